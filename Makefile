@@ -1,0 +1,56 @@
+# The two commands that matter: make demo, make test. Each sets up what it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test slurm-up slurm-down test-slurm bench check format clean
+
+help: ## list these commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | \
+		while IFS="$$(printf '\t')" read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
+
+setup: $(READY) ## make .venv with everything in it
+
+# One pip command: torch's pin must be seen by everything that needs torch.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rote needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[test,dev]'
+	touch $(READY)
+
+demo: $(READY) ## measure bits per parameter on two tiny models, write outputs/reports/demo
+	$(BIN)/rote sweep demo
+	$(BIN)/rote report demo
+
+test: $(READY) ## run all tests in parallel
+	$(BIN)/python -m pytest --numprocesses auto -m "not slurm"
+
+slurm-up: ## start a real SLURM cluster of virtual nodes on this machine (Debian or Ubuntu, root)
+	tests/slurm/up.sh
+
+slurm-down: ## stop that cluster
+	tests/slurm/down.sh
+
+test-slurm: $(READY) slurm-up ## run sweeps through every fault on the real cluster (10 minutes)
+	$(BIN)/python -m pytest -m slurm
+
+bench: $(READY) ## time training beside Hugging Face's, print ratios (10 minutes)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python benchmarks/speed.py
+
+check: $(READY) ## lint, format, types, floors: what must hold before a commit
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/python -m pytest --quiet --numprocesses auto tests/test_floors.py
+
+format: $(READY) ## let ruff format and sort
+	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks
+
+clean: ## remove the environment and caches; outputs/ is never touched
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache build dist
