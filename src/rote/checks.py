@@ -1,0 +1,9 @@
+"""What a constructor asks of its numbers."""
+
+
+def require_whole(name: str, value: object, least: int, most: int | None = None) -> None:
+    """Raises ValueError naming the key, the value and the range unless it is such an integer."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):  # type: ignore[operator]
+        upper = "up" if most is None else f"to {most}"
+        raise ValueError(f"{name} must be a whole number from {least} {upper}, got {value!r}")

@@ -1,0 +1,50 @@
+"""What a finished run leaves: raw sums and counts, never ratios."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rote.files import canonical_json, sha256
+
+VERSION = 1  # raise it when a field is added, renamed or removed
+
+
+class DamagedRecord(ValueError):
+    """A record that cannot be trusted: torn, edited, or of another schema."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """The result of one run; two runs of one spec on one machine give equal records."""
+
+    run_id: str
+    what: Mapping[str, Any]
+    parameters: int  # all of them, the tied embedding once
+    entropy_bits: float | None  # of the whole training set; None where the source's is unknown
+    entropy_after_first_token_bits: float | None
+    training: Mapping[str, Any]  # steps, tokens_seen, converged, growth
+    measures: Mapping[str, Mapping[str, float]]  # measure -> totals that add
+
+    def to_json(self) -> str:
+        """Text that carries its own checksum."""
+        content = {"version": VERSION, **asdict(self)}
+        return json.dumps({"sha256": _digest(content), **content}, indent=1, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Record":
+        """Raises DamagedRecord where the text is not what was written."""
+        try:
+            content = json.loads(text)
+            digest = content.pop("sha256")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DamagedRecord(f"not a record ({error})") from error
+        if digest != _digest(content):
+            raise DamagedRecord("its checksum does not match its content")
+        if (version := content.pop("version")) != VERSION:
+            raise DamagedRecord(f"it has schema version {version}, this program reads {VERSION}")
+        return cls(**content)
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return sha256(canonical_json(content).encode())

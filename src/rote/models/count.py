@@ -1,0 +1,7 @@
+"""Exact parameter counts in closed form; embeddings counted, the tied one once."""
+
+
+def gpt_parameters(*, num_layers: int, width: int, vocab_size: int, max_length: int) -> int:
+    """P = V d + S d + L (12 d^2 + 13 d) + 2 d; equals Hugging Face's GPT-2 count exactly."""
+    embeddings = (vocab_size + max_length) * width
+    return embeddings + num_layers * (12 * width**2 + 13 * width) + 2 * width

@@ -1,0 +1,83 @@
+"""GPT-2 as published: pre-LN blocks, GELU-tanh, biases, learned positions, tied head.
+
+Source: Radford et al. 2019; the configuration of Morris et al. 2025 (arXiv 2505.24832), section 3.
+Shapes: B batch, L positions, D width, V vocabulary.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rote.checks import require_whole
+from rote.models.attention import CausalSelfAttention
+from rote.models.gelu import gelu
+
+INIT_STD = 0.02  # GPT-2's; the two projections into the residual get INIT_STD / sqrt(2 * layers)
+
+
+class Block(nn.Module):
+    """One pre-LN transformer block: attention, then a four-times-wider GELU-tanh MLP."""
+
+    def __init__(self, *, width: int, num_heads: int) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = CausalSelfAttention(width=width, num_heads=num_heads)
+        self.mlp_norm = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, 4 * width)
+        self.contract = nn.Linear(4 * width, width)
+
+    def forward(self, residual_BLD: Tensor) -> Tensor:
+        """[B, L, D] -> [B, L, D]."""
+        residual_BLD = residual_BLD + self.attention(self.attention_norm(residual_BLD))
+        hidden_BLM = gelu(self.expand(self.mlp_norm(residual_BLD)))
+        return residual_BLD + self.contract(hidden_BLM)
+
+
+class GPT(nn.Module):
+    """``forward(tokens_BL) -> logits_BLV``; parameter count by `rote.models.count.gpt_parameters`.
+
+    Raises ValueError for a size that cannot be built.
+    """
+
+    def __init__(
+        self, *, num_layers: int, width: int, num_heads: int, vocab_size: int, max_length: int
+    ) -> None:
+        super().__init__()
+        require_whole("size.num_layers", num_layers, 1)
+        require_whole("size.width", width, 1)
+        self.token_embedding = nn.Embedding(vocab_size, width)
+        self.position_embedding = nn.Embedding(max_length, width)
+        self.blocks = nn.ModuleList(
+            Block(width=width, num_heads=num_heads) for _ in range(num_layers)
+        )
+        self.final_norm = nn.LayerNorm(width)
+        self._initialise()
+
+    def forward(self, tokens_BL: Tensor) -> Tensor:
+        """Logits of the next token at every position, [B, L] int64 -> [B, L, V]."""
+        return functional.linear(self.hidden(tokens_BL), self.head)
+
+    @property
+    def head(self) -> Tensor:
+        """Logits are hidden states times its transpose, [V, D]: the token embedding itself."""
+        return self.token_embedding.weight
+
+    def hidden(self, tokens_BL: Tensor) -> Tensor:
+        """What the head reads, [B, L] int64 -> [B, L, D]."""
+        positions_L = torch.arange(tokens_BL.shape[1], device=tokens_BL.device)
+        residual_BLD = self.token_embedding(tokens_BL) + self.position_embedding(positions_L)
+        for block in self.blocks:
+            residual_BLD = block(residual_BLD)
+        return self.final_norm(residual_BLD)
+
+    def _initialise(self) -> None:
+        residual_std = INIT_STD / math.sqrt(2 * len(self.blocks))
+        for name, parameter in self.named_parameters():
+            if name.endswith(("project.weight", "contract.weight")):
+                nn.init.normal_(parameter, std=residual_std)
+            elif parameter.ndim == 2:
+                nn.init.normal_(parameter, std=INIT_STD)
+            elif name.endswith("bias"):
+                nn.init.zeros_(parameter)

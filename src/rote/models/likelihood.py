@@ -1,0 +1,105 @@
+"""How many nats a model needs for each token: the one definition that training and measuring share.
+
+Shapes: B batch, L positions, V vocabulary, D width, N positions of all sequences, C of a chunk.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from rote.models.crossentropy import cross_entropy
+
+Model = Callable[[Tensor], Tensor]  # a module, or several as one
+
+START_TOKEN = 0  # position 0 reads it, so that the first token is scored without an extra symbol
+
+# Logits of up to 128 MiB in float32 (4 N V bytes; training holds three such tensors) stay whole: at
+# V=2048 up to 16,384 tokens a step. One sequence at V=50257, S=1024 has 196 MiB and goes in chunks.
+WHOLE_LOGITS_BYTES = 1 << 27
+# 333 positions at V=50257: with fewer, adding up the head's gradient costs more than its products.
+CHUNK_LOGITS_BYTES = 1 << 26
+
+
+def token_nats(model: Model, tokens_BL: Tensor) -> Tensor:
+    """-ln p(token | earlier tokens) for every position, float32 [B, L].
+
+    Logits are taken to float32 before the softmax, whatever the model computes in. Where they would
+    be large, and the model offers ``hidden(tokens_BL) -> hidden_BLD`` and ``head`` [V, D] (as
+    `rote.models.gpt.GPT` does), they are made and forgotten chunk by chunk, in both directions.
+    """
+    starts_B1 = torch.full_like(tokens_BL[:, :1], START_TOKEN)
+    inputs_BL = torch.cat([starts_B1, tokens_BL[:, :-1]], dim=1)
+    if is_chunked(model, tokens_BL.numel()):
+        hidden_ND = model.hidden(inputs_BL).flatten(0, 1)  # type: ignore[attr-defined]
+        nats_N = _in_chunks(hidden_ND, model.head, tokens_BL.flatten())  # type: ignore[attr-defined]
+    else:
+        nats_N = _nats(model(inputs_BL).flatten(0, 1), tokens_BL.flatten())
+    return nats_N.view(tokens_BL.shape)
+
+
+def is_chunked(model: Model, num_tokens: int) -> bool:
+    """Whether the logits of so many tokens are never held whole."""
+    head_VD = getattr(model, "head", None)
+    return head_VD is not None and 4 * num_tokens * len(head_VD) > WHOLE_LOGITS_BYTES
+
+
+def _nats(logits_NV: Tensor, tokens_N: Tensor) -> Tensor:
+    with torch.autocast(tokens_N.device.type, enabled=False):
+        return cross_entropy(logits_NV, tokens_N)
+
+
+def _in_chunks(hidden_ND: Tensor, head_VD: Tensor, tokens_N: Tensor) -> Tensor:
+    kind = tokens_N.device.type
+    if torch.is_autocast_enabled(kind):  # inside a Function nothing is cast by itself
+        dtype = torch.get_autocast_dtype(kind)
+        hidden_ND, head_VD = hidden_ND.to(dtype), head_VD.to(dtype)
+    return _ChunkedNats.apply(hidden_ND, head_VD, tokens_N)  # type: ignore[no-untyped-call]
+
+
+class _ChunkedNats(torch.autograd.Function):
+    """Nats of hidden states under a head; the backward pass makes each chunk's logits again."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden_ND: Tensor, head_VD: Tensor, tokens_N: Tensor) -> Tensor:
+        ctx.save_for_backward(hidden_ND, head_VD, tokens_N)
+        with torch.autocast(tokens_N.device.type, enabled=False):
+            return torch.cat(
+                [
+                    _nats(functional.linear(hidden_CD, head_VD), tokens_C)
+                    for hidden_CD, tokens_C in _chunks(head_VD, hidden_ND, tokens_N)
+                ]
+            )
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_N: Tensor) -> tuple[Tensor, Tensor, None]:
+        hidden_ND, head_VD, tokens_N = ctx.saved_tensors
+        grads_CD = []
+        # Summed over chunks in float32: a bfloat16 sum would lose what one product keeps.
+        grad_VD = torch.zeros_like(head_VD, dtype=torch.float32)
+        with torch.autocast(grad_N.device.type, enabled=False):
+            for hidden_CD, tokens_C, grad_C in _chunks(head_VD, hidden_ND, tokens_N, grad_N):
+                grad_CV = _logits_gradient(hidden_CD, head_VD, tokens_C, grad_C)
+                grads_CD.append(grad_CV @ head_VD)
+                grad_VD += grad_CV.T @ hidden_CD
+        return torch.cat(grads_CD), grad_VD.to(head_VD.dtype), None
+
+
+def _logits_gradient(
+    hidden_CD: Tensor, head_VD: Tensor, tokens_C: Tensor, grad_C: Tensor
+) -> Tensor:
+    logits_CV = functional.linear(hidden_CD, head_VD).requires_grad_()
+    with torch.enable_grad():
+        nats_C = _nats(logits_CV, tokens_C)
+    return torch.autograd.grad(nats_C, logits_CV, grad_C)[0]
+
+
+def _chunks(head_VD: Tensor, *tensors_N: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """The same few positions of each tensor, one chunk after another."""
+    rows = max(1, CHUNK_LOGITS_BYTES // (4 * len(head_VD)))
+    pieces = [tensor.split(rows) for tensor in tensors_N]  # type: ignore[no-untyped-call]
+    return zip(*pieces, strict=True)

@@ -1,0 +1,146 @@
+"""Muon for matrices, AdamW for norms and biases.
+
+Source: Jordan et al. 2024 (Muon): momentum, then the nearest orthogonal matrix by Newton-Schulz
+iteration. They leave embeddings to AdamW; here that is a choice, because models this small memorise
+more without it. `torch.optim.Muon` does the same one matrix at a time; here all matrices of one
+shape go through the iteration together, those of stacked models as well.
+Shapes: M matrices, R rows, C columns.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+
+# Quintic iteration with its slope at zero as steep as it goes: singular values end in 0.7 to 1.2.
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+NUM_ITERATIONS = 5
+LEAST_NORM = 1e-7
+
+
+class Muon(Optimizer):
+    """Nesterov momentum, orthogonalised; a weight's last two dimensions are its matrix.
+
+    Raises ValueError for a setting that is no number from 0 up.
+    """
+
+    def __init__(
+        self, weights: Iterable[nn.Parameter], *, lr: float, momentum: float, weight_decay: float
+    ) -> None:
+        settings = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+        for name, value in settings.items():
+            if not isinstance(value, int | float) or not value >= 0:
+                raise ValueError(f"Muon's {name} must be a number from 0 up, got {value!r}")
+        super().__init__(weights, settings)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """One update of every weight that has a gradient."""
+        loss = closure() if closure else None
+        for group in self.param_groups:
+            weights = [one for one in group["params"] if one.grad is not None]
+            directions = [self._with_momentum(one, group["momentum"]) for one in weights]
+            for weight, update in zip(weights, orthogonalised(directions), strict=True):
+                rows, columns = weight.shape[-2:]
+                # A tall matrix has a larger update: its outputs shall move as those of a wide one.
+                rate = group["lr"] * math.sqrt(max(1.0, rows / columns))
+                weight.mul_(1.0 - group["lr"] * group["weight_decay"])
+                weight.sub_(update, alpha=rate)
+        return loss
+
+    def _with_momentum(self, weight: nn.Parameter, momentum: float) -> Tensor:
+        assert weight.grad is not None
+        state = self.state[weight]
+        if not state:
+            state["momentum"] = torch.zeros_like(weight.grad)
+        state["momentum"].lerp_(weight.grad, 1.0 - momentum)
+        return weight.grad.lerp(state["momentum"], momentum)
+
+
+def orthogonalised(matrices: list[Tensor]) -> list[Tensor]:
+    """Each [..., R, C] with its singular values near 1; equal shapes are computed as one batch."""
+    flat = [one.mT if one.shape[-2] > one.shape[-1] else one for one in matrices]
+    batches: dict[torch.Size, list[int]] = {}
+    for number, one in enumerate(flat):
+        batches.setdefault(one.shape[-2:], []).append(number)
+    done: dict[int, Tensor] = {}
+    for shape, numbers in batches.items():
+        pieces = [flat[number].reshape(-1, *shape) for number in numbers]
+        whole_MRC = _newton_schulz(torch.cat(pieces))
+        sizes = [len(piece) for piece in pieces]
+        for number, piece_MRC in zip(numbers, torch.split(whole_MRC, sizes), strict=True):
+            done[number] = piece_MRC.view(flat[number].shape).to(flat[number].dtype)
+    return [
+        done[number].mT if one.shape[-2] > one.shape[-1] else done[number]
+        for number, one in enumerate(matrices)
+    ]
+
+
+def _newton_schulz(matrices_MRC: Tensor) -> Tensor:
+    """In bfloat16 on a GPU, as published; a CPU gains nothing from it at the sizes it trains."""
+    first, second, third = COEFFICIENTS
+    kind = torch.bfloat16 if matrices_MRC.device.type == "cuda" else torch.float32
+    whole_MRC = matrices_MRC.to(kind)
+    norms = torch.linalg.vector_norm(whole_MRC, dim=(-2, -1), keepdim=True)
+    whole_MRC = whole_MRC / norms.clamp(min=LEAST_NORM)
+    for _ in range(NUM_ITERATIONS):
+        gram_MRR = whole_MRC @ whole_MRC.mT
+        polynomial_MRR = torch.baddbmm(gram_MRR, gram_MRR, gram_MRR, beta=second, alpha=third)
+        whole_MRC = torch.baddbmm(whole_MRC, polynomial_MRR, whole_MRC, beta=first)
+    return whole_MRC
+
+
+def muon_with_adamw(
+    named_parameters: Iterable[tuple[str, nn.Parameter]],
+    *,
+    lr: float,
+    momentum: float,
+    weight_decay: float,
+    embeddings: bool,
+    adamw_lr: float,
+    adamw_betas: tuple[float, float],
+) -> "Pair":
+    """Both optimisers as one; ``lr`` and ``weight_decay`` are Muon's, decay of AdamW is 0.
+
+    ``embeddings`` gives Muon the embeddings too; they are told by their names.
+    """
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
+    for name, weight in named_parameters:
+        is_matrix = weight.ndim == 2 and (embeddings or "embedding" not in name)
+        (matrices if is_matrix else rest).append(weight)
+    betas = (adamw_betas[0], adamw_betas[1])
+    return Pair(
+        Muon(matrices, lr=lr, momentum=momentum, weight_decay=weight_decay),
+        AdamW(rest, lr=adamw_lr, betas=betas, weight_decay=0.0, fused=True),
+    )
+
+
+class Pair(Optimizer):
+    """Two optimisers over disjoint parameters, seen from outside as one."""
+
+    def __init__(self, first: Optimizer, second: Optimizer) -> None:
+        self.parts = (first, second)
+        super().__init__([{"params": part.param_groups[0]["params"]} for part in self.parts], {})
+        # The very dictionaries of the parts, so that a schedule that sets "lr" here reaches them.
+        self.param_groups = [group for part in self.parts for group in part.param_groups]
+
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """One update of each."""
+        loss = closure() if closure else None
+        for part in self.parts:
+            part.step()
+        return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        """The parts' states, side by side."""
+        return {"parts": [part.state_dict() for part in self.parts]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore both, and share their parameter groups again."""
+        for part, state in zip(self.parts, state_dict["parts"], strict=True):
+            part.load_state_dict(state)
+        self.param_groups = [group for part in self.parts for group in part.param_groups]

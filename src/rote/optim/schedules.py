@@ -1,0 +1,46 @@
+"""Learning-rate schedules: the fraction of the peak rate at a step, warm-up included.
+
+Each is a pure function of (step, max_steps), so that resuming needs no state. Step 0 is the first
+update; the last one, max_steps - 1, still moves the weights.
+"""
+
+import math
+
+
+def constant(step: int, max_steps: int, *, warmup_steps: int) -> float:
+    """Linear warm-up, then 1."""
+    return _warmup(step, warmup_steps)
+
+
+def linear(step: int, max_steps: int, *, warmup_steps: int, final_fraction: float) -> float:
+    """Linear warm-up, then a straight line from 1 to ``final_fraction`` at ``max_steps``."""
+    remaining = 1 - _progress(step, max_steps, warmup_steps)
+    return _warmup(step, warmup_steps) * (final_fraction + (1 - final_fraction) * remaining)
+
+
+def flat_linear(
+    step: int, max_steps: int, *, warmup_steps: int, decay_fraction: float, final_fraction: float
+) -> float:
+    """Linear warm-up, 1, then over the last ``decay_fraction`` of the rest a line as `linear`'s.
+
+    Raises ValueError for a fraction that leaves no steps to decay over, or more than there are.
+    """
+    if not 0 < decay_fraction <= 1:
+        raise ValueError(f"optim.schedule.decay_fraction must be in (0, 1], got {decay_fraction}")
+    remaining = min(1.0, (1 - _progress(step, max_steps, warmup_steps)) / decay_fraction)
+    return _warmup(step, warmup_steps) * (final_fraction + (1 - final_fraction) * remaining)
+
+
+def cosine(step: int, max_steps: int, *, warmup_steps: int, final_fraction: float) -> float:
+    """Linear warm-up, then half a cosine from 1 to ``final_fraction`` at ``max_steps``."""
+    remaining = (1 + math.cos(math.pi * _progress(step, max_steps, warmup_steps))) / 2
+    return _warmup(step, warmup_steps) * (final_fraction + (1 - final_fraction) * remaining)
+
+
+def _warmup(step: int, warmup_steps: int) -> float:
+    return min(1.0, (step + 1) / (warmup_steps + 1))
+
+
+def _progress(step: int, max_steps: int, warmup_steps: int) -> float:
+    """0 until the warm-up is over, 1 at ``max_steps``."""
+    return max(0.0, step - warmup_steps) / max(1, max_steps - warmup_steps)

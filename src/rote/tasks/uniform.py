@@ -1,0 +1,91 @@
+"""Uniform random tokens: nothing can be generalised, so every bit gained is memorised.
+
+Source: Morris et al. 2025 (arXiv 2505.24832), section 3. A token is a pure function of (seed,
+split, sequence, position): any sequence can be made anywhere, at any time, and none is stored.
+Shapes: B sequences asked for, L tokens in each.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rote.checks import require_whole
+from rote.rng import stream_seed
+from rote.units import uniform_bits
+
+LOW_32 = 0xFFFFFFFF
+MAX_SEQUENCES = 1 << 40  # keeps sequence * length + position well inside 63 bits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uniform:
+    """N sequences of S tokens, each uniform over V symbols: N * S * log2 V bits, exactly.
+
+    The first N sequences of a larger set with the same seed are the smaller set. Where V is not a
+    power of two a symbol's probability is off by at most 2^-32. Raises ValueError for values that
+    make no data set.
+    """
+
+    num_sequences: int
+    length: int
+    vocab_size: int
+    num_heldout_sequences: int  # fresh draws: a check that the model cannot predict them
+
+    def __post_init__(self) -> None:
+        require_whole("task.num_sequences", self.num_sequences, 1, MAX_SEQUENCES)
+        require_whole("task.length", self.length, 1, 1 << 20)
+        require_whole("task.vocab_size", self.vocab_size, 2, 1 << 30)
+        require_whole("task.num_heldout_sequences", self.num_heldout_sequences, 1, MAX_SEQUENCES)
+
+    def train(self, seed: int) -> "UniformSequences":
+        """The sequences to memorise."""
+        return self._sequences(self.num_sequences, stream_seed(seed, "data", "train"))
+
+    def heldout(self, seed: int) -> "UniformSequences":
+        """Sequences that are never trained on."""
+        return self._sequences(self.num_heldout_sequences, stream_seed(seed, "data", "heldout"))
+
+    def entropy_bits(self, *, from_position: int = 0) -> float:
+        """Exact entropy of the training set."""
+        return uniform_bits(self.num_sequences * (self.length - from_position), self.vocab_size)
+
+    def _sequences(self, num_sequences: int, key: int) -> "UniformSequences":
+        return UniformSequences(
+            num_sequences=num_sequences, length=self.length, vocab_size=self.vocab_size, key=key
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class UniformSequences:
+    """Counter-based random sequences: made where they are used, from nothing but their index."""
+
+    num_sequences: int
+    length: int
+    vocab_size: int
+    key: int
+
+    def tokens(self, indices_B: Tensor) -> Tensor:
+        """[B] -> [B, L] int64 in [0, V)."""
+        positions_L = torch.arange(self.length, device=indices_B.device)
+        counters_BL = indices_B[:, None] * self.length + positions_L
+        return (_random_32_bits(counters_BL, self.key) * self.vocab_size) >> 32
+
+
+def _random_32_bits(counters: Tensor, key: int) -> Tensor:
+    """SplitMix64 (Steele, Lea and Flood 2014), upper half; int64 arithmetic wraps as it needs."""
+    mixed = counters * _signed(0x9E3779B97F4A7C15) + _signed(key)
+    mixed = (mixed ^ _shift_right(mixed, 30)) * _signed(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ _shift_right(mixed, 27)) * _signed(0x94D049BB133111EB)
+    mixed = mixed ^ _shift_right(mixed, 31)
+    return (mixed >> 32) & LOW_32
+
+
+def _shift_right(values: Tensor, num_bits: int) -> Tensor:
+    """Logical shift: torch's is arithmetic."""
+    return (values >> num_bits) & ((1 << (64 - num_bits)) - 1)
+
+
+def _signed(value: int) -> int:
+    """The int64 with these 64 bits."""
+    return value - (1 << 64) if value >= 1 << 63 else value
