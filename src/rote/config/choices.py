@@ -1,0 +1,28 @@
+"""One clear line for a word that is not among the choices."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def unknown(what: str, given: str, choices: Iterable[str]) -> ValueError:
+    """The error to raise: names the value, the nearest choice, and the choices."""
+    known = sorted(choices)
+    return ValueError(
+        f"{what} {given!r} is not known.{_hint(given, known)} Choices: {', '.join(known)}"
+    )
+
+
+def unknown_key(given: str, keys: Iterable[str]) -> ValueError:
+    """As `unknown`, for dotted keys: those of the same group are listed, all are guessed from."""
+    known = sorted(keys)
+    group, leaf = given.split(".")[0], given.rpartition(".")[2]
+    same_leaf = [key for key in known if key.rpartition(".")[2] == leaf]
+    beside = [key for key in known if key.startswith(f"{group}.")]
+    listed = beside or sorted({key.split(".")[0] for key in known})
+    hint = _hint(given, same_leaf or known)
+    return ValueError(f"key {given!r} is not known.{hint} Choices: {', '.join(listed)}")
+
+
+def _hint(given: str, known: list[str]) -> str:
+    near = get_close_matches(given, known, n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

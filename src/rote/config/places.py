@@ -1,0 +1,21 @@
+"""Where conf/ and sweeps/ are: beside the sources in a checkout, inside the package in a wheel."""
+
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1]
+
+
+def conf_folder() -> Path:
+    """The folder of configuration groups."""
+    return _data_folder("conf")
+
+
+def sweep_files() -> dict[str, Path]:
+    """Every sweep by name; those in ``sweeps`` of the current folder come before our own."""
+    folders = (_data_folder("sweeps"), Path.cwd() / "sweeps")
+    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
+
+
+def _data_folder(name: str) -> Path:
+    packed = PACKAGE / name
+    return packed if packed.is_dir() else PACKAGE.parents[1] / name

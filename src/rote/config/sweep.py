@@ -1,0 +1,227 @@
+"""A sweep file: one question, one grid, one figure.
+
+grid.product   axis -> values, all combinations
+grid.zip       axis -> values, side by side (all of one length)
+grid.derive    key -> expression over the axes, the point's configuration and P (its parameters)
+grid.filter    expressions; a point stays where all hold
+An axis is a configuration key or group, or a name of its own that an expression uses.
+"""
+
+import ast
+import itertools
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from simpleeval import EvalWithCompoundTypes, InvalidExpression
+
+from rote.config.choices import unknown
+from rote.config.compose import Composer, parse
+from rote.config.places import sweep_files
+
+FUNCTIONS = {
+    "round": round, "floor": math.floor, "ceil": math.ceil, "min": min, "max": max,
+    "sqrt": math.sqrt, "log2": math.log2,
+}  # fmt: skip
+PLAIN = re.compile(r"[\w.+-]+")  # what Hydra's grammar reads without quotes
+ZIP = "grid.zip"  # as an override: axes side by side, a dictionary of lists
+PARAMETERS = "P"  # in an expression: the exact parameter count of the point's model
+
+CountParameters = Callable[[Mapping[str, Any]], int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """How the points are made from the axes."""
+
+    product: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    zip: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    derive: Mapping[str, str] = field(default_factory=dict)
+    filter: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        lengths = {key: len(values) for key, values in self.zip.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"grid.zip needs axes of one length, got {lengths}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """A question and the runs that answer it."""
+
+    name: str
+    question: str
+    report: str  # which report is written of it
+    fixed: Mapping[str, Any]
+    grid: Grid
+
+    def axes(self) -> list[dict[str, Any]]:
+        """Every combination of the axes, before filters and derived keys."""
+        names = list(self.grid.product)
+        products = itertools.product(*(_values(self.grid.product[name]) for name in names))
+        rows = [dict(zip(names, values, strict=True)) for values in products]
+        if not self.grid.zip:
+            return rows
+        side_by_side = zip(*self.grid.zip.values(), strict=True)
+        zipped = [dict(zip(self.grid.zip, values, strict=True)) for values in side_by_side]
+        return [row | extra for row in rows for extra in zipped]
+
+
+def load_sweep(name: str) -> Sweep:
+    """Raises ValueError for a name or a key that is not known."""
+    files = sweep_files()
+    if name not in files:
+        raise unknown("sweep", name, files)
+    return read_sweep(files[name])
+
+
+def read_sweep(path: Path) -> Sweep:
+    """Raises ValueError naming the file where it is not a sweep."""
+    content = OmegaConf.to_container(OmegaConf.load(path))
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is not a sweep: it holds no keys")
+    allowed = ("question", "report", "fixed", "grid")
+    if wrong := set(map(str, content)) - set(allowed):
+        raise unknown(f"{path.name}: key", min(wrong), allowed)
+    try:
+        return Sweep(
+            name=path.stem,
+            question=content["question"],
+            report=content["report"],
+            fixed=content.get("fixed") or {},
+            grid=Grid(**(content.get("grid") or {})),
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path.name} is not a sweep: {error}") from error
+
+
+def with_overrides(sweep: Sweep, overrides: Sequence[str]) -> Sweep:
+    """The sweep as changed on the command line: a value for an axis replaces the axis."""
+    fixed, product = dict(sweep.fixed), dict(sweep.grid.product)
+    zipped, derive = dict(sweep.grid.zip), dict(sweep.grid.derive)
+    for override in parse(overrides):
+        key = override.key_or_group
+        side_by_side = _side_by_side(override) if key == ZIP else {}
+        for name in side_by_side or [key]:
+            for axes in (fixed, product, zipped, derive):
+                axes.pop(name, None)
+        if side_by_side:
+            zipped |= side_by_side
+        elif override.is_sweep_override():
+            product[key] = _swept(override)
+        elif key in sweep.grid.product:
+            product[key] = [override.value()]
+        else:
+            fixed[key] = override.value()
+    grid = Grid(product=product, zip=zipped, derive=derive, filter=sweep.grid.filter)
+    return Sweep(
+        name=sweep.name, question=sweep.question, report=sweep.report, fixed=fixed, grid=grid
+    )
+
+
+def as_grid(jobs: Sequence[Sequence[str]]) -> list[str]:
+    """The overrides of the grid that has just these points; a job alone may be a grid already.
+
+    Raises ValueError where two jobs set different keys.
+    """
+    if len(jobs) == 1:
+        return list(jobs[0])
+    settings = [{override.key_or_group: override.value() for override in parse(j)} for j in jobs]
+    if wrong := next((s for s in settings if set(s) != set(settings[0])), None):
+        raise ValueError(
+            f"jobs of one sweep set the same keys: {_lines(settings[0])}, {_lines(wrong)}"
+        )
+    axes = {key: [setting[key] for setting in settings] for key in settings[0]}
+    zipped = {key: values for key, values in axes.items() if len(set(map(_written, values))) > 1}
+    fixed = {key: values[0] for key, values in axes.items() if key not in zipped}
+    return _lines(fixed | ({ZIP: zipped} if zipped else {}))
+
+
+def points(sweep: Sweep, composer: Composer, count: CountParameters) -> Iterator[list[str]]:
+    """The overrides of every point; ``count`` gives the parameters of a configuration's model.
+
+    Raises ValueError where nothing is left, or an expression or a key is wrong.
+    """
+    num_points = 0
+    used = _names([*sweep.grid.derive.values(), *sweep.grid.filter])
+    for axes in sweep.axes():
+        own = {key for key in axes if key in used and "." not in key}
+        own -= set(composer.groups) | {"seed"}
+        overrides = _lines(sweep.fixed) + _lines({k: v for k, v in axes.items() if k not in own})
+        if sweep.grid.derive or sweep.grid.filter:
+            names = axes | composer.config(overrides)
+            if PARAMETERS in used:
+                names[PARAMETERS] = count(names)
+            derived = {key: _evaluate(text, names) for key, text in sweep.grid.derive.items()}
+            if not all(_evaluate(text, names) for text in sweep.grid.filter):
+                continue
+            overrides += _lines(derived)
+        num_points += 1
+        yield overrides
+    if not num_points:
+        raise ValueError(
+            f"sweep {sweep.name!r} has no points: an axis is empty or a filter too strict"
+        )
+
+
+def _side_by_side(override: Override) -> dict[str, list[Any]]:
+    value = override.value()
+    if not isinstance(value, dict) or not all(isinstance(axis, list) for axis in value.values()):
+        raise ValueError(f"{ZIP} must be like {{seed:[0,1],size:[80k,93k]}}, got {value!r}")
+    return {str(key): axis for key, axis in value.items()}
+
+
+def _swept(override: Override) -> list[Any]:
+    """Raises ValueError where the values cannot be counted up."""
+    key = override.key_or_group
+    try:
+        texts = list(override.sweep_string_iterator())
+    except HydraException as error:
+        raise ValueError(f"{override.input_line!r}: {error}") from error
+    return [parse([f"{key}={text}"])[0].value() for text in texts]
+
+
+def _values(values: Any) -> Sequence[Any]:
+    return values if isinstance(values, list | tuple) else [values]
+
+
+def _lines(settings: Mapping[str, Any]) -> list[str]:
+    return [f"{key}={_written(value)}" for key, value in settings.items()]
+
+
+def _written(value: Any) -> str:
+    """As Hydra's grammar reads it back."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_written, value))}]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{_written(item)}" for key, item in value.items()) + "}"
+    text = str(value)
+    if PLAIN.fullmatch(text):
+        return text
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _names(expressions: Sequence[str]) -> set[str]:
+    try:
+        trees = [ast.parse(str(text), mode="eval") for text in expressions]
+    except SyntaxError as error:
+        raise ValueError(f"grid: cannot read the expression {error.text!r}") from error
+    return {node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def _evaluate(expression: str, names: Mapping[str, Any]) -> Any:
+    evaluator = EvalWithCompoundTypes(names=dict(names), functions=FUNCTIONS)
+    try:
+        return evaluator.eval(str(expression))
+    except (InvalidExpression, ArithmeticError, TypeError, ValueError) as error:
+        raise ValueError(f"grid: {expression!r}: {error}") from error

@@ -1,0 +1,224 @@
+"""One process's time with one run: from its claim to a record, a failure or a pause."""
+
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from rote.allocator import keep_freed_memory
+from rote.config.build import build
+from rote.ledger.record import Record
+from rote.ledger.spec import Spec
+from rote.ledger.store import RunFolder
+from rote.observers import Observer, Observers, configured
+from rote.provenance import provenance
+from rote.rng import stream_seed
+from rote.tasks.protocol import Task
+from rote.training import distributed
+from rote.training.checkpoint import Checkpoints
+from rote.training.data import on_device
+from rote.training.device import device_of
+from rote.training.member import Keeper, Member, Progress, Row
+from rote.training.memory import Anatomy, Step
+from rote.training.order import BatchOrder
+from rote.training.recompute import recompute_blocks
+from rote.units import uniform_bits
+
+
+def prepare_process(spec: Spec) -> None:
+    """Threads and memory as training wants them."""
+    torch.set_num_threads(spec.how["host"]["threads"])
+    keep_freed_memory()
+
+
+def make_member(
+    spec: Spec,
+    task: Task,
+    *,
+    on_row: Callable[[Row], None],
+    keeper: Keeper,
+    resume: Mapping[str, Any] | None,
+) -> Member:
+    """The model, its data and its budget, as the spec says; raises ValueError."""
+    what, seed = spec.what, spec.what["seed"]
+    torch.manual_seed(stream_seed(seed, "init"))
+    model: nn.Module = build(what["model"], vocab_size=task.vocab_size, max_length=task.length)
+    device = device_of(spec.how["host"]["accelerator"])
+    budget, precision = build(what["budget"]), build(what["precision"])
+    sequences = on_device(task.train(seed), length=task.length, device=device)
+    num_tokens = sequences.num_sequences * task.length
+    order = BatchOrder(
+        num_sequences=sequences.num_sequences,
+        batch_size=budget.batch_size,
+        seed=stream_seed(seed, "order"),
+    )
+    step = Step.of(
+        Anatomy.of(model),
+        precision,
+        batch_size=order.batch_size,
+        length=task.length,
+        device_type=device.type,
+        processes=distributed.num_processes(),
+        strategy=spec.how["host"]["strategy"],
+    )
+    if step.is_recomputed(spec.how["host"]["recompute_above_gib"]):
+        recompute_blocks(model)
+    return Member(
+        model=precision.cast(model),
+        sequences=sequences,
+        length=task.length,
+        # Where the source's entropy is unknown, bits are counted from a uniform guesser.
+        entropy_bits=task.entropy_bits() or uniform_bits(num_tokens, task.vocab_size),
+        order=order,
+        optimiser=build(what["optim"]["optimiser"]),
+        schedule=build(what["optim"]["schedule"]),
+        clip_norm=what["optim"]["clip_norm"],
+        budget=budget,
+        precision=precision,
+        on_row=on_row,
+        keeper=keeper,
+        resume=resume,
+    )
+
+
+class Life:
+    """What is written of a run while a process has it; ``begin`` comes first, one end last."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        folder: RunFolder,
+        observers: Iterable[Observer],
+        stop: Callable[[], bool],
+        noted: Mapping[str, Any],
+    ) -> None:
+        self.spec, self.folder, self.stop, self.noted = spec, folder, stop, noted
+        from_conf = configured(spec.how["log"]["observers"], folder=str(folder.path))
+        self.watchers = Observers([*observers, *from_conf])
+        self.checkpoints = Checkpoints(folder.checkpoints_path)
+        self.started_unix_seconds = time.time()
+
+    def begin(self) -> Member:
+        """The run as it was left, or new; training may start. Calls those who train along."""
+        prepare_process(self.spec)
+        saved = self.checkpoints.newest()
+        self.folder.begin(self.spec, saved["curve"] if saved else "")
+        distributed.from_first((self.spec, saved))
+        self.resumed_at_step = saved["progress"]["steps"] if saved else None
+        self.clock = _Clock(saved["train_seconds"] if saved else 0.0)
+        self.task: Task = build(self.spec.what["task"])
+        every_seconds = self.spec.how["host"]["checkpoint_every_seconds"]
+        keeper = Keeper(save=self._save, stop=self.stop, every_seconds=every_seconds)
+        self.member = make_member(
+            self.spec, self.task, on_row=self._row, keeper=keeper, resume=saved
+        )
+        self.parameters = sum(one.numel() for one in self.member.model.parameters())
+        self.watchers.tell("start", self.spec, self.parameters)
+        self.prepared_unix_seconds = time.time()
+        self.clock.start()
+        return self.member
+
+    def finish(self) -> Record:
+        """Measure the trained model; the record is written last."""
+        train_seconds, trained = self.clock.seconds(), time.time()
+        totals, arrays = self._measure()
+        record = Record(
+            run_id=self.spec.run_id,
+            what=dict(self.spec.what),
+            parameters=self.parameters,
+            entropy_bits=self.task.entropy_bits(),
+            entropy_after_first_token_bits=self.task.entropy_bits(from_position=1),
+            training=_training_facts(self.member.progress),
+            measures=totals,
+        )
+        circumstances = {
+            **provenance(),
+            **self.noted,
+            "device": _device_name(self._device()),
+            "started_unix_seconds": self.started_unix_seconds,
+            "setup_seconds": self.prepared_unix_seconds - self.started_unix_seconds,
+            "resumed_at_step": self.resumed_at_step,
+            "train_seconds": train_seconds,  # of all lives, what a killed one did in vain left out
+            "measure_seconds": time.time() - trained,
+            "peak_memory_bytes": _peak_memory_bytes(self._device()),
+        }
+        self.folder.finish(record, arrays, circumstances)
+        self.checkpoints.clear()
+        self.watchers.tell("finish", record)
+        return record
+
+    def fail(self, error: Exception) -> None:
+        """Say why there is no record."""
+        reason = f"{type(error).__name__}: {error}"
+        details = "".join(traceback.format_exception(error))
+        self.folder.fail(reason, details, provenance())
+        self.watchers.tell("fail", reason)
+
+    def pause(self) -> None:
+        """A checkpoint is left; the next life goes on from there."""
+        self.watchers.tell("pause")
+
+    def _row(self, row: Row) -> None:
+        self.folder.append(row)
+        self.watchers.tell("row", row)
+
+    def _save(self, step: int, state: dict[str, Any]) -> None:
+        curve = self.folder.curve_path.read_text()
+        self.checkpoints.save(
+            step, {**state, "curve": curve, "train_seconds": self.clock.seconds()}
+        )
+
+    def _measure(self) -> tuple[dict[str, dict[str, float]], dict[str, np.ndarray]]:
+        """Every measure of the spec, in the precision context that the model was trained in."""
+        device, what = self._device(), self.spec.what
+        model = self.member.model.to(device).eval()
+        totals: dict[str, dict[str, float]] = {}
+        arrays: dict[str, np.ndarray] = {}
+        with self.member.precision.active(device.type):
+            for name, config in what["measure"].items():
+                measured = build(config)(model, self.task, seed=what["seed"], device=device)
+                totals[name] = dict(measured.totals)
+                arrays |= {f"{name}.{key}": array for key, array in measured.arrays.items()}
+        return totals, arrays
+
+    def _device(self) -> torch.device:
+        return device_of(self.spec.how["host"]["accelerator"])
+
+
+@dataclass
+class _Clock:
+    """Seconds of training over all lives of a run."""
+
+    before: float
+    started: float = 0.0
+
+    def start(self) -> None:
+        self.started = time.monotonic()
+
+    def seconds(self) -> float:
+        return self.before + time.monotonic() - self.started
+
+
+def _training_facts(progress: Progress) -> dict[str, Any]:
+    facts = asdict(progress)
+    keep = ("steps", "tokens_seen", "growth_bits_per_1000_steps", "converged")
+    return {key: facts[key] for key in keep}
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _peak_memory_bytes(device: torch.device) -> int:
+    """Of the device's allocator, or of this process, which is one run's."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes there, KiB elsewhere
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

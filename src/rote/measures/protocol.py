@@ -1,0 +1,29 @@
+"""What a measurement takes and gives."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from rote.tasks.protocol import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """Sums and counts that add over runs, and arrays with one value per sequence."""
+
+    totals: Mapping[str, float]
+    arrays: Mapping[str, np.ndarray]
+
+
+class Measure(Protocol):
+    """A measurement of a trained model on its task, called inside the run's precision context."""
+
+    def __call__(
+        self, model: nn.Module, task: Task, *, seed: int, device: torch.device
+    ) -> Measurement:
+        """Must not change the model."""
+        ...

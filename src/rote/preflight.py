@@ -1,0 +1,166 @@
+"""What can be known of a run before it starts: built, checked, counted, nothing trained."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from rote.checks import require_whole
+from rote.config.build import build
+from rote.ledger.spec import Spec
+from rote.training.device import device_of
+from rote.training.memory import Anatomy, Step
+
+Built = TypeVar("Built")
+
+
+class _NoInitialisation(TorchFunctionMode):
+    """Weights that are only counted need no values: torch's meta normal_ costs 2 s at first."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return (kwargs or {}).get("tensor", args[0] if args else None)
+        return func(*args, **(kwargs or {}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What one run will cost at most."""
+
+    parameters: int
+    entropy_bits: float | None
+    max_steps: int
+    tokens_per_step: int
+    step: Step  # as one process alone would do it
+    optimiser_copies: float  # numbers that the optimiser keeps for each weight
+    recompute_above_gib: float | None
+
+    @property
+    def max_flops(self) -> float:
+        """6 P a token (Kaplan et al. 2020, section 2.1), attention scores left out."""
+        return 6.0 * self.parameters * self.tokens_per_step * self.max_steps
+
+    def peak_bytes(self, processes: int) -> int:
+        """What each of so many processes that train together holds at most."""
+        step = replace(self.step, processes=processes)
+        return step.peak_bytes(
+            optimiser_copies=self.optimiser_copies,
+            recomputed=step.is_recomputed(self.recompute_above_gib),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Data:
+    """What a task tells; the task itself, which may be large, is let go."""
+
+    vocab_size: int
+    length: int
+    num_sequences: int
+    entropy_bits: float | None
+
+
+@dataclass
+class Preflight:
+    """Checks specs; keep one for a whole grid, since each distinct part is built once."""
+
+    _known: dict[str, Any] = field(default_factory=dict)
+
+    def facts(self, spec: Spec) -> Facts:
+        """Raises ValueError with one line for anything that could not run."""
+        what, host = spec.what, spec.how["host"]
+        require_whole("seed", what["seed"], 0)
+        require_whole("host.threads", host["threads"], 1)
+        data = self._data(what["task"])
+        anatomy = self._anatomy(what)
+        budget = self._once([what["budget"]], partial(build, what["budget"]))
+        precision = self._once([what["precision"]], partial(build, what["precision"]))
+        for config in what["measure"].values():
+            self._once([config], partial(build, config))
+        steps, optim = budget.max_steps, what["optim"]
+        copies = self._once([optim, steps], partial(_try_optim, optim, steps))
+        batch_size = min(budget.batch_size, data.num_sequences)
+        return Facts(
+            parameters=anatomy.parameters,
+            entropy_bits=data.entropy_bits,
+            max_steps=steps,
+            tokens_per_step=batch_size * data.length,
+            step=Step.of(
+                anatomy,
+                precision,
+                batch_size=batch_size,
+                length=data.length,
+                device_type=device_of(host["accelerator"]).type,
+                processes=1,
+                strategy=host["strategy"],
+            ),
+            optimiser_copies=copies,
+            recompute_above_gib=host["recompute_above_gib"],
+        )
+
+    def parameters(self, config: Mapping[str, Any]) -> int:
+        """Exact count for a configuration's model, built without memory on the meta device."""
+        return self._anatomy(config).parameters
+
+    def _anatomy(self, config: Mapping[str, Any]) -> Anatomy:
+        data = self._data(config["task"])
+        model, shape = config["model"], (data.vocab_size, data.length)
+        return self._once([model, *shape], partial(_look_inside, model, *shape))
+
+    def _data(self, task: Mapping[str, Any]) -> _Data:
+        return self._once([task], partial(_look_at, task))
+
+    def _once(self, key: Sequence[Any], make: Callable[[], Built]) -> Built:
+        text = repr(key)  # not JSON: it would refuse NaN before its owner says what is wrong
+        if text not in self._known:
+            self._known[text] = make()
+        return self._known[text]
+
+
+def _look_at(config: Mapping[str, Any]) -> _Data:
+    task = build(config)
+    return _Data(
+        vocab_size=task.vocab_size,
+        length=task.length,
+        num_sequences=task.train(0).num_sequences,
+        entropy_bits=task.entropy_bits(),
+    )
+
+
+def _look_inside(model: Mapping[str, Any], vocab_size: int, length: int) -> Anatomy:
+    with torch.device("meta"), _NoInitialisation():
+        return Anatomy.of(build(model, vocab_size=vocab_size, max_length=length))
+
+
+def _try_optim(optim: Mapping[str, Any], max_steps: int) -> float:
+    """Try optimiser and schedule on two small weights: numbers that are none fail here.
+
+    Returns how many numbers the optimiser keeps for each weight, counted after a step.
+    """
+    weights = [("matrix", nn.Parameter(torch.zeros(8, 8))), ("bias", nn.Parameter(torch.zeros(2)))]
+    try:
+        optimiser = build(optim["optimiser"])(weights)
+        build(optim["schedule"])(0, max_steps)
+    except TypeError as error:
+        raise ValueError(f"optim: {error}") from error
+    clip_norm = optim["clip_norm"]
+    if clip_norm is not None and not (isinstance(clip_norm, int | float) and clip_norm > 0):
+        raise ValueError(f"optim.clip_norm must be null or a number above 0, got {clip_norm!r}")
+    for _, weight in weights:
+        weight.grad = torch.zeros_like(weight)
+    optimiser.step()
+    return _numel(optimiser.state_dict()) / sum(weight.numel() for _, weight in weights)
+
+
+def _numel(state: Any) -> int:
+    """Numbers in all tensors of a nested state; counters, which are single, left out."""
+    if isinstance(state, torch.Tensor):
+        return state.numel() if state.ndim else 0
+    if isinstance(state, Mapping):
+        return sum(map(_numel, state.values()))
+    return sum(map(_numel, state)) if isinstance(state, list | tuple) else 0

@@ -1,0 +1,149 @@
+"""Runs: from frozen specs to records."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from types import MappingProxyType
+from typing import Any
+
+from rote.config.build import build
+from rote.ledger.record import Record
+from rote.ledger.spec import Spec
+from rote.ledger.store import RunIsTaken, Store
+from rote.life import Life, make_member, prepare_process
+from rote.observers import Observer
+from rote.training import distributed
+from rote.training.device import device_of
+from rote.training.member import Diverged, Interrupted, Keeper, Member
+from rote.training.module import Memoriser
+from rote.training.stack import CannotStack
+from rote.training.stacked import StackedMemoriser
+from rote.training.trainer import fit
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def never() -> bool:
+    """Nobody asks the run to stop."""
+    return False
+
+
+def execute(
+    spec: Spec,
+    store: Store,
+    observers: Iterable[Observer] = (),
+    stop: Callable[[], bool] = never,
+    noted: Mapping[str, Any] = NOTHING,
+) -> Record:
+    """Run ``spec``, go on where it was interrupted, or return its record at once if it is done.
+
+    ``noted`` goes into circumstances.json beside what is found out here.
+    Raises what ended the run, after noting it in failure.json; Interrupted, noting nothing, once
+    ``stop()`` is true and a checkpoint is left; RunIsTaken where another process is at it.
+    """
+    folder = store.run(spec.run_id)
+    if folder.is_done():
+        return folder.record()
+    with folder.claim():
+        if folder.is_done():  # somebody finished it while we asked
+            return folder.record()
+        life = Life(spec, folder, observers, stop, noted)
+        try:
+            _fit(Memoriser(life.begin()), spec)
+            return life.finish()
+        except Interrupted:
+            life.pause()
+            raise
+        except Exception as error:
+            life.fail(error)
+            raise
+
+
+def execute_together(
+    specs: Sequence[Spec],
+    store: Store,
+    stop: Callable[[], bool] = never,
+    noted: Mapping[str, Any] = NOTHING,
+) -> dict[str, Exception]:
+    """Run specs of one shape as one stacked model; each gets a record of its own.
+
+    Returns what ended those that have none, noted in their failure.json; RunIsTaken, for those that
+    another process is at, is not noted. Raises Interrupted when all have left checkpoints, and
+    CannotStack, before anything is trained, for specs that have to run one by one.
+    """
+    ended: dict[str, Exception] = {}
+    with ExitStack() as claims:
+        lives: dict[int, Life] = {}
+        for spec in specs:
+            folder = store.run(spec.run_id)
+            try:
+                claims.enter_context(folder.claim())
+            except RunIsTaken as error:
+                ended[spec.run_id] = error
+                continue
+            if folder.is_done():
+                continue
+            life = Life(spec, folder, (), stop, {**noted, "stacked": len(specs)})
+            with _noted_in(life, ended):
+                lives[id(life.begin())] = life
+        _train_together(lives, ended)
+    return ended
+
+
+def _train_together(lives: dict[int, Life], ended: dict[str, Exception]) -> None:
+    def on_end(member: Member, diverged: Diverged | None) -> None:
+        life = lives.pop(id(member))
+        with _noted_in(life, ended):
+            if diverged:
+                raise diverged
+            life.finish()
+
+    if not lives:
+        return
+    first = next(iter(lives.values())).spec
+    device = device_of(first.how["host"]["accelerator"])
+    try:
+        _fit(StackedMemoriser([life.member for life in lives.values()], on_end, device), first)
+    except (Interrupted, CannotStack):
+        for life in lives.values():
+            life.pause()
+        raise
+    except Exception as error:
+        for life in lives.values():
+            life.fail(error)
+            ended[life.spec.run_id] = error
+
+
+class _noted_in(suppress):
+    """What ends a life is noted, and no other life hears of it."""
+
+    def __init__(self, life: Life, ended: dict[str, Exception]) -> None:
+        super().__init__(Exception)
+        self.life, self.ended = life, ended
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
+        if isinstance(error, Exception):
+            self.life.fail(error)
+            self.ended[self.life.spec.run_id] = error
+        return super().__exit__(kind, error, trace)
+
+
+def assist(stop: Callable[[], bool] = never) -> None:
+    """Train along with the process of rank 0, run after run, until it has no more.
+
+    What diverges ends here as it does there; Interrupted is raised on all ranks at one step.
+    """
+    while (order := distributed.from_first(None)) is not None:
+        spec, saved = order
+        del order
+        prepare_process(spec)
+        keeper = Keeper(save=lambda step, state: None, stop=stop, every_seconds=None)
+        task = build(spec.what["task"])
+        member = make_member(spec, task, on_row=lambda row: None, keeper=keeper, resume=saved)
+        del saved
+        with suppress(Diverged):
+            _fit(Memoriser(member), spec)
+
+
+def _fit(module: Memoriser | StackedMemoriser, spec: Spec) -> None:
+    host = spec.how["host"]
+    fit(module, accelerator=host["accelerator"], strategy=host["strategy"])

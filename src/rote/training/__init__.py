@@ -1,0 +1,1 @@
+"""Training to saturation: data order, the Lightning module, the stopping rule, the curve."""

@@ -1,0 +1,58 @@
+"""Checkpoints of a run that is not finished: the newest whole one wins.
+
+A checkpoint's name carries the digest of its bytes, so that a torn or edited file is told from a
+whole one before anything is unpacked. Two are kept: where the newest is damaged, the one before it.
+"""
+
+import logging
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rote.files import sha256_of_file, write_named_by_digest
+
+LOG = logging.getLogger(__name__)
+NUM_KEPT = 2
+
+State = dict[str, Any]  # tensors, numbers, strings, and lists and dictionaries of them
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The checkpoints of one run."""
+
+    folder: Path
+
+    def save(self, step: int, state: Mapping[str, Any]) -> None:
+        """Write one, drop all but the last two; a full disk costs the checkpoint, not the run."""
+        try:
+            write_named_by_digest(
+                self.folder, f"{step:010d}", lambda stream: torch.save(dict(state), stream)
+            )
+        except OSError as error:
+            LOG.warning("no checkpoint at step %d: %s", step, error)
+            return
+        for path in self._newest_first()[NUM_KEPT:]:
+            path.unlink(missing_ok=True)
+
+    def newest(self) -> State | None:
+        """The newest that is whole, on the CPU; None where there is none."""
+        return next(self._whole(), None)
+
+    def clear(self) -> None:
+        """Drop all of them: the run is done."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _whole(self) -> Iterator[State]:
+        for path in self._newest_first():
+            if path.name.partition(".")[2] != sha256_of_file(path):
+                LOG.warning("%s is damaged: going on from the one before it", path)
+                continue
+            yield torch.load(path, map_location="cpu", weights_only=True)
+
+    def _newest_first(self) -> list[Path]:
+        return sorted(self.folder.glob("[0-9]*.*"), reverse=True)

@@ -1,0 +1,126 @@
+"""One run in training: what it reads and when, how far it has come, when it is over.
+
+The weights are moved by `rote.training.module`, alone, or by `rote.training.stacked`, with others.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from rote.precision import Precision
+from rote.tasks.protocol import Sequences
+from rote.training.budget import Budget
+from rote.training.order import BatchOrder
+from rote.units import bits_from_nats, nats_from_bits
+
+DIVERGED_FACTOR = 2.0  # times the loss of a model that knows nothing
+
+Row = dict[str, float]
+MakeOptimiser = Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer]
+Schedule = Callable[[int, int], float]
+
+
+class Diverged(RuntimeError):
+    """The loss is not finite, or far above that of a model that knows nothing."""
+
+
+class Interrupted(RuntimeError):
+    """Training was asked to stop and has left a checkpoint; the same run goes on from there."""
+
+
+@dataclass
+class Progress:
+    """How far training has come: with weights and optimiser, all that going on needs."""
+
+    steps: int = 0  # optimiser steps done
+    # Sums over the steps done of the stride under way, one for each process.
+    stride_loss_nats: list[float] = field(default_factory=list)
+    tokens_seen: int = 0
+    memorised_bits: list[float] = field(default_factory=list)  # one estimate a stride
+    growth_bits_per_1000_steps: float | None = None
+    converged: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keeper:
+    """When training leaves a checkpoint, and with whom."""
+
+    save: Callable[[int, dict[str, Any]], None]
+    stop: Callable[[], bool]  # asked after every step
+    every_seconds: float | None  # None: only when asked to stop
+
+
+@dataclass(kw_only=True)
+class Member:
+    """A model, one fixed set of sequences, and the budget in which it may memorise them."""
+
+    model: nn.Module
+    sequences: Sequences
+    length: int
+    entropy_bits: float
+    order: BatchOrder
+    optimiser: MakeOptimiser
+    schedule: Schedule
+    clip_norm: float | None
+    budget: Budget
+    precision: Precision
+    on_row: Callable[[Row], None]
+    keeper: Keeper
+    resume: Mapping[str, Any] | None
+
+    def __post_init__(self) -> None:
+        self.progress = Progress(**self.resume["progress"]) if self.resume else Progress()
+
+    def fraction(self, step: int) -> float:
+        """Of the peak learning rates, at this step."""
+        return self.schedule(step, self.budget.max_steps)
+
+    def stride(self) -> range:
+        """The steps up to the next look at the loss, those behind us included."""
+        every = self.budget.check_every_steps
+        start = self.progress.steps // every * every
+        return range(start, min(start + every, self.budget.max_steps))
+
+    def is_over(self) -> bool:
+        """Whether it has saturated, or its steps are used up."""
+        steps = self.progress.steps
+        saturated = self.progress.converged and steps >= self.budget.saturation.min_steps
+        return saturated or steps == self.budget.max_steps
+
+    def look(self, steps: range, loss_nats: float, learning_rate: float) -> None:
+        """After a stride: note where training stands; raises Diverged."""
+        progress = self.progress
+        num_tokens = self.sequences.num_sequences * self.length
+        guesser_nats = nats_from_bits(self.entropy_bits) / num_tokens
+        # `not <=` rather than `>`: it also catches NaN.
+        if not loss_nats <= DIVERGED_FACTOR * guesser_nats:
+            raise Diverged(
+                f"the loss is {loss_nats:.4g} nats per token by step {steps.stop}, "
+                f"that of a model which knows nothing is {guesser_nats:.4g}"
+            )
+        bits = self.entropy_bits - num_tokens * bits_from_nats(loss_nats)
+        saturation = self.budget.saturation
+        progress.stride_loss_nats = []
+        progress.tokens_seen += len(steps) * self.order.batch_size * self.length
+        progress.memorised_bits.append(bits)
+        growth = saturation.growth(progress.memorised_bits, self.budget.check_every_steps)
+        progress.growth_bits_per_1000_steps = growth
+        progress.converged = saturation.reached(growth, bits, self.entropy_bits)
+        self.on_row(
+            {
+                "step": progress.steps,
+                "tokens": progress.tokens_seen,
+                "loss_nats_per_token": loss_nats,
+                "memorised_bits": bits,
+                "learning_rate": learning_rate,
+            }
+        )
+
+    def save(self, **weights_and_state: Any) -> None:
+        """Leave a checkpoint: what is given, and how far training has come."""
+        self.keeper.save(
+            self.progress.steps, {"progress": asdict(self.progress), **weights_and_state}
+        )

@@ -1,0 +1,193 @@
+"""The memory that one process needs at most while it trains: a formula, checked against real peaks.
+
+`benchmarks/memory.py` measures the peaks; docs/performance.md has predicted over measured. The
+formula follows this project's GPT; of a model without ``blocks`` and ``head`` it knows the state.
+Letters: P parameters, N positions in a step, L in a sequence, D width, H heads, V vocabulary.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from rote.models.attention import WRITTEN_OUT_LENGTH
+from rote.models.likelihood import CHUNK_LOGITS_BYTES, WHOLE_LOGITS_BYTES
+from rote.precision import DTYPES, Precision
+
+FLOAT32 = 4
+INTERPRETER_BYTES = 450 << 20  # Python, torch, Lightning and rote after a step of 6,700 parameters
+# On a CPU: glibc's heap keeps what was freed (`rote.allocator`), with holes. Fitted to 15 measured
+# peaks of 0.45 to 6 GiB: predictions are 0.90 to 1.09 of them.
+HEAP_FACTOR = 1.45
+STRATEGIES = ("ddp", "fsdp")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anatomy:
+    """What of a model decides how much memory it takes."""
+
+    parameters: int
+    num_blocks: int
+    width: int
+    num_heads: int
+    vocab_size: int
+
+    @classmethod
+    def of(cls, model: nn.Module) -> "Anatomy":
+        """Read off a model, which may be on the meta device."""
+        blocks: Any = getattr(model, "blocks", ())
+        head_VD = getattr(model, "head", None)
+        return cls(
+            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            num_blocks=len(blocks),
+            width=0 if head_VD is None else head_VD.shape[1],
+            num_heads=blocks[0].attention.num_heads if len(blocks) else 0,
+            vocab_size=0 if head_VD is None else head_VD.shape[0],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step of training as one process sees it."""
+
+    anatomy: Anatomy
+    batch_size: int  # of all processes together
+    length: int
+    weight_bytes: int  # of one weight, gradient, or number of the optimiser
+    product_bytes: int  # of one number that a matrix product gives
+    on_cpu: bool
+    processes: int  # that train together
+    strategy: str  # ddp or fsdp: how they share the model
+
+    @classmethod
+    def of(
+        cls,
+        anatomy: Anatomy,
+        precision: Precision,
+        *,
+        batch_size: int,
+        length: int,
+        device_type: str,
+        processes: int,
+        strategy: str,
+    ) -> "Step":
+        """The widths of numbers are those of the precision.
+
+        Raises ValueError for a strategy that is none.
+        """
+        if strategy not in STRATEGIES:
+            raise ValueError(f"host.strategy={strategy!r}: choose from {STRATEGIES}")
+        return cls(
+            anatomy=anatomy,
+            batch_size=batch_size,
+            length=length,
+            processes=processes,
+            strategy=strategy,
+            weight_bytes=DTYPES[precision.weights].itemsize,
+            product_bytes=DTYPES[precision.autocast or precision.weights].itemsize,
+            on_cpu=device_type == "cpu",
+        )
+
+    @property
+    def positions(self) -> int:
+        """N, of this process's equal share of the batch."""
+        return -(-self.batch_size // self.processes) * self.length
+
+    def block_bytes(self) -> int:
+        """Kept by one block for its backward pass (as Korthikanti et al. 2022, section 4.1).
+
+        Inputs of two norms (2 D) and their statistics; what six products read: normed inputs and
+        mixed values (3 D), before and after the GELU (8 D); and the attention.
+        """
+        if not self.anatomy.num_blocks:
+            return 0
+        width = self.anatomy.width
+        per_position = (2 * width + 4) * self.weight_bytes + 11 * width * self.product_bytes
+        return self.positions * (per_position + self._attention_bytes())
+
+    def activation_bytes(self) -> int:
+        """Kept by all blocks together."""
+        return self.anatomy.num_blocks * self.block_bytes()
+
+    def is_recomputed(self, limit_gib: float | None) -> bool:
+        """Whether blocks run again in the backward pass, given the limit of conf/host."""
+        return limit_gib is not None and self.activation_bytes() > limit_gib * 2**30
+
+    def peak_bytes(self, *, optimiser_copies: float, recomputed: bool) -> int:
+        """The most that is held at once: where the backward pass begins, or where it ends.
+
+        Between the two activations go and gradients come, both block by block. On a CPU with the
+        interpreter, else what the device holds.
+        """
+        begins = self._kept_bytes(recomputed) + max(self._head_bytes(), self._passing_bytes())
+        ends = self._own_bytes() + self.block_bytes() + self._passing_bytes()
+        made = max(begins, ends) + self._autocast_bytes()
+        held = self._own_bytes() * (1 + optimiser_copies) + self._exchanged_bytes()
+        return int(held + INTERPRETER_BYTES + HEAP_FACTOR * made if self.on_cpu else held + made)
+
+    def _own_bytes(self) -> float:
+        """This process's part of the weights."""
+        shares = self.processes if self.strategy == "fsdp" else 1
+        return self.anatomy.parameters * self.weight_bytes / shares
+
+    def _embedding_bytes(self) -> int:
+        return self.anatomy.vocab_size * self.anatomy.width * self.weight_bytes
+
+    def _kept_bytes(self, recomputed: bool) -> int:
+        """For the backward pass, the final norm and its output included."""
+        residual = self.positions * self.anatomy.width * self.weight_bytes
+        if recomputed:
+            return (self.anatomy.num_blocks + 2) * residual + self.block_bytes()
+        return self.activation_bytes() + 2 * residual
+
+    def _head_bytes(self) -> int:
+        """Logits, probabilities, which become their gradient, and a copy on the way: three N V.
+
+        In chunks, besides: the sum of the head's gradients in float32, and the latest of them.
+        """
+        logits = FLOAT32 * self.positions * self.anatomy.vocab_size
+        if logits <= WHOLE_LOGITS_BYTES:
+            return 3 * logits
+        head = self.anatomy.vocab_size * self.anatomy.width
+        return FLOAT32 * head + max(
+            3 * CHUNK_LOGITS_BYTES, self.product_bytes * head + CHUNK_LOGITS_BYTES
+        )
+
+    def _passing_bytes(self) -> int:
+        """Gradients inside one block: of its MLP (9 D), of written-out attention's weights (3 H L).
+
+        And that of the tied embedding, which comes twice, from the head and from the input.
+        """
+        width, heads = self.anatomy.width, self.anatomy.num_heads
+        weights = 3 * heads * self.length if self._is_written_out else 0
+        return self._embedding_bytes() + self.positions * (9 * width + weights) * self.product_bytes
+
+    def _autocast_bytes(self) -> int:
+        """The copies of matrices that autocast keeps from forward to backward."""
+        if self.product_bytes == self.weight_bytes:
+            return 0
+        return self.anatomy.parameters * self.product_bytes
+
+    def _exchanged_bytes(self) -> int:
+        """DDP's buckets, as large as all gradients; FSDP's gathered embedding and two blocks.
+
+        What is gathered comes with a gradient, in float32 while it is averaged.
+        """
+        if self.processes == 1:
+            return 0
+        if self.strategy == "ddp":
+            return self.anatomy.parameters * self.weight_bytes
+        gathered = self._embedding_bytes() // self.weight_bytes + 24 * self.anatomy.width**2
+        return gathered * (2 * self.weight_bytes + FLOAT32)
+
+    @property
+    def _is_written_out(self) -> bool:
+        """Whether attention is plain products, as `rote.models.attention` decides."""
+        return self.on_cpu and self.length <= WRITTEN_OUT_LENGTH
+
+    def _attention_bytes(self) -> int:
+        """For one position: query, key, value; the weights, or the log of their sum if fused."""
+        width, heads = self.anatomy.width, self.anatomy.num_heads
+        if self._is_written_out:
+            return (3 * width + heads * self.length) * self.product_bytes
+        return 3 * width * self.product_bytes + FLOAT32 * heads

@@ -1,0 +1,15 @@
+"""Blocks that keep nothing but their input, and run again in the backward pass.
+
+Source: Chen et al. 2016 (arXiv 1604.06174). A third more arithmetic; the result is the same.
+"""
+
+from functools import partial
+
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+
+def recompute_blocks(model: nn.Module) -> None:
+    """Change every block of ``model.blocks`` so, in place; names of parameters stay."""
+    for block in model.blocks:  # type: ignore[union-attr]
+        block.forward = partial(checkpoint, block.forward, use_reentrant=False)

@@ -1,0 +1,189 @@
+"""Runs of one shape advance as one: K models in parameters that have a leading axis of members.
+
+The forward pass goes through `torch.func.vmap`, so a model knows nothing of it. Nothing is summed
+over members: each has its own data, rates and norm of the gradient, and one that diverges harms no
+other. Shapes: K members, B batch, L positions.
+"""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.optim import SGD, Adam, AdamW, NAdam, Optimizer, RAdam
+
+from rote.models.likelihood import token_nats
+from rote.optim.muon import Muon, Pair
+from rote.precision import Precision
+from rote.training.member import MakeOptimiser
+
+# Each number's update depends on its own gradients alone and is proportional to the rate; our Muon
+# treats each matrix of a stack alone.
+ELEMENTWISE = (Adam, AdamW, NAdam, RAdam, SGD)
+
+
+class CannotStack(ValueError):
+    """These runs have to train one by one."""
+
+
+class Stack:
+    """Models and optimisers of K runs at one step; raises CannotStack where they differ in more.
+
+    What may differ: weights, optimiser state, learning rates.
+    """
+
+    def __init__(
+        self,
+        *,
+        models: Sequence[nn.Module],
+        optimisers: Sequence[MakeOptimiser],
+        clip_norm: float | None,
+        precision: Precision,
+    ) -> None:
+        self.template = copy.deepcopy(models[0]).to("meta")
+        self.clip_norm = clip_norm
+        self.precision = precision
+        own = [
+            make(model.named_parameters()) for make, model in zip(optimisers, models, strict=True)
+        ]
+        _require_stackable(models[0], own)
+        named = [dict(model.named_parameters()) for model in models]
+        self.parameters = {
+            name: nn.Parameter(torch.stack([weights[name].detach() for weights in named]))
+            for name in named[0]
+        }
+        self.device = next(iter(self.parameters.values())).device
+        self.optimiser = own[0]
+        _give(self.optimiser, {id(named[0][name]): one for name, one in self.parameters.items()})
+        groups = zip(*(one.param_groups for one in own), strict=True)
+        # Peak rates of each parameter group, [K].
+        self.peaks = [
+            torch.tensor([g["lr"] for g in group], device=self.device) for group in groups
+        ]
+
+    def __len__(self) -> int:
+        return len(self.peaks[0])
+
+    def step(self, tokens_KBL: Tensor, fractions_K: Sequence[float]) -> Tensor:
+        """One update of every member at these fractions of its peak rates.
+
+        Returns each member's loss before it, in nats per token, [K].
+        """
+        with self.precision.active(tokens_KBL.device.type):
+            nats_KBL = token_nats(self._logits, tokens_KBL.flatten(0, 1)).view(tokens_KBL.shape)
+            losses_K = nats_KBL.mean(dim=(1, 2))
+            losses_K.sum().backward()  # type: ignore[no-untyped-call]
+        if self.clip_norm is not None:
+            self._clip(self.clip_norm)
+        self._update(fractions_K)
+        self.optimiser.zero_grad()
+        return losses_K.detach()
+
+    def weights(self, member: int) -> dict[str, Tensor]:
+        """Copies, named as in the model."""
+        return {name: weight[member].detach().clone() for name, weight in self.parameters.items()}
+
+    def optimiser_state(self, member: int) -> dict[str, Any]:
+        """As the optimiser of that run alone would give it."""
+        return _of_each(lambda whole: whole[member].clone(), [self.optimiser.state_dict()])
+
+    def load_optimiser_states(self, states: Sequence[Mapping[str, Any]]) -> None:
+        """What `optimiser_state`, or each run's own optimiser, gave."""
+        self.optimiser.load_state_dict(_of_each(lambda *each: torch.stack(each), states))
+
+    def keep(self, members: Sequence[int]) -> None:
+        """Let the others leave; those that stay are numbered anew, in this order."""
+        index = torch.tensor(members, device=self.device)
+        for part in _parts(self.optimiser):
+            for weight, state in part.state.items():
+                part.state[weight] = _of_each(lambda whole: whole[index], [state])
+        for weight in self.parameters.values():
+            weight.data = weight.data[index]
+        self.peaks = [peaks[index] for peaks in self.peaks]
+
+    def _logits(self, inputs_BL: Tensor) -> Tensor:
+        """[K * B, L] -> [K * B, L, V], member after member."""
+        inputs_KBL = inputs_BL.view(len(self), -1, inputs_BL.shape[1])
+        # The fused kernel of the CPU has no rule for vmap, which would go through it in a loop.
+        kernels = [SDPBackend.MATH] if inputs_BL.device.type == "cpu" else list(_ALL_KERNELS)
+        with sdpa_kernel(kernels):
+            return vmap(self._one)(self.parameters, inputs_KBL).flatten(0, 1)
+
+    def _one(self, weights: Mapping[str, Tensor], inputs_BL: Tensor) -> Tensor:
+        return functional_call(self.template, dict(weights), (inputs_BL,))
+
+    def _clip(self, max_norm: float) -> None:
+        """As `torch.nn.utils.clip_grad_norm_`, for each member."""
+        gradients = [weight.grad for weight in self.parameters.values() if weight.grad is not None]
+        squares_K = torch.stack([one.flatten(1).float().square().sum(1) for one in gradients]).sum(
+            0
+        )
+        scale_K = (max_norm / (squares_K.sqrt() + 1e-6)).clamp(max=1.0)
+        for one in gradients:
+            one.mul_(_along(scale_K, one))
+
+    def _update(self, fractions_K: Sequence[float]) -> None:
+        """One step at rate 1, of which each member goes as far as its own rate says."""
+        before = [weight.detach().clone() for weight in self.parameters.values()]
+        for group in self.optimiser.param_groups:
+            group["lr"] = 1.0
+        self.optimiser.step()
+        fractions = torch.tensor(fractions_K, device=self.device)
+        rates = {
+            id(weight): peaks * fractions
+            for peaks, group in zip(self.peaks, self.optimiser.param_groups, strict=True)
+            for weight in group["params"]
+        }
+        with torch.no_grad():
+            for weight, start in zip(self.parameters.values(), before, strict=True):
+                weight.copy_(torch.lerp(start, weight, _along(rates[id(weight)], weight)))
+
+
+_ALL_KERNELS = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH)
+
+
+def _require_stackable(model: nn.Module, optimisers: Sequence[Optimizer]) -> None:
+    if any(True for _ in model.buffers()):
+        raise CannotStack("the model has buffers")
+    if any(isinstance(part, nn.Dropout) and part.p for part in model.modules()):
+        raise CannotStack("dropout would draw one mask for all members")
+    for part in _parts(optimisers[0]):
+        if not isinstance(part, (*ELEMENTWISE, Muon)):
+            raise CannotStack(f"{type(part).__name__} may look at more than one weight at a time")
+    plain = [[_without_rates(group) for group in one.param_groups] for one in optimisers]
+    if any(one != plain[0] for one in plain):
+        raise CannotStack("optimisers differ in more than their rates")
+
+
+def _without_rates(group: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in group.items() if key not in ("lr", "params")}
+
+
+def _parts(optimiser: Optimizer) -> tuple[Optimizer, ...]:
+    return optimiser.parts if isinstance(optimiser, Pair) else (optimiser,)
+
+
+def _give(optimiser: Optimizer, instead: Mapping[int, nn.Parameter]) -> None:
+    """Let it move these weights; it has moved none yet."""
+    for group in optimiser.param_groups:
+        group["params"] = [instead[id(weight)] for weight in group["params"]]
+
+
+def _of_each(change: Callable[..., Tensor], states: Sequence[Any]) -> Any:
+    """One state of several, nested alike; a count of steps has no axis and is the same in all."""
+    first = states[0]
+    if isinstance(first, Tensor):
+        return change(*states) if first.ndim else first
+    if isinstance(first, Mapping):
+        return {key: _of_each(change, [state[key] for state in states]) for key in first}
+    if isinstance(first, list | tuple):
+        return type(first)(_of_each(change, each) for each in zip(*states, strict=True))
+    return first
+
+
+def _along(values_K: Tensor, weight: Tensor) -> Tensor:
+    """[K] -> [K, 1, ...], to go along with a stacked weight."""
+    return values_K.to(weight.dtype).view(-1, *[1] * (weight.ndim - 1))
