@@ -1,0 +1,1 @@
+"""Hydra's door to our sweeps: `rote train -m`."""

@@ -1,0 +1,175 @@
+"""A plan carried out: what is neither done, nor under way, nor failed is sent to its host once."""
+
+import itertools
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from rote.cluster import queue
+from rote.cluster.journal import SENT, Journal
+from rote.cluster.launch import Host, Launch, Order, host_settings
+from rote.cluster.liveness import SentJob, sent_jobs, unanswered
+from rote.cluster.plan import Plan, Point, sweep_folder
+from rote.cluster.preemption import CANCELLED
+from rote.cluster.submission import reconcile, take_back
+from rote.config.build import build
+from rote.config.choices import unknown
+from rote.ledger.store import Store
+
+MODES = ("cached", "retry", "force", "read-only")
+LOCK_SECONDS = 300.0
+ANSWER_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stand:
+    """The runs of a plan before a launch, each in one place."""
+
+    done: tuple[Point, ...]
+    under_way: tuple[Point, ...]
+    failed: tuple[Point, ...]
+    todo: tuple[Point, ...]
+
+
+def launch(plan: Plan, outputs: Path, mode: str) -> Launch:
+    """Send what ``mode`` allows and return at once; a second launch of the same sends nothing.
+
+    cached: what has neither a record nor a failure; retry: failures too; force: everything anew,
+    old folders moved aside; read-only: nothing. Raises ValueError.
+    """
+    if mode not in MODES:
+        raise unknown("mode", mode, MODES)
+    if mode == "read-only":
+        return Launch((), 0, detached=True)
+    host: Host = build(host_settings(plan.host))
+    journal = Journal(sweep_folder(outputs, plan.name))
+    with _alone(journal):
+        live = _live(journal)
+        stand = survey(plan, outputs, live)
+        if mode == "force":
+            stand = _set_aside(plan, outputs, stand)
+        order = _order(plan, outputs, journal, stand, retry=mode == "retry")
+        path = plan.save(outputs)
+        try:
+            return host.launch(order) if order.todo else Launch((), 0, host.detached)
+        except ValueError:
+            if not any(one.state == SENT for one in journal.submissions()):
+                path.unlink()  # a sweep that was never launched
+            raise
+
+
+def survey(plan: Plan, outputs: Path, live: set[str]) -> Stand:
+    """Where each point stands; raises DamagedRecord before anything is sent."""
+    store = Store(outputs)
+    places: dict[str, list[Point]] = {"done": [], "under_way": [], "failed": [], "todo": []}
+    for point in plan.points:
+        run = store.run(point.run_id)
+        if run.is_done():
+            run.record()
+            place = "done"
+        elif point.run_id in live or run.is_claimed():
+            place = "under_way"
+        else:
+            place = "failed" if run.failure() else "todo"
+        places[place].append(point)
+    return Stand(**{place: tuple(points) for place, points in places.items()})
+
+
+def live_jobs(outputs: Path, name: str, *, timeout_seconds: float) -> list[SentJob]:
+    """Jobs of a sweep that run or may run; raises QueueUnknown."""
+    journal = Journal(sweep_folder(outputs, name))
+    jobs = sent_jobs(journal.submissions(), timeout_seconds=timeout_seconds)
+    return [job for job in jobs if job.is_live]
+
+
+def cancel(outputs: Path, name: str) -> list[SentJob]:
+    """End every job of a sweep, checkpoints kept; returns the jobs that were ended."""
+    journal = Journal(sweep_folder(outputs, name))
+    try:
+        with _alone(journal):
+            jobs = live_jobs(outputs, name, timeout_seconds=ANSWER_SECONDS)
+            for submission in {job.submission.uid: job.submission for job in jobs}.values():
+                if submission.host == "slurm":
+                    take_back(journal, submission)
+    except queue.QueueUnknown as error:
+        raise ValueError(f"nothing was cancelled: {error}") from error
+    for job in jobs:
+        if job.submission.host != "slurm":
+            (journal.jobs_folder(job.submission.uid) / CANCELLED).touch()
+            os.kill(int(job.job_id), signal.SIGTERM)  # passed on to the worker
+    return jobs
+
+
+@contextmanager
+def _alone(journal: Journal) -> Iterator[None]:
+    """One launcher at a time on one sweep; the second finds what the first has sent."""
+    journal.folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(journal.folder / "lock", timeout=LOCK_SECONDS)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ValueError(f"sweep {journal.folder.name!r} is being launched elsewhere") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _live(journal: Journal) -> set[str]:
+    """Ids of the runs that a live job has or will get to; lost answers are looked for first."""
+    submissions = journal.submissions()
+    try:
+        for submission in unanswered(submissions):
+            reconcile(journal, submission)
+        jobs = sent_jobs(submissions, timeout_seconds=ANSWER_SECONDS)
+    except queue.QueueUnknown as error:
+        raise ValueError(f"nothing was sent, since jobs may be under way: {error}") from error
+    return {run_id for job in jobs if job.is_live for run_id in job.run_ids}
+
+
+def _order(plan: Plan, outputs: Path, journal: Journal, stand: Stand, *, retry: bool) -> Order:
+    store = Store(outputs)
+    again = stand.failed if retry else ()
+    wanted = {point.run_id for point in (*stand.todo, *again)}
+    failures = {point.run_id: store.run(point.run_id).failure() for point in again}
+    return Order(
+        plan=plan,
+        outputs=outputs,
+        journal=journal,
+        todo=tuple(point for point in plan.points if point.run_id in wanted),
+        forgiven={
+            run_id: failure["time_unix_seconds"] for run_id, failure in failures.items() if failure
+        },
+        # A worker that died without a word died in one of these: no neighbour shall go with it.
+        suspect=frozenset(
+            point.run_id for point in stand.todo if store.run(point.run_id).path.exists()
+        ),
+    )
+
+
+def _set_aside(plan: Plan, outputs: Path, stand: Stand) -> Stand:
+    """Move the folders of finished and failed runs to <id>.<n>; nothing is ever deleted."""
+    if stand.under_way:
+        raise ValueError(f"{len(stand.under_way)} runs are under way: rote cancel {plan.name}")
+    for point in plan.points:
+        folder = Store(outputs).run(point.run_id).path
+        if folder.exists():
+            numbers = (folder.with_name(f"{folder.name}.{n}") for n in itertools.count(1))
+            folder.rename(next(path for path in numbers if not path.exists()))
+    return Stand(done=(), under_way=(), failed=(), todo=plan.points)
+
+
+def wait_for_end(outputs: Path, name: str, *, limit_seconds: float) -> bool:
+    """Whether a cancelled sweep's processes have all ended within the limit."""
+    deadline = time.monotonic() + limit_seconds
+    while live_jobs(outputs, name, timeout_seconds=ANSWER_SECONDS):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True

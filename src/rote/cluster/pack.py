@@ -1,0 +1,101 @@
+"""Short runs share a job: estimates of their time, packs up to a target duration, stacks inside."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from rote.cluster.plan import Point
+from rote.files import canonical_json
+from rote.ledger.spec import Spec
+from rote.ledger.store import RunFolder, Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """What a step takes where none has been measured."""
+
+    flops_per_second: float
+    step_overhead_seconds: float
+
+    def seconds(self, point: Point) -> float:
+        """At most: a saturated run stops earlier."""
+        steps = point.spec.what["budget"]["max_steps"]
+        return point.max_flops / self.flops_per_second + steps * self.step_overhead_seconds
+
+
+def estimates(
+    points: Iterable[Point], todo: Sequence[Point], store: Store, speed: Speed
+) -> list[float]:
+    """Seconds of each point of ``todo``: from a finished run of its kind, else from ``speed``."""
+    kinds = {_kind(point.spec) for point in todo}
+    measured: dict[str, float] = {}
+    for point in points:
+        kind = _kind(point.spec)
+        if kind in kinds and kind not in measured and store.run(point.run_id).is_done():
+            measured[kind] = _step_seconds(store.run(point.run_id))
+    seconds = []
+    for point in todo:
+        step_seconds = measured.get(_kind(point.spec))
+        steps = point.spec.what["budget"]["max_steps"]
+        seconds.append(speed.seconds(point) if step_seconds is None else steps * step_seconds)
+    return seconds
+
+
+def packs(
+    points: Sequence[Point],
+    seconds: Sequence[float],
+    *,
+    target_seconds: float,
+    alone: Callable[[Point], bool],
+) -> list[tuple[Point, ...]]:
+    """Points in order, together up to the target; those that must be ``alone`` are a pack each."""
+    made: list[list[Point]] = []
+    filled = math.inf  # the first point opens a pack
+    for point, length in zip(points, seconds, strict=True):
+        if alone(point):
+            made.insert(0, [point])
+        elif filled + length > target_seconds:
+            made.append([point])
+            filled = length
+        else:
+            made[-1].append(point)
+            filled += length
+    return [tuple(pack) for pack in made]
+
+
+def stacks(specs: Iterable[Spec], most: int) -> list[tuple[Spec, ...]]:
+    """Specs that can train as one stacked model, at most so many together, in order of the first.
+
+    Seeds, amounts of data, learning rates, schedules and lengths of training may differ.
+    """
+    open_stacks: dict[str, list[Spec]] = {}
+    made: list[list[Spec]] = []
+    for spec in specs:
+        shape = _shape(spec)
+        if shape not in open_stacks or len(open_stacks[shape]) == most:
+            open_stacks[shape] = []
+            made.append(open_stacks[shape])
+        open_stacks[shape].append(spec)
+    return [tuple(stack) for stack in made]
+
+
+def _shape(spec: Spec) -> str:
+    what, budget, optim = spec.what, spec.what["budget"], spec.what["optim"]
+    optimiser = {key: value for key, value in optim["optimiser"].items() if not key.endswith("lr")}
+    # A smaller data set is read whole at each step.
+    batch_size = min(budget["batch_size"], what["task"].get("num_sequences", math.inf))
+    rest = [optimiser, optim["clip_norm"], str(batch_size), budget["check_every_steps"]]
+    return canonical_json([_kind(spec), *rest])
+
+
+def _kind(spec: Spec) -> str:
+    what = spec.what
+    task = {key: value for key, value in what["task"].items() if "num_" not in key}
+    batch_size = what["budget"]["batch_size"]
+    return canonical_json([task, what["model"], what["precision"], batch_size])
+
+
+def _step_seconds(folder: RunFolder) -> float:
+    circumstances = folder.circumstances()
+    steps = folder.record().training["steps"] * circumstances.get("stacked", 1)
+    return float(circumstances["train_seconds"] / steps)

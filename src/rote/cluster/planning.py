@@ -1,0 +1,42 @@
+"""From a sweep to a plan: every point composed, checked and counted before the first one runs."""
+
+from rote.cluster.launch import Host, host_settings
+from rote.cluster.plan import Plan, Point
+from rote.config.build import build
+from rote.config.compose import Composer
+from rote.config.sweep import Sweep, points
+from rote.ledger.spec import Spec
+from rote.preflight import Facts, Preflight
+
+
+def make_plan(sweep: Sweep, composer: Composer) -> tuple[Plan, list[Facts]]:
+    """Compose and check every point before anything runs; equal points are one.
+
+    Raises ValueError with one line for the first point that could not run.
+    """
+    preflight = Preflight()
+    planned: dict[str, Point] = {}
+    facts: list[Facts] = []
+    for overrides in points(sweep, composer, preflight.parameters):
+        config = composer.config(overrides)
+        config["log"]["group"] = sweep.name
+        for observer in config["log"]["observers"].values():
+            observer["group"] = sweep.name
+        spec = Spec.from_config(config)
+        run_id = spec.run_id
+        if run_id not in planned:
+            fact = preflight.facts(spec)
+            facts.append(fact)
+            planned[run_id] = Point(
+                run_id=run_id, spec=spec, parameters=fact.parameters, max_flops=fact.max_flops
+            )
+    plan = Plan(
+        name=sweep.name,
+        question=sweep.question,
+        report=sweep.report,
+        points=tuple(planned.values()),
+    )
+    host: Host = build(host_settings(plan.host))
+    for point in plan.points:
+        host.check(point)
+    return plan, facts

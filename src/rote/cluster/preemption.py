@@ -1,0 +1,85 @@
+"""One owner of the signals that end a job: a flag, a checkpoint at the step boundary, one requeue.
+
+SLURM sends SIGUSR2 before a time limit and, where so configured, at the start of a preemption's
+grace; SIGTERM in all other cases. Both only set a flag here. Whoever leaves then asks for the job's
+own state: RUNNING means that nobody has decided, so the job requeues itself; anything else means
+that SLURM has decided, and a second requeue would bring back a cancelled job.
+"""
+
+import logging
+import os
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from rote.cluster import queue
+
+LOG = logging.getLogger(__name__)
+CANCELLED = "cancelled"  # a file in the submission's folder: whoever leaves stays away
+ASK_SECONDS = 30.0  # without an answer, squeue gives up by itself after 9 to 18 s
+PAUSE_SECONDS = 1.0
+
+
+class StopFlag:
+    """Whether somebody wants this process to end; replaces submitit's handlers.
+
+    submitit's own would requeue at once, in the middle of a step, and take any preemption of a job
+    of ten minutes or less for a time-out.
+    """
+
+    def __init__(self) -> None:
+        self.signal_name: str | None = None
+
+    def install(self) -> "StopFlag":
+        """Own the signals of this process from now on."""
+        for number in (signal.SIGUSR2, signal.SIGTERM):
+            signal.signal(number, self._note)
+        signal.signal(signal.SIGCONT, signal.SIG_DFL)  # submitit's only logs
+        return self
+
+    def is_set(self) -> bool:
+        """Whether a signal has come."""
+        return self.signal_name is not None
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        self.signal_name = self.signal_name or signal.Signals(number).name
+
+
+def own_job_id() -> str | None:
+    """As SLURM commands take it; None outside SLURM.
+
+    Never SLURM_JOB_ID for a task of an array: the last task has the array's own id there, and
+    requeueing that would requeue every task.
+    """
+    if array := os.environ.get("SLURM_ARRAY_JOB_ID"):
+        return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    return os.environ.get("SLURM_JOB_ID")
+
+
+def leave(folder: Path) -> NoReturn:
+    """End this process after its checkpoint; the job comes back unless SLURM or a user decided.
+
+    SystemExit: submitit writes no result, so that the job's next life may write one.
+    """
+    job_id = own_job_id()
+    if job_id is not None and os.environ.get("SLURM_PROCID", "0") == "0":
+        _requeue_unless_decided(job_id, folder)
+    raise SystemExit(0)
+
+
+def _requeue_unless_decided(job_id: str, folder: Path) -> None:
+    """Keeps asking while the controller is away: if it comes back and kills us, it has decided."""
+    while True:
+        state = queue.state_of(job_id, timeout_seconds=ASK_SECONDS)
+        if (folder / CANCELLED).exists():
+            LOG.warning("job %s: cancelled, not requeued", job_id)
+            return
+        if state not in (None, "RUNNING"):
+            LOG.warning("job %s: its state is %s, somebody has decided", job_id, state)
+            return
+        if state == "RUNNING" and queue.requeue(job_id):
+            LOG.warning("job %s: requeued", job_id)
+            return
+        time.sleep(PAUSE_SECONDS)

@@ -1,0 +1,210 @@
+"""A SLURM cluster as a host: packs of runs in arrays of jobs, resources by size of the model."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rote.checks import require_whole
+from rote.cluster import queue
+from rote.cluster.journal import Submission
+from rote.cluster.launch import Launch, Order
+from rote.cluster.pack import Speed, estimates, packs
+from rote.cluster.plan import Point
+from rote.cluster.submission import submit, take_back
+from rote.config.choices import unknown
+from rote.ledger.store import Store
+
+LIMIT_KEY = "up_to_parameters"
+COUNTS = ("time_minutes", "cpus_per_task", "nodes", "tasks_per_node", "runs_at_once", "stack")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What one job asks for; the keys are explained in conf/host/slurm.yaml.
+
+    Raises ValueError for a key that is none.
+    """
+
+    partition: str | None
+    account: str | None
+    qos: str | None
+    time_minutes: int
+    signal_seconds: int
+    cpus_per_task: int
+    mem_per_cpu_mb: int | None
+    gpus_per_node: int
+    nodes: int
+    tasks_per_node: int
+    runs_at_once: int
+    stack: int
+    constraint: str | None
+    extra_sbatch: Sequence[str]
+    setup: Sequence[str]
+    pack_minutes: float
+    flops_per_second: float
+    step_overhead_seconds: float
+
+    def __post_init__(self) -> None:
+        for key in (
+            "time_minutes",
+            "cpus_per_task",
+            "nodes",
+            "tasks_per_node",
+            "runs_at_once",
+            "stack",
+        ):
+            require_whole(f"host.{key}", getattr(self, key), least=1)
+
+    def sbatch(self) -> dict[str, Any]:
+        """In submitit's words; what is not asked for is left out."""
+        asked = {
+            "partition": self.partition,
+            "account": self.account,
+            "qos": self.qos,
+            "time": self.time_minutes,
+            "signal_delay_s": self.signal_seconds,
+            "cpus_per_task": self.cpus_per_task,
+            "mem_per_cpu": self.mem_per_cpu_mb and f"{self.mem_per_cpu_mb}MB",
+            "gpus_per_node": self.gpus_per_node or None,
+            "nodes": self.nodes,
+            "ntasks_per_node": self.tasks_per_node,
+            "constraint": self.constraint,
+            "setup": list(self.setup) or None,
+            "additional_parameters": {"requeue": True, **dict(map(_flag, self.extra_sbatch))},
+        }
+        return {key: value for key, value in asked.items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlurmHost(Resources):
+    """The keys of conf/host/slurm.yaml."""
+
+    detached: ClassVar[bool] = True
+
+    max_array_size: int | None
+    max_parallel_jobs: int | None
+    by_parameters: Sequence[Mapping[str, Any]]
+    threads: int
+    accelerator: str
+    recompute_above_gib: float | None
+    strategy: str
+    checkpoint_every_seconds: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        known = {field.name for field in dataclasses.fields(Resources)}
+        for rule in self.by_parameters:
+            for key in rule:
+                if key not in known | {LIMIT_KEY}:
+                    raise unknown("host.by_parameters: key", key, known)
+            if LIMIT_KEY not in rule:
+                raise ValueError(f"host.by_parameters: a rule needs {LIMIT_KEY} (null: no limit)")
+
+    def check(self, point: Point) -> None:
+        """Raises ValueError where processes or cores cannot be shared as asked."""
+        asked, together = self.resources(point.parameters), self.processes(point.parameters)
+        batch_size = point.spec.what["budget"]["batch_size"]
+        if batch_size % together:
+            raise ValueError(
+                f"{together} processes (host.nodes x host.tasks_per_node) cannot share batches of "
+                f"{batch_size} sequences equally: change budget.batch_size"
+            )
+        if together > 1 and asked.runs_at_once > 1:
+            raise ValueError(
+                "host.runs_at_once: a run that several processes train shares its job with no other"
+            )
+        if asked.runs_at_once * self.threads > asked.cpus_per_task:
+            raise ValueError(
+                f"host.cpus_per_task is {asked.cpus_per_task}: too few for host.runs_at_once "
+                f"({asked.runs_at_once}) x host.threads ({self.threads})"
+            )
+
+    def processes(self, parameters: int) -> int:
+        """On all nodes together."""
+        asked = self.resources(parameters)
+        return asked.nodes * asked.tasks_per_node
+
+    def launch(self, order: Order) -> Launch:
+        """Arrays of packs, a resource class at a time; all of them or none."""
+        sent: list[Submission] = []
+        try:
+            size = self.max_array_size or queue.max_array_size(timeout_seconds=60.0)
+            for parameters, assignments in self._arrays(order, size):
+                name = f"rote:{order.plan.name}"
+                sent.append(
+                    submit(
+                        order.journal,
+                        job_name=name,
+                        parameters=parameters,
+                        assignments=assignments,
+                    )
+                )
+        except queue.QueueUnknown as error:
+            raise ValueError(f"the SLURM controller does not answer: {error}") from error
+        except BaseException:
+            for submission in sent:
+                take_back(order.journal, submission)
+                order.journal.withdrawn(submission)
+            raise
+        jobs = tuple(job for one in sent for job in one.jobs)
+        return Launch(jobs, len(order.todo), self.detached)
+
+    def resources(self, parameters: int) -> Resources:
+        """What a model of this size needs: the first rule whose limit it keeps, over the rest."""
+        own = {field.name: getattr(self, field.name) for field in dataclasses.fields(Resources)}
+        for rule in self.by_parameters:
+            if rule[LIMIT_KEY] is None or parameters <= rule[LIMIT_KEY]:
+                own |= {key: value for key, value in rule.items() if key != LIMIT_KEY}
+                break
+        return Resources(**own)
+
+    def _arrays(self, order: Order, size: int) -> Iterator[tuple[dict[str, Any], list[Any]]]:
+        """What sbatch is asked, and the workers' assignments, for each array."""
+        for resources, points in self._classes(order.todo):
+            speed = Speed(
+                flops_per_second=resources.flops_per_second,
+                step_overhead_seconds=resources.step_overhead_seconds,
+            )
+            seconds = estimates(order.plan.points, points, Store(order.outputs), speed)
+            made = packs(
+                points,
+                seconds,
+                target_seconds=60.0 * resources.pack_minutes * resources.runs_at_once,
+                alone=lambda point: point.run_id in order.suspect,
+            )
+            for start in range(0, len(made), size):
+                part = [
+                    order.assignment(
+                        pack, runs_at_once=resources.runs_at_once, stack=resources.stack
+                    )
+                    for pack in made[start : start + size]
+                ]
+                yield self._sbatch(resources, len(part)), part
+
+    def _classes(self, points: Sequence[Point]) -> list[tuple[Resources, list[Point]]]:
+        """Points that ask for the same; not hashed, since resources hold mappings."""
+        classes: list[tuple[Resources, list[Point]]] = []
+        for point in points:
+            wanted = self.resources(point.parameters)
+            for resources, members in classes:
+                if resources == wanted:
+                    members.append(point)
+                    break
+            else:
+                classes.append((wanted, [point]))
+        return classes
+
+    def _sbatch(self, resources: Resources, num_jobs: int) -> dict[str, Any]:
+        asked = resources.sbatch() | {"array_parallelism": self.max_parallel_jobs or num_jobs}
+        if self.max_parallel_jobs:
+            # Arrays of one name run one after another, so that the limit of each is that of all,
+            # also over a later `rote resume`.
+            asked["dependency"] = "singleton"
+        return asked
+
+
+def _flag(text: str) -> tuple[str, str | bool]:
+    """``mail-type=FAIL`` or ``--hold``, as submitit takes flags that it does not know."""
+    key, _, value = text.removeprefix("--").partition("=")
+    return key, value or True

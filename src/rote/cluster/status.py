@@ -1,0 +1,202 @@
+"""Where the runs of a sweep stand: their folders, the journal, one look at the queue; no torch."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rote.cluster import queue
+from rote.cluster.journal import Journal
+from rote.cluster.life import last_life
+from rote.cluster.liveness import GONE, SentJob, sent_jobs
+from rote.cluster.plan import Plan, Point, sweep_folder
+from rote.ledger.spec import Spec, flatten
+from rote.ledger.store import RunFolder, Store
+
+# requeued: preempted or timed out, waits to go on; lost: its process or job ended without a word;
+# waiting: never sent, or cancelled; unknown: the queue does not answer.
+STATES = ("done", "running", "pending", "requeued", "failed", "lost", "waiting", "unknown")
+QUEUE_SECONDS = 5.0
+TAIL_BYTES = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunState:
+    """One run, now."""
+
+    run_id: str
+    state: str  # one of STATES
+    step: int
+    max_steps: int
+    memorised_bits: float | None = None
+    steps_per_second: float | None = None  # while it runs
+    reason: str | None = None  # of a failure, or why it waits
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """At most: a saturated run stops earlier."""
+        if not self.steps_per_second:
+            return None
+        return (self.max_steps - self.step) / self.steps_per_second
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """The newest job of each run, and whether the queue could be asked."""
+
+    by_run: Mapping[str, SentJob]
+    known: bool = True
+
+
+def look(outputs: Path, names: Iterable[str]) -> Jobs:
+    """All jobs of these sweeps in one question to the queue; files alone where it is silent."""
+    journals = [Journal(sweep_folder(outputs, name)).submissions() for name in names]
+    submissions = [submission for journal in journals for submission in journal]
+    try:
+        jobs = sent_jobs(submissions, timeout_seconds=QUEUE_SECONDS)
+    except queue.QueueUnknown:
+        local = [submission for submission in submissions if submission.host != "slurm"]
+        return Jobs(_newest(sent_jobs(local, timeout_seconds=QUEUE_SECONDS)), known=False)
+    return Jobs(_newest(jobs))
+
+
+def states(plan: Plan, store: Store, jobs: Jobs) -> list[RunState]:
+    """The state of every run, in the plan's order."""
+    return [_state(point, store.run(point.run_id), jobs) for point in plan.points]
+
+
+def count(runs: Sequence[RunState]) -> dict[str, int]:
+    """How many are in each state."""
+    tally = Counter(run.state for run in runs)
+    return {state: tally[state] for state in STATES}
+
+
+def labels(specs: Sequence[Spec]) -> list[str]:
+    """What tells the runs of one sweep apart, in the last words of the keys."""
+    keys = varying_keys(specs)
+    return [label(spec, keys) for spec in specs]
+
+
+def label(spec: Spec, keys: Sequence[str]) -> str:
+    """These keys of one run."""
+    row = flatten(spec.what)
+    return " ".join(f"{_short(key)}={row.get(key)}" for key in keys) or spec.run_id
+
+
+def varying_keys(specs: Sequence[Spec]) -> list[str]:
+    """Keys with more than one value, in the order of the first spec."""
+    found: set[str] = set()
+    first = specs[0].what
+    for spec in specs:
+        _differences(first, spec.what, "", found)
+    order = dict.fromkeys([*flatten(first), *sorted(found)])
+    return [key for key in order if key in found and _told(key)]
+
+
+def tail(path: Path, num_lines: int) -> list[str]:
+    """The last lines of a log, blank ones left out; none where there is no file."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(0, 2)
+            stream.seek(max(0, stream.tell() - TAIL_BYTES))
+            text = stream.read().decode(errors="replace")
+    except FileNotFoundError:
+        return []
+    return [line for line in text.splitlines() if line.strip()][-num_lines:]
+
+
+def log_of(job: SentJob, outputs: Path, name: str) -> Path:
+    """Where the errors of a job's first process are."""
+    folder = Journal(sweep_folder(outputs, name)).jobs_folder(job.submission.uid)
+    return folder / f"{job.job_id}_0_log.err"
+
+
+def _newest(jobs: Iterable[SentJob]) -> dict[str, SentJob]:
+    """A live job goes before an ended one, a later one before an earlier."""
+    newest: dict[str, SentJob] = {}
+    for job in jobs:
+        for run_id in job.run_ids:
+            if job.is_live or run_id not in newest or not newest[run_id].is_live:
+                newest[run_id] = job
+    return newest
+
+
+def _differences(
+    one: Mapping[str, Any], other: Mapping[str, Any], prefix: str, found: set[str]
+) -> None:
+    """Whole branches are compared first: most of a sweep is the same everywhere."""
+    if one == other:
+        return
+    for key in one.keys() | other.keys():
+        here, there = one.get(key), other.get(key)
+        if isinstance(here, Mapping) or isinstance(there, Mapping):
+            _differences(_branch(here), _branch(there), f"{prefix}{key}.", found)
+        elif here != there:
+            found.add(f"{prefix}{key}")
+
+
+def _branch(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _told(key: str) -> bool:
+    """Not what another key says already: a model takes its size, a format has a name."""
+    group, _, name = key.partition(".")
+    if group == "precision":
+        return name == "name"
+    return group != "model" or name == "_target_"
+
+
+def _short(key: str) -> str:
+    return "precision" if key == "precision.name" else key.rpartition(".")[2]
+
+
+def _state(point: Point, folder: RunFolder, jobs: Jobs) -> RunState:
+    max_steps = point.spec.what["budget"]["max_steps"]
+    if folder.is_done():
+        return RunState(run_id=point.run_id, state="done", step=max_steps, max_steps=max_steps)
+    row: dict[str, Any] = folder.last_row() or {}
+    step = int(row.get("step", 0))
+    if folder.is_claimed():
+        state, reason = "running", None
+    else:
+        state, reason = _unclaimed(folder, jobs.by_run.get(point.run_id), jobs.known)
+    return RunState(
+        run_id=point.run_id,
+        state=state,
+        step=step,
+        max_steps=max_steps,
+        memorised_bits=row.get("memorised_bits"),
+        steps_per_second=_speed(folder, step) if state == "running" else None,
+        reason=reason,
+    )
+
+
+def _unclaimed(folder: RunFolder, job: SentJob | None, known: bool) -> tuple[str, str | None]:
+    """State and reason of a run that no process holds."""
+    failure = folder.failure()
+    life = last_life(folder) or {}
+    if "death" in life and not (job and _sent_after(job, life)):
+        return "lost", life["death"]
+    if job is not None and job.is_live and (failure is None or _sent_after(job, failure)):
+        word = job.reason if job.state == "PENDING" else None
+        came_back = job.restarts and job.state != "RUNNING"
+        return ("requeued" if came_back else "pending"), word
+    if failure:
+        return "failed", failure["reason"]
+    if job is None or job.state == "CANCELLED":
+        return ("waiting" if known else "unknown"), None
+    return "lost", f"its job {job.job_id} {'ended' if job.state == GONE else job.state}"
+
+
+def _sent_after(job: SentJob, event: Mapping[str, Any]) -> bool:
+    return bool(job.submission.time_unix_seconds > event["time_unix_seconds"])
+
+
+def _speed(folder: RunFolder, step: int) -> float | None:
+    life = last_life(folder)
+    if life is None or step <= life["step"]:
+        return None
+    return float((step - life["step"]) / max(1e-9, time.time() - life["time_unix_seconds"]))

@@ -1,0 +1,122 @@
+"""One array of jobs into SLURM's queue, exactly once or not at all."""
+
+import io
+import logging
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr
+from typing import Any
+
+import submitit
+from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+from rote.cluster import queue
+from rote.cluster.journal import Journal, Submission
+from rote.cluster.preemption import CANCELLED
+from rote.cluster.worker import Assignment, work
+
+LOG = logging.getLogger(__name__)
+UNANSWERED = ("timed out", "Unexpected message", "Zero Bytes", "Connection reset")
+RECONCILE_SECONDS = 120.0
+SETTLE_SECONDS = 2.0  # a request that was in flight shows up once the controller has caught up
+# From the start until our handlers stand, a signal of a preemption would kill the process as a
+# failure; ignored, it leaves SLURM to end the job and to requeue it.
+PYTHON = f"env --ignore-signal=USR2 --ignore-signal=TERM {shlex.quote(sys.executable)}"
+
+
+class Refused(ValueError):
+    """The controller does not take the job as it is asked for; nothing of it is queued."""
+
+
+def submit(
+    journal: Journal,
+    *,
+    job_name: str,
+    parameters: Mapping[str, Any],
+    assignments: Sequence[Assignment],
+) -> Submission:
+    """Queue a job for each assignment; raises Refused, and ValueError where nobody answers."""
+    for _ in range(2):
+        submission = journal.begin(host="slurm", job_name=job_name)
+        try:
+            jobs = _sbatch(journal, submission, parameters, assignments)
+        except (FailedJobError, FailedSubmissionError) as error:
+            _clean_up(journal, submission, str(error))
+            continue
+        run_ids = [[spec.run_id for spec in one.specs] for one in assignments]
+        return journal.sent(submission, dict(zip(jobs, run_ids, strict=True)))
+    raise ValueError("the SLURM controller did not answer twice: nothing was submitted")
+
+
+def take_back(journal: Journal, submission: Submission) -> None:
+    """Cancel every job of a submission; its workers checkpoint and stay away."""
+    folder = journal.jobs_folder(submission.uid)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CANCELLED).touch()  # before the order: a worker that is leaving looks for it
+    queue.cancel(sorted({job.partition("_")[0] for job in submission.jobs}))
+
+
+def reconcile(journal: Journal, submission: Submission) -> None:
+    """Find out what became of a request whose answer was lost; withdraw it.
+
+    Its jobs lack their pickles and touch no run. Raises QueueUnknown where the controller stays
+    silent.
+    """
+    deadline = time.monotonic() + RECONCILE_SECONDS
+    while True:
+        try:
+            ghosts = _jobs_of(submission)
+            break
+        except queue.QueueUnknown:
+            if time.monotonic() > deadline:
+                raise
+    if not ghosts:
+        time.sleep(SETTLE_SECONDS)
+        ghosts = _jobs_of(submission)
+    queue.cancel(sorted({ghost.partition("_")[0] for ghost in ghosts}))
+    journal.withdrawn(submission)
+    shutil.rmtree(journal.jobs_folder(submission.uid), ignore_errors=True)
+
+
+def _sbatch(
+    journal: Journal,
+    submission: Submission,
+    parameters: Mapping[str, Any],
+    assignments: Sequence[Assignment],
+) -> list[str]:
+    executor = submitit.SlurmExecutor(folder=journal.jobs_folder(submission.uid), python=PYTHON)
+    executor.update_parameters(
+        **parameters,
+        job_name=submission.job_name,
+        comment=queue.comment_of(submission.uid),
+    )
+    with redirect_stderr(io.StringIO()):  # submitit shows sbatch's words and raises them as well
+        return [job.job_id for job in executor.map_array(work, assignments)]
+
+
+def _clean_up(journal: Journal, submission: Submission, message: str) -> None:
+    """After a failed sbatch: returns where a second try is right, raises where it is not."""
+    if any(words in message for words in UNANSWERED):
+        LOG.warning("sbatch got no answer: looking for what it may have queued")
+        try:
+            reconcile(journal, submission)
+        except queue.QueueUnknown as error:
+            raise ValueError(f"{error}: launch again once squeue answers") from error
+        return
+    journal.withdrawn(submission)
+    shutil.rmtree(journal.jobs_folder(submission.uid), ignore_errors=True)
+    raise Refused(f"sbatch refused the job: {_reason(message)}")
+
+
+def _jobs_of(submission: Submission) -> list[str]:
+    jobs = queue.queued([submission.job_name], timeout_seconds=30.0)
+    return [job.job_id for job in jobs if job.uid == submission.uid and job.is_live]
+
+
+def _reason(message: str) -> str:
+    """The controller's words without submitit's frame around them."""
+    lines = [line.partition("error: ")[2] for line in message.splitlines() if "error: " in line]
+    return "; ".join(line.strip() for line in lines if line) or " ".join(message.split())

@@ -1,0 +1,238 @@
+"""A job: it carries out its share of a sweep, each run or stack of runs in a process of its own.
+
+Any number of jobs, on any number of machines that share the outputs folder, may be given the same
+run: each is claimed through a lock that the operating system drops when its holder dies.
+"""
+
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rote import provenance
+from rote.cluster.crew import Crew, Death, Outcome, Specs
+from rote.cluster.life import note_death, note_life
+from rote.cluster.pack import stacks
+from rote.cluster.preemption import StopFlag, leave, own_job_id
+from rote.ledger.spec import Spec
+from rote.ledger.store import RunFolder, RunIsTaken, Store
+
+LOG = logging.getLogger(__name__)
+PATIENCE_SECONDS = 60.0  # with a run that another process holds: a dying one lets go of it sooner
+PAUSE_SECONDS = 2.0
+VAIN_LIVES = 5  # without a single step: the time limit is shorter than the start
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """What a worker is sent: frozen specs, so that editing a YAML afterwards changes nothing."""
+
+    specs: tuple[Spec, ...]
+    outputs: str
+    forgiven: Mapping[str, float]  # run id -> time of a failure that is to be tried again
+    runs_at_once: int  # processes
+    stack: int  # runs of one shape that a process trains as one
+    code: Mapping[str, str | None]  # that sent it
+
+
+def work(assignment: Assignment) -> list[str]:
+    """Run what nobody has finished, holds, or has failed at; one failing run stops no other.
+
+    Returns the ids of the runs that failed here.
+    """
+    flag = StopFlag().install()
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    folder = Path(os.environ["SUBMITIT_FOLDER"])
+    _clear_torn_results(folder)
+    _compare_code(assignment.code)
+    worker = _Worker(assignment, flag, folder)
+    if int(os.environ.get("SLURM_NTASKS", 1)) > 1:
+        worker.work_in_company()
+    else:
+        worker.work_alone()
+    return worker.failed
+
+
+def attempt(specs: Specs, outputs: str, code: Mapping[str, str | None], parent: int) -> Outcome:
+    """The runs of this process; orphaned, it stops as if it were told to."""
+    from rote.training.member import Interrupted  # Lightning takes seconds to import
+
+    flag = StopFlag().install()
+
+    def stop() -> bool:
+        return flag.is_set() or os.getppid() != parent
+
+    try:
+        ended = _execute(specs, Store(Path(outputs)), stop, {"submitted_by": dict(code)})
+    except Interrupted:
+        return Outcome.INTERRUPTED
+    for run_id, error in ended.items():
+        LOG.error("run %s ended without a record", run_id, exc_info=error)
+    return Outcome.THROUGH
+
+
+def _execute(
+    specs: Specs, store: Store, stop: Callable[[], bool], noted: Mapping[str, Any]
+) -> dict[str, Exception]:
+    """Together where they can be stacked; returns what ended those that have no record."""
+    from rote.run import execute, execute_together
+    from rote.training.member import Interrupted
+    from rote.training.stack import CannotStack
+
+    if len(specs) > 1:
+        try:
+            return execute_together(specs, store, stop, noted)
+        except CannotStack as reason:
+            LOG.warning("%d runs train one after another: %s", len(specs), reason)
+    ended: dict[str, Exception] = {}
+    for spec in specs:
+        try:
+            execute(spec, store, stop=stop, noted=noted)
+        except Interrupted:
+            raise
+        except Exception as error:
+            ended[spec.run_id] = error
+    return ended
+
+
+class _Worker:
+    """Goes through runs until told to stop."""
+
+    def __init__(self, assignment: Assignment, flag: StopFlag, folder: Path) -> None:
+        self.assignment = assignment
+        self.flag = flag
+        self.folder = folder
+        self.store = Store(Path(assignment.outputs))
+        self.failed: list[str] = []
+        self.interrupted = False  # another process may have got the signal alone
+
+    def work_alone(self) -> None:
+        """All runs, then again those that other jobs held, for a while."""
+        code = self.assignment.code
+        make = partial(attempt, outputs=self.assignment.outputs, code=code, parent=os.getpid())
+        crew = Crew(self.assignment.runs_at_once, make)
+        todo = deque(stacks(self.assignment.specs, self.assignment.stack))
+        held: list[Specs] = []
+        patience_ends = None
+        while (todo or crew.at_work) and not self._is_told():
+            while todo and crew.has_room():
+                self._take_up(todo.popleft(), crew, held)
+            self._hear(crew, held)
+            if held and not todo and not crew.at_work:
+                patience_ends = patience_ends or time.monotonic() + PATIENCE_SECONDS
+                if time.monotonic() > patience_ends:
+                    LOG.warning("left to others: %s", [spec.run_id for (spec,) in held])
+                    return
+                time.sleep(PAUSE_SECONDS)
+                todo.extend(held)
+                held.clear()
+        if self._is_told():
+            crew.tell_to_stop()
+            while crew.at_work:
+                self._hear(crew, held)
+            self._leave()
+
+    def _take_up(self, specs: Specs, crew: Crew, held: list[Specs]) -> None:
+        free = []
+        for spec in specs:
+            run = self.store.run(spec.run_id)
+            if run.is_done() or self._has_failed(run):
+                continue
+            if run.is_claimed():
+                held.append((spec,))
+                continue
+            note_life(run, self.folder)
+            free.append(spec)
+        if free:
+            crew.start(tuple(free))
+
+    def _hear(self, crew: Crew, held: list[Specs]) -> None:
+        for specs, outcome in crew.ended():
+            for spec in specs:
+                run = self.store.run(spec.run_id)
+                if run.is_done():
+                    continue
+                if self._has_failed(run):
+                    self.failed.append(spec.run_id)
+                elif isinstance(outcome, Death):
+                    LOG.error("run %s: %s", spec.run_id, outcome)
+                    note_death(run, str(outcome))
+                elif outcome is Outcome.THROUGH:
+                    held.append((spec,))  # another process was at it
+                else:
+                    self.interrupted = True
+
+    def work_in_company(self) -> None:
+        """The first process chooses the runs, the others train along."""
+        from rote.cluster import company
+        from rote.training.member import Interrupted
+
+        company.meet()
+        if os.environ["SLURM_PROCID"] != "0":
+            with suppress(Interrupted):
+                company.train_along(self.flag.is_set)
+            return
+        for spec in self.assignment.specs:
+            if not self._is_told():
+                self._lead(spec)
+        if not self.interrupted:  # that, they have heard in the middle of training
+            company.dismiss()
+        if self._is_told():
+            self._leave()
+
+    def _lead(self, spec: Spec) -> None:
+        from rote.run import execute
+        from rote.training.member import Diverged, Interrupted
+
+        run = self.store.run(spec.run_id)
+        if run.is_done() or self._has_failed(run) or run.is_claimed():
+            return
+        note_life(run, self.folder)
+        noted = {"submitted_by": dict(self.assignment.code)}
+        try:
+            execute(spec, self.store, stop=self.flag.is_set, noted=noted)
+        except Interrupted:
+            self.interrupted = True
+        except Diverged:
+            self.failed.append(spec.run_id)  # on all ranks at once: they are ready for the next
+        except RunIsTaken:
+            LOG.warning("left to others: %s", spec.run_id)
+        # Anything else is raised: the others stand in the middle of a step, none can go on.
+
+    def _has_failed(self, run: RunFolder) -> bool:
+        failure = run.failure()
+        forgiven = self.assignment.forgiven.get(run.run_id)
+        return failure is not None and failure["time_unix_seconds"] != forgiven
+
+    def _is_told(self) -> bool:
+        return self.interrupted or self.flag.is_set()
+
+    def _leave(self) -> None:
+        LOG.warning("%s: leaving at a step boundary", self.flag.signal_name or "another's")
+        if int(os.environ.get("SLURM_RESTART_COUNT", 0)) >= VAIN_LIVES and self._is_in_vain():
+            LOG.error("%d lives without a step: is host.time_minutes enough to start?", VAIN_LIVES)
+            return
+        leave(self.folder)
+
+    def _is_in_vain(self) -> bool:
+        runs = [self.store.run(spec.run_id) for spec in self.assignment.specs]
+        return not any(run.is_done() or run.failure() or run.has_checkpoint() for run in runs)
+
+
+def _clear_torn_results(folder: Path) -> None:
+    """A result that submitit was writing when it was killed would fail this life at its end."""
+    job = own_job_id() or os.environ["SUBMITIT_LOCAL_JOB_ID"]
+    for torn in folder.glob(f"{job}_*_result.pkl.save_tmp"):
+        torn.unlink(missing_ok=True)
+
+
+def _compare_code(sent_by: Mapping[str, str | None]) -> None:
+    here = provenance.code()
+    if sent_by != here:
+        LOG.warning("the code has changed since submission: sent by %s, run by %s", sent_by, here)
