@@ -1,0 +1,8 @@
+"""`rote` and `python -m rote`."""
+
+import sys
+
+from rote.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""How every figure looks: one palette, text kept as text, the same bytes each time."""
+
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, LogNorm, to_hex
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
+Handle = Line2D | Patch
+
+# Okabe and Ito 2008, "Color Universal Design", without yellow, which is too pale on white.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+GREY = "#6B6B6B"
+INK = "#000000"
+RAMP = LinearSegmentedColormap.from_list(
+    "cividis without its palest end", mpl.colormaps["cividis"](np.linspace(0.88, 0, 256))
+)
+ACCENT = PALETTE[1]  # for the one line that matters among many
+
+WIDTH_INCHES = 8.4
+PNG_DOTS_PER_INCH = 160
+
+LOOK: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",  # shipped with matplotlib, so that layout is the same everywhere
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E3E3E3",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 5.5,
+    "figure.titlesize": 11.5,
+    "figure.titleweight": "bold",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "rote",
+    "path.simplify_threshold": 0.5,  # pixels: long training curves become small files
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrecisionLook:
+    """A precision is told by shape as well as by colour."""
+
+    colour: str
+    marker: str
+    linestyle: str
+
+
+PRECISION_LOOKS = {
+    "fp32": PrecisionLook(colour="#0072B2", marker="o", linestyle="-"),
+    "tf32": PrecisionLook(colour="#009E73", marker="v", linestyle="-."),
+    "bf16_mixed": PrecisionLook(colour="#D55E00", marker="s", linestyle="--"),
+    "bf16_true": PrecisionLook(colour="#CC79A7", marker="^", linestyle=":"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """One finished figure; ``alt`` says in words what it shows."""
+
+    name: str
+    alt: str
+    svg: bytes
+    png: bytes
+
+
+in_house_style = mpl.rc_context(LOOK)  # decorates a function that draws and renders
+
+
+def new_figure(*, height_inches: float, title: str) -> Figure:
+    """An empty figure with its finding on top; no global state is touched."""
+    figure = Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, x=0.01, horizontalalignment="left")
+    return figure
+
+
+def panels(figure: Figure, num_panels: int, *, num_columns: int, sharey: bool) -> list[Axes]:
+    """A grid of axes with a common x; the lowest of every column has its tick labels."""
+    num_rows = -(-num_panels // num_columns)
+    grid = figure.subplots(num_rows, num_columns, sharex=True, sharey=sharey, squeeze=False)
+    for spare in grid.flat[num_panels:]:
+        figure.delaxes(spare)
+    for axes in grid.flat[max(0, num_panels - num_columns) : num_panels]:
+        axes.tick_params(labelbottom=True)
+    return list(grid.flat[:num_panels])
+
+
+def line_key(label: str, **look: Any) -> Line2D:
+    """A legend entry drawn as a line or a marker; ``look`` as matplotlib's Line2D takes it."""
+    return Line2D([], [], label=label, **look)
+
+
+def legend_below(figure: Figure, handles: Sequence[Handle], *, num_columns: int) -> None:
+    """A legend under the axes, never over the data."""
+    figure.legend(handles=list(handles), loc="outside lower left", ncols=num_columns)
+
+
+def label_outside(figure: Figure, grid: Sequence[Axes], *, x: str, y: str) -> None:
+    """Axis labels on the outer panels only."""
+    num_columns = _shape(grid)[1]
+    for index, axes in enumerate(grid):
+        if index % num_columns == 0:
+            axes.set_ylabel(y)
+        if index + num_columns >= len(grid):
+            axes.set_xlabel(x)
+
+
+def short_numbers(*scales: Axis) -> None:
+    """2,000,000 as 2M."""
+    for scale in scales:
+        scale.set_major_formatter(EngFormatter(sep=""))
+
+
+def logarithmic_numbers(scale: Axis, limits: Sequence[float]) -> None:
+    """Short numbers at 1, 2 and 5 of each decade, or at decades alone where there are many."""
+    subdivisions = (1.0, 2.0, 5.0) if limits[1] < 120 * limits[0] else (1.0,)
+    scale.set_major_locator(LogLocator(subs=subdivisions, numticks=12))
+    scale.set_minor_formatter(NullFormatter())
+    short_numbers(scale)
+
+
+def colours(num_needed: int) -> list[str]:
+    """So many colours that a colour-blind reader tells apart: the palette, or a lightness ramp."""
+    if num_needed <= len(PALETTE):
+        return list(PALETTE[:num_needed])
+    positions = [index / (num_needed - 1) for index in range(num_needed)]
+    return [to_hex(RAMP(position)) for position in positions]
+
+
+def log_shade(values: Iterable[float]) -> ScalarMappable:
+    """A colour for every positive value, dark where it is large."""
+    return ScalarMappable(LogNorm(min(values), max(values)), RAMP)
+
+
+def colour_scale(
+    figure: Figure, grid: Sequence[Axes], shade: ScalarMappable, *, label: str
+) -> None:
+    """The key to a shade, right of all panels."""
+    bar = figure.colorbar(shade, ax=list(grid), label=label, aspect=20 * _shape(grid)[0], pad=0.01)
+    bar.outline.set_visible(False)
+    bar.ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    bar.ax.yaxis.set_major_formatter("{x:g}")
+    bar.ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def render(figure: Figure, *, name: str, alt: str) -> Drawing:
+    """SVG and PNG; neither carries a date or a version."""
+    svg, png = io.BytesIO(), io.BytesIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(png, format="png", dpi=PNG_DOTS_PER_INCH, metadata={"Software": None})
+    return Drawing(name=name, alt=alt, svg=svg.getvalue(), png=png.getvalue())
+
+
+def _shape(grid: Sequence[Axes]) -> tuple[int, int]:
+    place = grid[0].get_subplotspec()
+    assert place is not None  # every panel comes out of `panels`
+    num_rows, num_columns, *_ = place.get_geometry()
+    return num_rows, num_columns

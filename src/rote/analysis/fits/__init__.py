@@ -1,0 +1,1 @@
+"""Pure fits: arrays in, a frozen result with its uncertainty out."""

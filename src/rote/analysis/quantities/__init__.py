@@ -1,0 +1,1 @@
+"""Derived columns: sums and quotients of what the runs stored."""

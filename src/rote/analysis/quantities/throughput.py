@@ -1,0 +1,41 @@
+"""How fast a run was trained: division of stored counts by stored seconds."""
+
+import polars as pl
+
+FLOPS_PER_PARAMETER_AND_TOKEN = 6.0  # Kaplan et al. 2020, section 2.1; attention scores left out
+
+# Dense matrix products a second of tensor cores without sparsity, from NVIDIA's data sheets:
+# A100 (2021), H100 (2023) and H200 (2024), SXM. Number formats as in conf/precision; fp32 with TF32
+# off runs outside of them.
+PEAK_FLOPS_PER_SECOND = {
+    "A100": {"fp32": 19.5e12, "tf32": 156e12, "bf16_mixed": 312e12, "bf16_true": 312e12},
+    "H100": {"fp32": 67e12, "tf32": 494.7e12, "bf16_mixed": 989.4e12, "bf16_true": 989.4e12},
+    "H200": {"fp32": 67e12, "tf32": 494.7e12, "bf16_mixed": 989.4e12, "bf16_true": 989.4e12},
+}
+
+
+def throughput_quantities(table: pl.DataFrame) -> pl.DataFrame:
+    """The table with derived columns added; utilisation is null where the peak is not known.
+
+    A run of a stack is charged its share of the stack's time.
+    """
+    seconds = pl.col("circumstances.train_seconds") / pl.col("circumstances.stacked")
+    tokens = pl.col("training.tokens_seen") / seconds
+    flops = FLOPS_PER_PARAMETER_AND_TOKEN * pl.col("parameters") * tokens
+    peaks = [
+        peak_flops_per_second(device, precision)
+        for device, precision in table.select("circumstances.device", "precision.name").rows()
+    ]
+    return table.with_columns(
+        train_tokens_per_second=tokens,
+        train_flops_per_second=flops,
+        model_flops_utilisation=flops / pl.Series(peaks, dtype=pl.Float64),
+    )
+
+
+def peak_flops_per_second(device: str, precision: str) -> float | None:
+    """Of one device by its name, as torch tells it; None for a processor or an unknown device."""
+    for name, peaks in PEAK_FLOPS_PER_SECOND.items():
+        if name in device.split():
+            return peaks[precision]
+    return None

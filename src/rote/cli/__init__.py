@@ -1,0 +1,1 @@
+"""The door: argument parsing and printing, no logic."""

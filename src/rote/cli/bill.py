@@ -1,0 +1,106 @@
+"""The bill of a sweep as it is printed."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import filesize
+from rich.console import Console
+from rich.table import Table
+
+from rote.cluster.launch import Host, host_settings
+from rote.cluster.pack import Speed, estimates
+from rote.cluster.plan import Plan
+from rote.cluster.status import labels
+from rote.config.build import build
+from rote.ledger.spec import Spec
+from rote.ledger.store import Store
+from rote.planner.bill import STEP_OVERHEAD_SECONDS, Bill, Line, bill, flops_per_second_here
+from rote.preflight import Facts
+
+LOCAL_WORKERS = "workers"  # a key of the local host alone
+
+
+def make_bill(plan: Plan, facts: Sequence[Facts], todo: Sequence[int], store: Store) -> Bill:
+    """What the whole costs, and how long what is left takes here.
+
+    The time is that of finished runs of the same kind where there are any.
+    """
+    seconds: list[float] = []
+    if todo:
+        speed = Speed(
+            flops_per_second=flops_per_second_here(), step_overhead_seconds=STEP_OVERHEAD_SECONDS
+        )
+        seconds = estimates(plan.points, [plan.points[index] for index in todo], store, speed)
+    return _bill(plan, facts, seconds, _workers(plan.host))
+
+
+def _workers(host: Mapping[str, Any]) -> int:
+    cores = len(os.sched_getaffinity(0))
+    return (host[LOCAL_WORKERS] or cores) if LOCAL_WORKERS in host else cores
+
+
+def _bill(plan: Plan, facts: Sequence[Facts], seconds: Sequence[float], workers: int) -> Bill:
+    names = labels(plan.specs)
+    host: Host = build(host_settings(plan.host))
+    lines = [
+        Line(
+            label=name,
+            parameters=fact.parameters,
+            entropy_bits=fact.entropy_bits,
+            max_steps=fact.max_steps,
+            flops=fact.max_flops,
+            memory_bytes=fact.peak_bytes(host.processes(fact.parameters)),
+        )
+        for name, fact in zip(names, facts, strict=True)
+    ]
+    return bill(lines, seconds=seconds, num_workers=workers)
+
+
+def print_bill(console: Console, plan: Plan, total: Bill, *, each: bool) -> None:
+    """A line for the whole; ``each``: a line for every run as well."""
+    console.print(f"[bold]{plan.name}[/]: {plan.question}")
+    if each:
+        console.print(_bill_table(plan.specs, total))
+    console.print(
+        f"{len(total.lines)} runs, {total.num_done} done before; at most {total.flops:.2e} FLOPs, "
+        f"{filesize.decimal(total.max_memory_bytes)} of memory a process, "
+        f"{duration(total.seconds_here)} on this machine",
+        highlight=False,
+    )
+
+
+def _bill_table(specs: Sequence[Spec], total: Bill) -> Table:
+    table = Table(box=None, header_style="bold")
+    for header in ("run", "point"):
+        table.add_column(header, overflow="fold")
+    for header in (
+        "parameters",
+        "data bits",
+        "bits/parameter",
+        "max steps",
+        "max FLOPs",
+        "peak MiB",
+    ):
+        table.add_column(header, justify="right")
+    for spec, line in zip(specs, total.lines, strict=True):
+        known = line.entropy_bits is not None
+        table.add_row(
+            spec.run_id,
+            line.label,
+            f"{line.parameters:,}",
+            f"{line.entropy_bits:,.0f}" if known else "unknown",
+            f"{line.entropy_bits / line.parameters:.2f}" if line.entropy_bits else "unknown",
+            f"{line.max_steps:,}",
+            f"{line.flops:.2e}",
+            f"{line.memory_bytes / 2**20:,.1f}",
+        )
+    return table
+
+
+def duration(seconds: float) -> str:
+    """In the unit a person would choose."""
+    for unit, length in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} seconds"

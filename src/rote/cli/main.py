@@ -1,0 +1,122 @@
+"""The `rote` command: parse, hand over, turn errors into one line and an exit code."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module, metadata
+
+from rich.console import Console
+
+DESCRIPTION = "Measure how much a transformer memorises, when it generalises instead, what leaks."
+EPILOG = "Outputs go to ./outputs, or to the folder that ROTE_OUTPUTS names."
+TRAIN_HELP = """\
+One run, or with -m (Hydra's --multirun) a grid of them.
+
+  rote train size=80k task.num_sequences=2000 precision=bf16_mixed
+  rote train -m size=80k,185k precision=fp32,bf16_mixed
+  rote train -m +sweep=demo budget.max_steps=4000
+
+Groups and their choices:
+{groups}
+
+Every key of a group can be set (optim.optimiser.lr=3e-3). Hydra's own flags work:
+  --cfg job        print the configuration and stop
+  --info           what Hydra knows
+  --hydra-help     Hydra's flags
+"""
+
+MODE_HELP = "cached (default), retry: failures too, force: all anew, read-only: launch nothing"
+LAUNCHED_COMMANDS = {
+    "resume": "send what is neither done, nor under way, nor failed",
+    "retry": "as resume, and what failed is tried again",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code: 0 done, 1 something failed, 2 the input was wrong, 130 interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    try:
+        return _dispatch(given)
+    except KeyboardInterrupt:
+        errors.print("rote: interrupted; finished runs are kept", style="yellow")
+        return 130
+    except BrokenPipeError:  # `rote status | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (ValueError, OSError) as error:
+        if os.environ.get("ROTE_TRACEBACK"):
+            raise
+        errors.print(f"rote: {' '.join(str(error).split())}", style="red", markup=False)
+        return 2
+
+
+def _dispatch(given: list[str]) -> int:
+    # Everything after `train` is Hydra's, so argparse must not look at it.
+    if given[:1] == ["train"]:
+        return _train(given[1:])
+    parser = _parser()
+    parsed, rest = parser.parse_known_args(given)
+    # argparse takes positional words after a flag for unknown ones; overrides may stand anywhere.
+    if wrong := [word for word in rest if word.startswith("-") or parsed.command != "sweep"]:
+        parser.error(f"unrecognized arguments: {' '.join(wrong)}")
+    if rest:
+        parsed.overrides += rest
+    module = import_module(f"rote.cli.{parsed.command}")
+    return int(module.run(parsed))
+
+
+def _train(arguments: list[str]) -> int:
+    if "-h" in arguments or "--help" in arguments:
+        from rote.config.compose import groups
+
+        lines = [f"  {name:15} {', '.join(choices)}" for name, choices in groups().items()]
+        sys.stdout.write("usage: rote train [-m] [OVERRIDE ...]\n\n")
+        sys.stdout.write(TRAIN_HELP.format(groups="\n".join(lines)))
+        return 0
+    return int(import_module("rote.cli.train").train(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="rote", description=DESCRIPTION, epilog=EPILOG)
+    parser.add_argument("--version", action="version", version=metadata.version("rote"))
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    commands.add_parser("train", help="one run, or a grid with -m; see rote train --help")
+
+    sweep = commands.add_parser("sweep", help="launch a sweep file and follow it to its end")
+    sweep.add_argument("name", help="a file of sweeps/, without .yaml")
+    sweep.add_argument("overrides", nargs="*", help="KEY=VALUE; for an axis: its new values")
+    sweep.add_argument("--dry-run", action="store_true", help="check every point, print the bill")
+    sweep.add_argument("--mode", default="cached", metavar="MODE", help=MODE_HELP)
+    _add_follow(sweep)
+
+    status = commands.add_parser("status", help="where the runs of a sweep stand")
+    status.add_argument("name", nargs="?", help="a launched sweep; without it, all of them")
+    _add_follow(status)
+
+    for command, text in LAUNCHED_COMMANDS.items():
+        again = commands.add_parser(command, help=text)
+        again.add_argument("name", help="a launched sweep")
+        _add_follow(again)
+
+    stop = commands.add_parser("cancel", help="end the jobs of a sweep, keep what they have done")
+    stop.add_argument("name", help="a launched sweep")
+
+    logs = commands.add_parser("logs", help="what a run's worker wrote last")
+    logs.add_argument("run_id", help="16 hex digits, as rote status shows them")
+    logs.add_argument("--lines", type=int, default=40, help="how many (default: 40)")
+
+    collect = commands.add_parser("collect", help="records of a sweep into one typed table")
+    collect.add_argument("name", help="a launched sweep")
+
+    report = commands.add_parser("report", help="fit, draw and write the report of a sweep")
+    report.add_argument("name", help="a launched sweep")
+
+    commands.add_parser("doctor", help="what this machine has, and what to do about the rest")
+    return parser
+
+
+def _add_follow(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--follow", action="store_true", help="watch it to its end")

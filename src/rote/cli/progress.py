@@ -1,0 +1,64 @@
+"""What a person watches while runs train."""
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from rote.ledger.record import Record
+from rote.ledger.spec import Spec
+
+
+def columns() -> tuple[TextColumn | BarColumn | TimeElapsedColumn | TimeRemainingColumn, ...]:
+    """Label, bar, steps, elapsed, time left, bits."""
+    return (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f} steps"),
+        TimeElapsedColumn(),
+        TextColumn("eta"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[bits]}"),
+    )
+
+
+class ProgressBar:
+    """An observer of one run."""
+
+    def __init__(self, max_steps: int, console: Console) -> None:
+        self.progress = Progress(*columns(), console=console)
+        self.task = self.progress.add_task("training", total=max_steps, bits="")
+
+    def __enter__(self) -> "ProgressBar":
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.progress.stop()
+
+    def start(self, spec: Spec, parameters: int) -> None:
+        """The clock starts with the first step, so that set-up does not blur the ETA."""
+        self.parameters = parameters
+        self.progress.reset(self.task)
+
+    def row(self, row: dict[str, float]) -> None:
+        """Another stride is done."""
+        bits = row["memorised_bits"]
+        text = f"{bits:,.0f} bits, {bits / self.parameters:.2f} per parameter"
+        self.progress.update(self.task, completed=row["step"], bits=text)
+
+    def finish(self, record: Record) -> None:
+        """A run that saturated early is complete."""
+        self.progress.update(self.task, total=record.training["steps"])
+
+    def pause(self) -> None:
+        """Nothing to show: whoever stopped it says so."""
+
+    def fail(self, reason: str) -> None:
+        """The error itself is printed by whoever catches it."""
+        self.progress.update(self.task, bits=f"failed: {reason}")

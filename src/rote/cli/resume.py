@@ -1,0 +1,22 @@
+"""`rote resume`: what a launched sweep still lacks, failures left alone; reads no YAML."""
+
+import argparse
+
+from rote.cli.launching import launch_and_report
+from rote.cli.screen import screen
+from rote.cluster.plan import load_plan
+from rote.files import require_writable
+from rote.ledger.store import outputs_folder
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Launching twice sends nothing the second time."""
+    return carry_on(arguments, mode="cached")
+
+
+def carry_on(arguments: argparse.Namespace, *, mode: str) -> int:
+    """The frozen plan, launched again."""
+    outputs = outputs_folder()
+    plan = load_plan(outputs, arguments.name)
+    require_writable(outputs)
+    return launch_and_report(screen(), plan, outputs, mode=mode, wait=arguments.follow)

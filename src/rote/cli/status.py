@@ -1,0 +1,82 @@
+"""`rote status`: from the run folders, the journals and one question to the queue; no torch."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from rote.cli.follow import follow, print_last_words, tally
+from rote.cli.screen import screen
+from rote.cluster.plan import Plan, launched, load_plan
+from rote.cluster.status import STATES, Jobs, RunState, count, label, look, states, varying_keys
+from rote.ledger.store import Store, outputs_folder
+
+SHOWN_RUNS = 200
+# What a person must see first, where not all can be shown.
+URGENCY = ("failed", "lost", "running", "requeued", "unknown", "waiting", "pending", "done")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """One sweep run by run, or every launched sweep on a line."""
+    console = screen()
+    outputs = outputs_folder()
+    if arguments.name:
+        plan = load_plan(outputs, arguments.name)
+        if arguments.follow:
+            follow(console, plan, outputs, detached=True)
+        _print_runs(console, plan, outputs)
+        return 0
+    names = launched(outputs)
+    if not names:
+        console.print(f"no sweep has been launched in {outputs}", soft_wrap=True)
+        return 0
+    jobs = look(outputs, names)
+    _say_if_unknown(console, jobs)
+    console.print(_sweeps([load_plan(outputs, name) for name in names], Store(outputs), jobs))
+    return 0
+
+
+def _sweeps(plans: list[Plan], store: Store, jobs: Jobs) -> Table:
+    counts = [count(states(plan, store, jobs)) for plan in plans]
+    shown = [state for state in STATES if any(one[state] for one in counts)]
+    table = Table("sweep", *shown, "question", box=None, header_style="bold")
+    for plan, one in zip(plans, counts, strict=True):
+        table.add_row(plan.name, *(str(one[state]) for state in shown), plan.question)
+    return table
+
+
+def _print_runs(console: Console, plan: Plan, outputs: Path) -> None:
+    jobs = look(outputs, [plan.name])
+    runs = states(plan, Store(outputs), jobs)
+    _say_if_unknown(console, jobs)
+    keys = varying_keys(plan.specs)
+    order = sorted(range(len(runs)), key=lambda index: URGENCY.index(runs[index].state))
+    chosen = sorted(order[:SHOWN_RUNS]) if len(runs) > SHOWN_RUNS else range(len(runs))
+    names = [label(plan.points[index].spec, keys) for index in chosen]
+    console.print(_table([runs[index] for index in chosen], names))
+    if hidden := len(runs) - len(chosen):
+        console.print(f"and {hidden:,} more")
+    print_last_words(console, plan, outputs, runs, jobs)
+    console.print(f"{plan.name}: {tally(count(runs))}")
+
+
+def _table(runs: Sequence[RunState], names: Sequence[str]) -> Table:
+    table = Table("run", "state", "step", "of", "left", "point", box=None, header_style="bold")
+    for run, name in zip(runs, names, strict=True):
+        left = "" if run.eta_seconds is None else _clock(run.eta_seconds)
+        point = name if run.reason is None else f"{name}: {run.reason}"
+        table.add_row(run.run_id, run.state, f"{run.step:,}", f"{run.max_steps:,}", left, point)
+    return table
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"
+
+
+def _say_if_unknown(console: Console, jobs: Jobs) -> None:
+    if not jobs.known:
+        console.print("queue unknown: squeue does not answer; told from files", style="yellow")

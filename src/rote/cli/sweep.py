@@ -1,0 +1,72 @@
+"""`rote sweep`: plan, bill, launch, follow; and the same for Hydra's multirun."""
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+
+from rote.cli.bill import make_bill, print_bill
+from rote.cli.launching import launch_and_report
+from rote.cli.screen import screen
+from rote.cluster.planning import make_plan
+from rote.config.compose import Composer, parse
+from rote.config.sweep import Grid, Sweep, load_sweep, with_overrides
+from rote.files import canonical_json, require_writable, sha256
+from rote.ledger.store import Store, outputs_folder
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The command line."""
+    sweep = with_overrides(load_sweep(arguments.name), arguments.overrides)
+    return _launch_sweep(
+        _named(sweep, arguments.overrides),
+        mode=arguments.mode,
+        dry_run=arguments.dry_run,
+        wait=arguments.follow,
+    )
+
+
+def sweep_from_overrides(overrides: Sequence[str]) -> int:
+    """Hydra's multirun: ``+sweep=NAME`` and overrides, or axes given as ``key=a,b`` alone."""
+    chosen = [word for word in overrides if word.lstrip("+").startswith("sweep=")]
+    rest = [word for word in overrides if word not in chosen]
+    if chosen:
+        name = str(parse(chosen)[-1].value())
+        sweep = load_sweep(name)
+    else:
+        sweep = Sweep(
+            name="multirun", question="(from the command line)", report="capacity",
+            fixed={}, grid=Grid(),
+        )  # fmt: skip
+    named = _named(with_overrides(sweep, rest), rest)
+    failed = _launch_sweep(named, mode="cached", dry_run=False, wait=False)
+    if failed:
+        raise SystemExit(failed)  # Hydra drops what a sweeper returns
+    return failed
+
+
+def _named(sweep: Sweep, overrides: Sequence[str]) -> Sweep:
+    """A changed sweep gets a name of its own, so that it never mixes with the one in the file."""
+    how = ("host", "log")
+    changes = sorted(word for word in overrides if not word.lstrip("+").startswith(how))
+    if not changes:
+        return sweep
+    suffix = sha256(canonical_json(changes).encode())[:6]
+    return dataclasses.replace(sweep, name=f"{sweep.name}-{suffix}")
+
+
+def _launch_sweep(sweep: Sweep, *, mode: str, dry_run: bool, wait: bool) -> int:
+    console = screen()
+    outputs = require_writable(outputs_folder())
+    plan, facts = make_plan(sweep, Composer())
+    store = Store(outputs)
+    todo = [index for index, name in enumerate(plan.run_ids) if not store.run(name).is_done()]
+    print_bill(console, plan, make_bill(plan, facts, todo, store), each=dry_run)
+    if dry_run:
+        return 0
+    if not todo and mode != "force":
+        for run_id in plan.run_ids:
+            store.run(run_id).record()  # a damaged record is no result
+        plan.save(outputs)
+        console.print(f"all {len(plan.points)} runs are done: nothing to train")
+        return 0
+    return launch_and_report(console, plan, outputs, mode=mode, wait=wait)

@@ -1,0 +1,96 @@
+"""`rote train`: Hydra's own application, with our checks before it and our errors after it."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+
+from rote.cli.progress import ProgressBar
+from rote.cli.screen import screen
+from rote.config.compose import MAIN, Composer, parse
+from rote.config.places import conf_folder, sweep_files
+from rote.config.sweep import as_grid
+from rote.files import require_writable
+from rote.ledger.record import Record
+from rote.ledger.spec import Spec
+from rote.ledger.store import Store, outputs_folder
+
+
+def train(arguments: list[str]) -> int:
+    """Raises ValueError with one line for anything wrong with the overrides."""
+    flags = [word for word in arguments if word.startswith("-")]
+    if not flags and not any(word.lstrip("+").startswith("hydra") for word in arguments):
+        # One run needs nothing of Hydra's application, and its errors are better in our words.
+        return _run_one(arguments)
+    return _hand_over_to_hydra(arguments)
+
+
+def run_from_hydra(_: DictConfig) -> None:
+    """The overrides, not Hydra's object, are composed: the same way as every point of a sweep."""
+    _run_one(list(HydraConfig.get().overrides.task))
+
+
+def launch_grid(jobs: Sequence[Sequence[str]], *, host: str | None) -> int:
+    """Plan and launch what a sweeper gave: a grid as it was written, or one job per point.
+
+    ``host`` is taken where no override names one.
+    """
+    from rote.cli.sweep import sweep_from_overrides  # torch: not for --help
+
+    overrides = as_grid(jobs)
+    if host and not any(override.key_or_group == "host" for override in parse(overrides)):
+        overrides = [*overrides, f"host={host}"]
+    return sweep_from_overrides(overrides)
+
+
+def _hand_over_to_hydra(arguments: list[str]) -> int:
+    for name, path in sweep_files().items():
+        ConfigStore.instance().store(group="sweep", name=name, node=OmegaConf.load(path))
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing: one place for errors
+    sys.argv = ["rote train", *arguments]
+    application = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=MAIN)
+    try:
+        application(run_from_hydra)()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ValueError(" ".join(str(error).split())) from error
+    return 0
+
+
+def _run_one(overrides: list[str]) -> int:
+    if any(word.lstrip("+").startswith("sweep=") for word in overrides):
+        raise ValueError("a sweep needs -m: rote train -m +sweep=NAME, or rote sweep NAME")
+    spec = Spec.from_config(Composer().config(overrides))
+    store = Store(require_writable(outputs_folder()))
+
+    from rote.preflight import Preflight  # torch: not for --help
+
+    facts = Preflight().facts(spec)
+
+    from rote.run import execute  # Lightning takes seconds to import: only once all is checked
+
+    console = screen()
+    console.print(f"run {spec.run_id}: {facts.parameters:,} parameters")
+    with ProgressBar(facts.max_steps, console) as bar:
+        record = execute(spec, store, [bar])
+    _print_result(console, record)
+    console.print(str(store.run(spec.run_id).record_path), soft_wrap=True)
+    return 0
+
+
+def _print_result(console: Console, record: Record) -> None:
+    code_bits = record.measures.get("cost", {}).get("train_code_bits")
+    if record.entropy_bits is None or code_bits is None:
+        return
+    bits = record.entropy_bits - code_bits
+    converged = "" if record.training["converged"] else " (not converged: a lower bound)"
+    console.print(
+        f"memorised {bits:,.0f} of {record.entropy_bits:,.0f} bits, "
+        f"{bits / record.parameters:.3f} bits per parameter{converged}"
+    )

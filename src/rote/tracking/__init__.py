@@ -1,0 +1,1 @@
+"""wandb: a mirror of what is on disk, under the same ids."""
