@@ -1,0 +1,134 @@
+"""A report is complete, self-contained, traceable to its records, and the same every time."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import polars as pl
+import pytest
+
+from rote.analysis.report import Report, write_report
+from rote.files import sha256
+
+FIGURES = ("memorised_bits", "bits_per_parameter", "training_curves")
+VOID = {"meta", "br", "img", "link", "hr"}
+
+
+@pytest.fixture
+def write(build_curves, tmp_path: Path):
+    def made(table: pl.DataFrame, folder: str = "report", **changes) -> Report:
+        arguments = {
+            "name": "demo",
+            "question": "Is 2 < 3 bits & more?",
+            "table": table,
+            "curves": build_curves(table),
+            "records": {run_id: sha256(run_id.encode()) for run_id in table["run_id"]},
+            "folder": tmp_path / folder,
+        }
+        return write_report(**arguments | changes)
+
+    return made
+
+
+def test_everything_is_written_and_in_the_manifest(write, build_table) -> None:
+    table = build_table(noise=0.01)
+    report = write(table)
+    manifest = json.loads((report.folder / "manifest.json").read_text())
+    written = {path.name for path in report.folder.iterdir()} - {"manifest.json"}
+    figures = {f"{name}.{kind}" for name in FIGURES for kind in ("svg", "png")}
+    assert written == figures | {"report.html", "table.parquet", "table.csv"}
+    assert manifest["files_sha256"] == {
+        name: sha256((report.folder / name).read_bytes()) for name in written
+    }
+    assert set(manifest["records_sha256"]) == set(table["run_id"])
+    behind = [*manifest["figures"].values(), *(n["runs"] for n in manifest["numbers"].values())]
+    assert all(set(run_ids) <= set(table["run_id"]) and run_ids for run_ids in behind)
+    assert pl.read_parquet(report.folder / "table.parquet")["memorised_bits"].len() == table.height
+
+
+def test_headlines_name_value_interval_and_published(write, build_table) -> None:
+    headlines = write(build_table()).headlines
+    assert headlines[0].startswith("fp32: 3.00 bits per parameter (95 % interval 3.00 to 3.00, 2")
+    assert headlines[0].endswith("published 3.83)")
+    assert headlines[1].startswith("bf16_mixed: 2.50") and "3.51" in headlines[1]
+
+
+def test_lower_bounds_are_called_so(write, build_table) -> None:
+    report = write(build_table(fills=(0.1, 0.2, 0.4, 0.8), planted={"tf32": 3.0}))
+    page = report.page.read_text()
+    assert report.headlines[0].startswith("tf32: at least ")
+    assert "limited by the entropy of the data" in page
+    assert "no published value in this precision" in page
+
+
+class Outline(HTMLParser):
+    """Fails on a tag closed out of turn; collects ids and whatever a page would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.loaded: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs) -> None:
+        values = dict(attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+        if "id" in values:
+            self.ids.append(values["id"])
+        self.loaded += [values[key] for key in ("src", "href", "xlink:href") if key in values]
+
+    def handle_startendtag(self, tag: str, attrs) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_page_is_well_formed_and_loads_nothing(write, build_table) -> None:
+    page = write(build_table()).page.read_text()
+    outline = Outline()
+    outline.feed(page)
+    assert outline.open == []
+    assert len(outline.ids) == len(set(outline.ids))
+    inside = {f"#{name}" for name in outline.ids}
+    assert all(target in inside or target.startswith("data:image/png") for target in outline.loaded)
+    assert set(re.findall(r"url\((#[^)]*)\)", page)) <= inside
+    assert "Is 2 &lt; 3 bits &amp; more?" in page
+    assert page.count("<svg ") == len(FIGURES)
+    assert "$" not in page
+
+
+def test_figures_keep_their_text_and_their_bytes(write, build_table) -> None:
+    table = build_table(shapes=((1, 16), (2, 24)))
+    first, second = write(table, "first"), write(table, "second")
+    for path in sorted(first.folder.iterdir()):
+        assert path.read_bytes() == (second.folder / path.name).read_bytes(), path.name
+    figure = (first.folder / "memorised_bits.svg").read_text()
+    ElementTree.fromstring(figure)
+    for text in ("memorised (bits)", "sequences", "width 16", "2 layers", "bf16_mixed"):
+        assert f">{text}</text>" in figure
+    assert "dc:date" not in figure
+
+
+def test_a_run_that_memorised_nothing_is_drawn_around(write, build_table) -> None:
+    table = build_table()
+    nothing = pl.when(pl.int_range(pl.len()) == 5).then(pl.col("entropy_bits") + 1.0)
+    code = nothing.otherwise(pl.col("cost.train_code_bits")).alias("cost.train_code_bits")
+    assert write(table.with_columns(code)).page.exists()
+
+
+def test_a_growth_that_was_not_measured_is_said(write, build_table) -> None:
+    column = "training.growth_bits_per_1000_steps"
+    table = build_table().with_columns(pl.lit(None, pl.Float64).alias(column))
+    assert write(table).page.read_text().count("<td>not known") == table.height
+
+
+@pytest.mark.parametrize("missing", ["curves", "records"])
+def test_a_run_without_curve_or_record_is_refused(write, build_table, missing: str) -> None:
+    with pytest.raises(ValueError, match="run 0000000000000000 has no"):
+        write(build_table(), **{missing: {}})

@@ -1,0 +1,75 @@
+"""Each mistake is one clear line and a non-zero exit, before any training."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def rote(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "rote", *words],
+        cwd=folder, capture_output=True, text=True, env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["train", "precision=fp23"], "precision 'fp23' is not known. Did you mean 'fp32'?"),
+        (["train", "task.num_sequnces=9"], "Did you mean 'task.num_sequences'?"),
+        (["train", "+task.typo=9"], "key 'task.typo' is not known"),
+        (["train", "task.num_sequences=-4"], "task.num_sequences must be a whole number from 1"),
+        (["train", "size.num_heads=5"], "size.width=32 is not divisible by size.num_heads=5"),
+        (["train", "+sweep=demo"], "a sweep needs -m"),
+        (["train", "-m", "size=80k,81k"], "size '81k' is not known. Did you mean '80k'?"),
+        (["train", "-m", "seed=0,1", "+typo=5"], "key 'typo' is not known"),
+        (["train", "-m", "precision=fp23", "seed=0,1"], "fp23"),
+        (["sweep", "dmo"], "sweep 'dmo' is not known. Did you mean 'demo'?"),
+        (["sweep", "demo", "size=nope"], "size 'nope' is not known"),
+        (["sweep", "demo", "seed="], "seed must be a whole number from 0 up, got ''"),
+        (
+            ["sweep", "demo", "host=slurm_multinode", "host.tasks_per_node=5", "log=none"],
+            "10 processes (host.nodes x host.tasks_per_node) cannot share batches of 32",
+        ),
+        (["status", "demo"], "launched sweep 'demo' is not known"),
+        (["report", "demo"], "launched sweep 'demo' is not known"),
+        (["collect", "demo"], "launched sweep 'demo' is not known"),
+    ],
+)
+def test_one_line_and_nothing_done(tmp_path: Path, words: list[str], told: str) -> None:
+    done = rote(tmp_path, *words)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert told in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.glob("outputs/runs/*"))
+
+
+@pytest.mark.parametrize("words", [["sweep", "demo"], ["train", "size=demo_s"]])
+def test_outputs_that_cannot_be_written_are_named(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "file").touch()
+    done = rote(tmp_path, *words, ROTE_OUTPUTS=str(tmp_path / "file" / "outputs"))
+    assert done.returncode == 2
+    assert f"cannot write to the outputs folder {tmp_path}/file/outputs" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [[], ["train"], ["sweep"], ["status"], ["report"], ["doctor"]])
+def test_every_command_helps(tmp_path: Path, words: list[str]) -> None:
+    done = rote(tmp_path, *words, "--help")
+    assert done.returncode == 0
+    assert "usage: rote" in done.stdout
+
+
+def test_hydras_own_flags_work(tmp_path: Path) -> None:
+    done = rote(tmp_path, "train", "--cfg", "job", "size=535k")
+    assert done.returncode == 0, done.stderr
+    assert "num_layers: 8" in done.stdout
+
+
+def test_doctor_finds_what_is_needed(tmp_path: Path) -> None:
+    done = rote(tmp_path, "doctor")
+    assert done.returncode == 0, done.stderr
+    assert "bf16 in the processor" in done.stdout

@@ -1,0 +1,80 @@
+"""Resources that depend on the size, and keys that are none."""
+
+import pytest
+
+from rote.cluster.launch import host_settings
+from rote.cluster.plan import Point
+from rote.cluster.slurm import SlurmHost
+from rote.config.build import build
+from rote.config.compose import Composer
+from rote.ledger.spec import Spec
+
+
+def host(*overrides: str) -> SlurmHost:
+    config = Composer().config(["host=slurm", *overrides])
+    made = build(host_settings(config["host"]))
+    assert isinstance(made, SlurmHost)
+    return made
+
+
+def test_the_first_rule_that_fits_overrides_the_rest() -> None:
+    rules = "[{up_to_parameters: 500000, gpus_per_node: 0}, {up_to_parameters: null, nodes: 2}]"
+    made = host("host.gpus_per_node=1", f"host.by_parameters={rules}")
+    assert (made.resources(500_000).gpus_per_node, made.resources(500_000).nodes) == (0, 1)
+    assert (made.resources(500_001).gpus_per_node, made.resources(500_001).nodes) == (1, 2)
+
+
+def test_what_is_not_asked_for_is_not_sent() -> None:
+    asked = host("host.extra_sbatch=[hold,'mail-type=FAIL']").resources(1).sbatch()
+    assert not {"partition", "account", "qos", "gpus_per_node", "setup"} & set(asked)
+    wanted = {"requeue": True, "hold": True, "mail-type": "FAIL"}
+    assert asked["additional_parameters"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ("{up_to_parameters: 1, partitoin: x}", "Did you mean 'partition'"),
+        ("{nodes: 2}", "a rule needs up_to_parameters"),
+    ],
+)
+def test_a_rule_with_a_wrong_key_is_refused(rule: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        host(f"host.by_parameters=[{rule}]")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["host.nodes=2", "host.tasks_per_node=4"], "8 processes .* cannot share batches of 12"),
+        (["host.runs_at_once=3"], "host.cpus_per_task is 1: too few"),
+        (["host.runs_at_once=2", "host.nodes=2"], "shares its job with no other"),
+    ],
+)
+def test_what_cannot_be_shared_is_refused(overrides: list[str], told: str) -> None:
+    spec = Spec.from_config(Composer().config(["host=slurm", "budget.batch_size=12", *overrides]))
+    point = Point(run_id=spec.run_id, spec=spec, parameters=1, max_flops=1.0)
+    with pytest.raises(ValueError, match=told):
+        host(*overrides).check(point)
+
+
+@pytest.mark.parametrize("key", ["nodes", "tasks_per_node", "runs_at_once", "time_minutes"])
+def test_numbers_that_are_none_are_refused(key: str) -> None:
+    with pytest.raises(ValueError, match=rf"host\.{key} must be a whole number from 1"):
+        host(f"host.{key}=0")
+
+
+def test_gpus_go_by_size() -> None:
+    made = host("host=slurm_gpu")
+    asked = [made.resources(size) for size in (500_000, 124_000_000, 1_500_000_000)]
+    assert [(one.runs_at_once, one.stack) for one in asked] == [(2, 32), (1, 1), (1, 1)]
+    assert [one.sbatch()["gpus_per_node"] for one in asked] == [1, 1, 8]
+    assert [one.tasks_per_node for one in asked] == [1, 1, 8]
+
+
+def test_where_a_run_is_carried_out_moves_no_id() -> None:
+    ids = {
+        Spec.from_config(Composer().config([f"host={name}"])).run_id
+        for name in ("local", "slurm", "slurm_preemptible", "slurm_multinode", "slurm_gpu")
+    }
+    assert len(ids) == 1

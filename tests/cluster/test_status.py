@@ -1,0 +1,71 @@
+"""Ten thousand runs are told by a look at their folders, and each state is told apart.
+
+The records here are empty files: reading one would fail. What it takes: docs/performance.md.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.conftest import MakeSpec
+
+from rote.cluster.plan import Plan, Point
+from rote.cluster.status import Jobs, states
+from rote.ledger.store import Store
+
+NUM_RUNS = 10_000
+
+
+def plan_of(spec_ids: list[str], point: Point) -> Plan:
+    points = tuple(
+        Point(run_id=run_id, spec=point.spec, parameters=1, max_flops=1.0) for run_id in spec_ids
+    )
+    return Plan(name="many", question="How many?", report="capacity", points=points)
+
+
+@pytest.fixture
+def point(tiny: MakeSpec) -> Point:
+    spec = tiny()
+    return Point(run_id=spec.run_id, spec=spec, parameters=1, max_flops=1.0)
+
+
+def test_each_state_is_told(point: Point, store: Store) -> None:
+    names = ["done", "failed", "waiting", "running"]
+    plan = plan_of(names, point)
+    for name in ("done", "failed", "running"):
+        store.run(name).path.mkdir(parents=True)
+    store.run("done").record_path.touch()
+    store.run("failed").fail("it broke", "in detail", {})
+    store.run("running").append({"step": 7, "memorised_bits": 1.5})
+    with store.run("running").claim():
+        told = states(plan, store, Jobs({}))
+    assert [run.state for run in told] == names
+    assert told[1].reason == "it broke"
+    assert (told[3].step, told[3].memorised_bits) == (7, 1.5)
+    silent = states(plan, store, Jobs({}, known=False))
+    assert silent[2].state == "unknown"
+
+
+@pytest.mark.parametrize("words", [["status"], ["status", "many"]])
+def test_ten_thousand_runs_are_told_without_reading_their_records(
+    tmp_path: Path, point: Point, words: list[str]
+) -> None:
+    ids = [f"{index:016x}" for index in range(NUM_RUNS)]
+    plan_of(ids, point).save(tmp_path / "outputs")
+    store = Store(tmp_path / "outputs")
+    for index, run_id in enumerate(ids[:-1000]):
+        run = store.run(run_id)
+        run.path.mkdir(parents=True)
+        if index % 10:
+            run.record_path.touch()
+        else:
+            run.append({"step": 7, "memorised_bits": 1.5})
+            run.lock_path.touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "rote", *words],
+        cwd=tmp_path, capture_output=True, text=True, env=os.environ,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "8100" in done.stdout

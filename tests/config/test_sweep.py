@@ -1,0 +1,147 @@
+"""Grids: product, zip, derived axes, filters, and what the command line changes."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rote.config.compose import Composer
+from rote.config.sweep import (
+    Grid,
+    Sweep,
+    as_grid,
+    load_sweep,
+    points,
+    read_sweep,
+    with_overrides,
+)
+
+
+def sweep(fixed: Mapping[str, Any] | None = None, **grid: Any) -> Sweep:
+    return Sweep(name="test", question="?", report="capacity", fixed=fixed or {}, grid=Grid(**grid))
+
+
+def expanded(subject: Sweep) -> list[list[str]]:
+    return list(points(subject, Composer(), lambda config: 10 * config["size"]["width"]))
+
+
+def test_a_product_is_every_combination_in_order() -> None:
+    made = expanded(sweep({"log": "none"}, product={"seed": [0, 1], "size": ["80k", "93k"]}))
+    assert made == [
+        ["log=none", f"seed={seed}", f"size={size}"] for seed in (0, 1) for size in ("80k", "93k")
+    ]
+
+
+def test_zipped_axes_go_side_by_side() -> None:
+    made = expanded(
+        sweep(product={"seed": [0, 1]}, zip={"size": ["80k", "93k"], "budget": ["demo", "paper"]})
+    )
+    assert len(made) == 4
+    assert ["seed=1", "size=93k", "budget=paper"] in made
+    with pytest.raises(ValueError, match="axes of one length"):
+        Grid(zip={"size": ["80k"], "seed": [0, 1]})
+
+
+def test_a_derived_key_sees_axes_configuration_and_parameters() -> None:
+    grid = {
+        "product": {"ratio": [1, 2], "size": ["80k", "185k"]},
+        "derive": {"task.num_sequences": "round(ratio * P / task.length)"},
+    }
+    made = expanded(sweep(**grid))
+    assert made[0] == ["size=80k", "task.num_sequences=5"]  # 1 * 10 * 32 / 64
+    assert made[3] == ["size=185k", "task.num_sequences=20"]  # 2 * 10 * 64 / 64
+
+
+def test_a_filter_keeps_the_points_where_it_holds() -> None:
+    made = expanded(sweep(product={"size": ["80k", "185k"]}, filter=["size.width < 64"]))
+    assert made == [["size=80k"]]
+    with pytest.raises(ValueError, match="'test' has no points"):
+        expanded(sweep(product={"size": ["80k"]}, filter=["size.width > 64"]))
+
+
+def test_an_empty_axis_gives_no_points() -> None:
+    with pytest.raises(ValueError, match="has no points: an axis is empty"):
+        expanded(sweep(product={"seed": []}))
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("seed *", "cannot read the expression"),
+        ("nothing * 2", "nothing"),
+        ("__import__('os').system('true')", "grid"),
+        ("1 / 0", "division"),
+    ],
+)
+def test_a_wrong_expression_is_told(expression: str, message: str) -> None:
+    grid = {"product": {"seed": [1]}, "derive": {"task.num_sequences": expression}}
+    with pytest.raises(ValueError, match=message):
+        expanded(sweep(**grid))
+
+
+def test_the_command_line_replaces_axes_and_derivations() -> None:
+    changed = with_overrides(
+        load_sweep("demo"),
+        ["size=demo_s", "precision=fp32,tf32", "task.num_sequences=9", "seed=1,2"],
+    )
+    made = expanded(changed)
+    assert len(made) == 5 * 2 * 2  # ratio is still an axis
+    assert all("task.num_sequences=9" in line and "size=demo_s" in line for line in made)
+    assert sum("seed=2" in line for line in made) == 10
+
+
+def test_values_of_the_command_line_are_values_not_texts() -> None:
+    changed = with_overrides(
+        sweep(derive={"task.num_sequences": "round(10 * ratio)"}),
+        ["ratio=0.5,2", "optim.optimiser.adamw_betas=[0.8,0.9],[0.9,0.99]", "seed=range(0,2)"],
+    )
+    made = expanded(changed)
+    assert len(made) == 8
+    assert made[0] == ["optim.optimiser.adamw_betas=[0.8,0.9]", "seed=0", "task.num_sequences=5"]
+    with pytest.raises(ValueError, match=r"seed=interval\(0,1\).*Can only enumerate"):
+        with_overrides(sweep(), ["seed=interval(0,1)"])
+
+
+def test_jobs_of_any_sweeper_are_one_grid() -> None:
+    jobs = [
+        ["seed=0", "optim/schedule=cosine", "optim.optimiser.betas=[0.8,0.9]", "log=none"],
+        ["seed=3", "optim/schedule=linear", "optim.optimiser.betas=[0.9,0.99]", "log=none"],
+        ["seed=3", "optim/schedule=linear", "optim.optimiser.betas=[0.9,0.99]", "log=none"],
+    ]
+    made = expanded(with_overrides(sweep(), as_grid(jobs)))
+    assert [sorted(line) for line in made] == [sorted(job) for job in jobs]
+    assert as_grid(jobs[:1]) == jobs[0]
+    assert as_grid([["seed=0"], ["seed=0"]]) == ["seed=0"]
+    with pytest.raises(ValueError, match="jobs of one sweep set the same keys"):
+        as_grid([["seed=0"], ["size=80k"]])
+
+
+def test_axes_side_by_side_replace_those_of_the_file() -> None:
+    changed = with_overrides(load_sweep("demo"), ["grid.zip={ratio:[1,2],size:[demo_s,demo_m]}"])
+    axes = [(row["ratio"], row["size"], row["precision"]) for row in changed.axes()]
+    assert axes == [
+        (ratio, size, precision)
+        for precision in ("bf16_mixed", "fp32")
+        for ratio, size in ((1, "demo_s"), (2, "demo_m"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("question: a\nreport: b\nfixd: {}\n", r"'fixd' is not known\. Did you mean 'fixed'\?"),
+        ("question: a\n", "is not a sweep: 'report'"),
+        ("question: a\nreport: b\ngrid: {prod: {}}\n", "unexpected keyword argument 'prod'"),
+    ],
+)
+def test_a_file_that_is_not_a_sweep_is_named(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=rf"mine\.yaml.*{message}"):
+        read_sweep(path)
+
+
+def test_an_unknown_sweep_names_the_choices() -> None:
+    with pytest.raises(ValueError, match=r"'dmo' is not known\. Did you mean 'demo'\? .*capacity"):
+        load_sweep("dmo")

@@ -1,0 +1,48 @@
+"""Small real runs that tests share."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from rote.config.compose import Composer
+from rote.ledger.spec import Spec
+from rote.ledger.store import Store
+
+TINY = (
+    "size=demo_s",
+    "task.num_sequences=12",
+    "task.length=8",
+    "task.vocab_size=16",
+    "task.num_heldout_sequences=4",
+    "budget=demo",
+    "budget.max_steps=30",
+    "budget.batch_size=4",
+    "budget.check_every_steps=10",
+    "log=none",
+    "host.accelerator=cpu",
+)
+
+MakeSpec = Callable[..., Spec]
+
+
+@pytest.fixture(autouse=True)
+def _no_hydra_left_over() -> None:
+    GlobalHydra.instance().clear()
+
+
+@pytest.fixture
+def tiny() -> MakeSpec:
+    """A spec of some thirty steps of a two-thousand-parameter model, changed by overrides."""
+
+    def make(*overrides: str) -> Spec:
+        return Spec.from_config(Composer().config([*TINY, *overrides]))
+
+    return make
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty outputs folder."""
+    return Store(tmp_path / "outputs")

@@ -1,0 +1,124 @@
+"""Code lengths with known answers."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rote.measures.cost import Cost, sequence_code_bits
+from rote.measures.protocol import Measurement
+from rote.models.gpt import GPT
+from rote.tasks.uniform import Uniform
+from rote.training.data import Resident
+from rote.units import uniform_bits
+
+CPU = torch.device("cpu")
+V, S, N = 16, 8, 16
+
+
+class Guesser(nn.Module):
+    """Knows nothing."""
+
+    def forward(self, tokens_BL: Tensor) -> Tensor:
+        return torch.zeros(*tokens_BL.shape, V)
+
+
+class LookupTable(nn.Module):
+    """Knows tokens 1..k of every sequence by heart, told apart by their first tokens."""
+
+    def __init__(self, known_NL: Tensor, num_known: int) -> None:
+        super().__init__()
+        self.rows = {int(row[0]): row for row in known_NL}
+        self.num_known = num_known
+
+    def forward(self, inputs_BL: Tensor) -> Tensor:
+        logits = torch.zeros(*inputs_BL.shape, V)
+        for sequence, inputs_L in zip(logits, inputs_BL, strict=True):
+            row = self.rows[int(inputs_L[1])]
+            for position in range(1, self.num_known + 1):
+                sequence[position, row[position]] = 1e4
+        return logits
+
+
+@dataclass
+class Fixed:
+    """Sequences with distinct first tokens."""
+
+    vocab_size: int = V
+    length: int = S
+
+    def train(self, seed: int) -> Resident:
+        rows = torch.randint(V, (N, S), generator=torch.Generator().manual_seed(seed))
+        rows[:, 0] = torch.arange(N)
+        return Resident(rows)
+
+    heldout = train
+
+    def entropy_bits(self, *, from_position: int = 0) -> float:
+        return uniform_bits(N * (S - from_position), V)
+
+
+def measured(model: nn.Module, task: object) -> Measurement:
+    return Cost()(model, task, seed=0, device=CPU)
+
+
+def test_a_uniform_guesser_memorises_nothing() -> None:
+    task = Uniform(num_sequences=100, length=S, vocab_size=V, num_heldout_sequences=10)
+    totals = measured(Guesser(), task).totals
+    assert totals["train_code_bits"] == pytest.approx(task.entropy_bits(), rel=1e-7)
+    after_first = totals["train_code_bits"] - totals["train_first_token_code_bits"]
+    assert after_first == pytest.approx(task.entropy_bits(from_position=1), rel=1e-7)
+    assert totals["heldout_code_bits"] == pytest.approx(uniform_bits(10 * S, V), rel=1e-7)
+    assert (totals["train_sequences"], totals["train_tokens"]) == (100, 800)
+
+
+@pytest.mark.parametrize("num_known", [0, 1, 5, S - 1])
+def test_a_lookup_table_memorises_exactly_what_it_holds(num_known: int) -> None:
+    task = Fixed()
+    table = LookupTable(task.train(0).tokens_NL, num_known)
+    memorised = task.entropy_bits() - measured(table, task).totals["train_code_bits"]
+    assert memorised == pytest.approx(uniform_bits(num_known * N, V), rel=1e-7, abs=1e-3)
+
+
+def test_arrays_hold_every_sequence_and_add_up() -> None:
+    task = Uniform(num_sequences=100, length=S, vocab_size=V, num_heldout_sequences=10)
+    torch.manual_seed(0)
+    model = GPT(num_layers=1, width=8, num_heads=1, vocab_size=V, max_length=S)
+    result = measured(model, task)
+    assert result.arrays["train_code_bits"].shape == (100,)
+    assert result.arrays["heldout_code_bits"].shape == (10,)
+    total = result.arrays["train_code_bits"].astype("float64").sum()
+    assert total == pytest.approx(result.totals["train_code_bits"], rel=1e-6)
+
+
+def test_batches_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = Uniform(num_sequences=100, length=S, vocab_size=V, num_heldout_sequences=10)
+    torch.manual_seed(0)
+    model = GPT(num_layers=1, width=8, num_heads=1, vocab_size=V, max_length=S)
+    whole = measured(model, task).totals
+    monkeypatch.setattr("rote.measures.cost.LOGITS_PER_BATCH", 7 * S * V)
+    assert measured(model, task).totals == pytest.approx(whole, rel=1e-6)
+
+
+def test_bfloat16_never_accumulates() -> None:
+    """A bfloat16 model's logits, scored by us, against float64 and against bfloat16 sums."""
+    task = Uniform(num_sequences=400, length=32, vocab_size=64, num_heldout_sequences=1)
+    torch.manual_seed(0)
+    model = GPT(num_layers=1, width=16, num_heads=1, vocab_size=64, max_length=32)
+    model.to(torch.bfloat16)
+    rows = task.train(0).tokens(torch.arange(400))
+    inputs = torch.cat([torch.zeros_like(rows[:, :1]), rows[:, :-1]], dim=1)
+    with torch.no_grad():
+        logits = model(inputs)
+    nats = torch.nn.functional.cross_entropy(
+        logits.double().flatten(0, 1), rows.flatten(), reduction="none"
+    )
+    exact_bits = float(nats.sum() / torch.log(torch.tensor(2.0, dtype=torch.float64)))
+    coarse = torch.zeros(400, dtype=torch.bfloat16)
+    for nats_N in nats.bfloat16().view(400, 32).T:
+        coarse += nats_N
+    coarse_bits = float(coarse.double().sum()) / 0.6931471805599453
+    ours = sequence_code_bits(model, task.train(0), task, device=CPU)[0].sum()
+    assert ours == pytest.approx(exact_bits, rel=1e-6)
+    assert abs(coarse_bits - exact_bits) > 1e-3 * exact_bits  # what would creep back

@@ -1,0 +1,123 @@
+"""What is written out by hand equals what torch computes, forwards and backwards."""
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.func import functional_call, stack_module_state, vmap
+from torch.nn import functional
+
+from rote.models import attention
+from rote.models import crossentropy as crossentropy_module
+from rote.models import gelu as gelu_module
+from rote.models.attention import CausalSelfAttention
+from rote.models.crossentropy import cross_entropy
+from rote.models.gelu import gelu
+from rote.models.gpt import GPT
+
+# bfloat16 keeps eight bits: one of them is 0.4 %
+TOLERANCE = {torch.float32: 2e-6, torch.bfloat16: 8e-3, torch.float64: 1e-6}
+DTYPES = pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+
+
+@pytest.fixture(autouse=True)
+def also_for_few_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where torch's own would be called."""
+    monkeypatch.setattr(crossentropy_module, "FEW", 0)
+    monkeypatch.setattr(gelu_module, "FEW", 0)
+
+
+def value_and_gradient(
+    function: Callable[[Tensor], Tensor], inputs: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Each output weighs differently in the gradient."""
+    leaf = inputs.clone().requires_grad_()
+    value = function(leaf)
+    weights = torch.linspace(-1, 2, value.numel()).view(value.shape)
+    (value * weights).sum().backward()
+    return value.detach(), leaf.grad
+
+
+def assert_same(
+    ours: Callable[[Tensor], Tensor], theirs: Callable[[Tensor], Tensor], inputs: Tensor
+) -> None:
+    exact = value_and_gradient(theirs, inputs)
+    for got, expected in zip(value_and_gradient(ours, inputs), exact, strict=True):
+        scale = max(1.0, float(expected.abs().max()))
+        tolerance = TOLERANCE[inputs.dtype] * scale
+        torch.testing.assert_close(got, expected, atol=tolerance, rtol=0)
+
+
+@DTYPES
+def test_cross_entropy(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    logits_NV, tokens_N = 5 * torch.randn(40, 11).to(dtype), torch.randint(11, (40,))
+    assert_same(
+        lambda x: cross_entropy(x, tokens_N),
+        lambda x: functional.cross_entropy(x.float(), tokens_N, reduction="none"),
+        logits_NV,
+    )
+    assert cross_entropy(logits_NV, tokens_N).dtype == torch.float32
+
+
+def test_cross_entropy_is_exact_where_a_probability_underflows_or_is_one() -> None:
+    logits_NV, tokens_N = torch.tensor([[500.0, 0.0], [500.0, 0.0]]), torch.tensor([0, 1])
+    assert cross_entropy(logits_NV, tokens_N).tolist() == [0.0, 500.0]
+
+
+def test_cross_entropy_of_what_is_not_a_number_is_none_either() -> None:
+    logits_NV = torch.tensor([[float("nan"), 0.0], [1.0, 0.0]])
+    nats_N = cross_entropy(logits_NV, torch.tensor([1, 1]))
+    assert nats_N.isnan().tolist() == [True, False]
+
+
+def test_a_second_backward_pass_of_cross_entropy_is_refused() -> None:
+    logits_NV = torch.randn(3, 4, requires_grad=True)
+    loss = cross_entropy(logits_NV, torch.tensor([0, 1, 2])).sum()
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_gelu(dtype: torch.dtype) -> None:
+    inputs = torch.linspace(-12, 12, 4001).to(dtype)
+    assert_same(gelu, lambda x: functional.gelu(x, approximate="tanh"), inputs)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_attention_written_out(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    layer = CausalSelfAttention(width=12, num_heads=3).to(dtype)
+    residual_BLD = torch.randn(2, 7, 12).to(dtype)
+
+    def fused(inputs_BLD: Tensor) -> Tensor:
+        monkeypatch.setattr(attention, "WRITTEN_OUT_LENGTH", 0)
+        return layer(inputs_BLD)
+
+    assert_same(layer, fused, residual_BLD)
+
+
+def test_stacked_models_are_mapped_over() -> None:
+    """As training many models at once asks for: one call, a leading dimension of models."""
+    torch.manual_seed(0)
+    models = [
+        GPT(num_layers=2, width=8, num_heads=2, vocab_size=13, max_length=6) for _ in range(3)
+    ]
+    parameters, buffers = stack_module_state(models)
+    hollow = copy.deepcopy(models[0]).to("meta")
+    tokens_MBL = torch.randint(13, (3, 4, 6))
+    logits_MBLV = vmap(lambda p, b, t: functional_call(hollow, (p, b), (t,)))(
+        parameters, buffers, tokens_MBL
+    )
+    logits_MBLV.square().sum().backward()
+    for index, model in enumerate(models):
+        logits_BLV = model(tokens_MBL[index])
+        torch.testing.assert_close(logits_MBLV[index], logits_BLV)
+        logits_BLV.square().sum().backward()
+        for name, parameter in model.named_parameters():
+            torch.testing.assert_close(
+                parameters[name].grad[index], parameter.grad, atol=1e-5, rtol=1e-4
+            )

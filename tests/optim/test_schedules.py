@@ -1,0 +1,48 @@
+"""Learning rates at step 0, at the end of warm-up, and at the end."""
+
+import pytest
+
+from rote.optim.schedules import constant, cosine, flat_linear, linear
+
+
+def test_warm_up_starts_above_zero_and_ends_at_the_peak() -> None:
+    rates = [constant(step, 100, warmup_steps=4) for step in range(6)]
+    assert rates == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0, 1.0])
+
+
+def test_no_warm_up_starts_at_the_peak() -> None:
+    assert linear(0, 10, warmup_steps=0, final_fraction=0.0) == 1.0
+
+
+@pytest.mark.parametrize("shape", [linear, cosine])
+def test_decay_is_half_way_at_half_time_and_never_stops_learning(shape: object) -> None:
+    rate = lambda step: shape(step, 110, warmup_steps=10, final_fraction=0.2)  # noqa: E731
+    assert rate(10) == 1.0
+    assert rate(60) == pytest.approx(0.6)
+    assert rate(109) > 0.2
+    assert rate(110) == pytest.approx(0.2)
+
+
+def test_a_cosine_is_above_the_line_first_and_below_it_later() -> None:
+    settings = {"warmup_steps": 0, "final_fraction": 0.0}
+    assert cosine(25, 100, **settings) > linear(25, 100, **settings)
+    assert cosine(75, 100, **settings) < linear(75, 100, **settings)
+
+
+def test_flat_linear_falls_over_its_last_part_alone() -> None:
+    settings = {"warmup_steps": 10, "decay_fraction": 0.5, "final_fraction": 0.2}
+    rates = [flat_linear(step, 110, **settings) for step in (0, 10, 60, 85, 110)]
+    assert rates == pytest.approx([1 / 11, 1.0, 1.0, 0.6, 0.2])
+
+
+def test_flat_linear_that_falls_all_the_way_is_linear() -> None:
+    settings = {"warmup_steps": 10, "final_fraction": 0.0}
+    for step in range(0, 110, 7):
+        whole = flat_linear(step, 110, decay_fraction=1.0, **settings)
+        assert whole == pytest.approx(linear(step, 110, **settings))
+
+
+@pytest.mark.parametrize("decay_fraction", [0.0, -0.5, 1.5])
+def test_flat_linear_refuses_a_part_that_is_none(decay_fraction: float) -> None:
+    with pytest.raises(ValueError, match=r"decay_fraction must be in \(0, 1\]"):
+        flat_linear(0, 10, warmup_steps=0, decay_fraction=decay_fraction, final_fraction=0.0)

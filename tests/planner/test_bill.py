@@ -1,0 +1,35 @@
+"""The bill adds up."""
+
+import pytest
+
+from rote.planner import bill as module
+from rote.planner.bill import Line, bill, flops_per_second_here
+
+
+def line(flops: float) -> Line:
+    return Line(
+        label="x", parameters=10, entropy_bits=5.0, max_steps=1000, flops=flops, memory_bytes=7
+    )
+
+
+def test_time_is_for_what_is_left_over_the_workers() -> None:
+    total = bill([line(4e9), line(2e9), line(2e9), line(9e9)], seconds=[5, 3, 3], num_workers=2)
+    assert total.flops == 17e9
+    assert total.num_done == 1
+    assert total.seconds_here == pytest.approx((5 + 3 + 3) / 2)
+
+
+def test_no_number_of_workers_beats_the_longest_run() -> None:
+    total = bill([line(4e9), line(1e9)], seconds=[5.0, 2.0], num_workers=100)
+    assert total.seconds_here == pytest.approx(5.0)
+
+
+def test_nothing_to_do_takes_no_time() -> None:
+    assert bill([line(1e9)], seconds=[], num_workers=2).seconds_here == 0.0
+
+
+def test_training_sustains_a_share_of_the_matrix_product_rate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "matmul_flops_per_second", lambda: 1e9)
+    assert flops_per_second_here() == module.MATMUL_SHARE * 1e9

@@ -1,0 +1,1 @@
+"""Sweeps on a real cluster, with everything that can happen to them there."""

@@ -1,0 +1,125 @@
+"""What reaches the queue: everything once, or nothing at all. Held jobs: nothing trains here."""
+
+import os
+import signal
+import time
+from collections import Counter
+
+import pytest
+
+from tests.slurm.conftest import Bench, command, pid_of, until
+
+pytestmark = [pytest.mark.slurm]
+
+HELD = "host.extra_sbatch=[hold]"
+
+
+def live_run_ids(bench: Bench, name: str) -> list[str]:
+    return [run_id for job in bench.live(name) for run_id in job.run_ids]
+
+
+def test_a_refused_job_is_one_line_and_leaves_nothing(bench: Bench) -> None:
+    bench.write("t-refused", seeds=[0, 1, 2])
+    rules = "host.by_parameters=[{up_to_parameters: null, partition: nosuch}]"
+    for wrong in (
+        "host.partition=nosuch",
+        "host.account=nosuch",
+        "host.time_minutes=999999",
+        rules,
+    ):
+        told = bench.sweep("t-refused", wrong, code=2).strip().splitlines()
+        assert len(told) == 3, told  # the question, the bill, the error
+        assert "sbatch refused the job: " in told[2]
+    assert not bench.live("t-refused") if bench.journal("t-refused").path.exists() else True
+    assert not list(bench.outputs.glob("sweeps/*/jobs/*"))
+    assert not list(bench.outputs.glob("sweeps/*/plan.json"))
+
+
+def test_an_earlier_array_is_taken_back_when_a_later_one_is_refused(bench: Bench) -> None:
+    bench.write("t-half", seeds=[0], num_sequences=(4, 8))
+    rules = "[{up_to_parameters: 2000, partition: low}, {up_to_parameters: null, partition: no}]"
+    bench.sweep("t-half", f"host.by_parameters={rules}", "size=demo_s,demo_m", HELD, code=2)
+    names = [path.name for path in bench.outputs.glob("sweeps/t-half*")]
+    assert len(names) == 1
+    assert not bench.live(names[0])
+    assert {one.state for one in bench.journal(names[0]).submissions()} == {"withdrawn"}
+
+
+def test_twice_is_once_and_cancel_ends_it(bench: Bench) -> None:
+    bench.write("t-twice", seeds=[0, 1, 2])
+    told = bench.sweep("t-twice", HELD)
+    assert "3 runs in 3 jobs" in told
+    sent = bench.journal("t-twice").path.read_bytes()
+    bench.sweep("t-twice", HELD)
+    bench.rote("resume", "t-twice")
+    bench.rote("retry", "t-twice")
+    assert bench.journal("t-twice").path.read_bytes() == sent
+    assert bench.counts("t-twice") == {"pending": 3}
+    assert "JobHeldUser" in bench.rote("status", "t-twice")
+    assert "3 jobs cancelled" in bench.rote("cancel", "t-twice")
+    until(lambda: bench.counts("t-twice") == {"waiting": 3}, 20)
+
+
+def test_two_launchers_at_once_send_each_run_once(bench: Bench) -> None:
+    bench.write("t-both", seeds=list(range(6)))
+    words = ("sweep", "t-both", "host=slurm", "host.partition=low", "host.pack_minutes=0", HELD)
+    for launcher in [bench.start(*words) for _ in range(2)]:
+        launcher.communicate(timeout=120)
+    assert sorted(live_run_ids(bench, "t-both")) == sorted(bench.plan("t-both").run_ids)
+
+
+def test_more_jobs_than_an_array_may_have(bench: Bench) -> None:
+    bench.write("t-large", seeds=list(range(103)))
+    bench.sweep("t-large", HELD, "host.max_parallel_jobs=3")
+    jobs = bench.live("t-large")
+    arrays = Counter(job.job_id.partition("_")[0] for job in jobs)
+    assert sorted(arrays.values()) == [2, 101]
+    assert sorted(live_run_ids(bench, "t-large")) == sorted(bench.plan("t-large").run_ids)
+    for array in arrays:
+        told = command("scontrol", "show", "job", array)
+        assert "ArrayTaskThrottle=" in told
+        assert "Dependency=singleton" in told
+    bench.rote("cancel", "t-large")
+    until(lambda: not bench.live("t-large"), 20)
+
+
+def test_a_lost_answer_of_sbatch_is_looked_for_before_another_try(bench: Bench) -> None:
+    bench.write("t-lost", seeds=[0, 1, 2])
+    controller = pid_of("slurmctld")
+    os.kill(controller, signal.SIGSTOP)
+    try:
+        launcher = bench.start(
+            "sweep",
+            "t-lost",
+            "host=slurm",
+            "host.partition=low",
+            "host.pack_minutes=0",
+            "host.max_array_size=100",
+            HELD,
+        )
+        # Let the request be sent and its time-out (10 s) pass.
+        until(lambda: bench.journal("t-lost").path.exists(), 60)
+        time.sleep(13)
+    finally:
+        os.kill(controller, signal.SIGCONT)
+    launcher.communicate(timeout=150)
+    assert launcher.returncode == 0
+    assert sorted(live_run_ids(bench, "t-lost")) == sorted(bench.plan("t-lost").run_ids)
+    queued = command("squeue", "-h", "-r", "--name=rote:t-lost", "-o", "%i").split()
+    assert sorted(queued) == sorted(job.job_id for job in bench.live("t-lost"))
+    assert [one.state for one in bench.journal("t-lost").submissions()] == ["withdrawn", "sent"]
+
+
+def test_status_without_an_answering_controller_tells_from_files(bench: Bench) -> None:
+    bench.write("t-silent", seeds=[0, 1])
+    bench.sweep("t-silent", HELD)
+    controller = pid_of("slurmctld")
+    os.kill(controller, signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        told = bench.rote("status", "t-silent")
+        assert time.monotonic() - started < 8
+    finally:
+        os.kill(controller, signal.SIGCONT)
+    assert "queue unknown" in told
+    assert "2 unknown" in told

@@ -1,0 +1,68 @@
+"""Checks of a whole grid: each distinct part built once, each point judged as if it were alone."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from rote.config.build import build
+from rote.config.compose import Composer
+from rote.ledger.spec import Spec
+from rote.preflight import Preflight
+from tests.conftest import TINY, MakeSpec
+
+
+def test_each_distinct_part_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: Counter[str] = Counter()
+
+    def counting(config: Mapping[str, Any], **arguments: Any) -> Any:
+        built[str(config["_target_"]).rpartition(".")[2]] += 1
+        return build(config, **arguments)
+
+    monkeypatch.setattr("rote.preflight.build", counting)
+    composer = Composer()
+    specs = [
+        Spec.from_config(
+            composer.config([*TINY, f"size={size}", f"precision={precision}", f"seed={seed}"])
+        )
+        for size in ("demo_s", "demo_m")
+        for precision in ("fp32", "bf16_true")
+        for seed in range(3)
+    ]
+    preflight = Preflight()
+    facts = [preflight.facts(spec) for spec in specs]
+    optimiser = "muon_with_adamw"
+    assert [built[x] for x in ("Uniform", "GPT", "Precision", optimiser)] == [1, 2, 2, 1]
+    assert facts == [Preflight().facts(spec) for spec in specs]
+
+
+@pytest.mark.parametrize(
+    ("optim", "copies"),
+    [("adamw", 2.0), ("muon", (64 + 2 * 2) / 66)],  # a matrix of 8 x 8 and a bias of 2
+)
+def test_what_the_optimiser_keeps_is_counted(tiny: MakeSpec, optim: str, copies: float) -> None:
+    assert Preflight().facts(tiny(f"optim={optim}")).optimiser_copies == copies
+
+
+def test_memory_depends_on_how_a_run_is_carried_out(tiny: MakeSpec) -> None:
+    large = (
+        "optim=adamw",
+        "size=355m",
+        "task.length=1024",
+        "task.vocab_size=50257",
+        "budget.batch_size=2",
+    )
+    whole = Preflight().facts(tiny(*large, "host.recompute_above_gib=null"))
+    twice = Preflight().facts(tiny(*large, "host.recompute_above_gib=0"))
+    shared = Preflight().facts(tiny(*large, "host.recompute_above_gib=0", "host.strategy=fsdp"))
+    assert 8 << 30 < whole.peak_bytes(1) < 10 << 30
+    assert twice.peak_bytes(1) < whole.peak_bytes(1) - (1 << 30)
+    assert shared.peak_bytes(2) < twice.peak_bytes(1) - (1 << 30)
+
+
+def test_a_part_that_failed_fails_again(tiny: MakeSpec) -> None:
+    preflight = Preflight()
+    for _ in range(2):
+        with pytest.raises(ValueError, match="not divisible"):
+            preflight.facts(tiny("size.num_heads=5"))

@@ -1,0 +1,79 @@
+"""The wandb mirror, read back with wandb's own tool and with our reader."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.conftest import MakeSpec
+
+from rote.ledger.store import RunFolder, Store
+from rote.run import execute
+from rote.tracking.offline import history, is_complete
+from rote.training.member import Interrupted
+
+
+def logs(folder: RunFolder) -> list[Path]:
+    return sorted(folder.path.glob("wandb/offline-run-*/*.wandb"))
+
+
+def test_an_offline_run_holds_ids_curves_and_summary(tiny: MakeSpec, store: Store) -> None:
+    spec = tiny("log=offline", "log.group=questions")
+    record = execute(spec, store)
+    (file,) = logs(store.run(spec.run_id))
+    assert file.name == f"run-{spec.run_id}.wandb"
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for expected in (spec.run_id, "questions", "memorised_bits", "bits_per_parameter"):
+        assert expected in text
+    assert json.dumps(record.measures["cost"]["train_code_bits"])[:10] in text
+
+
+def test_our_reader_finds_the_curve(tiny: MakeSpec, store: Store) -> None:
+    spec = tiny("log=offline")
+    execute(spec, store)
+    folder = store.run(spec.run_id)
+    (file,) = logs(folder)
+    rows = history(file)
+    for row, logged in zip(folder.curve(), rows, strict=True):
+        assert {key: logged[key] for key in row} == row
+        assert logged["bits_per_parameter"] == row["memorised_bits"] / 2196
+    torn = file.with_name("torn.wandb")
+    torn.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    assert history(torn) == rows[: len(history(torn))]
+    assert is_complete(file)
+    assert not is_complete(torn)
+    torn.write_bytes(b"")
+    assert history(torn) == []
+
+
+def test_a_resumed_run_goes_on_under_its_id_and_repeats_no_step(
+    tiny: MakeSpec, store: Store
+) -> None:
+    spec = tiny("log=offline")
+    steps = iter(range(100))
+    with pytest.raises(Interrupted):
+        execute(spec, store, stop=lambda: next(steps) == 24)
+    folder = store.run(spec.run_id)
+    (folder.path / "checkpoints").rename(folder.path / "lost")  # it starts again from nothing
+    execute(spec, store)
+    files = logs(folder)
+    assert {file.name for file in files} == {f"run-{spec.run_id}.wandb"}
+    logged = [row["step"] for file in files for row in history(file)]
+    assert sorted(logged) == [10, 20, 30]
+
+
+def test_a_file_that_is_no_log_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.wandb"
+    path.write_bytes(b"something else")
+    with pytest.raises(ValueError, match="is not a wandb transaction log"):
+        history(path)
+
+
+def test_wandb_that_cannot_start_stops_no_run(
+    tiny: MakeSpec, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    monkeypatch.delitem(sys.modules, "rote.tracking.mirror", raising=False)
+    assert execute(tiny("log=offline"), store).training["steps"] == 30

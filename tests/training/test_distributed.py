@@ -1,0 +1,130 @@
+"""Two processes train one model as one does."""
+
+import json
+import multiprocessing
+import os
+import socket
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from tests.conftest import MakeSpec
+
+from rote.ledger.spec import Spec
+from rote.ledger.store import Store
+from rote.models import likelihood
+from rote.run import assist, execute
+from rote.training import distributed
+from rote.training.distributed import Place
+from rote.training.member import Interrupted
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+class StopAt:
+    """Up on the process that asks for the n-th time."""
+
+    def __init__(self, num_steps: int) -> None:
+        self.left = num_steps
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left == 0
+
+
+def process(
+    rank: int, port: int, specs: list[Spec], outputs: Path, stop_at: int, in_chunks: bool
+) -> None:
+    if in_chunks:
+        likelihood.WHOLE_LOGITS_BYTES = 0
+    Place(
+        rank=rank, num_processes=2, local_rank=rank, node=0, num_nodes=1,
+        master_host="127.0.0.1", master_port=port,
+    ).join()  # fmt: skip
+    stop = StopAt(stop_at if rank == 1 else -1)  # only one of them gets the signal
+    try:
+        if rank:
+            assist(stop)
+        else:
+            for spec in specs:
+                execute(spec, Store(outputs), stop=stop)
+            distributed.from_first(None)
+    except Interrupted:
+        (outputs / f"interrupted-{rank}").touch()
+    distributed.part()
+    sys.stderr.flush()
+    # Not through the interpreter's end, where threads of torch's that are still about may abort.
+    os._exit(0)
+
+
+def in_two_processes(
+    specs: list[Spec], outputs: Path, stop_at: int = -1, *, in_chunks: bool
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    both = [
+        SPAWN.Process(target=process, args=(rank, port, specs, outputs, stop_at, in_chunks))
+        for rank in (0, 1)
+    ]
+    for each in both:
+        each.start()
+    for each in both:
+        each.join(120)
+        assert each.exitcode == 0
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Callable[[Spec], list[dict[str, float]]]:
+    def run(spec: Spec) -> list[dict[str, float]]:
+        store = Store(tmp_path / "alone")
+        execute(spec, store)
+        return store.run(spec.run_id).curve()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("overrides", "in_chunks", "tolerance"),
+    [
+        (["host.strategy=ddp"], False, 1e-6),
+        (["host.strategy=fsdp"], False, 1e-6),
+        # What large models do besides; Muon's products round otherwise, and steps add that up.
+        (["host.strategy=fsdp", "host.recompute_above_gib=0", "optim=muon"], True, 1e-3),
+    ],
+)
+def test_losses_packs_and_resume(
+    tiny: MakeSpec,
+    tmp_path: Path,
+    alone: Callable[[Spec], list[dict[str, float]]],
+    overrides: list[str],
+    in_chunks: bool,
+    tolerance: float,
+) -> None:
+    specs = [tiny(f"seed={seed}", *overrides) for seed in (0, 1)]
+    in_two = partial(in_two_processes, specs, in_chunks=in_chunks)
+    in_two(tmp_path / "whole")
+    for spec in specs:
+        rows = Store(tmp_path / "whole").run(spec.run_id).curve()
+        for ours, theirs in zip(rows, alone(spec), strict=True):
+            assert (ours["step"], ours["tokens"]) == (theirs["step"], theirs["tokens"])
+            loss = theirs["loss_nats_per_token"]
+            assert ours["loss_nats_per_token"] == pytest.approx(loss, rel=tolerance)
+
+    broken = tmp_path / "broken"
+    in_two(broken, stop_at=17)
+    assert (broken / "interrupted-0").exists()
+    assert (broken / "interrupted-1").exists()
+    assert not list(broken.glob("runs/*/record.json"))
+    in_two(broken)
+    for spec in specs:
+        for name in ("record.json", "curve.jsonl", "arrays.npz"):
+            whole, resumed = (
+                (tmp_path / place / "runs" / spec.run_id / name).read_bytes()
+                for place in ("whole", "broken")
+            )
+            assert whole == resumed, name
+    circumstances = broken / "runs" / specs[0].run_id / "circumstances.json"
+    assert json.loads(circumstances.read_text())["resumed_at_step"] == 17

@@ -1,0 +1,133 @@
+"""The formula counts what torch keeps."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rote.models.gpt import GPT
+from rote.models.likelihood import token_nats
+from rote.precision import Precision
+from rote.training.memory import Anatomy, Step
+from rote.training.recompute import recompute_blocks
+
+V, L, B, D = 11, 8, 3, 32
+FORMATS = {
+    name: Precision(name=name, weights=weights, autocast=autocast, matmul="highest")
+    for name, weights, autocast in (
+        ("fp32", "float32", None),
+        ("bf16_mixed", "float32", "bfloat16"),
+        ("bf16_true", "bfloat16", None),
+    )
+}
+
+
+def gpt(num_layers: int) -> GPT:
+    return GPT(num_layers=num_layers, width=D, num_heads=2, vocab_size=V, max_length=L)
+
+
+def kept_bytes(model: GPT, precision: Precision) -> int:
+    """Of all storages that the backward pass needs and that are no weight."""
+    weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
+    storages: dict[int, Tensor] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storages[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    tokens_BL = torch.zeros(B, L, dtype=torch.int64)
+    hooks = torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor)
+    with hooks, precision.active("cpu"):
+        token_nats(model, tokens_BL)
+    return sum(
+        tensor.untyped_storage().nbytes()
+        for pointer, tensor in storages.items()
+        if pointer not in weights
+    )
+
+
+def step(model: nn.Module, precision: Precision, **changes: Any) -> Step:
+    made = Step.of(
+        Anatomy.of(model),
+        precision,
+        batch_size=B,
+        length=L,
+        device_type="cpu",
+        processes=1,
+        strategy="ddp",
+    )
+    return replace(made, **changes)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_block_keeps_as_many_bytes_as_the_formula_says(name: str) -> None:
+    precision = FORMATS[name]
+    two, three = (precision.cast(gpt(layers)) for layers in (2, 3))
+    added = kept_bytes(three, precision) - kept_bytes(two, precision)
+    if precision.autocast:
+        added -= 12 * D * D * 2  # autocast's copies of the weights
+    assert added == step(three, precision).block_bytes()
+    assert step(three, precision).activation_bytes() == 3 * added
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_block_that_runs_twice_keeps_its_input(name: str) -> None:
+    precision = FORMATS[name]
+    models = [precision.cast(gpt(layers)) for layers in (2, 3)]
+    for model in models:
+        recompute_blocks(model)
+    two, three = (kept_bytes(model, precision) for model in models)
+    assert three - two == B * L * D * models[0].head.element_size()
+
+
+def test_a_limit_decides_which_blocks_run_twice() -> None:
+    made = step(gpt(2), FORMATS["fp32"])
+    gib = made.activation_bytes() / 2**30
+    assert not made.is_recomputed(None)
+    assert not made.is_recomputed(gib)
+    assert made.is_recomputed(0.99 * gib)
+    assert made.is_recomputed(0)
+
+
+def test_of_a_model_without_blocks_only_the_weights_are_known() -> None:
+    anatomy = Anatomy.of(nn.Linear(3, 2))
+    assert (anatomy.parameters, anatomy.num_blocks, anatomy.vocab_size) == (8, 0, 0)
+    assert not step(nn.Linear(3, 2), FORMATS["fp32"]).is_recomputed(0)
+
+
+def peak(made: Step, *, copies: float = 2, recomputed: bool = False) -> int:
+    return made.peak_bytes(optimiser_copies=copies, recomputed=recomputed)
+
+
+def test_the_state_is_weights_gradients_and_what_the_optimiser_keeps() -> None:
+    """A model without blocks, on a GPU, where no interpreter is counted."""
+    made = step(nn.Linear(300, 200), FORMATS["fp32"], on_cpu=False)
+    assert peak(made) == 60_200 * 4 * 4
+    assert peak(made, copies=0) == 60_200 * 4 * 2
+
+
+def test_fsdp_divides_the_state_ddp_does_not() -> None:
+    large = step(
+        GPT(num_layers=8, width=64, num_heads=2, vocab_size=V, max_length=L),
+        FORMATS["fp32"], on_cpu=False,
+    )  # fmt: skip
+    eight = replace(large, batch_size=8 * B, processes=8)
+    assert eight.positions == large.positions
+    buckets = 4 * large.anatomy.parameters
+    assert peak(eight) == peak(large) + buckets
+    assert peak(replace(eight, strategy="fsdp")) < 0.6 * peak(large)
+
+
+def test_blocks_that_run_twice_need_less() -> None:
+    made = step(gpt(8), FORMATS["fp32"], on_cpu=False, batch_size=1000)
+    assert peak(made, recomputed=True) < 0.4 * peak(made)
+
+
+def test_an_unknown_strategy_names_the_choices() -> None:
+    with pytest.raises(ValueError, match=r"host.strategy='dpp': choose from .*fsdp"):
+        Step.of(
+            Anatomy.of(gpt(1)), FORMATS["fp32"],
+            batch_size=1, length=1, device_type="cpu", processes=1, strategy="dpp",
+        )  # fmt: skip
