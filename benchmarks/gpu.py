@@ -28,6 +28,7 @@ from rote.optim.schedules import linear
 from rote.precision import Precision
 from rote.provenance import provenance
 from rote.tasks.uniform import Uniform
+from rote.training.compiling import compiled
 from rote.training.order import BatchOrder
 from rote.units import bits_from_nats
 
@@ -177,14 +178,11 @@ def recipe(plan: Plan) -> dict[str, Any]:
 
 def small(plan: Plan) -> dict[str, Any]:
     """Steps a second; on a CPU compiling is left out, it takes a minute."""
-    ways: dict[str, Callable[[GPT], None]] = {"plain": lambda model: None}
-    if plan.device.type == "cuda":
-        ways["compiled"] = lambda model: model.compile()
-        ways["compiled_with_cuda_graphs"] = lambda model: model.compile(mode="reduce-overhead")
+    modes = (None, "default", "reduce-overhead") if plan.device.type == "cuda" else (None,)
     return {
-        f"{name} {way}": _small(plan, shape, prepare)
+        f"{name} host.compile={mode or 'null'}": _small(plan, shape, mode)
         for name, shape in plan.small.items()
-        for way, prepare in ways.items()
+        for mode in modes
     }
 
 
@@ -199,12 +197,11 @@ def stacks(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _small(plan: Plan, shape: Shape, prepare: Callable[[GPT], None]) -> dict[str, Any]:
+def _small(plan: Plan, shape: Shape, mode: str | None) -> dict[str, Any]:
     model = shape.model(plan.device)
-    prepare(model)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
     step = partial(
-        _step(model, optimiser, BF16_MIXED), _tokens(shape, plan.device, shape.batch_size)
+        _step(model, optimiser, BF16_MIXED, mode), _tokens(shape, plan.device, shape.batch_size)
     )
     started = time.perf_counter()
     for _ in range(3):  # compiling, and recording graphs
@@ -219,11 +216,16 @@ def _small(plan: Plan, shape: Shape, prepare: Callable[[GPT], None]) -> dict[str
 
 
 def _step(
-    model: nn.Module, optimiser: torch.optim.Optimizer, precision: Precision
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    precision: Precision,
+    mode: str | None = None,
 ) -> Callable[[Tensor], Tensor]:
+    nats = compiled(token_nats, mode)
+
     def step(tokens_BL: Tensor) -> Tensor:
         with precision.active(tokens_BL.device.type):
-            loss = token_nats(model, tokens_BL).mean()
+            loss = nats(model, tokens_BL).mean()
             loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
         optimiser.step()

@@ -85,6 +85,7 @@ def make_member(
         on_row=on_row,
         keeper=keeper,
         resume=resume,
+        compile_mode=spec.how["host"]["compile"],
     )
 
 

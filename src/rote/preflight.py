@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 from rote.checks import require_whole
 from rote.config.build import build
 from rote.ledger.spec import Spec
+from rote.training.compiling import require_mode
 from rote.training.device import device_of
 from rote.training.memory import Anatomy, Step
 
@@ -76,6 +77,7 @@ class Preflight:
         what, host = spec.what, spec.how["host"]
         require_whole("seed", what["seed"], 0)
         require_whole("host.threads", host["threads"], 1)
+        require_mode(host["compile"])
         data = self._data(what["task"])
         anatomy = self._anatomy(what)
         budget = self._once([what["budget"]], partial(build, what["budget"]))

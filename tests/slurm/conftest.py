@@ -136,7 +136,9 @@ class Bench:
         until(lambda: all(run.is_done() for run in runs), seconds)
 
     def wait_over(self, name: str, seconds: float = 150.0) -> None:
+        """No job is live and no process holds a run: a killed one outlives its job by a moment."""
         until(lambda: not self.live(name), seconds)
+        until(lambda: not any(run.is_claimed() for run in self.runs(name)), 30)
 
     def restarts(self, name: str) -> int:
         return sum(job.restarts for job in self.jobs(name))

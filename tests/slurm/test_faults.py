@@ -166,7 +166,6 @@ def test_a_run_without_memory_takes_no_neighbour_with_it_for_good(bench: Bench) 
     )
     name = next(path.name for path in bench.outputs.glob("sweeps/t-memory*"))
     bench.wait_over(name)
-    until(lambda: "running" not in bench.counts(name), 30)  # a killed process takes a moment
     assert bench.counts(name) == {"done": 1, "lost": 1, "waiting": 1} or bench.counts(name) == {
         "done": 1, "lost": 2,
     }  # fmt: skip

@@ -32,6 +32,7 @@ class LocalHost:
     accelerator: str
     recompute_above_gib: float | None
     strategy: str
+    compile: str | None
     checkpoint_every_seconds: float
 
     def __post_init__(self) -> None:

@@ -89,6 +89,7 @@ class SlurmHost(Resources):
     accelerator: str
     recompute_above_gib: float | None
     strategy: str
+    compile: str | None
     checkpoint_every_seconds: float
 
     def __post_init__(self) -> None:

@@ -70,6 +70,7 @@ class Member:
     on_row: Callable[[Row], None]
     keeper: Keeper
     resume: Mapping[str, Any] | None
+    compile_mode: str | None = None
 
     def __post_init__(self) -> None:
         self.progress = Progress(**self.resume["progress"]) if self.resume else Progress()

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from rote.models.likelihood import token_nats
 from rote.training import distributed, sharding
+from rote.training.compiling import compiled
 from rote.training.member import Interrupted, Member
 
 
@@ -32,6 +33,7 @@ class Memoriser(lightning.LightningModule):
             )
         self.member = member
         self.model = member.model
+        self.token_nats = compiled(token_nats, member.compile_mode)
 
     def strides_left(self) -> range:
         """Numbers of the strides that are not over; a stride interrupted at its end is not."""
@@ -105,7 +107,7 @@ class Memoriser(lightning.LightningModule):
         for group, peak in zip(optimiser.param_groups, self.peak_rates, strict=True):
             group["lr"] = peak * fraction
         with member.precision.active(self.device.type):
-            loss = token_nats(self.model, tokens_BL).mean()
+            loss = self.token_nats(self.model, tokens_BL).mean()
             self._backward(loss)
         if member.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), member.clip_norm)

@@ -18,6 +18,7 @@ from torch.optim import SGD, Adam, AdamW, NAdam, Optimizer, RAdam
 from rote.models.likelihood import token_nats
 from rote.optim.muon import Muon, Pair
 from rote.precision import Precision
+from rote.training.compiling import compiled
 from rote.training.member import MakeOptimiser
 
 # Each number's update depends on its own gradients alone and is proportional to the rate; our Muon
@@ -42,10 +43,12 @@ class Stack:
         optimisers: Sequence[MakeOptimiser],
         clip_norm: float | None,
         precision: Precision,
+        compile_mode: str | None = None,
     ) -> None:
         self.template = copy.deepcopy(models[0]).to("meta")
         self.clip_norm = clip_norm
         self.precision = precision
+        self._losses = compiled(self._plain_losses, compile_mode)
         own = [
             make(model.named_parameters()) for make, model in zip(optimisers, models, strict=True)
         ]
@@ -73,8 +76,7 @@ class Stack:
         Returns each member's loss before it, in nats per token, [K].
         """
         with self.precision.active(tokens_KBL.device.type):
-            nats_KBL = token_nats(self._logits, tokens_KBL.flatten(0, 1)).view(tokens_KBL.shape)
-            losses_K = nats_KBL.mean(dim=(1, 2))
+            losses_K = self._losses(tokens_KBL)
             losses_K.sum().backward()  # type: ignore[no-untyped-call]
         if self.clip_norm is not None:
             self._clip(self.clip_norm)
@@ -103,6 +105,11 @@ class Stack:
         for weight in self.parameters.values():
             weight.data = weight.data[index]
         self.peaks = [peaks[index] for peaks in self.peaks]
+
+    def _plain_losses(self, tokens_KBL: Tensor) -> Tensor:
+        """In nats per token, [K]."""
+        nats_KBL = token_nats(self._logits, tokens_KBL.flatten(0, 1)).view(tokens_KBL.shape)
+        return nats_KBL.mean(dim=(1, 2))
 
     def _logits(self, inputs_BL: Tensor) -> Tensor:
         """[K * B, L] -> [K * B, L, V], member after member."""

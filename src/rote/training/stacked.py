@@ -43,6 +43,7 @@ class StackedMemoriser(lightning.LightningModule):
             optimisers=[member.optimiser for member in members],
             clip_norm=members[0].clip_norm,
             precision=members[0].precision,
+            compile_mode=members[0].compile_mode,
         )
         states = [state["optimiser"] for state in saved if state]
         if states:
