@@ -84,7 +84,8 @@ def main() -> None:
         "cells": cells,
         "provenance": _provenance(),
     }
-    path = Path(__file__).parent / "results" / "speed.json"
+    name = "speed.json" if options.threads == 1 else f"speed_{options.threads}_threads.json"
+    path = Path(__file__).parent / "results" / name
     path.write_text(json.dumps(result, indent=1) + "\n")
 
 

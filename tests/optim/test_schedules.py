@@ -1,8 +1,10 @@
 """Learning rates at step 0, at the end of warm-up, and at the end."""
 
+from functools import partial
+
 import pytest
 
-from rote.optim.schedules import constant, cosine, flat_linear, linear
+from rote.optim.schedules import constant, cosine, earliest_end, flat_linear, linear
 
 
 def test_warm_up_starts_above_zero_and_ends_at_the_peak() -> None:
@@ -46,3 +48,13 @@ def test_flat_linear_that_falls_all_the_way_is_linear() -> None:
 def test_flat_linear_refuses_a_part_that_is_none(decay_fraction: float) -> None:
     with pytest.raises(ValueError, match=r"decay_fraction must be in \(0, 1\]"):
         flat_linear(0, 10, warmup_steps=0, decay_fraction=decay_fraction, final_fraction=0.0)
+
+
+def test_only_a_flat_part_can_end_earlier() -> None:
+    flat = partial(flat_linear, warmup_steps=10, decay_fraction=0.5, final_fraction=0.0)
+    falling = partial(linear, warmup_steps=10, final_fraction=0.0)
+    assert earliest_end(partial(constant, warmup_steps=10), 99, 1000) == 100
+    assert earliest_end(flat, 110, 1000) == 210  # 100 flat steps after warm-up, 100 of decay
+    assert flat(110, 210) == 1.0 > flat(111, 210)
+    assert earliest_end(flat, 700, 1000) == 1000  # falling already
+    assert earliest_end(falling, 99, 1000) == 1000

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from rote.models.gpt import GPT
-from rote.optim.schedules import linear
+from rote.optim.schedules import constant, flat_linear, linear
 from rote.precision import Precision
 from rote.tasks.uniform import Uniform
 from rote.training.budget import Budget
@@ -74,6 +74,35 @@ def test_the_rate_follows_the_schedule_at_every_step(watched: type[Watched]) -> 
     assert rates[0] == pytest.approx(0.5 / 5)
     assert max(rates) == rates[4] == 0.5
     assert rates[-1] == pytest.approx(0.5 / 16)
+
+
+DECAY = {"final_fraction": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "steps"),
+    [
+        (partial(constant, warmup_steps=0), 10),
+        (partial(linear, warmup_steps=0, **DECAY), 10),
+        (partial(flat_linear, warmup_steps=0, decay_fraction=0.5, **DECAY), 20),
+    ],
+)
+def test_saturation_ends_a_run_but_for_a_decay_still_to_come(
+    watched: type[Watched], schedule: Callable[[int, int], float], steps: int
+) -> None:
+    """Here every run counts as saturated from its 10th step on."""
+    module = memoriser(partial(watched, lr=0.5))
+    module.member.schedule = schedule
+    saturation = Saturation(window_steps=5, max_growth_per_1000_steps=1e9, min_steps=10)
+    module.member.budget = Budget(
+        max_steps=100, batch_size=3, check_every_steps=5, saturation=saturation
+    )
+    fit(module, accelerator="cpu", strategy="ddp")
+    rates = [rate for rate, _ in watched.seen]
+    assert len(rates) == steps
+    if steps == 20:
+        assert rates[:10] == [0.5] * 10
+        assert rates[-1] == pytest.approx(0.5 / 10)
 
 
 def test_gradients_are_clipped_where_asked(watched: type[Watched]) -> None:

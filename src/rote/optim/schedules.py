@@ -5,6 +5,10 @@ update; the last one, max_steps - 1, still moves the weights.
 """
 
 import math
+from bisect import bisect_left
+from collections.abc import Callable
+
+Schedule = Callable[[int, int], float]
 
 
 def constant(step: int, max_steps: int, *, warmup_steps: int) -> float:
@@ -35,6 +39,17 @@ def cosine(step: int, max_steps: int, *, warmup_steps: int, final_fraction: floa
     """Linear warm-up, then half a cosine from 1 to ``final_fraction`` at ``max_steps``."""
     remaining = (1 + math.cos(math.pi * _progress(step, max_steps, warmup_steps))) / 2
     return _warmup(step, warmup_steps) * (final_fraction + (1 - final_fraction) * remaining)
+
+
+def earliest_end(schedule: Schedule, step: int, max_steps: int) -> int:
+    """The fewest steps in all under which the rate at ``step`` is what it is under ``max_steps``.
+
+    That of a constant rate is the next step; a flat part ends now and its decay begins; a rate that
+    is falling already would jump, so ``max_steps`` stays.
+    """
+    rate = schedule(step, max_steps)
+    ends = range(step + 1, max_steps)
+    return step + 1 + bisect_left(ends, rate, key=lambda end: schedule(step, end))
 
 
 def _warmup(step: int, warmup_steps: int) -> float:

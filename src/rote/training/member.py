@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
+from rote.optim.schedules import Schedule, earliest_end
 from rote.precision import Precision
 from rote.tasks.protocol import Sequences
 from rote.training.budget import Budget
@@ -20,7 +21,6 @@ DIVERGED_FACTOR = 2.0  # times the loss of a model that knows nothing
 
 Row = dict[str, float]
 MakeOptimiser = Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer]
-Schedule = Callable[[int, int], float]
 
 
 class Diverged(RuntimeError):
@@ -42,6 +42,7 @@ class Progress:
     memorised_bits: list[float] = field(default_factory=list)  # one estimate a stride
     growth_bits_per_1000_steps: float | None = None
     converged: bool = False
+    end_step: int | None = None  # brought forward by saturation; None: the budget's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +78,12 @@ class Member:
 
     def fraction(self, step: int) -> float:
         """Of the peak learning rates, at this step."""
-        return self.schedule(step, self.budget.max_steps)
+        return self.schedule(step, self.end_step)
+
+    @property
+    def end_step(self) -> int:
+        """The steps in all, as far as is known now."""
+        return self.progress.end_step or self.budget.max_steps
 
     def stride(self) -> range:
         """The steps up to the next look at the loss, those behind us included."""
@@ -86,10 +92,21 @@ class Member:
         return range(start, min(start + every, self.budget.max_steps))
 
     def is_over(self) -> bool:
-        """Whether it has saturated, or its steps are used up."""
-        steps = self.progress.steps
-        saturated = self.progress.converged and steps >= self.budget.saturation.min_steps
-        return saturated or steps == self.budget.max_steps
+        """Whether its steps are used up, or it has saturated and no decay of the rate is to come."""
+        return self.progress.steps >= self.end_step or (
+            self._is_saturated() and self.progress.end_step is None
+        )
+
+    def _is_saturated(self) -> bool:
+        enough = self.progress.steps >= self.budget.saturation.min_steps
+        return self.progress.converged and enough
+
+    def _bring_the_end_forward(self) -> None:
+        """A decay still to come adds bits (docs/log.md): it begins now rather than never."""
+        every, steps = self.budget.check_every_steps, self.progress.steps
+        end = earliest_end(self.schedule, steps - 1, self.budget.max_steps)
+        if steps < end < self.budget.max_steps:
+            self.progress.end_step = min(-(-end // every) * every, self.budget.max_steps)
 
     def look(self, steps: range, loss_nats: float, learning_rate: float) -> None:
         """After a stride: note where training stands; raises Diverged."""
@@ -110,6 +127,8 @@ class Member:
         growth = saturation.growth(progress.memorised_bits, self.budget.check_every_steps)
         progress.growth_bits_per_1000_steps = growth
         progress.converged = saturation.reached(growth, bits, self.entropy_bits)
+        if self._is_saturated() and progress.end_step is None:
+            self._bring_the_end_forward()
         self.on_row(
             {
                 "step": progress.steps,
