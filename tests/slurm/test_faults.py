@@ -25,7 +25,7 @@ from tests.slurm.conftest import (
 
 pytestmark = [pytest.mark.slurm]
 
-LONG = {"seeds": [0, 1], "max_steps": 2500, "check_every_steps": 50}
+LONG = {"seeds": [0, 1], "max_steps": 5000, "check_every_steps": 50}
 NAME = "t-fault"
 TELLING = (signal.SIGUSR2, signal.SIGTERM)
 

@@ -11,7 +11,7 @@ from tests.slurm.conftest import Bench, assert_equal, command, local_run, until
 
 pytestmark = [pytest.mark.slurm]
 
-LONG = {"seeds": [0, 1], "max_steps": 2500, "check_every_steps": 50}
+LONG = {"seeds": [0, 1], "max_steps": 5000, "check_every_steps": 50}
 SUMS = ("train_code_bits", "heldout_code_bits")
 
 
