@@ -12,6 +12,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from rote.ledger.curve import MEMORISED_BITS, progress_told
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 
@@ -89,8 +90,9 @@ class ProgressBar:
 
     def row(self, row: dict[str, float]) -> None:
         """Another stride is done."""
-        bits = row["memorised_bits"]
-        text = f"{bits:,.0f} bits, {bits / self.parameters:.2f} per parameter"
+        text = progress_told(row)
+        if MEMORISED_BITS in row:
+            text += f", {row[MEMORISED_BITS] / self.parameters:.2f} per parameter"
         self.progress.update(self.task, completed=row["step"], bits=text)
 
     def finish(self, record: Record) -> None:
