@@ -34,10 +34,9 @@ PRINTED = {  # the capacity paper's own counts, in other words than our formula'
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where text is prepared, once for all tests of this module."""
     folder = tmp_path_factory.mktemp("outputs")
-    rows = [
-        {"text": f"{n} times {n + 1} is {n * (n + 1)}, and so it stays. " * 2} for n in range(80)
-    ]
-    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    texts = [f"{n} times {n + 1} is {n * (n + 1)}, and so it stays. " * 20 for n in range(80)]
+    rows = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+    (folder / "rows.jsonl").write_text(rows)
     trained = TrainedBPE(vocab_size=260, train_bytes=1000).encoder(
         iter([Piece("so it stays, and so it is", ends_document=True)])
     )

@@ -46,7 +46,6 @@ class PreparationBar:
         self.tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> "PreparationBar":
-        self.progress.start()
         return self
 
     def __exit__(
@@ -55,10 +54,13 @@ class PreparationBar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.progress.stop()
+        if self.tasks:
+            self.progress.stop()
 
     def __call__(self, what: str, done: int, total: int | None) -> None:
         """A line for each stage."""
+        if not self.tasks:
+            self.progress.start()
         if what not in self.tasks:
             self.tasks[what] = self.progress.add_task(what, total=total)
         self.progress.update(self.tasks[what], completed=done, total=total)
