@@ -37,7 +37,7 @@ class PreparationBar:
         self.progress = Progress(
             TextColumn("preparing: {task.description}"),
             BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.completed:,.0f}"),
             TimeElapsedColumn(),
             TextColumn("eta"),
             TimeRemainingColumn(),
