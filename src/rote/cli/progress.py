@@ -3,8 +3,16 @@
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
+from rote.ledger.curve import MEMORISED_BITS, progress_told
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 
@@ -20,6 +28,42 @@ def columns() -> tuple[TextColumn | BarColumn | TimeElapsedColumn | TimeRemainin
         TimeRemainingColumn(),
         TextColumn("{task.fields[bits]}"),
     )
+
+
+class PreparationBar:
+    """How far the preparation of data is; nothing where there is nothing to prepare."""
+
+    def __init__(self, console: Console) -> None:
+        self.progress = Progress(
+            TextColumn("preparing: {task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:,.0f}"),
+            TimeElapsedColumn(),
+            TextColumn("eta"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self.tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> "PreparationBar":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.tasks:
+            self.progress.stop()
+
+    def __call__(self, what: str, done: int, total: int | None) -> None:
+        """A line for each stage."""
+        if not self.tasks:
+            self.progress.start()
+        if what not in self.tasks:
+            self.tasks[what] = self.progress.add_task(what, total=total)
+        self.progress.update(self.tasks[what], completed=done, total=total)
 
 
 class ProgressBar:
@@ -48,8 +92,9 @@ class ProgressBar:
 
     def row(self, row: dict[str, float]) -> None:
         """Another stride is done."""
-        bits = row["memorised_bits"]
-        text = f"{bits:,.0f} bits, {bits / self.parameters:.2f} per parameter"
+        text = progress_told(row)
+        if MEMORISED_BITS in row:
+            text += f", {row[MEMORISED_BITS] / self.parameters:.2f} per parameter"
         self.progress.update(self.task, completed=row["step"], bits=text)
 
     def finish(self, record: Record) -> None:
