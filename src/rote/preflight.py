@@ -9,9 +9,10 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from rote.checks import require_whole
+from rote.checks import require_flag, require_whole
 from rote.config.build import build
 from rote.ledger.spec import Spec
+from rote.measures.protocol import RequiresTask
 from rote.training.compiling import require_mode
 from rote.training.device import device_of
 from rote.training.memory import Anatomy, Step
@@ -78,12 +79,13 @@ class Preflight:
         require_whole("seed", what["seed"], 0)
         require_whole("host.threads", host["threads"], 1)
         require_mode(host["compile"])
+        require_flag("log.keep_weights", spec.how["log"]["keep_weights"])
         data = self._data(what["task"])
         anatomy = self._anatomy(what)
         budget = self._once([what["budget"]], partial(build, what["budget"]))
         precision = self._once([what["precision"]], partial(build, what["precision"]))
         for config in what["measure"].values():
-            self._once([config], partial(build, config))
+            self._once([config, what["task"]], partial(_try_measure, config, what["task"]))
         steps, optim = budget.max_steps, what["optim"]
         copies = self._once([optim, steps], partial(_try_optim, optim, steps))
         batch_size = min(budget.batch_size, data.num_sequences)
@@ -132,6 +134,12 @@ def _look_at(config: Mapping[str, Any]) -> _Data:
         num_sequences=task.train(0).num_sequences,
         entropy_bits=task.entropy_bits(),
     )
+
+
+def _try_measure(config: Mapping[str, Any], task: Mapping[str, Any]) -> None:
+    measure = build(config)
+    if isinstance(measure, RequiresTask):
+        measure.require_task(build(task))
 
 
 def _look_inside(model: Mapping[str, Any], vocab_size: int, length: int) -> Anatomy:

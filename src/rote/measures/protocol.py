@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -26,4 +26,13 @@ class Measure(Protocol):
         self, model: nn.Module, task: Task, *, seed: int, device: torch.device
     ) -> Measurement:
         """Must not change the model."""
+        ...
+
+
+@runtime_checkable
+class RequiresTask(Protocol):
+    """A measure that not every task suits."""
+
+    def require_task(self, task: Task) -> None:
+        """Called before anything is trained; raises ValueError."""
         ...
