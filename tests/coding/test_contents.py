@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rote.coding.contents import Content, array, npy, read, write
+from rote.tasks.text.tokenisers import ByteEncoder
 from rote.tasks.uniform import Uniform
 
 
@@ -30,11 +31,11 @@ class Words:
 class Text:
     """A task of text, by words or by bytes."""
 
-    encoder: Words | None
+    made_by: Words | ByteEncoder
     vocab_size: int = 256
 
-    def text_encoder(self) -> Words | None:
-        return self.encoder
+    def encoder(self) -> Words | ByteEncoder:
+        return self.made_by
 
 
 def uniform(vocab_size: int) -> Uniform:
@@ -47,9 +48,9 @@ def back(found: Content, task: object) -> bytes:
 
 @pytest.mark.parametrize("content", [b"", b"\x00\xff\xfe", bytes(range(256)), b"\x93NUMPY"])
 def test_bytes_are_tokens_of_byte_level_text(content: bytes) -> None:
-    found = read(content, Text(None), "f")
+    found = read(content, Text(ByteEncoder()), "f")
     assert list(found.tokens_N) == list(content)
-    assert back(found, Text(None)) == content
+    assert back(found, Text(ByteEncoder())) == content
 
 
 def test_text_goes_through_the_tokeniser() -> None:

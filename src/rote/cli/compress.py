@@ -12,7 +12,7 @@ from rote.cli.coding import needs_extra, require_new, watch
 from rote.cli.finding import find_run
 from rote.cli.screen import screen
 from rote.files import write_bytes
-from rote.ledger.store import outputs_folder
+from rote.outputs import outputs_folder
 
 if TYPE_CHECKING:
     from rote.coding.compression import Compressed

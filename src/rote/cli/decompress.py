@@ -8,7 +8,7 @@ from rote.cli.finding import find_run
 from rote.cli.screen import screen
 from rote.coding.container import require_run, unpack
 from rote.files import write_bytes
-from rote.ledger.store import outputs_folder
+from rote.outputs import outputs_folder
 
 
 def run(arguments: argparse.Namespace) -> int:

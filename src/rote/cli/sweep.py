@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 from rote.cli.bill import make_bill, print_bill
 from rote.cli.launching import launch_and_report
+from rote.cli.progress import PreparationBar
 from rote.cli.screen import screen
 from rote.cluster.planning import make_plan
 from rote.config.compose import Composer, parse
 from rote.config.sweep import Grid, Sweep, load_sweep, with_overrides
 from rote.files import canonical_json, require_writable, sha256
-from rote.ledger.store import Store, outputs_folder
+from rote.ledger.store import Store
+from rote.outputs import outputs_folder
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -57,7 +59,8 @@ def _named(sweep: Sweep, overrides: Sequence[str]) -> Sweep:
 def _launch_sweep(sweep: Sweep, *, mode: str, dry_run: bool, wait: bool) -> int:
     console = screen()
     outputs = require_writable(outputs_folder())
-    plan, facts = make_plan(sweep, Composer())
+    with PreparationBar(console) as show:
+        plan, facts = make_plan(sweep, Composer(), show)
     store = Store(outputs)
     todo = [index for index, name in enumerate(plan.run_ids) if not store.run(name).is_done()]
     print_bill(console, plan, make_bill(plan, facts, todo, store), each=dry_run)

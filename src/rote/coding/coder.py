@@ -24,6 +24,10 @@ PROBABILITIES = constriction.stream.model.Categorical(perfect=False)
 Watch = Callable[[Sequence[range]], Iterable[range]]  # passes batches on, and shows how far it is
 
 
+class OtherProbabilities(ValueError):
+    """Decoding has left the path of encoding."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Windows:
     """How a row of tokens is cut; the last window may be shorter than the others."""
@@ -69,7 +73,10 @@ def encode(model: nn.Module, tokens_N: np.ndarray, windows: Windows, watch: Watc
 
 
 def decode(model: nn.Module, words: np.ndarray, windows: Windows, watch: Watch) -> np.ndarray:
-    """The tokens, int64; call it inside the model's precision context."""
+    """The tokens, int64; call it inside the model's precision context.
+
+    Raises OtherProbabilities where it notices them; a checksum has to find the rest.
+    """
     reader = _Reader(words, windows)
     _step_through(model, windows, watch, reader)
     return reader.tokens_N
@@ -100,7 +107,11 @@ class _Reader:
         self.coder = constriction.stream.queue.RangeDecoder(words)
 
     def __call__(self, batch: range, position: int, logits_AV: Tensor) -> Tensor:
-        tokens_A = self.coder.decode(PROBABILITIES, _probabilities(logits_AV)).astype(np.int64)
+        probabilities_AV = _probabilities(logits_AV)
+        try:
+            tokens_A = self.coder.decode(PROBABILITIES, probabilities_AV).astype(np.int64)
+        except AssertionError as error:  # what constriction raises for words that cannot be
+            raise OtherProbabilities from error
         row_N = self.tokens_N[self.windows.tokens_in(batch)]
         row_N[position :: self.windows.length] = tokens_A
         return torch.from_numpy(tokens_A)

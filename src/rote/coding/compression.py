@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from rote.coding import contents
-from rote.coding.coder import Watch, Windows, decode, encode
+from rote.coding.coder import OtherProbabilities, Watch, Windows, decode, encode
 from rote.coding.container import WORD, Header, pack
 from rote.coding.contents import Content
 from rote.config.build import build
@@ -86,12 +86,16 @@ def decompress(folder: RunFolder, header: Header, words: np.ndarray, *, watch: W
         length=header.window_tokens,
         at_once=header.windows_at_once,
     )
-    with _as_trained(spec, header.threads):
-        tokens_N = decode(model, words, windows, watch)
-    read = Content(kind=header.kind, tokens_N=tokens_N, shape=header.shape)
-    content = contents.write(read, task)
-    if sha256(content) != header.content_sha256:
-        raise ValueError(_other_probabilities(header))
+    try:
+        with _as_trained(spec, header.threads):
+            tokens_N = decode(model, words, windows, watch)
+        content = contents.write(
+            Content(kind=header.kind, tokens_N=tokens_N, shape=header.shape), task
+        )
+        if sha256(content) != header.content_sha256:
+            raise OtherProbabilities
+    except OtherProbabilities as error:
+        raise ValueError(_other_probabilities(header)) from error
     return content
 
 

@@ -11,29 +11,17 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from rote.tasks.protocol import Task
+from rote.tasks.text.tokenisers import NUM_BYTES, ByteEncoder, Encoder
 
-NUM_BYTES = 256
 BYTES, TEXT, ARRAY = "bytes", "text", "array"
-
-
-class Encoder(Protocol):
-    """A tokeniser."""
-
-    def encode(self, texts: list[str]) -> list[np.ndarray]:
-        """The tokens of each text."""
-        ...
-
-    def decode(self, tokens_NL: np.ndarray) -> list[str]:
-        """The text of each row."""
-        ...
 
 
 @runtime_checkable
 class OfText(Protocol):
     """A task whose tokens were text."""
 
-    def text_encoder(self) -> Encoder | None:
-        """What made the tokens; None where they are the bytes of the text."""
+    def encoder(self) -> Encoder:
+        """What made the tokens."""
         ...
 
 
@@ -48,9 +36,11 @@ class Content:
 
 def read(content: bytes, task: Task, name: str) -> Content:
     """Raises ValueError naming the file, with the way out, where the task has no tokens for it."""
-    if isinstance(task, OfText) and (encoder := task.text_encoder()):
-        return _text(content, encoder, name)
-    if not isinstance(task, OfText) and content.startswith(np.lib.format.MAGIC_PREFIX):
+    if isinstance(task, OfText):
+        encoder = task.encoder()
+        if not isinstance(encoder, ByteEncoder):
+            return _text(content, encoder, name)
+    elif content.startswith(np.lib.format.MAGIC_PREFIX):
         return array(content, task.vocab_size, name)
     if task.vocab_size < NUM_BYTES:
         raise ValueError(
@@ -91,9 +81,7 @@ def write(content: Content, task: Task) -> bytes:
         values = content.tokens_N.astype(content.shape["dtype"])
         return npy(values.reshape(content.shape["shape"]))
     assert isinstance(task, OfText)
-    encoder = task.text_encoder()
-    assert encoder is not None
-    return _bytes_of(content.tokens_N, encoder)
+    return _bytes_of(content.tokens_N, task.encoder())
 
 
 def _text(content: bytes, encoder: Encoder, name: str) -> Content:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from rote.checks import require_whole
 from rote.measures.protocol import Measurement
 from rote.models.decoding import decoder_of, sequences_at_once
-from rote.tasks.protocol import Sequences, Task
+from rote.tasks.protocol import Identified, Sequences, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Extraction:
         for prefix in self.prefix_tokens:
             require_whole("each of measure.extraction.prefix_tokens", prefix, 1)
 
-    def require_task(self, task: Task) -> None:
+    def check(self, task: Task) -> None:
         """Raises ValueError where a prefix would leave nothing to continue."""
         if (longest := max(self.prefix_tokens)) >= task.length:
             raise ValueError(
@@ -53,6 +53,8 @@ class Extraction:
                 name, extracted_N = f"{split}_extracted_{prefix}", last_wrong_N < prefix
                 totals[name] = int(extracted_N.sum())
                 arrays[name] = extracted_N.astype(np.uint8)
+            if isinstance(sequences, Identified):
+                arrays[f"{split}_sample_ids"] = sequences.sample_ids[: len(last_wrong_N)]
         return Measurement(totals=totals, arrays=arrays)
 
     def _last_wrong(

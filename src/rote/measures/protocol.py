@@ -30,9 +30,9 @@ class Measure(Protocol):
 
 
 @runtime_checkable
-class RequiresTask(Protocol):
-    """A measure that not every task suits."""
+class ChecksTask(Protocol):
+    """A measure that not every task can be measured with."""
 
-    def require_task(self, task: Task) -> None:
-        """Called before anything is trained; raises ValueError."""
+    def check(self, task: Task) -> None:
+        """Before any training; raises ValueError."""
         ...
