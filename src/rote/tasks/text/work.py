@@ -14,13 +14,13 @@ from typing import IO, Any
 
 import numpy as np
 
-from rote.files import canonical_json, sha256, sha256_of_file, write_json
+from rote.files import sha256, sha256_of_file, write_json
 from rote.tasks.preparation import Show
 from rote.tasks.text.duplicates import WindowFile, exact_duplicates, near_duplicates
 from rote.tasks.text.pieces import Piece
 from rote.tasks.text.prepared import DOCUMENT_TYPE, DOCUMENTS, MANIFEST, TOKENS
 from rote.tasks.text.recipe import Recipe
-from rote.tasks.text.tokenisers import DEFINITION, Encoder, load
+from rote.tasks.text.tokenisers import Encoder, load
 from rote.tasks.text.windows import Cutter
 
 BATCH_CHARACTERS = 1 << 22  # tokenised at once: some 100 MB of a tokeniser's own objects
@@ -37,7 +37,7 @@ class Done:
     text_bytes: int = 0
     tokens: int = 0
     windows: int = 0
-    text_digest: str = ""  # of the batches so far, each upon the one before
+    text_digest: str = ""  # of the pieces so far, each upon the one before
     is_complete: bool = False
 
 
@@ -88,9 +88,10 @@ class Work:
     def _encoder(self, show: Show) -> Encoder:
         ready = self.folder / READY
         if not (ready / STATE).exists():
-            show("the tokeniser", 0, None)
+            show("tokeniser", 0, None)
             encoder = self.recipe.tokeniser.encoder(self.recipe.source.pieces())
             encoder.save(ready)
+            show("tokeniser", 1, 1)
             write_json(ready / STATE, {"vocab_size": encoder.vocab_size})
         return load(ready)
 
@@ -111,7 +112,7 @@ class Work:
                 _sync(tokens_file)
                 _sync(documents_file)
                 write_json(self.folder / STATE, asdict(done))
-                show("tokenising", done.text_bytes, total_bytes)
+                show("tokenising, bytes", done.text_bytes, total_bytes)
         done.is_complete = True
         write_json(self.folder / STATE, asdict(done))
         return done
@@ -136,7 +137,7 @@ class Work:
             for part_PL in raw.parts():
                 stream.write(part_PL[kept_N[start : start + len(part_PL)]].tobytes())
                 start += len(part_PL)
-                show("writing", start, len(kept_N))
+                show("writing, windows", start, len(kept_N))
             _sync(stream)
         documents_N = np.fromfile(self.folder / DOCUMENTS, DOCUMENT_TYPE)
         with (whole / DOCUMENTS).open("xb") as stream:
@@ -146,8 +147,6 @@ class Work:
     def _manifest(
         self, whole: Path, encoder: Encoder, dtype: np.dtype, done: Done, kept: Kept
     ) -> dict[str, Any]:
-        tokeniser = whole / DEFINITION
-        num_kept = int(kept.kept_N.sum())
         return {
             "source": repr(self.recipe.source),
             "tokeniser": repr(self.recipe.tokeniser),
@@ -161,11 +160,11 @@ class Work:
                 "tokens_outside_windows": done.tokens - done.windows * self.recipe.length,
                 "exact_duplicates_removed": int(kept.exact_N.sum()),
                 "near_duplicates_removed": int(kept.near_N.sum()),
-                "windows": num_kept,
+                "windows": int(kept.kept_N.sum()),
             },
             "digests": {
                 "text": done.text_digest,
-                "tokeniser": sha256_of_file(tokeniser) if tokeniser.exists() else None,
+                "vocabulary": encoder.vocabulary_digest(),
                 "tokens": sha256_of_file(whole / TOKENS),
             },
         }
@@ -194,10 +193,11 @@ def _add(batch: list[Piece], encoder: Encoder, done: Done) -> tuple[np.ndarray, 
         windows.append(cut_NL)
         documents.append(np.full(len(cut_NL), document, dtype=DOCUMENT_TYPE))
         done.tokens += len(tokens)
-        done.text_bytes += len(piece.text.encode())
+        data = piece.text.encode()
+        done.text_bytes += len(data)
+        done.text_digest = sha256(f"{done.text_digest}{piece.ends_document}".encode() + data)
     done.cutter = asdict(cutter)
     done.pieces += len(batch)
-    done.text_digest = sha256(canonical_json([done.text_digest, batch]).encode())
     windows_NL, documents_N = np.concatenate(windows), np.concatenate(documents)
     done.windows += len(windows_NL)
     return windows_NL, documents_N
