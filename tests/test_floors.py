@@ -21,7 +21,8 @@ TORCHLESS = (
     "rote.units", "rote.checks", "rote.files", "rote.provenance", "rote.allocator",
     "rote.ledger.store", "rote.config.sweep",
     "rote.cluster.plan", "rote.cluster.status", "rote.cluster.launching", "rote.cluster.slurm",
-    "rote.analysis.report", "rote.analysis.table",
+    "rote.analysis.report", "rote.analysis.table", "rote.analysis.kinds",
+    "rote.analysis.reports.capacity.report",
     "rote.planner.bill", "rote.cli.main", "rote.cli.status", "rote.cli.report",
     "rote.cli.resume", "rote.cli.cancel", "rote.cli.logs",
 )  # fmt: skip
