@@ -10,11 +10,15 @@ import polars as pl
 import pytest
 
 from rote.analysis.report import Report, write_report
-from rote.analysis.results import Results
+from rote.analysis.results import Corpus, Results
 from rote.files import sha256
 
 FIGURES = ("memorised_bits", "bits_per_parameter", "training_curves")
 VOID = {"meta", "br", "img", "link", "hr"}
+
+
+def refuse(corpus: str) -> Corpus:
+    raise AssertionError(f"random tokens have no corpus, asked for {corpus}")
 
 
 @pytest.fixture
@@ -28,7 +32,9 @@ def write(build_curves, tmp_path: Path):
             kind="capacity",
             name="demo",
             question="Is 2 < 3 bits & more?",
-            results=Results(table=table, folders={}, **held | changes),
+            results=Results(
+                table=table, folders={}, alphas={}, open_corpus=refuse, **held | changes
+            ),
             folder=tmp_path / folder,
         )
 

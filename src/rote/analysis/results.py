@@ -1,13 +1,38 @@
 """What the finished runs of one sweep left: all that a report is made of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import polars as pl
+from numpy.typing import NDArray
 
+from rote.analysis.alphas import CapacityScale
 from rote.ledger.store import RunFolder
 
 Curve = Sequence[Mapping[str, float]]
+
+
+class Corpus(Protocol):
+    """Prepared windows of text, by sample id."""
+
+    @property
+    def vocab_size(self) -> int:
+        """How many symbols the tokeniser has."""
+        ...
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """Where the text is from, how it was cut, what was counted."""
+        ...
+
+    def tokens(self, ids: NDArray[Any]) -> NDArray[Any]:
+        """The windows asked for, int64 [n, L]."""
+        ...
+
+    def text(self, ids: NDArray[Any]) -> list[str]:
+        """The same windows, decoded."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,3 +43,5 @@ class Results:
     curves: Mapping[str, Curve]
     records_sha256: Mapping[str, str]
     folders: Mapping[str, RunFolder]  # where per-sequence arrays lie
+    alphas: Mapping[str, CapacityScale]  # by precision: what capacity reports beside this one say
+    open_corpus: Callable[[str], Corpus]  # by corpus id

@@ -2,6 +2,7 @@
 
 import argparse
 
+from rote.analysis.alphas import measured_alphas
 from rote.analysis.report import write_report
 from rote.analysis.results import Results
 from rote.cli.collect import finished, table_with_speed
@@ -9,6 +10,7 @@ from rote.cli.screen import screen
 from rote.cluster.plan import load_plan
 from rote.files import sha256
 from rote.ledger.store import Store, outputs_folder
+from rote.tasks.text.prepared import open_prepared
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -25,6 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
             run_id: sha256(folder.record_path.read_bytes()) for run_id, folder in folders.items()
         },
         folders=folders,
+        alphas=measured_alphas(outputs / "reports"),
+        open_corpus=open_prepared,
     )
     folder = outputs / "reports" / plan.name
     report = write_report(
