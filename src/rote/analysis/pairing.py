@@ -22,12 +22,13 @@ from rote.analysis.quantities.unintended import (
 from rote.analysis.results import Results
 
 TEXT_TASK = "rote.tasks.text.task.Text"
+MOST_HELD = 16  # references: a series and its oracle need two
 REFERENCES = {"same_size": same_size_reference, "oracle": oracle_reference}
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """Pairs runs of one ledger; what a reference scored is read once."""
+    """Pairs runs of one ledger; what the last references scored stays in memory."""
 
     results: Results
     runs: pl.DataFrame  # on text
@@ -35,10 +36,20 @@ class Pairing:
 
     def unintended(self, target_id: str, reference_id: str) -> Unintended:
         """mem_U of the target's training set."""
-        return pair(
-            trained_samples(self._arrays(target_id), origin_of(self._run(target_id))),
-            self._scored_by(reference_id),
-        )
+        return pair(self.trained(target_id), self.scored(reference_id))
+
+    def trained(self, run_id: str) -> CodeLengths:
+        """What a run says of its own training set."""
+        return trained_samples(self._arrays(run_id), origin_of(self._run(run_id)))
+
+    def scored(self, run_id: str) -> CodeLengths:
+        """What a run says of all that it can serve as a reference for."""
+        if run_id not in self._scored:
+            while len(self._scored) >= MOST_HELD:
+                self._scored.pop(next(iter(self._scored)))
+            origin = origin_of(self._run(run_id))
+            self._scored[run_id] = scored_samples(self._arrays(run_id), origin)
+        return self._scored[run_id]
 
     def heldout(self, target_id: str, reference_id: str) -> Unintended:
         """The same of text that neither has seen: what mere skill looks like."""
@@ -61,12 +72,6 @@ class Pairing:
             for name in ("max_code_bits", "samples"):
                 columns[f"{kind}.heldout_{name}"] = heldout[name]
         return columns
-
-    def _scored_by(self, run_id: str) -> CodeLengths:
-        if run_id not in self._scored:
-            origin = origin_of(self._run(run_id))
-            self._scored[run_id] = scored_samples(self._arrays(run_id), origin)
-        return self._scored[run_id]
 
     def _arrays(self, run_id: str) -> dict[str, Any]:
         return self.results.folders[run_id].arrays()
