@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 from rote.checks import require_whole
 from rote.config.build import build
 from rote.ledger.spec import Spec
+from rote.measures.protocol import ChecksTask
 from rote.training.compiling import require_mode
 from rote.training.device import device_of
 from rote.training.memory import Anatomy, Step
@@ -83,7 +84,9 @@ class Preflight:
         budget = self._once([what["budget"]], partial(build, what["budget"]))
         precision = self._once([what["precision"]], partial(build, what["precision"]))
         for config in what["measure"].values():
-            self._once([config], partial(build, config))
+            measure = self._once([config], partial(build, config))
+            if isinstance(measure, ChecksTask):
+                self._once([config, what["task"]], partial(_check_task, measure, what["task"]))
         steps, optim = budget.max_steps, what["optim"]
         copies = self._once([optim, steps], partial(_try_optim, optim, steps))
         batch_size = min(budget.batch_size, data.num_sequences)
@@ -132,6 +135,10 @@ def _look_at(config: Mapping[str, Any]) -> _Data:
         num_sequences=task.train(0).num_sequences,
         entropy_bits=task.entropy_bits(),
     )
+
+
+def _check_task(measure: ChecksTask, task: Mapping[str, Any]) -> None:
+    measure.check(build(task))
 
 
 def _look_inside(model: Mapping[str, Any], vocab_size: int, length: int) -> Anatomy:

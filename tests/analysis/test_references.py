@@ -5,7 +5,8 @@ import polars as pl
 from rote.analysis.quantities.references import oracle_reference, same_size_reference
 
 BASE = {
-    "task.corpus": "c", "task.length": 64, "task.split_seed": 0, "task.pool": "train",
+    "task.corpus": "c", "task.length": 64, "task.split_seed": 0, "task.split_by": "window",
+    "task.heldout_share": 0.1, "task.reference_share": 0.4, "task.pool": "train",
     "task.duplicated_fraction": 0.0, "size.width": 16, "precision.name": "fp32", "seed": 0,
     "cost.heldout_tokens": 64, "superset.code_bits": 1.0,
 }  # fmt: skip

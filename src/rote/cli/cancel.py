@@ -5,7 +5,7 @@ import argparse
 from rote.cli.screen import screen
 from rote.cluster.launching import cancel
 from rote.cluster.plan import load_plan
-from rote.ledger.store import outputs_folder
+from rote.outputs import outputs_folder
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -10,7 +10,8 @@ from rote.analysis.table import table_of, write_table
 from rote.cli.screen import screen
 from rote.cluster.plan import Plan, load_plan
 from rote.ledger.record import Record
-from rote.ledger.store import Store, outputs_folder
+from rote.ledger.store import Store
+from rote.outputs import outputs_folder
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from rote.cli.screen import screen
 from rote.files import require_writable
-from rote.ledger.store import outputs_folder
+from rote.outputs import outputs_folder
 from rote.provenance import PACKAGES, processor
 
 Finding = tuple[str, str, str]  # what, how it stands, what to do

@@ -6,7 +6,8 @@ from pathlib import Path
 from rote.cli.screen import screen
 from rote.cluster.life import last_life
 from rote.cluster.status import tail
-from rote.ledger.store import Store, outputs_folder
+from rote.ledger.store import Store
+from rote.outputs import outputs_folder
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -3,7 +3,14 @@
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
@@ -20,6 +27,40 @@ def columns() -> tuple[TextColumn | BarColumn | TimeElapsedColumn | TimeRemainin
         TimeRemainingColumn(),
         TextColumn("{task.fields[bits]}"),
     )
+
+
+class PreparationBar:
+    """How far the preparation of data is; nothing where there is nothing to prepare."""
+
+    def __init__(self, console: Console) -> None:
+        self.progress = Progress(
+            TextColumn("preparing: {task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("eta"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self.tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> "PreparationBar":
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.progress.stop()
+
+    def __call__(self, what: str, done: int, total: int | None) -> None:
+        """A line for each stage."""
+        if what not in self.tasks:
+            self.tasks[what] = self.progress.add_task(what, total=total)
+        self.progress.update(self.tasks[what], completed=done, total=total)
 
 
 class ProgressBar:

@@ -9,7 +9,8 @@ from rote.cli.collect import finished, table_with_speed
 from rote.cli.screen import screen
 from rote.cluster.plan import load_plan
 from rote.files import sha256
-from rote.ledger.store import Store, outputs_folder
+from rote.ledger.store import Store
+from rote.outputs import outputs_folder
 from rote.tasks.text.prepared import open_prepared
 
 

@@ -6,7 +6,7 @@ from rote.cli.launching import launch_and_report
 from rote.cli.screen import screen
 from rote.cluster.plan import load_plan
 from rote.files import require_writable
-from rote.ledger.store import outputs_folder
+from rote.outputs import outputs_folder
 
 
 def run(arguments: argparse.Namespace) -> int:

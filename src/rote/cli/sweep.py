@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from rote.analysis.kinds import require_kind
 from rote.cli.bill import make_bill, print_bill
 from rote.cli.launching import launch_and_report
+from rote.cli.progress import PreparationBar
 from rote.cli.screen import screen
 from rote.cluster.planning import make_plan
 from rote.config.compose import Composer, parse
 from rote.config.sweep import Grid, Sweep, load_sweep, with_overrides
 from rote.files import canonical_json, require_writable, sha256
-from rote.ledger.store import Store, outputs_folder
+from rote.ledger.store import Store
+from rote.outputs import outputs_folder
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -59,7 +61,8 @@ def _launch_sweep(sweep: Sweep, *, mode: str, dry_run: bool, wait: bool) -> int:
     console = screen()
     require_kind(sweep.report)
     outputs = require_writable(outputs_folder())
-    plan, facts = make_plan(sweep, Composer())
+    with PreparationBar(console) as show:
+        plan, facts = make_plan(sweep, Composer(), show)
     store = Store(outputs)
     todo = [index for index, name in enumerate(plan.run_ids) if not store.run(name).is_done()]
     print_bill(console, plan, make_bill(plan, facts, todo, store), each=dry_run)

@@ -12,15 +12,17 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from rote.cli.progress import ProgressBar
+from rote.cli.progress import PreparationBar, ProgressBar
 from rote.cli.screen import screen
 from rote.config.compose import MAIN, Composer, parse
+from rote.config.pinning import Pinner
 from rote.config.places import conf_folder, sweep_files
 from rote.config.sweep import as_grid
 from rote.files import require_writable
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
-from rote.ledger.store import Store, outputs_folder
+from rote.ledger.store import Store
+from rote.outputs import outputs_folder
 
 
 def train(arguments: list[str]) -> int:
@@ -66,8 +68,11 @@ def _hand_over_to_hydra(arguments: list[str]) -> int:
 def _run_one(overrides: list[str]) -> int:
     if any(word.lstrip("+").startswith("sweep=") for word in overrides):
         raise ValueError("a sweep needs -m: rote train -m +sweep=NAME, or rote sweep NAME")
-    spec = Spec.from_config(Composer().config(overrides))
+    console = screen()
+    config = Composer().config(overrides)
     store = Store(require_writable(outputs_folder()))
+    with PreparationBar(console) as show:
+        spec = Spec.from_config(Pinner(show).pinned(config))
 
     from rote.preflight import Preflight  # torch: not for --help
 
@@ -75,7 +80,6 @@ def _run_one(overrides: list[str]) -> int:
 
     from rote.run import execute  # Lightning takes seconds to import: only once all is checked
 
-    console = screen()
     console.print(f"run {spec.run_id}: {facts.parameters:,} parameters")
     with ProgressBar(facts.max_steps, console) as bar:
         record = execute(spec, store, [bar])

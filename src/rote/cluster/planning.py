@@ -1,24 +1,35 @@
 """From a sweep to a plan: every point composed, checked and counted before the first one runs."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from rote.cluster.launch import Host, host_settings
 from rote.cluster.plan import Plan, Point
 from rote.config.build import build
 from rote.config.compose import Composer
+from rote.config.pinning import Pinner
 from rote.config.sweep import Sweep, points
 from rote.ledger.spec import Spec
 from rote.preflight import Facts, Preflight
+from rote.tasks.preparation import Show, unseen
 
 
-def make_plan(sweep: Sweep, composer: Composer) -> tuple[Plan, list[Facts]]:
+def make_plan(sweep: Sweep, composer: Composer, show: Show = unseen) -> tuple[Plan, list[Facts]]:
     """Compose and check every point before anything runs; equal points are one.
+
+    Data that a task wants prepared are prepared here, once; ``show`` hears how far that is.
 
     Raises ValueError with one line for the first point that could not run.
     """
-    preflight = Preflight()
+    preflight, pinner = Preflight(), Pinner(show)
     planned: dict[str, Point] = {}
     facts: list[Facts] = []
-    for overrides in points(sweep, composer, preflight.parameters):
-        config = composer.config(overrides)
+
+    def count(config: Mapping[str, Any]) -> int:
+        return preflight.parameters(pinner.pinned(config))
+
+    for overrides in points(sweep, composer, count):
+        config = pinner.pinned(composer.config(overrides))
         config["log"]["group"] = sweep.name
         for observer in config["log"]["observers"].values():
             observer["group"] = sweep.name

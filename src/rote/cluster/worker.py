@@ -22,6 +22,7 @@ from rote.cluster.pack import stacks
 from rote.cluster.preemption import StopFlag, leave, own_job_id
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, RunIsTaken, Store
+from rote.outputs import OUTPUTS_VARIABLE
 
 LOG = logging.getLogger(__name__)
 PATIENCE_SECONDS = 60.0  # with a run that another process holds: a dying one lets go of it sooner
@@ -47,6 +48,7 @@ def work(assignment: Assignment) -> list[str]:
     Returns the ids of the runs that failed here.
     """
     flag = StopFlag().install()
+    os.environ[OUTPUTS_VARIABLE] = assignment.outputs  # prepared data lie beside the runs
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     folder = Path(os.environ["SUBMITIT_FOLDER"])
     _clear_torn_results(folder)

@@ -22,16 +22,9 @@ from rote.files import write_bytes, write_json, write_text
 from rote.ledger.record import DamagedRecord, Record
 from rote.ledger.spec import Spec
 
-OUTPUTS_VARIABLE = "ROTE_OUTPUTS"
-
 
 class RunIsTaken(RuntimeError):
     """Another process is running this very run."""
-
-
-def outputs_folder() -> Path:
-    """``ROTE_OUTPUTS``, or ``outputs`` in the current folder."""
-    return Path(os.environ.get(OUTPUTS_VARIABLE) or "outputs").absolute()
 
 
 @dataclass(frozen=True)

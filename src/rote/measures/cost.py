@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rote.measures.protocol import Measurement
 from rote.models.likelihood import token_nats
-from rote.tasks.protocol import Sequences, Task
+from rote.tasks.protocol import Identified, Sequences, Task
 from rote.units import bits_from_nats
 
 LOGITS_PER_BATCH = 1 << 24  # 64 MiB of float32 logits: a bound on memory, whatever V and S are
@@ -42,6 +42,8 @@ class Cost:
                 f"{split}_code_bits": all_N.astype(np.float32),
                 f"{split}_first_token_code_bits": first_N.astype(np.float32),
             }
+            if isinstance(sequences, Identified):
+                arrays[f"{split}_sample_ids"] = sequences.sample_ids
         return Measurement(totals=totals, arrays=arrays)
 
 

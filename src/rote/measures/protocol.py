@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -26,4 +26,13 @@ class Measure(Protocol):
         self, model: nn.Module, task: Task, *, seed: int, device: torch.device
     ) -> Measurement:
         """Must not change the model."""
+        ...
+
+
+@runtime_checkable
+class ChecksTask(Protocol):
+    """A measure that not every task can be measured with."""
+
+    def check(self, task: Task) -> None:
+        """Before any training; raises ValueError."""
         ...

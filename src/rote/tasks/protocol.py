@@ -1,10 +1,11 @@
 """What a task and its sequences must offer.
 
-Shapes: B sequences asked for, L tokens in each.
+Shapes: N sequences, B sequences asked for, L tokens in each.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+import numpy as np
 from torch import Tensor
 
 
@@ -18,6 +19,16 @@ class Sequences(Protocol):
 
     def tokens(self, indices_B: Tensor) -> Tensor:
         """The sequences asked for, int64 [B, L], on the device of ``indices_B``."""
+        ...
+
+
+@runtime_checkable
+class Identified(Sequences, Protocol):
+    """Sequences that other runs can have too, in another order."""
+
+    @property
+    def sample_ids(self) -> np.ndarray:
+        """Which sample each sequence is, int64 [N]; equal ids are equal sequences."""
         ...
 
 
@@ -47,4 +58,13 @@ class Task(Protocol):
 
         None where it is not known.
         """
+        ...
+
+
+@runtime_checkable
+class HasSuperset(Protocol):
+    """A task whose training sequences are the first of a larger set."""
+
+    def superset(self, seed: int) -> Identified:
+        """All that a run could be trained on, in this seed's order."""
         ...

@@ -8,13 +8,14 @@ import polars as pl
 from rote.analysis.quantities.unintended import Origin
 
 SAME_MODEL = ("model.", "size.", "precision.")  # columns that a reference of the same size shares
-ORIGIN = ("task.corpus", "task.length", "task.split_seed")
+SPLIT = ("task.split_seed", "task.split_by", "task.heldout_share", "task.reference_share")
+ORIGIN = ("task.corpus", "task.length", *SPLIT)
 
 
 def origin_of(run: dict[str, Any]) -> Origin:
     """Of a row of the table."""
-    corpus, length, split_seed = (run[name] for name in ORIGIN)
-    return Origin(corpus=str(corpus), length=int(length), split_seed=int(split_seed))
+    split = " ".join(f"{name.partition('.')[2]}={run[name]}" for name in SPLIT)
+    return Origin(corpus=run["task.corpus"], length=run["task.length"], split=split)
 
 
 def heldout_bits_per_token() -> pl.Expr:

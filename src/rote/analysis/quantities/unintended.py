@@ -25,7 +25,7 @@ class Origin:
 
     corpus: str
     length: int
-    split_seed: int
+    split: str  # how its pools were made
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from rote.analysis.drawing import (
     short_numbers,
 )
 from rote.analysis.quantities.covariates import RankCorrelation
+from rote.analysis.quantities.extraction import Rate
 from rote.analysis.reports.text import wording
 from rote.analysis.reports.text.remembered import Remembered
 from rote.analysis.reports.text.study import REFERENCE_NAMES, Extracted, Quality, Study
@@ -152,15 +153,14 @@ def _extracted(found: Study, series: str, prefix: int) -> list[Extracted]:
 
 def _plot_extracted(axes: Axes, points: Sequence[Extracted], colour: str) -> None:
     sizes = [each.num_sequences for each in points]
-    for rates, look in (
-        ([each.extraction.train for each in points], {"marker": "o", "linestyle": "-"}),
-        ([each.extraction.heldout for each in points], {"marker": "x", "linestyle": "--"}),
-    ):
+    for split, marker, linestyle in (("train", "o", "-"), ("heldout", "x", "--")):
+        rates: list[Rate] = [getattr(each.extraction, split) for each in points]
         values = np.array([rate.value for rate in rates])
         reach = np.abs(np.array([rate.interval for rate in rates]).T - values)
         axes.errorbar(
-            sizes, values, yerr=reach, color=colour, markersize=4, capsize=2, elinewidth=0.8, **look
-        )
+            sizes, values, yerr=reach, color=colour, marker=marker, markersize=4,
+            linestyle=linestyle, capsize=2, elinewidth=0.8,
+        )  # fmt: skip
 
 
 @in_house_style

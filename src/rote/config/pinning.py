@@ -1,0 +1,34 @@
+"""What only a look at the data tells, filled in before a run has its id; no torch."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hydra.utils import get_class
+
+from rote.config.build import build
+from rote.tasks.preparation import Preparation, Prepares, Show
+
+
+class Pinner:
+    """Prepares what tasks ask for; keep one for a whole grid, since equal work is done once."""
+
+    def __init__(self, show: Show) -> None:
+        self._show = show
+        self._known: dict[Preparation, Mapping[str, Any]] = {}
+
+    def pinned(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The configuration with its task's open keys filled in; raises ValueError."""
+        if not _prepares(config["task"]):
+            return dict(config)
+        preparation = build(config["task"]).preparation()
+        if preparation not in self._known:
+            self._known[preparation] = preparation(self._show)
+        return {**config, "task": {**config["task"], **self._known[preparation]}}
+
+
+def _prepares(task: Mapping[str, Any]) -> bool:
+    """Asked of the class: most tasks need not be built for it."""
+    try:
+        return issubclass(get_class(task["_target_"]), Prepares)
+    except Exception:  # no such class: who builds the task says so
+        return False

@@ -1,0 +1,70 @@
+"""Code length of sequences that a run need not have been trained on, in bits.
+
+What a reference knows of the samples of other runs: with the ids stored beside, a run of any part
+of the same pool can be compared with it, sample by sample. Shapes: M sequences.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rote.checks import require_whole
+from rote.measures.cost import sequence_code_bits
+from rote.measures.protocol import Measurement
+from rote.tasks.protocol import HasSuperset, Sequences, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Superset:
+    """-log2 p of the first M of the whole train pool, in the order of the run's seed."""
+
+    num_sequences: int | None  # M; None: all
+
+    def __post_init__(self) -> None:
+        if self.num_sequences is not None:
+            require_whole("measure.superset.num_sequences", self.num_sequences, 1)
+
+    def check(self, task: Task) -> None:
+        """Raises ValueError for a task that has no larger set, or too small a one."""
+        if not isinstance(task, HasSuperset):
+            raise ValueError(f"measure=superset: {type(task).__name__} is no part of a larger set")
+        held = task.superset(0).num_sequences
+        if self.num_sequences is not None and self.num_sequences > held:
+            raise ValueError(
+                f"measure.superset.num_sequences={self.num_sequences:,} is more than the {held:,} "
+                "of the whole set"
+            )
+
+    def __call__(
+        self, model: nn.Module, task: Task, *, seed: int, device: torch.device
+    ) -> Measurement:
+        """One value for each sequence, and its sample id."""
+        assert isinstance(task, HasSuperset)
+        whole = task.superset(seed)
+        sequences = _First(whole, self.num_sequences or whole.num_sequences)
+        code_bits_M, _ = sequence_code_bits(model, sequences, task, device=device)
+        return Measurement(
+            totals={
+                "code_bits": float(code_bits_M.sum()),
+                "sequences": sequences.num_sequences,
+                "tokens": sequences.num_sequences * task.length,
+            },
+            arrays={
+                "code_bits": code_bits_M.astype(np.float32),
+                "sample_ids": whole.sample_ids[: sequences.num_sequences],
+            },
+        )
+
+
+@dataclass(frozen=True)
+class _First:
+    """The first of a larger set."""
+
+    whole: Sequences
+    num_sequences: int
+
+    def tokens(self, indices_B: Tensor) -> Tensor:
+        """[B] -> [B, L]."""
+        return self.whole.tokens(indices_B)

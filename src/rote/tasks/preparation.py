@@ -1,0 +1,28 @@
+"""Work on its data that a task needs done before a run can be named; no torch."""
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+# What is being done, how much of it is done, how much there is (None: not known).
+Show = Callable[[str, int, int | None], None]
+
+
+def unseen(what: str, done: int, total: int | None) -> None:
+    """Nobody watches."""
+
+
+class Preparation(Hashable, Protocol):
+    """Equal preparations are carried out once for a whole grid."""
+
+    def __call__(self, show: Show) -> Mapping[str, Any]:
+        """The keys of the task that are known now, with their values; raises ValueError."""
+        ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """What a task's class may offer: its data are made ready before a run id is given."""
+
+    def preparation(self) -> Preparation:
+        """What has to be done; nothing is done yet."""
+        ...

@@ -1,0 +1,1 @@
+"""Real text: sources, tokenisers, windows prepared once, pools that share no window."""

@@ -1,0 +1,147 @@
+"""Which windows are kept: exact duplicates go, and near ones where that is asked; no torch.
+
+Windows are read from their file in parts: the pages of a whole memory map would count as memory.
+Shapes: N windows, L tokens in each, P of them in a part.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rote.tasks.preparation import Show
+
+PART_BYTES = 1 << 24
+PERMUTATIONS = 128  # an error of about 1 / sqrt(128) in an estimated similarity
+SHINGLE_TOKENS = 5
+HASH_SEED = 42
+MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowFile:
+    """N windows of L tokens, one after the other."""
+
+    path: Path
+    length: int
+    dtype: np.dtype
+
+    def __len__(self) -> int:
+        return self.path.stat().st_size // self._window_bytes
+
+    @property
+    def _window_bytes(self) -> int:
+        return self.length * self.dtype.itemsize
+
+    def parts(self) -> Iterator[np.ndarray]:
+        """All of them in order, [P, L] at a time."""
+        num_windows = max(1, PART_BYTES // self._window_bytes)
+        with self.path.open("rb") as stream:
+            while data := stream.read(num_windows * self._window_bytes):
+                yield np.frombuffer(data, self.dtype).reshape(-1, self.length)
+
+    def at(self, indices: np.ndarray) -> np.ndarray:
+        """Those asked for; the map lives no longer than this call."""
+        mapped = np.memmap(self.path, self.dtype, mode="r").reshape(-1, self.length)
+        return np.array(mapped[indices])
+
+
+def exact_duplicates(windows: WindowFile, show: Show) -> np.ndarray:
+    """True [N] for each window that an earlier one equals, token by token.
+
+    Equal hashes only say which to compare.
+    """
+    hashes_N = _hashes(windows, show)
+    order_N = np.argsort(hashes_N, kind="stable")  # equal hashes: the earlier window first
+    sorted_N = hashes_N[order_N]
+    follows_N = np.zeros(len(order_N), dtype=bool)  # has the hash of the one before
+    follows_N[1:] = sorted_N[1:] == sorted_N[:-1]
+    del hashes_N, sorted_N
+    positions = np.flatnonzero(follows_N)
+    starts_N = np.flatnonzero(~follows_N)
+    firsts = starts_N[np.searchsorted(starts_N, positions, side="right") - 1]
+    same = _are_equal(windows, order_N[positions], order_N[firsts], show)
+    duplicate_N = np.zeros(len(order_N), dtype=bool)
+    duplicate_N[order_N[positions[same]]] = True
+    # Two different windows of one hash are all but never seen; each such group is compared whole.
+    for start in np.unique(firsts[~same]):
+        group = order_N[[start, *positions[firsts == start]]]
+        duplicate_N[_repeated(windows, np.sort(group))] = True
+    return duplicate_N
+
+
+def near_duplicates(
+    windows: WindowFile, duplicate_N: np.ndarray, threshold: float, show: Show
+) -> np.ndarray:
+    """True [N] for each window, but the duplicates, that is like an earlier one that is kept.
+
+    Like: an estimated Jaccard similarity of their sets of 5 tokens in a row of at least
+    ``threshold``, by MinHash with locality-sensitive hashing (``rensa``, extra ``text``).
+    """
+    try:
+        from rensa import RMinHashDeduplicator
+    except ImportError as error:
+        raise ValueError(
+            f"task.near_duplicate_threshold needs pip install 'rote[text]' ({error})"
+        ) from error
+    kept = RMinHashDeduplicator(threshold, PERMUTATIONS, use_lsh=True, seed=HASH_SEED)
+    near_N = np.zeros(len(duplicate_N), dtype=bool)
+    start = 0
+    for part_PL in windows.parts():
+        wanted = np.flatnonzero(~duplicate_N[start : start + len(part_PL)])
+        entries = [(str(start + row), _shingles(part_PL[row])) for row in wanted]
+        near_N[start + wanted] = ~np.array(kept.add_pairs(entries), dtype=bool)
+        start += len(part_PL)
+        show("near duplicates", start, len(duplicate_N))
+    return near_N
+
+
+def _hashes(windows: WindowFile, show: Show) -> np.ndarray:
+    """uint64 [N]."""
+    hashes_N = np.empty(len(windows), dtype=np.uint64)
+    start = 0
+    for part_PL in windows.parts():
+        hashes_N[start : start + len(part_PL)] = window_hashes(part_PL)
+        start += len(part_PL)
+        show("hashing windows", start, len(hashes_N))
+    return hashes_N
+
+
+def window_hashes(tokens_PL: np.ndarray) -> np.ndarray:
+    """A polynomial of the tokens modulo 2^64, its upper bits mixed into the lower: uint64 [P]."""
+    hashes_P = np.zeros(len(tokens_PL), dtype=np.uint64)
+    for position in range(tokens_PL.shape[1]):
+        hashes_P += tokens_PL[:, position] + np.uint64(1)
+        hashes_P *= MULTIPLIER
+        hashes_P ^= hashes_P >> np.uint64(29)
+    return hashes_P
+
+
+def _are_equal(windows: WindowFile, some: np.ndarray, others: np.ndarray, show: Show) -> np.ndarray:
+    """Whether the windows at these pairs of indices are equal in every token."""
+    same = np.empty(len(some), dtype=bool)
+    size = max(1, PART_BYTES // (windows.length * windows.dtype.itemsize))
+    for start in range(0, len(some), size):
+        part = slice(start, start + size)
+        same[part] = (windows.at(some[part]) == windows.at(others[part])).all(axis=1)
+        show("comparing equal hashes", min(start + size, len(some)), len(some))
+    return same
+
+
+def _repeated(windows: WindowFile, ascending: np.ndarray) -> list[int]:
+    """Which of these windows an earlier one of them equals."""
+    seen: set[bytes] = set()
+    repeated = []
+    for index, row in zip(ascending.tolist(), windows.at(ascending), strict=True):
+        data = row.tobytes()
+        if data in seen:
+            repeated.append(index)
+        seen.add(data)
+    return repeated
+
+
+def _shingles(tokens_L: np.ndarray) -> list[bytes]:
+    width = min(SHINGLE_TOKENS, len(tokens_L))
+    rows = np.lib.stride_tricks.sliding_window_view(tokens_L, width)
+    return [row.tobytes() for row in rows]

@@ -1,0 +1,102 @@
+"""Text from the Hugging Face hub, streamed; no torch."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from rote.checks import require_whole
+from rote.files import canonical_json, sha256, sha256_of_file
+from rote.tasks.text.pieces import Piece, pieces
+from rote.tasks.text.sources import files_of, text_of
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+ANSWER_SECONDS = 10.0  # the hub is asked once before anything is streamed: no retries
+
+
+@dataclass(frozen=True, kw_only=True)
+class HuggingFace:
+    """A data set of the hub through ``datasets`` (extra ``text``), one document a row.
+
+    ``repository`` without a slash is a reader of ``datasets`` itself (csv, json, ...) for the
+    local ``data_files``. Raises ValueError where the hub does not answer or knows no such data.
+    """
+
+    repository: str
+    name: str | None
+    split: str
+    revision: str | None  # a commit pins the data; a branch or null is looked up
+    field: str
+    data_files: Sequence[str] | None
+    max_documents: int | None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.repository, str):
+            raise ValueError("task.source.repository must name a data set, like owner/name")
+        if self.max_documents is not None:
+            require_whole("task.source.max_documents", self.max_documents, 1)
+        if self.data_files is not None:
+            object.__setattr__(self, "data_files", tuple(map(str, self.data_files)))
+
+    def version(self) -> str:
+        """Over the commit, or the bytes of local files, and what is taken of them."""
+        known = bool(self.revision and COMMIT.fullmatch(self.revision))
+        wanted = [self.name, self.split, self.field, self.data_files, self.max_documents]
+        content = self.revision if known else self._look_up()
+        return sha256(canonical_json([self.repository, content, *wanted]).encode())
+
+    def total_bytes(self) -> int | None:
+        """Only the stream tells."""
+        return None
+
+    def pieces(self) -> Iterator[Piece]:
+        """Row after row, as the hub gives them."""
+        for number, row in enumerate(islice(self._rows(), self.max_documents), start=1):
+            yield from pieces([text_of(row, self.field, f"{self.repository}, row {number}")])
+
+    def _rows(self) -> Iterator[Any]:
+        commit = self._look_up() if "/" in self.repository else None
+        try:
+            from datasets import load_dataset
+
+            files = None if self.data_files is None else list(self.data_files)
+            yield from load_dataset(
+                self.repository,
+                self.name,
+                split=self.split,
+                revision=commit,
+                data_files=files,
+                streaming=True,
+            )
+        except ImportError as error:
+            raise _needs_extra(error) from error
+        except Exception as error:  # each reader of `datasets` raises errors of its own library
+            raise self._cannot_read(error) from error
+
+    def _look_up(self) -> str:
+        """The commit that the revision names now, or a digest of local files."""
+        if "/" not in self.repository:
+            paths = [path for pattern in self.data_files or () for path in files_of(pattern)]
+            return canonical_json([sha256_of_file(path) for path in paths])
+        try:
+            from huggingface_hub import HfApi
+
+            info = HfApi().dataset_info(
+                self.repository, revision=self.revision, timeout=ANSWER_SECONDS
+            )
+        except ImportError as error:
+            raise _needs_extra(error) from error
+        except Exception as error:  # its HTTP library's own errors, and that library has changed
+            raise self._cannot_read(error) from error
+        return str(info.sha)
+
+    def _cannot_read(self, error: Exception) -> ValueError:
+        return ValueError(
+            f"cannot read {self.repository!r} from the Hugging Face hub "
+            f"({type(error).__name__}: {error}): is there a network? task/source=files needs none"
+        )
+
+
+def _needs_extra(error: ImportError) -> ValueError:
+    return ValueError(f"task/source=huggingface needs pip install 'rote[text]' ({error})")

@@ -1,0 +1,117 @@
+"""From a recipe to a prepared corpus, once; no torch.
+
+Work goes on in outputs/corpora/.<request>.part and is picked up there after a kill; the result
+appears under its content hash by one rename. requests/<request>.json remembers which corpus a
+recipe gave, so that the source is only hashed, not prepared, the next time.
+"""
+
+import errno
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from rote.files import canonical_json, sha256, write_json
+from rote.tasks.preparation import Show
+from rote.tasks.text.prepared import MANIFEST, corpora_folder, is_prepared, open_prepared
+from rote.tasks.text.recipe import Recipe
+from rote.tasks.text.work import Work
+
+ID_DIGITS = 16
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedText:
+    """A recipe, and the id that its corpus must have where one is given."""
+
+    recipe: Recipe
+    corpus: str | None
+
+    def __call__(self, show: Show) -> dict[str, Any]:
+        """Before a run has its id: raises ValueError where the source gives another corpus."""
+        if self._is_there() and not self._has_its_source():
+            return {"corpus": self.corpus}  # it was brought here alone
+        return {"corpus": self._made(show)}
+
+    def open_or_make(self, show: Show) -> str:
+        """What a worker does: its corpus as it was prepared, or again from the source."""
+        if self.corpus is not None and self._is_there():
+            return self.corpus
+        return self._made(show)
+
+    def _is_there(self) -> bool:
+        """Raises ValueError where it was prepared in another way."""
+        if self.corpus is None or not is_prepared(self.corpus):
+            return False
+        there = open_prepared(self.corpus).manifest["settings"]
+        for key, wanted in self.recipe.settings().items():
+            if there[key] != wanted:
+                raise ValueError(
+                    f"task.corpus={self.corpus} was prepared with {key}={there[key]}, "
+                    f"the configuration says {wanted}: leave task.corpus out"
+                )
+        return True
+
+    def _has_its_source(self) -> bool:
+        try:
+            self.recipe.source.version()
+        except (ValueError, OSError):
+            return False
+        return True
+
+    def _made(self, show: Show) -> str:
+        corpus = prepare(self.recipe, show)
+        if self.corpus not in (None, corpus):
+            raise ValueError(
+                f"the corpus has changed: task.corpus={self.corpus} is wanted, "
+                f"the source gives {corpus} now"
+            )
+        return corpus
+
+
+def prepare(recipe: Recipe, show: Show) -> str:
+    """The corpus id; one process prepares, others that ask for the same wait for it.
+
+    Raises ValueError for a source or a tokeniser that makes no corpus, and for a full disk.
+    """
+    versions = [recipe.source.version(), recipe.tokeniser.version()]
+    request = sha256(canonical_json([recipe.settings(), *versions]).encode())[:ID_DIGITS]
+    requests = corpora_folder() / "requests"
+    try:
+        requests.mkdir(parents=True, exist_ok=True)
+        with FileLock(requests / f"{request}.lock"):
+            known = requests / f"{request}.json"
+            if corpus := _remembered(known):
+                return corpus
+            corpus = _make(recipe, corpora_folder() / f".{request}.part", show)
+            write_json(known, {"corpus": corpus})
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise ValueError(
+            f"no space is left for the corpus in {corpora_folder()}: free some and start again, "
+            "what is done is kept"
+        ) from error
+    return corpus
+
+
+def _remembered(known: Path) -> str | None:
+    if not known.exists():
+        return None
+    corpus = str(json.loads(known.read_text())["corpus"])
+    return corpus if is_prepared(corpus) else None
+
+
+def _make(recipe: Recipe, part: Path, show: Show) -> str:
+    whole = Work(folder=part, recipe=recipe).carry_out(show)
+    manifest = json.loads((whole / MANIFEST).read_text())
+    content = {"settings": manifest["settings"], "digests": manifest["digests"]}
+    corpus = sha256(canonical_json(content).encode())[:ID_DIGITS]
+    if not is_prepared(corpus):  # the same text may have come from another place before
+        whole.rename(corpora_folder() / corpus)
+    shutil.rmtree(part)
+    return corpus

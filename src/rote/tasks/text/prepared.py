@@ -1,0 +1,95 @@
+"""Prepared text, read: windows of tokens in one memory-mapped file; no torch.
+
+outputs/corpora/<corpus id>/ holds manifest.json, tokens.bin (windows one after the other),
+documents.bin (which document each window is of) and, but at byte level, tokeniser.json. It appears
+whole, by one rename. Shapes: N windows asked for, L tokens in each.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rote.outputs import outputs_folder
+from rote.tasks.text.tokenisers import load
+
+MANIFEST, TOKENS, DOCUMENTS = "manifest.json", "tokens.bin", "documents.bin"
+DOCUMENT_TYPE = np.dtype("<u4")
+
+
+def corpora_folder() -> Path:
+    """Every prepared corpus, beside the runs."""
+    return outputs_folder() / "corpora"
+
+
+def is_prepared(corpus: str) -> bool:
+    """A look at the disk, nothing read."""
+    return (corpora_folder() / corpus / MANIFEST).is_file()
+
+
+def open_prepared(corpus: str) -> "Prepared":
+    """Raises ValueError where no such corpus is prepared, or where its files are damaged."""
+    folder = corpora_folder() / corpus
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+    except FileNotFoundError as error:
+        raise ValueError(f"corpus {corpus!r} is not prepared in {corpora_folder()}") from error
+    except ValueError as error:
+        raise ValueError(f"{folder / MANIFEST} is damaged: {error}") from error
+    prepared = Prepared(folder=folder, manifest=manifest)
+    wanted = prepared.num_windows * prepared.length * prepared.dtype.itemsize
+    if (found := (folder / TOKENS).stat().st_size) != wanted:
+        raise ValueError(f"{folder / TOKENS} is damaged: {found:,} bytes, not {wanted:,}")
+    return prepared
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A prepared corpus; a sample id is the number of a window in it."""
+
+    folder: Path
+    manifest: dict[str, Any]  # source, tokeniser, settings, counts, digests
+
+    @property
+    def corpus(self) -> str:
+        """Its content hash."""
+        return self.folder.name
+
+    @property
+    def length(self) -> int:
+        """Tokens in a window."""
+        return int(self.manifest["settings"]["length"])
+
+    @property
+    def vocab_size(self) -> int:
+        """Symbols of the tokeniser, those that do not occur included."""
+        return int(self.manifest["vocab_size"])
+
+    @property
+    def num_windows(self) -> int:
+        """After duplicates went."""
+        return int(self.manifest["counts"]["windows"])
+
+    @property
+    def dtype(self) -> np.dtype:
+        """As stored."""
+        return np.dtype(self.manifest["dtype"])
+
+    def tokens(self, ids: np.ndarray) -> np.ndarray:
+        """Windows by sample id, int64 [N, L]."""
+        return self._tokens_NL[ids].astype(np.int64)
+
+    def text(self, ids: np.ndarray) -> list[str]:
+        """Windows by sample id, decoded; a character that a window cuts becomes U+FFFD."""
+        return load(self.folder).decode(self.tokens(ids))
+
+    def documents(self) -> np.ndarray:
+        """The number of the document that each window of the corpus is of."""
+        return np.fromfile(self.folder / DOCUMENTS, DOCUMENT_TYPE)
+
+    @cached_property
+    def _tokens_NL(self) -> np.ndarray:
+        return np.memmap(self.folder / TOKENS, self.dtype, mode="r").reshape(-1, self.length)
