@@ -8,7 +8,7 @@ BASE = {
     "task.corpus": "c", "task.length": 64, "task.split_seed": 0, "task.split_by": "window",
     "task.heldout_share": 0.1, "task.reference_share": 0.4, "task.pool": "train",
     "task.duplicated_fraction": 0.0, "size.width": 16, "precision.name": "fp32", "seed": 0,
-    "cost.heldout_tokens": 64, "superset.code_bits": 1.0,
+    "cost.heldout_tokens": 64, "superset.sequences": 100,
 }  # fmt: skip
 
 
@@ -37,7 +37,7 @@ def test_the_oracle_is_the_best_on_heldout_of_those_outside() -> None:
         {"run_id": "target", "task.num_sequences": 10, "cost.heldout_code_bits": 100.0},
         {"run_id": "good", "size.width": 64, "cost.heldout_code_bits": 200.0} | pool,
         {"run_id": "worse", "cost.heldout_code_bits": 250.0} | pool,
-        {"run_id": "unscored", "cost.heldout_code_bits": 1.0, "superset.code_bits": None} | pool,
+        {"run_id": "unscored", "cost.heldout_code_bits": 1.0, "superset.sequences": None} | pool,
     )
     assert oracle_reference(table, "target") == "good"
     assert oracle_reference(table, "good") == "worse"

@@ -13,6 +13,7 @@ from rote.analysis.drawing import (
     GREY,
     PALETTE,
     Drawing,
+    Handle,
     in_house_style,
     label_outside,
     legend_below,
@@ -40,7 +41,7 @@ def draw_descents(curves: Sequence[Descent], *, title: str) -> Drawing:
     for curve, axes in zip(curves, grid, strict=True):
         _plot(axes, curve)
     label_outside(figure, grid, x="data bits / capacity", y="loss (bits per token)")
-    handles = [
+    handles: list[Handle] = [
         line_key("held-out", color=HELDOUT, marker="o"),
         line_key("train", color=TRAIN, marker="o"),
         line_key("still learning when it ended", color=GREY, linestyle="none", marker="o",

@@ -32,7 +32,9 @@ def same_size_reference(runs: pl.DataFrame, target_id: str) -> str | None:
     target = _row(runs, target_id)
     shared = [name for name in runs.columns if name.startswith(SAME_MODEL)]
     candidates = _alike(runs, target, [*ORIGIN, *shared]).filter(
-        pl.col("task.pool") == "train", pl.col("task.num_sequences") > target["task.num_sequences"]
+        pl.col("task.pool") == "train",
+        _covers(runs, target),
+        pl.col("task.num_sequences") > target["task.num_sequences"],
     )
     ordered = candidates.sort(
         -pl.col("task.num_sequences"),
@@ -49,17 +51,30 @@ def oracle_reference(runs: pl.DataFrame, target_id: str) -> str | None:
 
     None where no such run scored the train pool (measure superset).
     """
-    candidates = _alike(runs, _row(runs, target_id), ORIGIN).filter(
-        pl.col("task.pool") == "reference", pl.col("run_id") != target_id, scored_superset(runs)
+    target = _row(runs, target_id)
+    candidates = _alike(runs, target, ORIGIN).filter(
+        pl.col("task.pool") == "reference",
+        pl.col("run_id") != target_id,
+        _scored_superset(runs),
+        _covers(runs, target),
     )
     ordered = candidates.sort(heldout_bits_per_token(), "run_id")
     return None if ordered.is_empty() else str(ordered["run_id"][0])
 
 
-def scored_superset(runs: pl.DataFrame) -> pl.Expr:
-    """Whether a run measured samples that it may never have seen."""
-    totals = [name for name in runs.columns if name.startswith("superset.")]
-    return pl.any_horizontal([pl.col(name).is_not_null() for name in totals] or [pl.lit(False)])
+def _scored_superset(runs: pl.DataFrame) -> pl.Expr:
+    name = "superset.sequences"
+    return pl.col(name).is_not_null() if name in runs.columns else pl.lit(False)
+
+
+def _covers(runs: pl.DataFrame, target: dict[str, Any]) -> pl.Expr:
+    """A part of the train pool is the first of it in the order of a seed: no other seed's."""
+    same_seed = pl.col("seed") == target["seed"]
+    name = "measure.superset.num_sequences"
+    if name not in runs.columns:  # every run scored all of it, or none did
+        return _scored_superset(runs) | same_seed
+    enough = pl.col(name) >= target["task.num_sequences"]
+    return (_scored_superset(runs) & pl.col(name).is_null()) | (same_seed & enough.fill_null(True))
 
 
 def _row(runs: pl.DataFrame, run_id: str) -> dict[str, Any]:
