@@ -21,11 +21,6 @@ class Corpus(Protocol):
         """How many symbols the tokeniser has."""
         ...
 
-    @property
-    def manifest(self) -> Mapping[str, Any]:
-        """Where the text is from, how it was cut, what was counted."""
-        ...
-
     def tokens(self, ids: NDArray[Any]) -> NDArray[Any]:
         """The windows asked for, int64 [n, L]."""
         ...

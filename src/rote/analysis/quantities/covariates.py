@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 from rote.analysis.fits.level import LEVEL
 
@@ -110,16 +110,21 @@ def rank_correlation(covariate: ArrayLike, mem_u_bits: ArrayLike) -> RankCorrela
     values, bits = values[bits > 0], bits[bits > 0]
     if len(bits) < FEWEST_SAMPLES or np.ptp(values) == 0 or np.ptp(bits) == 0:
         return None
-    generator = np.random.default_rng(SEED)
-    resampled = (generator.integers(len(bits), size=len(bits)) for _ in range(NUM_RESAMPLES))
-    rhos = [_rho(values[index], bits[index]) for index in resampled]
-    low, high = np.nanquantile(rhos, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    shape = (NUM_RESAMPLES, len(bits))
+    drawn_RN = np.random.default_rng(SEED).integers(len(bits), size=shape)
+    rhos_R = _rhos(values[drawn_RN], bits[drawn_RN])
+    low, high = np.nanquantile(rhos_R, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return RankCorrelation(
-        rho=_rho(values, bits), interval=(float(low), float(high)), num_samples=len(bits)
+        rho=float(_rhos(values[None], bits[None])[0]),
+        interval=(float(low), float(high)),
+        num_samples=len(bits),
     )
 
 
-def _rho(values: Floats, bits: Floats) -> float:
-    if np.ptp(values) == 0:  # a resample may draw one value alone
-        return float("nan")
-    return float(spearmanr(values, bits).statistic)
+def _rhos(values_RN: Floats, bits_RN: Floats) -> Floats:
+    """[R], Pearson's correlation of ranks; NaN where a resample drew one value alone."""
+    ranks = [rankdata(each, axis=1) for each in (values_RN, bits_RN)]
+    values, bits = (each - each.mean(axis=1, keepdims=True) for each in ranks)
+    scale_R = np.sqrt((values**2).sum(axis=1) * (bits**2).sum(axis=1))
+    rhos_R = np.full(len(scale_R), np.nan)
+    return np.divide((values * bits).sum(axis=1), scale_R, out=rhos_R, where=scale_R > 0)

@@ -60,14 +60,14 @@ def draw_unintended(found: Study) -> Drawing:
 
 
 def _plot_unintended(axes: Axes, runs: pl.DataFrame, kind: str, colour: str) -> None:
-    name = f"{kind}.max_code_bits"
+    name, mixture_name = (f"{kind}.{code}_code_bits" for code in ("max", "mixture"))
     shown = runs.filter(pl.col(name) > 0)
-    means = shown.group_by("task.num_sequences").mean().sort("task.num_sequences")
-    size = means["task.num_sequences"]
-    axes.plot(size, means[name], color=colour)
-    mixture = means.filter(pl.col(f"{kind}.mixture_code_bits") > 0)
+    means = shown.group_by("task.num_sequences").agg(pl.col(name, mixture_name).mean())
+    means = means.sort("task.num_sequences")
+    axes.plot(means["task.num_sequences"], means[name], color=colour)
+    mixture = means.filter(pl.col(mixture_name) > 0)
     axes.plot(
-        mixture["task.num_sequences"], mixture[f"{kind}.mixture_code_bits"],
+        mixture["task.num_sequences"], mixture[mixture_name],
         color=colour, linestyle=":", linewidth=1,
     )  # fmt: skip
     for converged in (True, False):
