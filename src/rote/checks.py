@@ -7,3 +7,9 @@ def require_whole(name: str, value: object, least: int, most: int | None = None)
     if not whole or value < least or (most is not None and value > most):  # type: ignore[operator]
         upper = "up" if most is None else f"to {most}"
         raise ValueError(f"{name} must be a whole number from {least} {upper}, got {value!r}")
+
+
+def require_flag(name: str, value: object) -> None:
+    """Raises ValueError naming the key and the value unless it is true or false."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false, got {value!r}")

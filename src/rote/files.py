@@ -12,12 +12,16 @@ from typing import Any
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Replace ``path`` atomically; after a crash it holds the old bytes or the new ones."""
+    write_with(path, lambda beside: beside.write_bytes(data))
+
+
+def write_with(path: Path, write: Callable[[Path], object]) -> None:
+    """As `write_bytes`, for a library that writes a file itself, to the path it is given."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(path)
     try:
-        with beside.open("xb") as stream:
-            stream.write(data)
-            stream.flush()
+        write(beside)
+        with beside.open("rb") as stream:
             os.fsync(stream.fileno())
         beside.replace(path)
     except BaseException:

@@ -21,6 +21,7 @@ from rote.observers import Observer, Observers, configured
 from rote.provenance import provenance
 from rote.rng import stream_seed
 from rote.tasks.protocol import Task
+from rote.trained import save_weights
 from rote.training import distributed
 from rote.training.checkpoint import Checkpoints
 from rote.training.data import on_device
@@ -150,6 +151,8 @@ class Life:
             "measure_seconds": time.time() - trained,
             "peak_memory_bytes": _peak_memory_bytes(self._device()),
         }
+        if self.spec.how["log"]["keep_weights"]:
+            save_weights(self.member.model, self.folder)
         self.folder.finish(record, arrays, circumstances)
         self.checkpoints.clear()
         self.watchers.tell("finish", record)

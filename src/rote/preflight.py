@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from rote.checks import require_whole
+from rote.checks import require_flag, require_whole
 from rote.config.build import build
 from rote.ledger.spec import Spec
 from rote.measures.protocol import ChecksTask
@@ -79,6 +79,7 @@ class Preflight:
         require_whole("seed", what["seed"], 0)
         require_whole("host.threads", host["threads"], 1)
         require_mode(host["compile"])
+        require_flag("log.keep_weights", spec.how["log"]["keep_weights"])
         data = self._data(what["task"])
         anatomy = self._anatomy(what)
         budget = self._once([what["budget"]], partial(build, what["budget"]))

@@ -16,6 +16,7 @@ from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.models import likelihood
 from rote.run import assist, execute
+from rote.trained import load_trained
 from rote.training import distributed
 from rote.training.distributed import Place
 from rote.training.member import Interrupted
@@ -103,7 +104,7 @@ def test_losses_packs_and_resume(
     in_chunks: bool,
     tolerance: float,
 ) -> None:
-    specs = [tiny(f"seed={seed}", *overrides) for seed in (0, 1)]
+    specs = [tiny(f"seed={seed}", "log.keep_weights=true", *overrides) for seed in (0, 1)]
     in_two = partial(in_two_processes, specs, in_chunks=in_chunks)
     in_two(tmp_path / "whole")
     for spec in specs:
@@ -120,11 +121,13 @@ def test_losses_packs_and_resume(
     assert not list(broken.glob("runs/*/record.json"))
     in_two(broken)
     for spec in specs:
-        for name in ("record.json", "curve.jsonl", "arrays.npz"):
+        for name in ("record.json", "curve.jsonl", "arrays.npz", "model.safetensors"):
             whole, resumed = (
                 (tmp_path / place / "runs" / spec.run_id / name).read_bytes()
                 for place in ("whole", "broken")
             )
             assert whole == resumed, name
+        model = load_trained(Store(broken).run(spec.run_id)).model
+        assert all(bool(weight.isfinite().all()) for weight in model.parameters())
     circumstances = broken / "runs" / specs[0].run_id / "circumstances.json"
     assert json.loads(circumstances.read_text())["resumed_at_step"] == 17

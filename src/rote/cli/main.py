@@ -114,8 +114,24 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="fit, draw and write the report of a sweep")
     report.add_argument("name", help="a launched sweep")
 
+    _add_coding(commands)
+
     commands.add_parser("doctor", help="what this machine has, and what to do about the rest")
     return parser
+
+
+def _add_coding(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    pack = commands.add_parser("compress", help="code a file with a run's model, bit for bit")
+    unpack = commands.add_parser("decompress", help="the file that rote compress was given")
+    for parser in (pack, unpack):
+        parser.add_argument("run", help="run id or its beginning, its folder, or a sweep (newest)")
+    pack.add_argument("file", nargs="?", help="what to compress")
+    pack.add_argument("--task-train", action="store_true", help="the run's own training set")
+    pack.add_argument("--json", action="store_true", help="print sums, not a table")
+    unpack.add_argument("file", help="what rote compress wrote")
+    for parser in (pack, unpack):
+        parser.add_argument("-o", "--output", required=True, help="what to write")
+        parser.add_argument("--force", action="store_true", help="replace it where it exists")
 
 
 def _add_follow(parser: argparse.ArgumentParser) -> None:

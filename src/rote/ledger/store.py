@@ -1,7 +1,8 @@
 """Runs on disk. A record's existence means done; it is written last, once.
 
 runs/<run_id>/ holds spec.yaml, curve.jsonl, arrays.npz, circumstances.json (where, when, how fast:
-what differs between two equal runs), failure.json while the last try failed, and record.json.
+what differs between two equal runs), failure.json while the last try failed, model.safetensors
+where that was asked for, and record.json.
 """
 
 import io
@@ -17,6 +18,8 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from rote.files import write_bytes, write_json, write_text
 from rote.ledger.record import DamagedRecord, Record
@@ -49,6 +52,11 @@ class RunFolder:
         return self.path / "record.json"
 
     @property
+    def weights_path(self) -> Path:
+        """The trained model, where log.keep_weights was true; there before the record."""
+        return self.path / "model.safetensors"
+
+    @property
     def failure_path(self) -> Path:
         """Why the last try ended without a record."""
         return self.path / "failure.json"
@@ -70,6 +78,17 @@ class RunFolder:
     def is_done(self) -> bool:
         """A look at the disk, nothing read."""
         return self.record_path.exists()
+
+    def spec(self) -> Spec:
+        """As it was run; raises ValueError naming the file where it cannot be read."""
+        path = self.path / "spec.yaml"
+        try:
+            spec = Spec(**OmegaConf.to_container(OmegaConf.load(path)))  # type: ignore[arg-type]
+        except (OSError, TypeError, YAMLError, OmegaConfBaseException) as error:
+            raise ValueError(f"{path} is damaged: {error}") from error
+        if spec.run_id != self.run_id:
+            raise ValueError(f"{path} was changed: what it says is run {spec.run_id}")
+        return spec
 
     def record(self) -> Record:
         """Raises DamagedRecord naming the file and the way out."""

@@ -5,13 +5,14 @@ Shapes: B batch, L positions, D width, V vocabulary.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from rote.checks import require_whole
-from rote.models.attention import CausalSelfAttention
+from rote.models.attention import CausalSelfAttention, Past
 from rote.models.gelu import gelu
 
 INIT_STD = 0.02  # GPT-2's; the two projections into the residual get INIT_STD / sqrt(2 * layers)
@@ -30,7 +31,14 @@ class Block(nn.Module):
 
     def forward(self, residual_BLD: Tensor) -> Tensor:
         """[B, L, D] -> [B, L, D]."""
-        residual_BLD = residual_BLD + self.attention(self.attention_norm(residual_BLD))
+        return self._widened(residual_BLD + self.attention(self.attention_norm(residual_BLD)))
+
+    def read(self, residual_BLD: Tensor, past: Past) -> Tensor:
+        """As ``forward`` for positions that follow those of ``past``."""
+        mixed_BLD = self.attention.read(self.attention_norm(residual_BLD), past)
+        return self._widened(residual_BLD + mixed_BLD)
+
+    def _widened(self, residual_BLD: Tensor) -> Tensor:
         hidden_BLM = gelu(self.expand(self.mlp_norm(residual_BLD)))
         return residual_BLD + self.contract(hidden_BLM)
 
@@ -66,11 +74,30 @@ class GPT(nn.Module):
 
     def hidden(self, tokens_BL: Tensor) -> Tensor:
         """What the head reads, [B, L] int64 -> [B, L, D]."""
-        positions_L = torch.arange(tokens_BL.shape[1], device=tokens_BL.device)
-        residual_BLD = self.token_embedding(tokens_BL) + self.position_embedding(positions_L)
+        residual_BLD = self._embedded(tokens_BL, 0)
         for block in self.blocks:
             residual_BLD = block(residual_BLD)
         return self.final_norm(residual_BLD)
+
+    def pasts(self) -> list[Past]:
+        """Nothing read yet, one for each block: what ``read`` needs."""
+        return [Past(self.position_embedding.num_embeddings) for _ in self.blocks]
+
+    @property
+    def past_numbers(self) -> int:
+        """What ``pasts`` keep of each token: a key and a value in every block."""
+        return 2 * len(self.blocks) * self.token_embedding.embedding_dim
+
+    def read(self, tokens_BL: Tensor, pasts: Sequence[Past]) -> Tensor:
+        """As ``hidden`` for tokens that follow those of ``pasts``, which they are added to."""
+        residual_BLD = self._embedded(tokens_BL, pasts[0].length)
+        for block, past in zip(self.blocks, pasts, strict=True):
+            residual_BLD = block.read(residual_BLD, past)  # type: ignore[operator]
+        return self.final_norm(residual_BLD)
+
+    def _embedded(self, tokens_BL: Tensor, start: int) -> Tensor:
+        positions_L = torch.arange(start, start + tokens_BL.shape[1], device=tokens_BL.device)
+        return self.token_embedding(tokens_BL) + self.position_embedding(positions_L)
 
     def _initialise(self) -> None:
         residual_std = INIT_STD / math.sqrt(2 * len(self.blocks))

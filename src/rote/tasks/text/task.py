@@ -19,7 +19,7 @@ from rote.tasks.text.prepare import PreparedText
 from rote.tasks.text.prepared import Prepared, open_prepared
 from rote.tasks.text.recipe import Recipe
 from rote.tasks.text.sources import Source
-from rote.tasks.text.tokenisers import Tokeniser
+from rote.tasks.text.tokenisers import Encoder, Tokeniser, load
 
 TRAINED = ("train", "reference")
 
@@ -94,6 +94,10 @@ class Text:
     def superset(self, seed: int) -> "TextSequences":
         """The whole train pool in its order for this seed, whichever pool is trained on."""
         return TextSequences(prepared=self._prepared, sample_ids=self._ordered("train", seed))
+
+    def encoder(self) -> Encoder:
+        """What made the tokens of its text."""
+        return load(self._prepared.folder)
 
     def entropy_bits(self, *, from_position: int = 0) -> None:
         """Nobody knows it."""

@@ -1,0 +1,25 @@
+"""`rote decompress`: what `rote compress` made of a file, back to the file."""
+
+import argparse
+from pathlib import Path
+
+from rote.cli.coding import needs_extra, require_new, watch
+from rote.cli.finding import find_run
+from rote.cli.screen import screen
+from rote.coding.container import require_run, unpack
+from rote.files import write_bytes
+from rote.outputs import outputs_folder
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Raises ValueError with one line for a damaged file, another run, another machine."""
+    require_new(arguments.output, force=arguments.force)
+    header, words = unpack(Path(arguments.file).read_bytes(), arguments.file)
+    folder = find_run(outputs_folder(), arguments.run)
+    require_run(header, folder.run_id, arguments.file)
+    with needs_extra():
+        from rote.coding.compression import decompress
+    content = decompress(folder, header, words, watch=watch("decompressing"))
+    write_bytes(Path(arguments.output), content)
+    screen().print(f"{arguments.output}: {len(content):,} bytes", soft_wrap=True)
+    return 0

@@ -1,0 +1,1 @@
+"""Files through a trained model and an entropy coder, there and back, bit for bit."""

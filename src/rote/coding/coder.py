@@ -1,0 +1,140 @@
+"""Tokens to bits and back with a model's probabilities and a range coder.
+
+Tokens are cut into windows as long as the model's sequences; a window knows nothing of another.
+Several go through the model together, position by position, with keys and values kept, and both
+directions take the same steps with the same shapes: the probabilities are the same bits.
+The range coder is constriction's (Bamler 2022, arXiv 2201.01741). It rounds probabilities to 24
+bits and gives no token less than 2^-24: a certain token costs 1.4 V / 2^24 bits, not none.
+Shapes: B windows, A of them with a token at a position, V vocabulary, N tokens of the whole file.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import constriction
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rote.models.decoding import decoder_of
+from rote.units import bits_from_nats
+
+PROBABILITIES = constriction.stream.model.Categorical(perfect=False)
+
+Watch = Callable[[Sequence[range]], Iterable[range]]  # passes batches on, and shows how far it is
+
+
+class OtherProbabilities(ValueError):
+    """Decoding has left the path of encoding."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """How a row of tokens is cut; the last window may be shorter than the others."""
+
+    num_tokens: int
+    length: int
+    at_once: int
+
+    @property
+    def number(self) -> int:
+        """How many there are."""
+        return -(-self.num_tokens // self.length)
+
+    def batches(self) -> list[range]:
+        """The windows that go through the model together."""
+        starts = range(0, self.number, self.at_once)
+        return [range(start, min(start + self.at_once, self.number)) for start in starts]
+
+    def tokens_in(self, batch: range) -> slice:
+        """Where they are in the row."""
+        return slice(batch.start * self.length, min(batch.stop * self.length, self.num_tokens))
+
+    def filled(self, batch: range, position: int) -> int:
+        """How many of them, the first ones, have a token there."""
+        last = self.num_tokens - (batch.stop - 1) * self.length
+        return len(batch) - (position >= last)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """What was written, and what the model said it would take."""
+
+    words: np.ndarray  # uint32
+    claimed_bits: float
+
+
+def encode(model: nn.Module, tokens_N: np.ndarray, windows: Windows, watch: Watch) -> Encoded:
+    """Call it inside the model's precision context."""
+    writer = _Writer(tokens_N, windows)
+    _step_through(model, windows, watch, writer)
+    claimed_bits = bits_from_nats(writer.claimed_nats)
+    return Encoded(words=writer.coder.get_compressed(), claimed_bits=claimed_bits)
+
+
+def decode(model: nn.Module, words: np.ndarray, windows: Windows, watch: Watch) -> np.ndarray:
+    """The tokens, int64; call it inside the model's precision context.
+
+    Raises OtherProbabilities where it notices them; a checksum has to find the rest.
+    """
+    reader = _Reader(words, windows)
+    _step_through(model, windows, watch, reader)
+    return reader.tokens_N
+
+
+class _Writer:
+    """Gives the tokens that are there, and writes them down."""
+
+    def __init__(self, tokens_N: np.ndarray, windows: Windows) -> None:
+        self.tokens_N, self.windows = tokens_N, windows
+        self.coder = constriction.stream.queue.RangeEncoder()
+        self.claimed_nats = 0.0
+
+    def __call__(self, batch: range, position: int, logits_AV: Tensor) -> Tensor:
+        row_N = self.tokens_N[self.windows.tokens_in(batch)]
+        tokens_A = torch.from_numpy(row_N[position :: self.windows.length].astype(np.int64))
+        log_AV = logits_AV.log_softmax(dim=-1)
+        self.claimed_nats -= float(log_AV.gather(1, tokens_A[:, None]).sum(dtype=torch.float64))
+        self.coder.encode(tokens_A.int().numpy(), PROBABILITIES, _probabilities(logits_AV))
+        return tokens_A
+
+
+class _Reader:
+    """Gives the tokens that were written."""
+
+    def __init__(self, words: np.ndarray, windows: Windows) -> None:
+        self.tokens_N, self.windows = np.empty(windows.num_tokens, np.int64), windows
+        self.coder = constriction.stream.queue.RangeDecoder(words)
+
+    def __call__(self, batch: range, position: int, logits_AV: Tensor) -> Tensor:
+        probabilities_AV = _probabilities(logits_AV)
+        try:
+            tokens_A = self.coder.decode(PROBABILITIES, probabilities_AV).astype(np.int64)
+        except AssertionError as error:  # what constriction raises for words that cannot be
+            raise OtherProbabilities from error
+        row_N = self.tokens_N[self.windows.tokens_in(batch)]
+        row_N[position :: self.windows.length] = tokens_A
+        return torch.from_numpy(tokens_A)
+
+
+@torch.inference_mode()
+def _step_through(
+    model: nn.Module,
+    windows: Windows,
+    watch: Watch,
+    code: Callable[[range, int, Tensor], Tensor],
+) -> None:
+    """``code(batch, position, logits_AV)`` gives the tokens there, which the model reads next."""
+    for batch in watch(windows.batches()):
+        decoder = decoder_of(model)
+        tokens_B1 = torch.zeros(len(batch), 1, dtype=torch.int64)
+        for position in range(min(windows.length, windows.num_tokens)):
+            logits_BV = decoder.read(tokens_B1 if position else tokens_B1[:, :0]).float()
+            filled = windows.filled(batch, position)
+            if filled == 0:
+                break
+            tokens_B1[:filled, 0] = code(batch, position, logits_BV[:filled])
+
+
+def _probabilities(logits_AV: Tensor) -> np.ndarray:
+    return logits_AV.softmax(dim=-1).numpy()

@@ -1,0 +1,139 @@
+"""A file through the model of a finished run, and back."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import numpy as np
+import torch
+
+from rote.coding import contents
+from rote.coding.coder import OtherProbabilities, Watch, Windows, decode, encode
+from rote.coding.container import WORD, Header, pack
+from rote.coding.contents import Content
+from rote.config.build import build
+from rote.files import sha256, sha256_of_file
+from rote.ledger.spec import Spec
+from rote.ledger.store import RunFolder
+from rote.models.decoding import sequences_at_once
+from rote.tasks.protocol import Task
+from rote.trained import load_trained
+
+MOST_AT_ONCE = 256  # windows: more are no faster on a CPU
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compressed:
+    """A compressed file, and what it took."""
+
+    file: bytes
+    content_bytes: int
+    code_bytes: int  # without header and checksum
+    claimed_bits: float  # -log2 p of the tokens, as the model says
+
+
+def compress(
+    folder: RunFolder, content: bytes | None, *, name: str, watch: Watch
+) -> tuple[bytes, Compressed]:
+    """``content``, or where it is None the run's own training set as .npy, and what became of it.
+
+    Raises ValueError where the run's task has no tokens for it, or the run kept no model.
+    """
+    model, task, spec = load_trained(folder)
+    if content is None:
+        content = _training_set(task, spec.what["seed"])
+        read = contents.array(content, task.vocab_size, name)
+    else:
+        read = contents.read(content, task, name)
+    at_once = sequences_at_once(model, length=task.length, vocab_size=task.vocab_size)
+    windows = Windows(
+        num_tokens=len(read.tokens_N), length=task.length, at_once=min(MOST_AT_ONCE, at_once)
+    )
+    threads = spec.how["host"]["threads"]
+    with _as_trained(spec, threads):
+        encoded = encode(model, read.tokens_N, windows, watch)
+    header = Header(
+        run_id=folder.run_id,
+        weights_sha256=sha256_of_file(folder.weights_path),
+        corpus=spec.what["task"].get("corpus"),
+        kind=read.kind,
+        shape=read.shape,
+        content_bytes=len(content),
+        content_sha256=sha256(content),
+        num_tokens=windows.num_tokens,
+        window_tokens=windows.length,
+        num_windows=windows.number,
+        windows_at_once=windows.at_once,
+        threads=threads,
+        made_with=_made_with(),
+    )
+    return content, Compressed(
+        file=pack(header, encoded.words),
+        content_bytes=len(content),
+        code_bytes=len(encoded.words) * WORD.itemsize,
+        claimed_bits=encoded.claimed_bits,
+    )
+
+
+def decompress(folder: RunFolder, header: Header, words: np.ndarray, *, watch: Watch) -> bytes:
+    """What was compressed; raises ValueError where this run's model gives something else."""
+    model, task, spec = load_trained(folder)
+    if sha256_of_file(folder.weights_path) != header.weights_sha256:
+        raise ValueError(f"{folder.weights_path} is not the model that the file was made with")
+    windows = Windows(
+        num_tokens=header.num_tokens,
+        length=header.window_tokens,
+        at_once=header.windows_at_once,
+    )
+    try:
+        with _as_trained(spec, header.threads):
+            tokens_N = decode(model, words, windows, watch)
+        content = contents.write(
+            Content(kind=header.kind, tokens_N=tokens_N, shape=header.shape), task
+        )
+        if sha256(content) != header.content_sha256:
+            raise OtherProbabilities
+    except OtherProbabilities as error:
+        raise ValueError(_other_probabilities(header)) from error
+    return content
+
+
+@contextmanager
+def _as_trained(spec: Spec, threads: int) -> Iterator[None]:
+    """The run's number format, and so many threads that sums are taken in the same order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with build(spec.what["precision"]).active("cpu"):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _training_set(task: Task, seed: int) -> bytes:
+    """In the smallest format that holds a token: other compressors are not given zeros to save."""
+    sequences = task.train(seed)
+    tokens_NL = sequences.tokens(torch.arange(sequences.num_sequences)).numpy()
+    return contents.npy(tokens_NL.astype(np.min_scalar_type(task.vocab_size - 1)))
+
+
+def _other_probabilities(header: Header) -> str:
+    here = _made_with()
+    differing = [
+        f"{key} {there} there, {here.get(key)} here"
+        for key, there in header.made_with.items()
+        if here.get(key) != there
+    ]
+    return (
+        "the model computes other probabilities here than where the file was made: "
+        f"{'; '.join(differing) or 'the versions are the same, the processor may not be'}"
+    )
+
+
+def _made_with() -> dict[str, str]:
+    return {
+        "torch": torch.__version__,
+        "constriction": version("constriction"),
+        "processor": torch.backends.cpu.get_cpu_capability(),
+    }

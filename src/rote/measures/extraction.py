@@ -1,0 +1,114 @@
+"""Which sequences a model gives back, token by token, when it is given their beginning.
+
+A sequence is extracted from p tokens where the greedy continuation is the whole rest, exactly:
+Carlini et al. 2022 (arXiv 2202.07646), section 3; prefixes of 8, 16 and 32 of 64 tokens: Morris et
+al. 2025 (arXiv 2505.24832), section 4. Shapes: N sequences, B batch, L positions, V vocabulary.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rote.checks import require_whole
+from rote.measures.protocol import Measurement
+from rote.models.decoding import decoder_of, sequences_at_once
+from rote.tasks.protocol import Identified, Sequences, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extraction:
+    """Greedy continuation of the first sequences of both splits; raises ValueError."""
+
+    prefix_tokens: Sequence[int]
+    num_sequences: int  # of each split; all, where it has fewer
+
+    def __post_init__(self) -> None:
+        require_whole("measure.extraction.num_sequences", self.num_sequences, 1)
+        if len(self.prefix_tokens) == 0:
+            raise ValueError("measure.extraction.prefix_tokens is empty: [8, 16, 32] are usual")
+        for prefix in self.prefix_tokens:
+            require_whole("each of measure.extraction.prefix_tokens", prefix, 1)
+
+    def check(self, task: Task) -> None:
+        """Raises ValueError where a prefix would leave nothing to continue."""
+        if (longest := max(self.prefix_tokens)) >= task.length:
+            raise ValueError(
+                f"measure.extraction.prefix_tokens: a prefix of {longest} tokens leaves nothing to "
+                f"continue in sequences of task.length={task.length}"
+            )
+
+    def __call__(
+        self, model: nn.Module, task: Task, *, seed: int, device: torch.device
+    ) -> Measurement:
+        """Totals and arrays (uint8, 1 where extracted) for both splits and every prefix."""
+        totals: dict[str, float] = {}
+        arrays: dict[str, np.ndarray] = {}
+        for split, sequences in (("train", task.train(seed)), ("heldout", task.heldout(seed))):
+            last_wrong_N = self._last_wrong(model, sequences, task, device)
+            totals[f"{split}_tried"] = len(last_wrong_N)
+            for prefix in self.prefix_tokens:
+                name, extracted_N = f"{split}_extracted_{prefix}", last_wrong_N < prefix
+                totals[name] = int(extracted_N.sum())
+                arrays[name] = extracted_N.astype(np.uint8)
+            if isinstance(sequences, Identified):
+                arrays[f"{split}_sample_ids"] = sequences.sample_ids[: len(last_wrong_N)]
+        return Measurement(totals=totals, arrays=arrays)
+
+    def _last_wrong(
+        self, model: nn.Module, sequences: Sequences, task: Task, device: torch.device
+    ) -> np.ndarray:
+        size = sequences_at_once(model, length=task.length, vocab_size=task.vocab_size)
+        tried = min(self.num_sequences, sequences.num_sequences)
+        shortest, longest = min(self.prefix_tokens), max(self.prefix_tokens)
+        batches = []
+        for start in range(0, tried, size):
+            indices_B = torch.arange(start, min(start + size, tried), device=device)
+            tokens_BL = sequences.tokens(indices_B)
+            batches.append(last_wrong_positions(model, tokens_BL, shortest, longest).cpu())
+        return torch.cat(batches).numpy()
+
+
+@torch.inference_mode()
+def last_wrong_positions(
+    model: nn.Module, tokens_BL: Tensor, shortest: int, longest: int
+) -> Tensor:
+    """The last position from ``shortest`` on at which the likeliest token is not the true one, [B].
+
+    -1 where there is none. The model reads the true tokens: up to its first mistake they are what
+    it would have said itself, so that the continuation of p tokens is right if and only if the last
+    mistake lies before p, and one pass serves all prefixes. After a mistake from ``longest`` on no
+    prefix can be saved and the sequence is left: the position given is then not the very last one.
+    """
+    last_wrong_B = tokens_BL.new_full((len(tokens_BL),), -1)
+    for position, rows_A, wrong_A in _steps(model, tokens_BL, shortest, longest):
+        last_wrong_B[rows_A[wrong_A]] = position
+    return last_wrong_B
+
+
+def _steps(
+    model: nn.Module, tokens_BL: Tensor, shortest: int, longest: int
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Position, the rows that are still read, and which of them go wrong there."""
+    decoder = decoder_of(model)
+    rows_A = torch.arange(len(tokens_BL), device=tokens_BL.device)
+    logits_AV = decoder.read(tokens_BL[:, :shortest])
+    lost_A = torch.zeros_like(rows_A, dtype=torch.bool)
+    for position in range(shortest, tokens_BL.shape[1]):
+        true_A = tokens_BL[rows_A, position]
+        wrong_A = logits_AV.argmax(dim=-1) != true_A
+        yield position, rows_A, wrong_A
+        if position >= longest:
+            lost_A = lost_A | wrong_A
+            num_left = int((~lost_A).sum())
+            if num_left == 0:
+                return
+            # Moving the keys and values pays off where many rows go: at most log2 B times.
+            if 2 * num_left <= len(rows_A):
+                left = (~lost_A).nonzero()[:, 0]
+                rows_A, true_A, lost_A = rows_A[left], true_A[left], lost_A[left]
+                decoder.keep(left)
+        if position + 1 < tokens_BL.shape[1]:
+            logits_AV = decoder.read(true_A[:, None])
