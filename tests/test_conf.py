@@ -1,6 +1,8 @@
 """Every YAML of conf/ and sweeps/ is a test case."""
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
@@ -8,11 +10,15 @@ from omegaconf import OmegaConf
 from rote.analysis.kinds import kinds
 from rote.cluster.planning import make_plan
 from rote.config.compose import Composer, groups
+from rote.config.pinning import Pinner
 from rote.config.places import conf_folder, sweep_files
 from rote.config.sweep import read_sweep
 from rote.ledger.spec import Spec
 from rote.models.count import gpt_parameters
 from rote.preflight import Preflight
+from rote.tasks.preparation import unseen
+from rote.tasks.text.pieces import Piece
+from rote.tasks.text.tokenisers import TrainedBPE
 
 CHOICES = [(group, name) for group, names in groups().items() for name in names]
 COMMENT = re.compile(r"# (\d+) layers?, (\d+) wide: ([\d,]+) parameters at V=(\d+), S=(\d+)")
@@ -25,10 +31,51 @@ PRINTED = {  # the capacity paper's own counts, in other words than our formula'
 }
 
 
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where text is prepared, once for all tests of this module."""
+    folder = tmp_path_factory.mktemp("outputs")
+    texts = [f"{n} times {n + 1} is {n * (n + 1)}, and so it stays. " * 20 for n in range(80)]
+    rows = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+    (folder / "rows.jsonl").write_text(rows)
+    trained = TrainedBPE(vocab_size=260, train_bytes=1000).encoder(
+        iter([Piece("so it stays, and so it is", ends_document=True)])
+    )
+    trained.save(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _outputs_of_this_module(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROTE_OUTPUTS", str(outputs))
+
+
+def needed_beside(group: str, name: str, outputs: Path) -> list[str]:
+    """What a choice cannot do without; of the hub's readers, the one that needs no network."""
+    small = ["task.num_sequences=10", "task.num_heldout_sequences=2"]
+    rows = outputs / "rows.jsonl"
+    files = ["task=text", "task/source=files", f"task.source.paths=[{rows}]", *small]
+    local = [
+        "task.source.repository=json", "task.source.name=null", "task.source.split=train",
+        f"task.source.data_files=[{rows}]", *small,
+    ]  # fmt: skip
+    return {
+        ("measure", "superset"): files,
+        ("task", "fineweb"): local,
+        ("task/source", "python_library"): ["task=text"],
+        ("task/source", "files"): files,
+        ("task/source", "huggingface"): ["task=text", *local],
+        ("task/tokeniser", "bytes"): files,
+        ("task/tokeniser", "bpe"): [*files, "task.tokeniser.vocab_size=280"],
+        ("task/tokeniser", "file"): [*files, f"task.tokeniser.path={outputs}/tokeniser.json"],
+    }.get((group, name), [])
+
+
 @pytest.mark.parametrize(("group", "name"), CHOICES)
-def test_every_choice_can_run(group: str, name: str) -> None:
+def test_every_choice_can_run(group: str, name: str, outputs: Path) -> None:
     choice = f"{group}=[{name}]" if group == "measure" else f"{group}={name}"
-    spec = Spec.from_config(Composer().config([choice]))
+    config = Composer().config([choice, *needed_beside(group, name, outputs)])
+    spec = Spec.from_config(Pinner(unseen).pinned(config))
     assert Preflight().facts(spec).parameters > 0
 
 

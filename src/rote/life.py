@@ -71,12 +71,13 @@ def make_member(
     )
     if step.is_recomputed(spec.how["host"]["recompute_above_gib"]):
         recompute_blocks(model)
+    entropy_bits = task.entropy_bits()
     return Member(
         model=precision.cast(model),
         sequences=sequences,
         length=task.length,
-        # Where the source's entropy is unknown, bits are counted from a uniform guesser.
-        entropy_bits=task.entropy_bits() or uniform_bits(num_tokens, task.vocab_size),
+        entropy_bits=entropy_bits or uniform_bits(num_tokens, task.vocab_size),
+        entropy_is_known=entropy_bits is not None,
         order=order,
         optimiser=build(what["optim"]["optimiser"]),
         schedule=build(what["optim"]["schedule"]),

@@ -29,6 +29,8 @@ def composed_by_hydra(folder: Path, overrides: Sequence[str]) -> Any:
         ("++optim.lr=5", r"key 'optim\.lr' is not known.* 'optim\.optimiser\.lr'"),
         ("optim.optimiser={lr:1,lrr:2}", r"key 'optim\.optimiser\.lrr' is not known"),
         ("~task.length", r"cannot be taken away"),
+        ("task/source=file", r"task/source 'file' is not known\. Did you mean 'files'\?"),
+        ("task/source=files", r"Could not override 'task/source'"),
         ("seed=1,2", r"several values: use -m or rote sweep"),
         ("seed", r"seed"),
     ],
@@ -73,6 +75,9 @@ MIXED = [
     [],
     ["size=1.5b", "precision=bf16_true", "optim=adamw", "host=slurm", "log=online"],
     ["optim/schedule=cosine", "optim=adamw", "budget=demo", "optim.schedule.warmup_steps=7"],
+    ["task=fineweb", "task.source.max_documents=5", "seed=3"],
+    ["task/tokeniser=bpe", "task=fineweb", "task.tokeniser.vocab_size=300", "size=93k"],
+    ["task=text", "task/source=files", "task.source.paths=[a.txt,'b c.txt']", "optim=adamw"],
     ["size=demo_s", "size.width=24", "log.group=mine", "optim.optimiser={lr:1,momentum:0.5}"],
 ]
 

@@ -12,6 +12,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from rote.ledger.curve import MEMORISED_BITS, progress_told
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 
@@ -36,7 +37,7 @@ class PreparationBar:
         self.progress = Progress(
             TextColumn("preparing: {task.description}"),
             BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.completed:,.0f}"),
             TimeElapsedColumn(),
             TextColumn("eta"),
             TimeRemainingColumn(),
@@ -45,7 +46,6 @@ class PreparationBar:
         self.tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> "PreparationBar":
-        self.progress.start()
         return self
 
     def __exit__(
@@ -54,10 +54,13 @@ class PreparationBar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.progress.stop()
+        if self.tasks:
+            self.progress.stop()
 
     def __call__(self, what: str, done: int, total: int | None) -> None:
         """A line for each stage."""
+        if not self.tasks:
+            self.progress.start()
         if what not in self.tasks:
             self.tasks[what] = self.progress.add_task(what, total=total)
         self.progress.update(self.tasks[what], completed=done, total=total)
@@ -89,8 +92,9 @@ class ProgressBar:
 
     def row(self, row: dict[str, float]) -> None:
         """Another stride is done."""
-        bits = row["memorised_bits"]
-        text = f"{bits:,.0f} bits, {bits / self.parameters:.2f} per parameter"
+        text = progress_told(row)
+        if MEMORISED_BITS in row:
+            text += f", {row[MEMORISED_BITS] / self.parameters:.2f} per parameter"
         self.progress.update(self.task, completed=row["step"], bits=text)
 
     def finish(self, record: Record) -> None:

@@ -24,6 +24,8 @@ from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.outputs import outputs_folder
 
+SPLITS = ("train", "heldout")
+
 
 def train(arguments: list[str]) -> int:
     """Raises ValueError with one line for anything wrong with the overrides."""
@@ -89,10 +91,14 @@ def _run_one(overrides: list[str]) -> int:
 
 
 def _print_result(console: Console, record: Record) -> None:
-    code_bits = record.measures.get("cost", {}).get("train_code_bits")
-    if record.entropy_bits is None or code_bits is None:
+    cost = record.measures.get("cost")
+    if cost is None:
         return
-    bits = record.entropy_bits - code_bits
+    if record.entropy_bits is None:
+        train, heldout = (cost[f"{s}_code_bits"] / cost[f"{s}_tokens"] for s in SPLITS)
+        console.print(f"{train:.3f} bits per token of training, {heldout:.3f} held out")
+        return
+    bits = record.entropy_bits - cost["train_code_bits"]
     converged = "" if record.training["converged"] else " (not converged: a lower bound)"
     console.print(
         f"memorised {bits:,.0f} of {record.entropy_bits:,.0f} bits, "

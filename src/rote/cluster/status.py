@@ -12,6 +12,7 @@ from rote.cluster.journal import Journal
 from rote.cluster.life import last_life
 from rote.cluster.liveness import GONE, SentJob, sent_jobs
 from rote.cluster.plan import Plan, Point, sweep_folder
+from rote.ledger.curve import progress_told
 from rote.ledger.spec import Spec, flatten
 from rote.ledger.store import RunFolder, Store
 
@@ -30,7 +31,7 @@ class RunState:
     state: str  # one of STATES
     step: int
     max_steps: int
-    memorised_bits: float | None = None
+    told: str = ""  # of the curve's last row
     steps_per_second: float | None = None  # while it runs
     reason: str | None = None  # of a failure, or why it waits
 
@@ -168,7 +169,7 @@ def _state(point: Point, folder: RunFolder, jobs: Jobs) -> RunState:
         state=state,
         step=step,
         max_steps=max_steps,
-        memorised_bits=row.get("memorised_bits"),
+        told=progress_told(row),
         steps_per_second=_speed(folder, step) if state == "running" else None,
         reason=reason,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import wandb
 
+from rote.ledger.curve import MEMORISED_BITS
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec, flatten
 from rote.tracking.offline import history, is_complete
@@ -62,9 +63,10 @@ class WandbMirror:
         """One point of every curve at an explicit step; each step once in all lives of a run."""
         if row["step"] <= self.last_step:
             return
-        bits = {"bits_per_parameter": row["memorised_bits"] / self.parameters}
+        if MEMORISED_BITS in row:
+            row = {**row, "bits_per_parameter": row[MEMORISED_BITS] / self.parameters}
         # Without commit wandb keeps the row back until the next step, and may lose the last one.
-        self.run.log({**row, **bits}, step=int(row["step"]), commit=True)
+        self.run.log(row, step=int(row["step"]), commit=True)
 
     def finish(self, record: Record) -> None:
         """The stored sums as the run's summary."""

@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
+from rote.ledger.curve import BELOW_UNIFORM_BITS, LOSS_NATS, MEMORISED_BITS
 from rote.precision import Precision
 from rote.tasks.protocol import Sequences
 from rote.training.budget import Budget
@@ -39,7 +40,7 @@ class Progress:
     # Sums over the steps done of the stride under way, one for each process.
     stride_loss_nats: list[float] = field(default_factory=list)
     tokens_seen: int = 0
-    memorised_bits: list[float] = field(default_factory=list)  # one estimate a stride
+    memorised_bits: list[float] = field(default_factory=list)  # at most: one estimate a stride
     growth_bits_per_1000_steps: float | None = None
     converged: bool = False
 
@@ -60,7 +61,7 @@ class Member:
     model: nn.Module
     sequences: Sequences
     length: int
-    entropy_bits: float
+    entropy_bits: float  # of the data; where that is unknown, a uniform guesser's code length
     order: BatchOrder
     optimiser: MakeOptimiser
     schedule: Schedule
@@ -71,6 +72,7 @@ class Member:
     keeper: Keeper
     resume: Mapping[str, Any] | None
     compile_mode: str | None = None
+    entropy_is_known: bool = True
 
     def __post_init__(self) -> None:
         self.progress = Progress(**self.resume["progress"]) if self.resume else Progress()
@@ -114,8 +116,8 @@ class Member:
             {
                 "step": progress.steps,
                 "tokens": progress.tokens_seen,
-                "loss_nats_per_token": loss_nats,
-                "memorised_bits": bits,
+                LOSS_NATS: loss_nats,
+                MEMORISED_BITS if self.entropy_is_known else BELOW_UNIFORM_BITS: bits,
                 "learning_rate": learning_rate,
             }
         )

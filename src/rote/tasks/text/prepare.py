@@ -110,7 +110,8 @@ def _make(recipe: Recipe, part: Path, show: Show) -> str:
     whole = Work(folder=part, recipe=recipe).carry_out(show)
     manifest = json.loads((whole / MANIFEST).read_text())
     content = {"settings": manifest["settings"], "digests": manifest["digests"]}
-    corpus = sha256(canonical_json(content).encode())[:ID_DIGITS]
+    # The word before the digits keeps a command line from reading them as a number.
+    corpus = f"text-{sha256(canonical_json(content).encode())[:ID_DIGITS]}"
     if not is_prepared(corpus):  # the same text may have come from another place before
         whole.rename(corpora_folder() / corpus)
     shutil.rmtree(part)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from rote.checks import require_whole
-from rote.files import sha256_of_file, write_text
+from rote.files import canonical_json, sha256, sha256_of_file, write_text
 from rote.tasks.text.pieces import Piece
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ class Encoder(Protocol):
 
     def decode(self, tokens_NL: np.ndarray) -> list[str]:
         """The text of each sequence; where it cuts a character there stands U+FFFD."""
+        ...
+
+    def vocabulary_digest(self) -> str:
+        """Of what each symbol stands for, however a file writes that down."""
         ...
 
     def save(self, folder: Path) -> None:
@@ -156,6 +160,10 @@ class ByteEncoder:
         rows = tokens_NL.astype(np.uint8)
         return [row.tobytes().decode(errors="replace") for row in rows]
 
+    def vocabulary_digest(self) -> str:
+        """There is one such vocabulary."""
+        return "bytes"
+
     def save(self, folder: Path) -> None:
         """Nothing: it is what `load` takes where no definition lies."""
 
@@ -177,6 +185,10 @@ class JsonEncoder:
     def decode(self, tokens_NL: np.ndarray) -> list[str]:
         """Special tokens too."""
         return self._tokenizer.decode_batch(tokens_NL.tolist(), skip_special_tokens=False)
+
+    def vocabulary_digest(self) -> str:
+        """Of symbols and their numbers."""
+        return sha256(canonical_json(self._tokenizer.get_vocab(with_added_tokens=True)).encode())
 
     def save(self, folder: Path) -> None:
         """As the one file that `tokenizers` reads."""

@@ -20,7 +20,7 @@ from rote.tasks.text.duplicates import WindowFile, exact_duplicates, near_duplic
 from rote.tasks.text.pieces import Piece
 from rote.tasks.text.prepared import DOCUMENT_TYPE, DOCUMENTS, MANIFEST, TOKENS
 from rote.tasks.text.recipe import Recipe
-from rote.tasks.text.tokenisers import DEFINITION, Encoder, load
+from rote.tasks.text.tokenisers import Encoder, load
 from rote.tasks.text.windows import Cutter
 
 BATCH_CHARACTERS = 1 << 22  # tokenised at once: some 100 MB of a tokeniser's own objects
@@ -88,9 +88,10 @@ class Work:
     def _encoder(self, show: Show) -> Encoder:
         ready = self.folder / READY
         if not (ready / STATE).exists():
-            show("the tokeniser", 0, None)
+            show("tokeniser", 0, None)
             encoder = self.recipe.tokeniser.encoder(self.recipe.source.pieces())
             encoder.save(ready)
+            show("tokeniser", 1, 1)
             write_json(ready / STATE, {"vocab_size": encoder.vocab_size})
         return load(ready)
 
@@ -111,7 +112,7 @@ class Work:
                 _sync(tokens_file)
                 _sync(documents_file)
                 write_json(self.folder / STATE, asdict(done))
-                show("tokenising", done.text_bytes, total_bytes)
+                show("tokenising, bytes", done.text_bytes, total_bytes)
         done.is_complete = True
         write_json(self.folder / STATE, asdict(done))
         return done
@@ -136,7 +137,7 @@ class Work:
             for part_PL in raw.parts():
                 stream.write(part_PL[kept_N[start : start + len(part_PL)]].tobytes())
                 start += len(part_PL)
-                show("writing", start, len(kept_N))
+                show("writing, windows", start, len(kept_N))
             _sync(stream)
         documents_N = np.fromfile(self.folder / DOCUMENTS, DOCUMENT_TYPE)
         with (whole / DOCUMENTS).open("xb") as stream:
@@ -146,8 +147,6 @@ class Work:
     def _manifest(
         self, whole: Path, encoder: Encoder, dtype: np.dtype, done: Done, kept: Kept
     ) -> dict[str, Any]:
-        tokeniser = whole / DEFINITION
-        num_kept = int(kept.kept_N.sum())
         return {
             "source": repr(self.recipe.source),
             "tokeniser": repr(self.recipe.tokeniser),
@@ -161,11 +160,11 @@ class Work:
                 "tokens_outside_windows": done.tokens - done.windows * self.recipe.length,
                 "exact_duplicates_removed": int(kept.exact_N.sum()),
                 "near_duplicates_removed": int(kept.near_N.sum()),
-                "windows": num_kept,
+                "windows": int(kept.kept_N.sum()),
             },
             "digests": {
                 "text": done.text_digest,
-                "tokeniser": sha256_of_file(tokeniser) if tokeniser.exists() else None,
+                "vocabulary": encoder.vocabulary_digest(),
                 "tokens": sha256_of_file(whole / TOKENS),
             },
         }
