@@ -18,9 +18,9 @@ from rote.analysis.drawing import (
     label_outside,
     legend_below,
     line_key,
-    logarithmic_numbers,
     new_figure,
     panels,
+    plain_ratios,
     render,
 )
 from rote.analysis.fits.descent import Peak
@@ -80,4 +80,4 @@ def _plot(axes: Axes, curve: Descent) -> None:
         axes.axvline(curve.fit.ratio, color=ACCENT, linestyle="--", linewidth=1)
         axes.axvspan(*curve.fit.interval, color=ACCENT, alpha=0.2, linewidth=0)
     axes.set_ylim(bottom=0)
-    logarithmic_numbers(axes.xaxis, axes.get_xlim())
+    plain_ratios(axes.xaxis)

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rote.analysis.fits.mean import mean_interval
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Arrays = Mapping[str, NDArray[Any]]
@@ -59,10 +61,19 @@ class Unintended:
         """mem_U by the mixture code: the max code's less at most one bit a sample."""
         return mixture_code_bits(self.target_bits, self.reference_bits)
 
+    @property
+    def interval_bits(self) -> tuple[float, float]:
+        """95 % of the sum by the max code, were other samples drawn; the sum itself for one."""
+        bits = self.max_code_bits
+        low, high = mean_interval(bits) if len(bits) > 1 else (bits.mean(), bits.mean())
+        return float(low) * len(bits), float(high) * len(bits)
+
     def totals(self) -> dict[str, float | int]:
-        """Sums and counts that add; a sample counts once however often it was trained on."""
+        """Sums and counts, and the interval of one; a sample counts once, however often it came."""
         outside = ~self.in_reference
         return {
+            "max_code_low_bits": self.interval_bits[0],
+            "max_code_high_bits": self.interval_bits[1],
             "max_code_bits": float(self.max_code_bits.sum()),
             "mixture_code_bits": float(self.mixture_code_bits.sum()),
             "outside_max_code_bits": float(self.max_code_bits[outside].sum()),

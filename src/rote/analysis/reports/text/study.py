@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.stats import t as student_t
 
 from rote.analysis.descents import Descent, descents
-from rote.analysis.fits.level import LEVEL
+from rote.analysis.fits.mean import mean_interval
 from rote.analysis.pairing import Pairing, text_runs, with_unintended
 from rote.analysis.quantities.extraction import Extraction, Rate
 from rote.analysis.quantities.losses import loss_quantities
@@ -170,16 +169,13 @@ def _quality(
         return None
     paired = pair(trained, scored)
     bits = paired.max_code_bits[~paired.in_reference]
-    error_bits = bits.std(ddof=1) / np.sqrt(len(bits))
-    reach_bits = float(student_t.ppf(0.5 + LEVEL / 2, len(bits) - 1) * error_bits)
-    mean_bits = float(bits.mean())
     return Quality(
         series=target["series"],
         reference_id=reference["run_id"],
         reference_series=reference["series"],
         reference_pool=reference["task.pool"],
         reference_heldout_bits_per_token=reference["heldout_bits_per_token"],
-        mean_bits=mean_bits,
-        interval_bits=(mean_bits - reach_bits, mean_bits + reach_bits),
+        mean_bits=float(bits.mean()),
+        interval_bits=mean_interval(bits),
         num_samples=len(bits),
     )

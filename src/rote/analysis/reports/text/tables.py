@@ -22,7 +22,7 @@ UNINTENDED_HEADERS = (
     ("series", ""),
     ("reference", ""),
     ("N", "seed"),
-    ("mem_U (bits)", "max code"),
+    ("mem_U (bits)", "max code, 95 % interval"),
     ("mem_U (bits)", "mixture code"),
     ("a sample (bits)", "max code"),
     ("held-out control", "bits a sample"),
@@ -72,12 +72,13 @@ def unintended_table(found: Study) -> str:
 def _unintended_cells(run: Mapping[str, Any], kind: str) -> list[str]:
     bits, samples = run[f"{kind}.max_code_bits"], run[f"{kind}.samples"]
     heldout_bits = run[f"{kind}.heldout_max_code_bits"] / run[f"{kind}.heldout_samples"]
+    interval_bits = (run[f"{kind}.max_code_low_bits"], run[f"{kind}.max_code_high_bits"])
     fits = bits <= run["capacity_bits"]
     return [
         text_cell(run["series"]),
         text_cell(REFERENCE_NAMES[kind]),
         number_cell(f"{run['task.num_sequences']:,}", str(run["seed"])),
-        number_cell(f"{bits:,.0f}"),
+        number_cell(f"{bits:,.0f}", span(interval_bits, "{:,.0f}")),
         number_cell(f"{run[f'{kind}.mixture_code_bits']:,.0f}"),
         number_cell(f"{bits / samples:.2f}"),
         number_cell(f"{heldout_bits:.2f}"),

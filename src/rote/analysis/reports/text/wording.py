@@ -81,9 +81,11 @@ def _most(run: dict[str, Any], kind: str) -> str:
 
 def total(run: dict[str, Any], kind: str) -> str:
     """mem_U by both codes."""
+    low_bits, high_bits = run[f"{kind}.max_code_low_bits"], run[f"{kind}.max_code_high_bits"]
     return (
-        f"mem_U {run[f'{kind}.max_code_bits']:,.0f} bits "
-        f"(mixture code {run[f'{kind}.mixture_code_bits']:,.0f})"
+        f"mem_U {run[f'{kind}.max_code_bits']:,.0f} bits (95 % interval over samples "
+        f"{low_bits:,.0f} to {high_bits:,.0f}; mixture code "
+        f"{run[f'{kind}.mixture_code_bits']:,.0f})"
     )
 
 
