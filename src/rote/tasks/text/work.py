@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from rote.files import canonical_json, sha256, sha256_of_file, write_json
+from rote.files import sha256, sha256_of_file, write_json
 from rote.tasks.preparation import Show
 from rote.tasks.text.duplicates import WindowFile, exact_duplicates, near_duplicates
 from rote.tasks.text.pieces import Piece
@@ -37,7 +37,7 @@ class Done:
     text_bytes: int = 0
     tokens: int = 0
     windows: int = 0
-    text_digest: str = ""  # of the batches so far, each upon the one before
+    text_digest: str = ""  # of the pieces so far, each upon the one before
     is_complete: bool = False
 
 
@@ -193,10 +193,11 @@ def _add(batch: list[Piece], encoder: Encoder, done: Done) -> tuple[np.ndarray, 
         windows.append(cut_NL)
         documents.append(np.full(len(cut_NL), document, dtype=DOCUMENT_TYPE))
         done.tokens += len(tokens)
-        done.text_bytes += len(piece.text.encode())
+        data = piece.text.encode()
+        done.text_bytes += len(data)
+        done.text_digest = sha256(f"{done.text_digest}{piece.ends_document}".encode() + data)
     done.cutter = asdict(cutter)
     done.pieces += len(batch)
-    done.text_digest = sha256(canonical_json([done.text_digest, batch]).encode())
     windows_NL, documents_N = np.concatenate(windows), np.concatenate(documents)
     done.windows += len(windows_NL)
     return windows_NL, documents_N
