@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from rote.analysis.kinds import kinds
 from rote.cluster.planning import make_plan
 from rote.config.compose import Composer, groups
 from rote.config.pinning import Pinner
@@ -105,7 +106,9 @@ def test_the_formula_gives_the_published_counts() -> None:
 
 @pytest.mark.parametrize("name", sorted(sweep_files()))
 def test_every_sweep_can_be_planned(name: str) -> None:
-    plan, facts = make_plan(read_sweep(sweep_files()[name]), Composer())
+    sweep = read_sweep(sweep_files()[name])
+    assert sweep.report in kinds()
+    plan, facts = make_plan(sweep, Composer())
     assert len(plan.specs) == len(facts) > 1
     assert len(set(plan.run_ids)) == len(plan.specs)
 

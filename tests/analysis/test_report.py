@@ -10,24 +10,33 @@ import polars as pl
 import pytest
 
 from rote.analysis.report import Report, write_report
+from rote.analysis.results import Corpus, Results
 from rote.files import sha256
 
 FIGURES = ("memorised_bits", "bits_per_parameter", "training_curves")
 VOID = {"meta", "br", "img", "link", "hr"}
 
 
+def refuse(corpus: str) -> Corpus:
+    raise AssertionError(f"random tokens have no corpus, asked for {corpus}")
+
+
 @pytest.fixture
 def write(build_curves, tmp_path: Path):
     def made(table: pl.DataFrame, folder: str = "report", **changes) -> Report:
-        arguments = {
-            "name": "demo",
-            "question": "Is 2 < 3 bits & more?",
-            "table": table,
+        held = {
             "curves": build_curves(table),
-            "records": {run_id: sha256(run_id.encode()) for run_id in table["run_id"]},
-            "folder": tmp_path / folder,
+            "records_sha256": {run_id: sha256(run_id.encode()) for run_id in table["run_id"]},
         }
-        return write_report(**arguments | changes)
+        return write_report(
+            kind="capacity",
+            name="demo",
+            question="Is 2 < 3 bits & more?",
+            results=Results(
+                table=table, folders={}, alphas={}, open_corpus=refuse, **held | changes
+            ),
+            folder=tmp_path / folder,
+        )
 
     return made
 
@@ -128,7 +137,7 @@ def test_a_growth_that_was_not_measured_is_said(write, build_table) -> None:
     assert write(table).page.read_text().count("<td>not known") == table.height
 
 
-@pytest.mark.parametrize("missing", ["curves", "records"])
+@pytest.mark.parametrize("missing", ["curves", "records_sha256"])
 def test_a_run_without_curve_or_record_is_refused(write, build_table, missing: str) -> None:
     with pytest.raises(ValueError, match="run 0000000000000000 has no"):
         write(build_table(), **{missing: {}})

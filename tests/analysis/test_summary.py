@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from rote.analysis.fits.plateau import NoPlateau
-from rote.analysis.summary import summarise
+from rote.analysis.reports.capacity.summary import summarise
 
 SHAPES = ((1, 16), (1, 24), (2, 32))
 

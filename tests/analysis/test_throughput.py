@@ -1,12 +1,12 @@
 """Speed is derived from counts and seconds; utilisation only where the peak is known."""
 
 import pytest
-from tests.conftest import MakeSpec
 
 from rote.analysis.quantities.throughput import peak_flops_per_second, throughput_quantities
 from rote.analysis.table import table_of
 from rote.ledger.store import Store
 from rote.run import execute
+from tests.conftest import MakeSpec
 
 
 def test_a_runs_speed_is_its_tokens_over_its_share_of_the_time(

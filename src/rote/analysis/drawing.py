@@ -130,6 +130,13 @@ def short_numbers(*scales: Axis) -> None:
         scale.set_major_formatter(EngFormatter(sep=""))
 
 
+def plain_ratios(scale: Axis) -> None:
+    """0.1, 0.2, 0.5, 1, 2, 5 on a logarithmic axis of ratios."""
+    scale.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+    scale.set_major_formatter("{x:g}")
+    scale.set_minor_formatter(NullFormatter())
+
+
 def logarithmic_numbers(scale: Axis, limits: Sequence[float]) -> None:
     """Short numbers at 1, 2 and 5 of each decade, or at decades alone where there are many."""
     subdivisions = (1.0, 2.0, 5.0) if limits[1] < 120 * limits[0] else (1.0,)

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 
+from rote.analysis.kinds import require_kind
 from rote.cli.bill import make_bill, print_bill
 from rote.cli.launching import launch_and_report
 from rote.cli.progress import PreparationBar
@@ -58,6 +59,7 @@ def _named(sweep: Sweep, overrides: Sequence[str]) -> Sweep:
 
 def _launch_sweep(sweep: Sweep, *, mode: str, dry_run: bool, wait: bool) -> int:
     console = screen()
+    require_kind(sweep.report)
     outputs = require_writable(outputs_folder())
     with PreparationBar(console) as show:
         plan, facts = make_plan(sweep, Composer(), show)

@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.patches import Patch
 
-from rote.analysis import wording
 from rote.analysis.drawing import (
     ACCENT,
     GREY,
@@ -31,7 +30,8 @@ from rote.analysis.drawing import (
 )
 from rote.analysis.fits.plateau import Plateau
 from rote.analysis.published import PUBLISHED_ALPHAS, precision_matches
-from rote.analysis.summary import Alpha, Capacity, Summary
+from rote.analysis.reports.capacity import wording
+from rote.analysis.reports.capacity.summary import Alpha, Capacity, Summary
 
 Curve = Sequence[Mapping[str, float]]
 

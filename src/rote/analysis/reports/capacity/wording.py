@@ -3,7 +3,7 @@
 import polars as pl
 
 from rote.analysis.published import published_mean
-from rote.analysis.summary import Alpha, Capacity, Summary
+from rote.analysis.reports.capacity.summary import Alpha, Capacity, Summary
 
 PRECISION_MEANINGS = {
     "fp32": "32-bit weights and products, TF32 off",

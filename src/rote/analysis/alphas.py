@@ -1,0 +1,46 @@
+"""How many bits a parameter holds, for statements that need a capacity: measured, or published."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class CapacityScale:
+    """Capacity over parameters, on random tokens, and who says so."""
+
+    bits_per_parameter: float
+    source: str
+
+
+PUBLISHED = CapacityScale(
+    bits_per_parameter=3.6, source="published: Morris et al. 2025, arXiv 2505.24832, abstract"
+)
+
+
+def measured_alphas(reports: Path) -> dict[str, CapacityScale]:
+    """By precision: the largest that a capacity report in this folder states.
+
+    The largest, because every measured capacity bounds the true one from below.
+    """
+    found: dict[str, CapacityScale] = {}
+    for path in sorted(reports.glob("*/manifest.json")):
+        manifest = json.loads(path.read_text())
+        for name, number in manifest["numbers"].items():
+            kind, _, precision = name.partition(" ")
+            if kind != "alpha":
+                continue
+            scale = CapacityScale(
+                bits_per_parameter=number["bits_per_parameter"],
+                source=f"measured: capacity report {manifest['name']}, {precision}",
+            )
+            best = found.get(precision)
+            if best is None or scale.bits_per_parameter > best.bits_per_parameter:
+                found[precision] = scale
+    return found
+
+
+def capacity_scale(measured: Mapping[str, CapacityScale], precision: str) -> CapacityScale:
+    """The measured one in this precision, else the published one."""
+    return measured.get(precision, PUBLISHED)

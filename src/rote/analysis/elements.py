@@ -1,0 +1,78 @@
+"""Pieces of a page: cells, tables, cards, figures, as HTML."""
+
+import re
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from rote.analysis.drawing import Drawing
+
+
+def table(
+    headers: Iterable[tuple[str, str]], rows: Iterable[Sequence[str]], *, text: Sequence[str]
+) -> str:
+    """Headers are (name, what stands below it); columns named in ``text`` are set left."""
+    head = "".join(_header(name, below, text) for name, below in headers)
+    body = "\n".join(f"<tr>{''.join(cells)}</tr>" for cells in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>"
+
+
+def scrolled(html: str, *, tall: bool = False) -> str:
+    """A box of its own that scrolls; ``tall`` ones are cut in height too."""
+    return f'<div class="scroll{" tall" if tall else ""}" tabindex="0">\n{html}\n</div>'
+
+
+def text_cell(value: object) -> str:
+    """Escaped, set left."""
+    return f'<td class="text">{escape(str(value))}</td>'
+
+
+def code_cell(value: object) -> str:
+    """Escaped, in the type of code."""
+    return f'<td class="text"><code>{escape(str(value))}</code></td>'
+
+
+def warning_cell(value: object) -> str:
+    """Escaped, in the colour of a bound."""
+    return f'<td class="text bound">{escape(str(value))}</td>'
+
+
+def number_cell(value: object, below: str = "") -> str:
+    """HTML, set right; ``below`` in small print."""
+    return f"<td>{value}<small>{below}</small></td>"
+
+
+def span(bounds: tuple[float, float] | None, form: str) -> str:
+    """Low to high; nothing for None."""
+    return f"{form.format(bounds[0])} to {form.format(bounds[1])}" if bounds else ""
+
+
+def card(*, title: str, meaning: str, value: str, unit: str, lines: Iterable[str]) -> str:
+    """One main number; ``lines`` are HTML paragraphs below it."""
+    return (
+        f'<section class="card"><h2>{escape(title)}</h2>'
+        f"<small>{escape(meaning)}</small>"
+        f'<div class="value">{value} <span>{escape(unit)}</span></div>'
+        f"{''.join(lines)}</section>"
+    )
+
+
+def figure(drawing: Drawing, caption: str) -> str:
+    """The drawing inline, with its finding for narrow screens and a caption of HTML."""
+    return (
+        f'<figure><p class="finding">{escape(drawing.alt)}</p>'
+        f'<div class="light" tabindex="0">{_inline(drawing)}</div>'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )
+
+
+def _inline(drawing: Drawing) -> str:
+    """The SVG without its XML prologue, its ids made unique on the page."""
+    svg = drawing.svg.decode()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{drawing.name}-", svg)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(drawing.alt)}" ', 1)
+
+
+def _header(name: str, below: str, text: Sequence[str]) -> str:
+    kind = ' class="text"' if name in text else ""
+    return f"<th{kind}>{escape(name)}<small>{escape(below)}</small></th>"

@@ -1,0 +1,125 @@
+"""The peak of held-out loss over data size: where double descent turns.
+
+Held-out loss rises while a model still fits into itself all it is given, and falls once the data
+exceed its capacity (Morris et al. 2025, arXiv 2505.24832, section 4, find the peak where data bits
+over capacity are about 1). The peak is the top of the parabola, in the logarithm of the ratio,
+through the grid point of highest mean loss and its two neighbours. Its interval is a bootstrap
+over runs and over held-out sequences, each resampled with replacement.
+Shapes: K runs at a grid point (they differ in their seed), M held-out sequences.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rote.analysis.fits.level import LEVEL
+
+Floats = NDArray[np.float64]
+
+FEWEST_POINTS = 4  # of them the peak and one beyond each side, and one to judge by
+NUM_RESAMPLES = 1000
+SEED = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridPoint:
+    """Runs on one size of data set."""
+
+    ratio: float  # data bits over capacity
+    losses_KM: Floats  # bits per token of every run on every held-out sequence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peak:
+    """An interior maximum; intervals are 95 %."""
+
+    ratio: float
+    interval: tuple[float, float]
+    loss_bits_per_token: float  # the mean at the highest grid point
+    rise_bits_per_token: float  # from the smallest data set up to there
+    fall_bits_per_token: float  # from there to the largest data set
+    interior_share: float  # of the resamples, how many have their maximum inside the grid
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoPeak:
+    """Held-out loss has no maximum inside the grid."""
+
+    reason: str
+
+
+def fit_descent(points: Sequence[GridPoint]) -> Peak | NoPeak:
+    """Locate the peak; raises ValueError for ratios not > 0 or losses that do not match."""
+    ordered = _checked(points)
+    if len(ordered) < FEWEST_POINTS:
+        return NoPeak(reason=f"{len(ordered)} sizes of data set are too few to tell a peak")
+    log_ratios = np.log([point.ratio for point in ordered])
+    means = np.array([point.losses_KM.mean() for point in ordered])
+    highest = int(means.argmax())
+    if highest == 0:
+        return NoPeak(reason="held-out loss is highest at the smallest data set")
+    if highest == len(means) - 1:
+        return NoPeak(reason="held-out loss is highest at the largest data set")
+    resampled = _resampled_means(ordered)
+    inside = resampled[:, highest]
+    climbs = np.minimum(inside - resampled[:, 0], inside - resampled[:, -1])
+    if (low := float(np.quantile(climbs, (1 - LEVEL) / 2))) <= 0:
+        return NoPeak(
+            reason=f"the highest held-out loss stands {low:.3f} bits above an end of the grid at "
+            "the low end of its 95 % interval"
+        )
+    tops = np.array([_top(log_ratios, row) for row in resampled])
+    interval = np.exp(np.quantile(tops, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
+    at_end = np.isin(resampled.argmax(axis=1), [0, len(means) - 1])
+    return Peak(
+        ratio=float(np.exp(_top(log_ratios, means))),
+        interval=(float(interval[0]), float(interval[1])),
+        loss_bits_per_token=float(means[highest]),
+        rise_bits_per_token=float(means[highest] - means[0]),
+        fall_bits_per_token=float(means[highest] - means[-1]),
+        interior_share=float(1 - at_end.mean()),
+    )
+
+
+def _checked(points: Sequence[GridPoint]) -> list[GridPoint]:
+    for point in points:
+        if not 0 < point.ratio < np.inf:
+            raise ValueError(f"a descent needs data bits over capacity > 0, got {point.ratio}")
+        if point.losses_KM.ndim != 2 or not np.isfinite(point.losses_KM).all():
+            raise ValueError(
+                f"losses of shape [runs, sequences] at ratio {point.ratio}, all finite"
+            )
+    if len({point.losses_KM.shape[1] for point in points}) > 1:
+        raise ValueError("every run of one descent is scored on as many held-out sequences")
+    return sorted(points, key=lambda point: point.ratio)
+
+
+def _resampled_means(points: Sequence[GridPoint]) -> Floats:
+    """[resamples, points]: the held-out sequences drawn are the same for every point."""
+    generator = np.random.default_rng(SEED)
+    num_sequences = points[0].losses_KM.shape[1]
+    weights = generator.multinomial(
+        num_sequences, np.full(num_sequences, 1 / num_sequences), size=NUM_RESAMPLES
+    )
+    columns = []
+    for point in points:
+        by_run = weights @ point.losses_KM.T / num_sequences
+        num_runs = by_run.shape[1]
+        drawn = generator.integers(num_runs, size=(NUM_RESAMPLES, num_runs))
+        columns.append(np.take_along_axis(by_run, drawn, axis=1).mean(axis=1))
+    return np.column_stack(columns)
+
+
+def _top(log_ratios: Floats, losses: Floats) -> float:
+    """Of the parabola through the highest point and its neighbours; or the end that is highest."""
+    highest = int(losses.argmax())
+    if highest in (0, len(losses) - 1):
+        return float(log_ratios[highest])
+    around = slice(highest - 1, highest + 2)
+    centre = log_ratios[highest]
+    curvature, slope, _ = np.polyfit(log_ratios[around] - centre, losses[around], 2)
+    if curvature >= 0:  # three equal losses
+        return float(centre)
+    return float(np.clip(centre - slope / (2 * curvature), *log_ratios[around][[0, 2]]))

@@ -1,0 +1,130 @@
+"""Properties of a text that may tell how much of it is memorised, and their rank correlations.
+
+TF-IDF as in Morris et al. 2025 (arXiv 2505.24832), section 4, with natural logarithms:
+
+    TF-IDF(d; D) = 1/|d| * sum over words w of d of log(|D| / tf(w, D))
+
+|d| words in the text, |D| texts in the collection, tf(w, D) occurrences of w in all of them: large
+for texts of rare words, negative for texts of words that come more than once a text.
+"""
+
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
+
+from rote.analysis.fits.level import LEVEL
+
+Floats = NDArray[np.float64]
+
+WORD = re.compile(r"\w+|[^\w\s]")  # runs of letters, digits and underscores; every other sign alone
+CODE_SIGNS = frozenset("{}[]()<>=_;:/\\|&*+#@$%^~`\"'")
+COMMON_SHARE = 0.99  # of all tokens: the tokens outside of this many are called rare
+ZLIB_LEVEL = 9
+NUM_RESAMPLES = 500
+SEED = 0  # of the bootstrap
+FEWEST_SAMPLES = 10  # below that a rank correlation says nothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankCorrelation:
+    """Spearman's rho; the interval is a 95 % percentile bootstrap over samples."""
+
+    rho: float
+    interval: tuple[float, float]
+    num_samples: int
+
+
+def words(text: str) -> list[str]:
+    """Lower-cased words and single signs; a window may begin or end inside a word."""
+    return WORD.findall(text.lower())
+
+
+def term_frequencies(texts: Iterable[str]) -> Counter[str]:
+    """tf(w, D) of every word."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(words(text))
+    return counts
+
+
+def tf_idf(text: str, frequencies: Counter[str], num_texts: int) -> float:
+    """Of a text of the collection; 0 for a text without words."""
+    found = words(text)
+    if not found:
+        return 0.0
+    return sum(float(np.log(num_texts / frequencies[word])) for word in found) / len(found)
+
+
+def compressed_bytes(text: str) -> int:
+    """Length under zlib: how much the text repeats itself."""
+    return len(zlib.compress(text.encode(), ZLIB_LEVEL))
+
+
+def character_shares(text: str) -> dict[str, float]:
+    """Shares of characters of one class: a coarse look at script and at code."""
+    count = max(1, len(text))
+    return {
+        "non_ascii_share": sum(not sign.isascii() for sign in text) / count,
+        "digit_share": sum(sign.isdigit() for sign in text) / count,
+        "code_sign_share": sum(sign in CODE_SIGNS for sign in text) / count,
+    }
+
+
+def rare_token_shares(tokens_NL: NDArray[np.int64], counts_V: NDArray[np.int64]) -> Floats:
+    """[N], the share of each window's tokens outside the commonest that make up 99 % of all."""
+    order = np.argsort(-counts_V, kind="stable")
+    before = np.cumsum(counts_V[order]) - counts_V[order]
+    is_rare_V = np.empty(len(counts_V), dtype=bool)
+    is_rare_V[order] = before >= COMMON_SHARE * counts_V.sum()
+    return is_rare_V[tokens_NL].mean(axis=1)
+
+
+def covariates_of(
+    texts: Sequence[str],
+    tokens_NL: NDArray[np.int64],
+    *,
+    frequencies: Counter[str],
+    num_texts: int,
+    token_counts_V: NDArray[np.int64],
+) -> dict[str, Floats]:
+    """Each covariate, [N]; the collection is told by its word and token counts."""
+    shares = [character_shares(text) for text in texts]
+    return {
+        "tf_idf": np.array([tf_idf(text, frequencies, num_texts) for text in texts]),
+        "compressed_bytes": np.array([compressed_bytes(text) for text in texts], float),
+        "text_bytes": np.array([len(text.encode()) for text in texts], float),
+        "rare_token_share": rare_token_shares(tokens_NL, token_counts_V),
+        **{name: np.array([each[name] for each in shares]) for name in shares[0]},
+    }
+
+
+def rank_correlation(covariate: ArrayLike, mem_u_bits: ArrayLike) -> RankCorrelation | None:
+    """Among samples with mem_U > 0; None for too few of them, or a covariate that never varies."""
+    values, bits = np.asarray(covariate, np.float64), np.asarray(mem_u_bits, np.float64)
+    values, bits = values[bits > 0], bits[bits > 0]
+    if len(bits) < FEWEST_SAMPLES or np.ptp(values) == 0 or np.ptp(bits) == 0:
+        return None
+    shape = (NUM_RESAMPLES, len(bits))
+    drawn_RN = np.random.default_rng(SEED).integers(len(bits), size=shape)
+    rhos_R = _rhos(values[drawn_RN], bits[drawn_RN])
+    low, high = np.nanquantile(rhos_R, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return RankCorrelation(
+        rho=float(_rhos(values[None], bits[None])[0]),
+        interval=(float(low), float(high)),
+        num_samples=len(bits),
+    )
+
+
+def _rhos(values_RN: Floats, bits_RN: Floats) -> Floats:
+    """[R], Pearson's correlation of ranks; NaN where a resample drew one value alone."""
+    ranks = [rankdata(each, axis=1) for each in (values_RN, bits_RN)]
+    values, bits = (each - each.mean(axis=1, keepdims=True) for each in ranks)
+    scale_R = np.sqrt((values**2).sum(axis=1) * (bits**2).sum(axis=1))
+    rhos_R = np.full(len(scale_R), np.nan)
+    return np.divide((values * bits).sum(axis=1), scale_R, out=rhos_R, where=scale_R > 0)

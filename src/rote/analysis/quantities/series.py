@@ -1,0 +1,30 @@
+"""Which runs make one line in a figure: all that differ only in data size and seed."""
+
+import polars as pl
+
+AXES = ("task.", "model.", "optim.", "budget.")  # besides size and precision
+ALONG = "task.num_sequences"  # a series runs along it
+SOURCES = {"rote.tasks.uniform.Uniform": "random tokens", "rote.tasks.text.task.Text": "text"}
+
+
+def with_series(runs: pl.DataFrame) -> pl.DataFrame:
+    """Columns ``source`` and ``series`` added, runs in order; takes the column ``model``.
+
+    A setting that takes several values for one size of data set, model, precision and seed tells
+    series apart and is written into their names; one that follows from the size does not.
+    """
+    known = runs.with_columns(
+        source=pl.col("task._target_").replace_strict(
+            SOURCES, default=pl.col("task._target_").str.split(".").list.last()
+        )
+    )
+    point = ["source", "model", "precision.name", "seed", ALONG]
+    names = [name for name in runs.columns if name.startswith(AXES) and name not in point]
+    told = [name for name in names if known.group_by(point).agg(pl.n_unique(name))[name].max() != 1]
+    parts = [pl.col("model")]
+    if runs["precision.name"].n_unique() > 1:
+        parts.append(pl.col("precision.name"))
+    parts += [pl.format(f"{name.rpartition('.')[2]} {{}}", pl.col(name)) for name in told]
+    return known.with_columns(series=pl.concat_str(parts, separator=", ")).sort(
+        "source", "parameters", "series", ALONG, "seed", "run_id"
+    )

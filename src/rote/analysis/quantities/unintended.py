@@ -1,0 +1,166 @@
+"""Unintended memorisation of each sample, by subtraction of the code lengths of two runs.
+
+    mem_U(x) = H(x | reference) - H(x | reference, target),    H = -log2 p of the whole sequence
+
+Morris et al. 2025 (arXiv 2505.24832), section 2. The joint code length is that of the better model
+(max code, which is not normalised) or of an equal mixture of both, at most one bit longer.
+Shapes: N sequences as trained on, M samples, each once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rote.analysis.fits.mean import mean_interval
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What a sample id is an index into: ids of two runs name one text only where this is equal."""
+
+    corpus: str
+    length: int
+    split: str  # how its pools were made
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeLengths:
+    """What a run says of samples, each once, in the order of their ids."""
+
+    origin: Origin
+    sample_ids: Ints  # [M], ascending
+    code_bits: Floats  # [M]
+    occurrences: Ints  # [M], times in the run's own training set: 0 where it never saw the sample
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unintended:
+    """A target's samples under a reference; all arrays are [M] and go together."""
+
+    sample_ids: Ints
+    target_bits: Floats
+    reference_bits: Floats
+    occurrences: Ints  # in the target's training set
+    in_reference: NDArray[np.bool_]  # the reference was trained on the sample too
+    num_unpaired: int  # samples of the target that the reference did not score
+
+    @property
+    def max_code_bits(self) -> Floats:
+        """mem_U by the max code, >= 0."""
+        return max_code_bits(self.target_bits, self.reference_bits)
+
+    @property
+    def mixture_code_bits(self) -> Floats:
+        """mem_U by the mixture code: the max code's less at most one bit a sample."""
+        return mixture_code_bits(self.target_bits, self.reference_bits)
+
+    @property
+    def interval_bits(self) -> tuple[float, float]:
+        """95 % of the sum by the max code, were other samples drawn; the sum itself for one."""
+        bits = self.max_code_bits
+        low, high = mean_interval(bits) if len(bits) > 1 else (bits.mean(), bits.mean())
+        return float(low) * len(bits), float(high) * len(bits)
+
+    def totals(self) -> dict[str, float | int]:
+        """Sums and counts, and the interval of one; a sample counts once, however often it came."""
+        outside = ~self.in_reference
+        return {
+            "max_code_low_bits": self.interval_bits[0],
+            "max_code_high_bits": self.interval_bits[1],
+            "max_code_bits": float(self.max_code_bits.sum()),
+            "mixture_code_bits": float(self.mixture_code_bits.sum()),
+            "outside_max_code_bits": float(self.max_code_bits[outside].sum()),
+            "target_bits": float(self.target_bits.sum()),
+            "reference_bits": float(self.reference_bits.sum()),
+            "samples": len(self.sample_ids),
+            "samples_in_reference": int(self.in_reference.sum()),
+            "samples_unpaired": self.num_unpaired,
+            "samples_memorised": int((self.max_code_bits > 0).sum()),
+        }
+
+
+def max_code_bits(target_bits: ArrayLike, reference_bits: ArrayLike) -> Floats:
+    """mem_U where the joint code is the shorter of the two."""
+    difference_bits = np.asarray(reference_bits, np.float64) - np.asarray(target_bits, np.float64)
+    return np.maximum(0.0, difference_bits)
+
+
+def mixture_code_bits(target_bits: ArrayLike, reference_bits: ArrayLike) -> Floats:
+    """mem_U where the joint code is that of an equal mixture: in [max - 1, max] bits, > -1."""
+    target, reference = np.asarray(target_bits, np.float64), np.asarray(reference_bits, np.float64)
+    return reference - (1.0 - np.logaddexp2(-reference, -target))
+
+
+def trained_samples(arrays: Arrays, origin: Origin) -> CodeLengths:
+    """The run's training set, from its ``cost.train_*`` arrays."""
+    sample_ids, first, counts = np.unique(
+        arrays["cost.train_sample_ids"], return_index=True, return_counts=True
+    )
+    code_bits = arrays["cost.train_code_bits"][first].astype(np.float64)
+    return CodeLengths(
+        origin=origin, sample_ids=sample_ids, code_bits=code_bits, occurrences=counts
+    )
+
+
+def heldout_samples(arrays: Arrays, origin: Origin) -> CodeLengths:
+    """Samples that no run was trained on, from the ``cost.heldout_*`` arrays."""
+    return _unseen(arrays["cost.heldout_sample_ids"], arrays["cost.heldout_code_bits"], origin)
+
+
+def scored_samples(arrays: Arrays, origin: Origin) -> CodeLengths:
+    """Every sample of the train pool that the run can serve as a reference for."""
+    trained = trained_samples(arrays, origin)
+    if "superset.sample_ids" not in arrays:
+        return trained
+    scored = _unseen(arrays["superset.sample_ids"], arrays["superset.code_bits"], origin)
+    new = ~np.isin(scored.sample_ids, trained.sample_ids)
+    sample_ids = np.concatenate([trained.sample_ids, scored.sample_ids[new]])
+    order = np.argsort(sample_ids)
+    return CodeLengths(
+        origin=origin,
+        sample_ids=sample_ids[order],
+        code_bits=np.concatenate([trained.code_bits, scored.code_bits[new]])[order],
+        occurrences=np.concatenate([trained.occurrences, scored.occurrences[new]])[order],
+    )
+
+
+def pair(target: CodeLengths, reference: CodeLengths) -> Unintended:
+    """The target's samples under the reference, matched by sample id.
+
+    Raises ValueError where ids mean different texts, or the two have no sample in common.
+    """
+    if target.origin != reference.origin:
+        raise ValueError(
+            f"mem_U pairs runs of one corpus and one split, got {target.origin} and "
+            f"{reference.origin}"
+        )
+    common, of_target, of_reference = np.intersect1d(
+        target.sample_ids, reference.sample_ids, assume_unique=True, return_indices=True
+    )
+    if not len(common):
+        raise ValueError("the reference scored none of the target's samples: add measure superset")
+    return Unintended(
+        sample_ids=common,
+        target_bits=target.code_bits[of_target],
+        reference_bits=reference.code_bits[of_reference],
+        occurrences=target.occurrences[of_target],
+        in_reference=reference.occurrences[of_reference] > 0,
+        num_unpaired=len(target.sample_ids) - len(common),
+    )
+
+
+def _unseen(sample_ids_N: NDArray[Any], code_bits_N: NDArray[Any], origin: Origin) -> CodeLengths:
+    sample_ids, first = np.unique(sample_ids_N, return_index=True)
+    return CodeLengths(
+        origin=origin,
+        sample_ids=sample_ids,
+        code_bits=code_bits_N[first].astype(np.float64),
+        occurrences=np.zeros(len(sample_ids), dtype=np.int64),
+    )

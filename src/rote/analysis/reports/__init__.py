@@ -1,0 +1,1 @@
+"""The kinds of report: a folder each, found by name."""

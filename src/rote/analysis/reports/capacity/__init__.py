@@ -1,0 +1,1 @@
+"""Bits per parameter on random tokens."""

@@ -1,0 +1,1 @@
+"""Unintended memorisation of text, extraction, and what is remembered."""

@@ -1,0 +1,181 @@
+"""All that the report on text says, derived before anything is drawn."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from rote.analysis.descents import Descent, descents
+from rote.analysis.fits.mean import mean_interval
+from rote.analysis.pairing import Pairing, text_runs, with_unintended
+from rote.analysis.quantities.extraction import Extraction, Rate
+from rote.analysis.quantities.losses import loss_quantities
+from rote.analysis.quantities.series import with_series
+from rote.analysis.quantities.unintended import CodeLengths, pair
+from rote.analysis.reports.text.remembered import Remembered, remembered
+from rote.analysis.results import Results
+
+EXTRACTED = re.compile(r"extraction\.train_extracted_(\d+)")
+FEWEST_OUTSIDE = 20  # samples that a reference has not trained on, for a mean over them
+REFERENCE_NAMES = {"same_size": "same size, all data", "oracle": "oracle"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extracted:
+    """Extraction at one data size, seeds pooled."""
+
+    series: str
+    num_sequences: int
+    extraction: Extraction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """mem_U of one run under one possible reference, over samples that it never trained on."""
+
+    series: str  # of the target
+    reference_id: str
+    reference_series: str
+    reference_pool: str
+    reference_heldout_bits_per_token: float
+    mean_bits: float  # a sample, max code
+    interval_bits: tuple[float, float]  # 95 %, Student's t over samples
+    num_samples: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """``runs`` is the table with all derived columns; ``targets`` are those on the train pool."""
+
+    runs: pl.DataFrame
+    targets: pl.DataFrame
+    descents: tuple[Descent, ...]
+    extracted: tuple[Extracted, ...]
+    remembered: tuple[Remembered, ...]  # one a series: the run with the most mem_U
+    qualities: tuple[Quality, ...]
+
+    @property
+    def references(self) -> list[str]:
+        """Those of the two kinds that any run has."""
+        return [kind for kind in REFERENCE_NAMES if self.targets[f"{kind}.run_id"].count()]
+
+    @property
+    def series(self) -> list[str]:
+        """In the order of size."""
+        return self.targets["series"].unique(maintain_order=True).to_list()
+
+
+def study(results: Results) -> Study:
+    """Raises ValueError where there is no run on text, none on its train pool, or no reference."""
+    text = text_runs(results.table)
+    if text.is_empty():
+        raise ValueError("no finished run of task text to report on")
+    if text["task.corpus"].n_unique() > 1:
+        raise ValueError(f"one report is on one corpus, got {text['task.corpus'].n_unique()}")
+    paired = _with_all_totals(with_unintended(results, text))
+    runs = with_series(loss_quantities(paired, results.alphas))
+    targets = runs.filter(pl.col("task.pool") == "train")
+    pairing = Pairing(results, runs)
+    focus = _focus(targets)
+    return Study(
+        runs=runs,
+        targets=targets,
+        descents=descents(results, targets),
+        extracted=tuple(_extracted(targets)),
+        remembered=tuple(remembered(results, pairing, run) for run in focus),
+        qualities=tuple(_qualities(pairing, focus)),
+    )
+
+
+def _with_all_totals(runs: pl.DataFrame) -> pl.DataFrame:
+    """A reference that no run has gets columns of nulls; raises ValueError where both are so."""
+    missing = [kind for kind in REFERENCE_NAMES if f"{kind}.samples" not in runs.columns]
+    if len(missing) == len(REFERENCE_NAMES):
+        raise ValueError(
+            "no run can serve as a reference: add runs on task.pool=reference with measure "
+            "superset, or a larger task.num_sequences of the same model"
+        )
+    if not missing:
+        return runs
+    there = next(kind for kind in REFERENCE_NAMES if kind not in missing)
+    names = [name.partition(".")[2] for name in runs.columns if name.startswith(f"{there}.")]
+    nulls = [
+        pl.lit(None, runs.schema[f"{there}.{name}"]).alias(f"{kind}.{name}")
+        for kind in missing
+        for name in names
+        if f"{kind}.{name}" not in runs.columns
+    ]
+    return runs.with_columns(nulls)
+
+
+def _focus(targets: pl.DataFrame) -> list[dict[str, Any]]:
+    """Of each series the run with the largest sum of mem_U, under the oracle where there is one."""
+    most = pl.coalesce("oracle.max_code_bits", "same_size.max_code_bits")
+    ordered = targets.filter(most.is_not_null()).sort(-most, "run_id")
+    groups = ordered.partition_by("series", maintain_order=True)
+    rows = [group.row(0, named=True) for group in groups]
+    return sorted(rows, key=lambda row: (row["parameters"], row["series"]))
+
+
+def _extracted(targets: pl.DataFrame) -> list[Extracted]:
+    prefixes = sorted(int(found[1]) for name in targets.columns if (found := EXTRACTED.match(name)))
+    if not prefixes:
+        return []
+    tried = targets.filter(pl.col("extraction.train_tried").is_not_null())
+    points = tried.partition_by("series", "task.num_sequences", maintain_order=True)
+    return [
+        Extracted(
+            series=point["series"][0],
+            num_sequences=point["task.num_sequences"][0],
+            extraction=Extraction(
+                prefix_tokens=prefix,
+                train=_rate(point, "train", prefix),
+                heldout=_rate(point, "heldout", prefix),
+            ),
+        )
+        for point in points
+        for prefix in prefixes
+    ]
+
+
+def _rate(runs: pl.DataFrame, split: str, prefix: int) -> Rate:
+    return Rate(
+        successes=int(runs[f"extraction.{split}_extracted_{prefix}"].sum()),
+        trials=int(runs[f"extraction.{split}_tried"].sum()),
+    )
+
+
+def _qualities(pairing: Pairing, focus: Sequence[dict[str, Any]]) -> list[Quality]:
+    """Of every run in focus under every other run that scored samples it never trained on."""
+    targets = [(run, pairing.trained(run["run_id"])) for run in focus]
+    found = [
+        _quality(target, trained, reference, pairing.scored(reference["run_id"]))
+        for reference in pairing.runs.iter_rows(named=True)
+        for target, trained in targets
+        if reference["run_id"] != target["run_id"]
+    ]
+    known = [each for each in found if each is not None]
+    return sorted(known, key=lambda each: each.reference_heldout_bits_per_token)
+
+
+def _quality(
+    target: dict[str, Any], trained: CodeLengths, reference: dict[str, Any], scored: CodeLengths
+) -> Quality | None:
+    unseen = scored.sample_ids[scored.occurrences == 0]
+    if np.isin(trained.sample_ids, unseen).sum() < FEWEST_OUTSIDE:
+        return None
+    paired = pair(trained, scored)
+    bits = paired.max_code_bits[~paired.in_reference]
+    return Quality(
+        series=target["series"],
+        reference_id=reference["run_id"],
+        reference_series=reference["series"],
+        reference_pool=reference["task.pool"],
+        reference_heldout_bits_per_token=reference["heldout_bits_per_token"],
+        mean_bits=float(bits.mean()),
+        interval_bits=mean_interval(bits),
+        num_samples=len(bits),
+    )

@@ -1,0 +1,68 @@
+"""TF-IDF by hand, shares by hand, a planted rank correlation."""
+
+import math
+
+import numpy as np
+import pytest
+
+from rote.analysis.quantities.covariates import (
+    character_shares,
+    compressed_bytes,
+    covariates_of,
+    rank_correlation,
+    rare_token_shares,
+    term_frequencies,
+    tf_idf,
+)
+
+TEXTS = ["the cat sat", "the dog", "The zebu!"]
+
+
+def test_tf_idf_is_the_mean_log_of_texts_over_occurrences() -> None:
+    counts = term_frequencies(TEXTS)
+    assert counts["the"] == 3 and counts["!"] == 1
+    # (log 3/3 + log 3/1) / 2 and (log 3/3 + log 3/1 + log 3/1) / 3
+    assert tf_idf("the dog", counts, 3) == pytest.approx(math.log(3) / 2)
+    assert tf_idf("The zebu!", counts, 3) == pytest.approx(2 * math.log(3) / 3)
+    assert tf_idf("", counts, 3) == 0
+
+
+def test_character_shares_and_compressed_length() -> None:
+    shares = character_shares("a1{é}")
+    assert shares == {"non_ascii_share": 0.2, "digit_share": 0.2, "code_sign_share": 0.4}
+    assert compressed_bytes("ab" * 50) < compressed_bytes("".join(map(chr, range(32, 132))))
+
+
+def test_tokens_beyond_the_common_ones_are_rare() -> None:
+    counts = np.array([600, 395, 4, 1])  # the first two make up 99.5 %
+    tokens = np.array([[0, 0, 1, 1], [0, 2, 3, 3]])
+    assert rare_token_shares(tokens, counts).tolist() == [0, 0.75]
+
+
+def test_every_covariate_is_made_for_every_text() -> None:
+    made = covariates_of(
+        TEXTS,
+        np.zeros((3, 4), np.int64),
+        frequencies=term_frequencies(TEXTS),
+        num_texts=3,
+        token_counts_V=np.array([12]),
+    )
+    assert {len(values) for values in made.values()} == {3}
+    assert "tf_idf" in made
+
+
+def test_the_rank_correlation_looks_at_memorised_samples_alone() -> None:
+    generator = np.random.default_rng(0)
+    bits = generator.exponential(10, 400)
+    covariate = np.exp(bits + generator.normal(0, 2, 400))  # monotone, far from linear
+    nothing = np.zeros(400)  # unmemorised samples with huge values would turn the sign
+    found = rank_correlation(np.r_[covariate, np.full(400, 1e300)], np.r_[bits, nothing])
+    assert found is not None and found.num_samples == 400
+    assert 0.9 < found.interval[0] < found.rho < found.interval[1] < 1
+    noise = rank_correlation(generator.normal(size=400), bits)
+    assert noise is not None and noise.interval[0] < 0 < noise.interval[1]
+
+
+def test_too_few_or_constant_values_have_no_correlation() -> None:
+    assert rank_correlation(np.arange(9), np.ones(9)) is None
+    assert rank_correlation(np.ones(50), np.arange(50)) is None

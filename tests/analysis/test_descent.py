@@ -1,0 +1,72 @@
+"""Planted peaks are found, and told from curves that have none."""
+
+import numpy as np
+import pytest
+
+from rote.analysis.fits.descent import GridPoint, NoPeak, Peak, fit_descent
+
+RATIOS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+
+
+def curve(height, *, noise: float = 0.0, runs: int = 3, sequences: int = 50, seed: int = 0):
+    generator = np.random.default_rng(seed)
+    shape = (runs, sequences)
+    return [
+        GridPoint(ratio=ratio, losses_KM=height(ratio) + noise * generator.normal(size=shape))
+        for ratio in RATIOS
+    ]
+
+
+def planted(ratio: float, peak: float = 1.3) -> float:
+    return 8 - np.log(ratio / peak) ** 2
+
+
+def test_a_planted_peak_is_found_exactly_without_noise() -> None:
+    found = fit_descent(curve(planted))
+    assert isinstance(found, Peak)
+    assert found.ratio == pytest.approx(1.3)  # a parabola in log ratio is fitted exactly
+    assert found.interval == pytest.approx((1.3, 1.3))
+    assert found.rise_bits_per_token > 0 and found.interior_share == 1
+
+
+def test_intervals_cover_the_planted_peak() -> None:
+    found = [fit_descent(curve(planted, noise=3.0, seed=seed)) for seed in range(40)]
+    peaks = [each for each in found if isinstance(each, Peak)]
+    covered = sum(each.interval[0] <= 1.3 <= each.interval[1] for each in peaks)
+    assert len(peaks) == 40 and covered >= 34  # 95 % of 40 is 38; a bootstrap over 3 runs is short
+
+
+def test_a_hard_text_is_no_evidence_against_a_peak() -> None:
+    """Held-out sequences differ much more from each other than runs do; all runs share them."""
+    hardness = np.random.default_rng(2).normal(0, 20, size=50)
+    points = [
+        GridPoint(ratio=ratio, losses_KM=planted(ratio) + np.tile(hardness, (2, 1)))
+        for ratio in RATIOS
+    ]
+    found = fit_descent(points)
+    assert isinstance(found, Peak) and found.interval == pytest.approx((1.3, 1.3))
+
+
+@pytest.mark.parametrize(
+    ("height", "reason"),
+    [
+        (lambda ratio: -np.log(ratio), "smallest data set"),
+        (lambda ratio: np.log(ratio), "largest data set"),
+    ],
+)
+def test_a_monotone_curve_has_no_peak(height, reason: str) -> None:
+    found = fit_descent(curve(height))
+    assert isinstance(found, NoPeak) and reason in found.reason
+
+
+def test_noise_alone_has_no_peak() -> None:
+    found = [fit_descent(curve(lambda ratio: 5.0, noise=1.0, seed=seed)) for seed in range(40)]
+    assert sum(isinstance(each, NoPeak) for each in found) >= 30
+
+
+def test_too_few_sizes_and_bad_points() -> None:
+    assert isinstance(fit_descent(curve(planted)[:3]), NoPeak)
+    with pytest.raises(ValueError, match="capacity > 0"):
+        fit_descent([GridPoint(ratio=0.0, losses_KM=np.ones((1, 1)))])
+    with pytest.raises(ValueError, match="as many held-out"):
+        fit_descent([GridPoint(ratio=1.0 + m, losses_KM=np.ones((1, m))) for m in (1, 2)])

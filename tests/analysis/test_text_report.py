@@ -1,0 +1,122 @@
+"""What is planted in runs on text comes out in the report's numbers, figures and words."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from rote.analysis.fits.descent import Peak
+from rote.analysis.pairing import Pairing
+from rote.analysis.report import write_report
+from rote.analysis.reports.text.study import study
+from rote.analysis.reports.text.tables import shortened
+from rote.analysis.results import Results
+from rote.files import sha256
+from tests.analysis import planted_text as planted
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return planted.planted_results(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def found(results: Results):
+    return study(results)
+
+
+def test_mem_u_is_what_was_planted(found) -> None:
+    run = found.targets.row(by_predicate=pl.col("run_id") == "train-8-10-0", named=True)
+    assert run["oracle.run_id"] == "reference-32-500-0"
+    assert run["same_size.run_id"] == "train-8-320-0"
+    # 10 windows are far below capacity: 90 % of rare ones and 45 % of the others are memorised.
+    assert 0.45 * 10 * 35 < run["oracle.max_code_bits"] < 0.9 * 10 * 45
+    assert run["oracle.samples_in_reference"] == 0
+    assert run["same_size.samples_in_reference"] == run["same_size.samples"] == 10
+    assert run["oracle.mixture_code_bits"] <= run["oracle.max_code_bits"]
+    largest = found.targets.filter(pl.col("task.num_sequences") == 320)
+    assert largest["same_size.run_id"].null_count() == largest.height
+
+
+def test_the_planted_peak_is_located_on_the_right_axis(found) -> None:
+    assert [curve.series for curve in found.descents] == ["1x8", "1x16"]
+    for curve in found.descents:
+        assert isinstance(curve.fit, Peak)
+        assert curve.fit.ratio == pytest.approx(planted.PEAK, rel=0.1)
+        assert curve.num_unconverged == 2
+
+
+def test_rare_words_are_memorised(found) -> None:
+    for each in found.remembered:
+        correlation = each.correlations["tf_idf"]
+        assert correlation is not None and correlation.interval[0] > 0.5
+        assert all(sample.sample_id % 2 for sample in each.most)
+        assert each.most[0].max_code_bits >= each.most[-1].max_code_bits
+
+
+def test_a_worse_oracle_calls_more_memorised(found) -> None:
+    for series in found.series:
+        outside = [
+            each.mean_bits
+            for each in found.qualities
+            if each.series == series and each.reference_pool == "reference"
+        ]
+        assert len(outside) == 2 and outside[1] > outside[0] + 5
+
+
+def test_a_run_is_no_reference_of_itself_and_equals_itself(found, results) -> None:
+    paired = Pairing(results, found.runs).unintended("train-8-320-0", "train-8-320-0")
+    assert (paired.max_code_bits == 0).all() and paired.in_reference.all()
+
+
+@pytest.mark.parametrize("kind", ["text", "double_descent"])
+def test_the_report_is_written_whole(results, tmp_path: Path, kind: str) -> None:
+    report = write_report(
+        kind=kind, name="demo", question="Is 2 < 3?", results=results, folder=tmp_path
+    )
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    written = {path.name for path in tmp_path.iterdir()} - {"manifest.json"}
+    assert manifest["files_sha256"] == {
+        name: sha256((tmp_path / name).read_bytes()) for name in written
+    }
+    assert set(manifest["arrays_sha256"]) == set(results.table["run_id"])
+    page = report.page.read_text()
+    assert page.count("<svg ") == len(manifest["figures"])
+    assert "<b>" not in page and "$" not in page
+    assert (r"\x00&lt;b&gt;&amp;" in page) == (kind == "text")  # samples are escaped
+    assert any("peaks where data bits are 1." in line for line in report.headlines)
+    assert any("10 of 12 runs converged" in line for line in report.headlines)
+    assert pl.read_parquet(tmp_path / "table.parquet")["data_per_capacity"].null_count() == 0
+
+
+def test_samples_are_on_one_short_line() -> None:
+    assert shortened("a\n\tb") == r"a\n\tb"
+    assert len(shortened("x" * 1000)) == 160
+
+
+def test_unusable_runs_are_refused(results: Results) -> None:
+    def changed(keep: pl.Expr) -> Results:
+        return Results(**{**vars(results), "table": results.table.filter(keep)})
+
+    with pytest.raises(ValueError, match="no finished run on the train pool"):
+        study(changed(pl.col("task.pool") == "reference"))
+    with pytest.raises(ValueError, match="no run can serve as a reference"):
+        study(changed((pl.col("task.num_sequences") == 10) & (pl.col("task.pool") == "train")))
+    with pytest.raises(ValueError, match="no finished run of task text"):
+        study(changed(pl.lit(value=False)))
+
+
+def test_one_kind_of_reference_is_enough(results: Results) -> None:
+    alone = (pl.col("task.pool") == "train") & (pl.col("size.width") == 8)
+    table = results.table.filter(alone)
+    found = study(Results(**{**vars(results), "table": table}))
+    assert found.references == ["same_size"]
+    assert found.remembered[0].reference == "same_size"
+
+
+def test_extraction_pools_seeds(found) -> None:
+    first = next(each for each in found.extracted if each.series == "1x8")
+    assert first.num_sequences == 10
+    assert first.extraction.train.trials == 20 and first.extraction.heldout.trials == 128
+    assert 0 < first.extraction.train.value < 1
