@@ -118,7 +118,8 @@ def fit_membership_law(
     """Fit all sizes together by least squares on F1; every run is a point.
 
     ``size`` is parameters or capacity in bits, as `Reading.ratio` says. Standard errors are
-    Gauss-Newton's; the bootstrap resamples residuals, widened by sqrt(n / (n - 3)).
+    Gauss-Newton's; the bootstrap resamples residuals, widened by sqrt(n / (n - 3)). In simulations
+    of 24 runs with a noise of 0.02 its intervals cover 85-96 %, least where F1 is close to 1.
 
     Raises ValueError for arrays that differ in length, are empty, or hold what is no count, size or
     F1.

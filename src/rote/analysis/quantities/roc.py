@@ -45,9 +45,9 @@ class Tally:
     @property
     def auroc(self) -> float:
         """Chance that a member scores above another document, ties counted as one half."""
-        below_K = self.others_K.cumsum() - self.others_K / 2
-        pairs = float(self.members_K.sum()) * float(self.others_K.sum())
-        return float(self.members_K @ below_K / pairs)
+        twice_below_K = 2 * self.others_K.cumsum() - self.others_K  # whole numbers: exact
+        pairs = int(self.members_K.sum()) * int(self.others_K.sum())
+        return int((self.members_K * twice_below_K).sum()) / (2 * pairs)
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(
