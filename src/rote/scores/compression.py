@@ -1,4 +1,4 @@
-"""Zlib: likelihood against what a general compressor needs (Carlini et al. 2021, section 5.1)."""
+"""Zlib: likelihood against what a general compressor needs (Carlini et al. 2021, 2012.07805)."""
 
 import zlib
 from collections.abc import Sequence

@@ -1,13 +1,13 @@
-"""Scores that hold a document's likelihood against another one.
+"""Scores that hold a document's likelihood against another one; each says what the others are.
 
-B documents; each function says what the others are.
+Reference and lower case: Carlini et al. 2021, arXiv 2012.07805. Shapes: B documents, W neighbours.
 """
 
 from rote.scores.documents import Documents, Floats, ratio_of_nats
 
 
 def reference(documents: Documents, others: Documents) -> Floats:
-    """ln p under the model minus ln p under another, nats (Carlini et al. 2021, section 5.1).
+    """ln p under the model minus ln p under another, nats.
 
     Others: the same documents under a model that was not trained on them.
     Raises ValueError where the two do not hold the same tokens.
@@ -18,7 +18,7 @@ def reference(documents: Documents, others: Documents) -> Floats:
 
 
 def lowercase(documents: Documents, others: Documents) -> Floats:
-    """Log-perplexity of the lower-cased document over its own (Carlini et al. 2021, section 5.1).
+    """Log-perplexity of the lower-cased document over its own.
 
     Others: the documents in lower case, which may have more tokens.
     """
@@ -26,7 +26,7 @@ def lowercase(documents: Documents, others: Documents) -> Floats:
 
 
 def recall(documents: Documents, others: Documents) -> Floats:
-    """ln p behind a prefix over ln p alone (ReCaLL: Xie et al. 2024, arXiv 2406.15968, equation 1).
+    """ln p behind a prefix over ln p alone (ReCaLL: Xie et al. 2024, arXiv 2406.15968).
 
     Others: the same tokens behind a prefix of known non-members, which costs members more.
     """

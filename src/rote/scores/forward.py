@@ -80,12 +80,16 @@ def _parts(model: Model, inputs_BL: Tensor, tokens_N: Tensor) -> Iterator[tuple[
         yield from _in_cache(functional.linear(hidden_CD, head_VD), tokens_C)
 
 
-def _in_cache(logits_NV: Tensor, tokens_N: Tensor) -> Iterator[tuple[Tensor, ...]]:
+def _in_cache(logits_NV: Tensor, tokens_N: Tensor) -> list[tuple[Tensor, ...]]:
     logits = CPU_CHUNK_LOGITS if logits_NV.device.type == "cpu" else CHUNK_LOGITS
     rows = max(1, logits // logits_NV.shape[1])
     with torch.autocast(logits_NV.device.type, enabled=False):
-        for logits_CV, tokens_C in zip(split(logits_NV, rows), split(tokens_N, rows), strict=True):
-            yield _moments(logits_CV.float(), tokens_C)
+        return [
+            _moments(logits_CV.float(), tokens_C)
+            for logits_CV, tokens_C in zip(
+                split(logits_NV, rows), split(tokens_N, rows), strict=True
+            )
+        ]
 
 
 def _moments(logits_CV: Tensor, tokens_C: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,6 +1,6 @@
 """Min-K% and Min-K%++: the mean over the least likely tokens of a document.
 
-Sources: Shi et al. 2023, arXiv 2310.16789; Zhang et al. 2024, arXiv 2404.02936, equation 3.
+Sources: Shi et al. 2023, arXiv 2310.16789; Zhang et al. 2024, arXiv 2404.02936.
 """
 
 import numpy as np

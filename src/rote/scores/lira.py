@@ -1,7 +1,6 @@
 """LiRA: is a document's confidence that of models trained with it, or without it?
 
-Source: Carlini et al. 2022, arXiv 2112.03570, algorithm 1 and section VI. Shapes: S shadow models,
-B documents.
+Source: Carlini et al. 2022, arXiv 2112.03570. Shapes: S shadow models, B documents.
 """
 
 import numpy as np
@@ -14,9 +13,9 @@ from rote.scores.shadows import Shadows, logit_confidence, require_log_p
 def lira_online(log_p_B: Floats, shadows: Shadows, *, fixed_variance: bool) -> Floats:
     """Log-ratio of the two normal densities of the target's confidence, nats.
 
-    ``fixed_variance`` pools one variance for each side over all documents: better with few shadows
-    (the paper's figure 9). Raises ValueError for a document without shadows on both sides, two
-    each where every document has a variance of its own.
+    ``fixed_variance`` pools one variance for each side over all documents: better with few shadows.
+    Raises ValueError for a document without shadows on both sides, two each where every document
+    has a variance of its own.
     """
     require_log_p(log_p_B)
     least = 1 if fixed_variance else 2

@@ -1,7 +1,7 @@
 """RMIA: how many documents of a population the target's surprise at a document exceeds.
 
-Source: Zarifzadeh et al. 2024, arXiv 2312.03262, equations 2, 9 and 10. Shapes: S shadow models,
-B documents, Z of the population (known non-members).
+Source: Zarifzadeh et al. 2024, arXiv 2312.03262. Shapes: S shadow models, B documents,
+Z of the population (known non-members).
 """
 
 import math

@@ -51,6 +51,6 @@ def require_log_p(log_p: Floats) -> None:
 
 
 def logit_confidence(log_p: Floats) -> Floats:
-    """ln(p / (1 - p)), of which shadows' values are about normal (Carlini et al. 2022, IV-C)."""
+    """ln(p / (1 - p)), of which shadows' values are about normal (Carlini et al. 2022)."""
     certain = np.minimum(log_p, -LEAST_NATS)
     return np.asarray(certain - np.log(-np.expm1(certain)))
