@@ -1,0 +1,199 @@
+"""What a membership score is worth: threshold chosen on one half, decisions counted on the other.
+
+Higher scores mean member. Shapes: K distinct scores, ascending.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rote.analysis.fits.level import LEVEL
+from rote.analysis.quantities.roc import Counts, Floats, Rate, Tally, checked_scores, tallied
+
+FALSE_POSITIVE_RATES = (0.01, 0.001)
+FEWEST = 4  # documents on a side: two in each half
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A number and its 95 % bootstrap interval."""
+
+    value: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateAtFalsePositives:
+    """Members found, at a threshold that others of the calibration half pass rarely enough."""
+
+    false_positive_rate: float  # the promise: a new non-member passes with this chance at most
+    threshold: float  # a member is what scores above it
+    members_found: Rate
+    others_found: Rate  # what the promise came to on the evaluation half
+
+
+@dataclass(frozen=True, kw_only=True)
+class TooFewControls:
+    """No threshold can promise this false-positive rate."""
+
+    false_positive_rate: float
+    reason: str
+    controls_needed: int  # in all, both halves together
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold:
+    """Called members: all above it, and this share of those that score exactly it."""
+
+    score: float
+    share_at: float
+
+    def rate(self, values_K: Floats, count_K: Counts) -> float:
+        """Share of one class that is called a member."""
+        first, above = np.searchsorted(values_K, [self.score, np.nextafter(self.score, np.inf)])
+        called = count_K[above:].sum() + self.share_at * count_K[first:above].sum()
+        return float(called / count_K.sum())
+
+
+@dataclass(frozen=True, kw_only=True)
+class MembershipQuality:
+    """Of one score; both classes weigh the same however many documents they have."""
+
+    num_members: int
+    num_nonmembers: int
+    auroc: Estimate  # over all documents
+    threshold: Threshold  # chosen on the calibration half; what follows is of the other half
+    f1: Estimate
+    precision: float
+    recall: float
+    balanced_accuracy: float
+    at_false_positive_rates: tuple[RateAtFalsePositives | TooFewControls, ...]
+
+
+def membership_quality(
+    member_scores: ArrayLike,
+    nonmember_scores: ArrayLike,
+    *,
+    seed: int = 0,
+    num_resamples: int = 1000,
+) -> MembershipQuality:
+    """Judge one score. Each class is halved by itself, alike for all scores of the same documents.
+
+    The threshold misses as large a share of members as it accuses of others: then precision,
+    recall, F1 and accuracy agree on the calibration half, and are 1/2 where a score knows nothing.
+    One that maximises F1 would call everybody a member there, and reach 2/3. Intervals resample
+    both halves and choose the threshold anew. A perfect score leaves them no width: the exact
+    intervals at low false-positive rates are what bounds it.
+
+    Raises ValueError for fewer than FEWEST documents on a side, and for scores that are not finite.
+    """
+    values_K, (calibration, evaluation) = _halves(member_scores, nonmember_scores, seed)
+    threshold = _equal_error_threshold(values_K, calibration)
+    true = threshold.rate(values_K, evaluation.members_K)
+    false = threshold.rate(values_K, evaluation.others_K)
+    aurocs, f1s = _resampled(values_K, calibration, evaluation, num_resamples, seed)
+    whole = calibration + evaluation
+    return MembershipQuality(
+        num_members=int(whole.members_K.sum()),
+        num_nonmembers=int(whole.others_K.sum()),
+        auroc=Estimate(value=whole.auroc, interval=_interval(aurocs)),
+        threshold=threshold,
+        f1=Estimate(value=_f1(true, false), interval=_interval(f1s)),
+        precision=true / (true + false) if true + false > 0 else 0.0,
+        recall=true,
+        balanced_accuracy=(true + 1 - false) / 2,
+        at_false_positive_rates=tuple(
+            _at_false_positive_rate(values_K, calibration, evaluation, rate)
+            for rate in FALSE_POSITIVE_RATES
+        ),
+    )
+
+
+def controls_needed(false_positive_rate: float) -> int:
+    """Non-members without which no threshold can promise this rate, both halves together.
+
+    A new one passes the highest of n controls with chance 1 / (n + 1), as ranks of exchangeable
+    draws do: 1 / rate - 1 in the calibration half, and as many in the other.
+    """
+    return 2 * (math.ceil(1 / false_positive_rate - 1e-9) - 1)
+
+
+def _halves(
+    member_scores: ArrayLike, nonmember_scores: ArrayLike, seed: int
+) -> tuple[Floats, list[Tally]]:
+    """Calibration and evaluation; an odd document goes to evaluation."""
+    generator = np.random.default_rng(seed)
+    halved = []
+    for name, scores in (("members", member_scores), ("non-members", nonmember_scores)):
+        side = checked_scores(name, scores, fewest=FEWEST)
+        halved.append(np.split(side[generator.permutation(len(side))], [len(side) // 2]))
+    members, others = halved
+    return tallied((members[0], others[0]), (members[1], others[1]))
+
+
+def _f1(true: float, false: float) -> float:
+    """Of rates, classes weighing the same: 2 TP / (2 TP + FP + FN)."""
+    return 2 * true / (true + false + 1)
+
+
+def _equal_error_threshold(values_K: Floats, tally: Tally) -> Threshold:
+    """Where the shares called members, of one class and of the other, add up to 1."""
+    weight_K = tally.members_K / tally.members_K.sum() + tally.others_K / tally.others_K.sum()
+    (seen,) = np.nonzero(weight_K[::-1])  # from the highest score down, those that occur
+    score, weight = values_K[::-1][seen], weight_K[::-1][seen]
+    reached = weight.cumsum()
+    at = int(np.searchsorted(reached, 1 - 1e-12))
+    share_at = (1 - (reached[at] - weight[at])) / weight[at]
+    if share_at > 1 - 1e-9:  # nothing to part: halfway to the next score, as likely on each side
+        return Threshold(score=float(score[at] / 2 + score[at + 1] / 2), share_at=0.0)
+    return Threshold(score=float(score[at]), share_at=float(share_at))
+
+
+def _at_false_positive_rate(
+    values_K: Floats, calibration: Tally, evaluation: Tally, rate: float
+) -> RateAtFalsePositives | TooFewControls:
+    """The threshold is the j-th highest of n controls with j / (n + 1) <= rate."""
+    num_controls = int(calibration.others_K.sum())
+    rank = math.floor(rate * (num_controls + 1) + 1e-9)
+    if rank < 1:
+        in_all = num_controls + int(evaluation.others_K.sum())
+        return TooFewControls(
+            false_positive_rate=rate,
+            reason=f"{in_all} non-members; a rate of {rate:.1%} takes {controls_needed(rate)}",
+            controls_needed=controls_needed(rate),
+        )
+    from_top = int(np.searchsorted(calibration.others_K[::-1].cumsum(), rank))
+    place = len(values_K) - 1 - from_top
+    members, others = (
+        Rate(count=int(count_K[place + 1 :].sum()), trials=int(count_K.sum()))
+        for count_K in (evaluation.members_K, evaluation.others_K)
+    )
+    return RateAtFalsePositives(
+        false_positive_rate=rate,
+        threshold=float(values_K[place]),
+        members_found=members,
+        others_found=others,
+    )
+
+
+def _resampled(
+    values_K: Floats, calibration: Tally, evaluation: Tally, num_resamples: int, seed: int
+) -> tuple[list[float], list[float]]:
+    """AUROC and F1 of each resample."""
+    generator = np.random.default_rng(seed)
+    aurocs, f1s = [], []
+    for _ in range(num_resamples):
+        first, second = calibration.resampled(generator), evaluation.resampled(generator)
+        threshold = _equal_error_threshold(values_K, first)
+        rates = (threshold.rate(values_K, each) for each in (second.members_K, second.others_K))
+        aurocs.append((first + second).auroc)
+        f1s.append(_f1(*rates))
+    return aurocs, f1s
+
+
+def _interval(values: Sequence[float]) -> tuple[float, float]:
+    low, high = np.quantile(values, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
+    return float(low), float(high)

@@ -1,0 +1,115 @@
+"""Two classes ranked by a score: AUROC, the ROC curve, and exact rates.
+
+Scores are held as counts at each distinct value, so that ties are exact and a bootstrap resample
+sorts nothing. Higher scores mean member. Shapes: K distinct values, ascending.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import binomtest
+
+from rote.analysis.fits.level import LEVEL
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """A count out of a number of trials."""
+
+    count: int
+    trials: int
+
+    @property
+    def value(self) -> float:
+        """The quotient."""
+        return self.count / self.trials
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 %, exact (Clopper and Pearson 1934)."""
+        exact = binomtest(self.count, self.trials).proportion_ci(LEVEL, method="exact")
+        return float(exact.low), float(exact.high)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """Documents of each class at each distinct score."""
+
+    members_K: Counts
+    others_K: Counts
+
+    @property
+    def auroc(self) -> float:
+        """Chance that a member scores above another document, ties counted as one half."""
+        twice_below_K = 2 * self.others_K.cumsum() - self.others_K  # whole numbers: exact
+        pairs = int(self.members_K.sum()) * int(self.others_K.sum())
+        return int((self.members_K * twice_below_K).sum()) / (2 * pairs)
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(
+            members_K=self.members_K + other.members_K, others_K=self.others_K + other.others_K
+        )
+
+    def resampled(self, generator: np.random.Generator) -> "Tally":
+        """As many of each class, drawn with replacement."""
+        return Tally(
+            members_K=_redrawn(self.members_K, generator),
+            others_K=_redrawn(self.others_K, generator),
+        )
+
+
+def auroc(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> float:
+    """Chance that a member scores above another document, ties counted as one half.
+
+    Raises ValueError for an empty side and for scores that are not finite.
+    """
+    return _whole(member_scores, nonmember_scores).auroc
+
+
+def roc_curve(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> tuple[Floats, Floats]:
+    """False- and true-positive rates from (0, 0) to (1, 1), one point for each distinct score.
+
+    Raises ValueError as `auroc` does.
+    """
+    tally = _whole(member_scores, nonmember_scores)
+    false, true = (
+        np.concatenate([[0.0], count_K[::-1].cumsum() / count_K.sum()])
+        for count_K in (tally.others_K, tally.members_K)
+    )
+    return false, true
+
+
+def checked_scores(name: str, scores: ArrayLike, *, fewest: int) -> Floats:
+    """One side as an array; raises ValueError for too few, and for what is not finite."""
+    side = np.asarray(scores, dtype=np.float64)
+    if side.ndim != 1 or len(side) < fewest:
+        raise ValueError(f"membership takes {fewest} or more {name}, got shape {side.shape}")
+    if not np.isfinite(side).all():
+        raise ValueError(f"{(~np.isfinite(side)).sum()} scores of {name} are not finite")
+    return side
+
+
+def tallied(*tallies: tuple[Floats, Floats]) -> tuple[Floats, list[Tally]]:
+    """Distinct scores of all, and of each pair (members, others) how many have them."""
+    sides = [side for pair in tallies for side in pair]
+    values_K, places = np.unique(np.concatenate(sides), return_inverse=True)
+    ends = np.cumsum([len(side) for side in sides])[:-1]
+    counts = [np.bincount(part, minlength=len(values_K)) for part in np.split(places, ends)]
+    pairs = zip(counts[::2], counts[1::2], strict=True)
+    return values_K, [Tally(members_K=members, others_K=others) for members, others in pairs]
+
+
+def _whole(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> Tally:
+    members = checked_scores("members", member_scores, fewest=1)
+    others = checked_scores("non-members", nonmember_scores, fewest=1)
+    return tallied((members, others))[1][0]
+
+
+def _redrawn(count_K: Counts, generator: np.random.Generator) -> Counts:
+    places = np.repeat(np.arange(len(count_K)), count_K)
+    total = len(places)
+    return np.bincount(places[generator.integers(total, size=total)], minlength=len(count_K))

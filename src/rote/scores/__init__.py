@@ -1,0 +1,1 @@
+"""Membership scores: pure functions of token log-probabilities, higher = member everywhere."""

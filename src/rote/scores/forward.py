@@ -1,0 +1,109 @@
+"""One forward pass: log-probability of every token, and the moments of its whole distribution.
+
+Shapes: B documents, L positions, V vocabulary, D width, N positions of all documents, C of a chunk.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, split
+from torch.nn import functional
+
+from rote.models.likelihood import CHUNK_LOGITS_BYTES, START_TOKEN, Model, is_chunked
+from rote.scores.documents import Documents, Floats, Integers
+
+# A chunk is passed over six times: on a CPU it stays in a core's cache (1 MiB of float32 logits),
+# on a GPU it is large enough to keep every core busy.
+CPU_CHUNK_LOGITS = 1 << 18
+CHUNK_LOGITS = 1 << 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moments:
+    """Nats, float32, [B, L] each, on the model's device."""
+
+    log_p_BL: Tensor  # ln p(token | earlier tokens)
+    mean_BL: Tensor  # sum_V p ln p
+    spread_BL: Tensor  # standard deviation of ln p under p
+
+
+@torch.inference_mode()
+def moments(model: Model, tokens_BL: Tensor) -> Moments:
+    """What every score of a single model needs, from one pass over ``tokens_BL`` (int64).
+
+    Conventions are those of `rote.models.likelihood.token_nats`: position 0 reads START_TOKEN,
+    probabilities are float32 whatever the model computes in, and where logits would be large and
+    the model offers ``hidden`` and ``head`` they are never held whole. Models are causal: what
+    pads a document on its right changes no number before it.
+    """
+    starts_B1 = torch.full_like(tokens_BL[:, :1], START_TOKEN)
+    inputs_BL = torch.cat([starts_B1, tokens_BL[:, :-1]], dim=1)
+    columns = zip(*_parts(model, inputs_BL, tokens_BL.flatten()), strict=True)
+    log_p_BL, mean_BL, spread_BL = (torch.cat(parts).view(tokens_BL.shape) for parts in columns)
+    return Moments(log_p_BL=log_p_BL, mean_BL=mean_BL, spread_BL=spread_BL)
+
+
+def documents(
+    scored: Moments,
+    lengths_B: Integers,
+    *,
+    zlib_bytes_B: Integers | None = None,
+    from_position: int = 0,
+) -> Documents:
+    """Take moments to float64 on the CPU.
+
+    ``lengths_B`` counts tokens from ``from_position`` on: what stands before is context (a prefix).
+    """
+    return Documents(
+        log_p_BL=_float64(scored.log_p_BL, from_position),
+        mean_BL=_float64(scored.mean_BL, from_position),
+        spread_BL=_float64(scored.spread_BL, from_position),
+        lengths_B=np.asarray(lengths_B, dtype=np.int64),
+        zlib_bytes_B=zlib_bytes_B,
+    )
+
+
+def _float64(values_BL: Tensor, from_position: int) -> Floats:
+    return np.asarray(values_BL[:, from_position:].double().cpu().numpy())
+
+
+def _parts(model: Model, inputs_BL: Tensor, tokens_N: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    if not is_chunked(model, len(tokens_N)):
+        yield from _in_cache(model(inputs_BL).flatten(0, 1), tokens_N)
+        return
+    head_VD: Tensor = model.head  # type: ignore[attr-defined]
+    hidden_ND = model.hidden(inputs_BL).flatten(0, 1)  # type: ignore[attr-defined]
+    rows = max(1, CHUNK_LOGITS_BYTES // (4 * len(head_VD)))
+    for hidden_CD, tokens_C in zip(split(hidden_ND, rows), split(tokens_N, rows), strict=True):
+        yield from _in_cache(functional.linear(hidden_CD, head_VD), tokens_C)
+
+
+def _in_cache(logits_NV: Tensor, tokens_N: Tensor) -> list[tuple[Tensor, ...]]:
+    logits = CPU_CHUNK_LOGITS if logits_NV.device.type == "cpu" else CHUNK_LOGITS
+    rows = max(1, logits // logits_NV.shape[1])
+    with torch.autocast(logits_NV.device.type, enabled=False):
+        return [
+            _moments(logits_CV.float(), tokens_C)
+            for logits_CV, tokens_C in zip(
+                split(logits_NV, rows), split(tokens_N, rows), strict=True
+            )
+        ]
+
+
+def _moments(logits_CV: Tensor, tokens_C: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of ln p = z - ln sum exp z, where z are logits below the largest one.
+
+    A spread does not change with the shift, and equal logits make every z exactly 0: so sums of
+    squares lose nothing where the distribution is flat, and their difference is exactly 0.
+    """
+    behind_CV = logits_CV - logits_CV.amax(dim=1, keepdim=True)
+    weights_CV = behind_CV.exp()
+    total_C = weights_CV.sum(dim=1)
+    log_total_C = total_C.log()
+    first_C = weights_CV.mul_(behind_CV).sum(dim=1) / total_C
+    second_C = weights_CV.mul_(behind_CV).sum(dim=1) / total_C
+    token_C = behind_CV.gather(1, tokens_C[:, None])[:, 0]
+    spread_C = (second_C - first_C**2).clamp_min(0).sqrt()
+    return token_C - log_total_C, first_C - log_total_C, spread_C

@@ -1,0 +1,36 @@
+"""Gradient norm: what a document would still change in the model (Nasr et al. 2019, 1812.00910)."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rote.models.likelihood import token_nats
+from rote.scores.documents import Floats, Integers
+
+
+def gradient_norm(model: nn.Module, tokens_BL: Tensor, lengths_B: Integers) -> Floats:
+    """Minus the L2 norm, over all trained weights, of the gradient of the mean loss; [B].
+
+    One backward pass a document: the kernels of `rote.models` offer no batched gradients. Leaves
+    the model's own gradients alone. Raises ValueError for a model without trainable weights and
+    where a gradient is not finite.
+    """
+    weights: list[Tensor] = [weight for weight in model.parameters() if weight.requires_grad]
+    if not weights:
+        raise ValueError("the gradient norm needs a model with weights that can be trained")
+    norms = [
+        _norm(model, weights, tokens_BL[row : row + 1, :length])
+        for row, length in enumerate(lengths_B.tolist())
+    ]
+    if not np.isfinite(norms).all():
+        row = int(np.flatnonzero(~np.isfinite(norms))[0])
+        raise ValueError(f"document {row}: the gradient of its loss is not finite")
+    return -np.array(norms)
+
+
+def _norm(model: nn.Module, weights: list[Tensor], tokens_1L: Tensor) -> float:
+    with torch.enable_grad():
+        mean_nats = token_nats(model, tokens_1L).mean()
+        gradients = torch.autograd.grad(mean_nats, weights, allow_unused=True)
+    squares = [each.double().square().sum() for each in gradients if each is not None]
+    return float(torch.stack(squares).sum().sqrt())

@@ -1,0 +1,145 @@
+"""Planted laws are recovered, published ones give their printed targets, both fall to one half."""
+
+import numpy as np
+import pytest
+
+from rote.analysis.fits.membership_law import (
+    Curve,
+    MembershipLaw,
+    NoMembershipLaw,
+    Reading,
+    fit_membership_law,
+)
+from rote.analysis.published_membership import (
+    PUBLISHED_CURVES,
+    VALIDATIONS,
+    beside_observed,
+    printed_f1,
+    published_size,
+)
+
+SIZES = (20_000, 60_000, 200_000)  # parameters
+RATIOS = (0.01, 0.02, 0.035, 0.05, 0.07, 0.1, 0.15, 0.3)  # samples per parameter
+CURVES = pytest.mark.parametrize("curve", PUBLISHED_CURVES, ids=lambda each: each.reading.value)
+
+
+def runs(curve: Curve, *, noise: float = 0.0, seed: int = 0) -> tuple[np.ndarray, ...]:
+    """Samples, sizes and F1 of every size with every ratio."""
+    parameters = np.repeat(SIZES, len(RATIOS))
+    num_samples = parameters * np.tile(RATIOS, len(SIZES))
+    sizes = np.array([published_size(curve.reading, each) for each in parameters])
+    errors = np.random.default_rng(seed).normal(0, noise, len(sizes))
+    return num_samples, sizes, np.clip(curve.predict(num_samples, sizes) + errors, 0, 1)
+
+
+def fitted(curve: Curve, *columns: np.ndarray, num_resamples: int = 5) -> MembershipLaw:
+    law = fit_membership_law(curve.reading, *columns, num_resamples=num_resamples)
+    assert isinstance(law, MembershipLaw), law
+    return law
+
+
+@CURVES
+def test_an_exact_law_is_recovered(curve: Curve) -> None:
+    law = fitted(curve, *runs(curve))
+    assert law.curve.height == pytest.approx(curve.height, rel=1e-4)
+    assert law.curve.slope == pytest.approx(curve.slope, rel=1e-4)
+    assert law.curve.offset == pytest.approx(curve.offset, rel=1e-4)
+    assert law.noise < 1e-6
+    assert np.abs(law.residuals).max() < 1e-6
+
+
+@CURVES
+def test_a_noisy_law_lies_within_its_errors_about_as_often_as_claimed(curve: Curve) -> None:
+    """20 draws: 95 % intervals of the curve and two standard errors of the constants."""
+    within, near, total = 0, 0, 0
+    for seed in range(20):
+        num_samples, sizes, f1 = runs(curve, noise=0.02, seed=seed)
+        law = fitted(curve, num_samples, sizes, f1, num_resamples=25)
+        low, high = law.interval(num_samples[2:6], sizes[2:6])
+        truth = curve.predict(num_samples[2:6], sizes[2:6])
+        within += int(((low <= truth) & (truth <= high)).sum())
+        near += abs(law.curve.slope - curve.slope) < 2 * law.slope_error
+        total += 4
+        np.testing.assert_allclose(f1 - law.predict(num_samples, sizes), law.residuals)
+        assert 0.01 < law.noise < 0.03
+    assert within / total > 0.8
+    assert near >= 16
+
+
+@CURVES
+def test_published_constants_give_the_printed_targets(curve: Curve) -> None:
+    rows = beside_observed(curve)
+    assert len(rows) == 6
+    for each, predicted in rows:
+        assert predicted == pytest.approx(each.target_f1, abs=0.002)
+        assert predicted == pytest.approx(each.observed_f1, abs=0.1)
+
+
+@CURVES
+def test_both_readings_fall_to_one_half_as_data_grow(curve: Curve) -> None:
+    size = published_size(curve.reading, 10**8)
+    f1 = curve.predict(np.logspace(4, 14, 400), size)
+    assert (np.diff(f1) <= 0).all()
+    assert f1[0] > 0.94 and f1.max() <= 1
+    assert f1[-1] == pytest.approx(0.5, abs=0.01)
+    assert f1[-1] == pytest.approx(curve.limit, abs=1e-6)
+
+
+@CURVES
+@pytest.mark.parametrize("level", [0.52, 0.6, 0.9])
+def test_whatever_is_fitted_falls_to_one_half(curve: Curve, level: float) -> None:
+    """Runs that stay high or scatter by themselves do not lift the limit."""
+    num_samples, sizes, f1 = runs(curve, noise=0.1)
+    law = fit_membership_law(
+        curve.reading, num_samples, sizes, np.maximum(f1, level), num_resamples=5
+    )
+    if isinstance(law, MembershipLaw):
+        grown = law.predict(num_samples[:1] * np.logspace(0, 12, 200), sizes[0])
+        assert (np.diff(grown) <= 0).all()
+        assert law.curve.limit <= 0.51
+
+
+def test_as_printed_the_law_rises_to_more_than_one() -> None:
+    """Which no F1 can do; and it misses the targets that were computed with it."""
+    assert printed_f1(1e15, 1e8) == pytest.approx(1.006, abs=1e-3)
+    assert printed_f1(1e6, 1e8) < printed_f1(1e7, 1e8) < printed_f1(1e8, 1e8)
+    first = VALIDATIONS[0]
+    assert abs(printed_f1(first.num_samples, first.parameters) - first.target_f1) > 0.2
+
+
+def test_fitting_the_same_runs_twice_is_the_same() -> None:
+    columns = runs(PUBLISHED_CURVES[0], noise=0.02)
+    assert fitted(PUBLISHED_CURVES[0], *columns) == fitted(PUBLISHED_CURVES[0], *columns)
+
+
+@pytest.mark.parametrize("reading", Reading)
+@pytest.mark.parametrize(
+    ("num_samples", "f1", "reason"),
+    [
+        ([1, 2, 3, 3], [0.9, 0.8, 0.6, 0.6], "3 ratio(s)"),
+        ([1, 2, 3, 4], [0.5, 0.51, 0.49, 0.5], "no run leaks"),
+        ([1, 2, 3, 4], [1.0, 1.0, 1.0, 1.0], "cannot be told apart"),
+    ],
+)
+def test_too_little_is_told(
+    reading: Reading, num_samples: list[int], f1: list[float], reason: str
+) -> None:
+    found = fit_membership_law(reading, num_samples, [10.0] * 4, f1)
+    assert isinstance(found, NoMembershipLaw)
+    assert reason in found.reason
+
+
+@pytest.mark.parametrize(
+    ("num_samples", "sizes", "f1", "message"),
+    [
+        ([], [], [], "of each run"),
+        ([1, 2], [1], [0.5, 0.5], "of each run"),
+        ([0, 2], [1, 1], [0.5, 0.5], "samples > 0"),
+        ([1, 2], [1, np.inf], [0.5, 0.5], "sizes > 0"),
+        ([1, 2], [1, 1], [0.5, np.nan], "from 0 to 1"),
+        ([1, 2], [1, 1], [0.5, 1.1], "from 0 to 1"),
+    ],
+)
+def test_what_is_no_run_is_refused(num_samples: list, sizes: list, f1: list, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        fit_membership_law(Reading.SAMPLES_PER_PARAMETER, num_samples, sizes, f1)

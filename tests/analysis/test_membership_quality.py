@@ -1,0 +1,172 @@
+"""AUROC and decisions against brute force, ties, planted leaks, and too few controls."""
+
+import numpy as np
+import pytest
+from scipy.stats import beta, norm
+
+from rote.analysis.quantities.membership import (
+    MembershipQuality,
+    RateAtFalsePositives,
+    TooFewControls,
+    controls_needed,
+    membership_quality,
+)
+from rote.analysis.quantities.roc import Rate, auroc, roc_curve
+
+
+def drawn(num: int, shift: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    return generator.normal(shift, 1, num), generator.normal(0, 1, num)
+
+
+def quick(members: np.ndarray, others: np.ndarray, **keywords: int) -> MembershipQuality:
+    return membership_quality(members, others, **{"num_resamples": 50, **keywords})
+
+
+def over_pairs(members: np.ndarray, others: np.ndarray) -> float:
+    won = sum((a > b) + (a == b) / 2 for a in members for b in others)
+    return won / (len(members) * len(others))
+
+
+@pytest.mark.parametrize("decimals", [0, 1, 9])
+def test_auroc_is_that_of_all_pairs(decimals: int) -> None:
+    members, others = (side.round(decimals) for side in drawn(40, 0.7))
+    assert auroc(members, others[:25]) == pytest.approx(over_pairs(members, others[:25]))
+    assert auroc(others, members) == pytest.approx(1 - auroc(members, others))
+
+
+def test_auroc_at_its_ends_and_of_ties() -> None:
+    assert auroc([2, 3], [0, 1]) == 1.0
+    assert auroc([0, 1], [2, 3]) == 0.0
+    assert auroc([1, 1, 1], [1, 1]) == 0.5
+    assert auroc([1], [1]) == 0.5
+
+
+def test_the_roc_curve_has_the_auroc_below_it() -> None:
+    members, others = (side.round(1) for side in drawn(60, 0.7))
+    false, true = roc_curve(members, others)
+    assert (false[0], true[0], false[-1], true[-1]) == (0, 0, 1, 1)
+    assert np.trapezoid(true, false) == pytest.approx(auroc(members, others))
+    assert len(false) == 1 + len(set(members) | set(others))
+
+
+@pytest.mark.parametrize(("count", "trials"), [(0, 20), (3, 20), (20, 20)])
+def test_rates_have_clopper_pearson_intervals(count: int, trials: int) -> None:
+    low, high = Rate(count=count, trials=trials).interval
+    assert low == pytest.approx(beta.ppf(0.025, count, trials - count + 1) if count else 0)
+    assert high == pytest.approx(beta.ppf(0.975, count + 1, trials - count) if count < 20 else 1)
+
+
+def test_a_planted_shift_is_found() -> None:
+    """Unit normals 1.5 apart: at the middle, every rate is Phi(0.75)."""
+    found = membership_quality(*drawn(4000, 1.5), num_resamples=200)
+    expected = norm.cdf(0.75)
+    assert found.auroc.value == pytest.approx(norm.cdf(1.5 / 2**0.5), abs=0.01)
+    assert found.threshold.score == pytest.approx(0.75, abs=0.05)
+    for value in (found.f1.value, found.precision, found.recall, found.balanced_accuracy):
+        assert value == pytest.approx(expected, abs=0.02)
+    for estimate, truth in ((found.f1, expected), (found.auroc, norm.cdf(1.5 / 2**0.5))):
+        low, high = estimate.interval
+        assert low < truth < high and high - low < 0.05
+    for at in found.at_false_positive_rates:
+        assert isinstance(at, RateAtFalsePositives)
+        for rate, truth in (
+            (at.members_found, norm.sf(at.threshold - 1.5)),
+            (at.others_found, norm.sf(at.threshold)),
+        ):
+            low, high = rate.interval
+            assert low < truth < high
+
+
+def test_decisions_are_those_of_a_loop() -> None:
+    """The threshold is a median of calibration scores: find it among the documents by counting."""
+    members, others = drawn(41, 1.0)
+    found = quick(members, others)
+    at, share = found.threshold.score, found.threshold.share_at
+    generator = np.random.default_rng(0)
+    parts = [(side[order[:20]], side[order[20:]]) for side in (members, others)
+             for order in [generator.permutation(41)]]  # fmt: skip
+    called = [(calibration > at).mean() + share * (calibration == at).mean()
+              for calibration, _ in parts]  # fmt: skip
+    assert sum(called) == pytest.approx(1)
+    true_positives, false_positives = ((evaluation > at).sum() for _, evaluation in parts)
+    assert found.recall == pytest.approx(true_positives / 21)
+    assert found.precision == pytest.approx(true_positives / (true_positives + false_positives))
+    assert found.f1.value == pytest.approx(
+        2 * true_positives / (true_positives + false_positives + 21)
+    )
+
+
+def test_scores_that_know_nothing_are_worth_one_half() -> None:
+    equal = quick(np.ones(40), np.ones(60))
+    assert (equal.auroc.value, equal.f1.value) == (0.5, 0.5)
+    assert (equal.precision, equal.recall, equal.balanced_accuracy) == (0.5, 0.5, 0.5)
+    assert equal.auroc.interval == equal.f1.interval == (0.5, 0.5)
+    assert quick(*drawn(4000, 0.0)).f1.value == pytest.approx(0.5, abs=0.03)
+
+
+def test_classes_weigh_the_same_whatever_their_number() -> None:
+    members, others = drawn(6000, 1.0)
+    few = quick(members[:600], others)
+    assert few.f1.value == pytest.approx(quick(members, others).f1.value, abs=0.04)
+    assert few.f1.value == pytest.approx(norm.cdf(0.5), abs=0.04)
+
+
+def test_perfect_and_inverted_scores() -> None:
+    perfect = quick(np.arange(30, 40), np.arange(10))
+    assert (perfect.f1.value, perfect.precision, perfect.balanced_accuracy) == (1, 1, 1)
+    inverted = quick(np.arange(10), np.arange(30, 40))
+    assert (inverted.f1.value, inverted.precision, inverted.balanced_accuracy) == (0, 0, 0)
+
+
+def test_a_seed_gives_the_same_numbers_and_another_other_halves() -> None:
+    sides = drawn(100, 1.0)
+    assert quick(*sides) == quick(*sides)
+    assert quick(*sides, seed=1).f1.value != quick(*sides).f1.value
+    assert quick(*sides, seed=1).auroc.value == quick(*sides).auroc.value
+
+
+@pytest.mark.parametrize(("rate", "needed"), [(0.01, 198), (0.001, 1998)])
+def test_too_few_controls_are_refused_with_the_number_needed(rate: float, needed: int) -> None:
+    assert controls_needed(rate) == needed
+    for num, refused in ((needed - 1, True), (needed, False)):
+        quality = quick(np.arange(50), np.arange(num))
+        (at,) = (each for each in quality.at_false_positive_rates
+                 if each.false_positive_rate == rate)  # fmt: skip
+        assert isinstance(at, TooFewControls) == refused
+        if isinstance(at, TooFewControls):
+            assert at.reason == f"{num} non-members; a rate of {rate:.1%} takes {needed}"
+
+
+def test_the_promised_false_positive_rate_is_kept_on_average() -> None:
+    """300 splits of continuous and of tied scores."""
+    for decimals in (9, 1):
+        rates = []
+        for seed in range(300):
+            members, others = (side.round(decimals) for side in drawn(198, 0.0, seed))
+            at = quick(members, others, num_resamples=1).at_false_positive_rates[0]
+            assert isinstance(at, RateAtFalsePositives)
+            rates.append(at.others_found.value)
+        assert np.mean(rates) < 0.0125
+    assert np.mean(rates) < 0.01  # ties count against the attacker
+
+
+@pytest.mark.parametrize(
+    ("members", "others", "message"),
+    [
+        ([], [1.0], "1 or more members"),
+        ([1.0], [], "1 or more non-members"),
+        ([1.0, np.nan], [1.0], "1 scores of members are not finite"),
+        ([[1.0]], [1.0], "got shape"),
+    ],
+)
+def test_what_cannot_be_ranked_is_refused(members: list, others: list, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        auroc(members, others)
+    with pytest.raises(ValueError, match="members"):
+        membership_quality(members, others)
+
+
+def test_halves_take_two_documents_each() -> None:
+    with pytest.raises(ValueError, match="4 or more members"):
+        membership_quality([1, 2, 3], [1, 2, 3, 4])
