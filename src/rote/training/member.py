@@ -94,7 +94,7 @@ class Member:
         return range(start, min(start + every, self.budget.max_steps))
 
     def is_over(self) -> bool:
-        """Whether its steps are used up, or it has saturated and no decay of the rate is to come."""
+        """Whether its steps are used up, or it has saturated with no decay of the rate to come."""
         return self.progress.steps >= self.end_step or (
             self._is_saturated() and self.progress.end_step is None
         )
