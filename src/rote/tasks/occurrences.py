@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from pydivsufsort import divsufsort
 
 
@@ -82,5 +82,11 @@ def _width(vocab_size: int) -> int:
     return next(width for width in (1, 2, 4, 8) if vocab_size <= 1 << 8 * width)
 
 
-def _pack(tokens: Sequence[int], symbol_bytes: int) -> bytes:
-    return np.asarray(tokens).astype(f">u{symbol_bytes}").tobytes()
+def _pack(tokens: ArrayLike, symbol_bytes: int) -> bytes:
+    """Big-endian; raises ValueError for a token that has no place in so many bytes."""
+    largest = (1 << 8 * symbol_bytes) - 1
+    whole = np.asarray(tokens, dtype=np.int64)
+    wrong = whole[(whole < 0) | (whole > largest)]
+    if len(wrong):
+        raise ValueError(f"tokens must be from 0 to {largest}, got {wrong[0]}")
+    return whole.astype(f">u{symbol_bytes}").tobytes()
