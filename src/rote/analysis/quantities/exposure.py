@@ -85,9 +85,11 @@ def fit_skew_normal(reference_code_bits: ArrayLike) -> SkewNormal | NoSkewNormal
     codes = np.asarray(reference_code_bits, dtype=np.float64)
     if len(codes) < FEWEST_TO_FIT:
         return NoSkewNormal(reason=f"{len(codes)} references, fewer than {FEWEST_TO_FIT}")
+    if not np.isfinite(codes).all():
+        return NoSkewNormal(reason="some references' code lengths are infinite")
     centre, spread = codes.mean(), codes.std()
-    if not np.isfinite(spread) or spread <= 1e-9 * abs(centre):
-        return NoSkewNormal(reason="the references' code lengths do not differ, or are infinite")
+    if spread <= 1e-9 * abs(centre):
+        return NoSkewNormal(reason="the references' code lengths do not differ")
     # In units of its own spread: scipy's search takes steps of a fixed size.
     shape, place, scale = skewnorm.fit((codes - centre) / spread)
     location, scale = centre + spread * place, spread * scale
