@@ -1,6 +1,6 @@
 """The probability that one sample emits a given suffix, under temperature, top-k and top-p.
 
-Source: Hayes et al. 2024 (arXiv 2410.19482), section 3. Shapes: B sequences, S tokens of a suffix,
+Source: Hayes et al. 2024 (arXiv 2410.19482). Shapes: B sequences, S tokens of a suffix,
 V vocabulary.
 """
 

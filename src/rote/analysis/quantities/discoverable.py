@@ -1,6 +1,6 @@
 """(n, p)-discoverable extraction: how probably n samples hold the suffix, from ln p of one sample.
 
-Source: Hayes et al. 2024 (arXiv 2410.19482), section 3. Everything stays in logarithms: the
+Source: Hayes et al. 2024 (arXiv 2410.19482). Everything stays in logarithms: the
 probability of 50 tokens in one sample underflows easily. Shapes: N sequences.
 """
 

@@ -20,8 +20,8 @@ def distinct(guesses: Sequence[Guess]) -> list[int]:
     """Indices of guesses that are no near-duplicate of one kept before them, in their order.
 
     A guess is one where at least half of its trigrams, as a multiset, are those of the other
-    (Carlini et al. 2021, arXiv 2012.07805, section 5.2). Guesses too short for a trigram are
-    compared whole.
+    (Carlini et al. 2021, arXiv 2012.07805, who count trigrams of words). Guesses too short for a
+    trigram are compared whole.
     """
     kept: list[int] = []
     trigrams_of: dict[int, Trigrams] = {}

@@ -5,11 +5,11 @@ counted up, drawn or compared with. Nothing here can be somebody's:
 
 uuid   version 4, RFC 9562 section 5.4: 122 random bits
 email  domains that RFC 2606, sections 2 and 3, keeps out of use
-phone  +1 NPA 555-0100 to 555-0199, kept for fiction in every geographic area code of the North
-       American Numbering Plan (ATIS-0300115); area codes N[0-8]X whose last two digits are equal
-       are left out, because they are service or toll-free codes, where that does not hold
-card   IIN 00000, which ISO/TC 68 has assigned as a test IIN (ISO/IEC 7812-1:2015, 4.2, note), with
-       the check digit of its annex B (Luhn)
+phone  555-0100 to 555-0199, kept for fiction in every geographic area code of the North American
+       Numbering Plan (Industry Numbering Committee, 555 NXX Assignment Guidelines); area codes are
+       N[0-8]X, without those whose last two digits are equal: these are services or toll-free
+card   IIN 00000, which ISO/TC 68 has assigned as a test IIN (ISO/IEC 7812-1:2015, note on IINs
+       that begin with 00), with the check digit of its annex B (Luhn)
 words  of a list of our own
 tokens of the vocabulary, any
 """
