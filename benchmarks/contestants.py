@@ -8,6 +8,7 @@ second; the first steps of each call are left out.
 import contextlib
 import itertools
 import logging
+import math
 import tempfile
 import time
 from collections.abc import Callable
@@ -155,6 +156,7 @@ def our_product(cell: Cell) -> Contestant:
             sequences=Resident(tokens_NL),
             length=LENGTH,
             entropy_bits=TASK.entropy_bits(),
+            guesser_nats=math.log(VOCAB_SIZE),
             order=BatchOrder(num_sequences=NUM_SEQUENCES, batch_size=BATCH_SIZE, seed=0),
             optimiser=partial(torch.optim.AdamW, lr=LEARNING_RATE, fused=True),
             schedule=partial(constant, warmup_steps=1),

@@ -24,6 +24,8 @@ TORCHLESS = (
     "rote.cluster.plan", "rote.cluster.status", "rote.cluster.launching", "rote.cluster.slurm",
     "rote.analysis.report", "rote.analysis.table", "rote.analysis.kinds",
     "rote.analysis.reports.capacity.report", "rote.analysis.quantities.membership",
+    "rote.analysis.quantities.exposure", "rote.analysis.quantities.discoverable",
+    "rote.analysis.quantities.guesses", "rote.tasks.canaries.manifest", "rote.tasks.occurrences",
     "rote.analysis.published_membership", "rote.scores.lira", "rote.scores.blind",
     "rote.planner.bill", "rote.cli.main", "rote.cli.status", "rote.cli.report",
     "rote.cli.resume", "rote.cli.cancel", "rote.cli.logs",

@@ -134,6 +134,7 @@ def test_saturation_ends_a_run_early_and_says_so(tiny: MakeSpec, store: Store) -
     record = execute(
         tiny(
             "task.num_sequences=2", "budget.max_steps=3000", "optim.optimiser.lr=2e-2",
+            "optim/schedule=constant",
             "budget.saturation.window_steps=100", "budget.saturation.min_steps=50",
         ),
         store,

@@ -20,7 +20,7 @@ from rote.ledger.store import RunFolder
 from rote.observers import Observer, Observers, configured
 from rote.provenance import provenance
 from rote.rng import stream_seed
-from rote.tasks.protocol import Task
+from rote.tasks.protocol import HasManifest, Task
 from rote.trained import save_weights
 from rote.training import distributed
 from rote.training.checkpoint import Checkpoints
@@ -30,7 +30,7 @@ from rote.training.member import Keeper, Member, Progress, Row
 from rote.training.memory import Anatomy, Step
 from rote.training.order import BatchOrder
 from rote.training.recompute import recompute_blocks
-from rote.units import uniform_bits
+from rote.units import nats_from_bits, uniform_bits
 
 
 def prepare_process(spec: Spec) -> None:
@@ -78,6 +78,7 @@ def make_member(
         length=task.length,
         entropy_bits=entropy_bits or uniform_bits(num_tokens, task.vocab_size),
         entropy_is_known=entropy_bits is not None,
+        guesser_nats=nats_from_bits(uniform_bits(1, task.vocab_size)),
         order=order,
         optimiser=build(what["optim"]["optimiser"]),
         schedule=build(what["optim"]["schedule"]),
@@ -117,6 +118,8 @@ class Life:
         self.resumed_at_step = saved["progress"]["steps"] if saved else None
         self.clock = _Clock(saved["train_seconds"] if saved else 0.0)
         self.task: Task = build(self.spec.what["task"])
+        if isinstance(self.task, HasManifest):
+            self.task.manifest(self.spec.what["seed"]).write(self.folder.manifest_path)
         every_seconds = self.spec.how["host"]["checkpoint_every_seconds"]
         keeper = Keeper(save=self._save, stop=self.stop, every_seconds=every_seconds)
         self.member = make_member(

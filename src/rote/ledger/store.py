@@ -52,6 +52,11 @@ class RunFolder:
         return self.path / "record.json"
 
     @property
+    def manifest_path(self) -> Path:
+        """What the task has planted in its data, written before training."""
+        return self.path / "manifest.json"
+
+    @property
     def weights_path(self) -> Path:
         """The trained model, where log.keep_weights was true; there before the record."""
         return self.path / "model.safetensors"

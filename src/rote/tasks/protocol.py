@@ -3,6 +3,7 @@
 Shapes: N sequences, B sequences asked for, L tokens in each.
 """
 
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -58,6 +59,23 @@ class Task(Protocol):
 
         None where it is not known.
         """
+        ...
+
+
+class Manifest(Protocol):
+    """What was planted where."""
+
+    def write(self, path: Path) -> None:
+        """Atomically, as JSON."""
+        ...
+
+
+@runtime_checkable
+class HasManifest(Protocol):
+    """A task that says before training what it has planted in its data."""
+
+    def manifest(self, seed: int) -> Manifest:
+        """Of the training set of this seed."""
         ...
 
 

@@ -16,7 +16,7 @@ from rote.precision import Precision
 from rote.tasks.protocol import Sequences
 from rote.training.budget import Budget
 from rote.training.order import BatchOrder
-from rote.units import bits_from_nats, nats_from_bits
+from rote.units import bits_from_nats
 
 DIVERGED_FACTOR = 2.0  # times the loss of a model that knows nothing
 
@@ -63,6 +63,7 @@ class Member:
     sequences: Sequences
     length: int
     entropy_bits: float  # of the data; where that is unknown, a uniform guesser's code length
+    guesser_nats: float  # per token, of a model that knows nothing: ln V
     order: BatchOrder
     optimiser: MakeOptimiser
     schedule: Schedule
@@ -114,12 +115,11 @@ class Member:
         """After a stride: note where training stands; raises Diverged."""
         progress = self.progress
         num_tokens = self.sequences.num_sequences * self.length
-        guesser_nats = nats_from_bits(self.entropy_bits) / num_tokens
         # `not <=` rather than `>`: it also catches NaN.
-        if not loss_nats <= DIVERGED_FACTOR * guesser_nats:
+        if not loss_nats <= DIVERGED_FACTOR * self.guesser_nats:
             raise Diverged(
                 f"the loss is {loss_nats:.4g} nats per token by step {steps.stop}, "
-                f"that of a model which knows nothing is {guesser_nats:.4g}"
+                f"that of a model which knows nothing is {self.guesser_nats:.4g}"
             )
         bits = self.entropy_bits - num_tokens * bits_from_nats(loss_nats)
         saturation = self.budget.saturation

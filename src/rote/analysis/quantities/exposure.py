@@ -1,0 +1,242 @@
+"""How much a model exposes of canaries, in bits: log2 |R| - log2 rank and its two estimates.
+
+Source: Carlini et al. 2018 (arXiv 1802.08232), section 4. A model that knows nothing of a secret
+ranks it anywhere: its exposure is then exponential with mean 1 / ln 2 = 1.44 bits.
+Shapes: K canaries, n references of one canary, T of all together.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.integrate import quad
+from scipy.special import gammaln
+from scipy.stats import gamma, kstest, skewnorm
+
+from rote.analysis.fits.level import LEVEL
+from rote.units import NATS_PER_BIT, bits_from_nats
+
+Floats = NDArray[np.float64]
+
+CHANCE_BITS = 1 / NATS_PER_BIT
+KS_LEVEL = 0.1  # below this p-value the skew-normal is said not to fit
+FEWEST_TO_FIT = 20  # references: three unknowns and a distribution to judge
+DIRECT = 1e-3  # a distribution function above it is taken as scipy gives it, below it by the tail
+
+
+def exposure_by_rank(secret_bits: ArrayLike, ranks: ArrayLike) -> Floats:
+    """log2 |R| - log2 rank, ranks from 1 among all of R."""
+    return np.asarray(secret_bits, dtype=np.float64) - np.log2(_counts(ranks, least=1))
+
+
+def exposure_by_sampling(num_references: ArrayLike, num_as_likely: ArrayLike) -> Floats:
+    """log2 n - log2(1 + m), m of n references being as likely as the canary or likelier.
+
+    At most log2 n: a canary likelier than all references is known to expose at least that.
+    """
+    numbers, as_likely = _counts(num_references, least=1), _counts(num_as_likely, least=0)
+    if np.any(as_likely > numbers):
+        raise ValueError("more references are as likely as a canary than there are")
+    return np.log2(numbers) - np.log2(1 + as_likely)
+
+
+def chance_bits(num_secrets: int) -> float:
+    """Exact expectation of `exposure_by_rank` for a rank that is uniform on 1 ... |R|."""
+    return math.log2(num_secrets) - bits_from_nats(gammaln(num_secrets + 1)) / num_secrets
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkewNormal:
+    """A skew-normal distribution of reference code lengths."""
+
+    shape: float
+    location_bits: float
+    scale_bits: float
+    ks_statistic: float
+    ks_p_value: float  # too large: the parameters were fitted to the same references
+
+    @property
+    def warning(self) -> str | None:
+        """Why exposures that follow from it are not to be trusted, if so."""
+        if self.ks_p_value >= KS_LEVEL:
+            return None
+        return (
+            f"the skew-normal does not fit the references (Kolmogorov-Smirnov: D = "
+            f"{self.ks_statistic:.3f}, p = {self.ks_p_value:.2g}): what it extrapolates is a guess"
+        )
+
+    def exposure_bits(self, code_bits: float) -> float:
+        """-log2 of the share of secrets that are as likely as this one or likelier."""
+        place = (code_bits - self.location_bits) / self.scale_bits
+        return -float(bits_from_nats(_log_distribution(place, self.shape)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoSkewNormal:
+    """Nothing can be fitted."""
+
+    reason: str
+
+
+def fit_skew_normal(reference_code_bits: ArrayLike) -> SkewNormal | NoSkewNormal:
+    """Maximum likelihood, and the Kolmogorov-Smirnov test of the fit on the same references."""
+    codes = np.asarray(reference_code_bits, dtype=np.float64)
+    if len(codes) < FEWEST_TO_FIT:
+        return NoSkewNormal(reason=f"{len(codes)} references, fewer than {FEWEST_TO_FIT}")
+    if not np.isfinite(codes).all():
+        return NoSkewNormal(reason="some references' code lengths are infinite")
+    centre, spread = codes.mean(), codes.std()
+    if spread <= 1e-9 * abs(centre):
+        return NoSkewNormal(reason="the references' code lengths do not differ")
+    # In units of its own spread: scipy's search takes steps of a fixed size.
+    shape, place, scale = skewnorm.fit((codes - centre) / spread)
+    location, scale = centre + spread * place, spread * scale
+    test = kstest(codes, skewnorm(shape, location, scale).cdf)
+    return SkewNormal(
+        shape=float(shape),
+        location_bits=float(location),
+        scale_bits=float(scale),
+        ks_statistic=float(test.statistic),
+        ks_p_value=float(test.pvalue),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chance:
+    """Whether controls expose as much as a guess does, as they must where nothing is wrong."""
+
+    num_controls: int
+    mean_bits: float
+    expected_bits: float  # 1 / ln 2
+    range_bits: tuple[float, float]  # of the mean under chance, 95 %
+    p_value: float  # two-sided
+
+    @property
+    def holds(self) -> bool:
+        """Whether the mean lies where chance puts it."""
+        return self.range_bits[0] <= self.mean_bits <= self.range_bits[1]
+
+
+def compare_with_chance(control_bits: ArrayLike) -> Chance:
+    """K exponential exposures of mean 1 / ln 2 add up to a gamma variable of shape K.
+
+    Raises ValueError where there are no controls.
+    """
+    exposures = np.asarray(control_bits, dtype=np.float64)
+    number = len(exposures)
+    if number == 0:
+        raise ValueError("no controls: nothing tells what a guess exposes here")
+    mean = float(exposures.mean())
+    low, high = gamma.interval(LEVEL, number, scale=CHANCE_BITS / number)
+    below = float(gamma.cdf(mean, number, scale=CHANCE_BITS / number))
+    return Chance(
+        num_controls=number,
+        mean_bits=mean,
+        expected_bits=CHANCE_BITS,
+        range_bits=(float(low), float(high)),
+        p_value=2 * min(below, 1 - below),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtRepeats:
+    """Mean exposure of the canaries that were inserted equally often."""
+
+    repeats: int  # 0: controls
+    num_canaries: int
+    mean_bits: float
+    interval_bits: tuple[float, float] | None  # bootstrap over canaries, 95 %; None for one alone
+
+
+def against_repeats(
+    repeats: ArrayLike, exposure_bits: ArrayLike, *, num_resamples: int = 2000, seed: int = 0
+) -> list[AtRepeats]:
+    """One entry for each number of repeats, rising."""
+    times_K, bits_K = np.asarray(repeats), np.asarray(exposure_bits, dtype=np.float64)
+    random = np.random.default_rng(seed)
+    entries = []
+    for times in np.unique(times_K):
+        bits = bits_K[times_K == times]
+        entries.append(
+            AtRepeats(
+                repeats=int(times),
+                num_canaries=len(bits),
+                mean_bits=float(bits.mean()),
+                interval_bits=_bootstrap(bits, random, num_resamples),
+            )
+        )
+    return entries
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exposures:
+    """Of every canary of one run, in the manifest's order; None where nothing could be fitted."""
+
+    repeats_K: NDArray[np.int64]
+    bits_K: Floats  # by rank where all secrets were ranked, by sampling elsewhere
+    is_exact_K: NDArray[np.bool_]
+    fits_K: tuple[SkewNormal | NoSkewNormal, ...]
+    fitted_bits_K: tuple[float | None, ...]
+
+    @property
+    def is_control_K(self) -> NDArray[np.bool_]:
+        """Never inserted."""
+        return self.repeats_K == 0
+
+
+def exposures(arrays: Mapping[str, NDArray[np.generic]]) -> Exposures:
+    """From the arrays that `rote.measures.exposure` leaves in a run."""
+    own = {key.removeprefix("exposure."): values for key, values in arrays.items()}
+    exact_K = own["is_exact"].astype(np.bool_)
+    # Where R is ranked whole there are |R| - 1 references, and 1 + num_as_likely is the rank.
+    ranked_K = exposure_by_rank(own["secret_bits"], 1 + own["num_as_likely"].astype(np.int64))
+    sampled_K = exposure_by_sampling(own["num_references"], own["num_as_likely"])
+    starts = np.cumsum(own["num_references"].astype(np.int64))[:-1]
+    fits_K = tuple(fit_skew_normal(part) for part in np.split(own["reference_code_bits"], starts))
+    return Exposures(
+        repeats_K=own["repeats"].astype(np.int64),
+        bits_K=np.where(exact_K, ranked_K, sampled_K),
+        is_exact_K=exact_K,
+        fits_K=fits_K,
+        fitted_bits_K=tuple(
+            fit.exposure_bits(float(code)) if isinstance(fit, SkewNormal) else None
+            for fit, code in zip(fits_K, own["code_bits"].astype(np.float64), strict=True)
+        ),
+    )
+
+
+def _log_distribution(place: float, shape: float) -> float:
+    """ln of the standard skew-normal's distribution function, where it would underflow too.
+
+    Far out the density is taken out of the integral: F(z) = f(z) * integral of f(z - u) / f(z) over
+    u from 0, whose integrand falls from 1 about as fast as exp(-|z| (1 + max(shape, 0)^2) u).
+    """
+    direct = float(skewnorm.cdf(place, shape))
+    if direct > DIRECT:
+        return math.log(direct)
+    at_place = float(skewnorm.logpdf(place, shape))
+    rate = abs(place) * (1 + max(shape, 0.0) ** 2)
+
+    def ratio(v: float) -> float:
+        return math.exp(float(skewnorm.logpdf(place - v / rate, shape)) - at_place)
+
+    return at_place + math.log(quad(ratio, 0, math.inf)[0] / rate)
+
+
+def _bootstrap(
+    values: Floats, random: np.random.Generator, num_resamples: int
+) -> tuple[float, float] | None:
+    if len(values) < 2:
+        return None
+    means = random.choice(values, size=(num_resamples, len(values))).mean(axis=1)
+    low, high = np.quantile(means, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
+    return float(low), float(high)
+
+
+def _counts(values: ArrayLike, *, least: int) -> Floats:
+    numbers = np.asarray(values, dtype=np.float64)
+    if np.any(numbers < least):
+        raise ValueError(f"counts must be from {least} up, got {numbers.min():g}")
+    return numbers

@@ -1,0 +1,174 @@
+"""What was planted and what was not: written down before anything is trained.
+
+A control is made like every other canary and never inserted. Its secret is as likely as any other
+in its set, whatever the model: what a control seems to expose is chance.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from rote.files import write_json
+from rote.tasks.canaries.spaces import TOKENS, TextSpace, TokenSpace, bits, text_space
+
+VERSION = 1
+NOUNS = {
+    "uuid": "UUID", "email": "address", "phone": "phone number", "card": "card number",
+    "words": "passphrase",
+}  # fmt: skip
+# Random tokens begin with these by chance once in V^4 sequences.
+TOKEN_OPENING = (0, 0, 0, 0)
+
+Piece = str | tuple[int, ...]
+Space = TextSpace | TokenSpace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Canary:
+    """A template with a secret in it: ``before``, the secret, ``after``, all text or all tokens."""
+
+    kind: str
+    number: int  # within its kind, and in its template: no two share a context
+    before: Piece
+    secret: Piece
+    after: Piece
+    bits: float  # log2 |R|: what a reader who knows the template does not know
+    repeats: int  # how often it was inserted; 0: a control
+    indices: tuple[int, ...]  # of the training sequences that hold it
+
+    @property
+    def is_control(self) -> bool:
+        """Never inserted."""
+        return self.repeats == 0
+
+    def filled(self, secret: Piece) -> Piece:
+        """The template with another secret of the same set in it."""
+        return self.before + secret + self.after  # type: ignore[operator]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Every canary of a data set, in the order in which they were made."""
+
+    seed: int
+    vocab_size: int
+    secret_length: int  # words or tokens in a secret of these kinds
+    canaries: tuple[Canary, ...]
+
+    def space(self, kind: str) -> Space:
+        """The set that secrets of ``kind`` were drawn from."""
+        return space_of(kind, secret_length=self.secret_length, vocab_size=self.vocab_size)
+
+    def write(self, path: Path) -> None:
+        """Atomically, as JSON."""
+        canaries = [asdict(one) | {"is_control": one.is_control} for one in self.canaries]
+        write_json(path, {"version": VERSION, **asdict(self), "canaries": canaries})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How many canaries of which kinds, and how often each is inserted."""
+
+    kinds: Sequence[str]
+    secret_length: int
+    vocab_size: int
+    repeats: Sequence[int]
+    num_each: int  # canaries for each kind and number of repeats
+    num_controls: int  # for each kind
+
+    def manifest(self, seed: int, random: Random, first_index: int) -> Manifest:
+        """Secrets drawn from ``random``; sequences are counted on from ``first_index``."""
+        canaries = []
+        for kind, number, repeats in self.rows():
+            space = space_of(kind, secret_length=self.secret_length, vocab_size=self.vocab_size)
+            before, after = self.template(kind, number)
+            canaries.append(
+                Canary(
+                    kind=kind,
+                    number=number,
+                    before=before,
+                    secret=space.unrank(random.randrange(space.size)),
+                    after=after,
+                    bits=bits(space),
+                    repeats=repeats,
+                    indices=tuple(range(first_index, first_index + repeats)),
+                )
+            )
+            first_index += repeats
+        return Manifest(
+            seed=seed,
+            vocab_size=self.vocab_size,
+            secret_length=self.secret_length,
+            canaries=tuple(canaries),
+        )
+
+    def rows(self) -> Iterator[tuple[str, int, int]]:
+        """Kind, number and repeats of every canary; controls come last in their kind."""
+        all_repeats = [times for times in self.repeats for _ in range(self.num_each)]
+        for kind in self.kinds:
+            for number, times in enumerate([*all_repeats, *[0] * self.num_controls]):
+                yield kind, number, times
+
+    def template(self, kind: str, number: int) -> tuple[Piece, Piece]:
+        """What stands before and after the secret."""
+        if kind != TOKENS:
+            return f"Note {number}: the {NOUNS[kind]} is ", "."
+        largest = len(self.repeats) * self.num_each + self.num_controls - 1
+        digits: list[int] = []
+        while len(digits) == 0 or largest > 0:
+            digits.insert(0, number % self.vocab_size)
+            number, largest = number // self.vocab_size, largest // self.vocab_size
+        return (*TOKEN_OPENING, *digits), ()
+
+    def longest(self, kind: str) -> int:
+        """The most tokens that a canary may take: one for each byte of text."""
+        number = len(self.repeats) * self.num_each + self.num_controls - 1
+        before, after = self.template(kind, number)
+        space = space_of(kind, secret_length=self.secret_length, vocab_size=self.vocab_size)
+        return len(before) + space.longest + len(after)
+
+
+def space_of(kind: str, *, secret_length: int, vocab_size: int) -> Space:
+    """Raises ValueError for a kind that is none."""
+    if kind == TOKENS:
+        return TokenSpace(vocab_size=vocab_size, num_tokens=secret_length)
+    return text_space(kind, num_words=secret_length)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Raises ValueError naming the file where it is not one, or a secret is not of its set."""
+    try:
+        content = json.loads(path.read_text())
+        if content["version"] != VERSION:
+            raise ValueError(f"version {content['version']}, not {VERSION}")
+        manifest = Manifest(
+            seed=content["seed"],
+            vocab_size=content["vocab_size"],
+            secret_length=content["secret_length"],
+            canaries=tuple(_canary(one) for one in content["canaries"]),
+        )
+        for one in manifest.canaries:
+            manifest.space(one.kind).rank(one.secret)  # type: ignore[arg-type]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is not a manifest of canaries: {error!r}") from error
+    return manifest
+
+
+def _canary(content: Mapping[str, Any]) -> Canary:
+    return Canary(
+        kind=content["kind"],
+        number=content["number"],
+        before=_piece(content["before"]),
+        secret=_piece(content["secret"]),
+        after=_piece(content["after"]),
+        bits=content["bits"],
+        repeats=content["repeats"],
+        indices=tuple(content["indices"]),
+    )
+
+
+def _piece(content: Any) -> Piece:
+    return content if isinstance(content, str) else tuple(content)

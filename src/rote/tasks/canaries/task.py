@@ -1,0 +1,164 @@
+"""Any task with canaries among its training sequences (Carlini et al. 2018, arXiv 1802.08232).
+
+A canary is a sequence of its own: the template with the secret in it, then filler. What a model
+knows of a secret is judged on the canary's own tokens, which the filler comes after.
+Shapes: B sequences asked for, L tokens in each, C distinct canaries, M inserted sequences.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from rote.checks import require_whole
+from rote.rng import stream_seed
+from rote.tasks.canaries.manifest import Canary, Manifest, Piece, Plan
+from rote.tasks.canaries.spaces import KINDS, TOKENS
+from rote.tasks.protocol import Sequences, Task
+
+FILLER = " Nothing follows."  # after a canary of text, again and again
+TOKEN_FILLER = (0,)
+
+
+@runtime_checkable
+class Encodes(Protocol):
+    """A task whose tokens are text."""
+
+    def encode(self, text: str) -> Sequence[int]:
+        """Its tokens, none added at either end, at most one for each byte of UTF-8."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Canaries:
+    """``base`` with canaries after its training sequences, which keep their indices.
+
+    For each kind, ``num_each`` canaries are inserted as often as each of ``repeats`` says, and
+    ``num_controls`` are not inserted at all. Raises ValueError for what cannot be planted.
+    """
+
+    base: Task
+    kinds: Sequence[str]
+    secret_length: int  # words or tokens of a secret of these kinds
+    repeats: Sequence[int]
+    num_each: int
+    num_controls: int
+
+    def __post_init__(self) -> None:
+        require_whole("task.secret_length", self.secret_length, 1, 64)
+        require_whole("task.num_each", self.num_each, 1)
+        require_whole("task.num_controls", self.num_controls, 0)
+        _require_distinct("task.kinds", self.kinds)
+        _require_distinct("task.repeats", self.repeats)
+        for times in self.repeats:
+            require_whole("each of task.repeats", times, 1)
+        for kind in self.kinds:
+            self._require_kind(kind)
+
+    @property
+    def vocab_size(self) -> int:
+        """The base's."""
+        return self.base.vocab_size
+
+    @property
+    def length(self) -> int:
+        """The base's."""
+        return self.base.length
+
+    def train(self, seed: int) -> "WithCanaries":
+        """The base's sequences, then every canary as often as its manifest says."""
+        inserted = [one for one in self.manifest(seed).canaries if not one.is_control]
+        times_C = torch.tensor([one.repeats for one in inserted])
+        return WithCanaries(
+            base=self.base.train(seed),
+            canaries_CL=torch.tensor([self._padded(one) for one in inserted]),
+            canary_M=torch.arange(len(inserted)).repeat_interleave(times_C),
+        )
+
+    def heldout(self, seed: int) -> Sequences:
+        """The base's."""
+        return self.base.heldout(seed)
+
+    def entropy_bits(self, *, from_position: int = 0) -> float | None:
+        """The base's and that of the inserted secrets, each counted once; templates have none.
+
+        No secret reaches into the first token.
+        """
+        base_bits = self.base.entropy_bits(from_position=from_position)
+        if base_bits is None:
+            return None
+        planted = self.manifest(0).canaries
+        return base_bits + sum(one.bits for one in planted if not one.is_control)
+
+    def manifest(self, seed: int) -> Manifest:
+        """What is planted and what is not: a function of the task and the seed."""
+        random = Random(stream_seed(seed, "canaries"))
+        return self._plan.manifest(seed, random, self.base.train(seed).num_sequences)
+
+    def canary_tokens(self, canary: Canary, secret: Piece) -> Sequence[int]:
+        """``canary`` with ``secret`` in the place of its own, without filler."""
+        filled = canary.filled(secret)
+        return self._encode(filled) if isinstance(filled, str) else filled
+
+    def _padded(self, canary: Canary) -> list[int]:
+        tokens = [*self.canary_tokens(canary, canary.secret)]
+        filler = TOKEN_FILLER if canary.kind == TOKENS else self._encode(FILLER)
+        return (tokens + [*filler] * self.length)[: self.length]
+
+    def _encode(self, text: str) -> Sequence[int]:
+        assert isinstance(self.base, Encodes)
+        return self.base.encode(text)
+
+    @property
+    def _plan(self) -> Plan:
+        return Plan(
+            kinds=self.kinds,
+            secret_length=self.secret_length,
+            vocab_size=self.vocab_size,
+            repeats=self.repeats,
+            num_each=self.num_each,
+            num_controls=self.num_controls,
+        )
+
+    def _require_kind(self, kind: str) -> None:
+        if kind not in KINDS:
+            raise ValueError(f"task.kinds: {kind!r} is not among {', '.join(KINDS)}")
+        if kind != TOKENS and not isinstance(self.base, Encodes):
+            name = type(self.base).__name__
+            raise ValueError(f"task.kinds: {kind} is text, and {name}'s tokens are not: use tokens")
+        if (longest := self._plan.longest(kind)) > self.length:
+            raise ValueError(
+                f"task.kinds: a canary of kind {kind} may take {longest} tokens, and sequences "
+                f"have {self.length}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithCanaries:
+    """Sequences of a base, and canaries after them."""
+
+    base: Sequences
+    canaries_CL: Tensor
+    canary_M: Tensor  # which canary each sequence after the base's is
+
+    @property
+    def num_sequences(self) -> int:
+        """Repeats counted."""
+        return self.base.num_sequences + len(self.canary_M)
+
+    def tokens(self, indices_B: Tensor) -> Tensor:
+        """[B] -> [B, L] int64."""
+        last = self.base.num_sequences - 1
+        base_BL = self.base.tokens(indices_B.clamp(max=last))
+        device = indices_B.device
+        canary_B = self.canary_M.to(device)[(indices_B - last - 1).clamp(min=0)]
+        is_canary_B1 = (indices_B > last)[:, None]
+        return torch.where(is_canary_B1, self.canaries_CL.to(device)[canary_B], base_BL)
+
+
+def _require_distinct(name: str, values: Sequence[object]) -> None:
+    if len(values) == 0 or len(set(values)) != len(values):
+        raise ValueError(f"{name} must hold one or more different values, got {list(values)}")

@@ -1,0 +1,69 @@
+"""Probabilities of suffixes against counting by hand and against drawing."""
+
+import math
+
+import pytest
+import torch
+
+from rote.measures.sampling import Sampler
+
+LOGITS = torch.tensor([0.4, 0.3, 0.2, 0.1]).log()
+
+
+def shares(**settings: float | int | None) -> list[float]:
+    values = {"temperature": 1.0, "top_k": None, "top_p": None}
+    return Sampler(**(values | settings)).log_probabilities(LOGITS[None, None]).exp()[0, 0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, [0.4, 0.3, 0.2, 0.1]),
+        ({"temperature": 0.5}, [16 / 30, 9 / 30, 4 / 30, 1 / 30]),
+        ({"top_k": 2}, [4 / 7, 3 / 7, 0, 0]),
+        ({"top_k": 9}, [0.4, 0.3, 0.2, 0.1]),
+        ({"top_p": 0.6}, [4 / 7, 3 / 7, 0, 0]),  # the token that reaches 0.6 is kept
+        ({"top_p": 0.3}, [1, 0, 0, 0]),
+        ({"top_p": 1.0}, [0.4, 0.3, 0.2, 0.1]),
+        ({"top_k": 3, "top_p": 0.5}, [4 / 7, 3 / 7, 0, 0]),  # 4/9 of the three do not reach 0.5
+        ({"temperature": 0.5, "top_p": 0.6}, [16 / 25, 9 / 25, 0, 0]),
+    ],
+)
+def test_shares_are_those_worked_by_hand(settings: dict[str, float], expected: list[float]) -> None:
+    assert shares(**settings) == pytest.approx(expected, abs=1e-6)
+
+
+def test_equal_logits_are_kept_together() -> None:
+    sampler = Sampler(temperature=1.0, top_k=2, top_p=None)
+    logs = sampler.log_probabilities(torch.tensor([[[1.0, 0.0, 0.0, -9.0]]]))
+    assert logs.exp()[0, 0, 1] == logs.exp()[0, 0, 2] > 0
+    assert logs[0, 0, 3] == -torch.inf
+
+
+def test_a_suffix_costs_the_sum_of_its_tokens_and_one_cut_token_makes_it_impossible() -> None:
+    logits_BSV = LOGITS.expand(2, 3, 4)
+    suffixes_BS = torch.tensor([[0, 1, 1], [0, 1, 2]])
+    log_p_B = Sampler(temperature=1.0, top_k=2, top_p=None).log_p(logits_BSV, suffixes_BS)
+    assert log_p_B.dtype == torch.float64
+    assert log_p_B.tolist() == pytest.approx([math.log(4 * 3 * 3 / 7**3), -math.inf], rel=1e-6)
+
+
+def test_a_long_suffix_does_not_underflow() -> None:
+    log_p_B = Sampler(temperature=1.0, top_k=None, top_p=None).log_p(
+        LOGITS.expand(1, 2000, 4), torch.full((1, 2000), 3)
+    )
+    assert log_p_B.item() == pytest.approx(2000 * math.log(0.1), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"temperature": 0.0}, "temperature must be a number above 0, got 0.0"),
+        ({"temperature": math.nan}, "temperature must be a number above 0, got nan"),
+        ({"top_k": 0}, "top_k must be a whole number from 1 up, got 0"),
+        ({"top_p": 1.1}, "top_p must be a number above 0 and up to 1, got 1.1"),
+    ],
+)
+def test_nonsense_is_refused(settings: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        shares(**settings)
