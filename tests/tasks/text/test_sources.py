@@ -187,8 +187,10 @@ def test_tokenisers_that_do_not_fit(tmp_path: Path, make_recipe: MakeRecipe) -> 
     assert same.text(np.arange(9)) == corpus.text(np.arange(9))
     with pytest.raises(ValueError, match=r"has 300 symbols, task\.tokeniser\.vocab_size says 512"):
         prepared(make_recipe(tokeniser=TokeniserFile(path=path, vocab_size=512)))
-    with pytest.raises(ValueError, match=r"must be a tokenizer\.json, got 'nowhere\.json'"):
-        TokeniserFile(path="nowhere.json", vocab_size=None)
+    with pytest.raises(ValueError, match=r"there is no file 'nowhere\.json'"):
+        prepared(make_recipe(tokeniser=TokeniserFile(path="nowhere.json", vocab_size=None)))
+    with pytest.raises(ValueError, match="must name a tokenizer"):
+        TokeniserFile(path=None, vocab_size=None)  # type: ignore[arg-type]
     (tmp_path / "no.json").write_text('{"model": 3}')
     wrong = TokeniserFile(path=str(tmp_path / "no.json"), vocab_size=None)
     with pytest.raises(ValueError, match=r"no\.json is not a tokenizer\.json"):

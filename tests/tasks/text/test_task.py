@@ -113,6 +113,7 @@ def test_too_few_windows_are_told_by_pool(make_text: MakeText, changes: dict, me
         ({"reference_share": "much"}, "task.reference_share must be from 0 to 1"),
         ({"near_duplicate_threshold": 1.5}, "task.near_duplicate_threshold must be above 0"),
         ({"length": 0}, "task.length must be a whole number"),
+        ({"corpus": 12}, "task.corpus must be an id"),
         ({"repeats": 0}, "task.repeats must be a whole number"),
     ],
 )

@@ -124,8 +124,8 @@ class TokeniserFile:
     vocab_size: int | None  # None: as many as the file has
 
     def __post_init__(self) -> None:
-        if not isinstance(self.path, str) or not Path(self.path).is_file():
-            raise ValueError(f"task.tokeniser.path must be a tokenizer.json, got {self.path!r}")
+        if not isinstance(self.path, str):
+            raise ValueError(f"task.tokeniser.path must name a tokenizer.json, got {self.path!r}")
 
     def settings(self) -> dict[str, Any]:
         """Not where it lies."""
@@ -133,6 +133,8 @@ class TokeniserFile:
 
     def version(self) -> str:
         """Of the file, and of the number that it is checked against."""
+        if not Path(self.path).is_file():
+            raise ValueError(f"task.tokeniser.path: there is no file {self.path!r}")
         return f"{sha256_of_file(Path(self.path))}:{self.vocab_size}"
 
     def encoder(self, corpus: Iterator[Piece]) -> Encoder:
