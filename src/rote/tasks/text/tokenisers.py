@@ -103,7 +103,7 @@ class TrainedBPE:
         return ""
 
     def encoder(self, corpus: Iterator[Piece]) -> Encoder:
-        """Training needs a part of a minute for 64 MiB."""
+        """The same for the same text."""
         from_text = _trained(_beginning(corpus, self.train_bytes), self.vocab_size)
         if from_text.vocab_size != self.vocab_size:
             raise ValueError(
