@@ -253,6 +253,15 @@ def test_a_worker_without_the_corpus_prepares_it_again_and_refuses_another(
         pinned.open_or_make(unseen)
 
 
+def test_the_same_text_from_another_place_is_the_same_corpus(
+    files: list[str], tmp_path: Path, make_recipe: MakeRecipe, outputs: Path
+) -> None:
+    moved = [shutil.copy(path, tmp_path / f"moved{n}.txt") for n, path in enumerate(files)]
+    other = make_recipe(paths=moved, tokeniser=bpe(), windows="all")
+    assert prepare(other, unseen) == prepare(make_recipe(tokeniser=bpe()), unseen)
+    assert len(list(outputs.glob("corpora/text-*"))) == 1
+
+
 def test_a_corpus_may_be_brought_without_its_source(
     files: list[str], make_recipe: MakeRecipe
 ) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-PIECE_CHARACTERS = 1 << 18  # what a tokeniser takes at once: it needs some 100 bytes a token
+PIECE_CHARACTERS = 1 << 18  # a tokeniser's memory grows with what it takes at once
 BLOCK_BYTES = 1 << 20
 
 

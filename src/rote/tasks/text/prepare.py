@@ -58,7 +58,7 @@ class PreparedText:
 
     def _has_its_source(self) -> bool:
         try:
-            self.recipe.source.version()
+            self.recipe.versions()
         except (ValueError, OSError):
             return False
         return True
@@ -78,8 +78,8 @@ def prepare(recipe: Recipe, show: Show) -> str:
 
     Raises ValueError for a source or a tokeniser that makes no corpus, and for a full disk.
     """
-    versions = [recipe.source.version(), recipe.tokeniser.version()]
-    request = sha256(canonical_json([recipe.settings(), *versions]).encode())[:ID_DIGITS]
+    content = [recipe.settings(), *recipe.versions()]
+    request = sha256(canonical_json(content).encode())[:ID_DIGITS]
     requests = corpora_folder() / "requests"
     try:
         requests.mkdir(parents=True, exist_ok=True)
@@ -112,7 +112,10 @@ def _make(recipe: Recipe, part: Path, show: Show) -> str:
     content = {"settings": manifest["settings"], "digests": manifest["digests"]}
     # The word before the digits keeps a command line from reading them as a number.
     corpus = f"text-{sha256(canonical_json(content).encode())[:ID_DIGITS]}"
-    if not is_prepared(corpus):  # the same text may have come from another place before
+    try:
         whole.rename(corpora_folder() / corpus)
+    except OSError:  # the same text has come from another place
+        if not is_prepared(corpus):
+            raise
     shutil.rmtree(part)
     return corpus

@@ -31,6 +31,10 @@ class Recipe:
                 f"task.near_duplicate_threshold must be above 0 and at most 1, got {threshold!r}"
             )
 
+    def versions(self) -> tuple[str, str]:
+        """Of source and tokeniser; raises ValueError where one cannot be read."""
+        return self.source.version(), self.tokeniser.version()
+
     def settings(self) -> dict[str, Any]:
         """All but the content: what a prepared corpus must agree with."""
         return {

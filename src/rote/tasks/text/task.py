@@ -60,6 +60,8 @@ class Text:
             raise ValueError(f"task.duplicated_fraction must be from 0 to 1, got {fraction!r}")
         if fraction and self.repeats < 2:
             raise ValueError("task.duplicated_fraction needs task.repeats of 2 or more")
+        if not isinstance(self.corpus, str | None):
+            raise ValueError(f"task.corpus must be an id like text-..., got {self.corpus!r}")
         self.preparation()
         self._split()
 

@@ -103,7 +103,7 @@ class TrainedBPE:
         return ""
 
     def encoder(self, corpus: Iterator[Piece]) -> Encoder:
-        """Training needs a part of a minute for 64 MiB."""
+        """The same for the same text."""
         from_text = _trained(_beginning(corpus, self.train_bytes), self.vocab_size)
         if from_text.vocab_size != self.vocab_size:
             raise ValueError(
@@ -124,16 +124,18 @@ class TokeniserFile:
     vocab_size: int | None  # None: as many as the file has
 
     def __post_init__(self) -> None:
-        if not isinstance(self.path, str) or not Path(self.path).is_file():
-            raise ValueError(f"task.tokeniser.path must be a tokenizer.json, got {self.path!r}")
+        if not isinstance(self.path, str):
+            raise ValueError(f"task.tokeniser.path must name a tokenizer.json, got {self.path!r}")
 
     def settings(self) -> dict[str, Any]:
         """Not where it lies."""
         return {"kind": "file"}
 
     def version(self) -> str:
-        """Of the file."""
-        return sha256_of_file(Path(self.path))
+        """Of the file, and of the number that it is checked against."""
+        if not Path(self.path).is_file():
+            raise ValueError(f"task.tokeniser.path: there is no file {self.path!r}")
+        return f"{sha256_of_file(Path(self.path))}:{self.vocab_size}"
 
     def encoder(self, corpus: Iterator[Piece]) -> Encoder:
         """The corpus is not looked at."""

@@ -23,7 +23,7 @@ from rote.tasks.text.recipe import Recipe
 from rote.tasks.text.tokenisers import Encoder, load
 from rote.tasks.text.windows import Cutter
 
-BATCH_CHARACTERS = 1 << 22  # tokenised at once: some 100 MB of a tokeniser's own objects
+BATCH_CHARACTERS = 1 << 22  # tokenised at once: a tokeniser's own objects grow with it
 SMALL_VOCABULARY = 1 << 16
 STATE, READY, WHOLE = "progress.json", "encoder", "whole"
 
