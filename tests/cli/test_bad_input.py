@@ -69,7 +69,9 @@ def test_outputs_that_cannot_be_written_are_named(tmp_path: Path, words: list[st
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("words", [[], ["train"], ["sweep"], ["status"], ["report"], ["doctor"]])
+@pytest.mark.parametrize(
+    "words", [[], ["train"], ["sweep"], ["status"], ["report"], ["doctor"], ["compress"]]
+)
 def test_every_command_helps(tmp_path: Path, words: list[str]) -> None:
     done = rote(tmp_path, *words, "--help")
     assert done.returncode == 0
