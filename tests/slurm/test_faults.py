@@ -118,7 +118,7 @@ def test_a_killed_worker_is_lost_until_resumed(bench: Bench, reference: Bench) -
 def test_a_job_at_its_time_limit_goes_on_in_its_next_life(bench: Bench, reference: Bench) -> None:
     bench.write(NAME, **LONG)
     bench.sweep(NAME, "host.time_minutes=1", "host.signal_seconds=25", "host.pack_minutes=60")
-    until(lambda: bench.runs(NAME)[0].last_row() is not None, 60)
+    until(lambda: bench.runs(NAME)[0].last_row() is not None, 150)
     (pid,) = run_pids(bench)
     os.kill(pid, signal.SIGSTOP)  # however fast the machine is, the limit comes before the end
     until(lambda: is_told(pid), 70)
