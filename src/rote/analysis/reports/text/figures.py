@@ -181,6 +181,7 @@ def draw_covariates(found: Study) -> Drawing:
     bars.set_yticks(range(len(names)), [wording.COVARIATE_NAMES[name] for name in names])
     bars.invert_yaxis()
     bars.set_xlim(-1, 1)
+    bars.set_xticks([-1, -0.5, 0, 0.5, 1])
     bars.set_xlabel("Spearman's rho with mem_U, 95 % interval")
     legend_below(figure, _series_keys(colour_of), num_columns=4)
     return render(figure, name="covariates", alt=title)

@@ -27,8 +27,8 @@ UNINTENDED_HEADERS = (
     ("a sample (bits)", "max code"),
     ("held-out control", "bits a sample"),
     ("samples memorised", "of all"),
-    ("trained on by the reference", "not scored by it"),
-    ("over capacity", ""),
+    ("in the reference", "not scored by it"),
+    ("of capacity", ""),
     ("sum <= capacity", ""),
 )
 SAMPLE_HEADERS = (
@@ -86,7 +86,7 @@ def _unintended_cells(run: Mapping[str, Any], kind: str) -> list[str]:
         number_cell(
             f"{run[f'{kind}.samples_in_reference']:,}", f"{run[f'{kind}.samples_unpaired']:,}"
         ),
-        number_cell(f"{bits / run['capacity_bits']:.3f}"),
+        number_cell(f"{bits / run['capacity_bits']:.1%}"),
         text_cell("yes") if fits else warning_cell("no"),
     ]
 

@@ -135,7 +135,7 @@ def check(found: Study) -> str:
     """Whether sums stay below capacity."""
     beyond = over_capacity(found)
     alpha, source = found.targets["alpha"][0], found.targets["alpha_source"][0]
-    verdict = "no sum of mem_U exceeds" if not beyond else f"{beyond} sum(s) of mem_U exceed"
+    verdict = "No sum of mem_U exceeds" if not beyond else f"{beyond} sum(s) of mem_U exceed"
     return f"{verdict} capacity at {alpha:.2f} bits per parameter ({source})"
 
 
