@@ -9,9 +9,10 @@ from rote.analysis.quantities.series import with_series
 
 BASE = {
     "task._target_": "rote.tasks.text.task.Text", "task.corpus": "c", "task.num_sequences": 10,
-    "task.pool": "train", "task.repeats": 2, "budget.max_steps": 100, "size.num_layers": 1, "size.width": 8,
-    "precision.name": "fp32", "parameters": 100, "entropy_bits": None, "seed": 0,
-    "oracle.reference_bits": None, "cost.train_code_bits": 50.0, "cost.train_tokens": 100,
+    "task.pool": "train", "task.repeats": 2, "budget.max_steps": 100,
+    "size.num_layers": 1, "size.width": 8, "precision.name": "fp32",
+    "parameters": 100, "entropy_bits": None, "seed": 0, "oracle.reference_bits": None,
+    "cost.train_code_bits": 50.0, "cost.train_tokens": 100,
     "cost.heldout_code_bits": 30.0, "cost.heldout_tokens": 10,
 }  # fmt: skip
 ALPHAS = {"fp32": CapacityScale(bits_per_parameter=2.0, source="planted")}

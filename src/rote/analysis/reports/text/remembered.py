@@ -93,7 +93,7 @@ def _covariates(
     frequencies: Counter[str] = Counter()
     token_counts_V = np.zeros(corpus.vocab_size, dtype=np.int64)
     for ids in _pieces(paired.sample_ids):
-        frequencies += term_frequencies(corpus.text(ids))
+        frequencies.update(term_frequencies(corpus.text(ids)))
         token_counts_V += np.bincount(corpus.tokens(ids).ravel(), minlength=corpus.vocab_size)
     ids = paired.sample_ids[chosen]
     made = covariates_of(
