@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ REPEAT_EVERY = 100  # one document in so many is there twice
 NUM_FILES = 8
 TOKENISERS = {
     "bytes": Bytes(),
-    "bpe": TrainedBPE(vocab_size=8192, train_bytes=64 << 20),
+    "bpe": TrainedBPE(vocab_size=2048, train_bytes=16 << 20),
 }
 
 
@@ -41,43 +42,44 @@ def main() -> None:
     """Write the text once, prepare it with each tokeniser in a process of its own."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--gigabytes", type=float, default=1.0)
-    parser.add_argument("--one", choices=TOKENISERS)  # in the process of its own
+    parser.add_argument("--tokenisers", nargs="+", choices=TOKENISERS, default=list(TOKENISERS))
+    parser.add_argument("--here", choices=TOKENISERS)  # in the process of its own
     arguments = parser.parse_args()
-    if arguments.one:
-        sys.stdout.write(json.dumps(prepare_and_prove(arguments.one)))
+    if arguments.here:
+        sys.stdout.write(json.dumps(prepare_and_prove(arguments.here)))
         return
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        num_bytes = write_text(int(arguments.gigabytes * 1e9))
-        results: dict[str, Any] = {name: in_its_own_process(name) for name in TOKENISERS}
-    here = {"provenance": provenance(), "text_bytes": num_bytes, "length": LENGTH}
-    RESULTS.write_text(json.dumps({**here, **results}, indent=1) + "\n")
+        write_text(int(arguments.gigabytes * 1e9))
+        for name in arguments.tokenisers:
+            results[name] = {**in_its_own_process(name), "provenance": provenance()}
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     sys.stdout.write(RESULTS.read_text())
 
 
-def write_text(wanted_bytes: int) -> int:
+def write_text(wanted_bytes: int) -> None:
     """Lines of JSON; every so many documents one is written again, in another file."""
     library = " ".join(piece.text for piece in PythonLibrary(content="sources").pieces())
     words = np.array(sorted(set(re.findall(r"[a-zA-Z_]{3,}", library))), dtype=object)
     generator = np.random.default_rng(0)
-    streams = [Path(f"part{number}.jsonl").open("w") for number in range(NUM_FILES)]
     written = number = 0
-    while written < wanted_bytes:
-        text = " ".join(words[generator.integers(len(words), size=WORDS_A_DOCUMENT)])
-        again = number % REPEAT_EVERY == 0
-        for file in (number, number + 1) if again else (number,):
-            row = {"text": text, "copy": file != number}
-            streams[file % NUM_FILES].write(json.dumps(row) + "\n")
-            written += len(text)
-        number += 1
-    for stream in streams:
-        stream.close()
-    return written
+    with ExitStack() as stack:
+        paths = [Path(f"part{number}.jsonl") for number in range(NUM_FILES)]
+        streams = [stack.enter_context(path.open("w")) for path in paths]
+        while written < wanted_bytes:
+            text = " ".join(words[generator.integers(len(words), size=WORDS_A_DOCUMENT)])
+            again = number % REPEAT_EVERY == 0
+            for file in (number, number + 1) if again else (number,):
+                row = {"text": text, "copy": file != number}
+                streams[file % NUM_FILES].write(json.dumps(row) + "\n")
+                written += len(text)
+            number += 1
 
 
 def in_its_own_process(name: str) -> dict[str, Any]:
     """So that its peak memory is its own."""
-    command = [sys.executable, __file__, "--one", name]
+    command = [sys.executable, __file__, "--here", name]
     return dict(json.loads(subprocess.run(command, capture_output=True, check=True).stdout))
 
 
@@ -96,6 +98,8 @@ def prepare_and_prove(name: str) -> dict[str, Any]:
     peak_bytes = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     counts = prepared.manifest["counts"]
     return {
+        "length": LENGTH,
+        "tokeniser": repr(recipe.tokeniser),
         "seconds": round(seconds, 1),
         "tokens_per_second": round(counts["tokens"] / seconds),
         "peak_memory_bytes": peak_bytes,
@@ -123,7 +127,7 @@ def proof(prepared: Prepared) -> dict[str, Any]:
     right = sum(kept[numbers[key]].tolist() == [number, 0] for key, number in windows.items())
     return {
         "planted_documents": len(windows),
-        "planted_documents_removed_and_nothing_else": int(right),
+        "pairs_whose_second_alone_is_gone": int(right),
         "planted_duplicates": sum(windows.values()),
     }
 

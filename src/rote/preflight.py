@@ -81,7 +81,7 @@ class Preflight:
         require_mode(host["compile"])
         require_flag("log.keep_weights", spec.how["log"]["keep_weights"])
         data = self._data(what["task"])
-        anatomy = self._anatomy(what)
+        anatomy = self._anatomy(what["model"], (data.vocab_size, data.length))
         budget = self._once([what["budget"]], partial(build, what["budget"]))
         precision = self._once([what["precision"]], partial(build, what["precision"]))
         for config in what["measure"].values():
@@ -111,11 +111,11 @@ class Preflight:
 
     def parameters(self, config: Mapping[str, Any]) -> int:
         """Exact count for a configuration's model, built without memory on the meta device."""
-        return self._anatomy(config).parameters
+        # No more of the task: a point of a grid may get its number of sequences from this count.
+        shape = self._once([config["task"], "shape"], partial(_shape, config["task"]))
+        return self._anatomy(config["model"], shape).parameters
 
-    def _anatomy(self, config: Mapping[str, Any]) -> Anatomy:
-        data = self._data(config["task"])
-        model, shape = config["model"], (data.vocab_size, data.length)
+    def _anatomy(self, model: Mapping[str, Any], shape: tuple[int, int]) -> Anatomy:
         return self._once([model, *shape], partial(_look_inside, model, *shape))
 
     def _data(self, task: Mapping[str, Any]) -> _Data:
@@ -126,6 +126,12 @@ class Preflight:
         if text not in self._known:
             self._known[text] = make()
         return self._known[text]
+
+
+def _shape(config: Mapping[str, Any]) -> tuple[int, int]:
+    """Vocabulary and length."""
+    task = build(config)
+    return task.vocab_size, task.length
 
 
 def _look_at(config: Mapping[str, Any]) -> _Data:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+TEXT = ["train", "task=text", "task/source=files", "task.length=64"]
+
 
 def rote(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -34,6 +36,17 @@ def rote(folder: Path, *words: str, **environment: str) -> subprocess.CompletedP
             ["sweep", "demo", "host=slurm_multinode", "host.tasks_per_node=5", "log=none"],
             "10 processes (host.nodes x host.tasks_per_node) cannot share batches of 32",
         ),
+        ([*TEXT, "task.source.paths=[x.txt]"], "no file is called 'x.txt'"),
+        ([*TEXT, f"task.source.paths=[{__file__}]"], "is more than the train pool holds; windows"),
+        (
+            ["train", *TEXT[1:], f"task.source.paths=[{__file__}]", "-m"],
+            "than the train pool holds",
+        ),
+        (
+            ["train", "task=text", "task/source=huggingface", "task.source.repository=rote/none"],
+            "cannot read 'rote/none' from the Hugging Face hub",
+        ),
+        (["train", "measure=[superset]"], "measure=superset: Uniform is no part of a larger set"),
         (["status", "demo"], "launched sweep 'demo' is not known"),
         (["report", "demo"], "launched sweep 'demo' is not known"),
         (["collect", "demo"], "launched sweep 'demo' is not known"),

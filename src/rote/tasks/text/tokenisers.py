@@ -132,8 +132,8 @@ class TokeniserFile:
         return {"kind": "file"}
 
     def version(self) -> str:
-        """Of the file."""
-        return sha256_of_file(Path(self.path))
+        """Of the file, and of the number that it is checked against."""
+        return f"{sha256_of_file(Path(self.path))}:{self.vocab_size}"
 
     def encoder(self, corpus: Iterator[Piece]) -> Encoder:
         """The corpus is not looked at."""
