@@ -191,10 +191,9 @@ def draw_covariates(found: Study) -> Drawing:
 
 
 def _plot_scatter(axes: Axes, each: Remembered, colour: str) -> None:
-    memorised = np.flatnonzero(each.mem_u_bits > 0)[:MAX_MARKS]
     axes.set_title(each.name)
     axes.plot(
-        each.covariates["tf_idf"][memorised], each.mem_u_bits[memorised],
+        each.covariates["tf_idf"][:MAX_MARKS], each.mem_u_bits[:MAX_MARKS],
         linestyle="none", marker="o", markersize=2.5, alpha=0.4, color=colour, rasterized=True,
     )  # fmt: skip
     axes.set_yscale("symlog", linthresh=LAST_LINEAR_BITS)

@@ -41,7 +41,7 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Remembered:
-    """One run under one reference; arrays are of the samples that were correlated, [n]."""
+    """One run under one reference; arrays are of samples with mem_U > 0, [n]."""
 
     series: str
     run_id: str
@@ -100,7 +100,7 @@ def _of_run(
     reference_id = run[f"{reference}.run_id"]
     paired = pairing.unintended(run["run_id"], reference_id)
     order = np.argsort(paired.target_bits - paired.reference_bits, kind="stable")
-    chosen = _chosen(len(order))
+    chosen = _chosen(np.flatnonzero(paired.max_code_bits > 0))
     made = _covariates(corpus, paired, chosen, collection)
     mem_u_bits = paired.max_code_bits[chosen]
     return Remembered(
@@ -117,10 +117,11 @@ def _of_run(
     )
 
 
-def _chosen(count: int) -> NDArray[np.int64]:
-    if count <= MAX_CORRELATED:
-        return np.arange(count)
-    return np.sort(np.random.default_rng(SEED).choice(count, MAX_CORRELATED, replace=False))
+def _chosen(memorised: NDArray[np.int64]) -> NDArray[np.int64]:
+    if len(memorised) <= MAX_CORRELATED:
+        return memorised
+    drawn = np.random.default_rng(SEED).choice(memorised, MAX_CORRELATED, replace=False)
+    return np.sort(drawn)
 
 
 def _collection(corpus: Corpus, sample_ids: NDArray[np.int64]) -> Collection:
