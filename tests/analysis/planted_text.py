@@ -1,5 +1,6 @@
 """Runs on text that never ran: capacity, a peak and a rank correlation are planted in them."""
 
+import dataclasses
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,28 @@ def planted_results(folder: Path, *, seeds: tuple[int, ...] = (0, 1)) -> Results
         folders={run_id: RunFolder(folder / run_id) for run_id in run_ids},
         alphas={"fp32": CapacityScale(bits_per_parameter=ALPHA, source="planted")},
         open_corpus=lambda corpus: PlantedCorpus(),
+    )
+
+
+def with_random_tokens(results: Results) -> Results:
+    """The runs on the train pool once more, as if on random tokens of known entropy."""
+    text = results.table
+    uniform = text.filter(pl.col("task.pool") == "train").with_columns(
+        pl.lit("rote.tasks.uniform.Uniform").alias("task._target_"),
+        pl.lit(None, pl.String).alias("task.corpus"),
+        pl.lit(None, pl.String).alias("task.pool"),
+        entropy_bits=BITS_PER_WINDOW * pl.col("task.num_sequences"),
+        run_id="uniform-" + pl.col("run_id"),
+    )
+    known = text.with_columns(pl.col("entropy_bits").cast(pl.Float64))
+    names = {f"uniform-{name}": name for name in text["run_id"]}
+    held = {name: name for name in text["run_id"]} | names
+    return dataclasses.replace(
+        results,
+        table=pl.concat([uniform, known]),
+        curves={new: results.curves[old] for new, old in held.items()},
+        records_sha256={new: results.records_sha256[old] for new, old in held.items()},
+        folders={new: results.folders[old] for new, old in held.items()},
     )
 
 

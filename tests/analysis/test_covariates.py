@@ -49,6 +49,14 @@ def test_every_covariate_is_made_for_every_text() -> None:
     )
     assert {len(values) for values in made.values()} == {3}
     assert "tf_idf" in made
+    none = covariates_of(
+        [],
+        np.zeros((0, 4), np.int64),
+        frequencies=term_frequencies(TEXTS),
+        num_texts=3,
+        token_counts_V=np.array([12]),
+    )
+    assert list(none) == list(made) and {len(values) for values in none.values()} == {0}
 
 
 def test_the_rank_correlation_looks_at_memorised_samples_alone() -> None:

@@ -25,7 +25,7 @@ def test_a_planted_peak_is_found_exactly_without_noise() -> None:
     found = fit_descent(curve(planted))
     assert isinstance(found, Peak)
     assert found.ratio == pytest.approx(1.3)  # a parabola in log ratio is fitted exactly
-    assert found.interval == pytest.approx((1.3, 1.3))
+    assert found.interval == pytest.approx((1.3, 1.3)) and found.bracket == (0.5, 2.0)
     assert found.rise_bits_per_token > 0 and found.interior_share == 1
 
 

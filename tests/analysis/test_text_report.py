@@ -48,6 +48,7 @@ def test_the_planted_peak_is_located_on_the_right_axis(found) -> None:
 
 
 def test_rare_words_are_memorised(found) -> None:
+    assert [each.num_sequences for each in found.remembered] == [80, 160, 320, 320]
     for each in found.remembered:
         correlation = each.correlations["tf_idf"]
         assert correlation is not None and correlation.interval[0] > 0.5

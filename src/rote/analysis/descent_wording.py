@@ -14,6 +14,7 @@ HEADERS = (
     ("runs", "not converged"),
     ("peak", "data bits over capacity"),
     ("95 % interval", "resamples with an interior peak"),
+    ("grid points beside it", ""),
     ("held-out loss there", "bits per token"),
     ("rise", "from the smallest data set"),
     ("fall", "to the largest"),
@@ -24,7 +25,8 @@ CAPTION = (
     "Loss in bits per token against the bits of the training data over the model's capacity, "
     "alpha times parameters. Every mark is a run, lines join means over seeds. The peak is the top "
     "of a parabola, in the logarithm of the ratio, through the highest mean of held-out loss and "
-    "its neighbours; its band is a 95 % bootstrap interval over runs and held-out sequences. "
+    "its neighbours; its band is a 95 % bootstrap interval over runs and held-out sequences, "
+    "which says nothing of how coarse the grid is: the points beside the peak are in the table. "
     "A curve without a peak inside the grid has none drawn. "
     "Published: Morris et al. 2025, section 4, see held-out loss fall only once the data exceed "
     "capacity, and double descent peak where data bits and capacity are about equal."
@@ -41,9 +43,10 @@ def finding(curve: Descent) -> str:
     if not isinstance(curve.fit, Peak):
         return f"no interior peak: {curve.fit.reason}"
     low, high = curve.fit.interval
+    below, above = curve.fit.bracket
     return (
         f"held-out loss peaks where data bits are {curve.fit.ratio:.2f} of capacity "
-        f"(95 % interval {low:.2f} to {high:.2f})"
+        f"(95 % interval {low:.2f} to {high:.2f}, between grid points {below:.2f} and {above:.2f})"
     )
 
 
@@ -57,7 +60,12 @@ def number(curve: Descent) -> dict[str, Any]:
     fit, runs = curve.fit, list(curve.runs["run_id"])
     if not isinstance(fit, Peak):
         return {"data_per_capacity": None, "reason": fit.reason, "runs": runs}
-    return {"data_per_capacity": fit.ratio, "interval": fit.interval, "runs": runs}
+    return {
+        "data_per_capacity": fit.ratio,
+        "interval": fit.interval,
+        "bracket": fit.bracket,
+        "runs": runs,
+    }
 
 
 def overall(curves: Sequence[Descent]) -> str:
@@ -94,11 +102,12 @@ def _cells(curve: Descent) -> list[str]:
     ]
     fit = curve.fit
     if not isinstance(fit, Peak):
-        return [*start, *[number_cell("")] * 5, warning_cell(f"none: {fit.reason}")]
+        return [*start, *[number_cell("")] * 6, warning_cell(f"none: {fit.reason}")]
     return [
         *start,
         number_cell(f"{fit.ratio:.2f}"),
         number_cell(span(fit.interval, "{:.2f}"), f"{fit.interior_share:.0%}"),
+        number_cell(span(fit.bracket, "{:.2f}")),
         number_cell(f"{fit.loss_bits_per_token:.3f}"),
         number_cell(f"{fit.rise_bits_per_token:.3f}"),
         number_cell(f"{fit.fall_bits_per_token:.3f}"),

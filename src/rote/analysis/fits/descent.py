@@ -37,6 +37,7 @@ class Peak:
 
     ratio: float
     interval: tuple[float, float]
+    bracket: tuple[float, float]  # the grid points on both sides: nothing finer was measured
     loss_bits_per_token: float  # the mean at the highest grid point
     rise_bits_per_token: float  # from the smallest data set up to there
     fall_bits_per_token: float  # from there to the largest data set
@@ -76,6 +77,7 @@ def fit_descent(points: Sequence[GridPoint]) -> Peak | NoPeak:
     return Peak(
         ratio=float(np.exp(_top(log_ratios, means))),
         interval=(float(interval[0]), float(interval[1])),
+        bracket=(ordered[highest - 1].ratio, ordered[highest + 1].ratio),
         loss_bits_per_token=float(means[highest]),
         rise_bits_per_token=float(means[highest] - means[0]),
         fall_bits_per_token=float(means[highest] - means[-1]),

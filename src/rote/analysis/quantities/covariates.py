@@ -100,7 +100,7 @@ def covariates_of(
         "compressed_bytes": np.array([compressed_bytes(text) for text in texts], float),
         "text_bytes": np.array([len(text.encode()) for text in texts], float),
         "rare_token_share": rare_token_shares(tokens_NL, token_counts_V),
-        **{name: np.array([each[name] for each in shares]) for name in shares[0]},
+        **{name: np.array([each[name] for each in shares]) for name in character_shares("")},
     }
 
 

@@ -4,6 +4,7 @@ import polars as pl
 
 AXES = ("task.", "model.", "optim.", "budget.")  # besides size and precision
 ALONG = "task.num_sequences"  # a series runs along it
+POOL = "task.pool"  # references are told apart by it, not by their names
 SOURCES = {"rote.tasks.uniform.Uniform": "random tokens", "rote.tasks.text.task.Text": "text"}
 
 
@@ -18,7 +19,8 @@ def with_series(runs: pl.DataFrame) -> pl.DataFrame:
             SOURCES, default=pl.col("task._target_").str.split(".").list.last()
         )
     )
-    point = ["source", "model", "precision.name", "seed", ALONG]
+    held = [POOL] if POOL in runs.columns else []
+    point = ["source", "model", "precision.name", "seed", ALONG, *held]
     names = [name for name in runs.columns if name.startswith(AXES) and name not in point]
     told = [name for name in names if known.group_by(point).agg(pl.n_unique(name))[name].max() != 1]
     parts = [pl.col("model")]

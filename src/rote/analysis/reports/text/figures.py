@@ -174,23 +174,26 @@ def draw_covariates(found: Study) -> Drawing:
     _plot_scatter(scatter, largest, colour_of[largest.series])
     names = list(largest.correlations)
     for index, each in enumerate(found.remembered):
-        places = np.arange(len(names)) + 0.3 * (index / max(1, len(found.remembered) - 1) - 0.5)
+        places = np.arange(len(names)) + 0.6 * (index / max(1, len(found.remembered) - 1) - 0.5)
+        is_fullest = index < len(found.series)
         for place, name in zip(places, names, strict=True):
-            _plot_correlation(bars, each.correlations[name], place, colour_of[each.series])
+            _plot_correlation(
+                bars, each.correlations[name], place, colour_of[each.series], filled=is_fullest
+            )
     bars.axvline(0, color=GREY, linewidth=0.8)
     bars.set_yticks(range(len(names)), [wording.COVARIATE_NAMES[name] for name in names])
     bars.invert_yaxis()
     bars.set_xlim(-1, 1)
+    bars.set_xticks([-1, -0.5, 0, 0.5, 1])
     bars.set_xlabel("Spearman's rho with mem_U, 95 % interval")
     legend_below(figure, _series_keys(colour_of), num_columns=4)
     return render(figure, name="covariates", alt=title)
 
 
 def _plot_scatter(axes: Axes, each: Remembered, colour: str) -> None:
-    memorised = np.flatnonzero(each.mem_u_bits > 0)[:MAX_MARKS]
-    axes.set_title(f"{each.series}, N = {each.num_sequences:,}")
+    axes.set_title(each.name)
     axes.plot(
-        each.covariates["tf_idf"][memorised], each.mem_u_bits[memorised],
+        each.covariates["tf_idf"][:MAX_MARKS], each.mem_u_bits[:MAX_MARKS],
         linestyle="none", marker="o", markersize=2.5, alpha=0.4, color=colour, rasterized=True,
     )  # fmt: skip
     axes.set_yscale("symlog", linthresh=LAST_LINEAR_BITS)
@@ -201,14 +204,15 @@ def _plot_scatter(axes: Axes, each: Remembered, colour: str) -> None:
 
 
 def _plot_correlation(
-    axes: Axes, correlation: RankCorrelation | None, place: float, colour: str
+    axes: Axes, correlation: RankCorrelation | None, place: float, colour: str, *, filled: bool
 ) -> None:
     if correlation is None:
         return
     reach = np.abs(np.array(correlation.interval)[:, None] - correlation.rho)
     axes.errorbar(
-        correlation.rho, place, xerr=reach, color=colour, marker="o", markersize=4, capsize=2
-    )
+        correlation.rho, place, xerr=reach, color=colour, marker="o", markersize=4, capsize=2,
+        markerfacecolor=colour if filled else "white",
+    )  # fmt: skip
 
 
 def _colours(found: Study) -> Colours:

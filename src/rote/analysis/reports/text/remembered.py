@@ -1,7 +1,7 @@
 """What one run remembers: its samples ordered by mem_U, their text, and what goes with it."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,7 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Remembered:
-    """One run under one reference; arrays are of the samples that were correlated, [n]."""
+    """One run under one reference; arrays are of samples with mem_U > 0, [n]."""
 
     series: str
     run_id: str
@@ -54,17 +54,54 @@ class Remembered:
     mem_u_bits: NDArray[np.float64]
     correlations: Mapping[str, RankCorrelation | None]
 
+    @property
+    def name(self) -> str:
+        """Unique within a report."""
+        return f"{self.series}, N = {self.num_sequences:,}"
 
-def remembered(results: Results, pairing: Pairing, run: dict[str, Any]) -> Remembered:
-    """Of a run under its oracle, or under the same size where it has no oracle."""
+
+@dataclass(frozen=True, kw_only=True)
+class Collection:
+    """The texts that words and tokens are counted in."""
+
+    frequencies: Counter[str]  # of words
+    token_counts_V: NDArray[np.int64]
+    num_texts: int
+
+
+def remembered(
+    results: Results, pairing: Pairing, runs: Sequence[dict[str, Any]]
+) -> tuple[Remembered, ...]:
+    """Of runs of one corpus, each under its oracle, or the same size where it has no oracle.
+
+    Words are counted in all of the train pool that the reference scored.
+    """
+    corpus = results.open_corpus(runs[0]["task.corpus"])
+    collections: dict[str, Collection] = {}
+    found = []
+    for run in runs:
+        reference_id = run["oracle.run_id"] or run["same_size.run_id"]
+        if reference_id not in collections:
+            scored = pairing.scored(reference_id)
+            collections[reference_id] = _collection(corpus, scored.sample_ids)
+        arrays = results.folders[run["run_id"]].arrays()
+        found.append(_of_run(pairing, run, corpus, collections[reference_id], arrays))
+    return tuple(found)
+
+
+def _of_run(
+    pairing: Pairing,
+    run: dict[str, Any],
+    corpus: Corpus,
+    collection: Collection,
+    arrays: Mapping[str, Any],
+) -> Remembered:
     reference = "oracle" if run["oracle.run_id"] else "same_size"
     reference_id = run[f"{reference}.run_id"]
     paired = pairing.unintended(run["run_id"], reference_id)
-    corpus = results.open_corpus(run["task.corpus"])
-    arrays = results.folders[run["run_id"]].arrays()
     order = np.argsort(paired.target_bits - paired.reference_bits, kind="stable")
-    chosen = _chosen(len(order))
-    made = _covariates(corpus, paired, chosen)
+    chosen = _chosen(np.flatnonzero(paired.max_code_bits > 0))
+    made = _covariates(corpus, paired, chosen, collection)
     mem_u_bits = paired.max_code_bits[chosen]
     return Remembered(
         series=run["series"],
@@ -80,28 +117,34 @@ def remembered(results: Results, pairing: Pairing, run: dict[str, Any]) -> Remem
     )
 
 
-def _chosen(count: int) -> NDArray[np.int64]:
-    if count <= MAX_CORRELATED:
-        return np.arange(count)
-    return np.sort(np.random.default_rng(SEED).choice(count, MAX_CORRELATED, replace=False))
+def _chosen(memorised: NDArray[np.int64]) -> NDArray[np.int64]:
+    if len(memorised) <= MAX_CORRELATED:
+        return memorised
+    drawn = np.random.default_rng(SEED).choice(memorised, MAX_CORRELATED, replace=False)
+    return np.sort(drawn)
+
+
+def _collection(corpus: Corpus, sample_ids: NDArray[np.int64]) -> Collection:
+    frequencies: Counter[str] = Counter()
+    token_counts_V = np.zeros(corpus.vocab_size, dtype=np.int64)
+    for ids in _pieces(sample_ids):
+        frequencies.update(term_frequencies(corpus.text(ids)))
+        token_counts_V += np.bincount(corpus.tokens(ids).ravel(), minlength=corpus.vocab_size)
+    return Collection(
+        frequencies=frequencies, token_counts_V=token_counts_V, num_texts=len(sample_ids)
+    )
 
 
 def _covariates(
-    corpus: Corpus, paired: Unintended, chosen: NDArray[np.int64]
+    corpus: Corpus, paired: Unintended, chosen: NDArray[np.int64], collection: Collection
 ) -> dict[str, NDArray[np.float64]]:
-    """The collection that words and tokens are counted in is the run's whole training set."""
-    frequencies: Counter[str] = Counter()
-    token_counts_V = np.zeros(corpus.vocab_size, dtype=np.int64)
-    for ids in _pieces(paired.sample_ids):
-        frequencies += term_frequencies(corpus.text(ids))
-        token_counts_V += np.bincount(corpus.tokens(ids).ravel(), minlength=corpus.vocab_size)
     ids = paired.sample_ids[chosen]
     made = covariates_of(
         corpus.text(ids),
         corpus.tokens(ids),
-        frequencies=frequencies,
-        num_texts=len(paired.sample_ids),
-        token_counts_V=token_counts_V,
+        frequencies=collection.frequencies,
+        num_texts=collection.num_texts,
+        token_counts_V=collection.token_counts_V,
     )
     return {**made, "reference_bits": paired.reference_bits[chosen]}
 

@@ -54,7 +54,7 @@ class Study:
     targets: pl.DataFrame
     descents: tuple[Descent, ...]
     extracted: tuple[Extracted, ...]
-    remembered: tuple[Remembered, ...]  # one a series: the run with the most mem_U
+    remembered: tuple[Remembered, ...]  # of each series the run with most mem_U, then most data
     qualities: tuple[Quality, ...]
 
     @property
@@ -79,14 +79,16 @@ def study(results: Results) -> Study:
     runs = with_series(loss_quantities(paired, results.alphas))
     targets = runs.filter(pl.col("task.pool") == "train")
     pairing = Pairing(results, runs)
-    focus = _focus(targets)
+    fullest = _focus(targets, pl.coalesce("oracle.max_code_bits", "same_size.max_code_bits"))
+    largest = _focus(targets, pl.col("task.num_sequences"))
+    both = {run["run_id"]: run for run in (*fullest, *largest)}
     return Study(
         runs=runs,
         targets=targets,
         descents=descents(results, targets),
         extracted=tuple(_extracted(targets)),
-        remembered=tuple(remembered(results, pairing, run) for run in focus),
-        qualities=tuple(_qualities(pairing, focus)),
+        remembered=remembered(results, pairing, list(both.values())),
+        qualities=tuple(_qualities(pairing, fullest)),
     )
 
 
@@ -111,13 +113,12 @@ def _with_all_totals(runs: pl.DataFrame) -> pl.DataFrame:
     return runs.with_columns(nulls)
 
 
-def _focus(targets: pl.DataFrame) -> list[dict[str, Any]]:
-    """Of each series the run with the largest sum of mem_U, under the oracle where there is one."""
-    most = pl.coalesce("oracle.max_code_bits", "same_size.max_code_bits")
-    ordered = targets.filter(most.is_not_null()).sort(-most, "run_id")
-    groups = ordered.partition_by("series", maintain_order=True)
-    rows = [group.row(0, named=True) for group in groups]
-    return sorted(rows, key=lambda row: (row["parameters"], row["series"]))
+def _focus(targets: pl.DataFrame, by: pl.Expr) -> list[dict[str, Any]]:
+    """Of each series the run with the most of something, in the order of size."""
+    with_reference = pl.coalesce("oracle.run_id", "same_size.run_id").is_not_null()
+    ordered = targets.filter(with_reference).sort(-by, "run_id")
+    first = ordered.unique("series", keep="first", maintain_order=True)
+    return first.sort("parameters", "series").to_dicts()
 
 
 def _extracted(targets: pl.DataFrame) -> list[Extracted]:

@@ -27,8 +27,8 @@ UNINTENDED_HEADERS = (
     ("a sample (bits)", "max code"),
     ("held-out control", "bits a sample"),
     ("samples memorised", "of all"),
-    ("trained on by the reference", "not scored by it"),
-    ("over capacity", ""),
+    ("in the reference", "not scored by it"),
+    ("of capacity", ""),
     ("sum <= capacity", ""),
 )
 SAMPLE_HEADERS = (
@@ -86,7 +86,7 @@ def _unintended_cells(run: Mapping[str, Any], kind: str) -> list[str]:
         number_cell(
             f"{run[f'{kind}.samples_in_reference']:,}", f"{run[f'{kind}.samples_unpaired']:,}"
         ),
-        number_cell(f"{bits / run['capacity_bits']:.3f}"),
+        number_cell(f"{bits / run['capacity_bits']:.1%}"),
         text_cell("yes") if fits else warning_cell("no"),
     ]
 
@@ -117,7 +117,7 @@ def correlation_table(found: Study) -> str:
     for name, told in COVARIATE_NAMES.items():
         for each in found.remembered:
             correlation = each.correlations[name]
-            start = [text_cell(told), text_cell(each.series)]
+            start = [text_cell(told), text_cell(each.name)]
             if correlation is None:
                 rows.append([*start, number_cell("not known"), number_cell("")])
                 continue
@@ -144,10 +144,7 @@ def quality_table(found: Study) -> str:
 
 def samples_html(each: Remembered) -> str:
     """The most and the least memorised samples of one run."""
-    parts = [
-        f"<h3>{escape(each.series)}, N = {each.num_sequences:,}, against the "
-        f"{escape(REFERENCE_NAMES[each.reference])}</h3>"
-    ]
+    parts = [f"<h3>{escape(each.name)}, against the {escape(REFERENCE_NAMES[each.reference])}</h3>"]
     for title, samples in (("Most memorised", each.most), ("Least memorised", each.least)):
         made = table(SAMPLE_HEADERS, map(_sample_cells, samples), text=TEXT_COLUMNS)
         parts.append(f"<p>{title}</p>{scrolled(made, tall=True)}")

@@ -25,7 +25,8 @@ CAPTIONS = {
         "(hollow: still learning when it ended), lines join means over seeds. The reference of "
         "the same size was trained on the most of the train pool and so, as a rule, on the "
         "samples too: it shows what it takes more data to forget. The oracle saw none of them. "
-        "Dashed: alpha times parameters, which the sum cannot exceed. Published: Morris et al. "
+        "Dashed: alpha times parameters, which the sum cannot exceed. A mixture code "
+        "that loses in all is not drawn. Published: Morris et al. "
         "2025, section 4, on FineWeb with models of 1.71M to 19.2M parameters."
     ),
     "oracle_quality": (
@@ -42,9 +43,12 @@ CAPTIONS = {
         "large the train rate comes down to the test rate."
     ),
     "covariates": (
-        "Among samples with mem_U > 0 of the run with the most mem_U of each size. TF-IDF(d; D) is "
-        "the mean over words w of log(|D| / tf(w, D)), D the run's training set: large for texts "
-        "of rare words. Rare tokens are those outside the commonest that make up 99 % of all. "
+        "Among samples with mem_U > 0, of each size in the run with the most mem_U (filled) and in "
+        "that with the most data (hollow). Where everything is memorised mem_U is what the "
+        "reference needs, whatever the text; what a model chooses to remember shows where data "
+        "exceed capacity. TF-IDF(d; D) is the mean over words w of log(|D| / tf(w, D)), D all of "
+        "the train pool that the reference scored: large for texts of rare "
+        "words. Rare tokens are those outside the commonest that make up 99 % of all. "
         "Intervals are bootstraps over samples. The code length under the reference bounds mem_U "
         "from above, so some of its correlation is there by construction. Published: Morris et "
         "al. 2025, section 4: TF-IDF and mem_U correlate."
@@ -57,7 +61,7 @@ def headlines(found: Study) -> tuple[str, ...]:
     lines = [_most(run, kind) for kind in found.references for run in most_runs(found, kind)]
     lines += [_extraction_line(found, series) for series in found.series if found.extracted]
     lines += [
-        f"{each.series}: TF-IDF against mem_U, {correlation_words(each.correlations['tf_idf'])}"
+        f"{each.name}: TF-IDF against mem_U, {correlation_words(each.correlations['tf_idf'])}"
         for each in found.remembered
     ]
     return (*lines, check(found), convergence(found))
@@ -135,7 +139,7 @@ def check(found: Study) -> str:
     """Whether sums stay below capacity."""
     beyond = over_capacity(found)
     alpha, source = found.targets["alpha"][0], found.targets["alpha_source"][0]
-    verdict = "no sum of mem_U exceeds" if not beyond else f"{beyond} sum(s) of mem_U exceed"
+    verdict = "No sum of mem_U exceeds" if not beyond else f"{beyond} sum(s) of mem_U exceed"
     return f"{verdict} capacity at {alpha:.2f} bits per parameter ({source})"
 
 
@@ -194,7 +198,7 @@ def covariates(found: Study) -> str:
     correlation = largest.correlations["tf_idf"]
     if correlation is None:
         return "Too few memorised samples to correlate"
-    return f"Rank correlation of TF-IDF and mem_U in {largest.series}: {correlation.rho:+.2f}"
+    return f"Rank correlation of TF-IDF and mem_U in {largest.name}: {correlation.rho:+.2f}"
 
 
 def setting(found: Study) -> str:
