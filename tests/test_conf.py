@@ -62,6 +62,7 @@ def needed_beside(group: str, name: str, outputs: Path) -> list[str]:
     ]  # fmt: skip
     return {
         ("measure", "superset"): files,
+        ("measure", "exposure"): ["task=canaries"],
         ("task", "fineweb"): local,
         ("task/source", "python_library"): ["task=text"],
         ("task/source", "files"): files,
