@@ -1,5 +1,6 @@
 """Code lengths with known answers."""
 
+import gc
 from dataclasses import dataclass
 
 import pytest
@@ -122,3 +123,27 @@ def test_bfloat16_never_accumulates() -> None:
     ours = sequence_code_bits(model, task.train(0), task, device=CPU)[0].sum()
     assert ours == pytest.approx(exact_bits, rel=1e-6)
     assert abs(coarse_bits - exact_bits) > 1e-3 * exact_bits  # what would creep back
+
+
+class Counting:
+    """Sequences that count the tensors alive whenever a batch is asked for."""
+
+    def __init__(self, task: Uniform) -> None:
+        self.whole = task.train(0)
+        self.num_sequences = task.num_sequences
+        self.alive: list[int] = []
+
+    def tokens(self, indices_B: Tensor) -> Tensor:
+        self.alive.append(sum(type(one) is Tensor for one in gc.get_objects()))
+        return self.whole.tokens(indices_B)
+
+
+def test_a_batch_leaves_no_tensor_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small one that stays would be cut from what a large one freed: gigabytes, on long sets."""
+    monkeypatch.setattr("rote.measures.cost.CPU_LOGITS_PER_BATCH", 16 * 8 * 4)  # 4 sequences
+    task = Uniform(num_sequences=40, length=8, vocab_size=16, num_heldout_sequences=1)
+    sequences = Counting(task)
+    model = GPT(num_layers=1, width=8, num_heads=1, vocab_size=16, max_length=8)
+    sequence_code_bits(model, sequences, task, device=CPU)
+    assert len(sequences.alive) == 10
+    assert sequences.alive[-1] <= sequences.alive[1]

@@ -51,22 +51,29 @@ class Cost:
 def sequence_code_bits(
     model: nn.Module, sequences: Sequences, task: Task, *, device: torch.device
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Code length of each whole sequence and of its first token alone, float64 [N] each."""
-    whole, first = [], []
-    for indices_B in _batches(sequences.num_sequences, task, device):
+    """Code length of each whole sequence and of its first token alone, float64 [N] each.
+
+    Results go into tensors made beforehand: small ones that outlive a batch would be cut from what
+    large ones have freed, and every batch would then take its logits' memory anew.
+    """
+    num_sequences = sequences.num_sequences
+    whole_N = torch.empty(num_sequences, dtype=torch.float64, device=device)
+    first_N = torch.empty_like(whole_N)
+    for batch in _batches(num_sequences, task, device):
+        indices_B = torch.arange(batch.start, batch.stop, device=device)
         nats_BL = token_nats(model, sequences.tokens(indices_B))
         assert nats_BL.dtype == torch.float32, nats_BL.dtype
-        whole.append(nats_BL.sum(dim=1, dtype=torch.float64).cpu())
-        first.append(nats_BL[:, 0].double().cpu())
-    return _bits(whole), _bits(first)
+        whole_N[batch.start : batch.stop] = nats_BL.sum(dim=1, dtype=torch.float64)
+        first_N[batch.start : batch.stop] = nats_BL[:, 0]
+    return _bits(whole_N), _bits(first_N)
 
 
-def _batches(num_sequences: int, task: Task, device: torch.device) -> Iterator[Tensor]:
+def _batches(num_sequences: int, task: Task, device: torch.device) -> Iterator[range]:
     logits = CPU_LOGITS_PER_BATCH if device.type == "cpu" else LOGITS_PER_BATCH
     size = max(1, logits // (task.length * task.vocab_size))
     for start in range(0, num_sequences, size):
-        yield torch.arange(start, min(start + size, num_sequences), device=device)
+        yield range(start, min(start + size, num_sequences))
 
 
-def _bits(nats: list[Tensor]) -> np.ndarray:
-    return np.asarray(bits_from_nats(torch.cat(nats).numpy()))
+def _bits(nats_N: Tensor) -> np.ndarray:
+    return np.asarray(bits_from_nats(nats_N.cpu().numpy()))

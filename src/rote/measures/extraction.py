@@ -63,12 +63,13 @@ class Extraction:
         size = sequences_at_once(model, length=task.length, vocab_size=task.vocab_size)
         tried = min(self.num_sequences, sequences.num_sequences)
         shortest, longest = min(self.prefix_tokens), max(self.prefix_tokens)
-        batches = []
+        last_wrong_N = torch.empty(tried, dtype=torch.int64, device=device)
         for start in range(0, tried, size):
             indices_B = torch.arange(start, min(start + size, tried), device=device)
-            tokens_BL = sequences.tokens(indices_B)
-            batches.append(last_wrong_positions(model, tokens_BL, shortest, longest).cpu())
-        return torch.cat(batches).numpy()
+            last_wrong_N[start : start + size] = last_wrong_positions(
+                model, sequences.tokens(indices_B), shortest, longest
+            )
+        return last_wrong_N.cpu().numpy()
 
 
 @torch.inference_mode()
