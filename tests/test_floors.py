@@ -12,7 +12,7 @@ FLOORS = {
     "units": 0, "checks": 0, "files": 0, "provenance": 0, "rng": 0, "precision": 0,
     "allocator": 0, "outputs": 0,
     "tasks": 1, "models": 1, "optim": 1, "ledger": 1,
-    "config": 2, "measures": 2, "scores": 2, "training": 2, "observers": 3, "trained": 3,
+    "config": 2, "scores": 2, "training": 2, "measures": 3, "observers": 3, "trained": 3,
     "life": 4, "coding": 4, "run": 5, "preflight": 5,
     "cluster": 6, "analysis": 6, "tracking": 6, "planner": 6,
     "cli": 7, "__main__": 8,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rote.models.likelihood import START_TOKEN
+from rote.models.likelihood import started
 
 STEP_LOGITS = 1 << 22  # of all sequences: 16 MiB in float32
 CACHE_NUMBERS = 1 << 26  # keys and values of all sequences: 256 MiB in float32
@@ -21,7 +21,7 @@ class Decoder(Protocol):
     def read(self, tokens_BL: Tensor) -> Tensor:
         """Logits of the token after these, in the model's own format, [B, L] int64 -> [B, V].
 
-        The first time L may be anything, 0 too: START_TOKEN is put in front. Later it is 1.
+        The first time L may be anything, 0 too: a start is put in front. Later it is 1.
         """
         ...
 
@@ -56,7 +56,7 @@ class _Cached:
         self.model, self.pasts = model, model.pasts()
 
     def read(self, tokens_BL: Tensor) -> Tensor:
-        inputs_BL = tokens_BL if self.pasts[0].length else _started(tokens_BL)
+        inputs_BL = tokens_BL if self.pasts[0].length else started(self.model, tokens_BL)
         hidden_BD = self.model.read(inputs_BL, self.pasts)[:, -1]
         return functional.linear(hidden_BD, self.model.head)
 
@@ -72,7 +72,7 @@ class _Rereading:
 
     def read(self, tokens_BL: Tensor) -> Tensor:
         if self.inputs_BL is None:
-            self.inputs_BL = _started(tokens_BL)
+            self.inputs_BL = started(self.model, tokens_BL)
         else:
             self.inputs_BL = torch.cat([self.inputs_BL, tokens_BL], dim=1)
         return self.model(self.inputs_BL)[:, -1]
@@ -81,6 +81,3 @@ class _Rereading:
         assert self.inputs_BL is not None
         self.inputs_BL = self.inputs_BL[rows]
 
-
-def _started(tokens_BL: Tensor) -> Tensor:
-    return torch.cat([tokens_BL.new_full((len(tokens_BL), 1), START_TOKEN), tokens_BL], dim=1)

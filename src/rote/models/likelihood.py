@@ -16,6 +16,8 @@ from rote.models.crossentropy import cross_entropy
 Model = Callable[[Tensor], Tensor]  # a module, or several as one
 
 START_TOKEN = 0  # position 0 reads it, so that the first token is scored without an extra symbol
+# A model from elsewhere was trained with a symbol of its own there, and says so by this attribute.
+START_ATTRIBUTE = "start_token"
 
 # Logits of up to 128 MiB in float32 (4 N V bytes; training holds three such tensors) stay whole: at
 # V=2048 up to 16,384 tokens a step. One sequence at V=50257, S=1024 has 196 MiB and goes in chunks.
@@ -31,14 +33,19 @@ def token_nats(model: Model, tokens_BL: Tensor) -> Tensor:
     be large, and the model offers ``hidden(tokens_BL) -> hidden_BLD`` and ``head`` [V, D] (as
     `rote.models.gpt.GPT` does), they are made and forgotten chunk by chunk, in both directions.
     """
-    starts_B1 = torch.full_like(tokens_BL[:, :1], START_TOKEN)
-    inputs_BL = torch.cat([starts_B1, tokens_BL[:, :-1]], dim=1)
+    inputs_BL = started(model, tokens_BL[:, :-1])
     if is_chunked(model, tokens_BL.numel()):
         hidden_ND = model.hidden(inputs_BL).flatten(0, 1)  # type: ignore[attr-defined]
         nats_N = _in_chunks(hidden_ND, model.head, tokens_BL.flatten())  # type: ignore[attr-defined]
     else:
         nats_N = _nats(model(inputs_BL).flatten(0, 1), tokens_BL.flatten())
     return nats_N.view(tokens_BL.shape)
+
+
+def started(model: Model, tokens_BL: Tensor) -> Tensor:
+    """What the model reads to predict these tokens and the one after them, [B, L] -> [B, L + 1]."""
+    start = getattr(model, START_ATTRIBUTE, START_TOKEN)
+    return torch.cat([tokens_BL.new_full((len(tokens_BL), 1), start), tokens_BL], dim=1)
 
 
 def is_chunked(model: Model, num_tokens: int) -> bool:

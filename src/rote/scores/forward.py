@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, split
 from torch.nn import functional
 
-from rote.models.likelihood import CHUNK_LOGITS_BYTES, START_TOKEN, Model, is_chunked
+from rote.models.likelihood import CHUNK_LOGITS_BYTES, Model, is_chunked, started
 from rote.scores.documents import Documents, Floats, Integers
 
 # A chunk is passed over six times: on a CPU it stays in a core's cache (1 MiB of float32 logits),
@@ -33,13 +33,12 @@ class Moments:
 def moments(model: Model, tokens_BL: Tensor) -> Moments:
     """What every score of a single model needs, from one pass over ``tokens_BL`` (int64).
 
-    Conventions are those of `rote.models.likelihood.token_nats`: position 0 reads START_TOKEN,
+    Conventions are those of `rote.models.likelihood.token_nats`: position 0 reads a start,
     probabilities are float32 whatever the model computes in, and where logits would be large and
     the model offers ``hidden`` and ``head`` they are never held whole. Models are causal: what
     pads a document on its right changes no number before it.
     """
-    starts_B1 = torch.full_like(tokens_BL[:, :1], START_TOKEN)
-    inputs_BL = torch.cat([starts_B1, tokens_BL[:, :-1]], dim=1)
+    inputs_BL = started(model, tokens_BL[:, :-1])
     columns = zip(*_parts(model, inputs_BL, tokens_BL.flatten()), strict=True)
     log_p_BL, mean_BL, spread_BL = (torch.cat(parts).view(tokens_BL.shape) for parts in columns)
     return Moments(log_p_BL=log_p_BL, mean_BL=mean_BL, spread_BL=spread_BL)
