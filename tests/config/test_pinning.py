@@ -54,6 +54,20 @@ def test_a_changed_corpus_is_refused_under_the_old_hash(corpus: Path) -> None:
         pinned_spec(corpus, f"task.corpus={old}")
 
 
+def test_a_task_inside_of_another_is_prepared_too(corpus: Path) -> None:
+    small = [word.replace("task.", "task.base.") for word in SMALL]
+    config = Composer().config(
+        [
+            "task=canaries", "task@task.base=text", "task/source@task.base.source=files",
+            f"task.base.source.paths=[{corpus}]", *small,
+        ]
+    )  # fmt: skip
+    pinned = Pinner(unseen).pinned(config)["task"]
+    alone = pinned_spec(corpus).what["task"]
+    assert pinned["base"] == alone
+    assert pinned["kinds"] == config["task"]["kinds"]
+
+
 def test_a_grid_prepares_each_corpus_once_and_shows_it(corpus: Path) -> None:
     stages: list[str] = []
     sweep = Sweep(

@@ -41,6 +41,9 @@ class ByteText(Uniform):
     def encode(self, text: str) -> list[int]:
         return list(text.encode())
 
+    def decode(self, tokens_NL: np.ndarray) -> list[str]:
+        return [bytes(row).decode(errors="replace") for row in tokens_NL.tolist()]
+
 
 def planted(**changes: Any) -> Canaries:
     base = Uniform(num_sequences=5, length=12, vocab_size=V, num_heldout_sequences=1)

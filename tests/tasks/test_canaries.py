@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare
@@ -43,6 +44,9 @@ class ByteText(Uniform):
 
     def encode(self, text: str) -> list[int]:
         return list(text.encode())
+
+    def decode(self, tokens_NL: np.ndarray) -> list[str]:
+        return [bytes(row).decode(errors="replace") for row in tokens_NL.tolist()]
 
 
 def uniform(**changes: int) -> Uniform:

@@ -18,12 +18,20 @@ class Pinner:
 
     def pinned(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The configuration with its task's open keys filled in; raises ValueError."""
-        if not _prepares(config["task"]):
-            return dict(config)
-        preparation = build(config["task"]).preparation()
+        return {**config, "task": self._pinned(config["task"])}
+
+    def _pinned(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        """Tasks inside of it first: one may have been made of others."""
+        inner = {
+            key: self._pinned(value) if isinstance(value, Mapping) else value
+            for key, value in task.items()
+        }
+        if not _prepares(inner):
+            return inner
+        preparation = build(inner).preparation()
         if preparation not in self._known:
             self._known[preparation] = preparation(self._show)
-        return {**config, "task": {**config["task"], **self._known[preparation]}}
+        return {**inner, **self._known[preparation]}
 
 
 def _prepares(task: Mapping[str, Any]) -> bool:

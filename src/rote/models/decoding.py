@@ -80,4 +80,3 @@ class _Rereading:
     def keep(self, rows: Tensor) -> None:
         assert self.inputs_BL is not None
         self.inputs_BL = self.inputs_BL[rows]
-

@@ -3,6 +3,7 @@
 Shapes: N sequences, B sequences asked for, L tokens in each.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -60,6 +61,33 @@ class Task(Protocol):
         None where it is not known.
         """
         ...
+
+
+@runtime_checkable
+class HasText(Protocol):
+    """A task whose tokens are text."""
+
+    def encode(self, text: str) -> Sequence[int]:
+        """Its tokens, none added at either end, at most one for each byte of UTF-8."""
+        ...
+
+    def decode(self, tokens_NL: np.ndarray) -> list[str]:
+        """The text of each sequence; a character that it cuts becomes U+FFFD."""
+        ...
+
+
+@runtime_checkable
+class HasMembers(Protocol):
+    """A task that also trains on sequences which held-out ones do not resemble."""
+
+    def members(self, seed: int) -> Sequences:
+        """Training sequences from the held-out ones' source, each once: fit to be told apart."""
+        ...
+
+
+def members_of(task: Task, seed: int) -> Sequences:
+    """What held-out sequences are to be told from."""
+    return task.members(seed) if isinstance(task, HasMembers) else task.train(seed)
 
 
 class Manifest(Protocol):

@@ -1,5 +1,7 @@
 """Pools, orders, prefixes and duplicates: which windows a run sees."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from rote.config.pinning import Pinner
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.run import execute
+from rote.tasks.canaries.task import Canaries
 from rote.tasks.preparation import unseen
 from rote.tasks.text.prepared import open_prepared
 
@@ -76,6 +79,29 @@ def test_duplicates_stand_at_the_end_and_are_the_first(make_text: MakeText) -> N
     assert ids[:20].tolist() == plain.tolist()
     assert ids[20:].tolist() == plain[:2].tolist() * 3
     assert make_text(duplicated_fraction=0.1).train(0).num_sequences == 22
+
+
+def test_members_are_trained_windows_each_once(make_text: MakeText) -> None:
+    text = make_text(duplicated_fraction=0.5, repeats=3)
+    assert text.members(0).sample_ids.tolist() == text.train(0).sample_ids[:20].tolist()
+
+
+def test_canaries_are_planted_in_text_as_its_own_tokens(make_text: MakeText) -> None:
+    text = make_text()
+    room = dataclasses.replace(text, length=64, corpus=None)
+    room = dataclasses.replace(room, **room.preparation()(unseen), num_sequences=4)
+    task = Canaries(
+        base=room, kinds=["words"], secret_length=1, repeats=[2], num_each=1, num_controls=1
+    )
+    train = task.train(0)
+    assert train.num_sequences == 6
+    assert task.members(0).num_sequences == 4
+    rows = train.tokens(torch.arange(6))
+    assert torch.equal(rows[:4], room.train(0).tokens(torch.arange(4)))
+    planted = task.manifest(0).canaries[0]
+    told = task.base.decode(rows[4:].numpy())
+    assert told[0] == told[1]
+    assert told[0].startswith(f"Note 0: the passphrase is {planted.secret}. Nothing follows.")
 
 
 def test_tokens_are_the_windows_of_the_ids(make_text: MakeText) -> None:

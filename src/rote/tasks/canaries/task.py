@@ -8,7 +8,6 @@ Shapes: B sequences asked for, L tokens in each, C distinct canaries, M inserted
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -17,19 +16,10 @@ from rote.checks import require_whole
 from rote.rng import stream_seed
 from rote.tasks.canaries.manifest import Canary, Manifest, Piece, Plan
 from rote.tasks.canaries.spaces import KINDS, TOKENS
-from rote.tasks.protocol import Sequences, Task
+from rote.tasks.protocol import HasText, Sequences, Task, members_of
 
 FILLER = " Nothing follows."  # after a canary of text, again and again
 TOKEN_FILLER = (0,)
-
-
-@runtime_checkable
-class Encodes(Protocol):
-    """A task whose tokens are text."""
-
-    def encode(self, text: str) -> Sequence[int]:
-        """Its tokens, none added at either end, at most one for each byte of UTF-8."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +72,10 @@ class Canaries:
         """The base's."""
         return self.base.heldout(seed)
 
+    def members(self, seed: int) -> Sequences:
+        """The base's."""
+        return members_of(self.base, seed)
+
     def entropy_bits(self, *, from_position: int = 0) -> float | None:
         """The base's and that of the inserted secrets, each counted once; templates have none.
 
@@ -109,7 +103,7 @@ class Canaries:
         return (tokens + [*filler] * self.length)[: self.length]
 
     def _encode(self, text: str) -> Sequence[int]:
-        assert isinstance(self.base, Encodes)
+        assert isinstance(self.base, HasText)
         return self.base.encode(text)
 
     @property
@@ -126,7 +120,7 @@ class Canaries:
     def _require_kind(self, kind: str) -> None:
         if kind not in KINDS:
             raise ValueError(f"task.kinds: {kind!r} is not among {', '.join(KINDS)}")
-        if kind != TOKENS and not isinstance(self.base, Encodes):
+        if kind != TOKENS and not isinstance(self.base, HasText):
             name = type(self.base).__name__
             raise ValueError(f"task.kinds: {kind} is text, and {name}'s tokens are not: use tokens")
         if (longest := self._plan.longest(kind)) > self.length:

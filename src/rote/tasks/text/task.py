@@ -4,7 +4,8 @@ Source: Morris et al. 2025 (arXiv 2505.24832), section 4: windows of 64 tokens, 
 truncation. Shapes: N sequences, B sequences asked for, L tokens in each.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -83,10 +84,15 @@ class Text:
 
     def train(self, seed: int) -> "TextSequences":
         """N windows of the pool, then those that are repeated once more for each repeat."""
-        ids_N = self._ordered(self.pool, seed)[: self.num_sequences]
+        once = self.members(seed)
         num_duplicated = round(self.duplicated_fraction * self.num_sequences)
-        again = np.tile(ids_N[:num_duplicated], self.repeats - 1)
-        return TextSequences(prepared=self._prepared, sample_ids=np.concatenate([ids_N, again]))
+        again = np.tile(once.sample_ids[:num_duplicated], self.repeats - 1)
+        return replace(once, sample_ids=np.concatenate([once.sample_ids, again]))
+
+    def members(self, seed: int) -> "TextSequences":
+        """The N windows, each once."""
+        ids_N = self._ordered(self.pool, seed)[: self.num_sequences]
+        return TextSequences(prepared=self._prepared, sample_ids=ids_N)
 
     def heldout(self, seed: int) -> "TextSequences":
         """The same windows for every seed."""
@@ -99,7 +105,16 @@ class Text:
 
     def encoder(self) -> Encoder:
         """What made the tokens of its text."""
-        return load(self._prepared.folder)
+        return self._encoder
+
+    def encode(self, text: str) -> Sequence[int]:
+        """Its tokens, none added at either end."""
+        tokens: list[int] = self._encoder.encode([text])[0].tolist()
+        return tokens
+
+    def decode(self, tokens_NL: np.ndarray) -> list[str]:
+        """The text of each sequence."""
+        return self._encoder.decode(tokens_NL)
 
     def entropy_bits(self, *, from_position: int = 0) -> None:
         """Nobody knows it."""
@@ -127,6 +142,10 @@ class Text:
             heldout_share=self.heldout_share,
             reference_share=self.reference_share,
         )
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        return load(self._prepared.folder)
 
     @cached_property
     def _prepared(self) -> Prepared:
