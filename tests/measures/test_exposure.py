@@ -107,6 +107,55 @@ def test_only_the_canarys_own_tokens_count_however_long_the_others_are() -> None
     assert arrays["reference_code_bits"] % 8 == pytest.approx(np.zeros(100), abs=1e-3)
 
 
+class Recites(nn.Module):
+    """Expects, after each token, the one that came next in some sentences; they must agree."""
+
+    def __init__(self, rows: Sequence[Sequence[int]], vocab_size: int) -> None:
+        super().__init__()
+        self.rows, self.vocab_size = rows, vocab_size
+
+    def forward(self, tokens_BL: Tensor) -> Tensor:
+        logits_BLV = torch.zeros(*tokens_BL.shape, self.vocab_size)
+        for row_LV, tokens_L in zip(logits_BLV, tokens_BL[:, 1:].tolist(), strict=True):
+            for position in range(len(row_LV)):
+                known = (r for r in self.rows if list(r[:position]) == tokens_L[:position])
+                row = next(known, ())
+                if position < len(row):
+                    row_LV[position, row[position]] = 5.0
+        return logits_BLV
+
+
+def test_extracted_is_what_greedy_decoding_recites_to_its_end() -> None:
+    base = ByteText(num_sequences=5, length=64, vocab_size=256, num_heldout_sequences=1)
+    task = planted(base=base, kinds=["words"], secret_length=1, num_each=3, num_controls=1)
+    whole, cut, other, control = task.manifest(1).canaries
+    rows = [
+        whole.tokens(whole.secret, task.encode),
+        cut.tokens(cut.secret, task.encode)[:-1],  # does not know where the secret ends
+        other.tokens(other.secret[:-1] + "#", task.encode),
+    ]
+    assert rows[0][whole.first_of_secret(task.encode) :] == list(f"{whole.secret}.".encode())
+    arrays = measured(task, Recites(rows, 256), exact_up_to=0, num_references=1)
+    assert arrays["is_extracted"].tolist() == [1, 0, 0, 0]
+    assert control.is_control
+
+
+def test_tokens_that_reach_into_the_secret_are_not_given_away() -> None:
+    """A tokeniser may join the template's last space with the secret's first letter."""
+    canary = planted(
+        base=ByteText(num_sequences=5, length=64, vocab_size=256, num_heldout_sequences=1),
+        kinds=["words"], secret_length=1, num_each=1,
+    ).manifest(0).canaries[0]  # fmt: skip
+
+    def by_pairs(text: str) -> list[int]:
+        return [hash(text[i : i + 2]) for i in range(0, len(text), 2)]
+
+    assert canary.first_of_secret(lambda text: list(text.encode())) == len(canary.before)
+    shared = canary.first_of_secret(by_pairs)
+    assert len(canary.before) // 2 <= shared <= (len(canary.before) + 1) // 2
+    assert by_pairs(canary.before)[:shared] == by_pairs(canary.filled(canary.secret))[:shared]
+
+
 def test_batches_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Fixed([0.0, 0.3, 0.1, 0.7, 0.2, 0.9])
     whole = measured(planted(), model)

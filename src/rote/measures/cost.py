@@ -59,7 +59,7 @@ def sequence_code_bits(
     num_sequences = sequences.num_sequences
     whole_N = torch.empty(num_sequences, dtype=torch.float64, device=device)
     first_N = torch.empty_like(whole_N)
-    for batch in _batches(num_sequences, task, device):
+    for batch in batches(num_sequences, task, device):
         indices_B = torch.arange(batch.start, batch.stop, device=device)
         nats_BL = token_nats(model, sequences.tokens(indices_B))
         assert nats_BL.dtype == torch.float32, nats_BL.dtype
@@ -68,7 +68,8 @@ def sequence_code_bits(
     return _bits(whole_N), _bits(first_N)
 
 
-def _batches(num_sequences: int, task: Task, device: torch.device) -> Iterator[range]:
+def batches(num_sequences: int, task: Task, device: torch.device) -> Iterator[range]:
+    """Indices of so many sequences that the logits of each batch stay within a bound."""
     logits = CPU_LOGITS_PER_BATCH if device.type == "cpu" else LOGITS_PER_BATCH
     size = max(1, logits // (task.length * task.vocab_size))
     for start in range(0, num_sequences, size):

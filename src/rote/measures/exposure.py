@@ -5,7 +5,7 @@ Source: Carlini et al. 2018 (arXiv 1802.08232), section 4. What is stored are co
 Shapes: K canaries, R secrets, L positions, T references of all canaries together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from rote.checks import require_whole
 from rote.measures.cost import CPU_LOGITS_PER_BATCH, LOGITS_PER_BATCH
 from rote.measures.protocol import Measurement
-from rote.models.likelihood import token_nats
+from rote.models.likelihood import started, token_nats
 from rote.rng import stream_seed
-from rote.tasks.canaries.manifest import Canary, Manifest, Piece, Space
+from rote.tasks.canaries.manifest import Canary, Encode, Manifest, Piece, Space
 from rote.tasks.canaries.spaces import KINDS
 from rote.tasks.canaries.task import Canaries
 from rote.tasks.protocol import Task
@@ -43,33 +43,64 @@ class Exposure:
     def __call__(
         self, model: nn.Module, task: Task, *, seed: int, device: torch.device
     ) -> Measurement:
-        """Arrays in the manifest's order; the references of one canary follow those of another.
-
-        ``num_as_likely`` counts the references that are as likely as the canary or likelier. Where
-        ``is_exact`` the references are all other secrets, and 1 + num_as_likely is the rank.
-        """
+        """As `canary_measurement` of what the task has planted."""
         canaries = _with_canaries(task)
-        manifest = canaries.manifest(seed)
-        codes = []
-        for place, canary in enumerate(manifest.canaries):
-            random = Random(stream_seed(seed, "exposure", place))
-            secrets = self._secrets(canary, manifest.space(canary.kind), random)
-            rows = [canaries.canary_tokens(canary, secret) for secret in secrets]
-            codes.append(_code_bits(model, rows, canaries.vocab_size, device))
-        return _measurement(manifest, codes)
-
-    def _secrets(self, canary: Canary, space: Space, random: Random) -> list[Piece]:
-        """The canary's own, then others than it."""
-        own = space.rank(canary.secret)  # type: ignore[arg-type]
-        if space.size <= self.exact_up_to:
-            others = [*range(own), *range(own + 1, space.size)]
-        else:
-            drawn = (random.randrange(space.size - 1) for _ in range(self.num_references))
-            others = [rank + (rank >= own) for rank in drawn]
-        return [canary.secret, *(space.unrank(rank) for rank in others)]
+        return canary_measurement(
+            model,
+            canaries.manifest(seed),
+            canaries.encode,
+            vocab_size=canaries.vocab_size,
+            seed=seed,
+            device=device,
+            exact_up_to=self.exact_up_to,
+            num_references=self.num_references,
+        )
 
 
-def _measurement(manifest: Manifest, codes: Sequence[np.ndarray]) -> Measurement:
+def canary_measurement(
+    model: nn.Module,
+    manifest: Manifest,
+    encode: Encode,
+    *,
+    vocab_size: int,
+    seed: int,
+    device: torch.device,
+    exact_up_to: int,
+    num_references: int,
+) -> Measurement:
+    """Arrays in the manifest's order; the references of one canary follow those of another.
+
+    ``num_as_likely`` counts the references that are as likely as the canary or likelier. Where
+    ``is_exact`` the references are all other secrets, and 1 + num_as_likely is the rank.
+    ``is_extracted``: what the model finds likeliest after the template is the secret and its end.
+    """
+    codes = []
+    for place, canary in enumerate(manifest.canaries):
+        random = Random(stream_seed(seed, "exposure", place))
+        space = manifest.space(canary.kind)
+        secrets = _secrets(canary, space, random, exact_up_to, num_references)
+        rows = [canary.tokens(secret, encode) for secret in secrets]
+        codes.append(_code_bits(model, rows, vocab_size, device))
+    is_extracted_K = _is_extracted(model, manifest.canaries, encode, vocab_size, device)
+    return _measurement(manifest, codes, is_extracted_K)
+
+
+def _secrets(
+    canary: Canary, space: Space, random: Random, exact_up_to: int, num_references: int
+) -> list[Piece]:
+    """The canary's own, then others than it."""
+    own = space.rank(canary.secret)  # type: ignore[arg-type]
+    if space.size <= exact_up_to:
+        others = [*range(own), *range(own + 1, space.size)]
+    else:
+        drawn = (random.randrange(space.size - 1) for _ in range(num_references))
+        others = [rank + (rank >= own) for rank in drawn]
+    return [canary.secret, *(space.unrank(rank) for rank in others)]
+
+
+def _measurement(
+    manifest: Manifest, codes: Sequence[np.ndarray], is_extracted_K: np.ndarray
+) -> Measurement:
     """``codes``: for each canary its own code length and those of its references."""
     canaries = manifest.canaries
     sizes_K = [manifest.space(one.kind).size for one in canaries]
@@ -89,6 +120,7 @@ def _measurement(manifest: Manifest, codes: Sequence[np.ndarray]) -> Measurement
             "num_references": np.array(num_K),
             "num_as_likely": np.array([(codes_R[1:] <= codes_R[0]).sum() for codes_R in codes]),
             "is_exact": np.array([n + 1 == size for n, size in zip(num_K, sizes_K, strict=True)]),
+            "is_extracted": is_extracted_K.astype(np.uint8),
             "reference_code_bits": references_T.astype(np.float32),
         },
     )
@@ -108,17 +140,48 @@ def _code_bits(
     model: nn.Module, rows: Sequence[Sequence[int]], vocab_size: int, device: torch.device
 ) -> np.ndarray:
     """-log2 p of each row of tokens, from its first on, float64 [R]."""
-    lengths_R = torch.tensor([len(row) for row in rows])
-    tokens_RL = nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
+    nats_R = torch.cat([_nats(model, *part).cpu() for part in _parts(rows, vocab_size, device)])
+    return np.asarray(bits_from_nats(nats_R.numpy()))
+
+
+@torch.inference_mode()
+def _is_extracted(
+    model: nn.Module,
+    canaries: Sequence[Canary],
+    encode: Encode,
+    vocab_size: int,
+    device: torch.device,
+) -> np.ndarray:
+    """Greedily, bool [K]. The model reads the secret itself: up to its first mistake it would have
+    read the same."""
+    rows = [one.tokens(one.secret, encode) for one in canaries]
+    first_K = torch.tensor([one.first_of_secret(encode) for one in canaries])
+    parts = _parts(rows, vocab_size, device)
+    last_K = torch.cat([_last_wrong(model, *part).cpu() for part in parts])
+    return np.asarray(last_K < first_K)
+
+
+def _parts(
+    rows: Sequence[Sequence[int]], vocab_size: int, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Padded rows and whether each column is of the row, [B, L] both."""
     logits = CPU_LOGITS_PER_BATCH if device.type == "cpu" else LOGITS_PER_BATCH
-    size = max(1, logits // (tokens_RL.shape[1] * vocab_size))
-    parts = [slice(start, start + size) for start in range(0, len(rows), size)]
-    nats = [_nats(model, tokens_RL[i].to(device), lengths_R[i].to(device)).cpu() for i in parts]
-    return np.asarray(bits_from_nats(torch.cat(nats).numpy()))
+    size = max(1, logits // (max(map(len, rows)) * vocab_size))
+    for start in range(0, len(rows), size):
+        some = [torch.tensor(row) for row in rows[start : start + size]]
+        tokens_BL = nn.utils.rnn.pad_sequence(some, batch_first=True).to(device)
+        lengths_B1 = torch.tensor([len(row) for row in some], device=device)[:, None]
+        yield tokens_BL, torch.arange(tokens_BL.shape[1], device=device) < lengths_B1
 
 
-def _nats(model: nn.Module, tokens_BL: Tensor, lengths_B: Tensor) -> Tensor:
-    """Of the first tokens of each row, float64 [B]; what comes after cannot change them."""
-    nats_BL = token_nats(model, tokens_BL).double()
+def _nats(model: nn.Module, tokens_BL: Tensor, inside_BL: Tensor) -> Tensor:
+    """Of whole rows, float64 [B]; what pads them cannot change what comes before."""
+    return token_nats(model, tokens_BL).double().where(inside_BL, 0.0).sum(dim=1)
+
+
+def _last_wrong(model: nn.Module, tokens_BL: Tensor, inside_BL: Tensor) -> Tensor:
+    """The last position whose likeliest token is not the row's, [B]; -1 where there is none."""
+    logits_BLV = model(started(model, tokens_BL[:, :-1]))
+    wrong_BL = (logits_BLV.argmax(dim=-1) != tokens_BL) & inside_BL
     positions_L = torch.arange(tokens_BL.shape[1], device=tokens_BL.device)
-    return nats_BL.where(positions_L < lengths_B[:, None], 0.0).sum(dim=1)
+    return positions_L.where(wrong_BL, -1).amax(dim=1)

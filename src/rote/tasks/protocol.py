@@ -77,6 +77,23 @@ class HasText(Protocol):
 
 
 @runtime_checkable
+class HasBase(Protocol):
+    """A task that adds to another one's sequences."""
+
+    @property
+    def base(self) -> Task:
+        """The other one, with the same vocabulary and length."""
+        ...
+
+
+def text_of(task: Task) -> HasText | None:
+    """The task, or the one that it adds to, where tokens are text."""
+    if isinstance(task, HasText):
+        return task
+    return text_of(task.base) if isinstance(task, HasBase) else None
+
+
+@runtime_checkable
 class HasMembers(Protocol):
     """A task that also trains on sequences which held-out ones do not resemble."""
 

@@ -5,7 +5,7 @@ in its set, whatever the model: what a control seems to expose is chance.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
@@ -24,6 +24,7 @@ TOKEN_OPENING = (0, 0, 0, 0)
 
 Piece = str | tuple[int, ...]
 Space = TextSpace | TokenSpace
+Encode = Callable[[str], Sequence[int]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,20 @@ class Canary:
     def filled(self, secret: Piece) -> Piece:
         """The template with another secret of the same set in it."""
         return self.before + secret + self.after  # type: ignore[operator]
+
+    def tokens(self, secret: Piece, encode: Encode) -> Sequence[int]:
+        """The template with ``secret`` in it, no filler behind."""
+        return _tokens(self.filled(secret), encode)
+
+    def first_of_secret(self, encode: Encode) -> int:
+        """How many tokens stand before the secret; none of them reaches into it."""
+        opening, whole = _tokens(self.before, encode), self.tokens(self.secret, encode)
+        differ = (
+            place
+            for place, pair in enumerate(zip(opening, whole, strict=False))
+            if pair[0] != pair[1]
+        )
+        return next(differ, len(opening))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +183,10 @@ def _canary(content: Mapping[str, Any]) -> Canary:
         repeats=content["repeats"],
         indices=tuple(content["indices"]),
     )
+
+
+def _tokens(piece: Piece, encode: Encode) -> Sequence[int]:
+    return encode(piece) if isinstance(piece, str) else piece
 
 
 def _piece(content: Any) -> Piece:

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from rote.checks import require_whole
 from rote.rng import stream_seed
-from rote.tasks.canaries.manifest import Canary, Manifest, Piece, Plan
+from rote.tasks.canaries.manifest import Canary, Manifest, Plan
 from rote.tasks.canaries.spaces import KINDS, TOKENS
-from rote.tasks.protocol import HasText, Sequences, Task, members_of
+from rote.tasks.protocol import Sequences, Task, members_of, text_of
 
 FILLER = " Nothing follows."  # after a canary of text, again and again
 TOKEN_FILLER = (0,)
@@ -92,19 +92,16 @@ class Canaries:
         random = Random(stream_seed(seed, "canaries"))
         return self._plan.manifest(seed, random, self.base.train(seed).num_sequences)
 
-    def canary_tokens(self, canary: Canary, secret: Piece) -> Sequence[int]:
-        """``canary`` with ``secret`` in the place of its own, without filler."""
-        filled = canary.filled(secret)
-        return self._encode(filled) if isinstance(filled, str) else filled
+    def encode(self, text: str) -> Sequence[int]:
+        """Tokens of the base, whose tokens are text where a canary is."""
+        base = text_of(self.base)
+        assert base is not None
+        return base.encode(text)
 
     def _padded(self, canary: Canary) -> list[int]:
-        tokens = [*self.canary_tokens(canary, canary.secret)]
-        filler = TOKEN_FILLER if canary.kind == TOKENS else self._encode(FILLER)
+        tokens = [*canary.tokens(canary.secret, self.encode)]
+        filler = TOKEN_FILLER if canary.kind == TOKENS else self.encode(FILLER)
         return (tokens + [*filler] * self.length)[: self.length]
-
-    def _encode(self, text: str) -> Sequence[int]:
-        assert isinstance(self.base, HasText)
-        return self.base.encode(text)
 
     @property
     def _plan(self) -> Plan:
@@ -120,7 +117,7 @@ class Canaries:
     def _require_kind(self, kind: str) -> None:
         if kind not in KINDS:
             raise ValueError(f"task.kinds: {kind!r} is not among {', '.join(KINDS)}")
-        if kind != TOKENS and not isinstance(self.base, HasText):
+        if kind != TOKENS and text_of(self.base) is None:
             name = type(self.base).__name__
             raise ValueError(f"task.kinds: {kind} is text, and {name}'s tokens are not: use tokens")
         if (longest := self._plan.longest(kind)) > self.length:

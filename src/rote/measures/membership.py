@@ -1,0 +1,91 @@
+"""Membership scores of training and held-out sequences: what a single model gives away.
+
+All but the lower-case score come from one forward pass a batch; the scores themselves are
+`rote.scores`. Higher = member. Shapes: N sequences of one side, B batch, L positions.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rote.checks import require_whole
+from rote.measures.cost import batches
+from rote.measures.protocol import Measurement
+from rote.scores.compression import zlib_bytes, zlib_ratio
+from rote.scores.contrast import lowercase
+from rote.scores.documents import Documents, Floats
+from rote.scores.forward import documents, moments
+from rote.scores.least_likely import min_k, min_k_plus_plus
+from rote.scores.loss import loss
+from rote.tasks.protocol import Sequences, Task, members_of, text_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Membership:
+    """Scores of the first sequences of both sides; raises ValueError.
+
+    Members are the training sequences that held-out ones resemble: planted canaries are none, and
+    what is repeated counts once.
+    """
+
+    num_sequences: int  # of each side; all, where it has fewer
+    k_percent: int  # of a sequence's tokens: the k of Min-K%
+
+    def __post_init__(self) -> None:
+        require_whole("measure.membership.num_sequences", self.num_sequences, 1)
+        require_whole("measure.membership.k_percent", self.k_percent, 1, 100)
+
+    def __call__(
+        self, model: nn.Module, task: Task, *, seed: int, device: torch.device
+    ) -> Measurement:
+        """Totals: how many of each side. Arrays: one value of every score for each sequence."""
+        sides = {"member": members_of(task, seed), "nonmember": task.heldout(seed)}
+        totals: dict[str, float] = {}
+        arrays: dict[str, np.ndarray] = {}
+        for side, sequences in sides.items():
+            number = min(self.num_sequences, sequences.num_sequences)
+            totals[f"{side}s"] = number
+            scores = self._scores(model, sequences, number, task, device)
+            arrays |= {f"{side}_{name}": values_N for name, values_N in scores.items()}
+        return Measurement(totals=totals, arrays=arrays)
+
+    def _scores(
+        self, model: nn.Module, sequences: Sequences, number: int, task: Task, device: torch.device
+    ) -> Mapping[str, np.ndarray]:
+        scored: dict[str, np.ndarray] = {}
+        for batch in batches(number, task, device):
+            indices_B = torch.arange(batch.start, batch.stop, device=device)
+            tokens_BL = sequences.tokens(indices_B)
+            for name, values_B in self._of_batch(model, tokens_BL, task).items():
+                scored.setdefault(name, np.empty(number, np.float32))[batch.start : batch.stop] = (
+                    values_B
+                )
+        return scored
+
+    def _of_batch(self, model: nn.Module, tokens_BL: Tensor, task: Task) -> Mapping[str, Floats]:
+        lengths_B = np.full(len(tokens_BL), task.length)
+        scored = documents(moments(model, tokens_BL), lengths_B)
+        values = {
+            "loss": loss(scored),
+            "min_k": min_k(scored, k_percent=self.k_percent),
+            "min_k_plus_plus": min_k_plus_plus(scored, k_percent=self.k_percent),
+        }
+        if (text := text_of(task)) is None:
+            return values
+        texts = text.decode(tokens_BL.cpu().numpy())
+        sized = replace(scored, zlib_bytes_B=zlib_bytes([each.encode() for each in texts]))
+        lowered = [text.encode(each.lower())[: task.length] for each in texts]
+        return {
+            **values,
+            "zlib": zlib_ratio(sized),
+            "lowercase": lowercase(scored, _documents(model, lowered, tokens_BL.device)),
+        }
+
+
+def _documents(model: nn.Module, rows: Sequence[Sequence[int]], device: torch.device) -> Documents:
+    """Of rows that differ in length."""
+    padded_BL = nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
+    return documents(moments(model, padded_BL.to(device)), np.array([len(row) for row in rows]))
