@@ -61,9 +61,7 @@ class LogLikelihood:
         return {LOG_P: log_p_B}
 
 
-def gradient(
-    model: nn.Module, tokens_BL: Tensor, lengths_B: np.ndarray
-) -> dict[str, np.ndarray]:
+def gradient(model: nn.Module, tokens_BL: Tensor, lengths_B: np.ndarray) -> dict[str, np.ndarray]:
     """Minus the norm of the loss's gradient over all weights."""
     try:
         return {"gradient_norm": gradient_norm(model, tokens_BL, lengths_B)}
@@ -84,9 +82,7 @@ class Continued:
         self, model: nn.Module, tokens_BL: Tensor, lengths_B: np.ndarray
     ) -> dict[str, np.ndarray]:
         """Rows are of one length."""
-        at_once = sequences_at_once(
-            model, length=tokens_BL.shape[1], vocab_size=self.vocab_size
-        )
+        at_once = sequences_at_once(model, length=tokens_BL.shape[1], vocab_size=self.vocab_size)
         last_wrong = [
             last_wrong_positions(model, part_BL, self.prefix_tokens, self.prefix_tokens).cpu()
             for part_BL in torch.split(tokens_BL, at_once)

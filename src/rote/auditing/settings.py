@@ -48,6 +48,6 @@ class Settings:
 
 
 def identity(settings: Settings, digests: Mapping[str, Any]) -> str:
-    """Eight hex digits of all that is asked: settings, and the digests of every file that is read."""
+    """Eight hex digits of all that is asked: the settings, and what every file holds."""
     asked = {"version": VERSION, "settings": asdict(settings), "digests": digests}
     return sha256(canonical_json(asked).encode())[:8]

@@ -104,9 +104,7 @@ def _texts(
         return None
     assert reading.decode is not None
     shorter = iter(reading.decode([cut[place] for place, c in zip(kept, is_cut, strict=True) if c]))
-    return [
-        next(shorter) if c else str(row.content) for row, c in zip(rows, is_cut, strict=True)
-    ]
+    return [next(shorter) if c else str(row.content) for row, c in zip(rows, is_cut, strict=True)]
 
 
 def _encoded(rows: Sequence[Row], path: Path, reading: Reading) -> list[Tokens]:

@@ -25,8 +25,7 @@ from rote.models.checkpoint import (
 )
 from rote.models.likelihood import START_TOKEN
 from rote.precision import DTYPES, Precision
-from rote.tasks.canaries.task import Canaries
-from rote.tasks.protocol import HasText, Task
+from rote.tasks.protocol import text_of
 from rote.trained import Trained, load_trained
 
 
@@ -59,6 +58,11 @@ class Subject(Protocol):
         ...
 
     @property
+    def start_token(self) -> int:
+        """What position 0 reads."""
+        ...
+
+    @property
     def has_text(self) -> bool:
         """Whether it has a tokeniser."""
         ...
@@ -83,13 +87,11 @@ class Subject(Protocol):
 class Checkpoint:
     """A folder as ``save_pretrained`` leaves it; raises ValueError for one that is refused."""
 
-    precision = "fp32"
-
     def __init__(self, folder: Path, *, start_token: int | None, allow_pickle: bool) -> None:
         self.folder, self.allow_pickle = folder.resolve(), allow_pickle
         self.architecture = architecture(folder)
         self.weights = weight_files(self.folder, allow_pickle=allow_pickle)
-        self.start_token = self._start(start_token)
+        self._start_token = self._start(start_token)
 
     @property
     def name(self) -> str:
@@ -102,6 +104,11 @@ class Checkpoint:
         return f"Hugging Face folder, {self.architecture.model_type}"
 
     @property
+    def precision(self) -> str:
+        """What is exact wherever weights came from."""
+        return "fp32"
+
+    @property
     def vocab_size(self) -> int:
         """As configured."""
         return self.architecture.vocab_size
@@ -110,6 +117,11 @@ class Checkpoint:
     def max_length(self) -> int | None:
         """As configured."""
         return self.architecture.max_length
+
+    @property
+    def start_token(self) -> int:
+        """As configured, or as somebody said."""
+        return self._start_token
 
     @property
     def has_text(self) -> bool:
@@ -141,7 +153,7 @@ class Checkpoint:
         return load_causal_lm(
             self.folder,
             dtype=DTYPES[precision.weights],
-            start_token=self.start_token,
+            start_token=self._start_token,
             allow_pickle=self.allow_pickle,
         )
 
@@ -169,8 +181,7 @@ class Run:
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
         self.trained: Trained = load_trained(folder)
-        task = self.trained.task
-        self.text: Task = task.base if isinstance(task, Canaries) else task
+        self.text = text_of(self.trained.task)
 
     @property
     def name(self) -> str:
@@ -205,7 +216,7 @@ class Run:
     @property
     def has_text(self) -> bool:
         """Whether its tokens are text."""
-        return isinstance(self.text, HasText)
+        return self.text is not None
 
     def digests(self) -> Mapping[str, str]:
         """The run id covers the tokeniser."""
@@ -216,12 +227,12 @@ class Run:
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
         """By the task."""
-        assert isinstance(self.text, HasText)
+        assert self.text is not None
         return [np.array(self.text.encode(text), dtype=np.int64) for text in texts]
 
     def decode(self, tokens: Sequence[np.ndarray]) -> list[str]:
         """By the task."""
-        assert isinstance(self.text, HasText)
+        assert self.text is not None
         return [self.text.decode(row[None])[0] for row in tokens]
 
     def load(self, precision: Precision) -> nn.Module:

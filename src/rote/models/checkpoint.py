@@ -41,7 +41,7 @@ def architecture(folder: Path) -> Architecture:
     """
     config = _config_json(folder)
     transformers = import_transformers()
-    kind = config.get("model_type")
+    kind = str(config.get("model_type"))
     if kind not in transformers.CONFIG_MAPPING:
         own = " but in code of its own, which is never run" if "auto_map" in config else ""
         raise ValueError(f"{folder}: transformers knows no model_type {kind!r}{own}")
