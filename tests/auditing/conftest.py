@@ -14,15 +14,14 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 from rote.cli.main import main
 
 NUM = 2000  # documents of a side
-REPEATED = 20  # members of which the training data hold a hundred copies
-COPIES = 12
-STEPS, RATE = 300, 5e-3
+REPEATED, COPIES = 20, 30  # members that stand in their file so many times more
+STEPS, RATE = 330, 3e-3
 WORDS = [
     first + second
     for first in ("ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu")
     for second in ("ran", "set", "lim", "mot", "dun", "par", "vel", "nis", "kor", "tul")
 ]
-VOCAB, LENGTH = 512, 28
+VOCAB, LENGTH = 512, 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +43,7 @@ class Checkpoints:
     def audit(self, model: Path, output: Path, *words: str) -> Path:
         """The folder that one audit left."""
         given = ["--members", str(self.members), "--nonmembers", str(self.nonmembers)]
-        sizes = ["--prefix-tokens", "10", "--suffix-tokens", "10"]
+        sizes = ["--prefix-tokens", "4", "--suffix-tokens", "8"]
         done = main(["audit", str(model), *given, *sizes, "--output", str(output), *words])
         assert done == 0
         (folder,) = output.iterdir()
@@ -54,7 +53,7 @@ class Checkpoints:
 def texts(seed: int, number: int, *, opening: str = "on") -> list[str]:
     """Sentences of words drawn at random: nothing in one tells of another."""
     drawn = random.Random(seed)
-    return [f"{opening} {' '.join(drawn.choices(WORDS, k=22))}" for _ in range(number)]
+    return [f"{opening} {' '.join(drawn.choices(WORDS, k=11))}" for _ in range(number)]
 
 
 def write_texts(path: Path, lines: Sequence[str]) -> Path:
@@ -79,7 +78,7 @@ def tokeniser(lines: Sequence[str]) -> PreTrainedTokenizerFast:
 def small_gpt2() -> GPT2LMHeadModel:
     torch.manual_seed(0)
     config = GPT2Config(
-        vocab_size=VOCAB, n_positions=LENGTH, n_embd=64, n_layer=2, n_head=2,
+        vocab_size=VOCAB, n_positions=LENGTH, n_embd=128, n_layer=1, n_head=2,
         bos_token_id=0, eos_token_id=0, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
     )  # fmt: skip
     return GPT2LMHeadModel(config)
@@ -108,10 +107,10 @@ def train(model: GPT2LMHeadModel, rows: torch.Tensor, *, steps: int, batch: int)
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Checkpoints:
     """Trained on the members, some of them in many copies; and the same one before that."""
     folder = tmp_path_factory.mktemp("checkpoints")
-    members, nonmembers = texts(1, NUM), texts(2, NUM)
-    made = tokeniser(members[:500])
+    once, nonmembers = texts(1, NUM), texts(2, NUM)
+    members = once + once[:REPEATED] * COPIES
+    made = tokeniser(once[:500])
     rows = [made(line)["input_ids"][:LENGTH] for line in members]
-    rows += [row for row in rows[:REPEATED] for _ in range(COPIES)]
     padded = torch.nn.utils.rnn.pad_sequence(
         [torch.tensor(row) for row in rows], batch_first=True, padding_value=-1
     )
