@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from rote.cli.main import main
+from rote.tasks.canaries.manifest import Plan
 
 NUM = 2000  # documents of a side
 REPEATED, COPIES = 20, 30  # members that stand in their file so many times more
@@ -31,6 +32,10 @@ class Checkpoints:
     folder: Path
     members: Path
     nonmembers: Path
+
+    @property
+    def manifest(self) -> Path:
+        return self.folder / "manifest.json"
 
     @property
     def trained(self) -> Path:
@@ -103,6 +108,15 @@ def train(model: GPT2LMHeadModel, rows: torch.Tensor, *, steps: int, batch: int)
     model.eval()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """As processes of their own are given."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Checkpoints:
     """Trained on the members, some of them in many copies; and the same one before that."""
@@ -111,6 +125,12 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Checkpoints:
     members = once + once[:REPEATED] * COPIES
     made = tokeniser(once[:500])
     rows = [made(line)["input_ids"][:LENGTH] for line in members]
+    plan = Plan(
+        kinds=("tokens",), secret_length=4, vocab_size=VOCAB, repeats=(40,), num_each=4,
+        num_controls=8,
+    )  # fmt: skip
+    manifest = plan.manifest(0, random.Random(0), len(rows))
+    rows += [one.filled(one.secret) for one in manifest.canaries for _ in range(one.repeats)]
     padded = torch.nn.utils.rnn.pad_sequence(
         [torch.tensor(row) for row in rows], batch_first=True, padding_value=-1
     )
@@ -120,8 +140,10 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Checkpoints:
             train(model, padded, steps=STEPS, batch=64)
         model.save_pretrained(folder / name)
         made.save_pretrained(folder / name)
-    return Checkpoints(
+    found = Checkpoints(
         folder=folder,
         members=write_texts(folder / "members.jsonl", members),
         nonmembers=write_texts(folder / "nonmembers.jsonl", nonmembers),
     )
+    manifest.write(found.manifest)
+    return found

@@ -86,12 +86,14 @@ def with_what_it_offers(model: nn.Module, *, start_token: int, vocab_size: int) 
     """``model`` with ``head``, ``hidden`` and ``pasts`` where they give what ``forward`` gives.
 
     That is tried on a few tokens: a head may have a bias, a scale or a cap of which nothing else
-    tells. Raises ValueError for a model that is not causal.
+    tells. Raises ValueError for a model that is not causal, or gives no numbers.
     """
     plain = CausalLM(model, start_token=start_token)
     places = torch.arange(NUM_SEQUENCES * NUM_TOKENS) * max(1, vocab_size // 17) % vocab_size
     tokens_BL = places.view(NUM_SEQUENCES, NUM_TOKENS)
     logits_BLV = plain(tokens_BL)
+    if not logits_BLV.isfinite().all():
+        raise ValueError("the model gives logits that are not finite: are its weights damaged?")
     _require_causal(plain, tokens_BL, logits_BLV)
     cached = CachedCausalLM(model, start_token=start_token)
     try:

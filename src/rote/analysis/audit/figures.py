@@ -74,6 +74,8 @@ def draw_roc(
     axes.set_yscale("log")
     axes.set_xlim(lowest, 1)
     axes.set_ylim(lowest, 1.1)
+    for scale in (axes.xaxis, axes.yaxis):
+        scale.set_major_formatter("{x:g}")
     axes.set_xlabel("false-positive rate: non-members called members")
     axes.set_ylabel("true-positive rate: members found")
     figure.legend(loc="outside lower left", ncols=3)

@@ -9,12 +9,12 @@ from typing import Any
 
 from rote.analysis.audit import membership as membership_verdicts
 from rote.analysis.audit import regurgitation as regurgitation_verdicts
+from rote.analysis.audit.audited import audited_section
 from rote.analysis.audit.figures import draw_aurocs, draw_roc
 from rote.analysis.audit.membership import BLIND, Membership, judge_membership, pair_of
 from rote.analysis.audit.needed import controls_missing, to_bound, to_exclude, to_narrow
 from rote.analysis.audit.regurgitation import Planted, Regurgitation, judge_regurgitation
 from rote.analysis.audit.sections import (
-    audited_section,
     exposure_section,
     extraction_section,
     membership_section,

@@ -1,4 +1,4 @@
-"""The parts of an audit's page: what was audited, what was left out, every number, every source."""
+"""The parts of an audit's page: every number, what it would take to be sure, every source."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -17,7 +17,6 @@ from rote.analysis.elements import (
     span,
     table,
     text_cell,
-    warning_cell,
 )
 from rote.analysis.quantities.membership import (
     FALSE_POSITIVE_RATES,
@@ -26,14 +25,6 @@ from rote.analysis.quantities.membership import (
     TooFewControls,
 )
 
-LEFT_OUT = {
-    "rows": "lines or rows",
-    "empty": "empty",
-    "too_short": "fewer than two tokens",
-    "duplicates": "equal to an earlier one",
-    "scored": "scored",
-    "truncated": "of these, cut to the limit",
-}
 AUROC_CAPTION = (
     "All evaluated documents, 95 % bootstrap intervals. The band is what words alone reach: naive "
     "Bayes on a bag of words, cross-validated, which never saw the model. A score inside of it "
@@ -45,54 +36,6 @@ ROC_CAPTION = (
     "shows at the left alone. The curve runs over all evaluated documents; the table has rates at "
     "thresholds that were chosen on one half and counted on the other."
 )
-
-
-def audited_section(facts: Mapping[str, Any]) -> Section:
-    """Models, documents, and what was left out of them."""
-    models = [{"role": "audited", **facts["model"]}] + [
-        {"role": "reference", **each} for each in facts["references"]
-    ]
-    headers = [("model", ""), ("role", ""), ("kind", ""), ("parameters", ""), ("context", "tokens")]
-    rows = [
-        [
-            text_cell(each["name"]),
-            text_cell(each["role"]),
-            text_cell(each["kind"]),
-            number_cell(f"{each['parameters']:,}"),
-            number_cell("no bound" if each["max_length"] is None else f"{each['max_length']:,}"),
-        ]
-        for each in models
-    ]
-    made = table(headers, rows, text=("model", "role", "kind"))
-    return Section(
-        title="What was audited", html=f"{scrolled(made)}\n{_documents(facts)}\n{_aside(facts)}"
-    )
-
-
-def _documents(facts: Mapping[str, Any]) -> str:
-    headers = [("set", ""), ("file", ""), *((words, "") for words in LEFT_OUT.values())]
-    rows = [
-        [
-            text_cell(name),
-            text_cell(facts[key]["file"]),
-            *(number_cell(f"{facts[key][count]:,}") for count in LEFT_OUT),
-        ]
-        for key, name in (("members", "members"), ("nonmembers", "non-members"))
-    ]
-    return "<h3>Documents</h3>\n" + scrolled(table(headers, rows, text=("set", "file")))
-
-
-def _aside(facts: Mapping[str, Any]) -> str:
-    sentences = [
-        f"A document is cut to {facts['max_tokens']:,} tokens, and two that are equal in them "
-        "count as one. A document in both sets would have been refused."
-    ]
-    if facts["aside"]:
-        sentences.append(
-            f"{facts['aside']:,} non-members were set aside for scores that need known ones "
-            "(prefixes, a population, tokens to draw from); no score is evaluated on them."
-        )
-    return f"<p>{escape(' '.join(sentences))}</p>"
 
 
 def membership_section(
@@ -129,7 +72,7 @@ def _score_cells(name: str, quality: MembershipQuality, *, chosen: bool) -> list
 
 def _rate_cell(found: RateAtFalsePositives | TooFewControls) -> str:
     if isinstance(found, TooFewControls):
-        return warning_cell(f"takes {found.controls_needed:,} non-members")
+        return f'<td class="bound">takes {found.controls_needed:,}<small>non-members</small></td>'
     rate = found.members_found
     return number_cell(f"{rate.value:.2%}", span(rate.interval, "{:.2%}"))
 
