@@ -24,11 +24,16 @@ def stored(score: np.ndarray, blind: np.ndarray, **columns: object) -> Stored:
             "score.loss": np.where(aside, 1e9, np.append(score, [0, 0])),
             "score.other": np.random.default_rng(9).normal(size=number),
             "blind": np.where(aside, 1e9, np.append(blind, [0, 0])),
+            "suffix_log_p": [None] * number,
             "extracted": [None] * number,
             "suffix_documents": [None] * number,
             **columns,
         },
-        schema_overrides={"extracted": pl.Boolean, "suffix_documents": pl.Int64},
+        schema_overrides={
+            "suffix_log_p": pl.Float64,
+            "extracted": pl.Boolean,
+            "suffix_documents": pl.Int64,
+        },
     )
     settings = {"seed": 0, "prefix_tokens": 50, "suffix_tokens": 50}
     return Stored(scores=table, facts={"settings": settings}, canaries=None)
@@ -96,10 +101,14 @@ def test_regurgitation_needs_members_above_others() -> None:
         extracted = [place < members for place in range(NUM)]
         extracted += [place < others for place in range(NUM + 2)]
         held = [1 if each else None for each in extracted]
-        columns = {"extracted": extracted, "suffix_documents": held}
+        log_p = [np.log(0.01) if each else -90.0 for each in extracted]
+        columns = {"suffix_log_p": log_p, "extracted": extracted, "suffix_documents": held}
         judged = judge_regurgitation(stored(shifted(0, 1), shifted(0, 2), **columns))
         assert judged.extraction is not None
         assert judged.extraction.train.successes == judged.eidetic[1] == members
+        # At 1 in 100 a sample, 69 draws reach one half: 1 - 0.99^69 = 0.50.
+        counts = {n: sides["nonmember"].successes for n, sides in judged.discoverable.items()}
+        assert counts == {1: 0, 10: 0, 100: others, 1000: others}
         return judged.verdict
 
     assert found(40, 0) == "regurgitates"

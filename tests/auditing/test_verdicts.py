@@ -39,6 +39,8 @@ def test_a_trained_model_leaks_its_members_and_repeats_what_was_repeated(quick: 
     # The first lines of the file are those that stand in it again and again.
     scores = pl.read_parquet(quick / "scores.parquet")
     extracted = scores.filter(pl.col("extracted"))
+    by_samples = [each["member"]["count"] for each in regurgitation["discoverable"]]
+    assert by_samples == sorted(by_samples) and by_samples[-1] >= extracted.height
     assert regurgitation["members"]["count"] == extracted.height > REPEATED // 2
     assert set(extracted["set"]) == {"member"} and extracted["line"].max() <= REPEATED
     assert set(extracted["suffix_documents"]) == {COPIES + 1}
@@ -104,6 +106,7 @@ def test_scores_are_those_of_a_slower_second_way(quick: Path, checkpoints: Check
         log_p_L = log_p_LV[range(len(ids)), ids]
         mean_L = (log_p_LV.exp() * log_p_LV).sum(-1)
         spread_L = ((log_p_LV.exp() * log_p_LV**2).sum(-1) - mean_L**2).sqrt()
+        assert row["suffix_log_p"] == pytest.approx(float(log_p_L[4:12].sum()), rel=1e-4)
         lowest = max(1, len(ids) * 20 // 100)
         wanted = {
             "loss": log_p_L.mean(),
@@ -157,7 +160,8 @@ def test_every_score_of_a_full_audit(checkpoints: Checkpoints, tmp_path: Path) -
         assert (found[side]["empty"], found[side]["too_short"]) == (2, 1)
     scores = pl.read_parquet(folder / "scores.parquet")
     evaluated = scores.filter(~pl.col("aside"))
-    assert evaluated.select(pl.col(pl.Float64)).null_count().sum_horizontal().item() == 0
+    every = evaluated.select("code_bits", "blind", pl.col(r"^(score|reference)\..*$"))
+    assert every.width == 16 and every.null_count().sum_horizontal().item() == 0
     assert scores.filter(pl.col("aside"))["score.recall"].null_count() == 8
     # Neither reference was trained: two that are equal leave LiRA with the least spread there is.
     assert evaluated["score.reference_1"].to_list() == evaluated["score.reference_2"].to_list()

@@ -16,7 +16,7 @@ from rote.auditing.assembly import FEWEST_FOR_LIRA, Passes, membership_scores
 from rote.auditing.corpus import Corpus
 from rote.auditing.passes import Stages
 from rote.auditing.question import Question
-from rote.auditing.scoring import BEGINNING_LOG_P, LOG_P
+from rote.auditing.scoring import BEGINNING_LOG_P, LOG_P, SUFFIX_LOG_P
 from rote.auditing.stored import MEMBER, NONMEMBER, REFERENCE_PREFIX, SCORE_PREFIX, Stored
 from rote.auditing.subjects import Subject
 from rote.scores.blind import blind_scores, word_ids
@@ -142,16 +142,19 @@ def _blind(corpus: Corpus) -> Floats:
 
 def _extracted(stages: Stages, gathered: Gathered) -> dict[str, pl.Series]:
     number = len(stages.corpus.aside_D)
+    suffix_log_p_D = gathered.passed[stages_of_passes.FORWARD][SUFFIX_LOG_P]
+    log_p: list[float | None] = [None] * number
     extracted: list[bool | None] = [None] * number
     held: list[int | None] = [None] * number
     if stages_of_passes.EXTRACTION in gathered.passed:
         found_T = gathered.passed[stages_of_passes.EXTRACTION]["extracted"]
         for place, is_extracted in zip(stages.tried.tolist(), found_T.tolist(), strict=True):
-            extracted[place] = is_extracted
+            extracted[place], log_p[place] = is_extracted, float(suffix_log_p_D[place])
         places = stages.tried[found_T].tolist()
         for place, count in zip(places, _holding(stages, places), strict=True):
             held[place] = count
     return {
+        "suffix_log_p": pl.Series(log_p, dtype=pl.Float64),
         "extracted": pl.Series(extracted, dtype=pl.Boolean),
         "suffix_documents": pl.Series(held, dtype=pl.Int64),
     }

@@ -108,7 +108,12 @@ class Stages:
         return [row[: self.room_tokens] for row in self._evaluated()]
 
     def _forward(self) -> Stage:
-        score = OnePass(k_percent=self.settings.k_percent, beginning_tokens=self.room_tokens)
+        settings = self.settings
+        score = OnePass(
+            k_percent=settings.k_percent,
+            beginning_tokens=self.room_tokens,
+            suffix=(settings.prefix_tokens, settings.extraction_tokens),
+        )
         return self._stage(FORWARD, self.corpus.tokens, score)
 
     def _extraction(self) -> Stage:

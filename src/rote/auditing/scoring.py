@@ -18,7 +18,8 @@ from rote.scores.forward import documents, moments
 from rote.scores.gradient import gradient_norm
 from rote.scores.least_likely import min_k, min_k_plus_plus
 
-LOG_P, BEGINNING_LOG_P = "log_p", "beginning_log_p"  # ln p of all tokens, of the first ones
+# ln p of all tokens, of the first ones, of those that extraction asks for.
+LOG_P, BEGINNING_LOG_P, SUFFIX_LOG_P = "log_p", "beginning_log_p", "suffix_log_p"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,7 @@ class OnePass:
 
     k_percent: int
     beginning_tokens: int  # ln p of so many first ones, to compare with when a prefix takes room
+    suffix: tuple[int, int]  # ln p of these positions, of a document that has them
 
     def __call__(
         self, model: nn.Module, tokens_BL: Tensor, lengths_B: np.ndarray
@@ -35,7 +37,8 @@ class OnePass:
         scored = documents(moments(model, tokens_BL), lengths_B)
         return {
             LOG_P: scored.log_likelihood_B,
-            BEGINNING_LOG_P: _beginning(scored, self.beginning_tokens),
+            BEGINNING_LOG_P: _between(scored, 0, self.beginning_tokens),
+            SUFFIX_LOG_P: _between(scored, *self.suffix),
             "min_k": min_k(scored, k_percent=self.k_percent),
             "min_k_plus_plus": min_k_plus_plus(scored, k_percent=self.k_percent),
         }
@@ -90,7 +93,8 @@ class Continued:
         return {"extracted": (torch.cat(last_wrong) < self.prefix_tokens).numpy()}
 
 
-def _beginning(scored: Documents, num_tokens: int) -> np.ndarray:
-    """ln p of the first tokens of each document, or of all where it has no more."""
-    is_first_BL = scored.inside_BL & (np.arange(scored.log_p_BL.shape[1]) < num_tokens)
-    return np.asarray(np.where(is_first_BL, scored.log_p_BL, 0.0).sum(axis=1))
+def _between(scored: Documents, begin: int, end: int) -> np.ndarray:
+    """ln p of the tokens at these positions, where a document has some there."""
+    positions_L = np.arange(scored.log_p_BL.shape[1])
+    chosen_BL = scored.inside_BL & (positions_L >= begin) & (positions_L < end)
+    return np.asarray(np.where(chosen_BL, scored.log_p_BL, 0.0).sum(axis=1))

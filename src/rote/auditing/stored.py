@@ -2,8 +2,9 @@
 
 scores.parquet  a row a document: set (member, nonmember), line, tokens, aside, code_bits, one
                 column ``score.x`` for each score, ``reference.x`` with code lengths in bits,
-                ``blind``, ``extracted`` (null where it was not tried) and, where it was extracted,
-                ``suffix_documents``, how many member documents hold what was given back
+                ``blind``; null where extraction was not tried: ``suffix_log_p``, ln p of what it
+                asks for, and ``extracted``; where that is true, ``suffix_documents``, how many
+                member documents hold what was given back
 facts.json      models, digests, settings, counts of what was left out, versions
 canaries.npz    what `rote.measures.exposure` tells, where there were canaries
 """

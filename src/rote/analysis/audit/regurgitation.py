@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from rote.analysis.quantities.discoverable import num_extractable
 from rote.analysis.quantities.exposure import (
     AtRepeats,
     Chance,
@@ -21,6 +22,8 @@ from rote.auditing.stored import MEMBER, NONMEMBER, Stored
 
 REGURGITATES, NO_EVIDENCE, NOT_MEASURED = "regurgitates", "no evidence", "not measured"
 EIDETIC = (1, 10, 100)  # documents that hold an extracted suffix, at most
+SAMPLES = (1, 10, 100, 1000)  # drawn at temperature 1 from the whole vocabulary
+PROBABILITY = 0.5  # with which so many samples hold the suffix
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,7 @@ class Regurgitation:
     extraction: Extraction | None  # members as train, non-members as held-out; None: none tried
     num_tried: dict[str, int]
     num_too_short: dict[str, int]
+    discoverable: dict[int, dict[str, Rate]]  # n -> each side's (n, p)-discoverable documents
     eidetic: dict[int, int]  # k -> extracted members whose suffix k documents hold at most
     planted: Planted | None
 
@@ -76,6 +80,7 @@ def judge_regurgitation(stored: Stored) -> Regurgitation:
             side: stored.scores.filter(pl.col("set") == side).height - rate.trials
             for side, rate in counts.items()
         },
+        discoverable={} if extraction is None else _discoverable(tried),
         eidetic={k: given_back.filter(pl.col("suffix_documents") <= k).height for k in EIDETIC},
         planted=planted,
     )
@@ -84,6 +89,21 @@ def judge_regurgitation(stored: Stored) -> Regurgitation:
 def _rate(tried: pl.DataFrame, side: str) -> Rate:
     of_side = tried.filter(pl.col("set") == side)
     return Rate(successes=int(of_side["extracted"].sum()), trials=of_side.height)
+
+
+def _discoverable(tried: pl.DataFrame) -> dict[int, dict[str, Rate]]:
+    """Hayes et al. 2024, arXiv 2410.19482; ln p of one sample is what the forward pass gave."""
+    log_p = {
+        side: tried.filter(pl.col("set") == side)["suffix_log_p"].to_numpy()
+        for side in (MEMBER, NONMEMBER)
+    }
+    return {
+        number: {
+            side: Rate(successes=num_extractable(logs, number, PROBABILITY), trials=len(logs))
+            for side, logs in log_p.items()
+        }
+        for number in SAMPLES
+    }
 
 
 def _planted(arrays: Mapping[str, NDArray[Any]]) -> Planted:

@@ -180,6 +180,10 @@ def _numbers(found: Found, facts: Mapping[str, Any]) -> dict[str, Any]:
             "nonmembers": None if extraction is None else _rate(extraction.heldout),
             "excess": None if extraction is None else extraction.excess,
             "excess_interval": None if extraction is None else extraction.excess_interval,
+            "discoverable": [
+                {"samples": number, **{side: _rate(rate) for side, rate in sides.items()}}
+                for number, sides in regurgitation.discoverable.items()
+            ],
             "eidetic": {str(k): count for k, count in regurgitation.eidetic.items()},
             "documents_to_bound": to_bound(),
             "canaries": None if planted is None else _canaries(planted),

@@ -18,13 +18,20 @@ from rote.analysis.elements import (
     table,
     text_cell,
 )
+from rote.analysis.quantities.extraction import Rate
 from rote.analysis.quantities.membership import (
     FALSE_POSITIVE_RATES,
     MembershipQuality,
     RateAtFalsePositives,
     TooFewControls,
 )
+from rote.auditing.stored import MEMBER, NONMEMBER
 
+SAMPLED = (
+    "In n samples: documents whose rest is among n drawn ones with a chance of one half or more, "
+    "at temperature 1 from the whole vocabulary ((n, p)-discoverable extraction: Hayes et al. "
+    "2024, arXiv 2410.19482), computed from the forward pass, nothing is drawn."
+)
 AUROC_CAPTION = (
     "All evaluated documents, 95 % bootstrap intervals. The band is what words alone reach: naive "
     "Bayes on a bag of words, cross-validated, which never saw the model. A score inside of it "
@@ -135,18 +142,23 @@ def extraction_section(given_back: Regurgitation, facts: Mapping[str, Any]) -> S
     if extraction is None:
         reason = facts["skipped"].get("extraction", "one of the sets has no document long enough")
         return Section(title="Extraction", html=f"<p>Not measured: {escape(reason)}.</p>")
-    headers = [("set", ""), ("tried", ""), ("too short", ""), ("given back", ""), ("rate", "95 %")]
+    headers = [
+        ("set", ""),
+        ("tried", ""),
+        ("too short", ""),
+        ("given back", "95 % interval"),
+        *((f"in {number:,} samples", "95 % interval") for number in given_back.discoverable),
+    ]
     rows = [
         [
             text_cell(name),
             number_cell(f"{rate.trials:,}"),
             number_cell(f"{given_back.num_too_short[key]:,}"),
-            number_cell(f"{rate.successes:,}"),
-            number_cell(f"{rate.value:.3%}", span(rate.interval, "{:.3%}")),
+            *map(_share_cell, (rate, *(sides[key] for sides in given_back.discoverable.values()))),
         ]
         for name, key, rate in (
-            ("members", "member", extraction.train),
-            ("non-members", "nonmember", extraction.heldout),
+            ("members", MEMBER, extraction.train),
+            ("non-members", NONMEMBER, extraction.heldout),
         )
     ]
     low, high = extraction.excess_interval
@@ -158,7 +170,12 @@ def extraction_section(given_back: Regurgitation, facts: Mapping[str, Any]) -> S
         f"{high:.3%}.</p>"
     )
     made = scrolled(table(headers, rows, text=("set",)))
-    return Section(title="Extraction", html=f"{words}\n{made}\n{_eidetic(given_back)}")
+    parts = [words, made, f"<p>{SAMPLED}</p>", _eidetic(given_back)]
+    return Section(title="Extraction", html="\n".join(parts))
+
+
+def _share_cell(rate: Rate) -> str:
+    return number_cell(f"{rate.successes:,}", span(rate.interval, "{:.2%}"))
 
 
 def _eidetic(given_back: Regurgitation) -> str:
