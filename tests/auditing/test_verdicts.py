@@ -165,3 +165,25 @@ def test_every_score_of_a_full_audit(checkpoints: Checkpoints, tmp_path: Path) -
     assert scores.filter(pl.col("aside"))["score.recall"].null_count() == 8
     # Neither reference was trained: two that are equal leave LiRA with the least spread there is.
     assert evaluated["score.reference_1"].to_list() == evaluated["score.reference_2"].to_list()
+
+
+@pytest.mark.parametrize("precision", ["bf16_true", "bf16_mixed"])
+def test_bfloat16_says_about_the_same(
+    checkpoints: Checkpoints, quick: Path, tmp_path: Path, precision: str
+) -> None:
+    """It keeps 8 bits: a document of 12 tokens costs some 70 bits, give or take one."""
+    lines = [
+        path.read_text().splitlines()[:40] for path in (checkpoints.members, checkpoints.nonmembers)
+    ]
+    for name, some in zip(("m", "n"), lines, strict=True):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(some))
+    words = ["--members", str(tmp_path / "m.jsonl"), "--nonmembers", str(tmp_path / "n.jsonl")]
+    output = ["--quick", "--precision", precision, "--output", str(tmp_path / "audits")]
+    assert main(["audit", str(checkpoints.trained), *words, *output]) == 0
+    (folder,) = (tmp_path / "audits").iterdir()
+    assert numbers(folder)["settings"]["precision"] == precision
+    found = pl.read_parquet(folder / "scores.parquet").filter(pl.col("set") == "member")
+    wanted = pl.read_parquet(quick / "scores.parquet").filter(pl.col("set") == "member").head(40)
+    assert found["line"].to_list() == wanted["line"].to_list()
+    apart = (found["code_bits"] - wanted["code_bits"]).abs()
+    assert 0 < apart.max() < 2

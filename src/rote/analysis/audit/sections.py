@@ -28,7 +28,7 @@ from rote.analysis.quantities.membership import (
 from rote.auditing.stored import MEMBER, NONMEMBER
 
 SAMPLED = (
-    "In n samples: documents whose rest is among n drawn ones with a chance of one half or more, "
+    "Columns n: documents whose rest is among n drawn ones with a chance of one half or more, "
     "at temperature 1 from the whole vocabulary ((n, p)-discoverable extraction: Hayes et al. "
     "2024, arXiv 2410.19482), computed from the forward pass, nothing is drawn."
 )
@@ -147,7 +147,7 @@ def extraction_section(given_back: Regurgitation, facts: Mapping[str, Any]) -> S
         ("tried", ""),
         ("too short", ""),
         ("given back", "95 % interval"),
-        *((f"in {number:,} samples", "95 % interval") for number in given_back.discoverable),
+        *((f"n = {number:,}", "95 % interval") for number in given_back.discoverable),
     ]
     rows = [
         [
