@@ -120,3 +120,17 @@ def test_ranks_of_the_true_rest() -> None:
     ranks_B = beam_ranks(model, tokens_BL, prefix_tokens=1, num_beams=2)
     # From 1 the beam keeps 0 and, of equally likely ones, 1; it so misses [2, 2] with 0.3 * 0.9.
     assert ranks_B.tolist() == [0, 1, -1, 0]
+
+
+@pytest.mark.parametrize("num_beams", [1, 3, 9])
+def test_leaving_what_is_lost_changes_no_rank(gpt: GPT, num_beams: int) -> None:
+    everything = [*itertools.product([0, 3], range(V), *[range(V)] * S)]
+    tokens_BL = torch.tensor(everything)
+    found_BKS, _ = beam_search(gpt, tokens_BL[:, :P], num_tokens=S, num_beams=num_beams)
+    expected = [
+        found_KS.tolist().index(row.tolist()) if row.tolist() in found_KS.tolist() else -1
+        for found_KS, row in zip(found_BKS, tokens_BL[:, P:], strict=True)
+    ]
+    ranks_B = beam_ranks(gpt, tokens_BL, prefix_tokens=P, num_beams=num_beams)
+    assert ranks_B.tolist() == expected
+    assert set(expected) == {*range(-1, num_beams)}

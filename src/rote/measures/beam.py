@@ -1,7 +1,7 @@
 """Beam search: the likeliest continuations of a prefix that keeping a few at a time can find.
 
-Shapes: B prefixes, P tokens of each, S tokens of a continuation, V vocabulary, K hypotheses,
-C candidates that they grow into, R rows that the model reads.
+Shapes: B prefixes, A of them that are left, P tokens of each, S tokens of a continuation,
+V vocabulary, K hypotheses, C candidates that they grow into, R rows that the model reads.
 """
 
 import torch
@@ -20,27 +20,59 @@ def beam_search(
     whose beginning did, then that of the lower token: one beam is greedy decoding. Call it inside
     the model's precision context.
     """
-    decoder = decoder_of(model)
-    num_prefixes = len(prefix_BP)
-    tokens_BKS = prefix_BP.new_empty(num_prefixes, 1, 0)
-    log_p_BK = torch.zeros(num_prefixes, 1, dtype=torch.float64, device=prefix_BP.device)
-    logits_RV = decoder.read(prefix_BP)
-    for position in range(num_tokens):
-        tokens_BKS, log_p_BK, parent_BK = _grown(tokens_BKS, log_p_BK, logits_RV, num_beams)
-        if position + 1 < num_tokens:
-            decoder.keep(parent_BK.flatten())
-            logits_RV = decoder.read(tokens_BKS[:, :, -1].reshape(-1, 1))
-    return tokens_BKS, log_p_BK
+    beam = _Beam(model, prefix_BP, num_beams)
+    for _ in range(num_tokens):
+        beam.grow()
+    return beam.tokens_BKS, beam.log_p_BK
 
 
+@torch.inference_mode()
 def beam_ranks(
     model: nn.Module, tokens_BL: Tensor, *, prefix_tokens: int, num_beams: int
 ) -> Tensor:
-    """Which of a beam search's hypotheses is the true rest: 0 the likeliest, -1 none; int64 [B]."""
+    """Which of a beam search's hypotheses is the true rest: 0 the likeliest, -1 none; int64 [B].
+
+    A sequence whose true beginning has left the beam is left.
+    """
     prefix_BP, suffix_BS = tokens_BL.tensor_split([prefix_tokens], dim=1)
-    found_BKS, _ = beam_search(model, prefix_BP, num_tokens=suffix_BS.shape[1], num_beams=num_beams)
-    is_true_BK = (found_BKS == suffix_BS[:, None]).all(dim=-1)
-    return torch.where(is_true_BK.any(dim=1), is_true_BK.int().argmax(dim=1), -1)
+    beam = _Beam(model, prefix_BP, num_beams)
+    rank_B = torch.full_like(tokens_BL[:, 0], -1)
+    rows_A = torch.arange(len(tokens_BL), device=tokens_BL.device)
+    for num_grown in range(1, suffix_BS.shape[1] + 1):
+        beam.grow()
+        is_true_AK = (beam.tokens_BKS == suffix_BS[rows_A, None, :num_grown]).all(dim=-1)
+        left = is_true_AK.any(dim=1).nonzero()[:, 0]
+        rows_A, is_true_AK = rows_A[left], is_true_AK[left]
+        if len(left) == 0:
+            return rank_B
+        beam.keep(left)
+    rank_B[rows_A] = is_true_AK.int().argmax(dim=1)
+    return rank_B
+
+
+class _Beam:
+    """The hypotheses of several prefixes, one token longer each time."""
+
+    def __init__(self, model: nn.Module, prefix_BP: Tensor, num_beams: int) -> None:
+        self.num_beams, self.decoder = num_beams, decoder_of(model)
+        self.logits_RV = self.decoder.read(prefix_BP)
+        self.tokens_BKS = prefix_BP.new_empty(len(prefix_BP), 1, 0)
+        self.log_p_BK = self.logits_RV.new_zeros(len(prefix_BP), 1, dtype=torch.float64)
+        self.parent_BK = torch.zeros_like(self.log_p_BK, dtype=torch.int64)
+
+    def grow(self) -> None:
+        """By the token that makes each likeliest."""
+        if self.tokens_BKS.shape[2]:
+            self.decoder.keep(self.parent_BK.flatten())
+            self.logits_RV = self.decoder.read(self.tokens_BKS[:, :, -1].reshape(-1, 1))
+        self.tokens_BKS, self.log_p_BK, self.parent_BK = _grown(
+            self.tokens_BKS, self.log_p_BK, self.logits_RV, self.num_beams
+        )
+
+    def keep(self, prefixes: Tensor) -> None:
+        """Go on with the hypotheses of these alone; the decoder follows with the next token."""
+        self.tokens_BKS, self.log_p_BK = self.tokens_BKS[prefixes], self.log_p_BK[prefixes]
+        self.parent_BK = self.parent_BK[prefixes]
 
 
 def _grown(
