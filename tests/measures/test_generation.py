@@ -3,7 +3,7 @@
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -157,8 +157,11 @@ def test_an_attack_on_any_model_has_its_own_references_and_counts(
     assert found.arrays["free_reference_small_nats"] == pytest.approx(expected_N, rel=1e-6)
     assert found.totals["free_memorised"] == N
     assert not any("zlib" in name or "lowercase" in name for name in found.arrays)
+    with pytest.raises(ValueError, match=r"a prompt takes 4 tokens, there are 3"):
+        too_few = replace(target, prompts_BP=_rows("aaa"))
+        MEASURE.attack(Bigram(0), too_few, seed=0, device=CPU)
     with pytest.raises(ValueError, match=r"match_tokens=3 is more than the 2 tokens there are"):
-        too_short = Target(**{**vars(target), "length": 6})
+        too_short = replace(target, length=6)
         MEASURE.attack(Bigram(0), too_short, seed=0, device=CPU)
 
 

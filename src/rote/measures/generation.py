@@ -32,7 +32,7 @@ class Target:
 
     length: int  # tokens of a sample, its prompt among them; the model reads as many at most
     vocab_size: int
-    prompts_BP: Tensor  # beginnings of text that is not training data, used in turn
+    prompts_BP: Tensor  # of text that is not training data, on the model's device; used in turn
     in_training: NumDocuments
     in_heldout: NumDocuments  # the control: what stands there can be guessed
     text: HasText | None  # None: tokens are no text
@@ -86,6 +86,8 @@ class Generation:
         control; whether no sample before it is a near-duplicate. Raises ValueError as `check`.
         """
         self._require_room(target.length)
+        if (longest := target.prompts_BP.shape[1]) < self._longest_prompt:
+            raise ValueError(f"a prompt takes {self._longest_prompt} tokens, there are {longest}")
         totals: dict[str, float] = {}
         arrays: Arrays = {}
         for name, drawing in self.drawings.items():
@@ -96,8 +98,12 @@ class Generation:
             arrays |= {f"{name}_{key}": piece for key, piece in pieces.items()}
         return Measurement(totals=totals, arrays=arrays)
 
+    @property
+    def _longest_prompt(self) -> int:
+        return max(drawing.prompt_tokens for drawing in self.drawings.values())
+
     def _require_room(self, length: int) -> None:
-        prompt_tokens = max(drawing.prompt_tokens for drawing in self.drawings.values())
+        prompt_tokens = self._longest_prompt
         for key, tokens, most in (
             ("match_tokens", self.match_tokens, length - prompt_tokens),
             ("window_tokens", self.window_tokens, length),
