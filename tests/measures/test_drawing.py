@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rote.measures.discoverable import suffix_log_p
 from rote.measures.drawing import Drawing, drawn
 from rote.measures.sampling import Sampler
 from rote.models.gpt import GPT
@@ -92,3 +93,23 @@ def test_each_sequence_is_what_it_is_when_drawn_alone(
 def test_nonsense_is_refused(settings: dict[str, float], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         drawing(**settings)
+
+
+@pytest.mark.parametrize("sampler", [PLAIN, Sampler(temperature=0.7, top_k=2, top_p=0.9)])
+def test_suffixes_are_drawn_as_often_as_their_probability_says(sampler: Sampler) -> None:
+    """What `drawn` does and what `suffix_log_p` claims, for all continuations of one prefix."""
+    torch.manual_seed(0)
+    gpt = GPT(num_layers=1, width=16, num_heads=2, vocab_size=3, max_length=6).eval()
+    for parameter in gpt.parameters():
+        parameter.data += 0.5 * torch.randn_like(parameter)
+    number, prompt_P = 4000, torch.tensor([2, 0])
+    uniform_NS = torch.rand(number, 3, dtype=torch.float64)
+    said_NL = drawn(gpt, prompt_P.expand(number, -1), uniform_NS, drawing(sampler), vocab_size=3)
+    places = torch.tensor([9, 3, 1])
+    counts = (said_NL[:, 2:] * places).sum(dim=1).bincount(minlength=27).tolist()
+    suffixes_NS = torch.cartesian_prod(*[torch.arange(3)] * 3)
+    rows_NL = torch.cat([prompt_P.expand(27, -1), suffixes_NS], dim=1)
+    (p_N,) = suffix_log_p(gpt, rows_NL, prefix_tokens=2, samplers=[sampler]).exp()
+    assert p_N.sum().item() == pytest.approx(1.0, abs=1e-6)
+    for count, p in zip(counts, p_N.tolist(), strict=True):
+        assert abs(count - number * p) <= 4 * (number * p * (1 - p)) ** 0.5
