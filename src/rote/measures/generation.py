@@ -21,7 +21,7 @@ from rote.models.likelihood import token_nats
 from rote.rng import generator
 from rote.scores.compression import zlib_bytes
 from rote.scores.distinct import distinct
-from rote.tasks.protocol import HasText, Task
+from rote.tasks.protocol import HasText, Task, text_of
 
 Arrays = dict[str, np.ndarray]
 
@@ -71,7 +71,7 @@ class Generation:
             prompts_BP=heldout.tokens(torch.arange(num_prompts, device=device)),
             in_training=among_sequences(train, task, device),
             in_heldout=among_sequences(heldout, task, device),
-            text=task if isinstance(task, HasText) else None,
+            text=text_of(task),
         )
         return self.attack(model, target, seed=seed, device=device)
 
