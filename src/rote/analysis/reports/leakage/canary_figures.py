@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator
 
 from rote.analysis.drawing import (
     GREY,
@@ -15,17 +14,23 @@ from rote.analysis.drawing import (
     label_outside,
     legend_below,
     line_key,
-    logarithmic_numbers,
     new_figure,
     panels,
     render,
 )
 from rote.analysis.quantities.exposure import CHANCE_BITS
 from rote.analysis.reports.leakage import wording
-from rote.analysis.reports.leakage.looks import colours_of, columns, size_keys, spread
+from rote.analysis.reports.leakage.looks import (
+    colours_of,
+    columns,
+    count_axis,
+    size_keys,
+    spread,
+)
 from rote.analysis.reports.leakage.points import Planted, Windows
 from rote.analysis.reports.leakage.study import Study
 
+DODGE = 0.07  # of the way from one number of repeats to the next, between sizes
 Interval = tuple[float, float] | None
 
 
@@ -33,7 +38,7 @@ Interval = tuple[float, float] | None
 def draw_exposure(found: Study) -> Drawing:
     """Mean exposure against repeats, a panel an N, a line a size."""
     keys = [
-        line_key("the most there can be", color=INK, linestyle="--"),
+        line_key("the most that can be told", color=INK, linestyle="--"),
         line_key("a guess, 1.44 bits", color=GREY, linestyle=":"),
     ]
     return _draw(
@@ -80,7 +85,7 @@ def _share(each: Planted) -> tuple[float, Interval]:
 
 def _draw(
     found: Study,
-    points: Sequence[Planted],
+    shown: Sequence[Planted],
     *,
     name: str,
     title: str,
@@ -89,20 +94,22 @@ def _draw(
     limits: Callable[[Axes, Sequence[Planted]], object],
     keys: Sequence[Handle],
 ) -> Drawing:
-    sizes = spread(sorted({each.place.num_sequences for each in points}))
+    sizes = spread(sorted({each.place.num_sequences for each in shown}))
     num_columns = columns(len(sizes))
     num_rows = -(-len(sizes) // num_columns)
     figure = new_figure(height_inches=1.5 + 2.4 * num_rows, title=title)
     grid = panels(figure, len(sizes), num_columns=num_columns, sharey=True)
-    ticks = sorted({each.repeats for each in points})
+    ticks = sorted({each.repeats for each in shown})
     for size, axes in zip(sizes, grid, strict=True):
         axes.set_title(f"N = {size:,}")
-        axes.set_xscale("symlog", base=2, linthresh=1)
-        axes.set_xticks(ticks, list(map(str, ticks)))
-        axes.xaxis.set_minor_locator(NullLocator())
-        here = [each for each in points if each.place.num_sequences == size]
-        for series, colour in colours_of(found).items():
-            _plot(axes, [each for each in here if each.place.series == series], value, colour)
+        axes.set_xticks(range(len(ticks)), list(map(str, ticks)))
+        here = [each for each in shown if each.place.num_sequences == size]
+        for index, (series, colour) in enumerate(colours_of(found).items()):
+            points = [each for each in here if each.place.series == series]
+            aside = DODGE * (index - (len(found.series) - 1) / 2)
+            _plot(
+                axes, [ticks.index(each.repeats) + aside for each in points], points, value, colour
+            )
         limits(axes, here)
     label_outside(figure, grid, x="times inserted", y=y)
     legend_below(figure, [*size_keys(found), *keys], num_columns=4)
@@ -111,6 +118,7 @@ def _draw(
 
 def _plot(
     axes: Axes,
+    places: Sequence[float],
     points: Sequence[Planted],
     value: Callable[[Planted], tuple[float, Interval]],
     colour: str,
@@ -120,7 +128,7 @@ def _plot(
     values, intervals = zip(*map(value, points), strict=True)
     reach = [_reach(one, interval) for one, interval in zip(values, intervals, strict=True)]
     axes.errorbar(
-        [each.repeats for each in points], values, yerr=np.array(reach).T,
+        places, values, yerr=np.array(reach).T,
         color=colour, marker="o", markersize=4, capsize=2, elinewidth=0.8,
     )  # fmt: skip
 
@@ -149,7 +157,7 @@ def draw_windows(found: Study) -> Drawing:
                 if each.place.series == series and each.extraction.prefix_tokens == prefix
             ]
             _plot_excess(axes, here, colour)
-        logarithmic_numbers(axes.xaxis, axes.get_xlim())
+        count_axis(axes)
     label_outside(figure, grid, x="training sequences N", y="extracted, train less held-out")
     legend_below(figure, size_keys(found), num_columns=4)
     return render(figure, name="windows_extracted", alt=title)

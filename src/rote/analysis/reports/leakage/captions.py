@@ -44,14 +44,13 @@ CAPTIONS = {
         "A window is extracted where greedy continuation of its prefix gives the rest exactly. "
         "What is drawn is the rate of training windows less that of held-out windows, which can "
         "only be guessed; repeats and canaries are left out. Intervals are Newcombe's, 95 %, seeds "
-        "added up."
+        "added up: they share their held-out windows, so intervals are somewhat short."
     ),
     "risk": (
-        "A mark is a run. Exposure and extraction of canaries are those of the canaries inserted "
-        "the most often; windows are those of the longest prefix, the held-out rate subtracted. A "
-        "run with less data leaks more and predicts held-out text worse, a larger model leaks more "
-        "and, with enough data, predicts it better: marks of one size of mark (equal N) compare "
-        "models."
+        "A mark is a run. Canaries are all that were inserted, however often; windows are those of "
+        "the longest prefix. Size and N move both axes: marks of equal size (equal N) compare "
+        "models. The table has Spearman's rank correlations over runs, at equal N of ranks among "
+        "the runs of each N; intervals are Bonett and Wright's (2000), 95 %."
     ),
     "sizes": (
         "The same against size. Lines join means over seeds at one N, every mark is a run. The "

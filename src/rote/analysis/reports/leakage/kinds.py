@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from rote.analysis.quantities.contrast import difference, mean_estimate, paired_difference
+from rote.analysis.quantities.exposure import CHANCE_BITS
 from rote.analysis.quantities.extraction import Extraction, Rate
 from rote.analysis.quantities.membership import Estimate
 from rote.analysis.reports.leakage.reading import HEADLINE, Canaries, Told
@@ -22,13 +23,32 @@ class Kind:
     title: str
     form: str  # of a value
     apart: str  # of a difference
+    chance: float  # what is no leakage
 
 
 KINDS = (
-    Kind(column="f1", title="membership F1", form="{:.3f}", apart="{:+.3f}"),
-    Kind(column="exposure_bits", title="exposure (bits)", form="{:.2f}", apart="{:+.2f}"),
-    Kind(column="canaries_extracted", title="canaries extracted", form="{:.1%}", apart="{:+.1%}"),
-    Kind(column="windows_excess", title="windows extracted", form="{:.1%}", apart="{:+.1%}"),
+    Kind(column="f1", title="membership F1", form="{:.3f}", apart="{:+.3f}", chance=0.5),
+    Kind(
+        column="exposure_bits",
+        title="exposure of inserted canaries (bits)",
+        form="{:.2f}",
+        apart="{:+.2f}",
+        chance=CHANCE_BITS,
+    ),
+    Kind(
+        column="canaries_extracted",
+        title="inserted canaries extracted",
+        form="{:.1%}",
+        apart="{:+.1%}",
+        chance=0.0,
+    ),
+    Kind(
+        column="windows_excess",
+        title="windows extracted, less held-out",
+        form="{:.1%}",
+        apart="{:+.1%}",
+        chance=0.0,
+    ),
 )
 
 
@@ -56,11 +76,10 @@ Pairs = Mapping[tuple[int, int], tuple[float, float]]  # (seed, place in manifes
 def with_kinds(runs: pl.DataFrame, told: Mapping[str, Told]) -> pl.DataFrame:
     """A column for each kind, null where a run has not measured it.
 
-    Canaries are those that were inserted the most often in any run, windows those with the longest
-    prefix, less the rate of held-out ones.
+    Canaries are all that were inserted, however often; windows are those with the longest prefix,
+    less the rate of held-out ones.
     """
-    repeats = most_repeats(told)
-    rows = [{"run_id": run_id, **_row(told[run_id], repeats)} for run_id in runs["run_id"]]
+    rows = [{"run_id": run_id, **_row(told[run_id])} for run_id in runs["run_id"]]
     names = ("f1", "f1_low", "f1_high", "auroc", "exposure_bits", "canaries_extracted")
     schema = {
         "run_id": pl.String,
@@ -75,16 +94,10 @@ def measured(runs: pl.DataFrame) -> list[Kind]:
     return [kind for kind in KINDS if runs[kind.column].count()]
 
 
-def most_repeats(told: Mapping[str, Told]) -> int:
-    """Of any inserted canary; 0 where there is none."""
-    found = [each.canaries.exposures.repeats_K for each in told.values() if each.canaries]
-    return max((int(repeats_K.max(initial=0)) for repeats_K in found), default=0)
-
-
-def _row(told: Told, repeats: int) -> dict[str, float | str | None]:
+def _row(told: Told) -> dict[str, float | str | None]:
     quality = told.qualities.get(HEADLINE)
     canaries = told.canaries
-    bits, extracted = (None, None) if canaries is None else _most_inserted(canaries, repeats)
+    bits, extracted = (None, None) if canaries is None else _inserted(canaries)
     low, high = quality.f1.interval if quality else (None, None)
     return {
         "f1": quality.f1.value if quality else None,
@@ -98,8 +111,8 @@ def _row(told: Told, repeats: int) -> dict[str, float | str | None]:
     }
 
 
-def _most_inserted(canaries: Canaries, repeats: int) -> tuple[float | None, float | None]:
-    chosen = canaries.inserted_K & (canaries.exposures.repeats_K == repeats)
+def _inserted(canaries: Canaries) -> tuple[float | None, float | None]:
+    chosen = canaries.inserted_K
     if not chosen.any():
         return None, None
     bits = float(canaries.exposures.bits_K[chosen].mean())

@@ -14,7 +14,6 @@ from rote.analysis.drawing import (
     label_outside,
     legend_below,
     line_key,
-    logarithmic_numbers,
     new_figure,
     panels,
     render,
@@ -23,6 +22,7 @@ from rote.analysis.reports.leakage import wording
 from rote.analysis.reports.leakage.kinds import Kind
 from rote.analysis.reports.leakage.looks import (
     colours_of,
+    count_axis,
     mark,
     short_count,
     size_keys,
@@ -41,7 +41,8 @@ def draw_risk(found: Study) -> Drawing:
     sizes = found.runs["task.num_sequences"].to_numpy()
     figure, grid = _panels(found, title)
     for kind, axes in zip(found.kinds, grid, strict=True):
-        axes.set_title(wording.panel_title(found, kind))
+        axes.set_title(kind.title)
+        axes.axhline(kind.chance, color=GREY, linestyle=":", linewidth=1)
         for run in found.runs.iter_rows(named=True):
             if run[kind.column] is None or run["heldout_bits_per_token"] is None:
                 continue
@@ -57,7 +58,9 @@ def draw_risk(found: Study) -> Drawing:
         line_key(f"N = {size:,}", color=GREY, linestyle="none", marker="o", markersize=points)
         for size, points in ((sizes.min(), SMALLEST_MARK), (sizes.max(), LARGEST_MARK))
     ]
-    legend_below(figure, [*size_keys(found), *keys, unconverged_key()], num_columns=4)
+    legend_below(
+        figure, [*size_keys(found), *keys, unconverged_key(), _chance_key()], num_columns=4
+    )
     return render(figure, name="risk", alt=title)
 
 
@@ -67,6 +70,10 @@ def _panels(found: Study, title: str) -> tuple[Figure, list[Axes]]:
     num_rows = -(-number // num_columns)
     figure = new_figure(height_inches=1.5 + 2.6 * num_rows, title=title)
     return figure, panels(figure, number, num_columns=num_columns, sharey=False)
+
+
+def _chance_key() -> Handle:
+    return line_key("no leakage", color=GREY, linestyle=":")
 
 
 def _mark_size(number: float, least: float, most: float) -> float:
@@ -84,17 +91,18 @@ def draw_sizes(found: Study) -> Drawing:
     sizes = found.runs["task.num_sequences"].unique().sort().to_list()
     looks = dict(zip(sizes, colours(len(sizes)), strict=True))
     for kind, axes in zip(found.kinds, grid, strict=True):
-        axes.set_title(wording.panel_title(found, kind))
+        axes.set_title(kind.title)
+        axes.axhline(kind.chance, color=GREY, linestyle=":", linewidth=1)
         axes.set_xscale("log")
         for size, colour in looks.items():
             _plot_size(axes, found.runs.filter(pl.col("task.num_sequences") == size), kind, colour)
-        logarithmic_numbers(axes.xaxis, axes.get_xlim())
+        count_axis(axes)
     label_outside(figure, grid, x="parameters", y="")
     keys = [
         line_key(f"N = {short_count(size)}", color=colour, marker="o")
         for size, colour in looks.items()
     ]
-    legend_below(figure, [*keys, unconverged_key()], num_columns=5)
+    legend_below(figure, [*keys, unconverged_key(), _chance_key()], num_columns=5)
     return render(figure, name="sizes", alt=title)
 
 

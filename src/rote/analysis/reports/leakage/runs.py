@@ -3,7 +3,7 @@
 import polars as pl
 
 from rote.analysis.quantities.losses import loss_quantities
-from rote.analysis.quantities.series import with_series
+from rote.analysis.quantities.series import SOURCES, with_series
 from rote.analysis.results import Results
 
 LIFTED = ("num_sequences", "length", "pool", "corpus")  # of the task that canaries are planted in
@@ -34,6 +34,8 @@ def leakage_runs(results: Results) -> pl.DataFrame:
     if not any(has_measured(table, measure) for measure in MEASURES):
         raise ValueError(f"no run measured leakage: add {', '.join(MEASURES)} to measure")
     runs = with_series(loss_quantities(table, results.alphas))
+    if "task.base._target_" in runs.columns:
+        runs = runs.with_columns(source=_with_canaries())
     if runs["source"].n_unique() > 1:
         runs = runs.with_columns(series=pl.format("{}, {}", "source", "series"))
     return runs.sort("parameters", "series", "task.num_sequences", "seed", "run_id").with_columns(
@@ -55,6 +57,13 @@ def _lifted(table: pl.DataFrame) -> pl.DataFrame:
             values = pl.coalesce(own, base) if own in table.columns else pl.col(base)
             table = table.with_columns(values.alias(own))
     return table
+
+
+def _with_canaries() -> pl.Expr:
+    """The source that canaries are planted in, said so."""
+    target = "task.base._target_"
+    told = pl.col(target).replace_strict(SOURCES, default=pl.col(target).str.split(".").list.last())
+    return pl.coalesce(pl.format("{} with canaries", told), "source")
 
 
 def _with_nulls(table: pl.DataFrame, names: tuple[str, ...]) -> pl.DataFrame:

@@ -13,13 +13,18 @@ from rote.analysis.drawing import (
     label_outside,
     legend_below,
     line_key,
-    logarithmic_numbers,
     new_figure,
     panels,
     render,
 )
 from rote.analysis.quantities.membership import TooFewControls
-from rote.analysis.reports.leakage.looks import colours_of, columns, size_keys, spread
+from rote.analysis.reports.leakage.looks import (
+    colours_of,
+    columns,
+    count_axis,
+    size_keys,
+    spread,
+)
 from rote.analysis.reports.leakage.membership_wording import (
     SCORE_NAMES,
     score_name,
@@ -48,7 +53,7 @@ def draw_scores(found: Study) -> Drawing:
         for name, colour in looks.items():
             points = [s for s in found.scored if s.place.series == one and s.score == name]
             _plot_auroc(axes, points, colour)
-        logarithmic_numbers(axes.xaxis, axes.get_xlim())
+        count_axis(axes)
     label_outside(figure, grid, x="training sequences N", y="AUROC")
     keys = [line_key(score_name(name), color=colour) for name, colour in looks.items()]
     legend_below(figure, [*keys, line_key("chance", color=GREY, linestyle=":")], num_columns=4)
@@ -96,6 +101,7 @@ def draw_shadowed(found: Study) -> Drawing:
     left.set_xlabel("AUROC")
     right.set_xlabel("members found at 1 % false positives")
     right.set_xlim(left=0)
+    right.locator_params(axis="x", nbins=5)
     legend_below(
         figure, [*size_keys(found), line_key("chance", color=GREY, linestyle=":")], num_columns=4
     )

@@ -12,7 +12,6 @@ from rote.analysis.reports.leakage.kinds import (
     Kind,
     compared,
     measured,
-    most_repeats,
     with_kinds,
 )
 from rote.analysis.reports.leakage.law import Fitted, fit_laws
@@ -47,7 +46,6 @@ class Study:
     controls: tuple[Controls, ...]
     doubtful_fits: tuple[int, int]  # skew-normals that do not fit, of all
     windows: tuple[Windows, ...]
-    most_repeats: int
     compared: tuple[Compared, ...]
 
     @property
@@ -72,12 +70,19 @@ class Study:
         oracles = self.runs["oracle_id"].drop_nulls()
         return tuple(dict.fromkeys([*self.runs["run_id"], *oracles]))
 
-    def with_loss(self, kind: Kind) -> Estimate | None:
-        """Rank correlation of held-out loss with a kind over runs; None for too few."""
-        known = self.runs.filter(
-            pl.col(kind.column).is_not_null(), pl.col("heldout_bits_per_token").is_not_null()
-        )
-        return rank_correlation(known["heldout_bits_per_token"], known[kind.column])
+    def with_loss(self, kind: Kind, *, at_equal_n: bool) -> Estimate | None:
+        """Rank correlation of held-out loss with a kind over runs; None for too few.
+
+        At equal N: of ranks among the runs of one N, less the mean of these.
+        """
+        names = ["heldout_bits_per_token", kind.column]
+        known = self.runs.drop_nulls(names)
+        if at_equal_n:
+            ranks = [pl.col(name).rank() for name in names]
+            known = known.with_columns(
+                (rank - rank.mean()).over("task.num_sequences") for rank in ranks
+            )
+        return rank_correlation(*(known[name] for name in names))
 
 
 def study(results: Results) -> Study:
@@ -95,6 +100,5 @@ def study(results: Results) -> Study:
         controls=tuple(controls(where, told)),
         doubtful_fits=doubtful_fits(told),
         windows=tuple(windows(where, told)),
-        most_repeats=most_repeats(told),
         compared=tuple(compared(runs, told)),
     )

@@ -13,7 +13,7 @@ from rote.analysis.elements import (
     warning_cell,
 )
 from rote.analysis.reports.leakage.study import Study
-from rote.analysis.reports.leakage.wording import panel_title, rho_words, verdict
+from rote.analysis.reports.leakage.wording import rho_words, verdict
 
 TEXT_COLUMNS = ("size", "kind", "run", "finding", "converged", "chance", "source")
 PLANTED_HEADERS = (
@@ -48,6 +48,11 @@ COMPARED_HEADERS = (
     ("largest size", ""),
     ("difference", "95 % interval"),
     ("finding", ""),
+)
+LOSS_HEADERS = (
+    ("kind", ""),
+    ("rho with held-out loss", "at equal N"),
+    ("rho with held-out loss", "over all runs"),
 )
 RUN_HEADERS = (
     ("run", ""),
@@ -128,12 +133,9 @@ def compared_table(found: Study) -> str:
     for each in found.compared:
         kind = each.kind
         everywhere = each.num_sequences is None
-        told = f"over all canaries, {kind.title}" if "canar" in kind.title else kind.title
-        if kind.column == "exposure_bits":
-            told = f"{kind.title}, over all inserted canaries"
         rows.append(
             [
-                text_cell(told),
+                text_cell(kind.title),
                 number_cell("all" if everywhere else f"{each.num_sequences:,}"),
                 number_cell(kind.form.format(each.smaller)),
                 number_cell(kind.form.format(each.larger)),
@@ -148,12 +150,17 @@ def compared_table(found: Study) -> str:
 
 def loss_table(found: Study) -> str:
     """A row a kind: its rank correlation with held-out loss over runs."""
-    headers = (("kind", ""), ("Spearman's rho with held-out loss", "95 % interval, over runs"))
     rows = [
-        [text_cell(panel_title(found, kind)), number_cell(rho_words(found.with_loss(kind)))]
+        [
+            text_cell(kind.title),
+            *(
+                number_cell(rho_words(found.with_loss(kind, at_equal_n=at_equal_n)))
+                for at_equal_n in (True, False)
+            ),
+        ]
         for kind in found.kinds
     ]
-    return scrolled(table(headers, rows, text=TEXT_COLUMNS))
+    return scrolled(table(LOSS_HEADERS, rows, text=TEXT_COLUMNS))
 
 
 def run_table(found: Study) -> str:

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import polars as pl
 
 from rote.analysis.quantities.membership import Estimate
-from rote.analysis.reports.leakage.kinds import Compared, Kind
+from rote.analysis.reports.leakage.kinds import Compared
 from rote.analysis.reports.leakage.membership_wording import (
     law_line,
     rate_line,
     scores_title,
     shadows_title,
 )
-from rote.analysis.reports.leakage.points import Planted, Scored
+from rote.analysis.reports.leakage.points import Place, Planted, Scored
 from rote.analysis.reports.leakage.study import Study
 
 
@@ -34,20 +34,26 @@ def headlines(found: Study) -> tuple[str, ...]:
 
 
 def exposure_title(found: Study) -> str:
-    """At the most repeats, of the smallest and the largest size."""
-    inserted = [each for each in found.planted if each.repeats == found.most_repeats > 0]
+    """Of the smallest and the largest size, over N and repeats."""
+    inserted = [each for each in found.planted if each.repeats]
     if not inserted:
         return "No canary was inserted: controls alone"
-    bits = _by_series(found, [(each, each.mean_bits) for each in inserted], "{:.1f} bits")
+    bits = _by_series(found, [(each.place, each.mean_bits) for each in inserted], "{:.1f} bits")
     most = sum(each.most_bits for each in inserted) / len(inserted)
-    return f"Inserted {times(found.most_repeats)}, canaries are exposed by {bits}, of {most:.1f}"
+    return f"{_inserted(inserted)} are exposed by {bits}, of {most:.1f}"
 
 
-def _by_series(found: Study, values: Sequence[tuple[Planted, float]], form: str) -> str:
+def _inserted(points: Sequence[Planted]) -> str:
+    repeats = {each.repeats for each in points}
+    least, most = min(repeats), max(repeats)
+    return f"Canaries inserted {times(most) if least == most else f'{least} to {times(most)}'}"
+
+
+def _by_series(found: Study, values: Sequence[tuple[Place, float]], form: str) -> str:
     """Means over N of the smallest and of the largest size that have any."""
     means = {}
     for series in found.series:
-        own = [value for each, value in values if each.place.series == series]
+        own = [value for place, value in values if place.series == series]
         if own:
             means[series] = form.format(sum(own) / len(own))
     ends = dict.fromkeys([next(iter(means)), next(reversed(means))])
@@ -87,32 +93,24 @@ def fits_line(found: Study) -> str:
 
 
 def canaries_title(found: Study) -> str:
-    """At the most repeats, of the smallest and the largest size."""
-    rates = [
-        (each, each.extracted.value)
-        for each in found.planted
-        if each.extracted and each.repeats == found.most_repeats > 0
-    ]
-    if not rates:
+    """Of the smallest and the largest size, over N and repeats."""
+    tried = [each for each in found.planted if each.extracted and each.repeats]
+    if not tried:
         return "No inserted canary was tried"
-    shares = _by_series(found, rates, "{:.0%}")
-    return f"Inserted {times(found.most_repeats)}, canaries are recited: {shares}"
+    rates = [(each.place, each.extracted.value) for each in tried if each.extracted]
+    return f"{_inserted(tried)} are recited: {_by_series(found, rates, '{:.0%}')}"
 
 
 def windows_title(found: Study) -> str:
-    """The largest and the least excess at the longest prefix, of the largest size."""
+    """The excess at the longest prefix, of the smallest and the largest size."""
     longest = max(each.extraction.prefix_tokens for each in found.windows)
-    series = found.windows[-1].place.series
-    ends = [
-        each
+    values = [
+        (each.place, each.extraction.excess)
         for each in found.windows
-        if each.place.series == series and each.extraction.prefix_tokens == longest
+        if each.extraction.prefix_tokens == longest
     ]
-    first, last = ends[0], ends[-1]
-    start = f"{series}: {first.extraction.excess:.0%} of windows are extracted beyond held-out ones"
-    return f"{start}, N = {first.place.num_sequences:,}" + (
-        f"; {last.extraction.excess:.0%} at {last.place.num_sequences:,}" if len(ends) > 1 else ""
-    )
+    shares = _by_series(found, values, "{:.1%}")
+    return f"Windows extracted from {longest} tokens, beyond held-out ones: {shares}"
 
 
 def compared_line(found: Study, each: Compared) -> str:
@@ -147,28 +145,22 @@ def sizes_title(found: Study) -> str:
 
 def risk_title(found: Study) -> str:
     """How many kinds go with capacity."""
-    known = [rho for kind in found.kinds if (rho := found.with_loss(kind))]
+    rhos = [found.with_loss(kind, at_equal_n=True) for kind in found.kinds]
+    known = [rho for rho in rhos if rho]
     if not known:
-        return "Too few runs to tell whether leakage goes with held-out loss"
+        return "Nothing tells whether leakage goes with held-out loss at equal N"
     better = sum(rho.interval[1] < 0 for rho in known)
     worse = sum(rho.interval[0] > 0 for rho in known)
     return (
-        f"Of {len(known)} kind(s), {better} leak more where held-out loss is lower, {worse} "
-        "where it is higher"
+        f"At equal N, {better} of {len(known)} kinds leak more where held-out loss is lower, "
+        f"{worse} where it is higher"
     )
-
-
-def panel_title(found: Study, kind: Kind) -> str:
-    """A kind, with what it was taken of."""
-    if kind.column in ("exposure_bits", "canaries_extracted"):
-        return f"{kind.title}, inserted {times(found.most_repeats)}"
-    return f"{kind.title}, less held-out" if kind.column == "windows_excess" else kind.title
 
 
 def rho_words(rho: Estimate | None) -> str:
     """With its interval."""
     if rho is None:
-        return "too few runs"
+        return "not told: too few runs, or all alike"
     low, high = rho.interval
     return f"{rho.value:+.2f} (95 % interval {low:+.2f} to {high:+.2f})"
 
