@@ -18,11 +18,11 @@ from rote.analysis.results import Results
 from rote.ledger.store import RunFolder
 
 WIDTHS = {8: 1000, 16: 4000, 32: 16_000}  # width -> parameters
-SIZES = (40, 80, 160, 320)
+SIZES = (40, 160, 640)
 REPEATS, NUM_EACH, NUM_CONTROLS = (1, 4, 16), 4, 16
 NUM_INSERTED = sum(REPEATS) * NUM_EACH
 NUM_SECRETS = 16  # of 4 bits, ranked whole
-NUM_JUDGED = 400  # members, and as many non-members
+NUM_JUDGED = 600  # members, and as many non-members
 LENGTH, NUM_HELDOUT, HELDOUT_EXTRACTED = 8, 100, 10
 ALPHA = 2.0
 LAW = PUBLISHED_CURVES[0]
@@ -127,14 +127,15 @@ def _canary_run(
 def _scores(random: np.random.Generator, f1: float) -> dict[str, np.ndarray]:
     """Two normal classes so far apart that their equal-error F1 is this: Phi(distance / 2).
 
-    Quantiles instead of draws: only the halving is random. A score of noise knows nothing.
+    Quantiles instead of draws: only how runs halve them is random. A score of noise knows nothing.
     """
     distance = 2 * norm.ppf(f1)
     places = norm.ppf((np.arange(NUM_JUDGED) + 0.5) / NUM_JUDGED)
+    members, others = random.permutation(places) + distance, random.permutation(places)
     noise = random.normal(size=(2, NUM_JUDGED))
     return {
-        "membership.member_loss": (places + distance).astype(np.float32),
-        "membership.nonmember_loss": places.astype(np.float32),
+        "membership.member_loss": members.astype(np.float32),
+        "membership.nonmember_loss": others.astype(np.float32),
         "membership.member_min_k": noise[0].astype(np.float32),
         "membership.nonmember_min_k": noise[1].astype(np.float32),
     }

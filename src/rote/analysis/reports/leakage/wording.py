@@ -10,6 +10,7 @@ from rote.analysis.reports.leakage.membership_wording import (
     law_line,
     rate_line,
     scores_title,
+    sentence,
     shadows_title,
 )
 from rote.analysis.reports.leakage.points import Place, Planted, Scored
@@ -118,7 +119,7 @@ def compared_line(found: Study, each: Compared) -> str:
     small, large = found.series[0], found.series[-1]
     low, high = (each.kind.apart.format(bound) for bound in each.apart.interval)
     return (
-        f"{each.kind.title}, {large} less {small} at equal N: "
+        f"{sentence(each.kind.title)}: {large} less {small} at equal N, "
         f"{each.kind.apart.format(each.apart.value)} (95 % interval {low} to {high}): "
         f"{verdict(each)}"
     )
