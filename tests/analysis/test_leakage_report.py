@@ -242,11 +242,21 @@ def test_membership_without_cost_has_no_law(tmp_path: Path) -> None:
     assert captions.NO_COST in html and captions.NO_EXPOSURE in html
 
 
+def test_sizes_are_not_compared_where_more_than_size_differs(tmp_path: Path) -> None:
+    whole = planted.canary_results(tmp_path, sizes=(40,))
+    name = pl.when(pl.col("seed") == 0).then(pl.lit("fp32")).otherwise(pl.lit("tf32"))
+    mixed = whole.table.with_columns(name.alias("precision.name"))
+    found = study(dataclasses.replace(whole, table=mixed))
+    assert len(found.series) == 6 and found.compared == ()
+
+
 def test_unusable_runs_are_refused(results: Results, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no finished run to report on"):
         study(only(results, pl.lit(value=False)))
     with pytest.raises(ValueError, match="no run measured leakage: add membership, exposure"):
         study(without(results, "membership.", "exposure.", "extraction."))
+    with pytest.raises(ValueError, match=r"no run says task\.num_sequences"):
+        study(without(results, "task.base.num_sequences"))
     text = planted.text_results(tmp_path, seeds=(0,))
     with pytest.raises(ValueError, match="no finished run on the train pool"):
         study(only(text, pl.col("task.pool") == "reference"))

@@ -79,4 +79,7 @@ NO_CANARIES_TRIED = (
 )
 NO_WINDOWS = "<p>No run extracted windows: add <code>extraction</code> to measure.</p>"
 NO_LOSS = "<p>No run has a held-out loss: add <code>cost</code> to measure.</p>"
-ONE_SIZE = "<p>All runs are of one size: nothing compares sizes.</p>"
+ONE_SIZE = (
+    "<p>Nothing compares sizes: all runs are of one size, or runs of one size differ in more than "
+    "data and seed.</p>"
+)

@@ -121,9 +121,9 @@ def _inserted(canaries: Canaries) -> tuple[float | None, float | None]:
 
 
 def compared(runs: pl.DataFrame, told: Mapping[str, Told]) -> list[Compared]:
-    """Each kind over all N, then at each; nothing for one size."""
+    """Each kind over all N, then at each; nothing where sizes are one, or not all that differs."""
     series = runs["series"].unique(maintain_order=True).to_list()
-    if len(series) < 2:
+    if len(series) < 2 or len(series) > runs["parameters"].n_unique():
         return []
     ends = runs.filter(pl.col("series").is_in([series[0], series[-1]]))
     return [

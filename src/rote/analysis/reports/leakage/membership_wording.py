@@ -71,6 +71,9 @@ def law_title(found: Study) -> str:
     """The fall that was seen."""
     runs = found.laws[0].runs.sort("ratio")
     first, last = runs.row(0, named=True), runs.row(-1, named=True)
+    if first["ratio"] == last["ratio"]:
+        f1 = runs["f1"].to_numpy().mean()
+        return f"F1 of the loss attack is {f1:.2f} at {first['ratio']:.2g} samples a parameter"
     moved = "goes" if first["f1"] < last["f1"] else "falls"
     return (
         f"F1 of the loss attack {moved} from {first['f1']:.2f} at {first['ratio']:.2g} samples a "

@@ -57,7 +57,7 @@ def _drawings(found: Study) -> dict[str, Drawing]:
         (any(each.extracted for each in found.planted), draw_canaries_extracted),
         (bool(found.windows), draw_windows),
         (has_loss, draw_risk),
-        (len(found.series) > 1, draw_sizes),
+        (bool(found.compared), draw_sizes),
     )
     made = [draw(found) for is_there, draw in wanted if is_there]
     return {drawing.name: drawing for drawing in made}

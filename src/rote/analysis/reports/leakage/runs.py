@@ -27,6 +27,9 @@ def leakage_runs(results: Results) -> pl.DataFrame:
     if results.table.is_empty():
         raise ValueError("no finished run to report on")
     table = _with_nulls(_lifted(results.table), COST)
+    for name in ("task.num_sequences", "task.length"):
+        if name not in table.columns:
+            raise ValueError(f"no run says {name}: task text, uniform, or canaries in one of them")
     if "task.pool" in table.columns:  # runs on the reference pool serve as oracles only
         table = table.filter(pl.col("task.pool").fill_null("train") == "train")
     if table.is_empty():

@@ -133,15 +133,12 @@ def verdict(each: Compared) -> str:
 
 
 def sizes_title(found: Study) -> str:
-    """Of how many kinds the largest size leaks more."""
+    """In how many ways the largest size leaks more."""
     overall = [each for each in found.compared if each.num_sequences is None]
-    if not overall:
-        return "One size alone: nothing compares sizes"
     more = sum(each.is_told and each.apart.value > 0 for each in overall)
     less = sum(each.is_told and each.apart.value < 0 for each in overall)
-    kinds = f"{len(overall)} kind{'s' * (len(overall) > 1)} of leakage"
-    also = f", and leaks less of {less}" if less else ""
-    return f"At equal N the largest model leaks more of {more} of {kinds}{also}"
+    also = f", less in {less}" if less else ""
+    return f"At equal N the largest model leaks more in {more} of {len(overall)} ways{also}"
 
 
 def risk_title(found: Study) -> str:
@@ -152,6 +149,8 @@ def risk_title(found: Study) -> str:
         return "Nothing tells whether leakage goes with held-out loss at equal N"
     better = sum(rho.interval[1] < 0 for rho in known)
     worse = sum(rho.interval[0] > 0 for rho in known)
+    if not better + worse:
+        return "At equal N, no kind of leakage is told to go with held-out loss"
     return (
         f"At equal N, {better} of {len(known)} kinds leak more where held-out loss is lower, "
         f"{worse} where it is higher"
