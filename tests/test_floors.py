@@ -29,6 +29,7 @@ TORCHLESS = (
     "rote.analysis.quantities.exposure", "rote.analysis.quantities.discoverable",
     "rote.analysis.quantities.guesses", "rote.tasks.canaries.manifest", "rote.tasks.occurrences",
     "rote.analysis.published_membership", "rote.scores.lira", "rote.scores.blind",
+    "rote.scores.distinct", "rote.analysis.quantities.generations",
     "rote.planner.bill", "rote.cli.main", "rote.cli.status", "rote.cli.report",
     "rote.cli.resume", "rote.cli.cancel", "rote.cli.logs",
     "rote.cli.compress", "rote.cli.decompress", "rote.coding.container", "rote.coding.rivals",
