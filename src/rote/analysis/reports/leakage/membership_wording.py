@@ -117,7 +117,7 @@ def best(points: Sequence[Scored]) -> Scored:
 
 def scores_title(found: Study) -> str:
     """The best of one model's scores, over all sizes and N that every score has."""
-    means = mean_aurocs(found)
+    means = mean_aurocs(found.scored)
     if not means:
         return f"Scores of single models at {len(found.scored)} places, no two alike"
     top = max(means, key=lambda name: means[name])
@@ -128,11 +128,11 @@ def scores_title(found: Study) -> str:
     )
 
 
-def mean_aurocs(found: Study) -> dict[str, float]:
+def mean_aurocs(points: Sequence[Scored]) -> dict[str, float]:
     """Of each score, over the places that have all of them."""
-    names = dict.fromkeys(each.score for each in found.scored)
+    names = dict.fromkeys(each.score for each in points)
     at: dict[tuple[str, int], dict[str, float]] = {}
-    for each in found.scored:
+    for each in points:
         place = (each.place.series, each.place.num_sequences)
         at.setdefault(place, {})[each.score] = each.auroc.value
     whole = [scores for scores in at.values() if len(scores) == len(names)]
@@ -161,12 +161,15 @@ def _found(point: Scored, which: int) -> str:
 def shadows_title(found: Study) -> str:
     """The best score that knows other models, beside the loss on the same samples."""
     points = [each for each in found.shadowed if isinstance(each, Scored)]
-    top = best(points)
-    loss = next(each for each in points if each.place == top.place and each.score == "loss")
-    number = len(top.place.run_ids) - 1
+    means = mean_aurocs(points)
+    if not means:
+        return "Scores beside shadow models at different places"
+    top = max(means, key=lambda name: means[name])
+    numbers = {len(each.place.run_ids) - 1 for each in points}
+    shadows = " or ".join(map(str, sorted(numbers)))
     return (
-        f"With {number} shadow model{'s' * (number > 1)}, {score_name(top.score)} reaches AUROC "
-        f"{top.auroc.value:.3f}; loss alone {loss.auroc.value:.3f}"
+        f"With {shadows} shadow model(s), {score_name(top)} reaches mean AUROC {means[top]:.3f}; "
+        f"loss alone {means['loss']:.3f}"
     )
 
 
