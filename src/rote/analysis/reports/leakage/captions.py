@@ -20,7 +20,8 @@ CAPTIONS = {
         "saves over the oracle, the best run on the reference pool."
     ),
     "shadows": (
-        "Each run of a size and N was the target once, the runs of the other seeds its shadows. "
+        "Each run of a size and N was the target once, the runs of the other seeds its shadows; "
+        "in each row marks stand by size, then N, from above. "
         "Members are the samples it was trained on, non-members the other samples of the pool. A "
         "score is judged on the samples that have enough shadows for it; which these are depends "
         "on seeds alone. Sources: LiRA, Carlini et al. 2022 (arXiv 2112.03570); RMIA, Zarifzadeh "

@@ -101,13 +101,23 @@ def beyond_line(fitted: Fitted) -> str:
     larger = sum(
         not min(sizes) <= each.observed.parameters <= max(sizes) for each in fitted.forecasts
     )
-    least, greatest = fitted.ratios
+    least, greatest = map(_short, fitted.ratios)
     number = len(fitted.forecasts)
     return (
-        f"The runs have {RATIO_NAMES[fitted.reading]} from {least:.3g} to {greatest:.3g} and "
+        f"The runs have {RATIO_NAMES[fitted.reading]} from {least} to {greatest} and "
         f"{min(sizes):,} to {max(sizes):,} parameters. Of the {number} published points {beyond} "
         f"lie beyond their ratios and {larger} beyond their sizes: there the law is extrapolated."
     )
+
+
+def bound_line(fitted: Fitted) -> str:
+    """Said where the fit would go beyond the greatest height."""
+    name = RATIO_NAMES[fitted.reading]
+    return f"In {name}: the height is at the bound of the fit, and the errors say little."
+
+
+def _short(ratio: float) -> str:
+    return f"{ratio:.3g}" if ratio < 1000 else f"{ratio:,.0f}"
 
 
 def best(points: Sequence[Scored]) -> Scored:

@@ -117,7 +117,7 @@ def _law(found: Study) -> str:
         if isinstance(fitted.law, MembershipLaw):
             lines += [membership_wording.law_check(fitted), membership_wording.beyond_line(fitted)]
             if fitted.height_is_bound:
-                lines.append("Its height is at the bound of the fit: the errors say little.")
+                lines.append(membership_wording.bound_line(fitted))
         else:
             lines.append(f"{membership_wording.law_line(fitted)}.")
     told = "".join(f"<p>{escape(line)}</p>" for line in lines)
