@@ -33,6 +33,19 @@ def test_shares_are_those_worked_by_hand(settings: dict[str, float], expected: l
     assert shares(**settings) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("top_p", [0.05, 0.5, 0.95, 1.0])
+def test_few_tokens_tried_first_change_nothing(
+    top_p: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logits_BSV = 3 * torch.randn(2, 9, 50, generator=torch.Generator().manual_seed(0))
+    sampler = Sampler(temperature=1.0, top_k=None, top_p=top_p)
+    whole_BSV = sampler.log_probabilities(logits_BSV)
+    monkeypatch.setattr("rote.measures.sampling.FEW", 5)
+    assert torch.equal(sampler.log_probabilities(logits_BSV[:, :1]), whole_BSV[:, :1])
+    assert torch.equal(sampler.log_probabilities(logits_BSV), whole_BSV)
+    assert (whole_BSV > -torch.inf).any(dim=-1).all()
+
+
 def test_equal_logits_are_kept_together() -> None:
     sampler = Sampler(temperature=1.0, top_k=2, top_p=None)
     logs = sampler.log_probabilities(torch.tensor([[[1.0, 0.0, 0.0, -9.0]]]))

@@ -62,7 +62,7 @@ def test_moments_are_those_of_the_definition_in_whole_and_in_chunks(
     token_BL, mean_BL, spread_BL = by_hand(gpt, tokens_BL)
     if limits:
         monkeypatch.setattr(likelihood, "WHOLE_LOGITS_BYTES", 0)
-        monkeypatch.setattr(forward, "CHUNK_LOGITS_BYTES", limits[0])
+        monkeypatch.setattr(likelihood, "CHUNK_LOGITS_BYTES", limits[0])
         monkeypatch.setattr(forward, "CPU_CHUNK_LOGITS", limits[1])
     found = moments(gpt, tokens_BL)
     np.testing.assert_allclose(found.log_p_BL, token_BL, rtol=1e-5)

@@ -120,6 +120,11 @@ def test_priors_by_hand() -> None:
     assert np.exp(offline_prior(shadows, a=0.3)) == pytest.approx([(1.3 * 0.2 + 0.7) / 2])
 
 
+def test_the_offline_prior_keeps_probabilities_that_1_would_swallow() -> None:
+    unlikely = Shadows(log_p_SB=np.array([[-60.0]]), trained_SB=np.array([[False]]))
+    assert offline_prior(unlikely, a=1.0) == pytest.approx([-60.0])
+
+
 def test_rmia_against_every_pair() -> None:
     generator = np.random.default_rng(0)
     target_B, prior_B, target_Z, prior_Z = (-generator.random(n) for n in (40, 40, 50, 50))

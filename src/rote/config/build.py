@@ -10,9 +10,13 @@ from hydra.utils import instantiate
 
 
 def build(config: Mapping[str, Any], **arguments: Any) -> Any:
-    """Hydra's instantiate; a ValueError of the constructor passes through unwrapped."""
+    """Hydra's instantiate; a ValueError of the constructor passes through unwrapped.
+
+    Lists and mappings reach constructors as plain ones: OmegaConf's would hide the methods of
+    objects that were built inside of them.
+    """
     try:
-        return instantiate(dict(config), **arguments)
+        return instantiate(dict(config), _convert_="object", **arguments)
     except InstantiationException as error:
         if isinstance(error.__cause__, ValueError):
             raise error.__cause__ from None

@@ -13,7 +13,7 @@ from rote.tasks.protocol import Task
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """Sums and counts that add over runs, and arrays with one value per sequence."""
+    """Sums and counts that add over runs, and arrays with one value, or row, per sequence."""
 
     totals: Mapping[str, float]
     arrays: Mapping[str, np.ndarray]

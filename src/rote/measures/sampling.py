@@ -1,7 +1,7 @@
 """The probability that one sample emits a given suffix, under temperature, top-k and top-p.
 
 Source: Hayes et al. 2024 (arXiv 2410.19482). Shapes: B sequences, S tokens of a suffix,
-V vocabulary.
+V vocabulary, K of its likeliest tokens.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,10 @@ import torch
 from torch import Tensor
 
 from rote.checks import require_whole
+
+# Tried before all are sorted: a 12x768 model with peaked predictions at V=50257 then takes 0.6 ms a
+# token more than a pass alone, not 4.3 (one core of a CPU).
+FEW = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +59,9 @@ class Sampler:
 
 def _least_kept(probabilities_BSV: Tensor, top_p: float) -> Tensor:
     """The probability of the token with which the likeliest together reach ``top_p``, [B, S, 1]."""
-    sorted_BSV = probabilities_BSV.sort(dim=-1, descending=True).values
-    before_BSV = sorted_BSV.cumsum(dim=-1) - sorted_BSV
-    return sorted_BSV.masked_fill(before_BSV >= top_p, torch.inf).amin(dim=-1, keepdim=True)
+    few = min(FEW, probabilities_BSV.shape[-1])
+    falling_BSK = probabilities_BSV.topk(few, dim=-1).values
+    if (falling_BSK.cumsum(dim=-1)[..., -1] < top_p).any():
+        falling_BSK = probabilities_BSV.sort(dim=-1, descending=True).values
+    before_BSK = falling_BSK.cumsum(dim=-1) - falling_BSK
+    return falling_BSK.masked_fill(before_BSK >= top_p, torch.inf).amin(dim=-1, keepdim=True)

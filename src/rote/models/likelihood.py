@@ -48,6 +48,20 @@ def started(model: Model, tokens_BL: Tensor) -> Tensor:
     return torch.cat([tokens_BL.new_full((len(tokens_BL), 1), start), tokens_BL], dim=1)
 
 
+def logits_in_chunks(model: Model, inputs_BL: Tensor) -> Iterator[Tensor]:
+    """What the model gives for these inputs, row after row, [C, V] each; whole where that is small.
+
+    For passes without gradients; under `torch.autocast` in its format, as the model's own.
+    """
+    if not is_chunked(model, inputs_BL.numel()):
+        yield model(inputs_BL).flatten(0, 1)
+        return
+    head_VD: Tensor = model.head  # type: ignore[attr-defined]
+    hidden_ND = model.hidden(inputs_BL).flatten(0, 1)  # type: ignore[attr-defined]
+    for (hidden_CD,) in _chunks(head_VD, hidden_ND):
+        yield functional.linear(hidden_CD, head_VD)
+
+
 def is_chunked(model: Model, num_tokens: int) -> bool:
     """Whether the logits of so many tokens are never held whole."""
     head_VD = getattr(model, "head", None)

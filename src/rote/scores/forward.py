@@ -1,6 +1,6 @@
 """One forward pass: log-probability of every token, and the moments of its whole distribution.
 
-Shapes: B documents, L positions, V vocabulary, D width, N positions of all documents, C of a chunk.
+Shapes: B documents, L positions, V vocabulary, N positions of all documents, C of a chunk.
 """
 
 from collections.abc import Iterator
@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, split
-from torch.nn import functional
 
-from rote.models.likelihood import CHUNK_LOGITS_BYTES, Model, is_chunked, started
+from rote.models.likelihood import Model, logits_in_chunks, started
 from rote.scores.documents import Documents, Floats, Integers
 
 # A chunk is passed over six times: on a CPU it stays in a core's cache (1 MiB of float32 logits),
@@ -38,10 +37,22 @@ def moments(model: Model, tokens_BL: Tensor) -> Moments:
     the model offers ``hidden`` and ``head`` they are never held whole. Models are causal: what
     pads a document on its right changes no number before it.
     """
-    inputs_BL = started(model, tokens_BL[:, :-1])
-    columns = zip(*_parts(model, inputs_BL, tokens_BL.flatten()), strict=True)
+    columns = zip(*(_moments(*piece) for piece in scored_pieces(model, tokens_BL)), strict=True)
     log_p_BL, mean_BL, spread_BL = (torch.cat(parts).view(tokens_BL.shape) for parts in columns)
     return Moments(log_p_BL=log_p_BL, mean_BL=mean_BL, spread_BL=spread_BL)
+
+
+def scored_pieces(model: Model, tokens_BL: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Float32 logits of a few positions at a time, [C, V], and the tokens that they are for, [C].
+
+    Row after row of ``tokens_BL``, from each row's first token on; without gradients.
+    """
+    tokens_N = tokens_BL.flatten()
+    for logits_NV in logits_in_chunks(model, started(model, tokens_BL[:, :-1])):
+        logits = CPU_CHUNK_LOGITS if logits_NV.device.type == "cpu" else CHUNK_LOGITS
+        for logits_CV in split(logits_NV, max(1, logits // logits_NV.shape[1])):
+            tokens_C, tokens_N = tokens_N.tensor_split([len(logits_CV)])
+            yield logits_CV.float(), tokens_C
 
 
 def documents(
@@ -68,41 +79,19 @@ def _float64(values_BL: Tensor, from_position: int) -> Floats:
     return np.asarray(values_BL[:, from_position:].double().cpu().numpy())
 
 
-def _parts(model: Model, inputs_BL: Tensor, tokens_N: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    if not is_chunked(model, len(tokens_N)):
-        yield from _in_cache(model(inputs_BL).flatten(0, 1), tokens_N)
-        return
-    head_VD: Tensor = model.head  # type: ignore[attr-defined]
-    hidden_ND = model.hidden(inputs_BL).flatten(0, 1)  # type: ignore[attr-defined]
-    rows = max(1, CHUNK_LOGITS_BYTES // (4 * len(head_VD)))
-    for hidden_CD, tokens_C in zip(split(hidden_ND, rows), split(tokens_N, rows), strict=True):
-        yield from _in_cache(functional.linear(hidden_CD, head_VD), tokens_C)
-
-
-def _in_cache(logits_NV: Tensor, tokens_N: Tensor) -> list[tuple[Tensor, ...]]:
-    logits = CPU_CHUNK_LOGITS if logits_NV.device.type == "cpu" else CHUNK_LOGITS
-    rows = max(1, logits // logits_NV.shape[1])
-    with torch.autocast(logits_NV.device.type, enabled=False):
-        return [
-            _moments(logits_CV.float(), tokens_C)
-            for logits_CV, tokens_C in zip(
-                split(logits_NV, rows), split(tokens_N, rows), strict=True
-            )
-        ]
-
-
 def _moments(logits_CV: Tensor, tokens_C: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Of ln p = z - ln sum exp z, where z are logits below the largest one.
 
     A spread does not change with the shift, and equal logits make every z exactly 0: so sums of
     squares lose nothing where the distribution is flat, and their difference is exactly 0.
     """
-    behind_CV = logits_CV - logits_CV.amax(dim=1, keepdim=True)
-    weights_CV = behind_CV.exp()
-    total_C = weights_CV.sum(dim=1)
-    log_total_C = total_C.log()
-    first_C = weights_CV.mul_(behind_CV).sum(dim=1) / total_C
-    second_C = weights_CV.mul_(behind_CV).sum(dim=1) / total_C
-    token_C = behind_CV.gather(1, tokens_C[:, None])[:, 0]
+    with torch.autocast(logits_CV.device.type, enabled=False):
+        behind_CV = logits_CV - logits_CV.amax(dim=1, keepdim=True)
+        weights_CV = behind_CV.exp()
+        total_C = weights_CV.sum(dim=1)
+        log_total_C = total_C.log()
+        first_C = weights_CV.mul_(behind_CV).sum(dim=1) / total_C
+        second_C = weights_CV.mul_(behind_CV).sum(dim=1) / total_C
+        token_C = behind_CV.gather(1, tokens_C[:, None])[:, 0]
     spread_C = (second_C - first_C**2).clamp_min(0).sqrt()
     return token_C - log_total_C, first_C - log_total_C, spread_C

@@ -59,8 +59,11 @@ def offline_prior(shadows: Shadows, *, a: float) -> Floats:
     if not 0 <= a <= 1:
         raise ValueError(f"a must be from 0 to 1, got {a!r}")
     shadows.require(trained=0, untrained=1)
-    without_B = np.exp(_log_mean(shadows.log_p_SB, ~shadows.trained_SB))
-    return np.minimum(np.log(((1 + a) * without_B + 1 - a) / 2), 0.0)
+    log_without_B = _log_mean(shadows.log_p_SB, ~shadows.trained_SB)
+    with np.errstate(divide="ignore"):  # where a is 1 nothing is added
+        added = np.log((1 - a) / 2)
+    # In logarithms: 1 would swallow a p below 1e-16, which models give tokens they did not learn.
+    return np.minimum(np.logaddexp(log_without_B + math.log((1 + a) / 2), added), 0.0)
 
 
 def _log_mean(log_p_SB: Floats, side_SB: NDArray[np.bool_]) -> Floats:

@@ -2,13 +2,15 @@
 
 k-eidetic memorisation asks for the latter (Carlini et al. 2021, arXiv 2012.07805, definition 2).
 A suffix array of the data's bytes is built once (libdivsufsort, through pydivsufsort); a count is
-then two binary searches. Held in memory: 5 bytes for each byte of data, 9 from 2 GiB on.
+then two binary searches. Held in memory: 5 bytes for each byte of data, 9 from 2 GiB on; documents
+are read one after another and may be made as they are asked for.
 Shapes: N bytes of data, D documents, M matches.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -35,21 +37,22 @@ class Occurrences:
     @classmethod
     def of_bytes(cls, documents: Iterable[bytes]) -> "Occurrences":
         """Of texts; raises ValueError where there is nothing to look in."""
-        return cls._of(list(documents), symbol_bytes=1)
+        return cls._of(documents, symbol_bytes=1)
 
     @classmethod
     def of_tokens(cls, documents: Iterable[Sequence[int]], *, vocab_size: int) -> "Occurrences":
         """Of sequences of tokens below ``vocab_size``; raises ValueError where there are none."""
         symbol_bytes = _width(vocab_size)
-        packed = [_pack(tokens, symbol_bytes) for tokens in documents]
+        packed = (_pack(tokens, symbol_bytes) for tokens in documents)
         return cls._of(packed, symbol_bytes=symbol_bytes)
 
     @classmethod
-    def _of(cls, documents: list[bytes], *, symbol_bytes: int) -> "Occurrences":
-        ends_D = np.cumsum([len(document) for document in documents], dtype=np.int64)
+    def _of(cls, documents: Iterable[bytes], *, symbol_bytes: int) -> "Occurrences":
+        data = BytesIO()
+        ends_D = np.cumsum([data.write(document) for document in documents], dtype=np.int64)
         if len(ends_D) == 0 or ends_D[-1] == 0:
             raise ValueError("the training data are empty: there is nothing to count in")
-        return cls(b"".join(documents), ends_D, symbol_bytes=symbol_bytes)
+        return cls(data.getvalue(), ends_D, symbol_bytes=symbol_bytes)
 
     def count_bytes(self, text: bytes) -> Count:
         """Raises ValueError for an empty text, which would be everywhere."""

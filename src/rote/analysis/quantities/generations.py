@@ -1,0 +1,119 @@
+"""Which of a model's samples a ranking puts first, and how many of those are training data.
+
+Source: Carlini et al. 2021 (arXiv 2012.07805), section 5: six rankings, the first 100 of each.
+Read from what measure `generation` stores. Shapes: N samples of one drawing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rote.analysis.quantities.extraction import Rate
+from rote.analysis.quantities.guesses import Recall, recall_at_errors
+from rote.scores.documents import Floats, ratio_of_nats
+
+PREFIX = "generation."  # of the measure's arrays in a run's file
+REFERENCE, NATS = "reference_", "_nats"
+NUM_TAKEN = 100  # of each ranking: the paper's
+MAX_ERRORS = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranked:
+    """The distinct samples of one drawing in one order."""
+
+    precision: Rate  # of the first NUM_TAKEN, or of all where there are fewer
+    precision_in_heldout: Rate  # the same of the control: what can be guessed
+    recall: Recall | None  # up to MAX_ERRORS wrong ones; None where no sample is training data
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generated:
+    """The distinct samples of one drawing, in the order in which they were drawn."""
+
+    rows_N: NDArray[np.int64]  # which of all samples they are
+    documents_N: NDArray[np.int64]  # of the training data: k, 0 where not memorised
+    heldout_documents_N: NDArray[np.int64]
+    rankings: Mapping[str, Floats]  # higher = likelier training data
+
+    @property
+    def is_memorised_N(self) -> NDArray[np.bool_]:
+        """Whether the training data hold a piece of it verbatim."""
+        return self.documents_N > 0
+
+    def num_eidetic(self, most_documents: int) -> int:
+        """Samples that are k-eidetic memorised: what they repeat stands in k documents at most."""
+        return int((self.is_memorised_N & (self.documents_N <= most_documents)).sum())
+
+    def first(self, ranking: str, number: int = NUM_TAKEN) -> NDArray[np.int64]:
+        """Rows of all samples, the best first; of equal ones those that are not memorised."""
+        return self.rows_N[self._order(ranking, self.is_memorised_N)[:number]]
+
+    def ranked(self, ranking: str) -> Ranked:
+        """What following one ranking finds."""
+        memorised_N, guessed_N = self.is_memorised_N, self.heldout_documents_N > 0
+        num_memorised = int(memorised_N.sum())
+        recall = None
+        if num_memorised:
+            recall = recall_at_errors(
+                self.rankings[ranking],
+                memorised_N,
+                num_targets=num_memorised,
+                max_errors=MAX_ERRORS,
+            )
+        return Ranked(
+            precision=self._precision(ranking, memorised_N),
+            precision_in_heldout=self._precision(ranking, guessed_N),
+            recall=recall,
+        )
+
+    def _precision(self, ranking: str, is_right_N: NDArray[np.bool_]) -> Rate:
+        taken = is_right_N[self._order(ranking, is_right_N)[:NUM_TAKEN]]
+        return Rate(successes=int(taken.sum()), trials=len(taken))
+
+    def _order(self, ranking: str, is_right_N: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Highest first; among equal ones the wrong ones."""
+        return np.lexsort((is_right_N, -self.rankings[ranking]))
+
+
+def generated(arrays: Mapping[str, NDArray[np.generic]], drawing: str) -> Generated:
+    """From a run's arrays; raises ValueError naming the drawings there are for one that is not."""
+    start = f"{PREFIX}{drawing}_"
+    if f"{start}is_distinct" not in arrays:
+        raise ValueError(f"no drawing {drawing!r} in these arrays, only {drawings_in(arrays)}")
+    pieces = {
+        name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)
+    }
+    rows_N = np.flatnonzero(pieces["is_distinct"])
+    kept = {name: np.asarray(piece)[rows_N] for name, piece in pieces.items()}
+    return Generated(
+        rows_N=rows_N,
+        documents_N=kept["documents"].astype(np.int64),
+        heldout_documents_N=kept["heldout_documents"].astype(np.int64),
+        rankings=_rankings(kept),
+    )
+
+
+def drawings_in(arrays: Mapping[str, NDArray[np.generic]]) -> list[str]:
+    """Their names, in the order in which they were drawn."""
+    end = "_is_distinct"
+    names = [name for name in arrays if name.startswith(PREFIX) and name.endswith(end)]
+    return [name.removeprefix(PREFIX).removesuffix(end) for name in names]
+
+
+def _rankings(pieces: Mapping[str, NDArray[np.generic]]) -> dict[str, Floats]:
+    """All samples have as many tokens, so that sums of nats rank as perplexities do."""
+    values = {name: np.asarray(piece, dtype=np.float64) for name, piece in pieces.items()}
+    num_tokens = pieces["tokens"].shape[1]
+    nats_N = values["nats"]
+    rankings = {"perplexity": -nats_N, "window": -values["window_nats"]}
+    if "zlib_bytes" in values:
+        rankings["zlib"] = -nats_N / values["zlib_bytes"]
+        lowercase_N = values["lowercase_nats"] / np.maximum(1, values["lowercase_tokens"])
+        rankings["lowercase"] = ratio_of_nats(lowercase_N, nats_N / num_tokens)
+    for name, reference_N in values.items():
+        if name.startswith(REFERENCE):
+            rankings[name.removesuffix(NATS)] = ratio_of_nats(reference_N, nats_N)
+    return rankings

@@ -1,0 +1,1 @@
+"""Membership, exposure and extraction against size, data and repeats."""

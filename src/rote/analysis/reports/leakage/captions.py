@@ -1,0 +1,86 @@
+"""What stands below each figure, and what is said where a part is missing. HTML."""
+
+CAPTIONS = {
+    "membership_law": (
+        "Members are the training sequences that measure <code>membership</code> scored, "
+        "non-members the held-out ones; planted canaries are neither. The threshold on the loss is "
+        "chosen on one half, where it misses as many members as it accuses others, and F1 is "
+        "counted on the other half with both classes weighing the same: a score that knows nothing "
+        "has 1/2. Every mark is a run (hollow: still learning when it ended), with a 95 % "
+        "bootstrap interval. |D| counts all training sequences, canaries and repeats too. The law "
+        "is F1 = (1 + height &sigma;(slope x + offset)) / 2, fitted to all sizes together; its "
+        "band is of the curve, single runs scatter more. Published: Morris et al. 2025, section 5, "
+        "whose constants belong to sequences of 64 tokens: x counts sequences, and shorter ones "
+        "tell less."
+    ),
+    "scores": (
+        "AUROC is the chance that a member scores above a non-member. Lines join means over seeds; "
+        "intervals are 95 % bootstraps over sequences, put together by squares. Non-members are "
+        "the same held-out sequences for all seeds of a text. The reference score is what a model "
+        "saves over the oracle, the best run on the reference pool."
+    ),
+    "shadows": (
+        "Each run of a size and N was the target once, the runs of the other seeds its shadows; "
+        "in each row marks stand by size, then N, from above. "
+        "Members are the samples it was trained on, non-members the other samples of the pool. A "
+        "score is judged on the samples that have enough shadows for it; which these are depends "
+        "on seeds alone. Sources: LiRA, Carlini et al. 2022 (arXiv 2112.03570); RMIA, Zarifzadeh "
+        "et al. 2024 (arXiv 2312.03262), gamma = 1, its population the held-out windows, its "
+        "offline prior tuned on the shadows. Intervals are 95 %, of AUROC over targets by squares, "
+        "of members found exact (Clopper and Pearson) with targets added up."
+    ),
+    "exposure": (
+        "Exposure is log2 |R| less log2 of the rank that a model gives a secret among all that "
+        "could stand in its place, or an estimate of it by sampling, which tells no more than log2 "
+        "of the number drawn (Carlini et al. 2018, arXiv 1802.08232). Marks are means over "
+        "canaries, seeds together; intervals are 95 % bootstraps over canaries. At 0 are controls, "
+        "drawn alike and never inserted."
+    ),
+    "canaries_extracted": (
+        "A canary is extracted where greedy decoding after its template gives the whole secret. "
+        "Intervals are Clopper and Pearson's, 95 %, seeds added up. Controls, at 0, can be guessed "
+        "only."
+    ),
+    "windows_extracted": (
+        "A window is extracted where greedy continuation of its prefix gives the rest exactly. "
+        "What is drawn is the rate of training windows less that of held-out windows, which can "
+        "only be guessed; repeats and canaries are left out. Intervals are Newcombe's, 95 %, seeds "
+        "added up: they share their held-out windows, so intervals are somewhat short."
+    ),
+    "risk": (
+        "A mark is a run. Canaries are all that were inserted, however often; windows are those of "
+        "the longest prefix. Size and N move both axes: marks of equal size (equal N) compare "
+        "models. The table has Spearman's rank correlations over runs, at equal N of ranks among "
+        "the runs of each N; intervals are Bonett and Wright's (2000), 95 %."
+    ),
+    "sizes": (
+        "The same against size. Lines join means over seeds at one N, every mark is a run. The "
+        "table below compares the ends: F1 and extraction by adding reaches of intervals as "
+        "squares, exposure by the same canaries in both models (Student's t over canaries). "
+        "Intervals are over sequences and canaries; how far runs of other seeds scatter shows in "
+        "the marks."
+    ),
+}
+NO_MEMBERSHIP = "<p>No run measured membership: add <code>membership</code> to measure.</p>"
+NO_COST = (
+    "<p>No run with membership counted its training sequences: add <code>cost</code> to "
+    "measure.</p>"
+)
+NO_SHADOWS = (
+    "<p>No shadow models: runs of task text that differ in their seed alone, with "
+    "<code>superset</code> in measure, make LiRA and RMIA possible.</p>"
+)
+NO_EXPOSURE = (
+    "<p>No run measured exposure: add <code>exposure</code> to measure, with "
+    "<code>task=canaries</code>.</p>"
+)
+NO_CANARIES_TRIED = (
+    "<p>No run tried to extract canaries: measure <code>exposure</code> does so today, on "
+    "<code>task=canaries</code>.</p>"
+)
+NO_WINDOWS = "<p>No run extracted windows: add <code>extraction</code> to measure.</p>"
+NO_LOSS = "<p>No run has a held-out loss: add <code>cost</code> to measure.</p>"
+ONE_SIZE = (
+    "<p>Nothing compares sizes: all runs are of one size, or runs of one size differ in more than "
+    "data and seed.</p>"
+)

@@ -1,0 +1,195 @@
+"""The tables on canaries, windows, sizes and runs, as HTML."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rote.analysis.elements import (
+    code_cell,
+    number_cell,
+    scrolled,
+    span,
+    table,
+    text_cell,
+    warning_cell,
+)
+from rote.analysis.reports.leakage.study import Study
+from rote.analysis.reports.leakage.wording import rho_words, verdict
+
+TEXT_COLUMNS = ("size", "kind", "run", "finding", "converged", "chance", "source")
+PLANTED_HEADERS = (
+    ("size", ""),
+    ("N", "runs"),
+    ("inserted", "times"),
+    ("canaries", ""),
+    ("mean exposure (bits)", "95 % interval"),
+    ("the most told", "secret, bits"),
+    ("extracted", "95 % interval"),
+)
+CONTROL_HEADERS = (
+    ("size", ""),
+    ("N", ""),
+    ("controls", ""),
+    ("mean exposure (bits)", "chance's 95 % range"),
+    ("p", "two-sided"),
+    ("chance", ""),
+)
+WINDOW_HEADERS = (
+    ("size", ""),
+    ("N", ""),
+    ("prefix", "tokens"),
+    ("train", "95 % interval"),
+    ("held-out", "95 % interval"),
+    ("difference", "95 % interval"),
+)
+COMPARED_HEADERS = (
+    ("kind", ""),
+    ("N", ""),
+    ("smallest size", ""),
+    ("largest size", ""),
+    ("difference", "95 % interval"),
+    ("finding", ""),
+)
+LOSS_HEADERS = (
+    ("kind", ""),
+    ("rho with held-out loss", "at equal N"),
+    ("rho with held-out loss", "over all runs"),
+)
+RUN_HEADERS = (
+    ("run", ""),
+    ("source", ""),
+    ("size", "layers x width"),
+    ("parameters", ""),
+    ("N", "all sequences |D|"),
+    ("seed", ""),
+    ("|D| / P", ""),
+    ("held-out loss", "bits per token"),
+    ("F1", "95 % interval"),
+    ("exposure (bits)", ""),
+    ("canaries extracted", ""),
+    ("windows extracted", "less held-out"),
+    ("steps", ""),
+    ("converged", ""),
+)
+
+
+def planted_table(found: Study) -> str:
+    """A row a size, N and number of repeats."""
+    rows = [
+        [
+            text_cell(each.place.series),
+            number_cell(f"{each.place.num_sequences:,}", str(len(each.place.run_ids))),
+            number_cell(each.repeats or "0, controls"),
+            number_cell(each.num_canaries),
+            number_cell(f"{each.mean_bits:.2f}", span(each.interval_bits, "{:.2f}")),
+            number_cell(f"{each.most_bits:.1f}", f"{each.secret_bits:.1f}"),
+            number_cell(f"{each.extracted.value:.0%}", span(each.extracted.interval, "{:.0%}"))
+            if each.extracted
+            else number_cell("not tried"),
+        ]
+        for each in found.planted
+    ]
+    return scrolled(table(PLANTED_HEADERS, rows, text=TEXT_COLUMNS), tall=True)
+
+
+def control_table(found: Study) -> str:
+    """A row a size and N."""
+    rows = []
+    for each in found.controls:
+        chance = each.chance
+        verdict_cell = text_cell("holds") if chance.holds else warning_cell("outside its range")
+        rows.append(
+            [
+                text_cell(each.place.series),
+                number_cell(f"{each.place.num_sequences:,}"),
+                number_cell(chance.num_controls),
+                number_cell(f"{chance.mean_bits:.2f}", span(chance.range_bits, "{:.2f}")),
+                number_cell(f"{chance.p_value:.2g}"),
+                verdict_cell,
+            ]
+        )
+    return scrolled(table(CONTROL_HEADERS, rows, text=TEXT_COLUMNS), tall=True) if rows else ""
+
+
+def window_table(found: Study) -> str:
+    """A row a size, N and prefix."""
+    rows = [
+        [
+            text_cell(each.place.series),
+            number_cell(f"{each.place.num_sequences:,}"),
+            number_cell(both.prefix_tokens),
+            number_cell(f"{both.train.value:.1%}", span(both.train.interval, "{:.1%}")),
+            number_cell(f"{both.heldout.value:.1%}", span(both.heldout.interval, "{:.1%}")),
+            number_cell(f"{both.excess:+.1%}", span(both.excess_interval, "{:+.1%}")),
+        ]
+        for each in found.windows
+        for both in (each.extraction,)
+    ]
+    return scrolled(table(WINDOW_HEADERS, rows, text=TEXT_COLUMNS), tall=True)
+
+
+def compared_table(found: Study) -> str:
+    """A row a kind, over all N and at each."""
+    rows = []
+    for each in found.compared:
+        kind = each.kind
+        everywhere = each.num_sequences is None
+        rows.append(
+            [
+                text_cell(kind.title),
+                number_cell("all" if everywhere else f"{each.num_sequences:,}"),
+                number_cell(kind.form.format(each.smaller)),
+                number_cell(kind.form.format(each.larger)),
+                number_cell(
+                    kind.apart.format(each.apart.value), span(each.apart.interval, kind.apart)
+                ),
+                text_cell(verdict(each)),
+            ]
+        )
+    return scrolled(table(COMPARED_HEADERS, rows, text=TEXT_COLUMNS), tall=True)
+
+
+def loss_table(found: Study) -> str:
+    """A row a kind: its rank correlation with held-out loss over runs."""
+    rows = [
+        [
+            text_cell(kind.title),
+            *(
+                number_cell(rho_words(found.with_loss(kind, at_equal_n=at_equal_n)))
+                for at_equal_n in (True, False)
+            ),
+        ]
+        for kind in found.kinds
+    ]
+    return scrolled(table(LOSS_HEADERS, rows, text=TEXT_COLUMNS))
+
+
+def run_table(found: Study) -> str:
+    """A row a run."""
+    made = table(RUN_HEADERS, map(_run_cells, found.runs.iter_rows(named=True)), text=TEXT_COLUMNS)
+    return scrolled(made, tall=True)
+
+
+def _run_cells(run: Mapping[str, Any]) -> list[str]:
+    interval = None if run["f1"] is None else (run["f1_low"], run["f1_high"])
+    return [
+        code_cell(run["run_id"]),
+        text_cell(run["source"]),
+        text_cell(run["model"]),
+        number_cell(f"{run['parameters']:,}"),
+        number_cell(
+            f"{run['task.num_sequences']:,}", _told(run["cost.train_sequences"], "{:,.0f}")
+        ),
+        number_cell(run["seed"]),
+        number_cell(_told(run["samples_per_parameter"], "{:.3g}")),
+        number_cell(_told(run["heldout_bits_per_token"], "{:.3f}")),
+        number_cell(_told(run["f1"], "{:.3f}"), span(interval, "{:.3f}")),
+        number_cell(_told(run["exposure_bits"], "{:.2f}")),
+        number_cell(_told(run["canaries_extracted"], "{:.0%}")),
+        number_cell(_told(run["windows_excess"], "{:+.1%}")),
+        number_cell(f"{run['training.steps']:,}"),
+        text_cell("yes") if run["training.converged"] else warning_cell("no"),
+    ]
+
+
+def _told(value: float | None, form: str) -> str:
+    return "" if value is None else form.format(value)

@@ -1,0 +1,142 @@
+"""How probably one sample of the model is the true rest of a sequence: (n, p)-discoverable text.
+
+Source: Hayes et al. 2024 (arXiv 2410.19482). Stored is ln p_z of one sample; what n samples find is
+derived in `rote.analysis.quantities.discoverable`. Beside it, optionally, whether a beam search
+finds the rest. Shapes: N sequences, B batch, L positions, V vocabulary, C positions at a time,
+K samplers.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rote.checks import require_whole
+from rote.measures.beam import beam_ranks
+from rote.measures.cost import CPU_LOGITS_PER_BATCH, LOGITS_PER_BATCH
+from rote.measures.protocol import Measurement
+from rote.measures.sampling import Sampler
+from rote.models.decoding import sequences_at_once
+from rote.scores.forward import scored_pieces
+from rote.tasks.protocol import Identified, Sequences, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discoverable:
+    """Of the first sequences of both splits; raises ValueError."""
+
+    prefix_tokens: Sequence[int]
+    num_sequences: int  # of each split; all, where it has fewer
+    samplers: Mapping[str, Sampler]
+    num_beams: int | None  # None: no beam search
+
+    def __post_init__(self) -> None:
+        require_whole("measure.discoverable.num_sequences", self.num_sequences, 1)
+        if len(self.prefix_tokens) == 0:
+            raise ValueError("measure.discoverable.prefix_tokens is empty: [8, 16, 32] are usual")
+        for prefix in self.prefix_tokens:
+            require_whole("each of measure.discoverable.prefix_tokens", prefix, 1)
+        if len(self.samplers) == 0:
+            raise ValueError("measure.discoverable.samplers is empty: nothing would be drawn")
+        if self.num_beams is not None:
+            require_whole("measure.discoverable.num_beams", self.num_beams, 1)
+
+    def check(self, task: Task) -> None:
+        """Raises ValueError where a prefix would leave nothing to continue."""
+        if (longest := max(self.prefix_tokens)) >= task.length:
+            raise ValueError(
+                f"measure.discoverable.prefix_tokens: a prefix of {longest} tokens leaves nothing "
+                f"to continue in sequences of task.length={task.length}"
+            )
+
+    def __call__(
+        self, model: nn.Module, task: Task, *, seed: int, device: torch.device
+    ) -> Measurement:
+        """Arrays of ln p_z (float64, -inf: never drawn) and of ranks in the beam (-1: not there).
+
+        Totals count what one draw for each sequence finds on average, and what beams find.
+        """
+        totals: dict[str, float] = {}
+        arrays: dict[str, np.ndarray] = {}
+        for split, sequences in (("train", task.train(seed)), ("heldout", task.heldout(seed))):
+            tried = min(self.num_sequences, sequences.num_sequences)
+            totals[f"{split}_tried"] = tried
+            for name, log_p_N in self._log_p(model, sequences, tried, task, device):
+                arrays[f"{split}_log_p_{name}"] = log_p_N
+                totals[f"{split}_expected_{name}"] = float(np.exp(log_p_N).sum())
+            for prefix, rank_N in self._beam_ranks(model, sequences, tried, task, device):
+                arrays[f"{split}_beam_rank_{prefix}"] = rank_N
+                totals[f"{split}_beam_first_{prefix}"] = int((rank_N == 0).sum())
+                totals[f"{split}_beam_among_{prefix}"] = int((rank_N >= 0).sum())
+            if isinstance(sequences, Identified):
+                arrays[f"{split}_sample_ids"] = sequences.sample_ids[:tried]
+        return Measurement(totals=totals, arrays=arrays)
+
+    def _log_p(
+        self, model: nn.Module, sequences: Sequences, tried: int, task: Task, device: torch.device
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        """Of each sampler and prefix, named, from one pass."""
+        logits = CPU_LOGITS_PER_BATCH if device.type == "cpu" else LOGITS_PER_BATCH
+        size = max(1, logits // (task.length * task.vocab_size))
+        samplers, prefixes = [*self.samplers.values()], len(self.prefix_tokens)
+        log_p_PKN = torch.empty(prefixes, len(samplers), tried, dtype=torch.float64, device=device)
+        for start in range(0, tried, size):
+            indices_B = torch.arange(start, min(start + size, tried), device=device)
+            log_p_KBL = token_log_p(model, sequences.tokens(indices_B), samplers)
+            for log_p_KN, prefix in zip(log_p_PKN, self.prefix_tokens, strict=True):
+                log_p_KN[:, start : start + size] = _of_suffix(log_p_KBL, prefix)
+        for log_p_KN, prefix in zip(log_p_PKN.cpu().numpy(), self.prefix_tokens, strict=True):
+            for log_p_N, name in zip(log_p_KN, self.samplers, strict=True):
+                yield f"{name}_{prefix}", log_p_N
+
+    def _beam_ranks(
+        self, model: nn.Module, sequences: Sequences, tried: int, task: Task, device: torch.device
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        if self.num_beams is None:
+            return
+        rows = sequences_at_once(model, length=task.length, vocab_size=task.vocab_size)
+        size = max(1, rows // self.num_beams)
+        for prefix in self.prefix_tokens:
+            rank_N = np.empty(tried, dtype=np.int32)
+            for start in range(0, tried, size):
+                indices_B = torch.arange(start, min(start + size, tried), device=device)
+                rank_B = beam_ranks(
+                    model,
+                    sequences.tokens(indices_B),
+                    prefix_tokens=prefix,
+                    num_beams=self.num_beams,
+                )
+                rank_N[start : start + size] = rank_B.cpu().numpy()
+            yield prefix, rank_N
+
+
+def suffix_log_p(
+    model: nn.Module, tokens_BL: Tensor, *, prefix_tokens: int, samplers: Sequence[Sampler]
+) -> Tensor:
+    """ln p_z of what follows the first ``prefix_tokens``, for each sampler, float64 [K, B]."""
+    return _of_suffix(token_log_p(model, tokens_BL, samplers), prefix_tokens)
+
+
+@torch.inference_mode()
+def token_log_p(model: nn.Module, tokens_BL: Tensor, samplers: Sequence[Sampler]) -> Tensor:
+    """ln of what each token is drawn with behind the true ones before it, float32 [K, B, L].
+
+    One pass for all samplers; no more than a few positions' distributions are held at once, which
+    top-p sorts. Call it inside the model's precision context.
+    """
+    pieces = [
+        torch.stack([_drawn(sampler, logits_CV, tokens_C) for sampler in samplers])
+        for logits_CV, tokens_C in scored_pieces(model, tokens_BL)
+    ]
+    return torch.cat(pieces, dim=1).view(len(samplers), *tokens_BL.shape)
+
+
+def _drawn(sampler: Sampler, logits_CV: Tensor, tokens_C: Tensor) -> Tensor:
+    log_p_CV = sampler.log_probabilities(logits_CV[None])[0]
+    return log_p_CV.gather(1, tokens_C[:, None])[:, 0]
+
+
+def _of_suffix(log_p_KBL: Tensor, prefix_tokens: int) -> Tensor:
+    return log_p_KBL[:, :, prefix_tokens:].sum(dim=-1, dtype=torch.float64)

@@ -1,0 +1,212 @@
+"""Generate and rank: samples of the model, what ranks them, and which stand in the training data.
+
+Source: Carlini et al. 2021 (arXiv 2012.07805), sections 4 and 5. Stored is what rankings are made
+of; they are derived in `rote.analysis.quantities.generations`. Shapes: N samples, B batch,
+L tokens in each with its prompt, P tokens of the longest prompt, V vocabulary.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rote.checks import require_whole
+from rote.measures.cost import CPU_LOGITS_PER_BATCH, LOGITS_PER_BATCH
+from rote.measures.drawing import Drawing, drawn
+from rote.measures.protocol import Measurement
+from rote.measures.verbatim import NumDocuments, among_sequences, num_documents
+from rote.models.likelihood import token_nats
+from rote.rng import generator
+from rote.scores.compression import zlib_bytes
+from rote.scores.distinct import distinct
+from rote.tasks.protocol import HasText, Task, text_of
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """All that an attack on a model needs besides the model."""
+
+    length: int  # tokens of a sample, its prompt among them; the model reads as many at most
+    vocab_size: int
+    prompts_BP: Tensor  # of text that is not training data, on the model's device; used in turn
+    in_training: NumDocuments
+    in_heldout: NumDocuments  # the control: what stands there can be guessed
+    text: HasText | None  # None: tokens are no text
+    references: Mapping[str, nn.Module] = field(default_factory=dict)  # with the same tokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """Draws samples in several ways; raises ValueError."""
+
+    num_samples: int  # of each drawing
+    match_tokens: int
+    window_tokens: int
+    drawings: Mapping[str, Drawing]
+
+    def __post_init__(self) -> None:
+        require_whole("measure.generation.num_samples", self.num_samples, 1)
+        require_whole("measure.generation.match_tokens", self.match_tokens, 1)
+        require_whole("measure.generation.window_tokens", self.window_tokens, 1)
+        if len(self.drawings) == 0:
+            raise ValueError("measure.generation.drawings is empty: nothing would be drawn")
+
+    def check(self, task: Task) -> None:
+        """Raises ValueError where a window is longer than what is drawn."""
+        self._require_room(task.length)
+
+    def __call__(
+        self, model: nn.Module, task: Task, *, seed: int, device: torch.device
+    ) -> Measurement:
+        """Of a run: prompts and the control are its held-out sequences."""
+        train, heldout = task.train(seed), task.heldout(seed)
+        num_prompts = min(self.num_samples, heldout.num_sequences)
+        target = Target(
+            length=task.length,
+            vocab_size=task.vocab_size,
+            prompts_BP=heldout.tokens(torch.arange(num_prompts, device=device)),
+            in_training=among_sequences(train, task, device),
+            in_heldout=among_sequences(heldout, task, device),
+            text=text_of(task),
+        )
+        return self.attack(model, target, seed=seed, device=device)
+
+    def attack(
+        self, model: nn.Module, target: Target, *, seed: int, device: torch.device
+    ) -> Measurement:
+        """Arrays ``<drawing>_<piece>``, a value (of ``tokens`` a row) for each sample.
+
+        Pieces: nats of the whole sample, and under each reference; the least nats of
+        ``window_tokens`` in a row; of text bytes under zlib, and nats and tokens of its lower-case
+        form, cut at L; in how many documents its rarest verbatim window stands (k), and of the
+        control; whether no sample before it is a near-duplicate. Raises ValueError as `check`.
+        """
+        self._require_room(target.length)
+        if (longest := target.prompts_BP.shape[1]) < self._longest_prompt:
+            raise ValueError(f"a prompt takes {self._longest_prompt} tokens, there are {longest}")
+        totals: dict[str, float] = {}
+        arrays: Arrays = {}
+        for name, drawing in self.drawings.items():
+            samples_NL = self._drawn(model, target, name, drawing, seed, device)
+            pieces = self._ranked_by(model, target, samples_NL)
+            pieces |= self._judged(target, samples_NL.cpu().numpy(), drawing.prompt_tokens)
+            totals |= {f"{name}_{key}": total for key, total in _totals(pieces).items()}
+            arrays |= {f"{name}_{key}": piece for key, piece in pieces.items()}
+        return Measurement(totals=totals, arrays=arrays)
+
+    @property
+    def _longest_prompt(self) -> int:
+        return max(drawing.prompt_tokens for drawing in self.drawings.values())
+
+    def _require_room(self, length: int) -> None:
+        prompt_tokens = self._longest_prompt
+        for key, tokens, most in (
+            ("match_tokens", self.match_tokens, length - prompt_tokens),
+            ("window_tokens", self.window_tokens, length),
+        ):
+            if tokens > most:
+                raise ValueError(
+                    f"measure.generation.{key}={tokens} is more than the {most} tokens there are: "
+                    f"samples have {length} tokens, prompts up to {prompt_tokens}"
+                )
+
+    def _drawn(
+        self,
+        model: nn.Module,
+        target: Target,
+        name: str,
+        drawing: Drawing,
+        seed: int,
+        device: torch.device,
+    ) -> Tensor:
+        """On the CPU's stream of random numbers, whatever the model is on."""
+        shape = (self.num_samples, target.length - drawing.prompt_tokens)
+        random = generator(seed, "generation", name)
+        uniform_NS = torch.rand(shape, generator=random, dtype=torch.float64).to(device)
+        turn_N = torch.arange(self.num_samples, device=device) % len(target.prompts_BP)
+        prompts_NP = target.prompts_BP[turn_N, : drawing.prompt_tokens]
+        return drawn(model, prompts_NP, uniform_NS, drawing, vocab_size=target.vocab_size)
+
+    def _ranked_by(self, model: nn.Module, target: Target, samples_NL: Tensor) -> Arrays:
+        nats_NL = _nats(model, samples_NL, target.vocab_size)
+        window_nats_NW = nats_NL.unfold(1, self.window_tokens, 1).sum(dim=-1)
+        pieces = {"nats": _numbers(nats_NL.sum(dim=1))}
+        pieces["window_nats"] = _numbers(window_nats_NW.amin(dim=1))
+        for name, reference in target.references.items():
+            nats_NL = _nats(reference, samples_NL, target.vocab_size)
+            pieces[f"reference_{name}_nats"] = _numbers(nats_NL.sum(dim=1))
+        if target.text is not None:
+            texts = target.text.decode(samples_NL.cpu().numpy())
+            pieces["zlib_bytes"] = zlib_bytes([text.encode() for text in texts])
+            pieces |= _lowercase(model, target, texts, samples_NL.device)
+        return pieces
+
+    def _judged(self, target: Target, samples_NL: np.ndarray, prompt_tokens: int) -> Arrays:
+        pieces: Arrays = {"tokens": samples_NL.astype(np.min_scalar_type(target.vocab_size - 1))}
+        for key, holding in (
+            ("documents", target.in_training),
+            ("heldout_documents", target.in_heldout),
+        ):
+            pieces[key] = num_documents(
+                samples_NL[:, prompt_tokens:], match_tokens=self.match_tokens, holding=holding
+            )
+        pieces["is_distinct"] = np.zeros(len(samples_NL), dtype=np.uint8)
+        pieces["is_distinct"][distinct(_guesses(target.text, samples_NL))] = 1
+        return pieces
+
+
+def _totals(pieces: Arrays) -> dict[str, float]:
+    """Of all samples, and of those that are no near-duplicates."""
+    is_distinct_N = pieces["is_distinct"] == 1
+    found_N, guessed_N = pieces["documents"] > 0, pieces["heldout_documents"] > 0
+    return {
+        "samples": len(found_N),
+        "distinct": int(is_distinct_N.sum()),
+        "memorised": int(found_N.sum()),
+        "distinct_memorised": int((found_N & is_distinct_N).sum()),
+        "distinct_in_heldout": int((guessed_N & is_distinct_N).sum()),
+    }
+
+
+def _guesses(text: HasText | None, samples_NL: np.ndarray) -> Sequence[Sequence[str | int]]:
+    """Words, as in the paper; tokens where there are none."""
+    if text is None:
+        return samples_NL.tolist()
+    return [whole.split() for whole in text.decode(samples_NL)]
+
+
+def _lowercase(
+    model: nn.Module, target: Target, texts: Sequence[str], device: torch.device
+) -> Arrays:
+    """What the model says of the texts in lower case, cut to what it can read."""
+    assert target.text is not None
+    rows = [target.text.encode(text.lower())[: target.length] for text in texts]
+    lengths_N = torch.tensor([len(row) for row in rows], device=device)
+    tokens_NL = torch.zeros(len(rows), target.length, dtype=torch.int64)
+    for tokens_L, row in zip(tokens_NL, rows, strict=True):
+        tokens_L[: len(row)] = torch.tensor(row)
+    nats_NL = _nats(model, tokens_NL.to(device), target.vocab_size)
+    inside_NL = torch.arange(target.length, device=device) < lengths_N[:, None]
+    return {
+        "lowercase_nats": _numbers(nats_NL.where(inside_NL, 0.0).sum(dim=1)),
+        "lowercase_tokens": lengths_N.cpu().numpy(),
+    }
+
+
+@torch.inference_mode()
+def _nats(model: nn.Module, tokens_NL: Tensor, vocab_size: int) -> Tensor:
+    """Of each token, float64 [N, L]."""
+    logits = CPU_LOGITS_PER_BATCH if tokens_NL.device.type == "cpu" else LOGITS_PER_BATCH
+    size = max(1, logits // (tokens_NL.shape[1] * vocab_size))
+    nats_NL = torch.empty(tokens_NL.shape, dtype=torch.float64, device=tokens_NL.device)
+    for start in range(0, len(tokens_NL), size):
+        nats_NL[start : start + size] = token_nats(model, tokens_NL[start : start + size])
+    return nats_NL
+
+
+def _numbers(values_N: Tensor) -> np.ndarray:
+    return values_N.float().cpu().numpy()

@@ -1,0 +1,81 @@
+"""Rankings of samples, worked by hand."""
+
+import numpy as np
+import pytest
+
+from rote.analysis.quantities.extraction import Rate
+from rote.analysis.quantities.generations import drawings_in, generated
+from rote.analysis.quantities.guesses import Recall
+
+Arrays = dict[str, np.ndarray]
+
+
+@pytest.fixture
+def arrays() -> Arrays:
+    """Four samples of two tokens, the third a near-duplicate of the first."""
+    pieces = {
+        "tokens": np.zeros((4, 2), np.uint8),
+        "nats": [2.0, 4.0, 2.0, 8.0],
+        "window_nats": [1.0, 0.5, 1.0, 2.0],
+        "zlib_bytes": [10, 10, 10, 80],
+        "lowercase_nats": [6.0, 4.0, 6.0, 30.0],
+        "lowercase_tokens": [2, 2, 2, 3],
+        "reference_small_nats": [4.0, 4.0, 4.0, 40.0],
+        "documents": [0, 1, 0, 3],
+        "heldout_documents": [1, 0, 1, 0],
+        "is_distinct": [1, 1, 0, 1],
+    }
+    return {f"generation.top_k_{name}": np.asarray(piece) for name, piece in pieces.items()}
+
+
+def test_near_duplicates_are_left_out_and_each_ranking_is_its_own(arrays: Arrays) -> None:
+    found = generated(arrays, "top_k")
+    assert found.rows_N.tolist() == [0, 1, 3]
+    rankings = {name: scores.tolist() for name, scores in found.rankings.items()}
+    assert rankings == {
+        "perplexity": [-2.0, -4.0, -8.0],
+        "window": [-1.0, -0.5, -2.0],
+        "zlib": [-0.2, -0.4, -0.1],
+        "lowercase": pytest.approx([3.0, 1.0, 2.5], rel=1e-6),
+        "reference_small": pytest.approx([2.0, 1.0, 5.0], rel=1e-6),
+    }
+    assert found.first("reference_small", 2).tolist() == [3, 0]
+    assert found.first("zlib").tolist() == [3, 0, 1]
+
+
+def test_what_a_ranking_finds(arrays: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rote.analysis.quantities.generations.NUM_TAKEN", 2)
+    monkeypatch.setattr("rote.analysis.quantities.generations.MAX_ERRORS", 0)
+    found = generated(arrays, "top_k")
+    assert found.is_memorised_N.tolist() == [False, True, True]
+    assert (found.num_eidetic(1), found.num_eidetic(2), found.num_eidetic(3)) == (1, 1, 2)
+    window = found.ranked("window")
+    assert window.precision == Rate(successes=1, trials=2)
+    assert window.precision_in_heldout == Rate(successes=1, trials=2)
+    assert window.recall == Recall(num_right=1, num_wrong=0, num_targets=2)
+    assert found.ranked("perplexity").recall == Recall(num_right=0, num_wrong=0, num_targets=2)
+
+
+def test_equal_scores_earn_no_credit(arrays: Arrays) -> None:
+    arrays["generation.top_k_nats"] = np.ones(4)
+    found = generated(arrays, "top_k")
+    assert found.first("perplexity", 1).tolist() == [0]
+
+
+def test_nothing_memorised_is_no_recall_and_no_precision(arrays: Arrays) -> None:
+    arrays["generation.top_k_documents"] = np.zeros(4, np.int64)
+    ranked = generated(arrays, "top_k").ranked("zlib")
+    assert ranked.recall is None
+    assert ranked.precision == Rate(successes=0, trials=3)
+
+
+def test_tokens_that_are_no_text_have_fewer_rankings(arrays: Arrays) -> None:
+    of_text = ("zlib_bytes", "lowercase_nats", "lowercase_tokens")
+    kept = {name: array for name, array in arrays.items() if not name.endswith(of_text)}
+    assert set(generated(kept, "top_k").rankings) == {"perplexity", "window", "reference_small"}
+
+
+def test_drawings_are_named_and_another_name_is_refused(arrays: Arrays) -> None:
+    assert drawings_in({**arrays, "cost.train_code_bits": np.zeros(1)}) == ["top_k"]
+    with pytest.raises(ValueError, match=r"no drawing 'prompted' in these arrays, only \['top_k'"):
+        generated(arrays, "prompted")

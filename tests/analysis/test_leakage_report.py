@@ -1,0 +1,267 @@
+"""The law, exposures, extraction and differences planted in runs come out of the report."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from rote.analysis.fits.membership_law import Curve, MembershipLaw, NoMembershipLaw, Reading
+from rote.analysis.quantities.membership import TooFewControls
+from rote.analysis.report import write_report
+from rote.analysis.reports.leakage import captions, report
+from rote.analysis.reports.leakage.law import check, crossing
+from rote.analysis.reports.leakage.points import NotScored, Scored
+from rote.analysis.reports.leakage.study import Study, study
+from rote.analysis.results import Results
+from rote.files import sha256
+from tests.analysis import planted_leakage as planted
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return planted.canary_results(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def found(results: Results) -> Study:
+    return study(results)
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return study(planted.text_results(tmp_path_factory.mktemp("texts")))
+
+
+def only(results: Results, keep: pl.Expr) -> Results:
+    return dataclasses.replace(results, table=results.table.filter(keep))
+
+
+def without(results: Results, *beginnings: str) -> Results:
+    table = results.table
+    names = [name for name in table.columns if name.startswith(beginnings)]
+    return dataclasses.replace(results, table=table.drop(names))
+
+
+def test_the_planted_law_is_found(found: Study) -> None:
+    by_parameters, by_capacity = found.laws
+    law = by_parameters.law
+    assert isinstance(law, MembershipLaw)
+    for name in ("height", "slope", "offset"):
+        fitted, error = getattr(law.curve, name), getattr(law, f"{name}_error")
+        assert abs(fitted - getattr(planted.LAW, name)) < 4 * error
+    halfway, published = crossing(law.curve), crossing(planted.LAW)
+    assert halfway == pytest.approx(published, rel=0.1)
+    assert by_parameters.runs.height == found.runs.height == len(planted.WIDTHS) * 3 * 2
+    assert max(map(abs, law.residuals)) < 0.05
+    # |D| counts canaries: 640 windows and 84 insertions for 1,000 parameters.
+    assert by_parameters.ratios[1] == pytest.approx((640 + planted.NUM_INSERTED) / 1000)
+    assert by_capacity.ratios[1] == pytest.approx(16_000 * planted.ALPHA / 124)
+
+
+def test_both_readings_fall_to_one_half_and_never_rise(found: Study) -> None:
+    for fitted in found.laws:
+        assert fitted.check is not None and fitted.check.holds
+        assert fitted.check.limit <= 0.51
+    rising = Curve(reading=Reading.SAMPLES_PER_PARAMETER, height=1.0, slope=1.0, offset=-3.0)
+    assert not check(rising, 1000.0).never_rises
+    assert not check(rising, 1000.0).holds
+
+
+def test_published_points_stand_beside_both_readings(found: Study) -> None:
+    for fitted in found.laws:
+        assert [each.observed.parameters for each in fitted.forecasts] == [1_556_075_200] * 3 + [
+            123_702_528
+        ] * 3
+        for each in fitted.forecasts:
+            assert each.published_f1 == pytest.approx(each.observed.target_f1, abs=0.01)
+            assert each.interval is not None and each.interval[0] <= each.interval[1]
+    first = found.laws[0].forecasts
+    # The planted law is the published one: it says the same of the published models.
+    for each in first:
+        assert each.fitted_f1 == pytest.approx(each.published_f1, abs=0.03)
+    assert not any(each.is_beyond for each in first)  # 0.0078 to 0.72 holds 0.0121 to 0.11
+
+
+def test_a_curve_that_is_never_high_crosses_nowhere() -> None:
+    low = Curve(reading=Reading.SAMPLES_PER_PARAMETER, height=0.4, slope=-1.0, offset=0.0)
+    assert crossing(low) is None
+
+
+def test_f1_of_each_run_is_what_was_planted(found: Study) -> None:
+    for run in found.runs.iter_rows(named=True):
+        truth = planted.planted_f1(run["parameters"], run["task.num_sequences"])
+        assert run["f1"] == pytest.approx(truth, abs=0.06)
+        assert run["f1_low"] - 0.02 <= truth <= run["f1_high"] + 0.02
+
+
+def test_exposure_is_the_planted_rank(found: Study) -> None:
+    index_of = {series: index for index, series in enumerate(found.series)}
+    inserted = [each for each in found.planted if each.repeats]
+    assert len(inserted) == 3 * 3 * len(planted.REPEATS)
+    for each in inserted:
+        rank = planted.planted_rank(index_of[each.place.series], each.repeats)
+        assert each.mean_bits == pytest.approx(4 - np.log2(rank))
+        assert each.most_bits == each.secret_bits == 4
+        assert each.num_canaries == 2 * planted.NUM_EACH  # of two seeds
+        assert each.extracted is not None and each.extracted.value == (rank == 1)
+    assert all(each.chance.holds for each in found.controls)
+    assert found.controls[0].chance.num_controls == 2 * planted.NUM_CONTROLS
+
+
+def test_windows_are_told_from_canaries_and_from_guesses(found: Study) -> None:
+    shares = {each.place.series: each.extraction for each in found.windows}
+    for index, series in enumerate(found.series):
+        both = shares[series]
+        assert both.train.value == pytest.approx((index + 1) / 4)
+        assert both.excess == pytest.approx((index + 1) / 4 - 0.1)
+    largest = found.windows[-1]
+    assert largest.extraction.train.trials == 2 * largest.place.num_sequences
+
+
+def test_differences_between_sizes_are_those_planted(found: Study) -> None:
+    overall = {each.kind.column: each for each in found.compared if each.num_sequences is None}
+    assert overall["exposure_bits"].apart.value == pytest.approx(4 / 3)  # 2, 2 and 0 bits
+    assert overall["canaries_extracted"].apart.value == pytest.approx(1 / 3)
+    assert overall["windows_excess"].apart.value == pytest.approx(1 / 2)
+    apart = [
+        planted.planted_f1(16_000, size) - planted.planted_f1(1000, size) for size in planted.SIZES
+    ]
+    assert overall["f1"].apart.value == pytest.approx(np.mean(apart), abs=0.03)
+    assert all(each.is_told and each.apart.value > 0 for each in overall.values())
+    at_each = [each.num_sequences for each in found.compared if each.kind.column == "f1"]
+    assert at_each == [None, *planted.SIZES]
+    # A canary that all N share is one thing: two seeds of twelve.
+    low, high = overall["exposure_bits"].apart.interval
+    deviation = np.std([2, 2, 0] * 8, ddof=1) / np.sqrt(24)
+    assert (high - low) / 2 == pytest.approx(2.069 * deviation, rel=1e-3)
+
+
+def test_leakage_goes_with_held_out_loss_where_size_moves_both(found: Study) -> None:
+    windows = next(kind for kind in found.kinds if kind.column == "windows_excess")
+    rho = found.with_loss(windows, at_equal_n=True)
+    assert rho is not None and rho.value < -0.9 and rho.interval[1] < 0
+    over_all = found.with_loss(windows, at_equal_n=False)
+    assert over_all is not None and over_all.value > rho.value
+
+
+def test_shadows_tell_more_than_the_loss(texts: Study) -> None:
+    by_score = {each.score: each for each in texts.shadowed}
+    loss = by_score["loss"]
+    assert isinstance(loss, Scored) and len(loss.qualities) == 4
+    assert loss.qualities[0].num_members == planted.TRAINED
+    assert loss.qualities[0].num_nonmembers == planted.POOL - planted.TRAINED
+    for name in ("lira_online_fixed", "lira_offline_fixed", "rmia_online", "rmia_offline"):
+        point = by_score[name]
+        assert isinstance(point, Scored)
+        assert point.auroc.value > loss.auroc.value + 0.2
+    # Three shadows are never two with a sample and two without it.
+    refused = by_score["lira_online"]
+    assert isinstance(refused, NotScored) and refused.reason.startswith("0 members and 0 others")
+
+
+def test_the_oracle_makes_a_score_and_its_arrays_are_named(texts: Study) -> None:
+    scores = {each.score: each for each in texts.scored}
+    assert scores["reference"].auroc.value > scores["loss"].auroc.value + 0.2
+    assert isinstance(scores["loss"].members_found(1), TooFewControls)
+    assert "reference-0" in texts.arrays_of
+    assert "reference-0" not in texts.runs["run_id"]
+    assert isinstance(texts.laws[0].law, NoMembershipLaw)
+
+
+def test_the_report_is_written_whole(
+    results: Results, found: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "study", lambda results: found)
+    written = write_report(
+        kind="leakage", name="demo", question="Is 2 < 3?", results=results, folder=tmp_path
+    )
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    names = {path.name for path in tmp_path.iterdir()} - {"manifest.json"}
+    assert manifest["files_sha256"] == {
+        name: sha256((tmp_path / name).read_bytes()) for name in names
+    }
+    assert set(manifest["figures"]) == {
+        "membership_law", "scores", "exposure", "canaries_extracted", "windows_extracted", "risk",
+        "sizes",
+    }  # fmt: skip
+    run_ids = set(results.table["run_id"])
+    assert all(set(number["runs"]) <= run_ids for number in manifest["numbers"].values())
+    assert set(manifest["arrays_sha256"]) == run_ids
+    page = written.page.read_text()
+    assert page.count("<svg ") == len(manifest["figures"])
+    assert "$" not in page and "None" not in page and "nan" not in page
+    assert "2.00 bits per parameter (planted)" in page
+    assert captions.NO_SHADOWS in page
+    lines = "\n".join(written.headlines)
+    assert "exposed by 2.0 bits in 1x8 and 3.3 bits in 1x32, of 4.0" in lines
+    assert "12 of 18 runs converged" in lines
+    assert "F1 tends to 0.500" in lines
+    table = pl.read_parquet(tmp_path / "table.parquet")
+    assert table["exposure_bits"].null_count() == 0
+
+
+def test_exposure_alone_is_a_report(tmp_path: Path) -> None:
+    whole = planted.canary_results(tmp_path, seeds=(0,), sizes=(40,))
+    smallest = only(whole, pl.col("size.width") == 8)
+    path = smallest.folders["8-40-0"].path / "arrays.npz"
+    arrays = {
+        name: values
+        for name, values in np.load(path).items()
+        if name.startswith("exposure.") and name != "exposure.is_extracted"
+    }
+    # Two heaps of references: no skew-normal is like that.
+    number = len(arrays["exposure.repeats"])
+    arrays["exposure.num_references"] = np.full(number, 30)
+    heaps = np.concatenate([np.linspace(10, 11, 15), np.linspace(90, 91, 15)])
+    arrays["exposure.reference_code_bits"] = np.tile(heaps, number).astype(np.float32)
+    np.savez(path, **arrays)
+    alone = without(smallest, "cost.", "membership.", "extraction.")
+    content = report.make(alone)
+    assert [drawing.name for drawing in content.drawings] == ["exposure"]
+    html = "\n".join(section.html for section in content.sections)
+    for sentence in (
+        captions.NO_MEMBERSHIP, captions.NO_SHADOWS, captions.NO_CANARIES_TRIED,
+        captions.NO_WINDOWS, captions.NO_LOSS, captions.ONE_SIZE,
+    ):  # fmt: skip
+        assert sentence in html
+    assert f"warns of {number} of {number} skew-normal fits" in html
+
+
+def test_membership_without_cost_has_no_law(tmp_path: Path) -> None:
+    whole = planted.canary_results(tmp_path, seeds=(0,), sizes=(40,))
+    for run_id in whole.folders:
+        path = whole.folders[run_id].path / "arrays.npz"
+        kept = {k: v for k, v in np.load(path).items() if k.startswith("membership.")}
+        np.savez(path, **kept)
+    content = report.make(without(whole, "cost.", "exposure.", "extraction."))
+    assert [drawing.name for drawing in content.drawings] == ["scores", "sizes"]
+    html = "\n".join(section.html for section in content.sections)
+    assert captions.NO_COST in html and captions.NO_EXPOSURE in html
+
+
+def test_sizes_are_not_compared_where_more_than_size_differs(tmp_path: Path) -> None:
+    whole = planted.canary_results(tmp_path, sizes=(40,))
+    name = pl.when(pl.col("seed") == 0).then(pl.lit("fp32")).otherwise(pl.lit("tf32"))
+    mixed = whole.table.with_columns(name.alias("precision.name"))
+    found = study(dataclasses.replace(whole, table=mixed))
+    assert len(found.series) == 6 and found.compared == ()
+
+
+def test_unusable_runs_are_refused(results: Results, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no finished run to report on"):
+        study(only(results, pl.lit(value=False)))
+    with pytest.raises(ValueError, match="no run measured leakage: add membership, exposure"):
+        study(without(results, "membership.", "exposure.", "extraction."))
+    with pytest.raises(ValueError, match=r"no run says task\.num_sequences"):
+        study(without(results, "task.base.num_sequences"))
+    text = planted.text_results(tmp_path, seeds=(0,))
+    with pytest.raises(ValueError, match="no finished run on the train pool"):
+        study(only(text, pl.col("task.pool") == "reference"))
+    path = text.folders["train-0"].path / "arrays.npz"
+    few = dict(np.load(path)) | {"membership.member_loss": np.zeros(2, np.float32)}
+    np.savez(path, **few)
+    with pytest.raises(ValueError, match=r"run train-0: membership takes 4 or more members"):
+        study(text)
