@@ -70,7 +70,7 @@ def test_outputs_that_cannot_be_written_are_named(tmp_path: Path, words: list[st
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["train"], ["sweep"], ["status"], ["report"], ["doctor"], ["compress"]]
+    "words", [[], ["train"], ["sweep"], ["status"], ["report"], ["doctor"], ["compress"], ["audit"]]
 )
 def test_every_command_helps(tmp_path: Path, words: list[str]) -> None:
     done = rote(tmp_path, *words, "--help")

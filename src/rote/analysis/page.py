@@ -1,4 +1,4 @@
-"""The report as one self-contained page, the same skeleton for every kind."""
+"""A report or an audit as one self-contained page, the same skeleton for every kind."""
 
 from html import escape
 from importlib import resources
@@ -6,13 +6,8 @@ from string import Template
 
 from rote.analysis.content import Content, Section
 
-REPRODUCE_NOTE = (
-    "Finished runs are not trained again. <code>manifest.json</code> names the record, with its "
-    "SHA-256, of every run behind every figure and number, and the SHA-256 of every file here."
-)
 
-
-def page(*, name: str, question: str, content: Content) -> str:
+def page(*, name: str, question: str, content: Content, closing: Section) -> str:
     """HTML with its style sheet and figures inside; it loads nothing."""
     template = resources.files("rote.analysis").joinpath("report.html.template")
     return Template(template.read_text(encoding="utf-8")).substitute(
@@ -22,7 +17,7 @@ def page(*, name: str, question: str, content: Content) -> str:
         setting=escape(content.setting),
         cards="\n".join(content.cards),
         sections="\n".join(map(_section, content.sections)),
-        reproduce_note=REPRODUCE_NOTE,
+        closing=_section(closing),
     )
 
 

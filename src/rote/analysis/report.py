@@ -2,17 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from rote.analysis.content import Content
+from rote.analysis.content import Content, Section
 from rote.analysis.kinds import maker
 from rote.analysis.page import page
 from rote.analysis.results import Results
 from rote.analysis.table import write_table
 from rote.files import sha256, sha256_of_file, write_bytes, write_json
+
+REPRODUCE_NOTE = (
+    "Finished runs are not trained again. <code>manifest.json</code> names the record, with its "
+    "SHA-256, of every run behind every figure and number, and the SHA-256 of every file here."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +43,9 @@ def write_report(*, kind: str, name: str, question: str, results: Results, folde
     files = {
         **{f"{drawing.name}.svg": drawing.svg for drawing in content.drawings},
         **{f"{drawing.name}.png": drawing.png for drawing in content.drawings},
-        "report.html": page(name=name, question=question, content=content).encode(),
+        "report.html": page(
+            name=name, question=question, content=content, closing=_closing(name)
+        ).encode(),
     }
     for filename, data in files.items():
         write_bytes(folder / filename, data)
@@ -53,6 +61,12 @@ def write_report(*, kind: str, name: str, question: str, results: Results, folde
     }
     write_json(folder / "manifest.json", manifest)
     return Report(folder=folder, page=folder / "report.html", headlines=content.headlines)
+
+
+def _closing(name: str) -> Section:
+    commands = escape(f"rote sweep {name}\nrote report {name}")
+    html = f"<pre><code>{commands}</code></pre>\n<p>{REPRODUCE_NOTE}</p>"
+    return Section(title="How to reproduce", html=html)
 
 
 def _require(run_ids: pl.Series, held: Mapping[str, object], what: str) -> None:

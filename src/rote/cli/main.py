@@ -114,10 +114,41 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="fit, draw and write the report of a sweep")
     report.add_argument("name", help="a launched sweep")
 
+    _add_audit(commands)
     _add_coding(commands)
 
     commands.add_parser("doctor", help="what this machine has, and what to do about the rest")
     return parser
+
+
+def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    audit = commands.add_parser("audit", help="what a model gives away of its training data")
+    audit.add_argument("model", help="a Hugging Face folder, or a run as for compress")
+    for side in ("members", "nonmembers"):
+        text = "documents it was trained on" if side == "members" else "others of the same source"
+        audit.add_argument(
+            f"--{side}", required=True, metavar="FILE", help=f"{text}: .txt, .jsonl, .parquet"
+        )
+    audit.add_argument(
+        "--reference", nargs="+", default=[], metavar="MODEL", help="not trained on the members"
+    )
+    audit.add_argument("--canaries", metavar="MANIFEST", help="what was planted, as runs leave it")
+    audit.add_argument("--field", default="text", help="of a JSON line or parquet (default: text)")
+    audit.add_argument("--quick", action="store_true", help="the scores of one forward pass alone")
+    for name, default, text in (
+        ("max-tokens", 1024, "of a document at most, the context besides"),
+        ("prefix-tokens", 50, "that extraction gives the model"),
+        ("suffix-tokens", 50, "that it has to give back"),
+        ("seed", 0, "of halves and of what is set aside"),
+    ):
+        help_text = f"{text} (default: {default})"
+        audit.add_argument(f"--{name}", type=int, default=default, metavar="N", help=help_text)
+    audit.add_argument("--precision", help="fp32 (default; for a run its own), bf16_true, ...")
+    audit.add_argument("--accelerator", default="auto", choices=("auto", "cpu", "gpu"))
+    audit.add_argument("--start-token", type=int, metavar="N", help="what position 0 reads")
+    audit.add_argument("--allow-pickle", action="store_true", help="weights in pytorch_model.bin")
+    audit.add_argument("--output", metavar="FOLDER", help="instead of outputs/audits")
+    audit.add_argument("--json", action="store_true", help="print audit.json")
 
 
 def _add_coding(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

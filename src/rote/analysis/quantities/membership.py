@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from rote.analysis.fits.level import LEVEL
 from rote.analysis.quantities.roc import Counts, Floats, Rate, Tally, checked_scores, tallied
@@ -121,17 +121,22 @@ def controls_needed(false_positive_rate: float) -> int:
     return 2 * (math.ceil(1 / false_positive_rate - 1e-9) - 1)
 
 
+def halved(*numbers: int, seed: int) -> list[list[NDArray[np.int64]]]:
+    """Of each class of so many documents, the places of calibration and of evaluation.
+
+    An odd document goes to evaluation.
+    """
+    generator = np.random.default_rng(seed)
+    return [np.split(generator.permutation(number), [number // 2]) for number in numbers]
+
+
 def _halves(
     member_scores: ArrayLike, nonmember_scores: ArrayLike, seed: int
 ) -> tuple[Floats, list[Tally]]:
-    """Calibration and evaluation; an odd document goes to evaluation."""
-    generator = np.random.default_rng(seed)
-    halved = []
-    for name, scores in (("members", member_scores), ("non-members", nonmember_scores)):
-        side = checked_scores(name, scores, fewest=FEWEST)
-        halved.append(np.split(side[generator.permutation(len(side))], [len(side) // 2]))
-    members, others = halved
-    return tallied((members[0], others[0]), (members[1], others[1]))
+    members = checked_scores("members", member_scores, fewest=FEWEST)
+    others = checked_scores("non-members", nonmember_scores, fewest=FEWEST)
+    (first, second), (third, fourth) = halved(len(members), len(others), seed=seed)
+    return tallied((members[first], others[third]), (members[second], others[fourth]))
 
 
 def _f1(true: float, false: float) -> float:

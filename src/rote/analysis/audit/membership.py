@@ -1,0 +1,114 @@
+"""Whether members can be told from non-members, by a score that was chosen on other documents.
+
+The best of ten scores is best by luck too: the score is chosen on the calibration half, and
+judged on the evaluation half, which is the same for all. Before any score, words alone are tried:
+where they tell members, the two sets differ by themselves, and no score says what it seems to
+(Das et al. 2024, arXiv 2406.16201). Shapes: M members, N non-members of those evaluated.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from rote.analysis.fits.level import LEVEL
+from rote.analysis.quantities.membership import (
+    Estimate,
+    MembershipQuality,
+    halved,
+    membership_quality,
+)
+from rote.analysis.quantities.roc import auroc
+from rote.auditing.stored import MEMBER, SCORE_PREFIX, Stored
+
+LEAKS, NO_EVIDENCE, CONFOUNDED = "leaks", "no evidence", "confounded"
+CHANCE = 0.5
+# An AUROC of words above it, at the low end of its interval, is more than a stray word.
+BLIND_MARGIN = 0.02
+BLIND = "blind"
+NUM_RESAMPLES = 1000
+
+Floats = NDArray[np.float64]
+Pair = tuple[Floats, Floats]  # members, non-members
+
+
+@dataclass(frozen=True, kw_only=True)
+class Membership:
+    """The verdict and what it rests on."""
+
+    verdict: str
+    score: str  # chosen on the calibration half
+    auroc: Estimate  # of that score, on the evaluation half alone
+    over_blind: Estimate  # its AUROC there less that of words alone, paired
+    num_members: int  # of the evaluation half
+    num_nonmembers: int
+    blind: MembershipQuality  # of words alone, on all evaluated documents
+    qualities: Mapping[str, MembershipQuality]  # of each score, on all evaluated documents
+
+    @property
+    def quality(self) -> MembershipQuality:
+        """Of the score that was chosen: its threshold decisions are of the evaluation half."""
+        return self.qualities[self.score]
+
+    @property
+    def is_reversed(self) -> bool:
+        """Whether non-members score higher than chance puts them: no memorisation does that."""
+        return self.auroc.interval[1] < CHANCE
+
+
+def judge_membership(stored: Stored) -> Membership:
+    """From the scores of all documents that were not set aside."""
+    seed = stored.facts["settings"]["seed"]
+    pairs = {name: pair_of(stored.scores, f"{SCORE_PREFIX}{name}") for name in stored.score_names}
+    blind = pair_of(stored.scores, BLIND)
+    places = halved(*map(len, blind), seed=seed)
+    calibration, evaluation = ([side[half] for side in places] for half in (0, 1))
+    chosen = max(pairs, key=lambda name: auroc(*_part(pairs[name], calibration)))
+    judged = _part(pairs[chosen], evaluation)
+    estimate = membership_quality(*judged, seed=seed, num_resamples=NUM_RESAMPLES).auroc
+    blind_quality = membership_quality(*blind, seed=seed, num_resamples=NUM_RESAMPLES)
+    return Membership(
+        verdict=_verdict(estimate, blind_quality.auroc),
+        score=chosen,
+        auroc=estimate,
+        over_blind=auroc_difference(judged, _part(blind, evaluation), seed=seed),
+        num_members=len(judged[0]),
+        num_nonmembers=len(judged[1]),
+        blind=blind_quality,
+        qualities={
+            name: membership_quality(*pair, seed=seed, num_resamples=NUM_RESAMPLES)
+            for name, pair in pairs.items()
+        },
+    )
+
+
+def pair_of(scores: pl.DataFrame, column: str) -> Pair:
+    """A score of the documents that were not set aside, members first."""
+    evaluated = scores.filter(~pl.col("aside"))
+    is_member = evaluated["set"] == MEMBER
+    values = evaluated[column]
+    return values.filter(is_member).to_numpy(), values.filter(~is_member).to_numpy()
+
+
+def auroc_difference(first: Pair, second: Pair, *, seed: int) -> Estimate:
+    """AUROC of one score less that of another of the same documents; a paired bootstrap."""
+    generator = np.random.default_rng(seed)
+    differences = []
+    for _ in range(NUM_RESAMPLES):
+        drawn = [generator.integers(len(side), size=len(side)) for side in first]
+        differences.append(auroc(*_part(first, drawn)) - auroc(*_part(second, drawn)))
+    low, high = np.quantile(differences, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
+    return Estimate(value=auroc(*first) - auroc(*second), interval=(float(low), float(high)))
+
+
+def _verdict(estimate: Estimate, blind: Estimate) -> str:
+    if blind.interval[0] > CHANCE + BLIND_MARGIN:
+        return CONFOUNDED
+    return LEAKS if estimate.interval[0] > CHANCE else NO_EVIDENCE
+
+
+def _part(pair: Pair, places: list[NDArray[np.int64]]) -> Pair:
+    members, nonmembers = (side[of] for side, of in zip(pair, places, strict=True))
+    return members, nonmembers

@@ -1,0 +1,153 @@
+"""Whether the model says members' text word for word, more than text that it never saw."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from rote.analysis.quantities.discoverable import num_extractable
+from rote.analysis.quantities.exposure import (
+    AtRepeats,
+    Chance,
+    Exposures,
+    against_repeats,
+    compare_with_chance,
+    exposures,
+)
+from rote.analysis.quantities.extraction import Extraction, Rate
+from rote.auditing.stored import MEMBER, NONMEMBER, Stored
+
+REGURGITATES, NO_EVIDENCE, NOT_MEASURED = "regurgitates", "no evidence", "not measured"
+EIDETIC = (1, 10, 100)  # documents that hold an extracted suffix, at most
+SAMPLES = (1, 10, 100, 1000)  # drawn at temperature 1 from the whole vocabulary
+PROBABILITY = 0.5  # with which so many samples hold the suffix
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planted:
+    """What is known of canaries, each number of repeats by itself; 0: controls."""
+
+    exposures: Exposures
+    at_repeats: Sequence[AtRepeats]
+    chance: Chance | None  # None where the manifest has no controls
+    extracted: Sequence[Rate]  # beside ``at_repeats``: greedy decoding gives the whole secret
+
+    @property
+    def inserted(self) -> Rate:
+        """Extracted ones of all that were in the training data."""
+        return _total(self, controls=False)
+
+    @property
+    def controls(self) -> Rate:
+        """Extracted ones of those that were not."""
+        return _total(self, controls=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regurgitation:
+    """The verdict and what it rests on."""
+
+    verdict: str
+    extraction: Extraction | None  # members as train, non-members as held-out; None: none tried
+    num_tried: dict[str, int]
+    num_too_short: dict[str, int]
+    discoverable: dict[int, dict[str, Rate]]  # n -> each side's (n, p)-discoverable documents
+    eidetic: dict[int, int]  # k -> extracted members whose suffix k documents hold at most
+    planted: Planted | None
+
+
+def judge_regurgitation(stored: Stored) -> Regurgitation:
+    """From what greedy decoding gave back, and from canaries where there were some."""
+    tried = stored.scores.filter(pl.col("extracted").is_not_null())
+    counts = {side: _rate(tried, side) for side in (MEMBER, NONMEMBER)}
+    extraction = None
+    if all(rate.trials for rate in counts.values()):
+        extraction = Extraction(
+            prefix_tokens=stored.facts["settings"]["prefix_tokens"],
+            train=counts[MEMBER],
+            heldout=counts[NONMEMBER],
+        )
+    planted = None if stored.canaries is None else _planted(stored.canaries)
+    given_back = tried.filter(pl.col("extracted") & (pl.col("set") == MEMBER))
+    return Regurgitation(
+        verdict=_verdict(extraction, planted),
+        extraction=extraction,
+        num_tried={side: rate.trials for side, rate in counts.items()},
+        num_too_short={
+            side: stored.scores.filter(pl.col("set") == side).height - rate.trials
+            for side, rate in counts.items()
+        },
+        discoverable={} if extraction is None else _discoverable(tried),
+        eidetic={k: given_back.filter(pl.col("suffix_documents") <= k).height for k in EIDETIC},
+        planted=planted,
+    )
+
+
+def _rate(tried: pl.DataFrame, side: str) -> Rate:
+    of_side = tried.filter(pl.col("set") == side)
+    return Rate(successes=int(of_side["extracted"].sum()), trials=of_side.height)
+
+
+def _discoverable(tried: pl.DataFrame) -> dict[int, dict[str, Rate]]:
+    """Hayes et al. 2024, arXiv 2410.19482; ln p of one sample is what the forward pass gave."""
+    log_p = {
+        side: tried.filter(pl.col("set") == side)["suffix_log_p"].to_numpy()
+        for side in (MEMBER, NONMEMBER)
+    }
+    return {
+        number: {
+            side: Rate(successes=num_extractable(logs, number, PROBABILITY), trials=len(logs))
+            for side, logs in log_p.items()
+        }
+        for number in SAMPLES
+    }
+
+
+def _planted(arrays: Mapping[str, NDArray[Any]]) -> Planted:
+    found = exposures(arrays)
+    at_repeats = against_repeats(found.repeats_K, found.bits_K)
+    is_extracted_K = arrays["is_extracted"].astype(np.bool_)
+    controls = found.bits_K[found.is_control_K]
+    return Planted(
+        exposures=found,
+        at_repeats=at_repeats,
+        chance=compare_with_chance(controls) if len(controls) else None,
+        extracted=[
+            Rate(
+                successes=int(is_extracted_K[found.repeats_K == each.repeats].sum()),
+                trials=each.num_canaries,
+            )
+            for each in at_repeats
+        ],
+    )
+
+
+def _total(planted: Planted, *, controls: bool) -> Rate:
+    chosen = [
+        rate
+        for each, rate in zip(planted.at_repeats, planted.extracted, strict=True)
+        if (each.repeats == 0) == controls
+    ]
+    return Rate(
+        successes=sum(rate.successes for rate in chosen), trials=sum(rate.trials for rate in chosen)
+    )
+
+
+def _verdict(extraction: Extraction | None, planted: Planted | None) -> str:
+    if planted is not None and _was_learned(planted):
+        return REGURGITATES
+    if extraction is None:
+        return NOT_MEASURED if planted is None else NO_EVIDENCE
+    return REGURGITATES if extraction.excess_interval[0] > 0 else NO_EVIDENCE
+
+
+def _was_learned(planted: Planted) -> bool:
+    """A random secret said whole was learned: one is enough, unless controls are said too."""
+    inserted, controls = planted.inserted, planted.controls
+    if not controls.successes:
+        return inserted.successes > 0
+    both = Extraction(prefix_tokens=0, train=inserted, heldout=controls)
+    return both.excess_interval[0] > 0

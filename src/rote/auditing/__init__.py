@@ -1,0 +1,1 @@
+"""A model from anywhere under audit: documents read and scored, piece by piece, on disk."""

@@ -1,0 +1,158 @@
+"""An audit from its question to what is stored: killed at any time, it goes on when asked again.
+
+Every stage is made of pieces that are written once; what they come to is put together at the end.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from torch import nn
+
+from rote.auditing.canaries import measured_canaries, usable_manifest
+from rote.auditing.corpus import read_corpus
+from rote.auditing.gathering import Gathered, Passed, stored_of
+from rote.auditing.passes import Stages
+from rote.auditing.pieces import Pieces
+from rote.auditing.question import Question
+from rote.auditing.stages import Impossible, Stage, go_through
+from rote.auditing.stored import Stored
+from rote.auditing.subjects import Subject, precision_of
+from rote.precision import Precision
+
+PIECES, LOCK = "pieces", "lock"
+CANARIES = "canaries"
+
+Watch = Callable[[str, float, float], None]  # what is done, and how much work of how much
+
+
+def carry_out(question: Question, digests: Mapping[str, Any], folder: Path, watch: Watch) -> Stored:
+    """Go on from the pieces in ``folder``, and leave there what `Stored` holds.
+
+    Raises ValueError for unusable input, and where another process is at this very audit.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            stored = _Work(question, Pieces(folder / PIECES), watch).stored(digests)
+            stored.write(folder)
+            return stored
+    except Timeout as error:
+        raise ValueError(f"another process is at this audit: {folder}") from error
+
+
+def forget_pieces(folder: Path) -> None:
+    """Once the last file of an audit is written."""
+    Pieces(folder / PIECES).forget()
+
+
+class _Loaded:
+    """A model that is loaded when something is left to do with it."""
+
+    def __init__(self, subject: Subject, precision: Precision, device: torch.device) -> None:
+        self.subject, self.precision, self.device = subject, precision, device
+        self._model: nn.Module | None = None
+
+    def __call__(self) -> tuple[nn.Module, torch.device]:
+        if self._model is None:
+            self._model = self.subject.load(self.precision).to(self.device)
+        return self._model, self.device
+
+
+class _Work:
+    """One process's time with an audit."""
+
+    def __init__(self, question: Question, pieces: Pieces, watch: Watch) -> None:
+        self.question, self.pieces, self.watch = question, pieces, watch
+        settings, subject = question.settings, question.subject
+        self.device = torch.device(settings.device)
+        self.precision = precision_of(settings.precision)
+        corpus = read_corpus(
+            question.members, question.nonmembers, subject, question.references, settings
+        )
+        path = question.canaries
+        self.manifest = None if path is None else usable_manifest(path, subject)
+        self.stages = Stages(
+            corpus=corpus,
+            subject=subject,
+            settings=settings,
+            weights=self.precision.weights,
+            device=self.device,
+        )
+        self.skipped = self.stages.skipped()
+        self.passed: dict[str, Passed] = {}
+        self.parameters: list[int] = []
+        self.done = self.total = 0.0
+
+    def stored(self, digests: Mapping[str, Any]) -> Stored:
+        subject, references = self.question.subject, self.question.references
+        own = list(self.stages.of_subject())
+        others = [self.stages.of_reference(number) for number in range(len(references))]
+        self.total = sum(stage.work for stage in [*own, *others])
+        canaries = self._with(subject, own)
+        for reference, stage in zip(references, others, strict=True):
+            self._with(reference, [stage])
+        gathered = Gathered(
+            passed=self.passed,
+            skipped=self.skipped,
+            parameters=self.parameters,
+            canaries=canaries,
+        )
+        return stored_of(self.question, digests, self.stages, gathered)
+
+    def _with(self, subject: Subject, stages: list[Stage]) -> dict[str, np.ndarray] | None:
+        """All that one model is needed for; it is forgotten afterwards. The subject comes first."""
+        model = _Loaded(subject, self.precision, self.device)
+        with self.precision.active(self.device.type):
+            for stage in stages:
+                self._go_through(stage, model)
+            is_audited = subject is self.question.subject
+            canaries = self._canaries(model) if is_audited else None
+            name = f"parameters-{len(self.parameters)}"
+            counted = self._piece(name, lambda: {"parameters": np.array(_count(model()[0]))})
+        self.parameters.append(int(counted["parameters"]))
+        return canaries
+
+    def _go_through(self, stage: Stage, model: _Loaded) -> None:
+        before = self.done
+        self.watch(stage.name, self.done, self.total)
+        try:
+            self.passed[stage.name] = go_through(stage, self.pieces, model, self._told(stage.name))
+        except Impossible as reason:
+            self.skipped[stage.name] = str(reason)
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+        self.done = before + stage.work
+
+    def _told(self, name: str) -> Callable[[float], None]:
+        def told(work: float) -> None:
+            self.done += work
+            self.watch(name, self.done, self.total)
+
+        return told
+
+    def _canaries(self, model: _Loaded) -> dict[str, np.ndarray] | None:
+        if self.manifest is None:
+            return None
+        manifest, question = self.manifest, self.question
+        self.watch(CANARIES, self.done, self.total)
+        return self._piece(
+            CANARIES,
+            lambda: measured_canaries(
+                model()[0], question.subject, manifest, question.settings, self.device
+            ),
+        )
+
+    def _piece(self, name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        held = self.pieces.read(name)
+        if held is None:
+            held = make()
+            self.pieces.write(name, held)
+        return held
+
+
+def _count(model: nn.Module) -> int:
+    return sum(weight.numel() for weight in model.parameters())

@@ -1,0 +1,107 @@
+"""The documents of both sides as one list: members, then non-members, a few of them set aside.
+
+What is set aside serves scores that need known non-members (prefixes, a population, a pool of
+tokens), and is not told apart by any. Shapes: D documents of both sides, E evaluated ones.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rote.auditing.settings import Settings
+from rote.auditing.sides import Reading, Side, Tokens, read_sides
+from rote.auditing.subjects import Subject
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """Everything that is scored."""
+
+    members: Side
+    nonmembers: Side
+    aside_D: np.ndarray  # bool
+    max_tokens: int  # what documents were cut to
+
+    @property
+    def tokens(self) -> list[Tokens]:
+        """[D]."""
+        return [*self.members.tokens, *self.nonmembers.tokens]
+
+    @property
+    def texts(self) -> list[str] | None:
+        """[D]; None where the documents are token ids."""
+        if self.members.texts is None or self.nonmembers.texts is None:
+            return None
+        return [*self.members.texts, *self.nonmembers.texts]
+
+    @property
+    def is_member_D(self) -> np.ndarray:
+        """Bool."""
+        return np.arange(len(self.aside_D)) < len(self.members.tokens)
+
+    @property
+    def evaluated_E(self) -> np.ndarray:
+        """Places of those that are not set aside."""
+        return np.flatnonzero(~self.aside_D)
+
+    def aside(self) -> list[Tokens]:
+        """What was set aside."""
+        tokens = self.tokens
+        return [tokens[place] for place in np.flatnonzero(self.aside_D)]
+
+
+def read_corpus(
+    members: Path,
+    nonmembers: Path,
+    subject: Subject,
+    references: Sequence[Subject],
+    settings: Settings,
+) -> Corpus:
+    """Raises ValueError for unusable files, and for a reference with other tokens."""
+    bounds = [each.max_length for each in (subject, *references) if each.max_length is not None]
+    max_tokens = min([settings.max_tokens, *bounds])
+    reading = Reading(
+        encode=subject.encode if subject.has_text else None,
+        decode=subject.decode if subject.has_text else None,
+        vocab_size=subject.vocab_size,
+        max_tokens=max_tokens,
+    )
+    member_side, nonmember_side = read_sides(members, nonmembers, settings.field, reading)
+    corpus = Corpus(
+        members=member_side,
+        nonmembers=nonmember_side,
+        aside_D=_aside(len(member_side.tokens), len(nonmember_side.tokens), settings),
+        max_tokens=max_tokens,
+    )
+    for reference in references:
+        _require_same_tokens(subject, reference, corpus)
+    return corpus
+
+
+def _aside(num_members: int, num_nonmembers: int, settings: Settings) -> np.ndarray:
+    aside_D = np.zeros(num_members + num_nonmembers, dtype=np.bool_)
+    if not settings.quick:
+        number = min(settings.most_aside, num_nonmembers * settings.aside_percent // 100)
+        order = np.random.default_rng(settings.seed).permutation(num_nonmembers)
+        aside_D[num_members + order[:number]] = True
+    return aside_D
+
+
+def _require_same_tokens(subject: Subject, reference: Subject, corpus: Corpus) -> None:
+    """A likelihood is compared token by token: both models must read the same ones."""
+    unlike = ValueError(
+        f"the reference {reference.name} has other tokens than {subject.name}: "
+        "what the two say of a document cannot be compared"
+    )
+    if corpus.texts is None:
+        if reference.vocab_size != subject.vocab_size:
+            raise unlike
+        return
+    if not reference.has_text:
+        raise unlike
+    pairs = zip(subject.encode(corpus.texts), reference.encode(corpus.texts), strict=True)
+    largest = max(int(tokens.max()) for tokens in corpus.tokens)
+    if largest >= reference.vocab_size or not all(np.array_equal(*pair) for pair in pairs):
+        raise unlike

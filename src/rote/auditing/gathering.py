@@ -1,0 +1,233 @@
+"""From what passes left to what an audit stores: a table of documents, and facts.
+
+Shapes: D documents of both sides, E evaluated ones, T tried ones, W neighbours, S references.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from rote.auditing import passes as stages_of_passes
+from rote.auditing.assembly import FEWEST_FOR_LIRA, Passes, membership_scores
+from rote.auditing.corpus import Corpus
+from rote.auditing.passes import Stages
+from rote.auditing.question import Question
+from rote.auditing.scoring import BEGINNING_LOG_P, LOG_P, SUFFIX_LOG_P
+from rote.auditing.stored import MEMBER, NONMEMBER, REFERENCE_PREFIX, SCORE_PREFIX, Stored
+from rote.auditing.subjects import Subject
+from rote.scores.blind import blind_scores, word_ids
+from rote.scores.documents import Floats
+from rote.tasks.occurrences import Occurrences
+from rote.units import bits_from_nats
+
+PACKAGES = ("rote", "torch", "transformers", "tokenizers", "numpy")
+
+Passed = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered:
+    """What the stages came to, by name."""
+
+    passed: Mapping[str, Passed]
+    skipped: Mapping[str, str]
+    parameters: Sequence[int]  # of the model, then of each reference
+    canaries: Mapping[str, np.ndarray] | None
+
+
+def stored_of(
+    question: Question, digests: Mapping[str, Any], stages: Stages, gathered: Gathered
+) -> Stored:
+    """Scores of what was set aside are left out where they were not made."""
+    names = reference_names(question.references)
+    return Stored(
+        scores=_table(stages, gathered, names),
+        facts=_facts(question, digests, stages, gathered, names),
+        canaries=gathered.canaries,
+    )
+
+
+def reference_names(references: Sequence[Subject]) -> list[str]:
+    """What their scores are called: one alone needs no name."""
+    if len(references) == 1:
+        return ["reference"]
+    return [f"reference_{number}" for number in range(1, len(references) + 1)]
+
+
+def _table(stages: Stages, gathered: Gathered, names: Sequence[str]) -> pl.DataFrame:
+    corpus = stages.corpus
+    found = _passes(stages, gathered)
+    sides = (corpus.members, corpus.nonmembers)
+    columns = {
+        "set": np.where(corpus.is_member_D, MEMBER, NONMEMBER),
+        "line": np.concatenate([side.lines_D for side in sides]),
+        "tokens": found.lengths_D,
+        "aside": corpus.aside_D,
+        "code_bits": bits_from_nats(-found.log_p_D),
+    }
+    for name, log_p_D in zip(names, found.references_SD, strict=True):
+        columns[f"{REFERENCE_PREFIX}{name}"] = bits_from_nats(-log_p_D)
+    for name, values_D in membership_scores(found, names).items():
+        columns[f"{SCORE_PREFIX}{name}"] = values_D
+    columns["blind"] = _blind(corpus)
+    table = pl.DataFrame(columns).with_columns(pl.col(pl.Float64).fill_nan(None))
+    return table.with_columns(**_extracted(stages, gathered))
+
+
+def _passes(stages: Stages, gathered: Gathered) -> Passes:
+    corpus, passed = stages.corpus, gathered.passed
+    number = len(corpus.aside_D)
+    forward = passed[stages_of_passes.FORWARD]
+    single = {name: forward[name] for name in ("min_k", "min_k_plus_plus")}
+    if stages_of_passes.GRADIENT in passed:
+        norms_E = passed[stages_of_passes.GRADIENT]["gradient_norm"]
+        single["gradient_norm"] = _spread(norms_E, corpus)
+    references = [passed[name][LOG_P] for name in passed if name.startswith("reference-")]
+    return Passes(
+        lengths_D=np.array([len(tokens) for tokens in corpus.tokens], dtype=np.int64),
+        log_p_D=forward[LOG_P],
+        beginning_log_p_D=forward[BEGINNING_LOG_P],
+        single=single,
+        texts=corpus.texts,
+        lowered=_beside(stages_of_passes.LOWERED, gathered, corpus, stages.lowered),
+        behind_prefix=_beside(
+            stages_of_passes.BEHIND_PREFIX, gathered, corpus, stages.behind_prefix
+        ),
+        neighbours_DW=_neighbours(stages, gathered),
+        references_SD=np.array(references).reshape(-1, number),
+        aside_D=corpus.aside_D,
+    )
+
+
+def _beside(name: str, gathered: Gathered, corpus: Corpus, rows: Any) -> Any:
+    """ln p and lengths of what documents are compared with; None where it was not made."""
+    if name not in gathered.passed:
+        return None
+    lengths_E = np.array([len(row) for row in rows()], dtype=np.float64)
+    return _spread(gathered.passed[name][LOG_P], corpus), _spread(lengths_E, corpus)
+
+
+def _neighbours(stages: Stages, gathered: Gathered) -> Floats | None:
+    if stages_of_passes.NEIGHBOURS not in gathered.passed:
+        return None
+    corpus = stages.corpus
+    log_p = gathered.passed[stages_of_passes.NEIGHBOURS][LOG_P]
+    log_p_EW = log_p.reshape(-1, stages.settings.num_neighbours)
+    tokens, places = corpus.tokens, corpus.evaluated_E
+    lengths_E1 = np.array([len(tokens[place]) for place in places])[:, None]
+    nats_DW = np.full((len(corpus.aside_D), log_p_EW.shape[1]), np.nan)
+    nats_DW[places] = -log_p_EW / lengths_E1
+    return nats_DW
+
+
+def _spread(values_E: np.ndarray, corpus: Corpus) -> Floats:
+    """[D], NaN for what was set aside."""
+    values_D = np.full(len(corpus.aside_D), np.nan)
+    values_D[corpus.evaluated_E] = values_E
+    return values_D
+
+
+def _blind(corpus: Corpus) -> Floats:
+    """What a bag of words, or of tokens where there are none, tells without any model."""
+    bags = corpus.tokens if corpus.texts is None else word_ids(corpus.texts)
+    places = corpus.evaluated_E
+    members = [bags[place] for place in places if corpus.is_member_D[place]]
+    others = [bags[place] for place in places if not corpus.is_member_D[place]]
+    return _spread(np.concatenate(blind_scores(members, others)), corpus)
+
+
+def _extracted(stages: Stages, gathered: Gathered) -> dict[str, pl.Series]:
+    number = len(stages.corpus.aside_D)
+    suffix_log_p_D = gathered.passed[stages_of_passes.FORWARD][SUFFIX_LOG_P]
+    log_p: list[float | None] = [None] * number
+    extracted: list[bool | None] = [None] * number
+    held: list[int | None] = [None] * number
+    if stages_of_passes.EXTRACTION in gathered.passed:
+        found_T = gathered.passed[stages_of_passes.EXTRACTION]["extracted"]
+        for place, is_extracted in zip(stages.tried.tolist(), found_T.tolist(), strict=True):
+            extracted[place], log_p[place] = is_extracted, float(suffix_log_p_D[place])
+        places = stages.tried[found_T].tolist()
+        for place, count in zip(places, _holding(stages, places), strict=True):
+            held[place] = count
+    return {
+        "suffix_log_p": pl.Series(log_p, dtype=pl.Float64),
+        "extracted": pl.Series(extracted, dtype=pl.Boolean),
+        "suffix_documents": pl.Series(held, dtype=pl.Int64),
+    }
+
+
+def _holding(stages: Stages, places: Sequence[int]) -> list[int]:
+    """How many member documents, duplicates too, hold each extracted suffix."""
+    if not places:
+        return []
+    tokens, settings = stages.corpus.tokens, stages.settings
+    whole = (each.tolist() for each in stages.corpus.members.whole)
+    members = Occurrences.of_tokens(whole, vocab_size=stages.subject.vocab_size)
+    suffix = slice(settings.prefix_tokens, settings.extraction_tokens)
+    return [members.count_tokens(tokens[place][suffix].tolist()).documents for place in places]
+
+
+def _facts(
+    question: Question,
+    digests: Mapping[str, Any],
+    stages: Stages,
+    gathered: Gathered,
+    names: Sequence[str],
+) -> dict[str, Any]:
+    corpus, settings = stages.corpus, question.settings
+    models = [
+        _model_facts(subject, number)
+        for subject, number in zip(
+            (question.subject, *question.references), gathered.parameters, strict=True
+        )
+    ]
+    return {
+        "model": models[0],
+        "references": [
+            {"score": name, **facts} for name, facts in zip(names, models[1:], strict=True)
+        ],
+        "members": {"file": question.members.name, **corpus.members.counts()},
+        "nonmembers": {"file": question.nonmembers.name, **corpus.nonmembers.counts()},
+        "canaries": None if question.canaries is None else {"file": question.canaries.name},
+        "aside": int(corpus.aside_D.sum()),
+        "is_text": corpus.texts is not None,
+        "max_tokens": corpus.max_tokens,
+        "prefix_of_recall_tokens": len(stages.prefix),
+        "settings": asdict(settings),
+        "skipped": dict(gathered.skipped) | _needing_references(len(names), corpus),
+        "digests": dict(digests),
+        "versions": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def _needing_references(number: int, corpus: Corpus) -> dict[str, str]:
+    reasons = {}
+    if not number:
+        reasons = dict.fromkeys(("reference", "rmia"), "no --reference")
+    elif not corpus.aside_D.any():
+        reasons["rmia"] = "no non-members were set aside"
+    if number < FEWEST_FOR_LIRA:
+        reasons["lira"] = f"takes {FEWEST_FOR_LIRA} references or more"
+    return reasons
+
+
+def _model_facts(subject: Subject, parameters: int) -> dict[str, Any]:
+    return {
+        "name": subject.name,
+        "kind": subject.kind,
+        "parameters": parameters,
+        "vocab_size": subject.vocab_size,
+        "max_length": subject.max_length,
+        "start_token": subject.start_token,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,44 @@
+"""What is asked of an audit, and the name that follows from it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rote.auditing.settings import Settings, identity
+from rote.auditing.subjects import Subject
+from rote.files import sha256_of_file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is audited, with what."""
+
+    subject: Subject
+    references: Sequence[Subject]
+    members: Path
+    nonmembers: Path
+    canaries: Path | None
+    settings: Settings
+
+    def digests(self) -> dict[str, Any]:
+        """SHA-256 of every file that is read; raises ValueError for a model beside itself."""
+        files = {"members": self.members, "nonmembers": self.nonmembers}
+        if self.canaries is not None:
+            files["canaries"] = self.canaries
+        for path in files.values():
+            if not path.is_file():
+                raise ValueError(f"there is no file {str(path)!r}")
+        digests = {name: sha256_of_file(path) for name, path in files.items()}
+        if digests["members"] == digests["nonmembers"]:
+            raise ValueError(f"{self.members} and {self.nonmembers} are the same file")
+        own = dict(self.subject.digests())
+        others = [dict(reference.digests()) for reference in self.references]
+        if own in others:
+            raise ValueError("the reference is the model itself: it would explain everything")
+        return {"model": own, "references": others, **digests}
+
+    def folder_name(self, digests: Mapping[str, Any]) -> str:
+        """The model's name and eight hex digits of all that is asked."""
+        signs = (sign if sign.isalnum() or sign in "-_." else "-" for sign in self.subject.name)
+        return f"{''.join(signs)}-{identity(self.settings, digests)}"

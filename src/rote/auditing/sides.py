@@ -1,0 +1,157 @@
+"""Members and non-members as they are scored, and what was left out of them, counted.
+
+Shapes: D documents of a side.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rote.auditing.documents import Row, read_rows
+
+FEWEST = 20  # documents of a side: ten in each half, one for each fold of the blind baseline
+FEWEST_TOKENS = 2  # one token behind the start is no text
+MOST_LINES_TOLD = 5
+
+Tokens = np.ndarray  # int64, one document
+Encode = Callable[[Sequence[str]], Sequence[Tokens]]
+Decode = Callable[[Sequence[Tokens]], Sequence[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """The documents of one file that are scored, in its order, and how many were not."""
+
+    lines_D: np.ndarray  # where each stands in its file, from 1
+    tokens: Sequence[Tokens]  # as scored
+    texts: Sequence[str] | None  # of these tokens; None where the file holds token ids
+    whole: Sequence[Tokens]  # every document of two tokens or more, duplicates too, not cut
+    num_rows: int
+    num_empty: int
+    num_too_short: int
+    num_duplicates: int  # beyond the first, equal in all tokens that are scored
+    num_truncated: int  # of those that are scored
+
+    def counts(self) -> dict[str, int]:
+        """For a record."""
+        return {
+            "rows": self.num_rows,
+            "empty": self.num_empty,
+            "too_short": self.num_too_short,
+            "duplicates": self.num_duplicates,
+            "truncated": self.num_truncated,
+            "scored": len(self.tokens),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How rows become tokens; ``encode`` is None where a model has no tokeniser."""
+
+    encode: Encode | None
+    decode: Decode | None
+    vocab_size: int
+    max_tokens: int
+
+
+def read_sides(members: Path, nonmembers: Path, field: str, reading: Reading) -> tuple[Side, Side]:
+    """Raises ValueError for unusable files, too few documents, and one that is in both."""
+    rows = read_rows(members, field), read_rows(nonmembers, field)
+    _require_one_kind(rows, members, nonmembers)
+    sides = _side(rows[0], members, reading), _side(rows[1], nonmembers, reading)
+    _require_apart(*sides)
+    for side, path in zip(sides, (members, nonmembers), strict=True):
+        if len(side.tokens) < FEWEST:
+            raise ValueError(
+                f"{path} has {len(side.tokens)} documents to score, and membership takes {FEWEST} "
+                f"({_told(side)})"
+            )
+    return sides
+
+
+def _side(rows: Sequence[Row], path: Path, reading: Reading) -> Side:
+    filled = [row for row in rows if not row.is_empty]
+    encoded = _encoded(filled, path, reading)
+    long = [place for place, tokens in enumerate(encoded) if len(tokens) >= FEWEST_TOKENS]
+    cut = {place: encoded[place][: reading.max_tokens] for place in long}
+    first = {tokens.tobytes(): place for place, tokens in reversed(cut.items())}
+    kept = sorted(first.values())
+    is_cut = {place: len(encoded[place]) > reading.max_tokens for place in kept}
+    return Side(
+        lines_D=np.array([filled[place].number for place in kept], dtype=np.int64),
+        tokens=[cut[place] for place in kept],
+        texts=_texts([filled[place] for place in kept], list(is_cut.values()), cut, kept, reading),
+        whole=[encoded[place] for place in long],
+        num_rows=len(rows),
+        num_empty=len(rows) - len(filled),
+        num_too_short=len(filled) - len(long),
+        num_duplicates=len(long) - len(kept),
+        num_truncated=sum(is_cut.values()),
+    )
+
+
+def _texts(
+    rows: Sequence[Row],
+    is_cut: Sequence[bool],
+    cut: dict[int, Tokens],
+    kept: Sequence[int],
+    reading: Reading,
+) -> list[str] | None:
+    """What the scored tokens say: scores that read the text must not see more than the model."""
+    if any(not isinstance(row.content, str) for row in rows):
+        return None
+    assert reading.decode is not None
+    shorter = iter(reading.decode([cut[place] for place, c in zip(kept, is_cut, strict=True) if c]))
+    return [next(shorter) if c else str(row.content) for row, c in zip(rows, is_cut, strict=True)]
+
+
+def _encoded(rows: Sequence[Row], path: Path, reading: Reading) -> list[Tokens]:
+    if rows and isinstance(rows[0].content, str):
+        if reading.encode is None:
+            raise ValueError(
+                f"{path} holds text and the model has no tokeniser: give token ids, "
+                'a .jsonl with {"tokens": [...]} on each line'
+            )
+        encoded = list(reading.encode([str(row.content) for row in rows]))
+    else:
+        encoded = [np.array(row.content, dtype=np.int64) for row in rows]
+    for row, tokens in zip(rows, encoded, strict=True):
+        if len(tokens) and int(tokens.max()) >= reading.vocab_size:
+            raise ValueError(
+                f"{path}, line {row.number}: token {int(tokens.max())}, and the model knows "
+                f"0 to {reading.vocab_size - 1}"
+            )
+    return encoded
+
+
+def _require_one_kind(
+    rows: tuple[Sequence[Row], Sequence[Row]], members: Path, nonmembers: Path
+) -> None:
+    kinds = [{type(row.content) for row in side if not row.is_empty} for side in rows]
+    if kinds[0] and kinds[1] and kinds[0] != kinds[1]:
+        raise ValueError(f"one of {members} and {nonmembers} holds text, the other token ids")
+
+
+def _require_apart(members: Side, nonmembers: Side) -> None:
+    """Raises ValueError where a document is on both sides."""
+    line_of = {
+        tokens.tobytes(): line for tokens, line in zip(members.tokens, members.lines_D, strict=True)
+    }
+    both = [
+        (line_of[tokens.tobytes()], line)
+        for tokens, line in zip(nonmembers.tokens, nonmembers.lines_D, strict=True)
+        if tokens.tobytes() in line_of
+    ]
+    if both:
+        told = ", ".join(f"{one} and {other}" for one, other in both[:MOST_LINES_TOLD])
+        more = ", ..." if len(both) > MOST_LINES_TOLD else ""
+        raise ValueError(
+            f"{len(both)} documents are members and non-members, equal in every token that is "
+            f"scored: lines {told}{more} of the two files"
+        )
+
+
+def _told(side: Side) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in side.counts().items())

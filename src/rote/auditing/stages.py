@@ -1,0 +1,140 @@
+"""A stage of an audit: rows of tokens through one function, by batches of like length.
+
+Batches hold about as many tokens each and hardly any padding; consecutive ones make a piece, which
+is written when it is done. What is in which batch is a function of the lengths alone, so that an
+audit that was killed goes on with the same batches, and ends with the same numbers.
+Shapes: R rows, B of a batch, L positions.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rote.auditing.pieces import Arrays, Pieces
+from rote.measures.cost import CPU_LOGITS_PER_BATCH, LOGITS_PER_BATCH
+
+# Of a batch: a GPU is busy with 8,192 tokens of any model worth one; a CPU gains nothing beyond.
+MOST_TOKENS, MOST_TOKENS_CPU = 1 << 13, 1 << 11
+TOKENS_OF_A_PIECE = 1 << 15  # what is lost at most when an audit is killed: seconds to a minute
+
+
+class Impossible(Exception):
+    """A stage that cannot be gone through here; the message says why, for people."""
+
+
+class Score(Protocol):
+    """What is computed of a batch: named arrays with one value a row."""
+
+    def __call__(self, model: nn.Module, tokens_BL: Tensor, lengths_B: np.ndarray) -> Arrays:
+        """Rows are padded on their right with token 0."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """What is computed, of which rows."""
+
+    name: str
+    lengths_R: np.ndarray
+    row: Callable[[int], np.ndarray]  # the tokens of a row, made when they are needed
+    score: Score
+    most_tokens: int  # of a batch
+    weight: float = 1.0  # what a token takes beside one of a single pass, about: for the bar
+
+    @property
+    def work(self) -> float:
+        """For the bar."""
+        return self.weight * float(self.lengths_R.sum())
+
+
+def stage_of(
+    name: str,
+    rows: Sequence[np.ndarray],
+    score: Score,
+    *,
+    most_tokens: int,
+    weight: float = 1.0,
+) -> Stage:
+    """Of rows that are there already."""
+    return Stage(
+        name=name,
+        lengths_R=np.array([len(row) for row in rows], dtype=np.int64),
+        row=rows.__getitem__,
+        score=score,
+        most_tokens=most_tokens,
+        weight=weight,
+    )
+
+
+def tokens_at_once(vocab_size: int, device: torch.device) -> int:
+    """So many that no more logits are held than elsewhere, for models that make them whole."""
+    is_cpu = device.type == "cpu"
+    logits = CPU_LOGITS_PER_BATCH if is_cpu else LOGITS_PER_BATCH
+    return max(1, min(MOST_TOKENS_CPU if is_cpu else MOST_TOKENS, logits // vocab_size))
+
+
+def go_through(
+    stage: Stage,
+    pieces: Pieces,
+    model: Callable[[], tuple[nn.Module, torch.device]],
+    told: Callable[[float], None],
+) -> dict[str, np.ndarray]:
+    """Each array in the order of the rows; ``model`` is called where something is left to do.
+
+    ``told`` hears how much work each piece was. Raises `Impossible`, and ValueError for a model
+    that gives no finite numbers.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    for number, batches in enumerate(_pieces(_batches(stage), stage)):
+        name = f"{stage.name}-{number:05d}"
+        held = pieces.read(name)
+        if held is None:
+            held = _computed(stage, batches, *model())
+            pieces.write(name, held)
+        places = np.concatenate(batches)
+        for key, values in held.items():
+            arrays.setdefault(key, np.empty(len(stage.lengths_R), values.dtype))[places] = values
+        told(stage.weight * float(stage.lengths_R[places].sum()))
+    return arrays
+
+
+def _batches(stage: Stage) -> Iterator[np.ndarray]:
+    """Row numbers, longest first: what does not fit into memory is known at once."""
+    lengths_R = stage.lengths_R
+    order_R = np.argsort(-lengths_R, kind="stable")
+    start = 0
+    while start < len(order_R):
+        longest = int(lengths_R[order_R[start]])
+        end = start + max(1, stage.most_tokens // longest)
+        yield order_R[start:end]
+        start = end
+
+
+def _pieces(batches: Iterator[np.ndarray], stage: Stage) -> Iterator[list[np.ndarray]]:
+    piece: list[np.ndarray] = []
+    tokens = 0.0
+    for batch in batches:
+        piece.append(batch)
+        tokens += stage.weight * float(stage.lengths_R[batch].sum())
+        if tokens >= TOKENS_OF_A_PIECE:
+            yield piece
+            piece, tokens = [], 0.0
+    if piece:
+        yield piece
+
+
+def _computed(
+    stage: Stage, batches: Sequence[np.ndarray], model: nn.Module, device: torch.device
+) -> dict[str, np.ndarray]:
+    parts: list[Arrays] = []
+    for batch in batches:
+        lengths_B = stage.lengths_R[batch]
+        tokens_BL = np.zeros((len(batch), int(lengths_B.max())), dtype=np.int64)
+        for row, place in zip(tokens_BL, batch.tolist(), strict=True):
+            row[: stage.lengths_R[place]] = stage.row(place)
+        parts.append(stage.score(model, torch.from_numpy(tokens_BL).to(device), lengths_B))
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}

@@ -1,0 +1,158 @@
+"""`rote audit`: what a model gives away of the documents that it was trained on."""
+
+import argparse
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from rote.analysis.audit.report import NUMBERS, PAGE, is_finished, read_numbers, write_report
+from rote.cli.finding import find_run
+from rote.cli.screen import screen
+from rote.files import require_writable
+from rote.outputs import outputs_folder
+
+if TYPE_CHECKING:
+    from rote.auditing.question import Question
+    from rote.auditing.subjects import Subject
+
+SETS = {"members": "members", "nonmembers": "non-members"}
+COUNTED = ("empty", "too_short", "duplicates", "truncated")
+WARNINGS = ("leaks", "confounded", "regurgitates")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Raises ValueError with one line for anything that cannot be audited."""
+    question = _question(arguments)
+    errors = Console(stderr=True)
+    with errors.status("reading every file once, for its digest"):
+        digests = question.digests()
+    root = require_writable(Path(arguments.output or outputs_folder() / "audits"))
+    folder = root.absolute() / question.folder_name(digests)
+    if not is_finished(folder):
+        from rote.auditing.audit import carry_out, forget_pieces
+
+        with AuditBar(errors) as bar:
+            stored = carry_out(question, digests, folder, bar)
+        write_report(stored, folder)
+        forget_pieces(folder)
+    _print(screen(), read_numbers(folder), folder, as_json=arguments.json)
+    return 0
+
+
+def _question(arguments: argparse.Namespace) -> "Question":
+    from rote.auditing.question import Question  # torch: not for --help
+    from rote.auditing.settings import Settings
+    from rote.auditing.subjects import precision_of
+
+    subject = _subject(arguments.model, arguments)
+    precision = precision_of(arguments.precision or subject.precision)
+    return Question(
+        subject=subject,
+        references=[_subject(word, arguments) for word in arguments.reference],
+        members=Path(arguments.members),
+        nonmembers=Path(arguments.nonmembers),
+        canaries=None if arguments.canaries is None else Path(arguments.canaries),
+        settings=Settings(
+            field=arguments.field,
+            max_tokens=arguments.max_tokens,
+            quick=arguments.quick,
+            prefix_tokens=arguments.prefix_tokens,
+            suffix_tokens=arguments.suffix_tokens,
+            precision=precision.name,
+            device=_device(arguments.accelerator),
+            seed=arguments.seed,
+            start_token=arguments.start_token,
+            allow_pickle=arguments.allow_pickle,
+        ),
+    )
+
+
+def _subject(word: str, arguments: argparse.Namespace) -> "Subject":
+    """A folder that is no run is somebody's checkpoint."""
+    from rote.auditing.subjects import Checkpoint, Run
+
+    path = Path(word)
+    if path.is_dir() and not (path / "spec.yaml").is_file():
+        return Checkpoint(
+            path, start_token=arguments.start_token, allow_pickle=arguments.allow_pickle
+        )
+    try:
+        folder = find_run(outputs_folder(), word)
+    except ValueError as error:
+        raise ValueError(f"{word!r} is no folder, and as one of ours: {error}") from error
+    return Run(folder)
+
+
+def _device(accelerator: str) -> str:
+    import torch
+
+    from rote.training.device import device_of
+
+    device = device_of(accelerator).type
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--accelerator gpu: torch sees no CUDA device here")
+    return device
+
+
+class AuditBar:
+    """How much of all passes is done; results go to standard output, so it stays out of there."""
+
+    def __init__(self, console: Console) -> None:
+        self.progress = Progress(
+            TextColumn("auditing: {task.description}"),
+            BarColumn(bar_width=24),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn("eta"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self.task = self.progress.add_task("reading documents", total=None)
+
+    def __enter__(self) -> "AuditBar":
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.progress.stop()
+
+    def __call__(self, what: str, done: float, total: float) -> None:
+        """Another piece is done."""
+        told = what.replace("_", " ")
+        self.progress.update(self.task, description=told, completed=done, total=total)
+
+
+def _print(console: Console, numbers: dict[str, Any], folder: Path, *, as_json: bool) -> None:
+    if as_json:
+        console.print_json(json.dumps(numbers))
+        return
+    for key, name in SETS.items():
+        counts = numbers[key]
+        left_out = [f"{counts[each]:,} {each.replace('_', ' ')}" for each in COUNTED]
+        console.print(
+            f"{name}: {counts['scored']:,} of {counts['rows']:,} documents ({', '.join(left_out)})",
+            soft_wrap=True,
+        )
+    for headline in numbers["headlines"]:
+        verdict = headline.partition(": ")[2].partition(".")[0]
+        style = "yellow" if verdict in WARNINGS else "green"
+        console.print(headline, style=style, soft_wrap=True, markup=False)
+    console.print(str(folder / PAGE), soft_wrap=True)
+    console.print(str(folder / NUMBERS), soft_wrap=True)

@@ -1,0 +1,118 @@
+"""Verdicts and what it would take to be sure, worked by hand."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from rote.analysis.audit.membership import auroc_difference, judge_membership
+from rote.analysis.audit.needed import controls_missing, to_bound, to_exclude, to_narrow
+from rote.analysis.audit.regurgitation import judge_regurgitation
+from rote.analysis.quantities.membership import Estimate
+from rote.auditing.stored import Stored
+
+NUM = 400
+
+
+def stored(score: np.ndarray, blind: np.ndarray, **columns: object) -> Stored:
+    """``NUM`` members, then as many others; two more of these are set aside."""
+    number = 2 * NUM + 2
+    aside = np.arange(number) >= 2 * NUM
+    table = pl.DataFrame(
+        {
+            "set": ["member"] * NUM + ["nonmember"] * (NUM + 2),
+            "aside": aside,
+            "score.loss": np.where(aside, 1e9, np.append(score, [0, 0])),
+            "score.other": np.random.default_rng(9).normal(size=number),
+            "blind": np.where(aside, 1e9, np.append(blind, [0, 0])),
+            "suffix_log_p": [None] * number,
+            "extracted": [None] * number,
+            "suffix_documents": [None] * number,
+            **columns,
+        },
+        schema_overrides={
+            "suffix_log_p": pl.Float64,
+            "extracted": pl.Boolean,
+            "suffix_documents": pl.Int64,
+        },
+    )
+    settings = {"seed": 0, "prefix_tokens": 50, "suffix_tokens": 50}
+    return Stored(scores=table, facts={"settings": settings}, canaries=None)
+
+
+def shifted(by: float, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=2 * NUM) + by * (np.arange(2 * NUM) < NUM)
+
+
+@pytest.mark.parametrize(
+    ("model", "words", "verdict"),
+    [
+        (1.0, 0.0, "leaks"),
+        (0.0, 0.0, "no evidence"),
+        (-1.0, 0.0, "no evidence"),
+        (1.0, 1.0, "confounded"),
+        (0.0, 1.0, "confounded"),
+    ],
+)
+def test_the_verdict_follows_from_the_chosen_score_and_from_words(
+    model: float, words: float, verdict: str
+) -> None:
+    found = judge_membership(stored(shifted(model, 1), shifted(words, 2)))
+    assert found.verdict == verdict
+    assert (found.num_members, found.num_nonmembers) == (NUM // 2, NUM // 2)
+    if model > 0:
+        assert found.score == "loss"
+        # The normal shift d has AUROC Phi(d / sqrt 2): 0.760 for 1.
+        assert found.auroc.interval[0] < 0.760 < found.auroc.interval[1]
+
+
+def test_luck_on_the_half_that_chooses_is_not_in_the_number() -> None:
+    """Of two hundred scores that know nothing the best of one half is near chance on the other."""
+    noise = np.random.default_rng(3).normal(size=(200, 2 * NUM + 2))
+    columns = {f"score.n{place}": row for place, row in enumerate(noise)}
+    found = judge_membership(stored(shifted(0, 1), shifted(0, 2), **columns))
+    best = max(quality.auroc.value for quality in found.qualities.values())
+    assert best > 0.54 and found.auroc.value < best and found.verdict == "no evidence"
+
+
+def test_a_difference_is_taken_document_by_document() -> None:
+    """Two equal scores differ by exactly 0 in every resample, however wide each interval is."""
+    score = shifted(0.3, 4)
+    pair = score[:NUM], score[NUM:]
+    same = auroc_difference(pair, pair, seed=0)
+    assert same == Estimate(value=0.0, interval=(0.0, 0.0))
+
+
+def test_numbers_of_documents_by_hand() -> None:
+    estimate = Estimate(value=0.54, interval=(0.48, 0.60))
+    # Half the width is 0.06: to 0.01 takes 6^2 times as many, in each of two halves.
+    assert to_narrow(estimate, 500) == 2 * 36 * 500
+    # An effect of 0.04 needs a half-width of 0.04: (0.06 / 0.04)^2 = 2.25 times.
+    assert to_exclude(estimate, 500, chance=0.5) == 2 * 1125
+    assert to_exclude(Estimate(value=0.49, interval=(0.4, 0.6)), 500, chance=0.5) is None
+    assert to_narrow(Estimate(value=1.0, interval=(1.0, 1.0)), 500) is None
+    # 1 - (0.025)^(1 / n) < 0.001.
+    assert to_bound(0.001) == 3688
+    assert 1 - 0.025 ** (1 / 3688) < 0.001 < 1 - 0.025 ** (1 / 3687)
+    assert (controls_missing(1800), controls_missing(5000)) == (198, 0)
+
+
+def test_regurgitation_needs_members_above_others() -> None:
+    def found(members: int, others: int) -> str:
+        extracted = [place < members for place in range(NUM)]
+        extracted += [place < others for place in range(NUM + 2)]
+        held = [1 if each else None for each in extracted]
+        log_p = [np.log(0.01) if each else -90.0 for each in extracted]
+        columns = {"suffix_log_p": log_p, "extracted": extracted, "suffix_documents": held}
+        judged = judge_regurgitation(stored(shifted(0, 1), shifted(0, 2), **columns))
+        assert judged.extraction is not None
+        assert judged.extraction.train.successes == judged.eidetic[1] == members
+        # At 1 in 100 a sample, 69 draws reach one half: 1 - 0.99^69 = 0.50.
+        counts = {n: sides["nonmember"].successes for n, sides in judged.discoverable.items()}
+        assert counts == {1: 0, 10: 0, 100: others, 1000: others}
+        return judged.verdict
+
+    assert found(40, 0) == "regurgitates"
+    assert found(40, 38) == "no evidence"
+    assert found(0, 0) == "no evidence"
+    nothing = judge_regurgitation(stored(shifted(0, 1), shifted(0, 2)))
+    assert nothing.verdict == "not measured" and nothing.extraction is None
