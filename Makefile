@@ -37,10 +37,12 @@ slurm-down: ## stop that cluster
 test-slurm: $(READY) slurm-up ## run sweeps through every fault on the real cluster (10 minutes)
 	$(BIN)/python -m pytest -m slurm
 
-bench: $(READY) ## time training beside Hugging Face's, print ratios (10 minutes)
+bench: $(READY) ## time training and audits beside Hugging Face's, print ratios (15 minutes)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/scores.py
+	$(BIN)/python benchmarks/audit.py
 
 check: $(READY) ## lint, format, types, floors: what must hold before a commit
 	$(BIN)/ruff check src tests benchmarks
