@@ -16,7 +16,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from rote.auditing.scoring import OnePass
-from rote.auditing.stages import Stage, _batches, stage_of, tokens_at_once
+from rote.auditing.stages import Stage, batches_of, stage_of, tokens_at_once
 from rote.models.causal_lm import with_what_it_offers
 from rote.scores.compression import zlib_bytes
 
@@ -86,7 +86,7 @@ def _passes(shape: Shape) -> dict[str, Callable[[], object]]:
 
 def _padded(stage: Stage) -> Sequence[tuple[torch.Tensor, np.ndarray]]:
     made = []
-    for batch in _batches(stage):
+    for batch in batches_of(stage):
         rows = [torch.from_numpy(stage.row(place)) for place in batch.tolist()]
         tokens_BL = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
         made.append((tokens_BL, stage.lengths_R[batch]))

@@ -89,7 +89,7 @@ def go_through(
     that gives no finite numbers.
     """
     arrays: dict[str, np.ndarray] = {}
-    for number, batches in enumerate(_pieces(_batches(stage), stage)):
+    for number, batches in enumerate(_pieces(batches_of(stage), stage)):
         name = f"{stage.name}-{number:05d}"
         held = pieces.read(name)
         if held is None:
@@ -102,7 +102,7 @@ def go_through(
     return arrays
 
 
-def _batches(stage: Stage) -> Iterator[np.ndarray]:
+def batches_of(stage: Stage) -> Iterator[np.ndarray]:
     """Row numbers, longest first: what does not fit into memory is known at once."""
     lengths_R = stage.lengths_R
     order_R = np.argsort(-lengths_R, kind="stable")
