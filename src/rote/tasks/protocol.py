@@ -64,6 +64,21 @@ class Task(Protocol):
 
 
 @runtime_checkable
+class Prompted(Protocol):
+    """A task whose sequences begin with tokens that are read, and neither learnt nor scored."""
+
+    @property
+    def scored_from(self) -> int:
+        """The first position that counts, below ``length``."""
+        ...
+
+
+def scored_from(task: Task) -> int:
+    """The first position of a sequence whose token is learnt and scored; 0: all of them are."""
+    return task.scored_from if isinstance(task, Prompted) else 0
+
+
+@runtime_checkable
 class HasText(Protocol):
     """A task whose tokens are text."""
 
