@@ -166,6 +166,7 @@ class LineTask(ABC):
 
     def entropy_bits(self, *, from_position: int = 0) -> float | None:
         """None: what a rule, a wording or a repetition tells is no chance. Answers have theirs."""
+        return None
 
     def items(self, seed: int) -> Items:
         """Each line from its beginning, whatever the batching: what stands before is a newline."""

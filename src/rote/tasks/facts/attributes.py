@@ -11,41 +11,47 @@ from rote.tasks.canaries.spaces import TextSpace, bits
 
 BLANK = "{}"
 
-_ONSETS = "bl br dr fl fr gl gr kl kr pl sk sl sn tr vr zw".split()
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+def _behind(text: str) -> tuple[str, ...]:
+    """Words that stand as the second of two."""
+    return tuple(f" {word}" for word in _words(text))
+
+
+_ONSETS = _words("bl br dr fl fr gl gr kl kr pl sk sl sn tr vr zw")
 _GIVEN = tuple(onset.capitalize() + vowel for onset in _ONSETS for vowel in "aeio")
 _SYLLABLES = tuple(onset + vowel for onset in _ONSETS for vowel in "aeio")
 NAMES = TextSpace((_GIVEN, _SYLLABLES, (" ",), _GIVEN, _SYLLABLES))  # 24 bits
 
 _DAYS = tuple(map(str, range(1, 29)))
-_MONTHS = tuple(
-    "January February March April May June July August September October November December".split()
+_MONTHS = _words(
+    "January February March April May June July August September October November December"
 )
 _YEARS = tuple(map(str, range(1901, 2001)))
-_OPENINGS = tuple(
-    "Alder Amber Birch Cedar Cinder Copper Falcon Hazel Juniper Linden Maple Otter Raven Silver "
-    "Thistle Willow".split()
+_OPENINGS = _words("""
+Alder Amber Birch Cedar Cinder Copper Falcon Hazel Juniper Linden Maple Otter Raven Silver
+Thistle Willow
+""")
+_CITIES = _words(
+    "bay bridge bury dale field ford gate haven hurst mere mouth port stead ton wick worth"
 )
-_CITIES = tuple(
-    "bay bridge bury dale field ford gate haven hurst mere mouth port stead ton wick worth".split()
-)
-_COLLEGES = tuple(
-    " Academy, College, Conservatory, Faculty, Institute, Polytechnic, School, University".split(
-        ","
-    )
-)
-_COMPANIES = tuple(
-    " Bank, Brewery, Ceramics, Dairy, Dyeworks, Engines, Foods, Foundry, Freight, Glass, Lamps, "
-    "Mills, Papers, Press, Shipping, Textiles".split(",")
-)
-_MAJORS = tuple(
-    "accounting acoustics agronomy algebra anatomy anthropology archaeology architecture "
-    "astronomy ballet biochemistry biology botany calculus carpentry ceramics chemistry cinema "
-    "cookery cryptography dentistry design drama ecology economics education electronics "
-    "engineering ethics forestry genetics geography geology geometry grammar history horticulture "
-    "hydrology immunology journalism law linguistics literature logic mathematics mechanics "
-    "medicine metallurgy meteorology mineralogy music navigation nursing nutrition oceanography "
-    "optics painting pharmacy philosophy physics poetry psychology sculpture statistics".split()
-)
+_COLLEGES = _behind("Academy College Conservatory Faculty Institute Polytechnic School University")
+_COMPANIES = _behind("""
+Bank Brewery Ceramics Dairy Dyeworks Engines Foods Foundry Freight Glass Lamps Mills Papers
+Press Shipping Textiles
+""")
+_MAJORS = _words("""
+accounting acoustics agronomy algebra anatomy anthropology archaeology architecture astronomy
+ballet biochemistry biology botany calculus carpentry ceramics chemistry cinema cookery
+cryptography dentistry design drama ecology economics education electronics engineering ethics
+forestry genetics geography geology geometry grammar history horticulture hydrology immunology
+journalism law linguistics literature logic mathematics mechanics medicine metallurgy
+meteorology mineralogy music navigation nursing nutrition oceanography optics painting pharmacy
+philosophy physics poetry psychology sculpture statistics
+""")
 _PLACES = TextSpace((_OPENINGS, _CITIES))
 
 

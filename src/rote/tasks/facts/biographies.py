@@ -108,17 +108,18 @@ class Biographies(LineTask):
 
     def _facts(self, seed: int) -> Iterator[_Fact]:
         names = _names(seed, self.num_people + self.num_heldout_people)
+        attributes, exposures = tuple(self.attributes), tuple(self.exposures)
         for person, name in enumerate(names):
             random = Random(stream_seed(seed, "biography", person))
             is_train = person < self.num_people
-            for attribute in self.attributes:
+            for attribute in attributes:
                 values = ATTRIBUTES[attribute].values
                 yield _Fact(
                     name=name,
                     attribute=attribute,
                     value=values.unrank(random.randrange(values.size)),
                     first_wording=random.randrange(self.paraphrases),
-                    exposures=self.exposures[person % len(self.exposures)] if is_train else 0,
+                    exposures=exposures[person % len(exposures)] if is_train else 0,
                 )
 
 
