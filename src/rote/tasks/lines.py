@@ -137,6 +137,7 @@ class LineTask(ABC):
 
     def check(self) -> None:
         """Make both sides once; raises ValueError for what the batching cannot cut."""
+        assert self.length > self.longest
         for side in (self.train, self.heldout):
             side(0)
 
