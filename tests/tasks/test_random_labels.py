@@ -100,6 +100,7 @@ def test_entropy_is_that_of_labels_which_no_rule_tells(
     items = task.items(0)
     assert int(items.group_N[items.is_train_N].sum()) == num_unruled
     assert float(items.bits_N[items.is_train_N].sum()) == num_unruled * math.log2(C)
+    assert items.bits_N.dtype == torch.float64
     assert (len(items.tokens_NL), int(items.is_train_N.sum())) == (500, 400)
     true = rows(labels(**(changes | {"random_fraction": 0.0})))
     by_rule_N = items.group_N[:400] == 0

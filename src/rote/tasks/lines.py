@@ -165,6 +165,11 @@ class LineTask(ABC):
         lines = [one.line for one in self.questions(seed) if one.exposures == 0]
         return self._sequences(lines, seed)
 
+    def members(self, seed: int) -> Rows:
+        """What is trained on, each question's line once, as held-out lines are."""
+        lines = [one.line for one in self.questions(seed) if one.exposures]
+        return self._sequences(lines, seed)
+
     def entropy_bits(self, *, from_position: int = 0) -> float | None:
         """None: what a rule, a wording or a repetition tells is no chance. Answers have theirs."""
         return None
