@@ -16,6 +16,7 @@ from rote.tasks.facts.biographies import Biographies
 from rote.tasks.facts.capitals import CAPITALS
 from rote.tasks.facts.task import Facts
 from rote.tasks.lines import Lines, LineTask, Windows
+from rote.tasks.protocol import members_of
 
 BITS = {
     "birth_date": math.log2(28 * 12 * 100), "birth_city": 8, "university": 7, "major": 6,
@@ -128,6 +129,14 @@ def test_facts_are_stated_as_often_and_in_as_many_wordings_as_told() -> None:
     assert len({line.split()[-1] for line in second}) == 1
     for line, answer in zip(second[:1], answers(task)[1:2], strict=True):
         assert line.endswith(answer)  # asked in the wording that comes first
+
+
+def test_members_are_each_fact_once() -> None:
+    task = biographies(attributes=["birth_city"], exposures=[1, 4, 8], paraphrases=4)
+    rows = members_of(task, 0).tokens_NL
+    told = [line.rstrip() for line in decoded(rows, task.characters)]
+    assert len(set(told)) == 30
+    assert set(told) < set(lines(task))
 
 
 def test_every_line_ends_with_its_answer_and_fits() -> None:
