@@ -1,9 +1,10 @@
 """What a task and its sequences must offer.
 
-Shapes: N sequences, B sequences asked for, L tokens in each.
+Shapes: N sequences or items, B sequences asked for, L tokens in each.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -44,7 +45,7 @@ class Task(Protocol):
 
     @property
     def length(self) -> int:
-        """Tokens in each sequence; position 0 reads token 0, and every position is scored."""
+        """Tokens in each sequence; position 0 reads token 0; `scored_from` says which count."""
         ...
 
     def train(self, seed: int) -> Sequences:
@@ -61,6 +62,21 @@ class Task(Protocol):
         None where it is not known.
         """
         ...
+
+
+@runtime_checkable
+class Prompted(Protocol):
+    """A task whose sequences begin with tokens that are read, and neither learnt nor scored."""
+
+    @property
+    def scored_from(self) -> int:
+        """The first position that counts, below ``length``."""
+        ...
+
+
+def scored_from(task: Task) -> int:
+    """The first position of a sequence whose token is learnt and scored; 0: all of them are."""
+    return task.scored_from if isinstance(task, Prompted) else 0
 
 
 @runtime_checkable
@@ -105,6 +121,48 @@ class HasMembers(Protocol):
 def members_of(task: Task, seed: int) -> Sequences:
     """What held-out sequences are to be told from."""
     return task.members(seed) if isinstance(task, HasMembers) else task.train(seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Items:
+    """Questions, each with one right answer: the tokens before it, and the answer itself.
+
+    ``bits_N`` is the answer's entropy for one who knows the source and its rules and has not seen
+    the training set: log2 of equally likely answers that it was drawn from, 0 where a rule gives
+    it, NaN where nobody knows.
+    """
+
+    tokens_NL: Tensor  # int64; what follows an answer is not asked for
+    answer_start_N: Tensor  # position of its first token, from 1 on
+    answer_end_N: Tensor  # one past its last token
+    group_N: Tensor  # index into groups: operation, attribute
+    groups: tuple[str, ...]
+    exposures_N: Tensor  # times that the training set states it; 0: held out
+    bits_N: Tensor  # float64
+
+    @property
+    def is_train_N(self) -> Tensor:
+        """Whether the training set holds the answer."""
+        return self.exposures_N > 0
+
+
+@runtime_checkable
+class HasItems(Protocol):
+    """A task that can be asked: every item counts alike, none is chosen by how it comes out."""
+
+    def items(self, seed: int) -> Items:
+        """Of the training set of this seed, and held-out ones."""
+        ...
+
+
+@runtime_checkable
+class HasCharacters(Protocol):
+    """A task whose tokens are characters."""
+
+    @property
+    def characters(self) -> str:
+        """The character of each token; the first ends a line."""
+        ...
 
 
 class Manifest(Protocol):

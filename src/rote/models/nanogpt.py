@@ -1,0 +1,44 @@
+"""GPT-2 without biases and with an MLP of any width, as nanoGPT can be set (Karpathy, MIT).
+
+The models of Barron and White 2025 (arXiv 2506.09099) are of this kind: their counts leave the
+position embedding out, as nanoGPT prints them. Theirs has the exact GELU, ours GPT-2's tanh.
+"""
+
+from torch import nn
+
+from rote.checks import require_whole
+from rote.models.gpt import GPT, Block
+
+
+class NanoGPT(GPT):
+    """As `GPT` but for the MLP's width and the biases, of norms too.
+
+    Parameter count by `rote.models.count.nanogpt_parameters`. Raises ValueError.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_layers: int,
+        width: int,
+        num_heads: int,
+        mlp_ratio: int,
+        vocab_size: int,
+        max_length: int,
+    ) -> None:
+        require_whole("size.mlp_ratio", mlp_ratio, 1)
+        super().__init__(
+            num_layers=num_layers,
+            width=width,
+            num_heads=num_heads,
+            vocab_size=vocab_size,
+            max_length=max_length,
+        )
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            block.expand = nn.Linear(width, mlp_ratio * width)
+            block.contract = nn.Linear(mlp_ratio * width, width)
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.LayerNorm):
+                module.register_parameter("bias", None)
+        self._initialise()

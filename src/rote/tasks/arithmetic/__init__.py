@@ -1,0 +1,1 @@
+"""Sums, differences and products as lines of characters: learnt as a rule, or by rote."""

@@ -1,0 +1,75 @@
+"""Problems of two operands: all that a range and some operations make."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import add, mul, sub
+
+from rote.checks import require_whole
+
+OPERATIONS: dict[str, tuple[str, Callable[[int, int], int]]] = {
+    "add": ("+", add),
+    "subtract": ("-", sub),
+    "multiply": ("*", mul),
+}
+MAX_PROBLEMS = 1 << 18  # held as text, one by one
+
+
+@dataclass(frozen=True)
+class Problem:
+    """``<a+b=c>``, as Barron and White 2025 (arXiv 2506.09099) write it."""
+
+    first: int
+    operation: str
+    second: int
+    result: int
+
+    @property
+    def before(self) -> str:
+        """What is given."""
+        return f"<{self.first}{OPERATIONS[self.operation][0]}{self.second}="
+
+    @property
+    def answer(self) -> str:
+        """What is asked for: without its end, 1 would be the beginning of 12."""
+        return f"{self.result}>"
+
+
+def problems_of(
+    operations: Sequence[str], *, least: int, largest: int, modulus: int | None
+) -> list[Problem]:
+    """Every operation on every pair of operands, in that order; raises ValueError."""
+    _check(operations, least, largest, modulus)
+    operands = range(least, largest + 1)
+    return [
+        Problem(first, name, second, _result(name, first, second, modulus))
+        for name in operations
+        for first in operands
+        for second in operands
+    ]
+
+
+def _result(name: str, first: int, second: int, modulus: int | None) -> int:
+    result = OPERATIONS[name][1](first, second)
+    return result if modulus is None else result % modulus
+
+
+def _check(operations: Sequence[str], least: int, largest: int, modulus: int | None) -> None:
+    require_whole("task.least_operand", least, 0)
+    require_whole("task.largest_operand", largest, 0)
+    if least > largest:
+        raise ValueError(
+            f"no problems: task.least_operand={least} is above task.largest_operand={largest}"
+        )
+    if len(operations) == 0 or len(set(operations)) != len(operations):
+        raise ValueError(
+            f"task.operations must hold one or more different ones, got {list(operations)}"
+        )
+    for name in operations:
+        if name not in OPERATIONS:
+            raise ValueError(f"task.operations: {name!r} is not among {', '.join(OPERATIONS)}")
+    if modulus is not None:
+        require_whole("task.modulus", modulus, 2)
+    if (number := len(operations) * (largest - least + 1) ** 2) > MAX_PROBLEMS:
+        raise ValueError(
+            f"task.largest_operand={largest} makes {number:,} problems, {MAX_PROBLEMS:,} at most"
+        )

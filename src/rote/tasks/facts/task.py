@@ -1,0 +1,64 @@
+"""Pairs of a name and what belongs to it, one a line: the facts of Barron and White 2025.
+
+Source: arXiv 2506.09099, 50 lines of the form ``Capital of X is Y ``. The list is our own.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from rote.checks import require_whole
+from rote.tasks.facts.capitals import CAPITALS
+from rote.tasks.lines import UNKNOWN_BITS, LineTask, Question
+
+BLANK = "{}"
+END = " "  # closes an answer, and fills up the line
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts(LineTask):
+    """The first ``num_facts`` pairs are trained on, the others held out, whatever the seed.
+
+    Raises ValueError for names that occur twice, and where a side would be empty.
+    """
+
+    template: str  # what is said before the answer, with {} where the name stands
+    pairs: Sequence[Sequence[str]] | None  # None: sixty countries and their capitals
+    num_facts: int
+
+    def __post_init__(self) -> None:
+        if self.template.count(BLANK) != 1:
+            raise ValueError(f"task.template must hold {BLANK} once, got {self.template!r}")
+        if wrong := [pair for pair in self._pairs if len(pair) != 2]:
+            raise ValueError(f"task.pairs: {list(wrong[0])} is not a name and an answer")
+        names = [name for name, _ in self._pairs]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"task.pairs: {twice[0]!r} occurs {names.count(twice[0])} times")
+        require_whole("task.num_facts", self.num_facts, 1, len(names) - 1)
+        self.check()
+
+    def questions(self, seed: int) -> Sequence[Question]:
+        """All pairs in their order."""
+        return [
+            Question(
+                before=self.template.replace(BLANK, name),
+                answer=answer + END,
+                group="fact",
+                exposures=int(place < self.num_facts),
+                bits=UNKNOWN_BITS,
+            )
+            for place, (name, answer) in enumerate(self._pairs)
+        ]
+
+    def texts(self) -> Iterable[str]:
+        """All lines."""
+        return (one.line for one in self.questions(0))
+
+    @cached_property
+    def longest(self) -> int:
+        """Of all lines, held-out ones too."""
+        return max(map(len, self.texts()))
+
+    @property
+    def _pairs(self) -> Sequence[Sequence[str]]:
+        return CAPITALS if self.pairs is None else self.pairs

@@ -1,0 +1,202 @@
+"""Tasks trained on jointly: so many sequences of each in an epoch, in one vocabulary.
+
+Shapes: N sequences, B sequences asked for, L tokens in each, P parts, V symbols of a part.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rote.tasks.protocol import HasCharacters, HasItems, Items, Sequences, Task, scored_from
+
+PAD = 0  # after shorter sequences; a newline, where tokens are characters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixture:
+    """An epoch holds every sequence of every part, as often as their shares ask for.
+
+    Parts of characters get the alphabet of all; others need one size of vocabulary. Raises
+    ValueError where shares do not sum to 1 and for parts that cannot be put together.
+    """
+
+    parts: Mapping[str, Task]
+    ratio: Mapping[str, float]  # shares of an epoch's sequences
+
+    def __post_init__(self) -> None:
+        if len(self.parts) == 0 or set(self.parts) != set(self.ratio):
+            raise ValueError(
+                f"task.ratio has shares of {sorted(self.ratio)}, task.parts are "
+                f"{sorted(self.parts)}"
+            )
+        for name, share in self.ratio.items():
+            if not (isinstance(share, int | float) and share > 0):
+                raise ValueError(f"task.ratio.{name} must be a number above 0, got {share!r}")
+        if not math.isclose(total := sum(self.ratio.values()), 1.0, abs_tol=1e-9):
+            raise ValueError(f"task.ratio must sum to 1, and sums to {total:g}")
+        self._require_one("scored_from", [scored_from(part) for part in self.parts.values()])
+        if self._alphabets is None:
+            self._require_one("vocab_size", [part.vocab_size for part in self.parts.values()])
+
+    @cached_property
+    def vocab_size(self) -> int:
+        """The parts' own, or of the characters of all."""
+        return next(iter(self.parts.values())).vocab_size if self._all is None else len(self._all)
+
+    @cached_property
+    def length(self) -> int:
+        """The longest part's."""
+        return max(part.length for part in self.parts.values())
+
+    @property
+    def scored_from(self) -> int:
+        """The parts' own."""
+        return scored_from(next(iter(self.parts.values())))
+
+    def train(self, seed: int) -> "Mixed":
+        """One epoch."""
+        return self._mixed({name: part.train(seed) for name, part in self.parts.items()})
+
+    def heldout(self, seed: int) -> "Mixed":
+        """The parts' held-out sequences in the same ratio."""
+        return self._mixed({name: part.heldout(seed) for name, part in self.parts.items()})
+
+    def entropy_bits(self, *, from_position: int = 0) -> float | None:
+        """None: an epoch tells sequences more than once."""
+
+    def items(self, seed: int) -> Items:
+        """Those of all parts that have any, each group under its part's name.
+
+        Exposures are counted in a part's own training set. Raises ValueError where no part has any.
+        """
+        asked = {
+            name: self._named(name, part.items(seed))
+            for name, part in self.parts.items()
+            if isinstance(part, HasItems)
+        }
+        if not asked:
+            raise ValueError(f"none of task.parts {sorted(self.parts)} has items to ask for")
+        return _joined(list(asked.values()))
+
+    def _named(self, name: str, items: Items) -> Items:
+        return replace(
+            items,
+            tokens_NL=self._fitted(name, items.tokens_NL),
+            groups=tuple(f"{name}_{group}" for group in items.groups),
+        )
+
+    def _mixed(self, parts: Mapping[str, Sequences]) -> "Mixed":
+        fitted = {name: _Fitted(self, name, part) for name, part in parts.items()}
+        sizes = {name: part.num_sequences for name, part in parts.items()}
+        return Mixed(
+            parts=tuple(fitted.values()), counts=tuple(_counts(sizes, self.ratio).values())
+        )
+
+    def _fitted(self, name: str, tokens_BL: Tensor) -> Tensor:
+        """A part's tokens in the vocabulary and length of the whole."""
+        if self._alphabets is not None:
+            tokens_BL = self._token_of[name].to(tokens_BL.device)[tokens_BL]
+        return functional.pad(tokens_BL, (0, self.length - tokens_BL.shape[1]), value=PAD)
+
+    @cached_property
+    def _token_of(self) -> Mapping[str, Tensor]:
+        """The token of the whole for each of a part, [V]."""
+        assert self._alphabets is not None and self._all is not None
+        return {
+            name: torch.tensor([self._all.index(character) for character in characters])
+            for name, characters in self._alphabets.items()
+        }
+
+    @cached_property
+    def _all(self) -> str | None:
+        if self._alphabets is None:
+            return None
+        return "".join(sorted(set().union(*self._alphabets.values())))
+
+    @cached_property
+    def _alphabets(self) -> Mapping[str, str] | None:
+        """None where some part's tokens are no characters."""
+        known = {
+            name: part.characters
+            for name, part in self.parts.items()
+            if isinstance(part, HasCharacters)
+        }
+        return known if len(known) == len(self.parts) else None
+
+    def _require_one(self, what: str, values: Sequence[int]) -> None:
+        if len(set(values)) > 1:
+            told = ", ".join(
+                f"{name} {value}" for name, value in zip(self.parts, values, strict=True)
+            )
+            raise ValueError(f"task.parts differ in {what}: {told}")
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A part's sequences as the mixture has them."""
+
+    mixture: Mixture
+    name: str
+    part: Sequences
+
+    @property
+    def num_sequences(self) -> int:
+        return self.part.num_sequences
+
+    def tokens(self, indices_B: Tensor) -> Tensor:
+        return self.mixture._fitted(self.name, self.part.tokens(indices_B))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixed:
+    """Part after part; each as often from its beginning on as its count asks for."""
+
+    parts: tuple[Sequences, ...]
+    counts: tuple[int, ...]
+
+    @property
+    def num_sequences(self) -> int:
+        """Repeats counted."""
+        return sum(self.counts)
+
+    def tokens(self, indices_B: Tensor) -> Tensor:
+        """[B] -> [B, L] int64, on the device of the indices."""
+        ends_P = torch.tensor(self.counts, device=indices_B.device).cumsum(0)
+        part_B = torch.bucketize(indices_B, ends_P, right=True)
+        pieces, rows = [], []
+        for number, (part, count) in enumerate(zip(self.parts, self.counts, strict=True)):
+            rows_A = (part_B == number).nonzero()[:, 0]
+            inside_A = indices_B[rows_A] - (ends_P[number] - count)
+            pieces.append(part.tokens(inside_A % part.num_sequences))
+            rows.append(rows_A)
+        return torch.cat(pieces)[torch.cat(rows).argsort()]
+
+
+def _counts(sizes: Mapping[str, int], ratio: Mapping[str, float]) -> dict[str, int]:
+    """The fewest sequences of each part with which every one occurs and the ratio holds.
+
+    It holds to within half a sequence of each part.
+    """
+    total = max(sizes[name] / ratio[name] for name in sizes)
+    return {name: max(sizes[name], round(total * ratio[name])) for name in sizes}
+
+
+def _joined(some: Sequence[Items]) -> Items:
+    groups = tuple(group for items in some for group in items.groups)
+    firsts = [sum(len(items.groups) for items in some[:place]) for place in range(len(some))]
+    return Items(
+        tokens_NL=torch.cat([items.tokens_NL for items in some]),
+        answer_start_N=torch.cat([items.answer_start_N for items in some]),
+        answer_end_N=torch.cat([items.answer_end_N for items in some]),
+        group_N=torch.cat(
+            [items.group_N + first for items, first in zip(some, firsts, strict=True)]
+        ),
+        groups=groups,
+        exposures_N=torch.cat([items.exposures_N for items in some]),
+        bits_N=torch.cat([items.bits_N for items in some]),
+    )
