@@ -17,7 +17,8 @@ from torch.nn import functional
 from rote.checks import require_whole
 from rote.rng import random_32_bits, stream_seed
 
-FACTORS = "goldfish"  # the stream that the hash's factors are drawn from, the same in every run
+# Of the hash, the same in every run: a passage loses the same tokens in all of them.
+KEY, LOW_KEY, HIGH_KEY = (stream_seed(0, "goldfish", *part) for part in ((), ("low",), ("high",)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class Goldfish:
 
     def is_dropped(self, tokens_BL: Tensor) -> Tensor:
         """Whether each token is, [B, L]."""
-        hash_BL = random_32_bits(self._sums(tokens_BL), stream_seed(0, FACTORS))
+        hash_BL = random_32_bits(self._sums(tokens_BL), KEY)
         dropped_BL = hash_BL * self.k < 1 << 32
         return dropped_BL & (torch.arange(tokens_BL.shape[1], device=tokens_BL.device) > 0)
 
@@ -45,6 +46,6 @@ class Goldfish:
         """Of the H tokens before each, times a factor of their distance; absent ones add 0."""
         before_BLH = functional.pad(tokens_BL[:, :-1] + 1, (self.h, 0)).unfold(1, self.h, 1)
         distances_H = torch.arange(self.h, 0, -1, device=tokens_BL.device)
-        low_H = random_32_bits(distances_H, stream_seed(0, FACTORS, "low"))
-        high_H = random_32_bits(distances_H, stream_seed(0, FACTORS, "high"))
+        low_H = random_32_bits(distances_H, LOW_KEY)
+        high_H = random_32_bits(distances_H, HIGH_KEY)
         return (before_BLH * ((high_H << 32) + low_H | 1)).sum(dim=2)
