@@ -4,7 +4,7 @@ Shapes: N sequences or items, B sequences asked for, L tokens in each.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -144,6 +144,15 @@ class Items:
     def is_train_N(self) -> Tensor:
         """Whether the training set holds the answer."""
         return self.exposures_N > 0
+
+    def only(self, chosen_N: Tensor) -> "Items":
+        """Those for which ``chosen_N``, bool [N], holds."""
+        rows = {
+            each.name: getattr(self, each.name)[chosen_N]
+            for each in fields(self)
+            if each.name != "groups"
+        }
+        return replace(self, **rows)
 
 
 @runtime_checkable

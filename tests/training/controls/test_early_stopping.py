@@ -9,12 +9,16 @@ import torch
 from tests.conftest import MakeSpec
 from torch import nn
 
+from rote.config.build import build
+from rote.config.compose import Composer
+from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.models.likelihood import token_nats
 from rote.precision import Precision
+from rote.preflight import Preflight
 from rote.run import execute
 from rote.tasks.canaries.task import Canaries
-from rote.tasks.protocol import HasBase, HasManifest, HasMembers, Identified
+from rote.tasks.protocol import HasBase, HasManifest, HasMembers, Identified, Task
 from rote.tasks.uniform import Uniform
 from rote.trained import load_trained
 from rote.training.controls.early_stopping import EarlyStopping, ValidationWatch
@@ -165,3 +169,35 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         EarlyStopping(validation_share=1.0, patience_looks=2)
     with pytest.raises(ValueError, match="patience_looks must be a whole number from 1 up, got 0"):
         EarlyStopping(validation_share=0.5, patience_looks=0)
+
+
+def arithmetic(*overrides: str) -> Task:
+    config = Composer().config(["task=arithmetic", *overrides])
+    return build(config["task"])
+
+
+def test_items_of_validation_sequences_are_not_reported() -> None:
+    task = arithmetic()
+    items, heldout = task.items(0), task.heldout(0)
+    reported = HALF.reported(task)
+    left, kept = reported.items(0), reported.heldout(0)
+    kept_rows = {tuple(row) for row in kept.tokens(torch.arange(kept.num_sequences)).tolist()}
+    held_out_rows = {tuple(row) for row in left.tokens_NL[~left.is_train_N].tolist()}
+    assert held_out_rows == kept_rows
+    assert kept.num_sequences == heldout.num_sequences // 2
+    assert left.is_train_N.sum() == items.is_train_N.sum()
+    assert left.groups == items.groups
+
+
+def test_items_that_cannot_be_told_apart_are_refused_before_training() -> None:
+    with pytest.raises(ValueError, match="use task/batching=lines"):
+        Preflight().facts(
+            Spec.from_config(
+                Composer().config(
+                    [
+                        "task=arithmetic", "task/batching=windows", "control=early_stopping",
+                        "size=demo_s", "budget=demo",
+                    ]
+                )
+            )
+        )  # fmt: skip

@@ -32,7 +32,7 @@ def noise_multiplier(
             "accountant, whatever the noise"
         )
     with _opacus():
-        from opacus.accountants.utils import get_noise_multiplier  # type: ignore[import-untyped]
+        from opacus.accountants.utils import get_noise_multiplier
 
         return float(
             get_noise_multiplier(
@@ -51,7 +51,7 @@ def spent_epsilon(
 ) -> float:
     """After so many steps; raises ValueError where Opacus is missing."""
     with _opacus():
-        from opacus.accountants import create_accountant  # type: ignore[import-untyped]
+        from opacus.accountants import create_accountant
 
         counting = create_accountant(accountant)
         counting.history = [(noise_multiplier, sample_rate, steps)]

@@ -86,7 +86,7 @@ class DPSGD:
 
     def _check_model(self, model: nn.Module, length: int) -> None:
         """Opacus knows layers that mix sequences; what vmap cannot do shows when it is tried."""
-        from opacus.validators import ModuleValidator  # type: ignore[import-untyped]
+        from opacus.validators import ModuleValidator
 
         if errors := ModuleValidator.validate(model):
             raise ValueError(f"control.dp_sgd: {_first_line(errors[0])}")

@@ -8,6 +8,7 @@ Shapes: B batch, L positions, N sequences.
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from rote.checks import require_number, require_whole
 from rote.models.likelihood import token_nats
 from rote.precision import Precision
 from rote.rng import generator
-from rote.tasks.protocol import Sequences, Task, scored_from
+from rote.tasks.protocol import HasItems, Items, Sequences, Task, scored_from
 from rote.training import distributed
 from rote.training.controls.protocol import Facts, Prospect
 from rote.training.data import on_device
@@ -40,10 +41,12 @@ class EarlyStopping:
         require_whole("control.early_stopping.patience_looks", self.patience_looks, 1)
 
     def check(self, prospect: Prospect) -> None:
-        """Both parts need a sequence."""
+        """Both parts need a sequence, and items that were looked at have to be found again."""
         number = prospect.task.heldout(0).num_sequences
         if number < 2:
             raise ValueError(f"control.early_stopping splits held-out sequences: there is {number}")
+        if isinstance(prospect.task, HasItems):
+            self._reported_items(prospect.task, 0)
 
     def reported(self, task: Task) -> Task:
         """The same task, of the same protocols, whose held-out sequences are the reported part."""
@@ -54,7 +57,25 @@ class EarlyStopping:
 
         changed = copy.copy(task)
         vars(changed)["heldout"] = heldout
+        if isinstance(task, HasItems):
+            vars(changed)["items"] = partial(self._reported_items, task)
         return changed
+
+    def _reported_items(self, task: Task, seed: int) -> Items:
+        """Without those of validation sequences; raises ValueError where they cannot be told."""
+        assert isinstance(task, HasItems)
+        items, sequences = task.items(seed), task.heldout(seed)
+        rows_NL = sequences.tokens(torch.arange(sequences.num_sequences)).tolist()
+        asked = list(map(tuple, items.tokens_NL.tolist()))
+        if not set(map(tuple, rows_NL)) <= set(asked):
+            raise ValueError(
+                "control.early_stopping looks at held-out sequences, and the items in them cannot "
+                "be told from others where sequences are not whole lines: use task/batching=lines"
+            )
+        validation = self._parts(len(rows_NL), seed)[0]
+        looked_at = {tuple(rows_NL[place]) for place in validation}
+        is_seen_N = torch.tensor([row in looked_at for row in asked])
+        return items.only(items.is_train_N | ~is_seen_N)
 
     def watch(
         self, task: Task, *, seed: int, batch_size: int, device: torch.device
