@@ -75,7 +75,7 @@ def needed_beside(group: str, name: str, outputs: Path) -> list[str]:
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)
 def test_every_choice_can_run(group: str, name: str, outputs: Path) -> None:
-    choice = f"{group}=[{name}]" if group == "measure" else f"{group}={name}"
+    choice = f"{group}=[{name}]" if group in ("measure", "control") else f"{group}={name}"
     config = Composer().config([choice, *needed_beside(group, name, outputs)])
     spec = Spec.from_config(Pinner(unseen).pinned(config))
     assert Preflight().facts(spec).parameters > 0

@@ -1,5 +1,7 @@
 """What a constructor asks of its numbers."""
 
+from math import inf
+
 
 def require_whole(name: str, value: object, least: int, most: int | None = None) -> None:
     """Raises ValueError naming the key, the value and the range unless it is such an integer."""
@@ -13,3 +15,18 @@ def require_flag(name: str, value: object) -> None:
     """Raises ValueError naming the key and the value unless it is true or false."""
     if not isinstance(value, bool):
         raise ValueError(f"{name} must be true or false, got {value!r}")
+
+
+def require_number(name: str, value: object, least: float, *, below: float = inf) -> None:
+    """Raises ValueError naming the key, the value and the range unless it is such a number."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not least <= value < below:  # type: ignore[operator]
+        upper = "up" if below == inf else f"to below {below}"
+        raise ValueError(f"{name} must be a number from {least} {upper}, got {value!r}")
+
+
+def require_positive(name: str, value: object) -> None:
+    """Raises ValueError naming the key and the value unless it is a finite number above 0."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < value < inf:  # type: ignore[operator]
+        raise ValueError(f"{name} must be a number above 0, got {value!r}")

@@ -18,17 +18,21 @@ from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder
 from rote.observers import Observer, Observers, configured
+from rote.precision import Precision
 from rote.provenance import provenance
 from rote.rng import stream_seed
-from rote.tasks.protocol import HasManifest, Task
+from rote.tasks.protocol import HasManifest, Task, scored_from
 from rote.trained import save_weights
 from rote.training import distributed
+from rote.training.budget import Budget
 from rote.training.checkpoint import Checkpoints
+from rote.training.controls.protocol import GradientMaker
+from rote.training.controls.together import Controls
 from rote.training.data import on_device
 from rote.training.device import device_of
 from rote.training.member import Keeper, Member, Progress, Row
 from rote.training.memory import Anatomy, Step
-from rote.training.order import BatchOrder
+from rote.training.order import BatchOrder, Order
 from rote.training.recompute import recompute_blocks
 from rote.units import nats_from_bits, uniform_bits
 
@@ -37,6 +41,11 @@ def prepare_process(spec: Spec) -> None:
     """Threads and memory as training wants them."""
     torch.set_num_threads(spec.how["host"]["threads"])
     keep_freed_memory()
+
+
+def make_controls(spec: Spec) -> Controls:
+    """As the spec says; raises ValueError."""
+    return Controls({name: build(config) for name, config in spec.controls.items()})
 
 
 def make_member(
@@ -52,26 +61,21 @@ def make_member(
     torch.manual_seed(stream_seed(seed, "init"))
     model: nn.Module = build(what["model"], vocab_size=task.vocab_size, max_length=task.length)
     device = device_of(spec.how["host"]["accelerator"])
+    controls = make_controls(spec)
+    controls.require_company(spec.how["host"]["strategy"])
+    controls.change_model(model)
     budget, precision = build(what["budget"]), build(what["precision"])
-    sequences = on_device(task.train(seed), length=task.length, device=device)
-    num_tokens = sequences.num_sequences * task.length
-    order = BatchOrder(
-        num_sequences=sequences.num_sequences,
-        batch_size=budget.batch_size,
-        seed=stream_seed(seed, "order"),
-    )
-    step = Step.of(
-        Anatomy.of(model),
-        precision,
-        batch_size=order.batch_size,
-        length=task.length,
-        device_type=device.type,
-        processes=distributed.num_processes(),
-        strategy=spec.how["host"]["strategy"],
-    )
-    if step.is_recomputed(spec.how["host"]["recompute_above_gib"]):
+    given = task.train(seed)
+    to_learn = controls.change_sequences(given, length=task.length)
+    sequences = on_device(to_learn, length=task.length, device=device)
+    first = scored_from(task)
+    num_tokens = sequences.num_sequences * (task.length - first)
+    order, maker = _reading(controls, budget, sequences.num_sequences, seed)
+    # A gradient maker holds few sequences at once, and vmap cannot go through a block twice.
+    if not maker and _is_recomputed(spec, model, precision, order.batch_size, task.length):
         recompute_blocks(model)
-    entropy_bits = task.entropy_bits()
+    entropy_bits = task.entropy_bits(from_position=first)
+    watches = controls.watches
     return Member(
         model=precision.cast(model),
         sequences=sequences,
@@ -89,7 +93,50 @@ def make_member(
         keeper=keeper,
         resume=resume,
         compile_mode=spec.how["host"]["compile"],
+        scored_from=first,
+        seed=seed,
+        controls=controls,
+        gradient_maker=maker,
+        watch=watches.watch(task, seed=seed, batch_size=order.batch_size, device=device)
+        if watches
+        else None,
+        num_left_out=given.num_sequences - sequences.num_sequences
+        if controls.change_which_sequences
+        else None,
     )
+
+
+def _reading(
+    controls: Controls, budget: Budget, num_sequences: int, seed: int
+) -> tuple[Order, GradientMaker | None]:
+    """What each step reads: a gradient maker has an order of its own."""
+    batch_size = budget.batch_size
+    if makes := controls.gradients:
+        maker = makes.begin(
+            num_sequences=num_sequences,
+            batch_size=batch_size,
+            max_steps=budget.max_steps,
+            seed=stream_seed(seed, "private"),
+        )
+        return maker.order, maker
+    key = stream_seed(seed, "order")
+    return BatchOrder(num_sequences=num_sequences, batch_size=batch_size, seed=key), None
+
+
+def _is_recomputed(
+    spec: Spec, model: nn.Module, precision: Precision, batch_size: int, length: int
+) -> bool:
+    host = spec.how["host"]
+    step = Step.of(
+        Anatomy.of(model),
+        precision,
+        batch_size=batch_size,
+        length=length,
+        device_type=device_of(host["accelerator"]).type,
+        processes=distributed.num_processes(),
+        strategy=host["strategy"],
+    )
+    return step.is_recomputed(host["recompute_above_gib"])
 
 
 class Life:
@@ -134,6 +181,7 @@ class Life:
     def finish(self) -> Record:
         """Measure the trained model; the record is written last."""
         train_seconds, trained = self.clock.seconds(), time.time()
+        self.member.finish()
         totals, arrays = self._measure()
         record = Record(
             run_id=self.spec.run_id,
@@ -141,7 +189,7 @@ class Life:
             parameters=self.parameters,
             entropy_bits=self.task.entropy_bits(),
             entropy_after_first_token_bits=self.task.entropy_bits(from_position=1),
-            training=_training_facts(self.member.progress),
+            training={**_training_facts(self.member.progress), **self.member.facts()},
             measures=totals,
         )
         circumstances = {
@@ -186,12 +234,13 @@ class Life:
     def _measure(self) -> tuple[dict[str, dict[str, float]], dict[str, np.ndarray]]:
         """Every measure of the spec, in the precision context that the model was trained in."""
         device, what = self._device(), self.spec.what
+        task = self.member.controls.reported(self.task)
         model = self.member.model.to(device).eval()
         totals: dict[str, dict[str, float]] = {}
         arrays: dict[str, np.ndarray] = {}
         with self.member.precision.active(device.type):
             for name, config in what["measure"].items():
-                measured = build(config)(model, self.task, seed=what["seed"], device=device)
+                measured = build(config)(model, task, seed=what["seed"], device=device)
                 totals[name] = dict(measured.totals)
                 arrays |= {f"{name}.{key}": array for key, array in measured.arrays.items()}
         return totals, arrays

@@ -13,7 +13,10 @@ from rote.checks import require_flag, require_whole
 from rote.config.build import build
 from rote.ledger.spec import Spec
 from rote.measures.protocol import ChecksTask
+from rote.training.budget import Budget
 from rote.training.compiling import require_mode
+from rote.training.controls.protocol import Prospect
+from rote.training.controls.together import Controls
 from rote.training.device import device_of
 from rote.training.memory import Anatomy, Step
 
@@ -88,6 +91,9 @@ class Preflight:
             measure = self._once([config], partial(build, config))
             if isinstance(measure, ChecksTask):
                 self._once([config, what["task"]], partial(_check_task, measure, what["task"]))
+        if spec.controls:
+            key = [spec.controls, what["task"], what["model"], what["budget"], host["compile"]]
+            self._once(key, partial(_check_controls, spec, budget))
         steps, optim = budget.max_steps, what["optim"]
         copies = self._once([optim, steps], partial(_try_optim, optim, steps))
         batch_size = min(budget.batch_size, data.num_sequences)
@@ -148,9 +154,31 @@ def _check_task(measure: ChecksTask, task: Mapping[str, Any]) -> None:
     measure.check(build(task))
 
 
+def _check_controls(spec: Spec, budget: Budget) -> None:
+    """With the task and the model, as a run would have them; they are let go."""
+    what = spec.what
+    controls = Controls({name: build(config) for name, config in spec.controls.items()})
+    task = build(what["task"])
+    sequences = controls.change_sequences(task.train(0), length=task.length)
+    controls.check(
+        Prospect(
+            task=task,
+            model=_on_meta(what["model"], task.vocab_size, task.length),
+            num_sequences=sequences.num_sequences,
+            budget=budget,
+            compile_mode=spec.how["host"]["compile"],
+        )
+    )
+
+
 def _look_inside(model: Mapping[str, Any], vocab_size: int, length: int) -> Anatomy:
+    return Anatomy.of(_on_meta(model, vocab_size, length))
+
+
+def _on_meta(model: Mapping[str, Any], vocab_size: int, length: int) -> nn.Module:
     with torch.device("meta"), _NoInitialisation():
-        return Anatomy.of(build(model, vocab_size=vocab_size, max_length=length))
+        built: nn.Module = build(model, vocab_size=vocab_size, max_length=length)
+        return built
 
 
 def _try_optim(optim: Mapping[str, Any], max_steps: int) -> float:

@@ -11,6 +11,7 @@ from rote.files import write_with
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder
 from rote.tasks.protocol import Task
+from rote.training.controls.together import Controls
 
 
 class Trained(NamedTuple):
@@ -36,7 +37,8 @@ def load_trained(folder: RunFolder) -> Trained:
             "with log.keep_weights=true"
         )
     spec = folder.spec()
-    task: Task = build(spec.what["task"])
+    controls = Controls({name: build(config) for name, config in spec.controls.items()})
+    task = controls.reported(build(spec.what["task"]))
     model = build(spec.what["model"], vocab_size=task.vocab_size, max_length=task.length)
     model = build(spec.what["precision"]).cast(model).eval()
     try:

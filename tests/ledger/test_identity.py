@@ -9,6 +9,7 @@ GOLDEN = {
     (): "8696ff63f76594ee",
     ("size=535k", "precision=bf16_mixed", "task.num_sequences=4000", "seed=3"): "c8e7f493004a14a7",
     ("optim=adamw",): "80b344337a98a5ca",
+    ("control=[goldfish]",): "cb78792cb4b6beaf",
 }
 
 
@@ -27,6 +28,18 @@ def test_one_and_one_point_zero_are_one_run() -> None:
 
 def test_where_and_how_move_no_id() -> None:
     assert run_id("log=none", "host.workers=7", "host.threads=4") == run_id()
+
+
+def test_controls_move_the_id_and_their_absence_does_not() -> None:
+    assert run_id("control=[]") == run_id()
+    assert len({run_id(), run_id("control=[dropout]"), run_id("control=[dropout,goldfish]")}) == 3
+    assert run_id("control=[goldfish]", "control.goldfish.k=5") != run_id("control=[goldfish]")
+
+
+def test_a_control_that_sets_a_key_is_the_run_with_that_key() -> None:
+    decayed = run_id("optim.optimiser.weight_decay=0.1")
+    assert run_id("control=[weight_decay]") == decayed != run_id()
+    assert run_id("control=[gradient_clipping]") == run_id("optim.clip_norm=0.1") != run_id()
 
 
 def test_everything_that_is_run_moves_the_id() -> None:

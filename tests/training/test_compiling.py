@@ -20,13 +20,16 @@ def losses(store: Store, spec: Spec) -> list[float]:
 
 
 @needs_compiler
-@pytest.mark.parametrize("precision", ["fp32", "bf16_mixed"])
+@pytest.mark.parametrize(
+    ("precision", "controls"),
+    [("fp32", ""), ("bf16_mixed", ""), ("fp32", "goldfish,label_smoothing,gradient_noise")],
+)
 def test_a_compiled_run_agrees_with_a_plain_one(
-    tiny: MakeSpec, tmp_path: Path, precision: str
+    tiny: MakeSpec, tmp_path: Path, precision: str, controls: str
 ) -> None:
     curves = []
     for mode in ("null", "default"):
-        spec = tiny(f"precision={precision}", f"host.compile={mode}")
+        spec = tiny(f"precision={precision}", f"host.compile={mode}", f"control=[{controls}]")
         store = Store(tmp_path / mode)
         execute(spec, store)
         curves.append(losses(store, spec))

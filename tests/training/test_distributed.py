@@ -21,6 +21,7 @@ from rote.training import distributed
 from rote.training.distributed import Place
 from rote.training.member import Interrupted
 
+MANY = "control=[goldfish,label_smoothing,gradient_noise,early_stopping,weight_decay]"
 SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -92,6 +93,9 @@ def alone(tmp_path: Path) -> Callable[[Spec], list[dict[str, float]]]:
     [
         (["host.strategy=ddp"], False, 1e-6),
         (["host.strategy=fsdp"], False, 1e-6),
+        (["host.strategy=ddp", MANY], False, 1e-6),
+        (["host.strategy=fsdp", "control=[goldfish,label_smoothing,deduplication]"], False, 1e-6),
+        (["host.strategy=ddp", "control=[dropout]"], False, 0.5),  # a mask for each process
         # What large models do besides; Muon's products round otherwise, and steps add that up.
         (["host.strategy=fsdp", "host.recompute_above_gib=0", "optim=muon"], True, 1e-3),
     ],

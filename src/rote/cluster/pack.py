@@ -92,7 +92,7 @@ def _kind(spec: Spec) -> str:
     what = spec.what
     task = {key: value for key, value in what["task"].items() if "num_" not in key}
     batch_size = what["budget"]["batch_size"]
-    return canonical_json([task, what["model"], what["precision"], batch_size])
+    return canonical_json([task, what["model"], what["precision"], batch_size, spec.controls])
 
 
 def _step_seconds(folder: RunFolder) -> float:

@@ -9,6 +9,9 @@ from rote.files import canonical_json, sha256
 
 VERSION = 1  # raise it when the meaning of a key changes: every run id moves
 WHAT = ("task", "model", "size", "optim", "budget", "precision", "measure", "seed")
+# Left out where none is chosen: a run without controls is what it was before there were any, and so
+# are its id and its files.
+CONTROL = "control"
 HOW = ("host", "log")
 ID_DIGITS = 16
 
@@ -24,17 +27,24 @@ class Spec:
     how: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        for name, given, wanted in (("what", self.what, WHAT), ("how", self.how, HOW)):
+        what = WHAT if CONTROL not in self.what else (*WHAT, CONTROL)
+        for name, given, wanted in (("what", self.what, what), ("how", self.how, HOW)):
             if set(given) != set(wanted):
                 raise ValueError(f"a spec's {name} holds {sorted(given)}, must hold {list(wanted)}")
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Spec":
         """From a fully resolved configuration; keys that are neither what nor how are left out."""
+        what = (*WHAT, CONTROL) if config[CONTROL] else WHAT
         return cls(
-            what={key: copy.deepcopy(config[key]) for key in WHAT},
+            what={key: copy.deepcopy(config[key]) for key in what},
             how={key: copy.deepcopy(config[key]) for key in HOW},
         )
+
+    @property
+    def controls(self) -> Mapping[str, Mapping[str, Any]]:
+        """By name; none in most runs."""
+        return dict(self.what[CONTROL]) if CONTROL in self.what else {}
 
     @property
     def run_id(self) -> str:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rote.models.dropout import dropped
+
 WRITTEN_OUT_LENGTH = 256  # above it the scores outgrow the caches, and the fused kernel is as fast
 
 
@@ -27,12 +29,14 @@ class CausalSelfAttention(nn.Module):
                 f"choose num_heads from {_divisors(width)}"
             )
         self.num_heads = num_heads
+        self.weights_dropout = 0.0
         self.query_key_value = nn.Linear(width, 3 * width)
         self.project = nn.Linear(width, width)
 
     def forward(self, residual_BLD: Tensor) -> Tensor:
         """[B, L, D] -> [B, L, D]; position l sees positions 0..l."""
-        return self._projected(_attend(*self._heads(residual_BLD)))
+        dropout = self.weights_dropout if self.training else 0.0
+        return self._projected(_attend(*self._heads(residual_BLD), dropout))
 
     def read(self, residual_BLD: Tensor, past: "Past") -> Tensor:
         """As ``forward`` for positions that follow those of ``past``, which they are added to.
@@ -42,7 +46,7 @@ class CausalSelfAttention(nn.Module):
         query_BHLK, key_BHLK, value_BHLK = self._heads(residual_BLD)
         if past.length == 0:
             past.add(key_BHLK, value_BHLK)
-            return self._projected(_attend(query_BHLK, key_BHLK, value_BHLK))
+            return self._projected(_attend(query_BHLK, key_BHLK, value_BHLK, 0.0))
         assert residual_BLD.shape[1] == 1, residual_BLD.shape
         past.add(key_BHLK, value_BHLK)
         return self._projected(_attend_from_last(query_BHLK, *past.keys_and_values()))
@@ -86,9 +90,9 @@ class Past:
         self._kept_2BHTK = self._kept_2BHTK[:, rows]
 
 
-def _attend(query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor) -> Tensor:
+def _attend(query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, dropout: float) -> Tensor:
     attend = _written_out if _is_small(query_BHLK) else _fused
-    return attend(query_BHLK, key_BHLK, value_BHLK)
+    return attend(query_BHLK, key_BHLK, value_BHLK, dropout)
 
 
 def _attend_from_last(query_BH1K: Tensor, keys_BHTK: Tensor, values_BHTK: Tensor) -> Tensor:
@@ -103,18 +107,23 @@ def _is_small(query_BHLK: Tensor) -> bool:
     return query_BHLK.device.type == "cpu" and query_BHLK.shape[-2] <= WRITTEN_OUT_LENGTH
 
 
-def _fused(query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor) -> Tensor:
-    return functional.scaled_dot_product_attention(query_BHLK, key_BHLK, value_BHLK, is_causal=True)
+def _fused(query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, dropout: float) -> Tensor:
+    return functional.scaled_dot_product_attention(
+        query_BHLK, key_BHLK, value_BHLK, dropout_p=dropout, is_causal=True
+    )
 
 
-def _written_out(query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor) -> Tensor:
+def _written_out(
+    query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, dropout: float
+) -> Tensor:
     """The same from plain products, which `torch.func.vmap` takes as well."""
     length, head_width = query_BHLK.shape[-2:]
     future_LL = query_BHLK.new_full((length, length), -math.inf).triu(1)
     scores_NLL = torch.baddbmm(
         future_LL, query_BHLK.flatten(0, 1), key_BHLK.flatten(0, 1).mT, alpha=head_width**-0.5
     )
-    mixed_NLK = scores_NLL.softmax(dim=-1) @ value_BHLK.flatten(0, 1)
+    weights_NLL = dropped(scores_NLL.softmax(dim=-1), dropout)
+    mixed_NLK = weights_NLL @ value_BHLK.flatten(0, 1)
     return mixed_NLK.view(query_BHLK.shape)
 
 

@@ -5,7 +5,7 @@ Shapes: B batch, L positions, D width, V vocabulary.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from rote.checks import require_whole
 from rote.models.attention import CausalSelfAttention, Past
+from rote.models.dropout import dropped
 from rote.models.gelu import gelu
 
 INIT_STD = 0.02  # GPT-2's; the two projections into the residual get INIT_STD / sqrt(2 * layers)
@@ -23,6 +24,7 @@ class Block(nn.Module):
 
     def __init__(self, *, width: int, num_heads: int) -> None:
         super().__init__()
+        self.residual_dropout = 0.0
         self.attention_norm = nn.LayerNorm(width)
         self.attention = CausalSelfAttention(width=width, num_heads=num_heads)
         self.mlp_norm = nn.LayerNorm(width)
@@ -31,7 +33,8 @@ class Block(nn.Module):
 
     def forward(self, residual_BLD: Tensor) -> Tensor:
         """[B, L, D] -> [B, L, D]."""
-        return self._widened(residual_BLD + self.attention(self.attention_norm(residual_BLD)))
+        mixed_BLD = self.attention(self.attention_norm(residual_BLD))
+        return self._widened(residual_BLD + self._dropped(mixed_BLD))
 
     def read(self, residual_BLD: Tensor, past: Past) -> Tensor:
         """As ``forward`` for positions that follow those of ``past``."""
@@ -40,7 +43,10 @@ class Block(nn.Module):
 
     def _widened(self, residual_BLD: Tensor) -> Tensor:
         hidden_BLM = gelu(self.expand(self.mlp_norm(residual_BLD)))
-        return residual_BLD + self.contract(hidden_BLM)
+        return residual_BLD + self._dropped(self.contract(hidden_BLM))
+
+    def _dropped(self, branch_BLD: Tensor) -> Tensor:
+        return dropped(branch_BLD, self.residual_dropout if self.training else 0.0)
 
 
 class GPT(nn.Module):
@@ -55,6 +61,7 @@ class GPT(nn.Module):
         super().__init__()
         require_whole("size.num_layers", num_layers, 1)
         require_whole("size.width", width, 1)
+        self.embedding_dropout = 0.0
         self.token_embedding = nn.Embedding(vocab_size, width)
         self.position_embedding = nn.Embedding(max_length, width)
         self.blocks = nn.ModuleList(
@@ -79,6 +86,16 @@ class GPT(nn.Module):
             residual_BLD = block(residual_BLD)
         return self.final_norm(residual_BLD)
 
+    def set_dropout(self, rate: float, places: Collection[str]) -> None:
+        """As GPT-2: of embeddings' sum, attention weights, and what a branch adds to the residual.
+
+        See `rote.models.dropout.HasDropout`.
+        """
+        self.embedding_dropout = rate if "embedding" in places else 0.0
+        for block in self.blocks:
+            block.residual_dropout = rate if "residual" in places else 0.0  # type: ignore[assignment]
+            block.attention.weights_dropout = rate if "attention" in places else 0.0  # type: ignore[union-attr]
+
     def pasts(self) -> list[Past]:
         """Nothing read yet, one for each block: what ``read`` needs."""
         return [Past(self.position_embedding.num_embeddings) for _ in self.blocks]
@@ -97,7 +114,8 @@ class GPT(nn.Module):
 
     def _embedded(self, tokens_BL: Tensor, start: int) -> Tensor:
         positions_L = torch.arange(start, start + tokens_BL.shape[1], device=tokens_BL.device)
-        return self.token_embedding(tokens_BL) + self.position_embedding(positions_L)
+        embedded_BLD = self.token_embedding(tokens_BL) + self.position_embedding(positions_L)
+        return dropped(embedded_BLD, self.embedding_dropout if self.training else 0.0)
 
     def _initialise(self) -> None:
         residual_std = INIT_STD / math.sqrt(2 * len(self.blocks))

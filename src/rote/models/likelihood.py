@@ -42,6 +42,12 @@ def token_nats(model: Model, tokens_BL: Tensor) -> Tensor:
     return nats_N.view(tokens_BL.shape)
 
 
+def nats_and_logits(model: Model, tokens_BL: Tensor) -> tuple[Tensor, Tensor]:
+    """As `token_nats`, and the logits behind it, [B, L, V], which are held whole at any size."""
+    logits_BLV = model(started(model, tokens_BL[:, :-1]))
+    return _nats(logits_BLV.flatten(0, 1), tokens_BL.flatten()).view(tokens_BL.shape), logits_BLV
+
+
 def started(model: Model, tokens_BL: Tensor) -> Tensor:
     """What the model reads to predict these tokens and the one after them, [B, L] -> [B, L + 1]."""
     start = getattr(model, START_ATTRIBUTE, START_TOKEN)

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from rote.checks import require_whole
-from rote.rng import stream_seed
+from rote.rng import random_32_bits, stream_seed
 from rote.units import uniform_bits
 
-LOW_32 = 0xFFFFFFFF
 MAX_SEQUENCES = 1 << 40  # keeps sequence * length + position well inside 63 bits
 
 
@@ -69,23 +68,4 @@ class UniformSequences:
         """[B] -> [B, L] int64 in [0, V)."""
         positions_L = torch.arange(self.length, device=indices_B.device)
         counters_BL = indices_B[:, None] * self.length + positions_L
-        return (_random_32_bits(counters_BL, self.key) * self.vocab_size) >> 32
-
-
-def _random_32_bits(counters: Tensor, key: int) -> Tensor:
-    """SplitMix64 (Steele, Lea and Flood 2014), upper half; int64 arithmetic wraps as it needs."""
-    mixed = counters * _signed(0x9E3779B97F4A7C15) + _signed(key)
-    mixed = (mixed ^ _shift_right(mixed, 30)) * _signed(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ _shift_right(mixed, 27)) * _signed(0x94D049BB133111EB)
-    mixed = mixed ^ _shift_right(mixed, 31)
-    return (mixed >> 32) & LOW_32
-
-
-def _shift_right(values: Tensor, num_bits: int) -> Tensor:
-    """Logical shift: torch's is arithmetic."""
-    return (values >> num_bits) & ((1 << (64 - num_bits)) - 1)
-
-
-def _signed(value: int) -> int:
-    """The int64 with these 64 bits."""
-    return value - (1 << 64) if value >= 1 << 63 else value
+        return (random_32_bits(counters_BL, self.key) * self.vocab_size) >> 32

@@ -6,14 +6,14 @@ in seconds. Results agree to the last digits only, as with more threads.
 """
 
 from collections.abc import Callable
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 
 import torch
-from torch import Tensor
 
 # torch's names; reduce-overhead records CUDA graphs.
 MODES = ("default", "reduce-overhead", "max-autotune")
 Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 def require_mode(mode: str | None) -> None:
@@ -22,6 +22,6 @@ def require_mode(mode: str | None) -> None:
         raise ValueError(f"host.compile={mode!r}: choose from {MODES} or null")
 
 
-def compiled(loss: Callable[Arguments, Tensor], mode: str | None) -> Callable[Arguments, Tensor]:
+def compiled(loss: Callable[Arguments, Result], mode: str | None) -> Callable[Arguments, Result]:
     """As it is, or compiled: for one shape of batches, then, where a stack shrinks, for any."""
     return loss if mode is None else torch.compile(loss, mode=mode)

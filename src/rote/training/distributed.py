@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 import torch
-from torch import distributed
+from torch import Tensor, distributed
 
 Value = TypeVar("Value")
 
@@ -90,3 +90,12 @@ def from_all(value: float) -> list[float]:
     values: list[float] = [0.0] * num_processes()
     distributed.all_gather_object(values, value)
     return values
+
+
+def mean_of_all(values: Tensor) -> Tensor:
+    """The mean over processes; nothing is waited for where there is one."""
+    if num_processes() == 1:
+        return values
+    total = values.clone()
+    distributed.all_reduce(total)
+    return total / num_processes()

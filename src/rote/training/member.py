@@ -15,7 +15,9 @@ from rote.optim.schedules import Schedule, earliest_end
 from rote.precision import Precision
 from rote.tasks.protocol import Sequences
 from rote.training.budget import Budget
-from rote.training.order import BatchOrder
+from rote.training.controls.protocol import Facts, GradientMaker, Watch
+from rote.training.controls.together import Controls
+from rote.training.order import Order
 from rote.units import bits_from_nats
 
 DIVERGED_FACTOR = 2.0  # times the loss of a model that knows nothing
@@ -64,7 +66,7 @@ class Member:
     length: int
     entropy_bits: float  # of the data; where that is unknown, a uniform guesser's code length
     guesser_nats: float  # per token, of a model that knows nothing: ln V
-    order: BatchOrder
+    order: Order
     optimiser: MakeOptimiser
     schedule: Schedule
     clip_norm: float | None
@@ -75,9 +77,17 @@ class Member:
     resume: Mapping[str, Any] | None
     compile_mode: str | None = None
     entropy_is_known: bool = True
+    scored_from: int = 0  # tokens before this position are read, not learnt or scored
+    seed: int = 0  # of what controls draw
+    controls: Controls = field(default_factory=Controls)
+    gradient_maker: GradientMaker | None = None  # in the place of the backward pass
+    watch: Watch | None = None  # may end training, and chooses its weights
+    num_left_out: int | None = None  # of the task's sequences, where a control may leave some out
 
     def __post_init__(self) -> None:
         self.progress = Progress(**self.resume["progress"]) if self.resume else Progress()
+        if self.resume and self.watch:
+            self.watch.load(self.resume["watch"])
 
     def fraction(self, step: int) -> float:
         """Of the peak learning rates, at this step."""
@@ -96,8 +106,10 @@ class Member:
 
     def is_over(self) -> bool:
         """Whether its steps are used up, or it has saturated with no decay of the rate to come."""
-        return self.progress.steps >= self.end_step or (
-            self._is_saturated() and self.progress.end_step is None
+        return (
+            self.progress.steps >= self.end_step
+            or (self._is_saturated() and self.progress.end_step is None)
+            or (self.watch is not None and self.watch.is_over)
         )
 
     def _is_saturated(self) -> bool:
@@ -114,7 +126,8 @@ class Member:
     def look(self, steps: range, loss_nats: float, learning_rate: float) -> None:
         """After a stride: note where training stands; raises Diverged."""
         progress = self.progress
-        num_tokens = self.sequences.num_sequences * self.length
+        length = self.length - self.scored_from
+        num_tokens = self.sequences.num_sequences * length
         # `not <=` rather than `>`: it also catches NaN.
         if not loss_nats <= DIVERGED_FACTOR * self.guesser_nats:
             raise Diverged(
@@ -124,25 +137,43 @@ class Member:
         bits = self.entropy_bits - num_tokens * bits_from_nats(loss_nats)
         saturation = self.budget.saturation
         progress.stride_loss_nats = []
-        progress.tokens_seen += len(steps) * self.order.batch_size * self.length
+        progress.tokens_seen += round(self.order.batches(steps) * self.order.batch_size) * length
         progress.memorised_bits.append(bits)
         growth = saturation.growth(progress.memorised_bits, self.budget.check_every_steps)
         progress.growth_bits_per_1000_steps = growth
         progress.converged = saturation.reached(growth, bits, self.entropy_bits)
         if self._is_saturated() and progress.end_step is None:
             self._bring_the_end_forward()
-        self.on_row(
-            {
-                "step": progress.steps,
-                "tokens": progress.tokens_seen,
-                LOSS_NATS: loss_nats,
-                MEMORISED_BITS if self.entropy_is_known else BELOW_UNIFORM_BITS: bits,
-                "learning_rate": learning_rate,
-            }
-        )
+        row: Row = {
+            "step": progress.steps,
+            "tokens": progress.tokens_seen,
+            LOSS_NATS: loss_nats,
+            MEMORISED_BITS if self.entropy_is_known else BELOW_UNIFORM_BITS: bits,
+            "learning_rate": learning_rate,
+        }
+        if self.watch:
+            row |= self.watch.look(self.model, progress.steps, self.precision)
+        self.on_row(row)
 
     def save(self, **weights_and_state: Any) -> None:
         """Leave a checkpoint: what is given, and how far training has come."""
-        self.keeper.save(
-            self.progress.steps, {"progress": asdict(self.progress), **weights_and_state}
-        )
+        state = {"progress": asdict(self.progress), **weights_and_state}
+        if self.watch:
+            state["watch"] = self.watch.state()
+        self.keeper.save(self.progress.steps, state)
+
+    def finish(self) -> None:
+        """Training is over: the model gets the weights that are to be measured."""
+        if self.watch:
+            self.watch.end(self.model)
+
+    def facts(self) -> Facts:
+        """What controls have to tell of the training that is over; nothing without any."""
+        facts: dict[str, float] = {}
+        if self.num_left_out is not None:
+            facts["sequences_left_out"] = self.num_left_out
+        if self.gradient_maker:
+            facts |= self.gradient_maker.facts(self.progress.steps)
+        if self.watch:
+            facts |= self.watch.facts()
+        return facts

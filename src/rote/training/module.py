@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from rote.models.likelihood import token_nats
 from rote.training import distributed, sharding
 from rote.training.compiling import compiled
 from rote.training.member import Interrupted, Member
@@ -33,7 +32,8 @@ class Memoriser(lightning.LightningModule):
             )
         self.member = member
         self.model = member.model
-        self.token_nats = compiled(token_nats, member.compile_mode)
+        self.objective = member.controls.objective(member.scored_from)
+        self.of_tokens = compiled(self.objective.of_tokens, member.compile_mode)
 
     def strides_left(self) -> range:
         """Numbers of the strides that are not over; a stride interrupted at its end is not."""
@@ -69,12 +69,12 @@ class Memoriser(lightning.LightningModule):
         loss_sum = torch.tensor(begun, dtype=torch.float64, device=self.device)
         # Each process reads its share of every batch.
         share = slice(distributed.rank(), None, distributed.num_processes())
-        indices_KB = member.order.indices(steps)[:, share].to(self.device)
+        indices_KB = member.order.read(steps, share=share, device=self.device)
         for step, indices_B in zip(steps, indices_KB, strict=True):
             loss_sum += self._step(step, member.sequences.tokens(indices_B))
             progress.steps = step + 1
             self._keep(loss_sum)
-        loss_nats = _mean(distributed.from_all(float(loss_sum))) / len(whole)
+        loss_nats = _mean(distributed.from_all(float(loss_sum))) / member.order.batches(whole)
         member.look(whole, loss_nats, self._optimiser().param_groups[0]["lr"])
         if member.is_over():
             self.trainer.should_stop = True
@@ -106,14 +106,26 @@ class Memoriser(lightning.LightningModule):
         fraction = member.fraction(step)
         for group, peak in zip(optimiser.param_groups, self.peak_rates, strict=True):
             group["lr"] = peak * fraction
+        member.controls.before_step(seed=member.seed, step=step)
         with member.precision.active(self.device.type):
-            loss = self.token_nats(self.model, tokens_BL).mean()
-            self._backward(loss)
+            loss = self._gradients(step, tokens_BL)
         if member.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), member.clip_norm)
+        if member.controls.gradient_changers:
+            gradients = [one.grad for one in self.model.parameters() if one.grad is not None]
+            member.controls.change_gradients(gradients, seed=member.seed, step=step)
         optimiser.step()
         optimiser.zero_grad()
         return loss.detach()
+
+    def _gradients(self, step: int, tokens_BL: Tensor) -> Tensor:
+        """Into the parameters; returns what the tokens cost, whatever is trained on."""
+        if make := self.member.gradient_maker:
+            return make(self.model, tokens_BL, step=step, objective=self.objective)
+        trained_BL, nats_BL = self.of_tokens(self.model, tokens_BL)
+        loss = trained_BL.mean()
+        self._backward(loss)
+        return loss if trained_BL is nats_BL else nats_BL.mean()
 
     def _backward(self, loss: Tensor) -> None:
         """Lightning's own where gradients are averaged over processes; the bare one is cheaper."""

@@ -1,7 +1,11 @@
-"""Which sequences each step reads: a stream of shuffled epochs that needs no state.
+"""Which sequences each step reads: streams that need no state.
 
-Shapes: K steps, B sequences in a batch, N sequences in all.
+The batch of a step is a pure function of (seed, step): a run resumed at any step reads on where it
+would have. Shapes: K steps, B sequences in a batch, N sequences in all.
 """
+
+from collections.abc import Iterable
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -9,11 +13,27 @@ from torch import Tensor
 from rote.rng import generator
 
 
+class Order(Protocol):
+    """What a step reads."""
+
+    @property
+    def batch_size(self) -> int:
+        """Sequences a step, or the mean number of them."""
+        ...
+
+    def read(self, steps: range, *, share: slice, device: torch.device) -> Iterable[Tensor]:
+        """This process's ``share`` of the indices read at each of ``steps``, int64."""
+        ...
+
+    def batches(self, steps: range) -> float:
+        """The sequences read at ``steps`` over the batch size."""
+        ...
+
+
 class BatchOrder:
     """Epoch after epoch, each freshly permuted, cut into batches of equal size.
 
-    The batch of a step is a pure function of (seed, step): a run resumed at any step reads on where
-    it would have. A batch may span two epochs; none is larger than the data set.
+    A batch may span two epochs; none is larger than the data set.
     """
 
     def __init__(self, *, num_sequences: int, batch_size: int, seed: int) -> None:
@@ -21,6 +41,14 @@ class BatchOrder:
         self.batch_size = min(batch_size, num_sequences)
         self.seed = seed
         self._epochs: dict[int, Tensor] = {}
+
+    def read(self, steps: range, *, share: slice, device: torch.device) -> Iterable[Tensor]:
+        """[B], or what falls to this process of it."""
+        return self.indices(steps)[:, share].to(device)
+
+    def batches(self, steps: range) -> float:
+        """One a step."""
+        return len(steps)
 
     def indices(self, steps: range) -> Tensor:
         """Indices read at ``steps``, int64 [K, B], on the CPU."""
@@ -38,3 +66,33 @@ class BatchOrder:
         if epoch in self._epochs:
             return self._epochs[epoch]
         return torch.randperm(self.num_sequences, generator=generator(self.seed, "order", epoch))
+
+
+class PoissonOrder:
+    """Each sequence is read at each step with the same probability, independently of all others.
+
+    What the accounting of differential privacy supposes: batches of shuffled epochs are another
+    thing (Chua et al. 2024, arXiv 2403.17673). A batch may be empty.
+    """
+
+    def __init__(self, *, num_sequences: int, batch_size: int, seed: int) -> None:
+        self.num_sequences = num_sequences
+        self.batch_size = min(batch_size, num_sequences)
+        self.seed = seed
+
+    @property
+    def sample_rate(self) -> float:
+        """The probability."""
+        return self.batch_size / self.num_sequences
+
+    def read(self, steps: range, *, share: slice, device: torch.device) -> Iterable[Tensor]:
+        """Of sizes that vary around B."""
+        return [self._indices(step)[share].to(device) for step in steps]
+
+    def batches(self, steps: range) -> float:
+        """Not a whole number."""
+        return sum(len(self._indices(step)) for step in steps) / self.batch_size
+
+    def _indices(self, step: int) -> Tensor:
+        draws_N = torch.rand(self.num_sequences, generator=generator(self.seed, "poisson", step))
+        return (draws_N < self.sample_rate).nonzero()[:, 0]

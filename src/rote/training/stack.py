@@ -11,19 +11,22 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import SGD, Adam, AdamW, NAdam, Optimizer, RAdam
 
-from rote.models.likelihood import token_nats
 from rote.optim.muon import Muon, Pair
 from rote.precision import Precision
 from rote.training.compiling import compiled
 from rote.training.member import MakeOptimiser
+from rote.training.objective import Objective
+from rote.training.side_by_side import side_by_side
 
 # Each number's update depends on its own gradients alone and is proportional to the rate; our Muon
 # treats each matrix of a stack alone.
 ELEMENTWISE = (Adam, AdamW, NAdam, RAdam, SGD)
+
+
+PLAIN = Objective()
+ChangeGradients = Callable[[int, Sequence[Tensor]], None]  # of one member, in place
 
 
 class CannotStack(ValueError):
@@ -44,7 +47,9 @@ class Stack:
         clip_norm: float | None,
         precision: Precision,
         compile_mode: str | None = None,
+        objective: Objective = PLAIN,
     ) -> None:
+        self.objective = objective
         self.template = copy.deepcopy(models[0]).to("meta")
         self.clip_norm = clip_norm
         self.precision = precision
@@ -70,19 +75,28 @@ class Stack:
     def __len__(self) -> int:
         return len(self.peaks[0])
 
-    def step(self, tokens_KBL: Tensor, fractions_K: Sequence[float]) -> Tensor:
+    def step(
+        self,
+        tokens_KBL: Tensor,
+        fractions_K: Sequence[float],
+        change: ChangeGradients | None = None,
+    ) -> Tensor:
         """One update of every member at these fractions of its peak rates.
 
-        Returns each member's loss before it, in nats per token, [K].
+        Returns what a token cost each member before it, in nats, [K].
         """
         with self.precision.active(tokens_KBL.device.type):
-            losses_K = self._losses(tokens_KBL)
-            losses_K.sum().backward()  # type: ignore[no-untyped-call]
+            trained_K, nats_K = self._losses(tokens_KBL)
+            trained_K.sum().backward()  # type: ignore[no-untyped-call]
         if self.clip_norm is not None:
             self._clip(self.clip_norm)
+        if change:
+            gradients = self._all_gradients()
+            for member in range(len(self)):
+                change(member, [one[member] for one in gradients])
         self._update(fractions_K)
         self.optimiser.zero_grad()
-        return losses_K.detach()
+        return nats_K.detach()
 
     def weights(self, member: int) -> dict[str, Tensor]:
         """Copies, named as in the model."""
@@ -106,25 +120,21 @@ class Stack:
             weight.data = weight.data[index]
         self.peaks = [peaks[index] for peaks in self.peaks]
 
-    def _plain_losses(self, tokens_KBL: Tensor) -> Tensor:
-        """In nats per token, [K]."""
-        nats_KBL = token_nats(self._logits, tokens_KBL.flatten(0, 1)).view(tokens_KBL.shape)
-        return nats_KBL.mean(dim=(1, 2))
+    def _plain_losses(self, tokens_KBL: Tensor) -> tuple[Tensor, Tensor]:
+        """What is trained on and what a token costs, in nats, [K] each."""
+        model = side_by_side(self.template, self.parameters, num_sets=len(self))
+        trained_NL, nats_NL = self.objective.of_tokens(model, tokens_KBL.flatten(0, 1), len(self))
+        nats_K = nats_NL.view(len(self), -1, nats_NL.shape[1]).mean(dim=(1, 2))
+        if trained_NL is nats_NL:
+            return nats_K, nats_K
+        return trained_NL.view(len(self), -1, nats_NL.shape[1]).mean(dim=(1, 2)), nats_K
 
-    def _logits(self, inputs_BL: Tensor) -> Tensor:
-        """[K * B, L] -> [K * B, L, V], member after member."""
-        inputs_KBL = inputs_BL.view(len(self), -1, inputs_BL.shape[1])
-        # The fused kernel of the CPU has no rule for vmap, which would go through it in a loop.
-        kernels = [SDPBackend.MATH] if inputs_BL.device.type == "cpu" else list(_ALL_KERNELS)
-        with sdpa_kernel(kernels):
-            return vmap(self._one)(self.parameters, inputs_KBL).flatten(0, 1)
-
-    def _one(self, weights: Mapping[str, Tensor], inputs_BL: Tensor) -> Tensor:
-        return functional_call(self.template, dict(weights), (inputs_BL,))
+    def _all_gradients(self) -> list[Tensor]:
+        return [weight.grad for weight in self.parameters.values() if weight.grad is not None]
 
     def _clip(self, max_norm: float) -> None:
         """As `torch.nn.utils.clip_grad_norm_`, for each member."""
-        gradients = [weight.grad for weight in self.parameters.values() if weight.grad is not None]
+        gradients = self._all_gradients()
         squares_K = torch.stack([one.flatten(1).float().square().sum(1) for one in gradients]).sum(
             0
         )
@@ -147,9 +157,6 @@ class Stack:
         with torch.no_grad():
             for weight, start in zip(self.parameters.values(), before, strict=True):
                 weight.copy_(torch.lerp(start, weight, _along(rates[id(weight)], weight)))
-
-
-_ALL_KERNELS = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH)
 
 
 def _require_stackable(model: nn.Module, optimisers: Sequence[Optimizer]) -> None:

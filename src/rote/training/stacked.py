@@ -6,6 +6,7 @@ Shapes: T steps in a stride, K members, B batch, L positions.
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import lightning
@@ -14,6 +15,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from rote.training.member import Diverged, Interrupted, Member
+from rote.training.order import BatchOrder
 from rote.training.stack import CannotStack, Stack
 
 OnEnd = Callable[[Member, Diverged | None], None]
@@ -30,6 +32,8 @@ class StackedMemoriser(lightning.LightningModule):
     def __init__(self, members: Sequence[Member], on_end: OnEnd, device: torch.device) -> None:
         super().__init__()
         self.automatic_optimization = False
+        if why := members[0].controls.why_alone:
+            raise CannotStack(why)
         _require_one_pace(members)
         self.here = list(members)
         self.on_end = on_end
@@ -44,6 +48,7 @@ class StackedMemoriser(lightning.LightningModule):
             clip_norm=members[0].clip_norm,
             precision=members[0].precision,
             compile_mode=members[0].compile_mode,
+            objective=members[0].controls.objective(members[0].scored_from),
         )
         states = [state["optimiser"] for state in saved if state]
         if states:
@@ -69,16 +74,25 @@ class StackedMemoriser(lightning.LightningModule):
         steps = range(start, min(member.stride().stop for member in self.here))
         begun = [sum(member.progress.stride_loss_nats) for member in self.here]
         sums_K = torch.tensor(begun, dtype=torch.float64, device=self.stack.device)
-        indices_TKB = torch.stack([member.order.indices(steps) for member in self.here], dim=1)
+        indices_TKB = torch.stack([_indices(member, steps) for member in self.here], dim=1)
         for step, indices_KB in zip(steps, indices_TKB.to(self.stack.device), strict=True):
             tokens_KBL = self._tokens(indices_KB)
-            sums_K += self.stack.step(tokens_KBL, [one.fraction(step) for one in self.here])
+            fractions_K = [one.fraction(step) for one in self.here]
+            change = (
+                partial(self._change, step) if self.here[0].controls.gradient_changers else None
+            )
+            sums_K += self.stack.step(tokens_KBL, fractions_K, change)
             for member in self.here:
                 member.progress.steps = step + 1
             self._keep(sums_K)
         self._look(sums_K.tolist())
         if not self.here:
             self.trainer.should_stop = True
+
+    def _change(self, step: int, number: int, gradients: Sequence[Tensor]) -> None:
+        """Each member draws on its own seed."""
+        member = self.here[number]
+        member.controls.change_gradients(gradients, seed=member.seed, step=step)
 
     def _tokens(self, indices_KB: Tensor) -> Tensor:
         read = [one.sequences.tokens(row) for one, row in zip(self.here, indices_KB, strict=True)]
@@ -142,7 +156,15 @@ def _require_one_pace(members: Sequence[Member]) -> None:
             member.budget.check_every_steps,
             member.clip_norm,
             member.precision,
+            member.scored_from,
         )
 
     if any(pace(member) != pace(members[0]) for member in members):
         raise CannotStack("their steps, batches, clipping or number formats differ")
+    if any(member.controls != members[0].controls for member in members):
+        raise CannotStack("their controls differ")
+
+
+def _indices(member: Member, steps: range) -> Tensor:
+    assert isinstance(member.order, BatchOrder)  # other orders come with controls that run alone
+    return member.order.indices(steps)

@@ -1,0 +1,1 @@
+"""Controls against memorising: each changes one thing of training, and works with every task."""

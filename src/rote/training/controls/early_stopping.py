@@ -1,0 +1,151 @@
+"""Early stopping: the weights of the step whose validation loss was lowest.
+
+Validation sequences are a share of the task's held-out ones, drawn at random; the others, and they
+alone, are what measures report. Source: Prechelt 1998, Early stopping - but when?
+Shapes: B batch, L positions, N sequences.
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rote.checks import require_number, require_whole
+from rote.models.likelihood import token_nats
+from rote.precision import Precision
+from rote.rng import generator
+from rote.tasks.protocol import Sequences, Task, scored_from
+from rote.training import distributed
+from rote.training.controls.protocol import Facts, Prospect
+from rote.training.data import on_device
+from rote.training.part import part_of
+
+VALIDATION_NATS = "validation_nats_per_token"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlyStopping:
+    """Raises ValueError for a share or a patience that is none."""
+
+    validation_share: float  # of the held-out sequences
+    patience_looks: int  # looks at the loss (budget.check_every_steps) without a lower one
+
+    def __post_init__(self) -> None:
+        name = "control.early_stopping.validation_share"
+        require_number(name, self.validation_share, 0, below=1)
+        require_whole("control.early_stopping.patience_looks", self.patience_looks, 1)
+
+    def check(self, prospect: Prospect) -> None:
+        """Both parts need a sequence."""
+        number = prospect.task.heldout(0).num_sequences
+        if number < 2:
+            raise ValueError(f"control.early_stopping splits held-out sequences: there is {number}")
+
+    def reported(self, task: Task) -> Task:
+        """The same task, of the same protocols, whose held-out sequences are the reported part."""
+
+        def heldout(seed: int) -> Sequences:
+            sequences = task.heldout(seed)
+            return part_of(sequences, self._parts(sequences.num_sequences, seed)[1])
+
+        changed = copy.copy(task)
+        vars(changed)["heldout"] = heldout
+        return changed
+
+    def watch(
+        self, task: Task, *, seed: int, batch_size: int, device: torch.device
+    ) -> "ValidationWatch":
+        """With the best of nothing."""
+        sequences = task.heldout(seed)
+        validation = part_of(sequences, self._parts(sequences.num_sequences, seed)[0])
+        return ValidationWatch(
+            on_device(validation, length=task.length, device=device),
+            patience_looks=self.patience_looks,
+            scored_from=scored_from(task),
+            batch_size=batch_size,
+            device=device,
+        )
+
+    def _parts(self, num_sequences: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Validation and reported, each in the task's order and of one sequence at least.
+
+        At random: a task may have its held-out sequences in an order that means something.
+        """
+        order_N = torch.randperm(num_sequences, generator=generator(seed, "validation")).numpy()
+        size = min(max(1, round(self.validation_share * num_sequences)), num_sequences - 1)
+        return np.sort(order_N[:size]), np.sort(order_N[size:])
+
+
+class ValidationWatch:
+    """The lowest loss so far, and the weights that had it, on the CPU."""
+
+    def __init__(
+        self,
+        sequences: Sequences,
+        *,
+        patience_looks: int,
+        scored_from: int,
+        batch_size: int,
+        device: torch.device,
+    ) -> None:
+        self.sequences, self.patience_looks = sequences, patience_looks
+        self.scored_from, self.batch_size, self.device = scored_from, batch_size, device
+        self.best_nats, self.best_step, self.looks_since = float("inf"), 0, 0
+        self.best_weights: dict[str, Tensor] = {}
+
+    def look(self, model: nn.Module, step: int, precision: Precision) -> Facts:
+        """Every process looks at all of it; what rank 0 sees decides."""
+        with precision.active(self.device.type):
+            nats = distributed.from_first(self._nats(model))
+        self.looks_since += 1
+        if nats < self.best_nats:
+            self.best_nats, self.best_step, self.looks_since = nats, step, 0
+            weights = model.state_dict()
+            self.best_weights = {name: one.to("cpu", copy=True) for name, one in weights.items()}
+        return {VALIDATION_NATS: nats}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether patience has run out."""
+        return self.looks_since >= self.patience_looks
+
+    def state(self) -> dict[str, Any]:
+        """All of it."""
+        return {name: getattr(self, name) for name in STATE}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """What `state` gave."""
+        for name in STATE:
+            setattr(self, name, state[name])
+
+    def end(self, model: nn.Module) -> None:
+        """Back to the best weights, however training ended."""
+        model.load_state_dict(self.best_weights)
+
+    def facts(self) -> Facts:
+        """Which weights the record is of."""
+        return {
+            "best_step": self.best_step,
+            f"best_{VALIDATION_NATS}": self.best_nats,
+            "stopped_early": self.is_over,
+        }
+
+    @torch.inference_mode()
+    def _nats(self, model: nn.Module) -> float:
+        """Mean -ln p of the tokens that count, the model as it is measured."""
+        was_training = model.training
+        model.eval()
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        indices_N = torch.arange(self.sequences.num_sequences, device=self.device)
+        for indices_B in indices_N.split(self.batch_size):  # type: ignore[no-untyped-call]
+            nats_BL = token_nats(model, self.sequences.tokens(indices_B))[:, self.scored_from :]
+            total += nats_BL.mean(dim=1).sum(dtype=torch.float64)
+        model.train(was_training)
+        return float(total) / len(indices_N)
+
+
+STATE = ("best_nats", "best_step", "looks_since", "best_weights")

@@ -1,0 +1,72 @@
+"""What a batch is trained on, and what it costs: one pass of the model gives both.
+
+The cost of a token is its plain -ln p: curve, saturation and memorised bits are about it alone,
+whatever controls make of the loss. Shapes: B sequences of all members, L positions, V vocabulary.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from rote.models.likelihood import Model, nats_and_logits, token_nats
+from rote.training import distributed
+
+
+@runtime_checkable
+class ChangesLoss(Protocol):
+    """A control of the loss of each token; logits are held whole for it."""
+
+    def change_loss(self, loss_BL: Tensor, logits_BLV: Tensor, tokens_BL: Tensor) -> Tensor:
+        """The loss to train on instead, [B, L]."""
+        ...
+
+
+@runtime_checkable
+class WeighsTokens(Protocol):
+    """A control of how much each token counts for the gradient."""
+
+    def weights(self, tokens_BL: Tensor) -> Tensor:
+        """From 0, not learnt, to 1; float32 [B, L]."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """``(model, tokens_BL) -> (trained_BL, nats_BL)`` of the tokens that count.
+
+    The mean of the first is what the gradient is taken of: it is weighted so that this is the mean
+    over what counts. Both are the same tensor where no control changes anything.
+    """
+
+    losses: tuple[ChangesLoss, ...] = ()
+    weighers: tuple[WeighsTokens, ...] = ()
+    scored_from: int = 0  # tokens before it are read only
+
+    def of_tokens(
+        self, model: Model, tokens_BL: Tensor, num_members: int = 1
+    ) -> tuple[Tensor, Tensor]:
+        """``num_members``: in so many equal parts of the batch weights are averaged apart."""
+        if self.losses:
+            nats_BL, logits_BLV = nats_and_logits(model, tokens_BL)
+        else:
+            nats_BL = token_nats(model, tokens_BL)
+        trained_BL = nats_BL
+        for control in self.losses:
+            trained_BL = control.change_loss(trained_BL, logits_BLV, tokens_BL)
+        if self.scored_from:
+            trained_BL = trained_BL[:, self.scored_from :]
+            nats_BL = nats_BL[:, self.scored_from :] if self.losses else trained_BL
+        if self.weighers:
+            trained_BL = trained_BL * self._weights(tokens_BL, num_members)
+        return trained_BL, nats_BL
+
+    def _weights(self, tokens_BL: Tensor, num_members: int) -> Tensor:
+        """Of mean 1 in each part, that of all processes together; 0 where nothing counts."""
+        weights_BL = torch.stack([one.weights(tokens_BL) for one in self.weighers]).prod(0)
+        weights_BL = weights_BL[:, self.scored_from :]
+        parts_KN = weights_BL.reshape(num_members, -1)
+        means_K = distributed.mean_of_all(parts_KN.mean(1))
+        least = 1 / parts_KN.shape[1]  # of one token: nothing is divided by zero
+        return (parts_KN / means_K.clamp(min=least)[:, None]).view(weights_BL.shape)
