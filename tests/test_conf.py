@@ -14,15 +14,18 @@ from rote.config.pinning import Pinner
 from rote.config.places import conf_folder, sweep_files
 from rote.config.sweep import points, read_sweep
 from rote.ledger.spec import Spec
-from rote.models.count import gpt_parameters
+from rote.models.count import gpt_parameters, nanogpt_parameters
 from rote.preflight import Preflight
 from rote.tasks.preparation import unseen
 from rote.tasks.text.pieces import Piece
 from rote.tasks.text.tokenisers import TrainedBPE
 
 CHOICES = [(group, name) for group, names in groups().items() for name in names]
-COMMENT = re.compile(r"# (\d+) layers?, (\d+) wide: ([\d,]+) parameters at V=(\d+), S=(\d+)")
+COMMENT = re.compile(
+    r"# (nanogpt, )?(\d+) layers?, (\d+) wide: ([\d,]+) parameters at V=(\d+), S=(\d+)"
+)
 TEXT = "rote.tasks.text.task.Text"
+OF_GROUP = {"task/split": ["task=arithmetic"], "task/batching": ["task=arithmetic"]}
 PRINTED = {  # the capacity paper's own counts, in other words than our formula's
     (1, 32, 2048, 64): 80_352,
     (2, 128, 2048, 64): 667_136,
@@ -30,6 +33,8 @@ PRINTED = {  # the capacity paper's own counts, in other words than our formula'
     (12, 768, 50257, 64): 123_702_528,
     (48, 1600, 50257, 64): 1_556_075_200,
 }
+# Barron and White 2025: one layer, MLP x 1, no biases, 17 characters; positions are not counted.
+PRINTED_WITHOUT_POSITIONS = {14: 1_456, 28: 5_264, 56: 19_936}
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +68,8 @@ def needed_beside(group: str, name: str, outputs: Path) -> list[str]:
     return {
         ("measure", "superset"): files,
         ("measure", "exposure"): ["task=canaries"],
+        ("measure", "exact_match"): ["task=arithmetic"],
+        ("task/split", "length"): ["task=arithmetic", "task.largest_operand=10"],
         ("task", "fineweb"): local,
         ("task/source", "python_library"): ["task=text"],
         ("task/source", "files"): files,
@@ -70,7 +77,7 @@ def needed_beside(group: str, name: str, outputs: Path) -> list[str]:
         ("task/tokeniser", "bytes"): files,
         ("task/tokeniser", "bpe"): [*files, "task.tokeniser.vocab_size=280"],
         ("task/tokeniser", "file"): [*files, f"task.tokeniser.path={outputs}/tokeniser.json"],
-    }.get((group, name), [])
+    }.get((group, name), OF_GROUP.get(group, []))
 
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)
@@ -86,16 +93,18 @@ def test_a_size_has_exactly_the_parameters_of_its_comment(name: str) -> None:
     path = conf_folder() / "size" / f"{name}.yaml"
     told = COMMENT.match(path.read_text())
     assert told, f"{path.name} begins without its count"
-    layers, width, count, vocab_size, length = (int(x.replace(",", "")) for x in told.groups())
+    model, *numbers = told.groups()
+    layers, width, count, vocab_size, length = (int(x.replace(",", "")) for x in numbers)
     size = OmegaConf.load(path)
     assert (size.num_layers, size.width) == (layers, width)
     overrides = [f"size={name}", f"task.vocab_size={vocab_size}", f"task.length={length}"]
-    config = Composer().config(overrides)
-    built = Preflight().parameters(config)
-    formula = gpt_parameters(
-        num_layers=layers, width=width, vocab_size=vocab_size, max_length=length
-    )
-    assert built == formula == count
+    shape = {"num_layers": layers, "width": width, "vocab_size": vocab_size, "max_length": length}
+    if model:
+        overrides.append("model=nanogpt")
+        formula = nanogpt_parameters(**shape, mlp_ratio=size.mlp_ratio)
+    else:
+        formula = gpt_parameters(**shape)
+    assert Preflight().parameters(Composer().config(overrides)) == formula == count
 
 
 def test_the_formula_gives_the_published_counts() -> None:
@@ -104,6 +113,22 @@ def test_the_formula_gives_the_published_counts() -> None:
             num_layers=layers, width=width, vocab_size=vocab_size, max_length=length
         )
         assert formula == count
+
+
+def test_the_formula_without_biases_gives_the_published_counts() -> None:
+    for width, count in PRINTED_WITHOUT_POSITIONS.items():
+        formula = nanogpt_parameters(
+            num_layers=1, width=width, mlp_ratio=1, vocab_size=17, max_length=9
+        )
+        assert formula - 9 * width == count
+        size = ["task=arithmetic", "model=nanogpt", f"size=n{width}"]
+        assert Preflight().parameters(Composer().config(size)) == formula
+
+
+def test_a_width_of_the_mlp_reaches_the_model() -> None:
+    config = Composer().config(["model=nanogpt", "size=n14", "size.mlp_ratio=2"])
+    assert config["model"]["mlp_ratio"] == 2
+    assert Composer().config(["model=nanogpt", "size=80k"])["model"]["mlp_ratio"] == 4
 
 
 @pytest.mark.parametrize("name", sorted(sweep_files()))

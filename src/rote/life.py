@@ -80,7 +80,9 @@ def make_member(
         model=precision.cast(model),
         sequences=sequences,
         length=task.length,
-        entropy_bits=entropy_bits or uniform_bits(num_tokens, task.vocab_size),
+        entropy_bits=uniform_bits(num_tokens, task.vocab_size)
+        if entropy_bits is None
+        else entropy_bits,
         entropy_is_known=entropy_bits is not None,
         guesser_nats=nats_from_bits(uniform_bits(1, task.vocab_size)),
         order=order,

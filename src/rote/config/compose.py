@@ -25,7 +25,7 @@ from rote.config.places import conf_folder
 from rote.ledger.spec import flatten
 
 MAIN = "train"
-REFERENCE = re.compile(r"\$\{([\w.]+)\}")  # an interpolation in a YAML of conf
+REFERENCE = re.compile(r"\$\{(?:oc\.select:)?([\w.]+)[,}]")  # an interpolation in a YAML of conf
 
 
 def parse(overrides: Sequence[str]) -> list[Override]:

@@ -1,4 +1,4 @@
-"""Code length of every training and held-out sequence, in bits.
+"""Code length of every training and held-out sequence, in bits: of the tokens that are scored.
 
 Scored in float32, summed in float64: accumulating in bfloat16 is 2-4 % off, which hides a plateau.
 Shapes: N sequences, B batch, L positions.
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rote.measures.protocol import Measurement
 from rote.models.likelihood import token_nats
-from rote.tasks.protocol import Identified, Sequences, Task
+from rote.tasks.protocol import Identified, Sequences, Task, scored_from
 from rote.units import bits_from_nats
 
 LOGITS_PER_BATCH = 1 << 24  # 64 MiB of float32 logits: a bound on memory, whatever V and S are
@@ -27,43 +27,50 @@ class Cost:
     def __call__(
         self, model: nn.Module, task: Task, *, seed: int, device: torch.device
     ) -> Measurement:
-        """Totals and arrays for both splits, under both conventions for the first token."""
+        """Totals and arrays for both splits, under both conventions for the first token.
+
+        Where a prompt is not scored there is one: the first token is no part of what is.
+        """
         totals: dict[str, float] = {}
         arrays: dict[str, np.ndarray] = {}
         for split, sequences in (("train", task.train(seed)), ("heldout", task.heldout(seed))):
             all_N, first_N = sequence_code_bits(model, sequences, task, device=device)
+            coded = {f"{split}_code_bits": all_N}
+            if scored_from(task) == 0:
+                coded[f"{split}_first_token_code_bits"] = first_N
+            totals |= {name: float(bits_N.sum()) for name, bits_N in coded.items()}
             totals |= {
-                f"{split}_code_bits": float(all_N.sum()),
-                f"{split}_first_token_code_bits": float(first_N.sum()),
                 f"{split}_sequences": sequences.num_sequences,
-                f"{split}_tokens": sequences.num_sequences * task.length,
+                f"{split}_tokens": num_scored_tokens(sequences, task),
             }
-            arrays |= {
-                f"{split}_code_bits": all_N.astype(np.float32),
-                f"{split}_first_token_code_bits": first_N.astype(np.float32),
-            }
+            arrays |= {name: bits_N.astype(np.float32) for name, bits_N in coded.items()}
             if isinstance(sequences, Identified):
                 arrays[f"{split}_sample_ids"] = sequences.sample_ids
         return Measurement(totals=totals, arrays=arrays)
+
+
+def num_scored_tokens(sequences: Sequences, task: Task) -> int:
+    """Of all sequences: the tokens that code lengths are sums over."""
+    return sequences.num_sequences * (task.length - scored_from(task))
 
 
 @torch.inference_mode()
 def sequence_code_bits(
     model: nn.Module, sequences: Sequences, task: Task, *, device: torch.device
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Code length of each whole sequence and of its first token alone, float64 [N] each.
+    """Code length of each sequence's scored tokens and of its first token alone, float64 [N] each.
 
     Results go into tensors made beforehand: small ones that outlive a batch would be cut from what
     large ones have freed, and every batch would then take its logits' memory anew.
     """
-    num_sequences = sequences.num_sequences
+    num_sequences, start = sequences.num_sequences, scored_from(task)
     whole_N = torch.empty(num_sequences, dtype=torch.float64, device=device)
     first_N = torch.empty_like(whole_N)
     for batch in batches(num_sequences, task, device):
         indices_B = torch.arange(batch.start, batch.stop, device=device)
         nats_BL = token_nats(model, sequences.tokens(indices_B))
         assert nats_BL.dtype == torch.float32, nats_BL.dtype
-        whole_N[batch.start : batch.stop] = nats_BL.sum(dim=1, dtype=torch.float64)
+        whole_N[batch.start : batch.stop] = nats_BL[:, start:].sum(dim=1, dtype=torch.float64)
         first_N[batch.start : batch.stop] = nats_BL[:, 0]
     return _bits(whole_N), _bits(first_N)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from rote.checks import require_whole
 from rote.measures.protocol import Measurement
 from rote.models.decoding import decoder_of, sequences_at_once
-from rote.tasks.protocol import Identified, Sequences, Task
+from rote.tasks.protocol import Identified, Sequences, Task, scored_from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +33,16 @@ class Extraction:
             require_whole("each of measure.extraction.prefix_tokens", prefix, 1)
 
     def check(self, task: Task) -> None:
-        """Raises ValueError where a prefix would leave nothing to continue."""
+        """Raises ValueError where a prefix would leave nothing, or what is not learnt."""
         if (longest := max(self.prefix_tokens)) >= task.length:
             raise ValueError(
                 f"measure.extraction.prefix_tokens: a prefix of {longest} tokens leaves nothing to "
                 f"continue in sequences of task.length={task.length}"
+            )
+        if (shortest := min(self.prefix_tokens)) < (start := scored_from(task)):
+            raise ValueError(
+                f"measure.extraction.prefix_tokens: a prefix of {shortest} tokens leaves some to "
+                f"continue that are not learnt: {type(task).__name__} begins to score at {start}"
             )
 
     def __call__(

@@ -1,7 +1,8 @@
 """Membership scores of training and held-out sequences: what a single model gives away.
 
 All but the lower-case score come from one forward pass a batch; the scores themselves are
-`rote.scores`. Higher = member. Shapes: N sequences of one side, B batch, L positions.
+`rote.scores`, of the tokens that the task scores. Higher = member.
+Shapes: N sequences of one side, B batch, L positions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ from rote.scores.documents import Documents, Floats
 from rote.scores.forward import documents, moments
 from rote.scores.least_likely import min_k, min_k_plus_plus
 from rote.scores.loss import loss
-from rote.tasks.protocol import Sequences, Task, members_of, text_of
+from rote.tasks.protocol import Sequences, Task, members_of, scored_from, text_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +67,9 @@ class Membership:
         return scored
 
     def _of_batch(self, model: nn.Module, tokens_BL: Tensor, task: Task) -> Mapping[str, Floats]:
-        lengths_B = np.full(len(tokens_BL), task.length)
-        scored = documents(moments(model, tokens_BL), lengths_B)
+        start = scored_from(task)
+        lengths_B = np.full(len(tokens_BL), task.length - start)
+        scored = documents(moments(model, tokens_BL), lengths_B, from_position=start)
         values = {
             "loss": loss(scored),
             "min_k": min_k(scored, k_percent=self.k_percent),

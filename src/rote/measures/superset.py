@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from rote.checks import require_whole
-from rote.measures.cost import sequence_code_bits
+from rote.measures.cost import num_scored_tokens, sequence_code_bits
 from rote.measures.protocol import Measurement
 from rote.tasks.protocol import HasSuperset, Sequences, Task
 
@@ -49,7 +49,7 @@ class Superset:
             totals={
                 "code_bits": float(code_bits_M.sum()),
                 "sequences": sequences.num_sequences,
-                "tokens": sequences.num_sequences * task.length,
+                "tokens": num_scored_tokens(sequences, task),
             },
             arrays={
                 "code_bits": code_bits_M.astype(np.float32),

@@ -45,7 +45,7 @@ class Task(Protocol):
 
     @property
     def length(self) -> int:
-        """Tokens in each sequence; position 0 reads token 0, and every position is scored."""
+        """Tokens in each sequence; position 0 reads token 0; `scored_from` says which count."""
         ...
 
     def train(self, seed: int) -> Sequences:

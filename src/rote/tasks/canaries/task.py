@@ -16,7 +16,7 @@ from rote.checks import require_whole
 from rote.rng import stream_seed
 from rote.tasks.canaries.manifest import Canary, Manifest, Plan
 from rote.tasks.canaries.spaces import KINDS, TOKENS
-from rote.tasks.protocol import Sequences, Task, members_of, text_of
+from rote.tasks.protocol import Sequences, Task, members_of, scored_from, text_of
 
 FILLER = " Nothing follows."  # after a canary of text, again and again
 TOKEN_FILLER = (0,)
@@ -47,6 +47,9 @@ class Canaries:
             require_whole("each of task.repeats", times, 1)
         for kind in self.kinds:
             self._require_kind(kind)
+        if start := scored_from(self.base):
+            name = type(self.base).__name__
+            raise ValueError(f"no canary can be learnt: {name}'s first {start} tokens are not")
 
     @property
     def vocab_size(self) -> int:
