@@ -1,5 +1,6 @@
 """Checks of a whole grid: each distinct part built once, each point judged as if it were alone."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -66,3 +67,41 @@ def test_a_part_that_failed_fails_again(tiny: MakeSpec) -> None:
     for _ in range(2):
         with pytest.raises(ValueError, match="not divisible"):
             preflight.facts(tiny("size.num_heads=5"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (
+            (
+                "task=arithmetic",
+                "task/split=operand",
+                "task.split.digit=0",
+                "task.largest_operand=0",
+            ),
+            "task.split leaves nothing to train on: it holds out all 2 problems",
+        ),
+        (("task=arithmetic", "task.split.fraction=0.001"), "holds out none of the 200 problems"),
+        (("task=arithmetic", "task.modulus=1"), "task.modulus must be a whole number from 2 up"),
+        (
+            ("task=mixture", "task.ratio={arithmetic:0.5,facts:0.6}"),
+            "task.ratio must sum to 1, and sums to 1.1",
+        ),
+        (
+            ("task=mixture", "task.parts.facts.pairs=[[a,b],[a,c]]"),
+            "task.pairs: 'a' occurs 2 times",
+        ),
+        (
+            ("task=mixture", "task@task.parts.facts=random_labels"),
+            "task.parts differ in scored_from: arithmetic 0, facts 16",
+        ),
+        (("measure=[exact_match]",), "asks for items, and Uniform has none"),
+        (("task=canaries", "task@task.base=random_labels"), "no canary can be learnt"),
+    ],
+)
+def test_a_task_that_cannot_be_is_refused_with_one_line(
+    overrides: tuple[str, ...], told: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(told)) as caught:
+        Preflight().facts(Spec.from_config(Composer().config(overrides)))
+    assert "\n" not in str(caught.value)

@@ -1,6 +1,7 @@
 """Code lengths with known answers."""
 
 import gc
+import math
 from dataclasses import dataclass
 
 import pytest
@@ -91,6 +92,17 @@ def test_arrays_hold_every_sequence_and_add_up() -> None:
     assert result.arrays["heldout_code_bits"].shape == (10,)
     total = result.arrays["train_code_bits"].astype("float64").sum()
     assert total == pytest.approx(result.totals["train_code_bits"], rel=1e-6)
+
+
+def test_tokens_that_are_only_read_are_not_counted() -> None:
+    class Prompted(Fixed):
+        scored_from = 6
+
+    result = measured(Guesser(), Prompted())
+    assert result.totals["train_tokens"] == 2 * N
+    assert result.totals["train_code_bits"] == pytest.approx(uniform_bits(2 * N, V), rel=1e-7)
+    assert result.arrays["train_code_bits"].tolist() == pytest.approx([2 * math.log2(V)] * N)
+    assert not any("first_token" in name for name in [*result.totals, *result.arrays])
 
 
 def test_batches_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,3 +162,13 @@ def test_what_cannot_be_tried_is_refused_before_training(
     with pytest.raises(ValueError, match=told) as caught:
         Preflight().facts(tiny("measure=[extraction]", prefixes, f"measure.extraction.{override}"))
     assert "\n" not in str(caught.value)
+
+
+def test_a_prefix_that_ends_inside_what_is_not_learnt_is_refused() -> None:
+    class Prompted(Fixed):
+        scored_from = 8
+
+    Extraction(prefix_tokens=[8], num_sequences=1).check(Prompted())
+    message = "a prefix of 7 tokens leaves some .* not learnt: Prompted begins to score at 8"
+    with pytest.raises(ValueError, match=message):
+        Extraction(prefix_tokens=[7, 9], num_sequences=1).check(Prompted())

@@ -105,6 +105,19 @@ def test_canaries_are_no_members_and_lend_their_base_as_text(model: Fixed) -> No
         np.testing.assert_array_equal(planted.arrays[name], values)
 
 
+def test_what_is_only_read_has_no_part_in_a_score(model: Fixed) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Prompted(Uniform):
+        scored_from: int = 15
+
+    task = numbers(Prompted)
+    tokens = task.train(3).tokens(torch.arange(6)).numpy()[:, 15:]
+    arrays = measured(task, model).arrays
+    assert arrays["member_loss"] == pytest.approx(log_p(model)[tokens].mean(axis=1), rel=1e-5)
+    lowest = log_p(model)[tokens].min(axis=1)  # 20 % of five tokens
+    assert arrays["member_min_k"] == pytest.approx(lowest, rel=1e-5)
+
+
 def test_a_part_is_the_first_of_each_side_and_batches_change_nothing(
     model: Fixed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

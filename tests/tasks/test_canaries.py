@@ -217,3 +217,13 @@ def test_the_base_is_chosen_and_set_like_any_task() -> None:
     overrides = ["task=canaries", "task@task.base=uniform", "task.base.num_sequences=7"]
     task = build(Composer().config(overrides)["task"])
     assert task.train(0).num_sequences == 7 + 4 * (1 + 2 + 4 + 8 + 16)
+
+
+def test_canaries_that_no_run_would_learn_are_refused() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Prompted(Uniform):
+        scored_from: int = 11
+
+    base = Prompted(num_sequences=10, length=12, vocab_size=50, num_heldout_sequences=3)
+    with pytest.raises(ValueError, match="no canary can be learnt: Prompted's first 11 tokens"):
+        planted(base)

@@ -137,6 +137,7 @@ class LineTask(ABC):
 
     def check(self) -> None:
         """Make both sides once; raises ValueError for what the batching cannot cut."""
+        assert self.length > self.longest
         for side in (self.train, self.heldout):
             side(0)
 
@@ -162,6 +163,11 @@ class LineTask(ABC):
     def heldout(self, seed: int) -> Rows:
         """Lines that nothing is trained on."""
         lines = [one.line for one in self.questions(seed) if one.exposures == 0]
+        return self._sequences(lines, seed)
+
+    def members(self, seed: int) -> Rows:
+        """What is trained on, each question's line once, as held-out lines are."""
+        lines = [one.line for one in self.questions(seed) if one.exposures]
         return self._sequences(lines, seed)
 
     def entropy_bits(self, *, from_position: int = 0) -> float | None:

@@ -106,7 +106,7 @@ class RandomLabels:
             group_N=unruled_N.long(),
             groups=GROUPS,
             exposures_N=is_train_N.long(),
-            bits_N=unruled_N * uniform_bits(1, self.num_classes),
+            bits_N=unruled_N.double() * uniform_bits(1, self.num_classes),
         )
 
     @property
