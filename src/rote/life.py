@@ -43,11 +43,6 @@ def prepare_process(spec: Spec) -> None:
     keep_freed_memory()
 
 
-def make_controls(spec: Spec) -> Controls:
-    """As the spec says; raises ValueError."""
-    return Controls({name: build(config) for name, config in spec.controls.items()})
-
-
 def make_member(
     spec: Spec,
     task: Task,
@@ -61,7 +56,7 @@ def make_member(
     torch.manual_seed(stream_seed(seed, "init"))
     model: nn.Module = build(what["model"], vocab_size=task.vocab_size, max_length=task.length)
     device = device_of(spec.how["host"]["accelerator"])
-    controls = make_controls(spec)
+    controls = Controls.of(spec.controls, build)
     controls.require_company(spec.how["host"]["strategy"])
     controls.change_model(model)
     budget, precision = build(what["budget"]), build(what["precision"])

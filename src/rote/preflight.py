@@ -157,7 +157,7 @@ def _check_task(measure: ChecksTask, task: Mapping[str, Any]) -> None:
 def _check_controls(spec: Spec, budget: Budget) -> None:
     """With the task and the model, as a run would have them; they are let go."""
     what = spec.what
-    controls = Controls({name: build(config) for name, config in spec.controls.items()})
+    controls = Controls.of(spec.controls, build)
     task = build(what["task"])
     sequences = controls.change_sequences(task.train(0), length=task.length)
     controls.check(

@@ -37,8 +37,7 @@ def load_trained(folder: RunFolder) -> Trained:
             "with log.keep_weights=true"
         )
     spec = folder.spec()
-    controls = Controls({name: build(config) for name, config in spec.controls.items()})
-    task = controls.reported(build(spec.what["task"]))
+    task = Controls.of(spec.controls, build).reported(build(spec.what["task"]))
     model = build(spec.what["model"], vocab_size=task.vocab_size, max_length=task.length)
     model = build(spec.what["precision"]).cast(model).eval()
     try:

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import MakeSpec
 
 from rote.cluster.plan import Plan, Point
-from rote.cluster.status import Jobs, states
+from rote.cluster.status import Jobs, labels, states
 from rote.ledger.store import Store
 
 NUM_RUNS = 10_000
@@ -29,6 +29,21 @@ def plan_of(spec_ids: list[str], point: Point) -> Plan:
 def point(tiny: MakeSpec) -> Point:
     spec = tiny()
     return Point(run_id=spec.run_id, spec=spec, parameters=1, max_flops=1.0)
+
+
+def test_controls_tell_runs_apart_by_name(tiny: MakeSpec) -> None:
+    specs = [
+        tiny(),
+        tiny("control=[goldfish]"),
+        tiny("control=[goldfish]", "control.goldfish.k=5"),
+        tiny("control=[deduplication]", "seed=1"),
+    ]
+    assert labels(specs) == [
+        "seed=0",
+        "seed=0 goldfish goldfish.h=13 goldfish.k=4",
+        "seed=0 goldfish goldfish.h=13 goldfish.k=5",
+        "seed=1 deduplication",
+    ]
 
 
 def test_each_state_is_told(point: Point, store: Store) -> None:

@@ -81,9 +81,9 @@ def labels(specs: Sequence[Spec]) -> list[str]:
 
 
 def label(spec: Spec, keys: Sequence[str]) -> str:
-    """These keys of one run."""
+    """These keys of one run, as far as it has them."""
     row = flatten(spec.what)
-    return " ".join(f"{_short(key)}={row.get(key)}" for key in keys) or spec.run_id
+    return " ".join(_said(key, row[key]) for key in keys if key in row) or spec.run_id
 
 
 def varying_keys(specs: Sequence[Spec]) -> list[str]:
@@ -148,6 +148,14 @@ def _told(key: str) -> bool:
     if group == "precision":
         return name == "name"
     return group != "model" or name == "_target_"
+
+
+def _said(key: str, value: Any) -> str:
+    """A control by its name; its settings with it."""
+    group, _, name = key.partition(".")
+    if group != "control":
+        return f"{_short(key)}={value}"
+    return f"{name}={value}" if not name.endswith("._target_") else name.removesuffix("._target_")
 
 
 def _short(key: str) -> str:

@@ -7,6 +7,7 @@ import pytest
 from tests.conftest import MakeSpec
 from tests.test_resume import After, left
 
+from rote.config.build import build
 from rote.config.compose import Composer, groups
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
@@ -125,7 +126,8 @@ def test_their_order_says_nothing(tiny: MakeSpec) -> None:
 def test_several_processes_are_refused_what_they_cannot_do(
     tiny: MakeSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rote.life import make_controls
+    def controls(override: str) -> Controls:
+        return Controls.of(tiny(override).controls, build)
 
     monkeypatch.setattr("rote.training.distributed.num_processes", lambda: 2)
     for name, strategy, message in (
@@ -133,11 +135,10 @@ def test_several_processes_are_refused_what_they_cannot_do(
         ("early_stopping", "fsdp", "control.early_stopping does not go with host.strategy=fsdp"),
         ("gradient_noise", "fsdp", "control.gradient_noise does not go with host.strategy=fsdp"),
     ):
-        controls = make_controls(tiny(f"control=[{name}]"))
         with pytest.raises(ValueError, match=message):
-            controls.require_company(strategy)
-    make_controls(tiny("control=[early_stopping,gradient_noise]")).require_company("ddp")
-    make_controls(tiny("control=[dropout,goldfish,label_smoothing]")).require_company("fsdp")
+            controls(f"control=[{name}]").require_company(strategy)
+    controls("control=[early_stopping,gradient_noise]").require_company("ddp")
+    controls("control=[dropout,goldfish,label_smoothing]").require_company("fsdp")
 
 
 def test_what_is_no_control_or_cannot_be_had_twice_is_refused() -> None:

@@ -34,7 +34,7 @@ class DPSGD:
     delta: float
     max_grad_norm: float  # of one sequence's gradient
     microbatch_size: int  # sequences whose gradients are held at once: a matter of memory
-    accountant: str  # rdp, or prv: tighter, and minutes to plan
+    accountant: str  # rdp, or prv: tighter and slower
 
     def __post_init__(self) -> None:
         for name in ("epsilon", "max_grad_norm"):

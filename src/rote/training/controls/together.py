@@ -1,8 +1,9 @@
 """All controls of one run, asked by what they change."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +45,13 @@ class Controls:
         for kind in ONE_AT_MOST:
             if len(names := self._names((kind,))) > 1:
                 raise ValueError(f"control: {' and '.join(names)} cannot be had together")
+
+    @classmethod
+    def of(
+        cls, configs: Mapping[str, Mapping[str, Any]], build: Callable[[Mapping[str, Any]], object]
+    ) -> "Controls":
+        """As a spec says them, each made by ``build``."""
+        return cls({name: build(config) for name, config in configs.items()})
 
     def check(self, prospect: Prospect) -> None:
         """Before any training; raises ValueError."""
