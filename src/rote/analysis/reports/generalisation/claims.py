@@ -33,31 +33,32 @@ def _claims(found: Study, series: Series) -> Iterable[Claim]:
     compared = {each.side: each for each in found.compared if each.series == series}
     heldout = found.of(series, "heldout")
     if series.subject == "arithmetic" and series.trained_on == "joint" and heldout:
-        yield _none_extrapolates(series, heldout)
+        yield _none_extrapolates(found, heldout)
     elif series.subject == "arithmetic" and heldout:
-        yield _small_extrapolates(series, heldout[0])
+        yield _small_extrapolates(found, heldout[0])
         if "heldout" in compared:
-            yield _larger_less(compared["heldout"])
+            yield _larger_less(found, compared["heldout"])
     elif series.subject == "facts" and "train" in compared:
         yield _small_forgets(compared["train"])
 
 
-def _small_extrapolates(series: Series, smallest: Point) -> Claim:
+def _small_extrapolates(found: Study, smallest: Point) -> Claim:
     return Claim(
         conclusion="a small model extrapolates to unseen arithmetic",
         rule="the smallest model answers more than half of held-out items",
-        series=series,
-        measured=_shown([smallest]),
+        series=smallest.series,
+        measured=_beside_seen(found, [smallest]),
         verdict=_above(smallest.free.interval, HALF),
     )
 
 
-def _larger_less(both: Compared) -> Claim:
+def _larger_less(found: Study, both: Compared) -> Claim:
     return Claim(
         conclusion="a larger model extrapolates less",
         rule="largest less smallest, on held-out items of the same splits and seeds, is below 0",
         series=both.series,
-        measured=f"{_shown([both.smaller, both.larger])}; difference {_difference(both.apart)}",
+        measured=f"{_beside_seen(found, [both.smaller, both.larger])}; difference "
+        f"{_difference(both.apart)}",
         verdict=_opposite(_above(both.apart.interval, 0.0)) if both.apart else OPEN,
     )
 
@@ -77,12 +78,12 @@ def _small_forgets(both: Compared) -> Claim:
     )
 
 
-def _none_extrapolates(series: Series, heldout: Sequence[Point]) -> Claim:
+def _none_extrapolates(found: Study, heldout: Sequence[Point]) -> Claim:
     return Claim(
         conclusion="trained on both, no model extrapolates",
         rule="every size answers less than half of held-out items",
-        series=series,
-        measured=_shown(heldout),
+        series=heldout[0].series,
+        measured=_beside_seen(found, heldout),
         verdict=_all([_opposite(_above(each.free.interval, HALF)) for each in heldout]),
     )
 
@@ -101,6 +102,16 @@ def _all(verdicts: Sequence[str]) -> str:
     if FAILS in verdicts:
         return FAILS
     return OPEN if OPEN in verdicts else HOLDS
+
+
+def _beside_seen(found: Study, points: Sequence[Point]) -> str:
+    """A model that has not learnt what it has seen says little of what it would extrapolate."""
+    seen = [
+        f"{each.size} {each.free.value:.0%}"
+        for each in found.of(points[0].series, "train")
+        if each.size in [point.size for point in points]
+    ]
+    return f"{_shown(points)}; of seen items {', '.join(seen)}"
 
 
 def _shown(points: Sequence[Point]) -> str:

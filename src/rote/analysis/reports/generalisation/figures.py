@@ -58,7 +58,7 @@ def _panels(found: Study) -> dict[str, list[Series]]:
     grouped: dict[str, list[Series]] = {}
     for each in found.series:
         joint = ", jointly" if each.trained_on != each.subject else ""
-        split = f", {each.split}" if each.split else ""
+        split = f", {wording.split_words(each)}" if each.split else ""
         grouped.setdefault(f"{each.subject}{joint}{split}", []).append(each)
     return grouped
 

@@ -1,5 +1,6 @@
 """What runs on facts of known entropy have stored of them: in bits, by attribute, by exposures."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,10 +9,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from rote.analysis.quantities.answers import answer_quantities
 from rote.analysis.quantities.extraction import Rate
 from rote.analysis.results import Results
 
 TRAINED_ON = "biographies"
+ENTROPY = re.compile(r"exact_match\.train_\w+_answer_bits")
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -47,25 +50,18 @@ class Recall:
     stored_bits: float  # a value, mean
 
 
-def knowledge(results: Results, runs: pl.DataFrame) -> tuple[Knowledge, ...]:
+def knowledge(runs: pl.DataFrame) -> tuple[Knowledge, ...]:
     """An entry a run on biographies, by parameters."""
-    chosen = runs.filter(pl.col("trained_on") == TRAINED_ON).sort("parameters", "setting", "seed")
+    told = answer_quantities(runs.filter(pl.col("trained_on") == TRAINED_ON))
+    entropies = [name for name in told.columns if ENTROPY.fullmatch(name)]
+    chosen = told.with_columns(given_bits=pl.sum_horizontal(entropies) if entropies else None)
     return tuple(
-        _knowledge(run, results.folders[run["run_id"]].arrays())
-        for run in chosen.iter_rows(named=True)
-    )
-
-
-def _knowledge(run: Mapping[str, Any], arrays: Arrays) -> Knowledge:
-    is_train = arrays["exact_match.exposures"] > 0
-    given, coded = (
-        float(arrays[f"exact_match.{name}"][is_train].astype(np.float64).sum())
-        for name in ("answer_bits", "answer_code_bits")
-    )
-    return Knowledge(
-        **{key: run[key] for key in ("run_id", "size", "setting", "parameters", "seed")},
-        given_bits=given,
-        stored_bits=given - coded,
+        Knowledge(
+            **{key: run[key] for key in ("run_id", "size", "setting", "parameters", "seed")},
+            given_bits=run["given_bits"],
+            stored_bits=run["knowledge_bits"],
+        )
+        for run in chosen.sort("parameters", "setting", "seed").iter_rows(named=True)
     )
 
 

@@ -106,7 +106,7 @@ def study(results: Results) -> Study:
         runs=runs.sort("trained_on", "split", "setting", "parameters", "split_seed", "seed"),
         points=points,
         compared=tuple(_compared(points)),
-        knowledge=knowledge(results, runs),
+        knowledge=knowledge(runs),
         recalls=recalls(results, runs),
     )
 

@@ -80,9 +80,13 @@ def verdict(found: Study) -> str:
     made = claims(found)
     if not made:
         return "No published conclusion is tested by these runs."
-    counts = {name: sum(each.verdict == name for each in made) for name in (HOLDS, FAILS, OPEN)}
-    told = ", ".join(f"{number} {name}" for name, number in counts.items())
-    return f"Published conclusions, one for each kind of split and setting: {told}."
+    holds, fails, undecided = (
+        sum(each.verdict == name for each in made) for name in (HOLDS, FAILS, OPEN)
+    )
+    return (
+        f"Of {len(made)} published conclusions, one for each kind of split and setting, {holds} "
+        f"hold, {fails} do not, {undecided} cannot be decided."
+    )
 
 
 def matches_title(found: Study) -> str:
@@ -97,10 +101,11 @@ def matches_title(found: Study) -> str:
         return "Exact answers, seen and held out"
     low, high = chosen[0].apart.interval
     told = "less" if high < 0 else "more" if low > 0 else "about as much"
-    return f"The largest model extrapolates {told}: {_split_words(chosen[0].series)}"
+    return f"The largest model extrapolates {told}: {split_words(chosen[0].series)}"
 
 
-def _split_words(series: Series) -> str:
+def split_words(series: Series) -> str:
+    """How held-out problems were chosen."""
     return "random splits" if series.split == "randomly" else f"{series.split} split"
 
 
