@@ -3,6 +3,7 @@
 The weights are moved by `rote.training.module`, alone, or by `rote.training.stacked`, with others.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -123,13 +124,20 @@ class Member:
         if steps < end < self.budget.max_steps:
             self.progress.end_step = min(-(-end // every) * every, self.budget.max_steps)
 
+    @property
+    def _most_nats(self) -> float:
+        """Tokens that are never learnt may cost any finite number: what is sure of others errs."""
+        if self.controls.leave_tokens_out:
+            return sys.float_info.max
+        return DIVERGED_FACTOR * self.guesser_nats
+
     def look(self, steps: range, loss_nats: float, learning_rate: float) -> None:
         """After a stride: note where training stands; raises Diverged."""
         progress = self.progress
         length = self.length - self.scored_from
         num_tokens = self.sequences.num_sequences * length
         # `not <=` rather than `>`: it also catches NaN.
-        if not loss_nats <= DIVERGED_FACTOR * self.guesser_nats:
+        if not loss_nats <= self._most_nats:
             raise Diverged(
                 f"the loss is {loss_nats:.4g} nats per token by step {steps.stop}, "
                 f"that of a model which knows nothing is {self.guesser_nats:.4g}"

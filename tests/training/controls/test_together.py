@@ -1,11 +1,14 @@
 """Every control in real runs: settings on record, resumed bit for bit, in stacks or not."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from tests.conftest import MakeSpec
 from tests.test_resume import After, left
+from tests.training.test_module import memoriser
+from torch.optim import SGD
 
 from rote.config.build import build
 from rote.config.compose import Composer, groups
@@ -17,7 +20,7 @@ from rote.training.controls.deduplication import Deduplication
 from rote.training.controls.early_stopping import EarlyStopping
 from rote.training.controls.goldfish import Goldfish
 from rote.training.controls.together import Controls
-from rote.training.member import Interrupted
+from rote.training.member import Diverged, Interrupted
 from rote.training.stack import CannotStack
 
 SETTINGS = {  # not the defaults; what a record of it must hold
@@ -169,6 +172,19 @@ def test_what_cannot_run_is_refused_before_it_starts(
     with pytest.raises(ValueError, match=message) as caught:
         Preflight().facts(tiny(*overrides))
     assert "\n" not in str(caught.value)
+
+
+def test_tokens_that_are_never_learnt_may_cost_much() -> None:
+    """Goldfish's dropped tokens do, of a model that is sure of what it has learnt instead."""
+    member = memoriser(SGD).member
+    steps, far = range(7), 3 * member.guesser_nats
+    with pytest.raises(Diverged):
+        member.look(steps, far, 0.1)
+    member.controls = Controls({"goldfish": Goldfish(k=3, h=4)})
+    member.look(steps, far, 0.1)
+    for nats in (math.inf, math.nan):
+        with pytest.raises(Diverged):
+            member.look(steps, nats, 0.1)
 
 
 def bare(**_: int) -> object:

@@ -82,6 +82,11 @@ class Controls:
             scored_from=scored_from,
         )
 
+    @property
+    def leave_tokens_out(self) -> bool:
+        """Whether some tokens may count less for the gradient than for the curve."""
+        return bool(self._names((WeighsTokens,)))
+
     def change_model(self, model: nn.Module) -> None:
         """In place, before training."""
         for control in self._ordered:
