@@ -25,6 +25,8 @@ TORCHLESS = (
     "rote.analysis.report", "rote.analysis.table", "rote.analysis.kinds",
     "rote.analysis.reports.capacity.report", "rote.analysis.reports.text.report",
     "rote.analysis.reports.double_descent.report", "rote.analysis.quantities.membership",
+    "rote.analysis.reports.generalisation.report", "rote.analysis.reports.random_labels.report",
+    "rote.analysis.reports.controls.report",
     "rote.analysis.quantities.exposure", "rote.analysis.quantities.discoverable",
     "rote.analysis.quantities.guesses", "rote.analysis.quantities.answers",
     "rote.tasks.canaries.manifest", "rote.tasks.occurrences",

@@ -14,7 +14,7 @@ IN_OPTIM = {  # controls that are settings of the optimiser (conf/control)
 def with_setting(
     runs: pl.DataFrame, *, at: Sequence[str], apart_from: Sequence[str] = ()
 ) -> pl.DataFrame:
-    """Column ``setting`` added: what differs between runs that are equal in all of ``at``.
+    """Column ``setting`` added: what differs between runs that are equal in all of ``at``, or "".
 
     Controls are told by `control_words`; keys that begin with one of ``apart_from`` are not told.
     """
@@ -42,7 +42,7 @@ def with_control(runs: pl.DataFrame, *, within: str) -> pl.DataFrame:
     A setting of the optimiser that is one of `IN_OPTIM` is a control where it is not what most
     runs have that share ``within``. Several controls of one run are told as one.
     """
-    names = [_named(name) for name in _controls(runs)]
+    names: list[pl.Expr] = [pl.lit(None, pl.String), *map(_named, _controls(runs))]
     words = [control_words(runs)]
     for key, name in IN_OPTIM.items():
         if key in runs.columns:

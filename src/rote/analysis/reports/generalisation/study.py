@@ -100,7 +100,6 @@ def study(results: Results) -> Study:
         raise ValueError("no finished run measured exact matches: add exact_match to measure")
     runs = with_split(runs.filter(pl.any_horizontal(pl.col(measured).is_not_null())))
     runs = with_setting(runs, at=["trained_on", "split", "split_seed", "size", "seed"])
-    runs = runs.with_columns(pl.col("setting").fill_null(""))
     points = tuple(_points(matches(runs)))
     return Study(
         runs=runs.sort("trained_on", "split", "setting", "parameters", "split_seed", "seed"),

@@ -82,9 +82,7 @@ def study(results: Results) -> Study:
     runs = _with_labels(runs, results.curves)
     keys = ["size", "inputs", "unruled", "seed"]
     runs = with_setting(runs, at=keys, apart_from=["task.inputs", "task.random_fraction"])
-    runs = runs.with_columns(pl.col("setting").fill_null("")).sort(
-        "parameters", "inputs", "setting", "unruled", "seed"
-    )
+    runs = runs.sort("parameters", "inputs", "setting", "unruled", "seed")
     return Study(runs=runs, points=tuple(_points(runs)))
 
 

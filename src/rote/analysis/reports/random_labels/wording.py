@@ -101,9 +101,10 @@ def setting(found: Study) -> str:
     runs = found.runs
     parameters = runs["parameters"].to_numpy()
     steps = runs["training.steps"].to_numpy()
+    sequences = runs["task.num_sequences"].to_numpy()
     return (
-        f"{runs['task.num_sequences'][0]:,} sequences of {runs['task.input_length'][0]} tokens, "
-        f"{runs['task.num_classes'][0]} classes; models of {parameters.min():,} to "
-        f"{parameters.max():,} parameters; {steps.min():,} to {steps.max():,} optimiser steps; "
+        f"{sequences.min():,} to {sequences.max():,} sequences of "
+        f"{runs['task.input_length'][0]} tokens, {runs['task.num_classes'][0]} classes; "
+        f"models of {parameters.min():,} to {parameters.max():,} parameters; {steps.min():,} to {steps.max():,} optimiser steps; "
         f"{runs['seed'].n_unique()} seed(s)."
     )
