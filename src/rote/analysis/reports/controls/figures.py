@@ -25,6 +25,7 @@ from rote.analysis.reports.controls.study import Panel, Point, Study
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 PANEL_INCHES = 3.1
 NUM_COLUMNS = 2
+MARGIN = 0.15  # beyond the outermost marks, of their distance
 WIDE = 10  # largest over least loss: beyond that the axis is logarithmic
 
 
@@ -69,9 +70,19 @@ def _plot_panel(axes: Axes, panel: Panel, look_of: Mapping[str, Look]) -> None:
         axes.axvline(panel.anchor.loss.value, color=INK, linestyle=":", linewidth=0.8)
         axes.axhline(panel.anchor.leak.value, color=INK, linestyle=":", linewidth=0.8)
     losses = [each.loss.value for each in panel.points]
+    axes.set_ylim(*_limits([each.leak.value for each in panel.points]))
     if max(losses) > WIDE * min(losses) > 0:
         axes.set_xscale("log")
+    else:
+        axes.set_xlim(*_limits(losses))
     short_numbers(axes.yaxis)
+
+
+def _limits(values: Sequence[float]) -> tuple[float, float]:
+    """About all marks: intervals of few seeds may be many times as wide."""
+    low, high = min(values), max(values)
+    margin = MARGIN * (high - low) or 1.0
+    return low - margin, high + margin
 
 
 def _plot_point(axes: Axes, point: Point, *, colour: str, marker: str, size: float) -> None:

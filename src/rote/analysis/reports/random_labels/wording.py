@@ -104,7 +104,7 @@ def setting(found: Study) -> str:
     sequences = runs["task.num_sequences"].to_numpy()
     return (
         f"{sequences.min():,} to {sequences.max():,} sequences of "
-        f"{runs['task.input_length'][0]} tokens, {runs['task.num_classes'][0]} classes; "
-        f"models of {parameters.min():,} to {parameters.max():,} parameters; {steps.min():,} to {steps.max():,} optimiser steps; "
-        f"{runs['seed'].n_unique()} seed(s)."
+        f"{runs['task.input_length'][0]} tokens, {runs['task.num_classes'][0]} classes; models of "
+        f"{parameters.min():,} to {parameters.max():,} parameters; {steps.min():,} to "
+        f"{steps.max():,} optimiser steps; {runs['seed'].n_unique()} seed(s)."
     )
