@@ -12,9 +12,10 @@ CAPTIONS = {
         "Down and left is better. A mark is a control at one strength (the number beside it), "
         "mean over seeds; bars are 95 % intervals over seeds, Student's t, cut at the frame. Star "
         "and dotted lines: no control. Dashed: the Pareto frontier, of which no other mark has "
-        "less of the one and no more of the other. Memorised bits: entropy less code length, of random training "
-        "labels or of random tokens. On random tokens no model can be better than their entropy, "
-        "so held-out loss there tells only how sure a model is of what it cannot know."
+        "less of the one and no more of the other. Memorised bits: entropy less "
+        "code length, of random training labels or of random tokens. On random tokens no model "
+        "can be better than their entropy, so held-out loss there tells only how sure a model is "
+        "of what it cannot know."
     ),
 }
 TABLE_NOTE = (
