@@ -102,6 +102,9 @@ def test_the_report_is_written_whole(results: Results, tmp_path: Path) -> None:
     assert "$" not in page and "40 of 40 held-out" in page and "8.2 %" in page
     shared = manifest["numbers"]["share arithmetic, random splits, 1x14, heldout"]
     assert shared["free_running"] == pytest.approx(0.8)
+    assert sorted(shared["runs"]) == sorted(
+        run_id for run_id in results.table["run_id"] if run_id.startswith("random-14")
+    )
     assert set(manifest["arrays_sha256"]) == {
         run_id for run_id in results.table["run_id"] if run_id.startswith("people")
     }

@@ -84,7 +84,6 @@ def _card(each: Compared) -> str:
 
 
 def _numbers(found: Study) -> dict[str, Any]:
-    runs = list(found.runs["run_id"])
     return {
         **{
             f"share {each.series.name}, {each.size}, {each.side}": {
@@ -92,7 +91,7 @@ def _numbers(found: Study) -> dict[str, Any]:
                 "interval": each.free.interval,
                 "right": each.free.pooled.successes,
                 "asked": each.free.pooled.trials,
-                "runs": runs,
+                "runs": list(each.run_ids),
             }
             for each in found.wholes
         },
@@ -100,7 +99,7 @@ def _numbers(found: Study) -> dict[str, Any]:
             f"claim {each.conclusion} on {each.series.name}": {
                 "verdict": each.verdict,
                 "rule": each.rule,
-                "runs": runs,
+                "runs": found.runs_of(each.series),
             }
             for each in claims(found)
         },

@@ -45,6 +45,7 @@ class Point:
     forced: Share
     free: Share
     answers: tuple[Answers, ...]  # free-running, of each run
+    run_ids: tuple[str, ...]
 
     @property
     def by_split(self) -> dict[Hashable, Rate]:
@@ -80,6 +81,11 @@ class Study:
     def of(self, series: Series, side: str) -> list[Point]:
         """Its whole, by size: one entry for all groups of each."""
         return [each for each in self.wholes if (each.series, each.side) == (series, side)]
+
+    def runs_of(self, series: Series) -> list[str]:
+        """Every run behind it."""
+        points = (each for each in self.points if each.series == series)
+        return list(dict.fromkeys(run_id for each in points for run_id in each.run_ids))
 
     @property
     def wholes(self) -> list[Point]:
@@ -124,6 +130,7 @@ def _points(rows: pl.DataFrame) -> Iterable[Point]:
             forced=share(_answers(part, "right_forced")),
             free=share(free),
             answers=free,
+            run_ids=tuple(part["run_id"]),
         )
 
 
