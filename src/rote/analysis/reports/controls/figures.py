@@ -75,7 +75,8 @@ def _plot_panel(axes: Axes, panel: Panel, look_of: Mapping[str, Look]) -> None:
         axes.set_xscale("log")
     else:
         axes.set_xlim(*_limits(losses))
-    short_numbers(axes.yaxis)
+    if panel.kind.unit:
+        short_numbers(axes.yaxis)
 
 
 def _limits(values: Sequence[float]) -> tuple[float, float]:

@@ -112,6 +112,8 @@ def split_words(series: Series) -> str:
 def knowledge_title(found: Study) -> str:
     """The most that any run stored."""
     most = max(found.knowledge, key=lambda each: each.bits_per_parameter)
+    if most.stored_bits <= 0:
+        return "No run knows the values better than a guess"
     return (
         f"Up to {most.bits_per_parameter:.2f} bits of knowledge per parameter "
         f"({most.size}, {most.parameters:,} parameters)"
