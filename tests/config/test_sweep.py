@@ -43,6 +43,25 @@ def test_zipped_axes_go_side_by_side() -> None:
         Grid(zip={"size": ["80k"], "seed": [0, 1]})
 
 
+def test_cases_set_what_belongs_together() -> None:
+    control = [
+        {"control": []},
+        {"control": ["goldfish"], "control.goldfish.k": 3},
+        {"control": ["goldfish"], "control.goldfish.k": 8},
+    ]
+    task = [{"task": "arithmetic"}, {"task": "uniform", "task.length": 8}]
+    subject = sweep(product={"seed": [0, 1]}, cases={"what": task, "control": control})
+    made = expanded(subject)
+    assert len(made) == 2 * 2 * 3
+    assert ["seed=0", "task=arithmetic", "control=[]"] in made
+    one = ["seed=1", "task=uniform", "task.length=8", "control=[goldfish]", "control.goldfish.k=8"]
+    assert one in made
+    changed = with_overrides(subject, ["task.length=4"])
+    assert {line[0] for line in expanded(changed)} == {"task.length=4"}
+    assert not any("task.length=8" in line for line in expanded(changed))
+    assert subject.grid.cases["what"][1]["task.length"] == 8  # the file's own is left as it was
+
+
 def test_a_derived_key_sees_axes_configuration_and_parameters() -> None:
     grid = {
         "product": {"ratio": [1, 2], "size": ["80k", "185k"]},

@@ -4,7 +4,14 @@ from functools import partial
 
 import pytest
 
-from rote.optim.schedules import constant, cosine, earliest_end, flat_linear, linear
+from rote.optim.schedules import (
+    constant,
+    cosine,
+    cosine_floor,
+    earliest_end,
+    flat_linear,
+    linear,
+)
 
 
 def test_warm_up_starts_above_zero_and_ends_at_the_peak() -> None:
@@ -29,6 +36,13 @@ def test_a_cosine_is_above_the_line_first_and_below_it_later() -> None:
     settings = {"warmup_steps": 0, "final_fraction": 0.0}
     assert cosine(25, 100, **settings) > linear(25, 100, **settings)
     assert cosine(75, 100, **settings) < linear(75, 100, **settings)
+
+
+def test_a_cosine_with_a_floor_stays_on_it() -> None:
+    """The published rates: 1e-2 after 2,000 steps, 1e-4 from 25,000 on."""
+    rate = partial(cosine_floor, warmup_steps=2000, decay_steps=25_000, final_fraction=0.01)
+    rates = [rate(step, 30_000) for step in (0, 2000, 13_500, 25_000, 29_999)]
+    assert rates == pytest.approx([1 / 2001, 1.0, 0.505, 0.01, 0.01])
 
 
 def test_flat_linear_falls_over_its_last_part_alone() -> None:

@@ -2,6 +2,7 @@
 
 grid.product   axis -> values, all combinations
 grid.zip       axis -> values, side by side (all of one length)
+grid.cases     name -> cases, each of them settings that belong together; all combinations of cases
 grid.derive    key -> expression over the axes, the point's configuration and P (its parameters)
 grid.filter    expressions; a point stays where all hold
 An axis is a configuration key or group, or a name of its own that an expression uses.
@@ -42,6 +43,7 @@ class Grid:
 
     product: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     zip: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    cases: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     derive: Mapping[str, str] = field(default_factory=dict)
     filter: Sequence[str] = ()
 
@@ -66,6 +68,8 @@ class Sweep:
         names = list(self.grid.product)
         products = itertools.product(*(_values(self.grid.product[name]) for name in names))
         rows = [dict(zip(names, values, strict=True)) for values in products]
+        for cases in self.grid.cases.values():
+            rows = [row | dict(case) for row in rows for case in cases]
         if not self.grid.zip:
             return rows
         side_by_side = zip(*self.grid.zip.values(), strict=True)
@@ -105,11 +109,12 @@ def with_overrides(sweep: Sweep, overrides: Sequence[str]) -> Sweep:
     """The sweep as changed on the command line: a value for an axis replaces the axis."""
     fixed, product = dict(sweep.fixed), dict(sweep.grid.product)
     zipped, derive = dict(sweep.grid.zip), dict(sweep.grid.derive)
+    cases = {name: [dict(case) for case in listed] for name, listed in sweep.grid.cases.items()}
     for override in parse(overrides):
         key = override.key_or_group
         side_by_side = _side_by_side(override) if key == ZIP else {}
         for name in side_by_side or [key]:
-            for axes in (fixed, product, zipped, derive):
+            for axes in (fixed, product, zipped, derive, *itertools.chain(*cases.values())):
                 axes.pop(name, None)
         if side_by_side:
             zipped |= side_by_side
@@ -119,7 +124,7 @@ def with_overrides(sweep: Sweep, overrides: Sequence[str]) -> Sweep:
             product[key] = [override.value()]
         else:
             fixed[key] = override.value()
-    grid = Grid(product=product, zip=zipped, derive=derive, filter=sweep.grid.filter)
+    grid = Grid(product=product, zip=zipped, cases=cases, derive=derive, filter=sweep.grid.filter)
     return Sweep(
         name=sweep.name, question=sweep.question, report=sweep.report, fixed=fixed, grid=grid
     )

@@ -41,6 +41,18 @@ def cosine(step: int, max_steps: int, *, warmup_steps: int, final_fraction: floa
     return _warmup(step, warmup_steps) * (final_fraction + (1 - final_fraction) * remaining)
 
 
+def cosine_floor(
+    step: int, max_steps: int, *, warmup_steps: int, decay_steps: int, final_fraction: float
+) -> float:
+    """`cosine` over the first ``decay_steps``, warm-up included, then ``final_fraction``."""
+    return cosine(
+        min(step, decay_steps),
+        decay_steps,
+        warmup_steps=warmup_steps,
+        final_fraction=final_fraction,
+    )
+
+
 def earliest_end(schedule: Schedule, step: int, max_steps: int) -> int:
     """The fewest steps in all under which the rate at ``step`` is what it is under ``max_steps``.
 

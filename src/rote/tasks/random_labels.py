@@ -91,7 +91,9 @@ class RandomLabels:
 
     def items(self, seed: int) -> Items:
         """What class an input has: labels that the rule tells, and others."""
-        sides = (self.train(seed).tokens_NL, self.heldout(seed).tokens_NL)
+        heldout = self.heldout(seed)  # a part of them where the rest serves to stop early
+        heldout_NL = heldout.tokens(torch.arange(heldout.num_sequences))
+        sides = (self.train(seed).tokens_NL, heldout_NL)
         tokens_NL = torch.cat(sides)
         is_train_N = torch.arange(len(tokens_NL)) < self.num_sequences
         unruled_N = torch.zeros_like(is_train_N)

@@ -1,0 +1,1 @@
+"""Controls against memorising: what they save, and what they cost."""

@@ -1,0 +1,140 @@
+"""Findings of the report on controls in words, shared by the terminal, the page and the figures."""
+
+from rote.analysis.quantities.over_seeds import OverSeeds
+from rote.analysis.reports.controls.study import NONE, Fitted, Panel, Point, Study
+
+REGULARISERS = ("dropout", "weight_decay")  # those of Zhang et al. that text has too
+FITTED_SHARE = 0.95  # of random training labels right: they are said to be fitted
+SOURCE = "Zhang et al. 2016, arXiv 1611.03530"
+CLAIM = "qualitatively unaffected by explicit regularisation"
+CAPTIONS = {
+    "frontier": (
+        "Down and left is better. A mark is a control at one strength (the number beside it), "
+        "mean over seeds; bars are 95 % intervals over seeds, Student's t, cut at the frame. Star "
+        "and dotted lines: no control. Dashed: the Pareto frontier, of which no other mark has "
+        "less of the one and no more of the other. Memorised bits: entropy less "
+        "code length, of random training labels or of random tokens. On random tokens no model "
+        "can be better than their entropy, so held-out loss there tells only how sure a model is "
+        "of what it cannot know."
+    ),
+}
+TABLE_NOTE = (
+    "Differences are taken seed by seed against the run without control of the same seed; their "
+    "intervals are Student's t over seeds. Many comparisons are made: of twenty that are nothing "
+    "but chance one has an interval without 0."
+)
+
+
+def headlines(found: Study) -> tuple[str, ...]:
+    """Lines for the terminal."""
+    return (*map(panel_line, found.panels), *regularisation_lines(found))
+
+
+def panel_line(panel: Panel) -> str:
+    """Which control lowers leakage, at which cost."""
+    name = f"{panel.name}, {panel.kind.title}"
+    if panel.anchor is None:
+        return f"{name}: no run without control to hold others against"
+    without = f"{name}: {_leak(panel, panel.anchor)} without control"
+    helping = lowering(panel)
+    if not helping:
+        return f"{without}; no control lowers it beyond doubt (interval over seeds)"
+    best = helping[0]
+    cheapest = min(helping, key=lambda each: each.loss.value)
+    told = f"{without}; most lowered by {_point(panel, best)}"
+    if cheapest is not best:
+        told += f"; at the lowest held-out loss by {_point(panel, cheapest)}"
+    return f"{told}; {len(helping)} of {len(panel.controlled)} lower it"
+
+
+def lowering(panel: Panel) -> list[Point]:
+    """Controls whose leakage is below that without, by the whole interval; the lowest first."""
+    helping = [each for each in panel.controlled if each.saved and each.saved.sign < 0]
+    return sorted(helping, key=lambda each: each.leak.value)
+
+
+def _point(panel: Panel, point: Point) -> str:
+    return f"{point.words.replace('_', ' ')} ({_leak(panel, point)}, {cost_words(point.cost)})"
+
+
+def _leak(panel: Panel, point: Point) -> str:
+    return f"{panel.kind.form.format(point.leak.value)} {panel.kind.unit}".strip()
+
+
+def cost_words(cost: OverSeeds | None) -> str:
+    """Held-out loss more or less, and whether seeds leave that in doubt."""
+    if cost is None:
+        return "cost not known"
+    return f"held-out loss {with_interval(cost, '{:+.3f}')} bits per token"
+
+
+def with_interval(mean: OverSeeds, form: str) -> str:
+    """As +0.12 (+0.10 to +0.14)."""
+    told = form.format(mean.value)
+    if mean.interval is None:
+        return f"{told} (one seed)"
+    return f"{told} ({form.format(mean.interval[0])} to {form.format(mean.interval[1])})"
+
+
+def regularisation_lines(found: Study) -> tuple[str, ...]:
+    """Whether random labels are fitted whatever the regulariser, a line a panel."""
+    panels = dict.fromkeys(each.panel for each in found.fitted)
+    return tuple(
+        _regularisation(name, [each for each in found.fitted if each.panel == name])
+        for name in panels
+    )
+
+
+def _regularisation(panel: str, fitted: list[Fitted]) -> str:
+    start = f'{panel}: "{CLAIM}"'
+    anchor = next((each for each in fitted if each.control == NONE), None)
+    if anchor is None or _verdict(anchor) != "fitted":
+        share = "not tried" if anchor is None else with_interval(anchor.share, "{:.1%}")
+        return f"{start} cannot be judged: without control random labels are not fitted ({share})"
+    explicit = [each for each in fitted if each.control in REGULARISERS]
+    others = [each for each in fitted if each.control not in (*REGULARISERS, NONE)]
+    missing = [each for each in explicit if _verdict(each) == "not fitted"]
+    verdict = (
+        "is not tested: no run with dropout or weight decay"
+        if not explicit
+        else f"does not hold: {_listed(missing)}"
+        if missing
+        else "holds"
+        if all(_verdict(each) == "fitted" for each in explicit)
+        else "cannot be decided from these seeds"
+    )
+    told = f"{start} {verdict} ({len(explicit)} strengths of dropout and weight decay)"
+    stopped = [each for each in others if _verdict(each) == "not fitted"]
+    return f"{told}; of other controls these keep labels from being fitted: {_listed(stopped)}"
+
+
+def _verdict(fitted: Fitted) -> str:
+    """Fitted, not fitted, or in doubt; one run is taken at its word."""
+    low, high = fitted.share.interval or (fitted.share.value, fitted.share.value)
+    if low >= FITTED_SHARE:
+        return "fitted"
+    return "not fitted" if high < FITTED_SHARE else "in doubt"
+
+
+def _listed(some: list[Fitted]) -> str:
+    told = [f"{each.words.replace('_', ' ')} {each.share.value:.0%}" for each in some]
+    return ", ".join(told) or "none"
+
+
+def frontier_title(found: Study) -> str:
+    """How many controls help beyond doubt."""
+    helping = {each.control for panel in found.panels for each in lowering(panel)}
+    tried = {each.control for panel in found.panels for each in panel.controlled}
+    return f"{len(helping)} of {len(tried)} controls lower leakage somewhere; what that costs"
+
+
+def setting(found: Study) -> str:
+    """What was trained, for how long."""
+    runs = found.runs
+    parameters = runs["parameters"].to_numpy()
+    steps = runs["training.steps"].to_numpy()
+    return (
+        f"{', '.join(dict.fromkeys(each.name for each in found.panels))}; models of "
+        f"{parameters.min():,} to {parameters.max():,} parameters; {steps.min():,} to "
+        f"{steps.max():,} optimiser steps; {runs['seed'].n_unique()} seed(s)."
+    )

@@ -1,0 +1,1 @@
+"""Arithmetic and facts: what is learnt as a rule and what by rote."""

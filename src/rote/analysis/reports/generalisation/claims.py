@@ -1,0 +1,130 @@
+"""Which published conclusions hold here: decided from intervals, by rules that are written down.
+
+The conclusions are those of Barron and White 2025 (arXiv 2506.09099), abstract.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rote.analysis.quantities.shares import Apart, Interval
+from rote.analysis.reports.generalisation.study import Compared, Point, Series, Study
+
+HOLDS, FAILS, OPEN = "holds", "does not hold", "not decided"
+HALF = 0.5  # more items right than wrong
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One conclusion, and what one series of runs says of it."""
+
+    conclusion: str
+    rule: str
+    series: Series
+    measured: str
+    verdict: str
+
+
+def claims(found: Study) -> tuple[Claim, ...]:
+    """Those that the runs speak of."""
+    return tuple(claim for series in found.series for claim in _claims(found, series))
+
+
+def _claims(found: Study, series: Series) -> Iterable[Claim]:
+    compared = {each.side: each for each in found.compared if each.series == series}
+    heldout = found.of(series, "heldout")
+    if series.subject == "arithmetic" and series.trained_on == "joint" and heldout:
+        yield _none_extrapolates(found, heldout)
+    elif series.subject == "arithmetic" and heldout:
+        yield _small_extrapolates(found, heldout[0])
+        if "heldout" in compared:
+            yield _larger_less(found, compared["heldout"])
+    elif series.subject == "facts" and "train" in compared:
+        yield _small_forgets(compared["train"])
+
+
+def _small_extrapolates(found: Study, smallest: Point) -> Claim:
+    return Claim(
+        conclusion="a small model extrapolates to unseen arithmetic",
+        rule="the smallest model answers more than half of held-out items",
+        series=smallest.series,
+        measured=_beside_seen(found, [smallest]),
+        verdict=_above(smallest.free.interval, HALF),
+    )
+
+
+def _larger_less(found: Study, both: Compared) -> Claim:
+    return Claim(
+        conclusion="a larger model extrapolates less",
+        rule="largest less smallest, on held-out items of the same splits and seeds, is below 0",
+        series=both.series,
+        measured=f"{_beside_seen(found, [both.smaller, both.larger])}; difference "
+        f"{_difference(both.apart)}",
+        verdict=_opposite(_above(both.apart.interval, 0.0)) if both.apart else OPEN,
+    )
+
+
+def _small_forgets(both: Compared) -> Claim:
+    return Claim(
+        conclusion="a small model fails to memorise facts that a larger one memorises",
+        rule="largest less smallest, on seen facts, is above 0, and the largest knows over half",
+        series=both.series,
+        measured=f"{_shown([both.smaller, both.larger])}; difference {_difference(both.apart)}",
+        verdict=_all(
+            [
+                _above(both.apart.interval, 0.0) if both.apart else OPEN,
+                _above(both.larger.free.interval, HALF),
+            ]
+        ),
+    )
+
+
+def _none_extrapolates(found: Study, heldout: Sequence[Point]) -> Claim:
+    return Claim(
+        conclusion="trained on both, no model extrapolates",
+        rule="every size answers less than half of held-out items",
+        series=heldout[0].series,
+        measured=_beside_seen(found, heldout),
+        verdict=_all([_opposite(_above(each.free.interval, HALF)) for each in heldout]),
+    )
+
+
+def _above(interval: Interval, level: float) -> str:
+    if interval[0] > level:
+        return HOLDS
+    return FAILS if interval[1] <= level else OPEN
+
+
+def _opposite(verdict: str) -> str:
+    return {HOLDS: FAILS, FAILS: HOLDS}.get(verdict, OPEN)
+
+
+def _all(verdicts: Sequence[str]) -> str:
+    if FAILS in verdicts:
+        return FAILS
+    return OPEN if OPEN in verdicts else HOLDS
+
+
+def _beside_seen(found: Study, points: Sequence[Point]) -> str:
+    """A model that has not learnt what it has seen says little of what it would extrapolate."""
+    seen = [
+        f"{each.size} {each.free.value:.0%}"
+        for each in found.of(points[0].series, "train")
+        if each.size in [point.size for point in points]
+    ]
+    return f"{_shown(points)}; of seen items {', '.join(seen)}"
+
+
+def _shown(points: Sequence[Point]) -> str:
+    return ", ".join(
+        f"{each.size} {with_interval(each.free.value, each.free.interval)}" for each in points
+    )
+
+
+def _difference(apart: Apart | None) -> str:
+    return with_interval(apart.value, apart.interval, "{:+.0%}") if apart else "of nothing shared"
+
+
+def with_interval(value: float, interval: Interval, form: str = "{:.0%}") -> str:
+    """As 12 % (3 % to 30 %)."""
+    low, high = interval
+    return f"{form.format(value)} ({form.format(low)} to {form.format(high)})"

@@ -1,0 +1,110 @@
+"""Findings of the report on random labels in words."""
+
+from rote.analysis.published_random_labels import SOURCE
+from rote.analysis.quantities.over_seeds import OverSeeds
+from rote.analysis.quantities.shares import Share
+from rote.analysis.reports.random_labels.study import FIT_SHARE, FITTED_SHARE, Point, Study
+
+CAPTIONS = {
+    "fit": (
+        "Left: the first step of the training curve whose loss is below "
+        f"{FIT_SHARE:.0%} of what a guess costs; seeds that never got there are not in the mean. "
+        "Right: labels told right, of the training set (filled) and of held-out sequences, whose "
+        "labels are true (hollow). Dotted: a guess. Bars, 95 %: Student's t over seeds for steps; "
+        "for shares seeds are resampled, and Clopper and Pearson's interval over all labels if it "
+        "is wider. Where inputs are random no rule tells any label: they stand at 1."
+    ),
+    "bits": (
+        "Entropy of the training labels that no rule tells, less their code length under the "
+        "model: log2 C for each label that was drawn. On the dotted line all of it is stored; a "
+        "model that takes a drawn label for ruled stores less than nothing. Bars: Student's t "
+        "over seeds, 95 %."
+    ),
+}
+PUBLISHED_NOTE = (
+    f"{SOURCE}: CIFAR-10, all training labels random. A guess is right in 10 % there; ours has "
+    "the number of classes that the setting says."
+)
+
+
+def headlines(found: Study) -> tuple[str, ...]:
+    """Lines for the terminal: of each series where most labels are random."""
+    return (*(_line(found.of(series)[-1]) for series in found.series), verdict(found))
+
+
+def _line(point: Point) -> str:
+    steps = "not fitted" if point.steps is None else f"fitted after {mean(point.steps, '{:,.0f}')}"
+    slower = "" if point.slowdown is None else f" ({point.slowdown.value:.1f} x true labels)"
+    return (
+        f"{point.series.name}, {point.unruled:.0%} of labels random: train "
+        f"{shown(point.train)}, held-out {shown(point.heldout)}; {steps} steps{slower}; "
+        f"{point.memorised_bits.value:,.0f} of {point.entropy_bits:,.0f} bits memorised"
+    )
+
+
+def verdict(found: Study) -> str:
+    """Whether networks of this kind fit random labels and learn nothing by it."""
+    noise = [each for each in found.points if each.unruled == 1]
+    if not noise:
+        return "No run had random labels alone."
+    fitted = [each for each in noise if each.train.interval[0] > FITTED_SHARE]
+    told = [each for each in noise if each.heldout.interval[0] > 1 / each.num_classes]
+    return (
+        f"Random labels are fitted ({FITTED_SHARE:.0%} of them, by the lower end of the interval) "
+        f"in {len(fitted)} of {len(noise)} settings; held-out labels are told better than by a "
+        f"guess in {len(told)}"
+    )
+
+
+def mean(value: OverSeeds, form: str) -> str:
+    """With its interval."""
+    told = form.format(value.value)
+    if value.interval is None:
+        return f"{told} (one run)"
+    return f"{told} ({form.format(value.interval[0])} to {form.format(value.interval[1])})"
+
+
+def shown(share: Share) -> str:
+    """With its interval."""
+    low, high = share.interval
+    return f"{share.value:.1%} ({low:.1%} to {high:.1%})"
+
+
+def fit_title(found: Study) -> str:
+    """How much longer random labels take."""
+    slow = [each for each in found.points if each.unruled == 1 and each.slowdown]
+    if not slow:
+        return "Time to fit, and labels told right, against the share of random labels"
+    ratios = [each.slowdown.value for each in slow if each.slowdown]
+    return f"Random labels take {_between(ratios, '{:.1f}')} times the steps of true ones"
+
+
+def bits_title(found: Study) -> str:
+    """Of what there was."""
+    shares = [
+        each.memorised_bits.value / each.entropy_bits
+        for each in found.points
+        if each.unruled == 1 and each.entropy_bits
+    ]
+    if not shares:
+        return "Bits memorised about labels"
+    return f"Of labels that are all random {_between(shares, '{:.0%}')} of the bits are memorised"
+
+
+def _between(values: list[float], form: str) -> str:
+    low, high = form.format(min(values)), form.format(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def setting(found: Study) -> str:
+    """What was trained, for how long."""
+    runs = found.runs
+    parameters = runs["parameters"].to_numpy()
+    steps = runs["training.steps"].to_numpy()
+    sequences = runs["task.num_sequences"].to_numpy()
+    return (
+        f"{sequences.min():,} to {sequences.max():,} sequences of "
+        f"{runs['task.input_length'][0]} tokens, {runs['task.num_classes'][0]} classes; models of "
+        f"{parameters.min():,} to {parameters.max():,} parameters; {steps.min():,} to "
+        f"{steps.max():,} optimiser steps; {runs['seed'].n_unique()} seed(s)."
+    )

@@ -1,0 +1,133 @@
+"""What is planted in exact matches comes out in the report's shares, verdicts and words."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from rote.analysis.published_extrapolation import published_match
+from rote.analysis.report import write_report
+from rote.analysis.reports.generalisation.claims import FAILS, HOLDS, OPEN, claims
+from rote.analysis.reports.generalisation.study import Point, Series, Study, study
+from rote.analysis.results import Results
+from tests.analysis import planted_matches as planted
+
+ARITHMETIC = Series(trained_on="arithmetic", subject="arithmetic", split="randomly", setting="")
+FACTS = Series(trained_on="facts", subject="facts", split="", setting="")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return planted.planted_results(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def found(results: Results) -> Study:
+    return study(results)
+
+
+def test_shares_are_means_over_splits_with_intervals(found: Study) -> None:
+    small, large = found.of(ARITHMETIC, "heldout")
+    assert (small.size, large.size) == ("1x14", "1x56")
+    assert small.free.value == pytest.approx(0.8) and large.free.value == pytest.approx(0.2)
+    assert (small.free.num_splits, small.free.num_runs) == (6, 12)
+    assert small.free.pooled.trials == 12 * 20
+    assert small.free.interval[0] < 0.8 < small.free.interval[1] < 0.9
+    groups = {each.group for each in found.points if each.series == ARITHMETIC}
+    assert groups == {"add", "subtract", "all"}
+    assert sum(rate.successes for rate in small.by_split.values()) == small.free.pooled.successes
+
+
+def test_parts_of_a_mixture_are_told_apart(found: Study) -> None:
+    joint = [each for each in found.series if each.trained_on == "joint"]
+    assert [each.subject for each in joint] == ["arithmetic", "facts"]
+    assert joint[0].name == "arithmetic, trained jointly, random splits"
+    heldout = found.of(joint[0], "heldout")
+    assert all(isinstance(each, Point) and each.free.value == 0.05 for each in heldout)
+
+
+def test_the_larger_model_is_found_to_extrapolate_less(found: Study) -> None:
+    both = next(e for e in found.compared if (e.series, e.side) == (ARITHMETIC, "heldout"))
+    assert both.apart is not None
+    assert both.apart.value == pytest.approx(-0.6)
+    assert both.apart.interval[1] < -0.4
+    assert both.apart.num_runs == 12
+
+
+def test_verdicts_follow_from_the_intervals(found: Study) -> None:
+    told = {(each.series.name, each.conclusion): each for each in claims(found)}
+    random, original = "arithmetic, random splits", "arithmetic, original split"
+    assert len(told) == 7  # two a split, one of both together, one of facts, two ways trained
+    assert told[random, "a small model extrapolates to unseen arithmetic"].verdict == HOLDS
+    assert told[random, "a larger model extrapolates less"].verdict == HOLDS
+    assert told[original, "a larger model extrapolates less"].verdict == HOLDS
+    joint = "arithmetic, trained jointly, random splits"
+    assert told[joint, "trained on both, no model extrapolates"].verdict == HOLDS
+    forgets = "a small model fails to memorise facts that a larger one memorises"
+    assert told["facts", forgets].verdict == HOLDS
+    jointly = next(each for each in told if each[0].startswith("facts, trained jointly"))
+    assert told[jointly].verdict == OPEN  # both sizes know all of them
+
+
+def test_sizes_exchanged_exchange_the_verdicts(results: Results) -> None:
+    table = results.table.with_columns(
+        pl.col("size.width").replace({14: 56, 56: 14}),
+        pl.col("parameters").replace({1582: 20_440, 20_440: 1582}),
+    )
+    told = claims(study(dataclasses.replace(results, table=table)))
+    random = [each for each in told if each.series == ARITHMETIC]
+    assert [each.verdict for each in random] == [FAILS, FAILS]
+
+
+def test_knowledge_is_what_was_planted(found: Study) -> None:
+    small, large = found.knowledge[0], found.knowledge[-1]
+    assert small.stored_bits == 0
+    assert large.given_bits == 20 * 8 and large.stored_bits == 10 * (2 + 6)
+    assert large.bits_per_parameter == pytest.approx(80 / 20_440)
+    recalls = {(each.size, each.exposures): each for each in found.recalls}
+    assert recalls["1x56", 4].recalled.value == 1 and recalls["1x56", 1].recalled.value == 0
+    assert recalls["1x56", 4].stored_bits == 6 and recalls["1x56", 0].stored_bits == -1
+    assert recalls["1x56", 0].recalled.trials == 2 * 10  # seeds added up
+
+
+def test_the_report_is_written_whole(results: Results, tmp_path: Path) -> None:
+    report = write_report(
+        kind="generalisation", name="demo", question="Is 2 < 3?", results=results, folder=tmp_path
+    )
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    page = report.page.read_text()
+    assert page.count("<svg ") == len(manifest["figures"]) == 2
+    assert "$" not in page and "40 of 40 held-out" in page and "8.2 %" in page
+    shared = manifest["numbers"]["share arithmetic, random splits, 1x14, heldout"]
+    assert shared["free_running"] == pytest.approx(0.8)
+    assert sorted(shared["runs"]) == sorted(
+        run_id for run_id in results.table["run_id"] if run_id.startswith("random-14")
+    )
+    assert set(manifest["arrays_sha256"]) == {
+        run_id for run_id in results.table["run_id"] if run_id.startswith("people")
+    }
+    assert any("the larger one less (-60%" in line for line in report.headlines)
+
+
+def test_settings_that_differ_are_series_of_their_own(results: Results) -> None:
+    table = results.table.with_columns(pl.lit(0.01).alias("optim.optimiser.lr"))
+    other = table.with_columns(
+        pl.lit(0.001).alias("optim.optimiser.lr"), run_id="slow-" + pl.col("run_id")
+    ).filter(pl.col("task._target_").str.ends_with("Arithmetic"))
+    found = study(dataclasses.replace(results, table=pl.concat([table, other])))
+    settings = {each.setting for each in found.series if each.trained_on == "arithmetic"}
+    assert settings == {"lr 0.01", "lr 0.001"}
+
+
+def test_unusable_runs_are_refused(results: Results) -> None:
+    with pytest.raises(ValueError, match="add exact_match to measure"):
+        study(dataclasses.replace(results, table=results.table.select("run_id", "seed")))
+
+
+def test_the_published_table() -> None:
+    small = published_match("arithmetic", 1, 14)
+    assert small is not None and small.printed == "40 of 40 held-out"
+    assert published_match("joint", 6, 384).printed == "97.8 / 97.8 / 100 %"  # type: ignore[union-attr]
+    assert published_match("facts", 2, 14) is None

@@ -1,0 +1,143 @@
+"""What is planted in runs on random labels comes out in steps, shares and bits."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from rote.analysis.published_random_labels import PUBLISHED_FITS
+from rote.analysis.report import write_report
+from rote.analysis.reports.random_labels.study import Series, Study, steps_to_fit, study
+from rote.analysis.results import Results
+from rote.units import nats_from_bits
+from tests.analysis.planted_matches import counts, results_of
+
+CLASSES, NUM_SEQUENCES, NUM_HELDOUT = 4, 1000, 400
+STEPS = {0.0: 100, 0.5: 200, 1.0: 400}  # to fit, by share of random labels
+PATTERNS = Series(inputs="patterns", size="1x16", parameters=4000, setting="")
+
+
+def planted_run(inputs: str, fraction: float, seed: int) -> tuple[dict[str, Any], list[Any]]:
+    """The larger share is fitted later; half a bit of every random label is not stored."""
+    unruled = 1.0 if inputs == "random" else fraction
+    drawn = round(unruled * NUM_SEQUENCES)
+    right = round(NUM_HELDOUT * (0.9 - 0.65 * unruled))
+    curve = [
+        {"step": step, "loss_nats_per_token": nats_from_bits(0.5 if step < STEPS[unruled] else 0.1)}
+        for step in range(50, 501, 50)
+    ]
+    run = {
+        "run_id": f"{inputs}-{fraction}-{seed}",
+        "task._target_": "rote.tasks.random_labels.RandomLabels",
+        "task.inputs": inputs,
+        "task.random_fraction": fraction,
+        "task.num_sequences": NUM_SEQUENCES,
+        "task.input_length": 16,
+        "task.num_classes": CLASSES,
+        "size.num_layers": 1,
+        "size.width": 16,
+        "precision.name": "fp32",
+        "seed": seed,
+        "parameters": 4000,
+        "training.steps": 500,
+        **counts("train_rule", NUM_SEQUENCES - drawn, NUM_SEQUENCES - drawn),
+        **counts("train_drawn", drawn, drawn),
+        **counts(
+            "heldout_rule",
+            0 if inputs == "random" else right,
+            0 if inputs == "random" else NUM_HELDOUT,
+        ),
+        **counts(
+            "heldout_drawn",
+            right if inputs == "random" else 0,
+            NUM_HELDOUT if inputs == "random" else 0,
+        ),
+        "exact_match.train_drawn_answer_bits": 2.0 * drawn,
+        "exact_match.train_drawn_answer_code_bits": 0.5 * drawn + seed,
+    }
+    return run, curve
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    cases = [*(("patterns", fraction) for fraction in STEPS), ("random", 0.0)]
+    made = [planted_run(*case, seed) for case in cases for seed in (0, 1, 2)]
+    curves = {run["run_id"]: curve for run, curve in made}
+    return results_of(tmp_path_factory.mktemp("runs"), [run for run, _ in made], curves)
+
+
+@pytest.fixture(scope="module")
+def found(results: Results) -> Study:
+    return study(results)
+
+
+def test_steps_to_fit_are_the_first_below_a_tenth_of_a_guess() -> None:
+    losses = [2.0, 0.21, 0.19, 0.25]  # bits; log2 C = 2
+    curve = [
+        {"step": 10 * place, "loss_nats_per_token": nats_from_bits(loss)}
+        for place, loss in enumerate(losses)
+    ]
+    assert steps_to_fit(curve, num_classes=4) == 20
+    assert steps_to_fit(curve[:2], num_classes=4) is None
+    assert steps_to_fit([], num_classes=4) is None
+
+
+def test_time_accuracy_and_bits_are_those_planted(found: Study) -> None:
+    true, half, noise = found.of(PATTERNS)
+    assert [each.unruled for each in (true, half, noise)] == [0, 0.5, 1]
+    assert [each.steps.value for each in (true, half, noise) if each.steps] == [100, 200, 400]
+    assert noise.slowdown is not None and noise.slowdown.value == 4
+    assert noise.train.value == 1 and noise.train.interval[0] > 0.99
+    assert true.heldout.value == 0.9 and noise.heldout.value == 0.25
+    assert noise.entropy_bits == 2000
+    assert noise.memorised_bits.value == pytest.approx(1500 - 1)  # seeds 0, 1, 2 cost themselves
+    assert half.memorised_bits.value == pytest.approx(750 - 1)
+    assert true.drawn is None and true.memorised_bits.value == pytest.approx(-1)
+
+
+def test_random_inputs_are_told_by_no_rule(found: Study) -> None:
+    (noise,) = found.of(dataclasses.replace(PATTERNS, inputs="random"))
+    assert noise.unruled == 1 and noise.heldout.value == 0.25
+    assert noise.slowdown is not None and noise.slowdown.value == 4
+
+
+def test_runs_that_never_fit_are_counted(results: Results) -> None:
+    none = {run_id: curve[:1] for run_id, curve in results.curves.items()}
+    found = study(dataclasses.replace(results, curves=none))
+    assert all(each.steps is None and each.num_fitted == 0 for each in found.points)
+
+
+def test_the_report_is_written_whole(results: Results, tmp_path: Path) -> None:
+    report = write_report(
+        kind="random_labels", name="demo", question="Is 2 < 3?", results=results, folder=tmp_path
+    )
+    page = report.page.read_text()
+    assert page.count("<svg ") == 2
+    assert "Inception" in page and "9.78 %" in page
+    assert any("fitted after 400" in line and "4.0 x true" in line for line in report.headlines)
+    assert any("in 2 of 2 settings" in line for line in report.headlines)
+    numbers = json.loads((tmp_path / "manifest.json").read_text())["numbers"]
+    assert len(numbers) == 4
+    table = pl.read_parquet(tmp_path / "table.parquet")
+    assert table["steps_to_fit"].null_count() == 0
+
+
+def test_unusable_runs_are_refused(results: Results) -> None:
+    with pytest.raises(ValueError, match="add exact_match to measure"):
+        study(dataclasses.replace(results, table=results.table.select("run_id")))
+    other = results.table.with_columns(pl.lit("rote.tasks.uniform.Uniform").alias("task._target_"))
+    with pytest.raises(ValueError, match="no finished run of task random_labels"):
+        study(dataclasses.replace(results, table=other))
+
+
+def test_the_published_table() -> None:
+    told = {each.network: (each.train_percent, each.test_percent) for each in PUBLISHED_FITS}
+    assert told == {
+        "Inception": (100, 9.78),
+        "AlexNet": (99.82, 9.86),
+        "MLP 3x512": (100, 10.48),
+        "MLP 1x512": (99.34, 10.61),
+    }

@@ -1,0 +1,43 @@
+"""Settings and controls that tell runs apart, in words."""
+
+import polars as pl
+
+from rote.analysis.quantities.settings import with_control, with_setting
+
+
+def test_what_differs_at_one_place_is_told() -> None:
+    runs = pl.DataFrame(
+        {
+            "size": ["s", "s", "l", "l"],
+            "task.kept": [1, 1, 2, 2],  # follows from the size
+            "optim.optimiser.lr": [0.1, 0.2, 0.1, 0.2],
+            "control.dropout._target_": [None, "D", None, "D"],
+            "control.dropout.rate": [None, 0.2, None, 0.2],
+            "control.dropout.places": [None, "[]", None, "[]"],
+        }
+    )
+    told = with_setting(runs, at=["size"])["setting"].to_list()
+    assert told == ["lr 0.1", "lr 0.2, dropout rate 0.2"] * 2
+    without = with_setting(runs, at=["size"], apart_from=["optim."])["setting"].to_list()
+    assert without == ["", "dropout rate 0.2"] * 2
+
+
+def test_a_control_of_the_optimiser_is_what_is_not_usual() -> None:
+    runs = pl.DataFrame(
+        {
+            "panel": ["a"] * 5 + ["b"] * 2,
+            "optim.optimiser.weight_decay": [0.0, 0.0, 0.0, 0.0, 0.1, 0.1, 0.1],
+            "optim.clip_norm": [1.0, 1.0, 1.0, 0.1, 1.0, 1.0, 1.0],
+            "control.goldfish._target_": [None, "G", "G", None, None, None, None],
+            "control.goldfish.k": [None, 3, 8, None, None, None, None],
+            "control.goldfish.h": [None, 13, 13, None, None, None, None],
+        }
+    )
+    found = with_control(runs, within="panel")
+    assert found["control"].to_list() == [
+        None, "goldfish", "goldfish", "gradient_clipping", "weight_decay", None, None,
+    ]  # fmt: skip
+    assert found["control_words"].to_list() == [
+        None, "goldfish k 3", "goldfish k 8", "gradient_clipping 0.1", "weight_decay 0.1", None,
+        None,
+    ]  # fmt: skip
