@@ -33,11 +33,14 @@ def headlines(found: Study) -> tuple[str, ...]:
 
 
 def _line(point: Point) -> str:
-    steps = "not fitted" if point.steps is None else f"fitted after {mean(point.steps, '{:,.0f}')}"
+    if point.steps is None:
+        fitted = "not fitted when its budget ended"
+    else:
+        fitted = f"fitted after {mean(point.steps, '{:,.0f}')} steps"
     slower = "" if point.slowdown is None else f" ({point.slowdown.value:.1f} x true labels)"
     return (
         f"{point.series.name}, {point.unruled:.0%} of labels random: train "
-        f"{shown(point.train)}, held-out {shown(point.heldout)}; {steps} steps{slower}; "
+        f"{shown(point.train)}, held-out {shown(point.heldout)}; {fitted}{slower}; "
         f"{point.memorised_bits.value:,.0f} of {point.entropy_bits:,.0f} bits memorised"
     )
 
