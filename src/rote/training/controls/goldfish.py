@@ -8,7 +8,7 @@ A sequence's first token, which nothing comes before, is always learnt.
 Shapes: B batch, L positions, H tokens looked back at.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -27,10 +27,16 @@ class Goldfish:
 
     k: int  # one token in so many is dropped
     h: int  # told by so many tokens before it
+    # One for each distance. A tensor made beforehand: torch.compile would take products of a range
+    # for arithmetic without an end, and overflow.
+    _factors_H: Tensor = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         require_whole("control.goldfish.k", self.k, 2)
         require_whole("control.goldfish.h", self.h, 1, 1024)
+        distances_H = torch.arange(self.h, 0, -1)
+        low_H, high_H = (random_32_bits(distances_H, key) for key in (LOW_KEY, HIGH_KEY))
+        object.__setattr__(self, "_factors_H", (high_H << 32) + low_H | 1)
 
     def weights(self, tokens_BL: Tensor) -> Tensor:
         """0 for what is dropped, else 1, float32 [B, L]."""
@@ -45,7 +51,4 @@ class Goldfish:
     def _sums(self, tokens_BL: Tensor) -> Tensor:
         """Of the H tokens before each, times a factor of their distance; absent ones add 0."""
         before_BLH = functional.pad(tokens_BL[:, :-1] + 1, (self.h, 0)).unfold(1, self.h, 1)
-        distances_H = torch.arange(self.h, 0, -1, device=tokens_BL.device)
-        low_H = random_32_bits(distances_H, LOW_KEY)
-        high_H = random_32_bits(distances_H, HIGH_KEY)
-        return (before_BLH * ((high_H << 32) + low_H | 1)).sum(dim=2)
+        return (before_BLH * self._factors_H.to(tokens_BL.device)).sum(dim=2)
