@@ -17,6 +17,7 @@ from rote.config.build import build
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder
+from rote.models.count import embedding_parameters
 from rote.observers import Observer, Observers, configured
 from rote.precision import Precision
 from rote.provenance import provenance
@@ -170,6 +171,7 @@ class Life:
             self.spec, self.task, on_row=self._row, keeper=keeper, resume=saved
         )
         self.parameters = sum(one.numel() for one in self.member.model.parameters())
+        self.embedding_parameters = embedding_parameters(self.member.model)
         self.watchers.tell("start", self.spec, self.parameters)
         self.prepared_unix_seconds = time.time()
         self.clock.start()
@@ -184,6 +186,7 @@ class Life:
             run_id=self.spec.run_id,
             what=dict(self.spec.what),
             parameters=self.parameters,
+            embedding_parameters=self.embedding_parameters,
             entropy_bits=self.task.entropy_bits(),
             entropy_after_first_token_bits=self.task.entropy_bits(from_position=1),
             training={**_training_facts(self.member.progress), **self.member.facts()},

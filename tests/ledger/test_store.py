@@ -1,19 +1,22 @@
 """Records are whole, checked, and never lost."""
 
+import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rote.ledger.record import DamagedRecord, Record
+from rote.ledger.record import DamagedRecord, Record, _digest
 from rote.ledger.store import RunFolder, RunIsTaken, Store
 
 RECORD = Record(
     run_id="0123456789abcdef",
     what={"seed": 0},
     parameters=10,
+    embedding_parameters=4,
     entropy_bits=100.0,
     entropy_after_first_token_bits=90.0,
     training={"steps": 5, "converged": True},
@@ -73,7 +76,7 @@ def test_a_record_of_another_run_or_schema_is_refused(
         other.record()
     folder.record_path.write_text(RECORD.to_json())
     monkeypatch.setattr("rote.ledger.record.VERSION", 99)
-    with pytest.raises(DamagedRecord, match="schema version 1, this program reads 99"):
+    with pytest.raises(DamagedRecord, match="schema version 2, this program reads 99"):
         folder.record()
 
 
@@ -117,3 +120,10 @@ def test_a_disk_that_fills_while_the_record_is_written_leaves_no_record(
         folder.finish(RECORD, {}, {})
     assert not folder.is_done()
     assert not list(folder.path.glob(".record*"))
+
+
+def test_records_of_the_first_version_are_read_without_what_they_do_not_say() -> None:
+    content = json.loads(RECORD.to_json()) | {"version": 1}
+    del content["sha256"], content["embedding_parameters"]
+    old = Record.from_json(json.dumps({"sha256": _digest(content), **content}))
+    assert old == replace(RECORD, embedding_parameters=None)

@@ -50,6 +50,7 @@ def _row(record: Record) -> dict[str, Any]:
         "run_id": record.run_id,
         **flatten(record.what),
         "parameters": record.parameters,
+        "embedding_parameters": record.embedding_parameters,
         "entropy_bits": record.entropy_bits,
         "entropy_after_first_token_bits": record.entropy_after_first_token_bits,
         **{f"training.{key}": value for key, value in record.training.items()},

@@ -7,7 +7,10 @@ from typing import Any
 
 from rote.files import canonical_json, sha256
 
-VERSION = 1  # raise it when a field is added, renamed or removed
+VERSION = 2  # raise it when a field is added, renamed or removed
+ADDED: dict[int, dict[str, Any]] = {
+    1: {"embedding_parameters": None}
+}  # by the version before: what its records do not say
 
 
 class DamagedRecord(ValueError):
@@ -21,6 +24,7 @@ class Record:
     run_id: str
     what: Mapping[str, Any]
     parameters: int  # all of them, the tied embedding once
+    embedding_parameters: int | None  # of them: of tokens and positions; None where not recorded
     entropy_bits: float | None  # of the whole training set; None where the source's is unknown
     entropy_after_first_token_bits: float | None
     training: Mapping[str, Any]  # steps, tokens_seen, converged, growth
@@ -41,9 +45,9 @@ class Record:
             raise DamagedRecord(f"not a record ({error})") from error
         if digest != _digest(content):
             raise DamagedRecord("its checksum does not match its content")
-        if (version := content.pop("version")) != VERSION:
+        if (version := content.pop("version")) != VERSION and version not in ADDED:
             raise DamagedRecord(f"it has schema version {version}, this program reads {VERSION}")
-        return cls(**content)
+        return cls(**ADDED.get(version, {}), **content)
 
 
 def _digest(content: Mapping[str, Any]) -> str:

@@ -1,0 +1,156 @@
+"""What a law is: inputs, an output, a curve with constants put in, and a fit to measured runs.
+
+A file of this folder with a ``LAW`` is a law that ``rote fit --law`` knows by the file's name.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rote.analysis.fits.level import LEVEL
+
+Floats = NDArray[np.float64]
+
+COLUMNS = {
+    "parameters": "of the model; with or without embeddings, as `Count` says",
+    "tokens": "seen in training, repeats counted",
+    "unique_tokens": "of the training set",
+    "steps": "optimiser steps",
+    "batch_tokens": "tokens a step",
+    "flops": "of training",
+    "loss_nats": "held-out, per token",
+    "samples": "training sequences, |D|",
+    "f1": "of membership inference, from 0 to 1",
+    "data_bits": "entropy of the training set",
+    "memorised_bits": "of the training set",
+}
+
+
+class Count(Enum):
+    """Which parameters are counted: laws of the two conventions have other constants."""
+
+    TOTAL = "total"
+    NON_EMBEDDING = "non-embedding"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One number a run in every column; all finite, and all but F1 above 0."""
+
+    columns: Mapping[str, Floats]
+    count: Count
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.columns) - set(COLUMNS):
+            raise ValueError(f"unknown column {min(unknown)!r}; there are {', '.join(COLUMNS)}")
+        if len({values.shape for values in self.columns.values()}) > 1:
+            raise ValueError("columns differ in length")
+        for name, values in self.columns.items():
+            least = 0.0 if name == "f1" else np.nextafter(0, 1)
+            wrong = ~(np.isfinite(values) & (values >= least))
+            if wrong.any():
+                row = int(wrong.argmax())
+                raise ValueError(f"{name} of run {row + 1} is {values[row]:g}: no such measurement")
+
+    def __getitem__(self, name: str) -> Floats:
+        """Raises ValueError for a column that was not measured."""
+        if name not in self.columns:
+            raise ValueError(f"column {name!r} is needed ({COLUMNS[name]})")
+        return self.columns[name]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def rows(self, chosen: NDArray[np.generic]) -> "Measured":
+        """The runs of a mask, or of indices; one may come twice."""
+        columns = {name: values[chosen] for name, values in self.columns.items()}
+        return Measured(columns=columns, count=self.count)
+
+
+class Curve(Protocol):
+    """A law with constants put in: a frozen dataclass of them."""
+
+    def predict(self, *inputs: ArrayLike) -> Floats:
+        """The law's output, for its inputs in the order of `Law.inputs`."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constant:
+    """One constant, or what follows from them; intervals are 95 %, None where not computed."""
+
+    name: str
+    meaning: str
+    value: float
+    standard_error: float | None = None  # to first order
+    profile_interval: tuple[float, float] | None = None  # an end that no run bounds is 0 or inf
+    bootstrap_interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goodness:
+    """How well the curve goes through the points."""
+
+    num_points: int
+    num_constants: int
+    rms_log_residual: float  # of ln(output): 0.01 is one per cent
+    largest_log_residual: float
+    explained: float  # share of the variance of ln(output)
+    objective: float  # what was minimised
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """A fitted law."""
+
+    law: str
+    formula: str
+    method: str
+    count: Count
+    inputs: tuple[str, ...]
+    output: str
+    curve: Curve
+    resampled: tuple[Curve, ...]  # the bootstrap's; refits that failed are left out and told of
+    constants: tuple[Constant, ...]
+    derived: tuple[Constant, ...]
+    goodness: Goodness
+    warnings: tuple[str, ...]  # weakly identified constants, bounds reached, failed refits
+    ranges: Mapping[str, tuple[float, float]]  # of the inputs that were fitted
+
+    def predict(self, *inputs: ArrayLike) -> Floats:
+        """As `Curve.predict`."""
+        return self.curve.predict(*inputs)
+
+    def interval(self, *inputs: ArrayLike) -> tuple[Floats, Floats]:
+        """95 %, of the curve itself; raises ValueError where nothing was resampled."""
+        if not self.resampled:
+            raise ValueError(f"law {self.law} was fitted without resamples: it has no intervals")
+        curves = [curve.predict(*inputs) for curve in self.resampled]
+        low, high = np.quantile(curves, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2], axis=0)
+        return low, high
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """How much is computed beside the best fit."""
+
+    num_resamples: int = 1000
+    profiles: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Law:
+    """What `rote fit` needs to know of a law."""
+
+    formula: str
+    source: str
+    inputs: tuple[str, ...]
+    output: str
+    fit: Callable[[Measured, Effort], Fitted]  # raises ValueError where runs cannot tell it
+    optional: tuple[str, ...] = ()  # columns that are used where they are there
+    published: Mapping[str, Curve]  # by source; constants are of each source's own convention
