@@ -114,11 +114,42 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="fit, draw and write the report of a sweep")
     report.add_argument("name", help="a launched sweep")
 
+    _add_planning(commands)
     _add_audit(commands)
     _add_coding(commands)
 
     commands.add_parser("doctor", help="what this machine has, and what to do about the rest")
     return parser
+
+
+def _add_planning(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    fit = commands.add_parser("fit", help="scaling and other laws through a sweep or a CSV file")
+    fit.add_argument("source", help="a launched sweep, or a file: FILE.csv")
+    fit.add_argument("--law", metavar="LAW", help="default: each that the runs can tell")
+    fit.add_argument(
+        "--columns", metavar="NAME=COLUMN,...", default="",
+        help="of a CSV, e.g. parameters=N,tokens=D*1e9,loss_nats=loss; loss_bits for bits a token",
+    )  # fmt: skip
+    fit.add_argument("--resamples", type=int, default=1000, metavar="R", help="(default: 1000)")
+
+    plan = commands.add_parser("plan", help="which size and how much data, and what it leaks")
+    for name, text in (
+        ("flops", "budget of training, 6 N D"),
+        ("loss", "held-out nats a token to reach"),
+        ("tokens", "distinct ones that there are; seen again where the budget buys more"),
+        ("params", "sizes to look at, e.g. 124m,1.5b; default: a ladder about the best"),
+        ("max-f1", "of membership inference, from 0.5 to 1"),
+        ("max-exposure", "of canaries, bits"),
+        ("max-extracted", "share of training windows"),
+        ("device-flops", "that one device sustains a second (default: 4e14)"),
+    ):
+        plan.add_argument(f"--{name}", metavar="X", help=text)
+    plan.add_argument("--from", dest="source", metavar="SWEEP", help="laws of its runs, where told")
+    plan.add_argument("--json", action="store_true", help="print plan.json")
+    for parser in (fit, plan):
+        parser.add_argument(
+            "--count", default="total", choices=("total", "non-embedding"), help="of parameters"
+        )
 
 
 def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -30,6 +30,16 @@ COLUMNS = {
 }
 
 
+class Chosen(Enum):
+    """Which runs of a sweep a law is about; rows of somebody's own table are all fitted."""
+
+    ALL = "all runs"
+    FRESH = "runs that saw no token much more than once"
+    STOPPED = "runs that were stopped early"
+    BEST_OF_SIZE = "of each size, the run with the lowest loss"
+    BEST_OF_DATA = "of each training set, the run with the lowest loss"
+
+
 class Count(Enum):
     """Which parameters are counted: laws of the two conventions have other constants."""
 
@@ -153,4 +163,5 @@ class Law:
     output: str
     fit: Callable[[Measured, Effort], Fitted]  # raises ValueError where runs cannot tell it
     optional: tuple[str, ...] = ()  # columns that are used where they are there
+    runs: Chosen = Chosen.ALL
     published: Mapping[str, Curve]  # by source; constants are of each source's own convention
