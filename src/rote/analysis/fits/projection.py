@@ -6,6 +6,7 @@ Shapes: G points of the grid, M runs, J linear constants.
 """
 
 from collections.abc import Iterable
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +19,24 @@ def factors(design_MJ: Floats, observed_M: Floats) -> tuple[Floats, float]:
     """Of least relative residual, and the sum of its squares."""
     design = design_MJ / observed_M[:, None]
     scale = np.linalg.norm(design, axis=0)
+    scale[scale == 0] = 1.0  # a steep power of a large number is nothing, and so is its factor
     triangle = np.linalg.qr(np.column_stack([design / scale, np.ones(len(design))]), mode="r")
     found, distance = nnls(triangle[:, :-1], triangle[:, -1])
     return found / scale, float(distance**2)
 
 
 def best_factors(
-    designs: Iterable[Floats], observed: Iterable[Floats], *, num_best: int
+    designs: Iterable[Floats],
+    observed: Iterable[Floats],
+    *,
+    num_best: int,
+    scales: Iterable[float] = repeat(1.0),
 ) -> list[tuple[int, Floats]]:
-    """Places in the grid, best first, with their factors."""
-    solved = [factors(*pair) for pair in zip(designs, observed, strict=True)]
-    order = np.argsort([squares for _, squares in solved], kind="stable")[:num_best]
-    return [(int(place), solved[place][0]) for place in order]
+    """Places in the grid, best first, with their factors; ``scales`` multiply the residuals."""
+    solved, squares = [], []
+    for design, output, scale in zip(designs, observed, scales, strict=False):
+        found, sum_of_squares = factors(design, output)
+        solved.append(found)
+        squares.append(scale**2 * sum_of_squares)
+    order = np.argsort(squares, kind="stable")[:num_best].tolist()
+    return [(place, solved[place]) for place in order]
