@@ -164,4 +164,5 @@ class Law:
     fit: Callable[[Measured, Effort], Fitted]  # raises ValueError where runs cannot tell it
     optional: tuple[str, ...] = ()  # columns that are used where they are there
     runs: Chosen = Chosen.ALL
+    needs: tuple[str, ...] = ()  # columns to fit; none stands for inputs and output
     published: Mapping[str, Curve]  # by source; constants are of each source's own convention

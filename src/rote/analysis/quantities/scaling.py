@@ -1,6 +1,6 @@
 """Size, data, compute and loss of every run of a sweep: what scaling laws are fitted to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import polars as pl
 
@@ -8,7 +8,7 @@ from rote.analysis.laws.law import Chosen, Count, Law, Measured
 from rote.analysis.quantities.losses import loss_quantities
 from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.analysis.reports.leakage.kinds import with_kinds
-from rote.analysis.reports.leakage.reading import read
+from rote.analysis.reports.leakage.reading import Told, read
 from rote.analysis.reports.leakage.runs import MEASURES, has_measured, leakage_runs
 from rote.analysis.results import Results
 from rote.units import nats_from_bits
@@ -26,10 +26,10 @@ def scaling_runs(results: Results, count: Count) -> pl.DataFrame:
     table = results.table
     if "cost.heldout_code_bits" not in table.columns:
         raise ValueError("no run measured its loss: add cost to measure")
-    leaks = any(has_measured(table, measure) for measure in MEASURES)
-    if leaks:
+    if any(has_measured(table, measure) for measure in MEASURES):
         bare = leakage_runs(results)
-        runs = with_kinds(bare, read(results, bare))
+        told = read(results, bare)
+        runs = with_kinds(bare, told).with_columns(exposure_most_bits=_most_bits(bare, told))
     else:
         runs = loss_quantities(table, results.alphas)
     stopped = pl.col(BEST_STEP) if BEST_STEP in runs.columns else pl.lit(None, pl.Float64)
@@ -57,7 +57,7 @@ def scaling_runs(results: Results, count: Count) -> pl.DataFrame:
 
 def measured(runs: pl.DataFrame, law: Law, count: Count) -> Measured:
     """What ``law`` is fitted to; raises ValueError where a column is missing or no run is left."""
-    names = [*law.inputs, law.output]
+    names = [*(law.needs or (*law.inputs, law.output))]
     if missing := [name for name in names if name not in runs.columns or not runs[name].count()]:
         raise ValueError(f"no run tells {' and '.join(missing)}")
     names += [name for name in law.optional if name in runs.columns and runs[name].count()]
@@ -66,6 +66,16 @@ def measured(runs: pl.DataFrame, law: Law, count: Count) -> Measured:
         raise ValueError(f"there are no {law.runs.value}")
     columns = {name: chosen[name].cast(pl.Float64).to_numpy() for name in names}
     return Measured(columns=columns, count=count)
+
+
+def _most_bits(runs: pl.DataFrame, told: Mapping[str, Told]) -> pl.Series:
+    """The mean over inserted canaries of the largest exposure that could be told."""
+    most = []
+    for run_id in runs["run_id"]:
+        canaries = told[run_id].canaries
+        known = canaries is not None and canaries.inserted_K.any()
+        most.append(float(canaries.most_bits_K[canaries.inserted_K].mean()) if known else None)
+    return pl.Series(most, dtype=pl.Float64)
 
 
 def _counted(runs: pl.DataFrame, count: Count) -> pl.Expr:

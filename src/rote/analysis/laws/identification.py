@@ -1,0 +1,56 @@
+"""Warnings about constants that the runs do not tell, or do not tell apart."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from rote.analysis.fits.uncertainty import Spread
+from rote.analysis.laws.law import Floats
+
+GREATEST_CONDITION = 1e6  # of the normal matrix at unit diagonal
+GREATEST_CORRELATION = 0.99
+GREATEST_ERROR = 0.5  # of a constant, relative
+
+
+def identification(
+    names: Sequence[str], best_K: Floats, bounds_K2: Floats, about: Spread
+) -> tuple[str, ...]:
+    """Sentences; none where all is told."""
+    return (
+        *_bounds(names, best_K, bounds_K2),
+        *_loose(names, about),
+        *_together(names, about),
+        *_degenerate(about),
+    )
+
+
+def _bounds(names: Sequence[str], best: Floats, bounds: Floats) -> Iterator[str]:
+    for name, value, (low, high) in zip(names, best, bounds, strict=True):
+        if value <= low:
+            yield f"{name} fell to the least value tried, {np.exp(low):.3g}: the runs do not show it"
+        elif value >= high:
+            yield f"{name} rose to the greatest value tried, {np.exp(high):.3g}"
+
+
+def _loose(names: Sequence[str], about: Spread) -> Iterator[str]:
+    for name, error in zip(names, about.errors_K, strict=True):
+        if error > GREATEST_ERROR:
+            yield f"{name} is weakly told: its standard error is {100 * error:.0f} % of it"
+
+
+def _together(names: Sequence[str], about: Spread) -> Iterator[str]:
+    correlation = np.nan_to_num(about.correlation_KK)
+    for i, j in zip(*np.triu_indices(len(names), 1), strict=True):
+        if abs(correlation[i, j]) > GREATEST_CORRELATION:
+            yield (
+                f"{names[i]} and {names[j]} move together (correlation {correlation[i, j]:.4f}): "
+                "the curve tells them only as a pair"
+            )
+
+
+def _degenerate(about: Spread) -> Iterator[str]:
+    if about.condition > GREATEST_CONDITION:
+        yield (
+            f"the normal matrix has condition {about.condition:.1g} at unit diagonal: "
+            "some combination of constants is free"
+        )
