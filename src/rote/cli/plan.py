@@ -45,11 +45,12 @@ def _question(arguments: argparse.Namespace) -> Question:
         text = getattr(arguments, name)
         return None if text is None else amount(text, f"--{name.replace('_', '-')}")
 
+    sizes = arguments.params.split(",") if arguments.params else []
     return Question(
         flops=asked("flops"),
         loss_nats=asked("loss"),
         tokens=asked("tokens"),
-        parameters=tuple(amount(each, "--params") for each in (arguments.params or "").split(",") if each),
+        parameters=tuple(amount(each, "--params") for each in sizes),
         max_f1=asked("max_f1"),
         max_exposure_bits=asked("max_exposure"),
         max_extracted=asked("max_extracted"),

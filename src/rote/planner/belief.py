@@ -1,16 +1,17 @@
 """What a plan takes to be true: laws with their constants, where they are from, how far they go."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from rote.analysis.fits.level import LEVEL
 from rote.analysis.laws.law import Count, Curve
+from rote.planner.amounts import short
 
-Floats = NDArray[np.float64]
 Interval = tuple[float, float]
+Surface = Callable[[float, float], float]  # of parameters and of data, tokens or samples
+NEARLY = 1.01  # times the end of a range: still within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +19,7 @@ class Belief:
     """One law. ``rivals`` are its bootstrap, or other published fits of the same form."""
 
     name: str
+    inputs: tuple[str, ...]  # of the curve: parameters and one kind of data, in its order
     curve: Curve
     rivals: tuple[Curve, ...]
     is_resampled: bool  # rivals are a bootstrap: the interval is 95 %; else it spans them
@@ -25,16 +27,22 @@ class Belief:
     ranges: Mapping[str, Interval]  # of what was measured, by input
     warnings: tuple[str, ...] = ()
 
-    def predict(self, *inputs: ArrayLike) -> float:
-        """At one place."""
-        return float(self.curve.predict(*inputs))
+    def surface(self, curve: Curve) -> Surface:
+        """A curve of this law as a function of parameters first, then data."""
+        if self.inputs[0] == "parameters":
+            return lambda parameters, data: float(curve.predict(parameters, data))
+        return lambda parameters, data: float(curve.predict(data, parameters))
 
-    def interval(self, *inputs: ArrayLike) -> Interval | None:
+    @property
+    def best(self) -> Surface:
+        """What is taken to be true."""
+        return self.surface(self.curve)
+
+    def interval(self, parameters: float, data: float) -> Interval | None:
         """None where there is one fit and nothing else."""
         if not self.rivals:
             return None
-        values = [float(curve.predict(*inputs)) for curve in self.rivals]
-        return self.spread(values)
+        return self.spread([self.surface(curve)(parameters, data) for curve in self.rivals])
 
     def spread(self, values: list[float]) -> Interval:
         """Of what the rivals say."""
@@ -48,11 +56,12 @@ class Belief:
         told = []
         for name, value in inputs.items():
             low, high = self.ranges.get(name, (0.0, np.inf))
-            if value > high * 1.01:
-                told.append(f"{value / high:.2g}x the largest {name}")
-            elif value < low * 0.99:
-                told.append(f"{value / low:.2g}x the smallest {name}")
-        return [f"{self.name}: {each}" for each in told]
+            words = f"{self.name}: {name.replace('_', ' ')}"
+            if value > high * NEARLY:
+                told.append(f"{words} {short(value / high)}x beyond the most")
+            elif value < low / NEARLY:
+                told.append(f"{words} {short(low / value)}x below the least")
+        return told
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ def own_beliefs(
     or several precisions.
     """
     fitted = _fitted("parametric", runs, count)
-    scale = capacity_scale(alphas, _only(runs, "precision.name"))
+    scale = capacity_scale(alphas, str(_only(runs, "precision.name")))
     return Beliefs(
         count=count,
         window_tokens=int(_only(runs, "task.length")),
@@ -46,6 +46,7 @@ def _fitted(law: str, runs: pl.DataFrame, count: Count) -> Fitted:
 def _belief(name: str, fitted: Fitted, sweep: str, ranges: Mapping[str, Interval]) -> Belief:
     return Belief(
         name=name,
+        inputs=fitted.inputs,
         curve=fitted.curve,
         rivals=fitted.resampled,
         is_resampled=True,
@@ -78,6 +79,7 @@ def _leak(
         return None
     return Belief(
         name="exposure" if column == "exposure_bits" else "extraction",
+        inputs=("parameters", "samples"),
         curve=curve,
         rivals=resampled,
         is_resampled=True,

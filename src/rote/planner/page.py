@@ -34,9 +34,7 @@ def plan_page(plan: Plan, command: str) -> str:
         numbers={},
         table=pl.DataFrame(),
     )
-    closing = Section(
-        title="How to reproduce", html=f"<pre><code>{escape(command)}</code></pre>"
-    )
+    closing = Section(title="How to reproduce", html=f"<pre><code>{escape(command)}</code></pre>")
     question = "Which size, how much data, and what will it leak?"
     return page(name="plan", question=question, content=content, closing=closing)
 

@@ -1,4 +1,4 @@
-"""From a question to the rows of a plan: a ladder of sizes, what is best of it, what is dominated."""
+"""From a question to a plan: a ladder of sizes, which row to take, which no other beats."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Plan:
 
 
 def make_plan(question: Question, beliefs: Beliefs) -> Plan:
-    """Raises ValueError where no size of the ladder can be what is asked, or it cannot be judged."""
+    """Raises ValueError where no size can be what is asked, or what is asked is not known."""
     _require_known(question, beliefs)
     optimum = _optimum(question, beliefs)
     rows, left_out = [], []
@@ -71,9 +71,10 @@ def pareto(rows: Sequence[Projection]) -> Iterator[int]:
 
 
 def _costs(row: Projection) -> np.ndarray:
-    """Less is better in each. Equal budgets differ by rounding alone: they count as equal."""
+    """Less is better in each; what differs in the seventh digit is equal."""
     leaks = [value.value for value in (row.f1, row.exposure_bits, row.extracted) if value]
-    return np.array([row.loss_nats.value, *leaks, float(f"{row.flops:.6g}")])
+    costs = [row.loss_nats.value, *leaks, row.flops]
+    return np.array([float(f"{cost:.6g}") for cost in costs])
 
 
 def _require_known(question: Question, beliefs: Beliefs) -> None:
@@ -93,9 +94,9 @@ def _require_known(question: Question, beliefs: Beliefs) -> None:
 def _optimum(question: Question, beliefs: Beliefs) -> float | None:
     """The size where compute decides, or the ceiling on leakage is kept with least loss."""
     if question.flops is not None:
-        return optimal_parameters(beliefs.loss.curve, question.flops)
+        return optimal_parameters(beliefs.loss.best, question.flops)
     if question.loss_nats is not None:
-        found = cheapest_parameters(beliefs.loss.curve, question.loss_nats)
+        found = cheapest_parameters(beliefs.loss.best, question.loss_nats)
         if found is None:
             raise ValueError(
                 f"no model reaches {question.loss_nats:g} nats a token: the loss law "
@@ -106,14 +107,14 @@ def _optimum(question: Question, beliefs: Beliefs) -> float | None:
 
 
 def _optimum_interval(question: Question, beliefs: Beliefs) -> Interval | None:
-    rivals = beliefs.loss.rivals
+    rivals = [beliefs.loss.surface(curve) for curve in beliefs.loss.rivals]
     if not rivals or (question.flops is None and question.loss_nats is None):
         return None
     if question.flops is not None:
-        found = [optimal_parameters(curve, question.flops) for curve in rivals]
+        found = [optimal_parameters(rival, question.flops) for rival in rivals]
     else:
         assert question.loss_nats is not None
-        tried = [cheapest_parameters(curve, question.loss_nats) for curve in rivals]
+        tried = [cheapest_parameters(rival, question.loss_nats) for rival in rivals]
         found = [each for each in tried if each is not None]
     return beliefs.loss.spread(found) if found else None
 
@@ -132,9 +133,7 @@ def _largest_within(question: Question, beliefs: Beliefs) -> float | None:
     return largest_within(lacking, SMALLEST, flops / FLOPS_PER_PARAMETER_AND_TOKEN)
 
 
-def _ladder(
-    question: Question, optimum: float | None, largest: float | None
-) -> list[float]:
+def _ladder(question: Question, optimum: float | None, largest: float | None) -> list[float]:
     """Those asked for; else about the optimum, and the largest that keeps the ceilings."""
     if question.parameters:
         return sorted(question.parameters)
@@ -156,7 +155,7 @@ def _tokens(question: Question, beliefs: Beliefs, parameters: float) -> float | 
             return f"{question.flops:.3g} FLOPs do not pay for one window of it"
         return tokens
     if question.loss_nats is not None:
-        needed = tokens_for_loss(beliefs.loss.curve, question.loss_nats, parameters)
+        needed = tokens_for_loss(beliefs.loss.best, question.loss_nats, parameters)
         return needed or f"never reaches {question.loss_nats:g} nats a token"
     if question.tokens is not None:
         return question.tokens

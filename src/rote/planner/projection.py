@@ -57,15 +57,16 @@ class Projection:
         return min(1.0, self.capacity_bits / self.data_bits)
 
 
-def project(
-    beliefs: Beliefs, question: Question, parameters: float, tokens: float
-) -> Projection:
+def project(beliefs: Beliefs, question: Question, parameters: float, tokens: float) -> Projection:
     """Everything that the beliefs say of one size and data set."""
     unique = min(tokens, question.tokens or tokens)
     samples = unique / beliefs.window_tokens
     worth = effective_tokens(tokens, unique)
     loss = _value(beliefs.loss, parameters, worth)
-    leaks = [_value(belief, parameters, samples) for belief, _ in _leaks(beliefs, question)]
+    leaks = [
+        None if belief is None else _value(belief, parameters, samples)
+        for belief, _ in _leaks(beliefs, question)
+    ]
     flops = FLOPS_PER_PARAMETER_AND_TOKEN * parameters * tokens
     return Projection(
         parameters=parameters,
@@ -100,7 +101,7 @@ def least_tokens(beliefs: Beliefs, question: Question, parameters: float) -> flo
     for belief, ceiling in _leaks(beliefs, question):
         if belief is None or ceiling is None:
             continue
-        samples = samples_for_ceiling(belief.curve, ceiling, parameters)
+        samples = samples_for_ceiling(belief.best, ceiling, parameters)
         if samples is None:
             return None
         most = max(most, samples * beliefs.window_tokens)
@@ -116,10 +117,8 @@ def _leaks(beliefs: Beliefs, question: Question) -> list[tuple[Belief | None, fl
     ]
 
 
-def _value(belief: Belief | None, *inputs: float) -> Value | None:
-    if belief is None:
-        return None
-    return Value(value=belief.predict(*inputs), interval=belief.interval(*inputs))
+def _value(belief: Belief, parameters: float, data: float) -> Value:
+    return Value(value=belief.best(parameters, data), interval=belief.interval(parameters, data))
 
 
 def _breaks(question: Question, loss: Value, leaks: Sequence[Value | None]) -> Iterator[str]:

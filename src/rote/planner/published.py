@@ -29,10 +29,12 @@ def published_beliefs() -> Beliefs:
 
 def published_belief(name: str, law: str, ranges: Mapping[str, Interval]) -> Belief:
     """The newest of a law's published fits; the others are its rivals."""
-    fits = kinds.law(law).published
+    found = kinds.law(law)
+    fits = found.published
     source = list(fits)[-1]
     return Belief(
         name=name,
+        inputs=found.inputs,
         curve=fits[source],
         rivals=tuple(fits.values()) if len(fits) > 1 else (),
         is_resampled=False,

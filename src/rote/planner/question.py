@@ -20,9 +20,8 @@ class Question:
     device_flops_per_second: float = DEVICE_FLOPS_PER_SECOND
 
     def __post_init__(self) -> None:
-        asked = (self.flops, self.loss_nats, self.tokens, self.max_f1)
-        asked += (self.max_exposure_bits, self.max_extracted)
-        if all(each is None for each in asked):
+        given = (self.flops, self.loss_nats, self.tokens)
+        if all(each is None for each in given) and not self.has_ceiling:
             raise ValueError(
                 "nothing is asked: give --flops, --loss, --tokens, --max-f1, --max-exposure or "
                 "--max-extracted"

@@ -8,20 +8,20 @@ from collections.abc import Callable
 
 from scipy.optimize import brentq, minimize_scalar
 
-from rote.analysis.laws.law import Curve
 from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
+from rote.planner.belief import Surface
 
 LEAST, MOST = math.log(1.0), math.log(1e18)  # parameters and tokens that are looked at
 TOLERANCE = 1e-10  # of a logarithm
 ROUNDING = 1e-9  # to the side that keeps a ceiling
 
 
-def optimal_parameters(curve: Curve, flops: float) -> float:
+def optimal_parameters(surface: Surface, flops: float) -> float:
     """The size with the lowest loss for a budget of 6 N D FLOPs."""
     most = math.log(flops / FLOPS_PER_PARAMETER_AND_TOKEN)
 
     def loss(log_parameters: float) -> float:
-        return float(curve.predict(math.exp(log_parameters), math.exp(most - log_parameters)))
+        return surface(math.exp(log_parameters), math.exp(most - log_parameters))
 
     found = minimize_scalar(
         loss, bounds=(LEAST, most), method="bounded", options={"xatol": TOLERANCE}
@@ -29,47 +29,39 @@ def optimal_parameters(curve: Curve, flops: float) -> float:
     return math.exp(found.x)
 
 
-def cheapest_parameters(curve: Curve, loss_nats: float) -> float | None:
+def cheapest_parameters(surface: Surface, loss_nats: float) -> float | None:
     """The size that reaches a loss with the fewest FLOPs; None where the law never gets there."""
-    lowest = float(curve.predict(math.exp(MOST), math.exp(MOST)))
+    lowest = surface(math.exp(MOST), math.exp(MOST))
     if loss_nats <= lowest:
         return None
 
     def excess(log_flops: float) -> float:
         flops = math.exp(log_flops)
-        parameters = optimal_parameters(curve, flops)
+        parameters = optimal_parameters(surface, flops)
         tokens = flops / FLOPS_PER_PARAMETER_AND_TOKEN / parameters
-        return float(curve.predict(parameters, tokens)) - loss_nats
+        return surface(parameters, tokens) - loss_nats
 
     log_flops = _falling(excess, LEAST + 2, 2 * MOST)
-    return None if log_flops is None else optimal_parameters(curve, math.exp(log_flops))
+    return None if log_flops is None else optimal_parameters(surface, math.exp(log_flops))
 
 
-def tokens_for_loss(curve: Curve, loss_nats: float, parameters: float) -> float | None:
+def tokens_for_loss(surface: Surface, loss_nats: float, parameters: float) -> float | None:
     """The fewest; None where this size never gets there."""
-    log_tokens = _falling(
-        lambda log: float(curve.predict(parameters, math.exp(log))) - loss_nats, LEAST, MOST
-    )
+    log_tokens = _falling(lambda log: surface(parameters, math.exp(log)) - loss_nats, LEAST, MOST)
     return None if log_tokens is None else math.exp(log_tokens)
 
 
-def samples_for_ceiling(curve: Curve, ceiling: float, parameters: float) -> float | None:
+def samples_for_ceiling(surface: Surface, ceiling: float, parameters: float) -> float | None:
     """The fewest |D| at which a leakage that falls with data is at most this; None where never."""
-    log_samples = _falling(
-        lambda log: float(curve.predict(parameters, math.exp(log))) - ceiling, LEAST, MOST
-    )
+    log_samples = _falling(lambda log: surface(parameters, math.exp(log)) - ceiling, LEAST, MOST)
     return None if log_samples is None else math.exp(log_samples)
 
 
-def largest_within(
-    lacking: Callable[[float], float], least: float, most: float
-) -> float | None:
+def largest_within(lacking: Callable[[float], float], least: float, most: float) -> float | None:
     """The largest size at which a rising ratio is at most 1; None where it never is."""
     if lacking(least) > 1:
         return None
-    log_size = _falling(
-        lambda log: 1 - lacking(math.exp(log)), math.log(least), math.log(most)
-    )
+    log_size = _falling(lambda log: 1 - lacking(math.exp(log)), math.log(least), math.log(most))
     return most if log_size is None else math.exp(log_size) * (1 - ROUNDING)
 
 

@@ -118,9 +118,7 @@ def share(value: float) -> str:
     return f"{value:.2g}" if value < 1e-4 else f"{value:.2%}" if value < 0.1 else f"{value:.0%}"
 
 
-def _valued(
-    name: str, unit: str, of: Callable[[Projection], Value | None], form: str
-) -> Column:
+def _valued(name: str, unit: str, of: Callable[[Projection], Value | None], form: str) -> Column:
     def cell(row: Projection) -> str:
         value = of(row)
         return "" if value is None else form.format(value.value)

@@ -53,7 +53,7 @@ def fit_leak_curve(
     """
     x, y = np.asarray(ratio, dtype=np.float64), np.asarray(leakage, dtype=np.float64)
     if (num_ratios := len(np.unique(x))) < FEWEST_RATIOS:
-        raise ValueError(f"{num_ratios} ratio(s) of data to size, and a curve takes {FEWEST_RATIOS}")
+        raise ValueError(f"{num_ratios} ratio(s) of data to size, a curve takes {FEWEST_RATIOS}")
     share = (y - chance) / (most - chance)
     if share.max() < 0.05 or share.min() > 0.95:
         raise ValueError("all runs leak alike: no way from high to low among them")

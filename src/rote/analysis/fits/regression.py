@@ -165,7 +165,9 @@ def _step(
     kept = np.eye(at.shape[1])
     gradient = downhill / scale
     full = _solved(unit + 1e-13 * kept + kept * (held[:, :, None]), gradient)
-    damped = _solved(unit + (damping[:, None, None] + 1e-13) * kept + kept * held[:, :, None], gradient)
+    damped = _solved(
+        unit + (damping[:, None, None] + 1e-13) * kept + kept * held[:, :, None], gradient
+    )
     return damped / scale, np.einsum("rk,rk->r", full, gradient)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rote.analysis.laws.law import Effort, Fitted, Floats, Law, Measured
+from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
 from rote.analysis.laws.power import fit_power
 
 FORMULA = "L = (Dc / D)^alpha"
@@ -41,6 +41,7 @@ def fit(measured: Measured, effort: Effort) -> Fitted:
 
 
 LAW = Law(
+    runs=Chosen.BEST_OF_DATA,
     formula=FORMULA,
     source="Kaplan et al. 2020, arXiv 2001.08361, equation 1.2",
     inputs=("unique_tokens",),

@@ -16,7 +16,7 @@ from rote.analysis.laws.frontier import (
     describe_frontier,
     grouped,
 )
-from rote.analysis.laws.law import Effort, Fitted, Floats, Law, Measured
+from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
 
 WIDTH = 10**0.25 - 1  # of a bin, as a tolerance on FLOPs
 
@@ -64,6 +64,7 @@ def _resampled(
 
 
 LAW = Law(
+    runs=Chosen.FRESH,
     formula=FORMULA,
     source="Hoffmann et al. 2022, arXiv 2203.15556, section 3.1",
     inputs=("flops",),

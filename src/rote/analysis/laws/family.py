@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rote.analysis.fits.bootstrap import by_residuals, by_runs
+from rote.analysis.fits.bootstrap import by_residuals
 from rote.analysis.fits.level import LEVEL
 from rote.analysis.fits.profiles import profile_ends
-from rote.analysis.fits.regression import DIFFERENCE, Problem, Residual, Solved, solve
+from rote.analysis.fits.regression import DIFFERENCE, Problem, Residual, solve
 from rote.analysis.fits.uncertainty import Spread, spread
 from rote.analysis.laws.identification import identification
 from rote.analysis.laws.law import Constant, Curve, Effort, Fitted, Floats, Goodness, Measured

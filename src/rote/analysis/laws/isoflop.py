@@ -18,7 +18,7 @@ from rote.analysis.laws.frontier import (
     describe_frontier,
     grouped,
 )
-from rote.analysis.laws.law import Effort, Fitted, Floats, Law, Measured
+from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
 
 TOLERANCE = 0.1  # of FLOPs within a level
 FEWEST_SIZES = 3  # of a parabola
@@ -121,6 +121,7 @@ def _resampled(levels: list[Level], effort: Effort) -> list[list[Minimum]]:
 
 
 LAW = Law(
+    runs=Chosen.FRESH,
     formula=FORMULA,
     source="Hoffmann et al. 2022, arXiv 2203.15556, section 3.2",
     inputs=("flops",),

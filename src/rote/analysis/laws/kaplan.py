@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from rote.analysis.fits.projection import best_factors
 from rote.analysis.laws.family import EXPONENT, Derived, Family, best_of, describe
-from rote.analysis.laws.law import Effort, Fitted, Floats, Law, Measured
+from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
 from rote.analysis.laws.needs import require
 
 GRID = np.geomspace(0.02, 1.0, 16)  # of each exponent
@@ -92,7 +92,12 @@ def fit_surface(
         output="loss_nats",
         curve=Kaplan,
         meanings=MEANINGS,
-        bounds={"Nc": (1e-100, 1e200), "Dc": (1e-100, 1e200), "alpha_N": EXPONENT, "alpha_D": EXPONENT},
+        bounds={
+            "Nc": (1e-100, 1e200),
+            "Dc": (1e-100, 1e200),
+            "alpha_N": EXPONENT,
+            "alpha_D": EXPONENT,
+        },
         derived=derived,
     )
     return describe(family, measured, best_of(family, measured, _starts(measured)), effort)
@@ -118,6 +123,7 @@ def _logs(linear: Floats, alpha_n: float, alpha_d: float) -> Floats:
 
 
 LAW = Law(
+    runs=Chosen.STOPPED,
     formula=FORMULA,
     source="Kaplan et al. 2020, arXiv 2001.08361, equation 1.5",
     inputs=INPUTS,

@@ -8,7 +8,7 @@ they print k = 5e3 and a = 0.74. The curve predicts loss; `Kaplan.overfitting` i
 
 from rote.analysis.laws.family import Derived
 from rote.analysis.laws.kaplan import INPUTS, PUBLISHED, fit_surface
-from rote.analysis.laws.law import Effort, Fitted, Law, Measured
+from rote.analysis.laws.law import Chosen, Effort, Fitted, Law, Measured
 
 MOST = 0.02
 FORMULA = "delta L = L(N, D) / L(N, inf) - 1; D >= k N^a for delta L <= 0.02"
@@ -32,6 +32,7 @@ def fit(measured: Measured, effort: Effort) -> Fitted:
 
 
 LAW = Law(
+    runs=Chosen.STOPPED,
     formula=FORMULA,
     source="Kaplan et al. 2020, arXiv 2001.08361, equations 4.2 to 4.4",
     inputs=INPUTS,

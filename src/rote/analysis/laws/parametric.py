@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from rote.analysis.fits.projection import best_factors
 from rote.analysis.laws.family import EXPONENT, Derived, Family, best_of, describe
-from rote.analysis.laws.law import Effort, Fitted, Floats, Law, Measured
+from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
 from rote.analysis.laws.needs import require
 
 FLOPS_A_PARAMETER_AND_TOKEN = 6  # forward 2, backward 4; Kaplan et al. 2020, section 2.1
@@ -159,6 +159,7 @@ def logs(loss: Floats, linear: Floats, alpha: float, beta: float) -> Floats:
 
 
 LAW = Law(
+    runs=Chosen.FRESH,
     formula=FORMULA,
     source="Hoffmann et al. 2022, arXiv 2203.15556, section 3.3",
     inputs=INPUTS,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rote.analysis.laws.law import Effort, Fitted, Floats, Law, Measured
+from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
 from rote.analysis.laws.power import fit_power
 
 FORMULA = "L = (Nc / N)^alpha"
@@ -41,6 +41,7 @@ def fit(measured: Measured, effort: Effort) -> Fitted:
 
 
 LAW = Law(
+    runs=Chosen.BEST_OF_SIZE,
     formula=FORMULA,
     source="Kaplan et al. 2020, arXiv 2001.08361, equation 1.1",
     inputs=("parameters",),

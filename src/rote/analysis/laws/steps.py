@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from rote.analysis.fits.projection import best_factors
 from rote.analysis.laws.family import EXPONENT, Family, best_of, describe
-from rote.analysis.laws.law import Effort, Fitted, Floats, Law, Measured
+from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
 from rote.analysis.laws.needs import require
 
 FEWEST_BATCHES = 3
@@ -165,6 +165,7 @@ def _batched_starts(measured: Measured, starts_R4: Floats) -> Floats:
 
 
 LAW = Law(
+    runs=Chosen.FRESH,
     formula=BATCH_FORMULA,
     source="Kaplan et al. 2020, arXiv 2001.08361, equations 1.4 and 1.6",
     inputs=("parameters", "steps"),

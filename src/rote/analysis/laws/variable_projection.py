@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from rote.analysis.fits.projection import factors
 from rote.analysis.fits.regression import Residual
 from rote.analysis.laws.family import EXPONENT, Family, describe
-from rote.analysis.laws.law import Effort, Fitted, Floats, Law, Measured
+from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
 from rote.analysis.laws.parametric import (
     DERIVED,
     FORMULA,
@@ -70,6 +70,7 @@ def _search(family: Family, measured: Measured) -> Floats:
 
 
 LAW = Law(
+    runs=Chosen.FRESH,
     formula=FORMULA,
     source="Hoffmann et al. 2022, arXiv 2203.15556, section 3.3; Golub and Pereyra 1973",
     inputs=INPUTS,

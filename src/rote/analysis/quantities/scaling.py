@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import polars as pl
 
 from rote.analysis.laws.law import Chosen, Count, Law, Measured
@@ -73,8 +74,8 @@ def _most_bits(runs: pl.DataFrame, told: Mapping[str, Told]) -> pl.Series:
     most = []
     for run_id in runs["run_id"]:
         canaries = told[run_id].canaries
-        known = canaries is not None and canaries.inserted_K.any()
-        most.append(float(canaries.most_bits_K[canaries.inserted_K].mean()) if known else None)
+        most_K = [] if canaries is None else canaries.most_bits_K[canaries.inserted_K]
+        most.append(float(np.mean(most_K)) if len(most_K) else None)
     return pl.Series(most, dtype=pl.Float64)
 
 
