@@ -145,8 +145,8 @@ def _add_planning(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     ):
         plan.add_argument(f"--{name}", metavar="X", help=text)
     plan.add_argument("--from", dest="source", metavar="SWEEP", help="laws of its runs, where told")
-    plan.add_argument("--json", action="store_true", help="print plan.json")
-    for parser in (fit, plan):
+    for parser, made in ((fit, "fit.json"), (plan, "plan.json")):
+        parser.add_argument("--json", action="store_true", help=f"print {made}")
         parser.add_argument(
             "--count", default="total", choices=("total", "non-embedding"), help="of parameters"
         )
