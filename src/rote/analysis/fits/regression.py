@@ -94,11 +94,10 @@ def solve(
     weights = np.broadcast_to(1.0 if weights_RM is None else weights_RM, shape)
     fixed = np.zeros(starts_RK.shape, dtype=bool) if fixed_RK is None else fixed_RK
     rows = max(1, AT_ONCE // num_points)
-    parts = [
-        _solve(problem, starts_RK[i : i + rows], *(each[i : i + rows] for each in data))
-        for data in [(targets, weights, fixed)]
-        for i in range(0, max(1, len(starts_RK)), rows)  # no problem at all is one empty part
-    ]
+    parts = []
+    for first in range(0, max(1, len(starts_RK)), rows):  # no problem at all is one empty part
+        some = slice(first, first + rows)
+        parts.append(_solve(problem, starts_RK[some], targets[some], weights[some], fixed[some]))
     return Solved(
         constants_RK=np.concatenate([part.constants_RK for part in parts]),
         objective_R=np.concatenate([part.objective_R for part in parts]),
@@ -165,7 +164,9 @@ def _step(
     kept = np.eye(at.shape[1])
     gradient = downhill / scale
     full = _solved(unit + 1e-13 * kept + kept * (held[:, :, None]), gradient)
-    damped = _solved(unit + (damping[:, None, None] + 1e-13) * kept + kept * held[:, :, None], gradient)
+    damped = _solved(
+        unit + (damping[:, None, None] + 1e-13) * kept + kept * held[:, :, None], gradient
+    )
     return damped / scale, np.einsum("rk,rk->r", full, gradient)
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from rote.analysis.fits.bootstrap import by_residuals, by_runs
+from rote.analysis.fits.bootstrap import by_residuals
 from rote.analysis.fits.level import LEVEL
 from rote.analysis.fits.profiles import profile_ends
-from rote.analysis.fits.regression import DIFFERENCE, Problem, Residual, Solved, solve
+from rote.analysis.fits.regression import DIFFERENCE, Problem, Residual, solve
 from rote.analysis.fits.uncertainty import Spread, spread
 from rote.analysis.laws.identification import identification
 from rote.analysis.laws.law import Constant, Curve, Effort, Fitted, Floats, Goodness, Measured
@@ -22,7 +23,7 @@ class Derived:
 
     name: str
     meaning: str
-    value: Callable[[Curve], float]  # > 0
+    value: Callable[[Any], float]  # of the curve; > 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Warnings about constants that the runs do not tell, or do not tell apart."""
 
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -27,7 +28,7 @@ def identification(
 def _bounds(names: Sequence[str], best: Floats, bounds: Floats) -> Iterator[str]:
     for name, value, (low, high) in zip(names, best, bounds, strict=True):
         if value <= low:
-            yield f"{name} fell to the least value tried, {np.exp(low):.3g}: the runs do not show it"
+            yield f"{name} fell to the least value tried, {np.exp(low):.3g}: no run shows it"
         elif value >= high:
             yield f"{name} rose to the greatest value tried, {np.exp(high):.3g}"
 
@@ -40,7 +41,7 @@ def _loose(names: Sequence[str], about: Spread) -> Iterator[str]:
 
 def _together(names: Sequence[str], about: Spread) -> Iterator[str]:
     correlation = np.nan_to_num(about.correlation_KK)
-    for i, j in zip(*np.triu_indices(len(names), 1), strict=True):
+    for i, j in combinations(range(len(names)), 2):
         if abs(correlation[i, j]) > GREATEST_CORRELATION:
             yield (
                 f"{names[i]} and {names[j]} move together (correlation {correlation[i, j]:.4f}): "

@@ -92,7 +92,12 @@ def fit_surface(
         output="loss_nats",
         curve=Kaplan,
         meanings=MEANINGS,
-        bounds={"Nc": (1e-100, 1e200), "Dc": (1e-100, 1e200), "alpha_N": EXPONENT, "alpha_D": EXPONENT},
+        bounds={
+            "Nc": (1e-100, 1e200),
+            "Dc": (1e-100, 1e200),
+            "alpha_N": EXPONENT,
+            "alpha_D": EXPONENT,
+        },
         derived=derived,
     )
     return describe(family, measured, best_of(family, measured, _starts(measured)), effort)

@@ -35,9 +35,7 @@ class Repetition:
     R_D: float  # epochs after which repeating is worth 1 - 1 / e of what it ever is
     R_N: float
 
-    def predict(
-        self, parameters: ArrayLike, tokens: ArrayLike, unique_tokens: ArrayLike
-    ) -> Floats:
+    def predict(self, parameters: ArrayLike, tokens: ArrayLike, unique_tokens: ArrayLike) -> Floats:
         """Loss in nats per token."""
         size, data = self.worth(parameters, tokens, unique_tokens)
         return np.asarray(
