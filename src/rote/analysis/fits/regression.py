@@ -50,7 +50,8 @@ class Problem:
         """[R], summed; infinite where a residual is not finite."""
         size = np.abs(residuals_RM)
         inside = np.minimum(size, self.reach)
-        summed = (weights_RM * inside * (size - inside / 2)).sum(axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            summed = (weights_RM * inside * (size - inside / 2)).sum(axis=1)
         return np.where(np.isfinite(summed), summed, np.inf)
 
     def slope(self, residuals: Floats) -> Floats:

@@ -18,24 +18,21 @@ def identification(
 ) -> tuple[str, ...]:
     """Sentences; none where all is told."""
     return (
-        *_bounds(names, best_K, bounds_K2),
-        *_loose(names, about),
+        *_each(names, best_K, bounds_K2, about.errors_K),
         *_together(names, about),
         *_degenerate(about),
     )
 
 
-def _bounds(names: Sequence[str], best: Floats, bounds: Floats) -> Iterator[str]:
-    for name, value, (low, high) in zip(names, best, bounds, strict=True):
+def _each(names: Sequence[str], best: Floats, bounds: Floats, errors: Floats) -> Iterator[str]:
+    for name, value, (low, high), error in zip(names, best, bounds, errors, strict=True):
         if value <= low:
             yield f"{name} fell to the least value tried, {np.exp(low):.3g}: no run shows it"
         elif value >= high:
             yield f"{name} rose to the greatest value tried, {np.exp(high):.3g}"
-
-
-def _loose(names: Sequence[str], about: Spread) -> Iterator[str]:
-    for name, error in zip(names, about.errors_K, strict=True):
-        if error > GREATEST_ERROR:
+        elif np.isnan(error):
+            yield f"{name} is free: no run depends on it"
+        elif error > GREATEST_ERROR:
             yield f"{name} is weakly told: its standard error is {100 * error:.0f} % of it"
 
 
