@@ -20,7 +20,8 @@ def factors(design_MJ: Floats, observed_M: Floats) -> tuple[Floats, float]:
     design = design_MJ / observed_M[:, None]
     scale = np.linalg.norm(design, axis=0)
     scale[scale == 0] = 1.0  # a steep power of a large number is nothing, and so is its factor
-    triangle = np.linalg.qr(np.column_stack([design / scale, np.ones(len(design))]), mode="r")
+    together = np.column_stack([design / scale, np.ones(len(design))])
+    triangle = np.asarray(np.linalg.qr(together, mode="r"))
     found, distance = nnls(triangle[:, :-1], triangle[:, -1])
     return found / scale, float(distance**2)
 

@@ -50,7 +50,8 @@ class Problem:
         """[R], summed; infinite where a residual is not finite."""
         size = np.abs(residuals_RM)
         inside = np.minimum(size, self.reach)
-        summed = (weights_RM * inside * (size - inside / 2)).sum(axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            summed = (weights_RM * inside * (size - inside / 2)).sum(axis=1)
         return np.where(np.isfinite(summed), summed, np.inf)
 
     def slope(self, residuals: Floats) -> Floats:
@@ -94,11 +95,10 @@ def solve(
     weights = np.broadcast_to(1.0 if weights_RM is None else weights_RM, shape)
     fixed = np.zeros(starts_RK.shape, dtype=bool) if fixed_RK is None else fixed_RK
     rows = max(1, AT_ONCE // num_points)
-    parts = [
-        _solve(problem, starts_RK[i : i + rows], *(each[i : i + rows] for each in data))
-        for data in [(targets, weights, fixed)]
-        for i in range(0, max(1, len(starts_RK)), rows)  # no problem at all is one empty part
-    ]
+    parts = []
+    for first in range(0, max(1, len(starts_RK)), rows):  # no problem at all is one empty part
+        some = slice(first, first + rows)
+        parts.append(_solve(problem, starts_RK[some], targets[some], weights[some], fixed[some]))
     return Solved(
         constants_RK=np.concatenate([part.constants_RK for part in parts]),
         objective_R=np.concatenate([part.objective_R for part in parts]),

@@ -21,12 +21,13 @@ from rote.analysis.fits.regression import Problem
 Floats = NDArray[np.float64]
 
 LEAST_NOISE = 1e-10  # of a residual: an exact fit keeps a scale above the rounding
+LEAST_FELT = 1e-9  # derivative by a log constant, over all runs: what differences leave of none
 LEAST_EIGENVALUE = 1e-13  # of the normal matrix at unit diagonal: below it rounding decides
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """First-order uncertainty of the log constants; a constant held at a bound has NaN."""
+    """First-order uncertainty of the log constants; a constant that is not told has NaN: one at a bound, or one that no run feels."""
 
     covariance_KK: Floats
     tension: float  # E[psi^2] / E[psi']: twice an objective's rise over this is chi-squared
@@ -55,7 +56,9 @@ def spread(problem: Problem, constants_K: Floats, targets_M: Floats) -> Spread:
     """At the minimum; takes more points than constants."""
     residuals = problem.residuals(constants_K[None], targets_M[None])[0]
     jacobian = problem.jacobian(constants_K[None], targets_M[None])[0]
-    free = (constants_K > problem.bounds_K2[:, 0]) & (constants_K < problem.bounds_K2[:, 1])
+    low, high = problem.bounds_K2.T
+    felt = np.linalg.norm(jacobian, axis=0) > LEAST_FELT
+    free = felt & (constants_K > low) & (constants_K < high)
     degrees = len(targets_M) - len(constants_K)
     squares, fall = _moments(problem, residuals, len(constants_K))
     inverse, condition = _inverse(jacobian[:, free])
@@ -86,7 +89,6 @@ def _moments(problem: Problem, residuals: Floats, num_constants: int) -> tuple[f
 def _inverse(jacobian: Floats) -> tuple[Floats, float]:
     """Of the normal matrix, and its condition at unit diagonal."""
     scale = np.linalg.norm(jacobian, axis=0)
-    scale[scale == 0] = np.finfo(np.float64).tiny ** 0.5
     values, vectors = np.linalg.eigh((jacobian / scale).T @ (jacobian / scale))
     values = np.maximum(values, LEAST_EIGENVALUE)
     unit = (vectors / values) @ vectors.T

@@ -1,8 +1,8 @@
 """Compute-optimal size from the lower envelope of all runs: the best run in each bin of FLOPs.
 
 Hoffmann et al. 2022, arXiv 2203.15556, section 3.1 (approach 1), for finished runs in place of
-training curves: runs of a bin differ in FLOPs by at most a quarter of a decade. A bin whose best run
-is its smallest or largest has not enclosed a minimum and is left out.
+training curves: runs of a bin differ in FLOPs by at most a quarter of a decade. A bin whose best
+run is its smallest or largest has not enclosed a minimum and is left out.
 """
 
 import numpy as np

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ class Derived:
 
     name: str
     meaning: str
-    value: Callable[[Curve], float]  # > 0
+    value: Callable[[Any], float]  # of the curve; > 0
 
 
 @dataclass(frozen=True, kw_only=True)

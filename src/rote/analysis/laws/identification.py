@@ -1,6 +1,7 @@
 """Warnings about constants that the runs do not tell, or do not tell apart."""
 
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -17,30 +18,27 @@ def identification(
 ) -> tuple[str, ...]:
     """Sentences; none where all is told."""
     return (
-        *_bounds(names, best_K, bounds_K2),
-        *_loose(names, about),
+        *_each(names, best_K, bounds_K2, about.errors_K),
         *_together(names, about),
         *_degenerate(about),
     )
 
 
-def _bounds(names: Sequence[str], best: Floats, bounds: Floats) -> Iterator[str]:
-    for name, value, (low, high) in zip(names, best, bounds, strict=True):
+def _each(names: Sequence[str], best: Floats, bounds: Floats, errors: Floats) -> Iterator[str]:
+    for name, value, (low, high), error in zip(names, best, bounds, errors, strict=True):
         if value <= low:
-            yield f"{name} fell to the least value tried, {np.exp(low):.3g}: the runs do not show it"
+            yield f"{name} fell to the least value tried, {np.exp(low):.3g}: no run shows it"
         elif value >= high:
             yield f"{name} rose to the greatest value tried, {np.exp(high):.3g}"
-
-
-def _loose(names: Sequence[str], about: Spread) -> Iterator[str]:
-    for name, error in zip(names, about.errors_K, strict=True):
-        if error > GREATEST_ERROR:
+        elif np.isnan(error):
+            yield f"{name} is free: no run depends on it"
+        elif error > GREATEST_ERROR:
             yield f"{name} is weakly told: its standard error is {100 * error:.0f} % of it"
 
 
 def _together(names: Sequence[str], about: Spread) -> Iterator[str]:
     correlation = np.nan_to_num(about.correlation_KK)
-    for i, j in zip(*np.triu_indices(len(names), 1), strict=True):
+    for i, j in combinations(range(len(names)), 2):
         if abs(correlation[i, j]) > GREATEST_CORRELATION:
             yield (
                 f"{names[i]} and {names[j]} move together (correlation {correlation[i, j]:.4f}): "

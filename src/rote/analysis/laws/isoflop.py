@@ -42,7 +42,7 @@ class Level:
     def parabola(self, losses_M: Floats) -> Floats:
         """Its three constants."""
         found, *_ = np.linalg.lstsq(self.powers_M3, losses_M)
-        return found
+        return np.asarray(found)
 
     def minimum(self, losses_M: Floats) -> Minimum | str:
         """Or why there is none."""
@@ -67,8 +67,8 @@ def fit(measured: Measured, effort: Effort) -> Fitted:
     for runs in grouped(flops, TOLERANCE):
         if (number := len(np.unique(parameters[runs]))) < FEWEST_SIZES:
             left_out.append(
-                f"at {flops[runs].mean():.3g} FLOPs {number} size(s) were run, and a parabola takes "
-                f"{FEWEST_SIZES}"
+                f"at {flops[runs].mean():.3g} FLOPs {number} size(s) were run, "
+                f"and a parabola takes {FEWEST_SIZES}"
             )
             continue
         levels.append(_level(parameters[runs], tokens[runs], flops[runs], loss[runs]))

@@ -84,8 +84,9 @@ class Measured:
 class Curve(Protocol):
     """A law with constants put in: a frozen dataclass of them."""
 
-    def predict(self, *inputs: ArrayLike) -> Floats:
-        """The law's output, for its inputs in the order of `Law.inputs`."""
+    @property
+    def predict(self) -> Callable[..., Floats]:
+        """A method: the law's output, for its inputs in the order of `Fitted.inputs`."""
         ...
 
 

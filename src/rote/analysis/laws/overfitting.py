@@ -2,7 +2,7 @@
 
     delta L(N, D) = L(N, D) / L(N, inf) - 1,   D >= k N^a for delta L <= 0.02
 
-Kaplan et al. 2020, arXiv 2001.08361, equations 4.2 to 4.4, with 0.02 the spread between their seeds;
+Kaplan et al. 2020, arXiv 2001.08361, equations 4.2 to 4.4, with 0.02 the spread of their seeds;
 they print k = 5e3 and a = 0.74. The curve predicts loss; `Kaplan.overfitting` is delta L.
 """
 
@@ -16,12 +16,12 @@ DERIVED = (
     Derived(
         name="k",
         meaning="unique tokens that keep delta L at 0.02 for one parameter",
-        value=lambda curve: curve.factor(MOST),  # type: ignore[attr-defined]
+        value=lambda curve: curve.factor(MOST),
     ),
     Derived(
         name="a",
         meaning="exponent of the parameters in those tokens, alpha_N / alpha_D",
-        value=lambda curve: curve.ratio,  # type: ignore[attr-defined]
+        value=lambda curve: curve.ratio,
     ),
 )
 

@@ -3,7 +3,7 @@
     L(N, D) = E + A / N^alpha + B / D^beta
 
 Hoffmann et al. 2022, arXiv 2203.15556, section 3.3 (approach 3): Huber's objective with a reach of
-1e-3 on ln L, summed over the runs (a mean ends BFGS early: Besiroglu et al. 2024, arXiv 2404.10102).
+1e-3 on ln L, summed over the runs (a mean ends their search early: Besiroglu et al. 2024).
 Their grid of 4,500 starts is here a grid of exponents, whose linear constants follow.
 """
 
@@ -78,12 +78,12 @@ DERIVED = (
     Derived(
         name="a",
         meaning="exponent of the optimal parameters in FLOPs, beta / (alpha + beta)",
-        value=lambda curve: curve.size_exponent,  # type: ignore[attr-defined]
+        value=lambda curve: curve.size_exponent,
     ),
     Derived(
         name="b",
         meaning="exponent of the optimal tokens in FLOPs, alpha / (alpha + beta)",
-        value=lambda curve: curve.data_exponent,  # type: ignore[attr-defined]
+        value=lambda curve: curve.data_exponent,
     ),
 )
 FORMULA = "L = E + A / N^alpha + B / D^beta"
