@@ -47,9 +47,8 @@ def measured_rows(runs: pl.DataFrame, law: Law, count: Count) -> Measured:
     """All rows; raises ValueError naming the columns that the law lacks."""
     needed = [*(law.needs or (*law.inputs, law.output))]
     if missing := [name for name in needed if name not in runs.columns]:
-        raise ValueError(
-            f"needs {' and '.join(missing)}: --columns {','.join(f'{name}=...' for name in missing)}"
-        )
+        mapped = ",".join(f"{name}=..." for name in missing)
+        raise ValueError(f"needs {' and '.join(missing)}: --columns {mapped}")
     names = needed + [name for name in law.optional if name in runs.columns]
     columns: dict[str, Floats] = {name: runs[name].to_numpy() for name in names}
     return Measured(columns=columns, count=count)

@@ -25,7 +25,7 @@ NUM_PLACES = 120  # of a curve
 
 @in_house_style
 def draw_fit(fitted: Fitted, measured: Measured) -> Drawing:
-    """Points and curves over the input that varies most, shaded by the other; then the residuals."""
+    """Points and curves over the input that varies most, shaded by the other; then agreement."""
     good = fitted.goodness
     title = f"{fitted.law}: {good.num_points} runs, residuals {good.rms_log_residual:.2%} rms"
     figure = new_figure(height_inches=3.4, title=title)

@@ -52,10 +52,10 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(content, indent=1) + "\n")
         return 0
     console = screen()
-    for each in fitted:
-        _print(console, each)
-    for each in reasons:
-        console.print(f"not fitted: {each.name}: {each.reason}", style="dim", soft_wrap=True)
+    for through in fitted:
+        _print(console, through)
+    for kept in reasons:
+        console.print(f"not fitted: {kept.name}: {kept.reason}", style="dim", soft_wrap=True)
     console.print(f"{folder / 'fit.html'}")
     return 0
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 
-import numpy as np
 import polars as pl
 
 from rote.analysis.laws.law import Chosen, Count, Law, Measured
@@ -71,11 +70,13 @@ def measured(runs: pl.DataFrame, law: Law, count: Count) -> Measured:
 
 def _most_bits(runs: pl.DataFrame, told: Mapping[str, Told]) -> pl.Series:
     """The mean over inserted canaries of the largest exposure that could be told."""
-    most = []
+    most: list[float | None] = []
     for run_id in runs["run_id"]:
         canaries = told[run_id].canaries
-        most_K = [] if canaries is None else canaries.most_bits_K[canaries.inserted_K]
-        most.append(float(np.mean(most_K)) if len(most_K) else None)
+        if canaries is None or not canaries.inserted_K.any():
+            most.append(None)
+        else:
+            most.append(float(canaries.most_bits_K[canaries.inserted_K].mean()))
     return pl.Series(most, dtype=pl.Float64)
 
 
