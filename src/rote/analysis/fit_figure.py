@@ -14,7 +14,6 @@ from rote.analysis.drawing import (
     log_shade,
     logarithmic_numbers,
     new_figure,
-    panels,
     render,
 )
 from rote.analysis.laws.law import COLUMNS, Fitted, Floats, Measured
@@ -29,8 +28,8 @@ def draw_fit(fitted: Fitted, measured: Measured) -> Drawing:
     good = fitted.goodness
     title = f"{fitted.law}: {good.num_points} runs, residuals {good.rms_log_residual:.2%} rms"
     figure = new_figure(height_inches=3.4, title=title)
-    left, right = panels(figure, 2, num_columns=2, sharey=False)
-    if fitted.output in fitted.inputs or fitted.output == "parameters":
+    left, right = figure.subplots(1, 2)
+    if fitted.output == "parameters":
         _draw_optimum(figure, left, fitted, measured)
     else:
         _draw_curves(figure, left, fitted, measured)

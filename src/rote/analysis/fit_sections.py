@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from html import escape
+from math import isfinite
 from typing import Any
 
 from rote.analysis.content import Section
@@ -69,11 +70,11 @@ def left_out(kept: Iterable[NotFitted]) -> Section:
 def numbers(through: Through) -> Mapping[str, Any]:
     """For JSON: constants, intervals, goodness, ranges, warnings."""
     fitted = through.fitted
-    return {
+    told: dict[str, Any] = {
         "formula": fitted.formula,
         "source": through.law.source,
         "method": fitted.method,
-        "runs": through.law.runs.value,
+        "fitted_to": through.law.runs.value,
         "parameters_counted": fitted.count.value,
         "inputs": list(fitted.inputs),
         "output": fitted.output,
@@ -84,6 +85,7 @@ def numbers(through: Through) -> Mapping[str, Any]:
         "warnings": list(fitted.warnings),
         "resamples": len(fitted.resampled),
     }
+    return {name: _plain(value) for name, value in told.items()}
 
 
 def _fit(name: str, columns: Columns, effort: Effort) -> Through | NotFitted:
@@ -115,3 +117,12 @@ def _constants(law: Law, fitted: Fitted) -> str:
         for line in lines(law, fitted)
     ]
     return table(headers, rows, text=("constant", "meaning"))
+
+
+def _plain(value: Any) -> Any:
+    """JSON knows no infinity: an end that nothing bounds is null."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not isfinite(value) else value

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not fitted:
         raise ValueError("; ".join(f"law {each.name}: {each.reason}" for each in reasons))
     folder = outputs_folder() / "fits" / name
-    content = {each.name: _plain(numbers(each)) for each in fitted}
+    content = {each.name: numbers(each) for each in fitted}
     _write(folder, name, fitted, reasons, content)
     if arguments.json:
         sys.stdout.write(json.dumps(content, indent=1) + "\n")
@@ -120,12 +119,3 @@ def _print(console: Console, through: Through) -> None:
     for warning in fitted.warnings:
         console.print(f"- {warning}", style="yellow", soft_wrap=True)
     console.print()
-
-
-def _plain(value: Any) -> Any:
-    """JSON knows no infinity: an end that nothing bounds is null."""
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -36,8 +36,11 @@ class Chosen(Enum):
     ALL = "all runs"
     FRESH = "runs that saw no token much more than once"
     STOPPED = "runs that were stopped early"
-    BEST_OF_SIZE = "of each size, the run with the lowest loss"
-    BEST_OF_DATA = "of each training set, the run with the lowest loss"
+    UNSPOILT = "runs that saw no token much more than once, or were stopped early"
+    BEST_OF_SIZE = (
+        "of each size, the run with the lowest loss that saw no token much more than once"
+    )
+    BEST_OF_DATA = "of each training set, the run with the lowest loss that was stopped early"
 
 
 class Count(Enum):

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from rote.analysis.laws import parametric
 from rote.analysis.laws.family import Family, best_of, describe
-from rote.analysis.laws.law import Effort, Fitted, Floats, Law, Measured
+from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
 from rote.analysis.laws.needs import require
 
 FORMULA = "L = E + A / N'^alpha + B / D'^beta, N' and D' worth N and D were nothing repeated"
@@ -107,6 +107,7 @@ def _starts(measured: Measured) -> Floats:
 
 
 LAW = Law(
+    runs=Chosen.UNSPOILT,
     formula=FORMULA,
     source="Muennighoff et al. 2023, arXiv 2305.16264, section 3.1",
     inputs=INPUTS,

@@ -94,14 +94,19 @@ def _fresh(runs: pl.DataFrame) -> pl.DataFrame:
     return runs.filter(pl.col("epochs") <= MOST_EPOCHS, ~pl.col("is_stopped"))
 
 
-def _best_of(*names: str) -> Callable[[pl.DataFrame], pl.DataFrame]:
-    return lambda runs: runs.sort("loss_nats").unique(names, keep="first", maintain_order=True)
+def _stopped(runs: pl.DataFrame) -> pl.DataFrame:
+    return runs.filter("is_stopped")
+
+
+def _best_of(name: str, runs: pl.DataFrame) -> pl.DataFrame:
+    return runs.sort("loss_nats").unique(name, keep="first", maintain_order=True)
 
 
 CHOICES: dict[Chosen, Callable[[pl.DataFrame], pl.DataFrame]] = {
     Chosen.ALL: lambda runs: runs,
     Chosen.FRESH: _fresh,
-    Chosen.STOPPED: lambda runs: runs.filter("is_stopped"),
-    Chosen.BEST_OF_SIZE: _best_of("parameters"),
-    Chosen.BEST_OF_DATA: _best_of("unique_tokens"),
+    Chosen.STOPPED: _stopped,
+    Chosen.UNSPOILT: lambda runs: pl.concat([_fresh(runs), _stopped(runs)]),
+    Chosen.BEST_OF_SIZE: lambda runs: _best_of("parameters", _fresh(runs)),
+    Chosen.BEST_OF_DATA: lambda runs: _best_of("unique_tokens", _stopped(runs)),
 }
