@@ -34,13 +34,11 @@ class Chosen(Enum):
     """Which runs of a sweep a law is about; rows of somebody's own table are all fitted."""
 
     ALL = "all runs"
-    FRESH = "runs that saw no token much more than once"
+    FRESH = "runs of one epoch, nearly"
     STOPPED = "runs that were stopped early"
-    UNSPOILT = "runs that saw no token much more than once, or were stopped early"
-    BEST_OF_SIZE = (
-        "of each size, the run with the lowest loss that saw no token much more than once"
-    )
-    BEST_OF_DATA = "of each training set, the run with the lowest loss that was stopped early"
+    UNSPOILT = "runs of one epoch, nearly, and runs that were stopped early"
+    BEST_OF_SIZE = "of each size, the run of one epoch with the lowest loss"
+    BEST_OF_DATA = "of each training set, the run that was stopped early with the lowest loss"
 
 
 class Count(Enum):

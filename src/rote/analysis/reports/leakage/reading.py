@@ -4,7 +4,7 @@ Shapes: K canaries of a run, N sequences of a split.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,8 +61,13 @@ class Told:
     codes: Codes | None  # kept where other seeds are its shadows
 
 
-def read(results: Results, runs: pl.DataFrame) -> dict[str, Told]:
-    """Of every run, by id; raises ValueError naming a run whose arrays cannot be judged."""
+def read(
+    results: Results, runs: pl.DataFrame, *, scores: Container[str] | None = None
+) -> dict[str, Told]:
+    """Of every run, by id, all scores or those named: a bootstrap each is what takes time.
+
+    Raises ValueError naming a run whose arrays cannot be judged.
+    """
     texts = _coded(results.table)
     oracle_of = {
         run_id: oracle_reference(texts, run_id)
@@ -81,7 +86,9 @@ def read(results: Results, runs: pl.DataFrame) -> dict[str, Told]:
         oracle_id = oracle_of.get(run_id)
         arrays = results.folders[run_id].arrays()
         sides = dict(_stored_sides(arrays))
-        if oracle_id is not None:
+        if scores is not None:
+            sides = {name: side for name, side in sides.items() if name in scores}
+        elif oracle_id is not None:
             sides["reference"] = _beside_oracle(arrays, run, oracles[oracle_id])
         found[run_id] = Told(
             qualities=judged(run_id, sides),

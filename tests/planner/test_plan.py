@@ -1,0 +1,135 @@
+"""Plans: published numbers come out, ceilings are kept, what cannot be asked is refused."""
+
+import re
+from dataclasses import replace
+
+import pytest
+from tests.planner.believed import HOFFMANN, believed, exposure
+
+from rote.planner.page import plan_json, plan_page
+from rote.planner.plan import make_plan
+from rote.planner.question import Question
+from rote.planner.wording import answer, marks, notes
+
+
+def test_chinchilla_comes_out_of_its_own_constants() -> None:
+    """Hoffmann et al. 2022, table A3, approach 3: 5.76e23 FLOPs for 40B parameters, nearly."""
+    plan = make_plan(Question(flops=5.76e23), believed())
+    assert plan.best is not None
+    best = plan.rows[plan.best]
+    assert best.parameters == plan.optimum == pytest.approx(3.2e10, rel=0.15)
+    assert best.flops == pytest.approx(5.76e23)
+    assert best.loss_nats.value == min(row.loss_nats.value for row in plan.rows)
+
+
+def test_the_published_target_needs_the_published_windows() -> None:
+    """Morris et al. 2025: F1 = 0.55 at 1,556,075,200 parameters takes 170,654,583 windows."""
+    plan = make_plan(Question(max_f1=0.55, parameters=(1_556_075_200,)), believed())
+    (row,) = plan.rows
+    assert row.least_tokens is not None
+    assert row.least_tokens / 64 == pytest.approx(170_654_583, rel=0.005)
+    assert row.f1 is not None
+    assert row.f1.value == pytest.approx(0.55)
+    assert not row.breaks
+    assert re.search(r"171,\d{3},\d{3} windows of 64", " ".join(answer(plan)))
+
+
+def test_a_budget_under_a_ceiling_takes_the_largest_size_that_keeps_it() -> None:
+    """Where the optimum leaks, a smaller model on more data is best, exactly at the ceiling."""
+    question = Question(flops=1e18, max_f1=0.500001)
+    plan = make_plan(question, believed())
+    assert plan.best is not None
+    best = plan.rows[plan.best]
+    assert plan.optimum is not None
+    assert best.parameters < plan.optimum
+    assert best.f1 is not None
+    assert best.f1.value == pytest.approx(0.500001, abs=1e-7)
+    broken = [row for row in plan.rows if row.parameters > best.parameters * 1.001]
+    assert broken and all(row.breaks == ("membership F1 above 0.500001",) for row in broken)
+
+
+def test_a_target_is_reached_by_every_row_and_cheapest_by_the_best() -> None:
+    plan = make_plan(Question(loss_nats=2.2), believed())
+    assert plan.best is not None
+    assert {round(row.loss_nats.value, 6) for row in plan.rows} == {2.2}
+    assert plan.rows[plan.best].flops == min(row.flops for row in plan.rows)
+    assert any("never reaches 2.2 nats" in reason for reason in plan.left_out)
+
+
+def test_no_row_of_the_pareto_set_is_beaten_and_every_other_is() -> None:
+    plan = make_plan(Question(flops=1e18), believed(exposure=exposure()))
+    costs = [
+        (row.loss_nats.value, row.f1.value, row.exposure_bits.value)  # type: ignore[union-attr]
+        for row in plan.rows
+    ]
+
+    def beaten(mine: tuple[float, ...]) -> bool:
+        return any(
+            all(a <= b * (1 + 1e-6) for a, b in zip(other, mine, strict=True))
+            and any(a < b * (1 - 1e-6) for a, b in zip(other, mine, strict=True))
+            for other in costs
+        )
+
+    assert plan.pareto == tuple(index for index, mine in enumerate(costs) if not beaten(mine))
+    assert 0 < len(plan.pareto) < len(plan.rows)
+
+
+def test_tokens_seen_again_are_worth_less_and_leak_as_distinct_ones() -> None:
+    fresh = make_plan(Question(flops=1e21), believed())
+    scarce = make_plan(Question(flops=1e21, tokens=6e9), believed())
+    assert fresh.best is not None
+    again = next(row for row in scarce.rows if row.parameters == scarce.optimum)
+    assert again.epochs == pytest.approx(fresh.rows[fresh.best].tokens / 6e9)
+    assert again.loss_nats.value > fresh.rows[fresh.best].loss_nats.value
+    assert again.unique_tokens == 6e9
+    assert "Muennighoff" in " ".join(notes(scarce))
+
+
+def test_intervals_are_those_of_rivals_and_say_which() -> None:
+    rivals = (HOFFMANN, replace(HOFFMANN, E=1.8))
+    loss = replace(believed().loss, rivals=rivals)
+    plan = make_plan(Question(flops=1e21), believed(loss=loss, exposure=exposure()))
+    low, high = plan.rows[0].loss_nats.interval or (0, 0)
+    assert high - low == pytest.approx(0.11)
+    told = " ".join(notes(plan))
+    assert "span of 2 published fits" in told
+    assert "exposure: fitted to 9 runs of a test; intervals: 95 %" in told
+
+
+def test_what_lies_beyond_the_data_is_said() -> None:
+    plan = make_plan(Question(flops=1e26), believed())
+    assert plan.best is not None
+    best = plan.rows[plan.best]
+    assert any(re.match(r"loss: parameters .*x beyond the most", each) for each in best.beyond)
+    assert "EXTRAPOLATED" in " ".join(notes(plan))
+    within = make_plan(Question(flops=1e21, parameters=(2e9,)), believed())
+    assert not [each for each in within.rows[0].beyond if each.startswith("loss")]
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        ({}, "nothing is asked"),
+        ({"max_f1": 0.5}, "above 0.5"),
+        ({"max_extracted": 2.0}, "a share"),
+        ({"max_exposure_bits": 3.0}, "nothing is known of exposure: --from"),
+        ({"loss_nats": 1.0}, "no model reaches 1 nats"),
+        ({"flops": 1e3, "parameters": (1e6,)}, "do not pay for one window"),
+        ({"max_f1": 0.6, "parameters": (1e6,), "loss_nats": 1.7}, "never reaches 1.7 nats"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused(question: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_plan(Question(**question), believed())
+
+
+def test_the_page_holds_every_row_and_escapes_the_command() -> None:
+    plan = make_plan(Question(flops=1e21), believed(exposure=exposure()))
+    html = plan_page(plan, "rote plan <b>")
+    assert "rote plan &lt;b&gt;" in html
+    assert html.count("<tr>") == len(plan.rows) + 1
+    content = plan_json(plan)
+    assert content["laws"]["loss"]["constants"]["alpha"] == 0.34
+    assert len(content["rows"]) == len(plan.rows)
+    assert plan.best is not None
+    assert marks(plan, plan.best).startswith("best, least loss")
