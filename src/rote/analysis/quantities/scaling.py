@@ -14,6 +14,7 @@ from rote.analysis.results import Results
 from rote.units import nats_from_bits
 
 MOST_EPOCHS = 1.5  # that still count as fresh; up to four cost little (Muennighoff et al. 2023)
+UNUSED = 2  # resamples: laws take F1 alone, a bootstrap of each run took 0.6 s
 BEST_STEP = "training.best_step"
 
 
@@ -28,8 +29,9 @@ def scaling_runs(results: Results, count: Count) -> pl.DataFrame:
         raise ValueError("no run measured its loss: add cost to measure")
     if any(has_measured(table, measure) for measure in MEASURES):
         bare = leakage_runs(results)
-        told = read(results, bare, scores=(HEADLINE,))
-        runs = with_kinds(bare, told).with_columns(exposure_most_bits=_most_bits(bare, told))
+        told = read(results, bare, scores=(HEADLINE,), num_resamples=UNUSED)
+        runs = with_kinds(bare, told).drop("f1_low", "f1_high")
+        runs = runs.with_columns(exposure_most_bits=_most_bits(bare, told))
     else:
         runs = loss_quantities(table, results.alphas)
     stopped = pl.col(BEST_STEP) if BEST_STEP in runs.columns else pl.lit(None, pl.Float64)

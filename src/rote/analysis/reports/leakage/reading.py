@@ -62,9 +62,13 @@ class Told:
 
 
 def read(
-    results: Results, runs: pl.DataFrame, *, scores: Container[str] | None = None
+    results: Results,
+    runs: pl.DataFrame,
+    *,
+    scores: Container[str] | None = None,
+    num_resamples: int = RESAMPLES,
 ) -> dict[str, Told]:
-    """Of every run, by id, all scores or those named: a bootstrap each is what takes time.
+    """Of every run, by id, all scores or those named; bootstraps are what takes time.
 
     Raises ValueError naming a run whose arrays cannot be judged.
     """
@@ -91,7 +95,7 @@ def read(
         elif oracle_id is not None:
             sides["reference"] = _beside_oracle(arrays, run, oracles[oracle_id])
         found[run_id] = Told(
-            qualities=judged(run_id, sides),
+            qualities=judged(run_id, sides, num_resamples),
             canaries=_canaries(arrays),
             windows=tuple(_windows(arrays, run)),
             oracle_id=oracle_id,
@@ -107,14 +111,16 @@ def _coded(table: pl.DataFrame) -> pl.DataFrame:
     return texts.filter(pl.col(name).is_not_null()) if name in texts.columns else texts.clear()
 
 
-def judged(run_id: str, sides: Mapping[str, Sides]) -> dict[str, MembershipQuality]:
-    """By score; raises ValueError naming the run."""
+def judged(
+    run_id: str, sides: Mapping[str, Sides], num_resamples: int = RESAMPLES
+) -> dict[str, MembershipQuality]:
+    """By score, with so many resamples of the headline; raises ValueError naming the run."""
     try:
         return {
             name: membership_quality(
                 side.members,
                 side.nonmembers,
-                num_resamples=RESAMPLES if name == HEADLINE else FEWER_RESAMPLES,
+                num_resamples=num_resamples if name == HEADLINE else FEWER_RESAMPLES,
             )
             for name, side in sides.items()
         }
