@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rote.analysis.quantities.extraction import Rate
 from rote.analysis.quantities.over_seeds import OverSeeds, over_seeds
+from rote.analysis.quantities.rate import Rate
 from rote.analysis.quantities.settings import with_setting
 from rote.analysis.quantities.shares import Answers, Share, share
 from rote.analysis.results import Curve, Results
