@@ -12,15 +12,17 @@ CAPTIONS = {
         "Down and left is better. A mark is a control at one strength (the number beside it), "
         "mean over seeds; bars are 95 % intervals over seeds, Student's t, cut at the frame. Star "
         "and dotted lines: no control. Dashed: the Pareto frontier, of which no other mark has "
-        "less of the one and no more of the other. Memorised bits: entropy less "
-        "code length, of random training labels or of random tokens. On random tokens no model "
-        "can be better than their entropy, so held-out loss there tells only how sure a model is "
-        "of what it cannot know."
+        "less of the one and no more of the other. Finely dotted: a guess; what is worse than a "
+        "guess stands on it, since that protects nothing more. Bits memorised: entropy less code "
+        "length, of labels that are all random or of random tokens. There no model can be better "
+        "than a guess on held-out sequences, so that a control costs nothing: held-out loss tells "
+        "only how sure a model is of what it cannot know."
     ),
 }
 TABLE_NOTE = (
     "Differences are taken seed by seed against the run without control of the same seed; their "
-    "intervals are Student's t over seeds. Many comparisons are made: of twenty that are nothing "
+    "intervals are Student's t over seeds. Leakage is told as it is; changes and the frontier "
+    "count no less than a guess's. Many comparisons are made: of twenty that are nothing "
     "but chance one has an interval without 0."
 )
 
@@ -35,22 +37,30 @@ def panel_line(panel: Panel) -> str:
     name = f"{panel.name}, {panel.kind.title}"
     if panel.anchor is None:
         return f"{name}: no run without control to hold others against"
-    without = f"{name}: {_leak(panel, panel.anchor)} without control"
+    guess = f"{panel.kind.form.format(panel.guess)} by a guess"
+    without = f"{name}: {_leak(panel, panel.anchor)} without control ({guess})"
     helping = lowering(panel)
     if not helping:
         return f"{without}; no control lowers it beyond doubt (interval over seeds)"
     best = helping[0]
     cheapest = min(helping, key=lambda each: each.loss.value)
-    told = f"{without}; most lowered by {_point(panel, best)}"
+    told = f"{without}; lowest with {_point(panel, best)}"
     if cheapest is not best:
-        told += f"; at the lowest held-out loss by {_point(panel, cheapest)}"
-    return f"{told}; {len(helping)} of {len(panel.controlled)} lower it"
+        told += f"; lowered at the lowest held-out loss by {_point(panel, cheapest)}"
+    dearer = [each for each in helping if each.cost and each.cost.sign > 0]
+    return (
+        f"{told}; {len(helping)} of {len(panel.controlled)} lower it, {len(dearer)} of these at a "
+        "cost beyond doubt"
+    )
 
 
 def lowering(panel: Panel) -> list[Point]:
-    """Controls whose leakage is below that without, by the whole interval; the lowest first."""
+    """Controls whose leakage is below that without, by the whole interval; the lowest first.
+
+    Of those that leave no more than a guess, the cheapest.
+    """
     helping = [each for each in panel.controlled if each.saved and each.saved.sign < 0]
-    return sorted(helping, key=lambda each: each.leak.value)
+    return sorted(helping, key=lambda each: (each.counted.value, each.loss.value))
 
 
 def _point(panel: Panel, point: Point) -> str:
@@ -58,7 +68,8 @@ def _point(panel: Panel, point: Point) -> str:
 
 
 def _leak(panel: Panel, point: Point) -> str:
-    return f"{panel.kind.form.format(point.leak.value)} {panel.kind.unit}".strip()
+    told = f"{panel.kind.form.format(point.leak.value)} {panel.kind.unit}".strip()
+    return told if point.leak.value > panel.guess else f"{told}: no better than a guess"
 
 
 def cost_words(cost: OverSeeds | None) -> str:
