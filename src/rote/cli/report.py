@@ -3,6 +3,7 @@
 import argparse
 
 from rote.analysis.alphas import measured_alphas
+from rote.analysis.kinds import require_kind
 from rote.analysis.report import write_report
 from rote.analysis.results import Results
 from rote.cli.collect import finished, table_with_speed
@@ -15,9 +16,10 @@ from rote.tasks.text.prepared import open_prepared
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes outputs/reports/<name>/ and prints the headline."""
+    """Writes outputs/reports/<name>/, or <name>-<kind>/ of another kind; prints the headline."""
     outputs = outputs_folder()
     plan = load_plan(outputs, arguments.name)
+    kind = require_kind(arguments.kind or plan.report)
     store = Store(outputs)
     records = finished(plan, store)
     folders = {record.run_id: store.run(record.run_id) for record in records}
@@ -31,9 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
         alphas=measured_alphas(outputs / "reports"),
         open_corpus=open_prepared,
     )
-    folder = outputs / "reports" / plan.name
+    folder = outputs / "reports" / (plan.name if kind == plan.report else f"{plan.name}-{kind}")
     report = write_report(
-        kind=plan.report, name=plan.name, question=plan.question, results=results, folder=folder
+        kind=kind, name=plan.name, question=plan.question, results=results, folder=folder
     )
     console = screen()
     if missing := len(plan.specs) - len(records):
