@@ -1,5 +1,6 @@
 """Findings of the report on controls in words, shared by the terminal, the page and the figures."""
 
+from rote.analysis.elements import extent
 from rote.analysis.quantities.over_seeds import OverSeeds
 from rote.analysis.reports.controls.study import NONE, Fitted, Panel, Point, Study
 
@@ -142,10 +143,8 @@ def frontier_title(found: Study) -> str:
 def setting(found: Study) -> str:
     """What was trained, for how long."""
     runs = found.runs
-    parameters = runs["parameters"].to_numpy()
-    steps = runs["training.steps"].to_numpy()
     return (
         f"{', '.join(dict.fromkeys(each.name for each in found.panels))}; models of "
-        f"{parameters.min():,} to {parameters.max():,} parameters; {steps.min():,} to "
-        f"{steps.max():,} optimiser steps; {runs['seed'].n_unique()} seed(s)."
+        f"{extent(runs['parameters'])} parameters; {extent(runs['training.steps'])} "
+        f"optimiser steps; {runs['seed'].n_unique()} seed(s)."
     )

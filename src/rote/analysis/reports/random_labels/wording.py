@@ -1,5 +1,6 @@
 """Findings of the report on random labels in words."""
 
+from rote.analysis.elements import extent
 from rote.analysis.published_random_labels import SOURCE
 from rote.analysis.quantities.over_seeds import OverSeeds
 from rote.analysis.quantities.shares import Share
@@ -113,12 +114,9 @@ def _between(values: list[float], form: str) -> str:
 def setting(found: Study) -> str:
     """What was trained, for how long."""
     runs = found.runs
-    parameters = runs["parameters"].to_numpy()
-    steps = runs["training.steps"].to_numpy()
-    sequences = runs["task.num_sequences"].to_numpy()
     return (
-        f"{sequences.min():,} to {sequences.max():,} sequences of "
-        f"{runs['task.input_length'][0]} tokens, {runs['task.num_classes'][0]} classes; models of "
-        f"{parameters.min():,} to {parameters.max():,} parameters; {steps.min():,} to "
-        f"{steps.max():,} optimiser steps; {runs['seed'].n_unique()} seed(s)."
+        f"{extent(runs['task.num_sequences'])} sequences of {runs['task.input_length'][0]} "
+        f"tokens, {runs['task.num_classes'][0]} classes; models of "
+        f"{extent(runs['parameters'])} parameters; {extent(runs['training.steps'])} "
+        f"optimiser steps; {runs['seed'].n_unique()} seed(s)."
     )
