@@ -48,10 +48,10 @@ def panel_line(panel: Panel) -> str:
     told = f"{without}; lowest with {_point(panel, best)}"
     if cheapest is not best:
         told += f"; lowered at the lowest held-out loss by {_point(panel, cheapest)}"
-    dearer = [each for each in helping if each.cost and each.cost.sign > 0]
+    dearer = sum(each.cost is not None and each.cost.sign > 0 for each in helping)
     return (
-        f"{told}; {len(helping)} of {len(panel.controlled)} lower it, {len(dearer)} of these at a "
-        "cost beyond doubt"
+        f"{told}; {len(helping)} of {len(panel.controlled)} lower it, {dearer or 'none'} of these "
+        "at a cost beyond doubt"
     )
 
 
