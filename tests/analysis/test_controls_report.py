@@ -180,7 +180,7 @@ def test_what_is_worse_than_a_guess_protects_no_more(results: Results) -> None:
     assert goldfish.saved == private.saved
     assert private.on_frontier and not goldfish.on_frontier
     assert [each.control for each in lowering(panel)][:2] == ["dp_sgd", "goldfish"]
-    assert "lowest with dp sgd epsilon 8.0 (0 bits: no better than a guess" in panel_line(panel)
+    assert "lowest with dp sgd epsilon 8.0 (0 bits: not told from a guess" in panel_line(panel)
 
 
 def test_regularisation_is_judged_by_random_labels(results: Results, found: Study) -> None:

@@ -42,7 +42,7 @@ KINDS = (
     ),
     Kind(
         column="memorised_bits", title="bits memorised", unit="bits",
-        form="{:,.0f}", change="{:+,.0f}",
+        form="{:z,.0f}", change="{:+,.0f}",
     ),
 )  # fmt: skip
 LEAKS = [kind.column for kind in KINDS]

@@ -58,10 +58,21 @@ def panel_line(panel: Panel) -> str:
 def lowering(panel: Panel) -> list[Point]:
     """Controls whose leakage is below that without, by the whole interval; the lowest first.
 
-    Of those that leave no more than a guess, the cheapest.
+    Of those that cannot be told from a guess, the cheapest.
     """
     helping = [each for each in panel.controlled if each.saved and each.saved.sign < 0]
-    return sorted(helping, key=lambda each: (each.counted.value, each.loss.value))
+    return sorted(helping, key=lambda each: _rank(panel, each))
+
+
+def _rank(panel: Panel, point: Point) -> tuple[float, float]:
+    leak = panel.guess if _is_a_guess(panel, point) else point.counted.value
+    return leak, point.loss.value
+
+
+def _is_a_guess(panel: Panel, point: Point) -> bool:
+    """By the lower end of the interval; one run is taken at its word."""
+    low, _ = point.leak.interval or (point.leak.value, point.leak.value)
+    return low <= panel.guess
 
 
 def _point(panel: Panel, point: Point) -> str:
@@ -70,7 +81,7 @@ def _point(panel: Panel, point: Point) -> str:
 
 def _leak(panel: Panel, point: Point) -> str:
     told = f"{panel.kind.form.format(point.leak.value)} {panel.kind.unit}".strip()
-    return told if point.leak.value > panel.guess else f"{told}: no better than a guess"
+    return f"{told}: not told from a guess" if _is_a_guess(panel, point) else told
 
 
 def cost_words(cost: OverSeeds | None) -> str:
