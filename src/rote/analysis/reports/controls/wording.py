@@ -39,7 +39,7 @@ def panel_line(panel: Panel) -> str:
     if panel.anchor is None:
         return f"{name}: no run without control to hold others against"
     guess = f"{panel.kind.form.format(panel.guess)} by a guess"
-    without = f"{name}: {_leak(panel, panel.anchor)} without control ({guess})"
+    without = f"{name}: {_amount(panel, panel.anchor)} without control ({guess})"
     helping = lowering(panel)
     if not helping:
         return f"{without}; no control lowers it beyond doubt (interval over seeds)"
@@ -80,8 +80,12 @@ def _point(panel: Panel, point: Point) -> str:
 
 
 def _leak(panel: Panel, point: Point) -> str:
-    told = f"{panel.kind.form.format(point.leak.value)} {panel.kind.unit}".strip()
+    told = _amount(panel, point)
     return f"{told}: not told from a guess" if _is_a_guess(panel, point) else told
+
+
+def _amount(panel: Panel, point: Point) -> str:
+    return f"{panel.kind.form.format(point.leak.value)} {panel.kind.unit}".strip()
 
 
 def cost_words(cost: OverSeeds | None) -> str:
