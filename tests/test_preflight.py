@@ -105,3 +105,15 @@ def test_a_task_that_cannot_be_is_refused_with_one_line(
     with pytest.raises(ValueError, match=re.escape(told)) as caught:
         Preflight().facts(Spec.from_config(Composer().config(overrides)))
     assert "\n" not in str(caught.value)
+
+
+def test_memory_knows_dropout_and_gradients_of_single_sequences(tiny: MakeSpec) -> None:
+    """DP-SGD: 32 gradients of 355 million weights in float32, and little of the activations."""
+    large = ("size=355m", "task.length=256", "task.num_sequences=64", "budget.batch_size=64")
+    plain, dropout, private = (
+        Preflight().facts(tiny(*large, "host.recompute_above_gib=null", *control)).peak_bytes(1)
+        for control in ((), ("control=[dropout]",), ("control=[dp_sgd]",))
+    )
+    masks = 24 * 64 * 256 * (2 * 1024 + 2 * 16 * 256) * 4  # of branches; of weights, and these
+    assert dropout - plain == pytest.approx(1.45 * masks, rel=0.1)  # with holes in the heap
+    assert private > 32 * 355e6 * 4

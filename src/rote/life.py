@@ -67,8 +67,7 @@ def make_member(
     first = scored_from(task)
     num_tokens = sequences.num_sequences * (task.length - first)
     order, maker = _reading(controls, budget, sequences.num_sequences, seed)
-    # A gradient maker holds few sequences at once, and vmap cannot go through a block twice.
-    if not maker and _is_recomputed(spec, model, precision, order.batch_size, task.length):
+    if _is_recomputed(spec, model, precision, controls, order.batch_size, task.length):
         recompute_blocks(model)
     entropy_bits = task.entropy_bits(from_position=first)
     watches = controls.watches
@@ -122,7 +121,12 @@ def _reading(
 
 
 def _is_recomputed(
-    spec: Spec, model: nn.Module, precision: Precision, batch_size: int, length: int
+    spec: Spec,
+    model: nn.Module,
+    precision: Precision,
+    controls: Controls,
+    batch_size: int,
+    length: int,
 ) -> bool:
     host = spec.how["host"]
     step = Step.of(
@@ -133,6 +137,7 @@ def _is_recomputed(
         device_type=device_of(host["accelerator"]).type,
         processes=distributed.num_processes(),
         strategy=host["strategy"],
+        microbatch_size=controls.microbatch_size,
     )
     return step.is_recomputed(host["recompute_above_gib"])
 

@@ -84,16 +84,17 @@ class Preflight:
         require_mode(host["compile"])
         require_flag("log.keep_weights", spec.how["log"]["keep_weights"])
         data = self._data(what["task"])
-        anatomy = self._anatomy(what["model"], (data.vocab_size, data.length))
         budget = self._once([what["budget"]], partial(build, what["budget"]))
         precision = self._once([what["precision"]], partial(build, what["precision"]))
         for config in what["measure"].values():
             measure = self._once([config], partial(build, config))
             if isinstance(measure, ChecksTask):
                 self._once([config, what["task"]], partial(_check_task, measure, what["task"]))
+        controls = Controls()
         if spec.controls:
             key = [spec.controls, what["task"], what["model"], what["budget"], host["compile"]]
-            self._once(key, partial(_check_controls, spec, budget))
+            controls = self._once(key, partial(_checked_controls, spec, budget))
+        anatomy = self._anatomy(what["model"], (data.vocab_size, data.length), controls)
         steps, optim = budget.max_steps, what["optim"]
         copies = self._once([optim, steps], partial(_try_optim, optim, steps))
         batch_size = min(budget.batch_size, data.num_sequences)
@@ -110,6 +111,7 @@ class Preflight:
                 device_type=device_of(host["accelerator"]).type,
                 processes=1,
                 strategy=host["strategy"],
+                microbatch_size=controls.microbatch_size,
             ),
             optimiser_copies=copies,
             recompute_above_gib=host["recompute_above_gib"],
@@ -119,10 +121,13 @@ class Preflight:
         """Exact count for a configuration's model, built without memory on the meta device."""
         # No more of the task: a point of a grid may get its number of sequences from this count.
         shape = self._once([config["task"], "shape"], partial(_shape, config["task"]))
-        return self._anatomy(config["model"], shape).parameters
+        return self._anatomy(config["model"], shape, Controls()).parameters
 
-    def _anatomy(self, model: Mapping[str, Any], shape: tuple[int, int]) -> Anatomy:
-        return self._once([model, *shape], partial(_look_inside, model, *shape))
+    def _anatomy(
+        self, model: Mapping[str, Any], shape: tuple[int, int], controls: Controls
+    ) -> Anatomy:
+        key = [model, *shape, controls]
+        return self._once(key, partial(_look_inside, model, *shape, controls))
 
     def _data(self, task: Mapping[str, Any]) -> _Data:
         return self._once([task], partial(_look_at, task))
@@ -154,8 +159,8 @@ def _check_task(measure: ChecksTask, task: Mapping[str, Any]) -> None:
     measure.check(build(task))
 
 
-def _check_controls(spec: Spec, budget: Budget) -> None:
-    """With the task and the model, as a run would have them; they are let go."""
+def _checked_controls(spec: Spec, budget: Budget) -> Controls:
+    """With the task and the model, as a run would have them; these are let go."""
     what = spec.what
     controls = Controls.of(spec.controls, build)
     task = build(what["task"])
@@ -169,10 +174,15 @@ def _check_controls(spec: Spec, budget: Budget) -> None:
             compile_mode=spec.how["host"]["compile"],
         )
     )
+    return controls
 
 
-def _look_inside(model: Mapping[str, Any], vocab_size: int, length: int) -> Anatomy:
-    return Anatomy.of(_on_meta(model, vocab_size, length))
+def _look_inside(
+    model: Mapping[str, Any], vocab_size: int, length: int, controls: Controls
+) -> Anatomy:
+    built = _on_meta(model, vocab_size, length)
+    controls.change_model(built)
+    return Anatomy.of(built)
 
 
 def _on_meta(model: Mapping[str, Any], vocab_size: int, length: int) -> nn.Module:

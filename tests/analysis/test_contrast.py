@@ -10,8 +10,9 @@ from rote.analysis.quantities.contrast import (
     paired_difference,
     rank_correlation,
 )
-from rote.analysis.quantities.extraction import Extraction, Rate
+from rote.analysis.quantities.extraction import Extraction
 from rote.analysis.quantities.membership import Estimate
+from rote.analysis.quantities.rate import Rate
 
 
 def test_a_mean_of_equal_estimates_is_as_much_surer_as_the_root_of_their_number() -> None:

@@ -11,7 +11,11 @@ import pytest
 
 from rote.analysis.report import write_report
 from rote.analysis.reports.controls.study import NONE, Panel, Study, is_on_frontier, study
-from rote.analysis.reports.controls.wording import lowering, regularisation_lines
+from rote.analysis.reports.controls.wording import (
+    lowering,
+    panel_line,
+    regularisation_lines,
+)
 from rote.analysis.results import Results
 from tests.analysis.planted_matches import counts, results_of
 
@@ -77,6 +81,8 @@ def label_run(name: str, seed: int) -> dict[str, Any]:
         **common(name, seed, "labels"),
         "task._target_": "rote.tasks.random_labels.RandomLabels",
         "task.random_fraction": 1.0,
+        "task.num_classes": 10,
+        "exact_match.train_rule_tried": 0,
         **counts("train_drawn", round(1000 * share) - seed, 1000),
         "exact_match.train_drawn_answer_bits": 3000.0,
         "exact_match.train_drawn_answer_code_bits": 3000 * (1 - share) + seed,
@@ -107,8 +113,11 @@ def test_panels_are_tasks_and_kinds_of_leakage(found: Study) -> None:
     assert [(each.name, each.kind.column) for each in found.panels] == [
         ("canaries in text", "exposure_bits"),
         ("canaries in text", "extracted_share"),
+        ("random labels, 100% random", "drawn_right"),
         ("random labels, 100% random", "memorised_bits"),
     ]
+    guesses = [each.guess for each in found.panels]
+    assert guesses == pytest.approx([1.44, 2**-SECRET_BITS, 0.1, 0], abs=0.01)
 
 
 def test_exposure_is_of_the_most_repeated_canaries(found: Study) -> None:
@@ -148,6 +157,32 @@ def test_bits_memorised_are_of_random_labels(found: Study) -> None:
     assert bits["dp_sgd"] == pytest.approx(900 - 0.5)
 
 
+def test_bits_are_not_told_of_labels_beside_a_rule(results: Results) -> None:
+    ruled = results.table.with_columns(pl.lit(500).alias("exact_match.train_rule_tried"))
+    kinds = [each.kind.column for each in study(dataclasses.replace(results, table=ruled)).panels]
+    assert kinds == ["exposure_bits", "extracted_share", "drawn_right"]
+
+
+def test_what_is_worse_than_a_guess_protects_no_more(results: Results) -> None:
+    """Goldfish far below no bits at all, DP-SGD at as good as none and cheaper."""
+    code = "exact_match.train_drawn_answer_code_bits"
+    is_goldfish = pl.col("control.goldfish.k").is_not_null()
+    is_private = pl.col("control.dp_sgd.epsilon").is_not_null()
+    cheap = pl.when(is_private).then(1.0).otherwise("cost.heldout_code_bits")
+    worse = results.table.with_columns(
+        pl.when(is_goldfish).then(9000.0).when(is_private).then(3000.0).otherwise(code).alias(code),
+        cheap.alias("cost.heldout_code_bits"),
+    )
+    panel = panel_of(study(dataclasses.replace(results, table=worse)), "memorised_bits")
+    points = {each.control: each for each in panel.points}
+    goldfish, private = points["goldfish"], points["dp_sgd"]
+    assert goldfish.leak.value == -6000 and goldfish.counted.value == 0
+    assert goldfish.saved == private.saved
+    assert private.on_frontier and not goldfish.on_frontier
+    assert [each.control for each in lowering(panel)][:2] == ["dp_sgd", "goldfish"]
+    assert "lowest with dp sgd epsilon 8.0 (0 bits: not told from a guess" in panel_line(panel)
+
+
 def test_regularisation_is_judged_by_random_labels(results: Results, found: Study) -> None:
     (line,) = regularisation_lines(found)
     assert "holds (2 strengths of dropout and weight decay)" in line
@@ -173,8 +208,10 @@ def test_the_report_is_written_whole(results: Results, tmp_path: Path) -> None:
     assert page.count("<svg ") == 1 and "$" not in page
     assert len(manifest["arrays_sha256"]) == 15
     assert any(
-        "12.00 bits without control; most lowered by dp sgd epsilon 8.0 (2.00 bits, held-out loss "
-        "+1.000" in line
+        "12.00 bits without control (1.44 by a guess); lowest with dp sgd epsilon 8.0 (2.00 bits, "
+        "held-out loss +1.000"
+        in line
+        and line.endswith("3 of 4 lower it, 2 of these at a cost beyond doubt")
         for line in report.headlines
     )
     name = "exposure_bits canaries in text, goldfish k 4"

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from rote.analysis.quantities.extraction import Rate
 from rote.analysis.quantities.generations import drawings_in, generated
 from rote.analysis.quantities.guesses import Recall
+from rote.analysis.quantities.rate import Rate
 
 Arrays = dict[str, np.ndarray]
 

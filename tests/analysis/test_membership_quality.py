@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import beta, norm
+from scipy.stats import norm
 
 from rote.analysis.quantities.membership import (
     MembershipQuality,
@@ -11,7 +11,7 @@ from rote.analysis.quantities.membership import (
     controls_needed,
     membership_quality,
 )
-from rote.analysis.quantities.roc import Rate, auroc, roc_curve
+from rote.analysis.quantities.roc import auroc, roc_curve
 
 
 def drawn(num: int, shift: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -48,13 +48,6 @@ def test_the_roc_curve_has_the_auroc_below_it() -> None:
     assert (false[0], true[0], false[-1], true[-1]) == (0, 0, 1, 1)
     assert np.trapezoid(true, false) == pytest.approx(auroc(members, others))
     assert len(false) == 1 + len(set(members) | set(others))
-
-
-@pytest.mark.parametrize(("count", "trials"), [(0, 20), (3, 20), (20, 20)])
-def test_rates_have_clopper_pearson_intervals(count: int, trials: int) -> None:
-    low, high = Rate(count=count, trials=trials).interval
-    assert low == pytest.approx(beta.ppf(0.025, count, trials - count + 1) if count else 0)
-    assert high == pytest.approx(beta.ppf(0.975, count + 1, trials - count) if count < 20 else 1)
 
 
 def test_a_planted_shift_is_found() -> None:

@@ -11,6 +11,7 @@ import pytest
 from rote.analysis.published_random_labels import PUBLISHED_FITS
 from rote.analysis.report import write_report
 from rote.analysis.reports.random_labels.study import Series, Study, steps_to_fit, study
+from rote.analysis.reports.random_labels.wording import fit_title, headlines
 from rote.analysis.results import Results
 from rote.units import nats_from_bits
 from tests.analysis.planted_matches import counts, results_of
@@ -88,8 +89,9 @@ def test_steps_to_fit_are_the_first_below_a_tenth_of_a_guess() -> None:
 def test_time_accuracy_and_bits_are_those_planted(found: Study) -> None:
     true, half, noise = found.of(PATTERNS)
     assert [each.unruled for each in (true, half, noise)] == [0, 0.5, 1]
-    assert [each.steps.value for each in (true, half, noise) if each.steps] == [100, 200, 400]
-    assert noise.slowdown is not None and noise.slowdown.value == 4
+    steps = [each.steps.value for each in (true, half, noise) if each.steps]
+    assert steps == pytest.approx([100, 200, 400])
+    assert noise.slowdown is not None and noise.slowdown.value == pytest.approx(4)
     assert noise.train.value == 1 and noise.train.interval[0] > 0.99
     assert true.heldout.value == 0.9 and noise.heldout.value == 0.25
     assert noise.entropy_bits == 2000
@@ -101,7 +103,33 @@ def test_time_accuracy_and_bits_are_those_planted(found: Study) -> None:
 def test_random_inputs_are_told_by_no_rule(found: Study) -> None:
     (noise,) = found.of(dataclasses.replace(PATTERNS, inputs="random"))
     assert noise.unruled == 1 and noise.heldout.value == 0.25
-    assert noise.slowdown is not None and noise.slowdown.value == 4
+    assert noise.slowdown is not None and noise.slowdown.value == pytest.approx(4)
+
+
+def test_steps_that_scatter_have_an_interval_above_none(results: Results) -> None:
+    """100, 200 and 450 by seed: Student's t of the numbers themselves would begin below 0."""
+    later = {"patterns-1.0-0": 100, "patterns-1.0-1": 200}
+    curves = {
+        run_id: [row for row in curve if row["step"] >= 450] if run_id.startswith("patterns-1")
+        else curve
+        for run_id, curve in results.curves.items()
+    }  # fmt: skip
+    for run_id, step in later.items():
+        curves[run_id] = [{"step": step, "loss_nats_per_token": 0.0}]
+    noise = study(dataclasses.replace(results, curves=curves)).of(PATTERNS)[-1]
+    assert noise.steps is not None and noise.steps.interval is not None
+    assert noise.steps.value == pytest.approx((100 * 200 * 450) ** (1 / 3))
+    low, high = noise.steps.interval
+    assert 0 < low < 100 and high > 450
+    assert low * high == pytest.approx(noise.steps.value**2)
+
+
+def test_the_title_counts_the_runs_that_fitted(results: Results) -> None:
+    assert fit_title(study(results)).endswith("4.0 times the steps of true ones in all 6 runs")
+    curves = {**results.curves, "patterns-1.0-1": []}
+    found = study(dataclasses.replace(results, curves=curves))
+    assert fit_title(found).endswith("in the 5 of 6 runs that fit them")
+    assert any("steps by 2 of 3 seeds" in line for line in headlines(found))
 
 
 def test_runs_that_never_fit_are_counted(results: Results) -> None:

@@ -1,8 +1,11 @@
 """Settings and controls that tell runs apart, in words."""
 
 import polars as pl
+import pytest
 
-from rote.analysis.quantities.settings import with_control, with_setting
+from rote.analysis.quantities.settings import control_words, with_control, with_setting
+from rote.config.compose import Composer
+from rote.ledger.spec import flatten
 
 
 def test_what_differs_at_one_place_is_told() -> None:
@@ -41,3 +44,21 @@ def test_a_control_of_the_optimiser_is_what_is_not_usual() -> None:
         None, "goldfish k 3", "goldfish k 8", "gradient_clipping 0.1", "weight_decay 0.1", None,
         None,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("control", "words"),
+    [
+        ("early_stopping", "early_stopping patience_looks 10"),
+        ("dropout", "dropout rate 0.1"),
+        ("dp_sgd", "dp_sgd epsilon 8.0"),
+        ("goldfish", "goldfish k 4"),
+        ("gradient_noise", "gradient_noise eta 0.01"),
+        ("label_smoothing", "label_smoothing share 0.1"),
+        ("deduplication", "deduplication"),
+    ],
+)
+def test_what_conf_says_first_of_a_control_is_its_strength(control: str, words: str) -> None:
+    config = Composer().config([f"control=[{control}]"])
+    run = pl.DataFrame([flatten({"control": config["control"]})])
+    assert run.select(control_words(run)).item() == words

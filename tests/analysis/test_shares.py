@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from rote.analysis.quantities.extraction import Rate
 from rote.analysis.quantities.over_seeds import over_seeds
+from rote.analysis.quantities.rate import Rate
 from rote.analysis.quantities.shares import Answers, apart, share
 
 

@@ -99,6 +99,17 @@ def test_the_report_is_there_with_its_manifest(swept: tuple[Path, str]) -> None:
     assert "Does it all fit together?" in (report / "report.html").read_text()
 
 
+def test_another_kind_of_report_stands_beside_the_sweeps_own(swept: tuple[Path, str]) -> None:
+    folder, _ = swept
+    done = rote(folder, "report", "mixed", "--kind", "controls")
+    assert done.returncode == 0, done.stderr
+    page = folder / "outputs" / "reports" / "mixed-controls" / "report.html"
+    assert "What each control saves" in page.read_text()
+    wrong = rote(folder, "report", "mixed", "--kind", "control")
+    assert wrong.returncode == 2
+    assert "report" in wrong.stderr and "controls" in wrong.stderr
+
+
 def test_a_damaged_record_stops_the_sweep_before_it_starts(swept: tuple[Path, str]) -> None:
     folder, _ = swept
     path = next((folder / "outputs").glob("runs/*/record.json"))

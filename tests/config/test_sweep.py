@@ -79,6 +79,23 @@ def test_a_filter_keeps_the_points_where_it_holds() -> None:
         expanded(sweep(product={"size": ["80k"]}, filter=["size.width > 64"]))
 
 
+@pytest.mark.parametrize(
+    "expression",
+    ['size == "80k"', '"80k" != size', 'size in ["80k", "93k"]', 'size not in ["80k"]'],
+)
+def test_a_group_is_not_compared_with_a_name(expression: str) -> None:
+    with pytest.raises(ValueError, match=r"'80k' is compared with a group.*num_layers, width"):
+        expanded(sweep(product={"size": ["80k", "185k"]}, filter=[expression]))
+
+
+def test_whether_a_control_is_chosen_can_be_asked() -> None:
+    subject = sweep(
+        product={"control": [["goldfish"], ["dropout"]], "seed": [0, 1]},
+        filter=['"goldfish" in control', "seed in [1]", 'precision.name != "none"'],
+    )
+    assert expanded(subject) == [["control=[goldfish]", "seed=1"]]
+
+
 def test_an_empty_axis_gives_no_points() -> None:
     with pytest.raises(ValueError, match="has no points: an axis is empty"):
         expanded(sweep(product={"seed": []}))

@@ -1,16 +1,22 @@
 """The formula counts what torch keeps."""
 
+from collections.abc import Callable, Collection
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from rote.models.attention import WRITTEN_OUT_LENGTH
+from rote.models.dropout import PLACES
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
 from rote.precision import Precision
+from rote.training.controls.dp_sgd import per_sample_gradients
 from rote.training.memory import Anatomy, Step
+from rote.training.objective import Objective
 from rote.training.recompute import recompute_blocks
 
 V, L, B, D = 11, 8, 3, 32
@@ -24,11 +30,20 @@ FORMATS = {
 }
 
 
-def gpt(num_layers: int) -> GPT:
-    return GPT(num_layers=num_layers, width=D, num_heads=2, vocab_size=V, max_length=L)
+def gpt(num_layers: int, *, dropout: Collection[str] = (), length: int = L) -> GPT:
+    model = GPT(num_layers=num_layers, width=D, num_heads=2, vocab_size=V, max_length=length)
+    model.set_dropout(0.1, dropout)
+    return model
 
 
 def kept_bytes(model: GPT, precision: Precision) -> int:
+    """As `bytes_of_what_is_kept` by a loss of a batch."""
+    tokens_BL = torch.zeros(B, model.position_embedding.num_embeddings, dtype=torch.int64)
+    with precision.active("cpu"):
+        return bytes_of_what_is_kept(model, lambda: token_nats(model, tokens_BL))
+
+
+def bytes_of_what_is_kept(model: GPT, compute: Callable[[], object]) -> int:
     """Of all storages that the backward pass needs and that are no weight."""
     weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
     storages: dict[int, Tensor] = {}
@@ -37,10 +52,8 @@ def kept_bytes(model: GPT, precision: Precision) -> int:
         storages[tensor.untyped_storage().data_ptr()] = tensor
         return tensor
 
-    tokens_BL = torch.zeros(B, L, dtype=torch.int64)
-    hooks = torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor)
-    with hooks, precision.active("cpu"):
-        token_nats(model, tokens_BL)
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        compute()
     return sum(
         tensor.untyped_storage().nbytes()
         for pointer, tensor in storages.items()
@@ -57,6 +70,7 @@ def step(model: nn.Module, precision: Precision, **changes: Any) -> Step:
         device_type="cpu",
         processes=1,
         strategy="ddp",
+        microbatch_size=None,
     )
     return replace(made, **changes)
 
@@ -70,6 +84,60 @@ def test_a_block_keeps_as_many_bytes_as_the_formula_says(name: str) -> None:
         added -= 12 * D * D * 2  # autocast's copies of the weights
     assert added == step(three, precision).block_bytes()
     assert step(three, precision).activation_bytes() == 3 * added
+
+
+@pytest.mark.parametrize("places", [("residual",), ("attention",), PLACES])
+@pytest.mark.parametrize("name", FORMATS)
+def test_dropout_keeps_its_masks(name: str, places: Collection[str]) -> None:
+    precision = FORMATS[name]
+    two, three = (precision.cast(gpt(layers, dropout=places)) for layers in (2, 3))
+    added = kept_bytes(three, precision) - kept_bytes(two, precision)
+    if precision.autocast:
+        added -= 12 * D * D * 2
+    assert added == step(three, precision).block_bytes()
+
+
+def test_dropout_of_embeddings_keeps_one_mask() -> None:
+    model, dropping = gpt(2), gpt(2, dropout=["embedding"])
+    added = kept_bytes(dropping, FORMATS["fp32"]) - kept_bytes(model, FORMATS["fp32"])
+    steps = (step(one, FORMATS["fp32"], on_cpu=True) for one in (dropping, model))
+    kept, without = (one._kept_bytes(recomputed=False) for one in steps)
+    assert added == kept - without == B * L * D * 4
+
+
+def test_attention_with_dropout_is_written_out_on_a_cpu_whatever_its_length() -> None:
+    length = WRITTEN_OUT_LENGTH + 1
+    two, three = (gpt(layers, dropout=["attention"], length=length) for layers in (2, 3))
+    added = kept_bytes(three, FORMATS["fp32"]) - kept_bytes(two, FORMATS["fp32"])
+    made = step(three, FORMATS["fp32"], length=length)
+    assert made.block_bytes() == pytest.approx(added, rel=0.01)
+    assert replace(made, on_cpu=False).block_bytes() < 0.3 * made.block_bytes()
+
+
+def test_gradients_of_single_sequences_are_held_as_the_formula_says() -> None:
+    """What one backward pass keeps of each block, and what it gives."""
+    plain = Objective(losses=(), weighers=(), scored_from=0)
+    tokens_bL = torch.zeros(B, L, dtype=torch.int64)
+    models = [gpt(layers) for layers in (2, 3)]
+    two, three = (
+        bytes_of_what_is_kept(model, partial(per_sample_gradients, model, tokens_bL, plain))
+        for model in models
+    )
+    made = step(models[1], FORMATS["fp32"], batch_size=10 * B, microbatch_size=B)
+    assert three - two == made.block_bytes()
+    gradients, _ = per_sample_gradients(models[1], tokens_bL, plain)
+    given = sum(one.untyped_storage().nbytes() for one in gradients.values())
+    assert given == B * 4 * made.anatomy.parameters
+    whole = replace(made, microbatch_size=None)
+    assert made.positions == B * L and whole.positions == 10 * B * L
+    assert not made.is_recomputed(0) and whole.is_recomputed(0)
+
+
+def test_a_bill_of_single_gradients_grows_with_their_number() -> None:
+    """Without activations to speak of: b gradients, their sum, the one made of it, the weights."""
+    linear = step(nn.Linear(300, 200), FORMATS["fp32"], on_cpu=False, batch_size=64)
+    assert peak(replace(linear, microbatch_size=16), copies=0) == 60_200 * 4 * (16 + 3)
+    assert peak(replace(linear, microbatch_size=99), copies=0) == 60_200 * 4 * (64 + 3)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -130,4 +198,5 @@ def test_an_unknown_strategy_names_the_choices() -> None:
         Step.of(
             Anatomy.of(gpt(1)), FORMATS["fp32"],
             batch_size=1, length=1, device_type="cpu", processes=1, strategy="dpp",
+            microbatch_size=None,
         )  # fmt: skip

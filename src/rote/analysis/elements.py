@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
+import polars as pl
+
 from rote.analysis.drawing import Drawing
 
 
@@ -44,6 +46,12 @@ def number_cell(value: object, below: str = "") -> str:
 def span(bounds: tuple[float, float] | None, form: str) -> str:
     """Low to high; nothing for None."""
     return f"{form.format(bounds[0])} to {form.format(bounds[1])}" if bounds else ""
+
+
+def extent(column: pl.Series) -> str:
+    """Least to most of whole numbers; one where all are equal."""
+    low, high = column.to_numpy().min(), column.to_numpy().max()
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def card(*, title: str, meaning: str, value: str, unit: str, lines: Iterable[str]) -> str:

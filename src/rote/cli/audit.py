@@ -3,7 +3,6 @@
 import argparse
 import json
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -18,6 +17,7 @@ from rich.progress import (
 
 from rote.analysis.audit.report import NUMBERS, PAGE, is_finished, read_numbers, write_report
 from rote.cli.finding import find_run
+from rote.cli.progress import Bar
 from rote.cli.screen import screen
 from rote.files import require_writable
 from rote.outputs import outputs_folder
@@ -105,7 +105,7 @@ def _device(accelerator: str) -> str:
     return device
 
 
-class AuditBar:
+class AuditBar(Bar):
     """How much of all passes is done; results go to standard output, so it stays out of there."""
 
     def __init__(self, console: Console) -> None:
@@ -120,18 +120,6 @@ class AuditBar:
             transient=True,
         )
         self.task = self.progress.add_task("reading documents", total=None)
-
-    def __enter__(self) -> "AuditBar":
-        self.progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.progress.stop()
 
     def __call__(self, what: str, done: float, total: float) -> None:
         """Another piece is done."""

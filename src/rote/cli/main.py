@@ -113,6 +113,8 @@ def _parser() -> argparse.ArgumentParser:
 
     report = commands.add_parser("report", help="fit, draw and write the report of a sweep")
     report.add_argument("name", help="a launched sweep")
+    text = "instead of the sweep's own, which for a grid of `rote train -m` is capacity"
+    report.add_argument("--kind", help=text)
 
     _add_planning(commands)
     _add_audit(commands)

@@ -1,6 +1,6 @@
 """What a person watches while runs train."""
 
-from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.progress import (
@@ -30,7 +30,20 @@ def columns() -> tuple[TextColumn | BarColumn | TimeElapsedColumn | TimeRemainin
     )
 
 
-class PreparationBar:
+class Bar:
+    """A bar that is shown from its beginning to its end."""
+
+    progress: Progress
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        self.progress.stop()
+
+
+class PreparationBar(Bar):
     """How far the preparation of data is; nothing where there is nothing to prepare."""
 
     def __init__(self, console: Console) -> None:
@@ -45,17 +58,12 @@ class PreparationBar:
         )
         self.tasks: dict[str, TaskID] = {}
 
-    def __enter__(self) -> "PreparationBar":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *ended: object) -> None:
         if self.tasks:
-            self.progress.stop()
+            super().__exit__(*ended)
 
     def __call__(self, what: str, done: int, total: int | None) -> None:
         """A line for each stage."""
@@ -66,24 +74,12 @@ class PreparationBar:
         self.progress.update(self.tasks[what], completed=done, total=total)
 
 
-class ProgressBar:
+class ProgressBar(Bar):
     """An observer of one run."""
 
     def __init__(self, max_steps: int, console: Console) -> None:
         self.progress = Progress(*columns(), console=console)
         self.task = self.progress.add_task("training", total=max_steps, bits="")
-
-    def __enter__(self) -> "ProgressBar":
-        self.progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.progress.stop()
 
     def start(self, spec: Spec, parameters: int) -> None:
         """The clock starts with the first step, so that set-up does not blur the ETA."""

@@ -2,6 +2,7 @@
 
 import argparse
 
+from rote.analysis.kinds import require_kind
 from rote.analysis.report import write_report
 from rote.cli.gathering import gathered
 from rote.cli.screen import screen
@@ -9,11 +10,13 @@ from rote.outputs import outputs_folder
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes outputs/reports/<name>/ and prints the headline."""
+    """Writes outputs/reports/<name>/, or <name>-<kind>/ of another kind; prints the headline."""
     plan, results = gathered(arguments.name)
-    folder = outputs_folder() / "reports" / plan.name
+    kind = require_kind(arguments.kind or plan.report)
+    name = plan.name if kind == plan.report else f"{plan.name}-{kind}"
+    folder = outputs_folder() / "reports" / name
     report = write_report(
-        kind=plan.report, name=plan.name, question=plan.question, results=results, folder=folder
+        kind=kind, name=plan.name, question=plan.question, results=results, folder=folder
     )
     console = screen()
     if missing := len(plan.specs) - results.table.height:

@@ -20,7 +20,7 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
-from simpleeval import EvalWithCompoundTypes, InvalidExpression
+from simpleeval import DEFAULT_OPERATORS, EvalWithCompoundTypes, InvalidExpression
 
 from rote.config.choices import unknown
 from rote.config.compose import Composer, parse
@@ -229,8 +229,33 @@ def _names(expressions: Sequence[str]) -> set[str]:
     return {node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
+def _equal(left: Any, right: Any) -> bool:
+    """A group stands for its settings: held against a name they would differ, and nobody hear."""
+    for settings, name in ((left, right), (right, left)):
+        if isinstance(settings, dict) and isinstance(name, str):
+            raise ValueError(
+                f"{name!r} is compared with a group, which stands for its settings: "
+                f"compare one of them ({', '.join(settings) or 'it has none'})"
+            )
+    return bool(left == right)
+
+
+def _among(item: Any, items: Any) -> bool:
+    if isinstance(items, list | tuple):
+        return any(_equal(item, each) for each in items)
+    return item in items
+
+
+OPERATORS = DEFAULT_OPERATORS | {
+    ast.Eq: _equal,
+    ast.NotEq: lambda left, right: not _equal(left, right),
+    ast.In: _among,
+    ast.NotIn: lambda item, items: not _among(item, items),
+}
+
+
 def _evaluate(expression: str, names: Mapping[str, Any]) -> Any:
-    evaluator = EvalWithCompoundTypes(names=dict(names), functions=FUNCTIONS)
+    evaluator = EvalWithCompoundTypes(names=dict(names), functions=FUNCTIONS, operators=OPERATORS)
     try:
         return evaluator.eval(str(expression))
     except (InvalidExpression, ArithmeticError, TypeError, ValueError) as error:

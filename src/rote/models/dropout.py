@@ -17,6 +17,11 @@ class HasDropout(Protocol):
         """From now on, at these of `PLACES`; nowhere before the first call."""
         ...
 
+    @property
+    def dropout_places(self) -> Collection[str]:
+        """Where that is."""
+        ...
+
 
 def dropped(values: Tensor, rate: float) -> Tensor:
     """Each number 0 with this probability, else grown so that the mean stays.

@@ -96,6 +96,17 @@ class GPT(nn.Module):
             block.residual_dropout = rate if "residual" in places else 0.0  # type: ignore[assignment]
             block.attention.weights_dropout = rate if "attention" in places else 0.0  # type: ignore[union-attr]
 
+    @property
+    def dropout_places(self) -> Collection[str]:
+        """See `rote.models.dropout.HasDropout`."""
+        block = self.blocks[0]
+        rates = {
+            "embedding": self.embedding_dropout,
+            "attention": block.attention.weights_dropout,  # type: ignore[union-attr]
+            "residual": block.residual_dropout,
+        }
+        return tuple(place for place, rate in rates.items() if rate)
+
     def pasts(self) -> list[Past]:
         """Nothing read yet, one for each block: what ``read`` needs."""
         return [Past(self.position_embedding.num_embeddings) for _ in self.blocks]

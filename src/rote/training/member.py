@@ -3,6 +3,7 @@
 The weights are moved by `rote.training.module`, alone, or by `rote.training.stacked`, with others.
 """
 
+import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -160,8 +161,16 @@ class Member:
             "learning_rate": learning_rate,
         }
         if self.watch:
-            row |= self.watch.look(self.model, progress.steps, self.precision)
+            row |= self._watched(self.watch)
         self.on_row(row)
+
+    def _watched(self, watch: Watch) -> Facts:
+        """The stride's loss may be finite where weights that its last step left are not."""
+        facts = watch.look(self.model, self.progress.steps, self.precision)
+        for name, value in facts.items():
+            if not math.isfinite(value):
+                raise Diverged(f"{name} is {value} by step {self.progress.steps}")
+        return facts
 
     def save(self, **weights_and_state: Any) -> None:
         """Leave a checkpoint: what is given, and how far training has come."""

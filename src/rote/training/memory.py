@@ -2,15 +2,18 @@
 
 `benchmarks/memory.py` measures the peaks; docs/performance.md has predicted over measured. The
 formula follows this project's GPT; of a model without ``blocks`` and ``head`` it knows the state.
-Letters: P parameters, N positions in a step, L in a sequence, D width, H heads, V vocabulary.
+Letters: P parameters, N positions in a step, L in a sequence, D width, H heads, V vocabulary, b
+sequences whose own gradients are held at once.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
 from rote.models.attention import WRITTEN_OUT_LENGTH
+from rote.models.dropout import HasDropout
 from rote.models.likelihood import CHUNK_LOGITS_BYTES, WHOLE_LOGITS_BYTES
 from rote.precision import DTYPES, Precision
 
@@ -31,6 +34,7 @@ class Anatomy:
     width: int
     num_heads: int
     vocab_size: int
+    dropout_places: Collection[str]
 
     @classmethod
     def of(cls, model: nn.Module) -> "Anatomy":
@@ -43,6 +47,7 @@ class Anatomy:
             width=0 if head_VD is None else head_VD.shape[1],
             num_heads=blocks[0].attention.num_heads if len(blocks) else 0,
             vocab_size=0 if head_VD is None else head_VD.shape[0],
+            dropout_places=model.dropout_places if isinstance(model, HasDropout) else (),
         )
 
 
@@ -58,6 +63,7 @@ class Step:
     on_cpu: bool
     processes: int  # that train together
     strategy: str  # ddp or fsdp: how they share the model
+    microbatch_size: int | None  # b; None: one gradient of a whole batch is taken
 
     @classmethod
     def of(
@@ -70,6 +76,7 @@ class Step:
         device_type: str,
         processes: int,
         strategy: str,
+        microbatch_size: int | None,
     ) -> "Step":
         """The widths of numbers are those of the precision.
 
@@ -83,6 +90,7 @@ class Step:
             length=length,
             processes=processes,
             strategy=strategy,
+            microbatch_size=microbatch_size,
             weight_bytes=DTYPES[precision.weights].itemsize,
             product_bytes=DTYPES[precision.autocast or precision.weights].itemsize,
             on_cpu=device_type == "cpu",
@@ -90,20 +98,24 @@ class Step:
 
     @property
     def positions(self) -> int:
-        """N, of this process's equal share of the batch."""
-        return -(-self.batch_size // self.processes) * self.length
+        """N, of this process's equal share of the batch, or of what is taken of it at once."""
+        sequences = -(-self.batch_size // self.processes)
+        return min(sequences, self.microbatch_size or sequences) * self.length
 
     def block_bytes(self) -> int:
         """Kept by one block for its backward pass (as Korthikanti et al. 2022, section 4.1).
 
-        Inputs of two norms (2 D) and their statistics; what six products read: normed inputs and
-        mixed values (3 D), before and after the GELU (8 D); and the attention.
+        Inputs of two norms (2 D; where each sequence has weights of its own 4 D, before and after
+        they are scaled) and their statistics; what six products read: normed inputs and
+        mixed values (3 D), before and after the GELU (8 D); the attention; masks of two branches.
         """
         if not self.anatomy.num_blocks:
             return 0
         width = self.anatomy.width
-        per_position = (2 * width + 4) * self.weight_bytes + 11 * width * self.product_bytes
-        return self.positions * (per_position + self._attention_bytes())
+        norms = 2 if self.microbatch_size is None else 4
+        per_position = (norms * width + 4) * self.weight_bytes + 11 * width * self.product_bytes
+        masks = 2 * width * self._mask_bytes("residual", self.product_bytes)
+        return self.positions * (per_position + self._attention_bytes() + masks)
 
     def activation_bytes(self) -> int:
         """Kept by all blocks together."""
@@ -111,7 +123,9 @@ class Step:
 
     def is_recomputed(self, limit_gib: float | None) -> bool:
         """Whether blocks run again in the backward pass, given the limit of conf/host."""
-        return limit_gib is not None and self.activation_bytes() > limit_gib * 2**30
+        if limit_gib is None or self.microbatch_size:  # vmap cannot go through a block twice
+            return False
+        return self.activation_bytes() > limit_gib * 2**30
 
     def peak_bytes(self, *, optimiser_copies: float, recomputed: bool) -> int:
         """The most that is held at once: where the backward pass begins, or where it ends.
@@ -120,9 +134,10 @@ class Step:
         interpreter, else what the device holds.
         """
         begins = self._kept_bytes(recomputed) + max(self._head_bytes(), self._passing_bytes())
-        ends = self._own_bytes() + self.block_bytes() + self._passing_bytes()
+        ends = self._gradient_bytes()
         made = max(begins, ends) + self._autocast_bytes()
         held = self._own_bytes() * (1 + optimiser_copies) + self._exchanged_bytes()
+        held += self._summed_bytes()
         return int(held + INTERPRETER_BYTES + HEAP_FACTOR * made if self.on_cpu else held + made)
 
     def _own_bytes(self) -> float:
@@ -130,15 +145,37 @@ class Step:
         shares = self.processes if self.strategy == "fsdp" else 1
         return self.anatomy.parameters * self.weight_bytes / shares
 
+    def _gradient_bytes(self) -> float:
+        """All gradients, and the last block that is gone through; or, of each sequence, its own.
+
+        Those are then squared in float32 for their norms, one weight after the other.
+        """
+        passing = self.block_bytes() + self._passing_bytes()
+        if self.microbatch_size is None:
+            return self._own_bytes() + passing
+        sequences = self.positions // self.length
+        width, vocab_size = self.anatomy.width, self.anatomy.vocab_size
+        squares = FLOAT32 * sequences * width * max(vocab_size, 4 * width)
+        return sequences * self._own_bytes() + max(passing, squares)
+
+    def _summed_bytes(self) -> float:
+        """The sum of sequences' gradients, in float32, and the gradient that is made of it."""
+        if self.microbatch_size is None:
+            return 0.0
+        return FLOAT32 * self.anatomy.parameters + self._own_bytes()
+
     def _embedding_bytes(self) -> int:
         return self.anatomy.vocab_size * self.anatomy.width * self.weight_bytes
 
     def _kept_bytes(self, recomputed: bool) -> int:
         """For the backward pass, the final norm and its output included."""
-        residual = self.positions * self.anatomy.width * self.weight_bytes
+        numbers = self.positions * self.anatomy.width
+        residual = numbers * self.weight_bytes
+        mask = numbers * self._mask_bytes("embedding", self.weight_bytes)
         if recomputed:
-            return (self.anatomy.num_blocks + 2) * residual + self.block_bytes()
-        return self.activation_bytes() + 2 * residual
+            return (self.anatomy.num_blocks + 2) * residual + mask + self.block_bytes()
+        final = 2 if self.microbatch_size is None else 3
+        return self.activation_bytes() + final * residual + mask
 
     def _head_bytes(self) -> int:
         """Logits, probabilities, which become their gradient, and a copy on the way: three N V.
@@ -182,12 +219,25 @@ class Step:
 
     @property
     def _is_written_out(self) -> bool:
-        """Whether attention is plain products, as `rote.models.attention` decides."""
-        return self.on_cpu and self.length <= WRITTEN_OUT_LENGTH
+        """Whether attention is plain products, as `rote.models.attention` decides.
+
+        Torch's fused kernel for a CPU takes no dropout: plain products stand in for it.
+        """
+        is_small = self.length <= WRITTEN_OUT_LENGTH
+        return self.on_cpu and (is_small or "attention" in self.anatomy.dropout_places)
 
     def _attention_bytes(self) -> int:
         """For one position: query, key, value; the weights, or the log of their sum if fused."""
         width, heads = self.anatomy.width, self.anatomy.num_heads
-        if self._is_written_out:
-            return (3 * width + heads * self.length) * self.product_bytes
-        return 3 * width * self.product_bytes + FLOAT32 * heads
+        if not self._is_written_out:
+            return 3 * width * self.product_bytes + FLOAT32 * heads
+        weights = heads * self.length
+        mask = self._mask_bytes("attention", self.product_bytes)
+        dropped = weights * (mask + self.product_bytes) if mask else 0  # with their mask
+        return (3 * width + weights) * self.product_bytes + dropped
+
+    def _mask_bytes(self, place: str, number_bytes: int) -> int:
+        """Of one number that may be dropped: on a CPU torch keeps a mask of numbers, else bytes."""
+        if place not in self.anatomy.dropout_places:
+            return 0
+        return number_bytes if self.on_cpu else 1

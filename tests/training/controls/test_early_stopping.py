@@ -1,6 +1,7 @@
 """Which step's weights are kept, when training ends, and what is reported."""
 
 import copy
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,6 +24,7 @@ from rote.tasks.uniform import Uniform
 from rote.trained import load_trained
 from rote.training.controls.early_stopping import EarlyStopping, ValidationWatch
 from rote.training.data import Resident
+from rote.training.member import Diverged
 from rote.training.part import part_of
 
 FP32 = Precision(name="fp32", weights="float32", autocast=None, matmul="highest")
@@ -159,6 +161,18 @@ def test_a_run_ends_with_the_weights_of_its_lowest_validation_loss(
     )  # fmt: skip
     nats = token_nats(model, watch.sequences.tokens(torch.arange(20))).mean().item()
     assert nats == pytest.approx(facts[BEST], rel=1e-5)
+
+
+def test_a_validation_loss_that_is_no_number_ends_a_run_that_diverged(
+    tiny: MakeSpec, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ValidationWatch, "_nats", lambda self, model: float("nan"))
+    spec = tiny("control=[early_stopping]", "task.num_heldout_sequences=40")
+    message = "validation_nats_per_token is nan by step 10"
+    with pytest.raises(Diverged, match=message):
+        execute(spec, store)
+    failure = json.loads((store.run(spec.run_id).record_path.parent / "failure.json").read_text())
+    assert message in str(failure)
 
 
 BEST = "best_validation_nats_per_token"

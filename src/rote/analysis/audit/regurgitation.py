@@ -17,7 +17,8 @@ from rote.analysis.quantities.exposure import (
     compare_with_chance,
     exposures,
 )
-from rote.analysis.quantities.extraction import Extraction, Rate
+from rote.analysis.quantities.extraction import Extraction
+from rote.analysis.quantities.rate import Rate, pooled
 from rote.auditing.stored import MEMBER, NONMEMBER, Stored
 
 REGURGITATES, NO_EVIDENCE, NOT_MEASURED = "regurgitates", "no evidence", "not measured"
@@ -126,13 +127,10 @@ def _planted(arrays: Mapping[str, NDArray[Any]]) -> Planted:
 
 
 def _total(planted: Planted, *, controls: bool) -> Rate:
-    chosen = [
+    return pooled(
         rate
         for each, rate in zip(planted.at_repeats, planted.extracted, strict=True)
         if (each.repeats == 0) == controls
-    ]
-    return Rate(
-        successes=sum(rate.successes for rate in chosen), trials=sum(rate.trials for rate in chosen)
     )
 
 

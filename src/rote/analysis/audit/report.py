@@ -34,7 +34,7 @@ from rote.analysis.audit.wording import (
 from rote.analysis.content import Content, Section
 from rote.analysis.elements import card
 from rote.analysis.page import page
-from rote.analysis.quantities.extraction import Rate
+from rote.analysis.quantities.rate import Rate
 from rote.auditing.stored import SCORE_PREFIX, Stored
 from rote.files import write_json, write_text
 

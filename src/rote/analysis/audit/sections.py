@@ -18,13 +18,13 @@ from rote.analysis.elements import (
     table,
     text_cell,
 )
-from rote.analysis.quantities.extraction import Rate
 from rote.analysis.quantities.membership import (
     FALSE_POSITIVE_RATES,
     MembershipQuality,
     RateAtFalsePositives,
     TooFewControls,
 )
+from rote.analysis.quantities.rate import Rate
 from rote.auditing.stored import MEMBER, NONMEMBER
 
 SAMPLED = (

@@ -16,8 +16,8 @@ from rote.analysis.audit.needed import (
     to_narrow,
 )
 from rote.analysis.audit.regurgitation import Regurgitation
-from rote.analysis.quantities.extraction import Rate
 from rote.analysis.quantities.membership import Estimate
+from rote.analysis.quantities.rate import Rate
 from rote.auditing.stored import MEMBER, NONMEMBER
 
 LEVEL_WORDS = "95 % interval"

@@ -8,30 +8,7 @@ is what a model reaches without having seen the sequence.
 import math
 from dataclasses import dataclass
 
-from scipy.stats import beta
-
-from rote.analysis.fits.level import LEVEL
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rate:
-    """Successes over trials; the interval is Clopper and Pearson's (1934)."""
-
-    successes: int
-    trials: int
-
-    @property
-    def value(self) -> float:
-        """Between 0 and 1."""
-        return self.successes / self.trials
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95 %, exact: it covers at least that often."""
-        tail, failures = (1 - LEVEL) / 2, self.trials - self.successes
-        low = float(beta.ppf(tail, self.successes, failures + 1)) if self.successes else 0.0
-        high = float(beta.ppf(1 - tail, self.successes + 1, failures)) if failures else 1.0
-        return low, high
+from rote.analysis.quantities.rate import Rate
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rote.analysis.quantities.extraction import Rate
 from rote.analysis.quantities.guesses import Recall, recall_at_errors
+from rote.analysis.quantities.rate import Rate
 from rote.scores.documents import Floats, ratio_of_nats
 
 PREFIX = "generation."  # of the measure's arrays in a run's file

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rote.analysis.fits.level import LEVEL
-from rote.analysis.quantities.roc import Counts, Floats, Rate, Tally, checked_scores, tallied
+from rote.analysis.quantities.rate import Rate
+from rote.analysis.quantities.roc import Counts, Floats, Tally, checked_scores, tallied
 
 FALSE_POSITIVE_RATES = (0.01, 0.001)
 FEWEST = 4  # documents on a side: two in each half
@@ -173,7 +174,7 @@ def _at_false_positive_rate(
     from_top = int(np.searchsorted(calibration.others_K[::-1].cumsum(), rank))
     place = len(values_K) - 1 - from_top
     members, others = (
-        Rate(count=int(count_K[place + 1 :].sum()), trials=int(count_K.sum()))
+        Rate(successes=int(count_K[place + 1 :].sum()), trials=int(count_K.sum()))
         for count_K in (evaluation.members_K, evaluation.others_K)
     )
     return RateAtFalsePositives(

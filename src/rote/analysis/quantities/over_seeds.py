@@ -1,5 +1,6 @@
 """Means over runs that differ in their seed alone, and over differences of such runs."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,10 @@ from rote.analysis.fits.mean import mean_interval
 
 @dataclass(frozen=True, kw_only=True)
 class OverSeeds:
-    """A mean; the interval, 95 %, is Student's t, and None for one run alone."""
+    """A mean; the interval, 95 %, is Student's t, and None for one run alone.
+
+    A geometric mean's is of the logarithms.
+    """
 
     value: float
     interval: tuple[float, float] | None
@@ -32,4 +36,15 @@ def over_seeds(values: Sequence[float]) -> OverSeeds:
         value=float(numbers.mean()),
         interval=mean_interval(numbers) if len(numbers) > 1 else None,
         num_runs=len(numbers),
+    )
+
+
+def geometric_over_seeds(values: Sequence[float]) -> OverSeeds:
+    """Of times and ratios, all above 0, as is their interval then; raises ValueError for none."""
+    logs = over_seeds(np.log(values).tolist())
+    low, high = logs.interval or (0.0, 0.0)
+    return OverSeeds(
+        value=math.exp(logs.value),
+        interval=(math.exp(low), math.exp(high)) if logs.interval else None,
+        num_runs=logs.num_runs,
     )

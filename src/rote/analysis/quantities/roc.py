@@ -1,4 +1,4 @@
-"""Two classes ranked by a score: AUROC, the ROC curve, and exact rates.
+"""Two classes ranked by a score: AUROC and the ROC curve.
 
 Scores are held as counts at each distinct value, so that ties are exact and a bootstrap resample
 sorts nothing. Higher scores mean member. Shapes: K distinct values, ascending.
@@ -8,31 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binomtest
-
-from rote.analysis.fits.level import LEVEL
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rate:
-    """A count out of a number of trials."""
-
-    count: int
-    trials: int
-
-    @property
-    def value(self) -> float:
-        """The quotient."""
-        return self.count / self.trials
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95 %, exact (Clopper and Pearson 1934)."""
-        exact = binomtest(self.count, self.trials).proportion_ci(LEVEL, method="exact")
-        return float(exact.low), float(exact.high)
 
 
 @dataclass(frozen=True, kw_only=True)

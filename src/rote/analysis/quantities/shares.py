@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rote.analysis.fits.level import LEVEL
-from rote.analysis.quantities.extraction import Rate
+from rote.analysis.quantities.rate import Rate, pooled
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -62,7 +62,7 @@ def share(answers: Sequence[Answers]) -> Share:
     """Raises ValueError where there are none."""
     if not answers:
         raise ValueError("no run that answered")
-    together = pooled(answers)
+    together = pooled(each.rate for each in answers)
     values_SK = _by_split([(each.split, each.rate.value) for each in answers])
     return Share(
         value=_mean(values_SK),
@@ -81,20 +81,12 @@ def apart(larger: Sequence[Answers], smaller: Sequence[Answers]) -> Apart | None
     if not both:
         return None
     values_SK = _by_split([(key[0], ours[key].rate.value - theirs[key].rate.value) for key in both])
-    together = (pooled([side[key] for key in both]) for side in (ours, theirs))
+    together = (pooled(side[key].rate for key in both) for side in (ours, theirs))
     return Apart(
         value=_mean(values_SK),
         interval=_hull(_bootstrap(values_SK), _newcombe(*together)),
         num_splits=len(values_SK),
         num_runs=len(both),
-    )
-
-
-def pooled(answers: Sequence[Answers]) -> Rate:
-    """All of them added up."""
-    return Rate(
-        successes=sum(each.rate.successes for each in answers),
-        trials=sum(each.rate.trials for each in answers),
     )
 
 

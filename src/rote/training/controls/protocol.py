@@ -95,6 +95,11 @@ class GradientMaker(Protocol):
 class MakesGradients(Protocol):
     """A control that takes the place of the backward pass; a run has one at most."""
 
+    @property
+    def microbatch_size(self) -> int:
+        """Sequences whose own gradients are held at once."""
+        ...
+
     def begin(
         self, *, num_sequences: int, batch_size: int, max_steps: int, seed: int
     ) -> GradientMaker:

@@ -126,6 +126,11 @@ class Controls:
         return next((one for one in self._ordered if isinstance(one, MakesGradients)), None)
 
     @property
+    def microbatch_size(self) -> int | None:
+        """Sequences whose own gradients are held at once; None where none are."""
+        return self.gradients.microbatch_size if self.gradients else None
+
+    @property
     def watches(self) -> Watches | None:
         """What looks at held-out sequences of its own."""
         return next((one for one in self._ordered if isinstance(one, Watches)), None)

@@ -1,7 +1,6 @@
 """Findings in words: the sentences that the terminal, the page and the figures share."""
 
-import polars as pl
-
+from rote.analysis.elements import extent
 from rote.analysis.published import published_mean
 from rote.analysis.reports.capacity.summary import Alpha, Capacity, Summary
 
@@ -75,14 +74,8 @@ def setting(summary: Summary) -> str:
     """What was trained, on what, for how long: the conditions every number holds under."""
     runs = summary.runs
     return (
-        f"{_span(runs['task.num_sequences'])} sequences of {_span(runs['task.length'])} tokens, "
-        f"each token uniform over {_span(runs['task.vocab_size'])} symbols; models of "
-        f"{_span(runs['parameters'])} parameters; {_span(runs['training.steps'])} optimiser steps; "
-        f"{runs['seed'].n_unique()} seed(s)."
+        f"{extent(runs['task.num_sequences'])} sequences of {extent(runs['task.length'])} tokens, "
+        f"each token uniform over {extent(runs['task.vocab_size'])} symbols; models of "
+        f"{extent(runs['parameters'])} parameters; {extent(runs['training.steps'])} optimiser "
+        f"steps; {runs['seed'].n_unique()} seed(s)."
     )
-
-
-def _span(column: pl.Series) -> str:
-    values = column.to_numpy()
-    low, high = values.min(), values.max()
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

@@ -61,16 +61,17 @@ def _plot_panel(axes: Axes, panel: Panel, look_of: Mapping[str, Look]) -> None:
         look = look_of[point.control]
         _plot_point(axes, point, colour=look.colour, marker=look.marker, size=5.5)
         axes.annotate(
-            _strength(point), (point.loss.value, point.leak.value), xytext=(4, 3),
+            _strength(point), (point.loss.value, point.counted.value), xytext=(4, 3),
             textcoords="offset points", fontsize=6.5, color=look.colour,
         )  # fmt: skip
     _plot_frontier(axes, [each for each in panel.points if each.on_frontier])
     if panel.anchor:
         _plot_point(axes, panel.anchor, colour=INK, marker="*", size=11)
         axes.axvline(panel.anchor.loss.value, color=INK, linestyle=":", linewidth=0.8)
-        axes.axhline(panel.anchor.leak.value, color=INK, linestyle=":", linewidth=0.8)
+        axes.axhline(panel.anchor.counted.value, color=INK, linestyle=":", linewidth=0.8)
+    axes.axhline(panel.guess, color=GREY, linestyle=(0, (1, 3)), linewidth=1)
     losses = [each.loss.value for each in panel.points]
-    axes.set_ylim(*_limits([each.leak.value for each in panel.points]))
+    axes.set_ylim(*_limits([panel.guess, *(each.counted.value for each in panel.points)]))
     if max(losses) > WIDE * min(losses) > 0:
         axes.set_xscale("log")
     else:
@@ -88,7 +89,7 @@ def _limits(values: Sequence[float]) -> tuple[float, float]:
 
 def _plot_point(axes: Axes, point: Point, *, colour: str, marker: str, size: float) -> None:
     axes.errorbar(
-        point.loss.value, point.leak.value, xerr=_reach(point.loss), yerr=_reach(point.leak),
+        point.loss.value, point.counted.value, xerr=_reach(point.loss), yerr=_reach(point.counted),
         color=colour, marker=marker, markersize=size, elinewidth=0.6, capsize=1.5, alpha=0.9,
     )  # fmt: skip
 
@@ -96,7 +97,7 @@ def _plot_point(axes: Axes, point: Point, *, colour: str, marker: str, size: flo
 def _plot_frontier(axes: Axes, points: Sequence[Point]) -> None:
     ordered = sorted(points, key=lambda each: each.loss.value)
     axes.plot(
-        [each.loss.value for each in ordered], [each.leak.value for each in ordered],
+        [each.loss.value for each in ordered], [each.counted.value for each in ordered],
         color=GREY, linestyle="--", linewidth=1, drawstyle="steps-post", zorder=1,
     )  # fmt: skip
 
@@ -133,4 +134,5 @@ def _keys(look_of: Mapping[str, Look]) -> list[Handle]:
             for name, look in look_of.items()
         ),
         line_key("Pareto frontier", color=GREY, linestyle="--"),
+        line_key("a guess", color=GREY, linestyle=(0, (1, 3))),
     ]

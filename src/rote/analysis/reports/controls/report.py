@@ -119,7 +119,8 @@ def _card(panel: Panel) -> str:
     best = helping[0] if helping else None
     return card(
         title=panel.name,
-        meaning=f"{panel.kind.title}: without control, and as low as a control makes it",
+        meaning=f"{panel.kind.title}: without control, and as low as a control makes it; a guess: "
+        f"{panel.kind.form.format(panel.guess)}",
         value=panel.kind.form.format(panel.anchor.leak.value)
         + (f" &rarr; {panel.kind.form.format(best.leak.value)}" if best else ""),
         unit=panel.kind.unit,
@@ -137,6 +138,7 @@ def _numbers(found: Study) -> dict[str, Any]:
         f"{panel.kind.column} {panel.name}, {point.words}": {
             "leak": point.leak.value,
             "leak_interval": point.leak.interval,
+            "guess": panel.guess,
             "saved": point.saved and point.saved.value,
             "saved_interval": point.saved and point.saved.interval,
             "heldout_bits_per_token": point.loss.value,

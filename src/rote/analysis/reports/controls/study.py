@@ -7,7 +7,7 @@ import polars as pl
 
 from rote.analysis.quantities.over_seeds import OverSeeds, over_seeds
 from rote.analysis.quantities.settings import with_control
-from rote.analysis.reports.controls.leakage import KINDS, LEAKS, Kind, with_leakage
+from rote.analysis.reports.controls.leakage import KINDS, LEAKS, Kind, counted, with_leakage
 from rote.analysis.results import Results
 
 LOSS = "heldout_bits_per_token"
@@ -22,8 +22,9 @@ class Point:
     words: str  # with its strength
     run_ids: tuple[str, ...]
     leak: OverSeeds
+    counted: OverSeeds  # the same, no run's below what a guess leaks
     loss: OverSeeds  # held-out, bits per token
-    saved: OverSeeds | None  # leakage less that of the run without control, seed by seed
+    saved: OverSeeds | None  # counted leakage less that of the run without control, seed by seed
     cost: OverSeeds | None  # held-out loss, likewise
     on_frontier: bool  # no other point has less of one and no more of the other
 
@@ -39,6 +40,7 @@ class Panel:
 
     name: str
     kind: Kind
+    guess: float  # what a model that remembers nothing leaks
     points: tuple[Point, ...]
 
     @property
@@ -93,22 +95,27 @@ def _panels(runs: pl.DataFrame) -> Iterable[Panel]:
         for kind in KINDS:
             known = part.drop_nulls(kind.column)
             if not known.is_empty():
-                points = tuple(_points(known, kind.column))
-                yield Panel(name=part["panel"][0], kind=kind, points=points)
+                yield Panel(
+                    name=part["panel"][0],
+                    kind=kind,
+                    guess=float(known[kind.guess].mean()),  # type: ignore[arg-type]
+                    points=tuple(_points(known.with_columns(counted=counted(kind)), kind.column)),
+                )
 
 
 def _points(runs: pl.DataFrame, column: str) -> Iterable[Point]:
     anchor = runs.filter(pl.col("control") == NONE)
     parts = runs.partition_by("control_words", maintain_order=True)
-    places = [(float(part[LOSS].mean()), float(part[column].mean())) for part in parts]  # type: ignore[arg-type]
+    places = [(float(part[LOSS].mean()), float(part["counted"].mean())) for part in parts]  # type: ignore[arg-type]
     for place, part in zip(places, parts, strict=True):
         yield Point(
             control=part["control"][0],
             words=part["control_words"][0],
             run_ids=tuple(part["run_id"]),
             leak=over_seeds(part[column].to_list()),
+            counted=over_seeds(part["counted"].to_list()),
             loss=over_seeds(part[LOSS].to_list()),
-            saved=_apart(part, anchor, column),
+            saved=_apart(part, anchor, "counted"),
             cost=_apart(part, anchor, LOSS),
             on_frontier=is_on_frontier(place, places),
         )

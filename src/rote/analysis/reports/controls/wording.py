@@ -1,5 +1,6 @@
 """Findings of the report on controls in words, shared by the terminal, the page and the figures."""
 
+from rote.analysis.elements import extent
 from rote.analysis.quantities.over_seeds import OverSeeds
 from rote.analysis.reports.controls.study import NONE, Fitted, Panel, Point, Study
 
@@ -12,15 +13,17 @@ CAPTIONS = {
         "Down and left is better. A mark is a control at one strength (the number beside it), "
         "mean over seeds; bars are 95 % intervals over seeds, Student's t, cut at the frame. Star "
         "and dotted lines: no control. Dashed: the Pareto frontier, of which no other mark has "
-        "less of the one and no more of the other. Memorised bits: entropy less "
-        "code length, of random training labels or of random tokens. On random tokens no model "
-        "can be better than their entropy, so held-out loss there tells only how sure a model is "
-        "of what it cannot know."
+        "less of the one and no more of the other. Finely dotted: a guess; what is worse than a "
+        "guess stands on it, since that protects nothing more. Bits memorised: entropy less code "
+        "length, of labels that are all random or of random tokens. There no model can be better "
+        "than a guess on held-out sequences, so that a control costs nothing: held-out loss tells "
+        "only how sure a model is of what it cannot know."
     ),
 }
 TABLE_NOTE = (
     "Differences are taken seed by seed against the run without control of the same seed; their "
-    "intervals are Student's t over seeds. Many comparisons are made: of twenty that are nothing "
+    "intervals are Student's t over seeds. Leakage is told as it is; changes and the frontier "
+    "count no less than a guess's. Many comparisons are made: of twenty that are nothing "
     "but chance one has an interval without 0."
 )
 
@@ -35,22 +38,41 @@ def panel_line(panel: Panel) -> str:
     name = f"{panel.name}, {panel.kind.title}"
     if panel.anchor is None:
         return f"{name}: no run without control to hold others against"
-    without = f"{name}: {_leak(panel, panel.anchor)} without control"
+    guess = f"{panel.kind.form.format(panel.guess)} by a guess"
+    without = f"{name}: {_amount(panel, panel.anchor)} without control ({guess})"
     helping = lowering(panel)
     if not helping:
         return f"{without}; no control lowers it beyond doubt (interval over seeds)"
     best = helping[0]
     cheapest = min(helping, key=lambda each: each.loss.value)
-    told = f"{without}; most lowered by {_point(panel, best)}"
+    told = f"{without}; lowest with {_point(panel, best)}"
     if cheapest is not best:
-        told += f"; at the lowest held-out loss by {_point(panel, cheapest)}"
-    return f"{told}; {len(helping)} of {len(panel.controlled)} lower it"
+        told += f"; lowered at the lowest held-out loss by {_point(panel, cheapest)}"
+    dearer = sum(each.cost is not None and each.cost.sign > 0 for each in helping)
+    return (
+        f"{told}; {len(helping)} of {len(panel.controlled)} lower it, {dearer or 'none'} of these "
+        "at a cost beyond doubt"
+    )
 
 
 def lowering(panel: Panel) -> list[Point]:
-    """Controls whose leakage is below that without, by the whole interval; the lowest first."""
+    """Controls whose leakage is below that without, by the whole interval; the lowest first.
+
+    Of those that cannot be told from a guess, the cheapest.
+    """
     helping = [each for each in panel.controlled if each.saved and each.saved.sign < 0]
-    return sorted(helping, key=lambda each: each.leak.value)
+    return sorted(helping, key=lambda each: _rank(panel, each))
+
+
+def _rank(panel: Panel, point: Point) -> tuple[float, float]:
+    leak = panel.guess if _is_a_guess(panel, point) else point.counted.value
+    return leak, point.loss.value
+
+
+def _is_a_guess(panel: Panel, point: Point) -> bool:
+    """By the lower end of the interval; one run is taken at its word."""
+    low, _ = point.leak.interval or (point.leak.value, point.leak.value)
+    return low <= panel.guess
 
 
 def _point(panel: Panel, point: Point) -> str:
@@ -58,6 +80,11 @@ def _point(panel: Panel, point: Point) -> str:
 
 
 def _leak(panel: Panel, point: Point) -> str:
+    told = _amount(panel, point)
+    return f"{told}: not told from a guess" if _is_a_guess(panel, point) else told
+
+
+def _amount(panel: Panel, point: Point) -> str:
     return f"{panel.kind.form.format(point.leak.value)} {panel.kind.unit}".strip()
 
 
@@ -131,10 +158,8 @@ def frontier_title(found: Study) -> str:
 def setting(found: Study) -> str:
     """What was trained, for how long."""
     runs = found.runs
-    parameters = runs["parameters"].to_numpy()
-    steps = runs["training.steps"].to_numpy()
     return (
         f"{', '.join(dict.fromkeys(each.name for each in found.panels))}; models of "
-        f"{parameters.min():,} to {parameters.max():,} parameters; {steps.min():,} to "
-        f"{steps.max():,} optimiser steps; {runs['seed'].n_unique()} seed(s)."
+        f"{extent(runs['parameters'])} parameters; {extent(runs['training.steps'])} "
+        f"optimiser steps; {runs['seed'].n_unique()} seed(s)."
     )

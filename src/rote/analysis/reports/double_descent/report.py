@@ -6,7 +6,7 @@ from rote.analysis import descent_wording as wording
 from rote.analysis.content import Content, Section
 from rote.analysis.descent_figure import draw_descents
 from rote.analysis.descents import Descent, descents
-from rote.analysis.elements import card, figure, scrolled
+from rote.analysis.elements import card, extent, figure, scrolled
 from rote.analysis.fits.descent import Peak
 from rote.analysis.pairing import text_runs, with_unintended
 from rote.analysis.quantities.losses import loss_quantities
@@ -66,8 +66,7 @@ def _card(curve: Descent) -> str:
 
 
 def _setting(runs: pl.DataFrame) -> str:
-    sizes, parameters = runs["task.num_sequences"].to_numpy(), runs["parameters"].to_numpy()
     return (
-        f"{sizes.min():,} to {sizes.max():,} sequences; models of {parameters.min():,} to "
-        f"{parameters.max():,} parameters; {runs['seed'].n_unique()} seed(s)."
+        f"{extent(runs['task.num_sequences'])} sequences; models of "
+        f"{extent(runs['parameters'])} parameters; {runs['seed'].n_unique()} seed(s)."
     )

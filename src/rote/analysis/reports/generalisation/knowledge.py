@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rote.analysis.quantities.answers import answer_quantities
-from rote.analysis.quantities.extraction import Rate
+from rote.analysis.quantities.rate import Rate
 from rote.analysis.results import Results
 
 TRAINED_ON = "biographies"

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from rote.analysis.quantities.extraction import Rate
 from rote.analysis.quantities.matches import ALL, matches, with_split
+from rote.analysis.quantities.rate import Rate, pooled
 from rote.analysis.quantities.settings import with_setting
-from rote.analysis.quantities.shares import Answers, Apart, Share, apart, pooled, share
+from rote.analysis.quantities.shares import Answers, Apart, Share, apart, share
 from rote.analysis.reports.generalisation.knowledge import Knowledge, Recall, knowledge, recalls
 from rote.analysis.results import Results
 
@@ -52,7 +52,7 @@ class Point:
         """Its seeds added up, by split."""
         splits = dict.fromkeys(each.split for each in self.answers)
         return {
-            split: pooled([each for each in self.answers if each.split == split])
+            split: pooled(each.rate for each in self.answers if each.split == split)
             for split in splits
         }
 

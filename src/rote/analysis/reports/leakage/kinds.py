@@ -10,8 +10,9 @@ import polars as pl
 
 from rote.analysis.quantities.contrast import difference, mean_estimate, paired_difference
 from rote.analysis.quantities.exposure import CHANCE_BITS
-from rote.analysis.quantities.extraction import Extraction, Rate
+from rote.analysis.quantities.extraction import Extraction
 from rote.analysis.quantities.membership import Estimate
+from rote.analysis.quantities.rate import Rate
 from rote.analysis.reports.leakage.reading import HEADLINE, Canaries, Told
 
 

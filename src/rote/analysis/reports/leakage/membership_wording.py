@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rote.analysis.fits.membership_law import MembershipLaw, NoMembershipLaw, Reading
 from rote.analysis.quantities.membership import TooFewControls
-from rote.analysis.quantities.roc import Rate as MembersFound
+from rote.analysis.quantities.rate import Rate
 from rote.analysis.reports.leakage.law import MIDDLE, Fitted, crossing
 from rote.analysis.reports.leakage.points import Scored
 from rote.analysis.reports.leakage.study import Study
@@ -183,7 +183,7 @@ def shadows_title(found: Study) -> str:
     )
 
 
-def found_words(rate: MembersFound | TooFewControls) -> tuple[str, str]:
+def found_words(rate: Rate | TooFewControls) -> tuple[str, str]:
     """A rate and its interval, or the refusal and its reason."""
     if isinstance(rate, TooFewControls):
         return "refused", rate.reason

@@ -13,9 +13,9 @@ from rote.analysis.quantities.exposure import (
     against_repeats,
     compare_with_chance,
 )
-from rote.analysis.quantities.extraction import Extraction, Rate
+from rote.analysis.quantities.extraction import Extraction
 from rote.analysis.quantities.membership import Estimate, MembershipQuality, TooFewControls
-from rote.analysis.quantities.roc import Rate as MembersFound
+from rote.analysis.quantities.rate import Rate, pooled
 from rote.analysis.reports.leakage.reading import Canaries, Told, judged
 from rote.analysis.reports.leakage.shadows import Refused, Sides, groups, shadow_scores
 
@@ -72,7 +72,7 @@ class Scored:
         """Mean over runs."""
         return mean_estimate([each.auroc for each in self.qualities])
 
-    def members_found(self, which: int) -> MembersFound | TooFewControls:
+    def members_found(self, which: int) -> Rate | TooFewControls:
         """At the false-positive rate of this index, runs added up; or why nobody can tell."""
         found = [each.at_false_positive_rates[which] for each in self.qualities]
         counted = []
@@ -80,9 +80,7 @@ class Scored:
             if isinstance(one, TooFewControls):
                 return one
             counted.append(one.members_found)
-        return MembersFound(
-            count=sum(each.count for each in counted), trials=sum(each.trials for each in counted)
-        )
+        return pooled(counted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,16 +178,10 @@ def _windows(place: Place, told: Mapping[str, Told]) -> Iterator[Windows]:
         same = [each for each in found if each.prefix_tokens == prefix]
         extraction = Extraction(
             prefix_tokens=prefix,
-            train=_sum([each.train for each in same]),
-            heldout=_sum([each.heldout for each in same]),
+            train=pooled(each.train for each in same),
+            heldout=pooled(each.heldout for each in same),
         )
         yield Windows(place=place, extraction=extraction)
-
-
-def _sum(rates: Sequence[Rate]) -> Rate:
-    return Rate(
-        successes=sum(each.successes for each in rates), trials=sum(each.trials for each in rates)
-    )
 
 
 def scored(where: Iterable[Place], told: Mapping[str, Told]) -> list[Scored]:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from rote.analysis.pairing import text_runs
 from rote.analysis.quantities.exposure import Exposures, exposures
-from rote.analysis.quantities.extraction import Extraction, Rate
+from rote.analysis.quantities.extraction import Extraction
 from rote.analysis.quantities.membership import MembershipQuality, membership_quality
+from rote.analysis.quantities.rate import Rate
 from rote.analysis.quantities.references import oracle_reference, origin_of
 from rote.analysis.quantities.unintended import (
     heldout_samples,

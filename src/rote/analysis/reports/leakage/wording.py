@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-import polars as pl
-
+from rote.analysis.elements import extent
 from rote.analysis.quantities.membership import Estimate
 from rote.analysis.reports.leakage.kinds import Compared
 from rote.analysis.reports.leakage.membership_wording import (
@@ -176,12 +175,7 @@ def setting(found: Study) -> str:
     runs = found.runs
     sources = " and ".join(runs["source"].unique(maintain_order=True))
     return (
-        f"{_span(runs['task.num_sequences'])} sequences of {_span(runs['task.length'])} tokens "
-        f"({sources}); models of {_span(runs['parameters'])} parameters; "
-        f"{_span(runs['training.steps'])} optimiser steps; {runs['seed'].n_unique()} seed(s)."
+        f"{extent(runs['task.num_sequences'])} sequences of {extent(runs['task.length'])} tokens "
+        f"({sources}); models of {extent(runs['parameters'])} parameters; "
+        f"{extent(runs['training.steps'])} optimiser steps; {runs['seed'].n_unique()} seed(s)."
     )
-
-
-def _span(column: pl.Series) -> str:
-    low, high = column.to_numpy().min(), column.to_numpy().max()
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

@@ -13,6 +13,7 @@ from rote.analysis.drawing import (
     in_house_style,
     legend_below,
     line_key,
+    logarithmic_numbers,
     new_figure,
     render,
     short_numbers,
@@ -42,9 +43,9 @@ def draw_fit(found: Study) -> Drawing:
         _plot_shares(right, points, colour, side="heldout")
     for classes in {each.num_classes for each in found.points}:
         right.axhline(1 / classes, color=GREY, linestyle=":", linewidth=1)
-    left.set_ylim(bottom=0)
     left.set_ylabel("steps to fit")
-    short_numbers(left.yaxis)
+    left.set_yscale("log")
+    logarithmic_numbers(left.yaxis, left.get_ylim())
     right.set_ylim(-0.03, 1.03)
     right.set_ylabel("labels told right")
     for axes in (left, right):
@@ -75,7 +76,7 @@ def draw_bits(found: Study) -> Drawing:
     axes.set_ylabel("bits memorised")
     short_numbers(axes.xaxis, axes.yaxis)
     key = line_key("all that there is", color=GREY, linestyle=":")
-    legend_below(figure, [*_keys(colour_of), key], num_columns=3)
+    legend_below(figure, [*_keys(colour_of), key], num_columns=2)
     return render(figure, name="bits", alt=title)
 
 

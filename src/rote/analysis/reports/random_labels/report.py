@@ -18,7 +18,7 @@ TEXT = ("series", "network")
 HEADERS = (
     ("series", ""),
     ("random labels", ""),
-    ("steps to fit", "95 % interval"),
+    ("steps to fit", "geometric mean, 95 % interval"),
     ("seeds that fitted", "of all"),
     ("times true labels'", "95 % interval"),
     ("train", "95 % interval"),
@@ -117,9 +117,7 @@ def _card(point: Point) -> str:
         lines=(
             f"<p>held-out: {wording.shown(point.heldout)}</p>",
             f"<p>{wording.mean(bits, '{:,.0f}')} of {point.entropy_bits:,.0f} bits memorised</p>",
-            "<p>not fitted</p>"
-            if point.steps is None
-            else f"<p>fitted after {wording.mean(point.steps, '{:,.0f}')} steps</p>",
+            f"<p>{wording.fitted(point)}</p>",
         ),
     )
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rote.analysis.quantities.extraction import Rate
-from rote.analysis.quantities.over_seeds import OverSeeds, over_seeds
+from rote.analysis.quantities.over_seeds import OverSeeds, geometric_over_seeds, over_seeds
+from rote.analysis.quantities.rate import Rate
 from rote.analysis.quantities.settings import with_setting
 from rote.analysis.quantities.shares import Answers, Share, share
 from rote.analysis.results import Curve, Results
@@ -47,9 +47,9 @@ class Point:
     train: Share
     heldout: Share
     drawn: Share | None  # of the training labels that no rule tells
-    steps: OverSeeds | None  # to fit, over runs that did
+    steps: OverSeeds | None  # to fit, over runs that did: a geometric mean
     num_fitted: int
-    slowdown: OverSeeds | None  # steps over those of true labels, seed by seed
+    slowdown: OverSeeds | None  # steps over those of true labels, seed by seed, likewise
     entropy_bits: float  # of labels that no rule tells
     memorised_bits: OverSeeds  # entropy less code length
 
@@ -129,7 +129,7 @@ def _points(runs: pl.DataFrame) -> Iterable[Point]:
             train=_share(part, [f"train_{group}" for group in GROUPS]),
             heldout=_share(part, [f"heldout_{group}" for group in GROUPS]),
             drawn=_share(part, ["train_drawn"]) if is_drawn else None,
-            steps=over_seeds(fitted) if fitted else None,
+            steps=geometric_over_seeds(fitted) if fitted else None,
             num_fitted=len(fitted),
             slowdown=_slowdown(part, _true(runs, series)),
             entropy_bits=first["label_entropy_bits"],
@@ -168,4 +168,4 @@ def _true(runs: pl.DataFrame, series: Series) -> dict[int, int]:
 def _slowdown(runs: pl.DataFrame, true: Mapping[int, int]) -> OverSeeds | None:
     known: list[dict[str, Any]] = runs.drop_nulls("steps_to_fit").to_dicts()
     ratios = [run["steps_to_fit"] / true[run["seed"]] for run in known if run["seed"] in true]
-    return over_seeds(ratios) if ratios else None
+    return geometric_over_seeds(ratios) if ratios else None

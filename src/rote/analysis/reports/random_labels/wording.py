@@ -1,5 +1,6 @@
 """Findings of the report on random labels in words."""
 
+from rote.analysis.elements import extent
 from rote.analysis.published_random_labels import SOURCE
 from rote.analysis.quantities.over_seeds import OverSeeds
 from rote.analysis.quantities.shares import Share
@@ -8,9 +9,11 @@ from rote.analysis.reports.random_labels.study import FIT_SHARE, FITTED_SHARE, P
 CAPTIONS = {
     "fit": (
         "Left: the first step of the training curve whose loss is below "
-        f"{FIT_SHARE:.0%} of what a guess costs; seeds that never got there are not in the mean. "
+        f"{FIT_SHARE:.0%} of what a guess costs, geometric means; seeds that never got there are "
+        "not in them. "
         "Right: labels told right, of the training set (filled) and of held-out sequences, whose "
-        "labels are true (hollow). Dotted: a guess. Bars, 95 %: Student's t over seeds for steps; "
+        "labels are true (hollow). Dotted: a guess. Bars, 95 %: Student's t over seeds, of the "
+        "logarithms of steps; "
         "for shares seeds are resampled, and Clopper and Pearson's interval over all labels if it "
         "is wider. Where inputs are random no rule tells any label: they stand at 1."
     ),
@@ -33,16 +36,22 @@ def headlines(found: Study) -> tuple[str, ...]:
 
 
 def _line(point: Point) -> str:
-    if point.steps is None:
-        fitted = "not fitted when its budget ended"
-    else:
-        fitted = f"fitted after {mean(point.steps, '{:,.0f}')} steps"
     slower = "" if point.slowdown is None else f" ({point.slowdown.value:.1f} x true labels)"
     return (
         f"{point.series.name}, {point.unruled:.0%} of labels random: train "
-        f"{shown(point.train)}, held-out {shown(point.heldout)}; {fitted}{slower}; "
+        f"{shown(point.train)}, held-out {shown(point.heldout)}; {fitted(point)}{slower}; "
         f"{point.memorised_bits.value:,.0f} of {point.entropy_bits:,.0f} bits memorised"
     )
+
+
+def fitted(point: Point) -> str:
+    """When, and how many seeds did."""
+    if point.steps is None:
+        return "not fitted when its budget ended"
+    told = f"fitted after {mean(point.steps, '{:,.0f}')} steps"
+    if point.num_fitted == len(point.run_ids):
+        return told
+    return f"{told} by {point.num_fitted} of {len(point.run_ids)} seeds"
 
 
 def verdict(found: Study) -> str:
@@ -50,11 +59,11 @@ def verdict(found: Study) -> str:
     noise = [each for each in found.points if each.unruled == 1]
     if not noise:
         return "No run had random labels alone."
-    fitted = [each for each in noise if each.train.interval[0] > FITTED_SHARE]
+    those = [each for each in noise if each.train.interval[0] > FITTED_SHARE]
     told = [each for each in noise if each.heldout.interval[0] > 1 / each.num_classes]
     return (
         f"Random labels are fitted ({FITTED_SHARE:.0%} of them, by the lower end of the interval) "
-        f"in {len(fitted)} of {len(noise)} settings; held-out labels are told better than by a "
+        f"in {len(those)} of {len(noise)} settings; held-out labels are told better than by a "
         f"guess in {len(told)}"
     )
 
@@ -74,12 +83,15 @@ def shown(share: Share) -> str:
 
 
 def fit_title(found: Study) -> str:
-    """How much longer random labels take."""
-    slow = [each for each in found.points if each.unruled == 1 and each.slowdown]
+    """How much longer random labels take, and of how many runs that is known."""
+    noise = [each for each in found.points if each.unruled == 1]
+    slow = [each.slowdown for each in noise if each.slowdown]
     if not slow:
         return "Time to fit, and labels told right, against the share of random labels"
-    ratios = [each.slowdown.value for each in slow if each.slowdown]
-    return f"Random labels take {_between(ratios, '{:.1f}')} times the steps of true ones"
+    fitting, runs = sum(each.num_runs for each in slow), sum(len(each.run_ids) for each in noise)
+    where = f"all {runs} runs" if fitting == runs else f"the {fitting} of {runs} runs that fit them"
+    times = _between([each.value for each in slow], "{:.1f}")
+    return f"Random labels take {times} times the steps of true ones in {where}"
 
 
 def bits_title(found: Study) -> str:
@@ -102,12 +114,9 @@ def _between(values: list[float], form: str) -> str:
 def setting(found: Study) -> str:
     """What was trained, for how long."""
     runs = found.runs
-    parameters = runs["parameters"].to_numpy()
-    steps = runs["training.steps"].to_numpy()
-    sequences = runs["task.num_sequences"].to_numpy()
     return (
-        f"{sequences.min():,} to {sequences.max():,} sequences of "
-        f"{runs['task.input_length'][0]} tokens, {runs['task.num_classes'][0]} classes; models of "
-        f"{parameters.min():,} to {parameters.max():,} parameters; {steps.min():,} to "
-        f"{steps.max():,} optimiser steps; {runs['seed'].n_unique()} seed(s)."
+        f"{extent(runs['task.num_sequences'])} sequences of {runs['task.input_length'][0]} "
+        f"tokens, {runs['task.num_classes'][0]} classes; models of "
+        f"{extent(runs['parameters'])} parameters; {extent(runs['training.steps'])} "
+        f"optimiser steps; {runs['seed'].n_unique()} seed(s)."
     )

@@ -22,7 +22,7 @@ from rote.analysis.drawing import (
     short_numbers,
 )
 from rote.analysis.quantities.covariates import RankCorrelation
-from rote.analysis.quantities.extraction import Rate
+from rote.analysis.quantities.rate import Rate
 from rote.analysis.reports.text import wording
 from rote.analysis.reports.text.remembered import Remembered
 from rote.analysis.reports.text.study import REFERENCE_NAMES, Extracted, Quality, Study

@@ -11,8 +11,9 @@ import polars as pl
 from rote.analysis.descents import Descent, descents
 from rote.analysis.fits.mean import mean_interval
 from rote.analysis.pairing import Pairing, text_runs, with_unintended
-from rote.analysis.quantities.extraction import Extraction, Rate
+from rote.analysis.quantities.extraction import Extraction
 from rote.analysis.quantities.losses import loss_quantities
+from rote.analysis.quantities.rate import Rate
 from rote.analysis.quantities.series import with_series
 from rote.analysis.quantities.unintended import CodeLengths, pair
 from rote.analysis.reports.text.remembered import Remembered, remembered

@@ -4,6 +4,7 @@ from typing import Any
 
 import polars as pl
 
+from rote.analysis.elements import extent
 from rote.analysis.quantities.covariates import RankCorrelation
 from rote.analysis.reports.text.study import REFERENCE_NAMES, Study
 
@@ -205,16 +206,11 @@ def setting(found: Study) -> str:
     """What was trained, on what, for how long."""
     runs, targets = found.runs, found.targets
     return (
-        f"{_span(targets['task.num_sequences'])} windows of {runs['task.length'][0]} tokens of "
-        f"text; models of {_span(runs['parameters'])} parameters; {_span(runs['training.steps'])} "
-        f"optimiser steps; {targets['seed'].n_unique()} seed(s)."
+        f"{extent(targets['task.num_sequences'])} windows of {runs['task.length'][0]} tokens of "
+        f"text; models of {extent(runs['parameters'])} parameters; "
+        f"{extent(runs['training.steps'])} optimiser steps; {targets['seed'].n_unique()} seed(s)."
     )
 
 
 def _short(kind: str) -> str:
     return {"same_size": "same size on all data", "oracle": "oracle"}[kind]
-
-
-def _span(column: pl.Series) -> str:
-    low, high = column.to_numpy().min(), column.to_numpy().max()
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
