@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rote.analysis.fits.bootstrap import by_residuals
+from rote.analysis.fits.bootstrap import resample
 from rote.analysis.fits.level import LEVEL
 from rote.analysis.fits.profiles import profile_ends
 from rote.analysis.fits.regression import DIFFERENCE, Problem, Residual, solve
@@ -83,8 +83,8 @@ def describe(
     """Everything beside the best fit."""
     problem, targets = family.problem(measured), np.log(measured[family.output])
     about = spread(problem, best_K, targets)
-    resampled = by_residuals(
-        problem, best_K, targets, num_resamples=effort.num_resamples, seed=effort.seed
+    resampled = resample(
+        problem, best_K, targets, about, num_resamples=effort.num_resamples, seed=effort.seed
     )
     kept = resampled.constants_RK[resampled.converged_R]
     ends = profile_ends(problem, best_K, targets, about) if effort.profiles else None
