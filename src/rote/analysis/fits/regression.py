@@ -87,6 +87,7 @@ def solve(
     *,
     weights_RM: Floats | None = None,
     fixed_RK: Flags | None = None,
+    most_steps: int = MOST_STEPS,
 ) -> Solved:
     """Minimise from each start; a single row of targets or weights serves all.
 
@@ -101,7 +102,8 @@ def solve(
     parts = []
     for first in range(0, max(1, len(starts_RK)), rows):  # no problem at all is one empty part
         some = slice(first, first + rows)
-        parts.append(_solve(problem, starts_RK[some], targets[some], weights[some], fixed[some]))
+        data = (targets[some], weights[some], fixed[some])
+        parts.append(_solve(problem, starts_RK[some], *data, most_steps))
     return Solved(
         constants_RK=np.concatenate([part.constants_RK for part in parts]),
         objective_R=np.concatenate([part.objective_R for part in parts]),
@@ -110,14 +112,19 @@ def solve(
 
 
 def _solve(
-    problem: Problem, starts: Floats, targets: Floats, weights: Floats, fixed: Flags
+    problem: Problem,
+    starts: Floats,
+    targets: Floats,
+    weights: Floats,
+    fixed: Flags,
+    most_steps: int,
 ) -> Solved:
     constants = _inside(problem, starts)
     objective = problem.objective(problem.residuals(constants, targets), weights)
     damping = np.full(len(constants), 1e-3)
     expected = np.full(len(constants), np.inf)
     active = np.flatnonzero(np.isfinite(objective))
-    for _ in range(MOST_STEPS):
+    for _ in range(most_steps):
         if not len(active):
             break
         at, data = constants[active], (targets[active], weights[active])

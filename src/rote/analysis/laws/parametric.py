@@ -19,7 +19,7 @@ from rote.analysis.laws.needs import require
 
 FLOPS_A_PARAMETER_AND_TOKEN = 6  # forward 2, backward 4; Kaplan et al. 2020, section 2.1
 REACH = 1e-3
-GRID = np.geomspace(0.05, 2.0, 16)  # of each exponent
+GRID = np.geomspace(0.05, 2.0, 12)  # of each exponent
 NUM_STARTS = 8
 LEAST_SHARE = 1e-6  # of the lowest loss: an E below is none
 
