@@ -123,7 +123,7 @@ def checked(law: str, measured: Measured) -> None:
 
 
 def bounds(measured: Measured) -> dict[str, tuple[float, float]]:
-    """A and B at most what makes a term 1,000 times the loss at the greatest exponent's end."""
+    """E from a millionth of the lowest loss; A and B wide enough for any exponent."""
     loss = measured["loss_nats"]
     return {
         "E": (LEAST_SHARE * loss.min(), loss.max()),
