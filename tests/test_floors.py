@@ -30,6 +30,7 @@ TORCHLESS = (
     "rote.analysis.quantities.exposure", "rote.analysis.quantities.discoverable",
     "rote.analysis.quantities.guesses", "rote.analysis.quantities.answers",
     "rote.tasks.canaries.manifest", "rote.tasks.occurrences",
+    "rote.analysis.laws.kinds", "rote.analysis.laws.repetition", "rote.analysis.laws.capacity",
     "rote.analysis.published_membership", "rote.scores.lira", "rote.scores.blind",
     "rote.scores.distinct", "rote.analysis.quantities.generations",
     "rote.planner.bill", "rote.cli.main", "rote.cli.status", "rote.cli.report",

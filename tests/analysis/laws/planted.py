@@ -33,6 +33,7 @@ DESIGNS = {
     "capacity": (np.array([1e5, 4e5, 1e6]), np.geomspace(1e5, 2e7, 12)),
 }
 SURFACES = tuple(DESIGNS)
+FLOPS = np.geomspace(1e18, 1e22, 5)
 
 
 def columns(name: str) -> tuple[str, ...]:
@@ -70,7 +71,7 @@ def levels(
     curve: Parametric = SYMMETRIC,
     *,
     shares: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0),
-    flops: Floats = np.geomspace(1e18, 1e22, 5),
+    flops: Floats = FLOPS,
     noise: float = 0.0,
     seed: int = 0,
 ) -> Measured:

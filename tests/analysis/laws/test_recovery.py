@@ -50,7 +50,7 @@ def test_a_fit_says_where_it_was_fitted(name: str) -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_any_parametric_loss_is_found(seed: int) -> None:
-    """Exponents from 0.1 to 1.2, terms of any weight, sizes of this project's and of the papers'."""
+    """Exponents from 0.1 to 1.2, terms of any weight, small sizes and the papers'."""
     draw = np.random.default_rng(seed)
     small = draw.uniform(4, 8)
     parameters, tokens = np.meshgrid(
@@ -72,19 +72,23 @@ def test_any_parametric_loss_is_found(seed: int) -> None:
             assert constant.value == pytest.approx(getattr(curve, constant.name), rel=1e-3)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(10))
 def test_any_kaplan_surface_is_found(seed: int) -> None:
+    """At the middle of the design size alone leaves 1.5 to 6 nats, and so do data alone."""
     draw = np.random.default_rng(seed)
+    alpha_n, alpha_d = draw.uniform(0.05, 0.4, 2)
+    middle = [float(np.exp(np.log(each).mean())) for each in DESIGNS["kaplan"]]
     curve = Kaplan(
-        Nc=10 ** draw.uniform(9, 14),
-        Dc=10 ** draw.uniform(9, 14),
-        alpha_N=draw.uniform(0.05, 0.4),
-        alpha_D=draw.uniform(0.05, 0.4),
+        Nc=middle[0] * draw.uniform(1.5, 6) ** (1 / alpha_n),
+        Dc=middle[1] * draw.uniform(1.5, 6) ** (1 / alpha_d),
+        alpha_N=alpha_n,
+        alpha_D=alpha_d,
     )
     size, data = (each.ravel() for each in np.meshgrid(*DESIGNS["kaplan"]))
     inputs = {"parameters": size, "unique_tokens": data}
     fitted = law("kaplan").fit(of(inputs, "loss_nats", curve.predict(size, data)), QUICK)
-    np.testing.assert_allclose(fitted.predict(size, data), curve.predict(size, data), rtol=1e-6)
+    for constant in fitted.constants:
+        assert constant.value == pytest.approx(getattr(curve, constant.name), rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_data_that_are_never_repeated_tell_no_repetition() -> None:
 
 @pytest.mark.parametrize("name", ["isoflop", "envelope"])
 def test_too_few_levels(name: str) -> None:
-    with pytest.raises(ValueError, match="takes 3 levels of FLOPs .* got 2"):
+    with pytest.raises(ValueError, match=r"takes 3 levels of FLOPs .* got 2"):
         law(name).fit(levels(flops=np.array([1e18, 1e20])), QUICK)
 
 
@@ -117,7 +117,7 @@ def test_capacity_says_which_sizes_have_no_plateau() -> None:
     below = large & (measured["data_bits"] > 3e6)
     some = law("capacity").fit(measured.rows(~below), QUICK)
     assert any("1e+06 parameters are left out: limited by" in each for each in some.warnings)
-    with pytest.raises(ValueError, match="law capacity finds no plateau; 1e.06 parameters are"):
+    with pytest.raises(ValueError, match=r"law capacity finds no plateau; 1e.06 parameters are"):
         law("capacity").fit(measured.rows(large & ~below), QUICK)
 
 

@@ -27,7 +27,10 @@ LEAST_EIGENVALUE = 1e-13  # of the normal matrix at unit diagonal: below it roun
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """First-order uncertainty of the log constants; a constant that is not told has NaN: one at a bound, or one that no run feels."""
+    """First-order uncertainty of the log constants.
+
+    NaN for a constant that is not told: it lies at a bound, or no run depends on it.
+    """
 
     covariance_KK: Floats
     tension: float  # E[psi^2] / E[psi']: twice an objective's rise over this is chi-squared

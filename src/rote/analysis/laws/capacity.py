@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from rote.analysis.fits.plateau import SHARPNESS, Knee, NoPlateau, Plateau, fit_plateau
 from rote.analysis.fits.slope import Slope, fit_slope, points_of
 from rote.analysis.laws.family import log_goodness, quantiles, ranges
-from rote.analysis.laws.law import Constant, Effort, Fitted, Floats, Law, Measured
+from rote.analysis.laws.law import Constant, Effort, Fitted, Floats, Goodness, Law, Measured
 
 FORMULA = "B = (H^-p + (alpha P)^-p)^(-1 / p)"
 INPUTS = ("parameters", "data_bits")
@@ -38,15 +38,7 @@ class Capacity:
 def fit(measured: Measured, effort: Effort) -> Fitted:
     """Raises ValueError where no size has reached its plateau, with the reasons."""
     parameters, data, memorised = (measured[name] for name in (*INPUTS, "memorised_bits"))
-    plateaus: list[tuple[int, Plateau]] = []
-    left_out = []
-    for size in np.unique(parameters).tolist():
-        runs = parameters == size
-        found = fit_plateau(data[runs], memorised[runs], num_resamples=1, seed=effort.seed)
-        if isinstance(found, NoPlateau):
-            left_out.append(f"{size:.4g} parameters are left out: {found.reason}")
-        else:
-            plateaus.append((round(size), found))
+    plateaus, left_out = _plateaus(parameters, data, memorised)
     if not plateaus:
         raise ValueError(f"law capacity finds no plateau; {'; '.join(left_out)}")
     if len(plateaus) == 1:
@@ -56,7 +48,6 @@ def fit(measured: Measured, effort: Effort) -> Fitted:
     sharpness = float(np.median([plateau.knee.sharpness for _, plateau in plateaus]))
     curve = Capacity(alpha=slope.bits_per_parameter, p=sharpness)
     resampled = _resampled(slope, sharpness, effort)
-    residuals = np.log(memorised) - np.log(curve.predict(parameters, data))
     return Fitted(
         law="capacity",
         formula=FORMULA,
@@ -68,15 +59,33 @@ def fit(measured: Measured, effort: Effort) -> Fitted:
         resampled=resampled,
         constants=_constants(curve, slope, resampled),
         derived=(),
-        goodness=log_goodness(
-            residuals,
-            np.log(memorised),
-            num_constants=2,
-            objective=float(residuals @ residuals) / 2,
-        ),
+        goodness=_goodness(curve, measured),
         warnings=tuple(left_out),
         ranges=ranges(measured, INPUTS),
     )
+
+
+def _plateaus(
+    parameters: Floats, data: Floats, memorised: Floats
+) -> tuple[list[tuple[int, Plateau]], list[str]]:
+    """Of each size that has one, and why the others have none."""
+    plateaus, left_out = [], []
+    for size in np.unique(parameters).tolist():
+        runs = parameters == size
+        found = fit_plateau(data[runs], memorised[runs], num_resamples=1)
+        if isinstance(found, NoPlateau):
+            left_out.append(f"{size:.4g} parameters are left out: {found.reason}")
+        else:
+            plateaus.append((round(size), found))
+    return plateaus, left_out
+
+
+def _goodness(curve: Capacity, measured: Measured) -> Goodness:
+    """Over all runs, those of sizes left out too."""
+    observed = np.log(measured["memorised_bits"])
+    residuals = observed - np.log(curve.predict(*(measured[name] for name in INPUTS)))
+    objective = float(residuals @ residuals) / 2
+    return log_goodness(residuals, observed, num_constants=2, objective=objective)
 
 
 def _resampled(slope: Slope, sharpness: float, effort: Effort) -> tuple[Capacity, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rote.analysis.fits.bootstrap import by_residuals
+from rote.analysis.fits.bootstrap import resample
 from rote.analysis.fits.level import LEVEL
 from rote.analysis.fits.profiles import profile_ends
 from rote.analysis.fits.regression import DIFFERENCE, Problem, Residual, solve
@@ -14,6 +14,7 @@ from rote.analysis.fits.uncertainty import Spread, spread
 from rote.analysis.laws.identification import identification
 from rote.analysis.laws.law import Constant, Curve, Effort, Fitted, Floats, Goodness, Measured
 
+FIRST_STEPS, NUM_FINISHED = 20, 3  # of a search from several starts
 EXPONENT = (1e-3, 10.0)  # bounds of every exponent
 
 
@@ -64,8 +65,14 @@ class Family:
 
 
 def best_of(family: Family, measured: Measured, starts_RK: Floats) -> Floats:
-    """Log constants [K] of the lowest end; raises ValueError where no start leads anywhere."""
-    solved = solve(family.problem(measured), starts_RK, np.log(measured[family.output])[None])
+    """Log constants [K] of the lowest end; raises ValueError where no start leads anywhere.
+
+    All starts go a little way, the best of them to the end: those that lead nowhere take longest.
+    """
+    problem, targets = family.problem(measured), np.log(measured[family.output])[None]
+    begun = solve(problem, starts_RK, targets, most_steps=FIRST_STEPS)
+    first = np.argsort(begun.objective_R, kind="stable")[:NUM_FINISHED]
+    solved = solve(problem, begun.constants_RK[first], targets)
     best = int(solved.objective_R.argmin())
     if not np.isfinite(solved.objective_R[best]):
         raise ValueError(f"law {family.law} has no finite fit to these runs")
@@ -83,8 +90,8 @@ def describe(
     """Everything beside the best fit."""
     problem, targets = family.problem(measured), np.log(measured[family.output])
     about = spread(problem, best_K, targets)
-    resampled = by_residuals(
-        problem, best_K, targets, num_resamples=effort.num_resamples, seed=effort.seed
+    resampled = resample(
+        problem, best_K, targets, about, num_resamples=effort.num_resamples, seed=effort.seed
     )
     kept = resampled.constants_RK[resampled.converged_R]
     ends = profile_ends(problem, best_K, targets, about) if effort.profiles else None

@@ -62,16 +62,7 @@ class Level:
 
 def fit(measured: Measured, effort: Effort) -> Fitted:
     """Raises ValueError below three levels with a minimum inside their sizes."""
-    parameters, tokens, flops, loss = columns_of(measured)
-    levels, left_out = [], []
-    for runs in grouped(flops, TOLERANCE):
-        if (number := len(np.unique(parameters[runs]))) < FEWEST_SIZES:
-            left_out.append(
-                f"at {flops[runs].mean():.3g} FLOPs {number} size(s) were run, "
-                f"and a parabola takes {FEWEST_SIZES}"
-            )
-            continue
-        levels.append(_level(parameters[runs], tokens[runs], flops[runs], loss[runs]))
+    levels, left_out = _levels(*columns_of(measured))
     tried = [level.minimum(level.losses_M) for level in levels]
     used = [level for level, each in zip(levels, tried, strict=True) if isinstance(each, Minimum)]
     left_out += [each for each in tried if isinstance(each, str)]
@@ -85,6 +76,22 @@ def fit(measured: Measured, effort: Effort) -> Fitted:
     )
     method = "a parabola of loss in ln N at each level of FLOPs, lines through the minima"
     return describe_frontier("isoflop", method, measured, found, effort)
+
+
+def _levels(
+    parameters: Floats, tokens: Floats, flops: Floats, loss: Floats
+) -> tuple[list[Level], list[str]]:
+    """Those with enough sizes, and what is wrong with the others."""
+    levels, left_out = [], []
+    for runs in grouped(flops, TOLERANCE):
+        if (number := len(np.unique(parameters[runs]))) < FEWEST_SIZES:
+            left_out.append(
+                f"at {flops[runs].mean():.3g} FLOPs {number} size(s) were run, "
+                f"and a parabola takes {FEWEST_SIZES}"
+            )
+        else:
+            levels.append(_level(parameters[runs], tokens[runs], flops[runs], loss[runs]))
+    return levels, left_out
 
 
 def _level(parameters: Floats, tokens: Floats, flops: Floats, loss: Floats) -> Level:

@@ -21,9 +21,9 @@ from rote.analysis.laws.needs import require
 
 FEWEST_BATCHES = 3
 GRID = np.geomspace(0.02, 2.0, 12)  # of each exponent
-NUM_STARTS = 6
+NUM_STARTS = 8
 CRITICAL = (0.1, 1.0, 10.0)  # critical batch over the median one: where the search starts
-TYPICAL_ALPHA_B = 0.21  # Kaplan et al.
+ALPHAS_B = (0.15, 0.4)  # about Kaplan's 0.21
 MOST_NEWTON = 50
 FORMULA = "L = (Nc / N)^alpha_N + (Sc / S_min)^alpha_S"
 BATCH_FORMULA = f"{FORMULA}; S_min = S / (1 + B_star / (B L^(1 / alpha_B)))"
@@ -153,13 +153,11 @@ def _logs(linear: Floats, alpha_n: float, alpha_s: float) -> Floats:
 
 def _batched_starts(measured: Measured, starts_R4: Floats) -> Floats:
     """[R, 6]: critical batches below, at and above the median one."""
-    typical = np.median(measured["batch_tokens"]) * np.median(measured["loss_nats"]) ** (
-        1 / TYPICAL_ALPHA_B
-    )
+    batch, loss = np.median(measured["batch_tokens"]), np.median(measured["loss_nats"])
     return np.array(
         [
-            [*start, np.log(ratio * typical), np.log(TYPICAL_ALPHA_B)]
-            for start, ratio in product(starts_R4, CRITICAL)
+            [*start, np.log(ratio * batch) + np.log(loss) / alpha, np.log(alpha)]
+            for start, ratio, alpha in product(starts_R4, CRITICAL, ALPHAS_B)
         ]
     )
 

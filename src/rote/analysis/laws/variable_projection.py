@@ -25,7 +25,7 @@ from rote.analysis.laws.parametric import (
     starts,
 )
 
-NUM_SEARCHES = 3  # of the grid's best points
+NUM_SEARCHES = 2  # of the grid's best points
 
 
 def fit(measured: Measured, effort: Effort) -> Fitted:
@@ -59,7 +59,7 @@ def _search(family: Family, measured: Measured) -> Floats:
             start,
             method="Nelder-Mead",
             bounds=[np.log(EXPONENT)] * 2,
-            options={"xatol": 1e-9, "fatol": 1e-18, "maxfev": 1000},
+            options={"xatol": 1e-8, "fatol": 1e-18, "maxfev": 1000},
         )
         for start in starts(measured)[:NUM_SEARCHES, 3:]
     ]
