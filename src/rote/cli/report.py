@@ -1,4 +1,4 @@
-"""`rote report`: from the records of a sweep to a page, figures, a table and a manifest."""
+"""`rote report`: a sweep as a page, figures, a table and a manifest; or everything as a site."""
 
 import argparse
 
@@ -11,13 +11,31 @@ from rote.cluster.plan import load_plan
 from rote.files import sha256
 from rote.ledger.store import Store
 from rote.outputs import outputs_folder
+from rote.site.build import build_site
 from rote.tasks.text.prepared import open_prepared
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes outputs/reports/<name>/ and prints the headline."""
+    """Writes outputs/reports/<name>/ and prints the headline; with ``all``, outputs/site/."""
+    return _site() if arguments.all else _report(arguments.name)
+
+
+def _site() -> int:
+    built = build_site(outputs_folder())
+    console = screen()
+    for line in built.damaged:
+        console.print(line, style="yellow", markup=False)
+    console.print(
+        f"{built.num_sweeps} sweeps, {built.num_runs:,} runs; "
+        f"{built.num_written} of {built.num_files} files are new or changed"
+    )
+    console.print(f"{built.index}", soft_wrap=True)
+    return 0
+
+
+def _report(name: str) -> int:
     outputs = outputs_folder()
-    plan = load_plan(outputs, arguments.name)
+    plan = load_plan(outputs, name)
     store = Store(outputs)
     records = finished(plan, store)
     folders = {record.run_id: store.run(record.run_id) for record in records}
