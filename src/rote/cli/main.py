@@ -20,6 +20,8 @@ One run, or with -m (Hydra's --multirun) a grid of them.
 Groups and their choices:
 {groups}
 
+  rote train --spec FILE        one run again, as its spec.yaml says
+
 Every key of a group can be set (optim.optimiser.lr=3e-3). Hydra's own flags work:
   --cfg job        print the configuration and stop
   --info           what Hydra knows

@@ -14,7 +14,6 @@ from rote.ledger.store import RunFolder, Store
 
 SINGLE = "single-runs"  # what `rote train` leaves: runs of no sweep, shown as one
 QUEUE_SECONDS = 5.0  # a controller serves a whole cluster
-MOMENT_SECONDS = 1.0  # how long what was seen counts as now
 STAMPED = ("record.json", "failure.json", "curve.jsonl", "worker.json", "circumstances.json")
 
 
@@ -37,7 +36,6 @@ class Catalogue:
         self._plans: dict[str, tuple[str, Plan]] = {}
         self._specs: dict[str, Spec] = {}
         self._jobs: tuple[float, tuple[str, ...], Jobs] = (float("-inf"), (), Jobs({}))
-        self._sweeps: dict[str, tuple[float, Sweep]] = {}
 
     def plans(self) -> dict[str, Plan]:
         """By name: launched sweeps, then the runs that belong to none."""
@@ -52,13 +50,9 @@ class Catalogue:
         return found | ({SINGLE: alone} if alone.points else {})
 
     def sweep(self, plan: Plan, jobs: Jobs) -> Sweep:
-        """Where its runs stand, as seen within the last second."""
-        seen, sweep = self._sweeps.get(plan.name, (float("-inf"), None))
-        if sweep is None or sweep.plan is not plan or time.monotonic() - seen > MOMENT_SECONDS:
-            runs = tuple(states(plan, self.store, jobs))
-            sweep = Sweep(plan=plan, runs=runs, queue_is_known=jobs.known)
-            self._sweeps[plan.name] = (time.monotonic(), sweep)
-        return sweep
+        """Where its runs stand now."""
+        runs = tuple(states(plan, self.store, jobs))
+        return Sweep(plan=plan, runs=runs, queue_is_known=jobs.known)
 
     def jobs(self, names: Iterable[str]) -> Jobs:
         """One question to the queue for all of them, asked anew after a few seconds."""

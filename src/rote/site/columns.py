@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ OF_LOSSES = {
     f"cost.{side}_{what}" for side in ("train", "heldout") for what in ("code_bits", "tokens")
 }
 OF_CAPACITY = {"cost.train_first_token_code_bits"} | OF_LOSSES
+RATIOS = ("memorised_bits", "bits_per_parameter", *LOSSES)
 # Shown without being asked for, where there are such columns; all others can be chosen.
-MAIN = ("parameters", "bits_per_parameter", "memorised_bits", *LOSSES, "training.steps")
+MAIN = ("parameters", *RATIOS, "training.steps")
 
 
 def sweep_data(sweep: Sweep, records: Records, report: Path) -> dict[str, Any]:
@@ -35,14 +37,14 @@ def sweep_data(sweep: Sweep, records: Records, report: Path) -> dict[str, Any]:
     ``report`` is the table.parquet of its last report; what only that derives is added.
     """
     plan = sweep.plan
-    finished, damaged = records.of_sweep(sweep)
+    finished, damaged = records.of_runs(zip(plan.points, sweep.runs, strict=True))
     settings, shared = _settings(sweep)
     columns = [*_standing(sweep, damaged), *settings]
     notes = [f"{run_id}: {why}" for run_id, why in damaged.items()]
     known = {*shared, *(column["key"] for column in columns)}
     for group, read in (
-        ("measured", lambda: _measured(finished)),
-        ("report", lambda: _reported(report)),
+        ("measured", partial(measured, list(finished.values()))),
+        ("report", partial(_reported, report)),
     ):
         try:
             table = read()
@@ -59,6 +61,32 @@ def sweep_data(sweep: Sweep, records: Records, report: Path) -> dict[str, Any]:
         "shared": shared,
         "notes": notes,
     }
+
+
+def measured(finished: Sequence[Finished]) -> pl.DataFrame | None:
+    """Stored sums with the ratios that need nothing but the run itself; None of no runs.
+
+    Raises ValueError where one column would hold values of different kinds.
+    """
+    if not finished:
+        return None
+    around = {one.record.run_id: one.circumstances for one in finished}
+    table = throughput_quantities(table_of([one.record for one in finished], around))
+    if set(table.columns) >= OF_LOSSES:
+        table = table.with_columns(loss_quantities(table, {}).select(LOSSES))
+    if set(table.columns) >= OF_CAPACITY and "size.width" in table.columns:
+        table = capacity_quantities(table)
+    return table
+
+
+def derived(finished: Sequence[Finished]) -> dict[str, dict[str, float | None]]:
+    """Those ratios alone, by run id."""
+    table = measured(finished)
+    if table is None:
+        return {}
+    names = [name for name in RATIOS if name in table.columns]
+    rows = table.select("run_id", *names).rows(named=True)
+    return {row.pop("run_id"): row for row in rows}
 
 
 def _standing(sweep: Sweep, damaged: Mapping[str, str]) -> list[Column]:
@@ -86,19 +114,6 @@ def _settings(sweep: Sweep) -> tuple[list[Column], dict[str, Any]]:
         elif column := _column(key, "setting", values, is_shown=key in shown):
             columns.append(column)
     return columns, shared
-
-
-def _measured(finished: Sequence[Finished]) -> pl.DataFrame | None:
-    """Stored sums with the ratios that need nothing but the run itself."""
-    if not finished:
-        return None
-    around = {one.record.run_id: one.circumstances for one in finished}
-    table = throughput_quantities(table_of([one.record for one in finished], around))
-    if OF_LOSSES <= set(table.columns):
-        table = table.with_columns(loss_quantities(table, {}).select(LOSSES))
-    if OF_CAPACITY <= set(table.columns) and "size.width" in table.columns:
-        table = capacity_quantities(table)
-    return table
 
 
 def _reported(path: Path) -> pl.DataFrame | None:

@@ -1,16 +1,19 @@
 """One run in full: settings, curve, sums, circumstances, checks, and why it failed where it did."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from polars.exceptions import PolarsError
 
 from rote.cluster.life import last_life
 from rote.cluster.plan import Point
 from rote.cluster.status import RunState, tail
 from rote.ledger.curve import LOSS_NATS
 from rote.ledger.store import RunFolder
+from rote.site.columns import derived
 from rote.site.records import Finished, Records
 from rote.site.scripts import short
 from rote.units import bits_from_nats
@@ -20,31 +23,52 @@ LINES_OF_A_LOG = 30
 BITS_PER_TOKEN = "loss_bits_per_token"
 
 
-def run_data(
-    point: Point, run: RunState, sweeps: list[str], folder: RunFolder, records: Records
-) -> dict[str, Any]:
-    """JSON-ready; a record that cannot be trusted is told as a reason, not shown."""
-    finished, reason = None, run.reason
-    if run.state == "done":
-        try:
-            finished = records.of_run(point)
-        except (OSError, ValueError) as error:
-            reason = str(error)
-    is_damaged = run.state == "done" and finished is None
+def runs_data(
+    runs: Sequence[tuple[Point, RunState, list[str]]], records: Records
+) -> dict[str, dict[str, Any]]:
+    """JSON-ready, by run id, for runs of one sweep; each comes with the sweeps it belongs to.
+
+    A record that cannot be trusted is told as a reason, not shown.
+    """
+    finished, damaged = records.of_runs([(point, run) for point, run, _ in runs])
+    try:
+        ratios = derived(list(finished.values()))
+    except (ValueError, PolarsError):  # the sweep's own page says which column is at fault
+        ratios = {}
+    return {
+        point.run_id: {
+            **_told(point, run, damaged.get(point.run_id)),
+            "sweeps": sweeps,
+            "derived": ratios.get(point.run_id, {}),
+            **_left(point, run, records.store.run(point.run_id), finished.get(point.run_id)),
+        }
+        for point, run, sweeps in runs
+    }
+
+
+def _told(point: Point, run: RunState, damage: str | None) -> dict[str, Any]:
     return {
         "id": point.run_id,
-        "sweeps": sweeps,
-        "state": "damaged" if is_damaged else run.state,
-        "reason": reason,
+        "state": "damaged" if damage else run.state,
+        "reason": damage or run.reason,
         "step": run.step,
         "max_steps": run.max_steps,
         "what": point.spec.what,
         "how": point.spec.how,
+    }
+
+
+def _left(
+    point: Point, run: RunState, folder: RunFolder, finished: Finished | None
+) -> dict[str, Any]:
+    """What it wrote, as far as it has come."""
+    is_done = run.state == "done"
+    return {
         "record": _record(finished),
         "circumstances": dict(finished.circumstances) if finished else None,
         "checks": _checks(point, finished),
-        "failure": None if run.state == "done" else _failure(folder),
-        "log": None if run.state == "done" else _log(folder),
+        "failure": None if is_done else _failure(folder),
+        "log": None if is_done else _log(folder),
         "curve": curve(folder.curve_path),
     }
 

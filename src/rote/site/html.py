@@ -113,7 +113,8 @@ def _entry(catalogue: Catalogue, sweep: Sweep) -> str:
         f'<h2><a href="sweeps/{quote(plan.name)}.html">{escape(plan.name)}</a>'
         f" <small>{escape(kind)}</small></h2>"
         f"<p>{escape(plan.question)}</p>{standing(sweep)}"
-        f"{_report(catalogue, plan.name, root='')}<p><small>{_when(catalogue, sweep)}</small></p></li>"
+        f"{_report(catalogue, plan.name, root='')}"
+        f"<p><small>{_when(catalogue, sweep)}</small></p></li>"
     )
 
 
@@ -138,7 +139,11 @@ def _report(catalogue: Catalogue, name: str, *, root: str) -> str:
     """What the last report found, with the way to it; nothing where there is none."""
     page = catalogue.report_page(name)
     if not page.exists():
-        return "" if name == SINGLE else f"<p>No report yet: <code>rote report {escape(name)}</code></p>"
+        return (
+            ""
+            if name == SINGLE
+            else f"<p>No report yet: <code>rote report {escape(name)}</code></p>"
+        )
     lines = "".join(f"<li>{escape(line)}</li>" for line in _headlines(page.parent))
     link = f'<a href="{root}reports/{quote(name)}.html">Report</a>'
     written = _clock(page.stat().st_mtime)

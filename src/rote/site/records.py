@@ -1,13 +1,14 @@
 """Finished runs as read from disk, each read once as long as its files do not change."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from rote.cluster.plan import Point
-from rote.ledger.record import DamagedRecord, Record
+from rote.cluster.status import RunState
+from rote.ledger.record import Record
 from rote.ledger.store import Store
-from rote.site.catalogue import Sweep, stamp
+from rote.site.catalogue import stamp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,15 +26,17 @@ class Records:
         self.store = store
         self._read: dict[str, tuple[str, Finished]] = {}
 
-    def of_sweep(self, sweep: Sweep) -> tuple[list[Finished], dict[str, str]]:
-        """What can be trusted, and by run id why the others cannot."""
-        finished, damaged = [], {}
-        for point, run in zip(sweep.plan.points, sweep.runs, strict=True):
+    def of_runs(
+        self, runs: Iterable[tuple[Point, RunState]]
+    ) -> tuple[dict[str, Finished], dict[str, str]]:
+        """Of those that are done: what can be trusted, and why the others cannot, by run id."""
+        finished, damaged = {}, {}
+        for point, run in runs:
             if run.state != "done":
                 continue
             try:
-                finished.append(self.of_run(point))
-            except (DamagedRecord, OSError, ValueError) as error:
+                finished[point.run_id] = self.of_run(point)
+            except (OSError, ValueError) as error:
                 damaged[point.run_id] = str(error)
         return finished, damaged
 

@@ -3,17 +3,20 @@
 import errno
 import json
 import threading
+import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from rote.checks import require_whole
 from rote.files import sha256
 from rote.site import live
 from rote.site.site import Site
 
 ADDRESS = "127.0.0.1"
+MOMENT_SECONDS = 1.0  # how long what was seen counts as now
 # A page elsewhere whose name resolves to this address must not read ours (DNS rebinding).
 NAMES = ("127.0.0.1", "localhost")
 KINDS = {
@@ -44,11 +47,14 @@ class Answers:
         self._site = Site(outputs, is_live=True)
         self._lock = threading.Lock()
         self._tables: dict[str, tuple[str, bytes]] = {}
+        self._seen = float("-inf")
 
     def __call__(self, path: str) -> bytes | None:
         """None where there is no such page."""
         with self._lock:
-            self._site.refresh()
+            if time.monotonic() - self._seen > MOMENT_SECONDS:
+                self._site.refresh()
+                self._seen = time.monotonic()
             if path.startswith("live/"):
                 return self._live(path.removeprefix("live/").removesuffix(".json").split("/"))
             return self._file(path or "index.html")
@@ -61,7 +67,7 @@ class Answers:
             case ["sweeps", name] if name in site.sweeps:
                 told = live.sweep(site, name)
             case ["runs", run_id] if run_id in site.runs:
-                told = site.run(run_id)
+                told = site.run_data([run_id])[run_id]
             case _:
                 return None
         return json.dumps(told, allow_nan=False).encode()
@@ -86,6 +92,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, outputs: Path, *, port: int) -> None:
         """Raises ValueError where the port is taken or not allowed; 0 takes a free one."""
+        require_whole("port", port, least=0, most=65535)
         self.answers = Answers(outputs)
         try:
             super().__init__((ADDRESS, port), Handler)

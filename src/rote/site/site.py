@@ -1,7 +1,8 @@
 """The files of the site by their path: what is written to disk, or answered over http."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from rote.files import sha256
 from rote.site import html
 from rote.site.catalogue import Catalogue, Sweep, by_run, stamp, stamp_of_run
 from rote.site.columns import sweep_data
-from rote.site.detail import run_data
+from rote.site.detail import runs_data
 from rote.site.records import Records
 from rote.site.scripts import script
 
@@ -28,6 +29,7 @@ class Site:
         self.is_live = is_live
         self.sweeps: dict[str, Sweep] = {}
         self.runs: dict[str, tuple[Point, RunState, list[str]]] = {}
+        self.chunks: dict[str, list[str]] = {}
 
     def refresh(self) -> None:
         """Look where every run stands now."""
@@ -35,6 +37,9 @@ class Site:
         jobs = self.catalogue.jobs(plans)
         self.sweeps = {name: self.catalogue.sweep(plan, jobs) for name, plan in plans.items()}
         self.runs = by_run(self.sweeps)
+        self.chunks = {}
+        for run_id in self.runs:
+            self.chunks.setdefault(run_id[:CHUNK_DIGITS], []).append(run_id)
 
     def files(self) -> dict[str, Callable[[], bytes]]:
         """Every file, by its path below the site, with what makes it.
@@ -53,14 +58,19 @@ class Site:
             made[f"assets/{name}"] = lambda name=name: html.asset(name)  # type: ignore[misc]
         for name in self.sweeps:
             made |= self._of_sweep(name)
-        for chunk in sorted({run_id[:CHUNK_DIGITS] for run_id in self.runs}):
+        for chunk in self.chunks:
             made[f"data/runs/{chunk}.js"] = lambda chunk=chunk: self._chunk(chunk)  # type: ignore[misc]
         return made
 
-    def run(self, run_id: str) -> dict[str, Any]:
-        """All that is known of one run, JSON-ready; raises KeyError for an unknown one."""
-        point, state, sweeps = self.runs[run_id]
-        return run_data(point, state, sweeps, self.catalogue.store.run(run_id), self.records)
+    def run_data(self, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """All that is known of these runs, JSON-ready; raises KeyError for an unknown one.
+
+        Runs of one sweep have columns of one kind, so that ratios are derived sweep by sweep.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        for _, group in groupby(run_ids, key=lambda run_id: self.runs[run_id][2]):
+            found |= runs_data([self.runs[run_id] for run_id in group], self.records)
+        return found
 
     def stamps(self) -> dict[str, str]:
         """For files that take long to make: what changes when, and only when, they must be anew."""
@@ -99,8 +109,8 @@ class Site:
         return made | ({f"reports/{name}.html": report.read_bytes} if report.exists() else {})
 
     def _chunk(self, chunk: str) -> bytes:
-        chosen = [run_id for run_id in self.runs if run_id.startswith(chunk)]
-        return script(f"runs/{chunk}", {run_id: self.run(run_id) for run_id in chosen})
+        chosen = self.chunks[chunk]
+        return script(f"runs/{chunk}", self.run_data(chosen))
 
     def _report_table(self, name: str) -> Path:
         return self.catalogue.outputs / "reports" / name / "table.parquet"

@@ -44,15 +44,15 @@ rote.Column = class {
     return code < 0 ? null : this.words[code];
   }
 
-  // Live: only words change, and only those of `state` and `step`.
+  // Live: whether that was another value before.
   set(index, value) {
-    if (this.isNumber) {
-      this.values[index] = value;
-      return;
+    const isOther = this.at(index) !== value;
+    if (this.isNumber) this.values[index] = value;
+    else {
+      const code = this.words.indexOf(value);
+      this.codes[index] = code < 0 ? this.words.push(value) - 1 : code;
     }
-    let code = this.words.indexOf(value);
-    if (code < 0) code = this.words.push(value) - 1;
-    this.codes[index] = code;
+    return isOther;
   }
 
   // Words are tested once each, not once a run.

@@ -34,6 +34,7 @@
 
   const curves = (run) => {
     const step = run.curve.step ?? [];
+    curves.draw = null;
     if (!step.length) return [rote.make("p", {}, "No step of training is noted yet.")];
     const found = UP.filter(([key]) => key in run.curve);
     const charts = found.map(([key, title]) => rote.make("div",
@@ -90,9 +91,8 @@
   const told = (run) => {
     const steps = run.state === "done" ? run.record.training.steps : run.step;
     const reason = run.reason ? `: ${run.reason}` : "";
-    return rote.make("p", { class: "setting" },
-      rote.make("span", { class: `state ${run.state}` }, run.state),
-      `${reason}, ${rote.number(steps)} of at most ${rote.number(run.max_steps)} steps`);
+    return [rote.make("span", { class: `state ${run.state}` }, run.state),
+      `${reason}, ${rote.number(steps)} of at most ${rote.number(run.max_steps)} steps`];
   };
 
   const trail = (run) => {
@@ -101,14 +101,25 @@
     rote.find("trail").replaceChildren(...links);
   };
 
+  // While it runs, what moves is replaced; what is being read stays.
+  const move = (run) => {
+    rote.find("told").replaceChildren(...told(run));
+    rote.find("training").replaceChildren(...curves(run));
+    curves.draw?.();
+  };
+
+  let shown = null;
   const show = (run) => {
+    if (shown === run.state) return move(run);
+    shown = run.state;
     document.title = `Run ${run.id}`;
     trail(run);
     const settings = [...rote.flatten(run.what), ...rote.flatten(run.how)];
     place.replaceChildren(
       rote.make("h1", {}, "Run ", rote.make("code", {}, run.id)),
-      told(run), ...cards(run), ...failure(run),
-      ...section("Training", ...curves(run)),
+      rote.make("p", { class: "setting", id: "told" }, ...told(run)),
+      ...cards(run), ...failure(run),
+      ...section("Training", rote.make("div", { id: "training" }, ...curves(run))),
       ...(run.record ? section("Sums and counts", scrolled(rote.listing(rote.flatten(run.record)))) : []),
       ...section("Settings", scrolled(rote.listing(settings))),
       ...section("Checks", checks(run)),
@@ -117,6 +128,7 @@
       ...section("How to reproduce", ...reproduce(run)),
     );
     curves.draw?.();
+    return undefined;
   };
 
   const missing = (id) => {

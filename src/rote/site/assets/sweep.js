@@ -52,15 +52,10 @@
         table.head();
         scatter.tools();
         showNotes(fresh.notes);
+        table.apply();
       }
       done = now.done;
-      for (const [id, state, step] of now.states) {
-        const index = table.place.get(id);
-        if (index === undefined) continue;
-        table.byKey.get("state").set(index, state);
-        table.byKey.get("step")?.set(index, step);
-      }
-      table.apply();
+      table.move(now.states);
       return false;
     });
   };

@@ -82,6 +82,20 @@ rote.Table = class {
     this.apply();
   }
 
+  // Live: how these runs stand now, as [id, state, step]; drawn anew only where it shows.
+  move(states) {
+    let isSeen = false;
+    const step = this.byKey.get("step");
+    const isStepSeen = this.shown.includes(step) || this.state.sort === "step" || this.state.filters.step;
+    for (const [id, state, at] of states) {
+      const index = this.place.get(id);
+      if (index === undefined) continue;
+      isSeen = this.byKey.get("state").set(index, state) || isSeen;
+      isSeen = (step?.set(index, at) && isStepSeen) || isSeen;
+    }
+    if (isSeen) this.apply();
+  }
+
   head() {
     const names = rote.make("tr", {}, rote.make("th", { class: "text", scope: "col" }, "run"));
     const filters = rote.make("tr", { class: "filters" }, rote.make("td"));
@@ -172,7 +186,9 @@ rote.Table = class {
     const start = this.state.page * rote.ROWS;
     const columns = this.shown;
     const rows = this.order.slice(start, start + rote.ROWS).map((index) => this.row(index, columns));
+    const focused = this.body.contains(document.activeElement) && document.activeElement.href;
     this.body.replaceChildren(...rows);
+    if (focused) [...this.body.querySelectorAll("a")].find((link) => link.href === focused)?.focus();
     const [some, all] = [rote.number(this.order.length), rote.number(this.ids.length)];
     this.count.textContent = `${some} of ${all} runs`;
     for (const header of this.headers) {
