@@ -35,9 +35,7 @@ def plant(
         run.begin(spec, "".join(_curve(record)))
         arrays = {"cost.train_code_bits": np.zeros(8, np.float32)}
         run.finish(record, arrays, CIRCUMSTANCES)
-        point = Point(
-            run_id=spec.run_id, spec=spec, parameters=record.parameters, max_flops=1e9
-        )
+        point = Point(run_id=spec.run_id, spec=spec, parameters=record.parameters, max_flops=1e9)
         points.append(point)
     plan = Plan(name=name, question=question, report="capacity", points=tuple(points))
     plan.save(outputs)

@@ -15,10 +15,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"there is no outputs folder {outputs}: rote sweep, or set ROTE_OUTPUTS")
     console = screen()
     with Server(outputs, port=arguments.port) as server:
-        console.print(f"{server.address}  ({outputs}; Ctrl-C ends it)", soft_wrap=True)
-        if arguments.open:
-            webbrowser.open(server.address)
         try:
+            console.print(f"{server.address}  ({outputs}; Ctrl-C ends it)", soft_wrap=True)
+            if arguments.open:
+                webbrowser.open(server.address)
             server.serve_forever(poll_interval=0.1)
         except KeyboardInterrupt:
             console.print("ended")

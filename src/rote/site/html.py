@@ -47,7 +47,7 @@ def index_page(catalogue: Catalogue, sweeps: Mapping[str, Sweep], *, is_live: bo
     """Every sweep: question, kind, where its runs stand, what its report says."""
     runs = sum(len(sweep.runs) for sweep in sweeps.values())
     body = _template("index").substitute(
-        summary=f"{len(sweeps)} sweeps, {runs:,} runs in {escape(str(catalogue.outputs))}",
+        summary=f"{runs:,} runs in {escape(str(catalogue.outputs))}",
         damaged=_warnings(catalogue.damaged),
         sweeps="\n".join(_entry(catalogue, sweep) for sweep in sweeps.values()),
     )

@@ -32,7 +32,8 @@ rote.draw = (place, traces, { x, y, logX = false, logY = false, title = "" }) =>
     hovermode: "closest",
     hoverlabel: { align: "left" },
     showlegend: traces.length > 1,
-    legend: { orientation: "h", y: 1, yanchor: "bottom", x: 0, title: { text: rote.plain(title) } },
+    legend: { orientation: "h", y: 1, yanchor: "bottom", x: 0.02, xref: "container",
+      title: { text: rote.plain(title) } },
     xaxis: rote.axis(x, logX),
     yaxis: rote.axis(y, logY),
     uirevision: [x, y, logX, logY].join(), // a zoom outlives new data, not new axes

@@ -3,15 +3,26 @@
 
 rote.REDRAW_MS = 150; // after the last key: ten thousand marks take longer than a key press
 
+// The first of these that there is.
+rote.ACROSS = ["entropy_bits", "parameters"];
+rote.UP = ["bits_per_parameter", "memorised_bits", "train_bits_per_token", "step"];
+
 rote.Scatter = class {
   constructor(table, label) {
     this.table = table;
     this.label = label;
     this.place = rote.find("scatter");
-    this.chosen = { x: this.first(["entropy_bits", "parameters"]), logX: false, logY: false };
-    this.chosen.y = this.first(["bits_per_parameter", "memorised_bits", "train_bits_per_token", "step"]);
+    this.chosen = { x: this.first(rote.ACROSS), y: this.first(rote.UP), logY: false };
+    this.chosen.logX = this.spans(this.chosen.x);
     this.chosen.colour = this.firstColour();
     this.tools();
+  }
+
+  // Over a factor of 20 a linear axis hides most runs in a corner.
+  spans(key) {
+    const values = this.table.byKey.get(key)?.values.filter((value) => value !== null) ?? [];
+    const low = values.reduce((a, b) => Math.min(a, b), Infinity);
+    return low > 0 && values.reduce((a, b) => Math.max(a, b), 0) > 20 * low;
   }
 
   get numbers() {

@@ -101,7 +101,10 @@ rote.Table = class {
     const filters = rote.make("tr", { class: "filters" }, rote.make("td"));
     this.headers = this.shown.map((column) => {
       const sort = () => this.sort(column.key);
-      const button = rote.make("button", { type: "button", onclick: sort }, column.key);
+      const [leaf, ...groups] = column.key.split(".").reverse();
+      const above = rote.make("small", {}, groups.reverse().join("."));
+      const named = { type: "button", onclick: sort, "aria-label": column.key };
+      const button = rote.make("button", named, above, leaf);
       const kind = column.isNumber ? "" : "text";
       const header = rote.make("th", { scope: "col", class: kind, "data-key": column.key }, button);
       names.append(header);
