@@ -41,10 +41,10 @@ def cells(page, key: str) -> list[str]:
 def test_from_the_index_to_a_run_by_the_keyboard(open_page, site: Path) -> None:
     page = open_page(site.as_uri())
     page.fill("#search", "ten thousand of nothing")
-    assert page.locator("#sweeps li:visible").count() == 0
+    assert page.locator("#sweeps > li:visible").count() == 0
     page.fill("#search", "capacity many 3.00")
-    assert page.locator("#sweeps li:visible").count() == 1
-    page.focus("#sweeps li:visible h2 a")
+    assert page.locator("#sweeps > li:visible").count() == 1
+    page.focus("#sweeps > li:visible h2 a")
     page.keyboard.press("Enter")
     page.wait_for_selector(ROWS)
     page.focus(f"{ROWS} a >> nth=0")
@@ -86,9 +86,9 @@ def test_filters_sort_and_search(many) -> None:
 
 def test_columns_are_chosen(many) -> None:
     many.click("#picker summary")
-    many.get_by_label("entropy_bits", exact=True).check()
+    many.get_by_role("checkbox", name="entropy_bits", exact=True).check()
     assert many.locator("th[data-key='entropy_bits']").count() == 1
-    many.get_by_label("entropy_bits", exact=True).uncheck()
+    many.get_by_role("checkbox", name="entropy_bits", exact=True).uncheck()
     assert many.locator("th[data-key='entropy_bits']").count() == 0
 
 
@@ -246,8 +246,6 @@ def test_progress_is_seen_as_it_happens(open_page, moving: Path, address: str) -
     run.finish(
         record_of(spec, 2), {}, store.run(load_plan(moving, "moving").run_ids[0]).circumstances()
     )
-    page.wait_for_function(
-        "rote.table.byKey.get('state').codes.filter((c) => c === 0).length === 3"
-    )
+    page.wait_for_selector(f"{ROWS}:nth-child(3) .state.done")
     page.wait_for_selector("#moving", state="hidden")
     alone.wait_for_selector("#run:has-text('Sums and counts')")
