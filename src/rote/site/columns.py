@@ -54,6 +54,9 @@ def sweep_data(sweep: Sweep, records: Records, report: Path) -> dict[str, Any]:
         if table is not None:
             columns += _aligned(table, plan.run_ids, group, leaving_out=known)
             known |= {column["key"] for column in columns}
+    reasons = [damaged.get(run.run_id, run.reason) for run in sweep.runs]
+    if reason := _column("reason", "standing", reasons, is_shown=True):
+        columns.append(reason)
     return {
         "name": plan.name,
         "ids": plan.run_ids,
@@ -91,12 +94,10 @@ def derived(finished: Sequence[Finished]) -> dict[str, dict[str, float | None]]:
 
 def _standing(sweep: Sweep, damaged: Mapping[str, str]) -> list[Column]:
     states = ["damaged" if run.run_id in damaged else run.state for run in sweep.runs]
-    reasons = [damaged.get(run.run_id, run.reason) for run in sweep.runs]
     steps = [None if run.state == "done" else run.step for run in sweep.runs]
     columns = [
         _column("state", "standing", states, is_shown=True),
         _column("step", "standing", steps, is_shown=False),
-        _column("reason", "standing", reasons, is_shown=any(reasons)),
     ]
     return [column for column in columns if column]
 

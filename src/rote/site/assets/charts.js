@@ -17,13 +17,12 @@ rote.axis = (title, isLog) => ({
   title: { text: rote.plain(title), standoff: 8 },
   type: isLog ? "log" : "linear",
   exponentformat: "SI",
-  dtick: null,
-  nticks: 8,
+  ...(isLog ? { dtick: "D2" } : { nticks: 8 }), // D2: 1, 2 and 5 of every decade
   automargin: true,
   zeroline: false,
 });
 
-rote.draw = (place, traces, { x, y, logX = false, logY = false, title = "" }) => {
+rote.draw = (place, traces, { x, y, logX = false, logY = false }) => {
   const layout = {
     font: { family: "system-ui, DejaVu Sans, sans-serif", size: 13 },
     margin: { l: 56, r: 12, t: 34, b: 48 },
@@ -32,8 +31,7 @@ rote.draw = (place, traces, { x, y, logX = false, logY = false, title = "" }) =>
     hovermode: "closest",
     hoverlabel: { align: "left" },
     showlegend: traces.length > 1,
-    legend: { orientation: "h", y: 1, yanchor: "bottom", x: 0.02, xref: "container",
-      title: { text: rote.plain(title) } },
+    legend: { orientation: "h", y: 1, yanchor: "bottom", x: 0 },
     xaxis: rote.axis(x, logX),
     yaxis: rote.axis(y, logY),
     uirevision: [x, y, logX, logY].join(), // a zoom outlives new data, not new axes

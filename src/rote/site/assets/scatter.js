@@ -73,7 +73,7 @@ rote.Scatter = class {
     const by = this.table.byKey.get(this.chosen.colour);
     const traces = this.groups(by, drawn).map((group) => this.trace(group, x, y));
     const { logX, logY } = this.chosen;
-    rote.draw(this.place, traces, { x: x.key, y: y.key, logX, logY, title: by?.key ?? "" });
+    rote.draw(this.place, traces, { x: x.key, y: y.key, logX, logY });
     this.place.removeAllListeners?.("plotly_click");
     this.place.on?.("plotly_click", ({ points, event }) => this.go(points[0].customdata, event));
     this.place.dataset.drawn = drawn.length;
