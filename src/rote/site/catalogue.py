@@ -14,6 +14,7 @@ from rote.ledger.store import RunFolder, Store
 
 SINGLE = "single-runs"  # what `rote train` leaves: runs of no sweep, shown as one
 QUEUE_SECONDS = 5.0  # a controller serves a whole cluster
+SILENT_SECONDS = 60.0  # where it did not answer: every page would wait for it again
 STAMPED = ("record.json", "failure.json", "curve.jsonl", "worker.json", "circumstances.json")
 
 
@@ -58,7 +59,8 @@ class Catalogue:
         """One question to the queue for all of them, asked anew after a few seconds."""
         wanted = tuple(name for name in names if name != SINGLE)
         asked, known, jobs = self._jobs
-        if wanted != known or time.monotonic() - asked > QUEUE_SECONDS:
+        holds_seconds = QUEUE_SECONDS if jobs.known else SILENT_SECONDS
+        if wanted != known or time.monotonic() - asked > holds_seconds:
             jobs = look(self.outputs, wanted)
             self._jobs = (time.monotonic(), wanted, jobs)
         return jobs

@@ -18,6 +18,7 @@ SCRIPTS = {
     "sweep": ("data", "filters", "charts", "table", "scatter", "sweep"),
     "run": ("data", "charts", "yaml", "run"),
 }
+EMPTY = "There is no run yet: <code>rote sweep demo</code> makes some in minutes."
 CHARTED = ("sweep", "run")
 # Few words for a bar: what ended well, what moves, what went wrong, what is left.
 PARTS = {
@@ -47,7 +48,7 @@ def index_page(catalogue: Catalogue, sweeps: Mapping[str, Sweep], *, is_live: bo
     """Every sweep: question, kind, where its runs stand, what its report says."""
     runs = sum(len(sweep.runs) for sweep in sweeps.values())
     body = _template("index").substitute(
-        summary=f"{runs:,} runs in {escape(str(catalogue.outputs))}",
+        summary=f"{runs:,} runs in {escape(str(catalogue.outputs))}" if runs else EMPTY,
         damaged=_warnings(catalogue.damaged),
         sweeps="\n".join(_entry(catalogue, sweep) for sweep in sweeps.values()),
     )

@@ -116,6 +116,7 @@ class Handler(BaseHTTPRequestHandler):
 
     server: Server
     protocol_version = "HTTP/1.1"
+    timeout = 60  # seconds that a silent connection keeps its thread
     server_version = "rote"
     sys_version = ""
 

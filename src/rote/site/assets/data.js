@@ -49,12 +49,15 @@ rote.tick = (label, checked, change, settings = {}) => {
   return rote.make("label", { class: "tick" }, box, ` ${label}`);
 };
 
+// Made once: a table of a hundred rows says thousands of numbers.
+rote.WHOLE = new Intl.NumberFormat("en-GB");
+rote.BROKEN = new Intl.NumberFormat("en-GB", { maximumSignificantDigits: 5 });
+
 rote.number = (value) => {
   if (value === null || value === undefined) return "";
-  if (Number.isInteger(value)) return value.toLocaleString("en-GB");
+  if (Number.isInteger(value)) return rote.WHOLE.format(value);
   const size = Math.abs(value);
-  if (size >= 1e6 || size < 1e-3) return value.toExponential(3);
-  return value.toLocaleString("en-GB", { maximumSignificantDigits: 5 });
+  return size >= 1e6 || size < 1e-3 ? value.toExponential(3) : rote.BROKEN.format(value);
 };
 
 rote.said = (value) => {

@@ -1,7 +1,7 @@
 // Any number of the runs against any other, coloured by a third.
 "use strict";
 
-rote.REDRAW_MS = 150; // after the last key: ten thousand marks take longer than a key press
+rote.REDRAW_MS = 300; // after the last key: ten thousand marks take longer than a key press
 
 // The first of these that there is.
 rote.ACROSS = ["entropy_bits", "parameters"];

@@ -11,6 +11,8 @@
       .concat(table.ids[index])
       .join(" ");
 
+  const UNKNOWN = "the queue does not answer: what waits in it is not known";
+
   const showNotes = (notes) => {
     const place = rote.find("notes");
     place.hidden = !notes.length;
@@ -38,22 +40,25 @@
     const table = new rote.Table(data, (order) => scatter?.show(order));
     scatter = new rote.Scatter(table, label(table));
     scatter.show(table.order);
-    rote.table = table; // for those who look from outside: tests, a console
+    Object.assign(rote, { table, scatter }); // for those who look from outside: tests, a console
     rote.find("shared").querySelector(".scroll").append(rote.listing(Object.entries(data.shared)));
-    showNotes(data.notes);
+    let notes = data.notes;
+    showNotes(notes);
 
     let done = null;
     rote.poll(`sweeps/${name}`, async (now) => {
       rote.showCounts(document.querySelector(".standing"), now.counts);
       showMoving(now.moving);
+      const queue = now.queue_is_known ? [] : [UNKNOWN];
       if (done !== null && done !== now.done) {
         const fresh = await rote.load(`sweeps/${name}`, now.done);
         table.take(fresh);
         table.head();
         scatter.tools();
-        showNotes(fresh.notes);
+        notes = fresh.notes;
         table.apply();
       }
+      showNotes([...queue, ...notes]);
       done = now.done;
       table.move(now.states);
       return false;
