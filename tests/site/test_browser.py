@@ -242,6 +242,8 @@ def test_progress_is_seen_as_it_happens(open_page, moving: Path, address: str) -
             90,
         ]
         index.wait_for_selector("#sweeps:has-text('2 done, 1 running')")
+        page.wait_for_selector(f"{ROWS}:nth-child(3) .state.running")
+    page.wait_for_selector(f"{ROWS}:nth-child(3) .state.waiting")
     spec = run.spec()
     run.finish(
         record_of(spec, 2), {}, store.run(load_plan(moving, "moving").run_ids[0]).circumstances()

@@ -8,6 +8,7 @@ rote.Table = class {
   // `changed` hears of every new choice of runs, as indices in their order.
   constructor(data, changed) {
     this.changed = changed;
+    this.moving = new Set();
     this.state = { search: "", filters: {}, sort: null, down: false, page: 0, shown: null };
     this.take(data);
     this.remember();
@@ -22,6 +23,10 @@ rote.Table = class {
     this.byKey = new Map(this.columns.map((column) => [column.key, column]));
     this.place = new Map(this.ids.map((id, index) => [id, index]));
     this.texts = null;
+  }
+
+  isDone(id) {
+    return this.byKey.get("state").at(this.place.get(id)) === "done";
   }
 
   get shown() {
@@ -82,8 +87,13 @@ rote.Table = class {
     this.apply();
   }
 
-  // Live: how these runs stand now, as [id, state, step]; drawn anew only where it shows.
+  // Live: how these runs stand now, as [id, state, step]; drawn anew only where it shows. What is
+  // told no more, and is not done, waits.
   move(states) {
+    const moving = new Set(states.map(([id]) => id));
+    const stopped = [...this.moving].filter((id) => !moving.has(id) && !this.isDone(id));
+    this.moving = moving;
+    states = [...states, ...stopped.map((id) => [id, "waiting", null])];
     let isSeen = false;
     const step = this.byKey.get("step");
     const isStepSeen = this.shown.includes(step) || this.state.sort === "step" || this.state.filters.step;
@@ -91,7 +101,7 @@ rote.Table = class {
       const index = this.place.get(id);
       if (index === undefined) continue;
       isSeen = this.byKey.get("state").set(index, state) || isSeen;
-      isSeen = (step?.set(index, at) && isStepSeen) || isSeen;
+      if (at !== null) isSeen = (step?.set(index, at) && isStepSeen) || isSeen;
     }
     if (isSeen) this.apply();
   }
