@@ -58,6 +58,8 @@ def test_failures_and_damage_are_told_not_hidden(site: Path) -> None:
     state = next(column for column in data["columns"] if column["key"] == "state")
     said = [state["words"][code] for code in state["codes"][-2:]]
     assert said == ["failed", "damaged"]
+    sizes = next(column for column in data["columns"] if column["key"] == "parameters")
+    assert None not in sizes["values"]
     assert "checksum does not match" in data["notes"][0]
     failed, damaged = (
         taken(site.parent / f"data/runs/{run_id[:2]}.js")[run_id] for run_id in data["ids"][-2:]
@@ -122,6 +124,19 @@ def test_a_damaged_plan_is_named_and_the_others_are_shown(own: Path) -> None:
     built = build_site(own)
     assert built.damaged[0].startswith(str(own / "sweeps/many/plan.json"))
     assert "plan.json is damaged" in built.index.read_text()
+
+
+def test_records_of_different_kinds_are_still_shown(tmp_path: Path, base: Spec) -> None:
+    plan = plant(tmp_path, base, name="mixed", num_runs=3)
+    path = Store(tmp_path).run(plan.run_ids[0]).path / "circumstances.json"
+    path.write_text('{"host": "of long ago"}')
+    site = build_site(tmp_path).index.parent
+    data = taken(site / "data/sweeps/mixed.js")
+    assert data["notes"] == ["no columns of what is measured: 'device'"]
+    assert "seed" in {column["key"] for column in data["columns"]}
+    run_id = plan.run_ids[0]
+    run = taken(site / f"data/runs/{run_id[:2]}.js")[run_id]
+    assert (run["circumstances"], run["derived"]) == ({"host": "of long ago"}, {})
 
 
 def test_names_and_questions_are_text_in_every_page(site: Path) -> None:

@@ -21,6 +21,8 @@ from rote.site.scripts import short
 Column = dict[str, Any]
 
 NUMBERS = {int, float}
+# Records of one sweep that do not make one table, or lack what a ratio is made of.
+CANNOT = (ValueError, KeyError, pl.exceptions.PolarsError)
 LOSSES = ("train_bits_per_token", "heldout_bits_per_token")
 OF_LOSSES = {
     f"cost.{side}_{what}" for side in ("train", "heldout") for what in ("code_bits", "tokens")
@@ -28,7 +30,7 @@ OF_LOSSES = {
 OF_CAPACITY = {"cost.train_first_token_code_bits"} | OF_LOSSES
 RATIOS = ("memorised_bits", "bits_per_parameter", *LOSSES)
 # Shown without being asked for, where there are such columns; all others can be chosen.
-MAIN = ("parameters", *RATIOS, "training.steps")
+MAIN = (*RATIOS, "training.steps")
 
 
 def sweep_data(sweep: Sweep, records: Records, report: Path) -> dict[str, Any]:
@@ -44,12 +46,12 @@ def sweep_data(sweep: Sweep, records: Records, report: Path) -> dict[str, Any]:
     known = {*shared, *(column["key"] for column in columns)}
     for group, read in (
         ("measured", partial(measured, list(finished.values()))),
-        ("report", partial(_reported, report)),
+        ("reported", partial(_reported, report)),
     ):
         try:
             table = read()
-        except (ValueError, pl.exceptions.PolarsError) as error:
-            notes.append(f"{group}: {error}")
+        except CANNOT as error:
+            notes.append(f"no columns of what is {group}: {error}")
             continue
         if table is not None:
             columns += _aligned(table, plan.run_ids, group, leaving_out=known)
@@ -95,9 +97,12 @@ def derived(finished: Sequence[Finished]) -> dict[str, dict[str, float | None]]:
 def _standing(sweep: Sweep, damaged: Mapping[str, str]) -> list[Column]:
     states = ["damaged" if run.run_id in damaged else run.state for run in sweep.runs]
     steps = [None if run.state == "done" else run.step for run in sweep.runs]
+    # Known before a run is done; 0 for a run of no sweep, which nobody has counted.
+    parameters = [point.parameters or None for point in sweep.plan.points]
     columns = [
         _column("state", "standing", states, is_shown=True),
         _column("step", "standing", steps, is_shown=False),
+        _column("parameters", "standing", parameters, is_shown=True),
     ]
     return [column for column in columns if column]
 

@@ -6,14 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from polars.exceptions import PolarsError
-
 from rote.cluster.life import last_life
 from rote.cluster.plan import Point
 from rote.cluster.status import RunState, tail
 from rote.ledger.curve import LOSS_NATS
 from rote.ledger.store import RunFolder
-from rote.site.columns import derived
+from rote.site.columns import CANNOT, derived
 from rote.site.records import Finished, Records
 from rote.site.scripts import short
 from rote.units import bits_from_nats
@@ -33,7 +31,7 @@ def runs_data(
     finished, damaged = records.of_runs([(point, run) for point, run, _ in runs])
     try:
         ratios = derived(list(finished.values()))
-    except (ValueError, PolarsError):  # the sweep's own page says which column is at fault
+    except CANNOT:  # the sweep's own page says which column is at fault
         ratios = {}
     return {
         point.run_id: {

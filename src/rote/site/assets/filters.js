@@ -8,7 +8,7 @@ rote.COMPARE = {
   "=": (a, b) => a === b, "!=": (a, b) => a !== b,
 };
 
-// "3", "1..5", "..5", ">= 1e3", several of them with commas between; null where it is none of these.
+// "3", "1..5", "..5", ">= 1e3", several with commas between; null where it is none of these.
 rote.numberTest = (text) => {
   const tests = text.split(",").map(rote.oneNumberTest);
   if (tests.includes(null)) return null;

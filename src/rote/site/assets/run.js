@@ -50,7 +50,8 @@
       curves.isLog = isLog;
       draw();
     }, { id: "log-steps" });
-    return [rote.make("p", { class: "tools" }, log), rote.make("div", { class: "curves" }, ...charts)];
+    const side = rote.make("div", { class: "curves" }, ...charts);
+    return [rote.make("p", { class: "tools" }, log), side];
   };
   curves.isLog = false;
 
@@ -71,8 +72,9 @@
         text(run.failure.details)));
     }
     if (run.log) {
-      made.push(...section("The end of its log", rote.make("p", {}, rote.make("code", {}, run.log.path)),
-        text(run.log.lines.join("\n") || "(empty)")));
+      const path = rote.make("p", {}, rote.make("code", {}, run.log.path));
+      const lines = text(run.log.lines.join("\n") || "(empty)");
+      made.push(...section("The end of its log", path, lines));
     }
     return made;
   };
@@ -115,16 +117,16 @@
     document.title = `Run ${run.id}`;
     trail(run);
     const settings = [...rote.flatten(run.what), ...rote.flatten(run.how)];
+    const listed = (title, tree) => section(title, scrolled(rote.listing(rote.flatten(tree))));
     place.replaceChildren(
       rote.make("h1", {}, "Run ", rote.make("code", {}, run.id)),
       rote.make("p", { class: "setting", id: "told" }, ...told(run)),
       ...cards(run), ...failure(run),
       ...section("Training", rote.make("div", { id: "training" }, ...curves(run))),
-      ...(run.record ? section("Sums and counts", scrolled(rote.listing(rote.flatten(run.record)))) : []),
+      ...(run.record ? listed("Sums and counts", run.record) : []),
       ...section("Settings", scrolled(rote.listing(settings))),
       ...section("Checks", checks(run)),
-      ...(run.circumstances
-        ? section("Circumstances", scrolled(rote.listing(rote.flatten(run.circumstances)))) : []),
+      ...(run.circumstances ? listed("Circumstances", run.circumstances) : []),
       ...section("How to reproduce", ...reproduce(run)),
     );
     curves.draw?.();
@@ -132,7 +134,8 @@
   };
 
   const missing = (id) => {
-    place.replaceChildren(rote.make("p", { class: "damaged", role: "alert" }, `There is no run ${id}.`));
+    const told = rote.make("p", { class: "damaged", role: "alert" }, `There is no run ${id}.`);
+    place.replaceChildren(told);
   };
 
   const start = async () => {

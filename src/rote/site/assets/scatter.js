@@ -81,9 +81,10 @@ rote.Scatter = class {
 
   // A colour and a mark for each of a few values; a scale for many numbers.
   groups(column, drawn) {
-    const plain = { name: "runs", indices: drawn, marker: { color: rote.PALETTE[0], symbol: "circle" } };
-    if (!column) return [plain];
-    if (column.isNumber && column.distinct() > rote.PALETTE.length) return [this.scale(column, drawn)];
+    const blue = { color: rote.PALETTE[0], symbol: "circle" };
+    if (!column) return [{ name: "runs", indices: drawn, marker: blue }];
+    const isScale = column.isNumber && column.distinct() > rote.PALETTE.length;
+    if (isScale) return [this.scale(column, drawn)];
     const found = new Map();
     for (const index of drawn) {
       const value = column.at(index);

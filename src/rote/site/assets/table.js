@@ -96,7 +96,8 @@ rote.Table = class {
     states = [...states, ...stopped.map((id) => [id, "waiting", null])];
     let isSeen = false;
     const step = this.byKey.get("step");
-    const isStepSeen = this.shown.includes(step) || this.state.sort === "step" || this.state.filters.step;
+    const { sort, filters } = this.state;
+    const isStepSeen = this.shown.includes(step) || sort === "step" || "step" in filters;
     for (const [id, state, at] of states) {
       const index = this.place.get(id);
       if (index === undefined) continue;
@@ -136,7 +137,9 @@ rote.Table = class {
     if (!column.isNumber && column.words.length <= rote.CHOSEN_FROM) {
       const select = rote.make("select", { ...label, onchange: () => set(select.value) });
       select.append(rote.make("option", { value: "" }, "any"));
-      for (const word of column.words) select.append(rote.make("option", { value: `=${word}` }, word));
+      for (const word of column.words) {
+        select.append(rote.make("option", { value: `=${word}` }, word));
+      }
       select.value = value;
       return select;
     }
@@ -198,10 +201,11 @@ rote.Table = class {
     this.state.page = Math.min(this.state.page, last);
     const start = this.state.page * rote.ROWS;
     const columns = this.shown;
-    const rows = this.order.slice(start, start + rote.ROWS).map((index) => this.row(index, columns));
+    const seen = this.order.slice(start, start + rote.ROWS);
+    const rows = seen.map((index) => this.row(index, columns));
     const focused = this.body.contains(document.activeElement) && document.activeElement.href;
     this.body.replaceChildren(...rows);
-    if (focused) [...this.body.querySelectorAll("a")].find((link) => link.href === focused)?.focus();
+    if (focused) rows.map((row) => row.querySelector("a")).find((a) => a.href === focused)?.focus();
     const [some, all] = [rote.number(this.order.length), rote.number(this.ids.length)];
     this.count.textContent = `${some} of ${all} runs`;
     for (const header of this.headers) {
@@ -214,7 +218,8 @@ rote.Table = class {
 
   row(index, columns) {
     const link = rote.make("a", { href: rote.runAddress(this.ids[index]) }, this.ids[index]);
-    const row = rote.make("tr", {}, rote.make("td", { class: "text" }, rote.make("code", {}, link)));
+    const name = rote.make("td", { class: "text" }, rote.make("code", {}, link));
+    const row = rote.make("tr", {}, name);
     for (const column of columns) {
       const value = column.at(index);
       const kind = column.key === "state" ? `text state ${value}` : column.isNumber ? "" : "text";
@@ -228,7 +233,8 @@ rote.Table = class {
     const step = (name, to, isOff) => rote.make("button",
       { type: "button", disabled: isOff, onclick: () => this.change({ page: to }) }, name);
     const told = `page ${page + 1} of ${last + 1}`;
-    const parts = [step("Earlier", page - 1, page === 0), told, step("Later", page + 1, page === last)];
-    rote.find("pages").replaceChildren(...(last ? parts : []));
+    const before = step("Earlier", page - 1, page === 0);
+    const after = step("Later", page + 1, page === last);
+    rote.find("pages").replaceChildren(...(last ? [before, told, after] : []));
   }
 };
