@@ -164,3 +164,10 @@ def test_a_file_that_is_not_a_sweep_is_named(tmp_path: Path, content: str, messa
 def test_an_unknown_sweep_names_the_choices() -> None:
     with pytest.raises(ValueError, match=r"'dmo' is not known\. Did you mean 'demo'\? .*capacity"):
         load_sweep("dmo")
+
+
+def test_a_filter_on_the_command_line_comes_on_top() -> None:
+    grid = sweep(product={"size": ["demo_s", "80k", "185k"]}, filter=["size.width < 48"])
+    changed = with_overrides(grid, ["grid.filter=['size.width > 12']"])
+    assert expanded(grid) == [["size=demo_s"], ["size=80k"]]
+    assert expanded(changed) == [["size=80k"]]

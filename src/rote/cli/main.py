@@ -114,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     collect.add_argument("name", help="a launched sweep")
 
     _add_serve(commands)
+    _add_planning(commands)
     _add_audit(commands)
     _add_coding(commands)
 
@@ -129,6 +130,36 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     serve = commands.add_parser("serve", help="the same site, live, for this machine's browser")
     serve.add_argument("--port", type=int, default=8421, help="(default: 8421; 0: a free one)")
     serve.add_argument("--open", action="store_true", help="open it in a browser")
+
+
+def _add_planning(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    fit = commands.add_parser("fit", help="scaling and other laws through a sweep or a CSV file")
+    fit.add_argument("source", help="a launched sweep, or a file: FILE.csv")
+    fit.add_argument("--law", metavar="LAW", help="default: each that the runs can tell")
+    fit.add_argument(
+        "--columns", metavar="NAME=COLUMN,...", default="",
+        help="of a CSV, e.g. parameters=N,tokens=D*1e9,loss_nats=loss; loss_bits for bits a token",
+    )  # fmt: skip
+    fit.add_argument("--resamples", type=int, default=1000, metavar="R", help="(default: 1000)")
+
+    plan = commands.add_parser("plan", help="which size and how much data, and what it leaks")
+    for name, text in (
+        ("flops", "budget of training, 6 N D"),
+        ("loss", "held-out nats a token to reach"),
+        ("tokens", "distinct ones that there are; seen again where the budget buys more"),
+        ("params", "sizes to look at, e.g. 124m,1.5b; default: a ladder about the best"),
+        ("max-f1", "of membership inference, from 0.5 to 1"),
+        ("max-exposure", "of canaries, bits"),
+        ("max-extracted", "share of training windows"),
+        ("device-flops", "that one device sustains a second (default: 4e14)"),
+    ):
+        plan.add_argument(f"--{name}", metavar="X", help=text)
+    plan.add_argument("--from", dest="source", metavar="SWEEP", help="laws of its runs, where told")
+    for parser, made in ((fit, "fit.json"), (plan, "plan.json")):
+        parser.add_argument("--json", action="store_true", help=f"print {made}")
+        parser.add_argument(
+            "--count", default="total", choices=("total", "non-embedding"), help="of parameters"
+        )
 
 
 def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -32,6 +32,7 @@ FUNCTIONS = {
 }  # fmt: skip
 PLAIN = re.compile(r"[\w.+-]+")  # what Hydra's grammar reads without quotes
 ZIP = "grid.zip"  # as an override: axes side by side, a dictionary of lists
+FILTER = "grid.filter"  # as an override: a list of expressions that have to hold as well
 PARAMETERS = "P"  # in an expression: the exact parameter count of the point's model
 
 CountParameters = Callable[[Mapping[str, Any]], int]
@@ -110,8 +111,12 @@ def with_overrides(sweep: Sweep, overrides: Sequence[str]) -> Sweep:
     fixed, product = dict(sweep.fixed), dict(sweep.grid.product)
     zipped, derive = dict(sweep.grid.zip), dict(sweep.grid.derive)
     cases = {name: [dict(case) for case in listed] for name, listed in sweep.grid.cases.items()}
+    filters = [*sweep.grid.filter]
     for override in parse(overrides):
         key = override.key_or_group
+        if key == FILTER:
+            filters += map(str, _values(override.value()))
+            continue
         side_by_side = _side_by_side(override) if key == ZIP else {}
         for name in side_by_side or [key]:
             for axes in (fixed, product, zipped, derive, *itertools.chain(*cases.values())):
@@ -124,7 +129,7 @@ def with_overrides(sweep: Sweep, overrides: Sequence[str]) -> Sweep:
             product[key] = [override.value()]
         else:
             fixed[key] = override.value()
-    grid = Grid(product=product, zip=zipped, cases=cases, derive=derive, filter=sweep.grid.filter)
+    grid = Grid(product=product, zip=zipped, cases=cases, derive=derive, filter=filters)
     return Sweep(
         name=sweep.name, question=sweep.question, report=sweep.report, fixed=fixed, grid=grid
     )

@@ -30,6 +30,19 @@ COLUMNS = {
 }
 
 
+class Chosen(Enum):
+    """Which runs of a sweep a law is about; rows of somebody's own table are all fitted."""
+
+    ALL = "all runs"
+    FRESH = "runs that saw no token much more than once"
+    STOPPED = "runs that were stopped early"
+    UNSPOILT = "runs that saw no token much more than once, or were stopped early"
+    BEST_OF_SIZE = (
+        "of each size, the run with the lowest loss that saw no token much more than once"
+    )
+    BEST_OF_DATA = "of each training set, the run with the lowest loss that was stopped early"
+
+
 class Count(Enum):
     """Which parameters are counted: laws of the two conventions have other constants."""
 
@@ -74,8 +87,9 @@ class Measured:
 class Curve(Protocol):
     """A law with constants put in: a frozen dataclass of them."""
 
-    def predict(self, *inputs: ArrayLike) -> Floats:
-        """The law's output, for its inputs in the order of `Law.inputs`."""
+    @property
+    def predict(self) -> Callable[..., Floats]:
+        """A method: the law's output, for its inputs in the order of `Fitted.inputs`."""
         ...
 
 
@@ -153,4 +167,6 @@ class Law:
     output: str
     fit: Callable[[Measured, Effort], Fitted]  # raises ValueError where runs cannot tell it
     optional: tuple[str, ...] = ()  # columns that are used where they are there
+    runs: Chosen = Chosen.ALL
+    needs: tuple[str, ...] = ()  # columns to fit; none stands for inputs and output
     published: Mapping[str, Curve]  # by source; constants are of each source's own convention

@@ -1,0 +1,69 @@
+"""A fitted law in words and cells, the same for the terminal and the page."""
+
+from dataclasses import dataclass
+
+from rote.analysis.laws.law import Constant, Fitted, Law
+
+Bounds = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One constant as it is shown."""
+
+    name: str
+    meaning: str
+    value: str
+    standard_error: str
+    profile: str
+    bootstrap: str
+    published: tuple[str, ...]  # by source, in the order of `Law.published`
+
+
+def lines(law: Law, fitted: Fitted) -> list[Line]:
+    """Constants first, then what follows from them."""
+    return [_line(law, each) for each in (*fitted.constants, *fitted.derived)]
+
+
+def goodness(fitted: Fitted) -> str:
+    """One sentence."""
+    good = fitted.goodness
+    return (
+        f"{good.num_points} points, {good.num_constants} constants; "
+        f"residuals of ln {fitted.output}: {good.rms_log_residual:.2%} rms, "
+        f"{good.largest_log_residual:.2%} at most; {good.explained:.2%} of its variance explained"
+    )
+
+
+def method(fitted: Fitted) -> str:
+    """How, and in which convention."""
+    count = fitted.count.value
+    return f"{fitted.method}; parameters counted as {count}; intervals 95 %"
+
+
+def _line(law: Law, constant: Constant) -> Line:
+    name = constant.name
+    return Line(
+        name=name,
+        meaning=constant.meaning,
+        value=number(constant.value),
+        standard_error="" if constant.standard_error is None else number(constant.standard_error),
+        profile=_span(constant.profile_interval),
+        bootstrap=_span(constant.bootstrap_interval),
+        published=tuple(_published(curve, name) for curve in law.published.values()),
+    )
+
+
+def _published(curve: object, name: str) -> str:
+    """A constant or a property of that name; most derived ones have none."""
+    value = getattr(curve, name, None)
+    return number(value) if isinstance(value, int | float) else ""
+
+
+def number(value: float) -> str:
+    """Four digits."""
+    return f"{value:.4g}"
+
+
+def _span(bounds: Bounds | None) -> str:
+    return f"{number(bounds[0])} to {number(bounds[1])}" if bounds else ""

@@ -1,0 +1,205 @@
+"""A law whose constants are found by regression, and all that is said of such a fit."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rote.analysis.fits.bootstrap import by_residuals
+from rote.analysis.fits.level import LEVEL
+from rote.analysis.fits.profiles import profile_ends
+from rote.analysis.fits.regression import DIFFERENCE, Problem, Residual, solve
+from rote.analysis.fits.uncertainty import Spread, spread
+from rote.analysis.laws.identification import identification
+from rote.analysis.laws.law import Constant, Curve, Effort, Fitted, Floats, Goodness, Measured
+
+EXPONENT = (1e-3, 10.0)  # bounds of every exponent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Derived:
+    """What follows from the constants."""
+
+    name: str
+    meaning: str
+    value: Callable[[Any], float]  # of the curve; > 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """A curve with its constants left open; all of them positive."""
+
+    law: str
+    formula: str
+    method: str
+    inputs: tuple[str, ...]
+    output: str
+    curve: Callable[..., Curve]  # keywords are the names below
+    meanings: Mapping[str, str]  # of the constants, by name, in order
+    bounds: Mapping[str, tuple[float, float]]
+    derived: tuple[Derived, ...] = ()
+    residual: Residual = Residual.LOG
+    reach: float = np.inf
+
+    def at(self, logs_K: Floats) -> Curve:
+        """The curve of these log constants."""
+        return self.curve(**dict(zip(self.meanings, np.exp(logs_K).tolist(), strict=True)))
+
+    def problem(self, measured: Measured) -> Problem:
+        """The regression on these runs."""
+        columns = [measured[name] for name in self.inputs]
+
+        def log_output(logs_RK: Floats) -> Floats:
+            constants = np.exp(logs_RK).T[:, :, None]
+            curves = self.curve(**dict(zip(self.meanings, constants, strict=True)))
+            return np.log(curves.predict(*columns))
+
+        return Problem(
+            log_output=log_output,
+            bounds_K2=np.log([self.bounds[name] for name in self.meanings]),
+            residual=self.residual,
+            reach=self.reach,
+        )
+
+
+def best_of(family: Family, measured: Measured, starts_RK: Floats) -> Floats:
+    """Log constants [K] of the lowest end; raises ValueError where no start leads anywhere."""
+    solved = solve(family.problem(measured), starts_RK, np.log(measured[family.output])[None])
+    best = int(solved.objective_R.argmin())
+    if not np.isfinite(solved.objective_R[best]):
+        raise ValueError(f"law {family.law} has no finite fit to these runs")
+    return solved.constants_RK[best]
+
+
+def describe(
+    family: Family,
+    measured: Measured,
+    best_K: Floats,
+    effort: Effort,
+    *,
+    warnings: tuple[str, ...] = (),
+) -> Fitted:
+    """Everything beside the best fit."""
+    problem, targets = family.problem(measured), np.log(measured[family.output])
+    about = spread(problem, best_K, targets)
+    resampled = by_residuals(
+        problem, best_K, targets, num_resamples=effort.num_resamples, seed=effort.seed
+    )
+    kept = resampled.constants_RK[resampled.converged_R]
+    ends = profile_ends(problem, best_K, targets, about) if effort.profiles else None
+    names = list(family.meanings)
+    return Fitted(
+        law=family.law,
+        formula=family.formula,
+        method=family.method,
+        count=measured.count,
+        inputs=family.inputs,
+        output=family.output,
+        curve=family.at(best_K),
+        resampled=tuple(family.at(row) for row in kept),
+        constants=_constants(family, best_K, about, ends, kept),
+        derived=tuple(_derived(family, each, best_K, about, kept) for each in family.derived),
+        goodness=goodness(problem, best_K, targets),
+        warnings=(
+            *warnings,
+            *identification(names, best_K, problem.bounds_K2, about),
+            *failed(effort.num_resamples - len(kept), effort.num_resamples),
+        ),
+        ranges=ranges(measured, family.inputs),
+    )
+
+
+def goodness(problem: Problem, best_K: Floats, targets_M: Floats) -> Goodness:
+    """In ln(output), whatever was minimised."""
+    residuals = problem.residuals(best_K[None], targets_M[None])
+    apart = targets_M - problem.log_output(best_K[None])[0]
+    return log_goodness(
+        apart,
+        targets_M,
+        num_constants=len(best_K),
+        objective=float(problem.objective(residuals, np.ones_like(residuals))[0]),
+    )
+
+
+def log_goodness(
+    residuals: Floats, targets: Floats, *, num_constants: int, objective: float
+) -> Goodness:
+    """Of residuals of ln(output)."""
+    variance = float(((targets - targets.mean()) ** 2).sum())
+    return Goodness(
+        num_points=len(targets),
+        num_constants=num_constants,
+        rms_log_residual=float(np.sqrt((residuals**2).mean())),
+        largest_log_residual=float(np.abs(residuals).max()),
+        explained=1 - float((residuals**2).sum()) / variance if variance > 0 else 0.0,
+        objective=objective,
+    )
+
+
+def ranges(measured: Measured, inputs: tuple[str, ...]) -> dict[str, tuple[float, float]]:
+    """Least and greatest of each input."""
+    return {name: (float(measured[name].min()), float(measured[name].max())) for name in inputs}
+
+
+def failed(number: int, of: int) -> tuple[str, ...]:
+    """The warning about refits that did not settle."""
+    if not number:
+        return ()
+    return (f"{number} of {of} resampled fits did not settle and are left out of the intervals",)
+
+
+def quantiles(values: Floats) -> tuple[float, float] | None:
+    """95 %; None for too few values to have any."""
+    if len(values) < 2:
+        return None
+    low, high = np.quantile(values, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2]).tolist()
+    return low, high
+
+
+def _constants(
+    family: Family, best_K: Floats, about: Spread, ends_K2: Floats | None, resampled_RK: Floats
+) -> tuple[Constant, ...]:
+    errors = about.errors_K
+    with np.errstate(over="ignore"):
+        return tuple(
+            Constant(
+                name=name,
+                meaning=meaning,
+                value=float(np.exp(best_K[k])),
+                standard_error=_finite(np.exp(best_K[k]) * errors[k]),
+                profile_interval=None if ends_K2 is None else _pair(np.exp(ends_K2[k])),
+                bootstrap_interval=quantiles(np.exp(resampled_RK[:, k])),
+            )
+            for k, (name, meaning) in enumerate(family.meanings.items())
+        )
+
+
+def _derived(
+    family: Family, derived: Derived, best_K: Floats, about: Spread, resampled_RK: Floats
+) -> Constant:
+    """Its standard error is that of its logarithm, to first order."""
+    value = derived.value(family.at(best_K))
+    shifts = np.eye(len(best_K)) * DIFFERENCE
+    ahead = np.array([derived.value(family.at(best_K + shift)) for shift in shifts])
+    behind = np.array([derived.value(family.at(best_K - shift)) for shift in shifts])
+    slope = (ahead - behind) / (2 * DIFFERENCE)
+    variance = float(slope @ np.nan_to_num(about.covariance_KK) @ slope)
+    return Constant(
+        name=derived.name,
+        meaning=derived.meaning,
+        value=value,
+        standard_error=_finite(np.sqrt(variance)),
+        bootstrap_interval=quantiles(
+            np.array([derived.value(family.at(row)) for row in resampled_RK])
+        ),
+    )
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _pair(values: Floats) -> tuple[float, float]:
+    low, high = values.tolist()
+    return low, high

@@ -1,0 +1,112 @@
+"""Size, data, compute and loss of every run of a sweep: what scaling laws are fitted to."""
+
+from collections.abc import Callable, Mapping
+
+import polars as pl
+
+from rote.analysis.laws.law import Chosen, Count, Law, Measured
+from rote.analysis.quantities.losses import loss_quantities
+from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
+from rote.analysis.reports.leakage.kinds import with_kinds
+from rote.analysis.reports.leakage.reading import Told, read
+from rote.analysis.reports.leakage.runs import MEASURES, has_measured, leakage_runs
+from rote.analysis.results import Results
+from rote.units import nats_from_bits
+
+MOST_EPOCHS = 1.5  # that still count as fresh; up to four cost little (Muennighoff et al. 2023)
+BEST_STEP = "training.best_step"
+
+
+def scaling_runs(results: Results, count: Count) -> pl.DataFrame:
+    """The table with the columns of `rote.analysis.laws.law.COLUMNS` that its runs can tell.
+
+    Tokens and steps of a run that was stopped early are those of the weights that were kept.
+    Raises ValueError where no run measured its cost, or embeddings were not recorded.
+    """
+    table = results.table
+    if "cost.heldout_code_bits" not in table.columns:
+        raise ValueError("no run measured its loss: add cost to measure")
+    if any(has_measured(table, measure) for measure in MEASURES):
+        bare = leakage_runs(results)
+        told = read(results, bare)
+        runs = with_kinds(bare, told).with_columns(exposure_most_bits=_most_bits(bare, told))
+    else:
+        runs = loss_quantities(table, results.alphas)
+    stopped = pl.col(BEST_STEP) if BEST_STEP in runs.columns else pl.lit(None, pl.Float64)
+    batch_tokens = pl.col("training.tokens_seen") / pl.col("training.steps")
+    return (
+        runs.with_columns(
+            model_parameters=pl.col("parameters"),
+            parameters=_counted(runs, count),
+            is_stopped=stopped.is_not_null(),
+            steps=pl.coalesce(stopped, "training.steps").cast(pl.Float64),
+            batch_tokens=batch_tokens,
+            unique_tokens=pl.col("cost.train_tokens").cast(pl.Float64),
+            samples=pl.col("cost.train_sequences").cast(pl.Float64),
+            loss_nats=nats_from_bits(pl.col("heldout_bits_per_token")),
+        )
+        .with_columns(tokens=pl.col("steps") * pl.col("batch_tokens"))
+        .with_columns(
+            flops=FLOPS_PER_PARAMETER_AND_TOKEN * pl.col("parameters") * pl.col("tokens"),
+            epochs=pl.col("tokens") / pl.col("unique_tokens"),
+            memorised_bits=pl.col("entropy_bits") - pl.col("cost.train_code_bits"),
+        )
+        .with_columns(data_bits=pl.col("entropy_bits").cast(pl.Float64))
+    )
+
+
+def measured(runs: pl.DataFrame, law: Law, count: Count) -> Measured:
+    """What ``law`` is fitted to; raises ValueError where a column is missing or no run is left."""
+    names = [*(law.needs or (*law.inputs, law.output))]
+    if missing := [name for name in names if name not in runs.columns or not runs[name].count()]:
+        raise ValueError(f"no run tells {' and '.join(missing)}")
+    names += [name for name in law.optional if name in runs.columns and runs[name].count()]
+    chosen = CHOICES[law.runs](runs.drop_nulls(names))
+    if chosen.is_empty():
+        raise ValueError(f"there are no {law.runs.value}")
+    columns = {name: chosen[name].cast(pl.Float64).to_numpy() for name in names}
+    return Measured(columns=columns, count=count)
+
+
+def _most_bits(runs: pl.DataFrame, told: Mapping[str, Told]) -> pl.Series:
+    """The mean over inserted canaries of the largest exposure that could be told."""
+    most: list[float | None] = []
+    for run_id in runs["run_id"]:
+        canaries = told[run_id].canaries
+        if canaries is None or not canaries.inserted_K.any():
+            most.append(None)
+        else:
+            most.append(float(canaries.most_bits_K[canaries.inserted_K].mean()))
+    return pl.Series(most, dtype=pl.Float64)
+
+
+def _counted(runs: pl.DataFrame, count: Count) -> pl.Expr:
+    if count is Count.TOTAL:
+        return pl.col("parameters").cast(pl.Float64)
+    if runs["embedding_parameters"].null_count():
+        raise ValueError(
+            "embeddings were not recorded for some of these runs: --count total, or train again"
+        )
+    return (pl.col("parameters") - pl.col("embedding_parameters")).cast(pl.Float64)
+
+
+def _fresh(runs: pl.DataFrame) -> pl.DataFrame:
+    return runs.filter(pl.col("epochs") <= MOST_EPOCHS, ~pl.col("is_stopped"))
+
+
+def _stopped(runs: pl.DataFrame) -> pl.DataFrame:
+    return runs.filter("is_stopped")
+
+
+def _best_of(name: str, runs: pl.DataFrame) -> pl.DataFrame:
+    return runs.sort("loss_nats").unique(name, keep="first", maintain_order=True)
+
+
+CHOICES: dict[Chosen, Callable[[pl.DataFrame], pl.DataFrame]] = {
+    Chosen.ALL: lambda runs: runs,
+    Chosen.FRESH: _fresh,
+    Chosen.STOPPED: _stopped,
+    Chosen.UNSPOILT: lambda runs: pl.concat([_fresh(runs), _stopped(runs)]),
+    Chosen.BEST_OF_SIZE: lambda runs: _best_of("parameters", _fresh(runs)),
+    Chosen.BEST_OF_DATA: lambda runs: _best_of("unique_tokens", _stopped(runs)),
+}

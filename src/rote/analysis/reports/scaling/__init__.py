@@ -1,0 +1,1 @@
+"""Reports on how loss falls with parameters, tokens and compute."""

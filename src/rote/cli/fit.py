@@ -1,0 +1,121 @@
+"""`rote fit`: laws through the runs of a sweep, or through anybody's CSV."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+from rote.analysis.content import Content, Section
+from rote.analysis.csv_runs import measured_rows, read_runs
+from rote.analysis.fit_sections import (
+    Columns,
+    NotFitted,
+    Through,
+    drawn,
+    fit_laws,
+    left_out,
+    numbers,
+    section,
+)
+from rote.analysis.fit_wording import goodness, lines, method
+from rote.analysis.laws import kinds
+from rote.analysis.laws.law import Count, Effort
+from rote.analysis.page import page
+from rote.analysis.quantities.scaling import measured, scaling_runs
+from rote.cli.gathering import gathered
+from rote.cli.screen import screen
+from rote.files import write_bytes, write_json, write_text
+from rote.outputs import outputs_folder
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Writes outputs/fits/<name>/: fit.html, fit.json and a figure a law; prints the constants."""
+    name, columns = _source(arguments)
+    effort = Effort(num_resamples=arguments.resamples)
+    names = [arguments.law] if arguments.law else kinds.laws()
+    found = fit_laws(names, columns, effort)
+    fitted = [each for each in found if isinstance(each, Through)]
+    reasons = [each for each in found if isinstance(each, NotFitted)]
+    if not fitted:
+        raise ValueError("; ".join(f"law {each.name}: {each.reason}" for each in reasons))
+    folder = outputs_folder() / "fits" / name
+    content = {each.name: numbers(each) for each in fitted}
+    _write(folder, name, fitted, reasons, content)
+    if arguments.json:
+        sys.stdout.write(json.dumps(content, indent=1) + "\n")
+        return 0
+    console = screen()
+    for through in fitted:
+        _print(console, through)
+    for kept in reasons:
+        console.print(f"not fitted: {kept.name}: {kept.reason}", style="dim", soft_wrap=True)
+    console.print(f"{folder / 'fit.html'}")
+    return 0
+
+
+def _source(arguments: argparse.Namespace) -> tuple[str, Columns]:
+    """Its name, and how a law's columns are found."""
+    count = Count(arguments.count)
+    path = Path(arguments.source)
+    if path.suffix == ".csv":
+        table = read_runs(path, arguments.columns)
+        return path.stem, lambda law: measured_rows(table, law, count)
+    if arguments.columns:
+        raise ValueError("--columns maps those of a CSV file; a sweep's are known")
+    plan, results = gathered(arguments.source)
+    runs = scaling_runs(results, count)
+    return plan.name, lambda law: measured(runs, law, count)
+
+
+def _write(
+    folder: Path,
+    name: str,
+    fitted: Sequence[Through],
+    reasons: Sequence[NotFitted],
+    content: dict[str, Any],
+) -> None:
+    drawings = [drawn(each) for each in fitted]
+    for drawing in drawings:
+        write_bytes(folder / f"{drawing.name}.svg", drawing.svg)
+        write_bytes(folder / f"{drawing.name}.png", drawing.png)
+    sections = [section(each, drawing) for each, drawing in zip(fitted, drawings, strict=True)]
+    made = Content(
+        headlines=(),
+        setting=f"{len(fitted)} laws through {name}.",
+        cards=(),
+        sections=(*sections, *([left_out(reasons)] if reasons else [])),
+        drawings=tuple(drawings),
+        numbers=content,
+        table=pl.DataFrame(),
+    )
+    command = f"rote {' '.join(sys.argv[1:])}"
+    closing = Section(title="How to reproduce", html=f"<pre><code>{command}</code></pre>")
+    question = "Which law do these runs follow, and how well do they tell its constants?"
+    write_text(
+        folder / "fit.html", page(name=name, question=question, content=made, closing=closing)
+    )
+    write_json(folder / "fit.json", content)
+
+
+def _print(console: Console, through: Through) -> None:
+    law, fitted = through.law, through.fitted
+    console.print(f"{through.name}: {fitted.formula}", style="bold", soft_wrap=True)
+    grid = Table()
+    for name in ("constant", "value", "s.e.", "95 % profile", "95 % bootstrap"):
+        grid.add_column(name, justify="left" if name == "constant" else "right")
+    for source in law.published:
+        grid.add_column(source.partition(",")[0], justify="right")
+    for line in lines(law, fitted):
+        cells = (line.value, line.standard_error, line.profile, line.bootstrap)
+        grid.add_row(line.name, *cells, *line.published)
+    console.print(grid)
+    console.print(f"{goodness(fitted)}. {method(fitted)}.", soft_wrap=True)
+    for warning in fitted.warnings:
+        console.print(f"- {warning}", style="yellow", soft_wrap=True)
+    console.print()

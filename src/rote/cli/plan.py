@@ -1,0 +1,86 @@
+"""`rote plan`: for a budget or a ceiling, which size and how much data, and what it leaks."""
+
+import argparse
+import json
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from rote.analysis.laws.law import Count
+from rote.analysis.quantities.scaling import scaling_runs
+from rote.cli.gathering import gathered
+from rote.cli.screen import screen
+from rote.files import write_json, write_text
+from rote.outputs import outputs_folder
+from rote.planner.amounts import amount
+from rote.planner.belief import Beliefs
+from rote.planner.own import own_beliefs
+from rote.planner.page import plan_json, plan_page
+from rote.planner.plan import Plan, make_plan
+from rote.planner.published import published_beliefs
+from rote.planner.question import DEVICE_FLOPS_PER_SECOND, Question
+from rote.planner.wording import answer, columns, marks, notes
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Writes outputs/plans/<from>/plan.html and plan.json, and prints the table."""
+    question = _question(arguments)
+    plan = make_plan(question, _beliefs(arguments))
+    folder = outputs_folder() / "plans" / (arguments.source or "published")
+    content = plan_json(plan)
+    write_text(folder / "plan.html", plan_page(plan, f"rote {' '.join(sys.argv[1:])}"))
+    write_json(folder / "plan.json", content)
+    if arguments.json:
+        sys.stdout.write(json.dumps(content, indent=1) + "\n")
+        return 0
+    console = screen()
+    _print(console, plan)
+    console.print(f"{folder / 'plan.html'}")
+    return 0
+
+
+def _question(arguments: argparse.Namespace) -> Question:
+    def asked(name: str) -> float | None:
+        text = getattr(arguments, name)
+        return None if text is None else amount(text, f"--{name.replace('_', '-')}")
+
+    sizes = arguments.params.split(",") if arguments.params else []
+    return Question(
+        flops=asked("flops"),
+        loss_nats=asked("loss"),
+        tokens=asked("tokens"),
+        parameters=tuple(amount(each, "--params") for each in sizes),
+        max_f1=asked("max_f1"),
+        max_exposure_bits=asked("max_exposure"),
+        max_extracted=asked("max_extracted"),
+        device_flops_per_second=asked("device_flops") or DEVICE_FLOPS_PER_SECOND,
+    )
+
+
+def _beliefs(arguments: argparse.Namespace) -> Beliefs:
+    if arguments.source is None:
+        return published_beliefs()
+    plan, results = gathered(arguments.source)
+    count = Count(arguments.count)
+    return own_beliefs(plan.name, scaling_runs(results, count), count, results.alphas)
+
+
+def _print(console: Console, plan: Plan) -> None:
+    for line in answer(plan):
+        console.print(line, style="bold", soft_wrap=True)
+    told = columns(plan)
+    grid = Table()
+    for column in told:
+        grid.add_column(f"{column.name}\n{column.unit}", justify="right")
+    for name in ("marks", "beyond"):
+        grid.add_column(name)
+    for index, row in enumerate(plan.rows):
+        cells = [
+            "\n".join(filter(None, (column.cell(row), column.interval(row)))) for column in told
+        ]
+        style = "bold" if index == plan.best else "dim" if row.breaks else ""
+        grid.add_row(*cells, marks(plan, index), "\n".join(row.beyond), style=style)
+    console.print(grid)
+    for note in notes(plan):
+        console.print(f"- {note}", soft_wrap=True)

@@ -1,0 +1,91 @@
+"""What a plan takes to be true: laws with their constants, where they are from, how far they go."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from rote.analysis.fits.level import LEVEL
+from rote.analysis.laws.law import Count, Curve
+from rote.planner.amounts import short
+
+Interval = tuple[float, float]
+Surface = Callable[[float, float], float]  # of parameters and of data, tokens or samples
+NEARLY = 1.01  # times the end of a range: still within
+
+
+@dataclass(frozen=True, kw_only=True)
+class Belief:
+    """One law. ``rivals`` are its bootstrap, or other published fits of the same form."""
+
+    name: str
+    inputs: tuple[str, ...]  # of the curve: parameters and one kind of data, in its order
+    curve: Curve
+    rivals: tuple[Curve, ...]
+    is_resampled: bool  # rivals are a bootstrap: the interval is 95 %; else it spans them
+    source: str
+    ranges: Mapping[str, Interval]  # of what was measured, by input
+    warnings: tuple[str, ...] = ()
+
+    def surface(self, curve: Curve) -> Surface:
+        """A curve of this law as a function of parameters first, then data."""
+        if self.inputs[0] == "parameters":
+            return lambda parameters, data: float(curve.predict(parameters, data))
+        return lambda parameters, data: float(curve.predict(data, parameters))
+
+    @property
+    def best(self) -> Surface:
+        """What is taken to be true."""
+        return self.surface(self.curve)
+
+    def interval(self, parameters: float, data: float) -> Interval | None:
+        """None where there is one fit and nothing else."""
+        if not self.rivals:
+            return None
+        return self.spread([self.surface(curve)(parameters, data) for curve in self.rivals])
+
+    def spread(self, values: list[float]) -> Interval:
+        """Of what the rivals say."""
+        if self.is_resampled:
+            low, high = np.quantile(values, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
+            return float(low), float(high)
+        return min(values), max(values)
+
+    def beyond(self, **inputs: float) -> list[str]:
+        """How far each input lies outside what was measured, in words."""
+        told = []
+        for name, value in inputs.items():
+            low, high = self.ranges.get(name, (0.0, np.inf))
+            words = f"{self.name}: {name.replace('_', ' ')}"
+            if value > high * NEARLY:
+                told.append(f"{words} {short(value / high)}x beyond the most")
+            elif value < low / NEARLY:
+                told.append(f"{words} {short(low / value)}x below the least")
+        return told
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capacity:
+    """Bits that a parameter can store."""
+
+    bits_per_parameter: float
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beliefs:
+    """All that a plan is made with; a kind of leakage that nothing is known of is None."""
+
+    count: Count
+    window_tokens: int  # of one sample of |D|
+    loss: Belief  # (parameters, tokens) -> nats per token
+    membership: Belief | None  # (parameters, samples) -> F1
+    exposure: Belief | None  # (parameters, samples) -> bits
+    extraction: Belief | None  # (parameters, samples) -> share of training windows
+    capacity: Capacity
+
+    @property
+    def leakage(self) -> list[Belief]:
+        """The kinds that something is known of."""
+        kinds = (self.membership, self.exposure, self.extraction)
+        return [belief for belief in kinds if belief is not None]

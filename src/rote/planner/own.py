@@ -1,0 +1,110 @@
+"""What the runs of a sweep tell: laws fitted to them, published ones where they cannot tell."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import polars as pl
+
+from rote.analysis.alphas import CapacityScale, capacity_scale
+from rote.analysis.fits.leak_curve import fit_leak_curve
+from rote.analysis.laws import kinds
+from rote.analysis.laws.law import Count, Effort, Fitted
+from rote.analysis.quantities.exposure import CHANCE_BITS
+from rote.analysis.quantities.scaling import measured
+from rote.planner.belief import Belief, Beliefs, Capacity, Interval
+from rote.planner.published import MEMBERSHIP_RANGES, published_belief
+
+EFFORT = Effort(num_resamples=200, profiles=False)  # intervals of predictions need resamples alone
+
+
+def own_beliefs(
+    name: str, runs: pl.DataFrame, count: Count, alphas: Mapping[str, CapacityScale]
+) -> Beliefs:
+    """``runs`` as `rote.analysis.quantities.scaling.scaling_runs` gives them.
+
+    Raises ValueError where the loss law cannot be fitted, or runs have windows of several lengths
+    or several precisions.
+    """
+    fitted = _fitted("parametric", runs, count)
+    scale = capacity_scale(alphas, str(_only(runs, "precision.name")))
+    return Beliefs(
+        count=count,
+        window_tokens=int(_only(runs, "task.length")),
+        loss=_belief("loss", fitted, name, fitted.ranges),
+        membership=_membership(name, runs, count),
+        exposure=_leak(name, runs, "exposure_bits", chance=CHANCE_BITS, most=_most_bits(runs)),
+        extraction=_leak(name, runs, "windows_excess", chance=0.0, most=1.0),
+        capacity=Capacity(bits_per_parameter=scale.bits_per_parameter, source=scale.source),
+    )
+
+
+def _fitted(law: str, runs: pl.DataFrame, count: Count) -> Fitted:
+    found = kinds.law(law)
+    return found.fit(measured(runs, found, count), EFFORT)
+
+
+def _belief(name: str, fitted: Fitted, sweep: str, ranges: Mapping[str, Interval]) -> Belief:
+    return Belief(
+        name=name,
+        inputs=fitted.inputs,
+        curve=fitted.curve,
+        rivals=fitted.resampled,
+        is_resampled=True,
+        source=f"fitted to {fitted.goodness.num_points} runs of {sweep}",
+        ranges=ranges,
+        warnings=fitted.warnings,
+    )
+
+
+def _membership(name: str, runs: pl.DataFrame, count: Count) -> Belief:
+    """Of these runs, else the published one, with the reason among its warnings."""
+    try:
+        return _belief("membership", _fitted("membership", runs, count), name, _ratios(runs, "f1"))
+    except ValueError as error:
+        published = published_belief("membership", "membership", MEMBERSHIP_RANGES)
+        return Belief(**{**vars(published), "warnings": (f"not fitted to {name}: {error}",)})
+
+
+def _leak(
+    name: str, runs: pl.DataFrame, column: str, *, chance: float, most: float | None
+) -> Belief | None:
+    """None where no run measured it, or all leak alike."""
+    if column not in runs.columns or most is None:
+        return None
+    known = runs.drop_nulls([column])
+    ratio = (known["samples"] / known["parameters"]).to_numpy()
+    try:
+        curve, resampled = fit_leak_curve(ratio, known[column].to_numpy(), chance=chance, most=most)
+    except ValueError:
+        return None
+    return Belief(
+        name="exposure" if column == "exposure_bits" else "extraction",
+        inputs=("parameters", "samples"),
+        curve=curve,
+        rivals=resampled,
+        is_resampled=True,
+        source=f"fitted to {known.height} runs of {name}",
+        ranges=_ratios(runs, column),
+    )
+
+
+def _ratios(runs: pl.DataFrame, column: str) -> dict[str, Interval]:
+    known = runs.drop_nulls([column])
+    ratio = (known["samples"] / known["parameters"]).to_numpy()
+    return {"windows_per_parameter": (float(np.min(ratio)), float(np.max(ratio)))}
+
+
+def _most_bits(runs: pl.DataFrame) -> float | None:
+    """The largest exposure that could be told; None where none was measured."""
+    if "exposure_most_bits" not in runs.columns or not runs["exposure_most_bits"].count():
+        return None
+    return float(runs["exposure_most_bits"].drop_nulls().to_numpy().min())
+
+
+def _only(runs: pl.DataFrame, column: str) -> str | float:
+    """Raises ValueError where runs differ: one plan has one of each."""
+    values = runs[column].drop_nulls().unique().to_list()
+    if len(values) != 1:
+        raise ValueError(f"a plan needs runs of one {column}, these have {sorted(values)}")
+    found: str | float = values[0]
+    return found

@@ -1,0 +1,177 @@
+"""From a question to a plan: a ladder of sizes, which row to take, which no other beats."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
+from rote.planner.amounts import short
+from rote.planner.belief import Beliefs, Interval
+from rote.planner.projection import Projection, least_tokens, project
+from rote.planner.question import Question
+from rote.planner.solving import (
+    cheapest_parameters,
+    largest_within,
+    optimal_parameters,
+    tokens_for_loss,
+)
+
+RUNGS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 2, 4, 8, 16)  # sizes about the best one
+SMALLEST = 1e3  # parameters: below, no ladder goes
+MOST_TOKENS = 1e18  # more than there are: where no amount keeps a ceiling
+LADDER = (1e6, 1e7, 1e8, 1e9, 1e10)  # sizes where nothing says which is best
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Rows by size. ``best`` is the row to take; None where none keeps what is asked."""
+
+    question: Question
+    beliefs: Beliefs
+    rows: tuple[Projection, ...]
+    pareto: tuple[int, ...]  # rows that no other beats in loss, leakage and cost together
+    best: int | None
+    optimum: float | None  # parameters, where compute decides
+    optimum_interval: Interval | None
+    left_out: tuple[str, ...]  # sizes of the ladder, and why
+
+
+def make_plan(question: Question, beliefs: Beliefs) -> Plan:
+    """Raises ValueError where no size can be what is asked, or what is asked is not known."""
+    _require_known(question, beliefs)
+    optimum = _optimum(question, beliefs)
+    rows, left_out = [], []
+    for parameters in _ladder(question, optimum, _largest_within(question, beliefs)):
+        tokens = _tokens(question, beliefs, parameters)
+        if isinstance(tokens, str):
+            left_out.append(f"{short(parameters)}: {tokens}")
+        else:
+            rows.append(project(beliefs, question, parameters, tokens))
+    if not rows:
+        raise ValueError(f"no size can be trained for this: {'; '.join(left_out)}")
+    return Plan(
+        question=question,
+        beliefs=beliefs,
+        rows=tuple(rows),
+        pareto=tuple(pareto(rows)),
+        best=_best(question, rows),
+        optimum=optimum,
+        optimum_interval=_optimum_interval(question, beliefs),
+        left_out=tuple(left_out),
+    )
+
+
+def pareto(rows: Sequence[Projection]) -> Iterator[int]:
+    """Those that no other row beats: as good in everything, better in something."""
+    goods = [_costs(row) for row in rows]
+    for index, mine in enumerate(goods):
+        if not any(np.all(other <= mine) and np.any(other < mine) for other in goods):
+            yield index
+
+
+def _costs(row: Projection) -> np.ndarray:
+    """Less is better in each; what differs in the seventh digit is equal."""
+    leaks = [value.value for value in (row.f1, row.exposure_bits, row.extracted) if value]
+    costs = [row.loss_nats.value, *leaks, row.flops]
+    return np.array([float(f"{cost:.6g}") for cost in costs])
+
+
+def _require_known(question: Question, beliefs: Beliefs) -> None:
+    asked = (
+        (question.max_f1, beliefs.membership, "membership"),
+        (question.max_exposure_bits, beliefs.exposure, "exposure"),
+        (question.max_extracted, beliefs.extraction, "extraction"),
+    )
+    for ceiling, belief, measure in asked:
+        if ceiling is not None and belief is None:
+            raise ValueError(
+                f"nothing is known of {measure}: --from a sweep whose runs measure it and differ "
+                "in windows a parameter"
+            )
+
+
+def _optimum(question: Question, beliefs: Beliefs) -> float | None:
+    """The size where compute decides, or the ceiling on leakage is kept with least loss."""
+    if question.flops is not None:
+        return optimal_parameters(beliefs.loss.best, question.flops)
+    if question.loss_nats is not None:
+        found = cheapest_parameters(beliefs.loss.best, question.loss_nats)
+        if found is None:
+            raise ValueError(
+                f"no model reaches {question.loss_nats:g} nats a token: the loss law "
+                f"({beliefs.loss.source}) ends above it"
+            )
+        return found
+    return None
+
+
+def _optimum_interval(question: Question, beliefs: Beliefs) -> Interval | None:
+    rivals = [beliefs.loss.surface(curve) for curve in beliefs.loss.rivals]
+    if not rivals or (question.flops is None and question.loss_nats is None):
+        return None
+    if question.flops is not None:
+        found = [optimal_parameters(rival, question.flops) for rival in rivals]
+    else:
+        assert question.loss_nats is not None
+        tried = [cheapest_parameters(rival, question.loss_nats) for rival in rivals]
+        found = [each for each in tried if each is not None]
+    return beliefs.loss.spread(found) if found else None
+
+
+def _largest_within(question: Question, beliefs: Beliefs) -> float | None:
+    """For a budget: the size above which less data a parameter breaks a ceiling on leakage."""
+    flops = question.flops
+    if flops is None or not question.has_ceiling:
+        return None
+
+    def lacking(parameters: float) -> float:
+        tokens = flops / FLOPS_PER_PARAMETER_AND_TOKEN / parameters
+        unique = min(tokens, question.tokens or tokens)
+        return (least_tokens(beliefs, question, parameters) or MOST_TOKENS) / unique
+
+    return largest_within(lacking, SMALLEST, flops / FLOPS_PER_PARAMETER_AND_TOKEN)
+
+
+def _ladder(question: Question, optimum: float | None, largest: float | None) -> list[float]:
+    """Those asked for; else about the optimum, and the largest that keeps the ceilings."""
+    if question.parameters:
+        return sorted(question.parameters)
+    if optimum is None:
+        return list(LADDER)
+    rungs = [float(f"{optimum * rung:.2g}") for rung in RUNGS]
+    exact = [optimum, *([largest] if largest else [])]
+    return sorted([*exact, *(rung for rung in rungs if rung >= SMALLEST)])
+
+
+def _tokens(question: Question, beliefs: Beliefs, parameters: float) -> float | str:
+    """What this size is trained on: by the budget, else the target, else the data, else leakage.
+
+    A reason in words where it cannot be.
+    """
+    if question.flops is not None:
+        tokens = question.flops / FLOPS_PER_PARAMETER_AND_TOKEN / parameters
+        if tokens < beliefs.window_tokens:
+            return f"{question.flops:.3g} FLOPs do not pay for one window of it"
+        return tokens
+    if question.loss_nats is not None:
+        needed = tokens_for_loss(beliefs.loss.best, question.loss_nats, parameters)
+        return needed or f"never reaches {question.loss_nats:g} nats a token"
+    if question.tokens is not None:
+        return question.tokens
+    least = least_tokens(beliefs, question, parameters)
+    return least or "no amount of data keeps the ceiling on leakage"
+
+
+def _best(question: Question, rows: Sequence[Projection]) -> int | None:
+    """Of those that keep everything asked: the cheapest for a target, else the lowest loss.
+
+    None where sizes differ in everything, or more is better without end.
+    """
+    is_choice = question.flops or question.loss_nats or (question.tokens and question.has_ceiling)
+    kept = [index for index, row in enumerate(rows) if not row.breaks]
+    if not kept or not is_choice:
+        return None
+    if question.loss_nats is not None and question.flops is None:
+        return min(kept, key=lambda index: rows[index].flops)
+    return min(kept, key=lambda index: rows[index].loss_nats.value)

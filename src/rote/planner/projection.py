@@ -1,0 +1,139 @@
+"""One size trained on so many tokens: projected loss, leakage, storage and cost."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
+from rote.planner.belief import Belief, Beliefs, Interval
+from rote.planner.question import Question
+from rote.planner.solving import samples_for_ceiling
+from rote.units import bits_from_nats
+
+REPEATS_SCALE = 15.387756  # R_D*: repeats after which 1 - 1/e of their worth is spent
+SLACK = 1e-6  # relative: a row made to just keep a ceiling keeps it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """A projected number and its interval; None where there are no rivals."""
+
+    value: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Projection:
+    """One row of a plan."""
+
+    parameters: float
+    tokens: float  # seen in training
+    unique_tokens: float
+    flops: float
+    device_seconds: float
+    loss_nats: Value
+    f1: Value | None
+    exposure_bits: Value | None
+    extracted: Value | None
+    capacity_bits: float
+    data_bits: float  # unique tokens, at the projected loss
+    least_tokens: float | None  # unique, for every ceiling on leakage; None: not asked, or never
+    breaks: tuple[str, ...]  # what is asked and not kept
+    beyond: tuple[str, ...]  # where laws are taken further than they were measured
+
+    @property
+    def tokens_per_parameter(self) -> float:
+        """Repeats counted."""
+        return self.tokens / self.parameters
+
+    @property
+    def epochs(self) -> float:
+        """Passes over the data."""
+        return self.tokens / self.unique_tokens
+
+    @property
+    def stored_share(self) -> float:
+        """Of the data, what the model could hold at most if it held nothing else."""
+        return min(1.0, self.capacity_bits / self.data_bits)
+
+
+def project(beliefs: Beliefs, question: Question, parameters: float, tokens: float) -> Projection:
+    """Everything that the beliefs say of one size and data set."""
+    unique = min(tokens, question.tokens or tokens)
+    samples = unique / beliefs.window_tokens
+    worth = effective_tokens(tokens, unique)
+    loss = _value(beliefs.loss, parameters, worth)
+    leaks = [
+        None if belief is None else _value(belief, parameters, samples)
+        for belief, _ in _leaks(beliefs, question)
+    ]
+    flops = FLOPS_PER_PARAMETER_AND_TOKEN * parameters * tokens
+    return Projection(
+        parameters=parameters,
+        tokens=tokens,
+        unique_tokens=unique,
+        flops=flops,
+        device_seconds=flops / question.device_flops_per_second,
+        loss_nats=loss,
+        f1=leaks[0],
+        exposure_bits=leaks[1],
+        extracted=leaks[2],
+        capacity_bits=beliefs.capacity.bits_per_parameter * parameters,
+        data_bits=unique * bits_from_nats(loss.value),
+        least_tokens=least_tokens(beliefs, question, parameters),
+        breaks=tuple(_breaks(question, loss, leaks)),
+        beyond=tuple(_beyond(beliefs, parameters, tokens, samples)),
+    )
+
+
+def effective_tokens(tokens: float, unique: float) -> float:
+    """What tokens of which ``unique`` are distinct are worth in fresh ones.
+
+    Muennighoff et al. 2023, arXiv 2305.16264, equation 5, with their R_D*.
+    """
+    repeats = tokens / unique - 1
+    return unique + unique * REPEATS_SCALE * -math.expm1(-repeats / REPEATS_SCALE)
+
+
+def least_tokens(beliefs: Beliefs, question: Question, parameters: float) -> float | None:
+    """Distinct ones, so that every ceiling on leakage is kept; None where none is set, or never."""
+    most = 0.0
+    for belief, ceiling in _leaks(beliefs, question):
+        if belief is None or ceiling is None:
+            continue
+        samples = samples_for_ceiling(belief.best, ceiling, parameters)
+        if samples is None:
+            return None
+        most = max(most, samples * beliefs.window_tokens)
+    return most or None
+
+
+def _leaks(beliefs: Beliefs, question: Question) -> list[tuple[Belief | None, float | None]]:
+    """Each kind with its ceiling: F1, bits of exposure, share extracted."""
+    return [
+        (beliefs.membership, question.max_f1),
+        (beliefs.exposure, question.max_exposure_bits),
+        (beliefs.extraction, question.max_extracted),
+    ]
+
+
+def _value(belief: Belief, parameters: float, data: float) -> Value:
+    return Value(value=belief.best(parameters, data), interval=belief.interval(parameters, data))
+
+
+def _breaks(question: Question, loss: Value, leaks: Sequence[Value | None]) -> Iterator[str]:
+    asked = (
+        ("loss", question.loss_nats, loss),
+        ("membership F1", question.max_f1, leaks[0]),
+        ("exposure", question.max_exposure_bits, leaks[1]),
+        ("extraction", question.max_extracted, leaks[2]),
+    )
+    for name, most, projected in asked:
+        if most is not None and projected is not None and projected.value > most * (1 + SLACK):
+            yield f"{name} above {most:g}"
+
+
+def _beyond(beliefs: Beliefs, parameters: float, tokens: float, samples: float) -> Iterator[str]:
+    yield from beliefs.loss.beyond(parameters=parameters, tokens=tokens)
+    for belief in beliefs.leakage:
+        yield from belief.beyond(windows_per_parameter=samples / parameters)

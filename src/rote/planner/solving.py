@@ -1,0 +1,74 @@
+"""Where a law takes a value: the optimum of a budget, the tokens for a loss or a leakage ceiling.
+
+Numerical, in logarithms, so that any law serves; closed forms are what tests compare with.
+"""
+
+import math
+from collections.abc import Callable
+
+from scipy.optimize import brentq, minimize_scalar
+
+from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
+from rote.planner.belief import Surface
+
+LEAST, MOST = math.log(1.0), math.log(1e18)  # parameters and tokens that are looked at
+TOLERANCE = 1e-10  # of a logarithm
+ROUNDING = 1e-9  # to the side that keeps a ceiling
+
+
+def optimal_parameters(surface: Surface, flops: float) -> float:
+    """The size with the lowest loss for a budget of 6 N D FLOPs."""
+    most = math.log(flops / FLOPS_PER_PARAMETER_AND_TOKEN)
+
+    def loss(log_parameters: float) -> float:
+        return surface(math.exp(log_parameters), math.exp(most - log_parameters))
+
+    found = minimize_scalar(
+        loss, bounds=(LEAST, most), method="bounded", options={"xatol": TOLERANCE}
+    )
+    return math.exp(found.x)
+
+
+def cheapest_parameters(surface: Surface, loss_nats: float) -> float | None:
+    """The size that reaches a loss with the fewest FLOPs; None where the law never gets there."""
+    lowest = surface(math.exp(MOST), math.exp(MOST))
+    if loss_nats <= lowest:
+        return None
+
+    def excess(log_flops: float) -> float:
+        flops = math.exp(log_flops)
+        parameters = optimal_parameters(surface, flops)
+        tokens = flops / FLOPS_PER_PARAMETER_AND_TOKEN / parameters
+        return surface(parameters, tokens) - loss_nats
+
+    log_flops = _falling(excess, LEAST + 2, 2 * MOST)
+    return None if log_flops is None else optimal_parameters(surface, math.exp(log_flops))
+
+
+def tokens_for_loss(surface: Surface, loss_nats: float, parameters: float) -> float | None:
+    """The fewest; None where this size never gets there."""
+    log_tokens = _falling(lambda log: surface(parameters, math.exp(log)) - loss_nats, LEAST, MOST)
+    return None if log_tokens is None else math.exp(log_tokens)
+
+
+def samples_for_ceiling(surface: Surface, ceiling: float, parameters: float) -> float | None:
+    """The fewest |D| at which a leakage that falls with data is at most this; None where never."""
+    log_samples = _falling(lambda log: surface(parameters, math.exp(log)) - ceiling, LEAST, MOST)
+    return None if log_samples is None else math.exp(log_samples)
+
+
+def largest_within(lacking: Callable[[float], float], least: float, most: float) -> float | None:
+    """The largest size at which a rising ratio is at most 1; None where it never is."""
+    if lacking(least) > 1:
+        return None
+    log_size = _falling(lambda log: 1 - lacking(math.exp(log)), math.log(least), math.log(most))
+    return most if log_size is None else math.exp(log_size) * (1 - ROUNDING)
+
+
+def _falling(excess: Callable[[float], float], low: float, high: float) -> float | None:
+    """The first place at which a falling function is 0 or less."""
+    if excess(low) <= 0:
+        return low
+    if excess(high) > 0:
+        return None
+    return float(brentq(excess, low, high, xtol=TOLERANCE))

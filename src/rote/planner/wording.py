@@ -1,0 +1,184 @@
+"""A plan in words: columns, notes, and the lines that a stranger reads first."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from rote.planner.amounts import duration, short
+from rote.planner.belief import Belief, Interval
+from rote.planner.plan import Plan
+from rote.planner.projection import Projection, Value
+
+H100 = "H100 time"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of the table; ``interval`` stands below it on the page."""
+
+    name: str
+    unit: str
+    cell: Callable[[Projection], str]
+    interval: Callable[[Projection], str] = lambda row: ""
+
+
+def columns(plan: Plan) -> list[Column]:
+    """Those that this plan knows something of."""
+    told = [
+        Column(name="parameters", unit="N", cell=lambda row: short(row.parameters)),
+        Column(name="tokens", unit="D", cell=lambda row: short(row.tokens)),
+        Column(name="D/N", unit="tokens a parameter", cell=lambda row: f"{_ratio(row):.3g}"),
+        Column(name="FLOPs", unit="6 N D", cell=lambda row: f"{row.flops:.2g}"),
+        Column(name=H100, unit="one, at 40 %", cell=lambda row: duration(row.device_seconds)),
+        _valued("loss", "nats/token", lambda row: row.loss_nats, "{:.3f}"),
+    ]
+    if plan.question.tokens is not None:
+        epochs = Column(name="epochs", unit="", cell=lambda row: f"{row.epochs:.3g}")
+        told.insert(2, epochs)
+    beliefs = plan.beliefs
+    if beliefs.membership:
+        told.append(_valued("F1", "membership", lambda row: row.f1, "{:.3f}"))
+    if beliefs.exposure:
+        told.append(_valued("exposure", "bits", lambda row: row.exposure_bits, "{:.2f}"))
+    if beliefs.extraction:
+        told.append(_valued("extracted", "of windows", lambda row: row.extracted, "{:.1%}"))
+    told.append(Column(name="storable", unit="of the data", cell=lambda r: share(r.stored_share)))
+    if plan.question.has_ceiling:
+        told.append(Column(name="least data", unit="tokens", cell=_least))
+    return told
+
+
+def marks(plan: Plan, index: int) -> str:
+    """What is to be said of a row."""
+    row = plan.rows[index]
+    told = ["best"] if index == plan.best else []
+    if row.parameters == plan.optimum:
+        told.append("least loss" if plan.question.flops else "least compute")
+    if index in plan.pareto:
+        told.append("Pareto")
+    return ", ".join([*told, *row.breaks])
+
+
+def answer(plan: Plan) -> Iterator[str]:
+    """The first lines."""
+    if plan.best is not None:
+        row = plan.rows[plan.best]
+        yield (
+            f"{_asked(plan)}: {short(row.parameters)} parameters on {short(row.tokens)} tokens "
+            f"({_ratio(row):.3g} a parameter) give {_value(row.loss_nats, '{:.3f}')} nats a token"
+            f"{_leaks(row)}."
+        )
+    elif plan.question.has_ceiling and all(row.breaks for row in plan.rows):
+        yield f"{_asked(plan)}: no size of this ladder keeps it."
+    for row in plan.rows:
+        if plan.question.has_ceiling and row.least_tokens and _is_of_ceiling(plan):
+            windows = row.least_tokens / plan.beliefs.window_tokens
+            yield (
+                f"{_asked(plan)}, {short(row.parameters)} parameters: at least "
+                f"{short(row.least_tokens)} distinct tokens, which are {windows:,.0f} windows of "
+                f"{plan.beliefs.window_tokens}."
+            )
+    if plan.optimum_interval:
+        low, high = plan.optimum_interval
+        yield (
+            f"The best size by loss alone is {short(plan.optimum or 0)} parameters "
+            f"({_meaning(plan.beliefs.loss)}: {short(low)} to {short(high)})."
+        )
+
+
+def notes(plan: Plan) -> Iterator[str]:
+    """What every number rests on, how it is computed, and how far it can be trusted."""
+    beliefs = plan.beliefs
+    for belief in (beliefs.loss, *beliefs.leakage):
+        yield f"{belief.name}: {belief.source}; intervals: {_meaning(belief)}."
+        yield from (f"{belief.name}: {warning}." for warning in belief.warnings)
+    yield (
+        f"storable: the most that the model could hold of the data if it held nothing else, "
+        f"{beliefs.capacity.bits_per_parameter:g} bits a parameter ({beliefs.capacity.source}) "
+        "over the data's bits at the projected loss."
+    )
+    yield (
+        f"Leakage is of training on |D| = tokens / {beliefs.window_tokens} windows until they are "
+        "learnt: single passes over much data leak less. "
+        f"Parameters are counted as {beliefs.count.value}."
+    )
+    if any(row.epochs > 1 for row in plan.rows):
+        yield (
+            "Tokens seen again count as Muennighoff et al. 2023 (arXiv 2305.16264) say, "
+            "R_D* = 15.4; excess parameters are not discounted."
+        )
+    beyond = list(dict.fromkeys(each for row in plan.rows for each in row.beyond))
+    if beyond:
+        numbers = sum(bool(row.beyond) for row in plan.rows)
+        yield f"EXTRAPOLATED, {numbers} of {len(plan.rows)} rows: the column beyond says how far."
+    yield from (f"Left out: {reason}." for reason in plan.left_out)
+
+
+def share(value: float) -> str:
+    """Per cent with two digits, however small."""
+    return f"{value:.2g}" if value < 1e-4 else f"{value:.2%}" if value < 0.1 else f"{value:.0%}"
+
+
+def _valued(name: str, unit: str, of: Callable[[Projection], Value | None], form: str) -> Column:
+    def cell(row: Projection) -> str:
+        value = of(row)
+        return "" if value is None else form.format(value.value)
+
+    def interval(row: Projection) -> str:
+        value = of(row)
+        return "" if value is None else _span(value.interval, form)
+
+    return Column(name=name, unit=unit, cell=cell, interval=interval)
+
+
+def _span(interval: Interval | None, form: str) -> str:
+    return f"{form.format(interval[0])}-{form.format(interval[1])}" if interval else ""
+
+
+def _value(value: Value, form: str) -> str:
+    span = _span(value.interval, form)
+    return form.format(value.value) + (f" ({span})" if span else "")
+
+
+def _leaks(row: Projection) -> str:
+    told = []
+    if row.f1:
+        told.append(f"a membership F1 of {_value(row.f1, '{:.3f}')}")
+    if row.exposure_bits:
+        told.append(f"{_value(row.exposure_bits, '{:.2f}')} bits of exposure")
+    if row.extracted:
+        told.append(f"{_value(row.extracted, '{:.1%}')} of windows extracted")
+    return f", {', '.join(told)}" if told else ""
+
+
+def _least(row: Projection) -> str:
+    return short(row.least_tokens) if row.least_tokens else "never"
+
+
+def _ratio(row: Projection) -> float:
+    return row.tokens_per_parameter
+
+
+def _meaning(belief: Belief) -> str:
+    if not belief.rivals:
+        return "none, there is one fit"
+    return "95 %" if belief.is_resampled else f"span of {len(belief.rivals)} published fits"
+
+
+def _is_of_ceiling(plan: Plan) -> bool:
+    """Nothing but the ceiling says how much data there is."""
+    asked = plan.question
+    return asked.flops is None and asked.loss_nats is None and asked.tokens is None
+
+
+def _asked(plan: Plan) -> str:
+    asked = plan.question
+    parts = [
+        ("{:.3g} FLOPs", asked.flops),
+        ("a loss of {:g} nats", asked.loss_nats),
+        ("{:.3g} tokens", asked.tokens),
+        ("F1 at most {:g}", asked.max_f1),
+        ("exposure at most {:g} bits", asked.max_exposure_bits),
+        ("extraction at most {:g}", asked.max_extracted),
+    ]
+    told = ", ".join(form.format(value) for form, value in parts if value is not None)
+    return f"For {told}"

@@ -1,0 +1,1 @@
+"""Laws; a package, so that tests share planted runs by import."""

@@ -1,0 +1,83 @@
+"""Runs that follow a published law exactly, or with noise on ln(output)."""
+
+import numpy as np
+
+from rote.analysis.laws.isoflop import LAW as ISOFLOP
+from rote.analysis.laws.kinds import law
+from rote.analysis.laws.law import Count, Curve, Effort, Floats, Measured
+from rote.analysis.laws.parametric import PUBLISHED, Parametric
+
+REFIT = PUBLISHED["Besiroglu et al. 2024, arXiv 2404.10102"]
+# alpha = beta: loss at equal FLOPs is then symmetric in ln N about its minimum
+SYMMETRIC = Parametric(E=1.8, A=500.0, B=1500.0, alpha=0.35, beta=0.35)
+QUICK = Effort(num_resamples=0, profiles=False)
+
+DESIGNS = {
+    "parametric": (np.geomspace(4e7, 1.6e10, 6), np.geomspace(5e8, 5e11, 7)),
+    "variable_projection": (np.geomspace(4e7, 1.6e10, 6), np.geomspace(5e8, 5e11, 7)),
+    "size": (np.geomspace(1e3, 1.5e9, 12),),
+    "data": (np.geomspace(2e7, 2e10, 12),),
+    "kaplan": (np.geomspace(4e5, 7e8, 6), np.geomspace(2e7, 2e10, 6)),
+    "overfitting": (np.geomspace(4e5, 7e8, 6), np.geomspace(2e7, 2e10, 6)),
+    "steps": (
+        np.geomspace(1e6, 1e9, 4),
+        np.geomspace(1e3, 2.5e5, 6),
+        np.array([3e4, 5e5, 4e6]),
+    ),
+    "repetition": (
+        np.geomspace(1e7, 1e10, 6),
+        np.geomspace(1e8, 9e11, 7),
+        np.array([1e8, 1e9, 1e10]),
+    ),
+    "membership": (np.geomspace(500, 2e4, 8), np.array([2e4, 6e4, 2e5])),
+    "capacity": (np.array([1e5, 4e5, 1e6]), np.geomspace(1e5, 2e7, 12)),
+}
+SURFACES = tuple(DESIGNS)
+
+
+def columns(name: str) -> tuple[str, ...]:
+    """What the design varies, in order."""
+    batched = ("batch_tokens",) if name == "steps" else ()
+    return (*law(name).inputs, *batched)
+
+
+def published(name: str) -> Curve:
+    """The first published curve; capacities have no published knee, so theirs is planted."""
+    if name == "capacity":
+        return type(law(name).published["Morris et al. 2025, arXiv 2505.24832, fp32"])(
+            alpha=3.6, p=4.0
+        )
+    return next(iter(law(name).published.values()))
+
+
+def surface(name: str, *, noise: float = 0.0, seed: int = 0) -> Measured:
+    """Every combination of the design."""
+    inputs = [each.ravel() for each in np.meshgrid(*DESIGNS[name])]
+    values = published(name).predict(*inputs)
+    measured = dict(zip(columns(name), inputs, strict=True))
+    return of(measured, law(name).output, values, noise=noise, seed=seed)
+
+
+def of(
+    inputs: dict[str, Floats], output: str, values: Floats, *, noise: float = 0.0, seed: int = 0
+) -> Measured:
+    """These inputs with noisy outputs."""
+    errors = np.random.default_rng(seed).normal(0, noise, len(values))
+    return Measured(columns=inputs | {output: values * np.exp(errors)}, count=Count.TOTAL)
+
+
+def levels(
+    curve: Parametric = SYMMETRIC,
+    *,
+    shares: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0),
+    flops: Floats = np.geomspace(1e18, 1e22, 5),
+    noise: float = 0.0,
+    seed: int = 0,
+) -> Measured:
+    """Sizes about the optimal one at each of several FLOPs."""
+    compute, share = (each.ravel() for each in np.meshgrid(flops, shares))
+    parameters = curve.optimum(compute)[0] * share
+    tokens = compute / (6 * parameters)
+    inputs = {"parameters": parameters, "tokens": tokens, "flops": compute}
+    assert set(inputs) | {"loss_nats"} == set(ISOFLOP.needs)
+    return of(inputs, "loss_nats", curve.predict(parameters, tokens), noise=noise, seed=seed)

@@ -1,0 +1,125 @@
+"""Runs that cannot tell a law are refused in one line that names what is missing."""
+
+import numpy as np
+import pytest
+
+from rote.analysis.laws.kinds import law, laws
+from rote.analysis.laws.law import Count, Measured
+from tests.analysis.laws.planted import QUICK, SURFACES, levels, surface
+
+REGRESSIONS = {
+    "parametric": 5,
+    "variable_projection": 5,
+    "size": 2,
+    "data": 2,
+    "kaplan": 4,
+    "overfitting": 4,
+    "steps": 6,
+    "repetition": 7,
+}
+
+
+def runs(name: str) -> Measured:
+    return levels() if name in ("isoflop", "envelope") else surface(name)
+
+
+@pytest.mark.parametrize("name", laws())
+def test_each_missing_column_is_named(name: str) -> None:
+    measured = runs(name)
+    needed = law(name).needs or (*law(name).inputs, law(name).output)
+    assert set(needed) == set(measured.columns) - set(law(name).optional)
+    for column in needed:
+        left = {key: values for key, values in measured.columns.items() if key != column}
+        with pytest.raises(ValueError, match=f"^column '{column}' is needed"):
+            law(name).fit(Measured(columns=left, count=Count.TOTAL), QUICK)
+
+
+@pytest.mark.parametrize(("name", "num_constants"), REGRESSIONS.items())
+def test_too_few_runs(name: str, num_constants: int) -> None:
+    spread = np.linspace(0, len(surface(name)) - 1, num_constants).astype(int)
+    few = surface(name).rows(spread)
+    with pytest.raises(ValueError, match=f"takes {num_constants + 1} runs or more, got"):
+        law(name).fit(few, QUICK)
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [(name, column) for name in REGRESSIONS for column in law(name).inputs[:2]],
+)
+def test_a_single_size_or_data_set(name: str, column: str) -> None:
+    measured = surface(name)
+    one = measured.rows(np.repeat(np.flatnonzero(measured[column] == measured[column][0]), 8))
+    with pytest.raises(ValueError, match=rf"takes \d or more different {column} .* got 1"):
+        law(name).fit(one, QUICK)
+
+
+def test_data_that_are_never_repeated_tell_no_repetition() -> None:
+    measured = surface("repetition")
+    once = measured.rows(measured["tokens"] <= measured["unique_tokens"])
+    with pytest.raises(ValueError, match="takes runs that repeat their data"):
+        law("repetition").fit(once, QUICK)
+
+
+@pytest.mark.parametrize("name", ["isoflop", "envelope"])
+def test_too_few_levels(name: str) -> None:
+    with pytest.raises(ValueError, match="takes 3 levels of FLOPs .* got 2"):
+        law(name).fit(levels(flops=np.array([1e18, 1e20])), QUICK)
+
+
+@pytest.mark.parametrize("name", ["isoflop", "envelope"])
+def test_minima_outside_the_sizes_are_left_out_and_said(name: str) -> None:
+    inside = levels(flops=np.array([1e18, 1e19, 1e20]))
+    outside = levels(flops=np.array([1e21]), shares=(2.0, 4.0, 8.0))
+    both = {key: np.append(inside[key], outside[key]) for key in inside.columns}
+    fitted = law(name).fit(Measured(columns=both, count=Count.TOTAL), QUICK)
+    assert fitted.curve == law(name).fit(inside, QUICK).curve
+    assert len(fitted.warnings) == 1
+    assert "1e+21 FLOPs" in fitted.warnings[0]
+    with pytest.raises(ValueError, match=r"got 2; at 1e\+21 FLOPs"):
+        law(name).fit(Measured(columns=both, count=Count.TOTAL).rows(both["flops"] > 5e18), QUICK)
+
+
+def test_levels_of_two_sizes_are_left_out_and_said() -> None:
+    inside = levels(flops=np.array([1e18, 1e19, 1e20]))
+    pair = levels(flops=np.array([1e21]), shares=(0.5, 2.0))
+    both = {key: np.append(inside[key], pair[key]) for key in inside.columns}
+    fitted = law("isoflop").fit(Measured(columns=both, count=Count.TOTAL), QUICK)
+    assert fitted.warnings == ("at 1e+21 FLOPs 2 size(s) were run, and a parabola takes 3",)
+
+
+def test_flops_within_a_tenth_are_one_level() -> None:
+    measured = levels()
+    near = np.random.default_rng(0).uniform(1, 1.09, len(measured))
+    moved = {**measured.columns, "flops": measured["flops"] * near}
+    fitted = law("isoflop").fit(Measured(columns=moved, count=Count.TOTAL), QUICK)
+    assert fitted.goodness.num_points == 5
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan, np.inf])
+def test_impossible_losses(wrong: float) -> None:
+    with pytest.raises(ValueError, match="loss_nats of run 2 is"):
+        Measured(
+            columns={"loss_nats": np.array([1.0, wrong]), "parameters": np.array([1.0, 2.0])},
+            count=Count.TOTAL,
+        )
+
+
+def test_membership_says_why_there_is_no_law() -> None:
+    measured = surface("membership")
+    flat = {**measured.columns, "f1": np.full(len(measured), 0.5)}
+    with pytest.raises(ValueError, match="law membership: no run leaks"):
+        law("membership").fit(Measured(columns=flat, count=Count.TOTAL), QUICK)
+
+
+def test_capacity_says_which_sizes_have_no_plateau() -> None:
+    measured = surface("capacity")
+    large = measured["parameters"] == measured["parameters"].max()
+    below = large & (measured["data_bits"] > 3e6)
+    some = law("capacity").fit(measured.rows(~below), QUICK)
+    assert any("1e+06 parameters are left out: limited by" in each for each in some.warnings)
+    with pytest.raises(ValueError, match="law capacity finds no plateau; 1e.06 parameters are"):
+        law("capacity").fit(measured.rows(large & ~below), QUICK)
+
+
+def test_every_surface_has_a_law() -> None:
+    assert {*SURFACES, "isoflop", "envelope"} == set(laws())
