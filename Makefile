@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slurm-up slurm-down test-slurm bench check format clean
+.PHONY: help setup demo test browser slurm-up slurm-down test-slurm bench check format clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | \
@@ -27,6 +27,9 @@ demo: $(READY) ## measure bits per parameter on two tiny models, write outputs/r
 
 test: $(READY) ## run all tests in parallel
 	$(BIN)/python -m pytest --numprocesses auto -m "not slurm"
+
+browser: ## install Chromium for the tests of the site (Debian or Ubuntu, root)
+	tests/site/install.sh
 
 slurm-up: ## start a real SLURM cluster of virtual nodes on this machine (Debian or Ubuntu, root)
 	tests/slurm/up.sh

@@ -14,7 +14,7 @@ FLOORS = {
     "tasks": 1, "models": 1, "optim": 1, "ledger": 1,
     "config": 2, "scores": 2, "training": 2, "measures": 3, "observers": 3, "trained": 3,
     "life": 4, "coding": 4, "auditing": 4, "run": 5, "preflight": 5,
-    "cluster": 6, "analysis": 6, "tracking": 6, "planner": 7,
+    "cluster": 6, "analysis": 6, "tracking": 6, "planner": 7, "site": 7,
     "cli": 8, "__main__": 9,
 }  # fmt: skip
 TORCHLESS = (
@@ -36,6 +36,7 @@ TORCHLESS = (
     "rote.planner.bill", "rote.cli.main", "rote.cli.status", "rote.cli.report",
     "rote.cli.resume", "rote.cli.cancel", "rote.cli.logs",
     "rote.cli.audit", "rote.analysis.audit.report", "rote.auditing.stored", "rote.auditing.sides",
+    "rote.site.build", "rote.site.server", "rote.cli.serve",
     "rote.cli.compress", "rote.cli.decompress", "rote.coding.container", "rote.coding.rivals",
 )  # fmt: skip
 MODULES = sorted(SOURCE.rglob("*.py"))

@@ -9,8 +9,8 @@ from rote.analysis.content import Content, Section
 
 def page(*, name: str, question: str, content: Content, closing: Section) -> str:
     """HTML with its style sheet and figures inside; it loads nothing."""
-    template = resources.files("rote.analysis").joinpath("report.html.template")
-    return Template(template.read_text(encoding="utf-8")).substitute(
+    return Template(_read("report.html.template")).substitute(
+        style=style_sheet(),
         title=escape(f"{name}: {question}"),
         name=escape(name),
         question=escape(question),
@@ -19,6 +19,15 @@ def page(*, name: str, question: str, content: Content, closing: Section) -> str
         sections="\n".join(map(_section, content.sections)),
         closing=_section(closing),
     )
+
+
+def style_sheet() -> str:
+    """How every page of ours looks, in light, in the dark and on paper."""
+    return _read("page.css")
+
+
+def _read(name: str) -> str:
+    return resources.files("rote.analysis").joinpath(name).read_text(encoding="utf-8")
 
 
 def _section(section: Section) -> str:

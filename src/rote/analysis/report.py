@@ -53,6 +53,7 @@ def write_report(*, kind: str, name: str, question: str, results: Results, folde
     manifest = {
         "name": name,
         "question": question,
+        "headlines": list(content.headlines),
         **_sources(content, results),
         "files_sha256": {
             filename: sha256((folder / filename).read_bytes())

@@ -20,6 +20,8 @@ One run, or with -m (Hydra's --multirun) a grid of them.
 Groups and their choices:
 {groups}
 
+  rote train --spec FILE        one run again, as its spec.yaml says
+
 Every key of a group can be set (optim.optimiser.lr=3e-3). Hydra's own flags work:
   --cfg job        print the configuration and stop
   --info           what Hydra knows
@@ -111,17 +113,25 @@ def _parser() -> argparse.ArgumentParser:
     collect = commands.add_parser("collect", help="records of a sweep into one typed table")
     collect.add_argument("name", help="a launched sweep")
 
-    report = commands.add_parser("report", help="fit, draw and write the report of a sweep")
-    report.add_argument("name", help="a launched sweep")
-    text = "instead of the sweep's own, which for a grid of `rote train -m` is capacity"
-    report.add_argument("--kind", help=text)
-
+    _add_serve(commands)
     _add_planning(commands)
     _add_audit(commands)
     _add_coding(commands)
 
     commands.add_parser("doctor", help="what this machine has, and what to do about the rest")
     return parser
+
+
+def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    report = commands.add_parser("report", help="fit, draw and write the report of a sweep")
+    what = report.add_mutually_exclusive_group(required=True)
+    what.add_argument("name", nargs="?", help="a launched sweep")
+    what.add_argument("--all", action="store_true", help="a site of all sweeps and runs instead")
+    text = "instead of the sweep's own, which for a grid of `rote train -m` is capacity"
+    report.add_argument("--kind", help=text)
+    serve = commands.add_parser("serve", help="the same site, live, for this machine's browser")
+    serve.add_argument("--port", type=int, default=8421, help="(default: 8421; 0: a free one)")
+    serve.add_argument("--open", action="store_true", help="open it in a browser")
 
 
 def _add_planning(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

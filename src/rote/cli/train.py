@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -21,7 +22,7 @@ from rote.config.sweep import as_grid
 from rote.files import require_writable
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
-from rote.ledger.store import Store
+from rote.ledger.store import Store, read_spec
 from rote.outputs import outputs_folder
 
 SPLITS = ("train", "heldout")
@@ -29,6 +30,8 @@ SPLITS = ("train", "heldout")
 
 def train(arguments: list[str]) -> int:
     """Raises ValueError with one line for anything wrong with the overrides."""
+    if arguments[:1] == ["--spec"]:
+        return _run_spec(arguments[1:])
     flags = [word for word in arguments if word.startswith("-")]
     if not flags and not any(word.lstrip("+").startswith("hydra") for word in arguments):
         # One run needs nothing of Hydra's application, and its errors are better in our words.
@@ -67,6 +70,20 @@ def _hand_over_to_hydra(arguments: list[str]) -> int:
     return 0
 
 
+def _run_spec(words: list[str]) -> int:
+    """One run as its spec.yaml says, wherever that file came from; no YAML of conf is read."""
+    if len(words) != 1:
+        raise ValueError(f"rote train --spec takes one file and nothing else, got {words}")
+    spec = read_spec(Path(words[0]))
+    console = screen()
+    store = Store(require_writable(outputs_folder()))
+    with PreparationBar(console) as show:
+        task = Pinner(show).pinned(spec.what)["task"]
+    if task != spec.what["task"]:
+        raise ValueError(f"{words[0]}: the data of its task are not what they were")
+    return _execute(console, store, spec)
+
+
 def _run_one(overrides: list[str]) -> int:
     if any(word.lstrip("+").startswith("sweep=") for word in overrides):
         raise ValueError("a sweep needs -m: rote train -m +sweep=NAME, or rote sweep NAME")
@@ -75,7 +92,10 @@ def _run_one(overrides: list[str]) -> int:
     store = Store(require_writable(outputs_folder()))
     with PreparationBar(console) as show:
         spec = Spec.from_config(Pinner(show).pinned(config))
+    return _execute(console, store, spec)
 
+
+def _execute(console: Console, store: Store, spec: Spec) -> int:
     from rote.preflight import Preflight  # torch: not for --help
 
     facts = Preflight().facts(spec)

@@ -87,10 +87,7 @@ class RunFolder:
     def spec(self) -> Spec:
         """As it was run; raises ValueError naming the file where it cannot be read."""
         path = self.path / "spec.yaml"
-        try:
-            spec = Spec(**OmegaConf.to_container(OmegaConf.load(path)))  # type: ignore[arg-type]
-        except (OSError, TypeError, YAMLError, OmegaConfBaseException) as error:
-            raise ValueError(f"{path} is damaged: {error}") from error
+        spec = read_spec(path)
         if spec.run_id != self.run_id:
             raise ValueError(f"{path} was changed: what it says is run {spec.run_id}")
         return spec
@@ -196,6 +193,14 @@ class RunFolder:
         """Say why there is no record."""
         failure = {"reason": reason, "details": details, "time_unix_seconds": time.time()}
         write_json(self.failure_path, {**failure, "circumstances": dict(circumstances)})
+
+
+def read_spec(path: Path) -> Spec:
+    """Raises ValueError naming the file where it is no spec."""
+    try:
+        return Spec(**OmegaConf.to_container(OmegaConf.load(path)))  # type: ignore[arg-type]
+    except (OSError, TypeError, ValueError, YAMLError, OmegaConfBaseException) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,27 @@
+"""`rote serve`: all runs in the browser, live, for this machine alone; no torch."""
+
+import argparse
+import signal
+import threading
+import webbrowser
+
+from rote.cli.screen import screen
+from rote.outputs import outputs_folder
+from rote.site.server import Server
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Answers until Ctrl-C; raises ValueError where the port is taken."""
+    outputs = outputs_folder()
+    if not outputs.is_dir():
+        raise ValueError(f"there is no outputs folder {outputs}: rote sweep, or set ROTE_OUTPUTS")
+    console = screen()
+    with Server(outputs, port=arguments.port) as server:
+        # Not through an exception, which could come in the middle of a line.
+        signal.signal(signal.SIGINT, lambda *_: threading.Thread(target=server.shutdown).start())
+        console.print(f"{server.address}  ({outputs}; Ctrl-C ends it)", soft_wrap=True)
+        if arguments.open:
+            webbrowser.open(server.address)
+        server.serve_forever(poll_interval=0.1)
+    console.print("ended")
+    return 0

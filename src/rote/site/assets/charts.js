@@ -1,0 +1,41 @@
+// Plotly in our look. Colours of text, axes and grounds come from the style sheet, so that light,
+// dark and paper need no redrawing.
+"use strict";
+
+// Okabe and Ito 2008, as in rote.analysis.drawing; grey stands for black, which the dark swallows.
+rote.PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6B6B6B"];
+rote.MARKS = ["circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "x"];
+rote.OUTLINE = "#8a8f98"; // keeps both ends of a colour scale visible on both grounds
+
+rote.BUTTONS = [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]];
+
+// Plotly reads some markup in labels: ours are text.
+rote.plain = (text) =>
+  String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+
+rote.axis = (title, isLog) => ({
+  title: { text: rote.plain(title), standoff: 8 },
+  type: isLog ? "log" : "linear",
+  exponentformat: "SI",
+  ...(isLog ? { dtick: "D2" } : { nticks: 8 }), // D2: 1, 2 and 5 of every decade
+  automargin: true,
+  zeroline: false,
+});
+
+rote.draw = (place, traces, { x, y, logX = false, logY = false }) => {
+  const layout = {
+    font: { family: "system-ui, DejaVu Sans, sans-serif", size: 13 },
+    margin: { l: 56, r: 12, t: 34, b: 48 },
+    paper_bgcolor: "transparent",
+    plot_bgcolor: "transparent",
+    hovermode: "closest",
+    hoverlabel: { align: "left" },
+    showlegend: traces.length > 1,
+    legend: { orientation: "h", y: 1, yanchor: "bottom", x: 0 },
+    xaxis: rote.axis(x, logX),
+    yaxis: rote.axis(y, logY),
+    uirevision: [x, y, logX, logY].join(), // a zoom outlives new data, not new axes
+  };
+  const settings = { responsive: true, displaylogo: false, modeBarButtons: rote.BUTTONS };
+  return Plotly.react(place, traces, layout, settings);
+};

@@ -1,0 +1,154 @@
+// One run: the one that the address names behind its #.
+"use strict";
+
+{
+  const place = rote.find("run");
+
+  const section = (title, ...children) => [rote.make("h2", {}, title), ...children];
+  const scrolled = (...children) =>
+    rote.make("div", { class: "scroll tall", tabindex: "0" }, ...children);
+  const text = (lines) => rote.make("pre", { tabindex: "0" }, rote.make("code", {}, lines));
+
+  const CARDS = [
+    ["memorised_bits", "Memorised", "bits"],
+    ["bits_per_parameter", "Memorised", "bits per parameter"],
+    ["train_bits_per_token", "Training loss", "bits per token"],
+    ["heldout_bits_per_token", "Held-out loss", "bits per token"],
+  ];
+
+  const cards = (run) => {
+    const made = CARDS.filter(([key]) => typeof run.derived[key] === "number").map(
+      ([key, title, unit]) =>
+        rote.make("section", { class: "card" }, rote.make("h2", {}, title),
+          rote.make("div", { class: "value" }, `${rote.number(run.derived[key])} `,
+            rote.make("span", {}, unit))),
+    );
+    return made.length ? [rote.make("div", { class: "cards" }, ...made)] : [];
+  };
+
+  const UP = [
+    ["memorised_bits", "memorised bits"],
+    ["below_uniform_bits", "bits below a uniform guesser"],
+    ["loss_bits_per_token", "loss (bits per token)"],
+  ];
+
+  const curves = (run) => {
+    const step = run.curve.step ?? [];
+    curves.draw = null;
+    if (!step.length) return [rote.make("p", {}, "No step of training is noted yet.")];
+    const found = UP.filter(([key]) => key in run.curve);
+    const charts = found.map(([key, title]) => rote.make("div",
+      { class: "chart", id: `curve-${key}`, role: "figure", "aria-label": `${title} over steps` }));
+    const draw = () => found.forEach(([key, title], at) => {
+      const trace = { type: "scatter", mode: step.length < 60 ? "lines+markers" : "lines",
+        x: step, y: run.curve[key], line: { color: rote.PALETTE[at], width: 2 },
+        hovertemplate: "step %{x}: %{y}<extra></extra>" };
+      rote.draw(charts[at], [trace], { x: "step", y: title, logX: curves.isLog });
+    });
+    curves.draw = draw;
+    const log = rote.tick("log steps", curves.isLog, (isLog) => {
+      curves.isLog = isLog;
+      draw();
+    }, { id: "log-steps" });
+    const side = rote.make("div", { class: "curves" }, ...charts);
+    return [rote.make("p", { class: "tools" }, log), side];
+  };
+  curves.isLog = false;
+
+  const MARKS = { true: "holds", false: "does not hold", null: "no" };
+
+  const checks = (run) => rote.make("ul", { class: "checks" }, ...run.checks.map((check) =>
+    rote.make("li", { class: check.holds ? "holds" : "bound" },
+      `${check.said}: ${MARKS[check.holds]}`)));
+
+  const clock = (unixSeconds) =>
+    `${new Date(unixSeconds * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+
+  const failure = (run) => {
+    const made = [];
+    if (run.failure) {
+      made.push(...section("Failure", rote.make("p", { class: "bound" },
+        `${run.failure.reason} (${clock(run.failure.time_unix_seconds)})`),
+        text(run.failure.details)));
+    }
+    if (run.log) {
+      const path = rote.make("p", {}, rote.make("code", {}, run.log.path));
+      const lines = text(run.log.lines.join("\n") || "(empty)");
+      made.push(...section("The end of its log", path, lines));
+    }
+    return made;
+  };
+
+  const reproduce = (run) => {
+    const spec = rote.yaml({ what: run.what, how: run.how });
+    const address = URL.createObjectURL(new Blob([spec], { type: "application/yaml" }));
+    const link = rote.make("a", { href: address, download: "spec.yaml", id: "spec" },
+      "Download spec.yaml");
+    const sweep = run.sweeps.find((name) => name !== "single-runs");
+    const whole = sweep ? `\nrote sweep ${sweep}   # with the whole sweep` : "";
+    return [rote.make("p", {}, link),
+      text(`ROTE_OUTPUTS=again rote train --spec spec.yaml   # this run alone${whole}`)];
+  };
+
+  const told = (run) => {
+    const steps = run.state === "done" ? run.record.training.steps : run.step;
+    const reason = run.reason ? `: ${run.reason}` : "";
+    return [rote.make("span", { class: `state ${run.state}` }, run.state),
+      `${reason}, ${rote.number(steps)} of at most ${rote.number(run.max_steps)} steps`];
+  };
+
+  const trail = (run) => {
+    const links = run.sweeps.map((name) =>
+      rote.make("a", { href: `sweeps/${encodeURIComponent(name)}.html` }, name));
+    rote.find("trail").replaceChildren(...links);
+  };
+
+  // While it runs, what moves is replaced; what is being read stays.
+  const move = (run) => {
+    rote.find("told").replaceChildren(...told(run));
+    rote.find("training").replaceChildren(...curves(run));
+    curves.draw?.();
+  };
+
+  let shown = null;
+  const show = (run) => {
+    if (shown === run.state) return move(run);
+    shown = run.state;
+    document.title = `Run ${run.id}`;
+    trail(run);
+    const settings = [...rote.flatten(run.what), ...rote.flatten(run.how)];
+    const listed = (title, tree) => section(title, scrolled(rote.listing(rote.flatten(tree))));
+    place.replaceChildren(
+      rote.make("h1", {}, "Run ", rote.make("code", {}, run.id)),
+      rote.make("p", { class: "setting", id: "told" }, ...told(run)),
+      ...cards(run), ...failure(run),
+      ...section("Training", rote.make("div", { id: "training" }, ...curves(run))),
+      ...(run.record ? listed("Sums and counts", run.record) : []),
+      ...section("Settings", scrolled(rote.listing(settings))),
+      ...section("Checks", checks(run)),
+      ...(run.circumstances ? listed("Circumstances", run.circumstances) : []),
+      ...section("How to reproduce", ...reproduce(run)),
+    );
+    curves.draw?.();
+    return undefined;
+  };
+
+  const missing = (id) => {
+    const told = rote.make("p", { class: "damaged", role: "alert" }, `There is no run ${id}.`);
+    place.replaceChildren(told);
+  };
+
+  const start = async () => {
+    const id = decodeURIComponent(location.hash.slice(1));
+    const found = /^[0-9a-z]{2,}$/i.test(id) ? await rote.load(`runs/${id.slice(0, 2)}`) : {};
+    if (!(id in found)) return missing(id);
+    show(found[id]);
+    return rote.poll(`runs/${id}`, (run) => {
+      show(run);
+      return run.state === "done";
+    });
+  };
+
+  window.addEventListener("hashchange", () => location.reload());
+  start().catch(rote.complain);
+}

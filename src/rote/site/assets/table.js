@@ -1,0 +1,240 @@
+// All runs of a sweep in a table: filtered, sorted, a hundred rows at a time.
+"use strict";
+
+rote.ROWS = 100;
+rote.CHOSEN_FROM = 30; // so many words or fewer are chosen from a list
+
+rote.Table = class {
+  // `changed` hears of every new choice of runs, as indices in their order.
+  constructor(data, changed) {
+    this.changed = changed;
+    this.moving = new Set();
+    this.state = { search: "", filters: {}, sort: null, down: false, page: 0, shown: null };
+    this.take(data);
+    this.remember();
+    this.tools();
+    this.head();
+    this.apply();
+  }
+
+  take(data) {
+    this.ids = data.ids;
+    this.columns = data.columns.map((plain) => new rote.Column(plain));
+    this.byKey = new Map(this.columns.map((column) => [column.key, column]));
+    this.place = new Map(this.ids.map((id, index) => [id, index]));
+    this.texts = null;
+  }
+
+  isDone(id) {
+    return this.byKey.get("state").at(this.place.get(id)) === "done";
+  }
+
+  get shown() {
+    const chosen = this.state.shown;
+    return this.columns.filter((c) => (chosen ? chosen.includes(c.key) : c.shown));
+  }
+
+  // The address holds every choice, so that it can be sent, and the way back finds it again.
+  remember() {
+    try {
+      Object.assign(this.state, JSON.parse(decodeURIComponent(location.hash.slice(1)) || "{}"));
+    } catch {
+      // an address that was cut short: all runs are shown
+    }
+  }
+
+  tools() {
+    const search = rote.make("input", {
+      type: "search", id: "search", value: this.state.search, autocomplete: "off",
+      placeholder: "run id, any word of a setting",
+      oninput: () => this.change({ search: search.value, page: 0 }),
+    });
+    this.count = rote.make("span", { id: "count", role: "status" });
+    const reset = rote.make("button", { type: "button", onclick: () => this.reset() }, "Show all");
+    const parts = [rote.make("label", {}, "Search ", search), this.picker(), reset, this.count];
+    rote.find("tools").replaceChildren(...parts);
+  }
+
+  picker() {
+    const list = rote.make("div", { class: "picker" });
+    for (const group of new Set(this.columns.map((column) => column.group))) {
+      const set = rote.make("fieldset", {}, rote.make("legend", {}, group));
+      for (const column of this.columns.filter((one) => one.group === group)) {
+        const isShown = this.shown.includes(column);
+        set.append(rote.tick(column.key, isShown, (on) => this.pick(column.key, on)));
+      }
+      list.append(set);
+    }
+    return rote.make("details", { id: "picker" }, rote.make("summary", {}, "Columns"), list);
+  }
+
+  pick(key, isOn) {
+    const keys = this.shown.map((column) => column.key).filter((one) => one !== key);
+    this.state.shown = isOn ? [...keys, key] : keys;
+    this.head();
+    this.change({});
+  }
+
+  reset() {
+    Object.assign(this.state, { search: "", filters: {}, sort: null, down: false, page: 0 });
+    rote.find("search").value = "";
+    this.head();
+    this.apply();
+  }
+
+  change(what) {
+    Object.assign(this.state, what);
+    this.apply();
+  }
+
+  // Live: how these runs stand now, as [id, state, step]; drawn anew only where it shows. What is
+  // told no more, and is not done, waits.
+  move(states) {
+    const moving = new Set(states.map(([id]) => id));
+    const stopped = [...this.moving].filter((id) => !moving.has(id) && !this.isDone(id));
+    this.moving = moving;
+    states = [...states, ...stopped.map((id) => [id, "waiting", null])];
+    let isSeen = false;
+    const step = this.byKey.get("step");
+    const { sort, filters } = this.state;
+    const isStepSeen = this.shown.includes(step) || sort === "step" || "step" in filters;
+    for (const [id, state, at] of states) {
+      const index = this.place.get(id);
+      if (index === undefined) continue;
+      isSeen = this.byKey.get("state").set(index, state) || isSeen;
+      if (at !== null) isSeen = (step?.set(index, at) && isStepSeen) || isSeen;
+    }
+    if (isSeen) this.apply();
+  }
+
+  head() {
+    const names = rote.make("tr", {}, rote.make("th", { class: "text", scope: "col" }, "run"));
+    const filters = rote.make("tr", { class: "filters" }, rote.make("td"));
+    this.headers = this.shown.map((column) => {
+      const sort = () => this.sort(column.key);
+      const [leaf, ...groups] = column.key.split(".").reverse();
+      const above = rote.make("small", {}, groups.reverse().join("."));
+      const named = { type: "button", onclick: sort, "aria-label": column.key };
+      const button = rote.make("button", named, above, leaf);
+      const kind = column.isNumber ? "" : "text";
+      const header = rote.make("th", { scope: "col", class: kind, "data-key": column.key }, button);
+      names.append(header);
+      filters.append(rote.make("td", { class: kind }, this.filter(column)));
+      return header;
+    });
+    this.body = rote.make("tbody");
+    const head = rote.make("thead", {}, names, filters);
+    rote.find("runs").replaceChildren(rote.make("table", {}, head, this.body));
+  }
+
+  filter(column) {
+    const value = this.state.filters[column.key] ?? "";
+    const label = { "aria-label": `filter ${column.key}`, "data-filter": column.key };
+    const set = (text) => {
+      const { [column.key]: _, ...rest } = this.state.filters;
+      this.change({ filters: text === "" ? rest : { ...rest, [column.key]: text }, page: 0 });
+    };
+    if (!column.isNumber && column.words.length <= rote.CHOSEN_FROM) {
+      const select = rote.make("select", { ...label, onchange: () => set(select.value) });
+      select.append(rote.make("option", { value: "" }, "any"));
+      for (const word of column.words) {
+        select.append(rote.make("option", { value: `=${word}` }, word));
+      }
+      select.value = value;
+      return select;
+    }
+    const hint = column.isNumber ? "1..5, >3" : "part of it";
+    const input = rote.make("input", {
+      ...label, value, placeholder: hint, size: 8, autocomplete: "off",
+      oninput: () => set(input.value.trim()),
+    });
+    return input;
+  }
+
+  sort(key) {
+    const isSame = this.state.sort === key;
+    if (isSame && this.state.down) this.change({ sort: null, down: false, page: 0 });
+    else this.change({ sort: key, down: isSame, page: 0 });
+  }
+
+  haystack() {
+    if (this.texts) return this.texts;
+    const words = this.columns.filter((c) => c.group === "setting" || !c.isNumber);
+    const short = (key) => key.split(".").at(-1);
+    this.texts = this.ids.map((id, index) =>
+      [id, ...words.map((c) => `${short(c.key)}=${c.at(index) ?? ""}`)].join("\n").toLowerCase(),
+    );
+    return this.texts;
+  }
+
+  // Every test that is not understood is marked, and counts as none.
+  tests() {
+    const tests = [];
+    for (const [key, text] of Object.entries(this.state.filters)) {
+      const test = this.byKey.get(key)?.test(text);
+      const field = rote.find("runs").querySelector(`[data-filter="${CSS.escape(key)}"]`);
+      field?.setAttribute("aria-invalid", String(!test));
+      if (test) tests.push(test);
+    }
+    for (const word of this.state.search.toLowerCase().split(/\s+/).filter(Boolean)) {
+      const texts = this.haystack();
+      tests.push((index) => texts[index].includes(word));
+    }
+    return tests;
+  }
+
+  apply() {
+    const started = performance.now();
+    const tests = this.tests();
+    this.order = [...this.ids.keys()].filter((index) => tests.every((test) => test(index)));
+    const sorted = this.byKey.get(this.state.sort);
+    if (sorted) this.order.sort(sorted.compare(this.state.down));
+    this.render();
+    const state = encodeURIComponent(JSON.stringify(this.state));
+    history.replaceState(null, "", `#${state}`);
+    this.changed(this.order);
+    this.tookMs = performance.now() - started;
+  }
+
+  render() {
+    const last = Math.max(0, Math.ceil(this.order.length / rote.ROWS) - 1);
+    this.state.page = Math.min(this.state.page, last);
+    const start = this.state.page * rote.ROWS;
+    const columns = this.shown;
+    const seen = this.order.slice(start, start + rote.ROWS);
+    const rows = seen.map((index) => this.row(index, columns));
+    const focused = this.body.contains(document.activeElement) && document.activeElement.href;
+    this.body.replaceChildren(...rows);
+    if (focused) rows.map((row) => row.querySelector("a")).find((a) => a.href === focused)?.focus();
+    const [some, all] = [rote.number(this.order.length), rote.number(this.ids.length)];
+    this.count.textContent = `${some} of ${all} runs`;
+    for (const header of this.headers) {
+      const isSorted = header.dataset.key === this.state.sort;
+      const way = this.state.down ? "descending" : "ascending";
+      header.setAttribute("aria-sort", isSorted ? way : "none");
+    }
+    this.pages(last);
+  }
+
+  row(index, columns) {
+    const link = rote.make("a", { href: rote.runAddress(this.ids[index]) }, this.ids[index]);
+    const name = rote.make("td", { class: "text" }, rote.make("code", {}, link));
+    const row = rote.make("tr", {}, name);
+    for (const column of columns) {
+      const value = column.at(index);
+      const kind = column.key === "state" ? `text state ${value}` : column.isNumber ? "" : "text";
+      row.append(rote.make("td", { class: kind }, value === null ? "" : rote.said(value)));
+    }
+    return row;
+  }
+
+  pages(last) {
+    const page = this.state.page;
+    const step = (name, to, isOff) => rote.make("button",
+      { type: "button", disabled: isOff, onclick: () => this.change({ page: to }) }, name);
+    const told = `page ${page + 1} of ${last + 1}`;
+    const before = step("Earlier", page - 1, page === 0);
+    const after = step("Later", page + 1, page === last);
+    rote.find("pages").replaceChildren(...(last ? [before, told, after] : []));
+  }
+};

@@ -1,0 +1,139 @@
+"""Which sweeps and runs there are, and where each stands now: what every page is made of."""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rote.cluster.plan import Plan, Point, launched, plan_path, read_plan
+from rote.cluster.status import Jobs, RunState, look, states
+from rote.files import sha256
+from rote.ledger.record import DamagedRecord
+from rote.ledger.spec import Spec
+from rote.ledger.store import RunFolder, Store
+
+SINGLE = "single-runs"  # what `rote train` leaves: runs of no sweep, shown as one
+QUEUE_SECONDS = 5.0  # a controller serves a whole cluster
+SILENT_SECONDS = 60.0  # where it did not answer: every page would wait for it again
+STAMPED = ("record.json", "failure.json", "curve.jsonl", "worker.json", "circumstances.json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """A sweep as it stands at one moment."""
+
+    plan: Plan
+    runs: tuple[RunState, ...]  # in the plan's order
+    queue_is_known: bool
+
+
+class Catalogue:
+    """Everything below one outputs folder; what has not changed is read once."""
+
+    def __init__(self, outputs: Path) -> None:
+        self.outputs = outputs
+        self.store = Store(outputs)
+        self.damaged: dict[str, str] = {}  # name -> why it is not among the sweeps
+        self._plans: dict[str, tuple[str, Plan]] = {}
+        self._specs: dict[str, Spec] = {}
+        self._jobs: tuple[float, tuple[str, ...], Jobs] = (float("-inf"), (), Jobs({}))
+
+    def plans(self) -> dict[str, Plan]:
+        """By name: launched sweeps, then the runs that belong to none."""
+        self.damaged = {}
+        found = {}
+        for name in launched(self.outputs):
+            try:
+                found[name] = self._plan(name)
+            except ValueError as error:
+                self.damaged[name] = str(error)
+        alone = self._alone({run_id for plan in found.values() for run_id in plan.run_ids})
+        return found | ({SINGLE: alone} if alone.points else {})
+
+    def sweep(self, plan: Plan, jobs: Jobs) -> Sweep:
+        """Where its runs stand now."""
+        runs = tuple(states(plan, self.store, jobs))
+        return Sweep(plan=plan, runs=runs, queue_is_known=jobs.known)
+
+    def jobs(self, names: Iterable[str]) -> Jobs:
+        """One question to the queue for all of them, asked anew after a few seconds."""
+        wanted = tuple(name for name in names if name != SINGLE)
+        asked, known, jobs = self._jobs
+        holds_seconds = QUEUE_SECONDS if jobs.known else SILENT_SECONDS
+        if wanted != known or time.monotonic() - asked > holds_seconds:
+            jobs = look(self.outputs, wanted)
+            self._jobs = (time.monotonic(), wanted, jobs)
+        return jobs
+
+    def report_page(self, name: str) -> Path:
+        """Where `rote report` leaves it."""
+        return self.outputs / "reports" / name / "report.html"
+
+    def _plan(self, name: str) -> Plan:
+        path = plan_path(self.outputs, name)
+        seen = stamp([path])
+        if name not in self._plans or self._plans[name][0] != seen:
+            self._plans[name] = (seen, read_plan(path))
+        return self._plans[name][1]
+
+    def _alone(self, planned: set[str]) -> Plan:
+        folders = [path for path in (self.outputs / "runs").glob("*") if path.name not in planned]
+        points = [self._point(RunFolder(path)) for path in sorted(folders)]
+        question = "Runs that belong to no sweep"
+        listed = tuple(point for point in points if point)
+        plan = Plan(name=SINGLE, question=question, report="", points=listed)
+        # The same object as long as it says the same: it may be asked for every second.
+        before = self._plans.get(SINGLE, ("", plan))[1]
+        kept = before if before.run_ids == plan.run_ids else plan
+        self._plans[SINGLE] = ("", kept)
+        return kept
+
+    def _point(self, folder: RunFolder) -> Point | None:
+        if not (folder.path / "spec.yaml").exists():
+            return None
+        try:
+            if folder.run_id not in self._specs:
+                self._specs[folder.run_id] = folder.spec()
+            parameters = folder.record().parameters if folder.is_done() else 0
+        except DamagedRecord:
+            parameters = 0
+        except ValueError as error:
+            self.damaged[folder.run_id] = str(error)
+            return None
+        spec = self._specs[folder.run_id]
+        return Point(run_id=folder.run_id, spec=spec, parameters=parameters, max_flops=0.0)
+
+
+def by_run(sweeps: Mapping[str, Sweep]) -> dict[str, tuple[Point, RunState, list[str]]]:
+    """Every run once, with the sweeps that it belongs to."""
+    found: dict[str, tuple[Point, RunState, list[str]]] = {}
+    for name, sweep in sweeps.items():
+        for point, state in zip(sweep.plan.points, sweep.runs, strict=True):
+            found.setdefault(point.run_id, (point, state, []))[2].append(name)
+    return found
+
+
+def stamp(paths: Iterable[Path]) -> str:
+    """Changes when one of these files does, told by time and size; nothing is read."""
+    return sha256("\n".join(map(_told, paths)).encode())
+
+
+def stamp_of_run(folder: RunFolder) -> str:
+    """`stamp` of everything that a page shows of it."""
+    return stamp(folder.path / name for name in STAMPED)
+
+
+def changed_at(path: Path) -> float | None:
+    """In Unix seconds; None where there is no such file."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return None
+
+
+def _told(path: Path) -> str:
+    try:
+        seen = path.stat()
+    except FileNotFoundError:
+        return f"{path.name} -"
+    return f"{path.name} {seen.st_mtime_ns} {seen.st_size}"

@@ -1,0 +1,130 @@
+"""One run in full: settings, curve, sums, circumstances, checks, and why it failed where it did."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rote.cluster.life import last_life
+from rote.cluster.plan import Point
+from rote.cluster.status import RunState, tail
+from rote.ledger.curve import LOSS_NATS
+from rote.ledger.store import RunFolder
+from rote.site.columns import CANNOT, derived
+from rote.site.records import Finished, Records
+from rote.site.scripts import short
+from rote.units import bits_from_nats
+
+POINTS_OF_A_CURVE = 200  # more than a screen tells apart; all of them are in curve.jsonl
+LINES_OF_A_LOG = 30
+BITS_PER_TOKEN = "loss_bits_per_token"
+
+
+def runs_data(
+    runs: Sequence[tuple[Point, RunState, list[str]]], records: Records
+) -> dict[str, dict[str, Any]]:
+    """JSON-ready, by run id, for runs of one sweep; each comes with the sweeps it belongs to.
+
+    A record that cannot be trusted is told as a reason, not shown.
+    """
+    finished, damaged = records.of_runs([(point, run) for point, run, _ in runs])
+    try:
+        ratios = derived(list(finished.values()))
+    except CANNOT:  # the sweep's own page says which column is at fault
+        ratios = {}
+    return {
+        point.run_id: {
+            **_told(point, run, damaged.get(point.run_id)),
+            "sweeps": sweeps,
+            "derived": ratios.get(point.run_id, {}),
+            **_left(point, run, records.store.run(point.run_id), finished.get(point.run_id)),
+        }
+        for point, run, sweeps in runs
+    }
+
+
+def _told(point: Point, run: RunState, damage: str | None) -> dict[str, Any]:
+    return {
+        "id": point.run_id,
+        "state": "damaged" if damage else run.state,
+        "reason": damage or run.reason,
+        "step": run.step,
+        "max_steps": run.max_steps,
+        "what": point.spec.what,
+        "how": point.spec.how,
+    }
+
+
+def _left(
+    point: Point, run: RunState, folder: RunFolder, finished: Finished | None
+) -> dict[str, Any]:
+    """What it wrote, as far as it has come."""
+    is_done = run.state == "done"
+    return {
+        "record": _record(finished),
+        "circumstances": dict(finished.circumstances) if finished else None,
+        "checks": _checks(point, finished),
+        "failure": None if is_done else _failure(folder),
+        "log": None if is_done else _log(folder),
+        "curve": curve(folder.curve_path),
+    }
+
+
+def curve(path: Path) -> dict[str, list[Any]]:
+    """By name, at most some 200 rows, the first and the last among them; losses in bits."""
+    try:
+        lines = path.read_text().splitlines(keepends=True)
+    except FileNotFoundError:
+        return {}
+    whole = [line for line in lines if line.endswith("\n")]  # the last may be half written
+    every = -(-len(whole) // POINTS_OF_A_CURVE) or 1
+    chosen = whole[::every] if whole[-1:] == whole[::every][-1:] else [*whole[::every], whole[-1]]
+    rows = [_in_bits(json.loads(line)) for line in chosen]
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: short(row.get(name) for row in rows) for name in names}
+
+
+def _in_bits(row: dict[str, Any]) -> dict[str, Any]:
+    nats = row.pop(LOSS_NATS, None)
+    return row if nats is None else {**row, BITS_PER_TOKEN: bits_from_nats(nats)}
+
+
+def _record(finished: Finished | None) -> dict[str, Any] | None:
+    if finished is None:
+        return None
+    plain = asdict(finished.record)
+    del plain["what"], plain["run_id"]
+    return plain
+
+
+def _checks(point: Point, finished: Finished | None) -> list[dict[str, Any]]:
+    """What is known to hold; ``holds`` is None where a no is a caution rather than a fault."""
+    checks = [
+        {"said": "the run id is the digest of its settings",
+         "holds": point.spec.run_id == point.run_id},
+    ]  # fmt: skip
+    if finished is None:
+        return checks
+    converged = bool(finished.record.training["converged"])
+    is_committed = finished.circumstances.get("uncommitted_digest") is None
+    return [
+        *checks,
+        {"said": "the record's checksum matches its content", "holds": True},
+        {"said": "training saturated (otherwise memorised bits are a lower bound)",
+         "holds": converged or None},
+        {"said": "trained by committed code", "holds": is_committed or None},
+    ]  # fmt: skip
+
+
+def _failure(folder: RunFolder) -> Mapping[str, Any] | None:
+    failure = folder.failure()
+    keep = ("reason", "details", "time_unix_seconds")
+    return {key: failure[key] for key in keep} if failure else None
+
+
+def _log(folder: RunFolder) -> dict[str, Any] | None:
+    life = last_life(folder)
+    if life is None:
+        return None
+    return {"path": life["log"], "lines": tail(Path(life["log"]), LINES_OF_A_LOG)}

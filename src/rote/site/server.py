@@ -1,0 +1,161 @@
+"""The site over http for this machine alone: pages made on demand, progress as it happens."""
+
+import errno
+import json
+import threading
+import time
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from rote.checks import require_whole
+from rote.files import sha256
+from rote.site import live
+from rote.site.site import Site
+
+ADDRESS = "127.0.0.1"
+MOMENT_SECONDS = 1.0  # how long what was seen counts as now
+# A page elsewhere whose name resolves to this address must not read ours (DNS rebinding).
+NAMES = ("127.0.0.1", "localhost")
+KINDS = {
+    "html": "text/html; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "json": "application/json",
+}
+HEADERS = {
+    "Cache-Control": "no-cache",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    # Data come as scripts, which any page could load.
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # Styles within: plotly and reports have them. Nothing else runs, and nothing leaves.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; connect-src 'self'; "
+        "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+}
+
+
+class Answers:
+    """Bytes by path; one thread at a time looks at the folder."""
+
+    def __init__(self, outputs: Path) -> None:
+        self._site = Site(outputs, is_live=True)
+        self._lock = threading.Lock()
+        self._tables: dict[str, tuple[str, bytes]] = {}
+        self._seen = float("-inf")
+
+    def __call__(self, path: str) -> bytes | None:
+        """None where there is no such page."""
+        with self._lock:
+            if time.monotonic() - self._seen > MOMENT_SECONDS:
+                self._site.refresh()
+                self._seen = time.monotonic()
+            if path.startswith("live/"):
+                return self._live(path.removeprefix("live/").removesuffix(".json").split("/"))
+            return self._file(path or "index.html")
+
+    def _live(self, words: list[str]) -> bytes | None:
+        site = self._site
+        match words:
+            case ["index"]:
+                told: dict[str, Any] = live.index(site)
+            case ["sweeps", name] if name in site.sweeps:
+                told = live.sweep(site, name)
+            case ["runs", run_id] if run_id in site.runs:
+                told = site.run_data([run_id])[run_id]
+            case _:
+                return None
+        return json.dumps(told, allow_nan=False).encode()
+
+    def _file(self, path: str) -> bytes | None:
+        make = self._site.files().get(path)
+        if make is None:
+            return None
+        name = path.removeprefix("data/sweeps/").removesuffix(".js")
+        if not path.startswith("data/sweeps/"):
+            return make()
+        seen = self._site.stamp(name)
+        if name not in self._tables or self._tables[name][0] != seen:
+            self._tables[name] = (seen, make())
+        return self._tables[name][1]
+
+
+class Server(ThreadingHTTPServer):
+    """Listens from the start; ``serve_forever`` answers."""
+
+    daemon_threads = True
+
+    def __init__(self, outputs: Path, *, port: int) -> None:
+        """Raises ValueError where the port is taken or not allowed; 0 takes a free one."""
+        require_whole("port", port, least=0, most=65535)
+        self.answers = Answers(outputs)
+        try:
+            super().__init__((ADDRESS, port), Handler)
+        except PermissionError as error:
+            raise ValueError(f"port {port} is not for everybody: rote serve --port 8421") from error
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise ValueError(
+                f"port {port} of {ADDRESS} is taken: rote serve --port 0 takes a free one"
+            ) from error
+
+    @property
+    def address(self) -> str:
+        """What to open."""
+        return f"http://{ADDRESS}:{self.server_address[1]}/"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """GET and HEAD; anything else is refused by the standard library."""
+
+    server: Server
+    protocol_version = "HTTP/1.1"
+    timeout = 60  # seconds that a silent connection keeps its thread
+    server_version = "rote"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        """The page, or 304 where the browser has it already."""
+        if self._name() not in NAMES:
+            return self._send(HTTPStatus.FORBIDDEN, b"not by this name", "html")
+        path = unquote(urlsplit(self.path).path).removeprefix("/")
+        try:
+            body = self.server.answers(path)
+        except (OSError, ValueError) as error:
+            message = " ".join(str(error).split()).encode()
+            return self._send(HTTPStatus.INTERNAL_SERVER_ERROR, message, "txt")
+        if body is None:
+            return self._send(HTTPStatus.NOT_FOUND, b"no such page", "txt")
+        kind = path.rpartition(".")[2] if path else "html"
+        return self._send(HTTPStatus.OK, body, kind)
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_: Any) -> None:
+        """The terminal is for the address alone."""
+
+    def _name(self) -> str:
+        """Without the port: it may be another one, through a tunnel."""
+        return self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
+
+    def _send(self, status: HTTPStatus, body: bytes, kind: str) -> None:
+        tag = f'"{sha256(body)[:32]}"'
+        if status is HTTPStatus.OK and self.headers.get("If-None-Match") == tag:
+            status, body = HTTPStatus.NOT_MODIFIED, b""
+        try:
+            self.send_response(status)
+            for name, value in {**HEADERS, "ETag": tag}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Type", KINDS.get(kind, "text/plain; charset=utf-8"))
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+        except ConnectionError:  # the page was left
+            self.close_connection = True

@@ -1,0 +1,253 @@
+"""The pages in headless Chromium, from files and from `rote serve`; skipped where there is none."""
+
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+from tests.site.conftest import NUM_RUNS
+from tests.site.planted import plant, record_of
+
+from rote.analysis.drawing import GREY, PALETTE
+from rote.cluster.plan import load_plan
+from rote.ledger.spec import Spec
+from rote.ledger.store import Store, read_spec
+from rote.site.html import asset
+from rote.site.server import Server
+
+ROWS = "#runs tbody tr"
+NO_SCROLL = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+
+
+@pytest.fixture
+def many(open_page, site: Path):
+    """The page of the planted sweep, opened as a file and filled in."""
+    page = open_page(f"{site.as_uri().removesuffix('index.html')}sweeps/many.html")
+    page.wait_for_selector("#scatter[data-drawn]")
+    return page
+
+
+def shown(page) -> str:
+    return page.inner_text("#count")
+
+
+def cells(page, key: str) -> list[str]:
+    place = page.evaluate("k => rote.table.shown.findIndex((c) => c.key === k)", key)
+    return page.locator(f"{ROWS} td:nth-child({place + 2})").all_inner_texts()
+
+
+def test_from_the_index_to_a_run_by_the_keyboard(open_page, site: Path) -> None:
+    page = open_page(site.as_uri())
+    page.fill("#search", "ten thousand of nothing")
+    assert page.locator("#sweeps > li:visible").count() == 0
+    page.fill("#search", "capacity many 3.00")
+    assert page.locator("#sweeps > li:visible").count() == 1
+    page.focus("#sweeps > li:visible h2 a")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(ROWS)
+    page.focus(f"{ROWS} a >> nth=0")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#run h1")
+    assert page.inner_text("#told").startswith("done, 30 of at most 30 steps")
+    assert page.locator("#curve-memorised_bits .scatterlayer path.js-line").count() == 1
+    assert page.locator("#curve-loss_bits_per_token .scatterlayer path.js-line").count() == 1
+
+
+def test_filters_sort_and_search(many) -> None:
+    assert shown(many) == f"{NUM_RUNS} of {NUM_RUNS} runs"
+    assert many.locator(ROWS).count() == 100
+    many.click("text=Later")
+    assert many.locator(ROWS).count() == NUM_RUNS - 100
+    many.select_option("[data-filter='precision.name']", label="fp32")
+    many.fill("[data-filter='seed']", "10..39, 100")
+    kept = [seed for seed in range(10, 40) if seed // 4 % 3 == 0]
+    assert shown(many) == f"{len(kept)} of {NUM_RUNS} runs"
+    many.click("th[data-key='seed'] button")
+    many.click("th[data-key='seed'] button")
+    assert [int(cell) for cell in cells(many, "seed")] == kept[::-1]
+    assert many.get_attribute("th[data-key='seed']", "aria-sort") == "descending"
+    many.fill("#search", "num_layers=2 width=64")
+    assert {int(cell) % 4 for cell in cells(many, "seed")} == {3}
+    many.wait_for_function(
+        "document.getElementById('scatter').dataset.drawn === rote.table.order.length + ''"
+    )
+    many.fill("[data-filter='seed']", "more than a few")
+    assert many.get_attribute("[data-filter='seed']", "aria-invalid") == "true"
+    many.reload()
+    many.wait_for_selector(ROWS)
+    assert many.input_value("#search") == "num_layers=2 width=64"
+    many.click("text=Show all")
+    assert shown(many) == f"{NUM_RUNS} of {NUM_RUNS} runs"
+    many.fill("#search", "damaged")
+    assert cells(many, "state") == ["damaged"]
+
+
+def test_columns_are_chosen(many) -> None:
+    many.click("#picker summary")
+    many.get_by_role("checkbox", name="entropy_bits", exact=True).check()
+    assert many.locator("th[data-key='entropy_bits']").count() == 1
+    many.get_by_role("checkbox", name="entropy_bits", exact=True).uncheck()
+    assert many.locator("th[data-key='entropy_bits']").count() == 0
+
+
+def test_a_point_leads_to_its_run(many) -> None:
+    assert many.locator("#scatter .point").count() == NUM_RUNS - 2
+    many.select_option("#axis-x", "seed")
+    many.uncheck("#log-x")
+    many.select_option("#axis-colour", "optim.optimiser.lr")
+    assert many.locator("#scatter .cbaxis, #scatter .cbfill").count() > 0
+    many.fill("[data-filter='seed']", "17")
+    many.wait_for_function("document.getElementById('scatter').dataset.drawn === '1'")
+    run_id = many.inner_text(f"{ROWS} a")
+    box = many.locator("#scatter .point").bounding_box()
+    many.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    many.wait_for_selector("#scatter .hovertext")
+    many.mouse.down()
+    many.mouse.up()
+    many.wait_for_selector("#run h1")
+    assert many.url.endswith(f"run.html#{run_id}")
+
+
+def test_log_axes_leave_out_what_has_no_logarithm(many) -> None:
+    many.select_option("#axis-x", "seed")
+    many.check("#log-x")
+    many.wait_for_function(f"document.getElementById('scatter').dataset.drawn === '{NUM_RUNS - 3}'")
+
+
+def test_a_failed_run_says_why(open_page, site: Path, outputs: Path) -> None:
+    run_id = load_plan(outputs, "many").run_ids[-2]
+    page = open_page(f"{site.parent.as_uri()}/run.html#{run_id}")
+    page.wait_for_selector("#run h1")
+    assert "Diverged: the loss is 17" in page.inner_text("#told")
+    assert "Traceback <script>" in page.inner_text("#run")
+
+
+def test_the_spec_that_is_downloaded_is_this_run(open_page, site, outputs, tmp_path: Path) -> None:
+    run_id = load_plan(outputs, "many").run_ids[5]
+    page = open_page(f"{site.parent.as_uri()}/run.html#{run_id}")
+    with page.expect_download() as downloading:
+        page.click("#spec")
+    path = tmp_path / downloading.value.suggested_filename
+    downloading.value.save_as(path)
+    assert path.name == "spec.yaml"
+    assert read_spec(path).run_id == run_id
+    assert read_spec(path).how == Store(outputs).run(run_id).spec().how
+    assert "rote train --spec spec.yaml" in page.inner_text("#run")
+    assert OmegaConf.load(path).what.optim.optimiser.lr == 0.006
+
+
+def test_names_do_not_run(open_page, site: Path) -> None:
+    (path,) = (path for path in site.parent.glob("sweeps/*.html") if path.stem != "many")
+    page = open_page(path.as_uri())
+    page.wait_for_selector("#scatter[data-drawn]")
+    page.click("text=Settings that all runs share")
+    assert "<script>document.title" in page.inner_text("#shared")
+    assert page.locator("img, main script").count() == 0
+    page.click(f"{ROWS} a >> nth=0")
+    page.wait_for_selector("#run h1")
+    assert page.locator("img, main script").count() == 0
+    assert page.title().startswith("Run ")
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_no_page_scrolls_sideways(open_page, site: Path, outputs: Path, width: int) -> None:
+    page = open_page(site.as_uri(), width=width)
+    assert page.evaluate(NO_SCROLL)
+    page.goto(f"{site.parent.as_uri()}/sweeps/many.html")
+    page.wait_for_selector("#scatter[data-drawn]")
+    page.click("#picker summary")
+    page.click("text=Settings that all runs share")
+    assert page.evaluate(NO_SCROLL)
+    page.goto(f"{site.parent.as_uri()}/run.html#{load_plan(outputs, 'many').run_ids[-2]}")
+    page.wait_for_selector("#run h1")
+    assert page.evaluate(NO_SCROLL)
+
+
+INK = "getComputedStyle(document.querySelector('#scatter .xtick text')).fill"
+GROUND = "getComputedStyle(document.body).backgroundColor"
+
+
+def test_dark_light_and_paper_without_drawing_anew(open_page, site: Path) -> None:
+    page = open_page(f"{site.parent.as_uri()}/sweeps/many.html", scheme="dark")
+    page.wait_for_selector("#scatter .xtick text")
+    dark = page.evaluate(f"[{INK}, {GROUND}]")
+    assert dark == ["rgb(233, 234, 236)", "rgb(21, 23, 26)"]
+    page.emulate_media(color_scheme="light")
+    assert page.evaluate(f"[{INK}, {GROUND}]") == ["rgb(28, 29, 31)", "rgb(252, 252, 251)"]
+    page.emulate_media(color_scheme="dark", media="print")
+    assert page.evaluate(f"[{INK}, {GROUND}]") == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]
+    assert not page.is_visible("#tools")
+    assert page.is_visible(f"{ROWS} >> nth=99")
+
+
+def test_the_palette_is_that_of_the_figures() -> None:
+    (listed,) = re.findall(r"rote.PALETTE = \[(.*)\];", asset("charts.js").decode())
+    assert re.findall(r"#\w{6}", listed) == [*PALETTE[:-1], GREY]
+
+
+def test_every_field_has_a_name_and_every_heading_its_place(many) -> None:
+    many.click("#picker summary")
+    nameless = """[...document.querySelectorAll("input, select, button, progress")].filter(
+        (e) => !e.closest(".modebar") && !e.labels?.length && !e.ariaLabel && !e.textContent.trim())
+        .map((e) => e.outerHTML)"""
+    assert many.evaluate(nameless) == []
+    levels = "[...document.querySelectorAll('h1, h2')].map((e) => e.tagName)"
+    assert many.evaluate(levels).count("H1") == 1
+
+
+@pytest.fixture
+def moving(tmp_path: Path, base: Spec) -> Path:
+    """A sweep of which two runs are not done."""
+    folder = tmp_path / "outputs"
+    plan = plant(folder, base, name="moving", num_runs=4)
+    for run_id in plan.run_ids[2:]:
+        run = Store(folder).run(run_id)
+        run.record_path.unlink()
+        run.curve_path.unlink()
+    return folder
+
+
+@pytest.fixture
+def address(moving: Path) -> Iterator[str]:
+    """Of a server over it."""
+    server = Server(moving, port=0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.address
+    server.shutdown()
+    server.server_close()
+
+
+def test_progress_is_seen_as_it_happens(open_page, moving: Path, address: str) -> None:
+    store = Store(moving)
+    run = store.run(load_plan(moving, "moving").run_ids[2])
+    index = open_page(address)
+    index.wait_for_selector("#live:has-text('live')")
+    assert "2 done, 0 running, 0 failed, 2 left" in index.inner_text("#sweeps")
+    page = open_page(f"{address}sweeps/moving.html")
+    page.wait_for_selector(ROWS)
+    assert not page.is_visible("#moving")
+    with run.claim():
+        run.append({"step": 10, "memorised_bits": 70.0, "loss_nats_per_token": 2.0})
+        page.wait_for_selector("#moving progress")
+        assert "70 bits" in page.inner_text("#moving")
+        alone = open_page(f"{address}run.html#{run.run_id}")
+        alone.wait_for_selector("#told:has-text('running, 10 of at most 30 steps')")
+        run.append({"step": 20, "memorised_bits": 90.0, "loss_nats_per_token": 1.0})
+        page.wait_for_selector("#moving:has-text('90 bits')")
+        alone.wait_for_selector("#told:has-text('running, 20 of at most 30 steps')")
+        assert alone.evaluate("document.querySelector('#curve-memorised_bits').data[0].y") == [
+            70,
+            90,
+        ]
+        index.wait_for_selector("#sweeps:has-text('2 done, 1 running')")
+        page.wait_for_selector(f"{ROWS}:nth-child(3) .state.running")
+    page.wait_for_selector(f"{ROWS}:nth-child(3) .state.waiting")
+    spec = run.spec()
+    run.finish(
+        record_of(spec, 2), {}, store.run(load_plan(moving, "moving").run_ids[0]).circumstances()
+    )
+    page.wait_for_selector(f"{ROWS}:nth-child(3) .state.done")
+    page.wait_for_selector("#moving", state="hidden")
+    alone.wait_for_selector("#run:has-text('Sums and counts')")

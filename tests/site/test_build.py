@@ -1,0 +1,148 @@
+"""The site as files: all is there, what is unchanged is not touched, damage stops nothing."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.site.conftest import NUM_RUNS, SCRIPT
+from tests.site.planted import plant, record_of
+
+from rote.ledger.spec import Spec
+from rote.ledger.store import Store
+from rote.site.build import build_site
+
+
+def taken(path: Path) -> dict:
+    """What a data file hands over."""
+    name, text = re.fullmatch(r"rote\.take\((\".*?\"), (\".*\")\);\n", path.read_text()).groups()
+    assert json.loads(name) in str(path)
+    return json.loads(json.loads(text))
+
+
+def times(folder: Path) -> dict[str, int]:
+    return {
+        path.relative_to(folder).as_posix(): path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def own(outputs: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change, with its site."""
+    folder = tmp_path / "outputs"
+    shutil.copytree(outputs, folder, ignore=shutil.ignore_patterns("site"))
+    build_site(folder)
+    return folder
+
+
+def test_every_run_is_in_its_sweeps_table_and_in_its_chunk(site: Path, outputs: Path) -> None:
+    data = taken(site.parent / "data/sweeps/many.js")
+    assert len(data["ids"]) == NUM_RUNS
+    for run_id in data["ids"]:
+        assert taken(site.parent / f"data/runs/{run_id[:2]}.js")[run_id]["sweeps"][0] == "many"
+    columns = {column["key"]: column for column in data["columns"]}
+    record = Store(outputs).run(data["ids"][0]).record()
+    bits = record.entropy_bits - record.measures["cost"]["train_code_bits"]
+    expected = bits / record.parameters
+    assert columns["bits_per_parameter"]["values"][0] == pytest.approx(expected, rel=1e-6)
+    assert columns["precision.name"]["words"] == ["fp32", "bf16_mixed", "tf32"]
+    assert data["shared"]["task.length"] == 8
+    assert not set(data["shared"]) & set(columns)
+
+
+def test_failures_and_damage_are_told_not_hidden(site: Path) -> None:
+    data = taken(site.parent / "data/sweeps/many.js")
+    state = next(column for column in data["columns"] if column["key"] == "state")
+    said = [state["words"][code] for code in state["codes"][-2:]]
+    assert said == ["failed", "damaged"]
+    sizes = next(column for column in data["columns"] if column["key"] == "parameters")
+    assert None not in sizes["values"]
+    assert "checksum does not match" in data["notes"][0]
+    failed, damaged = (
+        taken(site.parent / f"data/runs/{run_id[:2]}.js")[run_id] for run_id in data["ids"][-2:]
+    )
+    assert failed["failure"]["details"] == f"Traceback {SCRIPT}"
+    assert (damaged["state"], damaged["record"]) == ("damaged", None)
+
+
+def test_a_curve_is_thinned_to_what_a_screen_shows_and_keeps_its_ends(
+    tmp_path: Path, base: Spec
+) -> None:
+    plan = plant(tmp_path, base, name="one", num_runs=1)
+    run = Store(tmp_path).run(plan.run_ids[0])
+    for step in range(1001, 2500):
+        run.append({"step": step, "loss_nats_per_token": 0.693147180559945})
+    with run.curve_path.open("a") as stream:
+        stream.write('{"step": 99')
+    site = build_site(tmp_path).index.parent
+    curve = taken(site / f"data/runs/{run.run_id[:2]}.js")[run.run_id]["curve"]
+    assert (curve["step"][0], curve["step"][-1]) == (10, 2499)
+    assert len(curve["step"]) <= 201
+    assert curve["loss_bits_per_token"][-1] == 1
+
+
+def test_what_has_not_changed_is_not_touched(own: Path) -> None:
+    before = times(own / "site")
+    again = build_site(own)
+    assert (again.num_written, times(own / "site")) == (0, before)
+
+
+def test_a_new_record_changes_its_table_its_chunk_and_the_pages_that_count(own: Path) -> None:
+    before = times(own / "site")
+    store = Store(own)
+    run_id = taken(own / "site/data/sweeps/many.js")["ids"][-2]
+    run = store.run(run_id)
+    spec = run.spec()
+    run.failure_path.unlink()
+    run.finish(record_of(spec, 0), {}, {**store.run(run_id).circumstances(), "device": "cuda"})
+    build_site(own)
+    after = times(own / "site")
+    changed = {path for path in after if after[path] != before.get(path)}
+    assert changed == {
+        "index.html", "sweeps/many.html", "data/sweeps/many.js", f"data/runs/{run_id[:2]}.js",
+        "made.json",
+    }  # fmt: skip
+
+
+def test_what_is_gone_leaves_the_site(own: Path) -> None:
+    name = next(path.name for path in (own / "sweeps").iterdir() if path.name != "many")
+    shutil.rmtree(own / "sweeps" / name)
+    shutil.rmtree(own / "reports")
+    build_site(own)
+    left = times(own / "site")
+    assert f"sweeps/{name}.html" not in left
+    assert "reports/many.html" not in left
+    # Its runs are still there: runs of no sweep have a page of their own.
+    assert len(taken(own / "site/data/sweeps/single-runs.js")["ids"]) == 6
+
+
+def test_a_damaged_plan_is_named_and_the_others_are_shown(own: Path) -> None:
+    (own / "sweeps/many/plan.json").write_text("{")
+    built = build_site(own)
+    assert built.damaged[0].startswith(str(own / "sweeps/many/plan.json"))
+    assert "plan.json is damaged" in built.index.read_text()
+
+
+def test_records_of_different_kinds_are_still_shown(tmp_path: Path, base: Spec) -> None:
+    plan = plant(tmp_path, base, name="mixed", num_runs=3)
+    path = Store(tmp_path).run(plan.run_ids[0]).path / "circumstances.json"
+    path.write_text('{"host": "of long ago"}')
+    site = build_site(tmp_path).index.parent
+    data = taken(site / "data/sweeps/mixed.js")
+    assert data["notes"] == ["no columns of what is measured: 'device'"]
+    assert "seed" in {column["key"] for column in data["columns"]}
+    run_id = plan.run_ids[0]
+    run = taken(site / f"data/runs/{run_id[:2]}.js")[run_id]
+    assert (run["circumstances"], run["derived"]) == ({"host": "of long ago"}, {})
+
+
+def test_names_and_questions_are_text_in_every_page(site: Path) -> None:
+    pages = list(site.parent.rglob("*.html"))
+    assert len(pages) == 5
+    for page in pages:
+        assert "<script>" not in page.read_text()
+        assert "<img" not in page.read_text()
+    assert "fp32: 3.00 bits per parameter" in site.read_text()
