@@ -80,6 +80,9 @@ class NoSkewNormal:
     reason: str
 
 
+NOT_FITTED = NoSkewNormal(reason="not asked for")
+
+
 def fit_skew_normal(reference_code_bits: ArrayLike) -> SkewNormal | NoSkewNormal:
     """Maximum likelihood, and the Kolmogorov-Smirnov test of the fit on the same references."""
     codes = np.asarray(reference_code_bits, dtype=np.float64)
@@ -186,15 +189,16 @@ class Exposures:
         return self.repeats_K == 0
 
 
-def exposures(arrays: Mapping[str, NDArray[np.generic]]) -> Exposures:
-    """From the arrays that `rote.measures.exposure` leaves in a run."""
+def exposures(arrays: Mapping[str, NDArray[np.generic]], *, fitted: bool = True) -> Exposures:
+    """From the arrays that `rote.measures.exposure` leaves in a run, with skew-normals or without."""
     own = {key.removeprefix("exposure."): values for key, values in arrays.items()}
     exact_K = own["is_exact"].astype(np.bool_)
     # Where R is ranked whole there are |R| - 1 references, and 1 + num_as_likely is the rank.
     ranked_K = exposure_by_rank(own["secret_bits"], 1 + own["num_as_likely"].astype(np.int64))
     sampled_K = exposure_by_sampling(own["num_references"], own["num_as_likely"])
     starts = np.cumsum(own["num_references"].astype(np.int64))[:-1]
-    fits_K = tuple(fit_skew_normal(part) for part in np.split(own["reference_code_bits"], starts))
+    parts = np.split(own["reference_code_bits"], starts)
+    fits_K = tuple(fit_skew_normal(part) if fitted else NOT_FITTED for part in parts)
     return Exposures(
         repeats_K=own["repeats"].astype(np.int64),
         bits_K=np.where(exact_K, ranked_K, sampled_K),

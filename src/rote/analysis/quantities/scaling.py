@@ -8,13 +8,12 @@ from rote.analysis.laws.law import Chosen, Count, Law, Measured
 from rote.analysis.quantities.losses import loss_quantities
 from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.analysis.reports.leakage.kinds import with_kinds
-from rote.analysis.reports.leakage.reading import HEADLINE, Told, read
+from rote.analysis.reports.leakage.reading import Told, read
 from rote.analysis.reports.leakage.runs import MEASURES, has_measured, leakage_runs
 from rote.analysis.results import Results
 from rote.units import nats_from_bits
 
 MOST_EPOCHS = 1.5  # that still count as fresh; up to four cost little (Muennighoff et al. 2023)
-UNUSED = 2  # resamples: laws take F1 alone, a bootstrap of each run took 0.6 s
 BEST_STEP = "training.best_step"
 
 
@@ -29,7 +28,7 @@ def scaling_runs(results: Results, count: Count) -> pl.DataFrame:
         raise ValueError("no run measured its loss: add cost to measure")
     if any(has_measured(table, measure) for measure in MEASURES):
         bare = leakage_runs(results)
-        told = read(results, bare, scores=(HEADLINE,), num_resamples=UNUSED)
+        told = read(results, bare, quick=True)
         runs = with_kinds(bare, told).drop("f1_low", "f1_high")
         runs = runs.with_columns(exposure_most_bits=_most_bits(bare, told))
     else:
