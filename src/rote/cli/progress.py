@@ -85,7 +85,7 @@ class ProgressBar:
     ) -> None:
         self.progress.stop()
 
-    def start(self, spec: Spec, parameters: int) -> None:
+    def start(self, spec: Spec, parameters: int, epoch_tokens: int) -> None:
         """The clock starts with the first step, so that set-up does not blur the ETA."""
         self.parameters = parameters
         self.progress.reset(self.task)
