@@ -18,6 +18,7 @@ VIEWER = {
 SERVER_INFO = {
     "cliVersionInfo": {"max_cli_version": "9.9.9"}, "latestLocalVersionInfo": None, "features": [],
 }  # fmt: skip
+LAST_PAGE = {"endCursor": None, "hasNextPage": False}
 
 
 @dataclass
@@ -63,6 +64,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.runs: dict[str, Run] = {}
+        self.views: list[dict[str, Any]] = []
         self.operations: list[str] = []
         self.is_broken = False  # answers every upload with an error
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -76,6 +78,12 @@ class Server(ThreadingHTTPServer):
             return {"upsertBucket": {"bucket": self._upsert(given).node(), "inserted": True}}
         if operation == "CreateRunFiles":
             return {"createRunFiles": self._upload_to(given)}
+        if operation == "GetProjects":
+            return {"models": {"pageInfo": LAST_PAGE, "edges": []}}
+        if operation == "CreateProject" or "upsertModel" in query:
+            return {"upsertModel": {"model": {"id": "p", "name": "rote"}, "inserted": True}}
+        if "upsertView" in query:
+            return {"upsertView": {"view": self._save_view(given), "inserted": True}}
         if "runs(" in query:
             return {"project": self._found(given)}
         run = self.runs.get(next((given[key] for key in RUN_KEYS if key in given), ""))
@@ -113,14 +121,18 @@ class Server(ThreadingHTTPServer):
         files = [{"name": name, "uploadUrl": f"{folder}/{name}"} for name in given["files"]]
         return {"runID": _id(given["run"]), "uploadHeaders": [], "files": files}
 
+    def _save_view(self, given: dict[str, Any]) -> dict[str, Any]:
+        self.views.append(given)
+        project = {"id": "p", "name": given["projectName"], "entityName": given["entityName"]}
+        return {"id": _id(given["displayName"]), **given, "project": project}
+
     def _found(self, given: dict[str, Any]) -> dict[str, Any]:
         wanted = json.loads(given.get("filters") or "{}")
         nodes = [run.node() for run in self.runs.values() if _matches(run, wanted)]
         edges = [{"node": node, "cursor": node["name"]} for node in nodes]
-        page = {"endCursor": None, "hasNextPage": False}
         return {
             "internalId": "1", "runCount": len(edges), "readOnly": False,
-            "runs": {"totalCount": len(edges), "edges": edges, "pageInfo": page},
+            "runs": {"totalCount": len(edges), "edges": edges, "pageInfo": LAST_PAGE},
         }  # fmt: skip
 
 
@@ -170,8 +182,11 @@ def _narrowed(run: Run, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _matches(run: Run, wanted: dict[str, Any]) -> bool:
-    told = {"group": run.group, "jobType": run.job_type}
-    return all(told[key] == value for key, value in wanted.items())
+    told = {"group": run.group, "jobType": run.job_type, "name": run.name}
+    return all(
+        told[key] in value["$in"] if isinstance(value, dict) else told[key] == value
+        for key, value in wanted.items()
+    )
 
 
 def _id(text: str) -> str:

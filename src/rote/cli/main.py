@@ -27,6 +27,7 @@ Every key of a group can be set (optim.optimiser.lr=3e-3). Hydra's own flags wor
 """
 
 MODE_HELP = "cached (default), retry: failures too, force: all anew, read-only: launch nothing"
+SOURCE_HELP = "wandb:ENTITY/PROJECT or wandb-offline:FOLDER, instead of the records on disk"
 LAUNCHED_COMMANDS = {
     "resume": "send what is neither done, nor under way, nor failed",
     "retry": "as resume, and what failed is tried again",
@@ -108,17 +109,37 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("run_id", help="16 hex digits, as rote status shows them")
     logs.add_argument("--lines", type=int, default=40, help="how many (default: 40)")
 
-    collect = commands.add_parser("collect", help="records of a sweep into one typed table")
-    collect.add_argument("name", help="a launched sweep")
-
-    report = commands.add_parser("report", help="fit, draw and write the report of a sweep")
-    report.add_argument("name", help="a launched sweep")
-
+    _add_tracking(commands)
     _add_audit(commands)
     _add_coding(commands)
 
     commands.add_parser("doctor", help="what this machine has, and what to do about the rest")
     return parser
+
+
+def _add_tracking(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    collect = commands.add_parser("collect", help="records of a sweep into one typed table")
+    collect.add_argument("name", help="a launched sweep; with --from also a group in wandb")
+    collect.add_argument("--from", dest="source", metavar="SOURCE", help=SOURCE_HELP)
+
+    report = commands.add_parser("report", help="fit, draw and write the report of a sweep")
+    report.add_argument("name", help="a launched sweep")
+    report.add_argument("--wandb", action="store_true", help="log it as a run beside its own")
+
+    dashboard = commands.add_parser("dashboard", help="a wandb workspace and report, as JSON")
+    dashboard.add_argument("name", nargs="?", help="a launched sweep")
+    dashboard.add_argument("--kind", help="of report: instead of a sweep, or for one of another")
+    where = dashboard.add_mutually_exclusive_group()
+    where.add_argument("--print", action="store_true", help="the default; calls no server")
+    where.add_argument("--push", metavar="ENTITY/PROJECT", help="save it there; needs wandb login")
+
+    sync = commands.add_parser("sync", help="send offline wandb runs to a server, each once")
+    sync.add_argument("name", nargs="?", help="a launched sweep; without it, all that is here")
+    sync.add_argument("--dry-run", action="store_true", help="list them, send nothing")
+    sync.add_argument("--json", action="store_true", help="print each log and its state")
+    sync.add_argument(
+        "--jobs", type=int, default=5, metavar="N", help="runs at a time (default: 5)"
+    )
 
 
 def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

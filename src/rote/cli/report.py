@@ -41,4 +41,11 @@ def run(arguments: argparse.Namespace) -> int:
     for line in report.headlines:
         console.print(line)
     console.print(f"{folder / 'report.html'}")
+    if arguments.wandb:
+        from rote.cli.wandb_account import account_of  # Hydra
+        from rote.tracking.report_run import log_report  # wandb takes a second to import
+
+        account = account_of(plan)
+        run_id = log_report(folder, account)
+        console.print(f"wandb: run {run_id} in project {account.project} ({account.mode})")
     return 0

@@ -59,6 +59,14 @@ def read_log(path: Path) -> Log:
     return log
 
 
+def run_id_of(path: Path) -> str:
+    """Empty where the log ends before it tells; read no further than that."""
+    for record in records(path):
+        if record.WhichOneof("record_type") == "run":
+            return str(record.run.run_id)
+    return ""
+
+
 def history(path: Path) -> list[dict[str, Any]]:
     """Every logged row, in the order of logging. Raises ValueError where it is no such file."""
     return read_log(path).rows

@@ -1,7 +1,7 @@
 """What a dashboard is made of, said without wandb: which curve over what, which sum against what.
 
-Columns are named as wandb names them: ``config:`` with a key of conf, ``summary:`` with a stored sum
-or with a curve's best (``.max``, ``.min``) or last (``.last``).
+Columns are named as wandb names them: ``config:`` with a key of conf, ``summary:`` with a stored
+sum, or with a curve's best (``.max``, ``.min``) or last (``.last``).
 """
 
 from dataclasses import dataclass
@@ -71,6 +71,7 @@ class Dashboard:
 
     title: str
     columns: tuple[str, ...]  # shown in the table of runs
+    figures: tuple[str, ...]  # drawings of the report, as far as its runs allow them
     sections: tuple[Section, ...]
 
 
@@ -82,23 +83,25 @@ def over_every_axis(y: str) -> tuple[Curve, ...]:
     )
 
 
-LOSSES = Section(
-    title="Losses",
-    text="Training loss at every look, and what a token costs at the end on either side.",
-    panels=(
-        Curve(title="training loss", y=LOSS_NATS, log_x=True),
-        Scatter(
-            title="code length of the training set",
-            x=NUM_SEQUENCES,
-            y="summary:cost.train_code_bits",
-            log_x=True,
-            log_y=True,
+def losses(num_sequences: str = NUM_SEQUENCES) -> Section:
+    """What every kind shows; ``num_sequences`` is the task's key for how much there is to learn."""
+    return Section(
+        title="Losses",
+        text="Training loss at every look, and what either side costs at the end.",
+        panels=(
+            Curve(title="training loss", y=LOSS_NATS, log_x=True),
+            Scatter(
+                title="code length of the training set",
+                x=num_sequences,
+                y="summary:cost.train_code_bits",
+                log_x=True,
+                log_y=True,
+            ),
+            Scatter(
+                title="code length of held-out sequences",
+                x=num_sequences,
+                y="summary:cost.heldout_code_bits",
+                log_x=True,
+            ),
         ),
-        Scatter(
-            title="code length of held-out sequences",
-            x=NUM_SEQUENCES,
-            y="summary:cost.heldout_code_bits",
-            log_x=True,
-        ),
-    ),
-)
+    )

@@ -5,11 +5,11 @@ a sample of 500 rows, and is never used.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rote.tracking.account import asking
 from rote.tracking.curves import STEP, Row, merged
 from rote.tracking.offline import Log, read_log
 from rote.tracking.summary import TRAIN, Finished, finished_of
@@ -70,7 +70,7 @@ def _from_server(path: str, group: str, run_ids: Sequence[str] | None) -> Iterat
         raise ValueError(f"--from must be {SOURCES}, got {ONLINE + path!r}")
     filters: dict[str, Any] = {"jobType": TRAIN}
     filters |= {"group": group} if run_ids is None else {"name": {"$in": list(run_ids)}}
-    with _errors_in_one_line(path):
+    with asking(f"cannot read {ONLINE}{path}"):
         import wandb  # seconds: not for those who read logs
 
         for run in wandb.Api().runs(path, filters=filters, order="+created_at", lazy=False):
@@ -83,14 +83,3 @@ def _scanned(run: Any, what: Mapping[str, Any]) -> list[Row]:
     page_size = ROWS_A_PAGE * what["budget"]["check_every_steps"]
     rows = run.scan_history(page_size=page_size, use_cache=False)
     return merged(row for row in rows if STEP in row)
-
-
-@contextmanager
-def _errors_in_one_line(path: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        if isinstance(error, ValueError) and not type(error).__module__.startswith("wandb"):
-            raise
-        told = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"cannot read {ONLINE}{path}: {told}") from error

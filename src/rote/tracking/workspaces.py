@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rote.config.choices import unknown
+from rote.tracking.account import asking
 from rote.tracking.panels import AXIS_TITLES, Bars, Curve, Dashboard, Panel, Scatter, Section
 from rote.tracking.summary import REPORT, TRAIN
 
@@ -53,6 +54,7 @@ class Workspaces:
         # Without a name here the library would ask the server for the account's own.
         self.place = {"entity": entity or "", "project": project}
         self.reports, self.workspaces = reports, workspaces
+        self.all_of = expr.And
         self.filters = [expr.Metric("Group") == group] if group else []
         self.is_train = expr.Metric("JobType") == TRAIN
         self.is_report = expr.Metric("JobType") == REPORT
@@ -71,7 +73,9 @@ class Workspaces:
             name=self.name,
             sections=sections,
             settings=make.WorkspaceSettings(max_runs=MAX_RUNS),
-            runset_settings=make.RunsetSettings(filters=self.filters, pinned_columns=columns),
+            runset_settings=make.RunsetSettings(
+                filters=self.all_of(*self.filters), pinned_columns=columns
+            ),
         )
 
     def report(self) -> Any:
@@ -96,8 +100,9 @@ class Workspaces:
         }
 
     def push(self) -> list[str]:
-        """Save both as new views; returns their addresses. Needs a login."""
-        return [each.save().url for each in (self.workspace(), self.report())]
+        """Save both as new views; returns their addresses. Raises ValueError without a login."""
+        with asking(f"cannot save a dashboard in {self.place['entity']}/{self.place['project']}"):
+            return [each.save().url for each in (self.workspace(), self.report())]
 
     def _grid(self, section: Section) -> Any:
         return self._panel_grid([*map(self._panel, section.panels)], self.is_train)
@@ -107,7 +112,7 @@ class Workspaces:
             row, column = divmod(place, COLUMNS)
             panel.layout = self.reports.Layout(x=column * WIDTH, y=row * HEIGHT, w=WIDTH, h=HEIGHT)
         # A run set that names entity and project asks the server for the project's number.
-        runset = self.reports.Runset(name="runs", filters=[*self.filters, job_type])
+        runset = self.reports.Runset(name="runs", filters=self.all_of(*self.filters, job_type))
         return self.reports.PanelGrid(runsets=[runset], panels=panels)
 
     def _panel(self, panel: Panel) -> Any:
@@ -136,7 +141,10 @@ class Workspaces:
 
     def _report_panels(self) -> list[Any]:
         return [
-            self.reports.MediaBrowser(title="figures", media_keys=[FIGURES], num_columns=1),
+            *(
+                self.reports.MediaBrowser(title=name, media_keys=[f"{FIGURES}/{name}"])
+                for name in self.dashboard.figures
+            ),
             self.reports.WeavePanelSummaryTable(table_name=RUN_TABLE),
         ]
 

@@ -3,13 +3,13 @@
 from rote.ledger.curve import MEMORISED_BITS
 from rote.tracking.curves import BITS_PER_PARAMETER
 from rote.tracking.panels import (
-    LOSSES,
     NUM_SEQUENCES,
     PARAMETERS,
     Bars,
     Dashboard,
     Scatter,
     Section,
+    losses,
     over_every_axis,
 )
 
@@ -20,10 +20,11 @@ DASHBOARD = Dashboard(
         "summary:memorised_bits.max", "summary:bits_per_parameter.max",
         "summary:training.converged",
     ),
+    figures=("memorised_bits", "bits_per_parameter", "training_curves"),
     sections=(
         Section(
             title="Memorised against what there is",
-            text="On the diagonal data are stored whole; where the points leave it a model is full. "
+            text="On the diagonal data are stored whole; where points leave it a model is full. "
             "A run that had not converged gives a lower bound.",
             panels=(
                 Scatter(
@@ -46,6 +47,6 @@ DASHBOARD = Dashboard(
             text="A curve that still rises at its end belongs to a run that had not converged.",
             panels=(*over_every_axis(MEMORISED_BITS), *over_every_axis(BITS_PER_PARAMETER)),
         ),
-        LOSSES,
+        losses(),
     ),
 )  # fmt: skip

@@ -12,6 +12,7 @@ DASHBOARD = Dashboard(
         "config:optim.clip_norm", "config:seed", "summary:memorised_bits.last",
         "summary:cost.heldout_code_bits",
     ),
+    figures=("frontier",),
     sections=(
         Section(
             title="What is memorised, and what it costs",

@@ -2,12 +2,12 @@
 
 from rote.ledger.curve import BELOW_UNIFORM_BITS, MEMORISED_BITS
 from rote.tracking.panels import (
-    LOSSES,
     NUM_SEQUENCES,
     PARAMETERS,
     Dashboard,
     Scatter,
     Section,
+    losses,
     over_every_axis,
 )
 
@@ -17,6 +17,7 @@ DASHBOARD = Dashboard(
         PARAMETERS, NUM_SEQUENCES, "config:seed", "summary:cost.heldout_code_bits",
         "summary:cost.heldout_tokens", "summary:training.converged",
     ),
+    figures=("double_descent",),
     sections=(
         Section(
             title="Where held-out loss turns",
@@ -39,6 +40,6 @@ DASHBOARD = Dashboard(
             "uniform guesser, of which a part is generalised.",
             panels=(*over_every_axis(MEMORISED_BITS), *over_every_axis(BELOW_UNIFORM_BITS)),
         ),
-        LOSSES,
+        losses(),
     ),
 )  # fmt: skip

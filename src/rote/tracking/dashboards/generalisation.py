@@ -7,9 +7,10 @@ DASHBOARD = Dashboard(
     title="Memorise or generalise",
     columns=(
         PARAMETERS, "config:task._target_", "config:seed",
-        "summary:exact_match.heldout_addition_right_free",
+        "summary:exact_match.heldout_add_right_free",
         "summary:exact_match.train_fact_right_free", "summary:cost.heldout_code_bits",
     ),
+    figures=("matches", "knowledge"),
     sections=(
         Section(
             title="Items answered",
@@ -18,11 +19,11 @@ DASHBOARD = Dashboard(
             panels=(
                 Bars(
                     title="additions held out (mean of all runs)",
-                    metric="exact_match.heldout_addition_right_free", by="size.width",
+                    metric="exact_match.heldout_add_right_free", by="size.width",
                 ),
                 Bars(
                     title="subtractions held out (mean of all runs)",
-                    metric="exact_match.heldout_subtraction_right_free", by="size.width",
+                    metric="exact_match.heldout_subtract_right_free", by="size.width",
                 ),
                 Bars(
                     title="facts seen (mean of all runs)",

@@ -2,12 +2,12 @@
 
 from rote.ledger.curve import BELOW_UNIFORM_BITS
 from rote.tracking.panels import (
-    LOSSES,
     PARAMETERS,
     Bars,
     Dashboard,
     Scatter,
     Section,
+    losses,
     over_every_axis,
 )
 
@@ -19,6 +19,10 @@ DASHBOARD = Dashboard(
         PARAMETERS, BASE_SEQUENCES, "config:seed", "summary:membership.members",
         "summary:exposure.canaries", "summary:extraction.train_extracted_32",
         "summary:cost.heldout_code_bits",
+    ),
+    figures=(
+        "membership_law", "scores", "shadows", "exposure", "canaries_extracted",
+        "windows_extracted", "risk", "sizes",
     ),
     sections=(
         Section(
@@ -46,6 +50,6 @@ DASHBOARD = Dashboard(
             text="Bits below a uniform guesser: generalised and memorised together.",
             panels=over_every_axis(BELOW_UNIFORM_BITS),
         ),
-        LOSSES,
+        losses(BASE_SEQUENCES),
     ),
 )  # fmt: skip

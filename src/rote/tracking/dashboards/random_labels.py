@@ -12,6 +12,7 @@ DASHBOARD = Dashboard(
         "summary:exact_match.train_drawn_right_forced",
         "summary:exact_match.train_rule_right_forced",
     ),
+    figures=("fit", "bits"),
     sections=(
         Section(
             title="Labels told right",

@@ -2,12 +2,12 @@
 
 from rote.ledger.curve import BELOW_UNIFORM_BITS
 from rote.tracking.panels import (
-    LOSSES,
     NUM_SEQUENCES,
     PARAMETERS,
     Dashboard,
     Scatter,
     Section,
+    losses,
     over_every_axis,
 )
 
@@ -18,10 +18,11 @@ DASHBOARD = Dashboard(
         "summary:cost.train_code_bits", "summary:cost.heldout_code_bits",
         "summary:training.converged",
     ),
+    figures=("unintended", "double_descent", "extraction", "covariates", "oracle_quality"),
     sections=(
         Section(
             title="Bits while training",
-            text="Bits below a uniform guesser: what is generalised and what is memorised together. "
+            text="Bits below a uniform guesser: what is generalised and memorised, together. "
             "The report run tells them apart, against its reference models.",
             panels=over_every_axis(BELOW_UNIFORM_BITS),
         ),
@@ -44,6 +45,6 @@ DASHBOARD = Dashboard(
                 ),
             ),
         ),
-        LOSSES,
+        losses(),
     ),
 )  # fmt: skip
