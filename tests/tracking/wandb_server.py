@@ -124,7 +124,7 @@ class Server(ThreadingHTTPServer):
     def _save_view(self, given: dict[str, Any]) -> dict[str, Any]:
         self.views.append(given)
         project = {"id": "p", "name": given["projectName"], "entityName": given["entityName"]}
-        return {"id": _id(given["displayName"]), **given, "project": project}
+        return {**given, "id": _id(given["displayName"]), "project": project}
 
     def _found(self, given: dict[str, Any]) -> dict[str, Any]:
         wanted = json.loads(given.get("filters") or "{}")
