@@ -8,6 +8,7 @@ from tests.tracking.conftest import Rote, Swept
 from tests.tracking.wandb_server import Run, Server
 
 from rote.tracking.offline import logs, read_log, whole_bytes
+from rote.tracking.summary import RECORD
 from rote.tracking.uploading import SENT, offline_logs
 
 STEPS = [10, 20, 30]
@@ -67,6 +68,23 @@ def test_what_a_server_refused_is_told_not_marked_and_sent_again(
     server.is_broken = False
     assert states(rote, "tiny") == ["sent"] * 4
     assert steps(server.runs[copied.killed]) == STEPS
+
+
+def test_a_process_that_died_at_its_very_end_is_spoken_for(
+    copied: Swept, rote: Rote, server: Server
+) -> None:
+    run_id = copied.plan.run_ids[-1]
+    (log,) = logs(copied.store.run(run_id).path)
+    whole = log.read_bytes()
+    log.write_bytes(whole[: len(whole) // 2])
+    torn = read_log(log)
+    assert torn.run_id == run_id
+    assert RECORD not in torn.summary
+    assert states(rote, "tiny") == ["sent"] * 5
+    assert steps(server.runs[run_id]) == STEPS
+    record = copied.store.run(run_id).record_path.read_text()
+    assert json.loads(server.runs[run_id].summary)[RECORD] == record
+    assert states(rote, "tiny") == ["sent"] * 5
 
 
 def test_a_log_that_says_nothing_stops_no_other(copied: Swept, rote: Rote, server: Server) -> None:

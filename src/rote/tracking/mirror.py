@@ -46,7 +46,7 @@ class WandbMirror:
             job_type=TRAIN,
             tags=_tags(spec),
             notes=self.notes,
-            config={**spec.what, "parameters": parameters},
+            config={**spec.what, "parameters": parameters, "epoch_tokens": epoch_tokens},
         )
         for axis in AXES:
             self.run.define_metric(axis)

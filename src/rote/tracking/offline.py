@@ -32,6 +32,7 @@ class Log:
     group: str = ""
     job_type: str = ""
     started_unix_seconds: float = 0.0
+    config: dict[str, Any] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)  # in the order of logging
     summary: dict[str, Any] = field(default_factory=dict)
     exit_code: int | None = None  # None: it was killed, or still runs
@@ -127,6 +128,7 @@ def _began(path: Path) -> str:
 def _tell_identity(log: Log, run: Any) -> None:
     log.run_id, log.project = run.run_id, run.project
     log.group, log.job_type = run.run_group, run.job_type
+    log.config = _values(run.config.update)
     log.started_unix_seconds = run.start_time.seconds + run.start_time.nanos / 1e9
 
 

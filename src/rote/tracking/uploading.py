@@ -103,16 +103,17 @@ def _wandb_sync(paths: Iterable[Path], jobs: int) -> list[str]:
 
 
 def _failed_runs(uploads: Sequence[Upload], errors: Sequence[str]) -> Mapping[str, str]:
-    """By run, what went wrong; words that name no run are meant for all."""
+    """By run, what went wrong.
+
+    Words that name no run, such as a crash, are meant for those that wandb did not mark; where it
+    marked all of them, for all.
+    """
     run_ids = {upload.run_id for upload in uploads}
-    failed: dict[str, str] = {
-        upload.run_id: "wandb did not mark it as sent"
-        for upload in uploads
-        if not _wandbs_mark(upload).exists()
-    }
+    unmarked = {upload.run_id for upload in uploads if not _wandbs_mark(upload).exists()}
+    failed = dict.fromkeys(unmarked, "wandb did not mark it as sent")
     for error in errors:
-        for run_id in [one for one in run_ids if one in error] or run_ids:
-            failed[run_id] = error
+        named = [run_id for run_id in run_ids if run_id in error]
+        failed |= dict.fromkeys(named or unmarked or run_ids, error)
     return failed
 
 
