@@ -1,5 +1,6 @@
 """The same table and the same curves from wandb as from disk, killed runs included."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -80,6 +81,11 @@ def test_tables_and_curves_from_a_server_equal_those_from_disk(
     run = server.runs[swept.killed]
     assert (run.group, run.job_type, run.notes) == ("tiny", "train", QUESTION)
     assert run.exit_code == 0
+    bits = [row["memorised_bits"] for row in swept.store.run(swept.killed).curve()]
+    shown = json.loads(run.summary)
+    assert shown["memorised_bits"] == {"max": max(bits), "last": bits[-1]}
+    assert shown["bits_per_parameter"]["last"] == bits[-1] / 2196
+    assert shown["cost"]["train_tokens"] == 32
 
 
 def test_a_run_that_has_not_ended_is_left_out(swept: Swept, tmp_path: Path) -> None:

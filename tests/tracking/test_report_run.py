@@ -5,19 +5,20 @@ import json
 import polars as pl
 from tests.tracking.conftest import QUESTION, Rote, Swept
 
+from rote.cli.wandb_account import account_of
 from rote.tracking.offline import logs, read_log
-from rote.tracking.report_run import report_run_id
+from rote.tracking.report_run import log_report, report_run_id
 from rote.tracking.workspaces import dashboard_of
 
 
 def test_a_report_is_logged_once_beside_its_runs(copied: Swept, rote: Rote) -> None:
-    for _ in range(2):
-        said = rote("report", "tiny", "--wandb")
-        assert said.code == 0, said.complaint
+    said = rote("report", "tiny", "--wandb")
+    assert said.code == 0, said.complaint
     folder = copied.outputs / "reports" / "tiny"
     manifest = json.loads((folder / "manifest.json").read_text())
     run_id = report_run_id("tiny", manifest["records_sha256"])
     assert f"wandb: run {run_id} in project rote (offline)" in said.told
+    assert log_report(folder, account_of(copied.plan)) == run_id
     (log,) = map(read_log, logs(folder))
     assert (log.run_id, log.group, log.job_type, log.project) == (run_id, "tiny", "report", "rote")
     assert log.exit_code == 0
