@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import wandb
 from hydra.core.global_hydra import GlobalHydra
 from tests.tracking.wandb_server import Server
 
@@ -94,6 +95,7 @@ def copied(at_swept: Swept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def killed_in_a_child(spec: Spec, store: Store) -> int:
     """Minus the signal that ended the child."""
+    wandb.teardown()  # or the child would share the service that earlier tests have started
     child = os.fork()
     if child == 0:
         try:
