@@ -93,7 +93,8 @@ class Server(ThreadingHTTPServer):
         node = _narrowed(run, given) if run else None
         return {
             "viewer": VIEWER, "serverInfo": SERVER_INFO,
-            "project": {"internalId": "1", "run": node}, "model": {"bucket": node},
+            "project": {"internalId": "1", "run": node, "artifact": None},
+            "model": {"bucket": node},
         }  # fmt: skip
 
     def stream(self, run_id: str, sent: dict[str, Any]) -> None:

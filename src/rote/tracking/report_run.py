@@ -11,8 +11,8 @@ import wandb
 from rote.files import canonical_json, sha256
 from rote.ledger.spec import ID_DIGITS
 from rote.tracking import session
-from rote.tracking.account import Account
-from rote.tracking.offline import is_complete, logs
+from rote.tracking.account import Account, asking
+from rote.tracking.offline import logs, read_log
 from rote.tracking.summary import REPORT
 from rote.tracking.workspaces import FIGURES, RUN_TABLE
 
@@ -32,24 +32,28 @@ def log_report(folder: Path, account: Account) -> str:
     """
     manifest = json.loads((folder / "manifest.json").read_text())
     run_id = report_run_id(manifest["name"], manifest["records_sha256"])
-    own = [path for path in logs(folder) if path.stem == f"run-{run_id}"]
-    if any(map(is_complete, own)):
+    if any(log.run_id == run_id and log.exit_code == 0 for log in map(read_log, logs(folder))):
         return run_id
-    run = session.begin(
-        folder,
-        run_id=run_id,
-        mode=account.mode,
-        name=f"report {manifest['name']}",
-        project=account.project,
-        entity=account.entity,
-        group=manifest["name"],
-        job_type=REPORT,
-        notes=manifest["question"],
-        config={"runs": len(manifest["records_sha256"])},
-    )
-    run.log(_media(folder), step=0, commit=True)
-    run.summary.update({name: _plain(number) for name, number in manifest["numbers"].items()})
-    session.end(run)
+    with asking("cannot log the report in wandb"):
+        run = session.begin(
+            folder,
+            run_id=run_id,
+            mode=account.mode,
+            name=f"report {manifest['name']}",
+            project=account.project,
+            entity=account.entity,
+            group=manifest["name"],
+            job_type=REPORT,
+            notes=manifest["question"],
+            config={"runs": len(manifest["records_sha256"])},
+        )
+        try:
+            run.log(_media(folder), step=0, commit=True)
+            run.summary.update(_headline_numbers(manifest["numbers"]))
+        except BaseException:
+            session.end(run, exit_code=1)
+            raise
+        session.end(run)
     return run_id
 
 
@@ -63,6 +67,10 @@ def _media(folder: Path) -> dict[str, Any]:
         PAGE: wandb.Html((folder / "report.html").read_text(), inject=False),
         **figures,
     }
+
+
+def _headline_numbers(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _plain(number) for name, number in numbers.items()}
 
 
 def _plain(number: Any) -> Any:

@@ -8,6 +8,7 @@ run stops all others (so it is left out); sending a log again appends its rows a
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from rote.tracking.account import LOGIN, NO_LOGIN
 from rote.tracking.offline import logs, run_id_of, whole_bytes
 
 BATCH = 50  # runs a process: starting one takes a second
+ERROR = re.compile(r"wandb: ERROR|\w*Error:")  # wandb's own words, and those of a crash
 SENT, PENDING, FAILED, RUNNING, EMPTY = "sent", "pending", "failed", "running", "empty"
 
 
@@ -96,7 +98,7 @@ def _wandb_sync(paths: Iterable[Path], jobs: int) -> list[str]:
     if NO_LOGIN in done.stderr:
         raise ValueError(LOGIN)
     lines = (done.stdout + done.stderr).splitlines()
-    errors = [" ".join(line.split()) for line in lines if "error" in line.lower()]
+    errors = [" ".join(line.split()) for line in lines if ERROR.match(line)]
     if done.returncode and not errors:
         errors = [f"wandb sync ended with {done.returncode}"]
     return errors
