@@ -9,7 +9,7 @@ from tests.tracking.wandb_server import Run, Server
 
 from rote.tracking.offline import logs, read_log, whole_bytes
 from rote.tracking.summary import RECORD
-from rote.tracking.uploading import SENT, offline_logs
+from rote.tracking.uploading import SENT, Upload, failed_runs, offline_logs
 
 STEPS = [10, 20, 30]
 
@@ -120,6 +120,31 @@ def test_without_a_login_one_line_says_so(
     assert said.complaint.startswith("rote: no login for wandb: run `wandb login`")
     assert len(said.complaint.strip().splitlines()) == 1
     assert server.operations == []
+
+
+def test_a_server_that_does_not_answer_is_named_at_once(
+    copied: Swept, rote: Rote, server: Server
+) -> None:
+    server.server_close()
+    said = rote("sync")
+    assert said.code == 2
+    assert said.complaint.startswith(f"rote: {server.url} does not answer")
+    assert len(said.complaint.strip().splitlines()) == 1
+
+
+def test_a_crash_blames_what_wandb_left_unmarked(copied: Swept) -> None:
+    first, second, other = (
+        Upload(path=copied.outputs / name / "run.wandb", run_id=run_id, state="pending")
+        for name, run_id in (("a", "one"), ("b", "one"), ("c", "other"))
+    )
+    for upload in (first, second):
+        upload.path.parent.mkdir()
+        upload.path.with_name("run.wandb.synced").touch()
+    uploads = [first, second, other]
+    assert failed_runs(uploads, ["Error: lost"]) == {"other": "Error: lost"}
+    assert failed_runs(uploads, ["wandb: ERROR [p/one] fatal"]).keys() == {"one", "other"}
+    assert failed_runs(uploads[:2], ["Error: lost"]) == {"one": "Error: lost"}
+    assert failed_runs(uploads[:2], []) == {}
 
 
 def test_a_killed_log_ends_without_an_exit(copied: Swept) -> None:

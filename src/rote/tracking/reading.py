@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rote.tracking.account import asking
+from rote.tracking.account import asking, require_server
 from rote.tracking.curves import STEP, Row, merged
 from rote.tracking.offline import Log, read_log
 from rote.tracking.summary import TRAIN, Finished, finished_of
@@ -73,6 +73,7 @@ def _from_server(path: str, group: str, run_ids: Sequence[str] | None) -> Iterat
     with asking(f"cannot read {ONLINE}{path}"):
         import wandb  # seconds: not for those who read logs
 
+        require_server()
         for run in wandb.Api().runs(path, filters=filters, order="+created_at", lazy=False):
             if finished := finished_of(run.summary):
                 yield Mirrored(finished=finished, curve=_scanned(run, finished.record.what))

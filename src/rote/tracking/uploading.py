@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 
 from rote.files import sha256_of_file, write_bytes, write_json
-from rote.tracking.account import LOGIN, NO_LOGIN
+from rote.tracking.account import LOGIN, NO_LOGIN, require_server
 from rote.tracking.offline import logs, run_id_of, whole_bytes
 
 BATCH = 50  # runs a process: starting one takes a second
@@ -64,8 +64,11 @@ def offline_logs(folder: Path, *, is_running: bool) -> list[Upload]:
 def send(pending: Sequence[Upload], *, jobs: int) -> Iterator[Upload]:
     """Send what is pending, ``jobs`` runs at a time; yields each log as it then stands.
 
-    Raises ValueError without a login.
+    Raises ValueError without a login, or without a server.
     """
+    if not pending:
+        return
+    require_server()
     by_run: dict[str, list[Upload]] = {}
     for upload in pending:
         by_run.setdefault(upload.run_id, []).append(upload)
@@ -74,12 +77,27 @@ def send(pending: Sequence[Upload], *, jobs: int) -> Iterator[Upload]:
         yield from _send_batch([upload for own in batch for upload in own], jobs)
 
 
+def failed_runs(uploads: Sequence[Upload], errors: Sequence[str]) -> Mapping[str, str]:
+    """By run, what went wrong.
+
+    Words that name no run, such as a crash, are meant for those that wandb did not mark; where it
+    marked all of them, for all.
+    """
+    run_ids = {upload.run_id for upload in uploads}
+    unmarked = {upload.run_id for upload in uploads if not _wandbs_mark(upload).exists()}
+    failed = dict.fromkeys(unmarked, "wandb did not mark it as sent")
+    for error in errors:
+        named = [run_id for run_id in run_ids if run_id in error]
+        failed |= dict.fromkeys(named or unmarked or run_ids, error)
+    return failed
+
+
 def _send_batch(uploads: Sequence[Upload], jobs: int) -> list[Upload]:
     for upload in uploads:
         _cut_torn_tail(upload.path)
         _wandbs_mark(upload).unlink(missing_ok=True)
     errors = _wandb_sync([upload.path for upload in uploads], jobs)
-    failed = _failed_runs(uploads, errors)
+    failed = failed_runs(uploads, errors)
     return [_settled(upload, failed.get(upload.run_id, "")) for upload in uploads]
 
 
@@ -102,21 +120,6 @@ def _wandb_sync(paths: Iterable[Path], jobs: int) -> list[str]:
     if done.returncode and not errors:
         errors = [f"wandb sync ended with {done.returncode}"]
     return errors
-
-
-def _failed_runs(uploads: Sequence[Upload], errors: Sequence[str]) -> Mapping[str, str]:
-    """By run, what went wrong.
-
-    Words that name no run, such as a crash, are meant for those that wandb did not mark; where it
-    marked all of them, for all.
-    """
-    run_ids = {upload.run_id for upload in uploads}
-    unmarked = {upload.run_id for upload in uploads if not _wandbs_mark(upload).exists()}
-    failed = dict.fromkeys(unmarked, "wandb did not mark it as sent")
-    for error in errors:
-        named = [run_id for run_id in run_ids if run_id in error]
-        failed |= dict.fromkeys(named or unmarked or run_ids, error)
-    return failed
 
 
 def _settled(upload: Upload, error: str) -> Upload:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rote.config.choices import unknown
-from rote.tracking.account import asking
+from rote.tracking.account import asking, require_server
 from rote.tracking.panels import AXIS_TITLES, Bars, Curve, Dashboard, Panel, Scatter, Section
 from rote.tracking.summary import REPORT, TRAIN
 
@@ -102,6 +102,7 @@ class Workspaces:
     def push(self) -> list[str]:
         """Save both as new views; returns their addresses. Raises ValueError without a login."""
         with asking(f"cannot save a dashboard in {self.place['entity']}/{self.place['project']}"):
+            require_server()
             return [each.save().url for each in (self.workspace(), self.report())]
 
     def _grid(self, section: Section) -> Any:
