@@ -36,7 +36,7 @@ class Clock:
     def __init__(self) -> None:
         self.seconds: list[float] = []
 
-    def start(self, spec: Spec, parameters: int) -> None:
+    def start(self, spec: Spec, parameters: int, epoch_tokens: int) -> None:
         """Nothing to note."""
 
     def row(self, row: dict[str, float]) -> None:

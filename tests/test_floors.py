@@ -35,6 +35,8 @@ TORCHLESS = (
     "rote.scores.distinct", "rote.analysis.quantities.generations",
     "rote.planner.bill", "rote.cli.main", "rote.cli.status", "rote.cli.report",
     "rote.cli.resume", "rote.cli.cancel", "rote.cli.logs",
+    "rote.cli.collect", "rote.cli.sync", "rote.cli.dashboard", "rote.tracking.reading",
+    "rote.tracking.mirror", "rote.tracking.report_run",
     "rote.cli.audit", "rote.analysis.audit.report", "rote.auditing.stored", "rote.auditing.sides",
     "rote.site.build", "rote.site.server", "rote.cli.serve",
     "rote.cli.compress", "rote.cli.decompress", "rote.coding.container", "rote.coding.rivals",

@@ -22,8 +22,8 @@ class Follower:
     def __init__(self) -> None:
         self.events: list[Any] = []
 
-    def start(self, spec: Spec, parameters: int) -> None:
-        self.events.append(("start", parameters))
+    def start(self, spec: Spec, parameters: int, epoch_tokens: int) -> None:
+        self.events.append(("start", parameters, epoch_tokens))
 
     def row(self, row: dict[str, float]) -> None:
         self.events.append(("row", row["step"]))
@@ -88,7 +88,9 @@ def test_training_memorises(tiny: MakeSpec, store: Store) -> None:
 def test_a_finished_run_is_returned_at_once(tiny: MakeSpec, store: Store) -> None:
     first, second = Follower(), Follower()
     assert execute(tiny(), store, [first]) == execute(tiny(), store, [second])
-    assert first.events == [("start", 2196), ("row", 10), ("row", 20), ("row", 30), ("finish", 30)]
+    assert first.events == [
+        ("start", 2196, 12 * 8), ("row", 10), ("row", 20), ("row", 30), ("finish", 30)
+    ]  # fmt: skip
     assert second.events == []
 
 
@@ -100,7 +102,7 @@ def test_an_observer_that_breaks_is_left_behind(tiny: MakeSpec, store: Store) ->
     broken, sound = Broken(), Follower()
     record = execute(tiny(), store, [broken, sound])
     assert record.training["steps"] == 30
-    assert broken.events == [("start", 2196)]
+    assert broken.events == [("start", 2196, 12 * 8)]
     assert sound.events[-1] == ("finish", 30)
 
 

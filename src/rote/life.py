@@ -177,7 +177,7 @@ class Life:
         )
         self.parameters = sum(one.numel() for one in self.member.model.parameters())
         self.embedding_parameters = embedding_parameters(self.member.model)
-        self.watchers.tell("start", self.spec, self.parameters)
+        self.watchers.tell("start", self.spec, self.parameters, self.member.epoch_tokens)
         self.prepared_unix_seconds = time.time()
         self.clock.start()
         return self.member

@@ -14,8 +14,11 @@ LOG = logging.getLogger(__name__)
 class Observer(Protocol):
     """Somebody who follows a run; whatever it raises, the run goes on without it."""
 
-    def start(self, spec: Spec, parameters: int) -> None:
-        """Before the first step, or before the first since a checkpoint."""
+    def start(self, spec: Spec, parameters: int, epoch_tokens: int) -> None:
+        """Before the first step, or before the first since a checkpoint.
+
+        ``epoch_tokens`` are those scored in one pass over the training set.
+        """
 
     def row(self, row: dict[str, float]) -> None:
         """After each stride."""

@@ -10,7 +10,7 @@ from tests.conftest import MakeSpec
 
 from rote.ledger.store import RunFolder, Store
 from rote.run import execute
-from rote.tracking.offline import history, is_complete
+from rote.tracking.offline import history, is_complete, records
 from rote.training.member import Interrupted
 
 
@@ -39,6 +39,7 @@ def test_our_reader_finds_the_curve(tiny: MakeSpec, store: Store) -> None:
     for row, logged in zip(folder.curve(), rows, strict=True):
         assert {key: logged[key] for key in row} == row
         assert logged["bits_per_parameter"] == row["memorised_bits"] / 2196
+        assert logged["epochs"] == row["tokens"] / (12 * 8)
     torn = file.with_name("torn.wandb")
     torn.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     assert history(torn) == rows[: len(history(torn))]
@@ -46,6 +47,36 @@ def test_our_reader_finds_the_curve(tiny: MakeSpec, store: Store) -> None:
     assert not is_complete(torn)
     torn.write_bytes(b"")
     assert history(torn) == []
+
+
+def test_every_curve_knows_its_axis_and_its_best(tiny: MakeSpec, store: Store) -> None:
+    spec = tiny("log=offline")
+    execute(spec, store)
+    (file,) = logs(store.run(spec.run_id))
+    metrics = {one.metric.name: one.metric for one in records(file) if one.HasField("metric")}
+    curves = {"loss_nats_per_token", "memorised_bits", "bits_per_parameter", "learning_rate"}
+    assert set(metrics) == {"step", "tokens", "epochs"} | curves
+    assert {metrics[name].step_metric for name in curves} == {"step"}
+    assert {name for name in curves if metrics[name].summary.max} == {
+        "memorised_bits", "bits_per_parameter",
+    }  # fmt: skip
+    assert [name for name in curves if metrics[name].summary.min] == ["loss_nats_per_token"]
+    assert all(metrics[name].summary.last for name in curves)
+
+
+def test_rows_that_wandb_lost_with_a_killed_process_are_logged_by_the_next(
+    tiny: MakeSpec, store: Store
+) -> None:
+    spec = tiny("log=offline")
+    steps = iter(range(100))
+    with pytest.raises(Interrupted):
+        execute(spec, store, stop=lambda: next(steps) == 24)
+    folder = store.run(spec.run_id)
+    (file,) = logs(folder)
+    while history(file):  # as if it had been killed before wandb flushed them
+        file.write_bytes(file.read_bytes()[:-100])
+    execute(spec, store)
+    assert [row["step"] for row in history(logs(folder)[-1])] == [10, 20, 30]
 
 
 def test_a_resumed_run_goes_on_under_its_id_and_repeats_no_step(

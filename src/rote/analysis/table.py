@@ -13,7 +13,7 @@ from rote.ledger.record import Record
 from rote.ledger.spec import flatten
 
 NUMBERS = {int, float}
-
+CURVE_AXES = ("run_id", "step", "tokens")
 
 CIRCUMSTANCES = (
     "device", "setup_seconds", "train_seconds", "measure_seconds", "peak_memory_bytes", "stacked",
@@ -43,6 +43,25 @@ def write_table(table: pl.DataFrame, folder: Path) -> None:
     table.write_parquet(packed)
     write_bytes(folder / "table.parquet", packed.getvalue())
     write_bytes(folder / "table.csv", table.write_csv().encode())
+
+
+def curves_table(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> pl.DataFrame:
+    """All curves under each other, run by run: a row a look at the loss, a column a curve.
+
+    Axes first, then names in order; what a run did not log is null.
+    """
+    rows = [{"run_id": run_id, **row} for run_id, curve in curves.items() for row in curve]
+    given = {name for row in rows for name in row}
+    names = [*CURVE_AXES, *sorted(given - set(CURVE_AXES))]
+    kinds = {"run_id": pl.String, "step": pl.Int64, "tokens": pl.Int64}
+    return pl.DataFrame(rows, schema={name: kinds.get(name, pl.Float64) for name in names})
+
+
+def write_curves(curves: pl.DataFrame, folder: Path) -> None:
+    """curves.parquet, whole or not at all."""
+    packed = io.BytesIO()
+    curves.write_parquet(packed)
+    write_bytes(folder / "curves.parquet", packed.getvalue())
 
 
 def _row(record: Record) -> dict[str, Any]:

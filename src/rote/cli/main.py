@@ -29,6 +29,7 @@ Every key of a group can be set (optim.optimiser.lr=3e-3). Hydra's own flags wor
 """
 
 MODE_HELP = "cached (default), retry: failures too, force: all anew, read-only: launch nothing"
+SOURCE_HELP = "wandb:ENTITY/PROJECT or wandb-offline:FOLDER, instead of the records on disk"
 LAUNCHED_COMMANDS = {
     "resume": "send what is neither done, nor under way, nor failed",
     "retry": "as resume, and what failed is tried again",
@@ -110,9 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("run_id", help="16 hex digits, as rote status shows them")
     logs.add_argument("--lines", type=int, default=40, help="how many (default: 40)")
 
-    collect = commands.add_parser("collect", help="records of a sweep into one typed table")
-    collect.add_argument("name", help="a launched sweep")
-
+    _add_tracking(commands)
     _add_serve(commands)
     _add_planning(commands)
     _add_audit(commands)
@@ -129,6 +128,7 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     what.add_argument("--all", action="store_true", help="a site of all sweeps and runs instead")
     text = "instead of the sweep's own, which for a grid of `rote train -m` is capacity"
     report.add_argument("--kind", help=text)
+    report.add_argument("--wandb", action="store_true", help="log it as a run beside its own")
     serve = commands.add_parser("serve", help="the same site, live, for this machine's browser")
     serve.add_argument("--port", type=int, default=8421, help="(default: 8421; 0: a free one)")
     serve.add_argument("--open", action="store_true", help="open it in a browser")
@@ -162,6 +162,27 @@ def _add_planning(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         parser.add_argument(
             "--count", default="total", choices=("total", "non-embedding"), help="of parameters"
         )
+
+
+def _add_tracking(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    collect = commands.add_parser("collect", help="records of a sweep into one typed table")
+    collect.add_argument("name", help="a launched sweep; with --from also a group in wandb")
+    collect.add_argument("--from", dest="source", metavar="SOURCE", help=SOURCE_HELP)
+
+    dashboard = commands.add_parser("dashboard", help="a wandb workspace and report, as JSON")
+    dashboard.add_argument("name", nargs="?", help="a launched sweep")
+    dashboard.add_argument("--kind", help="of report: instead of a sweep, or for one of another")
+    where = dashboard.add_mutually_exclusive_group()
+    where.add_argument("--print", action="store_true", help="the default; calls no server")
+    where.add_argument("--push", metavar="ENTITY/PROJECT", help="save it there; needs wandb login")
+
+    sync = commands.add_parser("sync", help="send offline wandb runs to a server, each once")
+    sync.add_argument("name", nargs="?", help="a launched sweep; without it, all that is here")
+    sync.add_argument("--dry-run", action="store_true", help="list them, send nothing")
+    sync.add_argument("--json", action="store_true", help="print each log and its state")
+    sync.add_argument(
+        "--jobs", type=int, default=5, metavar="N", help="runs at a time (default: 5)"
+    )
 
 
 def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

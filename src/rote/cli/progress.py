@@ -81,7 +81,7 @@ class ProgressBar(Bar):
         self.progress = Progress(*columns(), console=console)
         self.task = self.progress.add_task("training", total=max_steps, bits="")
 
-    def start(self, spec: Spec, parameters: int) -> None:
+    def start(self, spec: Spec, parameters: int, epoch_tokens: int) -> None:
         """The clock starts with the first step, so that set-up does not blur the ETA."""
         self.parameters = parameters
         self.progress.reset(self.task)

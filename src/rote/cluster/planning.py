@@ -30,9 +30,9 @@ def make_plan(sweep: Sweep, composer: Composer, show: Show = unseen) -> tuple[Pl
 
     for overrides in points(sweep, composer, count):
         config = pinner.pinned(composer.config(overrides))
-        config["log"]["group"] = sweep.name
+        config["log"] |= {"group": sweep.name, "question": sweep.question}
         for observer in config["log"]["observers"].values():
-            observer["group"] = sweep.name
+            observer |= {"group": sweep.name, "notes": sweep.question}
         spec = Spec.from_config(config)
         run_id = spec.run_id
         if run_id not in planned:

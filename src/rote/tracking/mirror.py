@@ -1,113 +1,94 @@
 """A run's curve and result in wandb, offline by default; the local files are the truth."""
 
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import wandb
-
-from rote.ledger.curve import MEMORISED_BITS
 from rote.ledger.record import Record
-from rote.ledger.spec import Spec, flatten
-from rote.tracking.offline import history, is_complete
-
-with suppress(ImportError):
-    import wandb.sdk.launch
-
-LAST_RECORD_SECONDS = 30.0
+from rote.ledger.spec import Spec
+from rote.ledger.store import RunFolder
+from rote.tracking import session
+from rote.tracking.curves import AXES, STEP, Row, aggregates, curve_summary, with_derived
+from rote.tracking.offline import history, logs
+from rote.tracking.summary import TRAIN, summary_of
 
 
 class WandbMirror:
     """Follows one run. What it raises is caught by the run, which goes on without it."""
 
     def __init__(
-        self, *, folder: str, project: str, entity: str | None, mode: str, group: str | None
+        self,
+        *,
+        folder: str,
+        project: str,
+        entity: str | None,
+        mode: str,
+        group: str | None,
+        notes: str | None,
     ) -> None:
-        self.folder = Path(folder)
-        self.project, self.entity, self.mode, self.group = project, entity, mode, group
+        self.folder = RunFolder(Path(folder))
+        self.project, self.entity, self.mode = project, entity, mode
+        self.group, self.notes = group, notes
 
-    def start(self, spec: Spec, parameters: int) -> None:
-        """Open the wandb run under the run's own id."""
-        self.parameters = parameters
+    def start(self, spec: Spec, parameters: int, epoch_tokens: int) -> None:
+        """Open the wandb run under the run's own id, and log what a killed life did not."""
+        self.parameters, self.epoch_tokens = parameters, epoch_tokens
         # Read before a new log is begun: rows that an earlier life has logged are not logged again.
-        self.last_step = max((row["step"] for row in self._logged()), default=-1)
-        self._wait_for_a_name_of_its_own()
-        self.run = wandb.init(
-            id=spec.run_id,
+        self.last_step = max((row[STEP] for row in self._logged()), default=-1)
+        self.run = session.begin(
+            self.folder.path,
+            run_id=spec.run_id,
+            mode=self.mode,
             name=spec.run_id,
             project=self.project,
             entity=self.entity,
-            mode=self.mode,  # type: ignore[arg-type]
             group=self.group,
-            job_type="train",
+            job_type=TRAIN,
             tags=_tags(spec),
-            config={**spec.what, "parameters": parameters},
-            dir=str(self.folder),
-            # One process runs many runs: without this a second init returns the first run.
-            reinit="create_new",
-            resume="allow" if self.mode == "online" else None,
-            settings=wandb.Settings(
-                silent=True,
-                console="off",
-                disable_git=True,
-                x_disable_stats=True,
-                # A killed run loses what was not flushed: by default 15 s or 32 KiB.
-                x_transaction_log_flush_interval=0.5,
-            ),
+            notes=self.notes,
+            config={**spec.what, "parameters": parameters, "epoch_tokens": epoch_tokens},
         )
-        self.run.define_metric("*", step_metric="step")
+        for axis in AXES:
+            self.run.define_metric(axis)
+        self.defined = set(AXES)
+        for row in self.folder.curve():  # a checkpoint's: its end may have died in wandb's buffer
+            self.row(row)
 
-    def row(self, row: dict[str, float]) -> None:
+    def row(self, row: Row) -> None:
         """One point of every curve at an explicit step; each step once in all lives of a run."""
-        if row["step"] <= self.last_step:
+        if row[STEP] <= self.last_step:
             return
-        if MEMORISED_BITS in row:
-            row = {**row, "bits_per_parameter": row[MEMORISED_BITS] / self.parameters}
+        logged = self._with_derived(row)
+        for name in [name for name in logged if name not in self.defined]:
+            self.run.define_metric(name, step_metric=STEP, summary=",".join(aggregates(name)))
+            self.defined.add(name)
         # Without commit wandb keeps the row back until the next step, and may lose the last one.
-        self.run.log(row, step=int(row["step"]), commit=True)
+        self.run.log(logged, step=int(row[STEP]), commit=True)
+        self.last_step = row[STEP]
 
     def finish(self, record: Record) -> None:
-        """The stored sums as the run's summary."""
-        self.run.summary.update(_summary(record))
-        self._close()
+        """The stored sums as the run's summary, and each curve's best and last."""
+        self.run.summary.update(curve_summary(map(self._with_derived, self.folder.curve())))
+        self.run.summary.update(summary_of(record, self.folder.circumstances()))
+        session.end(self.run)
 
     def pause(self) -> None:
         """Close this log; the run's next life opens another under the same id."""
-        self._close()
+        session.end(self.run)
 
     def fail(self, reason: str) -> None:
         """Mark the wandb run as failed, with the reason."""
         self.run.summary["failure"] = reason
-        self._close(exit_code=1)
+        session.end(self.run, exit_code=1)
 
-    def _close(self, exit_code: int = 0) -> None:
-        """Until the log holds its last record: wandb returns up to a flush interval before."""
-        log = Path(self.run.settings.sync_file)
-        self.run.finish(exit_code=exit_code)
-        deadline = time.monotonic() + LAST_RECORD_SECONDS
-        while not is_complete(log):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{log} lacks its end after {LAST_RECORD_SECONDS:.0f} s")
-            time.sleep(0.05)
-
-    def _wait_for_a_name_of_its_own(self) -> None:
-        """wandb names logs by the second: two lives in one second would share a file."""
-        while list(self.folder.glob(f"wandb/*run-{time.strftime('%Y%m%d_%H%M%S')}-*")):
-            time.sleep(0.1)
+    def _with_derived(self, row: Row) -> Row:
+        return with_derived(row, parameters=self.parameters, epoch_tokens=self.epoch_tokens)
 
     def _logged(self) -> Iterator[dict[str, Any]]:
-        for path in self.folder.glob("wandb/*run-*/*.wandb"):
-            yield from (row for row in history(path) if "step" in row)
+        for path in logs(self.folder.path):
+            yield from (row for row in history(path) if STEP in row)
 
 
 def _tags(spec: Spec) -> list[str]:
     task, model = (str(spec.what[key]["_target_"]).rpartition(".")[2] for key in ("task", "model"))
-    return [task, model, spec.what["precision"]["name"]]
-
-
-def _summary(record: Record) -> dict[str, Any]:
-    training = {f"training.{key}": value for key, value in record.training.items()}
-    totals = {"entropy_bits": record.entropy_bits, "parameters": record.parameters}
-    return {**totals, **training, **flatten(record.measures)}
+    return [task, model, spec.what["precision"]["name"], *spec.controls]

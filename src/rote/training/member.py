@@ -100,6 +100,11 @@ class Member:
         """The steps in all, as far as is known now."""
         return self.progress.end_step or self.budget.max_steps
 
+    @property
+    def epoch_tokens(self) -> int:
+        """Scored in one pass over the training set."""
+        return self.sequences.num_sequences * (self.length - self.scored_from)
+
     def stride(self) -> range:
         """The steps up to the next look at the loss, those behind us included."""
         every = self.budget.check_every_steps
@@ -136,14 +141,13 @@ class Member:
         """After a stride: note where training stands; raises Diverged."""
         progress = self.progress
         length = self.length - self.scored_from
-        num_tokens = self.sequences.num_sequences * length
         # `not <=` rather than `>`: it also catches NaN.
         if not loss_nats <= self._most_nats:
             raise Diverged(
                 f"the loss is {loss_nats:.4g} nats per token by step {steps.stop}, "
                 f"that of a model which knows nothing is {self.guesser_nats:.4g}"
             )
-        bits = self.entropy_bits - num_tokens * bits_from_nats(loss_nats)
+        bits = self.entropy_bits - self.epoch_tokens * bits_from_nats(loss_nats)
         saturation = self.budget.saturation
         progress.stride_loss_nats = []
         progress.tokens_seen += round(self.order.batches(steps) * self.order.batch_size) * length

@@ -190,7 +190,7 @@ class Exposures:
 
 
 def exposures(arrays: Mapping[str, NDArray[np.generic]], *, fitted: bool = True) -> Exposures:
-    """From the arrays that `rote.measures.exposure` leaves in a run, with skew-normals or without."""
+    """From the arrays that `rote.measures.exposure` leaves in a run; skew-normals where wanted."""
     own = {key.removeprefix("exposure."): values for key, values in arrays.items()}
     exact_K = own["is_exact"].astype(np.bool_)
     # Where R is ranked whole there are |R| - 1 references, and 1 + num_as_likely is the rank.

@@ -63,9 +63,7 @@ class Told:
     codes: Codes | None  # kept where other seeds are its shadows
 
 
-def read(
-    results: Results, runs: pl.DataFrame, *, quick: bool = False
-) -> dict[str, Told]:
+def read(results: Results, runs: pl.DataFrame, *, quick: bool = False) -> dict[str, Told]:
     """Of every run, by id.
 
     ``quick``: the headline score alone, its interval not to be used, and no skew-normals; these

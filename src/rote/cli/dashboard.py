@@ -1,0 +1,45 @@
+"""`rote dashboard`: a wandb workspace and report for a sweep, or for a kind of report."""
+
+import argparse
+import json
+import sys
+
+from rote.cli.screen import screen
+from rote.cli.wandb_account import account_of
+from rote.cluster.plan import load_plan
+from rote.outputs import outputs_folder
+from rote.tracking.workspaces import Workspaces, dashboard_of
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the spec as JSON and calls nobody, or with --push saves it."""
+    made = _made(arguments)
+    if not arguments.push:
+        sys.stdout.write(json.dumps(made.specs(), indent=1) + "\n")
+        return 0
+    for address in made.push():
+        screen().print(address, soft_wrap=True)
+    return 0
+
+
+def _made(arguments: argparse.Namespace) -> Workspaces:
+    if not (arguments.name or arguments.kind):
+        raise ValueError("name a launched sweep, or a kind: rote dashboard --kind capacity")
+    plan = load_plan(outputs_folder(), arguments.name) if arguments.name else None
+    kind = arguments.kind or (plan.report if plan else "")
+    entity, project = _place(arguments.push) if arguments.push else (None, None)
+    account = account_of(plan)
+    return Workspaces(
+        dashboard_of(kind),
+        entity=entity or account.entity,
+        project=project or account.project,
+        group=plan.name if plan else None,
+        question=plan.question if plan else None,
+    )
+
+
+def _place(word: str) -> tuple[str, str]:
+    entity, _, project = word.partition("/")
+    if not entity or not project:
+        raise ValueError(f"--push must be ENTITY/PROJECT, got {word!r}")
+    return entity, project

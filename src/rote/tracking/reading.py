@@ -1,0 +1,86 @@
+"""Runs read back from wandb, equal to what is on disk: from offline logs, or from a server.
+
+Curves are read whole: from the transaction log, or through scan_history. wandb's history() draws
+a sample of 500 rows, and is never used.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rote.tracking.account import asking, require_server
+from rote.tracking.curves import STEP, Row, merged
+from rote.tracking.offline import Log, read_log
+from rote.tracking.summary import TRAIN, Finished, finished_of
+
+ONLINE, OFFLINE = "wandb:", "wandb-offline:"
+SOURCES = f"{ONLINE}ENTITY/PROJECT or {OFFLINE}FOLDER"
+ROWS_A_PAGE = 1000  # what a page of wandb's own scan holds at most
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mirrored:
+    """A finished run as wandb holds it."""
+
+    finished: Finished
+    curve: list[Row]  # as in curve.jsonl
+
+    @property
+    def run_id(self) -> str:
+        """As on disk."""
+        return self.finished.record.run_id
+
+
+def read_back(source: str, group: str, run_ids: Sequence[str] | None) -> list[Mirrored]:
+    """The finished runs of these ids in this order; without ids those of a group, oldest first.
+
+    Raises ValueError for a source that is not there, and DamagedRecord.
+    """
+    if source.startswith(ONLINE):
+        found = _from_server(source.removeprefix(ONLINE), group, run_ids)
+    elif source.startswith(OFFLINE):
+        found = _from_logs(Path(source.removeprefix(OFFLINE)), group, run_ids)
+    else:
+        raise ValueError(f"--from must be {SOURCES}, got {source!r}")
+    by_id = {one.run_id: one for one in found}
+    return [by_id[run_id] for run_id in (run_ids or by_id) if run_id in by_id]
+
+
+def _from_logs(folder: Path, group: str, run_ids: Sequence[str] | None) -> Iterator[Mirrored]:
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder")
+    lives: dict[str, list[Log]] = {}
+    # latest-run, wandb's link to one of them, is not meant: its name does not go on after -run.
+    for log in map(read_log, folder.glob("**/*run-*/*.wandb")):
+        wanted = log.run_id in run_ids if run_ids is not None else log.group == group
+        if wanted and log.job_type == TRAIN:
+            lives.setdefault(log.run_id, []).append(log)
+    first = {run_id: min(log.started_unix_seconds for log in own) for run_id, own in lives.items()}
+    for run_id in sorted(lives, key=lambda run_id: first[run_id]):
+        own = sorted(lives[run_id], key=lambda log: log.started_unix_seconds)
+        summary = {name: value for log in own for name, value in log.summary.items()}
+        if finished := finished_of(summary):
+            rows = (row for log in own for row in log.rows)
+            yield Mirrored(finished=finished, curve=merged(rows))
+
+
+def _from_server(path: str, group: str, run_ids: Sequence[str] | None) -> Iterator[Mirrored]:
+    if path.count("/") != 1:
+        raise ValueError(f"--from must be {SOURCES}, got {ONLINE + path!r}")
+    filters: dict[str, Any] = {"jobType": TRAIN}
+    filters |= {"group": group} if run_ids is None else {"name": {"$in": list(run_ids)}}
+    with asking(f"cannot read {ONLINE}{path}"):
+        import wandb  # seconds: not for those who read logs
+
+        require_server()
+        for run in wandb.Api().runs(path, filters=filters, order="+created_at", lazy=False):
+            if finished := finished_of(run.summary):
+                yield Mirrored(finished=finished, curve=_scanned(run, finished.record.what))
+
+
+def _scanned(run: Any, what: Mapping[str, Any]) -> list[Row]:
+    """A page is a range of steps, of which only those that end a stride have rows."""
+    page_size = ROWS_A_PAGE * what["budget"]["check_every_steps"]
+    rows = run.scan_history(page_size=page_size, use_cache=False)
+    return merged(row for row in rows if STEP in row)

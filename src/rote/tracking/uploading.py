@@ -1,0 +1,149 @@
+"""Offline logs sent to a wandb server by `wandb sync`, each once, whatever died before.
+
+What `wandb sync` 0.31 does, and what is made of it: it ends with 0 when an upload failed, and marks
+the log as sent (so its words are read, and the mark that counts is our own); it leaves a run's
+later lives behind where a log ends in a torn record (so that is cut off first); one log without a
+run stops all others (so it is left out); sending a log again appends its rows again (so it is not).
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from rote.files import sha256_of_file, write_bytes, write_json
+from rote.tracking.account import LOGIN, NO_LOGIN, require_server
+from rote.tracking.offline import logs, run_id_of, whole_bytes
+
+BATCH = 50  # runs a process: starting one takes a second
+ERROR = re.compile(r"wandb: ERROR|\w*Error:")  # wandb's own words, and those of a crash
+SENT, PENDING, FAILED, RUNNING, EMPTY = "sent", "pending", "failed", "running", "empty"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """One offline log and where it stands."""
+
+    path: Path
+    run_id: str  # empty where the log tells none
+    state: str
+    error: str = ""
+
+    @property
+    def mark(self) -> Path:
+        """Written once it was sent: the digest of what was."""
+        return self.path.with_name("sent.json")
+
+
+def offline_logs(folder: Path, *, is_running: bool) -> list[Upload]:
+    """The offline logs below ``folder``/wandb, oldest first.
+
+    Nothing is pending while a process writes. From the first that was not sent on, all of a run
+    are: its last life has to have the last word.
+    """
+    found = [path for path in logs(folder) if path.parent.name.startswith("offline-")]
+    uploads: list[Upload] = []
+    for path in found:
+        run_id = run_id_of(path)
+        state = EMPTY if not run_id else RUNNING if is_running else PENDING
+        upload = Upload(path=path, run_id=run_id, state=state)
+        behind = any(one.state == PENDING for one in uploads)
+        if run_id and not behind and _was_sent(upload):
+            upload = Upload(path=path, run_id=run_id, state=SENT)
+        uploads.append(upload)
+    return uploads
+
+
+def send(pending: Sequence[Upload], *, jobs: int) -> Iterator[Upload]:
+    """Send what is pending, ``jobs`` runs at a time; yields each log as it then stands.
+
+    Raises ValueError without a login, or without a server.
+    """
+    if not pending:
+        return
+    require_server()
+    by_run: dict[str, list[Upload]] = {}
+    for upload in pending:
+        by_run.setdefault(upload.run_id, []).append(upload)
+    runs = iter(by_run.values())
+    while batch := list(islice(runs, BATCH)):
+        yield from _send_batch([upload for own in batch for upload in own], jobs)
+
+
+def failed_runs(uploads: Sequence[Upload], errors: Sequence[str]) -> Mapping[str, str]:
+    """By run, what went wrong.
+
+    Words that name no run, such as a crash, are meant for those that wandb did not mark; where it
+    marked all of them, for all.
+    """
+    run_ids = {upload.run_id for upload in uploads}
+    unmarked = {upload.run_id for upload in uploads if not _wandbs_mark(upload).exists()}
+    failed = dict.fromkeys(unmarked, "wandb did not mark it as sent")
+    for error in errors:
+        named = [run_id for run_id in run_ids if run_id in error]
+        failed |= dict.fromkeys(named or unmarked or run_ids, error)
+    return failed
+
+
+def _send_batch(uploads: Sequence[Upload], jobs: int) -> list[Upload]:
+    for upload in uploads:
+        _cut_torn_tail(upload.path)
+        _wandbs_mark(upload).unlink(missing_ok=True)
+    errors = _wandb_sync([upload.path for upload in uploads], jobs)
+    failed = failed_runs(uploads, errors)
+    return [_settled(upload, failed.get(upload.run_id, "")) for upload in uploads]
+
+
+def _wandb_sync(paths: Iterable[Path], jobs: int) -> list[str]:
+    """What wandb said went wrong."""
+    command = [sys.executable, "-m", "wandb", "sync", "--no-skip-synced", "-n", str(jobs)]
+    with tempfile.TemporaryDirectory() as logs_of_its_own:
+        done = subprocess.run(
+            [*command, *(str(path.absolute()) for path in paths)],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,  # it would ask for a key
+            cwd=logs_of_its_own,
+            env={**os.environ, "WANDB_SILENT": "false", "WANDB_DIR": logs_of_its_own},
+        )
+    if NO_LOGIN in done.stderr:
+        raise ValueError(LOGIN)
+    lines = (done.stdout + done.stderr).splitlines()
+    errors = [" ".join(line.split()) for line in lines if ERROR.match(line)]
+    if done.returncode and not errors:
+        errors = [f"wandb sync ended with {done.returncode}"]
+    return errors
+
+
+def _settled(upload: Upload, error: str) -> Upload:
+    path, run_id = upload.path, upload.run_id
+    if error:
+        _wandbs_mark(upload).unlink(missing_ok=True)
+        return Upload(path=path, run_id=run_id, state=FAILED, error=error)
+    write_json(upload.mark, {"sha256": sha256_of_file(path), "time_unix_seconds": time.time()})
+    return Upload(path=path, run_id=run_id, state=SENT)
+
+
+def _was_sent(upload: Upload) -> bool:
+    try:
+        sent = json.loads(upload.mark.read_text())
+    except FileNotFoundError:
+        return False
+    return bool(sent["sha256"] == sha256_of_file(upload.path))
+
+
+def _wandbs_mark(upload: Upload) -> Path:
+    return upload.path.with_name(f"{upload.path.name}.synced")
+
+
+def _cut_torn_tail(path: Path) -> None:
+    """A torn record says nothing; what is whole before it stays, byte for byte."""
+    if (whole := whole_bytes(path)) < path.stat().st_size:
+        write_bytes(path, path.read_bytes()[:whole])
