@@ -11,12 +11,12 @@ from rote.tracking.panels import (
     over_every_axis,
 )
 
-TOKENS = "summary:training.tokens_seen"
+STEPS = "config:budget.max_steps"  # times batch and length: tokens
 HELDOUT_BITS = "summary:cost.heldout_code_bits"
 
 DASHBOARD = Dashboard(
     title="Scaling",
-    columns=(PARAMETERS, TOKENS, "config:seed", HELDOUT_BITS, "summary:cost.train_tokens"),
+    columns=(PARAMETERS, STEPS, "config:seed", HELDOUT_BITS, "summary:cost.train_tokens"),
     figures=("fit-parametric", "fit-isoflop", "fit-kaplan", "fit-repetition", "fit-membership"),
     sections=(
         Section(
@@ -27,7 +27,7 @@ DASHBOARD = Dashboard(
                 Scatter(
                     title="held-out bits over parameters", x=PARAMETERS, y=HELDOUT_BITS, log_x=True
                 ),
-                Scatter(title="held-out bits over tokens", x=TOKENS, y=HELDOUT_BITS, log_x=True),
+                Scatter(title="held-out bits over steps", x=STEPS, y=HELDOUT_BITS, log_x=True),
                 Bars(
                     title="held-out bits by width (mean of all runs)",
                     metric="cost.heldout_code_bits", by="size.width",
@@ -39,6 +39,6 @@ DASHBOARD = Dashboard(
             text="Bits below a uniform guesser: generalised and memorised together.",
             panels=over_every_axis(BELOW_UNIFORM_BITS),
         ),
-        losses(TOKENS),
+        losses(STEPS),
     ),
 )  # fmt: skip
