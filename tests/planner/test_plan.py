@@ -100,10 +100,14 @@ def test_what_lies_beyond_the_data_is_said() -> None:
     plan = make_plan(Question(flops=1e26), believed())
     assert plan.best is not None
     best = plan.rows[plan.best]
-    assert any(re.match(r"loss: parameters .*x beyond the most", each) for each in best.beyond)
+    assert {(each.law, each.input) for each in best.beyond} >= {
+        ("loss", "parameters"),
+        ("loss", "tokens"),
+    }
+    assert all(each.factor > 1 for each in best.beyond)
     assert "EXTRAPOLATED" in " ".join(notes(plan))
     within = make_plan(Question(flops=1e21, parameters=(2e9,)), believed())
-    assert not [each for each in within.rows[0].beyond if each.startswith("loss")]
+    assert not [each for each in within.rows[0].beyond if each.law == "loss"]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from rote.analysis.drawing import (
     new_figure,
     render,
 )
+from rote.analysis.fit_wording import headline
 from rote.analysis.laws.law import COLUMNS, Fitted, Floats, Measured
 
 MOST_LINES = 7  # of a family of curves
@@ -25,8 +26,7 @@ NUM_PLACES = 120  # of a curve
 @in_house_style
 def draw_fit(fitted: Fitted, measured: Measured) -> Drawing:
     """Points and curves over the input that varies most, shaded by the other; then agreement."""
-    good = fitted.goodness
-    title = f"{fitted.law}: {good.num_points} runs, residuals {good.rms_log_residual:.2%} rms"
+    title = headline(fitted)
     figure = new_figure(height_inches=3.4, title=title)
     left, right = figure.subplots(1, 2)
     if fitted.output == "parameters":

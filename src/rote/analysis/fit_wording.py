@@ -25,6 +25,15 @@ def lines(law: Law, fitted: Fitted) -> list[Line]:
     return [_line(law, each) for each in (*fitted.constants, *fitted.derived)]
 
 
+def headline(fitted: Fitted) -> str:
+    """What the runs say, in one constant: the first that follows from others, else the last."""
+    told = fitted.derived[0] if fitted.derived else fitted.constants[-1]
+    bounds = told.bootstrap_interval or told.profile_interval
+    spanned = f" (95 %: {_span(bounds)})" if bounds else ""
+    points = f"{fitted.law}, {fitted.goodness.num_points} points"
+    return f"{points}: {told.name} = {number(told.value)}{spanned}"
+
+
 def goodness(fitted: Fitted) -> str:
     """One sentence."""
     good = fitted.goodness

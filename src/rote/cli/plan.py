@@ -20,7 +20,7 @@ from rote.planner.page import plan_json, plan_page
 from rote.planner.plan import Plan, make_plan
 from rote.planner.published import published_beliefs
 from rote.planner.question import DEVICE_FLOPS_PER_SECOND, Question
-from rote.planner.wording import answer, columns, marks, notes
+from rote.planner.wording import answer, beyond_briefly, columns, marks, notes
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -80,7 +80,7 @@ def _print(console: Console, plan: Plan) -> None:
             "\n".join(filter(None, (column.cell(row), column.interval(row)))) for column in told
         ]
         style = "bold" if index == plan.best else "dim" if row.breaks else ""
-        grid.add_row(*cells, marks(plan, index), "\n".join(row.beyond), style=style)
+        grid.add_row(*cells, marks(plan, index), beyond_briefly(row), style=style)
     console.print(grid)
     for note in notes(plan):
         console.print(f"- {note}", soft_wrap=True)

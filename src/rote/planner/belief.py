@@ -1,17 +1,25 @@
 """What a plan takes to be true: laws with their constants, where they are from, how far they go."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from rote.analysis.fits.level import LEVEL
 from rote.analysis.laws.law import Count, Curve
-from rote.planner.amounts import short
 
 Interval = tuple[float, float]
 Surface = Callable[[float, float], float]  # of parameters and of data, tokens or samples
 NEARLY = 1.01  # times the end of a range: still within
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beyond:
+    """A law taken further than it was measured."""
+
+    law: str
+    input: str
+    factor: float  # over the most measured, above 1; over the least, below 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,17 +59,13 @@ class Belief:
             return float(low), float(high)
         return min(values), max(values)
 
-    def beyond(self, **inputs: float) -> list[str]:
-        """How far each input lies outside what was measured, in words."""
-        told = []
+    def beyond(self, **inputs: float) -> Iterator[Beyond]:
+        """The inputs that lie outside what was measured."""
         for name, value in inputs.items():
             low, high = self.ranges.get(name, (0.0, np.inf))
-            words = f"{self.name}: {name.replace('_', ' ')}"
-            if value > high * NEARLY:
-                told.append(f"{words} {short(value / high)}x beyond the most")
-            elif value < low / NEARLY:
-                told.append(f"{words} {short(low / value)}x below the least")
-        return told
+            end = high if value > high * NEARLY else low if value < low / NEARLY else None
+            if end is not None:
+                yield Beyond(law=self.name, input=name, factor=value / end)
 
 
 @dataclass(frozen=True, kw_only=True)

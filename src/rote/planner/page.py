@@ -12,7 +12,7 @@ from rote.analysis.elements import card, figure, number_cell, scrolled, table, t
 from rote.analysis.page import page
 from rote.planner.figure import draw_plan
 from rote.planner.plan import Plan
-from rote.planner.wording import answer, columns, marks, notes
+from rote.planner.wording import answer, beyond_in_full, columns, marks, notes
 
 TEXT = ("marks", "beyond")
 
@@ -102,7 +102,7 @@ def _table(plan: Plan) -> str:
         [
             *(number_cell(column.cell(row), column.interval(row)) for column in told),
             text_cell(marks(plan, index)),
-            text_cell("; ".join(row.beyond)),
+            text_cell(beyond_in_full(row)),
         ]
         for index, row in enumerate(plan.rows)
     ]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
-from rote.planner.belief import Belief, Beliefs, Interval
+from rote.planner.belief import Belief, Beliefs, Beyond, Interval
 from rote.planner.question import Question
 from rote.planner.solving import samples_for_ceiling
 from rote.units import bits_from_nats
@@ -39,7 +39,7 @@ class Projection:
     data_bits: float  # unique tokens, at the projected loss
     least_tokens: float | None  # unique, for every ceiling on leakage; None: not asked, or never
     breaks: tuple[str, ...]  # what is asked and not kept
-    beyond: tuple[str, ...]  # where laws are taken further than they were measured
+    beyond: tuple[Beyond, ...]
 
     @property
     def tokens_per_parameter(self) -> float:
@@ -133,7 +133,7 @@ def _breaks(question: Question, loss: Value, leaks: Sequence[Value | None]) -> I
             yield f"{name} above {most:g}"
 
 
-def _beyond(beliefs: Beliefs, parameters: float, tokens: float, samples: float) -> Iterator[str]:
+def _beyond(beliefs: Beliefs, parameters: float, tokens: float, samples: float) -> Iterator[Beyond]:
     yield from beliefs.loss.beyond(parameters=parameters, tokens=tokens)
     for belief in beliefs.leakage:
         yield from belief.beyond(windows_per_parameter=samples / parameters)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import log
 
 from rote.planner.amounts import duration, short
 from rote.planner.belief import Belief, Interval
@@ -9,6 +10,7 @@ from rote.planner.plan import Plan
 from rote.planner.projection import Projection, Value
 
 H100 = "H100 time"
+SYMBOLS = {"parameters": "N", "tokens": "D", "windows_per_parameter": "|D|/N"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,11 +108,31 @@ def notes(plan: Plan) -> Iterator[str]:
             "Tokens seen again count as Muennighoff et al. 2023 (arXiv 2305.16264) say, "
             "R_D* = 15.4; excess parameters are not discounted."
         )
-    beyond = list(dict.fromkeys(each for row in plan.rows for each in row.beyond))
-    if beyond:
-        numbers = sum(bool(row.beyond) for row in plan.rows)
-        yield f"EXTRAPOLATED, {numbers} of {len(plan.rows)} rows: the column beyond says how far."
+    if numbers := sum(bool(row.beyond) for row in plan.rows):
+        yield (
+            f"EXTRAPOLATED, {numbers} of {len(plan.rows)} rows: beyond says how many times the "
+            "most or the least that was measured; |D|/N is windows a parameter."
+        )
     yield from (f"Left out: {reason}." for reason in plan.left_out)
+
+
+def beyond_briefly(row: Projection) -> str:
+    """The furthest that any law is taken in each input: D x7.7, |D|/N x0.1."""
+    furthest: dict[str, float] = {}
+    for each in row.beyond:
+        symbol = SYMBOLS[each.input]
+        known = furthest.get(symbol, 1.0)
+        furthest[symbol] = max(known, each.factor, key=lambda factor: abs(log(factor)))
+    return "\n".join(f"{symbol} x{short(factor)}" for symbol, factor in furthest.items())
+
+
+def beyond_in_full(row: Projection) -> str:
+    """Every law and input."""
+    return "; ".join(
+        f"{each.law}: {each.input.replace('_', ' ')} x{short(each.factor)} of the "
+        f"{'most' if each.factor > 1 else 'least'} measured"
+        for each in row.beyond
+    )
 
 
 def share(value: float) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rote.analysis.laws.kinds import law, laws
-from rote.analysis.laws.law import Count, Measured
+from rote.analysis.laws.law import Count, Effort, Measured
 from tests.analysis.laws.planted import QUICK, SURFACES, levels, surface
 
 REGRESSIONS = {
@@ -123,3 +123,14 @@ def test_capacity_says_which_sizes_have_no_plateau() -> None:
 
 def test_every_surface_has_a_law() -> None:
     assert {*SURFACES, "isoflop", "envelope"} == set(laws())
+
+
+def test_one_residual_is_not_resampled() -> None:
+    tokens = np.array([1e5, 1e6, 1e7])
+    noise = np.array([1.0, 1.01, 1.0])
+    columns = {"unique_tokens": tokens, "loss_nats": 3 * (tokens / 1e5) ** -0.1 * noise}
+    measured = Measured(columns=columns, count=Count.TOTAL)
+    fitted = law("data").fit(measured, Effort(num_resamples=20))
+    assert not fitted.resampled
+    assert all(each.bootstrap_interval is None for each in fitted.constants)
+    assert any("no bootstrap" in each for each in fitted.warnings)

@@ -15,6 +15,8 @@ from rote.analysis.laws.identification import identification
 from rote.analysis.laws.law import Constant, Curve, Effort, Fitted, Floats, Goodness, Measured
 
 FIRST_STEPS, NUM_FINISHED = 20, 3  # of a search from several starts
+FEWEST_RESIDUALS = 2  # that a bootstrap draws from
+TOO_FEW = "the runs leave one residual beside the constants: no bootstrap"
 EXPONENT = (1e-3, 10.0)  # bounds of every exponent
 
 
@@ -90,8 +92,10 @@ def describe(
     """Everything beside the best fit."""
     problem, targets = family.problem(measured), np.log(measured[family.output])
     about = spread(problem, best_K, targets)
+    spare = len(measured) - len(best_K)
+    num_resamples = effort.num_resamples if spare >= FEWEST_RESIDUALS else 0
     resampled = resample(
-        problem, best_K, targets, about, num_resamples=effort.num_resamples, seed=effort.seed
+        problem, best_K, targets, about, num_resamples=num_resamples, seed=effort.seed
     )
     kept = resampled.constants_RK[resampled.converged_R]
     ends = profile_ends(problem, best_K, targets, about) if effort.profiles else None
@@ -111,7 +115,8 @@ def describe(
         warnings=(
             *warnings,
             *identification(names, best_K, problem.bounds_K2, about),
-            *failed(effort.num_resamples - len(kept), effort.num_resamples),
+            *failed(num_resamples - len(kept), num_resamples),
+            *([TOO_FEW] if num_resamples < effort.num_resamples else []),
         ),
         ranges=ranges(measured, family.inputs),
     )

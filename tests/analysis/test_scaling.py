@@ -1,0 +1,85 @@
+"""Runs of a sweep as laws take them, and the report made of them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from rote.analysis.laws import kinds
+from rote.analysis.laws.law import Chosen, Count, Effort
+from rote.analysis.quantities.scaling import measured, scaling_runs
+from rote.analysis.reports.scaling.report import make
+from tests.analysis.scaled import BATCH, LAW, LENGTH, SIZES, TOKENS, noisy, results, table
+
+QUICK = Effort(num_resamples=0, profiles=False)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> pl.DataFrame:
+    return scaling_runs(results(table(), tmp_path), Count.TOTAL)
+
+
+def test_a_planted_law_comes_back_from_the_runs_of_one_epoch(runs: pl.DataFrame) -> None:
+    law = kinds.law("parametric")
+    points = measured(runs, law, Count.TOTAL)
+    assert len(points) == len(SIZES) * len(TOKENS)
+    found = law.fit(points, QUICK)
+    for constant in found.constants:
+        assert constant.value == pytest.approx(getattr(LAW, constant.name), rel=1e-3)
+
+
+def test_runs_stopped_early_count_to_the_step_that_was_kept(runs: pl.DataFrame) -> None:
+    stopped = runs.filter("is_stopped")
+    steps = np.array(sorted(TOKENS)) // (LENGTH * BATCH)
+    assert sorted(set(stopped["steps"])) == list(steps)
+    assert stopped["epochs"].to_numpy() == pytest.approx(10, rel=0.05)
+    assert stopped["flops"].to_numpy() == pytest.approx(
+        6.0 * (stopped["parameters"] * stopped["tokens"]).to_numpy()
+    )
+
+
+def test_each_law_takes_the_runs_that_it_is_about(runs: pl.DataFrame) -> None:
+    taken = {
+        choice: measured(runs, replace(kinds.law("data"), runs=choice), Count.TOTAL)
+        for choice in Chosen
+    }
+    both = len(SIZES) * len(TOKENS)
+    assert [len(taken[choice]) for choice in Chosen] == [2 * both, both, both, 2 * both, 4, 4]
+    best = taken[Chosen.BEST_OF_DATA]
+    assert (np.diff(best["loss_nats"][np.argsort(best["unique_tokens"])]) < 0).all()
+
+
+def test_embeddings_are_left_out_on_demand(tmp_path: Path) -> None:
+    whole = results(table(), tmp_path)
+    counted = scaling_runs(whole, Count.NON_EMBEDDING)
+    expected = whole.table["parameters"] - whole.table["embedding_parameters"]
+    assert counted["parameters"].to_list() == expected.to_list()
+    old = results(table().with_columns(embedding_parameters=None), tmp_path)
+    with pytest.raises(ValueError, match=r"embeddings were not recorded .* --count total"):
+        scaling_runs(old, Count.NON_EMBEDDING)
+
+
+def test_what_no_run_tells_is_named(runs: pl.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no run tells f1"):
+        measured(runs, kinds.law("membership"), Count.TOTAL)
+    with pytest.raises(ValueError, match="there are no runs that were stopped early"):
+        measured(runs.filter(~pl.col("is_stopped")), kinds.law("kaplan"), Count.TOTAL)
+    bare = results(table().drop("cost.heldout_code_bits"), tmp_path)
+    with pytest.raises(ValueError, match="add cost to measure"):
+        scaling_runs(bare, Count.TOTAL)
+
+
+def test_the_report_has_every_law_that_can_be_told_and_says_why_not(tmp_path: Path) -> None:
+    content = make(results(noisy(table(), 0.01), tmp_path))
+    assert {"parametric", "kaplan", "steps", "repetition", "size", "data"} <= set(content.numbers)
+    low, high = content.numbers["parametric"]["constants"]["alpha"]["bootstrap_interval"]
+    assert low < LAW.alpha < high
+    titles = [section.title for section in content.sections]
+    assert titles[-2:] == ["Laws that these runs cannot tell", "Runs"]
+    assert "membership" in content.sections[-2].html
+    assert (
+        "parametric, 16 points: a = "
+        in {drawing.name: drawing.alt for drawing in content.drawings}["fit-parametric"]
+    )

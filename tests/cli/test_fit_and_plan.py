@@ -1,0 +1,100 @@
+"""`rote fit` of a CSV and `rote plan`, in process: what is printed, and what is left on disk."""
+
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rote.analysis.laws.parametric import Parametric
+from rote.cli.main import main
+
+LAW = Parametric(E=1.8172, A=482.01, B=2085.43, alpha=0.3478, beta=0.3658)
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def rote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Run:
+    monkeypatch.setenv("ROTE_OUTPUTS", str(tmp_path / "outputs"))
+
+    def run(*words: str) -> tuple[int, str, str]:
+        code = main(words)
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run
+
+
+@pytest.fixture
+def runs_csv(tmp_path: Path) -> Path:
+    random = np.random.default_rng(0)
+    lines = ["N,D,loss"]
+    for size, tokens in itertools.product(np.geomspace(1e7, 1e10, 6), np.geomspace(1e9, 1e12, 6)):
+        loss = float(LAW.predict(size, tokens)) * (1 + 0.003 * random.standard_normal())
+        lines.append(f"{size / 1e6:.9g},{tokens:.9g},{loss:.9g}")
+    path = tmp_path / "grid.csv"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_a_csv_is_fitted_and_left_as_page_figure_and_numbers(
+    rote: Run, runs_csv: Path, tmp_path: Path
+) -> None:
+    columns = "parameters=N*1e6,tokens=D,loss_nats=loss"
+    code, out, _ = rote(
+        "fit", str(runs_csv), "--law", "parametric", "--columns", columns, "--resamples", "100"
+    )
+    assert code == 0
+    assert "L = E + A / N^alpha + B / D^beta" in out
+    folder = tmp_path / "outputs" / "fits" / "grid"
+    assert {path.name for path in folder.iterdir()} == {
+        "fit.html", "fit.json", "fit-parametric.svg", "fit-parametric.png",
+    }  # fmt: skip
+    constants = json.loads((folder / "fit.json").read_text())["parametric"]["constants"]
+    low, high = constants["alpha"]["bootstrap_interval"]
+    assert low < LAW.alpha < high < 2 * LAW.alpha
+    assert "<svg" in (folder / "fit.html").read_text()
+
+
+def test_without_a_law_each_that_the_columns_tell_is_fitted(rote: Run, runs_csv: Path) -> None:
+    columns = "parameters=N*1e6,tokens=D,loss_nats=loss"
+    code, out, _ = rote("fit", str(runs_csv), "--columns", columns, "--resamples", "0", "--json")
+    assert code == 0
+    assert {"parametric", "variable_projection", "size"} <= set(json.loads(out))
+
+
+def test_plan_answers_a_budget_on_a_page_and_in_json(rote: Run, tmp_path: Path) -> None:
+    code, out, _ = rote("plan", "--flops", "1e21")
+    assert code == 0
+    assert "For 1e+21 FLOPs: 2.78B parameters on 60B tokens" in out
+    content = json.loads((tmp_path / "outputs" / "plans" / "published" / "plan.json").read_text())
+    assert content["optimum_parameters"] == pytest.approx(float(LAW.optimum(1e21)[0]), rel=1e-3)
+    code, out, _ = rote("plan", "--flops", "1e21", "--json")
+    assert json.loads(out) == content
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["plan"], "nothing is asked: give --flops"),
+        (["plan", "--flops", "lots"], "--flops must be a number like 1.5b"),
+        (["plan", "--flops", "10", "--params", "1m"], "do not pay for one window"),
+        (["plan", "--max-f1", "0.4"], "--max-f1 is above 0.5"),
+        (["plan", "--max-exposure", "20"], "nothing is known of exposure"),
+        (["plan", "--from", "nothing", "--flops", "1e9"], "launched sweep 'nothing' is not known"),
+        (["fit", "nothing"], "launched sweep 'nothing' is not known"),
+        (["fit", "none.csv"], "none.csv is not a table"),
+        (["fit", "grid.csv", "--law", "chinchila"], "law 'chinchila' is not known"),
+        (["fit", "demo", "--columns", "parameters=N"], "--columns maps those of a CSV"),
+    ],
+)
+def test_mistakes_are_one_line(
+    rote: Run, runs_csv: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], told: str
+) -> None:
+    monkeypatch.chdir(runs_csv.parent)
+    code, _, err = rote(*words)
+    assert code == 2
+    assert told in err
+    assert err.count("\n") == 1
