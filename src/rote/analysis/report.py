@@ -10,6 +10,7 @@ import polars as pl
 
 from rote.analysis.content import Content, Section
 from rote.analysis.kinds import maker
+from rote.analysis.latex import latex_tables
 from rote.analysis.page import page
 from rote.analysis.results import Results
 from rote.analysis.table import write_table
@@ -46,6 +47,7 @@ def write_report(*, kind: str, name: str, question: str, results: Results, folde
         "report.html": page(
             name=name, question=question, content=content, closing=_closing(name)
         ).encode(),
+        "tables.tex": latex_tables(content.sections).encode(),
     }
     for filename, data in files.items():
         write_bytes(folder / filename, data)

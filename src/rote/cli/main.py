@@ -59,7 +59,7 @@ def _dispatch(given: list[str]) -> int:
     # Everything after `train` is Hydra's, so argparse must not look at it.
     if given[:1] == ["train"]:
         return _train(given[1:])
-    parser = _parser()
+    parser = parser_of_commands()
     parsed, rest = parser.parse_known_args(given)
     # argparse takes positional words after a flag for unknown ones; overrides may stand anywhere.
     if wrong := [word for word in rest if word.startswith("-") or parsed.command != "sweep"]:
@@ -81,7 +81,8 @@ def _train(arguments: list[str]) -> int:
     return int(import_module("rote.cli.train").train(arguments))
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser_of_commands() -> argparse.ArgumentParser:
+    """All commands but the words of `train`, which are Hydra's."""
     parser = argparse.ArgumentParser(prog="rote", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("--version", action="version", version=metadata.version("rote"))
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -97,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
 
     status = commands.add_parser("status", help="where the runs of a sweep stand")
     status.add_argument("name", nargs="?", help="a launched sweep; without it, all of them")
+    status.add_argument("--json", action="store_true", help="print every run of them")
     _add_follow(status)
 
     for command, text in LAUNCHED_COMMANDS.items():
@@ -112,11 +114,20 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("--lines", type=int, default=40, help="how many (default: 40)")
 
     _add_tracking(commands)
+    compare = commands.add_parser("compare", help="two sweeps run by run: what differs, how much")
+    compare.add_argument("first", help="a launched sweep")
+    compare.add_argument("second", help="another, which shares points with it but for a setting")
+    compare.add_argument("--json", action="store_true", help="print what is written")
+
     _add_serve(commands)
     _add_planning(commands)
     _add_audit(commands)
     _add_coding(commands)
 
+    completion = commands.add_parser(
+        "completion", help='for a shell: eval "$(rote completion bash)"'
+    )
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
     commands.add_parser("doctor", help="what this machine has, and what to do about the rest")
     return parser
 
@@ -230,4 +241,4 @@ def _add_coding(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _add_follow(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--follow", action="store_true", help="watch it to its end")
+    parser.add_argument("--follow", "--watch", action="store_true", help="watch it to its end")

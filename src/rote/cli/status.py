@@ -1,7 +1,10 @@
 """`rote status`: from the run folders, the journals and one question to the queue; no torch."""
 
 import argparse
+import json
+import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -20,9 +23,12 @@ URGENCY = ("failed", "lost", "running", "requeued", "unknown", "waiting", "pendi
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """One sweep run by run, or every launched sweep on a line."""
+    """One sweep run by run, or every launched sweep on a line; as JSON the same."""
     console = screen()
     outputs = outputs_folder()
+    if arguments.json:
+        _print_json(outputs, [arguments.name] if arguments.name else launched(outputs))
+        return 0
     if arguments.name:
         plan = load_plan(outputs, arguments.name)
         if arguments.follow:
@@ -37,6 +43,22 @@ def run(arguments: argparse.Namespace) -> int:
     _say_if_unknown(console, jobs)
     console.print(_sweeps([load_plan(outputs, name) for name in names], Store(outputs), jobs))
     return 0
+
+
+def _print_json(outputs: Path, names: Sequence[str]) -> None:
+    """A list of sweeps, each with its runs."""
+    plans = [load_plan(outputs, name) for name in names]
+    jobs = look(outputs, list(names))
+    told = [
+        {
+            "name": plan.name,
+            "question": plan.question,
+            "queue_is_known": jobs.known,
+            "runs": [asdict(run) for run in states(plan, Store(outputs), jobs)],
+        }
+        for plan in plans
+    ]
+    sys.stdout.write(json.dumps(told, indent=1) + "\n")
 
 
 def _sweeps(plans: list[Plan], store: Store, jobs: Jobs) -> Table:
