@@ -48,14 +48,14 @@ bench: $(READY) ## time training and audits beside Hugging Face's, print ratios 
 	$(BIN)/python benchmarks/audit.py
 
 check: $(READY) ## lint, format, types, floors: what must hold before a commit
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/ruff format --check src tests benchmarks examples
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet --numprocesses auto tests/test_floors.py
 
 format: $(READY) ## let ruff format and sort
-	$(BIN)/ruff check --fix src tests benchmarks
-	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks examples
+	$(BIN)/ruff format src tests benchmarks examples
 
 clean: ## remove the environment and caches; outputs/ is never touched
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache build dist

@@ -1,0 +1,26 @@
+"""Which size and how much data for a budget, if membership must stay hidden?
+
+python examples/plan_a_model.py
+"""
+
+from rote.planner.plan import make_plan
+from rote.planner.published import published_beliefs
+from rote.planner.question import Question
+from rote.planner.wording import answer, notes
+
+
+def main() -> None:
+    """With published laws; `rote.planner.own.own_beliefs` takes those of a sweep."""
+    plan = make_plan(Question(flops=1e20, max_f1=0.55), published_beliefs())
+    for row in plan.rows:
+        f1 = row.f1.value if row.f1 else float("nan")
+        print(
+            f"{row.parameters:>14,.0f} parameters {row.tokens:>18,.0f} tokens "
+            f"{row.loss_nats.value:.3f} nats  F1 {f1:.3f}  {', '.join(row.breaks)}"
+        )
+    for line in [*answer(plan), *notes(plan)]:
+        print(line)
+
+
+if __name__ == "__main__":
+    main()
