@@ -2,7 +2,7 @@
 
 import argparse
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 COLUMNS = 88  # of a help text
 MANY = 10  # choices of a group: more of them share a table, a row each
 GLOBAL = "# @package _global_"
+OF_COMPOSING = ("_self_", "override ")  # in a list of defaults: the order, and Hydra's own parts
 OF_HYDRA = {
     "_target_": "the class or function that is built",
     "_partial_": "true: built when the rest of its arguments is known",
@@ -30,15 +31,15 @@ COMMANDS = """\
 # Command line
 
 Made from the parser itself. Exit codes: 0 done, 1 something failed, 2 the input was wrong,
-130 interrupted. `ROTE_OUTPUTS` names another outputs folder, `ROTE_TRACEBACK=1` shows the whole of an
-error.
+130 interrupted. `ROTE_OUTPUTS` names another outputs folder, `ROTE_TRACEBACK=1` shows the whole of
+an error.
 """
 CONFIGURATION = """\
 # Configuration
 
-Made from the YAML files of `conf/` and `sweeps/`: every key, its default, and the comment beside it. A
-key is set by its name here, a group by the choice: `rote train task=text task.length=32`. Keys that no
-file names are refused. All but those of `host` and `log` are part of the run id.
+Made from the YAML files of `conf/` and `sweeps/`: every key, its default, and the comment beside
+it. A key is set by its name here, a group by the choice: `rote train task=text task.length=32`. Keys
+that no file names are refused. All but those of `host` and `log` are part of the run id.
 """
 
 
@@ -90,15 +91,17 @@ def _fenced(text: str) -> str:
 def configuration() -> str:
     """Every key of conf/, and the sweeps."""
     train = conf_folder() / "train.yaml"
-    parts = [CONFIGURATION, "## train.yaml\n", _choice(train, "")]
+    parts = [CONFIGURATION, "## train.yaml\n", _choice(train, "", {})]
     for group, choices in groups().items():
         parts.append(f"## {group}\n")
         paths = [conf_folder() / group / f"{choice}.yaml" for choice in choices]
         if len(paths) > MANY:
             parts.append(_table(("choice", "settings", "meaning"), map(_in_a_row, paths)))
             continue
+        keys = [key for path in paths for key in YamlFile(path).settings()]
+        said = {key.name: key.meaning for key in keys if key.meaning}
         for path in paths:
-            parts += [f"### {group}={path.stem}\n", _choice(path, _prefix(path, group))]
+            parts += [f"### {group}={path.stem}\n", _choice(path, _prefix(path, group), said)]
     return "\n".join([*parts, "## sweeps\n", _sweeps()])
 
 
@@ -106,17 +109,21 @@ def _prefix(path: Path, group: str) -> str:
     return "" if GLOBAL in path.read_text() else f"{group.replace('/', '.')}."
 
 
-def _choice(path: Path, prefix: str) -> str:
+def _choice(path: Path, prefix: str, said: Mapping[str, str]) -> str:
+    """``said``: meanings in the group's other files, for keys that have none beside them here."""
     file = YamlFile(path)
-    rows = [(f"`{prefix}{key.name}`", _code(key.default), key.meaning) for key in file.keys()]
+    rows = [
+        (f"`{prefix}{key.name}`", _code(key.default), key.meaning or said.get(key.name, ""))
+        for key in file.settings()
+    ]
     begun = f"\n\nBegins with {', '.join(map(_code, file.defaults()))}." if file.defaults() else ""
-    table = _table(("key", "default", "meaning"), iter(rows)) if rows else ""
+    table = _table(("key", "default", "meaning"), rows) if rows else ""
     return f"{file.header()}{begun}\n\n{table}"
 
 
 def _in_a_row(path: Path) -> tuple[str, ...]:
     file = YamlFile(path)
-    settings = ", ".join(f"{key.name}: {key.default}" for key in file.keys())
+    settings = ", ".join(f"{key.name}: {key.default}" for key in file.settings())
     return (f"`{path.stem}`", _code(settings), file.header())
 
 
@@ -127,14 +134,14 @@ def _sweeps() -> str:
         axes = [*sweep.grid.product, *sweep.grid.zip, *sweep.grid.cases]
         named = f"{len(axes)}: {', '.join(map(_code, axes))}"
         rows.append((f"`{sweep.name}`", sweep.question, f"`{sweep.report}`", named))
-    return _table(("sweep", "question", "report", "axes"), iter(rows))
+    return _table(("sweep", "question", "report", "axes"), rows)
 
 
 def _code(text: str) -> str:
     return f"`{text}`" if text else ""
 
 
-def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
 
@@ -161,16 +168,17 @@ class YamlFile:
     def header(self) -> str:
         """The comment that the file begins with."""
         above = self.lines[: self.first]
-        return " ".join(line.lstrip("# ") for line in above if line and line != GLOBAL)
+        return _text(line for line in above if line and line != GLOBAL)
 
     def defaults(self) -> list[str]:
         """The choices of other groups that it begins with."""
         for name, value in self._pairs(self.tree):
             if name.value == "defaults":
-                return [self._source(item) for item in value.value]
+                items = (self._source(item) for item in value.value)
+                return [item for item in items if not item.startswith(OF_COMPOSING)]
         return []
 
-    def keys(self) -> Iterator[Key]:
+    def settings(self) -> Iterator[Key]:
         """Every key but ``defaults``, as dotted names."""
         for key in self._keys(self.tree, ""):
             if key.name != "defaults":
@@ -201,12 +209,17 @@ class YamlFile:
         beside = self.lines[end.line][end.column :].lstrip(": ")
         texts = [*self._above(name.start_mark.line)]
         if beside.startswith("#"):
-            texts.append(beside.lstrip("# "))
+            texts.append(_text([beside]))
         return " · ".join(texts) or OF_HYDRA.get(name.value, "")
 
     def _above(self, line: int) -> list[str]:
         first = line
         while first > self.first and self.lines[first - 1].lstrip().startswith("#"):
             first -= 1
-        comment = " ".join(text.lstrip("# ") for text in self.lines[first:line])
+        comment = _text(self.lines[first:line])
         return [comment] if comment else []
+
+
+def _text(comments: Iterable[str]) -> str:
+    """What stands in lines of comment, as Markdown that shows <names> as they are."""
+    return " ".join(line.lstrip("# ") for line in comments).replace("<", "&lt;")
