@@ -38,8 +38,8 @@ CONFIGURATION = """\
 # Configuration
 
 Made from the YAML files of `conf/` and `sweeps/`: every key, its default, and the comment beside
-it. A key is set by its name here, a group by the choice: `rote train task=text task.length=32`. Keys
-that no file names are refused. All but those of `host` and `log` are part of the run id.
+it. A key is set by its name, a group by a choice: `rote train task=text task.length=32`. Keys that
+no file names are refused. All but those of `host` and `log` are part of the run id.
 """
 
 
