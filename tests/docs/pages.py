@@ -25,9 +25,10 @@ def blocks(path: Path, language: str) -> list[str]:
 
 
 def commands(path: Path) -> list[list[str]]:
-    """The words of every command of ours; lines ended by a backslash are one."""
+    """The words of every command of ours, of headings too; lines ended by a backslash are one."""
     lines = "".join(blocks(path, "")).replace("\\\n", " ").splitlines()
-    typed = (line for line in lines if TYPED.match(line))
+    headings = "".join(re.findall(r"^#+ .*$", path.read_text(), re.MULTILINE))
+    typed = (line for line in [*lines, *re.findall(r"`([^`]+)`", headings)] if TYPED.match(line))
     return [command for line in typed for command in _commands(shlex.split(line, comments=True))]
 
 

@@ -90,6 +90,7 @@ def test_commands_are_found() -> None:
         "rote report text_demo",  # behind &&
         "rote train --spec spec.yaml",  # behind an assignment
         "rote audit MODEL --members m.jsonl --nonmembers n.jsonl",  # behind srun
+        "rote report leakage_demo",  # in a heading
         "rote sweep decay",  # a sweep that a page writes
     }
 
