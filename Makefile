@@ -48,7 +48,7 @@ bench: $(READY) ## time training and audits beside Hugging Face's, print ratios 
 	$(BIN)/python benchmarks/audit.py
 
 docs: $(READY) ## build the site of docs/ into outputs/docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 check: $(READY) ## lint, format, types, floors: what must hold before a commit
 	$(BIN)/ruff check src tests benchmarks docs/reference.py
