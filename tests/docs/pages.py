@@ -11,7 +11,7 @@ PAGES = [ROOT / "README.md", *DOCS]
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRAMS = ("rote", "make", "python")
 TYPED = re.compile(rf"([A-Z_]+=\S+ |srun .*)?({'|'.join(PROGRAMS)}) ")
-BETWEEN = ("&&", "|")
+BETWEEN = ("&&", "|", ">")
 
 
 def name(path: Path) -> str:
