@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser slurm-up slurm-down test-slurm bench check format clean
+.PHONY: help setup demo test browser slurm-up slurm-down test-slurm bench docs check format clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | \
@@ -47,15 +47,18 @@ bench: $(READY) ## time training and audits beside Hugging Face's, print ratios 
 	$(BIN)/python benchmarks/scores.py
 	$(BIN)/python benchmarks/audit.py
 
+docs: $(READY) ## build the site of docs/ into outputs/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 check: $(READY) ## lint, format, types, floors: what must hold before a commit
-	$(BIN)/ruff check src tests benchmarks examples
-	$(BIN)/ruff format --check src tests benchmarks examples
+	$(BIN)/ruff check src tests benchmarks examples docs/reference.py
+	$(BIN)/ruff format --check src tests benchmarks examples docs/reference.py
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet --numprocesses auto tests/test_floors.py
 
 format: $(READY) ## let ruff format and sort
-	$(BIN)/ruff check --fix src tests benchmarks examples
-	$(BIN)/ruff format src tests benchmarks examples
+	$(BIN)/ruff check --fix src tests benchmarks examples docs/reference.py
+	$(BIN)/ruff format src tests benchmarks examples docs/reference.py
 
 clean: ## remove the environment and caches; outputs/ is never touched
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache build dist

@@ -16,23 +16,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from rote.cli.main import main as rote
 
-WORDS = [
-    "red",
-    "blue",
-    "green",
-    "old",
-    "new",
-    "cat",
-    "dog",
-    "bird",
-    "house",
-    "tree",
-    "runs",
-    "sleeps",
-    "sings",
-    "stands",
-    "falls",
-]
+WORDS = ["red", "blue", "old", "new", "cat", "dog", "bird", "tree", "runs", "sings", "falls"]
 
 
 def sentences(number: int, seed: int) -> list[str]:

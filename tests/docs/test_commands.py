@@ -1,0 +1,119 @@
+"""Every command that the pages show is one: it parses, and its first point composes.
+
+None is carried out here. What is, elsewhere: sweeps to their reports in tests/cluster, `rote train`
+in tests/test_run.py and tests/cli, audits in tests/auditing, compression in tests/cli, SLURM in
+tests/slurm, the planning of every sweep in tests/test_conf.py.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from tests.docs.pages import DOCS, PAGES, ROOT, blocks, commands, name
+
+from rote.cli.main import parser_of_commands
+from rote.config.compose import Composer
+from rote.config.sweep import Grid, Sweep, load_sweep, points, with_overrides
+
+LAUNCHERS = ("hydra/launcher=rote_slurm", "hydra/launcher=rote_local")
+PARAMETERS = 100_000  # of every model: counting them would take torch
+COMPOSER = Composer()  # parts that were composed once are kept
+
+
+@pytest.fixture(autouse=True)
+def _sweeps_of_the_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sweep file that a page writes is there, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    for text in (text for page in PAGES for text in blocks(page, "yaml")):
+        if written := re.match(r"# (sweeps/\w+\.yaml)\n", text):
+            path = tmp_path / written[1]
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_command_is_one(page: Path) -> None:
+    for command in commands(page):
+        try:
+            check(command)
+        except (SystemExit, ValueError) as error:
+            pytest.fail(f"{name(page)}: {' '.join(command)}: {error}")
+
+
+def check(command: list[str]) -> None:
+    program, *words = command
+    if program == "make":
+        targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert set(words) <= set(targets), command
+    elif program == "python":
+        assert words[0].startswith("-") or (ROOT / words[0]).is_file(), command
+    elif words[0] == "train":
+        check_train(words[1:])
+    else:
+        check_parsed(words)
+
+
+def check_train(words: list[str]) -> None:
+    if words[0] == "--spec":
+        assert len(words) == 2, words
+        return
+    settings = [word for word in words if word not in ("-m", *LAUNCHERS)]
+    if "-m" not in words:
+        COMPOSER.config(settings)
+        return
+    chosen = [word.removeprefix("+sweep=") for word in settings if word.startswith("+sweep=")]
+    rest = [word for word in settings if not word.startswith("+sweep=")]
+    bare = Sweep(name="grid", question="", report="capacity", fixed={}, grid=Grid())
+    compose_first(load_sweep(chosen[0]) if chosen else bare, rest)
+
+
+def check_parsed(words: list[str]) -> None:
+    parsed, rest = parser_of_commands().parse_known_args(words)
+    assert not [word for word in rest if word.startswith("-") or parsed.command != "sweep"], words
+    if parsed.command == "sweep":
+        compose_first(load_sweep(parsed.name), [*parsed.overrides, *rest])
+
+
+def compose_first(sweep: Sweep, overrides: list[str]) -> None:
+    """``host=mine`` is a file that the reader is told to write; it begins with slurm's keys."""
+    given = ["host=slurm" if word == "host=mine" else word for word in overrides]
+    changed = with_overrides(sweep, given)
+    COMPOSER.config(next(points(changed, COMPOSER, lambda config: PARAMETERS)))
+
+
+def test_commands_are_found() -> None:
+    found = {" ".join(command) for page in PAGES for command in commands(page)}
+    assert found >= {
+        "make demo",
+        "rote status demo",  # behind a pipe
+        "rote report text_demo",  # behind &&
+        "rote train --spec spec.yaml",  # behind an assignment
+        "rote audit MODEL --members m.jsonl --nonmembers n.jsonl",  # behind srun
+        "rote report leakage_demo",  # in a heading
+        "rote sweep decay",  # a sweep that a page writes
+    }
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["rote", "sweep", "demo", "size=nobody"],
+        ["rote", "train", "task.num_sequence=3"],
+        ["rote", "train", "-m", "size=80k,185k", "precision=fp33"],
+        ["rote", "status", "--fellow"],
+        ["rote", "sweep", "no_such_sweep"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_no_command_is_told(command: list[str]) -> None:
+    with pytest.raises((SystemExit, ValueError, AssertionError)):
+        check(command)
+
+
+@pytest.mark.parametrize("page", DOCS, ids=name)
+def test_python_reads_and_its_imports_are_there(page: Path) -> None:
+    for text in blocks(page, "python"):
+        wanted = (ast.Import, ast.ImportFrom)
+        imports = [each for each in ast.parse(text).body if isinstance(each, wanted)]
+        exec(compile(ast.Module(body=list(imports), type_ignores=[]), name(page), "exec"), {})
