@@ -50,7 +50,7 @@ def section(through: Through, drawing: Drawing) -> Section:
         f"<p>{escape(goodness(fitted))}. {escape(method(fitted))}.</p>"
         f"{scrolled(_constants(law, fitted))}"
         + (f"<ul>{warned}</ul>" if warned else "")
-        + figure(drawing, escape(f"{law.runs.value.capitalize()}. {fitted.method}."))
+        + figure(drawing, escape(f"Points: {law.runs.value}. Curves: {method(fitted)}."))
     )
     return Section(title=f"Law: {through.name}", html=html)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from rote.analysis.laws.law import Constant, Fitted, Law
 
 Bounds = tuple[float, float]
+HEADLINED = ("R_D", "a", "alpha_N", "alpha", "slope")  # the first of these that a law has
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +27,9 @@ def lines(law: Law, fitted: Fitted) -> list[Line]:
 
 
 def headline(fitted: Fitted) -> str:
-    """What the runs say, in one constant: the first that follows from others, else the last."""
-    told = fitted.derived[0] if fitted.derived else fitted.constants[-1]
+    """What the runs say, in the one constant that most is asked of."""
+    named = {each.name: each for each in (*fitted.constants, *fitted.derived)}
+    told = next((named[name] for name in HEADLINED if name in named), fitted.constants[-1])
     bounds = told.bootstrap_interval or told.profile_interval
     spanned = f" (95 %: {_span(bounds)})" if bounds else ""
     points = f"{fitted.law}, {fitted.goodness.num_points} points"
@@ -47,7 +49,8 @@ def goodness(fitted: Fitted) -> str:
 def method(fitted: Fitted) -> str:
     """How, and in which convention."""
     count = fitted.count.value
-    return f"{fitted.method}; parameters counted as {count}; intervals 95 %"
+    how = fitted.method[:1].upper() + fitted.method[1:]
+    return f"{how}; parameters counted as {count}; intervals 95 %"
 
 
 def _line(law: Law, constant: Constant) -> Line:

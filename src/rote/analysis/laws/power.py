@@ -33,9 +33,10 @@ def fit_power(
     """L = (scale / x)^alpha, or E + it; raises ValueError below 3 runs and 2 different x."""
     loss = measured["loss_nats"]
     require(law, measured, num_constants=2, distinct={column: 2})
+    told = column.replace("_", " ")
     meanings = {
-        scale: f"{column} at which the power is 1 nat",
-        "alpha": f"exponent of the {column}",
+        scale: f"{told} at which the power is 1 nat",
+        "alpha": f"exponent of the {told}",
     }
     pure = Family(
         law=law,
