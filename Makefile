@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser slurm-up slurm-down test-slurm bench docs check format clean
+.PHONY: help setup demo test coverage browser slurm-up slurm-down test-slurm bench docs check format clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | \
@@ -27,6 +27,10 @@ demo: $(READY) ## measure bits per parameter on two tiny models, write outputs/r
 
 test: $(READY) ## run all tests in parallel
 	$(BIN)/python -m pytest --numprocesses auto -m "not slurm"
+
+coverage: $(READY) ## the same, and how much of src/ they run: 90 % at least
+	$(BIN)/python -m pytest --numprocesses auto -m "not slurm" \
+		--cov --cov-report=term:skip-covered --cov-fail-under=90
 
 browser: ## install Chromium for the tests of the site (Debian or Ubuntu, root)
 	tests/site/install.sh
