@@ -47,7 +47,7 @@ def test_everything_is_written_and_in_the_manifest(write, build_table) -> None:
     manifest = json.loads((report.folder / "manifest.json").read_text())
     written = {path.name for path in report.folder.iterdir()} - {"manifest.json"}
     figures = {f"{name}.{kind}" for name in FIGURES for kind in ("svg", "png")}
-    assert written == figures | {"report.html", "table.parquet", "table.csv"}
+    assert written == figures | {"report.html", "table.parquet", "table.csv", "tables.tex"}
     assert manifest["files_sha256"] == {
         name: sha256((report.folder / name).read_bytes()) for name in written
     }

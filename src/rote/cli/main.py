@@ -8,6 +8,8 @@ from importlib import import_module, metadata
 
 from rich.console import Console
 
+from rote.cli.screen import QUIET
+
 DESCRIPTION = "Measure how much a transformer memorises, when it generalises instead, what leaks."
 EPILOG = "Outputs go to ./outputs, or to the folder that ROTE_OUTPUTS names."
 TRAIN_HELP = """\
@@ -56,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(given: list[str]) -> int:
+    if given[:1] in (["-q"], ["--quiet"]):
+        os.environ[QUIET] = "1"
+        given = given[1:]
     # Everything after `train` is Hydra's, so argparse must not look at it.
     if given[:1] == ["train"]:
         return _train(given[1:])
@@ -84,6 +89,7 @@ def _train(arguments: list[str]) -> int:
 def parser_of_commands() -> argparse.ArgumentParser:
     """All commands but the words of `train`, which are Hydra's."""
     parser = argparse.ArgumentParser(prog="rote", description=DESCRIPTION, epilog=EPILOG)
+    parser.add_argument("-q", "--quiet", action="store_true", help="errors alone; comes first")
     parser.add_argument("--version", action="version", version=metadata.version("rote"))
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
