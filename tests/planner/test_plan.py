@@ -78,9 +78,13 @@ def test_tokens_seen_again_are_worth_less_and_leak_as_distinct_ones() -> None:
     fresh = make_plan(Question(flops=1e21), believed())
     scarce = make_plan(Question(flops=1e21, tokens=6e9), believed())
     assert fresh.best is not None
-    again = next(row for row in scarce.rows if row.parameters == scarce.optimum)
-    assert again.epochs == pytest.approx(fresh.rows[fresh.best].tokens / 6e9)
+    assert scarce.best is not None
+    again = scarce.rows[scarce.best]
+    assert again.parameters == scarce.optimum
+    assert again.epochs == pytest.approx(again.tokens / 6e9)
+    assert again.epochs > 1
     assert again.loss_nats.value > fresh.rows[fresh.best].loss_nats.value
+    assert again.parameters > fresh.rows[fresh.best].parameters  # repeats are worth less than size
     assert again.unique_tokens == 6e9
     assert "Muennighoff" in " ".join(notes(scarce))
 

@@ -22,6 +22,8 @@ from rote.planner.published import published_beliefs
 from rote.planner.question import DEVICE_FLOPS_PER_SECOND, Question
 from rote.planner.wording import answer, beyond_briefly, columns, marks, notes
 
+NARROW = 120  # columns of a screen
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes outputs/plans/<from>/plan.html and plan.json, and prints the table."""
@@ -69,10 +71,11 @@ def _beliefs(arguments: argparse.Namespace) -> Beliefs:
 def _print(console: Console, plan: Plan) -> None:
     for line in answer(plan):
         console.print(line, style="bold", soft_wrap=True)
-    told = columns(plan)
-    grid = Table()
+    is_narrow = console.width < NARROW
+    told = [column for column in columns(plan) if column.is_main or not is_narrow]
+    grid = Table(box=None, header_style="bold")
     for column in told:
-        grid.add_column(f"{column.name}\n{column.unit}", justify="right")
+        grid.add_column(f"{column.name}\n{column.unit}", justify="right", no_wrap=True)
     for name in ("marks", "beyond"):
         grid.add_column(name)
     for index, row in enumerate(plan.rows):
@@ -82,5 +85,7 @@ def _print(console: Console, plan: Plan) -> None:
         style = "bold" if index == plan.best else "dim" if row.breaks else ""
         grid.add_row(*cells, marks(plan, index), beyond_briefly(row), style=style)
     console.print(grid)
+    if is_narrow:
+        console.print("plan.html has more columns, as a wider screen would", style="dim")
     for note in notes(plan):
         console.print(f"- {note}", soft_wrap=True)

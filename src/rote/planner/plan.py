@@ -7,8 +7,8 @@ import numpy as np
 
 from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.planner.amounts import short
-from rote.planner.belief import Beliefs, Interval
-from rote.planner.projection import Projection, least_tokens, project
+from rote.planner.belief import Beliefs, Interval, Surface
+from rote.planner.projection import Projection, effective_tokens, least_tokens, project
 from rote.planner.question import Question
 from rote.planner.solving import (
     cheapest_parameters,
@@ -91,12 +91,23 @@ def _require_known(question: Question, beliefs: Beliefs) -> None:
             )
 
 
+def _with_repeats(question: Question, surface: Surface) -> Surface:
+    """Loss over parameters and tokens seen, of which no more are distinct than there are."""
+    there_are = question.tokens
+    if there_are is None:
+        return surface
+    return lambda parameters, tokens: surface(
+        parameters, effective_tokens(tokens, min(tokens, there_are))
+    )
+
+
 def _optimum(question: Question, beliefs: Beliefs) -> float | None:
-    """The size where compute decides, or the ceiling on leakage is kept with least loss."""
+    """The size where compute decides."""
+    loss = _with_repeats(question, beliefs.loss.best)
     if question.flops is not None:
-        return optimal_parameters(beliefs.loss.best, question.flops)
+        return optimal_parameters(loss, question.flops)
     if question.loss_nats is not None:
-        found = cheapest_parameters(beliefs.loss.best, question.loss_nats)
+        found = cheapest_parameters(loss, question.loss_nats)
         if found is None:
             raise ValueError(
                 f"no model reaches {question.loss_nats:g} nats a token: the loss law "
@@ -107,7 +118,8 @@ def _optimum(question: Question, beliefs: Beliefs) -> float | None:
 
 
 def _optimum_interval(question: Question, beliefs: Beliefs) -> Interval | None:
-    rivals = [beliefs.loss.surface(curve) for curve in beliefs.loss.rivals]
+    surfaces = (beliefs.loss.surface(curve) for curve in beliefs.loss.rivals)
+    rivals = [_with_repeats(question, surface) for surface in surfaces]
     if not rivals or (question.flops is None and question.loss_nats is None):
         return None
     if question.flops is not None:
@@ -155,7 +167,8 @@ def _tokens(question: Question, beliefs: Beliefs, parameters: float) -> float | 
             return f"{question.flops:.3g} FLOPs do not pay for one window of it"
         return tokens
     if question.loss_nats is not None:
-        needed = tokens_for_loss(beliefs.loss.best, question.loss_nats, parameters)
+        loss = _with_repeats(question, beliefs.loss.best)
+        needed = tokens_for_loss(loss, question.loss_nats, parameters)
         return needed or f"never reaches {question.loss_nats:g} nats a token"
     if question.tokens is not None:
         return question.tokens

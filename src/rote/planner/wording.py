@@ -15,12 +15,13 @@ SYMBOLS = {"parameters": "N", "tokens": "D", "windows_per_parameter": "|D|/N"}
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column of the table; ``interval`` stands below it on the page."""
+    """One column of the table; ``interval`` stands below its values."""
 
     name: str
     unit: str
     cell: Callable[[Projection], str]
     interval: Callable[[Projection], str] = lambda row: ""
+    is_main: bool = True  # others are left out where a screen is narrow
 
 
 def columns(plan: Plan) -> list[Column]:
@@ -28,9 +29,19 @@ def columns(plan: Plan) -> list[Column]:
     told = [
         Column(name="parameters", unit="N", cell=lambda row: short(row.parameters)),
         Column(name="tokens", unit="D", cell=lambda row: short(row.tokens)),
-        Column(name="D/N", unit="tokens a parameter", cell=lambda row: f"{_ratio(row):.3g}"),
+        Column(
+            name="D/N",
+            unit="tokens a parameter",
+            cell=lambda row: f"{_ratio(row):.3g}",
+            is_main=False,
+        ),
         Column(name="FLOPs", unit="6 N D", cell=lambda row: f"{row.flops:.2g}"),
-        Column(name=H100, unit="one, at 40 %", cell=lambda row: duration(row.device_seconds)),
+        Column(
+            name=H100,
+            unit="one, at 40 %",
+            cell=lambda row: duration(row.device_seconds),
+            is_main=False,
+        ),
         _valued("loss", "nats/token", lambda row: row.loss_nats, "{:.3f}"),
     ]
     if plan.question.tokens is not None:
@@ -43,7 +54,14 @@ def columns(plan: Plan) -> list[Column]:
         told.append(_valued("exposure", "bits", lambda row: row.exposure_bits, "{:.2f}"))
     if beliefs.extraction:
         told.append(_valued("extracted", "of windows", lambda row: row.extracted, "{:.1%}"))
-    told.append(Column(name="storable", unit="of the data", cell=lambda r: share(r.stored_share)))
+    told.append(
+        Column(
+            name="storable",
+            unit="of the data",
+            cell=lambda row: share(row.stored_share),
+            is_main=False,
+        )
+    )
     if plan.question.has_ceiling:
         told.append(Column(name="least data", unit="tokens", cell=_least))
     return told
