@@ -7,6 +7,8 @@ from difflib import get_close_matches
 def unknown(what: str, given: str, choices: Iterable[str]) -> ValueError:
     """The error to raise: names the value, the nearest choice, and the choices."""
     known = sorted(choices)
+    if not known:
+        return ValueError(f"{what} {given!r} is not known: there is none yet")
     return ValueError(
         f"{what} {given!r} is not known.{_hint(given, known)} Choices: {', '.join(known)}"
     )
