@@ -1,16 +1,17 @@
 """One size trained on so many tokens: projected loss, leakage, storage and cost."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from rote.analysis.laws.repetition import MUENNIGHOFF, worth
 from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.planner.belief import Belief, Beliefs, Beyond, Interval
 from rote.planner.question import Question
 from rote.planner.solving import samples_for_ceiling
 from rote.units import bits_from_nats
 
-REPEATS_SCALE = 15.387756  # R_D*: repeats after which 1 - 1/e of their worth is spent
 SLACK = 1e-6  # relative: a row made to just keep a ceiling keeps it
 
 
@@ -61,8 +62,7 @@ def project(beliefs: Beliefs, question: Question, parameters: float, tokens: flo
     """Everything that the beliefs say of one size and data set."""
     unique = min(tokens, question.tokens or tokens)
     samples = unique / beliefs.window_tokens
-    worth = effective_tokens(tokens, unique)
-    loss = _value(beliefs.loss, parameters, worth)
+    loss = _value(beliefs.loss, parameters, effective_tokens(tokens, unique))
     leaks = [
         None if belief is None else _value(belief, parameters, samples)
         for belief, _ in _leaks(beliefs, question)
@@ -87,12 +87,8 @@ def project(beliefs: Beliefs, question: Question, parameters: float, tokens: flo
 
 
 def effective_tokens(tokens: float, unique: float) -> float:
-    """What tokens of which ``unique`` are distinct are worth in fresh ones.
-
-    Muennighoff et al. 2023, arXiv 2305.16264, equation 5, with their R_D*.
-    """
-    repeats = tokens / unique - 1
-    return unique + unique * REPEATS_SCALE * -math.expm1(-repeats / REPEATS_SCALE)
+    """What tokens of which ``unique`` are distinct are worth in fresh ones, as published."""
+    return float(worth(np.asarray(tokens), np.asarray(unique), MUENNIGHOFF.R_D))
 
 
 def least_tokens(beliefs: Beliefs, question: Question, parameters: float) -> float | None:

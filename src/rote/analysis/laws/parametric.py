@@ -8,6 +8,7 @@ Their grid of 4,500 starts is here a grid of exponents, whose linear constants f
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,8 +17,8 @@ from rote.analysis.fits.projection import best_factors
 from rote.analysis.laws.family import EXPONENT, Derived, Family, best_of, describe
 from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
 from rote.analysis.laws.needs import require
+from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
 
-FLOPS_A_PARAMETER_AND_TOKEN = 6  # forward 2, backward 4; Kaplan et al. 2020, section 2.1
 REACH = 1e-3
 GRID = np.geomspace(0.05, 2.0, 12)  # of each exponent
 NUM_STARTS = 8
@@ -56,7 +57,7 @@ class Parametric:
     def optimum(self, flops: ArrayLike) -> tuple[Floats, Floats]:
         """Parameters and tokens of least loss at C = 6 N D (Hoffmann et al. 2022, equation 4)."""
         ratio = (self.alpha * self.A / (self.beta * self.B)) ** (1 / (self.alpha + self.beta))
-        product = np.asarray(flops, dtype=np.float64) / FLOPS_A_PARAMETER_AND_TOKEN
+        product = np.asarray(flops, dtype=np.float64) / FLOPS_PER_PARAMETER_AND_TOKEN
         return ratio * product**self.size_exponent, product**self.data_exponent / ratio
 
     def tokens_for(self, loss_nats: ArrayLike, parameters: ArrayLike) -> Floats:
@@ -101,19 +102,25 @@ PUBLISHED = {
 def fit(measured: Measured, effort: Effort) -> Fitted:
     """Raises ValueError below 6 runs, 3 sizes and 3 numbers of tokens."""
     checked("parametric", measured)
-    family = Family(
-        law="parametric",
+    how = "Huber's objective on ln L with a reach of 1e-3, summed"
+    family = family_of("parametric", measured, method=how, reach=REACH)
+    return describe(family, measured, best_of(family, measured, starts(measured)), effort)
+
+
+def family_of(law: str, measured: Measured, *, method: str, **objective: Any) -> Family:
+    """The curve as a law of this name, with this objective."""
+    return Family(
+        law=law,
         formula=FORMULA,
-        method="Huber's objective on ln L with a reach of 1e-3, summed",
+        method=method,
         inputs=INPUTS,
         output="loss_nats",
         curve=Parametric,
         meanings=MEANINGS,
         bounds=bounds(measured),
         derived=DERIVED,
-        reach=REACH,
+        **objective,
     )
-    return describe(family, measured, best_of(family, measured, starts(measured)), effort)
 
 
 def checked(law: str, measured: Measured) -> None:

@@ -51,7 +51,7 @@ class Repetition:
         size, seen = np.asarray(parameters, np.float64), np.asarray(tokens, np.float64)
         unique = np.minimum(seen, np.asarray(unique_tokens, dtype=np.float64))
         optimal = np.minimum(size, self.optimal_parameters(unique))
-        return _worth(size, optimal, self.R_N), _worth(seen, unique, self.R_D)
+        return worth(size, optimal, self.R_N), worth(seen, unique, self.R_D)
 
     def optimal_parameters(self, tokens: ArrayLike) -> Floats:
         """For which so many tokens, none repeated, are compute-optimal."""
@@ -59,7 +59,8 @@ class Repetition:
         return np.exp((scale + self.beta * np.log(np.asarray(tokens))) / self.alpha)
 
 
-def _worth(total: Floats, unique: Floats, decay: float) -> Floats:
+def worth(total: Floats, unique: Floats, decay: float) -> Floats:
+    """What so many are worth in distinct ones (equation 5 of the paper)."""
     return unique * (1 - decay * np.expm1(-(total / unique - 1) / decay))
 
 
@@ -98,13 +99,23 @@ def _starts(measured: Measured) -> Floats:
     for decay in STARTS:
         columns = {
             "parameters": size,
-            "tokens": _worth(seen, unique, decay),
+            "tokens": worth(seen, unique, decay),
             "loss_nats": measured["loss_nats"],
         }
-        worth = Measured(columns=columns, count=measured.count)
-        rows += [[*row, np.log(decay), np.log(decay)] for row in parametric.starts(worth)]
+        fresh = Measured(columns=columns, count=measured.count)
+        rows += [[*row, np.log(decay), np.log(decay)] for row in parametric.starts(fresh)]
     return np.array(rows)
 
+
+MUENNIGHOFF = Repetition(
+    E=float(np.exp(0.6254804)),
+    A=float(np.exp(6.255414)),
+    B=float(np.exp(7.3049974)),
+    alpha=0.3526596,
+    beta=0.3526596,
+    R_D=15.387756,
+    R_N=5.309743,
+)
 
 LAW = Law(
     runs=Chosen.UNSPOILT,
@@ -113,15 +124,5 @@ LAW = Law(
     inputs=INPUTS,
     output="loss_nats",
     fit=fit,
-    published={
-        "Muennighoff et al. 2023, arXiv 2305.16264": Repetition(
-            E=float(np.exp(0.6254804)),
-            A=float(np.exp(6.255414)),
-            B=float(np.exp(7.3049974)),
-            alpha=0.3526596,
-            beta=0.3526596,
-            R_D=15.387756,
-            R_N=5.309743,
-        )
-    },
+    published={"Muennighoff et al. 2023, arXiv 2305.16264": MUENNIGHOFF},
 )

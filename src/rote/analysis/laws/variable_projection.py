@@ -13,15 +13,12 @@ from rote.analysis.fits.regression import Residual
 from rote.analysis.laws.family import EXPONENT, Family, describe
 from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
 from rote.analysis.laws.parametric import (
-    DERIVED,
     FORMULA,
     INPUTS,
-    MEANINGS,
     PUBLISHED,
-    Parametric,
-    bounds,
     checked,
     design,
+    family_of,
     starts,
 )
 
@@ -31,18 +28,8 @@ NUM_SEARCHES = 2  # of the grid's best points
 def fit(measured: Measured, effort: Effort) -> Fitted:
     """Raises ValueError below 6 runs, 3 sizes and 3 numbers of tokens."""
     checked("variable_projection", measured)
-    family = Family(
-        law="variable_projection",
-        formula=FORMULA,
-        method="least squares on relative residuals by variable projection",
-        inputs=INPUTS,
-        output="loss_nats",
-        curve=Parametric,
-        meanings=MEANINGS,
-        bounds=bounds(measured),
-        derived=DERIVED,
-        residual=Residual.RELATIVE,
-    )
+    how = "least squares on relative residuals by variable projection"
+    family = family_of("variable_projection", measured, method=how, residual=Residual.RELATIVE)
     return describe(family, measured, _search(family, measured), effort)
 
 
