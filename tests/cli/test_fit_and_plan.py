@@ -58,6 +58,18 @@ def test_a_csv_is_fitted_and_left_as_page_figure_and_numbers(
     assert "<svg" in (folder / "fit.html").read_text()
 
 
+def test_the_command_on_the_page_is_quoted_and_escaped(
+    rote: Run, runs_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["fit", str(runs_csv), "--law", "size", "--resamples", "0"]
+    words += ["--columns", "parameters=N*1e6,loss_nats=loss"]
+    monkeypatch.setattr("sys.argv", ["rote", *words, "<b> & more"])
+    assert rote(*words)[0] == 0
+    page = (tmp_path / "outputs" / "fits" / "grid" / "fit.html").read_text()
+    assert "&#x27;&lt;b&gt; &amp; more&#x27;" in page
+    assert "<b> & more" not in page
+
+
 def test_without_a_law_each_that_the_columns_tell_is_fitted(rote: Run, runs_csv: Path) -> None:
     columns = "parameters=N*1e6,tokens=D,loss_nats=loss"
     code, out, _ = rote("fit", str(runs_csv), "--columns", columns, "--resamples", "0", "--json")

@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +96,7 @@ def _write(
         numbers=content,
         table=pl.DataFrame(),
     )
-    command = f"rote {' '.join(sys.argv[1:])}"
+    command = escape(shlex.join(["rote", *sys.argv[1:]]))
     closing = Section(title="How to reproduce", html=f"<pre><code>{command}</code></pre>")
     question = "Which law do these runs follow, and how well do they tell its constants?"
     write_text(

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 import sys
 
 from rich.console import Console
@@ -31,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     plan = make_plan(question, _beliefs(arguments))
     folder = outputs_folder() / "plans" / (arguments.source or "published")
     content = plan_json(plan)
-    write_text(folder / "plan.html", plan_page(plan, f"rote {' '.join(sys.argv[1:])}"))
+    write_text(folder / "plan.html", plan_page(plan, shlex.join(["rote", *sys.argv[1:]])))
     write_json(folder / "plan.json", content)
     if arguments.json:
         sys.stdout.write(json.dumps(content, indent=1) + "\n")
