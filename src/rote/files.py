@@ -54,8 +54,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """`write_text` of readable JSON; refuses NaN, which is not JSON."""
-    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+    """`write_bytes` of `readable_json`."""
+    write_bytes(path, readable_json(value))
+
+
+def readable_json(value: Any) -> bytes:
+    """Indented, with a last line's end; refuses NaN, which is not JSON."""
+    return f"{json.dumps(value, indent=1, allow_nan=False)}\n".encode()
 
 
 def canonical_json(value: Any) -> str:

@@ -1,11 +1,15 @@
 """Two sweeps are matched by what they share, and differ by what they do not."""
 
+import json
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from rote.analysis.comparison import comparable, compare, comparison_json
+from rote.analysis.comparison_page import write_comparison
+from rote.analysis.comparison_wording import change, finding, pairs, sides
+from rote.files import sha256
 from tests.analysis.scaled import noisy, results, table
 
 
@@ -50,6 +54,48 @@ def test_runs_that_only_one_sweep_has_are_left_out(tmp_path: Path) -> None:
     found = compare(("a", "b"), first, second)
     assert found.num_pairs == fewer.height
     assert found.num_runs == (half().height, fewer.height)
+    left = half().filter(pl.col("size.width") <= 8)["run_id"].to_list()
+    assert comparison_json(found)["alone"] == {"a": left, "b": []}
+    assert pairs(found) == f"{fewer.height} runs match; {len(left)} of a do not"
+    assert set(found.alone["point"].str.split(" ").list.last()) == {"width=8"}
+
+
+def test_what_is_said_is_what_was_planted(tmp_path: Path) -> None:
+    fp32, bf16 = tables(tmp_path, half(), with_precision(half(), "bf16_mixed", 0.0))
+    moved = bf16.with_columns(heldout_bits_per_token=pl.col("heldout_bits_per_token") + 0.25)
+    found = compare(("a", "b"), fp32, moved)
+    assert sides(found) == ("fp32", "bf16_mixed")
+    (heldout,) = found.moved
+    assert (heldout.num_higher, change(heldout)) == (
+        found.num_pairs,
+        f"+0.250 bits per token (95 % +0.250 to +0.250, {found.num_pairs} pairs)",
+    )
+    assert finding(found) == (
+        f"bf16_mixed against fp32: held-out loss {change(heldout)}; 1 of 3 intervals leave out 0"
+    )
+
+
+def test_a_comparison_is_a_folder_like_a_report(tmp_path: Path) -> None:
+    runs = [half(), noisy(with_precision(half(), "bf16_mixed", 0.1), 0.001).slice(3)]
+    found = compare(("a", "b"), *tables(tmp_path, *runs))
+    report = write_comparison(found, *(results(each, tmp_path) for each in runs), tmp_path / "a-b")
+    manifest = json.loads((report.folder / "manifest.json").read_text())
+    page, tables_tex = report.page.read_text(), (report.folder / "tables.tex").read_text()
+    left = half()["run_id"][:3].to_list()
+    assert set(manifest["records_sha256"]) == {*found.pairs["run_id"], *runs[1]["run_id"]}
+    assert all(run_id in page for run_id in (*left, *manifest["records_sha256"]))
+    for name, digest in manifest["files_sha256"].items():
+        assert sha256((report.folder / name).read_bytes()) == digest
+    assert {"pairs.svg", "differences.png", "comparison.json"} <= set(manifest["files_sha256"])
+    assert r"bf16\_mixed" in tables_tex
+    assert manifest["sweeps"] == ["a", "b"]
+    assert manifest["headlines"][0].startswith("bf16_mixed against fp32: held-out loss +")
+
+
+def test_a_sweep_is_not_compared_with_itself(tmp_path: Path) -> None:
+    first, second = tables(tmp_path, half(), half())
+    with pytest.raises(ValueError, match="a is one sweep"):
+        compare(("a", "a"), first, second)
 
 
 def test_sweeps_without_a_common_point_are_refused(tmp_path: Path) -> None:

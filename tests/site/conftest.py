@@ -45,6 +45,12 @@ def outputs(tmp_path_factory: pytest.TempPathFactory, base: Spec) -> Path:
     report.mkdir(parents=True)
     (report / "report.html").write_text("<!doctype html><title>the report</title>")
     (report / "manifest.json").write_text('{"headlines": ["fp32: 3.00 bits per parameter"]}')
+    compared = folder / "comparisons" / "many-other"
+    compared.mkdir(parents=True)
+    (compared / "report.html").write_text("<!doctype html><title>the comparison</title>")
+    (compared / "manifest.json").write_text(
+        '{"headlines": ["fp32 against tf32: equal"], "sweeps": ["many", "other"]}'
+    )
     return folder
 
 

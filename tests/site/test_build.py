@@ -84,6 +84,15 @@ def test_a_curve_is_thinned_to_what_a_screen_shows_and_keeps_its_ends(
     assert curve["loss_bits_per_token"][-1] == 1
 
 
+def test_a_comparison_is_listed_with_what_it_found(site: Path) -> None:
+    copied = (site.parent / "comparisons/many-other.html").read_text()
+    assert copied == "<!doctype html><title>the comparison</title>"
+    index, sweep = site.read_text(), (site.parent / "sweeps/many.html").read_text()
+    assert '<a href="comparisons/many-other.html">many against other</a>' in index
+    assert "fp32 against tf32: equal" in index
+    assert '<a href="../comparisons/many-other.html">other</a>' in sweep
+
+
 def test_what_has_not_changed_is_not_touched(own: Path) -> None:
     before = times(own / "site")
     again = build_site(own)
@@ -141,7 +150,7 @@ def test_records_of_different_kinds_are_still_shown(tmp_path: Path, base: Spec) 
 
 def test_names_and_questions_are_text_in_every_page(site: Path) -> None:
     pages = list(site.parent.rglob("*.html"))
-    assert len(pages) == 5
+    assert len(pages) == 6
     for page in pages:
         assert "<script>" not in page.read_text()
         assert "<img" not in page.read_text()

@@ -1,23 +1,38 @@
-"""`rote serve` answers this machine's browser, and nobody and nothing else."""
+"""`rote serve` answers the browser of whoever started it, and nobody and nothing else."""
 
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tests.site.conftest import NUM_RUNS
 
 from rote.ledger.store import Store
+from rote.site.admission import REFUSAL
+from rote.site.opening import opened
 from rote.site.server import Server
 
-Ask = http.client.HTTPConnection
+
+@dataclass
+class Ask:
+    """A browser that has been let in."""
+
+    connection: http.client.HTTPConnection
+    token: str
+    port: int
+
+    @property
+    def cookie(self) -> str:
+        return f"rote-{self.port}={self.token}"
 
 
 @pytest.fixture
@@ -25,16 +40,63 @@ def ask(outputs: Path) -> Iterator[Ask]:
     server = Server(outputs, port=0)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     connection = http.client.HTTPConnection(*server.server_address[:2])
-    yield connection
+    yield Ask(connection, server.address.partition("?token=")[2], server.server_address[1])
     connection.close()
     server.shutdown()
     server.server_close()
 
 
 def get(ask: Ask, path: str, method: str = "GET", **headers: str) -> tuple[int, dict, bytes]:
-    ask.request(method, path, headers={name.replace("_", "-"): v for name, v in headers.items()})
-    answer = ask.getresponse()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    ask.connection.request(method, path, headers={"Cookie": ask.cookie, **named})
+    answer = ask.connection.getresponse()
     return answer.status, dict(answer.headers), answer.read()
+
+
+def test_only_the_printed_address_lets_in(ask: Ask) -> None:
+    wrong = ask.token[:-1] + ("a" if ask.token[-1] != "a" else "b")
+    for path in ("/", "/data/sweeps/many.js", "/live/index.json", f"/?token={wrong}", "/?token="):
+        for cookie in ("", f"rote-{ask.port}={wrong}", f"rote-1={ask.token}", "\xff=\xff"):
+            status, headers, body = get(ask, path, Cookie=cookie)
+            assert (status, "Set-Cookie" in headers) == (403, False)
+            assert body == REFUSAL.encode()
+    assert len(ask.token) >= 43
+
+
+def test_the_address_leaves_a_cookie_and_goes_on_without_the_token(ask: Ask) -> None:
+    status, headers, body = get(ask, f"/sweeps/many.html?token={ask.token}", Cookie="")
+    assert status == 200
+    assert headers["Set-Cookie"] == f"{ask.cookie}; HttpOnly; SameSite=Strict; Path=/"
+    assert headers["Refresh"] == "0; url=/sweeps/many.html"
+    assert headers["Cache-Control"] == "no-store"
+    assert ask.token.encode() not in body
+    for path in ("//evil.example/", "/%5C%5Cevil.example/", "/\\evil.example/"):
+        onward = get(ask, f"{path}?token={ask.token}")[1]["Refresh"]
+        assert onward == "0; url=/evil.example/"
+
+
+def test_a_tunnel_from_another_port_has_a_cookie_of_its_own(ask: Ask) -> None:
+    headers = get(ask, f"/?token={ask.token}", Host="localhost:9999", Cookie="")[1]
+    assert headers["Set-Cookie"].startswith(f"rote-9999={ask.token};")
+    others = 'rote-8421=another; app={"a": "b;c"}; '
+    cookie = f"{others}rote-9999={ask.token}"
+    assert get(ask, "/", Host="localhost:9999", Cookie=cookie)[0] == 200
+    assert get(ask, "/", Host="localhost:9998", Cookie=cookie)[0] == 403
+
+
+def test_the_browser_is_sent_through_a_file_that_only_we_can_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr("webbrowser.open", seen.append)
+    with opened("http://127.0.0.1:1/?token=secret", tmp_path):
+        (page,) = tmp_path.iterdir()
+        assert page.stat().st_mode & 0o777 == 0o600
+        assert "url=http://127.0.0.1:1/?token=secret" in page.read_text()
+    assert seen == [page.as_uri()]
+    assert not page.exists()
+    with opened("http://127.0.0.1:1/?token=secret", tmp_path / "none"):
+        assert seen == [page.as_uri()]
 
 
 def test_pages_and_data_are_those_of_the_files(ask: Ask, site: Path) -> None:
@@ -67,7 +129,7 @@ def test_a_page_elsewhere_gets_nothing(ask: Ask) -> None:
     for name in ("evil.example", "evil.example:80", "127.0.0.1.evil.example", ""):
         status, _, body = get(ask, "/data/sweeps/many.js", Host=name)
         assert (status, body) == (403, b"not by this name")
-    status, headers, _ = get(ask, "/data/sweeps/many.js", Host="localhost:9999")
+    status, headers, _ = get(ask, "/data/sweeps/many.js", Host=f"localhost:{ask.port}")
     assert status == 200
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert "script-src 'self';" in headers["Content-Security-Policy"]
@@ -122,7 +184,7 @@ def test_a_taken_port_is_one_clear_line(outputs: Path) -> None:
 def test_ctrl_c_ends_it_well(outputs: Path) -> None:
     process = serve(outputs, "--port", "0")
     assert process.stdout is not None
-    assert process.stdout.readline().startswith("http://127.0.0.1:")
+    assert re.match(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{43}  \(", process.stdout.readline())
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
     assert (process.returncode, output, errors) == (0, "ended\n", "")

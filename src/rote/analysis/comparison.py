@@ -29,20 +29,37 @@ class Metric:
     """A derived column, and how it is told."""
 
     column: str
-    title: str
+    name: str
+    unit: str
     form: str
+
+    @property
+    def title(self) -> str:
+        """With its unit."""
+        return f"{self.name} ({self.unit})" if self.unit else self.name
+
+    @property
+    def signed(self) -> str:
+        """The form of a difference."""
+        return self.form.replace("{:", "{:+")
 
 
 METRICS = (
-    Metric(column="bits_per_parameter", title="memorised bits per parameter", form="{:.3f}"),
-    Metric(column="train_bits_per_token", title="training loss (bits per token)", form="{:.3f}"),
-    Metric(column="heldout_bits_per_token", title="held-out loss (bits per token)", form="{:.3f}"),
-    Metric(column="f1", title="membership F1", form="{:.3f}"),
-    Metric(column="exposure_bits", title="exposure (bits)", form="{:.2f}"),
-    Metric(column="canaries_extracted", title="canaries extracted (share)", form="{:.3f}"),
-    Metric(column="windows_excess", title="windows extracted (share)", form="{:.3f}"),
-    Metric(column="training.steps", title="steps", form="{:,.0f}"),
-    Metric(column="train_tokens_per_second", title="tokens a second", form="{:,.0f}"),
+    Metric(column="bits_per_parameter", name="memorised", unit="bits per parameter", form="{:.3f}"),
+    Metric(
+        column="train_bits_per_token", name="training loss", unit="bits per token", form="{:.3f}"
+    ),
+    Metric(
+        column="heldout_bits_per_token", name="held-out loss", unit="bits per token", form="{:.3f}"
+    ),
+    Metric(column="f1", name="membership F1", unit="", form="{:.3f}"),
+    Metric(column="exposure_bits", name="exposure", unit="bits", form="{:.2f}"),
+    Metric(column="canaries_extracted", name="canaries extracted", unit="share", form="{:.3f}"),
+    Metric(column="windows_excess", name="windows extracted", unit="share", form="{:.3f}"),
+    Metric(column="training.steps", name="training", unit="steps", form="{:,.0f}"),
+    Metric(
+        column="train_tokens_per_second", name="speed", unit="tokens per second", form="{:,.0f}"
+    ),
 )
 
 
@@ -78,6 +95,16 @@ class Compared:
         """Whether the interval leaves out 0."""
         return self.interval is not None and not self.interval[0] <= 0 <= self.interval[1]
 
+    @property
+    def is_equal(self) -> bool:
+        """Whether no pair differs at all."""
+        return bool((self.first == self.second).all())
+
+    @property
+    def num_higher(self) -> int:
+        """Pairs of which the second run is the higher one."""
+        return int((self.second > self.first).sum())
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
@@ -86,9 +113,19 @@ class Comparison:
     names: tuple[str, str]
     differing: tuple[Differing, ...]
     num_runs: tuple[int, int]
-    num_pairs: int
     compared: tuple[Compared, ...]
-    pairs: pl.DataFrame  # run_id of the first and of the second
+    pairs: pl.DataFrame  # point, run_id, run_id_second, and <column>.first, <column>.second
+    alone: pl.DataFrame  # sweep, point, run_id of the runs that match none
+
+    @property
+    def moved(self) -> tuple[Compared, ...]:
+        """Those that are not equal in every pair; all where nothing moved."""
+        return tuple(each for each in self.compared if not each.is_equal) or self.compared
+
+    @property
+    def num_pairs(self) -> int:
+        """Runs of the first sweep that one of the second matches."""
+        return self.pairs.height
 
 
 def comparable(results: Results) -> pl.DataFrame:
@@ -110,11 +147,17 @@ def comparable(results: Results) -> pl.DataFrame:
 
 def compare(names: tuple[str, str], first: pl.DataFrame, second: pl.DataFrame) -> Comparison:
     """Tables as `comparable` makes them; raises ValueError where no runs match, or match twice."""
+    if names[0] == names[1]:
+        raise ValueError(f"{names[0]} is one sweep: name another to compare it with")
     settings = [sorted(filter(_is_setting, table.columns)) for table in (first, second)]
     differing = tuple(_differing(first, second, settings))
     apart = {each.key for each in differing}
     keys = [key for key in settings[0] if key in settings[1] and key not in apart]
-    pairs = _keyed(first, keys).join(_keyed(second, keys), on="key", suffix="_second")
+    points = _keyed(names, (first, second), keys)
+    left, right = (points.filter(sweep=name) for name in names)
+    pairs = left.join(
+        right.select("key", "run_id"), on="key", suffix="_second", maintain_order="left"
+    )
     if pairs.is_empty():
         raise ValueError(f"no run of {names[0]} matches one of {names[1]}: they share no point")
     if pairs["key"].n_unique() < pairs.height:
@@ -122,16 +165,14 @@ def compare(names: tuple[str, str], first: pl.DataFrame, second: pl.DataFrame) -
             f"runs of {names[0]} and {names[1]} match more than once: both vary what only one "
             "of them says"
         )
-    ids = pairs.select("run_id", "run_id_second")
+    valued = _valued(pairs.select("point", "run_id", "run_id_second"), first, second)
     return Comparison(
         names=names,
         differing=differing,
         num_runs=(first.height, second.height),
-        num_pairs=pairs.height,
-        compared=tuple(
-            found for metric in METRICS if (found := _compared(metric, ids, first, second))
-        ),
-        pairs=ids,
+        compared=tuple(found for metric in METRICS if (found := _compared(metric, valued))),
+        pairs=valued,
+        alone=points.join(pairs, on="key", how="anti", maintain_order="left").drop("key"),
     )
 
 
@@ -148,10 +189,12 @@ def comparison_json(found: Comparison) -> Mapping[str, Any]:
                 "second_mean": float(each.second.mean()),
                 "difference": each.difference,
                 "interval": each.interval,
+                "second_higher_in": each.num_higher,
             }
             for each in found.compared
         },
-        "pairs": found.pairs.rows(),
+        "pairs": found.pairs.select("run_id", "run_id_second").rows(),
+        "alone": {name: found.alone.filter(sweep=name)["run_id"].to_list() for name in found.names},
     }
 
 
@@ -177,26 +220,60 @@ def _values(table: pl.DataFrame, key: str) -> list[str]:
     return sorted(str(value) for value in table[key].unique().to_list())
 
 
-def _keyed(table: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
-    """Run ids by all their settings as one text: nulls match nulls, 1 matches 1.0."""
-    texts = [str([_plain(row[key]) for key in keys]) for row in table.iter_rows(named=True)]
-    return pl.DataFrame({"key": texts, "run_id": table["run_id"]})
+def _keyed(
+    names: tuple[str, str], tables: tuple[pl.DataFrame, pl.DataFrame], keys: list[str]
+) -> pl.DataFrame:
+    """Runs of both by these settings as one text: nulls match nulls, 1 matches 1.0.
+
+    A run's point is told by those of them that are not the same for all runs.
+    """
+    rows = [
+        (name, row["run_id"], [_plain(row[key]) for key in keys])
+        for name, table in zip(names, tables, strict=True)
+        for row in table.iter_rows(named=True)
+    ]
+    varying = [at for at in range(len(keys)) if len({str(values[at]) for *_, values in rows}) > 1]
+    points = [
+        # Once where several keys say the same: width of a size and of what is derived of it.
+        " ".join(dict.fromkeys(f"{keys[at].rpartition('.')[2]}={values[at]}" for at in varying))
+        for *_, values in rows
+    ]
+    return pl.DataFrame(
+        {
+            "sweep": [name for name, *_ in rows],
+            "point": points,
+            "run_id": [run_id for _, run_id, _ in rows],
+            "key": [str(values) for *_, values in rows],
+        }
+    )
 
 
 def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _compared(
-    metric: Metric, ids: pl.DataFrame, first: pl.DataFrame, second: pl.DataFrame
-) -> Compared | None:
-    if metric.column not in first.columns or metric.column not in second.columns:
+def _valued(pairs: pl.DataFrame, first: pl.DataFrame, second: pl.DataFrame) -> pl.DataFrame:
+    """With the metrics that both tables have, of both runs."""
+    for metric in METRICS:
+        if metric.column in first.columns and metric.column in second.columns:
+            value = pl.col(metric.column).cast(pl.Float64)
+            one = first.select("run_id", value.alias(f"{metric.column}.first"))
+            other = second.select(
+                pl.col("run_id").alias("run_id_second"), value.alias(f"{metric.column}.second")
+            )
+            pairs = pairs.join(one, on="run_id", maintain_order="left").join(
+                other, on="run_id_second", maintain_order="left"
+            )
+    return pairs
+
+
+def _compared(metric: Metric, pairs: pl.DataFrame) -> Compared | None:
+    """Over the pairs of which both runs measured it."""
+    sides = [f"{metric.column}.{side}" for side in ("first", "second")]
+    if sides[0] not in pairs.columns:
         return None
-    told = ids.join(first.select("run_id", a=metric.column), on="run_id").join(
-        second.select(run_id_second="run_id", b=metric.column), on="run_id_second"
-    )
-    known = told.drop_nulls(["a", "b"])
+    known = pairs.drop_nulls(sides)
     if known.is_empty():
         return None
-    values = (known[name].cast(pl.Float64).to_numpy() for name in ("a", "b"))
-    return Compared(metric=metric, first=next(values), second=next(values))
+    first, second = (known[name].to_numpy() for name in sides)
+    return Compared(metric=metric, first=first, second=second)

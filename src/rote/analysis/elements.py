@@ -23,9 +23,10 @@ def scrolled(html: str, *, tall: bool = False) -> str:
     return f'<div class="scroll{" tall" if tall else ""}" tabindex="0">\n{html}\n</div>'
 
 
-def text_cell(value: object) -> str:
-    """Escaped, set left."""
-    return f'<td class="text">{escape(str(value))}</td>'
+def text_cell(value: object, below: str = "") -> str:
+    """Escaped, set left; ``below`` in small print."""
+    small = f"<small>{escape(below)}</small>" if below else ""
+    return f'<td class="text">{escape(str(value))}{small}</td>'
 
 
 def code_cell(value: object) -> str:

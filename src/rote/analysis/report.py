@@ -41,11 +41,34 @@ def write_report(*, kind: str, name: str, question: str, results: Results, folde
     _require(results.table["run_id"], results.curves, "training curve")
     _require(results.table["run_id"], results.records_sha256, "record digest")
     content = maker(kind)(results)
+    return write_content(
+        name=name,
+        question=question,
+        content=content,
+        closing=_closing(name),
+        sources=_sources(content, results),
+        folder=folder,
+        besides={},
+    )
+
+
+def write_content(
+    *,
+    name: str,
+    question: str,
+    content: Content,
+    closing: Section,
+    sources: Mapping[str, Any],
+    folder: Path,
+    besides: Mapping[str, bytes],
+) -> Report:
+    """Page, figures, tables and files ``besides``; the manifest, with ``sources`` in it, last."""
     files = {
+        **besides,
         **{f"{drawing.name}.svg": drawing.svg for drawing in content.drawings},
         **{f"{drawing.name}.png": drawing.png for drawing in content.drawings},
         "report.html": page(
-            name=name, question=question, content=content, closing=_closing(name)
+            name=name, question=question, content=content, closing=closing
         ).encode(),
         "tables.tex": latex_tables(content.sections).encode(),
     }
@@ -56,7 +79,7 @@ def write_report(*, kind: str, name: str, question: str, results: Results, folde
         "name": name,
         "question": question,
         "headlines": list(content.headlines),
-        **_sources(content, results),
+        **sources,
         "files_sha256": {
             filename: sha256((folder / filename).read_bytes())
             for filename in (*files, "table.parquet", "table.csv")

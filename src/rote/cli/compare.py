@@ -6,46 +6,31 @@ import sys
 
 from rich.table import Table
 
-from rote.analysis.comparison import (
-    Compared,
-    Comparison,
-    comparable,
-    compare,
-    comparison_json,
-)
+from rote.analysis.comparison import Compared, Comparison, comparable, compare, comparison_json
+from rote.analysis.comparison_page import write_comparison
+from rote.analysis.comparison_wording import pairs
 from rote.cli.gathering import gathered
 from rote.cli.screen import screen
-from rote.files import write_json
 from rote.outputs import outputs_folder
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints what differs and the paired differences; writes outputs/comparisons/<a>-<b>.json."""
+    """Prints what differs and the paired differences; writes outputs/comparisons/<a>-<b>/."""
     first, second = (gathered(name) for name in (arguments.first, arguments.second))
     names = (first[0].name, second[0].name)
     found = compare(names, comparable(first[1]), comparable(second[1]))
-    path = outputs_folder() / "comparisons" / f"{names[0]}-{names[1]}.json"
-    content = comparison_json(found)
-    write_json(path, content)
+    folder = outputs_folder() / "comparisons" / "-".join(names)
+    report = write_comparison(found, first[1], second[1], folder)
     if arguments.json:
-        sys.stdout.write(json.dumps(content, indent=1) + "\n")
+        sys.stdout.write(json.dumps(comparison_json(found), indent=1) + "\n")
         return 0
     console = screen()
     for each in found.differing:
         console.print(f"{each.key}: {each.first} against {each.second}", soft_wrap=True)
-    console.print(_pairs(found))
+    console.print(pairs(found))
     console.print(_table(found))
-    console.print(f"{path}")
+    console.print(f"{report.page}", soft_wrap=True)
     return 0
-
-
-def _pairs(found: Comparison) -> str:
-    matched = f"{found.num_pairs} runs match"
-    left = (count - found.num_pairs for count in found.num_runs)
-    told = [
-        f"{each} of {name} do not" for each, name in zip(left, found.names, strict=True) if each
-    ]
-    return "; ".join([matched, *told])
 
 
 def _table(found: Comparison) -> Table:
@@ -59,8 +44,7 @@ def _table(found: Comparison) -> Table:
 
 
 def _cells(each: Compared) -> list[str]:
-    form = each.metric.form
-    signed = form.replace("{:", "{:+")
+    form, signed = each.metric.form, each.metric.signed
     low, high = each.interval or (None, None)
     return [
         each.metric.title,

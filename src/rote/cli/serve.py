@@ -1,12 +1,13 @@
-"""`rote serve`: all runs in the browser, live, for this machine alone; no torch."""
+"""`rote serve`: all runs in the browser, live, for whoever started it alone; no torch."""
 
 import argparse
 import signal
 import threading
-import webbrowser
+from contextlib import nullcontext
 
 from rote.cli.screen import screen
 from rote.outputs import outputs_folder
+from rote.site.opening import opened
 from rote.site.server import Server
 
 
@@ -20,8 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
         # Not through an exception, which could come in the middle of a line.
         signal.signal(signal.SIGINT, lambda *_: threading.Thread(target=server.shutdown).start())
         console.print(f"{server.address}  ({outputs}; Ctrl-C ends it)", soft_wrap=True)
-        if arguments.open:
-            webbrowser.open(server.address)
-        server.serve_forever(poll_interval=0.1)
+        with opened(server.address, outputs) if arguments.open else nullcontext():
+            server.serve_forever(poll_interval=0.1)
     console.print("ended")
     return 0

@@ -51,6 +51,7 @@ def index_page(catalogue: Catalogue, sweeps: Mapping[str, Sweep], *, is_live: bo
         summary=f"{runs:,} runs in {escape(str(catalogue.outputs))}" if runs else EMPTY,
         damaged=_warnings(catalogue.damaged),
         sweeps="\n".join(_entry(catalogue, sweep) for sweep in sweeps.values()),
+        comparisons=_comparisons(catalogue),
     )
     return _page("index", title="Sweeps", root="", body=body, is_live=is_live)
 
@@ -63,6 +64,7 @@ def sweep_page(catalogue: Catalogue, sweep: Sweep, *, is_live: bool) -> bytes:
         question=escape(plan.question),
         standing=standing(sweep),
         report=_report(catalogue, plan.name, root="../"),
+        comparisons=_compared(catalogue, plan.name),
         commands=escape(_commands(plan.name)),
     )
     return _page(
@@ -145,18 +147,46 @@ def _report(catalogue: Catalogue, name: str, *, root: str) -> str:
             if name == SINGLE
             else f"<p>No report yet: <code>rote report {escape(name)}</code></p>"
         )
-    lines = "".join(f"<li>{escape(line)}</li>" for line in _headlines(page.parent))
-    link = f'<a href="{root}reports/{quote(name)}.html">Report</a>'
+    return _findings(page, f"{root}reports/{quote(name)}.html", "Report")
+
+
+def _comparisons(catalogue: Catalogue) -> str:
+    """A card for each, as sweeps have; nothing where there is none."""
+    cards = []
+    for name, page in catalogue.comparisons().items():
+        address = f"comparisons/{quote(name)}.html"
+        named = escape(" against ".join(_manifest(page.parent, "sweeps")) or name)
+        found = _findings(page, address, "Comparison")
+        cards.append(f'<li class="card"><h3><a href="{address}">{named}</a></h3>{found}</li>')
+    return f'<h2>Comparisons</h2>\n<ul class="sweeps">{"".join(cards)}</ul>' if cards else ""
+
+
+def _compared(catalogue: Catalogue, name: str) -> str:
+    """Ways to the comparisons that a sweep is part of."""
+    links = []
+    for found, page in catalogue.comparisons().items():
+        sweeps = _manifest(page.parent, "sweeps")
+        if name in sweeps:
+            other = next((one for one in sweeps if one != name), name)
+            link = f"../comparisons/{quote(found)}.html"
+            links.append(f'<a href="{link}">{escape(other)}</a>')
+    return f"<p>Compared with {', '.join(links)}</p>" if links else ""
+
+
+def _findings(page: Path, address: str, called: str) -> str:
+    """The headlines of a report, the way to it, and when it was written."""
+    lines = "".join(f"<li>{escape(line)}</li>" for line in _manifest(page.parent, "headlines"))
+    link = f'<a href="{address}">{called}</a>'
     written = _clock(page.stat().st_mtime)
     return f'<div class="findings"><ul>{lines}</ul><p>{link}, written {written}</p></div>'
 
 
-def _headlines(folder: Path) -> Sequence[str]:
+def _manifest(folder: Path, key: str) -> Sequence[str]:
     try:
         manifest = json.loads((folder / "manifest.json").read_text())
     except (FileNotFoundError, ValueError):  # a report that is being written
         return []
-    return list(manifest.get("headlines", []))  # manifests have not always had them
+    return list(manifest.get(key, []))  # manifests have not always had all of them
 
 
 def _commands(name: str) -> str:

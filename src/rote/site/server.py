@@ -1,18 +1,20 @@
-"""The site over http for this machine alone: pages made on demand, progress as it happens."""
+"""The site over http for one account of this machine: pages on demand, progress as it happens."""
 
 import errno
 import json
 import threading
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from rote.checks import require_whole
 from rote.files import sha256
 from rote.site import live
+from rote.site.admission import REFUSAL, Admission
 from rote.site.site import Site
 
 ADDRESS = "127.0.0.1"
@@ -94,6 +96,7 @@ class Server(ThreadingHTTPServer):
         """Raises ValueError where the port is taken or not allowed; 0 takes a free one."""
         require_whole("port", port, least=0, most=65535)
         self.answers = Answers(outputs)
+        self.admission = Admission()
         try:
             super().__init__((ADDRESS, port), Handler)
         except PermissionError as error:
@@ -107,8 +110,8 @@ class Server(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """What to open."""
-        return f"http://{ADDRESS}:{self.server_address[1]}/"
+        """What to open; it holds the token, and whoever knows it may read."""
+        return self.admission.address(f"http://{ADDRESS}:{self.server_address[1]}/")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -124,7 +127,18 @@ class Handler(BaseHTTPRequestHandler):
         """The page, or 304 where the browser has it already."""
         if self._name() not in NAMES:
             return self._send(HTTPStatus.FORBIDDEN, b"not by this name", "html")
-        path = unquote(urlsplit(self.path).path).removeprefix("/")
+        path, _, query = self.path.partition("?")
+        admission = self.server.admission
+        if admission.is_shown_by(query):
+            body, more = admission.entry(path, self.headers)
+            return self._send(HTTPStatus.OK, body, "html", more)
+        if not admission.is_admitted(self.headers):
+            return self._send(HTTPStatus.FORBIDDEN, REFUSAL.encode(), "txt")
+        return self._answer(unquote(path).removeprefix("/"))
+
+    do_HEAD = do_GET
+
+    def _answer(self, path: str) -> None:
         try:
             body = self.server.answers(path)
         except (OSError, ValueError) as error:
@@ -135,22 +149,22 @@ class Handler(BaseHTTPRequestHandler):
         kind = path.rpartition(".")[2] if path else "html"
         return self._send(HTTPStatus.OK, body, kind)
 
-    do_HEAD = do_GET
-
     def log_message(self, *_: Any) -> None:
-        """The terminal is for the address alone."""
+        """The terminal is for the address alone; addresses asked for may hold the token."""
 
     def _name(self) -> str:
         """Without the port: it may be another one, through a tunnel."""
         return self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
 
-    def _send(self, status: HTTPStatus, body: bytes, kind: str) -> None:
+    def _send(
+        self, status: HTTPStatus, body: bytes, kind: str, more: Mapping[str, str] | None = None
+    ) -> None:
         tag = f'"{sha256(body)[:32]}"'
         if status is HTTPStatus.OK and self.headers.get("If-None-Match") == tag:
             status, body = HTTPStatus.NOT_MODIFIED, b""
         try:
             self.send_response(status)
-            for name, value in {**HEADERS, "ETag": tag}.items():
+            for name, value in {**HEADERS, "ETag": tag, **(more or {})}.items():
                 self.send_header(name, value)
             self.send_header("Content-Type", KINDS.get(kind, "text/plain; charset=utf-8"))
             self.send_header("Content-Length", str(len(body)))

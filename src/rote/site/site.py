@@ -58,6 +58,8 @@ class Site:
             made[f"assets/{name}"] = lambda name=name: html.asset(name)  # type: ignore[misc]
         for name in self.sweeps:
             made |= self._of_sweep(name)
+        for name, page in self.catalogue.comparisons().items():
+            made[f"comparisons/{name}.html"] = page.read_bytes
         for chunk in self.chunks:
             made[f"data/runs/{chunk}.js"] = lambda chunk=chunk: self._chunk(chunk)  # type: ignore[misc]
         return made

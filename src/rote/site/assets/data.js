@@ -105,24 +105,29 @@ rote.poll = (path, take) => {
   const told = rote.find("live");
   const address = `${rote.page.root}live/${path.split("/").map(encodeURIComponent).join("/")}.json`;
   let tag = null;
+  let status = 0;
   const ask = async () => {
     const headers = tag ? { "If-None-Match": tag } : {};
     const answer = await fetch(address, { headers, cache: "no-store" });
-    if (answer.status === 200) {
+    status = answer.status;
+    if (status === 200) {
       tag = answer.headers.get("ETag");
       return take(await answer.json());
     }
-    if (answer.status !== 304) throw new Error(`${address}: ${answer.status}`);
+    if (status !== 304) throw new Error(`${address}: ${status}`);
     return false;
   };
   const again = async () => {
     let over = false;
+    status = 0;
     try {
       if (!document.hidden) over = await ask();
       told.textContent = "live";
       told.className = "";
     } catch (error) {
-      told.textContent = "not live: rote serve does not answer";
+      told.textContent = status === 403
+        ? "not live: rote serve was started again, with another address"
+        : "not live: rote serve does not answer";
       told.className = "bound";
     }
     if (!over) setTimeout(again, rote.POLL_MS);

@@ -3,7 +3,7 @@
 
 {
   const search = rote.find("search");
-  const entries = [...rote.find("sweeps").children];
+  const entries = [...document.querySelectorAll(".sweeps > li")]; // comparisons among them
 
   search.addEventListener("input", () => {
     const words = search.value.toLowerCase().split(/\s+/);

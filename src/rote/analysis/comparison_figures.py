@@ -1,0 +1,130 @@
+"""Two sweeps as figures: paired differences with their intervals, and the pairs themselves."""
+
+import math
+import textwrap
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+
+from rote.analysis.comparison import Compared, Comparison, Floats
+from rote.analysis.comparison_wording import finding, scattered, sides
+from rote.analysis.drawing import (
+    ACCENT,
+    GREY,
+    INK,
+    PALETTE,
+    Drawing,
+    Handle,
+    in_house_style,
+    legend_below,
+    line_key,
+    new_figure,
+    render,
+    short_numbers,
+)
+
+PAIR: dict[str, Any] = {
+    "color": PALETTE[0],
+    "linestyle": "none",
+    "marker": "o",
+    "markersize": 4.5,
+    "alpha": 0.6,
+}
+LETTERS_PER_LINE = 82  # of a title
+PAIRS_HEIGHT, MEAN_HEIGHT = 0.35, -0.35  # within a row: neither covers the other
+
+
+@in_house_style
+def draw_differences(found: Comparison) -> Drawing:
+    """A row for each metric in its own unit: every pair a dot, the mean with its interval below."""
+    title, rows = finding(found), found.moved
+    figure = new_figure(
+        height_inches=1.3 + 0.72 * len(rows), title=textwrap.fill(title, LETTERS_PER_LINE)
+    )
+    grid = list(figure.subplots(len(rows), 1, squeeze=False).flat)
+    for axes, each in zip(grid, rows, strict=True):
+        _draw_row(axes, each)
+    first, second = sides(found)
+    grid[-1].set_xlabel(f"{second} less {first}, in the unit of each row")
+    handles: list[Handle] = [
+        line_key("one pair of runs", **PAIR),
+        line_key("mean, 95 % interval without 0", color=ACCENT, marker="D"),
+        line_key("mean, 95 % interval with 0", color=INK, marker="D"),
+    ]
+    legend_below(figure, handles, num_columns=3)
+    return render(figure, name="differences", alt=title)
+
+
+@in_house_style
+def draw_pairs(found: Comparison) -> Drawing:
+    """The second run of every pair over the first, a panel for each metric."""
+    title, (first, second) = scattered(found), sides(found)
+    num_columns = 2 if len(found.moved) in (2, 4) else 3
+    num_rows = math.ceil(len(found.moved) / num_columns)
+    figure = new_figure(
+        height_inches=0.9 + 2.9 * num_rows, title=textwrap.fill(title, LETTERS_PER_LINE)
+    )
+    grid = figure.subplots(num_rows, num_columns, squeeze=False)
+    for spare in grid.flat[len(found.moved) :]:
+        figure.delaxes(spare)
+    for axes, each in zip(grid.flat, found.moved, strict=False):
+        _draw_panel(axes, each)
+        axes.set_xlabel(first)
+        axes.set_ylabel(second)
+    legend_below(
+        figure,
+        [
+            line_key("one pair of runs", **PAIR),
+            line_key("equal", color=GREY, linestyle="--"),
+        ],
+        num_columns=2,
+    )
+    return render(figure, name="pairs", alt=title)
+
+
+def _draw_row(axes: Axes, each: Compared) -> None:
+    differences = each.second - each.first
+    axes.axvline(0, color=GREY, linewidth=1)
+    axes.plot(differences, [PAIRS_HEIGHT] * len(differences), **PAIR)
+    colour = ACCENT if each.is_told else INK
+    if each.interval is not None:
+        axes.plot(each.interval, [MEAN_HEIGHT] * 2, color=colour, linewidth=2, marker="|")
+    axes.plot(each.difference, MEAN_HEIGHT, color=colour, marker="D", markersize=5)
+    axes.set_ylim(-1, 1)
+    axes.set_yticks([])
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_visible(False)
+    if not differences.any():
+        axes.set_xlim(-1, 1)  # of no difference at all there is no scale
+    unit = f"\n{each.metric.unit}" if each.metric.unit else ""
+    axes.set_ylabel(
+        f"{each.metric.name}{unit}", rotation=0, horizontalalignment="right",
+        verticalalignment="center",
+    )  # fmt: skip
+    _ticks(differences, axes.xaxis)
+
+
+def _draw_panel(axes: Axes, each: Compared) -> None:
+    low = min(each.first.min(), each.second.min())
+    high = max(each.first.max(), each.second.max())
+    edge = 0.06 * (high - low) or 0.06 * abs(high) or 1.0
+    ends = (low - edge, high + edge)
+    axes.plot(ends, ends, color=GREY, linestyle="--", linewidth=1)
+    axes.plot(each.first, each.second, **PAIR)
+    axes.set_xlim(ends)
+    axes.set_ylim(ends)
+    axes.set_box_aspect(1)
+    axes.locator_params(nbins=5)
+    _ticks(np.array(ends), axes.xaxis, axes.yaxis)
+    axes.set_title(each.metric.title)
+
+
+def _ticks(values: Floats, *scales: Axis) -> None:
+    """Thousands in short; no offset that a reader would have to add."""
+    if np.abs(values).max() >= 10_000:
+        short_numbers(*scales)
+    else:
+        for scale in scales:
+            scale.get_major_formatter().set_useOffset(False)  # type: ignore[attr-defined]
