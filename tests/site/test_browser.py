@@ -110,6 +110,47 @@ def test_a_point_leads_to_its_run(many) -> None:
     assert many.url.endswith(f"run.html#{run_id}")
 
 
+TOLD = "#scatter ~ [role=status]"
+
+
+def test_points_are_reached_by_the_keyboard(many) -> None:
+    many.select_option("#axis-x", "seed")
+    many.select_option("#axis-colour", "precision.name")
+    many.uncheck("#log-x")
+    many.fill("[data-filter='seed']", "4..9")
+    many.wait_for_function("document.getElementById('scatter').dataset.drawn === '6'")
+    many.focus("#axis-colour")
+    many.keyboard.press("Tab")
+    assert many.evaluate("document.activeElement.id") == "scatter"
+    hint = many.get_attribute("#scatter", "aria-describedby").split()[-1]
+    assert "Enter opens the run" in many.inner_text(f"#{hint}")
+    seeds = []
+    for key in ("ArrowRight", "ArrowRight", "End", "ArrowRight", "ArrowLeft", "PageUp"):
+        many.keyboard.press(key)
+        many.wait_for_selector("#scatter .hovertext")
+        seeds.append(int(re.search(r"seed: (\d+)", many.inner_text(TOLD))[1]))
+    assert seeds == [4, 5, 9, 9, 8, 4]
+    bits = cells(many, "bits_per_parameter")
+    many.keyboard.press("ArrowUp")
+    many.keyboard.press("Home")
+    many.keyboard.press("ArrowRight")
+    assert f"bits_per_parameter: {bits[1]}" in many.inner_text(TOLD)
+    many.keyboard.press("Escape")
+    assert many.evaluate("document.activeElement === document.body")
+    assert many.locator("#scatter .hovertext").count() == 0
+    many.focus("#scatter")
+    many.keyboard.press("ArrowLeft")
+    run_id = many.inner_text(f"{ROWS}:nth-child(1) a")
+    assert run_id in many.inner_text(TOLD)
+    many.keyboard.press("Enter")
+    many.wait_for_selector("#run h1")
+    assert many.url.endswith(f"run.html#{run_id}")
+    many.focus("#curve-memorised_bits")
+    many.keyboard.press("ArrowRight")
+    told = many.inner_text("#curve-memorised_bits ~ [role=status]")
+    assert told.startswith("step 10; memorised bits: ")
+
+
 def test_log_axes_leave_out_what_has_no_logarithm(many) -> None:
     many.select_option("#axis-x", "seed")
     many.check("#log-x")
@@ -182,6 +223,15 @@ def test_dark_light_and_paper_without_drawing_anew(open_page, site: Path) -> Non
     assert page.is_visible(f"{ROWS} >> nth=99")
 
 
+def test_a_chart_is_as_wide_as_the_paper_while_it_prints(many) -> None:
+    width = "document.querySelector('#scatter .main-svg').getBoundingClientRect().width"
+    before = many.evaluate(width)
+    many.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert many.evaluate(width) == 680 < before
+    many.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert many.evaluate(width) == before
+
+
 def test_the_palette_is_that_of_the_figures() -> None:
     (listed,) = re.findall(r"rote.PALETTE = \[(.*)\];", asset("charts.js").decode())
     assert re.findall(r"#\w{6}", listed) == [*PALETTE[:-1], GREY]
@@ -219,20 +269,35 @@ def address(moving: Path) -> Iterator[str]:
     server.server_close()
 
 
-def test_progress_is_seen_as_it_happens(open_page, moving: Path, address: str) -> None:
+@pytest.fixture
+def admitted(open_page, address: str):
+    """Opens a page of the server, in a browser that has opened the printed address before."""
+
+    def opened(path: str):
+        page = open_page(address)
+        page.wait_for_selector("#sweeps")
+        home = address.partition("?")[0]
+        assert page.url == home
+        page.goto(f"{home}{path}")
+        return page
+
+    return opened
+
+
+def test_progress_is_seen_as_it_happens(admitted, moving: Path) -> None:
     store = Store(moving)
     run = store.run(load_plan(moving, "moving").run_ids[2])
-    index = open_page(address)
+    index = admitted("")
     index.wait_for_selector("#live:has-text('live')")
     assert "2 done, 0 running, 0 failed, 2 left" in index.inner_text("#sweeps")
-    page = open_page(f"{address}sweeps/moving.html")
+    page = admitted("sweeps/moving.html")
     page.wait_for_selector(ROWS)
     assert not page.is_visible("#moving")
     with run.claim():
         run.append({"step": 10, "memorised_bits": 70.0, "loss_nats_per_token": 2.0})
         page.wait_for_selector("#moving progress")
         assert "70 bits" in page.inner_text("#moving")
-        alone = open_page(f"{address}run.html#{run.run_id}")
+        alone = admitted(f"run.html#{run.run_id}")
         alone.wait_for_selector("#told:has-text('running, 10 of at most 30 steps')")
         run.append({"step": 20, "memorised_bits": 90.0, "loss_nats_per_token": 1.0})
         page.wait_for_selector("#moving:has-text('90 bits')")

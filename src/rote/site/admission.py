@@ -7,7 +7,7 @@ printed address holds a token; opened once, it leaves a cookie.
 import hmac
 import re
 import secrets
-from collections.abc import Mapping
+from email.message import Message
 from urllib.parse import parse_qs, quote, unquote
 
 PARAMETER = "token"
@@ -31,7 +31,7 @@ class Admission:
         """Whether what stands behind the ? of an address holds the token."""
         return any(map(self._is_token, parse_qs(query).get(PARAMETER, [])))
 
-    def is_admitted(self, headers: Mapping[str, str]) -> bool:
+    def is_admitted(self, headers: Message) -> bool:
         """Whether one of the cookies is ours.
 
         Other servers of this address leave cookies too, in any form: one that a strict reader
@@ -41,7 +41,7 @@ class Admission:
         name = _cookie_name(headers)
         return any(key == name and self._is_token(value) for key, _, value in pairs)
 
-    def entry(self, path: str, headers: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
+    def entry(self, path: str, headers: Message) -> tuple[bytes, dict[str, str]]:
         """A page, with its headers, that leaves the cookie and goes on to ``path``, no token in it.
 
         Not a redirect of HTTP: where another page led here, a browser counts what follows a
@@ -49,7 +49,10 @@ class Admission:
         """
         onward = "/" + quote(unquote(path).lstrip("/\\"))  # two of them begin another site's name
         cookie = f"{_cookie_name(headers)}={self._token}; HttpOnly; SameSite=Strict; Path=/"
-        body = f'<!doctype html><title>rote</title><a href="{onward}">Go on</a>'
+        body = (
+            '<!doctype html><title>rote</title><link rel="icon" href="data:,">'
+            f'<a href="{onward}">Go on</a>'
+        )
         return body.encode(), {
             "Set-Cookie": cookie, "Refresh": f"0; url={onward}", "Cache-Control": "no-store",
         }  # fmt: skip
@@ -58,7 +61,7 @@ class Admission:
         return hmac.compare_digest(word.encode(errors="replace"), self._token.encode())
 
 
-def _cookie_name(headers: Mapping[str, str]) -> str:
+def _cookie_name(headers: Message) -> str:
     """By the port that the browser sees, another one through a tunnel: cookies know no ports, and
     servers at two of them would otherwise overwrite each other's."""
     port = re.search(r":(\d+)$", headers.get("Host", ""))

@@ -15,8 +15,8 @@ from rote.site.catalogue import SINGLE, Catalogue, Sweep, changed_at
 
 SCRIPTS = {
     "index": ("data", "index"),
-    "sweep": ("data", "filters", "charts", "table", "scatter", "sweep"),
-    "run": ("data", "charts", "yaml", "run"),
+    "sweep": ("data", "filters", "charts", "points", "table", "scatter", "sweep"),
+    "run": ("data", "charts", "points", "yaml", "run"),
 }
 EMPTY = "There is no run yet: <code>rote sweep demo</code> makes some in minutes."
 CHARTED = ("sweep", "run")
@@ -175,7 +175,8 @@ def _compared(catalogue: Catalogue, name: str) -> str:
 
 def _findings(page: Path, address: str, called: str) -> str:
     """The headlines of a report, the way to it, and when it was written."""
-    lines = "".join(f"<li>{escape(line)}</li>" for line in _manifest(page.parent, "headlines"))
+    told = (escape(line).replace(" %", "&nbsp;%") for line in _manifest(page.parent, "headlines"))
+    lines = "".join(f"<li>{line}</li>" for line in told)
     link = f'<a href="{address}">{called}</a>'
     written = _clock(page.stat().st_mtime)
     return f'<div class="findings"><ul>{lines}</ul><p>{link}, written {written}</p></div>'

@@ -7,11 +7,19 @@ rote.PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 rote.MARKS = ["circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "x"];
 rote.OUTLINE = "#8a8f98"; // keeps both ends of a colour scale visible on both grounds
 
+// Between the margins of A4 at 96 pixels an inch, and half of it: on paper a chart is no wider, for
+// a browser shrinks the whole page to its widest part.
+rote.PAPER_PX = 680;
+rote.HALF_PAPER_PX = 330;
+
 rote.BUTTONS = [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]];
 
 // Plotly reads some markup in labels: ours are text.
 rote.plain = (text) =>
   String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+
+rote.unplain = (text) =>
+  text.replaceAll("<br>", "; ").replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
 
 rote.axis = (title, isLog) => ({
   title: { text: rote.plain(title), standoff: 8 },
@@ -39,3 +47,16 @@ rote.draw = (place, traces, { x, y, logX = false, logY = false }) => {
   const settings = { responsive: true, displaylogo: false, modeBarButtons: rote.BUTTONS };
   return Plotly.react(place, traces, layout, settings);
 };
+
+rote.drawn = () => [...document.querySelectorAll(".js-plotly-plot")];
+
+window.addEventListener("beforeprint", () => {
+  for (const place of rote.drawn()) {
+    const width = place.closest(".curves") ? rote.HALF_PAPER_PX : rote.PAPER_PX;
+    Plotly.relayout(place, { width });
+  }
+});
+
+window.addEventListener("afterprint", () => {
+  for (const place of rote.drawn()) Plotly.relayout(place, { width: null, autosize: true });
+});

@@ -37,12 +37,16 @@
     curves.draw = null;
     if (!step.length) return [rote.make("p", {}, "No step of training is noted yet.")];
     const found = UP.filter(([key]) => key in run.curve);
-    const charts = found.map(([key, title]) => rote.make("div",
-      { class: "chart", id: `curve-${key}`, role: "figure", "aria-label": `${title} over steps` }));
+    const charts = found.map(([key]) => rote.make("div", { class: "chart", id: `curve-${key}` }));
+    const side = rote.make("div", { class: "curves" },
+      ...charts.map((chart) => rote.make("div", {}, chart)));
+    found.forEach(([, title], at) => rote.walk(charts[at], `${title} over steps`));
     const draw = () => found.forEach(([key, title], at) => {
       const trace = { type: "scatter", mode: step.length < 60 ? "lines+markers" : "lines",
         x: step, y: run.curve[key], line: { color: rote.PALETTE[at], width: 2 },
-        hovertemplate: "step %{x}: %{y}<extra></extra>" };
+        text: step.map((x, row) =>
+          `step ${rote.number(x)}<br>${title}: ${rote.number(run.curve[key][row])}`),
+        hovertemplate: "%{text}<extra></extra>" };
       rote.draw(charts[at], [trace], { x: "step", y: title, logX: curves.isLog });
     });
     curves.draw = draw;
@@ -50,7 +54,6 @@
       curves.isLog = isLog;
       draw();
     }, { id: "log-steps" });
-    const side = rote.make("div", { class: "curves" }, ...charts);
     return [rote.make("p", { class: "tools" }, log), side];
   };
   curves.isLog = false;
@@ -105,9 +108,11 @@
 
   // While it runs, what moves is replaced; what is being read stays.
   const move = (run) => {
+    const focused = document.activeElement.id;
     rote.find("told").replaceChildren(...told(run));
     rote.find("training").replaceChildren(...curves(run));
     curves.draw?.();
+    if (focused) rote.find(focused)?.focus({ preventScroll: true });
   };
 
   let shown = null;

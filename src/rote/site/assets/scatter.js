@@ -16,6 +16,8 @@ rote.Scatter = class {
     this.chosen.logX = this.spans(this.chosen.x);
     this.chosen.colour = this.firstColour();
     this.tools();
+    rote.walk(this.place, null, ({ curve, index }, event) =>
+      this.go(this.place.data[curve].customdata[index], event));
   }
 
   // Over a factor of 20 a linear axis hides most runs in a corner.
@@ -118,10 +120,16 @@ rote.Scatter = class {
       x: indices.map((index) => x.at(index)),
       y: indices.map((index) => y.at(index)),
       customdata: indices.map((index) => this.table.ids[index]),
-      text: indices.map((index) => rote.plain(this.label(index))),
-      hovertemplate: "%{text}<br>%{x}, %{y}<extra></extra>",
+      text: indices.map((index) => this.told(index, x, y)),
+      hovertemplate: "%{text}<extra></extra>",
       marker: { size: 7, opacity: 0.85, line: { width: 0.5, color: rote.OUTLINE }, ...marker },
     };
+  }
+
+  told(index, x, y) {
+    const numbers = [x, y].map((column) => `${column.key}: ${rote.number(column.at(index))}`);
+    const lines = [this.label(index), this.table.ids[index], ...numbers];
+    return lines.filter(Boolean).map(rote.plain).join("<br>");
   }
 
   go(id, event) {

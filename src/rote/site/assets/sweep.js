@@ -8,7 +8,6 @@
     table.columns
       .filter((column) => column.group === "setting" && column.shown && column.at(index) !== null)
       .map((column) => `${column.key.split(".").at(-1)}=${rote.said(column.at(index))}`)
-      .concat(table.ids[index])
       .join(" ");
 
   const UNKNOWN = "the queue does not answer: what waits in it is not known";
