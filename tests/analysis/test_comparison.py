@@ -8,7 +8,7 @@ import pytest
 
 from rote.analysis.comparison import comparable, compare, comparison_json
 from rote.analysis.comparison_page import write_comparison
-from rote.analysis.comparison_wording import change, finding, pairs, sides
+from rote.analysis.comparison_wording import change, finding, headlines, pairs, sides
 from rote.files import sha256
 from tests.analysis.scaled import noisy, results, table
 
@@ -73,6 +73,20 @@ def test_what_is_said_is_what_was_planted(tmp_path: Path) -> None:
     assert finding(found) == (
         f"bf16_mixed against fp32: held-out loss {change(heldout)}; 1 of 3 intervals leave out 0"
     )
+
+
+def test_one_pair_has_no_interval_and_one_run_in_both_is_called_so(tmp_path: Path) -> None:
+    one = tables(tmp_path, half().head(1), with_precision(half(), "bf16_mixed", 0.1).head(1))
+    found = compare(("a", "b"), *one)
+    assert finding(found).startswith("bf16_mixed against fp32: held-out loss +0.710 bits per token")
+    assert "(one pair, no interval); 0 of 3" in finding(found)
+    same = compare(("a", "b"), *tables(tmp_path, half(), half()))
+    assert pairs(same) == "16 runs match, 16 of them the same run in both"
+    assert headlines(same) == ("b against a: training loss equal in every pair",)
+    folder = tmp_path / "a-b"
+    held = results(half(), tmp_path)
+    assert write_comparison(found, held, results(one[1], tmp_path), folder).page.exists()
+    assert write_comparison(same, held, held, folder).headlines == headlines(same)
 
 
 def test_a_comparison_is_a_folder_like_a_report(tmp_path: Path) -> None:

@@ -299,6 +299,7 @@ def test_progress_is_seen_as_it_happens(admitted, moving: Path) -> None:
         assert "70 bits" in page.inner_text("#moving")
         alone = admitted(f"run.html#{run.run_id}")
         alone.wait_for_selector("#told:has-text('running, 10 of at most 30 steps')")
+        alone.focus("#curve-memorised_bits")
         run.append({"step": 20, "memorised_bits": 90.0, "loss_nats_per_token": 1.0})
         page.wait_for_selector("#moving:has-text('90 bits')")
         alone.wait_for_selector("#told:has-text('running, 20 of at most 30 steps')")
@@ -306,6 +307,7 @@ def test_progress_is_seen_as_it_happens(admitted, moving: Path) -> None:
             70,
             90,
         ]
+        assert alone.evaluate("document.activeElement.id") == "curve-memorised_bits"
         index.wait_for_selector("#sweeps:has-text('2 done, 1 running')")
         page.wait_for_selector(f"{ROWS}:nth-child(3) .state.running")
     page.wait_for_selector(f"{ROWS}:nth-child(3) .state.waiting")

@@ -127,6 +127,11 @@ class Comparison:
         """Runs of the first sweep that one of the second matches."""
         return self.pairs.height
 
+    @property
+    def num_shared(self) -> int:
+        """Pairs that are one run, which both sweeps have."""
+        return self.pairs.filter(pl.col("run_id") == pl.col("run_id_second")).height
+
 
 def comparable(results: Results) -> pl.DataFrame:
     """The table with the columns of `METRICS` that its runs can tell."""

@@ -24,7 +24,7 @@ from rote.files import readable_json
 NUM_CARDS = 4
 HOW = (
     "Runs are matched by every setting that both sweeps have, but for those in which the sweeps as "
-    "wholes differ. A difference is that of the second run less the first of a pair; its 95 % "
+    "wholes differ. A difference is that of the second run less the first of a pair; its 95&nbsp;% "
     "interval is Student's over the pairs, which takes them for independent draws: it says how "
     "well these points tell a mean difference, not what holds at each of them, and seeds of one "
     "point count as points. Nothing is corrected for looking at several numbers: of twenty without "
@@ -67,7 +67,7 @@ def _content(found: Comparison) -> Content:
             Section(title="Pair by pair", html=figure(drawings[1], _pairs_caption(found))),
             Section(title="Runs that match", html=scrolled(_matched(found), tall=True)),
             *_unmatched(found),
-            Section(title="How intervals were computed", html=f"<p>{escape(HOW)}</p>"),
+            Section(title="How intervals were computed", html=f"<p>{HOW}</p>"),
         ),
         drawings=drawings,
         numbers=comparison_json(found),
@@ -134,10 +134,11 @@ def _interval(each: Compared) -> str:
 
 def _matched(found: Comparison) -> str:
     main = found.moved[0].metric
+    run_columns = [f"run of {name}" for name in found.names]
     sides_of = [f"{main.column}.{side}" for side in ("first", "second")]
     headers = [
         ("point", ""),
-        *((name, "run") for name in found.names),
+        *((name, "") for name in run_columns),
         *((side, main.name) for side in sides(found)),
         ("difference", main.unit),
     ]
@@ -150,7 +151,7 @@ def _matched(found: Comparison) -> str:
         difference = main.signed.format(values[1] - values[0]) if known else ""
         cells = [text_cell(point or "the only one"), code_cell(run_id), code_cell(other_id)]
         rows.append([*cells, *map(number_cell, (*told, difference))])
-    return table(headers, rows, text=("point", *found.names))
+    return table(headers, rows, text=("point", *run_columns))
 
 
 def _unmatched(found: Comparison) -> list[Section]:

@@ -25,6 +25,8 @@ def question(found: Comparison) -> str:
 def pairs(found: Comparison) -> str:
     """How many runs match, and how many of each sweep do not."""
     matched = "1 run matches" if found.num_pairs == 1 else f"{found.num_pairs} runs match"
+    if found.num_shared:
+        matched += f", {found.num_shared} of them the same run in both"
     left = [(found.alone.filter(sweep=name).height, name) for name in found.names]
     return "; ".join([matched, *(f"{count} of {name} do not" for count, name in left if count)])
 
@@ -44,7 +46,8 @@ def headlines(found: Comparison) -> tuple[str, ...]:
     told = [each for each in found.compared if each.is_told]
     first, second = sides(found)
     if not told:
-        return (f"{second} against {first}: no difference is told in {found.num_pairs} pairs",)
+        said = _verdict(found.moved[0])
+        return (f"{second} against {first}: {said}",)
     return tuple(f"{second} against {first}: {each.metric.name} {change(each)}" for each in told)
 
 
@@ -52,11 +55,8 @@ def finding(found: Comparison) -> str:
     """The title of the figure of differences: the first metric that moved, and how many did."""
     first, second = sides(found)
     main, num_told = found.moved[0], sum(each.is_told for each in found.compared)
-    verdict = f"{main.metric.name} {change(main)}"
-    if not main.is_told:
-        verdict = f"no difference told in {verdict}"
     told = f"{num_told} of {len(found.compared)} intervals leave out 0"
-    return f"{second} against {first}: {verdict}; {told}"
+    return f"{second} against {first}: {_verdict(main)}; {told}"
 
 
 def scattered(found: Comparison) -> str:
@@ -73,3 +73,10 @@ def equal(found: Comparison) -> str:
     """Which metrics are the same in every pair; empty where none is."""
     names = [each.metric.title for each in found.compared if each.is_equal]
     return f"Equal in every pair: {', '.join(names)}." if names else ""
+
+
+def _verdict(each: Compared) -> str:
+    if each.is_equal:
+        return f"{each.metric.name} equal in every pair"
+    said = f"{each.metric.name} {change(each)}"
+    return said if each.is_told or each.interval is None else f"no difference told in {said}"
