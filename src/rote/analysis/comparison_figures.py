@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.patches import Patch
 
 from rote.analysis.comparison import Compared, Comparison, Floats
 from rote.analysis.comparison_wording import finding, scattered, sides
@@ -32,6 +33,7 @@ PAIR: dict[str, Any] = {
     "markersize": 4.5,
     "alpha": 0.6,
 }
+BAND = 0.12  # opacity
 LETTERS_PER_LINE = 82  # of a title
 PAIRS_HEIGHT, MEAN_HEIGHT = 0.35, -0.35  # within a row: neither covers the other
 
@@ -57,26 +59,28 @@ def draw_differences(found: Comparison) -> Drawing:
 
 @in_house_style
 def draw_pairs(found: Comparison) -> Drawing:
-    """The second run of every pair over the first, a panel for each metric."""
+    """The difference of every pair over its mean, a panel for each metric.
+
+    Bland and Altman 1986, "Statistical methods for assessing agreement": against each other, pairs
+    lie on a diagonal that hides how they differ.
+    """
     title, (first, second) = scattered(found), sides(found)
     num_columns = 2 if len(found.moved) in (2, 4) else 3
     num_rows = math.ceil(len(found.moved) / num_columns)
-    figure = new_figure(height_inches=0.9 + 2.9 * num_rows, title=_wrapped(title))
+    figure = new_figure(height_inches=0.9 + 2.4 * num_rows, title=_wrapped(title))
     grid = figure.subplots(num_rows, num_columns, squeeze=False)
     for spare in grid.flat[len(found.moved) :]:
         figure.delaxes(spare)
     for axes, each in zip(grid.flat, found.moved, strict=False):
         _draw_panel(axes, each)
-        axes.set_xlabel(first)
-        axes.set_ylabel(second)
-    legend_below(
-        figure,
-        [
-            line_key("one pair of runs", **PAIR),
-            line_key("equal", color=GREY, linestyle="--"),
-        ],
-        num_columns=2,
-    )
+    figure.supylabel(f"{second} less {first}", fontsize=9)
+    handles: list[Handle] = [
+        line_key("one pair of runs", **PAIR),
+        line_key("equal", color=GREY, linestyle="--"),
+        line_key("mean difference", color=INK),
+        Patch(facecolor=INK, alpha=BAND, label="its 95 % interval"),
+    ]
+    legend_below(figure, handles, num_columns=4)
     return render(figure, name="pairs", alt=title)
 
 
@@ -103,18 +107,19 @@ def _draw_row(axes: Axes, each: Compared) -> None:
 
 
 def _draw_panel(axes: Axes, each: Compared) -> None:
-    low = min(each.first.min(), each.second.min())
-    high = max(each.first.max(), each.second.max())
-    edge = 0.06 * (high - low) or 0.06 * abs(high) or 1.0
-    ends = (low - edge, high + edge)
-    axes.plot(ends, ends, color=GREY, linestyle="--", linewidth=1)
-    axes.plot(each.first, each.second, **PAIR)
-    axes.set_xlim(ends)
-    axes.set_ylim(ends)
-    axes.set_box_aspect(1)
+    means, differences = (each.first + each.second) / 2, each.second - each.first
+    axes.axhline(0, color=GREY, linestyle="--", linewidth=1)
+    axes.axhline(each.difference, color=INK, linewidth=1)
+    if each.interval is not None:
+        axes.axhspan(*each.interval, color=INK, alpha=BAND, linewidth=0)
+    axes.plot(means, differences, **PAIR)
+    if not differences.any():
+        axes.set_ylim(-1, 1)  # of no difference at all there is no scale
     axes.locator_params(nbins=5)
-    _ticks(np.array(ends), axes.xaxis, axes.yaxis)
-    axes.set_title(each.metric.title)
+    _ticks(means, axes.xaxis)
+    _ticks(differences, axes.yaxis)
+    axes.set_title(each.metric.name)
+    axes.set_xlabel(f"mean of both{f' ({each.metric.unit})' if each.metric.unit else ''}")
 
 
 def _ticks(values: Floats, *scales: Axis) -> None:

@@ -181,8 +181,9 @@ def _differences_caption(found: Comparison) -> str:
 def _pairs_caption(found: Comparison) -> str:
     first, second = map(escape, sides(found))
     return (
-        f"Each dot is a pair: {second} up, {first} across. Dots on the dashed line are equal; a "
-        "difference that grows with the value shows as a slope of its own."
+        f"Each dot is a pair: up, {second} less {first}; across, the mean of its two runs "
+        "(Bland and Altman 1986). A difference that depends on the value shows as a slope, and is not told by "
+        "its mean alone."
     )
 
 
