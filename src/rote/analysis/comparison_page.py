@@ -182,8 +182,8 @@ def _pairs_caption(found: Comparison) -> str:
     first, second = map(escape, sides(found))
     return (
         f"Each dot is a pair: up, {second} less {first}; across, the mean of its two runs "
-        "(Bland and Altman 1986). A difference that depends on the value shows as a slope, and is not told by "
-        "its mean alone."
+        "(Bland and Altman 1986). A difference that depends on the value shows as a slope, and its "
+        "mean alone does not tell it."
     )
 
 
