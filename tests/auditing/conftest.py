@@ -120,8 +120,12 @@ def _one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Checkpoints:
     """Trained on the members, some of them in many copies; and the same one before that."""
-    folder = tmp_path_factory.mktemp("checkpoints")
-    once, nonmembers = texts(1, NUM), texts(2, NUM)
+    return make_checkpoints(tmp_path_factory.mktemp("checkpoints"), num=NUM, steps=STEPS)
+
+
+def make_checkpoints(folder: Path, *, num: int, steps: int) -> Checkpoints:
+    """Two models in Hugging Face folders, ``num`` documents of a side and what was planted."""
+    once, nonmembers = texts(1, num), texts(2, num)
     members = once + once[:REPEATED] * COPIES
     made = tokeniser(once[:500])
     rows = [made(line)["input_ids"][:LENGTH] for line in members]
@@ -137,7 +141,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Checkpoints:
     model = small_gpt2()
     for name in ("untrained", "trained"):
         if name == "trained":
-            train(model, padded, steps=STEPS, batch=64)
+            train(model, padded, steps=steps, batch=64)
         model.save_pretrained(folder / name)
         made.save_pretrained(folder / name)
     found = Checkpoints(
