@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from rote.provenance import provenance
-from rote.tasks.preparation import unseen
+from rote.watching import unseen
 from rote.tasks.text.prepare import prepare
 from rote.tasks.text.prepared import Prepared, open_prepared
 from rote.tasks.text.recipe import Recipe

@@ -63,6 +63,11 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
+def named_by_digest(name: str, asked: Any) -> str:
+    """A folder's name for what was asked: the same again gives the same one, all else another."""
+    return f"{name}-{sha256(canonical_json(asked).encode())[:8]}"
+
+
 def sha256(data: bytes) -> str:
     """Hex digest."""
     return hashlib.sha256(data).hexdigest()

@@ -1,8 +1,6 @@
 """`rote compare`: two sweeps run by run."""
 
 import argparse
-import json
-import sys
 
 from rich.table import Table
 
@@ -14,21 +12,23 @@ from rote.analysis.comparison import (
     comparison_json,
 )
 from rote.cli.gathering import gathered
-from rote.cli.screen import screen
+from rote.cli.progress import Bar
+from rote.cli.screen import print_json, screen
 from rote.files import write_json
 from rote.outputs import outputs_folder
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints what differs and the paired differences; writes outputs/comparisons/<a>-<b>.json."""
-    first, second = (gathered(name) for name in (arguments.first, arguments.second))
+    with Bar() as show:
+        first, second = (gathered(name, show) for name in (arguments.first, arguments.second))
     names = (first[0].name, second[0].name)
     found = compare(names, comparable(first[1]), comparable(second[1]))
     path = outputs_folder() / "comparisons" / f"{names[0]}-{names[1]}.json"
     content = comparison_json(found)
     write_json(path, content)
     if arguments.json:
-        sys.stdout.write(json.dumps(content, indent=1) + "\n")
+        print_json(content)
         return 0
     console = screen()
     for each in found.differing:

@@ -8,7 +8,7 @@ from importlib import import_module
 from rich.console import Console
 
 from rote.cli.parser import parser_of_commands
-from rote.cli.screen import QUIET
+from rote.cli.screen import silence
 
 TRAIN_HELP = """\
 One run, or with -m (Hydra's --multirun) a grid of them.
@@ -49,12 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(given: list[str]) -> int:
-    if given[:1] in (["-q"], ["--quiet"]):
-        os.environ[QUIET] = "1"
-        given = given[1:]
-    # Everything after `train` is Hydra's, so argparse must not look at it.
-    if given[:1] == ["train"]:
-        return _train(given[1:])
+    is_quiet = given[:1] in (["-q"], ["--quiet"])
+    words = given[1:] if is_quiet else given
+    with silence(is_wanted=is_quiet):
+        # Everything after `train` is Hydra's, so argparse must not look at it.
+        return _train(words[1:]) if words[:1] == ["train"] else _run(words)
+
+
+def _run(given: list[str]) -> int:
     parser = parser_of_commands()
     parsed, rest = parser.parse_known_args(given)
     # argparse takes positional words after a flag for unknown ones; overrides may stand anywhere.
@@ -63,7 +65,8 @@ def _dispatch(given: list[str]) -> int:
     if rest:
         parsed.overrides += rest
     module = import_module(f"rote.cli.{parsed.command}")
-    return int(module.run(parsed))
+    with silence(is_wanted=getattr(parsed, "json", False)):
+        return int(module.run(parsed))
 
 
 def _train(arguments: list[str]) -> int:

@@ -27,20 +27,23 @@ def parser_of_commands() -> argparse.ArgumentParser:
     sweep.add_argument("overrides", nargs="*", help="KEY=VALUE; for an axis: its new values")
     sweep.add_argument("--dry-run", action="store_true", help="check every point, print the bill")
     sweep.add_argument("--mode", default="cached", metavar="MODE", help=MODE_HELP)
+    _add_json(sweep, "print where its runs stand at the end; of a dry run the bill")
     _add_follow(sweep)
 
     status = commands.add_parser("status", help="where the runs of a sweep stand")
     status.add_argument("name", nargs="?", help="a launched sweep; without it, all of them")
-    status.add_argument("--json", action="store_true", help="print every run of them")
+    _add_json(status, "print every run of them")
     _add_follow(status)
 
     for command, text in LAUNCHED_COMMANDS.items():
         again = commands.add_parser(command, help=text)
         again.add_argument("name", help="a launched sweep")
+        _add_json(again, "print where its runs stand at the end")
         _add_follow(again)
 
     stop = commands.add_parser("cancel", help="end the jobs of a sweep, keep what they have done")
     stop.add_argument("name", help="a launched sweep")
+    _add_json(stop, "print which jobs were ended")
 
     logs = commands.add_parser("logs", help="what a run's worker wrote last")
     logs.add_argument("run_id", help="16 hex digits, as rote status shows them")
@@ -50,7 +53,7 @@ def parser_of_commands() -> argparse.ArgumentParser:
     compare = commands.add_parser("compare", help="two sweeps run by run: what differs, how much")
     compare.add_argument("first", help="a launched sweep")
     compare.add_argument("second", help="another, which shares points with it but for a setting")
-    compare.add_argument("--json", action="store_true", help="print what is written")
+    _add_json(compare, "print what is written")
 
     _add_serve(commands)
     _add_planning(commands)
@@ -61,7 +64,10 @@ def parser_of_commands() -> argparse.ArgumentParser:
         "completion", help='for a shell: eval "$(rote completion bash)"'
     )
     completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
-    commands.add_parser("doctor", help="what this machine has, and what to do about the rest")
+    doctor = commands.add_parser(
+        "doctor", help="what this machine has, and what to do about the rest"
+    )
+    _add_json(doctor, "print what was found")
     return parser
 
 
@@ -73,6 +79,7 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     text = "instead of the sweep's own, which for a grid of `rote train -m` is capacity"
     report.add_argument("--kind", help=text)
     report.add_argument("--wandb", action="store_true", help="log it as a run beside its own")
+    _add_json(report, "print its numbers and where the page is; with --all what was written")
     serve = commands.add_parser("serve", help="the same site, live, for this machine's browser")
     serve.add_argument("--port", type=int, default=8421, help="(default: 8421; 0: a free one)")
     serve.add_argument("--open", action="store_true", help="open it in a browser")
@@ -102,7 +109,7 @@ def _add_planning(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         plan.add_argument(f"--{name}", metavar="X", help=text)
     plan.add_argument("--from", dest="source", metavar="SWEEP", help="laws of its runs, where told")
     for parser, made in ((fit, "fit.json"), (plan, "plan.json")):
-        parser.add_argument("--json", action="store_true", help=f"print {made}")
+        _add_json(parser, f"print where the page is, and {made}")
         parser.add_argument(
             "--count", default="total", choices=("total", "non-embedding"), help="of parameters"
         )
@@ -112,6 +119,7 @@ def _add_tracking(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     collect = commands.add_parser("collect", help="records of a sweep into one typed table")
     collect.add_argument("name", help="a launched sweep; with --from also a group in wandb")
     collect.add_argument("--from", dest="source", metavar="SOURCE", help=SOURCE_HELP)
+    _add_json(collect, "print where the table is, its columns and the runs that it lacks")
 
     dashboard = commands.add_parser("dashboard", help="a wandb workspace and report, as JSON")
     dashboard.add_argument("name", nargs="?", help="a launched sweep")
@@ -123,7 +131,7 @@ def _add_tracking(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     sync = commands.add_parser("sync", help="send offline wandb runs to a server, each once")
     sync.add_argument("name", nargs="?", help="a launched sweep; without it, all that is here")
     sync.add_argument("--dry-run", action="store_true", help="list them, send nothing")
-    sync.add_argument("--json", action="store_true", help="print each log and its state")
+    _add_json(sync, "print each log and its state")
     sync.add_argument(
         "--jobs", type=int, default=5, metavar="N", help="runs at a time (default: 5)"
     )
@@ -156,7 +164,7 @@ def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     audit.add_argument("--start-token", type=int, metavar="N", help="what position 0 reads")
     audit.add_argument("--allow-pickle", action="store_true", help="weights in pytorch_model.bin")
     audit.add_argument("--output", metavar="FOLDER", help="instead of outputs/audits")
-    audit.add_argument("--json", action="store_true", help="print audit.json")
+    _add_json(audit, "print audit.json")
 
 
 def _add_coding(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -166,7 +174,8 @@ def _add_coding(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         parser.add_argument("run", help="run id or its beginning, its folder, or a sweep (newest)")
     pack.add_argument("file", nargs="?", help="what to compress")
     pack.add_argument("--task-train", action="store_true", help="the run's own training set")
-    pack.add_argument("--json", action="store_true", help="print sums, not a table")
+    _add_json(pack, "print sums, not a table")
+    _add_json(unpack, "print what was written")
     unpack.add_argument("file", help="what rote compress wrote")
     for parser in (pack, unpack):
         parser.add_argument("-o", "--output", required=True, help="what to write")
@@ -175,3 +184,7 @@ def _add_coding(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _add_follow(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--follow", "--watch", action="store_true", help="watch it to its end")
+
+
+def _add_json(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--json", action="store_true", help=f"{what}, as the one JSON document")

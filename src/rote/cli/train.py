@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from rote.cli.progress import PreparationBar, ProgressBar
+from rote.cli.progress import Bar, ProgressBar
 from rote.cli.screen import screen
 from rote.config.compose import MAIN, Composer, parse
 from rote.config.pinning import Pinner
@@ -77,7 +77,7 @@ def _run_spec(words: list[str]) -> int:
     spec = read_spec(Path(words[0]))
     console = screen()
     store = Store(require_writable(outputs_folder()))
-    with PreparationBar(console) as show:
+    with Bar() as show:
         task = Pinner(show).pinned(spec.what)["task"]
     if task != spec.what["task"]:
         raise ValueError(f"{words[0]}: the data of its task are not what they were")
@@ -90,7 +90,7 @@ def _run_one(overrides: list[str]) -> int:
     console = screen()
     config = Composer().config(overrides)
     store = Store(require_writable(outputs_folder()))
-    with PreparationBar(console) as show:
+    with Bar() as show:
         spec = Spec.from_config(Pinner(show).pinned(config))
     return _execute(console, store, spec)
 
