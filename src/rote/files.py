@@ -58,6 +58,22 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; raises ValueError naming the file where it holds none."""
+    return object_of(path.read_bytes(), path)
+
+
+def object_of(text: str | bytes, path: Path) -> dict[str, Any]:
+    """As `read_object`, of what was read of ``path``."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:  # bytes that are no text, too
+        raise ValueError(f"{path} is damaged: {error}") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} is damaged: a {type(value).__name__} is no JSON object")
+    return value
+
+
 def canonical_json(value: Any) -> str:
     """One text per value, whatever the order of its keys: what digests are taken of."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -30,16 +30,26 @@ from rote.analysis.laws import kinds
 from rote.analysis.laws.law import Count, Effort
 from rote.analysis.page import page
 from rote.analysis.quantities.scaling import measured, scaling_runs
+from rote.checks import require_whole
 from rote.cli.gathering import gathered
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
-from rote.files import named_by_digest, sha256_of_file, write_bytes, write_json, write_text
+from rote.files import (
+    named_by_digest,
+    require_writable,
+    sha256_of_file,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from rote.outputs import outputs_folder
 from rote.watching import Show
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes outputs/fits/<name>-<digest of what is asked>/; prints the constants."""
+    require_whole("--resamples", arguments.resamples, 0)
+    outputs = require_writable(outputs_folder())
     effort = Effort(num_resamples=arguments.resamples)
     names = [arguments.law] if arguments.law else kinds.laws()
     with Bar() as show:
@@ -50,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not fitted:
         raise ValueError("; ".join(f"law {each.name}: {each.reason}" for each in reasons))
     asked = [source.asked, names, arguments.count, arguments.resamples]
-    folder = outputs_folder() / "fits" / named_by_digest(source.name, asked)
+    folder = outputs / "fits" / named_by_digest(source.name, asked)
     content = {each.name: numbers(each) for each in fitted}
     _write(folder, source.name, fitted, reasons, content)
     if arguments.json:

@@ -7,6 +7,7 @@ from importlib import import_module
 
 from rich.console import Console
 
+from rote.cli.failure import Failed
 from rote.cli.parser import parser_of_commands
 from rote.cli.screen import silence
 
@@ -41,11 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `rote status | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (ValueError, OSError) as error:
+    except (Failed, ValueError, OSError) as error:
         if os.environ.get("ROTE_TRACEBACK"):
             raise
         errors.print(f"rote: {' '.join(str(error).split())}", style="red", markup=False)
-        return 2
+        return 1 if isinstance(error, Failed) else 2
 
 
 def _dispatch(given: list[str]) -> int:

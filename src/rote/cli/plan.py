@@ -13,7 +13,7 @@ from rote.analysis.quantities.scaling import scaling_runs
 from rote.cli.gathering import gathered
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
-from rote.files import named_by_digest, write_json, write_text
+from rote.files import named_by_digest, require_writable, write_json, write_text
 from rote.outputs import outputs_folder
 from rote.planner.amounts import amount
 from rote.planner.belief import Beliefs
@@ -31,13 +31,14 @@ NARROW = 120  # columns of a screen
 def run(arguments: argparse.Namespace) -> int:
     """Writes outputs/plans/<from>-<digest of what is asked>/, and prints the table."""
     question = _question(arguments)
+    outputs = require_writable(outputs_folder())
     with Bar() as show:
         beliefs = _beliefs(arguments, show)
         show("planning", 0, None)
         plan = make_plan(question, beliefs)
     asked = [asdict(question), arguments.count]
     name = named_by_digest(arguments.source or "published", asked)
-    folder = outputs_folder() / "plans" / name
+    folder = outputs / "plans" / name
     content = plan_json(plan)
     write_text(folder / "plan.html", plan_page(plan, shlex.join(["rote", *sys.argv[1:]])))
     write_json(folder / "plan.json", content)

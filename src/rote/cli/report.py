@@ -14,6 +14,7 @@ from rote.cli.gathering import gathered
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
 from rote.cluster.plan import Plan
+from rote.files import require_writable
 from rote.outputs import outputs_folder
 from rote.site.build import Built, build_site
 
@@ -28,6 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     with Bar() as show:
         plan, results = gathered(arguments.name, show)
+        require_writable(outputs_folder())
         report = _written(plan, arguments.kind, results)
     console = screen()
     _print(console, plan, results, report)
@@ -39,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _site(*, as_json: bool) -> None:
     with Bar() as show:
-        built = build_site(outputs_folder(), show)
+        built = build_site(require_writable(outputs_folder()), show)
     if as_json:
         print_json(asdict(built) | {"index": str(built.index)})
     else:

@@ -13,6 +13,7 @@ from rote.cli.launching import launch_and_report
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
 from rote.cli.status import standing
+from rote.cluster.launching import require_mode
 from rote.cluster.plan import Plan
 from rote.cluster.planning import make_plan
 from rote.config.compose import Composer, parse
@@ -65,6 +66,7 @@ def _named(sweep: Sweep, overrides: Sequence[str]) -> Sweep:
 
 def _launch_sweep(sweep: Sweep, *, mode: str, dry_run: bool, wait: bool, as_json: bool) -> int:
     console = screen()
+    require_mode(mode)
     require_kind(sweep.report)
     outputs = require_writable(outputs_folder())
     with Bar() as show:
