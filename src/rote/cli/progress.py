@@ -18,6 +18,8 @@ from rote.ledger.curve import MEMORISED_BITS, progress_told
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 
+REFRESHES_A_SECOND = 4  # a sweep is followed for hours, often through ssh
+
 
 class Bar:
     """How far something long is, in one line that goes when the block ends: a `Show`.
@@ -81,7 +83,13 @@ def steps_of(console: Console) -> Progress:
 def _progress(console: Console, *columns: ProgressColumn, is_transient: bool) -> Progress:
     """Nothing in a pipe, nor where nothing is to be said."""
     hidden = console.quiet or not console.is_terminal
-    return Progress(*columns, console=console, transient=is_transient, disable=hidden)
+    return Progress(
+        *columns,
+        console=console,
+        transient=is_transient,
+        disable=hidden,
+        refresh_per_second=REFRESHES_A_SECOND,
+    )
 
 
 class ProgressBar:
