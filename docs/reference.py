@@ -12,7 +12,8 @@ import yaml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from rote.cli.main import main, parser_of_commands
+from rote.cli.main import main
+from rote.cli.parser import parser_of_commands
 from rote.config.compose import groups
 from rote.config.places import conf_folder
 from rote.config.sweep import read_sweep

@@ -63,9 +63,30 @@ def readable_json(value: Any) -> bytes:
     return f"{json.dumps(value, indent=1, allow_nan=False)}\n".encode()
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; raises ValueError naming the file where it holds none."""
+    return object_of(path.read_bytes(), path)
+
+
+def object_of(text: str | bytes, path: Path) -> dict[str, Any]:
+    """As `read_object`, of what was read of ``path``."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:  # bytes that are no text, too
+        raise ValueError(f"{path} is damaged: {error}") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} is damaged: a {type(value).__name__} is no JSON object")
+    return value
+
+
 def canonical_json(value: Any) -> str:
     """One text per value, whatever the order of its keys: what digests are taken of."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def named_by_digest(name: str, asked: Any) -> str:
+    """A folder's name for what was asked: the same again gives the same one, all else another."""
+    return f"{name}-{sha256(canonical_json(asked).encode())[:8]}"
 
 
 def sha256(data: bytes) -> str:

@@ -6,6 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.conftest import TINY
+from tests.site.planted import plant
+
+from rote.cli.main import main
+from rote.config.compose import Composer
+from rote.ledger.spec import Spec
+from rote.ledger.store import Store
 
 TEXT = ["train", "task=text", "task/source=files", "task.length=64"]
 
@@ -47,6 +54,8 @@ def rote(folder: Path, *words: str, **environment: str) -> subprocess.CompletedP
             "cannot read 'rote/none' from the Hugging Face hub",
         ),
         (["train", "measure=[superset]"], "measure=superset: Uniform is no part of a larger set"),
+        (["sweep", "demo", "--mode", "bogus"], "mode 'bogus' is not known"),
+        (["fit", "demo", "--resamples", "-1"], "--resamples must be a whole number from 0 up"),
         (["status", "demo"], "launched sweep 'demo' is not known"),
         (["report", "demo"], "launched sweep 'demo' is not known"),
         (["collect", "demo"], "launched sweep 'demo' is not known"),
@@ -58,6 +67,64 @@ def test_one_line_and_nothing_done(tmp_path: Path, words: list[str], told: str) 
     assert told in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not list(tmp_path.glob("outputs/runs/*"))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("question: [", "is not a sweep: while parsing"),
+        ("grid: {filter: seed > 5}", "grid.filter must be a list of expressions"),
+        ("grid: {product: [1]}", "grid.product must be keys with values"),
+        ("fixed: [1]", "fixed must be keys with values"),
+    ],
+)
+def test_a_sweep_file_that_cannot_be_read_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, text: str,
+    told: str,
+) -> None:  # fmt: skip
+    (tmp_path / "sweeps").mkdir()
+    whole = text if text.startswith("q") else f"question: none?\nreport: capacity\n{text}\n"
+    (tmp_path / "sweeps" / "wrong.yaml").write_text(whole)
+    monkeypatch.chdir(tmp_path)
+    assert main(["sweep", "wrong"]) == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("circumstances.json", '{"a', "circumstances.json is damaged"),
+        ("circumstances.json", "{}", "no 'device'"),
+        ("curve.jsonl", '{"a\n', "curve.jsonl is damaged"),
+        ("record.json", "{", "record.json is damaged"),
+    ],
+)
+def test_a_damaged_file_of_a_run_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, name: str,
+    content: str, told: str,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("ROTE_OUTPUTS", str(tmp_path))
+    plan = plant(tmp_path, Spec.from_config(Composer().config(list(TINY))), name="own", num_runs=1)
+    (Store(tmp_path).run(plan.run_ids[0]).path / name).write_text(content)
+    assert main(["collect", "own"]) == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert plan.run_ids[0] in said
+    assert said.count("\n") == 1
+
+
+def test_a_plan_without_runs_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("ROTE_OUTPUTS", str(tmp_path))
+    (tmp_path / "sweeps" / "own").mkdir(parents=True)
+    plain = '{"name": "own", "question": "?", "report": "capacity", "points": []}'
+    (tmp_path / "sweeps" / "own" / "plan.json").write_text(plain)
+    for command in ("status", "resume", "dashboard"):
+        assert main([command, "own"]) == 2
+        assert "plan.json is damaged (it holds no run)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["sweep", "demo"], ["train", "size=demo_s"]])

@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from rote.cli.main import main, parser_of_commands
+from rote.cli.main import main
+from rote.cli.parser import parser_of_commands
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])

@@ -48,7 +48,8 @@ def test_a_csv_is_fitted_and_left_as_page_figure_and_numbers(
     )
     assert code == 0
     assert "L = E + A / N^alpha + B / D^beta" in out
-    folder = tmp_path / "outputs" / "fits" / "grid"
+    (folder,) = (tmp_path / "outputs" / "fits").glob("grid-????????")
+    assert f"{folder / 'fit.html'}" in out
     assert {path.name for path in folder.iterdir()} == {
         "fit.html", "fit.json", "fit-parametric.svg", "fit-parametric.png",
     }  # fmt: skip
@@ -65,7 +66,8 @@ def test_the_command_on_the_page_is_quoted_and_escaped(
     words += ["--columns", "parameters=N*1e6,loss_nats=loss"]
     monkeypatch.setattr("sys.argv", ["rote", *words, "<b> & more"])
     assert rote(*words)[0] == 0
-    page = (tmp_path / "outputs" / "fits" / "grid" / "fit.html").read_text()
+    (made,) = (tmp_path / "outputs" / "fits").glob("grid-*/fit.html")
+    page = made.read_text()
     assert "&#x27;&lt;b&gt; &amp; more&#x27;" in page
     assert "<b> & more" not in page
 
@@ -74,17 +76,44 @@ def test_without_a_law_each_that_the_columns_tell_is_fitted(rote: Run, runs_csv:
     columns = "parameters=N*1e6,tokens=D,loss_nats=loss"
     code, out, _ = rote("fit", str(runs_csv), "--columns", columns, "--resamples", "0", "--json")
     assert code == 0
-    assert {"parametric", "variable_projection", "size"} <= set(json.loads(out))
+    assert {"parametric", "variable_projection", "size"} <= set(json.loads(out)["laws"])
 
 
 def test_plan_answers_a_budget_on_a_page_and_in_json(rote: Run, tmp_path: Path) -> None:
     code, out, _ = rote("plan", "--flops", "1e21")
     assert code == 0
     assert "For 1e+21 FLOPs: 2.78B parameters on 60B tokens" in out
-    content = json.loads((tmp_path / "outputs" / "plans" / "published" / "plan.json").read_text())
+    (folder,) = (tmp_path / "outputs" / "plans").glob("published-????????")
+    content = json.loads((folder / "plan.json").read_text())
     assert content["optimum_parameters"] == pytest.approx(float(LAW.optimum(1e21)[0]), rel=1e-3)
     code, out, _ = rote("plan", "--flops", "1e21", "--json")
-    assert json.loads(out) == content
+    assert json.loads(out) == {"page": str(folder / "plan.html"), **content}
+
+
+def test_another_question_leaves_the_page_of_the_first_alone(
+    rote: Run, runs_csv: Path, tmp_path: Path
+) -> None:
+    def page(*words: str) -> str:
+        code, out, _ = rote(*words, "--json")
+        assert code == 0
+        return str(json.loads(out)["page"])
+
+    def fitted(*words: str) -> str:
+        return page("fit", str(runs_csv), "--law", "size", "--resamples", "0", *words)
+
+    columns = ("--columns", "parameters=N*1e6,loss_nats=loss")
+    asked = [
+        fitted(*columns),
+        fitted("--columns", "parameters=N*1e6,loss_nats=loss*2"),
+        fitted(*columns, "--count", "non-embedding"),
+        page("plan", "--flops", "1e21"),
+        page("plan", "--flops", "1e22"),
+    ]
+    assert len(set(asked)) == len(asked)
+    assert fitted(*columns) == asked[0]
+    assert page("plan", "--flops", "1000e18") == asked[3]
+    runs_csv.write_text(runs_csv.read_text().rpartition("\n")[0])
+    assert fitted(*columns) not in asked  # of that name, but other runs
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,17 @@ def test_a_file_that_is_no_spec_is_one_clear_line(tmp_path: Path) -> None:
     assert "takes one file" in rote(tmp_path, "train", "--spec").stderr
 
 
+def test_a_run_that_diverges_is_one_line_and_exit_code_1(tmp_path: Path, tiny: MakeSpec) -> None:
+    spec = tiny("optim=adamw", "optim.optimiser.lr=1e12", "budget.max_steps=40")
+    Store(tmp_path).run(spec.run_id).begin(spec)
+    path = Store(tmp_path).run(spec.run_id).path / "spec.yaml"
+    done = rote(tmp_path, "train", "--spec", str(path))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"rote: run {spec.run_id}: Diverged: the loss is ")
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert Store(tmp_path / "again").run(spec.run_id).failure()
+
+
 def test_a_spec_is_read_back_from_any_yaml_of_it(tmp_path: Path, tiny: MakeSpec) -> None:
     spec = tiny("seed=4")
     Store(tmp_path).run(spec.run_id).begin(spec)

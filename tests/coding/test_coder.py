@@ -9,6 +9,7 @@ from rote.coding.coder import Windows, decode, encode
 from rote.measures.cost import sequence_code_bits
 from rote.models.gpt import GPT
 from rote.tasks.uniform import Uniform
+from rote.watching import unseen
 
 V, S = 64, 16
 
@@ -26,15 +27,11 @@ def model() -> GPT:
     return GPT(num_layers=2, width=32, num_heads=2, vocab_size=V, max_length=S).eval()
 
 
-def silent(batches: list[range]) -> list[range]:
-    return batches
-
-
 def there_and_back(model: nn.Module, tokens_N: np.ndarray, at_once: int) -> tuple[float, int]:
     """Claimed and written bits of tokens that come back."""
     windows = Windows(num_tokens=len(tokens_N), length=S, at_once=at_once)
-    encoded = encode(model, tokens_N, windows, silent)
-    assert np.array_equal(decode(model, encoded.words, windows, silent), tokens_N)
+    encoded = encode(model, tokens_N, windows, unseen)
+    assert np.array_equal(decode(model, encoded.words, windows, unseen), tokens_N)
     return encoded.claimed_bits, 32 * len(encoded.words)
 
 

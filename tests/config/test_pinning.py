@@ -9,7 +9,7 @@ from rote.config.compose import Composer
 from rote.config.pinning import Pinner
 from rote.config.sweep import Grid, Sweep
 from rote.ledger.spec import Spec
-from rote.tasks.preparation import unseen
+from rote.watching import unseen
 
 SMALL = ("task.length=8", "task.num_sequences=20", "task.num_heldout_sequences=2")
 
@@ -84,4 +84,4 @@ def test_a_grid_prepares_each_corpus_once_and_shows_it(corpus: Path) -> None:
     plan, _ = make_plan(sweep, Composer(), lambda what, done, total: stages.append(what))
     assert len(plan.points) == 8
     assert len({spec.what["task"]["corpus"] for spec in plan.specs}) == 2
-    assert sum(stage == "tokenising, bytes" for stage in stages) == 2
+    assert sum(stage == "tokenising text" for stage in stages) == 2

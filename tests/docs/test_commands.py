@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.docs.pages import DOCS, PAGES, ROOT, blocks, commands, name
 
-from rote.cli.main import parser_of_commands
+from rote.cli.parser import parser_of_commands
 from rote.config.compose import Composer
 from rote.config.sweep import Grid, Sweep, load_sweep, points, with_overrides
 

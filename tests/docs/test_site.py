@@ -12,7 +12,7 @@ import pytest
 from omegaconf import OmegaConf
 from tests.docs.pages import DOCS, PAGES, ROOT, name
 
-from rote.cli.main import parser_of_commands
+from rote.cli.parser import parser_of_commands
 from rote.config.compose import groups
 from rote.config.places import conf_folder, sweep_files
 from rote.ledger.spec import flatten

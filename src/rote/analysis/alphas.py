@@ -1,9 +1,10 @@
 """How many bits a parameter holds, for statements that need a capacity: measured, or published."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from rote.files import read_object
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,7 @@ def measured_alphas(reports: Path) -> dict[str, CapacityScale]:
     """
     found: dict[str, CapacityScale] = {}
     for path in sorted(reports.glob("*/manifest.json")):
-        manifest = json.loads(path.read_text())
+        manifest = read_object(path)
         for name, number in manifest["numbers"].items():
             kind, _, precision = name.partition(" ")
             if kind != "alpha":

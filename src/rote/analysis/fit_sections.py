@@ -1,6 +1,6 @@
 """Laws through runs, for a page: a section, a figure and plain numbers each."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 from math import isfinite
@@ -13,6 +13,7 @@ from rote.analysis.fit_figure import draw_fit
 from rote.analysis.fit_wording import goodness, lines, method
 from rote.analysis.laws import kinds
 from rote.analysis.laws.law import Effort, Fitted, Law, Measured
+from rote.watching import Show
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +37,16 @@ class NotFitted:
 Columns = Callable[[Law], Measured]  # raises ValueError where a column is missing
 
 
-def fit_laws(names: Iterable[str], columns: Columns, effort: Effort) -> list[Through | NotFitted]:
+def fit_laws(
+    names: Sequence[str], columns: Columns, effort: Effort, show: Show
+) -> list[Through | NotFitted]:
     """Each law, or the reason why there is none."""
-    return [_fit(name, columns, effort) for name in names]
+    of_several = len(names) if len(names) > 1 else None
+    found = []
+    for number, name in enumerate(names):
+        show(f"fitting {name}", number, of_several)
+        found.append(_fit(name, columns, effort))
+    return found
 
 
 def section(through: Through, drawing: Drawing) -> Section:

@@ -29,6 +29,7 @@ class Report:
     folder: Path
     page: Path
     headlines: tuple[str, ...]
+    numbers: Mapping[str, Any]  # as in the manifest
 
 
 def write_report(*, kind: str, name: str, question: str, results: Results, folder: Path) -> Report:
@@ -40,6 +41,7 @@ def write_report(*, kind: str, name: str, question: str, results: Results, folde
     """
     _require(results.table["run_id"], results.curves, "training curve")
     _require(results.table["run_id"], results.records_sha256, "record digest")
+    results.show("fitting and drawing", 0, None)
     content = maker(kind)(results)
     return write_content(
         name=name,
@@ -86,7 +88,12 @@ def write_content(
         },
     }
     write_json(folder / "manifest.json", manifest)
-    return Report(folder=folder, page=folder / "report.html", headlines=content.headlines)
+    return Report(
+        folder=folder,
+        page=folder / "report.html",
+        headlines=content.headlines,
+        numbers=content.numbers,
+    )
 
 
 def _closing(name: str) -> Section:

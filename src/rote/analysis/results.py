@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rote.analysis.alphas import CapacityScale
 from rote.ledger.store import RunFolder
+from rote.watching import Show, unseen
 
 Curve = Sequence[Mapping[str, float]]
 
@@ -40,3 +41,4 @@ class Results:
     folders: Mapping[str, RunFolder]  # where per-sequence arrays lie
     alphas: Mapping[str, CapacityScale]  # by precision: what capacity reports beside this one say
     open_corpus: Callable[[str], Corpus]  # by corpus id
+    show: Show = unseen  # hears how far a long report is

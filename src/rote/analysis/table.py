@@ -28,11 +28,11 @@ def table_of(
     ``circumstances``, by run id, add what may differ between two equal runs: device, time, memory.
 
     A key that some runs lack is null there. Raises ValueError where one column holds values of
-    different kinds, naming the column.
+    different kinds, naming the column, or circumstances lack something.
     """
     rows = [_row(record) for record in records]
     if circumstances is not None:
-        rows = [row | _around(circumstances[row["run_id"]]) for row in rows]
+        rows = [row | _around(row["run_id"], circumstances[row["run_id"]]) for row in rows]
     names = list(dict.fromkeys(name for row in rows for name in row))
     return pl.DataFrame([_series(name, [row.get(name) for row in rows]) for name in names])
 
@@ -77,8 +77,10 @@ def _row(record: Record) -> dict[str, Any]:
     }
 
 
-def _around(circumstances: Mapping[str, Any]) -> dict[str, Any]:
+def _around(run_id: str, circumstances: Mapping[str, Any]) -> dict[str, Any]:
     known = {"stacked": 1, **circumstances}
+    if missing := [key for key in CIRCUMSTANCES if key not in known]:
+        raise ValueError(f"circumstances.json of run {run_id} is damaged: no {missing[0]!r}")
     return {f"circumstances.{key}": known[key] for key in CIRCUMSTANCES}
 
 

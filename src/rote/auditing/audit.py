@@ -22,14 +22,13 @@ from rote.auditing.stages import Impossible, Stage, go_through
 from rote.auditing.stored import Stored
 from rote.auditing.subjects import Subject, precision_of
 from rote.precision import Precision
+from rote.watching import Show
 
 PIECES, LOCK = "pieces", "lock"
 CANARIES = "canaries"
 
-Watch = Callable[[str, float, float], None]  # what is done, and how much work of how much
 
-
-def carry_out(question: Question, digests: Mapping[str, Any], folder: Path, watch: Watch) -> Stored:
+def carry_out(question: Question, digests: Mapping[str, Any], folder: Path, show: Show) -> Stored:
     """Go on from the pieces in ``folder``, and leave there what `Stored` holds.
 
     Raises ValueError for unusable input, and where another process is at this very audit.
@@ -37,7 +36,7 @@ def carry_out(question: Question, digests: Mapping[str, Any], folder: Path, watc
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / LOCK, timeout=0):
-            stored = _Work(question, Pieces(folder / PIECES), watch).stored(digests)
+            stored = _Work(question, Pieces(folder / PIECES), show).stored(digests)
             stored.write(folder)
             return stored
     except Timeout as error:
@@ -65,8 +64,8 @@ class _Loaded:
 class _Work:
     """One process's time with an audit."""
 
-    def __init__(self, question: Question, pieces: Pieces, watch: Watch) -> None:
-        self.question, self.pieces, self.watch = question, pieces, watch
+    def __init__(self, question: Question, pieces: Pieces, show: Show) -> None:
+        self.question, self.pieces, self.show = question, pieces, show
         settings, subject = question.settings, question.subject
         self.device = torch.device(settings.device)
         self.precision = precision_of(settings.precision)
@@ -118,7 +117,7 @@ class _Work:
 
     def _go_through(self, stage: Stage, model: _Loaded) -> None:
         before = self.done
-        self.watch(stage.name, self.done, self.total)
+        self._show(stage.name)
         try:
             self.passed[stage.name] = go_through(stage, self.pieces, model, self._told(stage.name))
         except Impossible as reason:
@@ -130,15 +129,18 @@ class _Work:
     def _told(self, name: str) -> Callable[[float], None]:
         def told(work: float) -> None:
             self.done += work
-            self.watch(name, self.done, self.total)
+            self._show(name)
 
         return told
+
+    def _show(self, name: str) -> None:
+        self.show(f"auditing: {name.replace('_', ' ')}", self.done, self.total)
 
     def _canaries(self, model: _Loaded) -> dict[str, np.ndarray] | None:
         if self.manifest is None:
             return None
         manifest, question = self.manifest, self.question
-        self.watch(CANARIES, self.done, self.total)
+        self._show(CANARIES)
         return self._piece(
             CANARIES,
             lambda: measured_canaries(

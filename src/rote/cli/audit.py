@@ -1,24 +1,15 @@
 """`rote audit`: what a model gives away of the documents that it was trained on."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from rote.analysis.audit.report import NUMBERS, PAGE, is_finished, read_numbers, write_report
 from rote.cli.finding import find_run
 from rote.cli.progress import Bar
-from rote.cli.screen import screen
+from rote.cli.screen import print_json, screen
 from rote.files import require_writable
 from rote.outputs import outputs_folder
 
@@ -34,19 +25,23 @@ WARNINGS = ("leaks", "confounded", "regurgitates")
 def run(arguments: argparse.Namespace) -> int:
     """Raises ValueError with one line for anything that cannot be audited."""
     question = _question(arguments)
-    errors = Console(stderr=True)
-    with errors.status("reading every file once, for its digest"):
+    with Bar() as show:
+        show("reading every file once, for its digest", 0, None)
         digests = question.digests()
     root = require_writable(Path(arguments.output or outputs_folder() / "audits"))
     folder = root.absolute() / question.folder_name(digests)
     if not is_finished(folder):
         from rote.auditing.audit import carry_out, forget_pieces
 
-        with AuditBar(errors) as bar:
-            stored = carry_out(question, digests, folder, bar)
+        with Bar() as show:
+            stored = carry_out(question, digests, folder, show)
         write_report(stored, folder)
         forget_pieces(folder)
-    _print(screen(), read_numbers(folder), folder, as_json=arguments.json)
+    numbers = read_numbers(folder)
+    if arguments.json:
+        print_json(numbers)
+    else:
+        _print(screen(), numbers, folder)
     return 0
 
 
@@ -105,32 +100,7 @@ def _device(accelerator: str) -> str:
     return device
 
 
-class AuditBar(Bar):
-    """How much of all passes is done; results go to standard output, so it stays out of there."""
-
-    def __init__(self, console: Console) -> None:
-        self.progress = Progress(
-            TextColumn("auditing: {task.description}"),
-            BarColumn(bar_width=24),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-            TextColumn("eta"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        )
-        self.task = self.progress.add_task("reading documents", total=None)
-
-    def __call__(self, what: str, done: float, total: float) -> None:
-        """Another piece is done."""
-        told = what.replace("_", " ")
-        self.progress.update(self.task, description=told, completed=done, total=total)
-
-
-def _print(console: Console, numbers: dict[str, Any], folder: Path, *, as_json: bool) -> None:
-    if as_json:
-        console.print_json(json.dumps(numbers))
-        return
+def _print(console: Console, numbers: dict[str, Any], folder: Path) -> None:
     for key, name in SETS.items():
         counts = numbers[key]
         left_out = [f"{counts[each]:,} {each.replace('_', ' ')}" for each in COUNTED]

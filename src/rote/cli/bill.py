@@ -11,9 +11,9 @@ from rich.table import Table
 from rote.cluster.launch import Host, host_settings
 from rote.cluster.pack import Speed, estimates
 from rote.cluster.plan import Plan
-from rote.cluster.status import labels
+from rote.cluster.status import labels, varying_keys
 from rote.config.build import build
-from rote.ledger.spec import Spec
+from rote.ledger.spec import Spec, flatten
 from rote.ledger.store import Store
 from rote.planner.bill import STEP_OVERHEAD_SECONDS, Bill, Line, bill, flops_per_second_here
 from rote.preflight import Facts
@@ -68,6 +68,38 @@ def print_bill(console: Console, plan: Plan, total: Bill, *, each: bool) -> None
         f"{duration(total.seconds_here)} on this machine",
         highlight=False,
     )
+
+
+def bill_told(plan: Plan, total: Bill, todo: Sequence[int]) -> dict[str, Any]:
+    """For JSON; of each run the settings that tell it from the others."""
+    keys, left = varying_keys(plan.specs), set(todo)
+    return {
+        "name": plan.name,
+        "question": plan.question,
+        "num_runs": len(total.lines),
+        "num_done": total.num_done,
+        "max_flops": total.flops,
+        "max_memory_bytes": total.max_memory_bytes,
+        "max_seconds_here": total.seconds_here,
+        "runs": [
+            {
+                "run_id": spec.run_id,
+                "overrides": _settings(spec, keys),
+                "parameters": line.parameters,
+                "data_bits": line.entropy_bits,
+                "max_steps": line.max_steps,
+                "max_flops": line.flops,
+                "max_memory_bytes": line.memory_bytes,
+                "is_done": index not in left,
+            }
+            for index, (spec, line) in enumerate(zip(plan.specs, total.lines, strict=True))
+        ],
+    }
+
+
+def _settings(spec: Spec, keys: Sequence[str]) -> dict[str, Any]:
+    row = flatten(spec.what)
+    return {key: row[key] for key in keys if key in row}
 
 
 def _bill_table(specs: Sequence[Spec], total: Bill) -> Table:

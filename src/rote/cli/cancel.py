@@ -2,7 +2,7 @@
 
 import argparse
 
-from rote.cli.screen import screen
+from rote.cli.screen import print_json, screen
 from rote.cluster.launching import cancel
 from rote.cluster.plan import load_plan
 from rote.outputs import outputs_folder
@@ -13,5 +13,7 @@ def run(arguments: argparse.Namespace) -> int:
     outputs = outputs_folder()
     plan = load_plan(outputs, arguments.name)
     jobs = cancel(outputs, plan.name)
+    if arguments.json:
+        print_json({"name": plan.name, "cancelled_job_ids": [job.job_id for job in jobs]})
     screen().print(f"{plan.name}: {len(jobs)} jobs cancelled; rote resume {plan.name} goes on")
     return 0

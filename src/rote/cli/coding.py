@@ -1,12 +1,9 @@
 """What the two directions of coding a file ask for and show alike."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import track
 
 
 def require_new(output: str, *, force: bool) -> None:
@@ -25,11 +22,3 @@ def needs_extra() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise ValueError(f"{error.name} is not installed: pip install 'rote[compress]'") from error
-
-
-def watch(what: str) -> Callable[[Sequence[range]], Iterable[range]]:
-    """A progress bar on a terminal; results go to standard output, so it stays out of there."""
-    console = Console(stderr=True)
-    return lambda batches: track(
-        batches, description=what, console=console, disable=not console.is_terminal, transient=True
-    )

@@ -1,8 +1,6 @@
 """`rote compare`: two sweeps run by run."""
 
 import argparse
-import json
-import sys
 
 from rich.table import Table
 
@@ -10,19 +8,21 @@ from rote.analysis.comparison import Compared, Comparison, comparable, compare, 
 from rote.analysis.comparison_page import write_comparison
 from rote.analysis.comparison_wording import pairs
 from rote.cli.gathering import gathered
-from rote.cli.screen import screen
+from rote.cli.progress import Bar
+from rote.cli.screen import print_json, screen
 from rote.outputs import outputs_folder
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints what differs and the paired differences; writes outputs/comparisons/<a>-<b>/."""
-    first, second = (gathered(name) for name in (arguments.first, arguments.second))
+    with Bar() as show:
+        first, second = (gathered(name, show) for name in (arguments.first, arguments.second))
     names = (first[0].name, second[0].name)
     found = compare(names, comparable(first[1]), comparable(second[1]))
     folder = outputs_folder() / "comparisons" / "-".join(names)
     report = write_comparison(found, first[1], second[1], folder)
     if arguments.json:
-        sys.stdout.write(json.dumps(comparison_json(found), indent=1) + "\n")
+        print_json(comparison_json(found))
         return 0
     console = screen()
     for each in found.differing:

@@ -5,10 +5,10 @@ import sys
 
 import shtab
 
+from rote.cli.parser import parser_of_commands
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints it."""
-    from rote.cli.main import parser_of_commands  # which imports this module's like
-
     sys.stdout.write(shtab.complete(parser_of_commands(), arguments.shell) + "\n")
     return 0

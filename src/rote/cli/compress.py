@@ -1,16 +1,16 @@
 """`rote compress`: a file through a run's model, beside what zlib, xz and zstd make of it."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
-from rote.cli.coding import needs_extra, require_new, watch
+from rote.cli.coding import needs_extra, require_new
 from rote.cli.finding import find_run
-from rote.cli.screen import screen
+from rote.cli.progress import Bar
+from rote.cli.screen import print_json, screen
 from rote.files import write_bytes
 from rote.outputs import outputs_folder
 
@@ -29,13 +29,14 @@ def run(arguments: argparse.Namespace) -> int:
         from rote.coding.compression import compress
         from rote.coding.rivals import sizes_in_bytes
     name = arguments.file or f"the training set of run {folder.run_id}"
-    content, compressed = compress(folder, content, name=name, watch=watch("compressing"))
+    with Bar() as show:
+        content, compressed = compress(folder, content, name=name, show=show)
     write_bytes(Path(arguments.output), compressed.file)
     result = _result(folder.run_id, compressed, sizes_in_bytes(content))
-    console = screen()
     if arguments.json:
-        console.print_json(json.dumps(result))
+        print_json(result)
     else:
+        console = screen()
         _print(console, result)
         console.print(arguments.output, soft_wrap=True)
     return 0

@@ -1,10 +1,8 @@
 """`rote dashboard`: a wandb workspace and report for a sweep, or for a kind of report."""
 
 import argparse
-import json
-import sys
 
-from rote.cli.screen import screen
+from rote.cli.screen import print_json, screen
 from rote.cli.wandb_account import account_of
 from rote.cluster.plan import load_plan
 from rote.outputs import outputs_folder
@@ -15,7 +13,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints the spec as JSON and calls nobody, or with --push saves it."""
     made = _made(arguments)
     if not arguments.push:
-        sys.stdout.write(json.dumps(made.specs(), indent=1) + "\n")
+        print_json(made.specs())
         return 0
     for address in made.push():
         screen().print(address, soft_wrap=True)

@@ -3,9 +3,10 @@
 import argparse
 from pathlib import Path
 
-from rote.cli.coding import needs_extra, require_new, watch
+from rote.cli.coding import needs_extra, require_new
 from rote.cli.finding import find_run
-from rote.cli.screen import screen
+from rote.cli.progress import Bar
+from rote.cli.screen import print_json, screen
 from rote.coding.container import require_run, unpack
 from rote.files import write_bytes
 from rote.outputs import outputs_folder
@@ -19,7 +20,13 @@ def run(arguments: argparse.Namespace) -> int:
     require_run(header, folder.run_id, arguments.file)
     with needs_extra():
         from rote.coding.compression import decompress
-    content = decompress(folder, header, words, watch=watch("decompressing"))
+    with Bar() as show:
+        content = decompress(folder, header, words, show=show)
     write_bytes(Path(arguments.output), content)
-    screen().print(f"{arguments.output}: {len(content):,} bytes", soft_wrap=True)
+    if arguments.json:
+        print_json(
+            {"run_id": folder.run_id, "file": arguments.output, "content_bytes": len(content)}
+        )
+    else:
+        screen().print(f"{arguments.output}: {len(content):,} bytes", soft_wrap=True)
     return 0

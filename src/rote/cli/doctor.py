@@ -7,52 +7,65 @@ import subprocess
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.table import Table
 
-from rote.cli.screen import screen
+from rote.cli.screen import print_json, screen
 from rote.files import require_writable
 from rote.outputs import outputs_folder
 from rote.provenance import PACKAGES, processor
 
-Finding = tuple[str, str, str]  # what, how it stands, what to do
+
+class Finding(NamedTuple):
+    """One part of this machine."""
+
+    name: str
+    found: str
+    remedy: str
+    is_ok: bool = True  # false where something that is wanted does not work
 
 
-def run(_: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Exit code 1 where rote cannot run at all."""
     findings = [*_versions(), *_torch(), *_outputs(), *_slurm(), *_wandb()]
+    if arguments.json:
+        print_json([finding._asdict() for finding in findings])
     table = Table("part", "state", "what to do", box=None, header_style="bold")
     for finding in findings:
-        table.add_row(*finding)
+        table.add_row(finding.name, finding.found, finding.remedy)
     screen().print(table)
-    return int(any(state.startswith("missing") for part, state, _ in findings if part in PACKAGES))
+    return int(any(not finding.is_ok for finding in findings if finding.name in PACKAGES))
 
 
 def _versions() -> Iterator[Finding]:
     for package in PACKAGES:
         try:
-            yield package, metadata.version(package), ""
+            yield Finding(package, metadata.version(package), "")
         except metadata.PackageNotFoundError:
-            yield package, "missing", f"pip install {package}"
+            yield Finding(package, "missing", f"pip install {package}", is_ok=False)
 
 
 def _torch() -> Iterator[Finding]:
     import torch
 
     cores = len(os.sched_getaffinity(0))
-    yield "processor", f"{processor()}, {cores} cores", "host.workers and host.threads divide them"
+    advice = "host.workers and host.threads divide them"
+    yield Finding("processor", f"{processor()}, {cores} cores", advice)
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             name = torch.cuda.get_device_name(index)
             memory = torch.cuda.get_device_properties(index).total_memory / 2**30
-            yield f"gpu {index}", f"{name}, {memory:.0f} GiB", ""
-        yield "bf16 on the gpu", _yes(torch.cuda.is_bf16_supported()), ""
-        yield "tf32 on the gpu", _yes(torch.cuda.get_device_capability() >= (8, 0)), ""
+            yield Finding(f"gpu {index}", f"{name}, {memory:.0f} GiB", "")
+        yield Finding("bf16 on the gpu", _yes(torch.cuda.is_bf16_supported()), "")
+        tf32 = torch.cuda.get_device_capability() >= (8, 0)
+        yield Finding("tf32 on the gpu", _yes(tf32), "")
     else:
-        yield "gpu", "none", "small models train on the cores; large ones want a CUDA device"
+        advice = "small models train on the cores; large ones want a CUDA device"
+        yield Finding("gpu", "none", advice)
     bf16 = torch.cpu.get_capabilities().get("avx512_bf16", False)
     advice = "" if bf16 else "bf16 runs, but slower than fp32"
-    yield "bf16 in the processor", _yes(bool(bf16)), advice
+    yield Finding("bf16 in the processor", _yes(bool(bf16)), advice)
 
 
 def _outputs() -> Iterator[Finding]:
@@ -60,14 +73,14 @@ def _outputs() -> Iterator[Finding]:
     try:
         require_writable(folder)
         free = shutil.disk_usage(folder).free / 2**30
-        yield "outputs", f"{folder}, {free:.0f} GiB free", ""
+        yield Finding("outputs", f"{folder}, {free:.0f} GiB free", "")
     except ValueError as error:
-        yield "outputs", "not writable", str(error)
+        yield Finding("outputs", "not writable", str(error), is_ok=False)
 
 
 def _slurm() -> Iterator[Finding]:
     if shutil.which("sbatch") is None:
-        yield "SLURM", "not here", "sweeps run on this machine's cores"
+        yield Finding("SLURM", "not here", "sweeps run on this machine's cores")
         return
     version = subprocess.run(["sbatch", "--version"], capture_output=True, text=True).stdout.strip()
     try:
@@ -75,7 +88,8 @@ def _slurm() -> Iterator[Finding]:
         answers = ping.returncode == 0
     except subprocess.TimeoutExpired:
         answers = False
-    yield "SLURM", version, "" if answers else "the controller does not answer: try sinfo"
+    advice = "" if answers else "the controller does not answer: try sinfo"
+    yield Finding("SLURM", version, advice, is_ok=answers)
 
 
 def _wandb() -> Iterator[Finding]:
@@ -84,7 +98,7 @@ def _wandb() -> Iterator[Finding]:
         netrc.exists() and "wandb" in netrc.read_text(errors="ignore")
     )
     advice = "" if keyed else "nothing, for log=offline; for log=online: wandb login"
-    yield "wandb account", "logged in" if keyed else "none", advice
+    yield Finding("wandb account", "logged in" if keyed else "none", advice)
 
 
 def _yes(true: bool) -> str:

@@ -1,10 +1,10 @@
 """`rote fit`: laws through the runs of a sweep, or through anybody's CSV."""
 
 import argparse
-import json
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -30,49 +30,75 @@ from rote.analysis.laws import kinds
 from rote.analysis.laws.law import Count, Effort
 from rote.analysis.page import page
 from rote.analysis.quantities.scaling import measured, scaling_runs
+from rote.checks import require_whole
 from rote.cli.gathering import gathered
-from rote.cli.screen import screen
-from rote.files import write_bytes, write_json, write_text
+from rote.cli.progress import Bar
+from rote.cli.screen import print_json, screen
+from rote.files import (
+    named_by_digest,
+    require_writable,
+    sha256_of_file,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from rote.outputs import outputs_folder
+from rote.watching import Show
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes outputs/fits/<name>/: fit.html, fit.json and a figure a law; prints the constants."""
-    name, columns = _source(arguments)
+    """Writes outputs/fits/<name>-<digest of what is asked>/; prints the constants."""
+    require_whole("--resamples", arguments.resamples, 0)
+    outputs = require_writable(outputs_folder())
     effort = Effort(num_resamples=arguments.resamples)
     names = [arguments.law] if arguments.law else kinds.laws()
-    found = fit_laws(names, columns, effort)
+    with Bar() as show:
+        source = _source(arguments, show)
+        found = fit_laws(names, source.columns, effort, show)
     fitted = [each for each in found if isinstance(each, Through)]
     reasons = [each for each in found if isinstance(each, NotFitted)]
     if not fitted:
         raise ValueError("; ".join(f"law {each.name}: {each.reason}" for each in reasons))
-    folder = outputs_folder() / "fits" / name
+    asked = [source.asked, names, arguments.count, arguments.resamples]
+    folder = outputs / "fits" / named_by_digest(source.name, asked)
     content = {each.name: numbers(each) for each in fitted}
-    _write(folder, name, fitted, reasons, content)
+    _write(folder, source.name, fitted, reasons, content)
     if arguments.json:
-        sys.stdout.write(json.dumps(content, indent=1) + "\n")
+        print_json({"page": str(folder / "fit.html"), "laws": content})
         return 0
     console = screen()
     for through in fitted:
         _print(console, through)
     for kept in reasons:
         console.print(f"not fitted: {kept.name}: {kept.reason}", style="dim", soft_wrap=True)
-    console.print(f"{folder / 'fit.html'}")
+    console.print(f"{folder / 'fit.html'}", soft_wrap=True)
     return 0
 
 
-def _source(arguments: argparse.Namespace) -> tuple[str, Columns]:
-    """Its name, and how a law's columns are found."""
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """What laws are fitted to."""
+
+    name: str
+    asked: tuple[str, ...]  # what it holds, where another one of this name may hold other runs
+    columns: Columns
+
+
+def _source(arguments: argparse.Namespace, show: Show) -> _Source:
     count = Count(arguments.count)
     path = Path(arguments.source)
     if path.suffix == ".csv":
         table = read_runs(path, arguments.columns)
-        return path.stem, lambda law: measured_rows(table, law, count)
+        return _Source(
+            name=path.stem,
+            asked=(sha256_of_file(path), arguments.columns),
+            columns=lambda law: measured_rows(table, law, count),
+        )
     if arguments.columns:
         raise ValueError("--columns maps those of a CSV file; a sweep's are known")
-    plan, results = gathered(arguments.source)
+    plan, results = gathered(arguments.source, show)
     runs = scaling_runs(results, count)
-    return plan.name, lambda law: measured(runs, law, count)
+    return _Source(name=plan.name, asked=(), columns=lambda law: measured(runs, law, count))
 
 
 def _write(

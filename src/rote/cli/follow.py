@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from rote.cli.progress import columns
+from rote.cli.progress import steps_of
 from rote.cluster.plan import Plan
 from rote.cluster.status import Jobs, RunState, count, labels, log_of, look, states, tail
 from rote.ledger.store import Store
@@ -24,7 +24,7 @@ def follow(console: Console, plan: Plan, outputs: Path, *, detached: bool) -> No
     store = Store(outputs)
     names = dict(zip(plan.run_ids, labels(plan.specs), strict=True))
     told = {run_id for run_id in plan.run_ids if store.run(run_id).is_done()}
-    with Progress(*columns(), console=console, refresh_per_second=2) as progress:
+    with steps_of(console) as progress:
         whole = progress.add_task(plan.name, total=1, bits="")
         lines: dict[str, TaskID] = {}
         over = False

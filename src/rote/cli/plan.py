@@ -1,9 +1,9 @@
 """`rote plan`: for a budget or a ceiling, which size and how much data, and what it leaks."""
 
 import argparse
-import json
 import shlex
 import sys
+from dataclasses import asdict
 
 from rich.console import Console
 from rich.table import Table
@@ -11,8 +11,9 @@ from rich.table import Table
 from rote.analysis.laws.law import Count
 from rote.analysis.quantities.scaling import scaling_runs
 from rote.cli.gathering import gathered
-from rote.cli.screen import screen
-from rote.files import write_json, write_text
+from rote.cli.progress import Bar
+from rote.cli.screen import print_json, screen
+from rote.files import named_by_digest, require_writable, write_json, write_text
 from rote.outputs import outputs_folder
 from rote.planner.amounts import amount
 from rote.planner.belief import Beliefs
@@ -22,24 +23,31 @@ from rote.planner.plan import Plan, make_plan
 from rote.planner.published import published_beliefs
 from rote.planner.question import DEVICE_FLOPS_PER_SECOND, Question
 from rote.planner.wording import answer, beyond_briefly, columns, marks, notes
+from rote.watching import Show
 
 NARROW = 120  # columns of a screen
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes outputs/plans/<from>/plan.html and plan.json, and prints the table."""
+    """Writes outputs/plans/<from>-<digest of what is asked>/, and prints the table."""
     question = _question(arguments)
-    plan = make_plan(question, _beliefs(arguments))
-    folder = outputs_folder() / "plans" / (arguments.source or "published")
+    outputs = require_writable(outputs_folder())
+    with Bar() as show:
+        beliefs = _beliefs(arguments, show)
+        show("planning", 0, None)
+        plan = make_plan(question, beliefs)
+    asked = [asdict(question), arguments.count]
+    name = named_by_digest(arguments.source or "published", asked)
+    folder = outputs / "plans" / name
     content = plan_json(plan)
     write_text(folder / "plan.html", plan_page(plan, shlex.join(["rote", *sys.argv[1:]])))
     write_json(folder / "plan.json", content)
     if arguments.json:
-        sys.stdout.write(json.dumps(content, indent=1) + "\n")
+        print_json({"page": str(folder / "plan.html"), **content})
         return 0
     console = screen()
     _print(console, plan)
-    console.print(f"{folder / 'plan.html'}")
+    console.print(f"{folder / 'plan.html'}", soft_wrap=True)
     return 0
 
 
@@ -61,10 +69,11 @@ def _question(arguments: argparse.Namespace) -> Question:
     )
 
 
-def _beliefs(arguments: argparse.Namespace) -> Beliefs:
+def _beliefs(arguments: argparse.Namespace, show: Show) -> Beliefs:
     if arguments.source is None:
         return published_beliefs()
-    plan, results = gathered(arguments.source)
+    plan, results = gathered(arguments.source, show)
+    show("fitting laws", 0, None)
     count = Count(arguments.count)
     return own_beliefs(plan.name, scaling_runs(results, count), count, results.alphas)
 

@@ -1,4 +1,4 @@
-"""What a person watches while runs train."""
+"""What a person watches: how far something long is, and runs while they train."""
 
 from typing import Self
 
@@ -6,20 +6,69 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
+from rote.cli.screen import aside
 from rote.ledger.curve import MEMORISED_BITS, progress_told
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 
+REFRESHES_A_SECOND = 4  # a sweep is followed for hours, often through ssh
 
-def columns() -> tuple[TextColumn | BarColumn | TimeElapsedColumn | TimeRemainingColumn, ...]:
-    """Label, bar, steps, elapsed, time left, bits."""
-    return (
+
+class Bar:
+    """How far something long is, in one line that goes when the block ends: a `Show`.
+
+    On a terminal alone, beside the results, and only once there is something to tell.
+    """
+
+    def __init__(self) -> None:
+        self.progress = _progress(
+            aside(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[amount]}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[eta]}"),
+            TimeRemainingColumn(),
+            is_transient=True,
+        )
+        self.task: TaskID | None = None
+        self.total: float | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        self.progress.stop()
+
+    def __call__(self, what: str, done: float, total: float | None) -> None:
+        """The clock goes on from stage to stage as long as they are parts of one whole."""
+        amount = f"{done / total:4.0%}" if total else f"{done:,.0f}" if done else ""
+        if self.task is None or total != self.total:
+            self._begin(what, total)
+        assert self.task is not None  # just begun
+        self.progress.update(self.task, description=what, completed=done, amount=amount)
+
+    def _begin(self, what: str, total: float | None) -> None:
+        """rich cannot take back a total that it was given: another line instead."""
+        if self.task is not None:
+            self.progress.remove_task(self.task)
+        eta = "eta" if total else ""
+        self.task = self.progress.add_task(what, total=total, amount="", eta=eta)
+        self.total = total
+        self.progress.start()
+
+
+def steps_of(console: Console) -> Progress:
+    """Lines of training among what is printed: label, bar, steps, elapsed, time left, bits."""
+    return _progress(
+        console,
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         TextColumn("{task.completed:,.0f}/{task.total:,.0f} steps"),
@@ -27,13 +76,28 @@ def columns() -> tuple[TextColumn | BarColumn | TimeElapsedColumn | TimeRemainin
         TextColumn("eta"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[bits]}"),
+        is_transient=False,
     )
 
 
-class Bar:
-    """A bar that is shown from its beginning to its end."""
+def _progress(console: Console, *columns: ProgressColumn, is_transient: bool) -> Progress:
+    """Nothing in a pipe, nor where nothing is to be said."""
+    hidden = console.quiet or not console.is_terminal
+    return Progress(
+        *columns,
+        console=console,
+        transient=is_transient,
+        disable=hidden,
+        refresh_per_second=REFRESHES_A_SECOND,
+    )
 
-    progress: Progress
+
+class ProgressBar:
+    """An observer of one run."""
+
+    def __init__(self, max_steps: int, console: Console) -> None:
+        self.progress = steps_of(console)
+        self.task = self.progress.add_task("training", total=max_steps, bits="")
 
     def __enter__(self) -> Self:
         self.progress.start()
@@ -41,45 +105,6 @@ class Bar:
 
     def __exit__(self, *ended: object) -> None:
         self.progress.stop()
-
-
-class PreparationBar(Bar):
-    """How far the preparation of data is; nothing where there is nothing to prepare."""
-
-    def __init__(self, console: Console) -> None:
-        self.progress = Progress(
-            TextColumn("preparing: {task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.completed:,.0f}"),
-            TimeElapsedColumn(),
-            TextColumn("eta"),
-            TimeRemainingColumn(),
-            console=console,
-        )
-        self.tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *ended: object) -> None:
-        if self.tasks:
-            super().__exit__(*ended)
-
-    def __call__(self, what: str, done: int, total: int | None) -> None:
-        """A line for each stage."""
-        if not self.tasks:
-            self.progress.start()
-        if what not in self.tasks:
-            self.tasks[what] = self.progress.add_task(what, total=total)
-        self.progress.update(self.tasks[what], completed=done, total=total)
-
-
-class ProgressBar(Bar):
-    """An observer of one run."""
-
-    def __init__(self, max_steps: int, console: Console) -> None:
-        self.progress = Progress(*columns(), console=console)
-        self.task = self.progress.add_task("training", total=max_steps, bits="")
 
     def start(self, spec: Spec, parameters: int, epoch_tokens: int) -> None:
         """The clock starts with the first step, so that set-up does not blur the ETA."""

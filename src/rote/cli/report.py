@@ -1,17 +1,22 @@
 """`rote report`: a sweep as a page, figures, a table and a manifest; or everything as a site."""
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from rote.analysis.kinds import require_kind
-from rote.analysis.report import write_report
+from rote.analysis.report import Report, write_report
+from rote.analysis.results import Results
 from rote.cli.gathering import gathered
-from rote.cli.screen import screen
+from rote.cli.progress import Bar
+from rote.cli.screen import print_json, screen
 from rote.cluster.plan import Plan
+from rote.files import require_writable
 from rote.outputs import outputs_folder
-from rote.site.build import build_site
+from rote.site.build import Built, build_site
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -19,18 +24,31 @@ def run(arguments: argparse.Namespace) -> int:
 
     Prints the headline; with wandb, logs the report as a run.
     """
-    console = screen()
     if arguments.all:
-        _site(console)
+        _site(as_json=arguments.json)
         return 0
-    plan, folder = _report(console, arguments.name, arguments.kind)
-    if arguments.wandb:
-        _log(console, plan, folder)
+    with Bar() as show:
+        plan, results = gathered(arguments.name, show)
+        require_writable(outputs_folder())
+        report = _written(plan, arguments.kind, results)
+    console = screen()
+    _print(console, plan, results, report)
+    run_id = _log(console, plan, report.folder) if arguments.wandb else None
+    if arguments.json:
+        print_json(_told(plan, results, report) | {"wandb_run_id": run_id})
     return 0
 
 
-def _site(console: Console) -> None:
-    built = build_site(outputs_folder())
+def _site(*, as_json: bool) -> None:
+    with Bar() as show:
+        built = build_site(require_writable(outputs_folder()), show)
+    if as_json:
+        print_json(asdict(built) | {"index": str(built.index)})
+    else:
+        _print_site(screen(), built)
+
+
+def _print_site(console: Console, built: Built) -> None:
     for line in built.damaged:
         console.print(line, style="yellow", markup=False)
     console.print(
@@ -40,26 +58,41 @@ def _site(console: Console) -> None:
     console.print(f"{built.index}", soft_wrap=True)
 
 
-def _report(console: Console, sweep: str, other_kind: str | None) -> tuple[Plan, Path]:
-    plan, results = gathered(sweep)
+def _written(plan: Plan, other_kind: str | None, results: Results) -> Report:
     kind = require_kind(other_kind or plan.report)
     name = plan.name if kind == plan.report else f"{plan.name}-{kind}"
     folder = outputs_folder() / "reports" / name
-    report = write_report(
+    return write_report(
         kind=kind, name=plan.name, question=plan.question, results=results, folder=folder
     )
+
+
+def _print(console: Console, plan: Plan, results: Results, report: Report) -> None:
     if missing := len(plan.specs) - results.table.height:
         console.print(f"{missing} of {len(plan.specs)} runs are not done yet", style="yellow")
     for line in report.headlines:
         console.print(line)
-    console.print(f"{folder / 'report.html'}")
-    return plan, folder
+    console.print(f"{report.page}", soft_wrap=True)
 
 
-def _log(console: Console, plan: Plan, folder: Path) -> None:
+def _told(plan: Plan, results: Results, report: Report) -> dict[str, Any]:
+    return {
+        "name": plan.name,
+        "question": plan.question,
+        "page": str(report.page),
+        "manifest": str(report.folder / "manifest.json"),
+        "num_runs": len(plan.specs),
+        "num_done": results.table.height,
+        "headlines": list(report.headlines),
+        "numbers": dict(report.numbers),
+    }
+
+
+def _log(console: Console, plan: Plan, folder: Path) -> str:
     from rote.cli.wandb_account import account_of  # Hydra
     from rote.tracking.report_run import log_report  # wandb takes a second to import
 
     account = account_of(plan)
     run_id = log_report(folder, account)
     console.print(f"wandb: run {run_id} in project {account.project} ({account.mode})")
+    return run_id

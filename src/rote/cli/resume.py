@@ -3,7 +3,8 @@
 import argparse
 
 from rote.cli.launching import launch_and_report
-from rote.cli.screen import screen
+from rote.cli.screen import print_json, screen
+from rote.cli.status import standing
 from rote.cluster.plan import load_plan
 from rote.files import require_writable
 from rote.outputs import outputs_folder
@@ -19,4 +20,7 @@ def carry_on(arguments: argparse.Namespace, *, mode: str) -> int:
     outputs = outputs_folder()
     plan = load_plan(outputs, arguments.name)
     require_writable(outputs)
-    return launch_and_report(screen(), plan, outputs, mode=mode, wait=arguments.follow)
+    code = launch_and_report(screen(), plan, outputs, mode=mode, wait=arguments.follow)
+    if arguments.json:
+        print_json(standing(outputs, [plan.name]))
+    return code

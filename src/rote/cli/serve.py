@@ -5,6 +5,7 @@ import signal
 import threading
 from contextlib import nullcontext
 
+from rote.cli.progress import Bar
 from rote.cli.screen import screen
 from rote.outputs import outputs_folder
 from rote.site.opening import opened
@@ -20,6 +21,9 @@ def run(arguments: argparse.Namespace) -> int:
     with Server(outputs, port=arguments.port) as server:
         # Not through an exception, which could come in the middle of a line.
         signal.signal(signal.SIGINT, lambda *_: threading.Thread(target=server.shutdown).start())
+        with Bar() as show:  # of many runs it takes seconds; later ones start from it
+            show("looking at all runs", 0, None)
+            server.answers.look()
         console.print(f"{server.address}  ({outputs}; Ctrl-C ends it)", soft_wrap=True)
         with opened(server.address, outputs) if arguments.open else nullcontext():
             server.serve_forever(poll_interval=0.1)

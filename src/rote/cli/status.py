@@ -1,17 +1,16 @@
 """`rote status`: from the run folders, the journals and one question to the queue; no torch."""
 
 import argparse
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from rote.cli.follow import follow, print_last_words, tally
-from rote.cli.screen import screen
+from rote.cli.screen import print_json, screen
 from rote.cluster.plan import Plan, launched, load_plan
 from rote.cluster.status import STATES, Jobs, RunState, count, label, look, states, varying_keys
 from rote.ledger.store import Store
@@ -26,30 +25,23 @@ def run(arguments: argparse.Namespace) -> int:
     """One sweep run by run, or every launched sweep on a line; as JSON the same."""
     console = screen()
     outputs = outputs_folder()
+    if arguments.name and arguments.follow:
+        follow(console, load_plan(outputs, arguments.name), outputs, detached=True)
+    names = [arguments.name] if arguments.name else launched(outputs)
     if arguments.json:
-        _print_json(outputs, [arguments.name] if arguments.name else launched(outputs))
-        return 0
-    if arguments.name:
-        plan = load_plan(outputs, arguments.name)
-        if arguments.follow:
-            follow(console, plan, outputs, detached=True)
-        _print_runs(console, plan, outputs)
-        return 0
-    names = launched(outputs)
-    if not names:
-        console.print(f"no sweep has been launched in {outputs}", soft_wrap=True)
-        return 0
-    jobs = look(outputs, names)
-    _say_if_unknown(console, jobs)
-    console.print(_sweeps([load_plan(outputs, name) for name in names], Store(outputs), jobs))
+        print_json(standing(outputs, names))
+    elif arguments.name:
+        _print_runs(console, load_plan(outputs, arguments.name), outputs)
+    else:
+        _print_sweeps(console, outputs, names)
     return 0
 
 
-def _print_json(outputs: Path, names: Sequence[str]) -> None:
-    """A list of sweeps, each with its runs."""
+def standing(outputs: Path, names: Sequence[str]) -> list[dict[str, Any]]:
+    """For JSON: sweeps, each with its runs."""
     plans = [load_plan(outputs, name) for name in names]
     jobs = look(outputs, list(names))
-    told = [
+    return [
         {
             "name": plan.name,
             "question": plan.question,
@@ -58,7 +50,15 @@ def _print_json(outputs: Path, names: Sequence[str]) -> None:
         }
         for plan in plans
     ]
-    sys.stdout.write(json.dumps(told, indent=1) + "\n")
+
+
+def _print_sweeps(console: Console, outputs: Path, names: Sequence[str]) -> None:
+    if not names:
+        console.print(f"no sweep has been launched in {outputs}", soft_wrap=True)
+        return
+    jobs = look(outputs, names)
+    _say_if_unknown(console, jobs)
+    console.print(_sweeps([load_plan(outputs, name) for name in names], Store(outputs), jobs))
 
 
 def _sweeps(plans: list[Plan], store: Store, jobs: Jobs) -> Table:

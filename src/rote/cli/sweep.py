@@ -3,12 +3,18 @@
 import argparse
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
 
 from rote.analysis.kinds import require_kind
-from rote.cli.bill import make_bill, print_bill
+from rote.cli.bill import bill_told, make_bill, print_bill
 from rote.cli.launching import launch_and_report
-from rote.cli.progress import PreparationBar
-from rote.cli.screen import screen
+from rote.cli.progress import Bar
+from rote.cli.screen import print_json, screen
+from rote.cli.status import standing
+from rote.cluster.launching import require_mode
+from rote.cluster.plan import Plan
 from rote.cluster.planning import make_plan
 from rote.config.compose import Composer, parse
 from rote.config.sweep import Grid, Sweep, load_sweep, with_overrides
@@ -25,6 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
         mode=arguments.mode,
         dry_run=arguments.dry_run,
         wait=arguments.follow,
+        as_json=arguments.json,
     )
 
 
@@ -41,7 +48,7 @@ def sweep_from_overrides(overrides: Sequence[str]) -> int:
             fixed={}, grid=Grid(),
         )  # fmt: skip
     named = _named(with_overrides(sweep, rest), rest)
-    failed = _launch_sweep(named, mode="cached", dry_run=False, wait=False)
+    failed = _launch_sweep(named, mode="cached", dry_run=False, wait=False, as_json=False)
     if failed:
         raise SystemExit(failed)  # Hydra drops what a sweeper returns
     return failed
@@ -57,21 +64,33 @@ def _named(sweep: Sweep, overrides: Sequence[str]) -> Sweep:
     return dataclasses.replace(sweep, name=f"{sweep.name}-{suffix}")
 
 
-def _launch_sweep(sweep: Sweep, *, mode: str, dry_run: bool, wait: bool) -> int:
+def _launch_sweep(sweep: Sweep, *, mode: str, dry_run: bool, wait: bool, as_json: bool) -> int:
     console = screen()
+    require_mode(mode)
     require_kind(sweep.report)
     outputs = require_writable(outputs_folder())
-    with PreparationBar(console) as show:
+    with Bar() as show:
         plan, facts = make_plan(sweep, Composer(), show)
     store = Store(outputs)
     todo = [index for index, name in enumerate(plan.run_ids) if not store.run(name).is_done()]
-    print_bill(console, plan, make_bill(plan, facts, todo, store), each=dry_run)
+    total = make_bill(plan, facts, todo, store)
+    print_bill(console, plan, total, each=dry_run)
     if dry_run:
+        if as_json:
+            print_json(bill_told(plan, total, todo))
         return 0
-    if not todo and mode != "force":
-        for run_id in plan.run_ids:
-            store.run(run_id).record()  # a damaged record is no result
-        plan.save(outputs)
-        console.print(f"all {len(plan.points)} runs are done: nothing to train")
-        return 0
-    return launch_and_report(console, plan, outputs, mode=mode, wait=wait)
+    if todo or mode == "force":
+        code = launch_and_report(console, plan, outputs, mode=mode, wait=wait)
+    else:
+        code = _all_done(console, plan, outputs)
+    if as_json:
+        print_json(standing(outputs, [plan.name]))
+    return code
+
+
+def _all_done(console: Console, plan: Plan, outputs: Path) -> int:
+    for run_id in plan.run_ids:
+        Store(outputs).run(run_id).record()  # a damaged record is no result
+    plan.save(outputs)
+    console.print(f"all {len(plan.points)} runs are done: nothing to train")
+    return 0

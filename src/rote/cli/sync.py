@@ -1,15 +1,13 @@
 """`rote sync`: offline wandb runs, sent to a server once each."""
 
 import argparse
-import json
-import sys
 from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rote.cli.screen import screen
+from rote.cli.screen import print_json, screen
 from rote.cluster.plan import load_plan
 from rote.ledger.store import RunFolder, RunIsTaken, Store
 from rote.outputs import outputs_folder
@@ -24,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
         settled = {one.path: one for one in send(pending, jobs=arguments.jobs)}
         found = [settled.get(one.path, one) for one in found]
     if arguments.json:
-        sys.stdout.write(json.dumps({"logs": [_plain(one) for one in found]}, indent=1) + "\n")
+        print_json({"logs": [_plain(one) for one in found]})
     else:
         _print(found)
     return int(any(one.state == FAILED for one in found))

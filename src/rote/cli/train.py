@@ -13,7 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from rote.cli.progress import PreparationBar, ProgressBar
+from rote.cli.failure import Failed
+from rote.cli.progress import Bar, ProgressBar
 from rote.cli.screen import screen
 from rote.config.compose import MAIN, Composer, parse
 from rote.config.pinning import Pinner
@@ -22,7 +23,7 @@ from rote.config.sweep import as_grid
 from rote.files import require_writable
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
-from rote.ledger.store import Store, read_spec
+from rote.ledger.store import RunIsTaken, Store, read_spec
 from rote.outputs import outputs_folder
 
 SPLITS = ("train", "heldout")
@@ -77,7 +78,7 @@ def _run_spec(words: list[str]) -> int:
     spec = read_spec(Path(words[0]))
     console = screen()
     store = Store(require_writable(outputs_folder()))
-    with PreparationBar(console) as show:
+    with Bar() as show:
         task = Pinner(show).pinned(spec.what)["task"]
     if task != spec.what["task"]:
         raise ValueError(f"{words[0]}: the data of its task are not what they were")
@@ -90,7 +91,7 @@ def _run_one(overrides: list[str]) -> int:
     console = screen()
     config = Composer().config(overrides)
     store = Store(require_writable(outputs_folder()))
-    with PreparationBar(console) as show:
+    with Bar() as show:
         spec = Spec.from_config(Pinner(show).pinned(config))
     return _execute(console, store, spec)
 
@@ -103,8 +104,14 @@ def _execute(console: Console, store: Store, spec: Spec) -> int:
     from rote.run import execute  # Lightning takes seconds to import: only once all is checked
 
     console.print(f"run {spec.run_id}: {facts.parameters:,} parameters")
-    with ProgressBar(facts.max_steps, console) as bar:
-        record = execute(spec, store, [bar])
+    try:
+        with ProgressBar(facts.max_steps, console) as bar:
+            record = execute(spec, store, [bar])
+    except RunIsTaken as error:
+        raise ValueError(str(error)) from error
+    except (RuntimeError, MemoryError) as error:  # diverged, or no memory; noted with its place
+        told = f"{type(error).__name__}: {error}"
+        raise Failed(f"run {spec.run_id}: {told}; rote logs {spec.run_id} says where") from error
     _print_result(console, record)
     console.print(str(store.run(spec.run_id).record_path), soft_wrap=True)
     return 0

@@ -43,8 +43,7 @@ def launch(plan: Plan, outputs: Path, mode: str) -> Launch:
     cached: what has neither a record nor a failure; retry: failures too; force: everything anew,
     old folders moved aside; read-only: nothing. Raises ValueError.
     """
-    if mode not in MODES:
-        raise unknown("mode", mode, MODES)
+    require_mode(mode)
     if mode == "read-only":
         return Launch((), 0, detached=True)
     host: Host = build(host_settings(plan.host))
@@ -62,6 +61,12 @@ def launch(plan: Plan, outputs: Path, mode: str) -> Launch:
             if not any(one.state == SENT for one in journal.submissions()):
                 path.unlink()  # a sweep that was never launched
             raise
+
+
+def require_mode(mode: str) -> None:
+    """Raises ValueError with the choices."""
+    if mode not in MODES:
+        raise unknown("mode", mode, MODES)
 
 
 def survey(plan: Plan, outputs: Path, live: set[str]) -> Stand:

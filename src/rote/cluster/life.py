@@ -1,13 +1,12 @@
 """worker.json in a run's folder: who took it up last, from which step, and how that life ended."""
 
-import json
 import os
 import time
 from pathlib import Path
 from typing import Any
 
 from rote.cluster.preemption import own_job_id
-from rote.files import write_json
+from rote.files import read_object, write_json
 from rote.ledger.store import RunFolder
 
 
@@ -32,7 +31,7 @@ def note_death(run: RunFolder, reason: str) -> None:
 def last_life(run: RunFolder) -> dict[str, Any] | None:
     """What the last worker noted; None where there has been none."""
     try:
-        return dict(json.loads(_path(run).read_text()))
+        return read_object(_path(run))
     except FileNotFoundError:
         return None
 

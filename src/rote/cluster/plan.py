@@ -77,11 +77,14 @@ def read_plan(path: Path) -> Plan:
     """Raises ValueError for a file that is not a plan."""
     try:
         content = json.loads(path.read_text())
+        points = tuple(_point(point) for point in content["points"])
+        if not points:
+            raise ValueError("it holds no run")
         return Plan(
             name=content["name"],
             question=content["question"],
             report=content["report"],
-            points=tuple(_point(point) for point in content["points"]),
+            points=points,
         )
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}): launch the sweep again") from error

@@ -11,7 +11,7 @@ from rote.config.pinning import Pinner
 from rote.config.sweep import Sweep, points
 from rote.ledger.spec import Spec
 from rote.preflight import Facts, Preflight
-from rote.tasks.preparation import Show, unseen
+from rote.watching import Show, unseen
 
 
 def make_plan(sweep: Sweep, composer: Composer, show: Show = unseen) -> tuple[Plan, list[Facts]]:

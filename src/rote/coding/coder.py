@@ -8,7 +8,7 @@ bits and gives no token less than 2^-24: a certain token costs 1.4 V / 2^24 bits
 Shapes: B windows, A of them with a token at a position, V vocabulary, N tokens of the whole file.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import constriction
@@ -18,10 +18,9 @@ from torch import Tensor, nn
 
 from rote.models.decoding import decoder_of
 from rote.units import bits_from_nats
+from rote.watching import Show, watched
 
 PROBABILITIES = constriction.stream.model.Categorical(perfect=False)
-
-Watch = Callable[[Sequence[range]], Iterable[range]]  # passes batches on, and shows how far it is
 
 
 class OtherProbabilities(ValueError):
@@ -64,21 +63,21 @@ class Encoded:
     claimed_bits: float
 
 
-def encode(model: nn.Module, tokens_N: np.ndarray, windows: Windows, watch: Watch) -> Encoded:
+def encode(model: nn.Module, tokens_N: np.ndarray, windows: Windows, show: Show) -> Encoded:
     """Call it inside the model's precision context."""
     writer = _Writer(tokens_N, windows)
-    _step_through(model, windows, watch, writer)
+    _step_through(model, windows, watched(windows.batches(), "compressing", show), writer)
     claimed_bits = bits_from_nats(writer.claimed_nats)
     return Encoded(words=writer.coder.get_compressed(), claimed_bits=claimed_bits)
 
 
-def decode(model: nn.Module, words: np.ndarray, windows: Windows, watch: Watch) -> np.ndarray:
+def decode(model: nn.Module, words: np.ndarray, windows: Windows, show: Show) -> np.ndarray:
     """The tokens, int64; call it inside the model's precision context.
 
     Raises OtherProbabilities where it notices them; a checksum has to find the rest.
     """
     reader = _Reader(words, windows)
-    _step_through(model, windows, watch, reader)
+    _step_through(model, windows, watched(windows.batches(), "decompressing", show), reader)
     return reader.tokens_N
 
 
@@ -121,11 +120,11 @@ class _Reader:
 def _step_through(
     model: nn.Module,
     windows: Windows,
-    watch: Watch,
+    batches: Iterable[range],
     code: Callable[[range, int, Tensor], Tensor],
 ) -> None:
     """``code(batch, position, logits_AV)`` gives the tokens there, which the model reads next."""
-    for batch in watch(windows.batches()):
+    for batch in batches:
         decoder = decoder_of(model)
         tokens_B1 = torch.zeros(len(batch), 1, dtype=torch.int64)
         for position in range(min(windows.length, windows.num_tokens)):

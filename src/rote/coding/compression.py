@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from rote.coding import contents
-from rote.coding.coder import OtherProbabilities, Watch, Windows, decode, encode
+from rote.coding.coder import OtherProbabilities, Windows, decode, encode
 from rote.coding.container import WORD, Header, pack
 from rote.coding.contents import Content
 from rote.config.build import build
@@ -19,6 +19,7 @@ from rote.ledger.store import RunFolder
 from rote.models.decoding import sequences_at_once
 from rote.tasks.protocol import Task
 from rote.trained import load_trained
+from rote.watching import Show
 
 MOST_AT_ONCE = 256  # windows: more are no faster on a CPU
 
@@ -34,7 +35,7 @@ class Compressed:
 
 
 def compress(
-    folder: RunFolder, content: bytes | None, *, name: str, watch: Watch
+    folder: RunFolder, content: bytes | None, *, name: str, show: Show
 ) -> tuple[bytes, Compressed]:
     """``content``, or where it is None the run's own training set as .npy, and what became of it.
 
@@ -52,7 +53,7 @@ def compress(
     )
     threads = spec.how["host"]["threads"]
     with _as_trained(spec, threads):
-        encoded = encode(model, read.tokens_N, windows, watch)
+        encoded = encode(model, read.tokens_N, windows, show)
     header = Header(
         run_id=folder.run_id,
         weights_sha256=sha256_of_file(folder.weights_path),
@@ -76,7 +77,7 @@ def compress(
     )
 
 
-def decompress(folder: RunFolder, header: Header, words: np.ndarray, *, watch: Watch) -> bytes:
+def decompress(folder: RunFolder, header: Header, words: np.ndarray, *, show: Show) -> bytes:
     """What was compressed; raises ValueError where this run's model gives something else."""
     model, task, spec = load_trained(folder)
     if sha256_of_file(folder.weights_path) != header.weights_sha256:
@@ -88,7 +89,7 @@ def decompress(folder: RunFolder, header: Header, words: np.ndarray, *, watch: W
     )
     try:
         with _as_trained(spec, header.threads):
-            tokens_N = decode(model, words, windows, watch)
+            tokens_N = decode(model, words, windows, show)
         content = contents.write(
             Content(kind=header.kind, tokens_N=tokens_N, shape=header.shape), task
         )

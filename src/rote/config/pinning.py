@@ -6,7 +6,8 @@ from typing import Any
 from hydra.utils import get_class
 
 from rote.config.build import build
-from rote.tasks.preparation import Preparation, Prepares, Show
+from rote.tasks.preparation import Preparation, Prepares
+from rote.watching import Show
 
 
 class Pinner:

@@ -20,7 +20,9 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from simpleeval import DEFAULT_OPERATORS, EvalWithCompoundTypes, InvalidExpression
+from yaml import YAMLError
 
 from rote.config.choices import unknown
 from rote.config.compose import Composer, parse
@@ -49,6 +51,11 @@ class Grid:
     filter: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        for name in ("product", "zip", "cases", "derive"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise ValueError(f"grid.{name} must be keys with values: {getattr(self, name)!r}")
+        if isinstance(self.filter, str):  # of which every letter would be an expression
+            raise ValueError(f"grid.filter must be a list of expressions: [{self.filter}]")
         lengths = {key: len(values) for key, values in self.zip.items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"grid.zip needs axes of one length, got {lengths}")
@@ -63,6 +70,10 @@ class Sweep:
     report: str  # which report is written of it
     fixed: Mapping[str, Any]
     grid: Grid
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.fixed, Mapping):
+            raise ValueError(f"fixed must be keys with values: {self.fixed!r}")
 
     def axes(self) -> list[dict[str, Any]]:
         """Every combination of the axes, before filters and derived keys."""
@@ -88,7 +99,10 @@ def load_sweep(name: str) -> Sweep:
 
 def read_sweep(path: Path) -> Sweep:
     """Raises ValueError naming the file where it is not a sweep."""
-    content = OmegaConf.to_container(OmegaConf.load(path))
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(path))
+    except (YAMLError, OmegaConfBaseException) as error:
+        raise ValueError(f"{path} is not a sweep: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} is not a sweep: it holds no keys")
     allowed = ("question", "report", "fixed", "grid")

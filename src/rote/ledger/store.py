@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -21,7 +22,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from rote.files import write_bytes, write_json, write_text
+from rote.files import object_of, read_object, write_bytes, write_json, write_text
 from rote.ledger.record import DamagedRecord, Record
 from rote.ledger.spec import Spec
 
@@ -107,18 +108,18 @@ class RunFolder:
 
     def circumstances(self) -> dict[str, Any]:
         """Of a finished run: host, versions, seconds, memory."""
-        return dict(json.loads((self.path / "circumstances.json").read_text()))
+        return read_object(self.path / "circumstances.json")
 
     def curve(self) -> list[dict[str, Any]]:
-        """Every row written so far; a torn last line is left out."""
+        """Every row so far, a torn last line left out; raises ValueError naming the file."""
         try:
             lines = self.curve_path.read_text().splitlines(keepends=True)
         except FileNotFoundError:
             return []
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        return [object_of(line, self.curve_path) for line in lines if line.endswith("\n")]
 
     def last_row(self) -> dict[str, Any] | None:
-        """Where the curve stands, read from its end."""
+        """Where the curve stands, read from its end; raises ValueError as `curve` does."""
         try:
             with self.curve_path.open("rb") as stream:
                 stream.seek(0, os.SEEK_END)
@@ -126,17 +127,21 @@ class RunFolder:
                 whole = stream.read().rpartition(b"\n")[0]
         except FileNotFoundError:
             return None
-        return dict(json.loads(whole.rpartition(b"\n")[2])) if whole else None
+        return object_of(whole.rpartition(b"\n")[2], self.curve_path) if whole else None
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Per-sequence arrays, by measure and name."""
-        with np.load(self.path / "arrays.npz", allow_pickle=False) as stored:
-            return dict(stored)
+        """Per-sequence arrays, by measure and name; raises ValueError naming the file."""
+        path = self.path / "arrays.npz"
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                return dict(stored)
+        except (ValueError, EOFError, TypeError, BadZipFile) as error:
+            raise ValueError(f"{path} is damaged: {error}") from error
 
     def failure(self) -> dict[str, Any] | None:
         """The last failure, None where there is none."""
         try:
-            return dict(json.loads(self.failure_path.read_text()))
+            return read_object(self.failure_path)
         except FileNotFoundError:
             return None
 

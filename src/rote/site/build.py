@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rote.files import write_bytes, write_json
 from rote.site.site import Site
+from rote.watching import Show, unseen, watched
 
 MADE = "made.json"  # stamps of the files that take long to make, as of the last time
 
@@ -22,16 +23,18 @@ class Built:
     damaged: tuple[str, ...]  # one line for each thing that could not be shown
 
 
-def build_site(outputs: Path) -> Built:
+def build_site(outputs: Path, show: Show = unseen) -> Built:
     """Write outputs/site/; a page that is open goes on showing whole files.
 
     Data come before the pages that load them, and what is gone goes last.
     """
     site, folder = Site(outputs, is_live=False), outputs / "site"
+    show("looking at all runs", 0, None)
     site.refresh()
     before, stamps, files = _made(folder), site.stamps(), site.files()
     written = 0
-    for path in sorted(files, key=lambda path: (path.endswith(".html"), path)):
+    order = sorted(files, key=lambda path: (path.endswith(".html"), path))
+    for path in watched(order, "writing pages", show):
         if path in stamps and before.get(path) == stamps[path] and (folder / path).exists():
             continue
         written += _write_if_other(folder / path, files[path]())

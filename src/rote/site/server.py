@@ -54,12 +54,16 @@ class Answers:
     def __call__(self, path: str) -> bytes | None:
         """None where there is no such page."""
         with self._lock:
-            if time.monotonic() - self._seen > MOMENT_SECONDS:
-                self._site.refresh()
-                self._seen = time.monotonic()
+            self.look()
             if path.startswith("live/"):
                 return self._live(path.removeprefix("live/").removesuffix(".json").split("/"))
             return self._file(path or "index.html")
+
+    def look(self) -> None:
+        """Where every run stands, unless that was seen a moment ago."""
+        if time.monotonic() - self._seen > MOMENT_SECONDS:
+            self._site.refresh()
+            self._seen = time.monotonic()
 
     def _live(self, words: list[str]) -> bytes | None:
         site = self._site

@@ -1,14 +1,9 @@
 """Work on its data that a task needs done before a run can be named; no torch."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-# What is being done, how much of it is done, how much there is (None: not known).
-Show = Callable[[str, int, int | None], None]
-
-
-def unseen(what: str, done: int, total: int | None) -> None:
-    """Nobody watches."""
+from rote.watching import Show
 
 
 class Preparation(Hashable, Protocol):

@@ -13,6 +13,7 @@ from rote.tracking.account import asking, require_server
 from rote.tracking.curves import STEP, Row, merged
 from rote.tracking.offline import Log, read_log
 from rote.tracking.summary import TRAIN, Finished, finished_of
+from rote.watching import Show, unseen, watched
 
 ONLINE, OFFLINE = "wandb:", "wandb-offline:"
 SOURCES = f"{ONLINE}ENTITY/PROJECT or {OFFLINE}FOLDER"
@@ -32,27 +33,32 @@ class Mirrored:
         return self.finished.record.run_id
 
 
-def read_back(source: str, group: str, run_ids: Sequence[str] | None) -> list[Mirrored]:
+def read_back(
+    source: str, group: str, run_ids: Sequence[str] | None, show: Show = unseen
+) -> list[Mirrored]:
     """The finished runs of these ids in this order; without ids those of a group, oldest first.
 
     Raises ValueError for a source that is not there, and DamagedRecord.
     """
     if source.startswith(ONLINE):
-        found = _from_server(source.removeprefix(ONLINE), group, run_ids)
+        found = _from_server(source.removeprefix(ONLINE), group, run_ids, show)
     elif source.startswith(OFFLINE):
-        found = _from_logs(Path(source.removeprefix(OFFLINE)), group, run_ids)
+        found = _from_logs(Path(source.removeprefix(OFFLINE)), group, run_ids, show)
     else:
         raise ValueError(f"--from must be {SOURCES}, got {source!r}")
     by_id = {one.run_id: one for one in found}
     return [by_id[run_id] for run_id in (run_ids or by_id) if run_id in by_id]
 
 
-def _from_logs(folder: Path, group: str, run_ids: Sequence[str] | None) -> Iterator[Mirrored]:
+def _from_logs(
+    folder: Path, group: str, run_ids: Sequence[str] | None, show: Show
+) -> Iterator[Mirrored]:
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder")
     lives: dict[str, list[Log]] = {}
     # latest-run, wandb's link to one of them, is not meant: its name does not go on after -run.
-    for log in map(read_log, folder.glob("**/*run-*/*.wandb")):
+    paths = list(folder.glob("**/*run-*/*.wandb"))
+    for log in map(read_log, watched(paths, "reading logs", show)):
         wanted = log.run_id in run_ids if run_ids is not None else log.group == group
         if wanted and log.job_type == TRAIN:
             lives.setdefault(log.run_id, []).append(log)
@@ -65,7 +71,9 @@ def _from_logs(folder: Path, group: str, run_ids: Sequence[str] | None) -> Itera
             yield Mirrored(finished=finished, curve=merged(rows))
 
 
-def _from_server(path: str, group: str, run_ids: Sequence[str] | None) -> Iterator[Mirrored]:
+def _from_server(
+    path: str, group: str, run_ids: Sequence[str] | None, show: Show
+) -> Iterator[Mirrored]:
     if path.count("/") != 1:
         raise ValueError(f"--from must be {SOURCES}, got {ONLINE + path!r}")
     filters: dict[str, Any] = {"jobType": TRAIN}
@@ -74,7 +82,8 @@ def _from_server(path: str, group: str, run_ids: Sequence[str] | None) -> Iterat
         import wandb  # seconds: not for those who read logs
 
         require_server()
-        for run in wandb.Api().runs(path, filters=filters, order="+created_at", lazy=False):
+        runs = wandb.Api().runs(path, filters=filters, order="+created_at", lazy=False)
+        for run in watched(runs, f"reading {ONLINE}{path}", show):
             if finished := finished_of(run.summary):
                 yield Mirrored(finished=finished, curve=_scanned(run, finished.record.what))
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from tests.tasks.text.conftest import LENGTH, WORDS, MakeRecipe, bpe, prepared, prose
 
-from rote.tasks.preparation import unseen
 from rote.tasks.text import duplicates, work
 from rote.tasks.text.prepare import PreparedText, prepare
 from rote.tasks.text.prepared import Prepared, open_prepared
 from rote.tasks.text.sources import LocalFiles
 from rote.tasks.text.tokenisers import load
+from rote.watching import unseen
 
 GOLDEN = {  # a change of any of these is meant: raise VERSION in recipe.py
     "bytes": "text-cc5eb3142ed0ba5a",
@@ -148,7 +148,7 @@ def show(what, done, total):
 tokeniser = Bytes() if kind == "bytes" else TrainedBPE(vocab_size=300, train_bytes=1 << 20)
 recipe = Recipe(source=LocalFiles(paths=paths, field="text"), tokeniser=tokeniser, length=16,
                 windows="all", near_duplicate_threshold=None)
-print(prepare(recipe, show), seen.count("tokenising, bytes"))
+print(prepare(recipe, show), seen.count("tokenising text"))
 """
 
 
@@ -194,7 +194,7 @@ def test_everything_that_changes_windows_changes_the_id(
     assert len(set(ids)) == len(ids)
 
 
-@pytest.mark.parametrize(("deadly", "num_batches"), [("tokenising, bytes:3", 3), ("writing", 7)])
+@pytest.mark.parametrize(("deadly", "num_batches"), [("tokenising text:3", 3), ("writing", 7)])
 def test_a_killed_preparation_goes_on(
     deadly: str, num_batches: int, files: list[str], tmp_path: Path, outputs: Path
 ) -> None:
@@ -293,7 +293,7 @@ def test_the_source_is_only_hashed_the_second_time(make_recipe: MakeRecipe) -> N
     stages: list[str] = []
     recipe = make_recipe()
     first = prepare(recipe, lambda what, done, total: stages.append(what))
-    assert "tokenising, bytes" in stages
+    assert "tokenising text" in stages
     stages.clear()
     assert prepare(recipe, lambda what, done, total: stages.append(what)) == first
     assert not stages

@@ -13,8 +13,8 @@ from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.run import execute
 from rote.tasks.canaries.task import Canaries
-from rote.tasks.preparation import unseen
 from rote.tasks.text.prepared import open_prepared
+from rote.watching import unseen
 
 SEEDS = (0, 1)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rote.tasks.preparation import Show
+from rote.watching import Show
 
 PART_BYTES = 1 << 24
 PERMUTATIONS = 128  # an error of about 1 / sqrt(128) in an estimated similarity
@@ -93,7 +93,7 @@ def near_duplicates(
         entries = [(str(start + row), _shingles(part_PL[row])) for row in wanted]
         near_N[start + wanted] = ~np.array(kept.add_pairs(entries), dtype=bool)
         start += len(part_PL)
-        show("near duplicates, windows", start, len(duplicate_N))
+        show("finding near duplicates", start, len(duplicate_N))
     return near_N
 
 
@@ -104,7 +104,7 @@ def _hashes(windows: WindowFile, show: Show) -> np.ndarray:
     for part_PL in windows.parts():
         hashes_N[start : start + len(part_PL)] = window_hashes(part_PL)
         start += len(part_PL)
-        show("hashing, windows", start, len(hashes_N))
+        show("hashing windows", start, len(hashes_N))
     return hashes_N
 
 
@@ -125,7 +125,7 @@ def _are_equal(windows: WindowFile, some: np.ndarray, others: np.ndarray, show: 
     for start in range(0, len(some), size):
         part = slice(start, start + size)
         same[part] = (windows.at(some[part]) == windows.at(others[part])).all(axis=1)
-        show("comparing, equal hashes", min(start + size, len(some)), len(some))
+        show("comparing equal hashes", min(start + size, len(some)), len(some))
     return same
 
 

@@ -15,13 +15,13 @@ from typing import IO, Any
 import numpy as np
 
 from rote.files import sha256, sha256_of_file, write_json
-from rote.tasks.preparation import Show
 from rote.tasks.text.duplicates import WindowFile, exact_duplicates, near_duplicates
 from rote.tasks.text.pieces import Piece
 from rote.tasks.text.prepared import DOCUMENT_TYPE, DOCUMENTS, MANIFEST, TOKENS
 from rote.tasks.text.recipe import Recipe
 from rote.tasks.text.tokenisers import Encoder, load
 from rote.tasks.text.windows import Cutter
+from rote.watching import Show
 
 BATCH_CHARACTERS = 1 << 22  # tokenised at once: a tokeniser's own objects grow with it
 SMALL_VOCABULARY = 1 << 16
@@ -88,10 +88,10 @@ class Work:
     def _encoder(self, show: Show) -> Encoder:
         ready = self.folder / READY
         if not (ready / STATE).exists():
-            show("tokeniser", 0, None)
+            show("training the tokeniser", 0, None)
             encoder = self.recipe.tokeniser.encoder(self.recipe.source.pieces())
             encoder.save(ready)
-            show("tokeniser", 1, 1)
+            show("training the tokeniser", 1, 1)
             write_json(ready / STATE, {"vocab_size": encoder.vocab_size})
         return load(ready)
 
@@ -112,7 +112,7 @@ class Work:
                 _sync(tokens_file)
                 _sync(documents_file)
                 write_json(self.folder / STATE, asdict(done))
-                show("tokenising, bytes", done.text_bytes, total_bytes)
+                show("tokenising text", done.text_bytes, total_bytes)
         done.is_complete = True
         write_json(self.folder / STATE, asdict(done))
         return done
@@ -137,7 +137,7 @@ class Work:
             for part_PL in raw.parts():
                 stream.write(part_PL[kept_N[start : start + len(part_PL)]].tobytes())
                 start += len(part_PL)
-                show("writing, windows", start, len(kept_N))
+                show("writing windows", start, len(kept_N))
             _sync(stream)
         documents_N = np.fromfile(self.folder / DOCUMENTS, DOCUMENT_TYPE)
         with (whole / DOCUMENTS).open("xb") as stream:

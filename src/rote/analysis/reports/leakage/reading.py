@@ -26,6 +26,7 @@ from rote.analysis.quantities.unintended import (
 )
 from rote.analysis.reports.leakage.shadows import MOST_JUDGED, SEED, Codes, Sides, groups
 from rote.analysis.results import Results
+from rote.watching import watched
 
 Arrays = Mapping[str, NDArray[Any]]
 Floats = NDArray[np.float64]
@@ -84,7 +85,8 @@ def read(results: Results, runs: pl.DataFrame, *, quick: bool = False) -> dict[s
     }
     in_groups = {run_id for group in groups(runs) for run_id in group}
     found = {}
-    for run in runs.iter_rows(named=True):
+    rows = list(runs.iter_rows(named=True))
+    for run in watched(rows, "judging scores", results.show):
         run_id = run["run_id"]
         oracle_id = oracle_of.get(run_id)
         arrays = results.folders[run_id].arrays()

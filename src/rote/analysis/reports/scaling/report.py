@@ -41,7 +41,7 @@ HEADERS = (
 def make(results: Results) -> Content:
     """Raises ValueError where no law can be fitted."""
     runs = scaling_runs(results, COUNT)
-    found = fit_laws(kinds.laws(), lambda law: measured(runs, law, COUNT), EFFORT)
+    found = fit_laws(kinds.laws(), lambda law: measured(runs, law, COUNT), EFFORT, results.show)
     fitted = [each for each in found if isinstance(each, Through)]
     kept = [each for each in found if isinstance(each, NotFitted)]
     if not fitted:

@@ -1,0 +1,39 @@
+"""How far something is, is shown on a terminal and nowhere else."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from rote.cli import progress
+from rote.cli.progress import Bar
+from rote.cli.screen import silence
+from rote.watching import watched
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool, is_quiet: bool = False) -> str:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=is_terminal, width=80, quiet=is_quiet)
+    monkeypatch.setattr(progress, "aside", lambda: console)
+    with Bar() as show:
+        show("looking around", 0, None)
+        assert list(watched([7, 8, 9, 10], "reading records", show)) == [7, 8, 9, 10]
+    return stream.getvalue()
+
+
+def test_a_terminal_sees_each_stage_and_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = shown(monkeypatch, is_terminal=True)
+    assert "looking around" in seen
+    assert "100%" in seen[seen.index("reading records") :]
+
+
+def test_a_pipe_and_a_quiet_terminal_see_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shown(monkeypatch, is_terminal=False) == ""
+    assert shown(monkeypatch, is_terminal=True, is_quiet=True) == ""
+
+
+def test_silence_ends_with_its_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ROTE_QUIET", raising=False)
+    with silence(is_wanted=True):
+        assert progress.aside().quiet
+    assert not progress.aside().quiet
