@@ -52,11 +52,6 @@ class Membership:
         """Of the score that was chosen: its threshold decisions are of the evaluation half."""
         return self.qualities[self.score]
 
-    @property
-    def is_reversed(self) -> bool:
-        """Whether non-members score higher than chance puts them: no memorisation does that."""
-        return self.auroc.interval[1] < CHANCE
-
 
 def judge_membership(stored: Stored) -> Membership:
     """From the scores of all documents that were not set aside."""

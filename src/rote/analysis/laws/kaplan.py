@@ -45,10 +45,6 @@ class Kaplan:
         """delta L: the share of loss that more data would take away (equation 4.2)."""
         return self.predict(parameters, unique_tokens) / self.endless(parameters) - 1
 
-    def tokens_against_overfitting(self, parameters: ArrayLike, most: float) -> Floats:
-        """Tokens of a data set with which delta L is ``most``."""
-        return self.factor(most) * np.asarray(parameters, dtype=np.float64) ** self.ratio
-
     @property
     def ratio(self) -> float:
         """alpha_N / alpha_D: how data have to grow with size."""

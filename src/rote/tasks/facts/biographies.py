@@ -68,11 +68,6 @@ class Biographies(LineTask):
                 raise ValueError(f"task.attributes: {name!r} is not among {choices}")
         self.check()
 
-    @property
-    def knowledge_bits(self) -> float:
-        """Of all values of the training set, each counted once; names are not counted."""
-        return self.num_people * sum(ATTRIBUTES[name].bits for name in self.attributes)
-
     def questions(self, seed: int) -> Sequence[Question]:
         """Person by person; held-out people come last."""
         return [
