@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rote.analysis.fits.level import LEVEL
+from rote.analysis.fits.level import interval_of
 from rote.analysis.laws.law import Count, Curve
 from rote.planner.scarcity import Scarce
 
@@ -56,8 +56,7 @@ class Belief:
     def spread(self, values: list[float]) -> Interval:
         """Of what the rivals say."""
         if self.is_resampled:
-            low, high = np.quantile(values, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
-            return float(low), float(high)
+            return interval_of(values)
         return min(values), max(values)
 
     def beyond(self, **inputs: float) -> Iterator[Beyond]:

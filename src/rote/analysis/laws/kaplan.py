@@ -77,7 +77,7 @@ def fit(measured: Measured, effort: Effort) -> Fitted:
 def fit_surface(
     law: str, formula: str, measured: Measured, effort: Effort, *, derived: tuple[Derived, ...]
 ) -> Fitted:
-    """The surface, whatever is read off it."""
+    """The surface, whatever is read off it; raises ValueError as `fit` does."""
     measured["loss_nats"]
     require(law, measured, num_constants=4, distinct={"parameters": 2, "unique_tokens": 2})
     family = Family(

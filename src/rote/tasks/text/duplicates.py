@@ -78,6 +78,7 @@ def near_duplicates(
 
     Like: an estimated Jaccard similarity of their sets of 5 tokens in a row of at least
     ``threshold``, by MinHash with locality-sensitive hashing (``rensa``, extra ``text``).
+    Raises ValueError where that is not installed.
     """
     try:
         from rensa import RMinHashDeduplicator

@@ -18,7 +18,7 @@ SPLIT_BY = ("window", "document")
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """How windows go to the three pools."""
+    """How windows go to the three pools; raises ValueError where nothing is left to train."""
 
     seed: int
     by: str
