@@ -37,7 +37,7 @@ class Block(nn.Module):
         return self._widened(residual_BLD + self._dropped(mixed_BLD))
 
     def read(self, residual_BLD: Tensor, past: Past) -> Tensor:
-        """As ``forward`` for positions that follow those of ``past``."""
+        """As ``forward`` [B, L, D], for L positions that follow those of ``past``."""
         mixed_BLD = self.attention.read(self.attention_norm(residual_BLD), past)
         return self._widened(residual_BLD + mixed_BLD)
 

@@ -92,7 +92,7 @@ class MembershipLaw:
         return self.curve.predict(num_samples, size)
 
     def interval(self, num_samples: ArrayLike, size: ArrayLike) -> tuple[Floats, Floats]:
-        """Of the curve itself, from the bootstrap; single runs scatter about it by ``noise``."""
+        """95 %, low and high, of the curve itself; single runs scatter about it by ``noise``."""
         curves = [each.predict(num_samples, size) for each in self.resampled]
         return band_of(curves)
 

@@ -138,11 +138,11 @@ class Fitted:
     ranges: Mapping[str, tuple[float, float]]  # of the inputs that were fitted
 
     def predict(self, *inputs: ArrayLike) -> Floats:
-        """As `Curve.predict`."""
+        """The output, in the unit that `COLUMNS` gives it, for the law's inputs in their order."""
         return self.curve.predict(*inputs)
 
     def interval(self, *inputs: ArrayLike) -> tuple[Floats, Floats]:
-        """95 %, of the curve itself; raises ValueError where nothing was resampled."""
+        """95 %, low and high, of the curve; raises ValueError where nothing was resampled."""
         if not self.resampled:
             raise ValueError(f"law {self.law} was fitted without resamples: it has no intervals")
         curves = [curve.predict(*inputs) for curve in self.resampled]

@@ -52,7 +52,7 @@ def pools(corpus: str, split: Split) -> dict[str, np.ndarray]:
 
 
 def shuffled(ids_N: np.ndarray, key: int) -> np.ndarray:
-    """The same ids in the order that ``key`` says."""
+    """The same ids [N] in the order that ``key``, 64 bits, says."""
     return ids_N[np.argsort(_random_64_bits(ids_N, key), kind="stable")]
 
 
