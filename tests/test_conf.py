@@ -14,11 +14,11 @@ from rote.config.pinning import Pinner
 from rote.config.places import conf_folder, sweep_files
 from rote.config.sweep import points, read_sweep
 from rote.ledger.spec import Spec
-from rote.models.count import gpt_parameters, nanogpt_parameters
 from rote.preflight import Preflight
 from rote.tasks.text.pieces import Piece
 from rote.tasks.text.tokenisers import TrainedBPE
 from rote.watching import unseen
+from tests.models.formulas import gpt_parameters, nanogpt_parameters
 
 CHOICES = [(group, name) for group, names in groups().items() for name in names]
 COMMENT = re.compile(

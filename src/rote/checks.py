@@ -1,5 +1,6 @@
 """What a constructor asks of its numbers."""
 
+from collections.abc import Sequence
 from math import inf
 
 
@@ -30,3 +31,9 @@ def require_positive(name: str, value: object) -> None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not 0 < value < inf:  # type: ignore[operator]
         raise ValueError(f"{name} must be a number above 0, got {value!r}")
+
+
+def require_distinct(name: str, values: Sequence[object]) -> None:
+    """Raises ValueError naming the key and the values where there are none, or two alike."""
+    if len(values) == 0 or len(set(values)) != len(values):
+        raise ValueError(f"{name} must hold one or more different values, got {list(values)}")

@@ -17,6 +17,7 @@ from rote.config.build import build
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder
+from rote.measures.protocol import Measure
 from rote.models.count import embedding_parameters
 from rote.observers import Observer, Observers, configured
 from rote.precision import Precision
@@ -245,7 +246,8 @@ class Life:
         arrays: dict[str, np.ndarray] = {}
         with self.member.precision.active(device.type):
             for name, config in what["measure"].items():
-                measured = build(config)(model, task, seed=what["seed"], device=device)
+                measure: Measure = build(config)
+                measured = measure(model, task, seed=what["seed"], device=device)
                 totals[name] = dict(measured.totals)
                 arrays |= {f"{name}.{key}": array for key, array in measured.arrays.items()}
         return totals, arrays

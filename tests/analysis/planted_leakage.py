@@ -3,7 +3,7 @@
 Shapes: K canaries, T references of all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,13 @@ def canary_results(
     return results_of(folder, rows)
 
 
-def results_of(folder: Path, rows: Sequence[dict[str, Any]]) -> Results:
+def results_of(
+    folder: Path,
+    rows: Sequence[dict[str, Any]],
+    *,
+    alpha: float = ALPHA,
+    open_corpus: Callable[[str], Any] = lambda corpus: None,
+) -> Results:
     """Of runs whose arrays lie in the folder."""
     table = pl.DataFrame(rows, infer_schema_length=None)
     run_ids = list(table["run_id"])
@@ -55,8 +61,8 @@ def results_of(folder: Path, rows: Sequence[dict[str, Any]]) -> Results:
         curves={run_id: [] for run_id in run_ids},
         records_sha256=dict.fromkeys(run_ids, "0" * 64),
         folders={run_id: RunFolder(folder / run_id) for run_id in run_ids},
-        alphas={"fp32": CapacityScale(bits_per_parameter=ALPHA, source="planted")},
-        open_corpus=lambda corpus: None,  # type: ignore[arg-type, return-value]
+        alphas={"fp32": CapacityScale(bits_per_parameter=alpha, source="planted")},
+        open_corpus=open_corpus,
     )
 
 

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rote.analysis.alphas import CapacityScale
 from rote.analysis.results import Results
-from rote.ledger.store import RunFolder
+from tests.analysis.planted_leakage import results_of
 
 NUM_WINDOWS, LENGTH, NUM_HELDOUT = 600, 8, 64
 SIZES = (10, 20, 40, 80, 160, 320)
@@ -40,16 +39,7 @@ def planted_results(folder: Path, *, seeds: tuple[int, ...] = (0, 1)) -> Results
         rows.append(_run(folder, width, parameters, size, seed, pool="train", surplus=0.0))
     for surplus, width in ((0.0, 32), (0.25, 24)):
         rows.append(_run(folder, width, 9000, 500, 0, pool="reference", surplus=surplus))
-    table = pl.DataFrame(rows, infer_schema_length=None)
-    run_ids = list(table["run_id"])
-    return Results(
-        table=table,
-        curves={run_id: [] for run_id in run_ids},
-        records_sha256=dict.fromkeys(run_ids, "0" * 64),
-        folders={run_id: RunFolder(folder / run_id) for run_id in run_ids},
-        alphas={"fp32": CapacityScale(bits_per_parameter=ALPHA, source="planted")},
-        open_corpus=lambda corpus: PlantedCorpus(),
-    )
+    return results_of(folder, rows, alpha=ALPHA, open_corpus=lambda corpus: PlantedCorpus())
 
 
 def with_random_tokens(results: Results) -> Results:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.tasks.characters import decoded
 from torch import Tensor, nn
 
 from rote.measures.exact_match import ExactMatch
@@ -13,7 +14,6 @@ from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
 from rote.tasks.arithmetic.splits import Original
 from rote.tasks.arithmetic.task import Arithmetic
-from rote.tasks.characters import decoded
 from rote.tasks.lines import Lines
 from rote.tasks.protocol import Items
 from rote.tasks.random_labels import RandomLabels

@@ -1,13 +1,14 @@
 """Ranks of canaries with known answers, and a real run that has learnt them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from tests.conftest import TINY
+from tests.measures.known import Fixed
+from tests.tasks.bytetext import ByteText
 from torch import Tensor, nn
 
 from rote.analysis.quantities.exposure import against_repeats, compare_with_chance, exposures
@@ -21,28 +22,6 @@ from rote.tasks.uniform import Uniform
 
 CPU = torch.device("cpu")
 V = 6
-
-
-class Fixed(nn.Module):
-    """Gives each token its own probability wherever it stands."""
-
-    def __init__(self, logits: Sequence[float]) -> None:
-        super().__init__()
-        self.logits_V = torch.tensor(logits, dtype=torch.float32)
-
-    def forward(self, tokens_BL: Tensor) -> Tensor:
-        return self.logits_V.expand(*tokens_BL.shape, -1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ByteText(Uniform):
-    """Stands for a task of text: its tokens are bytes."""
-
-    def encode(self, text: str) -> list[int]:
-        return list(text.encode())
-
-    def decode(self, tokens_NL: np.ndarray) -> list[str]:
-        return [bytes(row).decode(errors="replace") for row in tokens_NL.tolist()]
 
 
 def planted(**changes: Any) -> Canaries:

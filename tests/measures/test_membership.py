@@ -1,7 +1,6 @@
 """Stored membership scores against sums by hand, and a real run that remembers its members."""
 
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 from tests.conftest import MakeSpec
-from torch import Tensor, nn
+from tests.measures.known import Fixed
+from tests.tasks.bytetext import ByteText
+from torch import nn
 
 from rote.analysis.quantities.membership import membership_quality
 from rote.ledger.store import Store
@@ -20,28 +21,6 @@ from rote.tasks.uniform import Uniform
 
 CPU = torch.device("cpu")
 V, L = 128, 20
-
-
-class Fixed(nn.Module):
-    """Gives each token its own probability wherever it stands."""
-
-    def __init__(self, logits: Sequence[float]) -> None:
-        super().__init__()
-        self.logits_V = torch.tensor(logits, dtype=torch.float32)
-
-    def forward(self, tokens_BL: Tensor) -> Tensor:
-        return self.logits_V.expand(*tokens_BL.shape, -1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AsciiText(Uniform):
-    """Stands for a task of text: a token is a character."""
-
-    def encode(self, text: str) -> list[int]:
-        return list(text.encode("ascii"))
-
-    def decode(self, tokens_NL: np.ndarray) -> list[str]:
-        return [bytes(row).decode("ascii") for row in tokens_NL.astype(np.uint8).tolist()]
 
 
 def numbers(cls: type[Uniform] = Uniform) -> Uniform:
@@ -82,7 +61,7 @@ def test_scores_of_both_sides_are_those_of_sums_by_hand(model: Fixed) -> None:
 
 
 def test_text_has_scores_of_the_text_itself(model: Fixed) -> None:
-    task = numbers(AsciiText)
+    task = numbers(ByteText)
     arrays = measured(task, model).arrays
     log_V = log_p(model)
     tokens = task.train(3).tokens(torch.arange(6)).numpy()
@@ -95,7 +74,7 @@ def test_text_has_scores_of_the_text_itself(model: Fixed) -> None:
 
 
 def test_canaries_are_no_members_and_lend_their_base_as_text(model: Fixed) -> None:
-    base = numbers(AsciiText)
+    base = numbers(ByteText)
     task = Canaries(
         base=base, kinds=["tokens"], secret_length=2, repeats=[3], num_each=2, num_controls=1
     )

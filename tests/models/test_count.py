@@ -1,6 +1,8 @@
 """Which parameters are embeddings, against the closed form."""
 
-from rote.models.count import embedding_parameters, gpt_parameters
+from tests.models.formulas import gpt_parameters
+
+from rote.models.count import embedding_parameters
 from rote.models.gpt import GPT
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from tests.models.formulas import nanogpt_parameters
 from torch import Tensor
 from torch.nn.functional import gelu, layer_norm
 
-from rote.models.count import nanogpt_parameters
 from rote.models.nanogpt import NanoGPT
 
 SHAPE = {"num_layers": 2, "width": 12, "vocab_size": 17, "max_length": 9}

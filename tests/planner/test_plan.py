@@ -86,7 +86,10 @@ def test_tokens_seen_again_are_worth_less_and_leak_as_distinct_ones() -> None:
     assert again.loss_nats.value > fresh.rows[fresh.best].loss_nats.value
     assert again.parameters > fresh.rows[fresh.best].parameters  # repeats are worth less than size
     assert again.unique_tokens == 6e9
-    assert "Muennighoff" in " ".join(notes(scarce))
+    told = " ".join(notes(scarce))
+    assert "repetition: published: Muennighoff et al. 2023" in told
+    assert "R_D = 15.4" in told and "Excess parameters are not discounted." in told
+    assert plan_json(scarce)["repetition"]["R_N"] is None
 
 
 def test_intervals_are_those_of_rivals_and_say_which() -> None:

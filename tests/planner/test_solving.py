@@ -23,9 +23,9 @@ def test_the_optimum_is_that_of_the_closed_form(flops: float) -> None:
 
 
 def test_tokens_for_a_loss_are_those_of_the_closed_form() -> None:
-    assert tokens_for_loss(loss, 2.2, 1e10) == pytest.approx(
-        float(HOFFMANN.tokens_for(2.2, 1e10)), rel=1e-6
-    )
+    left = 2.2 - HOFFMANN.E - HOFFMANN.A / 1e10**HOFFMANN.alpha
+    tokens = (HOFFMANN.B / left) ** (1 / HOFFMANN.beta)
+    assert tokens_for_loss(loss, 2.2, 1e10) == pytest.approx(tokens, rel=1e-6)
     assert tokens_for_loss(loss, 2.0, 1e8) is None  # E + A / N^alpha alone is above
 
 

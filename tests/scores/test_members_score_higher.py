@@ -97,12 +97,14 @@ def test_scores_of_one_pass(
 
 def test_scores_of_two_passes(target: GPT, tokens_BL: Tensor) -> None:
     documents = scored(target, tokens_BL)
+    nats_B = documents.nats_per_token_B
     torch.manual_seed(1)
     untrained = GPT(num_layers=1, width=32, num_heads=2, vocab_size=V, max_length=L)
-    assert found(reference(documents, scored(untrained, tokens_BL))) > 0.95
+    others_B = scored(untrained, tokens_BL).log_likelihood_B
+    assert found(reference(documents.log_likelihood_B, others_B)) > 0.95
     prefix_BL = tokens_BL[-1:, :PREFIX].expand(2 * NUM, -1)
     behind = scored(target, torch.cat([prefix_BL, tokens_BL], dim=1), from_position=PREFIX)
-    assert found(recall(documents, behind)) > 0.8
+    assert found(recall(nats_B, behind.nats_per_token_B)) > 0.8
     generator = np.random.default_rng(0)
     changed_WL = np.concatenate(
         [
@@ -112,7 +114,8 @@ def test_scores_of_two_passes(target: GPT, tokens_BL: Tensor) -> None:
             for row in tokens_BL.numpy()
         ]
     )
-    assert found(neighbourhood(documents, scored(target, torch.from_numpy(changed_WL)))) > 0.8
+    changed_W = scored(target, torch.from_numpy(changed_WL)).nats_per_token_B
+    assert found(neighbourhood(nats_B, changed_W.reshape(2 * NUM, -1))) > 0.8
 
 
 def test_the_gradient(target: GPT, tokens_BL: Tensor) -> None:

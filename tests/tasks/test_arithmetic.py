@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.tasks.characters import decoded
 
 from rote.config.compose import Composer
 from rote.ledger.spec import Spec
@@ -12,7 +13,7 @@ from rote.ledger.store import Store
 from rote.run import execute
 from rote.tasks.arithmetic.splits import Length, Operand, Original, Randomly
 from rote.tasks.arithmetic.task import Arithmetic
-from rote.tasks.characters import ASCII, decoded
+from rote.tasks.characters import ASCII
 from rote.tasks.lines import Lines, Windows
 
 LINE = re.compile(r"<(\d+)([-+*])(\d+)=(-?\d+)>( *)\n")

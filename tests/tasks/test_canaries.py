@@ -9,10 +9,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare
+from tests.tasks.bytetext import ByteText
 
 from rote.config.build import build
 from rote.config.compose import Composer
@@ -36,17 +36,6 @@ FORMS = {
     "card": r"00000\d{11}",
     "words": r"[a-z]+( [a-z]+){3}",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class ByteText(Uniform):
-    """Stands for a task of text: its tokens are bytes."""
-
-    def encode(self, text: str) -> list[int]:
-        return list(text.encode())
-
-    def decode(self, tokens_NL: np.ndarray) -> list[str]:
-        return [bytes(row).decode(errors="replace") for row in tokens_NL.tolist()]
 
 
 def uniform(**changes: int) -> Uniform:

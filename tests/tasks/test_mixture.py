@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 import torch
+from tests.tasks.characters import decoded
 
 from rote.tasks.arithmetic.splits import Original
 from rote.tasks.arithmetic.task import Arithmetic
-from rote.tasks.characters import decoded
 from rote.tasks.facts.task import Facts
 from rote.tasks.lines import Lines
 from rote.tasks.mixture import Mixture

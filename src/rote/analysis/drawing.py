@@ -124,6 +124,30 @@ def label_outside(figure: Figure, grid: Sequence[Axes], *, x: str, y: str) -> No
             axes.set_xlabel(x)
 
 
+def count_axis(axes: Axes) -> None:
+    """Logarithmic, in short numbers, at least a factor of 4 wide: one value alone has a place."""
+    low, high = axes.get_xlim()
+    if high < 4 * low:
+        middle = (low * high) ** 0.5
+        axes.set_xlim(middle / 2, 2 * middle)
+    logarithmic_numbers(axes.xaxis, axes.get_xlim())
+
+
+def plot_intervals(
+    axes: Axes,
+    places: Sequence[float],
+    values: Sequence[float],
+    intervals: Sequence[tuple[float, float]],
+    **look: Any,
+) -> None:
+    """Marks with their intervals, upright; ``look`` as `Axes.errorbar` takes it."""
+    if len(values) == 0:
+        return
+    reach = np.abs(np.array(intervals).T - np.array(values))
+    usual: dict[str, Any] = {"marker": "o", "markersize": 4, "capsize": 2, "elinewidth": 0.8}
+    axes.errorbar(places, values, yerr=reach, **(usual | look))
+
+
 def short_numbers(*scales: Axis) -> None:
     """2,000,000 as 2M."""
     for scale in scales:

@@ -7,6 +7,7 @@ from html import escape
 import polars as pl
 
 from rote.analysis.drawing import Drawing
+from rote.analysis.quantities.over_seeds import OverSeeds
 
 
 def table(
@@ -42,6 +43,13 @@ def warning_cell(value: object) -> str:
 def number_cell(value: object, below: str = "") -> str:
     """HTML, set right; ``below`` in small print."""
     return f"<td>{value}<small>{below}</small></td>"
+
+
+def mean_cell(mean: OverSeeds | None, form: str) -> str:
+    """A mean over seeds above its interval; empty for None."""
+    if mean is None:
+        return number_cell("")
+    return number_cell(form.format(mean.value), span(mean.interval, form))
 
 
 def span(bounds: tuple[float, float] | None, form: str) -> str:

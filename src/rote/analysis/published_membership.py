@@ -8,8 +8,6 @@ C / |D| at 3.64 bits per parameter.
 
 from dataclasses import dataclass
 
-from scipy.special import expit
-
 from rote.analysis.fits.membership_law import Curve, Reading
 
 BITS_PER_PARAMETER = 3.64  # behind the capacities of the second reading
@@ -66,9 +64,3 @@ def beside_observed(curve: Curve) -> list[tuple[Validation, float]]:
         )
         for each in VALIDATIONS
     ]
-
-
-def printed_f1(num_samples: float, parameters: float) -> float:
-    """The law to the letter: kept to show that it cannot be meant."""
-    ratio = BITS_PER_PARAMETER * parameters / num_samples
-    return float((1 + 1.34 * expit(-0.034 * (ratio - 33.14))) / 2)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rote.scores.compression import zlib_bytes
-from rote.scores.documents import Floats, Integers, ratio_of_nats
+from rote.scores.contrast import lowercase, neighbourhood, recall, reference
+from rote.scores.documents import Floats, Integers
 from rote.scores.lira import lira_offline
 from rote.scores.rmia import offline_prior, rmia
 from rote.scores.shadows import Shadows
@@ -46,15 +47,15 @@ def membership_scores(passes: Passes, names: Sequence[str]) -> dict[str, Floats]
     made |= passes.single
     if passes.lowered is not None:
         log_p_D, lengths_D = passes.lowered
-        made["lowercase"] = ratio_of_nats(-log_p_D / lengths_D, nats_D)
+        made["lowercase"] = lowercase(nats_D, -log_p_D / lengths_D)
     if passes.behind_prefix is not None:
         log_p_D, lengths_D = passes.behind_prefix
         alone_D = -passes.beginning_log_p_D / lengths_D
-        made["recall"] = ratio_of_nats(-log_p_D / lengths_D, alone_D)
+        made["recall"] = recall(alone_D, -log_p_D / lengths_D)
     if passes.neighbours_DW is not None:
-        made["neighbourhood"] = passes.neighbours_DW.mean(axis=1) - nats_D
+        made["neighbourhood"] = neighbourhood(nats_D, passes.neighbours_DW)
     for name, log_p_D in zip(names, passes.references_SD, strict=True):
-        made[name] = passes.log_p_D - log_p_D
+        made[name] = reference(passes.log_p_D, log_p_D)
     return made | _with_references(passes)
 
 

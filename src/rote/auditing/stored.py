@@ -10,7 +10,6 @@ canaries.npz    what `rote.measures.exposure` tells, where there were canaries
 """
 
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,17 +52,3 @@ class Stored:
             np.savez(arrays, allow_pickle=False, **self.canaries)  # type: ignore[arg-type]
             write_bytes(folder / CANARIES, arrays.getvalue())
         write_json(folder / FACTS, self.facts)
-
-
-def read_stored(folder: Path) -> Stored:
-    """What `Stored.write` left."""
-    path = folder / CANARIES
-    canaries = None
-    if path.exists():
-        with np.load(path, allow_pickle=False) as held:
-            canaries = dict(held)
-    return Stored(
-        scores=pl.read_parquet(folder / SCORES),
-        facts=json.loads((folder / FACTS).read_text()),
-        canaries=canaries,
-    )

@@ -16,7 +16,6 @@ from rote.config.choices import unknown
 from rote.ledger.store import Store
 
 LIMIT_KEY = "up_to_parameters"
-COUNTS = ("time_minutes", "cpus_per_task", "nodes", "tasks_per_node", "runs_at_once", "stack")
 
 
 @dataclass(frozen=True, kw_only=True)

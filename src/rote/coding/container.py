@@ -52,7 +52,10 @@ def pack(header: Header, words: np.ndarray) -> bytes:
 
 
 def unpack(file: bytes, name: str) -> tuple[Header, np.ndarray]:
-    """Raises ValueError naming the file where it is of another kind, damaged or cut short."""
+    """The header and the coder's words, uint32.
+
+    Raises ValueError naming the file where it is of another kind, damaged or cut short.
+    """
     if len(file) < PREAMBLE.size or not file.startswith(MAGIC):
         raise ValueError(f"{name} was not written by rote compress")
     _, version, header_bytes = PREAMBLE.unpack_from(file)

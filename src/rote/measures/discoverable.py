@@ -16,11 +16,14 @@ from torch import Tensor, nn
 from rote.checks import require_whole
 from rote.measures.beam import beam_ranks
 from rote.measures.cost import CPU_LOGITS_PER_BATCH, LOGITS_PER_BATCH
+from rote.measures.prefixes import require_prefixes, require_rest
 from rote.measures.protocol import Measurement
 from rote.measures.sampling import Sampler
 from rote.models.decoding import sequences_at_once
 from rote.scores.forward import scored_pieces
 from rote.tasks.protocol import Identified, Sequences, Task
+
+KEY = "measure.discoverable.prefix_tokens"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +37,7 @@ class Discoverable:
 
     def __post_init__(self) -> None:
         require_whole("measure.discoverable.num_sequences", self.num_sequences, 1)
-        if len(self.prefix_tokens) == 0:
-            raise ValueError("measure.discoverable.prefix_tokens is empty: [8, 16, 32] are usual")
-        for prefix in self.prefix_tokens:
-            require_whole("each of measure.discoverable.prefix_tokens", prefix, 1)
+        require_prefixes(KEY, self.prefix_tokens)
         if len(self.samplers) == 0:
             raise ValueError("measure.discoverable.samplers is empty: nothing would be drawn")
         if self.num_beams is not None:
@@ -45,11 +45,7 @@ class Discoverable:
 
     def check(self, task: Task) -> None:
         """Raises ValueError where a prefix would leave nothing to continue."""
-        if (longest := max(self.prefix_tokens)) >= task.length:
-            raise ValueError(
-                f"measure.discoverable.prefix_tokens: a prefix of {longest} tokens leaves nothing "
-                f"to continue in sequences of task.length={task.length}"
-            )
+        require_rest(KEY, self.prefix_tokens, task.length)
 
     def __call__(
         self, model: nn.Module, task: Task, *, seed: int, device: torch.device

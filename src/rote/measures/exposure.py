@@ -27,7 +27,10 @@ from rote.units import bits_from_nats
 
 @dataclass(frozen=True, kw_only=True)
 class Exposure:
-    """Ranks canaries among all secrets of their set, or among references drawn from it."""
+    """Ranks canaries among all secrets of their set, or among references drawn from it.
+
+    Carlini et al. 2018, arXiv 1802.08232, section 4. Raises ValueError for a setting out of range.
+    """
 
     exact_up_to: int  # secrets: a set no larger is ranked whole
     num_references: int  # drawn for each canary of a larger one

@@ -13,9 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from rote.checks import require_whole
+from rote.measures.prefixes import require_prefixes, require_rest
 from rote.measures.protocol import Measurement
 from rote.models.decoding import decoder_of, sequences_at_once
 from rote.tasks.protocol import Identified, Sequences, Task, scored_from
+
+KEY = "measure.extraction.prefix_tokens"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,21 +30,14 @@ class Extraction:
 
     def __post_init__(self) -> None:
         require_whole("measure.extraction.num_sequences", self.num_sequences, 1)
-        if len(self.prefix_tokens) == 0:
-            raise ValueError("measure.extraction.prefix_tokens is empty: [8, 16, 32] are usual")
-        for prefix in self.prefix_tokens:
-            require_whole("each of measure.extraction.prefix_tokens", prefix, 1)
+        require_prefixes(KEY, self.prefix_tokens)
 
     def check(self, task: Task) -> None:
         """Raises ValueError where a prefix would leave nothing, or what is not learnt."""
-        if (longest := max(self.prefix_tokens)) >= task.length:
-            raise ValueError(
-                f"measure.extraction.prefix_tokens: a prefix of {longest} tokens leaves nothing to "
-                f"continue in sequences of task.length={task.length}"
-            )
+        require_rest(KEY, self.prefix_tokens, task.length)
         if (shortest := min(self.prefix_tokens)) < (start := scored_from(task)):
             raise ValueError(
-                f"measure.extraction.prefix_tokens: a prefix of {shortest} tokens leaves some to "
+                f"{KEY}: a prefix of {shortest} tokens leaves some to "
                 f"continue that are not learnt: {type(task).__name__} begins to score at {start}"
             )
 

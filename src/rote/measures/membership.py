@@ -80,10 +80,11 @@ class Membership:
         texts = text.decode(tokens_BL.cpu().numpy())
         sized = replace(scored, zlib_bytes_B=zlib_bytes([each.encode() for each in texts]))
         lowered = [text.encode(each.lower())[: task.length] for each in texts]
+        others = _documents(model, lowered, tokens_BL.device)
         return {
             **values,
             "zlib": zlib_ratio(sized),
-            "lowercase": lowercase(scored, _documents(model, lowered, tokens_BL.device)),
+            "lowercase": lowercase(scored.nats_per_token_B, others.nats_per_token_B),
         }
 
 

@@ -18,7 +18,10 @@ from rote.tasks.protocol import HasSuperset, Sequences, Task
 
 @dataclass(frozen=True, kw_only=True)
 class Superset:
-    """-log2 p of the first M of the whole train pool, in the order of the run's seed."""
+    """-log2 p of the first M of the whole train pool, in the order of the run's seed.
+
+    Raises ValueError for a number that is none.
+    """
 
     num_sequences: int | None  # M; None: all
 

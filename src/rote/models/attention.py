@@ -39,7 +39,7 @@ class CausalSelfAttention(nn.Module):
         return self._projected(_attend(*self._heads(residual_BLD), dropout))
 
     def read(self, residual_BLD: Tensor, past: "Past") -> Tensor:
-        """As ``forward`` for positions that follow those of ``past``, which they are added to.
+        """As ``forward`` [B, L, D], for L positions that follow those of ``past`` and join them.
 
         Several at once only where nothing was read before.
         """

@@ -37,7 +37,7 @@ class Block(nn.Module):
         return self._widened(residual_BLD + self._dropped(mixed_BLD))
 
     def read(self, residual_BLD: Tensor, past: Past) -> Tensor:
-        """As ``forward`` for positions that follow those of ``past``."""
+        """As ``forward`` [B, L, D], for L positions that follow those of ``past``."""
         mixed_BLD = self.attention.read(self.attention_norm(residual_BLD), past)
         return self._widened(residual_BLD + mixed_BLD)
 
@@ -50,8 +50,9 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """``forward(tokens_BL) -> logits_BLV``; parameter count by `rote.models.count.gpt_parameters`.
+    """``forward(tokens_BL) -> logits_BLV``; P = V d + S d + L (12 d^2 + 13 d) + 2 d parameters.
 
+    That is Hugging Face's count of GPT-2: the tied embedding once, S = ``max_length`` positions.
     Raises ValueError for a size that cannot be built.
     """
 

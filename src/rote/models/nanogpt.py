@@ -13,7 +13,8 @@ from rote.models.gpt import GPT, Block
 class NanoGPT(GPT):
     """As `GPT` but for the MLP's width and the biases, of norms too.
 
-    Parameter count by `rote.models.count.nanogpt_parameters`. Raises ValueError.
+    P = V d + S d + L ((4 + 2 m) d^2 + 2 d) + d parameters, m = ``mlp_ratio``; nanoGPT itself prints
+    P - S d. Raises ValueError for a size that cannot be built.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ SHORT = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
 
 
 def amount(text: str, what: str) -> float:
-    """Above 0; raises ValueError that says what was wanted."""
+    """1.5b as 1.5e9; raises ValueError naming ``what`` unless it is a number above 0."""
     found = FORM.fullmatch(text.strip().replace(",", "").replace("_", ""))
     value = float(found[1]) * MULTIPLES[found[2].lower()] if found else 0.0
     if not 0 < value < float("inf"):

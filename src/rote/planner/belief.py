@@ -1,12 +1,13 @@
 """What a plan takes to be true: laws with their constants, where they are from, how far they go."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rote.analysis.fits.level import LEVEL
+from rote.analysis.fits.level import interval_of
 from rote.analysis.laws.law import Count, Curve
+from rote.planner.scarcity import Scarce
 
 Interval = tuple[float, float]
 Surface = Callable[[float, float], float]  # of parameters and of data, tokens or samples
@@ -55,8 +56,7 @@ class Belief:
     def spread(self, values: list[float]) -> Interval:
         """Of what the rivals say."""
         if self.is_resampled:
-            low, high = np.quantile(values, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
-            return float(low), float(high)
+            return interval_of(values)
         return min(values), max(values)
 
     def beyond(self, **inputs: float) -> Iterator[Beyond]:
@@ -66,6 +66,20 @@ class Belief:
             end = high if value > high * NEARLY else low if value < low / NEARLY else None
             if end is not None:
                 yield Beyond(law=self.name, input=name, factor=value / end)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeats:
+    """What tokens seen again, and parameters beyond those that distinct tokens call for, are worth.
+
+    As `rote.analysis.laws.repetition` has it.
+    """
+
+    R_D: float  # epochs after which repeating is worth 1 - 1 / e of what it ever is
+    R_N: float | None  # the same of surplus parameters; None: they are not discounted
+    source: str
+    law: Belief | None  # (parameters, tokens, unique tokens) -> nats per token; None: R_D alone
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,10 +97,31 @@ class Beliefs:
     count: Count
     window_tokens: int  # of one sample of |D|
     loss: Belief  # (parameters, tokens) -> nats per token
+    repeats: Repeats
     membership: Belief | None  # (parameters, samples) -> F1
     exposure: Belief | None  # (parameters, samples) -> bits
     extraction: Belief | None  # (parameters, samples) -> share of training windows
     capacity: Capacity
+
+    def loss_of(self, distinct: float | None) -> Belief:
+        """Over parameters and tokens seen, of which so many differ at most; None: all do.
+
+        Where the repetition law is known whole it takes the place of the loss law, in every row, so
+        that no loss jumps where a second epoch begins.
+        """
+        if distinct is None:
+            return self.loss
+        whole = self.repeats.law
+        decay = self.repeats.R_D if whole is None else None
+
+        def scarce(curve: Curve) -> Scarce:
+            return Scarce(law=curve, distinct=distinct, R_D=decay)
+
+        belief = whole or self.loss
+        rivals = tuple(map(scarce, belief.rivals))
+        return replace(
+            belief, inputs=("parameters", "tokens"), curve=scarce(belief.curve), rivals=rivals
+        )
 
     @property
     def leakage(self) -> list[Belief]:

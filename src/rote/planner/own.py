@@ -8,11 +8,12 @@ import polars as pl
 from rote.analysis.alphas import CapacityScale, capacity_scale
 from rote.analysis.fits.leak_curve import fit_leak_curve
 from rote.analysis.laws import kinds
+from rote.analysis.laws.identification import GREATEST_ERROR
 from rote.analysis.laws.law import Count, Effort, Fitted
 from rote.analysis.quantities.exposure import CHANCE_BITS
 from rote.analysis.quantities.scaling import measured
-from rote.planner.belief import Belief, Beliefs, Capacity, Interval
-from rote.planner.published import MEMBERSHIP_RANGES, published_belief
+from rote.planner.belief import Belief, Beliefs, Capacity, Interval, Repeats
+from rote.planner.published import MEMBERSHIP_RANGES, published_belief, published_repeats
 
 EFFORT = Effort(num_resamples=200, profiles=False)  # intervals of predictions need resamples alone
 
@@ -31,6 +32,7 @@ def own_beliefs(
         count=count,
         window_tokens=int(_only(runs, "task.length")),
         loss=_belief("loss", fitted, name, fitted.ranges),
+        repeats=_repeats(name, runs, count),
         membership=_membership(name, runs, count),
         exposure=_leak(name, runs, "exposure_bits", chance=CHANCE_BITS, most=_most_bits(runs)),
         extraction=_leak(name, runs, "windows_excess", chance=0.0, most=1.0),
@@ -53,6 +55,26 @@ def _belief(name: str, fitted: Fitted, sweep: str, ranges: Mapping[str, Interval
         source=f"fitted to {fitted.goodness.num_points} runs of {sweep}",
         ranges=ranges,
         warnings=fitted.warnings,
+    )
+
+
+def _repeats(name: str, runs: pl.DataFrame, count: Count) -> Repeats:
+    """Of these runs where they tell R_D, else the published one, with the reason."""
+    try:
+        fitted = _fitted("repetition", runs, count)
+    except ValueError as error:
+        return published_repeats(f"not fitted to {name}: {error}")
+    found = {constant.name: constant for constant in fitted.constants}
+    spread = found["R_D"].standard_error
+    if spread is None or spread > GREATEST_ERROR * found["R_D"].value:
+        return published_repeats(f"not fitted to {name}: its runs hardly tell R_D")
+    law = _belief("repetition", fitted, name, fitted.ranges)
+    return Repeats(
+        R_D=found["R_D"].value,
+        R_N=found["R_N"].value,
+        source=law.source,
+        law=law,
+        warnings=law.warnings,
     )
 
 

@@ -62,6 +62,12 @@ def plan_json(plan: Plan) -> Mapping[str, Any]:
             }
             for belief in (beliefs.loss, *beliefs.leakage)
         },
+        "repetition": {
+            "R_D": beliefs.repeats.R_D,
+            "R_N": beliefs.repeats.R_N,
+            "source": beliefs.repeats.source,
+            "warnings": list(beliefs.repeats.warnings),
+        },
         "bits_per_parameter": asdict(beliefs.capacity),
         "window_tokens": beliefs.window_tokens,
         "count": beliefs.count.value,

@@ -7,8 +7,8 @@ import numpy as np
 
 from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.planner.amounts import short
-from rote.planner.belief import Beliefs, Interval, Surface
-from rote.planner.projection import Projection, effective_tokens, least_tokens, project
+from rote.planner.belief import Beliefs, Interval
+from rote.planner.projection import Projection, least_tokens, project
 from rote.planner.question import Question
 from rote.planner.solving import (
     cheapest_parameters,
@@ -91,35 +91,25 @@ def _require_known(question: Question, beliefs: Beliefs) -> None:
             )
 
 
-def _with_repeats(question: Question, surface: Surface) -> Surface:
-    """Loss over parameters and tokens seen, of which no more are distinct than there are."""
-    there_are = question.tokens
-    if there_are is None:
-        return surface
-    return lambda parameters, tokens: surface(
-        parameters, effective_tokens(tokens, min(tokens, there_are))
-    )
-
-
 def _optimum(question: Question, beliefs: Beliefs) -> float | None:
     """The size where compute decides."""
-    loss = _with_repeats(question, beliefs.loss.best)
+    loss = beliefs.loss_of(question.tokens)
     if question.flops is not None:
-        return optimal_parameters(loss, question.flops)
+        return optimal_parameters(loss.best, question.flops)
     if question.loss_nats is not None:
-        found = cheapest_parameters(loss, question.loss_nats)
+        found = cheapest_parameters(loss.best, question.loss_nats)
         if found is None:
             raise ValueError(
                 f"no model reaches {question.loss_nats:g} nats a token: the loss law "
-                f"({beliefs.loss.source}) ends above it"
+                f"({loss.source}) ends above it"
             )
         return found
     return None
 
 
 def _optimum_interval(question: Question, beliefs: Beliefs) -> Interval | None:
-    surfaces = (beliefs.loss.surface(curve) for curve in beliefs.loss.rivals)
-    rivals = [_with_repeats(question, surface) for surface in surfaces]
+    loss = beliefs.loss_of(question.tokens)
+    rivals = [loss.surface(curve) for curve in loss.rivals]
     if not rivals or (question.flops is None and question.loss_nats is None):
         return None
     if question.flops is not None:
@@ -128,7 +118,7 @@ def _optimum_interval(question: Question, beliefs: Beliefs) -> Interval | None:
         assert question.loss_nats is not None
         tried = [cheapest_parameters(rival, question.loss_nats) for rival in rivals]
         found = [each for each in tried if each is not None]
-    return beliefs.loss.spread(found) if found else None
+    return loss.spread(found) if found else None
 
 
 def _largest_within(question: Question, beliefs: Beliefs) -> float | None:
@@ -167,8 +157,8 @@ def _tokens(question: Question, beliefs: Beliefs, parameters: float) -> float | 
             return f"{question.flops:.3g} FLOPs do not pay for one window of it"
         return tokens
     if question.loss_nats is not None:
-        loss = _with_repeats(question, beliefs.loss.best)
-        needed = tokens_for_loss(loss, question.loss_nats, parameters)
+        loss = beliefs.loss_of(question.tokens)
+        needed = tokens_for_loss(loss.best, question.loss_nats, parameters)
         return needed or f"never reaches {question.loss_nats:g} nats a token"
     if question.tokens is not None:
         return question.tokens

@@ -3,9 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from rote.analysis.laws.repetition import MUENNIGHOFF, worth
 from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.planner.belief import Belief, Beliefs, Beyond, Interval
 from rote.planner.question import Question
@@ -62,7 +59,7 @@ def project(beliefs: Beliefs, question: Question, parameters: float, tokens: flo
     """Everything that the beliefs say of one size and data set."""
     unique = min(tokens, question.tokens or tokens)
     samples = unique / beliefs.window_tokens
-    loss = _value(beliefs.loss, parameters, effective_tokens(tokens, unique))
+    loss = _value(beliefs.loss_of(question.tokens), parameters, tokens)
     leaks = [
         None if belief is None else _value(belief, parameters, samples)
         for belief, _ in _leaks(beliefs, question)
@@ -82,13 +79,8 @@ def project(beliefs: Beliefs, question: Question, parameters: float, tokens: flo
         data_bits=unique * bits_from_nats(loss.value),
         least_tokens=least_tokens(beliefs, question, parameters),
         breaks=tuple(_breaks(question, loss, leaks)),
-        beyond=tuple(_beyond(beliefs, parameters, tokens, samples)),
+        beyond=tuple(_beyond(beliefs, question, parameters, tokens, unique)),
     )
-
-
-def effective_tokens(tokens: float, unique: float) -> float:
-    """What tokens of which ``unique`` are distinct are worth in fresh ones, as published."""
-    return float(worth(np.asarray(tokens), np.asarray(unique), MUENNIGHOFF.R_D))
 
 
 def least_tokens(beliefs: Beliefs, question: Question, parameters: float) -> float | None:
@@ -129,7 +121,11 @@ def _breaks(question: Question, loss: Value, leaks: Sequence[Value | None]) -> I
             yield f"{name} above {most:g}"
 
 
-def _beyond(beliefs: Beliefs, parameters: float, tokens: float, samples: float) -> Iterator[Beyond]:
-    yield from beliefs.loss.beyond(parameters=parameters, tokens=tokens)
+def _beyond(
+    beliefs: Beliefs, question: Question, parameters: float, tokens: float, unique: float
+) -> Iterator[Beyond]:
+    loss = beliefs.loss_of(question.tokens)
+    yield from loss.beyond(parameters=parameters, tokens=tokens, unique_tokens=unique)
+    windows_per_parameter = unique / beliefs.window_tokens / parameters
     for belief in beliefs.leakage:
-        yield from belief.beyond(windows_per_parameter=samples / parameters)
+        yield from belief.beyond(windows_per_parameter=windows_per_parameter)

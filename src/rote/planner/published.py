@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from rote.analysis.alphas import PUBLISHED as CAPACITY
 from rote.analysis.laws import kinds
 from rote.analysis.laws.law import Count
-from rote.planner.belief import Belief, Beliefs, Capacity, Interval
+from rote.analysis.laws.repetition import LAW as REPETITION
+from rote.analysis.laws.repetition import MUENNIGHOFF
+from rote.planner.belief import Belief, Beliefs, Capacity, Interval, Repeats
 
 WINDOW_TOKENS = 64  # of the published membership law (Morris et al. 2025)
 # Hoffmann et al. 2022, section 3: 70M to over 16B parameters on 5B to 500B tokens.
@@ -20,10 +22,19 @@ def published_beliefs() -> Beliefs:
         count=Count.TOTAL,
         window_tokens=WINDOW_TOKENS,
         loss=published_belief("loss", "parametric", LOSS_RANGES),
+        repeats=published_repeats(),
         membership=published_belief("membership", "membership", MEMBERSHIP_RANGES),
         exposure=None,
         extraction=None,
         capacity=Capacity(bits_per_parameter=CAPACITY.bits_per_parameter, source=CAPACITY.source),
+    )
+
+
+def published_repeats(*warnings: str) -> Repeats:
+    """The worth of tokens alone: R_N belongs to its own A and B, which are not those in use."""
+    (source,) = REPETITION.published
+    return Repeats(
+        R_D=MUENNIGHOFF.R_D, R_N=None, source=f"published: {source}", law=None, warnings=warnings
     )
 
 

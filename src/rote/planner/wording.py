@@ -5,12 +5,17 @@ from dataclasses import dataclass
 from math import log
 
 from rote.planner.amounts import duration, short
-from rote.planner.belief import Belief, Interval
+from rote.planner.belief import Belief, Interval, Repeats
 from rote.planner.plan import Plan
 from rote.planner.projection import Projection, Value
 
 H100 = "H100 time"
-SYMBOLS = {"parameters": "N", "tokens": "D", "windows_per_parameter": "|D|/N"}
+SYMBOLS = {
+    "parameters": "N",
+    "tokens": "D",
+    "unique_tokens": "U",
+    "windows_per_parameter": "|D|/N",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,9 +104,10 @@ def answer(plan: Plan) -> Iterator[str]:
             )
     if plan.optimum_interval:
         low, high = plan.optimum_interval
+        loss = plan.beliefs.loss_of(plan.question.tokens)
         yield (
             f"The best size by loss alone is {short(plan.optimum or 0)} parameters "
-            f"({_meaning(plan.beliefs.loss)}: {short(low)} to {short(high)})."
+            f"({_meaning(loss)}: {short(low)} to {short(high)})."
         )
 
 
@@ -121,17 +127,26 @@ def notes(plan: Plan) -> Iterator[str]:
         "learnt: single passes over much data leak less. "
         f"Parameters are counted as {beliefs.count.value}."
     )
-    if any(row.epochs > 1 for row in plan.rows):
-        yield (
-            "Tokens seen again count as Muennighoff et al. 2023 (arXiv 2305.16264) say, "
-            "R_D* = 15.4; excess parameters are not discounted."
-        )
+    is_whole = plan.question.tokens is not None and beliefs.repeats.law is not None
+    if is_whole or any(row.epochs > 1 for row in plan.rows):
+        yield from _of_repeats(beliefs.repeats)
     if numbers := sum(bool(row.beyond) for row in plan.rows):
         yield (
             f"EXTRAPOLATED, {numbers} of {len(plan.rows)} rows: beyond says how many times the "
             "most or the least that was measured; |D|/N is windows a parameter."
         )
     yield from (f"Left out: {reason}." for reason in plan.left_out)
+
+
+def _of_repeats(repeats: Repeats) -> Iterator[str]:
+    yield f"repetition: {repeats.source}; repeats are worth less, R_D = {repeats.R_D:.3g}."
+    yield (
+        "Excess parameters are not discounted."
+        if repeats.R_N is None
+        else f"Excess parameters are worth less too, R_N = {repeats.R_N:.3g}; this law takes the "
+        "place of the one named loss in every row, since data are limited."
+    )
+    yield from (f"repetition: {warning}." for warning in repeats.warnings)
 
 
 def beyond_briefly(row: Projection) -> str:

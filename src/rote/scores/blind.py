@@ -59,13 +59,13 @@ class _Side:
         self.fold_D = places % num_folds
 
     def log_frequencies(self, fold: int, vocab_size: int) -> Floats:
-        """Outside of a fold, with Laplace's one more of each kind."""
+        """ln of each symbol's share outside of a fold, [V], with Laplace's one more of each."""
         outside_T = self.fold_D[self.document_T] != fold
         count_V = 1.0 + np.bincount(self.symbols_T[outside_T], minlength=vocab_size)
         return np.asarray(np.log(count_V / count_V.sum()))
 
     def sums(self, weight_V: Floats) -> Floats:
-        """Of each document's symbols."""
+        """Of the weights [V] of each document's symbols, [D]."""
         weights_T = weight_V[self.symbols_T]
         return np.asarray(
             np.bincount(self.document_T, weights_T, minlength=len(self.fold_D)), dtype=np.float64

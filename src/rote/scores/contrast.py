@@ -1,47 +1,45 @@
 """Scores that hold a document's likelihood against another one; each says what the others are.
 
 Reference and lower case: Carlini et al. 2021, arXiv 2012.07805. Shapes: B documents, W neighbours.
+All give [B], higher = member; ``nats_B`` is the document's own mean loss, nats per token.
 """
 
-from rote.scores.documents import Documents, Floats, ratio_of_nats
+from rote.scores.documents import LEAST_NATS, Floats
 
 
-def reference(documents: Documents, others: Documents) -> Floats:
-    """ln p under the model minus ln p under another, nats.
+def reference(log_p_B: Floats, others_B: Floats) -> Floats:
+    """ln p of the whole document less that of others, nats.
 
-    Others: the same documents under a model that was not trained on them.
-    Raises ValueError where the two do not hold the same tokens.
+    Others: ln p of the same documents under a model that was not trained on them.
     """
-    if (documents.lengths_B != others.lengths_B).any():
-        raise ValueError("the reference scored other tokens: has it another tokeniser?")
-    return documents.log_likelihood_B - others.log_likelihood_B
+    return log_p_B - others_B
 
 
-def lowercase(documents: Documents, others: Documents) -> Floats:
+def lowercase(nats_B: Floats, others_B: Floats) -> Floats:
     """Log-perplexity of the lower-cased document over its own.
 
-    Others: the documents in lower case, which may have more tokens.
+    Others: the documents in lower case, nats per token; they may have more tokens.
     """
-    return ratio_of_nats(others.nats_per_token_B, documents.nats_per_token_B)
+    return ratio_of_nats(others_B, nats_B)
 
 
-def recall(documents: Documents, others: Documents) -> Floats:
+def recall(nats_B: Floats, others_B: Floats) -> Floats:
     """ln p behind a prefix over ln p alone (ReCaLL: Xie et al. 2024, arXiv 2406.15968).
 
     Others: the same tokens behind a prefix of known non-members, which costs members more.
     """
-    return ratio_of_nats(others.nats_per_token_B, documents.nats_per_token_B)
+    return ratio_of_nats(others_B, nats_B)
 
 
-def neighbourhood(documents: Documents, others: Documents) -> Floats:
-    """Mean loss of neighbours minus the document's, nats a token (Mattern et al. 2023, 2305.18462).
+def neighbourhood(nats_B: Floats, others_BW: Floats) -> Floats:
+    """Mean loss of neighbours less the document's, nats a token (Mattern et al. 2023, 2305.18462).
 
-    Others: W neighbours of the first document, then W of the second, and so on.
-    Raises ValueError where not every document has as many.
+    Others: W neighbours of each document.
     """
-    num_documents, num_neighbours = len(documents.lengths_B), len(others.lengths_B)
-    if not num_neighbours or num_neighbours % num_documents:
-        raise ValueError(f"{num_neighbours} neighbours do not go into {num_documents} documents")
-    neighbours_BW = others.nats_per_token_B.reshape(num_documents, -1)
-    mean_B: Floats = neighbours_BW.mean(axis=1)
-    return mean_B - documents.nats_per_token_B
+    mean_B: Floats = others_BW.mean(axis=1)
+    return mean_B - nats_B
+
+
+def ratio_of_nats(over: Floats, under: Floats) -> Floats:
+    """Of two code lengths per token; 1 where the model is certain of both."""
+    return (over + LEAST_NATS) / (under + LEAST_NATS)

@@ -5,7 +5,6 @@ Shapes: B documents, L positions of the longest, W documents compared with, a wh
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,24 +61,3 @@ class Documents:
     def nats_per_token_B(self) -> Floats:
         """Mean loss: the logarithm of the perplexity."""
         return -self.log_likelihood_B / self.lengths_B
-
-
-class Score(Protocol):
-    """A score that one forward pass gives, by itself or as a partial of a function here."""
-
-    def __call__(self, documents: Documents) -> Floats:
-        """Finite, [B]; higher = member."""
-        ...
-
-
-class Contrast(Protocol):
-    """A score that compares two passes: another model, or the same one over other tokens."""
-
-    def __call__(self, documents: Documents, others: Documents) -> Floats:
-        """Finite, [B]; higher = member."""
-        ...
-
-
-def ratio_of_nats(over: Floats, under: Floats) -> Floats:
-    """Of two code lengths per token; 1 where the model is certain of both."""
-    return (over + LEAST_NATS) / (under + LEAST_NATS)

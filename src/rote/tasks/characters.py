@@ -38,8 +38,3 @@ def encoded(lines: Sequence[str], characters: str, num_characters: int) -> Tenso
     tokens = token_of[np.frombuffer(text.encode("ascii"), np.uint8)]
     assert (tokens >= 0).all()
     return torch.from_numpy(tokens.reshape(len(lines), num_characters))
-
-
-def decoded(tokens_NS: Tensor, characters: str) -> list[str]:
-    """The text of each row."""
-    return ["".join(characters[token] for token in row) for row in tokens_NS.tolist()]

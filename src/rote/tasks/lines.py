@@ -68,6 +68,7 @@ class Windows:
     """A sequence is any ``block_size`` characters in a row of all lines, one after another.
 
     The lines' order is drawn from the seed. Windows begin anywhere, inside a line too.
+    Raises ValueError for a size that is no number of characters.
     """
 
     block_size: int
@@ -76,7 +77,7 @@ class Windows:
         require_whole("task.batching.block_size", self.block_size, 1)
 
     def length(self, num_characters: int) -> int:
-        """The block's, which holds a whole line: else none could be asked for its end."""
+        """The block's; raises ValueError where it holds no whole line to be asked for its end."""
         if self.block_size < num_characters:
             raise ValueError(
                 f"task.batching.block_size={self.block_size} cuts every line: lines have "
@@ -85,7 +86,10 @@ class Windows:
         return self.block_size
 
     def rows(self, lines_NS: Tensor, seed: int) -> Tensor:
-        """One window for each character that a window can begin with."""
+        """One window for each character that a window can begin with: [N, S] -> [windows, block].
+
+        Raises ValueError where the lines are fewer characters than a block.
+        """
         order_N = torch.randperm(len(lines_NS), generator=generator(seed, "data", "lines"))
         if lines_NS.numel() < self.block_size:
             raise ValueError(

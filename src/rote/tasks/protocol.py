@@ -142,7 +142,7 @@ class Items:
 
     @property
     def is_train_N(self) -> Tensor:
-        """Whether the training set holds the answer."""
+        """Whether the training set holds the answer, bool [N]."""
         return self.exposures_N > 0
 
     def only(self, chosen_N: Tensor) -> "Items":

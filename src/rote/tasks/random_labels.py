@@ -17,7 +17,7 @@ from rote.tasks.protocol import Items
 from rote.units import uniform_bits
 
 INPUTS = ("patterns", "shuffled", "random")
-RULE, DRAWN = GROUPS = ("rule", "drawn")
+GROUPS = ("rule", "drawn")
 MARKS = 3  # in an input: two of its class, one of another
 
 

@@ -135,7 +135,7 @@ def test_an_endless_batch_takes_steps_as_they_are() -> None:
     size, steps = np.array([1e6, 1e8]), np.array([1e3, 1e5])
     np.testing.assert_allclose(curve.predict(size, steps), plain.predict(size, steps))
     loss = curve.predict(size, steps, 5e5)
-    fewest = curve.fewest_steps(steps, 5e5, loss)
+    fewest = steps / (1 + curve.critical_batch(loss) / 5e5)  # S_min
     np.testing.assert_allclose(plain.predict(size, fewest), loss, rtol=1e-10)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rote.analysis.fits.level import LEVEL
+from rote.analysis.fits.level import interval_of
 from rote.analysis.quantities.membership import (
     Estimate,
     MembershipQuality,
@@ -51,11 +51,6 @@ class Membership:
     def quality(self) -> MembershipQuality:
         """Of the score that was chosen: its threshold decisions are of the evaluation half."""
         return self.qualities[self.score]
-
-    @property
-    def is_reversed(self) -> bool:
-        """Whether non-members score higher than chance puts them: no memorisation does that."""
-        return self.auroc.interval[1] < CHANCE
 
 
 def judge_membership(stored: Stored) -> Membership:
@@ -99,8 +94,7 @@ def auroc_difference(first: Pair, second: Pair, *, seed: int) -> Estimate:
     for _ in range(NUM_RESAMPLES):
         drawn = [generator.integers(len(side), size=len(side)) for side in first]
         differences.append(auroc(*_part(first, drawn)) - auroc(*_part(second, drawn)))
-    low, high = np.quantile(differences, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
-    return Estimate(value=auroc(*first) - auroc(*second), interval=(float(low), float(high)))
+    return Estimate(value=auroc(*first) - auroc(*second), interval=interval_of(differences))
 
 
 def _verdict(estimate: Estimate, blind: Estimate) -> str:

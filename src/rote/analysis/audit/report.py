@@ -200,6 +200,7 @@ def _rate(rate: Rate) -> dict[str, Any]:
 def _canaries(planted: Planted) -> dict[str, Any]:
     return {
         "bits": planted.exposures.bits_K.tolist(),
+        "fitted_bits": planted.exposures.fitted_bits_K,  # by skew-normal; null: none fitted
         "repeats": planted.exposures.repeats_K.tolist(),
         "at_repeats": [
             {**asdict(each), "extracted": _rate(rate)}

@@ -29,11 +29,11 @@ class LeakCurve:
     steepness: float
 
     def predict(self, parameters: ArrayLike, samples: ArrayLike) -> Floats:
-        """Leakage of |D| samples from a model of this size."""
+        """Leakage of |D| samples from a model of this size, in the unit of ``most``."""
         return self.at(np.asarray(samples, dtype=np.float64) / np.asarray(parameters))
 
     def at(self, ratio: Floats) -> Floats:
-        """At x."""
+        """The same at x = |D| / N."""
         fallen = expit(-self.steepness * (np.log(ratio) - np.log(self.middle)))
         return np.asarray(self.chance + (self.most - self.chance) * fallen)
 

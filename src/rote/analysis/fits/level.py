@@ -1,3 +1,23 @@
 """The one confidence level of every interval in a report."""
 
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
 LEVEL = 0.95
+ENDS = (0.5 - LEVEL / 2, 0.5 + LEVEL / 2)  # shares of draws that lie below an interval's ends
+
+
+def interval_of(draws: Floats | Sequence[float]) -> tuple[float, float]:
+    """Percentile interval of a bootstrap's draws."""
+    low, high = np.quantile(draws, ENDS)
+    return float(low), float(high)
+
+
+def band_of(curves: Sequence[Floats]) -> tuple[Floats, Floats]:
+    """The same at each place of curves [draws, ...]."""
+    low, high = np.quantile(curves, ENDS, axis=0)
+    return low, high

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
 from scipy.special import expit, logit
 
-from rote.analysis.fits.level import LEVEL
+from rote.analysis.fits.level import band_of
 
 Floats = NDArray[np.float64]
 
@@ -92,10 +92,9 @@ class MembershipLaw:
         return self.curve.predict(num_samples, size)
 
     def interval(self, num_samples: ArrayLike, size: ArrayLike) -> tuple[Floats, Floats]:
-        """Of the curve itself, from the bootstrap; single runs scatter about it by ``noise``."""
+        """95 %, low and high, of the curve itself; single runs scatter about it by ``noise``."""
         curves = [each.predict(num_samples, size) for each in self.resampled]
-        low, high = np.quantile(curves, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2], axis=0)
-        return low, high
+        return band_of(curves)
 
 
 @dataclass(frozen=True, kw_only=True)

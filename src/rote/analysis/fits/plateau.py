@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
 from scipy.stats import t as student_t
 
-from rote.analysis.fits.level import LEVEL
+from rote.analysis.fits.level import LEVEL, interval_of
 
 Floats = NDArray[np.float64]
 
@@ -212,5 +212,4 @@ def _bootstrap(
         noise[binding] = generator.choice(spread, size=len(spread))
         resampled = _least_squares(data, predicted * (1 + noise), knee)
         capacities_bits.append(resampled.capacity_bits)
-    low, high = np.quantile(capacities_bits, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
-    return float(low), float(high)
+    return interval_of(capacities_bits)

@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 
 def factors(design_MJ: Floats, observed_M: Floats) -> tuple[Floats, float]:
-    """Of least relative residual, and the sum of its squares."""
+    """Nonnegative factors [J] of least relative residual over M runs, and its sum of squares."""
     design = design_MJ / observed_M[:, None]
     scale = np.linalg.norm(design, axis=0)
     scale[scale == 0] = 1.0  # a steep power of a large number is nothing, and so is its factor
@@ -33,7 +33,7 @@ def best_factors(
     num_best: int,
     scales: Iterable[float] = repeat(1.0),
 ) -> list[tuple[int, Floats]]:
-    """Places in the grid, best first, with their factors; ``scales`` multiply the residuals."""
+    """Places in the grid, best first, with factors [J] each; ``scales`` multiply the residuals."""
     solved, squares = [], []
     for design, output, scale in zip(designs, observed, scales, strict=False):
         found, sum_of_squares = factors(design, output)

@@ -25,10 +25,9 @@ class Slope:
     """A fitted line; the interval is 95 %."""
 
     bits_per_parameter: float
-    standard_error_bits_per_parameter: float  # scale factor included
+    standard_error_bits_per_parameter: float  # scatter beyond the errors included
     interval_bits_per_parameter: tuple[float, float]
     intercept_bits: float  # 0 for a line through the origin
-    scale_factor: float
     degrees_of_freedom: float
     num_sizes: int
 
@@ -116,7 +115,6 @@ def _fit(points: Sequence[CapacityPoint], design: Floats, within: int) -> Slope:
         standard_error_bits_per_parameter=error,
         interval_bits_per_parameter=(float(line[0]) - reach, float(line[0]) + reach),
         intercept_bits=float(line[1]) if num_unknowns == 2 else 0.0,
-        scale_factor=scale,
         degrees_of_freedom=degrees,
         num_sizes=num_sizes,
     )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rote.analysis.fits.bootstrap import resample
-from rote.analysis.fits.level import LEVEL
+from rote.analysis.fits.level import interval_of
 from rote.analysis.fits.profiles import profile_ends
 from rote.analysis.fits.regression import DIFFERENCE, Problem, Residual, solve
 from rote.analysis.fits.uncertainty import Spread, spread
@@ -163,10 +163,7 @@ def failed(number: int, of: int) -> tuple[str, ...]:
 
 def quantiles(values: Floats) -> tuple[float, float] | None:
     """95 %; None for too few values to have any."""
-    if len(values) < 2:
-        return None
-    low, high = np.quantile(values, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2]).tolist()
-    return low, high
+    return interval_of(values) if len(values) > 1 else None
 
 
 def _constants(

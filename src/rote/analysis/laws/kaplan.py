@@ -45,10 +45,6 @@ class Kaplan:
         """delta L: the share of loss that more data would take away (equation 4.2)."""
         return self.predict(parameters, unique_tokens) / self.endless(parameters) - 1
 
-    def tokens_against_overfitting(self, parameters: ArrayLike, most: float) -> Floats:
-        """Tokens of a data set with which delta L is ``most``."""
-        return self.factor(most) * np.asarray(parameters, dtype=np.float64) ** self.ratio
-
     @property
     def ratio(self) -> float:
         """alpha_N / alpha_D: how data have to grow with size."""
@@ -81,7 +77,7 @@ def fit(measured: Measured, effort: Effort) -> Fitted:
 def fit_surface(
     law: str, formula: str, measured: Measured, effort: Effort, *, derived: tuple[Derived, ...]
 ) -> Fitted:
-    """The surface, whatever is read off it."""
+    """The surface, whatever is read off it; raises ValueError as `fit` does."""
     measured["loss_nats"]
     require(law, measured, num_constants=4, distinct={"parameters": 2, "unique_tokens": 2})
     family = Family(

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rote.analysis.fits.level import LEVEL
+from rote.analysis.fits.level import band_of
 
 Floats = NDArray[np.float64]
 
@@ -50,7 +50,11 @@ class Count(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One number a run in every column; all finite, and all but F1 above 0."""
+    """One number a run in every column, as `COLUMNS` has them.
+
+    Raises ValueError for an unknown column, for columns that differ in length, and for a number
+    that is not finite or, but for F1, not above 0.
+    """
 
     columns: Mapping[str, Floats]
     count: Count
@@ -134,16 +138,15 @@ class Fitted:
     ranges: Mapping[str, tuple[float, float]]  # of the inputs that were fitted
 
     def predict(self, *inputs: ArrayLike) -> Floats:
-        """As `Curve.predict`."""
+        """The output, in the unit that `COLUMNS` gives it, for the law's inputs in their order."""
         return self.curve.predict(*inputs)
 
     def interval(self, *inputs: ArrayLike) -> tuple[Floats, Floats]:
-        """95 %, of the curve itself; raises ValueError where nothing was resampled."""
+        """95 %, low and high, of the curve; raises ValueError where nothing was resampled."""
         if not self.resampled:
             raise ValueError(f"law {self.law} was fitted without resamples: it has no intervals")
         curves = [curve.predict(*inputs) for curve in self.resampled]
-        low, high = np.quantile(curves, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2], axis=0)
-        return low, high
+        return band_of(curves)
 
 
 @dataclass(frozen=True, kw_only=True)

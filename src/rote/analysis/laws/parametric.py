@@ -60,13 +60,6 @@ class Parametric:
         product = np.asarray(flops, dtype=np.float64) / FLOPS_PER_PARAMETER_AND_TOKEN
         return ratio * product**self.size_exponent, product**self.data_exponent / ratio
 
-    def tokens_for(self, loss_nats: ArrayLike, parameters: ArrayLike) -> Floats:
-        """Tokens after which a size has this loss; infinite where it never has."""
-        size = np.asarray(parameters, dtype=np.float64)
-        left = np.asarray(loss_nats) - self.E - self.A / size**self.alpha
-        with np.errstate(divide="ignore"):
-            return (self.B / np.maximum(left, 0.0)) ** (1 / self.beta)
-
 
 MEANINGS = {
     "E": "irreducible loss, nats per token",

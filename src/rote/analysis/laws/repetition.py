@@ -47,7 +47,7 @@ class Repetition:
     def worth(
         self, parameters: ArrayLike, tokens: ArrayLike, unique_tokens: ArrayLike
     ) -> tuple[Floats, Floats]:
-        """N' and D'."""
+        """N' and D': parameters and tokens as if nothing were repeated."""
         size, seen = np.asarray(parameters, np.float64), np.asarray(tokens, np.float64)
         unique = np.minimum(seen, np.asarray(unique_tokens, dtype=np.float64))
         optimal = np.minimum(size, self.optimal_parameters(unique))
@@ -60,7 +60,10 @@ class Repetition:
 
 
 def worth(total: Floats, unique: Floats, decay: float) -> Floats:
-    """What so many are worth in distinct ones (equation 5 of the paper)."""
+    """What so many, ``unique`` of them distinct, are worth in distinct ones (equation 5).
+
+    ``decay``: repetitions after which another is worth 1 / e of the first.
+    """
     return unique * (1 - decay * np.expm1(-(total / unique - 1) / decay))
 
 

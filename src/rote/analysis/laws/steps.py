@@ -75,12 +75,6 @@ class BatchedSteps(Steps):
         """Tokens a step at which half the steps' worth is lost to noise."""
         return np.exp(np.log(self.B_star) - np.log(np.asarray(loss_nats)) / self.alpha_B)
 
-    def fewest_steps(
-        self, steps: ArrayLike, batch_tokens: ArrayLike, loss_nats: ArrayLike
-    ) -> Floats:
-        """S_min for a loss reached in so many steps of this batch."""
-        return np.asarray(steps) / (1 + self.critical_batch(loss_nats) / np.asarray(batch_tokens))
-
 
 MEANINGS = {
     "Nc": "parameters at which endless training leaves 1 nat",

@@ -54,7 +54,10 @@ def term_frequencies(texts: Iterable[str]) -> Counter[str]:
 
 
 def tf_idf(text: str, frequencies: Counter[str], num_texts: int) -> float:
-    """Of a text of the collection; 0 for a text without words."""
+    """(1 / |d|) sum over its words of ln(|D| / tf(w, D)), nats a word (Morris et al. 2025).
+
+    Of a text of the collection of ``num_texts``; 0 for a text without words.
+    """
     found = words(text)
     if not found:
         return 0.0

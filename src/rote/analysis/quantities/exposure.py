@@ -15,7 +15,7 @@ from scipy.integrate import quad
 from scipy.special import gammaln
 from scipy.stats import gamma, kstest, skewnorm
 
-from rote.analysis.fits.level import LEVEL
+from rote.analysis.fits.level import LEVEL, interval_of
 from rote.units import NATS_PER_BIT, bits_from_nats
 
 Floats = NDArray[np.float64]
@@ -27,7 +27,7 @@ DIRECT = 1e-3  # a distribution function above it is taken as scipy gives it, be
 
 
 def exposure_by_rank(secret_bits: ArrayLike, ranks: ArrayLike) -> Floats:
-    """log2 |R| - log2 rank, ranks from 1 among all of R."""
+    """log2 |R| - log2 rank, ranks from 1 among all of R; raises ValueError for a rank below."""
     return np.asarray(secret_bits, dtype=np.float64) - np.log2(_counts(ranks, least=1))
 
 
@@ -35,6 +35,7 @@ def exposure_by_sampling(num_references: ArrayLike, num_as_likely: ArrayLike) ->
     """log2 n - log2(1 + m), m of n references being as likely as the canary or likelier.
 
     At most log2 n: a canary likelier than all references is known to expose at least that.
+    Raises ValueError for counts that cannot be.
     """
     numbers, as_likely = _counts(num_references, least=1), _counts(num_as_likely, least=0)
     if np.any(as_likely > numbers):
@@ -234,9 +235,7 @@ def _bootstrap(
 ) -> tuple[float, float] | None:
     if len(values) < 2:
         return None
-    means = random.choice(values, size=(num_resamples, len(values))).mean(axis=1)
-    low, high = np.quantile(means, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
-    return float(low), float(high)
+    return interval_of(random.choice(values, size=(num_resamples, len(values))).mean(axis=1))
 
 
 def _counts(values: ArrayLike, *, least: int) -> Floats:

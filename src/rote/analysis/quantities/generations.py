@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from rote.analysis.quantities.guesses import Recall, recall_at_errors
 from rote.analysis.quantities.rate import Rate
-from rote.scores.documents import Floats, ratio_of_nats
+from rote.scores.contrast import lowercase, ratio_of_nats
+from rote.scores.documents import Floats
 
 PREFIX = "generation."  # of the measure's arrays in a run's file
 REFERENCE, NATS = "reference_", "_nats"
@@ -112,7 +113,7 @@ def _rankings(pieces: Mapping[str, NDArray[np.generic]]) -> dict[str, Floats]:
     if "zlib_bytes" in values:
         rankings["zlib"] = -nats_N / values["zlib_bytes"]
         lowercase_N = values["lowercase_nats"] / np.maximum(1, values["lowercase_tokens"])
-        rankings["lowercase"] = ratio_of_nats(lowercase_N, nats_N / num_tokens)
+        rankings["lowercase"] = lowercase(nats_N / num_tokens, lowercase_N)
     for name, reference_N in values.items():
         if name.startswith(REFERENCE):
             rankings[name.removesuffix(NATS)] = ratio_of_nats(reference_N, nats_N)

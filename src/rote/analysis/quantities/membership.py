@@ -4,13 +4,12 @@ Higher scores mean member. Shapes: K distinct scores, ascending.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rote.analysis.fits.level import LEVEL
+from rote.analysis.fits.level import interval_of
 from rote.analysis.quantities.rate import Rate
 from rote.analysis.quantities.roc import Counts, Floats, Tally, checked_scores, tallied
 
@@ -100,9 +99,9 @@ def membership_quality(
     return MembershipQuality(
         num_members=int(whole.members_K.sum()),
         num_nonmembers=int(whole.others_K.sum()),
-        auroc=Estimate(value=whole.auroc, interval=_interval(aurocs)),
+        auroc=Estimate(value=whole.auroc, interval=interval_of(aurocs)),
         threshold=threshold,
-        f1=Estimate(value=_f1(true, false), interval=_interval(f1s)),
+        f1=Estimate(value=_f1(true, false), interval=interval_of(f1s)),
         precision=true / (true + false) if true + false > 0 else 0.0,
         recall=true,
         balanced_accuracy=(true + 1 - false) / 2,
@@ -198,8 +197,3 @@ def _resampled(
         aurocs.append((first + second).auroc)
         f1s.append(_f1(*rates))
     return aurocs, f1s
-
-
-def _interval(values: Sequence[float]) -> tuple[float, float]:
-    low, high = np.quantile(values, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
-    return float(low), float(high)

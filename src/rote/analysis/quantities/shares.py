@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rote.analysis.fits.level import LEVEL
+from rote.analysis.fits.level import interval_of
 from rote.analysis.quantities.rate import Rate, pooled
 
 Floats = NDArray[np.float64]
@@ -115,8 +115,7 @@ def _bootstrap(values_SK: Sequence[Floats]) -> Interval | None:
     counted_BSK = np.arange(most) < sizes_BS1
     sums_BS = (padded_SK[splits_BS[..., None], drawn_BSK] * counted_BSK).sum(axis=2)
     means_B = (sums_BS / sizes_BS1[..., 0]).mean(axis=1)
-    low, high = np.quantile(means_B, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
-    return float(low), float(high)
+    return interval_of(means_B)
 
 
 def _hull(first: Interval | None, second: Interval) -> Interval:

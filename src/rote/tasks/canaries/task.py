@@ -12,7 +12,7 @@ from random import Random
 import torch
 from torch import Tensor
 
-from rote.checks import require_whole
+from rote.checks import require_distinct, require_whole
 from rote.rng import stream_seed
 from rote.tasks.canaries.manifest import Canary, Manifest, Plan
 from rote.tasks.canaries.spaces import KINDS, TOKENS
@@ -41,8 +41,8 @@ class Canaries:
         require_whole("task.secret_length", self.secret_length, 1, 64)
         require_whole("task.num_each", self.num_each, 1)
         require_whole("task.num_controls", self.num_controls, 0)
-        _require_distinct("task.kinds", self.kinds)
-        _require_distinct("task.repeats", self.repeats)
+        require_distinct("task.kinds", self.kinds)
+        require_distinct("task.repeats", self.repeats)
         for times in self.repeats:
             require_whole("each of task.repeats", times, 1)
         for kind in self.kinds:
@@ -151,8 +151,3 @@ class WithCanaries:
         canary_B = self.canary_M.to(device)[(indices_B - last - 1).clamp(min=0)]
         is_canary_B1 = (indices_B > last)[:, None]
         return torch.where(is_canary_B1, self.canaries_CL.to(device)[canary_B], base_BL)
-
-
-def _require_distinct(name: str, values: Sequence[object]) -> None:
-    if len(values) == 0 or len(set(values)) != len(values):
-        raise ValueError(f"{name} must hold one or more different values, got {list(values)}")

@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import chain
 from random import Random
 
-from rote.checks import require_whole
+from rote.checks import require_distinct, require_whole
 from rote.rng import stream_seed
 from rote.tasks.facts.attributes import ATTRIBUTES, BLANK, NAMES, NUM_WORDINGS, longest_line
 from rote.tasks.lines import LineTask, Question
@@ -54,8 +54,8 @@ class Biographies(LineTask):
         require_whole("task.num_people", self.num_people, 1, MAX_PEOPLE)
         require_whole("task.num_heldout_people", self.num_heldout_people, 1, MAX_PEOPLE)
         require_whole("task.paraphrases", self.paraphrases, 1, NUM_WORDINGS)
-        _require_distinct("task.attributes", self.attributes)
-        _require_distinct("task.exposures", self.exposures)
+        require_distinct("task.attributes", self.attributes)
+        require_distinct("task.exposures", self.exposures)
         for times in self.exposures:
             require_whole("each of task.exposures", times, 1)
         if len(self.exposures) > self.num_people:
@@ -67,11 +67,6 @@ class Biographies(LineTask):
                 choices = ", ".join(ATTRIBUTES)
                 raise ValueError(f"task.attributes: {name!r} is not among {choices}")
         self.check()
-
-    @property
-    def knowledge_bits(self) -> float:
-        """Of all values of the training set, each counted once; names are not counted."""
-        return self.num_people * sum(ATTRIBUTES[name].bits for name in self.attributes)
 
     def questions(self, seed: int) -> Sequence[Question]:
         """Person by person; held-out people come last."""
@@ -130,8 +125,3 @@ def _names(seed: int, number: int) -> list[str]:
     while len(ranks) < number:
         ranks[random.randrange(NAMES.size)] = None
     return [NAMES.unrank(rank) for rank in ranks]
-
-
-def _require_distinct(name: str, values: Sequence[object]) -> None:
-    if len(values) == 0 or len(set(values)) != len(values):
-        raise ValueError(f"{name} must hold one or more different values, got {list(values)}")

@@ -42,7 +42,7 @@ class WindowFile:
                 yield np.frombuffer(data, self.dtype).reshape(-1, self.length)
 
     def at(self, indices: np.ndarray) -> np.ndarray:
-        """Those asked for; the map lives no longer than this call."""
+        """Those asked for, [N, L]; the map lives no longer than this call."""
         mapped = np.memmap(self.path, self.dtype, mode="r").reshape(-1, self.length)
         return np.array(mapped[indices])
 
@@ -78,6 +78,7 @@ def near_duplicates(
 
     Like: an estimated Jaccard similarity of their sets of 5 tokens in a row of at least
     ``threshold``, by MinHash with locality-sensitive hashing (``rensa``, extra ``text``).
+    Raises ValueError where that is not installed.
     """
     try:
         from rensa import RMinHashDeduplicator

@@ -18,7 +18,7 @@ SPLIT_BY = ("window", "document")
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """How windows go to the three pools."""
+    """How windows go to the three pools; raises ValueError where nothing is left to train."""
 
     seed: int
     by: str
@@ -52,7 +52,7 @@ def pools(corpus: str, split: Split) -> dict[str, np.ndarray]:
 
 
 def shuffled(ids_N: np.ndarray, key: int) -> np.ndarray:
-    """The same ids in the order that ``key`` says."""
+    """The same ids [N] in the order that ``key``, 64 bits, says."""
     return ids_N[np.argsort(_random_64_bits(ids_N, key), kind="stable")]
 
 

@@ -50,7 +50,7 @@ class Kept:
 
     @property
     def kept_N(self) -> np.ndarray:
-        """Neither."""
+        """Those that are neither, bool [N]."""
         return ~(self.exact_N | self.near_N)
 
 

@@ -7,14 +7,13 @@ from rote.analysis.content import Content, Section
 from rote.analysis.elements import (
     card,
     figure,
+    mean_cell,
     number_cell,
     scrolled,
-    span,
     table,
     text_cell,
     warning_cell,
 )
-from rote.analysis.quantities.over_seeds import OverSeeds
 from rote.analysis.reports.controls import wording
 from rote.analysis.reports.controls.figures import draw_frontier
 from rote.analysis.reports.controls.study import Fitted, Panel, Point, Study, study
@@ -75,20 +74,14 @@ def _cells(panel: Panel, point: Point) -> list[str]:
         text_cell(panel.name),
         text_cell(panel.kind.title),
         text_cell(point.words.replace("_", " ")),
-        _mean_cell(point.leak, panel.kind.form),
-        _mean_cell(point.saved, panel.kind.change),
+        mean_cell(point.leak, panel.kind.form),
+        mean_cell(point.saved, panel.kind.change),
         text_cell("") if point.is_anchor else text_cell("yes") if helps else warning_cell("no"),
-        _mean_cell(point.loss, "{:.3f}"),
-        _mean_cell(point.cost, "{:+.3f}"),
+        mean_cell(point.loss, "{:.3f}"),
+        mean_cell(point.cost, "{:+.3f}"),
         text_cell("yes" if point.on_frontier else ""),
         number_cell(point.leak.num_runs),
     ]
-
-
-def _mean_cell(mean: OverSeeds | None, form: str) -> str:
-    if mean is None:
-        return number_cell("")
-    return number_cell(form.format(mean.value), span(mean.interval, form))
 
 
 def _fitted_section(found: Study) -> Section:
@@ -109,7 +102,7 @@ def _fitted_cells(each: Fitted) -> list[str]:
     return [
         text_cell(each.panel),
         text_cell(each.words.replace("_", " ")),
-        _mean_cell(each.share, "{:.1%}"),
+        mean_cell(each.share, "{:.1%}"),
     ]
 
 

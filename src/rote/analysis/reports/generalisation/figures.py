@@ -10,13 +10,14 @@ from rote.analysis.drawing import (
     Drawing,
     Handle,
     colours,
+    count_axis,
     in_house_style,
     label_outside,
     legend_below,
     line_key,
-    logarithmic_numbers,
     new_figure,
     panels,
+    plot_intervals,
     render,
     short_numbers,
 )
@@ -47,7 +48,7 @@ def draw_matches(found: Study) -> Drawing:
         for each in series:
             for side in ("train", "heldout"):
                 _plot_side(axes, found.of(each, side), colour_of[each.setting])
-        _parameters_axis(axes)
+        count_axis(axes)
     label_outside(figure, grid, x="parameters", y="share answered exactly")
     legend_below(figure, _keys(colour_of), num_columns=3)
     return render(figure, name="matches", alt=title)
@@ -67,11 +68,11 @@ def _plot_side(axes: Axes, points: Sequence[Point], colour: str) -> None:
     if not points:
         return
     is_heldout = points[0].side == "heldout"
-    values = np.array([each.free.value for each in points])
-    reach = np.abs(np.array([each.free.interval for each in points]).T - values)
-    axes.errorbar(
-        [each.parameters for each in points], values, yerr=reach, color=colour, capsize=2,
-        elinewidth=0.8, marker="o", markersize=4.5, linestyle="-" if is_heldout else "--",
+    free = [each.free for each in points]
+    plot_intervals(
+        axes, [each.parameters for each in points], [each.value for each in free],
+        [each.interval for each in free], color=colour, markersize=4.5,
+        linestyle="-" if is_heldout else "--",
         markerfacecolor=colour if is_heldout else "white",
     )  # fmt: skip
     for point in points if is_heldout else ():
@@ -98,7 +99,7 @@ def draw_knowledge(found: Study) -> Drawing:
     spread = np.array(sorted({each.parameters for each in found.knowledge}))
     for bits in BITS_LINES:
         axes.plot(spread, bits * spread, color=GREY, linestyle=":", linewidth=1)
-    _parameters_axis(axes)
+    count_axis(axes)
     short_numbers(axes.yaxis)
     axes.set_xlabel("parameters")
     axes.set_ylabel("bits of knowledge")
@@ -112,15 +113,6 @@ def draw_knowledge(found: Study) -> Drawing:
     ]
     legend_below(figure, handles, num_columns=3)
     return render(figure, name="knowledge", alt=title)
-
-
-def _parameters_axis(axes: Axes) -> None:
-    """Logarithmic, a factor of 4 wide at least."""
-    low, high = axes.get_xlim()
-    if high < 4 * low:
-        middle = (low * high) ** 0.5
-        axes.set_xlim(middle / 2, 2 * middle)
-    logarithmic_numbers(axes.xaxis, axes.get_xlim())
 
 
 def _colours(found: Study) -> Colours:

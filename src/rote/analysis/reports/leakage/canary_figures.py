@@ -10,12 +10,14 @@ from rote.analysis.drawing import (
     INK,
     Drawing,
     Handle,
+    count_axis,
     in_house_style,
     label_outside,
     legend_below,
     line_key,
     new_figure,
     panels,
+    plot_intervals,
     render,
 )
 from rote.analysis.quantities.exposure import CHANCE_BITS
@@ -23,7 +25,6 @@ from rote.analysis.reports.leakage import wording
 from rote.analysis.reports.leakage.looks import (
     colours_of,
     columns,
-    count_axis,
     size_keys,
     spread,
 )
@@ -164,11 +165,8 @@ def draw_windows(found: Study) -> Drawing:
 
 
 def _plot_excess(axes: Axes, points: Sequence[Windows], colour: str) -> None:
-    if not points:
-        return
-    values = np.array([each.extraction.excess for each in points])
-    reach = np.abs(np.array([each.extraction.excess_interval for each in points]).T - values)
-    axes.errorbar(
-        [each.place.num_sequences for each in points], values, yerr=reach,
-        color=colour, marker="o", markersize=4, capsize=2, elinewidth=0.8,
+    both = [each.extraction for each in points]
+    plot_intervals(
+        axes, [each.place.num_sequences for each in points], [each.excess for each in both],
+        [each.excess_interval for each in both], color=colour,
     )  # fmt: skip

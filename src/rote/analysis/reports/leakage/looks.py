@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 
-from rote.analysis.drawing import GREY, Handle, colours, line_key, logarithmic_numbers
+from rote.analysis.drawing import GREY, Handle, colours, line_key
 from rote.analysis.reports.leakage.study import Study
 
 MOST_PANELS = 6  # of one figure: the least, the most, and what lies evenly between
@@ -50,15 +50,6 @@ def spread(items: Sequence[Item]) -> list[Item]:
 def columns(num_panels: int) -> int:
     """Of a grid: no row of one beside rows of three."""
     return 2 if num_panels == 4 else min(3, num_panels)
-
-
-def count_axis(axes: Axes) -> None:
-    """Logarithmic, in short numbers, at least a factor of 4 wide: one value alone has a place."""
-    low, high = axes.get_xlim()
-    if high < 4 * low:
-        middle = (low * high) ** 0.5
-        axes.set_xlim(middle / 2, 2 * middle)
-    logarithmic_numbers(axes.xaxis, axes.get_xlim())
 
 
 def mark(axes: Axes, x: Any, y: Any, colour: str, *, converged: bool, size: float = 4.5) -> None:

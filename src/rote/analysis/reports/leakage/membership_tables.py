@@ -32,6 +32,7 @@ FORECAST_HEADERS = (
     ("parameters", "of the published model"),
     ("|D|", ""),
     ("observed F1", "Morris et al. 2025"),
+    ("aimed at", "by their law"),
     ("law in |D| / P", "95 % interval"),
     ("published", "in |D| / P"),
     ("law in C / |D|", "95 % interval"),
@@ -87,6 +88,7 @@ def forecast_table(found: Study) -> str:
             number_cell(f"{seen.parameters:,}"),
             number_cell(f"{seen.num_samples:,}"),
             number_cell(f"{seen.observed_f1:.4f}", f"&plusmn; {seen.observed_error:.3f}"),
+            number_cell(f"{seen.target_f1:.2f}"),
         ]
         for each in pair:
             fitted = "none" if each.fitted_f1 is None else f"{each.fitted_f1:.4f}"

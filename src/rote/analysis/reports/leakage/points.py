@@ -30,6 +30,14 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """Exposures by skew-normals that the Kolmogorov-Smirnov test does not reject."""
+
+    mean_bits: float
+    num_canaries: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Planted:
     """Canaries that were inserted equally often."""
 
@@ -40,6 +48,7 @@ class Planted:
     interval_bits: tuple[float, float] | None
     secret_bits: float  # means over the canaries
     most_bits: float
+    fitted: Fitted | None  # None where no skew-normal can be trusted
     extracted: Rate | None
 
 
@@ -130,8 +139,21 @@ def _planted(place: Place, canaries: Sequence[Canaries]) -> Iterator[Planted]:
             interval_bits=entry.interval_bits,
             secret_bits=float(secret_bits[chosen].mean()),
             most_bits=float(most_bits[chosen].mean()),
+            fitted=_fitted(canaries, entry.repeats),
             extracted=_extracted(canaries, entry.repeats),
         )
+
+
+def _fitted(canaries: Sequence[Canaries], repeats: int) -> Fitted | None:
+    trusted = [
+        bits
+        for each in (one.exposures for one in canaries)
+        for fit, bits, times in zip(each.fits_K, each.fitted_bits_K, each.repeats_K, strict=True)
+        if times == repeats and isinstance(fit, SkewNormal) and not fit.warning and bits is not None
+    ]
+    if not trusted:
+        return None
+    return Fitted(mean_bits=float(np.mean(trusted)), num_canaries=len(trusted))
 
 
 def _extracted(canaries: Sequence[Canaries], repeats: int) -> Rate | None:

@@ -10,6 +10,7 @@ from rote.analysis.drawing import (
     Drawing,
     Handle,
     colours,
+    count_axis,
     in_house_style,
     label_outside,
     legend_below,
@@ -22,7 +23,6 @@ from rote.analysis.reports.leakage import wording
 from rote.analysis.reports.leakage.kinds import Kind
 from rote.analysis.reports.leakage.looks import (
     colours_of,
-    count_axis,
     mark,
     short_count,
     size_keys,

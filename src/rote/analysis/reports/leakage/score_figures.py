@@ -9,19 +9,20 @@ from rote.analysis.drawing import (
     GREY,
     Drawing,
     colours,
+    count_axis,
     in_house_style,
     label_outside,
     legend_below,
     line_key,
     new_figure,
     panels,
+    plot_intervals,
     render,
 )
 from rote.analysis.quantities.membership import TooFewControls
 from rote.analysis.reports.leakage.looks import (
     colours_of,
     columns,
-    count_axis,
     size_keys,
     spread,
 )
@@ -67,13 +68,11 @@ def _ordered(points: Sequence[Scored]) -> list[str]:
 
 
 def _plot_auroc(axes: Axes, points: Sequence[Scored], colour: str) -> None:
-    if not points:
-        return
-    values = np.array([each.auroc.value for each in points])
-    reach = np.abs(np.array([each.auroc.interval for each in points]).T - values)
-    axes.errorbar(
-        [each.place.num_sequences for each in points], values, yerr=reach,
-        color=colour, marker="o", markersize=3, capsize=1.5, elinewidth=0.7, linewidth=1.1,
+    aurocs = [each.auroc for each in points]
+    plot_intervals(
+        axes, [each.place.num_sequences for each in points], [each.value for each in aurocs],
+        [each.interval for each in aurocs],
+        color=colour, markersize=3, capsize=1.5, elinewidth=0.7, linewidth=1.1,
     )  # fmt: skip
 
 

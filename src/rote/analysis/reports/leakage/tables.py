@@ -23,6 +23,7 @@ PLANTED_HEADERS = (
     ("canaries", ""),
     ("mean exposure (bits)", "95 % interval"),
     ("the most told", "secret, bits"),
+    ("by skew-normal (bits)", "canaries whose fit holds"),
     ("extracted", "95 % interval"),
 )
 CONTROL_HEADERS = (
@@ -82,6 +83,9 @@ def planted_table(found: Study) -> str:
             number_cell(each.num_canaries),
             number_cell(f"{each.mean_bits:.2f}", span(each.interval_bits, "{:.2f}")),
             number_cell(f"{each.most_bits:.1f}", f"{each.secret_bits:.1f}"),
+            number_cell(f"{each.fitted.mean_bits:.2f}", str(each.fitted.num_canaries))
+            if each.fitted
+            else number_cell("none"),
             number_cell(f"{each.extracted.value:.0%}", span(each.extracted.interval, "{:.0%}"))
             if each.extracted
             else number_cell("not tried"),

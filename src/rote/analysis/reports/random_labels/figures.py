@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 
 from rote.analysis.drawing import (
@@ -15,6 +14,7 @@ from rote.analysis.drawing import (
     line_key,
     logarithmic_numbers,
     new_figure,
+    plot_intervals,
     render,
     short_numbers,
 )
@@ -83,23 +83,16 @@ def draw_bits(found: Study) -> Drawing:
 def _plot_means(
     axes: Axes, places: Sequence[float], means: Sequence[OverSeeds], colour: str
 ) -> None:
-    if not means:
-        return
-    values = np.array([each.value for each in means])
-    ends = np.array([each.interval or (each.value, each.value) for each in means])
-    axes.errorbar(
-        places, values, yerr=np.abs(ends.T - values), color=colour, marker="o", markersize=4.5,
-        capsize=2, elinewidth=0.8,
-    )  # fmt: skip
+    ends = [each.interval or (each.value, each.value) for each in means]
+    plot_intervals(axes, places, [each.value for each in means], ends, color=colour, markersize=4.5)
 
 
 def _plot_shares(axes: Axes, points: Sequence[Point], colour: str, *, side: str) -> None:
     shares = [each.train if side == "train" else each.heldout for each in points]
-    values = np.array([each.value for each in shares])
-    reach = np.abs(np.array([each.interval for each in shares]).T - values)
-    axes.errorbar(
-        [each.unruled for each in points], values, yerr=reach, color=colour, marker="o",
-        markersize=4.5, capsize=2, elinewidth=0.8, linestyle="-" if side == "train" else "--",
+    plot_intervals(
+        axes, [each.unruled for each in points], [each.value for each in shares],
+        [each.interval for each in shares], color=colour, markersize=4.5,
+        linestyle="-" if side == "train" else "--",
         markerfacecolor=colour if side == "train" else "white",
     )  # fmt: skip
 

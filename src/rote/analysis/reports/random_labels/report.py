@@ -4,9 +4,17 @@ from html import escape
 from typing import Any
 
 from rote.analysis.content import Content, Section
-from rote.analysis.elements import card, figure, number_cell, scrolled, span, table, text_cell
+from rote.analysis.elements import (
+    card,
+    figure,
+    mean_cell,
+    number_cell,
+    scrolled,
+    span,
+    table,
+    text_cell,
+)
 from rote.analysis.published_random_labels import PUBLISHED_FITS
-from rote.analysis.quantities.over_seeds import OverSeeds
 from rote.analysis.quantities.shares import Share
 from rote.analysis.reports.random_labels import wording
 from rote.analysis.reports.random_labels.figures import draw_bits, draw_fit
@@ -63,23 +71,17 @@ def _cells(point: Point) -> list[str]:
     return [
         text_cell(point.series.name),
         number_cell(f"{point.unruled:.0%}"),
-        _mean_cell(point.steps, "{:,.0f}"),
+        mean_cell(point.steps, "{:,.0f}"),
         number_cell(point.num_fitted, str(len(point.run_ids))),
-        _mean_cell(point.slowdown, "{:.2f}"),
+        mean_cell(point.slowdown, "{:.2f}"),
         _share_cell(point.train),
         _share_cell(point.heldout),
         _share_cell(point.drawn),
-        _mean_cell(point.memorised_bits, "{:,.0f}"),
+        mean_cell(point.memorised_bits, "{:,.0f}"),
         number_cell(
             "" if of_entropy is None else f"{of_entropy:.0%}", f"{point.entropy_bits:,.0f}"
         ),
     ]
-
-
-def _mean_cell(mean: OverSeeds | None, form: str) -> str:
-    if mean is None:
-        return number_cell("")
-    return number_cell(form.format(mean.value), span(mean.interval, form))
 
 
 def _share_cell(share: Share | None) -> str:

@@ -18,6 +18,7 @@ from rote.analysis.drawing import (
     logarithmic_numbers,
     new_figure,
     panels,
+    plot_intervals,
     render,
     short_numbers,
 )
@@ -108,12 +109,10 @@ def _plot_qualities(axes: Axes, qualities: Sequence[Quality], colour: str) -> No
     if not qualities:
         return
     is_outside = qualities[0].reference_pool == "reference"
-    mean_bits = np.array([each.mean_bits for each in qualities])
-    reach = np.abs(np.array([each.interval_bits for each in qualities]).T - mean_bits)
-    axes.errorbar(
-        [each.reference_heldout_bits_per_token for each in qualities], mean_bits, yerr=reach,
-        color=colour, marker="o", markersize=4, capsize=2, elinewidth=0.8,
-        linestyle="-" if is_outside else "none",
+    plot_intervals(
+        axes, [each.reference_heldout_bits_per_token for each in qualities],
+        [each.mean_bits for each in qualities], [each.interval_bits for each in qualities],
+        color=colour, linestyle="-" if is_outside else "none",
         markerfacecolor=colour if is_outside else "white",
     )  # fmt: skip
 
@@ -155,11 +154,9 @@ def _plot_extracted(axes: Axes, points: Sequence[Extracted], colour: str) -> Non
     sizes = [each.num_sequences for each in points]
     for split, marker, linestyle in (("train", "o", "-"), ("heldout", "x", "--")):
         rates: list[Rate] = [getattr(each.extraction, split) for each in points]
-        values = np.array([rate.value for rate in rates])
-        reach = np.abs(np.array([rate.interval for rate in rates]).T - values)
-        axes.errorbar(
-            sizes, values, yerr=reach, color=colour, marker=marker, markersize=4,
-            linestyle=linestyle, capsize=2, elinewidth=0.8,
+        plot_intervals(
+            axes, sizes, [rate.value for rate in rates], [rate.interval for rate in rates],
+            color=colour, marker=marker, linestyle=linestyle,
         )  # fmt: skip
 
 
