@@ -20,3 +20,8 @@ def test_the_largest_measured_alpha_of_a_precision_is_taken(tmp_path: Path) -> N
     assert "long" in capacity_scale(found, "fp32").source
     assert capacity_scale(found, "tf32") == PUBLISHED
     assert measured_alphas(tmp_path / "none") == {}
+
+
+def test_an_alpha_of_models_that_were_hardly_trained_is_none(tmp_path: Path) -> None:
+    write_manifest(tmp_path, "short", {"alpha fp32": -4.2, "alpha bf16_mixed": 0.0})
+    assert measured_alphas(tmp_path) == {}

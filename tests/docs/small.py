@@ -32,6 +32,9 @@ EVERY_RUN = {
     "budget.batch_size": 16,
     "host.accelerator": "cpu",
 }  # fmt: skip
+LADDER = ["demo_s", "demo_m", "80k", "185k"]  # sizes of a sweep through which laws are fitted
+MOST_FLOPS = 6e9  # of a run whose steps and data a sweep derives from them: it keeps both
+GONE = ("task.source.max_documents",)  # a key of what INSTEAD replaces
 SEQUENCES = ("num_sequences", "num_heldout_sequences")
 CHOOSES_TASK = re.compile(r"task(@|/|=|$)")
 QUIET = {"log": "none"}  # wandb's files take longer than the steps
@@ -76,9 +79,10 @@ def write_small(sweep: Sweep, folder: Path) -> None:
         "report": sweep.report,
         "fixed": {**_settings(sweep.fixed), **EVERY_RUN, **_log(sweep)},
         "grid": {
-            "product": {key: _axis(key, all_) for key, all_ in grid.product.items() if key in kept},
+            "product": {key: _axis(key, all_) for key, all_ in grid.product.items() if key in kept}
+            | ({"size": LADDER} if sweep.report == "scaling" else {}),
             "zip": {key: _side_by_side(key, all_) for key, all_ in grid.zip.items() if key in kept},
-            "cases": {name: [*map(_settings, cases[:2])] for name, cases in grid.cases.items()},
+            "cases": {name: _cases(cases) for name, cases in grid.cases.items()},
             "derive": {key: _expression(key, text) for key, text in grid.derive.items()},
         },
     }
@@ -95,8 +99,17 @@ def _log(sweep: Sweep) -> dict[str, Any]:
     return {} if sweep.name == MIRRORED else QUIET
 
 
+def _cases(cases: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The first two, but all levels of FLOPs: a law takes three."""
+    most = max((case.get("flops", 0) for case in cases), default=0)
+    if not most:
+        return [*map(_settings, cases[:2])]
+    levels = [case for case in cases if case["flops"]]
+    return [{**case, "flops": case["flops"] * MOST_FLOPS / most} for case in levels]
+
+
 def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
-    made = {key: _value(key, value) for key, value in given.items()}
+    made = {key: _value(key, value) for key, value in given.items() if key not in GONE}
     chosen = [f"{key}={value}" for key, value in made.items() if CHOOSES_TASK.match(key)]
     return {**_data(chosen), **made} if chosen else made
 
@@ -121,7 +134,7 @@ def _side_by_side(key: str, values: Sequence[Any]) -> list[Any]:
 
 
 def _expression(key: str, text: str) -> str:
-    return f"min({_most(key)}, {text})" if _most(key) else text
+    return f"min({_most(key)}, {text})" if _most(key) and "flops" not in text else text
 
 
 def _value(key: str, value: Any) -> Any:

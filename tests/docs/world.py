@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 
-from tests.auditing.conftest import make_checkpoints
+from tests.auditing.conftest import make_checkpoints, texts
 from tests.docs.pages import PAGES, blocks
 from tests.docs.small import small_train, write_small
 
@@ -58,7 +58,7 @@ class World:
         for name, others in SAME.items():
             for other in others:
                 (self.folder / other).symlink_to(name)
-        (self.folder / "my.txt").write_text("To be, or not to be.\n" * 4000)
+        (self.folder / "my.txt").write_text("\n".join(texts(3, 200)))
         (self.folder / "FILE").write_bytes(b"what a model may compress\n" * 20)
         _points_of_a_law(self.folder / "FILE.csv")
 
@@ -77,21 +77,26 @@ class World:
         if words[0] == "serve":
             _serve(words)
             return
+        if "spec.yaml" in words:
+            shutil.copy(self._a_run() / "spec.yaml", ".")
         said = _rote(words)
         if words[0] in ("sweep", "train") and (found := CHANGED.search(said)):
             self.made.append(found[1])
         if "log.keep_weights=true" in words and (run := re.search(r"run (\w{16})", said)):
             self.kept = run[1]
 
+    def _a_run(self) -> Path:
+        return min(self.folder.glob("outputs/runs/*"))
+
     def _meant(self, word: str) -> str:
         if RUN_ID.fullmatch(word):
-            return min(path.name for path in self.folder.glob("outputs/runs/*"))
+            return self._a_run().name
         if CHANGED.fullmatch(word):
             if word not in self.named:
                 self.named[word] = self.made.pop(0)
             return self.named[word]
-        if word == "RUN":
-            return self.kept
+        if word in ("RUN", "SOURCE"):
+            return self.kept if word == "RUN" else "scaling_demo"
         return word.replace("ENTITY/PROJECT", ACCOUNT).replace("FOLDER", "outputs")
 
 

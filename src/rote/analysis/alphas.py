@@ -23,14 +23,15 @@ PUBLISHED = CapacityScale(
 def measured_alphas(reports: Path) -> dict[str, CapacityScale]:
     """By precision: the largest that a capacity report in this folder states.
 
-    The largest, because every measured capacity bounds the true one from below.
+    The largest, because every measured capacity bounds the true one from below; of models that
+    were hardly trained it may be below zero, and then says nothing.
     """
     found: dict[str, CapacityScale] = {}
     for path in sorted(reports.glob("*/manifest.json")):
         manifest = read_object(path)
         for name, number in manifest["numbers"].items():
             kind, _, precision = name.partition(" ")
-            if kind != "alpha":
+            if kind != "alpha" or number["bits_per_parameter"] <= 0:
                 continue
             scale = CapacityScale(
                 bits_per_parameter=number["bits_per_parameter"],

@@ -18,6 +18,7 @@ from rote.ledger.curve import MEMORISED_BITS, progress_told
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 
+NARROW = 110  # columns of a screen
 REFRESHES_A_SECOND = 4  # a sweep is followed for hours, often through ssh
 
 
@@ -66,18 +67,17 @@ class Bar:
 
 
 def steps_of(console: Console) -> Progress:
-    """Lines of training among what is printed: label, bar, steps, elapsed, time left, bits."""
-    return _progress(
-        console,
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f} steps"),
-        TimeElapsedColumn(),
-        TextColumn("eta"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[bits]}"),
-        is_transient=False,
-    )
+    """Lines of training among what is printed: label, bar, steps, elapsed, time left, bits.
+
+    A narrow screen has room for the label and what matters most of the rest.
+    """
+    label, steps = TextColumn("{task.description}"), "{task.completed:,.0f}/{task.total:,.0f} steps"
+    left = (TextColumn("eta"), TimeRemainingColumn(), TextColumn("{task.fields[bits]}"))
+    if console.width < NARROW:
+        share = TextColumn("{task.percentage:3.0f}%")
+        return _progress(console, label, share, *left, is_transient=False)
+    bar = (BarColumn(bar_width=24), TextColumn(steps), TimeElapsedColumn())
+    return _progress(console, label, *bar, *left, is_transient=False)
 
 
 def _progress(console: Console, *columns: ProgressColumn, is_transient: bool) -> Progress:

@@ -201,10 +201,12 @@ class RunFolder:
 
 
 def read_spec(path: Path) -> Spec:
-    """Raises ValueError naming the file where it is no spec."""
+    """Raises ValueError naming the file where it is no spec, or not there."""
     try:
         return Spec(**OmegaConf.to_container(OmegaConf.load(path)))  # type: ignore[arg-type]
-    except (OSError, TypeError, ValueError, YAMLError, OmegaConfBaseException) as error:
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from error
+    except (TypeError, ValueError, YAMLError, OmegaConfBaseException) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
 
 
