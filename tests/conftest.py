@@ -27,6 +27,11 @@ TINY = (
 MakeSpec = Callable[..., Spec]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long modules first: begun last, one of them would keep a single worker busy at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(autouse=True)
 def _no_hydra_left_over() -> None:
     GlobalHydra.instance().clear()

@@ -32,6 +32,10 @@ EVERY_RUN = {
     "budget.batch_size": 16,
     "host.accelerator": "cpu",
 }  # fmt: skip
+MEASURED = {  # measures that take long, and how much of them is enough
+    "generation": ("measure.generation.num_samples", 8),
+    "superset": ("measure.superset.num_sequences", NUM),
+}
 LADDER = ["demo_s", "demo_m", "80k", "185k"]  # sizes of a sweep through which laws are fitted
 MOST_FLOPS = 6e9  # of a run whose steps and data a sweep derives from them: it keeps both
 GONE = ("task.source.max_documents",)  # a key of what INSTEAD replaces
@@ -48,7 +52,8 @@ def small_train(words: Sequence[str]) -> list[str]:
         return [*words]  # its file is small
     given = [_override(word) for word in words]
     chosen = [word for word in given if CHOOSES_TASK.match(word)]
-    added = {**EVERY_RUN, **QUIET, **_data(chosen)}
+    measured = [few for name, few in MEASURED.items() if name in " ".join(given)]
+    added = {**EVERY_RUN, **QUIET, **_data(chosen), **dict(measured)}
     keys = {word.partition("=")[0] for word in given}
     return [*given, *(f"{key}={value}" for key, value in added.items() if key not in keys)]
 

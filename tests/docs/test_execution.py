@@ -1,8 +1,9 @@
 """Every command that the pages show is carried out, in the order of its page, with few steps.
 
-Elsewhere: `make` by .ci/run, `host=` and srun by tests/slurm, the hub's data by tests/tasks.
+Elsewhere: `host=slurm` in tests/slurm/test_pages.py, the hub's data in tests/tasks.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tests.tracking.wandb_server import Server
 HUB = ["rote", "train", "task=fineweb"]
 README_LAST = sorted(PAGES, key=lambda page: page.name == "README.md")  # it shows what pages make
 OURS = [page for page in README_LAST if any(words[0] == "rote" for words in commands(page))]
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def test_commands_of_a_page(page: Path, world: World) -> None:
             world.carry_out(command)
 
 
-def test_what_make_does_is_done_by_continuous_integration() -> None:
+def test_what_pages_make_is_carried_out_here_or_by_continuous_integration() -> None:
     shown = {
         word
         for page in PAGES
@@ -48,5 +49,9 @@ def test_what_make_does_is_done_by_continuous_integration() -> None:
         if words[0] == "make"
         for word in words[1:]
     }
-    done = (ROOT / ".ci" / "run").read_text()
-    assert [word for word in shown if f"make {word}\n" not in done] == []
+    steps = (ROOT / ".ci" / "run").read_text().splitlines()
+    rules = (ROOT / "Makefile").read_text()
+    here = {" ".join(command) for page in OURS for command in commands(page)}
+    for target in shown - {step.removeprefix("make ") for step in steps}:
+        (rule,) = re.findall(rf"^{target}:.*\n((?:\t.*\n)+)", rules, re.MULTILINE)
+        assert {line.strip().removeprefix("$(BIN)/") for line in rule.splitlines()} <= here, target

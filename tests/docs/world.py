@@ -25,6 +25,7 @@ ACCOUNT = "me/rote"  # that the stand-in for a wandb server knows
 RUN_ID = re.compile(r"[0-9a-f]{16}")
 CHANGED = re.compile(r"(\w+-[0-9a-f]{6})")  # a sweep that the command line changed
 LOCAL = {"hydra/launcher=rote_slurm": "hydra/launcher=rote_local"}
+HOSTS = {"host=mine": "host=slurm"}  # a file that the reader is told to write
 SAME = {  # a file or folder that is here: the names that pages give to it
     "members.jsonl": ("m.jsonl", "trained_on.jsonl", "m.txt"),
     "nonmembers.jsonl": ("n.jsonl", "held_out.jsonl", "n.txt"),
@@ -41,6 +42,7 @@ class World:
     """Outputs of its own, in the current folder; the commands of a page come in its order."""
 
     folder: Path
+    on_slurm: tuple[str, ...] = ()  # overrides for a cluster; without any, all is run here
     made: list[str] = field(default_factory=list)  # changed sweeps of the page, not yet named on it
     named: dict[str, str] = field(default_factory=dict)  # on the page: here
     kept: str = ""  # the run whose weights were kept last
@@ -68,10 +70,10 @@ class World:
 
     def carry_out(self, command: list[str]) -> None:
         """As a person would type it, made small; fails where it does not end with 0."""
-        _, *words = command
+        words = self._where(command[1:])
         if words[0] == "train" and words[1] != "--spec":
-            words = ["train", *small_train([LOCAL.get(word, word) for word in words[1:]])]
-        words = [self._meant(word) for word in words if not word.startswith("host")]
+            words = ["train", *small_train(words[1:])]
+        words = [self._meant(word) for word in words]
         if words[0] == "audit" and "FILE" in words:
             words = ["audit", "MODEL", "--members", "m.txt", "--nonmembers", "n.txt"]
         if words[0] == "serve":
@@ -84,6 +86,14 @@ class World:
             self.made.append(found[1])
         if "log.keep_weights=true" in words and (run := re.search(r"run (\w{16})", said)):
             self.kept = run[1]
+
+    def _where(self, words: list[str]) -> list[str]:
+        """Its host: the cluster where there is one, else this machine."""
+        if not self.on_slurm:
+            return [LOCAL.get(word, word) for word in words if not word.startswith("host")]
+        if not any(word.startswith(("host=", "hydra/launcher=")) for word in words):
+            return words
+        return [*(HOSTS.get(word, word) for word in words), *self.on_slurm]
 
     def _a_run(self) -> Path:
         return min(self.folder.glob("outputs/runs/*"))

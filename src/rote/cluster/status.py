@@ -151,9 +151,11 @@ def _told(key: str) -> bool:
 
 
 def _said(key: str, value: Any) -> str:
-    """A control by its name; its settings with it."""
+    """A control by its name, its settings with it; a class as what it is of: schedule=linear."""
     group, _, name = key.partition(".")
     if group != "control":
+        if (noun := key.removesuffix("._target_")) != key:
+            return f"{_short(noun)}={str(value).rpartition('.')[2]}"
         return f"{_short(key)}={value}"
     return f"{name}={value}" if not name.endswith("._target_") else name.removesuffix("._target_")
 

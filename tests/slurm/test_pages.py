@@ -1,0 +1,26 @@
+"""The page on SLURM, carried out on the cluster as it stands there, with few steps."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import ROOT, commands
+from tests.docs.world import World
+from tests.slurm.conftest import Bench
+
+pytestmark = pytest.mark.slurm
+PAGE = ROOT / "docs" / "slurm.md"
+FITS = ("host.mem_per_cpu_mb=900", "host.accelerator=cpu")  # the virtual nodes
+
+
+def test_every_command_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    world = World(tmp_path, on_slurm=FITS)
+    world.furnish()
+    for command in commands(PAGE):
+        if command[0] == "rote":
+            world.carry_out(command)
+    bench = Bench(tmp_path)
+    bench.wait_over("demo")
+    bench.rote("resume", "demo", "--follow")  # the page ends by cancelling
+    assert set(bench.counts("demo")) == {"done"}
