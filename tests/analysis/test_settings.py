@@ -25,6 +25,23 @@ def test_what_differs_at_one_place_is_told() -> None:
     assert without == ["", "dropout rate 0.2"] * 2
 
 
+def test_a_class_is_told_as_what_it_is_of_without_what_comes_with_it() -> None:
+    runs = pl.DataFrame(
+        {
+            "size": ["s"] * 3,
+            "optim.schedule._target_": ["a.linear", "a.constant", "a.linear"],
+            "optim.schedule.final_fraction": [0.0, None, 0.0],
+            "optim.schedule.warmup_steps": [1, 1, 2],
+        }
+    )
+    told = with_setting(runs, at=["size"])["setting"].to_list()
+    assert told == [
+        "schedule linear, warmup_steps 1",
+        "schedule constant, warmup_steps 1",
+        "schedule linear, warmup_steps 2",
+    ]
+
+
 def test_a_control_of_the_optimiser_is_what_is_not_usual() -> None:
     runs = pl.DataFrame(
         {

@@ -63,6 +63,23 @@ def test_mixed_settings_are_refused(build_table, column: str) -> None:
         summarise(table.with_columns(other.alias(column)))
 
 
+def test_what_else_a_sweep_varies_makes_capacities_of_its_own(build_table) -> None:
+    slow = build_table(shapes=((1, 16),)).filter(pl.col("precision.name") == "fp32")
+    quick = slow.with_columns(
+        pl.lit(1.0).alias("optim.lr"),
+        pl.format("{}-quick", pl.col("run_id")).alias("run_id"),
+        pl.col("cost.train_code_bits") * 0.5,
+    )
+    summary = summarise(pl.concat([slow, quick]))
+    lr = slow["optim.lr"][0]
+    assert [alpha.format for alpha in summary.alphas] == [f"fp32, lr {lr}", "fp32, lr 1.0"]
+    assert [each.format for each in summary.capacities] == [f"fp32, lr {lr}", "fp32, lr 1.0"]
+    one, other = summary.alphas
+    assert other.bits_per_parameter > one.bits_per_parameter
+    assert not {*one.run_ids} & {*other.run_ids}
+    assert summary.runs_of(summary.capacities[1])["optim.lr"].unique().to_list() == [1.0]
+
+
 def test_a_setting_may_differ_between_sizes(build_table) -> None:
     lr = pl.when(pl.col("size.width") == 16).then(1e-3).otherwise(3e-4)
     assert len(summarise(build_table().with_columns(lr.alias("optim.lr"))).capacities) == 4

@@ -36,7 +36,8 @@ MEASURED = {  # measures that take long, and how much of them is enough
     "generation": ("measure.generation.num_samples", 8),
     "superset": ("measure.superset.num_sequences", NUM),
 }
-LADDER = ["demo_s", "demo_m", "80k", "185k"]  # sizes of a sweep through which laws are fitted
+LADDER = ["demo_s", "demo_m", "80k"]  # sizes of a sweep through which laws are fitted
+STEPS_BY_HEART = 100
 MOST_FLOPS = 6e9  # of a run whose steps and data a sweep derives from them: it keeps both
 GONE = ("task.source.max_documents",)  # a key of what INSTEAD replaces
 SEQUENCES = ("num_sequences", "num_heldout_sequences")
@@ -87,7 +88,10 @@ def write_small(sweep: Sweep, folder: Path) -> None:
             "product": {key: _axis(key, all_) for key, all_ in grid.product.items() if key in kept}
             | ({"size": LADDER} if sweep.report == "scaling" else {}),
             "zip": {key: _side_by_side(key, all_) for key, all_ in grid.zip.items() if key in kept},
-            "cases": {name: _cases(cases) for name, cases in grid.cases.items()},
+            "cases": {
+                name: _cases(cases, num=1 if "flops" in told else 2)
+                for name, cases in grid.cases.items()
+            },
             "derive": {key: _expression(key, text) for key, text in grid.derive.items()},
         },
     }
@@ -104,13 +108,14 @@ def _log(sweep: Sweep) -> dict[str, Any]:
     return {} if sweep.name == MIRRORED else QUIET
 
 
-def _cases(cases: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The first two, but all levels of FLOPs: a law takes three."""
+def _cases(cases: Sequence[Mapping[str, Any]], *, num: int) -> list[dict[str, Any]]:
+    """The first ones; of levels of FLOPs all, a law takes three, and runs that learn by heart."""
     most = max((case.get("flops", 0) for case in cases), default=0)
     if not most:
-        return [*map(_settings, cases[:2])]
+        return [*map(_settings, cases[:num])]
     levels = [case for case in cases if case["flops"]]
-    return [{**case, "flops": case["flops"] * MOST_FLOPS / most} for case in levels]
+    few = {"flops": 0, "windows": NUM}
+    return [*({**case, "flops": case["flops"] * MOST_FLOPS / most} for case in levels), few]
 
 
 def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,12 +125,12 @@ def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _axis(key: str, values: Sequence[Any]) -> list[Any]:
-    """Two sizes, two amounts of data, and of anything else the first."""
+    """Two sizes, amounts of data, choices within a group; of anything else the first."""
     if key == "size":
         return ["n14", "n28"] if "n14" in values else ["demo_s", "demo_m"]
     if key.endswith("num_sequences"):
         return [NUM, NUM // 2]
-    return [*values[: 2 if key == "ratio" else 1]]
+    return [*values[: 2 if key == "ratio" or "/" in key else 1]]
 
 
 def _side_by_side(key: str, values: Sequence[Any]) -> list[Any]:
@@ -139,7 +144,9 @@ def _side_by_side(key: str, values: Sequence[Any]) -> list[Any]:
 
 
 def _expression(key: str, text: str) -> str:
-    return f"min({_most(key)}, {text})" if _most(key) and "flops" not in text else text
+    if "flops" in text:
+        return f"max(1, min({STEPS_BY_HEART}, {text}))" if key == "budget.max_steps" else text
+    return f"min({_most(key)}, {text})" if _most(key) else text
 
 
 def _value(key: str, value: Any) -> Any:

@@ -60,7 +60,7 @@ class World:
         for name, others in SAME.items():
             for other in others:
                 (self.folder / other).symlink_to(name)
-        (self.folder / "my.txt").write_text("\n".join(texts(3, 200)))
+        (self.folder / "my.txt").write_text("\n".join(texts(3, 600)))
         (self.folder / "FILE").write_bytes(b"what a model may compress\n" * 20)
         _points_of_a_law(self.folder / "FILE.csv")
 
@@ -91,7 +91,9 @@ class World:
         """Its host: the cluster where there is one, else this machine."""
         if not self.on_slurm:
             return [LOCAL.get(word, word) for word in words if not word.startswith("host")]
-        if not any(word.startswith(("host=", "hydra/launcher=")) for word in words):
+        if "hydra/launcher=rote_slurm" in words:
+            return [*words, "host=slurm", *self.on_slurm]
+        if not any(word.startswith("host=") for word in words):
             return words
         return [*(HOSTS.get(word, word) for word in words), *self.on_slurm]
 

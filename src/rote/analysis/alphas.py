@@ -30,12 +30,13 @@ def measured_alphas(reports: Path) -> dict[str, CapacityScale]:
     for path in sorted(reports.glob("*/manifest.json")):
         manifest = read_object(path)
         for name, number in manifest["numbers"].items():
-            kind, _, precision = name.partition(" ")
+            kind, _, told = name.partition(" ")
+            precision, _, _ = told.partition(",")  # a setting may follow
             if kind != "alpha" or number["bits_per_parameter"] <= 0:
                 continue
             scale = CapacityScale(
                 bits_per_parameter=number["bits_per_parameter"],
-                source=f"measured: capacity report {manifest['name']}, {precision}",
+                source=f"measured: capacity report {manifest['name']}, {told}",
             )
             best = found.get(precision)
             if best is None or scale.bits_per_parameter > best.bits_per_parameter:

@@ -1,7 +1,6 @@
 """Two sweeps as figures: paired differences with their intervals, and the pairs themselves."""
 
 import math
-import textwrap
 from typing import Any
 
 import numpy as np
@@ -34,7 +33,6 @@ PAIR: dict[str, Any] = {
     "alpha": 0.6,
 }
 BAND = 0.12  # opacity
-LETTERS_PER_LINE = 82  # of a title
 PAIRS_HEIGHT, MEAN_HEIGHT = 0.35, -0.35  # within a row: neither covers the other
 
 
@@ -42,7 +40,7 @@ PAIRS_HEIGHT, MEAN_HEIGHT = 0.35, -0.35  # within a row: neither covers the othe
 def draw_differences(found: Comparison) -> Drawing:
     """A row for each metric in its own unit: every pair a dot, the mean with its interval below."""
     title, rows = finding(found), found.moved
-    figure = new_figure(height_inches=1.3 + 0.72 * len(rows), title=_wrapped(title))
+    figure = new_figure(height_inches=1.3 + 0.72 * len(rows), title=title)
     grid = list(figure.subplots(len(rows), 1, squeeze=False).flat)
     for axes, each in zip(grid, rows, strict=True):
         _draw_row(axes, each)
@@ -67,7 +65,7 @@ def draw_pairs(found: Comparison) -> Drawing:
     title, (first, second) = scattered(found), sides(found)
     num_columns = 2 if len(found.moved) in (2, 4) else 3
     num_rows = math.ceil(len(found.moved) / num_columns)
-    figure = new_figure(height_inches=0.9 + 2.4 * num_rows, title=_wrapped(title))
+    figure = new_figure(height_inches=0.9 + 2.4 * num_rows, title=title)
     grid = figure.subplots(num_rows, num_columns, squeeze=False)
     for spare in grid.flat[len(found.moved) :]:
         figure.delaxes(spare)
@@ -129,8 +127,3 @@ def _ticks(values: Floats, *scales: Axis) -> None:
     else:
         for scale in scales:
             scale.get_major_formatter().set_useOffset(False)  # type: ignore[attr-defined]
-
-
-def _wrapped(title: str) -> str:
-    """In lines, none of which begins with a percent sign."""
-    return textwrap.fill(title.replace(" %", "\N{NO-BREAK SPACE}%"), LETTERS_PER_LINE)

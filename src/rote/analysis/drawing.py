@@ -1,6 +1,7 @@
 """How every figure looks: one palette, text kept as text, the same bytes each time."""
 
 import io
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,7 @@ RAMP = LinearSegmentedColormap.from_list(
 )
 ACCENT = PALETTE[1]  # for the one line that matters among many
 
+LETTERS_PER_LINE = 82  # of a title
 WIDTH_INCHES = 8.4
 PNG_DOTS_PER_INCH = 160
 
@@ -86,10 +88,11 @@ in_house_style = mpl.rc_context(LOOK)  # decorates a function that draws and ren
 
 
 def new_figure(*, height_inches: float, title: str) -> Figure:
-    """An empty figure with its finding on top; no global state is touched."""
+    """An empty figure with its finding on top, in lines; no global state is touched."""
     figure = Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title, x=0.01, horizontalalignment="left")
+    told = textwrap.fill(title.replace(" %", "\N{NO-BREAK SPACE}%"), LETTERS_PER_LINE)
+    figure.suptitle(told, x=0.01, horizontalalignment="left")
     return figure
 
 
@@ -110,8 +113,12 @@ def line_key(label: str, **look: Any) -> Line2D:
 
 
 def legend_below(figure: Figure, handles: Sequence[Handle], *, num_columns: int) -> None:
-    """A legend under the axes, never over the data."""
-    figure.legend(handles=list(handles), loc="outside lower left", ncols=num_columns)
+    """A legend under the axes, never over the data; of fewer columns where they are too wide."""
+    for num in range(num_columns, 0, -1):
+        legend = figure.legend(handles=list(handles), loc="outside lower left", ncols=num)
+        if num == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 def label_outside(figure: Figure, grid: Sequence[Axes], *, x: str, y: str) -> None:

@@ -86,8 +86,8 @@ def _require_known(question: Question, beliefs: Beliefs) -> None:
     for ceiling, belief, measure in asked:
         if ceiling is not None and belief is None:
             raise ValueError(
-                f"nothing is known of {measure}: --from a sweep whose runs measure it and differ "
-                "in windows a parameter"
+                f"nothing is known of {measure}: --from a sweep whose runs measure it, differ in "
+                "windows a parameter and do not all leak alike"
             )
 
 

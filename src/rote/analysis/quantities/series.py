@@ -2,6 +2,8 @@
 
 import polars as pl
 
+from rote.analysis.quantities.settings import told_settings
+
 AXES = ("task.", "model.", "optim.", "budget.")  # besides size and precision
 ALONG = "task.num_sequences"  # a series runs along it
 POOL = "task.pool"  # references are told apart by it, not by their names
@@ -22,11 +24,10 @@ def with_series(runs: pl.DataFrame) -> pl.DataFrame:
     held = [POOL] if POOL in runs.columns else []
     point = ["source", "model", "precision.name", "seed", ALONG, *held]
     names = [name for name in runs.columns if name.startswith(AXES) and name not in point]
-    told = [name for name in names if known.group_by(point).agg(pl.n_unique(name))[name].max() != 1]
     parts = [pl.col("model")]
     if runs["precision.name"].n_unique() > 1:
         parts.append(pl.col("precision.name"))
-    parts += [pl.format(f"{name.rpartition('.')[2]} {{}}", pl.col(name)) for name in told]
+    parts += told_settings(known, names, at=point)
     return known.with_columns(series=pl.concat_str(parts, separator=", ")).sort(
         "source", "parameters", "series", ALONG, "seed", "run_id"
     )

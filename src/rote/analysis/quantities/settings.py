@@ -20,10 +20,35 @@ def with_setting(
     """
     names = [name for name in runs.columns if name.startswith(AXES) and name not in at]
     names = [name for name in names if not name.startswith(tuple(apart_from) or "\0")]
-    told = [name for name in names if runs.group_by(at).agg(pl.n_unique(name))[name].max() != 1]
-    parts = [pl.format(f"{name.rpartition('.')[2]} {{}}", pl.col(name)) for name in told]
+    parts = told_settings(runs, names, at=at)
     words = pl.concat_str([*parts, control_words(runs)], separator=", ", ignore_nulls=True)
     return runs.with_columns(setting=words)
+
+
+def told_settings(runs: pl.DataFrame, names: Sequence[str], *, at: Sequence[str]) -> list[pl.Expr]:
+    """Those of the columns ``names`` that differ between runs equal in all of ``at``, in words.
+
+    What comes with a class, and has one value wherever it is there, is told by the class.
+    """
+    differing = [
+        name for name in names if runs.group_by(at).agg(pl.n_unique(name))[name].max() != 1
+    ]
+    classes = tuple(
+        name.removesuffix("_target_") for name in differing if name.endswith("._target_")
+    )
+    return [
+        _told(name)
+        for name in differing
+        if name.endswith("._target_")
+        or not (name.startswith(classes or "\0") and runs[name].drop_nulls().n_unique() == 1)
+    ]
+
+
+def _told(name: str) -> pl.Expr:
+    """The last word of a key and its value; a class as what it is of: schedule linear."""
+    if (noun := name.removesuffix("._target_")) != name:
+        return pl.format(f"{noun.rpartition('.')[2]} {{}}", pl.col(name).str.split(".").list.last())
+    return pl.format(f"{name.rpartition('.')[2]} {{}}", pl.col(name))
 
 
 def control_words(runs: pl.DataFrame) -> pl.Expr:

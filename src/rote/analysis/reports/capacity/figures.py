@@ -1,5 +1,6 @@
 """The three figures of a capacity report."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -15,6 +16,7 @@ from rote.analysis.drawing import (
     PRECISION_LOOKS,
     Drawing,
     Handle,
+    PrecisionLook,
     colour_scale,
     colours,
     in_house_style,
@@ -34,14 +36,28 @@ from rote.analysis.reports.capacity import wording
 from rote.analysis.reports.capacity.summary import Alpha, Capacity, Summary
 
 Curve = Sequence[Mapping[str, float]]
+Looks = Mapping[str, PrecisionLook]
 
 ENTROPY_LINESTYLE = (0, (1, 1))
-SIDE_STEP = 1.025  # factor between the precisions of one size, so that their intervals stay apart
+SIDE_STEP = 1.025  # factor between the formats of one size, so that their intervals stay apart
+
+
+def looks(summary: Summary) -> Looks:
+    """By format: that of the precision, or where settings vary too, of the setting."""
+    formats = [alpha.format for alpha in summary.alphas]
+    if not any(alpha.setting for alpha in summary.alphas):
+        return {name: PRECISION_LOOKS[name] for name in formats}
+    shapes = [(look.marker, look.linestyle) for look in PRECISION_LOOKS.values()]
+    told = zip(formats, colours(len(formats)), itertools.cycle(shapes), strict=False)
+    return {
+        name: PrecisionLook(colour=colour, marker=marker, linestyle=linestyle)
+        for name, colour, (marker, linestyle) in told
+    }
 
 
 @in_house_style
 def draw_memorised_bits(summary: Summary) -> Drawing:
-    """Memorised bits against data-set size, one panel per depth, a line per width and precision."""
+    """Memorised bits against data-set size, one panel per depth, a line per width and format."""
     depths = sorted(set(summary.runs["size.num_layers"]))
     widths = sorted(set(summary.runs["size.width"]))
     colour_of = dict(zip(widths, colours(len(widths)), strict=True))
@@ -50,11 +66,11 @@ def draw_memorised_bits(summary: Summary) -> Drawing:
     figure = new_figure(height_inches=1.9 + 3.2 * num_rows, title=wording.all_hold(summary))
     grid = panels(figure, len(depths), num_columns=num_columns, sharey=True)
     for depth, axes in zip(depths, grid, strict=True):
-        _plot_depth(axes, summary, depth, colour_of)
+        _plot_depth(axes, summary, depth, colour_of, looks(summary))
     label_outside(figure, grid, x="entropy of the training data (bits)", y="memorised (bits)")
     handles = [
         *(line_key(f"width {width}", color=colour) for width, colour in colour_of.items()),
-        *_precision_keys(summary),
+        *_format_keys(summary),
         line_key("all there is to memorise", color=GREY, linestyle=ENTROPY_LINESTYLE),
         Patch(facecolor=GREY, alpha=0.3, label="fitted plateau, 95 % interval"),
         _hollow_key("still growing when it ended"),
@@ -63,7 +79,9 @@ def draw_memorised_bits(summary: Summary) -> Drawing:
     return render(figure, name="memorised_bits", alt=wording.all_hold(summary))
 
 
-def _plot_depth(axes: Axes, summary: Summary, depth: int, colour_of: dict[int, str]) -> None:
+def _plot_depth(
+    axes: Axes, summary: Summary, depth: int, colour_of: dict[int, str], look_of: Looks
+) -> None:
     axes.set_title(f"{depth} layer{'s' if depth > 1 else ''}")
     entropy_bits = summary.runs["entropy_bits"].to_numpy()
     memorised_bits = summary.runs["memorised_bits"].to_numpy()
@@ -73,7 +91,8 @@ def _plot_depth(axes: Axes, summary: Summary, depth: int, colour_of: dict[int, s
     for capacity in summary.capacities:
         runs = summary.runs_of(capacity)
         if runs["size.num_layers"][0] == depth:
-            _plot_size(axes, capacity, runs, colour_of[runs["size.width"][0]])
+            colour = colour_of[runs["size.width"][0]]
+            _plot_size(axes, capacity, runs, colour, look_of[capacity.format])
     logarithmic_numbers(axes.xaxis, axes.get_xlim())
     logarithmic_numbers(axes.yaxis, axes.get_ylim())
     bits_per_sequence = entropy_bits / summary.runs["task.num_sequences"].to_numpy()
@@ -87,8 +106,9 @@ def _plot_depth(axes: Axes, summary: Summary, depth: int, colour_of: dict[int, s
         top.tick_params(labelsize=8)
 
 
-def _plot_size(axes: Axes, capacity: Capacity, runs: pl.DataFrame, colour: str) -> None:
-    look = PRECISION_LOOKS[capacity.precision]
+def _plot_size(
+    axes: Axes, capacity: Capacity, runs: pl.DataFrame, colour: str, look: PrecisionLook
+) -> None:
     # A logarithmic axis has no place for a run that memorised nothing.
     shown = runs.filter(pl.col("memorised_bits") > 0)
     means = shown.group_by("entropy_bits").agg(pl.col("memorised_bits").mean()).sort("entropy_bits")
@@ -128,7 +148,7 @@ def draw_bits_per_parameter(summary: Summary) -> Drawing:
     axes.set_xlabel("parameters")
     axes.set_ylabel("capacity (bits per parameter)")
     handles = [
-        *_precision_keys(summary, coloured=True),
+        *_format_keys(summary, coloured=True),
         _hollow_key("lower bound (not converged, or no plateau)"),
         Patch(facecolor=GREY, alpha=0.25, label="slope over the sizes, 95 % interval"),
         *published_keys,
@@ -138,8 +158,8 @@ def draw_bits_per_parameter(summary: Summary) -> Drawing:
 
 
 def _plot_alpha(axes: Axes, summary: Summary, alpha: Alpha, *, offset: float) -> None:
-    look = PRECISION_LOOKS[alpha.precision]
-    capacities = [each for each in summary.capacities if each.precision == alpha.precision]
+    look = looks(summary)[alpha.format]
+    capacities = [each for each in summary.capacities if each.format == alpha.format]
     for capacity in capacities:
         centre = capacity.bits_per_parameter
         low, high = capacity.interval_bits_per_parameter or (centre, centre)
@@ -181,7 +201,7 @@ def _plot_published(axes: Axes, precisions: Sequence[str]) -> list[Handle]:
 
 @in_house_style
 def draw_training_curves(summary: Summary, curves: Mapping[str, Curve]) -> Drawing:
-    """Memorised bits against optimiser steps, one panel per size and precision, a line per run."""
+    """Memorised bits against optimiser steps, one panel per size and format, a line per run."""
     capacities = sorted(summary.capacities, key=lambda each: each.parameters)
     shade = log_shade(summary.runs["data_bits_per_parameter"])
     num_columns = 2 if len(capacities) <= 8 else 4
@@ -205,7 +225,7 @@ def _plot_curves(
     curves: Mapping[str, Curve],
     shade: ScalarMappable,
 ) -> None:
-    axes.set_title(f"{capacity.model}, {capacity.precision}", fontsize=8)
+    axes.set_title(f"{capacity.model}, {capacity.format}", fontsize=8)
     runs = summary.runs_of(capacity).select("run_id", "data_bits_per_parameter")
     for run_id, data_bits_per_parameter in runs.iter_rows():
         axes.plot(
@@ -219,8 +239,7 @@ def _plot_curves(
     short_numbers(axes.xaxis, axes.yaxis)
 
 
-def _precision_keys(summary: Summary, *, coloured: bool = False) -> list[Handle]:
-    looks = [(alpha.precision, PRECISION_LOOKS[alpha.precision]) for alpha in summary.alphas]
+def _format_keys(summary: Summary, *, coloured: bool = False) -> list[Handle]:
     return [
         line_key(
             name,
@@ -228,7 +247,7 @@ def _precision_keys(summary: Summary, *, coloured: bool = False) -> list[Handle]
             marker=look.marker,
             linestyle=look.linestyle,
         )
-        for name, look in looks
+        for name, look in looks(summary).items()
     ]
 
 

@@ -25,13 +25,19 @@ from rote.analysis.reports.capacity.figures import (
     draw_memorised_bits,
     draw_training_curves,
 )
-from rote.analysis.reports.capacity.summary import Alpha, Capacity, Summary, summarise
+from rote.analysis.reports.capacity.summary import (
+    Alpha,
+    Capacity,
+    Summary,
+    summarise,
+    told_format,
+)
 from rote.analysis.results import Results
 
-TEXT_COLUMNS = ("run", "model", "precision", "converged", "standing")
+TEXT_COLUMNS = ("run", "model", "format", "converged", "standing")
 CAPACITY_HEADERS = (
     ("model", "layers x width"),
-    ("precision", ""),
+    ("format", ""),
     ("parameters", ""),
     ("runs", "seeds"),
     ("plateau (bits)", "95 % interval"),
@@ -43,7 +49,7 @@ CAPACITY_HEADERS = (
 RUN_HEADERS = (
     ("run", ""),
     ("model", "layers x width"),
-    ("precision", ""),
+    ("format", ""),
     ("sequences", ""),
     ("seed", ""),
     ("data", "bits"),
@@ -65,7 +71,7 @@ CAPTIONS = {
     ),
     "bits_per_parameter": (
         "Fitted plateau over all parameters, the tied embedding counted once, with its 95 % "
-        "interval; the precisions of one size are set side by side so that they can be told apart. "
+        "interval; the formats of one size are set side by side so that they can be told apart. "
         "The band is the slope of capacity over parameters: a line through the origin, weighted "
         "by the plateaus' standard errors, its error widened by the scatter of the sizes. "
         f"Published values hold for {VOCAB_SIZE:,} symbols and {LENGTH} tokens a sequence: "
@@ -134,10 +140,10 @@ def _card(alpha: Alpha) -> str:
     )
     bound = (
         f'<p class="bound">{alpha.num_lower_bounds} of {alpha.num_sizes} capacities in this '
-        "precision are lower bounds</p>"
+        "format are lower bounds</p>"
     )
     return card(
-        title=alpha.precision,
+        title=alpha.format,
         meaning=wording.PRECISION_MEANINGS[alpha.precision],
         value=wording.value(alpha),
         unit="bits per parameter",
@@ -174,14 +180,14 @@ def _bounds(summary: Summary) -> str:
 
 def _names(capacities: Iterable[Capacity], reason: str) -> str:
     same = [each for each in capacities if each.lower_bound_reason == reason]
-    return ", ".join(f"{each.model} in {each.precision}" for each in same)
+    return ", ".join(f"{each.model} in {each.format}" for each in same)
 
 
 def _capacity_cells(capacity: Capacity) -> list[str]:
     reason, spread_bits = capacity.lower_bound_reason, capacity.seed_spread_bits
     return [
         text_cell(capacity.model),
-        text_cell(capacity.precision),
+        text_cell(capacity.format),
         number_cell(f"{capacity.parameters:,}"),
         number_cell(len(capacity.run_ids), f"{capacity.num_seeds}"),
         *_plateau_cells(capacity),
@@ -211,7 +217,7 @@ def _run_cells(run: Mapping[str, object]) -> list[str]:
     return [
         code_cell(run["run_id"]),
         text_cell(run["model"]),
-        text_cell(run["precision.name"]),
+        text_cell(told_format(str(run["precision.name"]), str(run["setting"]))),
         number_cell(f"{run['task.num_sequences']:,}"),
         number_cell(run["seed"]),
         number_cell(f"{run['entropy_bits']:,.1f}"),
@@ -229,10 +235,9 @@ def _bits(bits: float) -> str:
 
 
 def _numbers(summary: Summary) -> dict[str, Any]:
-    alphas = {f"alpha {each.precision}": _alpha_entry(each) for each in summary.alphas}
+    alphas = {f"alpha {each.format}": _alpha_entry(each) for each in summary.alphas}
     capacities = {
-        f"capacity {each.model} {each.precision}": _capacity_entry(each)
-        for each in summary.capacities
+        f"capacity {each.model} {each.format}": _capacity_entry(each) for each in summary.capacities
     }
     return alphas | capacities
 

@@ -1,4 +1,7 @@
-"""From runs to one capacity per model size and precision, and one slope per precision."""
+"""From runs to one capacity per model size and format, and one slope per format.
+
+A format is a precision, and where a sweep varies something else besides, one setting of that.
+"""
 
 from dataclasses import dataclass
 
@@ -7,6 +10,7 @@ import polars as pl
 from rote.analysis.fits.plateau import NoPlateau, Plateau, fit_plateau
 from rote.analysis.fits.slope import Slope, fit_slope, fit_slope_with_intercept, points_of
 from rote.analysis.quantities.capacity import capacity_quantities
+from rote.analysis.quantities.settings import with_setting
 
 PRECISIONS = ("fp32", "tf32", "bf16_mixed", "bf16_true")  # the order in tables and legends
 SETTINGS = ("task.", "model.", "size.", "optim.", "budget.", "measure.")  # what must not be mixed
@@ -15,16 +19,22 @@ MAY_VARY = "task.num_sequences"
 
 @dataclass(frozen=True, kw_only=True)
 class Capacity:
-    """What one model size holds in one precision."""
+    """What one model size holds in one precision and setting."""
 
     model: str
     precision: str
+    setting: str  # what else tells runs of one data set apart, e.g. "schedule linear"; or ""
     parameters: int
     run_ids: tuple[str, ...]
     num_seeds: int
     plateau: Plateau | NoPlateau
     seed_spread_bits: float | None  # standard deviation of the maxima of the seeds; None for one
     num_unconverged: int  # runs at or beyond capacity that were still growing
+
+    @property
+    def format(self) -> str:
+        """Precision and setting."""
+        return told_format(self.precision, self.setting)
 
     @property
     def maximum_bits(self) -> float:
@@ -63,16 +73,22 @@ class Capacity:
 
 @dataclass(frozen=True, kw_only=True)
 class Alpha:
-    """Bits per parameter in one precision, across model sizes."""
+    """Bits per parameter in one precision and setting, across model sizes."""
 
     precision: str
+    setting: str
     slope: Slope | None  # None where no size has a plateau
     slope_with_intercept: Slope | None  # None below three sizes with a plateau
     maximum_bits_per_parameter: float  # the best of all sizes, by the plain maximum
     models: tuple[str, ...]  # those whose plateaus are in the slope
-    num_sizes: int  # in this precision
+    num_sizes: int  # in this format
     num_lower_bounds: int  # of those sizes
     run_ids: tuple[str, ...]  # every run behind the numbers above
+
+    @property
+    def format(self) -> str:
+        """Precision and setting."""
+        return told_format(self.precision, self.setting)
 
     @property
     def bits_per_parameter(self) -> float:
@@ -95,29 +111,34 @@ class Summary:
 
     def runs_of(self, capacity: Capacity) -> pl.DataFrame:
         """The runs behind one capacity."""
-        return self.runs.filter(
-            pl.col("model") == capacity.model, pl.col("precision.name") == capacity.precision
-        )
+        return self.runs.filter(pl.col("run_id").is_in(capacity.run_ids))
 
 
 def summarise(table: pl.DataFrame) -> Summary:
     """Fit everything; raises ValueError for a table that is empty or mixes settings."""
     _check(table)
-    runs = capacity_quantities(table).sort(
+    told = with_setting(
+        capacity_quantities(table), at=("model", "precision.name", "seed", MAY_VARY)
+    )
+    runs = told.sort(
         pl.col("precision.name").replace_strict(PRECISIONS, range(len(PRECISIONS))),
+        "setting",
         "size.num_layers",
         "size.width",
         "entropy_bits",
         "seed",
         "run_id",
     )
-    groups = runs.partition_by("precision.name", "model", maintain_order=True)
+    groups = runs.partition_by("precision.name", "setting", "model", maintain_order=True)
     capacities = tuple(_capacity(group) for group in groups)
-    present = [name for name in PRECISIONS if name in runs["precision.name"]]
-    alphas = tuple(
-        _alpha(name, [each for each in capacities if each.precision == name]) for name in present
-    )
+    formats = dict.fromkeys(each.format for each in capacities)
+    alphas = tuple(_alpha([each for each in capacities if each.format == one]) for one in formats)
     return Summary(runs=runs, capacities=capacities, alphas=alphas)
+
+
+def told_format(precision: str, setting: str) -> str:
+    """In words; the precision comes first."""
+    return f"{precision}, {setting}" if setting else precision
 
 
 def _check(table: pl.DataFrame) -> None:
@@ -143,6 +164,7 @@ def _capacity(runs: pl.DataFrame) -> Capacity:
     return Capacity(
         model=runs["model"][0],
         precision=runs["precision.name"][0],
+        setting=runs["setting"][0],
         parameters=runs["parameters"][0],
         run_ids=tuple(runs["run_id"]),
         num_seeds=len(maxima_bits),
@@ -165,11 +187,12 @@ def _refuse_mixture(runs: pl.DataFrame) -> None:
             )
 
 
-def _alpha(precision: str, capacities: list[Capacity]) -> Alpha:
+def _alpha(capacities: list[Capacity]) -> Alpha:
     fitted = [each for each in capacities if isinstance(each.plateau, Plateau)]
     slope, slope_with_intercept = _slopes(fitted) if fitted else (None, None)
     return Alpha(
-        precision=precision,
+        precision=capacities[0].precision,
+        setting=capacities[0].setting,
         slope=slope,
         slope_with_intercept=slope_with_intercept,
         maximum_bits_per_parameter=max(each.maximum_bits / each.parameters for each in capacities),

@@ -4,6 +4,7 @@ from rote.analysis.elements import extent
 from rote.analysis.published import published_mean
 from rote.analysis.reports.capacity.summary import Alpha, Capacity, Summary
 
+NUM_NAMED = 4  # formats that a title names one by one
 PRECISION_MEANINGS = {
     "fp32": "32-bit weights and products, TF32 off",
     "tf32": "32-bit weights, TF32 products",
@@ -16,7 +17,7 @@ def headline(alpha: Alpha) -> str:
     """One line for the terminal: value, interval, published value."""
     published = published_mean(alpha.precision)
     beside = f"; published {published.bits_per_parameter:.2f}" if published else ""
-    return f"{alpha.precision}: {value(alpha)} bits per parameter ({basis(alpha)}{beside})"
+    return f"{alpha.format}: {value(alpha)} bits per parameter ({basis(alpha)}{beside})"
 
 
 def value(alpha: Alpha) -> str:
@@ -38,7 +39,7 @@ def holds(capacity: Capacity) -> str:
     """The finding for one size."""
     bound = "at least " if capacity.lower_bound_reason else ""
     return (
-        f"{capacity.model} in {capacity.precision} holds "
+        f"{capacity.model} in {capacity.format} holds "
         f"{bound}{capacity.bits_per_parameter:.1f} bits per parameter"
     )
 
@@ -57,9 +58,17 @@ def all_hold(summary: Summary) -> str:
 
 
 def alphas_compared(summary: Summary) -> str:
-    """The finding over precisions."""
-    values = ", ".join(f"{value(alpha)} in {alpha.precision}" for alpha in summary.alphas)
-    return f"Bits per parameter: {values}"
+    """The finding over formats: each, or of many the least and the most."""
+    ordered = sorted(summary.alphas, key=lambda alpha: alpha.bits_per_parameter)
+    if len(ordered) <= NUM_NAMED:
+        between = "; " if any(alpha.setting for alpha in ordered) else ", "
+        values = between.join(f"{value(alpha)} in {alpha.format}" for alpha in summary.alphas)
+        return f"Bits per parameter: {values}"
+    least, most = ordered[0], ordered[-1]
+    return (
+        f"Bits per parameter: from {value(least)} ({least.format}) to {value(most)} "
+        f"({most.format}) in {len(ordered)} formats"
+    )
 
 
 def convergence(summary: Summary) -> str:
