@@ -18,6 +18,7 @@ CHROMIUM = (
 )
 SCRIPT = "<script>document.title='run by a name'</script><img src=x onerror=alert(1)>"
 NUM_RUNS = 130
+ROWS = "#runs tbody tr"
 
 
 @pytest.fixture(scope="session")
