@@ -15,7 +15,7 @@ from tests.tracking.wandb_server import Server
 HUB = ["rote", "train", "task=fineweb"]
 README_LAST = sorted(PAGES, key=lambda page: page.name == "README.md")  # it shows what pages make
 OURS = [page for page in README_LAST if any(words[0] == "rote" for words in commands(page))]
-pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

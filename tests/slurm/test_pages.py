@@ -8,7 +8,7 @@ from tests.docs.pages import ROOT, commands
 from tests.docs.world import World
 from tests.slurm.conftest import Bench
 
-pytestmark = pytest.mark.slurm
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 PAGE = ROOT / "docs" / "slurm.md"
 FITS = ("host.mem_per_cpu_mb=900", "host.accelerator=cpu")  # the virtual nodes
 
