@@ -1,8 +1,6 @@
-"""Every command that the pages show is one: it parses, and its first point composes.
+"""Every command that the pages show is one, as it stands: it parses, and its first point composes.
 
-None is carried out here. What is, elsewhere: sweeps to their reports in tests/cluster, `rote train`
-in tests/test_run.py and tests/cli, audits in tests/auditing, compression in tests/cli, SLURM in
-tests/slurm, the planning of every sweep in tests/test_conf.py.
+With few steps each is carried out in test_execution.py, on a cluster in tests/slurm/test_pages.py.
 """
 
 import ast
