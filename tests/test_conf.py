@@ -20,6 +20,8 @@ from rote.tasks.text.tokenisers import TrainedBPE
 from rote.watching import unseen
 from tests.models.formulas import gpt_parameters, nanogpt_parameters
 
+pytestmark = pytest.mark.long
+
 CHOICES = [(group, name) for group, names in groups().items() for name in names]
 COMMENT = re.compile(
     r"# (nanogpt, )?(\d+) layers?, (\d+) wide: ([\d,]+) parameters at V=(\d+), S=(\d+)"

@@ -18,6 +18,8 @@ from rote.cluster.plan import load_plan
 from rote.cluster.preemption import StopFlag
 from rote.ledger.store import RunFolder, Store
 
+pytestmark = pytest.mark.long
+
 FAST = SWEEP.replace("  budget: demo", "  optim: adamw\n  budget: demo")
 LONG = FAST.format(rates="[1e-2]").replace("max_steps: 60", "max_steps: 6000")
 

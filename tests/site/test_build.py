@@ -141,7 +141,8 @@ def test_records_of_different_kinds_are_still_shown(tmp_path: Path, base: Spec) 
     path.write_text('{"host": "of long ago"}')
     site = build_site(tmp_path).index.parent
     data = taken(site / "data/sweeps/mixed.js")
-    assert data["notes"] == ["no columns of what is measured: 'device'"]
+    damaged = f"circumstances.json of run {plan.run_ids[0]} is damaged: no 'device'"
+    assert data["notes"] == [f"no columns of what is measured: {damaged}"]
     assert "seed" in {column["key"] for column in data["columns"]}
     run_id = plan.run_ids[0]
     run = taken(site / f"data/runs/{run_id[:2]}.js")[run_id]

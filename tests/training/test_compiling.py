@@ -12,6 +12,8 @@ from rote.ledger.store import Store
 from rote.preflight import Preflight
 from rote.run import execute, execute_together
 
+pytestmark = pytest.mark.long
+
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
 
 

@@ -21,6 +21,8 @@ from rote.training import distributed
 from rote.training.distributed import Place
 from rote.training.member import Interrupted
 
+pytestmark = pytest.mark.long
+
 MANY = "control=[goldfish,label_smoothing,gradient_noise,early_stopping,weight_decay]"
 SPAWN = multiprocessing.get_context("spawn")
 
