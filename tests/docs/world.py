@@ -105,10 +105,13 @@ class World:
             return self._a_run().name
         if CHANGED.fullmatch(word):
             if word not in self.named:
-                self.named[word] = self.made.pop(0)
+                sweep = word.rpartition("-")[0]
+                here = next(name for name in self.made if name.rpartition("-")[0] == sweep)
+                self.made.remove(here)
+                self.named[word] = here
             return self.named[word]
-        if word in ("RUN", "SOURCE"):
-            return self.kept if word == "RUN" else "scaling_demo"
+        if word == "RUN":
+            return self.kept
         return word.replace("ENTITY/PROJECT", ACCOUNT).replace("FOLDER", "outputs")
 
 
