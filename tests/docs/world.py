@@ -46,6 +46,7 @@ class World:
     made: list[str] = field(default_factory=list)  # changed sweeps of the page, not yet named on it
     named: dict[str, str] = field(default_factory=dict)  # on the page: here
     kept: str = ""  # the run whose weights were kept last
+    given: frozenset[Path] = frozenset()  # what a reader has before the page
 
     def furnish(self) -> None:
         """All that a reader is told to have, under the names that the pages give it."""
@@ -63,10 +64,14 @@ class World:
         (self.folder / "my.txt").write_text("\n".join(texts(3, 600)))
         (self.folder / "FILE").write_bytes(b"what a model may compress\n" * 20)
         _points_of_a_law(self.folder / "FILE.csv")
+        self.given = frozenset(self.folder.iterdir())
 
     def turn_page(self) -> None:
-        """Names of changed sweeps are a page's own."""
+        """Names of changed sweeps are a page's own, and so are files that it makes."""
         self.made, self.named = [], {}
+        for path in {*self.folder.iterdir()} - self.given:
+            if path.is_file():
+                path.unlink()
 
     def carry_out(self, command: list[str]) -> None:
         """As a person would type it, made small; fails where it does not end with 0."""
