@@ -1,15 +1,15 @@
-"""Everything that needs a GPU, in one call of at most ten minutes: `python benchmarks/gpu.py`.
+"""Speed on a GPU, part by part: `python benchmarks/gpu.py [large] [small] [stacks] [product]`.
 
-Large: 1.5b in bf16_mixed at S=1024: tokens a second, share of the matrix-product rate, memory.
-Recipe: 8x128 on 38,000 sequences until it holds 3.5 bits per parameter, or four minutes are over.
-Small: steps a second of 1x20 and 8x64, plain, compiled, and compiled with CUDA graphs.
-Stacks: member steps a second of 80k and 535k trained 32 and 128 as one, and one at a time.
-Writes benchmarks/results/gpu.json on a GPU; on a CPU the same code runs tiny and prints only.
+Large: 1.5b in bf16_mixed at S=1024, plain and with compiled blocks: tokens a second, share of the
+matrix-product rate, memory. Small: steps a second of 1x32 and 8x64, plain, compiled, and compiled
+with CUDA graphs. Stacks: member steps a second of 80k and 535k trained as one, and one at a time.
+Product: steps a second of `rote train` for the shapes of Small. On a GPU writes what was measured
+into benchmarks/results/gpu.json; on a CPU the same code runs tiny and prints only.
 """
 
 import json
-import math
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,20 +21,20 @@ import stacking  # beside this script
 import torch
 from torch import Tensor, nn
 
+from rote.config.compose import Composer
+from rote.ledger.spec import Spec
+from rote.ledger.store import Store
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
-from rote.optim.muon import muon_with_adamw
-from rote.optim.schedules import linear
 from rote.precision import Precision
 from rote.provenance import provenance
+from rote.run import execute
 from rote.tasks.uniform import Uniform
 from rote.training.compiling import compiled
-from rote.training.order import BatchOrder
-from rote.units import bits_from_nats
 
 BF16_MIXED = Precision(name="bf16_mixed", weights="float32", autocast="bfloat16", matmul="highest")
 CLIP_NORM = 1.0
-BITS_PER_PARAMETER = 3.5
+RESULTS = Path(__file__).parent / "results" / "gpu.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +64,9 @@ class Plan:
 
     device: torch.device
     large: Shape
-    recipe: Shape
-    recipe_sequences: int
-    recipe_steps: int
     small: dict[str, Shape]
     seconds: float  # of each measurement
-    recipe_seconds: float
+    product_steps: int
 
     @classmethod
     def on_gpu(cls) -> "Plan":
@@ -78,18 +75,14 @@ class Plan:
             device=torch.device("cuda"),
             large=Shape(num_layers=48, width=1600, num_heads=25, vocab_size=50257, length=1024,
                         batch_size=8),
-            recipe=Shape(num_layers=8, width=128, num_heads=4, vocab_size=2048, length=64,
-                         batch_size=1024),
-            recipe_sequences=38_000,
-            recipe_steps=12_000,
             small={
-                "1x20": Shape(num_layers=1, width=20, num_heads=1, vocab_size=64, length=16,
-                              batch_size=32),
+                "1x32": Shape(num_layers=1, width=32, num_heads=1, vocab_size=2048, length=64,
+                              batch_size=64),
                 "8x64": Shape(num_layers=8, width=64, num_heads=2, vocab_size=2048, length=64,
                               batch_size=64),
             },
-            seconds=10.0,
-            recipe_seconds=240.0,
+            seconds=5.0,
+            product_steps=1000,
         )  # fmt: skip
 
     @classmethod
@@ -97,31 +90,44 @@ class Plan:
         """The same code in seconds, to see that it runs."""
         tiny = Shape(num_layers=1, width=16, num_heads=2, vocab_size=64, length=16, batch_size=16)
         return cls(
-            device=torch.device("cpu"), large=tiny, recipe=tiny, recipe_sequences=32,
-            recipe_steps=20, small={"tiny": tiny}, seconds=0.5, recipe_seconds=5.0,
+            device=torch.device("cpu"), large=tiny, small={"tiny": tiny}, seconds=0.5,
+            product_steps=50,
         )  # fmt: skip
 
 
-def main() -> None:
-    """Part after part; each releases its memory."""
+def main(asked: list[str]) -> None:
+    """Part after part; each is written down at once, and those that were not asked for stay."""
     plan = Plan.on_gpu() if torch.cuda.is_available() else Plan.on_cpu()
-    result: dict[str, Any] = {"device": _name(plan.device)}
-    for part in (large, recipe, small, stacks):
+    on_gpu = plan.device.type == "cuda"
+    result = json.loads(RESULTS.read_text()) if RESULTS.exists() and on_gpu else {}
+    for part in (large, small, stacks, product):
+        if asked and part.__name__ not in asked:
+            continue
         started = time.time()
-        result[part.__name__] = part(plan)
-        result[part.__name__]["seconds"] = time.time() - started
-        sys.stdout.write(json.dumps({part.__name__: result[part.__name__]}, indent=1) + "\n")
+        made = {**part(plan), "seconds": time.time() - started, "device": _name(plan.device)}
+        sys.stdout.write(json.dumps({part.__name__: made}, indent=1) + "\n")
         sys.stdout.flush()
-    result["provenance"] = provenance()
-    if plan.device.type == "cuda":
-        path = Path(__file__).parent / "results" / "gpu.json"
-        path.write_text(json.dumps(result, indent=1) + "\n")
+        result |= {part.__name__: made, "provenance": provenance()}
+        if on_gpu:
+            RESULTS.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def large(plan: Plan) -> dict[str, Any]:
     """Model FLOPs a token: 6 P + 12 x layers x width x length (Chowdhery et al. 2022)."""
-    shape, rate = plan.large, _matmul_flops_per_second(plan.device)
+    rate = _matmul_flops_per_second(plan.device)
+    ways = (False, True) if plan.device.type == "cuda" else (False,)
+    return {
+        "matmul_flops_per_second": rate,
+        **{"compiled blocks" if way else "plain": _large(plan, rate, way) for way in ways},
+    }
+
+
+def _large(plan: Plan, rate: float, are_compiled: bool) -> dict[str, Any]:
+    shape = plan.large
     model = shape.model(plan.device)
+    if are_compiled:  # one block is compiled, all run it
+        for block in model.blocks:
+            block.compile()
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     tokens_BL = _tokens(shape, plan.device, shape.batch_size)
     step = _step(model, optimiser, BF16_MIXED)
@@ -132,47 +138,8 @@ def large(plan: Plan) -> dict[str, Any]:
         "parameters": _parameters(model),
         "tokens_per_second": tokens_per_second,
         "model_flops_per_second": flops,
-        "matmul_flops_per_second": rate,
         "share_of_matmul_rate": flops / rate,
         "peak_memory_bytes": _peak_memory(plan.device),
-    }
-
-
-def recipe(plan: Plan) -> dict[str, Any]:
-    """Tokens and seconds until the training set is stored at 3.5 bits per parameter."""
-    shape = plan.recipe
-    model = shape.model(plan.device)
-    optimiser = muon_with_adamw(
-        model.named_parameters(), lr=3e-2, momentum=0.95, weight_decay=0.0,
-        embeddings=True, adamw_lr=1e-2, adamw_betas=(0.9, 0.99),
-    )  # fmt: skip
-    peaks = [group["lr"] for group in optimiser.param_groups]
-    tokens_NL = _tokens(shape, plan.device, plan.recipe_sequences)
-    entropy_bits = tokens_NL.numel() * math.log2(shape.vocab_size)
-    order = BatchOrder(num_sequences=len(tokens_NL), batch_size=shape.batch_size, seed=0)
-    step, started, rows = _step(model, optimiser, BF16_MIXED), time.monotonic(), []
-    stride = max(1, len(tokens_NL) // order.batch_size)  # about an epoch
-    for first in range(0, plan.recipe_steps, stride):
-        steps = range(first, min(first + stride, plan.recipe_steps))
-        nats = torch.zeros((), device=plan.device)
-        for number, indices_B in zip(steps, order.indices(steps).to(plan.device), strict=True):
-            fraction = linear(number, plan.recipe_steps, warmup_steps=100, final_fraction=0.0)
-            for group, peak in zip(optimiser.param_groups, peaks, strict=True):
-                group["lr"] = peak * fraction
-            nats += step(tokens_NL[indices_B])
-        left = tokens_NL.numel() * bits_from_nats(float(nats) / len(steps))
-        stored = (entropy_bits - left) / _parameters(model)
-        rows.append((steps.stop, time.monotonic() - started, stored))
-        if stored >= BITS_PER_PARAMETER or rows[-1][1] > plan.recipe_seconds:
-            break
-    last_step, seconds, stored = rows[-1]
-    return {
-        "bits_per_parameter": stored,
-        "is_reached": stored >= BITS_PER_PARAMETER,
-        "steps": last_step,
-        "tokens": last_step * order.batch_size * shape.length,
-        "train_seconds": seconds,
-        "rows": rows[:: max(1, len(rows) // 100)],  # steps, seconds, bits per parameter
     }
 
 
@@ -191,10 +158,34 @@ def stacks(plan: Plan) -> dict[str, Any]:
     on_gpu = plan.device.type == "cuda"
     shapes = stacking.GPU_SHAPES if on_gpu else {"1x12": stacking.SHAPES["1x12"]}
     sizes = (32, 128) if on_gpu else (2,)
+    modes = (None, "default") if on_gpu else (None,)
     return {
-        name: stacking.rates(shape, BF16_MIXED, sizes, plan.device, plan.seconds / 10)
+        name: stacking.rates(shape, BF16_MIXED, sizes, plan.device, plan.seconds / 10, modes)
         for name, shape in shapes.items()
     }
+
+
+def product(plan: Plan) -> dict[str, Any]:
+    """Steps a second of `rote train`: Lightning, schedule, data order, a look every 100 steps."""
+    return {name: {"steps_per_second": _product(plan, one)} for name, one in plan.small.items()}
+
+
+def _product(plan: Plan, shape: Shape) -> float:
+    """From the training time of two runs, so that what happens once is left out."""
+    seconds = []
+    for steps in (200, 200 + plan.product_steps):
+        spec = Spec.from_config(Composer().config([
+            f"size.num_layers={shape.num_layers}", f"size.width={shape.width}",
+            f"size.num_heads={shape.num_heads}", f"task.vocab_size={shape.vocab_size}",
+            f"task.length={shape.length}", "task.num_sequences=1024", "precision=bf16_mixed",
+            f"budget.max_steps={steps}", f"budget.batch_size={shape.batch_size}",
+            f"budget.saturation.min_steps={steps}", "optim=adamw", "log=none",
+        ]))  # fmt: skip
+        with tempfile.TemporaryDirectory() as folder:
+            store = Store(Path(folder))
+            execute(spec, store)
+            seconds.append(store.run(spec.run_id).circumstances()["train_seconds"])
+    return plan.product_steps / (seconds[1] - seconds[0])
 
 
 def _small(plan: Plan, shape: Shape, mode: str | None) -> dict[str, Any]:
@@ -294,4 +285,4 @@ def _name(device: torch.device) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -37,11 +37,20 @@ ROUNDS = 5
 
 def rates(
     shape: Sequence[int], precision: Precision, sizes: Sequence[int], device: torch.device,
-    seconds: float,
+    seconds: float, modes: Sequence[str | None] = (None,),
 ) -> dict[str, dict[str, float]]:  # fmt: skip
-    """Member steps a second for each stack size: median, least and most over the rounds."""
+    """Member steps a second for each stack size: median, least and most over the rounds.
+
+    ``modes`` are those of `host.compile`, for stacks.
+    """
     steps = {"one at a time": (1, alone(shape, precision, device))}
-    steps |= {f"stack of {size}": (size, stacked(shape, precision, size, device)) for size in sizes}
+    steps |= {
+        f"stack of {size}" + (f", compiled: {mode}" if mode else ""): (
+            size, stacked(shape, precision, size, device, mode),
+        )
+        for size in sizes
+        for mode in modes
+    }  # fmt: skip
     seen: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(ROUNDS):
         for name, (size, step) in steps.items():
@@ -68,14 +77,14 @@ def alone(shape: Sequence[int], precision: Precision, device: torch.device) -> C
 
 
 def stacked(
-    shape: Sequence[int], precision: Precision, size: int, device: torch.device
+    shape: Sequence[int], precision: Precision, size: int, device: torch.device, mode: str | None
 ) -> Callable[[], object]:
     """The same for a stack."""
     stack = Stack(
         models=models(shape, size, device), optimisers=[adamw] * size, clip_norm=CLIP_NORM,
-        precision=precision,
+        precision=precision, compile_mode=mode,
     )  # fmt: skip
-    return partial(stack.step, batch(shape, size, device), [1.0] * size)
+    return partial(stack.step, batch(shape, size, device), torch.ones(size, device=device))
 
 
 def adamw(named: Any) -> torch.optim.AdamW:

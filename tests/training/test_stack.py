@@ -73,7 +73,7 @@ def alone(
 def train(stack: Stack, steps: range, members: tuple[int, ...] = (0, 1, 2)) -> Tensor:
     """Losses, [steps, K]."""
     losses = [
-        stack.step(batches()[step][list(members)], [fraction(step)] * len(members))
+        stack.step(batches()[step][list(members)], torch.tensor([fraction(step)] * len(members)))
         for step in steps
     ]
     return torch.stack(losses)

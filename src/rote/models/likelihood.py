@@ -24,6 +24,7 @@ START_ATTRIBUTE = "start_token"
 WHOLE_LOGITS_BYTES = 1 << 27
 # 333 positions at V=50257: with fewer, adding up the head's gradient costs more than its products.
 CHUNK_LOGITS_BYTES = 1 << 26
+GPU_TIMES = 8  # both there: a GPU has more memory than work in 333 positions
 
 
 def token_nats(model: Model, tokens_BL: Tensor) -> Tensor:
@@ -71,7 +72,19 @@ def logits_in_chunks(model: Model, inputs_BL: Tensor) -> Iterator[Tensor]:
 def is_chunked(model: Model, num_tokens: int) -> bool:
     """Whether the logits of so many tokens are never held whole."""
     head_VD = getattr(model, "head", None)
-    return head_VD is not None and 4 * num_tokens * len(head_VD) > WHOLE_LOGITS_BYTES
+    if head_VD is None:
+        return False
+    return 4 * num_tokens * len(head_VD) > whole_logits_bytes(on_cpu=head_VD.device.type == "cpu")
+
+
+def whole_logits_bytes(*, on_cpu: bool) -> int:
+    """Logits in float32 that are made at once."""
+    return WHOLE_LOGITS_BYTES if on_cpu else GPU_TIMES * WHOLE_LOGITS_BYTES
+
+
+def chunk_logits_bytes(*, on_cpu: bool) -> int:
+    """Where they are not, the largest part of them that is."""
+    return CHUNK_LOGITS_BYTES if on_cpu else GPU_TIMES * CHUNK_LOGITS_BYTES
 
 
 def _nats(logits_NV: Tensor, tokens_N: Tensor) -> Tensor:
@@ -127,6 +140,7 @@ def _logits_gradient(
 
 def _chunks(head_VD: Tensor, *tensors_N: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """The same few positions of each tensor, one chunk after another."""
-    rows = max(1, CHUNK_LOGITS_BYTES // (4 * len(head_VD)))
+    most = chunk_logits_bytes(on_cpu=head_VD.device.type == "cpu")
+    rows = max(1, most // (4 * len(head_VD)))
     pieces = [tensor.split(rows) for tensor in tensors_N]  # type: ignore[no-untyped-call]
     return zip(*pieces, strict=True)

@@ -42,22 +42,40 @@ class Muon(Optimizer):
         loss = closure() if closure else None
         for group in self.param_groups:
             weights = [one for one in group["params"] if one.grad is not None]
-            directions = [self._with_momentum(one, group["momentum"]) for one in weights]
-            for weight, update in zip(weights, orthogonalised(directions), strict=True):
-                rows, columns = weight.shape[-2:]
-                # A tall matrix has a larger update: its outputs shall move as those of a wide one.
-                rate = group["lr"] * math.sqrt(max(1.0, rows / columns))
-                weight.mul_(1.0 - group["lr"] * group["weight_decay"])
-                weight.sub_(update, alpha=rate)
+            if not weights:
+                continue
+            updates = orthogonalised(self._with_momentum(weights, group["momentum"]))
+            if group["weight_decay"]:
+                torch._foreach_mul_(weights, 1.0 - group["lr"] * group["weight_decay"])
+            for widening, numbers in _alike(weights).items():
+                torch._foreach_sub_(
+                    [weights[number] for number in numbers],
+                    [updates[number] for number in numbers],
+                    alpha=group["lr"] * widening,
+                )
         return loss
 
-    def _with_momentum(self, weight: nn.Parameter, momentum: float) -> Tensor:
-        assert weight.grad is not None
-        state = self.state[weight]
-        if not state:
-            state["momentum"] = torch.zeros_like(weight.grad)
-        state["momentum"].lerp_(weight.grad, 1.0 - momentum)
-        return weight.grad.lerp(state["momentum"], momentum)
+    def _with_momentum(self, weights: list[nn.Parameter], momentum: float) -> list[Tensor]:
+        """In one call for all weights: on a GPU calls cost more than what they compute."""
+        gradients: list[Tensor] = [one.grad for one in weights if one.grad is not None]
+        for weight, gradient in zip(weights, gradients, strict=True):
+            if not self.state[weight]:
+                self.state[weight]["momentum"] = torch.zeros_like(gradient)
+        momenta = [self.state[weight]["momentum"] for weight in weights]
+        torch._foreach_lerp_(momenta, gradients, 1.0 - momentum)
+        return list(torch._foreach_lerp(gradients, momenta, momentum))
+
+
+def _alike(weights: list[nn.Parameter]) -> dict[float, list[int]]:
+    """Which have to move how much further, by their shapes.
+
+    A tall matrix has a larger update: its outputs shall move as those of a wide one.
+    """
+    alike: dict[float, list[int]] = {}
+    for number, weight in enumerate(weights):
+        rows, columns = weight.shape[-2:]
+        alike.setdefault(math.sqrt(max(1.0, rows / columns)), []).append(number)
+    return alike
 
 
 def orthogonalised(matrices: list[Tensor]) -> list[Tensor]:

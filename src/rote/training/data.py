@@ -1,8 +1,9 @@
 """Training data on the device: made once where it fits, made for each batch where it does not.
 
-Shapes: N sequences, B sequences asked for, L tokens in each.
+Shapes: N sequences, B sequences asked for, L tokens in each; K runs, M sequences of all of them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -27,6 +28,29 @@ class Resident:
     def tokens(self, indices_B: Tensor) -> Tensor:
         """[B] -> [B, L]."""
         return self.tokens_NL[indices_B]
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """Resident sequences of several runs in one tensor: one call reads a batch of each."""
+
+    tokens_ML: Tensor
+    starts_K: Tensor  # int64
+
+    @classmethod
+    def of(cls, runs: Sequence[Resident]) -> "Pooled":
+        """Of one length."""
+        whole_ML = torch.cat([one.tokens_NL for one in runs])
+        counts_K = torch.tensor([one.num_sequences for one in runs])
+        return cls(whole_ML, (counts_K.cumsum(0) - counts_K).to(whole_ML.device))
+
+    def tokens(self, indices_KB: Tensor) -> Tensor:
+        """Those of each run, [K, B] -> [K, B, L]."""
+        return self.tokens_ML[indices_KB + self.starts_K[:, None]]
+
+    def keep(self, runs: Sequence[int]) -> "Pooled":
+        """Without the others, in this order."""
+        return Pooled(self.tokens_ML, self.starts_K[list(runs)])
 
 
 def on_device(sequences: Sequences, *, length: int, device: torch.device) -> Sequences:

@@ -14,7 +14,7 @@ from torch import nn
 
 from rote.models.attention import WRITTEN_OUT_LENGTH
 from rote.models.dropout import HasDropout
-from rote.models.likelihood import CHUNK_LOGITS_BYTES, WHOLE_LOGITS_BYTES
+from rote.models.likelihood import chunk_logits_bytes, whole_logits_bytes
 from rote.precision import DTYPES, Precision
 
 FLOAT32 = 4
@@ -183,12 +183,11 @@ class Step:
         In chunks, besides: the sum of the head's gradients in float32, and the latest of them.
         """
         logits = FLOAT32 * self.positions * self.anatomy.vocab_size
-        if logits <= WHOLE_LOGITS_BYTES:
+        if logits <= whole_logits_bytes(on_cpu=self.on_cpu):
             return 3 * logits
         head = self.anatomy.vocab_size * self.anatomy.width
-        return FLOAT32 * head + max(
-            3 * CHUNK_LOGITS_BYTES, self.product_bytes * head + CHUNK_LOGITS_BYTES
-        )
+        chunk = chunk_logits_bytes(on_cpu=self.on_cpu)
+        return FLOAT32 * head + max(3 * chunk, self.product_bytes * head + chunk)
 
     def _passing_bytes(self) -> int:
         """Gradients inside one block: of its MLP (9 D), of written-out attention's weights (3 H L).

@@ -78,10 +78,10 @@ class Stack:
     def step(
         self,
         tokens_KBL: Tensor,
-        fractions_K: Sequence[float],
+        fractions_K: Tensor,
         change: ChangeGradients | None = None,
     ) -> Tensor:
-        """One update of every member at these fractions of its peak rates.
+        """One update of every member at these fractions of its peak rates, on its device.
 
         Returns what a token cost each member before it, in nats, [K].
         """
@@ -142,15 +142,14 @@ class Stack:
         for one in gradients:
             one.mul_(_along(scale_K, one))
 
-    def _update(self, fractions_K: Sequence[float]) -> None:
+    def _update(self, fractions_K: Tensor) -> None:
         """One step at rate 1, of which each member goes as far as its own rate says."""
         before = [weight.detach().clone() for weight in self.parameters.values()]
         for group in self.optimiser.param_groups:
             group["lr"] = 1.0
         self.optimiser.step()
-        fractions = torch.tensor(fractions_K, device=self.device)
         rates = {
-            id(weight): peaks * fractions
+            id(weight): peaks * fractions_K
             for peaks, group in zip(self.peaks, self.optimiser.param_groups, strict=True)
             for weight in group["params"]
         }

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from rote.training.data import Pooled, Resident
 from rote.training.member import Diverged, Interrupted, Member
 from rote.training.order import BatchOrder
 from rote.training.stack import CannotStack, Stack
@@ -53,6 +54,7 @@ class StackedMemoriser(lightning.LightningModule):
         states = [state["optimiser"] for state in saved if state]
         if states:
             self.stack.load_optimiser_states(states)
+        self.pooled = _pooled(members)
         # Nothing draws from it in training: a member that goes on alone finds its own.
         self.rng = [state["rng"] if state else torch.get_rng_state() for state in saved]
 
@@ -74,10 +76,16 @@ class StackedMemoriser(lightning.LightningModule):
         steps = range(start, min(member.stride().stop for member in self.here))
         begun = [sum(member.progress.stride_loss_nats) for member in self.here]
         sums_K = torch.tensor(begun, dtype=torch.float64, device=self.stack.device)
+        # Both for the whole stride at once: a copy to a GPU waits for all that it has to do.
+        fractions_TK = torch.tensor([[one.fraction(step) for one in self.here] for step in steps])
         indices_TKB = torch.stack([_indices(member, steps) for member in self.here], dim=1)
-        for step, indices_KB in zip(steps, indices_TKB.to(self.stack.device), strict=True):
+        for step, fractions_K, indices_KB in zip(
+            steps,
+            fractions_TK.to(self.stack.device),
+            indices_TKB.to(self.stack.device),
+            strict=True,
+        ):
             tokens_KBL = self._tokens(indices_KB)
-            fractions_K = [one.fraction(step) for one in self.here]
             change = (
                 partial(self._change, step) if self.here[0].controls.gradient_changers else None
             )
@@ -95,6 +103,8 @@ class StackedMemoriser(lightning.LightningModule):
         member.controls.change_gradients(gradients, seed=member.seed, step=step)
 
     def _tokens(self, indices_KB: Tensor) -> Tensor:
+        if self.pooled:
+            return self.pooled.tokens(indices_KB)
         read = [one.sequences.tokens(row) for one, row in zip(self.here, indices_KB, strict=True)]
         return torch.stack(read)
 
@@ -119,6 +129,7 @@ class StackedMemoriser(lightning.LightningModule):
                 staying.append(number)
         if len(staying) < len(self.here):
             self.stack.keep(staying)
+            self.pooled = self.pooled.keep(staying) if self.pooled else None
             self.here = [self.here[number] for number in staying]
             self.rng = [self.rng[number] for number in staying]
 
@@ -163,6 +174,12 @@ def _require_one_pace(members: Sequence[Member]) -> None:
         raise CannotStack("their steps, batches, clipping or number formats differ")
     if any(member.controls != members[0].controls for member in members):
         raise CannotStack("their controls differ")
+
+
+def _pooled(members: Sequence[Member]) -> Pooled | None:
+    """None where sequences are made for each batch."""
+    resident = [one.sequences for one in members if isinstance(one.sequences, Resident)]
+    return Pooled.of(resident) if len(resident) == len(members) else None
 
 
 def _indices(member: Member, steps: range) -> Tensor:
