@@ -1,19 +1,19 @@
-"""Speed on a GPU, part by part: `python benchmarks/gpu.py [large] [small] [stacks] [product]`.
+"""Speed on a GPU, part by part: `python benchmarks/gpu.py [product] [stacks] [large]`.
 
-Large: 1.5b in bf16_mixed at S=1024, plain and with compiled blocks: tokens a second, share of the
-matrix-product rate, memory. Small: steps a second of 1x32 and 8x64, plain, compiled, and compiled
-with CUDA graphs. Stacks: member steps a second of 80k and 535k trained as one, and one at a time.
-Product: steps a second of `rote train` for the shapes of Small. On a GPU writes what was measured
-into benchmarks/results/gpu.json; on a CPU the same code runs tiny and prints only.
+Product: steps a second of `rote train` with 80k and 535k, as it is and with recorded steps. Stacks:
+member steps a second of the same sizes trained as one and one at a time. Large: 1.5b at S=1024,
+plain and with compiled blocks: tokens a second, share of the matrix-product rate, memory. On a GPU
+writes what was measured into benchmarks/results/gpu.json; on a CPU the same code runs tiny and
+prints only.
 """
 
+import gc
 import json
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,10 @@ from rote.precision import Precision
 from rote.provenance import provenance
 from rote.run import execute
 from rote.tasks.uniform import Uniform
-from rote.training.compiling import compiled
+from rote.training.compiling import GRAPH
 
 BF16_MIXED = Precision(name="bf16_mixed", weights="float32", autocast="bfloat16", matmul="highest")
+BF16_TRUE = Precision(name="bf16_true", weights="bfloat16", autocast=None, matmul="highest")
 CLIP_NORM = 1.0
 RESULTS = Path(__file__).parent / "results" / "gpu.json"
 
@@ -74,15 +75,15 @@ class Plan:
         return cls(
             device=torch.device("cuda"),
             large=Shape(num_layers=48, width=1600, num_heads=25, vocab_size=50257, length=1024,
-                        batch_size=8),
+                        batch_size=16),
             small={
-                "1x32": Shape(num_layers=1, width=32, num_heads=1, vocab_size=2048, length=64,
+                "80k": Shape(num_layers=1, width=32, num_heads=1, vocab_size=2048, length=64,
                               batch_size=64),
-                "8x64": Shape(num_layers=8, width=64, num_heads=2, vocab_size=2048, length=64,
+                "535k": Shape(num_layers=8, width=64, num_heads=2, vocab_size=2048, length=64,
                               batch_size=64),
             },
             seconds=4.0,
-            product_steps=1000,
+            product_steps=300,
         )  # fmt: skip
 
     @classmethod
@@ -100,7 +101,7 @@ def main(asked: list[str]) -> None:
     plan = Plan.on_gpu() if torch.cuda.is_available() else Plan.on_cpu()
     on_gpu = plan.device.type == "cuda"
     result = json.loads(RESULTS.read_text()) if RESULTS.exists() and on_gpu else {}
-    for part in (large, small, stacks, product):
+    for part in (product, stacks, large):
         if asked and part.__name__ not in asked:
             continue
         started = time.time()
@@ -112,76 +113,26 @@ def main(asked: list[str]) -> None:
             RESULTS.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def large(plan: Plan) -> dict[str, Any]:
-    """Model FLOPs a token: 6 P + 12 x layers x width x length (Chowdhery et al. 2022)."""
-    rate = _matmul_flops_per_second(plan.device)
-    ways = (False, True) if plan.device.type == "cuda" else (False,)
-    return {
-        "matmul_flops_per_second": rate,
-        **{"compiled blocks" if way else "plain": _large(plan, rate, way) for way in ways},
-    }
-
-
-def _large(plan: Plan, rate: float, are_compiled: bool) -> dict[str, Any]:
-    shape = plan.large
-    model = shape.model(plan.device)
-    if are_compiled:  # one block is compiled, all run it
-        for block in model.blocks:
-            block.compile()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-    tokens_BL = _tokens(shape, plan.device, shape.batch_size)
-    step = _step(model, optimiser, BF16_MIXED)
-    tokens_per_second = tokens_BL.numel() * _rate_of(lambda: step(tokens_BL), plan)
-    attention = 12 * shape.num_layers * shape.width * shape.length
-    flops = tokens_per_second * (6 * _parameters(model) + attention)
-    return {
-        "parameters": _parameters(model),
-        "tokens_per_second": tokens_per_second,
-        "model_flops_per_second": flops,
-        "share_of_matmul_rate": flops / rate,
-        "peak_memory_bytes": _peak_memory(plan.device),
-    }
-
-
-def small(plan: Plan) -> dict[str, Any]:
-    """Steps a second; on a CPU compiling is left out, it takes a minute."""
-    modes = (None, "default", "reduce-overhead") if plan.device.type == "cuda" else (None,)
-    return {
-        f"{name} host.compile={mode or 'null'}": _small(plan, shape, mode)
-        for name, shape in plan.small.items()
-        for mode in modes
-    }
-
-
-def stacks(plan: Plan) -> dict[str, Any]:
-    """Member steps a second; five rounds of each size. The smaller shape is compiled as well."""
-    on_gpu = plan.device.type == "cuda"
-    shapes = stacking.GPU_SHAPES if on_gpu else {"1x12": stacking.SHAPES["1x12"]}
-    sizes = (32, 128) if on_gpu else (2,)
-    return {
-        name: stacking.rates(
-            shape, BF16_MIXED, sizes, plan.device, plan.seconds / 10,
-            (None, "default") if name == "80k" else (None,),
-        )
-        for name, shape in shapes.items()
-    }  # fmt: skip
-
-
 def product(plan: Plan) -> dict[str, Any]:
     """Steps a second of `rote train`: Lightning, schedule, data order, a look every 100 steps."""
-    return {name: {"steps_per_second": _product(plan, one)} for name, one in plan.small.items()}
+    return {
+        f"{name} host.compile={mode}": {"steps_per_second": _product(plan, shape, mode)}
+        for name, shape in plan.small.items()
+        for mode in ("null", "graph")
+    }
 
 
-def _product(plan: Plan, shape: Shape) -> float:
+def _product(plan: Plan, shape: Shape, mode: str) -> float:
     """From the training time of two runs, so that what happens once is left out."""
     seconds = []
-    for steps in (200, 200 + plan.product_steps):
+    for steps in (100, 100 + plan.product_steps):
         spec = Spec.from_config(Composer().config([
             f"size.num_layers={shape.num_layers}", f"size.width={shape.width}",
             f"size.num_heads={shape.num_heads}", f"task.vocab_size={shape.vocab_size}",
             f"task.length={shape.length}", "task.num_sequences=1024", "precision=bf16_mixed",
             f"budget.max_steps={steps}", f"budget.batch_size={shape.batch_size}",
             f"budget.saturation.min_steps={steps}", "optim=adamw", "log=none",
+            f"host.compile={mode}",
         ]))  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
             store = Store(Path(folder))
@@ -190,35 +141,65 @@ def _product(plan: Plan, shape: Shape) -> float:
     return plan.product_steps / (seconds[1] - seconds[0])
 
 
-def _small(plan: Plan, shape: Shape, mode: str | None) -> dict[str, Any]:
-    model = shape.model(plan.device)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
-    step = partial(
-        _step(model, optimiser, BF16_MIXED, mode), _tokens(shape, plan.device, shape.batch_size)
-    )
-    started = time.perf_counter()
-    for _ in range(3):  # compiling, and recording graphs
-        step()
-    _wait(plan.device)
-    first_seconds = time.perf_counter() - started
+def stacks(plan: Plan) -> dict[str, Any]:
+    """Member steps a second; five rounds of each size."""
+    on_gpu = plan.device.type == "cuda"
+    shapes = stacking.GPU_SHAPES if on_gpu else {"1x12": stacking.SHAPES["1x12"]}
+    sizes = (32, 128) if on_gpu else (2,)
+    modes = (None, GRAPH) if on_gpu else (None,)
     return {
-        "steps_per_second": _rate_of(step, plan),
-        "first_three_steps_seconds": first_seconds,
+        name: stacking.rates(shape, BF16_MIXED, sizes, plan.device, plan.seconds / 10, modes)
+        for name, shape in shapes.items()
+    }
+
+
+def large(plan: Plan) -> dict[str, Any]:
+    """Two formats, each plain and with compiled blocks."""
+    rate = _matmul_flops_per_second(plan.device)
+    ways = (False, True) if plan.device.type == "cuda" else (False,)
+    return {
+        "matmul_flops_per_second": rate,
+        **{
+            f"{precision.name}{', compiled blocks' if way else ''}": _large(
+                plan, precision, rate, way
+            )
+            for precision in (BF16_MIXED, BF16_TRUE)
+            for way in ways
+        },
+    }
+
+
+def _large(plan: Plan, precision: Precision, rate: float, are_compiled: bool) -> dict[str, Any]:
+    """Model FLOPs a token: 6 P + 12 x layers x width x length (Chowdhery et al. 2022)."""
+    gc.collect()  # compiled blocks hold each other
+    torch.cuda.empty_cache()
+    shape = plan.large
+    model = precision.cast(shape.model(plan.device))
+    if are_compiled:  # one block is compiled, all run it
+        for block in model.blocks:
+            block.compile()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+    tokens_BL = _tokens(shape, plan.device, shape.batch_size)
+    step = _step(model, optimiser, precision)
+    tokens_per_second = tokens_BL.numel() * _rate_of(lambda: step(tokens_BL), plan)
+    attention = 12 * shape.num_layers * shape.width * shape.length
+    flops = tokens_per_second * (6 * _parameters(model) + attention)
+    return {
+        "parameters": _parameters(model),
+        "batch_size": shape.batch_size,
+        "tokens_per_second": tokens_per_second,
+        "model_flops_per_second": flops,
+        "share_of_matmul_rate": flops / rate,
         "peak_memory_bytes": _peak_memory(plan.device),
     }
 
 
 def _step(
-    model: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    precision: Precision,
-    mode: str | None = None,
+    model: nn.Module, optimiser: torch.optim.Optimizer, precision: Precision
 ) -> Callable[[Tensor], Tensor]:
-    nats = compiled(token_nats, mode)
-
     def step(tokens_BL: Tensor) -> Tensor:
         with precision.active(tokens_BL.device.type):
-            loss = nats(model, tokens_BL).mean()
+            loss = token_nats(model, tokens_BL).mean()
             loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
         optimiser.step()

@@ -12,6 +12,7 @@ from rote.ledger.store import RunIsTaken, Store
 from rote.life import Life, make_member, prepare_process
 from rote.observers import Observer
 from rote.training import distributed
+from rote.training.compiling import GRAPH
 from rote.training.device import device_of
 from rote.training.member import Diverged, Interrupted, Keeper, Member
 from rote.training.module import Memoriser
@@ -48,7 +49,7 @@ def execute(
             return folder.record()
         life = Life(spec, folder, observers, stop, noted)
         try:
-            _fit(Memoriser(life.begin()), spec)
+            _fit(_alone(life.begin(), spec), spec)
             return life.finish()
         except Interrupted:
             life.pause()
@@ -56,6 +57,20 @@ def execute(
         except Exception as error:
             life.fail(error)
             raise
+
+
+def _alone(member: Member, spec: Spec) -> Memoriser | StackedMemoriser:
+    """A stack of one where its steps are to be recorded, since stacks are made for that."""
+    device = device_of(spec.how["host"]["accelerator"])
+    if member.compile_mode == GRAPH and device.type == "cuda" and distributed.num_processes() == 1:
+        with suppress(CannotStack):
+            return StackedMemoriser([member], _raise, device)
+    return Memoriser(member)
+
+
+def _raise(_: Member, diverged: Diverged | None) -> None:
+    if diverged:
+        raise diverged
 
 
 def execute_together(

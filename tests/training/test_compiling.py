@@ -51,6 +51,15 @@ def test_a_compiled_stack_agrees_with_plain_runs(tiny: MakeSpec, tmp_path: Path)
             assert math.isclose(ours, theirs, rel_tol=1e-4)
 
 
+def test_nothing_is_recorded_on_a_cpu(tiny: MakeSpec, tmp_path: Path) -> None:
+    curves = []
+    for mode in ("null", "graph"):
+        spec, store = tiny(f"host.compile={mode}"), Store(tmp_path / mode)
+        execute(spec, store)
+        curves.append(losses(store, spec))
+    assert curves[0] == curves[1]
+
+
 def test_an_unknown_mode_is_refused_before_anything_is_built(tiny: MakeSpec) -> None:
     with pytest.raises(ValueError, match=r"host\.compile='fast': choose from .*reduce-overhead"):
         Preflight().facts(tiny("host.compile=fast"))

@@ -62,7 +62,7 @@ def test_stopped_and_resumed_as_if_nothing_had_been(tiny: MakeSpec, tmp_path: Pa
     assert losses(halted, spec) == losses(whole, spec)
 
 
-@pytest.mark.parametrize("mode", ["null", "default"])
+@pytest.mark.parametrize("mode", ["null", "default", "graph"])
 def test_a_stack_agrees_with_runs_alone(tiny: MakeSpec, tmp_path: Path, mode: str) -> None:
     together, alone = Store(tmp_path / "together"), Store(tmp_path / "alone")
     more = (("seed=0",), ("seed=1", "task.num_sequences=20"), ("seed=2", "budget.max_steps=17"))
@@ -73,7 +73,7 @@ def test_a_stack_agrees_with_runs_alone(tiny: MakeSpec, tmp_path: Path, mode: st
         assert losses(together, spec) == pytest.approx(losses(alone, spec), rel=1e-2)
 
 
-@pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
+@pytest.mark.parametrize("mode", ["default", "reduce-overhead", "graph"])
 def test_a_compiled_run_agrees_with_a_plain_one(tiny: MakeSpec, tmp_path: Path, mode: str) -> None:
     curves = []
     for chosen in ("null", mode):
@@ -81,6 +81,19 @@ def test_a_compiled_run_agrees_with_a_plain_one(tiny: MakeSpec, tmp_path: Path, 
         execute(spec, store)
         curves.append(losses(store, spec))
     assert curves[1] == pytest.approx(curves[0], rel=1e-2)
+
+
+def test_stopped_where_its_steps_are_recorded_it_goes_on(tiny: MakeSpec, tmp_path: Path) -> None:
+    whole, halted = Store(tmp_path / "whole"), Store(tmp_path / "halted")
+    specs = [tiny(GPU, "host.compile=graph", f"seed={seed}") for seed in (0, 1)]
+    assert execute_together(specs, whole) == {}
+    asked: Iterator[int] = iter(range(10**6))
+    with pytest.raises(Interrupted):
+        execute_together(specs, halted, stop=lambda: next(asked) >= 26)
+    execute(specs[0], halted)
+    assert execute_together(specs[1:], halted) == {}
+    for spec in specs:
+        assert losses(halted, spec) == pytest.approx(losses(whole, spec), rel=1e-2)
 
 
 @pytest.mark.parametrize("limit", ["null", "0"])

@@ -10,8 +10,11 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
-# torch's names; reduce-overhead records CUDA graphs.
-MODES = ("default", "reduce-overhead", "max-autotune")
+# The whole step as one CUDA graph, through no compiler (`rote.training.graphed`). On a CPU, and for
+# what cannot be stacked: no difference.
+GRAPH = "graph"
+# torch's names besides; reduce-overhead records CUDA graphs of the loss.
+MODES = (GRAPH, "default", "reduce-overhead", "max-autotune")
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
@@ -24,4 +27,4 @@ def require_mode(mode: str | None) -> None:
 
 def compiled(loss: Callable[Arguments, Result], mode: str | None) -> Callable[Arguments, Result]:
     """As it is, or compiled: for one shape of batches, then, where a stack shrinks, for any."""
-    return loss if mode is None else torch.compile(loss, mode=mode)
+    return loss if mode in (None, GRAPH) else torch.compile(loss, mode=mode)

@@ -178,13 +178,13 @@ class Step:
         return self.activation_bytes() + final * residual + mask
 
     def _head_bytes(self) -> int:
-        """Logits, probabilities, which become their gradient, and a copy on the way: three N V.
+        """Logits, probabilities, which become their gradient, and on a CPU a copy on the way.
 
         In chunks, besides: the sum of the head's gradients in float32, and the latest of them.
         """
         logits = FLOAT32 * self.positions * self.anatomy.vocab_size
         if logits <= whole_logits_bytes(on_cpu=self.on_cpu):
-            return 3 * logits
+            return 3 * logits if self.on_cpu else logits + logits * self.product_bytes // FLOAT32
         head = self.anatomy.vocab_size * self.anatomy.width
         chunk = chunk_logits_bytes(on_cpu=self.on_cpu)
         return FLOAT32 * head + max(3 * chunk, self.product_bytes * head + chunk)

@@ -44,6 +44,11 @@ class Objective:
     weighers: tuple[WeighsTokens, ...] = ()
     scored_from: int = 0  # tokens before it are read only
 
+    @property
+    def changes(self) -> bool:
+        """Whether any control has a say in it."""
+        return bool(self.losses or self.weighers)
+
     def of_tokens(
         self, model: Model, tokens_BL: Tensor, num_members: int = 1
     ) -> tuple[Tensor, Tensor]:

@@ -11,8 +11,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from rote.models.likelihood import Model
 
-_ALL_KERNELS = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH)
-
 
 def side_by_side(
     template: nn.Module, weights: Mapping[str, Tensor], *, num_sets: int, randomness: str = "error"
@@ -27,9 +25,9 @@ def side_by_side(
 
     def logits(inputs_BL: Tensor) -> Tensor:
         inputs_KBL = inputs_BL.view(num_sets, -1, inputs_BL.shape[1])
-        # The fused kernel of the CPU has no rule for vmap, which would go through it in a loop.
-        kernels = list(_ALL_KERNELS) if inputs_BL.is_cuda else [SDPBackend.MATH]
-        with sdpa_kernel(kernels):
+        # Fused kernels know no vmap: a CPU's is called in a loop, and the backward pass of CUDA's
+        # raises "LSE is not correctly aligned" (torch 2.11, H100).
+        with sdpa_kernel(SDPBackend.MATH):
             return vmap(one, randomness=randomness)(weights, inputs_KBL).flatten(0, 1)
 
     return logits

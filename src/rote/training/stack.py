@@ -15,7 +15,8 @@ from torch.optim import SGD, Adam, AdamW, NAdam, Optimizer, RAdam
 
 from rote.optim.muon import Muon, Pair
 from rote.precision import Precision
-from rote.training.compiling import compiled
+from rote.training.compiling import GRAPH, compiled
+from rote.training.graphed import Graphed
 from rote.training.member import MakeOptimiser
 from rote.training.objective import Objective
 from rote.training.side_by_side import side_by_side
@@ -54,6 +55,7 @@ class Stack:
         self.clip_norm = clip_norm
         self.precision = precision
         self._losses = compiled(self._plain_losses, compile_mode)
+        self.compile_mode = compile_mode
         own = [
             make(model.named_parameters()) for make, model in zip(optimisers, models, strict=True)
         ]
@@ -71,6 +73,7 @@ class Stack:
         self.peaks = [
             torch.tensor([g["lr"] for g in group], device=self.device) for group in groups
         ]
+        self.graphed = self._graphed()
 
     def __len__(self) -> int:
         return len(self.peaks[0])
@@ -85,6 +88,13 @@ class Stack:
 
         Returns what a token cost each member before it, in nats, [K].
         """
+        if self.graphed and change is None:
+            return self.graphed(tokens_KBL, fractions_K)
+        return self._step(tokens_KBL, fractions_K, change)
+
+    def _step(
+        self, tokens_KBL: Tensor, fractions_K: Tensor, change: ChangeGradients | None = None
+    ) -> Tensor:
         with self.precision.active(tokens_KBL.device.type):
             trained_K, nats_K = self._losses(tokens_KBL)
             trained_K.sum().backward()  # type: ignore[no-untyped-call]
@@ -119,6 +129,13 @@ class Stack:
         for weight in self.parameters.values():
             weight.data = weight.data[index]
         self.peaks = [peaks[index] for peaks in self.peaks]
+        self.graphed = self._graphed()
+
+    def _graphed(self) -> Graphed | None:
+        """Anew for every number of members; controls of the loss may look at their tokens."""
+        if self.compile_mode != GRAPH or self.device.type != "cuda" or self.objective.changes:
+            return None
+        return Graphed(self._step, _parts(self.optimiser))
 
     def _plain_losses(self, tokens_KBL: Tensor) -> tuple[Tensor, Tensor]:
         """What is trained on and what a token costs, in nats, [K] each."""
