@@ -70,7 +70,7 @@ def test_a_record_holds_what_was_run_and_measured(tiny: MakeSpec, store: Store) 
     assert folder.arrays()["cost.train_code_bits"].shape == (12,)
     circumstances = json.loads((folder.path / "circumstances.json").read_text())
     assert circumstances["train_seconds"] > 0
-    assert circumstances["versions"]["torch"] == torch.__version__
+    assert torch.__version__.startswith(circumstances["versions"]["torch"])  # +cu130 may follow
 
 
 def test_training_memorises(tiny: MakeSpec, store: Store) -> None:

@@ -123,6 +123,8 @@ def _train_together(lives: dict[int, Life], ended: dict[str, Exception]) -> None
             life.pause()
         raise
     except Exception as error:
+        if not lives:  # all have their records: nobody else would hear of it
+            raise
         for life in lives.values():
             life.fail(error)
             ended[life.spec.run_id] = error

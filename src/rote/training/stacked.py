@@ -128,8 +128,9 @@ class StackedMemoriser(lightning.LightningModule):
             else:
                 staying.append(number)
         if len(staying) < len(self.here):
-            self.stack.keep(staying)
-            self.pooled = self.pooled.keep(staying) if self.pooled else None
+            if staying:
+                self.stack.keep(staying)
+                self.pooled = self.pooled.keep(staying) if self.pooled else None
             self.here = [self.here[number] for number in staying]
             self.rng = [self.rng[number] for number in staying]
 

@@ -1,9 +1,11 @@
 """Lightning's trainer with everything switched off that is not training."""
 
+import gc
 import logging
 import warnings
 
 import lightning
+import torch
 from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import ModelParallelStrategy
 
@@ -25,6 +27,7 @@ def fit(module: Memoriser | StackedMemoriser, *, accelerator: str, strategy: str
     rank 0 ends with the whole one in either case.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    _forget_the_run_before()
     num_nodes = distributed.num_nodes()
     with warnings.catch_warnings():
         for message in HARMLESS:
@@ -51,6 +54,13 @@ def fit(module: Memoriser | StackedMemoriser, *, accelerator: str, strategy: str
         trainer.fit(module, train_dataloaders=batches)
         if module.device_mesh is not None:
             module.member.model = sharding.whole(module.model, hollow)
+
+
+def _forget_the_run_before() -> None:
+    """Trainer and module hold each other: what a run had on a GPU stays there until this."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        gc.collect()
+        torch.cuda.reset_peak_memory_stats()
 
 
 def _shared_by(strategy: str) -> str | ModelParallelStrategy:
