@@ -51,10 +51,8 @@ def all_hold(summary: Summary) -> str:
     lowest = min(each.bits_per_parameter for each in summary.capacities)
     highest = max(each.bits_per_parameter for each in summary.capacities)
     bounded = any(each.lower_bound_reason for each in summary.capacities)
-    return (
-        f"Memory fills up at {'no less than ' if bounded else ''}{lowest:.1f} to {highest:.1f} "
-        "bits per parameter"
-    )
+    between = f"{lowest:.2f}" if highest - lowest < 0.01 else f"{lowest:.1f} to {highest:.1f}"
+    return f"Memory fills up at {'no less than ' if bounded else ''}{between} bits per parameter"
 
 
 def alphas_compared(summary: Summary) -> str:
