@@ -1,6 +1,6 @@
 """Small real runs that tests share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ from hydra.core.global_hydra import GlobalHydra
 from rote.config.compose import Composer
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
+from tests import preloaded
 
 TINY = (
     "size=demo_s",
@@ -35,6 +36,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _no_hydra_left_over() -> None:
     GlobalHydra.instance().clear()
+
+
+@pytest.fixture(scope="module")
+def preloaded_workers() -> Iterator[None]:
+    """For modules about what local sweeps leave, not about how their workers start."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("submitit.local.local.start_controller", preloaded.start)
+        monkeypatch.setattr("rote.cluster.liveness._processes", preloaded.processes)
+        yield
 
 
 @pytest.fixture

@@ -7,14 +7,15 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.cluster.test_sweep_end_to_end import SWEEP, rote
+from tests.cluster.test_sweep_end_to_end import SWEEP
+from tests.preloaded import rote
 
 from rote.cluster.plan import load_plan
 from rote.ledger.store import RunFolder, Store
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, preloaded_workers: None) -> Path:
     """A sweep of two runs, one of which diverges, launched once."""
     folder = tmp_path_factory.mktemp("modes")
     (folder / "sweeps").mkdir()

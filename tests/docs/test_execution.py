@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.timeout(1800), pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory, preloaded_workers: None) -> Iterator[World]:
     """One for all pages: what a page has run another need not."""
     folder = tmp_path_factory.mktemp("world")
     with pytest.MonkeyPatch.context() as monkeypatch, Server() as server:

@@ -1,7 +1,6 @@
 """Two processes train one model as one does."""
 
 import json
-import multiprocessing
 import os
 import socket
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import MakeSpec
+from tests.preloaded import CONTEXT
 
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
@@ -24,7 +24,6 @@ from rote.training.member import Interrupted
 pytestmark = pytest.mark.long
 
 MANY = "control=[goldfish,label_smoothing,gradient_noise,early_stopping,weight_decay]"
-SPAWN = multiprocessing.get_context("spawn")
 
 
 class StopAt:
@@ -70,7 +69,7 @@ def in_two_processes(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     both = [
-        SPAWN.Process(target=process, args=(rank, port, specs, outputs, stop_at, in_chunks))
+        CONTEXT.Process(target=process, args=(rank, port, specs, outputs, stop_at, in_chunks))
         for rank in (0, 1)
     ]
     for each in both:
