@@ -127,6 +127,20 @@ def test_a_plan_without_runs_is_damaged(
         assert "plan.json is damaged (it holds no run)" in capsys.readouterr().err
 
 
+def test_status_shows_the_sound_sweeps_and_names_the_damaged_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("ROTE_OUTPUTS", str(tmp_path))
+    plant(tmp_path, Spec.from_config(Composer().config(list(TINY))), name="sound", num_runs=1)
+    (tmp_path / "sweeps" / "broken").mkdir()
+    (tmp_path / "sweeps" / "broken" / "plan.json").write_text("{")
+    assert main(["status"]) == 2
+    said = capsys.readouterr()
+    assert "sound" in said.out
+    assert "broken/plan.json is damaged" in said.err
+    assert said.err.count("\n") == 1
+
+
 @pytest.mark.parametrize("words", [["sweep", "demo"], ["train", "size=demo_s"]])
 def test_outputs_that_cannot_be_written_are_named(tmp_path: Path, words: list[str]) -> None:
     (tmp_path / "file").touch()

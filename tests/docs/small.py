@@ -36,6 +36,7 @@ MEASURED = {  # measures that take long, and how much of them is enough
     "generation": ("measure.generation.num_samples", 8),
     "superset": ("measure.superset.num_sequences", NUM),
 }
+SMALL = "demo_m"  # for the one size of a sweep
 LADDER = ["demo_s", "demo_m", "80k"]  # sizes of a sweep through which laws are fitted
 STEPS_BY_HEART = 100
 MOST_FLOPS = 6e9  # of a run whose steps and data a sweep derives from them: it keeps both
@@ -120,6 +121,8 @@ def _cases(cases: Sequence[Mapping[str, Any]], *, num: int) -> list[dict[str, An
 
 def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
     made = {key: _value(key, value) for key, value in given.items() if key not in GONE}
+    if given.get("size", "n14")[0] != "n":  # not one of the published shapes
+        made["size"] = SMALL
     chosen = [f"{key}={value}" for key, value in made.items() if CHOOSES_TASK.match(key)]
     return {**_data(chosen), **made} if chosen else made
 

@@ -12,6 +12,8 @@ from tests.docs.pages import PAGES, ROOT, commands, name
 from tests.docs.world import World
 from tests.tracking.wandb_server import Server
 
+from rote.tasks.text.sources import PythonLibrary
+
 HUB = ["rote", "train", "task=fineweb"]
 README_LAST = sorted(PAGES, key=lambda page: page.name == "README.md")  # it shows what pages make
 OURS = [page for page in README_LAST if any(words[0] == "rote" for words in commands(page))]
@@ -27,6 +29,8 @@ def world(tmp_path_factory: pytest.TempPathFactory, preloaded_workers: None) -> 
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
         monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
         monkeypatch.setenv("WANDB_CACHE_DIR", str(folder / "cache"))
+        modules = PythonLibrary(content="sources")._modules()[::8]  # parsing all takes 10 seconds
+        monkeypatch.setattr(PythonLibrary, "_modules", lambda _: modules)
         world = World(folder)
         world.furnish()
         yield world

@@ -32,6 +32,7 @@ SAME = {  # a file or folder that is here: the names that pages give to it
     "trained": ("MODEL",),
     "untrained": ("OTHER",),
 }
+LOOKS = {"audit", "doctor", "fit", "plan", "report"}  # pages repeat each other: once is enough
 ASKS_WANDB = {"--wandb", "sync", "--push", f"wandb:{ACCOUNT}"}  # which keeps what it first knew
 LAW_SIZES = (1e6, 3e6, 1e7, 3e7, 1e8)
 LAW_TOKENS = (1e8, 3e8, 1e9, 3e9, 1e10)
@@ -45,6 +46,7 @@ class World:
     on_slurm: tuple[str, ...] = ()  # overrides for a cluster; without any, all is run here
     made: list[str] = field(default_factory=list)  # changed sweeps of the page, not yet named on it
     named: dict[str, str] = field(default_factory=dict)  # on the page: here
+    looked: set[tuple[str, ...]] = field(default_factory=set)  # commands of LOOKS carried out
     kept: str = ""  # the run whose weights were kept last
     given: frozenset[Path] = frozenset()  # what a reader has before the page
 
@@ -86,7 +88,11 @@ class World:
             return
         if "spec.yaml" in words:
             shutil.copy(self._a_run() / "spec.yaml", ".")
+        if tuple(words) in self.looked:
+            return
         said = _rote(words)
+        if words[0] in LOOKS:
+            self.looked.add(tuple(words))
         if words[0] in ("sweep", "train") and (found := CHANGED.search(said)):
             self.made.append(found[1])
         if "log.keep_weights=true" in words and (run := re.search(r"run (\w{16})", said)):

@@ -52,6 +52,17 @@ def outputs(tmp_path_factory: pytest.TempPathFactory, base: Spec) -> Path:
     (compared / "manifest.json").write_text(
         '{"headlines": ["fp32 against tf32: equal"], "sweeps": ["many", "other"]}'
     )
+    for kind, page, numbers in (
+        ("fits", "fit", '{"size": {"formula": "L = E + A / N^alpha"}}'),
+        ("plans", "plan", '{"answer": ["For 1e+21 FLOPs: 2.78B parameters"]}'),
+        ("audits", "audit", '{"headlines": ["membership: leaks"]}'),
+        ("reports", "report", '{"headlines": ["of another kind"]}'),
+    ):
+        other = folder / kind / "many-text"
+        other.mkdir(parents=True)
+        (other / f"{page}.html").write_text(f"<!doctype html><main>one of {kind}</main>")
+        name = "manifest" if page == "report" else page
+        (other / f"{name}.json").write_text(numbers)
     return folder
 
 

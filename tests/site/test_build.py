@@ -93,6 +93,26 @@ def test_a_comparison_is_listed_with_what_it_found(site: Path) -> None:
     assert '<a href="../comparisons/many-other.html">other</a>' in sweep
 
 
+@pytest.mark.parametrize(
+    ("folder", "heading", "found"),
+    [
+        ("fits", "Laws", "size: L = E + A / N^alpha"),
+        ("plans", "Plans", "For 1e+21 FLOPs: 2.78B parameters"),
+        ("audits", "Audits", "membership: leaks"),
+        ("reports", "Further reports", "of another kind"),
+    ],
+)
+def test_what_other_commands_left_is_listed_and_leads_back(
+    site: Path, folder: str, heading: str, found: str
+) -> None:
+    index = site.read_text()
+    assert f"<h2>{heading}</h2>" in index
+    assert f'<a href="{folder}/many-text.html">many-text</a></h3>' in index
+    assert f"<li>{found}</li>" in index
+    page = (site.parent / folder / "many-text.html").read_text()
+    assert f'<a href="../index.html">All sweeps</a></nav>\n<main>one of {folder}' in page
+
+
 def test_what_has_not_changed_is_not_touched(own: Path) -> None:
     before = times(own / "site")
     again = build_site(own)
@@ -151,7 +171,7 @@ def test_records_of_different_kinds_are_still_shown(tmp_path: Path, base: Spec) 
 
 def test_names_and_questions_are_text_in_every_page(site: Path) -> None:
     pages = list(site.parent.rglob("*.html"))
-    assert len(pages) == 6
+    assert len(pages) == 10
     for page in pages:
         assert "<script>" not in page.read_text()
         assert "<img" not in page.read_text()

@@ -22,5 +22,5 @@ def carry_on(arguments: argparse.Namespace, *, mode: str) -> int:
     require_writable(outputs)
     code = launch_and_report(screen(), plan, outputs, mode=mode, wait=arguments.follow)
     if arguments.json:
-        print_json(standing(outputs, [plan.name]))
+        print_json(standing(outputs, [plan]))
     return code

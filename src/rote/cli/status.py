@@ -22,25 +22,42 @@ URGENCY = ("failed", "lost", "running", "requeued", "unknown", "waiting", "pendi
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """One sweep run by run, or every launched sweep on a line; as JSON the same."""
+    """One sweep run by run, or every launched sweep on a line; as JSON the same.
+
+    Raises ValueError for plans that are damaged, once the others have been shown.
+    """
     console = screen()
     outputs = outputs_folder()
     if arguments.name and arguments.follow:
         follow(console, load_plan(outputs, arguments.name), outputs, detached=True)
-    names = [arguments.name] if arguments.name else launched(outputs)
+    plans, damaged = _readable(outputs, [arguments.name] if arguments.name else launched(outputs))
+    if arguments.name and damaged:
+        raise ValueError(damaged[0])
     if arguments.json:
-        print_json(standing(outputs, names))
+        print_json(standing(outputs, plans))
     elif arguments.name:
-        _print_runs(console, load_plan(outputs, arguments.name), outputs)
+        _print_runs(console, plans[0], outputs)
     else:
-        _print_sweeps(console, outputs, names)
+        _print_sweeps(console, outputs, plans)
+    if damaged:
+        raise ValueError("; ".join(damaged))
     return 0
 
 
-def standing(outputs: Path, names: Sequence[str]) -> list[dict[str, Any]]:
+def _readable(outputs: Path, names: Sequence[str]) -> tuple[list[Plan], list[str]]:
+    """The plans of these sweeps, and why others cannot be read."""
+    plans, damaged = [], []
+    for name in names:
+        try:
+            plans.append(load_plan(outputs, name))
+        except ValueError as error:
+            damaged.append(str(error))
+    return plans, damaged
+
+
+def standing(outputs: Path, plans: Sequence[Plan]) -> list[dict[str, Any]]:
     """For JSON: sweeps, each with its runs."""
-    plans = [load_plan(outputs, name) for name in names]
-    jobs = look(outputs, list(names))
+    jobs = look(outputs, [plan.name for plan in plans])
     return [
         {
             "name": plan.name,
@@ -52,16 +69,16 @@ def standing(outputs: Path, names: Sequence[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _print_sweeps(console: Console, outputs: Path, names: Sequence[str]) -> None:
-    if not names:
+def _print_sweeps(console: Console, outputs: Path, plans: Sequence[Plan]) -> None:
+    if not plans:
         console.print(f"no sweep has been launched in {outputs}", soft_wrap=True)
         return
-    jobs = look(outputs, names)
+    jobs = look(outputs, [plan.name for plan in plans])
     _say_if_unknown(console, jobs)
-    console.print(_sweeps([load_plan(outputs, name) for name in names], Store(outputs), jobs))
+    console.print(_sweeps(plans, Store(outputs), jobs))
 
 
-def _sweeps(plans: list[Plan], store: Store, jobs: Jobs) -> Table:
+def _sweeps(plans: Sequence[Plan], store: Store, jobs: Jobs) -> Table:
     counts = [count(states(plan, store, jobs)) for plan in plans]
     shown = [state for state in STATES if any(one[state] for one in counts)]
     table = Table("sweep", *shown, "question", box=None, header_style="bold")

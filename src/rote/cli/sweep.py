@@ -84,7 +84,7 @@ def _launch_sweep(sweep: Sweep, *, mode: str, dry_run: bool, wait: bool, as_json
     else:
         code = _all_done(console, plan, outputs)
     if as_json:
-        print_json(standing(outputs, [plan.name]))
+        print_json(standing(outputs, [plan]))
     return code
 
 

@@ -69,11 +69,6 @@ class Catalogue:
         """Where `rote report` leaves it."""
         return self.outputs / "reports" / name / "report.html"
 
-    def comparisons(self) -> dict[str, Path]:
-        """By name, the pages that `rote compare` left."""
-        pages = sorted((self.outputs / "comparisons").glob("*/report.html"))
-        return {page.parent.name: page for page in pages}
-
     def _plan(self, name: str) -> Plan:
         path = plan_path(self.outputs, name)
         seen = stamp([path])

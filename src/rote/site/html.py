@@ -1,6 +1,5 @@
 """The pages: what is known of sweeps as HTML; tables, charts and runs are filled in by scripts."""
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
@@ -12,6 +11,7 @@ from urllib.parse import quote
 from rote.analysis.page import style_sheet
 from rote.cluster.status import count
 from rote.site.catalogue import SINGLE, Catalogue, Sweep, changed_at
+from rote.site.documents import COMPARISONS, KINDS, REPORTS, Document
 
 SCRIPTS = {
     "index": ("data", "index"),
@@ -44,19 +44,27 @@ def assets() -> list[str]:
     return sorted({f"{name}.js" for names in SCRIPTS.values() for name in names})
 
 
-def index_page(catalogue: Catalogue, sweeps: Mapping[str, Sweep], *, is_live: bool) -> bytes:
-    """Every sweep: question, kind, where its runs stand, what its report says."""
+def index_page(
+    catalogue: Catalogue,
+    sweeps: Mapping[str, Sweep],
+    documents: Sequence[Document],
+    *,
+    is_live: bool,
+) -> bytes:
+    """Every sweep: question, kind, where its runs stand, what its report says; other pages."""
     runs = sum(len(sweep.runs) for sweep in sweeps.values())
     body = _template("index").substitute(
         summary=f"{runs:,} runs in {escape(str(catalogue.outputs))}" if runs else EMPTY,
         damaged=_warnings(catalogue.damaged),
         sweeps="\n".join(_entry(catalogue, sweep) for sweep in sweeps.values()),
-        comparisons=_comparisons(catalogue),
+        documents=_documents(documents),
     )
     return _page("index", title="Sweeps", root="", body=body, is_live=is_live)
 
 
-def sweep_page(catalogue: Catalogue, sweep: Sweep, *, is_live: bool) -> bytes:
+def sweep_page(
+    catalogue: Catalogue, sweep: Sweep, documents: Sequence[Document], *, is_live: bool
+) -> bytes:
     """One sweep, around a table that a script fills in."""
     plan = sweep.plan
     body = _template("sweep").substitute(
@@ -64,7 +72,7 @@ def sweep_page(catalogue: Catalogue, sweep: Sweep, *, is_live: bool) -> bytes:
         question=escape(plan.question),
         standing=standing(sweep),
         report=_report(catalogue, plan.name, root="../"),
-        comparisons=_compared(catalogue, plan.name),
+        comparisons=_compared(documents, plan.name),
         commands=escape(_commands(plan.name)),
     )
     return _page(
@@ -82,6 +90,13 @@ def run_page(*, is_live: bool) -> bytes:
     body = _template("run").substitute()
     trail = '<span id="trail"></span>'
     return _page("run", title="Run", root="", body=body, is_live=is_live, trail=trail)
+
+
+def with_ways_back(page: bytes, sweep: str = "") -> bytes:
+    """A page that another command made, one folder below the index, with links to the site."""
+    link = f' <a href="../sweeps/{quote(sweep)}.html">Runs of {escape(sweep)}</a>' if sweep else ""
+    ways = f'<nav aria-label="Site"><a href="../index.html">All sweeps</a>{link}</nav>\n<main>'
+    return page.replace(b"<main>", ways.encode(), 1)
 
 
 def counts(sweep: Sweep) -> dict[str, int]:
@@ -147,47 +162,48 @@ def _report(catalogue: Catalogue, name: str, *, root: str) -> str:
             if name == SINGLE
             else f"<p>No report yet: <code>rote report {escape(name)}</code></p>"
         )
-    return _findings(page, f"{root}reports/{quote(name)}.html", "Report")
+    found = Document(kind=REPORTS, path=page).findings()
+    return _findings(found, page, f"{root}reports/{quote(name)}.html", "Report")
 
 
-def _comparisons(catalogue: Catalogue) -> str:
-    """A card for each, as sweeps have; nothing where there is none."""
-    cards = []
-    for name, page in catalogue.comparisons().items():
-        address = f"comparisons/{quote(name)}.html"
-        named = escape(" against ".join(_manifest(page.parent, "sweeps")) or name)
-        found = _findings(page, address, "Comparison")
-        cards.append(f'<li class="card"><h3><a href="{address}">{named}</a></h3>{found}</li>')
-    return f'<h2>Comparisons</h2>\n<ul class="sweeps">{"".join(cards)}</ul>' if cards else ""
+def _documents(documents: Sequence[Document]) -> str:
+    """A card for each, as sweeps have, under the heading of its kind."""
+    made = []
+    for kind in KINDS:
+        cards = "".join(_card(one) for one in documents if one.kind is kind)
+        if cards:
+            made.append(f'<h2>{kind.heading}</h2>\n<ul class="sweeps">{cards}</ul>')
+    return "\n".join(made)
 
 
-def _compared(catalogue: Catalogue, name: str) -> str:
+def _card(document: Document) -> str:
+    address = _quoted(document)
+    named = escape(" against ".join(document.sweeps()) or document.name)
+    found = _findings(document.findings(), document.path, address, "Page")
+    return f'<li class="card"><h3><a href="{address}">{named}</a></h3>{found}</li>'
+
+
+def _compared(documents: Sequence[Document], name: str) -> str:
     """Ways to the comparisons that a sweep is part of."""
     links = []
-    for found, page in catalogue.comparisons().items():
-        sweeps = _manifest(page.parent, "sweeps")
+    for one in documents:
+        sweeps = one.sweeps() if one.kind is COMPARISONS else []
         if name in sweeps:
-            other = next((one for one in sweeps if one != name), name)
-            link = f"../comparisons/{quote(found)}.html"
-            links.append(f'<a href="{link}">{escape(other)}</a>')
+            other = next((each for each in sweeps if each != name), name)
+            links.append(f'<a href="../{_quoted(one)}">{escape(other)}</a>')
     return f"<p>Compared with {', '.join(links)}</p>" if links else ""
 
 
-def _findings(page: Path, address: str, called: str) -> str:
-    """The headlines of a report, the way to it, and when it was written."""
-    told = (escape(line).replace(" %", "&nbsp;%") for line in _manifest(page.parent, "headlines"))
-    lines = "".join(f"<li>{line}</li>" for line in told)
+def _quoted(document: Document) -> str:
+    return quote(document.address)
+
+
+def _findings(lines: Sequence[str], page: Path, address: str, called: str) -> str:
+    """What was found, the way to the page, and when it was written."""
+    told = "".join(f"<li>{escape(line).replace(' %', '&nbsp;%')}</li>" for line in lines)
     link = f'<a href="{address}">{called}</a>'
     written = _clock(page.stat().st_mtime)
-    return f'<div class="findings"><ul>{lines}</ul><p>{link}, written {written}</p></div>'
-
-
-def _manifest(folder: Path, key: str) -> Sequence[str]:
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-    except (FileNotFoundError, ValueError):  # a report that is being written
-        return []
-    return list(manifest.get(key, []))  # manifests have not always had all of them
+    return f'<div class="findings"><ul>{told}</ul><p>{link}, written {written}</p></div>'
 
 
 def _commands(name: str) -> str:

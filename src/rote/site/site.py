@@ -13,6 +13,7 @@ from rote.site import html
 from rote.site.catalogue import Catalogue, Sweep, by_run, stamp, stamp_of_run
 from rote.site.columns import sweep_data
 from rote.site.detail import runs_data
+from rote.site.documents import Document, documents
 from rote.site.records import Records
 from rote.site.scripts import script
 
@@ -30,6 +31,7 @@ class Site:
         self.sweeps: dict[str, Sweep] = {}
         self.runs: dict[str, tuple[Point, RunState, list[str]]] = {}
         self.chunks: dict[str, list[str]] = {}
+        self.documents: list[Document] = []
 
     def refresh(self) -> None:
         """Look where every run stands now."""
@@ -37,6 +39,7 @@ class Site:
         jobs = self.catalogue.jobs(plans)
         self.sweeps = {name: self.catalogue.sweep(plan, jobs) for name, plan in plans.items()}
         self.runs = by_run(self.sweeps)
+        self.documents = documents(self.catalogue.outputs, self.sweeps)
         self.chunks = {}
         for run_id in self.runs:
             self.chunks.setdefault(run_id[:CHUNK_DIGITS], []).append(run_id)
@@ -48,7 +51,7 @@ class Site:
         """
         made: dict[str, Callable[[], bytes]] = {
             "index.html": lambda: html.index_page(
-                self.catalogue, self.sweeps, is_live=self.is_live
+                self.catalogue, self.sweeps, self.documents, is_live=self.is_live
             ),
             "run.html": lambda: html.run_page(is_live=self.is_live),
             "assets/style.css": html.style,
@@ -58,8 +61,8 @@ class Site:
             made[f"assets/{name}"] = lambda name=name: html.asset(name)  # type: ignore[misc]
         for name in self.sweeps:
             made |= self._of_sweep(name)
-        for name, page in self.catalogue.comparisons().items():
-            made[f"comparisons/{name}.html"] = page.read_bytes
+        for one in self.documents:
+            made[one.address] = lambda path=one.path: html.with_ways_back(path.read_bytes())  # type: ignore[misc]
         for chunk in self.chunks:
             made[f"data/runs/{chunk}.js"] = lambda chunk=chunk: self._chunk(chunk)  # type: ignore[misc]
         return made
@@ -102,13 +105,15 @@ class Site:
         sweep, report = self.sweeps[name], self.catalogue.report_page(name)
         made: dict[str, Callable[[], bytes]] = {
             f"sweeps/{name}.html": lambda: html.sweep_page(
-                self.catalogue, sweep, is_live=self.is_live
+                self.catalogue, sweep, self.documents, is_live=self.is_live
             ),
             f"data/sweeps/{name}.js": lambda: script(
                 f"sweeps/{name}", sweep_data(sweep, self.records, self._report_table(name))
             ),
         }
-        return made | ({f"reports/{name}.html": report.read_bytes} if report.exists() else {})
+        if report.exists():
+            made[f"reports/{name}.html"] = lambda: html.with_ways_back(report.read_bytes(), name)
+        return made
 
     def _chunk(self, chunk: str) -> bytes:
         chosen = self.chunks[chunk]
