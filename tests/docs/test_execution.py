@@ -29,7 +29,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, preloaded_workers: None) -> 
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
         monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
         monkeypatch.setenv("WANDB_CACHE_DIR", str(folder / "cache"))
-        modules = PythonLibrary(content="sources")._modules()[::8]  # parsing all takes 10 seconds
+        modules = PythonLibrary(content="sources")._modules()[::4]  # parsing all takes 10 seconds
         monkeypatch.setattr(PythonLibrary, "_modules", lambda _: modules)
         world = World(folder)
         world.furnish()
