@@ -110,7 +110,7 @@ def test_what_other_commands_left_is_listed_and_leads_back(
     assert f'<a href="{folder}/many-text.html">many-text</a></h3>' in index
     assert f"<li>{found}</li>" in index
     page = (site.parent / folder / "many-text.html").read_text()
-    assert f'<a href="../index.html">All sweeps</a></nav>\n<main>one of {folder}' in page
+    assert f'<a href="../index.html">All sweeps</a></nav>one of {folder}' in page
 
 
 def test_what_has_not_changed_is_not_touched(own: Path) -> None:

@@ -95,7 +95,7 @@ def run_page(*, is_live: bool) -> bytes:
 def with_ways_back(page: bytes, sweep: str = "") -> bytes:
     """A page that another command made, one folder below the index, with links to the site."""
     link = f' <a href="../sweeps/{quote(sweep)}.html">Runs of {escape(sweep)}</a>' if sweep else ""
-    ways = f'<nav aria-label="Site"><a href="../index.html">All sweeps</a>{link}</nav>\n<main>'
+    ways = f'<main>\n<nav aria-label="Site"><a href="../index.html">All sweeps</a>{link}</nav>'
     return page.replace(b"<main>", ways.encode(), 1)
 
 
