@@ -9,9 +9,9 @@ import pytest
 import torch
 from tests.auditing.conftest import make_checkpoints
 from tests.conftest import MakeSpec
+from tests.training.test_compiling import losses
 
 from rote.auditing.stored import SCORES
-from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.preflight import Preflight
 from rote.run import execute, execute_together
@@ -22,10 +22,6 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch see
 GPU = "host.accelerator=gpu"
 FORMATS = ("fp32", "tf32", "bf16_mixed", "bf16_true")
 TOLERANCE = {"fp32": 1e-4, "tf32": 1e-2, "bf16_mixed": 1e-2, "bf16_true": 5e-2}  # of a loss
-
-
-def losses(store: Store, spec: Spec) -> list[float]:
-    return [row["loss_nats_per_token"] for row in store.run(spec.run_id).curve()]
 
 
 @pytest.mark.parametrize("precision", FORMATS)
