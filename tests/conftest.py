@@ -10,6 +10,7 @@ from rote.config.compose import Composer
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from tests import preloaded
+from tests.shared import Shared
 
 TINY = (
     "size=demo_s",
@@ -29,8 +30,9 @@ MakeSpec = Callable[..., Spec]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long modules first: begun last, one of them would keep a single worker busy at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    """Slow modules first: begun last, one of them would keep a single worker busy at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +57,12 @@ def tiny() -> MakeSpec:
         return Spec.from_config(Composer().config([*TINY, *overrides]))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
+    """Trained runs and other things that take long, made once for all workers."""
+    return Shared.of(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture

@@ -4,20 +4,15 @@ They are forked from a process that has imported everything; all else is as subm
 the real start works is tested in tests/cluster.
 """
 
-import contextlib
 import multiprocessing
 import os
 from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
-from io import StringIO
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from subprocess import CompletedProcess
 
 from submitit.core.submission import process_job
 from submitit.core.utils import JobPaths
 
-from rote.cli.main import main
 from rote.cluster.journal import Submission
 from rote.cluster.liveness import _processes as seen_by_ps
 
@@ -55,14 +50,6 @@ def processes(submissions: Sequence[Submission]) -> dict[str, str]:
     """What `ps` tells `rote.cluster.liveness`, whose command lines name no folder of ours."""
     ours = {str(one.pid): str(folder) for one, folder in STARTED if one.is_alive()}
     return {**seen_by_ps(submissions), **ours}
-
-
-def rote(folder: Path, *words: str) -> CompletedProcess[str]:
-    """As a command in a process of its own, but in this one."""
-    said, complained = StringIO(), StringIO()
-    with contextlib.chdir(folder), redirect_stdout(said), redirect_stderr(complained):
-        code = main([*words])
-    return CompletedProcess(words, code, said.getvalue(), complained.getvalue())
 
 
 def _work(folder: Path, environment: dict[str, str], current: Path) -> None:

@@ -20,13 +20,12 @@ from rote.tasks.text.tokenisers import TrainedBPE
 from rote.watching import unseen
 from tests.models.formulas import gpt_parameters, nanogpt_parameters
 
-pytestmark = pytest.mark.long
-
 CHOICES = [(group, name) for group, names in groups().items() for name in names]
 COMMENT = re.compile(
     r"# (nanogpt, )?(\d+) layers?, (\d+) wide: ([\d,]+) parameters at V=(\d+), S=(\d+)"
 )
 TEXT = "rote.tasks.text.task.Text"
+CHOOSES_TEXT = re.compile(r"\btask(@[\w.]+)?:[^#\n]*\b(text|fineweb)\b")
 OF_GROUP = {"task/split": ["task=arithmetic"], "task/batching": ["task=arithmetic"]}
 PRINTED = {  # the capacity paper's own counts, in other words than our formula's
     (1, 32, 2048, 64): 80_352,
@@ -133,18 +132,32 @@ def test_a_width_of_the_mlp_reaches_the_model() -> None:
     assert Composer().config(["model=nanogpt", "size=80k"])["model"]["mlp_ratio"] == 4
 
 
-@pytest.mark.parametrize("name", sorted(sweep_files()))
+SWEEPS = {name: set(CHOOSES_TEXT.findall(path.read_text())) for name, path in sweep_files().items()}
+WITH_TEXT = sorted(name for name, sources in SWEEPS.items() if sources)  # a plan prepares it
+OFFLINE = [name for name in WITH_TEXT if not any("fineweb" in source for source in SWEEPS[name])]
+
+
+@pytest.mark.parametrize("name", sorted({*SWEEPS} - {*WITH_TEXT}))
 def test_every_sweep_can_be_planned(name: str) -> None:
-    sweep = read_sweep(sweep_files()[name])
-    assert sweep.report in kinds()
-    composer = Composer()
-    configs = [composer.config(line) for line in points(sweep, composer, lambda config: 100_000)]
-    if any(config["task"]["_target_"] == TEXT for config in configs):
-        assert len(configs) > 1  # a plan would fetch and prepare their text
-        return
-    plan, facts = make_plan(sweep, composer)
+    plan, facts = make_plan(read_sweep(sweep_files()[name]), Composer())
+    assert plan.report in kinds()
     assert len(plan.specs) == len(facts) > 1
     assert len(set(plan.run_ids)) == len(plan.specs)
+
+
+@pytest.mark.parametrize("name", WITH_TEXT)
+def test_every_point_of_a_sweep_on_text_can_be_composed(name: str) -> None:
+    sweep, composer = read_sweep(sweep_files()[name]), Composer()
+    assert sweep.report in kinds()
+    configs = [composer.config(line) for line in points(sweep, composer, lambda config: 100_000)]
+    assert len(configs) > 1
+    assert any(TEXT in json.dumps(config["task"]) for config in configs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OFFLINE)
+def test_every_sweep_on_the_standard_library_can_be_planned(name: str) -> None:
+    test_every_sweep_can_be_planned(name)
 
 
 def test_the_published_table_is_there_whole() -> None:

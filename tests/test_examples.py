@@ -15,12 +15,17 @@ PROMISED = {
     "audit_a_model": "membership",
 }
 
+TRAINS = ("train_and_measure", "audit_a_model")
+
 
 def test_every_example_is_tried() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == set(PROMISED)
 
 
-@pytest.mark.parametrize("name", PROMISED)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in TRAINS else ()) for name in PROMISED],
+)
 def test_an_example_runs(name: str, tmp_path: Path) -> None:
     if name == "audit_a_model":
         pytest.importorskip("transformers")

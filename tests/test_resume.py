@@ -14,6 +14,7 @@ from rote.run import execute
 from rote.training import checkpoint
 from rote.training.member import Interrupted
 from tests.conftest import MakeSpec
+from tests.shared import Shared
 
 LEFT = ("record.json", "curve.jsonl", "arrays.npz")
 EVERY_STEP = "host.checkpoint_every_seconds=0"
@@ -24,15 +25,9 @@ def left(folder: RunFolder) -> list[bytes]:
 
 
 @pytest.fixture
-def whole(tmp_path: Path) -> Callable[[Spec], list[bytes]]:
+def whole(shared: Shared) -> Callable[[Spec], list[bytes]]:
     """What an uninterrupted run leaves."""
-
-    def run(spec: Spec) -> list[bytes]:
-        store = Store(tmp_path / "whole")
-        execute(spec, store)
-        return left(store.run(spec.run_id))
-
-    return run
+    return lambda spec: left(shared.finished(spec))
 
 
 class After:
@@ -46,21 +41,29 @@ class After:
         return self.left <= 0 and self.act()
 
 
+FORMATS = [
+    (),
+    ("precision=bf16_mixed",),
+    ("precision=bf16_true", "optim.schedule.warmup_steps=3"),
+    ("optim=adamw", "optim/schedule=cosine"),
+]
+SLOW = pytest.mark.slow
+
+
 @pytest.mark.parametrize(
-    "overrides",
-    [
-        (),
-        ("precision=bf16_mixed",),
-        ("precision=bf16_true", "optim.schedule.warmup_steps=3"),
-        ("optim=adamw", "optim/schedule=cosine"),
-    ],
+    ("overrides", "steps"),
+    [((), (9, 10, 29)), *(pytest.param(o, (1, 9, 10, 11, 29, 30), marks=SLOW) for o in FORMATS)],
 )
 def test_stopped_at_any_step_and_resumed(
-    tiny: MakeSpec, store: Store, whole: Callable[[Spec], list[bytes]], overrides: tuple[str, ...]
+    tiny: MakeSpec,
+    store: Store,
+    whole: Callable[[Spec], list[bytes]],
+    overrides: tuple[str, ...],
+    steps: tuple[int, ...],
 ) -> None:
     spec = tiny(*overrides)
     expected = whole(spec)
-    for step in (1, 9, 10, 11, 29, 30):  # strides are ten steps long
+    for step in steps:  # strides are ten steps long
         some = Store(store.outputs / str(step))
         with pytest.raises(Interrupted, match=f"stopped at step {step} "):
             execute(spec, some, stop=After(step))
@@ -72,10 +75,12 @@ def test_stopped_at_any_step_and_resumed(
         assert not (folder.path / "checkpoints").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("overrides", FORMATS)
 def test_stopped_at_every_single_step(
-    tiny: MakeSpec, store: Store, whole: Callable[[Spec], list[bytes]]
+    tiny: MakeSpec, store: Store, whole: Callable[[Spec], list[bytes]], overrides: tuple[str, ...]
 ) -> None:
-    spec = tiny()
+    spec = tiny(*overrides)
     for step in range(1, 31):
         with pytest.raises(Interrupted, match=f"stopped at step {step} "):
             execute(spec, store, stop=After(1))
@@ -99,15 +104,16 @@ def kill_me() -> bool:
     return False
 
 
+@pytest.mark.parametrize("attempts", [1, pytest.param(12, marks=SLOW)])
 def test_killed_at_random_steps_and_resumed(
-    tiny: MakeSpec, store: Store, whole: Callable[[Spec], list[bytes]]
+    tiny: MakeSpec, store: Store, whole: Callable[[Spec], list[bytes]], attempts: int
 ) -> None:
     spec = tiny(EVERY_STEP)
     expected = whole(tiny())
     draw = random.Random(0)
-    for attempt in range(12):
+    for attempt in range(attempts):
         some = Store(store.outputs / str(attempt))
-        for _ in range(2):  # 24 kills in all, the second one in a resumed life
+        for _ in range(2):  # the second one in a resumed life
             code = in_a_child(spec, some, After(draw.randint(1, 14), kill_me))
             assert code == -signal.SIGKILL
             assert not some.run(spec.run_id).is_done()

@@ -65,6 +65,7 @@ def test_the_verdict_follows_from_the_chosen_score_and_from_words(
         assert found.auroc.interval[0] < 0.760 < found.auroc.interval[1]
 
 
+@pytest.mark.slow
 def test_luck_on_the_half_that_chooses_is_not_in_the_number() -> None:
     """Of two hundred scores that know nothing the best of one half is near chance on the other."""
     noise = np.random.default_rng(3).normal(size=(200, 2 * NUM + 2))

@@ -4,11 +4,13 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tests.shared import Shared
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from rote.cli.main import main
@@ -30,8 +32,14 @@ class Checkpoints:
     """Folders of models, and files of documents."""
 
     folder: Path
-    members: Path
-    nonmembers: Path
+
+    @property
+    def members(self) -> Path:
+        return self.folder / "members.jsonl"
+
+    @property
+    def nonmembers(self) -> Path:
+        return self.folder / "nonmembers.jsonl"
 
     @property
     def manifest(self) -> Path:
@@ -118,12 +126,13 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Checkpoints:
+def checkpoints(shared: Shared) -> Checkpoints:
     """Trained on the members, some of them in many copies; and the same one before that."""
-    return make_checkpoints(tmp_path_factory.mktemp("checkpoints"), num=NUM, steps=STEPS)
+    make = partial(make_checkpoints, num=NUM, steps=STEPS)
+    return Checkpoints(folder=shared.folder("checkpoints", make))
 
 
-def make_checkpoints(folder: Path, *, num: int, steps: int) -> Checkpoints:
+def make_checkpoints(folder: Path, *, num: int, steps: int) -> None:
     """Two models in Hugging Face folders, ``num`` documents of a side and what was planted."""
     once, nonmembers = texts(1, num), texts(2, num)
     members = once + once[:REPEATED] * COPIES
@@ -144,10 +153,7 @@ def make_checkpoints(folder: Path, *, num: int, steps: int) -> Checkpoints:
             train(model, padded, steps=steps, batch=64)
         model.save_pretrained(folder / name)
         made.save_pretrained(folder / name)
-    found = Checkpoints(
-        folder=folder,
-        members=write_texts(folder / "members.jsonl", members),
-        nonmembers=write_texts(folder / "nonmembers.jsonl", nonmembers),
-    )
+    found = Checkpoints(folder=folder)
+    write_texts(found.members, members)
+    write_texts(found.nonmembers, nonmembers)
     manifest.write(found.manifest)
-    return found

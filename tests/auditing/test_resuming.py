@@ -33,6 +33,7 @@ def files(output: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_killed_for_good_and_asked_again(words: list[str], tmp_path: Path) -> None:
     assert main([*words, "--output", str(tmp_path / "whole")]) == 0
     child = subprocess.Popen(

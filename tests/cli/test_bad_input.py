@@ -1,12 +1,10 @@
 """Each mistake is one clear line and a non-zero exit, before any training."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from tests.conftest import TINY
+from tests.inprocess import rote
 from tests.site.planted import plant
 
 from rote.cli.main import main
@@ -14,14 +12,8 @@ from rote.config.compose import Composer
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 
+NAMES = ("sweep", "status", "report", "doctor", "compress", "audit")
 TEXT = ["train", "task=text", "task/source=files", "task.length=64"]
-
-
-def rote(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "rote", *words],
-        cwd=folder, capture_output=True, text=True, env={**os.environ, **environment},
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -61,7 +53,10 @@ def rote(folder: Path, *words: str, **environment: str) -> subprocess.CompletedP
         (["collect", "demo"], "launched sweep 'demo' is not known"),
     ],
 )
-def test_one_line_and_nothing_done(tmp_path: Path, words: list[str], told: str) -> None:
+def test_one_line_and_nothing_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], told: str
+) -> None:
+    monkeypatch.delenv("ROTE_OUTPUTS", raising=False)
     done = rote(tmp_path, *words)
     assert done.returncode == 2, done.stdout + done.stderr
     assert told in done.stderr
@@ -142,19 +137,20 @@ def test_status_shows_the_sound_sweeps_and_names_the_damaged_one(
 
 
 @pytest.mark.parametrize("words", [["sweep", "demo"], ["train", "size=demo_s"]])
-def test_outputs_that_cannot_be_written_are_named(tmp_path: Path, words: list[str]) -> None:
+def test_outputs_that_cannot_be_written_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
     (tmp_path / "file").touch()
-    done = rote(tmp_path, *words, ROTE_OUTPUTS=str(tmp_path / "file" / "outputs"))
+    monkeypatch.setenv("ROTE_OUTPUTS", str(tmp_path / "file" / "outputs"))
+    done = rote(tmp_path, *words)
     assert done.returncode == 2
     assert f"cannot write to the outputs folder {tmp_path}/file/outputs" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    "words", [[], ["train"], ["sweep"], ["status"], ["report"], ["doctor"], ["compress"], ["audit"]]
-)
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], *([w, "--help"] for w in NAMES)])
 def test_every_command_helps(tmp_path: Path, words: list[str]) -> None:
-    done = rote(tmp_path, *words, "--help")
+    done = rote(tmp_path, *words)
     assert done.returncode == 0
     assert "usage: rote" in done.stdout
 

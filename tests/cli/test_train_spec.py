@@ -1,28 +1,26 @@
 """A run's spec.yaml is enough to train that run again, and gives the same record."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
+import pytest
 from tests.conftest import MakeSpec
+from tests.inprocess import rote
+from tests.shared import Shared
 
 from rote.ledger.store import Store, read_spec
-from rote.run import execute
 
 
-def rote(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "rote", *words],
-        cwd=folder, capture_output=True, text=True, env=os.environ | {"ROTE_OUTPUTS": "again"},
-    )  # fmt: skip
+@pytest.fixture(autouse=True)
+def _outputs_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROTE_OUTPUTS", "again")
 
 
-def test_the_same_record_comes_out(tmp_path: Path, tiny: MakeSpec, store: Store) -> None:
-    spec = tiny("seed=3", "optim.optimiser.lr=2e-3")
-    record = execute(spec, store)
-    shutil.copy(store.run(spec.run_id).path / "spec.yaml", tmp_path / "spec.yaml")
+def test_the_same_record_comes_out(tmp_path: Path, tiny: MakeSpec, shared: Shared) -> None:
+    spec = tiny()
+    run = shared.finished(spec)
+    record = run.record()
+    shutil.copy(run.path / "spec.yaml", tmp_path / "spec.yaml")
     done = rote(tmp_path, "train", "--spec", "spec.yaml")
     assert done.returncode == 0, done.stderr
     assert f"run {spec.run_id}:" in done.stdout

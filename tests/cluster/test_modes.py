@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.cluster.test_sweep_end_to_end import SWEEP
-from tests.preloaded import rote
+from tests.inprocess import rote
 
 from rote.cluster.plan import load_plan
 from rote.ledger.store import RunFolder, Store

@@ -3,13 +3,11 @@
 The records here are empty files: reading one would fail. What it takes: docs/performance.md.
 """
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from tests.conftest import MakeSpec
+from tests.inprocess import rote
 
 from rote.cluster.plan import Plan, Point
 from rote.cluster.status import Jobs, labels, states
@@ -83,9 +81,6 @@ def test_ten_thousand_runs_are_told_without_reading_their_records(
         else:
             run.append({"step": 7, "memorised_bits": 1.5})
             run.lock_path.touch()
-    done = subprocess.run(
-        [sys.executable, "-m", "rote", *words],
-        cwd=tmp_path, capture_output=True, text=True, env=os.environ,
-    )  # fmt: skip
+    done = rote(tmp_path, *words)
     assert done.returncode == 0, done.stderr
     assert "8100" in done.stdout

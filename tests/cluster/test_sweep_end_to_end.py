@@ -1,12 +1,11 @@
 """A real sweep through the real command: workers, failures, a second launch, table, report."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
+from tests.inprocess import rote
 
 SWEEP = """
 question: Does it all fit together?
@@ -29,15 +28,12 @@ grid:
 """
 
 
-def rote(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "rote", *words], cwd=folder, capture_output=True, text=True
-    )
-
-
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A folder in which one sweep of six points has been launched; three of them diverge."""
+    """A folder in which one sweep of six points has been launched; three of them diverge.
+
+    Its worker is a real one, started through submitit in an interpreter of its own.
+    """
     folder = tmp_path_factory.mktemp("swept")
     (folder / "sweeps").mkdir()
     (folder / "sweeps" / "mixed.yaml").write_text(SWEEP.format(rates="[1e-2, 1e9]"))
@@ -133,8 +129,10 @@ def test_a_dry_run_prints_the_bill_and_starts_nothing(swept: tuple[Path, str]) -
     assert not (folder / "outputs" / "sweeps" / "demo").exists()
 
 
-def test_hydras_multirun_runs_a_grid_of_the_command_line(swept: tuple[Path, str]) -> None:
-    folder, _ = swept
+def test_hydras_multirun_runs_a_grid_of_the_command_line(
+    tmp_path: Path, preloaded_workers: None
+) -> None:
+    folder = tmp_path
     fixed = ["task.length=8", "task.vocab_size=16", "task.num_sequences=4", "budget=demo"]
     few = ["budget.max_steps=20", "budget.check_every_steps=20", "log=none", "host.accelerator=cpu"]
     done = rote(

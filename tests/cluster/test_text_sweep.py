@@ -1,10 +1,10 @@
 """A sweep on text through a worker: its runs read the corpus that planning prepared."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
+
+import pytest
+from tests.inprocess import rote
 
 SWEEP = """
 question: Is the corpus found?
@@ -27,14 +27,14 @@ grid:
 """
 
 
-def test_a_worker_reads_what_was_prepared(tmp_path: Path) -> None:
+def test_a_worker_reads_what_was_prepared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preloaded_workers: None
+) -> None:
+    monkeypatch.setenv("ROTE_OUTPUTS", "kept")
     (tmp_path / "sweeps").mkdir()
     (tmp_path / "sweeps" / "words.yaml").write_text(SWEEP)
     (tmp_path / "words.txt").write_text(" ".join(f"word{n}" for n in range(400)))
-    done = subprocess.run(
-        [sys.executable, "-m", "rote", "sweep", "words"],
-        cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "ROTE_OUTPUTS": "kept"},
-    )  # fmt: skip
+    done = rote(tmp_path, "sweep", "words")
     assert done.returncode == 0, done.stdout + done.stderr
     (corpus,) = (tmp_path / "kept" / "corpora").glob("text-*")
     records = [json.loads(path.read_text()) for path in tmp_path.glob("kept/runs/*/record.json")]

@@ -9,16 +9,15 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.cluster.test_sweep_end_to_end import SWEEP, rote
+from tests.cluster.test_sweep_end_to_end import SWEEP
 from tests.conftest import MakeSpec
+from tests.inprocess import rote
 
 from rote import provenance
 from rote.cluster import worker
 from rote.cluster.plan import load_plan
 from rote.cluster.preemption import StopFlag
 from rote.ledger.store import RunFolder, Store
-
-pytestmark = pytest.mark.long
 
 FAST = SWEEP.replace("  budget: demo", "  optim: adamw\n  budget: demo")
 LONG = FAST.format(rates="[1e-2]").replace("max_steps: 60", "max_steps: 6000")
@@ -61,6 +60,7 @@ def processes_of_runs(folder: Path) -> list[int]:
     return [int(words[0]) for words in split if words[0] in workers and words[1] in workers]
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_lost_alone_and_resumed(tmp_path: Path) -> None:
     write_sweep(tmp_path, LONG)
     launcher = start(tmp_path, "host.workers=2", "host.checkpoint_every_seconds=0.1")
@@ -82,7 +82,9 @@ def test_a_killed_process_is_lost_alone_and_resumed(tmp_path: Path) -> None:
     assert all(fact["submitted_by"] == here for fact in facts)
 
 
-def test_runs_of_one_shape_train_as_one_stack(tmp_path: Path) -> None:
+def test_runs_of_one_shape_train_as_one_stack(
+    tmp_path: Path, preloaded_workers: None
+) -> None:
     text = SWEEP.format(rates="[1e-2, 1e-3]").replace(
         "budget: demo", "budget: demo\n  optim: adamw"
     )
@@ -95,6 +97,7 @@ def test_runs_of_one_shape_train_as_one_stack(tmp_path: Path) -> None:
     assert rote(tmp_path, "status", "long").stdout.count(" done ") == 6
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_checkpoints_and_resume_goes_on(tmp_path: Path) -> None:
     write_sweep(tmp_path, LONG)
     launcher = start(tmp_path, "host.workers=3")

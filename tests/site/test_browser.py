@@ -12,6 +12,8 @@ from rote.cluster.plan import load_plan
 from rote.ledger.store import Store, read_spec
 from rote.site.html import asset
 
+pytestmark = pytest.mark.slow
+
 NO_SCROLL = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
 
 

@@ -13,6 +13,8 @@ from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.site.server import Server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def moving(tmp_path: Path, base: Spec) -> Path:

@@ -12,8 +12,6 @@ from rote.ledger.store import Store
 from rote.preflight import Preflight
 from rote.run import execute, execute_together
 
-pytestmark = pytest.mark.long
-
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
 
 
@@ -22,6 +20,7 @@ def losses(store: Store, spec: Spec) -> list[float]:
 
 
 @needs_compiler
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("precision", "controls"),
     [("fp32", ""), ("bf16_mixed", ""), ("fp32", "goldfish,label_smoothing,gradient_noise")],
@@ -39,6 +38,7 @@ def test_a_compiled_run_agrees_with_a_plain_one(
 
 
 @needs_compiler
+@pytest.mark.slow
 def test_a_compiled_stack_agrees_with_plain_runs(tiny: MakeSpec, tmp_path: Path) -> None:
     plain, together = Store(tmp_path / "plain"), Store(tmp_path / "together")
     specs = [tiny(f"seed={seed}", "host.compile=default") for seed in (0, 1)]

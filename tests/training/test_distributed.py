@@ -21,8 +21,7 @@ from rote.training import distributed
 from rote.training.distributed import Place
 from rote.training.member import Interrupted
 
-pytestmark = pytest.mark.long
-
+SLOW = pytest.mark.slow
 MANY = "control=[goldfish,label_smoothing,gradient_noise,early_stopping,weight_decay]"
 
 
@@ -92,15 +91,21 @@ def alone(tmp_path: Path) -> Callable[[Spec], list[dict[str, float]]]:
 @pytest.mark.parametrize(
     ("overrides", "in_chunks", "tolerance"),
     [
-        (["host.strategy=ddp"], False, 1e-6),
-        (["host.strategy=fsdp"], False, 1e-6),
         (["host.strategy=ddp", MANY], False, 1e-6),
+        pytest.param(["host.strategy=ddp"], False, 1e-6, marks=SLOW),
+        pytest.param(["host.strategy=fsdp"], False, 1e-6, marks=SLOW),
         # Each process drops other numbers: losses are those of one process in kind alone.
-        (["host.strategy=fsdp", "control=[dropout,goldfish,label_smoothing]"], False, 0.5),
+        pytest.param(
+            ["host.strategy=fsdp", "control=[dropout,goldfish,label_smoothing]"], False, 0.5,
+            marks=SLOW,
+        ),
         # What large models do besides; Muon's products round otherwise, and steps add that up.
-        (["host.strategy=fsdp", "host.recompute_above_gib=0", "optim=muon"], True, 1e-3),
+        pytest.param(
+            ["host.strategy=fsdp", "host.recompute_above_gib=0", "optim=muon"], True, 1e-3,
+            marks=SLOW,
+        ),
     ],
-)
+)  # fmt: skip
 def test_losses_packs_and_resume(
     tiny: MakeSpec,
     tmp_path: Path,

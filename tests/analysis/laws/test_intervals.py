@@ -32,6 +32,7 @@ def held(constant: Constant, curve: Curve, interval: tuple[float, float] | None)
     return bool(interval[0] <= getattr(curve, constant.name) <= interval[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["parametric", "kaplan"])
 def test_standard_errors_cover(name: str) -> None:
     hits = np.zeros(len(law(name).fit(surface(name), QUICK).constants))
@@ -42,6 +43,7 @@ def test_standard_errors_cover(name: str) -> None:
     assert (hits / DRAWS < SHARE[1]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["size", "kaplan"])
 def test_profiles_and_bootstraps_cover(name: str) -> None:
     effort = Effort(num_resamples=100)
@@ -162,6 +164,7 @@ def test_optimal_sizes_carry_the_noise_of_their_levels(name: str) -> None:
     assert high[1] / low[1] > high[0] / low[0]  # an extrapolation is less sure
 
 
+@pytest.mark.slow
 def test_isoflop_exponents_lie_in_their_intervals() -> None:
     """a is 1 / 2 for alpha = beta. 100 draws; by chance alone below 87 in one case of 1,000."""
     profile, bootstrap = 0, 0

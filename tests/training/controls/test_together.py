@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import MakeSpec
+from tests.shared import Shared
 from tests.test_resume import After, left
 from tests.training.test_module import memoriser
 from torch.optim import SGD
@@ -48,7 +49,7 @@ def test_every_choice_of_the_group_is_tried_here() -> None:
 
 @pytest.mark.parametrize("name", sorted(SETTINGS))
 def test_a_run_with_it_trains_and_its_record_tells_the_settings(
-    tiny: MakeSpec, store: Store, name: str
+    tiny: MakeSpec, shared: Shared, store: Store, name: str
 ) -> None:
     override, key, value = SETTINGS[name]
     spec = tiny(f"control=[{name}]", override)
@@ -62,27 +63,28 @@ def test_a_run_with_it_trains_and_its_record_tells_the_settings(
         told = told[part]
     assert value is None or told == value
     assert record.training["steps"] == 30
-    execute(plain, store)
-    rows = [store.run(one.run_id).curve() for one in (spec, plain)]
+    rows = [run.curve() for run in (store.run(spec.run_id), shared.finished(plain))]
     assert rows[0][-1] != rows[1][-1]  # early stopping has a validation loss to tell besides
 
 
 @pytest.mark.parametrize(
     "overrides",
     [
-        ("control=[dropout]",),
-        ("control=[early_stopping]", "control.early_stopping.patience_looks=1",
-         "optim.optimiser.lr=0.3"),
         ("control=[dp_sgd,dropout]",),
-        ("control=[goldfish,label_smoothing,gradient_noise,deduplication]",),
+        *(pytest.param(more, marks=pytest.mark.slow) for more in (
+            ("control=[dropout]",),
+            ("control=[early_stopping]", "control.early_stopping.patience_looks=1",
+             "optim.optimiser.lr=0.3"),
+            ("control=[goldfish,label_smoothing,gradient_noise,deduplication]",),
+        )),
     ],
 )  # fmt: skip
 def test_stopped_and_resumed_it_is_the_same_bit_for_bit(
-    tiny: MakeSpec, tmp_path: Path, overrides: Sequence[str]
+    tiny: MakeSpec, shared: Shared, tmp_path: Path, overrides: Sequence[str]
 ) -> None:
     spec = tiny(*overrides)
-    whole = Store(tmp_path / "whole")
-    record = execute(spec, whole)
+    whole = shared.finished(spec)
+    record = whole.record()
     for step in (4, 10, 11, 20):  # looks come after every ten steps
         if step > record.training["steps"]:
             continue
@@ -90,7 +92,7 @@ def test_stopped_and_resumed_it_is_the_same_bit_for_bit(
         with pytest.raises(Interrupted, match=f"stopped at step {step} "):
             execute(spec, some, stop=After(step))
         execute(spec, some)
-        assert left(some.run(spec.run_id)) == left(whole.run(spec.run_id))
+        assert left(some.run(spec.run_id)) == left(whole)
 
 
 def test_in_a_stack_each_member_has_the_record_of_a_run_alone(tiny: MakeSpec, store: Store) -> None:
