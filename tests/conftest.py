@@ -12,6 +12,7 @@ from rote.ledger.store import Store
 from tests import preloaded
 from tests.shared import Shared
 
+COMPOSER = Composer()  # what it has composed it keeps: for all tests
 TINY = (
     "size=demo_s",
     "task.num_sequences=12",
@@ -54,7 +55,7 @@ def tiny() -> MakeSpec:
     """A spec of some thirty steps of a two-thousand-parameter model, changed by overrides."""
 
     def make(*overrides: str) -> Spec:
-        return Spec.from_config(Composer().config([*TINY, *overrides]))
+        return Spec.from_config(COMPOSER.config([*TINY, *overrides]))
 
     return make
 

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from rote.analysis.kinds import kinds
 from rote.cluster.planning import make_plan
-from rote.config.compose import Composer, groups
+from rote.config.compose import groups
 from rote.config.pinning import Pinner
 from rote.config.places import conf_folder, sweep_files
 from rote.config.sweep import points, read_sweep
@@ -18,6 +18,7 @@ from rote.preflight import Preflight
 from rote.tasks.text.pieces import Piece
 from rote.tasks.text.tokenisers import TrainedBPE
 from rote.watching import unseen
+from tests.conftest import COMPOSER
 from tests.models.formulas import gpt_parameters, nanogpt_parameters
 
 CHOICES = [(group, name) for group, names in groups().items() for name in names]
@@ -84,7 +85,7 @@ def needed_beside(group: str, name: str, outputs: Path) -> list[str]:
 @pytest.mark.parametrize(("group", "name"), CHOICES)
 def test_every_choice_can_run(group: str, name: str, outputs: Path) -> None:
     choice = f"{group}=[{name}]" if group in ("measure", "control") else f"{group}={name}"
-    config = Composer().config([choice, *needed_beside(group, name, outputs)])
+    config = COMPOSER.config([choice, *needed_beside(group, name, outputs)])
     spec = Spec.from_config(Pinner(unseen).pinned(config))
     assert Preflight().facts(spec).parameters > 0
 
@@ -105,7 +106,7 @@ def test_a_size_has_exactly_the_parameters_of_its_comment(name: str) -> None:
         formula = nanogpt_parameters(**shape, mlp_ratio=size.mlp_ratio)
     else:
         formula = gpt_parameters(**shape)
-    assert Preflight().parameters(Composer().config(overrides)) == formula == count
+    assert Preflight().parameters(COMPOSER.config(overrides)) == formula == count
 
 
 def test_the_formula_gives_the_published_counts() -> None:
@@ -123,13 +124,13 @@ def test_the_formula_without_biases_gives_the_published_counts() -> None:
         )
         assert formula - 9 * width == count
         size = ["task=arithmetic", "model=nanogpt", f"size=n{width}"]
-        assert Preflight().parameters(Composer().config(size)) == formula
+        assert Preflight().parameters(COMPOSER.config(size)) == formula
 
 
 def test_a_width_of_the_mlp_reaches_the_model() -> None:
-    config = Composer().config(["model=nanogpt", "size=n14", "size.mlp_ratio=2"])
+    config = COMPOSER.config(["model=nanogpt", "size=n14", "size.mlp_ratio=2"])
     assert config["model"]["mlp_ratio"] == 2
-    assert Composer().config(["model=nanogpt", "size=80k"])["model"]["mlp_ratio"] == 4
+    assert COMPOSER.config(["model=nanogpt", "size=80k"])["model"]["mlp_ratio"] == 4
 
 
 SWEEPS = {name: set(CHOOSES_TEXT.findall(path.read_text())) for name, path in sweep_files().items()}
@@ -139,7 +140,7 @@ OFFLINE = [name for name in WITH_TEXT if not any("fineweb" in source for source 
 
 @pytest.mark.parametrize("name", sorted({*SWEEPS} - {*WITH_TEXT}))
 def test_every_sweep_can_be_planned(name: str) -> None:
-    plan, facts = make_plan(read_sweep(sweep_files()[name]), Composer())
+    plan, facts = make_plan(read_sweep(sweep_files()[name]), COMPOSER)
     assert plan.report in kinds()
     assert len(plan.specs) == len(facts) > 1
     assert len(set(plan.run_ids)) == len(plan.specs)
@@ -147,7 +148,7 @@ def test_every_sweep_can_be_planned(name: str) -> None:
 
 @pytest.mark.parametrize("name", WITH_TEXT)
 def test_every_point_of_a_sweep_on_text_can_be_composed(name: str) -> None:
-    sweep, composer = read_sweep(sweep_files()[name]), Composer()
+    sweep, composer = read_sweep(sweep_files()[name]), COMPOSER
     assert sweep.report in kinds()
     configs = [composer.config(line) for line in points(sweep, composer, lambda config: 100_000)]
     assert len(configs) > 1

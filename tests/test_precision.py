@@ -4,12 +4,13 @@ import pytest
 import torch
 
 from rote.config.build import build
-from rote.config.compose import Composer, groups
+from rote.config.compose import groups
 from rote.precision import Precision
+from tests.conftest import COMPOSER
 
 
 def precision(name: str) -> Precision:
-    return build(Composer().config([f"precision={name}"])["precision"])
+    return build(COMPOSER.config([f"precision={name}"])["precision"])
 
 
 @pytest.mark.parametrize("name", groups()["precision"])

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from rote.config.build import build
-from rote.config.compose import Composer
 from rote.ledger.spec import Spec
 from rote.preflight import Preflight
-from tests.conftest import TINY, MakeSpec
+from tests.conftest import COMPOSER, TINY, MakeSpec
 
 
 def test_each_distinct_part_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,7 +21,7 @@ def test_each_distinct_part_is_built_once(monkeypatch: pytest.MonkeyPatch) -> No
         return build(config, **arguments)
 
     monkeypatch.setattr("rote.preflight.build", counting)
-    composer = Composer()
+    composer = COMPOSER
     specs = [
         Spec.from_config(
             composer.config([*TINY, f"size={size}", f"precision={precision}", f"seed={seed}"])
@@ -103,7 +102,7 @@ def test_a_task_that_cannot_be_is_refused_with_one_line(
     overrides: tuple[str, ...], told: str
 ) -> None:
     with pytest.raises(ValueError, match=re.escape(told)) as caught:
-        Preflight().facts(Spec.from_config(Composer().config(overrides)))
+        Preflight().facts(Spec.from_config(COMPOSER.config(overrides)))
     assert "\n" not in str(caught.value)
 
 

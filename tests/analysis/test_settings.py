@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 
 from rote.analysis.quantities.settings import control_words, with_control, with_setting
-from rote.config.compose import Composer
 from rote.ledger.spec import flatten
+from tests.conftest import COMPOSER
 
 
 def test_what_differs_at_one_place_is_told() -> None:
@@ -76,6 +76,6 @@ def test_a_control_of_the_optimiser_is_what_is_not_usual() -> None:
     ],
 )
 def test_what_conf_says_first_of_a_control_is_its_strength(control: str, words: str) -> None:
-    config = Composer().config([f"control=[{control}]"])
+    config = COMPOSER.config([f"control=[{control}]"])
     run = pl.DataFrame([flatten({"control": config["control"]})])
     assert run.select(control_words(run)).item() == words

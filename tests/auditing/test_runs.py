@@ -6,11 +6,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 import torch
-from tests.conftest import TINY
+from tests.conftest import COMPOSER, TINY
 
 from rote.cli.main import main
 from rote.config.build import build
-from rote.config.compose import Composer
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.run import execute
@@ -26,7 +25,7 @@ def test_a_run_that_learnt_random_tokens_tells_its_members_for_certain(
 ) -> None:
     monkeypatch.setenv("ROTE_OUTPUTS", str(tmp_path / "outputs"))
     store = Store(tmp_path / "outputs")
-    spec = Spec.from_config(Composer().config(SMALL))
+    spec = Spec.from_config(COMPOSER.config(SMALL))
     record = execute(spec, store)
     task = build(spec.what["task"])
     for name, sequences in (("m", task.train(0)), ("n", task.heldout(0))):

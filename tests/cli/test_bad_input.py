@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import pytest
-from tests.conftest import TINY
+from tests.conftest import COMPOSER, TINY
 from tests.inprocess import rote
 from tests.site.planted import plant
 
 from rote.cli.main import main
-from rote.config.compose import Composer
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 
@@ -101,7 +100,7 @@ def test_a_damaged_file_of_a_run_is_named(
     content: str, told: str,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("ROTE_OUTPUTS", str(tmp_path))
-    plan = plant(tmp_path, Spec.from_config(Composer().config(list(TINY))), name="own", num_runs=1)
+    plan = plant(tmp_path, Spec.from_config(COMPOSER.config(list(TINY))), name="own", num_runs=1)
     (Store(tmp_path).run(plan.run_ids[0]).path / name).write_text(content)
     assert main(["collect", "own"]) == 2
     said = capsys.readouterr().err
@@ -126,7 +125,7 @@ def test_status_shows_the_sound_sweeps_and_names_the_damaged_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setenv("ROTE_OUTPUTS", str(tmp_path))
-    plant(tmp_path, Spec.from_config(Composer().config(list(TINY))), name="sound", num_runs=1)
+    plant(tmp_path, Spec.from_config(COMPOSER.config(list(TINY))), name="sound", num_runs=1)
     (tmp_path / "sweeps" / "broken").mkdir()
     (tmp_path / "sweeps" / "broken" / "plan.json").write_text("{")
     assert main(["status"]) == 2
@@ -148,9 +147,11 @@ def test_outputs_that_cannot_be_written_are_named(
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], *([w, "--help"] for w in NAMES)])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["train", "--help"], *([w, "--help"] for w in NAMES)]
+)
 def test_every_command_helps(tmp_path: Path, words: list[str]) -> None:
-    done = rote(tmp_path, *words)
+    done = rote(tmp_path, *words, "--help")
     assert done.returncode == 0
     assert "usage: rote" in done.stdout
 

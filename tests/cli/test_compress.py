@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import TINY
+from tests.conftest import COMPOSER, TINY
 
 from rote.cli.main import main
 from rote.coding.container import Header, pack, unpack
-from rote.config.compose import Composer
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
@@ -29,7 +28,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [*bytes_too, "seed=1", "log.keep_weights=false"],
         [*TINY, "log.keep_weights=true", "seed=2", "precision=bf16_mixed"],
     ):
-        execute(Spec.from_config(Composer().config(overrides)), Store(folder))
+        execute(Spec.from_config(COMPOSER.config(overrides)), Store(folder))
     return folder
 
 

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import TINY
+from tests.conftest import COMPOSER, TINY
 from tests.site.planted import plant
 
 from rote.cli.main import main
-from rote.config.compose import Composer
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 
@@ -28,7 +27,7 @@ Ask = Callable[..., Any]
 def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Four runs that look done, the last of them not."""
     monkeypatch.setenv("ROTE_OUTPUTS", str(tmp_path))
-    plan = plant(tmp_path, Spec.from_config(Composer().config(list(TINY))), name="own", num_runs=4)
+    plan = plant(tmp_path, Spec.from_config(COMPOSER.config(list(TINY))), name="own", num_runs=4)
     Store(tmp_path).run(plan.run_ids[-1]).record_path.unlink()
     return tmp_path
 

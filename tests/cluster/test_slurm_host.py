@@ -1,17 +1,17 @@
 """Resources that depend on the size, and keys that are none."""
 
 import pytest
+from tests.conftest import COMPOSER
 
 from rote.cluster.launch import host_settings
 from rote.cluster.plan import Point
 from rote.cluster.slurm import SlurmHost
 from rote.config.build import build
-from rote.config.compose import Composer
 from rote.ledger.spec import Spec
 
 
 def host(*overrides: str) -> SlurmHost:
-    config = Composer().config(["host=slurm", *overrides])
+    config = COMPOSER.config(["host=slurm", *overrides])
     made = build(host_settings(config["host"]))
     assert isinstance(made, SlurmHost)
     return made
@@ -52,7 +52,7 @@ def test_a_rule_with_a_wrong_key_is_refused(rule: str, told: str) -> None:
     ],
 )
 def test_what_cannot_be_shared_is_refused(overrides: list[str], told: str) -> None:
-    spec = Spec.from_config(Composer().config(["host=slurm", "budget.batch_size=12", *overrides]))
+    spec = Spec.from_config(COMPOSER.config(["host=slurm", "budget.batch_size=12", *overrides]))
     point = Point(run_id=spec.run_id, spec=spec, parameters=1, max_flops=1.0)
     with pytest.raises(ValueError, match=told):
         host(*overrides).check(point)
@@ -74,7 +74,7 @@ def test_gpus_go_by_size() -> None:
 
 def test_where_a_run_is_carried_out_moves_no_id() -> None:
     ids = {
-        Spec.from_config(Composer().config([f"host={name}"])).run_id
+        Spec.from_config(COMPOSER.config([f"host={name}"])).run_id
         for name in ("local", "slurm", "slurm_preemptible", "slurm_multinode", "slurm_gpu")
     }
     assert len(ids) == 1

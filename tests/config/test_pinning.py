@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from tests.conftest import COMPOSER
 
 from rote.cluster.planning import make_plan
-from rote.config.compose import Composer
 from rote.config.pinning import Pinner
 from rote.config.sweep import Grid, Sweep
 from rote.ledger.spec import Spec
@@ -27,11 +27,11 @@ def overrides(path: Path, *more: str) -> list[str]:
 
 
 def pinned_spec(path: Path, *more: str) -> Spec:
-    return Spec.from_config(Pinner(unseen).pinned(Composer().config(overrides(path, *more))))
+    return Spec.from_config(Pinner(unseen).pinned(COMPOSER.config(overrides(path, *more))))
 
 
 def test_a_task_that_prepares_nothing_is_left_as_it_is() -> None:
-    config = Composer().config([])
+    config = COMPOSER.config([])
     assert Pinner(unseen).pinned(config) == config
     broken = {**config, "task": {"_target_": "rote.nowhere.Nothing"}}
     assert Pinner(unseen).pinned(broken) == broken  # who builds it says what is wrong
@@ -56,7 +56,7 @@ def test_a_changed_corpus_is_refused_under_the_old_hash(corpus: Path) -> None:
 
 def test_a_task_inside_of_another_is_prepared_too(corpus: Path) -> None:
     small = [word.replace("task.", "task.base.") for word in SMALL]
-    config = Composer().config(
+    config = COMPOSER.config(
         [
             "task=canaries", "task@task.base=text", "task/source@task.base.source=files",
             f"task.base.source.paths=[{corpus}]", *small,
@@ -81,7 +81,7 @@ def test_a_grid_prepares_each_corpus_once_and_shows_it(corpus: Path) -> None:
             derive={"task.num_sequences": "10 * ratio + P % 2"},
         ),
     )  # fmt: skip
-    plan, _ = make_plan(sweep, Composer(), lambda what, done, total: stages.append(what))
+    plan, _ = make_plan(sweep, COMPOSER, lambda what, done, total: stages.append(what))
     assert len(plan.points) == 8
     assert len({spec.what["task"]["corpus"] for spec in plan.specs}) == 2
     assert sum(stage == "tokenising text" for stage in stages) == 2

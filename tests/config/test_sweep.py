@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import COMPOSER
 
-from rote.config.compose import Composer
 from rote.config.sweep import (
     Grid,
     Sweep,
@@ -23,7 +23,7 @@ def sweep(fixed: Mapping[str, Any] | None = None, **grid: Any) -> Sweep:
 
 
 def expanded(subject: Sweep) -> list[list[str]]:
-    return list(points(subject, Composer(), lambda config: 10 * config["size"]["width"]))
+    return list(points(subject, COMPOSER, lambda config: 10 * config["size"]["width"]))
 
 
 def test_a_product_is_every_combination_in_order() -> None:

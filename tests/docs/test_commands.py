@@ -8,15 +8,14 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.conftest import COMPOSER
 from tests.docs.pages import DOCS, PAGES, ROOT, blocks, commands, name
 
 from rote.cli.parser import parser_of_commands
-from rote.config.compose import Composer
 from rote.config.sweep import Grid, Sweep, load_sweep, points, with_overrides
 
 LAUNCHERS = ("hydra/launcher=rote_slurm", "hydra/launcher=rote_local")
 PARAMETERS = 100_000  # of every model: counting them would take torch
-COMPOSER = Composer()  # parts that were composed once are kept
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """What a run's name depends on, and what it does not."""
 
-from rote.config.compose import Composer
+from tests.conftest import COMPOSER
+
 from rote.ledger.spec import Spec, flatten
 
 # Pinned: a change here moves every run id, and must be meant (raise VERSION in ledger/spec.py).
@@ -14,7 +15,7 @@ GOLDEN = {
 
 
 def run_id(*overrides: str) -> str:
-    return Spec.from_config(Composer().config(overrides)).run_id
+    return Spec.from_config(COMPOSER.config(overrides)).run_id
 
 
 def test_ids_are_pinned() -> None:
@@ -43,7 +44,7 @@ def test_a_control_that_sets_a_key_is_the_run_with_that_key() -> None:
 
 
 def test_everything_that_is_run_moves_the_id() -> None:
-    config = Composer().config([])
+    config = COMPOSER.config([])
     what = {key: config[key] for key in Spec.from_config(config).what}
     keys = [key for key, value in flatten(what).items() if isinstance(value, int | float)]
     assert len(keys) > 10

@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.conftest import TINY
+from tests.conftest import COMPOSER, TINY
 from tests.measures.known import Fixed
 from tests.tasks.bytetext import ByteText
 from torch import Tensor, nn
 
 from rote.analysis.quantities.exposure import against_repeats, compare_with_chance, exposures
-from rote.config.compose import Composer
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.measures.exposure import Exposure
@@ -154,7 +153,7 @@ def test_what_was_repeated_is_exposed_more_and_controls_no_more_than_by_chance(
 ) -> None:
     own = [override for override in TINY if not override.startswith("task.")]
     spec = Spec.from_config(
-        Composer().config(
+        COMPOSER.config(
             [
                 *own, "task=canaries", "task.base.num_sequences=96", "task.base.length=8",
                 "task.base.vocab_size=16", "task.base.num_heldout_sequences=4",

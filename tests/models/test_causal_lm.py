@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.conftest import COMPOSER
 from torch import nn
 from transformers import (
     BertConfig,
@@ -20,7 +21,6 @@ from transformers import (
 )
 
 from rote.config.build import build
-from rote.config.compose import Composer
 from rote.measures.extraction import last_wrong_positions
 from rote.models.causal_lm import CachedCausalLM, CausalLM, with_what_it_offers
 from rote.models.checkpoint import architecture, load_causal_lm
@@ -132,7 +132,7 @@ def test_a_model_that_looks_ahead_is_refused() -> None:
 @pytest.mark.parametrize("name", ["bf16_true", "bf16_mixed"])
 def test_bfloat16_offers_the_same(name: str, tmp_path: Path) -> None:
     made("llama").save_pretrained(tmp_path)
-    precision = build(Composer().config([f"precision={name}"])["precision"])
+    precision = build(COMPOSER.config([f"precision={name}"])["precision"])
     with precision.active("cpu"):
         ours = load_causal_lm(
             tmp_path,

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from tests.conftest import COMPOSER
 from torch import Tensor, nn
 
 from rote.config.build import build
-from rote.config.compose import Composer
 from rote.models.decoding import Decoder, decoder_of, sequences_at_once
 from rote.models.gpt import GPT
 from rote.models.likelihood import START_TOKEN
@@ -54,7 +54,7 @@ def stepped(decoder: Decoder, tokens_BL: Tensor, prefix: int) -> Tensor:
 def test_steps_agree_with_a_whole_pass(
     model: GPT, tokens_BL: Tensor, name: str, prefix: int
 ) -> None:
-    precision = build(Composer().config([f"precision={name}"])["precision"])
+    precision = build(COMPOSER.config([f"precision={name}"])["precision"])
     precision.cast(model)
     inputs_BL = torch.cat([torch.full((B, 1), START_TOKEN), tokens_BL[:, :-1]], dim=1)
     with precision.active("cpu"):

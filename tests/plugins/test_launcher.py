@@ -59,6 +59,7 @@ class TestLauncherWithBatches(BatchedSweeperTestSuite):
     """Points in the batches that Hydra's sweeper makes."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task_launcher_cfg", "extra_flags"), APPLICATIONS)
 class TestLauncherIntegration(IntegrationTestSuite):
     """As the user of an application starts it."""

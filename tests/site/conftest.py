@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.conftest import TINY
+from tests.conftest import COMPOSER, TINY
 from tests.site.planted import plant
 
-from rote.config.compose import Composer
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.site.build import build_site
@@ -24,7 +23,7 @@ ROWS = "#runs tbody tr"
 @pytest.fixture(scope="session")
 def base() -> Spec:
     """A spec that planted runs are variations of."""
-    return Spec.from_config(Composer().config(list(TINY)))
+    return Spec.from_config(COMPOSER.config(list(TINY)))
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import torch
+from tests.conftest import COMPOSER
 from tests.tasks.characters import decoded
 
-from rote.config.compose import Composer
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.run import execute
@@ -175,7 +175,7 @@ def test_a_split_that_is_none_is_refused(kind: Any, values: dict[str, Any], mess
 
 
 def test_a_run_learns_problems_and_is_asked_all_of_them(store: Store) -> None:
-    spec = Spec.from_config(Composer().config([*RUN, "task/split=original"]))
+    spec = Spec.from_config(COMPOSER.config([*RUN, "task/split=original"]))
     told = execute(spec, store).measures["exact_match"]
     for group in ("add", "subtract"):
         assert (told[f"train_{group}_tried"], told[f"heldout_{group}_tried"]) == (98, 2)

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import torch
 from scipy.stats import chisquare
+from tests.conftest import COMPOSER
 from tests.tasks.bytetext import ByteText
 
 from rote.config.build import build
-from rote.config.compose import Composer
 from rote.tasks.canaries.manifest import read_manifest, space_of
 from rote.tasks.canaries.spaces import KINDS, TEXT_KINDS, bits, luhn_digit
 from rote.tasks.canaries.task import Canaries
@@ -204,7 +204,7 @@ def test_nonsense_is_refused(changes: dict[str, Any], message: str) -> None:
 
 def test_the_base_is_chosen_and_set_like_any_task() -> None:
     overrides = ["task=canaries", "task@task.base=uniform", "task.base.num_sequences=7"]
-    task = build(Composer().config(overrides)["task"])
+    task = build(COMPOSER.config(overrides)["task"])
     assert task.train(0).num_sequences == 7 + 4 * (1 + 2 + 4 + 8 + 16)
 
 

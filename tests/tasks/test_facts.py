@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import torch
+from tests.conftest import COMPOSER
 from tests.tasks.characters import decoded
 
-from rote.config.compose import Composer
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.run import execute
@@ -168,7 +168,7 @@ def test_biographies_of_nobody_are_refused(changes: dict[str, Any], message: str
 
 
 def test_a_run_remembers_whom_it_read_of_and_nobody_else(store: Store) -> None:
-    spec = Spec.from_config(Composer().config(RUN))
+    spec = Spec.from_config(COMPOSER.config(RUN))
     told = execute(spec, store).measures["exact_match"]
     assert told["train_major_answer_bits"] == told["heldout_major_answer_bits"] == 8 * 6
     assert told["train_major_right_free"] >= 6

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 from scipy.stats import chisquare
+from tests.conftest import COMPOSER
 
-from rote.config.compose import Composer
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.run import execute
@@ -123,7 +123,7 @@ def test_nonsense_is_refused(changes: dict[str, Any], message: str) -> None:
 
 
 def test_a_run_learns_the_rule_and_only_labels_are_counted(store: Store) -> None:
-    record = execute(Spec.from_config(Composer().config(RUN)), store)
+    record = execute(Spec.from_config(COMPOSER.config(RUN)), store)
     told = record.measures["exact_match"]
     assert (told["train_rule_tried"], told["train_drawn_tried"]) == (600, 0)
     assert told["heldout_rule_right_free"] > 0.7 * 200  # a guesser: 67

@@ -14,12 +14,12 @@ from typing import NamedTuple
 import pytest
 import wandb
 from hydra.core.global_hydra import GlobalHydra
+from tests.conftest import COMPOSER
 from tests.tracking.wandb_server import Server
 
 from rote.cli.main import main
 from rote.cluster.plan import Plan
 from rote.cluster.planning import make_plan
-from rote.config.compose import Composer
 from rote.config.sweep import Grid, Sweep
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
@@ -67,7 +67,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Swept:
     outputs = tmp_path_factory.mktemp("swept") / "outputs"
     grid = Grid(product={"task.num_sequences": [4, 8, 12]})
     sweep = Sweep(name="tiny", question=QUESTION, report="capacity", fixed=FIXED, grid=grid)
-    plan, _ = make_plan(sweep, Composer())
+    plan, _ = make_plan(sweep, COMPOSER)
     plan.save(outputs)
     first = plan.specs[0]
     assert killed_in_a_child(first, Store(outputs)) == -signal.SIGKILL

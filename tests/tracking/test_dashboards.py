@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import COMPOSER
 from tests.tracking.conftest import QUESTION, Rote, Server, Swept
 
 from rote.analysis.kinds import FOLDER
 from rote.analysis.kinds import kinds as report_kinds
 from rote.analysis.laws.kinds import laws
-from rote.config.compose import Composer
 from rote.config.places import sweep_files
 from rote.config.sweep import Sweep, points, read_sweep
 from rote.ledger.spec import flatten
@@ -47,7 +47,7 @@ def known_of(kind: str) -> tuple[set[str], set[str]]:
     """Keys and measures of this kind's demo: of its first point, and what its file sets."""
     demos = [read_sweep(path) for name, path in sweep_files().items() if name.endswith("demo")]
     (demo,) = [sweep for sweep in demos if sweep.report == kind]
-    composer = Composer()
+    composer = COMPOSER
     first = next(points(demo, composer, lambda config: 1000))
     told = settings(demo)
     measures = {name for each in told.get("measure", [["cost"]]) for name in each}

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from tests.conftest import COMPOSER
 from tests.tasks.text.conftest import LENGTH, MakeText
 
-from rote.config.compose import Composer
 from rote.config.pinning import Pinner
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
@@ -157,7 +157,7 @@ RUN = (
 
 def spec(files: list[str], *overrides: str) -> Spec:
     chosen = [*RUN, f"task.source.paths=[{','.join(files)}]", *overrides]
-    return Spec.from_config(Pinner(unseen).pinned(Composer().config(chosen)))
+    return Spec.from_config(Pinner(unseen).pinned(COMPOSER.config(chosen)))
 
 
 def test_a_run_stores_what_its_costs_are_of(files: list[str], store: Store) -> None:

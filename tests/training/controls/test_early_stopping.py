@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from tests.conftest import MakeSpec
+from tests.conftest import COMPOSER, MakeSpec
 from torch import nn
 
 from rote.config.build import build
-from rote.config.compose import Composer
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.models.likelihood import token_nats
@@ -186,7 +185,7 @@ def test_settings_that_make_no_sense_are_refused() -> None:
 
 
 def arithmetic(*overrides: str) -> Task:
-    config = Composer().config(["task=arithmetic", *overrides])
+    config = COMPOSER.config(["task=arithmetic", *overrides])
     return build(config["task"])
 
 
@@ -207,7 +206,7 @@ def test_items_that_cannot_be_told_apart_are_refused_before_training() -> None:
     with pytest.raises(ValueError, match="use task/batching=lines"):
         Preflight().facts(
             Spec.from_config(
-                Composer().config(
+                COMPOSER.config(
                     [
                         "task=arithmetic", "task/batching=windows", "control=early_stopping",
                         "size=demo_s", "budget=demo",

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tests.conftest import MakeSpec
+from tests.conftest import COMPOSER, MakeSpec
 from tests.shared import Shared
 from tests.test_resume import After, left
 from tests.training.test_module import memoriser
 from torch.optim import SGD
 
 from rote.config.build import build
-from rote.config.compose import Composer, groups
+from rote.config.compose import groups
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.preflight import Preflight
@@ -197,7 +197,7 @@ def bare(**_: int) -> object:
 
 
 def test_a_run_without_controls_is_what_it_was_before_there_were_any() -> None:
-    config = Composer().config([])
+    config = COMPOSER.config([])
     spec = Spec.from_config(config)
     assert "control" not in spec.what
     assert spec.controls == {}
