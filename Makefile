@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage browser slurm-up slurm-down test-slurm bench docs check format clean
+.PHONY: help setup demo test test-all coverage mutants browser slurm-up slurm-down test-slurm bench docs check format clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | \
@@ -25,12 +25,19 @@ demo: $(READY) ## measure bits per parameter on two tiny models, write outputs/r
 	$(BIN)/rote sweep demo
 	$(BIN)/rote report demo
 
-test: $(READY) ## run all tests in parallel
-	$(BIN)/python -m pytest --numprocesses auto -m "not slurm"
+test: $(READY) ## the quick tests, in parallel: what every change has to pass
+	$(BIN)/python -m pytest --numprocesses auto -m "not slow and not slurm"
 
-coverage: $(READY) ## the same, and how much of src/ they run: 90 % at least
-	$(BIN)/python -m pytest --numprocesses auto -m "not slurm" \
+test-all: $(READY) browser slurm-up ## every test, on the real cluster and in Chromium too (root)
+	$(BIN)/python -m pytest --numprocesses auto -m "not slurm"
+	$(BIN)/python -m pytest -m slurm
+
+coverage: $(READY) ## the quick tests, and how much of src/ they run: 90 % at least
+	$(BIN)/python -m pytest --numprocesses auto -m "not slow and not slurm" \
 		--cov --cov-report=term:skip-covered --cov-fail-under=90
+
+mutants: $(READY) ## change 200 places of the code, count how many the quick tests notice (an hour)
+	$(BIN)/python benchmarks/mutants.py
 
 browser: ## install Chromium for the tests of the site (Debian or Ubuntu, root)
 	tests/site/install.sh
@@ -41,8 +48,8 @@ slurm-up: ## start a real SLURM cluster of virtual nodes on this machine (Debian
 slurm-down: ## stop that cluster
 	tests/slurm/down.sh
 
-test-slurm: $(READY) slurm-up ## run sweeps through every fault on the real cluster (10 minutes)
-	$(BIN)/python -m pytest -m slurm
+test-slurm: $(READY) slurm-up ## sweeps on the real cluster: sent once, preempted, requeued
+	$(BIN)/python -m pytest -m "slurm and not slow"
 
 bench: $(READY) ## time training and audits beside Hugging Face's, print ratios (15 minutes)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \

@@ -18,6 +18,7 @@ from rote.cluster.liveness import SentJob, sent_jobs
 from rote.cluster.plan import Plan, load_plan
 from rote.cluster.status import count, look, states
 from rote.ledger.store import RunFolder, Store
+from tests import inprocess
 
 ROOT = Path(os.environ.get("ROTE_SLURM_ROOT", "/var/tmp/rote-slurm"))
 EQUAL = ("record.json", "curve.jsonl", "arrays.npz")
@@ -98,10 +99,9 @@ class Bench:
         )
 
     def rote(self, *words: str, code: int = 0) -> str:
-        process = self.start(*words)
-        out, errors = process.communicate(timeout=200)
-        assert process.returncode == code, out + errors
-        return out + errors
+        done = inprocess.rote(self.folder, *words)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
 
     def sweep(self, name: str, *overrides: str, code: int = 0) -> str:
         return self.rote("sweep", name, *ON_SLURM, *overrides, code=code)

@@ -23,6 +23,7 @@ from tests.slurm.conftest import (
     worker_pids,
 )
 
+SLOW = pytest.mark.slow
 pytestmark = [pytest.mark.slurm]
 
 LONG = {"seeds": [0, 1], "max_steps": 5000, "check_every_steps": 50}
@@ -69,7 +70,15 @@ def take_node_down(bench: Bench) -> None:
     command("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
 
 
-@pytest.mark.parametrize("fault", [preempt, preempt_without_grace, requeue, take_node_down])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        preempt,
+        requeue,
+        pytest.param(preempt_without_grace, marks=SLOW),
+        pytest.param(take_node_down, marks=SLOW),
+    ],
+)
 def test_slurm_brings_the_job_back_and_the_run_goes_on(
     bench: Bench, reference: Bench, fault: Callable[[Bench], None]
 ) -> None:
@@ -100,6 +109,7 @@ def test_a_controller_that_dies_is_waited_for(bench: Bench, reference: Bench) ->
     assert_equal(bench, reference, NAME)
 
 
+@SLOW
 def test_a_killed_worker_is_lost_until_resumed(bench: Bench, reference: Bench) -> None:
     bench.write(NAME, **LONG)
     bench.sweep(NAME, "host.checkpoint_every_seconds=0.5")
@@ -118,6 +128,7 @@ def test_a_killed_worker_is_lost_until_resumed(bench: Bench, reference: Bench) -
     bench.rote("resume", NAME)
 
 
+@SLOW
 @pytest.mark.timeout(600)
 def test_a_job_at_its_time_limit_goes_on_in_its_next_life(bench: Bench, peace: Bench) -> None:
     local_run(peace, NAME, **LIMITED)
@@ -144,6 +155,7 @@ def is_told(pid: int) -> bool:
     return any(mask >> (number - 1) & 1 for mask in masks for number in TELLING)
 
 
+@SLOW
 def test_a_cancelled_sweep_stays_away_and_resumes_from_its_checkpoints(
     bench: Bench, reference: Bench
 ) -> None:
@@ -159,6 +171,7 @@ def test_a_cancelled_sweep_stays_away_and_resumes_from_its_checkpoints(
     assert_equal(bench, reference, NAME)
 
 
+@SLOW
 def test_a_run_without_memory_takes_no_neighbour_with_it_for_good(bench: Bench) -> None:
     bench.write("t-memory", seeds=[0], num_sequences=(4, 40_000, 8))
     bench.sweep(

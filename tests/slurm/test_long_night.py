@@ -17,7 +17,7 @@ from tests.slurm.conftest import (
 )
 from tests.slurm.test_faults import take_node
 
-pytestmark = [pytest.mark.slurm, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(420)]
 
 NAME = "t-night"
 GRID = {"seeds": list(range(30)), "num_sequences": (4, 8), "max_steps": 300}

@@ -9,7 +9,7 @@ from rote.cluster.life import last_life
 from rote.ledger.store import Store
 from tests.slurm.conftest import Bench, assert_equal, command, local_run, until
 
-pytestmark = [pytest.mark.slurm]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
 LONG = {"seeds": [0, 1], "max_steps": 5000, "check_every_steps": 50}
 SUMS = ("train_code_bits", "heldout_code_bits")

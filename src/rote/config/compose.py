@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rote.config.choices import unknown, unknown_key
 from rote.config.places import conf_folder
+from rote.config.rehearsal import rehearsed
 from rote.ledger.spec import flatten
 
 MAIN = "train"
@@ -83,13 +84,13 @@ class Composer:
             self._check_setting(base, override)
         try:
             if any(base.is_referred(override.key_or_group) for override in settings):
-                return _set_and_resolve(base.config, settings)
+                return rehearsed(_set_and_resolve(base.config, settings))
         except OmegaConfBaseException as error:
             raise ValueError(str(error).splitlines()[0]) from error
         resolved = copy.deepcopy(base.resolved)
         for override in settings:
             _set(resolved, override.key_or_group.split("."), override.value())
-        return resolved
+        return rehearsed(resolved)
 
     def is_choice(self, override: Override) -> bool:
         """Whether it chooses a file of a group rather than sets a value."""
