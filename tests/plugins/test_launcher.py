@@ -33,7 +33,8 @@ def found(kind: type[Plugin]) -> list[type[Plugin]]:
     return Plugins.instance().discover(kind)
 
 
-SLURM = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.skipif(not answers("sinfo"), reason="no SLURM answers")]
+NO_CLUSTER = pytest.mark.skipif(not answers("sinfo"), reason="no SLURM answers")
+SLURM = [pytest.mark.slurm, pytest.mark.slow, NO_CLUSTER]
 CHDIR = "hydra.job.chdir=true"  # the suites expect it; it is a default of old Hydra alone
 LAUNCHERS = [
     pytest.param("rote_local", [CHDIR], id="local"),
