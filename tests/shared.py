@@ -5,15 +5,16 @@ Tests that only read use it; a test that changes something copies it first.
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 
+from rote.files import canonical_json, sha256
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
-from rote.run import execute, execute_together
+from rote.run import execute
 
 
 @dataclass(frozen=True)
@@ -30,25 +31,18 @@ class Shared:
     def folder(self, name: str, make: Callable[[Path], object]) -> Path:
         """What ``make`` wrote into an empty folder, whichever worker called it first."""
         self.root.mkdir(exist_ok=True)
-        made = self.root / name
+        made, done = self.root / name, self.root / f"{name}.done"
         with FileLock(self.root / f"{name}.lock"):
-            if not made.exists():
-                part = self.root / f"{name}.part"
-                shutil.rmtree(part, ignore_errors=True)
-                part.mkdir()
-                make(part)
-                part.rename(made)
+            if not done.exists():
+                shutil.rmtree(made, ignore_errors=True)
+                made.mkdir()
+                make(made)
+                done.touch()
         return made
 
     def finished(self, spec: Spec) -> RunFolder:
         """The run, trained alone and never interrupted."""
-        return self._run(f"alone-{spec.run_id}", spec, lambda store: execute(spec, store))
-
-    def stacked(self, specs: Sequence[Spec]) -> list[RunFolder]:
-        """The runs, trained as one stack."""
-        name = "stack-" + "-".join(spec.run_id[:4] for spec in specs)
-        folder = self.folder(name, lambda part: execute_together(specs, Store(part)))
-        return [Store(folder).run(spec.run_id) for spec in specs]
-
-    def _run(self, name: str, spec: Spec, train: Callable[[Store], object]) -> RunFolder:
-        return Store(self.folder(name, lambda part: train(Store(part)))).run(spec.run_id)
+        how = sha256(canonical_json(dict(spec.how)).encode())[:8]  # whether weights are kept
+        name = f"run-{spec.run_id}-{how}"
+        folder = self.folder(name, lambda made: execute(spec, Store(made)))
+        return Store(folder).run(spec.run_id)

@@ -14,6 +14,7 @@ from rote.preflight import Preflight
 from rote.run import execute
 from rote.training.member import Diverged
 from tests.conftest import MakeSpec
+from tests.shared import Shared
 
 
 class Follower:
@@ -54,17 +55,16 @@ def test_the_same_run_twice_is_the_same_bit_for_bit(
     assert files[0] == files[1]
 
 
-def test_a_record_holds_what_was_run_and_measured(tiny: MakeSpec, store: Store) -> None:
+def test_a_record_holds_what_was_run_and_measured(tiny: MakeSpec, shared: Shared) -> None:
     spec = tiny()
-    record = execute(spec, store)
+    folder = shared.finished(spec)
+    record = folder.record()
     assert record.parameters == Preflight().facts(spec).parameters
     assert record.entropy_bits == 12 * 8 * 4
     assert record.entropy_after_first_token_bits == 12 * 7 * 4
     assert record.training["steps"] == 30
     assert record.training["tokens_seen"] == 30 * 4 * 8
     assert record.measures["cost"]["train_tokens"] == 96
-    folder = store.run(spec.run_id)
-    assert folder.record() == record
     rows = folder.curve()
     assert [row["step"] for row in rows] == [10, 20, 30]
     assert folder.arrays()["cost.train_code_bits"].shape == (12,)

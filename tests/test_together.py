@@ -12,6 +12,7 @@ from rote.run import execute, execute_together
 from rote.training.member import Diverged, Interrupted
 from rote.training.stack import CannotStack
 from tests.conftest import MakeSpec
+from tests.shared import Shared
 
 SPECS = (
     ("seed=0",),
@@ -32,9 +33,10 @@ def stop_after(num_asked: int) -> Callable[[], bool]:
     return lambda: next(asked) >= num_asked
 
 
-def assert_agree(specs: list[Spec], store: Store, alone: Store) -> None:
+def assert_agree(specs: list[Spec], store: Store, shared: Shared) -> None:
+    """With the same runs, trained one by one."""
     for spec in specs:
-        ours, theirs = store.run(spec.run_id), alone.run(spec.run_id)
+        ours, theirs = store.run(spec.run_id), shared.finished(spec)
         record, expected = ours.record(), theirs.record()
         assert record.training["steps"] == expected.training["steps"]
         assert record.training["tokens_seen"] == expected.training["tokens_seen"]
@@ -48,13 +50,13 @@ def assert_agree(specs: list[Spec], store: Store, alone: Store) -> None:
             assert math.isclose(row["learning_rate"], other["learning_rate"], rel_tol=1e-6)
 
 
-def test_each_has_the_record_of_a_run_alone(specs: list[Spec], store: Store) -> None:
-    together, alone = Store(store.outputs / "together"), Store(store.outputs / "alone")
+def test_each_has_the_record_of_a_run_alone(
+    specs: list[Spec], store: Store, shared: Shared
+) -> None:
+    together = Store(store.outputs / "together")
     ended = execute_together(specs, together)
     sound = [spec for number, spec in enumerate(specs) if number != DIVERGING]
-    for spec in sound:
-        execute(spec, alone)
-    assert_agree(sound, together, alone)
+    assert_agree(sound, together, shared)
     sick = specs[DIVERGING].run_id
     assert list(ended) == [sick]
     assert isinstance(ended[sick], Diverged)
@@ -65,18 +67,16 @@ def test_each_has_the_record_of_a_run_alone(specs: list[Spec], store: Store) -> 
 
 @pytest.mark.parametrize("num_alone", [0, 1])
 def test_interrupted_they_go_on_together_or_alone(
-    specs: list[Spec], store: Store, num_alone: int
+    specs: list[Spec], store: Store, shared: Shared, num_alone: int
 ) -> None:
-    together, alone = Store(store.outputs / "together"), Store(store.outputs / "alone")
+    together = Store(store.outputs / "together")
     specs = [spec for number, spec in enumerate(specs) if number != DIVERGING]
     with pytest.raises(Interrupted, match="stopped at step 13 with checkpoints"):
         execute_together(specs, together, stop=stop_after(3 * 12))
     for spec in specs[:num_alone]:
         execute(spec, together)
     assert execute_together(specs, together) == {}
-    for spec in specs:
-        execute(spec, alone)
-    assert_agree(specs, together, alone)
+    assert_agree(specs, together, shared)
 
 
 def test_the_same_stack_twice_is_the_same(specs: list[Spec], store: Store) -> None:

@@ -4,17 +4,16 @@ import pytest
 
 from rote.analysis.quantities.throughput import peak_flops_per_second, throughput_quantities
 from rote.analysis.table import table_of
-from rote.ledger.store import Store
-from rote.run import execute
 from tests.conftest import MakeSpec
+from tests.shared import Shared
 
 
 def test_a_runs_speed_is_its_tokens_over_its_share_of_the_time(
-    tiny: MakeSpec, store: Store
+    tiny: MakeSpec, shared: Shared
 ) -> None:
     spec = tiny()
-    record = execute(spec, store)
-    facts = store.run(spec.run_id).circumstances()
+    run = shared.finished(spec)
+    record, facts = run.record(), run.circumstances()
     (row,) = throughput_quantities(table_of([record], {spec.run_id: facts})).to_dicts()
     assert row["train_tokens_per_second"] == pytest.approx(30 * 4 * 8 / facts["train_seconds"])
     assert row["train_flops_per_second"] == 6 * 2196 * row["train_tokens_per_second"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.conftest import COMPOSER, TINY
+from tests.shared import Shared
 
 from rote.cli.main import main
 from rote.coding.container import Header, pack, unpack
@@ -19,9 +20,12 @@ TEXT = Path(np.__file__).with_name("__init__.py").read_bytes()[:20_000]
 
 
 @pytest.fixture(scope="module")
-def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def outputs(shared: Shared) -> Path:
     """Two runs of random bytes, the second without weights, and one of few symbols."""
-    folder = tmp_path_factory.mktemp("outputs")
+    return shared.folder("bytes", _train)
+
+
+def _train(folder: Path) -> None:
     bytes_too = [*TINY, "task.vocab_size=256", "task.length=16", "log.keep_weights=true"]
     for overrides in (
         bytes_too,
@@ -29,7 +33,6 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [*TINY, "log.keep_weights=true", "seed=2", "precision=bf16_mixed"],
     ):
         execute(Spec.from_config(COMPOSER.config(overrides)), Store(folder))
-    return folder
 
 
 @pytest.fixture(autouse=True)

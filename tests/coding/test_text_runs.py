@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.shared import Shared
 
 from rote.cli.main import main
 from rote.ledger.store import Store
@@ -24,9 +25,12 @@ TOKENISERS = {
 
 
 @pytest.fixture(scope="module")
-def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def outputs(shared: Shared) -> Path:
     """A run for each tokeniser, in folders of their own."""
-    folder = tmp_path_factory.mktemp("text")
+    return shared.folder("text", _train)
+
+
+def _train(folder: Path) -> None:
     corpus = folder / "corpus.txt"
     corpus.write_bytes(SOURCE[:60_000])
     with pytest.MonkeyPatch.context() as patched:
@@ -34,7 +38,6 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name, overrides in TOKENISERS.items():
             patched.setenv("ROTE_OUTPUTS", str(folder / name))
             assert main(["train", *TINY, *overrides]) == 0
-    return folder
 
 
 @pytest.fixture

@@ -15,10 +15,11 @@ import pytest
 import wandb
 from hydra.core.global_hydra import GlobalHydra
 from tests.conftest import COMPOSER
+from tests.shared import Shared
 from tests.tracking.wandb_server import Server
 
 from rote.cli.main import main
-from rote.cluster.plan import Plan
+from rote.cluster.plan import Plan, load_plan
 from rote.cluster.planning import make_plan
 from rote.config.sweep import Grid, Sweep
 from rote.ledger.spec import Spec
@@ -61,10 +62,15 @@ class Swept:
 
 
 @pytest.fixture(scope="session")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> Swept:
+def swept(shared: Shared) -> Swept:
     """Three runs, the first in two lives; its first process was killed outright."""
+    outputs = shared.folder("killed-and-resumed", _sweep)
+    plan = load_plan(outputs, "tiny")
+    return Swept(plan, outputs, plan.run_ids[0])
+
+
+def _sweep(outputs: Path) -> None:
     GlobalHydra.instance().clear()
-    outputs = tmp_path_factory.mktemp("swept") / "outputs"
     grid = Grid(product={"task.num_sequences": [4, 8, 12]})
     sweep = Sweep(name="tiny", question=QUESTION, report="capacity", fixed=FIXED, grid=grid)
     plan, _ = make_plan(sweep, COMPOSER)
@@ -73,7 +79,6 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Swept:
     assert killed_in_a_child(first, Store(outputs)) == -signal.SIGKILL
     for spec in plan.specs:
         execute(spec, Store(outputs))
-    return Swept(plan, outputs, first.run_id)
 
 
 @pytest.fixture
