@@ -39,7 +39,7 @@ coverage: $(READY) ## the quick tests, and how much of src/ they run: 90 % at le
 mutants: $(READY) ## change 200 places of the code, count how many the quick tests notice (an hour)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[mutants]'
-	$(BIN)/python benchmarks/mutants.py
+	$(BIN)/python -m tests.mutants
 
 browser: ## install Chromium for the tests of the site (Debian or Ubuntu, root)
 	tests/site/install.sh

@@ -5,7 +5,7 @@ condition turned round ...) in a copy of the tree, and runs the quick tests that
 changed line, the shortest first. A mutant is killed where one of them fails. Writes
 benchmarks/results/mutants.json with every survivor.
 
-    python benchmarks/mutants.py [how many, 200] [seed, 0]
+    python -m tests.mutants [how many, 200] [seed, 0]
 """
 
 import json
@@ -24,12 +24,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
-import coverage
 from cosmic_ray.commands import init
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator
 from cosmic_ray.work_db import use_db
 from cosmic_ray.work_item import MutationSpec
+from coverage import CoverageData
+
+from rote.files import sha256, sha256_of_file
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "mutants.json"
@@ -96,20 +98,32 @@ def mutations() -> list[MutationSpec]:
 
 
 def examined() -> Suite:
-    """Run the quick tests once, with each line's tests noted."""
-    with tempfile.TemporaryDirectory() as folder:
-        data, times = Path(folder) / "coverage", Path(folder) / "times.xml"
+    """Run the quick tests once for each state of the tree, with each line's tests noted."""
+    folder = ROOT / "outputs" / "mutants" / _digest_of_the_tree()
+    data, times = folder / "coverage", folder / "times.xml"
+    if not times.exists():
+        folder.mkdir(parents=True, exist_ok=True)
         words = ["--numprocesses", "auto", "--quiet", f"--junitxml={times}"]
         subprocess.run(
             [sys.executable, "-m", "pytest", *QUICK, *words, "--cov", "--cov-context=test",
              "--cov-report="],
             cwd=ROOT, check=True, env=os.environ | {"COVERAGE_FILE": str(data)},
         )  # fmt: skip
-        return Suite(through=_through(data), seconds=_seconds(times))
+    return Suite(through=_through(data), seconds=_seconds(times))
+
+
+def _digest_of_the_tree() -> str:
+    digests = (sha256_of_file(ROOT / name) for name in _tracked() if (ROOT / name).is_file())
+    return sha256("".join(digests).encode())[:16]
+
+
+def _tracked() -> list[str]:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    return listed.stdout.splitlines()
 
 
 def _through(data: Path) -> dict[str, dict[int, set[str]]]:
-    read = coverage.CoverageData(str(data))
+    read = CoverageData(str(data))
     read.read()
     through: dict[str, dict[int, set[str]]] = defaultdict(dict)
     for path in read.measured_files():
@@ -169,8 +183,7 @@ def _outcome(tests: list[str], tree: Path) -> str:
 
 
 def _copy_of_the_tree(to: Path) -> Path:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
-    for name in listed.stdout.splitlines():
+    for name in _tracked():
         (to / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, to / name)
     return to
