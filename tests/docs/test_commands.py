@@ -1,6 +1,6 @@
 """Every command that the pages show is one, as it stands: it parses, and its first point composes.
 
-README and tutorial are carried out in test_typed.py, the page on SLURM in tests/slurm/test_pages.py.
+README and tutorial are carried out in test_typed.py, the page on SLURM in tests/slurm.
 """
 
 import ast
