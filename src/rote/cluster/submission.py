@@ -2,9 +2,7 @@
 
 import io
 import logging
-import shlex
 import shutil
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
@@ -16,7 +14,9 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 from rote.cluster import queue
 from rote.cluster.journal import Journal, Submission
 from rote.cluster.preemption import CANCELLED
+from rote.cluster.sealed import START, private, seal
 from rote.cluster.worker import Assignment, work
+from rote.isolation import SAFE_PATH_VARIABLE
 
 LOG = logging.getLogger(__name__)
 UNANSWERED = ("timed out", "Unexpected message", "Zero Bytes", "Connection reset")
@@ -24,7 +24,7 @@ RECONCILE_SECONDS = 120.0
 SETTLE_SECONDS = 2.0  # a request that was in flight shows up once the controller has caught up
 # From the start until our handlers stand, a signal of a preemption would kill the process as a
 # failure; ignored, it leaves SLURM to end the job and to requeue it.
-PYTHON = f"env --ignore-signal=USR2 --ignore-signal=TERM {shlex.quote(sys.executable)}"
+PYTHON = f"env --ignore-signal=USR2 --ignore-signal=TERM {SAFE_PATH_VARIABLE}=1 {START}"
 
 
 class Refused(ValueError):
@@ -42,12 +42,15 @@ def submit(
     for _ in range(2):
         submission = journal.begin(host="slurm", job_name=job_name)
         try:
-            jobs = _sbatch(journal, submission, parameters, assignments)
+            folder = journal.jobs_folder(submission.uid)
+            with private(folder):
+                jobs = _sbatch(journal, submission, parameters, assignments)
+                digests = seal(folder)
         except (FailedJobError, FailedSubmissionError) as error:
             _clean_up(journal, submission, str(error))
             continue
         run_ids = [[spec.run_id for spec in one.specs] for one in assignments]
-        return journal.sent(submission, dict(zip(jobs, run_ids, strict=True)))
+        return journal.sent(submission, dict(zip(jobs, run_ids, strict=True)), digests)
     raise ValueError("the SLURM controller did not answer twice: nothing was submitted")
 
 

@@ -20,6 +20,7 @@ from rote.cluster.crew import Crew, Death, Outcome, Specs
 from rote.cluster.life import note_death, note_life
 from rote.cluster.pack import stacks
 from rote.cluster.preemption import StopFlag, leave, own_job_id
+from rote.config.trust import allow
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, RunIsTaken, Store
 from rote.outputs import OUTPUTS_VARIABLE
@@ -47,6 +48,7 @@ def work(assignment: Assignment) -> list[str]:
 
     Returns the ids of the runs that failed here.
     """
+    allow([[spec.what, spec.how] for spec in assignment.specs])  # the launcher checked them
     flag = StopFlag().install()
     os.environ[OUTPUTS_VARIABLE] = assignment.outputs  # prepared data lie beside the runs
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -65,6 +67,7 @@ def attempt(specs: Specs, outputs: str, code: Mapping[str, str | None], parent: 
     """The runs of this process; orphaned, it stops as if it were told to."""
     from rote.training.member import Interrupted  # Lightning takes seconds to import
 
+    allow([[spec.what, spec.how] for spec in specs])  # a spawned process knows nothing of it
     flag = StopFlag().install()
 
     def stop() -> bool:

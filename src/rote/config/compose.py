@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rote.config.choices import unknown, unknown_key
 from rote.config.places import conf_folder
+from rote.config.trust import allow
 from rote.ledger.spec import flatten
 
 MAIN = "train"
@@ -74,7 +75,15 @@ class Composer:
         self._parts: dict[tuple[str, ...], dict[str, Any]] = {}
 
     def config(self, overrides: Sequence[str]) -> dict[str, Any]:
-        """The fully resolved configuration; raises ValueError with one line."""
+        """The fully resolved configuration; raises ValueError with one line.
+
+        All code that it names is allowed in this process: the caller chose it.
+        """
+        config = self._resolved(overrides)
+        allow(config)
+        return config
+
+    def _resolved(self, overrides: Sequence[str]) -> dict[str, Any]:
         parsed = parse(overrides)
         chosen = [override for override in parsed if self.is_choice(override)]
         base = self._base(tuple(self._checked_choice(override) for override in chosen))

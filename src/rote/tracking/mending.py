@@ -1,6 +1,7 @@
 """Finished runs whose process died before wandb had heard of their end."""
 
 from rote.config.build import build
+from rote.config.trust import require_own
 from rote.ledger.store import RunFolder
 from rote.tracking.offline import Log, is_complete, logs, read_log
 from rote.tracking.summary import RECORD
@@ -23,6 +24,7 @@ def mend(run: RunFolder) -> bool:
     if OBSERVER not in observers or epoch_tokens is None:
         return False
     record = run.record()
+    require_own([run.spec()], run.spec_path)
     mirror = build(observers[OBSERVER], folder=str(run.path))
     mirror.start(run.spec(), record.parameters, epoch_tokens)
     mirror.finish(record)
