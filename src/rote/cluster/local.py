@@ -53,11 +53,11 @@ class LocalHost:
         """One worker, as many runs at a time as there are cores."""
         submission = order.journal.begin(host=gethostname(), job_name="")
         folder = order.journal.jobs_folder(submission.uid)
-        executor = submitit.LocalExecutor(folder=folder, python=START)
-        executor.update_parameters(timeout_min=MINUTES_WITHOUT_END, gpus_per_node=_num_gpus())
         places = min(len(order.todo), self.workers or len(os.sched_getaffinity(0)))
         assignment = order.assignment(order.todo, runs_at_once=places, stack=self.stack)
         with private(folder):
+            executor = submitit.LocalExecutor(folder=folder, python=START)
+            executor.update_parameters(timeout_min=MINUTES_WITHOUT_END, gpus_per_node=_num_gpus())
             with _interrupts_ignored(), isolated_children():
                 job = executor.submit(work, assignment)
             digests = seal(folder)

@@ -38,7 +38,12 @@ def submit(
     parameters: Mapping[str, Any],
     assignments: Sequence[Assignment],
 ) -> Submission:
-    """Queue a job for each assignment; raises Refused, and ValueError where nobody answers."""
+    """Queue a job for each assignment.
+
+    Raises Refused, and ValueError where nobody answers or where a setting would add lines to the
+    job's script.
+    """
+    _require_single_lines({"job name": job_name, **parameters})
     for _ in range(2):
         submission = journal.begin(host="slurm", job_name=job_name)
         try:
@@ -112,6 +117,15 @@ def _clean_up(journal: Journal, submission: Submission, message: str) -> None:
     journal.withdrawn(submission)
     shutil.rmtree(journal.jobs_folder(submission.uid), ignore_errors=True)
     raise Refused(f"sbatch refused the job: {_reason(message)}")
+
+
+def _require_single_lines(settings: Mapping[str, Any]) -> None:
+    """But for ``setup``, which are lines; the flags of ``additional_parameters`` too."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            _require_single_lines({f"{key}: {flag}": text for flag, text in value.items()})
+        elif key != "setup" and not f"{key}{value}".isprintable():
+            raise ValueError(f"{key} must be a single line without control characters: {value!r}")
 
 
 def _jobs_of(submission: Submission) -> list[str]:

@@ -19,7 +19,7 @@ from rote import provenance
 from rote.cluster.crew import Crew, Death, Outcome, Specs
 from rote.cluster.life import note_death, note_life
 from rote.cluster.pack import stacks
-from rote.cluster.preemption import StopFlag, leave, own_job_id
+from rote.cluster.preemption import StopFlag, leave
 from rote.config.trust import allow
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, RunIsTaken, Store
@@ -53,7 +53,6 @@ def work(assignment: Assignment) -> list[str]:
     os.environ[OUTPUTS_VARIABLE] = assignment.outputs  # prepared data lie beside the runs
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     folder = Path(os.environ["SUBMITIT_FOLDER"])
-    _clear_torn_results(folder)
     _compare_code(assignment.code)
     worker = _Worker(assignment, flag, folder)
     if int(os.environ.get("SLURM_NTASKS", 1)) > 1:
@@ -228,13 +227,6 @@ class _Worker:
     def _is_in_vain(self) -> bool:
         runs = [self.store.run(spec.run_id) for spec in self.assignment.specs]
         return not any(run.is_done() or run.failure() or run.has_checkpoint() for run in runs)
-
-
-def _clear_torn_results(folder: Path) -> None:
-    """A result that submitit was writing when it was killed would fail this life at its end."""
-    job = own_job_id() or os.environ["SUBMITIT_LOCAL_JOB_ID"]
-    for torn in folder.glob(f"{job}_*_result.pkl.save_tmp"):
-        torn.unlink(missing_ok=True)
 
 
 def _compare_code(sent_by: Mapping[str, str | None]) -> None:

@@ -180,10 +180,10 @@ def points(sweep: Sweep, composer: Composer, count: CountParameters) -> Iterator
     sweep names code that is not allowed: its file may be somebody else's.
     """
     num_points = 0
-    source = f"sweep {sweep.name!r}"
+    source, grid = f"sweep {sweep.name!r}", sweep.grid
+    require_allowed([sweep.fixed, grid.product, grid.zip, grid.cases], source)
     used = _names([*sweep.grid.derive.values(), *sweep.grid.filter])
     for axes in sweep.axes():
-        require_allowed([sweep.fixed, axes], source)
         own = {key for key in axes if key in used and "." not in key}
         own -= set(composer.groups) | {"seed"}
         overrides = _lines(sweep.fixed) + _lines({k: v for k, v in axes.items() if k not in own})
