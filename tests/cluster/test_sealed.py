@@ -6,6 +6,7 @@ import pickle
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,13 +27,14 @@ SHADOWS = ("random", "torch", "submitit", "yaml", "numpy", "rich", "pickle", "fi
 PID = "4711"
 
 
-def plan_of(*overrides: str, name: str = "own", num_runs: int = 1) -> Plan:
+@cache
+def plan_of(*overrides: str, num_runs: int = 1) -> Plan:
     made = [
         Spec.from_config(Composer().config([*TINY, f"seed={seed}", *overrides]))
         for seed in range(num_runs)
     ]
     points = [Point(run_id=one.run_id, spec=one, parameters=1, max_flops=1.0) for one in made]
-    return Plan(name=name, question="?", report="capacity", points=tuple(points))
+    return Plan(name="own", question="?", report="capacity", points=tuple(points))
 
 
 @pytest.fixture
