@@ -4,7 +4,7 @@ A configuration names code in three places: a ``_target_`` is called, the lines 
 by a shell, and the flags of ``extra_sbatch`` may set the environment of a job. An interpolation
 reads the environment. Each of these is allowed where
 
-- a file of conf/ names it (rote's own, or one that was added to conf/),
+- a file of conf/ or sweeps/ beside the sources names it (rote's own, or one that was added there),
 - ROTE_ALLOW or an entry point of the group ``rote.targets`` names it, or the package it is in, or
 - this process composed it from its own command line.
 
@@ -26,7 +26,7 @@ from typing import Any
 import yaml
 from hydra.utils import get_object
 
-from rote.config.places import conf_folder
+from rote.config.places import conf_folder, sweeps_folder
 from rote.files import canonical_json, sha256
 from rote.ledger.spec import Spec
 
@@ -108,14 +108,14 @@ def _is_allowed(named: Named) -> bool:
 
 def _is_standing(named: Named) -> bool:
     """Whether it is allowed in every process of this user."""
-    if named in _of_conf(conf_folder()):
+    if any(named in _of_files(folder) for folder in (conf_folder(), sweeps_folder())):
         return True
     key, value = named
     return key == TARGET and any(_covers(name, value) for name in _registered())
 
 
 @cache
-def _of_conf(folder: Path) -> frozenset[Named]:
+def _of_files(folder: Path) -> frozenset[Named]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     found: set[Named] = set()
     for path in folder.rglob("*.yaml"):
