@@ -18,7 +18,7 @@ def build(config: Mapping[str, Any], **arguments: Any) -> Any:
     objects that were built inside of them. Raises ValueError for a target that is not allowed,
     before anything is imported.
     """
-    require_allowed(config)
+    require_allowed([config, arguments])
     try:
         return instantiate(dict(config), _convert_="object", **arguments)
     except InstantiationException as error:

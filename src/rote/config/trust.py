@@ -15,7 +15,7 @@ accepts the run or sweep that an earlier one made. A file from somebody else is 
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import entry_points
@@ -46,9 +46,7 @@ def allow(config: Any) -> None:
 
 def require_allowed(config: Any, source: object = "the configuration") -> None:
     """Raise ValueError naming ``source`` and the first thing in ``config`` that is not allowed."""
-    for named in named_code(config):
-        if not _is_allowed(named):
-            raise ValueError(_refusal(named, source))
+    _require(config, source, set())
 
 
 def require_own(specs: Iterable[Spec], source: object) -> None:
@@ -57,15 +55,16 @@ def require_own(specs: Iterable[Spec], source: object) -> None:
     Those that this user composed before are allowed, in this process, as they were then. Raises
     ValueError naming ``source``.
     """
+    allowed: set[Named] = set()
     remembered: frozenset[str] | None = None
     for spec in specs:
-        config = {"what": spec.what, "how": spec.how}
-        if all(map(_is_allowed, named_code(config))):
-            continue
-        remembered = _remembered() if remembered is None else remembered
-        if _digest(spec) in remembered:
-            allow(config)
-        require_allowed(config, source)
+        try:
+            _require([spec.what, spec.how], source, allowed)
+        except ValueError:
+            remembered = _remembered() if remembered is None else remembered
+            if _digest(spec) not in remembered:
+                raise
+            allow([spec.what, spec.how])
 
 
 def remember(specs: Iterable[Spec]) -> None:
@@ -73,7 +72,12 @@ def remember(specs: Iterable[Spec]) -> None:
 
     A state folder that cannot be written to is no error: later commands then need ROTE_ALLOW.
     """
-    own = {_digest(spec) for spec in specs if not _is_always_allowed(spec)}
+    standing: set[Named] = set()
+    own = {
+        _digest(spec)
+        for spec in specs
+        if _first_other([spec.what, spec.how], standing, _is_standing) is not None
+    } - {""}
     if not (new := own - _remembered() if own else own):
         return
     with suppress(OSError, RuntimeError):
@@ -98,8 +102,23 @@ def named_code(config: Any, key: str = "") -> Iterator[Named]:
         yield INTERPOLATION, config
 
 
-def _is_always_allowed(spec: Spec) -> bool:
-    return all(map(_is_standing, named_code({"what": spec.what, "how": spec.how})))
+def _require(config: Any, source: object, allowed: set[Named]) -> None:
+    try:
+        wrong = _first_other(config, allowed, _is_allowed)
+    except RecursionError as error:
+        raise ValueError(f"{source} is nested too deeply") from error
+    if wrong is not None:
+        raise ValueError(_refusal(wrong, source))
+
+
+def _first_other(config: Any, known: set[Named], is_fine: Callable[[Named], bool]) -> Named | None:
+    """The first code that is not fine; ``known``, which grows, is: grids name the same for ever."""
+    for named in named_code(config):
+        if named not in known:
+            if not is_fine(named):
+                return named
+            known.add(named)
+    return None
 
 
 def _is_allowed(named: Named) -> bool:
@@ -169,7 +188,10 @@ def _refusal(named: Named, source: object) -> str:
 
 
 def _digest(spec: Spec) -> str:
-    return sha256(canonical_json({"what": spec.what, "how": spec.how}).encode())
+    """Over every key; empty, which is never remembered, for what is not JSON, such as NaN."""
+    with suppress(TypeError, ValueError, RecursionError):
+        return sha256(canonical_json({"what": spec.what, "how": spec.how}).encode())
+    return ""
 
 
 def _remembered() -> frozenset[str]:
