@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rote.isolation import isolated_children
+
 SHADOWS = (
     "random", "yaml", "torch", "rich", "pathlib", "argparse", "shutil", "hydra", "omegaconf",
     "numpy", "polars", "submitit", "filelock", "subprocess", "json", "tempfile", "wandb",
@@ -65,3 +67,14 @@ def test_our_own_sources_may_be_the_current_folder(tmp_path: Path) -> None:
         [sys.executable, "-S", "-m", "rote"], cwd=source, capture_output=True, text=True
     )
     assert done.stdout.strip() == str(source / "rote" / "isolation.py"), done.stderr
+
+
+def test_what_is_started_for_a_while_finds_the_folders_that_it_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    monkeypatch.setenv("PYTHONPATH", ":/library:")  # an empty entry is the current folder
+    with isolated_children("/application"):
+        assert os.environ["PYTHONPATH"] == "/application:/library"
+        assert os.environ["PYTHONSAFEPATH"] == "1"
+    assert os.environ["PYTHONPATH"] == ":/library:" and "PYTHONSAFEPATH" not in os.environ

@@ -225,6 +225,21 @@ def test_a_spec_reads_no_environment(mark: Path, tiny: Spec, refused: Refused) -
     assert os.environ["SECRET"] not in said
 
 
+@pytest.mark.parametrize("reader", ["pandas", "webdataset", "hdf5", "evil"])
+def test_text_is_read_through_no_reader_that_may_unpickle(
+    mark: Path, tiny: Spec, refused: Refused, reader: str
+) -> None:
+    source = {
+        "_target_": "rote.tasks.text.hub.HuggingFace", "repository": reader, "name": None,
+        "split": "train", "revision": None, "field": "text", "data_files": ["evil.pkl"],
+        "max_documents": None,
+    }  # fmt: skip
+    text = Composer().config(["task=text"])["task"]
+    plain = changed(tiny, "what.task", {**text, "source": source})
+    Path("spec.yaml").write_text(OmegaConf.to_yaml(plain))
+    assert f"repository={reader!r} is neither owner/name" in refused("train", "--spec", "spec.yaml")
+
+
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
