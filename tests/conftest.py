@@ -36,6 +36,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in slow)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _nothing_remembered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests compose with classes of their own is not noted in the user's home folder."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _no_hydra_left_over() -> None:
     GlobalHydra.instance().clear()

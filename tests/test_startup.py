@@ -31,6 +31,7 @@ TORCHLESS = (
     "rote.tracking.mirror", "rote.tracking.report_run",
     "rote.cli.audit", "rote.analysis.audit.report", "rote.auditing.stored", "rote.auditing.sides",
     "rote.site.build", "rote.site.server", "rote.cli.serve",
+    "rote.config.trust",
     "rote.cli.compress", "rote.cli.decompress", "rote.coding.container", "rote.coding.rivals",
 )  # fmt: skip
 HEAVY = ("torch", "lightning")

@@ -14,6 +14,7 @@ from torch import nn
 
 from rote.allocator import keep_freed_memory
 from rote.config.build import build
+from rote.config.trust import remember
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder
@@ -164,6 +165,7 @@ class Life:
         """The run as it was left, or new; training may start. Calls those who train along."""
         prepare_process(self.spec)
         saved = self.checkpoints.newest()
+        remember([self.spec])
         self.folder.begin(self.spec, saved["curve"] if saved else "")
         distributed.from_first((self.spec, saved))
         self.resumed_at_step = saved["progress"]["steps"] if saved else None

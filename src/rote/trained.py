@@ -7,6 +7,7 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 
 from rote.config.build import build
+from rote.config.trust import require_own
 from rote.files import write_with
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder
@@ -28,7 +29,10 @@ def save_weights(model: nn.Module, folder: RunFolder) -> None:
 
 
 def load_trained(folder: RunFolder) -> Trained:
-    """On the CPU, not training; raises ValueError where the run is not done or kept no weights."""
+    """On the CPU, not training.
+
+    Raises ValueError where the run is not done, kept no weights, or names code that is not allowed.
+    """
     if not folder.is_done():
         raise ValueError(f"run {folder.run_id} is not done: there is no {folder.record_path}")
     if not folder.weights_path.exists():
@@ -37,6 +41,7 @@ def load_trained(folder: RunFolder) -> Trained:
             "with log.keep_weights=true"
         )
     spec = folder.spec()
+    require_own([spec], folder.spec_path)
     task = Controls.of(spec.controls, build).reported(build(spec.what["task"]))
     model = build(spec.what["model"], vocab_size=task.vocab_size, max_length=task.length)
     model = build(spec.what["precision"]).cast(model).eval()

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from hydra_plugins.rote_launcher.job import Job
+from rote.isolation import isolated_children
 
 if TYPE_CHECKING:
     import submitit
@@ -78,7 +80,8 @@ class RoteLauncher(Launcher):
             for index, overrides in enumerate(job_overrides)
         ]
         LOG.info("launching %d jobs, logs in %s", len(jobs), self._folder)
-        submitted = self.submit(jobs)
+        with isolated_children(*_folder_of_application()):
+            submitted = self.submit(jobs)
         answers = [_answer(job, sent) for job, sent in zip(jobs, submitted, strict=True)]
         for answer in answers:
             if answer.status is not JobStatus.COMPLETED:
@@ -159,6 +162,11 @@ class RoteSlurmLauncher(RoteLauncher):
             }
         )
         return executor
+
+
+def _folder_of_application() -> list[str]:
+    """Where Python looks first for the modules of the program that was started here."""
+    return [] if sys.flags.safe_path else sys.path[:1]
 
 
 def _answer(job: Job, submitted: "submitit.Job[JobReturn]") -> JobReturn:

@@ -20,6 +20,7 @@ from rote.config.compose import MAIN, Composer, parse
 from rote.config.pinning import Pinner
 from rote.config.places import conf_folder, sweep_files
 from rote.config.sweep import as_grid
+from rote.config.trust import require_own
 from rote.files import require_writable
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
@@ -76,6 +77,7 @@ def _run_spec(words: list[str]) -> int:
     if len(words) != 1:
         raise ValueError(f"rote train --spec takes one file and nothing else, got {words}")
     spec = read_spec(Path(words[0]))
+    require_own([spec], words[0])
     console = screen()
     store = Store(require_writable(outputs_folder()))
     with Bar() as show:

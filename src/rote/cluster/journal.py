@@ -2,16 +2,18 @@
 
 import dataclasses
 import json
+import re
 import secrets
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rote.files import write_text
 from rote.provenance import commit
 
 VERSION = 1
+UID = r"[0-9a-f]{12}"
 SENDING = "sending"  # asked for, the answer is not noted: whoever reads this later has to ask
 SENT = "sent"
 WITHDRAWN = "withdrawn"  # refused or taken back: nothing of it runs
@@ -28,6 +30,7 @@ class Submission:
     commit: str | None  # of the code that sent it
     time_unix_seconds: float
     jobs: Mapping[str, tuple[str, ...]]  # job id -> ids of the runs it works on
+    digests: Mapping[str, str] = field(default_factory=dict)  # job id -> SHA-256 of its pickle
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,12 @@ class Journal:
         return self.folder / "jobs.json"
 
     def jobs_folder(self, uid: str) -> Path:
-        """Logs, pickles and the mark of a cancelled submission."""
+        """Logs, pickles and the mark of a cancelled submission.
+
+        Raises ValueError for a uid that is not one of ours: it might lead out of the folder.
+        """
+        if not re.fullmatch(UID, uid):
+            raise ValueError(f"{self.path} is damaged: {uid!r} is no submission; move it away")
         return self.folder / "jobs" / uid
 
     def submissions(self) -> list[Submission]:
@@ -69,10 +77,16 @@ class Journal:
         self._write([*self.submissions(), submission])
         return submission
 
-    def sent(self, submission: Submission, jobs: Mapping[str, Iterable[str]]) -> Submission:
-        """The request was granted."""
+    def sent(
+        self,
+        submission: Submission,
+        jobs: Mapping[str, Iterable[str]],
+        digests: Mapping[str, str],
+    ) -> Submission:
+        """The request was granted; a job starts once its digest stands here (`sealed`)."""
         held = {job: tuple(run_ids) for job, run_ids in jobs.items()}
-        return self._replace(dataclasses.replace(submission, state=SENT, jobs=held))
+        granted = dataclasses.replace(submission, state=SENT, jobs=held, digests=dict(digests))
+        return self._replace(granted)
 
     def withdrawn(self, submission: Submission) -> Submission:
         """Nothing of it runs or will run."""

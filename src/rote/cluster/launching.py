@@ -15,11 +15,12 @@ from rote.cluster import queue
 from rote.cluster.journal import SENT, Journal
 from rote.cluster.launch import Host, Launch, Order, host_settings
 from rote.cluster.liveness import SentJob, sent_jobs, unanswered
-from rote.cluster.plan import Plan, Point, sweep_folder
+from rote.cluster.plan import Plan, Point, plan_path, sweep_folder
 from rote.cluster.preemption import CANCELLED
 from rote.cluster.submission import reconcile, take_back
 from rote.config.build import build
 from rote.config.choices import unknown
+from rote.config.trust import remember, require_own
 from rote.ledger.store import Store
 
 MODES = ("cached", "retry", "force", "read-only")
@@ -41,11 +42,14 @@ def launch(plan: Plan, outputs: Path, mode: str) -> Launch:
     """Send what ``mode`` allows and return at once; a second launch of the same sends nothing.
 
     cached: what has neither a record nor a failure; retry: failures too; force: everything anew,
-    old folders moved aside; read-only: nothing. Raises ValueError.
+    old folders moved aside; read-only: nothing. Raises ValueError, also for a plan that names code
+    which is not allowed here: it may be somebody else's.
     """
     require_mode(mode)
+    require_own(plan.specs, plan_path(outputs, plan.name))
     if mode == "read-only":
         return Launch((), 0, detached=True)
+    remember(plan.specs)
     host: Host = build(host_settings(plan.host))
     journal = Journal(sweep_folder(outputs, plan.name))
     with _alone(journal):

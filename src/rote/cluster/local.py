@@ -13,7 +13,9 @@ import submitit
 from rote.checks import require_whole
 from rote.cluster.launch import Launch, Order
 from rote.cluster.plan import Point
+from rote.cluster.sealed import START, private, seal
 from rote.cluster.worker import work
+from rote.isolation import isolated_children
 
 MINUTES_WITHOUT_END = (
     60 * 24 * 365
@@ -50,13 +52,17 @@ class LocalHost:
     def launch(self, order: Order) -> Launch:
         """One worker, as many runs at a time as there are cores."""
         submission = order.journal.begin(host=gethostname(), job_name="")
-        executor = submitit.LocalExecutor(folder=order.journal.jobs_folder(submission.uid))
-        executor.update_parameters(timeout_min=MINUTES_WITHOUT_END, gpus_per_node=_num_gpus())
+        folder = order.journal.jobs_folder(submission.uid)
         places = min(len(order.todo), self.workers or len(os.sched_getaffinity(0)))
         assignment = order.assignment(order.todo, runs_at_once=places, stack=self.stack)
-        with _interrupts_ignored():
-            job = executor.submit(work, assignment)
-        order.journal.sent(submission, {job.job_id: [point.run_id for point in order.todo]})
+        with private(folder):
+            executor = submitit.LocalExecutor(folder=folder, python=START)
+            executor.update_parameters(timeout_min=MINUTES_WITHOUT_END, gpus_per_node=_num_gpus())
+            with _interrupts_ignored(), isolated_children():
+                job = executor.submit(work, assignment)
+            digests = seal(folder)
+        jobs = {job.job_id: [point.run_id for point in order.todo]}
+        order.journal.sent(submission, jobs, digests)
         return Launch((job.job_id,), len(order.todo), self.detached)
 
 

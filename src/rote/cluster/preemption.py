@@ -23,10 +23,10 @@ PAUSE_SECONDS = 1.0
 
 
 class StopFlag:
-    """Whether somebody wants this process to end; replaces submitit's handlers.
+    """Whether somebody wants this process to end.
 
-    submitit's own would requeue at once, in the middle of a step, and take any preemption of a job
-    of ten minutes or less for a time-out.
+    submitit's own handlers, which our jobs do not install, would requeue at once, in the middle of
+    a step, and take any preemption of a job of ten minutes or less for a time-out.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,6 @@ class StopFlag:
         """Own the signals of this process from now on."""
         for number in (signal.SIGUSR2, signal.SIGTERM):
             signal.signal(number, self._note)
-        signal.signal(signal.SIGCONT, signal.SIG_DFL)  # submitit's only logs
         return self
 
     def is_set(self) -> bool:
@@ -59,10 +58,7 @@ def own_job_id() -> str | None:
 
 
 def leave(folder: Path) -> NoReturn:
-    """End this process after its checkpoint; the job comes back unless SLURM or a user decided.
-
-    SystemExit: submitit writes no result, so that the job's next life may write one.
-    """
+    """End this process after its checkpoint; the job comes back unless SLURM or a user decided."""
     job_id = own_job_id()
     if job_id is not None and os.environ.get("SLURM_PROCID", "0") == "0":
         _requeue_unless_decided(job_id, folder)

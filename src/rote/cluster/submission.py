@@ -2,9 +2,7 @@
 
 import io
 import logging
-import shlex
 import shutil
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
@@ -16,7 +14,9 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 from rote.cluster import queue
 from rote.cluster.journal import Journal, Submission
 from rote.cluster.preemption import CANCELLED
+from rote.cluster.sealed import START, private, seal
 from rote.cluster.worker import Assignment, work
+from rote.isolation import SAFE_PATH_VARIABLE
 
 LOG = logging.getLogger(__name__)
 UNANSWERED = ("timed out", "Unexpected message", "Zero Bytes", "Connection reset")
@@ -24,7 +24,7 @@ RECONCILE_SECONDS = 120.0
 SETTLE_SECONDS = 2.0  # a request that was in flight shows up once the controller has caught up
 # From the start until our handlers stand, a signal of a preemption would kill the process as a
 # failure; ignored, it leaves SLURM to end the job and to requeue it.
-PYTHON = f"env --ignore-signal=USR2 --ignore-signal=TERM {shlex.quote(sys.executable)}"
+PYTHON = f"env --ignore-signal=USR2 --ignore-signal=TERM {SAFE_PATH_VARIABLE}=1 {START}"
 
 
 class Refused(ValueError):
@@ -38,16 +38,24 @@ def submit(
     parameters: Mapping[str, Any],
     assignments: Sequence[Assignment],
 ) -> Submission:
-    """Queue a job for each assignment; raises Refused, and ValueError where nobody answers."""
+    """Queue a job for each assignment.
+
+    Raises Refused, and ValueError where nobody answers or where a setting would add lines to the
+    job's script.
+    """
+    _require_single_lines({"job name": job_name, **parameters})
     for _ in range(2):
         submission = journal.begin(host="slurm", job_name=job_name)
         try:
-            jobs = _sbatch(journal, submission, parameters, assignments)
+            folder = journal.jobs_folder(submission.uid)
+            with private(folder):
+                jobs = _sbatch(journal, submission, parameters, assignments)
+                digests = seal(folder)
         except (FailedJobError, FailedSubmissionError) as error:
             _clean_up(journal, submission, str(error))
             continue
         run_ids = [[spec.run_id for spec in one.specs] for one in assignments]
-        return journal.sent(submission, dict(zip(jobs, run_ids, strict=True)))
+        return journal.sent(submission, dict(zip(jobs, run_ids, strict=True)), digests)
     raise ValueError("the SLURM controller did not answer twice: nothing was submitted")
 
 
@@ -109,6 +117,15 @@ def _clean_up(journal: Journal, submission: Submission, message: str) -> None:
     journal.withdrawn(submission)
     shutil.rmtree(journal.jobs_folder(submission.uid), ignore_errors=True)
     raise Refused(f"sbatch refused the job: {_reason(message)}")
+
+
+def _require_single_lines(settings: Mapping[str, Any]) -> None:
+    """But for ``setup``, which are lines; the flags of ``additional_parameters`` too."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            _require_single_lines({f"{key}: {flag}": text for flag, text in value.items()})
+        elif key != "setup" and not f"{key}{value}".isprintable():
+            raise ValueError(f"{key} must be a single line without control characters: {value!r}")
 
 
 def _jobs_of(submission: Submission) -> list[str]:

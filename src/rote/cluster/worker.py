@@ -19,7 +19,8 @@ from rote import provenance
 from rote.cluster.crew import Crew, Death, Outcome, Specs
 from rote.cluster.life import note_death, note_life
 from rote.cluster.pack import stacks
-from rote.cluster.preemption import StopFlag, leave, own_job_id
+from rote.cluster.preemption import StopFlag, leave
+from rote.config.trust import allow
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, RunIsTaken, Store
 from rote.outputs import OUTPUTS_VARIABLE
@@ -47,11 +48,11 @@ def work(assignment: Assignment) -> list[str]:
 
     Returns the ids of the runs that failed here.
     """
+    allow([[spec.what, spec.how] for spec in assignment.specs])  # the launcher checked them
     flag = StopFlag().install()
     os.environ[OUTPUTS_VARIABLE] = assignment.outputs  # prepared data lie beside the runs
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     folder = Path(os.environ["SUBMITIT_FOLDER"])
-    _clear_torn_results(folder)
     _compare_code(assignment.code)
     worker = _Worker(assignment, flag, folder)
     if int(os.environ.get("SLURM_NTASKS", 1)) > 1:
@@ -65,6 +66,7 @@ def attempt(specs: Specs, outputs: str, code: Mapping[str, str | None], parent: 
     """The runs of this process; orphaned, it stops as if it were told to."""
     from rote.training.member import Interrupted  # Lightning takes seconds to import
 
+    allow([[spec.what, spec.how] for spec in specs])  # a spawned process knows nothing of it
     flag = StopFlag().install()
 
     def stop() -> bool:
@@ -225,13 +227,6 @@ class _Worker:
     def _is_in_vain(self) -> bool:
         runs = [self.store.run(spec.run_id) for spec in self.assignment.specs]
         return not any(run.is_done() or run.failure() or run.has_checkpoint() for run in runs)
-
-
-def _clear_torn_results(folder: Path) -> None:
-    """A result that submitit was writing when it was killed would fail this life at its end."""
-    job = own_job_id() or os.environ["SUBMITIT_LOCAL_JOB_ID"]
-    for torn in folder.glob(f"{job}_*_result.pkl.save_tmp"):
-        torn.unlink(missing_ok=True)
 
 
 def _compare_code(sent_by: Mapping[str, str | None]) -> None:

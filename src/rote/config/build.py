@@ -1,4 +1,4 @@
-"""Objects from `_target_` nodes, with the constructor's own words where it refuses."""
+"""This module builds objects from `_target_` nodes that are allowed, and passes their errors on."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -6,15 +6,19 @@ from importlib import import_module
 from typing import Any
 
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
+
+from rote.config.trust import TARGET, named_code, require_allowed
 
 
 def build(config: Mapping[str, Any], **arguments: Any) -> Any:
     """Hydra's instantiate; a ValueError of the constructor passes through unwrapped.
 
     Lists and mappings reach constructors as plain ones: OmegaConf's would hide the methods of
-    objects that were built inside of them.
+    objects that were built inside of them. Raises ValueError for a target that is not allowed,
+    before anything is imported.
     """
+    require_allowed([config, arguments])
     try:
         return instantiate(dict(config), _convert_="object", **arguments)
     except InstantiationException as error:
@@ -23,11 +27,22 @@ def build(config: Mapping[str, Any], **arguments: Any) -> Any:
         raise ValueError(" ".join(str(error).split())) from error
 
 
+def target_of(config: Mapping[str, Any]) -> Any:
+    """The class or function that ``config`` names, not called.
+
+    Raises ValueError where it is not allowed, and ImportError where it does not exist.
+    """
+    require_allowed(config)
+    return get_object(config[TARGET])
+
+
 def import_targets(config: Any) -> None:
-    """Import each module that a ``_target_`` below here names; `build` tells of missing ones."""
-    if isinstance(config, Mapping):
-        if isinstance(target := config.get("_target_"), str):
+    """Import each module that a ``_target_`` names; `build` reports those that are missing.
+
+    Raises ValueError for a target that is not allowed, before anything is imported.
+    """
+    require_allowed(config)
+    for key, value in named_code(config):
+        if key == TARGET:
             with suppress(ImportError):
-                import_module(target.rpartition(".")[0])
-        for value in config.values():
-            import_targets(value)
+                import_module(value.rpartition(".")[0])

@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rote.config.choices import unknown, unknown_key
 from rote.config.places import conf_folder
 from rote.config.rehearsal import rehearsed
+from rote.config.trust import allow
 from rote.ledger.spec import flatten
 
 MAIN = "train"
@@ -75,7 +76,15 @@ class Composer:
         self._parts: dict[tuple[str, ...], dict[str, Any]] = {}
 
     def config(self, overrides: Sequence[str]) -> dict[str, Any]:
-        """The fully resolved configuration; raises ValueError with one line."""
+        """The fully resolved configuration; raises ValueError with one line.
+
+        All code that it names is allowed in this process: the caller chose it.
+        """
+        config = rehearsed(self._resolved(overrides))
+        allow(config)
+        return config
+
+    def _resolved(self, overrides: Sequence[str]) -> dict[str, Any]:
         parsed = parse(overrides)
         chosen = [override for override in parsed if self.is_choice(override)]
         base = self._base(tuple(self._checked_choice(override) for override in chosen))
@@ -84,13 +93,13 @@ class Composer:
             self._check_setting(base, override)
         try:
             if any(base.is_referred(override.key_or_group) for override in settings):
-                return rehearsed(_set_and_resolve(base.config, settings))
+                return _set_and_resolve(base.config, settings)
         except OmegaConfBaseException as error:
             raise ValueError(str(error).splitlines()[0]) from error
         resolved = copy.deepcopy(base.resolved)
         for override in settings:
             _set(resolved, override.key_or_group.split("."), override.value())
-        return rehearsed(resolved)
+        return resolved
 
     def is_choice(self, override: Override) -> bool:
         """Whether it chooses a file of a group rather than sets a value."""

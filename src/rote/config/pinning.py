@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from hydra.utils import get_class
-
-from rote.config.build import build
+from rote.config.build import build, target_of
 from rote.tasks.preparation import Preparation, Prepares
 from rote.watching import Show
 
@@ -38,6 +36,6 @@ class Pinner:
 def _prepares(task: Mapping[str, Any]) -> bool:
     """Asked of the class: most tasks need not be built for it."""
     try:
-        return issubclass(get_class(task["_target_"]), Prepares)
-    except Exception:  # no such class: who builds the task says so
+        return issubclass(target_of(task), Prepares)
+    except Exception:  # no such class, or not allowed: who builds the task says so
         return False

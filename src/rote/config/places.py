@@ -10,9 +10,14 @@ def conf_folder() -> Path:
     return _data_folder("conf")
 
 
+def sweeps_folder() -> Path:
+    """The folder of our own sweeps."""
+    return _data_folder("sweeps")
+
+
 def sweep_files() -> dict[str, Path]:
     """Every sweep by name; those in ``sweeps`` of the current folder come before our own."""
-    folders = (_data_folder("sweeps"), Path.cwd() / "sweeps")
+    folders = (sweeps_folder(), Path.cwd() / "sweeps")
     return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
 
 

@@ -27,6 +27,7 @@ from yaml import YAMLError
 from rote.config.choices import unknown
 from rote.config.compose import Composer, parse
 from rote.config.places import sweep_files
+from rote.config.trust import allow, require_allowed
 
 FUNCTIONS = {
     "round": round, "floor": math.floor, "ceil": math.ceil, "min": min, "max": max,
@@ -121,7 +122,10 @@ def read_sweep(path: Path) -> Sweep:
 
 
 def with_overrides(sweep: Sweep, overrides: Sequence[str]) -> Sweep:
-    """The sweep as changed on the command line: a value for an axis replaces the axis."""
+    """The sweep as changed on the command line: a value for an axis replaces the axis.
+
+    Code that the command line names is allowed in this process; what the file names is checked.
+    """
     fixed, product = dict(sweep.fixed), dict(sweep.grid.product)
     zipped, derive = dict(sweep.grid.zip), dict(sweep.grid.derive)
     cases = {name: [dict(case) for case in listed] for name, listed in sweep.grid.cases.items()}
@@ -131,6 +135,8 @@ def with_overrides(sweep: Sweep, overrides: Sequence[str]) -> Sweep:
         if key == FILTER:
             filters += map(str, _values(override.value()))
             continue
+        given: Any = _swept(override) if override.is_sweep_override() else override.value()
+        allow({key: given})
         side_by_side = _side_by_side(override) if key == ZIP else {}
         for name in side_by_side or [key]:
             for axes in (fixed, product, zipped, derive, *itertools.chain(*cases.values())):
@@ -138,11 +144,11 @@ def with_overrides(sweep: Sweep, overrides: Sequence[str]) -> Sweep:
         if side_by_side:
             zipped |= side_by_side
         elif override.is_sweep_override():
-            product[key] = _swept(override)
+            product[key] = given
         elif key in sweep.grid.product:
-            product[key] = [override.value()]
+            product[key] = [given]
         else:
-            fixed[key] = override.value()
+            fixed[key] = given
     grid = Grid(product=product, zip=zipped, cases=cases, derive=derive, filter=filters)
     return Sweep(
         name=sweep.name, question=sweep.question, report=sweep.report, fixed=fixed, grid=grid
@@ -170,9 +176,12 @@ def as_grid(jobs: Sequence[Sequence[str]]) -> list[str]:
 def points(sweep: Sweep, composer: Composer, count: CountParameters) -> Iterator[list[str]]:
     """The overrides of every point; ``count`` gives the parameters of a configuration's model.
 
-    Raises ValueError where nothing is left, or an expression or a key is wrong.
+    Raises ValueError where nothing is left, where an expression or a key is wrong, and where the
+    sweep names code that is not allowed: its file may be somebody else's.
     """
     num_points = 0
+    source, grid = f"sweep {sweep.name!r}", sweep.grid
+    require_allowed([sweep.fixed, grid.product, grid.zip, grid.cases], source)
     used = _names([*sweep.grid.derive.values(), *sweep.grid.filter])
     for axes in sweep.axes():
         own = {key for key in axes if key in used and "." not in key}
@@ -185,6 +194,7 @@ def points(sweep: Sweep, composer: Composer, count: CountParameters) -> Iterator
             derived = {key: _evaluate(text, names) for key, text in sweep.grid.derive.items()}
             if not all(_evaluate(text, names) for text in sweep.grid.filter):
                 continue
+            require_allowed(derived, source)
             overrides += _lines(derived)
         num_points += 1
         yield overrides

@@ -43,6 +43,11 @@ class RunFolder:
         return self.path.name
 
     @property
+    def spec_path(self) -> Path:
+        """What and how, frozen before training."""
+        return self.path / "spec.yaml"
+
+    @property
     def curve_path(self) -> Path:
         """One JSON object a line, appended while the run trains."""
         return self.path / "curve.jsonl"
@@ -87,10 +92,9 @@ class RunFolder:
 
     def spec(self) -> Spec:
         """As it was run; raises ValueError naming the file where it cannot be read."""
-        path = self.path / "spec.yaml"
-        spec = read_spec(path)
+        spec = read_spec(self.spec_path)
         if spec.run_id != self.run_id:
-            raise ValueError(f"{path} was changed: what it says is run {spec.run_id}")
+            raise ValueError(f"{self.spec_path} was changed: what it says is run {spec.run_id}")
         return spec
 
     def record(self) -> Record:
@@ -173,7 +177,7 @@ class RunFolder:
         """Write the frozen spec, forget the last failure, cut the curve back to a checkpoint's."""
         self.failure_path.unlink(missing_ok=True)
         plain = {"what": spec.what, "how": spec.how}
-        write_text(self.path / "spec.yaml", OmegaConf.to_yaml(OmegaConf.create(plain)))
+        write_text(self.spec_path, OmegaConf.to_yaml(OmegaConf.create(plain)))
         write_text(self.curve_path, curve_so_far)
 
     def append(self, row: Mapping[str, Any]) -> None:

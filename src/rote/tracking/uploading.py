@@ -103,7 +103,7 @@ def _send_batch(uploads: Sequence[Upload], jobs: int) -> list[Upload]:
 
 def _wandb_sync(paths: Iterable[Path], jobs: int) -> list[str]:
     """What wandb said went wrong."""
-    command = [sys.executable, "-m", "wandb", "sync", "--no-skip-synced", "-n", str(jobs)]
+    command = [sys.executable, "-P", "-m", "wandb", "sync", "--no-skip-synced", "-n", str(jobs)]
     with tempfile.TemporaryDirectory() as logs_of_its_own:
         done = subprocess.run(
             [*command, *(str(path.absolute()) for path in paths)],

@@ -11,6 +11,8 @@ from rote.files import canonical_json, sha256, sha256_of_file
 from rote.tasks.text.pieces import Piece, pieces
 from rote.tasks.text.sources import files_of, text_of
 
+# Of `datasets`, for local files. Others are no text, and its reader of pandas files unpickles them.
+READERS = ("arrow", "csv", "json", "parquet", "text", "xml")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 ANSWER_SECONDS = 10.0  # the hub is asked once before anything is streamed: no retries
 
@@ -19,8 +21,8 @@ ANSWER_SECONDS = 10.0  # the hub is asked once before anything is streamed: no r
 class HuggingFace:
     """A data set of the hub through ``datasets`` (extra ``text``), one document a row.
 
-    ``repository`` without a slash is a reader of ``datasets`` itself (csv, json, ...) for the
-    local ``data_files``. Raises ValueError where the hub does not answer or knows no such data.
+    ``repository`` without a slash is one of `READERS` for the local ``data_files``. Raises
+    ValueError for another reader, and where the hub does not answer or knows no such data.
     """
 
     repository: str
@@ -34,6 +36,11 @@ class HuggingFace:
     def __post_init__(self) -> None:
         if not isinstance(self.repository, str):
             raise ValueError("task.source.repository must name a data set, like owner/name")
+        if "/" not in self.repository and self.repository not in READERS:
+            raise ValueError(
+                f"task.source.repository={self.repository!r} is neither owner/name nor one of the "
+                f"readers {', '.join(READERS)}"
+            )
         if self.max_documents is not None:
             require_whole("task.source.max_documents", self.max_documents, 1)
         if self.data_files is not None:

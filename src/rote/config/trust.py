@@ -1,0 +1,206 @@
+"""This module decides which code a configuration may name: only what an allowlist holds.
+
+A configuration names code in three places: a ``_target_`` is called, the lines of ``setup`` are run
+by a shell, and the flags of ``extra_sbatch`` may set the environment of a job. An interpolation
+reads the environment. Each of these is allowed where
+
+- a file of conf/ or sweeps/ beside the sources names it (rote's own, or one that was added there),
+- ROTE_ALLOW or an entry point of the group ``rote.targets`` names it, or the package it is in, or
+- this process composed it from its own command line.
+
+What was composed is remembered in the user's state folder, by digest, so that a later command
+accepts the run or sweep that an earlier one made. A file from somebody else is not remembered.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import entry_points
+from inspect import isclass, isfunction, ismethod
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.utils import get_object
+
+from rote.config.places import conf_folder, sweeps_folder
+from rote.files import canonical_json, sha256
+from rote.ledger.spec import Spec
+
+ALLOW_VARIABLE = "ROTE_ALLOW"
+ENTRY_POINTS = "rote.targets"
+TARGET, INTERPOLATION = "_target_", "${"
+KEYS = (TARGET, "setup", "extra_sbatch")
+Named = tuple[str, str]  # the key that names code, or INTERPOLATION, and its value
+
+_composed: set[Named] = set()  # by this process; Hydra's own stores are one per process, too
+
+
+def allow(config: Any) -> None:
+    """Allow all that ``config`` names in this process: it was composed here."""
+    _composed.update(named_code(config))
+
+
+def require_allowed(config: Any, source: object = "the configuration") -> None:
+    """Raise ValueError naming ``source`` and the first thing in ``config`` that is not allowed."""
+    _require(config, source, set())
+
+
+def require_own(specs: Iterable[Spec], source: object) -> None:
+    """Check specs that were read from a file, before anything of them is built.
+
+    Those that this user composed before are allowed, in this process, as they were then. Raises
+    ValueError naming ``source``.
+    """
+    allowed: set[Named] = set()
+    remembered: frozenset[str] | None = None
+    for spec in specs:
+        try:
+            _require([spec.what, spec.how], source, allowed)
+        except ValueError:
+            remembered = _remembered() if remembered is None else remembered
+            if _digest(spec) not in remembered:
+                raise
+            allow([spec.what, spec.how])
+
+
+def remember(specs: Iterable[Spec]) -> None:
+    """Note specs that this process composed, where they name more than is always allowed.
+
+    A state folder that cannot be written to is no error: later commands then need ROTE_ALLOW.
+    """
+    standing: set[Named] = set()
+    own = {
+        _digest(spec)
+        for spec in specs
+        if _first_other([spec.what, spec.how], standing, _is_standing) is not None
+    } - {""}
+    if not (new := own - _remembered() if own else own):
+        return
+    with suppress(OSError, RuntimeError):
+        path = _state_file()
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with path.open("a") as stream:
+            stream.write("".join(f"{digest}\n" for digest in sorted(new)))
+        path.chmod(0o600)
+
+
+def named_code(config: Any, key: str = "") -> Iterator[Named]:
+    """All code that a configuration names, at any depth; keys may be dotted, as in a sweep."""
+    if isinstance(config, Mapping):
+        for name, value in config.items():
+            yield from named_code(value, str(name).rpartition(".")[2])
+    elif isinstance(config, list | tuple):
+        for item in config:
+            yield from named_code(item, key)
+    elif key in KEYS and config is not None:
+        yield key, str(config)
+    elif isinstance(config, str) and INTERPOLATION in config:
+        yield INTERPOLATION, config
+
+
+def _require(config: Any, source: object, allowed: set[Named]) -> None:
+    try:
+        wrong = _first_other(config, allowed, _is_allowed)
+    except RecursionError as error:
+        raise ValueError(f"{source} is nested too deeply") from error
+    if wrong is not None:
+        raise ValueError(_refusal(wrong, source))
+
+
+def _first_other(config: Any, known: set[Named], is_fine: Callable[[Named], bool]) -> Named | None:
+    """The first code that is not fine; ``known``, which grows, is: grids name the same for ever."""
+    for named in named_code(config):
+        if named not in known:
+            if not is_fine(named):
+                return named
+            known.add(named)
+    return None
+
+
+def _is_allowed(named: Named) -> bool:
+    return named in _composed or _is_standing(named)
+
+
+def _is_standing(named: Named) -> bool:
+    """Whether it is allowed in every process of this user."""
+    if any(named in _of_files(folder) for folder in (conf_folder(), sweeps_folder())):
+        return True
+    key, value = named
+    return key == TARGET and any(_covers(name, value) for name in _registered())
+
+
+@cache
+def _of_files(folder: Path) -> frozenset[Named]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    found: set[Named] = set()
+    for path in folder.rglob("*.yaml"):
+        with suppress(yaml.YAMLError, UnicodeDecodeError):  # whoever composes it reports that
+            found.update(named_code(yaml.load(path.read_text(), Loader=loader)))
+    return frozenset(named for named in found if named[0] != INTERPOLATION)
+
+
+def _registered() -> list[str]:
+    """Modules, packages and single classes that the user or an installed package allows."""
+    from_environment = re.split(r"[\s,:]+", os.environ.get(ALLOW_VARIABLE, ""))
+    return [name for name in (*from_environment, *_from_packages(tuple(sys.path))) if name]
+
+
+@cache
+def _from_packages(_: tuple[str, ...]) -> tuple[str, ...]:
+    """Of what is installed on this path; looking through it takes some 20 ms."""
+    return tuple(one.value.replace(":", ".") for one in entry_points(group=ENTRY_POINTS))
+
+
+def _covers(name: str, target: str) -> bool:
+    """Whether ``target`` is ``name``, or a class or function that is defined in it.
+
+    What a module only imports is not covered: ``mine.os.system`` is not defined in ``mine``.
+    """
+    if target == name:
+        return True
+    if not target.startswith(f"{name}."):
+        return False
+    try:
+        found = get_object(target)
+    except Exception:  # there is no such thing: `build` says so in its own words
+        return True
+    is_code = isclass(found) or isfunction(found) or ismethod(found)
+    return is_code and f"{found.__module__}.".startswith(f"{name}.")
+
+
+def _refusal(named: Named, source: object) -> str:
+    key, value = named
+    if key == TARGET:
+        return (
+            f"{source} names {TARGET}={value}, which is not allowed to run. If you trust it, set "
+            f"{ALLOW_VARIABLE}={value} or its package's name (docs/extending.md)"
+        )
+    if key == INTERPOLATION:
+        return f"{source} holds the interpolation {value!r}: only resolved values are read"
+    return (
+        f"{source} names {key}={value!r}, which is not allowed to run: no file of conf/host names "
+        f"it. If you trust it, give host.{key} on the command line of rote train or rote sweep"
+    )
+
+
+def _digest(spec: Spec) -> str:
+    """Over every key; empty, which is never remembered, for what is not JSON, such as NaN."""
+    with suppress(TypeError, ValueError, RecursionError):
+        return sha256(canonical_json({"what": spec.what, "how": spec.how}).encode())
+    return ""
+
+
+def _remembered() -> frozenset[str]:
+    with suppress(OSError, RuntimeError):
+        return frozenset(_state_file().read_text().split())
+    return frozenset()
+
+
+def _state_file() -> Path:
+    """Raises RuntimeError for a user without a home folder."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "rote" / "composed"
