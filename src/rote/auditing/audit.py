@@ -70,7 +70,7 @@ class _Work:
         self.device = torch.device(settings.device)
         self.precision = precision_of(settings.precision)
         corpus = read_corpus(
-            question.members, question.nonmembers, subject, question.references, settings
+            question.members, question.nonmembers, subject, question.references, settings, show
         )
         path = question.canaries
         self.manifest = None if path is None else usable_manifest(path, subject)
