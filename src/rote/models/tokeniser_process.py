@@ -1,0 +1,139 @@
+"""A tokeniser from somebody else in a process of its own, which is ended where it does not answer.
+
+A regular expression of a tokenizer.json may take years, or panic, and a replacement may fill the
+memory: the process that asks gets one line instead.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import resource
+import signal
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rote.models.start_token import Named
+from rote.models.stored_weights import first_line
+
+LOADING_SECONDS, ANSWER_SECONDS = 60.0, 10.0
+CHARACTERS_PER_SECOND = 50_000  # of the slowest tokenisers, in Python
+CHARACTERS_AT_ONCE = 1 << 18
+MEMORY_BYTES = 16 << 30  # beyond what the process has when it begins
+
+
+class TokeniserProcess:
+    """The tokeniser that ``load`` gives; raises ValueError wherever it does not answer."""
+
+    def __init__(self, folder: Path, load: Callable[[Path], Any]) -> None:
+        self.folder = folder
+        forking = multiprocessing.get_context("fork")
+        self._connection, theirs = forking.Pipe()
+        self._process = forking.Process(
+            target=_serve, args=(theirs, self._connection, folder, load), daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        self.named: Named = self._answer(LOADING_SECONDS)
+
+    def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Tokens of each text, int64, without special ones."""
+        encoded: list[np.ndarray] = []
+        while len(encoded) < len(texts):
+            batch = _beginning(texts[len(encoded) :])
+            encoded += self._asked("encode", batch, sum(map(len, batch)))
+        return encoded
+
+    def decode(self, rows: Sequence[np.ndarray]) -> list[str]:
+        """The text of each row of tokens, special ones too."""
+        texts: list[str] = self._asked(
+            "decode", [row.tolist() for row in rows], sum(map(len, rows))
+        )
+        return texts
+
+    def _asked(self, name: str, argument: Any, size: int) -> Any:
+        with contextlib.suppress(BrokenPipeError):  # its last words are in the pipe
+            self._connection.send((name, argument))
+        return self._answer(ANSWER_SECONDS + size / CHARACTERS_PER_SECOND)
+
+    def _answer(self, seconds: float) -> Any:
+        try:
+            if not self._connection.poll(seconds):
+                self._process.kill()
+                raise ValueError(
+                    f"{self.folder}: its tokeniser gives no answer for {seconds:.0f} s: a regular "
+                    "expression of tokenizer.json may be one that does not come to an end"
+                )
+            is_fine, answer = self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise ValueError(
+                f"{self.folder}: its tokeniser ended without an answer: is its memory too small?"
+            ) from error
+        if not is_fine:
+            raise ValueError(f"{self.folder}: its tokeniser {answer}")
+        return answer
+
+
+def _beginning(texts: Sequence[str]) -> list[str]:
+    """The first text, and as many more as are small beside it."""
+    size, end = len(texts[0]), 1
+    while end < len(texts) and size + len(texts[end]) <= CHARACTERS_AT_ONCE:
+        size += len(texts[end])
+        end += 1
+    return list(texts[:end])
+
+
+def _serve(
+    connection: Connection, others: Connection, folder: Path, load: Callable[[Path], Any]
+) -> None:
+    """Answer until the process that asks is gone."""
+    others.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # a panic is written there before it is raised
+    _bound_memory()
+    try:
+        tokeniser = load(folder)
+        answer: tuple[bool, Any] = (True, _named(tokeniser))
+    except BaseException as error:
+        connection.send((False, f"cannot be read: {first_line(error)}"))
+        return
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            connection.send(answer)
+            name, argument = connection.recv()
+            try:
+                answer = (True, _ANSWERS[name](tokeniser, argument))
+            except BaseException as error:  # a panic of tokenizers is no Exception
+                answer = (False, f"fails: {first_line(error)}")
+
+
+def _named(tokeniser: Any) -> Named:
+    return Named(begin=tokeniser.bos_token_id, end=tokeniser.eos_token_id)
+
+
+def _encoded(tokeniser: Any, texts: list[str]) -> list[np.ndarray]:
+    encoded = tokeniser(texts, add_special_tokens=False)["input_ids"]
+    return [np.array(ids, dtype=np.int64) for ids in encoded]
+
+
+def _decoded(tokeniser: Any, rows: list[list[int]]) -> list[str]:
+    texts: list[str] = tokeniser.batch_decode(
+        rows, skip_special_tokens=False, clean_up_tokenization_spaces=False
+    )
+    return texts
+
+
+def _bound_memory() -> None:
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        held = int(statm.read_text().split()[0]) * resource.getpagesize()
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        with contextlib.suppress(ValueError, OSError):  # a smaller limit is in force
+            resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY_BYTES, hard))
+
+
+_ANSWERS: dict[str, Callable[[Any, Any], Any]] = {"encode": _encoded, "decode": _decoded}
