@@ -4,6 +4,7 @@ Weights are read from safetensors; a pickle only where that is insisted on, and 
 ``weights_only``, which builds tensors and calls nothing. No code that lies in the folder is run.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -32,7 +33,7 @@ COUNTS, MOST_OF_THEM = ("layer", "depth", "num_labels"), 100_000
 # What config.json may describe beside what is stored: tied weights are made twice, 4-bit ones count
 # half, modules and tables of positions are made that nobody stores.
 MOST_TIMES, FREE_NUMBERS, FREE_BUFFER_BYTES = 4, 1 << 20, 1 << 30
-PARTS_PER_TENSOR, FREE_PARTS = 100, 10_000
+PARTS_PER_TENSOR, FREE_PARTS = 100, 3_000
 # Keys of config.json by which transformers takes other files than those that are looked at here.
 REDIRECTIONS = ("transformers_weights", "fusion_config")
 
@@ -166,8 +167,9 @@ def _empty_model(folder: Path, found: Architecture, stored: StoredWeights) -> An
         buffer_bytes=FREE_BUFFER_BYTES + MOST_TIMES * stored.num_bytes,
     )
     try:
-        with torch.device("meta"), bounded_building(bound):
-            return import_transformers().AutoModelForCausalLM.from_config(
+        with torch.device("meta"), bounded_building(bound), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of sizes that make no model
+            model = import_transformers().AutoModelForCausalLM.from_config(
                 read, trust_remote_code=False
             )
     except TooLarge as error:
@@ -178,6 +180,9 @@ def _empty_model(folder: Path, found: Architecture, stored: StoredWeights) -> An
         ) from error
     except Exception as error:  # whatever an architecture raises over sizes that do not fit
         raise ValueError(f"{folder / CONFIG} makes no model: {first_line(error)}") from error
+    if not all(weight.numel() for weight in model.parameters()):
+        raise ValueError(f"{folder / CONFIG} makes no model: a size in it is 0")
+    return model
 
 
 def _require_counts(value: Any, path: Path) -> None:

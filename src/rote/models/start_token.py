@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+BEGIN, END = "bos_token_id", "eos_token_id"
+TOKENISER, FILE = "that of the tokeniser", "that of config.json"
+WAY_OUT = "--start-token N reads another"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Named:
@@ -29,38 +33,30 @@ def chosen_start(
     ``read`` is transformers' configuration, whose class fills in what config.json leaves out; that
     counts only where there is no tokeniser. None where nothing names a token.
     """
-    defaults = Named(begin=_token(read, "bos_token_id"), end=_token(read, "eos_token_id"))
-    begin, end = defaults.begin, defaults.end
-    if tokeniser is not None:
-        begin = begin if _states(config, "bos_token_id") else None
-        end = end if _states(config, "eos_token_id") else tokeniser.end
-        if tokeniser.begin is not None:
-            begin = tokeniser.begin
-    token = begin if begin is not None else end
-    if token is None:
+    begin, end = _token(read, BEGIN), _token(read, END)
+    is_begin_stated, is_end_stated = _states(config, BEGIN), _states(config, END)
+    of_class = f"the default of {type(read).__name__}"
+    candidates = [
+        (tokeniser.begin if tokeniser else None, TOKENISER),
+        (begin if is_begin_stated else None, FILE),
+        (end if is_end_stated else None, FILE),
+        (tokeniser.end if tokeniser and not is_end_stated else None, TOKENISER),
+        (begin if tokeniser is None and not is_begin_stated else None, of_class),
+        (end if tokeniser is None and not is_end_stated else None, of_class),
+    ]
+    found = next(((token, origin) for token, origin in candidates if token is not None), None)
+    if found is None:
         return None
-    return StartToken(token=token, note=_note(token, config, read, defaults, tokeniser))
-
-
-def _note(
-    token: int, config: Mapping[str, Any], read: Any, defaults: Named, tokeniser: Named | None
-) -> str | None:
-    is_stated = _states(config, "bos_token_id")
-    other = defaults.begin if defaults.begin is not None else defaults.end
-    way_out = "--start-token N reads another"
-    if is_stated or _states(config, "eos_token_id"):
-        if token == other or other is None:
-            return None
-        return f"the start token is {token}, the tokeniser's; config.json names {other}: {way_out}"
-    of_class = f"{type(read).__name__} has {other} by default"
-    if tokeniser is None:
-        return f"the start token is {token}: config.json names none, and {of_class}: {way_out}"
-    if token == other:
-        return None
-    return (
-        f"the start token is {token}, the tokeniser's: config.json names none, and {of_class}: "
-        f"{way_out}"
-    )
+    token, origin = found
+    # What is read by whoever asks transformers' configuration alone.
+    usual, is_stated = (end, is_end_stated) if begin is None else (begin, is_begin_stated)
+    note = None
+    if origin == of_class:
+        note = f"the start token is {token}, {origin}: config.json names none; {WAY_OUT}"
+    elif usual not in (None, token):
+        other = FILE if is_stated else of_class
+        note = f"the start token is {token}, {origin}; {other} is {usual}; {WAY_OUT}"
+    return StartToken(token=token, note=note)
 
 
 def _states(config: Mapping[str, Any], key: str) -> bool:
