@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import torch
 from safetensors import safe_open
@@ -23,8 +24,8 @@ class StoredWeights:
 
     @property
     def num_numbers(self) -> int:
-        """Of all tensors together."""
-        return sum(torch.Size(shape).numel() for shape in self.shapes.values())
+        """Of all tensors together; a number that a pickle repeats is one."""
+        return sum(map(_num_stored, self.by_name.values()))
 
 
 @contextmanager
@@ -49,6 +50,13 @@ def stored_weights(paths: Sequence[Path]) -> Iterator[StoredWeights]:
         )
 
 
+def _num_stored(value: Any) -> int:
+    number = torch.Size(_shape(value)).numel()
+    if isinstance(value, Tensor):
+        return min(number, value.untyped_storage().nbytes() // value.element_size())
+    return number
+
+
 def _shape(value: Any) -> tuple[int, ...]:
     return tuple(value.shape if isinstance(value, Tensor) else value.get_shape())
 
@@ -63,7 +71,7 @@ def _of_safetensors(path: Path, stack: ExitStack) -> dict[str, Any]:
 
 def _of_pickle(path: Path) -> dict[str, Any]:
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
+        held = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
     except Exception as error:  # pickle and torch have no common one
         raise ValueError(f"{path} cannot be loaded: {first_line(error)}") from error
     if not isinstance(held, dict) or not all(isinstance(one, Tensor) for one in held.values()):
