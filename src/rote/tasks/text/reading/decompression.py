@@ -11,6 +11,7 @@ from typing import IO, Any
 
 READ_BYTES = 1 << 16
 ZSTANDARD_BYTES = 1 << 11  # 4 bytes may stand for 128 KiB, and all of a block comes at once
+ZSTANDARD_WINDOW_BYTES = 1 << 31  # of dumps that were made with --long=31
 # Text shrinks to a third or a tenth, logs and copies to a hundredth. What exceeds both is a bomb.
 MOST_TIMES, FREE_BYTES = 250, 1 << 28
 MAGIC = {
@@ -124,11 +125,12 @@ def _zstandard(stream: IO[bytes], path: Path) -> Iterator[bytes]:
         import zstandard
     except ImportError as error:
         raise ValueError(f"{path} is zstandard data: pip install 'rote[text]'") from error
-    frame, rest = zstandard.ZstdDecompressor().decompressobj(), b""
+    decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTANDARD_WINDOW_BYTES)
+    frame, rest = decompressor.decompressobj(), b""
     try:
         while data := rest or stream.read(ZSTANDARD_BYTES):
             if frame.eof:
-                frame = zstandard.ZstdDecompressor().decompressobj()
+                frame = decompressor.decompressobj()
             yield frame.decompress(data)
             rest = frame.unused_data if frame.eof else b""
     except zstandard.ZstdError as error:

@@ -119,8 +119,8 @@ def _recoded(stream: IO[bytes], encoding: str, path: Path) -> Iterator[bytes]:
 def _require_text(head: bytes, path: Path) -> None:
     if head.count(0) * 4 > len(head):
         raise ValueError(
-            f"{path} is not UTF-8 text: every {len(head) // head.count(0)}th byte is zero, as in "
-            "UTF-16 without a byte order mark or in binary data: save it as UTF-8"
+            f"{path} is not UTF-8 text: {head.count(0):,} of its first {len(head):,} bytes are zero, "
+            "as in UTF-16 without a byte order mark or in binary data: save it as UTF-8"
         )
 
 
@@ -136,5 +136,5 @@ def _decoded(
         return decoder.decode(data, is_end)
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{path} is not UTF-8: byte {position + error.start:,} ({error.reason})"
+            f"{path} is not UTF-8: byte {position + error.start:,} ({error.reason}): save it so"
         ) from error

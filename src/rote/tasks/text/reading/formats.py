@@ -27,6 +27,7 @@ OTHERS = {
     b"7z\xbc\xaf\x27\x1c": "a 7z archive",
     b"Rar!": "a rar archive",
     b"\x04\x22\x4d\x18": "lz4 data",
+    b"\x1f\x9d": "data of compress",
     b"ARROW1": "an Arrow file",
     b"\xff\xff\xff\xff": "an Arrow stream",
     b"Obj\x01": "an Avro file",
