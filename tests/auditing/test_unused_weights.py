@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tests.auditing.small_folders import (
     SIZES,
     V,
@@ -17,6 +18,7 @@ from tests.auditing.small_folders import (
 )
 from transformers import GPT2Config, GPT2LMHeadModel, GPTNeoXConfig, GPTNeoXForCausalLM
 
+from rote.auditing.subjects import Checkpoint, precision_of
 from rote.models.leftovers import is_harmless
 
 
@@ -80,12 +82,15 @@ UNUSED = {
 }
 
 
+def said_of(folder: Path) -> str:
+    with pytest.raises(ValueError) as caught:
+        Checkpoint(folder, start_token=0, allow_pickle=False).load(precision_of("fp32"))
+    return str(caught.value)
+
+
 @pytest.mark.parametrize("name", UNUSED)
-def test_weights_that_the_model_does_not_use_are_refused(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = with_weights(saved(tmp_path / "model"), {name: UNUSED[name]})
-    said = refusal(folder, sides(tmp_path), capsys)
+def test_weights_that_the_model_does_not_use_are_refused(name: str, tmp_path: Path) -> None:
+    said = said_of(with_weights(saved(tmp_path / "model"), {name: UNUSED[name]}))
     assert (
         f"holds 1 weights that the model of its config.json does not use, such as '{name}'" in said
     )
@@ -112,11 +117,8 @@ def test_a_configuration_with_fewer_layers_is_refused(
         "model.layers.0.mlp.down_proj.ia3_l",
     ],
 )
-def test_adapters_that_are_not_merged_are_refused(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = with_weights(saved(tmp_path / "model"), {name: torch.ones(2, 2)})
-    said = refusal(folder, sides(tmp_path), capsys)
+def test_adapters_that_are_not_merged_are_refused(name: str, tmp_path: Path) -> None:
+    said = said_of(with_weights(saved(tmp_path / "model"), {name: torch.ones(2, 2)}))
     assert "holds an adapter that is not merged" in said and "merge_and_unload" in said
 
 
@@ -128,16 +130,12 @@ def test_a_head_beside_tied_embeddings_is_used_or_refused(tmp_path: Path) -> Non
     assert audited(folder, tmp_path / "tied", words)["membership"] == apart["membership"]
 
 
-def test_missing_weights_are_named_with_what_is_there_instead(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from safetensors.torch import load_file, save_file
-
+def test_missing_weights_are_named_with_what_is_there_instead(tmp_path: Path) -> None:
     folder = saved(tmp_path / "model")
     weights = load_file(folder / "model.safetensors")
     renamed = {name.replace("layers.0", "blocks.0"): each for name, each in weights.items()}
     save_file(renamed, folder / "model.safetensors", metadata={"format": "pt"})
-    said = refusal(folder, sides(tmp_path), capsys)
+    said = said_of(folder)
     assert "weight 'model.layers.0." in said and "'model.blocks.0." in said
 
 

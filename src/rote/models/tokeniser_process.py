@@ -5,6 +5,7 @@ memory: the process that asks gets one line instead.
 """
 
 import contextlib
+import faulthandler
 import multiprocessing
 import os
 import resource
@@ -94,6 +95,7 @@ def _serve(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # a panic is written there before it is raised
+    faulthandler.disable()
     _bound_memory()
     try:
         tokeniser = load(folder)

@@ -119,8 +119,8 @@ def _recoded(stream: IO[bytes], encoding: str, path: Path) -> Iterator[bytes]:
 def _require_text(head: bytes, path: Path) -> None:
     if head.count(0) * 4 > len(head):
         raise ValueError(
-            f"{path} is not UTF-8 text: {head.count(0):,} of its first {len(head):,} bytes are zero, "
-            "as in UTF-16 without a byte order mark or in binary data: save it as UTF-8"
+            f"{path} is not UTF-8 text: {head.count(0):,} of its first {len(head):,} bytes are "
+            "zero, as in UTF-16 without a byte order mark or in binary data: save it as UTF-8"
         )
 
 
