@@ -158,3 +158,15 @@ def test_missing_weights_are_named_with_what_is_there_instead(tmp_path: Path) ->
 )
 def test_what_is_harmless(name: str, shape: tuple[int, ...], wanted: bool) -> None:
     assert is_harmless(name, shape, [r"^mtp\."]) == wanted
+
+
+def test_whole_numbers_are_no_weights(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    whole = {name: (100 * each).to(torch.int8) for name, each in weights.items()}
+    save_file(whole, folder / "model.safetensors", metadata={"format": "pt"})
+    assert "holds whole numbers, as a quantised one does" in said_of(folder)
+    # What a file of another kind holds besides is counted before it is gone through.
+    names = {f"w{number}": torch.zeros(1) for number in range(25_000)}
+    save_file(weights | names, folder / "model.safetensors", metadata={"format": "pt"})
+    assert "holds 25,021 weights, and its config.json describes 21" in said_of(folder)

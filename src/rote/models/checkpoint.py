@@ -34,6 +34,7 @@ COUNTS, MOST_OF_THEM = ("layer", "depth", "num_labels"), 100_000
 # half, modules and tables of positions are made that nobody stores.
 MOST_TIMES, FREE_NUMBERS, FREE_BUFFER_BYTES = 4, 1 << 20, 1 << 30
 PARTS_PER_TENSOR, FREE_PARTS = 100, 3_000
+MOST_TENSORS_PER_WEIGHT = 1_024  # the experts of a layer are stored one by one and held as one
 # Keys of config.json by which transformers takes other files than those that are looked at here.
 REDIRECTIONS = ("transformers_weights", "fusion_config")
 
@@ -127,17 +128,7 @@ def load_causal_lm(
             )
         except Exception as error:  # transformers, safetensors and pickle have no common one
             raise ValueError(f"{folder} cannot be loaded: {first_line(error)}") from error
-        if wrong := sorted(report["mismatched_keys"]):
-            name, held, wanted = wrong[0]
-            raise ValueError(f"{folder}: weight {name!r} is {[*held]}, {CONFIG} says {[*wanted]}")
-        harmless, unused = unused_weights(stored.shapes, report["unexpected_keys"], model)
-        require_merged(folder, unused)
-        if missing := sorted(report["missing_keys"]):
-            instead = f", and {unused[0]!r} is there instead" if unused else ""
-            raise ValueError(
-                f"{folder}: weight {missing[0]!r} is missing ({len(missing)} in all){instead}"
-            )
-    require_all_used(folder, unused, getattr(found.text, "num_hidden_layers", None))
+        harmless = _require_same(folder, found, stored, model, report)
     tried = _tried(folder, model.eval(), start_token=start_token, vocab_size=found.vocab_size)
     tried.unused_weights = harmless
     return tried
@@ -180,9 +171,40 @@ def _empty_model(folder: Path, found: Architecture, stored: StoredWeights) -> An
         ) from error
     except Exception as error:  # whatever an architecture raises over sizes that do not fit
         raise ValueError(f"{folder / CONFIG} makes no model: {first_line(error)}") from error
+    num_weights = len(list(model.parameters()))
+    if len(stored.shapes) > MOST_TENSORS_PER_WEIGHT * num_weights:
+        raise ValueError(
+            f"{folder} holds {len(stored.shapes):,} weights, and its {CONFIG} describes "
+            f"{num_weights:,}"
+        )
     if not all(weight.numel() for weight in model.parameters()):
         raise ValueError(f"{folder / CONFIG} makes no model: a size in it is 0")
     return model
+
+
+def _require_same(
+    folder: Path, found: Architecture, stored: StoredWeights, model: Any, report: Mapping[str, Any]
+) -> list[str]:
+    """Names of stored weights that do no harm; raises ValueError unless all others are used."""
+    if wrong := sorted(report["mismatched_keys"]):
+        name, held, wanted = wrong[0]
+        raise ValueError(f"{folder}: weight {name!r} is {[*held]}, {CONFIG} says {[*wanted]}")
+    harmless, unused = unused_weights(stored.shapes, report["unexpected_keys"], model)
+    require_merged(folder, unused)
+    if missing := sorted(report["missing_keys"]):
+        instead = f", and {unused[0]!r} is there instead" if unused else ""
+        raise ValueError(
+            f"{folder}: weight {missing[0]!r} is missing ({len(missing)} in all){instead}"
+        )
+    require_all_used(folder, unused, getattr(found.text, "num_hidden_layers", None))
+    buffers = {name for name, held in model.state_dict().items() if not held.is_floating_point()}
+    whole = sorted(stored.whole.difference(harmless, buffers))
+    if whole and "quantization_config" not in found.config:
+        raise ValueError(
+            f"{folder}: weight {whole[0]!r} holds whole numbers, as a quantised one does, and "
+            f"{CONFIG} says nothing of it: save the model with floating-point weights"
+        )
+    return harmless
 
 
 def _require_counts(value: Any, path: Path) -> None:

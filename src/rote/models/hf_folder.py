@@ -34,7 +34,7 @@ def require_no_adapter(folder: Path) -> None:
     if not path.exists() and not list(folder.glob("adapter_model.*")):
         return
     base = read_object(path).get("base_model_name_or_path") if path.exists() else None
-    of = f" of {base}" if isinstance(base, str) and base else ""
+    of = f" of {base!r}" if isinstance(base, str) and base else ""
     raise ValueError(
         f"{folder} is an adapter{of}: merge it into its model (merge_and_unload of peft), save "
         "that with its tokeniser, and audit the folder"

@@ -20,6 +20,7 @@ class StoredWeights:
 
     by_name: dict[str, Any]
     shapes: dict[str, tuple[int, ...]]
+    whole: frozenset[str]  # names of those that hold whole numbers or flags, as masks do
     num_bytes: int  # of the files
 
     @property
@@ -46,6 +47,7 @@ def stored_weights(paths: Sequence[Path]) -> Iterator[StoredWeights]:
         yield StoredWeights(
             by_name=by_name,
             shapes={name: _shape(value) for name, value in by_name.items()},
+            whole=frozenset(name for name, value in by_name.items() if _is_whole(value)),
             num_bytes=sum(path.stat().st_size for path in files),
         )
 
@@ -61,6 +63,12 @@ def _shape(value: Any) -> tuple[int, ...]:
     return tuple(value.shape if isinstance(value, Tensor) else value.get_shape())
 
 
+def _is_whole(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return not value.is_floating_point()
+    return not str(value.get_dtype()).startswith(("F", "BF"))
+
+
 def _of_safetensors(path: Path, stack: ExitStack) -> dict[str, Any]:
     try:
         held = stack.enter_context(safe_open(path, framework="pt"))
@@ -74,7 +82,9 @@ def _of_pickle(path: Path) -> dict[str, Any]:
         held = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
     except Exception as error:  # pickle and torch have no common one
         raise ValueError(f"{path} cannot be loaded: {first_line(error)}") from error
-    if not isinstance(held, dict) or not all(isinstance(one, Tensor) for one in held.values()):
+    if not isinstance(held, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in held.items()
+    ):
         raise ValueError(f"{path} cannot be loaded: it holds more than tensors by their names")
     return held
 
@@ -82,4 +92,4 @@ def _of_pickle(path: Path) -> dict[str, Any]:
 def first_line(error: BaseException) -> str:
     """What an error says, without the paragraphs behind it."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0]
+    return " ".join(line.strip() for line in lines[: 2 if lines[0].endswith(":") else 1])

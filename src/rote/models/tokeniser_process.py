@@ -1,4 +1,4 @@
-"""A tokeniser from somebody else in a process of its own, which is ended where it does not answer.
+"""A tokeniser from somebody else in a process of its own, with bounds on its time and memory.
 
 A regular expression of a tokenizer.json may take years, or panic, and a replacement may fill the
 memory: the process that asks gets one line instead.
@@ -10,7 +10,9 @@ import multiprocessing
 import os
 import resource
 import signal
+import time
 from collections.abc import Callable, Sequence
+from math import ceil
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,16 @@ import numpy as np
 from rote.models.start_token import Named
 from rote.models.stored_weights import first_line
 
-LOADING_SECONDS, ANSWER_SECONDS = 60.0, 10.0
+# Of the processor, not of the clock: on a busy machine an answer takes longer, but no more work.
+LOADING_SECONDS, ANSWER_SECONDS = 60, 10
 CHARACTERS_PER_SECOND = 50_000  # of the slowest tokenisers, in Python
 CHARACTERS_AT_ONCE = 1 << 18
 MEMORY_BYTES = 16 << 30  # beyond what the process has when it begins
+LATE = (
+    "works on an answer without an end: a regular expression of tokenizer.json may be one that "
+    "tries all ways to fit"
+)
+ENDED = "ended without an answer: it takes too much memory, or was killed"
 
 
 class TokeniserProcess:
@@ -38,53 +46,48 @@ class TokeniserProcess:
         )
         self._process.start()
         theirs.close()
-        self.named: Named = self._answer(LOADING_SECONDS)
+        self.named: Named = self._answer()
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Tokens of each text, int64, without special ones."""
         encoded: list[np.ndarray] = []
         while len(encoded) < len(texts):
-            batch = _beginning(texts[len(encoded) :])
-            encoded += self._asked("encode", batch, sum(map(len, batch)))
+            start = len(encoded)
+            batch = texts[start : _end_of_batch(texts, start)]
+            encoded += self._asked("encode", list(batch))
         return encoded
 
     def decode(self, rows: Sequence[np.ndarray]) -> list[str]:
         """The text of each row of tokens, special ones too."""
-        texts: list[str] = self._asked(
-            "decode", [row.tolist() for row in rows], sum(map(len, rows))
-        )
+        texts: list[str] = self._asked("decode", [row.tolist() for row in rows])
         return texts
 
-    def _asked(self, name: str, argument: Any, size: int) -> Any:
+    def _asked(self, name: str, argument: Any) -> Any:
         with contextlib.suppress(BrokenPipeError):  # its last words are in the pipe
             self._connection.send((name, argument))
-        return self._answer(ANSWER_SECONDS + size / CHARACTERS_PER_SECOND)
+        return self._answer()
 
-    def _answer(self, seconds: float) -> Any:
+    def _answer(self) -> Any:
         try:
-            if not self._connection.poll(seconds):
-                self._process.kill()
-                raise ValueError(
-                    f"{self.folder}: its tokeniser gives no answer for {seconds:.0f} s: a regular "
-                    "expression of tokenizer.json may be one that does not come to an end"
-                )
             is_fine, answer = self._connection.recv()
         except (EOFError, OSError) as error:
+            self._process.join()
+            is_late = self._process.exitcode == -signal.SIGXCPU
             raise ValueError(
-                f"{self.folder}: its tokeniser ended without an answer: is its memory too small?"
+                f"{self.folder}: its tokeniser {LATE if is_late else ENDED}"
             ) from error
         if not is_fine:
             raise ValueError(f"{self.folder}: its tokeniser {answer}")
         return answer
 
 
-def _beginning(texts: Sequence[str]) -> list[str]:
-    """The first text, and as many more as are small beside it."""
-    size, end = len(texts[0]), 1
+def _end_of_batch(texts: Sequence[str], start: int) -> int:
+    """Behind the text at ``start`` and as many more as are small beside it."""
+    size, end = len(texts[start]), start + 1
     while end < len(texts) and size + len(texts[end]) <= CHARACTERS_AT_ONCE:
         size += len(texts[end])
         end += 1
-    return list(texts[:end])
+    return end
 
 
 def _serve(
@@ -93,10 +96,12 @@ def _serve(
     """Answer until the process that asks is gone."""
     others.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGTERM, signal.SIGXCPU):
+        signal.signal(number, signal.SIG_DFL)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # a panic is written there before it is raised
     faulthandler.disable()
     _bound_memory()
+    _bound_time(LOADING_SECONDS)
     try:
         tokeniser = load(folder)
         answer: tuple[bool, Any] = (True, _named(tokeniser))
@@ -107,6 +112,7 @@ def _serve(
         while True:
             connection.send(answer)
             name, argument = connection.recv()
+            _bound_time(ANSWER_SECONDS + sum(map(len, argument)) / CHARACTERS_PER_SECOND)
             try:
                 answer = (True, _ANSWERS[name](tokeniser, argument))
             except BaseException as error:  # a panic of tokenizers is no Exception
@@ -136,6 +142,13 @@ def _bound_memory() -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
         with contextlib.suppress(ValueError, OSError):  # a smaller limit is in force
             resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY_BYTES, hard))
+
+
+def _bound_time(seconds: float) -> None:
+    """From now on, of all threads together; the system ends the process then."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    with contextlib.suppress(ValueError, OSError):  # a smaller limit is in force
+        resource.setrlimit(resource.RLIMIT_CPU, (ceil(time.process_time() + seconds), hard))
 
 
 _ANSWERS: dict[str, Callable[[Any, Any], Any]] = {"encode": _encoded, "decode": _decoded}
