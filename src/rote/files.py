@@ -79,6 +79,11 @@ def object_of(text: str | bytes, path: Path) -> dict[str, Any]:
     return value
 
 
+def is_lfs_pointer(head: bytes) -> bool:
+    """Whether a file begins as what a clone without git-lfs leaves in place of the real one."""
+    return head.startswith(b"version https://git-lfs.github.com/spec/")
+
+
 def canonical_json(value: Any) -> str:
     """One text per value, whatever the order of its keys: what digests are taken of."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

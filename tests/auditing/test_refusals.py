@@ -142,7 +142,7 @@ def test_files_that_hold_no_documents(
     lines = others.read_text().splitlines()
     cases = {
         "none.jsonl": (None, "there is no file"),
-        "text.csv": (b"a\n", "is none of .txt, .jsonl, .parquet"),
+        "text.csv": (b"a\n", "text.csv, line 1 has no 'text', it holds ['a']: give --field"),
         "latin.txt": (b"fine\nna\xefve\n", "line 2: "),
         "torn.jsonl": (b'{"text": "a"}\n{"text": \n', "torn.jsonl, line 2 is not JSON"),
         "list.jsonl": (b"[1]\n", "list.jsonl, line 1 is list, not an object with 'text'"),

@@ -26,6 +26,7 @@ from rote.models.causal_lm import CachedCausalLM, CausalLM, with_what_it_offers
 from rote.models.checkpoint import architecture, load_causal_lm
 from rote.models.decoding import decoder_of
 from rote.models.likelihood import started, token_nats
+from rote.models.start_token import chosen_start
 
 V, S, B = 61, 12, 3
 SHAPE = {"vocab_size": V, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -149,4 +150,5 @@ def test_the_architecture_says_what_stands_before_the_first_token(tmp_path: Path
         config = LlamaConfig(**WIDE, bos_token_id=begin, eos_token_id=end)
         config.save_pretrained(tmp_path)
         found = architecture(tmp_path)
-        assert (found.start_token, found.vocab_size, found.max_length) == (wanted, V, 2048)
+        start = chosen_start(found.config, found.text, None)
+        assert (start and start.token, found.vocab_size, found.max_length) == (wanted, V, 2048)

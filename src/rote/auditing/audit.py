@@ -70,7 +70,7 @@ class _Work:
         self.device = torch.device(settings.device)
         self.precision = precision_of(settings.precision)
         corpus = read_corpus(
-            question.members, question.nonmembers, subject, question.references, settings
+            question.members, question.nonmembers, subject, question.references, settings, show
         )
         path = question.canaries
         self.manifest = None if path is None else usable_manifest(path, subject)
@@ -84,6 +84,7 @@ class _Work:
         self.skipped = self.stages.skipped()
         self.passed: dict[str, Passed] = {}
         self.parameters: list[int] = []
+        self.unused: list[list[str]] = []
         self.done = self.total = 0.0
 
     def stored(self, digests: Mapping[str, Any]) -> Stored:
@@ -98,6 +99,7 @@ class _Work:
             passed=self.passed,
             skipped=self.skipped,
             parameters=self.parameters,
+            unused=self.unused,
             canaries=canaries,
         )
         return stored_of(self.question, digests, self.stages, gathered)
@@ -110,9 +112,11 @@ class _Work:
                 self._go_through(stage, model)
             is_audited = subject is self.question.subject
             canaries = self._canaries(model) if is_audited else None
-            name = f"parameters-{len(self.parameters)}"
-            counted = self._piece(name, lambda: {"parameters": np.array(_count(model()[0]))})
+            counted = self._piece(
+                f"parameters-{len(self.parameters)}", lambda: _counted(model()[0])
+            )
         self.parameters.append(int(counted["parameters"]))
+        self.unused.append(counted["unused"].tolist())
         return canaries
 
     def _go_through(self, stage: Stage, model: _Loaded) -> None:
@@ -156,5 +160,7 @@ class _Work:
         return held
 
 
-def _count(model: nn.Module) -> int:
-    return sum(weight.numel() for weight in model.parameters())
+def _counted(model: nn.Module) -> dict[str, np.ndarray]:
+    number = sum(weight.numel() for weight in model.parameters())
+    unused = np.array(getattr(model, "unused_weights", []), dtype=np.str_)
+    return {"parameters": np.array(number), "unused": unused}

@@ -13,6 +13,7 @@ import numpy as np
 from rote.auditing.settings import Settings
 from rote.auditing.sides import Reading, Side, Tokens, read_sides
 from rote.auditing.subjects import Subject
+from rote.watching import Show
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,7 @@ def read_corpus(
     subject: Subject,
     references: Sequence[Subject],
     settings: Settings,
+    show: Show,
 ) -> Corpus:
     """Raises ValueError for unusable files, and for a reference with other tokens."""
     bounds = [each.max_length for each in (subject, *references) if each.max_length is not None]
@@ -67,6 +69,7 @@ def read_corpus(
         decode=subject.decode if subject.has_text else None,
         vocab_size=subject.vocab_size,
         max_tokens=max_tokens,
+        show=show,
     )
     member_side, nonmember_side = read_sides(members, nonmembers, settings.field, reading)
     corpus = Corpus(

@@ -36,6 +36,7 @@ class Gathered:
     passed: Mapping[str, Passed]
     skipped: Mapping[str, str]
     parameters: Sequence[int]  # of the model, then of each reference
+    unused: Sequence[Sequence[str]]  # stored weights that each of them says the same without
     canaries: Mapping[str, np.ndarray] | None
 
 
@@ -180,9 +181,12 @@ def _facts(
 ) -> dict[str, Any]:
     corpus, settings = stages.corpus, question.settings
     models = [
-        _model_facts(subject, number)
-        for subject, number in zip(
-            (question.subject, *question.references), gathered.parameters, strict=True
+        _model_facts(subject, number, unused)
+        for subject, number, unused in zip(
+            (question.subject, *question.references),
+            gathered.parameters,
+            gathered.unused,
+            strict=True,
         )
     ]
     return {
@@ -215,7 +219,7 @@ def _needing_references(number: int, corpus: Corpus) -> dict[str, str]:
     return reasons
 
 
-def _model_facts(subject: Subject, parameters: int) -> dict[str, Any]:
+def _model_facts(subject: Subject, parameters: int, unused: Sequence[str]) -> dict[str, Any]:
     return {
         "name": subject.name,
         "kind": subject.kind,
@@ -223,6 +227,8 @@ def _model_facts(subject: Subject, parameters: int) -> dict[str, Any]:
         "vocab_size": subject.vocab_size,
         "max_length": subject.max_length,
         "start_token": subject.start_token,
+        "start_token_note": subject.note,
+        "unused_weights": list(unused),
     }
 
 

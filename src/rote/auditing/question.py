@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rote.auditing.documents import kinds_of
 from rote.auditing.settings import Settings, identity
 from rote.auditing.subjects import Subject
 from rote.files import sha256_of_file
@@ -23,20 +24,28 @@ class Question:
 
     def digests(self) -> dict[str, Any]:
         """SHA-256 of every file that is read; raises ValueError for a model beside itself."""
-        files = {"members": self.members, "nonmembers": self.nonmembers}
-        if self.canaries is not None:
-            files["canaries"] = self.canaries
-        for path in files.values():
-            if not path.is_file():
-                raise ValueError(f"there is no file {str(path)!r}")
-        digests = {name: sha256_of_file(path) for name, path in files.items()}
+        digests: dict[str, Any] = {
+            "members": self._digest(self.members),
+            "nonmembers": self._digest(self.nonmembers),
+        }
         if digests["members"] == digests["nonmembers"]:
             raise ValueError(f"{self.members} and {self.nonmembers} are the same file")
+        if self.canaries is not None:
+            if not self.canaries.is_file():
+                raise ValueError(f"there is no file {str(self.canaries)!r}")
+            digests["canaries"] = sha256_of_file(self.canaries)
         own = dict(self.subject.digests())
         others = [dict(reference.digests()) for reference in self.references]
         if own in others:
             raise ValueError("the reference is the model itself: it would explain everything")
         return {"model": own, "references": others, **digests}
+
+    def _digest(self, side: Path) -> dict[str, str]:
+        """Of each file, beside how it is read: two formats give two sets of documents."""
+        return {
+            f"{number}, {kind.label}": sha256_of_file(path)
+            for number, (path, kind) in enumerate(kinds_of(side, self.settings.field), start=1)
+        }
 
     def folder_name(self, digests: Mapping[str, Any]) -> str:
         """The model's name and eight hex digits of all that is asked."""

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from rote.auditing.documents import Row, read_rows
+from rote.auditing.documents import read_rows
+from rote.tasks.text.reading.rows import Row
+from rote.watching import Show
 
 FEWEST = 20  # documents of a side: ten in each half, one for each fold of the blind baseline
 FEWEST_TOKENS = 2  # one token behind the start is no text
 MOST_LINES_TOLD = 5
+TOKENISED_AT_ONCE = 1 << 20  # characters: a tokeniser holds much more than the tokens
 
 Tokens = np.ndarray  # int64, one document
 Encode = Callable[[Sequence[str]], Sequence[Tokens]]
@@ -54,11 +57,15 @@ class Reading:
     decode: Decode | None
     vocab_size: int
     max_tokens: int
+    show: Show
 
 
 def read_sides(members: Path, nonmembers: Path, field: str, reading: Reading) -> tuple[Side, Side]:
     """Raises ValueError for unusable files, too few documents, and one that is in both."""
-    rows = read_rows(members, field), read_rows(nonmembers, field)
+    rows = (
+        read_rows(members, field, reading.show),
+        read_rows(nonmembers, field, reading.show),
+    )
     _require_one_kind(rows, members, nonmembers)
     sides = _side(rows[0], members, reading), _side(rows[1], nonmembers, reading)
     _require_apart(*sides)
@@ -114,7 +121,7 @@ def _encoded(rows: Sequence[Row], path: Path, reading: Reading) -> list[Tokens]:
                 f"{path} holds text and the model has no tokeniser: give token ids, "
                 'a .jsonl with {"tokens": [...]} on each line'
             )
-        encoded = list(reading.encode([str(row.content) for row in rows]))
+        encoded = _tokenised([str(row.content) for row in rows], path, reading)
     else:
         encoded = [np.array(row.content, dtype=np.int64) for row in rows]
     for row, tokens in zip(rows, encoded, strict=True):
@@ -124,6 +131,20 @@ def _encoded(rows: Sequence[Row], path: Path, reading: Reading) -> list[Tokens]:
                 f"0 to {reading.vocab_size - 1}"
             )
     return encoded
+
+
+def _tokenised(texts: Sequence[str], path: Path, reading: Reading) -> list[Tokens]:
+    assert reading.encode is not None
+    tokens: list[Tokens] = []
+    while len(tokens) < len(texts):
+        start = end = len(tokens)
+        size = 0
+        while end < len(texts) and (end == start or size + len(texts[end]) <= TOKENISED_AT_ONCE):
+            size += len(texts[end])
+            end += 1
+        tokens += reading.encode(texts[start:end])
+        reading.show(f"tokenising {path.name}", end, len(texts))
+    return tokens
 
 
 def _require_one_kind(

@@ -16,14 +16,15 @@ from rote.config.compose import Composer
 from rote.files import sha256_of_file
 from rote.ledger.store import RunFolder
 from rote.models.checkpoint import (
-    CONFIG,
     architecture,
     load_causal_lm,
     load_tokeniser,
-    tokeniser_files,
-    weight_files,
+    require_fitting,
 )
+from rote.models.hf_folder import CONFIG, tokeniser_files, weight_files
 from rote.models.likelihood import START_TOKEN
+from rote.models.start_token import StartToken, chosen_start
+from rote.models.tokeniser_process import TokeniserProcess
 from rote.precision import DTYPES, Precision
 from rote.tasks.protocol import text_of
 from rote.trained import Trained, load_trained
@@ -63,6 +64,11 @@ class Subject(Protocol):
         ...
 
     @property
+    def note(self) -> str | None:
+        """What is to be known about its start token; None for nothing."""
+        ...
+
+    @property
     def has_text(self) -> bool:
         """Whether it has a tokeniser."""
         ...
@@ -89,8 +95,9 @@ class Checkpoint:
 
     def __init__(self, folder: Path, *, start_token: int | None, allow_pickle: bool) -> None:
         self.folder, self.allow_pickle = folder.resolve(), allow_pickle
-        self.architecture = architecture(folder)
+        self.architecture = architecture(self.folder)
         self.weights = weight_files(self.folder, allow_pickle=allow_pickle)
+        require_fitting(self.folder, self.architecture, self.weights)
         self._start_token = self._start(start_token)
 
     @property
@@ -120,8 +127,13 @@ class Checkpoint:
 
     @property
     def start_token(self) -> int:
-        """As configured, or as somebody said."""
-        return self._start_token
+        """As somebody said, or as the tokeniser or the configuration names it."""
+        return self._start_token.token
+
+    @property
+    def note(self) -> str | None:
+        """Where tokeniser and configuration name different ones."""
+        return self._start_token.note
 
     @property
     def has_text(self) -> bool:
@@ -131,48 +143,46 @@ class Checkpoint:
     def digests(self) -> Mapping[str, str]:
         """Configuration, weights, tokeniser."""
         paths = [self.folder / CONFIG, *self.weights, *tokeniser_files(self.folder)]
-        return {path.name: sha256_of_file(path) for path in paths}
+        return {str(path.relative_to(self.folder)): sha256_of_file(path) for path in paths}
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Without special tokens."""
-        if not texts:
-            return []
-        encoded = self._tokeniser(list(texts), add_special_tokens=False)["input_ids"]
-        return [np.array(ids, dtype=np.int64) for ids in encoded]
+        return self._tokeniser.encode(texts)
 
     def decode(self, tokens: Sequence[np.ndarray]) -> list[str]:
         """Special tokens too."""
-        lists = [row.tolist() for row in tokens]
-        decoded: list[str] = self._tokeniser.batch_decode(
-            lists, skip_special_tokens=False, clean_up_tokenization_spaces=False
-        )
-        return decoded
+        return self._tokeniser.decode(tokens)
 
     def load(self, precision: Precision) -> nn.Module:
         """From safetensors, unless a pickle was insisted on."""
         return load_causal_lm(
             self.folder,
             dtype=DTYPES[precision.weights],
-            start_token=self._start_token,
+            start_token=self.start_token,
             allow_pickle=self.allow_pickle,
         )
 
-    def _start(self, given: int | None) -> int:
-        start = self.architecture.start_token if given is None else given
+    def _start(self, given: int | None) -> StartToken:
+        if given is not None:
+            start: StartToken | None = StartToken(token=given, note=None)
+        else:
+            named = self._tokeniser.named if self.has_text else None
+            start = chosen_start(self.architecture.config, self.architecture.text, named)
         if start is None:
             raise ValueError(
                 f"{self.folder / CONFIG} names no bos_token_id and no eos_token_id to put before "
                 "the first token: give --start-token N, as the model was trained"
             )
-        if not 0 <= start < self.vocab_size:
+        if not 0 <= start.token < self.vocab_size:
             raise ValueError(
-                f"the start token {start} is none of the {self.vocab_size} that {self.folder} knows"
+                f"the start token {start.token} is none of the {self.vocab_size} that "
+                f"{self.folder} knows: give --start-token N"
             )
         return start
 
     @cached_property
-    def _tokeniser(self):  # type: ignore[no-untyped-def]  # transformers' own
-        return load_tokeniser(self.folder)
+    def _tokeniser(self) -> TokeniserProcess:
+        return TokeniserProcess(self.folder, load_tokeniser)
 
 
 class Run:
@@ -202,6 +212,10 @@ class Run:
     def start_token(self) -> int:
         """What our sequences begin by reading."""
         return START_TOKEN
+
+    @property
+    def note(self) -> None:
+        """Nothing: there is one."""
 
     @property
     def vocab_size(self) -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from rote.analysis.audit.audited import start_warnings
 from rote.analysis.audit.report import NUMBERS, PAGE, is_finished, read_numbers, write_report
 from rote.cli.finding import find_run
 from rote.cli.progress import Bar
@@ -108,6 +109,8 @@ def _print(console: Console, numbers: dict[str, Any], folder: Path) -> None:
             f"{name}: {counts['scored']:,} of {counts['rows']:,} documents ({', '.join(left_out)})",
             soft_wrap=True,
         )
+    for warning in start_warnings(numbers):
+        console.print(warning, style="yellow", soft_wrap=True, markup=False)
     for headline in numbers["headlines"]:
         verdict = headline.partition(": ")[2].partition(".")[0]
         style = "yellow" if verdict in WARNINGS else "green"

@@ -143,13 +143,13 @@ def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     for side in ("members", "nonmembers"):
         text = "documents it was trained on" if side == "members" else "others of the same source"
         audit.add_argument(
-            f"--{side}", required=True, metavar="FILE", help=f"{text}: .txt, .jsonl, .parquet"
+            f"--{side}", required=True, metavar="FILE", help=f"{text}: .txt, .jsonl, .csv, .parquet"
         )
     audit.add_argument(
         "--reference", nargs="+", default=[], metavar="MODEL", help="not trained on the members"
     )
     audit.add_argument("--canaries", metavar="MANIFEST", help="what was planted, as runs leave it")
-    audit.add_argument("--field", default="text", help="of a JSON line or parquet (default: text)")
+    audit.add_argument("--field", default="text", help="of a row with the text (default: text)")
     audit.add_argument("--quick", action="store_true", help="the scores of one forward pass alone")
     for name, default, text in (
         ("max-tokens", 1024, "of a document at most, the context besides"),

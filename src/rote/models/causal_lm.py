@@ -25,6 +25,7 @@ class CausalLM(nn.Module):
         super().__init__()
         self.model: Any = model
         self.start_token = start_token
+        self.unused_weights: list[str] = []  # stored ones that the model says the same without
 
     def forward(self, tokens_BL: Tensor) -> Tensor:
         """Logits of the next token at every position, [B, L] int64 -> [B, L, V]."""

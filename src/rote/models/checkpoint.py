@@ -4,7 +4,8 @@ Weights are read from safetensors; a pickle only where that is insisted on, and 
 ``weights_only``, which builds tensors and calls nothing. No code that lies in the folder is run.
 """
 
-import json
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -13,15 +14,29 @@ from typing import Any
 import torch
 from torch import nn
 
+from rote.models.bounded_building import Bound, TooLarge, bounded_building
 from rote.models.causal_lm import CausalLM, with_what_it_offers
+from rote.models.hf_folder import (
+    CONFIG,
+    read_object,
+    require_no_adapter,
+    require_plain_entries,
+    weight_files,
+)
+from rote.models.leftovers import require_all_used, require_merged, unused_weights
+from rote.models.model_kind import require_causal
+from rote.models.stored_weights import StoredWeights, first_line, stored_weights
 
-CONFIG = "config.json"
-WHOLE, SHARDED = "model.safetensors", "model.safetensors.index.json"
-PICKLES = "pytorch_model*.bin"
-TOKENISER_FILES = (
-    "tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "*.model",
-)  # fmt: skip
 LENGTH_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
+# A configuration class makes lists of so many entries before anything can look at them.
+COUNTS, MOST_OF_THEM = ("layer", "depth", "num_labels"), 100_000
+# What config.json may describe beside what is stored: tied weights are made twice, 4-bit ones count
+# half, modules and tables of positions are made that nobody stores.
+MOST_TIMES, FREE_NUMBERS, FREE_BUFFER_BYTES = 4, 1 << 20, 1 << 30
+PARTS_PER_TENSOR, FREE_PARTS = 100, 3_000
+MOST_TENSORS_PER_WEIGHT = 1_024  # the experts of a layer are stored one by one and held as one
+# Keys of config.json by which transformers takes other files than those that are looked at here.
+REDIRECTIONS = ("transformers_weights", "fusion_config")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,74 +46,62 @@ class Architecture:
     model_type: str
     vocab_size: int  # logits
     max_length: int | None  # tokens: position 0 reads a start, the last token is never read
-    start_token: int | None  # the beginning of a text, else its end, as GPT-2 has it
+    config: Mapping[str, Any]  # as in the file
+    read: Any  # transformers' object, with the defaults of its class
+
+    @property
+    def text(self) -> Any:
+        """The part of ``read`` that is about text."""
+        return self.read.get_text_config()
 
 
 def architecture(folder: Path) -> Architecture:
     """Nothing is loaded but the configuration.
 
-    Raises ValueError for a folder that holds no model, and for one that brings code of its own.
+    Raises ValueError for a folder that holds no causal language model, for one that brings code
+    of its own, and for sizes that are none.
     """
-    config = _config_json(folder)
+    require_plain_entries(folder)
+    require_no_adapter(folder)
+    if not (folder / CONFIG).exists():
+        raise ValueError(f"{folder} is no model of Hugging Face: there is no {folder / CONFIG}")
+    config = read_object(folder / CONFIG)
     transformers = import_transformers()
-    kind = str(config.get("model_type"))
-    if kind not in transformers.CONFIG_MAPPING:
-        own = " but in code of its own, which is never run" if "auto_map" in config else ""
-        raise ValueError(f"{folder}: transformers knows no model_type {kind!r}{own}")
-    if kind not in transformers.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
-        raise ValueError(f"{folder}: {kind!r} is no causal language model")
+    kind = require_causal(folder, config, transformers)
+    _require_counts(config, folder / CONFIG)
     try:
         read = transformers.AutoConfig.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
-        ).get_text_config()
+        )
+        text = read.get_text_config()
+        sizes = [text.vocab_size, *(getattr(text, name, None) for name in LENGTH_NAMES)]
     except Exception as error:  # a configuration class may raise anything over a value it dislikes
-        raise ValueError(f"{folder / CONFIG} cannot be read: {_first_line(error)}") from error
-    lengths = [getattr(read, name, None) for name in LENGTH_NAMES]
+        raise ValueError(f"{folder / CONFIG} cannot be read: {first_line(error)}") from error
+    vocab_size, *lengths = [size if type(size) is int else None for size in sizes]
+    max_length = next((length for length in lengths if length is not None), None)
+    if vocab_size is None or vocab_size < 1 or (max_length is not None and max_length < 2):
+        raise ValueError(
+            f"{folder / CONFIG} makes no model: vocab_size {sizes[0]!r}, context {max_length!r}"
+        )
     return Architecture(
-        model_type=kind,
-        vocab_size=read.vocab_size,
-        max_length=next((length for length in lengths if isinstance(length, int)), None),
-        start_token=_first_token(getattr(read, "bos_token_id", None), read),
+        model_type=kind, vocab_size=vocab_size, max_length=max_length, config=config, read=read
     )
 
 
-def weight_files(folder: Path, *, allow_pickle: bool) -> list[Path]:
-    """Raises ValueError where there are none that may be read, or a part of them is missing."""
-    if (folder / "adapter_config.json").exists():
-        raise ValueError(f"{folder} is an adapter: merge it into its model and save that")
-    if (folder / WHOLE).exists():
-        return [folder / WHOLE]
-    if (folder / SHARDED).exists():
-        parts = json.loads((folder / SHARDED).read_text())["weight_map"].values()
-        paths = [folder / name for name in sorted(set(parts))]
-        if missing := [path.name for path in paths if not path.exists()]:
-            raise ValueError(f"{folder}: {missing[0]} is missing ({len(missing)} of {len(paths)})")
-        return [folder / SHARDED, *paths]
-    pickles = sorted(folder.glob(PICKLES))
-    if pickles and not allow_pickle:
-        raise ValueError(
-            f"{folder} holds its weights as a pickle ({pickles[0].name}), which may run code: "
-            "save it again as safetensors, or give --allow-pickle (torch's weights_only reads it)"
-        )
-    if not pickles:
-        raise ValueError(f"{folder} holds no weights: there is no {WHOLE}")
-    return pickles
-
-
-def tokeniser_files(folder: Path) -> list[Path]:
-    """Sorted; empty where the folder has no tokeniser."""
-    found = {path for pattern in TOKENISER_FILES for path in folder.glob(pattern)}
-    return sorted(path for path in found if path.is_file())
-
-
 def load_tokeniser(folder: Path) -> Any:
-    """transformers' own, the fast kind where there is one; raises ValueError."""
-    try:
-        return import_transformers().AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, use_fast=True
-        )
-    except Exception as error:  # tokenizers raises bare Exceptions
-        raise ValueError(f"{folder}: its tokeniser cannot be read: {_first_line(error)}") from error
+    """transformers' own, the fast kind where there is one; raises what its libraries raise."""
+    return import_transformers().AutoTokenizer.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False, use_fast=True
+    )
+
+
+def require_fitting(folder: Path, found: Architecture, paths: Sequence[Path]) -> None:
+    """Raises ValueError where config.json describes much more than ``paths`` hold weights for.
+
+    Nothing is allocated.
+    """
+    with stored_weights(paths) as stored:
+        _empty_model(folder, found, stored)
 
 
 def load_causal_lm(
@@ -106,32 +109,29 @@ def load_causal_lm(
 ) -> CausalLM:
     """On the CPU, not training, with weights of ``dtype``.
 
-    Raises ValueError where a weight is missing (transformers would draw it at random) or has
-    another shape than the configuration says, and for a model that is no causal language model.
+    Raises ValueError where a weight is missing (transformers would draw it at random), has another
+    shape than the configuration says or is not used by it, and for a model that is no causal
+    language model.
     """
-    read = architecture(folder)
-    paths = weight_files(folder, allow_pickle=allow_pickle)
-    is_pickle = paths[0].suffix == ".bin"
-    transformers = import_transformers()
-    try:
-        model, report = transformers.AutoModelForCausalLM.from_pretrained(
-            folder,
-            use_safetensors=not is_pickle,
-            weights_only=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # so that the report says which
-            dtype=dtype,
-        )
-    except Exception as error:  # transformers, safetensors and pickle have no common one
-        raise ValueError(f"{folder} cannot be loaded: {_first_line(error)}") from error
-    if wrong := sorted(report["mismatched_keys"]):
-        name, held, wanted = wrong[0]
-        raise ValueError(f"{folder}: weight {name!r} is {[*held]}, {CONFIG} says {[*wanted]}")
-    if missing := sorted(report["missing_keys"]):
-        raise ValueError(f"{folder}: weight {missing[0]!r} is missing ({len(missing)} in all)")
-    return _tried(folder, model.eval(), start_token=start_token, vocab_size=read.vocab_size)
+    found = architecture(folder)
+    with stored_weights(weight_files(folder, allow_pickle=allow_pickle)) as stored:
+        empty = _empty_model(folder, found, stored)
+        try:
+            # By value: what lies in the folder besides does not count.
+            model, report = type(empty).from_pretrained(
+                None,
+                config=empty.config,
+                state_dict=dict(stored.by_name),
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # so that the report says which
+                dtype=dtype,
+            )
+        except Exception as error:  # transformers, safetensors and pickle have no common one
+            raise ValueError(f"{folder} cannot be loaded: {first_line(error)}") from error
+        harmless = _require_same(folder, found, stored, model, report)
+    tried = _tried(folder, model.eval(), start_token=start_token, vocab_size=found.vocab_size)
+    tried.unused_weights = harmless
+    return tried
 
 
 def import_transformers() -> Any:
@@ -145,35 +145,80 @@ def import_transformers() -> Any:
     return transformers
 
 
+def _empty_model(folder: Path, found: Architecture, stored: StoredWeights) -> Any:
+    """Without values, as large as config.json says; raises ValueError beyond ``stored``."""
+    read = found.read
+    read._attn_implementation = None  # config.json may name a kernel to be downloaded
+    for name in REDIRECTIONS:
+        if hasattr(read, name):
+            delattr(read, name)
+    bound = Bound(
+        parts=FREE_PARTS + PARTS_PER_TENSOR * len(stored.shapes),
+        numbers=FREE_NUMBERS + MOST_TIMES * stored.num_numbers,
+        buffer_bytes=FREE_BUFFER_BYTES + MOST_TIMES * stored.num_bytes,
+    )
+    try:
+        with torch.device("meta"), bounded_building(bound), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of sizes that make no model
+            model = import_transformers().AutoModelForCausalLM.from_config(
+                read, trust_remote_code=False
+            )
+    except TooLarge as error:
+        layers = getattr(found.text, "num_hidden_layers", None)
+        raise ValueError(
+            f"{folder / CONFIG} describes a larger model than the {stored.num_numbers:,} numbers "
+            f"of its weights make (vocab_size {found.vocab_size:,}, num_hidden_layers {layers})"
+        ) from error
+    except Exception as error:  # whatever an architecture raises over sizes that do not fit
+        raise ValueError(f"{folder / CONFIG} makes no model: {first_line(error)}") from error
+    num_weights = len(list(model.parameters()))
+    if len(stored.shapes) > MOST_TENSORS_PER_WEIGHT * num_weights:
+        raise ValueError(
+            f"{folder} holds {len(stored.shapes):,} weights, and its {CONFIG} describes "
+            f"{num_weights:,}"
+        )
+    if not all(weight.numel() for weight in model.parameters()):
+        raise ValueError(f"{folder / CONFIG} makes no model: a size in it is 0")
+    return model
+
+
+def _require_same(
+    folder: Path, found: Architecture, stored: StoredWeights, model: Any, report: Mapping[str, Any]
+) -> list[str]:
+    """Names of stored weights that do no harm; raises ValueError unless all others are used."""
+    if wrong := sorted(report["mismatched_keys"]):
+        name, held, wanted = wrong[0]
+        raise ValueError(f"{folder}: weight {name!r} is {[*held]}, {CONFIG} says {[*wanted]}")
+    harmless, unused = unused_weights(stored.shapes, report["unexpected_keys"], model)
+    require_merged(folder, unused)
+    if missing := sorted(report["missing_keys"]):
+        instead = f", and {unused[0]!r} is there instead" if unused else ""
+        raise ValueError(
+            f"{folder}: weight {missing[0]!r} is missing ({len(missing)} in all){instead}"
+        )
+    require_all_used(folder, unused, getattr(found.text, "num_hidden_layers", None))
+    buffers = {name for name, held in model.state_dict().items() if not held.is_floating_point()}
+    whole = sorted(stored.whole.difference(harmless, buffers))
+    if whole and "quantization_config" not in found.config:
+        raise ValueError(
+            f"{folder}: weight {whole[0]!r} holds whole numbers, as a quantised one does, and "
+            f"{CONFIG} says nothing of it: save the model with floating-point weights"
+        )
+    return harmless
+
+
+def _require_counts(value: Any, path: Path) -> None:
+    """Of every object within ``value``."""
+    for key, held in value.items():
+        if isinstance(held, dict):
+            _require_counts(held, path)
+        is_count = any(word in key for word in COUNTS)
+        if is_count and type(held) is int and held > MOST_OF_THEM:
+            raise ValueError(f"{path} says {key}={held:,}, and no model has more than 100,000")
+
+
 def _tried(folder: Path, model: nn.Module, *, start_token: int, vocab_size: int) -> CausalLM:
     try:
         return with_what_it_offers(model, start_token=start_token, vocab_size=vocab_size)
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from error
-
-
-def _config_json(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG
-    if not path.is_file():
-        raise ValueError(f"{folder} is no model of Hugging Face: there is no {path}")
-    try:
-        config = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"{path} holds no keys")
-    return config
-
-
-def _first_token(begin: Any, config: Any) -> int | None:
-    """Some configurations list several ends."""
-    for token in (begin, getattr(config, "eos_token_id", None)):
-        first = token[0] if isinstance(token, list) and token else token
-        if isinstance(first, int):
-            return first
-    return None
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0]

@@ -13,7 +13,8 @@ from tests.tasks.text.conftest import MakeRecipe, bpe, prepared, prose
 
 from rote.tasks.text import pieces as cutting
 from rote.tasks.text.hub import HuggingFace
-from rote.tasks.text.pieces import BLOCK_BYTES, blocks_of_utf8, pieces
+from rote.tasks.text.pieces import pieces
+from rote.tasks.text.reading.encoding import BLOCK_BYTES, blocks_of_utf8
 from rote.tasks.text.sources import LocalFiles, PythonLibrary, Source
 from rote.tasks.text.tokenisers import TokeniserFile
 
@@ -143,7 +144,7 @@ def test_what_is_not_utf8_is_named_with_its_byte(
         ("x.jsonl", b'{"text": "a"}\n', r"line 1 has no 'words', it holds \['text'\]"),
         ("x.jsonl", b'{"words": 3}\n', r"line 1: 'words' is no text but int"),
         ("x.jsonl", b'{"words": "\\ud800"}\n', r"line 1: 'words' is not Unicode text"),
-        ("x.jsonl", b"[1]\n", r"line 1 has no 'words', it holds list"),
+        ("x.jsonl", b"[1]\n", r"line 1 is list, not an object with 'words'"),
         ("x.parquet", b"no", r"x\.parquet is not a parquet file"),
     ],
 )

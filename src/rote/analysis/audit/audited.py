@@ -34,9 +34,31 @@ def audited_section(facts: Mapping[str, Any]) -> Section:
         for each in models
     ]
     made = table(headers, rows, text=("model", "role", "kind"))
-    return Section(
-        title="What was audited", html=f"{scrolled(made)}\n{_documents(facts)}\n{_aside(facts)}"
-    )
+    parts = [scrolled(made), *map(_noted, models), _documents(facts), _aside(facts)]
+    return Section(title="What was audited", html="\n".join(parts))
+
+
+def start_warnings(facts: Mapping[str, Any]) -> list[str]:
+    """Of each model whose tokeniser and configuration name different start tokens."""
+    models = [facts["model"], *facts["references"]]
+    return [
+        f"{each['name']}: {each['start_token_note']}" for each in models if each["start_token_note"]
+    ]
+
+
+def _noted(model: Mapping[str, Any]) -> str:
+    """What is to be known of a model beside its numbers."""
+    parts = []
+    if model["start_token_note"]:
+        note = escape(f"{model['name']}: {model['start_token_note']}")
+        parts.append(f'<p class="bound">{note}.</p>')
+    if model["unused_weights"]:
+        names = ", ".join(f"<code>{escape(name)}</code>" for name in model["unused_weights"])
+        parts.append(
+            f"<p>Stored in {escape(model['name'])} and not used, since they are made from the "
+            f"configuration or declared needless by the architecture: {names}.</p>"
+        )
+    return "\n".join(parts)
 
 
 def _documents(facts: Mapping[str, Any]) -> str:

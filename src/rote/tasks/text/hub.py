@@ -9,7 +9,9 @@ from typing import Any
 from rote.checks import require_whole
 from rote.files import canonical_json, sha256, sha256_of_file
 from rote.tasks.text.pieces import Piece, pieces
-from rote.tasks.text.sources import files_of, text_of
+from rote.tasks.text.reading.paths import files_of
+from rote.tasks.text.reading.rows import content_of
+from rote.tasks.text.sources import wanted_text
 
 # Of `datasets`, for local files. Others are no text, and its reader of pandas files unpickles them.
 READERS = ("arrow", "csv", "json", "parquet", "text", "xml")
@@ -59,8 +61,10 @@ class HuggingFace:
 
     def pieces(self) -> Iterator[Piece]:
         """Row after row, as the hub gives them."""
+        wanted = wanted_text(self.field)
         for number, row in enumerate(islice(self._rows(), self.max_documents), start=1):
-            yield from pieces([text_of(row, self.field, f"{self.repository}, row {number}")])
+            text = content_of(row, wanted, f"{self.repository}, row {number}")
+            yield from pieces([str(text or "")], is_null=text is None)
 
     def _rows(self) -> Iterator[Any]:
         commit = self._look_up() if "/" in self.repository else None

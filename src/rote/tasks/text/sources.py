@@ -5,23 +5,24 @@ A source offers what `Source` says; `rote.tasks.text.hub` has one more.
 
 import ast
 import hashlib
-import json
 import sys
 import sysconfig
 import tokenize
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
-
-import polars as pl
+from typing import Protocol
 
 from rote.files import sha256_of_file
-from rote.tasks.text.pieces import Piece, blocks_of_utf8, pieces, utf8
+from rote.tasks.text.pieces import Piece, pieces
+from rote.tasks.text.reading.encoding import blocks_of_utf8
+from rote.tasks.text.reading.formats import PARQUET, TEXT, Kind, kind_of
+from rote.tasks.text.reading.paths import files_of
+from rote.tasks.text.reading.rows import Wanted, rows_of
 
 CONTENTS = ("sources", "docstrings")
 TESTS = {"test", "tests", "idle_test"}  # some of their files are broken on purpose
-ROWS_AT_ONCE = 1000
+MOST_BYTES = 1 << 28  # of a row or a line, which is held whole
 
 
 class Source(Protocol):
@@ -82,14 +83,15 @@ class PythonLibrary:
 
 @dataclass(frozen=True, kw_only=True)
 class LocalFiles:
-    """Files by path or glob pattern, each pattern's in the order of their names.
+    """Files by path or glob pattern, or those of a folder, each in the order of their names.
 
-    A line of a ``.jsonl`` and a row of a ``.parquet`` is a document, any other file is one whole.
-    Raises ValueError for a pattern that fits no file.
+    Lines of JSON, entries of a JSON list and rows of parquet, .csv or .tsv are documents, any
+    other text is one whole; files may be compressed. Raises ValueError for a pattern that fits
+    no file.
     """
 
     paths: Sequence[str]
-    field: str  # that holds the text, of a JSON line or of a parquet file
+    field: str  # that holds the text, of a row
 
     def __post_init__(self) -> None:
         if isinstance(self.paths, str) or not self.paths:
@@ -100,87 +102,45 @@ class LocalFiles:
         object.__setattr__(self, "paths", tuple(map(str, self.paths)))
 
     def version(self) -> str:
-        """Over every file's kind and bytes, not over their names."""
-        return _digest([self.field, *(f"{p.suffix}:{sha256_of_file(p)}" for p in self._files())])
+        """Over how every file is read and its bytes, not over their names."""
+        parts = [f"{self._kind(path).label}:{sha256_of_file(path)}" for path in self._files()]
+        return _digest([self.field, *parts])
 
     def total_bytes(self) -> int | None:
-        """As stored."""
-        return sum(path.stat().st_size for path in self._files())
+        """As stored; None where a file is packed."""
+        files = self._files()
+        kinds = [self._kind(path) for path in files]
+        if any(kind.compression or kind.format == PARQUET for kind in kinds):
+            return None
+        return sum(path.stat().st_size for path in files)
 
     def pieces(self) -> Iterator[Piece]:
         """File after file."""
+        wanted = wanted_text(self.field)
         for path in self._files():
-            if path.suffix == ".jsonl":
-                documents: Iterable[Iterable[str]] = ([text] for text in _lines(path, self.field))
-            elif path.suffix == ".parquet":
-                documents = ([text] for text in _rows(path, self.field))
-            else:
-                documents = [blocks_of_utf8(path)]
-            for document in documents:
-                yield from pieces(document)
+            kind = self._kind(path)
+            if kind.format == TEXT:
+                yield from pieces(blocks_of_utf8(path))
+                continue
+            for row in rows_of(path, kind, wanted):
+                if not row.is_blank:
+                    yield from pieces([str(row.content)], is_null=row.is_null)
+
+    def _kind(self, path: Path) -> Kind:
+        return kind_of(path, [self.field])
 
     def _files(self) -> list[Path]:
         return [path for pattern in self.paths for path in files_of(pattern)]
 
 
-def files_of(pattern: str) -> list[Path]:
-    """Sorted; raises ValueError where there is none."""
-    path = Path(pattern)
-    if path.is_file():  # its name may look like a pattern
-        return [path]
-    fitting = Path(path.anchor).glob(str(path.relative_to(path.anchor)))
-    if found := sorted(path for path in fitting if path.is_file()):
-        return found
-    raise ValueError(f"no file is called {pattern!r} (seen from {Path.cwd()})")
-
-
-def _lines(path: Path, field: str) -> Iterator[str]:
-    position = 0
-    with path.open("rb") as stream:
-        for number, line in enumerate(stream, start=1):
-            text = utf8(line, path, position)
-            position += len(line)
-            if text.strip():
-                yield _field_of(text, field, f"{path}, line {number}")
-
-
-def _field_of(line: str, field: str, where: str) -> str:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise ValueError(f"{where} is not JSON: {error}") from error
-    return text_of(row, field, where)
-
-
-def text_of(row: Any, field: str, where: str) -> str:
-    """The text of a row; raises ValueError where there is none that UTF-8 can hold."""
-    if not isinstance(row, dict) or field not in row:
-        held = sorted(row) if isinstance(row, dict) else type(row).__name__
-        raise ValueError(f"{where} has no {field!r}, it holds {held}: set task.source.field")
-    text = row[field]
-    if not isinstance(text, str):
-        raise ValueError(f"{where}: {field!r} is no text but {type(text).__name__}")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"{where}: {field!r} is not Unicode text ({error.reason})") from error
-    return text
-
-
-def _rows(path: Path, field: str) -> Iterator[str]:
-    try:
-        frame = pl.scan_parquet(path)
-        held = sorted(frame.collect_schema().names())
-    except pl.exceptions.PolarsError as error:
-        raise ValueError(f"{path} is not a parquet file: {error}") from error
-    if field not in held:
-        raise ValueError(f"{path} has no {field!r}, it holds {held}: set task.source.field")
-    batches = frame.select(field).collect_batches(chunk_size=ROWS_AT_ONCE, maintain_order=True)
-    number = 0
-    for batch in batches:
-        for row in batch.iter_rows(named=True):
-            number += 1
-            yield text_of(row, field, f"{path}, row {number}")
+def wanted_text(field: str) -> Wanted:
+    """A field with text, of a row of files or of a data set."""
+    return Wanted(
+        field=field,
+        way_out="set task.source.field",
+        takes_tokens=False,
+        most_bytes=MOST_BYTES,
+    )
 
 
 def _docstrings(source: str) -> str:

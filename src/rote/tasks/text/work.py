@@ -4,6 +4,7 @@ Shapes: N windows, L tokens in each.
 """
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -23,7 +24,9 @@ from rote.tasks.text.tokenisers import Encoder, load
 from rote.tasks.text.windows import Cutter
 from rote.watching import Show
 
+LOG = logging.getLogger(__name__)
 BATCH_CHARACTERS = 1 << 22  # tokenised at once: a tokeniser's own objects grow with it
+BATCH_PIECES = 1 << 16  # of documents without text there may be millions
 SMALL_VOCABULARY = 1 << 16
 STATE, READY, WHOLE = "progress.json", "encoder", "whole"
 
@@ -34,6 +37,7 @@ class Done:
 
     cutter: dict[str, Any]
     pieces: int = 0
+    nulls: int = 0  # documents that a source holds null for: they count as empty
     text_bytes: int = 0
     tokens: int = 0
     windows: int = 0
@@ -74,6 +78,12 @@ class Work:
             raise ValueError(
                 f"the corpus is empty: {done.cutter['document']:,} documents with "
                 f"{done.tokens:,} tokens make no window of task.length={self.recipe.length}"
+            )
+        if done.nulls:
+            LOG.warning(
+                "%d of %d documents are null and count as empty: they make no window",
+                done.nulls,
+                done.cutter["document"],
             )
         raw = WindowFile(path=self.folder / TOKENS, length=self.recipe.length, dtype=dtype)
         kept = self._without_duplicates(raw, show)
@@ -155,6 +165,7 @@ class Work:
             "dtype": dtype.str,
             "counts": {
                 "documents": done.cutter["document"],
+                "null_documents": done.nulls,
                 "bytes": done.text_bytes,
                 "tokens": done.tokens,
                 "tokens_outside_windows": done.tokens - done.windows * self.recipe.length,
@@ -176,7 +187,7 @@ def _batches(pieces: Iterator[Piece]) -> Iterator[list[Piece]]:
     for piece in pieces:
         batch.append(piece)
         size += len(piece.text)
-        if size >= BATCH_CHARACTERS:
+        if size >= BATCH_CHARACTERS or len(batch) >= BATCH_PIECES:
             yield batch
             batch, size = [], 0
     if batch:
@@ -192,6 +203,7 @@ def _add(batch: list[Piece], encoder: Encoder, done: Done) -> tuple[np.ndarray, 
         cut_NL = cutter.add(tokens, ends_document=piece.ends_document)
         windows.append(cut_NL)
         documents.append(np.full(len(cut_NL), document, dtype=DOCUMENT_TYPE))
+        done.nulls += piece.is_null
         done.tokens += len(tokens)
         data = piece.text.encode()
         done.text_bytes += len(data)

@@ -1,0 +1,153 @@
+"""The files of a Hugging Face folder from somebody else: which are read, and which are refused."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rote.files import is_lfs_pointer
+
+CONFIG, ADAPTER = "config.json", "adapter_config.json"
+WHOLE, SHARDED = "model.safetensors", "model.safetensors.index.json"
+PICKLE, SHARDED_PICKLE = "pytorch_model.bin", "pytorch_model.bin.index.json"
+TOKENISER_FILES = (
+    "tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "*.model",
+)  # fmt: skip
+# What other programs call weights: named where those that are read are missing.
+OTHER_WEIGHTS = (
+    "*.safetensors", "*.bin", "*.gguf", "*.pth", "*.pt", "*.h5", "*.msgpack", "*.onnx", "*.ckpt",
+)  # fmt: skip
+MOST_JSON_BYTES = 1 << 26
+HEAD_BYTES = 64
+
+
+def require_plain_entries(folder: Path) -> None:
+    """Raises ValueError for pipes, sockets and devices: whoever opens one may wait for ever."""
+    for path in sorted(folder.iterdir()):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise ValueError(f"{path} is neither a file nor a folder: it is not opened")
+
+
+def require_no_adapter(folder: Path) -> None:
+    """Raises ValueError for the folder of an adapter, which holds a part of a model."""
+    path = folder / ADAPTER
+    if not path.exists() and not list(folder.glob("adapter_model.*")):
+        return
+    base = read_object(path).get("base_model_name_or_path") if path.exists() else None
+    of = f" of {base!r}" if isinstance(base, str) and base else ""
+    raise ValueError(
+        f"{folder} is an adapter{of}: merge it into its model (merge_and_unload of peft), save "
+        "that with its tokeniser, and audit the folder"
+    )
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object; raises ValueError naming the file for all else."""
+    require_file(path)
+    if path.stat().st_size > MOST_JSON_BYTES:
+        raise ValueError(f"{path} has {path.stat().st_size:,} bytes, as no such file has")
+    try:
+        value = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    except RecursionError as error:
+        raise ValueError(f"{path} is JSON nested too deeply") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} holds no keys")
+    return value
+
+
+def require_file(path: Path) -> None:
+    """Raises ValueError for what is no regular file, and for what git-lfs left in its place."""
+    if not path.is_file():
+        raise ValueError(f"{path} is not a regular file")
+    with path.open("rb") as stream:
+        head = stream.read(HEAD_BYTES)
+    if is_lfs_pointer(head):
+        raise ValueError(
+            f"{path} is a pointer of git-lfs, not the file itself: run git lfs pull in its folder"
+        )
+
+
+def weight_files(folder: Path, *, allow_pickle: bool) -> list[Path]:
+    """The files of weights, behind their index where there is one.
+
+    Raises ValueError where there are none that may be read, where a part of them is missing, and
+    where a part lies outside of the folder.
+    """
+    if (folder / WHOLE).exists() and (folder / SHARDED).exists():
+        raise ValueError(f"{folder} holds {WHOLE} and {SHARDED}: remove the one that is not meant")
+    if (folder / WHOLE).exists():
+        paths = [folder / WHOLE]
+    elif (folder / SHARDED).exists():
+        paths = _parts(folder / SHARDED)
+    else:
+        paths = _pickles(folder, is_allowed=allow_pickle)
+    for path in paths:
+        require_file(path)
+    return paths
+
+
+def tokeniser_files(folder: Path) -> list[Path]:
+    """Sorted; empty where there is no tokeniser. Raises ValueError for what git-lfs left."""
+    found = {path for pattern in TOKENISER_FILES for path in folder.glob(pattern)}
+    files = sorted(path for path in found if path.is_file())
+    for path in files:
+        require_file(path)
+    return files
+
+
+def _pickles(folder: Path, *, is_allowed: bool) -> list[Path]:
+    single, index = folder / PICKLE, folder / SHARDED_PICKLE
+    paths = sorted(folder.glob("pytorch_model*.bin"))
+    if not paths:
+        others = sorted({path.name for each in OTHER_WEIGHTS for path in folder.glob(each)})
+        held = f", and {_few(others)} is not read: save the model as safetensors" if others else ""
+        raise ValueError(f"{folder} holds no weights: there is no {WHOLE}{held}")
+    if not is_allowed:
+        raise ValueError(
+            f"{folder} holds its weights as a pickle ({paths[0].name}), which may run code: "
+            "save it again as safetensors, or give --allow-pickle (torch's weights_only reads it)"
+        )
+    if single.exists():
+        return [single]
+    return _parts(index) if index.exists() else paths
+
+
+def _parts(index: Path) -> list[Path]:
+    names = read_object(index).get("weight_map")
+    if not isinstance(names, dict) or not names or not _are_names(names.values()):
+        raise ValueError(
+            f"{index} has no weight_map that says which file holds which weight: save the model "
+            "again, or get the file anew"
+        )
+    paths = [index.parent / name for name in sorted(set(names.values()))]
+    for path in paths:
+        _require_inside(path, index)
+    if missing := [path.name for path in paths if not path.exists()]:
+        raise ValueError(
+            f"{index.parent}: {missing[0]} is missing ({len(missing)} of {len(paths)})"
+        )
+    return [index, *paths]
+
+
+def _are_names(values: Any) -> bool:
+    return all(isinstance(value, str) and value for value in values)
+
+
+def _require_inside(path: Path, index: Path) -> None:
+    """A link may lead to where a download of the Hugging Face hub keeps its files."""
+    folder = index.parent
+    roots = [folder.resolve()]
+    if folder.parent.name == "snapshots":
+        roots.append(folder.parent.parent.resolve() / "blobs")
+    written = ".." not in path.relative_to(folder).parts if path.is_relative_to(folder) else False
+    if not written or not any(path.resolve().is_relative_to(root) for root in roots):
+        raise ValueError(
+            f"{index} names a file outside of its folder, which is not read: "
+            f"{path if not path.is_relative_to(folder) else path.relative_to(folder)}"
+        )
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,154 @@
+"""A tokeniser from somebody else in a process of its own, with bounds on its time and memory.
+
+A regular expression of a tokenizer.json may take years, or panic, and a replacement may fill the
+memory: the process that asks gets one line instead.
+"""
+
+import contextlib
+import faulthandler
+import multiprocessing
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable, Sequence
+from math import ceil
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rote.models.start_token import Named
+from rote.models.stored_weights import first_line
+
+# Of the processor, not of the clock: on a busy machine an answer takes longer, but no more work.
+LOADING_SECONDS, ANSWER_SECONDS = 60, 10
+CHARACTERS_PER_SECOND = 50_000  # of the slowest tokenisers, in Python
+CHARACTERS_AT_ONCE = 1 << 18
+MEMORY_BYTES = 16 << 30  # beyond what the process has when it begins
+LATE = (
+    "works on an answer without an end: a regular expression of tokenizer.json may be one that "
+    "tries all ways to fit"
+)
+ENDED = "ended without an answer: it takes too much memory, or was killed"
+
+
+class TokeniserProcess:
+    """The tokeniser that ``load`` gives; raises ValueError wherever it does not answer."""
+
+    def __init__(self, folder: Path, load: Callable[[Path], Any]) -> None:
+        self.folder = folder
+        forking = multiprocessing.get_context("fork")
+        self._connection, theirs = forking.Pipe()
+        self._process = forking.Process(
+            target=_serve, args=(theirs, self._connection, folder, load), daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        self.named: Named = self._answer()
+
+    def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Tokens of each text, int64, without special ones."""
+        encoded: list[np.ndarray] = []
+        while len(encoded) < len(texts):
+            start = len(encoded)
+            batch = texts[start : _end_of_batch(texts, start)]
+            encoded += self._asked("encode", list(batch))
+        return encoded
+
+    def decode(self, rows: Sequence[np.ndarray]) -> list[str]:
+        """The text of each row of tokens, special ones too."""
+        texts: list[str] = self._asked("decode", [row.tolist() for row in rows])
+        return texts
+
+    def _asked(self, name: str, argument: Any) -> Any:
+        with contextlib.suppress(BrokenPipeError):  # its last words are in the pipe
+            self._connection.send((name, argument))
+        return self._answer()
+
+    def _answer(self) -> Any:
+        try:
+            is_fine, answer = self._connection.recv()
+        except (EOFError, OSError) as error:
+            self._process.join()
+            is_late = self._process.exitcode == -signal.SIGXCPU
+            raise ValueError(
+                f"{self.folder}: its tokeniser {LATE if is_late else ENDED}"
+            ) from error
+        if not is_fine:
+            raise ValueError(f"{self.folder}: its tokeniser {answer}")
+        return answer
+
+
+def _end_of_batch(texts: Sequence[str], start: int) -> int:
+    """Behind the text at ``start`` and as many more as are small beside it."""
+    size, end = len(texts[start]), start + 1
+    while end < len(texts) and size + len(texts[end]) <= CHARACTERS_AT_ONCE:
+        size += len(texts[end])
+        end += 1
+    return end
+
+
+def _serve(
+    connection: Connection, others: Connection, folder: Path, load: Callable[[Path], Any]
+) -> None:
+    """Answer until the process that asks is gone."""
+    others.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGXCPU):
+        signal.signal(number, signal.SIG_DFL)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # a panic is written there before it is raised
+    faulthandler.disable()
+    _bound_memory()
+    _bound_time(LOADING_SECONDS)
+    try:
+        tokeniser = load(folder)
+        answer: tuple[bool, Any] = (True, _named(tokeniser))
+    except BaseException as error:
+        connection.send((False, f"cannot be read: {first_line(error)}"))
+        return
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            connection.send(answer)
+            name, argument = connection.recv()
+            _bound_time(ANSWER_SECONDS + sum(map(len, argument)) / CHARACTERS_PER_SECOND)
+            try:
+                answer = (True, _ANSWERS[name](tokeniser, argument))
+            except BaseException as error:  # a panic of tokenizers is no Exception
+                answer = (False, f"fails: {first_line(error)}")
+
+
+def _named(tokeniser: Any) -> Named:
+    return Named(begin=tokeniser.bos_token_id, end=tokeniser.eos_token_id)
+
+
+def _encoded(tokeniser: Any, texts: list[str]) -> list[np.ndarray]:
+    encoded = tokeniser(texts, add_special_tokens=False)["input_ids"]
+    return [np.array(ids, dtype=np.int64) for ids in encoded]
+
+
+def _decoded(tokeniser: Any, rows: list[list[int]]) -> list[str]:
+    texts: list[str] = tokeniser.batch_decode(
+        rows, skip_special_tokens=False, clean_up_tokenization_spaces=False
+    )
+    return texts
+
+
+def _bound_memory() -> None:
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        held = int(statm.read_text().split()[0]) * resource.getpagesize()
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        with contextlib.suppress(ValueError, OSError):  # a smaller limit is in force
+            resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY_BYTES, hard))
+
+
+def _bound_time(seconds: float) -> None:
+    """From now on, of all threads together; the system ends the process then."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    with contextlib.suppress(ValueError, OSError):  # a smaller limit is in force
+        resource.setrlimit(resource.RLIMIT_CPU, (ceil(time.process_time() + seconds), hard))
+
+
+_ANSWERS: dict[str, Callable[[Any, Any], Any]] = {"encode": _encoded, "decode": _decoded}

@@ -1,0 +1,1 @@
+"""Documents from files in any usual format, compression and encoding; no torch."""

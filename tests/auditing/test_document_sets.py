@@ -1,0 +1,136 @@
+"""Members and non-members in files as people have them, read as training reads them."""
+
+import gzip
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from tests.auditing.small_folders import audited, saved, sides, texts
+
+from rote.auditing import documents
+from rote.auditing.documents import kinds_of, read_rows
+from rote.auditing.sides import Reading, Side, read_sides
+from rote.watching import unseen
+
+TEXTS = texts(0)
+
+
+def written(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def json_lines(rows: Sequence[object]) -> bytes:
+    return "".join(json.dumps({"text": row}) + "\n" for row in rows).encode()
+
+
+def contents(path: Path, field: str = "text") -> list[object]:
+    return [row.content for row in read_rows(path, field, unseen)]
+
+
+def members(path: Path, other: Path) -> Side:
+    reading = Reading(
+        encode=lambda given: [np.frombuffer(text.encode(), np.uint8).copy() for text in given],
+        decode=lambda rows: [bytes(row).decode() for row in rows],
+        vocab_size=256,
+        max_tokens=1024,
+        show=unseen,
+    )
+    return read_sides(path, other, "text", reading)[0]
+
+
+def test_lines_of_text_without_marks(tmp_path: Path) -> None:
+    lines = "\n".join(TEXTS)
+    for name, content in {
+        "a.txt": lines.encode("utf-8-sig"),
+        "b.txt": lines.encode("utf-16"),
+        "c.txt.gz": gzip.compress(lines.encode("utf-8-sig")),
+        "d.TXT": lines.replace("\n", "\r\n").encode(),
+        "e.txt": lines.replace("\n", "\r").encode(),
+        "f": lines.encode(),
+        "g.txt": json_lines(TEXTS),
+    }.items():
+        assert contents(written(tmp_path / name, content)) == TEXTS, name
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.parquet"])
+def test_nulls_count_as_empty(tmp_path: Path, name: str) -> None:
+    rows = [*TEXTS[:3], None, *TEXTS[3:], ""]
+    path = tmp_path / name
+    if name == "a.parquet":
+        pl.DataFrame({"text": rows}).write_parquet(path)
+    else:
+        written(path, json_lines(rows) if name == "a.jsonl" else json.dumps(rows).encode())
+    other = written(tmp_path / "n.jsonl", json_lines(texts(1)))
+    found = members(path, other)
+    assert (found.num_rows, found.num_empty, len(found.tokens)) == (32, 2, 30)
+    assert list(found.lines_D[:5]) == [1, 2, 3, 5, 6]
+
+
+def test_tokens_of_any_format(tmp_path: Path) -> None:
+    tokens = [[1, 2, 3], [4, 5]]
+    lines = "".join(json.dumps({"tokens": row}) + "\n" for row in tokens).encode()
+    pl.DataFrame({"tokens": tokens}).write_parquet(tmp_path / "a.parquet")
+    as_list = json.dumps([{"tokens": row} for row in tokens]).encode()
+    for path in (
+        tmp_path / "a.parquet",
+        written(tmp_path / "a.ndjson", lines),
+        written(tmp_path / "a.txt", lines),
+        written(tmp_path / "a.json", as_list),
+    ):
+        assert contents(path) == [(1, 2, 3), (4, 5)]
+
+
+def test_a_folder_is_counted_through(tmp_path: Path) -> None:
+    folder = tmp_path / "members"
+    written(folder / "b.jsonl", json_lines(["third", "fourth"]))
+    written(folder / "a.txt", b"first\nsecond\n")
+    written(folder / "c" / "d.csv.gz", gzip.compress(b"text\nfifth\n"))
+    rows = read_rows(folder, "text", unseen)
+    assert [row.content for row in rows] == ["first", "second", "third", "fourth", "fifth"]
+    assert [row.number for row in rows] == [1, 2, 3, 4, 6]  # a table begins with its header
+    with pytest.raises(ValueError, match=r"b\.jsonl, line 2 has no 'text'"):
+        written(folder / "b.jsonl", b'{"text": "a"}\n{"other": "b"}\n')
+        read_rows(folder, "text", unseen)
+
+
+def test_text_of_which_nothing_says_where_a_document_ends(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"a\.md is none of \.jsonl.*a document a line"):
+        kinds_of(written(tmp_path / "a.md", b"# words\n"), "text")
+
+
+def test_what_an_audit_holds_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path / "a.jsonl", json_lines(TEXTS))
+    for name, bound in (("MOST_ROWS", 10), ("MOST_BYTES", 100)):
+        with monkeypatch.context() as patch:
+            patch.setattr(documents, name, bound)
+            with pytest.raises(ValueError, match=r"a\.jsonl has more than .*give a sample"):
+                read_rows(path, "text", unseen)
+    monkeypatch.setattr(documents, "MOST_DOCUMENT_BYTES", 1 << 10)
+    long = written(tmp_path / "long.jsonl", json_lines(["a" * (1 << 11)]))
+    with pytest.raises(ValueError, match=r"long\.jsonl, line 1 has more than 1,024 bytes"):
+        read_rows(long, "text", unseen)
+
+
+def test_reading_and_tokenising_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "ROWS_SHOWN", 10)
+    seen: list[tuple[str, float]] = []
+    path = written(tmp_path / "a.jsonl", json_lines(TEXTS))
+    read_rows(path, "text", lambda what, done, _: seen.append((what, done)))
+    assert seen == [("reading a.jsonl", 10), ("reading a.jsonl", 20), ("reading a.jsonl", 30)]
+
+
+def test_two_formats_of_the_same_bytes_are_two_audits(tmp_path: Path) -> None:
+    """A finished audit of lines is no answer about the rows of a table."""
+    folder, words = saved(tmp_path / "model"), sides(tmp_path)
+    text = "text\n" + "\n".join(texts(2)) + "\n"
+    path = written(tmp_path / "members.txt", text.encode())
+    lines = audited(folder, tmp_path / "lines", ["--members", str(path), *words[2:]])
+    table = path.rename(tmp_path / "members.csv")
+    rows = audited(folder, tmp_path / "lines" / "other", ["--members", str(table), *words[2:]])
+    assert lines["members"]["rows"] == 31 and rows["members"]["rows"] == 30
+    assert lines["digests"]["members"] != rows["digests"]["members"]
