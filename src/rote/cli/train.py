@@ -115,8 +115,10 @@ def _run_one(config: dict[str, Any]) -> int:
 
 def _execute(console: Console, store: Store, spec: Spec) -> int:
     from rote.preflight import Preflight  # torch: not for --help
+    from rote.training.device import require_device
 
     facts = Preflight().facts(spec)
+    require_device(spec.how["host"]["accelerator"])
 
     from rote.run import execute  # Lightning takes seconds to import: only once all is checked
 
