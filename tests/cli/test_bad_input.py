@@ -55,7 +55,7 @@ def rote(folder: Path, *words: str, **environment: str) -> subprocess.CompletedP
         ),
         (["train", "measure=[superset]"], "measure=superset: Uniform is no part of a larger set"),
         (["sweep", "demo", "--mode", "bogus"], "mode 'bogus' is not known"),
-        (["fit", "demo", "--resamples", "-1"], "--resamples must be a whole number from 0 up"),
+        (["fit", "demo", "--resamples", "-1"], "--resamples must be a whole number from 0 to"),
         (["status", "demo"], "launched sweep 'demo' is not known"),
         (["report", "demo"], "launched sweep 'demo' is not known"),
         (["collect", "demo"], "launched sweep 'demo' is not known"),

@@ -7,14 +7,22 @@ parser turns every complaint into a ValueError of one line.
 import argparse
 import re
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+RUN_ID = re.compile(r"[0-9a-f]{16}")
 MUST = re.compile(r"^argument (?P<name>\S+): must ")
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's, but a mistake is a ValueError of one line, not the usage and an exit."""
+    """argparse's, but a mistake is a ValueError of one line, not the usage and an exit.
+
+    An argument without a type is a `text`.
+    """
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.register("type", None, text)
 
     def error(self, message: str) -> NoReturn:
         """Raises ValueError, always."""
@@ -40,6 +48,15 @@ def text(given: str) -> str:
         raise argparse.ArgumentTypeError(f"must not be empty, got {given!r}")
     if not given.isprintable():
         raise argparse.ArgumentTypeError(f"must not hold control characters, got {given!r}")
+    return given
+
+
+def run_id(given: str) -> str:
+    """A type for the whole name of a run."""
+    if not RUN_ID.fullmatch(given):
+        raise argparse.ArgumentTypeError(
+            f"must be 16 hex digits, as rote status shows them, got {given!r}"
+        )
     return given
 
 

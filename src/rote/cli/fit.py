@@ -31,7 +31,6 @@ from rote.analysis.laws.law import Count, Effort, Law
 from rote.analysis.page import page
 from rote.analysis.quantities.scaling import measured, scaling_runs
 from rote.analysis.tables.cells import SUFFIXES
-from rote.checks import require_whole
 from rote.cli.gathering import gathered
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
@@ -49,7 +48,6 @@ from rote.watching import Show
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes outputs/fits/<name>-<digest of what is asked>/; prints the constants."""
-    require_whole("--resamples", arguments.resamples, 0)
     outputs = require_writable(outputs_folder())
     effort = Effort(num_resamples=arguments.resamples)
     names = [arguments.law] if arguments.law else kinds.laws()

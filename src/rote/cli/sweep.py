@@ -53,7 +53,7 @@ def sweep_from_overrides(overrides: Sequence[str], primary: Primary) -> int:
             fixed={}, grid=Grid(),
         )  # fmt: skip
     composer = Composer(primary)
-    named = _named(with_overrides(sweep, rest, composer.groups), rest, primary)
+    named = _named(with_overrides(sweep, rest, primary), rest, primary)
     failed = _launch_sweep(named, composer, mode="cached", dry_run=False, wait=False, as_json=False)
     if failed:
         raise SystemExit(failed)  # Hydra drops what a sweeper returns

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,13 @@ from rote.ledger.store import RunIsTaken, Store, read_spec
 from rote.outputs import outputs_folder
 
 SPLITS = ("train", "heldout")
+_raised: ContextVar[list[Exception]] = ContextVar("raised")  # in Hydra's application
 
 
 def train(arguments: list[str]) -> int:
     """Raises ValueError with one line for anything wrong with the flags or the overrides."""
     flags = read_flags(arguments)
+    parse(flags.overrides)  # in our words, before Hydra reads them
     for_hydra = words_for_hydra(flags)
     if flags.spec is not None:
         return _run_spec([*flags.spec, *for_hydra, *flags.overrides])
@@ -47,12 +50,18 @@ def train(arguments: list[str]) -> int:
 
 
 def run_from_hydra(config: DictConfig) -> None:
-    """Train what Hydra composed and shows, after our own checks of the overrides."""
+    """Train what Hydra composed and shows, after our own checks of the overrides.
+
+    What is raised is kept for `train`: Hydra would print a line of its own about it.
+    """
     settings = HydraConfig.get()
     overrides = list(settings.overrides.task)
-    _refuse_sweep(overrides)
-    Composer(Primary.of_application(settings)).config(overrides)
-    _run_one(plain(config))
+    try:
+        _refuse_sweep(overrides)
+        Composer(Primary.of_application(settings)).config(overrides)
+        _run_one(plain(config))
+    except (Failed, ValueError, OSError, OmegaConfBaseException) as error:
+        _raised.get().append(error)
 
 
 def launch_grid(jobs: Sequence[Sequence[str]], *, host: str | None, settings: DictConfig) -> int:
@@ -70,13 +79,18 @@ def launch_grid(jobs: Sequence[Sequence[str]], *, host: str | None, settings: Di
 
 def _hand_over_to_hydra(words: list[str], *, shows: bool) -> int:
     """``shows``: the configuration is printed and nothing is trained."""
-    for name, path in sweep_files().items():
-        ConfigStore.instance().store(group="sweep", name=name, node=OmegaConf.load(path))
+    if any(word.lstrip("+").startswith("sweep=") for word in words):
+        for name, path in sweep_files().items():
+            ConfigStore.instance().store(group="sweep", name=name, node=OmegaConf.load(path))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing: one place for errors
     sys.argv = ["rote train", *words]
     application = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=MAIN)
+    raised: list[Exception] = []
+    _raised.set(raised)
     try:
         application(run_from_hydra)()
+        if raised:
+            raise raised[0]
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(plain_words(error)) from error
     except SystemExit as end:  # Hydra has printed what is wrong with --package

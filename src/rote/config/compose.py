@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rote.config.choices import unknown, unknown_key
 from rote.config.grammar import parse, plain_words
 from rote.config.known_keys import require_known_keys
+from rote.config.places import conf_folder
 from rote.config.primary import MAIN, Primary
 from rote.ledger.spec import flatten
 
@@ -62,7 +63,10 @@ class _Base:
 
 def groups() -> dict[str, list[str]]:
     """Every configuration group of conf/ (``optim``, ``optim/schedule``) with its choices."""
-    return OWN.groups()
+    root = conf_folder()
+    folders = sorted(path for path in root.rglob("*") if path.is_dir())
+    names = [folder.relative_to(root).as_posix() for folder in folders]
+    return {name: OWN.choices(name) for name in names}
 
 
 def plain(config: DictConfig, *, resolve: bool = True) -> dict[str, Any]:
@@ -76,7 +80,7 @@ class Composer:
 
     def __init__(self, primary: Primary = OWN) -> None:
         self.primary = primary
-        self.groups = primary.groups()
+        self._choices: dict[str, list[str]] = {}
         self._bases: dict[tuple[str, ...], _Base] = {}
         self._parts: dict[tuple[str, ...], dict[str, Any]] = {}
 
@@ -99,13 +103,22 @@ class Composer:
 
     def is_choice(self, override: Override) -> bool:
         """Whether it chooses a file of a group rather than sets a value."""
-        return override.key_or_group in self.groups
+        return self.is_group(override.key_or_group)
+
+    def is_group(self, key: str) -> bool:
+        """Whether ``key`` is chosen from files, as ``optim`` is."""
+        return bool(self._choices_of(key))
+
+    def _choices_of(self, group: str) -> list[str]:
+        if group not in self._choices:
+            self._choices[group] = self.primary.choices(group)
+        return self._choices[group]
 
     def _checked_choice(self, override: Override) -> str:
         value = override.value()
         for choice in value if isinstance(value, list) else [value]:
-            if str(choice) not in self.groups[override.key_or_group]:
-                choices = self.groups[override.key_or_group]
+            choices = self._choices_of(override.key_or_group)
+            if str(choice) not in choices:
                 raise unknown(override.key_or_group, str(choice), choices)
         return str(override.input_line)
 
@@ -146,7 +159,7 @@ class Composer:
         key, value = override.key_or_group, override.value()
         for name in _named(key, value):
             if not _has(base.known, name):
-                raise unknown_key(name, [*flatten(base.known), *self.groups])
+                raise unknown_key(name, [*flatten(base.known), *groups()])
         if override.is_add() and not isinstance(value, dict | list):
             line = str(override.input_line).lstrip("+")
             raise ValueError(f"'+{line}': the key is there already: write {line} or ++{line}")

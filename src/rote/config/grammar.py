@@ -5,7 +5,7 @@ inside of asserts. That one module is then compiled with its asserts.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
@@ -79,11 +79,11 @@ def _parse_one(text: str) -> Override:
     return override
 
 
-def swept_values(override: Override, groups: Mapping[str, Sequence[str]]) -> list[Any]:
+def swept_values(override: Override, choices: Callable[[str], list[str]]) -> list[Any]:
     """List the values of a sweep override, in its order.
 
-    ``groups`` holds the choices of each configuration group, for ``glob()``. Raises ValueError
-    where the values cannot be listed.
+    ``choices`` gives those of a configuration group, for ``glob()``. Raises ValueError where the
+    values cannot be listed.
     """
     line, sweep = override.input_line, override._value
     if isinstance(sweep, IntervalSweep):
@@ -91,7 +91,7 @@ def swept_values(override: Override, groups: Mapping[str, Sequence[str]]) -> lis
             f"{line!r}: an interval has no values to list: use choice(...) or range(...)"
         )
     if isinstance(sweep, Glob):
-        return _matching(override, sweep, groups)
+        return _matching(override, sweep, choices(override.key_or_group))
     if isinstance(sweep, RangeSweep):
         _require_short(line, sweep)
     texts = list(islice(override.sweep_string_iterator(), MOST_VALUES + 1))
@@ -130,15 +130,15 @@ def _holds_sweep(value: Any) -> bool:
     return isinstance(value, Sweep | Glob)
 
 
-def _matching(override: Override, glob: Glob, groups: Mapping[str, Iterable[str]]) -> list[Any]:
+def _matching(override: Override, glob: Glob, choices: list[str]) -> list[Any]:
     key = override.key_or_group
-    if key not in groups:
+    if not choices:
         raise ValueError(
             f"{override.input_line!r}: glob() picks choices of a group, and {key} is not one"
         )
-    names = glob.filter(sorted(groups[key]))
+    names = glob.filter(choices)
     if not names:
-        raise unknown(key, ", ".join(glob.include), groups[key])
+        raise unknown(key, ", ".join(glob.include), choices)
     return names
 
 

@@ -3,18 +3,17 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.object_type import ObjectType
 from omegaconf import DictConfig
 
 from rote.config.places import conf_folder
 
 MAIN = "train"
-NOT_OURS = ("hydra", "sweep")  # groups of Hydra's own settings, and of sweep files
+OF_HYDRA = "hydra.conf"  # the package of Hydra's own settings
 
 
 @dataclass(frozen=True)
@@ -23,63 +22,54 @@ class Primary:
 
     name: str
     overrides: tuple[str, ...] = ()  # of Hydra's own settings, such as hydra.searchpath
-    is_in_application: bool = False  # whether Hydra's search path is that of the application
-    folders: tuple[str, ...] = ()  # that Hydra searches besides conf/
+    searched: tuple[Path, ...] | None = None  # by the application; None: outside of one, conf/
 
     @classmethod
     def of_application(cls, settings: Any) -> "Primary":
         """From Hydra's own settings (the node ``hydra``) of the application that is running."""
-        ours = (str(conf_folder()), "hydra.conf", "")
-        sources = [str(source.path) for source in settings.runtime.config_sources]
         return cls(
             name=str(settings.job.config_name),
             overrides=tuple(settings.overrides.hydra),
-            is_in_application=True,
-            folders=tuple(path for path in sources if path not in ours),
+            searched=tuple(
+                folder for source in settings.runtime.config_sources for folder in _folders(source)
+            ),
         )
 
     @property
     def changes(self) -> list[str]:
         """What differs from our own; empty for train.yaml."""
-        return [self.name, *self.folders] if self.folders or self.name != MAIN else []
+        folders = [str(folder) for folder in self.searched or () if folder != conf_folder()]
+        return [self.name, *folders] if folders or self.name != MAIN else []
 
     def compose(self, choices: Sequence[str]) -> DictConfig:
         """Hydra's own composition, unresolved; raises what Hydra raises."""
-        with self._loader():
+        with self._initialised():
             return compose(self.name, overrides=[*self.overrides, *choices])
 
-    def groups(self) -> dict[str, list[str]]:
-        """Every configuration group (``optim``, ``optim/schedule``) with its choices."""
-        if not self.is_in_application:
-            return _groups_of_conf()
-        with self._loader() as loader:
-            return dict(self._groups(loader, ""))
-
-    def _groups(self, loader: ConfigLoader, parent: str) -> Iterator[tuple[str, list[str]]]:
-        for kind in self._found(loader, parent, ObjectType.GROUP):
-            group = f"{parent}/{kind}" if parent else kind
-            if group not in NOT_OURS:
-                yield group, sorted(self._found(loader, group, ObjectType.CONFIG))
-                yield from self._groups(loader, group)
-
-    def _found(self, loader: ConfigLoader, group: str, kind: ObjectType) -> list[str]:
-        return loader.get_group_options(
-            group, kind, config_name=self.name, overrides=list(self.overrides)
-        )
+    def choices(self, group: str) -> list[str]:
+        """The choices of a configuration group (``optim``, ``optim/schedule``); empty: no group."""
+        folders = (conf_folder(),) if self.searched is None else self.searched
+        paths = [path for folder in folders for path in (folder / group).glob("*.yaml")]
+        return sorted({path.stem for path in paths}) if _can_be_group(group) else []
 
     @contextmanager
-    def _loader(self) -> Iterator[ConfigLoader]:
-        if self.is_in_application:
-            yield GlobalHydra.instance().config_loader()
+    def _initialised(self) -> Iterator[None]:
+        if self.searched is not None:  # by the application
+            yield
             return
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-            yield GlobalHydra.instance().config_loader()
+            yield
 
 
-def _groups_of_conf() -> dict[str, list[str]]:
-    root = conf_folder()
-    folders = sorted(path for path in root.rglob("*") if path.is_dir())
-    return {
-        folder.relative_to(root).as_posix(): sorted(path.stem for path in folder.glob("*.yaml"))
-        for folder in folders
-    }
+def _can_be_group(name: str) -> bool:
+    return all(part.isidentifier() for part in name.split("/"))
+
+
+def _folders(source: Any) -> list[Path]:
+    """Of one entry of Hydra's search path; the ConfigStore and Hydra's own package have none."""
+    if source.schema == "file":
+        return [Path(source.path)]
+    if source.schema != "pkg" or source.path in ("", OF_HYDRA):
+        return []
+    package = find_spec(source.path)
+    return [Path(path) for path in (package and package.submodule_search_locations) or ()]

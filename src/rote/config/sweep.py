@@ -23,10 +23,10 @@ from simpleeval import DEFAULT_OPERATORS, EvalWithCompoundTypes, InvalidExpressi
 from yaml import YAMLError
 
 from rote.config.choices import unknown
-from rote.config.compose import Composer
-from rote.config.compose import groups as groups_of_conf
+from rote.config.compose import OWN, Composer
 from rote.config.grammar import parse, swept_values, written
 from rote.config.places import sweep_files
+from rote.config.primary import Primary
 
 FUNCTIONS = {
     "round": round, "floor": math.floor, "ceil": math.ceil, "min": min, "max": max,
@@ -119,14 +119,11 @@ def read_sweep(path: Path) -> Sweep:
         raise ValueError(f"{path.name} is not a sweep: {error}") from error
 
 
-def with_overrides(
-    sweep: Sweep, overrides: Sequence[str], groups: Mapping[str, Sequence[str]] | None = None
-) -> Sweep:
+def with_overrides(sweep: Sweep, overrides: Sequence[str], primary: Primary = OWN) -> Sweep:
     """The sweep as changed on the command line: a value for an axis replaces the axis.
 
-    ``groups`` holds the choices of each group, for ``glob()``; without it they are those of conf/.
-    Raises ValueError for what is not an override, deletes a key, or has values that cannot be
-    listed.
+    ``primary`` knows the choices of each group, for ``glob()``. Raises ValueError for what is not
+    an override, deletes a key, or has values that cannot be listed.
     """
     fixed, product = dict(sweep.fixed), dict(sweep.grid.product)
     zipped, derive = dict(sweep.grid.zip), dict(sweep.grid.derive)
@@ -146,7 +143,7 @@ def with_overrides(
         if side_by_side:
             zipped |= side_by_side
         elif override.is_sweep_override():
-            product[name] = swept_values(override, groups or groups_of_conf())
+            product[name] = swept_values(override, primary.choices)
         elif key in sweep.grid.product:
             product[name] = [override.value()]
         else:
@@ -183,8 +180,8 @@ def points(sweep: Sweep, composer: Composer, count: CountParameters) -> Iterator
     num_points = 0
     used = _names([*sweep.grid.derive.values(), *sweep.grid.filter])
     for axes in sweep.axes():
-        own = {key for key in axes if key in used and "." not in key}
-        own -= set(composer.groups) | {"seed"}
+        own = {key for key in axes if key in used and "." not in key and key != "seed"}
+        own = {key for key in own if not composer.is_group(key)}
         overrides = _lines(sweep.fixed) + _lines({k: v for k, v in axes.items() if k not in own})
         if sweep.grid.derive or sweep.grid.filter:
             names = axes | composer.config(overrides)
