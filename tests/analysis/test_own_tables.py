@@ -91,7 +91,7 @@ FAULTS: list[tuple[str | bytes, str]] = [
     (f"{HEAD}1,2,0x10\n", "'0x10', which is no number"),
     (f"{HEAD}1,2,1.2.3\n", "'1.2.3', which is no number"),
     (f"{HEAD}1,2,\u0663\n", "which is no number"),
-    (HEAD.replace("9.25", '"9,25"') + "3,4,7.5\n", "column 'loss_nats' holds '7.5', whose decimals"),
+    (HEAD.replace("9.25", '"9,25"') + "3,4,7.5\n", "column 'loss_nats' holds '7.5', whose"),
     ("parameters\ttokens\tloss_nats\n1\t2\t1,234\n3\t4\t1,235\n", "'1,234' may be 1234 or 1.234"),
     ("1,2,3\n4,5,6\n", "line 1 holds numbers: the first line must name the columns"),
     ("parameters,tokens\n1,2,3\n4,5,6\n", "line 1 has 2 cells, the others have 3"),

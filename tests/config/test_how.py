@@ -13,14 +13,14 @@ COMPOSER = Composer()
 NULL: tuple[str, ...] = ("null",)
 NOT_WHOLE = ("true", "1.5", "nan", "-1", "4GB", "[1]", "inf", "''")
 NOT_NUMBERS = ("true", "nan", "inf", "-1", "soon", "[]")
+NOT_WORDS = ("true", "'a b'", "''", "-p", "1.5", "[a]", '"a\n#SBATCH --uid=0"', "'a\tb'")
+FROM_ONE = (
+    "time_minutes", "cpus_per_task", "nodes", "tasks_per_node", "runs_at_once", "stack", "threads",
+)  # fmt: skip
 WRONG = {
-    **{key: (*NOT_WHOLE, *NULL, "0") for key in (
-        "time_minutes", "cpus_per_task", "nodes", "tasks_per_node", "runs_at_once", "stack", "threads",
-    )},
-    **{key: (*NOT_WHOLE, "0") for key in ("mem_per_cpu_mb", "max_array_size", "max_parallel_jobs")},
-    **{key: ("true", "'a b'", "''", "-p", "1.5", "[a]", "\"a\n#SBATCH --uid=0\"", "'a\tb'") for key in (
-        "partition", "account", "qos",
-    )},
+    **dict.fromkeys(FROM_ONE, (*NOT_WHOLE, *NULL, "0")),
+    **dict.fromkeys(("mem_per_cpu_mb", "max_array_size", "max_parallel_jobs"), (*NOT_WHOLE, "0")),
+    **dict.fromkeys(("partition", "account", "qos"), NOT_WORDS),
     "signal_seconds": (*NOT_WHOLE, *NULL, "0", "70000", "14400"),
     "gpus_per_node": (*NOT_WHOLE, *NULL),
     "constraint": ("true", "''", "5", "\"a\nb\""),
@@ -96,7 +96,8 @@ def test_every_host_of_conf_is_accepted(name: str) -> None:
     "override",
     [
         "host.account=12345", "host.partition='a,b'", "host.constraint='[a|b]&c'",
-        "host.setup=['module load cuda','cd \"x y\"']", "host.extra_sbatch=['--mail-type=FAIL',hold]",
+        "host.setup=['module load cuda','cd \"x y\"']",
+        "host.extra_sbatch=['--mail-type=FAIL',hold]",
         "host.by_parameters=[{up_to_parameters:1e9,nodes:2},{up_to_parameters:null}]",
         "host.pack_minutes=0.5", "host.recompute_above_gib=0", "host.checkpoint_every_seconds=null",
         "host.gpus_per_node=0", "host.max_parallel_jobs=1", "host.signal_seconds=60",
