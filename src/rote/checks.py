@@ -37,3 +37,26 @@ def require_distinct(name: str, values: Sequence[object]) -> None:
     """Raises ValueError naming the key and the values where there are none, or two alike."""
     if len(values) == 0 or len(set(values)) != len(values):
         raise ValueError(f"{name} must hold one or more different values, got {list(values)}")
+
+
+def require_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    """Raises ValueError naming the key, the value and the choices unless it is one of them."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+
+
+def require_line(name: str, value: object) -> None:
+    """Raises ValueError naming the key and the value unless it is one printable line of text."""
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise ValueError(f"{name} must be one line of text, got {value!r}")
+
+
+def require_word(name: str, value: object) -> None:
+    """Raises ValueError naming the key and the value unless it can stand as one word in a script.
+
+    A whole number is such a word; a text that begins with a dash is a flag.
+    """
+    is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    is_word = isinstance(value, str) and value.isprintable() and len(value.split()) == 1
+    if not is_number and not (is_word and not str(value).startswith("-") and " " not in str(value)):
+        raise ValueError(f"{name} must be one word without spaces, got {value!r}")

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from rote.checks import require_flag, require_whole
+from rote.checks import require_whole
 from rote.config.build import build
+from rote.config.how import require_host, require_log
 from rote.ledger.spec import Spec
 from rote.measures.protocol import ChecksTask
 from rote.training.budget import Budget
@@ -80,9 +81,9 @@ class Preflight:
         """Raises ValueError with one line for anything that could not run."""
         what, host = spec.what, spec.how["host"]
         require_whole("seed", what["seed"], 0)
-        require_whole("host.threads", host["threads"], 1)
+        self._once([host, "host"], partial(require_host, host))
         require_mode(host["compile"])
-        require_flag("log.keep_weights", spec.how["log"]["keep_weights"])
+        self._once([spec.how["log"], "log"], partial(require_log, spec.how["log"]))
         data = self._data(what["task"])
         budget = self._once([what["budget"]], partial(build, what["budget"]))
         precision = self._once([what["precision"]], partial(build, what["precision"]))

@@ -40,10 +40,14 @@ def test_bits_become_nats_and_known_names_need_no_mapping(tmp_path: Path) -> Non
         ("a,b\n1,2\n", "parameters", "NAME=COLUMN"),
         ("loss_nats,loss_bits\n1,2\n", "", "one unit is needed"),
         ("x_bits\n1\n", "loss_nats=x_bits", "says bits: map it to loss_bits"),
-        ("parameters,tokens,loss_nats\n1,2,low\n", "", "holds no numbers"),
+        ("parameters,tokens,loss_nats\n1,2,low\n", "", "line 2, column 'loss_nats' holds 'low'"),
         ("parameters,tokens,loss_nats\n1,2,0\n3,4,1\n", "", "loss_nats of run 1 is 0"),
-        ("parameters,tokens,loss_nats\n1,2,1\n3,4,nan\n", "", "loss_nats of run 2 is nan"),
-        ("parameters,tokens,loss_nats\n1,2,1\n3,,1\n", "", "tokens of run 2 is nan"),
+        (
+            "parameters,tokens,loss_nats\n1,2,1\n3,4,nan\n",
+            "",
+            "line 3, column 'loss_nats' holds 'nan'",
+        ),
+        ("parameters,tokens,loss_nats\n1,2,1\n3,,1\n", "", "line 3, column 'tokens' is empty"),
         ("parameters,tokens,loss_nats\n1,2,-3\n", "", "loss_nats of run 1 is -3"),
     ],
 )

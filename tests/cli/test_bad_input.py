@@ -46,7 +46,7 @@ TEXT = ["train", "task=text", "task/source=files", "task.length=64"]
         ),
         (["train", "measure=[superset]"], "measure=superset: Uniform is no part of a larger set"),
         (["sweep", "demo", "--mode", "bogus"], "mode 'bogus' is not known"),
-        (["fit", "demo", "--resamples", "-1"], "--resamples must be a whole number from 0 up"),
+        (["fit", "demo", "--resamples", "-1"], "--resamples must be a whole number from 0 to"),
         (["status", "demo"], "launched sweep 'demo' is not known"),
         (["report", "demo"], "launched sweep 'demo' is not known"),
         (["collect", "demo"], "launched sweep 'demo' is not known"),

@@ -96,9 +96,12 @@ def test_a_choice_that_reaches_into_another_group_is_composed_with_it(
 ) -> None:
     folder = shutil.copytree(conf_folder(), tmp_path / "conf")
     reaching = "# @package _global_\nsize: {width: 8}\noptim: {optimiser: {lr: 7.0}}\n"
-    (folder / "budget" / "reaching.yaml").write_text(f"{reaching}budget: {{max_steps: 9}}\n")
-    (folder / "measure" / "new.yaml").write_text("# @package _global_\nnew: {key: 1}\n")
-    monkeypatch.setattr("rote.config.compose.conf_folder", lambda: folder)
+    (folder / "budget" / "reaching.yaml").write_text(
+        f"{reaching}budget: {{_target_: any, max_steps: 9}}\n"
+    )
+    new = '# @package _global_\nnew: {key: 1}\nmeasure: {_target_: any, key: "${new.key}"}\n'
+    (folder / "measure" / "new.yaml").write_text(new)
+    monkeypatch.setattr("rote.config.primary.conf_folder", lambda: folder)
     composer = Composer()
     for overrides in (
         ["budget=reaching", "size=93k"],

@@ -135,7 +135,7 @@ def test_values_of_the_command_line_are_values_not_texts() -> None:
     made = expanded(changed)
     assert len(made) == 8
     assert made[0] == ["optim.optimiser.adamw_betas=[0.8,0.9]", "seed=0", "task.num_sequences=5"]
-    with pytest.raises(ValueError, match=r"seed=interval\(0,1\).*Can only enumerate"):
+    with pytest.raises(ValueError, match=r"seed=interval\(0,1\).*no values to list"):
         with_overrides(sweep(), ["seed=interval(0,1)"])
 
 

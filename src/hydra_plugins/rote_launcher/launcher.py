@@ -13,8 +13,9 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, configure_log
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
+from hydra_plugins.rote_launcher.config import RoteLocalConf, RoteSlurmConf
 from hydra_plugins.rote_launcher.job import Job
 from rote.isolation import isolated_children
 
@@ -33,6 +34,7 @@ class RoteLauncher(Launcher):
     """Each point composed and checked before the first job leaves; none stops another."""
 
     host: str | None  # what our own application runs on, where no override says otherwise
+    settings: type  # what can be set of it
 
     def __init__(self, *, submitit_folder: str, **parameters: Any) -> None:
         self._folder = submitit_folder
@@ -54,7 +56,7 @@ class RoteLauncher(Launcher):
 
         if self._task_function is run_from_hydra:
             self._refuse_parameters()
-            launch_grid(job_overrides, host=self.host)
+            launch_grid(job_overrides, host=self.host, settings=self._config.hydra)
             return []
         return self._launch_each(job_overrides, initial_job_idx)
 
@@ -63,11 +65,14 @@ class RoteLauncher(Launcher):
         """Start them all, in their order."""
 
     def _refuse_parameters(self) -> None:
-        for override in self._config.hydra.overrides.hydra:
-            if override.startswith("hydra.launcher."):
+        """Also those that a primary configuration sets, not the command line."""
+        given: Any = OmegaConf.to_container(self._config.hydra.launcher, resolve=False)
+        defaults: Any = OmegaConf.to_container(OmegaConf.structured(self.settings))
+        for key, value in given.items():
+            if value != defaults.get(key):
                 raise ValueError(
-                    f"{override!r} is for other applications: rote's resources are those of its "
-                    "host (host=slurm, host.KEY=VALUE)"
+                    f"'hydra.launcher.{key}={value}' is for other applications: rote's resources "
+                    "are those of its host (host=slurm, host.KEY=VALUE)"
                 )
 
     def _launch_each(
@@ -105,6 +110,7 @@ class RoteLocalLauncher(RoteLauncher):
     """Processes of this machine, as many at a time as there are cores."""
 
     host = None  # that of the configuration
+    settings = RoteLocalConf
 
     def __init__(self, *, num_parallel: int | None, **parameters: Any) -> None:
         super().__init__(**parameters)
@@ -128,6 +134,7 @@ class RoteSlurmLauncher(RoteLauncher):
     """Arrays of a SLURM cluster, each below its largest size."""
 
     host = "slurm"
+    settings = RoteSlurmConf
 
     def __init__(
         self, *, max_array_size: int | None, max_num_timeout: int, **parameters: Any

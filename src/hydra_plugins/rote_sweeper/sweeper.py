@@ -1,7 +1,8 @@
 """The Hydra sweeper that hands a whole grid to rote's launchers: checked first, each point once."""
 
 # No `from __future__ import annotations` here: Hydra reads the dataclass's types at run time.
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
@@ -11,12 +12,19 @@ from omegaconf import DictConfig
 
 from hydra_plugins.rote_launcher.launcher import RoteLauncher
 
+HEEDED = (  # of Hydra's own settings
+    "hydra/launcher", "hydra.launcher.", "hydra/sweeper", "hydra.sweeper.", "hydra.mode=",
+    "hydra.searchpath=", "hydra/callbacks", "hydra.callbacks",
+)  # fmt: skip
+
 
 @dataclass
 class RoteSweeperConf:
     """What `hydra/sweeper=rote` names."""
 
     _target_: str = "hydra_plugins.rote_sweeper.sweeper.RoteSweeper"
+    # key -> values as on the command line, which wins
+    params: dict[str, Any] = field(default_factory=dict)
 
 
 ConfigStore.instance().store(
@@ -27,10 +35,17 @@ ConfigStore.instance().store(
 class RoteSweeper(Sweeper):
     """Product axes from the command line, zip, filter and derived axes from a sweep file."""
 
+    def __init__(self, *, params: dict[str, Any]) -> None:
+        self._params = params
+
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Raises ValueError for a launcher that takes points but no grids."""
+        """Raises ValueError for a launcher that takes points but no grids.
+
+        The same for settings of Hydra's own that a grid would not heed.
+        """
+        _refuse_unheeded(config)
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
@@ -43,4 +58,22 @@ class RoteSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """The grid goes over as it was written: the launcher expands it."""
-        self._launcher.launch([arguments], initial_job_idx=0)
+        from rote.config.grammar import parse  # not for every application that looks for plugins
+
+        given = {override.key_or_group for override in parse(arguments)}
+        lines = [f"{key}={value}" for key, value in self._params.items()]
+        own = [line for line in lines if parse([line])[0].key_or_group not in given]
+        self._launcher.launch([own + arguments], initial_job_idx=0)
+
+
+def _refuse_unheeded(config: DictConfig) -> None:
+    for override in config.hydra.overrides.hydra:
+        if not override.lstrip("+~").startswith(HEEDED):
+            raise ValueError(
+                f"{override!r} has no effect on a grid, whose runs lie in outputs/runs and whose "
+                "jobs are those of its host"
+            )
+    if config.hydra.job.env_set:
+        raise ValueError(
+            "hydra.job.env_set has no effect on a grid: set the variables before rote train -m"
+        )

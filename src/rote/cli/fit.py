@@ -1,10 +1,10 @@
-"""`rote fit`: laws through the runs of a sweep, or through anybody's CSV."""
+"""`rote fit`: laws through the runs of a sweep, or through anybody's table."""
 
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rote.analysis.content import Content, Section
-from rote.analysis.csv_runs import measured_rows, read_runs
+from rote.analysis.csv_runs import doubts_about, measured_rows, read_runs
 from rote.analysis.fit_sections import (
     Columns,
     NotFitted,
@@ -27,10 +27,10 @@ from rote.analysis.fit_sections import (
 )
 from rote.analysis.fit_wording import goodness, lines, method
 from rote.analysis.laws import kinds
-from rote.analysis.laws.law import Count, Effort
+from rote.analysis.laws.law import Count, Effort, Law
 from rote.analysis.page import page
 from rote.analysis.quantities.scaling import measured, scaling_runs
-from rote.checks import require_whole
+from rote.analysis.tables.cells import SUFFIXES
 from rote.cli.gathering import gathered
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
@@ -48,17 +48,16 @@ from rote.watching import Show
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes outputs/fits/<name>-<digest of what is asked>/; prints the constants."""
-    require_whole("--resamples", arguments.resamples, 0)
     outputs = require_writable(outputs_folder())
     effort = Effort(num_resamples=arguments.resamples)
     names = [arguments.law] if arguments.law else kinds.laws()
     with Bar() as show:
         source = _source(arguments, show)
         found = fit_laws(names, source.columns, effort, show)
-    fitted = [each for each in found if isinstance(each, Through)]
+    fitted = [source.doubted(each) for each in found if isinstance(each, Through)]
     reasons = [each for each in found if isinstance(each, NotFitted)]
     if not fitted:
-        raise ValueError("; ".join(f"law {each.name}: {each.reason}" for each in reasons))
+        raise ValueError(_why_none(reasons))
     asked = [source.asked, names, arguments.count, arguments.resamples]
     folder = outputs / "fits" / named_by_digest(source.name, asked)
     content = {each.name: numbers(each) for each in fitted}
@@ -75,6 +74,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _why_none(reasons: Sequence[NotFitted]) -> str:
+    laws: dict[str, list[str]] = {}
+    for each in reasons:
+        laws.setdefault(each.reason, []).append(each.name)
+    return "; ".join(f"law {', '.join(names)}: {reason}" for reason, names in laws.items())
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Source:
     """What laws are fitted to."""
@@ -82,23 +88,35 @@ class _Source:
     name: str
     asked: tuple[str, ...]  # what it holds, where another one of this name may hold other runs
     columns: Columns
+    doubts: Callable[[Law], list[str]]  # about the numbers themselves, whatever is fitted
+
+    def doubted(self, through: Through) -> Through:
+        """The fit with the doubts about its numbers before its own warnings."""
+        warnings = (*self.doubts(through.law), *through.fitted.warnings)
+        return replace(through, fitted=replace(through.fitted, warnings=warnings))
 
 
 def _source(arguments: argparse.Namespace, show: Show) -> _Source:
     count = Count(arguments.count)
     path = Path(arguments.source)
-    if path.suffix == ".csv":
+    if path.suffix.lower() in SUFFIXES or path.is_file():
         table = read_runs(path, arguments.columns)
         return _Source(
             name=path.stem,
             asked=(sha256_of_file(path), arguments.columns),
             columns=lambda law: measured_rows(table, law, count),
+            doubts=lambda law: doubts_about(table, law),
         )
     if arguments.columns:
         raise ValueError("--columns maps those of a CSV file; a sweep's are known")
     plan, results = gathered(arguments.source, show)
     runs = scaling_runs(results, count)
-    return _Source(name=plan.name, asked=(), columns=lambda law: measured(runs, law, count))
+    return _Source(
+        name=plan.name,
+        asked=(),
+        columns=lambda law: measured(runs, law, count),
+        doubts=lambda _: [],
+    )
 
 
 def _write(

@@ -45,8 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Failed, ValueError, OSError) as error:
         if os.environ.get("ROTE_TRACEBACK"):
             raise
-        errors.print(f"rote: {' '.join(str(error).split())}", style="red", markup=False)
+        errors.print(f"rote: {_one_line(str(error))}", style="red", markup=False)
         return 1 if isinstance(error, Failed) else 2
+
+
+def _one_line(message: str) -> str:
+    """What cannot be printed, such as a terminal's control characters, is written as an escape."""
+    line = " ".join(message.split())
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
 
 
 def _dispatch(given: list[str]) -> int:

@@ -3,10 +3,13 @@
 import argparse
 from importlib import metadata
 
+from rote.cli.arguments import Parser, run_id, whole
+
 DESCRIPTION = "Measure how much a transformer memorises, when it generalises instead, what leaks."
 EPILOG = "Outputs go to ./outputs, or to the folder that ROTE_OUTPUTS names."
 MODE_HELP = "cached (default), retry: failures too, force: all anew, read-only: launch nothing"
 SOURCE_HELP = "wandb:ENTITY/PROJECT or wandb-offline:FOLDER, instead of the records on disk"
+TOKENS = whole(1, 10**7)
 LAUNCHED_COMMANDS = {
     "resume": "send what is neither done, nor under way, nor failed",
     "retry": "as resume, and what failed is tried again",
@@ -15,10 +18,11 @@ LAUNCHED_COMMANDS = {
 
 def parser_of_commands() -> argparse.ArgumentParser:
     """All commands but the words of `train`, which are Hydra's."""
-    parser = argparse.ArgumentParser(prog="rote", description=DESCRIPTION, epilog=EPILOG)
+    parser: argparse.ArgumentParser = Parser(prog="rote", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("-q", "--quiet", action="store_true", help="errors alone; comes first")
     parser.add_argument("--version", action="version", version=metadata.version("rote"))
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.type = str  # its words are checked by the command's own parser
 
     commands.add_parser("train", help="one run, or a grid with -m; see rote train --help")
 
@@ -46,8 +50,8 @@ def parser_of_commands() -> argparse.ArgumentParser:
     _add_json(stop, "print which jobs were ended")
 
     logs = commands.add_parser("logs", help="what a run's worker wrote last")
-    logs.add_argument("run_id", help="16 hex digits, as rote status shows them")
-    logs.add_argument("--lines", type=int, default=40, help="how many (default: 40)")
+    logs.add_argument("run_id", type=run_id, help="16 hex digits, as rote status shows them")
+    logs.add_argument("--lines", type=whole(1, 10**6), default=40, help="how many (default: 40)")
 
     _add_tracking(commands)
     compare = commands.add_parser("compare", help="two sweeps run by run: what differs, how much")
@@ -81,19 +85,23 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     report.add_argument("--wandb", action="store_true", help="log it as a run beside its own")
     _add_json(report, "print its numbers and where the page is; with --all what was written")
     serve = commands.add_parser("serve", help="the same site, live, for this machine's browser")
-    serve.add_argument("--port", type=int, default=8421, help="(default: 8421; 0: a free one)")
+    serve.add_argument(
+        "--port", type=whole(0, 65535), default=8421, help="(default: 8421; 0: a free one)"
+    )
     serve.add_argument("--open", action="store_true", help="open it in a browser")
 
 
 def _add_planning(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    fit = commands.add_parser("fit", help="scaling and other laws through a sweep or a CSV file")
-    fit.add_argument("source", help="a launched sweep, or a file: FILE.csv")
+    fit = commands.add_parser("fit", help="scaling and other laws through a sweep or a table")
+    fit.add_argument("source", help="a launched sweep, or a file: .csv, .tsv, .json, .parquet")
     fit.add_argument("--law", metavar="LAW", help="default: each that the runs can tell")
     fit.add_argument(
-        "--columns", metavar="NAME=COLUMN,...", default="",
-        help="of a CSV, e.g. parameters=N,tokens=D*1e9,loss_nats=loss; loss_bits for bits a token",
+        "--columns", metavar="NAME=COLUMN,...", default="", type=str,
+        help="of a file, e.g. parameters=N,tokens=D*1e9,loss_nats=loss; loss_bits for bits a token",
     )  # fmt: skip
-    fit.add_argument("--resamples", type=int, default=1000, metavar="R", help="(default: 1000)")
+    fit.add_argument(
+        "--resamples", type=whole(0, 10**5), default=1000, metavar="R", help="(default: 1000)"
+    )
 
     plan = commands.add_parser("plan", help="which size and how much data, and what it leaks")
     for name, text in (
@@ -133,7 +141,7 @@ def _add_tracking(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     sync.add_argument("--dry-run", action="store_true", help="list them, send nothing")
     _add_json(sync, "print each log and its state")
     sync.add_argument(
-        "--jobs", type=int, default=5, metavar="N", help="runs at a time (default: 5)"
+        "--jobs", type=whole(1, 64), default=5, metavar="N", help="runs at a time (default: 5)"
     )
 
 
@@ -151,17 +159,19 @@ def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     audit.add_argument("--canaries", metavar="MANIFEST", help="what was planted, as runs leave it")
     audit.add_argument("--field", default="text", help="of a row with the text (default: text)")
     audit.add_argument("--quick", action="store_true", help="the scores of one forward pass alone")
-    for name, default, text in (
-        ("max-tokens", 1024, "of a document at most, the context besides"),
-        ("prefix-tokens", 50, "that extraction gives the model"),
-        ("suffix-tokens", 50, "that it has to give back"),
-        ("seed", 0, "of halves and of what is set aside"),
+    for name, default, kind, text in (
+        ("max-tokens", 1024, TOKENS, "of a document at most, the context besides"),
+        ("prefix-tokens", 50, TOKENS, "that extraction gives the model"),
+        ("suffix-tokens", 50, TOKENS, "that it has to give back"),
+        ("seed", 0, whole(0, 2**63 - 1), "of halves and of what is set aside"),
     ):
         help_text = f"{text} (default: {default})"
-        audit.add_argument(f"--{name}", type=int, default=default, metavar="N", help=help_text)
+        audit.add_argument(f"--{name}", type=kind, default=default, metavar="N", help=help_text)
     audit.add_argument("--precision", help="fp32 (default; for a run its own), bf16_true, ...")
     audit.add_argument("--accelerator", default="auto", choices=("auto", "cpu", "gpu"))
-    audit.add_argument("--start-token", type=int, metavar="N", help="what position 0 reads")
+    audit.add_argument(
+        "--start-token", type=whole(0, 2**31 - 1), metavar="N", help="what position 0 reads"
+    )
     audit.add_argument("--allow-pickle", action="store_true", help="weights in pytorch_model.bin")
     audit.add_argument("--output", metavar="FOLDER", help="instead of outputs/audits")
     _add_json(audit, "print audit.json")

@@ -17,6 +17,7 @@ from rote.cluster.plan import Plan
 from rote.files import require_writable
 from rote.outputs import outputs_folder
 from rote.site.build import Built, build_site
+from rote.tracking.account import allowed_mode
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -24,6 +25,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     Prints the headline; with wandb, logs the report as a run.
     """
+    if arguments.wandb and allowed_mode("online") == "disabled":
+        raise ValueError("--wandb: WANDB_MODE or WANDB_DISABLED turns wandb off")
     if arguments.all:
         _site(as_json=arguments.json)
         return 0
@@ -94,5 +97,6 @@ def _log(console: Console, plan: Plan, folder: Path) -> str:
 
     account = account_of(plan)
     run_id = log_report(folder, account)
-    console.print(f"wandb: run {run_id} in project {account.project} ({account.mode})")
+    mode = allowed_mode(account.mode)
+    console.print(f"wandb: run {run_id} in project {account.project} ({mode})")
     return run_id

@@ -16,7 +16,9 @@ from rote.cli.status import standing
 from rote.cluster.launching import require_mode
 from rote.cluster.plan import Plan
 from rote.cluster.planning import make_plan
-from rote.config.compose import Composer, parse
+from rote.config.compose import OWN, Composer
+from rote.config.grammar import parse
+from rote.config.primary import Primary
 from rote.config.sweep import Grid, Sweep, load_sweep, with_overrides
 from rote.files import canonical_json, require_writable, sha256
 from rote.ledger.store import Store
@@ -27,7 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
     """The command line."""
     sweep = with_overrides(load_sweep(arguments.name), arguments.overrides)
     return _launch_sweep(
-        _named(sweep, arguments.overrides),
+        _named(sweep, arguments.overrides, OWN),
+        Composer(),
         mode=arguments.mode,
         dry_run=arguments.dry_run,
         wait=arguments.follow,
@@ -35,42 +38,55 @@ def run(arguments: argparse.Namespace) -> int:
     )
 
 
-def sweep_from_overrides(overrides: Sequence[str]) -> int:
-    """Hydra's multirun: ``+sweep=NAME`` and overrides, or axes given as ``key=a,b`` alone."""
+def sweep_from_overrides(overrides: Sequence[str], primary: Primary) -> int:
+    """Hydra's multirun: ``+sweep=NAME`` and overrides, or axes given as ``key=a,b`` alone.
+
+    Points are composed from ``primary``.
+    """
     chosen = [word for word in overrides if word.lstrip("+").startswith("sweep=")]
     rest = [word for word in overrides if word not in chosen]
     if chosen:
-        name = str(parse(chosen)[-1].value())
-        sweep = load_sweep(name)
+        sweep = load_sweep(_one_name(chosen))
     else:
         sweep = Sweep(
             name="multirun", question="(from the command line)", report="capacity",
             fixed={}, grid=Grid(),
         )  # fmt: skip
-    named = _named(with_overrides(sweep, rest), rest)
-    failed = _launch_sweep(named, mode="cached", dry_run=False, wait=False, as_json=False)
+    composer = Composer(primary)
+    named = _named(with_overrides(sweep, rest, primary), rest, primary)
+    failed = _launch_sweep(named, composer, mode="cached", dry_run=False, wait=False, as_json=False)
     if failed:
         raise SystemExit(failed)  # Hydra drops what a sweeper returns
     return failed
 
 
-def _named(sweep: Sweep, overrides: Sequence[str]) -> Sweep:
+def _one_name(chosen: Sequence[str]) -> str:
+    parsed = parse(chosen)
+    if len(parsed) > 1 or parsed[0].is_sweep_override():
+        raise ValueError(f"one sweep at a time, got {' '.join(chosen)}")
+    return str(parsed[0].value())
+
+
+def _named(sweep: Sweep, overrides: Sequence[str], primary: Primary) -> Sweep:
     """A changed sweep gets a name of its own, so that it never mixes with the one in the file."""
     how = ("host", "log")
     changes = sorted(word for word in overrides if not word.lstrip("+").startswith(how))
+    changes += primary.changes
     if not changes:
         return sweep
     suffix = sha256(canonical_json(changes).encode())[:6]
     return dataclasses.replace(sweep, name=f"{sweep.name}-{suffix}")
 
 
-def _launch_sweep(sweep: Sweep, *, mode: str, dry_run: bool, wait: bool, as_json: bool) -> int:
+def _launch_sweep(
+    sweep: Sweep, composer: Composer, *, mode: str, dry_run: bool, wait: bool, as_json: bool
+) -> int:
     console = screen()
     require_mode(mode)
     require_kind(sweep.report)
     outputs = require_writable(outputs_folder())
     with Bar() as show:
-        plan, facts = make_plan(sweep, Composer(), show)
+        plan, facts = make_plan(sweep, composer, show)
     store = Store(outputs)
     todo = [index for index, name in enumerate(plan.run_ids) if not store.run(name).is_done()]
     total = make_bill(plan, facts, todo, store)

@@ -3,7 +3,9 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -14,11 +16,14 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from rote.cli.failure import Failed
+from rote.cli.hydra_flags import read_flags, words_for_hydra
 from rote.cli.progress import Bar, ProgressBar
 from rote.cli.screen import screen
-from rote.config.compose import MAIN, Composer, parse
+from rote.config.compose import Composer, plain
+from rote.config.grammar import parse, plain_words
 from rote.config.pinning import Pinner
 from rote.config.places import conf_folder, sweep_files
+from rote.config.primary import MAIN, Primary
 from rote.config.sweep import as_grid
 from rote.config.trust import require_own
 from rote.files import require_writable
@@ -28,47 +33,71 @@ from rote.ledger.store import RunIsTaken, Store, read_spec
 from rote.outputs import outputs_folder
 
 SPLITS = ("train", "heldout")
+_raised: ContextVar[list[Exception]] = ContextVar("raised")  # in Hydra's application
 
 
 def train(arguments: list[str]) -> int:
-    """Raises ValueError with one line for anything wrong with the overrides."""
-    if arguments[:1] == ["--spec"]:
-        return _run_spec(arguments[1:])
-    flags = [word for word in arguments if word.startswith("-")]
-    if not flags and not any(word.lstrip("+").startswith("hydra") for word in arguments):
+    """Raises ValueError with one line for anything wrong with the flags or the overrides."""
+    flags = read_flags(arguments)
+    parse(flags.overrides)  # in our words, before Hydra reads them
+    for_hydra = words_for_hydra(flags)
+    if flags.spec is not None:
+        return _run_spec([*flags.spec, *for_hydra, *flags.overrides])
+    if not for_hydra and not any(word.lstrip("+").startswith("hydra") for word in flags.overrides):
         # One run needs nothing of Hydra's application, and its errors are better in our words.
-        return _run_one(arguments)
-    return _hand_over_to_hydra(arguments)
+        _refuse_sweep(flags.overrides)
+        return _run_one(Composer().config(flags.overrides))
+    return _hand_over_to_hydra([*for_hydra, *flags.overrides], shows=flags.cfg is not None)
 
 
-def run_from_hydra(_: DictConfig) -> None:
-    """The overrides, not Hydra's object, are composed: the same way as every point of a sweep."""
-    _run_one(list(HydraConfig.get().overrides.task))
+def run_from_hydra(config: DictConfig) -> None:
+    """Train what Hydra composed and shows, after our own checks of the overrides.
+
+    What is raised is kept for `train`: Hydra would print a line of its own about it.
+    """
+    settings = HydraConfig.get()
+    overrides = list(settings.overrides.task)
+    try:
+        _refuse_sweep(overrides)
+        Composer(Primary.of_application(settings)).config(overrides)
+        _run_one(plain(config))
+    except (Failed, ValueError, OSError, OmegaConfBaseException) as error:
+        _raised.get().append(error)
 
 
-def launch_grid(jobs: Sequence[Sequence[str]], *, host: str | None) -> int:
+def launch_grid(jobs: Sequence[Sequence[str]], *, host: str | None, settings: DictConfig) -> int:
     """Plan and launch what a sweeper gave: a grid as it was written, or one job per point.
 
-    ``host`` is taken where no override names one.
+    ``host`` is taken where no override names one; ``settings`` are Hydra's own.
     """
     from rote.cli.sweep import sweep_from_overrides  # torch: not for --help
 
     overrides = as_grid(jobs)
     if host and not any(override.key_or_group == "host" for override in parse(overrides)):
         overrides = [*overrides, f"host={host}"]
-    return sweep_from_overrides(overrides)
+    return sweep_from_overrides(overrides, Primary.of_application(settings))
 
 
-def _hand_over_to_hydra(arguments: list[str]) -> int:
-    for name, path in sweep_files().items():
-        ConfigStore.instance().store(group="sweep", name=name, node=OmegaConf.load(path))
+def _hand_over_to_hydra(words: list[str], *, shows: bool) -> int:
+    """``shows``: the configuration is printed and nothing is trained."""
+    if any(word.lstrip("+").startswith("sweep=") for word in words):
+        for name, path in sweep_files().items():
+            ConfigStore.instance().store(group="sweep", name=name, node=OmegaConf.load(path))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing: one place for errors
-    sys.argv = ["rote train", *arguments]
+    sys.argv = ["rote train", *words]
     application = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=MAIN)
+    raised: list[Exception] = []
+    _raised.set(raised)
     try:
         application(run_from_hydra)()
+        if raised:
+            raise raised[0]
     except (HydraException, OmegaConfBaseException) as error:
-        raise ValueError(" ".join(str(error).split())) from error
+        raise ValueError(plain_words(error)) from error
+    except SystemExit as end:  # Hydra has printed what is wrong with --package
+        if end.code and shows:
+            return 2
+        raise
     return 0
 
 
@@ -87,11 +116,13 @@ def _run_spec(words: list[str]) -> int:
     return _execute(console, store, spec)
 
 
-def _run_one(overrides: list[str]) -> int:
+def _refuse_sweep(overrides: Sequence[str]) -> None:
     if any(word.lstrip("+").startswith("sweep=") for word in overrides):
         raise ValueError("a sweep needs -m: rote train -m +sweep=NAME, or rote sweep NAME")
+
+
+def _run_one(config: dict[str, Any]) -> int:
     console = screen()
-    config = Composer().config(overrides)
     store = Store(require_writable(outputs_folder()))
     with Bar() as show:
         spec = Spec.from_config(Pinner(show).pinned(config))
@@ -100,8 +131,10 @@ def _run_one(overrides: list[str]) -> int:
 
 def _execute(console: Console, store: Store, spec: Spec) -> int:
     from rote.preflight import Preflight  # torch: not for --help
+    from rote.training.device import require_device
 
     facts = Preflight().facts(spec)
+    require_device(spec.how["host"]["accelerator"])
 
     from rote.run import execute  # Lightning takes seconds to import: only once all is checked
 

@@ -1,5 +1,6 @@
 """This machine as a host: a worker, started through submitit, that outlives the launcher."""
 
+import dataclasses
 import os
 import signal
 from collections.abc import Iterator
@@ -10,11 +11,11 @@ from typing import ClassVar
 
 import submitit
 
-from rote.checks import require_whole
 from rote.cluster.launch import Launch, Order
 from rote.cluster.plan import Point
 from rote.cluster.sealed import START, private, seal
 from rote.cluster.worker import work
+from rote.config.how import require_host
 from rote.isolation import isolated_children
 
 MINUTES_WITHOUT_END = (
@@ -24,7 +25,7 @@ MINUTES_WITHOUT_END = (
 
 @dataclass(frozen=True, kw_only=True)
 class LocalHost:
-    """The keys of conf/host/local.yaml."""
+    """The keys of conf/host/local.yaml; raises ValueError for one that cannot be heeded."""
 
     detached: ClassVar[bool] = False
 
@@ -38,12 +39,13 @@ class LocalHost:
     checkpoint_every_seconds: float
 
     def __post_init__(self) -> None:
-        require_whole("host.stack", self.stack, least=1)
-        if self.workers is not None:
-            require_whole("host.workers", self.workers, least=1)
+        require_host(dataclasses.asdict(self))
 
     def check(self, point: Point) -> None:
-        """Whatever fits in the memory."""
+        """Raises ValueError where this machine lacks the accelerator."""
+        from rote.training.device import require_device  # torch: only where runs are checked
+
+        require_device(self.accelerator)
 
     def processes(self, parameters: int) -> int:
         """Each run has one."""

@@ -7,6 +7,7 @@ from rote.cluster.launch import Host, host_settings
 from rote.cluster.plan import Plan, Point
 from rote.config.build import build
 from rote.config.compose import Composer
+from rote.config.how import require_log
 from rote.config.pinning import Pinner
 from rote.config.sweep import Sweep, points
 from rote.ledger.spec import Spec
@@ -30,6 +31,7 @@ def make_plan(sweep: Sweep, composer: Composer, show: Show = unseen) -> tuple[Pl
 
     for overrides in points(sweep, composer, count):
         config = pinner.pinned(composer.config(overrides))
+        require_log(config["log"])
         config["log"] |= {"group": sweep.name, "question": sweep.question}
         for observer in config["log"]["observers"].values():
             observer |= {"group": sweep.name, "notes": sweep.question}

@@ -5,25 +5,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from rote.checks import require_whole
 from rote.cluster import queue
 from rote.cluster.journal import Submission
 from rote.cluster.launch import Launch, Order
 from rote.cluster.pack import Speed, estimates, packs
 from rote.cluster.plan import Point
 from rote.cluster.submission import submit, take_back
-from rote.config.choices import unknown
+from rote.config.how import LIMIT_KEY, require_host
 from rote.ledger.store import Store
-
-LIMIT_KEY = "up_to_parameters"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What one job asks for; the keys are explained in conf/host/slurm.yaml.
-
-    Raises ValueError for a key that is none.
-    """
+    """What one job asks for; the keys are explained in conf/host/slurm.yaml."""
 
     partition: str | None
     account: str | None
@@ -43,17 +37,6 @@ class Resources:
     pack_minutes: float
     flops_per_second: float
     step_overhead_seconds: float
-
-    def __post_init__(self) -> None:
-        for key in (
-            "time_minutes",
-            "cpus_per_task",
-            "nodes",
-            "tasks_per_node",
-            "runs_at_once",
-            "stack",
-        ):
-            require_whole(f"host.{key}", getattr(self, key), least=1)
 
     def sbatch(self) -> dict[str, Any]:
         """In submitit's words; what is not asked for is left out."""
@@ -77,7 +60,7 @@ class Resources:
 
 @dataclass(frozen=True, kw_only=True)
 class SlurmHost(Resources):
-    """The keys of conf/host/slurm.yaml."""
+    """The keys of conf/host/slurm.yaml; raises ValueError for one that cannot be sent."""
 
     detached: ClassVar[bool] = True
 
@@ -92,14 +75,7 @@ class SlurmHost(Resources):
     checkpoint_every_seconds: float
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        known = {field.name for field in dataclasses.fields(Resources)}
-        for rule in self.by_parameters:
-            for key in rule:
-                if key not in known | {LIMIT_KEY}:
-                    raise unknown("host.by_parameters: key", key, known)
-            if LIMIT_KEY not in rule:
-                raise ValueError(f"host.by_parameters: a rule needs {LIMIT_KEY} (null: no limit)")
+        require_host({field.name: getattr(self, field.name) for field in dataclasses.fields(self)})
 
     def check(self, point: Point) -> None:
         """Raises ValueError where processes or cores cannot be shared as asked."""

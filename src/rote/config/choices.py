@@ -1,6 +1,6 @@
 """One clear line for a word that is not among the choices."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -10,7 +10,7 @@ def unknown(what: str, given: str, choices: Iterable[str]) -> ValueError:
     if not known:
         return ValueError(f"{what} {given!r} is not known: there is none yet")
     return ValueError(
-        f"{what} {given!r} is not known.{_hint(given, known)} Choices: {', '.join(known)}"
+        f"{what} {given!r} is not known.{near(given, known)} Choices: {', '.join(known)}"
     )
 
 
@@ -21,10 +21,11 @@ def unknown_key(given: str, keys: Iterable[str]) -> ValueError:
     same_leaf = [key for key in known if key.rpartition(".")[2] == leaf]
     beside = [key for key in known if key.startswith(f"{group}.")]
     listed = beside or sorted({key.split(".")[0] for key in known})
-    hint = _hint(given, same_leaf or known)
+    hint = near(given, same_leaf or known)
     return ValueError(f"key {given!r} is not known.{hint} Choices: {', '.join(listed)}")
 
 
-def _hint(given: str, known: list[str]) -> str:
-    near = get_close_matches(given, known, n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
+def near(given: str, known: Sequence[str]) -> str:
+    """A sentence that asks whether the nearest known word was meant; empty where none is near."""
+    found = get_close_matches(given, known, n=1)
+    return f" Did you mean {found[0]!r}?" if found else ""

@@ -7,50 +7,27 @@ thousands of points are planned in seconds. A key that no YAML names is refused,
 
 import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rote.config.choices import unknown, unknown_key
+from rote.config.grammar import parse, plain_words
+from rote.config.known_keys import require_known_keys
 from rote.config.places import conf_folder
+from rote.config.primary import MAIN, Primary
 from rote.config.rehearsal import rehearsed
 from rote.config.trust import allow
 from rote.ledger.spec import flatten
 
-MAIN = "train"
-REFERENCE = re.compile(r"\$\{(?:oc\.select:)?([\w.]+)[,}]")  # an interpolation in a YAML of conf
-
-
-def parse(overrides: Sequence[str]) -> list[Override]:
-    """Hydra's own grammar; raises ValueError with one line for what is not an override."""
-    return [_parse_one(override) for override in overrides]
-
-
-@lru_cache(maxsize=2**16)
-def _parse_one(override: str) -> Override:
-    try:
-        return OverridesParser.create().parse_overrides([override])[0]
-    except HydraException as error:
-        raise ValueError(" ".join(str(error).split())) from error
-
-
-def groups() -> dict[str, list[str]]:
-    """Every configuration group (``optim``, ``optim/schedule``) with its choices."""
-    root = conf_folder()
-    folders = sorted(path for path in root.rglob("*") if path.is_dir())
-    return {
-        folder.relative_to(root).as_posix(): sorted(path.stem for path in folder.glob("*.yaml"))
-        for folder in folders
-    }
+REFERENCE = re.compile(r"\$\{(?:oc\.select:)?(?P<key>[a-zA-Z_][\w.]*)[,}]")  # an absolute one
+INTERPOLATION = "${"
+OWN = Primary(MAIN)
 
 
 @dataclass(frozen=True)
@@ -58,20 +35,54 @@ class _Base:
     """One choice of groups: as Hydra composed it, resolved, and which keys others refer to."""
 
     config: DictConfig
-    resolved: dict[str, Any]
-    referred: frozenset[str]
+    resolved: dict[str, Any] | None  # None: only with further settings
+    referred: frozenset[str] | None  # None: some interpolation is not understood here
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """The keys that can be set."""
+        return plain(self.config, resolve=False) if self.resolved is None else self.resolved
 
     def is_referred(self, key: str) -> bool:
-        """Whether setting ``key`` changes the value of another one."""
+        """Whether setting ``key`` may change the value of another one."""
+        if self.referred is None:
+            return True
+        return self._is_named(key)
+
+    def has_effect(self, key: str) -> bool:
+        """Whether an interpolation reads ``key``, or may: it is not understood and names a part."""
+        if self.referred is not None:
+            return self._is_named(key)
+        values = flatten(plain(self.config, resolve=False)).values()
+        texts = [value for value in map(str, values) if INTERPOLATION in value]
+        return any(part in text for text in texts for part in key.split("."))
+
+    def _is_named(self, key: str) -> bool:
+        assert self.referred is not None  # callers have looked
         inside = f"{key}."
         return any(f"{n}.".startswith(inside) or inside.startswith(f"{n}.") for n in self.referred)
+
+
+def groups() -> dict[str, list[str]]:
+    """Every configuration group of conf/ (``optim``, ``optim/schedule``) with its choices."""
+    root = conf_folder()
+    folders = sorted(path for path in root.rglob("*") if path.is_dir())
+    names = [folder.relative_to(root).as_posix() for folder in folders]
+    return {name: OWN.choices(name) for name in names}
+
+
+def plain(config: DictConfig, *, resolve: bool = True) -> dict[str, Any]:
+    """Plain dictionaries and lists; raises OmegaConf's errors where a value is missing."""
+    container: Any = OmegaConf.to_container(config, resolve=resolve, throw_on_missing=resolve)
+    return {str(key): value for key, value in container.items()}
 
 
 class Composer:
     """Composes many points; keep one for a whole grid."""
 
-    def __init__(self) -> None:
-        self.groups = groups()
+    def __init__(self, primary: Primary = OWN) -> None:
+        self.primary = primary
+        self._choices: dict[str, list[str]] = {}
         self._bases: dict[tuple[str, ...], _Base] = {}
         self._parts: dict[tuple[str, ...], dict[str, Any]] = {}
 
@@ -86,16 +97,15 @@ class Composer:
 
     def _resolved(self, overrides: Sequence[str]) -> dict[str, Any]:
         parsed = parse(overrides)
+        for override in parsed:
+            _require_one_value(override)
         chosen = [override for override in parsed if self.is_choice(override)]
         base = self._base(tuple(self._checked_choice(override) for override in chosen))
         settings = [override for override in parsed if override not in chosen]
         for override in settings:
             self._check_setting(base, override)
-        try:
-            if any(base.is_referred(override.key_or_group) for override in settings):
-                return _set_and_resolve(base.config, settings)
-        except OmegaConfBaseException as error:
-            raise ValueError(str(error).splitlines()[0]) from error
+        if base.resolved is None or any(_reaches_further(base, each) for each in settings):
+            return _set_and_resolve(base.config, settings)
         resolved = copy.deepcopy(base.resolved)
         for override in settings:
             _set(resolved, override.key_or_group.split("."), override.value())
@@ -103,24 +113,34 @@ class Composer:
 
     def is_choice(self, override: Override) -> bool:
         """Whether it chooses a file of a group rather than sets a value."""
-        return override.key_or_group in self.groups
+        return self.is_group(override.key_or_group)
+
+    def is_group(self, key: str) -> bool:
+        """Whether ``key`` is chosen from files, as ``optim`` is."""
+        return bool(self._choices_of(key))
+
+    def _choices_of(self, group: str) -> list[str]:
+        if group not in self._choices:
+            self._choices[group] = self.primary.choices(group)
+        return self._choices[group]
 
     def _checked_choice(self, override: Override) -> str:
         value = override.value()
         for choice in value if isinstance(value, list) else [value]:
-            if str(choice) not in self.groups[override.key_or_group]:
-                choices = self.groups[override.key_or_group]
+            choices = self._choices_of(override.key_or_group)
+            if str(choice) not in choices:
                 raise unknown(override.key_or_group, str(choice), choices)
-        return str(override.input_line).lstrip("+")
+        return str(override.input_line)
 
     def _base(self, choices: tuple[str, ...]) -> _Base:
         if choices not in self._bases:
             try:
                 config = OmegaConf.create(self._put_together(choices))
-                resolved = _plain(config, resolve=True)
-                self._bases[choices] = _Base(config, resolved, _referred(config))
+                base = _Base(config, _resolved(config), _referred(config))
             except (HydraException, OmegaConfBaseException) as error:
-                raise ValueError(" ".join(str(error).split())) from error
+                raise ValueError(plain_words(error)) from error
+            require_known_keys(base.known, base.has_effect)
+            self._bases[choices] = base
         return self._bases[choices]
 
     def _put_together(self, choices: tuple[str, ...]) -> dict[str, Any]:
@@ -129,12 +149,12 @@ class Composer:
         The parts are the choices below one top-level group. Where two of them change the same key
         (a file that reaches into another group), Hydra composes the whole.
         """
-        plain = self._part(())
-        whole, changed = dict(plain), set[str]()
+        own = self._part(())
+        whole, changed = dict(own), set[str]()
         for part in _by_top_group(choices):
             config = self._part(part)
-            keys = {key for key in [*plain, *config] if plain.get(key) != config.get(key)}
-            if keys & changed or set(config) != set(plain):
+            keys = {key for key in [*own, *config] if own.get(key) != config.get(key)}
+            if keys & changed or set(config) != set(own):
                 return self._part(choices)
             changed |= keys
             whole |= {key: config[key] for key in keys}
@@ -142,27 +162,51 @@ class Composer:
 
     def _part(self, choices: tuple[str, ...]) -> dict[str, Any]:
         if choices not in self._parts:
-            self._parts[choices] = _plain(_compose(list(choices)), resolve=False)
+            self._parts[choices] = plain(self.primary.compose(choices), resolve=False)
         return self._parts[choices]
 
     def _check_setting(self, base: _Base, override: Override) -> None:
-        key = override.key_or_group
-        if override.is_delete():
-            raise ValueError(f"{override.input_line!r}: a key cannot be taken away")
-        if override.is_sweep_override():
-            raise ValueError(f"{override.input_line!r} gives several values: use -m or rote sweep")
-        value = override.value()
-        # A dictionary sets the keys inside it: each of them must be known.
-        for name in flatten(value, f"{key}.") if isinstance(value, dict) else [key]:
-            if not _has(base.resolved, name):
-                raise unknown_key(name, [*flatten(base.resolved), *self.groups])
+        key, value = override.key_or_group, override.value()
+        for name in _named(key, value):
+            if not _has(base.known, name):
+                raise unknown_key(name, [*flatten(base.known), *groups()])
+        if override.is_add() and not isinstance(value, dict | list):
+            line = str(override.input_line).lstrip("+")
+            raise ValueError(f"'+{line}': the key is there already: write {line} or ++{line}")
+
+
+def _require_one_value(override: Override) -> None:
+    line = override.input_line
+    if override.is_delete():
+        raise ValueError(f"{line!r}: a key cannot be taken away")
+    if override.is_sweep_override():
+        raise ValueError(f"{line!r} gives several values: use -m or rote sweep")
+
+
+def _reaches_further(base: _Base, override: Override) -> bool:
+    """Whether setting it changes other keys, or its value is to be resolved."""
+    return INTERPOLATION in str(override.input_line) or base.is_referred(override.key_or_group)
+
+
+def _named(key: str, value: Any) -> Iterator[str]:
+    """The keys that are set: a dictionary sets the keys inside it."""
+    if not isinstance(value, dict) or not value:
+        yield key
+        return
+    for inner, item in value.items():
+        if "." in str(inner):
+            raise ValueError(f"{key}={{{inner}:...}}: write {key}.{inner}=... for a key inside")
+        yield from _named(f"{key}.{inner}", item)
 
 
 def _set_and_resolve(config: DictConfig, settings: Sequence[Override]) -> dict[str, Any]:
     config = copy.deepcopy(config)
-    for override in settings:
-        OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
-    return _plain(config, resolve=True)
+    try:
+        for override in settings:
+            OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
+        return plain(config)
+    except OmegaConfBaseException as error:
+        raise ValueError(plain_words(error)) from error
 
 
 def _set(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
@@ -170,22 +214,16 @@ def _set(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
     for parent in parents:
         tree = tree[parent]
     if isinstance(value, dict) and isinstance(tree[leaf], dict):
-        tree[leaf] = tree[leaf] | value
+        for key, item in value.items():
+            _set(tree[leaf], [key], item)
     else:
         tree[leaf] = value
-
-
-def _compose(choices: list[str]) -> DictConfig:
-    if GlobalHydra.instance().is_initialized():  # inside `rote train`: Hydra is there already
-        return compose(MAIN, overrides=choices)
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        return compose(MAIN, overrides=choices)
 
 
 def _by_top_group(choices: Sequence[str]) -> list[tuple[str, ...]]:
     tops: dict[str, list[str]] = {}
     for choice in choices:
-        tops.setdefault(re.split("[/@=]", choice)[0], []).append(choice)
+        tops.setdefault(re.split("[/@=]", choice.lstrip("+"))[0], []).append(choice)
     return [tuple(part) for part in tops.values()]
 
 
@@ -197,12 +235,17 @@ def _has(tree: Any, key: str) -> bool:
     return True
 
 
-def _plain(config: DictConfig, *, resolve: bool) -> dict[str, Any]:
-    plain = OmegaConf.to_container(config, resolve=resolve, throw_on_missing=resolve)
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}
+def _resolved(config: DictConfig) -> dict[str, Any] | None:
+    """None where a value is missing or refers to nothing: a setting may still provide it."""
+    try:
+        return plain(config)
+    except OmegaConfBaseException:
+        return None
 
 
-def _referred(config: DictConfig) -> frozenset[str]:
-    values = flatten(_plain(config, resolve=False)).values()
-    return frozenset(name for value in values for name in REFERENCE.findall(str(value)))
+def _referred(config: DictConfig) -> frozenset[str] | None:
+    """Keys that interpolations read; None where one is relative or calls another resolver."""
+    values = [str(value) for value in flatten(plain(config, resolve=False)).values()]
+    if any(INTERPOLATION in REFERENCE.sub("", value) for value in values):
+        return None
+    return frozenset(found["key"] for value in values for found in REFERENCE.finditer(value))

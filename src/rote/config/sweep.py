@@ -11,29 +11,28 @@ An axis is a configuration key or group, or a name of its own that an expression
 import ast
 import itertools
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from simpleeval import DEFAULT_OPERATORS, EvalWithCompoundTypes, InvalidExpression
 from yaml import YAMLError
 
 from rote.config.choices import unknown
-from rote.config.compose import Composer, parse
+from rote.config.compose import OWN, Composer
+from rote.config.grammar import parse, swept_values, written
 from rote.config.places import sweep_files
+from rote.config.primary import Primary
 from rote.config.trust import allow, require_allowed
 
 FUNCTIONS = {
     "round": round, "floor": math.floor, "ceil": math.ceil, "min": min, "max": max,
     "sqrt": math.sqrt, "log2": math.log2,
 }  # fmt: skip
-PLAIN = re.compile(r"[\w.+-]+")  # what Hydra's grammar reads without quotes
 ZIP = "grid.zip"  # as an override: axes side by side, a dictionary of lists
 FILTER = "grid.filter"  # as an override: a list of expressions that have to hold as well
 PARAMETERS = "P"  # in an expression: the exact parameter count of the point's model
@@ -121,34 +120,39 @@ def read_sweep(path: Path) -> Sweep:
         raise ValueError(f"{path.name} is not a sweep: {error}") from error
 
 
-def with_overrides(sweep: Sweep, overrides: Sequence[str]) -> Sweep:
+def with_overrides(sweep: Sweep, overrides: Sequence[str], primary: Primary = OWN) -> Sweep:
     """The sweep as changed on the command line: a value for an axis replaces the axis.
 
-    Code that the command line names is allowed in this process; what the file names is checked.
+    ``primary`` knows the choices of each group, for ``glob()``. Code that the command line names is
+    allowed in this process; what the file names is checked. Raises ValueError for what is not an
+    override, deletes a key, or has values that cannot be listed.
     """
     fixed, product = dict(sweep.fixed), dict(sweep.grid.product)
     zipped, derive = dict(sweep.grid.zip), dict(sweep.grid.derive)
     cases = {name: [dict(case) for case in listed] for name, listed in sweep.grid.cases.items()}
     filters = [*sweep.grid.filter]
     for override in parse(overrides):
-        key = override.key_or_group
+        key, name = override.key_or_group, override.get_key_element()
+        if override.is_delete():
+            raise ValueError(f"{override.input_line!r}: a key cannot be taken away")
         if key == FILTER:
             filters += map(str, _values(override.value()))
             continue
-        given: Any = _swept(override) if override.is_sweep_override() else override.value()
+        is_swept = override.is_sweep_override()
+        given: Any = swept_values(override, primary.choices) if is_swept else override.value()
         allow({key: given})
         side_by_side = _side_by_side(override) if key == ZIP else {}
-        for name in side_by_side or [key]:
+        for axis in side_by_side or [key]:
             for axes in (fixed, product, zipped, derive, *itertools.chain(*cases.values())):
-                axes.pop(name, None)
+                axes.pop(axis, None)
         if side_by_side:
             zipped |= side_by_side
-        elif override.is_sweep_override():
-            product[key] = given
+        elif is_swept:
+            product[name] = given
         elif key in sweep.grid.product:
-            product[key] = [given]
+            product[name] = [given]
         else:
-            fixed[key] = given
+            fixed[name] = given
     grid = Grid(product=product, zip=zipped, cases=cases, derive=derive, filter=filters)
     return Sweep(
         name=sweep.name, question=sweep.question, report=sweep.report, fixed=fixed, grid=grid
@@ -162,13 +166,13 @@ def as_grid(jobs: Sequence[Sequence[str]]) -> list[str]:
     """
     if len(jobs) == 1:
         return list(jobs[0])
-    settings = [{override.key_or_group: override.value() for override in parse(j)} for j in jobs]
+    settings = [{each.get_key_element(): each.value() for each in parse(job)} for job in jobs]
     if wrong := next((s for s in settings if set(s) != set(settings[0])), None):
         raise ValueError(
             f"jobs of one sweep set the same keys: {_lines(settings[0])}, {_lines(wrong)}"
         )
     axes = {key: [setting[key] for setting in settings] for key in settings[0]}
-    zipped = {key: values for key, values in axes.items() if len(set(map(_written, values))) > 1}
+    zipped = {key: values for key, values in axes.items() if len(set(map(written, values))) > 1}
     fixed = {key: values[0] for key, values in axes.items() if key not in zipped}
     return _lines(fixed | ({ZIP: zipped} if zipped else {}))
 
@@ -184,8 +188,8 @@ def points(sweep: Sweep, composer: Composer, count: CountParameters) -> Iterator
     require_allowed([sweep.fixed, grid.product, grid.zip, grid.cases], source)
     used = _names([*sweep.grid.derive.values(), *sweep.grid.filter])
     for axes in sweep.axes():
-        own = {key for key in axes if key in used and "." not in key}
-        own -= set(composer.groups) | {"seed"}
+        own = {key for key in axes if key in used and "." not in key and key != "seed"}
+        own = {key for key in own if not composer.is_group(key)}
         overrides = _lines(sweep.fixed) + _lines({k: v for k, v in axes.items() if k not in own})
         if sweep.grid.derive or sweep.grid.filter:
             names = axes | composer.config(overrides)
@@ -211,38 +215,12 @@ def _side_by_side(override: Override) -> dict[str, list[Any]]:
     return {str(key): axis for key, axis in value.items()}
 
 
-def _swept(override: Override) -> list[Any]:
-    """Raises ValueError where the values cannot be counted up."""
-    key = override.key_or_group
-    try:
-        texts = list(override.sweep_string_iterator())
-    except HydraException as error:
-        raise ValueError(f"{override.input_line!r}: {error}") from error
-    return [parse([f"{key}={text}"])[0].value() for text in texts]
-
-
 def _values(values: Any) -> Sequence[Any]:
     return values if isinstance(values, list | tuple) else [values]
 
 
 def _lines(settings: Mapping[str, Any]) -> list[str]:
-    return [f"{key}={_written(value)}" for key, value in settings.items()]
-
-
-def _written(value: Any) -> str:
-    """As Hydra's grammar reads it back."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return f"[{','.join(map(_written, value))}]"
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{_written(item)}" for key, item in value.items()) + "}"
-    text = str(value)
-    if PLAIN.fullmatch(text):
-        return text
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return [f"{key}={written(value)}" for key, value in settings.items()]
 
 
 def _names(expressions: Sequence[str]) -> set[str]:

@@ -3,14 +3,16 @@
 import re
 
 MULTIPLES = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}
-FORM = re.compile(r"(\d+(?:\.\d*)?(?:e[+-]?\d+)?)([kmbgt]?)", re.IGNORECASE)
+FORM = re.compile(  # commas and underscores only between thousands
+    r"((?:\d{1,3}(?:[,_]\d{3})+|\d+)(?:\.\d*)?(?:e[+-]?\d+)?)([kmbgt]?)", re.ASCII | re.IGNORECASE
+)
 SHORT = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
 
 
 def amount(text: str, what: str) -> float:
     """1.5b as 1.5e9; raises ValueError naming ``what`` unless it is a number above 0."""
-    found = FORM.fullmatch(text.strip().replace(",", "").replace("_", ""))
-    value = float(found[1]) * MULTIPLES[found[2].lower()] if found else 0.0
+    found = FORM.fullmatch(text.strip())
+    value = float(re.sub("[,_]", "", found[1])) * MULTIPLES[found[2].lower()] if found else 0.0
     if not 0 < value < float("inf"):
         raise ValueError(f"{what} must be a number like 1.5b, 170m or 1e21, got {text!r}")
     return value

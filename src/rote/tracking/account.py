@@ -11,6 +11,7 @@ from urllib.request import urlopen
 from rote.ledger.record import DamagedRecord
 
 NO_LOGIN = "No API key configured"  # as wandb says it
+TRUE = ("1", "true", "yes", "on")
 PATIENCE_SECONDS = 20.0
 LOGIN = "no login for wandb: run `wandb login`, or set WANDB_API_KEY (and WANDB_BASE_URL)"
 
@@ -27,6 +28,18 @@ class Account:
     def of(cls, observer: Mapping[str, Any]) -> "Account":
         """Of an observer's configuration."""
         return cls(**{key: observer[key] for key in ("project", "entity", "mode")})
+
+
+def allowed_mode(mode: str) -> str:
+    """The mode that conf/log names, or a stricter one where the environment forbids it.
+
+    WANDB_MODE=disabled and WANDB_DISABLED=true log nothing, WANDB_MODE=offline sends nothing.
+    """
+    wanted = os.environ.get("WANDB_MODE", "").strip().lower()
+    is_off = os.environ.get("WANDB_DISABLED", "").strip().lower() in TRUE
+    if "disabled" in (mode, wanted) or is_off:
+        return "disabled"
+    return "offline" if wanted in ("offline", "dryrun") else mode
 
 
 def require_server() -> None:

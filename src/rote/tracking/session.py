@@ -7,6 +7,7 @@ from typing import Any
 
 import wandb
 
+from rote.tracking.account import allowed_mode
 from rote.tracking.offline import is_complete
 
 with suppress(ImportError):
@@ -16,7 +17,11 @@ LAST_RECORD_SECONDS = 30.0
 
 
 def begin(folder: Path, *, run_id: str, mode: str, **identity: Any) -> Any:
-    """Open the wandb run of this id; its log lies in ``folder``/wandb."""
+    """Open the wandb run of this id; its log lies in ``folder``/wandb.
+
+    The environment may forbid what ``mode`` asks for: see `rote.tracking.account.allowed_mode`.
+    """
+    mode = allowed_mode(mode)
     _wait_for_a_name_of_its_own(folder)
     return wandb.init(
         id=run_id,
@@ -39,6 +44,9 @@ def begin(folder: Path, *, run_id: str, mode: str, **identity: Any) -> Any:
 
 def end(run: Any, exit_code: int = 0) -> None:
     """Until the log holds its last record: wandb returns up to a flush interval before."""
+    if run.disabled:
+        run.finish(exit_code=exit_code)
+        return
     log = Path(run.settings.sync_file)
     run.finish(exit_code=exit_code)
     deadline = time.monotonic() + LAST_RECORD_SECONDS

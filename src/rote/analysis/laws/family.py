@@ -12,6 +12,7 @@ from rote.analysis.fits.profiles import profile_ends
 from rote.analysis.fits.regression import DIFFERENCE, Problem, Residual, solve
 from rote.analysis.fits.uncertainty import Spread, spread
 from rote.analysis.laws.identification import identification
+from rote.analysis.laws.influence import influence
 from rote.analysis.laws.law import Constant, Curve, Effort, Fitted, Floats, Goodness, Measured
 
 FIRST_STEPS, NUM_FINISHED = 20, 3  # of a search from several starts
@@ -115,6 +116,7 @@ def describe(
         warnings=(
             *warnings,
             *identification(names, best_K, problem.bounds_K2, about),
+            *influence(names, problem, measured, best_K, targets, about, ends),
             *failed(num_resamples - len(kept), num_resamples),
             *([TOO_FEW] if num_resamples < effort.num_resamples else []),
         ),

@@ -1,0 +1,160 @@
+"""Read a file as a table of cells: separated text, JSON or parquet, whatever its suffix says."""
+
+import codecs
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from rote.analysis.tables.separated import split
+
+SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".dat", ".json", ".jsonl", ".ndjson", ".parquet",
+            ".xlsx", ".xls", ".ods")  # fmt: skip
+NOT_TABLES = {  # how files begin that need another program first
+    b"PK\x03\x04": "is a spreadsheet or a zip archive: save the sheet as CSV",
+    b"\xd0\xcf\x11\xe0": "is an old Excel workbook: save the sheet as CSV",
+    b"\x1f\x8b": "is compressed by gzip: unpack it first",
+    b"BZh": "is compressed by bzip2: unpack it first",
+    b"\xfd7zXZ": "is compressed by xz: unpack it first",
+    b"\x28\xb5\x2f\xfd": "is compressed by zstd: unpack it first",
+    b"%PDF": "is a PDF: save the table as CSV",
+    b"<": "is HTML or XML: save the table as CSV",
+    b"version https://git-lfs": "is a pointer of Git LFS: git lfs pull fetches the table",
+}
+MARKS = (  # of the encodings; those of four bytes begin with those of two
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"),
+)  # fmt: skip
+WHITE = "\t\n\r\f\v"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cells:
+    """A table before its cells are numbers: texts, or what JSON and parquet hold."""
+
+    file: str  # its name
+    names: tuple[str, ...]  # of the columns, without white space around them
+    rows: tuple[tuple[Any, ...], ...]
+    places: tuple[str, ...]  # of each row in the file: "line 3"
+    separator: str | None  # None: the file has none
+
+    def column(self, name: str) -> list[Any]:
+        """Raises ValueError where two columns have this name."""
+        if self.names.count(name) > 1:
+            raise ValueError(f"{self.file}: {self.names.count(name)} columns are called {name!r}")
+        place = self.names.index(name)
+        return [row[place] for row in self.rows]
+
+
+def read_cells(path: Path) -> Cells:
+    """Raises ValueError naming the file and, where one is at fault, the line."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path} is not a table: {error.strerror}") from error
+    if content.startswith(b"PAR1"):
+        return _of_parquet(path, content)
+    for begin, reason in NOT_TABLES.items():
+        if content.startswith(begin):
+            raise ValueError(f"{path} {reason}")
+    text = _decoded(path, content)
+    if not text.strip():
+        raise ValueError(f"{path} is not a table: it is empty")
+    if text.lstrip()[0] in "{[":
+        return _of_json(path, text)
+    header, rows, separator = split(path.name, text)
+    return Cells(
+        file=path.name,
+        names=tuple(header.cells),
+        rows=tuple(tuple(row.cells) for row in rows),
+        places=tuple(f"line {row.line}" for row in rows),
+        separator=separator,
+    )
+
+
+def _decoded(path: Path, content: bytes) -> str:
+    """By its mark; without one as UTF-8, UTF-16 or, where it is neither, as Windows' Latin."""
+    for mark, encoding in MARKS:
+        if content.startswith(mark):
+            return _text(path, content[len(mark) :], [encoding])
+    if content.count(0) > len(content) // 4:
+        odd = content[1::2].count(0) > content[::2].count(0)
+        return _text(path, content, ["utf-16-le" if odd else "utf-16-be"])
+    return _text(path, content, ["utf-8", "cp1252", "latin-1"])
+
+
+def _text(path: Path, content: bytes, encodings: Sequence[str]) -> str:
+    for encoding in encodings:
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if any(ord(sign) < 32 and sign not in WHITE for sign in set(text)):
+            break
+        return text
+    raise ValueError(f"{path} is not a table: it holds bytes that are no text")
+
+
+def _of_parquet(path: Path, content: bytes) -> Cells:
+    try:
+        table = pl.read_parquet(BytesIO(content))
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"{path} is a damaged parquet file: {error}") from error
+    return _of_records(path, table.columns, table.rows(), "row")
+
+
+def _of_json(path: Path, text: str) -> Cells:
+    """A list of objects, an object of lists, or an object a line."""
+    try:
+        whole = json.loads(text)
+    except ValueError:
+        return _of_objects(path, _json_lines(path, text), "line")
+    if isinstance(whole, dict) and whole and all(isinstance(v, list) for v in whole.values()):
+        if len({len(values) for values in whole.values()}) > 1:
+            raise ValueError(f"{path} is not a table: its lists differ in length")
+        return _of_records(path, list(whole), list(zip(*whole.values(), strict=True)), "row")
+    return _of_objects(
+        path, list(enumerate(whole if isinstance(whole, list) else [whole], 1)), "row"
+    )
+
+
+def _json_lines(path: Path, text: str) -> list[tuple[int, Any]]:
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            try:
+                found.append((number, json.loads(line)))
+            except ValueError as error:
+                raise ValueError(f"{path}: line {number} is not JSON: {error}") from error
+    return found
+
+
+def _of_objects(path: Path, objects: Sequence[tuple[int, Any]], place: str) -> Cells:
+    for number, each in objects:
+        if not isinstance(each, dict):
+            raise ValueError(f"{path}: {place} {number} is not an object of columns: {each!r:.60}")
+    names = list(dict.fromkeys(key for _, each in objects for key in each))
+    rows = [tuple(each.get(name) for name in names) for _, each in objects]
+    return _of_records(path, names, rows, place, [number for number, _ in objects])
+
+
+def _of_records(
+    path: Path,
+    names: Sequence[str],
+    rows: Sequence[tuple[Any, ...]],
+    place: str,
+    numbers: Iterable[int] | None = None,
+) -> Cells:
+    places = numbers or range(1, len(rows) + 1)
+    return Cells(
+        file=path.name,
+        names=tuple(name.strip() for name in names),
+        rows=tuple(rows),
+        places=tuple(f"{place} {number}" for number in places),
+        separator=None,
+    )

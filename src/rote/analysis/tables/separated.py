@@ -1,0 +1,153 @@
+"""Separated text as rows of cells: the separator is found, comment lines and titles are skipped."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+SEPARATORS = (",", ";", "\t", "|")
+COMMENT = "#"
+DECLARED = re.compile(r'"?sep=(?P<separator>.)"?', re.IGNORECASE)  # as Excel writes it
+LIMIT_BYTES = 2**20  # of one cell
+NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a file."""
+
+    line: int  # from 1
+    cells: list[str]  # without white space around them
+
+
+@dataclass(frozen=True)
+class _Division:
+    """The file as one separator divides it."""
+
+    separator: str
+    rows: list[Row]
+
+    @property
+    def width(self) -> int:
+        """Of most rows."""
+        return Counter(len(row.cells) for row in self.rows).most_common(1)[0][0]
+
+    @property
+    def evenness(self) -> tuple[float, int]:
+        """The share of rows that have this width, and the width."""
+        width = self.width
+        return sum(len(row.cells) == width for row in self.rows) / len(self.rows), width
+
+
+def split(file: str, text: str) -> tuple[Row, list[Row], str]:
+    """The row of names, the others, and the separator.
+
+    Raises ValueError naming the line where rows differ in width, where a quote is not closed, and
+    where there are no names.
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    declared = DECLARED.fullmatch(lines[0].strip())
+    if declared:
+        lines[0] = ""
+    comments = [Row(number, [line]) for number, line in enumerate(lines, 1) if _is_comment(line)]
+    body = "\n".join("" if _is_comment(line) else line for line in lines)
+    chosen = _division(file, body, [declared["separator"]] if declared else SEPARATORS)
+    header, rows = _header(file, chosen, comments)
+    if not rows:
+        raise ValueError(
+            f"{file} is not a table: below its names, in line {header.line}, is nothing"
+        )
+    return header, [_evened(file, row, header, chosen.separator) for row in rows], chosen.separator
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith(COMMENT)
+
+
+def _division(file: str, body: str, separators: Sequence[str]) -> _Division:
+    found, refused = [], []
+    for separator in separators:
+        try:
+            rows = list(_rows(file, body, separator))
+        except ValueError as error:
+            refused.append(error)
+            continue
+        if not rows:
+            raise ValueError(f"{file} is not a table: it holds nothing but comments")
+        found.append(_Division(separator, rows))
+    several = [each for each in found if each.width > 1]
+    if several:
+        return max(several, key=lambda each: each.evenness)
+    if refused:
+        raise refused[0]
+    white = _Division(" ", [Row(n, line.split()) for n, line in _numbered(body)])
+    return white if white.width > 1 and white.evenness[0] == 1 else found[0]
+
+
+def _numbered(body: str) -> Iterator[tuple[int, str]]:
+    return ((n, line) for n, line in enumerate(body.split("\n"), 1) if line.strip())
+
+
+def _rows(file: str, body: str, separator: str) -> Iterator[Row]:
+    csv.field_size_limit(LIMIT_BYTES)
+    reader = csv.reader(
+        io.StringIO(body), delimiter=separator, skipinitialspace=separator != "\t", strict=True
+    )
+    begun = 1
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield Row(begun, [cell.strip() for cell in cells])
+            begun = reader.line_num + 1
+    except csv.Error as error:
+        raise ValueError(
+            f"{file}: line {begun}: a quote is not closed, or stands inside a cell ({error})"
+        ) from error
+
+
+def _header(file: str, chosen: _Division, comments: list[Row]) -> tuple[Row, list[Row]]:
+    """The first row of the usual width, or the comment above it, as numpy writes names."""
+    width = chosen.width
+    first = next(n for n, row in enumerate(chosen.rows) if len(row.cells) >= width)
+    header = chosen.rows[first]
+    if not _are_numbers(header.cells):
+        return header, chosen.rows[first + 1 :]
+    above = [row for row in comments if row.line < header.line]
+    if above and not first:
+        text = above[-1].cells[0].lstrip().lstrip(COMMENT)
+        named = list(_rows(file, text, chosen.separator)) if chosen.separator != " " else []
+        cells = named[0].cells if named else text.split()
+        if len(cells) == width and not _are_numbers(cells):
+            return Row(above[-1].line, cells), chosen.rows
+    if first:
+        title = chosen.rows[0]
+        raise ValueError(
+            f"{file}: line {title.line} has {_count(title.cells)}, the others have {width}: "
+            "it must name every column"
+        )
+    raise ValueError(
+        f"{file}: line {header.line} holds numbers: the first line must name the columns"
+    )
+
+
+def _are_numbers(cells: Sequence[str]) -> bool:
+    return all(NUMBER.fullmatch(cell) for cell in cells)
+
+
+def _evened(file: str, row: Row, header: Row, separator: str) -> Row:
+    width, cells = len(header.cells), list(row.cells)
+    while len(cells) > width and not cells[-1]:
+        cells.pop()
+    if len(cells) > width:
+        quote = ": a cell that holds a comma needs quotes" if separator == "," else ""
+        raise ValueError(
+            f"{file}: line {row.line} has {_count(cells)}, the names in line {header.line} are "
+            f"{width}{quote}"
+        )
+    return Row(row.line, cells + [""] * (width - len(cells)))
+
+
+def _count(cells: Sequence[str]) -> str:
+    return f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"

@@ -1,0 +1,64 @@
+"""Hydra's flags for `rote train`, read before Hydra sees them: those without effect are refused."""
+
+import argparse
+from pathlib import Path
+
+from rote.cli.arguments import Parser, text
+
+INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+REFUSED = {
+    "experimental_rerun": "would run code from a pickle: rote train --spec FILE repeats a run",
+    "shell_completion": "does not know rote: use rote completion",
+}
+SWITCHES = ("hydra_help", "version", "resolve", "run", "multirun")
+WITH_VALUE = ("cfg", "package", "config_path", "config_name", "config_dir", "info")
+
+
+def read_flags(words: list[str]) -> argparse.Namespace:
+    """Overrides and flags, in any order; raises ValueError for a flag that cannot be honoured."""
+    flags = _parser().parse_intermixed_args(words)
+    for name, reason in REFUSED.items():
+        if getattr(flags, name):
+            raise ValueError(f"{_flag(name)} {reason}")
+    for name in ("package", "resolve"):
+        if getattr(flags, name) and not flags.cfg:
+            raise ValueError(f"{_flag(name)} is about what --cfg prints: give --cfg job as well")
+    modes = [name for name in ("run", "multirun", "cfg", "info") if getattr(flags, name)]
+    if len(modes) > 1:
+        raise ValueError(f"{' and '.join(map(_flag, modes))} exclude each other")
+    if flags.config_path and "://" not in flags.config_path:  # Hydra: relative to our sources
+        flags.config_path = str(Path(flags.config_path).absolute())
+    return flags
+
+
+def words_for_hydra(flags: argparse.Namespace) -> list[str]:
+    """The flags that were given, as Hydra's own parser reads them; no overrides."""
+    switches = [_flag(name) for name in SWITCHES if getattr(flags, name)]
+    given = [name for name in WITH_VALUE if getattr(flags, name)]
+    return switches + [f"{_flag(name)}={getattr(flags, name)}" for name in given]
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    """The flags of Hydra 1.3; a test compares them with Hydra's."""
+    parser = Parser(prog="rote train", add_help=False)
+    parser.add_argument("overrides", nargs="*", type=text)
+    parser.add_argument("--spec", nargs="*", type=text)
+    for short, name in (
+        ("-r", "--run"), ("-m", "--multirun"), ("-sc", "--shell-completion"),
+    ):  # fmt: skip
+        parser.add_argument(name, short, action="store_true")
+    for name in ("--hydra-help", "--version", "--resolve"):
+        parser.add_argument(name, action="store_true")
+    for short, name in (
+        ("-p", "--package"), ("-cp", "--config-path"), ("-cn", "--config-name"),
+        ("-cd", "--config-dir"),
+    ):  # fmt: skip
+        parser.add_argument(name, short, type=text)
+    parser.add_argument("--experimental-rerun", type=text)
+    parser.add_argument("--cfg", "-c", choices=("job", "hydra", "all"))
+    parser.add_argument("--info", "-i", const="all", nargs="?", choices=INFO)
+    return parser

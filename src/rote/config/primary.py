@@ -1,0 +1,75 @@
+"""The primary configuration: the YAML that composition starts from, and where groups are found."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from rote.config.places import conf_folder
+
+MAIN = "train"
+OF_HYDRA = "hydra.conf"  # the package of Hydra's own settings
+
+
+@dataclass(frozen=True)
+class Primary:
+    """Our own train.yaml; inside Hydra's application the configuration that this was given."""
+
+    name: str
+    overrides: tuple[str, ...] = ()  # of Hydra's own settings, such as hydra.searchpath
+    searched: tuple[Path, ...] | None = None  # by the application; None: outside of one, conf/
+
+    @classmethod
+    def of_application(cls, settings: Any) -> "Primary":
+        """From Hydra's own settings (the node ``hydra``) of the application that is running."""
+        return cls(
+            name=str(settings.job.config_name),
+            overrides=tuple(settings.overrides.hydra),
+            searched=tuple(
+                folder for source in settings.runtime.config_sources for folder in _folders(source)
+            ),
+        )
+
+    @property
+    def changes(self) -> list[str]:
+        """What differs from our own; empty for train.yaml."""
+        folders = [str(folder) for folder in self.searched or () if folder != conf_folder()]
+        return [self.name, *folders] if folders or self.name != MAIN else []
+
+    def compose(self, choices: Sequence[str]) -> DictConfig:
+        """Hydra's own composition, unresolved; raises what Hydra raises."""
+        with self._initialised():
+            return compose(self.name, overrides=[*self.overrides, *choices])
+
+    def choices(self, group: str) -> list[str]:
+        """The choices of a configuration group (``optim``, ``optim/schedule``); empty: no group."""
+        folders = (conf_folder(),) if self.searched is None else self.searched
+        paths = [path for folder in folders for path in (folder / group).glob("*.yaml")]
+        return sorted({path.stem for path in paths}) if _can_be_group(group) else []
+
+    @contextmanager
+    def _initialised(self) -> Iterator[None]:
+        if self.searched is not None:  # by the application
+            yield
+            return
+        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+            yield
+
+
+def _can_be_group(name: str) -> bool:
+    return all(part.isidentifier() for part in name.split("/"))
+
+
+def _folders(source: Any) -> list[Path]:
+    """Of one entry of Hydra's search path; the ConfigStore and Hydra's own package have none."""
+    if source.schema == "file":
+        return [Path(source.path)]
+    if source.schema != "pkg" or source.path in ("", OF_HYDRA):
+        return []
+    package = find_spec(source.path)
+    return [Path(path) for path in (package and package.submodule_search_locations) or ()]
