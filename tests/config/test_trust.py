@@ -170,7 +170,6 @@ def own_spec(*overrides: str) -> Spec:
         "model._target_=own_package.Mine",
         "host.setup=['module load cuda']",
         "host.extra_sbatch=['mail-type=FAIL']",
-        "log.group='${oc.env:HOME}'",
     ],
 )
 def test_what_was_composed_is_remembered_to_the_last_key(
