@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -261,55 +260,6 @@ def precision_fp32():  # type: ignore[no-untyped-def]
 def test_a_mark_before_config_json_is_passed_over_or_named(folder: Path) -> None:
     (folder / CONFIG).write_bytes(b"\xef\xbb\xbf" + (folder / CONFIG).read_bytes())
     assert CONFIG in said_of(folder)
-
-
-def pre_tokeniser(pattern: str) -> Callable[[dict], None]:
-    def change(tokeniser: dict) -> None:
-        tokeniser["pre_tokenizer"] = {
-            "type": "Split",
-            "pattern": {"Regex": pattern},
-            "behavior": "Isolated",
-            "invert": False,
-        }
-
-    return change
-
-
-def replacement(tokeniser: dict) -> None:
-    tokeniser["normalizer"] = {
-        "type": "Replace",
-        "pattern": {"String": "a"},
-        "content": "b" * 10**7,
-    }
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (pre_tokeniser(r"(\w+\s?)+$"), "its tokeniser fails: Onig: Regex search error"),
-        (pre_tokeniser(r"(a"), "its tokeniser cannot be read: "),
-        (pre_tokeniser(r"\w*\d"), "its tokeniser works on an answer without an end"),
-        (replacement, "its tokeniser "),
-        (lambda tokeniser: tokeniser.clear(), "its tokeniser cannot be read: "),
-        (lambda tokeniser: tokeniser.update(model=3), "its tokeniser cannot be read: "),
-    ],
-)
-def test_tokenisers_that_do_not_answer_are_ended(
-    folder: Path, change: Callable[[dict], None], told: str, monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    monkeypatch.setattr("rote.models.tokeniser_process.ANSWER_SECONDS", 1)
-    monkeypatch.setattr("rote.models.tokeniser_process.CHARACTERS_PER_SECOND", 1e9)
-    monkeypatch.setattr("rote.models.tokeniser_process.MEMORY_BYTES", 1 << 30)
-    tokeniser = json.loads((folder / "tokenizer.json").read_text())
-    change(tokeniser)
-    (folder / "tokenizer.json").write_text(json.dumps(tokeniser))
-    with pytest.raises(ValueError) as caught:
-        found = Checkpoint(folder, start_token=None, allow_pickle=False)
-        capfd.readouterr()
-        found.encode(["words of many letters " * 20 + "?", "a" * 200_000])
-    assert told in str(caught.value) and len(str(caught.value).splitlines()) == 1
-    assert "panicked" not in capfd.readouterr().err
 
 
 def test_the_line_of_a_command_stands_alone(

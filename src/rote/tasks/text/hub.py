@@ -61,7 +61,7 @@ class HuggingFace:
 
     def pieces(self) -> Iterator[Piece]:
         """Row after row, as the hub gives them."""
-        wanted = wanted_text(self.field)
+        wanted = wanted_text(self.field, "set task.source.field")
         for number, row in enumerate(islice(self._rows(), self.max_documents), start=1):
             text = content_of(row, wanted, f"{self.repository}, row {number}")
             yield from pieces([str(text or "")], is_null=text is None)

@@ -116,7 +116,9 @@ class LocalFiles:
 
     def pieces(self) -> Iterator[Piece]:
         """File after file."""
-        wanted = wanted_text(self.field)
+        wanted = wanted_text(
+            self.field, "set task.source.field, or name it .txt where all of it is the text"
+        )
         for path in self._files():
             kind = self._kind(path)
             if kind.format == TEXT:
@@ -133,11 +135,11 @@ class LocalFiles:
         return [path for pattern in self.paths for path in files_of(pattern)]
 
 
-def wanted_text(field: str) -> Wanted:
+def wanted_text(field: str, way_out: str) -> Wanted:
     """A field with text, of a row of files or of a data set."""
     return Wanted(
         field=field,
-        way_out="set task.source.field",
+        way_out=way_out,
         takes_tokens=False,
         most_bytes=MOST_BYTES,
     )

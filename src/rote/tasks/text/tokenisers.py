@@ -180,8 +180,13 @@ class JsonEncoder:
         self.vocab_size = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Without special tokens."""
-        encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        """Without special tokens; raises ValueError where a regular expression of it fails."""
+        try:
+            encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        except BaseException as error:  # a panic of tokenizers is no Exception
+            if type(error).__name__ != "PanicException":
+                raise
+            raise ValueError(f"the tokeniser fails on the text: {error}") from error
         return [np.array(one.ids, dtype=np.uint32) for one in encoded]
 
     def decode(self, tokens_NL: np.ndarray) -> list[str]:
