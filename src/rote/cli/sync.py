@@ -9,7 +9,8 @@ from typing import Any
 
 from rote.cli.screen import print_json, screen
 from rote.cluster.plan import load_plan
-from rote.ledger.store import RunFolder, RunIsTaken, Store
+from rote.ledger.claim import RunIsTaken
+from rote.ledger.store import RunFolder, Store
 from rote.outputs import outputs_folder
 from rote.tracking.uploading import FAILED, PENDING, Upload, offline_logs, send
 

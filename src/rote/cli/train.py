@@ -21,9 +21,11 @@ from rote.config.pinning import Pinner
 from rote.config.places import conf_folder, sweep_files
 from rote.config.sweep import as_grid
 from rote.files import require_writable
+from rote.ledger.claim import RunIsTaken
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
-from rote.ledger.store import RunIsTaken, Store, read_spec
+from rote.ledger.spec_file import read_spec
+from rote.ledger.store import Store
 from rote.outputs import outputs_folder
 
 SPLITS = ("train", "heldout")

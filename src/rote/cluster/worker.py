@@ -20,8 +20,9 @@ from rote.cluster.crew import Crew, Death, Outcome, Specs
 from rote.cluster.life import note_death, note_life
 from rote.cluster.pack import stacks
 from rote.cluster.preemption import StopFlag, leave, own_job_id
+from rote.ledger.claim import RunIsTaken
 from rote.ledger.spec import Spec
-from rote.ledger.store import RunFolder, RunIsTaken, Store
+from rote.ledger.store import RunFolder, Store
 from rote.outputs import OUTPUTS_VARIABLE
 
 LOG = logging.getLogger(__name__)
