@@ -31,6 +31,7 @@ from rote.analysis.laws.law import Count, Effort
 from rote.analysis.page import page
 from rote.analysis.quantities.scaling import measured, scaling_runs
 from rote.checks import require_whole
+from rote.cli.damage import require_no_damage
 from rote.cli.gathering import gathered
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
@@ -47,7 +48,10 @@ from rote.watching import Show
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes outputs/fits/<name>-<digest of what is asked>/; prints the constants."""
+    """Writes outputs/fits/<name>-<digest of what is asked>/; prints the constants.
+
+    Raises ValueError for runs that are damaged, once laws are fitted to the others.
+    """
     require_whole("--resamples", arguments.resamples, 0)
     outputs = require_writable(outputs_folder())
     effort = Effort(num_resamples=arguments.resamples)
@@ -65,13 +69,13 @@ def run(arguments: argparse.Namespace) -> int:
     _write(folder, source.name, fitted, reasons, content)
     if arguments.json:
         print_json({"page": str(folder / "fit.html"), "laws": content})
-        return 0
     console = screen()
     for through in fitted:
         _print(console, through)
     for kept in reasons:
         console.print(f"not fitted: {kept.name}: {kept.reason}", style="dim", soft_wrap=True)
     console.print(f"{folder / 'fit.html'}", soft_wrap=True)
+    require_no_damage(source.damaged)
     return 0
 
 
@@ -82,6 +86,7 @@ class _Source:
     name: str
     asked: tuple[str, ...]  # what it holds, where another one of this name may hold other runs
     columns: Columns
+    damaged: tuple[str, ...] = ()  # runs that were left out
 
 
 def _source(arguments: argparse.Namespace, show: Show) -> _Source:
@@ -96,9 +101,14 @@ def _source(arguments: argparse.Namespace, show: Show) -> _Source:
         )
     if arguments.columns:
         raise ValueError("--columns maps those of a CSV file; a sweep's are known")
-    plan, results = gathered(arguments.source, show)
+    plan, results, damaged = gathered(arguments.source, show)
     runs = scaling_runs(results, count)
-    return _Source(name=plan.name, asked=(), columns=lambda law: measured(runs, law, count))
+    return _Source(
+        name=plan.name,
+        asked=(),
+        columns=lambda law: measured(runs, law, count),
+        damaged=tuple(damaged),
+    )
 
 
 def _write(

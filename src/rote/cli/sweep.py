@@ -9,6 +9,7 @@ from rich.console import Console
 
 from rote.analysis.kinds import require_kind
 from rote.cli.bill import bill_told, make_bill, print_bill
+from rote.cli.follow import summarise
 from rote.cli.launching import launch_and_report
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
@@ -16,6 +17,7 @@ from rote.cli.status import standing
 from rote.cluster.launching import require_mode
 from rote.cluster.plan import Plan
 from rote.cluster.planning import make_plan
+from rote.cluster.status import look
 from rote.config.compose import Composer, parse
 from rote.config.sweep import Grid, Sweep, load_sweep, with_overrides
 from rote.files import canonical_json, require_writable, sha256
@@ -79,18 +81,18 @@ def _launch_sweep(sweep: Sweep, *, mode: str, dry_run: bool, wait: bool, as_json
         if as_json:
             print_json(bill_told(plan, total, todo))
         return 0
-    if todo or mode == "force":
+    if todo or mode in ("force", "repair"):
         code = launch_and_report(console, plan, outputs, mode=mode, wait=wait)
     else:
         code = _all_done(console, plan, outputs)
     if as_json:
-        print_json(standing(outputs, [plan]))
+        print_json(standing(outputs, [plan], look(outputs, [plan.name])))
     return code
 
 
 def _all_done(console: Console, plan: Plan, outputs: Path) -> int:
-    for run_id in plan.run_ids:
-        Store(outputs).run(run_id).record()  # a damaged record is no result
     plan.save(outputs)
+    if any(Store(outputs).run(run_id).damage() for run_id in plan.run_ids):
+        return summarise(console, plan, outputs)
     console.print(f"all {len(plan.points)} runs are done: nothing to train")
     return 0

@@ -65,7 +65,7 @@ class Claim:
                 )
 
     def _acquire(self) -> None:
-        _require_lockable(self.path)
+        require_lockable(self.path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path, timeout=0)
         try:
@@ -107,7 +107,8 @@ def _is_held_softly(path: Path) -> bool:
         return True
 
 
-def _require_lockable(path: Path) -> None:
+def require_lockable(path: Path) -> None:
+    """Raises ValueError naming the way out where no lock can be made; a link is not followed."""
     try:
         mode = os.lstat(path).st_mode
     except OSError:

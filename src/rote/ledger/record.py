@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from rote.files import canonical_json, sha256
-from rote.reading import Damaged, json_of
-from rote.shapes import anything, flag, keyed, mapped, number, optional, text, whole
+from rote.reading.files import Damaged, json_of
+from rote.reading.shapes import anything, flag, keyed, mapped, number, optional, text, whole
 
 RECORD = Path("record.json")
 VERSION = 3  # raise it when a field is added, renamed or removed

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from rote.files import canonical_json, sha256, sha256_of_file, write_text
-from rote.reading import Damaged, json_of, open_regular, read_bytes
-from rote.shapes import keyed, mapped, text, whole
+from rote.reading.files import Damaged, json_of, open_regular, read_bytes
+from rote.reading.shapes import keyed, mapped, text, whole
 
 NAME, RECORD, WEIGHTS = "seal.json", "record.json", "model.safetensors"
 NAMES = (

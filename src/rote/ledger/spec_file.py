@@ -8,8 +8,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rote.ledger.spec import Spec, spec_of
-from rote.reading import MOST_LEVELS, Damaged, read_bytes
-from rote.shapes import tree
+from rote.reading.files import MOST_LEVELS, Damaged, read_bytes
+from rote.reading.shapes import tree
 
 MOST_BYTES = 1 << 20  # a spec has some 3 KiB
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

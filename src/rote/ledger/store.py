@@ -26,7 +26,7 @@ from rote.ledger.shapes import CIRCUMSTANCES, FAILURE, curve_row
 from rote.ledger.spec import Spec
 from rote.ledger.spec_file import read_spec
 from rote.outputs import below
-from rote.reading import Damaged, json_of, read_bytes, read_end, read_json
+from rote.reading.files import Damaged, json_of, read_bytes, read_end, read_json
 
 RUN_ID = re.compile(r"[0-9a-f]{16}")
 RETRAINED = "the run's next process writes it anew from its checkpoint: rote resume"
@@ -130,6 +130,11 @@ class RunFolder:
         seal.SEEN[self.path] = seen
         return None
 
+    def require_undamaged(self) -> None:
+        """Raises ValueError where `damage` has a reason."""
+        if reason := self.damage():
+            raise ValueError(reason)
+
     def require_sound(self, name: str) -> None:
         """Raises Damaged where this file of a finished run is not what the run wrote."""
         if self.is_done() and (sealed := seal.read_seal(self.path)):
@@ -142,11 +147,19 @@ class RunFolder:
 
     def curve(self) -> list[dict[str, Any]]:
         """Every row so far, a torn last line left out; raises Damaged."""
+        return [self.row(line) for line in self.curve_lines()]
+
+    def curve_lines(self) -> list[bytes]:
+        """The lines of `curve`, which `row` reads; raises Damaged."""
         try:
-            lines = self._sound_bytes(self.curve_path.name).split(b"\n")
+            return self._sound_bytes(self.curve_path.name).split(b"\n")[:-1]
         except FileNotFoundError:
             return []
-        return [self._row(line) for line in lines[:-1]]
+
+    def row(self, line: bytes) -> dict[str, Any]:
+        """One line of the curve; raises Damaged."""
+        remedy = seal.REPAIR if self.is_done() else RETRAINED
+        return json_of(line, self.curve_path, curve_row, remedy)
 
     def last_row(self) -> dict[str, Any] | None:
         """Where the curve stands, read from its end; raises Damaged."""
@@ -154,7 +167,7 @@ class RunFolder:
             whole = read_end(self.curve_path, LAST_BYTES).rpartition(b"\n")[0]
         except FileNotFoundError:
             return None
-        return self._row(whole.rpartition(b"\n")[2]) if whole else None
+        return self.row(whole.rpartition(b"\n")[2]) if whole else None
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Per-sequence arrays, by measure and name; raises Damaged."""
@@ -237,10 +250,6 @@ class RunFolder:
         if sealed := seal.read_seal(self.path):
             sealed.require(name, data)
         return data
-
-    def _row(self, line: bytes) -> dict[str, Any]:
-        remedy = seal.REPAIR if self.is_done() else RETRAINED
-        return json_of(line, self.curve_path, curve_row, remedy)
 
     def _require_readable(self, *, thorough: bool) -> None:
         """Of a run that was done before there were seals; raises ValueError."""

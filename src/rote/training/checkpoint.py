@@ -15,8 +15,19 @@ from typing import Any
 import torch
 
 from rote.files import sha256_of_file, write_named_by_digest
-from rote.reading import Damaged, open_regular
-from rote.shapes import Shape, anything, flag, keyed, listed, mapped, number, optional, text, whole
+from rote.reading.files import Damaged, open_regular
+from rote.reading.shapes import (
+    Shape,
+    anything,
+    flag,
+    keyed,
+    listed,
+    mapped,
+    number,
+    optional,
+    text,
+    whole,
+)
 
 LOG = logging.getLogger(__name__)
 NUM_KEPT = 2

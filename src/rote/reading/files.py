@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from rote.shapes import Shape
+from rote.reading.shapes import Shape
 
 MOST_LEVELS = 64  # of objects and lists inside each other; our own files have fewer than ten
 MOST_DIGITS = 40  # of a whole number
