@@ -28,14 +28,19 @@ def save_weights(model: nn.Module, folder: RunFolder) -> None:
 
 
 def load_trained(folder: RunFolder) -> Trained:
-    """On the CPU, not training; raises ValueError where the run is not done or kept no weights."""
+    """On the CPU, not training.
+
+    Raises ValueError where the run is not done, is damaged, or kept no weights.
+    """
     if not folder.is_done():
         raise ValueError(f"run {folder.run_id} is not done: there is no {folder.record_path}")
+    folder.require_undamaged()
     if not folder.weights_path.exists():
         raise ValueError(
             f"run {folder.run_id} kept no weights: move {folder.record_path} away and run it again "
             "with log.keep_weights=true"
         )
+    folder.require_sound(folder.weights_path.name)
     spec = folder.spec()
     task = Controls.of(spec.controls, build).reported(build(spec.what["task"]))
     model = build(spec.what["model"], vocab_size=task.vocab_size, max_length=task.length)

@@ -8,7 +8,7 @@ from rote.analysis.comparison import Compared, Comparison, comparable, compare, 
 from rote.analysis.comparison_page import write_comparison
 from rote.analysis.comparison_wording import pairs
 from rote.cli.damage import require_no_damage
-from rote.cli.gathering import gathered
+from rote.cli.gathering import gathered, needs_columns
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
 from rote.outputs import below, outputs_folder
@@ -22,7 +22,8 @@ def run(arguments: argparse.Namespace) -> int:
     with Bar() as show:
         first, second = (gathered(name, show) for name in (arguments.first, arguments.second))
     names = (first.plan.name, second.plan.name)
-    found = compare(names, comparable(first.results), comparable(second.results))
+    with needs_columns(" and ".join(names)):
+        found = compare(names, comparable(first.results), comparable(second.results))
     folder = below(outputs_folder() / "comparisons", "a comparison's name", "-".join(names))
     report = write_comparison(found, first.results, second.results, folder)
     if arguments.json:

@@ -32,7 +32,7 @@ from rote.analysis.page import page
 from rote.analysis.quantities.scaling import measured, scaling_runs
 from rote.checks import require_whole
 from rote.cli.damage import require_no_damage
-from rote.cli.gathering import gathered
+from rote.cli.gathering import gathered, needs_columns
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
 from rote.files import (
@@ -102,7 +102,8 @@ def _source(arguments: argparse.Namespace, show: Show) -> _Source:
     if arguments.columns:
         raise ValueError("--columns maps those of a CSV file; a sweep's are known")
     plan, results, damaged = gathered(arguments.source, show)
-    runs = scaling_runs(results, count)
+    with needs_columns(plan.name):
+        runs = scaling_runs(results, count)
     return _Source(
         name=plan.name,
         asked=(),

@@ -1,6 +1,7 @@
 """The results of a launched sweep, as tables, reports, fits and plans take them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -73,6 +74,18 @@ def sound_runs(plan: Plan, store: Store, show: Show) -> tuple[list[Sound], list[
         require_no_damage(damaged)
         raise ValueError(f"no run of {plan.name!r} is done: rote sweep {plan.name}")
     return runs, damaged
+
+
+@contextmanager
+def needs_columns(name: str) -> Iterator[None]:
+    """Raises ValueError where the runs of a sweep did not measure what is made of them."""
+    try:
+        yield
+    except pl.exceptions.ColumnNotFoundError as error:
+        lacking = str(error).partition(";")[0].partition("\n")[0]
+        raise ValueError(
+            f"the runs of {name!r} do not hold what this is made of: {lacking}"
+        ) from error
 
 
 def table_with_speed(runs: Sequence[Sound]) -> pl.DataFrame:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rote.analysis.laws.law import Count
 from rote.analysis.quantities.scaling import scaling_runs
 from rote.cli.damage import require_no_damage
-from rote.cli.gathering import gathered
+from rote.cli.gathering import gathered, needs_columns
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
 from rote.files import named_by_digest, require_writable, write_json, write_text
@@ -80,7 +80,9 @@ def _beliefs(arguments: argparse.Namespace, show: Show) -> tuple[Beliefs, list[s
     plan, results, damaged = gathered(arguments.source, show)
     show("fitting laws", 0, None)
     count = Count(arguments.count)
-    return own_beliefs(plan.name, scaling_runs(results, count), count, results.alphas), damaged
+    with needs_columns(plan.name):
+        beliefs = own_beliefs(plan.name, scaling_runs(results, count), count, results.alphas)
+    return beliefs, damaged
 
 
 def _print(console: Console, plan: Plan) -> None:

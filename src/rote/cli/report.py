@@ -11,7 +11,7 @@ from rote.analysis.kinds import require_kind
 from rote.analysis.report import Report, write_report
 from rote.analysis.results import Results
 from rote.cli.damage import require_no_damage
-from rote.cli.gathering import gathered
+from rote.cli.gathering import gathered, needs_columns
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
 from rote.cluster.plan import Plan
@@ -65,9 +65,10 @@ def _written(plan: Plan, other_kind: str | None, results: Results) -> Report:
     kind = require_kind(other_kind or plan.report)
     name = plan.name if kind == plan.report else f"{plan.name}-{kind}"
     folder = below(outputs_folder() / "reports", "a report's name", name)
-    return write_report(
-        kind=kind, name=plan.name, question=plan.question, results=results, folder=folder
-    )
+    with needs_columns(plan.name):
+        return write_report(
+            kind=kind, name=plan.name, question=plan.question, results=results, folder=folder
+        )
 
 
 def _print(console: Console, plan: Plan, results: Results, report: Report) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -23,6 +24,7 @@ from rote.config.sweep import Grid, Sweep, load_sweep, with_overrides
 from rote.files import canonical_json, require_writable, sha256
 from rote.ledger.store import Store
 from rote.outputs import outputs_folder
+from rote.tasks.text.rehearsal import rehearsal
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -70,8 +72,8 @@ def _launch_sweep(sweep: Sweep, *, mode: str, dry_run: bool, wait: bool, as_json
     console = screen()
     require_mode(mode)
     require_kind(sweep.report)
-    outputs = require_writable(outputs_folder())
-    with Bar() as show:
+    outputs = outputs_folder() if dry_run else require_writable(outputs_folder())
+    with Bar() as show, rehearsal() if dry_run else nullcontext():
         plan, facts = make_plan(sweep, Composer(), show)
     store = Store(outputs)
     todo = [index for index, name in enumerate(plan.run_ids) if not store.run(name).is_done()]

@@ -21,7 +21,7 @@ from rote.config.pinning import Pinner
 from rote.config.places import conf_folder, sweep_files
 from rote.config.sweep import as_grid
 from rote.files import require_writable
-from rote.ledger.claim import RunIsTaken
+from rote.ledger.claim import ClaimLost, RunIsTaken
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.spec_file import read_spec
@@ -100,8 +100,10 @@ def _run_one(overrides: list[str]) -> int:
 
 def _execute(console: Console, store: Store, spec: Spec) -> int:
     from rote.preflight import Preflight  # torch: not for --help
+    from rote.training.device import require_device
 
     facts = Preflight().facts(spec)
+    require_device(spec.how["host"]["accelerator"])
 
     from rote.run import execute  # Lightning takes seconds to import: only once all is checked
 
@@ -109,9 +111,11 @@ def _execute(console: Console, store: Store, spec: Spec) -> int:
     try:
         with ProgressBar(facts.max_steps, console) as bar:
             record = execute(spec, store, [bar])
-    except RunIsTaken as error:
+    except (RunIsTaken, ClaimLost) as error:
         raise ValueError(str(error)) from error
-    except (RuntimeError, MemoryError) as error:  # diverged, or no memory; noted with its place
+    except (OSError, ValueError):
+        raise
+    except Exception as error:  # diverged, or no memory, or a checkpoint; noted with its place
         told = f"{type(error).__name__}: {error}"
         raise Failed(f"run {spec.run_id}: {told}; rote logs {spec.run_id} says where") from error
     _print_result(console, record)

@@ -41,7 +41,10 @@ class LocalHost:
             require_whole("host.workers", self.workers, least=1)
 
     def check(self, point: Point) -> None:
-        """Whatever fits in the memory."""
+        """Whatever fits in the memory; raises ValueError where the device is not here."""
+        from rote.training.device import require_device  # torch: not for those who only launch
+
+        require_device(self.accelerator)
 
     def processes(self, parameters: int) -> int:
         """Each run has one."""

@@ -15,10 +15,12 @@ from rote.files import canonical_json, sha256, sha256_of_file, write_text
 from rote.reading.files import Damaged, json_of, open_regular, read_bytes
 from rote.reading.shapes import keyed, mapped, text, whole
 
-NAME, RECORD, WEIGHTS = "seal.json", "record.json", "model.safetensors"
+NAME, RECORD = "seal.json", "record.json"
 NAMES = (
-    "spec.yaml", "curve.jsonl", "arrays.npz", "circumstances.json", "manifest.json", WEIGHTS,
+    "spec.yaml", "curve.jsonl", "arrays.npz", "circumstances.json", "manifest.json",
+    "model.safetensors",
 )  # fmt: skip
+MOST_BYTES_IN_PASSING = 1 << 26  # read by `rote status` where a copy has lost the files' times
 VERSION = 1
 REPAIR = "rote sweep NAME --mode repair trains the run anew"
 SHAPE = keyed(
@@ -58,7 +60,7 @@ class Seal:
         """Raises Damaged for the first file that is not as it was.
 
         Unless ``thorough``, a file of the right size that was last written before the seal counts
-        as sound, and so do large weights of the right size: only a look at the disk is taken.
+        as sound, and so does any large one of the right size: only a look at the disk is taken.
         """
         for name in self.files:
             if thorough or not self._looks_sound(name):
@@ -70,7 +72,9 @@ class Seal:
         except OSError:
             return False
         is_whole = stat.S_ISREG(seen.st_mode) and seen.st_size == self.files[name]["bytes"]
-        return is_whole and (name == WEIGHTS or seen.st_mtime_ns < self.written_ns)
+        return is_whole and (
+            seen.st_mtime_ns < self.written_ns or seen.st_size > MOST_BYTES_IN_PASSING
+        )
 
     def _changed(self, name: str) -> Damaged:
         return Damaged(self.folder / name, "it is not what the run wrote (SHA-256 differs)", REPAIR)

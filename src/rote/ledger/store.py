@@ -26,7 +26,7 @@ from rote.ledger.shapes import CIRCUMSTANCES, FAILURE, curve_row
 from rote.ledger.spec import Spec
 from rote.ledger.spec_file import read_spec
 from rote.outputs import below
-from rote.reading.files import Damaged, json_of, read_bytes, read_end, read_json
+from rote.reading.files import Damaged, json_of, open_regular, read_bytes, read_end, read_json
 
 RUN_ID = re.compile(r"[0-9a-f]{16}")
 RETRAINED = "the run's next process writes it anew from its checkpoint: rote resume"
@@ -130,14 +130,15 @@ class RunFolder:
         seal.SEEN[self.path] = seen
         return None
 
-    def require_undamaged(self) -> None:
+    def require_undamaged(self, *, thorough: bool = False) -> None:
         """Raises ValueError where `damage` has a reason."""
-        if reason := self.damage():
+        if reason := self.damage(thorough=thorough):
             raise ValueError(reason)
 
     def require_sound(self, name: str) -> None:
         """Raises Damaged where this file of a finished run is not what the run wrote."""
-        if self.is_done() and (sealed := seal.read_seal(self.path)):
+        open_regular(self.path / name).close()
+        if sealed := seal.read_seal(self.path):
             sealed.require_file(name)
 
     def circumstances(self) -> dict[str, Any]:
