@@ -13,7 +13,7 @@ from rote.cluster.local import LocalHost
 from rote.site.build import build_site
 from tests.damage import world
 
-SECONDS = 60
+SECONDS = 20
 
 
 class Said(NamedTuple):
@@ -45,13 +45,14 @@ def outputs(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     copied = world.copy(template, tmp_path / "world")
     monkeypatch.chdir(copied.parent)
     monkeypatch.setenv("ROTE_OUTPUTS", str(copied))
+    monkeypatch.setattr(LocalHost, "detached", True)
     monkeypatch.setattr(LocalHost, "launch", lambda host, order: Launch((), len(order.todo), True))
     return copied
 
 
 @pytest.fixture
 def rote(capsys: pytest.CaptureFixture) -> Iterator[Rote]:
-    """Runs a command in this process; one that takes a minute hangs."""
+    """Runs a command in this process; one that takes this long hangs."""
 
     def run(*words: str) -> Said:
         capsys.readouterr()

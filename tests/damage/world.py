@@ -217,4 +217,6 @@ FILES: dict[str, Callable[[Path], Path]] = {
 def copy(template: Path, folder: Path) -> Path:
     """A world of its own, times kept; returns its outputs."""
     shutil.copytree(template, folder, symlinks=True)
+    for path in folder.glob("outputs/runs/*/worker.json"):
+        path.write_text(path.read_text().replace(str(template), str(folder)))
     return folder / "outputs"
