@@ -127,8 +127,8 @@ def _corpus(folder: Path) -> None:
 
 def _one_level_down(path: Path) -> None:
     """Each value of an object, or of its first line, becomes one of another type."""
-    text = path.read_text()
     try:
+        text = path.read_text()
         value = json.loads(text.splitlines()[0] if path.suffix == ".jsonl" else text)
         wrong = {key: {"a": 1} if isinstance(each, str) else "x" for key, each in value.items()}
         path.write_text(json.dumps(wrong) + "\n")

@@ -43,10 +43,12 @@ def open_regular(path: Path) -> BinaryIO:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         if path.is_symlink():
-            raise Damaged(path, "it is a link to a file that is not there") from None
+            raise Damaged(
+                path, "it is a link to a file that is not there", "move it away"
+            ) from None
         raise
     except (OSError, ValueError) as error:
-        raise Damaged(path, getattr(error, "strerror", None) or error) from error
+        raise Damaged(path, getattr(error, "strerror", None) or error, "move it away") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise Damaged(path, "it is not a regular file", "move it away")
