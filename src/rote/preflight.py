@@ -21,6 +21,7 @@ from rote.training.device import device_of
 from rote.training.memory import Anatomy, Step
 
 Built = TypeVar("Built")
+MOST_THREADS = 1 << 12
 # What parts raise for numbers of absurd size, and for keys that are missing or of another type.
 ODD = (LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, MemoryError)
 
@@ -89,7 +90,7 @@ class Preflight:
     def _facts(self, spec: Spec) -> Facts:
         what, host = spec.what, spec.how["host"]
         require_whole("seed", what["seed"], 0)
-        require_whole("host.threads", host["threads"], 1)
+        require_whole("host.threads", host["threads"], 1, MOST_THREADS)
         require_mode(host["compile"])
         require_flag("log.keep_weights", spec.how["log"]["keep_weights"])
         data = self._data(what["task"])

@@ -27,7 +27,7 @@ def read_spec(path: Path) -> Spec:
         plain = OmegaConf.to_container(OmegaConf.load(io.StringIO(text)))
         tree(plain, "")
         return spec_of(plain)
-    except (TypeError, ValueError, yaml.YAMLError, OmegaConfBaseException) as error:
+    except (OSError, TypeError, ValueError, yaml.YAMLError, OmegaConfBaseException) as error:
         raise Damaged(path, error) from error
     except (RecursionError, OverflowError) as error:
         raise Damaged(path, f"it cannot be read as YAML ({error})") from error
