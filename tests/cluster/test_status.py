@@ -79,9 +79,7 @@ def test_each_state_is_told(point: Point, store: Store) -> None:
 
 
 @pytest.mark.parametrize("words", [["status"], ["status", "many"]])
-def test_ten_thousand_runs_are_told(
-    tmp_path: Path, point: Point, words: list[str]
-) -> None:
+def test_ten_thousand_runs_are_told(tmp_path: Path, point: Point, words: list[str]) -> None:
     ids = [f"{index:016x}" for index in range(NUM_RUNS)]
     plan_of(ids, point).save(tmp_path / "outputs")
     store = Store(tmp_path / "outputs")
