@@ -18,6 +18,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_with(path: Path, write: Callable[[Path], object]) -> None:
     """As `write_bytes`, for a library that writes a file itself, to the path it is given."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    require_replaceable(path)
     beside = _beside(path)
     try:
         write(beside)
@@ -28,6 +29,12 @@ def write_with(path: Path, write: Callable[[Path], object]) -> None:
         beside.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def require_replaceable(path: Path) -> None:
+    """Raises ValueError naming the way out where a folder lies in the place of a file."""
+    if path.is_dir() and not path.is_symlink():
+        raise ValueError(f"{path} is a folder, a file is to be written there: move it away")
 
 
 def write_named_by_digest(folder: Path, stem: str, dump: Callable[[Any], None]) -> Path:
@@ -61,22 +68,6 @@ def write_json(path: Path, value: Any) -> None:
 def readable_json(value: Any) -> bytes:
     """Indented, with a last line's end; refuses NaN, which is not JSON."""
     return f"{json.dumps(value, indent=1, allow_nan=False)}\n".encode()
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; raises ValueError naming the file where it holds none."""
-    return object_of(path.read_bytes(), path)
-
-
-def object_of(text: str | bytes, path: Path) -> dict[str, Any]:
-    """As `read_object`, of what was read of ``path``."""
-    try:
-        value = json.loads(text)
-    except ValueError as error:  # bytes that are no text, too
-        raise ValueError(f"{path} is damaged: {error}") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{path} is damaged: a {type(value).__name__} is no JSON object")
-    return value
 
 
 def is_lfs_pointer(head: bytes) -> bool:

@@ -15,6 +15,7 @@ from torch import nn
 from rote.allocator import keep_freed_memory
 from rote.config.build import build
 from rote.config.trust import remember
+from rote.ledger.claim import Claim
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder
@@ -28,7 +29,7 @@ from rote.tasks.protocol import HasManifest, Task, scored_from
 from rote.trained import save_weights
 from rote.training import distributed
 from rote.training.budget import Budget
-from rote.training.checkpoint import Checkpoints
+from rote.training.checkpoint import OF_A_RUN, Checkpoints
 from rote.training.controls.protocol import GradientMaker
 from rote.training.controls.together import Controls
 from rote.training.data import on_device
@@ -154,11 +155,13 @@ class Life:
         observers: Iterable[Observer],
         stop: Callable[[], bool],
         noted: Mapping[str, Any],
+        claim: Claim,
     ) -> None:
         self.spec, self.folder, self.stop, self.noted = spec, folder, stop, noted
+        self.claim = claim
         from_conf = configured(spec.how["log"]["observers"], folder=str(folder.path))
         self.watchers = Observers([*observers, *from_conf])
-        self.checkpoints = Checkpoints(folder.checkpoints_path)
+        self.checkpoints = Checkpoints(folder.checkpoints_path, OF_A_RUN)
         self.started_unix_seconds = time.time()
 
     def begin(self) -> Member:
@@ -167,6 +170,7 @@ class Life:
         saved = self.checkpoints.newest()
         remember([self.spec])
         self.folder.begin(self.spec, saved["curve"] if saved else "")
+        self.claim.watch(self.folder.curve_path)
         distributed.from_first((self.spec, saved))
         self.resumed_at_step = saved["progress"]["steps"] if saved else None
         self.clock = _Clock(saved["train_seconds"] if saved else 0.0)
@@ -211,6 +215,7 @@ class Life:
             "measure_seconds": time.time() - trained,
             "peak_memory_bytes": _peak_memory_bytes(self._device()),
         }
+        self.claim.renew()
         if self.spec.how["log"]["keep_weights"]:
             save_weights(self.member.model, self.folder)
         self.folder.finish(record, arrays, circumstances)
@@ -230,10 +235,12 @@ class Life:
         self.watchers.tell("pause")
 
     def _row(self, row: Row) -> None:
+        self.claim.renew()
         self.folder.append(row)
         self.watchers.tell("row", row)
 
     def _save(self, step: int, state: dict[str, Any]) -> None:
+        self.claim.renew()
         curve = self.folder.curve_path.read_text()
         self.checkpoints.save(
             step, {**state, "curve": curve, "train_seconds": self.clock.seconds()}

@@ -22,6 +22,8 @@ from rote.training.device import device_of
 from rote.training.memory import Anatomy, Step
 
 Built = TypeVar("Built")
+# What parts raise for numbers of absurd size, and for keys that are missing or of another type.
+ODD = (LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, MemoryError)
 
 
 class _NoInitialisation(TorchFunctionMode):
@@ -79,6 +81,13 @@ class Preflight:
 
     def facts(self, spec: Spec) -> Facts:
         """Raises ValueError with one line for anything that could not run."""
+        try:
+            return self._facts(spec)
+        except ODD as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise ValueError(f"run {spec.run_id} cannot be built ({reason})") from error
+
+    def _facts(self, spec: Spec) -> Facts:
         what, host = spec.what, spec.how["host"]
         require_whole("seed", what["seed"], 0)
         self._once([host, "host"], partial(require_host, host))

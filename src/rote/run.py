@@ -6,9 +6,10 @@ from types import MappingProxyType
 from typing import Any
 
 from rote.config.build import build
+from rote.ledger.claim import ClaimLost, RunIsTaken
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
-from rote.ledger.store import RunIsTaken, Store
+from rote.ledger.store import Store
 from rote.life import Life, make_member, prepare_process
 from rote.observers import Observer
 from rote.training import distributed
@@ -39,19 +40,20 @@ def execute(
 
     ``noted`` goes into circumstances.json beside what is found out here.
     Raises what ended the run, after noting it in failure.json; Interrupted, noting nothing, once
-    ``stop()`` is true and a checkpoint is left; RunIsTaken where another process is at it.
+    ``stop()`` is true and a checkpoint is left; RunIsTaken where another process is at it, and
+    ClaimLost, noting nothing, where it came to be while this one trained.
     """
     folder = store.run(spec.run_id)
     if folder.is_done():
         return folder.record()
-    with folder.claim():
+    with folder.claim() as claim:
         if folder.is_done():  # somebody finished it while we asked
             return folder.record()
-        life = Life(spec, folder, observers, stop, noted)
+        life = Life(spec, folder, observers, stop, noted, claim)
         try:
             _fit(_alone(life.begin(), spec), spec)
             return life.finish()
-        except Interrupted:
+        except (Interrupted, ClaimLost):
             life.pause()
             raise
         except Exception as error:
@@ -81,9 +83,9 @@ def execute_together(
 ) -> dict[str, Exception]:
     """Run specs of one shape as one stacked model; each gets a record of its own.
 
-    Returns what ended those that have none, noted in their failure.json; RunIsTaken, for those that
-    another process is at, is not noted. Raises Interrupted when all have left checkpoints, and
-    CannotStack, before anything is trained, for specs that have to run one by one.
+    Returns what ended those that have none, noted in their failure.json; RunIsTaken and ClaimLost,
+    for those that another process is at, are not noted. Raises Interrupted when all have left
+    checkpoints, and CannotStack, before anything is trained, for specs that have to run one by one.
     """
     ended: dict[str, Exception] = {}
     with ExitStack() as claims:
@@ -91,13 +93,13 @@ def execute_together(
         for spec in specs:
             folder = store.run(spec.run_id)
             try:
-                claims.enter_context(folder.claim())
+                claim = claims.enter_context(folder.claim())
             except RunIsTaken as error:
                 ended[spec.run_id] = error
                 continue
             if folder.is_done():
                 continue
-            life = Life(spec, folder, (), stop, {**noted, "stacked": len(specs)})
+            life = Life(spec, folder, (), stop, {**noted, "stacked": len(specs)}, claim)
             with _noted_in(life, ended):
                 lives[id(life.begin())] = life
         _train_together(lives, ended)
@@ -126,8 +128,8 @@ def _train_together(lives: dict[int, Life], ended: dict[str, Exception]) -> None
         if not lives:  # all have their records: nobody else would hear of it
             raise
         for life in lives.values():
-            life.fail(error)
-            ended[life.spec.run_id] = error
+            with _noted_in(life, ended):
+                raise error
 
 
 class _noted_in(suppress):
@@ -139,7 +141,10 @@ class _noted_in(suppress):
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
         if isinstance(error, Exception):
-            self.life.fail(error)
+            if isinstance(error, ClaimLost):
+                self.life.pause()
+            else:
+                self.life.fail(error)
             self.ended[self.life.spec.run_id] = error
         return super().__exit__(kind, error, trace)
 

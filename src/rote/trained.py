@@ -31,15 +31,18 @@ def save_weights(model: nn.Module, folder: RunFolder) -> None:
 def load_trained(folder: RunFolder) -> Trained:
     """On the CPU, not training.
 
-    Raises ValueError where the run is not done, kept no weights, or names code that is not allowed.
+    Raises ValueError where the run is not done, is damaged, kept no weights, or names code that is
+    not allowed.
     """
     if not folder.is_done():
         raise ValueError(f"run {folder.run_id} is not done: there is no {folder.record_path}")
+    folder.require_undamaged()
     if not folder.weights_path.exists():
         raise ValueError(
             f"run {folder.run_id} kept no weights: move {folder.record_path} away and run it again "
             "with log.keep_weights=true"
         )
+    folder.require_sound(folder.weights_path.name)
     spec = folder.spec()
     require_own([spec], folder.spec_path)
     task = Controls.of(spec.controls, build).reported(build(spec.what["task"]))

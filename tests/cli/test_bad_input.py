@@ -90,7 +90,7 @@ def test_a_sweep_file_that_cannot_be_read_is_one_line(
     ("name", "content", "told"),
     [
         ("circumstances.json", '{"a', "circumstances.json is damaged"),
-        ("circumstances.json", "{}", "no 'device'"),
+        ("circumstances.json", "{}", "is not what the run wrote"),
         ("curve.jsonl", '{"a\n', "curve.jsonl is damaged"),
         ("record.json", "{", "record.json is damaged"),
     ],
@@ -118,7 +118,7 @@ def test_a_plan_without_runs_is_damaged(
     (tmp_path / "sweeps" / "own" / "plan.json").write_text(plain)
     for command in ("status", "resume", "dashboard"):
         assert main([command, "own"]) == 2
-        assert "plan.json is damaged (it holds no run)" in capsys.readouterr().err
+        assert "plan.json is damaged: it holds no run" in capsys.readouterr().err
 
 
 def test_status_shows_the_sound_sweeps_and_names_the_damaged_one(

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rote.ledger.claim import RunIsTaken
 from rote.ledger.record import DamagedRecord, Record, _digest
-from rote.ledger.store import RunFolder, RunIsTaken, Store
+from rote.ledger.store import RunFolder, Store
 
 RECORD = Record(
     run_id="0123456789abcdef",
@@ -76,7 +77,7 @@ def test_a_record_of_another_run_or_schema_is_refused(
         other.record()
     folder.record_path.write_text(RECORD.to_json())
     monkeypatch.setattr("rote.ledger.record.VERSION", 99)
-    with pytest.raises(DamagedRecord, match="schema version 2, this program reads 99"):
+    with pytest.raises(DamagedRecord, match="schema version 3, this program reads 99"):
         folder.record()
 
 

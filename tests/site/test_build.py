@@ -60,7 +60,7 @@ def test_failures_and_damage_are_told_not_hidden(site: Path) -> None:
     assert said == ["failed", "damaged"]
     sizes = next(column for column in data["columns"] if column["key"] == "parameters")
     assert None not in sizes["values"]
-    assert "checksum does not match" in data["notes"][0]
+    assert "is not what the run wrote" in data["notes"][0]
     failed, damaged = (
         taken(site.parent / f"data/runs/{run_id[:2]}.js")[run_id] for run_id in data["ids"][-2:]
     )
@@ -73,6 +73,7 @@ def test_a_curve_is_thinned_to_what_a_screen_shows_and_keeps_its_ends(
 ) -> None:
     plan = plant(tmp_path, base, name="one", num_runs=1)
     run = Store(tmp_path).run(plan.run_ids[0])
+    run.record_path.unlink()  # it trains
     for step in range(1001, 2500):
         run.append({"step": step, "loss_nats_per_token": 0.693147180559945})
     with run.curve_path.open("a") as stream:
@@ -161,12 +162,12 @@ def test_records_of_different_kinds_are_still_shown(tmp_path: Path, base: Spec) 
     path.write_text('{"host": "of long ago"}')
     site = build_site(tmp_path).index.parent
     data = taken(site / "data/sweeps/mixed.js")
-    damaged = f"circumstances.json of run {plan.run_ids[0]} is damaged: no 'device'"
-    assert data["notes"] == [f"no columns of what is measured: {damaged}"]
+    assert len(data["notes"]) == 1
+    assert "circumstances.json is damaged: it is not what the run wrote" in data["notes"][0]
     assert "seed" in {column["key"] for column in data["columns"]}
     run_id = plan.run_ids[0]
     run = taken(site / f"data/runs/{run_id[:2]}.js")[run_id]
-    assert (run["circumstances"], run["derived"]) == ({"host": "of long ago"}, {})
+    assert (run["state"], run["circumstances"], run["derived"]) == ("damaged", None, {})
 
 
 def test_names_and_questions_are_text_in_every_page(site: Path) -> None:

@@ -141,8 +141,8 @@ def test_progress_is_told_once_and_then_not_again(ask: Ask, outputs: Path) -> No
     status, headers, body = get(ask, "/live/sweeps/many.json")
     told = json.loads(body)
     assert status == 200
-    assert told["counts"] == {"done": NUM_RUNS - 1, "running": 0, "failed": 1, "left": 0}
-    assert [state for _, state, _ in told["states"]] == ["failed"]
+    assert told["counts"] == {"done": NUM_RUNS - 2, "running": 0, "failed": 2, "left": 0}
+    assert [state for _, state, _ in told["states"]] == ["failed", "damaged"]
     again = get(ask, "/live/sweeps/many.json", If_None_Match=headers["ETag"])
     assert (again[0], again[2]) == (304, b"")
     run_id = told["states"][0][0]

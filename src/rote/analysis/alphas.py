@@ -3,8 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from rote.files import read_object
+from rote.reading.files import Damaged, read_json
+from rote.reading.shapes import anything, keyed, mapped, text
+
+MANIFEST = keyed({"name": text, "numbers": mapped(anything)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,19 +24,25 @@ PUBLISHED = CapacityScale(
 )
 
 
-def measured_alphas(reports: Path) -> dict[str, CapacityScale]:
+def measured_alphas(reports: Path, damaged: list[str] | None = None) -> dict[str, CapacityScale]:
     """By precision: the largest that a capacity report in this folder states.
 
     The largest, because every measured capacity bounds the true one from below; of models that
-    were hardly trained it may be below zero, and then says nothing.
+    were hardly trained it may be below zero, and then says nothing. Why a report cannot be read is
+    added to ``damaged``.
     """
     found: dict[str, CapacityScale] = {}
     for path in sorted(reports.glob("*/manifest.json")):
-        manifest = read_object(path)
+        try:
+            manifest = read_json(path, MANIFEST, "rote report writes it anew")
+        except Damaged as error:
+            if damaged is not None:
+                damaged.append(str(error))
+            continue
         for name, number in manifest["numbers"].items():
             kind, _, told = name.partition(" ")
             precision, _, _ = told.partition(",")  # a setting may follow
-            if kind != "alpha" or number["bits_per_parameter"] <= 0:
+            if kind != "alpha" or not _is_above_zero(number):
                 continue
             scale = CapacityScale(
                 bits_per_parameter=number["bits_per_parameter"],
@@ -42,6 +52,11 @@ def measured_alphas(reports: Path) -> dict[str, CapacityScale]:
             if best is None or scale.bits_per_parameter > best.bits_per_parameter:
                 found[precision] = scale
     return found
+
+
+def _is_above_zero(number: Any) -> bool:
+    value = number.get("bits_per_parameter") if isinstance(number, dict) else None
+    return isinstance(value, int | float) and value > 0
 
 
 def capacity_scale(measured: Mapping[str, CapacityScale], precision: str) -> CapacityScale:

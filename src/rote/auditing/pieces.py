@@ -1,7 +1,6 @@
 """Finished work on disk: one small file a piece, whole or not there at all."""
 
 import shutil
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rote.files import write_with
+from rote.reading.files import open_regular
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -22,9 +22,9 @@ class Pieces:
     def read(self, name: str) -> dict[str, np.ndarray] | None:
         """None where it was not finished, or its file was damaged since."""
         try:
-            with np.load(self._path(name), allow_pickle=False) as held:
-                return dict(held)
-        except (FileNotFoundError, ValueError, EOFError, zipfile.BadZipFile):
+            with open_regular(self._path(name)) as stream:
+                return dict(np.load(stream, allow_pickle=False))
+        except Exception:  # zip, zlib and numpy raise a dozen kinds for bytes at random
             return None
 
     def write(self, name: str, arrays: Arrays) -> None:

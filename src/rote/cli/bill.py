@@ -59,7 +59,7 @@ def _bill(plan: Plan, facts: Sequence[Facts], seconds: Sequence[float], workers:
 
 def print_bill(console: Console, plan: Plan, total: Bill, *, each: bool) -> None:
     """A line for the whole; ``each``: a line for every run as well."""
-    console.print(f"[bold]{plan.name}[/]: {plan.question}")
+    console.print(f"{plan.name}: {plan.question}", style="bold", soft_wrap=True)
     if each:
         console.print(_bill_table(plan.specs, total))
     console.print(

@@ -1,7 +1,6 @@
 """`rote collect`: the finished runs of a sweep as a table on disk, from here or from wandb."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +8,26 @@ import polars as pl
 
 from rote.analysis.quantities.throughput import throughput_quantities
 from rote.analysis.table import curves_table, table_of, write_curves, write_table
+from rote.cli.damage import require_no_damage
+from rote.cli.gathering import sound_runs, table_with_speed
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
 from rote.cluster.plan import Plan, launched, load_plan, sweep_folder
-from rote.ledger.record import Record
 from rote.ledger.store import Store
 from rote.outputs import outputs_folder
-from rote.watching import Show, watched
+from rote.watching import Show
 
 Tables = tuple[pl.DataFrame, pl.DataFrame]  # of runs, of curves
-Row = dict[str, Any]
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes table.parquet, table.csv and curves.parquet into the sweep's folder."""
+    """Writes table.parquet, table.csv and curves.parquet into the sweep's folder.
+
+    Raises ValueError for runs that are damaged, once the others are written.
+    """
     outputs = outputs_folder()
+    folder = sweep_folder(outputs, arguments.name)
+    damaged: list[str] = []
     known = not arguments.source or arguments.name in launched(outputs)
     plan = load_plan(outputs, arguments.name) if known else None
     with Bar() as show:
@@ -31,41 +35,18 @@ def run(arguments: argparse.Namespace) -> int:
             table, curves = _from_wandb(arguments.source, arguments.name, plan, show)
         else:
             assert plan is not None  # without a source the plan is needed, and loaded
-            table, curves = _from_disk(plan, Store(outputs), show)
-    folder = sweep_folder(outputs, arguments.name)
+            runs, damaged = sound_runs(plan, Store(outputs), show)
+            table = table_with_speed(runs)
+            curves = curves_table({run.record.run_id: run.curve for run in runs})
     write_table(table, folder)
     write_curves(curves, folder)
     if arguments.json:
         print_json(_told(folder, table, plan))
-        return 0
-    runs = f"{table.height} of {len(plan.specs)} runs" if plan else f"{table.height} runs"
+    counted = f"{table.height} of {len(plan.specs)} runs" if plan else f"{table.height} runs"
     files = f"{folder / 'table.parquet'}, table.csv, curves.parquet"
-    screen().print(f"{runs}, {table.width} columns: {files}", soft_wrap=True)
+    screen().print(f"{counted}, {table.width} columns: {files}", soft_wrap=True)
+    require_no_damage(damaged)
     return 0
-
-
-def table_with_speed(records: Sequence[Record], store: Store, show: Show) -> pl.DataFrame:
-    """Stored sums, circumstances, and how fast each run was trained."""
-    run_ids = [one.run_id for one in records]
-    read = watched(run_ids, "reading circumstances", show)
-    around = {run_id: store.run(run_id).circumstances() for run_id in read}
-    return throughput_quantities(table_of(records, around))
-
-
-def finished(plan: Plan, store: Store, show: Show) -> list[Record]:
-    """The records that exist; raises ValueError where there is none."""
-    folders = [store.run(run_id) for run_id in plan.run_ids]
-    read = watched(folders, "reading records", show)
-    records = [folder.record() for folder in read if folder.is_done()]
-    if not records:
-        raise ValueError(f"no run of {plan.name!r} is done: rote sweep {plan.name}")
-    return records
-
-
-def curves_of(records: Sequence[Record], store: Store, show: Show) -> dict[str, list[Row]]:
-    """By run id."""
-    read = watched([one.run_id for one in records], "reading curves", show)
-    return {run_id: store.run(run_id).curve() for run_id in read}
 
 
 def _told(folder: Path, table: pl.DataFrame, plan: Plan | None) -> dict[str, Any]:
@@ -79,12 +60,6 @@ def _told(folder: Path, table: pl.DataFrame, plan: Plan | None) -> dict[str, Any
         "columns": table.columns,
         "missing_run_ids": [each for each in plan.run_ids if each not in there] if plan else None,
     }
-
-
-def _from_disk(plan: Plan, store: Store, show: Show) -> Tables:
-    records = finished(plan, store, show)
-    curves = curves_of(records, store, show)
-    return table_with_speed(records, store, show), curves_table(curves)
 
 
 def _from_wandb(source: str, name: str, plan: Plan | None, show: Show) -> Tables:

@@ -7,29 +7,34 @@ from rich.table import Table
 from rote.analysis.comparison import Compared, Comparison, comparable, compare, comparison_json
 from rote.analysis.comparison_page import write_comparison
 from rote.analysis.comparison_wording import pairs
-from rote.cli.gathering import gathered
+from rote.cli.damage import require_no_damage
+from rote.cli.gathering import gathered, needs_columns
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
-from rote.outputs import outputs_folder
+from rote.outputs import below, outputs_folder
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints what differs and the paired differences; writes outputs/comparisons/<a>-<b>/."""
+    """Prints what differs and the paired differences; writes outputs/comparisons/<a>-<b>/.
+
+    Raises ValueError for runs that are damaged, once the others are compared.
+    """
     with Bar() as show:
         first, second = (gathered(name, show) for name in (arguments.first, arguments.second))
-    names = (first[0].name, second[0].name)
-    found = compare(names, comparable(first[1]), comparable(second[1]))
-    folder = outputs_folder() / "comparisons" / "-".join(names)
-    report = write_comparison(found, first[1], second[1], folder)
+    names = (first.plan.name, second.plan.name)
+    with needs_columns(" and ".join(names)):
+        found = compare(names, comparable(first.results), comparable(second.results))
+    folder = below(outputs_folder() / "comparisons", "a comparison's name", "-".join(names))
+    report = write_comparison(found, first.results, second.results, folder)
     if arguments.json:
         print_json(comparison_json(found))
-        return 0
     console = screen()
     for each in found.differing:
         console.print(f"{each.key}: {each.first} against {each.second}", soft_wrap=True)
     console.print(pairs(found))
     console.print(_table(found))
     console.print(f"{report.page}", soft_wrap=True)
+    require_no_damage([*first.damaged, *second.damaged])
     return 0
 
 

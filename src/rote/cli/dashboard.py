@@ -21,9 +21,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _made(arguments: argparse.Namespace) -> Workspaces:
-    if not (arguments.name or arguments.kind):
+    if arguments.name is None and not arguments.kind:
         raise ValueError("name a launched sweep, or a kind: rote dashboard --kind capacity")
-    plan = load_plan(outputs_folder(), arguments.name) if arguments.name else None
+    plan = None if arguments.name is None else load_plan(outputs_folder(), arguments.name)
     kind = arguments.kind or (plan.report if plan else "")
     entity, project = _place(arguments.push) if arguments.push else (None, None)
     account = account_of(plan)

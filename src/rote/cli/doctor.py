@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from rich.table import Table
 
+from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
+from rote.cluster.health import damaged_files
 from rote.files import require_writable
 from rote.outputs import outputs_folder
 from rote.provenance import PACKAGES, processor
@@ -27,7 +29,9 @@ class Finding(NamedTuple):
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code 1 where rote cannot run at all."""
+    """Exit code 1 where rote cannot run at all, or a file of the outputs is damaged."""
+    if arguments.outputs:
+        return _check_outputs(as_json=arguments.json)
     findings = [*_versions(), *_torch(), *_outputs(), *_slurm(), *_wandb()]
     if arguments.json:
         print_json([finding._asdict() for finding in findings])
@@ -36,6 +40,20 @@ def run(arguments: argparse.Namespace) -> int:
         table.add_row(finding.name, finding.found, finding.remedy)
     screen().print(table)
     return int(any(not finding.is_ok for finding in findings if finding.name in PACKAGES))
+
+
+def _check_outputs(*, as_json: bool) -> int:
+    outputs = outputs_folder()
+    with Bar() as show:
+        damaged = damaged_files(outputs, show)
+    if as_json:
+        print_json({"outputs": str(outputs), "damaged": damaged})
+    console = screen()
+    for line in damaged:
+        console.print(line, style="yellow", soft_wrap=True)
+    said = f"{len(damaged)} damaged" if damaged else "every file that was read is sound"
+    console.print(f"{outputs}: {said}", soft_wrap=True)
+    return int(bool(damaged))
 
 
 def _versions() -> Iterator[Finding]:

@@ -9,11 +9,11 @@ from rote.ledger.store import RunFolder, Store
 
 def find_run(outputs: Path, word: str) -> RunFolder:
     """Raises ValueError where there is no such run, more than one, or none that is done."""
-    if (Path(word) / "spec.yaml").is_file():
+    if word and (Path(word) / "spec.yaml").is_file():
         return RunFolder(Path(word).resolve())
     if word in launched(outputs):
         return _newest(outputs, word)
-    begun = sorted(path.name for path in (outputs / "runs").glob("*") if path.name.startswith(word))
+    begun = [run.run_id for run in Store(outputs).runs() if run.run_id.startswith(word)]
     if not word or not begun:
         raise unknown("run or launched sweep", word, launched(outputs))
     if len(begun) > 1:
@@ -27,4 +27,4 @@ def _newest(outputs: Path, sweep: str) -> RunFolder:
     done = [run for run in runs if run.is_done()]
     if not done:
         raise ValueError(f"no run of {sweep!r} is done: rote sweep {sweep}")
-    return max(done, key=lambda run: run.record_path.stat().st_mtime_ns)
+    return max(done, key=lambda run: run.record_path.lstat().st_mtime_ns)

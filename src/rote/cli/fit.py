@@ -31,7 +31,8 @@ from rote.analysis.laws.law import Count, Effort, Law
 from rote.analysis.page import page
 from rote.analysis.quantities.scaling import measured, scaling_runs
 from rote.analysis.tables.cells import SUFFIXES
-from rote.cli.gathering import gathered
+from rote.cli.damage import require_no_damage
+from rote.cli.gathering import gathered, needs_columns
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
 from rote.files import (
@@ -47,7 +48,10 @@ from rote.watching import Show
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes outputs/fits/<name>-<digest of what is asked>/; prints the constants."""
+    """Writes outputs/fits/<name>-<digest of what is asked>/; prints the constants.
+
+    Raises ValueError for runs that are damaged, once laws are fitted to the others.
+    """
     outputs = require_writable(outputs_folder())
     effort = Effort(num_resamples=arguments.resamples)
     names = [arguments.law] if arguments.law else kinds.laws()
@@ -64,13 +68,13 @@ def run(arguments: argparse.Namespace) -> int:
     _write(folder, source.name, fitted, reasons, content)
     if arguments.json:
         print_json({"page": str(folder / "fit.html"), "laws": content})
-        return 0
     console = screen()
     for through in fitted:
         _print(console, through)
     for kept in reasons:
         console.print(f"not fitted: {kept.name}: {kept.reason}", style="dim", soft_wrap=True)
     console.print(f"{folder / 'fit.html'}", soft_wrap=True)
+    require_no_damage(source.damaged)
     return 0
 
 
@@ -89,6 +93,7 @@ class _Source:
     asked: tuple[str, ...]  # what it holds, where another one of this name may hold other runs
     columns: Columns
     doubts: Callable[[Law], list[str]]  # about the numbers themselves, whatever is fitted
+    damaged: tuple[str, ...] = ()  # runs that were left out
 
     def doubted(self, through: Through) -> Through:
         """The fit with the doubts about its numbers before its own warnings."""
@@ -109,13 +114,15 @@ def _source(arguments: argparse.Namespace, show: Show) -> _Source:
         )
     if arguments.columns:
         raise ValueError("--columns maps those of a CSV file; a sweep's are known")
-    plan, results = gathered(arguments.source, show)
-    runs = scaling_runs(results, count)
+    plan, results, damaged = gathered(arguments.source, show)
+    with needs_columns(plan.name):
+        runs = scaling_runs(results, count)
     return _Source(
         name=plan.name,
         asked=(),
         columns=lambda law: measured(runs, law, count),
         doubts=lambda _: [],
+        damaged=tuple(damaged),
     )
 
 

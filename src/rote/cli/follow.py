@@ -11,12 +11,14 @@ from rote.cli.progress import steps_of
 from rote.cluster.plan import Plan
 from rote.cluster.status import Jobs, RunState, count, labels, log_of, look, states, tail
 from rote.ledger.store import Store
+from rote.reading.files import Damaged
 
 POLL_SECONDS = 0.5
 QUEUE_POLL_SECONDS = 5.0  # a controller serves a whole cluster
 LINES_OF_A_LOG = 3
 WELL = ("done", "running", "pending", "requeued")
-MARKS = {"done": "[green]done[/]", "failed": "[red]failed[/]"}
+ILL = ("failed", "lost", "damaged")
+LOOKS = {"done": "green", "failed": "red"}
 
 
 def follow(console: Console, plan: Plan, outputs: Path, *, detached: bool) -> None:
@@ -51,29 +53,39 @@ def summarise(console: Console, plan: Plan, outputs: Path) -> int:
     runs = states(plan, Store(outputs), jobs)
     names = dict(zip(plan.run_ids, labels(plan.specs), strict=True))
     for run in runs:
-        if run.state in ("failed", "lost"):
+        if run.state in ILL:
             text = f"{run.state}: {run.run_id} {names[run.run_id]}: {run.reason}"
-            console.print(text, style="red", soft_wrap=True, markup=False)
-    print_last_words(console, plan, outputs, runs, jobs)
+            console.print(text, style="red", soft_wrap=True)
+    print_last_words(console, outputs, runs, jobs)
+    print_held(console, jobs)
     counts = count(runs)
     if counts["failed"]:
         console.print(f"rote retry {plan.name} runs what failed again")
+    if counts["damaged"]:
+        console.print(f"rote repair {plan.name} trains what is damaged anew")
     console.print(f"{plan.name}: {tally(counts)}")
     return 0 if sum(counts[state] for state in WELL) == len(runs) else 1
 
 
-def print_last_words(
-    console: Console, plan: Plan, outputs: Path, runs: Sequence[RunState], jobs: Jobs
-) -> None:
+def print_last_words(console: Console, outputs: Path, runs: Sequence[RunState], jobs: Jobs) -> None:
     """The ends of the logs of jobs that ended without a word, each once."""
     lost = {run.run_id for run in runs if run.state == "lost"}
-    logs = {
-        log_of(job, outputs, plan.name) for run_id, job in jobs.by_run.items() if run_id in lost
-    }
+    logs = {log_of(job) for run_id, job in jobs.by_run.items() if run_id in lost}
     for path in sorted(logs):
         console.print(str(path), soft_wrap=True)
-        for line in tail(path, LINES_OF_A_LOG):
-            console.print(f"  {line}", style="red", soft_wrap=True, markup=False)
+        try:
+            lines = tail(path, LINES_OF_A_LOG, outputs)
+        except Damaged as error:
+            lines = [str(error)]
+        for line in lines:
+            console.print(f"  {line}", style="red", soft_wrap=True)
+
+
+def print_held(console: Console, jobs: Jobs) -> None:
+    """What to type for jobs that SLURM holds: they would wait for ever."""
+    held = {job.job_id: job.waits_for for job in jobs.by_run.values() if job.is_held}
+    for job_id, words in sorted(held.items()):
+        console.print(f"job {job_id} is {words}", style="yellow", soft_wrap=True)
 
 
 def tally(counts: dict[str, int]) -> str:
@@ -92,6 +104,6 @@ def _show(
     elif run.state == "done" or run.run_id in lines:
         if run.run_id in lines:
             progress.remove_task(lines.pop(run.run_id))
-        if run.state in MARKS:
+        if run.state in LOOKS:
             told.add(run.run_id)
-            progress.console.print(f"{MARKS[run.state]}  {name}")
+            progress.console.print(f"{run.state}  {name}", style=LOOKS[run.state])

@@ -1,32 +1,94 @@
-"""The results of a launched sweep, as reports, fits and plans take them."""
+"""The results of a launched sweep, as tables, reports, fits and plans take them."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import polars as pl
 
 from rote.analysis.alphas import measured_alphas
+from rote.analysis.quantities.throughput import throughput_quantities
 from rote.analysis.results import Results
-from rote.cli.collect import curves_of, finished, table_with_speed
+from rote.analysis.table import table_of
+from rote.cli.damage import require_no_damage
 from rote.cluster.plan import Plan, load_plan
-from rote.files import sha256
-from rote.ledger.store import Store
+from rote.files import sha256_of_file
+from rote.ledger.record import Record
+from rote.ledger.store import RunFolder, Store
 from rote.outputs import outputs_folder
 from rote.tasks.text.prepared import open_prepared
-from rote.watching import Show
+from rote.watching import Show, watched
 
 
-def gathered(name: str, show: Show) -> tuple[Plan, Results]:
-    """Raises ValueError for a sweep that was not launched, or has no finished run."""
+class Sound(NamedTuple):
+    """A finished run whose files are what it wrote."""
+
+    folder: RunFolder
+    record: Record
+    circumstances: dict[str, Any]
+    curve: list[dict[str, Any]]
+
+
+class Gathered(NamedTuple):
+    """A sweep's plan and results, and why some of its files are not among them."""
+
+    plan: Plan
+    results: Results
+    damaged: list[str]
+
+
+def gathered(name: str, show: Show) -> Gathered:
+    """Raises ValueError for a sweep that was not launched, or has no sound finished run."""
     outputs = outputs_folder()
     plan = load_plan(outputs, name)
-    store = Store(outputs)
-    records = finished(plan, store, show)
-    folders = {record.run_id: store.run(record.run_id) for record in records}
+    runs, damaged = sound_runs(plan, Store(outputs), show)
     results = Results(
-        table=table_with_speed(records, store, show),
-        curves=curves_of(records, store, show),
-        records_sha256={
-            run_id: sha256(folder.record_path.read_bytes()) for run_id, folder in folders.items()
-        },
-        folders=folders,
-        alphas=measured_alphas(outputs / "reports"),
+        table=table_with_speed(runs),
+        curves={run.record.run_id: run.curve for run in runs},
+        records_sha256={run.record.run_id: sha256_of_file(run.folder.record_path) for run in runs},
+        folders={run.record.run_id: run.folder for run in runs},
+        alphas=measured_alphas(outputs / "reports", damaged),
         open_corpus=open_prepared,
         show=show,
     )
-    return plan, results
+    return Gathered(plan, results, damaged)
+
+
+def sound_runs(plan: Plan, store: Store, show: Show) -> tuple[list[Sound], list[str]]:
+    """The finished runs that can be used, and why others cannot.
+
+    Raises ValueError where there is none that can.
+    """
+    runs, damaged = [], []
+    for run_id in watched(plan.run_ids, "reading runs", show):
+        folder = store.run(run_id)
+        if not folder.is_done():
+            continue
+        try:
+            folder.require_undamaged()
+            run = Sound(folder, folder.record(), folder.circumstances(), folder.curve())
+            runs.append(run)
+        except ValueError as error:
+            damaged.append(str(error))
+    if not runs:
+        require_no_damage(damaged)
+        raise ValueError(f"no run of {plan.name!r} is done: rote sweep {plan.name}")
+    return runs, damaged
+
+
+@contextmanager
+def needs_columns(name: str) -> Iterator[None]:
+    """Raises ValueError where the runs of a sweep did not measure what is made of them."""
+    try:
+        yield
+    except pl.exceptions.ColumnNotFoundError as error:
+        lacking = str(error).partition(";")[0].partition("\n")[0]
+        raise ValueError(
+            f"the runs of {name!r} do not hold what this is made of: {lacking}"
+        ) from error
+
+
+def table_with_speed(runs: Sequence[Sound]) -> pl.DataFrame:
+    """Stored sums, circumstances, and how fast each run was trained."""
+    around = {run.record.run_id: run.circumstances for run in runs}
+    return throughput_quantities(table_of([run.record for run in runs], around))

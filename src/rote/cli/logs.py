@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from rich.console import Console
+
 from rote.cli.screen import screen
 from rote.cluster.life import last_life
 from rote.cluster.status import tail
@@ -11,16 +13,24 @@ from rote.outputs import outputs_folder
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Raises ValueError for a run that no worker has taken up."""
-    run = Store(outputs_folder()).run(arguments.run_id)
+    """Raises ValueError for a run that is not there, and for a log that cannot be shown."""
+    outputs = outputs_folder()
+    run = Store(outputs).run(arguments.run_id)
     if not run.path.is_dir():
         raise ValueError(f"run {arguments.run_id!r} is not in {run.path.parent}: see rote status")
     console = screen()
-    if life := last_life(run):
-        console.print(life["log"], soft_wrap=True)
-        for line in tail(Path(life["log"]), arguments.lines):
-            console.print(f"  {line}", soft_wrap=True, markup=False)
-    if failure := run.failure():
-        console.print(f"failed: {failure['reason']}", style="red", soft_wrap=True, markup=False)
-        console.print(failure["details"], soft_wrap=True, markup=False)
+    try:
+        if life := last_life(run):
+            _print_log(console, Path(life["log"]), arguments.lines, outputs)
+    finally:
+        if failure := run.failure():
+            console.print(f"failed: {failure['reason']}", style="red", soft_wrap=True)
+            console.print(failure["details"], soft_wrap=True)
     return 0
+
+
+def _print_log(console: Console, path: Path, num_lines: int, outputs: Path) -> None:
+    lines = tail(path, num_lines, outputs)
+    console.print(str(path), soft_wrap=True)
+    for line in lines:
+        console.print(f"  {line}", soft_wrap=True)

@@ -5,11 +5,9 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from rich.console import Console
-
 from rote.cli.failure import Failed
 from rote.cli.parser import parser_of_commands
-from rote.cli.screen import silence
+from rote.cli.screen import errors, silence
 
 TRAIN_HELP = """\
 One run, or with -m (Hydra's --multirun) a grid of them.
@@ -33,11 +31,10 @@ Every key of a group can be set (optim.optimiser.lr=3e-3). Hydra's own flags wor
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 done, 1 something failed, 2 the input was wrong, 130 interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    errors = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
         return _dispatch(given)
     except KeyboardInterrupt:
-        errors.print("rote: interrupted; finished runs are kept", style="yellow")
+        errors().print("rote: interrupted; finished runs are kept", style="yellow")
         return 130
     except BrokenPipeError:  # `rote status | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -45,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Failed, ValueError, OSError) as error:
         if os.environ.get("ROTE_TRACEBACK"):
             raise
-        errors.print(f"rote: {_one_line(str(error))}", style="red", markup=False)
+        errors().print(f"rote: {_one_line(str(error))}", style="red")
         return 1 if isinstance(error, Failed) else 2
 
 

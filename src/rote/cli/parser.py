@@ -7,12 +7,16 @@ from rote.cli.arguments import Parser, run_id, whole
 
 DESCRIPTION = "Measure how much a transformer memorises, when it generalises instead, what leaks."
 EPILOG = "Outputs go to ./outputs, or to the folder that ROTE_OUTPUTS names."
-MODE_HELP = "cached (default), retry: failures too, force: all anew, read-only: launch nothing"
+MODE_HELP = (
+    "cached (default), retry: failures too, repair: damaged runs too, force: all anew, "
+    "read-only: launch nothing"
+)
 SOURCE_HELP = "wandb:ENTITY/PROJECT or wandb-offline:FOLDER, instead of the records on disk"
 TOKENS = whole(1, 10**7)
 LAUNCHED_COMMANDS = {
     "resume": "send what is neither done, nor under way, nor failed",
     "retry": "as resume, and what failed is tried again",
+    "repair": "as resume, and finished runs that are damaged are trained anew",
 }
 
 
@@ -71,6 +75,7 @@ def parser_of_commands() -> argparse.ArgumentParser:
     doctor = commands.add_parser(
         "doctor", help="what this machine has, and what to do about the rest"
     )
+    doctor.add_argument("--outputs", action="store_true", help="every file of the outputs instead")
     _add_json(doctor, "print what was found")
     return parser
 

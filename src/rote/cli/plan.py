@@ -10,7 +10,8 @@ from rich.table import Table
 
 from rote.analysis.laws.law import Count
 from rote.analysis.quantities.scaling import scaling_runs
-from rote.cli.gathering import gathered
+from rote.cli.damage import require_no_damage
+from rote.cli.gathering import gathered, needs_columns
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
 from rote.files import named_by_digest, require_writable, write_json, write_text
@@ -29,25 +30,28 @@ NARROW = 120  # columns of a screen
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes outputs/plans/<from>-<digest of what is asked>/, and prints the table."""
+    """Writes outputs/plans/<from>-<digest of what is asked>/, and prints the table.
+
+    Raises ValueError for runs that are damaged, once the others have given their laws.
+    """
     question = _question(arguments)
     outputs = require_writable(outputs_folder())
     with Bar() as show:
-        beliefs = _beliefs(arguments, show)
+        beliefs, damaged = _beliefs(arguments, show)
         show("planning", 0, None)
         plan = make_plan(question, beliefs)
     asked = [asdict(question), arguments.count]
-    name = named_by_digest(arguments.source or "published", asked)
+    name = named_by_digest("published" if arguments.source is None else arguments.source, asked)
     folder = outputs / "plans" / name
     content = plan_json(plan)
     write_text(folder / "plan.html", plan_page(plan, shlex.join(["rote", *sys.argv[1:]])))
     write_json(folder / "plan.json", content)
     if arguments.json:
         print_json({"page": str(folder / "plan.html"), **content})
-        return 0
     console = screen()
     _print(console, plan)
     console.print(f"{folder / 'plan.html'}", soft_wrap=True)
+    require_no_damage(damaged)
     return 0
 
 
@@ -69,13 +73,16 @@ def _question(arguments: argparse.Namespace) -> Question:
     )
 
 
-def _beliefs(arguments: argparse.Namespace, show: Show) -> Beliefs:
+def _beliefs(arguments: argparse.Namespace, show: Show) -> tuple[Beliefs, list[str]]:
+    """And why runs of the sweep were left out."""
     if arguments.source is None:
-        return published_beliefs()
-    plan, results = gathered(arguments.source, show)
+        return published_beliefs(), []
+    plan, results, damaged = gathered(arguments.source, show)
     show("fitting laws", 0, None)
     count = Count(arguments.count)
-    return own_beliefs(plan.name, scaling_runs(results, count), count, results.alphas)
+    with needs_columns(plan.name):
+        beliefs = own_beliefs(plan.name, scaling_runs(results, count), count, results.alphas)
+    return beliefs, damaged
 
 
 def _print(console: Console, plan: Plan) -> None:

@@ -7,19 +7,33 @@ from rich.progress import (
     BarColumn,
     Progress,
     ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from rote.cli.screen import aside
 from rote.ledger.curve import MEMORISED_BITS, progress_told
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
+from rote.reading.files import printable
 
 NARROW = 110  # columns of a screen
 REFRESHES_A_SECOND = 4  # a sweep is followed for hours, often through ssh
+
+
+class Words(TextColumn):
+    """Text as it is: labels hold settings, which others may have written."""
+
+    def __init__(self, form: str) -> None:
+        super().__init__(form, markup=False)
+
+    def render(self, task: Task) -> Text:
+        """Of what is printable."""
+        return Text(printable(super().render(task).plain), style=self.style, justify=self.justify)
 
 
 class Bar:
@@ -31,11 +45,11 @@ class Bar:
     def __init__(self) -> None:
         self.progress = _progress(
             aside(),
-            TextColumn("{task.description}"),
+            Words("{task.description}"),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[amount]}"),
+            Words("{task.fields[amount]}"),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[eta]}"),
+            Words("{task.fields[eta]}"),
             TimeRemainingColumn(),
             is_transient=True,
         )
@@ -71,12 +85,12 @@ def steps_of(console: Console) -> Progress:
 
     A narrow screen has room for the label and what matters most of the rest.
     """
-    label, steps = TextColumn("{task.description}"), "{task.completed:,.0f}/{task.total:,.0f} steps"
-    left = (TextColumn("eta"), TimeRemainingColumn(), TextColumn("{task.fields[bits]}"))
+    label, steps = Words("{task.description}"), "{task.completed:,.0f}/{task.total:,.0f} steps"
+    left = (Words("eta"), TimeRemainingColumn(), Words("{task.fields[bits]}"))
     if console.width < NARROW:
-        share = TextColumn("{task.percentage:3.0f}%")
+        share = Words("{task.percentage:3.0f}%")
         return _progress(console, label, share, *left, is_transient=False)
-    bar = (BarColumn(bar_width=24), TextColumn(steps), TimeElapsedColumn())
+    bar = (BarColumn(bar_width=24), Words(steps), TimeElapsedColumn())
     return _progress(console, label, *bar, *left, is_transient=False)
 
 

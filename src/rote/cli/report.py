@@ -10,12 +10,13 @@ from rich.console import Console
 from rote.analysis.kinds import require_kind
 from rote.analysis.report import Report, write_report
 from rote.analysis.results import Results
-from rote.cli.gathering import gathered
+from rote.cli.damage import require_no_damage
+from rote.cli.gathering import gathered, needs_columns
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
 from rote.cluster.plan import Plan
 from rote.files import require_writable
-from rote.outputs import outputs_folder
+from rote.outputs import below, outputs_folder
 from rote.site.build import Built, build_site
 from rote.tracking.account import allowed_mode
 
@@ -23,7 +24,8 @@ from rote.tracking.account import allowed_mode
 def run(arguments: argparse.Namespace) -> int:
     """Writes outputs/reports/<name>/, or <name>-<kind>/ of another kind; with all, outputs/site/.
 
-    Prints the headline; with wandb, logs the report as a run.
+    Prints the headline; with wandb, logs the report as a run. Raises ValueError for runs that are
+    damaged, once the others are reported.
     """
     if arguments.wandb and allowed_mode("online") == "disabled":
         raise ValueError("--wandb: WANDB_MODE or WANDB_DISABLED turns wandb off")
@@ -31,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         _site(as_json=arguments.json)
         return 0
     with Bar() as show:
-        plan, results = gathered(arguments.name, show)
+        plan, results, damaged = gathered(arguments.name, show)
         require_writable(outputs_folder())
         report = _written(plan, arguments.kind, results)
     console = screen()
@@ -39,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     run_id = _log(console, plan, report.folder) if arguments.wandb else None
     if arguments.json:
         print_json(_told(plan, results, report) | {"wandb_run_id": run_id})
+    require_no_damage(damaged)
     return 0
 
 
@@ -64,15 +67,16 @@ def _print_site(console: Console, built: Built) -> None:
 def _written(plan: Plan, other_kind: str | None, results: Results) -> Report:
     kind = require_kind(other_kind or plan.report)
     name = plan.name if kind == plan.report else f"{plan.name}-{kind}"
-    folder = outputs_folder() / "reports" / name
-    return write_report(
-        kind=kind, name=plan.name, question=plan.question, results=results, folder=folder
-    )
+    folder = below(outputs_folder() / "reports", "a report's name", name)
+    with needs_columns(plan.name):
+        return write_report(
+            kind=kind, name=plan.name, question=plan.question, results=results, folder=folder
+        )
 
 
 def _print(console: Console, plan: Plan, results: Results, report: Report) -> None:
     if missing := len(plan.specs) - results.table.height:
-        console.print(f"{missing} of {len(plan.specs)} runs are not done yet", style="yellow")
+        console.print(f"{missing} of {len(plan.specs)} runs are not in it", style="yellow")
     for line in report.headlines:
         console.print(line)
     console.print(f"{report.page}", soft_wrap=True)

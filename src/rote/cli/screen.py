@@ -8,22 +8,41 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
+
+from rote.reading.files import printable
 
 PIPE_COLUMNS = 200
 QUIET = "ROTE_QUIET"  # set: nothing but errors and JSON that was asked for
 
 
-def screen() -> Console:
+class Screen(Console):
+    """A console that prints text as it is: no markup in it, no emoji, no terminal's escapes.
+
+    Questions, names, reasons and logs come from files that others may have written.
+    """
+
+    def render_str(self, text: str, **looks: Any) -> Text:
+        """As rich does, of what is printable."""
+        return super().render_str(printable(text), **{**looks, "markup": False, "emoji": False})
+
+
+def screen() -> Screen:
     """Where commands print their results; in a pipe they are not folded at 80 columns."""
-    console = Console(highlight=False, soft_wrap=False, quiet=QUIET in os.environ)
+    console = Screen(highlight=False, soft_wrap=False, quiet=QUIET in os.environ)
     if not console.is_terminal:
         console.width = PIPE_COLUMNS
     return console
 
 
-def aside() -> Console:
+def aside() -> Screen:
     """Standard error, for how far something is: results may go to a file meanwhile."""
-    return Console(stderr=True, quiet=QUIET in os.environ)
+    return Screen(stderr=True, quiet=QUIET in os.environ)
+
+
+def errors() -> Screen:
+    """Standard error, a line each."""
+    return Screen(stderr=True, soft_wrap=True, highlight=False)
 
 
 def print_json(value: Any) -> None:

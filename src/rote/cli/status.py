@@ -9,7 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from rote.cli.follow import follow, print_last_words, tally
+from rote.cli.damage import require_no_damage
+from rote.cli.follow import follow, print_held, print_last_words, tally
 from rote.cli.screen import print_json, screen
 from rote.cluster.plan import Plan, launched, load_plan
 from rote.cluster.status import STATES, Jobs, RunState, count, label, look, states, varying_keys
@@ -18,29 +19,34 @@ from rote.outputs import outputs_folder
 
 SHOWN_RUNS = 200
 # What a person must see first, where not all can be shown.
-URGENCY = ("failed", "lost", "running", "requeued", "unknown", "waiting", "pending", "done")
+URGENCY = (
+    "damaged", "failed", "lost", "running", "requeued", "unknown", "waiting", "pending", "done",
+)  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
     """One sweep run by run, or every launched sweep on a line; as JSON the same.
 
-    Raises ValueError for plans that are damaged, once the others have been shown.
+    Raises ValueError for plans and journals that are damaged, once the others have been shown.
     """
     console = screen()
     outputs = outputs_folder()
-    if arguments.name and arguments.follow:
+    is_one = arguments.name is not None
+    if is_one and arguments.follow:
         follow(console, load_plan(outputs, arguments.name), outputs, detached=True)
-    plans, damaged = _readable(outputs, [arguments.name] if arguments.name else launched(outputs))
-    if arguments.name and damaged:
+    plans, damaged = _readable(outputs, [arguments.name] if is_one else launched(outputs))
+    if is_one and damaged:
         raise ValueError(damaged[0])
+    jobs = look(outputs, [plan.name for plan in plans])
     if arguments.json:
-        print_json(standing(outputs, plans))
-    elif arguments.name:
-        _print_runs(console, plans[0], outputs)
+        print_json(standing(outputs, plans, jobs))
+    elif is_one:
+        _print_runs(console, plans[0], outputs, jobs)
+    elif plans:
+        _print_sweeps(console, plans, outputs, jobs)
     else:
-        _print_sweeps(console, outputs, plans)
-    if damaged:
-        raise ValueError("; ".join(damaged))
+        console.print(f"no sweep has been launched in {outputs}", soft_wrap=True)
+    require_no_damage([*damaged, *jobs.damaged])
     return 0
 
 
@@ -55,9 +61,8 @@ def _readable(outputs: Path, names: Sequence[str]) -> tuple[list[Plan], list[str
     return plans, damaged
 
 
-def standing(outputs: Path, plans: Sequence[Plan]) -> list[dict[str, Any]]:
+def standing(outputs: Path, plans: Sequence[Plan], jobs: Jobs) -> list[dict[str, Any]]:
     """For JSON: sweeps, each with its runs."""
-    jobs = look(outputs, [plan.name for plan in plans])
     return [
         {
             "name": plan.name,
@@ -69,13 +74,10 @@ def standing(outputs: Path, plans: Sequence[Plan]) -> list[dict[str, Any]]:
     ]
 
 
-def _print_sweeps(console: Console, outputs: Path, plans: Sequence[Plan]) -> None:
-    if not plans:
-        console.print(f"no sweep has been launched in {outputs}", soft_wrap=True)
-        return
-    jobs = look(outputs, [plan.name for plan in plans])
+def _print_sweeps(console: Console, plans: Sequence[Plan], outputs: Path, jobs: Jobs) -> None:
     _say_if_unknown(console, jobs)
     console.print(_sweeps(plans, Store(outputs), jobs))
+    print_held(console, jobs)
 
 
 def _sweeps(plans: Sequence[Plan], store: Store, jobs: Jobs) -> Table:
@@ -87,8 +89,7 @@ def _sweeps(plans: Sequence[Plan], store: Store, jobs: Jobs) -> Table:
     return table
 
 
-def _print_runs(console: Console, plan: Plan, outputs: Path) -> None:
-    jobs = look(outputs, [plan.name])
+def _print_runs(console: Console, plan: Plan, outputs: Path, jobs: Jobs) -> None:
     runs = states(plan, Store(outputs), jobs)
     _say_if_unknown(console, jobs)
     keys = varying_keys(plan.specs)
@@ -98,7 +99,8 @@ def _print_runs(console: Console, plan: Plan, outputs: Path) -> None:
     console.print(_table([runs[index] for index in chosen], names))
     if hidden := len(runs) - len(chosen):
         console.print(f"and {hidden:,} more")
-    print_last_words(console, plan, outputs, runs, jobs)
+    print_last_words(console, outputs, runs, jobs)
+    print_held(console, jobs)
     console.print(f"{plan.name}: {tally(count(runs))}")
 
 

@@ -3,12 +3,14 @@
 import argparse
 import dataclasses
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from rich.console import Console
 
 from rote.analysis.kinds import require_kind
 from rote.cli.bill import bill_told, make_bill, print_bill
+from rote.cli.follow import summarise
 from rote.cli.launching import launch_and_report
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
@@ -16,6 +18,7 @@ from rote.cli.status import standing
 from rote.cluster.launching import require_mode
 from rote.cluster.plan import Plan
 from rote.cluster.planning import make_plan
+from rote.cluster.status import look
 from rote.config.compose import OWN, Composer
 from rote.config.grammar import parse
 from rote.config.primary import Primary
@@ -23,6 +26,7 @@ from rote.config.sweep import Grid, Sweep, load_sweep, with_overrides
 from rote.files import canonical_json, require_writable, sha256
 from rote.ledger.store import Store
 from rote.outputs import outputs_folder
+from rote.tasks.text.rehearsal import rehearsal
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -84,8 +88,8 @@ def _launch_sweep(
     console = screen()
     require_mode(mode)
     require_kind(sweep.report)
-    outputs = require_writable(outputs_folder())
-    with Bar() as show:
+    outputs = outputs_folder() if dry_run else require_writable(outputs_folder())
+    with Bar() as show, rehearsal() if dry_run else nullcontext():
         plan, facts = make_plan(sweep, composer, show)
     store = Store(outputs)
     todo = [index for index, name in enumerate(plan.run_ids) if not store.run(name).is_done()]
@@ -95,18 +99,18 @@ def _launch_sweep(
         if as_json:
             print_json(bill_told(plan, total, todo))
         return 0
-    if todo or mode == "force":
+    if todo or mode in ("force", "repair"):
         code = launch_and_report(console, plan, outputs, mode=mode, wait=wait)
     else:
         code = _all_done(console, plan, outputs)
     if as_json:
-        print_json(standing(outputs, [plan]))
+        print_json(standing(outputs, [plan], look(outputs, [plan.name])))
     return code
 
 
 def _all_done(console: Console, plan: Plan, outputs: Path) -> int:
-    for run_id in plan.run_ids:
-        Store(outputs).run(run_id).record()  # a damaged record is no result
     plan.save(outputs)
+    if any(Store(outputs).run(run_id).damage() for run_id in plan.run_ids):
+        return summarise(console, plan, outputs)
     console.print(f"all {len(plan.points)} runs are done: nothing to train")
     return 0

@@ -7,16 +7,25 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rote.cli.damage import require_no_damage
 from rote.cli.screen import print_json, screen
 from rote.cluster.plan import load_plan
-from rote.ledger.store import RunFolder, RunIsTaken, Store
+from rote.ledger.claim import RunIsTaken
+from rote.ledger.store import RunFolder, Store
 from rote.outputs import outputs_folder
 from rote.tracking.uploading import FAILED, PENDING, Upload, offline_logs, send
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints how many logs stand where; 1 where one could not be sent."""
-    found = _found(outputs_folder(), arguments.name, is_mending=not arguments.dry_run)
+    """Prints how many logs stand where; 1 where one could not be sent.
+
+    Raises ValueError for damaged runs and logs, once the others are sent.
+    """
+    damaged: list[str] = []
+    runs, reports = _folders(outputs_folder(), arguments.name)
+    if not arguments.dry_run:
+        _mend(runs, damaged)
+    found = _found(runs, reports, damaged)
     if not arguments.dry_run:
         pending = [one for one in found if one.state == PENDING]
         settled = {one.path: one for one in send(pending, jobs=arguments.jobs)}
@@ -25,31 +34,40 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({"logs": [_plain(one) for one in found]})
     else:
         _print(found)
+    require_no_damage(damaged)
     return int(any(one.state == FAILED for one in found))
 
 
-def _found(outputs: Path, name: str | None, *, is_mending: bool) -> list[Upload]:
+def _folders(outputs: Path, name: str | None) -> tuple[list[RunFolder], list[Path]]:
     """Of a sweep's runs and its report, or of all that is here; raises ValueError for a name."""
+    store = Store(outputs)
     if name is None:
-        runs = [RunFolder(path) for path in sorted((outputs / "runs").glob("*"))]
-        reports = sorted((outputs / "reports").glob("*"))
-    else:
-        store = Store(outputs)
-        runs = [store.run(run_id) for run_id in load_plan(outputs, name).run_ids]
-        reports = [outputs / "reports" / name]
-    if is_mending:
-        _mend(runs)
-    found = [one for run in runs for one in offline_logs(run.path, is_running=run.is_claimed())]
-    return found + [one for path in reports for one in offline_logs(path, is_running=False)]
+        return store.runs(), sorted((outputs / "reports").glob("*"))
+    plan = load_plan(outputs, name)
+    return [store.run(run_id) for run_id in plan.run_ids], [outputs / "reports" / plan.name]
 
 
-def _mend(runs: list[RunFolder]) -> None:
+def _found(runs: list[RunFolder], reports: list[Path], damaged: list[str]) -> list[Upload]:
+    places = [(run.path, run.is_claimed()) for run in runs] + [(path, False) for path in reports]
+    found = []
+    for path, is_running in places:
+        try:
+            found += offline_logs(path, is_running=is_running)
+        except ValueError as error:
+            damaged.append(str(error))
+    return found
+
+
+def _mend(runs: list[RunFolder], damaged: list[str]) -> None:
     """What a process that died at its very end did not tell wandb is told now."""
     from rote.tracking.mending import mend  # wandb, where it is needed
 
     for run in (run for run in runs if run.is_done()):
-        with suppress(RunIsTaken), run.claim():
-            mend(run)
+        try:
+            with suppress(RunIsTaken), run.claim():
+                mend(run)
+        except ValueError as error:
+            damaged.append(str(error))
 
 
 def _print(found: list[Upload]) -> None:

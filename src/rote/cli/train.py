@@ -27,9 +27,11 @@ from rote.config.primary import MAIN, Primary
 from rote.config.sweep import as_grid
 from rote.config.trust import require_own
 from rote.files import require_writable
+from rote.ledger.claim import ClaimLost, RunIsTaken
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
-from rote.ledger.store import RunIsTaken, Store, read_spec
+from rote.ledger.spec_file import read_spec
+from rote.ledger.store import Store
 from rote.outputs import outputs_folder
 
 SPLITS = ("train", "heldout")
@@ -142,9 +144,11 @@ def _execute(console: Console, store: Store, spec: Spec) -> int:
     try:
         with ProgressBar(facts.max_steps, console) as bar:
             record = execute(spec, store, [bar])
-    except RunIsTaken as error:
+    except (RunIsTaken, ClaimLost) as error:
         raise ValueError(str(error)) from error
-    except (RuntimeError, MemoryError) as error:  # diverged, or no memory; noted with its place
+    except (OSError, ValueError):
+        raise
+    except Exception as error:  # diverged, or no memory, or a checkpoint; noted with its place
         told = f"{type(error).__name__}: {error}"
         raise Failed(f"run {spec.run_id}: {told}; rote logs {spec.run_id} says where") from error
     _print_result(console, record)

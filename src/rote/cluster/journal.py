@@ -8,15 +8,38 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rote.files import write_text
 from rote.provenance import commit
+from rote.reading.files import Damaged, read_json
+from rote.reading.shapes import keyed, listed, mapped, matching, number, optional, text
 
 VERSION = 1
 UID = r"[0-9a-f]{12}"
 SENDING = "sending"  # asked for, the answer is not noted: whoever reads this later has to ask
 SENT = "sent"
 WITHDRAWN = "withdrawn"  # refused or taken back: nothing of it runs
+JOB_ID = re.compile(r"[1-9]\d{0,18}(_\d{1,18})?")  # of SLURM, or a process
+MOVE_AWAY = "once none of its jobs runs any more, move it away"
+SHAPE = keyed(
+    {
+        "submissions": listed(
+            keyed(
+                {
+                    "uid": matching(UID, "12 hex digits"),
+                    "host": text,
+                    "job_name": text,
+                    "state": matching(f"{SENDING}|{SENT}|{WITHDRAWN}", "a state of a request"),
+                    "commit": optional(text),
+                    "time_unix_seconds": number,
+                    "jobs": mapped(listed(text)),
+                },
+                {"digests": mapped(text)},
+            )
+        )
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +53,7 @@ class Submission:
     commit: str | None  # of the code that sent it
     time_unix_seconds: float
     jobs: Mapping[str, tuple[str, ...]]  # job id -> ids of the runs it works on
+    folder: Path  # of its logs; known from where the journal lies, not written
     digests: Mapping[str, str] = field(default_factory=dict)  # job id -> SHA-256 of its pickle
 
 
@@ -54,25 +78,28 @@ class Journal:
         return self.folder / "jobs" / uid
 
     def submissions(self) -> list[Submission]:
-        """Oldest first; raises ValueError for a file that is no journal."""
+        """Oldest first; raises Damaged for a file that is not a journal."""
         try:
-            content = json.loads(self.path.read_text())
-            return [_submission(row) for row in content["submissions"]]
+            content = read_json(self.path, SHAPE, MOVE_AWAY)
         except FileNotFoundError:
             return []
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{self.path} is damaged ({error}): move it away") from error
+        for row in content["submissions"]:
+            if wrong := [job for job in row["jobs"] if not JOB_ID.fullmatch(job)]:
+                raise Damaged(self.path, f"{wrong[0]!r} is not the id of a job", MOVE_AWAY)
+        return [self._submission(row) for row in content["submissions"]]
 
     def begin(self, *, host: str, job_name: str) -> Submission:
         """Note the intention before the request, so that a lost answer can be looked for."""
+        uid = secrets.token_hex(6)
         submission = Submission(
-            uid=secrets.token_hex(6),
+            uid=uid,
             host=host,
             job_name=job_name,
             state=SENDING,
             commit=commit(),
             time_unix_seconds=time.time(),
             jobs={},
+            folder=self.jobs_folder(uid),
         )
         self._write([*self.submissions(), submission])
         return submission
@@ -93,17 +120,23 @@ class Journal:
         return self._replace(dataclasses.replace(submission, state=WITHDRAWN))
 
     def _replace(self, submission: Submission) -> Submission:
-        rows = self.submissions()
-        self._write([submission if row.uid == submission.uid else row for row in rows])
+        """In its place; last where the file was deleted meanwhile."""
+        rows = {row.uid: row for row in self.submissions()}
+        self._write([*(rows | {submission.uid: submission}).values()])
         return submission
 
     def _write(self, rows: list[Submission]) -> None:
-        content = {"version": VERSION, "submissions": [dataclasses.asdict(row) for row in rows]}
+        content = {"version": VERSION, "submissions": [_plain(row) for row in rows]}
         write_text(self.path, json.dumps(content, indent=1) + "\n")
 
+    def _submission(self, row: Mapping[str, Any]) -> Submission:
+        names = [field.name for field in dataclasses.fields(Submission)]
+        known = {key: value for key, value in row.items() if key in names}
+        jobs = {job: tuple(run_ids) for job, run_ids in row["jobs"].items()}
+        return Submission(**{**known, "jobs": jobs, "folder": self.jobs_folder(row["uid"])})
 
-def _submission(row: Mapping[str, object]) -> Submission:
-    jobs = row["jobs"]
-    assert isinstance(jobs, dict)
-    held = {job: tuple(run_ids) for job, run_ids in jobs.items()}
-    return Submission(**{**row, "jobs": held})  # type: ignore[arg-type]
+
+def _plain(submission: Submission) -> dict[str, Any]:
+    plain = dataclasses.asdict(submission)
+    del plain["folder"]
+    return plain

@@ -4,9 +4,9 @@ import itertools
 import os
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -15,15 +15,16 @@ from rote.cluster import queue
 from rote.cluster.journal import SENT, Journal
 from rote.cluster.launch import Host, Launch, Order, host_settings
 from rote.cluster.liveness import SentJob, sent_jobs, unanswered
-from rote.cluster.plan import Plan, Point, plan_path, sweep_folder
+from rote.cluster.plan import Plan, Point, launched, plan_path, sweep_folder
 from rote.cluster.preemption import CANCELLED
 from rote.cluster.submission import reconcile, take_back
 from rote.config.build import build
 from rote.config.choices import unknown
 from rote.config.trust import remember, require_own
+from rote.ledger.claim import require_lockable
 from rote.ledger.store import Store
 
-MODES = ("cached", "retry", "force", "read-only")
+MODES = ("cached", "retry", "repair", "force", "read-only")
 LOCK_SECONDS = 300.0
 ANSWER_SECONDS = 60.0
 
@@ -35,17 +36,20 @@ class Stand:
     done: tuple[Point, ...]
     under_way: tuple[Point, ...]
     failed: tuple[Point, ...]
+    damaged: tuple[Point, ...]  # done, and not to be used
     todo: tuple[Point, ...]
 
 
 def launch(plan: Plan, outputs: Path, mode: str) -> Launch:
     """Send what ``mode`` allows and return at once; a second launch of the same sends nothing.
 
-    cached: what has neither a record nor a failure; retry: failures too; force: everything anew,
-    old folders moved aside; read-only: nothing. Raises ValueError, also for a plan that names code
-    which is not allowed here: it may be somebody else's.
+    cached: what has neither a record nor a failure; retry: failures too; repair: damaged runs too,
+    old folders moved aside; force: everything anew, old folders moved aside; read-only: nothing.
+    Raises ValueError, also for a plan that names code which is not allowed here: it may be somebody
+    else's.
     """
     require_mode(mode)
+    _require_own_ids(plan)
     require_own(plan.specs, plan_path(outputs, plan.name))
     if mode == "read-only":
         return Launch((), 0, detached=True)
@@ -55,15 +59,15 @@ def launch(plan: Plan, outputs: Path, mode: str) -> Launch:
     with _alone(journal):
         live = _live(journal)
         stand = survey(plan, outputs, live)
-        if mode == "force":
-            stand = _set_aside(plan, outputs, stand)
+        stand = _made_anew(plan, outputs, stand, mode)
         order = _order(plan, outputs, journal, stand, retry=mode == "retry")
+        was_launched = plan.name in launched(outputs)
         path = plan.save(outputs)
         try:
             return host.launch(order) if order.todo else Launch((), 0, host.detached)
         except ValueError:
-            if not any(one.state == SENT for one in journal.submissions()):
-                path.unlink()  # a sweep that was never launched
+            if not was_launched and not any(one.state == SENT for one in journal.submissions()):
+                path.unlink()
             raise
 
 
@@ -74,14 +78,13 @@ def require_mode(mode: str) -> None:
 
 
 def survey(plan: Plan, outputs: Path, live: set[str]) -> Stand:
-    """Where each point stands; raises DamagedRecord before anything is sent."""
+    """Where each point stands."""
     store = Store(outputs)
-    places: dict[str, list[Point]] = {"done": [], "under_way": [], "failed": [], "todo": []}
+    places: dict[str, list[Point]] = {field.name: [] for field in fields(Stand)}
     for point in plan.points:
         run = store.run(point.run_id)
         if run.is_done():
-            run.record()
-            place = "done"
+            place = "damaged" if run.damage() else "done"
         elif point.run_id in live or run.is_claimed():
             place = "under_way"
         else:
@@ -105,13 +108,15 @@ def cancel(outputs: Path, name: str) -> list[SentJob]:
             jobs = live_jobs(outputs, name, timeout_seconds=ANSWER_SECONDS)
             for submission in {job.submission.uid: job.submission for job in jobs}.values():
                 if submission.host == "slurm":
-                    take_back(journal, submission)
+                    own = [job.job_id for job in jobs if job.submission is submission]
+                    take_back(journal, submission, own)
     except queue.QueueUnknown as error:
         raise ValueError(f"nothing was cancelled: {error}") from error
     for job in jobs:
         if job.submission.host != "slurm":
-            (journal.jobs_folder(job.submission.uid) / CANCELLED).touch()
-            os.kill(int(job.job_id), signal.SIGTERM)  # passed on to the worker
+            (job.submission.folder / CANCELLED).touch()
+            with suppress(ProcessLookupError):  # ended meanwhile
+                os.kill(int(job.job_id), signal.SIGTERM)  # passed on to the worker
     return jobs
 
 
@@ -119,6 +124,7 @@ def cancel(outputs: Path, name: str) -> list[SentJob]:
 def _alone(journal: Journal) -> Iterator[None]:
     """One launcher at a time on one sweep; the second finds what the first has sent."""
     journal.folder.mkdir(parents=True, exist_ok=True)
+    require_lockable(journal.folder / "lock")
     lock = FileLock(journal.folder / "lock", timeout=LOCK_SECONDS)
     try:
         lock.acquire()
@@ -162,16 +168,35 @@ def _order(plan: Plan, outputs: Path, journal: Journal, stand: Stand, *, retry: 
     )
 
 
-def _set_aside(plan: Plan, outputs: Path, stand: Stand) -> Stand:
-    """Move the folders of finished and failed runs to <id>.<n>; nothing is ever deleted."""
-    if stand.under_way:
-        raise ValueError(f"{len(stand.under_way)} runs are under way: rote cancel {plan.name}")
-    for point in plan.points:
+def _made_anew(plan: Plan, outputs: Path, stand: Stand, mode: str) -> Stand:
+    """Where runs stand once those that ``mode`` makes anew are set aside; raises ValueError."""
+    if mode == "force":
+        if stand.under_way:
+            raise ValueError(f"{len(stand.under_way)} runs are under way: rote cancel {plan.name}")
+        _set_aside(plan.points, outputs)
+        return Stand(done=(), under_way=(), failed=(), damaged=(), todo=plan.points)
+    if mode == "repair":
+        _set_aside(stand.damaged, outputs)
+        return replace(stand, damaged=(), todo=(*stand.todo, *stand.damaged))
+    return stand
+
+
+def _set_aside(points: Iterable[Point], outputs: Path) -> None:
+    """Move the folders of runs to <id>.<n>; nothing is ever deleted."""
+    for point in points:
         folder = Store(outputs).run(point.run_id).path
-        if folder.exists():
+        if os.path.lexists(folder):
             numbers = (folder.with_name(f"{folder.name}.{n}") for n in itertools.count(1))
-            folder.rename(next(path for path in numbers if not path.exists()))
-    return Stand(done=(), under_way=(), failed=(), todo=plan.points)
+            folder.rename(next(path for path in numbers if not os.path.lexists(path)))
+
+
+def _require_own_ids(plan: Plan) -> None:
+    for point in plan.points:
+        if point.spec.run_id != point.run_id:
+            raise ValueError(
+                f"the plan of {plan.name!r} was changed: what it says of run {point.run_id} is run "
+                f"{point.spec.run_id}; launch the sweep again"
+            )
 
 
 def wait_for_end(outputs: Path, name: str, *, limit_seconds: float) -> bool:

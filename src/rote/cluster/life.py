@@ -6,34 +6,50 @@ from pathlib import Path
 from typing import Any
 
 from rote.cluster.preemption import own_job_id
-from rote.files import read_object, write_json
+from rote.files import write_json
 from rote.ledger.store import RunFolder
+from rote.reading.files import Damaged, read_json
+from rote.reading.shapes import keyed, number, text, whole
+
+SHAPE = keyed(
+    {"log": text, "step": whole, "time_unix_seconds": number, "restarts": whole}, {"death": text}
+)
+REWRITTEN = "the run's next process writes it anew: rote resume"
 
 
 def note_life(run: RunFolder, folder: Path) -> None:
     """Whose log, in the submission's ``folder``, tells of this run, and where progress began."""
     job = own_job_id() or os.environ["SUBMITIT_LOCAL_JOB_ID"]
-    row = run.last_row() or {}
-    life = {
-        "log": str(folder / f"{job}_0_log.err"),
-        "step": int(row.get("step", 0)),
-        "time_unix_seconds": time.time(),
-        "restarts": int(os.environ.get("SLURM_RESTART_COUNT", 0)),
-    }
-    write_json(_path(run), life)
+    try:
+        row = run.last_row() or {}
+    except Damaged:  # the curve is written anew from the checkpoint in a moment
+        row = {}
+    _write(run, log=str(folder / f"{job}_0_log.err"), step=row.get("step", 0))
 
 
 def note_death(run: RunFolder, reason: str) -> None:
     """The process was killed: it could not say anything itself."""
-    write_json(_path(run), {**(last_life(run) or {}), "death": reason})
+    try:
+        life = last_life(run)
+    except Damaged:
+        life = None
+    _write(run, **{"log": "", "step": 0, **(life or {}), "death": reason})
 
 
 def last_life(run: RunFolder) -> dict[str, Any] | None:
-    """What the last worker noted; None where there has been none."""
+    """What the last worker noted; None where there has been none; raises Damaged."""
     try:
-        return read_object(_path(run))
+        return dict(read_json(_path(run), SHAPE, REWRITTEN))
     except FileNotFoundError:
         return None
+
+
+def _write(run: RunFolder, **life: Any) -> None:
+    now = {
+        "time_unix_seconds": time.time(),
+        "restarts": int(os.environ.get("SLURM_RESTART_COUNT", 0)),
+    }
+    write_json(_path(run), {**now, **life})
 
 
 def _path(run: RunFolder) -> Path:

@@ -1,8 +1,11 @@
 """Which of the jobs that were sent still run or may run: one question to each kind of host."""
 
+import os
 import subprocess
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from socket import gethostname
 
 from rote.cluster import queue
@@ -21,12 +24,26 @@ class SentJob:
     reason: str
 
     @property
+    def is_held(self) -> bool:
+        """Whether it waits until somebody releases it."""
+        return self.is_live and queue.is_held(self.state, self.reason)
+
+    @property
+    def waits_for(self) -> str | None:
+        """Why it does not run yet, with what to type where it would wait for ever."""
+        if self.is_held:
+            return f"held ({self.reason}): scontrol release {self.job_id}"
+        return self.reason if self.state == "PENDING" else None
+
+    @property
     def run_ids(self) -> tuple[str, ...]:
         """What it works on, in this order."""
         return self.submission.jobs[self.job_id]
 
 
 GONE = "ENDED"
+WORKER = "submitit.local._local "  # of a worker's command line; the folder of its logs follows
+CLOCK_SECONDS = 60.0  # by which a process may seem to be older than the request for it
 
 
 def sent_jobs(submissions: Iterable[Submission], *, timeout_seconds: float) -> list[SentJob]:
@@ -65,8 +82,9 @@ def _slurm_job(submission: Submission, job_id: str, job: queue.QueuedJob | None)
 
 
 def _process(submission: Submission, job_id: str, processes: dict[str, str]) -> SentJob:
-    """Its command line names the submission's folder: another process of this number does not."""
-    lives = submission.uid in processes.get(job_id, "")
+    """Its command line ends in the folder of its logs: another process of this number has none."""
+    folder = processes.get(job_id, "").rpartition(WORKER)[2]
+    lives = bool(folder) and Path(folder).resolve() == submission.folder.resolve()
     return SentJob(
         job_id=job_id,
         submission=submission,
@@ -78,10 +96,24 @@ def _process(submission: Submission, job_id: str, processes: dict[str, str]) -> 
 
 
 def _processes(submissions: Sequence[Submission]) -> dict[str, str]:
-    pids = sorted({job for submission in submissions for job in submission.jobs})
+    """Command lines by process id: of our account, of workers, begun after they were asked for."""
+    asked: dict[str, float] = {}
+    for submission in submissions:
+        for pid in submission.jobs:
+            asked[pid] = min(submission.time_unix_seconds, asked.get(pid, float("inf")))
+    pids = sorted(pid for pid in asked if pid.isdecimal())
     if not pids:
         return {}
-    command = ["ps", "-ww", "-o", "pid=,args=", "-p", ",".join(pids)]
-    lines = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
-    split = [line.strip().partition(" ") for line in lines]
-    return {pid: arguments for pid, _, arguments in split}
+    command = ["ps", "-ww", "-o", "pid=,uid=,lstart=,args=", "-p", ",".join(pids)]
+    environment = {**os.environ, "LC_ALL": "C"}  # dates in English
+    done = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", env=environment
+    )
+    found = {}
+    for line in done.stdout.splitlines():
+        pid, uid, *started, arguments = line.split(None, 7)
+        begun = time.mktime(time.strptime(" ".join(started), "%a %b %d %H:%M:%S %Y"))
+        is_young = begun >= asked[pid] - CLOCK_SECONDS
+        if uid == str(os.getuid()) and is_young and WORKER in arguments:
+            found[pid] = arguments
+    return found

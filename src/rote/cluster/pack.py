@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from rote.cluster.plan import Point
@@ -32,7 +33,8 @@ def estimates(
     for point in points:
         kind = _kind(point.spec)
         if kind in kinds and kind not in measured and store.run(point.run_id).is_done():
-            measured[kind] = _step_seconds(store.run(point.run_id))
+            with suppress(ValueError):  # a damaged run says nothing
+                measured[kind] = _step_seconds(store.run(point.run_id))
     seconds = []
     for point in todo:
         step_seconds = measured.get(_kind(point.spec))
@@ -96,6 +98,9 @@ def _kind(spec: Spec) -> str:
 
 
 def _step_seconds(folder: RunFolder) -> float:
+    """Raises ValueError where its files do not tell."""
     circumstances = folder.circumstances()
     steps = folder.record().training["steps"] * circumstances.get("stacked", 1)
+    if not steps or "train_seconds" not in circumstances:
+        raise ValueError(f"run {folder.run_id} does not tell how long a step took")
     return float(circumstances["train_seconds"] / steps)

@@ -1,15 +1,28 @@
 """A sweep as a durable object: frozen specs in one file, each point once."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rote.config.choices import unknown
 from rote.files import write_text
-from rote.ledger.spec import Spec
+from rote.ledger.spec import Spec, spec_of
+from rote.outputs import below
+from rote.reading.files import Damaged, read_json
+from rote.reading.shapes import keyed, listed, matching, number, scalar, text, whole
 
 VERSION = 2
+LAUNCH_AGAIN = "move it away and launch the sweep again"
+POINT = keyed(
+    {
+        "run_id": matching("[0-9a-f]{16}", "a run id, 16 hex digits"),
+        "parameters": whole,
+        "max_flops": number,
+    }
+)
+SHAPE = keyed({"name": text, "question": scalar, "report": text, "points": listed(POINT)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +69,8 @@ class Plan:
 
 
 def sweep_folder(outputs: Path, name: str) -> Path:
-    """Where everything of a sweep lives but its runs."""
-    return outputs / "sweeps" / name
+    """Where everything of a sweep lives but its runs; raises ValueError for a path."""
+    return below(outputs / "sweeps", "a sweep's name", name)
 
 
 def plan_path(outputs: Path, name: str) -> Path:
@@ -68,31 +81,38 @@ def plan_path(outputs: Path, name: str) -> Path:
 def load_plan(outputs: Path, name: str) -> Plan:
     """Raises ValueError naming the sweeps that were launched."""
     path = plan_path(outputs, name)
-    if not path.exists():
+    if not os.path.lexists(path):
         raise unknown("launched sweep", name, launched(outputs))
     return read_plan(path)
 
 
 def read_plan(path: Path) -> Plan:
-    """Raises ValueError for a file that is not a plan."""
+    """Raises Damaged for a file that is not the plan of the sweep in whose folder it lies."""
+    content = read_json(path, SHAPE, LAUNCH_AGAIN)
     try:
-        content = json.loads(path.read_text())
-        points = tuple(_point(point) for point in content["points"])
+        points = tuple(
+            _point(point, f"points.{number}") for number, point in enumerate(content["points"])
+        )
         if not points:
             raise ValueError("it holds no run")
-        return Plan(
-            name=content["name"],
-            question=content["question"],
-            report=content["report"],
-            points=points,
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error}): launch the sweep again") from error
+        if len({point.run_id for point in points}) < len(points):
+            raise ValueError("it holds a run twice")
+        if content["name"] != path.parent.name:
+            raise ValueError(f"it is of sweep {content['name']!r}, its folder is called otherwise")
+    except ValueError as error:
+        raise Damaged(path, error, LAUNCH_AGAIN) from error
+    return Plan(
+        name=content["name"],
+        question=str(content["question"]),
+        report=content["report"],
+        points=points,
+    )
 
 
 def launched(outputs: Path) -> list[str]:
-    """The names of the sweeps in this outputs folder."""
-    return sorted(path.parent.name for path in (outputs / "sweeps").glob("*/plan.json"))
+    """The names of the sweeps in this outputs folder, those with a damaged plan among them."""
+    folders = (outputs / "sweeps").glob("*")
+    return sorted(path.name for path in folders if os.path.lexists(path / "plan.json"))
 
 
 def _plain(point: Point) -> dict[str, Any]:
@@ -105,10 +125,10 @@ def _plain(point: Point) -> dict[str, Any]:
     }
 
 
-def _point(plain: dict[str, Any]) -> Point:
+def _point(plain: dict[str, Any], place: str) -> Point:
     return Point(
         run_id=plain["run_id"],
-        spec=Spec(what=plain["what"], how=plain["how"]),
+        spec=spec_of(plain, place),
         parameters=plain["parameters"],
         max_flops=plain["max_flops"],
     )

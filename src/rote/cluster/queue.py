@@ -1,6 +1,7 @@
 """Talking to SLURM's controller: one batched question about the queue, and two orders."""
 
 import getpass
+import re
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ ENDED = frozenset(
     )
 )  # fmt: skip
 COMMENT = "rote submission="
+# "launch failed requeued held", "JobHeldUser", "JobHoldMaxRequeue": nothing of that ends by itself.
+HELD = re.compile("held|hold", re.IGNORECASE)
 
 
 class QueueUnknown(RuntimeError):
@@ -33,6 +36,11 @@ class QueuedJob:
     def is_live(self) -> bool:
         """Whether it runs or may still run."""
         return self.state not in ENDED
+
+
+def is_held(state: str, reason: str) -> bool:
+    """Whether a job waits until somebody releases it."""
+    return "HOLD" in state or (state == "PENDING" and HELD.search(reason) is not None)
 
 
 def comment_of(uid: str) -> str:

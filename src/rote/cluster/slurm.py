@@ -120,7 +120,7 @@ class SlurmHost(Resources):
             raise ValueError(f"the SLURM controller does not answer: {error}") from error
         except BaseException:
             for submission in sent:
-                take_back(order.journal, submission)
+                take_back(order.journal, submission, submission.jobs)
                 order.journal.withdrawn(submission)
             raise
         jobs = tuple(job for one in sent for job in one.jobs)

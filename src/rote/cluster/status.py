@@ -2,8 +2,9 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,14 @@ from rote.cluster.plan import Plan, Point, sweep_folder
 from rote.ledger.curve import progress_told
 from rote.ledger.spec import Spec, flatten
 from rote.ledger.store import RunFolder, Store
+from rote.reading.files import Damaged, printable, read_end, require_inside
 
 # requeued: preempted or timed out, waits to go on; lost: its process or job ended without a word;
-# waiting: never sent, or cancelled; unknown: the queue does not answer.
-STATES = ("done", "running", "pending", "requeued", "failed", "lost", "waiting", "unknown")
+# damaged: done, and not to be used; waiting: never sent, or cancelled; unknown: the queue does not
+# answer.
+STATES = (
+    "done", "running", "pending", "requeued", "failed", "lost", "damaged", "waiting", "unknown",
+)  # fmt: skip
 QUEUE_SECONDS = 5.0
 TAIL_BYTES = 4096
 
@@ -33,7 +38,7 @@ class RunState:
     max_steps: int
     told: str = ""  # of the curve's last row
     steps_per_second: float | None = None  # while it runs
-    reason: str | None = None  # of a failure, or why it waits
+    reason: str | None = None  # of a failure, why it waits, or what is damaged
 
     @property
     def eta_seconds(self) -> float | None:
@@ -49,18 +54,23 @@ class Jobs:
 
     by_run: Mapping[str, SentJob]
     known: bool = True
+    damaged: tuple[str, ...] = ()  # why journals could not be read
 
 
 def look(outputs: Path, names: Iterable[str]) -> Jobs:
     """All jobs of these sweeps in one question to the queue; files alone where it is silent."""
-    journals = [Journal(sweep_folder(outputs, name)).submissions() for name in names]
-    submissions = [submission for journal in journals for submission in journal]
+    submissions, damaged = [], []
+    for name in names:
+        try:
+            submissions += Journal(sweep_folder(outputs, name)).submissions()
+        except Damaged as error:
+            damaged.append(str(error))
     try:
-        jobs = sent_jobs(submissions, timeout_seconds=QUEUE_SECONDS)
+        jobs, known = sent_jobs(submissions, timeout_seconds=QUEUE_SECONDS), True
     except queue.QueueUnknown:
         local = [submission for submission in submissions if submission.host != "slurm"]
-        return Jobs(_newest(sent_jobs(local, timeout_seconds=QUEUE_SECONDS)), known=False)
-    return Jobs(_newest(jobs))
+        jobs, known = sent_jobs(local, timeout_seconds=QUEUE_SECONDS), False
+    return Jobs(_newest(jobs), known, tuple(damaged))
 
 
 def states(plan: Plan, store: Store, jobs: Jobs) -> list[RunState]:
@@ -96,22 +106,23 @@ def varying_keys(specs: Sequence[Spec]) -> list[str]:
     return [key for key in order if key in found and _told(key)]
 
 
-def tail(path: Path, num_lines: int) -> list[str]:
-    """The last lines of a log, blank ones left out; none where there is no file."""
+def tail(path: Path, num_lines: int, outputs: Path) -> list[str]:
+    """The last lines of a log in ``outputs``, without blank ones and control characters.
+
+    None where there is no file; raises Damaged where it lies elsewhere, or is not a log.
+    """
+    require_inside(outputs, path)
     try:
-        with path.open("rb") as stream:
-            stream.seek(0, 2)
-            stream.seek(max(0, stream.tell() - TAIL_BYTES))
-            text = stream.read().decode(errors="replace")
+        text = printable(read_end(path, TAIL_BYTES).decode(errors="replace"))
     except FileNotFoundError:
         return []
-    return [line for line in text.splitlines() if line.strip()][-num_lines:]
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-num_lines:] if num_lines > 0 else []
 
 
-def log_of(job: SentJob, outputs: Path, name: str) -> Path:
+def log_of(job: SentJob) -> Path:
     """Where the errors of a job's first process are."""
-    folder = Journal(sweep_folder(outputs, name)).jobs_folder(job.submission.uid)
-    return folder / f"{job.job_id}_0_log.err"
+    return job.submission.folder / f"{job.job_id}_0_log.err"
 
 
 def _newest(jobs: Iterable[SentJob]) -> dict[str, SentJob]:
@@ -167,34 +178,49 @@ def _short(key: str) -> str:
 def _state(point: Point, folder: RunFolder, jobs: Jobs) -> RunState:
     max_steps = point.spec.what["budget"]["max_steps"]
     if folder.is_done():
-        return RunState(run_id=point.run_id, state="done", step=max_steps, max_steps=max_steps)
-    row: dict[str, Any] = folder.last_row() or {}
-    step = int(row.get("step", 0))
+        damage = folder.damage()
+        state = "damaged" if damage else "done"
+        return RunState(
+            run_id=point.run_id, state=state, step=max_steps, max_steps=max_steps, reason=damage
+        )
+    damaged: list[str] = []
+    row = _read(folder.last_row, damaged)
+    life = _read(partial(last_life, folder), damaged)
     if folder.is_claimed():
         state, reason = "running", None
     else:
-        state, reason = _unclaimed(folder, jobs.by_run.get(point.run_id), jobs.known)
+        state, reason = _unclaimed(folder, life, jobs.by_run.get(point.run_id), jobs.known)
+    step = row.get("step", 0)
     return RunState(
         run_id=point.run_id,
         state=state,
         step=step,
         max_steps=max_steps,
         told=progress_told(row),
-        steps_per_second=_speed(folder, step) if state == "running" else None,
-        reason=reason,
+        steps_per_second=_speed(life, step) if state == "running" else None,
+        reason="; ".join(filter(None, [reason, *damaged])) or None,
     )
 
 
-def _unclaimed(folder: RunFolder, job: SentJob | None, known: bool) -> tuple[str, str | None]:
+def _read(read: Callable[[], dict[str, Any] | None], damaged: list[str]) -> dict[str, Any]:
+    """What a file holds; nothing where it is damaged, which ``damaged`` then says."""
+    try:
+        return read() or {}
+    except Damaged as error:
+        damaged.append(str(error))
+        return {}
+
+
+def _unclaimed(
+    folder: RunFolder, life: Mapping[str, Any], job: SentJob | None, known: bool
+) -> tuple[str, str | None]:
     """State and reason of a run that no process holds."""
     failure = folder.failure()
-    life = last_life(folder) or {}
     if "death" in life and not (job and _sent_after(job, life)):
         return "lost", life["death"]
     if job is not None and job.is_live and (failure is None or _sent_after(job, failure)):
-        word = job.reason if job.state == "PENDING" else None
         came_back = job.restarts and job.state != "RUNNING"
-        return ("requeued" if came_back else "pending"), word
+        return ("requeued" if came_back else "pending"), job.waits_for
     if failure:
         return "failed", failure["reason"]
     if job is None or job.state == "CANCELLED":
@@ -206,8 +232,7 @@ def _sent_after(job: SentJob, event: Mapping[str, Any]) -> bool:
     return bool(job.submission.time_unix_seconds > event["time_unix_seconds"])
 
 
-def _speed(folder: RunFolder, step: int) -> float | None:
-    life = last_life(folder)
-    if life is None or step <= life["step"]:
+def _speed(life: Mapping[str, Any], step: int) -> float | None:
+    if not life or step <= life["step"]:
         return None
     return float((step - life["step"]) / max(1e-9, time.time() - life["time_unix_seconds"]))

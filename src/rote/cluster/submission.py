@@ -4,7 +4,7 @@ import io
 import logging
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import redirect_stderr
 from typing import Any
 
@@ -59,12 +59,12 @@ def submit(
     raise ValueError("the SLURM controller did not answer twice: nothing was submitted")
 
 
-def take_back(journal: Journal, submission: Submission) -> None:
-    """Cancel every job of a submission; its workers checkpoint and stay away."""
+def take_back(journal: Journal, submission: Submission, jobs: Iterable[str]) -> None:
+    """Cancel these jobs of a submission; its workers checkpoint and stay away."""
     folder = journal.jobs_folder(submission.uid)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CANCELLED).touch()  # before the order: a worker that is leaving looks for it
-    queue.cancel(sorted({job.partition("_")[0] for job in submission.jobs}))
+    queue.cancel(sorted({job.partition("_")[0] for job in jobs}))
 
 
 def reconcile(journal: Journal, submission: Submission) -> None:

@@ -21,8 +21,9 @@ from rote.cluster.life import note_death, note_life
 from rote.cluster.pack import stacks
 from rote.cluster.preemption import StopFlag, leave
 from rote.config.trust import allow
+from rote.ledger.claim import RunIsTaken, require_lockable
 from rote.ledger.spec import Spec
-from rote.ledger.store import RunFolder, RunIsTaken, Store
+from rote.ledger.store import RunFolder, Store
 from rote.outputs import OUTPUTS_VARIABLE
 
 LOG = logging.getLogger(__name__)
@@ -151,8 +152,8 @@ class _Worker:
             if run.is_claimed():
                 held.append((spec,))
                 continue
-            note_life(run, self.folder)
-            free.append(spec)
+            if self._is_begun(run):
+                free.append(spec)
         if free:
             crew.start(tuple(free))
 
@@ -197,7 +198,8 @@ class _Worker:
         run = self.store.run(spec.run_id)
         if run.is_done() or self._has_failed(run) or run.is_claimed():
             return
-        note_life(run, self.folder)
+        if not self._is_begun(run):
+            return
         noted = {"submitted_by": dict(self.assignment.code)}
         try:
             execute(spec, self.store, stop=self.flag.is_set, noted=noted)
@@ -208,6 +210,19 @@ class _Worker:
         except RunIsTaken:
             LOG.warning("left to others: %s", spec.run_id)
         # Anything else is raised: the others stand in the middle of a step, none can go on.
+
+    def _is_begun(self, run: RunFolder) -> bool:
+        """Note who takes it up; where its folder takes no files, that stops no other run."""
+        try:
+            require_lockable(run.lock_path)
+            note_life(run, self.folder)
+        except (OSError, ValueError) as error:
+            LOG.error("run %s cannot be taken up: %s", run.run_id, error)
+            self.failed.append(run.run_id)
+            with suppress(OSError, ValueError):
+                run.fail(f"{type(error).__name__}: {error}", "", provenance.provenance())
+            return False
+        return True
 
     def _has_failed(self, run: RunFolder) -> bool:
         failure = run.failure()

@@ -87,6 +87,8 @@ def decompress(folder: RunFolder, header: Header, words: np.ndarray, *, show: Sh
         length=header.window_tokens,
         at_once=header.windows_at_once,
     )
+    if windows.length > task.length:
+        raise ValueError(f"the model of run {folder.run_id} has no windows of {windows.length}")
     try:
         with _as_trained(spec, header.threads):
             tokens_N = decode(model, words, windows, show)
@@ -97,6 +99,8 @@ def decompress(folder: RunFolder, header: Header, words: np.ndarray, *, show: Sh
             raise OtherProbabilities
     except OtherProbabilities as error:
         raise ValueError(_other_probabilities(header)) from error
+    except MemoryError as error:
+        raise ValueError(f"{windows.num_tokens:,} tokens do not fit into the memory") from error
     return content
 
 

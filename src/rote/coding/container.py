@@ -12,17 +12,41 @@ All numbers are little-endian.
 import json
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from rote.reading.files import json_of
+from rote.reading.shapes import keyed, listed, mapped, matching, optional, text, whole
 
 MAGIC = b"rote-c"
 VERSION = 1
 PREAMBLE = struct.Struct("<6sHI")
 CHECKSUM_BYTES = 32
 WORD = np.dtype("<u4")
+MOST_TOKENS = 1 << 32
+MOST_THREADS = 1 << 10
+SHAPE = keyed(
+    {
+        "run_id": text,
+        "weights_sha256": text,
+        "corpus": optional(text),
+        "kind": matching("bytes|text|array", "a kind of content"),
+        "shape": keyed({}, {"dtype": matching("[<|][iu][1248]", "whole"), "shape": listed(whole)}),
+        "content_sha256": text,
+        "made_with": mapped(text),
+        **dict.fromkeys(
+            (
+                "content_bytes", "num_tokens", "window_tokens", "num_windows", "windows_at_once",
+                "threads",
+            ),
+            whole,
+        ),
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +78,8 @@ def pack(header: Header, words: np.ndarray) -> bytes:
 def unpack(file: bytes, name: str) -> tuple[Header, np.ndarray]:
     """The header and the coder's words, uint32.
 
-    Raises ValueError naming the file where it is of another kind, damaged or cut short.
+    Raises ValueError naming the file where it is of another kind, damaged, cut short, or says what
+    cannot be.
     """
     if len(file) < PREAMBLE.size or not file.startswith(MAGIC):
         raise ValueError(f"{name} was not written by rote compress")
@@ -65,8 +90,27 @@ def unpack(file: bytes, name: str) -> tuple[Header, np.ndarray]:
     if sha256(body).digest() != checksum:
         raise ValueError(f"{name} is damaged or cut short: its checksum does not match its content")
     start = PREAMBLE.size + header_bytes
-    header = Header(**json.loads(body[PREAMBLE.size : start]))
-    return header, np.frombuffer(body[start:], WORD).astype(np.uint32)
+    words = body[start:]
+    if len(words) % WORD.itemsize:
+        raise ValueError(f"{name} is damaged: its code is not made of whole words")
+    plain = json_of(body[PREAMBLE.size : start], Path(name), SHAPE)
+    header = Header(**{field.name: plain[field.name] for field in fields(Header)})
+    _require_possible(header, name)
+    return header, np.frombuffer(words, WORD).astype(np.uint32)
+
+
+def _require_possible(header: Header, name: str) -> None:
+    """Raises ValueError for numbers that `pack` never writes: they may be any size."""
+    windows = -(-header.num_tokens // max(1, header.window_tokens))
+    is_possible = (
+        header.window_tokens >= 1
+        and header.num_windows == windows
+        and header.num_tokens <= MOST_TOKENS
+        and 1 <= header.windows_at_once <= max(1, windows)
+        and 1 <= header.threads <= MOST_THREADS
+    )
+    if not is_possible:
+        raise ValueError(f"{name} is damaged: the numbers in its header cannot be")
 
 
 def require_run(header: Header, run_id: str, name: str) -> None:

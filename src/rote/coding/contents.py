@@ -74,13 +74,14 @@ def npy(values: np.ndarray) -> bytes:
 
 
 def write(content: Content, task: Task) -> bytes:
-    """The inverse of `read`."""
+    """The inverse of `read`; raises ValueError where its tokens cannot be of this kind."""
     if content.kind == BYTES:
         return content.tokens_N.astype(np.uint8).tobytes()
     if content.kind == ARRAY:
         values = content.tokens_N.astype(content.shape["dtype"])
         return npy(values.reshape(content.shape["shape"]))
-    assert isinstance(task, OfText)
+    if not isinstance(task, OfText):
+        raise ValueError("the file holds text, and the run's task has none")
     return _bytes_of(content.tokens_N, task.encoder())
 
 

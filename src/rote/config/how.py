@@ -25,6 +25,7 @@ FLAG = re.compile(r"(--)?[A-Za-z][\w-]*(=.*)?")
 PROJECT = re.compile(r"[^/\\#?%:]{1,128}")  # what wandb takes as a project's name
 MIRROR = "rote.tracking.mirror.WandbMirror"
 LIMIT_KEY = "up_to_parameters"
+MOST_THREADS = 1 << 12  # torch would try to start any number
 LONGEST_SIGNAL_SECONDS = 65535  # of sbatch --signal
 OF_A_RUN = (  # which every host has: a run reads them, on whatever host
     "threads", "accelerator", "recompute_above_gib", "strategy", "compile",
@@ -187,7 +188,7 @@ HOST: Mapping[str, Check] = {
     "max_array_size": _or_null(_whole(1)),
     "max_parallel_jobs": _or_null(_whole(1)),
     "by_parameters": _rules,
-    "threads": _whole(1),
+    "threads": _whole(1, MOST_THREADS),
     "accelerator": _one_of("auto", "cpu", "gpu", "cuda", "mps"),
     "recompute_above_gib": _or_null(_from(0)),
     "strategy": _one_of("ddp", "fsdp"),

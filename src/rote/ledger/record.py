@@ -3,14 +3,33 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from rote.files import canonical_json, sha256
+from rote.reading.files import Damaged, json_of
+from rote.reading.shapes import anything, flag, keyed, mapped, number, optional, text, whole
 
-VERSION = 2  # raise it when a field is added, renamed or removed
+RECORD = Path("record.json")
+VERSION = 3  # raise it when a field is added, renamed or removed
 ADDED: dict[int, dict[str, Any]] = {
-    1: {"embedding_parameters": None}
+    1: {"embedding_parameters": None, "sealed": False},
+    2: {"sealed": False},
 }  # by the version before: what its records do not say
+CHECKED = keyed({"sha256": anything, "version": anything})
+SHAPE = keyed(
+    {
+        "run_id": text,
+        "what": mapped(anything),
+        "parameters": whole,
+        "embedding_parameters": optional(whole),
+        "entropy_bits": optional(number),
+        "entropy_after_first_token_bits": optional(number),
+        "training": keyed({"steps": whole}),
+        "measures": mapped(mapped(number)),
+        "sealed": flag,
+    }
+)
 
 
 class DamagedRecord(ValueError):
@@ -29,6 +48,7 @@ class Record:
     entropy_after_first_token_bits: float | None
     training: Mapping[str, Any]  # steps, tokens_seen, converged, growth
     measures: Mapping[str, Mapping[str, float]]  # measure -> totals that add
+    sealed: bool = True  # whether seal.json beside it holds the digests of the run's files
 
     def to_json(self) -> str:
         """Text that carries its own checksum."""
@@ -36,18 +56,22 @@ class Record:
         return json.dumps({"sha256": _digest(content), **content}, indent=1, allow_nan=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> "Record":
+    def from_json(cls, content_json: str | bytes) -> "Record":
         """Raises DamagedRecord where the text is not what was written."""
         try:
-            content = json.loads(text)
-            digest = content.pop("sha256")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DamagedRecord(f"not a record ({error})") from error
-        if digest != _digest(content):
+            content = json_of(content_json, RECORD, CHECKED)
+        except Damaged as error:
+            raise DamagedRecord(f"not a record ({error.reason})") from error
+        if content.pop("sha256") != _digest(content):
             raise DamagedRecord("its checksum does not match its content")
-        if (version := content.pop("version")) != VERSION and version not in ADDED:
+        if (version := content.pop("version")) != VERSION and version not in list(ADDED):
             raise DamagedRecord(f"it has schema version {version}, this program reads {VERSION}")
-        return cls(**ADDED.get(version, {}), **content)
+        try:
+            whole_content = {**ADDED.get(version, {}), **content}
+            SHAPE(whole_content, "")
+            return cls(**whole_content)
+        except (ValueError, TypeError) as error:
+            raise DamagedRecord(f"not a record ({error})") from error
 
 
 def _digest(content: Mapping[str, Any]) -> str:

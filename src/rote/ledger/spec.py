@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rote.files import canonical_json, sha256
+from rote.reading.shapes import anything, keyed, mapped, number, optional, text, whole
 
 VERSION = 1  # raise it when the meaning of a key changes: every run id moves
 WHAT = ("task", "model", "size", "optim", "budget", "precision", "measure", "seed")
@@ -14,6 +15,31 @@ WHAT = ("task", "model", "size", "optim", "budget", "precision", "measure", "see
 CONTROL = "control"
 HOW = ("host", "log")
 ID_DIGITS = 16
+
+GROUP = mapped(anything)
+# What is read of a spec before its parts are built; constructors check the rest.
+SHAPE = keyed(
+    {
+        "what": keyed(
+            {
+                "task": keyed({}, {"num_sequences": number}),
+                "model": GROUP,
+                "size": GROUP,
+                "optim": keyed(
+                    {"optimiser": GROUP, "schedule": GROUP, "clip_norm": optional(number)}
+                ),
+                "budget": keyed(
+                    {"max_steps": whole, "batch_size": whole, "check_every_steps": whole}
+                ),
+                "precision": keyed({"name": text}),
+                "measure": mapped(GROUP),
+                "seed": whole,
+            },
+            {CONTROL: mapped(GROUP)},
+        ),
+        "how": keyed({"host": GROUP, "log": keyed({"observers": mapped(GROUP)})}),
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +77,12 @@ class Spec:
         """16 hex digits of SHA-256 over everything that changes a result."""
         text = canonical_json({"version": VERSION, **_whole_numbers(dict(self.what))})
         return sha256(text.encode())[:ID_DIGITS]
+
+
+def spec_of(plain: Any, place: str = "") -> Spec:
+    """A spec as files hold it; raises ValueError naming the key that is missing or wrong."""
+    SHAPE(plain, place)
+    return Spec(what=plain["what"], how=plain["how"])
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -2,33 +2,35 @@
 
 runs/<run_id>/ holds spec.yaml, curve.jsonl, arrays.npz, circumstances.json (where, when, how fast:
 what differs between two equal runs), failure.json while the last try failed, model.safetensors
-where that was asked for, and record.json.
+where that was asked for, seal.json with the digest of each of them, and record.json.
 """
 
 import io
 import json
 import os
+import re
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
-from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
-from rote.files import object_of, read_object, write_bytes, write_json, write_text
+from rote.files import require_replaceable, write_bytes, write_json, write_text
+from rote.ledger import seal
+from rote.ledger.claim import Claim, is_held
 from rote.ledger.record import DamagedRecord, Record
+from rote.ledger.shapes import CIRCUMSTANCES, FAILURE, curve_row
 from rote.ledger.spec import Spec
+from rote.ledger.spec_file import read_spec
+from rote.outputs import below
+from rote.reading.files import Damaged, json_of, open_regular, read_bytes, read_end, read_json
 
-
-class RunIsTaken(RuntimeError):
-    """Another process is running this very run."""
+RUN_ID = re.compile(r"[0-9a-f]{16}")
+RETRAINED = "the run's next process writes it anew from its checkpoint: rote resume"
+LAST_BYTES = 4096  # a row of a curve has some 200
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class RunFolder:
 
     def is_done(self) -> bool:
         """A look at the disk, nothing read."""
-        return self.record_path.exists()
+        return os.path.lexists(self.record_path)
 
     def spec(self) -> Spec:
         """As it was run; raises ValueError naming the file where it cannot be read."""
@@ -100,81 +102,114 @@ class RunFolder:
     def record(self) -> Record:
         """Raises DamagedRecord naming the file and the way out."""
         try:
-            record = Record.from_json(self.record_path.read_text())
+            record = Record.from_json(read_bytes(self.record_path))
             if record.run_id != self.run_id:
                 raise DamagedRecord(f"it belongs to run {record.run_id}")
-        except (DamagedRecord, UnicodeDecodeError) as error:
+            if record.sealed and seal.read_seal(self.path) is None:
+                raise DamagedRecord(f"{seal.NAME}, which was written before it, is missing")
+        except (DamagedRecord, Damaged) as error:
+            reason = error.reason if isinstance(error, Damaged) else error
             raise DamagedRecord(
-                f"{self.record_path} is damaged: {error}; "
-                "move it away to run this point again, nothing was changed"
+                f"{self.record_path} is damaged: {reason}; {seal.REPAIR}, or move it away to run "
+                "this point again: nothing was changed"
             ) from error
         return record
 
+    def damage(self, *, thorough: bool = False) -> str | None:
+        """Why a finished run cannot be used; None where it can.
+
+        Unless ``thorough``, files that were not written to since the run was done are not read.
+        """
+        seen = seal.stamp(self.path)
+        if not thorough and seal.SEEN.get(self.path) == seen:
+            return None
+        try:
+            sealed = seal.read_seal(self.path)
+            if sealed is None:
+                self._require_readable(thorough=thorough)
+            else:
+                sealed.require_all(thorough=thorough)
+        except (ValueError, FileNotFoundError) as error:
+            return str(error)
+        seal.SEEN[self.path] = seen
+        return None
+
+    def require_undamaged(self, *, thorough: bool = False) -> None:
+        """Raises ValueError where `damage` has a reason."""
+        if reason := self.damage(thorough=thorough):
+            raise ValueError(reason)
+
+    def require_sound(self, name: str) -> None:
+        """Raises Damaged where this file of a finished run is not what the run wrote."""
+        open_regular(self.path / name).close()
+        if sealed := seal.read_seal(self.path):
+            sealed.require_file(name)
+
     def circumstances(self) -> dict[str, Any]:
-        """Of a finished run: host, versions, seconds, memory."""
-        return read_object(self.path / "circumstances.json")
+        """Of a finished run: host, versions, seconds, memory; raises Damaged."""
+        name = "circumstances.json"
+        return json_of(self._sound_bytes(name), self.path / name, CIRCUMSTANCES, seal.REPAIR)
 
     def curve(self) -> list[dict[str, Any]]:
-        """Every row so far, a torn last line left out; raises ValueError naming the file."""
+        """Every row so far, a torn last line left out; raises Damaged."""
+        return [self.row(line) for line in self.curve_lines()]
+
+    def curve_lines(self) -> list[bytes]:
+        """The lines of `curve`, which `row` reads; raises Damaged."""
         try:
-            lines = self.curve_path.read_text().splitlines(keepends=True)
+            return self._sound_bytes(self.curve_path.name).split(b"\n")[:-1]
         except FileNotFoundError:
             return []
-        return [object_of(line, self.curve_path) for line in lines if line.endswith("\n")]
+
+    def row(self, line: bytes) -> dict[str, Any]:
+        """One line of the curve; raises Damaged."""
+        remedy = seal.REPAIR if self.is_done() else RETRAINED
+        return json_of(line, self.curve_path, curve_row, remedy)
 
     def last_row(self) -> dict[str, Any] | None:
-        """Where the curve stands, read from its end; raises ValueError as `curve` does."""
+        """Where the curve stands, read from its end; raises Damaged."""
         try:
-            with self.curve_path.open("rb") as stream:
-                stream.seek(0, os.SEEK_END)
-                stream.seek(max(0, stream.tell() - 4096))  # a row has some 200 bytes
-                whole = stream.read().rpartition(b"\n")[0]
+            whole = read_end(self.curve_path, LAST_BYTES).rpartition(b"\n")[0]
         except FileNotFoundError:
             return None
-        return object_of(whole.rpartition(b"\n")[2], self.curve_path) if whole else None
+        return self.row(whole.rpartition(b"\n")[2]) if whole else None
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Per-sequence arrays, by measure and name; raises ValueError naming the file."""
-        path = self.path / "arrays.npz"
+        """Per-sequence arrays, by measure and name; raises Damaged."""
+        name = "arrays.npz"
+        data = self._sound_bytes(name)
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with np.load(io.BytesIO(data), allow_pickle=False) as stored:
                 return dict(stored)
-        except (ValueError, EOFError, TypeError, BadZipFile) as error:
-            raise ValueError(f"{path} is damaged: {error}") from error
+        except Exception as error:  # zip, zlib and numpy raise a dozen kinds for bytes at random
+            raise Damaged(self.path / name, error, seal.REPAIR) from error
 
     def failure(self) -> dict[str, Any] | None:
-        """The last failure, None where there is none."""
+        """The last failure, None where there is none.
+
+        A damaged failure.json is a failure too, whose reason is not known.
+        """
         try:
-            return read_object(self.failure_path)
+            return dict(read_json(self.failure_path, FAILURE, "rote retry tries the run again"))
         except FileNotFoundError:
             return None
+        except Damaged as error:
+            return {"reason": str(error), "details": "", "time_unix_seconds": 0.0}
 
-    @contextmanager
-    def claim(self) -> Iterator[None]:
-        """Own the run until the block ends or the process dies; raises RunIsTaken."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.lock_path, timeout=0)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise RunIsTaken(f"run {self.run_id} is being run by another process") from error
-        try:
-            yield
-        finally:
-            lock.release()
+    def claim(self) -> Claim:
+        """Owns the run, as a context, until the block ends or the process dies.
+
+        Raises RunIsTaken, and ValueError where no lock can be made.
+        """
+        return Claim(self.lock_path, f"run {self.run_id}")
 
     def is_claimed(self) -> bool:
         """Whether a living process owns the run now."""
-        if not self.lock_path.exists():
-            return False
-        try:
-            with FileLock(self.lock_path, timeout=0):
-                return False
-        except Timeout:
-            return True
+        return is_held(self.lock_path)
 
     def begin(self, spec: Spec, curve_so_far: str = "") -> None:
         """Write the frozen spec, forget the last failure, cut the curve back to a checkpoint's."""
+        require_replaceable(self.failure_path)
         self.failure_path.unlink(missing_ok=True)
         plain = {"what": spec.what, "how": spec.how}
         write_text(self.spec_path, OmegaConf.to_yaml(OmegaConf.create(plain)))
@@ -191,27 +226,42 @@ class RunFolder:
         arrays: Mapping[str, np.ndarray],
         circumstances: Mapping[str, Any],
     ) -> None:
-        """Everything else first, the record last."""
+        """Everything else first, then the digests of it all, the record last."""
         packed = io.BytesIO()
         np.savez(packed, **arrays)  # type: ignore[arg-type]
         write_bytes(self.path / "arrays.npz", packed.getvalue())
         write_json(self.path / "circumstances.json", dict(circumstances))
-        write_text(self.record_path, record.to_json())
+        text = record.to_json()
+        seal.write_seal(self.path, text.encode())
+        write_text(self.record_path, text)
 
     def fail(self, reason: str, details: str, circumstances: Mapping[str, Any]) -> None:
         """Say why there is no record."""
         failure = {"reason": reason, "details": details, "time_unix_seconds": time.time()}
         write_json(self.failure_path, {**failure, "circumstances": dict(circumstances)})
 
+    def _sound_bytes(self, name: str) -> bytes:
+        """A file's content, of a finished run as it was written.
 
-def read_spec(path: Path) -> Spec:
-    """Raises ValueError naming the file where it is no spec, or not there."""
-    try:
-        return Spec(**OmegaConf.to_container(OmegaConf.load(path)))  # type: ignore[arg-type]
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from error
-    except (TypeError, ValueError, YAMLError, OmegaConfBaseException) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+        Raises Damaged, and FileNotFoundError for one that an unfinished run has not written yet.
+        """
+        path = self.path / name
+        if not self.is_done():
+            return read_bytes(path)
+        try:
+            data = read_bytes(path)
+        except FileNotFoundError:
+            raise Damaged(path, "it is missing", seal.REPAIR) from None
+        if sealed := seal.read_seal(self.path):
+            sealed.require(name, data)
+        return data
+
+    def _require_readable(self, *, thorough: bool) -> None:
+        """Of a run that was done before there were seals; raises ValueError."""
+        self.record()
+        if thorough:
+            for read in (self.circumstances, self.curve, self.arrays, self.spec):
+                read()
 
 
 @dataclass(frozen=True)
@@ -221,5 +271,10 @@ class Store:
     outputs: Path
 
     def run(self, run_id: str) -> RunFolder:
-        """Where that run lives, whether it exists or not."""
-        return RunFolder(self.outputs / "runs" / run_id)
+        """Where that run lives, whether it exists or not; raises ValueError for a path."""
+        return RunFolder(below(self.outputs / "runs", "a run id", run_id))
+
+    def runs(self) -> list[RunFolder]:
+        """All that are there, by id; what was set aside is not among them."""
+        folders = sorted((self.outputs / "runs").glob("*"))
+        return [RunFolder(path) for path in folders if RUN_ID.fullmatch(path.name)]

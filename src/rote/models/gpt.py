@@ -18,6 +18,8 @@ from rote.models.gelu import gelu
 
 INIT_STD = 0.02  # GPT-2's; the two projections into the residual get INIT_STD / sqrt(2 * layers)
 
+MOST_LAYERS = 1 << 12  # more could not even be counted: each is built
+
 
 class Block(nn.Module):
     """One pre-LN transformer block: attention, then a four-times-wider GELU-tanh MLP."""
@@ -60,7 +62,7 @@ class GPT(nn.Module):
         self, *, num_layers: int, width: int, num_heads: int, vocab_size: int, max_length: int
     ) -> None:
         super().__init__()
-        require_whole("size.num_layers", num_layers, 1)
+        require_whole("size.num_layers", num_layers, 1, MOST_LAYERS)
         require_whole("size.width", width, 1)
         self.embedding_dropout = 0.0
         self.token_embedding = nn.Embedding(vocab_size, width)

@@ -1,10 +1,11 @@
 """The site as files: only what has changed is made and written, each file whole or not at all."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from rote.files import write_bytes, write_json
+from rote.reading.files import Damaged, is_regular, read_json, require_inside
+from rote.reading.shapes import mapped, text
 from rote.site.site import Site
 from rote.watching import Show, unseen, watched
 
@@ -32,12 +33,15 @@ def build_site(outputs: Path, show: Show = unseen) -> Built:
     show("looking at all runs", 0, None)
     site.refresh()
     before, stamps, files = _made(folder), site.stamps(), site.files()
-    written = 0
+    written, unmade = 0, []
     order = sorted(files, key=lambda path: (path.endswith(".html"), path))
     for path in watched(order, "writing pages", show):
         if path in stamps and before.get(path) == stamps[path] and (folder / path).exists():
             continue
-        written += _write_if_other(folder / path, files[path]())
+        try:
+            written += _write_if_other(folder / path, files[path]())
+        except ValueError as error:  # the other pages are made all the same
+            unmade.append(str(error))
     for path in set(before) - set(files):
         (folder / path).unlink(missing_ok=True)
     listed = {path: stamps.get(path, "") for path in files}
@@ -49,20 +53,30 @@ def build_site(outputs: Path, show: Show = unseen) -> Built:
         num_runs=len(site.runs),
         num_files=len(files),
         num_written=written,
-        damaged=tuple(site.catalogue.damaged.values()),
+        damaged=(*site.catalogue.damaged.values(), *unmade),
     )
 
 
 def _made(folder: Path) -> dict[str, str]:
-    """By path; nothing where there is no list, or one that cannot be read."""
+    """By path, of files that are in ``folder``; nothing where there is no list that can be read."""
     try:
-        return dict(json.loads((folder / MADE).read_text()))
+        made: dict[str, str] = read_json(folder / MADE, mapped(text))
     except (FileNotFoundError, ValueError):
         return {}
+    return {path: stamp for path, stamp in made.items() if _is_inside(folder, path)}
+
+
+def _is_inside(folder: Path, path: str) -> bool:
+    """Whether this is the way to a file below: what is gone from the list will be deleted."""
+    try:
+        require_inside(folder, folder / path)
+    except Damaged:
+        return False
+    return is_regular(folder / path)
 
 
 def _write_if_other(path: Path, data: bytes) -> bool:
-    if path.exists() and path.stat().st_size == len(data) and path.read_bytes() == data:
+    if is_regular(path) and path.stat().st_size == len(data) and path.read_bytes() == data:
         return False
     write_bytes(path, data)
     return True

@@ -1,5 +1,6 @@
 """Which sweeps and runs there are, and where each stands now: what every page is made of."""
 
+import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,7 +9,6 @@ from pathlib import Path
 from rote.cluster.plan import Plan, Point, launched, plan_path, read_plan
 from rote.cluster.status import Jobs, RunState, look, states
 from rote.files import sha256
-from rote.ledger.record import DamagedRecord
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
 
@@ -41,7 +41,7 @@ class Catalogue:
     def plans(self) -> dict[str, Plan]:
         """By name: launched sweeps, then the runs that belong to none."""
         self.damaged = {}
-        found = {}
+        found: dict[str, Plan] = {}
         for name in launched(self.outputs):
             try:
                 found[name] = self._plan(name)
@@ -63,6 +63,7 @@ class Catalogue:
         if wanted != known or time.monotonic() - asked > holds_seconds:
             jobs = look(self.outputs, wanted)
             self._jobs = (time.monotonic(), wanted, jobs)
+        self.damaged |= {reason: reason for reason in jobs.damaged}
         return jobs
 
     def report_page(self, name: str) -> Path:
@@ -77,8 +78,7 @@ class Catalogue:
         return self._plans[name][1]
 
     def _alone(self, planned: set[str]) -> Plan:
-        folders = [path for path in (self.outputs / "runs").glob("*") if path.name not in planned]
-        points = [self._point(RunFolder(path)) for path in sorted(folders)]
+        points = [self._point(run) for run in self.store.runs() if run.run_id not in planned]
         question = "Runs that belong to no sweep"
         listed = tuple(point for point in points if point)
         plan = Plan(name=SINGLE, question=question, report="", points=listed)
@@ -89,17 +89,16 @@ class Catalogue:
         return kept
 
     def _point(self, folder: RunFolder) -> Point | None:
-        if not (folder.path / "spec.yaml").exists():
+        if not os.path.lexists(folder.path / "spec.yaml"):
             return None
         try:
             if folder.run_id not in self._specs:
                 self._specs[folder.run_id] = folder.spec()
-            parameters = folder.record().parameters if folder.is_done() else 0
-        except DamagedRecord:
-            parameters = 0
         except ValueError as error:
             self.damaged[folder.run_id] = str(error)
             return None
+        is_sound = folder.is_done() and not folder.damage()
+        parameters = folder.record().parameters if is_sound else 0
         spec = self._specs[folder.run_id]
         return Point(run_id=folder.run_id, spec=spec, parameters=parameters, max_flops=0.0)
 
@@ -126,14 +125,14 @@ def stamp_of_run(folder: RunFolder) -> str:
 def changed_at(path: Path) -> float | None:
     """In Unix seconds; None where there is no such file."""
     try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
+        return path.lstat().st_mtime
+    except OSError:
         return None
 
 
 def _told(path: Path) -> str:
     try:
         seen = path.stat()
-    except FileNotFoundError:
-        return f"{path.name} -"
+    except OSError as error:
+        return f"{path.name} - {error.errno}"
     return f"{path.name} {seen.st_mtime_ns} {seen.st_size}"

@@ -1,5 +1,6 @@
 """One sweep as columns: where each run stands, its settings, its sums, what is derived of them."""
 
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -14,6 +15,7 @@ from rote.analysis.quantities.throughput import throughput_quantities
 from rote.analysis.table import table_of
 from rote.cluster.status import varying_keys
 from rote.ledger.spec import flatten
+from rote.reading.files import Damaged, read_bytes
 from rote.site.catalogue import Sweep
 from rote.site.records import Finished, Records
 from rote.site.scripts import short
@@ -123,7 +125,16 @@ def _settings(sweep: Sweep) -> tuple[list[Column], dict[str, Any]]:
 
 
 def _reported(path: Path) -> pl.DataFrame | None:
-    return pl.read_parquet(path) if path.exists() else None
+    """Raises ValueError and what polars raises for a file that is not the table of a report."""
+    try:
+        table = pl.read_parquet(io.BytesIO(read_bytes(path)))
+    except FileNotFoundError:
+        return None
+    except pl.exceptions.PolarsError as error:
+        raise Damaged(path, error, "rote report writes it anew") from error
+    if "run_id" not in table.columns or table["run_id"].dtype != pl.String:
+        raise Damaged(path, "it has no column of run ids", "rote report writes it anew")
+    return table
 
 
 def _aligned(

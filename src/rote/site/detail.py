@@ -1,8 +1,8 @@
 """One run in full: settings, curve, sums, circumstances, checks, and why it failed where it did."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ from rote.cluster.life import last_life
 from rote.cluster.plan import Point
 from rote.cluster.status import RunState, tail
 from rote.ledger.curve import LOSS_NATS
-from rote.ledger.store import RunFolder
+from rote.ledger.store import RunFolder, Store
+from rote.reading.files import Damaged
 from rote.site.columns import CANNOT, derived
 from rote.site.records import Finished, Records
 from rote.site.scripts import short
@@ -35,20 +36,35 @@ def runs_data(
         ratios = {}
     return {
         point.run_id: {
-            **_told(point, run, damaged.get(point.run_id)),
             "sweeps": sweeps,
             "derived": ratios.get(point.run_id, {}),
-            **_left(point, run, records.store.run(point.run_id), finished.get(point.run_id)),
+            **_page(point, run, records.store, finished.get(point.run_id), damaged),
         }
         for point, run, sweeps in runs
     }
 
 
-def _told(point: Point, run: RunState, damage: str | None) -> dict[str, Any]:
+def _page(
+    point: Point,
+    run: RunState,
+    store: Store,
+    finished: Finished | None,
+    damaged: Mapping[str, str],
+) -> dict[str, Any]:
+    """What is damaged of an unfinished run stands in its reason; the rest is shown."""
+    found: list[str] = []
+    left = _left(point, run, store, finished, found)
+    damage = damaged.get(point.run_id)
+    reasons = [damage or run.reason, *(one for one in found if one not in (run.reason or ""))]
+    reason = "; ".join(filter(None, reasons)) or None
+    return {**_told(point, run, reason, is_damaged=damage is not None), **left}
+
+
+def _told(point: Point, run: RunState, reason: str | None, *, is_damaged: bool) -> dict[str, Any]:
     return {
         "id": point.run_id,
-        "state": "damaged" if damage else run.state,
-        "reason": damage or run.reason,
+        "state": "damaged" if is_damaged else run.state,
+        "reason": reason,
         "step": run.step,
         "max_steps": run.max_steps,
         "what": point.spec.what,
@@ -57,30 +73,38 @@ def _told(point: Point, run: RunState, damage: str | None) -> dict[str, Any]:
 
 
 def _left(
-    point: Point, run: RunState, folder: RunFolder, finished: Finished | None
+    point: Point, run: RunState, store: Store, finished: Finished | None, damaged: list[str]
 ) -> dict[str, Any]:
-    """What it wrote, as far as it has come."""
-    is_done = run.state == "done"
+    """What it wrote, as far as it has come and is not ``damaged``, which is then added to."""
+    folder = store.run(point.run_id)
+    is_done = run.state in ("done", "damaged")
+
+    def read(reader: Callable[[], Any]) -> Any:
+        try:
+            return reader()
+        except Damaged as error:
+            damaged.append(str(error))
+            return None
+
     return {
         "record": _record(finished),
         "circumstances": dict(finished.circumstances) if finished else None,
         "checks": _checks(point, finished),
         "failure": None if is_done else _failure(folder),
-        "log": None if is_done else _log(folder),
-        "curve": curve(folder.curve_path),
+        "log": None if is_done else read(partial(_log, folder, store.outputs)),
+        "curve": read(partial(curve, folder)) or {},
     }
 
 
-def curve(path: Path) -> dict[str, list[Any]]:
-    """By name, at most some 200 rows, the first and the last among them; losses in bits."""
-    try:
-        lines = path.read_text().splitlines(keepends=True)
-    except FileNotFoundError:
-        return {}
-    whole = [line for line in lines if line.endswith("\n")]  # the last may be half written
+def curve(folder: RunFolder) -> dict[str, list[Any]]:
+    """By name, at most some 200 rows, the first and the last among them; losses in bits.
+
+    Raises Damaged.
+    """
+    whole = folder.curve_lines()
     every = -(-len(whole) // POINTS_OF_A_CURVE) or 1
     chosen = whole[::every] if whole[-1:] == whole[::every][-1:] else [*whole[::every], whole[-1]]
-    rows = [_in_bits(json.loads(line)) for line in chosen]
+    rows = [_in_bits(folder.row(line)) for line in chosen]
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: short(row.get(name) for row in rows) for name in names}
 
@@ -123,8 +147,8 @@ def _failure(folder: RunFolder) -> Mapping[str, Any] | None:
     return {key: failure[key] for key in keep} if failure else None
 
 
-def _log(folder: RunFolder) -> dict[str, Any] | None:
+def _log(folder: RunFolder, outputs: Path) -> dict[str, Any] | None:
     life = last_life(folder)
     if life is None:
         return None
-    return {"path": life["log"], "lines": tail(Path(life["log"]), LINES_OF_A_LOG)}
+    return {"path": life["log"], "lines": tail(Path(life["log"]), LINES_OF_A_LOG, outputs)}

@@ -1,10 +1,12 @@
 """Pages that other commands left: comparisons, fits, plans, audits, reports of another kind."""
 
-import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from rote.reading.files import is_regular, read_json
+from rote.reading.shapes import anything, mapped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,21 +72,26 @@ class Document:
         """What was found, a line each; none while it is being written."""
         numbers = self.numbers()
         try:
-            return [str(line) for line in self.kind.lines(numbers)]
+            return [line for line in self.kind.lines(numbers) if isinstance(line, str)]
         except (KeyError, TypeError, AttributeError):
             return []
 
     def sweeps(self) -> list[str]:
         """Those that a comparison is of."""
-        return list(self.numbers().get("sweeps", []))
+        sweeps = self.numbers().get("sweeps", [])
+        return (
+            [name for name in sweeps if isinstance(name, str)] if isinstance(sweeps, list) else []
+        )
 
     def numbers(self) -> Mapping[str, Any]:
         """All that its numbers' file holds; nothing where it cannot be read."""
         try:
-            found = json.loads((self.path.parent / self.kind.numbers).read_text())
+            numbers: dict[str, Any] = read_json(
+                self.path.parent / self.kind.numbers, mapped(anything)
+            )
         except (FileNotFoundError, ValueError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return numbers
 
 
 def documents(outputs: Path, sweeps: Collection[str]) -> list[Document]:
@@ -93,5 +100,6 @@ def documents(outputs: Path, sweeps: Collection[str]) -> list[Document]:
         Document(kind=kind, path=path)
         for kind in KINDS
         for path in sorted((outputs / kind.folder).glob(f"*/{kind.page}"))
+        if is_regular(path)
     ]
     return [one for one in found if one.kind is not REPORTS or one.name not in sweeps]

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from rote.analysis.page import style_sheet
 from rote.cluster.status import count
+from rote.reading.files import is_regular
 from rote.site.catalogue import SINGLE, Catalogue, Sweep, changed_at
 from rote.site.documents import COMPARISONS, KINDS, REPORTS, Document
 
@@ -24,7 +25,7 @@ CHARTED = ("sweep", "run")
 PARTS = {
     "done": ("done",),
     "running": ("running", "requeued"),
-    "failed": ("failed", "lost"),
+    "failed": ("failed", "lost", "damaged"),
     "left": ("waiting", "pending", "unknown"),
 }
 
@@ -156,7 +157,7 @@ def _clock(unix_seconds: float) -> str:
 def _report(catalogue: Catalogue, name: str, *, root: str) -> str:
     """What the last report found, with the way to it; nothing where there is none."""
     page = catalogue.report_page(name)
-    if not page.exists():
+    if not is_regular(page):
         return (
             ""
             if name == SINGLE
@@ -202,7 +203,7 @@ def _findings(lines: Sequence[str], page: Path, address: str, called: str) -> st
     """What was found, the way to the page, and when it was written."""
     told = "".join(f"<li>{escape(line).replace(' %', '&nbsp;%')}</li>" for line in lines)
     link = f'<a href="{address}">{called}</a>'
-    written = _clock(page.stat().st_mtime)
+    written = _clock(changed_at(page) or 0.0)
     return f'<div class="findings"><ul>{told}</ul><p>{link}, written {written}</p></div>'
 
 

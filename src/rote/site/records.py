@@ -32,6 +32,8 @@ class Records:
         """Of those that are done: what can be trusted, and why the others cannot, by run id."""
         finished, damaged = {}, {}
         for point, run in runs:
+            if run.state == "damaged":
+                damaged[point.run_id] = run.reason or ""
             if run.state != "done":
                 continue
             try:

@@ -9,6 +9,7 @@ from typing import Any
 from rote.cluster.plan import Point
 from rote.cluster.status import RunState
 from rote.files import sha256
+from rote.reading.files import is_regular, read_inside
 from rote.site import html
 from rote.site.catalogue import Catalogue, Sweep, by_run, stamp, stamp_of_run
 from rote.site.columns import sweep_data
@@ -62,7 +63,7 @@ class Site:
         for name in self.sweeps:
             made |= self._of_sweep(name)
         for one in self.documents:
-            made[one.address] = lambda path=one.path: html.with_ways_back(path.read_bytes())  # type: ignore[misc]
+            made[one.address] = lambda path=one.path: self._report(path)  # type: ignore[misc]
         for chunk in self.chunks:
             made[f"data/runs/{chunk}.js"] = lambda chunk=chunk: self._chunk(chunk)  # type: ignore[misc]
         return made
@@ -111,9 +112,13 @@ class Site:
                 f"sweeps/{name}", sweep_data(sweep, self.records, self._report_table(name))
             ),
         }
-        if report.exists():
-            made[f"reports/{name}.html"] = lambda: html.with_ways_back(report.read_bytes(), name)
+        if is_regular(report):
+            made[f"reports/{name}.html"] = lambda: self._report(report, name)
         return made
+
+    def _report(self, page: Path, sweep: str = "") -> bytes:
+        """A page that another command made; raises Damaged where it leads out of the outputs."""
+        return html.with_ways_back(read_inside(self.catalogue.outputs, page), sweep)
 
     def _chunk(self, chunk: str) -> bytes:
         chosen = self.chunks[chunk]

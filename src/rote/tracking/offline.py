@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
+
+from rote.reading.files import Damaged, read_bytes
 
 MAGIC = b":W&B"
 FILE_HEADER_BYTES = 7
@@ -83,7 +86,7 @@ def is_complete(path: Path) -> bool:
 
 def whole_bytes(path: Path) -> int:
     """How far the file holds whole records; the file's size but for a torn tail."""
-    data = path.read_bytes()
+    data = read_bytes(path)
     position = min(FILE_HEADER_BYTES, len(data))
     for kind, _, end in _pieces(data):
         if kind in (FULL, LAST):
@@ -93,16 +96,23 @@ def whole_bytes(path: Path) -> int:
 
 def records(path: Path) -> Iterator[Any]:
     """Protobuf records up to the first that is torn: a killed run loses its unflushed tail."""
-    data = path.read_bytes()
+    data = read_bytes(path)
     if not data.startswith(MAGIC[: len(data)]):  # a killed run may leave nothing at all
         raise ValueError(f"{path} is not a wandb transaction log")
     body = b""
     for kind, piece, _ in _pieces(data):
         body = piece if kind in (FULL, FIRST) else body + piece
         if kind in (FULL, LAST):
-            record = Record()
-            record.ParseFromString(body)
-            yield record
+            yield _record(body, path)
+
+
+def _record(body: bytes, path: Path) -> Any:
+    record = Record()
+    try:
+        record.ParseFromString(body)
+    except DecodeError as error:
+        raise Damaged(path, error) from error
+    return record
 
 
 def _pieces(data: bytes) -> Iterator[tuple[int, bytes, int]]:

@@ -6,7 +6,6 @@ later lives behind where a log ends in a torn record (so that is cut off first);
 run stops all others (so it is left out); sending a log again appends its rows again (so it is not).
 """
 
-import json
 import os
 import re
 import subprocess
@@ -19,11 +18,14 @@ from itertools import islice
 from pathlib import Path
 
 from rote.files import sha256_of_file, write_bytes, write_json
+from rote.reading.files import read_json
+from rote.reading.shapes import keyed, text
 from rote.tracking.account import LOGIN, NO_LOGIN, require_server
 from rote.tracking.offline import logs, run_id_of, whole_bytes
 
 BATCH = 50  # runs a process: starting one takes a second
 ERROR = re.compile(r"wandb: ERROR|\w*Error:")  # wandb's own words, and those of a crash
+SEND_AGAIN = "move it away if the log beside it was not sent"
 SENT, PENDING, FAILED, RUNNING, EMPTY = "sent", "pending", "failed", "running", "empty"
 
 
@@ -132,8 +134,9 @@ def _settled(upload: Upload, error: str) -> Upload:
 
 
 def _was_sent(upload: Upload) -> bool:
+    """Raises Damaged where that cannot be known."""
     try:
-        sent = json.loads(upload.mark.read_text())
+        sent = read_json(upload.mark, keyed({"sha256": text}), SEND_AGAIN)
     except FileNotFoundError:
         return False
     return bool(sent["sha256"] == sha256_of_file(upload.path))

@@ -2,6 +2,7 @@
 
 A checkpoint's name carries the digest of its bytes, so that a torn or edited file is told from a
 whole one before anything is unpacked. Two are kept: where the newest is damaged, the one before it.
+So it is where a file is whole and still not a checkpoint of this run.
 """
 
 import logging
@@ -14,11 +15,45 @@ from typing import Any
 import torch
 
 from rote.files import sha256_of_file, write_named_by_digest
+from rote.reading.files import Damaged, open_regular
+from rote.reading.shapes import (
+    Shape,
+    anything,
+    flag,
+    keyed,
+    listed,
+    mapped,
+    number,
+    optional,
+    text,
+    whole,
+)
 
 LOG = logging.getLogger(__name__)
 NUM_KEPT = 2
 
 State = dict[str, Any]  # tensors, numbers, strings, and lists and dictionaries of them
+
+OF_A_RUN = keyed(
+    {
+        "model": mapped(anything),
+        "optimiser": mapped(anything),
+        "rng": anything,
+        "curve": text,
+        "train_seconds": number,
+        "progress": keyed(
+            {
+                "steps": whole,
+                "tokens_seen": whole,
+                "stride_loss_nats": listed(number),
+                "memorised_bits": listed(number),
+                "growth_bits_per_1000_steps": optional(number),
+                "converged": flag,
+                "end_step": optional(whole),
+            }
+        ),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +61,7 @@ class Checkpoints:
     """The checkpoints of one run."""
 
     folder: Path
+    shape: Shape = anything  # of a state that may be gone on from
 
     def save(self, step: int, state: Mapping[str, Any]) -> None:
         """Write one, drop all but the last two; a full disk costs the checkpoint, not the run."""
@@ -49,10 +85,27 @@ class Checkpoints:
 
     def _whole(self) -> Iterator[State]:
         for path in self._newest_first():
-            if path.name.partition(".")[2] != sha256_of_file(path):
-                LOG.warning("%s is damaged: going on from the one before it", path)
+            try:
+                state = self._read(path)
+            except Damaged as error:
+                LOG.warning(
+                    "%s is damaged: going on from the one before it (%s)", path, error.reason
+                )
                 continue
-            yield torch.load(path, map_location="cpu", weights_only=True)
+            yield state
+
+    def _read(self, path: Path) -> State:
+        try:
+            with open_regular(path) as stream:
+                if path.name.partition(".")[2] != sha256_of_file(path):
+                    raise ValueError("its name is not the digest of its bytes")
+                state: State = torch.load(stream, map_location="cpu", weights_only=True)
+            self.shape(state, "")
+        except Damaged:
+            raise
+        except Exception as error:  # torch has no end of kinds for files that are not its own
+            raise Damaged(path, f"it is not a checkpoint of this run ({error})") from error
+        return state
 
     def _newest_first(self) -> list[Path]:
         return sorted(self.folder.glob("[0-9]*.*"), reverse=True)

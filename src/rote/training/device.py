@@ -2,9 +2,15 @@
 
 import torch
 
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
+
 
 def device_of(accelerator: str) -> torch.device:
-    """The device Lightning chooses for this accelerator."""
+    """The device Lightning chooses for this accelerator; raises ValueError with the choices."""
+    if accelerator not in ACCELERATORS:
+        raise ValueError(
+            f"host.accelerator must be one of {', '.join(ACCELERATORS)}, got {accelerator!r}"
+        )
     if accelerator == "auto":
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device({"gpu": "cuda"}.get(accelerator, accelerator))

@@ -1,6 +1,6 @@
 """From what an audit stored to audit.html and audit.json; the latter is last and completes it."""
 
-import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from html import escape
@@ -37,8 +37,17 @@ from rote.analysis.page import page
 from rote.analysis.quantities.rate import Rate
 from rote.auditing.stored import SCORE_PREFIX, Stored
 from rote.files import write_json, write_text
+from rote.reading.files import read_json
+from rote.reading.shapes import keyed, listed, text, whole
 
 PAGE, NUMBERS = "audit.html", "audit.json"
+COUNTS = ("rows", "scored", "empty", "too_short", "duplicates", "truncated")
+SHAPE = keyed(
+    {
+        "headlines": listed(text),
+        **{key: keyed(dict.fromkeys(COUNTS, whole)) for key in ("members", "nonmembers")},
+    }
+)
 QUESTION = "What does this model give away of what it was trained on?"
 BAD = {membership_verdicts.LEAKS, regurgitation_verdicts.REGURGITATES}
 CLOSING = (
@@ -74,12 +83,12 @@ def write_report(stored: Stored, folder: Path) -> None:
 
 def is_finished(folder: Path) -> bool:
     """The numbers are written last."""
-    return (folder / NUMBERS).exists()
+    return os.path.lexists(folder / NUMBERS)
 
 
 def read_numbers(folder: Path) -> dict[str, Any]:
-    """Of a finished audit."""
-    return dict(json.loads((folder / NUMBERS).read_text()))
+    """Of a finished audit; raises Damaged."""
+    return dict(read_json(folder / NUMBERS, SHAPE, "move it away and audit again"))
 
 
 def _content(found: Found, stored: Stored) -> Content:

@@ -4,7 +4,6 @@ A control is made like every other canary and never inserted. Its secret is as l
 in its set, whatever the model: what a control seems to expose is chance.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,9 +11,13 @@ from random import Random
 from typing import Any
 
 from rote.files import write_json
+from rote.reading.files import read_json
+from rote.reading.shapes import anything, mapped
 from rote.tasks.canaries.spaces import TOKENS, TextSpace, TokenSpace, bits, text_space
 
 VERSION = 1
+# What reading a manifest raises where it holds something else.
+FALSE = (OSError, LookupError, TypeError, ValueError, AttributeError, OverflowError)
 NOUNS = {
     "uuid": "UUID", "email": "address", "phone": "phone number", "card": "card number",
     "words": "passphrase",
@@ -156,7 +159,7 @@ def space_of(kind: str, *, secret_length: int, vocab_size: int) -> Space:
 def read_manifest(path: Path) -> Manifest:
     """Raises ValueError naming the file where it is not one, or a secret is not of its set."""
     try:
-        content = json.loads(path.read_text())
+        content = read_json(path, mapped(anything))
         if content["version"] != VERSION:
             raise ValueError(f"version {content['version']}, not {VERSION}")
         manifest = Manifest(
@@ -167,7 +170,7 @@ def read_manifest(path: Path) -> Manifest:
         )
         for one in manifest.canaries:
             manifest.space(one.kind).rank(one.secret)  # type: ignore[arg-type]
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except FALSE as error:
         raise ValueError(f"{path} is not a manifest of canaries: {error!r}") from error
     return manifest
 

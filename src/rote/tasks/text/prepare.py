@@ -6,7 +6,6 @@ recipe gave, so that the source is only hashed, not prepared, the next time.
 """
 
 import errno
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,8 @@ from typing import Any
 from filelock import FileLock
 
 from rote.files import canonical_json, sha256, write_json
+from rote.reading.files import read_json
+from rote.reading.shapes import anything, keyed, mapped, text
 from rote.tasks.text.prepared import MANIFEST, corpora_folder, is_prepared, open_prepared
 from rote.tasks.text.recipe import Recipe
 from rote.tasks.text.work import Work
@@ -49,9 +50,9 @@ class PreparedText:
             return False
         there = open_prepared(self.corpus).manifest["settings"]
         for key, wanted in self.recipe.settings().items():
-            if there[key] != wanted:
+            if there.get(key) != wanted:
                 raise ValueError(
-                    f"task.corpus={self.corpus} was prepared with {key}={there[key]}, "
+                    f"task.corpus={self.corpus} was prepared with {key}={there.get(key)}, "
                     f"the configuration says {wanted}: leave task.corpus out"
                 )
         return True
@@ -100,15 +101,17 @@ def prepare(recipe: Recipe, show: Show) -> str:
 
 
 def _remembered(known: Path) -> str | None:
-    if not known.exists():
+    """None where it is not known, or the corpus is gone; raises Damaged."""
+    try:
+        corpus: str = read_json(known, keyed({"corpus": text}))["corpus"]
+        return corpus if is_prepared(corpus) and open_prepared(corpus) else None
+    except FileNotFoundError:
         return None
-    corpus = str(json.loads(known.read_text())["corpus"])
-    return corpus if is_prepared(corpus) else None
 
 
 def _make(recipe: Recipe, part: Path, show: Show) -> str:
     whole = Work(folder=part, recipe=recipe).carry_out(show)
-    manifest = json.loads((whole / MANIFEST).read_text())
+    manifest = read_json(whole / MANIFEST, mapped(anything))
     content = {"settings": manifest["settings"], "digests": manifest["digests"]}
     # The word before the digits keeps a command line from reading them as a number.
     corpus = f"text-{sha256(canonical_json(content).encode())[:ID_DIGITS]}"

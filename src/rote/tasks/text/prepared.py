@@ -5,7 +5,7 @@ documents.bin (which document each window is of) and, but at byte level, tokenis
 whole, by one rename. Shapes: N windows asked for, L tokens in each.
 """
 
-import json
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from rote.outputs import outputs_folder
+from rote.outputs import below, outputs_folder
+from rote.reading.files import Damaged, open_regular, read_json
+from rote.reading.shapes import keyed, matching, whole
 from rote.tasks.text.tokenisers import load
 
 MANIFEST, TOKENS, DOCUMENTS = "manifest.json", "tokens.bin", "documents.bin"
 DOCUMENT_TYPE = np.dtype("<u4")
+PREPARE_AGAIN = "move its folder away, and the corpus is prepared again"
+SHAPE = keyed(
+    {
+        "settings": keyed({"length": whole}),
+        "vocab_size": whole,
+        "dtype": matching("<u[24]", "a type of whole numbers"),
+        "counts": keyed({"windows": whole}),
+    }
+)
 
 
 def corpora_folder() -> Path:
@@ -27,23 +38,32 @@ def corpora_folder() -> Path:
 
 def is_prepared(corpus: str) -> bool:
     """A look at the disk, nothing read."""
-    return (corpora_folder() / corpus / MANIFEST).is_file()
+    return os.path.lexists(corpora_folder() / corpus / MANIFEST)
 
 
 def open_prepared(corpus: str) -> "Prepared":
     """Raises ValueError where no such corpus is prepared, or where its files are damaged."""
-    folder = corpora_folder() / corpus
+    folder = below(corpora_folder(), "task.corpus", corpus)
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
+        manifest = read_json(folder / MANIFEST, SHAPE, PREPARE_AGAIN)
     except FileNotFoundError as error:
         raise ValueError(f"corpus {corpus!r} is not prepared in {corpora_folder()}") from error
-    except ValueError as error:
-        raise ValueError(f"{folder / MANIFEST} is damaged: {error}") from error
     prepared = Prepared(folder=folder, manifest=manifest)
-    wanted = prepared.num_windows * prepared.length * prepared.dtype.itemsize
-    if (found := (folder / TOKENS).stat().st_size) != wanted:
-        raise ValueError(f"{folder / TOKENS} is damaged: {found:,} bytes, not {wanted:,}")
+    windows = prepared.num_windows
+    _require_bytes(folder / TOKENS, windows * prepared.length * prepared.dtype.itemsize)
+    _require_bytes(folder / DOCUMENTS, windows * DOCUMENT_TYPE.itemsize)
     return prepared
+
+
+def _require_bytes(path: Path, wanted: int) -> None:
+    """Raises Damaged for a file of another size, or none."""
+    try:
+        with open_regular(path) as stream:
+            found = stream.seek(0, 2)
+    except FileNotFoundError:
+        raise Damaged(path, "it is missing", PREPARE_AGAIN) from None
+    if found != wanted:
+        raise Damaged(path, f"{found:,} bytes, not {wanted:,}", PREPARE_AGAIN)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 Shapes: N sequences, L tokens in each.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 
 from rote.checks import require_whole
 from rote.files import canonical_json, sha256, sha256_of_file, write_text
+from rote.reading.files import read_bytes
 from rote.tasks.text.pieces import Piece
 
 if TYPE_CHECKING:
@@ -205,14 +207,14 @@ class JsonEncoder:
 def load(folder: Path) -> Encoder:
     """What `Encoder.save` left in a folder; raises ValueError where it is damaged."""
     path = folder / DEFINITION
-    return _from_file(path) if path.exists() else ByteEncoder()
+    return _from_file(path) if os.path.lexists(path) else ByteEncoder()
 
 
 def _from_file(path: Path) -> JsonEncoder:
     try:
         from tokenizers import Tokenizer
 
-        return JsonEncoder(Tokenizer.from_file(str(path)))
+        return JsonEncoder(Tokenizer.from_buffer(read_bytes(path)))
     except ImportError as error:
         raise _needs_extra(error) from error
     except Exception as error:  # tokenizers raises bare Exceptions

@@ -3,7 +3,6 @@
 Shapes: N windows, L tokens in each.
 """
 
-import json
 import logging
 import os
 import shutil
@@ -16,6 +15,8 @@ from typing import IO, Any
 import numpy as np
 
 from rote.files import sha256, sha256_of_file, write_json
+from rote.reading.files import Damaged, read_json
+from rote.reading.shapes import anything, mapped
 from rote.tasks.text.duplicates import WindowFile, exact_duplicates, near_duplicates
 from rote.tasks.text.pieces import Piece
 from rote.tasks.text.prepared import DOCUMENT_TYPE, DOCUMENTS, MANIFEST, TOKENS
@@ -128,11 +129,16 @@ class Work:
         return done
 
     def _done(self) -> Done:
+        """Raises Damaged where what an earlier life left cannot be gone on from."""
         state = self.folder / STATE
-        if state.exists():
-            return Done(**json.loads(state.read_text()))
-        cutter = Cutter(length=self.recipe.length, windows=self.recipe.windows)
-        return Done(cutter=asdict(cutter))
+        remedy = f"move {self.folder} away, and the corpus is prepared from its beginning"
+        try:
+            return Done(**read_json(state, mapped(anything), remedy))
+        except FileNotFoundError:
+            cutter = Cutter(length=self.recipe.length, windows=self.recipe.windows)
+            return Done(cutter=asdict(cutter))
+        except TypeError as error:
+            raise Damaged(state, error, remedy) from error
 
     def _without_duplicates(self, raw: WindowFile, show: Show) -> Kept:
         exact_N = exact_duplicates(raw, show)

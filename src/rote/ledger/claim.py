@@ -1,0 +1,117 @@
+"""The lock by which one process owns a run; the operating system drops it with its holder."""
+
+import errno
+import fcntl
+import os
+import stat
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+CONTENTION = (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK)
+
+
+class RunIsTaken(RuntimeError):
+    """Another process is running this very run."""
+
+
+class ClaimLost(RuntimeError):
+    """Files of a run were deleted or replaced under the process that trains it."""
+
+
+class Claim:
+    """A run owned as long as the context lasts; raises RunIsTaken, and ValueError for no lock.
+
+    Somebody may delete the lock's file meanwhile, and another process may then make one of its own
+    and own the run too: `renew` finds that out before anything is written.
+    """
+
+    def __init__(self, path: Path, what: str) -> None:
+        self.path, self.what = path, what
+        self._locks: list[FileLock] = []
+        self._watched: dict[Path, int] = {}  # path -> inode
+
+    def __enter__(self) -> Self:
+        self._acquire()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for lock in self._locks:
+            lock.release()
+
+    def watch(self, path: Path) -> None:
+        """Have `renew` find out that this file, which the owner writes, was replaced."""
+        self._watched[path] = path.stat().st_ino
+
+    def renew(self) -> None:
+        """Raises ClaimLost where another process owns the run, or has owned it in between."""
+        if _inode(self.path) != self._inode:
+            try:
+                self._acquire()
+            except (RunIsTaken, ValueError) as error:
+                raise ClaimLost(f"the lock of {self.what} was replaced: {error}") from error
+        for path, inode in self._watched.items():
+            if _inode(path) != inode:
+                raise ClaimLost(
+                    f"{path} was deleted or replaced while {self.what} was trained: "
+                    "its next process goes on from its checkpoint"
+                )
+
+    def _acquire(self) -> None:
+        require_lockable(self.path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise RunIsTaken(f"{self.what} is being run by another process") from error
+        self._locks.append(lock)
+        self._inode = _inode(self.path)
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return os.lstat(path).st_ino
+    except OSError:
+        return None
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the lock in this file; nothing is written."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:  # none there, or nothing that a process could hold
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except OSError as error:
+        return error.errno in CONTENTION or _is_held_softly(path)
+    finally:
+        os.close(descriptor)  # and with it the shared lock
+
+
+def _is_held_softly(path: Path) -> bool:
+    """On a file system without flock, where filelock has another way."""
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def require_lockable(path: Path) -> None:
+    """Raises ValueError naming the way out where no lock can be made; a link is not followed."""
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{path} is not a regular file, and a lock is needed there: move it away")

@@ -1,0 +1,123 @@
+"""seal.json of a run: size and SHA-256 of each of its files, written just before the record.
+
+Circumstances differ between two equal runs, and records do not: so digests stand in a file of their
+own. It also holds the digest of the record, and a checksum of itself.
+"""
+
+import json
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rote.files import canonical_json, sha256, sha256_of_file, write_text
+from rote.reading.files import Damaged, json_of, open_regular, read_bytes
+from rote.reading.shapes import keyed, mapped, text, whole
+
+NAME, RECORD = "seal.json", "record.json"
+NAMES = (
+    "spec.yaml", "curve.jsonl", "arrays.npz", "circumstances.json", "manifest.json",
+    "model.safetensors",
+)  # fmt: skip
+MOST_BYTES_IN_PASSING = 1 << 26  # read by `rote status` where a copy has lost the files' times
+VERSION = 1
+REPAIR = "rote sweep NAME --mode repair trains the run anew"
+SHAPE = keyed(
+    {
+        "version": whole,
+        "run_id": text,
+        "files": mapped(keyed({"bytes": whole, "sha256": text})),
+    }
+)
+SEEN: dict[Path, tuple[object, ...]] = {}  # what the files were like when they were found sound
+
+
+@dataclass(frozen=True)
+class Seal:
+    """What the files of one finished run were when it was done."""
+
+    folder: Path
+    files: Mapping[str, Mapping[str, Any]]
+    written_ns: int  # when the seal was
+
+    def require(self, name: str, data: bytes) -> None:
+        """Raises Damaged where ``data``, the content of this file, is not what was written."""
+        if name not in self.files or self.files[name]["sha256"] != sha256(data):
+            raise self._changed(name)
+
+    def require_file(self, name: str) -> None:
+        """As `require`, of a file that is read in pieces."""
+        path = self.folder / name
+        try:
+            open_regular(path).close()
+        except FileNotFoundError:
+            raise Damaged(path, "it is missing", REPAIR) from None
+        if name not in self.files or self.files[name]["sha256"] != sha256_of_file(path):
+            raise self._changed(name)
+
+    def require_all(self, *, thorough: bool) -> None:
+        """Raises Damaged for the first file that is not as it was.
+
+        Unless ``thorough``, a file of the right size that was last written before the seal counts
+        as sound, and so does any large one of the right size: only a look at the disk is taken.
+        """
+        for name in self.files:
+            if thorough or not self._looks_sound(name):
+                self.require_file(name)
+
+    def _looks_sound(self, name: str) -> bool:
+        try:
+            seen = (self.folder / name).stat()
+        except OSError:
+            return False
+        is_whole = stat.S_ISREG(seen.st_mode) and seen.st_size == self.files[name]["bytes"]
+        return is_whole and (
+            seen.st_mtime_ns < self.written_ns or seen.st_size > MOST_BYTES_IN_PASSING
+        )
+
+    def _changed(self, name: str) -> Damaged:
+        return Damaged(self.folder / name, "it is not what the run wrote (SHA-256 differs)", REPAIR)
+
+
+def write_seal(folder: Path, record: bytes) -> None:
+    """Of the files that are there, and of the record that is written next."""
+    files = {
+        name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_of_file(folder / name)}
+        for name in NAMES
+        if (folder / name).exists()
+    }
+    files[RECORD] = {"bytes": len(record), "sha256": sha256(record)}
+    content = {"version": VERSION, "run_id": folder.name, "files": files}
+    whole_content = {"sha256": sha256(canonical_json(content).encode()), **content}
+    write_text(folder / NAME, json.dumps(whole_content, indent=1) + "\n")
+
+
+def read_seal(folder: Path) -> Seal | None:
+    """None where there is none; raises Damaged."""
+    path = folder / NAME
+    try:
+        content = json_of(read_bytes(path), path, SHAPE, REPAIR)
+        written_ns = path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+    digest = content.pop("sha256", None)
+    if digest != sha256(canonical_json(content).encode()) or RECORD not in content["files"]:
+        raise Damaged(path, "its checksum does not match its content", REPAIR)
+    if content["run_id"] != folder.name:
+        raise Damaged(path, f"it belongs to run {content['run_id']}", REPAIR)
+    if strange := sorted(set(content["files"]) - {*NAMES, RECORD}):
+        raise Damaged(path, f"a run has no file {strange[0]!r}", REPAIR)
+    return Seal(folder, content["files"], written_ns)
+
+
+def stamp(folder: Path) -> tuple[object, ...]:
+    """Changes when a file that a seal may cover does; nothing is read."""
+    found: list[object] = []
+    for name in (*NAMES, RECORD, NAME):
+        try:
+            seen = (folder / name).stat()
+            found.append((seen.st_mtime_ns, seen.st_size, seen.st_ino))
+        except OSError:
+            found.append(None)
+    return tuple(found)

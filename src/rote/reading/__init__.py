@@ -1,0 +1,1 @@
+"""Files of an outputs folder, read as if a stranger had written them."""
