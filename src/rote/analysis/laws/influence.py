@@ -6,11 +6,12 @@ Shapes: M runs, K constants, R sets of runs.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from rote.analysis.fits.regression import Problem, solve
-from rote.analysis.fits.uncertainty import Spread
+from rote.analysis.fits.regression import Flags, Problem, solve
+from rote.analysis.fits.uncertainty import Spread, spread
 from rote.analysis.laws.law import Floats, Measured
 
 SHARE = 0.02  # of the runs, at most, that are left out together
@@ -27,12 +28,13 @@ def influence(
     about: Spread,
     ends_K2: Floats | None,
 ) -> tuple[str, ...]:
-    """One sentence where leaving out a few runs moves constants out of their 95 % intervals.
+    """One sentence where leaving out a few runs moves constants out of a 95 % interval.
 
-    ``ends_K2`` are the intervals of the log constants; without them standard errors give them.
+    That of the whole fit, or that of the fit without them: an outlier widens the intervals of the
+    whole. ``ends_K2`` are those of the log constants; without them standard errors give them.
     """
     if ends_K2 is None:
-        ends_K2 = best_K[:, None] + np.outer(about.quantile * about.errors_K, [-1.0, 1.0])
+        ends_K2 = _interval(best_K, about)
     most = min(MOST_RUNS, max(1, round(SHARE * len(measured))))
     for size in sorted({1, most}):
         if len(measured) - size < len(names) + FEWEST_LEFT:
@@ -40,17 +42,39 @@ def influence(
         sets_RM = _most_influential(problem, best_K, targets_M, about, size)
         starts = np.broadcast_to(best_K, (len(sets_RM), len(best_K)))
         solved = solve(problem, starts, targets_M[None], weights_RM=1.0 - sets_RM)
-        apart_RK = _beyond(solved.constants_RK, best_K, ends_K2)
+        without_RK2 = np.array(
+            [
+                _interval(row_K, _spread_without(problem, row_K, targets_M, left_out_M > 0))
+                for row_K, left_out_M in zip(solved.constants_RK, sets_RM, strict=True)
+            ]
+        )
+        apart_RK = np.maximum(
+            _beyond(solved.constants_RK, best_K, ends_K2),
+            _beyond(best_K, solved.constants_RK, without_RK2),
+        )
         apart_RK[~solved.converged_R] = 0.0
-        if len(apart_RK) and apart_RK.max() > 0:
+        if apart_RK.max() > 0:
             worst = int(apart_RK.max(axis=1).argmax())
             moved = np.flatnonzero(apart_RK[worst] > 0)
-            logs = np.column_stack([best_K, solved.constants_RK[worst], ends_K2])[moved]
-            changes = [
-                _change(names[k], *np.exp(row)) for k, row in zip(moved.tolist(), logs, strict=True)
-            ]
+            logs = np.column_stack(
+                [solved.constants_RK[worst], without_RK2[worst], best_K, ends_K2]
+            )
+            changes = [_change(names[k], *np.exp(logs[k])) for k in moved.tolist()]
             return (_sentence(measured, np.flatnonzero(sets_RM[worst]).tolist(), changes),)
     return ()
+
+
+def _interval(logs_K: Floats, about: Spread) -> Floats:
+    """[K, 2]: 95 % of the log constants, from standard errors."""
+    return logs_K[:, None] + np.outer(about.quantile * about.errors_K, [-1.0, 1.0])
+
+
+def _spread_without(
+    problem: Problem, logs_K: Floats, targets_M: Floats, left_out_M: Flags
+) -> Spread:
+    kept = ~left_out_M
+    rest = replace(problem, log_output=lambda logs_RK: problem.log_output(logs_RK)[:, kept])
+    return spread(rest, logs_K, targets_M[kept])
 
 
 def _most_influential(
@@ -70,17 +94,25 @@ def _most_influential(
     return chosen
 
 
-def _beyond(logs_RK: Floats, best_K: Floats, ends_K2: Floats) -> Floats:
-    """How far outside the interval, in units of its half on that side; 0 inside and where open."""
-    low, high = ends_K2.T
+def _beyond(logs: Floats, middle: Floats, ends: Floats) -> Floats:
+    """How far outside the interval, in units of its half on that side; 0 inside and where open.
+
+    Each [K] or [R, K]; ``ends`` have a last axis of 2.
+    """
+    low, high = ends[..., 0], ends[..., 1]
     with np.errstate(invalid="ignore", divide="ignore"):
-        below, above = (low - logs_RK) / (best_K - low), (logs_RK - high) / (high - best_K)
+        below, above = (low - logs) / (middle - low), (logs - high) / (high - middle)
     both = np.maximum(np.nan_to_num(below, posinf=0.0), np.nan_to_num(above, posinf=0.0))
     return np.maximum(both, 0.0)
 
 
-def _change(name: str, value: float, moved: float, low: float, high: float) -> str:
-    return f"{name} {moved:.4g} instead of {value:.4g} (95 %: {low:.4g} to {high:.4g})"
+def _change(
+    name: str, without: float, low: float, high: float, value: float, least: float, most: float
+) -> str:
+    return (
+        f"{name} {without:.4g} (95 %: {low:.4g} to {high:.4g}) instead of {value:.4g} "
+        f"({least:.4g} to {most:.4g})"
+    )
 
 
 def _sentence(measured: Measured, rows: Sequence[int], changes: Sequence[str]) -> str:
