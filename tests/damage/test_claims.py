@@ -110,7 +110,7 @@ def test_everything_deleted_under_a_run_but_its_curve_ends_in_a_record(
     assert "spec.yaml" not in json.loads((run.path / "seal.json").read_text())["files"]
 
 
-@pytest.mark.parametrize("damage", ["garbage", "a list", "empty", "deep", "truncated"])
+@pytest.mark.parametrize("damage", ["garbage", "a list"])
 def test_a_curve_is_written_anew_from_the_checkpoint(
     tiny: MakeSpec, store: Store, tmp_path: Path, damage: str
 ) -> None:

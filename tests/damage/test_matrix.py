@@ -125,7 +125,7 @@ CROSS_SECTION = [
     (file, damage)
     for number, file in enumerate(world.FILES)
     for index, damage in enumerate(world.DAMAGES)
-    if (number + index) % 9 == 0
+    if (number + index) % 11 == 0
 ]
 
 

@@ -31,7 +31,7 @@ class Claim:
     def __init__(self, path: Path, what: str) -> None:
         self.path, self.what = path, what
         self._locks: list[FileLock] = []
-        self._watched: dict[Path, int] = {}  # path -> inode
+        self._watched: dict[Path, int] = {}  # path -> descriptor: its inode is not given out again
 
     def __enter__(self) -> Self:
         self._acquire()
@@ -45,10 +45,12 @@ class Claim:
     ) -> None:
         for lock in self._locks:
             lock.release()
+        while self._watched:
+            os.close(self._watched.popitem()[1])
 
     def watch(self, path: Path) -> None:
         """Have `renew` find out that this file, which the owner writes, was replaced."""
-        self._watched[path] = path.stat().st_ino
+        self._watched[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def renew(self) -> None:
         """Raises ClaimLost where another process owns the run, or has owned it in between."""
@@ -57,8 +59,8 @@ class Claim:
                 self._acquire()
             except (RunIsTaken, ValueError) as error:
                 raise ClaimLost(f"the lock of {self.what} was replaced: {error}") from error
-        for path, inode in self._watched.items():
-            if _inode(path) != inode:
+        for path, descriptor in self._watched.items():
+            if _inode(path) != os.fstat(descriptor).st_ino:
                 raise ClaimLost(
                     f"{path} was deleted or replaced while {self.what} was trained: "
                     "its next process goes on from its checkpoint"
