@@ -153,8 +153,8 @@ def test_saturation_ends_a_run_early_and_says_so(tiny: MakeSpec, store: Store) -
         ("optim.optimiser.lr=-1", "Muon's lr must be a number from 0 up, got -1"),
         ("optim.clip_norm=0", "optim.clip_norm must be null or a number above 0, got 0"),
         ("budget.max_steps=0", "budget.max_steps must be a whole number from 1 up, got 0"),
-        ("host.threads=0", "host.threads must be a whole number from 1 up, got 0"),
-        ("size.num_layers=0", "size.num_layers must be a whole number from 1 up, got 0"),
+        ("host.threads=0", "host.threads must be a whole number from 1 to 4096, got 0"),
+        ("size.num_layers=0", "size.num_layers must be a whole number from 1 to 4096, got 0"),
         ("measure.cost._target_=rote.measures.cots.Cost", "rote.measures.cots"),
     ],
 )

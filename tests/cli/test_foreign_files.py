@@ -135,8 +135,8 @@ def finished(outputs: Path, base: Spec, plain: dict[str, Any]) -> RunFolder:
     spec = Spec(**plain)
     run = Store(outputs).run(spec.run_id)
     run.begin(spec)
-    run.finish(record_of(base, 0), {}, CIRCUMSTANCES)
     run.weights_path.write_bytes(b"weights")
+    run.finish(record_of(base, 0), {}, CIRCUMSTANCES)
     return run
 
 
@@ -158,12 +158,16 @@ def test_a_spec_names_no_code(mark: Path, tiny: Spec, refused: Refused, name: st
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("wrap", [lambda node: node, lambda node: [{"deep": [node]}]])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("_target_", "evil.thing"), ("extra", [{"deep": [{"_target_": "evil.thing"}]}])],
+    ids=["itself", "deep inside"],
+)
 def test_a_target_is_found_anywhere_in_a_spec(
-    mark: Path, tiny: Spec, refused: Refused, place: str, wrap: Callable[[Any], Any]
+    mark: Path, tiny: Spec, refused: Refused, place: str, key: str, value: Any
 ) -> None:
-    node = wrap({"_target_": "evil.thing"})
-    Path("spec.yaml").write_text(OmegaConf.to_yaml(changed(tiny, place, node)))
+    plain = changed(tiny, f"{place}.{key}", value)
+    Path("spec.yaml").write_text(OmegaConf.to_yaml(plain))
     said = refused("train", "--spec", "spec.yaml")
     assert "evil.thing" in said and "spec.yaml" in said
 

@@ -165,7 +165,7 @@ def test_a_journal_that_is_deleted_while_jobs_are_sent_still_knows_them(tmp_path
     journal = Journal(tmp_path)
     submission = journal.begin(host="here", job_name="")
     journal.path.unlink()
-    journal.sent(submission, {"7": ["a"]})
+    journal.sent(submission, {"7": ["a"]}, {})
     assert [one.jobs for one in journal.submissions()] == [{"7": ("a",)}]
 
 

@@ -10,7 +10,7 @@ import torch
 
 from rote.coding import contents
 from rote.coding.coder import OtherProbabilities, Windows, decode, encode
-from rote.coding.container import WORD, Header, pack
+from rote.coding.container import MOST_AT_ONCE, WORD, Header, pack
 from rote.coding.contents import Content
 from rote.config.build import build
 from rote.files import sha256, sha256_of_file
@@ -20,8 +20,6 @@ from rote.models.decoding import sequences_at_once
 from rote.tasks.protocol import Task
 from rote.trained import load_trained
 from rote.watching import Show
-
-MOST_AT_ONCE = 256  # windows: more are no faster on a CPU
 
 
 @dataclass(frozen=True, kw_only=True)

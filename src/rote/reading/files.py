@@ -12,8 +12,6 @@ import stat
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from rote.reading.shapes import Shape
 
 MOST_LEVELS = 64  # of objects and lists inside each other; our own files have fewer than ten
@@ -147,6 +145,8 @@ def _require_levels(text: str | bytes, value: Any) -> None:
     data = text.encode(errors="surrogatepass") if isinstance(text, str) else text
     if data.count(b"[") + data.count(b"{") <= MOST_LEVELS:
         return
+    import numpy as np  # a third of the time that rote --help takes
+
     codes = np.frombuffer(data, np.uint8)
     opened = np.isin(codes, (0x5B, 0x7B)).astype(np.int64) - np.isin(codes, (0x5D, 0x7D))
     if opened.cumsum().max() > MOST_LEVELS and levels(value) > MOST_LEVELS:
