@@ -19,7 +19,7 @@ FLOORS = {
 }  # fmt: skip
 TORCHLESS = (
     "rote.units", "rote.checks", "rote.files", "rote.outputs", "rote.provenance", "rote.allocator",
-    "rote.watching",
+    "rote.watching", "rote.reading.files",
     "rote.tasks.text.prepare", "rote.tasks.text.prepared",
     "rote.ledger.store", "rote.config.sweep", "rote.config.pinning",
     "rote.cluster.plan", "rote.cluster.status", "rote.cluster.launching", "rote.cluster.slurm",
