@@ -29,13 +29,14 @@ CHECKSUM_BYTES = 32
 WORD = np.dtype("<u4")
 MOST_TOKENS = 1 << 32
 MOST_THREADS = 1 << 10
+MOST_AT_ONCE = 1 << 12  # windows
 SHAPE = keyed(
     {
         "run_id": text,
         "weights_sha256": text,
         "corpus": optional(text),
         "kind": matching("bytes|text|array", "a kind of content"),
-        "shape": keyed({}, {"dtype": matching("[<|][iu][1248]", "whole"), "shape": listed(whole)}),
+        "shape": keyed({}, {"dtype": matching("[<>|][iu][1248]", "whole numbers"), "shape": listed(whole)}),
         "content_sha256": text,
         "made_with": mapped(text),
         **dict.fromkeys(
@@ -106,7 +107,7 @@ def _require_possible(header: Header, name: str) -> None:
         header.window_tokens >= 1
         and header.num_windows == windows
         and header.num_tokens <= MOST_TOKENS
-        and 1 <= header.windows_at_once <= max(1, windows)
+        and 1 <= header.windows_at_once <= MOST_AT_ONCE
         and 1 <= header.threads <= MOST_THREADS
     )
     if not is_possible:
