@@ -32,6 +32,7 @@ TORCHLESS = (
     "rote.cli.audit", "rote.analysis.audit.report", "rote.auditing.stored", "rote.auditing.sides",
     "rote.site.build", "rote.site.server", "rote.cli.serve",
     "rote.config.trust",
+    "rote.reading.files",
     "rote.cli.compress", "rote.cli.decompress", "rote.coding.container", "rote.coding.rivals",
 )  # fmt: skip
 HEAVY = ("torch", "lightning")

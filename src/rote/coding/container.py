@@ -30,13 +30,14 @@ WORD = np.dtype("<u4")
 MOST_TOKENS = 1 << 32
 MOST_THREADS = 1 << 10
 MOST_AT_ONCE = 256  # windows: more are no faster on a CPU
+NUMPY_WHOLE = matching("[<>|][iu][1248]", "numpy's name of a whole number")
 SHAPE = keyed(
     {
         "run_id": text,
         "weights_sha256": text,
         "corpus": optional(text),
         "kind": matching("bytes|text|array", "a kind of content"),
-        "shape": keyed({}, {"dtype": matching("[<|][iu][1248]", "whole"), "shape": listed(whole)}),
+        "shape": keyed({}, {"dtype": NUMPY_WHOLE, "shape": listed(whole)}),
         "content_sha256": text,
         "made_with": mapped(text),
         **dict.fromkeys(
