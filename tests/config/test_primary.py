@@ -117,6 +117,18 @@ GRIDS: list[tuple[list[str], list[list[str]]]] = [
 ]  # fmt: skip
 
 
+def mostly_slow(cases: Sequence[Any]) -> list[Any]:
+    """Each composes as Hydra does, in half a second: one in three is for the quick tests."""
+    return [
+        case if number % 3 == 0 else pytest.param(*_words(case), marks=pytest.mark.slow)
+        for number, case in enumerate(cases)
+    ]
+
+
+def _words(case: Any) -> Sequence[Any]:
+    return case if isinstance(case, tuple) else (case,)
+
+
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The user's own configurations: in the current folder, in `more`, and a `whole` one."""
@@ -192,7 +204,7 @@ def whole(folder: Path, shown: Shown) -> None:
     (folder / "small.yaml").write_text(yaml.safe_dump(shown("seed=6", "log=none")))
 
 
-@pytest.mark.parametrize("words", EQUAL, ids=" ".join)
+@pytest.mark.parametrize("words", mostly_slow(EQUAL), ids=" ".join)
 def test_what_is_shown_is_trained(
     folders: dict[str, str], shown: Shown, trained: list[dict[str, Any]], words: list[str]
 ) -> None:
@@ -219,7 +231,7 @@ def test_or_it_is_refused_in_one_line(
     assert not trained
 
 
-@pytest.mark.parametrize(("words", "each"), GRIDS, ids=lambda each: str(each)[:60])
+@pytest.mark.parametrize(("words", "each"), mostly_slow(GRIDS), ids=lambda each: str(each)[:60])
 def test_a_grid_is_composed_from_the_same_files(
     folders: dict[str, str],
     shown: Shown,

@@ -55,6 +55,7 @@ class TestLauncher(LauncherTestSuite):
     """Jobs run in processes of their own and answer as Hydra's do."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("launcher_name", "overrides"), BATCHES)
 class TestLauncherWithBatches(BatchedSweeperTestSuite):
     """Points in the batches that Hydra's sweeper makes."""
