@@ -70,3 +70,46 @@ def test_too_few_sizes_and_bad_points() -> None:
         fit_descent([GridPoint(ratio=0.0, losses_KM=np.ones((1, 1)))])
     with pytest.raises(ValueError, match="as many held-out"):
         fit_descent([GridPoint(ratio=1.0 + m, losses_KM=np.ones((1, m))) for m in (1, 2)])
+
+
+def one_odd_run(heights: dict[float, float], *, odd: float, raised: float) -> list[GridPoint]:
+    """Ten runs on one held-out sequence at each ratio; at ``odd`` one of them is ``raised``.
+
+    A resample draws that run c times, c of a binomial law of 10 draws at 1 in 10 each: above 3 in
+    1.28 % of cases, at 3 or above in 7.0 %, at 0 in 34.9 %. The mean there rises by c / 10.
+    """
+    points = []
+    for ratio, height in heights.items():
+        losses_KM = np.full((10, 1), height)
+        losses_KM[0] += raised * (ratio == odd)
+        points.append(GridPoint(ratio=ratio, losses_KM=losses_KM))
+    return points
+
+
+@pytest.mark.parametrize(("odd", "sign"), [(0.5, -1), (2.0, 1)])
+def test_the_interval_ends_at_the_resamples_of_2_and_97_percent(odd: float, sign: int) -> None:
+    """The parabola through (-1, 5 + c / 10), (0, 7), (1, 5): its top is at -(c / 20) / (4 - c / 10).
+
+    Abscissae are log2 of the ratio. One end is the top for c = 3, the other that for c = 0, and the
+    estimate is that for c = 1. At 0.25 %, in place of 2.5 %, c would be 4.
+    """
+    heights = {0.25: 1.0, 0.5: 5.0, 1.0: 7.0, 2.0: 5.0, 4.0: 1.0}
+    found = fit_descent(one_odd_run(heights, odd=odd, raised=1.0))
+    assert isinstance(found, Peak)
+    assert found.ratio == pytest.approx(2 ** (sign * 0.05 / 3.9))
+    assert sorted(found.interval) == list(found.interval)
+    assert sorted(found.interval, key=lambda end: abs(np.log(end))) == pytest.approx(
+        [1.0, 2 ** (sign * 0.15 / 3.7)]
+    )
+    assert found.interior_share == 1
+
+
+@pytest.mark.parametrize("end", [0.5, 4.0])
+def test_resamples_that_are_highest_at_an_end_of_the_grid_are_counted(end: float) -> None:
+    """The end, 5 + c, stands above the 8.5 of the inner point in the 1.28 % where c is above 3."""
+    heights = {0.5: 5.0, 1.0: 8.5, 2.0: 8.0, 4.0: 5.0}
+    found = fit_descent(one_odd_run(heights, odd=end, raised=10.0))
+    assert isinstance(found, Peak)
+    assert found.interior_share < 1
+    assert found.interior_share == pytest.approx(1 - 0.0128, abs=0.0107)  # three deviations
+    assert 0.5 < found.interval[0] <= found.interval[1] < 4.0
