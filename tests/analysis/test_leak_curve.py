@@ -37,8 +37,8 @@ def test_what_tells_no_curve_is_refused(
         fit_leak_curve(ratio, leakage, chance=1.44, most=8.0)
 
 
-def test_every_resample_that_tells_a_curve_is_kept() -> None:
-    """Twelve runs drawn from twelve hold two ratios or more, but once in 12^11 times."""
+def test_every_resample_of_two_ratios_or_more_is_kept() -> None:
+    """Twelve runs drawn from twelve are all of one ratio in 1 of 12^11 cases."""
     _, resampled = fit_leak_curve(RATIO, TRUE.at(RATIO), chance=1.44, most=8.0, num_resamples=7)
     assert len(resampled) == 7
 
@@ -50,5 +50,5 @@ def test_a_resample_of_one_ratio_alone_is_left_out() -> None:
     )
     assert (found.middle, found.steepness) == pytest.approx((0.03, 1.2), rel=1e-4)
     assert abs(len(resampled) - 160) <= 13  # three standard deviations; 180 would be all
-    # Without noise two ratios tell the same curve as three.
+    # Without noise two ratios determine the same curve as three.
     assert [each.middle for each in resampled] == pytest.approx([0.03] * len(resampled), rel=1e-3)

@@ -135,12 +135,12 @@ def test_what_is_no_run_is_refused(num_samples: list, sizes: list, f1: list, mes
         fit_membership_law(Reading.SAMPLES_PER_PARAMETER, num_samples, sizes, f1)
 
 
-def test_an_f1_of_exactly_0_or_1_is_one_of_a_run() -> None:
+def test_an_f1_of_exactly_0_or_1_is_accepted() -> None:
     """An attack that finds no member at all has an F1 of 0; nothing lies below it."""
-    reading, runs_ = Reading.SAMPLES_PER_PARAMETER, ([1, 2, 3, 4], [1.0] * 4)
-    assert isinstance(fit_membership_law(reading, *runs_, [0.0] * 4), NoMembershipLaw)
-    law = fit_membership_law(reading, *runs_, [1.0, 0.9, 0.6, 0.0], num_resamples=2)
+    reading, columns = Reading.SAMPLES_PER_PARAMETER, ([1, 2, 3, 4], [1.0] * 4)
+    assert isinstance(fit_membership_law(reading, *columns, [0.0] * 4), NoMembershipLaw)
+    law = fit_membership_law(reading, *columns, [1.0, 0.9, 0.6, 0.0], num_resamples=2)
     assert isinstance(law, MembershipLaw)
     assert law.residuals[-1] == pytest.approx(0.0 - law.predict([4], [1.0])[0])
     with pytest.raises(ValueError, match="from 0 to 1"):
-        fit_membership_law(reading, *runs_, [1.0, 0.9, 0.6, -1e-9])
+        fit_membership_law(reading, *columns, [1.0, 0.9, 0.6, -1e-9])
