@@ -25,3 +25,11 @@ def test_what_cannot_be_ranked_is_refused() -> None:
         recall_at_errors([float("nan")], [True], num_targets=1)
     with pytest.raises(ValueError, match="2 guesses are right, of 1 targets"):
         recall_at_errors([1, 2], [True, True], num_targets=1)
+
+
+@pytest.mark.parametrize(
+    ("scores", "right"), [([2, 1], [True]), ([2], [True, False]), ([[2, 1]], [True, False])]
+)
+def test_as_many_scores_as_verdicts_are_needed(scores: list, right: list[bool]) -> None:
+    with pytest.raises(ValueError, match="every guess needs a score that is a number"):
+        recall_at_errors(scores, right, num_targets=2)

@@ -35,3 +35,20 @@ def test_what_tells_no_curve_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         fit_leak_curve(ratio, leakage, chance=1.44, most=8.0)
+
+
+def test_every_resample_of_two_ratios_or_more_is_kept() -> None:
+    """Twelve runs drawn from twelve are all of one ratio in 1 of 12^11 cases."""
+    _, resampled = fit_leak_curve(RATIO, TRUE.at(RATIO), chance=1.44, most=8.0, num_resamples=7)
+    assert len(resampled) == 7
+
+
+def test_a_resample_of_one_ratio_alone_is_left_out() -> None:
+    """Three runs drawn from three are of one ratio in 1 of 9 cases, of all three in 2 of 9."""
+    found, resampled = fit_leak_curve(
+        RATIO[4:7], TRUE.at(RATIO[4:7]), chance=1.44, most=8.0, num_resamples=180
+    )
+    assert (found.middle, found.steepness) == pytest.approx((0.03, 1.2), rel=1e-4)
+    assert abs(len(resampled) - 160) <= 13  # three standard deviations; 180 would be all
+    # Without noise two ratios determine the same curve as three.
+    assert [each.middle for each in resampled] == pytest.approx([0.03] * len(resampled), rel=1e-3)

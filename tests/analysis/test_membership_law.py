@@ -133,3 +133,14 @@ def test_too_little_is_told(
 def test_what_is_no_run_is_refused(num_samples: list, sizes: list, f1: list, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         fit_membership_law(Reading.SAMPLES_PER_PARAMETER, num_samples, sizes, f1)
+
+
+def test_an_f1_of_exactly_0_or_1_is_accepted() -> None:
+    """An attack that finds no member at all has an F1 of 0; nothing lies below it."""
+    reading, columns = Reading.SAMPLES_PER_PARAMETER, ([1, 2, 3, 4], [1.0] * 4)
+    assert isinstance(fit_membership_law(reading, *columns, [0.0] * 4), NoMembershipLaw)
+    law = fit_membership_law(reading, *columns, [1.0, 0.9, 0.6, 0.0], num_resamples=2)
+    assert isinstance(law, MembershipLaw)
+    assert law.residuals[-1] == pytest.approx(0.0 - law.predict([4], [1.0])[0])
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        fit_membership_law(reading, *columns, [1.0, 0.9, 0.6, -1e-9])

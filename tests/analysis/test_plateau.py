@@ -88,3 +88,21 @@ def test_what_cannot_be_fitted_says_why(fills: list[float], stored: float, reaso
 def test_degenerate_input_is_refused(data_bits: list[float], memorised_bits: list[float]) -> None:
     with pytest.raises(ValueError, match="a plateau needs"):
         fit_plateau(data_bits, memorised_bits)
+
+
+def test_the_bootstrap_draws_residuals_widened_for_the_two_constants_fitted() -> None:
+    """Four runs far beyond capacity hold M (1 - e) or M (1 + e) bits, two of them each.
+
+    Least squares on relative residuals gives C = sum(B^2) / sum(B) = M (1 + e^2), and residuals
+    M (1 - e) / C - 1 and M (1 + e) / C - 1, which are M e / C from their mean. Widened by
+    sqrt(4 / (4 - 2)), all four drawn from the same side give M (1 + e^2 -+ e sqrt(2)). This happens
+    once in 16 for each side, more often than in the 2.5 % beyond the interval.
+    """
+    mean, e = CAPACITY_BITS, 0.1
+    data_bits = np.array([1.0, 2.0, 4.0, 8.0]) * 1e12 * CAPACITY_BITS
+    memorised_bits = mean * np.array([1 + e, 1 - e, 1 - e, 1 + e])
+    plateau = fitted(data_bits, memorised_bits, num_resamples=100)
+    assert plateau.capacity_bits == pytest.approx(mean * (1 + e**2), rel=1e-5)
+    low, high = plateau.bootstrap_interval_bits
+    assert low == pytest.approx(mean * (1 + e**2 - e * 2**0.5), rel=1e-4)
+    assert high == pytest.approx(mean * (1 + e**2 + e * 2**0.5), rel=1e-4)

@@ -78,3 +78,21 @@ def test_means_over_seeds() -> None:
     assert alone.interval is None and alone.sign == 0
     with pytest.raises(ValueError, match="no run to take a mean of"):
         over_seeds([])
+
+
+def test_splits_of_unequal_numbers_of_seeds_are_resampled_as_they_are() -> None:
+    """One split with one seed, one with four that agree: means 0.8 and 0.4.
+
+    Two splits drawn from two are twice the first in 1 of 4 cases and twice the second in 1 of 4:
+    the interval reaches from one mean to the other. Of a million answers Clopper and Pearson's is
+    far narrower.
+    """
+    trials = 1_000_000
+    right = {(0, 0): 800_000} | {(1, seed): 400_000 for seed in range(4)}
+    found = share(answers(right, trials))
+    assert found.value == pytest.approx(0.6)
+    assert found.interval == pytest.approx((0.4, 0.8))
+    less = apart(answers(right, trials), answers(dict.fromkeys(right, 100_000), trials))
+    assert less is not None
+    assert less.value == pytest.approx(0.5)
+    assert less.interval == pytest.approx((0.3, 0.7))

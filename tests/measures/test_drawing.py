@@ -113,3 +113,12 @@ def test_suffixes_are_drawn_as_often_as_their_probability_says(sampler: Sampler)
     assert p_N.sum().item() == pytest.approx(1.0, abs=1e-6)
     for count, p in zip(counts, p_N.tolist(), strict=True):
         assert abs(count - number * p) <= 4 * (number * p * (1 - p)) ** 0.5
+
+
+def test_the_top_of_the_distribution_is_its_last_token() -> None:
+    """Also 1 itself, to which float32 rounds the greatest float64 below it."""
+    below = 1.0 - 2.0**-53
+    tops_NS = torch.tensor([[below, 1.0]], dtype=torch.float64)
+    assert tops_NS.float().tolist() == [[1.0, 1.0]]
+    assert said(drawing(), tops_NS).tolist() == [[V - 1, V - 1]]
+    assert said(drawing(), tops_NS.float()).tolist() == [[V - 1, V - 1]]

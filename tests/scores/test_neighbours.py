@@ -26,3 +26,27 @@ def test_nothing_to_change_is_refused() -> None:
                 np.array(tokens_L), np.array(pool_T), num_neighbours=1, percent=10,
                 generator=np.random.default_rng(0),
             )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("number", "percent", "message"),
+    [
+        (1, 0, "percent must be a whole number from 1 to 100, got 0"),
+        (1, 101, "percent must be a whole number from 1 to 100, got 101"),
+        (1, 12.5, "percent must be a whole number from 1 to 100, got 12.5"),
+        (0, 10, "num_neighbours must be a whole number from 1 up, got 0"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(number: int, percent: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        neighbours(
+            np.arange(3), np.arange(3), num_neighbours=number, percent=percent,
+            generator=np.random.default_rng(0),
+        )  # fmt: skip
+
+
+def test_one_percent_is_one_token_of_a_hundred() -> None:
+    found_WL = neighbours(
+        np.zeros(100), np.ones(1), num_neighbours=3, percent=1, generator=np.random.default_rng(0)
+    )
+    assert found_WL.sum(axis=1).tolist() == [1, 1, 1]

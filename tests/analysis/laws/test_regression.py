@@ -1,5 +1,7 @@
 """The solver finds what scipy finds, keeps what is held, and says what has not settled."""
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -104,3 +106,25 @@ def test_projection_gives_nonnegative_factors_of_least_relative_residual() -> No
     kept, squares = factors(design, 10 - X)  # would take a negative slope
     assert (kept >= 0).all()
     assert squares > 0.1
+
+
+@pytest.mark.parametrize("unit", [1.0, 3.0])
+def test_outliers_do_not_widen_the_density_of_the_residuals(unit: float) -> None:
+    """By hand: the fit takes the residual 0; of the others 21 are of size 0.6745 and 10 of size 5.
+
+    The median over 0.6745 is then 1, below the root mean square of 2.9. With 32 points Silverman's
+    width is 0.9 * 1 / 2.
+    """
+    sizes = unit * np.array([0.0] + 21 * [0.6745] + 10 * [5.0])
+    observed = sizes * np.where(np.arange(32) % 2, 1.0, -1.0)
+    problem = Problem(
+        log_output=lambda logs_RK: np.tile(logs_RK, 32), bounds_K2=BOUNDS[:1], reach=unit
+    )
+    phi, width = NormalDist().cdf, 0.45
+    near = phi((1 - 0.6745) / width) - phi((-1 - 0.6745) / width)
+    far = phi((1 - 5) / width) - phi((-1 - 5) / width)
+    within = (21 * near + 10 * far) / 31
+    squares = unit**2 * (21 * 0.6745**2 + 10) / 31  # each at most the reach
+    found = spread(problem, np.zeros(1), observed)
+    assert found.tension == pytest.approx(squares / within)
+    assert found.errors_K == pytest.approx([np.sqrt(squares / 32) / within])
