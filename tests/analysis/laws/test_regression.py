@@ -5,7 +5,10 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from scipy.stats import linregress
+from scipy.stats import t as student_t
 
+from rote.analysis.fits.profiles import profile_ends
 from rote.analysis.fits.projection import factors
 from rote.analysis.fits.regression import Problem, Residual, solve
 from rote.analysis.fits.uncertainty import spread
@@ -128,3 +131,26 @@ def test_outliers_do_not_widen_the_density_of_the_residuals(unit: float) -> None
     found = spread(problem, np.zeros(1), observed)
     assert found.tension == pytest.approx(squares / within)
     assert found.errors_K == pytest.approx([np.sqrt(squares / 32) / within])
+
+
+@pytest.mark.parametrize("reach", [0.05, 0.5, 0.78, 0.9, 0.97])
+def test_profile_ends_of_a_line_are_those_of_student(reach: float) -> None:
+    """ln(output) is a line in x whose slope b is held as ln b: its interval is b (1 -+ reach).
+
+    In ln b it is far from symmetric, so the search has to go on where standard errors point to; at
+    0.78 the lower end lies 6 % before the second distance that is tried. Ends are sought to 0.5 %.
+    """
+    quantile = student_t.ppf(0.975, len(X) - 2)
+    line = decay(np.log([[2.0, 0.7]]))[0]
+    scatter = targets(noise=1.0) - line
+    fit = linregress(X, scatter)
+    scatter -= fit.intercept + fit.slope * X
+    scatter *= reach * 0.7 / (quantile * fit.stderr)
+    observed, best = line + scatter, np.log([2.0, 0.7])
+    problem = Problem(log_output=decay, bounds_K2=BOUNDS)
+    ends_K2 = profile_ends(problem, best, observed, spread(problem, best, observed))
+    distances = (np.exp(ends_K2[1]) - 0.7) / (reach * 0.7)
+    assert distances == pytest.approx([-1, 1], abs=0.005)
+    intercept_error = linregress(X, observed).intercept_stderr
+    distances = (ends_K2[0] - best[0]) / (quantile * intercept_error)
+    assert distances == pytest.approx([-1, 1], abs=0.005)
