@@ -82,6 +82,7 @@ def test_a_killed_process_is_lost_alone_and_resumed(tmp_path: Path) -> None:
     assert all(fact["submitted_by"] == here for fact in facts)
 
 
+@pytest.mark.slow
 def test_runs_of_one_shape_train_as_one_stack(tmp_path: Path, preloaded_workers: None) -> None:
     text = SWEEP.format(rates="[1e-2, 1e-3]").replace(
         "budget: demo", "budget: demo\n  optim: adamw"

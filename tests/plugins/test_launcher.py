@@ -50,6 +50,7 @@ APPLICATIONS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("launcher_name", "overrides"), LAUNCHERS)
 class TestLauncher(LauncherTestSuite):
     """Jobs run in processes of their own and answer as Hydra's do."""
