@@ -44,6 +44,7 @@ def test_each_log_is_sent_once_and_lives_are_joined(
     assert len(server.operations) == asked
 
 
+@pytest.mark.slow
 def test_a_torn_tail_is_cut_and_the_next_life_follows(
     copied: Swept, rote: Rote, server: Server
 ) -> None:
@@ -56,6 +57,7 @@ def test_a_torn_tail_is_cut_and_the_next_life_follows(
     assert steps(server.runs[copied.killed]) == STEPS
 
 
+@pytest.mark.slow
 def test_what_a_server_refused_is_told_not_marked_and_sent_again(
     copied: Swept, rote: Rote, server: Server
 ) -> None:
@@ -70,6 +72,7 @@ def test_what_a_server_refused_is_told_not_marked_and_sent_again(
     assert steps(server.runs[copied.killed]) == STEPS
 
 
+@pytest.mark.slow
 def test_a_process_that_died_at_its_very_end_is_spoken_for(
     copied: Swept, rote: Rote, server: Server
 ) -> None:

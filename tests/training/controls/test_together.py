@@ -70,12 +70,12 @@ def test_a_run_with_it_trains_and_its_record_tells_the_settings(
 @pytest.mark.parametrize(
     "overrides",
     [
-        ("control=[dp_sgd,dropout]",),
+        ("control=[goldfish,label_smoothing,gradient_noise,deduplication]",),
         *(pytest.param(more, marks=pytest.mark.slow) for more in (
+            ("control=[dp_sgd,dropout]",),
             ("control=[dropout]",),
             ("control=[early_stopping]", "control.early_stopping.patience_looks=1",
              "optim.optimiser.lr=0.3"),
-            ("control=[goldfish,label_smoothing,gradient_noise,deduplication]",),
         )),
     ],
 )  # fmt: skip
