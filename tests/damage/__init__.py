@@ -1,0 +1,1 @@
+"""Outputs folders whose files are damaged, hostile or gone."""
