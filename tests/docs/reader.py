@@ -47,7 +47,7 @@ class Reader:
     """Works in ``folder``, which is the current one, through one page from its top to its end."""
 
     folder: Path
-    on_slurm: tuple[str, ...] = ()  # overrides for a cluster; where there are none, none is used
+    on_slurm: tuple[str, ...] = ()  # overrides for a cluster; without them its commands are skipped
     changed: list[str] = field(default_factory=list)  # names printed and not yet met on the page
     named: dict[str, str] = field(default_factory=dict)  # name on the page: the name printed
 

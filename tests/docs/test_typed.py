@@ -11,7 +11,7 @@ import pytest
 from tests.docs.pages import ROOT, commands, name
 from tests.docs.reader import Reader
 
-from rote.config.rehearsal import VARIABLE
+from rote.config.budget_scale import VARIABLE
 
 TYPED = [ROOT / "README.md", ROOT / "docs" / "tutorial.md"]
 SCALE = "0.0003"  # of a million steps 300, of the demo's 8,000 two

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rote.config.rehearsal import VARIABLE
+from rote.config.budget_scale import VARIABLE
 from tests.docs.pages import ROOT, commands
 from tests.docs.reader import Reader
 from tests.slurm.conftest import Bench

@@ -16,12 +16,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from rote.config.budget_scale import with_scaled_budget
 from rote.config.choices import unknown, unknown_key
 from rote.config.grammar import parse, plain_words
 from rote.config.known_keys import require_known_keys
 from rote.config.places import conf_folder
 from rote.config.primary import MAIN, Primary
-from rote.config.rehearsal import rehearsed
 from rote.config.trust import allow
 from rote.ledger.spec import flatten
 
@@ -91,7 +91,7 @@ class Composer:
 
         All code that it names is allowed in this process: the caller chose it.
         """
-        config = rehearsed(self._resolved(overrides))
+        config = with_scaled_budget(self._resolved(overrides))
         allow(config)
         return config
 

@@ -22,7 +22,7 @@ NAMES = (
 )  # fmt: skip
 MOST_BYTES_IN_PASSING = 1 << 26  # read by `rote status` where a copy has lost the files' times
 VERSION = 1
-REPAIR = "rote sweep NAME --mode repair trains the run anew"
+REPAIR = "rote repair NAME of its sweep trains the run anew"
 SHAPE = keyed(
     {
         "version": whole,

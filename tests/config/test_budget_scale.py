@@ -3,7 +3,7 @@
 import pytest
 from tests.conftest import COMPOSER
 
-from rote.config.rehearsal import VARIABLE
+from rote.config.budget_scale import VARIABLE
 from rote.ledger.spec import Spec, flatten
 
 SETTINGS = ["budget=standard", "optim/schedule=cosine_floor"]

@@ -1,4 +1,4 @@
-"""ROTE_BUDGET_SCALE: every count of steps is scaled alike, to rehearse a pipeline in minutes."""
+"""Scale every count of steps by ROTE_BUDGET_SCALE, to try a whole pipeline in minutes."""
 
 import os
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ STEPS = (  # wherever they stand below budget and optim
 )  # fmt: skip
 
 
-def rehearsed(config: dict[str, Any]) -> dict[str, Any]:
+def with_scaled_budget(config: dict[str, Any]) -> dict[str, Any]:
     """``config`` with its steps multiplied by ROTE_BUDGET_SCALE, at least one each.
 
-    The run id covers the scaled counts, so a rehearsal is never taken for the run itself.
+    The run id covers the scaled counts, so such a run is never taken for the full one.
     Raises ValueError where the variable is not a number above 0 and at most 1.
     """
     text = os.environ.get(VARIABLE, "1")
