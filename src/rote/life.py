@@ -5,7 +5,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,11 +34,11 @@ from rote.training.controls.protocol import GradientMaker
 from rote.training.controls.together import Controls
 from rote.training.data import on_device
 from rote.training.device import device_of
-from rote.training.member import Keeper, Member, Progress, Row
+from rote.training.member import Keeper, Member, Row
 from rote.training.memory import Anatomy, Step
 from rote.training.order import BatchOrder, Order
 from rote.training.recompute import recompute_blocks
-from rote.units import nats_from_bits, uniform_bits
+from rote.units import uniform_bits
 
 
 def prepare_process(spec: Spec) -> None:
@@ -64,6 +64,8 @@ def make_member(
     controls.require_company(spec.how["host"]["strategy"])
     controls.change_model(model)
     budget, precision = build(what["budget"]), build(what["precision"])
+    if budget.finish and distributed.num_processes() > 1:
+        raise ValueError("budget.finish trains in one process: use a host with one")
     given = task.train(seed)
     to_learn = controls.change_sequences(given, length=task.length)
     sequences = on_device(to_learn, length=task.length, device=device)
@@ -82,7 +84,7 @@ def make_member(
         if entropy_bits is None
         else entropy_bits,
         entropy_is_known=entropy_bits is not None,
-        guesser_nats=nats_from_bits(uniform_bits(1, task.vocab_size)),
+        vocab_size=task.vocab_size,
         order=order,
         optimiser=build(what["optim"]["optimiser"]),
         schedule=build(what["optim"]["schedule"]),
@@ -201,7 +203,7 @@ class Life:
             embedding_parameters=self.embedding_parameters,
             entropy_bits=self.task.entropy_bits(),
             entropy_after_first_token_bits=self.task.entropy_bits(from_position=1),
-            training={**_training_facts(self.member.progress), **self.member.facts()},
+            training={**_training_facts(self.member), **self.member.facts()},
             measures=totals,
         )
         circumstances = {
@@ -279,10 +281,21 @@ class _Clock:
         return self.before + time.monotonic() - self.started
 
 
-def _training_facts(progress: Progress) -> dict[str, Any]:
-    facts = asdict(progress)
+def _training_facts(member: Member) -> dict[str, Any]:
+    progress = member.progress
     keep = ("steps", "tokens_seen", "growth_bits_per_1000_steps", "converged")
-    return {key: facts[key] for key in keep}
+    facts = {key: getattr(progress, key) for key in keep}
+    if finish := progress.finish:
+        facts["finish"] = {
+            f"{member.bits_name}_before": finish.bits_before,
+            f"{member.bits_name}_after": finish.bits_after,
+            "evaluations": finish.evaluations,
+            "iterations": finish.iterations,
+            "gradient_norm": finish.gradient_norm,
+            "predicted_gain_bits": finish.predicted_gain_bits,
+            "ended_by": finish.ended_by,
+        }
+    return facts
 
 
 def _device_name(device: torch.device) -> str:

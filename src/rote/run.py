@@ -15,11 +15,12 @@ from rote.observers import Observer
 from rote.training import distributed
 from rote.training.compiling import GRAPH
 from rote.training.device import device_of
+from rote.training.finish.finisher import Finisher, OnEnd
 from rote.training.member import Diverged, Interrupted, Keeper, Member
 from rote.training.module import Memoriser
 from rote.training.stack import CannotStack
 from rote.training.stacked import StackedMemoriser
-from rote.training.trainer import fit
+from rote.training.trainer import Phase, fit
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -51,7 +52,7 @@ def execute(
             return folder.record()
         life = Life(spec, folder, observers, stop, noted, claim)
         try:
-            _fit(_alone(life.begin(), spec), spec)
+            _train(life.begin(), spec)
             return life.finish()
         except (Interrupted, ClaimLost):
             life.pause()
@@ -59,6 +60,14 @@ def execute(
         except Exception as error:
             life.fail(error)
             raise
+
+
+def _train(member: Member, spec: Spec) -> None:
+    """The optimiser's steps, and the second phase where the budget has one."""
+    if member.progress.finish is None:
+        _fit(_alone(member, spec), spec)
+    if member.budget.finish:
+        _fit(Finisher([member], _raise, device_of(spec.how["host"]["accelerator"])), spec)
 
 
 def _alone(member: Member, spec: Spec) -> Memoriser | StackedMemoriser:
@@ -106,20 +115,35 @@ def execute_together(
     return ended
 
 
-def _train_together(lives: dict[int, Life], ended: dict[str, Exception]) -> None:
+def _leaver(lives: dict[int, Life], ended: dict[str, Exception]) -> OnEnd:
+    """What becomes of a member whose phase is over: it waits for the next one, or is recorded."""
+
     def on_end(member: Member, diverged: Diverged | None) -> None:
-        life = lives.pop(id(member))
+        life = lives[id(member)]
         with _noted_in(life, ended):
+            if member.budget.finish and member.progress.finish is None and not diverged:
+                member.wait_for_finish()
+                return
+            del lives[id(member)]
             if diverged:
                 raise diverged
             life.finish()
 
+    return on_end
+
+
+def _train_together(lives: dict[int, Life], ended: dict[str, Exception]) -> None:
     if not lives:
         return
     first = next(iter(lives.values())).spec
     device = device_of(first.how["host"]["accelerator"])
     try:
-        _fit(StackedMemoriser([life.member for life in lives.values()], on_end, device), first)
+        for phase in (StackedMemoriser, Finisher):
+            is_second = phase is Finisher
+            members = [life.member for life in lives.values()]
+            members = [one for one in members if (one.progress.finish is not None) == is_second]
+            if members:
+                _fit(phase(members, _leaver(lives, ended), device), first)
     except (Interrupted, CannotStack):
         for life in lives.values():
             life.pause()
@@ -166,6 +190,6 @@ def assist(stop: Callable[[], bool] = never) -> None:
             _fit(Memoriser(member), spec)
 
 
-def _fit(module: Memoriser | StackedMemoriser, spec: Spec) -> None:
+def _fit(module: Phase, spec: Spec) -> None:
     host = spec.how["host"]
     fit(module, accelerator=host["accelerator"], strategy=host["strategy"])

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from rote.models.gpt import GPT
-from rote.optim.muon import Muon, Pair, muon_with_adamw, orthogonalised
+from rote.optim.muon import Muon, muon_with_adamw, orthogonalised
+from rote.optim.pair import Pair
 
 
 def made(*, embeddings: bool = True) -> tuple[nn.Module, Pair]:

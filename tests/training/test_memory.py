@@ -14,9 +14,9 @@ from rote.models.dropout import PLACES
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
 from rote.precision import Precision
-from rote.training.controls.dp_sgd import per_sample_gradients
 from rote.training.memory import Anatomy, Step
 from rote.training.objective import Objective
+from rote.training.per_sample import per_sample_gradients
 from rote.training.recompute import recompute_blocks
 
 V, L, B, D = 11, 8, 3, 32

@@ -1,6 +1,5 @@
 """What the Lightning module does at each step."""
 
-import math
 from collections.abc import Callable
 from functools import partial
 
@@ -32,7 +31,7 @@ def memoriser(
         sequences=task.train(0),
         length=5,
         entropy_bits=task.entropy_bits(),
-        guesser_nats=math.log(7),
+        vocab_size=7,
         order=BatchOrder(num_sequences=6, batch_size=3, seed=0),
         optimiser=optimiser,
         schedule=partial(linear, warmup_steps=4, final_fraction=0.0),

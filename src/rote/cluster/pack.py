@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rote.cluster.plan import Point
 from rote.files import canonical_json
-from rote.ledger.spec import Spec
+from rote.ledger.spec import FINISH, Spec
 from rote.ledger.store import RunFolder, Store
 
 
@@ -20,7 +20,7 @@ class Speed:
 
     def seconds(self, point: Point) -> float:
         """At most: a saturated run stops earlier."""
-        steps = point.spec.what["budget"]["max_steps"]
+        steps = point.spec.longest
         return point.max_flops / self.flops_per_second + steps * self.step_overhead_seconds
 
 
@@ -38,7 +38,7 @@ def estimates(
     seconds = []
     for point in todo:
         step_seconds = measured.get(_kind(point.spec))
-        steps = point.spec.what["budget"]["max_steps"]
+        steps = point.spec.longest
         seconds.append(speed.seconds(point) if step_seconds is None else steps * step_seconds)
     return seconds
 
@@ -94,13 +94,17 @@ def _kind(spec: Spec) -> str:
     what = spec.what
     task = {key: value for key, value in what["task"].items() if "num_" not in key}
     batch_size = what["budget"]["batch_size"]
-    return canonical_json([task, what["model"], what["precision"], batch_size, spec.controls])
+    finish = what["budget"].get(FINISH)
+    rest = [finish, spec.controls]
+    return canonical_json([task, what["model"], what["precision"], batch_size, *rest])
 
 
 def _step_seconds(folder: RunFolder) -> float:
     """Raises ValueError where its files do not tell."""
     circumstances = folder.circumstances()
-    steps = folder.record().training["steps"] * circumstances.get("stacked", 1)
+    training = folder.record().training
+    steps = training["steps"] + training.get(FINISH, {}).get("evaluations", 0)
+    steps *= circumstances.get("stacked", 1)
     if not steps or "train_seconds" not in circumstances:
         raise ValueError(f"run {folder.run_id} does not tell how long a step took")
     return float(circumstances["train_seconds"] / steps)

@@ -176,7 +176,7 @@ def _short(key: str) -> str:
 
 
 def _state(point: Point, folder: RunFolder, jobs: Jobs) -> RunState:
-    max_steps = point.spec.what["budget"]["max_steps"]
+    max_steps = point.spec.longest
     if folder.is_done():
         damage = folder.damage()
         state = "damaged" if damage else "done"

@@ -11,8 +11,9 @@ from rote.reading.shapes import anything, keyed, mapped, number, optional, text,
 VERSION = 1  # raise it when the meaning of a key changes: every run id moves
 WHAT = ("task", "model", "size", "optim", "budget", "precision", "measure", "seed")
 # Left out where none is chosen: a run without controls is what it was before there were any, and so
-# are its id and its files.
+# are its id and its files. The same holds of a budget's second phase.
 CONTROL = "control"
+FINISH = "finish"
 HOW = ("host", "log")
 ID_DIGITS = 16
 
@@ -29,7 +30,8 @@ SHAPE = keyed(
                     {"optimiser": GROUP, "schedule": GROUP, "clip_norm": optional(number)}
                 ),
                 "budget": keyed(
-                    {"max_steps": whole, "batch_size": whole, "check_every_steps": whole}
+                    {"max_steps": whole, "batch_size": whole, "check_every_steps": whole},
+                    {FINISH: keyed({"max_evaluations": whole})},
                 ),
                 "precision": keyed({"name": text}),
                 "measure": mapped(GROUP),
@@ -62,8 +64,11 @@ class Spec:
     def from_config(cls, config: Mapping[str, Any]) -> "Spec":
         """From a fully resolved configuration; keys that are neither what nor how are left out."""
         what = (*WHAT, CONTROL) if config[CONTROL] else WHAT
+        chosen = {key: copy.deepcopy(config[key]) for key in what}
+        if not chosen["budget"].get(FINISH, True):
+            del chosen["budget"][FINISH]
         return cls(
-            what={key: copy.deepcopy(config[key]) for key in what},
+            what=chosen,
             how={key: copy.deepcopy(config[key]) for key in HOW},
         )
 
@@ -71,6 +76,12 @@ class Spec:
     def controls(self) -> Mapping[str, Mapping[str, Any]]:
         """By name; none in most runs."""
         return dict(self.what[CONTROL]) if CONTROL in self.what else {}
+
+    @property
+    def longest(self) -> int:
+        """Optimiser steps, and evaluations of a second phase, that it may take in all."""
+        budget = self.what["budget"]
+        return int(budget["max_steps"]) + int(budget.get(FINISH, {}).get("max_evaluations", 0))
 
     @property
     def run_id(self) -> str:

@@ -9,11 +9,12 @@ Shapes: M matrices, R rows, C columns.
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
+
+from rote.optim.pair import Pair
 
 # Quintic iteration with its slope at zero as steep as it goes: singular values end in 0.7 to 1.2.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -120,7 +121,7 @@ def muon_with_adamw(
     embeddings: bool,
     adamw_lr: float,
     adamw_betas: tuple[float, float],
-) -> "Pair":
+) -> Pair:
     """Both optimisers as one; ``lr`` and ``weight_decay`` are Muon's, decay of AdamW is 0.
 
     ``embeddings`` gives Muon the embeddings too; they are told by their names.
@@ -135,30 +136,3 @@ def muon_with_adamw(
         Muon(matrices, lr=lr, momentum=momentum, weight_decay=weight_decay),
         AdamW(rest, lr=adamw_lr, betas=betas, weight_decay=0.0, fused=True),
     )
-
-
-class Pair(Optimizer):
-    """Two optimisers over disjoint parameters, seen from outside as one."""
-
-    def __init__(self, first: Optimizer, second: Optimizer) -> None:
-        self.parts = (first, second)
-        super().__init__([{"params": part.param_groups[0]["params"]} for part in self.parts], {})
-        # The very dictionaries of the parts, so that a schedule that sets "lr" here reaches them.
-        self.param_groups = [group for part in self.parts for group in part.param_groups]
-
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One update of each."""
-        loss = closure() if closure else None
-        for part in self.parts:
-            part.step()
-        return loss
-
-    def state_dict(self) -> dict[str, Any]:
-        """The parts' states, side by side."""
-        return {"parts": [part.state_dict() for part in self.parts]}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore both, and share their parameter groups again."""
-        for part, state in zip(self.parts, state_dict["parts"], strict=True):
-            part.load_state_dict(state)
-        self.param_groups = [group for part in self.parts for group in part.param_groups]

@@ -1,10 +1,10 @@
-"""A whole step of a stack as one CUDA graph: one call where there were hundreds.
+"""Many calls as one CUDA graph: a whole step of a stack, or loss and gradient of whole data sets.
 
 A small model's step is many short kernels, and a GPU waits for the calls between them; a graph is
-recorded once and replayed by one call. Shapes: K members, B batch, L positions.
+recorded once and replayed by one call.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -12,45 +12,45 @@ from torch.optim import Optimizer
 
 WARMUP_STEPS = 3  # real ones, on a stream of their own: torch's recipe for recording
 
-Step = Callable[[Tensor, Tensor], Tensor]
+Step = Callable[..., Tensor]
 
 
 class Graphed:
     """As ``step``, whose kernels are recorded at the fourth call and replayed from then on.
 
-    ``step(tokens_KBL, fractions_K)`` may neither wait for the GPU nor look at what is on it, and
-    every call has to have the same shapes. Its optimisers are told while it is recorded.
+    ``step(*tensors)`` may neither wait for the GPU nor look at what is on it, and every call has to
+    have the same shapes. Its optimisers are told while it is recorded.
     """
 
-    def __init__(self, step: Step, optimisers: tuple[Optimizer, ...]) -> None:
+    def __init__(self, step: Step, optimisers: tuple[Optimizer, ...] = ()) -> None:
         self.step, self.optimisers = step, optimisers
         self.left_to_warm_up = WARMUP_STEPS
         self.graph: torch.cuda.CUDAGraph | None = None
 
-    def __call__(self, tokens_KBL: Tensor, fractions_K: Tensor) -> Tensor:
+    def __call__(self, *tensors: Tensor) -> Tensor:
         """What ``step`` returns."""
         if self.left_to_warm_up:
             self.left_to_warm_up -= 1
-            return self._on_the_side(tokens_KBL, fractions_K)
+            return self._on_the_side(tensors)
         if self.graph is None:
-            self._record(tokens_KBL, fractions_K)
+            self._record(tensors)
         assert self.graph is not None
-        self.tokens_KBL.copy_(tokens_KBL)
-        self.fractions_K.copy_(fractions_K)
+        for read, given in zip(self.inputs, tensors, strict=True):
+            read.copy_(given)
         self.graph.replay()
-        return self.nats_K.clone()
+        return self.output.clone()
 
-    def _on_the_side(self, tokens_KBL: Tensor, fractions_K: Tensor) -> Tensor:
+    def _on_the_side(self, tensors: Sequence[Tensor]) -> Tensor:
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            nats_K = self.step(tokens_KBL, fractions_K)
+            output = self.step(*tensors)
         torch.cuda.current_stream().wait_stream(stream)
-        return nats_K
+        return output
 
-    def _record(self, tokens_KBL: Tensor, fractions_K: Tensor) -> None:
-        """Nothing is computed: the step of these tokens is the first replay."""
-        self.tokens_KBL, self.fractions_K = tokens_KBL.clone(), fractions_K.clone()
+    def _record(self, tensors: Sequence[Tensor]) -> None:
+        """Nothing is computed: the step of these tensors is the first replay."""
+        self.inputs = [one.clone() for one in tensors]
         groups = [group for one in self.optimisers for group in one.param_groups]
         capturable = [group for group in groups if "capturable" in group]
         graph = torch.cuda.CUDAGraph()
@@ -58,7 +58,7 @@ class Graphed:
             for group in capturable:
                 group["capturable"] = True
             with torch.cuda.graph(graph):
-                self.nats_K = self.step(self.tokens_KBL, self.fractions_K)
+                self.output = self.step(*self.inputs)
         finally:
             for group in capturable:  # a checkpoint with it could not be read on a CPU
                 group["capturable"] = False

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import torch
 from torch import nn
 from torch.optim import Optimizer
 
@@ -37,6 +38,20 @@ class Interrupted(RuntimeError):
 
 
 @dataclass
+class FinishProgress:
+    """How far the second phase has come; bits are memorised, or below a uniform guesser's."""
+
+    evaluations: int = 0  # of loss and gradient of the whole training set
+    iterations: int = 0
+    renewed_at_iteration: int = 0
+    bits_before: float = 0.0
+    bits_after: float = 0.0
+    gradient_norm: float = 0.0  # of the mean nats of a token
+    predicted_gain_bits: float | None = None  # of an iteration like the last ones
+    ended_by: str | None = None  # why it is over; None: it is not
+
+
+@dataclass
 class Progress:
     """How far training has come: with weights and optimiser, all that going on needs."""
 
@@ -48,6 +63,13 @@ class Progress:
     growth_bits_per_1000_steps: float | None = None
     converged: bool = False
     end_step: int | None = None  # brought forward by saturation; None: the budget's
+    finish: FinishProgress | None = None  # None: the optimiser's steps are not over
+
+    @classmethod
+    def of(cls, saved: Mapping[str, Any]) -> "Progress":
+        """From a checkpoint."""
+        finish = saved.get("finish")
+        return cls(**{**saved, "finish": FinishProgress(**finish) if finish else None})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +89,7 @@ class Member:
     sequences: Sequences
     length: int
     entropy_bits: float  # of the data; where that is unknown, a uniform guesser's code length
-    guesser_nats: float  # per token, of a model that knows nothing: ln V
+    vocab_size: int
     order: Order
     optimiser: MakeOptimiser
     schedule: Schedule
@@ -87,13 +109,37 @@ class Member:
     num_left_out: int | None = None  # of the task's sequences, where a control may leave some out
 
     def __post_init__(self) -> None:
-        self.progress = Progress(**self.resume["progress"]) if self.resume else Progress()
+        self.progress = Progress.of(self.resume["progress"]) if self.resume else Progress()
         if self.resume and self.watch:
             self.watch.load(self.resume["watch"])
 
     def fraction(self, step: int) -> float:
         """Of the peak learning rates, at this step."""
         return self.schedule(step, self.end_step)
+
+    @property
+    def guesser_nats(self) -> float:
+        """Per token, of a model that knows nothing."""
+        return math.log(self.vocab_size)
+
+    @property
+    def bits_name(self) -> str:
+        """What `bits` are."""
+        return MEMORISED_BITS if self.entropy_is_known else BELOW_UNIFORM_BITS
+
+    def bits(self, loss_nats: float) -> float:
+        """Of the training set, where a token costs so much."""
+        return self.entropy_bits - self.epoch_tokens * bits_from_nats(loss_nats)
+
+    def row(self, loss_nats: float) -> Row:
+        """Of the curve: where training stands now."""
+        finish = self.progress.finish
+        return {
+            "step": self.progress.steps + (finish.evaluations if finish else 0),
+            "tokens": self.progress.tokens_seen,
+            LOSS_NATS: loss_nats,
+            self.bits_name: self.bits(loss_nats),
+        }
 
     @property
     def end_step(self) -> int:
@@ -147,7 +193,7 @@ class Member:
                 f"the loss is {loss_nats:.4g} nats per token by step {steps.stop}, "
                 f"that of a model which knows nothing is {self.guesser_nats:.4g}"
             )
-        bits = self.entropy_bits - self.epoch_tokens * bits_from_nats(loss_nats)
+        bits = self.bits(loss_nats)
         saturation = self.budget.saturation
         progress.stride_loss_nats = []
         progress.tokens_seen += round(self.order.batches(steps) * self.order.batch_size) * length
@@ -157,13 +203,7 @@ class Member:
         progress.converged = saturation.reached(growth, bits, self.entropy_bits)
         if self._is_saturated() and progress.end_step is None:
             self._bring_the_end_forward()
-        row: Row = {
-            "step": progress.steps,
-            "tokens": progress.tokens_seen,
-            LOSS_NATS: loss_nats,
-            MEMORISED_BITS if self.entropy_is_known else BELOW_UNIFORM_BITS: bits,
-            "learning_rate": learning_rate,
-        }
+        row: Row = self.row(loss_nats) | {"learning_rate": learning_rate}
         if self.watch:
             row |= self._watched(self.watch)
         self.on_row(row)
@@ -182,6 +222,11 @@ class Member:
         if self.watch:
             state["watch"] = self.watch.state()
         self.keeper.save(self.progress.steps, state)
+
+    def wait_for_finish(self) -> None:
+        """The optimiser's steps are over, and others of a stack go on before the finish begins."""
+        self.progress.finish = FinishProgress()
+        self.save(model=self.model.state_dict(), rng=torch.get_rng_state())
 
     def finish(self) -> None:
         """Training is over: the model gets the weights that are to be measured."""

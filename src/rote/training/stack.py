@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, NAdam, Optimizer, RAdam
 
-from rote.optim.muon import Muon, Pair
+from rote.optim.muon import Muon
+from rote.optim.pair import Pair
+from rote.optim.soap import Soap
 from rote.precision import Precision
 from rote.training.compiling import GRAPH, compiled
 from rote.training.graphed import Graphed
@@ -21,10 +23,9 @@ from rote.training.member import MakeOptimiser
 from rote.training.objective import Objective
 from rote.training.side_by_side import side_by_side
 
-# Each number's update depends on its own gradients alone and is proportional to the rate; our Muon
-# treats each matrix of a stack alone.
+# Each number's update depends on its own gradients alone and is proportional to the rate.
 ELEMENTWISE = (Adam, AdamW, NAdam, RAdam, SGD)
-
+MATRIXWISE = (Muon, Soap)  # the same of each matrix, those of a stack's members apart
 
 PLAIN = Objective()
 ChangeGradients = Callable[[int, Sequence[Tensor]], None]  # of one member, in place
@@ -135,6 +136,8 @@ class Stack:
         """Anew for every number of members; controls of the loss may look at their tokens."""
         if self.compile_mode != GRAPH or self.device.type != "cuda" or self.objective.changes:
             return None
+        if any(isinstance(part, Soap) for part in _parts(self.optimiser)):
+            return None  # its bases are renewed at some steps only, which one graph cannot be of
         return Graphed(self._step, _parts(self.optimiser))
 
     def _plain_losses(self, tokens_KBL: Tensor) -> tuple[Tensor, Tensor]:
@@ -181,7 +184,7 @@ def _require_stackable(model: nn.Module, optimisers: Sequence[Optimizer]) -> Non
     if any(isinstance(part, nn.Dropout) and part.p for part in model.modules()):
         raise CannotStack("dropout would draw one mask for all members")
     for part in _parts(optimisers[0]):
-        if not isinstance(part, (*ELEMENTWISE, Muon)):
+        if not isinstance(part, (*ELEMENTWISE, *MATRIXWISE)):
             raise CannotStack(f"{type(part).__name__} may look at more than one weight at a time")
     plain = [[_without_rates(group) for group in one.param_groups] for one in optimisers]
     if any(one != plain[0] for one in plain):

@@ -10,17 +10,21 @@ from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import ModelParallelStrategy
 
 from rote.training import distributed, sharding
+from rote.training.finish.finisher import Finisher
 from rote.training.module import Memoriser
 from rote.training.stacked import StackedMemoriser
 
+Phase = Memoriser | StackedMemoriser | Finisher
+
 HARMLESS = (
+    ".*configure_optimizers. returned .None.*",  # the finish has a minimiser of its own
     ".*does not have many workers.*",  # the "loader" counts strides: nothing for workers to do
     ".*`srun` command is available.*",  # one process needs no srun
     ".*isinstance.treespec, LeafSpec.*",  # Lightning 2.6 against newer torch
 )
 
 
-def fit(module: Memoriser | StackedMemoriser, *, accelerator: str, strategy: str) -> None:
+def fit(module: Phase, *, accelerator: str, strategy: str) -> None:
     """Train ``module`` in place; raises what training raises.
 
     ``strategy`` says how several processes share a model: ddp gives each a whole one, fsdp a part;
@@ -47,7 +51,7 @@ def fit(module: Memoriser | StackedMemoriser, *, accelerator: str, strategy: str
         )
         _leave_signals_alone(trainer)
         batches = list(module.strides_left())
-        if isinstance(module, StackedMemoriser):
+        if not isinstance(module, Memoriser):
             trainer.fit(module, train_dataloaders=batches)
             return
         hollow = sharding.outline(module.model)

@@ -14,13 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from rote.checks import require_number, require_positive, require_whole
-from rote.models.likelihood import Model
 from rote.rng import generator
 from rote.training.controls.accounting import ACCOUNTANTS, noise_multiplier, spent_epsilon
 from rote.training.controls.protocol import Facts, Prospect
 from rote.training.objective import Objective
 from rote.training.order import PoissonOrder
-from rote.training.side_by_side import side_by_side
+from rote.training.per_sample import own_logits, own_weights, per_sample_gradients
 
 LEAST_READ = 21  # sequences a stride on average: e^-21, one in a billion, that it reads none
 LEAST_NORM = 1e-6
@@ -92,8 +91,8 @@ class DPSGD:
             raise ValueError(f"control.dp_sgd: {_first_line(errors[0])}")
         tokens_BL = torch.zeros(2, length, dtype=torch.int64, device="meta")
         try:
-            own = _own_weights(model, len(tokens_BL))
-            logits = _side_by_side(model, own, len(tokens_BL))
+            own = own_weights(model, len(tokens_BL))
+            logits = own_logits(model, own, len(tokens_BL))
             torch.autograd.grad(logits(tokens_BL).sum(), list(own.values()), materialize_grads=True)
         except (RuntimeError, NotImplementedError, ValueError) as error:
             raise ValueError(
@@ -150,34 +149,6 @@ class PrivateGradients:
         draws = generator(self.seed, "private noise", step, device=next(iter(sums.values())).device)
         for total in sums.values():
             total.add_(torch.empty_like(total).normal_(generator=draws), alpha=std)
-
-
-def per_sample_gradients(
-    model: nn.Module, tokens_bL: Tensor, objective: Objective
-) -> tuple[dict[str, Tensor], Tensor]:
-    """By parameter, [b, ...] each, of every sequence's own loss; and its mean cost, nats, [b].
-
-    Each sequence gets weights of its own, equal and not copied, of which one backward pass takes
-    the gradients: 1.5 to 2 times as fast as vmap over grad for models of up to 100,000 parameters.
-    """
-    own = _own_weights(model, len(tokens_bL))
-    logits = _side_by_side(model, own, len(tokens_bL))
-    trained_bL, nats_bL = objective.of_tokens(logits, tokens_bL, len(tokens_bL))
-    gradients = torch.autograd.grad(
-        trained_bL.mean(dim=1).sum(), list(own.values()), materialize_grads=True
-    )
-    return dict(zip(own, gradients, strict=True)), nats_bL.detach().mean(dim=1)
-
-
-def _own_weights(model: nn.Module, number: int) -> dict[str, Tensor]:
-    return {
-        name: weight.detach().expand(number, *weight.shape).requires_grad_()
-        for name, weight in model.named_parameters()
-    }
-
-
-def _side_by_side(model: nn.Module, own: Mapping[str, Tensor], number: int) -> Model:
-    return side_by_side(model, own, num_sets=number, randomness="different")
 
 
 def _add_clipped(

@@ -1,0 +1,134 @@
+"""Loss, gradient and metric of whole training sets, in chunks that memory holds.
+
+Shapes: K members with equally many sequences, N of each, L positions, P parameters, b a chunk.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from rote.models.likelihood import whole_logits_bytes
+from rote.training.compiling import GRAPH
+from rote.training.graphed import Graphed
+from rote.training.member import Member
+from rote.training.objective import Objective
+from rote.training.per_sample import per_sample_gradients
+from rote.training.side_by_side import side_by_side
+
+FLOAT32 = 4
+# Squared gradients of single sequences that are held at once.
+OWN_GRADIENT_BYTES = 1 << 26
+# Of the mean square, added to each: a weight without gradient must not get an infinite step.
+FLOOR = 1e-4
+
+
+def chunk_sequences(batch_size: int, length: int, vocab_size: int, *, on_cpu: bool) -> int:
+    """Sequences whose loss is taken at once: a batch, or more where logits stay whole."""
+    most = whole_logits_bytes(on_cpu=on_cpu) // (FLOAT32 * length * vocab_size)
+    return max(1, batch_size, most)
+
+
+class FullBatch:
+    """The members' losses at any points of their parameters, under the precision they train in."""
+
+    def __init__(self, members: Sequence[Member], device: torch.device) -> None:
+        first = members[0]
+        self.members, self.device, self.precision = list(members), device, first.precision
+        self.objective = Objective(scored_from=first.scored_from)
+        self.shapes = {name: one.shape for name, one in first.model.named_parameters()}
+        self.num_tokens = first.epoch_tokens
+        rows = chunk_sequences(
+            first.order.batch_size, first.length, first.vocab_size, on_cpu=device.type == "cpu"
+        )
+        self.rows = max(1, rows // len(members))
+        self.template = copy.deepcopy(first.model).to("meta") if len(members) > 1 else first.model
+        graphed = first.compile_mode == GRAPH and device.type == "cuda"
+        self.losses_and_gradients = Graphed(self._evaluated) if graphed else self._evaluated
+
+    def __call__(self, points: Sequence[Tensor]) -> list[tuple[float, Tensor]]:
+        """Mean nats of a token at each point, float64 [P], and the gradient of that."""
+        found = self.losses_and_gradients(torch.stack(list(points)))
+        return [(loss, row[1:]) for loss, row in zip(found[:, 0].tolist(), found, strict=True)]
+
+    def _evaluated(self, points_KP: Tensor) -> Tensor:
+        """Loss, then gradient: float64 [K, 1 + P]."""
+        parts = self._parts(points_KP)
+        for part in parts.values():
+            part.requires_grad_()
+        losses_K = torch.zeros(len(points_KP), dtype=torch.float64, device=self.device)
+        with self.precision.active(self.device.type):
+            for start in range(0, self.members[0].sequences.num_sequences, self.rows):
+                nats_K = self._nats(parts, start) / self.num_tokens
+                nats_K.sum().backward()  # type: ignore[no-untyped-call]
+                losses_K += nats_K.detach()
+        gradients = [self._gradient(part, len(points_KP)) for part in parts.values()]
+        return torch.cat([losses_K[:, None], *(one.double() for one in gradients)], dim=1)
+
+    def _parts(self, points_KP: Tensor) -> dict[str, Tensor]:
+        """By parameter; one member's are the model's own."""
+        sizes = [shape.numel() for shape in self.shapes.values()]
+        pieces = points_KP.split(sizes, dim=1)  # type: ignore[no-untyped-call]
+        own: dict[str, Tensor] = dict(self.members[0].model.named_parameters())
+        if len(points_KP) == 1:
+            for one, piece in zip(own.values(), pieces, strict=True):
+                one.data.copy_(piece.view_as(one))
+            return own
+        named = zip(self.shapes.items(), pieces, strict=True)
+        return {name: piece.to(own[name].dtype).view(-1, *shape) for (name, shape), piece in named}
+
+    def _gradient(self, part: Tensor, num_members: int) -> Tensor:
+        gradient, part.grad = part.grad, None
+        return (torch.zeros_like(part) if gradient is None else gradient).view(num_members, -1)
+
+    def _nats(self, parts: dict[str, Tensor], start: int) -> Tensor:
+        """Of a chunk of each member, summed in float64, [K]."""
+        stop = min(start + self.rows, self.members[0].sequences.num_sequences)
+        rows_b = torch.arange(start, stop, device=self.device)
+        tokens_KbL = torch.stack([one.sequences.tokens(rows_b) for one in self.members])
+        number = len(self.members)
+        model = (
+            self.template if number == 1 else side_by_side(self.template, parts, num_sets=number)
+        )
+        _, nats_NL = self.objective.of_tokens(model, tokens_KbL.flatten(0, 1), number)
+        return nats_NL.view(number, -1).sum(1, dtype=torch.float64)
+
+    def metric(self, number: int, point_P: Tensor) -> Tensor:
+        """Diagonal guess of the inverse Hessian at a member's point, of mean 1, float64 [P].
+
+        One over the root of the mean square of sequences' own gradients: that mean is the diagonal
+        of the empirical Fisher matrix.
+        """
+        model = self.members[number].model
+        put(model, point_P)
+        squares_P = torch.zeros_like(point_P)
+        for tokens_bL in self._few(number):
+            with self.precision.active(self.device.type):
+                gradients, _ = per_sample_gradients(model, tokens_bL, self.objective)
+            squares = [one.double().square().sum(0).flatten() for one in gradients.values()]
+            squares_P += torch.cat(squares)
+        squares_P /= self.members[number].sequences.num_sequences
+        least = torch.finfo(torch.float64).tiny  # where nothing is left to learn
+        metric_P = (squares_P + FLOOR * squares_P.mean()).clamp(min=least).rsqrt()
+        return metric_P / metric_P.mean()
+
+    def _few(self, number: int) -> Iterator[Tensor]:
+        sequences = self.members[number].sequences
+        parameters = sum(shape.numel() for shape in self.shapes.values())
+        few = max(1, OWN_GRADIENT_BYTES // (FLOAT32 * parameters))
+        for rows_b in torch.arange(sequences.num_sequences, device=self.device).split(few):  # type: ignore[no-untyped-call]
+            yield sequences.tokens(rows_b)
+
+
+def flat(model: nn.Module) -> Tensor:
+    """All parameters in their order, float64 [P]."""
+    return torch.cat([one.detach().double().flatten() for one in model.parameters()])
+
+
+def put(model: nn.Module, point_P: Tensor) -> None:
+    """The other way round, rounded to the parameters' own format."""
+    sizes = [one.numel() for one in model.parameters()]
+    pieces = point_P.split(sizes)  # type: ignore[no-untyped-call]
+    for one, piece in zip(model.parameters(), pieces, strict=True):
+        one.data.copy_(piece.view_as(one))

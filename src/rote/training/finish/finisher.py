@@ -1,0 +1,201 @@
+"""The Lightning module of the second phase: one Lightning step is one evaluation of every member.
+
+Members with equally many sequences are evaluated as one stacked model. Shapes: P parameters.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import lightning
+import torch
+
+from rote.training.finish.evaluation import FullBatch, flat, put
+from rote.training.finish.lbfgs import Lbfgs
+from rote.training.member import Diverged, FinishProgress, Interrupted, Member, Row
+from rote.units import bits_from_nats
+
+PREDICTED_GAIN, EVALUATIONS, LINE_SEARCH = "predicted gain", "evaluations", "line search"
+SMOOTHED_ITERATIONS = 50  # predictions of single iterations scatter by a factor of three
+FEWEST_ITERATIONS = 100  # before which no run ends: the quadratic model is still being learnt
+
+OnEnd = Callable[[Member, Diverged | None], None]
+
+
+class Finisher(lightning.LightningModule):
+    """Takes members on from where their optimisers left them, or from a checkpoint of this phase.
+
+    ``on_end`` is called with each that is over, its model holding its weights. Raises Interrupted
+    once each has left a checkpoint.
+    """
+
+    def __init__(self, members: Sequence[Member], on_end: OnEnd, device: torch.device) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.on_end = on_end
+        self.here = [_Finishing(member, device) for member in members]
+        self.full_device = device
+        self._share_out()
+
+    def _share_out(self) -> None:
+        """Those that can be evaluated as one."""
+        alike: dict[int, list[_Finishing]] = {}
+        for one in self.here:
+            alike.setdefault(one.member.sequences.num_sequences, []).append(one)
+        self.groups = [
+            (group, FullBatch([one.member for one in group], self.full_device))
+            for group in alike.values()
+        ]
+
+    def strides_left(self) -> range:
+        """At most, numbers of Lightning steps."""
+        return range(max((one.plan.max_evaluations for one in self.here), default=0))
+
+    def configure_optimizers(self) -> None:
+        """Lightning has nothing to step."""
+
+    def on_fit_start(self) -> None:
+        """The time of the first checkpoint counts from here."""
+        self.next_save_seconds = self._next_save()
+
+    def training_step(self, *_: int) -> None:
+        """One evaluation; who is over leaves."""
+        for group, full in self.groups:
+            for number, one in enumerate(group):
+                one.begin(full, number)
+            for one, (loss, gradient_P) in zip(
+                group, full([one.minimiser.point for one in group]), strict=True
+            ):
+                one.tell(loss, gradient_P)
+        self._keep()
+        leaving = [one for one in self.here if one.is_over]
+        for one in self.here:
+            if one.is_over or one.progress.evaluations % one.plan.check_every_evaluations == 0:
+                one.look()
+        self.here = [one for one in self.here if not one.is_over]
+        for one in leaving:
+            one.leave()
+            self.on_end(one.member, one.diverged)
+        if leaving:
+            self._share_out()
+        if not self.here:
+            self.trainer.should_stop = True
+
+    def _keep(self) -> None:
+        """Leave checkpoints where they are due, and stop where that is asked."""
+        stop = any(one.member.keeper.stop() for one in self.here)
+        if not stop and time.monotonic() < self.next_save_seconds:
+            return
+        for one in self.here:
+            one.save()
+        if stop:
+            raise Interrupted("stopped in the finish with a checkpoint")
+        self.next_save_seconds = self._next_save()
+
+    def _next_save(self) -> float:
+        wanted = [one.member.keeper.every_seconds for one in self.here]
+        return time.monotonic() + min((one for one in wanted if one is not None), default=math.inf)
+
+
+class _Finishing:
+    """One member and its minimiser."""
+
+    minimiser: Lbfgs
+
+    def __init__(self, member: Member, device: torch.device) -> None:
+        assert member.budget.finish  # those without are never given here
+        self.member, self.plan = member, member.budget.finish
+        member.model.to(device)
+        self.saved: Any = None
+        if state := member.resume:
+            member.model.load_state_dict(state["model"])
+            self.saved = state.get("minimiser")
+            member.resume = None
+        if member.progress.finish is None:
+            member.progress.finish = FinishProgress()
+        self.progress = member.progress.finish
+        self.diverged: Diverged | None = None
+        self.begun = False
+
+    @property
+    def is_over(self) -> bool:
+        return self.diverged is not None or self.progress.ended_by is not None
+
+    def begin(self, full: FullBatch, number: int) -> None:
+        """Make the minimiser, from a checkpoint where there is one; renew its metric when due."""
+        if not self.begun:
+            at_P = flat(self.member.model)
+            metric_P = torch.ones_like(at_P) if self.saved else full.metric(number, at_P)
+            self.minimiser = Lbfgs(at_P, metric_P, memory=self.plan.memory)
+            if self.saved:
+                self.minimiser.load(self.saved)
+            self.saved, self.begun = None, True
+        since = self.minimiser.iterations - self.progress.renewed_at_iteration
+        if since >= self.plan.renew_every_iterations:
+            self.minimiser.renew(full.metric(number, self.minimiser.at_P))
+            self.progress.renewed_at_iteration = self.minimiser.iterations
+
+    def tell(self, loss_nats: float, gradient_P: torch.Tensor) -> None:
+        """Let the minimiser go on, and note how far it has come."""
+        member, progress, minimiser = self.member, self.progress, self.minimiser
+        minimiser.tell(loss_nats, gradient_P)
+        progress.evaluations += 1
+        member.progress.tokens_seen += member.epoch_tokens
+        assert minimiser.loss is not None  # the first evaluation is always taken
+        bits = member.bits(minimiser.loss)
+        if progress.evaluations == 1:
+            progress.bits_before = bits
+            if not math.isfinite(loss_nats):
+                self.diverged = Diverged(f"the loss is {loss_nats} where the finish begins")
+        if minimiser.iterations > progress.iterations:
+            self._note_gain(minimiser.predicted_gain)
+        progress.iterations = minimiser.iterations
+        progress.bits_after = bits
+        progress.gradient_norm = minimiser.gradient_norm
+        progress.ended_by = self._ended_by(bits)
+
+    def _note_gain(self, nats: float) -> None:
+        """Into a running mean of what an iteration is predicted to gain, of all tokens, in bits."""
+        if not math.isfinite(nats):  # of the bare gradient: no model of the loss
+            return
+        progress = self.progress
+        bits = bits_from_nats(nats) * self.member.epoch_tokens
+        known = progress.predicted_gain_bits
+        share = 1 / min(SMOOTHED_ITERATIONS, progress.iterations + 1)
+        progress.predicted_gain_bits = bits if known is None else known + share * (bits - known)
+
+    def _ended_by(self, bits: float) -> str | None:
+        progress, stuck = self.progress, self.minimiser.stuck
+        gain = progress.predicted_gain_bits
+        least = self.plan.max_gain_per_1000_iterations * bits
+        is_settled = stuck or progress.iterations >= FEWEST_ITERATIONS
+        if is_settled and gain is not None and 1000 * gain < least:
+            return PREDICTED_GAIN
+        if stuck:
+            return LINE_SEARCH
+        return EVALUATIONS if progress.evaluations >= self.plan.max_evaluations else None
+
+    def look(self) -> None:
+        """A row of the curve."""
+        assert self.minimiser.loss is not None
+        row: Row = self.member.row(self.minimiser.loss) | {
+            "evaluations": self.progress.evaluations,
+            "gradient_norm": self.progress.gradient_norm,
+        }
+        if self.progress.predicted_gain_bits is not None:
+            row["predicted_gain_bits"] = self.progress.predicted_gain_bits
+        self.member.on_row(row)
+
+    def save(self) -> None:
+        put(self.member.model, self.minimiser.at_P)
+        self.member.save(
+            model=self.member.model.state_dict(),
+            minimiser=self.minimiser.state(),
+            rng=torch.get_rng_state(),
+        )
+
+    def leave(self) -> None:
+        """The model gets the best weights."""
+        put(self.member.model, self.minimiser.at_P)
+        self.member.progress.converged = self.progress.ended_by == PREDICTED_GAIN

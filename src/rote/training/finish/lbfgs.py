@@ -1,0 +1,197 @@
+"""L-BFGS in a diagonal metric, one evaluation at a time, so that it can stop and go on anywhere.
+
+Sources: Byrd, Nocedal and Schnabel 1994, the compact form of the inverse (theorem 2.2), so that an
+iteration is six products of matrix and vector and not 4 M loops; Lewis and Overton 2013,
+bisection to a step that fulfils the weak Wolfe conditions. Vectors are float64: differences of
+gradients near a minimum are all that is known of it. Shapes: P parameters, M pairs remembered.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.linalg import solve_triangular
+from torch import Tensor
+
+ARMIJO, CURVATURE = 1e-4, 0.9  # the weak Wolfe conditions: Nocedal and Wright 2006, section 3.1
+MOST_TRIES = 12  # evaluations of one line search: the step is then 1/2,048 of the first
+FIRST_STEP = 0.01  # norm of a step along the bare gradient: nothing is known of its length
+
+
+@dataclass
+class Search:
+    """A line search under way, or none: steps known to be too short and too long."""
+
+    slope: float = 0.0  # of the loss along the direction, at its start
+    step: float = 1.0
+    low: float = 0.0
+    high: float | None = None
+    tries: int = 0
+
+
+class Lbfgs:
+    """Asks for loss and gradient at `point`, and is told them.
+
+    ``metric`` is the diagonal first guess of the inverse Hessian, up to a factor. `ended_by` says
+    that no step lowers the loss any more.
+    """
+
+    def __init__(self, start_P: Tensor, metric_P: Tensor, *, memory: int) -> None:
+        self.at_P = start_P.double()
+        self.metric_P = metric_P.double()
+        self.memory = memory
+        self.loss: float | None = None  # at `at_P`; None before the first evaluation
+        self.gradient_P = torch.zeros_like(self.at_P)
+        self.direction_P = torch.zeros_like(self.at_P)
+        self.search = Search()
+        self.iterations = 0
+        self.stuck = False
+        self._forget()
+
+    def _forget(self) -> None:
+        """All pairs: the next direction is that of the bare gradient."""
+        self.steps_MP = self.at_P.new_zeros(self.memory, len(self.at_P))
+        self.turned_MP = torch.zeros_like(self.steps_MP)  # metric times change of gradient
+        self.steps_by_changes_MM = np.zeros((self.memory, self.memory))
+        self.changes_by_turned_MM = np.zeros((self.memory, self.memory))
+        self.order: list[int] = []  # rows in use, the oldest first
+
+    @property
+    def point(self) -> Tensor:
+        """Where loss and gradient are wanted, float64 [P]."""
+        if self.loss is None:
+            return self.at_P
+        return torch.add(self.at_P, self.direction_P, alpha=self.search.step)
+
+    @property
+    def predicted_gain(self) -> float:
+        """How much lower the minimum of the quadratic model lies; infinite before there is one."""
+        return -self.search.slope / 2 if self.order else float("inf")
+
+    @property
+    def gradient_norm(self) -> float:
+        """Euclidean, at the best point so far."""
+        return float(torch.linalg.vector_norm(self.gradient_P))
+
+    def tell(self, loss: float, gradient_P: Tensor) -> None:
+        """What was found at `point`; a loss that is no number counts as too high."""
+        gradient_P = gradient_P.double()
+        if self.loss is None:
+            self._accept(self.at_P, loss, gradient_P)
+            return
+        search = self.search
+        search.tries += 1
+        if not loss <= self.loss + ARMIJO * search.step * search.slope:
+            search.high = search.step
+        elif float(gradient_P @ self.direction_P) < CURVATURE * search.slope:
+            search.low = search.step
+            if search.tries >= MOST_TRIES:  # lower, if not flat enough: better than nothing
+                self._accept(self.point, loss, gradient_P)
+                return
+        else:
+            self._accept(self.point, loss, gradient_P)
+            return
+        if search.tries >= MOST_TRIES:
+            self._give_up()
+        else:
+            high = search.high
+            search.step = 2 * search.low if high is None else (search.low + high) / 2
+
+    def _give_up(self) -> None:
+        """Try the bare gradient instead; where that was it already, this is the end."""
+        if not self.order:
+            self.stuck = True
+            return
+        self._forget()
+        self._aim()
+
+    def _accept(self, point_P: Tensor, loss: float, gradient_P: Tensor) -> None:
+        if self.loss is not None:
+            self._remember(point_P - self.at_P, gradient_P - self.gradient_P)
+            self.iterations += 1
+        self.at_P, self.loss, self.gradient_P = point_P, loss, gradient_P
+        self._aim()
+
+    def _remember(self, step_P: Tensor, change_P: Tensor) -> None:
+        """The newest pair in the place of the oldest; one without curvature is left out."""
+        if float(step_P @ change_P) <= 0:
+            return
+        row = len(self.order) if len(self.order) < self.memory else self.order.pop(0)
+        self.order.append(row)
+        self.steps_MP[row] = step_P
+        self.turned_MP[row] = self.metric_P * change_P
+        products_2M = torch.stack([self.steps_MP @ change_P, self.turned_MP @ change_P])
+        self.steps_by_changes_MM[:, row], with_turned_M = products_2M.cpu().numpy()
+        self.changes_by_turned_MM[:, row] = self.changes_by_turned_MM[row] = with_turned_M
+
+    def _aim(self) -> None:
+        """The direction from here, and a first step along it."""
+        self.search = Search()
+        self.direction_P = self._downhill()
+        self.search.slope = float(self.gradient_P @ self.direction_P)
+        if self.search.slope >= 0:  # of a Hessian that rounding has spoilt
+            self._forget()
+            self.direction_P = self._downhill()
+            self.search.slope = float(self.gradient_P @ self.direction_P)
+
+    def _downhill(self) -> Tensor:
+        """Minus inverse Hessian times gradient, of the compact form."""
+        bare_P = self.metric_P * self.gradient_P
+        if not self.order:
+            norm = torch.linalg.vector_norm(bare_P).clamp(min=torch.finfo(torch.float64).tiny)
+            return -bare_P * (FIRST_STEP / norm)
+        inner = np.ix_(self.order, self.order)
+        upper_MM = np.triu(self.steps_by_changes_MM[inner])
+        grams_MM = self.changes_by_turned_MM[inner]
+        factor = upper_MM[-1, -1] / grams_MM[-1, -1]  # Nocedal and Wright, equation 7.20
+        products_2M = torch.stack(
+            [self.steps_MP @ self.gradient_P, self.turned_MP @ self.gradient_P]
+        )
+        by_steps_M, by_turned_M = products_2M.cpu().numpy()[:, self.order]
+        first_M = solve_triangular(upper_MM, by_steps_M)
+        inner_M = np.diag(upper_MM) * first_M + factor * (grams_MM @ first_M - by_turned_M)
+        second_M = solve_triangular(upper_MM, inner_M, trans="T")
+        of_steps_M, of_turned_M = (self._on_all_rows(each) for each in (second_M, factor * first_M))
+        return -(factor * bare_P + of_steps_M @ self.steps_MP - of_turned_M @ self.turned_MP)
+
+    def _on_all_rows(self, values: np.ndarray) -> Tensor:
+        """In the order of the rows, 0 where none is in use."""
+        whole = np.zeros(self.memory)
+        whole[self.order] = values
+        return torch.from_numpy(whole).to(self.at_P.device)
+
+    def renew(self, metric_P: Tensor) -> None:
+        """Another metric from here on: what is remembered is turned, a search begins anew."""
+        metric_P = metric_P.double()
+        self.turned_MP *= metric_P / self.metric_P
+        self.metric_P = metric_P
+        changes_MP = self.turned_MP / metric_P
+        self.changes_by_turned_MM = (changes_MP @ self.turned_MP.T).cpu().numpy()
+        if self.loss is not None:
+            self._aim()
+
+    def state(self) -> dict[str, Any]:
+        """All that `load` needs to go on as if nothing had happened."""
+        names = ("at_P", "metric_P", "gradient_P", "direction_P", "steps_MP", "turned_MP")
+        return {
+            **{name: getattr(self, name) for name in names},
+            "by_changes_MM": torch.from_numpy(self.steps_by_changes_MM.copy()),
+            "by_turned_MM": torch.from_numpy(self.changes_by_turned_MM.copy()),
+            "search": asdict(self.search),
+            **{name: getattr(self, name) for name in ("loss", "iterations", "stuck", "order")},
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """What `state` gave, perhaps on another device."""
+        for name, value in state.items():
+            if name == "search":
+                self.search = Search(**value)
+            elif name == "by_changes_MM":
+                self.steps_by_changes_MM = value.cpu().numpy().copy()
+            elif name == "by_turned_MM":
+                self.changes_by_turned_MM = value.cpu().numpy().copy()
+            else:
+                here = value.to(self.at_P.device) if isinstance(value, Tensor) else value
+                setattr(self, name, here)
