@@ -10,6 +10,7 @@ FLOORS = {
     "watching": 0,
     "tasks": 1, "models": 1, "optim": 1, "ledger": 1,
     "config": 2, "scores": 2, "training": 2, "measures": 3, "observers": 3, "trained": 3,
+    "assembly": 3,
     "life": 4, "coding": 4, "auditing": 4, "run": 5, "preflight": 5,
     "cluster": 6, "analysis": 6, "tracking": 6, "planner": 7, "site": 7,
     "cli": 8, "__main__": 9,

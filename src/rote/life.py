@@ -6,13 +6,14 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from statistics import mean
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from rote.allocator import keep_freed_memory
+from rote.assembly import make_member
 from rote.config.build import build
 from rote.config.trust import remember
 from rote.ledger.claim import Claim
@@ -22,129 +23,19 @@ from rote.ledger.store import RunFolder
 from rote.measures.protocol import Measure
 from rote.models.count import embedding_parameters
 from rote.observers import Observer, Observers, configured
-from rote.precision import Precision
 from rote.provenance import provenance
-from rote.rng import stream_seed
-from rote.tasks.protocol import HasManifest, Task, scored_from
+from rote.tasks.protocol import HasManifest, Task
 from rote.trained import save_weights
 from rote.training import distributed
-from rote.training.budget import Budget
 from rote.training.checkpoint import OF_A_RUN, Checkpoints
-from rote.training.controls.protocol import GradientMaker
-from rote.training.controls.together import Controls
-from rote.training.data import on_device
 from rote.training.device import device_of
 from rote.training.member import Keeper, Member, Row
-from rote.training.memory import Anatomy, Step
-from rote.training.order import BatchOrder, Order
-from rote.training.recompute import recompute_blocks
-from rote.units import uniform_bits
 
 
 def prepare_process(spec: Spec) -> None:
     """Threads and memory as training wants them."""
     torch.set_num_threads(spec.how["host"]["threads"])
     keep_freed_memory()
-
-
-def make_member(
-    spec: Spec,
-    task: Task,
-    *,
-    on_row: Callable[[Row], None],
-    keeper: Keeper,
-    resume: Mapping[str, Any] | None,
-) -> Member:
-    """The model, its data and its budget, as the spec says; raises ValueError."""
-    what, seed = spec.what, spec.what["seed"]
-    torch.manual_seed(stream_seed(seed, "init"))
-    model: nn.Module = build(what["model"], vocab_size=task.vocab_size, max_length=task.length)
-    device = device_of(spec.how["host"]["accelerator"])
-    controls = Controls.of(spec.controls, build)
-    controls.require_company(spec.how["host"]["strategy"])
-    controls.change_model(model)
-    budget, precision = build(what["budget"]), build(what["precision"])
-    if budget.finish and distributed.num_processes() > 1:
-        raise ValueError("budget.finish trains in one process: use a host with one")
-    given = task.train(seed)
-    to_learn = controls.change_sequences(given, length=task.length)
-    sequences = on_device(to_learn, length=task.length, device=device)
-    first = scored_from(task)
-    num_tokens = sequences.num_sequences * (task.length - first)
-    order, maker = _reading(controls, budget, sequences.num_sequences, seed)
-    if _is_recomputed(spec, model, precision, controls, order.batch_size, task.length):
-        recompute_blocks(model)
-    entropy_bits = task.entropy_bits(from_position=first)
-    watches = controls.watches
-    return Member(
-        model=precision.cast(model),
-        sequences=sequences,
-        length=task.length,
-        entropy_bits=uniform_bits(num_tokens, task.vocab_size)
-        if entropy_bits is None
-        else entropy_bits,
-        entropy_is_known=entropy_bits is not None,
-        vocab_size=task.vocab_size,
-        order=order,
-        optimiser=build(what["optim"]["optimiser"]),
-        schedule=build(what["optim"]["schedule"]),
-        clip_norm=what["optim"]["clip_norm"],
-        budget=budget,
-        precision=precision,
-        on_row=on_row,
-        keeper=keeper,
-        resume=resume,
-        compile_mode=spec.how["host"]["compile"],
-        scored_from=first,
-        seed=seed,
-        controls=controls,
-        gradient_maker=maker,
-        watch=watches.watch(task, seed=seed, batch_size=order.batch_size, device=device)
-        if watches
-        else None,
-        num_left_out=given.num_sequences - sequences.num_sequences
-        if controls.change_which_sequences
-        else None,
-    )
-
-
-def _reading(
-    controls: Controls, budget: Budget, num_sequences: int, seed: int
-) -> tuple[Order, GradientMaker | None]:
-    """What each step reads: a gradient maker has an order of its own."""
-    batch_size = budget.batch_size
-    if makes := controls.gradients:
-        maker = makes.begin(
-            num_sequences=num_sequences,
-            batch_size=batch_size,
-            max_steps=budget.max_steps,
-            seed=stream_seed(seed, "private"),
-        )
-        return maker.order, maker
-    key = stream_seed(seed, "order")
-    return BatchOrder(num_sequences=num_sequences, batch_size=batch_size, seed=key), None
-
-
-def _is_recomputed(
-    spec: Spec,
-    model: nn.Module,
-    precision: Precision,
-    controls: Controls,
-    batch_size: int,
-    length: int,
-) -> bool:
-    host = spec.how["host"]
-    step = Step.of(
-        Anatomy.of(model),
-        precision,
-        batch_size=batch_size,
-        length=length,
-        device_type=device_of(host["accelerator"]).type,
-        processes=distributed.num_processes(),
-        strategy=host["strategy"],
-        microbatch_size=controls.microbatch_size,
-    )
-    return step.is_recomputed(host["recompute_above_gib"])
 
 
 class Life:
@@ -292,7 +183,7 @@ def _training_facts(member: Member) -> dict[str, Any]:
             "evaluations": finish.evaluations,
             "iterations": finish.iterations,
             "gradient_norm": finish.gradient_norm,
-            "predicted_gain_bits": finish.predicted_gain_bits,
+            "predicted_gain_bits": mean(finish.gains_bits) if finish.gains_bits else None,
             "ended_by": finish.ended_by,
         }
     return facts

@@ -14,11 +14,14 @@ from rote.config.build import build
 from rote.config.how import require_host, require_log
 from rote.ledger.spec import Spec
 from rote.measures.protocol import ChecksTask
+from rote.precision import Precision
 from rote.training.budget import Budget
 from rote.training.compiling import require_mode
 from rote.training.controls.protocol import Prospect
 from rote.training.controls.together import Controls
 from rote.training.device import device_of
+from rote.training.finish.evaluation import OWN_GRADIENT_BYTES, chunk_sequences
+from rote.training.finish.lbfgs import SINGLE_VECTORS
 from rote.training.memory import Anatomy, Step
 
 Built = TypeVar("Built")
@@ -43,24 +46,40 @@ class Facts:
 
     parameters: int
     entropy_bits: float | None
-    max_steps: int
-    tokens_per_step: int
+    max_steps: int  # evaluations of a second phase included
+    max_tokens: int  # that all of them read
     step: Step  # as one process alone would do it
+    finish: "Finishing | None"
     optimiser_copies: float  # numbers that the optimiser keeps for each weight
     recompute_above_gib: float | None
 
     @property
     def max_flops(self) -> float:
         """6 P a token (Kaplan et al. 2020, section 2.1), attention scores left out."""
-        return 6.0 * self.parameters * self.tokens_per_step * self.max_steps
+        return 6.0 * self.parameters * self.max_tokens
 
     def peak_bytes(self, processes: int) -> int:
         """What each of so many processes that train together holds at most."""
         step = replace(self.step, processes=processes)
-        return step.peak_bytes(
+        peak = step.peak_bytes(
             optimiser_copies=self.optimiser_copies,
             recomputed=step.is_recomputed(self.recompute_above_gib),
         )
+        return max(peak, self.finish.peak_bytes()) if self.finish else peak
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finishing:
+    """What the second phase holds: chunks of data, and float64 vectors of all parameters."""
+
+    step: Step  # of one chunk
+    vectors: int
+
+    def peak_bytes(self) -> int:
+        """Blocks never run twice there."""
+        copies = self.vectors * 8 / self.step.weight_bytes
+        peak = self.step.peak_bytes(optimiser_copies=copies, recomputed=False)
+        return peak + OWN_GRADIENT_BYTES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,24 +124,29 @@ class Preflight:
             key = [spec.controls, what["task"], what["model"], what["budget"], host["compile"]]
             controls = self._once(key, partial(_checked_controls, spec, budget))
         anatomy = self._anatomy(what["model"], (data.vocab_size, data.length), controls)
+        _check_finish(spec, budget, precision, controls)
         steps, optim = budget.max_steps, what["optim"]
         copies = self._once([optim, steps], partial(_try_optim, optim, steps))
         batch_size = min(budget.batch_size, data.num_sequences)
+        step = Step.of(
+            anatomy,
+            precision,
+            batch_size=batch_size,
+            length=data.length,
+            device_type=device_of(host["accelerator"]).type,
+            processes=1,
+            strategy=host["strategy"],
+            microbatch_size=controls.microbatch_size,
+        )
+        evaluations = budget.finish.max_evaluations if budget.finish else 0
+        read = batch_size * steps + data.num_sequences * evaluations
         return Facts(
             parameters=anatomy.parameters,
             entropy_bits=data.entropy_bits,
-            max_steps=steps,
-            tokens_per_step=batch_size * data.length,
-            step=Step.of(
-                anatomy,
-                precision,
-                batch_size=batch_size,
-                length=data.length,
-                device_type=device_of(host["accelerator"]).type,
-                processes=1,
-                strategy=host["strategy"],
-                microbatch_size=controls.microbatch_size,
-            ),
+            max_steps=spec.longest,
+            max_tokens=read * data.length,
+            step=step,
+            finish=_finishing(step, data, budget),
             optimiser_copies=copies,
             recompute_above_gib=host["recompute_above_gib"],
         )
@@ -163,6 +187,33 @@ def _look_at(config: Mapping[str, Any]) -> _Data:
         num_sequences=task.train(0).num_sequences,
         entropy_bits=task.entropy_bits(),
     )
+
+
+def _check_finish(spec: Spec, budget: Budget, precision: Precision, controls: Controls) -> None:
+    """It takes the plain loss of all data to a minimum, by steps that only float32 holds."""
+    if budget.finish is None:
+        return
+    undone = [f"control.{name}" for name in controls.beyond_data]
+    if spec.what["optim"]["optimiser"].get("weight_decay"):
+        undone.append("optim.optimiser.weight_decay")
+    if undone:
+        raise ValueError(
+            f"budget.finish takes the plain loss of the whole training set to a minimum, which "
+            f"would undo {undone[0]}: choose one of the two"
+        )
+    if precision.weights != "float32":
+        raise ValueError(
+            f"budget.finish moves weights by less than {precision.weights} can tell: "
+            f"precision={precision.name} does not go with it"
+        )
+
+
+def _finishing(step: Step, data: _Data, budget: Budget) -> Finishing | None:
+    if budget.finish is None:
+        return None
+    rows = chunk_sequences(step.batch_size, data.length, data.vocab_size, on_cpu=step.on_cpu)
+    chunk = replace(step, batch_size=min(rows, data.num_sequences))
+    return Finishing(step=chunk, vectors=2 * budget.finish.memory + SINGLE_VECTORS)
 
 
 def _check_task(measure: ChecksTask, task: Mapping[str, Any]) -> None:

@@ -47,7 +47,7 @@ class FinishProgress:
     bits_before: float = 0.0
     bits_after: float = 0.0
     gradient_norm: float = 0.0  # of the mean nats of a token
-    predicted_gain_bits: float | None = None  # of an iteration like the last ones
+    gains_bits: list[float] = field(default_factory=list)  # predicted, of the last iterations
     ended_by: str | None = None  # why it is over; None: it is not
 
 

@@ -105,6 +105,12 @@ class Controls:
         """Whether `change_sequences` may leave some out."""
         return bool(self._names((ChangesSequences,)))
 
+    @property
+    def beyond_data(self) -> list[str]:
+        """Names of those that change more than which sequences are read."""
+        data_alone = self._names((ChangesSequences,))
+        return [name for name in sorted(self.by_name) if name not in data_alone]
+
     def before_step(self, *, seed: int, step: int) -> None:
         """What a model draws in its forward pass is a function of seed, step and process."""
         if self._draw:

@@ -6,6 +6,7 @@ Members with equally many sequences are evaluated as one stacked model. Shapes: 
 import math
 import time
 from collections.abc import Callable, Sequence
+from statistics import mean
 from typing import Any
 
 import lightning
@@ -17,7 +18,7 @@ from rote.training.member import Diverged, FinishProgress, Interrupted, Member, 
 from rote.units import bits_from_nats
 
 PREDICTED_GAIN, EVALUATIONS, LINE_SEARCH = "predicted gain", "evaluations", "line search"
-SMOOTHED_ITERATIONS = 50  # predictions of single iterations scatter by a factor of three
+RECENT_ITERATIONS = 50  # whose mean is taken: single predictions scatter by a factor of three
 FEWEST_ITERATIONS = 100  # before which no run ends: the quadratic model is still being learnt
 
 OnEnd = Callable[[Member, Diverged | None], None]
@@ -156,21 +157,16 @@ class _Finishing:
         progress.ended_by = self._ended_by(bits)
 
     def _note_gain(self, nats: float) -> None:
-        """Into a running mean of what an iteration is predicted to gain, of all tokens, in bits."""
-        if not math.isfinite(nats):  # of the bare gradient: no model of the loss
-            return
-        progress = self.progress
-        bits = bits_from_nats(nats) * self.member.epoch_tokens
-        known = progress.predicted_gain_bits
-        share = 1 / min(SMOOTHED_ITERATIONS, progress.iterations + 1)
-        progress.predicted_gain_bits = bits if known is None else known + share * (bits - known)
+        """What the quadratic model predicts an iteration to gain, of all tokens, in bits."""
+        if math.isfinite(nats):  # else of the bare gradient: there is no model
+            bits = bits_from_nats(nats) * self.member.epoch_tokens
+            self.progress.gains_bits = [*self.progress.gains_bits, bits][-RECENT_ITERATIONS:]
 
     def _ended_by(self, bits: float) -> str | None:
-        progress, stuck = self.progress, self.minimiser.stuck
-        gain = progress.predicted_gain_bits
-        least = self.plan.max_gain_per_1000_iterations * bits
-        is_settled = stuck or progress.iterations >= FEWEST_ITERATIONS
-        if is_settled and gain is not None and 1000 * gain < least:
+        progress, gains, stuck = self.progress, self.progress.gains_bits, self.minimiser.stuck
+        least = self.plan.max_gain_per_1000_iterations * bits / 1000
+        is_settled = progress.iterations >= FEWEST_ITERATIONS and mean(gains) < least
+        if is_settled or (stuck and gains and gains[-1] < least):
             return PREDICTED_GAIN
         if stuck:
             return LINE_SEARCH
@@ -183,8 +179,8 @@ class _Finishing:
             "evaluations": self.progress.evaluations,
             "gradient_norm": self.progress.gradient_norm,
         }
-        if self.progress.predicted_gain_bits is not None:
-            row["predicted_gain_bits"] = self.progress.predicted_gain_bits
+        if self.progress.gains_bits:
+            row["predicted_gain_bits"] = mean(self.progress.gains_bits)
         self.member.on_row(row)
 
     def save(self) -> None:

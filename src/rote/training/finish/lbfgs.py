@@ -17,6 +17,7 @@ from torch import Tensor
 
 ARMIJO, CURVATURE = 1e-4, 0.9  # the weak Wolfe conditions: Nocedal and Wright 2006, section 3.1
 MOST_TRIES = 12  # evaluations of one line search: the step is then 1/2,048 of the first
+SINGLE_VECTORS = 10  # of all parameters, beside the pairs: what is held, and what is being made
 FIRST_STEP = 0.01  # norm of a step along the bare gradient: nothing is known of its length
 
 

@@ -1,0 +1,173 @@
+"""Runs with a second phase: what it adds, what the record says of it, that it goes on anywhere."""
+
+import json
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pytest
+
+from rote.config.compose import Composer
+from rote.ledger.spec import Spec
+from rote.ledger.store import Store
+from rote.preflight import Preflight
+from rote.run import execute, execute_together
+from rote.training.member import Interrupted
+from tests.conftest import COMPOSER, TINY, MakeSpec
+
+FINISH = (
+    "budget/finish=lbfgs", "budget.finish.max_evaluations=40",
+    "budget.finish.check_every_evaluations=16", "budget.finish.renew_every_iterations=10",
+    "budget.finish.memory=5",
+)  # fmt: skip
+TOLD = (
+    "memorised_bits_before", "memorised_bits_after", "evaluations", "iterations", "gradient_norm",
+    "predicted_gain_bits", "ended_by",
+)  # fmt: skip
+
+
+def after(calls: int) -> Callable[[], bool]:
+    """True at this call, asked once after every step and evaluation."""
+    left = iter([*[False] * (calls - 1), True])
+    return lambda: next(left, False)
+
+
+def test_it_adds_bits_and_the_record_says_how(tiny: MakeSpec, store: Store) -> None:
+    record = execute(tiny(*FINISH), store)
+    finish = record.training["finish"]
+    assert tuple(finish) == TOLD
+    assert finish["memorised_bits_after"] > 1.2 * finish["memorised_bits_before"]
+    assert (finish["evaluations"], finish["ended_by"]) == (40, "evaluations")
+    assert finish["iterations"] < 40
+    assert not record.training["converged"]
+    assert record.training["steps"] == 30
+    assert record.training["tokens_seen"] == 30 * 4 * 8 + 40 * 12 * 8
+    measured = record.entropy_bits - record.measures["cost"]["train_code_bits"]
+    assert finish["memorised_bits_after"] == pytest.approx(measured, rel=1e-5)
+    rows = [
+        json.loads(line) for line in store.run(record.run_id).curve_path.read_text().splitlines()
+    ]
+    assert [row["step"] for row in rows] == [10, 20, 30, 46, 62, 70]
+    assert [row.get("evaluations") for row in rows] == [None, None, None, 16, 32, 40]
+    assert rows[-1]["memorised_bits"] == finish["memorised_bits_after"]
+
+
+def test_the_bits_before_are_those_of_the_run_without_it(tiny: MakeSpec, store: Store) -> None:
+    plain = execute(tiny(), store)
+    finished = execute(tiny(*FINISH), store)
+    assert plain.run_id != finished.run_id
+    assert "finish" not in plain.training and "finish" not in plain.what["budget"]
+    measured = plain.entropy_bits - plain.measures["cost"]["train_code_bits"]
+    before = finished.training["finish"]["memorised_bits_before"]
+    assert before == pytest.approx(measured, rel=1e-5)
+
+
+def test_a_run_with_little_left_to_gain_has_converged(tiny: MakeSpec, store: Store) -> None:
+    few = ("task.num_sequences=3", "budget.finish.max_evaluations=2000")
+    record = execute(tiny(*FINISH, *few), store)
+    finish = record.training["finish"]
+    assert finish["ended_by"] == "predicted gain" and record.training["converged"]
+    assert finish["evaluations"] < 2000
+    # 3 sequences in their order hold 3 log2 3 bits that no model can know.
+    most = 3 * (8 * 4 - np.log2(3))
+    assert 0.99 * most < finish["memorised_bits_after"] <= most
+
+
+@pytest.mark.parametrize("calls", [30, 31, 32, 41, 42, 55, 69])
+def test_it_goes_on_from_any_evaluation_bit_for_bit(
+    calls: int, tiny: MakeSpec, tmp_path: object
+) -> None:
+    whole, parted = (Store(tmp_path / name) for name in ("whole", "parted"))  # type: ignore[operator]
+    spec = tiny(*FINISH)
+    with pytest.raises(Interrupted):
+        execute(spec, parted, stop=after(calls))
+    record, wanted = execute(spec, parted), execute(spec, whole)
+    assert record == wanted
+    here, there = (store.run(spec.run_id) for store in (parted, whole))
+    assert here.curve_path.read_bytes() == there.curve_path.read_bytes()
+    for name, array in np.load(there.path / "arrays.npz").items():
+        assert np.array_equal(array, np.load(here.path / "arrays.npz")[name])
+
+
+def are_alike(ours: Mapping[str, float], theirs: Mapping[str, float]) -> bool:
+    """Last digits differ between a stack and a model alone, and grow along a curved path."""
+    before, after = "memorised_bits_before", "memorised_bits_after"
+    start = abs(ours[before] / theirs[before] - 1) < 1e-3
+    return start and abs(ours[after] / theirs[after] - 1) < 0.1
+
+
+def specs_of(tiny: MakeSpec) -> list[Spec]:
+    """Equal steps, unequal data: two groups are evaluated as one stack each."""
+    points = [("task.num_sequences=12", seed) for seed in (0, 1)] + [("task.num_sequences=9", 0)]
+    return [tiny(*FINISH, number, f"seed={seed}") for number, seed in points]
+
+
+def test_a_stack_ends_as_its_members_do_alone(tiny: MakeSpec, tmp_path: object) -> None:
+    together, alone = (Store(tmp_path / name) for name in ("together", "alone"))  # type: ignore[operator]
+    specs = specs_of(tiny)
+    assert execute_together(specs, together) == {}
+    for spec in specs:
+        ours = together.run(spec.run_id).record().training["finish"]
+        theirs = execute(spec, alone).training["finish"]
+        assert ours["evaluations"] == theirs["evaluations"]
+        assert are_alike(ours, theirs)
+
+
+@pytest.mark.parametrize("calls", [20, 100, 150])
+def test_a_stack_that_is_stopped_goes_on_together_or_apart(
+    calls: int, tiny: MakeSpec, tmp_path: object
+) -> None:
+    store, whole = (Store(tmp_path / name) for name in ("parted", "whole"))  # type: ignore[operator]
+    specs = specs_of(tiny)
+    with pytest.raises(Interrupted):
+        execute_together(specs, store, stop=after(calls))
+    assert execute_together(specs[:2], store) == {}
+    execute(specs[2], store)
+    assert execute_together(specs, whole) == {}
+    for spec in specs:
+        ours, theirs = (one.run(spec.run_id).record().training["finish"] for one in (store, whole))
+        assert are_alike(ours, theirs)
+
+
+def test_text_is_told_in_bits_below_a_uniform_guesser(store: Store) -> None:
+    kept = [one for one in TINY if not one.startswith("task.")]
+    text = ["task=text", "task.num_sequences=12", "task.length=8", "task.num_heldout_sequences=4"]
+    record = execute(Spec.from_config(COMPOSER.config([*kept, *text, *FINISH])), store)
+    assert "below_uniform_bits_after" in record.training["finish"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (("control=[dropout]",), "which would undo control.dropout"),
+        (("control=[early_stopping]",), "which would undo control.early_stopping"),
+        (("optim=adamw", "optim.optimiser.weight_decay=0.1"), "optim.optimiser.weight_decay"),
+        (("precision=bf16_true",), "precision=bf16_true does not go with it"),
+        (("budget.finish.max_evaluations=0",), "budget.finish.max_evaluations must be a whole"),
+        (("budget.finish.max_gain_per_1000_iterations=-1",), "must be a number from 0 up"),
+    ],
+)
+def test_what_does_not_go_with_it_is_refused_before_training(
+    overrides: tuple[str, ...], told: str, tiny: MakeSpec
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        Preflight().facts(tiny(*FINISH, *overrides))
+
+
+def test_deduplication_goes_with_it(tiny: MakeSpec, store: Store) -> None:
+    record = execute(tiny(*FINISH, "control=[deduplication]"), store)
+    assert record.training["finish"]["evaluations"] == 40
+
+
+def test_the_bill_counts_its_evaluations_and_its_vectors(tiny: MakeSpec) -> None:
+    plain, finished = (Preflight().facts(tiny(*more)) for more in ((), FINISH))
+    extra = 6.0 * plain.parameters * 40 * 12 * 8
+    assert finished.max_flops == plain.max_flops + extra
+    assert finished.max_steps == plain.max_steps + 40
+    wide = ("budget/finish=lbfgs", "size.width=256", "budget.finish.memory=500")
+    facts = Preflight().facts(tiny(*wide))
+    assert facts.peak_bytes(1) > 2 * 500 * 8 * facts.parameters
+
+
+def test_no_finish_is_no_key_of_a_spec() -> None:
+    config = Composer().config(["budget/finish=none"])
+    assert "finish" not in Spec.from_config(config).what["budget"]
