@@ -57,6 +57,8 @@ class StackedMemoriser(lightning.LightningModule):
         self.pooled = _pooled(members)
         # Nothing draws from it in training: a member that goes on alone finds its own.
         self.rng = [state["rng"] if state else torch.get_rng_state() for state in saved]
+        for member in members:
+            member.resume = None  # the copies of the weights are not needed any more
 
     def strides_left(self) -> range:
         """At most: every Lightning step ends a stride of at least one member."""
