@@ -212,7 +212,7 @@ def _finishing(step: Step, data: _Data, budget: Budget) -> Finishing | None:
     if budget.finish is None:
         return None
     rows = chunk_sequences(step.batch_size, data.length, data.vocab_size, on_cpu=step.on_cpu)
-    chunk = replace(step, batch_size=min(rows, data.num_sequences))
+    chunk = replace(step, batch_size=min(rows, data.num_sequences), product_bytes=step.weight_bytes)
     return Finishing(step=chunk, vectors=2 * budget.finish.memory + SINGLE_VECTORS)
 
 

@@ -8,7 +8,7 @@ from rote.training.saturation import Saturation
 
 @dataclass(frozen=True, kw_only=True)
 class Finish:
-    """A second phase: L-BFGS on the whole training set, after the optimiser's steps.
+    """A second phase: L-BFGS on the whole training set in float32, after the optimiser's steps.
 
     It ends converged where the quadratic model at hand predicts that 1,000 more iterations like the
     last ones gain less than ``max_gain_per_1000_iterations`` of the bits memorised. Raises
