@@ -3,13 +3,14 @@
 import re
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from rote.config.build import build
 from rote.ledger.spec import Spec
-from rote.preflight import Preflight
+from rote.preflight import Preflight, finish_evaluations
 from tests.conftest import COMPOSER, TINY, MakeSpec
 
 
@@ -113,6 +114,16 @@ def test_memory_knows_dropout_and_gradients_of_single_sequences(tiny: MakeSpec) 
         Preflight().facts(tiny(*large, "host.recompute_above_gib=null", *control)).peak_bytes(1)
         for control in ((), ("control=[dropout]",), ("control=[dp_sgd]",))
     )
-    masks = 24 * 64 * 256 * (2 * 1024 + 2 * 16 * 256) * 4  # of branches; of weights, and these
-    assert dropout - plain == pytest.approx(1.45 * masks, rel=0.1)  # with holes in the heap
+    # Masks of branches; weights, which no fused kernel drops, their mask, and what is left of them.
+    kept = 24 * 64 * 256 * (2 * 1024 + 3 * 16 * 256) * 4
+    assert dropout - plain == pytest.approx(1.45 * kept, rel=0.1)  # with holes in the heap
     assert private > 32 * 355e6 * 4
+
+
+def test_a_finish_is_billed_as_gradients_of_the_whole_set(tiny: MakeSpec) -> None:
+    facts = Preflight().facts(tiny("task.num_sequences=12"))
+    assert (facts.finish_evaluations, facts.epoch_tokens) == (0, 12 * 8)
+    longer = replace(facts, finish_evaluations=50)
+    assert longer.max_flops - facts.max_flops == 6 * facts.parameters * 12 * 8 * 50
+    assert finish_evaluations({"max_steps": 30}) == finish_evaluations({"finish": None}) == 0
+    assert finish_evaluations({"finish": {"max_evaluations": 50}}) == 50

@@ -45,6 +45,9 @@ class Facts:
     entropy_bits: float | None
     max_steps: int
     tokens_per_step: int
+    finish_evaluations: int  # gradients of the whole training set that follow the steps
+    epoch_tokens: int  # of that set
+    trains_alone: bool  # whatever stacks the host makes
     step: Step  # as one process alone would do it
     optimiser_copies: float  # numbers that the optimiser keeps for each weight
     recompute_above_gib: float | None
@@ -52,7 +55,9 @@ class Facts:
     @property
     def max_flops(self) -> float:
         """6 P a token (Kaplan et al. 2020, section 2.1), attention scores left out."""
-        return 6.0 * self.parameters * self.tokens_per_step * self.max_steps
+        tokens = self.tokens_per_step * self.max_steps
+        tokens += self.epoch_tokens * self.finish_evaluations
+        return 6.0 * self.parameters * tokens
 
     def peak_bytes(self, processes: int) -> int:
         """What each of so many processes that train together holds at most."""
@@ -113,6 +118,9 @@ class Preflight:
             entropy_bits=data.entropy_bits,
             max_steps=steps,
             tokens_per_step=batch_size * data.length,
+            finish_evaluations=finish_evaluations(what["budget"]),
+            epoch_tokens=data.num_sequences * data.length,
+            trains_alone=controls.why_alone is not None,
             step=Step.of(
                 anatomy,
                 precision,
@@ -147,6 +155,12 @@ class Preflight:
         if text not in self._known:
             self._known[text] = make()
         return self._known[text]
+
+
+def finish_evaluations(budget: Mapping[str, Any]) -> int:
+    """At most, where a full-batch method follows the steps."""
+    finish = budget.get("finish")
+    return finish["max_evaluations"] if finish else 0
 
 
 def _shape(config: Mapping[str, Any]) -> tuple[int, int]:

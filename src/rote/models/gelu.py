@@ -41,7 +41,8 @@ class _Gelu(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: Tensor) -> Tensor:
         wide = inputs.float()
-        ratio = torch.add(SCALE_TENSOR, wide * wide, alpha=SCALE * CUBIC)  # 2u / x
+        ratio = wide * wide
+        torch.add(SCALE_TENSOR, ratio, alpha=SCALE * CUBIC, out=ratio)  # 2u / x
         gate = (wide * ratio).sigmoid_()
         value = wide * gate
         if ctx.needs_input_grad[0]:
