@@ -101,8 +101,16 @@ def print_bill(console: Console, plan: Plan, total: Bill, *, each: bool) -> None
         highlight=False,
     )
     if total.num_done < len(total.lines):
-        told = ", ".join(f"{a:.2g} to {b:.2g} {name}" for name, (a, b) in total.gpu_hours.items())
+        told = ", ".join(
+            f"{_round(least)} to {_round(most)} {name}"
+            for name, (least, most) in total.gpu_hours.items()
+        )
         console.print(f"hours of one GPU, at most: {told}", highlight=False)
+
+
+def _round(hours: float) -> str:
+    """To two digits: no more is known."""
+    return f"{float(f'{hours:.2g}'):,g}"
 
 
 def bill_told(plan: Plan, total: Bill, todo: Sequence[int]) -> dict[str, Any]:
