@@ -162,7 +162,7 @@ def test_the_bill_counts_its_evaluations_and_its_vectors(tiny: MakeSpec) -> None
     plain, finished = (Preflight().facts(tiny(*more)) for more in ((), FINISH))
     extra = 6.0 * plain.parameters * 40 * 12 * 8
     assert finished.max_flops == plain.max_flops + extra
-    assert finished.max_steps == plain.max_steps + 40
+    assert tiny(*FINISH).longest == tiny().longest + 40
     wide = ("budget/finish=lbfgs", "size.width=256", "budget.finish.memory=500")
     facts = Preflight().facts(tiny(*wide))
     assert facts.peak_bytes(1) > 2 * 500 * 8 * facts.parameters

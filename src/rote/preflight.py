@@ -46,8 +46,11 @@ class Facts:
 
     parameters: int
     entropy_bits: float | None
-    max_steps: int  # evaluations of a second phase included
-    max_tokens: int  # that all of them read
+    max_steps: int
+    tokens_per_step: int
+    finish_evaluations: int  # gradients of the whole training set that follow the steps
+    epoch_tokens: int  # of that set
+    trains_alone: bool  # whatever stacks the host makes
     step: Step  # as one process alone would do it
     finish: "Finishing | None"
     optimiser_copies: float  # numbers that the optimiser keeps for each weight
@@ -56,7 +59,9 @@ class Facts:
     @property
     def max_flops(self) -> float:
         """6 P a token (Kaplan et al. 2020, section 2.1), attention scores left out."""
-        return 6.0 * self.parameters * self.max_tokens
+        tokens = self.tokens_per_step * self.max_steps
+        tokens += self.epoch_tokens * self.finish_evaluations
+        return 6.0 * self.parameters * tokens
 
     def peak_bytes(self, processes: int) -> int:
         """What each of so many processes that train together holds at most."""
@@ -138,13 +143,14 @@ class Preflight:
             strategy=host["strategy"],
             microbatch_size=controls.microbatch_size,
         )
-        evaluations = budget.finish.max_evaluations if budget.finish else 0
-        read = batch_size * steps + data.num_sequences * evaluations
         return Facts(
             parameters=anatomy.parameters,
             entropy_bits=data.entropy_bits,
-            max_steps=spec.longest,
-            max_tokens=read * data.length,
+            max_steps=steps,
+            tokens_per_step=batch_size * data.length,
+            finish_evaluations=budget.finish.max_evaluations if budget.finish else 0,
+            epoch_tokens=data.num_sequences * data.length,
+            trains_alone=controls.why_alone is not None,
             step=step,
             finish=_finishing(step, data, budget),
             optimiser_copies=copies,

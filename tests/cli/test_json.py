@@ -80,6 +80,9 @@ def test_a_dry_run_tells_the_whole_bill(
     assert first["parameters"] == second["parameters"]
     assert told["max_flops"] == first["max_flops"] + second["max_flops"]
     assert not (first["is_done"] or second["is_done"])
+    steps = first["max_steps"] + second["max_steps"]
+    least, most = told["max_gpu_hours"]["H100"]  # a layer: 4.6 ms a step, within a factor of two
+    assert (least, most) == pytest.approx((steps * 2.3e-3 / 3600, steps * 9.2e-3 / 3600))
 
 
 def test_doctor_tells_each_check(ask: Ask) -> None:

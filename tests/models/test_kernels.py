@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from torch.nn import functional
 from rote.models import attention
 from rote.models import crossentropy as crossentropy_module
 from rote.models import gelu as gelu_module
-from rote.models.attention import CausalSelfAttention
+from rote.models.attention import is_written_out
 from rote.models.crossentropy import cross_entropy
 from rote.models.gelu import gelu
 from rote.models.gpt import GPT
@@ -50,8 +51,10 @@ def assert_same(
         torch.testing.assert_close(got, expected, atol=tolerance, rtol=0)
 
 
+@pytest.mark.parametrize("least", [0.0, 2.0], ids=["by its probability", "by the largest"])
 @DTYPES
-def test_cross_entropy(dtype: torch.dtype) -> None:
+def test_cross_entropy(dtype: torch.dtype, least: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crossentropy_module, "LEAST", least)
     torch.manual_seed(0)
     logits_NV, tokens_N = 5 * torch.randn(40, 11).to(dtype), torch.randint(11, (40,))
     assert_same(
@@ -73,9 +76,9 @@ def test_cross_entropy_of_what_is_not_a_number_is_none_either() -> None:
     assert nats_N.isnan().tolist() == [True, False]
 
 
-def test_a_second_backward_pass_of_cross_entropy_is_refused() -> None:
-    logits_NV = torch.randn(3, 4, requires_grad=True)
-    loss = cross_entropy(logits_NV, torch.tensor([0, 1, 2])).sum()
+@pytest.mark.parametrize("kernel", [gelu, partial(cross_entropy, tokens_N=torch.arange(3))])
+def test_a_second_backward_pass_is_refused(kernel: Callable[[Tensor], Tensor]) -> None:
+    loss = kernel(torch.randn(3, 4, requires_grad=True)).sum()
     loss.backward(retain_graph=True)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()
@@ -88,16 +91,34 @@ def test_gelu(dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_attention_written_out(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("num_heads", [1, 3, 12])
+def test_attention_written_out(num_heads: int, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
-    layer = CausalSelfAttention(width=12, num_heads=3).to(dtype)
-    residual_BLD = torch.randn(2, 7, 12).to(dtype)
+    mixed_BLD = torch.randn(2, 7, 36).to(dtype)
 
-    def fused(inputs_BLD: Tensor) -> Tensor:
-        monkeypatch.setattr(attention, "WRITTEN_OUT_LENGTH", 0)
-        return layer(inputs_BLD)
+    def attend(way: Callable[..., Tensor], inputs_BLD: Tensor) -> Tensor:
+        heads = (part.view(2, 7, num_heads, -1).transpose(1, 2) for part in inputs_BLD.split(12, 2))
+        return way(*heads, 0.0).transpose(1, 2).flatten(2)
 
-    assert_same(layer, fused, residual_BLD)
+    assert_same(
+        partial(attend, attention._written_out), partial(attend, attention._fused), mixed_BLD
+    )
+
+
+@pytest.mark.parametrize("capability", ["AVX2", "AVX512"])
+def test_which_attention_is_written_out_depends_on_the_processor_in_16_bits_alone(
+    capability: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    longest = attention.SIXTEEN_BIT_LENGTHS.get(capability, 0)
+    monkeypatch.setattr(attention, "SIXTEEN_BIT_LENGTH", longest)
+
+    def plain(length: int, head_width: int, number_bytes: int) -> bool:
+        return is_written_out(length=length, head_width=head_width, number_bytes=number_bytes)
+
+    assert [plain(64, width, 4) for width in (1, 2, 8, 9)] == [False, True, True, False]
+    assert not plain(65, 2, 4)
+    assert plain(256, 64, 2) == plain(1, 1, 2) == (capability == "AVX512")
+    assert not plain(257, 64, 2)
 
 
 def test_stacked_models_are_mapped_over() -> None:

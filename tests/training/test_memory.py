@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rote.models.attention import WRITTEN_OUT_LENGTH
+from rote.models import attention
 from rote.models.dropout import PLACES
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
@@ -30,8 +30,12 @@ FORMATS = {
 }
 
 
-def gpt(num_layers: int, *, dropout: Collection[str] = (), length: int = L) -> GPT:
-    model = GPT(num_layers=num_layers, width=D, num_heads=2, vocab_size=V, max_length=length)
+def gpt(
+    num_layers: int, *, dropout: Collection[str] = (), length: int = L, num_heads: int = 2
+) -> GPT:
+    model = GPT(
+        num_layers=num_layers, width=D, num_heads=num_heads, vocab_size=V, max_length=length
+    )
     model.set_dropout(0.1, dropout)
     return model
 
@@ -75,10 +79,15 @@ def step(model: nn.Module, precision: Precision, **changes: Any) -> Step:
     return replace(made, **changes)
 
 
+@pytest.mark.parametrize("sixteen_bit_length", [0, L], ids=["avx2", "avx512"])
+@pytest.mark.parametrize("num_heads", [2, 8, D])  # wide ones, narrow ones, of one number
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_block_keeps_as_many_bytes_as_the_formula_says(name: str) -> None:
+def test_a_block_keeps_as_many_bytes_as_the_formula_says(
+    name: str, num_heads: int, sixteen_bit_length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention, "SIXTEEN_BIT_LENGTH", sixteen_bit_length)
     precision = FORMATS[name]
-    two, three = (precision.cast(gpt(layers)) for layers in (2, 3))
+    two, three = (precision.cast(gpt(layers, num_heads=num_heads)) for layers in (2, 3))
     added = kept_bytes(three, precision) - kept_bytes(two, precision)
     if precision.autocast:
         added -= 12 * D * D * 2  # autocast's copies of the weights
@@ -106,7 +115,7 @@ def test_dropout_of_embeddings_keeps_one_mask() -> None:
 
 
 def test_attention_with_dropout_is_written_out_on_a_cpu_whatever_its_length() -> None:
-    length = WRITTEN_OUT_LENGTH + 1
+    length = 257
     two, three = (gpt(layers, dropout=["attention"], length=length) for layers in (2, 3))
     added = kept_bytes(three, FORMATS["fp32"]) - kept_bytes(two, FORMATS["fp32"])
     made = step(three, FORMATS["fp32"], length=length)

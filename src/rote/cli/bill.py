@@ -9,14 +9,16 @@ from rich.console import Console
 from rich.table import Table
 
 from rote.cluster.launch import Host, host_settings
-from rote.cluster.pack import Speed, estimates
+from rote.cluster.pack import Speed, estimates, stacks
 from rote.cluster.plan import Plan
 from rote.cluster.status import labels, varying_keys
 from rote.config.build import build
 from rote.ledger.spec import Spec, flatten
 from rote.ledger.store import Store
 from rote.planner.bill import STEP_OVERHEAD_SECONDS, Bill, Line, bill, flops_per_second_here
+from rote.planner.gpu_hours import Phase, h100_seconds
 from rote.preflight import Facts
+from rote.training.compiling import GRAPH
 
 LOCAL_WORKERS = "workers"  # a key of the local host alone
 
@@ -32,7 +34,14 @@ def make_bill(plan: Plan, facts: Sequence[Facts], todo: Sequence[int], store: St
             flops_per_second=flops_per_second_here(), step_overhead_seconds=STEP_OVERHEAD_SECONDS
         )
         seconds = estimates(plan.points, [plan.points[index] for index in todo], store, speed)
-    return _bill(plan, facts, seconds, _workers(plan.host))
+    host: Host = build(host_settings(plan.host))
+    left = [(plan.specs[index], facts[index]) for index in todo]
+    return bill(
+        _lines(plan, facts, host),
+        seconds=seconds,
+        num_workers=_workers(plan.host),
+        h100_seconds=_h100_seconds(left, host),
+    )
 
 
 def _workers(host: Mapping[str, Any]) -> int:
@@ -40,21 +49,50 @@ def _workers(host: Mapping[str, Any]) -> int:
     return (host[LOCAL_WORKERS] or cores) if LOCAL_WORKERS in host else cores
 
 
-def _bill(plan: Plan, facts: Sequence[Facts], seconds: Sequence[float], workers: int) -> Bill:
-    names = labels(plan.specs)
-    host: Host = build(host_settings(plan.host))
-    lines = [
+def _lines(plan: Plan, facts: Sequence[Facts], host: Host) -> list[Line]:
+    return [
         Line(
             label=name,
             parameters=fact.parameters,
             entropy_bits=fact.entropy_bits,
-            max_steps=fact.max_steps,
+            max_steps=fact.max_steps + fact.finish_evaluations,
             flops=fact.max_flops,
             memory_bytes=fact.peak_bytes(host.processes(fact.parameters)),
         )
-        for name, fact in zip(names, facts, strict=True)
+        for name, fact in zip(labels(plan.specs), facts, strict=True)
     ]
-    return bill(lines, seconds=seconds, num_workers=workers)
+
+
+def _h100_seconds(left: Sequence[tuple[Spec, Facts]], host: Host) -> float:
+    """Of all these runs, stacked as the host would."""
+    facts = {spec.run_id: fact for spec, fact in left}
+    by_size: dict[int, list[Spec]] = {}
+    for spec, fact in left:
+        most = 1 if fact.trains_alone else host.stack_of(fact.parameters)
+        by_size.setdefault(most, []).append(spec)
+    together = [stack for most, specs in by_size.items() for stack in stacks(specs, most)]
+    return sum(
+        _run_seconds(spec, facts[spec.run_id], len(stack)) for stack in together for spec in stack
+    )
+
+
+def _run_seconds(spec: Spec, fact: Facts, stack: int) -> float:
+    steps = Phase(
+        gradients=fact.max_steps,
+        tokens=fact.tokens_per_step,
+        stack=stack,
+        precision=spec.what["precision"]["name"],
+    )
+    # Equal data sets are evaluated as one: how many of a stack these are is not looked at here.
+    finish = Phase(
+        gradients=fact.finish_evaluations, tokens=fact.epoch_tokens, stack=1, precision="fp32"
+    )
+    return h100_seconds(
+        [steps, finish],
+        layers=fact.step.anatomy.num_blocks,
+        parameters=fact.parameters,
+        is_replayed=spec.how["host"]["compile"] == GRAPH,
+    )
 
 
 def print_bill(console: Console, plan: Plan, total: Bill, *, each: bool) -> None:
@@ -68,6 +106,17 @@ def print_bill(console: Console, plan: Plan, total: Bill, *, each: bool) -> None
         f"{duration(total.seconds_here)} on this machine",
         highlight=False,
     )
+    if total.num_done < len(total.lines):
+        told = ", ".join(
+            f"{_round(least)} to {_round(most)} {name}"
+            for name, (least, most) in total.gpu_hours.items()
+        )
+        console.print(f"hours of one GPU, at most: {told}", highlight=False)
+
+
+def _round(hours: float) -> str:
+    """To two digits: no more is known."""
+    return f"{float(f'{hours:.2g}'):,g}"
 
 
 def bill_told(plan: Plan, total: Bill, todo: Sequence[int]) -> dict[str, Any]:
@@ -81,6 +130,7 @@ def bill_told(plan: Plan, total: Bill, todo: Sequence[int]) -> dict[str, Any]:
         "max_flops": total.flops,
         "max_memory_bytes": total.max_memory_bytes,
         "max_seconds_here": total.seconds_here,
+        "max_gpu_hours": total.gpu_hours,
         "runs": [
             {
                 "run_id": spec.run_id,

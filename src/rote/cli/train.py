@@ -142,7 +142,7 @@ def _execute(console: Console, store: Store, spec: Spec) -> int:
 
     console.print(f"run {spec.run_id}: {facts.parameters:,} parameters")
     try:
-        with ProgressBar(facts.max_steps, console) as bar:
+        with ProgressBar(spec.longest, console) as bar:
             record = execute(spec, store, [bar])
     except (RunIsTaken, ClaimLost) as error:
         raise ValueError(str(error)) from error

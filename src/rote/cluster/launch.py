@@ -54,6 +54,9 @@ class Host(Protocol):
     def processes(self, parameters: int) -> int:
         """That train one run together, for a model of this size."""
 
+    def stack_of(self, parameters: int) -> int:
+        """Runs of one shape that train as one, at most, for a model of this size."""
+
     def launch(self, order: Order) -> Launch:
         """Send the runs and return at once; raises ValueError where the host refuses them."""
 

@@ -51,6 +51,10 @@ class LocalHost:
         """Each run has one."""
         return 1
 
+    def stack_of(self, parameters: int) -> int:
+        """The same for all sizes."""
+        return self.stack
+
     def launch(self, order: Order) -> Launch:
         """One worker, as many runs at a time as there are cores."""
         submission = order.journal.begin(host=gethostname(), job_name="")

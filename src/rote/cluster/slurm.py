@@ -101,6 +101,10 @@ class SlurmHost(Resources):
         asked = self.resources(parameters)
         return asked.nodes * asked.tasks_per_node
 
+    def stack_of(self, parameters: int) -> int:
+        """As the rule for its size says."""
+        return self.resources(parameters).stack
+
     def launch(self, order: Order) -> Launch:
         """Arrays of packs, a resource class at a time; all of them or none."""
         sent: list[Submission] = []

@@ -12,7 +12,14 @@ from torch.nn import functional
 
 from rote.models.dropout import dropped
 
-WRITTEN_OUT_LENGTH = 256  # above it the scores outgrow the caches, and the fused kernel is as fast
+# Where plain products beat torch's fused kernel on a CPU, forwards and backwards (torch 2.13, one
+# core, their time over its time; docs/log.md has all). Float32, with AVX-512 and without: 0.65 to
+# 1.05 for heads of 2 to 8 numbers and up to 64 positions, but 1.2 to 1.8 for heads of one number,
+# 0.95 to 1.2 for wide ones. 16 bits: 0.1 to 0.8 with AVX-512 up to 256 positions, else a step of
+# 535k takes 1.1 times as long.
+NARROW_HEADS, NARROW_LENGTH = range(2, 9), 64
+SIXTEEN_BIT_LENGTHS = {"AVX512": 256}
+SIXTEEN_BIT_LENGTH = SIXTEEN_BIT_LENGTHS.get(torch.backends.cpu.get_cpu_capability(), 0)
 
 
 class CausalSelfAttention(nn.Module):
@@ -90,8 +97,25 @@ class Past:
         self._kept_2BHTK = self._kept_2BHTK[:, rows]
 
 
+def is_written_out(*, length: int, head_width: int, number_bytes: int) -> bool:
+    """Whether attention on a CPU goes through plain products, without dropout and outside of vmap.
+
+    Under vmap it always does: a stack's step is 3 to 9 % faster than with torch's own.
+    """
+    if number_bytes == 2:
+        return length <= SIXTEEN_BIT_LENGTH
+    return length <= NARROW_LENGTH and head_width in NARROW_HEADS
+
+
 def _attend(query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, dropout: float) -> Tensor:
-    attend = _written_out if _is_small(query_BHLK) else _fused
+    length, head_width = query_BHLK.shape[-2:]
+    plain = query_BHLK.device.type == "cpu" and (
+        torch._C._are_functorch_transforms_active()
+        or is_written_out(
+            length=length, head_width=head_width, number_bytes=query_BHLK.element_size()
+        )
+    )
+    attend = _written_out if plain else _fused
     return attend(query_BHLK, key_BHLK, value_BHLK, dropout)
 
 
@@ -100,11 +124,6 @@ def _attend_from_last(query_BH1K: Tensor, keys_BHTK: Tensor, values_BHTK: Tensor
     B=64, H=4, T=256, K=32 in float32, 0.6 against 3.5 ms in bfloat16; torch 2.13, one core)."""
     scores_BH1T = query_BH1K @ keys_BHTK.mT * query_BH1K.shape[-1] ** -0.5
     return scores_BH1T.softmax(dim=-1) @ values_BHTK
-
-
-def _is_small(query_BHLK: Tensor) -> bool:
-    """Where torch's fused kernels lose: short sequences on a CPU (docs/log.md has the times)."""
-    return query_BHLK.device.type == "cpu" and query_BHLK.shape[-2] <= WRITTEN_OUT_LENGTH
 
 
 def _fused(query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, dropout: float) -> Tensor:

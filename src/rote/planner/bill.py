@@ -5,10 +5,12 @@ Every figure but the parameter counts is an upper bound: saturated runs stop ear
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from rote.planner.gpu_hours import gpu_hours
 
 # Fitted by benchmarks/step_cost.py to float32 steps of 2,868 to 1.86M parameters: a step runs at
 # this share of a core's matrix-product rate, plus a time that does not depend on the model's size.
@@ -38,10 +40,13 @@ class Bill:
     flops: float
     max_memory_bytes: int
     seconds_here: float  # at most, for what is not done, on this machine's cores
+    gpu_hours: Mapping[str, tuple[float, float]]  # the same on one GPU, from and to, by its kind
 
 
-def bill(lines: Sequence[Line], *, seconds: Sequence[float], num_workers: int) -> Bill:
-    """Add up ``lines``, and the ``seconds`` of each that is not done."""
+def bill(
+    lines: Sequence[Line], *, seconds: Sequence[float], num_workers: int, h100_seconds: float
+) -> Bill:
+    """Add up ``lines``, and the ``seconds`` of each that is not done, here and on a GPU."""
     # No schedule beats the mean load, none with greedy workers exceeds it by more than one run.
     span = max(sum(seconds) / max(1, num_workers), max(seconds, default=0.0))
     return Bill(
@@ -50,6 +55,7 @@ def bill(lines: Sequence[Line], *, seconds: Sequence[float], num_workers: int) -
         flops=sum(line.flops for line in lines),
         max_memory_bytes=max((line.memory_bytes for line in lines), default=0),
         seconds_here=span,
+        gpu_hours=gpu_hours(h100_seconds),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from rote.models.attention import WRITTEN_OUT_LENGTH
+from rote.models.attention import is_written_out
 from rote.models.dropout import HasDropout
 from rote.models.likelihood import chunk_logits_bytes, whole_logits_bytes
 from rote.precision import DTYPES, Precision
@@ -229,8 +229,18 @@ class Step:
 
         Torch's fused kernel for a CPU takes no dropout: plain products stand in for it.
         """
-        is_small = self.length <= WRITTEN_OUT_LENGTH
-        return self.on_cpu and (is_small or "attention" in self.anatomy.dropout_places)
+        if not self.on_cpu or not self.anatomy.num_heads:
+            return False
+        is_mapped = self.microbatch_size is not None
+        return (
+            is_mapped
+            or "attention" in self.anatomy.dropout_places
+            or is_written_out(
+                length=self.length,
+                head_width=self.anatomy.width // self.anatomy.num_heads,
+                number_bytes=self.product_bytes,
+            )
+        )
 
     def _attention_bytes(self) -> int:
         """For one position: query, key, value; the weights, or the log of their sum if fused."""

