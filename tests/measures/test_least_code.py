@@ -4,13 +4,13 @@ import math
 
 import pytest
 import torch
+from tests.measures.test_cost import CPU, Guesser, measured
 from torch import Tensor
 
 from rote.measures.cost import Cost
 from rote.measures.least_code import least_code_bits
 from rote.tasks.uniform import Uniform
 from rote.training.data import Resident
-from tests.measures.test_cost import CPU, Guesser, measured
 
 V = 16
 

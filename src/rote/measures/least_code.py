@@ -50,7 +50,8 @@ def _factors(length: int) -> Tensor:
         random_32_bits(positions_L, stream_seed(0, "least code", index))
         for index in range(2 * NUM_HASHES)
     ]
-    return torch.stack([high << 32 | low for high, low in zip(halves[::2], halves[1::2])])
+    high_HL, low_HL = torch.stack(halves).chunk(2)
+    return high_HL << 32 | low_HL
 
 
 def _count_bits(hash_HN: np.ndarray) -> float:

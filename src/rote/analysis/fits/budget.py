@@ -33,6 +33,7 @@ EXPONENTS = np.geomspace(SLOWEST, FASTEST, 129)
 ZOOMS = 6  # each narrows a grid of exponents down to the cells of the last that matter
 ROUNDING = 1e-12  # relative noise of an exact fit
 
+
 @dataclass(frozen=True, kw_only=True)
 class BudgetCurve:
     """What one model stored of one data set after several budgets."""
@@ -63,9 +64,7 @@ class NoLimit:
     reason: str
 
 
-def fit_limits(
-    curves: Sequence[BudgetCurve], *, at_budget: float = inf
-) -> list[Limit] | list[NoLimit]:
+def fit_limits(curves: Sequence[BudgetCurve], *, at_budget: float = inf) -> list[Limit | NoLimit]:
     """One for each curve, all of one model in one setting; ``at_budget`` asks for B(T) instead.
 
     Raises ValueError for a budget that is not > 0, bits that are not finite, and where budgets and
@@ -87,7 +86,7 @@ def fit_limits(
     return [_limit(each, family, exponent, most) for each in family.curves]
 
 
-def _none(curves: Sequence[BudgetCurve], reason: str) -> list[NoLimit]:
+def _none(curves: Sequence[BudgetCurve], reason: str) -> list[Limit | NoLimit]:
     return [NoLimit(reason=reason) for _ in curves]
 
 
@@ -203,9 +202,7 @@ class _Family:
 
 def _zoomed(grid: Floats, first: int, last: int) -> Floats:
     """As many exponents from the one before ``first`` to the one after ``last``."""
-    return np.geomspace(
-        grid[max(first - 1, 0)], grid[min(last + 1, len(grid) - 1)], len(EXPONENTS)
-    )
+    return np.geomspace(grid[max(first - 1, 0)], grid[min(last + 1, len(grid) - 1)], len(EXPONENTS))
 
 
 def _limit(curve: _Scaled, family: _Family, exponent: float, most: float | None) -> Limit:
