@@ -66,12 +66,13 @@ def test_the_largest_budget_is_predicted_from_the_smaller_ones() -> None:
         assert high - low < 0.02 * curve.bits[-1]
 
 
-def test_three_budgets_of_one_curve_have_a_limit_and_no_interval() -> None:
-    (found,) = limits_of(planted(0.5, num_curves=1))
-    assert found.bits == pytest.approx(LIMIT_BITS, rel=1e-6)
-    assert found.interval_bits is None
-    assert limits_of(planted(0.5, num_curves=2))[0].interval_bits is None  # one degree of freedom
-    assert limits_of(planted(0.5, num_curves=3))[0].interval_bits is not None
+def test_a_limit_takes_two_more_measurements_than_unknowns() -> None:
+    """Three budgets of one curve have none more, of two one, of three two."""
+    for num_curves, told in ((1, "3 measurements of 3"), (2, "6 measurements of 5")):
+        for found in fit_limits(planted(0.5, num_curves=num_curves)):
+            assert isinstance(found, NoLimit) and f"no interval: {told}" in found.reason
+    limits_of(planted(0.5, num_curves=3))
+    limits_of(planted(0.5, num_curves=1, budgets=1000 * 2.0 ** np.arange(5)))
 
 
 def test_a_limit_is_never_above_all_that_can_be_memorised() -> None:
@@ -88,9 +89,9 @@ def test_a_limit_is_never_above_all_that_can_be_memorised() -> None:
     ("bits", "reason"),
     [
         ([[8.0, 9.0]], "takes 3 budgets"),
-        ([[8.0, 8.5, 9.0]], "without an end"),  # every doubling gains the same
-        ([[8.0, 8.5, 9.1]], "without an end"),
-        ([[9.0, 8.0, 8.0]], "do not grow"),
+        ([[8.0, 8.5, 9.0]] * 3, "without an end"),  # every doubling gains the same
+        ([[8.0, 8.5, 9.1]] * 3, "without an end"),
+        ([[9.0, 8.0, 8.0]] * 3, "do not grow"),
         # Noise of a tenth of the gain: three curves exclude nothing.
         ([[8.0, 8.4, 8.6], [8.1, 8.3, 8.7], [8.0, 8.5, 8.6]], "without an end"),
     ],
@@ -104,7 +105,8 @@ def test_what_has_no_limit_says_why(bits: list[list[float]], reason: str) -> Non
 def test_a_finish_that_gains_as_much_with_every_evaluation_doubled_has_no_limit() -> None:
     """Bits per parameter of a real run after 74, 300 and 1,070 evaluations of L-BFGS."""
     curve = BudgetCurve(budgets=[74, 300, 1070], bits=[3.004, 3.157, 3.293])
-    assert isinstance(fit_limits([curve])[0], NoLimit)
+    (found, *_) = fit_limits([curve] * 3)
+    assert isinstance(found, NoLimit) and "without an end" in found.reason
 
 
 @pytest.mark.parametrize(

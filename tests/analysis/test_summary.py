@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from rote.analysis.fits.plateau import NoPlateau
+from rote.analysis.quantities.capacity import capacity_quantities
 from rote.analysis.reports.capacity import summary as capacity_summary
 from rote.analysis.reports.capacity.summary import Summary
 
@@ -169,8 +170,21 @@ def test_of_runs_that_differ_in_their_budget_the_longest_counts(build_table) -> 
     assert capacity.limit is not None and capacity.limit.interval_bits is not None
     assert capacity.limit.bits == pytest.approx(planted.max(), rel=1e-6)
     assert capacity.limit.exponent == pytest.approx(1, rel=1e-5)
-    assert len(capacity.budgets.trained) == table.height
+    full = capacity_quantities(table).filter(planted * 0.975 > 0.9 * pl.col("ceiling_bits"))
+    assert 0 < full.height == table.height - len(capacity.budgets.trained)
     assert len(capacity.budgets.most.run_ids) == 3
+
+
+def test_how_long_a_run_trains_at_least_is_a_part_of_its_budget(build_table) -> None:
+    table = build_table(shapes=((1, 16),), planted={"fp32": 3.0})
+    runs = pl.concat([repeated(table, 1000), repeated(table, 4000), repeated(table, 4000)])
+    ids = [f"{index:016x}" for index in range(runs.height)]
+    least = [500] * table.height + [4000] * table.height + [500] * table.height
+    runs = runs.with_columns(
+        pl.Series("run_id", ids), pl.Series("budget.saturation.min_steps", least)
+    )
+    (capacity,) = summarise(runs).capacities
+    assert sorted(capacity.run_ids) == ids[table.height : 2 * table.height]
 
 
 def test_a_budget_that_varies_with_the_data_alone_is_refused(build_table) -> None:

@@ -4,7 +4,7 @@
 
 T counts steps or evaluations. Each curve (a data set and a seed) has a B_inf and an a of its own;
 all share b and, relative to their largest value, the noise. One curve of three budgets has three
-unknowns and leaves nothing to tell noise by: it has a B_inf and no interval.
+unknowns and leaves nothing to tell noise by: there is no interval, and no B_inf is given.
 
 The interval of B_inf holds every value that an F test does not reject against the best fit, b and
 all other unknowns fitted anew for each. b is sought between 1/16 and 4. Where b = 1/16 is not
@@ -48,7 +48,7 @@ class Limit:
     """The bits of a curve at an unlimited or a larger budget."""
 
     bits: float
-    interval_bits: tuple[float, float] | None  # 95 %; None: too few measurements for the unknowns
+    interval_bits: tuple[float, float]  # 95 %
     exponent: float  # b
     gain_bits: float  # between the largest budget and the limit
 
@@ -74,25 +74,23 @@ def fit_limits(curves: Sequence[BudgetCurve], *, at_budget: float = inf) -> list
         _check(curve)
     if not all(len(set(curve.budgets)) >= FEWEST_BUDGETS for curve in curves):
         return _none(curves, f"a limit takes {FEWEST_BUDGETS} budgets")
+    num_bits, num_unknowns = sum(len(each.bits) for each in curves), 2 * len(curves) + 1
+    degrees = num_bits - num_unknowns
+    if degrees < FEWEST_DEGREES:
+        return _none(curves, f"no interval: {num_bits} measurements of {num_unknowns} unknowns")
     family = _Family([_Scaled.of(curve, at_budget) for curve in curves])
     if not family.grows:
         return _none(curves, "the bits do not grow with the budget")
     exponent, least = family.best()
-    degrees = sum(len(each.bits) for each in family.curves) - 2 * len(curves) - 1
-    most = least * _allowed(degrees) if degrees >= FEWEST_DEGREES else None
-    endless = float(family.misfit(EXPONENTS[:1])[0])
-    if exponent <= EXPONENTS[1] or (most is not None and endless <= most):
+    # Squared residuals that an F test does not reject against the least.
+    most = least * (1 + float(f_distribution.ppf(LEVEL, 1, degrees)) / degrees)
+    if family.misfit(EXPONENTS[:1])[0] <= most:
         return _none(curves, "growth without an end is not excluded")
     return [_limit(each, family, exponent, most) for each in family.curves]
 
 
 def _none(curves: Sequence[BudgetCurve], reason: str) -> list[Limit | NoLimit]:
     return [NoLimit(reason=reason) for _ in curves]
-
-
-def _allowed(degrees: int) -> float:
-    """Squared residuals that are not rejected, over the least."""
-    return 1 + float(f_distribution.ppf(LEVEL, 1, degrees)) / degrees
 
 
 def _check(curve: BudgetCurve) -> None:
@@ -205,20 +203,17 @@ def _zoomed(grid: Floats, first: int, last: int) -> Floats:
     return np.geomspace(grid[max(first - 1, 0)], grid[min(last + 1, len(grid) - 1)], len(EXPONENTS))
 
 
-def _limit(curve: _Scaled, family: _Family, exponent: float, most: float | None) -> Limit:
+def _limit(curve: _Scaled, family: _Family, exponent: float, most: float) -> Limit:
     limit_E, gain_E, *_ = curve.line(np.array([exponent]))
     grows = gain_E[0] > 0
     bits = min(float(limit_E[0]) if grows else float(curve.bits.mean()), curve.ceiling)
-    interval = None
-    if most is not None:
-        exponents = family.kept(exponent, most)
-        others_E = family.misfit(exponents) - curve.misfit(exponents)
-        low_E, high_E = curve.ends(exponents, most - others_E)
-        highest = min(float(np.nanmax(high_E)), curve.ceiling)
-        interval = (float(np.nanmin(low_E)) * curve.scale_bits, highest * curve.scale_bits)
+    exponents = family.kept(exponent, most)
+    others_E = family.misfit(exponents) - curve.misfit(exponents)
+    low_E, high_E = curve.ends(exponents, most - others_E)
+    highest = min(float(np.nanmax(high_E)), curve.ceiling)
     return Limit(
         bits=bits * curve.scale_bits,
-        interval_bits=interval,
+        interval_bits=(float(np.nanmin(low_E)) * curve.scale_bits, highest * curve.scale_bits),
         exponent=exponent,
         gain_bits=float(gain_E[0]) * curve.scale_bits if grows else 0.0,
     )

@@ -128,11 +128,14 @@ def draw_budgets(capacities: Sequence[Capacity]) -> Drawing:
     units = dict.fromkeys(each.budgets.unit for each in capacities if each.budgets)
     label_outside(figure, grid, x=" or ".join(units), y="memorised (bits per parameter)")
     handles: list[Handle] = [
-        line_key("the data set of which most is stored", color=INK, marker="o"),
+        line_key("data set of which most is stored", color=INK, marker="o"),
         line_key("others", color=GREY, marker="o"),
-        line_key("fitted", color=ACCENT, linestyle="--"),
-        Patch(facecolor=ACCENT, alpha=0.2, label="unlimited budget, 95 % interval"),
     ]
+    if any(each.limit for each in capacities):
+        handles += [
+            line_key("fitted", color=ACCENT, linestyle="--"),
+            Patch(facecolor=ACCENT, alpha=0.2, label="unlimited budget, 95 % interval"),
+        ]
     legend_below(figure, handles, num_columns=4)
     return render(figure, name="budgets", alt=title)
 
@@ -155,7 +158,6 @@ def _plot_budgets(axes: Axes, capacity: Capacity) -> None:
         fitted = limit.predict(ratios) / parameters
         axes.plot(max(curve.budgets) * ratios, fitted, color=ACCENT, linestyle="--", linewidth=1)
         axes.axhline(limit.bits / parameters, color=ACCENT, linewidth=0.8)
-        if limit.interval_bits:
-            low, high = (bits / parameters for bits in limit.interval_bits)
-            axes.axhspan(low, high, color=ACCENT, alpha=0.2, linewidth=0)
+        low, high = (bits / parameters for bits in limit.interval_bits)
+        axes.axhspan(low, high, color=ACCENT, alpha=0.2, linewidth=0)
     logarithmic_numbers(axes.xaxis, axes.get_xlim())

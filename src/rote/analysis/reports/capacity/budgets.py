@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from rote.analysis.fits.budget import FEWEST_BUDGETS, BudgetCurve, Limit, NoLimit, fit_limits
+from rote.analysis.fits.plateau import DATA_LIMITED
 from rote.analysis.results import Curve
 from rote.ledger.curve import MEMORISED_BITS
 
@@ -55,19 +56,24 @@ def with_longest(runs: pl.DataFrame, *, apart_from: Sequence[str]) -> pl.DataFra
     beginnings = (*apart_from, "precision.", "control.", "seed")
     keys = [key for key in runs.columns if key.startswith(beginnings) and key not in BUDGET]
     texts = [pl.col(key).cast(pl.String).fill_null("") for key in keys]
-    steps = pl.col("budget.max_steps")
+    budget = pl.struct(key for key in BUDGET if key in runs.columns)
     return runs.with_columns(point=pl.concat_str(texts, separator="\n")).with_columns(
-        is_longest=steps == steps.max().over("point")
+        is_longest=budget == budget.sort().last().over("point")
     )
 
 
 def budgets_of(runs: pl.DataFrame, curves: Mapping[str, Curve]) -> Budgets | None:
-    """Of all runs of one model and format: repeated ones, else parts of each; None without any."""
+    """Of all runs of one model and format: repeated ones, else parts of each; None without any.
+
+    Data sets of which hardly more can be stored are left out where there are others: it is the
+    ceiling that stops those, and they would spoil the exponent that all share.
+    """
     for unit, are_prefixes, found in (
         (STEPS, False, _repeated(runs)),
         (EVALUATIONS, True, _prefixes(runs, curves, EVALUATIONS)),
         (STEPS, True, _prefixes(_at_constant_rate(runs), curves, STEPS)),
     ):
+        found = [each for each in found if not _is_full(each[1])] or found
         if found:
             limits = fit_limits([curve for _, curve in found])
             return Budgets(
@@ -79,6 +85,10 @@ def budgets_of(runs: pl.DataFrame, curves: Mapping[str, Curve]) -> Budgets | Non
                 ),
             )
     return None
+
+
+def _is_full(curve: BudgetCurve) -> bool:
+    return curve.bits[-1] > DATA_LIMITED * curve.ceiling_bits
 
 
 def _repeated(runs: pl.DataFrame) -> list[Found]:

@@ -54,8 +54,8 @@ CAPTIONS = {
     ),
     "heads": (
         "Heads are no parameters. The slope over sizes, and every other figure, takes of each size "
-        "the heads that hold most, the luckiest of those tried included. Intervals are of the "
-        "plateaus; published values do not state their heads."
+        "the heads with which a run memorised most, the luckiest included. Intervals are of "
+        "the plateaus; published values do not state their heads."
     ),
     "budgets": (
         "B(T) = B<sub>&infin;</sub> - a T<sup>-b</sup> over training budgets T, fitted to all "
@@ -200,8 +200,7 @@ def _limit_entry(capacity: Capacity, budgets: Budgets) -> dict[str, Any]:
     if isinstance(found, Limit):
         told = {
             "bits_per_parameter": found.bits / parameters,
-            "interval_bits_per_parameter": found.interval_bits
-            and [bits / parameters for bits in found.interval_bits],
+            "interval_bits_per_parameter": [bits / parameters for bits in found.interval_bits],
             "exponent": found.exponent,
         }
     return {

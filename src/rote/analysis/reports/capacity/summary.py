@@ -93,7 +93,7 @@ class Capacity:
 class Alpha:
     """Bits per parameter in one precision and setting, across model sizes.
 
-    Of each size with several numbers of heads it takes the one that holds most.
+    Of each size with several numbers of heads it takes the best (`best_of_heads`).
     """
 
     precision: str
@@ -186,11 +186,14 @@ def told_format(precision: str, setting: str) -> str:
 
 
 def best_of_heads(capacities: Iterable[Capacity]) -> list[Capacity]:
-    """Of those with one shape and as many parameters the one that holds most."""
+    """Of those with one shape and as many parameters the one of which a run memorised most.
+
+    The maximum and not the plateau, which may be extrapolated from few runs.
+    """
     best: dict[tuple[str, int], Capacity] = {}
     for each in capacities:
         size = (each.shape, each.parameters)
-        if size not in best or each.capacity_bits > best[size].capacity_bits:
+        if size not in best or each.maximum_bits > best[size].maximum_bits:
             best[size] = each
     return list(best.values())
 

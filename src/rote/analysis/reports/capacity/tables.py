@@ -25,11 +25,9 @@ CAPACITY_HEADERS = (
     ("format", ""),
     ("bits per parameter", "95 % interval"),
     ("standing", ""),
-    ("plateau (bits)", "95 % interval"),
     ("maximum (bits)", "spread of seeds"),
-    ("parameters", ""),
-    ("runs", "seeds"),
 )
+FIT_HEADERS = (("plateau (bits)", "95 % interval"), ("parameters", ""), ("runs", "seeds"))
 LIMIT_HEADER = ("unlimited budget", "bits, 95 % interval")
 PUBLISHED_HEADER = ("published", "heads not stated")
 RUN_HEADERS = (
@@ -56,12 +54,14 @@ def capacity_table(summary: Summary) -> str:
         *CAPACITY_HEADERS,
         *([LIMIT_HEADER] if has_budgets else []),
         *([PUBLISHED_HEADER] if is_published else []),
+        *FIT_HEADERS,
     ]
     rows = [
         [
             *_capacity_cells(each),
             *([_limit_cell(each)] if has_budgets else []),
             *([_published_cell(summary, each)] if is_published else []),
+            *_fit_cells(each),
         ]
         for each in summary.capacities
     ]
@@ -80,8 +80,7 @@ def run_table(summary: Summary) -> str:
 
 
 def _capacity_cells(capacity: Capacity) -> list[str]:
-    spread_bits, plateau = capacity.seed_spread_bits, capacity.plateau
-    standing = wording.standing(capacity)
+    spread_bits, standing = capacity.seed_spread_bits, wording.standing(capacity)
     return [
         text_cell(capacity.model),
         text_cell(capacity.format),
@@ -90,12 +89,18 @@ def _capacity_cells(capacity: Capacity) -> list[str]:
             span(capacity.interval_bits_per_parameter, "{:.2f}"),
         ),
         warning_cell(standing) if capacity.doubts else text_cell(standing),
-        number_cell(_bits(plateau.capacity_bits), span(plateau.interval_bits, "{:,.0f}"))
-        if isinstance(plateau, Plateau)
-        else number_cell("none"),
         number_cell(
             _bits(capacity.maximum_bits), "" if spread_bits is None else _bits(spread_bits)
         ),
+    ]
+
+
+def _fit_cells(capacity: Capacity) -> list[str]:
+    plateau = capacity.plateau
+    return [
+        number_cell(_bits(plateau.capacity_bits), span(plateau.interval_bits, "{:,.0f}"))
+        if isinstance(plateau, Plateau)
+        else number_cell("none"),
         number_cell(f"{capacity.parameters:,}"),
         number_cell(len(capacity.run_ids), f"{capacity.num_seeds}"),
     ]
@@ -107,8 +112,6 @@ def _limit_cell(capacity: Capacity) -> str:
     limit = capacity.limit
     if limit is None:
         return number_cell("cannot be told")
-    if limit.interval_bits is None:
-        return number_cell(_bits(limit.bits), "no interval")
     return number_cell(_bits(limit.bits), span(limit.interval_bits, "{:,.0f}"))
 
 

@@ -90,7 +90,7 @@ def all_hold(summary: Summary) -> str:
     lowest = min(each.bits_per_parameter for each in summary.best)
     highest = max(each.bits_per_parameter for each in summary.best)
     bounded = any(each.num_unconverged for each in summary.best)
-    between = f"{lowest:.2f}" if highest - lowest < 0.01 else f"{lowest:.1f} to {highest:.1f}"
+    between = _between(lowest, highest)
     if all(each.is_data_limited for each in summary.best):
         return f"All data sets are stored: {between} bits per parameter (data-limited)"
     return f"Memory fills up at {'no less than ' if bounded else ''}{between} bits per parameter"
@@ -105,8 +105,9 @@ def limit(capacity: Capacity) -> str:
     found = budgets.best
     if not isinstance(found, Limit):
         return f"{start}: no limit can be told ({found.reason}); {stored}"
-    bits_per_parameter = found.bits / capacity.parameters
-    return f"{start}: {bits_per_parameter:.2f} bits per parameter ({interval(capacity)}); {stored}"
+    value, low, high = (bits / capacity.parameters for bits in (found.bits, *found.interval_bits))
+    told = f"{value:.2f} bits per parameter (95 % interval {low:.2f} to {high:.2f})"
+    return f"{start}: {told}; {stored}"
 
 
 def limits_found(capacities: Sequence[Capacity]) -> str:
@@ -118,16 +119,7 @@ def limits_found(capacities: Sequence[Capacity]) -> str:
     told = f"A limit at an unlimited budget can be told for {num_told} of {len(capacities)} models"
     if not gains:
         return told
-    return f"{told}: {min(gains):.2f} to {max(gains):.2f} bits per parameter more"
-
-
-def interval(capacity: Capacity) -> str:
-    """Of the limit."""
-    found = capacity.limit
-    if found is None or found.interval_bits is None:
-        return "no interval: as many unknowns as measurements"
-    low, high = (bits / capacity.parameters for bits in found.interval_bits)
-    return f"95 % interval {low:.2f} to {high:.2f}"
+    return f"{told}: {_between(min(gains), max(gains))} bits per parameter more"
 
 
 def heads_compared(capacities: Sequence[Capacity]) -> str:
@@ -142,6 +134,11 @@ def heads_compared(capacities: Sequence[Capacity]) -> str:
         f"with {counted(least.num_heads or 0, 'head')} {least.bits_per_parameter:.2f} "
         f"({best.format})"
     )
+
+
+def _between(low: float, high: float) -> str:
+    least, most = f"{low:.2f}", f"{high:.2f}"
+    return least if least == most else f"{least} to {most}"
 
 
 def _apart(capacities: Sequence[Capacity]) -> float:
