@@ -115,3 +115,8 @@ def test_a_finish_that_gains_as_much_with_every_evaluation_doubled_has_no_limit(
 def test_what_is_no_curve_is_refused(budgets: list[float], bits: list[float]) -> None:
     with pytest.raises(ValueError, match="a limit needs budgets > 0"):
         fit_limits([BudgetCurve(budgets=budgets, bits=bits)])
+
+
+def test_a_budget_within_the_measured_ones_is_no_extrapolation() -> None:
+    with pytest.raises(ValueError, match="budget 2000 is no extrapolation"):
+        fit_limits(planted(0.5), at_budget=2000)

@@ -3,10 +3,12 @@
 import polars as pl
 import pytest
 
+from rote.analysis.fits.budget import Limit, NoLimit
 from rote.analysis.fits.plateau import NoPlateau
 from rote.analysis.quantities.capacity import capacity_quantities
 from rote.analysis.reports.capacity import summary as capacity_summary
 from rote.analysis.reports.capacity.summary import Summary
+from rote.analysis.reports.capacity.wording import limit
 
 SHAPES = ((1, 16), (1, 24), (2, 32))
 
@@ -173,6 +175,18 @@ def test_of_runs_that_differ_in_their_budget_the_longest_counts(build_table) -> 
     full = capacity_quantities(table).filter(planted * 0.975 > 0.9 * pl.col("ceiling_bits"))
     assert 0 < full.height == table.height - len(capacity.budgets.trained)
     assert len(capacity.budgets.most.run_ids) == 3
+    assert isinstance(capacity.budgets.held_back, NoLimit)  # two shorter budgets predict nothing
+
+
+def test_the_longest_budget_is_held_against_what_shorter_ones_predict(build_table) -> None:
+    table = build_table(shapes=((1, 16),), planted={"fp32": 3.0})
+    (capacity,) = summarise(repeated(table, 500, 1000, 2000, 4000)).capacities
+    held_back = capacity.budgets.held_back
+    assert isinstance(held_back, Limit)
+    assert held_back.bits == pytest.approx(capacity.maximum_bits, rel=1e-6)
+    assert limit(capacity).endswith(
+        f"{capacity.maximum_bits / capacity.parameters:.2f} predicted from shorter budgets"
+    )
 
 
 def test_how_long_a_run_trains_at_least_is_a_part_of_its_budget(build_table) -> None:

@@ -67,11 +67,11 @@ class NoLimit:
 def fit_limits(curves: Sequence[BudgetCurve], *, at_budget: float = inf) -> list[Limit | NoLimit]:
     """One for each curve, all of one model in one setting; ``at_budget`` asks for B(T) instead.
 
-    Raises ValueError for a budget that is not > 0, bits that are not finite, and where budgets and
-    bits differ in number.
+    Raises ValueError for a budget that is not > 0 or above ``at_budget``, bits that are not finite,
+    and where budgets and bits differ in number.
     """
     for curve in curves:
-        _check(curve)
+        _check(curve, at_budget)
     if not all(len(set(curve.budgets)) >= FEWEST_BUDGETS for curve in curves):
         return _none(curves, f"a limit takes {FEWEST_BUDGETS} budgets")
     num_bits, num_unknowns = sum(len(each.bits) for each in curves), 2 * len(curves) + 1
@@ -93,10 +93,14 @@ def _none(curves: Sequence[BudgetCurve], reason: str) -> list[Limit | NoLimit]:
     return [NoLimit(reason=reason) for _ in curves]
 
 
-def _check(curve: BudgetCurve) -> None:
+def _check(curve: BudgetCurve, at_budget: float) -> None:
     budgets, bits = np.asarray(curve.budgets, float), np.asarray(curve.bits, float)
     if budgets.shape != bits.shape or not (np.isfinite(bits).all() and (budgets > 0).all()):
         raise ValueError(f"a limit needs budgets > 0 with finite bits each, got {curve}")
+    if (budgets > at_budget).any():
+        raise ValueError(
+            f"bits are extrapolated to budget {at_budget:g}, not beyond all of {curve}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

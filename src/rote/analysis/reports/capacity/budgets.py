@@ -1,7 +1,7 @@
 """What a longer training would give: bits after several budgets, and their limit."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -36,6 +36,7 @@ class Budgets:
     unit: str  # `STEPS` or `EVALUATIONS`
     are_prefixes: bool  # whether shorter budgets are parts of the same runs
     trained: tuple[Trained, ...]
+    held_back: Limit | NoLimit  # of `most`: its longest budget, predicted from the shorter ones
 
     @property
     def most(self) -> Trained:
@@ -83,8 +84,20 @@ def budgets_of(runs: pl.DataFrame, curves: Mapping[str, Curve]) -> Budgets | Non
                     Trained(run_id=run_ids[-1], run_ids=run_ids, curve=curve, limit=limit)
                     for (run_ids, curve), limit in zip(found, limits, strict=True)
                 ),
+                held_back=_held_back([curve for _, curve in found]),
             )
     return None
+
+
+def _held_back(curves: Sequence[BudgetCurve]) -> Limit | NoLimit:
+    most = max(curves, key=lambda each: each.bits[-1])
+    longest = most.budgets[-1]
+    shorter = [
+        replace(each, budgets=each.budgets[:-1], bits=each.bits[:-1])
+        for each in (most, *(each for each in curves if each is not most))
+        if each.budgets[-1] == longest
+    ]
+    return fit_limits(shorter, at_budget=longest)[0]
 
 
 def _is_full(curve: BudgetCurve) -> bool:

@@ -7,6 +7,7 @@ from rote.analysis.fits.budget import Limit
 from rote.analysis.fits.plateau import Plateau
 from rote.analysis.published import published_mean
 from rote.analysis.quantities.convergence import converged
+from rote.analysis.reports.capacity.budgets import Budgets
 from rote.analysis.reports.capacity.summary import Alpha, Capacity, Summary
 
 NUM_NAMED = 4  # formats that a title names one by one
@@ -107,7 +108,15 @@ def limit(capacity: Capacity) -> str:
         return f"{start}: no limit can be told ({found.reason}); {stored}"
     value, low, high = (bits / capacity.parameters for bits in (found.bits, *found.interval_bits))
     told = f"{value:.2f} bits per parameter (95 % interval {low:.2f} to {high:.2f})"
-    return f"{start}: {told}; {stored}"
+    return f"{start}: {told}; {stored}{_predicted(budgets, capacity.parameters)}"
+
+
+def _predicted(budgets: Budgets, parameters: int) -> str:
+    """How well shorter budgets alone predict the longest, where there are enough of them."""
+    if not isinstance(budgets.held_back, Limit):
+        return ""
+    low, high = (bits / parameters for bits in budgets.held_back.interval_bits)
+    return f", {low:.2f} to {high:.2f} predicted from shorter budgets"
 
 
 def limits_found(capacities: Sequence[Capacity]) -> str:
