@@ -89,6 +89,12 @@ def test_what_else_a_sweep_varies_makes_capacities_of_its_own(build_table) -> No
     assert summary.runs_of(summary.capacities[1])["optim.lr"].unique().to_list() == [1.0]
 
 
+def test_a_batch_may_be_a_share_of_the_data(build_table) -> None:
+    third = (pl.col("task.num_sequences") / 3).round().cast(pl.Int64).alias("budget.batch_size")
+    table = build_table(planted={"fp32": 3.0}).with_columns(third)
+    assert [each.setting for each in summarise(table).capacities] == ["", ""]
+
+
 def test_a_setting_may_differ_between_sizes(build_table) -> None:
     lr = pl.when(pl.col("size.width") == 16).then(1e-3).otherwise(3e-4)
     assert len(summarise(build_table().with_columns(lr.alias("optim.lr"))).capacities) == 4

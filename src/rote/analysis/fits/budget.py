@@ -98,9 +98,7 @@ def _check(curve: BudgetCurve, at_budget: float) -> None:
     if budgets.shape != bits.shape or not (np.isfinite(bits).all() and (budgets > 0).all()):
         raise ValueError(f"a limit needs budgets > 0 with finite bits each, got {curve}")
     if (budgets > at_budget).any():
-        raise ValueError(
-            f"bits are extrapolated to budget {at_budget:g}, not beyond all of {curve}"
-        )
+        raise ValueError(f"budget {at_budget:g} is no extrapolation of {curve}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,10 +212,13 @@ def _limit(curve: _Scaled, family: _Family, exponent: float, most: float) -> Lim
     exponents = family.kept(exponent, most)
     others_E = family.misfit(exponents) - curve.misfit(exponents)
     low_E, high_E = curve.ends(exponents, most - others_E)
-    highest = min(float(np.nanmax(high_E)), curve.ceiling)
+    low, high = (
+        min(float(end), curve.ceiling) * curve.scale_bits
+        for end in (np.nanmin(low_E), np.nanmax(high_E))
+    )
     return Limit(
         bits=bits * curve.scale_bits,
-        interval_bits=(float(np.nanmin(low_E)) * curve.scale_bits, highest * curve.scale_bits),
+        interval_bits=(low, high),
         exponent=exponent,
         gain_bits=float(gain_E[0]) * curve.scale_bits if grows else 0.0,
     )

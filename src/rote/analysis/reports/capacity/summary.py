@@ -20,7 +20,8 @@ from rote.analysis.results import Curve
 
 PRECISIONS = ("fp32", "tf32", "bf16_mixed", "bf16_true")  # the order in tables and legends
 SETTINGS = ("task.", "model.", "size.", "optim.", "budget.", "measure.")  # what must not be mixed
-MAY_VARY = "task.num_sequences"
+DATA = "task.num_sequences"
+MAY_VARY = (DATA, "budget.batch_size")  # within one capacity; a batch may be a share of the data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,9 +221,7 @@ def _with_setting(table: pl.DataFrame) -> pl.DataFrame:
     runs = with_longest(table, apart_from=SETTINGS).with_columns(
         pl.coalesce("ceiling_bits", pl.col("entropy_bits").cast(pl.Float64)).alias("ceiling_bits")
     )
-    longest = with_setting(
-        runs.filter("is_longest"), at=("model", "precision.name", "seed", MAY_VARY)
-    )
+    longest = with_setting(runs.filter("is_longest"), at=("model", "precision.name", "seed", DATA))
     settings = longest.select("point", "setting").unique("point")
     return runs.join(settings, on="point", how="left", maintain_order="left")
 
@@ -254,14 +253,14 @@ def _capacity(everything: pl.DataFrame, curves: Mapping[str, Curve]) -> Capacity
 
 def _refuse_mixture(runs: pl.DataFrame, *, may_vary: tuple[str, ...]) -> None:
     for name in runs.columns:
-        if name in (MAY_VARY, *may_vary) or not name.startswith(SETTINGS):
+        if name in (*MAY_VARY, *may_vary) or not name.startswith(SETTINGS):
             continue
         if runs[name].n_unique() > 1:
             values = ", ".join(str(value) for value in runs[name].unique(maintain_order=True)[:4])
             raise ValueError(
                 f"{name} varies ({values}) among the runs of {runs['model'][0]} in "
                 f"{runs['precision.name'][0]}: one capacity takes runs that differ only in "
-                f"{MAY_VARY} and seed"
+                f"{', '.join(MAY_VARY)} and seed"
             )
 
 

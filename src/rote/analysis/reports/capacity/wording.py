@@ -46,15 +46,19 @@ def basis(alpha: Alpha) -> str:
         parts = [f"95 % interval {low:.2f} to {high:.2f}", counted(len(alpha.models), "size")]
     if alpha.num_data_limited:
         parts.append(f"{counted(alpha.num_data_limited, 'size')} data-limited")
-    if alpha.has_chosen_heads:
-        parts.append(f"the best heads of each size: {'; '.join(heads_of(alpha))}")
-    return ", ".join(parts)
+    return ", ".join([*parts, *heads_of(alpha)])
 
 
 def heads_of(alpha: Alpha) -> list[str]:
-    """The models of a format, by name: of many the first and the last."""
+    """The heads behind a value: the best of each size, or those that all sizes have."""
     names = [each.model for each in alpha.capacities]
-    return names if len(names) <= NUM_NAMED else [names[0], "...", names[-1]]
+    if alpha.has_chosen_heads:
+        named = names if len(names) <= NUM_NAMED else [names[0], "...", names[-1]]
+        return [f"the best heads of each size: {'; '.join(named)}"]
+    heads = sorted({each.num_heads for each in alpha.capacities if each.num_heads})
+    if len(heads) <= 1:
+        return [counted(number, "head") for number in heads]
+    return [f"{heads[0]} to {heads[-1]} heads"]
 
 
 def counted(number: int, noun: str) -> str:
