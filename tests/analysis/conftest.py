@@ -9,12 +9,13 @@ import polars as pl
 import pytest
 
 from rote.analysis.fits.plateau import Knee
+from rote.units import sequences_holding, uniform_ceiling_bits
 
 Curves = dict[str, list[dict[str, float]]]
 Shape = tuple[int, int]  # layers, width
 
 PLANTED_BITS_PER_PARAMETER = {"fp32": 3.0, "bf16_mixed": 2.5}
-FILLS = (0.25, 0.5, 1.0, 2.0, 3.0, 4.5)  # data bits over capacity
+FILLS = (0.25, 0.5, 1.0, 2.0, 3.0, 4.5)  # all that can be memorised, over capacity
 
 
 @pytest.fixture
@@ -41,17 +42,16 @@ def _table(
 ) -> pl.DataFrame:
     """Runs whose memorised bits follow a knee of sharpness 4 at ``planted`` bits per parameter."""
     generator = np.random.default_rng(7)
-    bits_per_sequence = length * np.log2(vocab_size)
     rows = []
     for (layers, width), (precision, alpha), fill, seed in product(
         shapes, planted.items(), fills, seeds
     ):
         parameters = (vocab_size + length + 2) * width + layers * (12 * width**2 + 13 * width)
         knee = Knee(capacity_bits=alpha * parameters, sharpness=4.0)
-        num_sequences = round(fill * knee.capacity_bits / bits_per_sequence)
-        entropy_bits = num_sequences * bits_per_sequence
-        pull = knee.pull(entropy_bits)
-        memorised_bits = float(knee.predict(entropy_bits) * (1 + noise * pull * generator.normal()))
+        num_sequences = sequences_holding(fill * knee.capacity_bits, length, vocab_size)
+        ceiling_bits = uniform_ceiling_bits(num_sequences, length, vocab_size)
+        pull = knee.pull(ceiling_bits)
+        memorised_bits = float(knee.predict(ceiling_bits) * (1 + noise * pull * generator.normal()))
         rows.append(
             _row(
                 run_id=f"{len(rows):016x}",
@@ -90,6 +90,7 @@ def _row(
         "task.vocab_size": vocab_size,
         "size.num_layers": shape[0],
         "size.width": shape[1],
+        "size.num_heads": 2,
         "precision.name": precision,
         "budget.max_steps": 2000,
         "optim.lr": 1e-3,

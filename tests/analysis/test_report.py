@@ -60,16 +60,82 @@ def test_everything_is_written_and_in_the_manifest(write, build_table) -> None:
 def test_headlines_name_value_interval_and_published(write, build_table) -> None:
     headlines = write(build_table()).headlines
     assert headlines[0].startswith("fp32: 3.00 bits per parameter (95 % interval 3.00 to 3.00, 2")
-    assert headlines[0].endswith("published 3.83)")
+    assert headlines[0].endswith("2 sizes, 2 heads; published 3.83)")
     assert headlines[1].startswith("bf16_mixed: 2.50") and "3.51" in headlines[1]
 
 
-def test_lower_bounds_are_called_so(write, build_table) -> None:
-    report = write(build_table(fills=(0.1, 0.2, 0.4, 0.8), planted={"tf32": 3.0}))
+def test_a_limit_of_the_data_and_one_of_training_are_told_apart(write, build_table) -> None:
+    table = build_table(fills=(0.1, 0.2, 0.4, 0.8), planted={"tf32": 3.0})
+    report = write(table)
+    assert "at least" not in report.headlines[0]
+    assert "2 sizes data-limited" in report.headlines[0]
+    assert report.headlines[1] == "8 of 8 runs converged, judged by growth per 1,000 steps"
     page = report.page.read_text()
-    assert report.headlines[0].startswith("tf32: at least ")
-    assert "limited by the entropy of the data" in page
+    assert "data-limited: the capacity is not 10 % below" in page
     assert "no published value in this precision" in page
+    assert report.numbers["capacity 1x16, 2 heads tf32"]["data_limited"]
+    stopped = write(table.with_columns(pl.lit(False).alias("training.converged")), "stopped")
+    assert stopped.headlines[0].startswith("tf32: at least ")
+    assert stopped.numbers["capacity 1x16, 2 heads tf32"]["unconverged_runs"] == 1
+
+
+def test_a_sweep_of_heads_and_budgets_shows_both(write, build_table) -> None:
+    """Eight heads store a tenth more than two; T steps lack a fifth over the root of T."""
+    parts = []
+    for heads, gain in ((2, 1.0), (8, 1.1)):
+        for steps in (1000, 2000, 4000):
+            missing = 0.2 * (steps / 1000) ** -0.5
+            table = build_table(planted={"fp32": 3.0}, noise=0.001)
+            stored = pl.col("entropy_bits") - pl.col("cost.train_code_bits")
+            parts.append(
+                table.with_columns(
+                    pl.format("{}-{}-{}", "run_id", pl.lit(heads), pl.lit(steps)).alias("run_id"),
+                    pl.lit(heads).alias("size.num_heads"),
+                    pl.lit(steps).alias("budget.max_steps"),
+                    pl.lit(steps).alias("training.steps"),
+                    (pl.col("entropy_bits") - gain * stored * (1 - missing)).alias(
+                        "cost.train_code_bits"
+                    ),
+                )
+            )
+    report = write(pl.concat(parts))
+    assert {path.name for path in report.folder.glob("*.svg")} == {
+        f"{name}.svg" for name in (*FIGURES, "heads", "budgets")
+    }
+    alpha = report.numbers["alpha fp32"]
+    assert alpha["models"] == ("1x16, 8 heads", "1x24, 8 heads")
+    assert alpha["bits_per_parameter"] == pytest.approx(3.0 * 1.1 * 0.9, rel=0.02)
+    assert all(run_id.endswith("-8-4000") for run_id in alpha["runs"])
+    limit = report.numbers["limit 1x16, 8 heads fp32"]
+    assert limit["stored_bits_per_parameter"] == pytest.approx(3.3 * 0.9, rel=0.02)
+    low, high = limit["interval_bits_per_parameter"]
+    assert low < limit["bits_per_parameter"] < high
+    assert limit["bits_per_parameter"] == pytest.approx(
+        limit["stored_bits_per_parameter"] / 0.9, rel=0.02
+    )
+    assert len(limit["runs"]) % 3 == 0 and len(limit["runs"]) >= 9
+    told = [line for line in report.headlines if "unlimited optimiser steps" in line]
+    assert len(told) == 2 and "95 % interval" in told[0]
+    assert "the best heads of each size: 1x16, 8 heads; 1x24, 8 heads" in report.headlines[0]
+
+
+def test_a_finish_is_shown_with_what_it_gained_and_why_it_ended(write, build_table) -> None:
+    table = build_table(planted={"fp32": 3.0})
+    given = {
+        "training.finish.memorised_bits_before": 123.0,
+        "training.finish.evaluations": 345,
+        "training.finish.ended_by": "line search",
+    }
+    finished = table.with_columns(
+        *(pl.lit(value).alias(name) for name, value in given.items()),
+        pl.lit(False).alias("training.converged"),
+    )
+    report = write(finished)
+    page = report.page.read_text()
+    assert page.count("no<small>finish: line search</small>") == table.height
+    assert page.count("<td>123.0") == page.count("<td>345") == table.height
+    judged = "0 of 12 runs converged, judged by the gain that the full-batch finish predicts"
+    assert judged in report.headlines
 
 
 class Outline(HTMLParser):

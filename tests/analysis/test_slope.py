@@ -85,7 +85,6 @@ def plateau(*, relative_noise: float) -> Plateau:
         degrees_of_freedom=2,
         log_capacity_errors_per_noise=0.5,
         interval_bits=(0.0, 0.0),
-        bootstrap_interval_bits=(0.0, 0.0),
         maximum_bits=3000.0,
     )
 

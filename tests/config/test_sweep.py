@@ -72,6 +72,13 @@ def test_a_derived_key_sees_axes_configuration_and_parameters() -> None:
     assert made[3] == ["size=185k", "task.num_sequences=20"]  # 2 * 10 * 64 / 64
 
 
+def test_a_set_is_chosen_by_the_bits_that_can_be_memorised_of_it() -> None:
+    """105 sequences of 96 bits hold 105 (96 - log2 105) = 9,375 bits: 29.3 for each of 10 * 32."""
+    derive = {"task.num_sequences": "sequences_holding(29.3 * P, task.length, task.vocab_size)"}
+    fixed = {"size": "80k", "task.length": 16, "task.vocab_size": 64}
+    assert expanded(sweep(fixed, derive=derive))[0][-1] == "task.num_sequences=105"
+
+
 def test_a_filter_keeps_the_points_where_it_holds() -> None:
     made = expanded(sweep(product={"size": ["80k", "185k"]}, filter=["size.width < 64"]))
     assert made == [["size=80k"]]

@@ -24,6 +24,7 @@ from rote.analysis.drawing import (
     render,
 )
 from rote.analysis.fits.descent import Peak
+from rote.analysis.quantities.convergence import NOT_CONVERGED
 
 TRAIN, HELDOUT = PALETTE[0], PALETTE[2]
 
@@ -32,7 +33,7 @@ TRAIN, HELDOUT = PALETTE[0], PALETTE[2]
 def draw_descents(curves: Sequence[Descent], *, title: str) -> Drawing:
     """One panel a series: means over seeds as lines, every run a mark, the peak with its interval.
 
-    A hollow mark is a run that was still learning when it ended.
+    A hollow mark is a run that had not converged when training ended.
     """
     num_columns = min(2, len(curves))
     num_rows = math.ceil(len(curves) / num_columns)
@@ -44,7 +45,7 @@ def draw_descents(curves: Sequence[Descent], *, title: str) -> Drawing:
     handles: list[Handle] = [
         line_key("held-out", color=HELDOUT, marker="o"),
         line_key("train", color=TRAIN, marker="o"),
-        line_key("still learning when it ended", color=GREY, linestyle="none", marker="o",
+        line_key(NOT_CONVERGED, color=GREY, linestyle="none", marker="o",
                  markerfacecolor="white"),
         line_key("data bits = capacity", color=GREY, linestyle=":"),
         line_key("peak of held-out loss", color=ACCENT, linestyle="--"),

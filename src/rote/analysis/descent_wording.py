@@ -7,6 +7,7 @@ from typing import Any
 from rote.analysis.descents import Descent
 from rote.analysis.elements import number_cell, span, table, text_cell, warning_cell
 from rote.analysis.fits.descent import Peak
+from rote.analysis.quantities.convergence import converged
 
 HEADERS = (
     ("series", "layers x width"),
@@ -35,7 +36,7 @@ CAPTION = (
 
 def headline(curve: Descent) -> str:
     """One line for the terminal."""
-    return f"{curve.name}: {finding(curve)}; {converged(curve)}"
+    return f"{curve.name}: {finding(curve)}; {converged(curve.runs)}"
 
 
 def finding(curve: Descent) -> str:
@@ -48,11 +49,6 @@ def finding(curve: Descent) -> str:
         f"held-out loss peaks where data bits are {curve.fit.ratio:.2f} of capacity "
         f"(95 % interval {low:.2f} to {high:.2f}, between grid points {below:.2f} and {above:.2f})"
     )
-
-
-def converged(curve: Descent) -> str:
-    """How many runs had stopped learning."""
-    return f"{curve.runs.height - curve.num_unconverged} of {curve.runs.height} runs converged"
 
 
 def number(curve: Descent) -> dict[str, Any]:

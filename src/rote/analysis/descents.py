@@ -7,6 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rote.analysis.fits.descent import GridPoint, NoPeak, Peak, fit_descent
+from rote.analysis.quantities.convergence import num_converged
 from rote.analysis.results import Results
 
 MAX_BLOCKS = 1000  # held-out sequences beyond that are resampled in blocks: 8 MB a resampling
@@ -28,8 +29,8 @@ class Descent:
 
     @property
     def num_unconverged(self) -> int:
-        """Runs that still learned when they ended."""
-        return self.runs.filter(~pl.col("training.converged")).height
+        """Runs that had not converged when training ended."""
+        return self.runs.height - num_converged(self.runs)
 
 
 def descents(results: Results, runs: pl.DataFrame) -> tuple[Descent, ...]:

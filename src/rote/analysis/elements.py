@@ -1,12 +1,14 @@
 """Pieces of a page: cells, tables, cards, figures, as HTML."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import Any
 
 import polars as pl
 
 from rote.analysis.drawing import Drawing
+from rote.analysis.quantities import convergence
 from rote.analysis.quantities.over_seeds import OverSeeds
 
 
@@ -35,9 +37,16 @@ def code_cell(value: object) -> str:
     return f'<td class="text"><code>{escape(str(value))}</code></td>'
 
 
-def warning_cell(value: object) -> str:
-    """Escaped, in the colour of a bound."""
-    return f'<td class="text bound">{escape(str(value))}</td>'
+def warning_cell(value: object, below: str = "") -> str:
+    """Escaped, in the colour of a bound; ``below`` in small print."""
+    small = f"<small>{escape(below)}</small>" if below else ""
+    return f'<td class="text bound">{escape(str(value))}{small}</td>'
+
+
+def converged_cell(run: Mapping[str, Any]) -> str:
+    """Whether a run, a row of the table, had converged, and by which rule."""
+    answer, rule = convergence.standing(run)
+    return text_cell(answer, rule) if run["training.converged"] else warning_cell(answer, rule)
 
 
 def number_cell(value: object, below: str = "") -> str:

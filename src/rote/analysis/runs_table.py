@@ -8,11 +8,11 @@ import polars as pl
 from rote.analysis.content import Section
 from rote.analysis.elements import (
     code_cell,
+    converged_cell,
     number_cell,
     scrolled,
     table,
     text_cell,
-    warning_cell,
 )
 
 HEADERS = (
@@ -55,5 +55,5 @@ def _cells(run: Mapping[str, Any]) -> list[str]:
         number_cell(f"{run['train_bits_per_token']:.3f}"),
         number_cell(f"{run['heldout_bits_per_token']:.3f}"),
         number_cell(f"{run['training.steps']:,}"),
-        text_cell("yes") if run["training.converged"] else warning_cell("no"),
+        converged_cell(run),
     ]

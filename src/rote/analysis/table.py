@@ -72,7 +72,7 @@ def _row(record: Record) -> dict[str, Any]:
         "embedding_parameters": record.embedding_parameters,
         "entropy_bits": record.entropy_bits,
         "entropy_after_first_token_bits": record.entropy_after_first_token_bits,
-        **{f"training.{key}": value for key, value in record.training.items()},
+        **flatten({"training": record.training}),
         **flatten(record.measures),
     }
 

@@ -28,10 +28,11 @@ from rote.config.grammar import parse, swept_values, written
 from rote.config.places import sweep_files
 from rote.config.primary import Primary
 from rote.config.trust import allow, require_allowed
+from rote.units import sequences_holding
 
 FUNCTIONS = {
     "round": round, "floor": math.floor, "ceil": math.ceil, "min": min, "max": max,
-    "sqrt": math.sqrt, "log2": math.log2,
+    "sqrt": math.sqrt, "log2": math.log2, "sequences_holding": sequences_holding,
 }  # fmt: skip
 ZIP = "grid.zip"  # as an override: axes side by side, a dictionary of lists
 FILTER = "grid.filter"  # as an override: a list of expressions that have to hold as well

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rote.measures.least_code import least_code_bits
 from rote.measures.protocol import Measurement
 from rote.models.likelihood import token_nats
 from rote.tasks.protocol import Identified, Sequences, Task, scored_from
@@ -30,6 +31,7 @@ class Cost:
         """Totals and arrays for both splits, under both conventions for the first token.
 
         Where a prompt is not scored there is one: the first token is no part of what is.
+        ``train_least_code_bits`` is what no model's code of the training set can be shorter than.
         """
         totals: dict[str, float] = {}
         arrays: dict[str, np.ndarray] = {}
@@ -44,6 +46,9 @@ class Cost:
                 f"{split}_tokens": num_scored_tokens(sequences, task),
             }
             arrays |= {name: bits_N.astype(np.float32) for name, bits_N in coded.items()}
+            if split == "train":
+                least_bits = least_code_bits(sequences, task, device=device)
+                totals["train_least_code_bits"] = least_bits
             if isinstance(sequences, Identified):
                 arrays[f"{split}_sample_ids"] = sequences.sample_ids
         return Measurement(totals=totals, arrays=arrays)

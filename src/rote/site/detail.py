@@ -135,7 +135,7 @@ def _checks(point: Point, finished: Finished | None) -> list[dict[str, Any]]:
     return [
         *checks,
         {"said": "the record's checksum matches its content", "holds": True},
-        {"said": "training saturated (otherwise memorised bits are a lower bound)",
+        {"said": "training converged (otherwise memorised bits are a lower bound)",
          "holds": converged or None},
         {"said": "trained by committed code", "holds": is_committed or None},
     ]  # fmt: skip

@@ -116,7 +116,7 @@ def test_capacity_says_which_sizes_have_no_plateau() -> None:
     large = measured["parameters"] == measured["parameters"].max()
     below = large & (measured["data_bits"] > 3e6)
     some = law("capacity").fit(measured.rows(~below), QUICK)
-    assert any("1e+06 parameters are left out: limited by" in each for each in some.warnings)
+    assert any("1e+06 parameters are left out: data-limited" in each for each in some.warnings)
     with pytest.raises(ValueError, match=r"law capacity finds no plateau; 1e.06 parameters are"):
         law("capacity").fit(measured.rows(large & ~below), QUICK)
 

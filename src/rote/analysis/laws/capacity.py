@@ -2,8 +2,8 @@
 
     B = (H^-p + (alpha P)^-p)^(-1 / p)
 
-H are the bits of the training set. `rote.analysis.fits.plateau` and `slope` find alpha; p is the
-median over the sizes. Resampled curves draw alpha from Student's t about the slope.
+H is all that can be memorised of the training set. `rote.analysis.fits.plateau` and `slope` find
+alpha; p is the median over the sizes. Resampled curves draw alpha from Student's t about the slope.
 """
 
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ def _plateaus(
     plateaus, left_out = [], []
     for size in np.unique(parameters).tolist():
         runs = parameters == size
-        found = fit_plateau(data[runs], memorised[runs], num_resamples=1)
+        found = fit_plateau(data[runs], memorised[runs])
         if isinstance(found, NoPlateau):
             left_out.append(f"{size:.4g} parameters are left out: {found.reason}")
         else:

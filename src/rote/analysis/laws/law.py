@@ -25,7 +25,7 @@ COLUMNS = {
     "loss_nats": "held-out, per token",
     "samples": "training sequences, |D|",
     "f1": "of membership inference, from 0 to 1",
-    "data_bits": "entropy of the training set",
+    "data_bits": "of the training set: all that can be memorised of it",
     "memorised_bits": "of the training set",
 }
 

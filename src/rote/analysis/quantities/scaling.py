@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import polars as pl
 
 from rote.analysis.laws.law import Chosen, Count, Law, Measured
+from rote.analysis.quantities.capacity import ceiling_bits
 from rote.analysis.quantities.losses import loss_quantities
 from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.analysis.reports.leakage.kinds import with_kinds
@@ -52,7 +53,7 @@ def scaling_runs(results: Results, count: Count) -> pl.DataFrame:
             epochs=pl.col("tokens") / pl.col("unique_tokens"),
             memorised_bits=pl.col("entropy_bits") - pl.col("cost.train_code_bits"),
         )
-        .with_columns(data_bits=pl.col("entropy_bits").cast(pl.Float64))
+        .with_columns(data_bits=pl.coalesce(ceiling_bits(table), "entropy_bits").cast(pl.Float64))
     )
 
 

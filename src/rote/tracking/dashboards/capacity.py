@@ -44,7 +44,7 @@ DASHBOARD = Dashboard(
         ),
         Section(
             title="Bits while training",
-            text="A curve that still rises at its end belongs to a run that had not converged.",
+            text="Whether a run had converged stands in the table.",
             panels=(*over_every_axis(MEMORISED_BITS), *over_every_axis(BITS_PER_PARAMETER)),
         ),
         losses(),

@@ -1,4 +1,4 @@
-"""The three figures of a capacity report."""
+"""The figures of every capacity report."""
 
 import itertools
 import math
@@ -32,13 +32,16 @@ from rote.analysis.drawing import (
 )
 from rote.analysis.fits.plateau import Plateau
 from rote.analysis.published import PUBLISHED_ALPHAS, precision_matches
+from rote.analysis.quantities.convergence import ENDED_BY, NOT_CONVERGED, converged
 from rote.analysis.reports.capacity import wording
 from rote.analysis.reports.capacity.summary import Alpha, Capacity, Summary
+from rote.analysis.results import Curve
 
-Curve = Sequence[Mapping[str, float]]
 Looks = Mapping[str, PrecisionLook]
 
-ENTROPY_LINESTYLE = (0, (1, 1))
+CEILING_LINESTYLE = (0, (1, 1))
+FAINT = "#C9C9C9"
+VISIBLY = 0.03  # of the entropy: a ceiling as much below it is a line of its own
 SIDE_STEP = 1.025  # factor between the formats of one size, so that their intervals stay apart
 
 
@@ -68,12 +71,15 @@ def draw_memorised_bits(summary: Summary) -> Drawing:
     for depth, axes in zip(depths, grid, strict=True):
         _plot_depth(axes, summary, depth, colour_of, looks(summary))
     label_outside(figure, grid, x="entropy of the training data (bits)", y="memorised (bits)")
+    lines = [line_key("all that can be memorised", color=GREY, linestyle=CEILING_LINESTYLE)]
+    if _differ_visibly(summary.runs):
+        lines.append(line_key("entropy", color=FAINT, linestyle=CEILING_LINESTYLE))
     handles = [
         *(line_key(f"width {width}", color=colour) for width, colour in colour_of.items()),
-        *_format_keys(summary),
-        line_key("all there is to memorise", color=GREY, linestyle=ENTROPY_LINESTYLE),
+        *format_keys(summary),
+        *lines,
         Patch(facecolor=GREY, alpha=0.3, label="fitted plateau, 95 % interval"),
-        _hollow_key("still growing when it ended"),
+        hollow_key(NOT_CONVERGED),
     ]
     legend_below(figure, handles, num_columns=4)
     return render(figure, name="memorised_bits", alt=wording.all_hold(summary))
@@ -86,9 +92,14 @@ def _plot_depth(
     entropy_bits = summary.runs["entropy_bits"].to_numpy()
     memorised_bits = summary.runs["memorised_bits"].to_numpy()
     extent_bits = [entropy_bits.min(), entropy_bits.max()]
-    axes.loglog(extent_bits, extent_bits, color=GREY, linestyle=ENTROPY_LINESTYLE, linewidth=1.2)
+    if _differ_visibly(summary.runs):
+        axes.loglog(extent_bits, extent_bits, color=FAINT, linestyle=CEILING_LINESTYLE)
+    ceilings = summary.runs.group_by("entropy_bits").agg(pl.col("ceiling_bits").mean())
+    axes.loglog(
+        *ceilings.sort("entropy_bits"), color=GREY, linestyle=CEILING_LINESTYLE, linewidth=1.2
+    )
     axes.set_ylim(top=1.8 * max(memorised_bits.max(), entropy_bits.min()))
-    for capacity in summary.capacities:
+    for capacity in summary.best:
         runs = summary.runs_of(capacity)
         if runs["size.num_layers"][0] == depth:
             colour = colour_of[runs["size.width"][0]]
@@ -106,6 +117,10 @@ def _plot_depth(
         top.tick_params(labelsize=8)
 
 
+def _differ_visibly(runs: pl.DataFrame) -> bool:
+    return runs.filter(pl.col("ceiling_bits") < (1 - VISIBLY) * pl.col("entropy_bits")).height > 0
+
+
 def _plot_size(
     axes: Axes, capacity: Capacity, runs: pl.DataFrame, colour: str, look: PrecisionLook
 ) -> None:
@@ -115,8 +130,8 @@ def _plot_size(
     axes.plot(
         means["entropy_bits"], means["memorised_bits"], color=colour, linestyle=look.linestyle
     )
-    for converged in (True, False):
-        points = shown.filter(pl.col("training.converged") == converged)
+    for has_converged in (True, False):
+        points = shown.filter(pl.col("training.converged") == has_converged)
         axes.plot(
             points["entropy_bits"],
             points["memorised_bits"],
@@ -124,7 +139,7 @@ def _plot_size(
             marker=look.marker,
             markersize=5.5 if capacity.num_seeds == 1 else 3,
             color=colour,
-            markerfacecolor=colour if converged else "white",
+            markerfacecolor=colour if has_converged else "white",
         )
     if isinstance(capacity.plateau, Plateau):
         reach_bits = [capacity.capacity_bits, runs["entropy_bits"].to_numpy().max()]
@@ -148,8 +163,8 @@ def draw_bits_per_parameter(summary: Summary) -> Drawing:
     axes.set_xlabel("parameters")
     axes.set_ylabel("capacity (bits per parameter)")
     handles = [
-        *_format_keys(summary, coloured=True),
-        _hollow_key("lower bound (not converged, or no plateau)"),
+        *format_keys(summary, coloured=True),
+        hollow_key("not converged, or no plateau"),
         Patch(facecolor=GREY, alpha=0.25, label="slope over the sizes, 95 % interval"),
         *published_keys,
     ]
@@ -159,8 +174,7 @@ def draw_bits_per_parameter(summary: Summary) -> Drawing:
 
 def _plot_alpha(axes: Axes, summary: Summary, alpha: Alpha, *, offset: float) -> None:
     look = looks(summary)[alpha.format]
-    capacities = [each for each in summary.capacities if each.format == alpha.format]
-    for capacity in capacities:
+    for capacity in alpha.capacities:
         centre = capacity.bits_per_parameter
         low, high = capacity.interval_bits_per_parameter or (centre, centre)
         axes.errorbar(
@@ -169,12 +183,12 @@ def _plot_alpha(axes: Axes, summary: Summary, alpha: Alpha, *, offset: float) ->
             yerr=[[centre - low], [high - centre]],
             color=look.colour,
             marker=look.marker,
-            markerfacecolor="white" if capacity.lower_bound_reason else look.colour,
+            markerfacecolor="white" if capacity.doubts else look.colour,
             capsize=3,
             linewidth=1,
         )
     if alpha.slope:
-        sizes = [each.parameters for each in capacities if each.model in alpha.models]
+        sizes = [each.parameters for each in alpha.capacities if each.model in alpha.models]
         span = [min(sizes) / SIDE_STEP**3, max(sizes) * SIDE_STEP**3]
         low, high = alpha.slope.interval_bits_per_parameter
         axes.fill_between(span, low, high, color=look.colour, alpha=0.12, linewidth=0)
@@ -202,17 +216,19 @@ def _plot_published(axes: Axes, precisions: Sequence[str]) -> list[Handle]:
 @in_house_style
 def draw_training_curves(summary: Summary, curves: Mapping[str, Curve]) -> Drawing:
     """Memorised bits against optimiser steps, one panel per size and format, a line per run."""
-    capacities = sorted(summary.capacities, key=lambda each: each.parameters)
+    capacities = sorted(summary.best, key=lambda each: each.parameters)
     shade = log_shade(summary.runs["data_bits_per_parameter"])
     num_columns = 2 if len(capacities) <= 8 else 4
     num_rows = math.ceil(len(capacities) / num_columns)
-    title = wording.convergence(summary)
+    title = converged(summary.longest)
     panel_inches = 2.2 if num_columns == 2 else 1.5
     figure = new_figure(height_inches=1.3 + panel_inches * num_rows, title=title)
     grid = panels(figure, len(capacities), num_columns=num_columns, sharey=False)
     for capacity, axes in zip(capacities, grid, strict=True):
         _plot_curves(axes, summary, capacity, curves, shade)
-    label_outside(figure, grid, x="optimiser steps", y="memorised (bits)")
+    has_finish = ENDED_BY in summary.longest.columns
+    x = f"optimiser steps{', then evaluations of the finish' if has_finish else ''}"
+    label_outside(figure, grid, x=x, y="memorised (bits)")
     colour_scale(figure, grid, shade, label="training data (bits per parameter)")
     legend_below(figure, [line_key("fitted plateau", color=ACCENT, linestyle="--")], num_columns=1)
     return render(figure, name="training_curves", alt=title)
@@ -239,7 +255,8 @@ def _plot_curves(
     short_numbers(axes.xaxis, axes.yaxis)
 
 
-def _format_keys(summary: Summary, *, coloured: bool = False) -> list[Handle]:
+def format_keys(summary: Summary, *, coloured: bool = False) -> list[Handle]:
+    """A key for each format."""
     return [
         line_key(
             name,
@@ -251,5 +268,6 @@ def _format_keys(summary: Summary, *, coloured: bool = False) -> list[Handle]:
     ]
 
 
-def _hollow_key(label: str) -> Handle:
+def hollow_key(label: str) -> Handle:
+    """What a hollow mark means."""
     return line_key(label, color=GREY, linestyle="none", marker="o", markerfacecolor="white")

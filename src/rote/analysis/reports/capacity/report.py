@@ -4,70 +4,40 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+import polars as pl
+
 from rote.analysis.content import Content, Section
 from rote.analysis.drawing import Drawing
-from rote.analysis.elements import (
-    card,
-    code_cell,
-    figure,
-    number_cell,
-    scrolled,
-    span,
-    table,
-    text_cell,
-    warning_cell,
-)
-from rote.analysis.fits.plateau import Plateau
+from rote.analysis.elements import card, figure, scrolled
+from rote.analysis.fits.budget import Limit
 from rote.analysis.published import INDEPENDENT, LENGTH, MEANS, VOCAB_SIZE, published_mean
+from rote.analysis.quantities.convergence import converged
 from rote.analysis.reports.capacity import wording
+from rote.analysis.reports.capacity.axis_figures import (
+    draw_budgets,
+    draw_heads,
+    with_several_heads,
+)
+from rote.analysis.reports.capacity.budgets import Budgets
 from rote.analysis.reports.capacity.figures import (
     draw_bits_per_parameter,
     draw_memorised_bits,
     draw_training_curves,
 )
-from rote.analysis.reports.capacity.summary import (
-    Alpha,
-    Capacity,
-    Summary,
-    summarise,
-    told_format,
-)
-from rote.analysis.results import Results
+from rote.analysis.reports.capacity.summary import Alpha, Capacity, Summary, summarise
+from rote.analysis.reports.capacity.tables import capacity_table, run_table
+from rote.analysis.results import Curve, Results
 
-TEXT_COLUMNS = ("run", "model", "format", "converged", "standing")
-CAPACITY_HEADERS = (
-    ("model", "layers x width"),
-    ("format", ""),
-    ("parameters", ""),
-    ("runs", "seeds"),
-    ("plateau (bits)", "95 % interval"),
-    ("bootstrap (bits)", "95 % interval"),
-    ("maximum (bits)", "spread of seeds"),
-    ("bits per parameter", "95 % interval"),
-    ("standing", ""),
-)
-RUN_HEADERS = (
-    ("run", ""),
-    ("model", "layers x width"),
-    ("format", ""),
-    ("sequences", ""),
-    ("seed", ""),
-    ("data", "bits"),
-    ("memorised", "bits"),
-    ("memorised", "bits, first token left out"),
-    ("memorised", "bits per parameter"),
-    ("steps", ""),
-    ("growth", "bits per 1,000 steps"),
-    ("converged", ""),
-)
 CAPTIONS = {
     "memorised_bits": (
         "Memorised bits are the entropy of the training data, which is known exactly, minus the "
-        "code length of the same data under the trained model, all tokens scored. Every mark is "
-        "a run, lines join the means over seeds. The plateau C is fitted to "
-        "B(H) = (H<sup>-p</sup> + C<sup>-p</sup>)<sup>-1/p</sup>, a soft minimum of the entropy "
-        "line and a capacity, by least squares on relative residuals; a run far below capacity "
-        "says nothing about C or its noise and is no degree of freedom."
+        "code length of the same data under the trained model, all tokens scored. A set of N "
+        "distinct sequences has no order to be memorised: no model codes it in less than "
+        "N log<sub>2</sub> N bits, which leaves the line of all that can be memorised. Every mark "
+        "is a run, lines join the means over seeds. The plateau C is fitted to "
+        "B(H) = (H<sup>-p</sup> + C<sup>-p</sup>)<sup>-1/p</sup>, a soft minimum of that line and "
+        "a capacity, by least squares on relative residuals; a run far below capacity says "
+        "nothing about C or its noise and is no degree of freedom."
     ),
     "bits_per_parameter": (
         "Fitted plateau over all parameters, the tied embedding counted once, with its 95 % "
@@ -79,12 +49,28 @@ CAPTIONS = {
     ),
     "training_curves": (
         "Memorised bits as logged while training; the darker a line, the more data. A run has "
-        "converged when its growth per 1,000 steps has fallen below the budget's threshold."
+        "converged when its growth per 1,000 steps has fallen below the budget's threshold, a run "
+        "with a full-batch finish when the gain that this still predicts has."
+    ),
+    "heads": (
+        "Heads are no parameters. The slope over sizes, and every other figure, takes of each size "
+        "the heads with which a run memorised most, the luckiest included. Intervals are of "
+        "the plateaus; published values do not state their heads."
+    ),
+    "budgets": (
+        "B(T) = B<sub>&infin;</sub> - a T<sup>-b</sup> over training budgets T, fitted to all "
+        "data sets and seeds of a model with one b; the interval holds all B<sub>&infin;</sub> "
+        "that an F test does not reject. Budgets of a run with a finish, or at a constant rate, "
+        "are parts of it; other budgets are runs of their own, of which the longest is the one "
+        "that counts everywhere else."
     ),
 }
 CAPACITIES_NOTE = (
     "The plateau is fitted to all runs of a model; very large data sets, on which training does "
-    "not saturate, pull it below the plain maximum. The maximum in turn picks the luckiest run."
+    "not converge, pull it below the plain maximum. The maximum in turn picks the luckiest run. "
+    "Where runs at or beyond capacity had not converged a value is a lower bound, and so is one "
+    "that is data-limited: not 10 % below all that can be memorised of its largest data set. "
+    "In one sense all are: gradient descent finds some weights, not the best ones."
 )
 RUNS_NOTE = (
     "All of this, with every setting of every run, is in <code>table.parquet</code> and "
@@ -94,43 +80,44 @@ RUNS_NOTE = (
 
 def make(results: Results) -> Content:
     """Raises ValueError for an empty table, or one that mixes settings or has unknown entropy."""
-    summary = summarise(results.table)
-    drawings = (
-        draw_memorised_bits(summary),
-        draw_bits_per_parameter(summary),
-        draw_training_curves(summary, results.curves),
-    )
+    summary = summarise(results.table, results.curves)
+    drawings = _drawings(summary, results.curves)
     return Content(
-        headlines=tuple(wording.headline(alpha) for alpha in summary.alphas),
+        headlines=wording.headlines(summary),
         setting=wording.setting(summary),
-        cards=tuple(_card(alpha) for alpha in summary.alphas),
+        cards=tuple(_card(summary, alpha) for alpha in summary.alphas),
         sections=_sections(summary, drawings),
         drawings=drawings,
         numbers=_numbers(summary),
-        table=summary.runs,
+        table=summary.runs.drop("point"),
+    )
+
+
+def _drawings(summary: Summary, curves: Mapping[str, Curve]) -> tuple[Drawing, ...]:
+    repeated = [each for each in summary.best if each.budgets]
+    return (
+        draw_memorised_bits(summary),
+        draw_bits_per_parameter(summary),
+        *([draw_heads(summary)] if with_several_heads(summary) else []),
+        *([draw_budgets(repeated)] if repeated else []),
+        draw_training_curves(summary, curves),
     )
 
 
 def _sections(summary: Summary, drawings: Sequence[Drawing]) -> tuple[Section, ...]:
-    capacities = table(
-        CAPACITY_HEADERS, map(_capacity_cells, summary.capacities), text=TEXT_COLUMNS
-    )
-    runs = table(
-        RUN_HEADERS, map(_run_cells, summary.runs.iter_rows(named=True)), text=TEXT_COLUMNS
-    )
+    runs = run_table(summary)
     figures = "\n".join(figure(drawing, CAPTIONS[drawing.name]) for drawing in drawings)
     return (
-        Section(title="What is a lower bound", html=_bounds(summary)),
         Section(
             title="Capacity of each model",
-            html=f"{scrolled(capacities)}\n<p>{CAPACITIES_NOTE}</p>",
+            html=f"{scrolled(capacity_table(summary))}\n{_doubts(summary)}<p>{CAPACITIES_NOTE}</p>",
         ),
         Section(title="Figures", html=figures),
         Section(title="Runs", html=f"{scrolled(runs, tall=True)}\n<p>{RUNS_NOTE}</p>"),
     )
 
 
-def _card(alpha: Alpha) -> str:
+def _card(summary: Summary, alpha: Alpha) -> str:
     published = published_mean(alpha.precision)
     beside = (
         f"published: {published.bits_per_parameter:.2f} in {published.precision} "
@@ -138,10 +125,8 @@ def _card(alpha: Alpha) -> str:
         if published
         else "no published value in this precision"
     )
-    bound = (
-        f'<p class="bound">{alpha.num_lower_bounds} of {alpha.num_sizes} capacities in this '
-        "format are lower bounds</p>"
-    )
+    runs = summary.runs.filter(pl.col("run_id").is_in(alpha.run_ids))
+    bound = ' class="bound"' if alpha.is_lower_bound else ""
     return card(
         title=alpha.format,
         meaning=wording.PRECISION_MEANINGS[alpha.precision],
@@ -149,89 +134,27 @@ def _card(alpha: Alpha) -> str:
         unit="bits per parameter",
         lines=(
             f"<p>{escape(wording.basis(alpha))}</p>",
+            f"<p{bound}>{escape(converged(runs))}</p>",
             f"<p>{escape(beside)}</p>",
-            bound if alpha.is_lower_bound else "",
         ),
     )
 
 
-def _bounds(summary: Summary) -> str:
-    bounded = [each for each in summary.capacities if each.lower_bound_reason]
-    total = len(summary.capacities)
-    always = (
-        "Every capacity bounds from below what the model could hold: gradient descent finds some "
-        "weights, not the best ones."
-    )
-    if not bounded:
-        return (
-            f"<p>{always} Beyond that, all {total} capacities are plateaus, and every run at or "
-            "beyond its plateau had converged.</p>"
-        )
-    reasons = dict.fromkeys(str(each.lower_bound_reason) for each in bounded)
+def _doubts(summary: Summary) -> str:
+    """A list: why models may hold more than was found."""
+    reasons = dict.fromkeys(reason for each in summary.capacities for reason in each.doubts)
+    if not reasons:
+        return ""
     items = "".join(
-        f"<li>{escape(reason)}: {escape(_names(bounded, reason))}</li>" for reason in reasons
+        f"<li>{escape(reason)}: {escape(_names(summary.capacities, reason))}</li>"
+        for reason in reasons
     )
-    return (
-        f"<p>{always}</p><p>{len(bounded)} of {total} capacities are lower bounds in a stronger "
-        "sense: with larger data sets or longer training they could only have come out higher.</p>"
-        f"<ul>{items}</ul>"
-    )
+    return f"<p>These may hold more:</p><ul>{items}</ul>"
 
 
 def _names(capacities: Iterable[Capacity], reason: str) -> str:
-    same = [each for each in capacities if each.lower_bound_reason == reason]
-    return ", ".join(f"{each.model} in {each.format}" for each in same)
-
-
-def _capacity_cells(capacity: Capacity) -> list[str]:
-    reason, spread_bits = capacity.lower_bound_reason, capacity.seed_spread_bits
-    return [
-        text_cell(capacity.model),
-        text_cell(capacity.format),
-        number_cell(f"{capacity.parameters:,}"),
-        number_cell(len(capacity.run_ids), f"{capacity.num_seeds}"),
-        *_plateau_cells(capacity),
-        number_cell(
-            _bits(capacity.maximum_bits), "" if spread_bits is None else _bits(spread_bits)
-        ),
-        number_cell(
-            f"{'&ge; ' if reason else ''}{capacity.bits_per_parameter:.2f}",
-            span(capacity.interval_bits_per_parameter, "{:.2f}"),
-        ),
-        warning_cell("lower bound") if reason else text_cell("converged"),
-    ]
-
-
-def _plateau_cells(capacity: Capacity) -> list[str]:
-    plateau = capacity.plateau
-    if not isinstance(plateau, Plateau):
-        return [number_cell("none"), number_cell("none")]
-    return [
-        number_cell(_bits(plateau.capacity_bits), span(plateau.interval_bits, "{:,.0f}")),
-        number_cell("", span(plateau.bootstrap_interval_bits, "{:,.0f}")),
-    ]
-
-
-def _run_cells(run: Mapping[str, object]) -> list[str]:
-    growth_bits = run["training.growth_bits_per_1000_steps"]  # None before the first 1,000 steps
-    return [
-        code_cell(run["run_id"]),
-        text_cell(run["model"]),
-        text_cell(told_format(str(run["precision.name"]), str(run["setting"]))),
-        number_cell(f"{run['task.num_sequences']:,}"),
-        number_cell(run["seed"]),
-        number_cell(f"{run['entropy_bits']:,.1f}"),
-        number_cell(f"{run['memorised_bits']:,.1f}"),
-        number_cell(f"{run['memorised_bits_after_first_token']:,.1f}"),
-        number_cell(f"{run['bits_per_parameter']:.3f}"),
-        number_cell(f"{run['training.steps']:,}"),
-        number_cell("not known" if growth_bits is None else f"{growth_bits:,.1f}"),
-        text_cell("yes") if run["training.converged"] else warning_cell("no"),
-    ]
-
-
-def _bits(bits: float) -> str:
-    return f"{bits:,.0f}"
+    same = [each for each in capacities if reason in each.doubts]
+    return "; ".join(f"{each.model} in {each.format}" for each in same)
 
 
 def _numbers(summary: Summary) -> dict[str, Any]:
@@ -239,7 +162,12 @@ def _numbers(summary: Summary) -> dict[str, Any]:
     capacities = {
         f"capacity {each.model} {each.format}": _capacity_entry(each) for each in summary.capacities
     }
-    return alphas | capacities
+    limits = {
+        f"limit {each.model} {each.format}": _limit_entry(each, each.budgets)
+        for each in summary.capacities
+        if each.budgets
+    }
+    return alphas | capacities | limits
 
 
 def _alpha_entry(alpha: Alpha) -> dict[str, Any]:
@@ -247,6 +175,7 @@ def _alpha_entry(alpha: Alpha) -> dict[str, Any]:
         "bits_per_parameter": alpha.bits_per_parameter,
         "interval_bits_per_parameter": alpha.slope and alpha.slope.interval_bits_per_parameter,
         "lower_bound": alpha.is_lower_bound,
+        "data_limited_sizes": alpha.num_data_limited,
         "models": alpha.models,
         "runs": alpha.run_ids,
     }
@@ -257,6 +186,27 @@ def _capacity_entry(capacity: Capacity) -> dict[str, Any]:
         "bits_per_parameter": capacity.bits_per_parameter,
         "interval_bits_per_parameter": capacity.interval_bits_per_parameter,
         "maximum_bits": capacity.maximum_bits,
-        "lower_bound_reason": capacity.lower_bound_reason,
+        "heads": capacity.num_heads,
+        "data_limited": capacity.is_data_limited,
+        "unconverged_runs": capacity.num_unconverged,
+        "doubts": capacity.doubts,
         "runs": capacity.run_ids,
+    }
+
+
+def _limit_entry(capacity: Capacity, budgets: Budgets) -> dict[str, Any]:
+    found, parameters = budgets.best, capacity.parameters
+    told: dict[str, Any] = {"bits_per_parameter": None, "interval_bits_per_parameter": None}
+    if isinstance(found, Limit):
+        told = {
+            "bits_per_parameter": found.bits / parameters,
+            "interval_bits_per_parameter": [bits / parameters for bits in found.interval_bits],
+            "exponent": found.exponent,
+        }
+    return {
+        **told,
+        "finding": wording.limit(capacity),
+        "unit": budgets.unit,
+        "stored_bits_per_parameter": budgets.most.curve.bits[-1] / parameters,
+        "runs": [run_id for each in budgets.trained for run_id in each.run_ids],
     }

@@ -1,7 +1,13 @@
 """Findings in words: the sentences that the terminal, the page and the figures share."""
 
+from collections.abc import Sequence
+
 from rote.analysis.elements import extent
+from rote.analysis.fits.budget import Limit
+from rote.analysis.fits.plateau import Plateau
 from rote.analysis.published import published_mean
+from rote.analysis.quantities.convergence import converged
+from rote.analysis.reports.capacity.budgets import Budgets
 from rote.analysis.reports.capacity.summary import Alpha, Capacity, Summary
 
 NUM_NAMED = 4  # formats that a title names one by one
@@ -13,46 +19,144 @@ PRECISION_MEANINGS = {
 }
 
 
+def headlines(summary: Summary) -> tuple[str, ...]:
+    """Lines for the terminal: each format, how far training had come, and unlimited budgets."""
+    limits = [limit(each) for each in summary.best if each.budgets][:NUM_NAMED]
+    return (*map(headline, summary.alphas), converged(summary.longest), *limits)
+
+
 def headline(alpha: Alpha) -> str:
-    """One line for the terminal: value, interval, published value."""
+    """Value, interval, published value."""
     published = published_mean(alpha.precision)
     beside = f"; published {published.bits_per_parameter:.2f}" if published else ""
     return f"{alpha.format}: {value(alpha)} bits per parameter ({basis(alpha)}{beside})"
 
 
 def value(alpha: Alpha) -> str:
-    """Bits per parameter, with "at least" where that is all that is known."""
+    """Bits per parameter, with "at least" where runs behind it had not converged."""
     return f"{'at least ' if alpha.is_lower_bound else ''}{alpha.bits_per_parameter:.2f}"
 
 
 def basis(alpha: Alpha) -> str:
     """The interval and the sizes behind a value."""
     if alpha.slope is None:
-        return "the largest maximum: no size reached a plateau"
-    low, high = alpha.slope.interval_bits_per_parameter
-    num_sizes = len(alpha.models)
-    sizes = "1 size" if num_sizes == 1 else f"{num_sizes} sizes"
-    return f"95 % interval {low:.2f} to {high:.2f}, {sizes}"
+        parts = ["the largest maximum: no size reached a plateau"]
+    else:
+        low, high = alpha.slope.interval_bits_per_parameter
+        parts = [f"95 % interval {low:.2f} to {high:.2f}", counted(len(alpha.models), "size")]
+    if alpha.num_data_limited:
+        parts.append(f"{counted(alpha.num_data_limited, 'size')} data-limited")
+    return ", ".join([*parts, *heads_of(alpha)])
+
+
+def heads_of(alpha: Alpha) -> list[str]:
+    """The heads behind a value: the best of each size, or those that all sizes have."""
+    names = [each.model for each in alpha.capacities]
+    if alpha.has_chosen_heads:
+        named = names if len(names) <= NUM_NAMED else [names[0], "...", names[-1]]
+        return [f"the best heads of each size: {'; '.join(named)}"]
+    heads = sorted({each.num_heads for each in alpha.capacities if each.num_heads})
+    if len(heads) <= 1:
+        return [counted(number, "head") for number in heads]
+    return [f"{heads[0]} to {heads[-1]} heads"]
+
+
+def counted(number: int, noun: str) -> str:
+    """ "1 size", "3 sizes"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def standing(capacity: Capacity) -> str:
+    """In few words what a capacity is: a plateau, the data's limit, or less than that."""
+    words = []
+    if capacity.num_unconverged:
+        words.append("not converged")
+    if capacity.is_data_limited:
+        words.append("data-limited")
+    elif not isinstance(capacity.plateau, Plateau):
+        words.append("maximum, no plateau")
+    return ", ".join(words) or "plateau of converged runs"
 
 
 def holds(capacity: Capacity) -> str:
     """The finding for one size."""
-    bound = "at least " if capacity.lower_bound_reason else ""
+    bound = "at least " if capacity.num_unconverged else ""
     return (
         f"{capacity.model} in {capacity.format} holds "
         f"{bound}{capacity.bits_per_parameter:.1f} bits per parameter"
+        f"{' (data-limited)' if capacity.is_data_limited else ''}"
     )
 
 
 def all_hold(summary: Summary) -> str:
     """The finding over all sizes: the range that their capacities span."""
-    if len(summary.capacities) == 1:
-        return holds(summary.capacities[0])
-    lowest = min(each.bits_per_parameter for each in summary.capacities)
-    highest = max(each.bits_per_parameter for each in summary.capacities)
-    bounded = any(each.lower_bound_reason for each in summary.capacities)
-    between = f"{lowest:.2f}" if highest - lowest < 0.01 else f"{lowest:.1f} to {highest:.1f}"
+    if len(summary.best) == 1:
+        return holds(summary.best[0])
+    lowest = min(each.bits_per_parameter for each in summary.best)
+    highest = max(each.bits_per_parameter for each in summary.best)
+    bounded = any(each.num_unconverged for each in summary.best)
+    between = _between(lowest, highest)
+    if all(each.is_data_limited for each in summary.best):
+        return f"All data sets are stored: {between} bits per parameter (data-limited)"
     return f"Memory fills up at {'no less than ' if bounded else ''}{between} bits per parameter"
+
+
+def limit(capacity: Capacity) -> str:
+    """What its best run would store at an unlimited budget, beside what it stored."""
+    budgets = capacity.budgets
+    assert budgets is not None
+    stored = f"{budgets.most.curve.bits[-1] / capacity.parameters:.2f} stored"
+    start = f"{capacity.model} in {capacity.format}, unlimited {budgets.unit}"
+    found = budgets.best
+    if not isinstance(found, Limit):
+        return f"{start}: no limit can be told ({found.reason}); {stored}"
+    value, low, high = (bits / capacity.parameters for bits in (found.bits, *found.interval_bits))
+    told = f"{value:.2f} bits per parameter (95 % interval {low:.2f} to {high:.2f})"
+    return f"{start}: {told}; {stored}{_predicted(budgets, capacity.parameters)}"
+
+
+def _predicted(budgets: Budgets, parameters: int) -> str:
+    """How well shorter budgets alone predict the longest, where there are enough of them."""
+    if not isinstance(budgets.held_back, Limit):
+        return ""
+    low, high = (bits / parameters for bits in budgets.held_back.interval_bits)
+    return f", {low:.2f} to {high:.2f} predicted from shorter budgets"
+
+
+def limits_found(capacities: Sequence[Capacity]) -> str:
+    """The finding over budgets: what an unlimited one would add."""
+    if len(capacities) == 1:
+        return limit(capacities[0])
+    num_told = sum(each.limit is not None for each in capacities)
+    gains = [each.limit.gain_bits / each.parameters for each in capacities if each.limit]
+    told = f"A limit at an unlimited budget can be told for {num_told} of {len(capacities)} models"
+    if not gains:
+        return told
+    return f"{told}: {_between(min(gains), max(gains))} bits per parameter more"
+
+
+def heads_compared(capacities: Sequence[Capacity]) -> str:
+    """The finding over heads: the size for which they matter most."""
+    by_size: dict[tuple[str, str], list[Capacity]] = {}
+    for each in capacities:
+        by_size.setdefault((each.shape, each.format), []).append(each)
+    most = max(by_size.values(), key=_apart)
+    least, best = (choose(most, key=lambda each: each.bits_per_parameter) for choose in (min, max))
+    return (
+        f"At equal parameters {best.model} holds {best.bits_per_parameter:.2f} bits per parameter, "
+        f"with {counted(least.num_heads or 0, 'head')} {least.bits_per_parameter:.2f} "
+        f"({best.format})"
+    )
+
+
+def _between(low: float, high: float) -> str:
+    least, most = f"{low:.2f}", f"{high:.2f}"
+    return least if least == most else f"{least} to {most}"
+
+
+def _apart(capacities: Sequence[Capacity]) -> float:
+    values = [each.bits_per_parameter for each in capacities]
+    return max(values) - min(values)
 
 
 def alphas_compared(summary: Summary) -> str:
@@ -69,14 +173,6 @@ def alphas_compared(summary: Summary) -> str:
     )
 
 
-def convergence(summary: Summary) -> str:
-    """The finding of the training curves."""
-    num_converged = int(summary.runs["training.converged"].sum())
-    if num_converged == summary.runs.height:
-        return f"All {num_converged:,} runs had converged when training ended"
-    return f"{num_converged:,} of {summary.runs.height:,} runs had converged when training ended"
-
-
 def setting(summary: Summary) -> str:
     """What was trained, on what, for how long: the conditions every number holds under."""
     runs = summary.runs
@@ -84,5 +180,5 @@ def setting(summary: Summary) -> str:
         f"{extent(runs['task.num_sequences'])} sequences of {extent(runs['task.length'])} tokens, "
         f"each token uniform over {extent(runs['task.vocab_size'])} symbols; models of "
         f"{extent(runs['parameters'])} parameters; {extent(runs['training.steps'])} optimiser "
-        f"steps; {runs['seed'].n_unique()} seed(s)."
+        f"steps; {counted(runs['seed'].n_unique(), 'seed')}."
     )

@@ -9,6 +9,7 @@ from rote.analysis.descents import Descent, descents
 from rote.analysis.elements import card, extent, figure, scrolled
 from rote.analysis.fits.descent import Peak
 from rote.analysis.pairing import text_runs, with_unintended
+from rote.analysis.quantities.convergence import converged
 from rote.analysis.quantities.losses import loss_quantities
 from rote.analysis.quantities.series import with_series
 from rote.analysis.results import Results
@@ -61,7 +62,7 @@ def _card(curve: Descent) -> str:
         meaning=curve.source,
         value=f"{fit.ratio:.2f}" if isinstance(fit, Peak) else "no peak",
         unit="data bits over capacity",
-        lines=(f"<p>{beside}</p>", f"<p>{wording.converged(curve)}</p>"),
+        lines=(f"<p>{beside}</p>", f"<p>{converged(curve.runs)}</p>"),
     )
 
 

@@ -6,7 +6,7 @@ CAPTIONS = {
         "non-members the held-out ones; planted canaries are neither. The threshold on the loss is "
         "chosen on one half, where it misses as many members as it accuses others, and F1 is "
         "counted on the other half with both classes weighing the same: a score that knows nothing "
-        "has 1/2. Every mark is a run (hollow: still learning when it ended), with a 95 % "
+        "has 1/2. Every mark is a run (hollow: not converged), with a 95 % "
         "bootstrap interval. |D| counts all training sequences, canaries and repeats too. The law "
         "is F1 = (1 + height &sigma;(slope x + offset)) / 2, fitted to all sizes together; its "
         "band is of the curve, single runs scatter more. Published: Morris et al. 2025, section 5, "

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 
 from rote.analysis.drawing import GREY, Handle, colours, line_key
+from rote.analysis.quantities.convergence import NOT_CONVERGED
 from rote.analysis.reports.leakage.study import Study
 
 MOST_PANELS = 6  # of one figure: the least, the most, and what lies evenly between
@@ -29,7 +30,7 @@ def size_keys(found: Study) -> list[Handle]:
 def unconverged_key() -> Handle:
     """What a hollow mark means."""
     return line_key(
-        "still learning when it ended",
+        NOT_CONVERGED,
         color=GREY, linestyle="none", marker="o", markerfacecolor="white",
     )  # fmt: skip
 

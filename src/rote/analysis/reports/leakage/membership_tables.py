@@ -9,6 +9,7 @@ from rote.analysis.elements import (
     warning_cell,
 )
 from rote.analysis.fits.membership_law import MembershipLaw
+from rote.analysis.quantities.convergence import num_converged
 from rote.analysis.reports.leakage.law import Fitted
 from rote.analysis.reports.leakage.membership_wording import (
     RATIO_NAMES,
@@ -66,7 +67,7 @@ def _law_cells(fitted: Fitted) -> list[str]:
         (law.curve.slope, law.slope_error, published.slope),
         (law.curve.offset, law.offset_error, published.offset),
     )
-    unconverged = fitted.runs.height - int(fitted.runs["training.converged"].sum())
+    unconverged = fitted.runs.height - num_converged(fitted.runs)
     return [
         text_cell(RATIO_NAMES[fitted.reading]),
         *(

@@ -5,6 +5,7 @@ from typing import Any
 
 from rote.analysis.elements import (
     code_cell,
+    converged_cell,
     number_cell,
     scrolled,
     span,
@@ -191,7 +192,7 @@ def _run_cells(run: Mapping[str, Any]) -> list[str]:
         number_cell(_told(run["canaries_extracted"], "{:.0%}")),
         number_cell(_told(run["windows_excess"], "{:+.1%}")),
         number_cell(f"{run['training.steps']:,}"),
-        text_cell("yes") if run["training.converged"] else warning_cell("no"),
+        converged_cell(run),
     ]
 
 

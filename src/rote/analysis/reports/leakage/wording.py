@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rote.analysis.elements import extent
+from rote.analysis.quantities.convergence import converged
 from rote.analysis.quantities.membership import Estimate
 from rote.analysis.reports.leakage.kinds import Compared
 from rote.analysis.reports.leakage.membership_wording import (
@@ -165,9 +166,8 @@ def rho_words(rho: Estimate | None) -> str:
 
 
 def convergence(found: Study) -> str:
-    """How many runs had stopped learning."""
-    converged = int(found.runs["training.converged"].sum())
-    return f"{converged} of {found.runs.height} runs converged"
+    """How many runs had converged, and by which rule."""
+    return converged(found.runs)
 
 
 def setting(found: Study) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 import polars as pl
 
 from rote.analysis.elements import extent
+from rote.analysis.quantities.convergence import converged
 from rote.analysis.quantities.covariates import RankCorrelation
 from rote.analysis.reports.text.study import REFERENCE_NAMES, Study
 
@@ -23,7 +24,7 @@ CAPTIONS = {
         "mem_U of a sample is its code length under the reference less that under the better of "
         "reference and model (max code, &ge; 0); the mixture code spends at most one bit a sample "
         "on not knowing which is better. Whole sequences, all tokens scored. Every mark is a run "
-        "(hollow: still learning when it ended), lines join means over seeds. The reference of "
+        "(hollow: not converged), lines join means over seeds. The reference of "
         "the same size was trained on the most of the train pool and so, as a rule, on the "
         "samples too: it shows what it takes more data to forget. The oracle saw none of them. "
         "Dashed: alpha times parameters, which the sum cannot exceed. A mixture code "
@@ -145,9 +146,8 @@ def check(found: Study) -> str:
 
 
 def convergence(found: Study) -> str:
-    """How many runs had stopped learning."""
-    converged = int(found.runs["training.converged"].sum())
-    return f"{converged} of {found.runs.height} runs converged"
+    """How many runs had converged, and by which rule."""
+    return converged(found.runs)
 
 
 def unintended(found: Study) -> str:

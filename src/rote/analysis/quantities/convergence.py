@@ -1,0 +1,53 @@
+"""Whether training had converged, and by which rule: every report says it through this module.
+
+A run with a finish, a full-batch minimisation after its optimiser steps, has converged where that
+ended because the bits which its model of the loss still predicts had fallen below a share of those
+memorised. Any other run has converged where bits grow by less than a share of them per 1,000 steps.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+ENDED_BY = "training.finish.ended_by"  # of a run with a finish; null or no column without
+GROWTH, FINISH = "growth", "finish"
+RULES = {
+    GROWTH: "growth per 1,000 steps",
+    FINISH: "the gain that the full-batch finish predicts",
+}
+NOT_CONVERGED = "not converged when training ended"  # the key of hollow marks
+
+
+def num_converged(runs: pl.DataFrame) -> int:
+    """Of these runs."""
+    return runs.filter("training.converged").height
+
+
+def converged(runs: pl.DataFrame) -> str:
+    """How many of these runs had converged, by which rule: "12 of 18 runs converged, judged by"."""
+    named = runs.with_columns(rule=rule(runs))
+    counts = {
+        name: f"{num_converged(part):,} of {part.height:,}"
+        for (name,), part in named.group_by("rule", maintain_order=True)
+    }
+    if len(counts) == 1:
+        ((name, count),) = counts.items()
+        return f"{count} runs converged, judged by {RULES[str(name)]}"
+    each = "; ".join(f"{count} judged by {RULES[str(name)]}" for name, count in counts.items())
+    return f"{num_converged(runs):,} of {runs.height:,} runs converged: {each}"
+
+
+def rule(runs: pl.DataFrame) -> pl.Expr:
+    """By which each run is judged: a key of `RULES`."""
+    if ENDED_BY not in runs.columns:
+        return pl.lit(GROWTH)
+    has_finish = pl.col(ENDED_BY).is_not_null()
+    return pl.when(has_finish).then(pl.lit(FINISH)).otherwise(pl.lit(GROWTH))
+
+
+def standing(run: Mapping[str, Any]) -> tuple[str, str]:
+    """Of a row of the table: "yes" or "no", and the rule with what ended a finish."""
+    ended_by = run.get(ENDED_BY)
+    reason = GROWTH if ended_by is None else f"{FINISH}: {ended_by}"
+    return ("yes" if run["training.converged"] else "no"), reason

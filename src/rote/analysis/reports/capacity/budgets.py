@@ -1,0 +1,139 @@
+"""What a longer training would give: bits after several budgets, and their limit."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from rote.analysis.fits.budget import FEWEST_BUDGETS, BudgetCurve, Limit, NoLimit, fit_limits
+from rote.analysis.fits.plateau import DATA_LIMITED
+from rote.analysis.results import Curve
+from rote.ledger.curve import MEMORISED_BITS
+
+BUDGET = ("budget.max_steps", "budget.saturation.min_steps")  # how long a run trains
+PREFIXES = (0.25, 0.5, 1.0)  # of a run that ends at its full rate, or with a finish
+SCHEDULE, CONSTANT = "optim.schedule._target_", "constant"
+STEPS, EVALUATIONS = "optimiser steps", "evaluations of the finish"
+
+Found = tuple[tuple[str, ...], BudgetCurve]  # run ids, the longest last
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """One data set and seed after several budgets."""
+
+    run_id: str  # of the longest
+    run_ids: tuple[str, ...]
+    curve: BudgetCurve
+    limit: Limit | NoLimit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budgets:
+    """Of one model and format."""
+
+    unit: str  # `STEPS` or `EVALUATIONS`
+    are_prefixes: bool  # whether shorter budgets are parts of the same runs
+    trained: tuple[Trained, ...]
+    held_back: Limit | NoLimit  # of `most`: its longest budget, predicted from the shorter ones
+
+    @property
+    def most(self) -> Trained:
+        """The one that memorised most at its longest budget."""
+        return max(self.trained, key=lambda each: each.curve.bits[-1])
+
+    @property
+    def best(self) -> Limit | NoLimit:
+        """The limit of that one."""
+        return self.most.limit
+
+
+def with_longest(runs: pl.DataFrame, *, apart_from: Sequence[str]) -> pl.DataFrame:
+    """Columns ``point``, one text for runs that differ in nothing but `BUDGET`, and ``is_longest``.
+
+    ``apart_from`` are the beginnings of keys that tell runs apart, beside seed, precision, control.
+    """
+    beginnings = (*apart_from, "precision.", "control.", "seed")
+    keys = [key for key in runs.columns if key.startswith(beginnings) and key not in BUDGET]
+    texts = [pl.col(key).cast(pl.String).fill_null("") for key in keys]
+    budget = pl.struct(key for key in BUDGET if key in runs.columns)
+    return runs.with_columns(point=pl.concat_str(texts, separator="\n")).with_columns(
+        is_longest=budget == budget.sort().last().over("point")
+    )
+
+
+def budgets_of(runs: pl.DataFrame, curves: Mapping[str, Curve]) -> Budgets | None:
+    """Of all runs of one model and format: repeated ones, else parts of each; None without any.
+
+    Data sets of which hardly more can be stored are left out where there are others: it is the
+    ceiling that stops those, and they would spoil the exponent that all share.
+    """
+    for unit, are_prefixes, found in (
+        (STEPS, False, _repeated(runs)),
+        (EVALUATIONS, True, _prefixes(runs, curves, EVALUATIONS)),
+        (STEPS, True, _prefixes(_at_constant_rate(runs), curves, STEPS)),
+    ):
+        found = [each for each in found if not _is_full(each[1])] or found
+        if found:
+            limits = fit_limits([curve for _, curve in found])
+            return Budgets(
+                unit=unit,
+                are_prefixes=are_prefixes,
+                trained=tuple(
+                    Trained(run_id=run_ids[-1], run_ids=run_ids, curve=curve, limit=limit)
+                    for (run_ids, curve), limit in zip(found, limits, strict=True)
+                ),
+                held_back=_held_back([curve for _, curve in found]),
+            )
+    return None
+
+
+def _held_back(curves: Sequence[BudgetCurve]) -> Limit | NoLimit:
+    most = max(curves, key=lambda each: each.bits[-1])
+    longest = most.budgets[-1]
+    shorter = [
+        replace(each, budgets=each.budgets[:-1], bits=each.bits[:-1])
+        for each in (most, *(each for each in curves if each is not most))
+        if each.budgets[-1] == longest
+    ]
+    return fit_limits(shorter, at_budget=longest)[0]
+
+
+def _is_full(curve: BudgetCurve) -> bool:
+    return curve.bits[-1] > DATA_LIMITED * curve.ceiling_bits
+
+
+def _repeated(runs: pl.DataFrame) -> list[Found]:
+    found: list[Found] = []
+    for point in runs.sort("training.steps").partition_by("point", maintain_order=True):
+        if point["training.steps"].n_unique() >= FEWEST_BUDGETS:
+            curve = BudgetCurve(
+                budgets=point["training.steps"].to_list(),
+                bits=point["memorised_bits"].to_list(),
+                ceiling_bits=point["ceiling_bits"][0],
+            )
+            found.append((tuple(point["run_id"]), curve))
+    return found
+
+
+def _at_constant_rate(runs: pl.DataFrame) -> pl.DataFrame:
+    if SCHEDULE not in runs.columns:
+        return runs.clear()
+    return runs.filter(pl.col(SCHEDULE).str.ends_with(CONSTANT))
+
+
+def _prefixes(runs: pl.DataFrame, curves: Mapping[str, Curve], unit: str) -> list[Found]:
+    """Of each longest run that has some: bits at a quarter, at half and at the end of its curve."""
+    found: list[Found] = []
+    key = "evaluations" if unit == EVALUATIONS else "step"
+    for run_id, ceiling_bits in runs.filter("is_longest").select("run_id", "ceiling_bits").rows():
+        rows = [row for row in curves.get(run_id, ()) if key in row and MEMORISED_BITS in row]
+        places = np.array([row[key] for row in rows])
+        if len(rows) < FEWEST_BUDGETS or PREFIXES[0] * places[-1] < max(places[0], 1):
+            continue
+        budgets = places[-1] * np.array(PREFIXES)
+        bits = np.interp(budgets, places, [row[MEMORISED_BITS] for row in rows])
+        curve = BudgetCurve(budgets=budgets.tolist(), bits=bits.tolist(), ceiling_bits=ceiling_bits)
+        found.append(((run_id,), curve))
+    return found
