@@ -207,10 +207,10 @@ def _check_finish(spec: Spec, budget: Budget, precision: Precision, controls: Co
             f"budget.finish takes the plain loss of the whole training set to a minimum, which "
             f"would undo {undone[0]}: choose one of the two"
         )
-    if precision.weights != "float32":
+    if (precision.weights, precision.autocast, precision.matmul) != ("float32", None, "highest"):
         raise ValueError(
-            f"budget.finish moves weights by less than {precision.weights} can tell: "
-            f"precision={precision.name} does not go with it"
+            f"budget.finish needs precision=fp32, not {precision.name}: near a minimum, gradients "
+            "in a shorter format are mostly rounding, and what float32 finds does not survive it"
         )
 
 

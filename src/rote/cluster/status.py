@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -103,7 +103,24 @@ def varying_keys(specs: Sequence[Spec]) -> list[str]:
     for spec in specs:
         _differences(first, spec.what, "", found)
     order = dict.fromkeys([*flatten(first), *sorted(found)])
-    return [key for key in order if key in found and _told(key)]
+    told = found - _told_by_class(specs, found)
+    return [key for key in order if key in told and _told(key)]
+
+
+def _told_by_class(specs: Sequence[Spec], found: Set[str]) -> set[str]:
+    """Settings that have one value wherever their class is chosen: its name says them."""
+    classes = {key.removesuffix("_target_") for key in found if key.endswith("._target_")}
+    classes = {prefix for prefix in classes if not prefix.startswith("control.")}
+    seen: dict[tuple[str, str], set[str]] = {}
+    inside = {key: prefix for key in found for prefix in classes if key.startswith(prefix)}
+    if not inside:
+        return set()
+    for row in (flatten(spec.what) for spec in specs):
+        for key, prefix in inside.items():
+            if key in row and not key.endswith("._target_"):
+                seen.setdefault((key, row[f"{prefix}_target_"]), set()).add(str(row[key]))
+    told = {key for (key, _), values in seen.items() if len(values) == 1}
+    return told - {key for (key, _), values in seen.items() if len(values) > 1}
 
 
 def tail(path: Path, num_lines: int, outputs: Path) -> list[str]:

@@ -7,8 +7,8 @@ from rote.training.saturation import Saturation
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finish:
-    """A second phase: L-BFGS on the whole training set in float32, after the optimiser's steps.
+class LBFGS:
+    """A second phase: L-BFGS on the whole training set, after the optimiser's steps.
 
     It ends converged where the quadratic model at hand predicts that 1,000 more iterations like the
     last ones gain less than ``max_gain_per_1000_iterations`` of the bits memorised. Raises
@@ -41,7 +41,7 @@ class Budget:
     batch_size: int  # sequences a step; a smaller data set is read whole
     check_every_steps: int  # a row of the curve, a look at the loss and at saturation
     saturation: Saturation
-    finish: Finish | None = None  # what comes after them
+    finish: LBFGS | None = None  # what comes after them
 
     def __post_init__(self) -> None:
         for name in ("max_steps", "batch_size", "check_every_steps"):

@@ -115,12 +115,3 @@ def test_parameters_come_back_from_a_vector(tiny: MakeSpec) -> None:
     put(model, 2 * flat(model))
     for name, one in model.named_parameters():
         assert torch.equal(one.detach(), 2 * before[name])
-
-
-def test_near_a_minimum_bfloat16_is_rounding_so_everything_is_float32(tiny: MakeSpec) -> None:
-    plain_member, mixed = (member_of(tiny, f"precision={name}") for name in ("fp32", "bf16_mixed"))
-    points = [flat(plain_member.model)]
-    ((loss, gradient),) = FullBatch([plain_member], CPU)(points)
-    ((mixed_loss, mixed_gradient),) = FullBatch([mixed], CPU)(points)
-    assert mixed_loss == loss
-    assert torch.equal(mixed_gradient, gradient)

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from rote.models.likelihood import whole_logits_bytes
-from rote.precision import Precision
 from rote.training.compiling import GRAPH
 from rote.training.graphed import Graphed
 from rote.training.member import Member
@@ -31,18 +30,12 @@ def chunk_sequences(batch_size: int, length: int, vocab_size: int, *, on_cpu: bo
     return max(1, batch_size, most)
 
 
-# Whatever format the steps before it had: near a minimum a gradient in bfloat16 is mostly rounding
-# (1x12 at V=256: an error of 0.63 in norm where the gradient itself has 0.10), and no line search
-# ends. Measures read the weights in the run's own format.
-EXACT = Precision(name="fp32", weights="float32", autocast=None, matmul="highest")
-
-
 class FullBatch:
-    """The members' losses at any points of their parameters, in float32."""
+    """The members' losses at any points of their parameters."""
 
     def __init__(self, members: Sequence[Member], device: torch.device) -> None:
         first = members[0]
-        self.members, self.device = list(members), device
+        self.members, self.device, self.precision = list(members), device, first.precision
         self.objective = Objective(scored_from=first.scored_from)
         self.shapes = {name: one.shape for name, one in first.model.named_parameters()}
         self.num_tokens = first.epoch_tokens
@@ -65,7 +58,7 @@ class FullBatch:
         for part in parts.values():
             part.requires_grad_()
         losses_K = torch.zeros(len(points_KP), dtype=torch.float64, device=self.device)
-        with EXACT.active(self.device.type):
+        with self.precision.active(self.device.type):
             for start in range(0, self.members[0].sequences.num_sequences, self.rows):
                 nats_K = self._nats(parts, start) / self.num_tokens
                 nats_K.sum().backward()  # type: ignore[no-untyped-call]
@@ -111,7 +104,7 @@ class FullBatch:
         put(model, point_P)
         squares_P = torch.zeros_like(point_P)
         for tokens_bL in self._few(number):
-            with EXACT.active(self.device.type):
+            with self.precision.active(self.device.type):
                 gradients, _ = per_sample_gradients(model, tokens_bL, self.objective)
             squares = [one.double().square().sum(0).flatten() for one in gradients.values()]
             squares_P += torch.cat(squares)
