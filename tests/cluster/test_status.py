@@ -56,7 +56,7 @@ def test_controls_tell_runs_apart_by_name(tiny: MakeSpec) -> None:
 
 def test_a_class_is_told_as_what_it_is_of(tiny: MakeSpec) -> None:
     specs = [tiny("optim/schedule=linear"), tiny("optim/schedule=constant")]
-    assert labels(specs) == ["schedule=linear final_fraction=0.0", "schedule=constant"]
+    assert labels(specs) == ["schedule=linear", "schedule=constant"]
 
 
 def test_each_state_is_told(point: Point, store: Store) -> None:
