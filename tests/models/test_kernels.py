@@ -1,6 +1,7 @@
 """What is written out by hand equals what torch computes, forwards and backwards."""
 
 import copy
+import importlib
 from collections.abc import Callable
 from functools import partial
 
@@ -142,3 +143,11 @@ def test_stacked_models_are_mapped_over() -> None:
             torch.testing.assert_close(
                 parameters[name].grad[index], parameter.grad, atol=1e-5, rtol=1e-4
             )
+
+
+def test_gelu_does_not_mind_where_it_is_imported_first() -> None:
+    with torch.device("meta"):
+        imported = importlib.reload(gelu_module)
+    inputs = torch.linspace(-4, 4, 1 << 15)
+    wanted = functional.gelu(inputs, approximate="tanh")
+    assert torch.allclose(imported.gelu(inputs), wanted, atol=1e-6)

@@ -11,7 +11,8 @@ from torch.nn import functional
 # (1 + tanh u) / 2 = sigmoid(2u), and 2u = SCALE (x + CUBIC x^3); source: Hendrycks & Gimpel 2016
 SCALE = 2 * math.sqrt(2 / math.pi)
 CUBIC = 0.044715
-SCALE_TENSOR, LESS_TWICE_SCALE = torch.tensor(SCALE), torch.tensor(-2 * SCALE)  # a pass less each
+# As tensors they save a pass each; models are built, and this imported, under other devices too.
+SCALE_TENSOR, LESS_TWICE_SCALE = (torch.tensor(n * SCALE, device="cpu") for n in (1, -2))
 FEW = 1 << 14  # numbers for which one call of torch's kernel costs less than our eight
 
 
