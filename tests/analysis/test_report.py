@@ -136,6 +136,7 @@ def test_a_finish_is_shown_with_what_it_gained_and_why_it_ended(write, build_tab
     assert page.count("<td>123.0") == page.count("<td>345") == table.height
     judged = "0 of 12 runs converged, judged by the gain that the full-batch finish predicts"
     assert judged in report.headlines
+    assert "2,000 optimiser steps, then 345 full-batch evaluations; 1 seed." in page
 
 
 class Outline(HTMLParser):

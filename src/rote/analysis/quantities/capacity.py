@@ -31,17 +31,17 @@ def capacity_quantities(table: pl.DataFrame) -> pl.DataFrame:
 def ceiling_bits(table: pl.DataFrame) -> pl.Expr:
     """Entropy less the shortest code that any model can have (`rote.measures.least_code`).
 
-    Records that do not hold that code: N log2 N for uniform sequences, which are distinct where
-    there are far more of them than N^2; null for any other task.
+    Of a record that does not hold that code: N log2 N for uniform sequences where V^S > N^2, so
+    that less than half an equal pair is expected; null otherwise.
     """
     least = pl.col(LEAST_CODE) if LEAST_CODE in table.columns else pl.lit(None, pl.Float64)
     if not {"task._target_", "task.length", "task.vocab_size"} <= set(table.columns):
         return pl.col("entropy_bits") - least
-    log_number = pl.col("cost.train_sequences").log(2)
+    number = pl.col("cost.train_tokens") / pl.col("task.length")
+    log_number = number.log(2)
     is_distinct = 2 * log_number < pl.col("task.length") * pl.col("task.vocab_size").log(2)
-    of_uniform = pl.when(pl.col("task._target_") == UNIFORM, is_distinct).then(
-        pl.col("cost.train_sequences") * log_number
-    )
+    is_set = (pl.col("task._target_") == UNIFORM) & is_distinct
+    of_uniform = pl.when(is_set).then(number * log_number)
     return pl.col("entropy_bits") - pl.coalesce(least, of_uniform)
 
 

@@ -1,6 +1,7 @@
 """The tables of a capacity report: a row a model, a row a run."""
 
 from collections.abc import Mapping
+from html import escape
 from typing import Any
 
 from rote.analysis.elements import (
@@ -12,6 +13,7 @@ from rote.analysis.elements import (
     text_cell,
     warning_cell,
 )
+from rote.analysis.fits.budget import NoLimit
 from rote.analysis.fits.plateau import Plateau
 from rote.analysis.quantities.convergence import ENDED_BY
 from rote.analysis.reports.capacity import wording
@@ -109,9 +111,9 @@ def _fit_cells(capacity: Capacity) -> list[str]:
 def _limit_cell(capacity: Capacity) -> str:
     if capacity.budgets is None:
         return number_cell("not trained for several")
-    limit = capacity.limit
-    if limit is None:
-        return number_cell("cannot be told")
+    limit = capacity.budgets.best
+    if isinstance(limit, NoLimit):
+        return number_cell("cannot be told", escape(limit.reason))
     return number_cell(_bits(limit.bits), span(limit.interval_bits, "{:,.0f}"))
 
 

@@ -10,6 +10,7 @@ from rote.analysis.quantities.convergence import converged
 from rote.analysis.reports.capacity.budgets import Budgets
 from rote.analysis.reports.capacity.summary import Alpha, Capacity, Summary
 
+EVALUATIONS = "training.finish.evaluations"
 NUM_NAMED = 4  # formats that a title names one by one
 PRECISION_MEANINGS = {
     "fp32": "32-bit weights and products, TF32 off",
@@ -176,9 +177,15 @@ def alphas_compared(summary: Summary) -> str:
 def setting(summary: Summary) -> str:
     """What was trained, on what, for how long: the conditions every number holds under."""
     runs = summary.runs
+    has_finish = EVALUATIONS in runs.columns and runs[EVALUATIONS].count() > 0
+    finish = (
+        f", then {extent(runs[EVALUATIONS].drop_nulls())} full-batch evaluations"
+        if has_finish
+        else ""
+    )
     return (
         f"{extent(runs['task.num_sequences'])} sequences of {extent(runs['task.length'])} tokens, "
         f"each token uniform over {extent(runs['task.vocab_size'])} symbols; models of "
         f"{extent(runs['parameters'])} parameters; {extent(runs['training.steps'])} optimiser "
-        f"steps; {counted(runs['seed'].n_unique(), 'seed')}."
+        f"steps{finish}; {counted(runs['seed'].n_unique(), 'seed')}."
     )
