@@ -102,10 +102,10 @@ def test_the_metric_is_one_over_the_root_of_mean_squared_gradients(
     assert float(found.mean()) == pytest.approx(1)
 
 
-def test_a_chunk_is_a_batch_or_what_leaves_logits_whole() -> None:
-    whole_tokens = (1 << 27) // (4 * 2048)  # 128 MiB of float32 logits
-    assert chunk_sequences(8, 64, 2048, on_cpu=True) == whole_tokens // 64
-    assert chunk_sequences(1000, 64, 2048, on_cpu=True) == 1000
+def test_a_chunk_is_what_a_cache_holds_or_what_leaves_a_gpus_logits_whole() -> None:
+    assert chunk_sequences(1000, 64, 2048, on_cpu=True) == (2 << 20) // (4 * 64 * 2048)
+    assert chunk_sequences(8, 64, 2048, on_cpu=False) == (1 << 30) // (4 * 64 * 2048)
+    assert chunk_sequences(5000, 64, 2048, on_cpu=False) == 5000
     assert chunk_sequences(1, 1 << 20, 50257, on_cpu=True) == 1
 
 
