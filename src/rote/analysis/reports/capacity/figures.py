@@ -98,7 +98,8 @@ def _plot_depth(
     axes.loglog(
         *ceilings.sort("entropy_bits"), color=GREY, linestyle=CEILING_LINESTYLE, linewidth=1.2
     )
-    axes.set_ylim(top=1.8 * max(memorised_bits.max(), entropy_bits.min()))
+    least_bits = memorised_bits[memorised_bits > 0].min(initial=entropy_bits.min())
+    axes.set_ylim(least_bits / 1.3, 1.8 * max(memorised_bits.max(), entropy_bits.min()))
     for capacity in summary.best:
         runs = summary.runs_of(capacity)
         if runs["size.num_layers"][0] == depth:
