@@ -31,8 +31,12 @@ TEXT = ["train", "task=text", "task/source=files", "task.length=64"]
         (["sweep", "demo", "size=nope"], "size 'nope' is not known"),
         (["sweep", "demo", "seed="], "seed must be a whole number from 0 up, got ''"),
         (
-            ["sweep", "demo", "host=slurm_multinode", "host.tasks_per_node=5", "log=none"],
+            ["sweep", "text_demo", "host=slurm_multinode", "host.tasks_per_node=5", "log=none"],
             "10 processes (host.nodes x host.tasks_per_node) cannot share batches of 32",
+        ),
+        (
+            ["sweep", "heads", "host=slurm_multinode", "host.tasks_per_node=4", "log=none"],
+            "budget.finish trains in one process, not in 8",
         ),
         ([*TEXT, "task.source.paths=[x.txt]"], "no file is called 'x.txt'"),
         ([*TEXT, f"task.source.paths=[{__file__}]"], "is more than the train pool holds; windows"),

@@ -123,9 +123,9 @@ def test_a_dry_run_prints_the_bill_and_starts_nothing(swept: tuple[Path, str]) -
     folder, _ = swept
     done = rote(folder, "sweep", "demo", "--dry-run", "log=none")
     assert done.returncode == 0, done.stderr
-    assert "20 runs, 0 done before; at most" in done.stdout
-    assert done.stdout.count("width=20") == 10
-    assert "6,700" in done.stdout
+    assert "9 runs, 0 done before; at most" in done.stdout
+    assert done.stdout.count("width=16") == 3
+    assert "7,664" in done.stdout
     assert not (folder / "outputs" / "sweeps" / "demo").exists()
 
 

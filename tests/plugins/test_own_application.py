@@ -54,8 +54,8 @@ def test_a_sweep_file_goes_over_by_name(launched: list[list[str]]) -> None:
 
 
 def test_points_and_their_grid_are_the_same() -> None:
-    empty = with_overrides(load_sweep("demo"), [])
-    grid = with_overrides(empty, [POINTS, "ratio=1"])
+    empty = with_overrides(load_sweep("heads"), [])
+    grid = with_overrides(empty, [POINTS, "ratio=1", "size.num_heads=4", "seed=0"])
     sizes_and_formats = [(axes["size"], axes["precision"]) for axes in grid.axes()]
     assert sizes_and_formats == [
         (size, precision) for size in ("80k", "93k") for precision in ("fp32", "bf16_mixed")

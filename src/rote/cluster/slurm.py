@@ -12,6 +12,7 @@ from rote.cluster.pack import Speed, estimates, packs
 from rote.cluster.plan import Point
 from rote.cluster.submission import submit, take_back
 from rote.config.how import LIMIT_KEY, require_host
+from rote.ledger.spec import FINISH
 from rote.ledger.store import Store
 
 
@@ -80,7 +81,13 @@ class SlurmHost(Resources):
     def check(self, point: Point) -> None:
         """Raises ValueError where processes or cores cannot be shared as asked."""
         asked, together = self.resources(point.parameters), self.processes(point.parameters)
-        batch_size = point.spec.what["budget"]["batch_size"]
+        budget = point.spec.what["budget"]
+        batch_size = budget["batch_size"]
+        if together > 1 and FINISH in budget:
+            raise ValueError(
+                f"budget.finish trains in one process, not in {together} (host.nodes x "
+                "host.tasks_per_node)"
+            )
         if batch_size % together:
             raise ValueError(
                 f"{together} processes (host.nodes x host.tasks_per_node) cannot share batches of "
