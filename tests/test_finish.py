@@ -72,7 +72,7 @@ def test_a_run_with_little_left_to_gain_has_converged(tiny: MakeSpec, store: Sto
     assert 0.99 * most < finish["memorised_bits_after"] <= most
 
 
-@pytest.mark.parametrize("calls", [30, 31, 32, 41, 42, 55, 69])
+@pytest.mark.parametrize("calls", [30, 31, 32, 41, 46, 55, 62, 69])
 def test_it_goes_on_from_any_evaluation_bit_for_bit(
     calls: int, tiny: MakeSpec, tmp_path: object
 ) -> None:
@@ -86,6 +86,11 @@ def test_it_goes_on_from_any_evaluation_bit_for_bit(
     assert here.curve_path.read_bytes() == there.curve_path.read_bytes()
     for name, array in np.load(there.path / "arrays.npz").items():
         assert np.array_equal(array, np.load(here.path / "arrays.npz")[name])
+
+
+def test_stopped_at_its_last_evaluation_it_is_done(tiny: MakeSpec, store: Store) -> None:
+    record = execute(tiny(*FINISH), store, stop=after(70))
+    assert record.training["finish"]["evaluations"] == 40
 
 
 def are_alike(ours: Mapping[str, float], theirs: Mapping[str, float]) -> bool:

@@ -1,6 +1,7 @@
 """Loss, gradient and metric of whole training sets, against plain autograd."""
 
 import copy
+import math
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from rote.config.build import build
 from rote.models.likelihood import token_nats
 from rote.training.finish import evaluation
 from rote.training.finish.evaluation import FullBatch, chunk_sequences, flat, put
-from rote.training.member import Keeper, Member
+from rote.training.finish.finisher import Finisher
+from rote.training.member import Diverged, Keeper, Member
+from rote.training.trainer import fit
 
 CPU = torch.device("cpu")
 KEEPER = Keeper(save=lambda step, state: None, stop=lambda: False, every_seconds=None)
@@ -115,3 +118,14 @@ def test_parameters_come_back_from_a_vector(tiny: MakeSpec) -> None:
     put(model, 2 * flat(model))
     for name, one in model.named_parameters():
         assert torch.equal(one.detach(), 2 * before[name])
+
+
+def test_weights_that_are_no_numbers_end_it_at_once(tiny: MakeSpec) -> None:
+    member = member_of(tiny)
+    next(member.model.parameters()).data.fill_(math.nan)
+    ended: list[tuple[Member, Diverged | None]] = []
+    finisher = Finisher([member], lambda one, why: ended.append((one, why)), CPU)
+    fit(finisher, accelerator="cpu", strategy="ddp")
+    assert [one for one, _ in ended] == [member]
+    assert "the loss is nan where the finish begins" in str(ended[0][1])
+    assert member.progress.finish is not None and member.progress.finish.evaluations == 1

@@ -79,10 +79,10 @@ class Finisher(lightning.LightningModule):
                 group, full([one.minimiser.point for one in group]), strict=True
             ):
                 one.tell(loss, gradient_P)
-        self._keep()
         leaving = [one for one in self.here if one.is_over]
         for one in self.here:
-            if one.is_over or one.progress.evaluations % one.plan.check_every_evaluations == 0:
+            due = one.progress.evaluations % one.plan.check_every_evaluations == 0
+            if one.diverged is None and (due or one.is_over):
                 one.look()
         self.here = [one for one in self.here if not one.is_over]
         for one in leaving:
@@ -90,6 +90,7 @@ class Finisher(lightning.LightningModule):
             self.on_end(one.member, one.diverged)
         if leaving:
             self._share_out()
+        self._keep()  # after its row: who goes on from here writes the next one
 
     def _keep(self) -> None:
         """Leave checkpoints where they are due, and stop where that is asked."""
@@ -173,7 +174,7 @@ class _Finishing:
     def _ended_by(self, bits: float) -> str | None:
         progress, gains, stuck = self.progress, self.progress.gains_bits, self.minimiser.stuck
         least = self.plan.max_gain_per_1000_iterations * bits / 1000
-        is_settled = progress.iterations >= FEWEST_ITERATIONS and mean(gains) < least
+        is_settled = progress.iterations >= FEWEST_ITERATIONS and gains and mean(gains) < least
         if is_settled or (stuck and gains and gains[-1] < least):
             return PREDICTED_GAIN
         if stuck:
