@@ -11,7 +11,7 @@ from tests.slurm.conftest import Bench
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(900)]
 PAGE = ROOT / "docs" / "slurm.md"
-FITS = ("host.mem_per_cpu_mb=900", "host.accelerator=cpu")  # the virtual nodes
+FITS = ("host.mem_per_cpu_mb=1100", "host.accelerator=cpu")  # the virtual nodes
 
 
 def test_every_command_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

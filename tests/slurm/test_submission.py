@@ -28,8 +28,8 @@ def test_a_refused_job_is_one_line_and_leaves_nothing(bench: Bench) -> None:
         rules,
     ):
         told = bench.sweep("t-refused", wrong, code=2).strip().splitlines()
-        assert len(told) == 3, told  # the question, the bill, the error
-        assert "sbatch refused the job: " in told[2]
+        assert len(told) == 4, told  # the question, the bill here and on a GPU, the error
+        assert "sbatch refused the job: " in told[3]
     assert not bench.live("t-refused") if bench.journal("t-refused").path.exists() else True
     assert not list(bench.outputs.glob("sweeps/*/jobs/*"))
     assert not list(bench.outputs.glob("sweeps/*/plan.json"))
