@@ -29,6 +29,9 @@ TEXT = ["train", "task=text", "task/source=files", "task.length=64"]
         (["train", "-m", "precision=fp23", "seed=0,1"], "fp23"),
         (["sweep", "dmo"], "sweep 'dmo' is not known. Did you mean 'demo'?"),
         (["sweep", "demo", "size=nope"], "size 'nope' is not known"),
+        (["train", "budget.finish=lbfgs"], "is chosen from files: write budget/finish=lbfgs"),
+        (["train", "optim.schedule=linear"], "is chosen from files: write optim/schedule=linear"),
+        (["train", "task=text", "task.tokeniser=bpe"], "write task/tokeniser=bpe"),
         (["sweep", "demo", "seed="], "seed must be a whole number from 0 up, got ''"),
         (
             ["sweep", "text_demo", "host=slurm_multinode", "host.tasks_per_node=5", "log=none"],

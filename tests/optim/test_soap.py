@@ -150,9 +150,12 @@ def test_state_comes_back_whole(before: int) -> None:
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
-        ({"lr": -1.0}, "SOAP's lr must be a number from 0 up, got -1.0"),
-        ({"factor_beta": "x"}, "SOAP's factor_beta must be a number from 0 up, got 'x'"),
+        ({"lr": -1.0}, "optim.optimiser.lr must be a number from 0 up, got -1.0"),
+        ({"factor_beta": "x"}, "optim.optimiser.factor_beta must be a number from 0 to below 1"),
+        ({"betas": [0.9]}, "optim.optimiser.betas must be two numbers"),
+        ({"betas": [0.9, 1.5]}, "must be a number from 0 to below 1, got 1.5"),
         ({"refresh_every_steps": 0}, "refresh_every_steps must be a whole number from 1 up, got 0"),
+        ({"refresh_every_steps": True}, "refresh_every_steps must be a whole number from 1 up"),
     ],
 )
 def test_settings_that_are_none_are_refused(setting: dict[str, object], told: str) -> None:

@@ -167,6 +167,9 @@ class Composer:
 
     def _check_setting(self, base: _Base, override: Override) -> None:
         key, value = override.key_or_group, override.value()
+        group = key.replace(".", "/")
+        if isinstance(value, str) and self.is_group(group):
+            raise ValueError(f"{key} is chosen from files: write {group}={value}")
         for name in _named(key, value):
             if not _has(base.known, name):
                 raise unknown_key(name, [*flatten(base.known), *groups()])

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
+from rote.checks import require_number, require_whole
 from rote.optim.pair import Pair
 
 MOMENTS = ("mean", "square")  # Adam's, in the eigenbases
@@ -24,7 +25,7 @@ LARGEST_SIDE = 512
 class Soap(Optimizer):
     """A weight's last two dimensions are its matrix; the first update only looks at the gradient.
 
-    Raises ValueError for a setting that is no number from 0 up.
+    Raises ValueError for a setting that is out of its range.
     """
 
     def __init__(
@@ -38,31 +39,24 @@ class Soap(Optimizer):
         eps: float,
         weight_decay: float,
     ) -> None:
-        numbers = {
-            "lr": lr,
-            "betas[0]": betas[0],
-            "betas[1]": betas[1],
-            "factor_beta": factor_beta,
-            "eps": eps,
-            "weight_decay": weight_decay,
-        }
-        for name, value in numbers.items():
-            if not isinstance(value, int | float) or not value >= 0:
-                raise ValueError(f"SOAP's {name} must be a number from 0 up, got {value!r}")
-        if not isinstance(refresh_every_steps, int) or refresh_every_steps < 1:
-            raise ValueError(
-                f"SOAP's refresh_every_steps must be a whole number from 1 up, "
-                f"got {refresh_every_steps!r}"
-            )
+        settings = {"lr": lr, "eps": eps, "weight_decay": weight_decay}
+        for name, value in settings.items():
+            require_number(f"optim.optimiser.{name}", value, 0)
+        if len(betas) != 2:
+            raise ValueError(f"optim.optimiser.betas must be two numbers, got {betas!r}")
+        for name, value in (
+            *((f"betas[{n}]", b) for n, b in enumerate(betas)),
+            ("factor_beta", factor_beta),
+        ):
+            require_number(f"optim.optimiser.{name}", value, 0, below=1)
+        require_whole("optim.optimiser.refresh_every_steps", refresh_every_steps, 1)
         super().__init__(
             weights,
-            {
-                "lr": lr,
-                "betas": (betas[0], betas[1]),
+            settings
+            | {
+                "betas": tuple(betas),
                 "factor_beta": factor_beta,
                 "refresh_every_steps": refresh_every_steps,
-                "eps": eps,
-                "weight_decay": weight_decay,
             },
         )
         self._batches: list[_Batch] = []
@@ -179,29 +173,12 @@ class _Batch:
         return matrices_MRC @ self.whole["basis-1"].mT if -1 in self.sides else matrices_MRC
 
 
-def soap_with_adamw(
-    named_parameters: Iterable[tuple[str, nn.Parameter]],
-    *,
-    lr: float,
-    betas: tuple[float, float],
-    factor_beta: float,
-    refresh_every_steps: int,
-    eps: float,
-    weight_decay: float,
-) -> Pair:
-    """Both optimisers as one at one rate; ``weight_decay`` is of matrices alone."""
+def soap_with_adamw(named_parameters: Iterable[tuple[str, nn.Parameter]], **settings: Any) -> Pair:
+    """Both optimisers as one at one rate; ``settings`` are `Soap`'s, decay is of matrices alone."""
     matrices: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
     for _, weight in named_parameters:
         (matrices if weight.ndim == 2 else rest).append(weight)
-    soap = Soap(
-        matrices,
-        lr=lr,
-        betas=betas,
-        factor_beta=factor_beta,
-        refresh_every_steps=refresh_every_steps,
-        eps=eps,
-        weight_decay=weight_decay,
-    )
-    two = (betas[0], betas[1])
-    return Pair(soap, AdamW(rest, lr=lr, betas=two, eps=eps, weight_decay=0.0, fused=True))
+    soap = Soap(matrices, **settings)
+    shared = {name: soap.defaults[name] for name in ("lr", "betas", "eps")}
+    return Pair(soap, AdamW(rest, weight_decay=0.0, fused=True, **shared))
