@@ -20,6 +20,11 @@ MOST_TRIES = 12  # evaluations of one line search: the step is then 1/2,048 of t
 SINGLE_VECTORS = 10  # of all parameters, beside the pairs: what is held, and what is being made
 FIRST_STEP = 0.01  # norm of a step along the bare gradient: nothing is known of its length
 
+# What a checkpoint holds besides the search, by name.
+VECTORS = ("at_P", "metric_P", "gradient_P", "direction_P", "steps_MP", "turned_MP")
+PRODUCTS = ("steps_by_changes_MM", "changes_by_turned_MM")
+COUNTS = ("loss", "iterations", "stuck", "order")
+
 
 @dataclass
 class Search:
@@ -175,24 +180,18 @@ class Lbfgs:
 
     def state(self) -> dict[str, Any]:
         """All that `load` needs to go on as if nothing had happened."""
-        names = ("at_P", "metric_P", "gradient_P", "direction_P", "steps_MP", "turned_MP")
         return {
-            **{name: getattr(self, name) for name in names},
-            "by_changes_MM": torch.from_numpy(self.steps_by_changes_MM.copy()),
-            "by_turned_MM": torch.from_numpy(self.changes_by_turned_MM.copy()),
+            **{name: getattr(self, name) for name in (*VECTORS, *COUNTS)},
+            **{name: torch.from_numpy(getattr(self, name).copy()) for name in PRODUCTS},
             "search": asdict(self.search),
-            **{name: getattr(self, name) for name in ("loss", "iterations", "stuck", "order")},
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
         """What `state` gave, perhaps on another device."""
-        for name, value in state.items():
-            if name == "search":
-                self.search = Search(**value)
-            elif name == "by_changes_MM":
-                self.steps_by_changes_MM = value.cpu().numpy().copy()
-            elif name == "by_turned_MM":
-                self.changes_by_turned_MM = value.cpu().numpy().copy()
-            else:
-                here = value.to(self.at_P.device) if isinstance(value, Tensor) else value
-                setattr(self, name, here)
+        for name in VECTORS:
+            setattr(self, name, state[name].to(self.at_P.device))
+        for name in PRODUCTS:
+            setattr(self, name, state[name].cpu().numpy().copy())
+        for name in COUNTS:
+            setattr(self, name, state[name])
+        self.search = Search(**state["search"])
