@@ -1,6 +1,7 @@
 """A planted plateau is recovered, its interval covers it as often as claimed, and doubt is said."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,6 +33,48 @@ def test_hard_minimum_is_recovered() -> None:
     plateau = fitted(data_bits, np.minimum(data_bits, CAPACITY_BITS))
     assert plateau.capacity_bits == pytest.approx(CAPACITY_BITS, rel=1e-3)
     assert plateau.maximum_bits == CAPACITY_BITS
+
+
+def test_the_top_of_a_falling_curve_is_its_capacity() -> None:
+    knee = Knee(capacity_bits=CAPACITY_BITS, sharpness=6.0, fall=0.1)
+    dense = np.geomspace(0.1, 20, 20_001) * CAPACITY_BITS
+    assert knee.predict(dense).max() == pytest.approx(CAPACITY_BITS, rel=1e-6)
+    far = knee.predict(np.array([50.0, 100.0]) * CAPACITY_BITS)
+    assert far[1] / far[0] == pytest.approx(2**-0.1, rel=1e-6)
+    data_bits = FILLS * CAPACITY_BITS
+    plateau = fitted(data_bits, knee.predict(data_bits))
+    assert plateau.capacity_bits == pytest.approx(CAPACITY_BITS, rel=1e-4)
+    assert plateau.knee.fall == pytest.approx(0.1, rel=1e-3)
+
+
+@pytest.mark.parametrize("fall", [0.0, 0.05])
+def test_derivatives_are_those_of_differences(fall: float) -> None:
+    data_bits, step = FILLS * CAPACITY_BITS, 1e-6
+    knee = Knee(capacity_bits=CAPACITY_BITS, sharpness=6.0, fall=fall)
+    moved = [
+        replace(knee, capacity_bits=CAPACITY_BITS * np.exp(step)),
+        replace(knee, sharpness=6.0 * np.exp(step)),
+        *([replace(knee, fall=fall + step)] if fall else []),
+    ]
+    for column, other in enumerate(moved):
+        change = np.log(other.predict(data_bits) / knee.predict(data_bits)) / step
+        np.testing.assert_allclose(knee.slopes(data_bits)[:, column], change, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fills", [[0.75, 1, 1.25, 1.5, 2], [0.25, 0.5, 1, 2, 4, 8]])
+@pytest.mark.parametrize("fall", [0.0, 0.03, 0.1])
+def test_interval_covers_the_top_where_bits_fall_beyond_it(fills: list[float], fall: float) -> None:
+    generator = np.random.default_rng(0)
+    knee = Knee(capacity_bits=CAPACITY_BITS, sharpness=6.0, fall=fall)
+    data_bits = np.repeat(np.array(fills) * CAPACITY_BITS, 3)
+    num_draws, num_covered = 400, 0
+    for _ in range(num_draws):
+        noise = 1 + 0.02 * generator.standard_normal(len(data_bits))
+        memorised_bits = np.minimum(knee.predict(data_bits) * noise, data_bits)
+        low, high = fitted(data_bits, memorised_bits).interval_bits
+        num_covered += low <= CAPACITY_BITS <= high
+    assert num_covered / num_draws >= 0.92
 
 
 @pytest.mark.parametrize("exact_below_capacity", [True, False])

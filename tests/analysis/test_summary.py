@@ -8,7 +8,7 @@ from rote.analysis.fits.plateau import NoPlateau
 from rote.analysis.quantities.capacity import capacity_quantities
 from rote.analysis.reports.capacity import summary as capacity_summary
 from rote.analysis.reports.capacity.summary import Summary
-from rote.analysis.reports.capacity.wording import limit
+from rote.analysis.reports.capacity.wording import at_least, headline, limit, value
 
 SHAPES = ((1, 16), (1, 24), (2, 32))
 
@@ -51,6 +51,17 @@ def test_an_unconverged_run_beyond_capacity_makes_a_lower_bound(build_table) -> 
         bounds = [each for each in summary.capacities if each.num_unconverged]
         assert len(bounds) == marked
         assert sum(alpha.is_lower_bound for alpha in summary.alphas) == marked
+
+
+def test_a_bound_is_what_one_run_stored_and_never_the_plateau(build_table) -> None:
+    table = build_table(noise=0.05).with_columns(pl.lit(False).alias("training.converged"))
+    for alpha in summarise(table).alphas:
+        stored = max(each.maximum_bits / each.parameters for each in alpha.capacities)
+        assert stored != pytest.approx(alpha.bits_per_parameter, abs=0.01)  # else nothing is told
+        bound = float(value(alpha).removeprefix("at least "))
+        assert stored - 0.01 < bound <= stored
+        assert f"plateau {alpha.bits_per_parameter:.2f}, 95 % interval" in headline(alpha)
+    assert at_least(2.1999) == "at least 2.19"
 
 
 def test_data_that_never_fill_the_model_give_the_maximum(build_table) -> None:

@@ -36,8 +36,9 @@ CAPTIONS = {
         "N log<sub>2</sub> N bits, which leaves the line of all that can be memorised. Every mark "
         "is a run, lines join the means over seeds. The plateau C is fitted to "
         "B(H) = (H<sup>-p</sup> + C<sup>-p</sup>)<sup>-1/p</sup>, a soft minimum of that line and "
-        "a capacity, by least squares on relative residuals; a run far below capacity says "
-        "nothing about C or its noise and is no degree of freedom."
+        "a capacity, by least squares on relative residuals; where three data-set sizes lie beyond "
+        "the knee it may fall there as H<sup>-f</sup>, and C is its top. A run far below capacity "
+        "says nothing about C or its noise and is no degree of freedom."
     ),
     "bits_per_parameter": (
         "Fitted plateau over all parameters, the tied embedding counted once, with its 95 % "
@@ -66,10 +67,10 @@ CAPTIONS = {
     ),
 }
 CAPACITIES_NOTE = (
-    "The plateau is fitted to all runs of a model; very large data sets, on which training does "
-    "not converge, pull it below the plain maximum. The maximum in turn picks the luckiest run. "
-    "Where runs at or beyond capacity had not converged a value is a lower bound, and so is one "
-    "that is data-limited: not 10 % below all that can be memorised of its largest data set. "
+    "The plateau is an estimate from all runs of a model; the most that one run stored is certain, "
+    "and picks the luckiest run. Where runs at or beyond capacity had not converged only that is "
+    "called a lower bound: a plateau of such runs may lie below it. A value that is data-limited, "
+    "not 10 % below all that can be memorised of its largest data set, is a lower bound too. "
     "In one sense all are: gradient descent finds some weights, not the best ones."
 )
 RUNS_NOTE = (
@@ -174,6 +175,7 @@ def _alpha_entry(alpha: Alpha) -> dict[str, Any]:
     return {
         "bits_per_parameter": alpha.bits_per_parameter,
         "interval_bits_per_parameter": alpha.slope and alpha.slope.interval_bits_per_parameter,
+        "maximum_bits_per_parameter": alpha.maximum_bits_per_parameter,
         "lower_bound": alpha.is_lower_bound,
         "data_limited_sizes": alpha.num_data_limited,
         "models": alpha.models,
@@ -186,6 +188,7 @@ def _capacity_entry(capacity: Capacity) -> dict[str, Any]:
         "bits_per_parameter": capacity.bits_per_parameter,
         "interval_bits_per_parameter": capacity.interval_bits_per_parameter,
         "maximum_bits": capacity.maximum_bits,
+        "fall_exponent": capacity.fall_exponent,
         "heads": capacity.num_heads,
         "data_limited": capacity.is_data_limited,
         "unconverged_runs": capacity.num_unconverged,

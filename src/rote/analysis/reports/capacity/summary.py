@@ -72,6 +72,11 @@ class Capacity:
         return low_bits / self.parameters, high_bits / self.parameters
 
     @property
+    def fall_exponent(self) -> float | None:
+        """f where bits go as data^-f beyond the knee, 0 where too few data sets lie there."""
+        return self.plateau.knee.fall if isinstance(self.plateau, Plateau) else None
+
+    @property
     def is_data_limited(self) -> bool:
         """Whether the largest data set hardly holds more than was stored of it."""
         return isinstance(self.plateau, NoPlateau) and self.plateau.is_data_limited

@@ -27,7 +27,7 @@ CAPACITY_HEADERS = (
     ("format", ""),
     ("bits per parameter", "95 % interval"),
     ("standing", ""),
-    ("maximum (bits)", "spread of seeds"),
+    ("most that one run stored", "bits per parameter; spread of seeds"),
 )
 FIT_HEADERS = (("plateau (bits)", "95 % interval"), ("parameters", ""), ("runs", "seeds"))
 LIMIT_HEADER = ("unlimited budget", "bits, 95 % interval")
@@ -87,12 +87,13 @@ def _capacity_cells(capacity: Capacity) -> list[str]:
         text_cell(capacity.model),
         text_cell(capacity.format),
         number_cell(
-            f"{'&ge; ' if capacity.num_unconverged else ''}{capacity.bits_per_parameter:.2f}",
+            f"{capacity.bits_per_parameter:.2f}",
             span(capacity.interval_bits_per_parameter, "{:.2f}"),
         ),
         warning_cell(standing) if capacity.doubts else text_cell(standing),
         number_cell(
-            _bits(capacity.maximum_bits), "" if spread_bits is None else _bits(spread_bits)
+            f"{capacity.maximum_bits / capacity.parameters:.2f}",
+            "" if spread_bits is None else f"{spread_bits / capacity.parameters:.3f}",
         ),
     ]
 

@@ -1,5 +1,6 @@
 """Findings in words: the sentences that the terminal, the page and the figures share."""
 
+import math
 from collections.abc import Sequence
 
 from rote.analysis.elements import extent
@@ -34,8 +35,15 @@ def headline(alpha: Alpha) -> str:
 
 
 def value(alpha: Alpha) -> str:
-    """Bits per parameter, with "at least" where runs behind it had not converged."""
-    return f"{'at least ' if alpha.is_lower_bound else ''}{alpha.bits_per_parameter:.2f}"
+    """Bits per parameter; where runs had not converged, the most that one run stored."""
+    if alpha.is_lower_bound:
+        return at_least(alpha.maximum_bits_per_parameter)
+    return f"{alpha.bits_per_parameter:.2f}"
+
+
+def at_least(bits_per_parameter: float) -> str:
+    """A bound, rounded down so that it stays one."""
+    return f"at least {math.floor(bits_per_parameter * 100) / 100:.2f}"
 
 
 def basis(alpha: Alpha) -> str:
@@ -44,7 +52,12 @@ def basis(alpha: Alpha) -> str:
         parts = ["the largest maximum: no size reached a plateau"]
     else:
         low, high = alpha.slope.interval_bits_per_parameter
-        parts = [f"95 % interval {low:.2f} to {high:.2f}", counted(len(alpha.models), "size")]
+        estimate = f"plateau {alpha.bits_per_parameter:.2f}, " if alpha.is_lower_bound else ""
+        of = "most that one run stored; " if alpha.is_lower_bound else ""
+        parts = [
+            f"{of}{estimate}95 % interval {low:.2f} to {high:.2f}",
+            counted(len(alpha.models), "size"),
+        ]
     if alpha.num_data_limited:
         parts.append(f"{counted(alpha.num_data_limited, 'size')} data-limited")
     return ", ".join([*parts, *heads_of(alpha)])
@@ -81,10 +94,13 @@ def standing(capacity: Capacity) -> str:
 
 def holds(capacity: Capacity) -> str:
     """The finding for one size."""
-    bound = "at least " if capacity.num_unconverged else ""
+    bits = (
+        at_least(capacity.maximum_bits / capacity.parameters)
+        if capacity.num_unconverged
+        else f"{capacity.bits_per_parameter:.2f}"
+    )
     return (
-        f"{capacity.model} in {capacity.format} holds "
-        f"{bound}{capacity.bits_per_parameter:.1f} bits per parameter"
+        f"{capacity.model} in {capacity.format} holds {bits} bits per parameter"
         f"{' (data-limited)' if capacity.is_data_limited else ''}"
     )
 
@@ -93,13 +109,14 @@ def all_hold(summary: Summary) -> str:
     """The finding over all sizes: the range that their capacities span."""
     if len(summary.best) == 1:
         return holds(summary.best[0])
-    lowest = min(each.bits_per_parameter for each in summary.best)
-    highest = max(each.bits_per_parameter for each in summary.best)
-    bounded = any(each.num_unconverged for each in summary.best)
-    between = _between(lowest, highest)
+    if any(each.num_unconverged for each in summary.best):
+        most = max(each.maximum_bits / each.parameters for each in summary.best)
+        return f"One run stored {most:.2f} bits per parameter; longer training may store more"
+    values = [each.bits_per_parameter for each in summary.best]
+    between = _between(min(values), max(values))
     if all(each.is_data_limited for each in summary.best):
         return f"All data sets are stored: {between} bits per parameter (data-limited)"
-    return f"Memory fills up at {'no less than ' if bounded else ''}{between} bits per parameter"
+    return f"Memory fills up at {between} bits per parameter"
 
 
 def limit(capacity: Capacity) -> str:
