@@ -31,7 +31,7 @@ DATA_LIMITED = 0.9  # a capacity above that share of the largest ceiling may be 
 SHARPNESS = (0.5, 512.0)  # at 512 the curve is within 0.14 % of a hard minimum everywhere
 LIMITED = "data-limited: the capacity is not 10 % below all that its largest data set holds"
 TYPICAL_SHARPNESS = 4.0  # where the search starts
-BINDS = 0.1  # d log B / d log C above which a run tells something about the capacity
+BINDS = 0.1  # d log B / d log C above which a run constrains the capacity
 FALL = (1e-6, 1.0)  # exponents f; at the lower one the curve without is taken, f = 0
 TYPICAL_FALL = 0.05  # where the search for it starts
 BEYOND = 0.5  # d log B / d log C above which a data set is beyond the knee
@@ -199,8 +199,8 @@ def _falling(data: Floats, memorised: Floats, level: Knee) -> Knee:
         return level
     falling = _least_squares(data, memorised, replace(level, fall=TYPICAL_FALL))
     num_binding = int((falling.pull(data) > BINDS).sum())
-    is_told = num_binding > 3 and falling.fall > 2 * FALL[0]
-    return falling if is_told else level
+    has_fall = num_binding > 3 and falling.fall > 2 * FALL[0]
+    return falling if has_fall else level
 
 
 def _residuals(data: Floats, memorised: Floats, knee: Knee) -> Floats:

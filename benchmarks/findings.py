@@ -1,0 +1,117 @@
+"""The demos' numbers in docs/findings.md, out of the commit at hand: `make findings`.
+
+Trains every demo from nothing in a folder of their own, reports on it, and replaces what stands
+between its two marks in docs/findings.md: commit, processor and times, the report's headlines, its
+numbers with their intervals. `python benchmarks/findings.py demo double_descent_demo` does two of
+them. The first demo is also trained as a processor without AVX-512 would (other kernels, other last
+bits), which tells how far its numbers move with the machine. Refused with uncommitted code.
+"""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rote.provenance import commit, processor, uncommitted_digest
+
+ROOT = Path(__file__).parents[1]
+OUTPUTS = ROOT / "outputs" / "findings"
+PAGE = ROOT / "docs" / "findings.md"
+ROTE = Path(sys.executable).parent / "rote"
+OTHER_KERNELS = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+MOVES = "demo"  # trained a second time under OTHER_KERNELS
+DEMOS = (
+    "demo",
+    "text_demo",
+    "double_descent_demo",
+    "leakage_demo",
+    "arithmetic_demo",
+    "random_labels_demo",
+    "controls_demo",
+    "scaling_demo",
+)
+
+
+def main() -> None:
+    """Raises SystemExit for names of no demo and for uncommitted changes."""
+    names = sys.argv[1:] or list(DEMOS)
+    if unknown := sorted(set(names) - set(DEMOS)):
+        sys.exit(f"no demo: {', '.join(unknown)}; choose from {', '.join(DEMOS)}")
+    if uncommitted_digest():
+        sys.exit("there are uncommitted changes: findings come out of a commit")
+    shutil.rmtree(OUTPUTS, ignore_errors=True)
+    for name in sorted(names, key=DEMOS.index):
+        block = [_where(), "", *_measured(name, OUTPUTS / "native", {})]
+        if name == MOVES:
+            block += ["", "The same as a processor without AVX-512 trains it:", ""]
+            block += _measured(name, OUTPUTS / "avx2", OTHER_KERNELS)
+        _replace(name, block)
+
+
+def _where() -> str:
+    return (
+        f"Commit {(commit() or 'unknown')[:7]}, {processor()}, {os.cpu_count()} cores, torch "
+        f"{torch.__version__}, Python {platform.python_version()}."
+    )
+
+
+def _measured(name: str, outputs: Path, kernels: dict[str, str]) -> Iterator[str]:
+    """Lines of Markdown; trains first."""
+    environment = os.environ | kernels | {"ROTE_OUTPUTS": str(outputs), "WANDB_MODE": "disabled"}
+    sweep_seconds, _ = _timed(environment, "sweep", name)
+    report_seconds, printed = _timed(environment, "report", name, "--json")
+    report = json.loads(printed)
+    runs = f"{report['num_runs']} runs in {sweep_seconds:.0f} s"
+    yield f"{runs}, their report in {report_seconds:.0f} s."
+    yield ""
+    yield from (f"- {line}" for line in report["headlines"])
+    yield ""
+    yield "| | value | 95 % interval | runs |"
+    yield "|---|---|---|---|"
+    for key, entry in report["numbers"].items():
+        yield from _rows(key, entry)
+
+
+def _rows(key: str, entry: dict[str, Any]) -> Iterator[str]:
+    """A row of each number that has an interval."""
+    for of, interval in entry.items():
+        if not of.startswith("interval") or not interval:
+            continue
+        quantity = of.removeprefix("interval").removeprefix("_")
+        value = entry.get(quantity) if quantity else next(iter(entry.values()))
+        if isinstance(value, float):
+            low, high = interval
+            label = f"{key}, {quantity.replace('_', ' ')}" if quantity else key
+            runs = len(entry.get("runs", ()))
+            yield f"| {label} | {value:.4g} | {low:.4g} to {high:.4g} | {runs or ''} |"
+
+
+def _timed(environment: dict[str, str], *arguments: str) -> tuple[float, str]:
+    begun = time.perf_counter()
+    done = subprocess.run(
+        [ROTE, *arguments], check=True, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    return time.perf_counter() - begun, done.stdout
+
+
+def _replace(name: str, lines: list[str]) -> None:
+    """What stands between the marks of a demo; raises ValueError where they are not there."""
+    begin, end = f"<!-- {name}: make findings -->", f"<!-- end of {name} -->"
+    text = PAGE.read_text()
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise ValueError(f"{PAGE} has no marks {begin} and {end}")
+    PAGE.write_text("\n".join([before + begin, "", *lines, "", end]) + after)
+
+
+if __name__ == "__main__":
+    main()
