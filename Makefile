@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all coverage mutants browser slurm-up slurm-down test-slurm bench docs check format clean
+.PHONY: help setup demo test test-all coverage mutants browser slurm-up slurm-down test-slurm bench findings docs check format clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | \
@@ -59,6 +59,9 @@ bench: $(READY) ## time training and audits beside Hugging Face's, print ratios 
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/scores.py
 	$(BIN)/python benchmarks/audit.py
+
+findings: $(READY) ## train every demo anew, put their numbers into docs/findings.md (an hour)
+	$(BIN)/python benchmarks/findings.py
 
 docs: $(READY) ## build the site of docs/ into outputs/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

@@ -1,0 +1,40 @@
+"""The goldens' outputs folder, unpacked, and what commands say of it."""
+
+import os
+import tarfile
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from tests.golden.cases import COMMANDS, FOLDERS
+from tests.golden.said import said
+from tests.inprocess import rote
+
+HERE = Path(__file__).parent
+ARCHIVE = HERE / "outputs.tar.xz"
+
+
+def unpack(folder: Path) -> Path:
+    """The outputs folder with all runs, in ``folder``."""
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(folder / "outputs", filter="data")
+    return folder / "outputs"
+
+
+def answer(outputs: Path, name: str) -> dict[str, Any]:
+    """What one of the commands writes; raises AssertionError where it fails."""
+    (other,) = (path.name for path in outputs.glob("sweeps/random_labels-*"))
+    words = [word.format(other=other) for word in COMMANDS[name]]
+    written = outputs / FOLDERS[words[0]]
+    before = set(written.glob("*"))
+    with mock.patch.dict(os.environ, {"ROTE_OUTPUTS": str(outputs), "WANDB_MODE": "disabled"}):
+        done = rote(HERE, *words)
+    assert done.returncode == 0, done.stderr
+    (folder,) = set(written.glob("*")) - before
+    return said(folder)
+
+
+def every_answer(folder: Path) -> dict[str, dict[str, Any]]:
+    """Of each command, on outputs unpacked once: capacity first, by which others scale."""
+    outputs = unpack(folder)
+    return {name: answer(outputs, name) for name in COMMANDS}
