@@ -55,7 +55,8 @@ def test_a_csv_is_fitted_and_left_as_page_figure_and_numbers(
     }  # fmt: skip
     constants = json.loads((folder / "fit.json").read_text())["parametric"]["constants"]
     low, high = constants["alpha"]["bootstrap_interval"]
-    assert low < LAW.alpha < high < 2 * LAW.alpha
+    assert low < constants["alpha"]["value"] < high < 2 * LAW.alpha
+    assert constants["alpha"]["value"] == pytest.approx(LAW.alpha, rel=0.05)
     assert "<svg" in (folder / "fit.html").read_text()
 
 

@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises ValueError for runs that are damaged, once laws are fitted to the others.
     """
     outputs = require_writable(outputs_folder())
-    effort = Effort(num_resamples=arguments.resamples)
+    effort = Effort(num_resamples=arguments.resamples, clusters=arguments.clusters or "")
     names = [arguments.law] if arguments.law else kinds.laws()
     with Bar() as show:
         source = _source(arguments, show)
@@ -63,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not fitted:
         raise ValueError(_why_none(reasons))
     asked = [source.asked, names, arguments.count, arguments.resamples]
+    asked += [arguments.clusters] if arguments.clusters else []
     folder = outputs / "fits" / named_by_digest(source.name, asked)
     content = {each.name: numbers(each) for each in fitted}
     _write(folder, source.name, fitted, reasons, content)
