@@ -21,12 +21,15 @@ import numpy as np
 import polars as pl
 from scipy.stats import t as student_t
 
+from rote.analysis.fits.plateau import Knee, Plateau, fit_plateau
+from rote.analysis.fits.slope import Slope, fit_slope, points_of
 from rote.analysis.laws.kinds import law
 from rote.analysis.laws.law import Constant, Count, Effort, Fitted, Floats, Measured
 from rote.provenance import provenance
 
 NUM_LEFT_OUT = 5
 RESAMPLES = 200
+MEAN = 3.6  # bits per parameter
 
 Shares = dict[str, float]
 
@@ -74,6 +77,40 @@ def flipped(draws: int, path: Path | None) -> Shares:
     return {key: number / draws for key, number in hits.items()}
 
 
+def sizes(draws: int, path: Path | None) -> Shares:
+    """Mean bits per parameter of 2 to 16 sizes that scatter by 0, 2 and 8 % about 3.6."""
+    found = {}
+    for number, scatter in ((2, 0.0), (2, 0.02), (4, 0.02), (4, 0.08), (16, 0.02), (16, 0.08)):
+        held, means, widths = 0, [], []
+        for seed in range(draws):
+            random = np.random.default_rng(seed)
+            parameters = np.geomspace(8e4, 7e6, number)
+            alphas = MEAN * (1 + scatter * random.standard_normal(number))
+            slope = _slope(parameters, alphas, random)
+            low, high = slope.interval_bits_per_parameter
+            held += low <= MEAN <= high
+            means.append(slope.bits_per_parameter)
+            widths.append(high - low)
+        key = f"{number} sizes, {scatter:.0%}"
+        found[f"{key} held"] = held / draws
+        found[f"{key} bias"] = float(np.mean(means)) / MEAN - 1
+        found[f"{key} width"] = float(np.mean(widths)) / MEAN
+    return found
+
+
+def _slope(parameters: Floats, alphas: Floats, random: np.random.Generator) -> Slope:
+    """Six data sets, three seeds, noise of 1 %: the design of sweeps/capacity."""
+    plateaus = []
+    for size, alpha in zip(parameters.tolist(), alphas.tolist(), strict=True):
+        data = np.repeat(np.array([0.5, 0.75, 1.0, 1.25, 1.5, 2.0]) * 3.6 * size, 3)
+        exact = Knee(capacity_bits=alpha * size, sharpness=8.0).predict(data)
+        plateau = fit_plateau(data, exact * (1 + 0.01 * random.standard_normal(len(data))))
+        if isinstance(plateau, Plateau):
+            plateaus.append((round(size), plateau))
+    points, degrees = points_of(plateaus)
+    return fit_slope(points, degrees_of_freedom=degrees)
+
+
 def intervals(fitted: Fitted, constant: Constant) -> dict[str, tuple[float, float]]:
     """The three kinds; that of a standard error is value * exp(+- t s.e. / value)."""
     found = {}
@@ -93,7 +130,10 @@ def _fit(name: str, inputs: dict[str, Floats], outputs: Floats, effort: Effort) 
     return law(name).fit(Measured(columns=columns, count=Count.TOTAL), effort)
 
 
-ROWS: dict[str, Callable[[int, Path | None], Shares]] = {"flipped": flipped}
+ROWS: dict[str, Callable[[int, Path | None], Shares]] = {
+    "flipped": flipped,
+    "sizes": sizes,
+}
 
 
 if __name__ == "__main__":

@@ -42,8 +42,8 @@ CAPTIONS = {
     "bits_per_parameter": (
         "Fitted plateau over all parameters, the tied embedding counted once, with its 95 % "
         "interval; the formats of one size are set side by side so that they can be told apart. "
-        "The band is the slope of capacity over parameters: a line through the origin, weighted "
-        "by the plateaus' standard errors, its error widened by the scatter of the sizes. "
+        "The band is the mean over sizes, each weighted by its plateau's error and the spread "
+        "between sizes together (random effects); single sizes differ by that spread. "
         f"Published values hold for {VOCAB_SIZE:,} symbols and {LENGTH} tokens a sequence: "
         f"{MEANS.split(',')[0]}, and {INDEPENDENT}."
     ),
@@ -53,7 +53,7 @@ CAPTIONS = {
         "with a full-batch finish when the gain that this still predicts has."
     ),
     "heads": (
-        "Heads are no parameters. The slope over sizes, and every other figure, takes of each size "
+        "Heads are no parameters. The mean over sizes, and every other figure, takes of each size "
         "the heads with which a run memorised most, the luckiest included. Intervals are of "
         "the plateaus; published values do not state their heads."
     ),
@@ -174,6 +174,9 @@ def _alpha_entry(alpha: Alpha) -> dict[str, Any]:
     return {
         "bits_per_parameter": alpha.bits_per_parameter,
         "interval_bits_per_parameter": alpha.slope and alpha.slope.interval_bits_per_parameter,
+        "between_sizes_bits_per_parameter": (
+            alpha.slope and alpha.slope.between_sizes_bits_per_parameter
+        ),
         "lower_bound": alpha.is_lower_bound,
         "data_limited_sizes": alpha.num_data_limited,
         "models": alpha.models,

@@ -45,6 +45,8 @@ def basis(alpha: Alpha) -> str:
     else:
         low, high = alpha.slope.interval_bits_per_parameter
         parts = [f"95 % interval {low:.2f} to {high:.2f}", counted(len(alpha.models), "size")]
+        if alpha.slope.between_sizes_bits_per_parameter is not None:
+            parts.append(f"spread between sizes {alpha.slope.between_sizes_bits_per_parameter:.2f}")
     if alpha.num_data_limited:
         parts.append(f"{counted(alpha.num_data_limited, 'size')} data-limited")
     return ", ".join([*parts, *heads_of(alpha)])
