@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from rote.analysis.fits.left_out import Ints
 from rote.analysis.fits.level import LEVEL
 from rote.analysis.fits.regression import Problem, Solved, solve
-from rote.analysis.fits.uncertainty import Ints, Spread
+from rote.analysis.fits.uncertainty import Spread
 
 Floats = NDArray[np.float64]
 

@@ -21,16 +21,15 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 from scipy.stats import t as student_t
 
+from rote.analysis.fits.left_out import Ints, cluster_sums, left_out_residuals
 from rote.analysis.fits.level import LEVEL
 from rote.analysis.fits.regression import Problem
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 LEAST_NOISE = 1e-10  # of a residual: an exact fit keeps a scale above the rounding
 LEAST_FELT = 1e-9  # derivative by a log constant, over all runs: what differences leave of none
 LEAST_EIGENVALUE = 1e-13  # of the normal matrix at unit diagonal: below it rounding decides
-LEAST_FREEDOM = 1e-6  # 1 - leverage of a run that alone determines a constant; its residual is 0
 NORMAL_REFERENCE = 1.06  # kernel width over deviation * M^(-1/5) (Silverman 1986, eq. 3.28)
 
 
@@ -93,10 +92,13 @@ def spread(
     design = jacobian[:, free]
     slopes = slope_shares(problem, residuals)
     inverse, condition = _inverse(design * np.sqrt(slopes)[:, None])
-    scores = _scores_left_out(problem, residuals, design, clusters_M)
+    slope = problem.slope(residuals)
+    noisy = np.where(np.abs(slope) < LEAST_NOISE, LEAST_NOISE, slope)
+    left_out = left_out_residuals(design, noisy, clusters_M)
+    scores = cluster_sums(design * left_out[:, None], clusters_M)
     meat = scores.T @ scores
     degrees = _degrees(len(targets_M), len(constants_K), clusters_M)
-    squares = float((problem.slope(residuals) ** 2).sum()) / (len(targets_M) - len(constants_K))
+    squares = float((slope**2).sum()) / (len(targets_M) - len(constants_K))
     return Spread(
         covariance_KK=_embedded(inverse @ meat @ inverse, free),
         inverse_KK=_embedded(inverse, free),
@@ -123,30 +125,6 @@ def slope_shares(problem: Problem, residuals_M: Floats) -> Floats:
 def _degrees(num_points: int, num_constants: int, clusters_M: Ints | None) -> int:
     rows = num_points - num_constants
     return rows if clusters_M is None else min(rows, len(np.unique(clusters_M)) - 1)
-
-
-def _scores_left_out(
-    problem: Problem, residuals: Floats, design: Floats, clusters_M: Ints | None
-) -> Floats:
-    """psi_i x_i with the residual that leaving the run, or its cluster, out would give.
-
-    [M, K], or a row a cluster.
-    """
-    slopes = problem.slope(residuals)
-    scale = np.linalg.norm(design, axis=0)
-    root, _ = np.linalg.qr(design / scale)
-    floor = np.sqrt(np.maximum(slopes**2, LEAST_NOISE**2)) * np.where(slopes < 0, -1.0, 1.0)
-    if clusters_M is None:
-        freedom = np.maximum(1 - (root**2).sum(axis=1), LEAST_FREEDOM)
-        return np.asarray(design * (floor / freedom)[:, None])
-    rows = []
-    for cluster in np.unique(clusters_M):
-        inside = clusters_M == cluster
-        freedom = np.eye(int(inside.sum())) - root[inside] @ root[inside].T
-        values, vectors = np.linalg.eigh(freedom)
-        left_out = vectors @ ((vectors.T @ floor[inside]) / np.maximum(values, LEAST_FREEDOM))
-        rows.append(design[inside].T @ left_out)
-    return np.array(rows)
 
 
 def _embedded(matrix: Floats, free: NDArray[np.bool_]) -> Floats:

@@ -44,6 +44,7 @@ def fit(measured: Measured, effort: Effort) -> Fitted:
         raise ValueError(f"law capacity finds no plateau; {'; '.join(left_out)}")
     if len(plateaus) == 1:
         left_out.append("one size has a plateau: that alpha holds for others is not shown")
+    left_out += _at_bounds(plateaus)
     points, degrees = points_of(plateaus)
     slope = fit_slope(points, degrees_of_freedom=degrees)
     sharpness = float(np.median([plateau.knee.sharpness for _, plateau in plateaus]))
@@ -79,6 +80,17 @@ def _plateaus(
         else:
             plateaus.append((round(size), found))
     return plateaus, left_out
+
+
+def _at_bounds(plateaus: list[tuple[int, Plateau]]) -> list[str]:
+    """Sizes whose knee is as sharp, or as soft, as the fit allows."""
+    ends = [f"{end:g}" for end in SHARPNESS]
+    found = [(size, f"{plateau.knee.sharpness:.4g}") for size, plateau in plateaus]
+    return [
+        f"p of {size:.4g} parameters is at its bound of {sharpness}: no run lies on the knee"
+        for size, sharpness in found
+        if sharpness in ends
+    ]
 
 
 def _goodness(curve: Capacity, measured: Measured) -> Goodness:

@@ -5,14 +5,12 @@ one by one then takes them for so many independent ones. A cluster is drawn, and
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import f as f_distribution
 from scipy.stats import rankdata
 
+from rote.analysis.fits.left_out import Ints
 from rote.analysis.laws.law import CLUSTERS, Floats, Measured
 from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
-
-Ints = NDArray[np.int64]
 
 TOLERANCE = {"flops": 0.1}  # of a sweep line: budgets are rounded to whole steps
 SAME = 0.01  # of the others: sizes read off a figure

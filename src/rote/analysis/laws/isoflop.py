@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rote.analysis.fits.uncertainty import LEAST_FREEDOM
+from rote.analysis.fits.left_out import LEAST_FREEDOM
 from rote.analysis.laws.clusters import grouped
 from rote.analysis.laws.frontier import (
     FORMULA,
