@@ -15,16 +15,25 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 from scipy.stats import t as student_t
 
+from rote.analysis.fits.descent import GridPoint, Peak, fit_descent
+from rote.analysis.fits.membership_law import (
+    MembershipLaw,
+    NoMembershipLaw,
+    Reading,
+    fit_membership_law,
+)
 from rote.analysis.fits.plateau import Knee, Plateau, fit_plateau
 from rote.analysis.fits.slope import Slope, fit_slope, points_of
 from rote.analysis.laws.kinds import law
 from rote.analysis.laws.law import Constant, Count, Effort, Fitted, Floats, Measured
+from rote.analysis.published_membership import PUBLISHED_CURVES
 from rote.provenance import provenance
 
 NUM_LEFT_OUT = 5
@@ -37,7 +46,7 @@ Shares = dict[str, float]
 def main() -> None:
     """The rows asked for, one after another."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("rows", nargs="*", choices=[*ROWS, []])
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
     parser.add_argument("--draws", type=int, default=400)
     parser.add_argument("--runs", type=Path)
     asked = parser.parse_args()
@@ -111,6 +120,67 @@ def _slope(parameters: Floats, alphas: Floats, random: np.random.Generator) -> S
     return fit_slope(points, degrees_of_freedom=degrees)
 
 
+def membership(draws: int, path: Path | None) -> Shares:
+    """The law's band at seven ratios; sizes differ by 30 % in |D| / P, by 5 % in height, or not."""
+    at = np.array([0.012, 0.02, 0.035, 0.05, 0.07, 0.1, 0.15])
+    found = {}
+    for number, by_ratio, by_height in product((2, 3, 5), *((0.0, 0.3), (0.0, 0.05))):
+        if by_ratio and by_height:
+            continue
+        held, bands = 0, 0
+        for seed in range(draws):
+            law = _membership(number, by_ratio, by_height, np.random.default_rng(seed))
+            if isinstance(law, MembershipLaw):
+                low, high = law.interval(at, np.ones_like(at))
+                truth = PUBLISHED_CURVES[0].at(at)
+                held += int(((low <= truth) & (truth <= high)).sum())
+                bands += len(at)
+        found[f"{number} sizes, {by_ratio:.0%} in ratio, {by_height:.0%} in height"] = held / bands
+    return found
+
+
+def _membership(
+    number: int, by_ratio: float, by_height: float, random: np.random.Generator
+) -> MembershipLaw | NoMembershipLaw:
+    """Eight ratios a size, noise of 0.015 in F1."""
+    ratio = np.tile([0.01, 0.02, 0.035, 0.05, 0.07, 0.1, 0.15, 0.3], number)
+    parameters = np.repeat(np.geomspace(2e4, 2e6, number), 8)
+    shift = np.repeat(np.exp(by_ratio * random.standard_normal(number)), 8)
+    height = np.repeat(1 + by_height * random.standard_normal(number), 8)
+    f1 = 0.5 + (PUBLISHED_CURVES[0].at(ratio * shift) - 0.5) * height
+    f1 = np.clip(f1 + 0.015 * random.standard_normal(len(ratio)), 0, 1)
+    reading = Reading.SAMPLES_PER_PARAMETER
+    return fit_membership_law(reading, ratio * parameters, parameters, f1, num_resamples=60)
+
+
+def descent(draws: int, path: Path | None) -> Shares:
+    """The peak of held-out loss, alike or steeper on one side, grids of factors 2^step."""
+    found = {}
+    for (left, right), step in product(((1.0, 1.0), (0.7, 1.8), (1.8, 0.7)), (0.5, 1.0, 2.0)):
+        peaks, held = 0, 0
+        for seed in range(draws):
+            random = np.random.default_rng(seed)
+            grid = np.log(2) * step * np.arange(-4, 5)
+            top = random.uniform(-0.5, 0.5) * step * np.log(2)
+            losses = 6 + 0.8 * np.exp(
+                -(((grid - top) / np.where(grid < top, left, right)) ** 2) / 2
+            )
+            texts = 0.3 * random.standard_normal((1, 100))
+            points = [
+                GridPoint(
+                    ratio=float(np.exp(x)),
+                    losses_KM=loss + 0.03 * random.standard_normal((3, 1)) + texts,
+                )
+                for x, loss in zip(grid, losses, strict=True)
+            ]
+            fit = fit_descent(points)
+            if isinstance(fit, Peak):
+                peaks += 1
+                held += fit.interval[0] <= np.exp(top) <= fit.interval[1]
+        found[f"widths {left:g} and {right:g}, step {step:g}"] = held / peaks
+    return found
+
+
 def intervals(fitted: Fitted, constant: Constant) -> dict[str, tuple[float, float]]:
     """The three kinds; that of a standard error is value * exp(+- t s.e. / value)."""
     found = {}
@@ -133,6 +203,8 @@ def _fit(name: str, inputs: dict[str, Floats], outputs: Floats, effort: Effort) 
 ROWS: dict[str, Callable[[int, Path | None], Shares]] = {
     "flipped": flipped,
     "sizes": sizes,
+    "membership": membership,
+    "descent": descent,
 }
 
 

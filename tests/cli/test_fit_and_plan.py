@@ -91,6 +91,20 @@ def test_plan_answers_a_budget_on_a_page_and_in_json(rote: Run, tmp_path: Path) 
     assert json.loads(out) == {"page": str(folder / "plan.html"), **content}
 
 
+def test_clusters_are_drawn_together_or_refused(rote: Run, runs_csv: Path) -> None:
+    """Six sizes by six numbers of tokens lie on eleven lines of equal FLOPs."""
+    columns = "parameters=N*1e6,tokens=D,loss_nats=loss"
+    words = ("fit", str(runs_csv), "--law", "parametric", "--columns", columns, "--resamples", "20")
+    code, alone, _ = rote(*words)
+    code, together, _ = rote(*words, "--clusters", "flops")
+    assert code == 0
+    assert "runs are drawn one by one" in alone
+    assert "runs of equal flops are drawn together" in together
+    code, _, err = rote(*words, "--clusters", "tokens")
+    assert code == 2
+    assert "6 clusters of equal tokens, and 5 constants take 7" in err
+
+
 def test_another_question_leaves_the_page_of_the_first_alone(
     rote: Run, runs_csv: Path, tmp_path: Path
 ) -> None:
