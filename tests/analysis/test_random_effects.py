@@ -20,6 +20,15 @@ def test_equal_errors_leave_the_plain_mean_and_what_they_do_not_explain() -> Non
     assert found.between_interval == pytest.approx(ends)
 
 
+@pytest.mark.parametrize("unit", [1e-12, 1e9])
+def test_units_change_nothing(unit: float) -> None:
+    plain = random_effects_mean([1.0, 3.0, 5.0], [1.0, 0.5, 2.0])
+    scaled = random_effects_mean(np.array([1, 3, 5]) * unit, np.array([1, 0.5, 2]) * unit)
+    assert scaled.between / unit == pytest.approx(plain.between)
+    assert scaled.mean / unit == pytest.approx(plain.mean)
+    assert np.array(scaled.between_interval) / unit == pytest.approx(plain.between_interval)
+
+
 def test_two_unequal_errors_are_weighted_by_both_variances() -> None:
     """By hand: 0 and 4 with errors 1 and 2: (y1 - y2)^2 / (2 tau^2 + 5) = 1, so tau^2 = 5.5."""
     found = random_effects_mean([0.0, 4.0], [1.0, 2.0])

@@ -50,13 +50,16 @@ def random_effects_mean(values: ArrayLike, errors: ArrayLike) -> RandomEffectsMe
         weights = 1 / (variance + s**2)
         return float((weights * (y - np.average(y, weights=weights)) ** 2).sum())
 
-    variance = _root(squares, degrees)
+    smallest = float((s**2).min())
+    variance = _root(squares, degrees, smallest)
     weights = 1 / (variance + s**2)
     mean = float(np.average(y, weights=weights))
     scale = max(1.0, squares(variance) / degrees)
     error = float(np.sqrt(scale / weights.sum()))
     reach = float(student_t.ppf(0.5 + LEVEL / 2, degrees)) * error
-    low, high = (_root(squares, float(chi2.ppf(share, degrees))) for share in reversed(ENDS))
+    low, high = (
+        _root(squares, float(chi2.ppf(share, degrees)), smallest) for share in reversed(ENDS)
+    )
     return RandomEffectsMean(
         mean=mean,
         standard_error=error,
@@ -67,11 +70,14 @@ def random_effects_mean(values: ArrayLike, errors: ArrayLike) -> RandomEffectsMe
     )
 
 
-def _root(squares: Callable[[float], float], level: float) -> float:
-    """The variance at which the weighted squares, which fall with it, are ``level``; 0 if none."""
+def _root(squares: Callable[[float], float], level: float, unit: float) -> float:
+    """The variance at which the weighted squares, which fall with it, are ``level``; 0 if none.
+
+    ``unit`` is a variance of the size of the errors', where the search starts.
+    """
     if squares(0.0) <= level:
         return 0.0
-    high = 1.0
+    low, high = 0.0, unit
     while squares(high) > level:
-        high *= 4
-    return float(brentq(lambda variance: squares(variance) - level, 0.0, high, xtol=1e-300))
+        low, high = high, 4 * high
+    return float(brentq(lambda variance: squares(variance) - level, low, high, xtol=1e-9 * unit))
