@@ -144,3 +144,46 @@ def test_an_f1_of_exactly_0_or_1_is_accepted() -> None:
     assert law.residuals[-1] == pytest.approx(0.0 - law.predict([4], [1.0])[0])
     with pytest.raises(ValueError, match="from 0 to 1"):
         fit_membership_law(reading, *columns, [1.0, 0.9, 0.6, -1e-9])
+
+
+def test_sizes_that_do_not_differ_have_no_spread_and_others_theirs() -> None:
+    """Two thirds of the sizes lie 0.04 above, one third 0.08 below: a deviation of 0.069."""
+    curve = PUBLISHED_CURVES[0]
+    num_samples, sizes, f1 = runs(curve, noise=0.001)
+    assert fitted(curve, num_samples, sizes, f1).between_sizes == pytest.approx(0, abs=0.001)
+    shifted = f1 + np.repeat([0.04, 0.04, -0.08], len(RATIOS)) * (f1 > 0.55) * (f1 < 0.9)
+    found = fitted(curve, num_samples, sizes, shifted)
+    assert found.num_sizes == 3
+    assert found.between_sizes is not None and 0.02 < found.between_sizes < 0.07
+    one = fitted(curve, num_samples[:8], sizes[:8], f1[:8])
+    assert (one.num_sizes, one.between_sizes) == (1, None)
+
+
+def test_a_constant_at_its_bound_is_named() -> None:
+    curve = PUBLISHED_CURVES[1]
+    num_samples, sizes, f1 = runs(curve)
+    assert fitted(curve, num_samples, sizes, f1).at_bounds == ()
+    assert fitted(curve, num_samples, sizes, np.minimum(2 * f1 - 0.5, 1)).at_bounds == ("height",)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("by_ratio", "by_height"), [(0.0, 0.0), (0.3, 0.0), (0.0, 0.05)])
+@pytest.mark.parametrize("num_sizes", [3, 5])
+def test_the_band_holds_where_sizes_differ_by_more_than_noise(
+    num_sizes: int, by_ratio: float, by_height: float
+) -> None:
+    """60 draws at five ratios; residuals drawn for any run held 50 % at 3 sizes and 30 % in x."""
+    curve, held = PUBLISHED_CURVES[0], 0
+    at = np.array([0.012, 0.02, 0.05, 0.07, 0.15])
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        parameters = np.repeat(np.geomspace(2e4, 2e6, num_sizes), len(RATIOS))
+        ratio = np.tile(RATIOS, num_sizes)
+        shift = np.repeat(np.exp(by_ratio * random.standard_normal(num_sizes)), len(RATIOS))
+        height = np.repeat(1 + by_height * random.standard_normal(num_sizes), len(RATIOS))
+        f1 = 0.5 + (curve.at(ratio * shift) - 0.5) * height
+        f1 += 0.015 * random.standard_normal(len(ratio))
+        columns = (ratio * parameters, parameters, np.clip(f1, 0, 1))
+        low, high = fitted(curve, *columns, num_resamples=60).interval(at, np.ones(5))
+        held += int(((low <= curve.at(at)) & (curve.at(at) <= high)).sum())
+    assert held / 300 >= 0.85

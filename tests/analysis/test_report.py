@@ -60,7 +60,7 @@ def test_everything_is_written_and_in_the_manifest(write, build_table) -> None:
 def test_headlines_name_value_interval_and_published(write, build_table) -> None:
     headlines = write(build_table()).headlines
     assert headlines[0].startswith("fp32: 3.00 bits per parameter (95 % interval 3.00 to 3.00, 2")
-    assert headlines[0].endswith("2 sizes, 2 heads; published 3.83)")
+    assert headlines[0].endswith("2 sizes, spread between sizes 0.00, 2 heads; published 3.83)")
     assert headlines[1].startswith("bf16_mixed: 2.50") and "3.51" in headlines[1]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from rote.analysis.laws import kinds
 from rote.analysis.laws.law import Chosen, Count, Effort
-from rote.analysis.quantities.scaling import measured, scaling_runs
+from rote.analysis.quantities.scaling import doubts, formats, measured, scaling_runs
 from rote.analysis.reports.scaling.report import make
 from tests.analysis.scaled import BATCH, LAW, LENGTH, SIZES, TOKENS, noisy, results, table
 
@@ -83,3 +83,42 @@ def test_the_report_has_every_law_that_can_be_told_and_says_why_not(tmp_path: Pa
         "parametric, 16 points: a = "
         in {drawing.name: drawing.alt for drawing in content.drawings}["fit-parametric"]
     )
+
+
+def test_number_formats_are_fitted_apart(tmp_path: Path) -> None:
+    """Losses of bf16 are 5 % larger: pooled, no law would hold; apart, each gives its own E."""
+    one, other = noisy(table(), 0.001), noisy(table(), 0.001)
+    other = other.with_columns(
+        pl.lit("bf16_mixed").alias("precision.name"),
+        pl.col("cost.heldout_code_bits") * 1.05,
+        run_id="b" + pl.col("run_id"),
+    )
+    both = results(pl.concat([one, other]), tmp_path)
+    assert formats(scaling_runs(both, Count.TOTAL)) == ("bf16_mixed", "fp32")
+    numbers = make(both).numbers
+    fp32, bf16 = (
+        numbers[f"parametric, {name}"]["constants"]["E"]["value"] for name in ("fp32", "bf16_mixed")
+    )
+    assert fp32 == pytest.approx(LAW.E, rel=0.05)
+    assert bf16 / fp32 == pytest.approx(1.05, rel=1e-3)
+    assert "parametric" not in numbers
+    alone = make(results(one, tmp_path)).numbers
+    assert alone["parametric"]["constants"]["E"]["value"] == pytest.approx(fp32)
+
+
+def test_runs_that_had_not_converged_and_other_settings_are_told(tmp_path: Path) -> None:
+    law = replace(kinds.law("capacity"), inputs=("parameters",), output="loss_nats")
+    runs = scaling_runs(results(table(), tmp_path), Count.TOTAL)
+    assert doubts(runs, law) == []
+    halves = pl.int_range(runs.height) % 2 == 0
+    named = runs.with_columns(
+        halves.alias("training.converged"),
+        pl.when(halves).then(pl.lit("lib.linear")).otherwise(pl.lit("lib.cosine"))
+        .alias("optim.schedule._target_"),
+        pl.when(halves).then(1).otherwise(4).alias("size.num_heads"),
+    ).with_columns(samples=pl.lit(100.0))  # fmt: skip
+    missed, settings, heads = doubts(named, law)
+    assert missed.startswith("16 of 32 runs had not converged")
+    assert "2 settings are fitted together, schedule cosine; schedule linear" in settings
+    assert "several numbers of heads" in heads
+    assert doubts(named, kinds.law("parametric")) == []

@@ -55,7 +55,8 @@ def test_a_csv_is_fitted_and_left_as_page_figure_and_numbers(
     }  # fmt: skip
     constants = json.loads((folder / "fit.json").read_text())["parametric"]["constants"]
     low, high = constants["alpha"]["bootstrap_interval"]
-    assert low < LAW.alpha < high < 2 * LAW.alpha
+    assert low < constants["alpha"]["value"] < high < 2 * LAW.alpha
+    assert constants["alpha"]["value"] == pytest.approx(LAW.alpha, rel=0.05)
     assert "<svg" in (folder / "fit.html").read_text()
 
 
@@ -88,6 +89,20 @@ def test_plan_answers_a_budget_on_a_page_and_in_json(rote: Run, tmp_path: Path) 
     assert content["optimum_parameters"] == pytest.approx(float(LAW.optimum(1e21)[0]), rel=1e-3)
     code, out, _ = rote("plan", "--flops", "1e21", "--json")
     assert json.loads(out) == {"page": str(folder / "plan.html"), **content}
+
+
+def test_clusters_are_drawn_together_or_refused(rote: Run, runs_csv: Path) -> None:
+    """Six sizes by six numbers of tokens lie on eleven lines of equal FLOPs."""
+    columns = "parameters=N*1e6,tokens=D,loss_nats=loss"
+    words = ("fit", str(runs_csv), "--law", "parametric", "--columns", columns, "--resamples", "20")
+    code, alone, _ = rote(*words)
+    code, together, _ = rote(*words, "--clusters", "flops")
+    assert code == 0
+    assert "runs are drawn one by one" in alone
+    assert "runs of equal flops are drawn together" in together
+    code, _, err = rote(*words, "--clusters", "tokens")
+    assert code == 2
+    assert "6 clusters of equal tokens, and 5 constants take 7" in err
 
 
 def test_another_question_leaves_the_page_of_the_first_alone(

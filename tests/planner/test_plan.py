@@ -3,11 +3,14 @@
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from tests.planner.believed import HOFFMANN, believed, exposure
 
+from rote.analysis.published_membership import VALIDATIONS
 from rote.planner.page import plan_json, plan_page
 from rote.planner.plan import make_plan
+from rote.planner.published import published_beliefs, published_membership
 from rote.planner.question import Question
 from rote.planner.wording import answer, marks, notes
 
@@ -144,3 +147,22 @@ def test_the_page_holds_every_row_and_escapes_the_command() -> None:
     assert len(content["rows"]) == len(plan.rows)
     assert plan.best is not None
     assert marks(plan, plan.best).startswith("best, least loss")
+
+
+def test_the_published_f1_has_the_interval_of_its_own_misses() -> None:
+    """By hand: misses of the six printed rows against the law, root mean square times t of 6."""
+    law = published_membership()
+    assert law.misses is not None
+    misses = [
+        each.observed_f1 - float(law.curve.predict(each.num_samples, each.parameters))
+        for each in VALIDATIONS
+    ]
+    assert law.misses.reach == pytest.approx(2.4469 * np.sqrt(np.mean(np.square(misses))), 1e-4)
+    for each in VALIDATIONS:
+        interval = law.interval(each.parameters, each.num_samples)
+        assert interval is not None
+        assert interval[0] <= each.observed_f1 <= interval[1] <= 1.0
+    assert law.interval(1e6, 1e9)[0] == 0.5
+    plan = make_plan(Question(flops=1e21), published_beliefs())
+    assert all(row.f1 and row.f1.interval for row in plan.rows)
+    assert any("root mean square of misses" in note for note in notes(plan))

@@ -1,10 +1,12 @@
 """Laws through runs, for a page: a section, a figure and plain numbers each."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from html import escape
 from math import isfinite
 from typing import Any
+
+import polars as pl
 
 from rote.analysis.content import Section
 from rote.analysis.drawing import Drawing
@@ -12,15 +14,25 @@ from rote.analysis.elements import figure, number_cell, scrolled, table, text_ce
 from rote.analysis.fit_figure import draw_fit
 from rote.analysis.fit_wording import goodness, lines, method
 from rote.analysis.laws import kinds
-from rote.analysis.laws.law import Effort, Fitted, Law, Measured
+from rote.analysis.laws.law import Count, Effort, Fitted, Law, Measured
+from rote.analysis.quantities.scaling import FORMAT, doubts, formats, measured
 from rote.watching import Show
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """What laws are fitted to; each number format (precision) is fitted apart from the others."""
+
+    columns: Callable[[Law, str], Measured]  # of one format; ValueError where a column is missing
+    formats: tuple[str, ...] = ("",)  # names; one, empty or not, needs no telling apart
+    doubts: Callable[[Law, str], list[str]] = lambda law, number_format: []
 
 
 @dataclass(frozen=True, kw_only=True)
 class Through:
     """A law, what it was fitted to and what came of it."""
 
-    name: str
+    name: str  # with the number format where there are several
     law: Law
     measured: Measured
     fitted: Fitted
@@ -34,18 +46,29 @@ class NotFitted:
     reason: str
 
 
-Columns = Callable[[Law], Measured]  # raises ValueError where a column is missing
+def runs_of(table: pl.DataFrame, count: Count) -> Runs:
+    """Of a sweep, as `rote.analysis.quantities.scaling.scaling_runs` gives them."""
+
+    def of(number_format: str) -> pl.DataFrame:
+        return table.filter(pl.col(FORMAT) == number_format)
+
+    return Runs(
+        columns=lambda law, number_format: measured(of(number_format), law, count),
+        formats=formats(table),
+        doubts=lambda law, number_format: doubts(of(number_format), law),
+    )
 
 
 def fit_laws(
-    names: Sequence[str], columns: Columns, effort: Effort, show: Show
+    names: Sequence[str], runs: Runs, effort: Effort, show: Show
 ) -> list[Through | NotFitted]:
-    """Each law, or the reason why there is none."""
-    of_several = len(names) if len(names) > 1 else None
+    """Each law in each number format, or the reason why there is none."""
+    asked = [(name, number_format) for name in names for number_format in runs.formats]
+    of_several = len(asked) if len(asked) > 1 else None
     found = []
-    for number, name in enumerate(names):
+    for number, (name, number_format) in enumerate(asked):
         show(f"fitting {name}", number, of_several)
-        found.append(_fit(name, columns, effort))
+        found.append(_fit(name, number_format, runs, effort))
     return found
 
 
@@ -65,7 +88,8 @@ def section(through: Through, drawing: Drawing) -> Section:
 
 def drawn(through: Through) -> Drawing:
     """The figure of a section."""
-    return draw_fit(through.fitted, through.measured)
+    drawing = draw_fit(through.fitted, through.measured)
+    return replace(drawing, name=f"fit-{through.name.replace(', ', '-')}")
 
 
 def left_out(kept: Iterable[NotFitted]) -> Section:
@@ -96,13 +120,17 @@ def numbers(through: Through) -> Mapping[str, Any]:
     return {name: _plain(value) for name, value in told.items()}
 
 
-def _fit(name: str, columns: Columns, effort: Effort) -> Through | NotFitted:
+def _fit(name: str, number_format: str, runs: Runs, effort: Effort) -> Through | NotFitted:
     law = kinds.law(name)
+    label = f"{name}, {number_format}" if len(runs.formats) > 1 else name
     try:
-        measured = columns(law)
-        return Through(name=name, law=law, measured=measured, fitted=law.fit(measured, effort))
+        measured = runs.columns(law, number_format)
+        fitted = law.fit(measured, effort)
+        warnings = (*runs.doubts(law, number_format), *fitted.warnings)
     except ValueError as error:
-        return NotFitted(name=name, reason=str(error).removeprefix(f"law {name}: "))
+        return NotFitted(name=label, reason=str(error).removeprefix(f"law {name}: "))
+    fitted = replace(fitted, warnings=warnings)
+    return Through(name=label, law=law, measured=measured, fitted=fitted)
 
 
 def _constants(law: Law, fitted: Fitted) -> str:

@@ -3,8 +3,8 @@
 import argparse
 import shlex
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -16,20 +16,21 @@ from rich.table import Table
 from rote.analysis.content import Content, Section
 from rote.analysis.csv_runs import doubts_about, measured_rows, read_runs
 from rote.analysis.fit_sections import (
-    Columns,
     NotFitted,
+    Runs,
     Through,
     drawn,
     fit_laws,
     left_out,
     numbers,
+    runs_of,
     section,
 )
 from rote.analysis.fit_wording import goodness, lines, method
 from rote.analysis.laws import kinds
-from rote.analysis.laws.law import Count, Effort, Law
+from rote.analysis.laws.law import Count, Effort
 from rote.analysis.page import page
-from rote.analysis.quantities.scaling import measured, scaling_runs
+from rote.analysis.quantities.scaling import scaling_runs
 from rote.analysis.tables.cells import SUFFIXES
 from rote.cli.damage import require_no_damage
 from rote.cli.gathering import gathered, needs_columns
@@ -53,16 +54,17 @@ def run(arguments: argparse.Namespace) -> int:
     Raises ValueError for runs that are damaged, once laws are fitted to the others.
     """
     outputs = require_writable(outputs_folder())
-    effort = Effort(num_resamples=arguments.resamples)
+    effort = Effort(num_resamples=arguments.resamples, clusters=arguments.clusters or "")
     names = [arguments.law] if arguments.law else kinds.laws()
     with Bar() as show:
         source = _source(arguments, show)
-        found = fit_laws(names, source.columns, effort, show)
-    fitted = [source.doubted(each) for each in found if isinstance(each, Through)]
+        found = fit_laws(names, source.runs, effort, show)
+    fitted = [each for each in found if isinstance(each, Through)]
     reasons = [each for each in found if isinstance(each, NotFitted)]
     if not fitted:
         raise ValueError(_why_none(reasons))
     asked = [source.asked, names, arguments.count, arguments.resamples]
+    asked += [arguments.clusters] if arguments.clusters else []
     folder = outputs / "fits" / named_by_digest(source.name, asked)
     content = {each.name: numbers(each) for each in fitted}
     _write(folder, source.name, fitted, reasons, content)
@@ -91,14 +93,8 @@ class _Source:
 
     name: str
     asked: tuple[str, ...]  # what it holds, where another one of this name may hold other runs
-    columns: Columns
-    doubts: Callable[[Law], list[str]]  # about the numbers themselves, whatever is fitted
+    runs: Runs
     damaged: tuple[str, ...] = ()  # runs that were left out
-
-    def doubted(self, through: Through) -> Through:
-        """The fit with the doubts about its numbers before its own warnings."""
-        warnings = (*self.doubts(through.law), *through.fitted.warnings)
-        return replace(through, fitted=replace(through.fitted, warnings=warnings))
 
 
 def _source(arguments: argparse.Namespace, show: Show) -> _Source:
@@ -109,8 +105,10 @@ def _source(arguments: argparse.Namespace, show: Show) -> _Source:
         return _Source(
             name=path.stem,
             asked=(sha256_of_file(path), arguments.columns),
-            columns=lambda law: measured_rows(table, law, count),
-            doubts=lambda law: doubts_about(table, law),
+            runs=Runs(
+                columns=lambda law, _: measured_rows(table, law, count),
+                doubts=lambda law, _: doubts_about(table, law),
+            ),
         )
     if arguments.columns:
         raise ValueError("--columns maps those of a CSV file; a sweep's are known")
@@ -120,8 +118,7 @@ def _source(arguments: argparse.Namespace, show: Show) -> _Source:
     return _Source(
         name=plan.name,
         asked=(),
-        columns=lambda law: measured(runs, law, count),
-        doubts=lambda _: [],
+        runs=runs_of(runs, count),
         damaged=tuple(damaged),
     )
 

@@ -107,6 +107,10 @@ def _add_planning(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     fit.add_argument(
         "--resamples", type=whole(0, 10**5), default=1000, metavar="R", help="(default: 1000)"
     )
+    fit.add_argument(
+        "--clusters", choices=("parameters", "tokens", "unique_tokens", "flops"),
+        help="draw runs of equal ones together: their residuals are alike (default: each alone)",
+    )  # fmt: skip
 
     plan = commands.add_parser("plan", help="which size and how much data, and what it leaks")
     for name, text in (

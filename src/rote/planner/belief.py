@@ -24,6 +24,20 @@ class Beyond:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Misses:
+    """How far a law was off where it was tried: an interval where it has no rivals."""
+
+    reach: float  # half the 95 % interval of one more trial
+    floor: float  # what the output cannot leave
+    ceiling: float
+    source: str
+
+    def around(self, value: float) -> Interval:
+        """Cut off at floor and ceiling."""
+        return max(value - self.reach, self.floor), min(value + self.reach, self.ceiling)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Belief:
     """One law. ``rivals`` are its bootstrap, or other published fits of the same form."""
 
@@ -35,6 +49,7 @@ class Belief:
     source: str
     ranges: Mapping[str, Interval]  # of what was measured, by input
     warnings: tuple[str, ...] = ()
+    misses: Misses | None = None
 
     def surface(self, curve: Curve) -> Surface:
         """A curve of this law as a function of parameters first, then data."""
@@ -49,6 +64,8 @@ class Belief:
 
     def interval(self, parameters: float, data: float) -> Interval | None:
         """None where there is one fit and nothing else."""
+        if self.misses:
+            return self.misses.around(self.best(parameters, data))
         if not self.rivals:
             return None
         return self.spread([self.surface(curve)(parameters, data) for curve in self.rivals])

@@ -6,14 +6,14 @@ import numpy as np
 import polars as pl
 
 from rote.analysis.alphas import CapacityScale, capacity_scale
-from rote.analysis.fits.leak_curve import fit_leak_curve
+from rote.analysis.fits.leak_curve import GREATEST_STEEPNESS, fit_leak_curve
 from rote.analysis.laws import kinds
 from rote.analysis.laws.identification import GREATEST_ERROR
 from rote.analysis.laws.law import Count, Effort, Fitted
 from rote.analysis.quantities.exposure import CHANCE_BITS
 from rote.analysis.quantities.scaling import measured
 from rote.planner.belief import Belief, Beliefs, Capacity, Interval, Repeats
-from rote.planner.published import MEMBERSHIP_RANGES, published_belief, published_repeats
+from rote.planner.published import published_membership, published_repeats
 
 EFFORT = Effort(num_resamples=200, profiles=False)  # intervals of predictions need resamples alone
 
@@ -83,8 +83,7 @@ def _membership(name: str, runs: pl.DataFrame, count: Count) -> Belief:
     try:
         return _belief("membership", _fitted("membership", runs, count), name, _ratios(runs, "f1"))
     except ValueError as error:
-        published = published_belief("membership", "membership", MEMBERSHIP_RANGES)
-        return Belief(**{**vars(published), "warnings": (f"not fitted to {name}: {error}",)})
+        return published_membership(f"not fitted to {name}: {error}")
 
 
 def _leak(
@@ -94,19 +93,21 @@ def _leak(
     if column not in runs.columns or most is None:
         return None
     known = runs.drop_nulls([column])
-    ratio = (known["samples"] / known["parameters"]).to_numpy()
+    columns = (known[each].to_numpy() for each in ("samples", "parameters", column))
     try:
-        curve, resampled = fit_leak_curve(ratio, known[column].to_numpy(), chance=chance, most=most)
+        fitted = fit_leak_curve(*columns, chance=chance, most=most)
     except ValueError:
         return None
+    bound = f"steepness is at its bound of {GREATEST_STEEPNESS:g}: the fall may be steeper"
     return Belief(
         name="exposure" if column == "exposure_bits" else "extraction",
         inputs=("parameters", "samples"),
-        curve=curve,
-        rivals=resampled,
+        curve=fitted.curve,
+        rivals=fitted.resampled,
         is_resampled=True,
         source=f"fitted to {known.height} runs of {name}",
         ranges=_ratios(runs, column),
+        warnings=(bound,) if fitted.steepness_at_bound else (),
     )
 
 

@@ -214,6 +214,8 @@ def _ratio(row: Projection) -> float:
 
 
 def _meaning(belief: Belief) -> str:
+    if belief.misses:
+        return belief.misses.source
     if not belief.rivals:
         return "none, there is one fit"
     return "95 %" if belief.is_resampled else f"span of {len(belief.rivals)} published fits"

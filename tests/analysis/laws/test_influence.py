@@ -51,5 +51,5 @@ def test_runs_of_few_tokens_that_leave_the_law_are_named() -> None:
         np.concatenate([most, sizes]), np.concatenate([few, data]), np.concatenate([bent, loss]),
     )  # fmt: skip
     assert len(said) == 1
-    assert "1 of 245 runs decide: without run 1 (parameters 2e+09, tokens 2e+08" in said[0]
+    assert "5 of 245 runs decide: without runs 1 (parameters 2e+09, tokens 2e+08" in said[0]
     assert "beta" in said[0]

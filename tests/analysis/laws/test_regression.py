@@ -1,5 +1,6 @@
 """The solver finds what scipy finds, keeps what is held, and says what has not settled."""
 
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
@@ -8,6 +9,7 @@ from scipy.optimize import minimize
 from scipy.stats import linregress
 from scipy.stats import t as student_t
 
+from rote.analysis.fits.bootstrap import draw_counts, expansion
 from rote.analysis.fits.profiles import profile_ends
 from rote.analysis.fits.projection import factors
 from rote.analysis.fits.regression import Problem, Residual, solve
@@ -26,6 +28,15 @@ def decay(logs_RK: np.ndarray) -> np.ndarray:
 def targets(seed: int = 0, noise: float = 0.05) -> np.ndarray:
     errors = np.random.default_rng(seed).normal(0, noise, len(X))
     return decay(np.log([[2.0, 0.7]]))[0] + errors
+
+
+def line_errors(x: np.ndarray, residuals: np.ndarray) -> np.ndarray:
+    """Of a line's intercept and slope by HC3 (MacKinnon and White 1985), written out."""
+    centred = x - x.mean()
+    slope_weights = centred / (centred @ centred)
+    weights = np.stack([1 / len(x) - x.mean() * slope_weights, slope_weights])
+    left_out = residuals / (1 - 1 / len(x) - centred * slope_weights)
+    return np.sqrt(((weights * left_out) ** 2).sum(axis=1))
 
 
 @pytest.mark.parametrize("reach", [np.inf, 0.03, 1e-3])
@@ -111,31 +122,74 @@ def test_projection_gives_nonnegative_factors_of_least_relative_residual() -> No
     assert squares > 0.1
 
 
-@pytest.mark.parametrize("unit", [1.0, 3.0])
-def test_outliers_do_not_widen_the_density_of_the_residuals(unit: float) -> None:
-    """By hand: the fit takes the residual 0; of the others 21 are of size 0.6745 and 10 of size 5.
+MEAN = Problem(log_output=lambda logs_RK: np.tile(logs_RK, 32), bounds_K2=BOUNDS[:1])
 
-    The median over 0.6745 is then 1, below the root mean square of 2.9. With 32 points Silverman's
-    width is 0.9 * 1 / 2.
+
+@pytest.mark.parametrize("unit", [1.0, 3.0])
+def test_every_residual_has_a_density_of_its_own(unit: float) -> None:
+    """By hand: residuals of size 0 (one), 0.6745 (21) and 5 (10), the last beyond the reach of 1.
+
+    The median over 0.6745 is 1, below the root mean square of 2.9. With 32 points the kernel is
+    1.06 * 1 / 2 wide. Leverage of a mean is 1 / 32.
     """
     sizes = unit * np.array([0.0] + 21 * [0.6745] + 10 * [5.0])
     observed = sizes * np.where(np.arange(32) % 2, 1.0, -1.0)
-    problem = Problem(
-        log_output=lambda logs_RK: np.tile(logs_RK, 32), bounds_K2=BOUNDS[:1], reach=unit
-    )
-    phi, width = NormalDist().cdf, 0.45
-    near = phi((1 - 0.6745) / width) - phi((-1 - 0.6745) / width)
-    far = phi((1 - 5) / width) - phi((-1 - 5) / width)
-    within = (21 * near + 10 * far) / 31
-    squares = unit**2 * (21 * 0.6745**2 + 10) / 31  # each at most the reach
-    found = spread(problem, np.zeros(1), observed)
-    assert found.tension == pytest.approx(squares / within)
-    assert found.errors_K == pytest.approx([np.sqrt(squares / 32) / within])
+    phi, width = NormalDist().cdf, 0.53
+    within = [phi((1 - size) / width) - phi((-1 - size) / width) for size in (0, 0.6745, 5)]
+    curvature = within[0] + 21 * within[1] + 10 * within[2]
+    squares = unit**2 * (21 * 0.6745**2 + 10) / (31 / 32) ** 2  # each at most the reach
+    found = spread(replace(MEAN, reach=unit), np.zeros(1), observed)
+    assert found.slope_share == pytest.approx(curvature / 32)
+    assert found.errors_K == pytest.approx([np.sqrt(squares) / curvature])
+
+
+def test_the_error_of_a_mean_is_the_jackknife_s() -> None:
+    """HC3 by hand: the root of the summed squares over M - 1."""
+    observed = np.random.default_rng(0).normal(size=32)
+    centred = observed - observed.mean()
+    found = spread(MEAN, np.zeros(1), centred)
+    assert found.errors_K == pytest.approx([np.sqrt(centred @ centred) / 31])
+    assert found.tension_K == pytest.approx([32 * centred @ centred / 31**2])
+
+
+def test_runs_counted_twice_are_half_as_many_clusters() -> None:
+    """16 pairs of equal runs: the root of the 16 summed squares over 15; one by one too little."""
+    half = np.random.default_rng(1).normal(size=16)
+    half -= half.mean()
+    twice = np.repeat(half, 2)
+    together = spread(MEAN, np.zeros(1), twice, np.repeat(np.arange(16), 2))
+    assert together.errors_K == pytest.approx([np.sqrt(half @ half) / 15])
+    assert together.degrees == 15
+    alone = spread(MEAN, np.zeros(1), twice, np.arange(32))
+    assert alone.errors_K == pytest.approx(spread(MEAN, np.zeros(1), twice).errors_K)
+    assert together.errors_K[0] > 1.4 * alone.errors_K[0]
+
+
+def test_draws_take_whole_clusters_and_runs_enough() -> None:
+    counts = draw_counts(np.array([0, 0, 1, 2, 2, 3]), fewest_runs=4, num_draws=200, seed=0)
+    assert counts.shape == (200, 6)
+    assert (counts[:, 0] == counts[:, 1]).all()
+    assert (counts[:, 3] == counts[:, 4]).all()
+    assert (counts[:, [0, 2, 3, 5]].sum(axis=1) == 4).all()  # as many clusters as there are
+    assert ((counts > 0).sum(axis=1) >= 4).all()
+    assert draw_counts(np.arange(3), fewest_runs=4, num_draws=5, seed=0).shape == (0, 3)
+
+
+def test_refits_of_squares_are_moved_out_to_student_s_interval() -> None:
+    """By hand for a mean: t over 1.96, times the root of M / (M - 1); Huber's hardly at all."""
+    centred = np.random.default_rng(2).normal(size=32)
+    centred -= np.median(centred)
+    squares = expansion(spread(MEAN, np.zeros(1), centred), 32, 1)
+    assert squares == pytest.approx(2.0395 / 1.95996 * np.sqrt(32 / 31), rel=1e-4)
+    huber = spread(replace(MEAN, reach=1e-6), np.zeros(1), centred)
+    assert expansion(huber, 32, 1) == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.parametrize("reach", [0.05, 0.5, 0.78, 0.9, 0.97])
 def test_profile_ends_of_a_line_are_those_of_student(reach: float) -> None:
     """ln(output) is a line in x whose slope b is held as ln b: its interval is b (1 -+ reach).
+
+    Student's t times the error of HC3, which for a line is written out in `line_errors`.
 
     In ln b it is far from symmetric, so the search has to go on where standard errors point to; at
     0.78 the lower end lies 6 % before the second distance that is tried. Ends are sought to 0.5 %.
@@ -145,12 +199,12 @@ def test_profile_ends_of_a_line_are_those_of_student(reach: float) -> None:
     scatter = targets(noise=1.0) - line
     fit = linregress(X, scatter)
     scatter -= fit.intercept + fit.slope * X
-    scatter *= reach * 0.7 / (quantile * fit.stderr)
+    scatter *= reach * 0.7 / (quantile * line_errors(X, scatter)[1])
     observed, best = line + scatter, np.log([2.0, 0.7])
     problem = Problem(log_output=decay, bounds_K2=BOUNDS)
     ends_K2 = profile_ends(problem, best, observed, spread(problem, best, observed))
     distances = (np.exp(ends_K2[1]) - 0.7) / (reach * 0.7)
     assert distances == pytest.approx([-1, 1], abs=0.005)
-    intercept_error = linregress(X, observed).intercept_stderr
+    intercept_error = line_errors(X, scatter)[0]
     distances = (ends_K2[0] - best[0]) / (quantile * intercept_error)
     assert distances == pytest.approx([-1, 1], abs=0.005)

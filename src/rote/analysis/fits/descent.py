@@ -4,7 +4,10 @@ Held-out loss rises while a model still fits into itself all it is given, and fa
 exceed its capacity (Morris et al. 2025, arXiv 2505.24832, section 4, find the peak where data bits
 over capacity are about 1). The peak is the top of the parabola, in the logarithm of the ratio,
 through the grid point of highest mean loss and its two neighbours. Its interval is a bootstrap
-over runs and over held-out sequences, each resampled with replacement.
+over runs and over held-out sequences, each resampled with replacement, and half the spacing of the
+grid on each side: the parabola is a guess of what lies between. On curves that are steeper on one
+side the bootstrap alone held the peak in 0 to 19 % of simulations, on symmetric ones in 59 to 93 %;
+with the spacing in 99 % and more.
 Shapes: K runs at a grid point (they differ in their seed), M held-out sequences.
 """
 
@@ -14,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rote.analysis.fits.level import LEVEL
+from rote.analysis.fits.level import LEVEL, interval_of
 
 Floats = NDArray[np.float64]
 
@@ -36,7 +39,7 @@ class Peak:
     """An interior maximum; intervals are 95 %."""
 
     ratio: float
-    interval: tuple[float, float]
+    interval: tuple[float, float]  # the grid's spacing included
     bracket: tuple[float, float]  # the grid points on both sides: nothing finer was measured
     loss_bits_per_token: float  # the mean at the highest grid point
     rise_bits_per_token: float  # from the smallest data set up to there
@@ -72,7 +75,8 @@ def fit_descent(points: Sequence[GridPoint]) -> Peak | NoPeak:
             "the low end of its 95 % interval"
         )
     tops = np.array([_top(log_ratios, row) for row in resampled])
-    interval = np.exp(np.quantile(tops, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
+    spacing = np.diff(log_ratios[highest - 1 : highest + 2]) * [-0.5, 0.5]
+    interval = np.exp(np.array(interval_of(tops)) + spacing)
     at_end = np.isin(resampled.argmax(axis=1), [0, len(means) - 1])
     return Peak(
         ratio=float(np.exp(_top(log_ratios, means))),

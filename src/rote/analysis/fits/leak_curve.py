@@ -13,10 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
 from scipy.special import expit
 
+from rote.analysis.fits.left_out import clusters_of_sizes, left_out_residuals, wild_noise
+
 Floats = NDArray[np.float64]
 
 FEWEST_RATIOS = 3  # distinct ones: two unknowns and one to judge them by
 GREATEST_STEEPNESS = 20.0  # runs on either side of a cliff do not tell how steep it is
+AT_BOUND = 1e-4  # relative: the search ends as near
+LEAST_FALL = 1e-12  # of the share with its logit: a run far from the middle keeps a derivative
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,38 +42,61 @@ class LeakCurve:
         return np.asarray(self.chance + (self.most - self.chance) * fallen)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FittedLeakCurve:
+    """The curve, and those of a wild bootstrap whose clusters are the sizes."""
+
+    curve: LeakCurve
+    resampled: tuple[LeakCurve, ...]
+    steepness_at_bound: bool  # the runs lie on either side of a cliff, and it may be steeper
+
+
 def fit_leak_curve(
-    ratio: ArrayLike,
+    samples: ArrayLike,
+    parameters: ArrayLike,
     leakage: ArrayLike,
     *,
     chance: float,
     most: float,
     num_resamples: int = 200,
     seed: int = 0,
-) -> tuple[LeakCurve, tuple[LeakCurve, ...]]:
-    """The curve, and those of a bootstrap over runs; every run is a point.
+) -> FittedLeakCurve:
+    """Every run is a point; a size may leak more or less than the curve at all its ratios.
 
     Raises ValueError for fewer than three ratios, or where no run leaks or all leak everything.
     """
-    x, y = np.asarray(ratio, dtype=np.float64), np.asarray(leakage, dtype=np.float64)
+    sizes = np.asarray(parameters, dtype=np.float64)
+    x, y = np.asarray(samples, dtype=np.float64) / sizes, np.asarray(leakage, dtype=np.float64)
     if (num_ratios := len(np.unique(x))) < FEWEST_RATIOS:
         raise ValueError(f"{num_ratios} ratio(s) of data to size, a curve takes {FEWEST_RATIOS}")
     share = (y - chance) / (most - chance)
     if share.max() < 0.05 or share.min() > 0.95:
         raise ValueError("all runs leak alike: no way from high to low among them")
-    start = (float(np.median(np.log(x))), 0.0)
-    best = _fit(x, share, start)
-    generator = np.random.default_rng(seed)
-    resampled = []
-    for _ in range(num_resamples):
-        rows = generator.integers(len(x), size=len(x))
-        if len(np.unique(x[rows])) >= FEWEST_RATIOS - 1:
-            resampled.append(_fit(x[rows], share[rows], best))
+    best = _fit(x, share, (float(np.median(np.log(x))), 0.0))
+    fitted = _share(best, np.log(x))
+    clusters = clusters_of_sizes(sizes)
+    left_out = left_out_residuals(_design(best, np.log(x)), share - fitted, clusters)
+    wild_RM = wild_noise(left_out, clusters, max(len(x) - 2, 1), num_resamples, seed)
     made = [
         LeakCurve(chance=chance, most=most, middle=float(np.exp(log)), steepness=float(np.exp(k)))
-        for log, k in (best, *resampled)
+        for log, k in (best, *(_fit(x, fitted + noise_M, best) for noise_M in wild_RM))
     ]
-    return made[0], tuple(made[1:])
+    return FittedLeakCurve(
+        curve=made[0],
+        resampled=tuple(made[1:]),
+        steepness_at_bound=made[0].steepness > GREATEST_STEEPNESS * (1 - AT_BOUND),
+    )
+
+
+def _share(theta: tuple[float, float], log_x: Floats) -> Floats:
+    return np.asarray(expit(-np.exp(theta[1]) * (log_x - theta[0])))
+
+
+def _design(theta: tuple[float, float], log_x: Floats) -> Floats:
+    """Derivatives of the share by ln middle and ln steepness, [M, 2]; those of a cliff are tiny."""
+    share = _share(theta, log_x)
+    fall = np.maximum(share * (1 - share), LEAST_FALL) * np.exp(theta[1])
+    return np.column_stack([fall, -fall * (log_x - theta[0])])
 
 
 def _fit(x: Floats, share: Floats, start: tuple[float, float]) -> tuple[float, float]:
@@ -77,7 +104,7 @@ def _fit(x: Floats, share: Floats, start: tuple[float, float]) -> tuple[float, f
     log_x = np.log(x)
 
     def residuals(theta: Floats) -> Floats:
-        return np.asarray(expit(-np.exp(theta[1]) * (log_x - theta[0])) - share)
+        return _share((theta[0], theta[1]), log_x) - share
 
     bounds = ([-np.inf, -5.0], [np.inf, np.log(GREATEST_STEEPNESS)])
     found = least_squares(residuals, start, bounds=bounds, x_scale=(1.0, 0.5))

@@ -94,15 +94,6 @@ class Plateau:
         """C."""
         return self.knee.capacity_bits
 
-    @property
-    def standard_error_bits(self) -> float:
-        """Of C, to first order."""
-        return self.standard_error_bits_at(self.relative_noise)
-
-    def standard_error_bits_at(self, relative_noise: float) -> float:
-        """Of C, were the noise known to be this: what several sizes tell better than one."""
-        return self.capacity_bits * self.log_capacity_errors_per_noise * relative_noise
-
     def predict(self, ceiling_bits: ArrayLike) -> Floats:
         """Memorised bits of data sets of which so many can be memorised."""
         return self.knee.predict(ceiling_bits)

@@ -1,8 +1,9 @@
 """Profile likelihood: each constant held, all others refitted, until the objective says no.
 
 The rise of the objective, twice over its tension, is a squared Student's t at the end of an
-interval (Bates and Watts 1988, section 6.1). All ends are sought together: distances are doubled
-until one is beyond, then cut by interpolation.
+interval (Bates and Watts 1988, section 6.1); each constant has a tension of its own, so that noise
+of unequal size is allowed for. All ends are sought together: distances are doubled until one is
+beyond, then cut by interpolation.
 Shapes: K constants, P = 2 K ends.
 """
 
@@ -40,7 +41,9 @@ def profile_ends(problem: Problem, best_K: Floats, targets_M: Floats, spread: Sp
         starts = at_PK[left] + ridge_PK[left] * (tried_P - near_P)[left, None]
         starts[held] = (best_K[which_P] + sign_P * tried_P)[left]
         solved = solve(problem, starts, targets_M[None], fixed_RK=held)
-        rise = _rise(problem, best_K, targets_M, spread, solved.objective_R)
+        tension = spread.tension_K[which_P[left]]
+        student = _student(problem, best_K, targets_M, tension, solved.objective_R)
+        rise = student / spread.quantile
         beyond = rise >= 1
         close = np.abs(rise - 1) < CLOSE
         endless = ~beyond & (tried_P[left] >= span_P[left])
@@ -57,20 +60,20 @@ def profile_ends(problem: Problem, best_K: Floats, targets_M: Floats, spread: Sp
 
 def _ridge(spread: Spread) -> Floats:
     """[K, K]: how far the others move with each constant, to first order."""
-    covariance = np.nan_to_num(spread.covariance_KK)
+    covariance = np.nan_to_num(spread.inverse_KK)
     variances = np.diag(covariance).copy()
     variances[variances == 0] = 1.0
     return np.asarray(covariance / variances[:, None])
 
 
-def _rise(
-    problem: Problem, best_K: Floats, targets_M: Floats, spread: Spread, objective_P: Floats
+def _student(
+    problem: Problem, best_K: Floats, targets_M: Floats, tension_P: Floats, objective_P: Floats
 ) -> Floats:
-    """Root of the objective's rise, 1 at the end of an interval."""
+    """Root of twice the objective's rise over the tension, a Student's t."""
     least = problem.objective(
         problem.residuals(best_K[None], targets_M[None]), np.ones((1, len(targets_M)))
     )[0]
-    return np.sqrt(np.maximum(2 * (objective_P - least) / spread.tension, 0)) / spread.quantile
+    return np.asarray(np.sqrt(np.maximum(2 * (objective_P - least) / tension_P, 0)))
 
 
 def _next(near: Floats, rise: Floats, far: Floats, far_rise: Floats, span: Floats) -> Floats:

@@ -3,7 +3,8 @@
     B = (H^-p + (alpha P)^-p)^(-1 / p)
 
 H is all that can be memorised of the training set. `rote.analysis.fits.plateau` and `slope` find
-alpha; p is the median over the sizes. Resampled curves draw alpha from Student's t about the slope.
+alpha, a mean over the sizes, and their spread about it; p is the median. Resampled curves draw
+alpha from Student's t about the mean.
 """
 
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ def fit(measured: Measured, effort: Effort) -> Fitted:
         raise ValueError(f"law capacity finds no plateau; {'; '.join(left_out)}")
     if len(plateaus) == 1:
         left_out.append("one size has a plateau: that alpha holds for others is not shown")
+    left_out += _at_bounds(plateaus)
     points, degrees = points_of(plateaus)
     slope = fit_slope(points, degrees_of_freedom=degrees)
     sharpness = float(np.median([plateau.knee.sharpness for _, plateau in plateaus]))
@@ -51,14 +53,14 @@ def fit(measured: Measured, effort: Effort) -> Fitted:
     return Fitted(
         law="capacity",
         formula=FORMULA,
-        method="least squares on relative residuals for each size, a line through the plateaus",
+        method="least squares on relative residuals of each size, random-effects mean over sizes",
         count=measured.count,
         inputs=INPUTS,
         output="memorised_bits",
         curve=curve,
         resampled=resampled,
         constants=_constants(curve, slope, resampled),
-        derived=(),
+        derived=_spread(slope),
         goodness=_goodness(curve, measured),
         warnings=tuple(left_out),
         ranges=ranges(measured, INPUTS),
@@ -78,6 +80,17 @@ def _plateaus(
         else:
             plateaus.append((round(size), found))
     return plateaus, left_out
+
+
+def _at_bounds(plateaus: list[tuple[int, Plateau]]) -> list[str]:
+    """Sizes whose knee is as sharp, or as soft, as the fit allows."""
+    ends = [f"{end:g}" for end in SHARPNESS]
+    found = [(size, f"{plateau.knee.sharpness:.4g}") for size, plateau in plateaus]
+    return [
+        f"p of {size:.4g} parameters is at its bound of {sharpness}: no run lies on the knee"
+        for size, sharpness in found
+        if sharpness in ends
+    ]
 
 
 def _goodness(curve: Capacity, measured: Measured) -> Goodness:
@@ -109,6 +122,20 @@ def _constants(
             bootstrap_interval=quantiles(np.array([each.alpha for each in resampled])),
         ),
         Constant(name="p", meaning="sharpness of the knee, median of the sizes", value=curve.p),
+    )
+
+
+def _spread(slope: Slope) -> tuple[Constant, ...]:
+    """None for one size."""
+    if slope.between_sizes_bits_per_parameter is None:
+        return ()
+    return (
+        Constant(
+            name="tau",
+            meaning="standard deviation of alpha between sizes, beyond their errors",
+            value=slope.between_sizes_bits_per_parameter,
+            profile_interval=slope.between_sizes_interval,
+        ),
     )
 
 

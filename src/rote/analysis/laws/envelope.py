@@ -7,6 +7,7 @@ run is its smallest or largest has not enclosed a minimum and is left out.
 
 import numpy as np
 
+from rote.analysis.laws.clusters import grouped
 from rote.analysis.laws.frontier import (
     FORMULA,
     NEEDS,
@@ -14,7 +15,6 @@ from rote.analysis.laws.frontier import (
     Minimum,
     columns_of,
     describe_frontier,
-    grouped,
 )
 from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
 

@@ -11,9 +11,11 @@ from rote.analysis.fits.level import interval_of
 from rote.analysis.fits.profiles import profile_ends
 from rote.analysis.fits.regression import DIFFERENCE, Problem, Residual, solve
 from rote.analysis.fits.uncertainty import Spread, spread
+from rote.analysis.laws.clusters import required_clusters
 from rote.analysis.laws.identification import identification
 from rote.analysis.laws.influence import influence
 from rote.analysis.laws.law import Constant, Curve, Effort, Fitted, Floats, Goodness, Measured
+from rote.analysis.laws.residuals import about_residuals
 
 FIRST_STEPS, NUM_FINISHED = 20, 3  # of a search from several starts
 FEWEST_RESIDUALS = 2  # that a bootstrap draws from
@@ -90,13 +92,20 @@ def describe(
     *,
     warnings: tuple[str, ...] = (),
 ) -> Fitted:
-    """Everything beside the best fit."""
+    """Everything beside the best fit; raises ValueError for clusters that are too few."""
     problem, targets = family.problem(measured), np.log(measured[family.output])
-    about = spread(problem, best_K, targets)
+    clusters = required_clusters(measured, effort.clusters, len(best_K))
+    about = spread(problem, best_K, targets, clusters)
     spare = len(measured) - len(best_K)
     num_resamples = effort.num_resamples if spare >= FEWEST_RESIDUALS else 0
     resampled = resample(
-        problem, best_K, targets, about, num_resamples=num_resamples, seed=effort.seed
+        problem,
+        best_K,
+        targets,
+        about,
+        num_resamples=num_resamples,
+        seed=effort.seed,
+        clusters_M=clusters,
     )
     kept = resampled.constants_RK[resampled.converged_R]
     ends = profile_ends(problem, best_K, targets, about) if effort.profiles else None
@@ -104,7 +113,7 @@ def describe(
     return Fitted(
         law=family.law,
         formula=family.formula,
-        method=family.method,
+        method=f"{family.method}; {_drawn(effort.clusters)}",
         count=measured.count,
         inputs=family.inputs,
         output=family.output,
@@ -116,12 +125,29 @@ def describe(
         warnings=(
             *warnings,
             *identification(names, best_K, problem.bounds_K2, about),
+            *about_residuals(
+                names,
+                problem,
+                measured,
+                best_K,
+                targets,
+                about,
+                inputs=family.inputs,
+                clusters=effort.clusters,
+            ),
             *influence(names, problem, measured, best_K, targets, about, ends),
             *failed(num_resamples - len(kept), num_resamples),
             *([TOO_FEW] if num_resamples < effort.num_resamples else []),
         ),
         ranges=ranges(measured, family.inputs),
     )
+
+
+def _drawn(clusters: str) -> str:
+    """What standard errors and the bootstrap take for independent."""
+    if not clusters:
+        return "runs are drawn one by one"
+    return f"runs of equal {clusters.replace('_', ' ')} are drawn together"
 
 
 def goodness(problem: Problem, best_K: Floats, targets_M: Floats) -> Goodness:

@@ -70,17 +70,6 @@ def columns_of(measured: Measured) -> tuple[Floats, Floats, Floats, Floats]:
     return parameters, tokens, flops, loss
 
 
-def grouped(flops: Floats, tolerance: float) -> list[Floats]:
-    """Indices of each level: its runs have at most ``tolerance`` more FLOPs than its first."""
-    order = np.argsort(flops, kind="stable")
-    levels: list[list[int]] = []
-    for run in order.tolist():
-        if not levels or flops[run] > flops[levels[-1][0]] * (1 + tolerance):
-            levels.append([])
-        levels[-1].append(run)
-    return [np.array(level) for level in levels]
-
-
 def describe_frontier(
     law: str, method: str, measured: Measured, found: Found, effort: Effort
 ) -> Fitted:

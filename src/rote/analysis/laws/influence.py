@@ -83,9 +83,7 @@ def _most_influential(
     """[R, M] of zeros and ones: for each constant and direction, the runs that pull hardest."""
     residuals_M = problem.residuals(best_K[None], targets_M[None])[0]
     jacobian_MK = np.nan_to_num(problem.jacobian(best_K[None], targets_M[None])[0])
-    pull_MK = problem.slope(residuals_M)[:, None] * (
-        jacobian_MK @ np.nan_to_num(about.covariance_KK)
-    )
+    pull_MK = problem.slope(residuals_M)[:, None] * (jacobian_MK @ np.nan_to_num(about.inverse_KK))
     order_MK = np.argsort(pull_MK, axis=0, kind="stable")
     sets = {tuple(sorted(rows)) for rows in (*order_MK[:size].T, *order_MK[-size:].T)}
     chosen = np.zeros((len(sets), len(targets_M)))

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rote.analysis.fits.left_out import LEAST_FREEDOM
+from rote.analysis.laws.clusters import grouped
 from rote.analysis.laws.frontier import (
     FORMULA,
     NEEDS,
@@ -16,7 +18,6 @@ from rote.analysis.laws.frontier import (
     Minimum,
     columns_of,
     describe_frontier,
-    grouped,
 )
 from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
 
@@ -107,24 +108,39 @@ def _level(parameters: Floats, tokens: Floats, flops: Floats, loss: Floats) -> L
 
 
 def _resampled(levels: list[Level], effort: Effort) -> list[list[Minimum]]:
-    """Residuals of all levels, pooled and widened by what the parabolas took, drawn anew."""
+    """Every run keeps the size of its residual and draws its sign anew (wild bootstrap, Wu 1986).
+
+    Levels of large FLOPs are often less noisy than those of small ones, so residuals stay where
+    they are. They are widened by what the parabola took of each, 1 / sqrt(1 - leverage). A level of
+    three runs has none of its own and draws from those of the others.
+    """
     fitted = [level.powers_M3 @ level.parabola(level.losses_M) for level in levels]
-    pairs = list(zip(levels, fitted, strict=True))
-    num_runs = sum(len(each) for each in fitted)
-    degrees = num_runs - 3 * len(levels)
-    if degrees <= 0:
+    own = [_widened(level, each) for level, each in zip(levels, fitted, strict=True)]
+    pooled = np.concatenate([each for each in own if len(each) > FEWEST_SIZES] or [np.zeros(0)])
+    if not len(pooled):
         return []
-    residuals = np.concatenate([level.losses_M - each for level, each in pairs])
-    residuals *= np.sqrt(num_runs / degrees)
     generator = np.random.default_rng(effort.seed)
+
+    def noise(residuals: Floats) -> Floats:
+        known = len(residuals) > FEWEST_SIZES
+        sizes = residuals if known else generator.choice(pooled, size=len(residuals))
+        return np.asarray(sizes * generator.choice([-1.0, 1.0], size=len(sizes)))
+
     resampled = []
     for _ in range(effort.num_resamples):
         tried = [
-            level.minimum(each + generator.choice(residuals, size=len(each)))
-            for level, each in pairs
+            level.minimum(each + noise(residuals))
+            for level, each, residuals in zip(levels, fitted, own, strict=True)
         ]
         resampled.append([each for each in tried if isinstance(each, Minimum)])
     return resampled
+
+
+def _widened(level: Level, fitted_M: Floats) -> Floats:
+    """Residuals over sqrt(1 - leverage), [M]."""
+    root, _ = np.linalg.qr(level.powers_M3)
+    freedom = np.maximum(1 - (root**2).sum(axis=1), LEAST_FREEDOM)
+    return np.asarray((level.losses_M - fitted_M) / np.sqrt(freedom))
 
 
 LAW = Law(

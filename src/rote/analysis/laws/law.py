@@ -30,6 +30,9 @@ COLUMNS = {
 }
 
 
+CLUSTERS = ("parameters", "tokens", "unique_tokens", "flops")  # runs of equal ones: a cluster
+
+
 class Chosen(Enum):
     """Which runs of a sweep a law is about; rows of somebody's own table are all fitted."""
 
@@ -156,6 +159,7 @@ class Effort:
     num_resamples: int = 1000
     profiles: bool = True
     seed: int = 0
+    clusters: str = ""  # one of `CLUSTERS`: runs of equal ones are drawn together; else each alone
 
 
 @dataclass(frozen=True, kw_only=True)

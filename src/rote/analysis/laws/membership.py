@@ -79,10 +79,25 @@ def _resampled(curves: tuple[Curve, ...], name: str) -> Floats:
 
 def _warnings(found: MembershipLaw) -> tuple[str, ...]:
     pairs = zip(MEANINGS, (found.height_error, found.slope_error), strict=False)
-    return tuple(
-        f"{name} is weakly told: its standard error is {error:.2g}"
-        for name, error in pairs
-        if error > abs(getattr(found.curve, name)) / 2
+    return (
+        *(f"{name} is at the bound of the fit: its errors say little" for name in found.at_bounds),
+        *(
+            f"{name} is weakly told: its standard error is {error:.2g}"
+            for name, error in pairs
+            if error > abs(getattr(found.curve, name)) / 2
+        ),
+        *_sizes(found),
+    )
+
+
+def _sizes(found: MembershipLaw) -> tuple[str, ...]:
+    if found.num_sizes == 1:
+        return ("runs of one size: that others follow this law is not shown",)
+    if not found.between_sizes:
+        return ()
+    return (
+        f"sizes differ by {found.between_sizes:.3f} in F1 (standard deviation) beyond the noise of "
+        f"runs: intervals take the {found.num_sizes} sizes for a sample of all",
     )
 
 

@@ -6,7 +6,9 @@ import polars as pl
 
 from rote.analysis.laws.law import Chosen, Count, Law, Measured
 from rote.analysis.quantities.capacity import ceiling_bits
+from rote.analysis.quantities.convergence import num_converged
 from rote.analysis.quantities.losses import loss_quantities
+from rote.analysis.quantities.settings import with_setting
 from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.analysis.reports.leakage.kinds import with_kinds
 from rote.analysis.reports.leakage.reading import Told, read
@@ -16,6 +18,10 @@ from rote.units import nats_from_bits
 
 MOST_EPOCHS = 1.5  # that still count as fresh; up to four cost little (Muennighoff et al. 2023)
 BEST_STEP = "training.best_step"
+FORMAT = "precision.name"
+CONVERGED = "training.converged"
+HEADS = "size.num_heads"
+SAME = ("parameters", FORMAT, "seed", "samples")  # runs equal in these differ in their setting
 
 
 def scaling_runs(results: Results, count: Count) -> pl.DataFrame:
@@ -55,6 +61,42 @@ def scaling_runs(results: Results, count: Count) -> pl.DataFrame:
         )
         .with_columns(data_bits=pl.coalesce(ceiling_bits(table), "entropy_bits").cast(pl.Float64))
     )
+
+
+def formats(runs: pl.DataFrame) -> tuple[str, ...]:
+    """Number formats (precisions) among the runs: losses and bits of several are no one law's."""
+    return tuple(sorted(runs[FORMAT].unique().to_list()))
+
+
+def doubts(runs: pl.DataFrame, law: Law) -> list[str]:
+    """About laws of trained-out models: runs that had not converged, and settings that differ.
+
+    ``runs`` are of one number format.
+    """
+    known = runs.drop_nulls([*law.inputs, law.output])
+    if law.runs is not Chosen.ALL or known.is_empty():
+        return []
+    told = []
+    if CONVERGED in known.columns and (missed := known.height - num_converged(known)):
+        told.append(
+            f"{missed} of {known.height} runs had not converged: they hold, and leak, less than "
+            "they would"
+        )
+    settings = sorted(with_setting(known, at=SAME)["setting"].unique().to_list())
+    if len(settings) > 1:
+        named = "; ".join(setting or "none of these" for setting in settings)
+        told.append(
+            f"runs of {len(settings)} settings are fitted together, {named}: the report of the "
+            "sweep keeps them apart"
+        )
+    if HEADS in known.columns and _differ(known, HEADS):
+        told.append("runs of one size have several numbers of heads: the report takes the best")
+    return told
+
+
+def _differ(runs: pl.DataFrame, column: str) -> bool:
+    """Whether runs of one size do."""
+    return runs.group_by("parameters").agg(pl.n_unique(column))[column].max() != 1
 
 
 def measured(runs: pl.DataFrame, law: Law, count: Count) -> Measured:

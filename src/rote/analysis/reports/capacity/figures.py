@@ -166,7 +166,7 @@ def draw_bits_per_parameter(summary: Summary) -> Drawing:
     handles = [
         *format_keys(summary, coloured=True),
         hollow_key("not converged, or no plateau"),
-        Patch(facecolor=GREY, alpha=0.25, label="slope over the sizes, 95 % interval"),
+        Patch(facecolor=GREY, alpha=0.25, label="mean over the sizes, 95 % interval"),
         *published_keys,
     ]
     legend_below(figure, handles, num_columns=3)

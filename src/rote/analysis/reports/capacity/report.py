@@ -19,13 +19,18 @@ from rote.analysis.reports.capacity.axis_figures import (
     with_several_heads,
 )
 from rote.analysis.reports.capacity.budgets import Budgets
+from rote.analysis.reports.capacity.differences import Difference, differences
 from rote.analysis.reports.capacity.figures import (
     draw_bits_per_parameter,
     draw_memorised_bits,
     draw_training_curves,
 )
 from rote.analysis.reports.capacity.summary import Alpha, Capacity, Summary, summarise
-from rote.analysis.reports.capacity.tables import capacity_table, run_table
+from rote.analysis.reports.capacity.tables import (
+    capacity_table,
+    difference_table,
+    run_table,
+)
 from rote.analysis.results import Curve, Results
 
 CAPTIONS = {
@@ -43,8 +48,8 @@ CAPTIONS = {
     "bits_per_parameter": (
         "Fitted plateau over all parameters, the tied embedding counted once, with its 95 % "
         "interval; the formats of one size are set side by side so that they can be told apart. "
-        "The band is the slope of capacity over parameters: a line through the origin, weighted "
-        "by the plateaus' standard errors, its error widened by the scatter of the sizes. "
+        "The band is the mean over sizes, each weighted by its plateau's error and the spread "
+        "between sizes together (random effects); single sizes differ by that spread. "
         f"Published values hold for {VOCAB_SIZE:,} symbols and {LENGTH} tokens a sequence: "
         f"{MEANS.split(',')[0]}, and {INDEPENDENT}."
     ),
@@ -54,7 +59,7 @@ CAPTIONS = {
         "with a full-batch finish when the gain that this still predicts has."
     ),
     "heads": (
-        "Heads are no parameters. The slope over sizes, and every other figure, takes of each size "
+        "Heads are no parameters. The mean over sizes, and every other figure, takes of each size "
         "the heads with which a run memorised most, the luckiest included. Intervals are of "
         "the plateaus; published values do not state their heads."
     ),
@@ -73,6 +78,10 @@ CAPACITIES_NOTE = (
     "not 10 % below all that can be memorised of its largest data set, is a lower bound too. "
     "In one sense all are: gradient descent finds some weights, not the best ones."
 )
+DIFFERENCES_NOTE = (
+    "Bits per parameter of a format less those of the first, size by size with seeds and data sets "
+    "the same in both; intervals are Student's t over the pairs, 95 % each."
+)
 RUNS_NOTE = (
     "All of this, with every setting of every run, is in <code>table.parquet</code> and "
     "<code>table.csv</code> beside this page."
@@ -83,13 +92,14 @@ def make(results: Results) -> Content:
     """Raises ValueError for an empty table, or one that mixes settings or has unknown entropy."""
     summary = summarise(results.table, results.curves)
     drawings = _drawings(summary, results.curves)
+    compared = differences(summary)
     return Content(
-        headlines=wording.headlines(summary),
+        headlines=(*wording.headlines(summary), *wording.differences(compared)),
         setting=wording.setting(summary),
         cards=tuple(_card(summary, alpha) for alpha in summary.alphas),
-        sections=_sections(summary, drawings),
+        sections=_sections(summary, drawings, compared),
         drawings=drawings,
-        numbers=_numbers(summary),
+        numbers=_numbers(summary) | _difference_entries(compared),
         table=summary.runs.drop("point"),
     )
 
@@ -105,7 +115,9 @@ def _drawings(summary: Summary, curves: Mapping[str, Curve]) -> tuple[Drawing, .
     )
 
 
-def _sections(summary: Summary, drawings: Sequence[Drawing]) -> tuple[Section, ...]:
+def _sections(
+    summary: Summary, drawings: Sequence[Drawing], compared: Sequence[Difference]
+) -> tuple[Section, ...]:
     runs = run_table(summary)
     figures = "\n".join(figure(drawing, CAPTIONS[drawing.name]) for drawing in drawings)
     return (
@@ -113,9 +125,27 @@ def _sections(summary: Summary, drawings: Sequence[Drawing]) -> tuple[Section, .
             title="Capacity of each model",
             html=f"{scrolled(capacity_table(summary))}\n{_doubts(summary)}<p>{CAPACITIES_NOTE}</p>",
         ),
+        *([_compared(compared)] if compared else []),
         Section(title="Figures", html=figures),
         Section(title="Runs", html=f"{scrolled(runs, tall=True)}\n<p>{RUNS_NOTE}</p>"),
     )
+
+
+def _compared(compared: Sequence[Difference]) -> Section:
+    html = f"{scrolled(difference_table(compared))}\n<p>{DIFFERENCES_NOTE}</p>"
+    return Section(title="Formats compared", html=html)
+
+
+def _difference_entries(compared: Sequence[Difference]) -> dict[str, Any]:
+    return {
+        f"difference {each.second} less {each.first}": {
+            "bits_per_parameter": each.bits_per_parameter,
+            "interval_bits_per_parameter": each.interval,
+            "pairs": each.pairs,
+            "runs": each.run_ids,
+        }
+        for each in compared
+    }
 
 
 def _card(summary: Summary, alpha: Alpha) -> str:
@@ -176,6 +206,9 @@ def _alpha_entry(alpha: Alpha) -> dict[str, Any]:
         "bits_per_parameter": alpha.bits_per_parameter,
         "interval_bits_per_parameter": alpha.slope and alpha.slope.interval_bits_per_parameter,
         "maximum_bits_per_parameter": alpha.maximum_bits_per_parameter,
+        "between_sizes_bits_per_parameter": (
+            alpha.slope and alpha.slope.between_sizes_bits_per_parameter
+        ),
         "lower_bound": alpha.is_lower_bound,
         "data_limited_sizes": alpha.num_data_limited,
         "models": alpha.models,

@@ -1,4 +1,4 @@
-"""From runs to one capacity per model and format, and one slope per format.
+"""From runs to one capacity per model and format, and one mean per format.
 
 A model is a size with a number of heads: heads are no parameters. A format is a precision, and
 where a sweep varies something else besides, one setting of that. Of runs that differ in their
@@ -12,7 +12,7 @@ import polars as pl
 
 from rote.analysis.fits.budget import Limit
 from rote.analysis.fits.plateau import NoPlateau, Plateau, fit_plateau
-from rote.analysis.fits.slope import Slope, fit_slope, fit_slope_with_intercept, points_of
+from rote.analysis.fits.slope import Slope, fit_slope, points_of
 from rote.analysis.quantities.capacity import capacity_quantities
 from rote.analysis.quantities.settings import with_setting
 from rote.analysis.reports.capacity.budgets import BUDGET, Budgets, budgets_of, with_longest
@@ -105,7 +105,6 @@ class Alpha:
     precision: str
     setting: str
     slope: Slope | None  # None where no size has a plateau
-    slope_with_intercept: Slope | None  # None below three sizes with a plateau
     capacities: tuple[Capacity, ...]  # of every size in this format, with the best heads
     has_chosen_heads: bool  # whether any size had several
     run_ids: tuple[str, ...]  # every run behind the numbers above
@@ -117,7 +116,7 @@ class Alpha:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Those whose plateaus are in the slope."""
+        """Those whose plateaus are in the mean."""
         return tuple(each.model for each in self.capacities if isinstance(each.plateau, Plateau))
 
     @property
@@ -127,7 +126,7 @@ class Alpha:
 
     @property
     def bits_per_parameter(self) -> float:
-        """The slope, or the best maximum where there is none."""
+        """The mean over sizes, or the best maximum where no size has a plateau."""
         return self.slope.bits_per_parameter if self.slope else self.maximum_bits_per_parameter
 
     @property
@@ -272,23 +271,18 @@ def _refuse_mixture(runs: pl.DataFrame, *, may_vary: tuple[str, ...]) -> None:
 def _alpha(capacities: list[Capacity]) -> Alpha:
     best = best_of_heads(capacities)
     fitted = [each for each in best if isinstance(each.plateau, Plateau)]
-    slope, slope_with_intercept = _slopes(fitted) if fitted else (None, None)
     return Alpha(
         precision=best[0].precision,
         setting=best[0].setting,
-        slope=slope,
-        slope_with_intercept=slope_with_intercept,
+        slope=_slope(fitted) if fitted else None,
         capacities=tuple(best),
         has_chosen_heads=len(best) < len(capacities),
         run_ids=tuple(run_id for each in best for run_id in each.run_ids),
     )
 
 
-def _slopes(fitted: list[Capacity]) -> tuple[Slope, Slope | None]:
+def _slope(fitted: list[Capacity]) -> Slope:
     points, degrees = points_of(
         [(each.parameters, each.plateau) for each in fitted if isinstance(each.plateau, Plateau)]
     )
-    slope = fit_slope(points, degrees_of_freedom=degrees)
-    if len({point.parameters for point in points}) < 3:
-        return slope, None
-    return slope, fit_slope_with_intercept(points, degrees_of_freedom=degrees)
+    return fit_slope(points, degrees_of_freedom=degrees)

@@ -1,6 +1,6 @@
 """The tables of a capacity report: a row a model, a row a run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -18,10 +18,11 @@ from rote.analysis.fits.plateau import Plateau
 from rote.analysis.quantities.convergence import ENDED_BY
 from rote.analysis.reports.capacity import wording
 from rote.analysis.reports.capacity.axis_figures import published_rows
+from rote.analysis.reports.capacity.differences import Difference
 from rote.analysis.reports.capacity.summary import Capacity, Summary, told_format
 
 BEFORE = ("training.finish.memorised_bits_before", "training.finish.evaluations")
-TEXT_COLUMNS = ("run", "model", "format", "converged", "standing")
+TEXT_COLUMNS = ("run", "model", "format", "converged", "standing", "pairs", "finding")
 CAPACITY_HEADERS = (
     ("model", "layers x width, heads"),
     ("format", ""),
@@ -30,6 +31,12 @@ CAPACITY_HEADERS = (
     ("most that one run stored", "bits per parameter; spread of seeds"),
 )
 FIT_HEADERS = (("plateau (bits)", "95 % interval"), ("parameters", ""), ("runs", "seeds"))
+DIFFERENCE_HEADERS = (
+    ("format", ""),
+    ("bits per parameter", "95 % interval"),
+    ("pairs", ""),
+    ("finding", ""),
+)
 LIMIT_HEADER = ("unlimited budget", "bits, 95 % interval")
 PUBLISHED_HEADER = ("published", "heads not stated")
 RUN_HEADERS = (
@@ -68,6 +75,20 @@ def capacity_table(summary: Summary) -> str:
         for each in summary.capacities
     ]
     return table(headers, rows, text=TEXT_COLUMNS)
+
+
+def difference_table(compared: Sequence[Difference]) -> str:
+    """A row a format that is held against the first."""
+    rows = [
+        [
+            text_cell(f"{each.second} less {each.first}"),
+            number_cell(f"{each.bits_per_parameter:+.3f}", span(each.interval, "{:+.3f}")),
+            text_cell(each.pairs),
+            text_cell(wording.verdict(each)),
+        ]
+        for each in compared
+    ]
+    return table(DIFFERENCE_HEADERS, rows, text=TEXT_COLUMNS)
 
 
 def run_table(summary: Summary) -> str:

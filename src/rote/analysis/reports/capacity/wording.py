@@ -9,6 +9,7 @@ from rote.analysis.fits.plateau import Plateau
 from rote.analysis.published import published_mean
 from rote.analysis.quantities.convergence import converged
 from rote.analysis.reports.capacity.budgets import Budgets
+from rote.analysis.reports.capacity.differences import Difference
 from rote.analysis.reports.capacity.summary import Alpha, Capacity, Summary
 
 EVALUATIONS = "training.finish.evaluations"
@@ -32,6 +33,29 @@ def headline(alpha: Alpha) -> str:
     published = published_mean(alpha.precision)
     beside = f"; published {published.bits_per_parameter:.2f}" if published else ""
     return f"{alpha.format}: {value(alpha)} bits per parameter ({basis(alpha)}{beside})"
+
+
+def differences(compared: Sequence[Difference]) -> tuple[str, ...]:
+    """Lines for the terminal, of a few formats."""
+    return tuple(map(difference, compared[: NUM_NAMED - 1]))
+
+
+def difference(found: Difference) -> str:
+    """Two formats, by how much they differ, and whether that is told."""
+    spanned = "no interval"
+    if found.interval:
+        spanned = f"95 % interval {found.interval[0]:+.3f} to {found.interval[1]:+.3f}"
+    return (
+        f"{found.second} less {found.first}: {found.bits_per_parameter:+.3f} bits per parameter "
+        f"({spanned}, {found.pairs}): {verdict(found)}"
+    )
+
+
+def verdict(found: Difference) -> str:
+    """From the interval of the difference alone."""
+    if found.interval is None:
+        return "one pair says nothing"
+    return "they differ" if found.differs else "no difference is shown"
 
 
 def value(alpha: Alpha) -> str:
@@ -58,6 +82,8 @@ def basis(alpha: Alpha) -> str:
             f"{of}{estimate}95 % interval {low:.2f} to {high:.2f}",
             counted(len(alpha.models), "size"),
         ]
+        if alpha.slope.between_sizes_bits_per_parameter is not None:
+            parts.append(f"spread between sizes {alpha.slope.between_sizes_bits_per_parameter:.2f}")
     if alpha.num_data_limited:
         parts.append(f"{counted(alpha.num_data_limited, 'size')} data-limited")
     return ", ".join([*parts, *heads_of(alpha)])

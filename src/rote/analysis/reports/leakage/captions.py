@@ -9,9 +9,9 @@ CAPTIONS = {
         "has 1/2. Every mark is a run (hollow: not converged), with a 95 % "
         "bootstrap interval. |D| counts all training sequences, canaries and repeats too. The law "
         "is F1 = (1 + height &sigma;(slope x + offset)) / 2, fitted to all sizes together; its "
-        "band is of the curve, single runs scatter more. Published: Morris et al. 2025, section 5, "
-        "whose constants belong to sequences of 64 tokens: x counts sequences, and shorter ones "
-        "tell less."
+        "band is of the curve, with sizes as clusters; single runs scatter more. Published: Morris "
+        "et al. 2025, section 5, whose constants belong to sequences of 64 tokens: x counts "
+        "sequences, and shorter ones tell less."
     ),
     "scores": (
         "AUROC is the chance that a member scores above a non-member. Lines join means over seeds; "

@@ -7,7 +7,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rote.analysis.fits.membership_law import (
-    GREATEST_HEIGHT,
     Curve,
     MembershipLaw,
     NoMembershipLaw,
@@ -70,12 +69,6 @@ class Fitted:
         """The least and the greatest x among the runs."""
         ratios = self.runs["ratio"].to_numpy()
         return float(ratios.min()), float(ratios.max())
-
-    @property
-    def height_is_bound(self) -> bool:
-        """The fit would go beyond the greatest height: its errors then say little."""
-        greatest = GREATEST_HEIGHT[self.reading.value]
-        return isinstance(self.law, MembershipLaw) and self.law.curve.height > greatest - 1e-6
 
 
 def fit_laws(runs: pl.DataFrame) -> tuple[Fitted, ...]:

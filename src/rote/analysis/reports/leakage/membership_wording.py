@@ -23,6 +23,7 @@ SCORE_NAMES = {
     "rmia_online": "RMIA online",
     "rmia_offline": "RMIA offline",
 }
+BOUND = " is at the bound of the fit"
 RATIO_NAMES = {
     Reading.SAMPLES_PER_PARAMETER: "|D| / P",
     Reading.CAPACITY_BITS_PER_SAMPLE: "C / |D|",
@@ -46,11 +47,12 @@ def law_line(fitted: Fitted) -> str:
         return f"Membership law in {name}: none, {fitted.law.reason}"
     curve, published = fitted.law.curve, fitted.published
     assert fitted.check is not None
+    bounds = "".join(f"; {each}{BOUND}" for each in fitted.law.at_bounds)
     return (
         f"Membership law in {name}: height {curve.height:.2f} +- {fitted.law.height_error:.2f}, "
         f"slope {curve.slope:.3g} +- {fitted.law.slope_error:.2g}, offset {curve.offset:.2f} +- "
         f"{fitted.law.offset_error:.2f} (published {published.height:.3g}, {published.slope:.3g}, "
-        f"{published.offset:.3g}); {halfway(fitted)}; F1 tends to {fitted.check.limit:.3f}"
+        f"{published.offset:.3g}){bounds}; {halfway(fitted)}; F1 tends to {fitted.check.limit:.3f}"
     )
 
 
@@ -110,10 +112,20 @@ def beyond_line(fitted: Fitted) -> str:
     )
 
 
-def bound_line(fitted: Fitted) -> str:
-    """Said where the fit would go beyond the greatest height."""
-    name = RATIO_NAMES[fitted.reading]
-    return f"In {name}: the height is at the bound of the fit, and the errors say little."
+def doubts(fitted: Fitted) -> list[str]:
+    """Constants at their bounds, and how far sizes differ."""
+    law, name = fitted.law, RATIO_NAMES[fitted.reading]
+    if not isinstance(law, MembershipLaw):
+        return []
+    said = [f"In {name}: {each}{BOUND}, and the errors say little." for each in law.at_bounds]
+    if law.num_sizes == 1:
+        said.append(f"In {name}: runs of one size; that others follow this law is not shown.")
+    elif law.between_sizes is not None:
+        said.append(
+            f"In {name}: sizes differ by {law.between_sizes:.3f} in F1 (standard deviation) beyond "
+            f"the noise of runs; band and errors take the {law.num_sizes} sizes for a sample."
+        )
+    return said
 
 
 def _short(ratio: float) -> str:

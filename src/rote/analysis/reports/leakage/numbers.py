@@ -37,6 +37,8 @@ def _law(fitted: Fitted) -> dict[str, Any]:
         "offset_error": law.offset_error,
         "limit": law.curve.limit,
         "noise": law.noise,
+        "between_sizes": law.between_sizes,
+        "at_bounds": list(law.at_bounds),
         "ratios": fitted.ratios,
         "runs": runs,
     }

@@ -116,8 +116,7 @@ def _law(found: Study) -> str:
     for fitted in found.laws:
         if isinstance(fitted.law, MembershipLaw):
             lines += [membership_wording.law_check(fitted), membership_wording.beyond_line(fitted)]
-            if fitted.height_is_bound:
-                lines.append(membership_wording.bound_line(fitted))
+            lines += membership_wording.doubts(fitted)
         else:
             lines.append(f"{membership_wording.law_line(fitted)}.")
     told = "".join(f"<p>{escape(line)}</p>" for line in lines)
@@ -139,8 +138,13 @@ def _cards(found: Study) -> list[str]:
 
 
 def _law_card(fitted: Fitted) -> str:
-    is_fit = isinstance(fitted.law, MembershipLaw)
-    here = crossing(fitted.law.curve) if isinstance(fitted.law, MembershipLaw) else None
+    law = fitted.law
+    here = crossing(law.curve) if isinstance(law, MembershipLaw) else None
+    said = (
+        membership_wording.doubts(fitted)
+        if isinstance(law, MembershipLaw)
+        else [membership_wording.law_line(fitted)]
+    )
     there = crossing(fitted.published)
     return card(
         title="Membership",
@@ -149,7 +153,7 @@ def _law_card(fitted: Fitted) -> str:
         unit="|D| / P",
         lines=(
             f"<p>published: {there:.3g}</p>",
-            f"<p>{escape(membership_wording.law_line(fitted))}</p>" if not is_fit else "",
+            *(f"<p>{escape(line)}</p>" for line in said),
         ),
     )
 

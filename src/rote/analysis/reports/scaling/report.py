@@ -14,12 +14,13 @@ from rote.analysis.fit_sections import (
     fit_laws,
     left_out,
     numbers,
+    runs_of,
     section,
 )
 from rote.analysis.fit_wording import goodness, number
 from rote.analysis.laws import kinds
 from rote.analysis.laws.law import Constant, Count, Effort
-from rote.analysis.quantities.scaling import measured, scaling_runs
+from rote.analysis.quantities.scaling import scaling_runs
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
 
@@ -41,7 +42,7 @@ HEADERS = (
 def make(results: Results) -> Content:
     """Raises ValueError where no law can be fitted."""
     runs = scaling_runs(results, COUNT)
-    found = fit_laws(kinds.laws(), lambda law: measured(runs, law, COUNT), EFFORT, results.show)
+    found = fit_laws(kinds.laws(), runs_of(runs, COUNT), EFFORT, results.show)
     fitted = [each for each in found if isinstance(each, Through)]
     kept = [each for each in found if isinstance(each, NotFitted)]
     if not fitted:
@@ -67,11 +68,11 @@ def make(results: Results) -> Content:
 
 
 def _cards(fitted: Sequence[Through]) -> Iterator[str]:
-    by_name = {each.name: each.fitted for each in fitted}
     for law, constant in CARDS:
-        if law in by_name:
-            told = (*by_name[law].constants, *by_name[law].derived)
-            yield from (_card(law, each) for each in told if each.name == constant)
+        for through in fitted:
+            if through.fitted.law == law:
+                told = (*through.fitted.constants, *through.fitted.derived)
+                yield from (_card(through.name, each) for each in told if each.name == constant)
 
 
 def _card(law: str, constant: Constant) -> str:

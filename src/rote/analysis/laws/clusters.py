@@ -1,0 +1,100 @@
+"""Runs whose residuals may depend on each other: those of one size, one data set or one sweep line.
+
+A law that bends where it should not leaves the same residual on all runs of a size; drawing runs
+one by one then takes them for so many independent ones. A cluster is drawn, and left out, whole.
+"""
+
+import numpy as np
+from scipy.stats import f as f_distribution
+from scipy.stats import rankdata
+
+from rote.analysis.fits.left_out import Ints
+from rote.analysis.laws.law import CLUSTERS, Floats, Measured
+from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
+
+TOLERANCE = {"flops": 0.1}  # of a sweep line: budgets are rounded to whole steps
+SAME = 0.01  # of the others: sizes read off a figure
+FEWEST_BESIDE = 2  # clusters beside the constants
+SURE = 0.01  # level of the test, over all kinds of clusters together
+
+
+def grouped(values: Floats, tolerance: float) -> list[Floats]:
+    """Indices of each group: its values are at most ``tolerance`` (relative) above its first."""
+    order = np.argsort(values, kind="stable")
+    groups: list[list[int]] = []
+    for run in order.tolist():
+        if not groups or values[run] > values[groups[-1][0]] * (1 + tolerance):
+            groups.append([])
+        groups[-1].append(run)
+    return [np.array(group) for group in groups]
+
+
+def cluster_numbers(measured: Measured, kind: str) -> Ints:
+    """[M]: the cluster of every run; raises ValueError for an unknown kind or a missing column."""
+    if kind not in CLUSTERS:
+        raise ValueError(f"clusters={kind!r}: choose from {', '.join(CLUSTERS)}")
+    numbers = np.zeros(len(measured), dtype=np.int64)
+    groups = grouped(_values(measured, kind), TOLERANCE.get(kind, SAME))
+    for number, runs in enumerate(groups):
+        numbers[runs.astype(np.int64)] = number
+    return numbers
+
+
+def required_clusters(measured: Measured, kind: str, num_constants: int) -> Ints | None:
+    """The same; None for the empty kind, which is every run by itself.
+
+    Raises ValueError where the clusters are too few to tell so many constants.
+    """
+    if not kind:
+        return None
+    numbers = cluster_numbers(measured, kind)
+    if (number := len(np.unique(numbers))) < num_constants + FEWEST_BESIDE:
+        raise ValueError(
+            f"{number} clusters of equal {kind}, and {num_constants} constants take "
+            f"{num_constants + FEWEST_BESIDE}"
+        )
+    return numbers
+
+
+def alike(measured: Measured, residuals_M: Floats) -> dict[str, float]:
+    """Kinds of clusters within which residuals are alike, with the correlation of their ranks.
+
+    One-way analysis of variance of the ranks; an F test at 1 % over all kinds together. Kinds
+    that leave each run alone, or all runs together, are passed over.
+    """
+    ranks = rankdata(residuals_M)
+    kinds = [kind for kind in CLUSTERS if _has(measured, kind)]
+    found = {}
+    for kind in kinds:
+        correlation, chance = _within(ranks, cluster_numbers(measured, kind))
+        if correlation > 0 and chance < SURE / len(kinds):
+            found[kind] = correlation
+    return found
+
+
+def _within(ranks: Floats, numbers: Ints) -> tuple[float, float]:
+    """Intraclass correlation, and how often chance alone gives one as large."""
+    sizes = np.bincount(numbers)
+    num_runs, num_groups = len(ranks), len(sizes)
+    if not 1 < num_groups < num_runs:
+        return 0.0, 1.0
+    means = np.bincount(numbers, ranks) / sizes
+    between = float((sizes * (means - ranks.mean()) ** 2).sum()) / (num_groups - 1)
+    within = float(((ranks - means[numbers]) ** 2).sum()) / (num_runs - num_groups)
+    if within == 0:
+        return 1.0, 0.0
+    typical = (num_runs - float((sizes**2).sum()) / num_runs) / (num_groups - 1)
+    correlation = (between - within) / (between + (typical - 1) * within)
+    chance = f_distribution.sf(between / within, num_groups - 1, num_runs - num_groups)
+    return correlation, float(chance)
+
+
+def _has(measured: Measured, kind: str) -> bool:
+    columns = set(measured.columns)
+    return kind in columns or (kind == "flops" and {"parameters", "tokens"} <= columns)
+
+
+def _values(measured: Measured, kind: str) -> Floats:
+    if kind == "flops" and kind not in measured.columns:
+        return FLOPS_PER_PARAMETER_AND_TOKEN * measured["parameters"] * measured["tokens"]
+    return measured[kind]
