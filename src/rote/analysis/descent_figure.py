@@ -31,7 +31,7 @@ TRAIN, HELDOUT = PALETTE[0], PALETTE[2]
 
 @in_house_style
 def draw_descents(curves: Sequence[Descent], *, title: str) -> Drawing:
-    """One panel a series: means over seeds as lines, every run a mark, the peak with its interval.
+    """One panel a series: means over seeds as lines, every run a mark, the peak and its resamples.
 
     A hollow mark is a run that had not converged when training ended.
     """
@@ -49,7 +49,7 @@ def draw_descents(curves: Sequence[Descent], *, title: str) -> Drawing:
                  markerfacecolor="white"),
         line_key("data bits = capacity", color=GREY, linestyle=":"),
         line_key("peak of held-out loss", color=ACCENT, linestyle="--"),
-        Patch(facecolor=ACCENT, alpha=0.2, label="its 95 % interval"),
+        Patch(facecolor=ACCENT, alpha=0.2, label="in 95 % of resamples"),
     ]  # fmt: skip
     legend_below(figure, handles, num_columns=3)
     return render(figure, name="double_descent", alt=title)
@@ -79,6 +79,6 @@ def _plot(axes: Axes, curve: Descent) -> None:
     axes.axvline(1.0, color=GREY, linestyle=":", linewidth=1)
     if isinstance(curve.fit, Peak):
         axes.axvline(curve.fit.ratio, color=ACCENT, linestyle="--", linewidth=1)
-        axes.axvspan(*curve.fit.interval, color=ACCENT, alpha=0.2, linewidth=0)
+        axes.axvspan(*curve.fit.resampled, color=ACCENT, alpha=0.2, linewidth=0)
     axes.set_ylim(bottom=0)
     plain_ratios(axes.xaxis)

@@ -14,7 +14,7 @@ HEADERS = (
     ("source", ""),
     ("runs", "not converged"),
     ("peak", "data bits over capacity"),
-    ("95 % interval", "resamples with an interior peak"),
+    ("in 95 % of resamples", "of which have an interior peak"),
     ("grid points beside it", ""),
     ("held-out loss there", "bits per token"),
     ("rise", "from the smallest data set"),
@@ -26,8 +26,9 @@ CAPTION = (
     "Loss in bits per token against the bits of the training data over the model's capacity, "
     "alpha times parameters. Every mark is a run, lines join means over seeds. The peak is the top "
     "of a parabola, in the logarithm of the ratio, through the highest mean of held-out loss and "
-    "its neighbours; its band is a 95 % bootstrap interval over runs and held-out sequences, "
-    "which says nothing of how coarse the grid is: the points beside the peak are in the table. "
+    "its neighbours; its band is where 95 % of resamples of runs and held-out sequences have it. "
+    "That is no confidence interval: few seeds scatter too little, and the grid is coarse; the "
+    "points beside the peak are in the table. "
     "A curve without a peak inside the grid has none drawn. "
     "Published: Morris et al. 2025, section 4, see held-out loss fall only once the data exceed "
     "capacity, and double descent peak where data bits and capacity are about equal."
@@ -40,14 +41,15 @@ def headline(curve: Descent) -> str:
 
 
 def finding(curve: Descent) -> str:
-    """The peak with its interval, or why there is none."""
+    """The peak, how far resamples move it, or why there is none."""
     if not isinstance(curve.fit, Peak):
         return f"no interior peak: {curve.fit.reason}"
-    low, high = curve.fit.interval
+    low, high = curve.fit.resampled
     below, above = curve.fit.bracket
     return (
         f"held-out loss peaks where data bits are {curve.fit.ratio:.2f} of capacity "
-        f"(95 % interval {low:.2f} to {high:.2f}, between grid points {below:.2f} and {above:.2f})"
+        f"(95 % of resamples {low:.2f} to {high:.2f}, between grid points {below:.2f} and "
+        f"{above:.2f})"
     )
 
 
@@ -58,7 +60,7 @@ def number(curve: Descent) -> dict[str, Any]:
         return {"data_per_capacity": None, "reason": fit.reason, "runs": runs}
     return {
         "data_per_capacity": fit.ratio,
-        "interval": fit.interval,
+        "in_95_percent_of_resamples": fit.resampled,
         "bracket": fit.bracket,
         "runs": runs,
     }
@@ -102,7 +104,7 @@ def _cells(curve: Descent) -> list[str]:
     return [
         *start,
         number_cell(f"{fit.ratio:.2f}"),
-        number_cell(span(fit.interval, "{:.2f}"), f"{fit.interior_share:.0%}"),
+        number_cell(span(fit.resampled, "{:.2f}"), f"{fit.interior_share:.0%}"),
         number_cell(span(fit.bracket, "{:.2f}")),
         number_cell(f"{fit.loss_bits_per_token:.3f}"),
         number_cell(f"{fit.rise_bits_per_token:.3f}"),

@@ -55,8 +55,8 @@ def _paired(results: Results) -> pl.DataFrame:
 
 def _card(curve: Descent) -> str:
     fit = curve.fit
-    low, high = fit.interval if isinstance(fit, Peak) else (0.0, 0.0)
-    beside = f"95 % interval {low:.2f} to {high:.2f}" if isinstance(fit, Peak) else fit.reason
+    low, high = fit.resampled if isinstance(fit, Peak) else (0.0, 0.0)
+    beside = f"95 % of resamples {low:.2f} to {high:.2f}" if isinstance(fit, Peak) else fit.reason
     return card(
         title=curve.series,
         meaning=curve.source,

@@ -45,8 +45,8 @@ SCORE_HEADERS = (
     ("N", "targets"),
     ("score", ""),
     ("AUROC", "95 % interval"),
-    ("found at 1 % FPR", "95 % interval, or the reason"),
-    ("found at 0.1 % FPR", "95 % interval, or the reason"),
+    ("found at 1 % FPR", "95 % interval at that threshold, or the reason"),
+    ("found at 0.1 % FPR", "95 % interval at that threshold, or the reason"),
     ("members", "others"),
 )
 
