@@ -33,9 +33,9 @@ def test_near_duplicates_are_left_out_and_each_ranking_is_its_own(arrays: Arrays
     assert found.rows_N.tolist() == [0, 1, 3]
     rankings = {name: scores.tolist() for name, scores in found.rankings.items()}
     assert rankings == {
-        "perplexity": [-2.0, -4.0, -8.0],
+        "perplexity": [-1.0, -2.0, -4.0],
         "window": [-1.0, -0.5, -2.0],
-        "zlib": [-0.2, -0.4, -0.1],
+        "zlib": [-0.1, -0.2, -0.05],
         "lowercase": pytest.approx([3.0, 1.0, 2.5], rel=1e-6),
         "reference_small": pytest.approx([2.0, 1.0, 5.0], rel=1e-6),
     }

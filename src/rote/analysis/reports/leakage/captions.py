@@ -17,7 +17,7 @@ CAPTIONS = {
         "AUROC is the chance that a member scores above a non-member. Lines join means over seeds; "
         "intervals are 95 %, over sequences, their ends averaged over seeds: these share their "
         "held-out sequences and err alike. The reference score is what a model "
-        "saves over the oracle, the best run on the reference pool."
+        "saves a token over the oracle, the best run on the reference pool."
     ),
     "shadows": (
         "Each run of a size and N was the target once, the runs of the other seeds its shadows; "

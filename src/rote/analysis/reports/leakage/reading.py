@@ -141,13 +141,13 @@ def _stored_sides(arrays: Arrays) -> Iterable[tuple[str, Sides]]:
 
 
 def _beside_oracle(arrays: Arrays, run: dict[str, Any], oracle: Codes) -> Sides:
-    """Bits that the run saves on a sample over the oracle, which never saw it."""
+    """Bits a token that the run saves on a sample over the oracle, which never saw it."""
     origin = origin_of(run)
     known = pair(trained_samples(arrays, origin), oracle.scored)
     unknown = pair(heldout_samples(arrays, origin), oracle.heldout)
     random = np.random.default_rng(SEED)
     members, nonmembers = (
-        random.permutation(each.reference_bits - each.target_bits)[:MOST_JUDGED]
+        random.permutation(each.reference_bits - each.target_bits)[:MOST_JUDGED] / origin.length
         for each in (known, unknown)
     )
     return Sides(members=members, nonmembers=nonmembers)
