@@ -114,6 +114,33 @@ def test_scores_that_know_nothing_are_worth_one_half() -> None:
     assert quick(*drawn(4000, 0.0)).f1.value == pytest.approx(0.5, abs=0.03)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("shift", [0.0, 0.25, 0.5, 1.0, 2.0])
+def test_conventions_of_an_f1_are_what_theory_says_of_normal_scores(shift: float) -> None:
+    """Of unit normals: at equal errors Phi(shift / 2), the largest by a search over thresholds."""
+    found = quick(*drawn(40_000, shift))
+    true, false = (norm.sf(np.linspace(-6, 6, 20_001) - mean) for mean in (shift, 0.0))
+    largest = (2 * true / (true + false + 1)).max()
+    assert found.f1.value == pytest.approx(norm.cdf(shift / 2), abs=0.01)
+    assert found.balanced_accuracy == pytest.approx(norm.cdf(shift / 2), abs=0.01)
+    assert found.largest_f1 == pytest.approx(largest, abs=0.01)
+    assert shift > 0.5 or found.largest_f1 - found.f1.value > 0.07
+
+
+def test_the_largest_f1_is_chosen_on_one_half_and_counted_on_the_other() -> None:
+    """Members score 2, three of four others 1, the fourth 3.
+
+    From 2 on are all members and a quarter of others: F1 = 2 / (1 + 1 / 4 + 1) = 8 / 9. Errors are
+    equal where a quarter of the members is missed as well: 3 / 4.
+    """
+    others = np.tile([1.0, 1.0, 1.0, 3.0], 100)
+    found = quick(np.full(400, 2.0), others)
+    assert found.largest_f1 == pytest.approx(8 / 9, abs=0.02)
+    assert found.f1.value == pytest.approx(0.75, abs=0.03)
+    assert found.balanced_accuracy == pytest.approx(0.75, abs=0.03)
+    assert quick(np.ones(40), np.ones(60)).largest_f1 == pytest.approx(2 / 3)
+
+
 def test_classes_weigh_the_same_whatever_their_number() -> None:
     members, others = drawn(6000, 1.0)
     few = quick(members[:600], others)

@@ -54,7 +54,9 @@ def membership_section(
     headers = [
         ("score", ""),
         ("AUROC", "95 % interval"),
-        ("F1", "95 % interval"),
+        ("F1", "at equal errors, 95 % interval"),
+        ("balanced accuracy", "at equal errors"),
+        ("largest F1", "2/3 by chance"),
         *((f"members found at {rate:.1%}", "false positives") for rate in FALSE_POSITIVE_RATES),
     ]
     rows = [
@@ -74,6 +76,8 @@ def _score_cells(name: str, quality: MembershipQuality, *, chosen: bool) -> list
         f'<td class="text">{escape(name)}<small>{"chosen" if chosen else ""}</small></td>',
         number_cell(f"{quality.auroc.value:.3f}", span(quality.auroc.interval, "{:.3f}")),
         number_cell(f"{quality.f1.value:.3f}", span(quality.f1.interval, "{:.3f}")),
+        number_cell(f"{quality.balanced_accuracy:.3f}"),
+        number_cell(f"{quality.largest_f1:.3f}"),
         *map(_rate_cell, quality.at_false_positive_rates),
     ]
 

@@ -37,7 +37,8 @@ def membership_words(found: Membership, facts: Mapping[str, Any]) -> str:
         f"{named(found.score, facts).name}, chosen on one half: AUROC "
         f"{estimate_words(found.auroc)} on the other half "
         f"({found.num_members:,} members, {found.num_nonmembers:,} non-members), "
-        f"F1 {estimate_words(found.quality.f1)}."
+        f"F1 at equal errors {estimate_words(found.quality.f1)}, largest F1 "
+        f"{found.quality.largest_f1:.3f}, balanced accuracy {found.quality.balanced_accuracy:.3f}."
     )
 
 

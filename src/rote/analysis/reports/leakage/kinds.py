@@ -81,7 +81,10 @@ def with_kinds(runs: pl.DataFrame, told: Mapping[str, Told]) -> pl.DataFrame:
     less the rate of held-out ones.
     """
     rows = [{"run_id": run_id, **_row(told[run_id])} for run_id in runs["run_id"]]
-    names = ("f1", "f1_low", "f1_high", "auroc", "exposure_bits", "canaries_extracted")
+    names = (
+        "f1", "f1_low", "f1_high", "largest_f1", "balanced_accuracy", "auroc", "exposure_bits",
+        "canaries_extracted",
+    )  # fmt: skip
     schema = {
         "run_id": pl.String,
         **dict.fromkeys((*names, "windows_excess"), pl.Float64),
@@ -104,6 +107,8 @@ def _row(told: Told) -> dict[str, float | str | None]:
         "f1": quality.f1.value if quality else None,
         "f1_low": low,
         "f1_high": high,
+        "largest_f1": quality.largest_f1 if quality else None,
+        "balanced_accuracy": quality.balanced_accuracy if quality else None,
         "auroc": quality.auroc.value if quality else None,
         "exposure_bits": bits,
         "canaries_extracted": extracted,
