@@ -27,7 +27,7 @@ class Ranked:
 
     precision: Rate  # of the first NUM_TAKEN, or of all where there are fewer
     precision_in_heldout: Rate  # the same of the control: what can be guessed
-    recall: Recall | None  # up to MAX_ERRORS wrong ones; None where no sample is training data
+    recall: Recall | None  # before error number MAX_ERRORS; None where nothing is training data
 
 
 @dataclass(frozen=True, kw_only=True)
