@@ -62,7 +62,11 @@ def test_means_over_seeds() -> None:
     assert found.value == 2 and found.sign == 0
     assert found.interval == pytest.approx((2 - 2.4841, 2 + 2.4841), abs=1e-4)  # t: 4.3027 / 3^.5
     equal = over_seeds([2.0, 2.0, 2.0])
-    assert (equal.interval, equal.sign, equal.told) == (None, 0, "equal in 3 runs, no interval")
+    assert (equal.interval, equal.sign, equal.why_no_interval) == (
+        None,
+        0,
+        "equal in 3 runs, no interval",
+    )
     assert over_seeds([5.0, 5.1, 4.9]).sign == 1
     assert over_seeds([-5.0, -5.1]).sign == -1
     alone = over_seeds([7.0])

@@ -3,10 +3,9 @@
 Held-out loss rises while a model still fits into itself all it is given, and falls once the data
 exceed its capacity (Morris et al. 2025, arXiv 2505.24832, section 4, find the peak where data bits
 over capacity are about 1). The peak is the top of the parabola, in the logarithm of the ratio,
-through the grid point of highest mean loss and its two neighbours. How far it
-moves is told by resampling runs and held-out sequences, each with replacement. The middle 95 % of
-that is no confidence interval: of planted peaks it held 23 to 98 %, with one to five seeds, and the
-grid beside the peak limits what can be known besides.
+through the grid point of highest mean loss and its two neighbours. Runs and held-out sequences are
+resampled, each with replacement. The middle 95 % of the resamples' peaks is no confidence interval:
+it held 23 to 98 % of planted peaks, with one to five seeds, and knows nothing between grid points.
 Shapes: K runs at a grid point (they differ in their seed), M held-out sequences.
 """
 

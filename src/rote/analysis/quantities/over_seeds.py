@@ -23,7 +23,7 @@ class OverSeeds:
     num_runs: int
 
     @property
-    def told(self) -> str:
+    def why_no_interval(self) -> str:
         """Why there is no interval: one run, or runs that agree to the last digit."""
         return "one run" if self.num_runs == 1 else f"equal in {self.num_runs} runs, no interval"
 

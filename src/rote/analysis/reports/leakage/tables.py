@@ -13,6 +13,7 @@ from rote.analysis.elements import (
     text_cell,
     warning_cell,
 )
+from rote.analysis.quantities.exposure import FEWEST_IN_GROUP
 from rote.analysis.reports.leakage.study import Study
 from rote.analysis.reports.leakage.wording import rho_words, verdict
 
@@ -22,7 +23,7 @@ PLANTED_HEADERS = (
     ("N", "runs"),
     ("inserted", "times"),
     ("canaries", ""),
-    ("mean exposure (bits)", "95 % interval"),
+    ("mean exposure (bits)", f"95 % interval from {FEWEST_IN_GROUP} canaries on"),
     ("the most told", "secret, bits"),
     ("by skew-normal (bits)", "canaries whose fit holds"),
     ("extracted", "95 % interval"),

@@ -72,7 +72,7 @@ def mean(value: OverSeeds, form: str) -> str:
     """With its interval."""
     told = form.format(value.value)
     if value.interval is None:
-        return f"{told} ({value.told})"
+        return f"{told} ({value.why_no_interval})"
     return f"{told} ({form.format(value.interval[0])} to {form.format(value.interval[1])})"
 
 
