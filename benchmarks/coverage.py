@@ -1,19 +1,25 @@
 """How often 95 % intervals of the laws hold the truth, on planted runs of a published law.
 
+Means, rates and rankings of small groups come first (`benchmarks/groups.py`,
+`benchmarks/rankings.py`); `groups` as an argument draws these alone.
+
 Loss gets Gaussian noise of 1 % on its logarithm. Of each law's constants and of its prediction far
 beyond the runs, counts intervals of three kinds: value * exp(+- t s.e. / value), profile and
 bootstrap. Writes the shares to benchmarks/results/coverage.json; takes minutes on a core.
 
-    python benchmarks/coverage.py [draws] [resamples]
+    python benchmarks/coverage.py [groups | draws resamples]
 """
 
 import json
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from groups import mean_and_rate_rows
+from rankings import ranking_and_curve_rows
 from scipy.stats import t as student_t
 
 from rote.analysis.laws.kinds import law
@@ -22,6 +28,8 @@ from rote.provenance import provenance
 
 NOISE = 0.01
 DRAWS, RESAMPLES = 200, 200
+GROUP_DRAWS = 400
+RESULTS = Path(__file__).parent / "results" / "coverage.json"
 BEYOND = 10.0  # of every input's greatest value: where the prediction is judged
 
 
@@ -61,7 +69,10 @@ DESIGNS = (
 
 
 def main() -> None:
-    """All designs, one after another."""
+    """Groups, then all designs, one after another."""
+    if sys.argv[1:] == ["groups"]:
+        _write({**json.loads(RESULTS.read_text()), "groups": _groups()})
+        return
     given = [int(each) for each in sys.argv[1:]]
     draws, resamples = given if given else (DRAWS, RESAMPLES)
     rows = [_covered(design, draws, resamples) for design in DESIGNS]
@@ -71,9 +82,23 @@ def main() -> None:
         "resamples": resamples,
         "designs": rows,
         "provenance": provenance(),
+        "groups": _groups(),
     }
-    text = json.dumps(result, indent=1)
-    (Path(__file__).parent / "results" / "coverage.json").write_text(text + "\n")
+    _write(result)
+
+
+def _groups() -> dict[str, object]:
+    """A row an interval, distribution and size of group."""
+    rows = []
+    for found in chain(mean_and_rate_rows(GROUP_DRAWS), ranking_and_curve_rows(GROUP_DRAWS)):
+        rows.append(asdict(found))
+        sys.stdout.write(json.dumps(rows[-1]) + "\n")
+        sys.stdout.flush()
+    return {"nominal": 0.95, "draws": GROUP_DRAWS, "rows": rows, "provenance": provenance()}
+
+
+def _write(result: dict[str, object]) -> None:
+    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def _covered(design: Design, draws: int, resamples: int) -> dict[str, object]:

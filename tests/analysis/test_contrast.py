@@ -15,11 +15,11 @@ from rote.analysis.quantities.membership import Estimate
 from rote.analysis.quantities.rate import Rate
 
 
-def test_a_mean_of_equal_estimates_is_as_much_surer_as_the_root_of_their_number() -> None:
-    one = Estimate(value=0.6, interval=(0.5, 0.8))
-    four = mean_estimate([one] * 4)
-    assert four.value == pytest.approx(0.6)
-    assert four.interval == pytest.approx((0.55, 0.7))
+def test_a_mean_of_estimates_that_err_alike_is_no_surer_than_one() -> None:
+    one, other = (Estimate(value=v, interval=(v - 0.1, v + 0.2)) for v in (0.5, 0.7))
+    both = mean_estimate([one, other])
+    assert both.value == pytest.approx(0.6)
+    assert both.interval == pytest.approx((0.5, 0.8))
     with pytest.raises(ValueError, match="one estimate or more"):
         mean_estimate([])
 
@@ -36,8 +36,12 @@ def test_pairs_are_compared_by_students_t() -> None:
     random = np.random.default_rng(0)
     one, other = random.normal(1, 1, 30), random.normal(0, 1, 30)
     apart = paired_difference(one, other)
+    assert apart is not None
     told = ttest_rel(one, other).confidence_interval(0.95)
     assert apart.interval == pytest.approx((told.low, told.high))
+    assert paired_difference(one[:8], other[:8]) is not None
+    assert paired_difference(one[:7], other[:7]) is None
+    assert paired_difference(one, one + 1) is None  # all alike
     with pytest.raises(ValueError, match="two values of each thing"):
         paired_difference([1, 2], [1, 2, 3])
 
@@ -62,4 +66,6 @@ def test_nothing_is_said_of_few_or_equal_values() -> None:
     assert rank_correlation([1, 2, 3, 4, 5], [7, 7, 7, 7, 7]) is None
     perfect = rank_correlation([1, 2, 3, 4, 5], [10, 8, 6, 4, 2])
     assert perfect is not None and perfect.value == pytest.approx(-1)
-    assert perfect.interval == pytest.approx((-1, -1))
+    # Half a swap of neighbours takes 6 / (5 * 24) away from rho = -1.
+    end = np.tanh(np.arctanh(-0.95) + 1.959964 * np.sqrt(1.5 / 2))
+    assert perfect.interval == pytest.approx((-1, end), abs=0.002)

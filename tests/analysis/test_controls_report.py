@@ -46,6 +46,11 @@ def common(name: str, seed: int, kind: str) -> dict[str, Any]:
     }
 
 
+def scatter(name: str, seed: int) -> float:
+    """So that differences from no control do not agree to the last digit: these have no spread."""
+    return 0.0 if name == NONE else 1e-3 * (seed - 1)
+
+
 def canary_run(folder: Path, name: str, seed: int) -> dict[str, Any]:
     _, rank, loss, _ = PLANTED[name]
     run = common(name, seed, "canaries")
@@ -56,7 +61,7 @@ def canary_run(folder: Path, name: str, seed: int) -> dict[str, Any]:
         folder / run["run_id"] / "arrays.npz",
         **{
             "exposure.repeats": repeats,
-            "exposure.secret_bits": np.full(NUM_CANARIES, SECRET_BITS),
+            "exposure.secret_bits": np.full(NUM_CANARIES, SECRET_BITS) + scatter(name, seed),
             "exposure.code_bits": np.full(NUM_CANARIES, 5.0, np.float32),
             "exposure.num_references": np.full(NUM_CANARIES, 4095),
             "exposure.num_as_likely": as_likely,
@@ -70,7 +75,7 @@ def canary_run(folder: Path, name: str, seed: int) -> dict[str, Any]:
         "task._target_": "rote.tasks.canaries.task.Canaries",
         "task.base._target_": "rote.tasks.text.task.Text",
         "exposure.canaries": NUM_CANARIES,
-        "cost.heldout_code_bits": 100 * (loss + 0.01 * seed),
+        "cost.heldout_code_bits": 100 * (loss + 0.01 * seed + scatter(name, seed)),
         "cost.heldout_tokens": 100,
     }
 
@@ -88,7 +93,7 @@ def label_run(name: str, seed: int) -> dict[str, Any]:
         "exact_match.train_drawn_answer_code_bits": 3000 * (1 - share) + seed,
         "entropy_bits": 3000.0,
         "cost.train_code_bits": 1.0,
-        "cost.heldout_code_bits": 100 * (loss + 0.01 * seed),
+        "cost.heldout_code_bits": 100 * (loss + 0.01 * seed + scatter(name, seed)),
         "cost.heldout_tokens": 100,
     }
 
@@ -122,7 +127,9 @@ def test_panels_are_tasks_and_kinds_of_leakage(found: Study) -> None:
 
 def test_exposure_is_of_the_most_repeated_canaries(found: Study) -> None:
     bits = {each.control: each.leak.value for each in panel_of(found, "exposure_bits").points}
-    assert bits == {NONE: 12, "goldfish": 6, "dropout": 10, "weight_decay": 12, "dp_sgd": 2}
+    assert bits == pytest.approx(
+        {NONE: 12, "goldfish": 6, "dropout": 10, "weight_decay": 12, "dp_sgd": 2}
+    )
     shares = {each.control: each.leak.value for each in panel_of(found, "extracted_share").points}
     assert shares[NONE] == 1 and shares["goldfish"] == 0
 
@@ -131,10 +138,10 @@ def test_differences_are_taken_seed_by_seed(found: Study) -> None:
     points = {each.control: each for each in panel_of(found, "exposure_bits").points}
     goldfish = points["goldfish"]
     assert goldfish.saved is not None and goldfish.cost is not None
-    assert goldfish.saved.value == -6 and goldfish.saved.sign == -1
-    # Seeds move both losses alike, so the difference has an interval without width.
+    assert goldfish.saved.value == pytest.approx(-6) and goldfish.saved.sign == -1
+    # Seeds move both losses alike but for the scatter, of which t is 4.3027 / sqrt(3) wide.
     assert goldfish.cost.value == pytest.approx(0.1)
-    assert goldfish.cost.interval == pytest.approx((0.1, 0.1))
+    assert goldfish.cost.interval == pytest.approx((0.1 - 0.0024841, 0.1 + 0.0024841))
     assert points[NONE].saved is None and points[NONE].is_anchor
     assert points["weight_decay"].saved is not None and points["weight_decay"].saved.sign == 0
 

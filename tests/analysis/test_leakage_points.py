@@ -26,7 +26,6 @@ def test_only_skew_normals_that_hold_are_averaged() -> None:
     canaries = Canaries(
         exposures=exposures(arrays),
         secret_bits_K=arrays["exposure.secret_bits"],
-        most_bits_K=np.full(4, np.log2(number)),
         is_extracted_K=None,
     )
     told = {"run": Told(qualities={}, codes=None, canaries=canaries, windows=(), oracle_id=None)}

@@ -95,6 +95,8 @@ def test_f1_of_each_run_is_what_was_planted(found: Study) -> None:
         truth = planted.planted_f1(run["parameters"], run["task.num_sequences"])
         assert run["f1"] == pytest.approx(truth, abs=0.06)
         assert run["f1_low"] - 0.02 <= truth <= run["f1_high"] + 0.02
+        assert run["balanced_accuracy"] == pytest.approx(truth, abs=0.06)  # of equal normals
+        assert run["largest_f1"] > max(0.6, run["f1"] - 0.03)
 
 
 def test_exposure_is_the_planted_rank(found: Study) -> None:

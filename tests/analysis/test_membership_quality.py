@@ -11,7 +11,7 @@ from rote.analysis.quantities.membership import (
     controls_needed,
     membership_quality,
 )
-from rote.analysis.quantities.roc import auroc, roc_curve
+from rote.analysis.quantities.roc import auroc, roc_curve, score_interval
 
 
 def drawn(num: int, shift: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -48,6 +48,22 @@ def test_the_roc_curve_has_the_auroc_below_it() -> None:
     assert (false[0], true[0], false[-1], true[-1]) == (0, 0, 1, 1)
     assert np.trapezoid(true, false) == pytest.approx(auroc(members, others))
     assert len(false) == 1 + len(set(members) | set(others))
+
+
+@pytest.mark.parametrize(("value", "members", "others"), [(0.75, 10, 20), (0.5, 4, 4)])
+def test_the_score_interval_of_an_auroc_ends_where_hanley_and_mcneil_reject_it(
+    value: float, members: int, others: int
+) -> None:
+    for end in score_interval(value, num_members=members, num_nonmembers=others):
+        spread = 1 + ((members + others) / 2 - 1) * ((1 - end) / (2 - end) + end / (1 + end))
+        error = np.sqrt(end * (1 - end) * spread / (members * others))
+        assert abs(value - end) == pytest.approx(norm.ppf(0.975) * error)
+
+
+def test_the_score_interval_at_its_ends() -> None:
+    low, high = score_interval(1.0, num_members=10, num_nonmembers=10)
+    assert (high, 0.7 < low < 0.9) == (1.0, True)
+    assert score_interval(0.0, num_members=10, num_nonmembers=10) == pytest.approx((0, 1 - low))
 
 
 def test_a_planted_shift_is_found() -> None:
@@ -94,8 +110,35 @@ def test_scores_that_know_nothing_are_worth_one_half() -> None:
     equal = quick(np.ones(40), np.ones(60))
     assert (equal.auroc.value, equal.f1.value) == (0.5, 0.5)
     assert (equal.precision, equal.recall, equal.balanced_accuracy) == (0.5, 0.5, 0.5)
-    assert equal.auroc.interval == equal.f1.interval == (0.5, 0.5)
+    assert equal.auroc.interval[0] < 0.5 < equal.auroc.interval[1]
     assert quick(*drawn(4000, 0.0)).f1.value == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shift", [0.0, 0.25, 0.5, 1.0, 2.0])
+def test_conventions_of_an_f1_are_what_theory_says_of_normal_scores(shift: float) -> None:
+    """Of unit normals: at equal errors Phi(shift / 2), the largest by a search over thresholds."""
+    found = quick(*drawn(40_000, shift))
+    true, false = (norm.sf(np.linspace(-6, 6, 20_001) - mean) for mean in (shift, 0.0))
+    largest = (2 * true / (true + false + 1)).max()
+    assert found.f1.value == pytest.approx(norm.cdf(shift / 2), abs=0.01)
+    assert found.balanced_accuracy == pytest.approx(norm.cdf(shift / 2), abs=0.01)
+    assert found.largest_f1 == pytest.approx(largest, abs=0.01)
+    assert shift > 0.5 or found.largest_f1 - found.f1.value > 0.07
+
+
+def test_the_largest_f1_is_chosen_on_one_half_and_counted_on_the_other() -> None:
+    """Members score 2, three of four others 1, the fourth 3.
+
+    From 2 on are all members and a quarter of others: F1 = 2 / (1 + 1 / 4 + 1) = 8 / 9. Errors are
+    equal where a quarter of the members is missed as well: 3 / 4.
+    """
+    others = np.tile([1.0, 1.0, 1.0, 3.0], 100)
+    found = quick(np.full(400, 2.0), others)
+    assert found.largest_f1 == pytest.approx(8 / 9, abs=0.02)
+    assert found.f1.value == pytest.approx(0.75, abs=0.03)
+    assert found.balanced_accuracy == pytest.approx(0.75, abs=0.03)
+    assert quick(np.ones(40), np.ones(60)).largest_f1 == pytest.approx(2 / 3)
 
 
 def test_classes_weigh_the_same_whatever_their_number() -> None:
@@ -108,6 +151,8 @@ def test_classes_weigh_the_same_whatever_their_number() -> None:
 def test_perfect_and_inverted_scores() -> None:
     perfect = quick(np.arange(30, 40), np.arange(10))
     assert (perfect.f1.value, perfect.precision, perfect.balanced_accuracy) == (1, 1, 1)
+    assert perfect.auroc.interval[1] == perfect.f1.interval[1] == 1
+    assert perfect.auroc.interval[0] < 0.9 and perfect.f1.interval[0] < 0.7
     inverted = quick(np.arange(10), np.arange(30, 40))
     assert (inverted.f1.value, inverted.precision, inverted.balanced_accuracy) == (0, 0, 0)
 

@@ -19,6 +19,12 @@ def test_rates_have_clopper_pearson_intervals(count: int, trials: int) -> None:
     assert high == pytest.approx(beta.ppf(0.975, count + 1, trials - count) if count < 20 else 1)
 
 
+def test_things_that_several_models_were_asked_count_once() -> None:
+    asked = pooled([Rate(successes=1, trials=10), Rate(successes=3, trials=10)], same_things=True)
+    assert asked.value == 0.2
+    assert asked.interval == pytest.approx(Rate(successes=2, trials=10).interval)
+
+
 def test_pooled_rates_are_counts_added_up() -> None:
     both = pooled([Rate(successes=1, trials=2), Rate(successes=2, trials=8)])
     assert both == Rate(successes=3, trials=10)

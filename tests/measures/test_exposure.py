@@ -168,7 +168,7 @@ def test_what_was_repeated_is_exposed_more_and_controls_no_more_than_by_chance(
         "canaries": 48, "controls": 40, "references": 48 * 255,
     }  # fmt: skip
     found = exposures(store.run(spec.run_id).arrays())
-    controls, once, often = against_repeats(found.repeats_K, found.bits_K)
+    controls, once, often = against_repeats(found.repeats_K, found.bits_K, found.most_bits_K)
     assert [controls.repeats, once.repeats, often.repeats] == [0, 1, 16]
     assert often.mean_bits > once.mean_bits + 0.5
     assert often.mean_bits > 7  # of 8

@@ -5,9 +5,9 @@ import numpy as np
 from rote.scores.contrast import lowercase, neighbourhood, recall, reference
 
 
-def test_reference_subtracts_whole_log_likelihoods() -> None:
-    log_p_B, others_B = np.array([-2.0, -3.0]), np.array([-5.0, -2.5])
-    np.testing.assert_allclose(reference(log_p_B, others_B), [3.0, -0.5])
+def test_reference_subtracts_mean_losses() -> None:
+    nats_B, others_B = np.array([2.0, 3.0]), np.array([5.0, 2.5])
+    np.testing.assert_allclose(reference(nats_B, others_B), [3.0, -0.5])
 
 
 def test_ratios_are_higher_where_the_other_text_costs_more() -> None:

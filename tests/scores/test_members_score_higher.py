@@ -100,8 +100,8 @@ def test_scores_of_two_passes(target: GPT, tokens_BL: Tensor) -> None:
     nats_B = documents.nats_per_token_B
     torch.manual_seed(1)
     untrained = GPT(num_layers=1, width=32, num_heads=2, vocab_size=V, max_length=L)
-    others_B = scored(untrained, tokens_BL).log_likelihood_B
-    assert found(reference(documents.log_likelihood_B, others_B)) > 0.95
+    others_B = scored(untrained, tokens_BL).nats_per_token_B
+    assert found(reference(nats_B, others_B)) > 0.95
     prefix_BL = tokens_BL[-1:, :PREFIX].expand(2 * NUM, -1)
     behind = scored(target, torch.cat([prefix_BL, tokens_BL], dim=1), from_position=PREFIX)
     assert found(recall(nats_B, behind.nats_per_token_B)) > 0.8

@@ -18,13 +18,15 @@ def test_loss_is_the_mean_over_tokens_whatever_pads_them(made: MakeDocuments) ->
     np.testing.assert_allclose(loss(made(LOG_P)), [-3.0, -4.0, -2.0])
 
 
-def test_zlib_divides_the_whole_log_likelihood_by_compressed_bytes(made: MakeDocuments) -> None:
+def test_zlib_divides_the_mean_log_likelihood_by_compressed_bytes(made: MakeDocuments) -> None:
     texts = [b"a" * 1000, b"", "déjà vu".encode()]
     sizes = zlib_bytes(texts)
     assert sizes.tolist() == [len(zlib.compress(text)) for text in texts]
     assert sizes[1] == 8 and sizes[0] < 30
     found = zlib_ratio(made(LOG_P, zlib_bytes=[10, 8, 20]))
-    np.testing.assert_allclose(found, [-0.9, -0.5, -0.5])
+    np.testing.assert_allclose(found, [-3.0 / 10, -4.0 / 8, -2.0 / 20])
+    twice = zlib_ratio(made([LOG_P[0] * 2], zlib_bytes=[10]))  # the sum would be twice as much
+    np.testing.assert_allclose(twice, found[:1])
     with pytest.raises(ValueError, match="needs the text"):
         zlib_ratio(made(LOG_P))
 

@@ -87,8 +87,13 @@ class Compared:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """None for a single pair."""
-        return mean_interval(self.second - self.first) if len(self.first) > 1 else None
+        """None for a single pair, and where all pairs differ alike."""
+        return mean_interval(self.second - self.first)
+
+    @property
+    def why_no_interval(self) -> str:
+        """In words, where there is none."""
+        return "one pair, no interval" if len(self.first) == 1 else "all pairs alike, no interval"
 
     @property
     def is_told(self) -> bool:

@@ -79,7 +79,7 @@ def _card(each: Compared) -> str:
     form = each.metric.form
     means = f"{form.format(each.first.mean())} to {form.format(each.second.mean())}"
     bounds = span(each.interval, each.metric.signed)
-    told = f"<p>95 %: {bounds}</p>" if bounds else "<p>one pair, no interval</p>"
+    told = f"<p>95 %: {bounds}</p>" if bounds else f"<p>{each.why_no_interval}</p>"
     kind = "" if each.is_told else '<p class="bound">the interval holds 0</p>'
     return card(
         title=each.metric.name,
@@ -129,7 +129,7 @@ def _metric_cells(each: Compared) -> list[str]:
 def _interval(each: Compared) -> str:
     if each.is_equal:
         return "equal in every pair"
-    return span(each.interval, each.metric.signed) or "one pair"
+    return span(each.interval, each.metric.signed) or each.why_no_interval
 
 
 def _matched(found: Comparison) -> str:

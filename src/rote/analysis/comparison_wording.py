@@ -36,7 +36,7 @@ def change(each: Compared) -> str:
     value = each.metric.signed.format(each.difference)
     unit = f" {each.metric.unit}" if each.metric.unit else ""
     if each.interval is None:
-        return f"{value}{unit} (one pair, no interval)"
+        return f"{value}{unit} ({each.why_no_interval})"
     bounds = span(each.interval, each.metric.signed)
     return f"{value}{unit} (95 % {bounds}, {len(each.first)} pairs)"
 

@@ -55,10 +55,10 @@ def number_cell(value: object, below: str = "") -> str:
 
 
 def mean_cell(mean: OverSeeds | None, form: str) -> str:
-    """A mean over seeds above its interval; empty for None."""
+    """A mean over seeds above its interval, or above why it has none; empty for None."""
     if mean is None:
         return number_cell("")
-    return number_cell(form.format(mean.value), span(mean.interval, form))
+    return number_cell(form.format(mean.value), span(mean.interval, form) or mean.why_no_interval)
 
 
 def span(bounds: tuple[float, float] | None, form: str) -> str:

@@ -43,7 +43,7 @@ def membership_scores(passes: Passes, names: Sequence[str]) -> dict[str, Floats]
     made = {"loss": -nats_D}
     if passes.texts is not None:
         sizes_D = zlib_bytes([text.encode() for text in passes.texts])
-        made["zlib"] = passes.log_p_D / sizes_D
+        made["zlib"] = -nats_D / sizes_D
     made |= passes.single
     if passes.lowered is not None:
         log_p_D, lengths_D = passes.lowered
@@ -55,7 +55,7 @@ def membership_scores(passes: Passes, names: Sequence[str]) -> dict[str, Floats]
     if passes.neighbours_DW is not None:
         made["neighbourhood"] = neighbourhood(nats_D, passes.neighbours_DW)
     for name, log_p_D in zip(names, passes.references_SD, strict=True):
-        made[name] = reference(passes.log_p_D, log_p_D)
+        made[name] = reference(nats_D, -log_p_D / passes.lengths_D)
     return made | _with_references(passes)
 
 

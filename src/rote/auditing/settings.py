@@ -7,7 +7,7 @@ from typing import Any
 from rote.checks import require_whole
 from rote.files import canonical_json, sha256
 
-VERSION = 2  # of what is computed and stored: another one never goes on from old pieces
+VERSION = 3  # of what is computed and stored: another one never goes on from old pieces
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,14 @@
 """GPT-2 weights in and out of the Hugging Face format: a folder of safetensors and config.json."""
 
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import torch
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from rote.files import write_bytes, write_json
 from rote.models.gpt import GPT
@@ -26,6 +30,19 @@ INNER = {
 }
 
 
+# What our GPT computes, by transformers' names; the first is what a file without the name means.
+# Attention that is reordered and upcast (reorder_and_upcast_attn) is the same in float32.
+COMPUTED: dict[str, tuple[object, ...]] = {
+    "activation_function": ("gelu_new", "gelu_pytorch_tanh"),  # two names of GELU-tanh
+    "scale_attn_weights": (True,),
+    "scale_attn_by_inverse_layer_idx": (False,),
+    "add_cross_attention": (False,),
+}
+EPSILON = 1e-5  # of layer norms, where a file leaves it out
+HEAD = "lm_head.weight"
+BUFFERS = re.compile(r"transformer\.h\.\d+\.attn\.(bias|masked_bias)")  # masks of old files
+
+
 def save_gpt2(model: GPT, folder: Path) -> None:
     """Write ``model`` so that ``GPT2LMHeadModel.from_pretrained(folder)`` reads it."""
     weights = {
@@ -39,11 +56,12 @@ def save_gpt2(model: GPT, folder: Path) -> None:
 def load_gpt2(folder: Path) -> GPT:
     """Read a GPT-2 from a Hugging Face folder; safetensors only, nothing is unpickled.
 
-    Raises ValueError where the folder holds another architecture or lacks a weight.
+    Epsilons of layer norms are taken over. Raises ValueError naming the file where the folder holds
+    another architecture, a setting that our GPT does not compute (`COMPUTED`), a head that is not
+    the token embedding, or weights that are missing, of another shape or without a use.
     """
     config = json.loads((folder / CONFIG).read_text())
-    if config.get("model_type") != "gpt2":
-        raise ValueError(f"{folder / CONFIG}: model_type={config.get('model_type')!r}, not 'gpt2'")
+    _require_computed(config, folder / CONFIG)
     model = GPT(
         num_layers=config["n_layer"],
         width=config["n_embd"],
@@ -55,13 +73,49 @@ def load_gpt2(folder: Path) -> GPT:
     # The published checkpoints of GPT-2 leave the prefix out.
     prefix = "" if any(name.startswith("transformer.") for name in theirs) else "transformer."
     theirs = {prefix + name: tensor for name, tensor in theirs.items()}
-    missing = [name for name in map(_their_name, model.state_dict()) if name not in theirs]
-    if missing:
-        raise ValueError(f"{folder / WEIGHTS}: no weight {missing[0]!r} ({len(missing)} missing)")
-    model.load_state_dict(
-        {name: _transposed(name, theirs[_their_name(name)]) for name in model.state_dict()}
-    )
+    _require_tied(theirs, config, folder / WEIGHTS)
+    weights = _ours(model, theirs, folder / WEIGHTS)
+    model.load_state_dict(weights)
+    for norm in model.modules():
+        if isinstance(norm, nn.LayerNorm):
+            norm.eps = config.get("layer_norm_epsilon", EPSILON)
     return model
+
+
+def _require_computed(config: Mapping[str, Any], source: Path) -> None:
+    if config.get("model_type") != "gpt2":
+        raise ValueError(f"{source}: model_type={config.get('model_type')!r}, not 'gpt2'")
+    for name, values in COMPUTED.items():
+        if (given := config.get(name, values[0])) not in values:
+            raise ValueError(f"{source}: {name}={given!r}, and this GPT computes {values[0]!r}")
+
+
+def _require_tied(theirs: dict[str, Tensor], config: Mapping[str, Any], source: Path) -> None:
+    """Takes the head out of the weights; one of its own would be lost."""
+    embedding = theirs.get(OUTER["token_embedding.weight"])
+    head = theirs.pop(f"transformer.{HEAD}", theirs.pop(HEAD, None))
+    if head is None and not config.get("tie_word_embeddings", True):
+        raise ValueError(f"{source}: tie_word_embeddings is false and there is no {HEAD!r}")
+    if head is not None and (embedding is None or not torch.equal(head, embedding)):
+        raise ValueError(f"{source}: {HEAD!r} is not the token embedding, which is this GPT's head")
+
+
+def _ours(model: GPT, theirs: Mapping[str, Tensor], source: Path) -> dict[str, Tensor]:
+    """Their weights under our names."""
+    names = {_their_name(name): name for name in model.state_dict()}
+    if missing := [name for name in names if name not in theirs]:
+        raise ValueError(f"{source}: no weight {missing[0]!r} ({len(missing)} missing)")
+    unused = [name for name in theirs if name not in names and not BUFFERS.fullmatch(name)]
+    if unused:
+        raise ValueError(f"{source}: no use for weight {unused[0]!r} ({len(unused)} unused)")
+    found = {name: _transposed(name, theirs[their_name]) for their_name, name in names.items()}
+    for name, tensor in model.state_dict().items():
+        if found[name].shape != tensor.shape:
+            raise ValueError(
+                f"{source}: {_their_name(name)!r} has shape {list(theirs[_their_name(name)].shape)}"
+                f", and {CONFIG} says {list(_transposed(name, tensor).shape)}"
+            )
+    return found
 
 
 def _their_name(name: str) -> str:

@@ -1,22 +1,25 @@
 """Scores that hold a document's likelihood against another one; each says what the others are.
 
-Reference and lower case: Carlini et al. 2021, arXiv 2012.07805. Shapes: B documents, W neighbours.
-All give [B], higher = member; ``nats_B`` is the document's own mean loss, nats per token.
+Shapes: B documents, W neighbours. All give [B], higher = member; ``nats_B`` is the document's own
+mean loss, nats per token.
 """
 
 from rote.scores.documents import LEAST_NATS, Floats
 
 
-def reference(log_p_B: Floats, others_B: Floats) -> Floats:
-    """ln p of the whole document less that of others, nats.
+def reference(nats_B: Floats, others_B: Floats) -> Floats:
+    """Mean loss under another model less the model's own, nats per token.
 
-    Others: ln p of the same documents under a model that was not trained on them.
+    Difficulty calibration of the loss (Watson et al. 2022, arXiv 2111.08440), as mimir (2402.07841)
+    and Min-K%++ (2404.02936) compute it. Carlini et al. 2021 take the ratio of the two
+    (`ratio_of_nats`, by which generations are ranked), `mem_U` the sum over the document.
+    Others: the same tokens under a model that was not trained on the documents.
     """
-    return log_p_B - others_B
+    return others_B - nats_B
 
 
 def lowercase(nats_B: Floats, others_B: Floats) -> Floats:
-    """Log-perplexity of the lower-cased document over its own.
+    """Log-perplexity of the lower-cased document over its own (Carlini et al. 2021, section 5).
 
     Others: the documents in lower case, nats per token; they may have more tokens.
     """
@@ -34,7 +37,8 @@ def recall(nats_B: Floats, others_B: Floats) -> Floats:
 def neighbourhood(nats_B: Floats, others_BW: Floats) -> Floats:
     """Mean loss of neighbours less the document's, nats a token (Mattern et al. 2023, 2305.18462).
 
-    Others: W neighbours of each document.
+    Others: W neighbours of each document. Which these are is another matter: the paper's come from
+    a masked language model, those of `rote.scores.neighbours` from a pool of tokens.
     """
     mean_B: Floats = others_BW.mean(axis=1)
     return mean_B - nats_B

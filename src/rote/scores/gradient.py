@@ -1,4 +1,7 @@
-"""Gradient norm: what a document would still change in the model (Nasr et al. 2019, 1812.00910)."""
+"""Gradient norm: what a document would still change in the model (Nasr et al. 2019, 1812.00910).
+
+One L2 norm over all weights together; mimir (2402.07841) averages the norms of single weights.
+"""
 
 import numpy as np
 import torch

@@ -1,6 +1,7 @@
 """Min-K% and Min-K%++: the mean over the least likely tokens of a document.
 
-Sources: Shi et al. 2023, arXiv 2310.16789; Zhang et al. 2024, arXiv 2404.02936.
+Sources: Shi et al. 2023, arXiv 2310.16789; Zhang et al. 2024, arXiv 2404.02936. As in the authors'
+code int(L k / 100) tokens of a document count, though one at least, where theirs is undefined.
 """
 
 import numpy as np

@@ -1,6 +1,8 @@
 """LiRA: is a document's confidence that of models trained with it, or without it?
 
-Source: Carlini et al. 2022, arXiv 2112.03570. Shapes: S shadow models, B documents.
+Source: Carlini et al. 2022, arXiv 2112.03570, of classifiers: p is that of the true class. Of a
+document it is ours to choose; callers take the geometric mean over tokens, exp of mean ln p.
+Shapes: S shadow models, B documents.
 """
 
 import numpy as np

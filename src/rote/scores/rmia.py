@@ -1,6 +1,7 @@
 """RMIA: how many documents of a population the target's surprise at a document exceeds.
 
-Source: Zarifzadeh et al. 2024, arXiv 2312.03262. Shapes: S shadow models, B documents,
+Source: Zarifzadeh et al. 2024, arXiv 2312.03262, of classifiers: gamma and p are of one label
+there, and of a token here. Shapes: S shadow models, B documents,
 Z of the population (known non-members).
 """
 

@@ -74,13 +74,13 @@ def _headline_numbers(numbers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(number: Any) -> Any:
-    """A number of the manifest without the list of runs behind it; an interval by its ends."""
+    """A number of the manifest without the list of runs behind it; two numbers as low and high."""
     if not isinstance(number, Mapping):
         return number
     told: dict[str, Any] = {}
     for key, value in number.items():
-        if isinstance(value, list | tuple) and len(value) == 2 and "interval" in key:
-            told |= {f"{key}_low": value[0], f"{key}_high": value[1]}
-        elif not isinstance(value, list | tuple):
+        if not isinstance(value, list | tuple):
             told[key] = _plain(value)
+        elif len(value) == 2 and all(isinstance(end, int | float) for end in value):
+            told |= {f"{key}_low": value[0], f"{key}_high": value[1]}
     return told

@@ -13,14 +13,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rote.analysis.fits.level import interval_of
+from rote.analysis.fits.level import hull, interval_of
+from rote.analysis.quantities.contrast import difference
 from rote.analysis.quantities.membership import (
     Estimate,
     MembershipQuality,
     halved,
     membership_quality,
 )
-from rote.analysis.quantities.roc import auroc
+from rote.analysis.quantities.roc import auroc, score_interval
 from rote.auditing.stored import MEMBER, SCORE_PREFIX, Stored
 
 LEAKS, NO_EVIDENCE, CONFOUNDED = "leaks", "no evidence", "confounded"
@@ -29,6 +30,7 @@ CHANCE = 0.5
 BLIND_MARGIN = 0.02
 BLIND = "blind"
 NUM_RESAMPLES = 1000
+FEW = 30  # documents a side
 
 Floats = NDArray[np.float64]
 Pair = tuple[Floats, Floats]  # members, non-members
@@ -88,13 +90,26 @@ def pair_of(scores: pl.DataFrame, column: str) -> Pair:
 
 
 def auroc_difference(first: Pair, second: Pair, *, seed: int) -> Estimate:
-    """AUROC of one score less that of another of the same documents; a paired bootstrap."""
+    """AUROC of one score less that of another of the same documents; a paired bootstrap.
+
+    For fewer than `FEW` documents a side the interval also holds that of the two AUROCs taken as
+    independent: of two that are nearly 1 a bootstrap over 10 held the difference 77 % of the time.
+    """
     generator = np.random.default_rng(seed)
     differences = []
     for _ in range(NUM_RESAMPLES):
         drawn = [generator.integers(len(side), size=len(side)) for side in first]
         differences.append(auroc(*_part(first, drawn)) - auroc(*_part(second, drawn)))
-    return Estimate(value=auroc(*first) - auroc(*second), interval=interval_of(differences))
+    value, interval = auroc(*first) - auroc(*second), interval_of(differences)
+    if min(map(len, first)) < FEW:
+        interval = hull(interval, difference(*map(_by_itself, (first, second))).interval)
+    return Estimate(value=value, interval=interval)
+
+
+def _by_itself(pair: Pair) -> Estimate:
+    value, (num_members, num_nonmembers) = auroc(*pair), map(len, pair)
+    interval = score_interval(value, num_members=num_members, num_nonmembers=num_nonmembers)
+    return Estimate(value=value, interval=interval)
 
 
 def _verdict(estimate: Estimate, blind: Estimate) -> str:

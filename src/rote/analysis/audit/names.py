@@ -22,7 +22,7 @@ SCORES = {
     ),
     "zlib": Named(
         name="zlib",
-        meaning="log-likelihood over compressed bytes",
+        meaning="mean log-likelihood of a token over compressed bytes",
         source="Carlini et al. 2021, arXiv 2012.07805",
     ),
     "min_k": Named(
@@ -46,7 +46,7 @@ SCORES = {
         source="Xie et al. 2024, arXiv 2406.15968",
     ),
     "neighbourhood": Named(
-        name="Neighbourhood",
+        name="Neighbourhood, drawn tokens",
         meaning="loss of neighbours, tokens drawn anew, less its own",
         source="after Mattern et al. 2023, arXiv 2305.18462",
     ),
@@ -57,8 +57,8 @@ SCORES = {
     ),
     "reference": Named(
         name="Reference",
-        meaning="log-likelihood less that under the reference",
-        source="Carlini et al. 2021, arXiv 2012.07805",
+        meaning="mean log-likelihood of a token less that under the reference",
+        source="Watson et al. 2022, arXiv 2111.08440",
     ),
     "rmia": Named(
         name="RMIA",

@@ -14,11 +14,9 @@ BOUND = 0.001  # a rate of extraction
 HALVES = 2
 
 
-def to_narrow(estimate: Estimate, num_judged: int, *, reach: float = NARROW) -> int | None:
-    """Documents until the interval is ``reach`` wide on each side; None for one without width."""
+def to_narrow(estimate: Estimate, num_judged: int, *, reach: float = NARROW) -> int:
+    """Documents until the interval is ``reach`` wide on each side."""
     half_width = (estimate.interval[1] - estimate.interval[0]) / 2
-    if half_width <= 0:
-        return None
     return HALVES * math.ceil(num_judged * (half_width / reach) ** 2)
 
 

@@ -109,7 +109,7 @@ def _discoverable(tried: pl.DataFrame) -> dict[int, dict[str, Rate]]:
 
 def _planted(arrays: Mapping[str, NDArray[Any]]) -> Planted:
     found = exposures(arrays)
-    at_repeats = against_repeats(found.repeats_K, found.bits_K)
+    at_repeats = against_repeats(found.repeats_K, found.bits_K, found.most_bits_K)
     is_extracted_K = arrays["is_extracted"].astype(np.bool_)
     controls = found.bits_K[found.is_control_K]
     return Planted(

@@ -18,6 +18,7 @@ from rote.analysis.elements import (
     table,
     text_cell,
 )
+from rote.analysis.quantities.exposure import FEWEST_IN_GROUP
 from rote.analysis.quantities.membership import (
     FALSE_POSITIVE_RATES,
     MembershipQuality,
@@ -33,7 +34,7 @@ SAMPLED = (
     "2024, arXiv 2410.19482), computed from the forward pass, nothing is drawn."
 )
 AUROC_CAPTION = (
-    "All evaluated documents, 95 % bootstrap intervals. The band is what words alone reach: naive "
+    "All evaluated documents, 95 % intervals. The band is what words alone reach: naive "
     "Bayes on a bag of words, cross-validated, which never saw the model. A score inside of it "
     "says no more of the model than the texts say by themselves. Scores to the left of chance "
     "call non-members members."
@@ -53,7 +54,9 @@ def membership_section(
     headers = [
         ("score", ""),
         ("AUROC", "95 % interval"),
-        ("F1", "95 % interval"),
+        ("F1", "at equal errors, 95 % interval"),
+        ("balanced accuracy", "at equal errors"),
+        ("largest F1", "2/3 by chance"),
         *((f"members found at {rate:.1%}", "false positives") for rate in FALSE_POSITIVE_RATES),
     ]
     rows = [
@@ -73,6 +76,8 @@ def _score_cells(name: str, quality: MembershipQuality, *, chosen: bool) -> list
         f'<td class="text">{escape(name)}<small>{"chosen" if chosen else ""}</small></td>',
         number_cell(f"{quality.auroc.value:.3f}", span(quality.auroc.interval, "{:.3f}")),
         number_cell(f"{quality.f1.value:.3f}", span(quality.f1.interval, "{:.3f}")),
+        number_cell(f"{quality.balanced_accuracy:.3f}"),
+        number_cell(f"{quality.largest_f1:.3f}"),
         *map(_rate_cell, quality.at_false_positive_rates),
     ]
 
@@ -195,7 +200,7 @@ def exposure_section(planted: Planted) -> Section:
     headers = [
         ("repeats", "0: controls"),
         ("canaries", ""),
-        ("mean exposure", "bits, 95 % interval"),
+        ("mean exposure", f"bits, 95 % interval from {FEWEST_IN_GROUP} canaries on"),
         ("recited whole", "95 % interval"),
     ]
     rows = [
@@ -258,8 +263,12 @@ def sources_section(found: Membership, facts: Mapping[str, Any]) -> Section:
         f"{facts['settings']['precision']} on {facts['settings']['device']}. Documents are halved: "
         "the score of the verdict and every threshold are chosen on one half, and counted on the "
         "other. A threshold makes both classes' errors equal, so that F1 is one half where a score "
-        "knows nothing. Intervals of AUROC and F1 are bootstraps over documents, of rates exact "
-        "(Clopper and Pearson 1934), of a difference of rates by square and add (Newcombe 1998). "
+        "knows nothing. Intervals of AUROC and F1 are bootstraps over documents, and as wide as "
+        "Newcombe's (2006) and Clopper and Pearson's allow where documents are few; of rates exact "
+        "(Clopper and Pearson 1934), those of members found at the threshold that was chosen, not "
+        "at the rate that it promises; of a difference of rates by square and add (Newcombe 1998); "
+        "of mean exposure and mem_U those of means between known bounds (Learned-Miller and Thomas "
+        "2019, arXiv 1905.06208). "
         f"The verdict is <em>leaks</em> where the interval lies above {CHANCE}, <em>confounded</em>"
         " where words alone do the same by a margin (Das et al. 2024, arXiv 2406.16201). Higher "
         "scores mean member everywhere:</p>"

@@ -37,7 +37,8 @@ def membership_words(found: Membership, facts: Mapping[str, Any]) -> str:
         f"{named(found.score, facts).name}, chosen on one half: AUROC "
         f"{estimate_words(found.auroc)} on the other half "
         f"({found.num_members:,} members, {found.num_nonmembers:,} non-members), "
-        f"F1 {estimate_words(found.quality.f1)}."
+        f"F1 at equal errors {estimate_words(found.quality.f1)}, largest F1 "
+        f"{found.quality.largest_f1:.3f}, balanced accuracy {found.quality.balanced_accuracy:.3f}."
     )
 
 
@@ -89,18 +90,11 @@ def not_tried(given_back: Regurgitation, facts: Mapping[str, Any]) -> str:
 
 def surer_of_membership(found: Membership) -> list[str]:
     """What would narrow it, exclude chance, reach a low rate: a sentence each."""
-    sentences = []
     narrow = to_narrow(found.auroc, found.num_members)
-    if narrow is None:
-        sentences.append(
-            "Every member scores above every non-member: the bootstrap gives no width, and the "
-            "exact rates below bound what is left."
-        )
-    else:
-        sentences.append(
-            f"An AUROC known to within {NARROW} takes about {_rounded(narrow)} documents a side "
-            f"({2 * found.num_members:,} were judged and calibrated on)."
-        )
+    sentences = [
+        f"An AUROC known to within {NARROW} takes about {_rounded(narrow)} documents a side "
+        f"({2 * found.num_members:,} were judged and calibrated on)."
+    ]
     exclude = to_exclude(found.auroc, found.num_members, chance=CHANCE)
     if found.verdict == membership_verdicts.NO_EVIDENCE and exclude is not None:
         sentences.append(

@@ -72,7 +72,7 @@ def fit_descent(points: Sequence[GridPoint]) -> Peak | NoPeak:
     if (low := float(np.quantile(climbs, (1 - LEVEL) / 2))) <= 0:
         return NoPeak(
             reason=f"the highest held-out loss stands {low:.3f} bits above an end of the grid at "
-            "the low end of its 95 % interval"
+            "the low end of 95 % of resamples"
         )
     tops = np.array([_top(log_ratios, row) for row in resampled])
     spacing = np.diff(log_ratios[highest - 1 : highest + 2]) * [-0.5, 0.5]

@@ -12,9 +12,14 @@ ENDS = (0.5 - LEVEL / 2, 0.5 + LEVEL / 2)  # shares of draws that lie below an i
 
 
 def interval_of(draws: Floats | Sequence[float]) -> tuple[float, float]:
-    """Percentile interval of a bootstrap's draws."""
+    """Where the middle 95 % of a bootstrap's draws lie."""
     low, high = np.quantile(draws, ENDS)
     return float(low), float(high)
+
+
+def hull(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:
+    """What reaches as far as both: it covers at least as often as either."""
+    return min(first[0], second[0]), max(first[1], second[1])
 
 
 def band_of(curves: Sequence[Floats]) -> tuple[Floats, Floats]:

@@ -1,17 +1,24 @@
 """A mean with its interval, by Student's t."""
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import t as student_t
 
 from rote.analysis.fits.level import LEVEL
 
+ROUNDING = 1e-12  # relative: what differences of equal numbers leave
 
-def mean_interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """95 % for the mean of values drawn independently; raises ValueError below two of them."""
-    if len(values) < 2:
-        raise ValueError(f"an interval takes two values or more, got {len(values)}")
-    error = float(values.std(ddof=1)) / np.sqrt(len(values))
-    reach = float(student_t.ppf(0.5 + LEVEL / 2, len(values) - 1)) * error
-    mean = float(values.mean())
+
+def mean_interval(values: ArrayLike) -> tuple[float, float] | None:
+    """95 % for the mean of values drawn independently from about a normal distribution.
+
+    None for fewer than two values and for values that are all equal, but for the last bits:
+    nothing tells their spread.
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    if len(numbers) < 2 or np.ptp(numbers) <= ROUNDING * np.abs(numbers).max():
+        return None
+    error = float(numbers.std(ddof=1)) / np.sqrt(len(numbers))
+    reach = float(student_t.ppf(0.5 + LEVEL / 2, len(numbers) - 1)) * error
+    mean = float(numbers.mean())
     return mean - reach, mean + reach

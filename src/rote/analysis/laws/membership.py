@@ -103,7 +103,8 @@ def _sizes(found: MembershipLaw) -> tuple[str, ...]:
 
 LAW = Law(
     formula=FORMULA,
-    source="Morris et al. 2025, arXiv 2505.24832, section 5, made consistent",
+    source="Morris et al. 2025, arXiv 2505.24832, section 5, made consistent; how their F1 "
+    "got its threshold is not stated",
     inputs=INPUTS,
     output="f1",
     fit=fit,

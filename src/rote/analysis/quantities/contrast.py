@@ -20,17 +20,27 @@ from rote.analysis.quantities.membership import Estimate
 Floats = NDArray[np.float64]
 
 FEWEST_RANKED = 5  # things: below that a correlation says nothing
+FEWEST_PAIRS = 8  # of fewer bounded differences Student's t covers 71 to 95 %
 
 
 def mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
-    """Of independent estimates, all of one weight; raises ValueError where there are none."""
+    """All of one weight, with the mean of their intervals' ends; raises ValueError for none.
+
+    Estimates of several seeds or N share their held-out sequences, and err alike. Were reaches
+    added as squares, as of independent ones, 95 % intervals would hold 83 % of AUROCs of three
+    seeds whose shared non-members carry half of the variance. These are right where all err
+    alike, and else too wide.
+    """
     if not estimates:
         raise ValueError("a mean takes one estimate or more")
     number = len(estimates)
-    value = sum(each.value for each in estimates) / number
-    below = math.hypot(*(each.value - each.interval[0] for each in estimates)) / number
-    above = math.hypot(*(each.interval[1] - each.value for each in estimates)) / number
-    return Estimate(value=value, interval=(value - below, value + above))
+    return Estimate(
+        value=sum(each.value for each in estimates) / number,
+        interval=(
+            sum(each.interval[0] for each in estimates) / number,
+            sum(each.interval[1] for each in estimates) / number,
+        ),
+    )
 
 
 def difference(one: Estimate, other: Estimate) -> Estimate:
@@ -41,33 +51,38 @@ def difference(one: Estimate, other: Estimate) -> Estimate:
     return Estimate(value=value, interval=(value - below, value + above))
 
 
-def paired_difference(one_K: ArrayLike, other_K: ArrayLike) -> Estimate:
+def paired_difference(one_K: ArrayLike, other_K: ArrayLike) -> Estimate | None:
     """Mean of the first less the second; Student's t over the K things.
 
-    Raises ValueError for lengths that differ, and below two things.
+    None for fewer than `FEWEST_PAIRS`, and where all differ alike. Raises ValueError for lengths
+    that differ.
     """
     ones, others = _pairs(one_K, other_K)
     apart_K = ones - others
-    return Estimate(value=float(apart_K.mean()), interval=mean_interval(apart_K))
+    interval = mean_interval(apart_K) if len(apart_K) >= FEWEST_PAIRS else None
+    return None if interval is None else Estimate(value=float(apart_K.mean()), interval=interval)
 
 
 def rank_correlation(one_K: ArrayLike, other_K: ArrayLike) -> Estimate | None:
     """Spearman's rho; None for fewer than `FEWEST_RANKED` things, or values that never vary.
 
     The interval is Bonett and Wright's (2000): of Fisher's z, variance (1 + rho^2 / 2) / (K - 3).
-    Raises ValueError for lengths that differ.
+    Where |rho| is 1, and z infinite, it is that of half a swap of two neighbours less: without it
+    60 % of 95 % intervals held a true rho of 0.95 over 5 things, with it 98 %. A true |rho| above
+    0.98 is held 85 to 95 % of the time. Raises ValueError for lengths that differ.
     """
     ones, others = _pairs(one_K, other_K)
     if len(ones) < FEWEST_RANKED or np.ptp(ones) == 0 or np.ptp(others) == 0:
         return None
+    number = len(ones)
     rho = float(np.corrcoef(rankdata(ones), rankdata(others))[0, 1])
     rho = min(1.0, max(-1.0, rho))
-    if abs(rho) > 1 - 1e-12:  # Fisher's z is infinite
-        return Estimate(value=rho, interval=(rho, rho))
-    error = math.sqrt((1 + rho**2 / 2) / (len(ones) - 3))
+    most = 1 - 6 / (number * (number**2 - 1))  # a swap of neighbours takes twice as much away
+    centre = math.atanh(min(most, max(-most, rho)))
+    error = math.sqrt((1 + rho**2 / 2) / (number - 3))
     reach = float(norm.ppf(0.5 + LEVEL / 2)) * error
-    low, high = (math.tanh(math.atanh(rho) + side * reach) for side in (-1, 1))
-    return Estimate(value=rho, interval=(low, high))
+    low, high = math.tanh(centre - reach), math.tanh(centre + reach)
+    return Estimate(value=rho, interval=(min(low, rho), max(high, rho)))
 
 
 def _pairs(one_K: ArrayLike, other_K: ArrayLike) -> tuple[Floats, Floats]:

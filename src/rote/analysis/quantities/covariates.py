@@ -16,9 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
-from rote.analysis.fits.level import LEVEL
+from rote.analysis.quantities import contrast
 
 Floats = NDArray[np.float64]
 
@@ -26,14 +25,12 @@ WORD = re.compile(r"\w+|[^\w\s]")  # runs of letters, digits and underscores; ev
 CODE_SIGNS = frozenset("{}[]()<>=_;:/\\|&*+#@$%^~`\"'")
 COMMON_SHARE = 0.99  # of all tokens: the tokens outside of this many are called rare
 ZLIB_LEVEL = 9
-NUM_RESAMPLES = 500
-SEED = 0  # of the bootstrap
 FEWEST_SAMPLES = 10  # below that a rank correlation says nothing
 
 
 @dataclass(frozen=True, kw_only=True)
 class RankCorrelation:
-    """Spearman's rho; the interval is a 95 % percentile bootstrap over samples."""
+    """Spearman's rho; the interval, 95 %, is that of `rote.analysis.quantities.contrast`."""
 
     rho: float
     interval: tuple[float, float]
@@ -111,23 +108,7 @@ def rank_correlation(covariate: ArrayLike, mem_u_bits: ArrayLike) -> RankCorrela
     """Among samples with mem_U > 0; None for too few of them, or a covariate that never varies."""
     values, bits = np.asarray(covariate, np.float64), np.asarray(mem_u_bits, np.float64)
     values, bits = values[bits > 0], bits[bits > 0]
-    if len(bits) < FEWEST_SAMPLES or np.ptp(values) == 0 or np.ptp(bits) == 0:
+    found = contrast.rank_correlation(values, bits) if len(bits) >= FEWEST_SAMPLES else None
+    if found is None:
         return None
-    shape = (NUM_RESAMPLES, len(bits))
-    drawn_RN = np.random.default_rng(SEED).integers(len(bits), size=shape)
-    rhos_R = _rhos(values[drawn_RN], bits[drawn_RN])
-    low, high = np.nanquantile(rhos_R, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return RankCorrelation(
-        rho=float(_rhos(values[None], bits[None])[0]),
-        interval=(float(low), float(high)),
-        num_samples=len(bits),
-    )
-
-
-def _rhos(values_RN: Floats, bits_RN: Floats) -> Floats:
-    """[R], Pearson's correlation of ranks; NaN where a resample drew one value alone."""
-    ranks = [rankdata(each, axis=1) for each in (values_RN, bits_RN)]
-    values, bits = (each - each.mean(axis=1, keepdims=True) for each in ranks)
-    scale_R = np.sqrt((values**2).sum(axis=1) * (bits**2).sum(axis=1))
-    rhos_R = np.full(len(scale_R), np.nan)
-    return np.divide((values * bits).sum(axis=1), scale_R, out=rhos_R, where=scale_R > 0)
+    return RankCorrelation(rho=found.value, interval=found.interval, num_samples=len(bits))

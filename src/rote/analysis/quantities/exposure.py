@@ -15,7 +15,8 @@ from scipy.integrate import quad
 from scipy.special import gammaln
 from scipy.stats import gamma, kstest, skewnorm
 
-from rote.analysis.fits.level import LEVEL, interval_of
+from rote.analysis.fits.bounded_mean import bounded_mean_interval
+from rote.analysis.fits.level import LEVEL
 from rote.units import NATS_PER_BIT, bits_from_nats
 
 Floats = NDArray[np.float64]
@@ -23,6 +24,7 @@ Floats = NDArray[np.float64]
 CHANCE_BITS = 1 / NATS_PER_BIT
 KS_LEVEL = 0.1  # below this p-value the skew-normal is said not to fit
 FEWEST_TO_FIT = 20  # references: three unknowns and a distribution to judge
+FEWEST_IN_GROUP = 3  # canaries: of fewer an interval spans nearly all there is
 DIRECT = 1e-3  # a distribution function above it is taken as scipy gives it, below it by the tail
 
 
@@ -151,27 +153,42 @@ class AtRepeats:
     repeats: int  # 0: controls
     num_canaries: int
     mean_bits: float
-    interval_bits: tuple[float, float] | None  # bootstrap over canaries, 95 %; None for one alone
+    interval_bits: tuple[float, float] | None  # 95 %, were other canaries drawn; None: too few
 
 
 def against_repeats(
-    repeats: ArrayLike, exposure_bits: ArrayLike, *, num_resamples: int = 2000, seed: int = 0
+    repeats: ArrayLike, exposure_bits: ArrayLike, most_bits: ArrayLike
 ) -> list[AtRepeats]:
-    """One entry for each number of repeats, rising."""
-    times_K, bits_K = np.asarray(repeats), np.asarray(exposure_bits, dtype=np.float64)
-    random = np.random.default_rng(seed)
-    entries = []
-    for times in np.unique(times_K):
-        bits = bits_K[times_K == times]
-        entries.append(
-            AtRepeats(
-                repeats=int(times),
-                num_canaries=len(bits),
-                mean_bits=float(bits.mean()),
-                interval_bits=_bootstrap(bits, random, num_resamples),
-            )
+    """One entry for each number of repeats, rising; all [K], ``most_bits`` as in `Exposures`."""
+    times_K, bits_K, most_K = (
+        np.asarray(each, dtype=np.float64) for each in (repeats, exposure_bits, most_bits)
+    )
+    return [
+        AtRepeats(
+            repeats=int(times),
+            num_canaries=int((times_K == times).sum()),
+            mean_bits=float(bits_K[times_K == times].mean()),
+            interval_bits=mean_exposure_interval(
+                bits_K[times_K == times], most_bits=float(most_K[times_K == times].max())
+            ),
         )
-    return entries
+        for times in np.unique(times_K)
+    ]
+
+
+def mean_exposure_interval(
+    exposure_bits_K: ArrayLike, *, most_bits: float
+) -> tuple[float, float] | None:
+    """95 % for the mean over canaries, in bits; None for fewer than `FEWEST_IN_GROUP`.
+
+    Exposures lie between none and what could be told; where many are at either end a bootstrap and
+    Student's t hold the mean far too rarely (`rote.analysis.fits.bounded_mean`). One by sampling
+    may lie below 0 by log2(1 + 1 / n), and counts as 0.
+    """
+    exposures_K = np.maximum(0.0, np.asarray(exposure_bits_K, dtype=np.float64))
+    if len(exposures_K) < FEWEST_IN_GROUP:
+        return None
+    return bounded_mean_interval(exposures_K, least=0.0, most=most_bits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +197,7 @@ class Exposures:
 
     repeats_K: NDArray[np.int64]
     bits_K: Floats  # by rank where all secrets were ranked, by sampling elsewhere
-    is_exact_K: NDArray[np.bool_]
+    most_bits_K: Floats  # the largest that can be told: log2 of what a canary was ranked among
     fits_K: tuple[SkewNormal | NoSkewNormal, ...]
     fitted_bits_K: tuple[float | None, ...]
 
@@ -203,7 +220,11 @@ def exposures(arrays: Mapping[str, NDArray[np.generic]], *, fitted: bool = True)
     return Exposures(
         repeats_K=own["repeats"].astype(np.int64),
         bits_K=np.where(exact_K, ranked_K, sampled_K),
-        is_exact_K=exact_K,
+        most_bits_K=np.where(
+            exact_K,
+            own["secret_bits"].astype(np.float64),
+            np.log2(own["num_references"].astype(np.float64)),
+        ),
         fits_K=fits_K,
         fitted_bits_K=tuple(
             fit.exposure_bits(float(code)) if isinstance(fit, SkewNormal) else None
@@ -228,14 +249,6 @@ def _log_distribution(place: float, shape: float) -> float:
         return math.exp(float(skewnorm.logpdf(place - v / rate, shape)) - at_place)
 
     return at_place + math.log(quad(ratio, 0, math.inf)[0] / rate)
-
-
-def _bootstrap(
-    values: Floats, random: np.random.Generator, num_resamples: int
-) -> tuple[float, float] | None:
-    if len(values) < 2:
-        return None
-    return interval_of(random.choice(values, size=(num_resamples, len(values))).mean(axis=1))
 
 
 def _counts(values: ArrayLike, *, least: int) -> Floats:

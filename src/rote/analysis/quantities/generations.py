@@ -27,7 +27,7 @@ class Ranked:
 
     precision: Rate  # of the first NUM_TAKEN, or of all where there are fewer
     precision_in_heldout: Rate  # the same of the control: what can be guessed
-    recall: Recall | None  # up to MAX_ERRORS wrong ones; None where no sample is training data
+    recall: Recall | None  # before error number MAX_ERRORS; None where nothing is training data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,16 +105,19 @@ def drawings_in(arrays: Mapping[str, NDArray[np.generic]]) -> list[str]:
 
 
 def _rankings(pieces: Mapping[str, NDArray[np.generic]]) -> dict[str, Floats]:
-    """All samples have as many tokens, so that sums of nats rank as perplexities do."""
+    """As in the paper, whose perplexity is of the mean loss; ``perplexity`` is minus its logarithm.
+
+    All samples have as many tokens. ``window`` is a sum over as many for each.
+    """
     values = {name: np.asarray(piece, dtype=np.float64) for name, piece in pieces.items()}
     num_tokens = pieces["tokens"].shape[1]
-    nats_N = values["nats"]
+    nats_N = values["nats"] / num_tokens
     rankings = {"perplexity": -nats_N, "window": -values["window_nats"]}
     if "zlib_bytes" in values:
         rankings["zlib"] = -nats_N / values["zlib_bytes"]
         lowercase_N = values["lowercase_nats"] / np.maximum(1, values["lowercase_tokens"])
-        rankings["lowercase"] = lowercase(nats_N / num_tokens, lowercase_N)
+        rankings["lowercase"] = lowercase(nats_N, lowercase_N)
     for name, reference_N in values.items():
         if name.startswith(REFERENCE):
-            rankings[name.removesuffix(NATS)] = ratio_of_nats(reference_N, nats_N)
+            rankings[name.removesuffix(NATS)] = ratio_of_nats(reference_N / num_tokens, nats_N)
     return rankings

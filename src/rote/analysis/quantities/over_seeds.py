@@ -11,14 +11,21 @@ from rote.analysis.fits.mean import mean_interval
 
 @dataclass(frozen=True, kw_only=True)
 class OverSeeds:
-    """A mean; the interval, 95 %, is Student's t, and None for one run alone.
+    """A mean; the interval, 95 %, is Student's t, and None for one run or for equal values.
 
-    A geometric mean's is of the logarithms.
+    A geometric mean's is of the logarithms. Both cover as stated where runs, or their logarithms,
+    scatter normally, from two on; that of a plain mean 90 to 93 % of the time where runs are as
+    skewed as a log-normal of sigma 1/2.
     """
 
     value: float
     interval: tuple[float, float] | None
     num_runs: int
+
+    @property
+    def why_no_interval(self) -> str:
+        """Why there is no interval: one run, or runs that agree to the last digit."""
+        return "one run" if self.num_runs == 1 else f"equal in {self.num_runs} runs, no interval"
 
     @property
     def sign(self) -> int:
@@ -34,7 +41,7 @@ def over_seeds(values: Sequence[float]) -> OverSeeds:
     numbers = np.asarray(values, dtype=np.float64)
     return OverSeeds(
         value=float(numbers.mean()),
-        interval=mean_interval(numbers) if len(numbers) > 1 else None,
+        interval=mean_interval(numbers),
         num_runs=len(numbers),
     )
 

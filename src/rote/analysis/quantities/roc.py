@@ -8,9 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+from scipy.stats import norm
+
+from rote.analysis.fits.level import LEVEL
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
+
+NEAR_ENDS = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +52,27 @@ def auroc(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> float:
     Raises ValueError for an empty side and for scores that are not finite.
     """
     return _whole(member_scores, nonmember_scores).auroc
+
+
+def score_interval(value: float, *, num_members: int, num_nonmembers: int) -> tuple[float, float]:
+    """95 % for an AUROC from its value and the numbers of documents alone.
+
+    Newcombe 2006 (Statistics in Medicine 25, 559-573), method 5: values that the normal
+    distribution of Hanley and McNeil's variance (1982) does not reject. It has a width where every
+    member scores above every other document, as a bootstrap has not.
+    """
+    reach = float(norm.ppf(0.5 + LEVEL / 2))
+    inside = min(1 - NEAR_ENDS, max(NEAR_ENDS, value))  # at an end nothing is rejected either
+    extra = (num_members + num_nonmembers) / 2 - 1
+
+    def beyond(truth: float) -> float:
+        both = 1 + extra * ((1 - truth) / (2 - truth) + truth / (1 + truth))
+        variance = truth * (1 - truth) * both / (num_members * num_nonmembers)
+        return abs(value - truth) - reach * float(np.sqrt(variance))
+
+    low = float(brentq(beyond, 0.0, inside)) if value > 0 else 0.0
+    high = float(brentq(beyond, inside, 1.0)) if value < 1 else 1.0
+    return low, high
 
 
 def roc_curve(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> tuple[Floats, Floats]:

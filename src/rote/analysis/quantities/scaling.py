@@ -120,7 +120,7 @@ def _most_bits(runs: pl.DataFrame, told: Mapping[str, Told]) -> pl.Series:
         if canaries is None or not canaries.inserted_K.any():
             most.append(None)
         else:
-            most.append(float(canaries.most_bits_K[canaries.inserted_K].mean()))
+            most.append(float(canaries.exposures.most_bits_K[canaries.inserted_K].mean()))
     return pl.Series(most, dtype=pl.Float64)
 
 

@@ -1,7 +1,7 @@
 """Shares of right answers over runs that differ in split and seed alone.
 
-Runs of one split share their held-out items, so splits are what is resampled, and seeds within
-each. Shapes: R runs, S splits, K seeds of a split at most, B resamples.
+Runs of one split share their held-out items, so splits are what an interval is over: a split counts
+with the mean of its seeds. Shapes: S splits, K seeds of one.
 """
 
 import math
@@ -11,14 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rote.analysis.fits.level import interval_of
+from rote.analysis.fits.level import hull
+from rote.analysis.fits.mean import mean_interval
 from rote.analysis.quantities.rate import Rate, pooled
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
-
-NUM_RESAMPLES = 2000
-SEED = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +32,9 @@ class Answers:
 class Share:
     """The mean over splits of means over seeds.
 
-    The interval, 95 %, holds both that of a bootstrap over splits and seeds and that of Clopper
-    and Pearson over all answers: a few runs that agree would leave the first one no width.
+    The interval, 95 %, holds both Student's t over splits (over seeds where there is one split) and
+    that of Clopper and Pearson over all answers: a few runs that agree would leave the first one no
+    width. Where a split is either answered whole or not at all, fewer than 20 cover 84 to 89 %.
     """
 
     value: float
@@ -66,7 +65,7 @@ def share(answers: Sequence[Answers]) -> Share:
     values_SK = _by_split([(each.split, each.rate.value) for each in answers])
     return Share(
         value=_mean(values_SK),
-        interval=_hull(_bootstrap(values_SK), together.interval),
+        interval=_over_splits(values_SK, together.interval, least=0.0),
         pooled=together,
         num_splits=len(values_SK),
         num_runs=len(answers),
@@ -84,7 +83,7 @@ def apart(larger: Sequence[Answers], smaller: Sequence[Answers]) -> Apart | None
     together = (pooled(side[key].rate for key in both) for side in (ours, theirs))
     return Apart(
         value=_mean(values_SK),
-        interval=_hull(_bootstrap(values_SK), _newcombe(*together)),
+        interval=_over_splits(values_SK, _newcombe(*together), least=-1.0),
         num_splits=len(values_SK),
         num_runs=len(both),
     )
@@ -101,27 +100,13 @@ def _mean(values_SK: Sequence[Floats]) -> float:
     return float(np.mean([values_K.mean() for values_K in values_SK]))
 
 
-def _bootstrap(values_SK: Sequence[Floats]) -> Interval | None:
-    """None for one run alone."""
-    if sum(map(len, values_SK)) < 2:
-        return None
-    random = np.random.default_rng(SEED)
-    num_splits, most = len(values_SK), max(map(len, values_SK))
-    sizes_S = np.array(list(map(len, values_SK)))
-    padded_SK = np.array([np.pad(values_K, (0, most - len(values_K))) for values_K in values_SK])
-    splits_BS = random.integers(num_splits, size=(NUM_RESAMPLES, num_splits))
-    sizes_BS1 = sizes_S[splits_BS][..., None]
-    drawn_BSK = random.integers(sizes_BS1, size=(NUM_RESAMPLES, num_splits, most))
-    counted_BSK = np.arange(most) < sizes_BS1
-    sums_BS = (padded_SK[splits_BS[..., None], drawn_BSK] * counted_BSK).sum(axis=2)
-    means_B = (sums_BS / sizes_BS1[..., 0]).mean(axis=1)
-    return interval_of(means_B)
-
-
-def _hull(first: Interval | None, second: Interval) -> Interval:
-    if first is None:
-        return second
-    return min(first[0], second[0]), max(first[1], second[1])
+def _over_splits(values_SK: Sequence[Floats], exact: Interval, *, least: float) -> Interval:
+    """Student's t over splits, within what a share or a difference can be, and the exact one."""
+    means_S = [values_K.mean() for values_K in values_SK]
+    scattered = mean_interval(means_S if len(means_S) > 1 else values_SK[0])
+    if scattered is None:
+        return exact
+    return hull((max(least, scattered[0]), min(1.0, scattered[1])), exact)
 
 
 def _newcombe(ours: Rate, theirs: Rate) -> Interval:

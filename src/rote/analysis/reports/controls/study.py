@@ -1,7 +1,7 @@
 """All that the report on controls says, derived before anything is drawn."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -22,7 +22,7 @@ class Point:
     words: str  # with its strength
     run_ids: tuple[str, ...]
     leak: OverSeeds
-    counted: OverSeeds  # the same, no run's below what a guess leaks
+    counted: OverSeeds  # the same, no run's below what a guess leaks; no interval where one is
     loss: OverSeeds  # held-out, bits per token
     saved: OverSeeds | None  # counted leakage less that of the run without control, seed by seed
     cost: OverSeeds | None  # held-out loss, likewise
@@ -113,12 +113,19 @@ def _points(runs: pl.DataFrame, column: str) -> Iterable[Point]:
             words=part["control_words"][0],
             run_ids=tuple(part["run_id"]),
             leak=over_seeds(part[column].to_list()),
-            counted=over_seeds(part["counted"].to_list()),
+            counted=_counted(part, column),
             loss=over_seeds(part[LOSS].to_list()),
             saved=_apart(part, anchor, "counted"),
             cost=_apart(part, anchor, LOSS),
             on_frontier=is_on_frontier(place, places),
         )
+
+
+def _counted(runs: pl.DataFrame, column: str) -> OverSeeds:
+    """Without an interval where a run was raised to a guess: half of three such seeds are equal."""
+    mean = over_seeds(runs["counted"].to_list())
+    raised = (runs["counted"] != runs[column]).any()
+    return replace(mean, interval=None) if raised else mean
 
 
 def is_on_frontier(place: tuple[float, float], places: Sequence[tuple[float, float]]) -> bool:

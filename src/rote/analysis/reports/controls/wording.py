@@ -99,7 +99,7 @@ def with_interval(mean: OverSeeds, form: str) -> str:
     """As +0.12 (+0.10 to +0.14)."""
     told = form.format(mean.value)
     if mean.interval is None:
-        return f"{told} (one seed)"
+        return f"{told} ({mean.why_no_interval})"
     return f"{told} ({form.format(mean.interval[0])} to {form.format(mean.interval[1])})"
 
 

@@ -5,19 +5,20 @@ CAPTIONS = {
         "Members are the training sequences that measure <code>membership</code> scored, "
         "non-members the held-out ones; planted canaries are neither. The threshold on the loss is "
         "chosen on one half, where it misses as many members as it accuses others, and F1 is "
-        "counted on the other half with both classes weighing the same: a score that knows nothing "
-        "has 1/2. Every mark is a run (hollow: not converged), with a 95 % "
-        "bootstrap interval. |D| counts all training sequences, canaries and repeats too. The law "
-        "is F1 = (1 + height &sigma;(slope x + offset)) / 2, fitted to all sizes together; its "
-        "band is of the curve, with sizes as clusters; single runs scatter more. Published: Morris "
-        "et al. 2025, section 5, whose constants belong to sequences of 64 tokens: x counts "
-        "sequences, and shorter ones tell less."
+        "counted on the other half with both classes weighing the same: a score that knows "
+        "nothing has 1/2 (F1 at equal errors; the largest F1, 2/3 there, stands in the table of "
+        "runs). Every mark is a run (hollow: not converged), with a 95 % interval. |D| counts "
+        "all training sequences, canaries and repeats too. The law is F1 = (1 + height "
+        "&sigma;(slope x + offset)) / 2, fitted to all sizes together; its band is of the curve, "
+        "with sizes as clusters; single runs scatter more. Published: Morris et al. 2025, section "
+        "5, who do not state how their threshold was chosen, and whose constants belong to "
+        "sequences of 64 tokens: x counts sequences, and shorter ones tell less."
     ),
     "scores": (
         "AUROC is the chance that a member scores above a non-member. Lines join means over seeds; "
-        "intervals are 95 % bootstraps over sequences, put together by squares. Non-members are "
-        "the same held-out sequences for all seeds of a text. The reference score is what a model "
-        "saves over the oracle, the best run on the reference pool."
+        "intervals are 95 %, over sequences, their ends averaged over seeds: these share their "
+        "held-out sequences and err alike. The reference score is what a model "
+        "saves a token over the oracle, the best run on the reference pool."
     ),
     "shadows": (
         "Each run of a size and N was the target once, the runs of the other seeds its shadows; "
@@ -26,15 +27,17 @@ CAPTIONS = {
         "score is judged on the samples that have enough shadows for it; which these are depends "
         "on seeds alone. Sources: LiRA, Carlini et al. 2022 (arXiv 2112.03570); RMIA, Zarifzadeh "
         "et al. 2024 (arXiv 2312.03262), gamma = 1, its population the held-out windows, its "
-        "offline prior tuned on the shadows. Intervals are 95 %, of AUROC over targets by squares, "
-        "of members found exact (Clopper and Pearson) with targets added up."
+        "offline prior tuned on the shadows. Intervals are 95 %, of AUROC the mean over targets, "
+        "of members found exact (Clopper and Pearson) with targets added up, at the thresholds "
+        "that were chosen."
     ),
     "exposure": (
         "Exposure is log2 |R| less log2 of the rank that a model gives a secret among all that "
         "could stand in its place, or an estimate of it by sampling, which tells no more than log2 "
         "of the number drawn (Carlini et al. 2018, arXiv 1802.08232). Marks are means over "
-        "canaries, seeds together; intervals are 95 % bootstraps over canaries. At 0 are controls, "
-        "drawn alike and never inserted."
+        "canaries, seeds together; intervals are 95 %, of means between known bounds "
+        "(Learned-Miller and Thomas 2019, arXiv 1905.06208), and none for fewer than 3 canaries. "
+        "At 0 are controls, drawn alike and never inserted."
     ),
     "canaries_extracted": (
         "A canary is extracted where greedy decoding after its template gives the whole secret. "
@@ -45,7 +48,7 @@ CAPTIONS = {
         "A window is extracted where greedy continuation of its prefix gives the rest exactly. "
         "What is drawn is the rate of training windows less that of held-out windows, which can "
         "only be guessed; repeats and canaries are left out. Intervals are Newcombe's, 95 %, seeds "
-        "added up: they share their held-out windows, so intervals are somewhat short."
+        "added up; held-out windows, which seeds share, count once."
     ),
     "risk": (
         "A mark is a run. Canaries are all that were inserted, however often; windows are those of "
@@ -56,7 +59,8 @@ CAPTIONS = {
     "sizes": (
         "The same against size. Lines join means over seeds at one N, every mark is a run. The "
         "table below compares the ends: F1 and extraction by adding reaches of intervals as "
-        "squares, exposure by the same canaries in both models (Student's t over canaries). "
+        "squares, exposure by the same canaries in both models (Student's t over canaries, 8 at "
+        "least). "
         "Intervals are over sequences and canaries; how far runs of other seeds scatter shows in "
         "the marks."
     ),

@@ -81,7 +81,10 @@ def with_kinds(runs: pl.DataFrame, told: Mapping[str, Told]) -> pl.DataFrame:
     less the rate of held-out ones.
     """
     rows = [{"run_id": run_id, **_row(told[run_id])} for run_id in runs["run_id"]]
-    names = ("f1", "f1_low", "f1_high", "auroc", "exposure_bits", "canaries_extracted")
+    names = (
+        "f1", "f1_low", "f1_high", "largest_f1", "balanced_accuracy", "auroc", "exposure_bits",
+        "canaries_extracted",
+    )  # fmt: skip
     schema = {
         "run_id": pl.String,
         **dict.fromkeys((*names, "windows_excess"), pl.Float64),
@@ -104,6 +107,8 @@ def _row(told: Told) -> dict[str, float | str | None]:
         "f1": quality.f1.value if quality else None,
         "f1_low": low,
         "f1_high": high,
+        "largest_f1": quality.largest_f1 if quality else None,
+        "balanced_accuracy": quality.balanced_accuracy if quality else None,
         "auroc": quality.auroc.value if quality else None,
         "exposure_bits": bits,
         "canaries_extracted": extracted,
@@ -147,7 +152,8 @@ def _of_kind(
         found = compare(small, large, told)
         if found is not None:
             at_each.append(_entry(kind, part, *found))
-    if not at_each:
+    overall = _overall(kind, known, smallest, told, at_each) if at_each else None
+    if overall is None:
         return
     at_each.sort(key=lambda each: each.num_sequences or 0)
     yield Compared(
@@ -155,7 +161,7 @@ def _of_kind(
         num_sequences=None,
         smaller=float(np.mean([each.smaller for each in at_each])),
         larger=float(np.mean([each.larger for each in at_each])),
-        apart=_overall(kind, known, smallest, told, at_each),
+        apart=overall,
         run_ids=tuple(run_id for each in at_each for run_id in each.run_ids),
     )
     yield from at_each
@@ -200,10 +206,11 @@ def _windows(small: pl.DataFrame, large: pl.DataFrame, told: Mapping[str, Told])
 
 def _exposure(small: pl.DataFrame, large: pl.DataFrame, told: Mapping[str, Told]) -> Found:
     pairs = list(_pairs(small, large, told).values())
-    if len(pairs) < 2:
+    if not pairs:
         return None
     smaller, larger = np.array(pairs).T
-    return float(smaller.mean()), float(larger.mean()), paired_difference(larger, smaller)
+    apart = paired_difference(larger, smaller)
+    return None if apart is None else (float(smaller.mean()), float(larger.mean()), apart)
 
 
 def _pairs(small: pl.DataFrame, large: pl.DataFrame, told: Mapping[str, Told]) -> Pairs:
@@ -233,7 +240,7 @@ def _overall(
     smallest: str,
     told: Mapping[str, Told],
     at_each: Sequence[Compared],
-) -> Estimate:
+) -> Estimate | None:
     """Over N; a canary that several N share counts as one thing."""
     if kind.column != "exposure_bits":
         return mean_estimate([each.apart for each in at_each])

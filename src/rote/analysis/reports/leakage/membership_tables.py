@@ -32,11 +32,11 @@ LAW_HEADERS = (
 FORECAST_HEADERS = (
     ("parameters", "of the published model"),
     ("|D|", ""),
-    ("observed F1", "Morris et al. 2025"),
+    ("observed F1", "Morris et al. 2025; how thresholds were chosen is not stated"),
     ("aimed at", "by their law"),
-    ("law in |D| / P", "95 % interval"),
+    ("law in |D| / P", "F1 at equal errors, 95 % interval"),
     ("published", "in |D| / P"),
-    ("law in C / |D|", "95 % interval"),
+    ("law in C / |D|", "F1 at equal errors, 95 % interval"),
     ("published", "in C / |D|"),
     ("finding", ""),
 )
@@ -45,8 +45,8 @@ SCORE_HEADERS = (
     ("N", "targets"),
     ("score", ""),
     ("AUROC", "95 % interval"),
-    ("found at 1 % FPR", "95 % interval, or the reason"),
-    ("found at 0.1 % FPR", "95 % interval, or the reason"),
+    ("found at 1 % FPR", "95 % interval at that threshold, or the reason"),
+    ("found at 0.1 % FPR", "95 % interval at that threshold, or the reason"),
     ("members", "others"),
 )
 

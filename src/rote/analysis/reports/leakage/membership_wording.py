@@ -52,7 +52,8 @@ def law_line(fitted: Fitted) -> str:
         f"Membership law in {name}: height {curve.height:.2f} +- {fitted.law.height_error:.2f}, "
         f"slope {curve.slope:.3g} +- {fitted.law.slope_error:.2g}, offset {curve.offset:.2f} +- "
         f"{fitted.law.offset_error:.2f} (published {published.height:.3g}, {published.slope:.3g}, "
-        f"{published.offset:.3g}){bounds}; {halfway(fitted)}; F1 tends to {fitted.check.limit:.3f}"
+        f"{published.offset:.3g}){bounds}; {halfway(fitted)}; F1 tends to "
+        f"{fitted.check.limit:.3f}. F1 is at equal errors here; how the published one got its threshold is not stated"
     )
 
 

@@ -1,6 +1,7 @@
 """The numbers of the report on leakage for its manifest, each with the runs behind it."""
 
 from collections.abc import Iterable, Iterator
+from statistics import fmean
 from typing import Any
 
 from rote.analysis.fits.membership_law import MembershipLaw
@@ -51,6 +52,9 @@ def _scores(points: Iterable[Scored], beside: str) -> Numbers:
             {
                 "auroc": each.auroc.value,
                 "interval": each.auroc.interval,
+                "f1_at_equal_errors": fmean(one.f1.value for one in each.qualities),
+                "balanced_accuracy": fmean(one.balanced_accuracy for one in each.qualities),
+                "largest_f1": fmean(one.largest_f1 for one in each.qualities),
                 "runs": list(each.place.run_ids),
             },
         )

@@ -128,8 +128,8 @@ def _planted(place: Place, canaries: Sequence[Canaries]) -> Iterator[Planted]:
     repeats = np.concatenate([each.exposures.repeats_K for each in canaries])
     bits = np.concatenate([each.exposures.bits_K for each in canaries])
     secret_bits = np.concatenate([each.secret_bits_K for each in canaries])
-    most_bits = np.concatenate([each.most_bits_K for each in canaries])
-    for entry in against_repeats(repeats, bits):
+    most_bits = np.concatenate([each.exposures.most_bits_K for each in canaries])
+    for entry in against_repeats(repeats, bits, most_bits):
         chosen = repeats == entry.repeats
         yield Planted(
             place=place,
@@ -201,7 +201,7 @@ def _windows(place: Place, told: Mapping[str, Told]) -> Iterator[Windows]:
         extraction = Extraction(
             prefix_tokens=prefix,
             train=pooled(each.train for each in same),
-            heldout=pooled(each.heldout for each in same),
+            heldout=pooled((each.heldout for each in same), same_things=True),
         )
         yield Windows(place=place, extraction=extraction)
 

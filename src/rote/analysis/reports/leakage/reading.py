@@ -44,7 +44,6 @@ class Canaries:
 
     exposures: Exposures
     secret_bits_K: Floats
-    most_bits_K: Floats  # the largest exposure that can be told: log2 of what it was ranked among
     is_extracted_K: NDArray[np.bool_] | None  # None where the run did not try
 
     @property
@@ -142,13 +141,13 @@ def _stored_sides(arrays: Arrays) -> Iterable[tuple[str, Sides]]:
 
 
 def _beside_oracle(arrays: Arrays, run: dict[str, Any], oracle: Codes) -> Sides:
-    """Bits that the run saves on a sample over the oracle, which never saw it."""
+    """Bits a token that the run saves on a sample over the oracle, which never saw it."""
     origin = origin_of(run)
     known = pair(trained_samples(arrays, origin), oracle.scored)
     unknown = pair(heldout_samples(arrays, origin), oracle.heldout)
     random = np.random.default_rng(SEED)
     members, nonmembers = (
-        random.permutation(each.reference_bits - each.target_bits)[:MOST_JUDGED]
+        random.permutation(each.reference_bits - each.target_bits)[:MOST_JUDGED] / origin.length
         for each in (known, unknown)
     )
     return Sides(members=members, nonmembers=nonmembers)
@@ -163,13 +162,10 @@ def _canaries(arrays: Arrays, *, fitted: bool) -> Canaries | None:
     if "exposure.repeats" not in arrays:
         return None
     found = exposures(arrays, fitted=fitted)
-    secret_bits_K = arrays["exposure.secret_bits"].astype(np.float64)
-    sampled_K = np.log2(arrays["exposure.num_references"].astype(np.float64))
     extracted_K = arrays.get("exposure.is_extracted")
     return Canaries(
         exposures=found,
-        secret_bits_K=secret_bits_K,
-        most_bits_K=np.where(found.is_exact_K, secret_bits_K, sampled_K),
+        secret_bits_K=arrays["exposure.secret_bits"].astype(np.float64),
         is_extracted_K=None if extracted_K is None else extracted_K.astype(np.bool_),
     )
 

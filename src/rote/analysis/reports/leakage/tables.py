@@ -13,6 +13,7 @@ from rote.analysis.elements import (
     text_cell,
     warning_cell,
 )
+from rote.analysis.quantities.exposure import FEWEST_IN_GROUP
 from rote.analysis.reports.leakage.study import Study
 from rote.analysis.reports.leakage.wording import rho_words, verdict
 
@@ -22,7 +23,7 @@ PLANTED_HEADERS = (
     ("N", "runs"),
     ("inserted", "times"),
     ("canaries", ""),
-    ("mean exposure (bits)", "95 % interval"),
+    ("mean exposure (bits)", f"95 % interval from {FEWEST_IN_GROUP} canaries on"),
     ("the most told", "secret, bits"),
     ("by skew-normal (bits)", "canaries whose fit holds"),
     ("extracted", "95 % interval"),
@@ -65,7 +66,8 @@ RUN_HEADERS = (
     ("seed", ""),
     ("|D| / P", ""),
     ("held-out loss", "bits per token"),
-    ("F1", "95 % interval"),
+    ("F1", "at equal errors, 95 % interval"),
+    ("largest F1", "balanced accuracy"),
     ("exposure (bits)", ""),
     ("canaries extracted", ""),
     ("windows extracted", "less held-out"),
@@ -188,6 +190,7 @@ def _run_cells(run: Mapping[str, Any]) -> list[str]:
         number_cell(_told(run["samples_per_parameter"], "{:.3g}")),
         number_cell(_told(run["heldout_bits_per_token"], "{:.3f}")),
         number_cell(_told(run["f1"], "{:.3f}"), span(interval, "{:.3f}")),
+        number_cell(_told(run["largest_f1"], "{:.3f}"), _told(run["balanced_accuracy"], "{:.3f}")),
         number_cell(_told(run["exposure_bits"], "{:.2f}")),
         number_cell(_told(run["canaries_extracted"], "{:.0%}")),
         number_cell(_told(run["windows_excess"], "{:+.1%}")),

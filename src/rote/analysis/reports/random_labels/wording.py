@@ -14,8 +14,8 @@ CAPTIONS = {
         "Right: labels told right, of the training set (filled) and of held-out sequences, whose "
         "labels are true (hollow). Dotted: a guess. Bars, 95 %: Student's t over seeds, of the "
         "logarithms of steps; "
-        "for shares seeds are resampled, and Clopper and Pearson's interval over all labels if it "
-        "is wider. Where inputs are random no rule tells any label: they stand at 1."
+        "for shares too, and Clopper and Pearson's interval over all labels if it is wider. Where "
+        "inputs are random no rule tells any label: they stand at 1."
     ),
     "bits": (
         "Entropy of the training labels that no rule tells, less their code length under the "
@@ -72,7 +72,7 @@ def mean(value: OverSeeds, form: str) -> str:
     """With its interval."""
     told = form.format(value.value)
     if value.interval is None:
-        return f"{told} (one run)"
+        return f"{told} ({value.why_no_interval})"
     return f"{told} ({form.format(value.interval[0])} to {form.format(value.interval[1])})"
 
 

@@ -19,7 +19,7 @@ from rote.analysis.quantities.unintended import Unintended
 from rote.analysis.results import Corpus, Results
 
 NUM_EXTREMES = 12  # samples listed at each end
-MAX_CORRELATED = 10_000  # samples, drawn at random: their bootstrap takes seconds
+MAX_CORRELATED = 10_000  # samples, drawn at random: their texts are read whole
 WINDOWS_AT_ONCE = 20_000  # while words are counted
 SEED = 0
 

@@ -9,13 +9,12 @@ import numpy as np
 import polars as pl
 
 from rote.analysis.descents import Descent, descents
-from rote.analysis.fits.mean import mean_interval
 from rote.analysis.pairing import Pairing, text_runs, with_unintended
 from rote.analysis.quantities.extraction import Extraction
 from rote.analysis.quantities.losses import loss_quantities
-from rote.analysis.quantities.rate import Rate
+from rote.analysis.quantities.rate import Rate, pooled
 from rote.analysis.quantities.series import with_series
-from rote.analysis.quantities.unintended import CodeLengths, pair
+from rote.analysis.quantities.unintended import CodeLengths, mean_interval_bits, pair
 from rote.analysis.reports.text.remembered import Remembered, remembered
 from rote.analysis.results import Results
 
@@ -43,7 +42,7 @@ class Quality:
     reference_pool: str
     reference_heldout_bits_per_token: float
     mean_bits: float  # a sample, max code
-    interval_bits: tuple[float, float]  # 95 %, Student's t over samples
+    interval_bits: tuple[float, float]  # 95 %, over samples
     num_samples: int
 
 
@@ -144,9 +143,11 @@ def _extracted(targets: pl.DataFrame) -> list[Extracted]:
 
 
 def _rate(runs: pl.DataFrame, split: str, prefix: int) -> Rate:
-    return Rate(
-        successes=int(runs[f"extraction.{split}_extracted_{prefix}"].sum()),
-        trials=int(runs[f"extraction.{split}_tried"].sum()),
+    """Held-out windows are the same for every seed."""
+    counts = runs.select(f"extraction.{split}_extracted_{prefix}", f"extraction.{split}_tried")
+    return pooled(
+        (Rate(successes=int(found), trials=int(tried)) for found, tried in counts.iter_rows()),
+        same_things=split == "heldout",
     )
 
 
@@ -170,7 +171,8 @@ def _quality(
     if np.isin(trained.sample_ids, unseen).sum() < FEWEST_OUTSIDE:
         return None
     paired = pair(trained, scored)
-    bits = paired.max_code_bits[~paired.in_reference]
+    outside = ~paired.in_reference
+    bits = paired.max_code_bits[outside]
     return Quality(
         series=target["series"],
         reference_id=reference["run_id"],
@@ -178,6 +180,6 @@ def _quality(
         reference_pool=reference["task.pool"],
         reference_heldout_bits_per_token=reference["heldout_bits_per_token"],
         mean_bits=float(bits.mean()),
-        interval_bits=mean_interval(bits),
+        interval_bits=mean_interval_bits(bits, paired.reference_bits[outside]),
         num_samples=len(bits),
     )

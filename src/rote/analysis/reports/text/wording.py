@@ -39,7 +39,8 @@ CAPTIONS = {
     ),
     "extraction": (
         "A sequence is extracted where greedy continuation of its prefix equals the rest exactly. "
-        "Bars are 95 % intervals of Clopper and Pearson, seeds pooled. What is extracted of "
+        "Bars are 95 % intervals of Clopper and Pearson, seeds pooled, held-out "
+        "windows counted once. What is extracted of "
         "held-out text was not memorised but guessed: the train rate says nothing beyond it. "
         "Published: Morris et al. 2025, section 4: all is extractable where N is tiny; where N is "
         "large the train rate comes down to the test rate."
@@ -51,9 +52,9 @@ CAPTIONS = {
         "exceed capacity. TF-IDF(d; D) is the mean over words w of log(|D| / tf(w, D)), D all of "
         "the train pool that the reference scored: large for texts of rare "
         "words. Rare tokens are those outside the commonest that make up 99 % of all. "
-        "Intervals are bootstraps over samples. The code length under the reference bounds mem_U "
-        "from above, so some of its correlation is there by construction. Published: Morris et "
-        "al. 2025, section 4: TF-IDF and mem_U correlate."
+        "Intervals are Bonett and Wright's (2000). The code length under the reference bounds "
+        "mem_U from above, so some of its correlation is there by construction. Published: Morris "
+        "et al. 2025, section 4: TF-IDF and mem_U correlate."
     ),
 }
 
