@@ -25,7 +25,7 @@ def test_what_is_said_of_the_same_runs_stays(
     capacity: tuple[Path, dict[str, Any]], name: str
 ) -> None:
     outputs, scale = capacity
-    golden = json.loads((HERE / "said" / f"{name}.json").read_text())
+    golden = json.loads((HERE / "answers" / f"{name}.json").read_text())
     found = json.loads(json.dumps(scale if name == SCALE else answer(outputs, name)))
     differing = list(_differences(golden, found, name))
     assert not differing, "\n".join(differing[:20])

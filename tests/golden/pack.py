@@ -25,7 +25,7 @@ def main() -> None:
         if "--said" in sys.argv:
             for name, answer in every_answer(Path(folder)).items():
                 text = json.dumps(answer, indent=1, sort_keys=True) + "\n"
-                (HERE / "said" / f"{name}.json").write_text(text)
+                (HERE / "answers" / f"{name}.json").write_text(text)
         else:
             _train(Path(folder))
             _pack(Path(folder))

@@ -34,6 +34,7 @@ Floats = NDArray[np.float64]
 FEWEST_RATIOS = 4  # distinct ones: three unknowns and one to judge them by
 LEAKS = 0.02  # F1 above one half by more: such a run tells something about the curve
 LEAST_NOISE = 1e-9  # of F1: an exact fit keeps an error above 0
+STEEPEST = 1e6  # |slope| times the median ratio, or one over it: a step, or a level
 AT_BOUND = 1e-6  # below a bound: the search ends as near
 LEAST_CONDITION = 1e-9  # of the normal matrix at unit diagonal, below which it cannot be inverted
 # F1 at the start of the second reading is (1 + height) / 2, so height is at most 1; its limit is at
@@ -235,7 +236,7 @@ def _starts(reading: Reading, ratio: Floats) -> list[Curve]:
 
 def _least_squares(ratio: Floats, observed: Floats, start: Curve) -> Curve:
     """Over height, ln |slope| and offset: a slope never changes its sign."""
-    reading = start.reading
+    reading, steepest = start.reading, np.log(STEEPEST)
 
     def curve(x: Floats) -> Curve:
         height, log_slope, offset = x.tolist()
@@ -252,8 +253,12 @@ def _least_squares(ratio: Floats, observed: Floats, start: Curve) -> Curve:
         [start.height, np.log(abs(start.slope)), start.offset],
         jac=jacobian,
         bounds=(
-            [0, -np.inf, -np.inf],
-            [GREATEST_HEIGHT[reading.value], np.inf, GREATEST_OFFSET[reading.value]],
+            [0, -steepest - np.log(np.median(ratio)), -np.inf],
+            [
+                GREATEST_HEIGHT[reading.value],
+                steepest - np.log(np.median(ratio)),
+                GREATEST_OFFSET[reading.value],
+            ],
         ),
         x_scale="jac",
     )

@@ -51,9 +51,13 @@ class Kaplan:
         return self.alpha_N / self.alpha_D
 
     def factor(self, most: float) -> float:
-        """k of D = k N^ratio at which delta L is ``most`` (equation 4.3 solved for D)."""
+        """k of D = k N^ratio at which delta L is ``most`` (equation 4.3 solved for D).
+
+        Infinite where a fit left a constant at its bound and no float64 holds k.
+        """
         room = np.expm1(np.log1p(most) / self.alpha_D)
-        return float(np.exp(np.log(self.Dc) - self.ratio * np.log(self.Nc)) / room)
+        with np.errstate(over="ignore"):
+            return float(np.exp(np.log(self.Dc) - self.ratio * np.log(self.Nc)) / room)
 
 
 MEANINGS = {

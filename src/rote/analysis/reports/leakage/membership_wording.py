@@ -53,7 +53,8 @@ def law_line(fitted: Fitted) -> str:
         f"slope {curve.slope:.3g} +- {fitted.law.slope_error:.2g}, offset {curve.offset:.2f} +- "
         f"{fitted.law.offset_error:.2f} (published {published.height:.3g}, {published.slope:.3g}, "
         f"{published.offset:.3g}){bounds}; {halfway(fitted)}; F1 tends to "
-        f"{fitted.check.limit:.3f}. F1 is at equal errors here; how the published one got its threshold is not stated"
+        f"{fitted.check.limit:.3f}. F1 is at equal errors here; how the published one got its "
+        "threshold is not stated"
     )
 
 
