@@ -23,6 +23,8 @@ import polars as pl
 from scipy.stats import t as student_t
 
 from rote.analysis.fits.descent import GridPoint, Peak, fit_descent
+from rote.analysis.fits.leak_curve import LeakCurve, fit_leak_curve
+from rote.analysis.fits.level import interval_of
 from rote.analysis.fits.membership_law import (
     MembershipLaw,
     NoMembershipLaw,
@@ -153,6 +155,24 @@ def _membership(
     return fit_membership_law(reading, ratio * parameters, parameters, f1, num_resamples=60)
 
 
+def leaks(draws: int, path: Path | None) -> Shares:
+    """Middle of the planner's leak curve; sizes differ by 30 % in |D| / P, or not."""
+    true, found = LeakCurve(chance=1.44, most=8.0, middle=0.03, steepness=1.2), {}
+    for number, scatter in product((2, 3, 5), (0.0, 0.3)):
+        held = 0
+        ratio = np.tile(np.geomspace(0.003, 0.3, 8), number)
+        sizes = np.repeat(np.geomspace(1e5, 1e7, number), 8)
+        for seed in range(draws):
+            random = np.random.default_rng(seed)
+            shift = np.repeat(np.exp(scatter * random.standard_normal(number)), 8)
+            leakage = true.at(ratio * shift) + 0.1 * random.standard_normal(len(ratio))
+            fitted = fit_leak_curve(ratio * sizes, sizes, leakage, chance=1.44, most=8.0)
+            low, high = interval_of([each.middle for each in fitted.resampled])
+            held += low <= true.middle <= high
+        found[f"{number} sizes, {scatter:.0%}"] = held / draws
+    return found
+
+
 def descent(draws: int, path: Path | None) -> Shares:
     """The peak of held-out loss, alike or steeper on one side, grids of factors 2^step."""
     found = {}
@@ -204,6 +224,7 @@ ROWS: dict[str, Callable[[int, Path | None], Shares]] = {
     "flipped": flipped,
     "sizes": sizes,
     "membership": membership,
+    "leaks": leaks,
     "descent": descent,
 }
 
