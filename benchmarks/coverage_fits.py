@@ -5,9 +5,9 @@ benchmarks/results/coverage_fits.json; rows are named on the command line, all b
 
     python benchmarks/coverage_fits.py [--draws N] [--runs FILE.csv] [ROW ...]
 
-``flipped`` takes the runs of others: the CSV that Besiroglu et al. 2024 (arXiv 2404.10102)
-published with their refit, columns "Model Size", "Training FLOP" and "loss". The five runs of
-largest loss are left out, as there; signs of residuals about the fit are drawn anew row by row.
+Rows that begin with ``flipped`` take the runs of others: the CSV that Besiroglu et al. 2024 (arXiv
+2404.10102) published with their refit, columns "Model Size", "Training FLOP" and "loss". The five
+runs of largest loss are left out, as there; signs of residuals about the fit are drawn anew.
 """
 
 import argparse
@@ -20,9 +20,12 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
 from rote.analysis.fits.descent import GridPoint, Peak, fit_descent
+from rote.analysis.fits.leak_curve import LeakCurve, fit_leak_curve
+from rote.analysis.fits.level import interval_of
 from rote.analysis.fits.membership_law import (
     MembershipLaw,
     NoMembershipLaw,
@@ -31,6 +34,7 @@ from rote.analysis.fits.membership_law import (
 )
 from rote.analysis.fits.plateau import Knee, Plateau, fit_plateau
 from rote.analysis.fits.slope import Slope, fit_slope, points_of
+from rote.analysis.laws.clusters import cluster_numbers
 from rote.analysis.laws.kinds import law
 from rote.analysis.laws.law import Constant, Count, Effort, Fitted, Floats, Measured
 from rote.analysis.published_membership import PUBLISHED_CURVES
@@ -65,19 +69,41 @@ def main() -> None:
 
 def flipped(draws: int, path: Path | None) -> Shares:
     """The parametric law about its own fit to real runs, signs of residuals drawn row by row."""
+    runs = _published_runs(path)
+    return _flipped(draws, runs, np.arange(len(runs)), "")
+
+
+def flipped_by_size(draws: int, path: Path | None) -> Shares:
+    """One sign for all runs of a size; runs drawn one by one, and sizes drawn whole."""
+    runs = _published_runs(path)
+    groups = cluster_numbers(runs, "parameters")
+    alone, together = (_flipped(draws, runs, groups, kind) for kind in ("", "parameters"))
+    return {
+        **{f"{key}, runs alone": share for key, share in alone.items()},
+        **{f"{key}, --clusters parameters": share for key, share in together.items()},
+    }
+
+
+def _published_runs(path: Path | None) -> Measured:
     if path is None:
-        raise SystemExit("flipped: --runs FILE.csv is needed")
+        raise SystemExit("--runs FILE.csv is needed")
     table = pl.read_csv(path).sort("loss").slice(0, -NUM_LEFT_OUT)
     size, flops, loss = (table[name].to_numpy() for name in ("Model Size", "Training FLOP", "loss"))
-    inputs = {"parameters": size, "tokens": flops / 6 / size}
-    curve = _fit("parametric", inputs, loss, Effort(num_resamples=0, profiles=False)).curve
+    columns = {"parameters": size, "tokens": flops / 6 / size, "loss_nats": loss}
+    return Measured(columns=columns, count=Count.TOTAL)
+
+
+def _flipped(draws: int, runs: Measured, groups: NDArray[np.int64], clusters: str) -> Shares:
+    inputs = {name: runs[name] for name in ("parameters", "tokens")}
+    quick = Effort(num_resamples=0, profiles=False)
+    curve = _fit("parametric", inputs, runs["loss_nats"], quick).curve
     center = curve.predict(*inputs.values())
-    residuals = np.log(loss / center)
+    residuals = np.log(runs["loss_nats"] / center)
     hits: dict[str, int] = {}
     for seed in range(draws):
-        signs = np.random.default_rng(seed).choice([-1.0, 1.0], len(loss))
-        outputs = center * np.exp(signs * residuals)
-        fitted = _fit("parametric", inputs, outputs, Effort(num_resamples=RESAMPLES, seed=seed))
+        signs = np.random.default_rng(seed).choice([-1.0, 1.0], groups.max() + 1)[groups]
+        effort = Effort(num_resamples=RESAMPLES, seed=seed, clusters=clusters)
+        fitted = _fit("parametric", inputs, center * np.exp(signs * residuals), effort)
         for constant in fitted.constants:
             truth = float(getattr(curve, constant.name))
             for kind, (low, high) in intervals(fitted, constant).items():
@@ -153,6 +179,24 @@ def _membership(
     return fit_membership_law(reading, ratio * parameters, parameters, f1, num_resamples=60)
 
 
+def leaks(draws: int, path: Path | None) -> Shares:
+    """Middle of the planner's leak curve; sizes differ by 30 % in |D| / P, or not."""
+    true, found = LeakCurve(chance=1.44, most=8.0, middle=0.03, steepness=1.2), {}
+    for number, scatter in product((2, 3, 5), (0.0, 0.3)):
+        held = 0
+        ratio = np.tile(np.geomspace(0.003, 0.3, 8), number)
+        sizes = np.repeat(np.geomspace(1e5, 1e7, number), 8)
+        for seed in range(draws):
+            random = np.random.default_rng(seed)
+            shift = np.repeat(np.exp(scatter * random.standard_normal(number)), 8)
+            leakage = true.at(ratio * shift) + 0.1 * random.standard_normal(len(ratio))
+            fitted = fit_leak_curve(ratio * sizes, sizes, leakage, chance=1.44, most=8.0)
+            low, high = interval_of([each.middle for each in fitted.resampled])
+            held += low <= true.middle <= high
+        found[f"{number} sizes, {scatter:.0%}"] = held / draws
+    return found
+
+
 def descent(draws: int, path: Path | None) -> Shares:
     """The peak of held-out loss, alike or steeper on one side, grids of factors 2^step."""
     found = {}
@@ -202,8 +246,10 @@ def _fit(name: str, inputs: dict[str, Floats], outputs: Floats, effort: Effort) 
 
 ROWS: dict[str, Callable[[int, Path | None], Shares]] = {
     "flipped": flipped,
+    "flipped_by_size": flipped_by_size,
     "sizes": sizes,
     "membership": membership,
+    "leaks": leaks,
     "descent": descent,
 }
 
