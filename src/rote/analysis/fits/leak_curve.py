@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 
 FEWEST_RATIOS = 3  # distinct ones: two unknowns and one to judge them by
 GREATEST_STEEPNESS = 20.0  # runs on either side of a cliff do not tell how steep it is
+FARTHEST = 1e6  # how far from all runs the middle may lie, as a factor
 AT_BOUND = 1e-4  # relative: the search ends as near
 LEAST_FALL = 1e-12  # of the share with its logit: a run far from the middle keeps a derivative
 
@@ -106,6 +107,9 @@ def _fit(x: Floats, share: Floats, start: tuple[float, float]) -> tuple[float, f
     def residuals(theta: Floats) -> Floats:
         return _share((theta[0], theta[1]), log_x) - share
 
-    bounds = ([-np.inf, -5.0], [np.inf, np.log(GREATEST_STEEPNESS)])
+    bounds = (
+        [log_x.min() - np.log(FARTHEST), -5.0],
+        [log_x.max() + np.log(FARTHEST), np.log(GREATEST_STEEPNESS)],
+    )
     found = least_squares(residuals, start, bounds=bounds, x_scale=(1.0, 0.5))
     return float(found.x[0]), float(found.x[1])
