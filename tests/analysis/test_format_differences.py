@@ -55,6 +55,24 @@ def test_one_size_is_compared_seed_by_seed(build_table) -> None:
     assert (alone.interval, alone.differs, alone.pairs) == (None, False, "1 seed of one size")
 
 
+def test_runs_of_the_same_data_that_fill_both_models_are_pairs(build_table) -> None:
+    """By hand: two seeds, two data sets beyond capacity, too few for a plateau of a seed."""
+    fp32 = build_table(
+        shapes=((1, 16),), fills=(0.5, 2.0, 3.0), seeds=(0, 1), planted={"fp32": 3.0}
+    )
+    bf16 = fp32.sort("seed", "entropy_bits").with_columns(
+        pl.lit("bf16_mixed").alias("precision.name"),
+        ("b" + pl.col("run_id")).alias("run_id"),
+        (pl.col("cost.train_code_bits") + pl.Series([0.0, 300.0, 500.0, 0.0, 500.0, 700.0])),
+    )
+    (found,) = differences(summarise(pl.concat([fp32, bf16.select(fp32.columns)])))
+    parameters = fp32["parameters"][0]
+    assert found.pairs == "2 seeds of one size"
+    assert found.bits_per_parameter == pytest.approx(-500 / parameters)
+    assert found.interval is not None  # 400 and 600 bits: half their distance times t of one degree
+    assert found.interval[1] == pytest.approx((-500 + 12.7062 * 100) / parameters, rel=1e-4)
+
+
 def test_formats_of_different_sizes_add_their_errors_as_squares(build_table) -> None:
     fp32 = build_table(shapes=SHAPES[:2], planted={"fp32": 3.0}, noise=0.01)
     tf32 = build_table(shapes=SHAPES[2:], planted={"tf32": 2.0}, noise=0.01, seeds=(0, 1))

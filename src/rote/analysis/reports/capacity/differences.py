@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import hypot
 
 import numpy as np
+import polars as pl
 from scipy.stats import t as student_t
 
 from rote.analysis.fits.level import ENDS
@@ -19,6 +20,8 @@ from rote.analysis.fits.plateau import Plateau, fit_plateau
 from rote.analysis.reports.capacity.summary import Alpha, Capacity, Summary
 
 Interval = tuple[float, float]
+
+PAIR, STORED = ["seed", "task.num_sequences"], "memorised_bits"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +42,12 @@ class Difference:
 
 
 def differences(summary: Summary) -> tuple[Difference, ...]:
-    """Each format less the first one; none for one format or without plateaus."""
-    fitted = [alpha for alpha in summary.alphas if alpha.slope]
-    return tuple(_difference(summary, fitted[0], other) for other in fitted[1:])
+    """Each format less the first one; none where nothing was measured in both."""
+    found = (_difference(summary, summary.alphas[0], other) for other in summary.alphas[1:])
+    return tuple(each for each in found if each)
 
 
-def _difference(summary: Summary, first: Alpha, second: Alpha) -> Difference:
+def _difference(summary: Summary, first: Alpha, second: Alpha) -> Difference | None:
     by_size = list(_by_size(summary, first, second))
     if not by_size:
         return _unpaired(first, second)
@@ -63,20 +66,41 @@ def _difference(summary: Summary, first: Alpha, second: Alpha) -> Difference:
 
 
 def _by_size(summary: Summary, first: Alpha, second: Alpha) -> Iterator[np.ndarray]:
-    """Differences of each size that has a plateau in both: one a seed, or one for all seeds."""
+    """Differences of each size, one a seed."""
     others = {(each.shape, each.parameters): each for each in second.capacities}
     for mine in first.capacities:
         other = others.get((mine.shape, mine.parameters))
-        if other is None or not all(isinstance(c.plateau, Plateau) for c in (mine, other)):
+        if other is None:
             continue
-        here, there = (_by_seed(summary, each) for each in (mine, other))
-        seeds = sorted(here.keys() & there.keys())
-        whole = other.bits_per_parameter - mine.bits_per_parameter
-        yield np.array([there[seed] - here[seed] for seed in seeds] or [whole])
+        values = _on_shared_data(summary, mine, other)
+        values = values if len(values) else _of_plateaus(summary, mine, other)
+        if len(values):
+            yield values
 
 
-def _by_seed(summary: Summary, capacity: Capacity) -> dict[int, float]:
-    """Bits per parameter of the plateau of each seed that has one."""
+def _on_shared_data(summary: Summary, mine: Capacity, other: Capacity) -> np.ndarray:
+    """Of each seed in both: the mean over the data sets in both that fill both models."""
+    full_bits = max(mine.capacity_bits, other.capacity_bits)
+    here, there = (
+        summary.runs_of(each).filter(pl.col("ceiling_bits") >= full_bits).select(*PAIR, STORED)
+        for each in (mine, other)
+    )
+    pairs = here.join(there, on=PAIR, suffix="_there").sort("seed")
+    apart = (pl.col(f"{STORED}_there") - pl.col(STORED)).mean() / mine.parameters
+    return pairs.group_by("seed", maintain_order=True).agg(apart.alias("apart"))["apart"].to_numpy()
+
+
+def _of_plateaus(summary: Summary, mine: Capacity, other: Capacity) -> np.ndarray:
+    """Of each seed with a plateau in both; else of the plateaus of all seeds."""
+    if not (isinstance(mine.plateau, Plateau) and isinstance(other.plateau, Plateau)):
+        return np.array([])
+    here, there = (_seed_plateaus(summary, each) for each in (mine, other))
+    seeds = sorted(here.keys() & there.keys())
+    whole = other.bits_per_parameter - mine.bits_per_parameter
+    return np.array([there[seed] - here[seed] for seed in seeds] or [whole])
+
+
+def _seed_plateaus(summary: Summary, capacity: Capacity) -> dict[int, float]:
     found = {}
     for (seed,), runs in summary.runs_of(capacity).group_by("seed", maintain_order=True):
         plateau = fit_plateau(runs["ceiling_bits"].to_numpy(), runs["memorised_bits"].to_numpy())
@@ -85,9 +109,13 @@ def _by_seed(summary: Summary, capacity: Capacity) -> dict[int, float]:
     return found
 
 
-def _unpaired(first: Alpha, second: Alpha) -> Difference:
-    """Errors of the two means added as squares, Student's t of the smaller degrees of freedom."""
-    assert first.slope is not None and second.slope is not None
+def _unpaired(first: Alpha, second: Alpha) -> Difference | None:
+    """Errors of the two means added as squares, Student's t of the smaller degrees of freedom.
+
+    None where either has no plateau.
+    """
+    if first.slope is None or second.slope is None:
+        return None
     slopes = (first.slope, second.slope)
     error = hypot(*(each.standard_error_bits_per_parameter for each in slopes))
     degrees = min(each.degrees_of_freedom for each in slopes)

@@ -132,17 +132,24 @@ def holds(capacity: Capacity) -> str:
 
 
 def all_hold(summary: Summary) -> str:
-    """The finding over all sizes: the range that their capacities span."""
+    """The finding over all sizes: the range of the capacities whose runs had converged.
+
+    Where none had, the most that one run stored.
+    """
     if len(summary.best) == 1:
         return holds(summary.best[0])
-    if any(each.num_unconverged for each in summary.best):
+    settled = [each for each in summary.best if not each.num_unconverged]
+    if not settled:
         most = max(each.maximum_bits / each.parameters for each in summary.best)
         return f"One run stored {most:.2f} bits per parameter; longer training may store more"
-    values = [each.bits_per_parameter for each in summary.best]
+    values = [each.bits_per_parameter for each in settled]
     between = _between(min(values), max(values))
-    if all(each.is_data_limited for each in summary.best):
-        return f"All data sets are stored: {between} bits per parameter (data-limited)"
-    return f"Memory fills up at {between} bits per parameter"
+    formats = dict.fromkeys(each.format for each in settled)
+    has_others = len(settled) < len(summary.best)
+    of = f" in {' and '.join(formats)}" if has_others and len(formats) <= NUM_NAMED else ""
+    if all(each.is_data_limited for each in settled):
+        return f"All data sets are stored: {between} bits per parameter{of} (data-limited)"
+    return f"Memory fills up at {between} bits per parameter{of}"
 
 
 def limit(capacity: Capacity) -> str:
