@@ -5,7 +5,8 @@ from html import escape
 from typing import Any
 
 from rote.analysis.descents import Descent
-from rote.analysis.elements import number_cell, span, table, text_cell, warning_cell
+from rote.analysis.elements import number_cell, table, text_cell, warning_cell
+from rote.analysis.estimate import span
 from rote.analysis.fits.descent import Peak
 from rote.analysis.quantities.convergence import converged
 

@@ -139,8 +139,8 @@ def _compared(compared: Sequence[Difference]) -> Section:
 def _difference_entries(compared: Sequence[Difference]) -> dict[str, Any]:
     return {
         f"difference {each.second} less {each.first}": {
-            "bits_per_parameter": each.bits_per_parameter,
-            "interval_bits_per_parameter": each.interval,
+            "bits_per_parameter": each.bits_per_parameter.value,
+            "interval_bits_per_parameter": each.bits_per_parameter.interval,
             "pairs": each.pairs,
             "runs": each.run_ids,
         }

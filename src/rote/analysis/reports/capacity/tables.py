@@ -7,12 +7,13 @@ from typing import Any
 from rote.analysis.elements import (
     code_cell,
     converged_cell,
+    estimate_cell,
     number_cell,
-    span,
     table,
     text_cell,
     warning_cell,
 )
+from rote.analysis.estimate import span
 from rote.analysis.fits.budget import NoLimit
 from rote.analysis.fits.plateau import Plateau
 from rote.analysis.quantities.convergence import ENDED_BY
@@ -82,7 +83,7 @@ def difference_table(compared: Sequence[Difference]) -> str:
     rows = [
         [
             text_cell(f"{each.second} less {each.first}"),
-            number_cell(f"{each.bits_per_parameter:+.3f}", span(each.interval, "{:+.3f}")),
+            estimate_cell(each.bits_per_parameter, "{:+.3f}"),
             text_cell(each.pairs),
             text_cell(wording.verdict(each)),
         ]

@@ -42,20 +42,19 @@ def differences(compared: Sequence[Difference]) -> tuple[str, ...]:
 
 def difference(found: Difference) -> str:
     """Two formats, by how much they differ, and whether that is told."""
-    spanned = "no interval"
-    if found.interval:
-        spanned = f"95 % interval {found.interval[0]:+.3f} to {found.interval[1]:+.3f}"
+    apart = found.bits_per_parameter
+    spanned = f"95 % interval {apart.span('{:+.3f}')}" if apart.interval else "no interval"
     return (
-        f"{found.second} less {found.first}: {found.bits_per_parameter:+.3f} bits per parameter "
+        f"{found.second} less {found.first}: {apart.value:+.3f} bits per parameter "
         f"({spanned}, {found.pairs}): {verdict(found)}"
     )
 
 
 def verdict(found: Difference) -> str:
     """From the interval of the difference alone."""
-    if found.interval is None:
+    if found.bits_per_parameter.interval is None:
         return "one pair says nothing"
-    return "they differ" if found.differs else "no difference is shown"
+    return "they differ" if found.bits_per_parameter.sign else "no difference is shown"
 
 
 def value(alpha: Alpha) -> str:
