@@ -27,7 +27,7 @@ def test_formats_are_compared_size_by_size(build_table) -> None:
     summary = summarise(table)
     fp32, bf16 = (alpha.slope for alpha in summary.alphas)
     assert fp32 and bf16
-    assert bf16.interval_bits_per_parameter[1] > fp32.interval_bits_per_parameter[0]
+    assert bf16.bits_per_parameter.ends[1] > fp32.bits_per_parameter.ends[0]
     (found,) = differences(summary)
     assert (found.first, found.second, found.pairs) == ("fp32", "bf16_mixed", "3 sizes")
     assert found.bits_per_parameter.value == pytest.approx(-0.1, abs=0.01)
@@ -43,7 +43,7 @@ def test_one_size_is_compared_seed_by_seed(build_table) -> None:
     apart = []
     for seed in (0, 1):
         fp32, bf16 = (
-            each.bits_per_parameter
+            each.bits_per_parameter.value
             for each in summarise(table.filter(pl.col("seed") == seed)).capacities
         )
         apart.append(bf16 - fp32)

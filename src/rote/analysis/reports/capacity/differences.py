@@ -63,7 +63,7 @@ def _by_size(summary: Summary, first: Alpha, second: Alpha) -> Iterator[np.ndarr
             continue
         here, there = (_by_seed(summary, each) for each in (mine, other))
         seeds = sorted(here.keys() & there.keys())
-        whole = other.bits_per_parameter - mine.bits_per_parameter
+        whole = other.bits_per_parameter.value - mine.bits_per_parameter.value
         yield np.array([there[seed] - here[seed] for seed in seeds] or [whole])
 
 
@@ -84,7 +84,7 @@ def _unpaired(first: Alpha, second: Alpha) -> Difference:
     error = hypot(*(each.standard_error_bits_per_parameter for each in slopes))
     degrees = min(each.degrees_of_freedom for each in slopes)
     reach = float(student_t.ppf(ENDS[1], degrees) * error)
-    value = second.bits_per_parameter - first.bits_per_parameter
+    value = second.bits_per_parameter.value - first.bits_per_parameter.value
     return Difference(
         first=first.format,
         second=second.format,
@@ -92,7 +92,7 @@ def _unpaired(first: Alpha, second: Alpha) -> Difference:
         bits_per_parameter=Estimate.of(
             value,
             (value - reach, value + reach),
-            n=min(each.num_sizes for each in slopes),
+            n=min(each.bits_per_parameter.n for each in slopes),
             method="Student's t of two independent means",
         ),
         pairs="no size in both",

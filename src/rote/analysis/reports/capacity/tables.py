@@ -108,10 +108,7 @@ def _capacity_cells(capacity: Capacity) -> list[str]:
     return [
         text_cell(capacity.model),
         text_cell(capacity.format),
-        number_cell(
-            f"{capacity.bits_per_parameter:.2f}",
-            span(capacity.interval_bits_per_parameter, "{:.2f}"),
-        ),
+        estimate_cell(capacity.bits_per_parameter, "{:.2f}"),
         warning_cell(standing) if capacity.doubts else text_cell(standing),
         number_cell(
             f"{capacity.maximum_bits / capacity.parameters:.2f}",

@@ -61,7 +61,7 @@ def value(alpha: Alpha) -> str:
     """Bits per parameter; where runs had not converged, the most that one run stored."""
     if alpha.is_lower_bound:
         return at_least(alpha.maximum_bits_per_parameter)
-    return f"{alpha.bits_per_parameter:.2f}"
+    return f"{alpha.bits_per_parameter.value:.2f}"
 
 
 def at_least(bits_per_parameter: float) -> str:
@@ -74,15 +74,15 @@ def basis(alpha: Alpha) -> str:
     if alpha.slope is None:
         parts = ["the largest maximum: no size reached a plateau"]
     else:
-        low, high = alpha.slope.interval_bits_per_parameter
-        estimate = f"plateau {alpha.bits_per_parameter:.2f}, " if alpha.is_lower_bound else ""
+        mean, between = alpha.bits_per_parameter, alpha.slope.between_sizes_bits_per_parameter
+        estimate = f"plateau {mean.value:.2f}, " if alpha.is_lower_bound else ""
         of = "most that one run stored; " if alpha.is_lower_bound else ""
         parts = [
-            f"{of}{estimate}95 % interval {low:.2f} to {high:.2f}",
+            f"{of}{estimate}95 % interval {mean.span('{:.2f}')}",
             counted(len(alpha.models), "size"),
         ]
-        if alpha.slope.between_sizes_bits_per_parameter is not None:
-            parts.append(f"spread between sizes {alpha.slope.between_sizes_bits_per_parameter:.2f}")
+        if between is not None:
+            parts.append(f"spread between sizes {between.value:.2f}")
     if alpha.num_data_limited:
         parts.append(f"{counted(alpha.num_data_limited, 'size')} data-limited")
     return ", ".join([*parts, *heads_of(alpha)])
@@ -122,7 +122,7 @@ def holds(capacity: Capacity) -> str:
     bits = (
         at_least(capacity.maximum_bits / capacity.parameters)
         if capacity.num_unconverged
-        else f"{capacity.bits_per_parameter:.2f}"
+        else f"{capacity.bits_per_parameter.value:.2f}"
     )
     return (
         f"{capacity.model} in {capacity.format} holds {bits} bits per parameter"
@@ -137,7 +137,7 @@ def all_hold(summary: Summary) -> str:
     if any(each.num_unconverged for each in summary.best):
         most = max(each.maximum_bits / each.parameters for each in summary.best)
         return f"One run stored {most:.2f} bits per parameter; longer training may store more"
-    values = [each.bits_per_parameter for each in summary.best]
+    values = [each.bits_per_parameter.value for each in summary.best]
     between = _between(min(values), max(values))
     if all(each.is_data_limited for each in summary.best):
         return f"All data sets are stored: {between} bits per parameter (data-limited)"
@@ -184,10 +184,12 @@ def heads_compared(capacities: Sequence[Capacity]) -> str:
     for each in capacities:
         by_size.setdefault((each.shape, each.format), []).append(each)
     most = max(by_size.values(), key=_apart)
-    least, best = (choose(most, key=lambda each: each.bits_per_parameter) for choose in (min, max))
+    ordered = sorted(most, key=lambda each: each.bits_per_parameter.value)
+    least, best = ordered[0], ordered[-1]
     return (
-        f"At equal parameters {best.model} holds {best.bits_per_parameter:.2f} bits per parameter, "
-        f"with {counted(least.num_heads or 0, 'head')} {least.bits_per_parameter:.2f} "
+        f"At equal parameters {best.model} holds {best.bits_per_parameter.value:.2f} bits per "
+        f"parameter, with {counted(least.num_heads or 0, 'head')} "
+        f"{least.bits_per_parameter.value:.2f} "
         f"({best.format})"
     )
 
@@ -198,13 +200,13 @@ def _between(low: float, high: float) -> str:
 
 
 def _apart(capacities: Sequence[Capacity]) -> float:
-    values = [each.bits_per_parameter for each in capacities]
+    values = [each.bits_per_parameter.value for each in capacities]
     return max(values) - min(values)
 
 
 def alphas_compared(summary: Summary) -> str:
     """The finding over formats: each, or of many the least and the most."""
-    ordered = sorted(summary.alphas, key=lambda alpha: alpha.bits_per_parameter)
+    ordered = sorted(summary.alphas, key=lambda alpha: alpha.bits_per_parameter.value)
     if len(ordered) <= NUM_NAMED:
         between = "; " if any(alpha.setting for alpha in ordered) else ", "
         values = between.join(f"{value(alpha)} in {alpha.format}" for alpha in summary.alphas)
