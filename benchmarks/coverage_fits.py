@@ -122,9 +122,9 @@ def sizes(draws: int, path: Path | None) -> Shares:
             parameters = np.geomspace(8e4, 7e6, number)
             alphas = MEAN * (1 + scatter * random.standard_normal(number))
             slope = _slope(parameters, alphas, random)
-            low, high = slope.interval_bits_per_parameter
+            low, high = slope.bits_per_parameter.ends
             held += low <= MEAN <= high
-            means.append(slope.bits_per_parameter)
+            means.append(slope.bits_per_parameter.value)
             widths.append(high - low)
         key = f"{number} sizes, {scatter:.0%}"
         found[f"{key} held"] = held / draws

@@ -12,16 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from rote.analysis.quantities.contrast import paired_difference
+from rote.analysis.estimators import (
+    geometric_mean,
+    mean_over_seeds,
+    paired_difference,
+    pooled,
+    rate,
+)
 from rote.analysis.quantities.exposure import (
     CHANCE_BITS,
     compare_with_chance,
-    mean_exposure_interval,
+    mean_exposure,
 )
 from rote.analysis.quantities.extraction import Extraction
-from rote.analysis.quantities.over_seeds import geometric_over_seeds, over_seeds
-from rote.analysis.quantities.rate import Rate, pooled
-from rote.analysis.quantities.unintended import mean_interval_bits
+from rote.analysis.quantities.unintended import mean_max_code
 
 Floats = NDArray[np.float64]
 Random = np.random.Generator
@@ -112,7 +116,7 @@ def exposure_rows(draws: int, sizes: Iterable[int] = (3, 4, 6, 8, 12, 24, 48)) -
             yield row(
                 "mean exposure", name, f"{number} canaries",
                 (
-                    holds(mean_exposure_interval(draw(random, number), most_bits=MOST_BITS), truth)
+                    holds(mean_exposure(draw(random, number), most_bits=MOST_BITS).interval, truth)
                     for _ in range(draws)
                 ),
             )  # fmt: skip
@@ -135,12 +139,14 @@ def pair_rows(draws: int) -> Iterator[Row]:
         means = [float(EXPOSURES[name](random, MANY).mean()) for name in (one, other)]
         for number in (8, 12, 24, 60):
             found = (
-                paired_difference(*(EXPOSURES[name](random, number) for name in (other, one)))
+                paired_difference(
+                    np.subtract(*(EXPOSURES[name](random, number) for name in (other, one)))
+                )
                 for _ in range(draws)
             )
             yield row(
                 "difference of exposures", f"{other} less {one}", f"{number} canaries",
-                (holds(each and each.interval, means[1] - means[0]) for each in found),
+                (holds(each.interval, means[1] - means[0]) for each in found),
             )  # fmt: skip
 
 
@@ -150,18 +156,17 @@ def seed_rows(draws: int) -> Iterator[Row]:
     skewed: Draw = lambda random, number: np.exp(random.normal(0, 0.5, number))  # noqa: E731
     for number in (2, 3, 5):
         random = np.random.default_rng([4, number])
-        held = (holds(over_seeds(normal(random, number)).interval, 3) for _ in range(draws))
+        held = (holds(mean_over_seeds(normal(random, number)).interval, 3) for _ in range(draws))
         yield row("mean over seeds", "normal", f"{number} seeds", held)
         held = (
-            holds(over_seeds(skewed(random, number)).interval, np.e**0.125) for _ in range(draws)
+            holds(mean_over_seeds(skewed(random, number)).interval, np.e**0.125)
+            for _ in range(draws)
         )
         yield row(
             "mean over seeds, where reports have the geometric one",
             "log-normal, 1/2", f"{number} seeds", held, claimed=False,
         )  # fmt: skip
-        held = (
-            holds(geometric_over_seeds(skewed(random, number)).interval, 1) for _ in range(draws)
-        )
+        held = (holds(geometric_mean(skewed(random, number)).interval, 1) for _ in range(draws))
         yield row("geometric mean over seeds", "log-normal, 1/2", f"{number} seeds", held)
         for name, leaks in (("both near a guess", (0.3, 0.3)), ("known against a guess", (6.0, 0))):
             sides = [CHANCE_BITS + random.normal(leak, 0.5, MANY) for leak in leaks]
@@ -170,7 +175,7 @@ def seed_rows(draws: int) -> Iterator[Row]:
                 [np.maximum(CHANCE_BITS + random.normal(leak, 0.5, number), CHANCE_BITS)
                  for leak in leaks] for _ in range(draws)
             )  # fmt: skip
-            held = (holds(over_seeds(one - other).interval, truth) for one, other in both)
+            held = (holds(mean_over_seeds(one - other).interval, truth) for one, other in both)
             yield row("leakage saved, counted from a guess on", name, f"{number} seeds", held)
 
 
@@ -192,7 +197,9 @@ def unintended_rows(draws: int) -> Iterator[Row]:
         truth = float(draw(np.random.default_rng(5), MANY)[0].mean())
         for number in (20, 64, 200, 1000):
             random = np.random.default_rng([6, number])
-            held = (holds(mean_interval_bits(*draw(random, number)), truth) for _ in range(draws))
+            held = (
+                holds(mean_max_code(*draw(random, number)).interval, truth) for _ in range(draws)
+            )
             yield row("mean mem_U", name, f"{number} samples", held)
 
 
@@ -202,20 +209,20 @@ def rate_rows(draws: int) -> Iterator[Row]:
         for number in (10, 100, 1000):
             random = np.random.default_rng([7, number])
             counts = random.binomial(number, truth, draws)
-            held = (holds(Rate(successes=int(c), trials=number).interval, truth) for c in counts)
+            held = (holds(rate(int(c), number).interval, truth) for c in counts)
             yield row("rate", f"p = {truth}", f"{number} tried", held)
             others = random.binomial(number, truth / 2, draws)
             found = (
                 _extraction(int(c), int(o), number) for c, o in zip(counts, others, strict=True)
             )
-            held = (holds(each.excess_interval, truth / 2) for each in found)
+            held = (holds(each.excess.interval, truth / 2) for each in found)
             yield row("difference of rates", f"p = {truth}, {truth / 2}", f"{number} a side", held)
     for number in (20, 100):
         random = np.random.default_rng([8, number])
         # Beta(1/10, 9/10): most windows are guessed by every seed or by none.
         chances = random.beta(0.1, 0.9, (draws, number))
         rates = (
-            pooled((Rate(successes=int(c), trials=number) for c in counts), same_things=True)
+            pooled((rate(int(c), number) for c in counts), same_things=True)
             for counts in (
                 random.binomial(1, chance, (3, number)).sum(axis=1) for chance in chances
             )
@@ -227,8 +234,8 @@ def rate_rows(draws: int) -> Iterator[Row]:
 def _extraction(train: int, heldout: int, trials: int) -> Extraction:
     return Extraction(
         prefix_tokens=1,
-        train=Rate(successes=train, trials=trials),
-        heldout=Rate(successes=heldout, trials=trials),
+        train=rate(train, trials),
+        heldout=rate(heldout, trials),
     )
 
 

@@ -13,16 +13,22 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from rote.analysis.audit.membership import auroc_difference
+from rote.analysis.estimators import (
+    Answers,
+    difference,
+    mean_of_estimates,
+    rank_correlation,
+    rate,
+    share,
+    share_difference,
+)
 from rote.analysis.fits.descent import GridPoint, Peak, fit_descent
 from rote.analysis.fits.plateau import Knee, Plateau, fit_plateau
-from rote.analysis.quantities.contrast import difference, mean_estimate, rank_correlation
 from rote.analysis.quantities.membership import (
     MembershipQuality,
     RateAtFalsePositives,
     membership_quality,
 )
-from rote.analysis.quantities.rate import Rate
-from rote.analysis.quantities.shares import Answers, apart, share
 
 Floats = NDArray[np.float64]
 
@@ -110,9 +116,9 @@ def seed_ranking_rows(draws: int) -> Iterator[Row]:
         for _ in range(3):
             others = text + random.normal(0, 0.1**0.5, number)
             runs.append(_judged((scores.draw(random, number)[0], others), seed))
-        means.append(holds(mean_estimate([each.auroc for each in runs]).interval, scores.auroc))
+        means.append(holds(mean_of_estimates([each.auroc for each in runs]).interval, scores.auroc))
         larger = _judged(scores.draw(random, number), seed)
-        f1 = difference(larger.f1, mean_estimate([each.f1 for each in runs]))
+        f1 = difference(larger.f1, mean_of_estimates([each.f1 for each in runs]))
         apart_f1.append(holds(f1.interval, 0.0))
     yield row("AUROC, mean of 3 seeds on the same others", scores.name, "50 a side", means)
     yield row("F1, largest less smallest size", scores.name, "50 a side", apart_f1)
@@ -144,7 +150,7 @@ def share_rows(draws: int) -> Iterator[Row]:
                     for _ in range(2)
                 )
                 held.append(holds(share(one).interval, a / (a + b)))
-                both = apart(one, other)
+                both = share_difference(one, other)
                 held_apart.append(holds(both and both.interval, 0.0))
             group = f"{num_splits} splits, {num_seeds} seeds, {trials} items"
             sure = name != "all or nothing" or num_splits >= 20
@@ -157,7 +163,7 @@ def _answers(random: Random, share_S: Floats, num_seeds: int, trials: int) -> li
         Answers(
             split=split,
             seed=seed,
-            rate=Rate(successes=int(random.binomial(trials, chance)), trials=trials),
+            rate=rate(int(random.binomial(trials, chance)), trials),
         )
         for split, chance in enumerate(share_S)
         for seed in range(num_seeds)

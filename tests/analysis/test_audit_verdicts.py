@@ -7,7 +7,7 @@ import pytest
 from rote.analysis.audit.membership import auroc_difference, judge_membership
 from rote.analysis.audit.needed import controls_missing, to_bound, to_exclude, to_narrow
 from rote.analysis.audit.regurgitation import judge_regurgitation
-from rote.analysis.quantities.membership import Estimate
+from rote.analysis.estimate import Estimate
 from rote.auditing.stored import Stored
 
 NUM = 400
@@ -80,16 +80,19 @@ def test_a_difference_is_taken_document_by_document() -> None:
     score = shifted(0.3, 4)
     pair = score[:NUM], score[NUM:]
     same = auroc_difference(pair, pair, seed=0)
-    assert same == Estimate(value=0.0, interval=(0.0, 0.0))
+    assert (same.value, same.interval) == (0, (0, 0))
 
 
 def test_numbers_of_documents_by_hand() -> None:
-    estimate = Estimate(value=0.54, interval=(0.48, 0.60))
+    estimate, below = (
+        Estimate.of(value, ends, n=1000, method="given")
+        for value, ends in ((0.54, (0.48, 0.60)), (0.49, (0.4, 0.6)))
+    )
     # Half the width is 0.06: to 0.01 takes 6^2 times as many, in each of two halves.
     assert to_narrow(estimate, 500) == 2 * 36 * 500
     # An effect of 0.04 needs a half-width of 0.04: (0.06 / 0.04)^2 = 2.25 times.
     assert to_exclude(estimate, 500, chance=0.5) == 2 * 1125
-    assert to_exclude(Estimate(value=0.49, interval=(0.4, 0.6)), 500, chance=0.5) is None
+    assert to_exclude(below, 500, chance=0.5) is None
     # 1 - (0.025)^(1 / n) < 0.001.
     assert to_bound(0.001) == 3688
     assert 1 - 0.025 ** (1 / 3688) < 0.001 < 1 - 0.025 ** (1 / 3687)

@@ -41,10 +41,10 @@ def test_a_setting_that_differs_as_a_whole_is_what_is_compared(tmp_path: Path) -
     ]
     assert found.num_pairs == half().height
     (heldout,) = [each for each in found.compared if each.metric.column == "heldout_bits_per_token"]
-    assert heldout.is_told
-    assert heldout.difference == pytest.approx(0.1 * heldout.first.mean(), rel=0.05)
+    assert heldout.difference.sign == 1
+    assert heldout.difference.value == pytest.approx(0.1 * heldout.first.mean(), rel=0.05)
     (steps,) = [each for each in found.compared if each.metric.column == "training.steps"]
-    assert (steps.difference, steps.is_told) == (0, False)
+    assert (steps.difference.value, steps.difference.sign) == (0, 0)
     assert comparison_json(found)["metrics"]["heldout_bits_per_token"]["pairs"] == half().height
 
 

@@ -65,10 +65,10 @@ def test_the_rank_correlation_looks_at_memorised_samples_alone() -> None:
     covariate = np.exp(bits + generator.normal(0, 2, 400))  # monotone, far from linear
     nothing = np.zeros(400)  # unmemorised samples with huge values would turn the sign
     found = rank_correlation(np.r_[covariate, np.full(400, 1e300)], np.r_[bits, nothing])
-    assert found is not None and found.num_samples == 400
-    assert 0.9 < found.interval[0] < found.rho < found.interval[1] < 1
+    assert found is not None and found.n == 400
+    assert 0.9 < found.ends[0] < found.value < found.ends[1] < 1
     noise = rank_correlation(generator.normal(size=400), bits)
-    assert noise is not None and noise.interval[0] < 0 < noise.interval[1]
+    assert noise is not None and noise.sign == 0
 
 
 def test_too_few_or_constant_values_have_no_correlation() -> None:

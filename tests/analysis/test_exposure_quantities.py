@@ -18,7 +18,7 @@ from rote.analysis.quantities.exposure import (
     exposure_by_sampling,
     exposures,
     fit_skew_normal,
-    mean_exposure_interval,
+    mean_exposure,
 )
 
 
@@ -103,20 +103,20 @@ def test_what_cannot_be_fitted_is_said(codes: list[float], reason: str) -> None:
 
 def test_means_and_intervals_against_repeats() -> None:
     rows = against_repeats([4, 0, 4, 1, 4], [6.0, 1.0, 8.0, 3.0, 7.0], [10.0] * 5)
-    assert [(row.repeats, row.num_canaries, row.mean_bits) for row in rows] == [
+    assert [(row.repeats, row.exposure_bits.n, row.exposure_bits.value) for row in rows] == [
         (0, 1, 1.0), (1, 1, 3.0), (4, 3, 7.0),
     ]  # fmt: skip
-    assert rows[0].interval_bits is None
-    low, high = rows[2].interval_bits or (0, 0)
+    assert rows[0].exposure_bits.span("{:.1f}") == "fewer than 3 canaries"
+    low, high = rows[2].exposure_bits.ends
     assert 0.0 < low < 7.0 < high < 10.0
 
 
 def test_fewer_than_three_canaries_have_no_interval_and_equal_ones_have_one() -> None:
     """All at the bound of 10 bits: as many of 4 as Clopper and Pearson leave may lie at none."""
-    assert mean_exposure_interval([1.0, 9.0], most_bits=10.0) is None
-    low, high = mean_exposure_interval([10.0] * 4, most_bits=10.0) or (0, 0)
+    assert mean_exposure([1.0, 9.0], most_bits=10.0).interval is None
+    low, high = mean_exposure([10.0] * 4, most_bits=10.0).ends
     assert low == pytest.approx(10 * 0.025 ** (1 / 4), abs=0.15) and high == 10.0
-    assert mean_exposure_interval([-0.001] * 4, most_bits=10.0) is not None
+    assert mean_exposure([-0.001] * 4, most_bits=10.0).interval is not None
 
 
 def test_a_runs_arrays_are_read_in_their_order() -> None:

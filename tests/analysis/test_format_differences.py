@@ -27,11 +27,11 @@ def test_formats_are_compared_size_by_size(build_table) -> None:
     summary = summarise(table)
     fp32, bf16 = (alpha.slope for alpha in summary.alphas)
     assert fp32 and bf16
-    assert bf16.interval_bits_per_parameter[1] > fp32.interval_bits_per_parameter[0]
+    assert bf16.bits_per_parameter.ends[1] > fp32.bits_per_parameter.ends[0]
     (found,) = differences(summary)
     assert (found.first, found.second, found.pairs) == ("fp32", "bf16_mixed", "3 sizes")
-    assert found.bits_per_parameter == pytest.approx(-0.1, abs=0.01)
-    assert found.differs
+    assert found.bits_per_parameter.value == pytest.approx(-0.1, abs=0.01)
+    assert found.bits_per_parameter.sign == -1
     assert difference(found).endswith("3 sizes): they differ")
 
 
@@ -43,16 +43,18 @@ def test_one_size_is_compared_seed_by_seed(build_table) -> None:
     apart = []
     for seed in (0, 1):
         fp32, bf16 = (
-            each.bits_per_parameter
+            each.bits_per_parameter.value
             for each in summarise(table.filter(pl.col("seed") == seed)).capacities
         )
         apart.append(bf16 - fp32)
     reach = 12.7062 * abs(apart[1] - apart[0]) / 2
     middle = sum(apart) / 2
-    assert found.bits_per_parameter == pytest.approx(middle)
-    assert found.interval == pytest.approx((middle - reach, middle + reach), rel=1e-4)
+    assert found.bits_per_parameter.value == pytest.approx(middle)
+    assert found.bits_per_parameter.interval == pytest.approx(
+        (middle - reach, middle + reach), rel=1e-4
+    )
     alone = differences(summarise(table.filter(pl.col("seed") == 0)))[0]
-    assert (alone.interval, alone.differs, alone.pairs) == (None, False, "1 seed of one size")
+    assert (alone.bits_per_parameter.interval, alone.pairs) == (None, "1 seed of one size")
 
 
 def test_runs_of_the_same_data_that_fill_both_models_are_pairs(build_table) -> None:
@@ -68,9 +70,10 @@ def test_runs_of_the_same_data_that_fill_both_models_are_pairs(build_table) -> N
     (found,) = differences(summarise(pl.concat([fp32, bf16.select(fp32.columns)])))
     parameters = fp32["parameters"][0]
     assert found.pairs == "2 seeds of one size"
-    assert found.bits_per_parameter == pytest.approx(-500 / parameters)
-    assert found.interval is not None  # 400 and 600 bits: half their distance times t of one degree
-    assert found.interval[1] == pytest.approx((-500 + 12.7062 * 100) / parameters, rel=1e-4)
+    assert found.bits_per_parameter.value == pytest.approx(-500 / parameters)
+    # 400 and 600 bits: half their distance times Student's t of one degree.
+    reach = 12.7062 * 100 / parameters
+    assert found.bits_per_parameter.high == pytest.approx(-500 / parameters + reach, rel=1e-4)
 
 
 def test_formats_of_different_sizes_add_their_errors_as_squares(build_table) -> None:
@@ -81,9 +84,9 @@ def test_formats_of_different_sizes_add_their_errors_as_squares(build_table) -> 
     (found,) = differences(summary)
     assert found.pairs == "no size in both"
     one, other = (alpha.slope for alpha in summary.alphas)
-    assert one and other and found.interval
+    assert one and other
     error = np.hypot(one.standard_error_bits_per_parameter, other.standard_error_bits_per_parameter)
     degrees = min(one.degrees_of_freedom, other.degrees_of_freedom)
     reach = student_t.ppf(0.975, degrees) * error
-    assert found.interval[1] - found.bits_per_parameter == pytest.approx(reach)
+    assert found.bits_per_parameter.ends[1] - found.bits_per_parameter.value == pytest.approx(reach)
     assert differences(summarise(fp32)) == ()

@@ -32,12 +32,12 @@ def test_shares_are_means_over_splits_with_intervals(found: Study) -> None:
     small, large = found.of(ARITHMETIC, "heldout")
     assert (small.size, large.size) == ("1x14", "1x56")
     assert small.free.value == pytest.approx(0.8) and large.free.value == pytest.approx(0.2)
-    assert (small.free.num_splits, small.free.num_runs) == (6, 12)
-    assert small.free.pooled.trials == 12 * 20
+    assert (small.free.num_splits, small.free.n) == (6, 12)
+    assert small.pooled.trials == 12 * 20
     assert small.free.interval[0] < 0.8 < small.free.interval[1] < 0.9
     groups = {each.group for each in found.points if each.series == ARITHMETIC}
     assert groups == {"add", "subtract", "all"}
-    assert sum(rate.successes for rate in small.by_split.values()) == small.free.pooled.successes
+    assert sum(rate.successes for rate in small.by_split.values()) == small.pooled.successes
 
 
 def test_parts_of_a_mixture_are_told_apart(found: Study) -> None:
@@ -53,7 +53,7 @@ def test_the_larger_model_is_found_to_extrapolate_less(found: Study) -> None:
     assert both.apart is not None
     assert both.apart.value == pytest.approx(-0.6)
     assert both.apart.interval[1] < -0.4
-    assert both.apart.num_runs == 12
+    assert both.apart.n == 12
 
 
 def test_verdicts_follow_from_the_intervals(found: Study) -> None:

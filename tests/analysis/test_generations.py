@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from rote.analysis.estimators import rate
 from rote.analysis.quantities.generations import drawings_in, generated
 from rote.analysis.quantities.guesses import Recall
-from rote.analysis.quantities.rate import Rate
 
 Arrays = dict[str, np.ndarray]
 
@@ -50,8 +50,8 @@ def test_what_a_ranking_finds(arrays: Arrays, monkeypatch: pytest.MonkeyPatch) -
     assert found.is_memorised_N.tolist() == [False, True, True]
     assert (found.num_eidetic(1), found.num_eidetic(2), found.num_eidetic(3)) == (1, 1, 2)
     window = found.ranked("window")
-    assert window.precision == Rate(successes=1, trials=2)
-    assert window.precision_in_heldout == Rate(successes=1, trials=2)
+    assert window.precision == rate(1, 2)
+    assert window.precision_in_heldout == rate(1, 2)
     assert window.recall == Recall(num_right=1, num_wrong=1, num_targets=2)
     assert found.ranked("perplexity").recall == Recall(num_right=0, num_wrong=1, num_targets=2)
 
@@ -66,7 +66,7 @@ def test_nothing_memorised_is_no_recall_and_no_precision(arrays: Arrays) -> None
     arrays["generation.top_k_documents"] = np.zeros(4, np.int64)
     ranked = generated(arrays, "top_k").ranked("zlib")
     assert ranked.recall is None
-    assert ranked.precision == Rate(successes=0, trials=3)
+    assert ranked.precision == rate(0, 3)
 
 
 def test_tokens_that_are_no_text_have_fewer_rankings(arrays: Arrays) -> None:

@@ -35,4 +35,4 @@ def test_only_skew_normals_that_hold_are_averaged() -> None:
     assert inserted.fitted is not None
     assert inserted.fitted.num_canaries == 2
     assert inserted.fitted.mean_bits == pytest.approx(-norm.logcdf(-3) / np.log(2), abs=0.5)
-    assert inserted.mean_bits == pytest.approx(np.log2(number))
+    assert inserted.exposure_bits.value == pytest.approx(np.log2(number))

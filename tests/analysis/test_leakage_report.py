@@ -105,9 +105,9 @@ def test_exposure_is_the_planted_rank(found: Study) -> None:
     assert len(inserted) == 3 * 3 * len(planted.REPEATS)
     for each in inserted:
         rank = planted.planted_rank(index_of[each.place.series], each.repeats)
-        assert each.mean_bits == pytest.approx(4 - np.log2(rank))
+        assert each.exposure_bits.value == pytest.approx(4 - np.log2(rank))
         assert each.most_bits == each.secret_bits == 4
-        assert each.num_canaries == 2 * planted.NUM_EACH  # of two seeds
+        assert each.exposure_bits.n == 2 * planted.NUM_EACH  # of two seeds
         assert each.extracted is not None and each.extracted.value == (rank == 1)
     assert all(each.chance.holds for each in found.controls)
     assert found.controls[0].chance.num_controls == 2 * planted.NUM_CONTROLS
@@ -118,7 +118,7 @@ def test_windows_are_told_from_canaries_and_from_guesses(found: Study) -> None:
     for index, series in enumerate(found.series):
         both = shares[series]
         assert both.train.value == pytest.approx((index + 1) / 4)
-        assert both.excess == pytest.approx((index + 1) / 4 - 0.1)
+        assert both.excess.value == pytest.approx((index + 1) / 4 - 0.1)
     largest = found.windows[-1]
     assert largest.extraction.train.trials == 2 * largest.place.num_sequences
 
@@ -132,7 +132,7 @@ def test_differences_between_sizes_are_those_planted(found: Study) -> None:
         planted.planted_f1(16_000, size) - planted.planted_f1(1000, size) for size in planted.SIZES
     ]
     assert overall["f1"].apart.value == pytest.approx(np.mean(apart), abs=0.03)
-    assert all(each.is_told and each.apart.value > 0 for each in overall.values())
+    assert all(each.apart.sign > 0 for each in overall.values())
     at_each = [each.num_sequences for each in found.compared if each.kind.column == "f1"]
     assert at_each == [None, *planted.SIZES]
     # A canary that all N share is one thing: two seeds of twelve.

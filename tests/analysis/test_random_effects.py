@@ -11,34 +11,34 @@ from rote.analysis.fits.random_effects import random_effects_mean
 def test_equal_errors_leave_the_plain_mean_and_what_they_do_not_explain() -> None:
     """By hand: values 1, 3, 5 of variance 4 with errors of 1 leave tau^2 = 3; s.e. 2 / sqrt(3)."""
     found = random_effects_mean([1.0, 3.0, 5.0], [1.0, 1.0, 1.0])
-    assert found.mean == pytest.approx(3)
-    assert found.between == pytest.approx(np.sqrt(3))
+    assert found.mean.value == pytest.approx(3)
+    assert found.between.value == pytest.approx(np.sqrt(3))
     assert found.standard_error == pytest.approx(2 / np.sqrt(3))
     reach = student_t.ppf(0.975, 2) * 2 / np.sqrt(3)
-    assert found.interval == pytest.approx((3 - reach, 3 + reach))
+    assert found.mean.interval == pytest.approx((3 - reach, 3 + reach))
     ends = np.sqrt(8 / chi2.ppf([0.975, 0.025], 2) - 1)  # squares are 8 / (1 + tau^2)
-    assert found.between_interval == pytest.approx(ends)
+    assert found.between.interval == pytest.approx(ends)
 
 
 @pytest.mark.parametrize("unit", [1e-12, 1e9])
 def test_units_change_nothing(unit: float) -> None:
     plain = random_effects_mean([1.0, 3.0, 5.0], [1.0, 0.5, 2.0])
     scaled = random_effects_mean(np.array([1, 3, 5]) * unit, np.array([1, 0.5, 2]) * unit)
-    assert scaled.between / unit == pytest.approx(plain.between)
-    assert scaled.mean / unit == pytest.approx(plain.mean)
-    assert np.array(scaled.between_interval) / unit == pytest.approx(plain.between_interval)
+    assert scaled.between.value / unit == pytest.approx(plain.between.value)
+    assert scaled.mean.value / unit == pytest.approx(plain.mean.value)
+    assert np.array(scaled.between.ends) / unit == pytest.approx(plain.between.ends)
 
 
 def test_two_unequal_errors_are_weighted_by_both_variances() -> None:
     """By hand: 0 and 4 with errors 1 and 2: (y1 - y2)^2 / (2 tau^2 + 5) = 1, so tau^2 = 5.5."""
     found = random_effects_mean([0.0, 4.0], [1.0, 2.0])
-    assert found.between**2 == pytest.approx(5.5)
-    assert found.mean == pytest.approx(4 * (1 / 9.5) / (1 / 6.5 + 1 / 9.5))
+    assert found.between.value**2 == pytest.approx(5.5)
+    assert found.mean.value == pytest.approx(4 * (1 / 9.5) / (1 / 6.5 + 1 / 9.5))
 
 
 def test_values_closer_than_their_errors_keep_the_error_of_the_weighted_mean() -> None:
     found = random_effects_mean([2.0, 2.01, 1.99], [0.1, 0.1, 0.1])
-    assert (found.between, found.between_interval[0]) == (0.0, 0.0)
+    assert (found.between.value, found.between.low) == (0.0, 0.0)
     assert found.standard_error == pytest.approx(0.1 / np.sqrt(3))
 
 
@@ -67,7 +67,7 @@ def test_intervals_hold_mean_and_spread(num_groups: int, tau: float) -> None:
         noise = tau * generator.standard_normal(num_groups)
         noise += errors * generator.standard_normal(num_groups)
         found = random_effects_mean(10 + noise, errors)
-        means += found.interval[0] <= 10 <= found.interval[1]
-        spreads += found.between_interval[0] <= tau <= found.between_interval[1]
+        means += not found.mean.excludes(10)
+        spreads += not found.between.excludes(tau)
     assert means / 500 >= 0.92
     assert spreads / 500 >= 0.92

@@ -22,31 +22,33 @@ def points(*, noises=(0.0,) * 4, errors=(0.02,) * 4) -> list[CapacityPoint]:
 
 def test_planted_mean_is_recovered() -> None:
     slope = fit_slope(points(), degrees_of_freedom=12)
-    assert slope.bits_per_parameter == pytest.approx(ALPHA)
+    assert slope.bits_per_parameter.value == pytest.approx(ALPHA)
     # Four errors of 2 % each: 1 % of their mean, whatever the sizes.
     assert slope.standard_error_bits_per_parameter == pytest.approx(0.01 * ALPHA)
-    assert (slope.degrees_of_freedom, slope.between_sizes_bits_per_parameter) == (3, 0.0)
+    between = slope.between_sizes_bits_per_parameter
+    assert (slope.degrees_of_freedom, between and between.value) == (3, 0.0)
     assert slope.predict([100, 200]) == pytest.approx([360, 720])
 
 
 def test_a_size_that_holds_less_weighs_no_more() -> None:
     """Equal relative errors: the plain mean of 0.8, 0.8, 1.2 and 1.2 is 1."""
     slope = fit_slope(points(noises=(-0.2, -0.2, 0.2, 0.2)), degrees_of_freedom=12)
-    assert slope.bits_per_parameter == pytest.approx(ALPHA)
+    assert slope.bits_per_parameter.value == pytest.approx(ALPHA)
 
 
 def test_scatter_beyond_the_errors_is_the_spread_between_sizes() -> None:
     """Deviations of 10 % about the mean: variance 4/3 of their square, the errors' taken off."""
     slope = fit_slope(points(noises=(0.1, -0.1, 0.1, -0.1)), degrees_of_freedom=30)
-    between = ALPHA * np.sqrt(0.1**2 * 4 / 3 - 0.02**2)
-    assert slope.between_sizes_bits_per_parameter == pytest.approx(between)
+    between = slope.between_sizes_bits_per_parameter
+    expected = ALPHA * np.sqrt(0.1**2 * 4 / 3 - 0.02**2)
+    assert between is not None and between.value == pytest.approx(expected)
     error = ALPHA * np.sqrt(0.1**2 / 3)
     assert slope.standard_error_bits_per_parameter == pytest.approx(error)
 
 
 def test_one_size_keeps_the_error_of_its_plateau() -> None:
     slope = fit_slope(points()[:1], degrees_of_freedom=3)
-    assert slope.bits_per_parameter == pytest.approx(ALPHA)
+    assert slope.bits_per_parameter.value == pytest.approx(ALPHA)
     assert slope.standard_error_bits_per_parameter == pytest.approx(0.02 * ALPHA)
     assert slope.degrees_of_freedom == 3
     assert slope.between_sizes_bits_per_parameter is None
@@ -107,8 +109,8 @@ def test_sixteen_sizes_that_scatter_have_an_unbiased_and_covered_mean(mean, scat
     for seed in range(200):
         drawn = mean * (1 + scatter * np.random.default_rng([7, seed]).standard_normal(16))
         slope = fitted(dict(zip(sizes, drawn.tolist(), strict=True)), noise=0.01, seed=seed)
-        low, high = slope.interval_bits_per_parameter
-        found.append(slope.bits_per_parameter)
+        low, high = slope.bits_per_parameter.ends
+        found.append(slope.bits_per_parameter.value)
         held += low <= mean <= high
     assert np.mean(found) == pytest.approx(mean, rel=0.01)
     assert held / 200 >= 0.9
@@ -123,5 +125,5 @@ def test_the_mean_of_the_published_sizes_is_found(precision: str) -> None:
         for each in PUBLISHED_ALPHAS
         if each.precision == precision and each.source == TABLE and each.parameters
     }
-    found = [fitted(alphas, noise=0.01, seed=seed).bits_per_parameter for seed in range(40)]
+    found = [fitted(alphas, noise=0.01, seed=seed).bits_per_parameter.value for seed in range(40)]
     assert np.mean(found) == pytest.approx(np.mean(list(alphas.values())), rel=0.01)

@@ -24,7 +24,7 @@ def test_planted_bits_per_parameter_are_recovered(build_table) -> None:
     for precision, planted in (("fp32", 3.0), ("bf16_mixed", 2.5)):
         alpha = by_precision[precision]
         assert alpha.slope is not None
-        assert alpha.bits_per_parameter == pytest.approx(planted, rel=0.02)
+        assert alpha.bits_per_parameter.value == pytest.approx(planted, rel=0.02)
         assert alpha.models == ("1x16, 2 heads", "1x24, 2 heads", "2x32, 2 heads")
         assert not alpha.is_lower_bound
     assert len(summary.capacities) == 6
@@ -57,10 +57,11 @@ def test_a_bound_is_what_one_run_stored_and_never_the_plateau(build_table) -> No
     table = build_table(noise=0.05).with_columns(pl.lit(False).alias("training.converged"))
     for alpha in summarise(table).alphas:
         stored = max(each.maximum_bits / each.parameters for each in alpha.capacities)
-        assert stored != pytest.approx(alpha.bits_per_parameter, abs=0.01)  # else nothing is told
+        mean = alpha.bits_per_parameter.value
+        assert stored != pytest.approx(mean, abs=0.01)  # else nothing is told
         bound = float(value(alpha).removeprefix("at least "))
         assert stored - 0.01 < bound <= stored
-        assert f"plateau {alpha.bits_per_parameter:.2f}, 95 % interval" in headline(alpha)
+        assert f"plateau {mean:.2f}, 95 % interval" in headline(alpha)
     assert at_least(2.1999) == "at least 2.19"
 
 
@@ -69,10 +70,10 @@ def test_data_that_never_fill_the_model_give_the_maximum(build_table) -> None:
     capacity, alpha = summary.capacities[0], summary.alphas[0]
     assert isinstance(capacity.plateau, NoPlateau)
     assert capacity.capacity_bits == capacity.maximum_bits
-    assert capacity.interval_bits_per_parameter is None
+    assert capacity.bits_per_parameter.interval is None
     assert capacity.is_data_limited and alpha.num_data_limited == 2
     assert alpha.slope is None and not alpha.is_lower_bound  # all of these runs had converged
-    assert alpha.bits_per_parameter == alpha.maximum_bits_per_parameter < 3.0
+    assert alpha.bits_per_parameter.value == alpha.maximum_bits_per_parameter < 3.0
 
 
 @pytest.mark.parametrize("column", ["optim.lr", "budget.max_steps", "task.length"])
@@ -95,7 +96,7 @@ def test_what_else_a_sweep_varies_makes_capacities_of_its_own(build_table) -> No
     assert [alpha.format for alpha in summary.alphas] == [f"fp32, lr {lr}", "fp32, lr 1.0"]
     assert [each.format for each in summary.capacities] == [f"fp32, lr {lr}", "fp32, lr 1.0"]
     one, other = summary.alphas
-    assert other.bits_per_parameter > one.bits_per_parameter
+    assert other.bits_per_parameter.value > one.bits_per_parameter.value
     assert not {*one.run_ids} & {*other.run_ids}
     assert summary.runs_of(summary.capacities[1])["optim.lr"].unique().to_list() == [1.0]
 
@@ -153,7 +154,7 @@ def test_heads_are_models_of_their_own_and_the_slope_takes_the_best_of_each_size
     assert alpha.format == "fp32" and alpha.has_chosen_heads
     assert alpha.models == ("1x16, 8 heads", "1x24, 3 heads")
     assert [each.model for each in summary.best] == list(alpha.models)
-    assert alpha.bits_per_parameter == pytest.approx(2.4, rel=0.02)
+    assert alpha.bits_per_parameter.value == pytest.approx(2.4, rel=0.02)
     assert len(alpha.run_ids) == table.height
     alone = summarise(with_heads(table, 4, 1.0)).alphas[0]
     assert not alone.has_chosen_heads

@@ -51,7 +51,7 @@ def test_rare_words_are_memorised(found) -> None:
     assert [each.num_sequences for each in found.remembered] == [80, 160, 320, 320]
     for each in found.remembered:
         correlation = each.correlations["tf_idf"]
-        assert correlation is not None and correlation.interval[0] > 0.5
+        assert correlation is not None and correlation.ends[0] > 0.5
         assert all(sample.sample_id % 2 for sample in each.most)
         assert each.most[0].max_code_bits >= each.most[-1].max_code_bits
 
@@ -59,7 +59,7 @@ def test_rare_words_are_memorised(found) -> None:
 def test_a_worse_oracle_calls_more_memorised(found) -> None:
     for series in found.series:
         outside = [
-            each.mean_bits
+            each.mean_bits.value
             for each in found.qualities
             if each.series == series and each.reference_pool == "reference"
         ]

@@ -170,6 +170,6 @@ def test_what_was_repeated_is_exposed_more_and_controls_no_more_than_by_chance(
     found = exposures(store.run(spec.run_id).arrays())
     controls, once, often = against_repeats(found.repeats_K, found.bits_K, found.most_bits_K)
     assert [controls.repeats, once.repeats, often.repeats] == [0, 1, 16]
-    assert often.mean_bits > once.mean_bits + 0.5
-    assert often.mean_bits > 7  # of 8
+    assert often.exposure_bits.value > once.exposure_bits.value + 0.5
+    assert often.exposure_bits.value > 7  # of 8
     assert compare_with_chance(found.bits_K[found.is_control_K]).p_value > 1e-3

@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rote.analysis.fits.mean import mean_interval
+from rote.analysis.estimate import Estimate
+from rote.analysis.estimators import paired_difference
 from rote.analysis.quantities.losses import loss_quantities
 from rote.analysis.reports.leakage.kinds import with_kinds
 from rote.analysis.reports.leakage.reading import read
@@ -81,24 +82,9 @@ class Compared:
     second: Floats
 
     @property
-    def difference(self) -> float:
+    def difference(self) -> Estimate:
         """Mean, second less first."""
-        return float((self.second - self.first).mean())
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """None for a single pair, and where all pairs differ alike."""
-        return mean_interval(self.second - self.first)
-
-    @property
-    def why_no_interval(self) -> str:
-        """In words, where there is none."""
-        return "one pair, no interval" if len(self.first) == 1 else "all pairs alike, no interval"
-
-    @property
-    def is_told(self) -> bool:
-        """Whether the interval leaves out 0."""
-        return self.interval is not None and not self.interval[0] <= 0 <= self.interval[1]
+        return paired_difference(self.second - self.first)
 
     @property
     def is_equal(self) -> bool:
@@ -197,8 +183,8 @@ def comparison_json(found: Comparison) -> Mapping[str, Any]:
                 "pairs": len(each.first),
                 "first_mean": float(each.first.mean()),
                 "second_mean": float(each.second.mean()),
-                "difference": each.difference,
-                "interval": each.interval,
+                "difference": each.difference.value,
+                "interval": each.difference.interval,
                 "second_higher_in": each.num_higher,
             }
             for each in found.compared

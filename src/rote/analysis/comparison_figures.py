@@ -86,10 +86,11 @@ def _draw_row(axes: Axes, each: Compared) -> None:
     differences = each.second - each.first
     axes.axvline(0, color=GREY, linewidth=1)
     axes.plot(differences, [PAIRS_HEIGHT] * len(differences), **PAIR)
-    colour = ACCENT if each.is_told else INK
-    if each.interval is not None:
-        axes.plot(each.interval, [MEAN_HEIGHT] * 2, color=colour, linewidth=2, marker="|")
-    axes.plot(each.difference, MEAN_HEIGHT, color=colour, marker="D", markersize=5)
+    mean = each.difference
+    colour = ACCENT if mean.sign else INK
+    if mean.interval is not None:
+        axes.plot(mean.interval, [MEAN_HEIGHT] * 2, color=colour, linewidth=2, marker="|")
+    axes.plot(mean.value, MEAN_HEIGHT, color=colour, marker="D", markersize=5)
     axes.set_ylim(-1, 1)
     axes.set_yticks([])
     axes.grid(visible=False, axis="y")
@@ -107,9 +108,9 @@ def _draw_row(axes: Axes, each: Compared) -> None:
 def _draw_panel(axes: Axes, each: Compared) -> None:
     means, differences = (each.first + each.second) / 2, each.second - each.first
     axes.axhline(0, color=GREY, linestyle="--", linewidth=1)
-    axes.axhline(each.difference, color=INK, linewidth=1)
-    if each.interval is not None:
-        axes.axhspan(*each.interval, color=INK, alpha=BAND, linewidth=0)
+    axes.axhline(each.difference.value, color=INK, linewidth=1)
+    if each.difference.interval is not None:
+        axes.axhspan(*each.difference.interval, color=INK, alpha=BAND, linewidth=0)
     axes.plot(means, differences, **PAIR)
     if not differences.any():
         axes.set_ylim(-1, 1)  # of no difference at all there is no scale

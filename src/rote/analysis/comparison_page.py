@@ -13,7 +13,6 @@ from rote.analysis.elements import (
     figure,
     number_cell,
     scrolled,
-    span,
     table,
     text_cell,
 )
@@ -78,15 +77,18 @@ def _content(found: Comparison) -> Content:
 def _card(each: Compared) -> str:
     form = each.metric.form
     means = f"{form.format(each.first.mean())} to {form.format(each.second.mean())}"
-    bounds = span(each.interval, each.metric.signed)
-    told = f"<p>95 %: {bounds}</p>" if bounds else f"<p>{each.why_no_interval}</p>"
-    kind = "" if each.is_told else '<p class="bound">the interval holds 0</p>'
+    told = each.difference.span(each.metric.signed)
+    is_open = each.difference.interval is not None and not each.difference.sign
     return card(
         title=each.metric.name,
         meaning="mean paired difference",
-        value=each.metric.signed.format(each.difference),
+        value=each.metric.signed.format(each.difference.value),
         unit=each.metric.unit,
-        lines=(told, f"<p>mean from {means}</p>", kind if bounds else ""),
+        lines=(
+            f"<p>{'95 %: ' if each.difference.interval else ''}{told}</p>",
+            f"<p>mean from {means}</p>",
+            '<p class="bound">the interval holds 0</p>' if is_open else "",
+        ),
     )
 
 
@@ -120,16 +122,10 @@ def _metric_cells(each: Compared) -> list[str]:
         text_cell(each.metric.name, each.metric.unit),
         number_cell(form.format(each.first.mean())),
         number_cell(form.format(each.second.mean())),
-        number_cell(signed.format(each.difference)),
-        number_cell(_interval(each)),
+        number_cell(signed.format(each.difference.value)),
+        number_cell("equal in every pair" if each.is_equal else each.difference.span(signed)),
         number_cell(f"{each.num_higher} of {len(each.first)}"),
     ]
-
-
-def _interval(each: Compared) -> str:
-    if each.is_equal:
-        return "equal in every pair"
-    return span(each.interval, each.metric.signed) or each.why_no_interval
 
 
 def _matched(found: Comparison) -> str:

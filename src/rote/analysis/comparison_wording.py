@@ -1,7 +1,6 @@
 """A comparison in words: the sentences that the terminal, the page and the figures share."""
 
 from rote.analysis.comparison import Compared, Comparison
-from rote.analysis.elements import span
 
 
 def sides(found: Comparison) -> tuple[str, str]:
@@ -33,17 +32,17 @@ def pairs(found: Comparison) -> str:
 
 def change(each: Compared) -> str:
     """The difference of one metric, with its interval."""
-    value = each.metric.signed.format(each.difference)
+    value = each.metric.signed.format(each.difference.value)
     unit = f" {each.metric.unit}" if each.metric.unit else ""
-    if each.interval is None:
-        return f"{value}{unit} ({each.why_no_interval})"
-    bounds = span(each.interval, each.metric.signed)
-    return f"{value}{unit} (95 % {bounds}, {len(each.first)} pairs)"
+    told = each.difference.span(each.metric.signed)
+    if each.difference.interval:
+        told = f"95 % {told}, {each.difference.n} pairs"
+    return f"{value}{unit} ({told})"
 
 
 def headlines(found: Comparison) -> tuple[str, ...]:
     """A line for each metric whose interval leaves out 0, or one that says there is none."""
-    told = [each for each in found.compared if each.is_told]
+    told = [each for each in found.compared if each.difference.sign]
     first, second = sides(found)
     if not told:
         said = _verdict(found.moved[0])
@@ -54,7 +53,7 @@ def headlines(found: Comparison) -> tuple[str, ...]:
 def finding(found: Comparison) -> str:
     """The title of the figure of differences: the first metric that moved, and how many did."""
     first, second = sides(found)
-    main, num_told = found.moved[0], sum(each.is_told for each in found.compared)
+    main, num_told = found.moved[0], sum(each.difference.sign != 0 for each in found.compared)
     told = f"{num_told} of {len(found.compared)} intervals leave out 0"
     return f"{second} against {first}: {_verdict(main)}; {told}"
 
@@ -79,4 +78,5 @@ def _verdict(each: Compared) -> str:
     if each.is_equal:
         return f"{each.metric.name} equal in every pair"
     said = f"{each.metric.name} {change(each)}"
-    return said if each.is_told or each.interval is None else f"no difference told in {said}"
+    is_open = each.difference.interval is not None and not each.difference.sign
+    return f"no difference told in {said}" if is_open else said

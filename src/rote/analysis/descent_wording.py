@@ -5,7 +5,8 @@ from html import escape
 from typing import Any
 
 from rote.analysis.descents import Descent
-from rote.analysis.elements import number_cell, span, table, text_cell, warning_cell
+from rote.analysis.elements import number_cell, table, text_cell, warning_cell
+from rote.analysis.estimate import span
 from rote.analysis.fits.descent import Peak
 from rote.analysis.quantities.convergence import converged
 
@@ -43,11 +44,11 @@ def finding(curve: Descent) -> str:
     """The peak with its interval, or why there is none."""
     if not isinstance(curve.fit, Peak):
         return f"no interior peak: {curve.fit.reason}"
-    low, high = curve.fit.interval
     below, above = curve.fit.bracket
     return (
         f"held-out loss peaks where data bits are {curve.fit.ratio:.2f} of capacity "
-        f"(95 % interval {low:.2f} to {high:.2f}, between grid points {below:.2f} and {above:.2f})"
+        f"(95 % interval {span(curve.fit.interval, '{:.2f}')}, "
+        f"between grid points {below:.2f} and {above:.2f})"
     )
 
 

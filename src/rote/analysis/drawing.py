@@ -18,6 +18,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
+from rote.analysis.estimate import Estimate
+
 Handle = Line2D | Patch
 
 # Okabe and Ito 2008, "Color Universal Design", without yellow, which is too pale on white.
@@ -143,16 +145,21 @@ def count_axis(axes: Axes) -> None:
 def plot_intervals(
     axes: Axes,
     places: Sequence[float],
-    values: Sequence[float],
-    intervals: Sequence[tuple[float, float]],
+    estimates: Sequence[Estimate],
+    *,
+    across: bool = False,
     **look: Any,
 ) -> None:
-    """Marks with their intervals, upright; ``look`` as `Axes.errorbar` takes it."""
-    if len(values) == 0:
+    """Marks with their intervals, upright or ``across``; ``look`` as `Axes.errorbar` takes it."""
+    if not estimates:
         return
-    reach = np.abs(np.array(intervals).T - np.array(values))
+    values = [each.value for each in estimates]
+    reach = np.abs(np.array([each.ends for each in estimates]).T - np.array(values))
     usual: dict[str, Any] = {"marker": "o", "markersize": 4, "capsize": 2, "elinewidth": 0.8}
-    axes.errorbar(places, values, yerr=reach, **(usual | look))
+    if across:
+        axes.errorbar(values, places, xerr=reach, **(usual | look))
+    else:
+        axes.errorbar(places, values, yerr=reach, **(usual | look))
 
 
 def short_numbers(*scales: Axis) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 from rote.analysis.drawing import Drawing
+from rote.analysis.estimate import Estimate
 from rote.analysis.quantities import convergence
-from rote.analysis.quantities.over_seeds import OverSeeds
 
 
 def table(
@@ -54,16 +54,11 @@ def number_cell(value: object, below: str = "") -> str:
     return f"<td>{value}<small>{below}</small></td>"
 
 
-def mean_cell(mean: OverSeeds | None, form: str) -> str:
-    """A mean over seeds above its interval, or above why it has none; empty for None."""
-    if mean is None:
-        return number_cell("")
-    return number_cell(form.format(mean.value), span(mean.interval, form) or mean.why_no_interval)
-
-
-def span(bounds: tuple[float, float] | None, form: str) -> str:
-    """Low to high; nothing for None."""
-    return f"{form.format(bounds[0])} to {form.format(bounds[1])}" if bounds else ""
+def estimate_cell(estimate: Estimate | None, form: str, *, otherwise: str = "") -> str:
+    """A number above its interval, or above why it has none; ``otherwise`` for None."""
+    if estimate is None:
+        return number_cell(otherwise)
+    return number_cell(form.format(estimate.value), estimate.span(form))
 
 
 def extent(column: pl.Series) -> str:

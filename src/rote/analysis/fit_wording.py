@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from rote.analysis.estimate import span
 from rote.analysis.laws.law import Constant, Fitted, Law
 
-Bounds = tuple[float, float]
+FORM = "{:.4g}"
 HEADLINED = ("R_D", "a", "alpha_N", "alpha", "slope")  # the first of these that a law has
 
 
@@ -31,7 +32,7 @@ def headline(fitted: Fitted) -> str:
     named = {each.name: each for each in (*fitted.constants, *fitted.derived)}
     told = next((named[name] for name in HEADLINED if name in named), fitted.constants[-1])
     bounds = told.bootstrap_interval or told.profile_interval
-    spanned = f" (95 %: {_span(bounds)})" if bounds else ""
+    spanned = f" (95 %: {span(bounds, FORM)})" if bounds else ""
     points = f"{fitted.law}, {fitted.goodness.num_points} points"
     return f"{points}: {told.name} = {number(told.value)}{spanned}"
 
@@ -60,8 +61,8 @@ def _line(law: Law, constant: Constant) -> Line:
         meaning=constant.meaning,
         value=number(constant.value),
         standard_error="" if constant.standard_error is None else number(constant.standard_error),
-        profile=_span(constant.profile_interval),
-        bootstrap=_span(constant.bootstrap_interval),
+        profile=span(constant.profile_interval, FORM),
+        bootstrap=span(constant.bootstrap_interval, FORM),
         published=tuple(_published(curve, name) for curve in law.published.values()),
     )
 
@@ -74,8 +75,4 @@ def _published(curve: object, name: str) -> str:
 
 def number(value: float) -> str:
     """Four digits."""
-    return f"{value:.4g}"
-
-
-def _span(bounds: Bounds | None) -> str:
-    return f"{number(bounds[0])} to {number(bounds[1])}" if bounds else ""
+    return FORM.format(value)

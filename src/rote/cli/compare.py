@@ -7,6 +7,7 @@ from rich.table import Table
 from rote.analysis.comparison import Compared, Comparison, comparable, compare, comparison_json
 from rote.analysis.comparison_page import write_comparison
 from rote.analysis.comparison_wording import pairs
+from rote.analysis.estimate import span
 from rote.cli.damage import require_no_damage
 from rote.cli.gathering import gathered, needs_columns
 from rote.cli.progress import Bar
@@ -44,18 +45,17 @@ def _table(found: Comparison) -> Table:
     for name in (*found.names, "difference", "95 %", "pairs"):
         table.add_column(name, justify="right")
     for each in found.compared:
-        table.add_row(*_cells(each), style="bold" if each.is_told else "")
+        table.add_row(*_cells(each), style="bold" if each.difference.sign else "")
     return table
 
 
 def _cells(each: Compared) -> list[str]:
     form, signed = each.metric.form, each.metric.signed
-    low, high = each.interval or (None, None)
     return [
         each.metric.title,
         form.format(each.first.mean()),
         form.format(each.second.mean()),
-        signed.format(each.difference),
-        "" if low is None else f"{signed.format(low)} to {signed.format(high)}",
+        signed.format(each.difference.value),
+        span(each.difference.interval, signed),
         str(len(each.first)),
     ]

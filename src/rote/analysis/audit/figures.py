@@ -19,9 +19,9 @@ from rote.analysis.drawing import (
     legend_below,
     line_key,
     new_figure,
+    plot_intervals,
     render,
 )
-from rote.analysis.quantities.membership import Estimate
 from rote.analysis.quantities.roc import roc_curve
 
 BEST = 3  # curves besides that of words: more only cover each other
@@ -37,11 +37,14 @@ def draw_aurocs(found: Membership, facts: Mapping[str, Any]) -> Drawing:
     axes = figure.subplots()
     for row, name in enumerate(names):
         chosen = name == found.score
-        _plot_estimate(axes, found.qualities[name].auroc, row, ACCENT if chosen else PALETTE[0])
+        plot_intervals(
+            axes, [row], [found.qualities[name].auroc], across=True,
+            color=ACCENT if chosen else PALETTE[0], markersize=5,
+        )  # fmt: skip
     axes.axvline(CHANCE, color=GREY, linewidth=1)
     blind = found.blind.auroc
     axes.axvline(blind.value, color=INK, linestyle="--", linewidth=1)
-    axes.axvspan(*blind.interval, color=GREY, alpha=0.15, linewidth=0)
+    axes.axvspan(*blind.ends, color=GREY, alpha=0.15, linewidth=0)
     axes.set_yticks(range(len(names)), [named(name, facts).name for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlabel("AUROC, 95 % interval")
@@ -86,14 +89,6 @@ def _best(found: Membership) -> Sequence[str]:
     """The chosen one first, then those with the highest AUROC."""
     others = sorted(found.qualities, key=lambda name: -found.qualities[name].auroc.value)
     return [found.score, *(name for name in others if name != found.score)][: BEST + 1]
-
-
-def _plot_estimate(axes: Axes, estimate: Estimate, row: int, colour: str) -> None:
-    low, high = estimate.interval
-    reach = [[max(0.0, estimate.value - low)], [max(0.0, high - estimate.value)]]
-    axes.errorbar(
-        estimate.value, row, xerr=reach, color=colour, marker="o", markersize=5, capsize=2
-    )
 
 
 def _plot_curve(axes: Axes, pair: Pair, lowest: float, **look: Any) -> None:

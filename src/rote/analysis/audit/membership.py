@@ -13,14 +13,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rote.analysis.fits.level import hull, interval_of
-from rote.analysis.quantities.contrast import difference
-from rote.analysis.quantities.membership import (
-    Estimate,
-    MembershipQuality,
-    halved,
-    membership_quality,
-)
+from rote.analysis.estimate import Estimate
+from rote.analysis.estimators import bootstrap, difference
+from rote.analysis.quantities.membership import MembershipQuality, halved, membership_quality
 from rote.analysis.quantities.roc import auroc, score_interval
 from rote.auditing.stored import MEMBER, SCORE_PREFIX, Stored
 
@@ -100,22 +95,25 @@ def auroc_difference(first: Pair, second: Pair, *, seed: int) -> Estimate:
     for _ in range(NUM_RESAMPLES):
         drawn = [generator.integers(len(side), size=len(side)) for side in first]
         differences.append(auroc(*_part(first, drawn)) - auroc(*_part(second, drawn)))
-    value, interval = auroc(*first) - auroc(*second), interval_of(differences)
-    if min(map(len, first)) < FEW:
-        interval = hull(interval, difference(*map(_by_itself, (first, second))).interval)
-    return Estimate(value=value, interval=interval)
+    independent = difference(*map(_by_itself, (first, second)))
+    return bootstrap(
+        auroc(*first) - auroc(*second),
+        differences,
+        n=independent.n,
+        at_least=independent.ends if min(map(len, first)) < FEW else None,
+    )
 
 
 def _by_itself(pair: Pair) -> Estimate:
     value, (num_members, num_nonmembers) = auroc(*pair), map(len, pair)
     interval = score_interval(value, num_members=num_members, num_nonmembers=num_nonmembers)
-    return Estimate(value=value, interval=interval)
+    return Estimate.of(value, interval, n=num_members + num_nonmembers, method="Newcombe 2006")
 
 
 def _verdict(estimate: Estimate, blind: Estimate) -> str:
-    if blind.interval[0] > CHANCE + BLIND_MARGIN:
+    if blind.ends[0] > CHANCE + BLIND_MARGIN:
         return CONFOUNDED
-    return LEAKS if estimate.interval[0] > CHANCE else NO_EVIDENCE
+    return LEAKS if estimate.ends[0] > CHANCE else NO_EVIDENCE
 
 
 def _part(pair: Pair, places: list[NDArray[np.int64]]) -> Pair:

@@ -6,8 +6,9 @@ kind drawn. Numbers are of one side, both halves together.
 
 import math
 
+from rote.analysis.estimate import Estimate
 from rote.analysis.fits.level import LEVEL
-from rote.analysis.quantities.membership import FALSE_POSITIVE_RATES, Estimate, controls_needed
+from rote.analysis.quantities.membership import FALSE_POSITIVE_RATES, controls_needed
 
 NARROW = 0.01  # half the width of an AUROC's interval
 BOUND = 0.001  # a rate of extraction
@@ -16,7 +17,8 @@ HALVES = 2
 
 def to_narrow(estimate: Estimate, num_judged: int, *, reach: float = NARROW) -> int:
     """Documents until the interval is ``reach`` wide on each side."""
-    half_width = (estimate.interval[1] - estimate.interval[0]) / 2
+    low, high = estimate.ends
+    half_width = (high - low) / 2
     return HALVES * math.ceil(num_judged * (half_width / reach) ** 2)
 
 

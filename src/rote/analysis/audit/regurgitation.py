@@ -8,6 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from rote.analysis.estimate import Rate
+from rote.analysis.estimators import pooled, rate
 from rote.analysis.quantities.discoverable import num_extractable
 from rote.analysis.quantities.exposure import (
     AtRepeats,
@@ -18,7 +20,6 @@ from rote.analysis.quantities.exposure import (
     exposures,
 )
 from rote.analysis.quantities.extraction import Extraction
-from rote.analysis.quantities.rate import Rate, pooled
 from rote.auditing.stored import MEMBER, NONMEMBER, Stored
 
 REGURGITATES, NO_EVIDENCE, NOT_MEASURED = "regurgitates", "no evidence", "not measured"
@@ -65,7 +66,7 @@ def judge_regurgitation(stored: Stored) -> Regurgitation:
     tried = stored.scores.filter(pl.col("extracted").is_not_null())
     counts = {side: _rate(tried, side) for side in (MEMBER, NONMEMBER)}
     extraction = None
-    if all(rate.trials for rate in counts.values()):
+    if all(each.trials for each in counts.values()):
         extraction = Extraction(
             prefix_tokens=stored.facts["settings"]["prefix_tokens"],
             train=counts[MEMBER],
@@ -76,10 +77,10 @@ def judge_regurgitation(stored: Stored) -> Regurgitation:
     return Regurgitation(
         verdict=_verdict(extraction, planted),
         extraction=extraction,
-        num_tried={side: rate.trials for side, rate in counts.items()},
+        num_tried={side: each.trials for side, each in counts.items()},
         num_too_short={
-            side: stored.scores.filter(pl.col("set") == side).height - rate.trials
-            for side, rate in counts.items()
+            side: stored.scores.filter(pl.col("set") == side).height - each.trials
+            for side, each in counts.items()
         },
         discoverable={} if extraction is None else _discoverable(tried),
         eidetic={k: given_back.filter(pl.col("suffix_documents") <= k).height for k in EIDETIC},
@@ -89,7 +90,7 @@ def judge_regurgitation(stored: Stored) -> Regurgitation:
 
 def _rate(tried: pl.DataFrame, side: str) -> Rate:
     of_side = tried.filter(pl.col("set") == side)
-    return Rate(successes=int(of_side["extracted"].sum()), trials=of_side.height)
+    return rate(int(of_side["extracted"].sum()), of_side.height)
 
 
 def _discoverable(tried: pl.DataFrame) -> dict[int, dict[str, Rate]]:
@@ -100,7 +101,7 @@ def _discoverable(tried: pl.DataFrame) -> dict[int, dict[str, Rate]]:
     }
     return {
         number: {
-            side: Rate(successes=num_extractable(logs, number, PROBABILITY), trials=len(logs))
+            side: rate(num_extractable(logs, number, PROBABILITY), len(logs))
             for side, logs in log_p.items()
         }
         for number in SAMPLES
@@ -117,9 +118,9 @@ def _planted(arrays: Mapping[str, NDArray[Any]]) -> Planted:
         at_repeats=at_repeats,
         chance=compare_with_chance(controls) if len(controls) else None,
         extracted=[
-            Rate(
-                successes=int(is_extracted_K[found.repeats_K == each.repeats].sum()),
-                trials=each.num_canaries,
+            rate(
+                int(is_extracted_K[found.repeats_K == each.repeats].sum()),
+                each.exposure_bits.n,
             )
             for each in at_repeats
         ],
@@ -128,8 +129,8 @@ def _planted(arrays: Mapping[str, NDArray[Any]]) -> Planted:
 
 def _total(planted: Planted, *, controls: bool) -> Rate:
     return pooled(
-        rate
-        for each, rate in zip(planted.at_repeats, planted.extracted, strict=True)
+        extracted
+        for each, extracted in zip(planted.at_repeats, planted.extracted, strict=True)
         if (each.repeats == 0) == controls
     )
 
@@ -139,7 +140,7 @@ def _verdict(extraction: Extraction | None, planted: Planted | None) -> str:
         return REGURGITATES
     if extraction is None:
         return NOT_MEASURED if planted is None else NO_EVIDENCE
-    return REGURGITATES if extraction.excess_interval[0] > 0 else NO_EVIDENCE
+    return REGURGITATES if extraction.excess.sign > 0 else NO_EVIDENCE
 
 
 def _was_learned(planted: Planted) -> bool:
@@ -148,4 +149,4 @@ def _was_learned(planted: Planted) -> bool:
     if not controls.successes:
         return inserted.successes > 0
     both = Extraction(prefix_tokens=0, train=inserted, heldout=controls)
-    return both.excess_interval[0] > 0
+    return both.excess.sign > 0

@@ -33,8 +33,8 @@ from rote.analysis.audit.wording import (
 )
 from rote.analysis.content import Content, Section
 from rote.analysis.elements import card
+from rote.analysis.estimate import Rate
 from rote.analysis.page import page
-from rote.analysis.quantities.rate import Rate
 from rote.auditing.stored import SCORE_PREFIX, Stored
 from rote.files import write_json, write_text
 from rote.reading.files import read_json
@@ -174,7 +174,7 @@ def _numbers(found: Found, facts: Mapping[str, Any]) -> dict[str, Any]:
     extraction, planted = regurgitation.extraction, regurgitation.planted
     return {
         "membership": {
-            **asdict(membership),
+            **asdict(membership, dict_factory=_plain),
             "documents_a_side_to_narrow": to_narrow(membership.auroc, membership.num_members),
             "documents_a_side_to_exclude_chance": to_exclude(
                 membership.auroc, membership.num_members, chance=membership_verdicts.CHANCE
@@ -187,8 +187,8 @@ def _numbers(found: Found, facts: Mapping[str, Any]) -> dict[str, Any]:
             "too_short": regurgitation.num_too_short,
             "members": None if extraction is None else _rate(extraction.train),
             "nonmembers": None if extraction is None else _rate(extraction.heldout),
-            "excess": None if extraction is None else extraction.excess,
-            "excess_interval": None if extraction is None else extraction.excess_interval,
+            "excess": None if extraction is None else extraction.excess.value,
+            "excess_interval": None if extraction is None else extraction.excess.interval,
             "discoverable": [
                 {"samples": number, **{side: _rate(rate) for side, rate in sides.items()}}
                 for number, sides in regurgitation.discoverable.items()
@@ -197,9 +197,20 @@ def _numbers(found: Found, facts: Mapping[str, Any]) -> dict[str, Any]:
             "documents_to_bound": to_bound(),
             "canaries": None if planted is None else _canaries(planted),
         },
-        "unintended": [asdict(each) for each in found.unintended],
+        "unintended": [asdict(each, dict_factory=_plain) for each in found.unintended],
         **facts,
     }
+
+
+def _plain(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A rate as its counts, another estimate as its value and interval, the rest as it is."""
+    made = dict(fields)
+    if "trials" in made:
+        return {name: made[name] for name in ("successes", "trials", "times_asked")}
+    if "why_none" in made:
+        ends = None if made["low"] is None else (made["low"], made["high"])
+        return {"value": made["value"], "interval": ends}
+    return made
 
 
 def _rate(rate: Rate) -> dict[str, Any]:
@@ -212,7 +223,13 @@ def _canaries(planted: Planted) -> dict[str, Any]:
         "fitted_bits": planted.exposures.fitted_bits_K,  # by skew-normal; null: none fitted
         "repeats": planted.exposures.repeats_K.tolist(),
         "at_repeats": [
-            {**asdict(each), "extracted": _rate(rate)}
+            {
+                "repeats": each.repeats,
+                "num_canaries": each.exposure_bits.n,
+                "mean_bits": each.exposure_bits.value,
+                "interval_bits": each.exposure_bits.interval,
+                "extracted": _rate(rate),
+            }
             for each, rate in zip(planted.at_repeats, planted.extracted, strict=True)
         ],
         "chance": None if planted.chance is None else asdict(planted.chance),

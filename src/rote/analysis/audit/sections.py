@@ -11,13 +11,14 @@ from rote.analysis.audit.unintended import SideUnintended, UnderReference
 from rote.analysis.content import Section
 from rote.analysis.drawing import Drawing
 from rote.analysis.elements import (
+    estimate_cell,
     figure,
     number_cell,
     scrolled,
-    span,
     table,
     text_cell,
 )
+from rote.analysis.estimate import Rate
 from rote.analysis.quantities.exposure import FEWEST_IN_GROUP
 from rote.analysis.quantities.membership import (
     FALSE_POSITIVE_RATES,
@@ -25,7 +26,6 @@ from rote.analysis.quantities.membership import (
     RateAtFalsePositives,
     TooFewControls,
 )
-from rote.analysis.quantities.rate import Rate
 from rote.auditing.stored import MEMBER, NONMEMBER
 
 SAMPLED = (
@@ -74,8 +74,8 @@ def membership_section(
 def _score_cells(name: str, quality: MembershipQuality, *, chosen: bool) -> list[str]:
     return [
         f'<td class="text">{escape(name)}<small>{"chosen" if chosen else ""}</small></td>',
-        number_cell(f"{quality.auroc.value:.3f}", span(quality.auroc.interval, "{:.3f}")),
-        number_cell(f"{quality.f1.value:.3f}", span(quality.f1.interval, "{:.3f}")),
+        estimate_cell(quality.auroc, "{:.3f}"),
+        estimate_cell(quality.f1, "{:.3f}"),
         number_cell(f"{quality.balanced_accuracy:.3f}"),
         number_cell(f"{quality.largest_f1:.3f}"),
         *map(_rate_cell, quality.at_false_positive_rates),
@@ -85,8 +85,7 @@ def _score_cells(name: str, quality: MembershipQuality, *, chosen: bool) -> list
 def _rate_cell(found: RateAtFalsePositives | TooFewControls) -> str:
     if isinstance(found, TooFewControls):
         return f'<td class="bound">takes {found.controls_needed:,}<small>non-members</small></td>'
-    rate = found.members_found
-    return number_cell(f"{rate.value:.2%}", span(rate.interval, "{:.2%}"))
+    return estimate_cell(found.members_found, "{:.2%}")
 
 
 def _skipped(facts: Mapping[str, Any]) -> str:
@@ -130,12 +129,11 @@ def unintended_section(found: Sequence[UnderReference]) -> Section:
 
 
 def _side_cells(reference: str, name: str, side: SideUnintended) -> list[str]:
-    mean = side.mean_bits
     return [
         text_cell(reference),
         text_cell(name),
         number_cell(f"{side.num_documents:,}"),
-        number_cell(f"{mean.value:.2f}", span(mean.interval, "{:.2f}")),
+        estimate_cell(side.mean_bits, "{:.2f}"),
         number_cell(f"{side.max_code_bits:,.0f}"),
         number_cell(f"{side.mixture_code_bits:,.0f}"),
     ]
@@ -166,13 +164,12 @@ def extraction_section(given_back: Regurgitation, facts: Mapping[str, Any]) -> S
             ("non-members", NONMEMBER, extraction.heldout),
         )
     ]
-    low, high = extraction.excess_interval
     words = (
         f"<p>The model reads the first {settings['prefix_tokens']} tokens of a document and says "
         f"the likeliest token {settings['suffix_tokens']} times; it counts where all are right "
         "(Carlini et al. 2022, arXiv 2202.07646). Non-members tell what can be guessed. "
-        f"Difference of the rates: {extraction.excess:.3%}, 95 % interval {low:.3%} to "
-        f"{high:.3%}.</p>"
+        f"Difference of the rates: {extraction.excess.value:.3%}, 95 % interval "
+        f"{extraction.excess.span('{:.3%}')}.</p>"
     )
     made = scrolled(table(headers, rows, text=("set",)))
     parts = [words, made, f"<p>{SAMPLED}</p>", _eidetic(given_back)]
@@ -180,7 +177,7 @@ def extraction_section(given_back: Regurgitation, facts: Mapping[str, Any]) -> S
 
 
 def _share_cell(rate: Rate) -> str:
-    return number_cell(f"{rate.successes:,}", span(rate.interval, "{:.2%}"))
+    return number_cell(f"{rate.successes:,}", rate.span("{:.2%}"))
 
 
 def _eidetic(given_back: Regurgitation) -> str:
@@ -206,9 +203,9 @@ def exposure_section(planted: Planted) -> Section:
     rows = [
         [
             number_cell(f"{each.repeats:,}"),
-            number_cell(f"{each.num_canaries:,}"),
-            number_cell(f"{each.mean_bits:.2f}", span(each.interval_bits, "{:.2f}")),
-            number_cell(f"{rate.successes:,}", span(rate.interval, "{:.1%}")),
+            number_cell(f"{each.exposure_bits.n:,}"),
+            estimate_cell(each.exposure_bits, "{:.2f}"),
+            number_cell(f"{rate.successes:,}", rate.span("{:.1%}")),
         ]
         for each, rate in zip(planted.at_repeats, planted.extracted, strict=True)
     ]

@@ -8,12 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from rote.analysis.quantities.membership import Estimate
-from rote.analysis.quantities.unintended import (
-    max_code_bits,
-    mean_interval_bits,
-    mixture_code_bits,
-)
+from rote.analysis.estimate import Estimate
+from rote.analysis.quantities.unintended import max_code_bits, mean_max_code, mixture_code_bits
 from rote.auditing.stored import MEMBER, NONMEMBER, REFERENCE_PREFIX, Stored
 
 
@@ -65,5 +61,5 @@ def _of_side(documents: pl.DataFrame, column: str) -> SideUnintended:
         num_documents=len(bits),
         max_code_bits=float(np.sum(bits)),
         mixture_code_bits=float(np.sum(mixture_code_bits(target, reference))),
-        mean_bits=Estimate(value=float(bits.mean()), interval=mean_interval_bits(bits, reference)),
+        mean_bits=mean_max_code(bits, reference),
     )

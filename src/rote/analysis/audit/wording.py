@@ -16,8 +16,7 @@ from rote.analysis.audit.needed import (
     to_narrow,
 )
 from rote.analysis.audit.regurgitation import Regurgitation
-from rote.analysis.quantities.membership import Estimate
-from rote.analysis.quantities.rate import Rate
+from rote.analysis.estimate import Estimate, Rate
 from rote.auditing.stored import MEMBER, NONMEMBER
 
 LEVEL_WORDS = "95 % interval"
@@ -62,12 +61,11 @@ def regurgitation_words(given_back: Regurgitation, facts: Mapping[str, Any]) -> 
         sentences.append(f"Extraction was not tried: {not_tried(given_back, facts)}.")
     else:
         settings = facts["settings"]
-        low, high = extraction.excess_interval
         sentences.append(
             f"From {settings['prefix_tokens']} tokens the next {settings['suffix_tokens']} are "
             f"given back exactly for {rate_words(extraction.train)} of members and "
             f"{rate_words(extraction.heldout)} of non-members; difference "
-            f"{extraction.excess:.2%} ({LEVEL_WORDS} {low:.2%} to {high:.2%})."
+            f"{extraction.excess.words('{:.2%}', label=LEVEL_WORDS)}."
         )
     if given_back.planted is not None:
         inserted, controls = given_back.planted.inserted, given_back.planted.controls
@@ -118,7 +116,7 @@ def surer_of_regurgitation(given_back: Regurgitation, facts: Mapping[str, Any]) 
     sentences = []
     extraction = given_back.extraction
     if extraction is not None and extraction.train.successes == 0:
-        high = extraction.train.interval[1]
+        _, high = extraction.train.ends
         sentences.append(
             f"None of {extraction.train.trials:,} members was given back: the rate is below "
             f"{high:.2%}. To say below {BOUND:.1%} takes {to_bound():,} without a single one."
@@ -164,19 +162,15 @@ def roc_title(found: Membership) -> str:
     return "Too few non-members to promise a low false-positive rate"
 
 
-def estimate_words(estimate: Estimate, form: str = ".3f") -> str:
+def estimate_words(estimate: Estimate) -> str:
     """Value and interval."""
-    low, high = (format(bound, form) for bound in estimate.interval)
-    return f"{estimate.value:{form}} ({LEVEL_WORDS} {low} to {high})"
+    return estimate.words("{:.3f}", label=LEVEL_WORDS)
 
 
 def rate_words(rate: Rate) -> str:
     """Count, trials, share and interval."""
-    low, high = rate.interval
-    return (
-        f"{rate.successes:,} of {rate.trials:,} ({rate.value:.2%}; {LEVEL_WORDS} {low:.2%} to "
-        f"{high:.2%})"
-    )
+    told = f"{rate.value:.2%}; {LEVEL_WORDS} {rate.span('{:.2%}')}"
+    return f"{rate.successes:,} of {rate.trials:,} ({told})"
 
 
 def _rounded(number: int) -> str:

@@ -190,7 +190,7 @@ def _between(residuals: Floats, sizes: Ints) -> float | None:
     means = np.bincount(sizes, residuals) / counts
     within = ((residuals - means[sizes]) ** 2).sum() / (len(residuals) - len(counts))
     errors = np.sqrt(np.maximum(within, LEAST_NOISE**2) / counts)
-    return random_effects_mean(means, errors).between
+    return random_effects_mean(means, errors).between.value
 
 
 def _checked(

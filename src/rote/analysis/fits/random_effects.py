@@ -17,6 +17,7 @@ from scipy.optimize import brentq
 from scipy.stats import chi2
 from scipy.stats import t as student_t
 
+from rote.analysis.estimate import Estimate
 from rote.analysis.fits.level import ENDS, LEVEL
 
 Floats = NDArray[np.float64]
@@ -24,13 +25,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class RandomEffectsMean:
-    """mu and tau, in the unit of the values; intervals are 95 %."""
+    """mu and tau, in the unit of the values."""
 
-    mean: float
+    mean: Estimate
     standard_error: float
-    interval: tuple[float, float]
-    between: float  # tau, the standard deviation between groups beyond their errors
-    between_interval: tuple[float, float]
+    between: Estimate  # tau, the standard deviation between groups beyond their errors
     degrees: int
 
 
@@ -61,11 +60,15 @@ def random_effects_mean(values: ArrayLike, errors: ArrayLike) -> RandomEffectsMe
         _root(squares, float(chi2.ppf(share, degrees)), smallest) for share in reversed(ENDS)
     )
     return RandomEffectsMean(
-        mean=mean,
+        mean=Estimate.of(mean, (mean - reach, mean + reach), n=len(y), method="Knapp-Hartung"),
         standard_error=error,
-        interval=(mean - reach, mean + reach),
-        between=float(np.sqrt(variance)),
-        between_interval=(float(np.sqrt(low)), float(np.sqrt(high))),
+        between=Estimate(
+            value=float(np.sqrt(variance)),
+            low=float(np.sqrt(low)),
+            high=float(np.sqrt(high)),
+            n=len(y),
+            method="Q profile",
+        ),
         degrees=degrees,
     )
 

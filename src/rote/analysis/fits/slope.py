@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as student_t
 
+from rote.analysis.estimate import Estimate
 from rote.analysis.fits.level import LEVEL
 from rote.analysis.fits.plateau import Plateau
 from rote.analysis.fits.random_effects import random_effects_mean
@@ -24,19 +25,16 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Slope:
-    """Mean bits per parameter; intervals are 95 %."""
+    """Mean bits per parameter over ``n`` sizes."""
 
-    bits_per_parameter: float
+    bits_per_parameter: Estimate
     standard_error_bits_per_parameter: float  # spread between sizes included
-    interval_bits_per_parameter: tuple[float, float]
-    between_sizes_bits_per_parameter: float | None  # standard deviation; None for one size
-    between_sizes_interval: tuple[float, float] | None
+    between_sizes_bits_per_parameter: Estimate | None  # standard deviation; None for one size
     degrees_of_freedom: int
-    num_sizes: int
 
     def predict(self, parameters: ArrayLike) -> Floats:
         """Capacity in bits of a size like those behind the mean."""
-        return self.bits_per_parameter * np.asarray(parameters, dtype=np.float64)
+        return self.bits_per_parameter.value * np.asarray(parameters, dtype=np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,24 +80,20 @@ def fit_slope(points: Sequence[CapacityPoint], *, degrees_of_freedom: int) -> Sl
     return Slope(
         bits_per_parameter=found.mean,
         standard_error_bits_per_parameter=found.standard_error,
-        interval_bits_per_parameter=found.interval,
         between_sizes_bits_per_parameter=found.between,
-        between_sizes_interval=found.between_interval,
         degrees_of_freedom=found.degrees,
-        num_sizes=len(points),
     )
 
 
 def _of_one_size(value: float, error: float, degrees: int) -> Slope:
     reach = float(student_t.ppf(0.5 + LEVEL / 2, degrees)) * error
     return Slope(
-        bits_per_parameter=value,
+        bits_per_parameter=Estimate.of(
+            value, (value - reach, value + reach), n=1, method="Student's t of one plateau"
+        ),
         standard_error_bits_per_parameter=error,
-        interval_bits_per_parameter=(value - reach, value + reach),
         between_sizes_bits_per_parameter=None,
-        between_sizes_interval=None,
         degrees_of_freedom=degrees,
-        num_sizes=1,
     )
 
 

@@ -48,7 +48,7 @@ def fit(measured: Measured, effort: Effort) -> Fitted:
     points, degrees = points_of(plateaus)
     slope = fit_slope(points, degrees_of_freedom=degrees)
     sharpness = float(np.median([plateau.knee.sharpness for _, plateau in plateaus]))
-    curve = Capacity(alpha=slope.bits_per_parameter, p=sharpness)
+    curve = Capacity(alpha=slope.bits_per_parameter.value, p=sharpness)
     resampled = _resampled(slope, sharpness, effort)
     return Fitted(
         law="capacity",
@@ -105,7 +105,7 @@ def _resampled(slope: Slope, sharpness: float, effort: Effort) -> tuple[Capacity
     draws = np.random.default_rng(effort.seed).standard_t(
         slope.degrees_of_freedom, size=effort.num_resamples
     )
-    alphas = slope.bits_per_parameter + slope.standard_error_bits_per_parameter * draws
+    alphas = slope.bits_per_parameter.value + slope.standard_error_bits_per_parameter * draws
     least = np.finfo(np.float64).tiny  # an error as large as alpha itself reaches below 0
     return tuple(Capacity(alpha=each, p=sharpness) for each in np.maximum(alphas, least).tolist())
 
@@ -127,14 +127,15 @@ def _constants(
 
 def _spread(slope: Slope) -> tuple[Constant, ...]:
     """None for one size."""
-    if slope.between_sizes_bits_per_parameter is None:
+    between = slope.between_sizes_bits_per_parameter
+    if between is None:
         return ()
     return (
         Constant(
             name="tau",
             meaning="standard deviation of alpha between sizes, beyond their errors",
-            value=slope.between_sizes_bits_per_parameter,
-            profile_interval=slope.between_sizes_interval,
+            value=between.value,
+            profile_interval=between.interval,
         ),
     )
 

@@ -12,12 +12,12 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rote.analysis.quantities import contrast
+from rote.analysis import estimators
+from rote.analysis.estimate import Estimate
 
 Floats = NDArray[np.float64]
 
@@ -26,15 +26,6 @@ CODE_SIGNS = frozenset("{}[]()<>=_;:/\\|&*+#@$%^~`\"'")
 COMMON_SHARE = 0.99  # of all tokens: the tokens outside of this many are called rare
 ZLIB_LEVEL = 9
 FEWEST_SAMPLES = 10  # below that a rank correlation says nothing
-
-
-@dataclass(frozen=True, kw_only=True)
-class RankCorrelation:
-    """Spearman's rho; the interval, 95 %, is that of `rote.analysis.quantities.contrast`."""
-
-    rho: float
-    interval: tuple[float, float]
-    num_samples: int
 
 
 def words(text: str) -> list[str]:
@@ -104,11 +95,11 @@ def covariates_of(
     }
 
 
-def rank_correlation(covariate: ArrayLike, mem_u_bits: ArrayLike) -> RankCorrelation | None:
-    """Among samples with mem_U > 0; None for too few of them, or a covariate that never varies."""
+def rank_correlation(covariate: ArrayLike, mem_u_bits: ArrayLike) -> Estimate | None:
+    """Spearman's rho among samples with mem_U > 0.
+
+    None for fewer than `FEWEST_SAMPLES` of them, and for a covariate that never varies.
+    """
     values, bits = np.asarray(covariate, np.float64), np.asarray(mem_u_bits, np.float64)
     values, bits = values[bits > 0], bits[bits > 0]
-    found = contrast.rank_correlation(values, bits) if len(bits) >= FEWEST_SAMPLES else None
-    if found is None:
-        return None
-    return RankCorrelation(rho=found.value, interval=found.interval, num_samples=len(bits))
+    return None if len(bits) < FEWEST_SAMPLES else estimators.rank_correlation(values, bits)

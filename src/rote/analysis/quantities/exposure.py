@@ -7,7 +7,7 @@ Shapes: K canaries, n references of one canary, T of all together.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +15,8 @@ from scipy.integrate import quad
 from scipy.special import gammaln
 from scipy.stats import gamma, kstest, skewnorm
 
-from rote.analysis.fits.bounded_mean import bounded_mean_interval
+from rote.analysis.estimate import Estimate
+from rote.analysis.estimators import bounded_mean
 from rote.analysis.fits.level import LEVEL
 from rote.units import NATS_PER_BIT, bits_from_nats
 
@@ -151,9 +152,7 @@ class AtRepeats:
     """Mean exposure of the canaries that were inserted equally often."""
 
     repeats: int  # 0: controls
-    num_canaries: int
-    mean_bits: float
-    interval_bits: tuple[float, float] | None  # 95 %, were other canaries drawn; None: too few
+    exposure_bits: Estimate  # the interval: were other canaries drawn
 
 
 def against_repeats(
@@ -166,9 +165,7 @@ def against_repeats(
     return [
         AtRepeats(
             repeats=int(times),
-            num_canaries=int((times_K == times).sum()),
-            mean_bits=float(bits_K[times_K == times].mean()),
-            interval_bits=mean_exposure_interval(
+            exposure_bits=mean_exposure(
                 bits_K[times_K == times], most_bits=float(most_K[times_K == times].max())
             ),
         )
@@ -176,19 +173,19 @@ def against_repeats(
     ]
 
 
-def mean_exposure_interval(
-    exposure_bits_K: ArrayLike, *, most_bits: float
-) -> tuple[float, float] | None:
-    """95 % for the mean over canaries, in bits; None for fewer than `FEWEST_IN_GROUP`.
+def mean_exposure(exposure_bits_K: ArrayLike, *, most_bits: float) -> Estimate:
+    """Over canaries, in bits; no interval for fewer than `FEWEST_IN_GROUP`.
 
     Exposures lie between none and what could be told; where many are at either end a bootstrap and
-    Student's t hold the mean far too rarely (`rote.analysis.fits.bounded_mean`). One by sampling
-    may lie below 0 by log2(1 + 1 / n), and counts as 0.
+    Student's t hold the mean far too rarely (`rote.analysis.estimators.bounded_mean`). One by
+    sampling may lie below 0 by log2(1 + 1 / n), and counts as 0 in the interval.
     """
-    exposures_K = np.maximum(0.0, np.asarray(exposure_bits_K, dtype=np.float64))
-    if len(exposures_K) < FEWEST_IN_GROUP:
-        return None
-    return bounded_mean_interval(exposures_K, least=0.0, most=most_bits)
+    bits_K = np.asarray(exposure_bits_K, dtype=np.float64)
+    found = bounded_mean(np.maximum(0.0, bits_K), least=0.0, most=most_bits)
+    mean = replace(found, value=float(bits_K.mean()))
+    if mean.n >= FEWEST_IN_GROUP:
+        return mean
+    return replace(mean, low=None, high=None, why_none=f"fewer than {FEWEST_IN_GROUP} canaries")
 
 
 @dataclass(frozen=True, kw_only=True)

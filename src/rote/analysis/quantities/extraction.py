@@ -5,10 +5,10 @@ A sequence is extracted where greedy continuation of its prefix equals the rest 
 is what a model reaches without having seen the sequence.
 """
 
-import math
 from dataclasses import dataclass
 
-from rote.analysis.quantities.rate import Rate
+from rote.analysis.estimate import Estimate, Rate
+from rote.analysis.estimators import difference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,20 +20,9 @@ class Extraction:
     heldout: Rate
 
     @property
-    def excess(self) -> float:
+    def excess(self) -> Estimate:
         """The train rate less the held-out rate: what only training explains."""
-        return self.train.value - self.heldout.value
-
-    @property
-    def excess_interval(self) -> tuple[float, float]:
-        """95 %, from the intervals of the two rates (Newcombe 1998, square and add)."""
-        train_low, train_high = self.train.interval
-        heldout_low, heldout_high = self.heldout.interval
-        train, heldout = self.train.value, self.heldout.value
-        return (
-            self.excess - math.hypot(train - train_low, heldout_high - heldout),
-            self.excess + math.hypot(train_high - train, heldout - heldout_low),
-        )
+        return difference(self.train, self.heldout)
 
     @property
     def explained_by_heldout(self) -> float | None:

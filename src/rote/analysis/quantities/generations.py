@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rote.analysis.estimate import Rate
+from rote.analysis.estimators import rate
 from rote.analysis.quantities.guesses import Recall, recall_at_errors
-from rote.analysis.quantities.rate import Rate
 from rote.scores.contrast import lowercase, ratio_of_nats
 from rote.scores.documents import Floats
 
@@ -72,7 +73,7 @@ class Generated:
 
     def _precision(self, ranking: str, is_right_N: NDArray[np.bool_]) -> Rate:
         taken = is_right_N[self._order(ranking, is_right_N)[:NUM_TAKEN]]
-        return Rate(successes=int(taken.sum()), trials=len(taken))
+        return rate(int(taken.sum()), len(taken))
 
     def _order(self, ranking: str, is_right_N: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Highest first; among equal ones the wrong ones."""

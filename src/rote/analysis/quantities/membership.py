@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rote.analysis.fits.level import hull, interval_of
-from rote.analysis.quantities.rate import Rate, clopper_pearson
+from rote.analysis.estimate import Estimate, Rate
+from rote.analysis.estimators import bootstrap, clopper_pearson, rate
 from rote.analysis.quantities.roc import (
     Counts,
     Floats,
@@ -22,14 +22,6 @@ from rote.analysis.quantities.roc import (
 
 FALSE_POSITIVE_RATES = (0.01, 0.001)
 FEWEST = 4  # documents on a side: two in each half
-
-
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """A number and its 95 % interval."""
-
-    value: float
-    interval: tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,32 +100,24 @@ def membership_quality(
     false = threshold.rate(values_K, evaluation.others_K)
     aurocs, f1s = _resampled(values_K, calibration, evaluation, num_resamples, seed)
     whole = calibration + evaluation
+    numbers = {
+        "num_members": int(whole.members_K.sum()),
+        "num_nonmembers": int(whole.others_K.sum()),
+    }
+    closed = score_interval(whole.auroc, **numbers)
+    closed_f1 = _f1_interval(true, false, evaluation)
     return MembershipQuality(
-        num_members=int(whole.members_K.sum()),
-        num_nonmembers=int(whole.others_K.sum()),
-        auroc=Estimate(
-            value=whole.auroc,
-            interval=hull(
-                interval_of(aurocs),
-                score_interval(
-                    whole.auroc,
-                    num_members=int(whole.members_K.sum()),
-                    num_nonmembers=int(whole.others_K.sum()),
-                ),
-            ),
-        ),
+        **numbers,
+        auroc=bootstrap(whole.auroc, aurocs, n=sum(numbers.values()), at_least=closed),
         threshold=threshold,
-        f1=Estimate(
-            value=_f1(true, false),
-            interval=hull(interval_of(f1s), _f1_interval(true, false, evaluation)),
-        ),
+        f1=bootstrap(_f1(true, false), f1s, n=sum(numbers.values()), at_least=closed_f1),
         precision=true / (true + false) if true + false > 0 else 0.0,
         recall=true,
         balanced_accuracy=(true + 1 - false) / 2,
         largest_f1=_largest_f1(values_K, calibration, evaluation),
         at_false_positive_rates=tuple(
-            _at_false_positive_rate(values_K, calibration, evaluation, rate)
-            for rate in FALSE_POSITIVE_RATES
+            _at_false_positive_rate(values_K, calibration, evaluation, promised)
+            for promised in FALSE_POSITIVE_RATES
         ),
     )
 
@@ -212,26 +196,27 @@ def _equal_error_threshold(values_K: Floats, tally: Tally) -> Threshold:
 
 
 def _at_false_positive_rate(
-    values_K: Floats, calibration: Tally, evaluation: Tally, rate: float
+    values_K: Floats, calibration: Tally, evaluation: Tally, promised: float
 ) -> RateAtFalsePositives | TooFewControls:
     """The threshold is the j-th highest of n controls with j / (n + 1) <= rate."""
     num_controls = int(calibration.others_K.sum())
-    rank = math.floor(rate * (num_controls + 1) + 1e-9)
+    rank = math.floor(promised * (num_controls + 1) + 1e-9)
     if rank < 1:
         in_all = num_controls + int(evaluation.others_K.sum())
         return TooFewControls(
-            false_positive_rate=rate,
-            reason=f"{in_all} non-members; a rate of {rate:.1%} takes {controls_needed(rate)}",
-            controls_needed=controls_needed(rate),
+            false_positive_rate=promised,
+            reason=f"{in_all} non-members; a rate of {promised:.1%} takes "
+            f"{controls_needed(promised)}",
+            controls_needed=controls_needed(promised),
         )
     from_top = int(np.searchsorted(calibration.others_K[::-1].cumsum(), rank))
     place = len(values_K) - 1 - from_top
     members, others = (
-        Rate(successes=int(count_K[place + 1 :].sum()), trials=int(count_K.sum()))
+        rate(int(count_K[place + 1 :].sum()), int(count_K.sum()))
         for count_K in (evaluation.members_K, evaluation.others_K)
     )
     return RateAtFalsePositives(
-        false_positive_rate=rate,
+        false_positive_rate=promised,
         threshold=float(values_K[place]),
         members_found=members,
         others_found=others,

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rote.analysis.fits.bounded_mean import bounded_mean_interval
+from rote.analysis.estimate import Estimate
+from rote.analysis.estimators import bounded_mean
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -63,19 +64,13 @@ class Unintended:
         """mem_U by the mixture code: the max code's less at most one bit a sample."""
         return mixture_code_bits(self.target_bits, self.reference_bits)
 
-    @property
-    def interval_bits(self) -> tuple[float, float]:
-        """95 % of the sum by the max code, were other samples drawn."""
-        low, high = mean_interval_bits(self.max_code_bits, self.reference_bits)
-        return low * len(self.sample_ids), high * len(self.sample_ids)
-
     def totals(self) -> dict[str, float | int]:
         """Sums and counts, and the interval of one; a sample counts once, however often it came."""
         outside = ~self.in_reference
-        low_bits, high_bits = self.interval_bits
+        low_bits, high_bits = mean_max_code(self.max_code_bits, self.reference_bits).ends
         return {
-            "max_code_low_bits": low_bits,
-            "max_code_high_bits": high_bits,
+            "max_code_low_bits": low_bits * len(self.sample_ids),
+            "max_code_high_bits": high_bits * len(self.sample_ids),
             "max_code_bits": float(self.max_code_bits.sum()),
             "mixture_code_bits": float(self.mixture_code_bits.sum()),
             "outside_max_code_bits": float(self.max_code_bits[outside].sum()),
@@ -94,14 +89,14 @@ def max_code_bits(target_bits: ArrayLike, reference_bits: ArrayLike) -> Floats:
     return np.maximum(0.0, difference_bits)
 
 
-def mean_interval_bits(max_code_bits_M: Floats, reference_bits_M: ArrayLike) -> tuple[float, float]:
-    """95 % for the mean of mem_U by the max code, bits a sample.
+def mean_max_code(max_code_bits_M: Floats, reference_bits_M: ArrayLike) -> Estimate:
+    """The mean of mem_U by the max code, bits a sample; the interval: were other samples drawn.
 
     mem_U is 0 for many samples and at most the reference's code length: where 80 % of 20 samples
     are 0 Student's t held the mean in 81 % of draws.
     """
     most = float(np.max(reference_bits_M))
-    return bounded_mean_interval(max_code_bits_M, least=0.0, most=max(most, LEAST_BITS))
+    return bounded_mean(max_code_bits_M, least=0.0, most=max(most, LEAST_BITS))
 
 
 def mixture_code_bits(target_bits: ArrayLike, reference_bits: ArrayLike) -> Floats:

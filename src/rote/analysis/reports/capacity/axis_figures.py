@@ -21,6 +21,7 @@ from rote.analysis.drawing import (
     logarithmic_numbers,
     new_figure,
     panels,
+    plot_intervals,
     render,
 )
 from rote.analysis.fits.budget import Limit
@@ -82,12 +83,11 @@ def draw_heads(summary: Summary) -> Drawing:
         of_line = [each for each in capacities if (each.shape, each.format) == (shape, one)]
         look = look_of[one]
         heads = [each.num_heads or 0 for each in of_line]
-        bits = [each.bits_per_parameter for each in of_line]
+        bits = [each.bits_per_parameter.value for each in of_line]
         axes.plot(heads, bits, color=colour_of[shape], linestyle=look.linestyle)
-        for each, number, value in zip(of_line, heads, bits, strict=True):
-            low, high = each.interval_bits_per_parameter or (value, value)
-            axes.errorbar(
-                number, value, yerr=[[value - low], [high - value]], capsize=3, linewidth=1,
+        for each, number in zip(of_line, heads, strict=True):
+            plot_intervals(
+                axes, [number], [each.bits_per_parameter],
                 color=colour_of[shape], marker=look.marker,
                 markerfacecolor="white" if each.doubts else colour_of[shape],
             )  # fmt: skip

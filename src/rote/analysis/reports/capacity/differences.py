@@ -14,31 +14,24 @@ import numpy as np
 import polars as pl
 from scipy.stats import t as student_t
 
+from rote.analysis.estimate import Estimate
+from rote.analysis.estimators import paired_difference
 from rote.analysis.fits.level import ENDS
-from rote.analysis.fits.mean import mean_interval
 from rote.analysis.fits.plateau import Plateau, fit_plateau
 from rote.analysis.reports.capacity.summary import Alpha, Capacity, Summary
-
-Interval = tuple[float, float]
 
 PAIR, STORED = ["seed", "task.num_sequences"], "memorised_bits"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """Bits per parameter of the second format less the first; the interval is 95 %."""
+    """Bits per parameter of the second format less the first."""
 
     first: str
     second: str
-    bits_per_parameter: float
-    interval: Interval | None  # None for a single pair
+    bits_per_parameter: Estimate
     run_ids: tuple[str, ...]
     pairs: str  # "3 sizes", "2 seeds of one size", "no size in both"
-
-    @property
-    def differs(self) -> bool:
-        """Whether the interval leaves out 0."""
-        return self.interval is not None and not self.interval[0] <= 0 <= self.interval[1]
 
 
 def differences(summary: Summary) -> tuple[Difference, ...]:
@@ -58,8 +51,7 @@ def _difference(summary: Summary, first: Alpha, second: Alpha) -> Difference | N
         first=first.format,
         second=second.format,
         run_ids=(*first.run_ids, *second.run_ids),
-        bits_per_parameter=float(values.mean()),
-        interval=mean_interval(values) if len(values) > 1 else None,
+        bits_per_parameter=paired_difference(values),
         pairs=f"{len(values)} {noun}{'' if len(values) == 1 else 's'}"
         + ("" if noun == "size" else " of one size"),
     )
@@ -96,7 +88,7 @@ def _of_plateaus(summary: Summary, mine: Capacity, other: Capacity) -> np.ndarra
         return np.array([])
     here, there = (_seed_plateaus(summary, each) for each in (mine, other))
     seeds = sorted(here.keys() & there.keys())
-    whole = other.bits_per_parameter - mine.bits_per_parameter
+    whole = other.bits_per_parameter.value - mine.bits_per_parameter.value
     return np.array([there[seed] - here[seed] for seed in seeds] or [whole])
 
 
@@ -120,12 +112,16 @@ def _unpaired(first: Alpha, second: Alpha) -> Difference | None:
     error = hypot(*(each.standard_error_bits_per_parameter for each in slopes))
     degrees = min(each.degrees_of_freedom for each in slopes)
     reach = float(student_t.ppf(ENDS[1], degrees) * error)
-    value = second.bits_per_parameter - first.bits_per_parameter
+    value = second.bits_per_parameter.value - first.bits_per_parameter.value
     return Difference(
         first=first.format,
         second=second.format,
         run_ids=(*first.run_ids, *second.run_ids),
-        bits_per_parameter=value,
-        interval=(value - reach, value + reach),
+        bits_per_parameter=Estimate.of(
+            value,
+            (value - reach, value + reach),
+            n=min(each.bits_per_parameter.n for each in slopes),
+            method="Student's t of two independent means",
+        ),
         pairs="no size in both",
     )

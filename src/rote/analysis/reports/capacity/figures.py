@@ -27,6 +27,7 @@ from rote.analysis.drawing import (
     logarithmic_numbers,
     new_figure,
     panels,
+    plot_intervals,
     render,
     short_numbers,
 )
@@ -176,24 +177,17 @@ def draw_bits_per_parameter(summary: Summary) -> Drawing:
 def _plot_alpha(axes: Axes, summary: Summary, alpha: Alpha, *, offset: float) -> None:
     look = looks(summary)[alpha.format]
     for capacity in alpha.capacities:
-        centre = capacity.bits_per_parameter
-        low, high = capacity.interval_bits_per_parameter or (centre, centre)
-        axes.errorbar(
-            capacity.parameters * offset,
-            centre,
-            yerr=[[centre - low], [high - centre]],
-            color=look.colour,
-            marker=look.marker,
+        plot_intervals(
+            axes, [capacity.parameters * offset], [capacity.bits_per_parameter],
+            color=look.colour, marker=look.marker,
             markerfacecolor="white" if capacity.doubts else look.colour,
-            capsize=3,
-            linewidth=1,
-        )
+        )  # fmt: skip
     if alpha.slope:
         sizes = [each.parameters for each in alpha.capacities if each.model in alpha.models]
         span = [min(sizes) / SIDE_STEP**3, max(sizes) * SIDE_STEP**3]
-        low, high = alpha.slope.interval_bits_per_parameter
-        axes.fill_between(span, low, high, color=look.colour, alpha=0.12, linewidth=0)
-        axes.plot(span, [alpha.bits_per_parameter] * 2, color=look.colour, linestyle=look.linestyle)
+        mean = alpha.bits_per_parameter
+        axes.fill_between(span, *mean.ends, color=look.colour, alpha=0.12, linewidth=0)
+        axes.plot(span, [mean.value] * 2, color=look.colour, linestyle=look.linestyle)
 
 
 def _plot_published(axes: Axes, precisions: Sequence[str]) -> list[Handle]:

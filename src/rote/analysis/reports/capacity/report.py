@@ -139,8 +139,8 @@ def _compared(compared: Sequence[Difference]) -> Section:
 def _difference_entries(compared: Sequence[Difference]) -> dict[str, Any]:
     return {
         f"difference {each.second} less {each.first}": {
-            "bits_per_parameter": each.bits_per_parameter,
-            "interval_bits_per_parameter": each.interval,
+            "bits_per_parameter": each.bits_per_parameter.value,
+            "interval_bits_per_parameter": each.bits_per_parameter.interval,
             "pairs": each.pairs,
             "runs": each.run_ids,
         }
@@ -202,13 +202,12 @@ def _numbers(summary: Summary) -> dict[str, Any]:
 
 
 def _alpha_entry(alpha: Alpha) -> dict[str, Any]:
+    between = alpha.slope and alpha.slope.between_sizes_bits_per_parameter
     return {
-        "bits_per_parameter": alpha.bits_per_parameter,
-        "interval_bits_per_parameter": alpha.slope and alpha.slope.interval_bits_per_parameter,
+        "bits_per_parameter": alpha.bits_per_parameter.value,
+        "interval_bits_per_parameter": alpha.bits_per_parameter.interval,
         "maximum_bits_per_parameter": alpha.maximum_bits_per_parameter,
-        "between_sizes_bits_per_parameter": (
-            alpha.slope and alpha.slope.between_sizes_bits_per_parameter
-        ),
+        "between_sizes_bits_per_parameter": between and between.value,
         "lower_bound": alpha.is_lower_bound,
         "data_limited_sizes": alpha.num_data_limited,
         "models": alpha.models,
@@ -218,8 +217,8 @@ def _alpha_entry(alpha: Alpha) -> dict[str, Any]:
 
 def _capacity_entry(capacity: Capacity) -> dict[str, Any]:
     return {
-        "bits_per_parameter": capacity.bits_per_parameter,
-        "interval_bits_per_parameter": capacity.interval_bits_per_parameter,
+        "bits_per_parameter": capacity.bits_per_parameter.value,
+        "interval_bits_per_parameter": capacity.bits_per_parameter.interval,
         "maximum_bits": capacity.maximum_bits,
         "fall_exponent": capacity.fall_exponent,
         "heads": capacity.num_heads,

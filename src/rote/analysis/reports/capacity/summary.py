@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from rote.analysis.estimate import Estimate
 from rote.analysis.fits.budget import Limit
 from rote.analysis.fits.plateau import NoPlateau, Plateau, fit_plateau
 from rote.analysis.fits.slope import Slope, fit_slope, points_of
@@ -59,17 +60,16 @@ class Capacity:
         return self.plateau.maximum_bits
 
     @property
-    def bits_per_parameter(self) -> float:
-        """Of `capacity_bits`."""
-        return self.capacity_bits / self.parameters
-
-    @property
-    def interval_bits_per_parameter(self) -> tuple[float, float] | None:
-        """95 %; None where no plateau can be fitted."""
-        if not isinstance(self.plateau, Plateau):
-            return None
-        low_bits, high_bits = self.plateau.interval_bits
-        return low_bits / self.parameters, high_bits / self.parameters
+    def bits_per_parameter(self) -> Estimate:
+        """Of `capacity_bits`; no interval where no plateau can be fitted."""
+        interval = None
+        if isinstance(self.plateau, Plateau):
+            low_bits, high_bits = self.plateau.interval_bits
+            interval = low_bits / self.parameters, high_bits / self.parameters
+        return Estimate.of(
+            self.capacity_bits / self.parameters, interval, n=len(self.run_ids),
+            method="Student's t of the plateau", why_none="no plateau",
+        )  # fmt: skip
 
     @property
     def fall_exponent(self) -> float | None:
@@ -125,9 +125,13 @@ class Alpha:
         return max(each.maximum_bits / each.parameters for each in self.capacities)
 
     @property
-    def bits_per_parameter(self) -> float:
+    def bits_per_parameter(self) -> Estimate:
         """The mean over sizes, or the best maximum where no size has a plateau."""
-        return self.slope.bits_per_parameter if self.slope else self.maximum_bits_per_parameter
+        if self.slope:
+            return self.slope.bits_per_parameter
+        return Estimate.of(
+            self.maximum_bits_per_parameter, None, n=1, method="maximum", why_none="no plateau"
+        )
 
     @property
     def is_lower_bound(self) -> bool:

@@ -7,12 +7,13 @@ from typing import Any
 from rote.analysis.elements import (
     code_cell,
     converged_cell,
+    estimate_cell,
     number_cell,
-    span,
     table,
     text_cell,
     warning_cell,
 )
+from rote.analysis.estimate import span
 from rote.analysis.fits.budget import NoLimit
 from rote.analysis.fits.plateau import Plateau
 from rote.analysis.quantities.convergence import ENDED_BY
@@ -82,7 +83,7 @@ def difference_table(compared: Sequence[Difference]) -> str:
     rows = [
         [
             text_cell(f"{each.second} less {each.first}"),
-            number_cell(f"{each.bits_per_parameter:+.3f}", span(each.interval, "{:+.3f}")),
+            estimate_cell(each.bits_per_parameter, "{:+.3f}"),
             text_cell(each.pairs),
             text_cell(wording.verdict(each)),
         ]
@@ -107,10 +108,7 @@ def _capacity_cells(capacity: Capacity) -> list[str]:
     return [
         text_cell(capacity.model),
         text_cell(capacity.format),
-        number_cell(
-            f"{capacity.bits_per_parameter:.2f}",
-            span(capacity.interval_bits_per_parameter, "{:.2f}"),
-        ),
+        estimate_cell(capacity.bits_per_parameter, "{:.2f}"),
         warning_cell(standing) if capacity.doubts else text_cell(standing),
         number_cell(
             f"{capacity.maximum_bits / capacity.parameters:.2f}",

@@ -42,27 +42,26 @@ def differences(compared: Sequence[Difference]) -> tuple[str, ...]:
 
 def difference(found: Difference) -> str:
     """Two formats, by how much they differ, and whether that is told."""
-    spanned = "no interval"
-    if found.interval:
-        spanned = f"95 % interval {found.interval[0]:+.3f} to {found.interval[1]:+.3f}"
+    apart = found.bits_per_parameter
+    spanned = f"95 % interval {apart.span('{:+.3f}')}" if apart.interval else "no interval"
     return (
-        f"{found.second} less {found.first}: {found.bits_per_parameter:+.3f} bits per parameter "
+        f"{found.second} less {found.first}: {apart.value:+.3f} bits per parameter "
         f"({spanned}, {found.pairs}): {verdict(found)}"
     )
 
 
 def verdict(found: Difference) -> str:
     """From the interval of the difference alone."""
-    if found.interval is None:
+    if found.bits_per_parameter.interval is None:
         return "one pair says nothing"
-    return "they differ" if found.differs else "no difference is shown"
+    return "they differ" if found.bits_per_parameter.sign else "no difference is shown"
 
 
 def value(alpha: Alpha) -> str:
     """Bits per parameter; where runs had not converged, the most that one run stored."""
     if alpha.is_lower_bound:
         return at_least(alpha.maximum_bits_per_parameter)
-    return f"{alpha.bits_per_parameter:.2f}"
+    return f"{alpha.bits_per_parameter.value:.2f}"
 
 
 def at_least(bits_per_parameter: float) -> str:
@@ -75,15 +74,15 @@ def basis(alpha: Alpha) -> str:
     if alpha.slope is None:
         parts = ["the largest maximum: no size reached a plateau"]
     else:
-        low, high = alpha.slope.interval_bits_per_parameter
-        estimate = f"plateau {alpha.bits_per_parameter:.2f}, " if alpha.is_lower_bound else ""
+        mean, between = alpha.bits_per_parameter, alpha.slope.between_sizes_bits_per_parameter
+        estimate = f"plateau {mean.value:.2f}, " if alpha.is_lower_bound else ""
         of = "most that one run stored; " if alpha.is_lower_bound else ""
         parts = [
-            f"{of}{estimate}95 % interval {low:.2f} to {high:.2f}",
+            f"{of}{estimate}95 % interval {mean.span('{:.2f}')}",
             counted(len(alpha.models), "size"),
         ]
-        if alpha.slope.between_sizes_bits_per_parameter is not None:
-            parts.append(f"spread between sizes {alpha.slope.between_sizes_bits_per_parameter:.2f}")
+        if between is not None:
+            parts.append(f"spread between sizes {between.value:.2f}")
     if alpha.num_data_limited:
         parts.append(f"{counted(alpha.num_data_limited, 'size')} data-limited")
     return ", ".join([*parts, *heads_of(alpha)])
@@ -123,7 +122,7 @@ def holds(capacity: Capacity) -> str:
     bits = (
         at_least(capacity.maximum_bits / capacity.parameters)
         if capacity.num_unconverged
-        else f"{capacity.bits_per_parameter:.2f}"
+        else f"{capacity.bits_per_parameter.value:.2f}"
     )
     return (
         f"{capacity.model} in {capacity.format} holds {bits} bits per parameter"
@@ -142,7 +141,7 @@ def all_hold(summary: Summary) -> str:
     if not settled:
         most = max(each.maximum_bits / each.parameters for each in summary.best)
         return f"One run stored {most:.2f} bits per parameter; longer training may store more"
-    values = [each.bits_per_parameter for each in settled]
+    values = [each.bits_per_parameter.value for each in settled]
     between = _between(min(values), max(values))
     formats = dict.fromkeys(each.format for each in settled)
     has_others = len(settled) < len(summary.best)
@@ -192,10 +191,12 @@ def heads_compared(capacities: Sequence[Capacity]) -> str:
     for each in capacities:
         by_size.setdefault((each.shape, each.format), []).append(each)
     most = max(by_size.values(), key=_apart)
-    least, best = (choose(most, key=lambda each: each.bits_per_parameter) for choose in (min, max))
+    ordered = sorted(most, key=lambda each: each.bits_per_parameter.value)
+    least, best = ordered[0], ordered[-1]
     return (
-        f"At equal parameters {best.model} holds {best.bits_per_parameter:.2f} bits per parameter, "
-        f"with {counted(least.num_heads or 0, 'head')} {least.bits_per_parameter:.2f} "
+        f"At equal parameters {best.model} holds {best.bits_per_parameter.value:.2f} bits per "
+        f"parameter, with {counted(least.num_heads or 0, 'head')} "
+        f"{least.bits_per_parameter.value:.2f} "
         f"({best.format})"
     )
 
@@ -206,13 +207,13 @@ def _between(low: float, high: float) -> str:
 
 
 def _apart(capacities: Sequence[Capacity]) -> float:
-    values = [each.bits_per_parameter for each in capacities]
+    values = [each.bits_per_parameter.value for each in capacities]
     return max(values) - min(values)
 
 
 def alphas_compared(summary: Summary) -> str:
     """The finding over formats: each, or of many the least and the most."""
-    ordered = sorted(summary.alphas, key=lambda alpha: alpha.bits_per_parameter)
+    ordered = sorted(summary.alphas, key=lambda alpha: alpha.bits_per_parameter.value)
     if len(ordered) <= NUM_NAMED:
         between = "; " if any(alpha.setting for alpha in ordered) else ", "
         values = between.join(f"{value(alpha)} in {alpha.format}" for alpha in summary.alphas)

@@ -18,7 +18,7 @@ from rote.analysis.drawing import (
     render,
     short_numbers,
 )
-from rote.analysis.quantities.over_seeds import OverSeeds
+from rote.analysis.estimate import Estimate
 from rote.analysis.reports.controls import wording
 from rote.analysis.reports.controls.study import Panel, Point, Study
 
@@ -102,7 +102,7 @@ def _plot_frontier(axes: Axes, points: Sequence[Point]) -> None:
     )  # fmt: skip
 
 
-def _reach(mean: OverSeeds) -> list[list[float]] | None:
+def _reach(mean: Estimate) -> list[list[float]] | None:
     if mean.interval is None:
         return None
     low, high = mean.interval

@@ -6,8 +6,8 @@ from typing import Any
 from rote.analysis.content import Content, Section
 from rote.analysis.elements import (
     card,
+    estimate_cell,
     figure,
-    mean_cell,
     number_cell,
     scrolled,
     table,
@@ -74,13 +74,13 @@ def _cells(panel: Panel, point: Point) -> list[str]:
         text_cell(panel.name),
         text_cell(panel.kind.title),
         text_cell(point.words.replace("_", " ")),
-        mean_cell(point.leak, panel.kind.form),
-        mean_cell(point.saved, panel.kind.change),
+        estimate_cell(point.leak, panel.kind.form),
+        estimate_cell(point.saved, panel.kind.change),
         text_cell("") if point.is_anchor else text_cell("yes") if helps else warning_cell("no"),
-        mean_cell(point.loss, "{:.3f}"),
-        mean_cell(point.cost, "{:+.3f}"),
+        estimate_cell(point.loss, "{:.3f}"),
+        estimate_cell(point.cost, "{:+.3f}"),
         text_cell("yes" if point.on_frontier else ""),
-        number_cell(point.leak.num_runs),
+        number_cell(point.leak.n),
     ]
 
 
@@ -102,7 +102,7 @@ def _fitted_cells(each: Fitted) -> list[str]:
     return [
         text_cell(each.panel),
         text_cell(each.words.replace("_", " ")),
-        mean_cell(each.share, "{:.1%}"),
+        estimate_cell(each.share, "{:.1%}"),
     ]
 
 

@@ -5,13 +5,15 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from rote.analysis.quantities.over_seeds import OverSeeds, over_seeds
+from rote.analysis.estimate import Estimate
+from rote.analysis.estimators import mean_over_seeds
 from rote.analysis.quantities.settings import with_control
 from rote.analysis.reports.controls.leakage import KINDS, LEAKS, Kind, counted, with_leakage
 from rote.analysis.results import Results
 
 LOSS = "heldout_bits_per_token"
 NONE = "no control"
+RAISED = "a run is raised to a guess, no interval"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,11 +23,11 @@ class Point:
     control: str
     words: str  # with its strength
     run_ids: tuple[str, ...]
-    leak: OverSeeds
-    counted: OverSeeds  # the same, no run's below what a guess leaks; no interval where one is
-    loss: OverSeeds  # held-out, bits per token
-    saved: OverSeeds | None  # counted leakage less that of the run without control, seed by seed
-    cost: OverSeeds | None  # held-out loss, likewise
+    leak: Estimate
+    counted: Estimate  # the same, no run's below what a guess leaks; no interval where one is
+    loss: Estimate  # held-out, bits per token
+    saved: Estimate | None  # counted leakage less that of the run without control, seed by seed
+    cost: Estimate | None  # held-out loss, likewise
     on_frontier: bool  # no other point has less of one and no more of the other
 
     @property
@@ -61,7 +63,7 @@ class Fitted:
     panel: str
     control: str
     words: str
-    share: OverSeeds
+    share: Estimate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,20 +114,20 @@ def _points(runs: pl.DataFrame, column: str) -> Iterable[Point]:
             control=part["control"][0],
             words=part["control_words"][0],
             run_ids=tuple(part["run_id"]),
-            leak=over_seeds(part[column].to_list()),
+            leak=mean_over_seeds(part[column].to_list()),
             counted=_counted(part, column),
-            loss=over_seeds(part[LOSS].to_list()),
+            loss=mean_over_seeds(part[LOSS].to_list()),
             saved=_apart(part, anchor, "counted"),
             cost=_apart(part, anchor, LOSS),
             on_frontier=is_on_frontier(place, places),
         )
 
 
-def _counted(runs: pl.DataFrame, column: str) -> OverSeeds:
+def _counted(runs: pl.DataFrame, column: str) -> Estimate:
     """Without an interval where a run was raised to a guess: half of three such seeds are equal."""
-    mean = over_seeds(runs["counted"].to_list())
+    mean = mean_over_seeds(runs["counted"].to_list())
     raised = (runs["counted"] != runs[column]).any()
-    return replace(mean, interval=None) if raised else mean
+    return replace(mean, low=None, high=None, why_none=RAISED) if raised else mean
 
 
 def is_on_frontier(place: tuple[float, float], places: Sequence[tuple[float, float]]) -> bool:
@@ -135,7 +137,7 @@ def is_on_frontier(place: tuple[float, float], places: Sequence[tuple[float, flo
     )
 
 
-def _apart(runs: pl.DataFrame, anchor: pl.DataFrame, column: str) -> OverSeeds | None:
+def _apart(runs: pl.DataFrame, anchor: pl.DataFrame, column: str) -> Estimate | None:
     """None for the anchor itself, and where no seed is in both."""
     if runs["control"][0] == NONE:
         return None
@@ -145,7 +147,7 @@ def _apart(runs: pl.DataFrame, anchor: pl.DataFrame, column: str) -> OverSeeds |
         for seed, value in runs.select("seed", column).iter_rows()
         if seed in of_anchor
     ]
-    return over_seeds(values) if values else None
+    return mean_over_seeds(values) if values else None
 
 
 def _fitted(runs: pl.DataFrame) -> Iterable[Fitted]:
@@ -155,5 +157,5 @@ def _fitted(runs: pl.DataFrame) -> Iterable[Fitted]:
             panel=part["panel"][0],
             control=part["control"][0],
             words=part["control_words"][0],
-            share=over_seeds(part["drawn_right"].to_list()),
+            share=mean_over_seeds(part["drawn_right"].to_list()),
         )

@@ -1,7 +1,7 @@
 """Findings of the report on controls in words, shared by the terminal, the page and the figures."""
 
 from rote.analysis.elements import extent
-from rote.analysis.quantities.over_seeds import OverSeeds
+from rote.analysis.estimate import Estimate
 from rote.analysis.reports.controls.study import NONE, Fitted, Panel, Point, Study
 
 REGULARISERS = ("dropout", "weight_decay")  # those of Zhang et al. that text has too
@@ -71,8 +71,7 @@ def _rank(panel: Panel, point: Point) -> tuple[float, float]:
 
 def _is_a_guess(panel: Panel, point: Point) -> bool:
     """By the lower end of the interval; one run is taken at its word."""
-    low, _ = point.leak.interval or (point.leak.value, point.leak.value)
-    return low <= panel.guess
+    return point.leak.ends[0] <= panel.guess
 
 
 def _point(panel: Panel, point: Point) -> str:
@@ -88,19 +87,11 @@ def _amount(panel: Panel, point: Point) -> str:
     return f"{panel.kind.form.format(point.leak.value)} {panel.kind.unit}".strip()
 
 
-def cost_words(cost: OverSeeds | None) -> str:
+def cost_words(cost: Estimate | None) -> str:
     """Held-out loss more or less, and whether seeds leave that in doubt."""
     if cost is None:
         return "cost not known"
-    return f"held-out loss {with_interval(cost, '{:+.3f}')} bits per token"
-
-
-def with_interval(mean: OverSeeds, form: str) -> str:
-    """As +0.12 (+0.10 to +0.14)."""
-    told = form.format(mean.value)
-    if mean.interval is None:
-        return f"{told} ({mean.why_no_interval})"
-    return f"{told} ({form.format(mean.interval[0])} to {form.format(mean.interval[1])})"
+    return f"held-out loss {cost.words('{:+.3f}')} bits per token"
 
 
 def regularisation_lines(found: Study) -> tuple[str, ...]:
@@ -116,7 +107,7 @@ def _regularisation(panel: str, fitted: list[Fitted]) -> str:
     start = f'{panel}: "{CLAIM}"'
     anchor = next((each for each in fitted if each.control == NONE), None)
     if anchor is None or _verdict(anchor) != "fitted":
-        share = "not tried" if anchor is None else with_interval(anchor.share, "{:.1%}")
+        share = "not tried" if anchor is None else anchor.share.words("{:.1%}")
         return f"{start} cannot be judged: without control random labels are not fitted ({share})"
     explicit = [each for each in fitted if each.control in REGULARISERS]
     others = [each for each in fitted if each.control not in (*REGULARISERS, NONE)]
@@ -137,7 +128,7 @@ def _regularisation(panel: str, fitted: list[Fitted]) -> str:
 
 def _verdict(fitted: Fitted) -> str:
     """Fitted, not fitted, or in doubt; one run is taken at its word."""
-    low, high = fitted.share.interval or (fitted.share.value, fitted.share.value)
+    low, high = fitted.share.ends
     if low >= FITTED_SHARE:
         return "fitted"
     return "not fitted" if high < FITTED_SHARE else "in doubt"

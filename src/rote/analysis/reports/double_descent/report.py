@@ -7,7 +7,8 @@ from rote.analysis.content import Content, Section
 from rote.analysis.descent_figure import draw_descents
 from rote.analysis.descents import Descent, descents
 from rote.analysis.elements import card, extent, figure, scrolled
-from rote.analysis.fits.descent import Peak
+from rote.analysis.estimate import span
+from rote.analysis.fits.descent import NoPeak, Peak
 from rote.analysis.pairing import text_runs, with_unintended
 from rote.analysis.quantities.convergence import converged
 from rote.analysis.quantities.losses import loss_quantities
@@ -55,12 +56,13 @@ def _paired(results: Results) -> pl.DataFrame:
 
 def _card(curve: Descent) -> str:
     fit = curve.fit
-    low, high = fit.interval if isinstance(fit, Peak) else (0.0, 0.0)
-    beside = f"95 % interval {low:.2f} to {high:.2f}" if isinstance(fit, Peak) else fit.reason
+    value, beside = "no peak", fit.reason if isinstance(fit, NoPeak) else ""
+    if isinstance(fit, Peak):
+        value, beside = f"{fit.ratio:.2f}", f"95 % interval {span(fit.interval, '{:.2f}')}"
     return card(
         title=curve.series,
         meaning=curve.source,
-        value=f"{fit.ratio:.2f}" if isinstance(fit, Peak) else "no peak",
+        value=value,
         unit="data bits over capacity",
         lines=(f"<p>{beside}</p>", f"<p>{converged(curve.runs)}</p>"),
     )

@@ -6,7 +6,7 @@ The conclusions are those of Barron and White 2025 (arXiv 2506.09099), abstract.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rote.analysis.quantities.shares import Apart, Interval
+from rote.analysis.estimate import Estimate
 from rote.analysis.reports.generalisation.study import Compared, Point, Series, Study
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "not decided"
@@ -48,7 +48,7 @@ def _small_extrapolates(found: Study, smallest: Point) -> Claim:
         rule="the smallest model answers more than half of held-out items",
         series=smallest.series,
         measured=_beside_seen(found, [smallest]),
-        verdict=_above(smallest.free.interval, HALF),
+        verdict=_above(smallest.free, HALF),
     )
 
 
@@ -59,7 +59,7 @@ def _larger_less(found: Study, both: Compared) -> Claim:
         series=both.series,
         measured=f"{_beside_seen(found, [both.smaller, both.larger])}; difference "
         f"{_difference(both.apart)}",
-        verdict=_opposite(_above(both.apart.interval, 0.0)) if both.apart else OPEN,
+        verdict=_opposite(_above(both.apart, 0.0)) if both.apart else OPEN,
     )
 
 
@@ -71,8 +71,8 @@ def _small_forgets(both: Compared) -> Claim:
         measured=f"{_shown([both.smaller, both.larger])}; difference {_difference(both.apart)}",
         verdict=_all(
             [
-                _above(both.apart.interval, 0.0) if both.apart else OPEN,
-                _above(both.larger.free.interval, HALF),
+                _above(both.apart, 0.0) if both.apart else OPEN,
+                _above(both.larger.free, HALF),
             ]
         ),
     )
@@ -84,14 +84,13 @@ def _none_extrapolates(found: Study, heldout: Sequence[Point]) -> Claim:
         rule="every size answers less than half of held-out items",
         series=heldout[0].series,
         measured=_beside_seen(found, heldout),
-        verdict=_all([_opposite(_above(each.free.interval, HALF)) for each in heldout]),
+        verdict=_all([_opposite(_above(each.free, HALF)) for each in heldout]),
     )
 
 
-def _above(interval: Interval, level: float) -> str:
-    if interval[0] > level:
-        return HOLDS
-    return FAILS if interval[1] <= level else OPEN
+def _above(estimate: Estimate, level: float) -> str:
+    low, high = estimate.ends
+    return HOLDS if low > level else FAILS if high <= level else OPEN
 
 
 def _opposite(verdict: str) -> str:
@@ -115,16 +114,8 @@ def _beside_seen(found: Study, points: Sequence[Point]) -> str:
 
 
 def _shown(points: Sequence[Point]) -> str:
-    return ", ".join(
-        f"{each.size} {with_interval(each.free.value, each.free.interval)}" for each in points
-    )
+    return ", ".join(f"{each.size} {each.free.words('{:.0%}')}" for each in points)
 
 
-def _difference(apart: Apart | None) -> str:
-    return with_interval(apart.value, apart.interval, "{:+.0%}") if apart else "of nothing shared"
-
-
-def with_interval(value: float, interval: Interval, form: str = "{:.0%}") -> str:
-    """As 12 % (3 % to 30 %)."""
-    low, high = interval
-    return f"{form.format(value)} ({form.format(low)} to {form.format(high)})"
+def _difference(apart: Estimate | None) -> str:
+    return apart.words("{:+.0%}") if apart else "of nothing shared"

@@ -68,10 +68,9 @@ def _plot_side(axes: Axes, points: Sequence[Point], colour: str) -> None:
     if not points:
         return
     is_heldout = points[0].side == "heldout"
-    free = [each.free for each in points]
     plot_intervals(
-        axes, [each.parameters for each in points], [each.value for each in free],
-        [each.interval for each in free], color=colour, markersize=4.5,
+        axes, [each.parameters for each in points], [each.free for each in points],
+        color=colour, markersize=4.5,
         linestyle="-" if is_heldout else "--",
         markerfacecolor=colour if is_heldout else "white",
     )  # fmt: skip

@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from rote.analysis.estimate import Rate
+from rote.analysis.estimators import rate
 from rote.analysis.quantities.answers import answer_quantities
-from rote.analysis.quantities.rate import Rate
 from rote.analysis.results import Results
 
 TRAINED_ON = "biographies"
@@ -80,7 +81,7 @@ def _recalls(results: Results, runs: pl.DataFrame) -> Iterable[Recall]:
             **{key: first[key] for key in ("size", "parameters", "setting")},
             attribute=part["attribute"][0],
             exposures=part["exposures"][0],
-            recalled=Rate(successes=part["right"].to_numpy().sum(), trials=part.height),
+            recalled=rate(int(part["right"].to_numpy().sum()), part.height),
             entropy_bits=part["bits"][0],
             stored_bits=float((part["bits"].to_numpy() - part["code_bits"].to_numpy()).mean()),
         )

@@ -7,7 +7,7 @@ from rote.analysis.content import Content, Section
 from rote.analysis.drawing import Drawing
 from rote.analysis.elements import card, figure
 from rote.analysis.reports.generalisation import tables, wording
-from rote.analysis.reports.generalisation.claims import claims, with_interval
+from rote.analysis.reports.generalisation.claims import claims
 from rote.analysis.reports.generalisation.figures import draw_knowledge, draw_matches
 from rote.analysis.reports.generalisation.study import Compared, Study, study
 from rote.analysis.results import Results
@@ -67,8 +67,7 @@ def _extrapolated(found: Study) -> list[Compared]:
 
 def _card(each: Compared) -> str:
     assert each.apart is not None  # `_extrapolated` leaves others out
-    smaller, larger = each.smaller, each.larger
-    low, high = each.apart.interval
+    smaller, larger, (low, high) = each.smaller, each.larger, each.apart.ends
     return card(
         title=each.series.name,
         meaning=f"held-out items answered: {larger.size} less {smaller.size}",
@@ -76,9 +75,8 @@ def _card(each: Compared) -> str:
         unit="points",
         lines=(
             f"<p>95 % interval {100 * low:+.0f} to {100 * high:+.0f}; {each.apart.num_splits} "
-            f"split(s), {each.apart.num_runs} pairs of runs</p>",
-            f"<p>{smaller.size}: {with_interval(smaller.free.value, smaller.free.interval)}</p>",
-            f"<p>{larger.size}: {with_interval(larger.free.value, larger.free.interval)}</p>",
+            f"split(s), {each.apart.n} pairs of runs</p>",
+            *(f"<p>{side.size}: {side.free.words('{:.0%}')}</p>" for side in (smaller, larger)),
         ),
     )
 
@@ -89,8 +87,8 @@ def _numbers(found: Study) -> dict[str, Any]:
             f"share {each.series.name}, {each.size}, {each.side}": {
                 "free_running": each.free.value,
                 "interval": each.free.interval,
-                "right": each.free.pooled.successes,
-                "asked": each.free.pooled.trials,
+                "right": each.pooled.successes,
+                "asked": each.pooled.trials,
                 "runs": list(each.run_ids),
             }
             for each in found.wholes

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from rote.analysis.estimate import OverSplits, Rate
+from rote.analysis.estimators import Answers, pooled, rate, share, share_difference
 from rote.analysis.quantities.matches import ALL, matches, with_split
-from rote.analysis.quantities.rate import Rate, pooled
 from rote.analysis.quantities.settings import with_setting
-from rote.analysis.quantities.shares import Answers, Apart, Share, apart, share
 from rote.analysis.reports.generalisation.knowledge import Knowledge, Recall, knowledge, recalls
 from rote.analysis.results import Results
 
@@ -42,10 +42,15 @@ class Point:
     parameters: int
     side: str  # train, heldout
     group: str
-    forced: Share
-    free: Share
+    forced: OverSplits
+    free: OverSplits
     answers: tuple[Answers, ...]  # free-running, of each run
     run_ids: tuple[str, ...]
+
+    @property
+    def pooled(self) -> Rate:
+        """All free-running answers added up."""
+        return pooled(each.rate for each in self.answers)
 
     @property
     def by_split(self) -> dict[Hashable, Rate]:
@@ -65,7 +70,7 @@ class Compared:
     side: str
     smaller: Point
     larger: Point
-    apart: Apart | None
+    apart: OverSplits | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +144,7 @@ def _answers(rows: pl.DataFrame, right: str) -> tuple[Answers, ...]:
         Answers(
             split=row["split_seed"],
             seed=row["seed"],
-            rate=Rate(successes=row[right], trials=row["tried"]),
+            rate=rate(row[right], row["tried"]),
         )
         for row in rows.iter_rows(named=True)
     )
@@ -162,7 +167,7 @@ def _compared(points: Sequence[Point]) -> Iterable[Compared]:
                 side=side,
                 smaller=smaller,
                 larger=larger,
-                apart=apart(larger.answers, smaller.answers),
+                apart=share_difference(larger.answers, smaller.answers),
             )
 
 

@@ -2,9 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 
-from rote.analysis.elements import number_cell, scrolled, span, table, text_cell, warning_cell
+from rote.analysis.elements import (
+    estimate_cell,
+    number_cell,
+    scrolled,
+    table,
+    text_cell,
+    warning_cell,
+)
 from rote.analysis.published_extrapolation import PublishedMatch, published_match
-from rote.analysis.quantities.shares import Share
 from rote.analysis.reports.generalisation.claims import HOLDS, Claim, claims
 from rote.analysis.reports.generalisation.study import Point, Series, Study
 
@@ -62,22 +68,18 @@ def match_table(found: Study) -> str:
 
 
 def _match_cells(point: Point) -> list[str]:
-    pooled = point.free.pooled
+    pooled = point.pooled
     return [
         text_cell(point.series.name),
         text_cell(point.size),
         number_cell(f"{point.parameters:,}"),
         text_cell(SIDES[point.side]),
         text_cell(point.group),
-        _share_cell(point.free),
-        _share_cell(point.forced),
+        estimate_cell(point.free, "{:.1%}"),
+        estimate_cell(point.forced, "{:.1%}"),
         number_cell(f"{pooled.successes:,}", f"{pooled.trials:,}"),
-        number_cell(point.free.num_splits, str(point.free.num_runs)),
+        number_cell(point.free.num_splits, str(point.free.n)),
     ]
-
-
-def _share_cell(share: Share) -> str:
-    return number_cell(f"{share.value:.1%}", span(share.interval, "{:.1%}"))
 
 
 def split_table(found: Study) -> str:
@@ -88,7 +90,7 @@ def split_table(found: Study) -> str:
             text_cell(point.size),
             number_cell(split),
             number_cell(rate.successes, str(rate.trials)),
-            number_cell(f"{rate.value:.0%}", span(rate.interval, "{:.0%}")),
+            estimate_cell(rate, "{:.0%}"),
         ]
         for point in found.wholes
         if point.side == "heldout" and point.series.subject == "arithmetic"
@@ -147,15 +149,15 @@ def _published_cells(
         text_cell(f"{published.model}, {size}"),
         text_cell(published.printed),
         *map(_seen_cell, shown),
-        number_cell(max(each.free.num_runs for each in shown if each)),
+        number_cell(max(each.free.n for each in shown if each)),
     ]
 
 
 def _seen_cell(point: Point | None) -> str:
     if point is None:
         return number_cell("")
-    pooled = point.free.pooled
-    told = f"{point.free.value:.1%}, {span(point.free.interval, '{:.0%}')}"
+    pooled = point.pooled
+    told = f"{point.free.value:.1%}, {point.free.span('{:.0%}')}"
     return number_cell(f"{pooled.successes} of {pooled.trials}", told)
 
 
@@ -166,7 +168,7 @@ def recall_table(found: Study) -> str:
             f'<td class="text">{each.size}<small>{each.setting}</small></td>',
             text_cell(each.attribute.replace("_", " ")),
             number_cell(each.exposures),
-            number_cell(f"{each.recalled.value:.1%}", span(each.recalled.interval, "{:.1%}")),
+            estimate_cell(each.recalled, "{:.1%}"),
             number_cell(f"{each.stored_bits:+.2f}"),
             number_cell(f"{each.entropy_bits:.2f}"),
         ]

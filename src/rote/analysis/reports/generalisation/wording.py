@@ -1,14 +1,7 @@
 """Findings of the report on generalisation in words, for the terminal, the page and the figures."""
 
 from rote.analysis.published_extrapolation import SOURCE
-from rote.analysis.reports.generalisation.claims import (
-    FAILS,
-    HOLDS,
-    OPEN,
-    Claim,
-    claims,
-    with_interval,
-)
+from rote.analysis.reports.generalisation.claims import FAILS, HOLDS, OPEN, Claim, claims
 from rote.analysis.reports.generalisation.study import Compared, Series, Study
 
 CAPTIONS = {
@@ -60,14 +53,13 @@ def compared_line(each: Compared) -> str:
     smaller, larger = each.smaller.free, each.larger.free
     if each.apart is None:
         return f"{each.series.name}: sizes share no split and seed"
-    low, high = each.apart.interval
-    verdict = "less" if high < 0 else "more" if low > 0 else "neither more nor less, as far as told"
+    verdict = {-1: "less", 1: "more"}.get(each.apart.sign, "neither more nor less, as far as told")
     return (
         f"{each.series.name}: {each.smaller.size} answers "
-        f"{with_interval(smaller.value, smaller.interval)} of held-out items, "
-        f"{each.larger.size} {with_interval(larger.value, larger.interval)}: the larger one "
-        f"{verdict} ({each.apart.value:+.0%}, {low:+.0%} to {high:+.0%}, "
-        f"{each.apart.num_splits} split(s), {each.apart.num_runs} runs)"
+        f"{smaller.words('{:.0%}')} of held-out items, "
+        f"{each.larger.size} {larger.words('{:.0%}')}: the larger one "
+        f"{verdict} ({each.apart.value:+.0%}, {each.apart.span('{:+.0%}')}, "
+        f"{each.apart.num_splits} split(s), {each.apart.n} runs)"
     )
 
 
@@ -100,8 +92,7 @@ def matches_title(found: Study) -> str:
     chosen = [each for each in compared if each.series.split == "randomly"] or compared
     if not chosen or chosen[0].apart is None:
         return "Exact answers, seen and held out"
-    low, high = chosen[0].apart.interval
-    told = "less" if high < 0 else "more" if low > 0 else "about as much"
+    told = {-1: "less", 1: "more"}.get(chosen[0].apart.sign, "about as much")
     return f"The largest model extrapolates {told}: {split_words(chosen[0].series)}"
 
 

@@ -20,6 +20,7 @@ from rote.analysis.drawing import (
     plot_intervals,
     render,
 )
+from rote.analysis.estimate import Estimate
 from rote.analysis.quantities.exposure import CHANCE_BITS
 from rote.analysis.reports.leakage import wording
 from rote.analysis.reports.leakage.looks import (
@@ -32,7 +33,6 @@ from rote.analysis.reports.leakage.points import Planted, Windows
 from rote.analysis.reports.leakage.study import Study
 
 DODGE = 0.07  # of the way from one number of repeats to the next, between sizes
-Interval = tuple[float, float] | None
 
 
 @in_house_style
@@ -48,7 +48,7 @@ def draw_exposure(found: Study) -> Drawing:
         name="exposure",
         title=wording.exposure_title(found),
         y="mean exposure (bits)",
-        value=lambda each: (each.mean_bits, each.interval_bits),
+        value=lambda each: each.exposure_bits,
         limits=_plot_limits,
         keys=keys,
     )
@@ -73,15 +73,10 @@ def draw_canaries_extracted(found: Study) -> Drawing:
         name="canaries_extracted",
         title=wording.canaries_title(found),
         y="share extracted",
-        value=_share,
+        value=lambda each: each.extracted,
         limits=lambda axes, _: axes.set_ylim(-0.03, 1.03),
         keys=[],
     )
-
-
-def _share(each: Planted) -> tuple[float, Interval]:
-    assert each.extracted is not None
-    return each.extracted.value, each.extracted.interval
 
 
 def _draw(
@@ -91,7 +86,7 @@ def _draw(
     name: str,
     title: str,
     y: str,
-    value: Callable[[Planted], tuple[float, Interval]],
+    value: Callable[[Planted], Estimate | None],
     limits: Callable[[Axes, Sequence[Planted]], object],
     keys: Sequence[Handle],
 ) -> Drawing:
@@ -108,34 +103,14 @@ def _draw(
         for index, (series, colour) in enumerate(colours_of(found).items()):
             points = [each for each in here if each.place.series == series]
             aside = DODGE * (index - (len(found.series) - 1) / 2)
-            _plot(
-                axes, [ticks.index(each.repeats) + aside for each in points], points, value, colour
-            )
+            plot_intervals(
+                axes, [ticks.index(each.repeats) + aside for each in points],
+                [known for each in points if (known := value(each))], color=colour,
+            )  # fmt: skip
         limits(axes, here)
     label_outside(figure, grid, x="times inserted", y=y)
     legend_below(figure, [*size_keys(found), *keys], num_columns=4)
     return render(figure, name=name, alt=title)
-
-
-def _plot(
-    axes: Axes,
-    places: Sequence[float],
-    points: Sequence[Planted],
-    value: Callable[[Planted], tuple[float, Interval]],
-    colour: str,
-) -> None:
-    if not points:
-        return
-    values, intervals = zip(*map(value, points), strict=True)
-    reach = [_reach(one, interval) for one, interval in zip(values, intervals, strict=True)]
-    axes.errorbar(
-        places, values, yerr=np.array(reach).T,
-        color=colour, marker="o", markersize=4, capsize=2, elinewidth=0.8,
-    )  # fmt: skip
-
-
-def _reach(value: float, interval: Interval) -> tuple[float, float]:
-    return (0.0, 0.0) if interval is None else (value - interval[0], interval[1] - value)
 
 
 @in_house_style
@@ -165,8 +140,7 @@ def draw_windows(found: Study) -> Drawing:
 
 
 def _plot_excess(axes: Axes, points: Sequence[Windows], colour: str) -> None:
-    both = [each.extraction for each in points]
     plot_intervals(
-        axes, [each.place.num_sequences for each in points], [each.excess for each in both],
-        [each.excess_interval for each in both], color=colour,
+        axes, [each.place.num_sequences for each in points],
+        [each.extraction.excess for each in points], color=colour,
     )  # fmt: skip

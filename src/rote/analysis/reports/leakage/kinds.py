@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rote.analysis.quantities.contrast import difference, mean_estimate, paired_difference
+from rote.analysis.estimate import Estimate, Rate
+from rote.analysis.estimators import difference, mean_of_estimates, paired_difference, rate
 from rote.analysis.quantities.exposure import CHANCE_BITS
-from rote.analysis.quantities.extraction import Extraction
-from rote.analysis.quantities.membership import Estimate
-from rote.analysis.quantities.rate import Rate
 from rote.analysis.reports.leakage.reading import HEADLINE, Canaries, Told
+
+FEWEST_PAIRS = 8  # canaries: of fewer bounded differences Student's t covers 71 to 95 %
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +64,6 @@ class Compared:
     apart: Estimate
     run_ids: tuple[str, ...]
 
-    @property
-    def is_told(self) -> bool:
-        """Whether the interval leaves out 0."""
-        low, high = self.apart.interval
-        return low > 0 or high < 0
-
 
 Pairs = Mapping[tuple[int, int], tuple[float, float]]  # (seed, place in manifest): small, large
 
@@ -102,17 +96,16 @@ def _row(told: Told) -> dict[str, float | str | None]:
     quality = told.qualities.get(HEADLINE)
     canaries = told.canaries
     bits, extracted = (None, None) if canaries is None else _inserted(canaries)
-    low, high = quality.f1.interval if quality else (None, None)
     return {
         "f1": quality.f1.value if quality else None,
-        "f1_low": low,
-        "f1_high": high,
+        "f1_low": quality.f1.low if quality else None,
+        "f1_high": quality.f1.high if quality else None,
         "largest_f1": quality.largest_f1 if quality else None,
         "balanced_accuracy": quality.balanced_accuracy if quality else None,
         "auroc": quality.auroc.value if quality else None,
         "exposure_bits": bits,
         "canaries_extracted": extracted,
-        "windows_excess": told.windows[-1].excess if told.windows else None,
+        "windows_excess": told.windows[-1].excess.value if told.windows else None,
         "oracle_id": told.oracle_id,
     }
 
@@ -185,20 +178,20 @@ Found = tuple[float, float, Estimate] | None
 
 def _f1(small: pl.DataFrame, large: pl.DataFrame, told: Mapping[str, Told]) -> Found:
     one, other = (
-        mean_estimate([told[run_id].qualities[HEADLINE].f1 for run_id in side["run_id"]])
+        mean_of_estimates([told[run_id].qualities[HEADLINE].f1 for run_id in side["run_id"]])
         for side in (large, small)
     )
     return other.value, one.value, difference(one, other)
 
 
 def _canaries(small: pl.DataFrame, large: pl.DataFrame, told: Mapping[str, Told]) -> Found:
-    one, other = (_estimate(_extracted(side, told)) for side in (large, small))
+    one, other = (_extracted(side, told) for side in (large, small))
     return other.value, one.value, difference(one, other)
 
 
 def _windows(small: pl.DataFrame, large: pl.DataFrame, told: Mapping[str, Told]) -> Found:
     one, other = (
-        mean_estimate([_excess(told[run_id].windows[-1]) for run_id in side["run_id"]])
+        mean_of_estimates([told[run_id].windows[-1].excess for run_id in side["run_id"]])
         for side in (large, small)
     )
     return other.value, one.value, difference(one, other)
@@ -209,8 +202,8 @@ def _exposure(small: pl.DataFrame, large: pl.DataFrame, told: Mapping[str, Told]
     if not pairs:
         return None
     smaller, larger = np.array(pairs).T
-    apart = paired_difference(larger, smaller)
-    return None if apart is None else (float(smaller.mean()), float(larger.mean()), apart)
+    apart = paired_difference(larger - smaller, fewest=FEWEST_PAIRS)
+    return (float(smaller.mean()), float(larger.mean()), apart) if apart.interval else None
 
 
 def _pairs(small: pl.DataFrame, large: pl.DataFrame, told: Mapping[str, Told]) -> Pairs:
@@ -243,14 +236,15 @@ def _overall(
 ) -> Estimate | None:
     """Over N; a canary that several N share counts as one thing."""
     if kind.column != "exposure_bits":
-        return mean_estimate([each.apart for each in at_each])
+        return mean_of_estimates([each.apart for each in at_each])
     bits: dict[tuple[int, int], list[tuple[float, float]]] = defaultdict(list)
     for part in known.partition_by("task.num_sequences"):
         is_small = pl.col("series") == smallest
         for key, pair in _pairs(part.filter(is_small), part.filter(~is_small), told).items():
             bits[key].append(pair)
     smaller, larger = np.array([np.mean(pairs, axis=0) for pairs in bits.values()]).T
-    return paired_difference(larger, smaller)
+    apart = paired_difference(larger - smaller, fewest=FEWEST_PAIRS)
+    return apart if apart.interval else None
 
 
 def _extracted(side: pl.DataFrame, told: Mapping[str, Told]) -> Rate:
@@ -259,12 +253,4 @@ def _extracted(side: pl.DataFrame, told: Mapping[str, Told]) -> Rate:
         for run_id in side["run_id"]
         if (canaries := told[run_id].canaries) and canaries.is_extracted_K is not None
     ]
-    return Rate(successes=int(sum(map(np.sum, flags))), trials=sum(map(len, flags)))
-
-
-def _estimate(rate: Rate) -> Estimate:
-    return Estimate(value=rate.value, interval=rate.interval)
-
-
-def _excess(windows: Extraction) -> Estimate:
-    return Estimate(value=windows.excess, interval=windows.excess_interval)
+    return rate(int(sum(map(np.sum, flags))), sum(map(len, flags)))

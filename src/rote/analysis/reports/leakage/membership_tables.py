@@ -1,13 +1,14 @@
 """The tables on membership, as HTML: the law, its forecasts, the scores compared."""
 
 from rote.analysis.elements import (
+    estimate_cell,
     number_cell,
     scrolled,
-    span,
     table,
     text_cell,
     warning_cell,
 )
+from rote.analysis.estimate import span
 from rote.analysis.fits.membership_law import MembershipLaw
 from rote.analysis.quantities.convergence import num_converged
 from rote.analysis.reports.leakage.law import Fitted
@@ -120,10 +121,9 @@ def _score_cells(point: Scored | NotScored) -> list[str]:
     ]
     if isinstance(point, NotScored):
         return [*start, number_cell("none", point.reason), *[number_cell("")] * 3]
-    auroc = point.auroc
     return [
         *start,
-        number_cell(f"{auroc.value:.3f}", span(auroc.interval, "{:.3f}")),
+        estimate_cell(point.auroc, "{:.3f}"),
         *(number_cell(*found_words(point.members_found(which))) for which in (0, 1)),
         number_cell(
             f"{sum(each.num_members for each in point.qualities):,}",

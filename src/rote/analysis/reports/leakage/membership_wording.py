@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from rote.analysis.estimate import Rate
 from rote.analysis.fits.membership_law import MembershipLaw, NoMembershipLaw, Reading
 from rote.analysis.quantities.membership import TooFewControls
-from rote.analysis.quantities.rate import Rate
 from rote.analysis.reports.leakage.law import MIDDLE, Fitted, crossing
 from rote.analysis.reports.leakage.points import Scored
 from rote.analysis.reports.leakage.study import Study
@@ -201,5 +201,4 @@ def found_words(rate: Rate | TooFewControls) -> tuple[str, str]:
     """A rate and its interval, or the refusal and its reason."""
     if isinstance(rate, TooFewControls):
         return "refused", rate.reason
-    low, high = rate.interval
-    return f"{rate.value:.1%}", f"{low:.1%} to {high:.1%}"
+    return f"{rate.value:.1%}", rate.span("{:.1%}")

@@ -64,8 +64,8 @@ def _planted(point: Planted) -> tuple[str, dict[str, Any]]:
     return (
         f"exposure, {_told(point.place)}, {point.repeats} repeats",
         {
-            "mean_bits": point.mean_bits,
-            "interval_bits": point.interval_bits,
+            "mean_bits": point.exposure_bits.value,
+            "interval_bits": point.exposure_bits.interval,
             "extracted": point.extracted and point.extracted.value,
             "runs": list(point.place.run_ids),
         },
@@ -73,12 +73,12 @@ def _planted(point: Planted) -> tuple[str, dict[str, Any]]:
 
 
 def _windows(point: Windows) -> tuple[str, dict[str, Any]]:
-    both = point.extraction
+    excess = point.extraction.excess
     return (
-        f"windows extracted, {_told(point.place)}, prefix {both.prefix_tokens}",
+        f"windows extracted, {_told(point.place)}, prefix {point.extraction.prefix_tokens}",
         {
-            "excess": both.excess,
-            "interval": both.excess_interval,
+            "excess": excess.value,
+            "interval": excess.interval,
             "runs": list(point.place.run_ids),
         },
     )

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from rote.analysis.quantities.contrast import mean_estimate
+from rote.analysis.estimate import Estimate, Rate
+from rote.analysis.estimators import mean_of_estimates, pooled, rate
 from rote.analysis.quantities.exposure import (
     Chance,
     SkewNormal,
@@ -14,8 +15,7 @@ from rote.analysis.quantities.exposure import (
     compare_with_chance,
 )
 from rote.analysis.quantities.extraction import Extraction
-from rote.analysis.quantities.membership import Estimate, MembershipQuality, TooFewControls
-from rote.analysis.quantities.rate import Rate, pooled
+from rote.analysis.quantities.membership import MembershipQuality, TooFewControls
 from rote.analysis.reports.leakage.reading import Canaries, Told, judged
 from rote.analysis.reports.leakage.shadows import Refused, Sides, groups, shadow_scores
 
@@ -43,9 +43,7 @@ class Planted:
 
     place: Place
     repeats: int  # 0: controls
-    num_canaries: int
-    mean_bits: float
-    interval_bits: tuple[float, float] | None
+    exposure_bits: Estimate
     secret_bits: float  # means over the canaries
     most_bits: float
     fitted: Fitted | None  # None where no skew-normal can be trusted
@@ -79,7 +77,7 @@ class Scored:
     @property
     def auroc(self) -> Estimate:
         """Mean over runs."""
-        return mean_estimate([each.auroc for each in self.qualities])
+        return mean_of_estimates([each.auroc for each in self.qualities])
 
     def members_found(self, which: int) -> Rate | TooFewControls:
         """At the false-positive rate of this index, runs added up; or why nobody can tell."""
@@ -134,9 +132,7 @@ def _planted(place: Place, canaries: Sequence[Canaries]) -> Iterator[Planted]:
         yield Planted(
             place=place,
             repeats=entry.repeats,
-            num_canaries=entry.num_canaries,
-            mean_bits=entry.mean_bits,
-            interval_bits=entry.interval_bits,
+            exposure_bits=entry.exposure_bits,
             secret_bits=float(secret_bits[chosen].mean()),
             most_bits=float(most_bits[chosen].mean()),
             fitted=_fitted(canaries, entry.repeats),
@@ -163,7 +159,7 @@ def _extracted(canaries: Sequence[Canaries], repeats: int) -> Rate | None:
         if each.is_extracted_K is not None
     ]
     trials = sum(map(len, tried))
-    return Rate(successes=int(sum(each.sum() for each in tried)), trials=trials) if trials else None
+    return rate(int(sum(each.sum() for each in tried)), trials) if trials else None
 
 
 def controls(where: Iterable[Place], told: Mapping[str, Told]) -> list[Controls]:

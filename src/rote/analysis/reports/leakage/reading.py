@@ -12,11 +12,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from rote.analysis.estimators import rate
 from rote.analysis.pairing import text_runs
 from rote.analysis.quantities.exposure import Exposures, exposures
 from rote.analysis.quantities.extraction import Extraction
 from rote.analysis.quantities.membership import MembershipQuality, membership_quality
-from rote.analysis.quantities.rate import Rate
 from rote.analysis.quantities.references import oracle_reference, origin_of
 from rote.analysis.quantities.unintended import (
     heldout_samples,
@@ -178,8 +178,8 @@ def _windows(arrays: Arrays, run: dict[str, Any]) -> Iterable[Extraction]:
         heldout_N = arrays[f"extraction.heldout_extracted_{prefix}"]
         yield Extraction(
             prefix_tokens=prefix,
-            train=Rate(successes=int(train_N.sum()), trials=len(train_N)),
-            heldout=Rate(successes=int(heldout_N.sum()), trials=len(heldout_N)),
+            train=rate(int(train_N.sum()), len(train_N)),
+            heldout=rate(int(heldout_N.sum()), len(heldout_N)),
         )
 
 

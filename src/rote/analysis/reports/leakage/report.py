@@ -159,14 +159,13 @@ def _law_card(fitted: Fitted) -> str:
 
 
 def _compared_card(found: Study, each: Compared) -> str:
-    low, high = (each.kind.apart.format(bound) for bound in each.apart.interval)
     return card(
         title=membership_wording.sentence(each.kind.title.partition(" (")[0]),
         meaning=f"{found.series[-1]} less {found.series[0]}, at equal N",
         value=each.kind.apart.format(each.apart.value),
         unit="bits" if each.kind.column == "exposure_bits" else "",
         lines=(
-            f"<p>95 % interval {low} to {high}</p>",
+            f"<p>95 % interval {each.apart.span(each.kind.apart)}</p>",
             f"<p>{each.kind.form.format(each.smaller)} to {each.kind.form.format(each.larger)}: "
             f"{wording.verdict(each)}</p>",
         ),

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 
 from rote.analysis.drawing import (
@@ -68,10 +67,8 @@ def _ordered(points: Sequence[Scored]) -> list[str]:
 
 
 def _plot_auroc(axes: Axes, points: Sequence[Scored], colour: str) -> None:
-    aurocs = [each.auroc for each in points]
     plot_intervals(
-        axes, [each.place.num_sequences for each in points], [each.value for each in aurocs],
-        [each.interval for each in aurocs],
+        axes, [each.place.num_sequences for each in points], [each.auroc for each in points],
         color=colour, markersize=3, capsize=1.5, elinewidth=0.7, linewidth=1.1,
     )  # fmt: skip
 
@@ -87,12 +84,12 @@ def draw_shadowed(found: Study) -> Drawing:
     colour_of = colours_of(found)
     places = list(dict.fromkeys(each.place for each in points))
     for each in points:
+        colour = colour_of[each.place.series]
         row = names.index(each.score) + _offset(places.index(each.place), len(places))
-        auroc = each.auroc
-        _bar(left, auroc.value, auroc.interval, row, colour_of[each.place.series])
+        plot_intervals(left, [row], [each.auroc], across=True, color=colour)
         rate = each.members_found(0)
         if not isinstance(rate, TooFewControls):
-            _bar(right, rate.value, rate.interval, row, colour_of[each.place.series])
+            plot_intervals(right, [row], [rate], across=True, color=colour)
     left.axvline(0.5, color=GREY, linewidth=0.8, linestyle=":")
     right.axvline(0.01, color=GREY, linewidth=0.8, linestyle=":")
     left.set_yticks(range(len(names)), [score_name(name) for name in names])
@@ -109,10 +106,3 @@ def draw_shadowed(found: Study) -> Drawing:
 
 def _offset(place: int, number: int) -> float:
     return 0.5 * (place / max(1, number - 1) - 0.5) if number > 1 else 0.0
-
-
-def _bar(axes: Axes, value: float, interval: tuple[float, float], row: float, colour: str) -> None:
-    reach = np.abs(np.array(interval)[:, None] - value)
-    axes.errorbar(
-        value, row, xerr=reach, color=colour, marker="o", markersize=4, capsize=2, elinewidth=0.8
-    )

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from rote.analysis.quantities.contrast import rank_correlation
-from rote.analysis.quantities.membership import Estimate
+from rote.analysis.estimate import Estimate
+from rote.analysis.estimators import rank_correlation
 from rote.analysis.reports.leakage.kinds import (
     Compared,
     Kind,

@@ -6,13 +6,14 @@ from typing import Any
 from rote.analysis.elements import (
     code_cell,
     converged_cell,
+    estimate_cell,
     number_cell,
     scrolled,
-    span,
     table,
     text_cell,
     warning_cell,
 )
+from rote.analysis.estimate import span
 from rote.analysis.quantities.exposure import FEWEST_IN_GROUP
 from rote.analysis.reports.leakage.study import Study
 from rote.analysis.reports.leakage.wording import rho_words, verdict
@@ -83,15 +84,13 @@ def planted_table(found: Study) -> str:
             text_cell(each.place.series),
             number_cell(f"{each.place.num_sequences:,}", str(len(each.place.run_ids))),
             number_cell(each.repeats or "0, controls"),
-            number_cell(each.num_canaries),
-            number_cell(f"{each.mean_bits:.2f}", span(each.interval_bits, "{:.2f}")),
+            number_cell(each.exposure_bits.n),
+            estimate_cell(each.exposure_bits, "{:.2f}"),
             number_cell(f"{each.most_bits:.1f}", f"{each.secret_bits:.1f}"),
             number_cell(f"{each.fitted.mean_bits:.2f}", str(each.fitted.num_canaries))
             if each.fitted
             else number_cell("none"),
-            number_cell(f"{each.extracted.value:.0%}", span(each.extracted.interval, "{:.0%}"))
-            if each.extracted
-            else number_cell("not tried"),
+            estimate_cell(each.extracted, "{:.0%}", otherwise="not tried"),
         ]
         for each in found.planted
     ]
@@ -124,9 +123,9 @@ def window_table(found: Study) -> str:
             text_cell(each.place.series),
             number_cell(f"{each.place.num_sequences:,}"),
             number_cell(both.prefix_tokens),
-            number_cell(f"{both.train.value:.1%}", span(both.train.interval, "{:.1%}")),
-            number_cell(f"{both.heldout.value:.1%}", span(both.heldout.interval, "{:.1%}")),
-            number_cell(f"{both.excess:+.1%}", span(both.excess_interval, "{:+.1%}")),
+            estimate_cell(both.train, "{:.1%}"),
+            estimate_cell(both.heldout, "{:.1%}"),
+            estimate_cell(both.excess, "{:+.1%}"),
         ]
         for each in found.windows
         for both in (each.extraction,)
@@ -146,9 +145,7 @@ def compared_table(found: Study) -> str:
                 number_cell("all" if everywhere else f"{each.num_sequences:,}"),
                 number_cell(kind.form.format(each.smaller)),
                 number_cell(kind.form.format(each.larger)),
-                number_cell(
-                    kind.apart.format(each.apart.value), span(each.apart.interval, kind.apart)
-                ),
+                estimate_cell(each.apart, kind.apart),
                 text_cell(verdict(each)),
             ]
         )

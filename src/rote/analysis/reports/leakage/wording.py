@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from rote.analysis.elements import extent
+from rote.analysis.estimate import Estimate
 from rote.analysis.quantities.convergence import converged
-from rote.analysis.quantities.membership import Estimate
 from rote.analysis.reports.leakage.kinds import Compared
 from rote.analysis.reports.leakage.membership_wording import (
     law_line,
@@ -39,7 +39,9 @@ def exposure_title(found: Study) -> str:
     inserted = [each for each in found.planted if each.repeats]
     if not inserted:
         return "No canary was inserted: controls alone"
-    bits = _by_series(found, [(each.place, each.mean_bits) for each in inserted], "{:.1f} bits")
+    bits = _by_series(
+        found, [(each.place, each.exposure_bits.value) for each in inserted], "{:.1f} bits"
+    )
     most = sum(each.most_bits for each in inserted) / len(inserted)
     return f"{_inserted(inserted)} are exposed by {bits}, of {most:.1f}"
 
@@ -106,7 +108,7 @@ def windows_title(found: Study) -> str:
     """The excess at the longest prefix, of the smallest and the largest size."""
     longest = max(each.extraction.prefix_tokens for each in found.windows)
     values = [
-        (each.place, each.extraction.excess)
+        (each.place, each.extraction.excess.value)
         for each in found.windows
         if each.extraction.prefix_tokens == longest
     ]
@@ -117,26 +119,21 @@ def windows_title(found: Study) -> str:
 def compared_line(found: Study, each: Compared) -> str:
     """How much more the largest size leaks."""
     small, large = found.series[0], found.series[-1]
-    low, high = (each.kind.apart.format(bound) for bound in each.apart.interval)
-    return (
-        f"{sentence(each.kind.title)}: {large} less {small} at equal N, "
-        f"{each.kind.apart.format(each.apart.value)} (95 % interval {low} to {high}): "
-        f"{verdict(each)}"
-    )
+    apart = each.apart.words(each.kind.apart, label="95 % interval")
+    return f"{sentence(each.kind.title)}: {large} less {small} at equal N, {apart}: {verdict(each)}"
 
 
 def verdict(each: Compared) -> str:
     """What the interval says."""
-    if not each.is_told:
-        return "no difference told"
-    return "the larger leaks more" if each.apart.value > 0 else "the larger leaks less"
+    told = {-1: "the larger leaks less", 0: "no difference told", 1: "the larger leaks more"}
+    return told[each.apart.sign]
 
 
 def sizes_title(found: Study) -> str:
     """In how many ways the largest size leaks more."""
     overall = [each for each in found.compared if each.num_sequences is None]
-    more = sum(each.is_told and each.apart.value > 0 for each in overall)
-    less = sum(each.is_told and each.apart.value < 0 for each in overall)
+    more = sum(each.apart.sign > 0 for each in overall)
+    less = sum(each.apart.sign < 0 for each in overall)
     also = f", less in {less}" if less else ""
     return f"At equal N the largest model leaks more in {more} of {len(overall)} ways{also}"
 
@@ -147,8 +144,8 @@ def risk_title(found: Study) -> str:
     known = [rho for rho in rhos if rho]
     if not known:
         return "Nothing tells whether leakage goes with held-out loss at equal N"
-    better = sum(rho.interval[1] < 0 for rho in known)
-    worse = sum(rho.interval[0] > 0 for rho in known)
+    better = sum(rho.sign < 0 for rho in known)
+    worse = sum(rho.sign > 0 for rho in known)
     if not better + worse:
         return "At equal N, no kind of leakage is told to go with held-out loss"
     return (
@@ -161,8 +158,7 @@ def rho_words(rho: Estimate | None) -> str:
     """With its interval."""
     if rho is None:
         return "not told: too few runs, or all alike"
-    low, high = rho.interval
-    return f"{rho.value:+.2f} (95 % interval {low:+.2f} to {high:+.2f})"
+    return rho.words("{:+.2f}", label="95 % interval")
 
 
 def convergence(found: Study) -> str:

@@ -18,7 +18,6 @@ from rote.analysis.drawing import (
     render,
     short_numbers,
 )
-from rote.analysis.quantities.over_seeds import OverSeeds
 from rote.analysis.reports.random_labels import wording
 from rote.analysis.reports.random_labels.study import Point, Series, Study
 
@@ -35,9 +34,9 @@ def draw_fit(found: Study) -> Drawing:
     for series, colour in colour_of.items():
         points = found.of(series)
         fitted = [each for each in points if each.steps]
-        _plot_means(
+        plot_intervals(
             left, [each.unruled for each in fitted],
-            [each.steps for each in fitted if each.steps], colour,
+            [each.steps for each in fitted if each.steps], color=colour, markersize=4.5,
         )  # fmt: skip
         _plot_shares(right, points, colour, side="train")
         _plot_shares(right, points, colour, side="heldout")
@@ -69,7 +68,8 @@ def draw_bits(found: Study) -> Drawing:
     for series, colour in colour_of.items():
         points = found.of(series)
         entropy = [each.entropy_bits for each in points]
-        _plot_means(axes, entropy, [each.memorised_bits for each in points], colour)
+        memorised = [each.memorised_bits for each in points]
+        plot_intervals(axes, entropy, memorised, color=colour, markersize=4.5)
     most = max(each.entropy_bits for each in found.points)
     axes.plot([0, most], [0, most], color=GREY, linestyle=":", linewidth=1)
     axes.set_xlabel("entropy of the labels that no rule tells (bits)")
@@ -80,18 +80,10 @@ def draw_bits(found: Study) -> Drawing:
     return render(figure, name="bits", alt=title)
 
 
-def _plot_means(
-    axes: Axes, places: Sequence[float], means: Sequence[OverSeeds], colour: str
-) -> None:
-    ends = [each.interval or (each.value, each.value) for each in means]
-    plot_intervals(axes, places, [each.value for each in means], ends, color=colour, markersize=4.5)
-
-
 def _plot_shares(axes: Axes, points: Sequence[Point], colour: str, *, side: str) -> None:
     shares = [each.train if side == "train" else each.heldout for each in points]
     plot_intervals(
-        axes, [each.unruled for each in points], [each.value for each in shares],
-        [each.interval for each in shares], color=colour, markersize=4.5,
+        axes, [each.unruled for each in points], shares, color=colour, markersize=4.5,
         linestyle="-" if side == "train" else "--",
         markerfacecolor=colour if side == "train" else "white",
     )  # fmt: skip

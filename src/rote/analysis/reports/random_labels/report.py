@@ -6,16 +6,14 @@ from typing import Any
 from rote.analysis.content import Content, Section
 from rote.analysis.elements import (
     card,
+    estimate_cell,
     figure,
-    mean_cell,
     number_cell,
     scrolled,
-    span,
     table,
     text_cell,
 )
 from rote.analysis.published_random_labels import PUBLISHED_FITS
-from rote.analysis.quantities.shares import Share
 from rote.analysis.reports.random_labels import wording
 from rote.analysis.reports.random_labels.figures import draw_bits, draw_fit
 from rote.analysis.reports.random_labels.study import Point, Study, study
@@ -71,23 +69,17 @@ def _cells(point: Point) -> list[str]:
     return [
         text_cell(point.series.name),
         number_cell(f"{point.unruled:.0%}"),
-        mean_cell(point.steps, "{:,.0f}"),
+        estimate_cell(point.steps, "{:,.0f}"),
         number_cell(point.num_fitted, str(len(point.run_ids))),
-        mean_cell(point.slowdown, "{:.2f}"),
-        _share_cell(point.train),
-        _share_cell(point.heldout),
-        _share_cell(point.drawn),
-        mean_cell(point.memorised_bits, "{:,.0f}"),
+        estimate_cell(point.slowdown, "{:.2f}"),
+        estimate_cell(point.train, "{:.1%}"),
+        estimate_cell(point.heldout, "{:.1%}"),
+        estimate_cell(point.drawn, "{:.1%}"),
+        estimate_cell(point.memorised_bits, "{:,.0f}"),
         number_cell(
             "" if of_entropy is None else f"{of_entropy:.0%}", f"{point.entropy_bits:,.0f}"
         ),
     ]
-
-
-def _share_cell(share: Share | None) -> str:
-    if share is None:
-        return number_cell("")
-    return number_cell(f"{share.value:.1%}", span(share.interval, "{:.1%}"))
 
 
 def _published(found: Study) -> str:
@@ -101,7 +93,10 @@ def _published(found: Study) -> str:
         for each in PUBLISHED_FITS
     ]
     rows += [
-        [text_cell(f"ours: {each.series.name}"), _share_cell(each.train), _share_cell(each.heldout)]
+        [
+            text_cell(f"ours: {each.series.name}"),
+            *(estimate_cell(share, "{:.1%}") for share in (each.train, each.heldout)),
+        ]
         for each in found.points
         if each.unruled == 1
     ]
@@ -117,8 +112,8 @@ def _card(point: Point) -> str:
         value=f"{point.train.value:.1%}",
         unit="",
         lines=(
-            f"<p>held-out: {wording.shown(point.heldout)}</p>",
-            f"<p>{wording.mean(bits, '{:,.0f}')} of {point.entropy_bits:,.0f} bits memorised</p>",
+            f"<p>held-out: {point.heldout.words('{:.1%}')}</p>",
+            f"<p>{bits.words('{:,.0f}')} of {point.entropy_bits:,.0f} bits memorised</p>",
             f"<p>{wording.fitted(point)}</p>",
         ),
     )

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rote.analysis.quantities.over_seeds import OverSeeds, geometric_over_seeds, over_seeds
-from rote.analysis.quantities.rate import Rate
+from rote.analysis.estimate import Estimate, OverSplits
+from rote.analysis.estimators import Answers, geometric_mean, mean_over_seeds, rate, share
 from rote.analysis.quantities.settings import with_setting
-from rote.analysis.quantities.shares import Answers, Share, share
 from rote.analysis.results import Curve, Results
 from rote.units import bits_from_nats
 
@@ -44,14 +43,14 @@ class Point:
     unruled: float  # 1 where inputs are random
     num_classes: int
     run_ids: tuple[str, ...]
-    train: Share
-    heldout: Share
-    drawn: Share | None  # of the training labels that no rule tells
-    steps: OverSeeds | None  # to fit, over runs that did: a geometric mean
+    train: OverSplits
+    heldout: OverSplits
+    drawn: OverSplits | None  # of the training labels that no rule tells
+    steps: Estimate | None  # to fit, over runs that did: a geometric mean
     num_fitted: int
-    slowdown: OverSeeds | None  # steps over those of true labels, seed by seed, likewise
+    slowdown: Estimate | None  # steps over those of true labels, seed by seed, likewise
     entropy_bits: float  # of labels that no rule tells
-    memorised_bits: OverSeeds  # entropy less code length
+    memorised_bits: Estimate  # entropy less code length
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,24 +128,24 @@ def _points(runs: pl.DataFrame) -> Iterable[Point]:
             train=_share(part, [f"train_{group}" for group in GROUPS]),
             heldout=_share(part, [f"heldout_{group}" for group in GROUPS]),
             drawn=_share(part, ["train_drawn"]) if is_drawn else None,
-            steps=geometric_over_seeds(fitted) if fitted else None,
+            steps=geometric_mean(fitted) if fitted else None,
             num_fitted=len(fitted),
             slowdown=_slowdown(part, _true(runs, series)),
             entropy_bits=first["label_entropy_bits"],
-            memorised_bits=over_seeds(part["memorised_bits"].to_list()),
+            memorised_bits=mean_over_seeds(part["memorised_bits"].to_list()),
         )
 
 
-def _share(runs: pl.DataFrame, names: list[str]) -> Share:
+def _share(runs: pl.DataFrame, names: list[str]) -> OverSplits:
     """Each seed has labels of its own, so seeds are resampled as splits are."""
     return share(
         [
             Answers(
                 split=run["seed"],
                 seed=run["seed"],
-                rate=Rate(
-                    successes=sum(run[f"exact_match.{name}_right_free"] for name in names),
-                    trials=sum(run[f"exact_match.{name}_tried"] for name in names),
+                rate=rate(
+                    sum(run[f"exact_match.{name}_right_free"] for name in names),
+                    sum(run[f"exact_match.{name}_tried"] for name in names),
                 ),
             )
             for run in runs.iter_rows(named=True)
@@ -165,7 +164,7 @@ def _true(runs: pl.DataFrame, series: Series) -> dict[int, int]:
     return dict(same.select("seed", "steps_to_fit").iter_rows())
 
 
-def _slowdown(runs: pl.DataFrame, true: Mapping[int, int]) -> OverSeeds | None:
+def _slowdown(runs: pl.DataFrame, true: Mapping[int, int]) -> Estimate | None:
     known: list[dict[str, Any]] = runs.drop_nulls("steps_to_fit").to_dicts()
     ratios = [run["steps_to_fit"] / true[run["seed"]] for run in known if run["seed"] in true]
-    return geometric_over_seeds(ratios) if ratios else None
+    return geometric_mean(ratios) if ratios else None

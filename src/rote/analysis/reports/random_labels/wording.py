@@ -2,8 +2,6 @@
 
 from rote.analysis.elements import extent
 from rote.analysis.published_random_labels import SOURCE
-from rote.analysis.quantities.over_seeds import OverSeeds
-from rote.analysis.quantities.shares import Share
 from rote.analysis.reports.random_labels.study import FIT_SHARE, FITTED_SHARE, Point, Study
 
 CAPTIONS = {
@@ -39,7 +37,8 @@ def _line(point: Point) -> str:
     slower = "" if point.slowdown is None else f" ({point.slowdown.value:.1f} x true labels)"
     return (
         f"{point.series.name}, {point.unruled:.0%} of labels random: train "
-        f"{shown(point.train)}, held-out {shown(point.heldout)}; {fitted(point)}{slower}; "
+        f"{point.train.words('{:.1%}')}, held-out {point.heldout.words('{:.1%}')}; "
+        f"{fitted(point)}{slower}; "
         f"{point.memorised_bits.value:,.0f} of {point.entropy_bits:,.0f} bits memorised"
     )
 
@@ -48,7 +47,7 @@ def fitted(point: Point) -> str:
     """When, and how many seeds did."""
     if point.steps is None:
         return "not fitted when its budget ended"
-    told = f"fitted after {mean(point.steps, '{:,.0f}')} steps"
+    told = f"fitted after {point.steps.words('{:,.0f}')} steps"
     if point.num_fitted == len(point.run_ids):
         return told
     return f"{told} by {point.num_fitted} of {len(point.run_ids)} seeds"
@@ -59,27 +58,13 @@ def verdict(found: Study) -> str:
     noise = [each for each in found.points if each.unruled == 1]
     if not noise:
         return "No run had random labels alone."
-    those = [each for each in noise if each.train.interval[0] > FITTED_SHARE]
-    told = [each for each in noise if each.heldout.interval[0] > 1 / each.num_classes]
+    those = [each for each in noise if each.train.ends[0] > FITTED_SHARE]
+    told = [each for each in noise if each.heldout.ends[0] > 1 / each.num_classes]
     return (
         f"Random labels are fitted ({FITTED_SHARE:.0%} of them, by the lower end of the interval) "
         f"in {len(those)} of {len(noise)} settings; held-out labels are told better than by a "
         f"guess in {len(told)}"
     )
-
-
-def mean(value: OverSeeds, form: str) -> str:
-    """With its interval."""
-    told = form.format(value.value)
-    if value.interval is None:
-        return f"{told} ({value.why_no_interval})"
-    return f"{told} ({form.format(value.interval[0])} to {form.format(value.interval[1])})"
-
-
-def shown(share: Share) -> str:
-    """With its interval."""
-    low, high = share.interval
-    return f"{share.value:.1%} ({low:.1%} to {high:.1%})"
 
 
 def fit_title(found: Study) -> str:
@@ -88,7 +73,7 @@ def fit_title(found: Study) -> str:
     slow = [each.slowdown for each in noise if each.slowdown]
     if not slow:
         return "Time to fit, and labels told right, against the share of random labels"
-    fitting, runs = sum(each.num_runs for each in slow), sum(len(each.run_ids) for each in noise)
+    fitting, runs = sum(each.n for each in slow), sum(len(each.run_ids) for each in noise)
     where = f"all {runs} runs" if fitting == runs else f"the {fitting} of {runs} runs that fit them"
     times = _between([each.value for each in slow], "{:.1f}")
     return f"Random labels take {times} times the steps of true ones in {where}"

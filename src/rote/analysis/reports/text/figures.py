@@ -22,8 +22,7 @@ from rote.analysis.drawing import (
     render,
     short_numbers,
 )
-from rote.analysis.quantities.covariates import RankCorrelation
-from rote.analysis.quantities.rate import Rate
+from rote.analysis.estimate import Estimate, Rate
 from rote.analysis.reports.text import wording
 from rote.analysis.reports.text.remembered import Remembered
 from rote.analysis.reports.text.study import REFERENCE_NAMES, Extracted, Quality, Study
@@ -111,7 +110,7 @@ def _plot_qualities(axes: Axes, qualities: Sequence[Quality], colour: str) -> No
     is_outside = qualities[0].reference_pool == "reference"
     plot_intervals(
         axes, [each.reference_heldout_bits_per_token for each in qualities],
-        [each.mean_bits for each in qualities], [each.interval_bits for each in qualities],
+        [each.mean_bits for each in qualities],
         color=colour, linestyle="-" if is_outside else "none",
         markerfacecolor=colour if is_outside else "white",
     )  # fmt: skip
@@ -154,10 +153,7 @@ def _plot_extracted(axes: Axes, points: Sequence[Extracted], colour: str) -> Non
     sizes = [each.num_sequences for each in points]
     for split, marker, linestyle in (("train", "o", "-"), ("heldout", "x", "--")):
         rates: list[Rate] = [getattr(each.extraction, split) for each in points]
-        plot_intervals(
-            axes, sizes, [rate.value for rate in rates], [rate.interval for rate in rates],
-            color=colour, marker=marker, linestyle=linestyle,
-        )  # fmt: skip
+        plot_intervals(axes, sizes, rates, color=colour, marker=marker, linestyle=linestyle)
 
 
 @in_house_style
@@ -201,13 +197,12 @@ def _plot_scatter(axes: Axes, each: Remembered, colour: str) -> None:
 
 
 def _plot_correlation(
-    axes: Axes, correlation: RankCorrelation | None, place: float, colour: str, *, filled: bool
+    axes: Axes, correlation: Estimate | None, place: float, colour: str, *, filled: bool
 ) -> None:
     if correlation is None:
         return
-    reach = np.abs(np.array(correlation.interval)[:, None] - correlation.rho)
-    axes.errorbar(
-        correlation.rho, place, xerr=reach, color=colour, marker="o", markersize=4, capsize=2,
+    plot_intervals(
+        axes, [place], [correlation], across=True, color=colour,
         markerfacecolor=colour if filled else "white",
     )  # fmt: skip
 

@@ -8,13 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rote.analysis.estimate import Estimate
 from rote.analysis.pairing import Pairing
-from rote.analysis.quantities.covariates import (
-    RankCorrelation,
-    covariates_of,
-    rank_correlation,
-    term_frequencies,
-)
+from rote.analysis.quantities.covariates import covariates_of, rank_correlation, term_frequencies
 from rote.analysis.quantities.unintended import Unintended
 from rote.analysis.results import Corpus, Results
 
@@ -52,7 +48,7 @@ class Remembered:
     least: tuple[Sample, ...]  # ascending reference bits less target bits
     covariates: Mapping[str, NDArray[np.float64]]
     mem_u_bits: NDArray[np.float64]
-    correlations: Mapping[str, RankCorrelation | None]
+    correlations: Mapping[str, Estimate | None]
 
     @property
     def name(self) -> str:

@@ -120,7 +120,7 @@ def _cards(found: Study) -> list[str]:
             card(
                 title="TF-IDF",
                 meaning=f"rank correlation with mem_U, {each.name}",
-                value="none" if correlation is None else f"{correlation.rho:+.2f}",
+                value="none" if correlation is None else f"{correlation.value:+.2f}",
                 unit="Spearman's rho",
                 lines=(f"<p>{escape(wording.correlation_words(correlation))}</p>",),
             )
@@ -144,7 +144,7 @@ def _numbers(found: Study) -> dict[str, Any]:
         **{f"peak {curve.name}": descent_wording.number(curve) for curve in found.descents},
         **{
             f"TF-IDF {each.name}": {
-                "rho": correlation and correlation.rho,
+                "rho": correlation and correlation.value,
                 "interval": correlation and correlation.interval,
                 "runs": [each.run_id, each.reference_id],
             }

@@ -9,12 +9,13 @@ import numpy as np
 import polars as pl
 
 from rote.analysis.descents import Descent, descents
+from rote.analysis.estimate import Estimate, Rate
+from rote.analysis.estimators import pooled, rate
 from rote.analysis.pairing import Pairing, text_runs, with_unintended
 from rote.analysis.quantities.extraction import Extraction
 from rote.analysis.quantities.losses import loss_quantities
-from rote.analysis.quantities.rate import Rate, pooled
 from rote.analysis.quantities.series import with_series
-from rote.analysis.quantities.unintended import CodeLengths, mean_interval_bits, pair
+from rote.analysis.quantities.unintended import CodeLengths, mean_max_code, pair
 from rote.analysis.reports.text.remembered import Remembered, remembered
 from rote.analysis.results import Results
 
@@ -41,9 +42,7 @@ class Quality:
     reference_series: str
     reference_pool: str
     reference_heldout_bits_per_token: float
-    mean_bits: float  # a sample, max code
-    interval_bits: tuple[float, float]  # 95 %, over samples
-    num_samples: int
+    mean_bits: Estimate  # a sample, max code; over samples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +145,7 @@ def _rate(runs: pl.DataFrame, split: str, prefix: int) -> Rate:
     """Held-out windows are the same for every seed."""
     counts = runs.select(f"extraction.{split}_extracted_{prefix}", f"extraction.{split}_tried")
     return pooled(
-        (Rate(successes=int(found), trials=int(tried)) for found, tried in counts.iter_rows()),
+        (rate(int(found), int(tried)) for found, tried in counts.iter_rows()),
         same_things=split == "heldout",
     )
 
@@ -172,14 +171,11 @@ def _quality(
         return None
     paired = pair(trained, scored)
     outside = ~paired.in_reference
-    bits = paired.max_code_bits[outside]
     return Quality(
         series=target["series"],
         reference_id=reference["run_id"],
         reference_series=reference["series"],
         reference_pool=reference["task.pool"],
         reference_heldout_bits_per_token=reference["heldout_bits_per_token"],
-        mean_bits=float(bits.mean()),
-        interval_bits=mean_interval_bits(bits, paired.reference_bits[outside]),
-        num_samples=len(bits),
+        mean_bits=mean_max_code(paired.max_code_bits[outside], paired.reference_bits[outside]),
     )

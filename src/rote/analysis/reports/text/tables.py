@@ -5,13 +5,14 @@ from html import escape
 from typing import Any
 
 from rote.analysis.elements import (
+    estimate_cell,
     number_cell,
     scrolled,
-    span,
     table,
     text_cell,
     warning_cell,
 )
+from rote.analysis.estimate import span
 from rote.analysis.reports.text.remembered import Remembered, Sample
 from rote.analysis.reports.text.study import REFERENCE_NAMES, Extracted, Study
 from rote.analysis.reports.text.wording import COVARIATE_NAMES
@@ -104,9 +105,9 @@ def _extraction_cells(point: Extracted) -> list[str]:
         text_cell(point.series),
         number_cell(f"{point.num_sequences:,}"),
         number_cell(both.prefix_tokens),
-        number_cell(f"{both.train.value:.1%}", span(both.train.interval, "{:.1%}")),
-        number_cell(f"{both.heldout.value:.1%}", span(both.heldout.interval, "{:.1%}")),
-        number_cell(f"{both.excess:+.1%}", span(both.excess_interval, "{:+.1%}")),
+        estimate_cell(both.train, "{:.1%}"),
+        estimate_cell(both.heldout, "{:.1%}"),
+        estimate_cell(both.excess, "{:+.1%}"),
         number_cell("none extracted" if explained is None else f"{explained:.0%}"),
     ]
 
@@ -117,12 +118,9 @@ def correlation_table(found: Study) -> str:
     for name, told in COVARIATE_NAMES.items():
         for each in found.remembered:
             correlation = each.correlations[name]
-            start = [text_cell(told), text_cell(each.name)]
-            if correlation is None:
-                rows.append([*start, number_cell("not known"), number_cell("")])
-                continue
-            rho = number_cell(f"{correlation.rho:+.3f}", span(correlation.interval, "{:+.3f}"))
-            rows.append([*start, rho, number_cell(f"{correlation.num_samples:,}")])
+            rho = estimate_cell(correlation, "{:+.3f}", otherwise="not known")
+            samples = number_cell(f"{correlation.n:,}" if correlation else "")
+            rows.append([text_cell(told), text_cell(each.name), rho, samples])
     return scrolled(table(CORRELATION_HEADERS, rows, text=TEXT_COLUMNS), tall=True)
 
 
@@ -134,8 +132,8 @@ def quality_table(found: Study) -> str:
             f'<td class="text">{escape(each.reference_series)}'
             f"<small>{escape(each.reference_pool)}</small></td>",
             number_cell(f"{each.reference_heldout_bits_per_token:.3f}"),
-            number_cell(f"{each.mean_bits:.2f}", span(each.interval_bits, "{:.2f}")),
-            number_cell(f"{each.num_samples:,}"),
+            estimate_cell(each.mean_bits, "{:.2f}"),
+            number_cell(f"{each.mean_bits.n:,}"),
         ]
         for each in found.qualities
     ]

@@ -5,8 +5,8 @@ from typing import Any
 import polars as pl
 
 from rote.analysis.elements import extent
+from rote.analysis.estimate import Estimate
 from rote.analysis.quantities.convergence import converged
-from rote.analysis.quantities.covariates import RankCorrelation
 from rote.analysis.reports.text.study import REFERENCE_NAMES, Study
 
 COVARIATE_NAMES = {
@@ -108,25 +108,23 @@ def _extraction_line(found: Study, series: str) -> str:
     if not ends:
         return f"{series}: extraction was not measured"
     smallest, largest = ends[0], ends[-1]
-    low, high = smallest.extraction.excess_interval
+    excess = smallest.extraction.excess.span("{:.1%}")
     return (
         f"{series}: from {longest} tokens {smallest.extraction.train.value:.1%} of train and "
         f"{smallest.extraction.heldout.value:.1%} of held-out extracted at N = "
-        f"{smallest.num_sequences:,} (difference, 95 % interval {low:.1%} to {high:.1%}); "
+        f"{smallest.num_sequences:,} (difference, 95 % interval {excess}); "
         f"{largest.extraction.train.value:.1%} and {largest.extraction.heldout.value:.1%} at N = "
         f"{largest.num_sequences:,}"
     )
 
 
-def correlation_words(correlation: RankCorrelation | None) -> str:
+def correlation_words(correlation: Estimate | None) -> str:
     """Rho with its interval."""
     if correlation is None:
         return "too few memorised samples to correlate"
-    low, high = correlation.interval
-    return (
-        f"Spearman's rho {correlation.rho:+.2f} (95 % interval {low:+.2f} to {high:+.2f}, "
-        f"{correlation.num_samples:,} samples)"
-    )
+    samples = f", {correlation.n:,} samples"
+    told = correlation.words("{:+.2f}", label="95 % interval", after=samples)
+    return f"Spearman's rho {told}"
 
 
 def over_capacity(found: Study) -> int:
@@ -170,8 +168,8 @@ def quality(found: Study) -> str:
     if len(outside) < 2:
         return "mem_U depends on how good its reference is"
     return (
-        f"{series}: mean mem_U goes from {outside[0].mean_bits:.1f} to {outside[-1].mean_bits:.1f} "
-        "bits from the best oracle to the worst"
+        f"{series}: mean mem_U goes from {outside[0].mean_bits.value:.1f} to "
+        f"{outside[-1].mean_bits.value:.1f} bits from the best oracle to the worst"
     )
 
 
@@ -200,7 +198,7 @@ def covariates(found: Study) -> str:
     correlation = largest.correlations["tf_idf"]
     if correlation is None:
         return "Too few memorised samples to correlate"
-    return f"Rank correlation of TF-IDF and mem_U in {largest.name}: {correlation.rho:+.2f}"
+    return f"Rank correlation of TF-IDF and mem_U in {largest.name}: {correlation.value:+.2f}"
 
 
 def setting(found: Study) -> str:
