@@ -123,7 +123,7 @@ def test_a_dry_run_prints_the_bill_and_starts_nothing(swept: tuple[Path, str]) -
     folder, _ = swept
     done = rote(folder, "sweep", "demo", "--dry-run", "log=none")
     assert done.returncode == 0, done.stderr
-    assert "7 runs, 0 done before; at most" in done.stdout
+    assert "9 runs, 0 done before; at most" in done.stdout
     assert done.stdout.count("width=12") == 3
     assert "3,064" in done.stdout
     assert not (folder / "outputs" / "sweeps" / "demo").exists()
