@@ -18,12 +18,12 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from coverage_fits import intervals
 from groups import mean_and_rate_rows
 from rankings import ranking_and_curve_rows
-from scipy.stats import t as student_t
 
 from rote.analysis.laws.kinds import law
-from rote.analysis.laws.law import Constant, Count, Effort, Fitted, Floats, Measured
+from rote.analysis.laws.law import Count, Effort, Floats, Measured
 from rote.provenance import provenance
 
 NOISE = 0.01
@@ -115,7 +115,7 @@ def _covered(design: Design, draws: int, resamples: int) -> dict[str, object]:
         fitted = law(design.law).fit(runs, Effort(num_resamples=resamples, seed=seed))
         for constant in fitted.constants:
             truth = float(getattr(curve, constant.name))
-            for kind, (low, high) in _intervals(fitted, constant).items():
+            for kind, (low, high) in intervals(fitted, constant).items():
                 key = f"{constant.name} {kind}"
                 hits[key] = hits.get(key, 0) + (low <= truth <= high)
         low_loss, high_loss = fitted.interval(*beyond)
@@ -132,19 +132,6 @@ def _covered(design: Design, draws: int, resamples: int) -> dict[str, object]:
     sys.stdout.write(json.dumps(row) + "\n")
     sys.stdout.flush()
     return row
-
-
-def _intervals(fitted: Fitted, constant: Constant) -> dict[str, tuple[float, float]]:
-    found = {}
-    if constant.standard_error is not None:
-        degrees = fitted.goodness.num_points - fitted.goodness.num_constants
-        reach = student_t.ppf(0.975, degrees) * constant.standard_error / constant.value
-        found["error"] = (constant.value * np.exp(-reach), constant.value * np.exp(reach))
-    if constant.profile_interval is not None:
-        found["profile"] = constant.profile_interval
-    if constant.bootstrap_interval is not None:
-        found["bootstrap"] = constant.bootstrap_interval
-    return found
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Any
 from unittest import mock
 
 from tests.golden.cases import COMMANDS, FOLDERS
-from tests.golden.said import said
+from tests.golden.page_content import page_content
 from tests.inprocess import rote
 
 HERE = Path(__file__).parent
@@ -31,7 +31,7 @@ def answer(outputs: Path, name: str) -> dict[str, Any]:
         done = rote(HERE, *words)
     assert done.returncode == 0, done.stderr
     (folder,) = set(written.glob("*")) - before
-    return said(folder)
+    return page_content(folder)
 
 
 def every_answer(folder: Path) -> dict[str, dict[str, Any]]:

@@ -1,8 +1,8 @@
 """Train the goldens' sweeps and keep what reports need of them: `python -m tests.golden.pack`.
 
-Minutes on two cores. Afterwards `python -m tests.golden.pack --said` writes what today's commands
-say of those runs, which `tests/test_golden.py` compares: a change of it belongs into a commit that
-says which number changed and why.
+Minutes on two cores. Afterwards `python -m tests.golden.pack --answers` writes the page contents
+that today's commands produce; `tests/test_golden.py` compares them. A commit that changes them
+states which number changed and why.
 """
 
 import json
@@ -20,9 +20,9 @@ OF_THE_MACHINE = ("lock", "worker.json")  # in a run's folder, and nothing that 
 
 
 def main() -> None:
-    """Trains and packs; with --said writes the answers of today's code instead."""
+    """Trains and packs; with --answers writes the answers of today's code instead."""
     with tempfile.TemporaryDirectory() as folder:
-        if "--said" in sys.argv:
+        if "--answers" in sys.argv:
             for name, answer in every_answer(Path(folder)).items():
                 text = json.dumps(answer, indent=1, sort_keys=True) + "\n"
                 (HERE / "answers" / f"{name}.json").write_text(text)

@@ -1,4 +1,4 @@
-"""What a page says, without how it looks: its numbers, headlines, figures, headings and tables."""
+"""The content of a page without its layout: numbers, headlines, figures, headings and tables."""
 
 import json
 from html.parser import HTMLParser
@@ -38,7 +38,7 @@ class _Outline(HTMLParser):
             self._open[-1] += f"{' ' if self._open[-1] else ''}{data.strip()}"
 
 
-def said(folder: Path) -> dict[str, Any]:
+def page_content(folder: Path) -> dict[str, Any]:
     """Of a folder with a page, and its numbers in a manifest or in a file of their own."""
     outline = _Outline()
     (page,) = folder.glob("*.html")
