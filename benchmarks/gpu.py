@@ -1,7 +1,8 @@
-"""Speed on a GPU, part by part: `python benchmarks/gpu.py [product] [stacks] [large]`.
+"""Speed on a GPU, part by part: `python benchmarks/gpu.py [product] [stacks] [finish] [large]`.
 
 Product: steps a second of `rote train` with 80k and 535k, as it is and with recorded steps. Stacks:
-member steps a second of the same sizes trained as one and one at a time. Large: 1.5b at S=1024,
+member steps a second of the same sizes trained as one and one at a time. Finish: whole training
+sets' losses and gradients a second, as they are and recorded. Large: 1.5b at S=1024,
 plain and with compiled blocks: tokens a second, share of the matrix-product rate, memory. On a GPU
 writes what was measured into benchmarks/results/gpu.json; on a CPU the same code runs tiny and
 prints only.
@@ -9,6 +10,7 @@ prints only.
 
 import gc
 import json
+import math
 import sys
 import tempfile
 import time
@@ -21,6 +23,8 @@ import stacking  # beside this script
 import torch
 from torch import Tensor, nn
 
+from rote.assembly import make_member
+from rote.config.build import build
 from rote.config.compose import Composer
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
@@ -31,6 +35,8 @@ from rote.provenance import provenance
 from rote.run import execute
 from rote.tasks.uniform import Uniform
 from rote.training.compiling import GRAPH
+from rote.training.finish.evaluation import FullBatch, flat
+from rote.training.member import Keeper
 
 BF16_MIXED = Precision(name="bf16_mixed", weights="float32", autocast="bfloat16", matmul="highest")
 BF16_TRUE = Precision(name="bf16_true", weights="bfloat16", autocast=None, matmul="highest")
@@ -101,7 +107,7 @@ def main(asked: list[str]) -> None:
     plan = Plan.on_gpu() if torch.cuda.is_available() else Plan.on_cpu()
     on_gpu = plan.device.type == "cuda"
     result = json.loads(RESULTS.read_text()) if RESULTS.exists() and on_gpu else {}
-    for part in (product, stacks, large):
+    for part in (product, stacks, finish, large):
         if asked and part.__name__ not in asked:
             continue
         started = time.time()
@@ -151,6 +157,46 @@ def stacks(plan: Plan) -> dict[str, Any]:
         name: stacking.rates(shape, BF16_MIXED, sizes, plan.device, plan.seconds / 10, modes)
         for name, shape in shapes.items()
     }
+
+
+def finish(plan: Plan) -> dict[str, Any]:
+    """Evaluations a second of members together, each of a set of 4.5 bits a parameter."""
+    members = {"80k": 3, "535k": 1} if plan.device.type == "cuda" else {"tiny": 2}
+    return {
+        f"{count} x {name} host.compile={mode}": _finish(plan, plan.small[name], count, mode)
+        for name, count in members.items()
+        for mode in ("null", "graph")
+    }
+
+
+def _finish(plan: Plan, shape: Shape, count: int, mode: str) -> dict[str, float]:
+    """And the largest relative difference from the first gradient, of one point evaluated again."""
+    keeper = Keeper(save=lambda step, state: None, stop=lambda: False, every_seconds=None)
+    bits = shape.length * math.log2(shape.vocab_size)
+    number = math.ceil(4.5 * _parameters(shape.model(torch.device("cpu"))) / bits)
+    members = []
+    for seed in range(count):
+        spec = Spec.from_config(Composer().config([
+            f"size.num_layers={shape.num_layers}", f"size.width={shape.width}",
+            f"size.num_heads={shape.num_heads}", f"task.vocab_size={shape.vocab_size}",
+            f"task.length={shape.length}", f"task.num_sequences={number}", f"seed={seed}",
+            "budget/finish=lbfgs", f"host.compile={mode}",
+        ]))  # fmt: skip
+        task = build(spec.what["task"])
+        members.append(
+            make_member(spec, task, on_row=lambda row: None, keeper=keeper, resume=None)
+        )
+        members[-1].model.to(plan.device)
+    full = FullBatch(members, plan.device)
+    points = [flat(one.model) for one in members]
+    first = full(points)
+    rate = _rate_of(lambda: full(points), plan)
+    again = full(points)
+    norms = [
+        float(torch.linalg.vector_norm(b - a) / torch.linalg.vector_norm(a))
+        for (_, a), (_, b) in zip(first, again, strict=True)
+    ]
+    return {"evaluations_per_second": rate, "num_sequences": number, "difference": max(norms)}
 
 
 def large(plan: Plan) -> dict[str, Any]:
