@@ -13,7 +13,7 @@ TORCHLESS = (
     "rote.tasks.text.prepare", "rote.tasks.text.prepared",
     "rote.ledger.store", "rote.config.sweep", "rote.config.pinning",
     "rote.cluster.plan", "rote.cluster.status", "rote.cluster.launching", "rote.cluster.slurm",
-    "rote.analysis.report", "rote.analysis.table", "rote.analysis.kinds",
+    "rote.analysis.report", "rote.analysis.frame", "rote.analysis.kinds",
     "rote.analysis.comparison_page", "rote.cli.compare",
     "rote.analysis.reports.capacity.report", "rote.analysis.reports.text.report",
     "rote.analysis.reports.double_descent.report", "rote.analysis.reports.leakage.report",

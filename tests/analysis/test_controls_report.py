@@ -111,11 +111,11 @@ def found(results: Results) -> Study:
 
 
 def panel_of(found: Study, column: str) -> Panel:
-    return next(each for each in found.panels if each.kind.column == column)
+    return next(each for each in found.panels if each.kind.name == column)
 
 
 def test_panels_are_tasks_and_kinds_of_leakage(found: Study) -> None:
-    assert [(each.name, each.kind.column) for each in found.panels] == [
+    assert [(each.name, each.kind.name) for each in found.panels] == [
         ("canaries in text", "exposure_bits"),
         ("canaries in text", "extracted_share"),
         ("random labels, 100% random", "drawn_right"),
@@ -166,7 +166,7 @@ def test_bits_memorised_are_of_random_labels(found: Study) -> None:
 
 def test_bits_are_not_told_of_labels_beside_a_rule(results: Results) -> None:
     ruled = results.table.with_columns(pl.lit(500).alias("exact_match.train_rule_tried"))
-    kinds = [each.kind.column for each in study(dataclasses.replace(results, table=ruled)).panels]
+    kinds = [each.kind.name for each in study(dataclasses.replace(results, table=ruled)).panels]
     assert kinds == ["exposure_bits", "extracted_share", "drawn_right"]
 
 

@@ -4,7 +4,7 @@ import polars as pl
 
 from rote.analysis.elements import converged_cell
 from rote.analysis.quantities.convergence import converged, num_converged, standing
-from rote.analysis.table import table_of
+from rote.analysis.frame import table_of
 from rote.ledger.record import Record
 
 GROWTH = {"steps": 10, "converged": True, "growth_bits_per_1000_steps": 0.1}

@@ -3,7 +3,7 @@
 import pytest
 
 from rote.analysis.quantities.throughput import peak_flops_per_second, throughput_quantities
-from rote.analysis.table import table_of
+from rote.analysis.frame import table_of
 from tests.conftest import MakeSpec
 from tests.shared import Shared
 

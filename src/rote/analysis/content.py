@@ -1,20 +1,63 @@
-"""What one kind of report has to say, before it is laid out."""
+"""What a page has to say, before it is laid out: cards, sections, figures, tables, numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from rote.analysis.drawing import Drawing
+from rote.analysis.plot import Plot
+from rote.analysis.table import Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A paragraph, or with ``items`` a list below it; ``is_html`` of words that hold markup."""
+
+    words: str = ""
+    items: Sequence[str] = ()
+    is_html: bool = False
+    is_warning: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heading:
+    """A smaller heading within a section."""
+
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A drawing with a caption of HTML, its marks as CSV."""
+
+    drawing: Drawing
+    caption: str
+    data: bytes = b""
+
+
+Block = Text | Heading | Table | Plot | Figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """One main number, what it means, and short lines below it."""
+
+    title: str
+    meaning: str
+    value: str
+    unit: str = ""
+    lines: Sequence[Text] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A heading and the HTML below it."""
+    """A heading and what stands below it."""
 
     title: str
-    html: str
+    blocks: Sequence[Block] = ()
+    html: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +66,25 @@ class Content:
 
     headlines: tuple[str, ...]  # lines for the terminal
     setting: str  # the conditions that every number holds under, in plain words
-    cards: tuple[str, ...]  # HTML: one main number each
+    cards: tuple[Card | str, ...]
     sections: tuple[Section, ...]
-    drawings: tuple[Drawing, ...]
     numbers: Mapping[str, Any]  # for the manifest; each names the runs behind it
     table: pl.DataFrame  # the runs with their derived columns
+    drawings: tuple[Drawing, ...] = ()
     arrays_of: tuple[str, ...] = ()  # runs whose per-sequence arrays were read
+    lead: Block | None = None  # the main figure, right below the cards
+
+
+def tables_of(content: Content) -> Iterator[tuple[str, Table]]:
+    """Each with the title of its section."""
+    for section in content.sections:
+        for block in section.blocks:
+            if isinstance(block, Table):
+                yield section.title, block
+
+
+def figures_of(content: Content) -> list[Figure]:
+    """The lead first; all plots must be drawn."""
+    blocks = [content.lead, *(block for each in content.sections for block in each.blocks)]
+    shown = [block for block in blocks if isinstance(block, Figure)]
+    return shown + [Figure(drawing=each, caption="") for each in content.drawings]

@@ -16,7 +16,7 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
 
 from rote.analysis.estimate import Estimate
 
@@ -98,10 +98,12 @@ def new_figure(*, height_inches: float, title: str) -> Figure:
     return figure
 
 
-def panels(figure: Figure, num_panels: int, *, num_columns: int, sharey: bool) -> list[Axes]:
-    """A grid of axes with a common x; the lowest of every column has its tick labels."""
+def panels(
+    figure: Figure, num_panels: int, *, num_columns: int, sharey: bool, sharex: bool = True
+) -> list[Axes]:
+    """A grid of axes; the lowest of every column has its tick labels."""
     num_rows = -(-num_panels // num_columns)
-    grid = figure.subplots(num_rows, num_columns, sharex=True, sharey=sharey, squeeze=False)
+    grid = figure.subplots(num_rows, num_columns, sharex=sharex, sharey=sharey, squeeze=False)
     for spare in grid.flat[num_panels:]:
         figure.delaxes(spare)
     for axes in grid.flat[max(0, num_panels - num_columns) : num_panels]:
@@ -163,9 +165,12 @@ def plot_intervals(
 
 
 def short_numbers(*scales: Axis) -> None:
-    """2,000,000 as 2M."""
+    """2,000,000 as 2M; what is below 1 as a decimal fraction."""
+    large = EngFormatter(sep="")
     for scale in scales:
-        scale.set_major_formatter(EngFormatter(sep=""))
+        scale.set_major_formatter(
+            FuncFormatter(lambda number, _: large(number) if abs(number) >= 1 else f"{number:g}")
+        )
 
 
 def plain_ratios(scale: Axis) -> None:

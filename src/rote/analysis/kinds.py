@@ -1,4 +1,7 @@
-"""Which kinds of report there are: a folder of `rote.analysis.reports` with a report.py is one."""
+"""Which kinds of report there are: each module of `rote.analysis.reports` is one.
+
+A large kind is a folder, whose report.py has what a module has: ``make(results) -> Content``.
+"""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -13,7 +16,8 @@ FOLDER = Path(__file__).parent / "reports"
 
 def kinds() -> list[str]:
     """Their names, nothing imported."""
-    return sorted(path.parent.name for path in FOLDER.glob("*/report.py"))
+    modules = {path.stem for path in FOLDER.glob("[a-z]*.py")}
+    return sorted(modules | {path.parent.name for path in FOLDER.glob("*/report.py")})
 
 
 def require_kind(kind: str) -> str:
@@ -25,7 +29,7 @@ def require_kind(kind: str) -> str:
 
 def maker(kind: str) -> Callable[[Results], Content]:
     """``make(results) -> Content`` of that kind; it raises ValueError for unusable results."""
-    make: Callable[[Results], Content] = import_module(
-        f"rote.analysis.reports.{require_kind(kind)}.report"
-    ).make
+    name = f"rote.analysis.reports.{require_kind(kind)}"
+    is_folder = (FOLDER / kind / "report.py").exists()
+    make: Callable[[Results], Content] = import_module(f"{name}.report" if is_folder else name).make
     return make

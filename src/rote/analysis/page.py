@@ -1,34 +1,117 @@
-"""A report or an audit as one self-contained page, the same skeleton for every kind."""
+"""A report, an audit, a fit or a plan as one self-contained page: the same skeleton for all."""
 
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
 from html import escape
 from importlib import resources
-from string import Template
+from typing import Any
 
-from rote.analysis.content import Content, Section
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+
+from rote.analysis.content import Block, Content, Figure, Heading, Section
+from rote.analysis.drawing import Drawing
+from rote.analysis.plot import Plot
+from rote.analysis.table import Cell, Table
+from rote.analysis.typeset import typeset
+
+LETTERS_OF_A_CAPTION = 290  # about three lines; the rest is folded
+# Colours of figures that follow the page into the dark, and on paper.
+THEME = {"#000000": "currentColor", "#ffffff": "var(--card)", "#e3e3e3": "var(--line)"}
+Links = Sequence[tuple[str, str]]  # label, address
 
 
-def page(*, name: str, question: str, content: Content, closing: Section) -> str:
-    """HTML with its style sheet and figures inside; it loads nothing."""
-    return Template(_read("report.html.template")).substitute(
+def drawn(content: Content) -> Content:
+    """The same with every plot drawn."""
+    sections = [
+        replace(section, blocks=[_figure_of(block) for block in section.blocks])
+        for section in content.sections
+    ]
+    lead = content.lead and _figure_of(content.lead)
+    return replace(content, sections=tuple(sections), lead=lead)
+
+
+def page(*, name: str, question: str, content: Content, closing: Section, links: Links = ()) -> str:
+    """HTML with its style sheet and figures inside; it loads nothing. Plots must be drawn."""
+    return _template().render(
         style=style_sheet(),
-        title=escape(f"{name}: {question}"),
-        name=escape(name),
-        question=escape(question),
-        setting=escape(content.setting),
-        cards="\n".join(content.cards),
-        sections="\n".join(map(_section, content.sections)),
-        closing=_section(closing),
+        name=name,
+        question=question,
+        setting=content.setting,
+        cards=content.cards,
+        lead=content.lead and _shown(content.lead),
+        sections=[_section(each) for each in (*content.sections, closing)],
+        links=links,
     )
 
 
 def style_sheet() -> str:
     """How every page of ours looks, in light, in the dark and on paper."""
-    return _read("page.css")
+    return resources.files("rote.analysis").joinpath("page.css").read_text(encoding="utf-8")
 
 
-def _read(name: str) -> str:
-    return resources.files("rote.analysis").joinpath(name).read_text(encoding="utf-8")
+def _figure_of(block: Block) -> Block:
+    if not isinstance(block, Plot):
+        return block
+    return Figure(drawing=block.draw(), caption=block.caption, data=block.csv())
 
 
-def _section(section: Section) -> str:
-    return f"<h2>{escape(section.title)}</h2>\n{section.html}"
+@cache
+def _template() -> Any:
+    made = Environment(
+        loader=PackageLoader("rote.analysis"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    made.filters |= {
+        "typeset": typeset, "markup": _markup, "inline": _inline, "kind_of_cell": _kind_of_cell,
+        "first_lines": lambda caption: _folded(caption)[0],
+        "further_lines": lambda caption: _folded(caption)[1],
+    }  # fmt: skip
+    return made.get_template("page.html")
+
+
+def _section(section: Section) -> dict[str, Any]:
+    identity = re.sub(r"\W+", "-", section.title.lower()).strip("-")
+    blocks = [_shown(block) for block in section.blocks]
+    return {"id": identity, "title": section.title, "html": section.html, "blocks": blocks}
+
+
+def _shown(block: Block) -> dict[str, Any]:
+    match block:
+        case Table():
+            return {"kind": "table", "of": block}
+        case Figure():
+            return {"kind": "figure", "of": block}
+        case Heading():
+            return {"kind": "heading", "of": block}
+    return {"kind": "text", "of": block}
+
+
+def _markup(words: str) -> Markup:
+    """HTML of our own."""
+    return Markup(typeset(words))
+
+
+def _kind_of_cell(cell: Cell) -> Markup:
+    kinds = [name for name, has in (("text", cell.is_text), ("bound", cell.is_warning)) if has]
+    return Markup(f' class="{" ".join(kinds)}"') if kinds else Markup("")
+
+
+def _folded(caption: str) -> tuple[str, str]:
+    """At the end of a sentence; whole where it is short, or one sentence."""
+    if len(caption) <= LETTERS_OF_A_CAPTION:
+        return caption, ""
+    ends = [found.end() for found in re.finditer(r"\.\s+(?=[A-Z<])", caption)]
+    fitting = [end for end in ends if end <= LETTERS_OF_A_CAPTION] or ends[:1]
+    return (caption[: fitting[-1]], caption[fitting[-1] :]) if fitting else (caption, "")
+
+
+def _inline(drawing: Drawing) -> Markup:
+    """The SVG without its prologue, ids unique on the page, in the page's own colours."""
+    svg = drawing.svg.decode()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{drawing.name}-", svg)
+    for colour, own in THEME.items():
+        svg = svg.replace(colour, own)
+    return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{escape(drawing.alt)}" ', 1))

@@ -8,12 +8,12 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.content import Content, Section
+from rote.analysis.content import Content, Section, figures_of, tables_of
+from rote.analysis.frame import write_table
 from rote.analysis.kinds import maker
 from rote.analysis.latex import latex_tables
-from rote.analysis.page import page
+from rote.analysis.page import drawn, page
 from rote.analysis.results import Results
-from rote.analysis.table import write_table
 from rote.files import sha256, sha256_of_file, write_bytes, write_json
 
 REPRODUCE_NOTE = (
@@ -42,7 +42,7 @@ def write_report(*, kind: str, name: str, question: str, results: Results, folde
     _require(results.table["run_id"], results.curves, "training curve")
     _require(results.table["run_id"], results.records_sha256, "record digest")
     results.show("fitting and drawing", 0, None)
-    content = maker(kind)(results)
+    content = drawn(maker(kind)(results))
     return write_content(
         name=name,
         question=question,
@@ -64,15 +64,20 @@ def write_content(
     folder: Path,
     besides: Mapping[str, bytes],
 ) -> Report:
-    """Page, figures, tables and files ``besides``; the manifest, with ``sources`` in it, last."""
+    """Page, figures, tables and files ``besides``; the manifest, with ``sources`` in it, last.
+
+    All plots of ``content`` must be drawn.
+    """
+    figures = figures_of(content)
     files = {
         **besides,
-        **{f"{drawing.name}.svg": drawing.svg for drawing in content.drawings},
-        **{f"{drawing.name}.png": drawing.png for drawing in content.drawings},
+        **{f"{each.drawing.name}.svg": each.drawing.svg for each in figures},
+        **{f"{each.drawing.name}.png": each.drawing.png for each in figures},
+        **{f"{each.drawing.name}.csv": each.data for each in figures if each.data},
         "report.html": page(
             name=name, question=question, content=content, closing=closing
         ).encode(),
-        "tables.tex": latex_tables(content.sections).encode(),
+        "tables.tex": _latex(content).encode(),
     }
     for filename, data in files.items():
         write_bytes(folder / filename, data)
@@ -96,6 +101,14 @@ def write_content(
     )
 
 
+def _latex(content: Content) -> str:
+    old = latex_tables(content.sections)
+    return (
+        "\n\n".join([old.rstrip(), *(table.latex(title) for title, table in tables_of(content))])
+        + "\n"
+    )
+
+
 def _closing(name: str) -> Section:
     commands = escape(f"rote sweep {name}\nrote report {name}")
     html = f"<pre><code>{commands}</code></pre>\n<p>{REPRODUCE_NOTE}</p>"
@@ -111,7 +124,7 @@ def _require(run_ids: pl.Series, held: Mapping[str, object], what: str) -> None:
 def _sources(content: Content, results: Results) -> dict[str, Any]:
     run_ids = list(results.table["run_id"])
     sources: dict[str, Any] = {
-        "figures": {drawing.name: run_ids for drawing in content.drawings},
+        "figures": {each.drawing.name: run_ids for each in figures_of(content)},
         "numbers": dict(content.numbers),
         "records_sha256": {run_id: results.records_sha256[run_id] for run_id in run_ids},
     }

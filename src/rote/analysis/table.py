@@ -1,96 +1,183 @@
-"""Records to one typed table: a row a run, a column a key of conf or a stored sum."""
+"""A typed table: HTML (templates/page.html), LaTeX, JSON and the terminal show the same cells."""
 
-import io
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-import polars as pl
+from rote.analysis.estimate import Estimate
+from rote.analysis.metrics import Metric
+from rote.analysis.typeset import number
 
-from rote.files import write_bytes
-from rote.ledger.record import Record
-from rote.ledger.spec import flatten
-
-NUMBERS = {int, float}
-CURVE_AXES = ("run_id", "step", "tokens")
-
-CIRCUMSTANCES = (
-    "device", "setup_seconds", "train_seconds", "measure_seconds", "peak_memory_bytes", "stacked",
-)  # fmt: skip
+SPECIAL = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
+    "%": r"\%", "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+}  # fmt: skip
 
 
-def table_of(
-    records: Sequence[Record], circumstances: Mapping[str, Mapping[str, Any]] | None = None
-) -> pl.DataFrame:
-    """Columns named as in conf, then sums as stored; ratios are derived elsewhere.
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """What stands in a cell; ``below`` is in small print."""
 
-    ``circumstances``, by run id, add what may differ between two equal runs: device, time, memory.
+    text: str
+    below: str = ""
+    is_text: bool = True  # set left
+    is_warning: bool = False
+    is_code: bool = False
+    raw: Any = None  # for JSON; None: the text
 
-    A key that some runs lack is null there. Raises ValueError where one column holds values of
-    different kinds, naming the column, or circumstances lack something.
+    @property
+    def line(self) -> str:
+        """In one line, the small print in brackets."""
+        return f"{self.text} ({self.below})" if self.below else self.text
+
+
+# A cell's value; tuples are (value, small print).
+Value = Cell | Estimate | str | int | float | bool | None | tuple[Any, str]
+
+
+def warning(text: str, below: str = "") -> Cell:
+    """In the colour of a warning."""
+    return Cell(text=text, below=below, is_warning=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column: a title, its unit, and how a row's value is read and written."""
+
+    title: str
+    value: str | Callable[[Any], Value]  # a key or attribute of the row, or a function of it
+    unit: str = ""  # small print below the title
+    form: str = "{:,}"  # of numbers, estimates included
+    missing: str = "not measured"  # for None and NaN
+    is_code: bool = False
+
+    @classmethod
+    def of(cls, metric: Metric, value: str | Callable[[Any], Value] | None = None) -> "Column":
+        """With a metric's title, unit and form; ``value`` is its column unless said otherwise."""
+        return cls(
+            title=metric.title, unit=metric.unit, form=metric.form, value=value or metric.name
+        )
+
+    def cell(self, row: Any) -> Cell:
+        """Of one row."""
+        if callable(self.value):
+            value = self.value(row)
+        elif isinstance(row, Mapping):
+            value = row.get(self.value)
+        else:
+            value = getattr(row, self.value)
+        return self._cell(value)
+
+    def _cell(self, value: Value) -> Cell:
+        match value:
+            case Cell():
+                return value
+            case (inner, below):
+                cell = self._cell(inner)
+                return Cell(**{**vars(cell), "below": below})
+            case Estimate():
+                return Cell(
+                    text=number(value.value, self.form), below=value.span(self.form),
+                    is_text=False, raw={"value": value.value, "interval": value.interval},
+                )  # fmt: skip
+            case bool():
+                return Cell(text="yes" if value else "no", raw=value)
+            case None:
+                return Cell(text=self.missing, is_text=False)
+            case int() | float():
+                if math.isnan(value):
+                    return Cell(text=self.missing, is_text=False)
+                return Cell(text=number(value, self.form), is_text=False, raw=value)
+        return Cell(text=str(value), is_code=self.is_code)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows of anything; columns say what of them is shown.
+
+    A table that is ``folded`` says above itself what is the same in all rows, instead of a column.
     """
-    rows = [_row(record) for record in records]
-    if circumstances is not None:
-        rows = [row | _around(row["run_id"], circumstances[row["run_id"]]) for row in rows]
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    return pl.DataFrame([_series(name, [row.get(name) for row in rows]) for name in names])
+
+    columns: Sequence[Column]
+    rows: Sequence[Any]
+    is_tall: bool = False  # scrolls in height too
+    is_folded: bool = False
+
+    @cached_property
+    def cells(self) -> list[list[Cell]]:
+        """All columns of all rows."""
+        return [[column.cell(row) for column in self.columns] for row in self.rows]
+
+    @property
+    def places(self) -> list[int]:
+        """Of the columns that are shown."""
+        if not self.is_folded or len(self.cells) < 2:
+            return list(range(len(self.columns)))
+        told = [{row[place].line for row in self.cells} for place in range(len(self.columns))]
+        return [place for place, lines in enumerate(told) if len(lines) > 1]
+
+    @property
+    def heads(self) -> list[tuple[Column, bool]]:
+        """Columns that are shown, and whether they are set left."""
+        return [
+            (self.columns[place], all(row[place].is_text for row in self.cells))
+            for place in self.places
+        ]
+
+    @property
+    def body(self) -> list[list[Cell]]:
+        """Rows of the cells that are shown."""
+        return [[row[place] for place in self.places] for row in self.cells]
+
+    @property
+    def folded(self) -> str:
+        """What is the same in all rows, as "seed 0; optimiser AdamW"."""
+        gone = set(range(len(self.columns))) - set(self.places)
+        return "; ".join(
+            f"{self.columns[place].title} {self.cells[0][place].line}" for place in sorted(gone)
+        )
+
+    def latex(self, title: str) -> str:
+        """A ``table`` environment that takes booktabs, captioned with ``title``."""
+        units = [column.unit for column, _ in self.heads]
+        lines = [
+            r"\begin{table}",
+            rf"\caption{{{_escaped(title)}}}",
+            rf"\begin{{tabular}}{{{''.join('l' if left else 'r' for _, left in self.heads)}}}",
+            r"\toprule",
+            _latex_row(column.title for column, _ in self.heads),
+            *([_latex_row(units)] if any(units) else []),
+            r"\midrule",
+            *(_latex_row(cell.line for cell in row) for row in self.body),
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
+        return "\n".join(lines)
+
+    def json(self) -> list[dict[str, Any]]:
+        """A mapping a row, by column title; numbers are numbers."""
+        titles = [column.title for column in self.columns]
+        return [
+            {
+                title: cell.text if cell.raw is None else cell.raw
+                for title, cell in zip(titles, row, strict=True)
+            }
+            for row in self.cells
+        ]
+
+    def text(self) -> list[list[str]]:
+        """Rows of words, the head first: for the terminal."""
+        head = [column.title for column, _ in self.heads]
+        return [head, *([cell.line for cell in row] for row in self.body)]
 
 
-def write_table(table: pl.DataFrame, folder: Path) -> None:
-    """table.parquet and table.csv, each whole or not at all."""
-    packed = io.BytesIO()
-    table.write_parquet(packed)
-    write_bytes(folder / "table.parquet", packed.getvalue())
-    write_bytes(folder / "table.csv", table.write_csv().encode())
+def _latex_row(cells: Any) -> str:
+    return " & ".join(map(_escaped, cells)) + r" \\"
 
 
-def curves_table(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> pl.DataFrame:
-    """All curves under each other, run by run: a row a look at the loss, a column a curve.
-
-    Axes first, then names in order; what a run did not log is null.
-    """
-    rows = [{"run_id": run_id, **row} for run_id, curve in curves.items() for row in curve]
-    given = {name for row in rows for name in row}
-    names = [*CURVE_AXES, *sorted(given - set(CURVE_AXES))]
-    kinds = {"run_id": pl.String, "step": pl.Int64, "tokens": pl.Int64}
-    return pl.DataFrame(rows, schema={name: kinds.get(name, pl.Float64) for name in names})
-
-
-def write_curves(curves: pl.DataFrame, folder: Path) -> None:
-    """curves.parquet, whole or not at all."""
-    packed = io.BytesIO()
-    curves.write_parquet(packed)
-    write_bytes(folder / "curves.parquet", packed.getvalue())
-
-
-def _row(record: Record) -> dict[str, Any]:
-    return {
-        "run_id": record.run_id,
-        **flatten(record.what),
-        "parameters": record.parameters,
-        "embedding_parameters": record.embedding_parameters,
-        "entropy_bits": record.entropy_bits,
-        "entropy_after_first_token_bits": record.entropy_after_first_token_bits,
-        **flatten({"training": record.training}),
-        **flatten(record.measures),
-    }
-
-
-def _around(run_id: str, circumstances: Mapping[str, Any]) -> dict[str, Any]:
-    known = {"stacked": 1, **circumstances}
-    if missing := [key for key in CIRCUMSTANCES if key not in known]:
-        raise ValueError(f"circumstances.json of run {run_id} is damaged: no {missing[0]!r}")
-    return {f"circumstances.{key}": known[key] for key in CIRCUMSTANCES}
-
-
-def _series(name: str, values: list[Any]) -> pl.Series:
-    plain = [json.dumps(value) if isinstance(value, list) else value for value in values]
-    kinds = {type(value) for value in plain if value is not None}
-    if kinds == NUMBERS:
-        plain = [None if value is None else float(value) for value in plain]
-    elif len(kinds) > 1:
-        told = sorted(kind.__name__ for kind in kinds)
-        raise ValueError(f"column {name!r} mixes {' and '.join(told)}: not one table")
-    # A column that is null throughout has no kind of its own to infer.
-    return pl.Series(name, plain, dtype=None if kinds else pl.Float64)
+def _escaped(text: str) -> str:
+    return "".join(SPECIAL.get(letter, letter) for letter in " ".join(text.split()))

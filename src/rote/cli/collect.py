@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
+from rote.analysis.frame import curves_table, table_of, write_curves, write_table
 from rote.analysis.quantities.throughput import throughput_quantities
-from rote.analysis.table import curves_table, table_of, write_curves, write_table
 from rote.cli.damage import require_no_damage
 from rote.cli.gathering import sound_runs, table_with_speed
 from rote.cli.progress import Bar

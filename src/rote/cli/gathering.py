@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from rote.analysis.alphas import measured_alphas
+from rote.analysis.frame import table_of
 from rote.analysis.quantities.throughput import throughput_quantities
 from rote.analysis.results import Results
-from rote.analysis.table import table_of
 from rote.cli.damage import require_no_damage
 from rote.cluster.plan import Plan, load_plan
 from rote.files import sha256_of_file

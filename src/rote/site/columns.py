@@ -9,10 +9,10 @@ from typing import Any
 
 import polars as pl
 
+from rote.analysis.frame import table_of
 from rote.analysis.quantities.capacity import capacity_quantities
 from rote.analysis.quantities.losses import loss_quantities
 from rote.analysis.quantities.throughput import throughput_quantities
-from rote.analysis.table import table_of
 from rote.cluster.status import varying_keys
 from rote.ledger.spec import flatten
 from rote.reading.files import Damaged, read_bytes

@@ -1,134 +1,197 @@
 """The report on controls: which one lowers leakage, and what it costs in held-out loss."""
 
-from html import escape
 from typing import Any
 
-from rote.analysis.content import Content, Section
-from rote.analysis.elements import (
-    card,
-    estimate_cell,
-    figure,
-    number_cell,
-    scrolled,
-    table,
-    text_cell,
-    warning_cell,
-)
-from rote.analysis.reports.controls import wording
-from rote.analysis.reports.controls.figures import draw_frontier
-from rote.analysis.reports.controls.study import Fitted, Panel, Point, Study, study
-from rote.analysis.results import Results
-from rote.analysis.runs_table import NOTE
+import polars as pl
 
-TEXT = ("task", "leakage", "control", "frontier", "lowered")
-HEADERS = (
-    ("task", ""),
-    ("leakage", ""),
-    ("control", ""),
-    ("leaked", "95 % interval"),
-    ("change", "95 % interval"),
-    ("lowered", "by the interval"),
-    ("held-out loss", "bits per token"),
-    ("cost", "95 % interval"),
-    ("frontier", ""),
-    ("seeds", ""),
+from rote.analysis.content import Card, Content, Section, Text
+from rote.analysis.drawing import GREY, INK
+from rote.analysis.marks import Layer
+from rote.analysis.metrics import METRICS
+from rote.analysis.plot import Axis, Plot, tidy
+from rote.analysis.reports.controls import wording
+from rote.analysis.reports.controls.study import LOSS, Panel, Point, Study, study
+from rote.analysis.results import Results
+from rote.analysis.table import Cell, Column, Table, warning
+from rote.analysis.typeset import extent, plural
+
+WIDE = 10  # largest over least loss: beyond that the axis is logarithmic
+ROW_NOTE = (
+    "All of this, with every setting of every run, is in <code>table.parquet</code> and "
+    "<code>table.csv</code> beside this page."
 )
-FITTED_HEADERS = (("task", ""), ("control", ""), ("random labels told", "95 % interval"))
 
 
 def make(results: Results) -> Content:
     """Raises ValueError where no run measured leakage and held-out loss."""
     found = study(results)
-    drawing = draw_frontier(found)
-    lines = "".join(f"<p>{escape(wording.panel_line(panel))}.</p>" for panel in found.panels)
+    lines = [Text(words=f"{wording.panel_line(panel)}.") for panel in found.panels]
     sections = [
         Section(
             title="What each control saves, and what it costs",
-            html=figure(drawing, wording.CAPTIONS["frontier"])
-            + lines
-            + scrolled(table(HEADERS, _rows(found), text=TEXT), tall=True)
-            + f"<p>{wording.TABLE_NOTE} {NOTE}</p>",
+            blocks=[
+                *lines, _table(found),
+                Text(words=f"{wording.TABLE_NOTE} {ROW_NOTE}", is_html=True),
+            ],
         )
-    ]
+    ]  # fmt: skip
     if found.fitted:
         sections.append(_fitted_section(found))
     return Content(
         headlines=wording.headlines(found),
-        setting=wording.setting(found),
+        setting=_setting(found),
         cards=tuple(_card(panel) for panel in found.panels if panel.anchor),
+        lead=frontier(found),
         sections=tuple(sections),
-        drawings=(drawing,),
         numbers=_numbers(found),
         table=found.runs,
         arrays_of=tuple(found.runs.drop_nulls("exposure_bits")["run_id"]),
     )
 
 
-def _rows(found: Study) -> list[list[str]]:
-    return [_cells(panel, point) for panel in found.panels for point in panel.points]
+def frontier(found: Study) -> Plot:
+    """A panel a task and kind of leakage, a mark a control and strength."""
+    rows = [
+        {
+            "panel": _title(panel), "control": point.control.replace("_", " "),
+            "strength": _strength(point), "loss": point.loss, "leak": point.counted,
+            "is_anchor": point.is_anchor, "on_frontier": point.on_frontier,
+        }
+        for panel in found.panels
+        for point in panel.points
+    ]  # fmt: skip
+    marks = tidy(rows)
+    guesses = pl.DataFrame(
+        [{"panel": _title(panel), "leak": panel.guess} for panel in found.panels]
+    )
+    best = marks.filter("on_frontier").sort("panel", "loss", "leak").select("panel", "loss", "leak")
+    anchor = marks.filter("is_anchor")
+    losses = [point.loss.value for panel in found.panels for point in panel.points]
+    star = {"color": INK, "marker": "*", "markersize": 11}
+    dotted = {"color": INK, "linestyle": ":", "linewidth": 0.8}
+    fine = {"color": GREY, "linestyle": (0, (1, 3))}
+    return Plot(
+        name="frontier",
+        title=wording.frontier_title(found),
+        caption=wording.FRONTIER_CAPTION,
+        panel="panel",
+        shares_x=False,
+        shares_y=False,
+        x=Axis(
+            label=METRICS[LOSS].label, is_log=min(losses) > 0 and max(losses) > WIDE * min(losses)
+        ),
+        y=Axis(label="leakage, in the unit of the panel", form="count"),
+        layers=[
+            Layer(
+                frame=best, kind="steps", x="loss", y="leak", label="Pareto frontier",
+                look={"color": GREY, "linestyle": "--", "linewidth": 1},
+            ),
+            Layer(frame=guesses, kind="across", y="leak", label="a guess", look=fine),
+            Layer(frame=anchor, kind="upright", x="loss", look=dotted),
+            Layer(frame=anchor, kind="across", y="leak", look=dotted),
+            Layer(
+                frame=marks.filter(~pl.col("is_anchor")), x="loss", y="leak", hue="control",
+                style="control", text="strength",
+            ),
+            Layer(frame=anchor, x="loss", y="leak", label="no control", look=star),
+        ],
+    )  # fmt: skip
 
 
-def _cells(panel: Panel, point: Point) -> list[str]:
-    helps = point.saved is not None and point.saved.sign < 0
-    return [
-        text_cell(panel.name),
-        text_cell(panel.kind.title),
-        text_cell(point.words.replace("_", " ")),
-        estimate_cell(point.leak, panel.kind.form),
-        estimate_cell(point.saved, panel.kind.change),
-        text_cell("") if point.is_anchor else text_cell("yes") if helps else warning_cell("no"),
-        estimate_cell(point.loss, "{:.3f}"),
-        estimate_cell(point.cost, "{:+.3f}"),
-        text_cell("yes" if point.on_frontier else ""),
-        number_cell(point.leak.n),
-    ]
+def _title(panel: Panel) -> str:
+    return f"{panel.name}:\n{panel.kind.label}"
+
+
+def _strength(point: Point) -> str:
+    """The last number of its words; nothing for a control without a strength."""
+    last = point.words.rpartition(" ")[2]
+    return last if last[:1].isdigit() else ""
+
+
+def _table(found: Study) -> Table:
+    rows = [(panel, point) for panel in found.panels for point in panel.points]
+    return Table(
+        rows=rows,
+        is_tall=True,
+        columns=[
+            Column(title="task", value=lambda row: row[0].name),
+            Column(title="leakage", value=lambda row: row[0].kind.title),
+            Column(title="control", value=lambda row: row[1].words.replace("_", " ")),
+            Column(title="leaked", unit="95 % interval", value=lambda row: _amount(*row, "leak")),
+            Column(title="change", unit="95 % interval", value=lambda row: _amount(*row, "saved")),
+            Column(title="lowered", unit="by the interval", value=_lowered),
+            Column(
+                title="held-out loss", unit="bits per token", form="{:.3f}",
+                value=lambda row: row[1].loss,
+            ),
+            Column(title="cost", unit="95 % interval", form="{:+.3f}", missing="none",
+                   value=lambda row: row[1].cost),
+            Column(title="frontier", value=lambda row: row[1].on_frontier),
+            Column(title="seeds", value=lambda row: row[1].leak.n),
+        ],
+    )  # fmt: skip
+
+
+def _amount(panel: Panel, point: Point, what: str) -> Cell:
+    """In the form of the panel's kind of leakage."""
+    form = panel.kind.form if what == "leak" else panel.kind.signed
+    return Column(title="", value=what, form=form, missing="none").cell(point)
+
+
+def _lowered(row: tuple[Panel, Point]) -> Cell | bool | str:
+    _, point = row
+    if point.is_anchor:
+        return "none"
+    return True if point.saved is not None and point.saved.sign < 0 else warning("no")
 
 
 def _fitted_section(found: Study) -> Section:
-    lines = "".join(f"<p>{escape(line)}.</p>" for line in wording.regularisation_lines(found))
-    made = table(FITTED_HEADERS, map(_fitted_cells, found.fitted), text=TEXT)
-    note = (
-        f"Random labels are said to be fitted where {wording.FITTED_SHARE:.0%} of them are told "
-        f"right, by the lower end of the interval over seeds, and not to be where the upper end "
-        f"is below that. The claim: {wording.SOURCE}, of images."
-    )
+    columns = [
+        Column(title="task", value="panel"),
+        Column(title="control", value=lambda each: each.words.replace("_", " ")),
+        Column(title="random labels told", unit="95 % interval", form="{:.1%}", value="share"),
+    ]
+    lines = [Text(words=f"{line}.") for line in wording.regularisation_lines(found)]
     return Section(
         title="Does regularisation keep random labels from being fitted?",
-        html=f"{lines}{scrolled(made, tall=True)}<p>{escape(note)}</p>",
+        blocks=[
+            *lines, Table(columns=columns, rows=found.fitted, is_tall=True),
+            Text(words=wording.FITTED_NOTE),
+        ],
+    )  # fmt: skip
+
+
+def _card(panel: Panel) -> Card:
+    helping = wording.lowering(panel)
+    assert panel.anchor is not None  # `make` leaves others out
+    best, form = helping[0] if helping else None, panel.kind.form
+    lines = ["no control lowers it beyond doubt"]
+    if best:
+        lines = [best.words.replace("_", " "), wording.cost_words(best.cost)]
+    return Card(
+        title=panel.name,
+        meaning=f"{panel.kind.title}: without control, and as low as a control makes it; a guess: "
+        f"{form.format(panel.guess)}",
+        value=form.format(panel.anchor.leak.value)
+        + (f" \N{RIGHTWARDS ARROW} {form.format(best.leak.value)}" if best else ""),
+        unit=panel.kind.unit,
+        lines=[Text(words=line) for line in lines],
     )
 
 
-def _fitted_cells(each: Fitted) -> list[str]:
-    return [
-        text_cell(each.panel),
-        text_cell(each.words.replace("_", " ")),
-        estimate_cell(each.share, "{:.1%}"),
-    ]
-
-
-def _card(panel: Panel) -> str:
-    helping = wording.lowering(panel)
-    assert panel.anchor is not None  # `make` leaves others out
-    best = helping[0] if helping else None
-    return card(
-        title=panel.name,
-        meaning=f"{panel.kind.title}: without control, and as low as a control makes it; a guess: "
-        f"{panel.kind.form.format(panel.guess)}",
-        value=panel.kind.form.format(panel.anchor.leak.value)
-        + (f" &rarr; {panel.kind.form.format(best.leak.value)}" if best else ""),
-        unit=panel.kind.unit,
-        lines=(
-            f"<p>{escape(best.words.replace('_', ' '))}</p>"
-            f"<p>{escape(wording.cost_words(best.cost))}</p>"
-            if best
-            else "<p>no control lowers it beyond doubt</p>",
-        ),
+def _setting(found: Study) -> str:
+    """What was trained, for how long."""
+    runs = found.runs
+    return (
+        f"{', '.join(dict.fromkeys(each.name for each in found.panels))}; models of "
+        f"{extent(runs['parameters'])} parameters; {extent(runs['training.steps'])} "
+        f"optimiser steps; {plural(runs['seed'].n_unique(), 'seed')}."
     )
 
 
 def _numbers(found: Study) -> dict[str, Any]:
     return {
-        f"{panel.kind.column} {panel.name}, {point.words}": {
+        f"{panel.kind.name} {panel.name}, {point.words}": {
             "leak": point.leak.value,
             "leak_interval": point.leak.interval,
             "guess": panel.guess,

@@ -1,17 +1,31 @@
 """All that the report on controls says, derived before anything is drawn."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import polars as pl
 
 from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import mean_over_seeds
+from rote.analysis.metrics import METRICS, Metric
+from rote.analysis.quantities.exposure import chance_bits, exposures
 from rote.analysis.quantities.settings import with_control
-from rote.analysis.reports.controls.leakage import KINDS, LEAKS, Kind, counted, with_leakage
 from rote.analysis.results import Results
 
 LOSS = "heldout_bits_per_token"
+# Entropy less code length where no rule tells anything, of labels that were drawn or of all tokens.
+BITS = replace(METRICS["memorised_bits"], title="bits memorised", form="{:z,.0f}")
+KINDS = (METRICS["exposure_bits"], METRICS["extracted_share"], METRICS["drawn_right"], BITS)
+LEAKS = [kind.name for kind in KINDS]
+OF_CANARIES = ("exposure_bits", "exposure_bits_guess", "extracted_share", "extracted_share_guess")
+DRAWN = "exact_match.train_drawn_"
+TASKS = {
+    "rote.tasks.uniform.Uniform": "random tokens",
+    "rote.tasks.text.task.Text": "text",
+    "rote.tasks.random_labels.RandomLabels": "random labels",
+}
 NONE = "no control"
 RAISED = "a run is raised to a guess, no interval"
 
@@ -41,7 +55,7 @@ class Panel:
     """One kind of leakage on one task."""
 
     name: str
-    kind: Kind
+    kind: Metric
     guess: float  # what a model that remembers nothing leaks
     points: tuple[Point, ...]
 
@@ -75,6 +89,11 @@ class Study:
     fitted: tuple[Fitted, ...]  # empty without random labels
 
 
+def guess_of(kind: Metric) -> str:
+    """The column of what a model that remembers nothing leaks."""
+    return f"{kind.name}_guess"
+
+
 def study(results: Results) -> Study:
     """Raises ValueError where no run measured leakage and held-out loss."""
     if results.table.is_empty():
@@ -95,13 +114,13 @@ def study(results: Results) -> Study:
 def _panels(runs: pl.DataFrame) -> Iterable[Panel]:
     for part in runs.partition_by("panel", maintain_order=True):
         for kind in KINDS:
-            known = part.drop_nulls(kind.column)
+            known = part.drop_nulls(kind.name)
             if not known.is_empty():
                 yield Panel(
                     name=part["panel"][0],
                     kind=kind,
-                    guess=float(known[kind.guess].mean()),  # type: ignore[arg-type]
-                    points=tuple(_points(known.with_columns(counted=counted(kind)), kind.column)),
+                    guess=float(known[guess_of(kind)].mean()),  # type: ignore[arg-type]
+                    points=tuple(_points(known.with_columns(counted=counted(kind)), kind.name)),
                 )
 
 
@@ -159,3 +178,83 @@ def _fitted(runs: pl.DataFrame) -> Iterable[Fitted]:
             words=part["control_words"][0],
             share=mean_over_seeds(part["drawn_right"].to_list()),
         )
+
+
+def with_leakage(results: Results, runs: pl.DataFrame) -> pl.DataFrame:
+    """Columns added: ``panel``, held-out loss, and of each kind what is leaked, and by a guess.
+
+    Null where a kind is not measured. A guess tells one label in C that was drawn. Bits memorised
+    are entropy less code length where no rule tells anything: a model that has learnt a rule pays
+    more than their entropy for labels that were drawn beside it.
+    """
+    canaries = [_canaries(results, row) for row in runs.iter_rows(named=True)]
+    whole = _column(runs, "entropy_bits") - _column(runs, "cost.train_code_bits")
+    drawn = _column(runs, f"{DRAWN}answer_bits") - _column(runs, f"{DRAWN}answer_code_bits")
+    tried = _column(runs, f"{DRAWN}tried")
+    is_labels = pl.col("task._target_") == "rote.tasks.random_labels.RandomLabels"
+    is_ruled = _column(runs, "exact_match.train_rule_tried") > 0
+    told = (
+        pl.Series(name, [each[place] for each in canaries], dtype=pl.Float64)
+        for place, name in enumerate(OF_CANARIES)
+    )
+    return runs.with_columns(
+        *told,
+        panel=_panel(runs),
+        heldout_bits_per_token=_column(runs, "cost.heldout_code_bits")
+        / _column(runs, "cost.heldout_tokens"),
+        drawn_right=pl.when(tried > 0).then(_column(runs, f"{DRAWN}right_free") / tried),
+        drawn_right_guess=1 / _column(runs, "task.num_classes"),
+        memorised_bits=pl.when(is_labels & is_ruled)
+        .then(None)
+        .when(is_labels)
+        .then(drawn)
+        .otherwise(whole),
+        memorised_bits_guess=pl.lit(0.0),
+    )
+
+
+def counted(kind: Metric) -> pl.Expr:
+    """What is leaked, but no less than by a guess: to be worse than that protects nothing more."""
+    return pl.max_horizontal(kind.name, guess_of(kind))
+
+
+def _canaries(results: Results, run: Mapping[str, Any]) -> tuple[float | None, ...]:
+    """`OF_CANARIES`: means over those that were inserted most often."""
+    if run.get("exposure.canaries") is None:
+        return (None,) * len(OF_CANARIES)
+    arrays = results.folders[run["run_id"]].arrays()
+    found = exposures(arrays)
+    most_K = found.repeats_K == found.repeats_K.max()
+    by_guess = [chance_bits(1 + number) for number in arrays["exposure.num_references"][most_K]]
+    extracted_K = arrays.get("exposure.is_extracted")
+    return (
+        float(found.bits_K[most_K].mean()),
+        float(np.mean(by_guess)),
+        None if extracted_K is None else float(extracted_K[most_K].astype(np.float64).mean()),
+        float(np.exp2(-arrays["exposure.secret_bits"][most_K]).mean()),
+    )
+
+
+def _panel(runs: pl.DataFrame) -> pl.Expr:
+    """What is trained on; sizes and shares of random labels tell panels apart where they differ."""
+    base = "task.base._target_"
+    target = pl.coalesce(base, "task._target_") if base in runs.columns else pl.col("task._target_")
+    name = target.replace_strict(TASKS, default=target.str.split(".").list.last())
+    if base in runs.columns:
+        name = (
+            pl.when(pl.col(base).is_not_null())
+            .then(pl.format("canaries in {}", name))
+            .otherwise(name)
+        )
+    parts = [name]
+    fraction = "task.random_fraction"
+    if fraction in runs.columns:
+        parts.append(pl.format("{}% random", (100 * pl.col(fraction)).round().cast(pl.Int64)))
+    if runs["parameters"].n_unique() > runs["task._target_"].n_unique():
+        parts.append(pl.format("{}x{}", "size.num_layers", "size.width"))
+    return pl.concat_str(parts, separator=", ", ignore_nulls=True)
+
+
+def _column(runs: pl.DataFrame, name: str) -> pl.Expr:
+    """Null throughout where no run has it."""
+    return pl.col(name).cast(pl.Float64) if name in runs.columns else pl.lit(None, pl.Float64)

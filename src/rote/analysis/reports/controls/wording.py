@@ -1,6 +1,5 @@
 """Findings of the report on controls in words, shared by the terminal, the page and the figures."""
 
-from rote.analysis.elements import extent
 from rote.analysis.estimate import Estimate
 from rote.analysis.reports.controls.study import NONE, Fitted, Panel, Point, Study
 
@@ -8,18 +7,21 @@ REGULARISERS = ("dropout", "weight_decay")  # those of Zhang et al. that text ha
 FITTED_SHARE = 0.95  # of random training labels right: they are said to be fitted
 SOURCE = "Zhang et al. 2016, arXiv 1611.03530"
 CLAIM = "qualitatively unaffected by explicit regularisation"
-CAPTIONS = {
-    "frontier": (
-        "Down and left is better. A mark is a control at one strength (the number beside it), "
-        "mean over seeds; bars are 95 % intervals over seeds, Student's t, cut at the frame. Star "
-        "and dotted lines: no control. Dashed: the Pareto frontier, of which no other mark has "
-        "less of the one and no more of the other. Finely dotted: a guess; what is worse than a "
-        "guess stands on it, since that protects nothing more. Bits memorised: entropy less code "
-        "length, of labels that are all random or of random tokens. There no model can be better "
-        "than a guess on held-out sequences, so that a control costs nothing: held-out loss tells "
-        "only how sure a model is of what it cannot know."
-    ),
-}
+FRONTIER_CAPTION = (
+    "Down and left is better. A mark is a control at one strength (the number beside it), "
+    "mean over seeds; bars are 95 % intervals over seeds, Student's t, cut at the frame. Star "
+    "and dotted lines: no control. Dashed: the Pareto frontier, of which no other mark has "
+    "less of the one and no more of the other. Finely dotted: a guess; what is worse than a "
+    "guess stands on it, since that protects nothing more. Bits memorised: entropy less code "
+    "length, of labels that are all random or of random tokens. There no model can be better "
+    "than a guess on held-out sequences, so that a control costs nothing: held-out loss tells "
+    "only how sure a model is of what it cannot know."
+)
+FITTED_NOTE = (
+    f"Random labels are said to be fitted where {FITTED_SHARE:.0%} of them are told "
+    f"right, by the lower end of the interval over seeds, and not to be where the upper end "
+    f"is below that. The claim: {SOURCE}, of images."
+)
 TABLE_NOTE = (
     "Differences are taken seed by seed against the run without control of the same seed; their "
     "intervals are Student's t over seeds. Leakage is told as it is; changes and the frontier "
@@ -39,7 +41,7 @@ def panel_line(panel: Panel) -> str:
     if panel.anchor is None:
         return f"{name}: no run without control to hold others against"
     guess = f"{panel.kind.form.format(panel.guess)} by a guess"
-    without = f"{name}: {_amount(panel, panel.anchor)} without control ({guess})"
+    without = f"{name}: {panel.kind.amount(panel.anchor.leak.value)} without control ({guess})"
     helping = lowering(panel)
     if not helping:
         return f"{without}; no control lowers it beyond doubt (interval over seeds)"
@@ -79,12 +81,8 @@ def _point(panel: Panel, point: Point) -> str:
 
 
 def _leak(panel: Panel, point: Point) -> str:
-    told = _amount(panel, point)
+    told = panel.kind.amount(point.leak.value)
     return f"{told}: not told from a guess" if _is_a_guess(panel, point) else told
-
-
-def _amount(panel: Panel, point: Point) -> str:
-    return f"{panel.kind.form.format(point.leak.value)} {panel.kind.unit}".strip()
 
 
 def cost_words(cost: Estimate | None) -> str:
@@ -144,13 +142,3 @@ def frontier_title(found: Study) -> str:
     helping = {each.control for panel in found.panels for each in lowering(panel)}
     tried = {each.control for panel in found.panels for each in panel.controlled}
     return f"{len(helping)} of {len(tried)} controls lower leakage somewhere; what that costs"
-
-
-def setting(found: Study) -> str:
-    """What was trained, for how long."""
-    runs = found.runs
-    return (
-        f"{', '.join(dict.fromkeys(each.name for each in found.panels))}; models of "
-        f"{extent(runs['parameters'])} parameters; {extent(runs['training.steps'])} "
-        f"optimiser steps; {runs['seed'].n_unique()} seed(s)."
-    )

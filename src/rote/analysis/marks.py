@@ -1,0 +1,200 @@
+"""Layers of marks: what each looks like, drawn into axes, and named in a legend."""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from rote.analysis.drawing import GREY, PRECISION_LOOKS, Handle, colours, line_key, log_shade
+
+Kind = Literal["points", "line", "steps", "band", "across", "upright"]
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ("-", "--", "-.", ":")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """Marks of one kind.
+
+    "across" and "upright" are lines through the whole panel, at ``y`` or at ``x``.
+    """
+
+    frame: pl.DataFrame
+    kind: Kind = "points"
+    x: str = ""
+    y: str = ""
+    hue: str = ""  # column that a colour tells; without one all are grey, or as ``look`` says
+    style: str = ""  # column that a marker and a dash tell
+    each: str = ""  # column of which every value is a line of its own
+    shade: str = ""  # numeric column that the darkness of a line tells
+    hollow: str = ""  # boolean column: open marks
+    hollow_label: str = ""
+    label: str = ""  # in the legend, of all
+    text: str = ""  # column written beside the marks
+    look: Mapping[str, Any] = field(default_factory=dict)  # as matplotlib takes it
+
+
+def values_of(column: str, layers: Sequence[Layer]) -> list[Any]:
+    """Of a column, over all layers that have it, as they come."""
+    found = [
+        value
+        for layer in layers
+        if column in layer.frame.columns
+        for value in layer.frame[column].unique(maintain_order=True)
+        if value is not None
+    ]
+    return list(dict.fromkeys(found))
+
+
+class Looks:
+    """Which colour, marker and dash each value has, the same in all layers of a figure."""
+
+    def __init__(self, layers: Sequence[Layer], hue_order: Sequence[Any]) -> None:
+        self.layers = layers
+        hues = list(hue_order)
+        for layer in layers:
+            hues += [one for one in values_of(layer.hue, [layer]) if layer.hue and one not in hues]
+        styles: list[Any] = []
+        for layer in layers:
+            styles += [one for one in values_of(layer.style, [layer]) if one not in styles]
+        self.colour_of = self._coloured(hues)
+        cycles = zip(itertools.cycle(MARKERS), itertools.cycle(DASHES), strict=False)
+        self.style_of = {
+            one: (PRECISION_LOOKS[one].marker, PRECISION_LOOKS[one].linestyle)
+            if one in PRECISION_LOOKS
+            else pair
+            for one, pair in zip(styles, cycles, strict=False)
+        }
+        shaded = [layer for layer in layers if layer.shade]
+        numbers = [value for layer in shaded for value in values_of(layer.shade, [layer])]
+        self.shade = log_shade(numbers) if numbers else None
+        self.shade_label = shaded[0].label if shaded else ""
+
+    @staticmethod
+    def _coloured(hues: Sequence[Any]) -> dict[Any, str]:
+        if hues and all(hue in PRECISION_LOOKS for hue in hues):
+            return {hue: PRECISION_LOOKS[hue].colour for hue in hues}
+        return dict(zip(hues, colours(len(hues)), strict=True))
+
+    def of(self, layer: Layer, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Colour, marker and line of the marks of one row's group."""
+        found: dict[str, Any] = {"color": GREY, "marker": "o", "linestyle": "-"}
+        if layer.hue:
+            found["color"] = self.colour_of[row[layer.hue]]
+        if layer.shade and self.shade is not None:
+            found["color"] = self.shade.to_rgba(row[layer.shade])
+        if layer.style:
+            found["marker"], found["linestyle"] = self.style_of[row[layer.style]]
+        return found | dict(layer.look)
+
+    def handles(self) -> list[Handle]:
+        """The legend: hues, styles, then layers with a label of their own, and hollow marks."""
+        made: dict[str, Handle] = {}
+        for layer in self.layers:
+            for hue in values_of(layer.hue, [layer]):
+                row = {layer.hue: hue, layer.style: hue}
+                is_both = layer.style == layer.hue
+                look = self.of(layer, row) if is_both else {"color": self.colour_of[hue]}
+                made.setdefault(str(hue), line_key(str(hue), **_of_key(layer, look)))
+        for layer in self.layers:
+            if layer.style != layer.hue:
+                for style in values_of(layer.style, [layer]):
+                    marker, dash = self.style_of[style]
+                    look = {"color": GREY, "marker": marker, "linestyle": dash}
+                    made.setdefault(str(style), line_key(str(style), **_of_key(layer, look)))
+        for layer in self.layers:
+            if layer.label and not layer.shade:
+                made.setdefault(layer.label, _key_of(layer))
+            if layer.hollow and layer.frame[layer.hollow].any():
+                hollow = {"color": GREY, "linestyle": "none", "marker": "o"}
+                key = line_key(layer.hollow_label, markerfacecolor="white", **hollow)
+                made.setdefault(layer.hollow_label, key)
+        return list(made.values())
+
+
+def _of_key(layer: Layer, look: Mapping[str, Any]) -> dict[str, Any]:
+    if layer.kind == "points":
+        return {"marker": "o", **look, "linestyle": "none"}
+    return {key: value for key, value in look.items() if key in ("color", "linestyle", "linewidth")}
+
+
+def _key_of(layer: Layer) -> Handle:
+    look = {"color": GREY, **layer.look}
+    if layer.kind == "band":
+        return Patch(facecolor=look["color"], alpha=look.get("alpha", 0.25), label=layer.label)
+    known = {key: value for key, value in look.items() if hasattr(Line2D, f"set_{key}")}
+    return line_key(layer.label, **_of_key(layer, {"marker": "o", **known}))
+
+
+def _groups(layer: Layer, frame: pl.DataFrame) -> Iterable[pl.DataFrame]:
+    by = list(dict.fromkeys(filter(None, (layer.hue, layer.style, layer.each, layer.shade))))
+    return frame.partition_by(by, maintain_order=True) if by else [frame]
+
+
+def draw_layer(axes: Axes, layer: Layer, frame: pl.DataFrame, looks: Looks) -> None:
+    """One after another what its hue, style, shade and ``each`` tell apart."""
+    for group in _groups(layer, frame):
+        look = looks.of(layer, group.row(0, named=True))
+        match layer.kind:
+            case "across" | "upright":
+                _draw_rules(axes, layer, group, look)
+            case "band":
+                _draw_band(axes, layer, group, look)
+            case "points":
+                _draw_points(axes, layer, group, look)
+            case _:
+                drawn = "steps-post" if layer.kind == "steps" else "default"
+                plain = {key: value for key, value in look.items() if key != "marker"}
+                axes.plot(group[layer.x], group[layer.y], drawstyle=drawn, **plain)
+
+
+def _draw_rules(axes: Axes, layer: Layer, group: pl.DataFrame, look: dict[str, Any]) -> None:
+    plain = {"linewidth": 1.0} | {key: value for key, value in look.items() if key != "marker"}
+    column = layer.y if layer.kind == "across" else layer.x
+    rule = axes.axhline if layer.kind == "across" else axes.axvline
+    for value in group[column].drop_nulls().unique():
+        rule(value, **plain)
+
+
+def _draw_band(axes: Axes, layer: Layer, group: pl.DataFrame, look: dict[str, Any]) -> None:
+    ends = group[f"{layer.y}_low"], group[f"{layer.y}_high"]
+    filled = {"alpha": 0.15, "linewidth": 0} | dict(layer.look) | {"color": look["color"]}
+    axes.fill_between(group[layer.x], *ends, **filled)
+
+
+def _draw_points(axes: Axes, layer: Layer, group: pl.DataFrame, look: dict[str, Any]) -> None:
+    bars = {"capsize": 2, "elinewidth": 0.8, "markersize": 4.5}
+    has_bars = {"xerr": _reach(group, layer.x), "yerr": _reach(group, layer.y)}
+    for is_hollow in (False, True):
+        chosen = np.full(group.height, not is_hollow)
+        if layer.hollow:
+            chosen = (group[layer.hollow].fill_null(False) == is_hollow).to_numpy()
+        if not chosen.any():
+            continue
+        part = group.filter(pl.Series(chosen))
+        face = {"markerfacecolor": "white"} if is_hollow else {}
+        reach = {key: None if each is None else each[:, chosen] for key, each in has_bars.items()}
+        axes.errorbar(
+            part[layer.x], part[layer.y], **reach, **(bars | look | face | {"linestyle": "none"})
+        )
+    if layer.text:
+        for row in group.iter_rows(named=True):
+            axes.annotate(
+                str(row[layer.text] or ""), (row[layer.x], row[layer.y]), xytext=(4, 3),
+                textcoords="offset points", fontsize=6.5, color=look["color"],
+            )  # fmt: skip
+
+
+def _reach(group: pl.DataFrame, column: str) -> Any:
+    """Below and above, 0 where there is no interval; None where no mark has one."""
+    names = f"{column}_low", f"{column}_high"
+    if not set(names) <= set(group.columns) or group[names[0]].null_count() == group.height:
+        return None
+    value, low, high = (group[name].to_numpy().astype(float) for name in (column, *names))
+    return np.abs(np.nan_to_num(np.stack([value - low, high - value])))
