@@ -44,6 +44,6 @@ def between(values: Iterable[float], form: str) -> str:
 
 
 def setting_words(setting: str) -> str:
-    """Of keys and values, "num_sequences 400, weight_decay 0.1": "400 sequences, weight decay 0.1"."""
+    """Of keys and values: "num_sequences 400, top_k 5" as "400 sequences, top k 5"."""
     counted = COUNT_OF.sub(lambda found: f"{int(found[2]):,} {found[1]}", setting)
     return counted.replace("_", " ")
