@@ -8,6 +8,7 @@ from torch import nn
 
 from rote.config.build import build
 from rote.ledger.spec import Spec
+from rote.models.contracts import require_causal, require_contract
 from rote.precision import Precision
 from rote.rng import stream_seed
 from rote.tasks.protocol import Task, scored_from
@@ -36,6 +37,8 @@ def make_member(
     what, seed = spec.what, spec.what["seed"]
     torch.manual_seed(stream_seed(seed, "init"))
     model: nn.Module = build(what["model"], vocab_size=task.vocab_size, max_length=task.length)
+    require_contract(model, vocab_size=task.vocab_size)
+    require_causal(model, vocab_size=task.vocab_size, length=task.length)
     device = device_of(spec.how["host"]["accelerator"])
     controls = Controls.of(spec.controls, build)
     controls.require_company(spec.how["host"]["strategy"])
