@@ -1,15 +1,15 @@
-"""A user's model is checked before anything trains, in one line; right ones train and are measured."""
+"""A user's model is checked before anything trains; right ones train and are measured."""
 
 from pathlib import Path
 
 import pytest
+from tests.conftest import COMPOSER, TINY
 
 from rote.config.trust import allow
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.preflight import Preflight
 from rote.run import execute
-from tests.conftest import COMPOSER, TINY
 
 HERE = "tests.models.own_models"
 FAULTS = {

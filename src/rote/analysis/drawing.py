@@ -95,8 +95,8 @@ def new_figure(*, height_inches: float, title: str) -> Figure:
     figure = Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
     FigureCanvasAgg(figure)
     told = textwrap.fill(title.replace(" %", "\N{NO-BREAK SPACE}%"), LETTERS_PER_LINE)
-    title = figure.suptitle(told, x=0.01, horizontalalignment="left")
-    title.set_gid(TITLE)
+    heading = figure.suptitle(told, x=0.01, horizontalalignment="left")
+    heading.set_gid(TITLE)
     return figure
 
 

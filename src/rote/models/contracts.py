@@ -1,4 +1,4 @@
-"""What a model may offer besides ``forward(tokens_BL) -> logits_BLV``, and whether it can be trained.
+"""What a model may offer besides ``forward(tokens_BL) -> logits_BLV``; checks before training.
 
 A model is an `nn.Module`; each protocol that it fulfils makes it faster or lets more be measured.
 Shapes: B sequences, L positions, V vocabulary, D width.
@@ -16,7 +16,7 @@ SAME = 1e-3  # relative: logits of one prefix, added up in another order
 
 @runtime_checkable
 class HasHead(Protocol):
-    """Logits are ``hidden(tokens_BL) @ head.T``, so that they can be made and forgotten in chunks."""
+    """Logits are ``hidden(tokens_BL) @ head.T``: they can be made and forgotten in chunks."""
 
     @property
     def head(self) -> Tensor:
@@ -40,6 +40,10 @@ class HasCache(Protocol):
     """Reads on from what it has read: each position is computed once when tokens are decoded."""
 
     head: Tensor
+
+    def __call__(self, tokens_BL: Tensor) -> Tensor:
+        """Logits, [B, L] int64 -> [B, L, V]."""
+        ...
 
     @property
     def past_numbers(self) -> int:
