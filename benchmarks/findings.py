@@ -3,8 +3,9 @@
 Trains every demo from nothing in a folder of their own, reports on it, and replaces what stands
 between its two marks in docs/findings.md: commit, processor and times, the report's headlines, its
 numbers with their intervals. `python benchmarks/findings.py demo double_descent_demo` does two of
-them; with `--report` first their runs stay and only the reports are made anew. The first demo is also trained as a processor without AVX-512 would (other kernels, other last
-bits), which tells how far its numbers move with the machine. Refused with uncommitted code.
+them; with `--report` first their runs stay and only the reports are made anew. The first demo is
+also trained as a processor without AVX-512 would (other kernels, other last bits), which tells how
+far its numbers move with the machine. Refused with uncommitted code.
 """
 
 import json
