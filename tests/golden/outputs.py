@@ -9,12 +9,12 @@ from unittest import mock
 
 import numpy as np
 import polars as pl
-from tests.golden.cases import COMMANDS, FOLDERS
-from tests.golden.page_content import page_content
-from tests.inprocess import rote
 
 from rote.analysis.audit.report import write_report
 from rote.auditing.stored import CANARIES, FACTS, SCORES, Stored
+from tests.golden.cases import COMMANDS, FOLDERS
+from tests.golden.page_content import page_content
+from tests.inprocess import rote
 
 HERE = Path(__file__).parent
 ARCHIVE = HERE / "outputs.tar.xz"
