@@ -19,6 +19,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
 
 from rote.analysis.estimate import Estimate
+from rote.analysis.typeset import typeset
 
 Handle = Line2D | Patch
 
@@ -94,9 +95,14 @@ def new_figure(*, height_inches: float, title: str) -> Figure:
     """An empty figure with its finding on top, in lines; no global state is touched."""
     figure = Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
     FigureCanvasAgg(figure)
+<<<<<<< HEAD
     told = textwrap.fill(title.replace(" %", "\N{NO-BREAK SPACE}%"), LETTERS_PER_LINE)
     heading = figure.suptitle(told, x=0.01, horizontalalignment="left")
     heading.set_gid(TITLE)
+=======
+    words = typeset(title.replace(" %", "\N{NO-BREAK SPACE}%"))
+    figure.suptitle(textwrap.fill(words, LETTERS_PER_LINE), x=0.01, horizontalalignment="left")
+>>>>>>> p-audit
     return figure
 
 
