@@ -95,14 +95,11 @@ def new_figure(*, height_inches: float, title: str) -> Figure:
     """An empty figure with its finding on top, in lines; no global state is touched."""
     figure = Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
     FigureCanvasAgg(figure)
-<<<<<<< HEAD
-    told = textwrap.fill(title.replace(" %", "\N{NO-BREAK SPACE}%"), LETTERS_PER_LINE)
-    heading = figure.suptitle(told, x=0.01, horizontalalignment="left")
-    heading.set_gid(TITLE)
-=======
     words = typeset(title.replace(" %", "\N{NO-BREAK SPACE}%"))
-    figure.suptitle(textwrap.fill(words, LETTERS_PER_LINE), x=0.01, horizontalalignment="left")
->>>>>>> p-audit
+    heading = figure.suptitle(
+        textwrap.fill(words, LETTERS_PER_LINE), x=0.01, horizontalalignment="left"
+    )
+    heading.set_gid(TITLE)
     return figure
 
 
