@@ -30,6 +30,13 @@ class Heading:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Commands:
+    """Lines for a shell."""
+
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Figure:
     """A drawing with a caption of HTML, its marks as CSV."""
 
@@ -38,7 +45,7 @@ class Figure:
     data: bytes = b""
 
 
-Block = Text | Heading | Table | Plot | Figure
+Block = Text | Heading | Commands | Table | Plot | Figure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +57,7 @@ class Card:
     value: str
     unit: str = ""
     lines: Sequence[Text] = ()
+    is_warning: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,9 @@ class Content:
 
 
 def tables_of(content: Content) -> Iterator[tuple[str, Table]]:
-    """Each with the title of its section."""
+    """Each with the title of its section; the lead first."""
+    if isinstance(content.lead, Table):
+        yield content.headlines[0] if content.headlines else "Main table", content.lead
     for section in content.sections:
         for block in section.blocks:
             if isinstance(block, Table):

@@ -195,7 +195,9 @@ def _draw_points(axes: Axes, layer: Layer, group: pl.DataFrame, look: dict[str, 
             continue
         part = group.filter(pl.Series(chosen))
         face = {"markerfacecolor": "white"} if is_hollow else {}
-        reach = {key: None if each is None else each[:, chosen] for key, each in has_bars.items()}
+        reach: dict[str, Any] = {
+            key: None if each is None else each[:, chosen] for key, each in has_bars.items()
+        }
         axes.errorbar(
             part[layer.x], part[layer.y], **reach, **(bars | look | face | {"linestyle": "none"})
         )

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis as Scale
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
@@ -159,7 +159,7 @@ def _placed(numbers: Floats, is_log: bool) -> Floats:
     return np.log10(finite[finite > 0]) if is_log else finite
 
 
-def _frame(scale: Scale, axis: Axis, numbers: Floats) -> None:
+def _frame(scale: XAxis | YAxis, axis: Axis, numbers: Floats) -> None:
     """Kind of scale, limits about all marks, and how numbers are written."""
     low, high = (numbers.min(), numbers.max()) if len(numbers) else (0.0, 1.0)
     margin = MARGIN * (high - low) or (LEAST_DECADES if axis.is_log else abs(high) / 2 or 1.0)
