@@ -99,7 +99,7 @@ def _matches(found: Study) -> Plot:
         means.append(row | {"right": each.free})
         single += [row | {"right": answer.rate.value} for answer in each.answers]
     several = len({each.setting for each in found.series}) > 1
-    colour = {"hue": "setting"} if several else {"look": {"color": PALETTE[0]}}
+    colour: dict[str, Any] = {"hue": "setting"} if several else {"look": {"color": PALETTE[0]}}
     return Plot(
         name="matches", title=wording.matches_title(found), caption=MATCHES_CAPTION, panel="panel",
         panel_inches=2.2, x=PARAMETERS,
@@ -125,9 +125,9 @@ def _knowledge(people: pl.DataFrame) -> Plot:
     lines = sizes.join(pl.DataFrame({"each": BITS_LINES}), how="cross").with_columns(
         knowledge_bits=pl.col("each") * pl.col("parameters")
     )
-    axes = {"x": "parameters", "y": "knowledge_bits"}
+    axes: dict[str, Any] = {"x": "parameters", "y": "knowledge_bits"}
     several = runs["setting"].n_unique() > 1
-    colour = {"hue": "setting"} if several else {"look": {"color": PALETTE[0]}}
+    colour: dict[str, Any] = {"hue": "setting"} if several else {"look": {"color": PALETTE[0]}}
     return Plot(
         name="knowledge", title=wording.knowledge_title(people), caption=KNOWLEDGE_CAPTION,
         x=PARAMETERS, y=Axis(label=KNOWLEDGE.label, form="count", linear_below=LAST_LINEAR_BITS),

@@ -136,7 +136,7 @@ def oracle_quality(found: Study) -> Plot:
     kinds = {"series": str, "loss": float, "mean_bits": float, "is_inside": bool}
     rows = [each | {"is_inside": each["pool"] == "train"} for each in found.qualities]
     marks = tidy(rows) if rows else pl.DataFrame(schema=kinds)
-    axes = {"x": "loss", "y": "mean_bits", "hue": "series"}
+    axes: dict[str, Any] = {"x": "loss", "y": "mean_bits", "hue": "series"}
     return Plot(
         name="oracle_quality", title=wording.quality(found),
         caption=wording.CAPTIONS["oracle_quality"], hue_order=found.series,

@@ -122,7 +122,7 @@ def _beside(first: str, below: str, form: str = "{:,}") -> Callable[[Row], tuple
 
 def _extraction_table(found: Study) -> Table:
     """A row a series, size and prefix."""
-    explained = {"unit": "of the train rate", "missing": "none extracted"}
+    explained: dict[str, Any] = {"unit": "of the train rate", "missing": "none extracted"}
     columns = [
         Column("series", "series"),
         Column("N", SIZE),
@@ -204,7 +204,7 @@ def _sample_table(samples: Sequence[Row]) -> Table:
     def reference(row: Row) -> tuple[float, str]:
         return row["reference_bits"], "trained on it" * row["in_reference"]
 
-    bits = {"form": "{:.1f}"}
+    bits: dict[str, Any] = {"form": "{:.1f}"}
     mem_u = _beside("max_code_bits", "mixture_code_bits", "{:.1f}")
     columns = [
         Column("text", text, unit="sample id"),

@@ -147,8 +147,8 @@ def _rates(runs: pl.DataFrame, split: str, prefix: int) -> list[Rate]:
 
 def _drawn(results: Results, runs: pl.DataFrame) -> Iterable[Row]:
     measured = [name for name in runs.columns if DRAWN.fullmatch(name)]
-    known = runs.filter(pl.any_horizontal(pl.col(measured).is_not_null())) if measured else []
-    for run in pl.DataFrame(known).iter_rows(named=True):
+    has_any = pl.any_horizontal(pl.col(measured).is_not_null()) if measured else pl.lit(value=False)
+    for run in runs.filter(has_any).iter_rows(named=True):
         arrays = results.folders[run["run_id"]].arrays()
         for drawing in drawings_in(arrays):
             found = generated(arrays, drawing)
