@@ -1,7 +1,5 @@
 """Llama gives what transformers' own gives on the same weights: logits, loss and gradients."""
 
-from collections.abc import Callable
-
 import pytest
 import torch
 from torch import Tensor, nn

@@ -83,6 +83,10 @@ class Past:
         self._kept_2BHTK[0, :, :, start : self.length] = key_BHLK
         self._kept_2BHTK[1, :, :, start : self.length] = value_BHLK
 
+    def skip(self, residual_BLD: Tensor) -> None:
+        """Positions that leave nothing behind: they are counted alone."""
+        self.length += residual_BLD.shape[1]
+
     def keys_and_values(self) -> tuple[Tensor, Tensor]:
         """[B, H, T, K] each."""
         keys_BHTK, values_BHTK = self._kept_2BHTK[:, :, :, : self.length]
@@ -90,6 +94,8 @@ class Past:
 
     def keep(self, rows: Tensor) -> None:
         """Forget all sequences but these."""
+        if not hasattr(self, "_kept_2BHTK"):  # all were skipped
+            return
         self._kept_2BHTK = self._kept_2BHTK[:, rows]
 
 

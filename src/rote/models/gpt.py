@@ -58,6 +58,8 @@ class GPT(Decoder):
     Raises ValueError for a size that cannot be built.
     """
 
+    block: type[nn.Module] = Block
+
     def __init__(
         self, *, num_layers: int, width: int, num_heads: int, vocab_size: int, max_length: int
     ) -> None:
@@ -67,7 +69,7 @@ class GPT(Decoder):
         self.embedding_dropout = 0.0
         self.position_embedding = nn.Embedding(max_length, width)
         self.blocks = nn.ModuleList(
-            Block(width=width, num_heads=num_heads) for _ in range(num_layers)
+            self.block(width=width, num_heads=num_heads) for _ in range(num_layers)
         )
         self.final_norm = nn.LayerNorm(width)
         self._initialise()
@@ -80,7 +82,8 @@ class GPT(Decoder):
         self.embedding_dropout = rate if "embedding" in places else 0.0
         for block in self.blocks:
             block.residual_dropout = rate if "residual" in places else 0.0  # type: ignore[assignment]
-            block.attention.weights_dropout = rate if "attention" in places else 0.0  # type: ignore[union-attr]
+            if hasattr(block, "attention"):
+                block.attention.weights_dropout = rate if "attention" in places else 0.0  # type: ignore[union-attr]
 
     @property
     def dropout_places(self) -> Collection[str]:
@@ -88,7 +91,7 @@ class GPT(Decoder):
         block = self.blocks[0]
         rates = {
             "embedding": self.embedding_dropout,
-            "attention": block.attention.weights_dropout,  # type: ignore[union-attr]
+            "attention": getattr(getattr(block, "attention", None), "weights_dropout", 0.0),
             "residual": block.residual_dropout,
         }
         return tuple(place for place, rate in rates.items() if rate)
@@ -99,11 +102,15 @@ class GPT(Decoder):
         embedded_BLD = self.token_embedding(tokens_BL) + self.position_embedding(positions_L)
         return dropped(embedded_BLD, self.embedding_dropout if self.training else 0.0)
 
+    @property
+    def residual_std(self) -> float:
+        """Of the weights at their start that add to the residual, as GPT-2 has it."""
+        return INIT_STD / math.sqrt(2 * len(self.blocks))
+
     def _initialise(self) -> None:
-        residual_std = INIT_STD / math.sqrt(2 * len(self.blocks))
         for name, parameter in self.named_parameters():
             if name.endswith(("project.weight", "contract.weight")):
-                nn.init.normal_(parameter, std=residual_std)
+                nn.init.normal_(parameter, std=self.residual_std)
             elif parameter.ndim == 2:
                 nn.init.normal_(parameter, std=INIT_STD)
             elif name.endswith("bias"):

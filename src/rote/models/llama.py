@@ -1,4 +1,4 @@
-"""Llama as published: RMS norms, rotary positions, gated SiLU MLPs, shared keys and values, no bias.
+"""Llama: RMS norms, rotary positions, gated SiLU MLPs, shared keys and values, no biases.
 
 Sources: Touvron et al. 2023 (arXiv 2302.13971); Su et al. 2021 (2104.09864); Zhang and Sennrich
 2019 (1910.07467); Shazeer 2020 (2002.05202); Ainslie et al. 2023 (2305.13245).
@@ -21,7 +21,10 @@ NORM_EPS = 1e-5  # Llama's
 
 
 class RotaryAttention(nn.Module):
-    """Causal attention whose queries and keys are turned by their position."""
+    """Causal attention whose queries and keys are turned by their position.
+
+    Raises ValueError for heads that do not divide the width, or groups the heads.
+    """
 
     def __init__(self, *, width: int, num_heads: int, num_groups: int, rotary_base: float) -> None:
         super().__init__()
@@ -29,7 +32,7 @@ class RotaryAttention(nn.Module):
         require_divides("model.num_groups", num_groups, "size.num_heads", num_heads)
         if (width // num_heads) % 2:
             raise ValueError(
-                f"rotary positions turn pairs of numbers: size.width / size.num_heads must be even, "
+                "rotary positions turn pairs of numbers: size.width / size.num_heads must be even, "
                 f"got {width} / {num_heads}"
             )
         self.num_heads, self.num_groups, self.rotary_base = num_heads, num_groups, rotary_base
@@ -71,7 +74,11 @@ class RotaryAttention(nn.Module):
             )
         )
         positions_L = torch.arange(start, start + length, device=residual_BLD.device)
-        return self._turned(query_BHLK, positions_L), self._turned(key_BGLK, positions_L), value_BGLK
+        return (
+            self._turned(query_BHLK, positions_L),
+            self._turned(key_BGLK, positions_L),
+            value_BGLK,
+        )
 
     def _turned(self, heads_BHLK: Tensor, positions_L: Tensor) -> Tensor:
         """Pairs (k, k + K/2) turned by position / base^(2k/K), in float32."""
@@ -79,7 +86,7 @@ class RotaryAttention(nn.Module):
         powers = torch.arange(half, device=heads_BHLK.device, dtype=torch.float32) / half
         angles_LC = positions_L[:, None].float() * self.rotary_base**-powers
         cosine_LC, sine_LC = angles_LC.cos(), angles_LC.sin()
-        first, second = heads_BHLK.float().split(half, dim=-1)
+        first, second = heads_BHLK[..., :half].float(), heads_BHLK[..., half:].float()
         turned = (first * cosine_LC - second * sine_LC, second * cosine_LC + first * sine_LC)
         return torch.cat(turned, dim=-1).to(heads_BHLK.dtype)
 
@@ -188,7 +195,7 @@ class Llama(Decoder):
     def _initialise(self) -> None:
         residual_std = INIT_STD / math.sqrt(2 * len(self.blocks))
         for name, parameter in self.named_parameters():
-            if name.endswith(("project.weight", "contract.weight")):
+            if name.endswith(("project.weight", "contract.weight", "mlp.contract")):
                 nn.init.normal_(parameter, std=residual_std)
             elif parameter.ndim >= 2:
                 nn.init.normal_(parameter, std=INIT_STD)
