@@ -68,6 +68,11 @@ class Plot:
     hue_order: Sequence[Any] = ()  # all hues of more than one figure, so that colours agree
     finish: Callable[[Mapping[Any, Axes]], None] | None = None  # what is truly a figure's own
 
+    def __post_init__(self) -> None:
+        """A layer without marks leaves no entry in the legend and no row in the CSV."""
+        drawn = [layer for layer in self.layers if not layer.frame.is_empty()]
+        object.__setattr__(self, "layers", drawn)
+
     @property
     def panels(self) -> list[Any]:
         """Values of the panels' column, in their order; one None where there is no such column."""
