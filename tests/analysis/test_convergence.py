@@ -3,8 +3,8 @@
 import polars as pl
 
 from rote.analysis.elements import converged_cell
-from rote.analysis.quantities.convergence import converged, num_converged, standing
 from rote.analysis.frame import table_of
+from rote.analysis.quantities.convergence import converged, num_converged, standing
 from rote.ledger.record import Record
 
 GROWTH = {"steps": 10, "converged": True, "growth_bits_per_1000_steps": 0.1}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from rote.analysis.quantities.throughput import peak_flops_per_second, throughput_quantities
 from rote.analysis.frame import table_of
+from rote.analysis.quantities.throughput import peak_flops_per_second, throughput_quantities
 from tests.conftest import MakeSpec
 from tests.shared import Shared
 

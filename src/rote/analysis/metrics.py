@@ -191,6 +191,15 @@ _ALL = (
     Metric(name="training.tokens_seen", title="tokens seen", form="{:,.0f}"),
     Metric(name="training.converged", title="converged"),
     Metric(
+        name="training.growth_bits_per_1000_steps", title="growth", unit="bits per 1,000 steps",
+        form="{:,.1f}",
+    ),
+    Metric(
+        name="training.finish.memorised_bits_before", title="memorised before the finish",
+        unit="bits", form="{:,.0f}",
+    ),
+    Metric(name="training.finish.evaluations", title="evaluations of the finish"),
+    Metric(
         name="memorised_bits", title="memorised", unit="bits", form="{:,.0f}",
         expression=_memorised(), is_main=True,
     ),
@@ -214,6 +223,10 @@ _ALL = (
     Metric(
         name="bits_per_parameter", title="memorised", unit="bits per parameter", form="{:.3f}",
         expression=_memorised() / pl.col("parameters"), is_main=True,
+    ),
+    Metric(
+        name="capacity_bits_per_parameter", title="capacity", unit="bits per parameter",
+        form="{:.2f}",
     ),
     Metric(
         name="data_bits_per_parameter", title="training data", unit="bits per parameter",
