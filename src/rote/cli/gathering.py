@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from rote.analysis.alphas import measured_alphas
+from rote.analysis.alphas import measured_alphas, report_of
 from rote.analysis.frame import table_of
 from rote.analysis.quantities.throughput import throughput_quantities
 from rote.analysis.results import Results
@@ -37,17 +37,24 @@ class Gathered(NamedTuple):
     damaged: list[str]
 
 
-def gathered(name: str, show: Show) -> Gathered:
-    """Raises ValueError for a sweep that was not launched, or has no sound finished run."""
+def gathered(name: str, show: Show, *, capacity_from: str | None = None) -> Gathered:
+    """``capacity_from`` names the sweep whose reported capacity is scaled by, in the plan's place.
+
+    Raises ValueError for a sweep that was not launched, or has no sound finished run, and where
+    ``capacity_from`` has no report.
+    """
     outputs = outputs_folder()
     plan = load_plan(outputs, name)
+    reports, scale_by = outputs / "reports", capacity_from or plan.capacity_from
+    if capacity_from and not report_of(reports, capacity_from).exists():
+        raise ValueError(f"--capacity-from: {capacity_from!r} has no report: rote report it first")
     runs, damaged = sound_runs(plan, Store(outputs), show)
     results = Results(
         table=table_with_speed(runs),
         curves={run.record.run_id: run.curve for run in runs},
         records_sha256={run.record.run_id: sha256_of_file(run.folder.record_path) for run in runs},
         folders={run.record.run_id: run.folder for run in runs},
-        alphas=measured_alphas(outputs / "reports", damaged),
+        alphas=measured_alphas(reports, scale_by, damaged) if scale_by else {},
         open_corpus=open_prepared,
         show=show,
     )
