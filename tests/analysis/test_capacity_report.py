@@ -56,8 +56,8 @@ def test_planted_bits_per_parameter_are_recovered(build_table) -> None:
     for capacity in found.capacities:
         by_seed = capacity.runs.group_by("seed").agg(pl.max("memorised_bits"))["memorised_bits"]
         assert len(by_seed) == 2 and capacity.runs.height == 12
-        assert capacity.seed_spread_bits == pytest.approx(by_seed.std())
-        assert capacity.maximum_bits == by_seed.max()
+        assert sorted(capacity.seed_maxima_bits) == sorted(by_seed)
+        assert capacity.plateau.maximum_bits == by_seed.max()
     assert wording.all_hold(found).startswith("Memory fills up at 2.")
 
 
@@ -106,7 +106,7 @@ def test_data_that_never_fill_the_model_give_the_maximum(build_table) -> None:
     found = study(build_table(fills=(0.1, 0.2, 0.4, 0.8)))
     capacity, alpha = found.capacities[0], found.alphas[0]
     assert isinstance(capacity.plateau, NoPlateau)
-    assert capacity.capacity_bits == capacity.maximum_bits
+    assert capacity.capacity_bits == capacity.plateau.maximum_bits
     assert capacity.bits_per_parameter.interval is None
     assert capacity.is_data_limited and alpha.num_data_limited == 2
     assert alpha.slope is None and not alpha.is_lower_bound  # all of these runs had converged
@@ -198,7 +198,7 @@ def test_of_runs_that_differ_in_their_budget_the_longest_counts(build_table) -> 
     found = study(pl.concat([trained_for(table, 4000), short]))
     (capacity,) = found.capacities
     assert capacity.format == "fp32" and capacity.num_unconverged == 0
-    assert all(run_id.endswith("-4000") for run_id in capacity.run_ids)
+    assert all(run_id.endswith("-4000") for run_id in capacity.runs["run_id"])
     assert found.longest.height == table.height and found.runs.height == 3 * table.height
     assert capacity.limit is not None
     assert capacity.limit.bits == pytest.approx(table.select(STORED).max().item(), rel=1e-6)
@@ -208,7 +208,7 @@ def test_of_runs_that_differ_in_their_budget_the_longest_counts(build_table) -> 
     assert len(capacity.budgets.most.run_ids) == 3
     assert isinstance(capacity.budgets.held_back, NoLimit)  # two shorter budgets predict nothing
     (capacity,) = study(trained_for(table, 500, 1000, 2000, 4000)).capacities
-    stored = f"{capacity.maximum_bits / capacity.parameters:.2f}"
+    stored = f"{capacity.maximum_bits_per_parameter:.2f}"
     assert wording.limit(capacity).endswith(f"{stored} predicted from shorter budgets")
 
 
@@ -219,7 +219,7 @@ def test_how_long_a_run_trains_at_least_is_a_part_of_its_budget(build_table) -> 
     longest = trained_for(table, 4000).with_columns(least)
     runs = pl.concat([*(each.with_columns(least * 0 + 500) for each in some), longest])
     (capacity,) = study(runs).capacities
-    assert sorted(capacity.run_ids) == sorted(longest["run_id"])
+    assert sorted(capacity.runs["run_id"]) == sorted(longest["run_id"])
 
 
 def test_a_budget_that_varies_with_the_data_alone_is_refused(build_table) -> None:
@@ -317,7 +317,7 @@ def test_published_values_stand_only_beside_what_they_were_measured_on(build_tab
     ours = {"shapes": ((1, 32),), "planted": {"fp32": 3.0}}
     named = pl.lit(GPT2).alias("model._target_")
     same = study(build_table(**ours, vocab_size=2048, length=64).with_columns(named))
-    assert published_of(same.capacities[0]) == [4.23]
+    assert [each.bits_per_parameter for each in published_of(same.capacities[0])] == [4.23]
     assert wording.headline(same.alphas[0]).endswith("; published 3.83)")
     assert "1x128 3.65 in fp32" in bits_per_parameter(same).caption
     assert "published, fp32 (2,048 symbols, 64 tokens)" in bits_per_parameter(same).csv().decode()

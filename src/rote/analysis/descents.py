@@ -12,13 +12,13 @@ from rote.analysis.drawing import GREY, INK
 from rote.analysis.estimate import span
 from rote.analysis.estimators import mean_over_seeds
 from rote.analysis.fits.descent import GridPoint, NoPeak, Peak, fit_descent
-from rote.analysis.marks import Layer
+from rote.analysis.marks import Layer, runs_and_means
 from rote.analysis.metrics import METRICS
 from rote.analysis.plot import Axis, Plot, tidy
 from rote.analysis.quantities.convergence import NOT_CONVERGED, converged, num_converged
 from rote.analysis.results import Results
 from rote.analysis.table import Column, Table, Value, warning
-from rote.analysis.typeset import plural
+from rote.analysis.typeset import between, plural
 
 MAX_BLOCKS = 1000  # held-out sequences beyond that are resampled in blocks: 8 MB a resampling
 RATIO = "data_per_capacity"
@@ -116,8 +116,7 @@ def overall(curves: Sequence[Descent]) -> str:
     peaks = [curve.peak.ratio for curve in curves if curve.peak]
     if not peaks:
         return "Held-out loss has no peak inside the grid"
-    least, most = f"{min(peaks):.2f}", f"{max(peaks):.2f}"
-    where = least if least == most else f"{least} to {most}"
+    where = between(peaks, "{:.2f}")
     which = "" if len(peaks) == len(curves) else f" in {len(peaks)} of {len(curves)} series"
     missed = sum(curve.num_unconverged for curve in curves if curve.peak)
     doubt = f"; {plural(missed, 'run')} of these had not converged" if missed else ""
@@ -197,7 +196,6 @@ def descents_plot(curves: Sequence[Descent]) -> Plot:
     means = tidy(
         part.select(by).row(0, named=True)
         | {RATIO: part[RATIO].mean(), "loss": mean_over_seeds(part["loss"])}
-        | {"unconverged": part["unconverged"].any()}
         for part in runs.partition_by(by, maintain_order=True)
     )
     peaks = tidy(
@@ -206,9 +204,7 @@ def descents_plot(curves: Sequence[Descent]) -> Plot:
         for curve in curves
         if curve.peak
     )
-    looks = {"x": RATIO, "y": "loss", "hue": "split"}
-    hollow = {"hollow": "unconverged", "hollow_label": NOT_CONVERGED}
-    small = {"markersize": 2.5, "alpha": 0.5, "zorder": 1.5}
+    looks: dict[str, Any] = {"x": RATIO, "y": "loss", "hue": "split"}
     return Plot(
         name="double_descent",
         title=overall(curves),
@@ -219,9 +215,7 @@ def descents_plot(curves: Sequence[Descent]) -> Plot:
         x=Axis(label=METRICS[RATIO].label, is_log=True, form="ratio"),
         y=Axis(label="loss (bits per token)"),
         layers=[
-            Layer(frame=means, kind="line", **looks),
-            Layer(frame=means, **looks, **hollow, look={"markersize": 3.5}),
-            Layer(frame=runs, **looks, **hollow, look=small),
+            *runs_and_means(runs, means, hollow="unconverged", hollow_label=NOT_CONVERGED, **looks),
             Layer(
                 frame=pl.DataFrame({RATIO: [1.0]}), kind="upright", x=RATIO,
                 label="data bits = capacity", look={"linestyle": ":", "color": GREY},

@@ -87,7 +87,6 @@ class Plot:
                 pl.lit(layer.label or layer.y or layer.x).alias("layer")
             )
             for layer in self.layers
-            if not layer.frame.is_empty()
         ]
         texts = [frame.select(pl.all().cast(pl.String)) for frame in frames]
         return pl.concat(texts, how="diagonal").write_csv().encode() if texts else b""

@@ -10,8 +10,6 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.table import Cell, Column
-
 ENDED_BY = "training.finish.ended_by"  # of a run with a finish; null or no column without
 GROWTH, FINISH = "growth", "finish"
 RULES = {
@@ -46,14 +44,6 @@ def rule(runs: pl.DataFrame) -> pl.Expr:
         return pl.lit(GROWTH)
     has_finish = pl.col(ENDED_BY).is_not_null()
     return pl.when(has_finish).then(pl.lit(FINISH)).otherwise(pl.lit(GROWTH))
-
-
-def _cell(run: Mapping[str, Any]) -> Cell:
-    answer, reason = standing(run)
-    return Cell(text=answer, below=reason, is_warning=answer == "no")
-
-
-CONVERGED = Column(title="converged", unit="judged by", value=_cell)  # of rows of the table
 
 
 def standing(run: Mapping[str, Any]) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from rote.analysis.descents import (
     number,
 )
 from rote.analysis.estimate import span
-from rote.analysis.fits.descent import NoPeak
+from rote.analysis.fits.descent import NoPeak, Peak
 from rote.analysis.metrics import METRICS
 from rote.analysis.pairing import text_runs, with_unintended
 from rote.analysis.quantities.convergence import converged
@@ -42,7 +42,7 @@ def make(results: Results) -> Content:
         sections=(
             Section(
                 title="Where held-out loss turns",
-                blocks=[descents_table(curves), Text(words=axis_note(curves))],
+                blocks=[descents_table(curves), Text(axis_note(curves))],
             ),
             runs_section(runs),
         ),
@@ -66,15 +66,12 @@ def _paired(results: Results) -> pl.DataFrame:
 
 def _card(curve: Descent) -> Card:
     fit = curve.fit
-    has_none = isinstance(fit, NoPeak)
-    beside = fit.reason if has_none else f"95 % interval {span(fit.interval, '{:.2f}')}"
+    value, unit, beside = "no peak", "", fit.reason if isinstance(fit, NoPeak) else ""
+    if isinstance(fit, Peak):
+        value, unit = f"{fit.ratio:.2f}", METRICS[RATIO].title
+        beside = f"95 % interval {span(fit.interval, '{:.2f}')}"
+    doubt = Text(converged(curve.runs), is_warning=curve.num_unconverged > 0)
     return Card(
-        title=curve.name,
-        meaning="where held-out loss peaks",
-        value="no peak" if has_none else f"{fit.ratio:.2f}",
-        unit="" if has_none else METRICS[RATIO].title,
-        lines=[
-            Text(words=beside),
-            Text(words=converged(curve.runs), is_warning=curve.num_unconverged > 0),
-        ],
-    )
+        title=curve.name, meaning="where held-out loss peaks", value=value, unit=unit,
+        lines=[Text(beside), doubt],
+    )  # fmt: skip

@@ -1,18 +1,22 @@
 """The capacity report: how many bits a parameter holds, over sizes and precisions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from statistics import stdev
 from typing import Any
 
-from rote.analysis.content import Block, Card, Content, Section, Text
+from rote.analysis.content import Card, Content, Section, Text
 from rote.analysis.estimate import span
 from rote.analysis.fits.budget import NoLimit
-from rote.analysis.fits.plateau import NoPlateau
+from rote.analysis.fits.plateau import NoPlateau, Plateau
 from rote.analysis.metrics import METRICS
-from rote.analysis.quantities.convergence import CONVERGED, ENDED_BY, converged
-from rote.analysis.reports.capacity import figures, wording
+from rote.analysis.plot import Plot
+from rote.analysis.quantities.convergence import ENDED_BY
+from rote.analysis.quantities.convergence import converged as num_converged
+from rote.analysis.reports.capacity import figures, training_figures, wording
 from rote.analysis.reports.capacity.differences import Difference, differences
 from rote.analysis.reports.capacity.study import Alpha, Capacity, Study, study
 from rote.analysis.results import Results
+from rote.analysis.runs_table import NOTE, converged
 from rote.analysis.table import Column, Table, Value, warning
 from rote.analysis.typeset import number, plural
 
@@ -33,36 +37,37 @@ DIFFERENCES_NOTE = (
     "Bits per parameter of a format less those of the first, size by size with seeds and data sets "
     "the same in both; intervals are Student's t over the pairs, 95 % each."
 )
-RUNS_NOTE = (
-    "All of this, with every setting of every run, is in <code>table.parquet</code> and "
-    "<code>table.csv</code> beside this page."
-)
-FORMAT = Column(title="format", value="format")
+FORMAT = Column("format", "format")
+OF_DATA = (
+    "task.num_sequences", "seed", "bits_per_parameter", "memorised_bits",
+    "memorised_bits_after_first_token", "ceiling_bits", "entropy_bits",
+)  # fmt: skip
+OF_TRAINING = ("training.steps", "training.growth_bits_per_1000_steps")
+FINISH = ("training.finish.memorised_bits_before", "training.finish.evaluations")
 
 
 def make(results: Results) -> Content:
     """Raises ValueError for an empty table, or one that mixes settings or has unknown entropy."""
     found = study(results.table, results.curves)
     compared = differences(found)
-    plots = [
-        figures.bits_per_parameter(found), figures.heads(found), figures.budgets(found),
-        figures.training_curves(found, results.curves),
-    ]  # fmt: skip
-    of_capacities = [_capacity_table(found), *_doubts(found), Text(words=CAPACITIES_NOTE)]
-    of_formats = [_difference_table(compared), Text(words=DIFFERENCES_NOTE)]
-    of_runs = [_run_table(found), Text(words=RUNS_NOTE, is_html=True)]
-    sections: dict[str, list[Block]] = {
-        "Capacity of each model": of_capacities,
-        **({"Formats compared": of_formats} if compared else {}),
-        "Figures": [plot for plot in plots if plot],
-        "Runs": of_runs,
-    }
+    plots: tuple[Plot | None, ...] = (
+        figures.bits_per_parameter(found), figures.heads(found), training_figures.budgets(found),
+        training_figures.training_curves(found, results.curves),
+    )  # fmt: skip
     return Content(
         headlines=wording.headlines(found, compared),
         setting=wording.setting(found),
         cards=tuple(map(_card, found.alphas)),
         lead=figures.memorised_bits(found),
-        sections=tuple(Section(title=title, blocks=blocks) for title, blocks in sections.items()),
+        sections=(
+            Section(
+                "Capacity of each model",
+                [_capacity_table(found), *_doubts(found), Text(CAPACITIES_NOTE)],
+            ),
+            *([_compared(compared)] if compared else []),
+            Section("Figures", [plot for plot in plots if plot]),
+            Section("Runs", [_run_table(found), Text(NOTE, is_html=True)]),
+        ),
         numbers=_numbers(found, compared),
         table=found.runs.drop("point"),
     )
@@ -81,9 +86,9 @@ def _card(alpha: Alpha) -> Card:
         value=value,
         unit="" if value == "none" else "bits per parameter",
         lines=[
-            Text(words=wording.basis(alpha)),
-            Text(words=converged(alpha.runs), is_warning=alpha.is_lower_bound),
-            Text(words=beside),
+            Text(wording.basis(alpha)),
+            Text(num_converged(alpha.runs), is_warning=alpha.is_lower_bound),
+            Text(beside),
         ],
     )
 
@@ -99,45 +104,28 @@ def _doubts(found: Study) -> list[Text]:
         if isinstance(each.plateau, NoPlateau):
             reasons.setdefault(each.plateau.reason, []).append(name)
     items = [f"{reason}: {'; '.join(names)}" for reason, names in reasons.items()]
-    return [Text(words="These may hold more:", items=items)] if items else []
+    return [Text("These may hold more:", items=items)] if items else []
 
 
 def _capacity_table(found: Study) -> Table:
     """Columns for unlimited budgets and published values where there are any."""
-    limit = Column(
-        title="unlimited budget", unit="bits, 95 % interval", form="{:,.0f}", value=_limit,
-        missing="not trained for several",
-    )  # fmt: skip
-    published = Column(
-        title="published", unit="heads not stated",
-        value=lambda each: ", ".join(map("{:.2f}".format, figures.published_of(each))) or "none",
-    )  # fmt: skip
-    has_budgets = any(each.budgets for each in found.capacities)
-    is_published = any(map(figures.published_of, found.capacities))
+    bits = "bits, 95 % interval"
+    untried = "not trained for several"
+    limit = Column("unlimited budget", _limit, unit=bits, form="{:,.0f}", missing=untried)
+    published = Column("published", _published, unit="heads not stated")
+    most = "bits per parameter; spread of seeds"
     columns = [
         Column.of(METRICS["model"]),
         FORMAT,
-        Column(
-            title="bits per parameter", unit="95 % interval", form="{:.2f}",
-            value="bits_per_parameter",
-        ),
-        Column(title="standing", value=_standing),
-        Column(
-            title="most that one run stored", unit="bits per parameter; spread of seeds",
-            form="{:.2f}", value=_most,
-        ),
-        *([limit] if has_budgets else []),
-        *([published] if is_published else []),
-        Column(
-            title="plateau", unit="bits, 95 % interval", form="{:,.0f}", value=_plateau,
-            missing="none",
-        ),
+        Column("bits per parameter", "bits_per_parameter", unit="95 % interval", form="{:.2f}"),
+        Column("standing", _standing),
+        Column("most that one run stored", _most, unit=most, form="{:.2f}"),
+        *([limit] if any(each.budgets for each in found.capacities) else []),
+        *([published] if any(map(figures.published_of, found.capacities)) else []),
+        Column("plateau", _plateau, unit=bits, form="{:,.0f}", missing="none"),
         Column.of(METRICS["parameters"]),
-        Column(
-            title="runs", unit="seeds",
-            value=lambda each: (each.runs.height, f"{len(each.seed_maxima_bits)}"),
-        ),
-    ]  # fmt: skip
+        Column("runs", lambda one: (one.runs.height, f"{len(one.seed_maxima_bits)}"), unit="seeds"),
+    ]
     return Table(columns=columns, rows=found.capacities)
 
 
@@ -147,16 +135,16 @@ def _standing(capacity: Capacity) -> Value:
 
 
 def _most(capacity: Capacity) -> Value:
-    spread, parameters = capacity.seed_spread_bits, capacity.parameters
-    below = "one seed" if spread is None else number(spread / parameters, "{:.3f}")
-    return capacity.maximum_bits / parameters, below
+    maxima = capacity.seed_maxima_bits
+    spread = stdev(maxima) / capacity.parameters if len(maxima) > 1 else None
+    below = "one seed" if spread is None else number(spread, "{:.3f}")
+    return capacity.maximum_bits_per_parameter, below
 
 
 def _plateau(capacity: Capacity) -> Value:
-    found = capacity.plateau
-    if isinstance(found, NoPlateau):
+    if isinstance(capacity.plateau, NoPlateau):
         return None
-    return found.capacity_bits, span(found.interval_bits, "{:,.0f}")
+    return capacity.plateau.capacity_bits, span(capacity.plateau.interval_bits, "{:,.0f}")
 
 
 def _limit(capacity: Capacity) -> Value:
@@ -168,46 +156,34 @@ def _limit(capacity: Capacity) -> Value:
     return found.bits, span(found.interval_bits, "{:,.0f}")
 
 
-def _difference_table(compared: Sequence[Difference]) -> Table:
-    return Table(
-        rows=compared,
-        columns=[
-            Column(title="format", value="formats"),
-            Column(
-                title="bits per parameter", unit="95 % interval", form="{:+.3f}",
-                value="bits_per_parameter",
-            ),
-            Column(title="pairs", value="pairs"),
-            Column(title="finding", value=wording.verdict),
-        ],
-    )  # fmt: skip
+def _published(capacity: Capacity) -> Value:
+    values = [f"{each.bits_per_parameter:.2f}" for each in figures.published_of(capacity)]
+    return ", ".join(values) or "none"
+
+
+def _compared(compared: Sequence[Difference]) -> Section:
+    columns = [
+        Column("format", "formats"),
+        Column("bits per parameter", "bits_per_parameter", unit="95 % interval", form="{:+.3f}"),
+        Column("pairs", "pairs"),
+        Column("finding", wording.verdict),
+    ]
+    table = Table(columns=columns, rows=compared)
+    return Section("Formats compared", [table, Text(DIFFERENCES_NOTE)])
 
 
 def _run_table(found: Study) -> Table:
     """Columns for the finish where any run has one."""
-    finish = ["training.finish.memorised_bits_before", "training.finish.evaluations"]
+    finish = FINISH if ENDED_BY in found.runs.columns else ()
     columns = [
-        Column(title="run", value="run_id", is_code=True),
+        Column("run", "run_id", is_code=True),
         Column.of(METRICS["model"]),
         FORMAT,
-        Column.of(METRICS["task.num_sequences"]),
-        Column.of(METRICS["seed"]),
-        Column.of(METRICS["bits_per_parameter"]),
-        Column.of(METRICS["memorised_bits"], lambda run: _beside(run, "memorised_bits")),
-        Column.of(METRICS["ceiling_bits"], lambda run: _beside(run, "ceiling_bits")),
-        CONVERGED,
-        Column.of(METRICS["training.steps"]),
-        Column.of(METRICS["training.growth_bits_per_1000_steps"]),
-        *(Column.of(METRICS[name]) for name in finish if ENDED_BY in found.runs.columns),
+        *(Column.of(METRICS[name]) for name in OF_DATA),
+        Column.of(METRICS["training.converged"], converged),
+        *(Column.of(METRICS[name]) for name in (*OF_TRAINING, *finish)),
     ]
     return Table(columns=columns, rows=found.runs.to_dicts(), is_tall=True)
-
-
-def _beside(run: Mapping[str, Any], name: str) -> Value:
-    """With what belongs to it in small print."""
-    if name == "ceiling_bits":
-        return run[name], f"of {run['entropy_bits']:,.0f} of data"
-    return run[name], f"{run['memorised_bits_after_first_token']:,.0f} without first tokens"
 
 
 def _numbers(found: Study, compared: Sequence[Difference]) -> dict[str, Any]:
@@ -242,26 +218,27 @@ def _alpha_entry(alpha: Alpha) -> dict[str, Any]:
 
 
 def _capacity_entry(capacity: Capacity) -> dict[str, Any]:
+    plateau = capacity.plateau
     return {
         "bits_per_parameter": capacity.bits_per_parameter.value,
         "interval_bits_per_parameter": capacity.bits_per_parameter.interval,
-        "maximum_bits": capacity.maximum_bits,
-        "fall_exponent": capacity.fall_exponent,
+        "maximum_bits": plateau.maximum_bits,
+        # f where bits go as data^-f beyond the knee, 0 where too few data sets lie there.
+        "fall_exponent": plateau.knee.fall if isinstance(plateau, Plateau) else None,
         "heads": capacity.num_heads,
         "data_limited": capacity.is_data_limited,
         "unconverged_runs": capacity.num_unconverged,
         "doubts": capacity.doubts,
-        "runs": capacity.run_ids,
+        "runs": list(capacity.runs["run_id"]),
     }
 
 
 def _limit_entry(capacity: Capacity) -> dict[str, Any]:
     budgets, limit, parameters = capacity.budgets, capacity.limit, capacity.parameters
     assert budgets is not None
-    interval = limit and [bits / parameters for bits in limit.interval_bits]
     return {
         "bits_per_parameter": limit and limit.bits / parameters,
-        "interval_bits_per_parameter": interval,
+        "interval_bits_per_parameter": limit and [x / parameters for x in limit.interval_bits],
         **({"exponent": limit.exponent} if limit else {}),
         "finding": wording.limit(capacity),
         "unit": budgets.unit,

@@ -8,7 +8,6 @@ training budget alone the longest counts; the others show what a longer one woul
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
 from rote.analysis.estimate import Estimate
@@ -43,12 +42,16 @@ class Capacity:
     parameters: int
     runs: pl.DataFrame  # of each data set and seed the longest
     plateau: Plateau | NoPlateau
+    capacity_bits: float  # the plateau, or the most that one run stored where none can be fitted
+    bits_per_parameter: Estimate  # of these; no interval where no plateau can be fitted
+    seed_maxima_bits: tuple[float, ...]  # the most that a run of each seed memorised
+    num_unconverged: int  # runs at or beyond capacity that had not converged
     budgets: Budgets | None  # None where nothing was trained for several
 
     @property
-    def run_ids(self) -> tuple[str, ...]:
-        """Those behind the plateau."""
-        return tuple(self.runs["run_id"])
+    def name(self) -> str:
+        """Model and format."""
+        return f"{self.model}, {self.format}"
 
     @property
     def size(self) -> tuple[str, int]:
@@ -56,55 +59,14 @@ class Capacity:
         return self.shape, self.parameters
 
     @property
-    def seed_maxima_bits(self) -> list[float]:
-        """The most that a run of each seed memorised."""
-        by_seed = self.runs.group_by("seed", maintain_order=True).agg(pl.max("memorised_bits"))
-        return by_seed["memorised_bits"].to_list()
-
-    @property
-    def seed_spread_bits(self) -> float | None:
-        """Standard deviation of these; None for one seed."""
-        maxima = self.seed_maxima_bits
-        return float(np.std(maxima, ddof=1)) if len(maxima) > 1 else None
-
-    @property
-    def maximum_bits(self) -> float:
+    def maximum_bits_per_parameter(self) -> float:
         """The most that any run memorised."""
-        return self.plateau.maximum_bits
-
-    @property
-    def capacity_bits(self) -> float:
-        """The plateau, or the maximum where none can be fitted."""
-        is_fitted = isinstance(self.plateau, Plateau)
-        return self.plateau.capacity_bits if is_fitted else self.maximum_bits  # type: ignore[union-attr]
-
-    @property
-    def bits_per_parameter(self) -> Estimate:
-        """Of `capacity_bits`; no interval where no plateau can be fitted."""
-        interval = None
-        if isinstance(self.plateau, Plateau):
-            low_bits, high_bits = self.plateau.interval_bits
-            interval = low_bits / self.parameters, high_bits / self.parameters
-        return Estimate.of(
-            self.capacity_bits / self.parameters, interval, n=self.runs.height,
-            method="Student's t of the plateau", why_none="no plateau",
-        )  # fmt: skip
-
-    @property
-    def fall_exponent(self) -> float | None:
-        """f where bits go as data^-f beyond the knee, 0 where too few data sets lie there."""
-        return self.plateau.knee.fall if isinstance(self.plateau, Plateau) else None
+        return self.plateau.maximum_bits / self.parameters
 
     @property
     def is_data_limited(self) -> bool:
         """Whether the largest data set hardly holds more than was stored of it."""
         return isinstance(self.plateau, NoPlateau) and self.plateau.is_data_limited
-
-    @property
-    def num_unconverged(self) -> int:
-        """Runs at or beyond capacity that had not converged."""
-        beyond = pl.col("ceiling_bits") >= self.capacity_bits
-        return self.runs.filter(beyond, ~pl.col("training.converged")).height
 
     @property
     def limit(self) -> Limit | None:
@@ -113,55 +75,27 @@ class Capacity:
         return found if isinstance(found, Limit) else None
 
     @property
-    def doubts(self) -> tuple[str, ...]:
+    def doubts(self) -> list[str]:
         """Why the model may hold more than this; none for a plateau of converged runs."""
         count = self.num_unconverged
         unconverged = f"{plural(count, 'run')} at or beyond capacity had not converged"
-        no_plateau = self.plateau.reason if isinstance(self.plateau, NoPlateau) else ""
-        return tuple(filter(None, (unconverged if count else "", no_plateau)))
+        no_plateau = [self.plateau.reason] if isinstance(self.plateau, NoPlateau) else []
+        return [unconverged, *no_plateau] if count else no_plateau
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Alpha:
     """Bits per parameter in one format, across model sizes."""
 
+    format: str  # precision and setting
+    precision: str
     slope: Slope | None  # None where no size has a plateau
+    bits_per_parameter: Estimate  # the mean over sizes, or the best maximum without a plateau
+    maximum_bits_per_parameter: float  # the most that any run memorised
     capacities: tuple[Capacity, ...]  # of every size, with the best heads (`best_of_heads`)
+    fitted: tuple[Capacity, ...]  # those whose plateaus are in the mean
     has_chosen_heads: bool  # whether any size had several
-
-    @property
-    def precision(self) -> str:
-        """Without the setting."""
-        return self.capacities[0].precision
-
-    @property
-    def format(self) -> str:
-        """Precision and setting."""
-        return self.capacities[0].format
-
-    @property
-    def runs(self) -> pl.DataFrame:
-        """Every run behind the numbers."""
-        return pl.concat([each.runs for each in self.capacities])
-
-    @property
-    def fitted(self) -> tuple[Capacity, ...]:
-        """Those whose plateaus are in the mean."""
-        return tuple(each for each in self.capacities if isinstance(each.plateau, Plateau))
-
-    @property
-    def maximum_bits_per_parameter(self) -> float:
-        """The best of all sizes, by the plain maximum."""
-        return max(each.maximum_bits / each.parameters for each in self.capacities)
-
-    @property
-    def bits_per_parameter(self) -> Estimate:
-        """The mean over sizes, or the best maximum where no size has a plateau."""
-        if self.slope:
-            return self.slope.bits_per_parameter
-        return Estimate.of(
-            self.maximum_bits_per_parameter, None, n=1, method="maximum", why_none="no plateau"
-        )
+    runs: pl.DataFrame  # every run behind the numbers
 
     @property
     def is_lower_bound(self) -> bool:
@@ -215,7 +149,8 @@ def best_of_heads(capacities: Iterable[Capacity]) -> list[Capacity]:
     """
     best: dict[tuple[str, int], Capacity] = {}
     for each in capacities:
-        if each.size not in best or each.maximum_bits > best[each.size].maximum_bits:
+        other = best.setdefault(each.size, each)
+        if each.maximum_bits_per_parameter > other.maximum_bits_per_parameter:
             best[each.size] = each
     return list(best.values())
 
@@ -254,18 +189,32 @@ def _with_format(table: pl.DataFrame) -> pl.DataFrame:
 def _capacity(everything: pl.DataFrame, curves: Mapping[str, Curve]) -> Capacity:
     runs = everything.filter("is_longest")
     _refuse_mixture(runs, may_vary=BUDGET if runs.height < everything.height else ())
-    first = runs.row(0, named=True)
+    first, parameters = runs.row(0, named=True), runs["parameters"][0]
+    plateau = fit_plateau(runs["ceiling_bits"].to_numpy(), runs["memorised_bits"].to_numpy())
+    bits, interval = plateau.maximum_bits, None
+    if isinstance(plateau, Plateau):
+        bits, (low, high) = plateau.capacity_bits, plateau.interval_bits
+        interval = low / parameters, high / parameters
+    by_seed = runs.group_by("seed", maintain_order=True).agg(pl.max("memorised_bits"))
+    is_beyond = pl.col("ceiling_bits") >= bits
     return Capacity(
         model=first["model"],
         shape=first["shape"],
         num_heads=first.get("size.num_heads"),
         precision=first["precision.name"],
         format=first["format"],
-        parameters=first["parameters"],
+        parameters=parameters,
         runs=runs,
-        plateau=fit_plateau(runs["ceiling_bits"].to_numpy(), runs["memorised_bits"].to_numpy()),
+        plateau=plateau,
+        capacity_bits=bits,
+        bits_per_parameter=Estimate.of(
+            bits / parameters, interval, n=runs.height, method="Student's t of the plateau",
+            why_none="no plateau",
+        ),
+        seed_maxima_bits=tuple(by_seed["memorised_bits"]),
+        num_unconverged=runs.filter(is_beyond, ~pl.col("training.converged")).height,
         budgets=budgets_of(everything, curves),
-    )
+    )  # fmt: skip
 
 
 def _refuse_mixture(runs: pl.DataFrame, *, may_vary: tuple[str, ...]) -> None:
@@ -283,11 +232,21 @@ def _refuse_mixture(runs: pl.DataFrame, *, may_vary: tuple[str, ...]) -> None:
 
 def _alpha(capacities: list[Capacity]) -> Alpha:
     best = best_of_heads(capacities)
-    plateaus = [
-        (each.parameters, each.plateau) for each in best if isinstance(each.plateau, Plateau)
-    ]
-    slope = None
-    if plateaus:
+    most = max(each.maximum_bits_per_parameter for each in best)
+    mean, slope = Estimate.of(most, None, n=1, method="maximum", why_none="no plateau"), None
+    sized = [(each.parameters, each.plateau) for each in best]
+    if plateaus := [(size, found) for size, found in sized if isinstance(found, Plateau)]:
         points, degrees = points_of(plateaus)
         slope = fit_slope(points, degrees_of_freedom=degrees)
-    return Alpha(slope=slope, capacities=tuple(best), has_chosen_heads=len(best) < len(capacities))
+        mean = slope.bits_per_parameter
+    return Alpha(
+        format=best[0].format,
+        precision=best[0].precision,
+        slope=slope,
+        bits_per_parameter=mean,
+        maximum_bits_per_parameter=most,
+        capacities=tuple(best),
+        fitted=tuple(each for each in best if isinstance(each.plateau, Plateau)),
+        has_chosen_heads=len(best) < len(capacities),
+        runs=pl.concat([each.runs for each in best]),
+    )

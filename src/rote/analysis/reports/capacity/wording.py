@@ -10,7 +10,7 @@ from rote.analysis.published import PublishedAlpha, is_comparable, other_data, p
 from rote.analysis.quantities.convergence import converged
 from rote.analysis.reports.capacity.differences import Difference
 from rote.analysis.reports.capacity.study import Alpha, Capacity, Study
-from rote.analysis.typeset import extent, plural
+from rote.analysis.typeset import between, extent, plural
 
 EVALUATIONS = "training.finish.evaluations"
 NUM_NAMED = 4  # formats that a title names one by one
@@ -78,14 +78,14 @@ def basis(alpha: Alpha) -> str:
     if alpha.slope is None:
         parts = ["the largest maximum: no size reached a plateau"]
     else:
-        mean, between = alpha.bits_per_parameter, alpha.slope.between_sizes_bits_per_parameter
+        mean, spread = alpha.bits_per_parameter, alpha.slope.between_sizes_bits_per_parameter
         bound = f"most that one run stored; plateau {mean.value:.2f}, "
         parts = [
             f"{bound if alpha.is_lower_bound else ''}95 % interval {mean.span('{:.2f}')}",
             plural(len(alpha.fitted), "size"),
         ]
-        if between is not None:
-            parts.append(f"spread between sizes {between.value:.2f}")
+        if spread is not None:
+            parts.append(f"spread between sizes {spread.value:.2f}")
     if alpha.num_data_limited:
         parts.append(f"{plural(alpha.num_data_limited, 'size')} data-limited")
     return ", ".join([*parts, *_heads(alpha)])
@@ -119,7 +119,7 @@ def all_hold(study: Study) -> str:
     Where there is none, the most that one run stored.
     """
     best = study.best
-    most = max(each.maximum_bits / each.parameters for each in best)
+    most = max(each.maximum_bits_per_parameter for each in best)
     settled = [each for each in best if not each.num_unconverged]
     fitted = [each for each in settled if isinstance(each.plateau, Plateau)]
     if most <= 0:
@@ -158,13 +158,10 @@ def limits_found(capacities: Sequence[Capacity]) -> str:
     if len(capacities) == 1:
         return limit(capacities[0])
     gains = [each.limit.gain_bits / each.parameters for each in capacities if each.limit]
-    known = f"{len(gains)} of {len(capacities)} models"
     if not gains:
         return f"No limit at an unlimited budget can be told for any of {len(capacities)} models"
-    return (
-        f"An unlimited budget would store {_between(gains)} bits per parameter more, in {known} "
-        "with a limit"
-    )
+    more = f"{between(gains, '{:.2f}')} bits per parameter more"
+    return f"Unlimited budgets would store {more}, in {len(gains)} of {len(capacities)} models"
 
 
 def heads_compared(capacities: Sequence[Capacity]) -> str:
@@ -194,8 +191,8 @@ def alphas_compared(study: Study) -> str:
     if max(alpha.maximum_bits_per_parameter for alpha in ordered) <= 0:
         return NOTHING
     if len(ordered) <= NUM_NAMED:
-        between = "; " if any("," in alpha.format for alpha in ordered) else ", "
-        values = between.join(f"{value(alpha)} in {alpha.format}" for alpha in study.alphas)
+        comma = "; " if any("," in alpha.format for alpha in ordered) else ", "
+        values = comma.join(f"{value(alpha)} in {alpha.format}" for alpha in study.alphas)
         return f"Bits per parameter: {values}"
     least, most = ordered[0], ordered[-1]
     return (
@@ -218,9 +215,4 @@ def setting(study: Study) -> str:
 
 
 def _range(capacities: Iterable[Capacity]) -> str:
-    return _between([each.bits_per_parameter.value for each in capacities])
-
-
-def _between(values: Sequence[float]) -> str:
-    least, most = f"{min(values):.2f}", f"{max(values):.2f}"
-    return least if least == most else f"{least} to {most}"
+    return between((each.bits_per_parameter.value for each in capacities), "{:.2f}")
