@@ -79,8 +79,7 @@ def memorised_bits(study: Study) -> Plot:
     levels, intervals = _plateaus(study)
     looks: dict[str, Any] = {"x": ENTROPY, "y": BITS, "hue": "width", "style": "format"}
     dotted: dict[str, Any] = {"x": ENTROPY, "y": BITS, "kind": "line"}
-    stored = runs[BITS].to_numpy()
-    least = stored[stored > 0].min(initial=runs[ENTROPY].to_numpy().min())
+    stored, smallest = single[BITS].to_numpy(), runs[ENTROPY].to_numpy().min()
 
     def finish(panels: Mapping[Any, Axes]) -> None:
         for axes in panels.values():
@@ -93,8 +92,8 @@ def memorised_bits(study: Study) -> Plot:
         panel="depth",
         x=Axis(label=METRICS[ENTROPY].label, is_log=True),
         y=Axis(
-            label=METRICS[BITS].label, is_log=True, low=least / 1.3,
-            high=1.8 * max(stored.max(), runs[ENTROPY].to_numpy().min()),
+            label=METRICS[BITS].label, is_log=True, low=stored.min(initial=smallest) / 1.3,
+            high=1.8 * stored.max(initial=smallest),
         ),
         layers=[
             *runs_and_means(
