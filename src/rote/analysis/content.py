@@ -1,7 +1,7 @@
 """What a page has to say, before it is laid out: cards, sections, figures, tables, numbers."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import polars as pl
@@ -11,11 +11,12 @@ from rote.analysis.plot import Plot
 from rote.analysis.table import Table
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Text:
     """A paragraph, or with ``items`` a list below it; ``is_html`` of words that hold markup."""
 
     words: str = ""
+    _: KW_ONLY
     items: Sequence[str] = ()
     is_html: bool = False
     is_warning: bool = False
@@ -59,12 +60,13 @@ class Card:
     is_warning: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Section:
     """A heading and what stands below it."""
 
     title: str
     blocks: Sequence[Block] = ()
+    _: KW_ONLY
     html: str = ""
 
 
