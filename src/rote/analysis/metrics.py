@@ -252,6 +252,13 @@ _ALL = (
         name="model_flops_utilisation", title="share of the device's peak", form="{:.1%}",
         expression=_utilisation,
     ),
+    Metric(name="tokens", title="tokens seen", form="{:,.0f}"),
+    Metric(name="unique_tokens", title="distinct tokens", form="{:,.0f}"),
+    Metric(name="steps", title="optimiser steps", form="{:,.0f}"),
+    Metric(name="batch_tokens", title="tokens a step", form="{:,.0f}"),
+    Metric(name="flops", title="FLOPs of training", form="{:.2e}"),
+    Metric(name="samples", title="training sequences", form="{:,.0f}"),
+    Metric(name="data_bits", title="training data", unit="bits", form="{:,.0f}"),
     Metric(name="data_per_capacity", title="data over capacity", form="{:.3f}"),
     Metric(
         name="knowledge_bits", title="knowledge", unit="bits", form="{:,.0f}",

@@ -8,16 +8,14 @@ import polars as pl
 from rote.analysis.content import Content, Section
 from rote.analysis.elements import card, code_cell, number_cell, scrolled, table, text_cell
 from rote.analysis.fit_sections import (
-    NotFitted,
+    FORM,
     Through,
-    drawn,
     fit_laws,
-    left_out,
+    goodness,
     numbers,
     runs_of,
-    section,
+    sections,
 )
-from rote.analysis.fit_wording import goodness, number
 from rote.analysis.laws import kinds
 from rote.analysis.laws.law import Constant, Count, Effort
 from rote.analysis.quantities.scaling import scaling_runs
@@ -42,13 +40,9 @@ HEADERS = (
 def make(results: Results) -> Content:
     """Raises ValueError where no law can be fitted."""
     runs = scaling_runs(results, COUNT)
-    found = fit_laws(kinds.laws(), runs_of(runs, COUNT), EFFORT, results.show)
-    fitted = [each for each in found if isinstance(each, Through)]
-    kept = [each for each in found if isinstance(each, NotFitted)]
+    fitted, kept = fit_laws(kinds.laws(), runs_of(runs, COUNT), EFFORT, results.show)
     if not fitted:
         raise ValueError("; ".join(f"law {each.name}: {each.reason}" for each in kept))
-    drawings = [drawn(each) for each in fitted]
-    sections = [section(each, drawing) for each, drawing in zip(fitted, drawings, strict=True)]
     return Content(
         headlines=tuple(f"{each.name}: {goodness(each.fitted)}" for each in fitted),
         setting=(
@@ -57,11 +51,9 @@ def make(results: Results) -> Content:
         ),
         cards=tuple(_cards(fitted)),
         sections=(
-            *sections,
-            *([left_out(kept)] if kept else []),
+            *sections(fitted, kept),
             Section(title="Runs", html=f"{scrolled(_runs(runs), tall=True)}<p>{NOTE}</p>"),
         ),
-        drawings=tuple(drawings),
         numbers={each.name: numbers(each) for each in fitted},
         table=runs,
     )
@@ -77,11 +69,13 @@ def _cards(fitted: Sequence[Through]) -> Iterator[str]:
 
 def _card(law: str, constant: Constant) -> str:
     bounds = constant.bootstrap_interval
-    spanned = f"95 %: {number(bounds[0])} to {number(bounds[1])}" if bounds else "no interval"
+    spanned = (
+        f"95 %: {FORM.format(bounds[0])} to {FORM.format(bounds[1])}" if bounds else "no interval"
+    )
     return card(
         title=f"{law}: {constant.name}",
         meaning=constant.meaning,
-        value=number(constant.value),
+        value=FORM.format(constant.value),
         unit="",
         lines=(f"<p>{spanned}</p>",),
     )
