@@ -254,6 +254,8 @@ _ALL = (
     ),
     Metric(name="tokens", title="tokens seen", form="{:,.0f}"),
     Metric(name="unique_tokens", title="distinct tokens", form="{:,.0f}"),
+    Metric(name="epochs", title="epochs", form="{:.2f}"),
+    Metric(name="is_stopped", title="stopped early"),
     Metric(name="steps", title="optimiser steps", form="{:,.0f}"),
     Metric(name="batch_tokens", title="tokens a step", form="{:,.0f}"),
     Metric(name="flops", title="FLOPs of training", form="{:.2e}"),
