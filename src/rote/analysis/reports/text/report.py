@@ -3,11 +3,10 @@
 from html import escape
 from typing import Any
 
-from rote.analysis import descent_wording
-from rote.analysis.content import Content, Section
-from rote.analysis.descent_figure import draw_descents
+from rote.analysis import descents
+from rote.analysis.content import Content, Section, Text
 from rote.analysis.drawing import Drawing
-from rote.analysis.elements import card, figure, scrolled
+from rote.analysis.elements import card, figure
 from rote.analysis.reports.text import tables, wording
 from rote.analysis.reports.text.figures import (
     draw_covariates,
@@ -19,7 +18,7 @@ from rote.analysis.reports.text.study import REFERENCE_NAMES, Study, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import runs_section
 
-CAPTIONS = {**wording.CAPTIONS, "double_descent": descent_wording.CAPTION}
+CAPTIONS = wording.CAPTIONS
 CONTROL_NOTE = (
     "The held-out control is mem_U of windows that neither model was trained on: it is what a "
     "difference in skill alone looks like, and no memorisation. A sample counts once however "
@@ -36,7 +35,7 @@ def make(results: Results) -> Content:
     return Content(
         headlines=(
             *wording.headlines(found),
-            *(descent_wording.headline(curve) for curve in found.descents),
+            *(descents.headline(curve) for curve in found.descents),
         ),
         setting=wording.setting(found),
         cards=tuple(_cards(found)),
@@ -51,7 +50,6 @@ def make(results: Results) -> Content:
 def _drawings(found: Study) -> dict[str, Drawing]:
     made = [
         draw_unintended(found),
-        draw_descents(found.descents, title=descent_wording.overall(found.descents)),
     ]
     if found.extracted:
         made.append(draw_extraction(found))
@@ -76,9 +74,11 @@ def _sections(found: Study, drawings: dict[str, Drawing]) -> tuple[Section, ...]
         ),
         Section(
             title="Double descent",
-            html=shown("double_descent")
-            + scrolled(descent_wording.descents_table(found.descents))
-            + descent_wording.axis_note(found.descents),
+            blocks=[
+                descents.descents_plot(found.descents),
+                descents.descents_table(found.descents),
+                Text(words=descents.axis_note(found.descents)),
+            ],
         ),
         Section(title="Extraction", html=extraction),
         Section(
@@ -141,7 +141,7 @@ def _numbers(found: Study) -> dict[str, Any]:
             for kind in found.references
             for run in wording.most_runs(found, kind)
         },
-        **{f"peak {curve.name}": descent_wording.number(curve) for curve in found.descents},
+        **{f"peak {curve.name}": descents.number(curve) for curve in found.descents},
         **{
             f"TF-IDF {each.name}": {
                 "rho": correlation and correlation.value,
