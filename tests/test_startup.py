@@ -16,7 +16,7 @@ TORCHLESS = (
     "rote.analysis.report", "rote.analysis.frame", "rote.analysis.kinds",
     "rote.analysis.comparison_page", "rote.cli.compare",
     "rote.analysis.reports.capacity.report", "rote.analysis.reports.text.report",
-    "rote.analysis.reports.double_descent.report", "rote.analysis.reports.leakage.report",
+    "rote.analysis.reports.double_descent", "rote.analysis.reports.leakage.report",
     "rote.analysis.quantities.membership", "rote.analysis.reports.controls.report",
     "rote.analysis.reports.generalisation.report", "rote.analysis.reports.random_labels.report",
     "rote.analysis.quantities.exposure", "rote.analysis.quantities.discoverable",

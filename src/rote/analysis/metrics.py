@@ -191,6 +191,15 @@ _ALL = (
     Metric(name="training.tokens_seen", title="tokens seen", form="{:,.0f}"),
     Metric(name="training.converged", title="converged"),
     Metric(
+        name="training.growth_bits_per_1000_steps", title="growth", unit="bits per 1,000 steps",
+        form="{:,.1f}",
+    ),
+    Metric(
+        name="training.finish.memorised_bits_before", title="memorised before the finish",
+        unit="bits", form="{:,.0f}",
+    ),
+    Metric(name="training.finish.evaluations", title="evaluations of the finish"),
+    Metric(
         name="memorised_bits", title="memorised", unit="bits", form="{:,.0f}",
         expression=_memorised(), is_main=True,
     ),
@@ -216,6 +225,10 @@ _ALL = (
         expression=_memorised() / pl.col("parameters"), is_main=True,
     ),
     Metric(
+        name="capacity_bits_per_parameter", title="capacity", unit="bits per parameter",
+        form="{:.2f}",
+    ),
+    Metric(
         name="data_bits_per_parameter", title="training data", unit="bits per parameter",
         form="{:.2f}", expression=pl.col("entropy_bits") / pl.col("parameters"),
     ),
@@ -239,6 +252,15 @@ _ALL = (
         name="model_flops_utilisation", title="share of the device's peak", form="{:.1%}",
         expression=_utilisation,
     ),
+    Metric(name="tokens", title="tokens seen", form="{:,.0f}"),
+    Metric(name="unique_tokens", title="distinct tokens", form="{:,.0f}"),
+    Metric(name="epochs", title="epochs", form="{:.2f}"),
+    Metric(name="is_stopped", title="stopped early"),
+    Metric(name="steps", title="optimiser steps", form="{:,.0f}"),
+    Metric(name="batch_tokens", title="tokens a step", form="{:,.0f}"),
+    Metric(name="flops", title="FLOPs of training", form="{:.2e}"),
+    Metric(name="samples", title="training sequences", form="{:,.0f}"),
+    Metric(name="data_bits", title="training data", unit="bits", form="{:,.0f}"),
     Metric(name="data_per_capacity", title="data over capacity", form="{:.3f}"),
     Metric(
         name="knowledge_bits", title="knowledge", unit="bits", form="{:,.0f}",

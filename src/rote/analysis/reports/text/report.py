@@ -3,10 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rote.analysis import descent_wording
-from rote.analysis.content import Block, Card, Content, Figure, Heading, Section, Text
-from rote.analysis.descent_figure import draw_descents
-from rote.analysis.elements import scrolled
+from rote.analysis.content import Block, Card, Content, Heading, Section, Text
+from rote.analysis.descents import axis_note, descents_plot, descents_table, headline, number
 from rote.analysis.estimate import span
 from rote.analysis.metrics import METRICS
 from rote.analysis.reports.text import figures, wording
@@ -25,10 +23,7 @@ def make(results: Results) -> Content:
     """Raises ValueError for runs that are not on one corpus, or have no reference."""
     found = study(results)
     return Content(
-        headlines=(
-            *wording.headlines(found),
-            *(descent_wording.headline(curve) for curve in found.descents),
-        ),
+        headlines=(*wording.headlines(found), *map(headline, found.descents)),
         setting=wording.setting(found),
         cards=tuple(_cards(found)),
         lead=figures.unintended(found),
@@ -46,6 +41,8 @@ def _sections(found: Study) -> tuple[Section, ...]:
     generation: list[Block] = [Text("No run measured generation (measure=[generation]).")]
     if found.drawn:
         generation = [*_drawn_tables(found), Text(wording.DRAWN_NOTE)]
+    curves = found.descents
+    descent = [descents_plot(curves), descents_table(curves), Text(axis_note(curves))]
     samples: list[Block] = []
     for each in found.remembered:
         samples.append(Heading(title=f"{each.name}, against the {REFERENCE_NAMES[each.reference]}"))
@@ -60,7 +57,7 @@ def _sections(found: Study) -> tuple[Section, ...]:
                 Text(wording.CONTROL_NOTE),
             ],
         ),
-        _descents(found),
+        Section("Double descent", descent),
         Section("Extraction", extraction),
         Section("Samples that the model draws", generation),
         Section(
@@ -74,14 +71,6 @@ def _sections(found: Study) -> tuple[Section, ...]:
         ),
         runs_section(found.runs),
     )
-
-
-def _descents(found: Study) -> Section:
-    curves = found.descents
-    drawing = draw_descents(curves, title=descent_wording.overall(curves))
-    table = scrolled(descent_wording.descents_table(curves)) + descent_wording.axis_note(curves)
-    figure = Figure(drawing=drawing, caption=descent_wording.CAPTION)
-    return Section("Double descent", [figure], html=table)
 
 
 def _unintended_table(found: Study) -> Table:
@@ -280,5 +269,5 @@ def _numbers(found: Study) -> dict[str, Any]:
         }
         for each in found.drawn
     }
-    peaks = {f"peak {curve.name}": descent_wording.number(curve) for curve in found.descents}
+    peaks = {f"peak {curve.name}": number(curve) for curve in found.descents}
     return sums | peaks | correlations | drawn
