@@ -277,6 +277,8 @@ _ALL = (
         form="{:,.0f}",
     ),
     Metric(name="given_bits", title="all there was to know", unit="bits", form="{:,.0f}"),
+    Metric(name="max_code_bits", title="sum of mem_U", unit="bits", form="{:,.0f}"),
+    Metric(name="mean_max_code_bits", title="mem_U of a sample", unit="bits", form="{:.2f}"),
     Metric(name="f1", title="membership F1", form="{:.3f}"),
     Metric(
         name="exposure_bits", title="exposure of the most repeated canaries", unit="bits",
