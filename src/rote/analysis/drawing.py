@@ -95,7 +95,9 @@ def new_figure(*, height_inches: float, title: str) -> Figure:
     figure = Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
     FigureCanvasAgg(figure)
     words = typeset(title.replace(" %", "\N{NO-BREAK SPACE}%"))
-    figure.suptitle(textwrap.fill(words, LETTERS_PER_LINE), x=0.01, horizontalalignment="left")
+    title_of_figure = textwrap.fill(words, LETTERS_PER_LINE)
+    # Named, so that a narrow page hides it: its finding stands above the figure there.
+    figure.suptitle(title_of_figure, x=0.01, horizontalalignment="left").set_gid("finding")
     return figure
 
 
@@ -166,12 +168,14 @@ def plot_intervals(
 
 
 def short_numbers(*scales: Axis) -> None:
-    """2,000,000 as 2M; what is below 1 as a decimal fraction."""
+    """2,000,000 as 2M, a billion as 1B; what is below 1 as a decimal fraction."""
     large = EngFormatter(sep="")
+
+    def short(number: float, _: int) -> str:
+        return large(number).replace("G", "B") if abs(number) >= 1 else typeset(f"{number:g}")
+
     for scale in scales:
-        scale.set_major_formatter(
-            FuncFormatter(lambda number, _: large(number) if abs(number) >= 1 else f"{number:g}")
-        )
+        scale.set_major_formatter(FuncFormatter(short))
 
 
 def plain_ratios(scale: Axis) -> None:
