@@ -1,6 +1,5 @@
 """What is printed, and where: results, what stands beside them, or one JSON document instead."""
 
-import itertools
 import json
 import os
 import sys
@@ -66,9 +65,9 @@ def grid(
     for column, is_text in shown.heads:
         title = f"{column.title}\n{column.unit}" if column.unit else column.title
         made.add_column(title, justify="left" if is_text else "right")
-    for row, style in itertools.zip_longest(shown.body, styles, fillvalue=""):
+    for place, row in enumerate(shown.body):
         lines = [f"{cell.text}\n{cell.below}" if is_stacked else cell.line for cell in row]
-        made.add_row(*map(str.rstrip, lines), style=str(style))
+        made.add_row(*map(str.rstrip, lines), style=styles[place] if styles else "")
     return made
 
 

@@ -108,7 +108,8 @@ def _plain(constants: Mapping[str, Any]) -> dict[str, Any]:
 
 def _columns(plan: Plan) -> Iterator[Column]:
     """Those that this plan knows something of, but for marks."""
-    asked, right = plan.question, {"is_number": True}
+    asked = plan.question
+    right: dict[str, Any] = {"is_number": True}
     yield Column("parameters", lambda row: short(row.parameters), unit="N", **right)
     yield Column("tokens", lambda row: short(row.tokens), unit="D", **right)
     if asked.tokens is not None:
@@ -142,7 +143,7 @@ def _projected(plan: Plan) -> Iterator[tuple[float | None, str, str, str, Of]]:
 def _with_interval(of: Of, form: str) -> Callable[[Projection], tuple[float, str] | None]:
     def cell(row: Projection) -> tuple[float, str] | None:
         value = of(row)
-        return value and (value.value, span(value.interval, form))
+        return None if value is None else (value.value, span(value.interval, form))
 
     return cell
 
