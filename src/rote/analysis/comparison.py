@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 
 from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import paired_difference
+from rote.analysis.quantities.leakage import quick_leakage
 from rote.analysis.quantities.losses import loss_quantities
-from rote.analysis.reports.leakage.kinds import with_kinds
-from rote.analysis.reports.leakage.reading import read
-from rote.analysis.reports.leakage.runs import MEASURES, has_measured, leakage_runs
 from rote.analysis.results import Results
 
 Floats = NDArray[np.float64]
@@ -132,9 +130,7 @@ def comparable(results: Results) -> pl.DataFrame:
         table = loss_quantities(table, results.alphas).with_columns(
             bits_per_parameter=memorised / pl.col("parameters")
         )
-    if any(has_measured(table, measure) for measure in MEASURES):
-        bare = leakage_runs(results)
-        told = with_kinds(bare, read(results, bare, quick=True))
+    if (told := quick_leakage(results)) is not None:
         names = ["run_id", *(metric.column for metric in METRICS if metric.column in told.columns)]
         kinds = [name for name in names if name not in table.columns]
         table = table.join(told.select("run_id", *kinds), on="run_id", how="left")
