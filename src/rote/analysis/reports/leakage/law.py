@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from rote.analysis.estimate import Interval
+from rote.analysis.estimate import Estimate, Interval
 from rote.analysis.fits.membership_law import (
     Curve,
     MembershipLaw,
@@ -49,8 +49,7 @@ class Forecast:
 
     observed: Validation
     published_f1: float
-    fitted_f1: float | None
-    interval: Interval | None
+    fitted_f1: Estimate | None
     is_beyond: bool  # its ratio lies outside those of the runs
 
 
@@ -59,11 +58,9 @@ class Fitted:
     """One reading: its points, its law or why there is none."""
 
     reading: Reading
-    runs: pl.DataFrame  # with the column ``ratio``
+    runs: pl.DataFrame  # with the columns ``size`` and ``ratio``
     law: MembershipLaw | NoMembershipLaw
     published: Curve
-    check: Check | None
-    forecasts: tuple[Forecast, ...]
 
     @property
     def name(self) -> str:
@@ -76,6 +73,33 @@ class Fitted:
         """The least and the greatest x among the runs."""
         ratios = self.runs["ratio"].to_numpy()
         return float(ratios.min()), float(ratios.max())
+
+    @property
+    def check(self) -> Check | None:
+        """Of the law, for a model of the median size."""
+        if isinstance(self.law, NoMembershipLaw):
+            return None
+        return check(self.law.curve, float(np.median(self.runs["size"])))
+
+    @property
+    def forecasts(self) -> list[Forecast]:
+        """At the published models and data sets, in their order."""
+        return [self._forecast(observed, f1) for observed, f1 in beside_observed(self.published)]
+
+    def _forecast(self, observed: Validation, published_f1: float) -> Forecast:
+        place = observed.num_samples, published_size(self.reading, observed.parameters)
+        fitted = None
+        if isinstance(self.law, MembershipLaw):
+            low, high = map(float, self.law.interval(*place))
+            value, number = float(self.law.predict(*place)), self.runs.height
+            fitted = Estimate.of(value, (low, high), n=number, method="wild bootstrap over sizes")
+        least, greatest = self.ratios
+        return Forecast(
+            observed=observed,
+            published_f1=published_f1,
+            fitted_f1=fitted,
+            is_beyond=not least <= float(self.reading.ratio(*place)) <= greatest,
+        )
 
 
 def fit_laws(runs: pl.DataFrame) -> tuple[Fitted, ...]:
@@ -105,43 +129,13 @@ def _fit(known: pl.DataFrame, published: Curve) -> Fitted:
     by_parameters = reading is Reading.SAMPLES_PER_PARAMETER
     sizes = known["parameters" if by_parameters else "capacity_bits"].to_numpy().astype(np.float64)
     samples = known["cost.train_sequences"].to_numpy()
-    ratios = reading.ratio(samples, sizes)
-    law = fit_membership_law(reading, samples, sizes, known["f1"].to_numpy())
     return Fitted(
         reading=reading,
-        runs=known.with_columns(ratio=pl.Series(ratios)),
-        law=law,
+        runs=known.with_columns(
+            size=pl.Series(sizes), ratio=pl.Series(reading.ratio(samples, sizes))
+        ),
+        law=fit_membership_law(reading, samples, sizes, known["f1"].to_numpy()),
         published=published,
-        check=(
-            check(law.curve, float(np.median(sizes))) if isinstance(law, MembershipLaw) else None
-        ),
-        forecasts=tuple(
-            _forecast(law, reading, observed, f1, (ratios.min(), ratios.max()))
-            for observed, f1 in beside_observed(published)
-        ),
-    )
-
-
-def _forecast(
-    law: MembershipLaw | NoMembershipLaw,
-    reading: Reading,
-    observed: Validation,
-    published_f1: float,
-    ratios: Interval,
-) -> Forecast:
-    size = published_size(reading, observed.parameters)
-    place = observed.num_samples, size
-    fitted, interval = None, None
-    if isinstance(law, MembershipLaw):
-        fitted = float(law.predict(*place))
-        low, high = law.interval(*place)
-        interval = float(low), float(high)
-    return Forecast(
-        observed=observed,
-        published_f1=published_f1,
-        fitted_f1=fitted,
-        interval=interval,
-        is_beyond=not ratios[0] <= float(reading.ratio(*place)) <= ratios[1],
     )
 
 
@@ -159,8 +153,8 @@ def line(fitted: Fitted) -> str:
     bounds = "".join(f"; {each}{BOUND}" for each in law.at_bounds)
     return (
         f"Membership law in {fitted.name}: {constants} (published {published.height:.3g}, "
-        f"{published.slope:.3g}, {published.offset:.3g}){bounds}; {halfway(fitted)}; F1 tends to "
-        f"{fitted.check.limit:.3f}. F1 is at equal errors here; how the published threshold was "
+        f"{published.slope:.3g}, {published.offset:.3g}){bounds}; {short_line(fitted)}; F1 tends "
+        f"to {fitted.check.limit:.3f}. F1 is at equal errors here; how the published threshold was "
         "chosen is not stated"
     )
 
@@ -172,15 +166,17 @@ def constant(value: float, error: float) -> str:
     return f"{value:.3g} \N{PLUS-MINUS SIGN} {error:.2g}"
 
 
-def halfway(fitted: Fitted) -> str:
-    """Where F1 is `MIDDLE`, fitted and published."""
-    assert isinstance(fitted.law, MembershipLaw)
+def short_line(fitted: Fitted) -> str:
+    """Where F1 is `MIDDLE`, fitted and published; or why there is no law."""
+    if isinstance(fitted.law, NoMembershipLaw):
+        return f"no law in {fitted.name}: {fitted.law.reason}"
     here, there = crossing(fitted.law.curve), crossing(fitted.published)
     least, greatest = fitted.ratios
     where = "nowhere" if here is None else f"at {fitted.name} = {here:#.3g}"
     if here is not None and not least <= here <= greatest:
         where += ", beyond these runs,"
-    return f"F1 is {MIDDLE} {where} (published {'nowhere' if there is None else f'{there:#.3g}'})"
+    published = "nowhere" if there is None else f"{there:#.3g}"
+    return f"F1 is {MIDDLE} {where} (published {published})"
 
 
 def title(laws: Sequence[Fitted]) -> str:

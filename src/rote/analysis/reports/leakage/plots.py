@@ -5,7 +5,8 @@ means over seeds with their intervals.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -32,29 +33,20 @@ SMALLEST_MARK, LARGEST_MARK = 4.0, 9.0  # points, for the least and the most N
 FAINT: Mapping[str, Any] = {"markersize": 3, "alpha": 0.5}
 DOTTED: Mapping[str, Any] = {"color": GREY, "linestyle": ":", "linewidth": 1}
 COUNT = Axis(label="training sequences N", is_log=True, form="count")
-Item = TypeVar("Item")
 
 
 def scores_plot(found: Study) -> Plot:
     """AUROC against N, a panel a size, a line a score."""
-    series = _spread(dict.fromkeys(row["series"] for row in found.scored))
     rows = [
-        {
-            **row, "score": wording.score_name(row["score"]), "singles": _aurocs(row),
-            "panel": f"{row['series']}, {found.parameters[row['series']]:,} parameters",
-        }
+        {**row, "score": wording.score_name(row["score"]), "singles": _aurocs(row),
+         "panel": f"{row['series']}, {found.parameters[row['series']]:,} parameters"}
         for row in found.scored
-        if row["series"] in series
     ]  # fmt: skip
-    return Plot(
-        name="scores",
-        title=wording.scores_title(found),
-        x=COUNT,
-        y=Axis(label=METRICS["auroc"].label),
-        layers=[_guess(wording.CHANCE_AUROC), *marks(found, rows, "N", "auroc", hue="score")],
-        hue_order=list(map(wording.score_name, _ordered(found.scored))),
-        **_laid_out("scores", rows),
-    )
+    return _plot(
+        found, "scores", wording.scores_title(found), rows, x="N", y="auroc", hue="score",
+        axes=(COUNT, Axis(label=METRICS["auroc"].label)), before=[_guess(wording.CHANCE_AUROC)],
+        hue_order=[wording.score_name(name) for name in _ordered(found.scored)],
+    )  # fmt: skip
 
 
 def shadows_plot(found: Study) -> Plot:
@@ -81,87 +73,68 @@ def shadows_plot(found: Study) -> Plot:
             one.set_yticks(range(len(names)), list(map(wording.score_name, names)))
             one.set_ylim(len(names) - 0.5, -0.5)
 
-    return Plot(
-        name="shadows",
-        title=wording.shadows_title(found),
-        shares_x=False,
-        x=Axis(label=""),
-        y=Axis(label=""),
-        layers=[
-            Layer(frame=guesses, kind="upright", x="value", label="a guess", look=DOTTED),
-            *marks(found, rows, "at", "value", is_across=True),
-        ],
-        finish=finish,
-        **_laid_out("shadows", rows) | {"panel_inches": 0.4 + 0.36 * len(names)},
-    )
+    return _plot(
+        found, "shadows", wording.shadows_title(found), rows, x="at", y="value", is_across=True,
+        axes=(Axis(label=""), Axis(label="")), finish=finish, shares_x=False,
+        before=[Layer(frame=guesses, kind="upright", x="value", label="a guess", look=DOTTED)],
+        panel_inches=0.4 + 0.36 * len(names),
+    )  # fmt: skip
 
 
 def exposure_plot(found: Study) -> Plot:
     """Mean exposure against repeats, a panel an N, a line a size."""
     most = pl.DataFrame([{"panel": _n(row["N"]), "y": row["most_bits"]} for row in found.planted])
+    most = most.group_by("panel", maintain_order=True).mean()
     dashed = {"color": INK, "linestyle": "--", "linewidth": 0.9}
-    limit = Layer(
-        frame=most.group_by("panel", maintain_order=True).mean(), kind="across", y="y",
-        label="the most that can be measured", look=dashed,
-    )  # fmt: skip
+    limit = "the most that can be measured"
+    before = [
+        _guess(CHANCE_BITS, "a guess, 1.44 bits"),
+        Layer(frame=most, kind="across", y="y", label=limit, look=dashed),
+    ]
     axis = Axis(label="mean exposure (bits)")
-    before = [_guess(CHANCE_BITS, "a guess, 1.44 bits"), limit]
-    return _repeats_plot(found, "exposure", wording.exposure_title(found), "exposure", axis, before)
+    title = wording.exposure_title(found)
+    return _against_repeats(found, "exposure", title, "exposure", axis, before)
 
 
 def canaries_plot(found: Study) -> Plot:
     """Share of canaries that greedy decoding recites, laid out alike."""
     axis = Axis(label="share extracted", form="share")
     title = wording.canaries_title(found)
-    return _repeats_plot(found, "canaries_extracted", title, "extracted", axis, [])
+    return _against_repeats(found, "canaries_extracted", title, "extracted", axis, [])
 
 
-def _repeats_plot(
-    found: Study, name: str, title: str, key: str, y: Axis, before: Sequence[Layer]
+def _against_repeats(
+    found: Study, name: str, title: str, key: str, axis: Axis, before: Sequence[Layer]
 ) -> Plot:
     shown = sorted((row for row in found.planted if row[key]), key=lambda row: row["N"])
     ticks = sorted({row["repeats"] for row in shown})
-    sizes = _spread(dict.fromkeys(row["N"] for row in shown))
     middle = (len(found.series) - 1) / 2
+    aside = {one: DODGE * (place - middle) for place, one in enumerate(found.series)}
     rows = [
-        {
-            **row, "panel": _n(row["N"]), "singles": row[f"{key}_by_run"],
-            "at": ticks.index(row["repeats"])
-            + DODGE * (found.series.index(row["series"]) - middle),
-        }
+        {**row, "panel": _n(row["N"]), "singles": row[f"{key}_by_run"],
+         "at": ticks.index(row["repeats"]) + aside[row["series"]]}
         for row in shown
-        if row["N"] in sizes
     ]  # fmt: skip
 
     def finish(axes: Mapping[Any, Axes]) -> None:
         for one in axes.values():
             one.set_xticks(range(len(ticks)), list(map(str, ticks)))
 
-    return Plot(
-        name=name, title=title, x=Axis(label="times inserted"), y=y, finish=finish,
-        layers=[*before, *marks(found, rows, "at", key)], hue_order=labels(found),
-        **_laid_out(name, rows),
-    )  # fmt: skip
+    axes = Axis(label="times inserted"), axis
+    return _plot(found, name, title, rows, x="at", y=key, axes=axes, before=before, finish=finish)
 
 
 def windows_plot(found: Study) -> Plot:
     """Train less held-out rate against N, a panel a prefix, a line a size."""
-    prefixes = _spread(sorted({row["prefix"] for row in found.windows}))
     rows = [
-        {**row, "panel": f"prefix of {prefix} tokens"}
-        for prefix in prefixes
-        for row in found.windows
-        if row["prefix"] == prefix
+        {**row, "panel": f"prefix of {row['prefix']} tokens"}
+        for row in sorted(found.windows, key=lambda row: row["prefix"])
     ]
-    return Plot(
-        name="windows_extracted",
-        title=wording.windows_title(found),
-        x=COUNT,
-        y=Axis(label="extracted, train less held-out", form="share"),
-        layers=[_guess(0.0, "no more than held-out ones"), *marks(found, rows, "N", "excess")],
-        hue_order=labels(found),
-        **_laid_out("windows_extracted", rows),
-    )
+    axes = COUNT, Axis(label="extracted, train less held-out", form="share")
+    return _plot(
+        found, "windows_extracted", wording.windows_title(found), rows, x="N", y="excess",
+        axes=axes, before=[_guess(0.0, "no more than held-out ones")],
+    )  # fmt: skip
 
 
 def risk_plot(found: Study) -> Plot:
@@ -174,22 +147,18 @@ def risk_plot(found: Study) -> Plot:
     ]
     singles, _, means = marks(found, rows, LOSS, "level")
     own = pl.col("run_id").replace_strict(loss, default=None)
+    runs = singles.frame.with_columns(own.alias(LOSS)).drop_nulls(LOSS)
     sizes = sorted({row["N"] for row in rows})
-    layers = [
-        Layer(frame=means.frame.filter(N=size), x=LOSS, y="level", hue="hue", label=_n(size),
-              look={"markersize": _mark_size(size, sizes[0], sizes[-1])})
+    of_size = [
+        replace(means, frame=means.frame.filter(N=size), label=_n(size),
+                look={"markersize": _mark_size(size, sizes[0], sizes[-1])})
         for size in sizes
     ]  # fmt: skip
-    runs = singles.frame.with_columns(own.alias(LOSS)).drop_nulls(LOSS)
-    return Plot(
-        name="risk",
-        title=wording.risk_title(found),
-        x=Axis(label=METRICS[LOSS].label),
-        y=Axis(label=""),
-        layers=[_no_leakage(found), _faint(runs, LOSS, "level"), *layers],
-        hue_order=labels(found),
-        **_laid_out("risk", rows) | {"shares_y": False, "num_columns": 2},
-    )
+    return _plot(
+        found, "risk", wording.risk_title(found), rows, x=LOSS, y="level", shares_y=False,
+        axes=(Axis(label=METRICS[LOSS].label), Axis(label="")), before=[_no_leakage(found)],
+        layers=[replace(singles, frame=runs), *of_size],
+    )  # fmt: skip
 
 
 def _mark_size(number: float, least: float, most: float) -> float:
@@ -204,15 +173,36 @@ def sizes_plot(found: Study) -> Plot:
          "of N": _n(row["N"])}
         for row in found.levels
     ]  # fmt: skip
-    return Plot(
-        name="sizes",
-        title=wording.sizes_title(found),
-        x=Axis(label=METRICS["parameters"].label, is_log=True, form="count"),
-        y=Axis(label=""),
-        layers=[_no_leakage(found), *marks(found, rows, "parameters", "level", hue="of N")],
+    axis = Axis(label=METRICS["parameters"].label, is_log=True, form="count")
+    return _plot(
+        found, "sizes", wording.sizes_title(found), rows, x="parameters", y="level", hue="of N",
+        axes=(axis, Axis(label="")), before=[_no_leakage(found)], shares_y=False,
         hue_order=[_n(number) for number in sorted({row["N"] for row in rows})],
-        **_laid_out("sizes", rows) | {"shares_y": False, "num_columns": 2},
-    )
+    )  # fmt: skip
+
+
+def _plot(
+    found: Study, name: str, title: str, rows: Sequence[Row], *, x: str, y: str,
+    axes: tuple[Axis, Axis], before: Sequence[Layer], hue: str = "", is_across: bool = False,
+    layers: Sequence[Layer] = (), **more: Any,
+) -> Plot:  # fmt: skip
+    """`marks` of the rows, or these layers, behind ``before``; at most `MOST_PANELS` panels."""
+    every = list(dict.fromkeys(row["panel"] for row in rows))
+    last, most = len(every) - 1, min(len(every), MOST_PANELS)
+    panels = [every[round(step * last / max(1, most - 1))] for step in range(most)]
+    shown = [row for row in rows if row["panel"] in panels]
+    own = layers or marks(found, shown, x, y, hue=hue, is_across=is_across)
+    drawn = [
+        replace(each, frame=each.frame.filter(pl.col("panel").is_in(panels)))
+        if "panel" in each.frame.columns
+        else each
+        for each in (*before, *own)
+    ]
+    usual: dict[str, Any] = {"panel_inches": 2.4, "hue_order": labels(found)}
+    return Plot(
+        name=name, title=title, caption=CAPTIONS[name], panel="panel", x=axes[0], y=axes[1],
+        layers=drawn, num_columns=2 if most in (2, 4) else min(3, most), **(usual | more),
+    )  # fmt: skip
 
 
 def marks(
@@ -265,16 +255,6 @@ def _faint(singles: pl.DataFrame, x: str, y: str) -> Layer:
     )  # fmt: skip
 
 
-def _laid_out(name: str, rows: Iterable[Row]) -> dict[str, Any]:
-    """No row of one panel beside rows of three."""
-    number = len({row["panel"] for row in rows})
-    num_columns = 2 if number == 4 else min(3, number)
-    return {
-        "caption": CAPTIONS[name], "panel": "panel", "num_columns": num_columns,
-        "panel_inches": 2.4,
-    }  # fmt: skip
-
-
 def _ordered(rows: Iterable[Row]) -> list[str]:
     """Known scores in their order, then others."""
     names = dict.fromkeys(row["score"] for row in rows)
@@ -298,12 +278,3 @@ def _no_leakage(found: Study) -> Layer:
 
 def _n(number: int) -> str:
     return f"N = {number:,}"
-
-
-def _spread(some: Iterable[Item]) -> list[Item]:
-    """At most `MOST_PANELS` of them, the first and the last among these."""
-    items = list(some)
-    if len(items) <= MOST_PANELS:
-        return items
-    last = len(items) - 1
-    return [items[round(step * last / (MOST_PANELS - 1))] for step in range(MOST_PANELS)]

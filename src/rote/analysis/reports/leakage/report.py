@@ -5,10 +5,12 @@ from statistics import fmean
 from typing import Any
 
 from rote.analysis.content import Block, Card, Content, Heading, Section, Text
+from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import mean_of_estimates
 from rote.analysis.fits.membership_law import MembershipLaw
 from rote.analysis.metrics import Metric
 from rote.analysis.plot import Plot
+from rote.analysis.published_membership import BITS_PER_PARAMETER
 from rote.analysis.quantities.leakage import GUESSES
 from rote.analysis.reports.leakage import captions, law, plots, tables, wording
 from rote.analysis.reports.leakage.law import Fitted
@@ -16,6 +18,7 @@ from rote.analysis.reports.leakage.law_plot import law_plot
 from rote.analysis.reports.leakage.sizes import Row
 from rote.analysis.reports.leakage.study import LOSS, Study, study
 from rote.analysis.results import Results
+from rote.analysis.table import Table
 
 Numbers = Iterator[tuple[str, dict[str, Any]]]
 
@@ -31,7 +34,7 @@ def make(results: Results) -> Content:
         setting=wording.setting(found),
         cards=tuple(_card(found, kind) for kind in found.kinds),
         lead=lead,
-        sections=_sections(found, drawn, lead),
+        sections=tuple(_sections(found, drawn, lead)),
         numbers=dict(_numbers(found)),
         table=runs,
         arrays_of=tuple(dict.fromkeys([*runs["run_id"], *runs["oracle_id"].drop_nulls()])),
@@ -55,115 +58,97 @@ def _plots(found: Study) -> dict[str, Plot]:
 
 
 def _card(found: Study, kind: Metric) -> Card:
-    """The level in the smallest and the largest size, then what lies between them."""
+    """The level in the smallest and the largest size, then the difference."""
+    compared = [row for row in found.compared if row["kind"] is kind]
     levels = [row for row in found.levels if row["kind"] is kind]
-    known = [one for one in found.series if any(row["series"] == one for row in levels)]
-    ends = list(dict.fromkeys([known[0], known[-1]]))
-    overall = next((row for row in found.compared if row["kind"] is kind), None)
-    means = [
-        mean_of_estimates([row["level"] for row in levels if row["series"] == one]) for one in ends
+    if compared:
+        levels = [row for row in levels if row["N"] in {each["N"] for each in compared}]
+    by_size: dict[str, list[Estimate]] = {}
+    for row in levels:
+        by_size.setdefault(row["series"], []).append(row["level"])
+    means = {one: mean_of_estimates(own) for one, own in by_size.items()}
+    ends = dict.fromkeys((next(iter(means)), next(reversed(means))))
+    lines = [f"{one}: {means[one].words(kind.form, label='95 % interval')}" for one in ends]
+    lines += [
+        f"difference {row['apart'].words(kind.signed)}: {wording.verdict(row)}"
+        for row in compared[:1]
     ]
-    values = [mean.value for mean in means]
-    if overall:
-        values = [overall["smaller"], overall["larger"]]
-    lines = [f"{one}: {mean.words(kind.form)}" for one, mean in zip(ends, means, strict=True)]
-    if overall:
-        lines.append(
-            f"difference {overall['apart'].words(kind.signed)}: {wording.verdict(overall)}"
-        )
-    if kind.name == "f1" and found.laws:
-        fitted = found.laws[0]
-        lines.append(
-            f"{law.halfway(fitted)}."
-            if isinstance(fitted.law, MembershipLaw)
-            else f"No law in {fitted.name}: {fitted.law.reason}."
-        )
+    if kind.name == "f1":
+        lines += [f"{law.short_line(fitted)}." for fitted in found.laws[:1]]
     guess = kind.form.format(GUESSES[kind.name])
     return Card(
         title=wording.sentence(kind.title),
         meaning=f"mean over N and seeds in {' and in '.join(ends)}; a guess: {guess}",
-        value=" \N{RIGHTWARDS ARROW} ".join(map(kind.form.format, values)),
+        value=" \N{RIGHTWARDS ARROW} ".join(kind.form.format(means[one].value) for one in ends),
         unit=kind.unit,
         lines=[Text(words=line) for line in lines],
     )
 
 
-def _sections(found: Study, drawn: Mapping[str, Plot], lead: Plot | None) -> tuple[Section, ...]:
-    def shown(name: str, has_any: object, missing: str) -> list[Block]:
+def _sections(found: Study, drawn: Mapping[str, Plot], lead: Plot | None) -> Iterator[Section]:
+    """Tables without rows are left out."""
+
+    def plot(name: str, has_any: object, missing: str) -> Block | None:
         if name in drawn:
-            return [drawn[name]] if drawn[name] is not lead else []
-        return [] if has_any else [Text(words=missing, is_html=True)]
+            return drawn[name] if drawn[name] is not lead else None
+        return None if has_any else Text(words=missing, is_html=True)
 
-    cautions = [Text(words=line, is_warning=True) for line in wording.cautions(found)]
-    without_law = captions.NO_COST if found.scored else captions.NO_MEMBERSHIP
     has_loss = found.runs[LOSS].count()
-    membership = [*cautions, *shown("membership_law", found.laws, without_law), *_law_blocks(found)]
-    scores = [
-        *shown("scores", found.scored, captions.NO_MEMBERSHIP),
-        *([tables.score_table(found.scored)] if found.scored else []),
-        Heading(title="Beside models of other seeds"),
-        *shown("shadows", found.shadowed, captions.NO_SHADOWS),
-        *([tables.score_table(found.shadowed)] if found.shadowed else []),
-    ]
-    extraction = [
-        *shown("canaries_extracted", found.has_tried, captions.NO_CANARIES_TRIED),
-        *shown("windows_extracted", found.windows, captions.NO_WINDOWS),
-        *([tables.window_table(found)] if found.windows else []),
-    ]
-    risk = [
-        *shown("risk", has_loss, captions.NO_LOSS),
-        *([tables.loss_table(found)] if has_loss else []),
-        *shown("sizes", found.compared, captions.ONE_SIZE),
-        *([tables.compared_table(found)] if found.compared else []),
-    ]
-    exposure = [*shown("exposure", found.planted, captions.NO_EXPOSURE), *_exposure_blocks(found)]
-    runs: list[Block] = [tables.run_table(found), Text(words=captions.NOTE, is_html=True)]
-    return tuple(
-        Section(title=title, blocks=blocks)
-        for title, blocks in (
-            ("Membership", membership),
-            ("Scores compared", scores),
-            ("Exposure against repeats", exposure),
-            ("Extraction against repeats and data", extraction),
-            ("Capacity and risk", risk),
-            ("Runs", runs),
-        )
-    )
+    pieces: dict[str, list[Block | None]] = {
+        "Membership": [
+            *(Text(words=line, is_warning=True) for line in wording.cautions(found)),
+            plot(
+                "membership_law", found.laws,
+                captions.NO_COST if found.scored else captions.NO_MEMBERSHIP,
+            ),
+            tables.law_table(found),
+            *(Text(words=line) for line in _law_lines(found)),
+            tables.forecast_table(found),
+        ],
+        "Scores compared": [
+            plot("scores", found.scored, captions.NO_MEMBERSHIP),
+            tables.score_table(found.scored),
+            Heading(title="Beside models of other seeds"),
+            plot("shadows", found.shadowed, captions.NO_SHADOWS),
+            tables.score_table(found.shadowed),
+        ],
+        "Exposure against repeats": [
+            plot("exposure", found.planted, captions.NO_EXPOSURE),
+            tables.planted_table(found),
+            Text(words=f"{wording.controls_line(found)}.") if found.planted else None,
+            Text(words=f"{wording.fits_line(found)}.") if found.planted else None,
+            tables.control_table(found),
+        ],
+        "Extraction against repeats and data": [
+            plot("canaries_extracted", found.has_tried, captions.NO_CANARIES_TRIED),
+            plot("windows_extracted", found.windows, captions.NO_WINDOWS),
+            tables.window_table(found),
+        ],
+        "Capacity and risk": [
+            plot("risk", has_loss, captions.NO_LOSS),
+            tables.loss_table(found) if has_loss else None,
+            plot("sizes", found.compared, captions.ONE_SIZE),
+            tables.compared_table(found),
+        ],
+        "Runs": [tables.run_table(found), Text(words=captions.NOTE, is_html=True)],
+    }  # fmt: skip
+    for title, blocks in pieces.items():
+        shown = [each for each in blocks if not isinstance(each, Table) or each.rows]
+        yield Section(title=title, blocks=[each for each in shown if each is not None])
 
 
-def _law_blocks(found: Study) -> list[Block]:
-    """Constants, checks, and what the law says of the published models."""
+def _law_lines(found: Study) -> Iterator[str]:
+    """The capacity, and of each reading checks and doubts."""
     if not found.laws:
-        return []
-    sources = dict.fromkeys(
-        f"{run['alpha']:.2f} bits per parameter ({run['alpha_source']})"
-        for run in found.laws[0].runs.iter_rows(named=True)
-    )
-    lines = [
-        f"Capacity C of the runs: {'; '.join(sorted(sources))}; of the published models: 3.64."
-    ]
+        return
+    sources = found.laws[0].runs.select("alpha", "alpha_source").unique().sort("alpha").rows()
+    capacity = "; ".join(f"{alpha:.2f} bits per parameter ({source})" for alpha, source in sources)
+    yield f"Capacity C of the runs: {capacity}; of the published models: {BITS_PER_PARAMETER}."
     for fitted in found.laws:
         if isinstance(fitted.law, MembershipLaw):
-            lines += [law.check_line(fitted), law.beyond_line(fitted), *law.doubts(fitted)]
+            yield from (law.check_line(fitted), law.beyond_line(fitted), *law.doubts(fitted))
         else:
-            lines.append(f"{law.line(fitted)}.")
-    fitted_laws = tables.law_table(found)
-    return [
-        *([fitted_laws] if fitted_laws.rows else []),
-        *(Text(words=line) for line in lines),
-        tables.forecast_table(found),
-    ]
-
-
-def _exposure_blocks(found: Study) -> list[Block]:
-    if not found.planted:
-        return []
-    lines = (wording.controls_line(found), wording.fits_line(found))
-    return [
-        tables.planted_table(found),
-        *(Text(words=f"{line}.") for line in lines),
-        *([tables.control_table(found)] if found.controls else []),
-    ]
+            yield f"{law.line(fitted)}."
 
 
 def _numbers(found: Study) -> Numbers:

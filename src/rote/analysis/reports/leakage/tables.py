@@ -52,12 +52,6 @@ def law_table(found: Study) -> Table:
 def forecast_table(found: Study) -> Table:
     """A row a published validation point, both readings beside each other."""
 
-    def fitted(place: int, row: Sequence[Any]) -> Value:
-        return row[place].fitted_f1, span(row[place].interval, "{:.3f}")
-
-    def published(place: int, row: Sequence[Any]) -> Value:
-        return row[place].published_f1
-
     def observed(row: Sequence[Any]) -> Value:
         seen = row[0].observed
         return seen.observed_f1, f"\N{PLUS-MINUS SIGN} {seen.observed_error:.3f}"
@@ -70,14 +64,16 @@ def forecast_table(found: Study) -> Table:
             else "within their ratios"
         )
 
-    readings = [
-        column
-        for place, one in enumerate(found.laws)
-        for column in (
-            _column(f"law in {one.name}", partial(fitted, place), F1, "{:.4f}", missing="none"),
-            _column("published", partial(published, place), f"in {one.name}", "{:.4f}"),
-        )
-    ]
+    def of(place: int, name: str, row: Sequence[Any]) -> Value:
+        return getattr(row[place], name)
+
+    readings = []
+    for place, one in enumerate(found.laws):
+        fitted, published = (partial(of, place, name) for name in ("fitted_f1", "published_f1"))
+        readings += [
+            _column(f"law in {one.name}", fitted, F1, "{:.4f}", missing="none"),
+            _column("published", published, f"in {one.name}", "{:.4f}"),
+        ]
     return Table(
         rows=list(zip(*(one.forecasts for one in found.laws), strict=True)),
         columns=[
