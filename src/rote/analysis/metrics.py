@@ -279,16 +279,19 @@ _ALL = (
     Metric(name="given_bits", title="all there was to know", unit="bits", form="{:,.0f}"),
     Metric(name="max_code_bits", title="sum of mem_U", unit="bits", form="{:,.0f}"),
     Metric(name="mean_max_code_bits", title="mem_U of a sample", unit="bits", form="{:.2f}"),
+    Metric(name="samples_per_parameter", title="|D| / P", form="{:#.3g}"),
     Metric(name="f1", title="membership F1", form="{:.3f}"),
+    Metric(name="largest_f1", title="largest F1", form="{:.3f}"),
+    Metric(name="balanced_accuracy", title="balanced accuracy", form="{:.3f}"),
+    Metric(name="auroc", title="AUROC", form="{:.3f}"),
     Metric(
-        name="exposure_bits", title="exposure of the most repeated canaries", unit="bits",
-        form="{:.2f}",
+        name="exposure_bits", title="exposure of inserted canaries", unit="bits", form="{:.2f}",
     ),
     Metric(
         name="extracted_share", title="share of the most repeated canaries extracted", form="{:.0%}"
     ),
     Metric(name="drawn_right", title="share of random labels told right", form="{:.0%}"),
-    Metric(name="canaries_extracted", title="canaries extracted", unit="share", form="{:.3f}"),
-    Metric(name="windows_excess", title="windows extracted", unit="share", form="{:.3f}"),
+    Metric(name="canaries_extracted", title="inserted canaries extracted", form="{:.1%}"),
+    Metric(name="windows_excess", title="windows extracted, less held-out", form="{:.1%}"),
 )  # fmt: skip
 METRICS = {metric.name: metric for metric in _ALL}
