@@ -3,7 +3,8 @@
 import pytest
 
 from rote.analysis.frame import table_of
-from rote.analysis.quantities.throughput import peak_flops_per_second, throughput_quantities
+from rote.analysis.metrics import derive
+from rote.analysis.quantities.throughput import peak_flops_per_second
 from tests.conftest import MakeSpec
 from tests.shared import Shared
 
@@ -14,13 +15,13 @@ def test_a_runs_speed_is_its_tokens_over_its_share_of_the_time(
     spec = tiny()
     run = shared.finished(spec)
     record, facts = run.record(), run.circumstances()
-    (row,) = throughput_quantities(table_of([record], {spec.run_id: facts})).to_dicts()
+    (row,) = derive(table_of([record], {spec.run_id: facts})).to_dicts()
     assert row["train_tokens_per_second"] == pytest.approx(30 * 4 * 8 / facts["train_seconds"])
     assert row["train_flops_per_second"] == 6 * 2196 * row["train_tokens_per_second"]
     assert row["model_flops_utilisation"] is None  # a processor
     assert 2**27 < row["circumstances.peak_memory_bytes"] < 2**34
     on_gpu = {**facts, "device": "NVIDIA H200", "stacked": 4}
-    (other,) = throughput_quantities(table_of([record], {spec.run_id: on_gpu})).to_dicts()
+    (other,) = derive(table_of([record], {spec.run_id: on_gpu})).to_dicts()
     assert other["train_tokens_per_second"] == pytest.approx(4 * row["train_tokens_per_second"])
     assert other["model_flops_utilisation"] == other["train_flops_per_second"] / 67e12
 

@@ -10,23 +10,17 @@ from dataclasses import dataclass
 
 import polars as pl
 
-# Kaplan et al. 2020, section 2.1; attention scores left out.
-FLOPS_PER_PARAMETER_AND_TOKEN = 6.0
-# Dense matrix products a second of tensor cores without sparsity, from NVIDIA's data sheets:
-# A100 (2021), H100 (2023) and H200 (2024), by a pattern of torch's name of the whole device. Of the
-# PCIe and NVL cards only those of the A100 are as fast as SXM; a MIG part has no data sheet. Number
-# formats as in conf/precision; fp32 with TF32 off runs outside of them.
-PEAK_FLOPS_PER_SECOND = {
-    r"(NVIDIA )?A100(-SXM4-\d+GB|-PCIE-\d+GB| 80GB PCIe)": {
-        "fp32": 19.5e12, "tf32": 156e12, "bf16_mixed": 312e12, "bf16_true": 312e12,
-    },
-    r"NVIDIA (H100( 80GB HBM3)?|H200)": {
-        "fp32": 67e12, "tf32": 494.7e12, "bf16_mixed": 989.4e12, "bf16_true": 989.4e12,
-    },
-}  # fmt: skip
+from rote.analysis.quantities.throughput import (
+    FLOPS_PER_PARAMETER_AND_TOKEN,
+    peak_flops_per_second,
+)
+from rote.config.names import run_name
+
 UNIFORM = "rote.tasks.uniform.Uniform"
 LEAST_CODE = "cost.train_least_code_bits"
 TRIED = re.compile(r"exact_match\.((train|heldout)_(\w+))_tried")
+EXTRACTED = re.compile(r"extraction\.(train|heldout)_extracted_(\d+)")
+SHARES = {"accuracy": "answered right", "extracted": "extracted, tokens given"}
 
 Derive = Callable[[pl.DataFrame], pl.Expr | None]  # None where the table has nothing to derive from
 
@@ -67,28 +61,29 @@ class Metric:
 def derive(table: pl.DataFrame, names: Iterable[str] | None = None) -> pl.DataFrame:
     """The table with those of these columns, or all, that its stored sums can tell.
 
-    ``accuracy.train_add`` and so on are added with all: of the items of a split and group, the
-    share whose answer greedy decoding gives whole; null where a run has none.
+    Shares are added with all: of the items of a split and group those that greedy decoding answers
+    right (``accuracy.train_add``), of the sequences of a split those that it goes on with from so
+    many tokens (``extracted.train_16``); null where a run has none.
     """
     wanted = METRICS.values() if names is None else [METRICS[name] for name in names]
     made = [each.of(table) for each in wanted if each.name not in table.columns]
-    shares = [] if names is not None else _accuracies(table)
+    shares = [] if names is not None else _shares(table)
     return table.with_columns(*(each for each in made if each is not None), *shares)
+
+
+def metric_of(column: str) -> Metric:
+    """Of any column of the table of runs; one that is no metric is called by its own last word."""
+    family, _, rest = column.partition(".")
+    if column not in METRICS and family in SHARES:
+        words = rest.replace("_", " ").replace("heldout", "held-out")
+        return Metric(name=column, title=f"{SHARES[family]}: {words}", form="{:.1%}")
+    title = column.removesuffix("._target_").rpartition(".")[2].replace("_", " ")
+    return METRICS.get(column) or Metric(name=column, title=title)
 
 
 def title_of(column: str) -> str:
     """In words with the unit; a column that is no metric is its own last word."""
-    if column in METRICS:
-        return METRICS[column].label
-    return column.rpartition(".")[2].replace("_", " ")
-
-
-def peak_flops_per_second(device: str, precision: str) -> float | None:
-    """Of one device by torch's name of it; None for a processor or an unknown device."""
-    for pattern, peaks in PEAK_FLOPS_PER_SECOND.items():
-        if re.fullmatch(pattern, device):
-            return peaks[precision]
-    return None
+    return metric_of(column).label
 
 
 def _memorised() -> pl.Expr:
@@ -144,14 +139,24 @@ def _model(table: pl.DataFrame) -> pl.Expr:
     return pl.coalesce(pl.format("{}, {} head{}", _shape(), heads, ending), _shape())
 
 
-def _accuracies(table: pl.DataFrame) -> list[pl.Expr]:
-    names = [match[1] for name in table.columns if (match := TRIED.fullmatch(name))]
+def _shares(table: pl.DataFrame) -> list[pl.Expr]:
+    found = {}
+    for name in table.columns:
+        if match := TRIED.fullmatch(name):
+            found[f"accuracy.{match[1]}"] = f"exact_match.{match[1]}_right_free", name
+        if match := EXTRACTED.fullmatch(name):
+            found[f"extracted.{match[1]}_{match[2]}"] = name, f"extraction.{match[1]}_tried"
     return [
-        pl.when(pl.col(f"exact_match.{name}_tried") > 0)
-        .then(pl.col(f"exact_match.{name}_right_free") / pl.col(f"exact_match.{name}_tried"))
-        .alias(f"accuracy.{name}")
-        for name in names
+        pl.when(pl.col(tried) > 0).then(pl.col(right) / pl.col(tried)).alias(name)
+        for name, (right, tried) in found.items()
     ]
+
+
+def _names(table: pl.DataFrame) -> pl.Expr | None:
+    if "run_id" not in table.columns:
+        return None
+    rows = table.iter_rows(named=True)
+    return pl.lit(pl.Series([run_name(row, row["run_id"]) for row in rows], dtype=pl.String))
 
 
 def _knowledge_bits(table: pl.DataFrame) -> pl.Expr | None:
@@ -181,15 +186,34 @@ def _knowledge_bits_per_parameter(table: pl.DataFrame) -> pl.Expr | None:
 _ALL = (
     Metric(name="shape", title="layers x width", expression=_shape()),
     Metric(name="model", title="model", unit="layers x width, heads", expression=_model),
+    Metric(name="name", title="run", expression=_names),
     Metric(name="parameters", title="parameters"),
     Metric(name="seed", title="seed"),
     Metric(name="task.num_sequences", title="sequences"),
+    Metric(name="task.base.num_sequences", title="sequences"),
+    Metric(name="task.length", title="sequence length", unit="tokens"),
+    Metric(name="task.vocab_size", title="vocabulary", unit="symbols"),
+    Metric(name="task.random_fraction", title="share of random labels", form="{:.0%}"),
+    Metric(name="size.num_layers", title="layers"),
+    Metric(name="size.width", title="width"),
     Metric(name="size.num_heads", title="heads"),
+    Metric(name="optim.optimiser.lr", title="learning rate", form="{:.3g}"),
+    Metric(name="optim.optimiser.weight_decay", title="weight decay", form="{:.3g}"),
+    Metric(name="budget.batch_size", title="batch", unit="sequences"),
     Metric(name="precision.name", title="format"),
     Metric(name="entropy_bits", title="entropy of the training data", unit="bits", form="{:,.0f}"),
     Metric(name="training.steps", title="optimiser steps", form="{:,.0f}", is_main=True),
     Metric(name="training.tokens_seen", title="tokens seen", form="{:,.0f}"),
-    Metric(name="training.converged", title="converged"),
+    Metric(name="training.converged", title="converged", is_main=True),
+    Metric(name="step", title="step"),
+    Metric(name="tokens", title="tokens seen"),
+    Metric(name="epochs", title="epochs", form="{:.3g}"),
+    Metric(
+        name="loss_bits_per_token", title="training loss", unit="bits per token", form="{:.3f}"
+    ),
+    Metric(
+        name="below_uniform_bits", title="below a uniform guesser", unit="bits", form="{:,.0f}"
+    ),
     Metric(
         name="memorised_bits", title="memorised", unit="bits", form="{:,.0f}",
         expression=_memorised(), is_main=True,
