@@ -54,7 +54,7 @@ def test_from_the_index_to_a_run_by_the_keyboard(open_page, site: Path) -> None:
     assert page.inner_text("#told").startswith("done, 30 of at most 30 steps")
     for curve, level in (("memorised_bits", "entropy"), ("loss_bits_per_token", "log2 V")):
         assert page.locator(f"#curve-{curve} .scatterlayer path.js-line").count() == 2
-        assert level in page.inner_text(f"#curve-{curve} .legend")
+        assert level in page.text_content(f"#curve-{curve} .legend")
 
 
 def test_filters_sort_and_search(many) -> None:
