@@ -19,6 +19,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
 
 from rote.analysis.estimate import Estimate
+from rote.analysis.typeset import typeset
 
 Handle = Line2D | Patch
 
@@ -94,9 +95,11 @@ def new_figure(*, height_inches: float, title: str) -> Figure:
     """An empty figure with its finding on top, in lines; no global state is touched."""
     figure = Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
     FigureCanvasAgg(figure)
-    told = textwrap.fill(title.replace(" %", "\N{NO-BREAK SPACE}%"), LETTERS_PER_LINE)
-    title = figure.suptitle(told, x=0.01, horizontalalignment="left")
-    title.set_gid(TITLE)
+    words = typeset(title.replace(" %", "\N{NO-BREAK SPACE}%"))
+    heading = figure.suptitle(
+        textwrap.fill(words, LETTERS_PER_LINE), x=0.01, horizontalalignment="left"
+    )
+    heading.set_gid(TITLE)
     return figure
 
 
@@ -183,8 +186,10 @@ def plain_ratios(scale: Axis) -> None:
 
 
 def logarithmic_numbers(scale: Axis, limits: Sequence[float]) -> None:
-    """Short numbers at 1, 2 and 5 of each decade, or at decades alone where there are many."""
+    """Short numbers at 1, 2 and 5 of each decade; at decades alone where there are many."""
     subdivisions = (1.0, 2.0, 5.0) if limits[1] < 120 * limits[0] else (1.0,)
+    if limits[1] < 5 * limits[0]:
+        subdivisions = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
     scale.set_major_locator(LogLocator(subs=subdivisions, numticks=12))
     scale.set_minor_formatter(NullFormatter())
     short_numbers(scale)

@@ -272,6 +272,13 @@ _ALL = (
         name="knowledge_bits_per_parameter", title="knowledge", unit="bits per parameter",
         form="{:.3f}", expression=_knowledge_bits_per_parameter,
     ),
+    Metric(name="steps_to_fit", title="steps to fit", form="{:,.0f}"),
+    Metric(name="unruled", title="random labels", unit="share of the training set", form="{:.0%}"),
+    Metric(
+        name="label_entropy_bits", title="entropy of the labels that no rule gives", unit="bits",
+        form="{:,.0f}",
+    ),
+    Metric(name="given_bits", title="all there was to know", unit="bits", form="{:,.0f}"),
     Metric(name="f1", title="membership F1", form="{:.3f}"),
     Metric(
         name="exposure_bits", title="exposure of the most repeated canaries", unit="bits",

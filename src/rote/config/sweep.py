@@ -71,7 +71,7 @@ class Sweep:
     report: str  # which report is written of it
     fixed: Mapping[str, Any]
     grid: Grid
-    capacity_from: str = ""  # the sweep whose measured capacity that report scales by; "": published
+    capacity_from: str = ""  # whose reported capacity that report scales by; "": published
 
     def __post_init__(self) -> None:
         if not isinstance(self.fixed, Mapping):

@@ -92,7 +92,7 @@ class GPT(nn.Module):
     def set_dropout(self, rate: float, places: Collection[str]) -> None:
         """As GPT-2: of embeddings' sum, attention weights, and what a branch adds to the residual.
 
-        See `rote.models.dropout.HasDropout`.
+        See `rote.models.contracts.HasDropout`.
         """
         self.embedding_dropout = rate if "embedding" in places else 0.0
         for block in self.blocks:
@@ -101,7 +101,7 @@ class GPT(nn.Module):
 
     @property
     def dropout_places(self) -> Collection[str]:
-        """See `rote.models.dropout.HasDropout`."""
+        """See `rote.models.contracts.HasDropout`."""
         block = self.blocks[0]
         rates = {
             "embedding": self.embedding_dropout,
