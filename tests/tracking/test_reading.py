@@ -10,6 +10,7 @@ from polars.testing import assert_frame_equal
 from tests.tracking.conftest import QUESTION, Rote, Swept
 from tests.tracking.wandb_server import Server
 
+from rote.analysis.comparison import COMPARED
 from rote.analysis.metrics import METRICS
 from rote.ledger.record import DamagedRecord
 from rote.site.build import build_site
@@ -154,7 +155,7 @@ def test_a_source_that_is_none_is_refused(rote: Rote, source: str, message: str)
     assert len(said.complaint.strip().splitlines()) == 1
 
 
-def test_one_entry_of_the_registry_is_seen_in_table_site_and_wandb(
+def test_one_entry_of_the_registry_is_seen_in_table_site_comparison_and_wandb(
     swept: Swept, rote: Rote, tmp_path: Path
 ) -> None:
     name = "memorised_bits_per_sequence"
@@ -166,6 +167,7 @@ def test_one_entry_of_the_registry_is_seen_in_table_site_and_wandb(
     assert table.filter(run_id=run_id)[name].item() == expected
     (log,) = map(read_log, logs(swept.store.run(run_id).path))
     assert log.summary["derived"][name] == expected
+    assert name in COMPARED
     assert wandb_column(name) == f"summary:derived.{name}"
     outputs = tmp_path / "outputs"
     shutil.copytree(swept.outputs, outputs, ignore=shutil.ignore_patterns("latest-run"))

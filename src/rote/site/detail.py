@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rote.analysis.metrics import METRICS, UNIFORM, metric_of
+from rote.analysis.derived import UNIFORM
+from rote.analysis.metrics import METRICS, metric_of
 from rote.analysis.typeset import number, typeset
 from rote.cluster.life import last_life
 from rote.cluster.plan import Point
