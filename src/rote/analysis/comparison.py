@@ -23,10 +23,7 @@ from rote.analysis.results import Results
 Floats = NDArray[np.float64]
 
 GROUPS = ("task", "model", "size", "optim", "budget", "precision", "control", "seed", "measure")
-COMPARED = (
-    "bits_per_parameter", "train_bits_per_token", "heldout_bits_per_token", "f1", "exposure_bits",
-    "canaries_extracted", "windows_excess", "training.steps", "train_tokens_per_second",
-)  # fmt: skip
+COMPARED = tuple(name for name, metric in METRICS.items() if metric.is_compared)
 TITLES = {"exposure_bits": "exposure of all canaries"}  # of any number of repeats
 SAME_RATIO = 1.1  # a setting that is derived from equal shares of two sizes differs by rounding
 
