@@ -170,12 +170,14 @@ def plot_intervals(
 
 
 def short_numbers(*scales: Axis) -> None:
-    """2,000,000 as 2M; what is below 1 as a decimal fraction."""
+    """2,000,000 as 2M, a billion as 1B; what is below 1 as a decimal fraction."""
     large = EngFormatter(sep="")
+
+    def short(number: float, _: int) -> str:
+        return large(number).replace("G", "B") if abs(number) >= 1 else typeset(f"{number:g}")
+
     for scale in scales:
-        scale.set_major_formatter(
-            FuncFormatter(lambda number, _: large(number) if abs(number) >= 1 else f"{number:g}")
-        )
+        scale.set_major_formatter(FuncFormatter(short))
 
 
 def plain_ratios(scale: Axis) -> None:

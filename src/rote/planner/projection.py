@@ -111,7 +111,7 @@ def _value(belief: Belief, parameters: float, data: float) -> Value:
 
 def _breaks(question: Question, loss: Value, leaks: Sequence[Value | None]) -> Iterator[str]:
     asked = (
-        ("loss", question.loss_nats, loss),
+        ("loss in nats", question.loss_nats, loss),
         ("membership F1", question.max_f1, leaks[0]),
         ("exposure", question.max_exposure_bits, leaks[1]),
         ("extraction", question.max_extracted, leaks[2]),
