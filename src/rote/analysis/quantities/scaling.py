@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import polars as pl
 
+from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.analysis.laws.law import Chosen, Count, Law, Measured
-from rote.analysis.metrics import FLOPS_PER_PARAMETER_AND_TOKEN, derive
+from rote.analysis.metrics import derive
 from rote.analysis.quantities.convergence import num_converged
 from rote.analysis.quantities.leakage import quick_leakage
 from rote.analysis.quantities.losses import loss_quantities
