@@ -46,16 +46,9 @@ def planted_run(inputs: str, fraction: float, seed: int) -> tuple[dict[str, Any]
         "training.steps": 500,
         **counts("train_rule", NUM_SEQUENCES - drawn, NUM_SEQUENCES - drawn),
         **counts("train_drawn", drawn, drawn),
-        **counts(
-            "heldout_rule",
-            0 if inputs == "random" else right,
-            0 if inputs == "random" else NUM_HELDOUT,
-        ),
-        **counts(
-            "heldout_drawn",
-            right if inputs == "random" else 0,
-            NUM_HELDOUT if inputs == "random" else 0,
-        ),
+        **counts("heldout_rule", 0, 0),
+        **counts("heldout_drawn", 0, 0),
+        **counts(f"heldout_{'drawn' if inputs == 'random' else 'rule'}", right, NUM_HELDOUT),
         "exact_match.train_drawn_answer_bits": 2.0 * drawn,
         "exact_match.train_drawn_answer_code_bits": 0.5 * drawn + seed,
     }

@@ -257,14 +257,19 @@ def _recall_table(found: Study) -> Table:
 def _card(each: Compared) -> Card:
     assert each.apart is not None  # `make` leaves others out
     low, high = (f"{100 * end:+.0f}" for end in each.apart.ends)
+    points, is_open = f"{100 * each.apart.value:+.0f}", each.apart.sign == 0
     splits = f"{plural(each.apart.num_splits, 'split')}, {plural(each.apart.n, 'pair')} of runs"
     shares = [f"{one.size}: {one.free.words('{:.0%}')}" for one in (each.smaller, each.larger)]
     return Card(
         title=each.series.title,
         meaning=f"held-out items answered: {each.larger.size} less {each.smaller.size}",
-        value=f"{100 * each.apart.value:+.0f}",
-        unit="points",
-        lines=[Text(f"95 % interval {low} to {high}; {splits}"), *map(Text, shares)],
+        value="not decided" if is_open else points,
+        unit="" if is_open else "points",
+        is_warning=is_open,
+        lines=[
+            Text(f"{points} points, 95 % interval {low} to {high}; {splits}"),
+            *map(Text, shares),
+        ],
     )
 
 

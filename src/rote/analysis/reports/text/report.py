@@ -224,6 +224,7 @@ def _cards(found: Study) -> list[Card]:
             lines=[
                 Text(f"{run['of_capacity']:.0%} of capacity, at N = {run[SIZE]:,}"),
                 Text(f"mixture code: {run['mixture_code_bits']:,.0f} bits"),
+                Text("" if run["is_above"] else wording.NOT_ABOVE, is_warning=True),
                 Text("" if run["training.converged"] else "had not converged", is_warning=True),
             ],
         )

@@ -99,7 +99,8 @@ def _focus(targets: pl.DataFrame, by: pl.Expr) -> list[Row]:
 def _pairs(targets: pl.DataFrame) -> pl.DataFrame:
     """Totals of mem_U under each reference, its share of capacity, and means of a sample.
 
-    ``heldout_mean_bits`` is of samples that neither model was trained on.
+    ``heldout_mean_bits`` is of samples that neither model was trained on; a sum ``is_above`` them
+    by the lower end of its interval.
     """
     parts = []
     for kind, name in REFERENCE_NAMES.items():
@@ -114,10 +115,16 @@ def _pairs(targets: pl.DataFrame) -> pl.DataFrame:
         parts.append(
             known.select("kind", pl.col("of").alias("reference"), *OF_RUN, reference_id, *totals)
         )
-    return pl.concat(parts, how="vertical_relaxed").with_columns(
-        of_capacity=pl.col("max_code_bits") / pl.col("capacity_bits"),
-        mean_bits=pl.col("max_code_bits") / pl.col("samples"),
-        heldout_mean_bits=pl.col("heldout_max_code_bits") / pl.col("heldout_samples"),
+    return (
+        pl.concat(parts, how="vertical_relaxed")
+        .with_columns(
+            of_capacity=pl.col("max_code_bits") / pl.col("capacity_bits"),
+            mean_bits=pl.col("max_code_bits") / pl.col("samples"),
+            heldout_mean_bits=pl.col("heldout_max_code_bits") / pl.col("heldout_samples"),
+        )
+        .with_columns(
+            is_above=pl.col("max_code_low_bits") > pl.col("heldout_mean_bits") * pl.col("samples")
+        )
     )
 
 
