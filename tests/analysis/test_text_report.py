@@ -152,6 +152,7 @@ def test_nothing_is_claimed_of_runs_at_chance_alone_or_unconverged(tmp_path: Pat
     assert told["extraction"].startswith("No more is extracted")
     content = make(chance)
     assert "1 seed." in content.setting
+    assert any(line.words == "no more than held-out text gives" for line in content.cards[0].lines)
     late = chance.table.with_columns(pl.lit(value=False).alias("training.converged"))
     unconverged = make(Results(**{**vars(chance), "table": late}))
     assert any("had not converged" in line.words for line in unconverged.cards[0].lines)

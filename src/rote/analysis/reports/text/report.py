@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rote.analysis import descents
 from rote.analysis.content import Block, Card, Content, Heading, Section, Text
+from rote.analysis.descents import axis_note, descents_plot, descents_table, headline, number
 from rote.analysis.estimate import span
 from rote.analysis.metrics import METRICS
 from rote.analysis.reports.text import figures, wording
@@ -23,10 +23,7 @@ def make(results: Results) -> Content:
     """Raises ValueError for runs that are not on one corpus, or have no reference."""
     found = study(results)
     return Content(
-        headlines=(
-            *wording.headlines(found),
-            *(descents.headline(curve) for curve in found.descents),
-        ),
+        headlines=(*wording.headlines(found), *map(headline, found.descents)),
         setting=wording.setting(found),
         cards=tuple(_cards(found)),
         lead=figures.unintended(found),
@@ -44,6 +41,8 @@ def _sections(found: Study) -> tuple[Section, ...]:
     generation: list[Block] = [Text("No run measured generation (measure=[generation]).")]
     if found.drawn:
         generation = [*_drawn_tables(found), Text(wording.DRAWN_NOTE)]
+    curves = found.descents
+    descent = [descents_plot(curves), descents_table(curves), Text(axis_note(curves))]
     samples: list[Block] = []
     for each in found.remembered:
         samples.append(Heading(title=f"{each.name}, against the {REFERENCE_NAMES[each.reference]}"))
@@ -58,7 +57,7 @@ def _sections(found: Study) -> tuple[Section, ...]:
                 Text(wording.CONTROL_NOTE),
             ],
         ),
-        _descents(found),
+        Section("Double descent", descent),
         Section("Extraction", extraction),
         Section("Samples that the model draws", generation),
         Section(
@@ -72,12 +71,6 @@ def _sections(found: Study) -> tuple[Section, ...]:
         ),
         runs_section(found.runs),
     )
-
-
-def _descents(found: Study) -> Section:
-    curves = found.descents
-    blocks = [descents.descents_plot(curves), descents.descents_table(curves)]
-    return Section("Double descent", [*blocks, Text(descents.axis_note(curves))])
 
 
 def _unintended_table(found: Study) -> Table:
@@ -118,7 +111,7 @@ def _beside(first: str, below: str, form: str = "{:,}") -> Callable[[Row], tuple
 
 def _extraction_table(found: Study) -> Table:
     """A row a series, size and prefix."""
-    explained = {"unit": "of the train rate", "missing": "none extracted"}
+    explained: dict[str, Any] = {"unit": "of the train rate", "missing": "none extracted"}
     columns = [
         Column("series", "series"),
         Column("N", SIZE),
@@ -200,7 +193,7 @@ def _sample_table(samples: Sequence[Row]) -> Table:
     def reference(row: Row) -> tuple[float, str]:
         return row["reference_bits"], "trained on it" * row["in_reference"]
 
-    bits = {"form": "{:.1f}"}
+    bits: dict[str, Any] = {"form": "{:.1f}"}
     mem_u = _beside("max_code_bits", "mixture_code_bits", "{:.1f}")
     columns = [
         Column("text", text, unit="sample id"),
@@ -231,6 +224,7 @@ def _cards(found: Study) -> list[Card]:
             lines=[
                 Text(f"{run['of_capacity']:.0%} of capacity, at N = {run[SIZE]:,}"),
                 Text(f"mixture code: {run['mixture_code_bits']:,.0f} bits"),
+                Text("" if run["is_above"] else wording.NOT_ABOVE, is_warning=True),
                 Text("" if run["training.converged"] else "had not converged", is_warning=True),
             ],
         )
@@ -276,5 +270,5 @@ def _numbers(found: Study) -> dict[str, Any]:
         }
         for each in found.drawn
     }
-    peaks = {f"peak {curve.name}": descents.number(curve) for curve in found.descents}
+    peaks = {f"peak {curve.name}": number(curve) for curve in found.descents}
     return sums | peaks | correlations | drawn

@@ -99,7 +99,8 @@ def _focus(targets: pl.DataFrame, by: pl.Expr) -> list[Row]:
 def _pairs(targets: pl.DataFrame) -> pl.DataFrame:
     """Totals of mem_U under each reference, its share of capacity, and means of a sample.
 
-    ``heldout_mean_bits`` is of samples that neither model was trained on.
+    ``heldout_mean_bits`` is of samples that neither model was trained on; a sum ``is_above`` them
+    by the lower end of its interval.
     """
     parts = []
     for kind, name in REFERENCE_NAMES.items():
@@ -114,10 +115,16 @@ def _pairs(targets: pl.DataFrame) -> pl.DataFrame:
         parts.append(
             known.select("kind", pl.col("of").alias("reference"), *OF_RUN, reference_id, *totals)
         )
-    return pl.concat(parts, how="vertical_relaxed").with_columns(
-        of_capacity=pl.col("max_code_bits") / pl.col("capacity_bits"),
-        mean_bits=pl.col("max_code_bits") / pl.col("samples"),
-        heldout_mean_bits=pl.col("heldout_max_code_bits") / pl.col("heldout_samples"),
+    return (
+        pl.concat(parts, how="vertical_relaxed")
+        .with_columns(
+            of_capacity=pl.col("max_code_bits") / pl.col("capacity_bits"),
+            mean_bits=pl.col("max_code_bits") / pl.col("samples"),
+            heldout_mean_bits=pl.col("heldout_max_code_bits") / pl.col("heldout_samples"),
+        )
+        .with_columns(
+            is_above=pl.col("max_code_low_bits") > pl.col("heldout_mean_bits") * pl.col("samples")
+        )
     )
 
 
@@ -147,8 +154,8 @@ def _rates(runs: pl.DataFrame, split: str, prefix: int) -> list[Rate]:
 
 def _drawn(results: Results, runs: pl.DataFrame) -> Iterable[Row]:
     measured = [name for name in runs.columns if DRAWN.fullmatch(name)]
-    known = runs.filter(pl.any_horizontal(pl.col(measured).is_not_null())) if measured else []
-    for run in pl.DataFrame(known).iter_rows(named=True):
+    has_any = pl.any_horizontal(pl.col(measured).is_not_null()) if measured else pl.lit(value=False)
+    for run in runs.filter(has_any).iter_rows(named=True):
         arrays = results.folders[run["run_id"]].arrays()
         for drawing in drawings_in(arrays):
             found = generated(arrays, drawing)
