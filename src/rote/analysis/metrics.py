@@ -257,6 +257,9 @@ _ALL = (
         name="exposure_bits", title="exposure of inserted canaries", unit="bits", form="{:.2f}",
     ),
     Metric(
+        name="exposure_most_bits", title="largest exposure measurable", unit="bits", form="{:.2f}"
+    ),
+    Metric(
         name="extracted_share", title="share of the most repeated canaries extracted", form="{:.0%}"
     ),
     Metric(name="drawn_right", title="share of random labels told right", form="{:.0%}"),

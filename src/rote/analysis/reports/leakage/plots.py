@@ -211,7 +211,7 @@ def marks(
     """Single runs, lines between means, and means.
 
     Of rows with the estimate ``y`` at ``x``, and ``singles``, its value in each run; ``is_across``
-    exchanges the axes, and draws no lines. Colours tell sizes apart, or what ``hue`` says.
+    exchanges the axes, and draws no lines. A colour is a size, or a value of ``hue``.
     """
     missed = set(found.runs.filter(~pl.col("training.converged"))["run_id"])
     named = [{**row, "hue": row[hue] if hue else label(found, row)} for row in rows]

@@ -74,7 +74,7 @@ def _card(found: Study, kind: Metric) -> Card:
         for row in compared[:1]
     ]
     if kind.name == "f1":
-        lines += [f"{law.short_line(fitted)}." for fitted in found.laws[:1]]
+        lines += [f"{wording.sentence(law.short_line(fitted))}." for fitted in found.laws[:1]]
     guess = kind.form.format(GUESSES[kind.name])
     return Card(
         title=wording.sentence(kind.title),
