@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.golden.cases import COMMANDS, SCALE
-from tests.golden.outputs import HERE, answer, unpack
+from tests.golden.outputs import HERE, answer, audit_answer, unpack
 
 RELATIVE = 1e-6  # searches end a little elsewhere on another processor
 
@@ -25,9 +25,16 @@ def test_what_is_said_of_the_same_runs_stays(
     capacity: tuple[Path, dict[str, Any]], name: str
 ) -> None:
     outputs, scale = capacity
+    _require_equal(name, scale if name == SCALE else answer(outputs, name))
+
+
+def test_what_an_audit_says_of_the_same_scores_stays(tmp_path: Path) -> None:
+    _require_equal("audit", audit_answer(tmp_path))
+
+
+def _require_equal(name: str, answered: dict[str, Any]) -> None:
     golden = json.loads((HERE / "answers" / f"{name}.json").read_text())
-    found = json.loads(json.dumps(scale if name == SCALE else answer(outputs, name)))
-    differing = list(_differences(golden, found, name))
+    differing = list(_differences(golden, json.loads(json.dumps(answered)), name))
     assert not differing, "\n".join(differing[:20])
 
 

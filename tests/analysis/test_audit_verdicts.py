@@ -1,14 +1,21 @@
 """Verdicts and what it would take to be sure, worked by hand."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
 from rote.analysis.audit.membership import auroc_difference, judge_membership
 from rote.analysis.audit.needed import controls_missing, to_bound, to_exclude, to_narrow
+from rote.analysis.audit.page import Found, content
 from rote.analysis.audit.regurgitation import judge_regurgitation
+from rote.analysis.content import Content
 from rote.analysis.estimate import Estimate
+from rote.analysis.plot import Plot
 from rote.auditing.stored import Stored
+from tests.golden.outputs import AUDIT
 
 NUM = 400
 
@@ -119,3 +126,40 @@ def test_regurgitation_needs_members_above_others() -> None:
     assert found(0, 0) == "no evidence"
     nothing = judge_regurgitation(stored(shifted(0, 1), shifted(0, 2)))
     assert nothing.verdict == "not measured" and nothing.extraction is None
+
+
+def said(model: float, words: float) -> Content:
+    """The page of an audit whose score and whose words are so far apart; nothing was extracted."""
+    facts = {**json.loads((AUDIT / "facts.json").read_text()), "references": []}
+    facts["skipped"] = {"extraction": "no document has 100 tokens"}
+    scores = stored(shifted(model, 1), shifted(words, 2))
+    of_loss = scores.scores.drop("score.other")
+    found = replace(scores, scores=of_loss, facts=facts)
+    judged = Found(
+        membership=judge_membership(found), regurgitation=judge_regurgitation(found), unintended=[]
+    )
+    return content(judged, found, {})
+
+
+def test_a_page_at_chance_claims_nothing() -> None:
+    at_chance, leaking = said(0.0, 0.0), said(1.0, 0.0)
+    assert isinstance(at_chance.lead, Plot) and isinstance(leaking.lead, Plot)
+    assert at_chance.lead.title == "No score separates members from non-members for certain"
+    assert leaking.lead.title == "Loss separates members from non-members"
+    assert [card.value for card in at_chance.cards] == ["no evidence", "not measured"]
+    assert not any(card.is_warning for card in at_chance.cards)
+    (roc,) = (
+        block for each in at_chance.sections for block in each.blocks if isinstance(block, Plot)
+    )
+    assert roc.title.endswith("% of members are found, no more than by chance")
+    assert at_chance.headlines[1] == (
+        "regurgitation: not measured. Extraction was not tried: no document has 100 tokens."
+    )
+
+
+def test_words_that_separate_the_sets_are_the_finding() -> None:
+    confounded = said(1.0, 1.0)
+    assert isinstance(confounded.lead, Plot)
+    assert confounded.lead.title == "Words alone separate members from non-members"
+    assert "differ by themselves" in confounded.headlines[0]
+    assert any("Words alone differ" in line.words for line in confounded.cards[0].lines)

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from rote.analysis.comparison import comparable, compare, comparison_json
-from rote.analysis.comparison_page import write_comparison
-from rote.analysis.comparison_wording import change, finding, headlines, pairs, sides
+from rote.analysis.comparison_figures import differences, sides, verdict
+from rote.analysis.comparison_page import headlines, pairs, write_comparison
 from rote.files import sha256
 from tests.analysis.scaled import noisy, results, table
 
@@ -39,11 +39,11 @@ def test_a_setting_that_differs_as_a_whole_is_what_is_compared(tmp_path: Path) -
     assert [(each.key, each.first, each.second) for each in found.differing] == [
         ("precision.name", "fp32", "bf16_mixed")
     ]
-    assert found.num_pairs == half().height
-    (heldout,) = [each for each in found.compared if each.metric.column == "heldout_bits_per_token"]
+    assert found.pairs.height == half().height
+    (heldout,) = [each for each in found.compared if each.metric.name == "heldout_bits_per_token"]
     assert heldout.difference.sign == 1
     assert heldout.difference.value == pytest.approx(0.1 * heldout.first.mean(), rel=0.05)
-    (steps,) = [each for each in found.compared if each.metric.column == "training.steps"]
+    (steps,) = [each for each in found.compared if each.metric.name == "training.steps"]
     assert (steps.difference.value, steps.difference.sign) == (0, 0)
     assert comparison_json(found)["metrics"]["heldout_bits_per_token"]["pairs"] == half().height
 
@@ -52,7 +52,7 @@ def test_runs_that_only_one_sweep_has_are_left_out(tmp_path: Path) -> None:
     fewer = with_precision(half(), "bf16_mixed", 0.1).filter(pl.col("size.width") > 8)
     first, second = tables(tmp_path, half(), fewer)
     found = compare(("a", "b"), first, second)
-    assert found.num_pairs == fewer.height
+    assert found.pairs.height == fewer.height
     assert found.num_runs == (half().height, fewer.height)
     left = half().filter(pl.col("size.width") <= 8)["run_id"].to_list()
     assert comparison_json(found)["alone"] == {"a": left, "b": []}
@@ -66,20 +66,22 @@ def test_what_is_said_is_what_was_planted(tmp_path: Path) -> None:
     found = compare(("a", "b"), fp32, moved)
     assert sides(found) == ("fp32", "bf16_mixed")
     (heldout,) = found.moved
-    assert (heldout.num_higher, change(heldout)) == (
-        found.num_pairs,
-        "+0.250 bits per token (all pairs alike, no interval)",
+    assert heldout.num_higher == found.pairs.height
+    assert verdict(heldout) == (
+        "held-out loss +0.250 bits per token (all pairs alike, no interval)"
     )
-    assert finding(found) == (
-        f"bf16_mixed against fp32: held-out loss {change(heldout)}; 0 of 3 intervals leave out 0"
+    assert differences(found).title == (
+        f"bf16_mixed against fp32: {verdict(heldout)}; 0 of 3 intervals leave out 0"
     )
 
 
 def test_one_pair_has_no_interval_and_one_run_in_both_is_called_so(tmp_path: Path) -> None:
     one = tables(tmp_path, half().head(1), with_precision(half(), "bf16_mixed", 0.1).head(1))
     found = compare(("a", "b"), *one)
-    assert finding(found).startswith("bf16_mixed against fp32: held-out loss +0.710 bits per token")
-    assert "(one pair, no interval); 0 of 3" in finding(found)
+    title = differences(found).title
+    assert title.startswith("bf16_mixed against fp32: held-out loss +0.710 bits per token")
+    assert "(one pair, no interval); 0 of 3" in title
+    assert pairs(found) == "1 run matches"
     same = compare(("a", "b"), *tables(tmp_path, half(), half()))
     assert pairs(same) == "16 runs match, 16 of them the same run in both"
     assert headlines(same) == ("b against a: training loss equal in every pair",)
@@ -118,7 +120,8 @@ def test_sweeps_without_a_common_point_are_refused(tmp_path: Path) -> None:
         half().filter(pl.col("size.width") <= 16),
         half().filter(pl.col("size.width") > 16),
     )
-    with pytest.raises(ValueError, match="no run of a matches one of b"):
+    told = "no run of a matches one of b: .*size.width is 16 or 8 in a and 32 or 64 in b"
+    with pytest.raises(ValueError, match=told):
         compare(("a", "b"), small, large)
 
 
@@ -128,3 +131,38 @@ def test_runs_that_match_twice_are_refused(tmp_path: Path) -> None:
     doubled = pl.concat([second, hidden])
     with pytest.raises(ValueError, match="match more than once"):
         compare(("a", "b"), first, doubled)
+
+
+def test_runs_of_two_sizes_match_by_what_was_derived_of_the_size(tmp_path: Path) -> None:
+    """A grid of data over capacity: other numbers of sequences, the same of each parameter."""
+    one_size = half().filter(pl.col("size.width") == 8)
+
+    def sized(parameters: int, ids: str) -> pl.DataFrame:
+        number = (pl.col("training.steps") / 97 * 0.01 * parameters).round()
+        return one_size.with_columns(
+            pl.col("run_id") + ids,
+            parameters=pl.lit(parameters),
+            **{"task.num_sequences": number, "budget.max_steps": pl.lit(9)},
+        )
+
+    first, second = (
+        comparable(results(sized(*each), tmp_path)) for each in ((3000, ""), (9100, "b"))
+    )
+    found = compare(("a", "b"), first, second)
+    assert found.pairs.height == one_size.height
+    assert found.derived == "task.num_sequences"
+    assert "task.num_sequences differs, so runs are matched by it over" in pairs(found)
+    assert found.pairs["point"][0].startswith("num_sequences/parameters=")
+
+
+def test_a_difference_that_may_be_none_is_not_claimed(tmp_path: Path) -> None:
+    noise = noisy(with_precision(half(), "bf16_mixed", 0.0), 0.01)
+    noise = noise.with_columns(**{"training.converged": pl.lit(False)})
+    found = compare(("a", "b"), *tables(tmp_path, half(), noise))
+    (line,) = headlines(found)
+    assert line.startswith("bf16_mixed against fp32: no difference shown in held-out loss")
+    assert "0 of 3 intervals leave out 0" in differences(found).title
+    folder = tmp_path / "a-b"
+    held = [results(each, tmp_path) for each in (half(), noise)]
+    page = write_comparison(found, *held, folder).page.read_text()
+    assert "the interval holds 0" in page and "16 matched runs had not converged." in page

@@ -1,11 +1,13 @@
 """Two sweeps run by run: what differs between them, and what came of it.
 
 Runs are matched by every setting that both sweeps have, but for those in which the sweeps as wholes
-differ. Differences are second less first, paired, with Student's 95 % interval over the pairs.
+differ. Where a sweep derived a setting from the number of parameters, and more runs match by that
+setting divided by it, they are matched so. Differences are second less first, paired, with
+Student's 95 % interval over the pairs.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,52 +16,16 @@ from numpy.typing import NDArray
 
 from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import paired_difference
+from rote.analysis.metrics import METRICS, Metric, derive
 from rote.analysis.quantities.leakage import quick_leakage
-from rote.analysis.quantities.losses import loss_quantities
 from rote.analysis.results import Results
 
 Floats = NDArray[np.float64]
 
 GROUPS = ("task", "model", "size", "optim", "budget", "precision", "control", "seed", "measure")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metric:
-    """A derived column, and how it is told."""
-
-    column: str
-    name: str
-    unit: str
-    form: str
-
-    @property
-    def title(self) -> str:
-        """With its unit."""
-        return f"{self.name} ({self.unit})" if self.unit else self.name
-
-    @property
-    def signed(self) -> str:
-        """The form of a difference."""
-        return self.form.replace("{:", "{:+")
-
-
-METRICS = (
-    Metric(column="bits_per_parameter", name="memorised", unit="bits per parameter", form="{:.3f}"),
-    Metric(
-        column="train_bits_per_token", name="training loss", unit="bits per token", form="{:.3f}"
-    ),
-    Metric(
-        column="heldout_bits_per_token", name="held-out loss", unit="bits per token", form="{:.3f}"
-    ),
-    Metric(column="f1", name="membership F1", unit="", form="{:.3f}"),
-    Metric(column="exposure_bits", name="exposure", unit="bits", form="{:.2f}"),
-    Metric(column="canaries_extracted", name="canaries extracted", unit="share", form="{:.3f}"),
-    Metric(column="windows_excess", name="windows extracted", unit="share", form="{:.3f}"),
-    Metric(column="training.steps", name="training", unit="steps", form="{:,.0f}"),
-    Metric(
-        column="train_tokens_per_second", name="speed", unit="tokens per second", form="{:,.0f}"
-    ),
-)
+COMPARED = tuple(name for name, metric in METRICS.items() if metric.is_compared)
+TITLES = {"exposure_bits": "exposure of all canaries"}  # of any number of repeats
+SAME_RATIO = 1.1  # a setting that is derived from equal shares of two sizes differs by rounding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +67,9 @@ class Comparison:
 
     names: tuple[str, str]
     differing: tuple[Differing, ...]
+    derived: str  # the setting that is matched divided by the number of parameters; "": none
     num_runs: tuple[int, int]
+    num_unconverged: int  # of the matched runs
     compared: tuple[Compared, ...]
     pairs: pl.DataFrame  # point, run_id, run_id_second, and <column>.first, <column>.second
     alone: pl.DataFrame  # sweep, point, run_id of the runs that match none
@@ -112,28 +80,19 @@ class Comparison:
         return tuple(each for each in self.compared if not each.is_equal) or self.compared
 
     @property
-    def num_pairs(self) -> int:
-        """Runs of the first sweep that one of the second matches."""
-        return self.pairs.height
-
-    @property
     def num_shared(self) -> int:
         """Pairs that are one run, which both sweeps have."""
         return self.pairs.filter(pl.col("run_id") == pl.col("run_id_second")).height
 
 
 def comparable(results: Results) -> pl.DataFrame:
-    """The table with the columns of `METRICS` that its runs can tell."""
-    table = results.table
-    if "cost.heldout_code_bits" in table.columns:
-        memorised = pl.col("entropy_bits") - pl.col("cost.train_code_bits")
-        table = loss_quantities(table, results.alphas).with_columns(
-            bits_per_parameter=memorised / pl.col("parameters")
-        )
-    if (told := quick_leakage(results)) is not None:
-        names = ["run_id", *(metric.column for metric in METRICS if metric.column in told.columns)]
-        kinds = [name for name in names if name not in table.columns]
-        table = table.join(told.select("run_id", *kinds), on="run_id", how="left")
+    """The table with the columns of `COMPARED` that its runs can tell."""
+    table = derive(results.table, COMPARED)
+    if (measured := quick_leakage(results)) is not None:
+        kinds = [
+            name for name in COMPARED if name in measured.columns and name not in table.columns
+        ]
+        table = table.join(measured.select("run_id", *kinds), on="run_id", how="left")
     return table
 
 
@@ -141,17 +100,16 @@ def compare(names: tuple[str, str], first: pl.DataFrame, second: pl.DataFrame) -
     """Tables as `comparable` makes them; raises ValueError where no runs match, or match twice."""
     if names[0] == names[1]:
         raise ValueError(f"{names[0]} is one sweep: name another to compare it with")
-    settings = [sorted(filter(_is_setting, table.columns)) for table in (first, second)]
-    differing = tuple(_differing(first, second, settings))
+    tables = (first, second)
+    differing = tuple(_differing(first, second))
     apart = {each.key for each in differing}
-    keys = [key for key in settings[0] if key in settings[1] and key not in apart]
-    points = _keyed(names, (first, second), keys)
-    left, right = (points.filter(sweep=name) for name in names)
-    pairs = left.join(
-        right.select("key", "run_id"), on="key", suffix="_second", maintain_order="left"
+    keys = [key for key in _settings(first) if key in second.columns and key not in apart]
+    derived, points = max(
+        _ways_to_match(names, tables, keys), key=lambda way: _num_pairs(names, way[1])
     )
+    pairs = _paired(names, points)
     if pairs.is_empty():
-        raise ValueError(f"no run of {names[0]} matches one of {names[1]}: they share no point")
+        raise ValueError(_why_none(names, tables, keys))
     if pairs["key"].n_unique() < pairs.height:
         raise ValueError(
             f"runs of {names[0]} and {names[1]} match more than once: both vary what only one "
@@ -161,8 +119,11 @@ def compare(names: tuple[str, str], first: pl.DataFrame, second: pl.DataFrame) -
     return Comparison(
         names=names,
         differing=differing,
+        derived=derived,
         num_runs=(first.height, second.height),
-        compared=tuple(found for metric in METRICS if (found := _compared(metric, valued))),
+        num_unconverged=_unconverged(first, pairs["run_id"])
+        + _unconverged(second, pairs["run_id_second"]),
+        compared=tuple(_compared(valued)),
         pairs=valued,
         alone=points.join(pairs, on="key", how="anti", maintain_order="left").drop("key"),
     )
@@ -175,7 +136,7 @@ def comparison_json(found: Comparison) -> Mapping[str, Any]:
         "runs": list(found.num_runs),
         "differing": {each.key: [each.first, each.second] for each in found.differing},
         "metrics": {
-            each.metric.column: {
+            each.metric.name: {
                 "pairs": len(each.first),
                 "first_mean": float(each.first.mean()),
                 "second_mean": float(each.second.mean()),
@@ -190,20 +151,16 @@ def comparison_json(found: Comparison) -> Mapping[str, Any]:
     }
 
 
-def _is_setting(name: str) -> bool:
-    return name.partition(".")[0] in GROUPS
+def _settings(table: pl.DataFrame) -> list[str]:
+    return sorted(name for name in table.columns if name.partition(".")[0] in GROUPS)
 
 
-def _differing(
-    first: pl.DataFrame, second: pl.DataFrame, settings: list[list[str]]
-) -> list[Differing]:
+def _differing(first: pl.DataFrame, second: pl.DataFrame) -> Iterator[Differing]:
     """Settings of one value in each sweep, and not the same one; absent counts as a value."""
-    found = []
-    for key in sorted({*settings[0], *settings[1]}):
+    for key in sorted({*_settings(first), *_settings(second)}):
         values = [_values(table, key) for table in (first, second)]
         if values[0] != values[1] and all(len(each) == 1 for each in values):
-            found.append(Differing(key=key, first=values[0][0], second=values[1][0]))
-    return found
+            yield Differing(key=key, first=values[0][0], second=values[1][0])
 
 
 def _values(table: pl.DataFrame, key: str) -> list[str]:
@@ -212,24 +169,57 @@ def _values(table: pl.DataFrame, key: str) -> list[str]:
     return sorted(str(value) for value in table[key].unique().to_list())
 
 
+def _ways_to_match(
+    names: tuple[str, str], tables: tuple[pl.DataFrame, pl.DataFrame], keys: list[str]
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    """By all settings as they are; by each of the task that may follow from the parameters."""
+    yield "", _keyed(names, tables, keys)
+    for key in keys:
+        is_number = all(table.schema[key].is_numeric() for table in tables)
+        differs = _values(tables[0], key) != _values(tables[1], key)
+        if key.startswith("task.") and is_number and differs:
+            points = _keyed(names, _divided(tables, key), keys)
+            if all(points.filter(sweep=name)["key"].is_unique().all() for name in names):
+                leaf = key.rpartition(".")[2]
+                label = pl.col("point").str.replace(f"{leaf}=", f"{leaf}/parameters=", literal=True)
+                yield key, points.with_columns(label)
+
+
+def _divided(
+    tables: tuple[pl.DataFrame, pl.DataFrame], key: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """By the number of parameters; what is equal but for rounding is one value, its first."""
+    ratio = pl.col(key) / pl.col("parameters")
+    both = pl.concat([table.select(ratio) for table in tables])[key].drop_nulls().unique().sort()
+    first_of: dict[float, float] = {}
+    start = 0.0
+    for value in both:
+        start = start if value < SAME_RATIO * start else value
+        first_of[value] = float(f"{start:.3g}")
+    one, other = (table.with_columns(ratio.replace(first_of).alias(key)) for table in tables)
+    return one, other
+
+
 def _keyed(
     names: tuple[str, str], tables: tuple[pl.DataFrame, pl.DataFrame], keys: list[str]
 ) -> pl.DataFrame:
     """Runs of both by these settings as one text: nulls match nulls, 1 matches 1.0.
 
-    A run's point is told by those of them that are not the same for all runs.
+    A run's point is named by those that vary, but not by one that goes with an earlier one.
     """
     rows = [
         (name, row["run_id"], [_plain(row[key]) for key in keys])
         for name, table in zip(names, tables, strict=True)
         for row in table.iter_rows(named=True)
     ]
-    varying = [at for at in range(len(keys)) if len({str(values[at]) for *_, values in rows}) > 1]
-    points = [
-        # Once where several keys say the same: width of a size and of what is derived of it.
-        " ".join(dict.fromkeys(f"{keys[at].rpartition('.')[2]}={values[at]}" for at in varying))
-        for *_, values in rows
-    ]
+    places: dict[tuple[int, ...], int] = {}  # by how the runs are divided
+    for place in range(len(keys)):
+        told = [str(values[place]) for *_, values in rows]
+        division = tuple(map({value: at for at, value in enumerate(told)}.__getitem__, told))
+        if len(set(division)) > 1:
+            places.setdefault(division, place)
+    labels = [(keys[place].rpartition(".")[2], place) for place in places.values()]
+    points = [" ".join(f"{leaf}={values[place]}" for leaf, place in labels) for *_, values in rows]
     return pl.DataFrame(
         {
             "sweep": [name for name, *_ in rows],
@@ -244,28 +234,58 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _paired(names: tuple[str, str], points: pl.DataFrame) -> pl.DataFrame:
+    left, right = (points.filter(sweep=name) for name in names)
+    return left.join(
+        right.select("key", "run_id"), on="key", suffix="_second", maintain_order="left"
+    )
+
+
+def _num_pairs(names: tuple[str, str], points: pl.DataFrame) -> int:
+    return _paired(names, points).height
+
+
+def _why_none(
+    names: tuple[str, str], tables: tuple[pl.DataFrame, pl.DataFrame], keys: list[str]
+) -> str:
+    """With the settings of which the sweeps have no value in common."""
+    values = {key: [_values(table, key) for table in tables] for key in keys}
+    apart = [
+        f"{key} is {' or '.join(one[:3])} in {names[0]} and {' or '.join(other[:3])} in {names[1]}"
+        for key, (one, other) in values.items()
+        if not set(one) & set(other)
+    ]
+    reason = "; ".join(apart) or "they share no point"
+    return f"no run of {names[0]} matches one of {names[1]}: {reason}"
+
+
+def _unconverged(table: pl.DataFrame, run_ids: pl.Series) -> int:
+    if "training.converged" not in table.columns:
+        return 0
+    matched = table.filter(pl.col("run_id").is_in(run_ids.to_list()))
+    return int((~matched["training.converged"].cast(pl.Boolean).fill_null(True)).sum())
+
+
 def _valued(pairs: pl.DataFrame, first: pl.DataFrame, second: pl.DataFrame) -> pl.DataFrame:
     """With the metrics that both tables have, of both runs."""
-    for metric in METRICS:
-        if metric.column in first.columns and metric.column in second.columns:
-            value = pl.col(metric.column).cast(pl.Float64)
-            one = first.select("run_id", value.alias(f"{metric.column}.first"))
+    for column in COMPARED:
+        if column in first.columns and column in second.columns:
+            value = pl.col(column).cast(pl.Float64)
+            one = first.select("run_id", value.alias(f"{column}.first"))
             other = second.select(
-                pl.col("run_id").alias("run_id_second"), value.alias(f"{metric.column}.second")
+                pl.col("run_id").alias("run_id_second"), value.alias(f"{column}.second")
             )
-            pairs = pairs.join(one, on="run_id", maintain_order="left").join(
-                other, on="run_id_second", maintain_order="left"
-            )
+            pairs = pairs.join(one, on="run_id", maintain_order="left")
+            pairs = pairs.join(other, on="run_id_second", maintain_order="left")
     return pairs
 
 
-def _compared(metric: Metric, pairs: pl.DataFrame) -> Compared | None:
-    """Over the pairs of which both runs measured it."""
-    sides = [f"{metric.column}.{side}" for side in ("first", "second")]
-    if sides[0] not in pairs.columns:
-        return None
-    known = pairs.drop_nulls(sides)
-    if known.is_empty():
-        return None
-    first, second = (known[name].to_numpy() for name in sides)
-    return Compared(metric=metric, first=first, second=second)
+def _compared(pairs: pl.DataFrame) -> Iterator[Compared]:
+    """Each metric over the pairs of which both runs measured it."""
+    for column in COMPARED:
+        sides = [f"{column}.{side}" for side in ("first", "second")]
+        known = pairs.drop_nulls(sides) if sides[0] in pairs.columns else pairs.clear()
+        if not known.is_empty():
+            metric = replace(METRICS[column], title=TITLES.get(column, METRICS[column].title))
+            first, second = (known[name].to_numpy() for name in sides)
+            yield Compared(metric=metric, first=first, second=second)

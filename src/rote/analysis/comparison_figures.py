@@ -1,130 +1,151 @@
 """Two sweeps as figures: paired differences with their intervals, and the pairs themselves."""
 
-import math
+from collections.abc import Mapping
+from html import escape
 from typing import Any
 
-import numpy as np
+import polars as pl
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.patches import Patch
 
-from rote.analysis.comparison import Compared, Comparison, Floats
-from rote.analysis.comparison_wording import finding, scattered, sides
-from rote.analysis.drawing import (
-    ACCENT,
-    GREY,
-    INK,
-    PALETTE,
-    Drawing,
-    Handle,
-    in_house_style,
-    legend_below,
-    line_key,
-    new_figure,
-    render,
-    short_numbers,
-)
+from rote.analysis.comparison import Compared, Comparison
+from rote.analysis.drawing import ACCENT, INK, PALETTE
+from rote.analysis.marks import Layer
+from rote.analysis.plot import Axis, Plot, tidy
+from rote.analysis.typeset import plural
 
-PAIR: dict[str, Any] = {
-    "color": PALETTE[0],
-    "linestyle": "none",
-    "marker": "o",
-    "markersize": 4.5,
-    "alpha": 0.6,
-}
-BAND = 0.12  # opacity
+PAIR = {"color": PALETTE[0], "alpha": 0.6}
 PAIRS_HEIGHT, MEAN_HEIGHT = 0.35, -0.35  # within a row: neither covers the other
+OF_MEAN = {"marker": "D", "elinewidth": 2, "capsize": 4}
 
 
-@in_house_style
-def draw_differences(found: Comparison) -> Drawing:
-    """A row for each metric in its own unit: every pair a dot, the mean with its interval below."""
-    title, rows = finding(found), found.moved
-    figure = new_figure(height_inches=1.3 + 0.72 * len(rows), title=title)
-    grid = list(figure.subplots(len(rows), 1, squeeze=False).flat)
-    for axes, each in zip(grid, rows, strict=True):
-        _draw_row(axes, each)
+def sides(found: Comparison) -> tuple[str, str]:
+    """What to call the two: the value of the one thing that differs, or else the sweeps' names."""
+    differing = found.differing
+    chosen = [each for each in differing if each.key.endswith(".name")] or list(differing)
+    if len(chosen) != 1:
+        return found.names
+    each, leaf = chosen[0], chosen[0].key.rpartition(".")[2]
+    if leaf == "name":
+        return each.first, each.second
+    return f"{leaf}={each.first}", f"{leaf}={each.second}"
+
+
+def interval_words(each: Compared) -> str:
+    """Of the difference, or why there is none."""
+    return "equal in every pair" if each.is_equal else each.difference.span(each.metric.signed)
+
+
+def verdict(each: Compared) -> str:
+    """The difference with its interval; where that holds 0, that none is shown."""
+    if each.is_equal:
+        return f"{each.metric.title} equal in every pair"
+    difference = each.difference
+    value = f"{each.metric.signed.format(difference.value)} {each.metric.unit}".strip()
+    interval = f"95 % {interval_words(each)}, {plural(difference.n, 'pair')}"
+    words = (
+        f"{each.metric.title} {value} ({interval if difference.interval else interval_words(each)})"
+    )
+    is_open = difference.interval is not None and not difference.sign
+    return f"no difference shown in {words}" if is_open else words
+
+
+def against(found: Comparison) -> str:
+    """The second against the first."""
     first, second = sides(found)
-    grid[-1].set_xlabel(f"{second} less {first}, in the unit of each row")
-    handles: list[Handle] = [
-        line_key("one pair of runs", **PAIR),
-        line_key("mean, 95 % interval without 0", color=ACCENT, marker="D"),
-        line_key("mean, 95 % interval with 0", color=INK, marker="D"),
-    ]
-    legend_below(figure, handles, num_columns=3)
-    return render(figure, name="differences", alt=title)
+    return f"{second} against {first}"
 
 
-@in_house_style
-def draw_pairs(found: Comparison) -> Drawing:
+def _less(found: Comparison) -> str:
+    first, second = sides(found)
+    return f"{second} less {first}"
+
+
+def differences(found: Comparison) -> Plot:
+    """A row for each metric in its own unit: every pair a dot, the mean with its interval below."""
+    each_pair = _each_pair(found).with_columns(height=pl.lit(PAIRS_HEIGHT))
+    means = tidy(
+        {"metric": each.metric.label, "difference": each.difference, "height": MEAN_HEIGHT,
+         "is_clear": each.difference.sign != 0}
+        for each in found.moved
+    )  # fmt: skip
+    clear, open_means = means.filter("is_clear"), means.filter(~pl.col("is_clear"))
+    num_clear = sum(each.difference.sign != 0 for each in found.compared)
+    equal = [each.metric.label for each in found.compared if each.is_equal]
+
+    def finish(grid: Mapping[Any, Axes]) -> None:
+        for axes in grid.values():
+            axes.set_yticks([])
+            axes.spines["left"].set_visible(False)
+
+    return Plot(
+        name="differences",
+        title=f"{against(found)}: {verdict(found.moved[0])}; "
+        f"{num_clear} of {plural(len(found.compared), 'interval')} leave out 0",
+        caption=f"Each dot is a pair of runs, {escape(_less(found))}; below the dots, their mean "
+        "with Student's 95 % interval."
+        + (f" Equal in every pair: {escape(', '.join(equal))}." if equal else ""),
+        x=Axis(label=f"{_less(found)}, in the unit of each row", form="count"),
+        y=Axis(label="", low=-1, high=1),
+        panel="metric",
+        num_columns=1,
+        panel_inches=0.85,
+        shares_x=False,
+        layers=[
+            Layer(frame=pl.DataFrame({"difference": [0.0]}), kind="upright", x="difference"),
+            Layer(frame=each_pair, x="difference", y="height", label="one pair of runs", look=PAIR),
+            Layer(frame=clear, x="difference", y="height", look={**OF_MEAN, "color": ACCENT},
+                  label="mean, 95 % interval without 0" if clear.height else ""),
+            Layer(frame=open_means, x="difference", y="height", look={**OF_MEAN, "color": INK},
+                  label="mean, interval with 0 or none" if open_means.height else ""),
+        ],
+        finish=finish,
+    )  # fmt: skip
+
+
+def scatter(found: Comparison) -> Plot:
     """The difference of every pair over its mean, a panel for each metric.
 
     Bland and Altman 1986, "Statistical methods for assessing agreement": against each other, pairs
     lie on a diagonal that hides how they differ.
     """
-    title, (first, second) = scattered(found), sides(found)
-    num_columns = 2 if len(found.moved) in (2, 4) else 3
-    num_rows = math.ceil(len(found.moved) / num_columns)
-    figure = new_figure(height_inches=0.9 + 2.4 * num_rows, title=title)
-    grid = figure.subplots(num_rows, num_columns, squeeze=False)
-    for spare in grid.flat[len(found.moved) :]:
-        figure.delaxes(spare)
-    for axes, each in zip(grid.flat, found.moved, strict=False):
-        _draw_panel(axes, each)
-    figure.supylabel(f"{second} less {first}", fontsize=9)
-    handles: list[Handle] = [
-        line_key("one pair of runs", **PAIR),
-        line_key("equal", color=GREY, linestyle="--"),
-        line_key("mean difference", color=INK),
-        Patch(facecolor=INK, alpha=BAND, label="its 95 % interval"),
-    ]
-    legend_below(figure, handles, num_columns=4)
-    return render(figure, name="pairs", alt=title)
-
-
-def _draw_row(axes: Axes, each: Compared) -> None:
-    differences = each.second - each.first
-    axes.axvline(0, color=GREY, linewidth=1)
-    axes.plot(differences, [PAIRS_HEIGHT] * len(differences), **PAIR)
-    mean = each.difference
-    colour = ACCENT if mean.sign else INK
-    if mean.interval is not None:
-        axes.plot(mean.interval, [MEAN_HEIGHT] * 2, color=colour, linewidth=2, marker="|")
-    axes.plot(mean.value, MEAN_HEIGHT, color=colour, marker="D", markersize=5)
-    axes.set_ylim(-1, 1)
-    axes.set_yticks([])
-    axes.grid(visible=False, axis="y")
-    axes.spines["left"].set_visible(False)
-    if not differences.any():
-        axes.set_xlim(-1, 1)  # of no difference at all there is no scale
-    unit = f"\n{each.metric.unit}" if each.metric.unit else ""
-    axes.set_ylabel(
-        f"{each.metric.name}{unit}", rotation=0, horizontalalignment="right",
-        verticalalignment="center",
+    each_pair = _each_pair(found)
+    ends = [pl.col("mean").min(), pl.col("mean").max()]
+    spans = each_pair.group_by("metric", maintain_order=True).agg(mean=pl.concat_list(ends).first())
+    means = tidy({"metric": each.metric.label, "difference": each.difference}
+                 for each in found.moved)  # fmt: skip
+    bands = spans.explode("mean").join(means, on="metric", maintain_order="left")
+    main, (first, second) = found.moved[0], sides(found)
+    return Plot(
+        name="pairs",
+        title=f"{main.metric.title}: {second} is above {first} in {main.num_higher} of "
+        f"{plural(len(main.first), 'pair')}",
+        caption=f"Each dot is a pair: up, {escape(_less(found))}; across, the mean of its two runs "
+        "(Bland and Altman 1986). A difference that depends on the value shows as a slope, and its "
+        "mean alone does not tell it.",
+        x=Axis(label="mean of both", form="count"),
+        y=Axis(label=_less(found), form="count"),
+        panel="metric",
+        num_columns=2 if len(found.moved) in (2, 4) else 3,
+        panel_inches=2.4,
+        shares_x=False,
+        shares_y=False,
+        layers=[
+            Layer(frame=pl.DataFrame({"difference": [0.0]}), kind="across", y="difference",
+                  label="equal", look={"linestyle": "--"}),
+            Layer(frame=bands.drop_nulls(), kind="band", x="mean", y="difference",
+                  label="its 95 % interval", look={"color": INK, "alpha": 0.12}),
+            Layer(frame=means, kind="across", y="difference", label="mean difference",
+                  look={"color": INK}),
+            Layer(frame=each_pair, x="mean", y="difference", label="one pair of runs", look=PAIR),
+        ],
     )  # fmt: skip
-    _ticks(differences, axes.xaxis)
 
 
-def _draw_panel(axes: Axes, each: Compared) -> None:
-    means, differences = (each.first + each.second) / 2, each.second - each.first
-    axes.axhline(0, color=GREY, linestyle="--", linewidth=1)
-    axes.axhline(each.difference.value, color=INK, linewidth=1)
-    if each.difference.interval is not None:
-        axes.axhspan(*each.difference.interval, color=INK, alpha=BAND, linewidth=0)
-    axes.plot(means, differences, **PAIR)
-    if not differences.any():
-        axes.set_ylim(-1, 1)  # of no difference at all there is no scale
-    axes.locator_params(nbins=5)
-    _ticks(means, axes.xaxis)
-    _ticks(differences, axes.yaxis)
-    axes.set_title(each.metric.name)
-    axes.set_xlabel(f"mean of both{f' ({each.metric.unit})' if each.metric.unit else ''}")
-
-
-def _ticks(values: Floats, *scales: Axis) -> None:
-    """Thousands in short; no offset that a reader would have to add."""
-    if np.abs(values).max() >= 10_000:
-        short_numbers(*scales)
-    else:
-        for scale in scales:
-            scale.get_major_formatter().set_useOffset(False)  # type: ignore[attr-defined]
+def _each_pair(found: Comparison) -> pl.DataFrame:
+    """A row a metric and pair: their difference, and their mean."""
+    return pl.concat(
+        pl.DataFrame(
+            {"difference": each.second - each.first, "mean": (each.first + each.second) / 2}
+        ).with_columns(metric=pl.lit(each.metric.label))
+        for each in found.moved
+    )

@@ -1,7 +1,7 @@
 """What a page has to say, before it is laid out: cards, sections, figures, tables, numbers."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import polars as pl
@@ -11,21 +11,29 @@ from rote.analysis.plot import Plot
 from rote.analysis.table import Table
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Text:
     """A paragraph, or with ``items`` a list below it; ``is_html`` of words that hold markup."""
 
     words: str = ""
+    _: KW_ONLY
     items: Sequence[str] = ()
     is_html: bool = False
     is_warning: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Heading:
     """A smaller heading within a section."""
 
     title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commands:
+    """Lines for a shell."""
+
+    lines: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +45,7 @@ class Figure:
     data: bytes = b""
 
 
-Block = Text | Heading | Table | Plot | Figure
+Block = Text | Heading | Commands | Table | Plot | Figure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,14 +57,16 @@ class Card:
     value: str
     unit: str = ""
     lines: Sequence[Text] = ()
+    is_warning: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Section:
     """A heading and what stands below it."""
 
     title: str
     blocks: Sequence[Block] = ()
+    _: KW_ONLY
     html: str = ""
 
 
@@ -76,7 +86,9 @@ class Content:
 
 
 def tables_of(content: Content) -> Iterator[tuple[str, Table]]:
-    """Each with the title of its section."""
+    """Each with the title of its section; the lead first."""
+    if isinstance(content.lead, Table):
+        yield content.headlines[0] if content.headlines else "Main table", content.lead
     for section in content.sections:
         for block in section.blocks:
             if isinstance(block, Table):

@@ -19,6 +19,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
 
 from rote.analysis.estimate import Estimate
+from rote.analysis.typeset import typeset
 
 Handle = Line2D | Patch
 
@@ -31,6 +32,7 @@ RAMP = LinearSegmentedColormap.from_list(
 )
 ACCENT = PALETTE[1]  # for the one line that matters among many
 
+TITLE = "title"  # an id in the SVG: a narrow page writes the title above instead
 LETTERS_PER_LINE = 82  # of a title
 WIDTH_INCHES = 8.4
 PNG_DOTS_PER_INCH = 160
@@ -93,8 +95,11 @@ def new_figure(*, height_inches: float, title: str) -> Figure:
     """An empty figure with its finding on top, in lines; no global state is touched."""
     figure = Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
     FigureCanvasAgg(figure)
-    told = textwrap.fill(title.replace(" %", "\N{NO-BREAK SPACE}%"), LETTERS_PER_LINE)
-    figure.suptitle(told, x=0.01, horizontalalignment="left")
+    words = typeset(title.replace(" %", "\N{NO-BREAK SPACE}%"))
+    heading = figure.suptitle(
+        textwrap.fill(words, LETTERS_PER_LINE), x=0.01, horizontalalignment="left"
+    )
+    heading.set_gid(TITLE)
     return figure
 
 
@@ -165,12 +170,14 @@ def plot_intervals(
 
 
 def short_numbers(*scales: Axis) -> None:
-    """2,000,000 as 2M; what is below 1 as a decimal fraction."""
+    """2,000,000 as 2M, a billion as 1B; what is below 1 as a decimal fraction."""
     large = EngFormatter(sep="")
+
+    def short(number: float, _: int) -> str:
+        return large(number).replace("G", "B") if abs(number) >= 1 else typeset(f"{number:g}")
+
     for scale in scales:
-        scale.set_major_formatter(
-            FuncFormatter(lambda number, _: large(number) if abs(number) >= 1 else f"{number:g}")
-        )
+        scale.set_major_formatter(FuncFormatter(short))
 
 
 def plain_ratios(scale: Axis) -> None:
@@ -181,8 +188,10 @@ def plain_ratios(scale: Axis) -> None:
 
 
 def logarithmic_numbers(scale: Axis, limits: Sequence[float]) -> None:
-    """Short numbers at 1, 2 and 5 of each decade, or at decades alone where there are many."""
-    subdivisions = (1.0, 2.0, 5.0) if limits[1] < 120 * limits[0] else (1.0,)
+    """Short numbers at 1, 2 and 5 of each decade; at decades alone where there are many."""
+    subdivisions: tuple[float, ...] = (1.0, 2.0, 5.0) if limits[1] < 120 * limits[0] else (1.0,)
+    if limits[1] < 5 * limits[0]:
+        subdivisions = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
     scale.set_major_locator(LogLocator(subs=subdivisions, numticks=12))
     scale.set_minor_formatter(NullFormatter())
     short_numbers(scale)

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from rote.analysis.content import Block, Content, Figure, Heading, Section
+from rote.analysis.content import Block, Commands, Content, Figure, Heading, Section
 from rote.analysis.drawing import Drawing
 from rote.analysis.plot import Plot
 from rote.analysis.table import Cell, Table
@@ -85,6 +85,8 @@ def _shown(block: Block) -> dict[str, Any]:
             return {"kind": "figure", "of": block}
         case Heading():
             return {"kind": "heading", "of": block}
+        case Commands():
+            return {"kind": "commands", "of": block}
     return {"kind": "text", "of": block}
 
 

@@ -1,14 +1,13 @@
 """A report on disk: a page, its figures, the table, and a manifest of every record behind them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from rote.analysis.content import Content, Section, figures_of, tables_of
+from rote.analysis.content import Block, Commands, Content, Section, Text, figures_of, tables_of
 from rote.analysis.frame import write_table
 from rote.analysis.kinds import maker
 from rote.analysis.latex import latex_tables
@@ -16,6 +15,7 @@ from rote.analysis.page import drawn, page
 from rote.analysis.results import Results
 from rote.files import sha256, sha256_of_file, write_bytes, write_json
 
+SCALE = ("precision.name", "alpha", "alpha_source")  # the capacity that a report divides by
 REPRODUCE_NOTE = (
     "Finished runs are not trained again. <code>manifest.json</code> names the record, with its "
     "SHA-256, of every run behind every figure and number, and the SHA-256 of every file here."
@@ -47,7 +47,7 @@ def write_report(*, kind: str, name: str, question: str, results: Results, folde
         name=name,
         question=question,
         content=content,
-        closing=_closing(name),
+        closing=reproduce([f"rote sweep {name}", f"rote report {name}"], REPRODUCE_NOTE),
         sources=_sources(content, results),
         folder=folder,
         besides={},
@@ -68,17 +68,10 @@ def write_content(
 
     All plots of ``content`` must be drawn.
     """
-    figures = figures_of(content)
-    files = {
-        **besides,
-        **{f"{each.drawing.name}.svg": each.drawing.svg for each in figures},
-        **{f"{each.drawing.name}.png": each.drawing.png for each in figures},
-        **{f"{each.drawing.name}.csv": each.data for each in figures if each.data},
-        "report.html": page(
-            name=name, question=question, content=content, closing=closing
-        ).encode(),
-        "tables.tex": _latex(content).encode(),
-    }
+    page_and_figures = page_files(
+        "report.html", name=name, question=question, content=content, closing=closing
+    )
+    files = {**besides, **page_and_figures}
     for filename, data in files.items():
         write_bytes(folder / filename, data)
     write_table(content.table, folder)
@@ -101,6 +94,20 @@ def write_content(
     )
 
 
+def page_files(
+    filename: str, *, name: str, question: str, content: Content, closing: Section
+) -> dict[str, bytes]:
+    """The page, each figure as SVG, PNG and CSV, and tables.tex; all plots must be drawn."""
+    figures = figures_of(content)
+    return {
+        **{f"{each.drawing.name}.svg": each.drawing.svg for each in figures},
+        **{f"{each.drawing.name}.png": each.drawing.png for each in figures},
+        **{f"{each.drawing.name}.csv": each.data for each in figures if each.data},
+        filename: page(name=name, question=question, content=content, closing=closing).encode(),
+        "tables.tex": _latex(content).encode(),
+    }
+
+
 def _latex(content: Content) -> str:
     old = latex_tables(content.sections)
     return (
@@ -109,10 +116,10 @@ def _latex(content: Content) -> str:
     )
 
 
-def _closing(name: str) -> Section:
-    commands = escape(f"rote sweep {name}\nrote report {name}")
-    html = f"<pre><code>{commands}</code></pre>\n<p>{REPRODUCE_NOTE}</p>"
-    return Section(title="How to reproduce", html=html)
+def reproduce(commands: Sequence[str], note: str = "") -> Section:
+    """The commands that make a page again; ``note`` is HTML."""
+    blocks: list[Block] = [Commands(lines=commands), Text(words=note, is_html=True)]
+    return Section(title="How to reproduce", blocks=blocks)
 
 
 def _require(run_ids: pl.Series, held: Mapping[str, object], what: str) -> None:
@@ -128,6 +135,12 @@ def _sources(content: Content, results: Results) -> dict[str, Any]:
         "numbers": dict(content.numbers),
         "records_sha256": {run_id: results.records_sha256[run_id] for run_id in run_ids},
     }
+    if set(SCALE) <= set(content.table.columns):
+        each = content.table.select(SCALE).unique()
+        sources["capacity"] = {
+            precision: {"bits_per_parameter": alpha, "source": source}
+            for precision, alpha, source in each.sort("precision.name").rows()
+        }
     if content.arrays_of:
         sources["arrays_sha256"] = {
             run_id: sha256_of_file(results.folders[run_id].path / "arrays.npz")

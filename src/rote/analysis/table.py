@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -43,16 +43,18 @@ def warning(text: str, below: str = "") -> Cell:
     return Cell(text=text, below=below, is_warning=True)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Column:
     """One column: a title, its unit, and how a row's value is read and written."""
 
     title: str
     value: str | Callable[[Any], Value]  # a key or attribute of the row, or a function of it
+    _: KW_ONLY
     unit: str = ""  # small print below the title
     form: str = "{:,}"  # of numbers, estimates included
     missing: str = "not measured"  # for None and NaN
     is_code: bool = False
+    is_number: bool = False  # words are numbers, and set right
 
     @classmethod
     def of(cls, metric: Metric, value: str | Callable[[Any], Value] | None = None) -> "Column":
@@ -91,7 +93,7 @@ class Column:
                 if math.isnan(value):
                     return Cell(text=self.missing, is_text=False)
                 return Cell(text=number(value, self.form), is_text=False, raw=value)
-        return Cell(text=str(value), is_code=self.is_code)
+        return Cell(text=str(value), is_code=self.is_code, is_text=not self.is_number)
 
 
 @dataclass(frozen=True, kw_only=True)

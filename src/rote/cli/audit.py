@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from rote.analysis.audit.audited import start_warnings
 from rote.analysis.audit.report import NUMBERS, PAGE, is_finished, read_numbers, write_report
+from rote.analysis.audit.wording import start_warnings
 from rote.cli.finding import find_run
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen

@@ -2,16 +2,12 @@
 
 import argparse
 
-from rich.table import Table
-
-from rote.analysis.comparison import Compared, Comparison, comparable, compare, comparison_json
-from rote.analysis.comparison_page import write_comparison
-from rote.analysis.comparison_wording import pairs
-from rote.analysis.estimate import span
+from rote.analysis.comparison import comparable, compare, comparison_json
+from rote.analysis.comparison_page import pairs, summary, write_comparison
 from rote.cli.damage import require_no_damage
 from rote.cli.gathering import gathered, needs_columns
 from rote.cli.progress import Bar
-from rote.cli.screen import print_json, screen
+from rote.cli.screen import grid, print_json, screen
 from rote.outputs import below, outputs_folder
 
 
@@ -33,29 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
     for each in found.differing:
         console.print(f"{each.key}: {each.first} against {each.second}", soft_wrap=True)
     console.print(pairs(found))
-    console.print(_table(found))
+    styles = ["bold" if each.difference.sign else "" for each in found.compared]
+    console.print(grid(summary(found), styles=styles))
     console.print(f"{report.page}", soft_wrap=True)
     require_no_damage([*first.damaged, *second.damaged])
     return 0
-
-
-def _table(found: Comparison) -> Table:
-    table = Table()
-    table.add_column("mean over pairs")
-    for name in (*found.names, "difference", "95 %", "pairs"):
-        table.add_column(name, justify="right")
-    for each in found.compared:
-        table.add_row(*_cells(each), style="bold" if each.difference.sign else "")
-    return table
-
-
-def _cells(each: Compared) -> list[str]:
-    form, signed = each.metric.form, each.metric.signed
-    return [
-        each.metric.title,
-        form.format(each.first.mean()),
-        form.format(each.second.mean()),
-        signed.format(each.difference.value),
-        span(each.difference.interval, signed),
-        str(len(each.first)),
-    ]

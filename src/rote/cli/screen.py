@@ -3,14 +3,18 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rich import table
 from rich.console import Console
 from rich.text import Text
 
 from rote.reading.files import printable
+
+if TYPE_CHECKING:
+    from rote.analysis.table import Table
 
 PIPE_COLUMNS = 200
 QUIET = "ROTE_QUIET"  # set: nothing but errors and JSON that was asked for
@@ -48,6 +52,23 @@ def errors() -> Screen:
 def print_json(value: Any) -> None:
     """The one document on standard output, --quiet or not; refuses NaN, which is not JSON."""
     sys.stdout.write(json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def grid(
+    shown: "Table", *, styles: Sequence[str] = (), is_stacked: bool = False, **looks: Any
+) -> table.Table:
+    """A table of a page for the terminal; ``styles`` are of rows, ``looks`` as rich takes them.
+
+    ``is_stacked``: small print stands below a cell, else behind it in brackets.
+    """
+    made = table.Table(**looks)
+    for column, is_text in shown.heads:
+        title = f"{column.title}\n{column.unit}" if column.unit else column.title
+        made.add_column(title, justify="left" if is_text else "right")
+    for place, row in enumerate(shown.body):
+        lines = [f"{cell.text}\n{cell.below}" if is_stacked else cell.line for cell in row]
+        made.add_row(*map(str.rstrip, lines), style=styles[place] if styles else "")
+    return made
 
 
 @contextmanager

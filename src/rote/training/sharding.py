@@ -19,6 +19,7 @@ from torch.distributed.fsdp import (
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
+from rote.models.contracts import HasBlocks, HasHead
 from rote.training.distributed import rank
 
 # A sum of bfloat16 gradients over processes would lose what each of them has kept.
@@ -30,12 +31,12 @@ def shard(model: nn.Module, mesh: DeviceMesh) -> None:
 
     Raises ValueError for a model without ``blocks``.
     """
-    if not hasattr(model, "blocks"):
+    if not isinstance(model, HasBlocks):
         raise ValueError("host.strategy=fsdp needs a model with `blocks`; use ddp")
-    for block in model.blocks:  # type: ignore[union-attr]
+    for block in model.blocks:
         fully_shard(block, mesh=mesh, mp_policy=POLICY)
     fully_shard(model, mesh=mesh, mp_policy=POLICY)
-    if hasattr(model, "hidden"):
+    if isinstance(model, HasHead):
         register_fsdp_forward_method(model, "hidden")
 
 

@@ -1,99 +1,133 @@
-"""The figures of an audit: how far each score tells members, and at what price in false alarms."""
+"""The figures of an audit: how far each score separates members, and at how many false alarms."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import polars as pl
 from matplotlib.axes import Axes
 
-from rote.analysis.audit.membership import CHANCE, Membership, Pair
-from rote.analysis.audit.names import named
-from rote.analysis.audit.wording import auroc_title, roc_title
-from rote.analysis.drawing import (
-    ACCENT,
-    GREY,
-    INK,
-    PALETTE,
-    Drawing,
-    in_house_style,
-    legend_below,
-    line_key,
-    new_figure,
-    plot_intervals,
-    render,
+from rote.analysis.audit.membership import (
+    BLIND,
+    CHANCE,
+    CONFOUNDED,
+    LEAKS,
+    NO_EVIDENCE,
+    Membership,
+    pair_of,
 )
+from rote.analysis.audit.names import named
+from rote.analysis.drawing import ACCENT, GREY, INK, PALETTE
+from rote.analysis.marks import Layer
+from rote.analysis.plot import Axis, Plot, tidy
+from rote.analysis.quantities.membership import RateAtFalsePositives
 from rote.analysis.quantities.roc import roc_curve
+from rote.auditing.stored import SCORE_PREFIX, Stored
 
-BEST = 3  # curves besides that of words: more only cover each other
+BLIND_NAME = "words alone, no model"
+BEST = 3  # ROC curves besides the chosen one: more only cover each other
 LOWEST_RATE = 1e-4
+AUROC_CAPTION = (
+    "All evaluated documents, 95 % intervals. The band is what words alone reach: naive "
+    "Bayes on a bag of words, cross-validated, which never saw the model. A score inside of it "
+    "says no more of the model than the texts say by themselves. Scores to the left of chance "
+    "call non-members members."
+)
+ROC_CAPTION = (
+    "True-positive rate against false-positive rate, both logarithmic, since a leak of few members "
+    "shows at the left alone. The curve runs over all evaluated documents; the table has rates at "
+    "thresholds that were chosen on one half and counted on the other."
+)
 
 
-@in_house_style
-def draw_aurocs(found: Membership, facts: Mapping[str, Any]) -> Drawing:
+def aurocs(found: Membership, facts: Mapping[str, Any]) -> Plot:
     """A row a score, all evaluated documents; the score that was chosen stands out."""
-    title = auroc_title(found, facts)
-    names = list(found.qualities)
-    figure = new_figure(height_inches=1.9 + 0.27 * len(names), title=title)
-    axes = figure.subplots()
-    for row, name in enumerate(names):
-        chosen = name == found.score
-        plot_intervals(
-            axes, [row], [found.qualities[name].auroc], across=True,
-            color=ACCENT if chosen else PALETTE[0], markersize=5,
-        )  # fmt: skip
-    axes.axvline(CHANCE, color=GREY, linewidth=1)
+    names = [named(name, facts).name for name in found.qualities]
+    rows = tidy(
+        {"score": named(name, facts).name, "row": row, "auroc": quality.auroc,
+         "is_chosen": name == found.score}
+        for row, (name, quality) in enumerate(found.qualities.items())
+    )  # fmt: skip
     blind = found.blind.auroc
-    axes.axvline(blind.value, color=INK, linestyle="--", linewidth=1)
-    axes.axvspan(*blind.ends, color=GREY, alpha=0.15, linewidth=0)
-    axes.set_yticks(range(len(names)), [named(name, facts).name for name in names])
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_xlabel("AUROC, 95 % interval")
-    keys = [
-        line_key("score", color=PALETTE[0], marker="o", linestyle="none"),
-        line_key("chosen on the calibration half", color=ACCENT, marker="o", linestyle="none"),
-        line_key("words alone, no model", color=INK, linestyle="--"),
-        line_key("chance", color=GREY),
-    ]
-    legend_below(figure, keys, num_columns=2)
-    return render(figure, name="aurocs", alt=title)
+
+    def finish(grid: Mapping[Any, Axes]) -> None:
+        (axes,) = grid.values()
+        axes.axvspan(*blind.ends, color=GREY, alpha=0.15, linewidth=0)
+        axes.set_yticks(range(len(names)), names)
+        axes.set_ylim(len(names) - 0.5, -0.5)
+
+    chosen: dict[str, Any] = {"label": "chosen on the calibration half", "look": {"color": ACCENT}}
+    others: dict[str, Any] = {"label": "score", "look": {"color": PALETTE[0]}}
+    return Plot(
+        name="aurocs",
+        title=_auroc_title(found, facts),
+        caption=AUROC_CAPTION,
+        x=Axis(label="AUROC, 95 % interval"),
+        y=Axis(label=""),
+        panel_inches=0.4 + 0.27 * len(names),
+        layers=[
+            Layer(frame=pl.DataFrame({"auroc": [CHANCE]}), kind="upright", x="auroc",
+                  label="chance"),
+            Layer(frame=pl.DataFrame({"auroc": [blind.value]}), kind="upright", x="auroc",
+                  label=BLIND_NAME, look={"color": INK, "linestyle": "--"}),
+            Layer(frame=rows.filter(~pl.col("is_chosen")), x="auroc", y="row", **others),
+            Layer(frame=rows.filter("is_chosen"), x="auroc", y="row", **chosen),
+        ],
+        finish=finish,
+    )  # fmt: skip
 
 
-@in_house_style
-def draw_roc(
-    found: Membership, pairs: Mapping[str, Pair], blind: Pair, facts: Mapping[str, Any]
-) -> Drawing:
-    """The best scores, words alone, and chance; both axes logarithmic."""
-    title = roc_title(found)
-    figure = new_figure(height_inches=5.2, title=title)
-    axes = figure.subplots()
-    shown = _best(found)
+def roc(found: Membership, stored: Stored) -> Plot:
+    """The chosen score, those with the highest AUROC, words alone, and chance."""
     lowest = max(LOWEST_RATE, 0.5 / found.blind.num_nonmembers)
-    colours = [ACCENT, *(colour for colour in PALETTE if colour not in (ACCENT, INK))]
-    for name, colour in zip(shown, colours, strict=False):
-        _plot_curve(axes, pairs[name], lowest, color=colour, label=named(name, facts).name)
-    _plot_curve(axes, blind, lowest, color=INK, linestyle="--", label="words alone, no model")
-    axes.plot([lowest, 1], [lowest, 1], color=GREY, linewidth=1, label="chance")
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_xlim(lowest, 1)
-    axes.set_ylim(lowest, 1.1)
-    for scale in (axes.xaxis, axes.yaxis):
-        scale.set_major_formatter("{x:g}")
-    axes.set_xlabel("false-positive rate: non-members called members")
-    axes.set_ylabel("true-positive rate: members found")
-    figure.legend(loc="outside lower left", ncols=3)
-    return render(figure, name="roc", alt=title)
+    ranked = sorted(found.qualities, key=lambda name: -found.qualities[name].auroc.value)
+    shown = [found.score, *(name for name in ranked if name != found.score)][: BEST + 1]
+    curves = [_curve(stored, SCORE_PREFIX + name, lowest) for name in shown]
+    named_curves = [
+        curve.with_columns(score=pl.lit(named(name, stored.facts).name))
+        for name, curve in zip(shown, curves, strict=True)
+    ]
+    return Plot(
+        name="roc",
+        title=_roc_title(found),
+        caption=ROC_CAPTION,
+        x=Axis(label="false-positive rate: non-members called members", is_log=True, form="ratio",
+               low=lowest, high=1.0),
+        y=Axis(label="true-positive rate: members found", is_log=True, form="ratio",
+               low=lowest, high=1.1),
+        panel_inches=3.6,
+        layers=[
+            Layer(frame=pl.DataFrame({"false": [lowest, 1.0], "true": [lowest, 1.0]}),
+                  kind="line", x="false", y="true", label="chance", look={"linewidth": 1}),
+            Layer(frame=pl.concat(named_curves), kind="steps", x="false", y="true", hue="score"),
+            Layer(frame=_curve(stored, BLIND, lowest), kind="steps", x="false", y="true",
+                  label=BLIND_NAME, look={"color": INK, "linestyle": "--"}),
+        ],
+    )  # fmt: skip
 
 
-def _best(found: Membership) -> Sequence[str]:
-    """The chosen one first, then those with the highest AUROC."""
-    others = sorted(found.qualities, key=lambda name: -found.qualities[name].auroc.value)
-    return [found.score, *(name for name in others if name != found.score)][: BEST + 1]
+def _curve(stored: Stored, column: str, lowest: float) -> pl.DataFrame:
+    """Rates of 0 lie just outside of logarithmic axes."""
+    rates = (np.maximum(each, lowest / 2) for each in roc_curve(*pair_of(stored.scores, column)))
+    return pl.DataFrame(dict(zip(("false", "true"), rates, strict=True)))
 
 
-def _plot_curve(axes: Axes, pair: Pair, lowest: float, **look: Any) -> None:
-    """As steps: between two thresholds there is none."""
-    false, true = roc_curve(*pair)
-    axes.plot(
-        np.maximum(false, lowest / 2), np.maximum(true, lowest / 2), drawstyle="steps-post", **look
-    )
+def _auroc_title(found: Membership, facts: Mapping[str, Any]) -> str:
+    return {
+        LEAKS: f"{named(found.score, facts).name} separates members from non-members",
+        NO_EVIDENCE: "No score separates members from non-members for certain",
+        CONFOUNDED: "Words alone separate members from non-members",
+    }[found.verdict]
+
+
+def _roc_title(found: Membership) -> str:
+    """The finding at few false alarms."""
+    for each in found.quality.at_false_positive_rates:
+        if isinstance(each, RateAtFalsePositives):
+            rate, promised = each.members_found, each.false_positive_rate
+            by_chance = "" if rate.ends[0] > promised else ", no more than by chance"
+            return (
+                f"With {promised:.1%} false alarms promised, "
+                f"{rate.value:.1%} of members are found{by_chance}"
+            )
+    return "Too few non-members to promise a low false-positive rate"

@@ -1,11 +1,11 @@
-"""An audit in words: verdicts, headlines, what would make one sure."""
+"""An audit in words: verdicts, headlines, what would make one sure, how numbers are computed."""
 
 from collections.abc import Mapping
+from html import escape
 from typing import Any
 
-from rote.analysis.audit import membership as membership_verdicts
 from rote.analysis.audit import regurgitation as regurgitation_verdicts
-from rote.analysis.audit.membership import CHANCE, Membership
+from rote.analysis.audit.membership import CHANCE, CONFOUNDED, NO_EVIDENCE, Membership
 from rote.analysis.audit.names import named
 from rote.analysis.audit.needed import (
     BOUND,
@@ -15,11 +15,22 @@ from rote.analysis.audit.needed import (
     to_exclude,
     to_narrow,
 )
-from rote.analysis.audit.regurgitation import Regurgitation
+from rote.analysis.audit.regurgitation import EIDETIC, Planted, Regurgitation
 from rote.analysis.estimate import Estimate, Rate
-from rote.auditing.stored import MEMBER, NONMEMBER
+from rote.analysis.quantities.extraction import Extraction
+from rote.auditing.stored import MEMBER
 
 LEVEL_WORDS = "95 % interval"
+INTERVALS = (
+    "Intervals of AUROC and F1 are bootstraps over documents, and as wide as Newcombe's (2006) "
+    "and Clopper and Pearson's allow where documents are few; of rates exact (Clopper and Pearson "
+    "1934), those of members found at the threshold that was chosen, not at the rate that it "
+    "promises; of a difference of rates by square and add (Newcombe 1998); of mean exposure and "
+    "mem_U those of means between known bounds (Learned-Miller and Thomas 2019, arXiv 1905.06208). "
+    f"The verdict is leaks where the interval lies above {CHANCE}, confounded where words alone "
+    "do the same by a margin (Das et al. 2024, arXiv 2406.16201). Higher scores mean member "
+    "everywhere:"
+)
 
 
 def headlines(found: Membership, given_back: Regurgitation, facts: Mapping[str, Any]) -> list[str]:
@@ -42,48 +53,117 @@ def membership_words(found: Membership, facts: Mapping[str, Any]) -> str:
 
 
 def blind_words(found: Membership) -> str:
-    """What words alone tell, and what that means for the verdict."""
+    """The AUROC of words alone, and its consequence for the verdict."""
     words = f"Words alone, without any model: AUROC {estimate_words(found.blind.auroc)}"
     excess = f"the model's best score exceeds them by {estimate_words(found.over_blind)}"
-    if found.verdict != membership_verdicts.CONFOUNDED:
-        return f"{words}; {excess}."
-    return (
-        f"{words}: the two sets differ by themselves, so that no score proves memorisation; "
-        f"{excess}."
-    )
+    if found.verdict == CONFOUNDED:
+        words += ": the two sets differ by themselves, so that no score proves memorisation"
+    return f"{words}; {excess}."
+
+
+def membership_briefly(found: Membership, facts: Mapping[str, Any]) -> list[str]:
+    """For a card: the one interval that the verdict rests on."""
+    interval = found.blind.auroc if found.verdict == CONFOUNDED else found.auroc
+    blind = f"{found.blind.auroc.value:.3f}"
+    return [
+        f"{LEVEL_WORDS} {interval.span('{:.3f}')}"
+        + (" of words alone" if found.verdict == CONFOUNDED else "")
+        + f"; score: {named(found.score, facts).name}.",
+        f"Words alone differ between the sets: AUROC {blind} without any model."
+        if found.verdict == CONFOUNDED
+        else f"Words alone, without any model: {blind}.",
+    ]
+
+
+def regurgitation_briefly(given_back: Regurgitation, facts: Mapping[str, Any]) -> list[str]:
+    """For a card: counts, and the interval of their difference."""
+    extraction = given_back.extraction
+    if extraction is None:
+        return regurgitation_words(given_back, facts)
+    train, heldout = extraction.train, extraction.heldout
+    return [
+        f"{train.successes:,} of {train.trials:,} members and {heldout.successes:,} of "
+        f"{heldout.trials:,} non-members are given back; difference of the rates "
+        f"{extraction.excess.span('{:.2%}')} ({LEVEL_WORDS}).",
+        *_canaries(given_back),
+    ]
 
 
 def regurgitation_words(given_back: Regurgitation, facts: Mapping[str, Any]) -> list[str]:
     """Sentences: extraction, then canaries."""
-    sentences = []
-    extraction = given_back.extraction
+    extraction, settings = given_back.extraction, facts["settings"]
     if extraction is None:
-        sentences.append(f"Extraction was not tried: {not_tried(given_back, facts)}.")
+        words = f"Extraction was not tried: {not_tried(given_back, facts)}."
     else:
-        settings = facts["settings"]
-        sentences.append(
+        words = (
             f"From {settings['prefix_tokens']} tokens the next {settings['suffix_tokens']} are "
             f"given back exactly for {rate_words(extraction.train)} of members and "
             f"{rate_words(extraction.heldout)} of non-members; difference "
             f"{extraction.excess.words('{:.2%}', label=LEVEL_WORDS)}."
         )
-    if given_back.planted is not None:
-        inserted, controls = given_back.planted.inserted, given_back.planted.controls
-        sentences.append(
-            f"{inserted.successes} of {inserted.trials} canaries are recited whole, "
-            f"{controls.successes} of {controls.trials} controls."
-        )
-    return sentences
+    return [words, *_canaries(given_back)]
+
+
+def _canaries(given_back: Regurgitation) -> list[str]:
+    if given_back.planted is None:
+        return []
+    inserted, controls = given_back.planted.inserted, given_back.planted.controls
+    return [
+        f"{inserted.successes} of {inserted.trials} canaries are recited whole, "
+        f"{controls.successes} of {controls.trials} controls."
+    ]
 
 
 def not_tried(given_back: Regurgitation, facts: Mapping[str, Any]) -> str:
-    """Why there is no rate."""
+    """Why there is no rate of extraction."""
     if "extraction" in facts["skipped"]:
         return str(facts["skipped"]["extraction"])
-    sides = {MEMBER: "member", NONMEMBER: "non-member"}
     empty = next(side for side, number in given_back.num_tried.items() if not number)
+    set_name = "member" if empty == MEMBER else "non-member"
+    return f"no {set_name} has {_asked(facts)} tokens"
+
+
+def _asked(facts: Mapping[str, Any]) -> int:
+    """Tokens of a document that extraction takes."""
+    return int(facts["settings"]["prefix_tokens"] + facts["settings"]["suffix_tokens"])
+
+
+def extraction_words(extraction: Extraction, facts: Mapping[str, Any]) -> str:
+    """How extraction is tried, and the difference of both rates."""
     settings = facts["settings"]
-    return f"no {sides[empty]} has {settings['prefix_tokens'] + settings['suffix_tokens']} tokens"
+    return (
+        f"The model reads the first {settings['prefix_tokens']} tokens of a document and gives "
+        f"the likeliest token {settings['suffix_tokens']} times; it counts where all are right "
+        "(Carlini et al. 2022, arXiv 2202.07646). The rate of non-members is what can be guessed. "
+        f"Difference of the rates: {extraction.excess.value:.3%}, {LEVEL_WORDS} "
+        f"{extraction.excess.span('{:.3%}')}."
+    )
+
+
+def eidetic(given_back: Regurgitation, num_extracted: int) -> str:
+    """In how many member documents the extracted suffixes stand."""
+    counts = ", ".join(f"{given_back.eidetic[k]:,} in at most {k:,}" for k in EIDETIC)
+    return (
+        f"Of the {num_extracted:,} suffixes of members, so many stand in how many "
+        f"member documents, duplicates too: {counts}. The fewer hold it, the less does repetition "
+        "excuse it (k-eidetic memorisation: Carlini et al. 2021, arXiv 2012.07805)."
+    )
+
+
+def controls(planted: Planted) -> tuple[bool, str]:
+    """Whether controls are at chance, and the sentence that says so."""
+    chance = planted.chance
+    if chance is None:
+        return False, (
+            "The manifest has no controls: nothing shows that these exposures are not chance."
+        )
+    low, high = chance.range_bits
+    words = (
+        f"Controls expose {chance.mean_bits:.2f} bits on average; chance puts that mean between "
+        f"{low:.2f} and {high:.2f}"
+    )
+    wrong = ": something is wrong with the canaries or with this audit."
+    return chance.holds, words + (", as it should be." if chance.holds else wrong)
 
 
 def surer_of_membership(found: Membership) -> list[str]:
@@ -94,12 +174,12 @@ def surer_of_membership(found: Membership) -> list[str]:
         f"({2 * found.num_members:,} were judged and calibrated on)."
     ]
     exclude = to_exclude(found.auroc, found.num_members, chance=CHANCE)
-    if found.verdict == membership_verdicts.NO_EVIDENCE and exclude is not None:
+    if found.verdict == NO_EVIDENCE and exclude is not None:
         sentences.append(
             f"Were the effect as large as it seems ({found.auroc.value:.3f}), about "
             f"{_rounded(exclude)} documents a side would tell it from chance."
         )
-    if found.verdict == membership_verdicts.CONFOUNDED:
+    if found.verdict == CONFOUNDED:
         sentences.append(
             "More documents do not help here. What helps is a split at random from one source, "
             "the same dates and topics on both sides: words alone must be at chance."
@@ -126,40 +206,59 @@ def surer_of_regurgitation(given_back: Regurgitation, facts: Mapping[str, Any]) 
             "Members and non-members are given back alike: what can be guessed is no memory. "
             "Longer suffixes are guessed less."
         )
-    settings = facts["settings"]
     if short := given_back.num_too_short[MEMBER]:
         sentences.append(
-            f"{short:,} members have fewer than "
-            f"{settings['prefix_tokens'] + settings['suffix_tokens']} tokens and were not tried."
+            f"{short:,} members have fewer than {_asked(facts)} tokens and were not tried."
         )
     if given_back.planted is None:
         sentences.append(
-            "Canaries of known randomness, planted before training, tell more than any document "
+            "Canaries of known randomness, planted before training, prove more than any document "
             "that was found: give --canaries where there are some."
         )
     return sentences
 
 
-def auroc_title(found: Membership, facts: Mapping[str, Any]) -> str:
-    """The finding of the figure."""
-    best = named(found.score, facts).name
-    return {
-        membership_verdicts.LEAKS: f"{best} tells members from non-members",
-        membership_verdicts.NO_EVIDENCE: "No score tells members from non-members for certain",
-        membership_verdicts.CONFOUNDED: "Words alone tell members from non-members",
-    }[found.verdict]
+def start_warnings(facts: Mapping[str, Any]) -> list[str]:
+    """Of each model whose tokeniser and configuration name different start tokens."""
+    models = [facts["model"], *facts["references"]]
+    return [
+        f"{each['name']}: {each['start_token_note']}" for each in models if each["start_token_note"]
+    ]
 
 
-def roc_title(found: Membership) -> str:
-    """The finding at few false alarms."""
-    for each in found.quality.at_false_positive_rates:
-        if hasattr(each, "members_found"):
-            rate = each.members_found
-            return (
-                f"With {each.false_positive_rate:.1%} false alarms promised, "
-                f"{rate.value:.1%} of members are found"
-            )
-    return "Too few non-members to promise a low false-positive rate"
+def unused_weights(model: Mapping[str, Any]) -> str:
+    """HTML: what is stored in a model's folder without need."""
+    names = ", ".join(f"<code>{escape(name)}</code>" for name in model["unused_weights"])
+    return (
+        f"Stored in {escape(model['name'])} and not used, since they are made from the "
+        f"configuration or declared needless by the architecture: {names}."
+    )
+
+
+def cut(facts: Mapping[str, Any]) -> str:
+    """What counts as a document, and which were set aside."""
+    words = (
+        f"A document is cut to {facts['max_tokens']:,} tokens, and two that are equal in them "
+        "count as one. A document in both sets would have been refused."
+    )
+    if not facts["aside"]:
+        return words
+    return (
+        f"{words} {facts['aside']:,} non-members were set aside for scores that need known ones "
+        "(prefixes, a population, tokens to draw from); no score is evaluated on them."
+    )
+
+
+def how_computed(facts: Mapping[str, Any]) -> str:
+    """How each number is made."""
+    return (
+        "Every token is scored, the first one behind the start token "
+        f"{facts['model']['start_token']}, in float32, summed in float64; weights and products in "
+        f"{facts['settings']['precision']} on {facts['settings']['device']}. Documents are halved: "
+        "the score of the verdict and every threshold are chosen on one half, and counted on the "
+        "other. A threshold makes both classes' errors equal, so that F1 is one half where a score "
+        f"knows nothing. {INTERVALS}"
+    )
 
 
 def estimate_words(estimate: Estimate) -> str:
@@ -169,8 +268,8 @@ def estimate_words(estimate: Estimate) -> str:
 
 def rate_words(rate: Rate) -> str:
     """Count, trials, share and interval."""
-    told = f"{rate.value:.2%}; {LEVEL_WORDS} {rate.span('{:.2%}')}"
-    return f"{rate.successes:,} of {rate.trials:,} ({told})"
+    share = f"{rate.value:.2%}; {LEVEL_WORDS} {rate.span('{:.2%}')}"
+    return f"{rate.successes:,} of {rate.trials:,} ({share})"
 
 
 def _rounded(number: int) -> str:

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import polars as pl
 
+from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.analysis.laws.law import Chosen, Count, Law, Measured
-from rote.analysis.quantities.capacity import ceiling_bits
+from rote.analysis.metrics import derive
 from rote.analysis.quantities.convergence import num_converged
 from rote.analysis.quantities.leakage import quick_leakage
 from rote.analysis.quantities.losses import loss_quantities
 from rote.analysis.quantities.settings import with_setting
-from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.analysis.results import Results
 from rote.units import nats_from_bits
 
@@ -37,7 +37,8 @@ def scaling_runs(results: Results, count: Count) -> pl.DataFrame:
     stopped = pl.col(BEST_STEP) if BEST_STEP in runs.columns else pl.lit(None, pl.Float64)
     batch_tokens = pl.col("training.tokens_seen") / pl.col("training.steps")
     return (
-        runs.with_columns(
+        derive(runs, ("memorised_bits", "ceiling_bits"))
+        .with_columns(
             model_parameters=pl.col("parameters"),
             parameters=_counted(runs, count),
             is_stopped=stopped.is_not_null(),
@@ -51,9 +52,8 @@ def scaling_runs(results: Results, count: Count) -> pl.DataFrame:
         .with_columns(
             flops=FLOPS_PER_PARAMETER_AND_TOKEN * pl.col("parameters") * pl.col("tokens"),
             epochs=pl.col("tokens") / pl.col("unique_tokens"),
-            memorised_bits=pl.col("entropy_bits") - pl.col("cost.train_code_bits"),
+            data_bits=pl.coalesce("ceiling_bits", "entropy_bits").cast(pl.Float64),
         )
-        .with_columns(data_bits=pl.coalesce(ceiling_bits(table), "entropy_bits").cast(pl.Float64))
     )
 
 

@@ -25,24 +25,23 @@ class Claim:
 
 
 def claims(found: Study) -> tuple[Claim, ...]:
-    """Those that the runs speak of."""
+    """Those that the runs test."""
     return tuple(claim for series in found.series for claim in _claims(found, series))
 
 
 def _claims(found: Study, series: Series) -> Iterable[Claim]:
     compared = {each.side: each for each in found.compared if each.series == series}
     heldout = found.of(series, "heldout")
-    if series.subject == "arithmetic" and series.trained_on == "joint" and heldout:
-        yield _none_extrapolates(found, heldout)
-    elif series.subject == "arithmetic" and heldout:
-        yield _small_extrapolates(found, heldout[0])
-        if "heldout" in compared:
+    if series.subject == "facts" and "train" in compared:
+        yield _of_facts(compared["train"])
+    if series.subject == "arithmetic" and heldout:
+        is_joint = series.trained_on == "joint"
+        yield _none_extrapolates(found, heldout) if is_joint else _one_does(found, heldout[0])
+        if "heldout" in compared and not is_joint:
             yield _larger_less(found, compared["heldout"])
-    elif series.subject == "facts" and "train" in compared:
-        yield _small_forgets(compared["train"])
 
 
-def _small_extrapolates(found: Study, smallest: Point) -> Claim:
+def _one_does(found: Study, smallest: Point) -> Claim:
     return Claim(
         conclusion="a small model extrapolates to unseen arithmetic",
         rule="the smallest model answers more than half of held-out items",
@@ -57,24 +56,18 @@ def _larger_less(found: Study, both: Compared) -> Claim:
         conclusion="a larger model extrapolates less",
         rule="largest less smallest, on held-out items of the same splits and seeds, is below 0",
         series=both.series,
-        measured=f"{_beside_seen(found, [both.smaller, both.larger])}; difference "
-        f"{_difference(both.apart)}",
-        verdict=_opposite(_above(both.apart, 0.0)) if both.apart else OPEN,
+        measured=_beside_seen(found, [both.smaller, both.larger]) + _difference(both),
+        verdict=_opposite(_above(both.apart, 0.0)),
     )
 
 
-def _small_forgets(both: Compared) -> Claim:
+def _of_facts(both: Compared) -> Claim:
     return Claim(
         conclusion="a small model fails to memorise facts that a larger one memorises",
         rule="largest less smallest, on seen facts, is above 0, and the largest knows over half",
         series=both.series,
-        measured=f"{_shown([both.smaller, both.larger])}; difference {_difference(both.apart)}",
-        verdict=_all(
-            [
-                _above(both.apart, 0.0) if both.apart else OPEN,
-                _above(both.larger.free, HALF),
-            ]
-        ),
+        measured=_shown([both.smaller, both.larger]) + _difference(both),
+        verdict=_all([_above(both.apart, 0.0), _above(both.larger.free, HALF)]),
     )
 
 
@@ -88,7 +81,9 @@ def _none_extrapolates(found: Study, heldout: Sequence[Point]) -> Claim:
     )
 
 
-def _above(estimate: Estimate, level: float) -> str:
+def _above(estimate: Estimate | None, level: float) -> str:
+    if estimate is None:
+        return OPEN
     low, high = estimate.ends
     return HOLDS if low > level else FAILS if high <= level else OPEN
 
@@ -98,9 +93,7 @@ def _opposite(verdict: str) -> str:
 
 
 def _all(verdicts: Sequence[str]) -> str:
-    if FAILS in verdicts:
-        return FAILS
-    return OPEN if OPEN in verdicts else HOLDS
+    return next((verdict for verdict in (FAILS, OPEN) if verdict in verdicts), HOLDS)
 
 
 def _beside_seen(found: Study, points: Sequence[Point]) -> str:
@@ -117,5 +110,6 @@ def _shown(points: Sequence[Point]) -> str:
     return ", ".join(f"{each.size} {each.free.words('{:.0%}')}" for each in points)
 
 
-def _difference(apart: Estimate | None) -> str:
-    return apart.words("{:+.0%}") if apart else "of nothing shared"
+def _difference(both: Compared) -> str:
+    apart = both.apart.words("{:+.0%}") if both.apart else "not known: no split and seed in common"
+    return f"; difference {apart}"

@@ -1,6 +1,6 @@
-"""All that the report on random labels says, derived before anything is drawn."""
+"""What the report on random labels says, derived before anything is drawn."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,67 +11,88 @@ from rote.analysis.estimate import Estimate, OverSplits
 from rote.analysis.estimators import Answers, geometric_mean, mean_over_seeds, rate, share
 from rote.analysis.quantities.settings import with_setting
 from rote.analysis.results import Curve, Results
+from rote.analysis.typeset import setting_words
 from rote.units import bits_from_nats
 
 TASK = "rote.tasks.random_labels.RandomLabels"
 FIT_SHARE = 0.1  # of what a guess costs, log2 C: labels are fitted where the loss is below it
 FITTED_SHARE = 0.95  # of training labels right: random ones are said to be fitted above it
-GROUPS = ("rule", "drawn")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Series:
-    """Runs that differ in how many labels are random and in seed alone."""
-
-    inputs: str
-    size: str
-    parameters: int
-    setting: str
-
-    @property
-    def name(self) -> str:
-        """Unique within a report."""
-        words = (self.size, f"{self.inputs} inputs", self.setting)
-        return ", ".join(word for word in words if word)
+KEYS = ["inputs", "size", "parameters", "setting"]  # of a series: what is left differs in its seed
+INPUTS = {"patterns": "patterned"}  # others are called as their setting
+SPLITS = {"train": "training labels", "heldout": "held-out labels"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One share of labels that no rule tells, runs of all seeds."""
-
-    series: Series
-    unruled: float  # 1 where inputs are random
-    num_classes: int
-    run_ids: tuple[str, ...]
-    train: OverSplits
-    heldout: OverSplits
-    drawn: OverSplits | None  # of the training labels that no rule tells
-    steps: Estimate | None  # to fit, over runs that did: a geometric mean
-    num_fitted: int
-    slowdown: Estimate | None  # steps over those of true labels, seed by seed, likewise
-    entropy_bits: float  # of labels that no rule tells
-    memorised_bits: Estimate  # entropy less code length
-
-
-@dataclass(frozen=True, kw_only=True)
-class Study:
-    """``points`` go by series, then share."""
+    """One share of labels that no rule gives, in one series; ``runs`` differ in their seed."""
 
     runs: pl.DataFrame
-    points: tuple[Point, ...]
+    train: OverSplits
+    heldout: OverSplits
+    drawn: OverSplits | None  # of the training labels that no rule gives
+    steps: Estimate | None  # to fit, over runs that did
+    slowdown: Estimate | None  # steps over those of true labels, seed by seed
+    memorised_bits: Estimate  # entropy less code length
 
     @property
-    def series(self) -> list[Series]:
-        """By size, then inputs."""
-        return list(dict.fromkeys(each.series for each in self.points))
+    def first(self) -> dict[str, Any]:
+        """A row: what all of its runs have in common is read from it."""
+        return self.runs.row(0, named=True)
 
-    def of(self, series: Series) -> list[Point]:
-        """By share."""
-        return [each for each in self.points if each.series == series]
+    @property
+    def series(self) -> str:
+        """In words, unique within a report."""
+        of = self.first
+        words = f"{of['size']}, {INPUTS.get(of['inputs'], of['inputs'])} inputs"
+        return f"{words}, {setting_words(of['setting'])}" if of["setting"] else words
+
+    @property
+    def unruled(self) -> float:
+        """The share of labels that no rule gives: 1 where inputs are random."""
+        return float(self.first["unruled"])
+
+    @property
+    def entropy_bits(self) -> float:
+        """Of the labels that no rule gives."""
+        return float(self.first["label_entropy_bits"])
+
+    @property
+    def num_fitted(self) -> int:
+        """Runs that fitted their labels."""
+        return self.runs["steps_to_fit"].count()
+
+    @property
+    def guess(self) -> float:
+        """The share of labels that a guess gets right."""
+        return 1 / float(self.first["task.num_classes"])
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """For the manifest."""
+        return {
+            "train": self.train.value,
+            "train_interval": self.train.interval,
+            "heldout": self.heldout.value,
+            "heldout_interval": self.heldout.interval,
+            "steps_to_fit": self.steps and self.steps.value,
+            "memorised_bits": self.memorised_bits.value,
+            "entropy_bits": self.entropy_bits,
+            "runs": list(self.runs["run_id"]),
+        }
+
+    @property
+    def key(self) -> str:
+        """In the manifest."""
+        of = self.first
+        words = (of["size"], f"{of['inputs']} inputs", of["setting"])
+        return f"labels {', '.join(filter(None, words))}, {self.unruled:g} random"
 
 
-def study(results: Results) -> Study:
-    """Raises ValueError where no run on random labels measured exact matches."""
+def study(results: Results) -> tuple[pl.DataFrame, tuple[Point, ...]]:
+    """The table of runs with derived columns, and points by series, then share.
+
+    Raises ValueError where no run on random labels measured exact matches.
+    """
     tried = "exact_match.train_rule_tried"
     if tried not in results.table.columns:
         raise ValueError("no finished run measured exact matches: add exact_match to measure")
@@ -79,10 +100,13 @@ def study(results: Results) -> Study:
     if runs.is_empty():
         raise ValueError("no finished run of task random_labels to report on")
     runs = _with_labels(runs, results.curves)
-    keys = ["size", "inputs", "unruled", "seed"]
-    runs = with_setting(runs, at=keys, apart_from=["task.inputs", "task.random_fraction"])
+    at, apart = ["size", "inputs", "unruled", "seed"], ["task.inputs", "task.random_fraction"]
+    runs = with_setting(runs, at=at, apart_from=apart)
     runs = runs.sort("parameters", "inputs", "setting", "unruled", "seed")
-    return Study(runs=runs, points=tuple(_points(runs)))
+    parts = runs.partition_by([*KEYS, "unruled"], maintain_order=True)
+    points = tuple(_point(part, runs) for part in parts)
+    names = pl.Series("series", [each.series for each in points for _ in range(each.runs.height)])
+    return runs.with_columns(names), points
 
 
 def steps_to_fit(curve: Curve, *, num_classes: int) -> int | None:
@@ -93,7 +117,7 @@ def steps_to_fit(curve: Curve, *, num_classes: int) -> int | None:
 
 
 def _with_labels(runs: pl.DataFrame, curves: Mapping[str, Curve]) -> pl.DataFrame:
-    """Columns added: what is fitted when, and what is memorised."""
+    """Columns added: what is fitted when, what is answered right, and what is memorised."""
     steps = [
         steps_to_fit(curves[run_id], num_classes=classes)
         for run_id, classes in runs.select("run_id", "task.num_classes").iter_rows()
@@ -103,6 +127,13 @@ def _with_labels(runs: pl.DataFrame, curves: Mapping[str, Curve]) -> pl.DataFram
         for name in ("answer_bits", "answer_code_bits")
     )
     is_noise = pl.col("task.inputs") == "random"
+    counts = {
+        f"{split}_{count}": pl.sum_horizontal(
+            f"exact_match.{split}_rule_{name}", f"exact_match.{split}_drawn_{name}"
+        )
+        for split in SPLITS
+        for count, name in (("right", "right_free"), ("tried", "tried"))
+    }
     return runs.with_columns(
         inputs=pl.col("task.inputs"),
         size=pl.format("{}x{}", "size.num_layers", "size.width"),
@@ -110,61 +141,32 @@ def _with_labels(runs: pl.DataFrame, curves: Mapping[str, Curve]) -> pl.DataFram
         steps_to_fit=pl.Series(steps, dtype=pl.Int64),
         label_entropy_bits=entropy,
         memorised_bits=entropy - coded,
+        **counts,
     )
 
 
-def _points(runs: pl.DataFrame) -> Iterable[Point]:
-    keys = ["size", "inputs", "setting", "parameters"]
-    for part in runs.partition_by([*keys, "unruled"], maintain_order=True):
-        first = part.row(0, named=True)
-        series = Series(**{key: first[key] for key in keys})
-        fitted = part["steps_to_fit"].drop_nulls().to_list()
-        is_drawn = first["label_entropy_bits"] > 0
-        yield Point(
-            series=series,
-            unruled=first["unruled"],
-            num_classes=first["task.num_classes"],
-            run_ids=tuple(part["run_id"]),
-            train=_share(part, [f"train_{group}" for group in GROUPS]),
-            heldout=_share(part, [f"heldout_{group}" for group in GROUPS]),
-            drawn=_share(part, ["train_drawn"]) if is_drawn else None,
-            steps=geometric_mean(fitted) if fitted else None,
-            num_fitted=len(fitted),
-            slowdown=_slowdown(part, _true(runs, series)),
-            entropy_bits=first["label_entropy_bits"],
-            memorised_bits=mean_over_seeds(part["memorised_bits"].to_list()),
-        )
+def _point(runs: pl.DataFrame, every: pl.DataFrame) -> Point:
+    first = runs.row(0, named=True)
+    true = every.filter(
+        pl.col("inputs") == "patterns", pl.col("unruled") == 0, pl.col("size") == first["size"],
+        pl.col("setting") == first["setting"],
+    ).drop_nulls("steps_to_fit")  # fmt: skip
+    of_true = dict(true.select("seed", "steps_to_fit").iter_rows())
+    steps = dict(runs.drop_nulls("steps_to_fit").select("seed", "steps_to_fit").iter_rows())
+    ratios = [steps[seed] / of_true[seed] for seed in steps if seed in of_true]
+    drawn = "exact_match.train_drawn_right_free", "exact_match.train_drawn_tried"
+    return Point(
+        runs=runs,
+        train=_share(runs, "train_right", "train_tried"),
+        heldout=_share(runs, "heldout_right", "heldout_tried"),
+        drawn=_share(runs, *drawn) if first["label_entropy_bits"] > 0 else None,
+        steps=geometric_mean(list(steps.values())) if steps else None,
+        slowdown=geometric_mean(ratios) if ratios else None,
+        memorised_bits=mean_over_seeds(runs["memorised_bits"].to_list()),
+    )
 
 
-def _share(runs: pl.DataFrame, names: list[str]) -> OverSplits:
+def _share(runs: pl.DataFrame, right: str, tried: str) -> OverSplits:
     """Each seed has labels of its own, so seeds are resampled as splits are."""
-    return share(
-        [
-            Answers(
-                split=run["seed"],
-                seed=run["seed"],
-                rate=rate(
-                    sum(run[f"exact_match.{name}_right_free"] for name in names),
-                    sum(run[f"exact_match.{name}_tried"] for name in names),
-                ),
-            )
-            for run in runs.iter_rows(named=True)
-        ]
-    )
-
-
-def _true(runs: pl.DataFrame, series: Series) -> dict[int, int]:
-    """By seed, the steps that true labels take with inputs that show their class."""
-    same = runs.filter(
-        pl.col("inputs") == "patterns",
-        pl.col("unruled") == 0,
-        pl.col("size") == series.size,
-        pl.col("setting") == series.setting,
-    ).drop_nulls("steps_to_fit")
-    return dict(same.select("seed", "steps_to_fit").iter_rows())
-
-
-def _slowdown(runs: pl.DataFrame, true: Mapping[int, int]) -> Estimate | None:
-    known: list[dict[str, Any]] = runs.drop_nulls("steps_to_fit").to_dicts()
-    ratios = [run["steps_to_fit"] / true[run["seed"]] for run in known if run["seed"] in true]
-    return geometric_mean(ratios) if ratios else None
+    counts = runs.select("seed", right, tried).iter_rows()
+    return share([Answers(split=seed, seed=seed, rate=rate(*both)) for seed, *both in counts])

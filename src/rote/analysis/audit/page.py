@@ -1,0 +1,266 @@
+"""What the page of an audit shows: verdicts, figures, every score, what was given back, sources."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from rote.analysis.audit import wording
+from rote.analysis.audit.figures import BLIND_NAME, aurocs, roc
+from rote.analysis.audit.membership import CONFOUNDED, LEAKS, Membership
+from rote.analysis.audit.names import named
+from rote.analysis.audit.regurgitation import REGURGITATES, Planted, Regurgitation
+from rote.analysis.audit.unintended import UnderReference
+from rote.analysis.content import Block, Card, Content, Heading, Section, Text
+from rote.analysis.estimate import Rate
+from rote.analysis.quantities.exposure import FEWEST_IN_GROUP
+from rote.analysis.quantities.membership import (
+    FALSE_POSITIVE_RATES,
+    MembershipQuality,
+    TooFewControls,
+)
+from rote.analysis.table import Cell, Column, Table, warning
+from rote.auditing.stored import MEMBER, NONMEMBER, Stored
+
+WARNINGS = {LEAKS, CONFOUNDED, REGURGITATES}
+SETS = {MEMBER: "members", NONMEMBER: "non-members"}
+LEFT_OUT = {
+    "rows": "lines or rows",
+    "empty": "empty",
+    "too_short": "fewer than two tokens",
+    "duplicates": "equal to an earlier one",
+    "scored": "scored",
+    "truncated": "of these, cut to the limit",
+}
+SAMPLED = (
+    "Columns n: documents whose rest is among n drawn ones with a chance of one half or more, "
+    "at temperature 1 from the whole vocabulary ((n, p)-discoverable extraction: Hayes et al. "
+    "2024, arXiv 2410.19482), computed from the forward pass, nothing is drawn."
+)
+UNINTENDED = (
+    "How many bits the model saves on a document beyond what the reference knows: "
+    "mem_U(x) = max(0, log<sub>2</sub> p(x | model) - log<sub>2</sub> p(x | reference)), on "
+    "whole documents (Morris et al. 2025, arXiv 2505.24832, section 2). It stays a bound from "
+    "below. What non-members have is skill that the reference lacks: members are to be read "
+    "against them."
+)
+EXPOSURE = (
+    "How far up a canary's secret ranks among all that could stand in its place, "
+    "log<sub>2</sub> |R| - log<sub>2</sub> rank, or among references drawn from them, which "
+    "bounds it (Carlini et al. 2018, arXiv 1802.08232). A guess exposes 1.44 bits."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """All that an audit says."""
+
+    membership: Membership
+    regurgitation: Regurgitation
+    unintended: Sequence[UnderReference]
+
+
+def content(found: Found, stored: Stored, numbers: Mapping[str, Any]) -> Content:
+    """Of an audit; ``numbers`` is what audit.json holds."""
+    facts, planted = stored.facts, found.regurgitation.planted
+    surer = {
+        "Of membership": wording.surer_of_membership(found.membership),
+        "Of regurgitation": wording.surer_of_regurgitation(found.regurgitation, facts),
+    }
+    lists = [
+        block
+        for title, sentences in surer.items()
+        if sentences
+        for block in (Heading(title), Text(items=sentences))
+    ]
+    sections = [
+        _audited(facts),
+        _membership(found.membership, stored),
+        *([_unintended(found.unintended)] if found.unintended else []),
+        _extraction(found.regurgitation, facts),
+        *([_exposure(planted)] if planted is not None else []),
+        Section("What it would take to be sure", lists),
+        _sources(found.membership, facts),
+    ]
+    return Content(
+        headlines=tuple(wording.headlines(found.membership, found.regurgitation, facts)),
+        setting=_setting(facts),
+        cards=tuple(_cards(found, facts, [sentences[:1] for sentences in surer.values()])),
+        lead=aurocs(found.membership, facts),
+        sections=tuple(sections),
+        numbers=numbers,
+        table=stored.scores,
+    )
+
+
+def _setting(facts: Mapping[str, Any]) -> str:
+    model, settings = facts["model"], facts["settings"]
+    return (
+        f"{model['kind']}, {model['parameters']:,} parameters, in {settings['precision']}; "
+        f"{facts['members']['scored']:,} members of {facts['members']['file']} against "
+        f"{facts['nonmembers']['scored']:,} non-members of {facts['nonmembers']['file']}."
+    )
+
+
+def _cards(
+    found: Found, facts: Mapping[str, Any], surer: Sequence[Sequence[str]]
+) -> Iterator[Card]:
+    membership, regurgitation = found.membership, found.regurgitation
+    extraction = regurgitation.extraction
+    yield Card(
+        title="Membership",
+        meaning="can documents it was trained on be told from others?",
+        value=membership.verdict,
+        unit=f"AUROC {membership.auroc.value:.3f}",
+        lines=_lines([*wording.membership_briefly(membership, facts), *surer[0]]),
+        is_warning=membership.verdict in WARNINGS,
+    )
+    yield Card(
+        title="Regurgitation",
+        meaning="does it give back what it was trained on, word for word?",
+        value=regurgitation.verdict,
+        unit="" if extraction is None else f"{extraction.train.value:.2%} of members",
+        lines=_lines([*wording.regurgitation_briefly(regurgitation, facts), *surer[1]]),
+        is_warning=regurgitation.verdict in WARNINGS,
+    )
+
+
+def _lines(sentences: Sequence[str]) -> list[Text]:
+    return [Text(sentence) for sentence in sentences]
+
+
+def _audited(facts: Mapping[str, Any]) -> Section:
+    """Models, documents, and what was left out of them."""
+    models = [{"role": "audited", **facts["model"]}]
+    models += [{"role": "reference", **each} for each in facts["references"]]
+    columns = [
+        Column("model", "name"), *(Column(key, key) for key in ("role", "kind", "parameters")),
+        Column("context", "max_length", unit="tokens", missing="no bound"),
+    ]  # fmt: skip
+    documents = [
+        {"set": name, **facts[key]}
+        for key, name in (("members", "members"), ("nonmembers", "non-members"))
+    ]
+    counts = [
+        *(Column(key, key) for key in ("set", "file")),
+        *(Column(title, key) for key, title in LEFT_OUT.items()),
+    ]
+    blocks: list[Block] = [Table(columns=columns, rows=models)]
+    blocks += [Text(f"{each}.", is_warning=True) for each in wording.start_warnings(facts)]
+    blocks += [
+        Text(wording.unused_weights(each), is_html=True)
+        for each in models
+        if each["unused_weights"]
+    ]
+    blocks += [
+        Heading("Documents"), Table(columns=counts, rows=documents), Text(wording.cut(facts)),
+    ]  # fmt: skip
+    return Section("What was audited", blocks)
+
+
+def _membership(found: Membership, stored: Stored) -> Section:
+    facts = stored.facts
+    rows = [(named(name, facts).name, name, quality) for name, quality in found.qualities.items()]
+    rows.append((BLIND_NAME, "", found.blind))
+    columns = [
+        Column("score", lambda row: (row[0], "chosen" if row[1] == found.score else "")),
+        Column("AUROC", lambda row: row[2].auroc, unit="95 % interval", form="{:.3f}"),
+        Column("F1", lambda row: row[2].f1, unit="at equal errors, 95 % interval", form="{:.3f}"),
+        Column("balanced accuracy", lambda row: row[2].balanced_accuracy, unit="at equal errors",
+               form="{:.3f}"),
+        Column("largest F1", lambda row: row[2].largest_f1, unit="2/3 by chance", form="{:.3f}"),
+        *(
+            Column(f"members found at {rate:.1%}", partial(_found_at, place),
+                   unit="false positives", form="{:.2%}")
+            for place, rate in enumerate(FALSE_POSITIVE_RATES)
+        ),
+    ]  # fmt: skip
+    skipped = [f"{named(name, facts).name}: {reason}" for name, reason in facts["skipped"].items()]
+    blocks: list[Block] = [
+        Text(wording.membership_words(found, facts)), Text(wording.blind_words(found)),
+        roc(found, stored), Table(columns=columns, rows=rows),
+    ]  # fmt: skip
+    if skipped:
+        blocks.append(Text("Not measured:", items=skipped))
+    return Section("Membership", blocks)
+
+
+def _found_at(place: int, row: tuple[str, str, MembershipQuality]) -> Cell | Rate:
+    found = row[2].at_false_positive_rates[place]
+    if isinstance(found, TooFewControls):
+        return warning(f"takes {found.controls_needed:,}", "non-members")
+    return found.members_found
+
+
+def _unintended(found: Sequence[UnderReference]) -> Section:
+    """Bits of members and of non-members, for each reference."""
+    rows = [
+        (each.name, *side)
+        for each in found
+        for side in (("members", each.members), ("non-members", each.nonmembers))
+    ]
+    columns = [
+        Column("reference", lambda row: row[0]),
+        Column("set", lambda row: row[1]),
+        Column("documents", lambda row: row[2].num_documents),
+        Column("mem_U", lambda row: row[2].mean_bits,
+               unit="bits a document, max code, 95 % interval", form="{:.2f}"),
+        Column("sum, max code", lambda row: row[2].max_code_bits, unit="bits", form="{:,.0f}"),
+        Column("sum, mixture code", lambda row: row[2].mixture_code_bits, unit="bits",
+               form="{:,.0f}"),
+    ]  # fmt: skip
+    words = Text(UNINTENDED, is_html=True)
+    return Section("Unintended memorisation", [words, Table(columns=columns, rows=rows)])
+
+
+def _extraction(given_back: Regurgitation, facts: Mapping[str, Any]) -> Section:
+    """Rates of both sets, and in how many documents what was given back stands."""
+    extraction = given_back.extraction
+    if extraction is None:
+        words = Text(f"Not measured: {wording.not_tried(given_back, facts)}.")
+        return Section("Extraction", [words])
+    rates = {MEMBER: extraction.train, NONMEMBER: extraction.heldout}
+    columns = [
+        Column("set", SETS.get),
+        Column("tried", lambda side: rates[side].trials),
+        Column("too short", given_back.num_too_short.get),
+        Column("given back", partial(_count, rates), unit="95 % interval"),
+        *(
+            Column(f"n = {number:,}", partial(_count, sides), unit="95 % interval")
+            for number, sides in given_back.discoverable.items()
+        ),
+    ]  # fmt: skip
+    blocks: list[Block] = [
+        Text(wording.extraction_words(extraction, facts)),
+        Table(columns=columns, rows=list(SETS)), Text(SAMPLED),
+    ]  # fmt: skip
+    if extraction.train.successes:
+        blocks.append(Text(wording.eidetic(given_back, extraction.train.successes)))
+    return Section("Extraction", blocks)
+
+
+def _count(rates: Mapping[str, Rate], side: str) -> tuple[int, str]:
+    return rates[side].successes, rates[side].span("{:.2%}")
+
+
+def _exposure(planted: Planted) -> Section:
+    """Canaries by the number of repeats, against controls and against chance."""
+    columns = [
+        Column("repeats", lambda row: row[0].repeats, unit="0: controls"),
+        Column("canaries", lambda row: row[0].exposure_bits.n),
+        Column("mean exposure", lambda row: row[0].exposure_bits, form="{:.2f}",
+               unit=f"bits, 95 % interval from {FEWEST_IN_GROUP} canaries on"),
+        Column("recited whole", lambda row: (row[1].successes, row[1].span("{:.1%}")),
+               unit="95 % interval"),
+    ]  # fmt: skip
+    rows = list(zip(planted.at_repeats, planted.extracted, strict=True))
+    holds, words = wording.controls(planted)
+    table, text = Table(columns=columns, rows=rows), Text(EXPOSURE, is_html=True)
+    return Section("Exposure", [text, table, Text(words, is_warning=not holds)])
+
+
+def _sources(found: Membership, facts: Mapping[str, Any]) -> Section:
+    known = [named(name, facts) for name in found.qualities]
+    items = [f"{each.name}: {each.meaning} ({each.source})" for each in known]
+    words = Text(wording.how_computed(facts), items=items)
+    return Section("How it was computed", [words])
