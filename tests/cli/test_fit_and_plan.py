@@ -51,7 +51,8 @@ def test_a_csv_is_fitted_and_left_as_page_figure_and_numbers(
     (folder,) = (tmp_path / "outputs" / "fits").glob("grid-????????")
     assert f"{folder / 'fit.html'}" in out
     assert {path.name for path in folder.iterdir()} == {
-        "fit.html", "fit.json", "fit-parametric.svg", "fit-parametric.png",
+        "fit.html", "fit.json", "tables.tex",
+        "fit-parametric.svg", "fit-parametric.png", "fit-parametric.csv",
     }  # fmt: skip
     constants = json.loads((folder / "fit.json").read_text())["parametric"]["constants"]
     low, high = constants["alpha"]["bootstrap_interval"]
@@ -69,8 +70,25 @@ def test_the_command_on_the_page_is_quoted_and_escaped(
     assert rote(*words)[0] == 0
     (made,) = (tmp_path / "outputs" / "fits").glob("grid-*/fit.html")
     page = made.read_text()
-    assert "&#x27;&lt;b&gt; &amp; more&#x27;" in page
+    assert "&#39;&lt;b&gt; &amp; more&#39;" in page
     assert "<b> & more" not in page
+
+
+def test_a_law_that_explains_little_claims_nothing(rote: Run, tmp_path: Path) -> None:
+    """Losses that have nothing to do with the size."""
+    losses = 2.5 + 0.1 * np.random.default_rng(0).standard_normal(12)
+    lines = [f"{10 ** (6 + row / 4):.6g},{loss}" for row, loss in enumerate(losses)]
+    path = tmp_path / "chance.csv"
+    path.write_text("\n".join(["N,loss", *lines]))
+    words = ["fit", str(path), "--law", "size", "--columns", "parameters=N,loss_nats=loss"]
+    assert rote(*words, "--resamples", "20")[0] == 0
+    (made,) = (tmp_path / "outputs" / "fits").glob("chance-*/fit.html")
+    page = made.read_text()
+    assert "size, 12 points: explains" in page and "so that its constants say little" in page
+    assert "12 points: alpha" not in page
+    path.write_text("\n".join(["N,loss", lines[0]]))
+    code, _, err = rote(*words)
+    assert code == 2 and "takes 3 runs or more, got 1" in err
 
 
 def test_without_a_law_each_that_the_columns_tell_is_fitted(rote: Run, runs_csv: Path) -> None:
@@ -83,7 +101,7 @@ def test_without_a_law_each_that_the_columns_tell_is_fitted(rote: Run, runs_csv:
 def test_plan_answers_a_budget_on_a_page_and_in_json(rote: Run, tmp_path: Path) -> None:
     code, out, _ = rote("plan", "--flops", "1e21")
     assert code == 0
-    assert "For 1e+21 FLOPs: 2.78B parameters on 60B tokens" in out
+    assert "For 1e21 FLOPs: 2.78B parameters on 60B tokens" in out
     (folder,) = (tmp_path / "outputs" / "plans").glob("published-????????")
     content = json.loads((folder / "plan.json").read_text())
     assert content["optimum_parameters"] == pytest.approx(float(LAW.optimum(1e21)[0]), rel=1e-3)

@@ -1,116 +1,160 @@
-"""A fitted law as a figure: the curve through its points, and predicted against measured."""
+"""A fitted law as a figure: the curve through its runs, and predicted against measured."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import polars as pl
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from rote.analysis.drawing import (
-    ACCENT,
-    GREY,
-    PALETTE,
-    Drawing,
-    colour_scale,
-    in_house_style,
-    log_shade,
-    logarithmic_numbers,
-    new_figure,
-    render,
-)
-from rote.analysis.fit_wording import headline
-from rote.analysis.laws.law import COLUMNS, Fitted, Floats, Measured
+from rote.analysis.drawing import ACCENT, GREY, PALETTE, logarithmic_numbers
+from rote.analysis.laws.law import Fitted, Floats, Measured
+from rote.analysis.marks import Layer
+from rote.analysis.metrics import title_of
+from rote.analysis.plot import Axis, Plot
+from rote.units import bits_from_nats
 
 MOST_LINES = 7  # of a family of curves
 NUM_PLACES = 120  # of a curve
+THROUGH, AGREEMENT = "the law through the runs", "measured against predicted"
+SIZES, BUDGETS = "line: the size with the lowest loss", "loss over size, a line for each budget"
+LOSS = "loss_nats"
+AS_SHOWN = {LOSS: "heldout_bits_per_token"}
+POINTS = {"marker": "o", "markersize": 4, "alpha": 0.7}
 
 
-@in_house_style
-def draw_fit(fitted: Fitted, measured: Measured) -> Drawing:
-    """Points and curves over the input that varies most, shaded by the other; then agreement."""
-    title = headline(fitted)
-    figure = new_figure(height_inches=3.4, title=title)
-    left, right = figure.subplots(1, 2)
-    if fitted.output == "parameters":
-        _draw_optimum(figure, left, fitted, measured)
-    else:
-        _draw_curves(figure, left, fitted, measured)
-    _draw_agreement(right, fitted, measured)
-    return render(figure, name=f"fit-{fitted.law}", alt=title)
+def fit_plot(
+    name: str, fitted: Fitted, measured: Measured, *, title: str, caption: str, inches: float
+) -> Plot:
+    """Runs and curves over the input that varies most, shaded by the other; then agreement."""
+    is_optimum = fitted.output == "parameters"
+    layers = _optimum(fitted, measured) if is_optimum else _curves(fitted, measured)
+    along, output = layers[0].x, shown_name(fitted.output)
+
+    def finish(grid: Mapping[Any, Axes]) -> None:
+        left, right = grid.values()
+        left.set_ylabel(title_of(output))
+        if is_optimum:
+            right.set(
+                yscale="linear", xlabel=title_of("parameters"), ylabel=title_of(AS_SHOWN[LOSS])
+            )
+            right.autoscale(axis="y")
+            return
+        right.set(xscale=left.get_yscale(), xlabel=f"predicted {title_of(output)}")
+        right.set_xlim(right.get_ylim())
+        if right.get_xscale() == "log":
+            logarithmic_numbers(right.xaxis, right.get_xlim())
+
+    return Plot(
+        name=name,
+        title=title,
+        caption=caption,
+        panel="panel",
+        x=Axis(label=title_of(along), is_log=True),
+        y=Axis(label="", is_log=fitted.output in ("parameters", "memorised_bits"), form="count"),
+        shares_x=False,
+        shares_y=False,
+        panel_inches=inches,
+        layers=layers,
+        finish=finish,
+    )
 
 
-def _draw_curves(figure: Figure, axes: Axes, fitted: Fitted, measured: Measured) -> None:
+def shown_name(column: str) -> str:
+    """Of what is shown of a law's column: loss in bits."""
+    return AS_SHOWN.get(column, column)
+
+
+def _shown(column: str, values: Floats) -> Floats:
+    return bits_from_nats(values) if column == LOSS else values
+
+
+def _frame(panel: str, **columns: Floats) -> pl.DataFrame:
+    shown = {shown_name(key): _shown(key, values) for key, values in columns.items()}
+    return pl.DataFrame(shown).with_columns(panel=pl.lit(panel))
+
+
+def _curves(fitted: Fitted, measured: Measured) -> list[Layer]:
+    """The law over one input, a line for some values of another, and its predictions."""
     along = max(fitted.inputs, key=lambda name: len(np.unique(measured[name])))
     others = [name for name in fitted.inputs if name != along]
     x, y = measured[along], measured[fitted.output]
     grid = np.geomspace(x.min(), x.max(), NUM_PLACES)
-    if not others:
-        _draw_band(axes, grid, fitted)
-        axes.plot(x, y, "o", color=PALETTE[0])
+    output = shown_name(fitted.output)
+    if others:
+        shaded = others[0]
+        points = _frame(THROUGH, **{along: x, fitted.output: y, shaded: measured[shaded]})
+        lines = []
+        for value in _few(measured[shaded]):
+            at = measured[shaded] == value
+            fixed = {name: np.full_like(grid, np.median(measured[name][at])) for name in others}
+            inputs = {along: grid, **fixed}
+            law = fitted.predict(*(inputs[name] for name in fitted.inputs))
+            lines.append(
+                _frame(THROUGH, **{along: grid, fitted.output: law, shaded: fixed[shaded]})
+            )
+        family: dict[str, Any] = {"shade": shaded, "label": title_of(shaded)}
+        layers = [
+            Layer(frame=points, x=along, y=output, look=POINTS, **family),
+            Layer(frame=pl.concat(lines), kind="line", x=along, y=output, look={"linewidth": 1},
+                  **family),
+        ]  # fmt: skip
     else:
-        shade = log_shade(measured[others[0]])
-        axes.scatter(x, y, c=shade.to_rgba(measured[others[0]]), s=18, zorder=3)
-        for value in _few(measured[others[0]]):
-            at = measured[others[0]] == value
-            fixed = {name: np.median(measured[name][at]) for name in others}
-            inputs = [
-                grid if name == along else np.full_like(grid, fixed[name]) for name in fitted.inputs
-            ]
-            axes.plot(grid, fitted.predict(*inputs), color=shade.to_rgba(value), linewidth=1)
-        colour_scale(figure, [axes], shade, label=others[0].replace("_", " "))
-    _scales(axes, grid, y, along, fitted.output)
+        points = _frame(THROUGH, **{along: x, fitted.output: y})
+        layers = [_points(points, along, output), *_band(fitted, along, grid)]
+    return [*layers, *_agreement(fitted, measured)]
 
 
-def _draw_band(axes: Axes, grid: Floats, fitted: Fitted) -> None:
-    axes.plot(grid, fitted.predict(grid), color=ACCENT)
+def _points(frame: pl.DataFrame, x: str, y: str) -> Layer:
+    return Layer(frame=frame, x=x, y=y, label="one run", look={**POINTS, "color": PALETTE[0]})
+
+
+def _band(fitted: Fitted, along: str, grid: Floats) -> list[Layer]:
+    """A law of one input, with the interval of its resamples."""
+    output = shown_name(fitted.output)
+    law = _frame(THROUGH, **{along: grid, fitted.output: fitted.predict(grid)})
+    look = {"color": ACCENT}
+    layers = [Layer(frame=law, kind="line", x=along, y=output, label="law", look=look)]
     if fitted.resampled:
-        low, high = fitted.interval(grid)
-        axes.fill_between(grid, low, high, color=ACCENT, alpha=0.18, linewidth=0)
+        ends = [pl.Series(_shown(fitted.output, end)) for end in fitted.interval(grid)]
+        band = law.with_columns(ends[0].alias(f"{output}_low"), ends[1].alias(f"{output}_high"))
+        layers.append(Layer(frame=band, kind="band", x=along, y=output, label="95 % interval",
+                            look=look))  # fmt: skip
+    return layers
 
 
-def _draw_optimum(figure: Figure, axes: Axes, fitted: Fitted, measured: Measured) -> None:
-    """The best size over compute, among all runs shaded by their loss."""
-    flops, parameters = measured["flops"], measured["parameters"]
-    shade = log_shade(measured["loss_nats"])
-    axes.scatter(flops, parameters, c=shade.to_rgba(measured["loss_nats"]), s=18, zorder=3)
+def _agreement(fitted: Fitted, measured: Measured) -> list[Layer]:
+    output, seen = shown_name(fitted.output), measured[fitted.output]
+    predicted = fitted.predict(*(measured[name] for name in fitted.inputs))
+    points = _frame(AGREEMENT, **{fitted.output: seen}).with_columns(
+        predicted=pl.Series(_shown(fitted.output, predicted))
+    )
+    ends = np.array([min(seen.min(), predicted.min()), max(seen.max(), predicted.max())])
+    equal = _frame(AGREEMENT, **{fitted.output: ends})
+    return [
+        Layer(frame=equal.with_columns(predicted=output), kind="line", x="predicted", y=output,
+              label="equal", look={"linestyle": "--", "color": GREY}),
+        _points(points, "predicted", output),
+    ]  # fmt: skip
+
+
+def _optimum(fitted: Fitted, measured: Measured) -> list[Layer]:
+    """The best size over compute, among all runs; and loss over size, a line for each budget."""
+    flops, size = measured["flops"], measured["parameters"]
     grid = np.geomspace(flops.min(), flops.max(), NUM_PLACES)
-    _draw_band(axes, grid, fitted)
-    colour_scale(figure, [axes], shade, label="loss (nats per token)")
-    _scales(axes, grid, parameters, "flops", "parameters")
-    axes.set_title("line: the size with the lowest loss")
-
-
-def _draw_agreement(axes: Axes, fitted: Fitted, measured: Measured) -> None:
-    if fitted.output == "parameters":
-        axes.set_title("loss over size, a line for each budget")
-        _draw_levels(axes, measured)
-        return
-    seen = measured[fitted.output]
-    told = fitted.predict(*(measured[name] for name in fitted.inputs))
-    ends = [min(seen.min(), told.min()), max(seen.max(), told.max())]
-    axes.plot(ends, ends, color=GREY, linestyle="--")
-    axes.plot(told, seen, "o", color=PALETTE[0], markersize=4)
-    axes.set_xlabel(f"predicted {fitted.output.replace('_', ' ')}")
-    axes.set_ylabel("measured")
-
-
-def _draw_levels(axes: Axes, measured: Measured) -> None:
-    flops, size, loss = measured["flops"], measured["parameters"], measured["loss_nats"]
-    shade = log_shade(flops)
-    levels = np.round(np.log(flops), 1)
-    for level in np.unique(levels):
-        at = np.flatnonzero(levels == level)
-        order = at[np.argsort(size[at])]
-        axes.plot(size[order], loss[order], "o-", color=shade.to_rgba(flops[at[0]]), markersize=4)
-    _scales(axes, size, loss, "parameters", "loss_nats")
-
-
-def _scales(axes: Axes, x: Floats, y: Floats, along: str, output: str) -> None:
-    axes.set_xscale("log")
-    logarithmic_numbers(axes.xaxis, (float(x.min()), float(x.max())))
-    if output in ("parameters", "memorised_bits"):
-        axes.set_yscale("log")
-        logarithmic_numbers(axes.yaxis, (float(y.min()), float(y.max())))
-    axes.set_xlabel(f"{along.replace('_', ' ')} ({COLUMNS[along].split(';')[0].split(',')[0]})")
-    axes.set_ylabel("loss (nats per token)" if output == "loss_nats" else output.replace("_", " "))
+    runs = _frame(SIZES, flops=flops, parameters=size)
+    levels = _frame(BUDGETS, flops=flops, parameters=size, loss_nats=measured[LOSS])
+    budgets = levels.with_columns(level=pl.col("flops").log().round(1)).with_columns(
+        flops=pl.col("flops").first().over("level")
+    )
+    shaded: dict[str, Any] = {"shade": "flops", "label": title_of("flops"), "look": POINTS}
+    loss: dict[str, Any] = {"x": "parameters", "y": AS_SHOWN[LOSS]}
+    return [
+        Layer(frame=runs, x="flops", y="parameters", **shaded),
+        *_band(fitted, "flops", grid),
+        Layer(frame=budgets, **loss, **shaded),
+        Layer(frame=budgets.sort("parameters"), kind="line", each="level", **loss, **shaded),
+    ]
 
 
 def _few(values: Floats) -> Floats:

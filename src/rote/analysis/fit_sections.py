@@ -1,22 +1,30 @@
-"""Laws through runs, for a page: a section, a figure and plain numbers each."""
+"""Laws through runs, for a page: which explain most, and of each its constants and figure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from html import escape
 from math import isfinite
 from typing import Any
 
 import polars as pl
 
-from rote.analysis.content import Section
-from rote.analysis.drawing import Drawing
-from rote.analysis.elements import figure, number_cell, scrolled, table, text_cell
-from rote.analysis.fit_figure import draw_fit
-from rote.analysis.fit_wording import goodness, lines, method
+from rote.analysis.content import Block, Section, Text
+from rote.analysis.estimate import span
+from rote.analysis.fit_figure import fit_plot, shown_name
 from rote.analysis.laws import kinds
-from rote.analysis.laws.law import Count, Effort, Fitted, Law, Measured
+from rote.analysis.laws.law import Constant, Count, Effort, Fitted, Law, Measured
+from rote.analysis.metrics import METRICS
 from rote.analysis.quantities.scaling import FORMAT, doubts, formats, measured
+from rote.analysis.table import Cell, Column, Table, Value
+from rote.analysis.typeset import plural
 from rote.watching import Show
+
+FORM = "{:.4g}"
+HEADLINED = ("R_D", "a", "alpha_N", "alpha", "slope")  # the first of these that a law has
+USEFUL = 0.5  # of the variance of ln(output): a law that explains less is shown small
+INCHES = {True: 2.6, False: 1.5}  # height of the figure of a law that is useful, or not
+LOSS_NOTE = "In formulas L is in nats per token; figures have bits per token, 1.443 for each nat."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +45,27 @@ class Through:
     measured: Measured
     fitted: Fitted
 
+    @property
+    def is_useful(self) -> bool:
+        """Whether it explains most of what differs between the runs."""
+        return self.fitted.goodness.explained >= USEFUL
+
+    @property
+    def constants(self) -> tuple[Constant, ...]:
+        """Constants first, then what follows from them."""
+        return (*self.fitted.constants, *self.fitted.derived)
+
+    @property
+    def headlined(self) -> Constant:
+        """The one that is asked for most."""
+        named = {each.name: each for each in self.constants}
+        found = (named[name] for name in HEADLINED if name in named)
+        return next(found, self.fitted.constants[-1])
+
 
 @dataclass(frozen=True, kw_only=True)
 class NotFitted:
-    """A law that these runs cannot tell."""
+    """A law that cannot be fitted to these runs."""
 
     name: str
     reason: str
@@ -61,48 +86,149 @@ def runs_of(table: pl.DataFrame, count: Count) -> Runs:
 
 def fit_laws(
     names: Sequence[str], runs: Runs, effort: Effort, show: Show
-) -> list[Through | NotFitted]:
-    """Each law in each number format, or the reason why there is none."""
+) -> tuple[list[Through], list[NotFitted]]:
+    """Each law in each number format, the one that explains most first; why others are not."""
     asked = [(name, number_format) for name in names for number_format in runs.formats]
-    of_several = len(asked) if len(asked) > 1 else None
-    found = []
+    fitted: list[Through] = []
+    others: list[NotFitted] = []
     for number, (name, number_format) in enumerate(asked):
-        show(f"fitting {name}", number, of_several)
-        found.append(_fit(name, number_format, runs, effort))
-    return found
+        show(f"fitting {name}", number, len(asked) if len(asked) > 1 else None)
+        found = _fit(name, number_format, runs, effort)
+        if isinstance(found, Through):
+            fitted.append(found)
+        else:
+            others.append(found)
+    return sorted(fitted, key=lambda each: -each.fitted.goodness.explained), others
 
 
-def section(through: Through, drawing: Drawing) -> Section:
+def _fit(name: str, number_format: str, runs: Runs, effort: Effort) -> Through | NotFitted:
+    law = kinds.law(name)
+    label = f"{name}, {number_format}" if len(runs.formats) > 1 else name
+    try:
+        found = runs.columns(law, number_format)
+        fitted = law.fit(found, effort)
+        warnings = (*runs.doubts(law, number_format), *fitted.warnings)
+    except ValueError as error:
+        return NotFitted(name=label, reason=str(error).removeprefix(f"law {name}: "))
+    return Through(name=label, law=law, measured=found, fitted=replace(fitted, warnings=warnings))
+
+
+def ranking(fitted: Sequence[Through]) -> Table:
+    """A row a law: how much it explains, and its main constant."""
+
+    def good(name: str) -> Callable[[Through], Value]:
+        return lambda each: getattr(each.fitted.goodness, name)
+
+    def explained(each: Through) -> Value:
+        share, below = f"{each.fitted.goodness.explained:.2%}", "" if each.is_useful else "little"
+        return Cell(text=share, below=below, is_text=False, is_warning=not each.is_useful)
+
+    return Table(
+        rows=fitted,
+        columns=[
+            Column("law", "name"),
+            Column("of", lambda each: METRICS[shown_name(each.fitted.output)].title),
+            Column("explained", explained, unit="of the variance of its logarithm"),
+            Column("residuals", good("rms_log_residual"), unit="rms, of the logarithm",
+                   form="{:.2%}"),
+            Column("main constant", lambda each: f"{each.headlined.name} = "
+                   f"{FORM.format(each.headlined.value)}"),
+            Column("95 %", lambda each: span(_interval(each.headlined), FORM) or "none",
+                   is_number=True),
+            Column("runs", good("num_points")),
+            Column("constants", good("num_constants")),
+            Column("warnings", lambda each: len(each.fitted.warnings)),
+        ],
+    )  # fmt: skip
+
+
+def sections(fitted: Iterable[Through], others: Sequence[NotFitted]) -> list[Section]:
+    """One for each law, and one for those that were not fitted."""
+    columns = [Column("law", "name"), Column("why not", "reason")]
+    made = [section(each) for each in fitted]
+    if others:
+        blocks = [Table(columns=columns, rows=others)]
+        made.append(Section("Laws that cannot be fitted to these runs", blocks))
+    return made
+
+
+def section(through: Through) -> Section:
     """Formula, constants with their intervals, warnings and figure."""
     law, fitted = through.law, through.fitted
-    warned = "".join(f'<li class="bound">{escape(each)}</li>' for each in fitted.warnings)
-    html = (
-        f"<p><code>{escape(fitted.formula)}</code> ({escape(law.source)})</p>"
-        f"<p>{escape(goodness(fitted))}. {escape(method(fitted))}.</p>"
-        f"{scrolled(_constants(law, fitted))}"
-        + (f"<ul>{warned}</ul>" if warned else "")
-        + figure(drawing, escape(f"Points: {law.runs.value}. Curves: {method(fitted)}."))
+    formula = f"<code>{escape(fitted.formula)}</code> ({escape(law.source)})"
+    figure = fit_plot(
+        f"fit-{through.name.replace(', ', '-')}", fitted, through.measured,
+        title=headline(through), inches=INCHES[through.is_useful],
+        caption=escape(f"Points: {law.runs.value}. Curves: {method(fitted)}."),
+    )  # fmt: skip
+    blocks: list[Block] = [
+        Text(formula, is_html=True), Text(f"{goodness(fitted)}. {method(fitted)}."),
+        constants(through), Text(items=fitted.warnings, is_warning=True), figure,
+    ]  # fmt: skip
+    return Section(f"Law: {through.name}", blocks)
+
+
+def constants(through: Through) -> Table:
+    """Each with its intervals, beside published ones."""
+    published = [
+        Column(source.partition(",")[0], partial(_published, curve), unit="published", form=FORM,
+               missing="none")
+        for source, curve in through.law.published.items()
+    ]  # fmt: skip
+    return Table(
+        rows=through.constants,
+        columns=[
+            Column("constant", "name"),
+            Column("meaning", "meaning"),
+            Column("value", "value", form=FORM),
+            Column("standard error", "standard_error", form=FORM, missing="none"),
+            Column("95 %", lambda each: span(each.profile_interval, FORM) or "none",
+                   unit="profile", is_number=True),
+            Column("95 %", lambda each: span(each.bootstrap_interval, FORM) or "none",
+                   unit="bootstrap", is_number=True),
+            *published,
+        ],
+    )  # fmt: skip
+
+
+def _published(curve: object, constant: Constant) -> float | None:
+    """A constant or a property of that name; most derived ones have none."""
+    value = getattr(curve, constant.name, None)
+    return value if isinstance(value, int | float) else None
+
+
+def headline(through: Through) -> str:
+    """The main constant; of a law that explains little only how much that is."""
+    fitted, main = through.fitted, through.headlined
+    points = f"{fitted.law}, {plural(fitted.goodness.num_points, 'point')}"
+    if not through.is_useful:
+        explained = f"{max(0.0, fitted.goodness.explained):.0%} of what differs between the runs"
+        return f"{points}: explains {explained}, so that its constants say little"
+    bounds = _interval(main)
+    spanned = f" (95 %: {span(bounds, FORM)})" if bounds else ""
+    return f"{points}: {main.name} = {FORM.format(main.value)}{spanned}"
+
+
+def goodness(fitted: Fitted) -> str:
+    """One sentence."""
+    good, output = fitted.goodness, METRICS[shown_name(fitted.output)].title
+    return (
+        f"{plural(good.num_points, 'point')}, {plural(good.num_constants, 'constant')}; "
+        f"residuals of ln {output}: {good.rms_log_residual:.2%} rms, "
+        f"{good.largest_log_residual:.2%} at most; {good.explained:.2%} of its variance explained"
     )
-    return Section(title=f"Law: {through.name}", html=html)
 
 
-def drawn(through: Through) -> Drawing:
-    """The figure of a section."""
-    drawing = draw_fit(through.fitted, through.measured)
-    return replace(drawing, name=f"fit-{through.name.replace(', ', '-')}")
-
-
-def left_out(kept: Iterable[NotFitted]) -> Section:
-    """Laws that were not fitted, and why."""
-    rows = [[text_cell(each.name), text_cell(each.reason)] for each in kept]
-    made = table([("law", ""), ("why not", "")], rows, text=("law", "why not"))
-    return Section(title="Laws that these runs cannot tell", html=scrolled(made))
+def method(fitted: Fitted) -> str:
+    """How, and in which convention."""
+    how = fitted.method[:1].upper() + fitted.method[1:]
+    return f"{how}; parameters counted as {fitted.count.value}; intervals 95 %"
 
 
 def numbers(through: Through) -> Mapping[str, Any]:
     """For JSON: constants, intervals, goodness, ranges, warnings."""
     fitted = through.fitted
-    told: dict[str, Any] = {
+    found: dict[str, Any] = {
         "formula": fitted.formula,
         "source": through.law.source,
         "method": fitted.method,
@@ -117,42 +243,11 @@ def numbers(through: Through) -> Mapping[str, Any]:
         "warnings": list(fitted.warnings),
         "resamples": len(fitted.resampled),
     }
-    return {name: _plain(value) for name, value in told.items()}
+    return {name: _plain(value) for name, value in found.items()}
 
 
-def _fit(name: str, number_format: str, runs: Runs, effort: Effort) -> Through | NotFitted:
-    law = kinds.law(name)
-    label = f"{name}, {number_format}" if len(runs.formats) > 1 else name
-    try:
-        measured = runs.columns(law, number_format)
-        fitted = law.fit(measured, effort)
-        warnings = (*runs.doubts(law, number_format), *fitted.warnings)
-    except ValueError as error:
-        return NotFitted(name=label, reason=str(error).removeprefix(f"law {name}: "))
-    fitted = replace(fitted, warnings=warnings)
-    return Through(name=label, law=law, measured=measured, fitted=fitted)
-
-
-def _constants(law: Law, fitted: Fitted) -> str:
-    headers = [
-        ("constant", ""),
-        ("meaning", ""),
-        ("value", ""),
-        ("standard error", ""),
-        ("95 %", "profile"),
-        ("95 %", "bootstrap"),
-        *((source.partition(",")[0], "published") for source in law.published),
-    ]
-    rows = [
-        [
-            text_cell(line.name),
-            text_cell(line.meaning),
-            *map(number_cell, (line.value, line.standard_error, line.profile, line.bootstrap)),
-            *map(number_cell, line.published),
-        ]
-        for line in lines(law, fitted)
-    ]
-    return table(headers, rows, text=("constant", "meaning"))
+def _interval(constant: Constant) -> tuple[float, float] | None:
+    return constant.bootstrap_interval or constant.profile_interval
 
 
 def _plain(value: Any) -> Any:

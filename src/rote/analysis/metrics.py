@@ -98,7 +98,7 @@ _ALL = (
     Metric(name="precision.name", title="format"),
     Metric(name="entropy_bits", title="entropy of the training data", unit="bits", form="{:,.0f}"),
     Metric(name="step", title="step"),
-    Metric(name="tokens", title="tokens seen"),
+    Metric(name="tokens", title="tokens seen", form="{:,.0f}"),
     Metric(name="epochs", title="epochs", form="{:.3g}"),
     Metric(
         name="loss_bits_per_token", title="training loss", unit="bits per token", form="{:.3f}"
@@ -106,6 +106,15 @@ _ALL = (
     Metric(
         name="below_uniform_bits", title="below a uniform guesser", unit="bits", form="{:,.0f}"
     ),
+    Metric(
+        name="training.growth_bits_per_1000_steps", title="growth", unit="bits per 1,000 steps",
+        form="{:,.1f}",
+    ),
+    Metric(
+        name="training.finish.memorised_bits_before", title="memorised before the finish",
+        unit="bits", form="{:,.0f}",
+    ),
+    Metric(name="training.finish.evaluations", title="evaluations of the finish"),
     Metric(
         name="memorised_bits", title="memorised", unit="bits", form="{:,.0f}",
         expression=derived.memorised(), is_main=True,
@@ -127,6 +136,10 @@ _ALL = (
         expression=derived.memorised() / pl.col("parameters"), is_main=True, is_compared=True,
     ),
     Metric(
+        name="capacity_bits_per_parameter", title="capacity", unit="bits per parameter",
+        form="{:.2f}",
+    ),
+    Metric(
         name="data_bits_per_parameter", title="training data", unit="bits per parameter",
         form="{:.2f}", expression=pl.col("entropy_bits") / pl.col("parameters"),
     ),
@@ -145,6 +158,13 @@ _ALL = (
         form="{:.2f}", is_compared=True,
         expression=derived.memorised() * pl.col("task.length") / pl.col("cost.train_tokens"),
     ),
+    Metric(name="unique_tokens", title="distinct tokens", form="{:,.0f}"),
+    Metric(name="is_stopped", title="stopped early"),
+    Metric(name="steps", title="optimiser steps", form="{:,.0f}"),
+    Metric(name="batch_tokens", title="tokens a step", form="{:,.0f}"),
+    Metric(name="flops", title="FLOPs of training", form="{:.2e}"),
+    Metric(name="samples", title="training sequences", form="{:,.0f}"),
+    Metric(name="data_bits", title="training data", unit="bits", form="{:,.0f}"),
     Metric(name="data_per_capacity", title="data over capacity", form="{:.3f}"),
     Metric(
         name="knowledge_bits", title="knowledge", unit="bits", form="{:,.0f}",
@@ -161,21 +181,27 @@ _ALL = (
         form="{:,.0f}",
     ),
     Metric(name="given_bits", title="all there was to know", unit="bits", form="{:,.0f}"),
+    Metric(name="max_code_bits", title="sum of mem_U", unit="bits", form="{:,.0f}"),
+    Metric(name="mean_max_code_bits", title="mem_U of a sample", unit="bits", form="{:.2f}"),
+    Metric(name="samples_per_parameter", title="|D| / P", form="{:#.3g}"),
     Metric(name="f1", title="membership F1", form="{:.3f}", is_compared=True),
+    Metric(name="largest_f1", title="largest F1", form="{:.3f}"),
+    Metric(name="balanced_accuracy", title="balanced accuracy", form="{:.3f}"),
+    Metric(name="auroc", title="AUROC", form="{:.3f}"),
     Metric(
-        name="exposure_bits", title="exposure of the most repeated canaries", unit="bits",
-        form="{:.2f}", is_compared=True,
+        name="exposure_bits", title="exposure of inserted canaries", unit="bits", form="{:.2f}",
+        is_compared=True,
     ),
     Metric(
         name="extracted_share", title="share of the most repeated canaries extracted", form="{:.0%}"
     ),
     Metric(name="drawn_right", title="share of random labels told right", form="{:.0%}"),
     Metric(
-        name="canaries_extracted", title="canaries extracted", unit="share", form="{:.3f}",
+        name="canaries_extracted", title="inserted canaries extracted", form="{:.1%}",
         is_compared=True,
     ),
     Metric(
-        name="windows_excess", title="windows extracted", unit="share", form="{:.3f}",
+        name="windows_excess", title="windows extracted, less held-out", form="{:.1%}",
         is_compared=True,
     ),
     Metric(

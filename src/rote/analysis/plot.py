@@ -70,6 +70,11 @@ class Plot:
     aside: float = 0.0  # how far hues of one x stand apart, in units of a linear x axis
     finish: Callable[[Mapping[Any, Axes]], None] | None = None  # what is truly a figure's own
 
+    def __post_init__(self) -> None:
+        """A layer without marks leaves no entry in the legend and no row in the CSV."""
+        drawn = [layer for layer in self.layers if not layer.frame.is_empty()]
+        object.__setattr__(self, "layers", drawn)
+
     @property
     def panels(self) -> list[Any]:
         """Values of the panels' column, in their order; one None where there is no such column."""
@@ -82,7 +87,6 @@ class Plot:
                 pl.lit(layer.label or layer.y or layer.x).alias("layer")
             )
             for layer in self.layers
-            if not layer.frame.is_empty()
         ]
         texts = [frame.select(pl.all().cast(pl.String)) for frame in frames]
         return pl.concat(texts, how="diagonal").write_csv().encode() if texts else b""

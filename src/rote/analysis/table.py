@@ -54,6 +54,7 @@ class Column:
     form: str = "{:,}"  # of numbers, estimates included
     missing: str = "not measured"  # for None and NaN
     is_code: bool = False
+    is_number: bool = False  # words are numbers, and set right
 
     @classmethod
     def of(cls, metric: Metric, value: str | Callable[[Any], Value] | None = None) -> "Column":
@@ -92,7 +93,7 @@ class Column:
                 if math.isnan(value):
                     return Cell(text=self.missing, is_text=False)
                 return Cell(text=number(value, self.form), is_text=False, raw=value)
-        return Cell(text=str(value), is_code=self.is_code)
+        return Cell(text=str(value), is_code=self.is_code, is_text=not self.is_number)
 
 
 @dataclass(frozen=True, kw_only=True)

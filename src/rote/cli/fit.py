@@ -3,49 +3,47 @@
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 from rich.console import Console
-from rich.table import Table
 
-from rote.analysis.content import Content, Section
+from rote.analysis.content import Content
 from rote.analysis.csv_runs import doubts_about, measured_rows, read_runs
 from rote.analysis.fit_sections import (
+    LOSS_NOTE,
     NotFitted,
     Runs,
     Through,
-    drawn,
+    constants,
     fit_laws,
-    left_out,
+    goodness,
+    headline,
+    method,
     numbers,
+    ranking,
     runs_of,
-    section,
+    sections,
 )
-from rote.analysis.fit_wording import goodness, lines, method
 from rote.analysis.laws import kinds
 from rote.analysis.laws.law import Count, Effort
-from rote.analysis.page import page
+from rote.analysis.page import drawn
 from rote.analysis.quantities.scaling import scaling_runs
+from rote.analysis.report import page_files, reproduce
 from rote.analysis.tables.cells import SUFFIXES
+from rote.analysis.typeset import plural
 from rote.cli.damage import require_no_damage
 from rote.cli.gathering import gathered, needs_columns
 from rote.cli.progress import Bar
-from rote.cli.screen import print_json, screen
-from rote.files import (
-    named_by_digest,
-    require_writable,
-    sha256_of_file,
-    write_bytes,
-    write_json,
-    write_text,
-)
+from rote.cli.screen import grid, print_json, screen
+from rote.files import named_by_digest, require_writable, sha256_of_file, write_bytes, write_json
 from rote.outputs import outputs_folder
 from rote.watching import Show
+
+QUESTION = "Which law do these runs follow, and how well do they determine its constants?"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -58,31 +56,29 @@ def run(arguments: argparse.Namespace) -> int:
     names = [arguments.law] if arguments.law else kinds.laws()
     with Bar() as show:
         source = _source(arguments, show)
-        found = fit_laws(names, source.runs, effort, show)
-    fitted = [each for each in found if isinstance(each, Through)]
-    reasons = [each for each in found if isinstance(each, NotFitted)]
+        fitted, others = fit_laws(names, source.runs, effort, show)
     if not fitted:
-        raise ValueError(_why_none(reasons))
+        raise ValueError(_why_none(others))
     asked = [source.asked, names, arguments.count, arguments.resamples]
     asked += [arguments.clusters] if arguments.clusters else []
     folder = outputs / "fits" / named_by_digest(source.name, asked)
     content = {each.name: numbers(each) for each in fitted}
-    _write(folder, source.name, fitted, reasons, content)
+    _write(folder, source.name, fitted, others, content)
     if arguments.json:
         print_json({"page": str(folder / "fit.html"), "laws": content})
     console = screen()
     for through in fitted:
         _print(console, through)
-    for kept in reasons:
-        console.print(f"not fitted: {kept.name}: {kept.reason}", style="dim", soft_wrap=True)
+    for each in others:
+        console.print(f"not fitted: {each.name}: {each.reason}", style="dim", soft_wrap=True)
     console.print(f"{folder / 'fit.html'}", soft_wrap=True)
     require_no_damage(source.damaged)
     return 0
 
 
-def _why_none(reasons: Sequence[NotFitted]) -> str:
+def _why_none(others: Sequence[NotFitted]) -> str:
     laws: dict[str, list[str]] = {}
-    for each in reasons:
+    for each in others:
         laws.setdefault(each.reason, []).append(each.name)
     return "; ".join(f"law {', '.join(names)}: {reason}" for reason, names in laws.items())
 
@@ -127,45 +123,33 @@ def _write(
     folder: Path,
     name: str,
     fitted: Sequence[Through],
-    reasons: Sequence[NotFitted],
-    content: dict[str, Any],
+    others: Sequence[NotFitted],
+    content: Mapping[str, Any],
 ) -> None:
-    drawings = [drawn(each) for each in fitted]
-    for drawing in drawings:
-        write_bytes(folder / f"{drawing.name}.svg", drawing.svg)
-        write_bytes(folder / f"{drawing.name}.png", drawing.png)
-    sections = [section(each, drawing) for each, drawing in zip(fitted, drawings, strict=True)]
     made = Content(
-        headlines=(),
-        setting=f"{len(fitted)} laws through {name}.",
+        headlines=tuple(map(headline, fitted)),
+        setting=f"{plural(len(fitted), 'law')} through {name}. {LOSS_NOTE}",
         cards=(),
-        sections=(*sections, *([left_out(reasons)] if reasons else [])),
-        drawings=tuple(drawings),
+        lead=ranking(fitted),
+        sections=tuple(sections(fitted, others)),
         numbers=content,
         table=pl.DataFrame(),
     )
-    command = escape(shlex.join(["rote", *sys.argv[1:]]))
-    closing = Section(title="How to reproduce", html=f"<pre><code>{command}</code></pre>")
-    question = "Which law do these runs follow, and how well do they tell its constants?"
-    write_text(
-        folder / "fit.html", page(name=name, question=question, content=made, closing=closing)
+    closing = reproduce([shlex.join(["rote", *sys.argv[1:]])])
+    files = page_files(
+        "fit.html", name=name, question=QUESTION, content=drawn(made), closing=closing
     )
+    for filename, data in files.items():
+        write_bytes(folder / filename, data)
     write_json(folder / "fit.json", content)
 
 
 def _print(console: Console, through: Through) -> None:
-    law, fitted = through.law, through.fitted
-    console.print(f"{through.name}: {fitted.formula}", style="bold", soft_wrap=True)
-    grid = Table()
-    for name in ("constant", "value", "s.e.", "95 % profile", "95 % bootstrap"):
-        grid.add_column(name, justify="left" if name == "constant" else "right")
-    for source in law.published:
-        grid.add_column(source.partition(",")[0], justify="right")
-    for line in lines(law, fitted):
-        cells = (line.value, line.standard_error, line.profile, line.bootstrap)
-        grid.add_row(line.name, *cells, *line.published)
-    console.print(grid)
-    console.print(f"{goodness(fitted)}. {method(fitted)}.", soft_wrap=True)
-    for warning in fitted.warnings:
+    console.print(f"{through.name}: {through.fitted.formula}", style="bold", soft_wrap=True)
+    shown = constants(through)
+    columns = [column for column in shown.columns if column.title != "meaning"]
+    console.print(grid(replace(shown, columns=columns)))
+    console.print(f"{goodness(through.fitted)}. {method(through.fitted)}.", soft_wrap=True)
+    for warning in through.fitted.warnings:
         console.print(f"- {warning}", style="yellow", soft_wrap=True)
     console.print()

@@ -2,19 +2,27 @@
 
 import polars as pl
 
-from rote.analysis import descent_wording as wording
-from rote.analysis.content import Content, Section
-from rote.analysis.descent_figure import draw_descents
-from rote.analysis.descents import Descent, descents
-from rote.analysis.elements import card, extent, figure, scrolled
+from rote.analysis.content import Card, Content, Section, Text
+from rote.analysis.descents import (
+    RATIO,
+    Descent,
+    axis_note,
+    descents,
+    descents_plot,
+    descents_table,
+    headline,
+    number,
+)
 from rote.analysis.estimate import span
 from rote.analysis.fits.descent import NoPeak, Peak
+from rote.analysis.metrics import METRICS
 from rote.analysis.pairing import text_runs, with_unintended
 from rote.analysis.quantities.convergence import converged
 from rote.analysis.quantities.losses import loss_quantities
 from rote.analysis.quantities.series import with_series
 from rote.analysis.results import Results
 from rote.analysis.runs_table import runs_section
+from rote.analysis.typeset import extent, plural
 
 
 def make(results: Results) -> Content:
@@ -22,21 +30,23 @@ def make(results: Results) -> Content:
     runs = with_series(loss_quantities(_paired(results), results.alphas))
     shown = runs.filter(pl.col("task.pool").fill_null("train") == "train")
     curves = descents(results, shown)
-    drawing = draw_descents(curves, title=wording.overall(curves))
     return Content(
-        headlines=tuple(wording.headline(curve) for curve in curves),
-        setting=_setting(shown),
-        cards=tuple(_card(curve) for curve in curves),
+        headlines=tuple(map(headline, curves)),
+        setting=(
+            f"{extent(shown['task.num_sequences'])} sequences; models of "
+            f"{extent(shown['parameters'])} parameters; "
+            f"{plural(shown['seed'].n_unique(), 'seed')}."
+        ),
+        cards=tuple(map(_card, curves)),
+        lead=descents_plot(curves),
         sections=(
             Section(
                 title="Where held-out loss turns",
-                html=scrolled(wording.descents_table(curves)) + wording.axis_note(curves),
+                blocks=[descents_table(curves), Text(axis_note(curves))],
             ),
-            Section(title="Figure", html=figure(drawing, wording.CAPTION)),
             runs_section(runs),
         ),
-        drawings=(drawing,),
-        numbers={f"peak {curve.name}": wording.number(curve) for curve in curves},
+        numbers={f"peak {curve.name}": number(curve) for curve in curves},
         table=runs,
         arrays_of=tuple(runs["run_id"]),
     )
@@ -54,22 +64,14 @@ def _paired(results: Results) -> pl.DataFrame:
     return pl.concat([rest, with_unintended(results, text)], how="diagonal")
 
 
-def _card(curve: Descent) -> str:
+def _card(curve: Descent) -> Card:
     fit = curve.fit
-    value, beside = "no peak", fit.reason if isinstance(fit, NoPeak) else ""
+    value, unit, beside = "no peak", "", fit.reason if isinstance(fit, NoPeak) else ""
     if isinstance(fit, Peak):
-        value, beside = f"{fit.ratio:.2f}", f"95 % interval {span(fit.interval, '{:.2f}')}"
-    return card(
-        title=curve.series,
-        meaning=curve.source,
-        value=value,
-        unit="data bits over capacity",
-        lines=(f"<p>{beside}</p>", f"<p>{converged(curve.runs)}</p>"),
-    )
-
-
-def _setting(runs: pl.DataFrame) -> str:
-    return (
-        f"{extent(runs['task.num_sequences'])} sequences; models of "
-        f"{extent(runs['parameters'])} parameters; {runs['seed'].n_unique()} seed(s)."
-    )
+        value, unit = f"{fit.ratio:.2f}", METRICS[RATIO].title
+        beside = f"95 % interval {span(fit.interval, '{:.2f}')}"
+    doubt = Text(converged(curve.runs), is_warning=curve.num_unconverged > 0)
+    return Card(
+        title=curve.name, meaning="where held-out loss peaks", value=value, unit=unit,
+        lines=[Text(beside), doubt],
+    )  # fmt: skip
