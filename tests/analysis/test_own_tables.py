@@ -7,10 +7,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from rote.analysis.csv_runs import measured_rows, read_runs
+from rote.analysis.csv_runs import measured_rows, parse_columns, read_runs
 from rote.analysis.laws import kinds
 from rote.analysis.laws.law import Count
-from rote.analysis.tables.mapping import Chosen, parse_columns
+from rote.analysis.tables.plausible import Chosen
 
 NAMES = ("parameters", "tokens", "loss_nats")
 ROWS = [(1_000_000.0, 20_000_000.0, 9.25), (4_000_000.0, 80_000_000.0, 7.5)]

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from rote.analysis.laws.kaplan import PUBLISHED as KAPLAN
+from rote.analysis.laws.kaplan import DERIVED, KAPLAN, MOST
 from rote.analysis.laws.kinds import law, laws
-from rote.analysis.laws.overfitting import DERIVED, MOST
 from rote.analysis.laws.parametric import PUBLISHED, Parametric
 from rote.analysis.laws.steps import BatchedSteps
 from tests.analysis.laws.planted import REFIT, published
@@ -50,7 +49,7 @@ def test_the_refit_agrees_with_twenty_tokens_a_parameter() -> None:
 
 
 def test_kaplan_data_against_overfitting() -> None:
-    curve = KAPLAN["Kaplan et al. 2020, arXiv 2001.08361"]
+    curve = KAPLAN.published["Kaplan et al. 2020, arXiv 2001.08361"]
     values = {each.name: each.value(curve) for each in DERIVED}
     assert values["a"] == pytest.approx(0.74, abs=0.005)
     assert values["k"] == pytest.approx(5e3, rel=0.15)
@@ -62,7 +61,7 @@ def test_kaplan_data_against_overfitting() -> None:
 
 def test_kaplan_losses() -> None:
     """1.5e9 parameters, 22e9 tokens: about 2.3 nats (figure 4's lower right)."""
-    loss = KAPLAN["Kaplan et al. 2020, arXiv 2001.08361"].predict(1.5e9, 2.2e10)
+    loss = KAPLAN.published["Kaplan et al. 2020, arXiv 2001.08361"].predict(1.5e9, 2.2e10)
     assert 2.2 < loss < 2.5
 
 
@@ -89,6 +88,7 @@ def test_four_epochs_are_worth_nearly_new_data() -> None:
 def test_every_law_predicts_by_its_published_constants() -> None:
     assert len(laws()) == 12
     for name in laws():
+        assert law(name).name == name
         for source, curve in law(name).published.items():
             assert "et al. 20" in source
             assert np.isfinite(curve.predict(*np.full(len(law(name).inputs), 1e6)))
@@ -97,5 +97,5 @@ def test_every_law_predicts_by_its_published_constants() -> None:
 def test_an_unknown_law_is_answered_with_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"law 'kaplam' is not known. Did you mean 'kaplan'\?"):
         law("kaplam")
-    with pytest.raises(ValueError, match="'family' is not known"):
-        law("family")
+    with pytest.raises(ValueError, match="'regression' is not known"):
+        law("regression")

@@ -1,19 +1,17 @@
-"""What a law is: inputs, an output, a curve with constants put in, and a fit to measured runs.
+"""What a law is: inputs, an output, a curve with constants put in, and a fit to measured runs."""
 
-A file of this folder with a ``LAW`` is a law that ``rote fit --law`` knows by the file's name.
-"""
-
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rote.analysis.fits.level import band_of
+from rote.analysis.fits.level import ENDS, interval_of
 
 Floats = NDArray[np.float64]
+Interval = tuple[float, float]
 
 COLUMNS = {
     "parameters": "of the model; with or without embeddings, as `Count` says",
@@ -28,9 +26,10 @@ COLUMNS = {
     "data_bits": "of the training set: all that can be memorised of it",
     "memorised_bits": "of the training set",
 }
-
-
 CLUSTERS = ("parameters", "tokens", "unique_tokens", "flops")  # runs of equal ones: a cluster
+
+
+EXPONENT = (1e-3, 10.0)  # bounds of every exponent
 
 
 class Chosen(Enum):
@@ -89,6 +88,18 @@ class Measured:
         return Measured(columns=columns, count=self.count)
 
 
+def constant(meaning: str, *bounds: float, default: Any = MISSING) -> Any:
+    """A constant of a curve; ``bounds`` are the least and the greatest value that is tried."""
+    return field(default=default, metadata={"meaning": meaning, "bounds": bounds})
+
+
+def meanings_of(curve: type) -> dict[str, str]:
+    """Of each constant, in order; those with a default are left out."""
+    return {
+        each.name: each.metadata["meaning"] for each in fields(curve) if each.default is MISSING
+    }
+
+
 class Curve(Protocol):
     """A law with constants put in: a frozen dataclass of them."""
 
@@ -106,8 +117,8 @@ class Constant:
     meaning: str
     value: float
     standard_error: float | None = None  # to first order
-    profile_interval: tuple[float, float] | None = None  # an end that no run bounds is 0 or inf
-    bootstrap_interval: tuple[float, float] | None = None
+    profile_interval: Interval | None = None  # an end that no run bounds is 0 or inf
+    bootstrap_interval: Interval | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +149,7 @@ class Fitted:
     derived: tuple[Constant, ...]
     goodness: Goodness
     warnings: tuple[str, ...]  # weakly identified constants, bounds reached, failed refits
-    ranges: Mapping[str, tuple[float, float]]  # of the inputs that were fitted
+    ranges: Mapping[str, Interval]  # of the inputs that were fitted
 
     def predict(self, *inputs: ArrayLike) -> Floats:
         """The output, in the unit that `COLUMNS` gives it, for the law's inputs in their order."""
@@ -148,8 +159,8 @@ class Fitted:
         """95 %, low and high, of the curve; raises ValueError where nothing was resampled."""
         if not self.resampled:
             raise ValueError(f"law {self.law} was fitted without resamples: it has no intervals")
-        curves = [curve.predict(*inputs) for curve in self.resampled]
-        return band_of(curves)
+        low, high = np.quantile([each.predict(*inputs) for each in self.resampled], ENDS, axis=0)
+        return low, high
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,12 +177,96 @@ class Effort:
 class Law:
     """What `rote fit` needs to know of a law."""
 
+    name: str
     formula: str
     source: str
     inputs: tuple[str, ...]
     output: str
-    fit: Callable[[Measured, Effort], Fitted]  # raises ValueError where runs cannot tell it
+    method: str
+    meanings: Mapping[str, str]  # of the constants, by name, in order
+    search: Callable[["Law", Measured, Effort], Fitted]  # ValueError where runs cannot tell it
     optional: tuple[str, ...] = ()  # columns that are used where they are there
     runs: Chosen = Chosen.ALL
     needs: tuple[str, ...] = ()  # columns to fit; none stands for inputs and output
-    published: Mapping[str, Curve]  # by source; constants are of each source's own convention
+    published: Mapping[str, Curve] = field(default_factory=dict)  # by source, in its convention
+
+    def fit(self, measured: Measured, effort: Effort) -> Fitted:
+        """Raises ValueError for a missing column, and for runs that cannot tell the law."""
+        for column in self.needs or (*self.inputs, self.output):
+            measured[column]
+        return self.search(self, measured, effort)
+
+    def constants(
+        self,
+        curve: Curve,
+        resampled: Sequence[Curve],
+        errors_K: Floats,
+        profiles_K2: Floats | None = None,
+    ) -> tuple[Constant, ...]:
+        """In order; an error that is not finite is of a constant that is not identified."""
+        found = []
+        for k, (name, meaning) in enumerate(self.meanings.items()):
+            low_high = None if profiles_K2 is None else profiles_K2[k].tolist()
+            found.append(
+                Constant(
+                    name=name,
+                    meaning=meaning,
+                    value=getattr(curve, name),
+                    standard_error=finite(errors_K[k]),
+                    profile_interval=low_high and (low_high[0], low_high[1]),
+                    bootstrap_interval=quantiles([getattr(each, name) for each in resampled]),
+                )
+            )
+        return tuple(found)
+
+    def fitted(
+        self,
+        measured: Measured,
+        *,
+        num_constants: int = 0,  # of the output alone, where not all of them
+        objective: float | None = None,  # half the squared residuals of ln(output) if None
+        **found: Any,
+    ) -> Fitted:
+        """With goodness and ranges; ``found`` are the other fields of `Fitted`."""
+        columns = [measured[name] for name in self.inputs]
+        observed = np.log(measured[self.output])
+        residuals = observed - np.log(found["curve"].predict(*columns))
+        squares = float((residuals**2).sum())
+        variance = float(((observed - observed.mean()) ** 2).sum())
+        return Fitted(
+            law=self.name,
+            formula=self.formula,
+            count=measured.count,
+            inputs=self.inputs,
+            output=self.output,
+            goodness=Goodness(
+                num_points=len(observed),
+                num_constants=num_constants or len(self.meanings),
+                rms_log_residual=float(np.sqrt(squares / len(observed))),
+                largest_log_residual=float(np.abs(residuals).max()),
+                explained=1 - squares / variance if variance > 0 else 0.0,
+                objective=squares / 2 if objective is None else objective,
+            ),
+            ranges={
+                name: (float(each.min()), float(each.max()))
+                for name, each in zip(self.inputs, columns, strict=True)
+            },
+            **{"method": self.method, "derived": (), **found},
+        )
+
+
+def quantiles(values: Sequence[float]) -> Interval | None:
+    """95 %; None for too few values to have any."""
+    return interval_of(values) if len(values) > 1 else None
+
+
+def finite(value: float) -> float | None:
+    """None for one that is not."""
+    return float(value) if np.isfinite(value) else None
+
+
+def failed(number: int, of: int) -> tuple[str, ...]:
+    """The warning about refits that did not settle."""
+    if not number:
+        return ()
+    return (f"{number} of {of} resampled fits did not settle and are left out of the intervals",)

@@ -41,7 +41,7 @@ class Cells:
     names: tuple[str, ...]  # of the columns, without white space around them
     rows: tuple[tuple[Any, ...], ...]
     places: tuple[str, ...]  # of each row in the file: "line 3"
-    separator: str | None  # None: the file has none
+    separator: str | None = None  # None: the file has none
 
     def column(self, name: str) -> list[Any]:
         """Raises ValueError where two columns have this name."""
@@ -58,7 +58,11 @@ def read_cells(path: Path) -> Cells:
     except OSError as error:
         raise ValueError(f"{path} is not a table: {error.strerror}") from error
     if content.startswith(b"PAR1"):
-        return _of_parquet(path, content)
+        try:
+            table = pl.read_parquet(BytesIO(content))
+        except pl.exceptions.PolarsError as error:
+            raise ValueError(f"{path} is a damaged parquet file: {error}") from error
+        return _of_records(path, table.columns, table.rows(), "row")
     for begin, reason in NOT_TABLES.items():
         if content.startswith(begin):
             raise ValueError(f"{path} {reason}")
@@ -79,16 +83,13 @@ def read_cells(path: Path) -> Cells:
 
 def _decoded(path: Path, content: bytes) -> str:
     """By its mark; without one as UTF-8, UTF-16 or, where it is neither, as Windows' Latin."""
-    for mark, encoding in MARKS:
-        if content.startswith(mark):
-            return _text(path, content[len(mark) :], [encoding])
-    if content.count(0) > len(content) // 4:
+    encodings = ["utf-8", "cp1252", "latin-1"]
+    marked = [(mark, encoding) for mark, encoding in MARKS if content.startswith(mark)]
+    if marked:
+        content, encodings = content[len(marked[0][0]) :], [marked[0][1]]
+    elif content.count(0) > len(content) // 4:
         odd = content[1::2].count(0) > content[::2].count(0)
-        return _text(path, content, ["utf-16-le" if odd else "utf-16-be"])
-    return _text(path, content, ["utf-8", "cp1252", "latin-1"])
-
-
-def _text(path: Path, content: bytes, encodings: Sequence[str]) -> str:
+        encodings = ["utf-16-le" if odd else "utf-16-be"]
     for encoding in encodings:
         try:
             text = content.decode(encoding)
@@ -98,14 +99,6 @@ def _text(path: Path, content: bytes, encodings: Sequence[str]) -> str:
             break
         return text
     raise ValueError(f"{path} is not a table: it holds bytes that are no text")
-
-
-def _of_parquet(path: Path, content: bytes) -> Cells:
-    try:
-        table = pl.read_parquet(BytesIO(content))
-    except pl.exceptions.PolarsError as error:
-        raise ValueError(f"{path} is a damaged parquet file: {error}") from error
-    return _of_records(path, table.columns, table.rows(), "row")
 
 
 def _of_json(path: Path, text: str) -> Cells:
@@ -119,28 +112,28 @@ def _of_json(path: Path, text: str) -> Cells:
             raise ValueError(f"{path} is not a table: its lists differ in length")
         return _of_records(path, list(whole), list(zip(*whole.values(), strict=True)), "row")
     return _of_objects(
-        path, list(enumerate(whole if isinstance(whole, list) else [whole], 1)), "row"
+        path, dict(enumerate(whole if isinstance(whole, list) else [whole], 1)), "row"
     )
 
 
-def _json_lines(path: Path, text: str) -> list[tuple[int, Any]]:
-    found = []
+def _json_lines(path: Path, text: str) -> dict[int, Any]:
+    found = {}
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
             try:
-                found.append((number, json.loads(line)))
+                found[number] = json.loads(line)
             except ValueError as error:
                 raise ValueError(f"{path}: line {number} is not JSON: {error}") from error
     return found
 
 
-def _of_objects(path: Path, objects: Sequence[tuple[int, Any]], place: str) -> Cells:
-    for number, each in objects:
+def _of_objects(path: Path, objects: dict[int, Any], place: str) -> Cells:
+    for number, each in objects.items():
         if not isinstance(each, dict):
             raise ValueError(f"{path}: {place} {number} is not an object of columns: {each!r:.60}")
-    names = list(dict.fromkeys(key for _, each in objects for key in each))
-    rows = [tuple(each.get(name) for name in names) for _, each in objects]
-    return _of_records(path, names, rows, place, [number for number, _ in objects])
+    names = list(dict.fromkeys(key for each in objects.values() for key in each))
+    rows = [tuple(each.get(name) for name in names) for each in objects.values()]
+    return _of_records(path, names, rows, place, objects)
 
 
 def _of_records(
@@ -150,11 +143,9 @@ def _of_records(
     place: str,
     numbers: Iterable[int] | None = None,
 ) -> Cells:
-    places = numbers or range(1, len(rows) + 1)
     return Cells(
         file=path.name,
         names=tuple(name.strip() for name in names),
         rows=tuple(rows),
-        places=tuple(f"{place} {number}" for number in places),
-        separator=None,
+        places=tuple(f"{place} {number}" for number in numbers or range(1, len(rows) + 1)),
     )

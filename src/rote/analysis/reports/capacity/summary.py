@@ -13,7 +13,7 @@ import polars as pl
 from rote.analysis.estimate import Estimate
 from rote.analysis.fits.budget import Limit
 from rote.analysis.fits.plateau import NoPlateau, Plateau, fit_plateau
-from rote.analysis.fits.slope import Slope, fit_slope, points_of
+from rote.analysis.fits.slope import Slope, fit_slope
 from rote.analysis.quantities.capacity import capacity_quantities
 from rote.analysis.quantities.settings import with_setting
 from rote.analysis.reports.capacity.budgets import BUDGET, Budgets, budgets_of, with_longest
@@ -274,19 +274,14 @@ def _refuse_mixture(runs: pl.DataFrame, *, may_vary: tuple[str, ...]) -> None:
 
 def _alpha(capacities: list[Capacity]) -> Alpha:
     best = best_of_heads(capacities)
-    fitted = [each for each in best if isinstance(each.plateau, Plateau)]
+    plateaus = [
+        (each.parameters, each.plateau) for each in best if isinstance(each.plateau, Plateau)
+    ]
     return Alpha(
         precision=best[0].precision,
         setting=best[0].setting,
-        slope=_slope(fitted) if fitted else None,
+        slope=fit_slope(plateaus) if plateaus else None,
         capacities=tuple(best),
         has_chosen_heads=len(best) < len(capacities),
         run_ids=tuple(run_id for each in best for run_id in each.run_ids),
     )
-
-
-def _slope(fitted: list[Capacity]) -> Slope:
-    points, degrees = points_of(
-        [(each.parameters, each.plateau) for each in fitted if isinstance(each.plateau, Plateau)]
-    )
-    return fit_slope(points, degrees_of_freedom=degrees)
