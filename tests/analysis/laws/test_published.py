@@ -55,8 +55,9 @@ def test_kaplan_data_against_overfitting() -> None:
     assert values["k"] == pytest.approx(5e3, rel=0.15)
     sizes = np.geomspace(1e5, 1e12, 8)
     data = values["k"] * sizes ** values["a"]
-    np.testing.assert_allclose(curve.overfitting(sizes, data), MOST, rtol=1e-8)
-    np.testing.assert_allclose(curve.predict(sizes, 1e40), curve.endless(sizes), rtol=1e-8)
+    endless = curve.predict(sizes, 1e40)
+    np.testing.assert_allclose(endless, (curve.Nc / sizes) ** curve.alpha_N, rtol=1e-8)
+    np.testing.assert_allclose(curve.predict(sizes, data) / endless - 1, MOST, rtol=1e-8)
 
 
 def test_kaplan_losses() -> None:

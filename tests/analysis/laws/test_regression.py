@@ -13,7 +13,7 @@ from rote.analysis.fits.profiles import profile_ends
 from rote.analysis.fits.projection import factors
 from rote.analysis.fits.regression import Problem, Residual, solve
 from rote.analysis.fits.resampling import draw_counts, expansion
-from rote.analysis.fits.uncertainty import RegressionFit
+from rote.analysis.fits.uncertainty import RegressionFit, regression_fit
 
 X = np.linspace(0.5, 4, 40)
 BOUNDS = np.log(np.array([[1e-3, 1e3], [1e-3, 1e3]]))
@@ -39,7 +39,7 @@ MEAN = Problem(
 
 
 def fitted(problem: Problem, constants: np.ndarray, clusters=None) -> RegressionFit:
-    return RegressionFit(problem=problem, best_K=constants, clusters_M=clusters)
+    return regression_fit(problem, constants, clusters)
 
 
 def line_errors(x: np.ndarray, residuals: np.ndarray) -> np.ndarray:

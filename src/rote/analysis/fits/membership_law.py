@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
-from rote.analysis.fits.level import ENDS
+from rote.analysis.fits.constants import constant
+from rote.analysis.fits.level import band_of
 from rote.analysis.fits.random_effects import random_effects_mean
 from rote.analysis.fits.resampling import clusters_of_sizes, wild_noise
 from rote.analysis.fits.search import least_squares_within
-from rote.analysis.fits.uncertainty import left_out_residuals, sandwich
+from rote.analysis.fits.uncertainty import inverse_normal, left_out_residuals, sandwich
 
 Floats = NDArray[np.float64]
 
@@ -61,9 +62,11 @@ class Curve:
     """The law with constants put in."""
 
     reading: Reading
-    height: float
-    slope: float
-    offset: float
+    height: float = constant(
+        "of the fall, twice: 2 F1 - 1 for few samples where nothing cuts it off"
+    )
+    slope: float = constant("of the argument, per sample a parameter")
+    offset: float = constant("of the argument")
 
     def predict(self, num_samples: ArrayLike, size: ArrayLike) -> Floats:
         """F1 for |D| samples in a model of this size, as `Reading.ratio` takes it."""
@@ -112,8 +115,7 @@ class MembershipLaw:
     def interval(self, num_samples: ArrayLike, size: ArrayLike) -> tuple[Floats, Floats]:
         """95 %, low and high, of the curve itself; single runs scatter about it by ``noise``."""
         curves = [each.predict(num_samples, size) for each in self.resampled]
-        low, high = np.quantile(curves, ENDS, axis=0)
-        return low, high
+        return band_of(curves)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,8 +154,8 @@ def fit_membership_law(
     found = [_search(ratio, observed, start) for start in _starts(reading, ratio)]
     curve = min(found, key=lambda each: float(((each.at(ratio) - observed) ** 2).sum()))
     design, fitted = _jacobian(ratio, curve), curve.at(ratio)
-    inverse = _inverse(design)
-    if inverse is None:
+    inverse, values = inverse_normal(design)
+    if values[0] < LEAST_CONDITION:
         reason = (
             "height, slope and offset cannot be told apart: no runs on the way from high to low"
         )
@@ -262,15 +264,3 @@ def _jacobian(ratio: Floats, curve: Curve) -> Floats:
     by_offset = curve.height * sigma * (1 - sigma) / 2
     moves = (1 + curve.height * sigma) / 2 < 1
     return np.column_stack([sigma / 2, by_offset * ratio, by_offset]) * moves[:, None]
-
-
-def _inverse(jacobian: Floats) -> Floats | None:
-    """Of the normal matrix; None where a constant is free."""
-    normal = jacobian.T @ jacobian
-    scale = np.sqrt(np.diag(normal))
-    if (scale == 0).any():
-        return None
-    unit = normal / np.outer(scale, scale)
-    if np.linalg.eigvalsh(unit)[0] < LEAST_CONDITION:
-        return None
-    return np.asarray(np.linalg.inv(unit) / np.outer(scale, scale))

@@ -6,8 +6,8 @@ Memorised bits B are a soft minimum of the ceiling H, all that can be memorised 
     B(H) = (H^-p + C^-p)^(-1/p)
 
 C and the sharpness p of the knee are fitted by least squares on relative residuals. At an equal
-budget far larger data sets may be stored less well: where three of them or more show it
-(F test, 5 %) the curve falls as H^-f beyond the knee and C is its top,
+budget far larger data sets may be stored less well: where three of them or more lie beyond the
+knee the curve may fall as H^-f, f >= 0, and C is its top,
 
     B(H) = H (1 + (H/K)^p)^(-(1+f)/p),    log C = log K - ((1+f) log(1+f) - f log f) / p.
 
@@ -29,11 +29,12 @@ FEWEST_SIZES = 3  # distinct data-set sizes: two unknowns and one to judge them 
 DATA_LIMITED = 0.9  # a capacity above that share of the largest ceiling may be the data's limit
 SHARPNESS = (0.5, 512.0)  # at 512 the curve is within 0.14 % of a hard minimum everywhere
 LIMITED = "data-limited: the capacity is not 10 % below all that its largest data set holds"
+SCATTERED = "the runs scatter too much to tell a capacity"
 TYPICAL_SHARPNESS = 4.0  # where the search starts
 BINDS = 0.1  # d log B / d log C above which a run constrains the capacity
 FALL = (1e-6, 1.0)  # exponents f; at the lower one the curve without is taken, f = 0
 TYPICAL_FALL = 0.05  # where the search for it starts
-FARTHEST = 14.0  # of log C from where the search starts: a factor of a million
+FARTHEST = 14.0  # of log C from where the search starts, or to an interval's end: a million times
 BEYOND = 0.5  # d log B / d log C above which a data set is beyond the knee
 
 
@@ -94,10 +95,6 @@ class Plateau:
         """C."""
         return self.knee.capacity_bits
 
-    def predict(self, ceiling_bits: ArrayLike) -> Floats:
-        """Memorised bits of data sets of which so many can be memorised."""
-        return self.knee.predict(ceiling_bits)
-
 
 @dataclass(frozen=True, kw_only=True)
 class NoPlateau:
@@ -139,7 +136,10 @@ def fit_plateau(ceiling_bits: ArrayLike, memorised_bits: ArrayLike) -> Plateau |
     # Where no run lies at the knee, p is free and its column vanishes: the pseudo-inverse drops it.
     inverse = np.linalg.pinv(jacobian.T @ jacobian, rcond=1e-9, hermitian=True)
     errors_per_noise = float(np.sqrt(inverse[0, 0]))
-    low, high = np.exp(np.array([-1, 1]) * student(degrees) * errors_per_noise * noise).tolist()
+    reach = student(degrees) * errors_per_noise * noise
+    if reach > FARTHEST:
+        return NoPlateau(reason=SCATTERED, maximum_bits=maximum_bits)
+    low, high = np.exp([-reach, reach]).tolist()
     return Plateau(
         knee=knee,
         relative_noise=noise,

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from rote.analysis.fits.level import student
-from rote.analysis.fits.regression import Flags, Problem
+from rote.analysis.fits.regression import Problem
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -39,99 +39,55 @@ GAUSSIAN_MEDIAN = 0.6745  # of |residual|, over the standard deviation
 
 @dataclass(frozen=True, kw_only=True)
 class RegressionFit:
-    """A minimum, and the first-order uncertainty of its log constants; it takes M > K.
+    """A minimum, and the first-order uncertainty of its log constants.
 
     NaN for a constant that is not identified: it lies at a bound, or no run depends on it.
     """
 
     problem: Problem
     best_K: Floats
-    clusters_M: Ints | None = (
-        None  # runs whose residuals may depend on each other; None: each alone
-    )
+    clusters_M: Ints | None  # runs whose residuals may depend on each other; None: each alone
+    objective: float  # the least
+    residuals_M: Floats  # what the objective is a function of
+    jacobian_MK: Floats  # their derivatives by the log constants
+    covariance_KK: Floats  # the sandwich
+    inverse_KK: Floats  # H^-1, of the objective's expected curvature
+    slope_share: float  # mean of E[psi'_i]: 1 for squares, near 0 for absolute deviations
+    degrees: int  # of freedom
+    condition: float  # of H at unit diagonal
 
-    @cached_property
-    def residuals_M(self) -> Floats:
-        """What the objective is a function of."""
-        return np.asarray(self.problem.residuals(self.best_K[None])[0])
-
-    @cached_property
+    @property
     def log_residuals_M(self) -> Floats:
         """Of ln(output), whatever is minimised."""
         return np.asarray(self.problem.targets_M - self.problem.log_output(self.best_K[None])[0])
 
-    @cached_property
-    def jacobian_MK(self) -> Floats:
-        """Derivatives of the residuals by the log constants."""
-        return np.asarray(self.problem.jacobian(self.best_K[None])[0])
+    @property
+    def spare(self) -> int:
+        """Runs beside the constants."""
+        return len(self.residuals_M) - len(self.best_K)
 
     @cached_property
-    def objective(self) -> float:
-        """Its least value."""
-        return float(self.problem.objective(self.best_K[None])[0])
-
-    @cached_property
-    def slope_shares_M(self) -> Floats:
-        """E[psi'_i]: how often each run's residual falls within the reach."""
-        size, reach = np.abs(self.residuals_M), self.problem.reach
-        if np.isinf(reach):
-            return np.ones_like(size)
-        deviation = float(np.sqrt((size**2).mean()))
-        scale = max(min(deviation, float(np.median(size)) / GAUSSIAN_MEDIAN), LEAST_NOISE)
-        width = NORMAL_REFERENCE * scale * len(size) ** -0.2
-        return np.asarray(ndtr((reach - size) / width) - ndtr((-reach - size) / width))
+    def quantile(self) -> float:
+        """Student's, two-sided, for the degrees of freedom."""
+        return student(self.degrees)
 
     @property
-    def slope_share(self) -> float:
-        """Mean of E[psi'_i]: 1 for squares, near 0 for absolute deviations."""
-        return float(self.slope_shares_M.mean())
-
-    @cached_property
-    def _free_K(self) -> Flags:
-        low, high = self.problem.bounds_K2.T
-        felt = np.linalg.norm(self.jacobian_MK, axis=0) > LEAST_FELT
-        return np.asarray(felt & (self.best_K > low) & (self.best_K < high))
-
-    @cached_property
-    def _normal(self) -> tuple[Floats, float]:
-        """The inverse of H, of the free constants, and its condition at unit diagonal."""
-        design = self.jacobian_MK[:, self._free_K] * np.sqrt(self.slope_shares_M)[:, None]
-        scale = np.linalg.norm(design, axis=0)
-        values, vectors = np.linalg.eigh((design / scale).T @ (design / scale))
-        values = np.maximum(values, LEAST_EIGENVALUE)
-        unit = (vectors / values) @ vectors.T
-        return unit / np.outer(scale, scale), float(values[-1] / values[0])
-
-    @property
-    def condition(self) -> float:
-        """Of H at unit diagonal."""
-        return self._normal[1]
-
-    @cached_property
-    def inverse_KK(self) -> Floats:
-        """H^-1, of the objective's expected curvature."""
-        return self._among_all(self._normal[0])
-
-    @cached_property
-    def covariance_KK(self) -> Floats:
-        """The sandwich."""
-        slope = self.problem.slope(self.residuals_M)
-        noisy = np.where(np.abs(slope) < LEAST_NOISE, LEAST_NOISE, slope)
-        design = self.jacobian_MK[:, self._free_K]
-        left_out = left_out_residuals(design, noisy, self.clusters_M)
-        return self._among_all(sandwich(self._normal[0], design, left_out, self.clusters_M))
-
-    def _among_all(self, matrix: Floats) -> Floats:
-        whole = np.full((len(self.best_K), len(self.best_K)), np.nan)
-        whole[np.ix_(self._free_K, self._free_K)] = matrix
-        return whole
-
-    @cached_property
     def errors_K(self) -> Floats:
         """Standard errors of the log constants."""
         return np.sqrt(np.diag(self.covariance_KK))
 
-    @cached_property
+    @property
+    def interval_K2(self) -> Floats:
+        """95 % of the log constants, from standard errors."""
+        return self.best_K[:, None] + np.outer(self.quantile * self.errors_K, [-1.0, 1.0])
+
+    @property
+    def correlation_KK(self) -> Floats:
+        """Of the log constants."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return self.covariance_KK / np.outer(self.errors_K, self.errors_K)
+
+    @property
     def tension_K(self) -> Floats:
         """Twice an objective's rise along the profile of a constant, over this, is chi-squared.
 
@@ -145,39 +101,56 @@ class RegressionFit:
             robust = np.diag(self.covariance_KK) / np.diag(self.inverse_KK)
         return np.where(np.isfinite(robust), robust, pooled)
 
-    @property
-    def correlation_KK(self) -> Floats:
-        """Of the log constants."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return self.covariance_KK / np.outer(self.errors_K, self.errors_K)
 
-    @property
-    def spare(self) -> int:
-        """Runs beside the constants."""
-        return len(self.problem.targets_M) - len(self.best_K)
+def regression_fit(
+    problem: Problem, best_K: Floats, clusters_M: Ints | None = None
+) -> RegressionFit:
+    """At the minimum; takes more points than constants."""
+    residuals, jacobian = (each(best_K[None])[0] for each in (problem.residuals, problem.jacobian))
+    low, high = problem.bounds_K2.T
+    felt = np.linalg.norm(jacobian, axis=0) > LEAST_FELT
+    free = felt & (best_K > low) & (best_K < high)
+    design, shares = jacobian[:, free], _slope_shares(problem, residuals)
+    inverse, values = inverse_normal(design * np.sqrt(shares)[:, None])
+    slope = problem.slope(residuals)
+    noisy = np.where(np.abs(slope) < LEAST_NOISE, LEAST_NOISE, slope)
+    left_out = left_out_residuals(design, noisy, clusters_M)
+    matrices = np.full((2, len(best_K), len(best_K)), np.nan)
+    matrices[:, *np.ix_(free, free)] = inverse, sandwich(inverse, design, left_out, clusters_M)
+    num_clusters = len(residuals) if clusters_M is None else len(np.unique(clusters_M))
+    return RegressionFit(
+        problem=problem,
+        best_K=best_K,
+        clusters_M=clusters_M,
+        objective=float(problem.objective(best_K[None])[0]),
+        residuals_M=residuals,
+        jacobian_MK=jacobian,
+        covariance_KK=matrices[1],
+        inverse_KK=matrices[0],
+        slope_share=float(shares.mean()),
+        degrees=min(len(residuals) - len(best_K), num_clusters - 1),
+        condition=float(values[-1] / values[0]) if free.any() else 1.0,
+    )
 
-    @property
-    def degrees(self) -> int:
-        """Of freedom."""
-        if self.clusters_M is None:
-            return self.spare
-        return min(self.spare, len(np.unique(self.clusters_M)) - 1)
 
-    @cached_property
-    def quantile(self) -> float:
-        """Student's, two-sided, for the degrees of freedom."""
-        return student(self.degrees)
+def _slope_shares(problem: Problem, residuals_M: Floats) -> Floats:
+    """E[psi'_i], [M]: how often each run's residual falls within the reach."""
+    size, reach = np.abs(residuals_M), problem.reach
+    if np.isinf(reach):
+        return np.ones_like(size)
+    deviation = float(np.sqrt((size**2).mean()))
+    scale = max(min(deviation, float(np.median(size)) / GAUSSIAN_MEDIAN), LEAST_NOISE)
+    width = NORMAL_REFERENCE * scale * len(size) ** -0.2
+    return np.asarray(ndtr((reach - size) / width) - ndtr((-reach - size) / width))
 
-    @property
-    def interval_K2(self) -> Floats:
-        """95 % of the log constants, from standard errors."""
-        return self.best_K[:, None] + np.outer(self.quantile * self.errors_K, [-1.0, 1.0])
 
-    @property
-    def leverage_M(self) -> Floats:
-        """From 0 to 1: how far each run's prediction follows its own output, to first order."""
-        jacobian = np.nan_to_num(self.jacobian_MK)
-        return leverage(jacobian[:, np.linalg.norm(jacobian, axis=0) > 0])
+def inverse_normal(design_MK: Floats) -> tuple[Floats, Floats]:
+    """Inverse of the normal matrix, and its eigenvalues at unit diagonal, rising."""
+    scale = np.linalg.norm(design_MK, axis=0)
+    scale[scale == 0] = 1.0  # a constant that nothing depends on has an eigenvalue of 0
+    values, vectors = np.linalg.eigh((design_MK / scale).T @ (design_MK / scale))
+    values = np.maximum(values, LEAST_EIGENVALUE)
+    return (vectors / values) @ vectors.T / np.outer(scale, scale), values
 
 
 def leverage(design_MK: Floats) -> Floats:

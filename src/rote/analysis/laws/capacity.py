@@ -7,24 +7,17 @@ alpha, a mean over the sizes, and their spread about it; p is the median. Resamp
 alpha from Student's t about the mean.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rote.analysis.fits.constants import constant
 from rote.analysis.fits.plateau import SHARPNESS, Knee, NoPlateau, Plateau, fit_plateau
 from rote.analysis.fits.slope import Slope, fit_slope
-from rote.analysis.laws.law import (
-    Constant,
-    Effort,
-    Fitted,
-    Floats,
-    Law,
-    Measured,
-    constant,
-    meanings_of,
-    quantiles,
-)
+from rote.analysis.laws.law import Constant, Effort, Fitted, Floats, Law, Measured
+
+LEAST_SHARE = 1e-9  # of alpha, of resampled ones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +43,9 @@ def _search(law: Law, measured: Measured, effort: Effort) -> Fitted:
         warnings.append("one size has a plateau: that alpha holds for others is not shown")
     ends = [f"{end:g}" for end in SHARPNESS]
     for size, plateau in plateaus:
-        if (sharpness := f"{plateau.knee.sharpness:.4g}") in ends:
+        if (at := f"{plateau.knee.sharpness:.4g}") in ends:
             warnings.append(
-                f"p of {size:.4g} parameters is at its bound of {sharpness}: no run lies on the "
-                "knee"
+                f"p of {size:.4g} parameters is at its bound of {at}: no run lies on the knee"
             )
     slope = fit_slope(plateaus)
     p = float(np.median([plateau.knee.sharpness for _, plateau in plateaus]))
@@ -62,22 +54,17 @@ def _search(law: Law, measured: Measured, effort: Effort) -> Fitted:
     )
     mean, error = slope.bits_per_parameter.value, slope.standard_error_bits_per_parameter
     # An error as large as alpha itself reaches below 0.
-    alphas = np.maximum(mean + error * draws, np.finfo(np.float64).tiny)
-    alpha = Constant(
-        name="alpha",
-        meaning=law.meanings["alpha"],
-        value=mean,
-        standard_error=error,
-        bootstrap_interval=quantiles(alphas.tolist()),
-    )
-    return law.fitted(
+    alphas = np.maximum(mean + error * draws, LEAST_SHARE * mean)
+    found = law.fitted(
         measured,
-        curve=Capacity(alpha=mean, p=p),
-        resampled=tuple(Capacity(alpha=each, p=p) for each in alphas.tolist()),
-        constants=(alpha, Constant(name="p", meaning=law.meanings["p"], value=p)),
+        Capacity(alpha=mean, p=p),
+        [Capacity(alpha=each, p=p) for each in alphas.tolist()],
+        (error, np.nan),
         derived=_between(slope),
         warnings=tuple(warnings),
     )
+    alpha, sharpness = found.constants
+    return replace(found, constants=(alpha, replace(sharpness, bootstrap_interval=None)))
 
 
 def _plateaus(measured: Measured) -> tuple[list[tuple[int, Plateau]], list[str]]:
@@ -112,7 +99,7 @@ CAPACITY = Law(
     inputs=("parameters", "data_bits"),
     output="memorised_bits",
     method="least squares on relative residuals of each size, random-effects mean over sizes",
-    meanings=meanings_of(Capacity),
+    curve=Capacity,
     search=_search,
     # Means over 16 models; a hard knee, as min(capacity, entropy) is all that is said of it.
     published={

@@ -2,13 +2,13 @@
 noise that is not alike, residuals that depend on each other."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from scipy.stats import spearmanr
 
-from rote.analysis.fits.uncertainty import GAUSSIAN_MEDIAN, RegressionFit
+from rote.analysis.fits.uncertainty import GAUSSIAN_MEDIAN, RegressionFit, leverage, regression_fit
 from rote.analysis.laws.clusters import FEWEST_BESIDE, alike, cluster_numbers
 from rote.analysis.laws.law import Law, Measured
 
@@ -34,7 +34,7 @@ class LawFit(RegressionFit):
     @property
     def names(self) -> list[str]:
         """Of the constants, in order."""
-        return list(self.law.meanings)
+        return list(self.law.constants)
 
     def run(self, row: int) -> str:
         """As "3 (parameters 1e+06, ...)"."""
@@ -100,7 +100,8 @@ def _outliers(fit: LawFit) -> Iterator[str]:
 
 
 def _carrying(fit: LawFit) -> Iterator[str]:
-    leverage_M = fit.leverage_M
+    jacobian = np.nan_to_num(fit.jacobian_MK)
+    leverage_M = leverage(jacobian[:, np.linalg.norm(jacobian, axis=0) > 0])
     mean = float(leverage_M.mean())
     for row in np.flatnonzero(leverage_M > max(CARRIES, TYPICAL * mean))[:MOST_NAMED].tolist():
         yield (
@@ -130,7 +131,9 @@ def _alike(fit: LawFit, kind: str, correlation: float) -> str:
     numbers = cluster_numbers(fit.measured, kind)
     if (number := len(np.unique(numbers))) < len(fit.names) + FEWEST_BESIDE:
         return f"{said}: intervals are too narrow, and {number} groups are too few to tell how far"
-    wider_K = np.nan_to_num(replace(fit, clusters_M=numbers).errors_K / fit.errors_K)
+    wider_K = np.nan_to_num(
+        regression_fit(fit.problem, fit.best_K, numbers).errors_K / fit.errors_K
+    )
     most = int(wider_K.argmax())
     return (
         f"{said}: with --clusters {kind} the standard error of {fit.names[most]} is "

@@ -17,24 +17,16 @@ Student's. Resampled minima carry the noise of the runs within a level.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rote.analysis.fits.constants import constant
 from rote.analysis.fits.level import student
 from rote.analysis.fits.uncertainty import LEAST_FREEDOM, leverage
 from rote.analysis.laws.clusters import grouped
-from rote.analysis.laws.law import (
-    Chosen,
-    Effort,
-    Fitted,
-    Floats,
-    Law,
-    Measured,
-    constant,
-    failed,
-    meanings_of,
-)
+from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured, failed
 
 TOLERANCE = 0.1  # of FLOPs within a level
 WIDTH = 10**0.25 - 1  # of a bin, as a tolerance on FLOPs
@@ -61,8 +53,7 @@ class Frontier:
         return self.predict(flops), np.exp(np.log(self.k_D) + self.b * log_flops)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Minimum:
+class Minimum(NamedTuple):
     """Where loss is least among runs of as many FLOPs."""
 
     flops: float
@@ -87,9 +78,7 @@ class Level:
         best = rows[self.runs["loss_nats"][rows].argmin()]
         if not sizes.min() < sizes[best] < sizes.max():
             return f"at {self.flops:.3g} FLOPs the best run is at an end of the sizes run"
-        return Minimum(
-            **{name: float(self.runs[name][best]) for name in ("flops", "parameters", "tokens")}
-        )
+        return Minimum(*(float(self.runs[name][best]) for name in Minimum._fields))
 
     @cached_property
     def log_sizes_M(self) -> Floats:
@@ -125,8 +114,7 @@ class Level:
         if not self.log_sizes_M.min() < vertex < self.log_sizes_M.max():
             return f"at {self.flops:.3g} FLOPs the minimum lies outside the sizes run"
         rise, offset = np.polyfit(self.log_sizes_M, np.log(self.runs["tokens"]), 1).tolist()
-        parameters, tokens = np.exp([vertex, rise * vertex + offset]).tolist()
-        return Minimum(flops=self.flops, parameters=parameters, tokens=tokens)
+        return Minimum(self.flops, *np.exp([vertex, rise * vertex + offset]).tolist())
 
 
 Draw = Callable[[Level, np.random.Generator], Minimum | str]
@@ -205,41 +193,30 @@ def _through(
             found = [redrawn(level, generator) for level in used]
             draws.append([each for each in found if isinstance(each, Minimum)])
     kept = [_frontier(each) for each in draws if len({m.flops for m in each}) >= 2]
-    curve, log_errors_K = _frontier(minima), _log_errors(minima)
-    factors = np.array([curve.k_N, 1.0, curve.k_D, 1.0])
+    curve = _frontier(minima)
+    log_flops, *outputs = np.log(np.array(minima)).T
+    lines = (np.polyfit(log_flops, each, 1, cov=True)[1] for each in outputs)
+    log_errors_K = np.concatenate([np.sqrt(np.diag(each))[::-1] for each in lines])
     logs_K = np.array([np.log(curve.k_N), curve.a, np.log(curve.k_D), curve.b])
     reach_K = student(len(minima) - 2) * log_errors_K
     profiles_K2 = logs_K[:, None] + np.outer(reach_K, [-1.0, 1.0])
     profiles_K2[[0, 2]] = np.exp(profiles_K2[[0, 2]])
     return law.fitted(
-        replace(measured, columns=_columns(minima)),
+        replace(measured, columns=dict(zip(Minimum._fields, np.array(minima).T, strict=True))),
+        curve,
+        kept,
+        np.array([curve.k_N, 1.0, curve.k_D, 1.0]) * log_errors_K,
+        [(a, b) for a, b in profiles_K2.tolist()] if effort.profiles else None,
         num_constants=2,
-        curve=curve,
-        resampled=tuple(kept),
-        constants=law.constants(
-            curve, kept, factors * log_errors_K, profiles_K2 if effort.profiles else None
-        ),
         warnings=(*left_out, *failed(len(draws) - len(kept), len(draws))),
     )
 
 
-def _columns(minima: Sequence[Minimum]) -> dict[str, Floats]:
-    names = ("flops", "parameters", "tokens")
-    return {name: np.array([getattr(each, name) for each in minima]) for name in names}
-
-
 def _frontier(minima: Sequence[Minimum]) -> Frontier:
     """Both lines, through two different FLOPs or more."""
-    log_flops, *outputs = np.log(list(_columns(minima).values()))
+    log_flops, *outputs = np.log(np.array(minima)).T
     (a, log_k_n), (b, log_k_d) = (np.polyfit(log_flops, each, 1).tolist() for each in outputs)
     return Frontier(k_N=float(np.exp(log_k_n)), a=a, k_D=float(np.exp(log_k_d)), b=b)
-
-
-def _log_errors(minima: Sequence[Minimum]) -> Floats:
-    """Standard errors of the factors' logarithms and of the exponents, through three FLOPs."""
-    log_flops, *outputs = np.log(list(_columns(minima).values()))
-    covariances = (np.polyfit(log_flops, each, 1, cov=True)[1] for each in outputs)
-    return np.concatenate([np.sqrt(np.diag(each))[::-1] for each in covariances])
 
 
 ISOFLOP = Law(
@@ -250,7 +227,7 @@ ISOFLOP = Law(
     inputs=("flops",),
     output="parameters",
     method="a parabola of loss in ln N at each level of FLOPs, lines through the minima",
-    meanings=meanings_of(Frontier),
+    curve=Frontier,
     search=_isoflop,
     needs=("parameters", "tokens", "flops", "loss_nats"),
 )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from rote.analysis.fits.regression import solve
-from rote.analysis.fits.uncertainty import RegressionFit
+from rote.analysis.fits.uncertainty import regression_fit
 from rote.analysis.laws.diagnostics import LawFit
 from rote.analysis.laws.law import Floats
 
@@ -35,7 +35,7 @@ def influence(fit: LawFit, ends_K2: Floats | None) -> Iterator[str]:
         solved = solve(fit.problem, starts_RK, weights_RM=1.0 - sets_RM)
         without_RK2 = np.array(
             [
-                RegressionFit(problem=fit.problem.of_runs(~left_out_M), best_K=row_K).interval_K2
+                regression_fit(fit.problem.of_runs(~left_out_M), row_K).interval_K2
                 for row_K, left_out_M in zip(solved.constants_RK, sets_RM, strict=True)
             ]
         )

@@ -9,12 +9,14 @@ their seeds; they print k = 5e3 and a = 0.74. The curve of both laws predicts lo
 """
 
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rote.analysis.fits.constants import EXPONENT, constant
 from rote.analysis.fits.projection import grid_starts
-from rote.analysis.laws.law import EXPONENT, Chosen, Floats, Law, Measured, constant, meanings_of
+from rote.analysis.laws.law import Chosen, Floats, Law, Measured
 from rote.analysis.laws.regression import Derived, Regression
 
 GRID = np.geomspace(0.02, 1.0, 12)  # of each exponent
@@ -39,27 +41,15 @@ class Kaplan:
         data = np.log(self.Dc) - np.log(np.asarray(unique_tokens))
         return np.exp(self.alpha_D * np.logaddexp(self.alpha_N / self.alpha_D * size, data))
 
-    def endless(self, parameters: ArrayLike) -> Floats:
-        """Loss with endless data, L(N, inf)."""
-        return (self.Nc / np.asarray(parameters, dtype=np.float64)) ** self.alpha_N
-
-    def overfitting(self, parameters: ArrayLike, unique_tokens: ArrayLike) -> Floats:
-        """delta L: the share of loss that more data would take away (equation 4.2)."""
-        return self.predict(parameters, unique_tokens) / self.endless(parameters) - 1
-
     @property
     def ratio(self) -> float:
         """alpha_N / alpha_D: how data have to grow with size."""
         return self.alpha_N / self.alpha_D
 
     def factor(self, most: float) -> float:
-        """k of D = k N^ratio at which delta L is ``most`` (equation 4.3 solved for D).
-
-        Infinite where a fit left a constant at its bound and no float64 holds k.
-        """
+        """k of D = k N^ratio at which delta L is ``most`` (equation 4.3 solved for D)."""
         room = np.expm1(np.log1p(most) / self.alpha_D)
-        with np.errstate(over="ignore"):
-            return float(np.exp(np.log(self.Dc) - self.ratio * np.log(self.Nc)) / room)
+        return float(np.exp(np.log(self.Dc) - self.ratio * np.log(self.Nc)) / room)
 
 
 def _starts(measured: Measured) -> Floats:
@@ -77,11 +67,7 @@ def _starts(measured: Measured) -> Floats:
     return grid_starts(GRID, linear, row, num_starts=NUM_STARTS)
 
 
-SURFACE = Regression(
-    curve=Kaplan,
-    distinct={"parameters": 2, "unique_tokens": 2},
-    starts=_starts,
-)
+SURFACE = Regression(distinct={"parameters": 2, "unique_tokens": 2}, starts=_starts)
 KAPLAN = Law(
     name="kaplan",
     runs=Chosen.STOPPED,
@@ -90,7 +76,7 @@ KAPLAN = Law(
     inputs=("parameters", "unique_tokens"),
     output="loss_nats",
     method="least squares on ln L",
-    meanings=meanings_of(Kaplan),
+    curve=Kaplan,
     search=SURFACE,
     published={
         "Kaplan et al. 2020, arXiv 2001.08361": Kaplan(
@@ -100,14 +86,12 @@ KAPLAN = Law(
 )
 DERIVED = (
     Derived(
-        name="k",
-        meaning="unique tokens that keep delta L at 0.02 for one parameter",
-        value=lambda curve: curve.factor(MOST),
+        "k",
+        "unique tokens that keep delta L at 0.02 for one parameter",
+        lambda curve: curve.factor(MOST),
     ),
     Derived(
-        name="a",
-        meaning="exponent of the parameters in those tokens, alpha_N / alpha_D",
-        value=lambda curve: curve.ratio,
+        "a", "exponent of the parameters in those tokens, alpha_N / alpha_D", attrgetter("ratio")
     ),
 )
 OVERFITTING = replace(

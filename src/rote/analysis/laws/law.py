@@ -1,14 +1,15 @@
 """What a law is: inputs, an output, a curve with constants put in, and a fit to measured runs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from enum import Enum
+from operator import attrgetter
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rote.analysis.fits.level import ENDS, interval_of
+from rote.analysis.fits.level import band_of, interval_of
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -26,10 +27,10 @@ COLUMNS = {
     "data_bits": "of the training set: all that can be memorised of it",
     "memorised_bits": "of the training set",
 }
+# A constant that the runs, or resampled ones, do not tell ends at a bound of its search: what
+# follows from it may be beyond floats, and is then infinite or not told.
+beyond_floats = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 CLUSTERS = ("parameters", "tokens", "unique_tokens", "flops")  # runs of equal ones: a cluster
-
-
-EXPONENT = (1e-3, 10.0)  # bounds of every exponent
 
 
 class Chosen(Enum):
@@ -88,18 +89,6 @@ class Measured:
         return Measured(columns=columns, count=self.count)
 
 
-def constant(meaning: str, *bounds: float, default: Any = MISSING) -> Any:
-    """A constant of a curve; ``bounds`` are the least and the greatest value that is tried."""
-    return field(default=default, metadata={"meaning": meaning, "bounds": bounds})
-
-
-def meanings_of(curve: type) -> dict[str, str]:
-    """Of each constant, in order; those with a default are left out."""
-    return {
-        each.name: each.metadata["meaning"] for each in fields(curve) if each.default is MISSING
-    }
-
-
 class Curve(Protocol):
     """A law with constants put in: a frozen dataclass of them."""
 
@@ -151,16 +140,17 @@ class Fitted:
     warnings: tuple[str, ...]  # weakly identified constants, bounds reached, failed refits
     ranges: Mapping[str, Interval]  # of the inputs that were fitted
 
+    @beyond_floats
     def predict(self, *inputs: ArrayLike) -> Floats:
         """The output, in the unit that `COLUMNS` gives it, for the law's inputs in their order."""
         return self.curve.predict(*inputs)
 
+    @beyond_floats
     def interval(self, *inputs: ArrayLike) -> tuple[Floats, Floats]:
         """95 %, low and high, of the curve; raises ValueError where nothing was resampled."""
         if not self.resampled:
             raise ValueError(f"law {self.law} was fitted without resamples: it has no intervals")
-        low, high = np.quantile([each.predict(*inputs) for each in self.resampled], ENDS, axis=0)
-        return low, high
+        return band_of([each.predict(*inputs) for each in self.resampled])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,54 +173,46 @@ class Law:
     inputs: tuple[str, ...]
     output: str
     method: str
-    meanings: Mapping[str, str]  # of the constants, by name, in order
+    curve: type  # a `Curve` whose constants have a `constant` each
     search: Callable[["Law", Measured, Effort], Fitted]  # ValueError where runs cannot tell it
+    only: tuple[str, ...] = ()  # the constants that are fitted; none stands for all
     optional: tuple[str, ...] = ()  # columns that are used where they are there
     runs: Chosen = Chosen.ALL
     needs: tuple[str, ...] = ()  # columns to fit; none stands for inputs and output
     published: Mapping[str, Curve] = field(default_factory=dict)  # by source, in its convention
 
+    @property
+    def constants(self) -> dict[str, Mapping[str, Any]]:
+        """Meaning and bounds of those that are fitted, in order."""
+        known = {each.name: each.metadata for each in fields(self.curve) if each.metadata}
+        return {name: known[name] for name in self.only or known}
+
+    @beyond_floats
     def fit(self, measured: Measured, effort: Effort) -> Fitted:
         """Raises ValueError for a missing column, and for runs that cannot tell the law."""
         for column in self.needs or (*self.inputs, self.output):
             measured[column]
         return self.search(self, measured, effort)
 
-    def constants(
-        self,
-        curve: Curve,
-        resampled: Sequence[Curve],
-        errors_K: Floats,
-        profiles_K2: Floats | None = None,
-    ) -> tuple[Constant, ...]:
-        """In order; an error that is not finite is of a constant that is not identified."""
-        found = []
-        for k, (name, meaning) in enumerate(self.meanings.items()):
-            low_high = None if profiles_K2 is None else profiles_K2[k].tolist()
-            found.append(
-                Constant(
-                    name=name,
-                    meaning=meaning,
-                    value=getattr(curve, name),
-                    standard_error=finite(errors_K[k]),
-                    profile_interval=low_high and (low_high[0], low_high[1]),
-                    bootstrap_interval=quantiles([getattr(each, name) for each in resampled]),
-                )
-            )
-        return tuple(found)
-
     def fitted(
         self,
         measured: Measured,
+        curve: Curve,
+        resampled: Sequence[Curve],
+        errors_K: Sequence[float] | Floats,
+        profiles_K2: Sequence[Interval] | None = None,
         *,
         num_constants: int = 0,  # of the output alone, where not all of them
         objective: float | None = None,  # half the squared residuals of ln(output) if None
-        **found: Any,
+        **others: Any,
     ) -> Fitted:
-        """With goodness and ranges; ``found`` are the other fields of `Fitted`."""
-        columns = [measured[name] for name in self.inputs]
+        """With constants, goodness and ranges; ``others`` are the other fields of `Fitted`.
+
+        An error that is not finite is one of a constant that is not identified.
+        """
+        columns = {name: measured[name] for name in self.inputs}
         observed = np.log(measured[self.output])
-        residuals = observed - np.log(found["curve"].predict(*columns))
+        residuals = observed - np.log(curve.predict(*columns.values()))
         squares = float((residuals**2).sum())
         variance = float(((observed - observed.mean()) ** 2).sum())
         return Fitted(
@@ -239,30 +221,47 @@ class Law:
             count=measured.count,
             inputs=self.inputs,
             output=self.output,
+            curve=curve,
+            resampled=tuple(resampled),
+            constants=tuple(
+                described(
+                    name, known["meaning"], attrgetter(name), curve, resampled, errors_K[k],
+                    profile_interval=profiles_K2 and profiles_K2[k],
+                )
+                for k, (name, known) in enumerate(self.constants.items())
+            ),
             goodness=Goodness(
                 num_points=len(observed),
-                num_constants=num_constants or len(self.meanings),
+                num_constants=num_constants or len(self.constants),
                 rms_log_residual=float(np.sqrt(squares / len(observed))),
                 largest_log_residual=float(np.abs(residuals).max()),
                 explained=1 - squares / variance if variance > 0 else 0.0,
                 objective=squares / 2 if objective is None else objective,
             ),
-            ranges={
-                name: (float(each.min()), float(each.max()))
-                for name, each in zip(self.inputs, columns, strict=True)
-            },
-            **{"method": self.method, "derived": (), **found},
-        )
+            ranges={name: (float(x.min()), float(x.max())) for name, x in columns.items()},
+            **{"method": self.method, "derived": (), **others},
+        )  # fmt: skip
 
 
-def quantiles(values: Sequence[float]) -> Interval | None:
-    """95 %; None for too few values to have any."""
-    return interval_of(values) if len(values) > 1 else None
-
-
-def finite(value: float) -> float | None:
-    """None for one that is not."""
-    return float(value) if np.isfinite(value) else None
+def described(
+    name: str,
+    meaning: str,
+    value: Callable[[Any], float],
+    curve: Curve,
+    resampled: Sequence[Curve],
+    error: float,
+    **others: Any,
+) -> Constant:
+    """A value of the curve, with the quantiles of two resampled ones or more."""
+    draws = [value(each) for each in resampled]
+    return Constant(
+        name=name,
+        meaning=meaning,
+        value=value(curve),
+        standard_error=float(error) if np.isfinite(error) else None,
+        bootstrap_interval=interval_of(draws) if len(draws) > 1 else None,
+        **others,
+    )
 
 
 def failed(number: int, of: int) -> tuple[str, ...]:

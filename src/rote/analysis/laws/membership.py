@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from rote.analysis.fits.membership_law import (
+    Curve,
     MembershipLaw,
     NoMembershipLaw,
     Reading,
@@ -30,14 +31,13 @@ def _search(law: Law, measured: Measured, effort: Effort) -> Fitted:
     )
     if isinstance(found, NoMembershipLaw):
         raise ValueError(f"law membership: {found.reason}")
-    errors = (found.height_error, found.slope_error, found.offset_error)
     seen = {**measured.columns, "f1": np.maximum(measured["f1"], LEAST_F1)}
     return law.fitted(
         replace(measured, columns=seen),
+        found.curve,
+        found.resampled,
+        (found.height_error, found.slope_error, found.offset_error),
         objective=float(np.square(found.residuals).sum()) / 2,
-        curve=found.curve,
-        resampled=found.resampled,
-        constants=law.constants(found.curve, found.resampled, np.array(errors)),
         warnings=tuple(_warnings(found)),
     )
 
@@ -65,11 +65,7 @@ MEMBERSHIP = Law(
     inputs=("samples", "parameters"),
     output="f1",
     method="least squares on F1",
-    meanings={
-        "height": "of the fall, twice: 2 F1 - 1 for few samples where nothing cuts it off",
-        "slope": "of the argument, per sample a parameter",
-        "offset": "of the argument",
-    },
+    curve=Curve,
     search=_search,
     published={"Morris et al. 2025, arXiv 2505.24832": PUBLISHED_CURVES[0]},
 )

@@ -13,24 +13,16 @@ nonnegative least squares (Golub and Pereyra 1973) and the exponents alone are s
 
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 
+from rote.analysis.fits.constants import EXPONENT, constant
 from rote.analysis.fits.projection import factors, grid_starts
 from rote.analysis.fits.regression import Residual
-from rote.analysis.laws.law import (
-    EXPONENT,
-    Chosen,
-    Effort,
-    Fitted,
-    Floats,
-    Law,
-    Measured,
-    constant,
-    meanings_of,
-)
+from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
 from rote.analysis.laws.regression import Derived, Regression
 from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
 
@@ -120,22 +112,18 @@ def _project(squares: Regression, law: Law, measured: Measured, effort: Effort) 
 
 DERIVED = (
     Derived(
-        name="a",
-        meaning="exponent of the optimal parameters in FLOPs, beta / (alpha + beta)",
-        value=lambda curve: curve.size_exponent,
+        "a",
+        "exponent of the optimal parameters in FLOPs, beta / (alpha + beta)",
+        attrgetter("size_exponent"),
     ),
     Derived(
-        name="b",
-        meaning="exponent of the optimal tokens in FLOPs, alpha / (alpha + beta)",
-        value=lambda curve: curve.data_exponent,
+        "b",
+        "exponent of the optimal tokens in FLOPs, alpha / (alpha + beta)",
+        attrgetter("data_exponent"),
     ),
 )
 SURFACE = Regression(
-    curve=Parametric,
-    distinct={"parameters": 3, "tokens": 3},
-    starts=starts,
-    derived=DERIVED,
-    reach=REACH,
+    distinct={"parameters": 3, "tokens": 3}, starts=starts, derived=DERIVED, reach=REACH
 )
 # Hoffmann et al. print 1.69, 406.4, 410.7, 0.34 and 0.28; these are their TeX source's, unrounded
 # (Besiroglu et al. 2024, section 3). At the refit's optimum for 1e21 FLOPs the printed ones give
@@ -160,7 +148,7 @@ PARAMETRIC = Law(
     inputs=("parameters", "tokens"),
     output="loss_nats",
     method="Huber's objective on ln L with a reach of 1e-3, summed",
-    meanings=meanings_of(Parametric),
+    curve=Parametric,
     search=SURFACE,
     published=PUBLISHED,
 )

@@ -19,17 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import f as f_distribution
 
-from rote.analysis.laws.law import (
-    EXPONENT,
-    Chosen,
-    Effort,
-    Fitted,
-    Floats,
-    Law,
-    Measured,
-    constant,
-    meanings_of,
-)
+from rote.analysis.fits.constants import EXPONENT, constant
+from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
 from rote.analysis.laws.regression import Regression
 
 CHANCE = 0.01
@@ -67,17 +58,17 @@ class DataCurve:
 
 
 def _line(column: str, measured: Measured, share: float = 0.0) -> Floats:
-    """(ln scale, ln alpha) of a straight line through the logarithms, a share of loss taken off."""
+    """(ln scale, ln alpha), [1, 2], of a line through the logarithms; a share of loss taken off."""
     loss = measured["loss_nats"]
     slope, offset = np.polyfit(np.log(measured[column]), np.log(loss - share * loss.min()), 1)
     alpha = max(-slope, 1e-2)  # a loss that rises is refused by the bound on alpha
-    return np.array([offset / alpha, np.log(alpha)])
+    return np.array([[offset / alpha, np.log(alpha)]])
 
 
 def _bent_starts(column: str, measured: Measured) -> Floats:
     terms = np.log(np.array(SHARES) * measured["loss_nats"].min())
     lines = [_line(column, measured, share) for share in SHARES]
-    return np.column_stack([terms, np.array(lines)])
+    return np.column_stack([terms, np.concatenate(lines)])
 
 
 def _search(plain: Regression, law: Law, measured: Measured, effort: Effort) -> Fitted:
@@ -90,7 +81,7 @@ def _search(plain: Regression, law: Law, measured: Measured, effort: Effort) -> 
         law,
         formula=law.formula.replace("= ", "= E + "),
         method=f"{law.method}; E is taken up as its F test is below {CHANCE:g}",
-        meanings={"E": IRREDUCIBLE, **law.meanings},
+        only=("E", *law.only),
     )
     bent = replace(plain, starts=partial(_bent_starts, column))
     bent_best = bent.best(bent_law, measured)
@@ -107,28 +98,26 @@ def _search(plain: Regression, law: Law, measured: Measured, effort: Effort) -> 
     return plain.describe(law, measured, best, effort)
 
 
-def _law(name: str, column: str, curve: type, **how: Any) -> Law:
-    plain = Regression(
-        curve=curve,
-        distinct={column: 2},
-        starts=lambda measured: _line(column, measured)[None],
-    )
+def _law(name: str, column: str, curve: type, only: tuple[str, ...], **how: Any) -> Law:
     return Law(
         name=name,
         inputs=(column,),
         output="loss_nats",
         method="least squares on ln L",
-        meanings=meanings_of(curve),
-        search=partial(_search, plain),
+        curve=curve,
+        only=only,
+        search=partial(_search, Regression(distinct={column: 2}, starts=partial(_line, column))),
         **how,
     )
 
 
 SIZE = _law(
-    "size", "parameters", SizeCurve, runs=Chosen.BEST_OF_SIZE, formula="L = (Nc / N)^alpha",
+    "size", "parameters", SizeCurve, ("Nc", "alpha"),
+    runs=Chosen.BEST_OF_SIZE, formula="L = (Nc / N)^alpha",
     source=f"{PAPER}, equation 1.1", published={PAPER: SizeCurve(Nc=8.8e13, alpha=0.076)},
 )  # fmt: skip
 DATA = _law(
-    "data", "unique_tokens", DataCurve, runs=Chosen.BEST_OF_DATA, formula="L = (Dc / D)^alpha",
+    "data", "unique_tokens", DataCurve, ("Dc", "alpha"),
+    runs=Chosen.BEST_OF_DATA, formula="L = (Dc / D)^alpha",
     source=f"{PAPER}, equation 1.2", published={PAPER: DataCurve(Dc=5.4e13, alpha=0.095)},
 )  # fmt: skip

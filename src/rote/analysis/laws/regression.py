@@ -1,7 +1,7 @@
 """Laws whose constants are found by regression, and all that is said of such a fit."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,21 +9,20 @@ import numpy as np
 from rote.analysis.fits.profiles import profile_ends
 from rote.analysis.fits.regression import DIFFERENCE, Problem, Residual, solve
 from rote.analysis.fits.resampling import refits
+from rote.analysis.fits.uncertainty import regression_fit
 from rote.analysis.laws.clusters import required_clusters
 from rote.analysis.laws.diagnostics import LawFit, about_residuals, identification
 from rote.analysis.laws.influence import influence
 from rote.analysis.laws.law import (
     COLUMNS,
-    Constant,
     Curve,
     Effort,
     Fitted,
     Floats,
     Law,
     Measured,
+    described,
     failed,
-    finite,
-    quantiles,
 )
 
 FIRST_STEPS, NUM_FINISHED = 20, 3  # of a search from several starts
@@ -32,7 +31,7 @@ TOO_FEW = "the runs leave one residual beside the constants: no bootstrap"
 LEAST_SHARE = 1e-6  # of the lowest output: a constant E below is none
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Derived:
     """What follows from the constants."""
 
@@ -40,29 +39,37 @@ class Derived:
     meaning: str
     value: Callable[[Any], float]  # of the curve; > 0
 
+    def error(self, fit: LawFit) -> float:
+        """That of its logarithm, to first order."""
+        slope_K = [
+            self.value(_curve(fit.law, fit.best_K + shift))
+            - self.value(_curve(fit.law, fit.best_K - shift))
+            for shift in np.eye(len(fit.best_K)) * DIFFERENCE
+        ] / np.array(2 * DIFFERENCE)
+        return float(np.sqrt(slope_K @ np.nan_to_num(fit.covariance_KK) @ slope_K))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Regression:
     """How the constants of a law, all positive and all bounded, are found.
 
-    Whatever a resample makes of a constant, it ends at a bound.
+    Whatever a resample makes of a constant, it ends at a bound; those of E are given by the output.
     """
 
-    curve: type  # a `Curve`, each constant bounded but E, whose bounds the output gives
     distinct: Mapping[str, int]  # fewest different values of a column
     starts: Callable[[Measured], Floats]  # log constants [R, K]
     derived: tuple[Derived, ...] = ()
     residual: Residual = Residual.LOG
     reach: float = np.inf
 
-    def __call__(self, law: Law, measured: Measured, effort: Effort) -> Fitted:
+    def __call__(self, law: Law, measured: Measured, effort: Effort, *warnings: str) -> Fitted:
         """Raises ValueError for too few runs or clusters, and where no start leads anywhere."""
         self.require(law, measured)
-        return self.describe(law, measured, self.best(law, measured), effort)
+        return self.describe(law, measured, self.best(law, measured), effort, *warnings)
 
     def require(self, law: Law, measured: Measured) -> None:
         """Raises ValueError for too few runs, or too few different values of a column."""
-        if len(measured) <= (number := len(law.meanings)):
+        if len(measured) <= (number := len(law.constants)):
             raise ValueError(
                 f"law {law.name} has {number} constants and takes {number + 1} runs or more, "
                 f"got {len(measured)}"
@@ -77,18 +84,18 @@ class Regression:
     def problem(self, law: Law, measured: Measured) -> Problem:
         """The regression on these runs."""
         columns, output = [measured[name] for name in law.inputs], measured[law.output]
-        bounds = {each.name: each.metadata["bounds"] for each in fields(self.curve)}
-        bounds["E"] = (LEAST_SHARE * output.min(), output.max())
+        bounds = {name: known["bounds"] for name, known in law.constants.items()}
+        if "E" in bounds:
+            bounds["E"] = (LEAST_SHARE * output.min(), output.max())
 
         def log_output(logs_RK: Floats) -> Floats:
-            constants = np.exp(logs_RK).T[:, :, None]
-            curves = self.curve(**dict(zip(law.meanings, constants, strict=True)))
-            return np.log(curves.predict(*columns))
+            constants = dict(zip(bounds, np.exp(logs_RK).T[:, :, None], strict=True))
+            return np.log(law.curve(**constants).predict(*columns))
 
         return Problem(
             log_output=log_output,
             targets_M=np.log(output),
-            bounds_K2=np.log([bounds[name] for name in law.meanings]),
+            bounds_K2=np.log(list(bounds.values())),
             residual=self.residual,
             reach=self.reach,
         )
@@ -112,30 +119,26 @@ class Regression:
         self, law: Law, measured: Measured, best_K: Floats, effort: Effort, *warnings: str
     ) -> Fitted:
         """Everything beside the best fit; raises ValueError for clusters that are too few."""
-        fit = LawFit(
-            problem=self.problem(law, measured),
-            best_K=best_K,
-            clusters_M=required_clusters(measured, effort.clusters, len(best_K)),
-            clusters=effort.clusters,
-            law=law,
-            measured=measured,
-        )
+        clusters = required_clusters(measured, effort.clusters, len(best_K))
+        regression = regression_fit(self.problem(law, measured), best_K, clusters)
+        fit = LawFit(**vars(regression), law=law, measured=measured, clusters=effort.clusters)
         asked = effort.num_resamples if fit.spare >= FEWEST_RESIDUALS else 0
-        curve, *resampled = (
-            self.curve(**dict(zip(law.meanings, np.exp(row_K).tolist(), strict=True)))
-            for row_K in (best_K, *refits(fit, num_resamples=asked, seed=effort.seed))
-        )
+        drawn = refits(fit, num_resamples=asked, seed=effort.seed)
+        curve, *resampled = (_curve(law, logs_K) for logs_K in (best_K, *drawn))
         ends_K2 = profile_ends(fit) if effort.profiles else None
-        with np.errstate(over="ignore"):
-            profiles_K2 = None if ends_K2 is None else np.exp(ends_K2)
+        profiles = None if ends_K2 is None else [(a, b) for a, b in np.exp(ends_K2).tolist()]
         return law.fitted(
             measured,
-            method=f"{law.method}; {_drawn(effort.clusters)}",
+            curve,
+            resampled,
+            np.exp(best_K) * fit.errors_K,
+            profiles,
             objective=fit.objective,
-            curve=curve,
-            resampled=tuple(resampled),
-            constants=law.constants(curve, resampled, np.exp(best_K) * fit.errors_K, profiles_K2),
-            derived=tuple(self._derived(fit, each, curve, resampled) for each in self.derived),
+            method=f"{law.method}; {_drawn(effort.clusters)}",
+            derived=tuple(
+                described(each.name, each.meaning, each.value, curve, resampled, each.error(fit))
+                for each in self.derived
+            ),
             warnings=(
                 *warnings,
                 *identification(fit),
@@ -146,27 +149,10 @@ class Regression:
             ),
         )
 
-    def _derived(
-        self, fit: LawFit, derived: Derived, curve: Curve, resampled: list[Curve]
-    ) -> Constant:
-        """Its standard error is that of its logarithm, to first order."""
 
-        def value(logs_K: Floats) -> float:
-            return derived.value(
-                self.curve(**dict(zip(fit.names, np.exp(logs_K).tolist(), strict=True)))
-            )
-
-        shifts = np.eye(len(fit.best_K)) * DIFFERENCE
-        apart = [value(fit.best_K + shift) - value(fit.best_K - shift) for shift in shifts]
-        slope = np.array(apart) / (2 * DIFFERENCE)
-        variance = float(slope @ np.nan_to_num(fit.covariance_KK) @ slope)
-        return Constant(
-            name=derived.name,
-            meaning=derived.meaning,
-            value=derived.value(curve),
-            standard_error=finite(np.sqrt(variance)),
-            bootstrap_interval=quantiles([derived.value(each) for each in resampled]),
-        )
+def _curve(law: Law, logs_K: Floats) -> Curve:
+    curve: Curve = law.curve(**dict(zip(law.constants, np.exp(logs_K).tolist(), strict=True)))
+    return curve
 
 
 def _drawn(clusters: str) -> str:

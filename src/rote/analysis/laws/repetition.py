@@ -13,17 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rote.analysis.fits.constants import constant
 from rote.analysis.laws import parametric
-from rote.analysis.laws.law import (
-    Chosen,
-    Effort,
-    Fitted,
-    Floats,
-    Law,
-    Measured,
-    constant,
-    meanings_of,
-)
+from rote.analysis.laws.law import Chosen, Floats, Law, Measured
 
 STARTS = (1.5, 5.0, 15.0)  # of R_D and R_N
 
@@ -67,31 +59,19 @@ def worth(total: Floats, unique: Floats, decay: float) -> Floats:
 
 
 def _starts(measured: Measured) -> Floats:
-    """Log constants [R, 7]: tokens worth what each R_D says, then as `parametric` starts."""
-    seen = measured["tokens"]
-    unique = np.minimum(seen, measured["unique_tokens"])
+    """Log constants [R, 7]: tokens worth what each R_D says, then as `parametric` starts.
+
+    Raises ValueError for runs that repeat nothing.
+    """
+    seen, unique = measured["tokens"], measured["unique_tokens"]
+    if (seen <= unique).all():
+        raise ValueError("law repetition takes runs that repeat their data: tokens > unique_tokens")
     rows = []
     for decay in STARTS:
-        columns = {**measured.columns, "tokens": worth(seen, unique, decay)}
-        fresh = replace(measured, columns=columns)
-        rows += [[*row, np.log(decay), np.log(decay)] for row in parametric.starts(fresh)]
+        columns = {**measured.columns, "tokens": worth(seen, np.minimum(seen, unique), decay)}
+        fresh = parametric.starts(replace(measured, columns=columns))
+        rows += [[*row, np.log(decay), np.log(decay)] for row in fresh]
     return np.array(rows)
-
-
-SURFACE = replace(
-    parametric.SURFACE,
-    curve=Repetition,
-    distinct={"parameters": 3, "tokens": 3, "unique_tokens": 1},
-    starts=_starts,
-    derived=(),
-)
-
-
-def _search(law: Law, measured: Measured, effort: Effort) -> Fitted:
-    SURFACE.require(law, measured)
-    if (measured["tokens"] <= measured["unique_tokens"]).all():
-        raise ValueError("law repetition takes runs that repeat their data: tokens > unique_tokens")
-    return SURFACE(law, measured, effort)
 
 
 MUENNIGHOFF = Repetition(
@@ -111,7 +91,12 @@ REPETITION = Law(
     inputs=("parameters", "tokens", "unique_tokens"),
     output="loss_nats",
     method=parametric.PARAMETRIC.method,
-    meanings=meanings_of(Repetition),
-    search=_search,
+    curve=Repetition,
+    search=replace(
+        parametric.SURFACE,
+        distinct={"parameters": 3, "tokens": 3, "unique_tokens": 1},
+        starts=_starts,
+        derived=(),
+    ),
     published={"Muennighoff et al. 2023, arXiv 2305.16264": MUENNIGHOFF},
 )

@@ -14,18 +14,9 @@ from itertools import product
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rote.analysis.fits.constants import EXPONENT, constant
 from rote.analysis.fits.projection import grid_starts
-from rote.analysis.laws.law import (
-    EXPONENT,
-    Chosen,
-    Effort,
-    Fitted,
-    Floats,
-    Law,
-    Measured,
-    constant,
-    meanings_of,
-)
+from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
 from rote.analysis.laws.regression import Regression
 
 FEWEST_BATCHES = 3
@@ -111,8 +102,8 @@ def _batched_starts(measured: Measured) -> Floats:
     )
 
 
-PLAIN = Regression(curve=Steps, distinct={"parameters": 2, "steps": 3}, starts=_starts)
-BATCHED = replace(PLAIN, curve=BatchedSteps, starts=_batched_starts)
+PLAIN = Regression(distinct={"parameters": 2, "steps": 3}, starts=_starts)
+BATCHED = replace(PLAIN, starts=_batched_starts)
 
 
 def _search(law: Law, measured: Measured, effort: Effort) -> Fitted:
@@ -121,13 +112,11 @@ def _search(law: Law, measured: Measured, effort: Effort) -> Fitted:
     if number >= FEWEST_BATCHES:
         law = replace(law, inputs=(*law.inputs, "batch_tokens"))
         return BATCHED(law, measured, effort)
-    law = replace(law, formula=FORMULA, meanings=meanings_of(Steps))
-    PLAIN.require(law, measured)
     said = (
         f"{number} different batch_tokens, and a critical batch takes "
         f"{FEWEST_BATCHES}: steps are taken as they are, not as S_min"
     )
-    return PLAIN.describe(law, measured, PLAIN.best(law, measured), effort, said)
+    return PLAIN(replace(law, formula=FORMULA, curve=Steps), measured, effort, said)
 
 
 STEPS = Law(
@@ -138,7 +127,7 @@ STEPS = Law(
     inputs=("parameters", "steps"),
     output="loss_nats",
     method="least squares on ln L",
-    meanings=meanings_of(BatchedSteps),
+    curve=BatchedSteps,
     search=_search,
     optional=("batch_tokens",),
     published={
