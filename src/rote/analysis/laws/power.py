@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import f as f_distribution
 
-from rote.analysis.fits.constants import EXPONENT, constant
+from rote.analysis.fits.constants import EXPONENT, constant, power
 from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
 from rote.analysis.laws.regression import Regression
 
@@ -41,7 +41,7 @@ class SizeCurve:
 
     def predict(self, parameters: ArrayLike) -> Floats:
         """Loss in nats per token."""
-        return self.E + np.exp(self.alpha * (np.log(self.Nc) - np.log(np.asarray(parameters))))
+        return self.E + power(self.Nc, parameters, self.alpha)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class DataCurve:
 
     def predict(self, unique_tokens: ArrayLike) -> Floats:
         """Loss in nats per token."""
-        return self.E + np.exp(self.alpha * (np.log(self.Dc) - np.log(np.asarray(unique_tokens))))
+        return self.E + power(self.Dc, unique_tokens, self.alpha)
 
 
 def _line(column: str, measured: Measured, share: float = 0.0) -> Floats:

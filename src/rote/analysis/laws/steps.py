@@ -14,7 +14,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rote.analysis.fits.constants import EXPONENT, constant
+from rote.analysis.fits.constants import EXPONENT, constant, power
 from rote.analysis.fits.projection import grid_starts
 from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
 from rote.analysis.laws.regression import Regression
@@ -39,9 +39,7 @@ class Steps:
 
     def predict(self, parameters: ArrayLike, steps: ArrayLike) -> Floats:
         """Loss in nats per token."""
-        size = np.log(self.Nc) - np.log(np.asarray(parameters))
-        time = np.log(self.Sc) - np.log(np.asarray(steps))
-        return np.exp(self.alpha_N * size) + np.exp(self.alpha_S * time)
+        return power(self.Nc, parameters, self.alpha_N) + power(self.Sc, steps, self.alpha_S)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +56,8 @@ class BatchedSteps(Steps):
     ) -> Floats:
         """Loss in nats per token; an endless batch takes the steps as S_min."""
         batch = np.asarray(batch_tokens, dtype=np.float64)
-        floor = np.exp(self.alpha_N * (np.log(self.Nc) - np.log(np.asarray(parameters))))
-        most = np.exp(self.alpha_S * (np.log(self.Sc) - np.log(np.asarray(steps))))
+        floor = power(self.Nc, parameters, self.alpha_N)
+        most = power(self.Sc, steps, self.alpha_S)
         log_loss = np.log(floor + most)
         # Newton on ln L - ln(floor + most (1 + B_crit / B)^alpha_S): its slope is 1 or more.
         for _ in range(MOST_NEWTON):

@@ -2,7 +2,6 @@
 
 import codecs
 import json
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -62,7 +61,7 @@ def read_cells(path: Path) -> Cells:
             table = pl.read_parquet(BytesIO(content))
         except pl.exceptions.PolarsError as error:
             raise ValueError(f"{path} is a damaged parquet file: {error}") from error
-        return _of_records(path, table.columns, table.rows(), "row")
+        return _of_objects(path, dict(enumerate(table.to_dicts(), 1)), "row")
     for begin, reason in NOT_TABLES.items():
         if content.startswith(begin):
             raise ValueError(f"{path} {reason}")
@@ -110,10 +109,9 @@ def _of_json(path: Path, text: str) -> Cells:
     if isinstance(whole, dict) and whole and all(isinstance(v, list) for v in whole.values()):
         if len({len(values) for values in whole.values()}) > 1:
             raise ValueError(f"{path} is not a table: its lists differ in length")
-        return _of_records(path, list(whole), list(zip(*whole.values(), strict=True)), "row")
-    return _of_objects(
-        path, dict(enumerate(whole if isinstance(whole, list) else [whole], 1)), "row"
-    )
+        whole = [dict(zip(whole, row, strict=True)) for row in zip(*whole.values(), strict=True)]
+    objects = enumerate(whole if isinstance(whole, list) else [whole], 1)
+    return _of_objects(path, dict(objects), "row")
 
 
 def _json_lines(path: Path, text: str) -> dict[int, Any]:
@@ -128,24 +126,15 @@ def _json_lines(path: Path, text: str) -> dict[int, Any]:
 
 
 def _of_objects(path: Path, objects: dict[int, Any], place: str) -> Cells:
+    if not objects:
+        raise ValueError(f"{path} is not a table: it has no rows")
     for number, each in objects.items():
         if not isinstance(each, dict):
             raise ValueError(f"{path}: {place} {number} is not an object of columns: {each!r:.60}")
     names = list(dict.fromkeys(key for each in objects.values() for key in each))
-    rows = [tuple(each.get(name) for name in names) for each in objects.values()]
-    return _of_records(path, names, rows, place, objects)
-
-
-def _of_records(
-    path: Path,
-    names: Sequence[str],
-    rows: Sequence[tuple[Any, ...]],
-    place: str,
-    numbers: Iterable[int] | None = None,
-) -> Cells:
     return Cells(
         file=path.name,
         names=tuple(name.strip() for name in names),
-        rows=tuple(rows),
-        places=tuple(f"{place} {number}" for number in numbers or range(1, len(rows) + 1)),
+        rows=tuple(tuple(each.get(name) for name in names) for each in objects.values()),
+        places=tuple(f"{place} {number}" for number in objects),
     )
