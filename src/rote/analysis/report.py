@@ -94,6 +94,15 @@ def write_content(
     )
 
 
+def write_page(path: Path, *, name: str, question: str, content: Content, closing: Section) -> None:
+    """The page at ``path``, its figures and tables beside it."""
+    files = page_files(
+        path.name, name=name, question=question, content=drawn(content), closing=closing
+    )
+    for filename, data in files.items():
+        write_bytes(path.parent / filename, data)
+
+
 def page_files(
     filename: str, *, name: str, question: str, content: Content, closing: Section
 ) -> dict[str, bytes]:

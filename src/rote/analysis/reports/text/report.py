@@ -48,7 +48,7 @@ def _sections(found: Study) -> tuple[Section, ...]:
     if found.drawn:
         generation = [*_drawn_tables(found), Text(wording.DRAWN_NOTE)]
     curves = found.descents
-    descent = [descents_plot(curves), descents_table(curves), Text(axis_note(curves))]
+    descent: list[Block] = [descents_plot(curves), descents_table(curves), Text(axis_note(curves))]
     samples: list[Block] = []
     for each in found.remembered:
         samples.append(Heading(title=f"{each.name}, against the {REFERENCE_NAMES[each.reference]}"))
