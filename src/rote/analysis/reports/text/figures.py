@@ -12,14 +12,13 @@ from rote.analysis.metrics import METRICS
 from rote.analysis.plot import Axis, Plot, tidy
 from rote.analysis.quantities.convergence import NOT_CONVERGED
 from rote.analysis.reports.text import wording
-from rote.analysis.reports.text.study import Study
+from rote.analysis.reports.text.study import SPLITS, Study
 
 MAX_MARKS = 3000  # of a scatter: more only blacken it
 LAST_LINEAR_BITS = 1.0  # below that the axis of mem_U is linear, so that 0 has a place
 SEQUENCES, SUM = METRICS["task.num_sequences"], METRICS["max_code_bits"]
 SAMPLE_BITS, LOSS = METRICS["mean_max_code_bits"], METRICS["heldout_bits_per_token"]
 SIZES = Axis(label=SEQUENCES.label, is_log=True)
-SPLITS = {"train": "train", "heldout": "held-out"}
 
 
 def unintended(found: Study) -> Plot:

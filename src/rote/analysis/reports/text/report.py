@@ -8,12 +8,12 @@ from rote.analysis.descents import axis_note, descents_plot, descents_table, hea
 from rote.analysis.estimate import span
 from rote.analysis.metrics import METRICS
 from rote.analysis.reports.text import figures, wording
-from rote.analysis.reports.text.study import REFERENCE_NAMES, SIZE, Row, Study, study
+from rote.analysis.reports.text.study import NUM_SAMPLES, REFERENCE_NAMES, SIZE, Row, Study, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import runs_section
 from rote.analysis.table import Cell, Column, Table
+from rote.analysis.typeset import plural
 
-SHOWN_CHARACTERS = 160  # of a sample's text
 INTERVAL = "95 % interval"
 SUM, MEAN = METRICS["max_code_bits"], METRICS["mean_max_code_bits"]
 LOSS = METRICS["heldout_bits_per_token"]
@@ -38,6 +38,12 @@ def _sections(found: Study) -> tuple[Section, ...]:
     extraction: list[Block] = [Text("No run measured extraction (measure=[extraction]).")]
     if found.extracted:
         extraction = [figures.extraction(found), _extraction_table(found)]
+    if found.discoverable:
+        extraction += [
+            Heading(title="How many samples it takes"),
+            _discoverable_table(found),
+            Text(wording.DISCOVERABLE_NOTE),
+        ]
     generation: list[Block] = [Text("No run measured generation (measure=[generation]).")]
     if found.drawn:
         generation = [*_drawn_tables(found), Text(wording.DRAWN_NOTE)]
@@ -124,6 +130,22 @@ def _extraction_table(found: Study) -> Table:
     return Table(columns=columns, rows=found.extracted, is_tall=True)
 
 
+def _discoverable_table(found: Study) -> Table:
+    """A row a run, sampler, prefix and split."""
+    columns = [
+        Column("run", "name"),
+        Column("windows", "windows"),
+        Column("sampler", "sampler"),
+        Column("prefix", "prefix", unit="tokens"),
+        *(
+            Column(f"in {plural(number, 'sample')}", f"in {number}", unit=INTERVAL, form="{:.1%}")
+            for number in NUM_SAMPLES
+        ),
+        Column("in the beam", "beam", unit=INTERVAL, form="{:.1%}"),
+    ]
+    return Table(columns=columns, rows=found.discoverable, is_tall=True)
+
+
 def _drawn_tables(found: Study) -> list[Table]:
     """What was drawn, a row a run and drawing; and what each ranking finds where there is any."""
     ranked = [
@@ -188,7 +210,7 @@ def _quality_table(found: Study) -> Table:
 
 def _sample_table(samples: Sequence[Row]) -> Table:
     def text(row: Row) -> Cell:
-        return Cell(text=shortened(row["text"]), below=str(row["sample_id"]), is_code=True)
+        return Cell(text=row["text"], below=str(row["sample_id"]), is_code=True)
 
     def reference(row: Row) -> tuple[float, str]:
         return row["reference_bits"], "trained on it" * row["in_reference"]
@@ -204,14 +226,6 @@ def _sample_table(samples: Sequence[Row]) -> Table:
         Column("extracted", "extracted", unit="from so many tokens"),
     ]
     return Table(columns=columns, rows=samples, is_tall=True)
-
-
-def shortened(text: str) -> str:
-    """On one line, what cannot be seen written out, cut at `SHOWN_CHARACTERS`."""
-    seen = "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
-    )
-    return seen if len(seen) <= SHOWN_CHARACTERS else seen[: SHOWN_CHARACTERS - 3] + "..."
 
 
 def _cards(found: Study) -> list[Card]:
@@ -270,5 +284,12 @@ def _numbers(found: Study) -> dict[str, Any]:
         }
         for each in found.drawn
     }
+    discoverable = {
+        f"discoverable {each['name']}, {each['sampler']} {each['prefix']}, {each['windows']}": {
+            **{f"in {number}": each[f"in {number}"].value for number in NUM_SAMPLES},
+            "runs": [each["run_id"]],
+        }
+        for each in found.discoverable
+    }
     peaks = {f"peak {curve.name}": number(curve) for curve in found.descents}
-    return sums | peaks | correlations | drawn
+    return sums | peaks | correlations | drawn | discoverable

@@ -5,7 +5,7 @@ import polars as pl
 from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import difference
 from rote.analysis.quantities.convergence import converged
-from rote.analysis.reports.text.study import SIZE, Row, Study
+from rote.analysis.reports.text.study import PROBABILITY, SIZE, Row, Study
 from rote.analysis.typeset import between, extent, plural
 
 COVARIATE_NAMES = {
@@ -26,6 +26,11 @@ CONTROL_NOTE = (
     "difference in skill alone looks like, and no memorisation. A sample counts once however "
     "often it was repeated. A sum over capacity would mean that the reference is too weak, or "
     "that capacity was underestimated."
+)
+DISCOVERABLE_NOTE = (
+    f"Windows whose rest stands among so many samples of the model, behind their prefix, with a "
+    f"probability of {PROBABILITY:g} or more (Hayes et al. 2024, arXiv 2410.19482). In the beam: "
+    "the rest is one of the hypotheses of a beam search. Intervals are Clopper and Pearson's."
 )
 DRAWN_NOTE = (
     "Samples that a model draws, without near-duplicates, after Carlini et al. 2021 "
