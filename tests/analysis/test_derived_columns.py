@@ -5,7 +5,8 @@ import polars as pl
 import pytest
 
 from rote.analysis.frame import table_of
-from rote.analysis.metrics import derive, peak_flops_per_second
+from rote.analysis.metrics import derive
+from rote.analysis.quantities.throughput import peak_flops_per_second
 from tests.conftest import MakeSpec
 from tests.shared import Shared
 

@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 import polars as pl
 
 from rote.analysis.laws.law import Chosen, Count, Law, Measured
-from rote.analysis.metrics import FLOPS_PER_PARAMETER_AND_TOKEN, derive
+from rote.analysis.metrics import derive
 from rote.analysis.quantities.convergence import num_converged
 from rote.analysis.quantities.losses import loss_quantities
 from rote.analysis.quantities.settings import with_setting
+from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.analysis.reports.leakage.kinds import with_kinds
 from rote.analysis.reports.leakage.reading import Told, read
 from rote.analysis.reports.leakage.runs import MEASURES, has_measured, leakage_runs
