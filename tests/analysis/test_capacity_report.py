@@ -244,10 +244,9 @@ def test_a_sweep_of_heads_and_budgets_shows_both(build_table, page) -> None:
     table = build_table(planted={"fp32": 3.0}, noise=0.001)
     tried = [with_heads(table, 2, 1.0), with_heads(table, 8, 1.1)]
     content = page(trained_for(pl.concat(tried), 500, 1000, 2000))
-    shown = {
-        block.name for each in content.sections for block in each.blocks if isinstance(block, Plot)
-    }
-    assert shown == {"bits_per_parameter", "heads", "budgets", "training_curves"}
+    figures = next(each for each in content.sections if each.title == "Figures")
+    names = [plot.name for plot in figures.blocks]
+    assert names == ["bits_per_parameter", "heads", "budgets", "training_curves"]
     alpha, limit = (content.numbers[name] for name in ("alpha fp32", "limit 1x16, 8 heads fp32"))
     assert alpha["models"] == ["1x16, 8 heads", "1x24, 8 heads"]
     assert alpha["bits_per_parameter"] == pytest.approx(3.0 * 1.1 * 0.95, rel=0.02)
