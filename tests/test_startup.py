@@ -20,7 +20,6 @@ TORCHLESS = (
     "rote.analysis.quantities.membership", "rote.analysis.reports.controls.report",
     "rote.analysis.reports.generalisation.report", "rote.analysis.reports.random_labels.report",
     "rote.analysis.quantities.exposure", "rote.analysis.quantities.discoverable",
-    "rote.analysis.quantities.guesses",
     "rote.tasks.canaries.manifest", "rote.tasks.occurrences",
     "rote.analysis.laws.kinds", "rote.analysis.laws.repetition", "rote.analysis.laws.capacity",
     "rote.analysis.published_membership", "rote.scores.lira", "rote.scores.blind",

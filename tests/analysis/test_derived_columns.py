@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from rote.analysis.derived import peak_flops_per_second
 from rote.analysis.frame import table_of
 from rote.analysis.metrics import derive
-from rote.analysis.quantities.throughput import peak_flops_per_second
 from tests.conftest import MakeSpec
 from tests.shared import Shared
 

@@ -101,7 +101,7 @@ def test_without_a_law_each_that_the_columns_tell_is_fitted(rote: Run, runs_csv:
 def test_plan_answers_a_budget_on_a_page_and_in_json(rote: Run, tmp_path: Path) -> None:
     code, out, _ = rote("plan", "--flops", "1e21")
     assert code == 0
-    assert "For 1e+21 FLOPs: 2.78B parameters on 60B tokens" in out
+    assert "For 1e21 FLOPs: 2.78B parameters on 60B tokens" in out
     (folder,) = (tmp_path / "outputs" / "plans").glob("published-????????")
     content = json.loads((folder / "plan.json").read_text())
     assert content["optimum_parameters"] == pytest.approx(float(LAW.optimum(1e21)[0]), rel=1e-3)

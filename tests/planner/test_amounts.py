@@ -25,7 +25,7 @@ def test_amounts_are_written_with_three_digits() -> None:
         "1M",
         "42k",
         "12",
-        "1.00e21",
+        "1e21",
     ]
 
 

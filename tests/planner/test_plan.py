@@ -8,7 +8,7 @@ import pytest
 from tests.planner.believed import HOFFMANN, believed, exposure
 
 from rote.analysis.published_membership import VALIDATIONS
-from rote.planner.page import plan_json, plan_page
+from rote.planner.page import plan_files, plan_json
 from rote.planner.plan import make_plan
 from rote.planner.published import published_beliefs, published_membership
 from rote.planner.question import Question
@@ -139,7 +139,9 @@ def test_what_cannot_be_answered_is_refused(question: dict, message: str) -> Non
 
 def test_the_page_holds_every_row_and_escapes_the_command() -> None:
     plan = make_plan(Question(flops=1e21), believed(exposure=exposure()))
-    html = plan_page(plan, "rote plan <b>")
+    files = plan_files(plan, "rote plan <b>")
+    assert set(files) == {"plan.html", "plan.svg", "plan.png", "plan.csv", "tables.tex"}
+    html = files["plan.html"].decode()
     assert "rote plan &lt;b&gt;" in html
     assert html.count("<tr>") == len(plan.rows) + 1
     content = plan_json(plan)
@@ -166,3 +168,13 @@ def test_the_published_f1_has_the_interval_of_its_own_misses() -> None:
     plan = make_plan(Question(flops=1e21), published_beliefs())
     assert all(row.f1 and row.f1.interval for row in plan.rows)
     assert any("root mean square of misses" in note for note in notes(plan))
+
+
+def test_a_plan_claims_nothing_that_it_does_not_know() -> None:
+    """One size: no best row, no Pareto front to compare; a membership F1 that is a guess's."""
+    plan = make_plan(Question(tokens=1e12, parameters=(1e6,)), believed())
+    html = plan_files(plan, "rote plan")["plan.html"].decode()
+    assert plan.best is None and "What each size would cost and leak" in html
+    assert ">best<" not in html and "asked: at most" not in html
+    budget = make_plan(Question(flops=1e21), believed())
+    assert "a membership F1 of 0.500 (0.500 to 0.608), that of a guess" in " ".join(answer(budget))

@@ -1,6 +1,7 @@
 """A comparison as a folder like a report's: page, figures, tables, numbers, manifest."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from rote.analysis.content import Card, Content, Section, Text, figures_of
 from rote.analysis.page import drawn
 from rote.analysis.report import Report, reproduce, write_content
 from rote.analysis.results import Results
-from rote.analysis.table import Cell, Column, Table
+from rote.analysis.table import Column, Table
 from rote.analysis.typeset import plural
 from rote.files import readable_json
 
@@ -86,21 +87,19 @@ def headlines(found: Comparison) -> tuple[str, ...]:
 def summary(found: Comparison) -> Table:
     """A row a metric: both means, and their difference."""
     of_sweeps = [
-        Column(title=side, unit="" if side == name else name,
-               value=lambda each, which=which: _right(_form(each, getattr(each, which).mean())))
+        Column(side, partial(_mean, which), unit="" if side == name else name, is_number=True)
         for side, name, which in zip(sides(found), found.names, ("first", "second"), strict=True)
     ]  # fmt: skip
     return Table(
         rows=found.compared,
         columns=[
-            Column(title="mean over pairs", value=_named),
+            Column("mean over pairs", lambda each: (each.metric.title, each.metric.unit)),
             *of_sweeps,
-            Column(title="difference", unit="second less first",
-                   value=lambda each: _right(each.metric.signed.format(each.difference.value))),
-            Column(title="95 %", unit="of the difference",
-                   value=lambda each: _right(interval_words(each))),
-            Column(title="second higher", unit="of pairs",
-                   value=lambda each: _right(f"{each.num_higher} of {len(each.first)}")),
+            Column("difference", lambda each: each.metric.signed.format(each.difference.value),
+                   unit="second less first", is_number=True),
+            Column("95 %", interval_words, unit="of the difference", is_number=True),
+            Column("second higher", lambda each: f"{each.num_higher} of {len(each.first)}",
+                   unit="of pairs", is_number=True),
         ],
     )  # fmt: skip
 
@@ -109,35 +108,28 @@ def _content(found: Comparison) -> Content:
     setting = f"{pairs(found)}. Means are over matched runs; intervals are 95 %."
     if found.num_unconverged:
         setting += f" {plural(found.num_unconverged, 'matched run')} had not converged."
+    first, second = found.names
     differing = [
-        Column(title="setting", value="key", is_code=True),
-        Column(title=found.names[0], value="first"), Column(title=found.names[1], value="second"),
+        Column("setting", "key", is_code=True), Column(first, "first"), Column(second, "second"),
     ]  # fmt: skip
     alone = [
-        Column(title="sweep", value="sweep"), Column(title="point", value="point"),
-        Column(title="run", value="run_id", is_code=True),
+        Column("sweep", "sweep"), Column("point", "point"), Column("run", "run_id", is_code=True),
     ]  # fmt: skip
-    same = Text(words="No setting has one value in the one and another in the other.")
-    unmatched = Section(
-        title="Runs that do not match",
-        blocks=[
-            Text(words=ALONE), Table(columns=alone, rows=found.alone.rows(named=True), is_tall=True)
-        ],
-    )  # fmt: skip
+    same = Text("No setting has one value in the one and another in the other.")
+    left = Table(columns=alone, rows=found.alone.rows(named=True), is_tall=True)
     return Content(
         headlines=headlines(found),
         setting=setting,
         cards=tuple(map(_card, found.moved[:NUM_CARDS])),
         lead=differences(found),
         sections=(
-            Section(title="What differs between the sweeps",
-                    blocks=[Table(columns=differing, rows=found.differing)
-                            if found.differing else same]),
-            Section(title="What comes of it", blocks=[summary(found)]),
-            Section(title="Pair by pair", blocks=[scatter(found)]),
-            Section(title="Runs that match", blocks=[_matched(found)]),
-            *([] if found.alone.is_empty() else [unmatched]),
-            Section(title="How intervals were computed", blocks=[Text(words=HOW)]),
+            Section("What differs between the sweeps",
+                    [Table(columns=differing, rows=found.differing) if found.differing else same]),
+            Section("What comes of it", [summary(found)]),
+            Section("Pair by pair", [scatter(found)]),
+            Section("Runs that match", [_matched(found)]),
+            *([Section("Runs that do not match", [Text(ALONE), left])] if left.rows else []),
+            Section("How intervals were computed", [Text(HOW)]),
         ),
         numbers=comparison_json(found),
         table=found.pairs,
@@ -147,11 +139,11 @@ def _content(found: Comparison) -> Content:
 def _card(each: Compared) -> Card:
     difference = each.difference
     is_open = difference.interval is not None and not difference.sign
-    means = [_form(each, values.mean()) for values in (each.first, each.second)]
+    means = [_mean(which, each) for which in ("first", "second")]
     interval = ("95 %: " if difference.interval else "") + interval_words(each)
-    lines = [Text(words=interval), Text(words=f"mean from {' to '.join(means)}")]
+    lines = [Text(interval), Text(f"mean from {' to '.join(means)}")]
     if is_open:
-        lines.append(Text(words="the interval holds 0", is_warning=True))
+        lines.append(Text("the interval holds 0", is_warning=True))
     return Card(
         title=each.metric.title,
         meaning="mean paired difference",
@@ -169,23 +161,15 @@ def _matched(found: Comparison) -> Table:
         return None if None in (row[first], row[second]) else row[second] - row[first]
 
     columns = [
-        Column(title="point", value=lambda row: row["point"] or "the only one"),
-        Column(title="difference", unit=main.unit, form=main.signed, value=difference),
-        *(Column(title=side, unit=main.title, form=main.form, value=value)
+        Column("point", lambda row: row["point"] or "the only one"),
+        Column("difference", difference, unit=main.unit, form=main.signed),
+        *(Column(side, value, unit=main.title, form=main.form)
           for side, value in zip(sides(found), (first, second), strict=True)),
-        *(Column(title=f"run of {name}", value=key, is_code=True)
+        *(Column(f"run of {name}", key, is_code=True)
           for name, key in zip(found.names, ("run_id", "run_id_second"), strict=True)),
     ]  # fmt: skip
     return Table(columns=columns, rows=found.pairs.rows(named=True), is_tall=True)
 
 
-def _named(each: Compared) -> tuple[str, str]:
-    return each.metric.title, each.metric.unit
-
-
-def _right(words: str) -> Cell:
-    return Cell(text=words, is_text=False)
-
-
-def _form(each: Compared, value: float) -> str:
-    return each.metric.form.format(value)
+def _mean(which: str, each: Compared) -> str:
+    return each.metric.form.format(getattr(each, which).mean())

@@ -22,7 +22,7 @@ class Text:
     is_warning: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Heading:
     """A smaller heading within a section."""
 

@@ -170,12 +170,14 @@ def plot_intervals(
 
 
 def short_numbers(*scales: Axis) -> None:
-    """2,000,000 as 2M; what is below 1 as a decimal fraction."""
+    """2,000,000 as 2M, a billion as 1B; what is below 1 as a decimal fraction."""
     large = EngFormatter(sep="")
+
+    def short(number: float, _: int) -> str:
+        return large(number).replace("G", "B") if abs(number) >= 1 else typeset(f"{number:g}")
+
     for scale in scales:
-        scale.set_major_formatter(
-            FuncFormatter(lambda number, _: large(number) if abs(number) >= 1 else f"{number:g}")
-        )
+        scale.set_major_formatter(FuncFormatter(short))
 
 
 def plain_ratios(scale: Axis) -> None:
@@ -187,7 +189,7 @@ def plain_ratios(scale: Axis) -> None:
 
 def logarithmic_numbers(scale: Axis, limits: Sequence[float]) -> None:
     """Short numbers at 1, 2 and 5 of each decade; at decades alone where there are many."""
-    subdivisions = (1.0, 2.0, 5.0) if limits[1] < 120 * limits[0] else (1.0,)
+    subdivisions: tuple[float, ...] = (1.0, 2.0, 5.0) if limits[1] < 120 * limits[0] else (1.0,)
     if limits[1] < 5 * limits[0]:
         subdivisions = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
     scale.set_major_locator(LogLocator(subs=subdivisions, numticks=12))

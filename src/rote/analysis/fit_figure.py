@@ -93,7 +93,7 @@ def _curves(fitted: Fitted, measured: Measured) -> list[Layer]:
             lines.append(
                 _frame(THROUGH, **{along: grid, fitted.output: law, shaded: fixed[shaded]})
             )
-        family = {"shade": shaded, "label": title_of(shaded)}
+        family: dict[str, Any] = {"shade": shaded, "label": title_of(shaded)}
         layers = [
             Layer(frame=points, x=along, y=output, look=POINTS, **family),
             Layer(frame=pl.concat(lines), kind="line", x=along, y=output, look={"linewidth": 1},
@@ -147,8 +147,8 @@ def _optimum(fitted: Fitted, measured: Measured) -> list[Layer]:
     budgets = levels.with_columns(level=pl.col("flops").log().round(1)).with_columns(
         flops=pl.col("flops").first().over("level")
     )
-    shaded = {"shade": "flops", "label": title_of("flops"), "look": POINTS}
-    loss = {"x": "parameters", "y": AS_SHOWN[LOSS]}
+    shaded: dict[str, Any] = {"shade": "flops", "label": title_of("flops"), "look": POINTS}
+    loss: dict[str, Any] = {"x": "parameters", "y": AS_SHOWN[LOSS]}
     return [
         Layer(frame=runs, x="flops", y="parameters", **shaded),
         *_band(fitted, "flops", grid),

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from html import escape
 from math import isfinite
 from typing import Any
 
 import polars as pl
 
-from rote.analysis.content import Section, Text
+from rote.analysis.content import Block, Section, Text
 from rote.analysis.estimate import span
 from rote.analysis.fit_figure import fit_plot, shown_name
 from rote.analysis.laws import kinds
@@ -160,7 +161,7 @@ def section(through: Through) -> Section:
         title=headline(through), inches=INCHES[through.is_useful],
         caption=escape(f"Points: {law.runs.value}. Curves: {method(fitted)}."),
     )  # fmt: skip
-    blocks = [
+    blocks: list[Block] = [
         Text(formula, is_html=True), Text(f"{goodness(fitted)}. {method(fitted)}."),
         constants(through), Text(items=fitted.warnings, is_warning=True), figure,
     ]  # fmt: skip
@@ -170,8 +171,8 @@ def section(through: Through) -> Section:
 def constants(through: Through) -> Table:
     """Each with its intervals, beside published ones."""
     published = [
-        Column(source.partition(",")[0], lambda each, curve=curve: getattr(curve, each.name, None),
-               unit="published", form=FORM, missing="none")
+        Column(source.partition(",")[0], partial(_published, curve), unit="published", form=FORM,
+               missing="none")
         for source, curve in through.law.published.items()
     ]  # fmt: skip
     return Table(
@@ -188,6 +189,12 @@ def constants(through: Through) -> Table:
             *published,
         ],
     )  # fmt: skip
+
+
+def _published(curve: object, constant: Constant) -> float | None:
+    """A constant or a property of that name; most derived ones have none."""
+    value = getattr(curve, constant.name, None)
+    return value if isinstance(value, int | float) else None
 
 
 def headline(through: Through) -> str:

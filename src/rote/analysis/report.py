@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.content import Commands, Content, Section, Text, figures_of, tables_of
+from rote.analysis.content import Block, Commands, Content, Section, Text, figures_of, tables_of
 from rote.analysis.frame import write_table
 from rote.analysis.kinds import maker
 from rote.analysis.latex import latex_tables
@@ -118,7 +118,7 @@ def _latex(content: Content) -> str:
 
 def reproduce(commands: Sequence[str], note: str = "") -> Section:
     """The commands that make a page again; ``note`` is HTML."""
-    blocks = [Commands(lines=commands), Text(words=note, is_html=True)]
+    blocks: list[Block] = [Commands(lines=commands), Text(words=note, is_html=True)]
     return Section(title="How to reproduce", blocks=blocks)
 
 

@@ -6,24 +6,23 @@ import sys
 from dataclasses import asdict
 
 from rich.console import Console
-from rich.table import Table
 
 from rote.analysis.laws.law import Count
 from rote.analysis.quantities.scaling import scaling_runs
 from rote.cli.damage import require_no_damage
 from rote.cli.gathering import gathered, needs_columns
 from rote.cli.progress import Bar
-from rote.cli.screen import print_json, screen
-from rote.files import named_by_digest, require_writable, write_json, write_text
+from rote.cli.screen import grid, print_json, screen
+from rote.files import named_by_digest, require_writable, write_bytes, write_json
 from rote.outputs import outputs_folder
 from rote.planner.amounts import amount
 from rote.planner.belief import Beliefs
 from rote.planner.own import own_beliefs
-from rote.planner.page import plan_json, plan_page
+from rote.planner.page import plan_files, plan_json, sizes
 from rote.planner.plan import Plan, make_plan
 from rote.planner.published import published_beliefs
 from rote.planner.question import DEVICE_FLOPS_PER_SECOND, Question
-from rote.planner.wording import answer, beyond_briefly, columns, marks, notes
+from rote.planner.wording import answer, notes
 from rote.watching import Show
 
 NARROW = 120  # columns of a screen
@@ -44,7 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     name = named_by_digest("published" if arguments.source is None else arguments.source, asked)
     folder = outputs / "plans" / name
     content = plan_json(plan)
-    write_text(folder / "plan.html", plan_page(plan, shlex.join(["rote", *sys.argv[1:]])))
+    for filename, data in plan_files(plan, shlex.join(["rote", *sys.argv[1:]])).items():
+        write_bytes(folder / filename, data)
     write_json(folder / "plan.json", content)
     if arguments.json:
         print_json({"page": str(folder / "plan.html"), **content})
@@ -89,19 +89,14 @@ def _print(console: Console, plan: Plan) -> None:
     for line in answer(plan):
         console.print(line, style="bold", soft_wrap=True)
     is_narrow = console.width < NARROW
-    told = [column for column in columns(plan) if column.is_main or not is_narrow]
-    grid = Table(box=None, header_style="bold")
-    for column in told:
-        grid.add_column(f"{column.name}\n{column.unit}", justify="right", no_wrap=True)
-    for name in ("marks", "beyond"):
-        grid.add_column(name)
-    for index, row in enumerate(plan.rows):
-        cells = [
-            "\n".join(filter(None, (column.cell(row), column.interval(row)))) for column in told
-        ]
-        style = "bold" if index == plan.best else "dim" if row.breaks else ""
-        grid.add_row(*cells, marks(plan, index), beyond_briefly(row), style=style)
-    console.print(grid)
+    table = sizes(plan, is_narrow=is_narrow, is_brief=True)
+    styles = [
+        "bold" if index == plan.best else "dim" if row.breaks else ""
+        for index, row in enumerate(plan.rows)
+    ]
+    if table.folded:
+        console.print(f"The same in all rows: {table.folded}.", soft_wrap=True)
+    console.print(grid(table, styles=styles, is_stacked=True, box=None, header_style="bold"))
     if is_narrow:
         console.print("plan.html has more columns, as a wider screen would", style="dim")
     for note in notes(plan):

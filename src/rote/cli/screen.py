@@ -1,6 +1,5 @@
 """What is printed, and where: results, what stands beside them, or one JSON document instead."""
 
-import itertools
 import json
 import os
 import sys
@@ -55,14 +54,20 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
-def grid(shown: "Table", *, styles: Sequence[str] = (), **looks: Any) -> table.Table:
-    """A table of a page for the terminal; ``styles`` are of rows, ``looks`` as rich takes them."""
+def grid(
+    shown: "Table", *, styles: Sequence[str] = (), is_stacked: bool = False, **looks: Any
+) -> table.Table:
+    """A table of a page for the terminal; ``styles`` are of rows, ``looks`` as rich takes them.
+
+    ``is_stacked``: small print stands below a cell, else behind it in brackets.
+    """
     made = table.Table(**looks)
     for column, is_text in shown.heads:
         title = f"{column.title}\n{column.unit}" if column.unit else column.title
         made.add_column(title, justify="left" if is_text else "right")
-    for row, style in itertools.zip_longest(shown.body, styles, fillvalue=""):
-        made.add_row(*(cell.line for cell in row), style=str(style))
+    for place, row in enumerate(shown.body):
+        lines = [f"{cell.text}\n{cell.below}" if is_stacked else cell.line for cell in row]
+        made.add_row(*map(str.rstrip, lines), style=styles[place] if styles else "")
     return made
 
 

@@ -19,9 +19,9 @@ def amount(text: str, what: str) -> float:
 
 
 def short(value: float) -> str:
-    """Three digits: 1.56B, 171M; powers of ten from a quadrillion on."""
+    """Three digits: 1.56B, 171M, 1e21; powers of ten from a quadrillion on."""
     if value >= 1e15:
-        return f"{value:.2e}".replace("e+", "e")
+        return f"{value:.3g}".replace("e+", "e")
     for size, letter in SHORT:
         if value >= 0.9995 * size:
             return f"{value / size:.3g}{letter}"

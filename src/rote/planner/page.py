@@ -1,42 +1,66 @@
-"""plan.html and plan.json."""
+"""What a plan shows: the table of sizes, the figure, plan.html and plan.json."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
-from html import escape
 from typing import Any
 
 import polars as pl
 
-from rote.analysis.content import Content, Section
-from rote.analysis.elements import card, figure, number_cell, scrolled, table, text_cell
-from rote.analysis.page import page
-from rote.planner.figure import draw_plan
+from rote.analysis.content import Card, Content, Section, Text
+from rote.analysis.drawing import ACCENT, GREY, PALETTE
+from rote.analysis.estimate import span
+from rote.analysis.marks import Layer
+from rote.analysis.metrics import METRICS
+from rote.analysis.page import drawn
+from rote.analysis.plot import Axis, Plot
+from rote.analysis.report import page_files, reproduce
+from rote.analysis.table import Column, Table
+from rote.planner.amounts import duration, short
 from rote.planner.plan import Plan
-from rote.planner.wording import answer, beyond_in_full, columns, marks, notes
+from rote.planner.projection import Projection, Value
+from rote.planner.wording import answer, beyond_briefly, beyond_in_full, loss_bits, marks, notes
+from rote.units import bits_from_nats
 
-TEXT = ("marks", "beyond")
+QUESTION = "Which size, how much data, and what will it leak?"
+LOSS = METRICS["heldout_bits_per_token"]
+WIDE = ("D/N", "H100 time", "storable")  # columns that a narrow screen does without
+CARDS = ("parameters", "tokens", LOSS.title, METRICS["f1"].title)
+
+Of = Callable[[Projection], Value | None]
 
 
-def plan_page(plan: Plan, command: str) -> str:
-    """Self-contained HTML; ``command`` makes it again."""
-    drawing = draw_plan(plan)
-    caption = "Lines: the laws named below; bands: their intervals."
-    lines = "".join(f"<li>{escape(note)}</li>" for note in notes(plan))
-    content = Content(
+def plan_files(plan: Plan, command: str) -> dict[str, bytes]:
+    """plan.html with its figure and tables; ``command`` makes it again."""
+    content = drawn(plan_content(plan))
+    closing = reproduce([command])
+    return page_files("plan.html", name="plan", question=QUESTION, content=content, closing=closing)
+
+
+def plan_content(plan: Plan) -> Content:
+    """Of the page."""
+    return Content(
         headlines=tuple(answer(plan)),
         setting=" ".join(answer(plan)) or "Projected for every size of the ladder.",
         cards=tuple(_cards(plan)),
+        lead=_plot(plan),
         sections=(
-            Section(title="Sizes", html=scrolled(_table(plan)) + figure(drawing, caption)),
-            Section(title="What this rests on", html=f"<ul>{lines}</ul>"),
+            Section("Sizes", [sizes(plan)]),
+            Section("What this rests on", [Text(items=tuple(notes(plan)))]),
         ),
-        drawings=(drawing,),
         numbers={},
         table=pl.DataFrame(),
     )
-    closing = Section(title="How to reproduce", html=f"<pre><code>{escape(command)}</code></pre>")
-    question = "Which size, how much data, and what will it leak?"
-    return page(name="plan", question=question, content=content, closing=closing)
+
+
+def sizes(plan: Plan, *, is_narrow: bool = False, is_brief: bool = False) -> Table:
+    """A row a size; ``is_brief``: the furthest extrapolation alone. What is the same is folded."""
+    beyond = beyond_briefly if is_brief else beyond_in_full
+    columns = [
+        *(each for each in _columns(plan) if not (is_narrow and each.title in WIDE)),
+        Column("marks", lambda row: marks(plan, plan.rows.index(row)) or "none"),
+        Column("beyond", lambda row: beyond(row) or "nothing", unit="what was measured"),
+    ]
+    return Table(columns=columns, rows=plan.rows, is_folded=True)
 
 
 def plan_json(plan: Plan) -> Mapping[str, Any]:
@@ -82,34 +106,112 @@ def _plain(constants: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _cards(plan: Plan) -> list[str]:
+def _columns(plan: Plan) -> Iterator[Column]:
+    """Those that this plan knows something of, but for marks."""
+    asked = plan.question
+    right: dict[str, Any] = {"is_number": True}
+    yield Column("parameters", lambda row: short(row.parameters), unit="N", **right)
+    yield Column("tokens", lambda row: short(row.tokens), unit="D", **right)
+    if asked.tokens is not None:
+        yield Column("epochs", "epochs", form="{:.3g}")
+    for _, title, unit, form, of in _projected(plan):
+        yield Column(title, _with_interval(of, form), unit=unit, form=form)
+    if asked.has_ceiling:
+        yield Column("least data", _least, unit="tokens", **right)
+    yield Column("D/N", lambda row: short(row.tokens_per_parameter), unit="tokens a parameter",
+                 **right)  # fmt: skip
+    yield Column("FLOPs", lambda row: short(row.flops), unit="6 N D", **right)
+    yield Column("H100 time", lambda row: duration(row.device_seconds), unit="one, at 40 %",
+                 **right)  # fmt: skip
+    yield Column("storable", "stored_share", unit="of the data", form="{:.2%}")
+
+
+def _projected(plan: Plan) -> Iterator[tuple[float | None, str, str, str, Of]]:
+    """Loss and each kind of leakage: what is asked at most, title, unit, form and values."""
+    asked, beliefs = plan.question, plan.beliefs
+    most = None if asked.loss_nats is None else bits_from_nats(asked.loss_nats)
+    yield most, LOSS.title, LOSS.unit, LOSS.form, loss_bits
+    if beliefs.membership:
+        f1 = METRICS["f1"]
+        yield asked.max_f1, f1.title, f1.unit, f1.form, lambda row: row.f1
+    if beliefs.exposure:
+        yield asked.max_exposure_bits, "exposure", "bits", "{:.2f}", lambda row: row.exposure_bits
+    if beliefs.extraction:
+        yield asked.max_extracted, "extracted", "of windows", "{:.1%}", lambda row: row.extracted
+
+
+def _with_interval(of: Of, form: str) -> Callable[[Projection], tuple[float, str] | None]:
+    def cell(row: Projection) -> tuple[float, str] | None:
+        value = of(row)
+        return None if value is None else (value.value, span(value.interval, form))
+
+    return cell
+
+
+def _least(row: Projection) -> str:
+    return short(row.least_tokens) if row.least_tokens else "never enough"
+
+
+def _cards(plan: Plan) -> Iterator[Card]:
     if plan.best is None:
-        return []
-    row = plan.rows[plan.best]
-    cells = {column.name: column for column in columns(plan)}
-    wanted = ("parameters", "tokens", "loss", "F1")
-    return [
-        card(
-            title=name,
-            meaning="of the best row",
-            value=cells[name].cell(row),
-            unit=cells[name].unit,
-            lines=[f"<p>{cells[name].interval(row)}</p>"],
-        )
-        for name in wanted
-        if name in cells
-    ]
+        return
+    columns = {column.title: column for column in _columns(plan)}
+    for title in CARDS:
+        if title in columns:
+            cell = columns[title].cell(plan.rows[plan.best])
+            yield Card(
+                title=title,
+                meaning="of the best row",
+                value=cell.text,
+                unit=columns[title].unit,
+                lines=[Text(cell.below)],
+            )
 
 
-def _table(plan: Plan) -> str:
-    told = columns(plan)
-    headers = [(column.name, column.unit) for column in told] + [("marks", ""), ("beyond", "")]
-    rows = [
-        [
-            *(number_cell(column.cell(row), column.interval(row)) for column in told),
-            text_cell(marks(plan, index)),
-            text_cell(beyond_in_full(row)),
-        ]
-        for index, row in enumerate(plan.rows)
-    ]
-    return table(headers, rows, text=TEXT)
+def _plot(plan: Plan) -> Plot:
+    """Projected loss and each kind of leakage against the size, the best row marked."""
+    rows, asked = [], []
+    for most, title, unit, _, of in _projected(plan):
+        panel = f"{title} ({unit})" if unit else title
+        rows += [_mark(panel, row, of(row), index in plan.pareto)
+                 for index, row in enumerate(plan.rows)]  # fmt: skip
+        asked += [{"panel": panel, "value": most}] if most is not None else []
+    marks_of = pl.DataFrame(rows, infer_schema_length=None).drop_nulls("value")
+    look = {"color": PALETTE[0]}
+    layers = [
+        Layer(frame=marks_of, kind="line", x="parameters", y="value", look=look),
+        Layer(frame=marks_of, x="parameters", y="value", hollow="is_pareto", look=look,
+              hollow_label="Pareto: no other size is better in everything",
+              label="projected, with its interval"),
+    ]  # fmt: skip
+    if asked:
+        dashed = {"color": GREY, "linestyle": "--"}
+        layers.append(Layer(frame=pl.DataFrame(asked), kind="across", y="value", look=dashed,
+                            label="asked: at most"))  # fmt: skip
+    title = "What each size would cost and leak"
+    if plan.best is not None:
+        row = plan.rows[plan.best]
+        title = f"Best: {short(row.parameters)} parameters on {short(row.tokens)} tokens"
+        layers.append(Layer(frame=pl.DataFrame({"parameters": [row.parameters]}), kind="upright",
+                            x="parameters", label="best",
+                            look={"color": ACCENT, "linestyle": ":"}))  # fmt: skip
+    return Plot(
+        name="plan",
+        title=title,
+        caption="Lines: the laws named below; bars: their intervals.",
+        x=Axis(label=METRICS["parameters"].label, is_log=True),
+        y=Axis(label="", form="count"),
+        panel="panel",
+        num_columns=min(2, marks_of["panel"].n_unique()),
+        panel_inches=2.6,
+        shares_y=False,
+        layers=layers,
+    )
+
+
+def _mark(panel: str, row: Projection, value: Value | None, is_pareto: bool) -> dict[str, Any]:
+    low, high = (value and value.interval) or (None, None)
+    return {
+        "panel": panel, "parameters": row.parameters, "value": value and value.value,
+        "value_low": low, "value_high": high, "is_pareto": is_pareto,
+    }  # fmt: skip

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
+from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.planner.belief import Belief, Beliefs, Beyond, Interval
 from rote.planner.question import Question
 from rote.planner.solving import samples_for_ceiling
@@ -111,7 +111,7 @@ def _value(belief: Belief, parameters: float, data: float) -> Value:
 
 def _breaks(question: Question, loss: Value, leaks: Sequence[Value | None]) -> Iterator[str]:
     asked = (
-        ("loss", question.loss_nats, loss),
+        ("loss in nats", question.loss_nats, loss),
         ("membership F1", question.max_f1, leaks[0]),
         ("exposure", question.max_exposure_bits, leaks[1]),
         ("extraction", question.max_extracted, leaks[2]),

@@ -1,86 +1,36 @@
-"""A plan in words: columns, notes, and the lines that a stranger reads first."""
+"""A plan in words: the lines that come first, marks of a row, notes."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 from math import log
 
-from rote.planner.amounts import duration, short
-from rote.planner.belief import Belief, Interval, Repeats
+from rote.analysis.estimate import span
+from rote.analysis.quantities.exposure import CHANCE_BITS
+from rote.planner.amounts import short
+from rote.planner.belief import Belief, Repeats
 from rote.planner.plan import Plan
 from rote.planner.projection import Projection, Value
+from rote.units import bits_from_nats
 
-H100 = "H100 time"
 SYMBOLS = {
     "parameters": "N",
     "tokens": "D",
     "unique_tokens": "U",
     "windows_per_parameter": "|D|/N",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    """One column of the table; ``interval`` stands below its values."""
-
-    name: str
-    unit: str
-    cell: Callable[[Projection], str]
-    interval: Callable[[Projection], str] = lambda row: ""
-    is_main: bool = True  # others are left out where a screen is narrow
-
-
-def columns(plan: Plan) -> list[Column]:
-    """Those that this plan knows something of."""
-    told = [
-        Column(name="parameters", unit="N", cell=lambda row: short(row.parameters)),
-        Column(name="tokens", unit="D", cell=lambda row: short(row.tokens)),
-        Column(
-            name="D/N",
-            unit="tokens a parameter",
-            cell=lambda row: f"{_ratio(row):.3g}",
-            is_main=False,
-        ),
-        Column(name="FLOPs", unit="6 N D", cell=lambda row: f"{row.flops:.2g}"),
-        Column(
-            name=H100,
-            unit="one, at 40 %",
-            cell=lambda row: duration(row.device_seconds),
-            is_main=False,
-        ),
-        _valued("loss", "nats/token", lambda row: row.loss_nats, "{:.3f}"),
-    ]
-    if plan.question.tokens is not None:
-        epochs = Column(name="epochs", unit="", cell=lambda row: f"{row.epochs:.3g}")
-        told.insert(2, epochs)
-    beliefs = plan.beliefs
-    if beliefs.membership:
-        told.append(_valued("F1", "membership", lambda row: row.f1, "{:.3f}"))
-    if beliefs.exposure:
-        told.append(_valued("exposure", "bits", lambda row: row.exposure_bits, "{:.2f}"))
-    if beliefs.extraction:
-        told.append(_valued("extracted", "of windows", lambda row: row.extracted, "{:.1%}"))
-    told.append(
-        Column(
-            name="storable",
-            unit="of the data",
-            cell=lambda row: share(row.stored_share),
-            is_main=False,
-        )
-    )
-    if plan.question.has_ceiling:
-        told.append(Column(name="least data", unit="tokens", cell=_least))
-    return told
+CHANCE_F1 = 0.5
+AS_WRITTEN = 5e-4  # F1 has three digits
 
 
 def marks(plan: Plan, index: int) -> str:
     """What is to be said of a row."""
     row = plan.rows[index]
-    told = ["best"] if index == plan.best else []
+    words = ["best"] if index == plan.best else []
     if row.parameters == plan.optimum:
-        told.append("least loss" if plan.question.flops else "least compute")
+        words.append("least loss" if plan.question.flops else "least compute")
     if index in plan.pareto:
-        told.append("Pareto")
-    return ", ".join([*told, *row.breaks])
+        words.append("Pareto")
+    return ", ".join([*words, *row.breaks])
 
 
 def answer(plan: Plan) -> Iterator[str]:
@@ -89,8 +39,8 @@ def answer(plan: Plan) -> Iterator[str]:
         row = plan.rows[plan.best]
         yield (
             f"{_asked(plan)}: {short(row.parameters)} parameters on {short(row.tokens)} tokens "
-            f"({_ratio(row):.3g} a parameter) give {_value(row.loss_nats, '{:.3f}')} nats a token"
-            f"{_leaks(row)}."
+            f"({row.tokens_per_parameter:.3g} a parameter) give a held-out loss of "
+            f"{_value(loss_bits(row), '{:.3f}')} bits per token{_leaks(row)}."
         )
     elif plan.question.has_ceiling and all(row.breaks for row in plan.rows):
         yield f"{_asked(plan)}: no size of this ladder keeps it."
@@ -156,7 +106,7 @@ def beyond_briefly(row: Projection) -> str:
         symbol = SYMBOLS[each.input]
         known = furthest.get(symbol, 1.0)
         furthest[symbol] = max(known, each.factor, key=lambda factor: abs(log(factor)))
-    return "\n".join(f"{symbol} x{short(factor)}" for symbol, factor in furthest.items())
+    return ", ".join(f"{symbol} x{short(factor)}" for symbol, factor in furthest.items())
 
 
 def beyond_in_full(row: Projection) -> str:
@@ -168,49 +118,30 @@ def beyond_in_full(row: Projection) -> str:
     )
 
 
-def share(value: float) -> str:
-    """Per cent with two digits, however small."""
-    return f"{value:.2g}" if value < 1e-4 else f"{value:.2%}" if value < 0.1 else f"{value:.0%}"
-
-
-def _valued(name: str, unit: str, of: Callable[[Projection], Value | None], form: str) -> Column:
-    def cell(row: Projection) -> str:
-        value = of(row)
-        return "" if value is None else form.format(value.value)
-
-    def interval(row: Projection) -> str:
-        value = of(row)
-        return "" if value is None else _span(value.interval, form)
-
-    return Column(name=name, unit=unit, cell=cell, interval=interval)
-
-
-def _span(interval: Interval | None, form: str) -> str:
-    return f"{form.format(interval[0])}-{form.format(interval[1])}" if interval else ""
+def loss_bits(row: Projection) -> Value:
+    """Projected held-out loss in bits per token."""
+    value, interval = row.loss_nats.value, row.loss_nats.interval
+    ends = interval and (bits_from_nats(interval[0]), bits_from_nats(interval[1]))
+    return replace(row.loss_nats, value=bits_from_nats(value), interval=ends)
 
 
 def _value(value: Value, form: str) -> str:
-    span = _span(value.interval, form)
-    return form.format(value.value) + (f" ({span})" if span else "")
+    ends = f" ({span(value.interval, form)})" if value.interval else ""
+    return form.format(value.value) + ends
 
 
 def _leaks(row: Projection) -> str:
-    told = []
+    """Each kind, and where it is what a guess reaches."""
+    parts = []
     if row.f1:
-        told.append(f"a membership F1 of {_value(row.f1, '{:.3f}')}")
+        by_chance = ", that of a guess" if row.f1.value < CHANCE_F1 + AS_WRITTEN else ""
+        parts.append(f"a membership F1 of {_value(row.f1, '{:.3f}')}{by_chance}")
     if row.exposure_bits:
-        told.append(f"{_value(row.exposure_bits, '{:.2f}')} bits of exposure")
+        guess = f"{CHANCE_BITS:.2f} by a guess"
+        parts.append(f"{_value(row.exposure_bits, '{:.2f}')} bits of exposure ({guess})")
     if row.extracted:
-        told.append(f"{_value(row.extracted, '{:.1%}')} of windows extracted")
-    return f", {', '.join(told)}" if told else ""
-
-
-def _least(row: Projection) -> str:
-    return short(row.least_tokens) if row.least_tokens else "never"
-
-
-def _ratio(row: Projection) -> float:
-    return row.tokens_per_parameter
+        parts.append(f"{_value(row.extracted, '{:.1%}')} of windows extracted")
+    return f", {', '.join(parts)}" if parts else ""
 
 
 def _meaning(belief: Belief) -> str:
@@ -230,12 +161,13 @@ def _is_of_ceiling(plan: Plan) -> bool:
 def _asked(plan: Plan) -> str:
     asked = plan.question
     parts = [
-        ("{:.3g} FLOPs", asked.flops),
-        ("a loss of {:g} nats", asked.loss_nats),
-        ("{:.3g} tokens", asked.tokens),
-        ("F1 at most {:g}", asked.max_f1),
-        ("exposure at most {:g} bits", asked.max_exposure_bits),
-        ("extraction at most {:g}", asked.max_extracted),
+        f"{short(asked.flops)} FLOPs" if asked.flops else "",
+        f"a loss of {asked.loss_nats:g} nats ({bits_from_nats(asked.loss_nats):.3f} bits) per token"
+        if asked.loss_nats
+        else "",
+        f"{short(asked.tokens)} tokens" if asked.tokens else "",
+        f"F1 at most {asked.max_f1:g}" if asked.max_f1 else "",
+        f"exposure at most {asked.max_exposure_bits:g} bits" if asked.max_exposure_bits else "",
+        f"extraction at most {asked.max_extracted:g}" if asked.max_extracted else "",
     ]
-    told = ", ".join(form.format(value) for form, value in parts if value is not None)
-    return f"For {told}"
+    return f"For {', '.join(filter(None, parts))}"

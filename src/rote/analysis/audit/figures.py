@@ -56,8 +56,8 @@ def aurocs(found: Membership, facts: Mapping[str, Any]) -> Plot:
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(len(names) - 0.5, -0.5)
 
-    chosen = {"label": "chosen on the calibration half", "look": {"color": ACCENT}}
-    others = {"label": "score", "look": {"color": PALETTE[0]}}
+    chosen: dict[str, Any] = {"label": "chosen on the calibration half", "look": {"color": ACCENT}}
+    others: dict[str, Any] = {"label": "score", "look": {"color": PALETTE[0]}}
     return Plot(
         name="aurocs",
         title=_auroc_title(found, facts),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from functools import partial
 from typing import Any
 
 from rote.analysis.audit import wording
@@ -14,7 +14,11 @@ from rote.analysis.audit.unintended import UnderReference
 from rote.analysis.content import Block, Card, Content, Heading, Section, Text
 from rote.analysis.estimate import Rate
 from rote.analysis.quantities.exposure import FEWEST_IN_GROUP
-from rote.analysis.quantities.membership import FALSE_POSITIVE_RATES, TooFewControls
+from rote.analysis.quantities.membership import (
+    FALSE_POSITIVE_RATES,
+    MembershipQuality,
+    TooFewControls,
+)
 from rote.analysis.table import Cell, Column, Table, warning
 from rote.auditing.stored import MEMBER, NONMEMBER, Stored
 
@@ -67,7 +71,7 @@ def content(found: Found, stored: Stored, numbers: Mapping[str, Any]) -> Content
         block
         for title, sentences in surer.items()
         if sentences
-        for block in (Heading(title=title), Text(items=sentences))
+        for block in (Heading(title), Text(items=sentences))
     ]
     sections = [
         _audited(facts),
@@ -75,7 +79,7 @@ def content(found: Found, stored: Stored, numbers: Mapping[str, Any]) -> Content
         *([_unintended(found.unintended)] if found.unintended else []),
         _extraction(found.regurgitation, facts),
         *([_exposure(planted)] if planted is not None else []),
-        Section(title="What it would take to be sure", blocks=lists),
+        Section("What it would take to be sure", lists),
         _sources(found.membership, facts),
     ]
     return Content(
@@ -122,7 +126,7 @@ def _cards(
 
 
 def _lines(sentences: Sequence[str]) -> list[Text]:
-    return [Text(words=sentence) for sentence in sentences]
+    return [Text(sentence) for sentence in sentences]
 
 
 def _audited(facts: Mapping[str, Any]) -> Section:
@@ -130,31 +134,28 @@ def _audited(facts: Mapping[str, Any]) -> Section:
     models = [{"role": "audited", **facts["model"]}]
     models += [{"role": "reference", **each} for each in facts["references"]]
     columns = [
-        *(Column(title=title, value=key) for title, key in (("model", "name"), ("role", "role"))),
-        Column(title="kind", value="kind"),
-        Column(title="parameters", value="parameters"),
-        Column(title="context", unit="tokens", value="max_length", missing="no bound"),
-    ]
+        Column("model", "name"), *(Column(key, key) for key in ("role", "kind", "parameters")),
+        Column("context", "max_length", unit="tokens", missing="no bound"),
+    ]  # fmt: skip
     documents = [
         {"set": name, **facts[key]}
         for key, name in (("members", "members"), ("nonmembers", "non-members"))
     ]
     counts = [
-        *(Column(title=key, value=key) for key in ("set", "file")),
-        *(Column(title=title, value=key) for key, title in LEFT_OUT.items()),
+        *(Column(key, key) for key in ("set", "file")),
+        *(Column(title, key) for key, title in LEFT_OUT.items()),
     ]
     blocks: list[Block] = [Table(columns=columns, rows=models)]
-    blocks += [Text(words=f"{each}.", is_warning=True) for each in wording.start_warnings(facts)]
+    blocks += [Text(f"{each}.", is_warning=True) for each in wording.start_warnings(facts)]
     blocks += [
-        Text(words=wording.unused_weights(each), is_html=True)
+        Text(wording.unused_weights(each), is_html=True)
         for each in models
         if each["unused_weights"]
     ]
     blocks += [
-        Heading(title="Documents"), Table(columns=counts, rows=documents),
-        Text(words=wording.cut(facts)),
+        Heading("Documents"), Table(columns=counts, rows=documents), Text(wording.cut(facts)),
     ]  # fmt: skip
-    return Section(title="What was audited", blocks=blocks)
+    return Section("What was audited", blocks)
 
 
 def _membership(found: Membership, stored: Stored) -> Section:
@@ -162,36 +163,33 @@ def _membership(found: Membership, stored: Stored) -> Section:
     rows = [(named(name, facts).name, name, quality) for name, quality in found.qualities.items()]
     rows.append((BLIND_NAME, "", found.blind))
     columns = [
-        Column(title="score",
-               value=lambda row: (row[0], "chosen" if row[1] == found.score else "")),
-        Column(title="AUROC", unit="95 % interval", form="{:.3f}", value=lambda row: row[2].auroc),
-        Column(title="F1", unit="at equal errors, 95 % interval", form="{:.3f}",
-               value=lambda row: row[2].f1),
-        Column(title="balanced accuracy", unit="at equal errors", form="{:.3f}",
-               value=lambda row: row[2].balanced_accuracy),
-        Column(title="largest F1", unit="2/3 by chance", form="{:.3f}",
-               value=lambda row: row[2].largest_f1),
+        Column("score", lambda row: (row[0], "chosen" if row[1] == found.score else "")),
+        Column("AUROC", lambda row: row[2].auroc, unit="95 % interval", form="{:.3f}"),
+        Column("F1", lambda row: row[2].f1, unit="at equal errors, 95 % interval", form="{:.3f}"),
+        Column("balanced accuracy", lambda row: row[2].balanced_accuracy, unit="at equal errors",
+               form="{:.3f}"),
+        Column("largest F1", lambda row: row[2].largest_f1, unit="2/3 by chance", form="{:.3f}"),
         *(
-            Column(title=f"members found at {rate:.1%}", unit="false positives", form="{:.2%}",
-                   value=lambda row, place=place: _found_at(row[2].at_false_positive_rates[place]))
+            Column(f"members found at {rate:.1%}", partial(_found_at, place),
+                   unit="false positives", form="{:.2%}")
             for place, rate in enumerate(FALSE_POSITIVE_RATES)
         ),
     ]  # fmt: skip
     skipped = [f"{named(name, facts).name}: {reason}" for name, reason in facts["skipped"].items()]
     blocks: list[Block] = [
-        Text(words=wording.membership_words(found, facts)), Text(words=wording.blind_words(found)),
+        Text(wording.membership_words(found, facts)), Text(wording.blind_words(found)),
         roc(found, stored), Table(columns=columns, rows=rows),
     ]  # fmt: skip
     if skipped:
-        blocks.append(Text(words="Not measured:", items=skipped))
-    return Section(title="Membership", blocks=blocks)
+        blocks.append(Text("Not measured:", items=skipped))
+    return Section("Membership", blocks)
 
 
-def _found_at(found: Any) -> Cell | Rate:
+def _found_at(place: int, row: tuple[str, str, MembershipQuality]) -> Cell | Rate:
+    found = row[2].at_false_positive_rates[place]
     if isinstance(found, TooFewControls):
         return warning(f"takes {found.controls_needed:,}", "non-members")
-    rate: Rate = found.members_found
-    return rate
+    return found.members_found
 
 
 def _unintended(found: Sequence[UnderReference]) -> Section:
@@ -202,78 +200,67 @@ def _unintended(found: Sequence[UnderReference]) -> Section:
         for side in (("members", each.members), ("non-members", each.nonmembers))
     ]
     columns = [
-        Column(title="reference", value=lambda row: row[0]),
-        Column(title="set", value=lambda row: row[1]),
-        Column(title="documents", value=lambda row: row[2].num_documents),
-        Column(title="mem_U", unit="bits a document, max code, 95 % interval", form="{:.2f}",
-               value=lambda row: row[2].mean_bits),
-        Column(title="sum, max code", unit="bits", form="{:,.0f}",
-               value=lambda row: row[2].max_code_bits),
-        Column(title="sum, mixture code", unit="bits", form="{:,.0f}",
-               value=lambda row: row[2].mixture_code_bits),
+        Column("reference", lambda row: row[0]),
+        Column("set", lambda row: row[1]),
+        Column("documents", lambda row: row[2].num_documents),
+        Column("mem_U", lambda row: row[2].mean_bits,
+               unit="bits a document, max code, 95 % interval", form="{:.2f}"),
+        Column("sum, max code", lambda row: row[2].max_code_bits, unit="bits", form="{:,.0f}"),
+        Column("sum, mixture code", lambda row: row[2].mixture_code_bits, unit="bits",
+               form="{:,.0f}"),
     ]  # fmt: skip
-    words = Text(words=UNINTENDED, is_html=True)
-    return Section(
-        title="Unintended memorisation", blocks=[words, Table(columns=columns, rows=rows)]
-    )
+    words = Text(UNINTENDED, is_html=True)
+    return Section("Unintended memorisation", [words, Table(columns=columns, rows=rows)])
 
 
 def _extraction(given_back: Regurgitation, facts: Mapping[str, Any]) -> Section:
     """Rates of both sets, and in how many documents what was given back stands."""
     extraction = given_back.extraction
     if extraction is None:
-        words = Text(words=f"Not measured: {wording.not_tried(given_back, facts)}.")
-        return Section(title="Extraction", blocks=[words])
+        words = Text(f"Not measured: {wording.not_tried(given_back, facts)}.")
+        return Section("Extraction", [words])
     rates = {MEMBER: extraction.train, NONMEMBER: extraction.heldout}
     columns = [
-        Column(title="set", value=SETS.get),
-        Column(title="tried", value=lambda side: rates[side].trials),
-        Column(title="too short", value=given_back.num_too_short.get),
-        Column(title="given back", unit="95 % interval",
-               value=lambda side: _count(rates[side], "{:.2%}")),
+        Column("set", SETS.get),
+        Column("tried", lambda side: rates[side].trials),
+        Column("too short", given_back.num_too_short.get),
+        Column("given back", partial(_count, rates), unit="95 % interval"),
         *(
-            Column(title=f"n = {number:,}", unit="95 % interval",
-                   value=lambda side, sides=sides: _count(sides[side], "{:.2%}"))
+            Column(f"n = {number:,}", partial(_count, sides), unit="95 % interval")
             for number, sides in given_back.discoverable.items()
         ),
     ]  # fmt: skip
     blocks: list[Block] = [
-        Text(words=wording.extraction_words(extraction, facts)),
-        Table(columns=columns, rows=list(SETS)), Text(words=SAMPLED),
+        Text(wording.extraction_words(extraction, facts)),
+        Table(columns=columns, rows=list(SETS)), Text(SAMPLED),
     ]  # fmt: skip
     if extraction.train.successes:
-        blocks.append(Text(words=wording.eidetic(given_back, extraction.train.successes)))
-    return Section(title="Extraction", blocks=blocks)
+        blocks.append(Text(wording.eidetic(given_back, extraction.train.successes)))
+    return Section("Extraction", blocks)
 
 
-def _count(rate: Rate, form: str) -> tuple[int, str]:
-    return rate.successes, rate.span(form)
+def _count(rates: Mapping[str, Rate], side: str) -> tuple[int, str]:
+    return rates[side].successes, rates[side].span("{:.2%}")
 
 
 def _exposure(planted: Planted) -> Section:
     """Canaries by the number of repeats, against controls and against chance."""
     columns = [
-        Column(title="repeats", unit="0: controls", value=lambda row: row[0].repeats),
-        Column(title="canaries", value=lambda row: row[0].exposure_bits.n),
-        Column(title="mean exposure", form="{:.2f}",
-               unit=f"bits, 95 % interval from {FEWEST_IN_GROUP} canaries on",
-               value=lambda row: row[0].exposure_bits),
-        Column(title="recited whole", unit="95 % interval",
-               value=lambda row: _count(row[1], "{:.1%}")),
+        Column("repeats", lambda row: row[0].repeats, unit="0: controls"),
+        Column("canaries", lambda row: row[0].exposure_bits.n),
+        Column("mean exposure", lambda row: row[0].exposure_bits, form="{:.2f}",
+               unit=f"bits, 95 % interval from {FEWEST_IN_GROUP} canaries on"),
+        Column("recited whole", lambda row: (row[1].successes, row[1].span("{:.1%}")),
+               unit="95 % interval"),
     ]  # fmt: skip
-    rows = list(zip_longest(planted.at_repeats, planted.extracted))
+    rows = list(zip(planted.at_repeats, planted.extracted, strict=True))
     holds, words = wording.controls(planted)
-    return Section(
-        title="Exposure",
-        blocks=[
-            Text(words=EXPOSURE, is_html=True), Table(columns=columns, rows=rows),
-            Text(words=words, is_warning=not holds),
-        ],
-    )  # fmt: skip
+    table, text = Table(columns=columns, rows=rows), Text(EXPOSURE, is_html=True)
+    return Section("Exposure", [text, table, Text(words, is_warning=not holds)])
 
 
 def _sources(found: Membership, facts: Mapping[str, Any]) -> Section:
     known = [named(name, facts) for name in found.qualities]
     items = [f"{each.name}: {each.meaning} ({each.source})" for each in known]
-    words = Text(words=wording.how_computed(facts), items=items)
-    return Section(title="How it was computed", blocks=[words])
+    words = Text(wording.how_computed(facts), items=items)
+    return Section("How it was computed", [words])

@@ -45,7 +45,7 @@ def write_report(stored: Stored, folder: Path) -> None:
         unintended=under_references(stored),
     )
     made = drawn(content(found, stored, _numbers(found, stored.facts)))
-    closing = Section(title="Files", blocks=[Text(words=CLOSING, is_html=True)])
+    closing = Section("Files", [Text(CLOSING, is_html=True)])
     name = f"Audit of {stored.facts['model']['name']}"
     files = page_files(PAGE, name=name, question=QUESTION, content=made, closing=closing)
     for filename, data in files.items():

@@ -1,8 +1,6 @@
-"""How fast a run was trained: division of stored counts by stored seconds."""
+"""What devices can do at most: the denominator of a share of the peak."""
 
 import re
-
-import polars as pl
 
 FLOPS_PER_PARAMETER_AND_TOKEN = 6.0  # Kaplan et al. 2020, section 2.1; attention scores left out
 
@@ -18,25 +16,6 @@ PEAK_FLOPS_PER_SECOND = {
         "fp32": 67e12, "tf32": 494.7e12, "bf16_mixed": 989.4e12, "bf16_true": 989.4e12,
     },
 }  # fmt: skip
-
-
-def throughput_quantities(table: pl.DataFrame) -> pl.DataFrame:
-    """The table with derived columns added; utilisation is null where the peak is not known.
-
-    A run of a stack is charged its share of the stack's time.
-    """
-    seconds = pl.col("circumstances.train_seconds") / pl.col("circumstances.stacked")
-    tokens = pl.col("training.tokens_seen") / seconds
-    flops = FLOPS_PER_PARAMETER_AND_TOKEN * pl.col("parameters") * tokens
-    peaks = [
-        peak_flops_per_second(device, precision)
-        for device, precision in table.select("circumstances.device", "precision.name").rows()
-    ]
-    return table.with_columns(
-        train_tokens_per_second=tokens,
-        train_flops_per_second=flops,
-        model_flops_utilisation=flops / pl.Series(peaks, dtype=pl.Float64),
-    )
 
 
 def peak_flops_per_second(device: str, precision: str) -> float | None:
