@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.analysis.fits.projection import best_factors
 from rote.analysis.laws.family import EXPONENT, Derived, Family, best_of, describe
 from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
 from rote.analysis.laws.needs import require
-from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
 
 REACH = 1e-3
 GRID = np.geomspace(0.05, 2.0, 12)  # of each exponent
