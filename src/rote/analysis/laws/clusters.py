@@ -9,9 +9,9 @@ from warnings import catch_warnings
 import numpy as np
 from scipy.stats import ConstantInputWarning, f_oneway, rankdata
 
+from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.analysis.fits.uncertainty import Ints
 from rote.analysis.laws.law import CLUSTERS, Floats, Measured
-from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
 
 TOLERANCE = {"flops": 0.1}  # of a sweep line: budgets are rounded to whole steps
 SAME = 0.01  # of the others: sizes read off a figure

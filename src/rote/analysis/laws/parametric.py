@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 
+from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.analysis.fits.constants import EXPONENT, constant
 from rote.analysis.fits.projection import factors, grid_starts
 from rote.analysis.fits.regression import Residual
 from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
 from rote.analysis.laws.regression import Derived, Regression
-from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
 
 REACH = 1e-3
 FACTOR = (1e-12, 1e60)  # bounds of A and B: wide enough for any exponent

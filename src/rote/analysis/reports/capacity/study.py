@@ -70,7 +70,7 @@ class Capacity:
 
     @property
     def limit(self) -> Limit | None:
-        """The bits of its best run at an unlimited budget; None where that cannot be told."""
+        """The bits of its best run at an unlimited budget; None where none can be given."""
         found = self.budgets and self.budgets.most.limit
         return found if isinstance(found, Limit) else None
 
@@ -110,7 +110,7 @@ class Alpha:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Study:
-    """All that a report says; ``runs`` is the table with its derived columns, in order."""
+    """All results; ``runs`` is the table with its derived columns, in order."""
 
     runs: pl.DataFrame
     capacities: tuple[Capacity, ...]

@@ -145,7 +145,7 @@ def risk_plot(found: Study) -> Plot:
         for row in found.levels
         if (having := [each for each in row["runs"] if each in loss])
     ]
-    singles, _, means = marks(found, rows, LOSS, "level")
+    singles, *_, means = marks(found, rows, LOSS, "level")
     own = pl.col("run_id").replace_strict(loss, default=None)
     runs = singles.frame.with_columns(own.alias(LOSS)).drop_nulls(LOSS)
     sizes = sorted({row["N"] for row in rows})

@@ -140,7 +140,7 @@ def planted_table(found: Study) -> Table:
     columns = [
         SIZE_COLUMN,
         Column("N", _with_runs, unit="runs"),
-        Column("inserted", repeats, unit="times"),
+        Column("inserted", repeats, unit="times", is_number=True),
         Column("mean exposure (bits)", "exposure", unit=FROM_THREE, form="{:.2f}"),
         Column("extracted", "extracted", unit=INTERVAL, form="{:.0%}", missing="not tried"),
         Column("canaries", lambda row: row["exposure"].n),
