@@ -76,8 +76,8 @@ def _matches(found: Study) -> Plot:
         means.append(row | {"right": each.free})
         single += [row | {"right": answer.rate.value} for answer in each.answers]
     return Plot(
-        name="matches", title=wording.matches_title(found), caption=wording.MATCHES_CAPTION, panel="panel",
-        panel_inches=2.2, x=PARAMETERS,
+        name="matches", title=wording.matches_title(found), caption=wording.MATCHES_CAPTION,
+        panel="panel", panel_inches=2.2, x=PARAMETERS,
         y=Axis(label="answered exactly", form="share", low=-0.04, high=1.04),
         layers=runs_and_means(
             tidy(single), tidy(means).sort("parameters"), x="parameters", y="right",
