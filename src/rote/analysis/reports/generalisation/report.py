@@ -207,7 +207,8 @@ def _published_table(found: Study) -> Table | Text:
             if title not in row["points"]:
                 return Cell(text="none", is_text=False)
             each = row["points"][title]
-            return f"{each.pooled.successes} of {each.pooled.trials}", each.free.words("{:.0%}")
+            share = f"{each.free.value:.1%}, {each.free.span('{:.0%}')}"
+            return f"{each.pooled.successes} of {each.pooled.trials}", share
 
         return cell
 
