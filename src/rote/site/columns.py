@@ -68,12 +68,10 @@ def sweep_data(sweep: Sweep, records: Records, report: Path) -> dict[str, Any]:
 
 def _rank(column: Column) -> int:
     """Where a run stands, what is derived of it, how it was trained, and the rest."""
-    key, is_shown = column["key"], column["shown"]
-    if column["group"] == "standing":
-        return 0
-    if key in MAIN and is_shown:
+    key = column["key"]
+    if key in MAIN:
         return 1 if METRICS[key].expression is not None else 2
-    return 3
+    return {"state": 0, "parameters": 2}.get(key, 3)
 
 
 def measured(finished: Sequence[Finished]) -> pl.DataFrame | None:
@@ -101,12 +99,16 @@ def _standing(sweep: Sweep, damaged: Mapping[str, str]) -> list[Column]:
 
 
 def _settings(sweep: Sweep) -> tuple[list[Column], dict[str, Any]]:
-    """Names; keys of conf that differ, as columns, and the others with their one value."""
+    """Names, controls and keys of conf that differ, as columns; others with their one value."""
     specs = sweep.plan.specs
     rows = [flatten(spec.what) for spec in specs]
     shown = set(varying_keys(specs))
-    named = _column("name", "setting", [*map(setting_words, rows)], is_shown=False)
-    columns, shared = [named] if named else [], {}
+    controls = [", ".join(spec.controls).replace("_", " ") or None for spec in specs]
+    own = [
+        _column("name", "setting", [*map(setting_words, rows)], is_shown=False),
+        _column("controls", "setting", controls, is_shown=True),
+    ]
+    columns, shared = [column for column in own if column], {}
     for key in dict.fromkeys(key for row in rows for key in row):
         values = [row.get(key) for row in rows]
         if all(value == values[0] for value in values):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ class Document:
     @property
     def thumbnail(self) -> str:
         """The address of its main figure, which its manifest lists first; empty without one."""
-        named = self.numbers().get("figures", {})
+        named = self.numbers.get("figures", {})
         main = f"{next(iter(named), '')}.png" if isinstance(named, dict) else ""
         return next((self.address_of(each) for each in self.figures if each.name == main), "")
 
@@ -92,19 +93,19 @@ class Document:
 
     def findings(self) -> list[str]:
         """What was found, a line each; none while it is being written."""
-        numbers = self.numbers()
         try:
-            return [line for line in self.kind.lines(numbers) if isinstance(line, str)]
+            return [line for line in self.kind.lines(self.numbers) if isinstance(line, str)]
         except (KeyError, TypeError, AttributeError):
             return []
 
     def sweeps(self) -> list[str]:
         """Those that a comparison is of."""
-        sweeps = self.numbers().get("sweeps", [])
+        sweeps = self.numbers.get("sweeps", [])
         return (
             [name for name in sweeps if isinstance(name, str)] if isinstance(sweeps, list) else []
         )
 
+    @cached_property
     def numbers(self) -> Mapping[str, Any]:
         """All that its numbers' file holds; nothing where it cannot be read."""
         try:

@@ -13,13 +13,15 @@ rote.student = (degrees) => {
   return terms.reduce((sum, term, power) => sum + term / degrees ** power, 0);
 };
 
-// Null for no value; without an interval for one value, or for values that are all equal.
-rote.mean = (values) => {
+// Null for no value; one value, and values that are all equal, have no interval. The mean of
+// values between `least` and `most` lies there too.
+rote.mean = (values, [least, most] = [-Infinity, Infinity]) => {
   const n = values.length;
   if (!n) return null;
   const mean = values.reduce((sum, value) => sum + value, 0) / n;
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  const isEqual = values.every((value) => value === values[0]);
-  const reach = n < 2 || isEqual ? 0 : rote.student(n - 1) * Math.sqrt(squares / (n - 1) / n);
-  return { n, mean, reach };
+  const hasInterval = n > 1 && values.some((value) => value !== values[0]);
+  const reach = hasInterval ? rote.student(n - 1) * Math.sqrt(squares / (n - 1) / n) : 0;
+  const [low, high] = [Math.max(mean - reach, least), Math.min(mean + reach, most)];
+  return { n, mean, low, high, hasInterval };
 };

@@ -45,12 +45,19 @@ rote.Scatter = class {
     return wanted.find((key) => keys.includes(key)) ?? keys.at(-1) ?? "";
   }
 
+  // The first setting that has a few values among the runs that are drawn; words before numbers.
   firstColour() {
     const { x, y } = this.chosen;
-    const settings = this.table.columns.filter(
-      (c) => c.group === "setting" && c.shown && c.key !== x && c.key !== y && !c.seed);
-    const few = settings.find((c) => !c.isNumber) ?? settings.find((c) => c.distinct() < 8);
-    return few?.key ?? "";
+    const [across, up] = [x, y].map((key) => this.table.byKey.get(key));
+    const drawn = [...this.table.ids.keys()].filter(
+      (index) => (across?.at(index) ?? null) !== null && (up?.at(index) ?? null) !== null);
+    const hasFew = (column) => {
+      const number = new Set(drawn.map((index) => column.at(index))).size;
+      return number > 1 && number <= rote.PALETTE.length;
+    };
+    const settings = this.table.columns.filter((c) => c.group === "setting" && c.shown && !c.seed
+      && c !== across && c !== up && hasFew(c));
+    return (settings.find((c) => !c.isNumber) ?? settings[0])?.key ?? "";
   }
 
   tools() {
@@ -153,8 +160,9 @@ rote.Scatter = class {
       settings.map((indices) => this.table.mean(column, indices)));
     const isScale = Array.isArray(group.marker.color);
     const color = isScale ? rote.PALETTE[0] : group.marker.color;
-    const bars = (means) => ({ type: "data", array: means.map((one) => one.reach), color, width: 3,
-      thickness: 1 });
+    const bars = (means) => ({ type: "data", symmetric: false, color, width: 3, thickness: 1,
+      array: means.map((one) => one.high - one.mean),
+      arrayminus: means.map((one) => one.mean - one.low) });
     return [faint, {
       ...runs,
       name: rote.plain(isScale ? "means over seeds" : group.name),
@@ -199,10 +207,10 @@ rote.Scatter = class {
 
   toldMean(indices, means) {
     const runs = indices.length === 1 ? "1 run" : `mean of ${rote.number(indices.length)} runs`;
-    const numbers = means.map(([column, { mean, reach }]) => {
-      const [at, low, high] = [mean, mean - reach, mean + reach].map((value) =>
+    const numbers = means.map(([column, found]) => {
+      const [at, low, high] = [found.mean, found.low, found.high].map((value) =>
         rote.number(value, column.form));
-      return `${column.label}: ${at}${reach ? ` (${low} to ${high})` : ""}`;
+      return `${column.label}: ${at}${found.hasInterval ? ` (${low} to ${high})` : ""}`;
     });
     const lines = [this.table.byKey.get("name")?.at(indices[0]), runs, ...numbers];
     return lines.filter(Boolean).map(rote.plain).join("<br>");

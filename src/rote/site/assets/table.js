@@ -28,7 +28,7 @@ rote.Table = class {
     const titles = this.columns.map((column) => column.label);
     for (const column of this.columns) { // two of one name are told apart by their keys
       const isAlone = titles.filter((title) => title === column.label).length === 1;
-      if (!isAlone) column.label = `${column.label}, ${column.key}`;
+      if (!isAlone && column.title !== column.key) column.label = `${column.label}, ${column.key}`;
     }
   }
 
@@ -63,7 +63,8 @@ rote.Table = class {
   }
 
   mean(column, indices) {
-    return rote.mean(indices.map((index) => column.values[index]).filter((value) => value !== null));
+    const values = indices.map((index) => column.values[index]).filter((value) => value !== null);
+    return rote.mean(values, column.form.endsWith("%}") ? [0, 1] : undefined);
   }
 
   get shown() {
@@ -311,8 +312,8 @@ rote.Table = class {
     const found = this.mean(column, indices);
     if (!found) return rote.make("td", { class: "missing" }, column.said(indices[0]));
     const written = (value) => rote.number(value, column.form);
-    const [low, high] = [found.mean - found.reach, found.mean + found.reach];
-    const below = found.reach ? [rote.make("small", {}, `${written(low)} to ${written(high)}`)] : [];
+    const span = `${written(found.low)} to ${written(found.high)}`;
+    const below = found.hasInterval ? [rote.make("small", {}, span)] : [];
     return rote.make("td", {}, written(found.mean), ...below);
   }
 
