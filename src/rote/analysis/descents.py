@@ -186,7 +186,8 @@ def descents_plot(curves: Sequence[Descent]) -> Plot:
         for split, column in LOSSES.items()
     )  # fmt: skip
     by = ["panel", "split", "task.num_sequences"]
-    averages = means(runs.with_columns(pl.col(RATIO).mean().over(by)), "loss", by=[*by, RATIO])
+    alike = [pl.col(RATIO).mean().over(by), pl.col("unconverged").any().over(by)]
+    averages = means(runs.with_columns(alike), "loss", by=[*by, RATIO, "unconverged"])
     peaks = tidy(
         {"panel": curve.name, RATIO: curve.peak.ratio, "loss": curve.peak.loss_bits_per_token}
         | dict(zip((f"{RATIO}_low", f"{RATIO}_high"), curve.peak.interval, strict=True))

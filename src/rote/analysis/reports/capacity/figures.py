@@ -70,6 +70,9 @@ def memorised_bits(study: Study) -> Plot:
     entropies = ceilings.select(ENTROPY, pl.col(ENTROPY).alias(BITS))
     # A logarithmic axis has no place for a run that memorised nothing.
     single = pl.concat(map(_single, study.best)).filter(pl.col(BITS) > 0)
+    by = ["depth", "width", "format", ENTROPY]
+    marked = single.with_columns(pl.col("unconverged").any().over(by))
+    averages = means(marked, BITS, by=[*by, "unconverged"])
     levels, intervals = _plateaus(study)
     looks: dict[str, Any] = {"x": ENTROPY, "y": BITS, "hue": "width", "style": "format"}
     dotted: dict[str, Any] = {"x": ENTROPY, "y": BITS, "kind": "line"}
@@ -91,8 +94,7 @@ def memorised_bits(study: Study) -> Plot:
         ),
         layers=[
             *runs_and_means(
-                single, means(single, BITS, by=["depth", "width", "format", ENTROPY]),
-                hollow="unconverged", hollow_label=NOT_CONVERGED, **looks,
+                single, averages, hollow="unconverged", hollow_label=NOT_CONVERGED, **looks
             ),
             Layer(frame=levels, kind="line", look={"linewidth": 0.8}, **looks),
             Layer(frame=intervals, look={"marker": "_", "elinewidth": 1.6}, **looks),
