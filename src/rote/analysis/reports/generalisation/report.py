@@ -68,7 +68,7 @@ def _matches(found: Study) -> Plot:
     """Share right against parameters, a panel a subject and split, a colour a setting."""
     means, single = [], []
     for each in (point for side in SIDES for point in found.wholes if point.side == side):
-        row = {
+        row: dict[str, Any] = {
             "panel": each.series.place, "parameters": each.parameters,
             "setting": _label(each.series.setting),
             "items": SIDES[each.side],
