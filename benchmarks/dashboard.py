@@ -129,7 +129,7 @@ def one_look(page: Page, address: str) -> dict[str, float]:
     row["scatter_drawn_anew_ms"] = page.evaluate(
         "(start = performance.now(), rote.scatter.draw(), performance.now() - start)"
     )
-    run_id = page.inner_text("#runs tbody a >> nth=0")
+    run_id = page.get_attribute("#runs tbody a >> nth=0", "title")
     row["run_page_seconds"] = timed(
         lambda: (
             page.goto(f"{address}/run.html#{run_id}", wait_until="commit"),

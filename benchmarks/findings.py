@@ -3,8 +3,9 @@
 Trains every demo from nothing in a folder of their own, reports on it, and replaces what stands
 between its two marks in docs/findings.md: commit, processor and times, the report's headlines, its
 numbers with their intervals. `python benchmarks/findings.py demo double_descent_demo` does two of
-them. The first demo is also trained as a processor without AVX-512 would (other kernels, other last
-bits), which tells how far its numbers move with the machine. Refused with uncommitted code.
+them; with `--report` first their runs stay and only the reports are made anew. The first demo is
+also trained as a processor without AVX-512 would (other kernels, other last bits), which tells how
+far its numbers move with the machine. Refused with uncommitted code.
 """
 
 import json
@@ -42,12 +43,14 @@ DEMOS = (
 
 def main() -> None:
     """Raises SystemExit for names of no demo and for uncommitted changes."""
-    names = sys.argv[1:] or list(DEMOS)
+    is_report = sys.argv[1:2] == ["--report"]
+    names = sys.argv[1 + is_report :] or list(DEMOS)
     if unknown := sorted(set(names) - set(DEMOS)):
         sys.exit(f"no demo: {', '.join(unknown)}; choose from {', '.join(DEMOS)}")
     if uncommitted_digest():
         sys.exit("there are uncommitted changes: findings come out of a commit")
-    shutil.rmtree(OUTPUTS, ignore_errors=True)
+    if not is_report:
+        shutil.rmtree(OUTPUTS, ignore_errors=True)
     for name in sorted(names, key=DEMOS.index):
         block = [_where(), "", *_measured(name, OUTPUTS / "native", {})]
         if name == MOVES:
@@ -66,11 +69,16 @@ def _where() -> str:
 def _measured(name: str, outputs: Path, kernels: dict[str, str]) -> Iterator[str]:
     """Lines of Markdown; trains first."""
     environment = os.environ | kernels | {"ROTE_OUTPUTS": str(outputs), "WANDB_MODE": "disabled"}
-    sweep_seconds, _ = _timed(environment, "sweep", name)
+    trained = outputs / "trained" / f"{name}.json"  # seconds and commit
+    if not trained.exists():
+        sweep_seconds, _ = _timed(environment, "sweep", name)
+        trained.parent.mkdir(parents=True, exist_ok=True)
+        trained.write_text(json.dumps({"seconds": sweep_seconds, "commit": commit()}))
     report_seconds, printed = _timed(environment, "report", name, "--json")
-    report = json.loads(printed)
-    runs = f"{report['num_runs']} runs in {sweep_seconds:.0f} s"
-    yield f"{runs}, their report in {report_seconds:.0f} s."
+    report, before = json.loads(printed), json.loads(trained.read_text())
+    runs = f"{report['num_runs']} runs in {before['seconds']:.0f} s"
+    by = "" if before["commit"] == commit() else f" by commit {before['commit'][:7]}"
+    yield f"{runs}{by}, their report in {report_seconds:.0f} s."
     yield ""
     yield from (f"- {line}" for line in report["headlines"])
     yield ""

@@ -12,7 +12,7 @@ FLOORS = {
     "config": 2, "scores": 2, "training": 2, "measures": 3, "observers": 3, "trained": 3,
     "assembly": 3,
     "life": 4, "coding": 4, "auditing": 4, "run": 5, "preflight": 5,
-    "cluster": 6, "analysis": 6, "tracking": 6, "planner": 7, "site": 7,
+    "cluster": 6, "analysis": 6, "planner": 7, "site": 7, "tracking": 7,
     "cli": 8, "__main__": 9,
 }  # fmt: skip
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")

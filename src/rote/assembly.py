@@ -8,6 +8,7 @@ from torch import nn
 
 from rote.config.build import build
 from rote.ledger.spec import Spec
+from rote.models.contracts import HasBlocks, require_causal, require_contract
 from rote.precision import Precision
 from rote.rng import stream_seed
 from rote.tasks.protocol import Task, scored_from
@@ -36,6 +37,8 @@ def make_member(
     what, seed = spec.what, spec.what["seed"]
     torch.manual_seed(stream_seed(seed, "init"))
     model: nn.Module = build(what["model"], vocab_size=task.vocab_size, max_length=task.length)
+    require_contract(model, vocab_size=task.vocab_size)
+    require_causal(model, vocab_size=task.vocab_size, length=task.length)
     device = device_of(spec.how["host"]["accelerator"])
     controls = Controls.of(spec.controls, build)
     controls.require_company(spec.how["host"]["strategy"])
@@ -49,7 +52,9 @@ def make_member(
     first = scored_from(task)
     num_tokens = sequences.num_sequences * (task.length - first)
     order, maker = _reading(controls, budget, sequences.num_sequences, seed)
-    if _is_recomputed(spec, model, precision, controls, order.batch_size, task.length):
+    if isinstance(model, HasBlocks) and _is_recomputed(
+        spec, model, precision, controls, order.batch_size, task.length
+    ):
         recompute_blocks(model)
     entropy_bits = task.entropy_bits(from_position=first)
     watches = controls.watches

@@ -14,6 +14,7 @@ from rote.config.build import build
 from rote.config.how import require_host, require_log
 from rote.ledger.spec import Spec
 from rote.measures.protocol import ChecksTask
+from rote.models.contracts import require_causal, require_contract
 from rote.precision import Precision
 from rote.training.budget import Budget
 from rote.training.compiling import require_mode
@@ -23,6 +24,8 @@ from rote.training.device import device_of
 from rote.training.finish.evaluation import OWN_GRADIENT_BYTES, chunk_sequences
 from rote.training.finish.lbfgs import SINGLE_VECTORS
 from rote.training.memory import Anatomy, Step
+
+MOST_TRIED = 20_000_000  # parameters of a model that is tried before a run: more take seconds
 
 Built = TypeVar("Built")
 # What parts raise for numbers of absurd size, and for keys that are missing or of another type.
@@ -248,6 +251,12 @@ def _look_inside(
     model: Mapping[str, Any], vocab_size: int, length: int, controls: Controls
 ) -> Anatomy:
     built = _on_meta(model, vocab_size, length)
+    require_contract(built, vocab_size=vocab_size)
+    anatomy = Anatomy.of(built)
+    is_own = type(built).__module__.startswith("rote.")  # those are tested
+    if not is_own and anatomy.parameters <= MOST_TRIED:
+        tried: nn.Module = build(model, vocab_size=vocab_size, max_length=length)
+        require_causal(tried, vocab_size=vocab_size, length=length)
     controls.change_model(built)
     return Anatomy.of(built)
 

@@ -32,11 +32,18 @@ class PlantedCorpus:
         return [f"the w{i if i % 2 else i % 6}{ODD}" for i in ids]
 
 
-def planted_results(folder: Path, *, seeds: tuple[int, ...] = (0, 1)) -> Results:
-    """Two sizes on the train pool, an oracle and a worse one on the reference pool."""
+def planted_results(
+    folder: Path, *, seeds: tuple[int, ...] = (0, 1), share: float = 0.9
+) -> Results:
+    """Two sizes on the train pool, an oracle and a worse one on the reference pool.
+
+    ``share`` is what is memorised of what fits.
+    """
     rows = []
     for (width, parameters), size, seed in product(WIDTHS.items(), SIZES, seeds):
-        rows.append(_run(folder, width, parameters, size, seed, pool="train", surplus=0.0))
+        rows.append(
+            _run(folder, width, parameters, size, seed, pool="train", surplus=0.0, most=share)
+        )
     for surplus, width in ((0.0, 32), (0.25, 24)):
         rows.append(_run(folder, width, 9000, 500, 0, pool="reference", surplus=surplus))
     return results_of(folder, rows, alpha=ALPHA, open_corpus=lambda corpus: PlantedCorpus())
@@ -65,7 +72,15 @@ def with_random_tokens(results: Results) -> Results:
 
 
 def _run(
-    folder: Path, width: int, parameters: int, size: int, seed: int, *, pool: str, surplus: float
+    folder: Path,
+    width: int,
+    parameters: int,
+    size: int,
+    seed: int,
+    *,
+    pool: str,
+    surplus: float,
+    most: float = 0.0,
 ) -> dict[str, Any]:
     run_id = f"{pool}-{width}-{size}-{seed}"
     order = np.random.default_rng(seed).permutation(NUM_WINDOWS // 2)
@@ -73,7 +88,7 @@ def _run(
     first_reference = NUM_WINDOWS // 2
     trained = order[:size] if pool == "train" else first_reference + np.arange(size) % 200
     ratio = size * BITS_PER_WINDOW / (ALPHA * parameters)
-    share = min(1.0, 1 / ratio) * 0.9 if pool == "train" else 0.0
+    share = min(1.0, 1 / ratio) * most
     rare = trained % 2
     train_bits = truth[trained] * (1 - share * (0.5 + 0.5 * rare))
     bump = 2.0 * np.exp(-(np.log(ratio / PEAK) ** 2)) if pool == "train" else 0.0

@@ -1,4 +1,4 @@
-"""TF-IDF by hand, shares by hand, a planted rank correlation."""
+"""TF-IDF and shares by hand."""
 
 import math
 
@@ -9,7 +9,6 @@ from rote.analysis.quantities.covariates import (
     character_shares,
     compressed_bytes,
     covariates_of,
-    rank_correlation,
     rare_token_shares,
     term_frequencies,
     tf_idf,
@@ -57,20 +56,3 @@ def test_every_covariate_is_made_for_every_text() -> None:
         token_counts_V=np.array([12]),
     )
     assert list(none) == list(made) and {len(values) for values in none.values()} == {0}
-
-
-def test_the_rank_correlation_looks_at_memorised_samples_alone() -> None:
-    generator = np.random.default_rng(0)
-    bits = generator.exponential(10, 400)
-    covariate = np.exp(bits + generator.normal(0, 2, 400))  # monotone, far from linear
-    nothing = np.zeros(400)  # unmemorised samples with huge values would turn the sign
-    found = rank_correlation(np.r_[covariate, np.full(400, 1e300)], np.r_[bits, nothing])
-    assert found is not None and found.n == 400
-    assert 0.9 < found.ends[0] < found.value < found.ends[1] < 1
-    noise = rank_correlation(generator.normal(size=400), bits)
-    assert noise is not None and noise.sign == 0
-
-
-def test_too_few_or_constant_values_have_no_correlation() -> None:
-    assert rank_correlation(np.arange(9), np.ones(9)) is None
-    assert rank_correlation(np.ones(50), np.arange(50)) is None

@@ -7,9 +7,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from rote.analysis.plot import Plot
 from rote.analysis.published_extrapolation import published_match
 from rote.analysis.report import write_report
 from rote.analysis.reports.generalisation.claims import FAILS, HOLDS, OPEN, claims
+from rote.analysis.reports.generalisation.report import make
 from rote.analysis.reports.generalisation.study import Point, Series, Study, study
 from rote.analysis.results import Results
 from tests.analysis import planted_matches as planted
@@ -82,14 +84,15 @@ def test_sizes_exchanged_exchange_the_verdicts(results: Results) -> None:
 
 
 def test_knowledge_is_what_was_planted(found: Study) -> None:
-    small, large = found.knowledge[0], found.knowledge[-1]
-    assert small.stored_bits == 0
-    assert large.given_bits == 20 * 8 and large.stored_bits == 10 * (2 + 6)
-    assert large.bits_per_parameter == pytest.approx(80 / 20_440)
-    recalls = {(each.size, each.exposures): each for each in found.recalls}
-    assert recalls["1x56", 4].recalled.value == 1 and recalls["1x56", 1].recalled.value == 0
-    assert recalls["1x56", 4].stored_bits == 6 and recalls["1x56", 0].stored_bits == -1
-    assert recalls["1x56", 0].recalled.trials == 2 * 10  # seeds added up
+    small, *_, large = found.knowledge.to_dicts()
+    assert small["knowledge_bits"] == 0
+    assert large["given_bits"] == 20 * 8 and large["knowledge_bits"] == 10 * (2 + 6)
+    assert large["knowledge_bits_per_parameter"] == pytest.approx(80 / 20_440)
+    recalls = {(each["size"], each["exposures"]): each for each in found.recalls}
+    often, once, never = (recalls["1x56", exposures] for exposures in (4, 1, 0))
+    assert often["recalled"].value == 1 and once["recalled"].value == 0
+    assert often["stored_bits"] == 6 and never["stored_bits"] == -1
+    assert never["recalled"].trials == 2 * 10  # seeds added up
 
 
 def test_the_report_is_written_whole(results: Results, tmp_path: Path) -> None:
@@ -119,6 +122,27 @@ def test_settings_that_differ_are_series_of_their_own(results: Results) -> None:
     found = study(dataclasses.replace(results, table=pl.concat([table, other])))
     settings = {each.setting for each in found.series if each.trained_on == "arithmetic"}
     assert settings == {"lr 0.01", "lr 0.001"}
+
+
+def test_nothing_is_claimed_of_runs_at_chance_or_alone(results: Results) -> None:
+    right = [name for name in results.table.columns if "_right_" in name]
+    ignorant = dataclasses.replace(results, table=results.table.with_columns(pl.col(right) * 0))
+    content = make(ignorant)
+    assert all(each.verdict != HOLDS for each in claims(study(ignorant))
+               if each.conclusion.startswith("a "))  # fmt: skip
+    assert isinstance(content.lead, Plot) and "not decided" in content.lead.title
+    assert {card.value for card in content.cards} == {"not decided"}
+    assert sum("not decided (" in line for line in content.headlines) == 3
+    alone = (pl.col("size.width") == 14) & (pl.col("seed") == 0)
+    table = results.table.filter(alone, ~pl.col("run_id").str.starts_with("random"))
+    content = make(dataclasses.replace(results, table=table))
+    assert isinstance(content.lead, Plot)
+    assert content.lead.title == "Exact answers, seen and held out" and not content.cards
+    assert "1x14: no knowledge stored (0 bits, 0.00 per parameter)" in content.headlines
+    assert content.setting.endswith("1 seed of runs.")
+    titles = [block.title for each in content.sections for block in each.blocks
+              if isinstance(block, Plot)]  # fmt: skip
+    assert titles == ["No run knows the values better than a guess"]
 
 
 def test_unusable_runs_are_refused(results: Results) -> None:

@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import norm
 
+from rote.analysis.content import Block, Content, Text
 from rote.analysis.fits.membership_law import Curve, MembershipLaw, NoMembershipLaw, Reading
+from rote.analysis.plot import Plot
 from rote.analysis.quantities.membership import TooFewControls
 from rote.analysis.report import write_report
 from rote.analysis.reports.leakage import captions, report
 from rote.analysis.reports.leakage.law import check, crossing
-from rote.analysis.reports.leakage.points import NotScored, Scored
+from rote.analysis.reports.leakage.plots import shadows_plot
 from rote.analysis.reports.leakage.study import Study, study
 from rote.analysis.results import Results
 from rote.files import sha256
@@ -45,6 +48,29 @@ def without(results: Results, *beginnings: str) -> Results:
     return dataclasses.replace(results, table=table.drop(names))
 
 
+def with_arrays(results: Results, changed: dict[str, np.ndarray]) -> Results:
+    """The same arrays, but for these, in all runs."""
+    for run_id in results.table["run_id"]:
+        path = results.folders[run_id].path / "arrays.npz"
+        np.savez(path, **{**np.load(path), **changed})
+    return results
+
+
+def blocks(content: Content) -> list[Block]:
+    lead = [content.lead] if content.lead else []
+    return [*lead, *(block for section in content.sections for block in section.blocks)]
+
+
+def plots(content: Content) -> dict[str, str]:
+    """Title of each figure."""
+    return {each.name: each.title for each in blocks(content) if isinstance(each, Plot)}
+
+
+def sentences(content: Content) -> str:
+    texts = [each.words for each in blocks(content) if isinstance(each, Text)]
+    return "\n".join([*content.headlines, *plots(content).values(), *texts])
+
+
 def test_the_planted_law_is_found(found: Study) -> None:
     by_parameters, by_capacity = found.laws
     law = by_parameters.law
@@ -61,28 +87,22 @@ def test_the_planted_law_is_found(found: Study) -> None:
     assert by_capacity.ratios[1] == pytest.approx(16_000 * planted.ALPHA / 124)
 
 
-def test_both_readings_fall_to_one_half_and_never_rise(found: Study) -> None:
+def test_both_readings_fall_to_one_half_beside_published_points(found: Study) -> None:
     for fitted in found.laws:
         assert fitted.check is not None and fitted.check.holds
         assert fitted.check.limit <= 0.51
+        assert {each.observed.parameters for each in fitted.forecasts} == {
+            1_556_075_200, 123_702_528,
+        }  # fmt: skip
+        for each in fitted.forecasts:
+            assert each.published_f1 == pytest.approx(each.observed.target_f1, abs=0.01)
+    # The planted law is the published one: it says the same of the published models.
+    for each in found.laws[0].forecasts:
+        assert each.fitted_f1.value == pytest.approx(each.published_f1, abs=0.03)
+        assert not each.is_beyond  # 0.0078 to 0.72 holds 0.0121 to 0.11
     rising = Curve(reading=Reading.SAMPLES_PER_PARAMETER, height=1.0, slope=1.0, offset=-3.0)
     assert not check(rising, 1000.0).never_rises
     assert not check(rising, 1000.0).holds
-
-
-def test_published_points_stand_beside_both_readings(found: Study) -> None:
-    for fitted in found.laws:
-        assert [each.observed.parameters for each in fitted.forecasts] == [1_556_075_200] * 3 + [
-            123_702_528
-        ] * 3
-        for each in fitted.forecasts:
-            assert each.published_f1 == pytest.approx(each.observed.target_f1, abs=0.01)
-            assert each.interval is not None and each.interval[0] <= each.interval[1]
-    first = found.laws[0].forecasts
-    # The planted law is the published one: it says the same of the published models.
-    for each in first:
-        assert each.fitted_f1 == pytest.approx(each.published_f1, abs=0.03)
-    assert not any(each.is_beyond for each in first)  # 0.0078 to 0.72 holds 0.0121 to 0.11
 
 
 def test_a_curve_that_is_never_high_crosses_nowhere() -> None:
@@ -101,48 +121,48 @@ def test_f1_of_each_run_is_what_was_planted(found: Study) -> None:
 
 def test_exposure_is_the_planted_rank(found: Study) -> None:
     index_of = {series: index for index, series in enumerate(found.series)}
-    inserted = [each for each in found.planted if each.repeats]
+    inserted = [each for each in found.planted if each["repeats"]]
     assert len(inserted) == 3 * 3 * len(planted.REPEATS)
     for each in inserted:
-        rank = planted.planted_rank(index_of[each.place.series], each.repeats)
-        assert each.exposure_bits.value == pytest.approx(4 - np.log2(rank))
-        assert each.most_bits == each.secret_bits == 4
-        assert each.exposure_bits.n == 2 * planted.NUM_EACH  # of two seeds
-        assert each.extracted is not None and each.extracted.value == (rank == 1)
-    assert all(each.chance.holds for each in found.controls)
-    assert found.controls[0].chance.num_controls == 2 * planted.NUM_CONTROLS
+        rank = planted.planted_rank(index_of[each["series"]], each["repeats"])
+        assert each["exposure"].value == pytest.approx(4 - np.log2(rank))
+        assert each["most_bits"] == each["secret_bits"] == 4
+        assert each["exposure"].n == 2 * planted.NUM_EACH  # of two seeds
+        assert each["extracted"].value == (rank == 1)
+    assert all(each["chance"].holds for each in found.controls)
+    assert found.controls[0]["chance"].num_controls == 2 * planted.NUM_CONTROLS
 
 
 def test_windows_are_told_from_canaries_and_from_guesses(found: Study) -> None:
-    shares = {each.place.series: each.extraction for each in found.windows}
+    shares = {each["series"]: each["extraction"] for each in found.windows}
     for index, series in enumerate(found.series):
         both = shares[series]
         assert both.train.value == pytest.approx((index + 1) / 4)
         assert both.excess.value == pytest.approx((index + 1) / 4 - 0.1)
     largest = found.windows[-1]
-    assert largest.extraction.train.trials == 2 * largest.place.num_sequences
+    assert largest["extraction"].train.trials == 2 * largest["N"]
 
 
 def test_differences_between_sizes_are_those_planted(found: Study) -> None:
-    overall = {each.kind.column: each for each in found.compared if each.num_sequences is None}
-    assert overall["exposure_bits"].apart.value == pytest.approx(4 / 3)  # 2, 2 and 0 bits
-    assert overall["canaries_extracted"].apart.value == pytest.approx(1 / 3)
-    assert overall["windows_excess"].apart.value == pytest.approx(1 / 2)
+    overall = {each["kind"].name: each for each in found.compared if each["N"] is None}
+    assert overall["exposure_bits"]["apart"].value == pytest.approx(4 / 3)  # 2, 2 and 0 bits
+    assert overall["canaries_extracted"]["apart"].value == pytest.approx(1 / 3)
+    assert overall["windows_excess"]["apart"].value == pytest.approx(1 / 2)
     apart = [
         planted.planted_f1(16_000, size) - planted.planted_f1(1000, size) for size in planted.SIZES
     ]
-    assert overall["f1"].apart.value == pytest.approx(np.mean(apart), abs=0.03)
-    assert all(each.apart.sign > 0 for each in overall.values())
-    at_each = [each.num_sequences for each in found.compared if each.kind.column == "f1"]
+    assert overall["f1"]["apart"].value == pytest.approx(np.mean(apart), abs=0.03)
+    assert all(each["apart"].sign > 0 for each in overall.values())
+    at_each = [each["N"] for each in found.compared if each["kind"].name == "f1"]
     assert at_each == [None, *planted.SIZES]
     # A canary that all N share is one thing: two seeds of twelve.
-    low, high = overall["exposure_bits"].apart.interval
+    low, high = overall["exposure_bits"]["apart"].interval
     deviation = np.std([2, 2, 0] * 8, ddof=1) / np.sqrt(24)
     assert (high - low) / 2 == pytest.approx(2.069 * deviation, rel=1e-3)
 
 
 def test_leakage_goes_with_held_out_loss_where_size_moves_both(found: Study) -> None:
-    windows = next(kind for kind in found.kinds if kind.column == "windows_excess")
+    windows = next(kind for kind in found.kinds if kind.name == "windows_excess")
     rho = found.with_loss(windows, at_equal_n=True)
     assert rho is not None and rho.value < -0.9 and rho.interval[1] < 0
     over_all = found.with_loss(windows, at_equal_n=False)
@@ -150,25 +170,35 @@ def test_leakage_goes_with_held_out_loss_where_size_moves_both(found: Study) -> 
 
 
 def test_shadows_tell_more_than_the_loss(texts: Study) -> None:
-    by_score = {each.score: each for each in texts.shadowed}
+    by_score = {each["score"]: each for each in texts.shadowed}
     loss = by_score["loss"]
-    assert isinstance(loss, Scored) and len(loss.qualities) == 4
-    assert loss.qualities[0].num_members == planted.TRAINED
-    assert loss.qualities[0].num_nonmembers == planted.POOL - planted.TRAINED
+    assert len(loss["qualities"]) == 4
+    assert loss["members"] == 4 * planted.TRAINED
+    assert loss["others"] == 4 * (planted.POOL - planted.TRAINED)
     for name in ("lira_online_fixed", "lira_offline_fixed", "rmia_online", "rmia_offline"):
-        point = by_score[name]
-        assert isinstance(point, Scored)
-        assert point.auroc.value > loss.auroc.value + 0.2
+        assert by_score[name]["auroc"].value > loss["auroc"].value + 0.2
     # Three shadows are never two with a sample and two without it.
     refused = by_score["lira_online"]
-    assert isinstance(refused, NotScored) and refused.reason.startswith("0 members and 0 others")
+    assert refused["auroc"] is None and refused["reason"].startswith("0 members and 0 others")
+
+
+def test_shadow_scores_are_drawn(texts: Study) -> None:
+    """Of each score that could be computed, AUROC of the mean and of each of four targets."""
+    plot = shadows_plot(texts)
+    assert plot.title.startswith("With 3 shadow models: ") and "; loss 0." in plot.title
+    _, singles, means = plot.layers
+    num_scores = sum(row["auroc"] is not None for row in texts.shadowed)
+    of_auroc = pl.col("panel") == "AUROC"
+    assert means.frame.filter(of_auroc).height == num_scores
+    assert singles.frame.filter(of_auroc).height == 4 * num_scores
+    assert b"RMIA offline" in plot.draw().svg
 
 
 def test_the_oracle_makes_a_score_and_its_arrays_are_named(texts: Study) -> None:
-    scores = {each.score: each for each in texts.scored}
-    assert scores["reference"].auroc.value > scores["loss"].auroc.value + 0.2
-    assert isinstance(scores["loss"].members_found(1), TooFewControls)
-    assert "reference-0" in texts.arrays_of
+    scores = {each["score"]: each for each in texts.scored}
+    assert scores["reference"]["auroc"].value > scores["loss"]["auroc"].value + 0.2
+    assert isinstance(scores["loss"]["found"][1], TooFewControls)
+    assert texts.runs["oracle_id"].unique().to_list() == ["reference-0"]
     assert "reference-0" not in texts.runs["run_id"]
     assert isinstance(texts.laws[0].law, NoMembershipLaw)
 
@@ -198,7 +228,8 @@ def test_the_report_is_written_whole(
     assert "2.00 bits per parameter (planted)" in page
     assert captions.NO_SHADOWS in page
     lines = "\n".join(written.headlines)
-    assert "exposed by 2.0 bits in 1x8 and 3.3 bits in 1x32, of 4.0" in lines
+    assert "exposed by 2.0 bits in 1x8 and 3.3 bits in 1x32, of 4.0 (a guess: 1.44)" in lines
+    assert "Membership F1 at equal N: 0.5" in lines  # levels before the difference
     assert "12 of 18 runs converged" in lines
     assert "F1 tends to 0.500" in lines
     table = pl.read_parquet(tmp_path / "table.parquet")
@@ -206,6 +237,10 @@ def test_the_report_is_written_whole(
 
 
 def test_exposure_alone_is_a_report(tmp_path: Path) -> None:
+    """Inserted canaries among references from a bell, controls among two heaps of them.
+
+    No skew-normal is like two heaps: the mean by skew-normals is of the others alone.
+    """
     whole = planted.canary_results(tmp_path, seeds=(0,), sizes=(40,))
     smallest = only(whole, pl.col("size.width") == 8)
     path = smallest.folders["8-40-0"].path / "arrays.npz"
@@ -214,34 +249,71 @@ def test_exposure_alone_is_a_report(tmp_path: Path) -> None:
         for name, values in np.load(path).items()
         if name.startswith("exposure.") and name != "exposure.is_extracted"
     }
-    # Two heaps of references: no skew-normal is like that.
-    number = len(arrays["exposure.repeats"])
-    arrays["exposure.num_references"] = np.full(number, 30)
-    heaps = np.concatenate([np.linspace(10, 11, 15), np.linspace(90, 91, 15)])
-    arrays["exposure.reference_code_bits"] = np.tile(heaps, number).astype(np.float32)
+    is_control = arrays["exposure.repeats"] == 0
+    bell = norm.ppf((np.arange(300) + 0.5) / 300, 15, 2)
+    heaps = np.repeat([10.0, 90.0], 150)
+    arrays["exposure.num_references"] = np.full(len(is_control), 300)
+    arrays["exposure.reference_code_bits"] = np.concatenate(
+        [heaps if is_one else bell for is_one in is_control]
+    )
     np.savez(path, **arrays)
     alone = without(smallest, "cost.", "membership.", "extraction.")
     content = report.make(alone)
-    assert [drawing.name for drawing in content.drawings] == ["exposure"]
-    html = "\n".join(section.html for section in content.sections)
+    assert list(plots(content)) == ["exposure"] and isinstance(content.lead, Plot)
+    said = sentences(content)
     for sentence in (
         captions.NO_MEMBERSHIP, captions.NO_SHADOWS, captions.NO_CANARIES_TRIED,
         captions.NO_WINDOWS, captions.NO_LOSS, captions.ONE_SIZE,
     ):  # fmt: skip
-        assert sentence in html
-    assert f"warns of {number} of {number} skew-normal fits" in html
+        assert sentence in said
+    assert f"warns of {is_control.sum()} of {len(is_control)} skew-normal fits" in said
+    controls, *inserted = study(alone).planted
+    assert controls["fitted"] is None
+    for each in inserted:  # of 9 bits, three deviations below
+        assert each["num_fitted"] == planted.NUM_EACH
+        assert each["fitted"] == pytest.approx(-norm.logcdf(-3) / np.log(2), abs=0.5)
 
 
 def test_membership_without_cost_has_no_law(tmp_path: Path) -> None:
     whole = planted.canary_results(tmp_path, seeds=(0,), sizes=(40,))
-    for run_id in whole.folders:
-        path = whole.folders[run_id].path / "arrays.npz"
-        kept = {k: v for k, v in np.load(path).items() if k.startswith("membership.")}
-        np.savez(path, **kept)
     content = report.make(without(whole, "cost.", "exposure.", "extraction."))
-    assert [drawing.name for drawing in content.drawings] == ["scores", "sizes"]
-    html = "\n".join(section.html for section in content.sections)
-    assert captions.NO_COST in html and captions.NO_EXPOSURE in html
+    assert list(plots(content)) == [
+        "scores",
+        "exposure",
+        "canaries_extracted",
+        "windows_extracted",
+        "sizes",
+    ]
+    assert captions.NO_COST in sentences(content)
+
+
+def test_nothing_is_claimed_of_models_that_leak_nothing(tmp_path: Path) -> None:
+    """One seed, unconverged, every score noise, every canary at a guess's rank, no window told."""
+    results = planted.canary_results(tmp_path, seeds=(0,))
+    random = np.random.default_rng(0)
+    sides = random.normal(size=(2, planted.NUM_JUDGED))
+    repeats = np.load(results.folders["8-40-0"].path / "arrays.npz")["exposure.repeats"]
+    quiet = {
+        "membership.member_loss": sides[0],
+        "membership.nonmember_loss": sides[1],
+        "exposure.num_as_likely": np.arange(len(repeats)) % planted.NUM_SECRETS,
+        "exposure.is_extracted": np.zeros(len(repeats), np.uint8),
+        **{f"extraction.heldout_extracted_{prefix}": np.zeros(100, np.uint8) for prefix in (2, 4)},
+        **{f"extraction.train_extracted_{prefix}": np.zeros(700, np.uint8) for prefix in (2, 4)},
+    }
+    table = results.table.with_columns(pl.lit(value=False).alias("training.converged"))
+    content = report.make(dataclasses.replace(with_arrays(results, quiet), table=table))
+    said, titles = sentences(content), plots(content)
+    assert titles["membership_law"].startswith("F1 of the loss attack cannot be distinguished")
+    assert titles["scores"].startswith("No score separates members from others beyond chance")
+    assert "cannot be distinguished from a guess (1.44 bits)" in titles["exposure"]
+    assert titles["canaries_extracted"].endswith("are never recited, in 108 trials")
+    assert "do not exceed held-out ones beyond doubt" in titles["windows_extracted"]
+    assert "no kind of leakage differs beyond doubt" in titles["sizes"]
+    assert titles["risk"].startswith("No kind of leakage exceeds a guess beyond doubt")
+    for claim in ("leaks more", "leaks less", "highest mean AUROC, ", "falls from"):
+        assert claim not in said
+    assert "9 of 9 runs had not converged" in said and "All runs have one seed" in said
 
 
 def test_sizes_are_not_compared_where_more_than_size_differs(tmp_path: Path) -> None:
@@ -249,7 +321,7 @@ def test_sizes_are_not_compared_where_more_than_size_differs(tmp_path: Path) -> 
     name = pl.when(pl.col("seed") == 0).then(pl.lit("fp32")).otherwise(pl.lit("tf32"))
     mixed = whole.table.with_columns(name.alias("precision.name"))
     found = study(dataclasses.replace(whole, table=mixed))
-    assert len(found.series) == 6 and found.compared == ()
+    assert len(found.series) == 6 and found.compared == []
 
 
 def test_unusable_runs_are_refused(results: Results, tmp_path: Path) -> None:

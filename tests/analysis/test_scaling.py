@@ -7,10 +7,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from rote.analysis.content import tables_of
 from rote.analysis.laws import kinds
 from rote.analysis.laws.law import Chosen, Count, Effort
+from rote.analysis.plot import Plot
 from rote.analysis.quantities.scaling import doubts, formats, measured, scaling_runs
-from rote.analysis.reports.scaling.report import make
+from rote.analysis.reports import scaling
+from rote.analysis.reports.scaling import make
 from tests.analysis.scaled import BATCH, LAW, LENGTH, SIZES, TOKENS, noisy, results, table
 
 QUICK = Effort(num_resamples=0, profiles=False)
@@ -76,13 +79,29 @@ def test_the_report_has_every_law_that_can_be_told_and_says_why_not(tmp_path: Pa
     assert {"parametric", "kaplan", "steps", "repetition", "size", "data"} <= set(content.numbers)
     low, high = content.numbers["parametric"]["constants"]["alpha"]["bootstrap_interval"]
     assert low < LAW.alpha < high
-    titles = [section.title for section in content.sections]
-    assert titles[-2:] == ["Laws that these runs cannot tell", "Runs"]
-    assert "membership" in content.sections[-2].html
-    assert (
-        "parametric, 16 points: a = "
-        in {drawing.name: drawing.alt for drawing in content.drawings}["fit-parametric"]
-    )
+    *_, others, runs = content.sections
+    assert (others.title, runs.title) == ("Laws that cannot be fitted to these runs", "Runs")
+    assert "membership" in {row[0].text for _, table in tables_of(content) for row in table.cells}
+    plots = [content.lead, *(block for each in content.sections for block in each.blocks)]
+    titles = {plot.name: plot.title for plot in plots if isinstance(plot, Plot)}
+    assert titles["fit-parametric"].startswith("parametric, 16 points: a = ")
+    assert isinstance(content.lead, Plot)
+
+
+def test_no_figure_leads_and_no_card_claims_where_losses_follow_no_law(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scaling, "EFFORT", QUICK)
+    monkeypatch.setattr(kinds, "laws", lambda: ["parametric"])
+    shuffled = table().with_columns(pl.col("cost.heldout_code_bits").shuffle(seed=1))
+    content = make(results(shuffled, tmp_path))
+    assert content.lead is None
+    (card,) = content.cards
+    warned = [line.words for line in card.lines if line.is_warning]
+    assert "the law explains little of what differs" in warned
+    law = next(each for each in content.sections if each.title == "Law: parametric")
+    (figure,) = (block for block in law.blocks if isinstance(block, Plot))
+    assert "its constants say little" in figure.title
 
 
 def test_number_formats_are_fitted_apart(tmp_path: Path) -> None:

@@ -3,16 +3,22 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
+from rote.analysis.content import Heading
 from rote.analysis.fits.descent import Peak
 from rote.analysis.pairing import Pairing
+from rote.analysis.plot import Plot
 from rote.analysis.report import write_report
+from rote.analysis.reports.text.remembered import shortened
+from rote.analysis.reports.text.report import make
 from rote.analysis.reports.text.study import study
-from rote.analysis.reports.text.tables import shortened
 from rote.analysis.results import Results
+from rote.analysis.table import Table
 from rote.files import sha256
+from rote.ledger.store import RunFolder
 from tests.analysis import planted_text as planted
 
 
@@ -48,20 +54,21 @@ def test_the_planted_peak_is_located_on_the_right_axis(found) -> None:
 
 
 def test_rare_words_are_memorised(found) -> None:
-    assert [each.num_sequences for each in found.remembered] == [80, 160, 320, 320]
+    names = [each.name for each in found.remembered]
+    assert [name.split(", ")[1] for name in names] == ["N = 80", "N = 160", "N = 320", "N = 320"]
     for each in found.remembered:
         correlation = each.correlations["tf_idf"]
         assert correlation is not None and correlation.ends[0] > 0.5
-        assert all(sample.sample_id % 2 for sample in each.most)
-        assert each.most[0].max_code_bits >= each.most[-1].max_code_bits
+        assert all(sample["sample_id"] % 2 for sample in each.most)
+        assert each.most[0]["max_code_bits"] >= each.most[-1]["max_code_bits"]
 
 
 def test_a_worse_oracle_calls_more_memorised(found) -> None:
     for series in found.series:
         outside = [
-            each.mean_bits.value
+            each["mean_bits"].value
             for each in found.qualities
-            if each.series == series and each.reference_pool == "reference"
+            if each["series"] == series and each["pool"] == "reference"
         ]
         assert len(outside) == 2 and outside[1] > outside[0] + 5
 
@@ -117,7 +124,102 @@ def test_one_kind_of_reference_is_enough(results: Results) -> None:
 
 
 def test_extraction_pools_seeds(found) -> None:
-    first = next(each for each in found.extracted if each.series == "1x8")
-    assert first.num_sequences == 10
-    assert first.extraction.train.trials == 20 and first.extraction.heldout.trials == 128
-    assert 0 < first.extraction.train.value < 1
+    first = next(each for each in found.extracted if each["series"] == "1x8")
+    assert first["task.num_sequences"] == 10
+    assert first["train"].trials == 20 and first["heldout"].trials == 128
+    assert 0 < first["train"].value < 1
+    assert [each.trials for each in first["runs"]["train"]] == [10, 10]
+
+
+def titles(results: Results) -> dict[str, str]:
+    content = make(results)
+    blocks = [content.lead, *(block for each in content.sections for block in each.blocks)]
+    return {block.name: block.title for block in blocks if isinstance(block, Plot)}
+
+
+def test_titles_claim_what_was_planted(results: Results) -> None:
+    told = titles(results)
+    assert told["unintended"].startswith("Unintended memorisation reaches 68% to 70% of")
+    assert told["extraction"].startswith("Extraction comes down from")
+    assert "from the best oracle to the worst" in told["oracle_quality"]
+    assert "may be chance" not in told["covariates"]
+
+
+def test_nothing_is_claimed_of_runs_at_chance_alone_or_unconverged(tmp_path: Path) -> None:
+    """The models are as good as their reference, whose text nobody memorised."""
+    chance = planted.planted_results(tmp_path, seeds=(0,), share=0.0)
+    told = titles(chance)
+    assert told["unintended"].endswith("is above what held-out text gives")
+    assert told["extraction"].startswith("No more is extracted")
+    content = make(chance)
+    assert "1 seed." in content.setting
+    assert any(line.words == "no more than held-out text gives" for line in content.cards[0].lines)
+    late = chance.table.with_columns(pl.lit(value=False).alias("training.converged"))
+    unconverged = make(Results(**{**vars(chance), "table": late}))
+    assert any("had not converged" in line.words for line in unconverged.cards[0].lines)
+    assert "0 of 14 runs converged" in " ".join(unconverged.headlines)
+
+
+def test_two_runs_of_one_series_and_size_have_sections_of_their_own(results: Results) -> None:
+    headings = [
+        block.title
+        for each in make(results).sections
+        for block in each.blocks
+        if isinstance(block, Heading)
+    ]
+    assert len(set(headings)) == len(headings) == 4
+
+
+def with_arrays(results: Results, folder: Path, run_id: str, total: str, more: dict) -> Results:
+    """One run measured more: it has these arrays besides, and a total of 10."""
+    arrays = {**results.folders[run_id].arrays(), **more}
+    (folder / run_id).mkdir()
+    np.savez(folder / run_id / "arrays.npz", **arrays)
+    column = pl.when(pl.col("run_id") == run_id).then(10).alias(total)
+    folders = {**results.folders, run_id: RunFolder(folder / run_id)}
+    table = results.table.with_columns(column)
+    return Results(**{**vars(results), "table": table, "folders": folders})
+
+
+def test_samples_that_it_takes_to_find_text_are_shown(results: Results, tmp_path: Path) -> None:
+    """Ten windows: p of one sample is 1 of 4, 0.02 of 4, and 0 of 2."""
+    with np.errstate(divide="ignore"):
+        log_p = np.log(np.repeat([1.0, 0.02, 0.0], [4, 4, 2]))
+    more = {
+        "discoverable.train_log_p_top_k_4": log_p,
+        "discoverable.heldout_log_p_top_k_4": np.full(10, -np.inf),
+        "discoverable.train_beam_rank_4": np.array([0] * 5 + [-1] * 5),
+    }
+    total = "discoverable.train_expected_top_k_4"
+    content = make(with_arrays(results, tmp_path, "train-8-10-0", total, more))
+    (section,) = (each for each in content.sections if each.title == "Extraction")
+    (table,) = (
+        each for each in section.blocks if isinstance(each, Table) and len(each.columns) == 9
+    )
+    name = "1x8, N = 10, seed 0"
+    assert table.text()[1][:4] == [name, "train", "top k", "4"]
+    shares = [[cell.split()[0] for cell in row[4:]] for row in table.text()[1:]]
+    assert shares[0] == ["40.0%", "40.0%", "80.0%", "80.0%", "50.0%"]
+    assert shares[1] == ["0.0%"] * 4 + ["not"]
+    assert content.numbers[f"discoverable {name}, top k 4, train"]["in 100"] == 0.8
+
+
+def test_samples_that_models_draw_are_shown(results: Results, tmp_path: Path) -> None:
+    """Ten distinct samples, two of which hold training text; the best ranking puts them first."""
+    run_id = "train-8-10-0"
+    pieces = {
+        "tokens": np.zeros((10, 8)), "nats": np.arange(10.0), "window_nats": np.arange(10.0)[::-1],
+        "documents": np.arange(10) < 2, "heldout_documents": np.arange(10) == 5,
+        "is_distinct": np.ones(10),
+    }  # fmt: skip
+    more = {f"generation.top_k_{name}": piece for name, piece in pieces.items()}
+    total = "generation.top_k_samples"
+    content = make(with_arrays(results, tmp_path, run_id, total, more))
+    (section,) = (each for each in content.sections if "draws" in each.title)
+    drawn, ranked = (block for block in section.blocks if isinstance(block, Table))
+    assert drawn.text()[1] == ["1x8, N = 10, seed 0, top k", "20.0% (2.5% to 55.6%)",
+                               "10.0% (0.3% to 44.5%)", "2", "10 (10)"]  # fmt: skip
+    assert [row[1] for row in ranked.text()[1:]] == ["perplexity", "window"]
+    number = content.numbers["drawn 1x8, N = 10, seed 0, top k"]
+    assert number["memorised"] == 0.2 and number["runs"] == [run_id]
+    assert any("20.0% (2.5% to 55.6%) of distinct samples" in line for line in content.headlines)

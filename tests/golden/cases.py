@@ -12,14 +12,16 @@ SWEEPS = (
     "text",
 )
 OTHER_RATE = ("random_labels", "optim.optimiser.lr=2e-3")  # what is compared with random_labels
+SCALED = ("--capacity-from", "capacity")
 COMMANDS: dict[str, tuple[str, ...]] = {
-    **{f"report_{name}": ("report", name) for name in SWEEPS},
+    **{f"report_{name}": ("report", name, *SCALED) for name in SWEEPS},
+    "report_capacity": ("report", "capacity"),
     "fit_scaling": ("fit", "scaling", "--resamples", "20"),
     "fit_capacity": ("fit", "capacity", "--law", "capacity", "--resamples", "20"),
     "compare": ("compare", "random_labels", "{other}"),
     "plan_published": ("plan", "--flops", "1e21"),
     "plan_hiding": ("plan", "--max-f1", "0.55", "--params", "1.5b"),
-    "plan_own": ("plan", "--from", "scaling", "--flops", "1e10", "--max-exposure", "3"),
+    "plan_own": ("plan", "--from", "scaling", "--flops", "1e10", "--max-exposure", "3", *SCALED),
 }
 SCALE = "report_capacity"  # whose capacities other reports divide by
 FOLDERS = {"report": "reports", "fit": "fits", "compare": "comparisons", "plan": "plans"}

@@ -39,12 +39,14 @@ def model() -> GPT:
     return made
 
 
-@pytest.fixture(params=[1, 7, 80])
+@pytest.fixture(params=[(1, 1), (7, 1), (7, 64), (80, 1), (80, 64)])
 def in_chunks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """So many positions a chunk."""
+    """So many positions a chunk; a head of a multiple of so many rows, as on a GPU."""
+    positions, rows = request.param
     with monkeypatch.context() as patched:
+        patched.setattr(likelihood, "ROWS_MULTIPLE", {"cpu": rows})
         patched.setattr(likelihood, "WHOLE_LOGITS_BYTES", 0)
-        patched.setattr(likelihood, "CHUNK_LOGITS_BYTES", request.param * 4 * V)
+        patched.setattr(likelihood, "CHUNK_LOGITS_BYTES", positions * 4 * V)
         yield
 
 

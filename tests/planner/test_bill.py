@@ -3,7 +3,7 @@
 import pytest
 
 from rote.planner import bill as module
-from rote.planner.bill import Line, bill, flops_per_second_here
+from rote.planner.bill import RUN_SECONDS, START_SECONDS, Line, bill, flops_per_second_here
 
 
 def line(flops: float) -> Line:
@@ -21,13 +21,13 @@ def test_time_is_for_what_is_left_over_the_workers() -> None:
     )
     assert total.flops == 17e9
     assert total.num_done == 1
-    assert total.seconds_here == pytest.approx((5 + 3 + 3) / 2)
+    assert total.seconds_here == pytest.approx(START_SECONDS + (5 + 3 + 3 + 3 * RUN_SECONDS) / 2)
     assert total.gpu_hours["H100"] == (1.0, 4.0)
 
 
 def test_no_number_of_workers_beats_the_longest_run() -> None:
     total = bill([line(4e9), line(1e9)], seconds=[5.0, 2.0], num_workers=100, h100_seconds=0.0)
-    assert total.seconds_here == pytest.approx(5.0)
+    assert total.seconds_here == pytest.approx(START_SECONDS + 5.0 + RUN_SECONDS)
 
 
 def test_nothing_to_do_takes_no_time() -> None:

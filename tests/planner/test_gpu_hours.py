@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import COMPOSER
 from tests.models.formulas import gpt_parameters
 
-from rote.analysis.quantities.throughput import peak_flops_per_second
+from rote.analysis.derived import peak_flops_per_second
 from rote.cli.bill import make_bill
 from rote.cluster.planning import make_plan
 from rote.config.sweep import Grid, Sweep

@@ -1,5 +1,6 @@
 """A planted outputs folder, its site, and a browser in which only our pages are opened."""
 
+import base64
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,9 @@ CHROMIUM = (
 )
 SCRIPT = "<script>document.title='run by a name'</script><img src=x onerror=alert(1)>"
 NUM_RUNS = 130
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
 ROWS = "#runs tbody tr"
 
 
@@ -43,8 +47,15 @@ def outputs(tmp_path_factory: pytest.TempPathFactory, base: Spec) -> Path:
     )
     report = folder / "reports" / "many"
     report.mkdir(parents=True)
-    (report / "report.html").write_text("<!doctype html><title>the report</title>")
-    (report / "manifest.json").write_text('{"headlines": ["fp32: 3.00 bits per parameter"]}')
+    (report / "report.html").write_text(
+        f"<!doctype html><title>the report</title><main><code>{many.run_ids[0]}</code>"
+        '<a href="main.png" download>PNG</a>'
+    )
+    (report / "manifest.json").write_text(
+        '{"headlines": ["fp32: 3.00 bits per parameter", "two", "three"],'
+        ' "figures": {"main": [], "another": []}}'
+    )
+    (report / "main.png").write_bytes(PNG)
     compared = folder / "comparisons" / "many-other"
     compared.mkdir(parents=True)
     (compared / "report.html").write_text("<!doctype html><title>the comparison</title>")

@@ -24,12 +24,13 @@ CIRCUMSTANCES = {
 
 
 def plant(
-    outputs: Path, base: Spec, *, name: str, num_runs: int, question: str = "How much?", **what: Any
-) -> Plan:
+    outputs: Path, base: Spec, *, name: str, num_runs: int, question: str = "How much?",
+    num_seeds: int = 1, **what: Any,
+) -> Plan:  # fmt: skip
     """A sweep of so many done runs; ``what`` are keys of the task to set in all of them."""
     store = Store(outputs)
     points = []
-    for index, spec in enumerate(specs(base, num_runs, **what)):
+    for index, spec in enumerate(specs(base, num_runs, num_seeds, **what)):
         record = record_of(spec, index)
         run = store.run(spec.run_id)
         run.begin(spec, "".join(_curve(record)))
@@ -42,16 +43,17 @@ def plant(
     return plan
 
 
-def specs(base: Spec, num_runs: int, **task: Any) -> Iterator[Spec]:
+def specs(base: Spec, num_runs: int, num_seeds: int = 1, **task: Any) -> Iterator[Spec]:
     """Sizes and precisions in turn, ever more sequences, a rate and a seed of its own for each."""
-    for index in range(num_runs):
+    for seed in range(num_runs):
+        index = seed // num_seeds
         what: dict[str, Any] = copy.deepcopy(dict(base.what))
         layers, width = SIZES[index % len(SIZES)]
         what["size"] |= {"num_layers": layers, "width": width}
         what["precision"]["name"] = PRECISIONS[index // len(SIZES) % len(PRECISIONS)]
         what["task"] |= {"num_sequences": 2 ** (4 + index % 7), **task}
         what["optim"]["optimiser"]["lr"] = round(1e-3 * (1 + index % 10), 6)
-        what["seed"] = index
+        what["seed"] = seed
         yield Spec(what=what, how=base.how)
 
 

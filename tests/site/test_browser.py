@@ -5,11 +5,16 @@ from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
+from scipy.stats import t
 from tests.site.conftest import NUM_RUNS, ROWS
+from tests.site.planted import plant
 
 from rote.analysis.drawing import GREY, PALETTE
+from rote.analysis.estimators import mean_over_seeds
 from rote.cluster.plan import load_plan
+from rote.ledger.spec import Spec
 from rote.ledger.store import Store, read_spec
+from rote.site.build import build_site
 from rote.site.html import asset
 
 pytestmark = pytest.mark.slow
@@ -47,8 +52,9 @@ def test_from_the_index_to_a_run_by_the_keyboard(open_page, site: Path) -> None:
     page.keyboard.press("Enter")
     page.wait_for_selector("#run h1")
     assert page.inner_text("#told").startswith("done, 30 of at most 30 steps")
-    assert page.locator("#curve-memorised_bits .scatterlayer path.js-line").count() == 1
-    assert page.locator("#curve-loss_bits_per_token .scatterlayer path.js-line").count() == 1
+    for curve, level in (("memorised_bits", "entropy"), ("loss_bits_per_token", "log2 V")):
+        assert page.locator(f"#curve-{curve} .scatterlayer path.js-line").count() == 2
+        assert level in page.text_content(f"#curve-{curve} .legend")
 
 
 def test_filters_sort_and_search(many) -> None:
@@ -82,9 +88,10 @@ def test_filters_sort_and_search(many) -> None:
 
 def test_columns_are_chosen(many) -> None:
     many.click("#picker summary")
-    many.get_by_role("checkbox", name="entropy_bits", exact=True).check()
-    assert many.locator("th[data-key='entropy_bits']").count() == 1
-    many.get_by_role("checkbox", name="entropy_bits", exact=True).uncheck()
+    entropy = many.get_by_role("checkbox", name="entropy of the training data (bits)", exact=True)
+    entropy.check()
+    assert "entropy of the training data\nbits" in many.inner_text("th[data-key='entropy_bits']")
+    entropy.uncheck()
     assert many.locator("th[data-key='entropy_bits']").count() == 0
 
 
@@ -96,7 +103,7 @@ def test_a_point_leads_to_its_run(many) -> None:
     assert many.locator("#scatter .cbaxis, #scatter .cbfill").count() > 0
     many.fill("[data-filter='seed']", "17")
     many.wait_for_function("document.getElementById('scatter').dataset.drawn === '1'")
-    run_id = many.inner_text(f"{ROWS} a")
+    run_id = many.get_attribute(f"{ROWS} a", "title")
     box = many.locator("#scatter .point").bounding_box()
     many.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     many.wait_for_selector("#scatter .hovertext")
@@ -111,6 +118,7 @@ TOLD = "#scatter ~ [role=status]"
 
 def test_points_are_reached_by_the_keyboard(many) -> None:
     many.select_option("#axis-x", "seed")
+    many.select_option("#axis-y", "bits_per_parameter")
     many.select_option("#axis-colour", "precision.name")
     many.uncheck("#log-x")
     many.fill("[data-filter='seed']", "4..9")
@@ -130,27 +138,55 @@ def test_points_are_reached_by_the_keyboard(many) -> None:
     many.keyboard.press("ArrowUp")
     many.keyboard.press("Home")
     many.keyboard.press("ArrowRight")
-    assert f"bits_per_parameter: {bits[1]}" in many.inner_text(TOLD)
+    assert f"memorised (bits per parameter): {bits[1]}" in many.inner_text(TOLD)
     many.keyboard.press("Escape")
     assert many.evaluate("document.activeElement === document.body")
     assert many.locator("#scatter .hovertext").count() == 0
     many.focus("#scatter")
     many.keyboard.press("ArrowLeft")
-    run_id = many.inner_text(f"{ROWS}:nth-child(1) a")
-    assert run_id in many.inner_text(TOLD)
+    run_id = many.get_attribute(f"{ROWS}:nth-child(1) a", "title")
+    assert many.inner_text(TOLD).startswith(many.inner_text(f"{ROWS}:nth-child(1) a"))
     many.keyboard.press("Enter")
     many.wait_for_selector("#run h1")
     assert many.url.endswith(f"run.html#{run_id}")
     many.focus("#curve-memorised_bits")
     many.keyboard.press("ArrowRight")
     told = many.inner_text("#curve-memorised_bits ~ [role=status]")
-    assert told.startswith("step 10; memorised bits: ")
+    assert told.startswith("step 10; memorised (bits): ")
 
 
-def test_log_axes_leave_out_what_has_no_logarithm(many) -> None:
+def test_what_has_no_place_in_the_chart_is_listed_with_the_reason(many) -> None:
     many.select_option("#axis-x", "seed")
     many.check("#log-x")
     many.wait_for_function(f"document.getElementById('scatter').dataset.drawn === '{NUM_RUNS - 3}'")
+    assert many.inner_text("#apart summary") == (
+        "Not in the chart: 1 seed is not above 0, the axis is logarithmic; "
+        "2 without memorised (bits)"
+    )
+    assert many.locator("#apart a").count() == 3
+
+
+def test_seeds_of_a_setting_become_a_mean_with_its_interval(
+    open_page, base: Spec, tmp_path: Path
+) -> None:
+    plan = plant(tmp_path, base, name="seeds", num_runs=12, num_seeds=3)
+    page = open_page(f"{build_site(tmp_path).index.parent.as_uri()}/sweeps/seeds.html")
+    page.wait_for_selector("#scatter[data-drawn]")
+    page.check("#grouped")
+    assert shown(page) == "4 settings, 12 of 12 runs"
+    assert page.locator(f"{ROWS}").count() == 4
+    records = [Store(tmp_path).run(run_id).record() for run_id in plan.run_ids[:3]]
+    bits = [each.entropy_bits - each.measures["cost"]["train_code_bits"] for each in records]
+    expected = mean_over_seeds(bits)
+    low, high = expected.ends
+    first = page.evaluate("rote.table.shown.findIndex((c) => c.key === 'memorised_bits')")
+    assert page.inner_text(f"{ROWS}:nth-child(1) td:nth-child({first + 2})").split("\n") == [
+        f"{expected.value:,.0f}", f"{low:,.0f} to {high:,.0f}",
+    ]  # fmt: skip
+    page.wait_for_function("document.querySelectorAll('#scatter .errorbar').length >= 4")
+    for degrees in (1, 4, 5, 9, 40):
+        exact = float(t.ppf(0.975, degrees))
+        assert page.evaluate(f"rote.student({degrees})") == pytest.approx(exact, rel=2e-3)
 
 
 def test_a_failed_run_says_why(open_page, site: Path, outputs: Path) -> None:

@@ -1,6 +1,8 @@
 """The site as files: all is there, what is unchanged is not touched, damage stops nothing."""
 
+import html
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -9,6 +11,8 @@ import pytest
 from tests.site.conftest import NUM_RUNS, SCRIPT
 from tests.site.planted import plant, record_of
 
+from rote.analysis.metrics import METRICS
+from rote.analysis.overviews import OVERVIEWS
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.site.build import build_site
@@ -85,6 +89,52 @@ def test_a_curve_is_thinned_to_what_a_screen_shows_and_keeps_its_ends(
     assert (curve["step"][0], curve["step"][-1]) == (10, 2499)
     assert len(curve["step"]) <= 201
     assert curve["loss_bits_per_token"][-1] == 1
+
+
+def test_a_report_leads_to_its_runs_and_its_main_figure_stands_on_the_index(
+    site: Path, outputs: Path
+) -> None:
+    run_id = taken(site.parent / "data/sweeps/many.js")["ids"][0]
+    page = (site.parent / "reports/many.html").read_text()
+    assert f'<a href="../run.html#{run_id}"><code>{run_id}</code></a>' in page
+    assert '<a href="../sweeps/many.html">Runs of many</a>' in page
+    assert '<a href="many/main.png" download>' in page
+    figure = site.parent / "reports/many/main.png"
+    assert figure.read_bytes() == (outputs / "reports/many/main.png").read_bytes()
+    index = site.read_text()
+    assert '<img src="reports/many/main.png" alt="Main figure of many"' in index
+    assert "<summary>1 more</summary>" in index
+    sweep = (site.parent / "sweeps/many.html").read_text()
+    assert '<img src="../reports/many/main.png"' in sweep
+
+
+def test_the_sweep_that_changed_last_stands_first(own: Path) -> None:
+    for name in listed(own):
+        for path in (*own.glob("sweeps/*/plan.json"), *own.glob("runs/*/record.json")):
+            os.utime(path, (1e6, 1e6))
+        (own / "sweeps" / name / "plan.json").touch()
+        build_site(own)
+        assert listed(own)[0] == name
+
+
+def listed(outputs: Path) -> list[str]:
+    """Sweeps in the order of the index."""
+    page = (outputs / "site" / "index.html").read_text()
+    return [html.unescape(name) for name in re.findall(r'class="card" data-name="([^"]*)"', page)]
+
+
+def test_a_column_has_title_unit_and_form_of_the_registry_and_axes_are_those_of_the_kind(
+    site: Path,
+) -> None:
+    data = taken(site.parent / "data/sweeps/many.js")
+    columns = {column["key"]: column for column in data["columns"]}
+    for key in ("memorised_bits", "heldout_bits_per_token", "precision.name"):
+        metric = METRICS[key]
+        found = columns[key]["title"], columns[key]["unit"], columns[key]["form"]
+        assert found == (metric.title, metric.unit, metric.form)
+    assert data["axes"] == [list(pair) for pair in OVERVIEWS["capacity"].axes]
+    assert columns["training.converged"]["words"] == ["no", "yes"]
+    assert columns["name"]["words"][0] == "gpt 1x16 N=16 fp32"
 
 
 def test_a_comparison_is_listed_with_what_it_found(site: Path) -> None:
@@ -169,7 +219,7 @@ def test_records_of_different_kinds_are_still_shown(tmp_path: Path, base: Spec) 
     assert "seed" in {column["key"] for column in data["columns"]}
     run_id = plan.run_ids[0]
     run = taken(site / f"data/runs/{run_id[:2]}.js")[run_id]
-    assert (run["state"], run["circumstances"], run["derived"]) == ("damaged", None, {})
+    assert (run["state"], run["circumstances"], run["cards"]) == ("damaged", None, [])
 
 
 def test_names_and_questions_are_text_in_every_page(site: Path) -> None:
@@ -177,5 +227,5 @@ def test_names_and_questions_are_text_in_every_page(site: Path) -> None:
     assert len(pages) == 10
     for page in pages:
         assert "<script>" not in page.read_text()
-        assert "<img" not in page.read_text()
+        assert "<img src=x" not in page.read_text()
     assert "fp32: 3.00 bits per parameter" in site.read_text()

@@ -9,28 +9,19 @@ import pytest
 from tests.conftest import COMPOSER
 from tests.tracking.conftest import QUESTION, Rote, Server, Swept
 
-from rote.analysis.kinds import FOLDER
-from rote.analysis.kinds import kinds as report_kinds
-from rote.analysis.laws.kinds import laws
+from rote.analysis.kinds import kinds
+from rote.analysis.metrics import METRICS, SHARES, metric_of
+from rote.analysis.overviews import OVERVIEWS, Overview, overview_of
 from rote.config.places import sweep_files
 from rote.config.sweep import Sweep, points, read_sweep
 from rote.ledger.spec import flatten
 from rote.tracking import curves
-from rote.tracking.panels import AXIS_TITLES, Bars, Curve, Dashboard, Scatter
-from rote.tracking.workspaces import Workspaces, dashboard_of, kinds
+from rote.tracking.summary import SETTING
+from rote.tracking.workspaces import Workspaces, wandb_column
 
-OF_A_RUN = {"parameters", "entropy_bits", "training.converged"}
-
-
-def columns(dashboard: Dashboard) -> set[str]:
-    found = set(dashboard.columns)
-    for panel in (panel for section in dashboard.sections for panel in section.panels):
-        match panel:
-            case Scatter():
-                found |= {panel.x, panel.y}
-            case Bars():
-                found |= {f"config:{panel.by}", f"summary:{panel.metric}"}
-    return found
+OF_A_RUN = {"parameters", "entropy_bits", "training.tokens_seen"}
+OF_SHARES = {"accuracy": "exact_match", "extracted": "extraction"}  # and the measure behind them
+LINES, BARS = "Run History Line Plot", "Bar Chart"
 
 
 def settings(sweep: Sweep) -> dict[str, list[Any]]:
@@ -47,39 +38,37 @@ def known_of(kind: str) -> tuple[set[str], set[str]]:
     """Keys and measures of this kind's demo: of its first point, and what its file sets."""
     demos = [read_sweep(path) for name, path in sweep_files().items() if name.endswith("demo")]
     (demo,) = [sweep for sweep in demos if sweep.report == kind]
-    composer = COMPOSER
-    first = next(points(demo, composer, lambda config: 1000))
+    first = next(points(demo, COMPOSER, lambda config: 1000))
     told = settings(demo)
     measures = {name for each in told.get("measure", [["cost"]]) for name in each}
-    return {*flatten(composer.config(first)), *told}, measures
+    return {*flatten(COMPOSER.config(first)), *told}, measures
 
 
-def test_every_kind_of_report_has_a_dashboard() -> None:
-    assert kinds() == report_kinds()
+def columns(overview: Overview) -> set[str]:
+    return {column for pair in (*overview.axes, *overview.by) for column in pair}
+
+
+def test_every_kind_of_report_has_an_overview_and_any_other_a_usual_one() -> None:
+    assert sorted(OVERVIEWS) == kinds()
+    assert overview_of("my_own").title == "My own"
+    assert ("parameters", "memorised_bits") in overview_of("my_own").axes
 
 
 @pytest.mark.parametrize("kind", kinds())
-def test_columns_are_keys_of_conf_stored_sums_or_ends_of_curves(kind: str) -> None:
+def test_columns_are_metrics_keys_of_conf_or_shares_of_what_is_measured(kind: str) -> None:
     keys, measures = known_of(kind)
-    for column in columns(dashboard_of(kind)):
-        section, _, name = column.partition(":")
-        assert section in ("config", "summary")
-        if section == "config":
-            assert name in keys | OF_A_RUN, f"no sweep of {kind} sets {name}"
-            continue
-        first, _, rest = name.partition(".")
-        if first in AXIS_TITLES:
-            assert rest in curves.aggregates(first)
+    for column in columns(overview_of(kind)):
+        family = column.partition(".")[0]
+        if family in SHARES:
+            assert OF_SHARES[family] in measures
         else:
-            assert name in OF_A_RUN or first in measures, f"no sweep of {kind} measures {name}"
+            assert column in keys | OF_A_RUN | set(METRICS), f"no sweep of {kind} has {column}"
+    assert set(overview_of(kind).curves) <= set(METRICS)
 
 
-def test_figures_are_drawings_of_reports() -> None:
-    drawing = "".join(path.read_text() for path in Path(FOLDER).parent.rglob("*figure*.py"))
-    of_laws = {f"fit-{law}" for law in laws()}
-    for kind in kinds():
-        for name in dashboard_of(kind).figures:
-            assert name in of_laws or f'name="{name}"' in drawing
+def panels(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    shown = spec["workspace"]["spec"]["section"]["panelBankConfig"]["sections"]
+    return [panel for section in shown for panel in section["panels"]]
 
 
 @pytest.mark.parametrize("kind", kinds())
@@ -87,22 +76,41 @@ def test_the_spec_is_whole_the_same_each_time_and_asks_nobody(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket.socket, "connect", _refuse)
-    dashboard = dashboard_of(kind)
+    overview = overview_of(kind)
     made, again = (
-        Workspaces(dashboard, entity=None, project="rote", group="tiny", question=QUESTION).specs()
+        Workspaces(overview, entity=None, project="rote", group="tiny", question=QUESTION).specs()
         for _ in range(2)
     )
     assert made == again
-    shown = made["workspace"]["spec"]["section"]["panelBankConfig"]["sections"]
-    panels = [panel for section in dashboard.sections for panel in section.panels]
-    titles = [panel["config"].get("chartTitle") for section in shown for panel in section["panels"]]
-    assert [panel.title for panel in panels] == titles[: len(panels)]
-    over = [panel["config"]["xAxis"] for panel in shown[1]["panels"] if panel["viewType"] == LINES]
-    assert over == [panel.x for panel in dashboard.sections[1].panels if isinstance(panel, Curve)]
     assert QUESTION in json.dumps(made["report"])
+    over = [(panel["config"]["xAxis"], panel["config"]["metrics"]) for panel in panels(made)
+            if panel["viewType"] == LINES]  # fmt: skip
+    assert over == [(axis, [name]) for name in overview.curves for axis in curves.AXES]
 
 
-LINES = "Run History Line Plot"
+def test_panels_are_titled_by_the_registry_and_show_the_spread_over_seeds() -> None:
+    made = Workspaces(
+        overview_of("capacity"), entity=None, project="rote", group=None, question=None,
+        figures=["memorised_bits"],
+    ).specs()  # fmt: skip
+    shown = panels(made)
+    line = next(panel["config"] for panel in shown if panel["viewType"] == LINES)
+    assert line["yAxisTitle"] == METRICS["loss_bits_per_token"].label
+    grouped = [panel["config"] for panel in shown if panel["viewType"] in (LINES, BARS)]
+    assert {one["groupBy"] for one in grouped} == {f"{SETTING}.value", "precision.value.name"}
+    assert {(one["groupAgg"], one["groupArea"]) for one in grouped} == {("mean", "minmax")}
+    titles = {panel["config"].get("chartTitle") for panel in shown}
+    across, up = metric_of("entropy_bits").label, metric_of("memorised_bits").label
+    assert f"{up} against {across}" in titles
+    assert "figures/memorised_bits" in json.dumps(made)
+
+
+def test_a_number_of_the_report_alone_has_no_column_in_wandb() -> None:
+    assert wandb_column("memorised_bits") == "summary:derived.memorised_bits"
+    assert wandb_column("accuracy.train_add") == "summary:derived.accuracy.train_add"
+    assert wandb_column("size.width") == "config:size.width"
+    assert wandb_column("cost.train_code_bits") == "summary:cost.train_code_bits"
+    assert wandb_column("f1") == ""
 
 
 def _refuse(*_: object) -> None:
@@ -134,10 +142,11 @@ def test_what_is_no_dashboard_is_refused(rote: Rote, words: tuple[str, ...], mes
 
 
 def test_pushing_without_a_login_says_so_in_one_line(
-    at_swept: Swept, fresh_rote: Rote, monkeypatch: pytest.MonkeyPatch, server: Server
-) -> None:
+    at_swept: Swept, fresh_rote: Rote, monkeypatch: pytest.MonkeyPatch, server: Server,
+    tmp_path: Path,
+) -> None:  # fmt: skip
     monkeypatch.delenv("WANDB_API_KEY")
-    monkeypatch.setenv("HOME", "/nowhere")
+    monkeypatch.setenv("HOME", str(tmp_path))
     said = fresh_rote("dashboard", "tiny", "--push", "me/rote")
     assert said.code == 2
     assert said.complaint.splitlines()[-1].startswith("rote: no login for wandb")

@@ -12,6 +12,7 @@ from rote.ledger.store import RunFolder, Store
 from rote.run import execute
 from rote.tracking.offline import history, is_complete, records
 from rote.training.member import Interrupted
+from rote.units import bits_from_nats
 
 
 def logs(folder: RunFolder) -> list[Path]:
@@ -39,6 +40,7 @@ def test_our_reader_finds_the_curve(tiny: MakeSpec, store: Store) -> None:
     for row, logged in zip(folder.curve(), rows, strict=True):
         assert {key: logged[key] for key in row} == row
         assert logged["bits_per_parameter"] == row["memorised_bits"] / 2196
+        assert logged["loss_bits_per_token"] == bits_from_nats(row["loss_nats_per_token"])
         assert logged["epochs"] == row["tokens"] / (12 * 8)
     torn = file.with_name("torn.wandb")
     torn.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
@@ -54,13 +56,14 @@ def test_every_curve_knows_its_axis_and_its_best(tiny: MakeSpec, store: Store) -
     execute(spec, store)
     (file,) = logs(store.run(spec.run_id))
     metrics = {one.metric.name: one.metric for one in records(file) if one.HasField("metric")}
-    curves = {"loss_nats_per_token", "memorised_bits", "bits_per_parameter", "learning_rate"}
+    losses = {"loss_nats_per_token", "loss_bits_per_token"}
+    curves = {*losses, "memorised_bits", "bits_per_parameter", "learning_rate"}
     assert set(metrics) == {"step", "tokens", "epochs"} | curves
     assert {metrics[name].step_metric for name in curves} == {"step"}
     assert {name for name in curves if metrics[name].summary.max} == {
         "memorised_bits", "bits_per_parameter",
     }  # fmt: skip
-    assert [name for name in curves if metrics[name].summary.min] == ["loss_nats_per_token"]
+    assert {name for name in curves if metrics[name].summary.min} == losses
     assert all(metrics[name].summary.last for name in curves)
 
 

@@ -10,11 +10,15 @@ from polars.testing import assert_frame_equal
 from tests.tracking.conftest import QUESTION, Rote, Swept
 from tests.tracking.wandb_server import Server
 
+from rote.analysis.comparison import COMPARED
+from rote.analysis.metrics import METRICS
 from rote.ledger.record import DamagedRecord
+from rote.site.build import build_site
 from rote.tracking.curves import as_on_disk, curve_summary, merged
 from rote.tracking.offline import logs, read_log
 from rote.tracking.reading import read_back
 from rote.tracking.summary import RECORD, finished_of, summary_of
+from rote.tracking.workspaces import wandb_column
 
 
 def collected(rote: Rote, swept: Swept, *words: str) -> list[pl.DataFrame]:
@@ -84,6 +88,7 @@ def test_tables_and_curves_from_a_server_equal_those_from_disk(
     bits = [row["memorised_bits"] for row in swept.store.run(swept.killed).curve()]
     shown = json.loads(run.summary)
     assert shown["memorised_bits"] == {"max": max(bits), "last": bits[-1]}
+    assert server.runs[swept.killed].display_name.startswith("gpt demo_s N=4 fp32")
     assert shown["bits_per_parameter"]["last"] == bits[-1] / 2196
     assert shown["cost"]["train_tokens"] == 32
 
@@ -148,3 +153,29 @@ def test_a_source_that_is_none_is_refused(rote: Rote, source: str, message: str)
     assert said.code == 2
     assert message in said.complaint
     assert len(said.complaint.strip().splitlines()) == 1
+
+
+def test_one_entry_of_the_registry_is_seen_in_table_site_comparison_and_wandb(
+    swept: Swept, rote: Rote, tmp_path: Path
+) -> None:
+    name = "memorised_bits_per_sequence"
+    (table, _) = collected(rote, swept)
+    run_id = swept.plan.run_ids[-1]
+    record = swept.store.run(run_id).record()
+    bits = record.entropy_bits - record.measures["cost"]["train_code_bits"]
+    expected = pytest.approx(bits / 12)
+    assert table.filter(run_id=run_id)[name].item() == expected
+    (log,) = map(read_log, logs(swept.store.run(run_id).path))
+    assert log.summary["derived"][name] == expected
+    assert name in COMPARED
+    assert wandb_column(name) == f"summary:derived.{name}"
+    outputs = tmp_path / "outputs"
+    shutil.copytree(swept.outputs, outputs, ignore=shutil.ignore_patterns("latest-run"))
+    text = (build_site(outputs).index.parent / "data/sweeps/tiny.js").read_text()
+    data = json.loads(json.loads(text[text.index(", ") + 2 : text.rindex(")")]))
+    (column,) = [each for each in data["columns"] if each["key"] == name]
+    assert column["values"][-1] == pytest.approx(bits / 12, rel=1e-6)
+    metric = METRICS[name]
+    assert (column["title"], column["unit"], column["form"]) == (
+        metric.title, metric.unit, metric.form,
+    )  # fmt: skip

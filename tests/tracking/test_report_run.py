@@ -8,7 +8,6 @@ from tests.tracking.conftest import QUESTION, Rote, Swept
 from rote.cli.wandb_account import account_of
 from rote.tracking.offline import logs, read_log
 from rote.tracking.report_run import log_report, report_run_id
-from rote.tracking.workspaces import dashboard_of
 
 
 def test_a_report_is_logged_once_beside_its_runs(copied: Swept, rote: Rote) -> None:
@@ -24,7 +23,8 @@ def test_a_report_is_logged_once_beside_its_runs(copied: Swept, rote: Rote) -> N
     assert log.exit_code == 0
     (row,) = log.rows
     files = log.path.parent / "files"
-    for name in dashboard_of("capacity").figures:
+    assert manifest["figures"]
+    for name in manifest["figures"]:
         image = (files / row[f"figures/{name}.path"]).read_bytes()
         assert image == (folder / f"{name}.png").read_bytes()
     page = (files / row["page.path"]).read_text()
@@ -33,6 +33,9 @@ def test_a_report_is_logged_once_beside_its_runs(copied: Swept, rote: Rote) -> N
     logged = json.loads((files / row["runs.path"]).read_text())
     assert logged["columns"] == table.columns
     assert [line[0] for line in logged["data"]] == list(table["run_id"])
+    shown = json.loads(rote("dashboard", "tiny").told)
+    for name in manifest["figures"]:
+        assert f'"figures/{name}"' in json.dumps(shown)
     alpha = manifest["numbers"]["alpha fp32"]["bits_per_parameter"]
     assert log.summary["alpha fp32"]["bits_per_parameter"] == alpha
 

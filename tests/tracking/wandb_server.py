@@ -27,6 +27,7 @@ class Run:
 
     name: str
     project: str
+    display_name: str | None = None
     group: str | None = None
     job_type: str | None = None
     notes: str | None = None
@@ -42,7 +43,7 @@ class Run:
         last_step = json.loads(self.history[-1])["_step"] if self.history else -1
         return {
             "id": _id(self.name), "internalId": _id(self.name), "name": self.name,
-            "displayName": self.name, "config": self.config, "summaryMetrics": self.summary,
+            "displayName": self.display_name, "config": self.config, "summaryMetrics": self.summary,
             "group": self.group, "jobType": self.job_type, "notes": self.notes, "tags": self.tags,
             "sweepName": None, "commit": None, "readOnly": False, "description": "",
             "state": "running" if self.exit_code is None else "finished", "projectId": "1",
@@ -114,6 +115,7 @@ class Server(ThreadingHTTPServer):
     def _upsert(self, given: dict[str, Any]) -> Run:
         run = self.runs.setdefault(given["name"], Run(given["name"], given["project"]))
         run.config = given.get("config") or run.config
+        run.display_name = given.get("displayName") or run.display_name
         run.group = given.get("groupName") or run.group
         run.job_type = given.get("jobType") or run.job_type
         run.notes = given.get("notes") or run.notes

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rote.outputs import below
 from rote.reading.files import Damaged, read_json
 from rote.reading.shapes import anything, keyed, mapped, text
 
@@ -13,7 +14,7 @@ MANIFEST = keyed({"name": text, "numbers": mapped(anything)})
 
 @dataclass(frozen=True, kw_only=True)
 class CapacityScale:
-    """Capacity over parameters, on random tokens, and who says so."""
+    """Capacity over parameters, on random tokens, and its source."""
 
     bits_per_parameter: float
     source: str
@@ -24,33 +25,37 @@ PUBLISHED = CapacityScale(
 )
 
 
-def measured_alphas(reports: Path, damaged: list[str] | None = None) -> dict[str, CapacityScale]:
-    """By precision: the largest that a capacity report in this folder states.
+def report_of(reports: Path, name: str) -> Path:
+    """The manifest of a sweep's report; raises ValueError for a name that is a path."""
+    return below(reports, "a report's name", name) / "manifest.json"
 
-    The largest, because every measured capacity bounds the true one from below; of models that
-    were hardly trained it may be below zero, and then says nothing. Why a report cannot be read is
-    added to ``damaged``.
+
+def measured_alphas(
+    reports: Path, name: str, damaged: list[str] | None = None
+) -> dict[str, CapacityScale]:
+    """By precision, what the capacity report ``name`` states: the largest over its settings.
+
+    None of models that were hardly trained: their capacity may be below zero, which scales nothing.
+    Empty where there is no such report; why one cannot be read is added to ``damaged``.
     """
     found: dict[str, CapacityScale] = {}
-    for path in sorted(reports.glob("*/manifest.json")):
-        try:
-            manifest = read_json(path, MANIFEST, "rote report writes it anew")
-        except Damaged as error:
-            if damaged is not None:
-                damaged.append(str(error))
+    try:
+        manifest = read_json(report_of(reports, name), MANIFEST, "rote report writes it anew")
+    except FileNotFoundError:
+        return found
+    except Damaged as error:
+        if damaged is not None:
+            damaged.append(str(error))
+        return found
+    for key, number in manifest["numbers"].items():
+        kind, _, words = key.partition(" ")
+        precision, _, _ = words.partition(",")  # a setting may follow
+        if kind != "alpha" or not _is_above_zero(number):
             continue
-        for name, number in manifest["numbers"].items():
-            kind, _, told = name.partition(" ")
-            precision, _, _ = told.partition(",")  # a setting may follow
-            if kind != "alpha" or not _is_above_zero(number):
-                continue
-            scale = CapacityScale(
-                bits_per_parameter=number["bits_per_parameter"],
-                source=f"measured: capacity report {manifest['name']}, {told}",
-            )
-            best = found.get(precision)
-            if best is None or scale.bits_per_parameter > best.bits_per_parameter:
-                found[precision] = scale
+        bits = number["bits_per_parameter"]
+        if precision not in found or bits > found[precision].bits_per_parameter:
+            source = f"measured: capacity report {manifest['name']}, {words}"
+            found[precision] = CapacityScale(bits_per_parameter=bits, source=source)
     return found
 
 

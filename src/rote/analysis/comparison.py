@@ -17,18 +17,13 @@ from numpy.typing import NDArray
 from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import paired_difference
 from rote.analysis.metrics import METRICS, Metric, derive
-from rote.analysis.reports.leakage.kinds import with_kinds
-from rote.analysis.reports.leakage.reading import read
-from rote.analysis.reports.leakage.runs import MEASURES, has_measured, leakage_runs
+from rote.analysis.quantities.leakage import quick_leakage
 from rote.analysis.results import Results
 
 Floats = NDArray[np.float64]
 
 GROUPS = ("task", "model", "size", "optim", "budget", "precision", "control", "seed", "measure")
-COMPARED = (
-    "bits_per_parameter", "train_bits_per_token", "heldout_bits_per_token", "f1", "exposure_bits",
-    "canaries_extracted", "windows_excess", "training.steps", "train_tokens_per_second",
-)  # fmt: skip
+COMPARED = tuple(name for name, metric in METRICS.items() if metric.is_compared)
 TITLES = {"exposure_bits": "exposure of all canaries"}  # of any number of repeats
 SAME_RATIO = 1.1  # a setting that is derived from equal shares of two sizes differs by rounding
 
@@ -93,9 +88,7 @@ class Comparison:
 def comparable(results: Results) -> pl.DataFrame:
     """The table with the columns of `COMPARED` that its runs can tell."""
     table = derive(results.table, COMPARED)
-    if any(has_measured(table, measure) for measure in MEASURES):
-        bare = leakage_runs(results)
-        measured = with_kinds(bare, read(results, bare, quick=True))
+    if (measured := quick_leakage(results)) is not None:
         kinds = [
             name for name in COMPARED if name in measured.columns and name not in table.columns
         ]

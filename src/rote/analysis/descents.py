@@ -1,19 +1,42 @@
-"""Held-out loss over data bits per capacity, a curve a series, with the peak of each."""
+"""Held-out loss over data bits per capacity: a curve a series, its peak, a figure and a table."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from rote.analysis.drawing import GREY, INK
+from rote.analysis.estimate import span
+from rote.analysis.estimators import mean_over_seeds
 from rote.analysis.fits.descent import GridPoint, NoPeak, Peak, fit_descent
-from rote.analysis.quantities.convergence import num_converged
+from rote.analysis.marks import Layer, runs_and_means
+from rote.analysis.metrics import METRICS
+from rote.analysis.plot import Axis, Plot, tidy
+from rote.analysis.quantities.convergence import NOT_CONVERGED, converged, num_converged
 from rote.analysis.results import Results
+from rote.analysis.table import Column, Table, Value, warning
+from rote.analysis.typeset import between, plural
 
 MAX_BLOCKS = 1000  # held-out sequences beyond that are resampled in blocks: 8 MB a resampling
+RATIO = "data_per_capacity"
+LOSSES = {"held-out": "heldout_bits_per_token", "train": "train_bits_per_token"}
+CAPTION = (
+    "Loss in bits per token against the bits of the training data over the model's capacity, "
+    "alpha times parameters. Small marks are runs; lines join means over seeds, with 95 % "
+    "intervals (Student's t). The peak is the top "
+    "of a parabola, in the logarithm of the ratio, through the highest mean of held-out loss and "
+    "its neighbours; its bar is a 95 % bootstrap interval over runs and held-out sequences, with "
+    "half the spacing of the grid on each side, for nothing finer was measured. "
+    "A curve without a peak inside the grid has none drawn. "
+    "Published: Morris et al. 2025, section 4, see held-out loss fall only once the data exceed "
+    "capacity, and double descent peak where data bits and capacity are about equal."
+)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Descent:
     """The runs of one series, by data size, and where their held-out loss turns."""
 
@@ -26,6 +49,11 @@ class Descent:
     def name(self) -> str:
         """Unique within a report."""
         return f"{self.source}, {self.series}"
+
+    @property
+    def peak(self) -> Peak | None:
+        """None where there is none inside the grid."""
+        return self.fit if isinstance(self.fit, Peak) else None
 
     @property
     def num_unconverged(self) -> int:
@@ -50,19 +78,151 @@ def descents(results: Results, runs: pl.DataFrame) -> tuple[Descent, ...]:
 def _points(results: Results, runs: pl.DataFrame) -> list[GridPoint]:
     return [
         GridPoint(
-            ratio=float(np.mean(point["data_per_capacity"].to_numpy())),
+            ratio=float(np.mean(point[RATIO].to_numpy())),
             losses_KM=np.stack([_losses(results, run) for run in point.iter_rows(named=True)]),
         )
         for point in runs.partition_by("task.num_sequences", maintain_order=True)
     ]
 
 
-def _losses(results: Results, run: dict[str, object]) -> NDArray[np.float64]:
+def _losses(results: Results, run: dict[str, Any]) -> NDArray[np.float64]:
     """[M] bits per token of every held-out sequence, or of every block of them."""
-    code_bits_M = results.folders[str(run["run_id"])].arrays()["cost.heldout_code_bits"]
-    losses_M = code_bits_M.astype(np.float64) / int(str(run["task.length"]))
+    code_bits_M = results.folders[run["run_id"]].arrays()["cost.heldout_code_bits"]
+    losses_M = code_bits_M.astype(np.float64) / run["task.length"]
     if len(losses_M) <= MAX_BLOCKS:
         return losses_M
     each = len(losses_M) // MAX_BLOCKS
     blocks: NDArray[np.float64] = losses_M[: each * MAX_BLOCKS].reshape(MAX_BLOCKS, each)
     return blocks.mean(axis=1)
+
+
+def headline(curve: Descent) -> str:
+    """The peak with its interval, or why there is none; what doubts there are."""
+    seeds = "; one seed" if curve.runs["seed"].n_unique() == 1 else ""
+    if not isinstance(curve.fit, Peak):
+        finding = f"no interior peak: {curve.fit.reason}"
+    else:
+        below, above = curve.fit.bracket
+        finding = (
+            f"held-out loss peaks where data bits are {curve.fit.ratio:.2f} of capacity "
+            f"(95 % interval {span(curve.fit.interval, '{:.2f}')}, "
+            f"between grid points {below:.2f} and {above:.2f})"
+        )
+    return f"{curve.name}: {finding}; {converged(curve.runs)}{seeds}"
+
+
+def overall(curves: Sequence[Descent]) -> str:
+    """The finding over all series: a figure's title."""
+    peaks = [curve.peak.ratio for curve in curves if curve.peak]
+    if not peaks:
+        return "Held-out loss has no peak inside the grid"
+    where = between(peaks, "{:.2f}")
+    which = "" if len(peaks) == len(curves) else f" in {len(peaks)} of {len(curves)} series"
+    missed = sum(curve.num_unconverged for curve in curves if curve.peak)
+    doubt = f"; {plural(missed, 'run')} of these had not converged" if missed else ""
+    return f"Held-out loss peaks where data bits are {where} of capacity{which}{doubt}"
+
+
+def number(curve: Descent) -> dict[str, Any]:
+    """For the manifest."""
+    fit, runs = curve.fit, list(curve.runs["run_id"])
+    if not isinstance(fit, Peak):
+        return {RATIO: None, "reason": fit.reason, "runs": runs}
+    return {RATIO: fit.ratio, "interval": fit.interval, "bracket": fit.bracket, "runs": runs}
+
+
+def axis_note(curves: Sequence[Descent]) -> str:
+    """How data bits and capacity are known."""
+    bases = {curve.source: curve.runs["data_bits_basis"][0] for curve in curves}
+    alphas = {
+        f"{curve.runs['alpha'][0]:.2f} bits per parameter ({curve.runs['alpha_source'][0]})"
+        for curve in curves
+    }
+    data = "; ".join(f"for {source}, {basis}" for source, basis in bases.items())
+    return f"Data bits: {data}. Capacity: {'; '.join(sorted(alphas))}."
+
+
+def descents_table(curves: Sequence[Descent]) -> Table:
+    """A row a series."""
+    tokens = "bits per token"
+    of_peak: list[tuple[str, str, str, Callable[[Peak], Any]]] = [  # title, unit, form, value
+        ("peak", METRICS[RATIO].title, "{:.2f}", lambda peak: peak.ratio),
+        ("95 % interval", "resamples with an interior peak", "",
+         lambda peak: (span(peak.interval, "{:.2f}"), f"{peak.interior_share:.0%}")),
+        ("grid points beside it", "", "", lambda peak: span(peak.bracket, "{:.2f}")),
+        ("held-out loss there", tokens, "{:.3f}", lambda peak: peak.loss_bits_per_token),
+        ("rise from the smallest data set", tokens, "{:.3f}",
+         lambda peak: peak.rise_bits_per_token),
+        ("fall to the largest", tokens, "{:.3f}", lambda peak: peak.fall_bits_per_token),
+    ]  # fmt: skip
+    return Table(
+        rows=curves,
+        columns=[
+            Column(title="source", value="source"),
+            Column(title="series", unit="layers x width", value="series"),
+            Column(title="finding", value=_finding),
+            *(
+                Column(title=title, unit=unit, form=form, missing="none", value=_of_peak(value))
+                for title, unit, form, value in of_peak
+            ),
+            Column(title="runs", unit="not converged", value=_counts),
+        ],
+    )
+
+
+def _finding(curve: Descent) -> Value:
+    return "interior peak" if curve.peak else warning(f"none: {curve.fit.reason}")  # type: ignore[union-attr]
+
+
+def _of_peak(value: Callable[[Peak], Any]) -> Callable[[Descent], Any]:
+    return lambda curve: curve.peak and value(curve.peak)
+
+
+def _counts(curve: Descent) -> Value:
+    return curve.runs.height, f"{curve.num_unconverged:,}"
+
+
+def descents_plot(curves: Sequence[Descent]) -> Plot:
+    """Train and held-out loss: a panel a series."""
+    runs = pl.concat(
+        curve.runs.select(
+            RATIO, "task.num_sequences", loss=column, split=pl.lit(split),
+            panel=pl.lit(curve.name), unconverged=~pl.col("training.converged"),
+        )
+        for curve in curves
+        for split, column in LOSSES.items()
+    )  # fmt: skip
+    by = ["panel", "split", "task.num_sequences"]
+    means = tidy(
+        part.select(by).row(0, named=True)
+        | {RATIO: part[RATIO].mean(), "loss": mean_over_seeds(part["loss"])}
+        for part in runs.partition_by(by, maintain_order=True)
+    )
+    peaks = tidy(
+        {"panel": curve.name, RATIO: curve.peak.ratio, "loss": curve.peak.loss_bits_per_token}
+        | dict(zip((f"{RATIO}_low", f"{RATIO}_high"), curve.peak.interval, strict=True))
+        for curve in curves
+        if curve.peak
+    )
+    looks: dict[str, Any] = {"x": RATIO, "y": "loss", "hue": "split"}
+    return Plot(
+        name="double_descent",
+        title=overall(curves),
+        caption=CAPTION,
+        panel="panel",
+        panel_inches=2.5,
+        shares_y=False,
+        x=Axis(label=METRICS[RATIO].label, is_log=True, form="ratio"),
+        y=Axis(label="loss (bits per token)"),
+        layers=[
+            *runs_and_means(runs, means, hollow="unconverged", hollow_label=NOT_CONVERGED, **looks),
+            Layer(
+                frame=pl.DataFrame({RATIO: [1.0]}), kind="upright", x=RATIO,
+                label="data bits = capacity", look={"linestyle": ":", "color": GREY},
+            ),
+            Layer(
+                frame=peaks, x=RATIO, y="loss", label="peak of held-out loss, 95 % interval",
+                look={"color": INK, "marker": "*", "markersize": 9, "zorder": 3},
+            ),
+        ],
+    )  # fmt: skip

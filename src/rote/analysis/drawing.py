@@ -32,6 +32,7 @@ RAMP = LinearSegmentedColormap.from_list(
 )
 ACCENT = PALETTE[1]  # for the one line that matters among many
 
+TITLE = "title"  # an id in the SVG: a narrow page writes the title above instead
 LETTERS_PER_LINE = 82  # of a title
 WIDTH_INCHES = 8.4
 PNG_DOTS_PER_INCH = 160
@@ -95,9 +96,10 @@ def new_figure(*, height_inches: float, title: str) -> Figure:
     figure = Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
     FigureCanvasAgg(figure)
     words = typeset(title.replace(" %", "\N{NO-BREAK SPACE}%"))
-    title_of_figure = textwrap.fill(words, LETTERS_PER_LINE)
-    # Named, so that a narrow page hides it: its finding stands above the figure there.
-    figure.suptitle(title_of_figure, x=0.01, horizontalalignment="left").set_gid("finding")
+    heading = figure.suptitle(
+        textwrap.fill(words, LETTERS_PER_LINE), x=0.01, horizontalalignment="left"
+    )
+    heading.set_gid(TITLE)
     return figure
 
 
@@ -188,8 +190,10 @@ def plain_ratios(scale: Axis) -> None:
 
 
 def logarithmic_numbers(scale: Axis, limits: Sequence[float]) -> None:
-    """Short numbers at 1, 2 and 5 of each decade, or at decades alone where there are many."""
-    subdivisions = (1.0, 2.0, 5.0) if limits[1] < 120 * limits[0] else (1.0,)
+    """Short numbers at 1, 2 and 5 of each decade; at decades alone where there are many."""
+    subdivisions: tuple[float, ...] = (1.0, 2.0, 5.0) if limits[1] < 120 * limits[0] else (1.0,)
+    if limits[1] < 5 * limits[0]:
+        subdivisions = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
     scale.set_major_locator(LogLocator(subs=subdivisions, numticks=12))
     scale.set_minor_formatter(NullFormatter())
     short_numbers(scale)

@@ -16,6 +16,7 @@ from rote.analysis.drawing import GREY, PRECISION_LOOKS, Handle, colours, line_k
 Kind = Literal["points", "line", "steps", "band", "across", "upright"]
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":")
+FAINT = {"alpha": 0.6, "markersize": 3, "markeredgewidth": 0.7}  # single runs behind a mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,21 @@ class Layer:
     label: str = ""  # in the legend, of all
     text: str = ""  # column written beside the marks
     look: Mapping[str, Any] = field(default_factory=dict)  # as matplotlib takes it
+
+
+def runs_and_means(
+    runs: pl.DataFrame, means: pl.DataFrame, *, hollow: str = "", hollow_label: str = "", **of: Any
+) -> list[Layer]:
+    """Single runs, faint and small; means over seeds with intervals, and the lines through these.
+
+    ``of`` is what all three have: x, y, hue, style, look. ``hollow`` is of single runs.
+    """
+    faint = of | {"look": {**of.get("look", {}), **FAINT}}
+    return [
+        Layer(frame=runs, hollow=hollow, hollow_label=hollow_label, **faint),
+        Layer(frame=means, kind="line", **of),
+        Layer(frame=means, **of),
+    ]
 
 
 def values_of(column: str, layers: Sequence[Layer]) -> list[Any]:
@@ -179,7 +195,9 @@ def _draw_points(axes: Axes, layer: Layer, group: pl.DataFrame, look: dict[str, 
             continue
         part = group.filter(pl.Series(chosen))
         face = {"markerfacecolor": "white"} if is_hollow else {}
-        reach = {key: None if each is None else each[:, chosen] for key, each in has_bars.items()}
+        reach: dict[str, Any] = {
+            key: None if each is None else each[:, chosen] for key, each in has_bars.items()
+        }
         axes.errorbar(
             part[layer.x], part[layer.y], **reach, **(bars | look | face | {"linestyle": "none"})
         )

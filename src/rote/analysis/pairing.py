@@ -1,16 +1,11 @@
 """Runs on text beside their references: mem_U of every run, from the arrays of two."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
-from rote.analysis.quantities.references import (
-    oracle_reference,
-    origin_of,
-    same_size_reference,
-)
+from rote.analysis.quantities.references import oracle_reference, origin_of, same_size_reference
 from rote.analysis.quantities.unintended import (
     CodeLengths,
     Unintended,
@@ -60,17 +55,17 @@ class Pairing:
         return pair(target, reference)
 
     def row(self, target_id: str) -> dict[str, Any]:
-        """Totals under each reference as columns ``<reference>.<total>``; null without one."""
+        """Totals under each reference as columns ``<reference>.<total>``; none without one."""
         columns: dict[str, Any] = {"run_id": target_id}
         for kind, choose in REFERENCES.items():
             reference_id = choose(self.runs, target_id)
             columns[f"{kind}.run_id"] = reference_id
             if reference_id is None:
                 continue
-            columns |= _named(kind, self.unintended(target_id, reference_id).totals())
             heldout = self.heldout(target_id, reference_id).totals()
-            for name in ("max_code_bits", "samples"):
-                columns[f"{kind}.heldout_{name}"] = heldout[name]
+            totals = self.unintended(target_id, reference_id).totals()
+            totals |= {f"heldout_{name}": heldout[name] for name in ("max_code_bits", "samples")}
+            columns |= {f"{kind}.{name}": value for name, value in totals.items()}
         return columns
 
     def _arrays(self, run_id: str) -> dict[str, Any]:
@@ -86,14 +81,21 @@ def text_runs(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_unintended(results: Results, runs: pl.DataFrame) -> pl.DataFrame:
-    """Every run on the train pool gets its totals under both references; other runs get null."""
+    """Every run on the train pool gets its totals under both references; other runs get null.
+
+    A reference that no run has gets the columns of the other one, all null.
+    """
     pairing = Pairing(results, runs)
     targets = runs.filter(pl.col("task.pool") == "train")["run_id"]
     rows = [pairing.row(run_id) for run_id in targets]
     if not rows:
         raise ValueError("no finished run on the train pool (task.pool=train)")
-    return runs.join(pl.DataFrame(rows, infer_schema_length=None), on="run_id", how="left")
-
-
-def _named(kind: str, totals: Mapping[str, float | int]) -> dict[str, float | int]:
-    return {f"{kind}.{name}": value for name, value in totals.items()}
+    totals = dict.fromkeys(name.partition(".")[2] for row in rows for name in row if "." in name)
+    blank = {"run_id": None} | {f"{kind}.{name}": None for kind in REFERENCES for name in totals}
+    paired = pl.DataFrame([blank | row for row in rows], infer_schema_length=None)
+    nulls = {
+        name: pl.String if name.endswith(".run_id") else pl.Float64
+        for name, kind in paired.schema.items()
+        if kind == pl.Null
+    }
+    return runs.join(paired.cast(nulls), on="run_id", how="left")  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis as Scale
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
@@ -47,6 +47,7 @@ class Axis:
     form: Form = "plain"
     low: float | None = None  # None: as the marks need it
     high: float | None = None
+    linear_below: float | None = None  # logarithmic beyond, on both sides of 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,13 @@ class Plot:
     shares_y: bool = True
     empty: str = "nothing measured"  # written into a panel without marks
     hue_order: Sequence[Any] = ()  # all hues of more than one figure, so that colours agree
+    aside: float = 0.0  # how far hues of one x stand apart, in units of a linear x axis
     finish: Callable[[Mapping[Any, Axes]], None] | None = None  # what is truly a figure's own
+
+    def __post_init__(self) -> None:
+        """A layer without marks leaves no entry in the legend and no row in the CSV."""
+        drawn = [layer for layer in self.layers if not layer.frame.is_empty()]
+        object.__setattr__(self, "layers", drawn)
 
     @property
     def panels(self) -> list[Any]:
@@ -121,10 +128,16 @@ class Plot:
             axes.text(0.5, 0.5, self.empty, transform=axes.transAxes, ha="center", color=GREY)
 
     def _of(self, layer: Layer, value: Any) -> pl.DataFrame:
-        """What of a layer lies in one panel; None: in any."""
-        if value is None or self.panel not in layer.frame.columns:
-            return layer.frame
-        return layer.frame.filter(pl.col(self.panel) == value)
+        """What of a layer lies in one panel; None: in any. Hues stand aside of each other."""
+        frame = layer.frame
+        if value is not None and self.panel in frame.columns:
+            frame = frame.filter(pl.col(self.panel) == value)
+        if not self.aside or not layer.hue or frame.is_empty():
+            return frame
+        hues = list(Looks(self.layers, self.hue_order).colour_of)
+        moves = [self.aside * (place - (len(hues) - 1) / 2) for place in range(len(hues))]
+        move = pl.col(layer.hue).replace_strict(hues, moves, return_dtype=pl.Float64)
+        return frame.with_columns(pl.col(layer.x) + move)
 
     def _numbers(self, axis: Literal["x", "y"], value: Any) -> Floats:
         """All marks along an axis; bars as far as half of the marks' extent beyond these."""
@@ -150,7 +163,7 @@ def _placed(numbers: Floats, is_log: bool) -> Floats:
     return np.log10(finite[finite > 0]) if is_log else finite
 
 
-def _frame(scale: Scale, axis: Axis, numbers: Floats) -> None:
+def _frame(scale: XAxis | YAxis, axis: Axis, numbers: Floats) -> None:
     """Kind of scale, limits about all marks, and how numbers are written."""
     low, high = (numbers.min(), numbers.max()) if len(numbers) else (0.0, 1.0)
     margin = MARGIN * (high - low) or (LEAST_DECADES if axis.is_log else abs(high) / 2 or 1.0)
@@ -158,6 +171,9 @@ def _frame(scale: Scale, axis: Axis, numbers: Floats) -> None:
     if axis.is_log:
         scale.axes.set(**{f"{scale.axis_name}scale": "log"})
         ends = [10.0**end for end in ends]
+    elif axis.linear_below:
+        set_scale = getattr(scale.axes, f"set_{scale.axis_name}scale")
+        set_scale("symlog", linthresh=axis.linear_below)
     given = [axis.low, axis.high]
     limits = [end if own is None else own for end, own in zip(ends, given, strict=True)]
     scale.axes.set(**{f"{scale.axis_name}lim": limits})

@@ -10,11 +10,12 @@ import polars as pl
 from rote.analysis.content import Block, Commands, Content, Section, Text, figures_of, tables_of
 from rote.analysis.frame import write_table
 from rote.analysis.kinds import maker
-from rote.analysis.latex import latex_tables
 from rote.analysis.page import drawn, page
 from rote.analysis.results import Results
 from rote.files import sha256, sha256_of_file, write_bytes, write_json
 
+SCALE = ("precision.name", "alpha", "alpha_source")  # the capacity that a report divides by
+LATEX_HEAD = "% The tables of the report; they take \\usepackage{booktabs}."
 REPRODUCE_NOTE = (
     "Finished runs are not trained again. <code>manifest.json</code> names the record, with its "
     "SHA-256, of every run behind every figure and number, and the SHA-256 of every file here."
@@ -117,11 +118,8 @@ def page_files(
 
 
 def _latex(content: Content) -> str:
-    old = latex_tables(content.sections)
-    return (
-        "\n\n".join([old.rstrip(), *(table.latex(title) for title, table in tables_of(content))])
-        + "\n"
-    )
+    made = [table.latex(title) for title, table in tables_of(content) if table.rows]
+    return "\n\n".join([LATEX_HEAD, *made]) + "\n"
 
 
 def reproduce(commands: Sequence[str], note: str = "") -> Section:
@@ -143,6 +141,12 @@ def _sources(content: Content, results: Results) -> dict[str, Any]:
         "numbers": dict(content.numbers),
         "records_sha256": {run_id: results.records_sha256[run_id] for run_id in run_ids},
     }
+    if set(SCALE) <= set(content.table.columns):
+        each = content.table.select(SCALE).unique()
+        sources["capacity"] = {
+            precision: {"bits_per_parameter": alpha, "source": source}
+            for precision, alpha, source in each.sort("precision.name").rows()
+        }
     if content.arrays_of:
         sources["arrays_sha256"] = {
             run_id: sha256_of_file(results.folders[run_id].path / "arrays.npz")

@@ -39,6 +39,6 @@ class Results:
     curves: Mapping[str, Curve]
     records_sha256: Mapping[str, str]
     folders: Mapping[str, RunFolder]  # where per-sequence arrays lie
-    alphas: Mapping[str, CapacityScale]  # by precision: what capacity reports beside this one say
+    alphas: Mapping[str, CapacityScale]  # by precision: of the report that is named to scale by
     open_corpus: Callable[[str], Corpus]  # by corpus id
     show: Show = unseen  # hears how far a long report is

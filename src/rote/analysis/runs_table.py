@@ -5,31 +5,12 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.content import Section
-from rote.analysis.elements import (
-    code_cell,
-    converged_cell,
-    number_cell,
-    scrolled,
-    table,
-    text_cell,
-)
+from rote.analysis.content import Section, Text
+from rote.analysis.metrics import METRICS, derive
+from rote.analysis.quantities import convergence
+from rote.analysis.table import Cell, Column, Table
 
-HEADERS = (
-    ("run", ""),
-    ("source", ""),
-    ("series", "layers x width"),
-    ("parameters", ""),
-    ("pool", ""),
-    ("sequences", ""),
-    ("seed", ""),
-    ("data / capacity", ""),
-    ("train loss", "bits per token"),
-    ("held-out loss", "bits per token"),
-    ("steps", ""),
-    ("converged", ""),
-)
-TEXT_COLUMNS = ("run", "source", "series", "pool", "converged")
+LOSSES = ("data_per_capacity", "train_bits_per_token", "heldout_bits_per_token", "training.steps")
 NOTE = (
     "All of this, with every setting of every run, is in <code>table.parquet</code> and "
     "<code>table.csv</code> beside this page."
@@ -38,22 +19,22 @@ NOTE = (
 
 def runs_section(runs: pl.DataFrame) -> Section:
     """Of runs with the columns of losses and series."""
-    made = table(HEADERS, map(_cells, runs.iter_rows(named=True)), text=TEXT_COLUMNS)
-    return Section(title="Runs", html=f"{scrolled(made, tall=True)}\n<p>{NOTE}</p>")
-
-
-def _cells(run: Mapping[str, Any]) -> list[str]:
-    return [
-        code_cell(run["run_id"]),
-        text_cell(run["source"]),
-        text_cell(run["series"]),
-        number_cell(f"{run['parameters']:,}"),
-        text_cell(run["task.pool"] or "train"),
-        number_cell(f"{run['task.num_sequences']:,}"),
-        number_cell(run["seed"]),
-        number_cell(f"{run['data_per_capacity']:.3f}"),
-        number_cell(f"{run['train_bits_per_token']:.3f}"),
-        number_cell(f"{run['heldout_bits_per_token']:.3f}"),
-        number_cell(f"{run['training.steps']:,}"),
-        converged_cell(run),
+    columns = [
+        Column.of(METRICS["name"], lambda run: (run["name"], run["run_id"])),
+        Column("source", "source"),
+        Column("series", "series", unit="layers x width"),
+        Column.of(METRICS["parameters"]),
+        Column("pool", lambda run: run["task.pool"] or "train"),
+        Column.of(METRICS["task.num_sequences"]),
+        Column.of(METRICS["seed"]),
+        *(Column.of(METRICS[name]) for name in LOSSES),
+        Column.of(METRICS["training.converged"], converged),
     ]
+    table = Table(columns=columns, rows=derive(runs, ["name"]).to_dicts(), is_tall=True)
+    return Section("Runs", [table, Text(NOTE, is_html=True)])
+
+
+def converged(run: Mapping[str, Any]) -> Cell:
+    """Whether a run, a row of the table, had converged, and by which rule."""
+    answer, rule = convergence.standing(run)
+    return Cell(text=answer, below=rule, is_warning=not run["training.converged"])

@@ -1,10 +1,12 @@
 """How numbers and words are written on pages: true minus signs, no "+0.000", short counts."""
 
 import re
+from collections.abc import Iterable
 
 import polars as pl
 
 MINUS = "\N{MINUS SIGN}"
+COUNT_OF = re.compile(r"\bnum_(\w+) (\d+)(?=,|$)")
 HYPHEN_OF_A_NUMBER = re.compile(r"(?<![\w.])-(?=[\d.∞])")
 
 
@@ -32,3 +34,16 @@ def extent(column: pl.Series) -> str:
     """Least to most of whole numbers; one where all are equal."""
     low, high = column.to_numpy().min(), column.to_numpy().max()
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def between(values: Iterable[float], form: str) -> str:
+    """Least to most, as "0.10 to 0.14"; one where both are written alike. Takes one or more."""
+    numbers = list(values)
+    low, high = form.format(min(numbers)), form.format(max(numbers))
+    return low if low == high else f"{low} to {high}"
+
+
+def setting_words(setting: str) -> str:
+    """Of keys and values: "num_sequences 400, top_k 5" as "400 sequences, top k 5"."""
+    counted = COUNT_OF.sub(lambda found: f"{int(found[2]):,} {found[1]}", setting)
+    return counted.replace("_", " ")

@@ -7,9 +7,9 @@ from typing import Any
 import polars as pl
 
 from rote.analysis.frame import curves_table, table_of, write_curves, write_table
-from rote.analysis.quantities.throughput import throughput_quantities
+from rote.analysis.metrics import derive
 from rote.cli.damage import require_no_damage
-from rote.cli.gathering import sound_runs, table_with_speed
+from rote.cli.gathering import sound_runs, stored
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
 from rote.cluster.plan import Plan, launched, load_plan, sweep_folder
@@ -22,6 +22,8 @@ Tables = tuple[pl.DataFrame, pl.DataFrame]  # of runs, of curves
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes table.parquet, table.csv and curves.parquet into the sweep's folder.
+
+    The table holds settings, stored sums and all that `rote.analysis.metrics` derives of them.
 
     Raises ValueError for runs that are damaged, once the others are written.
     """
@@ -36,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             assert plan is not None  # without a source the plan is needed, and loaded
             runs, damaged = sound_runs(plan, Store(outputs), show)
-            table = table_with_speed(runs)
+            table = derive(stored(runs))
             curves = curves_table({run.record.run_id: run.curve for run in runs})
     write_table(table, folder)
     write_curves(curves, folder)
@@ -71,4 +73,4 @@ def _from_wandb(source: str, name: str, plan: Plan | None, show: Show) -> Tables
         raise ValueError(f"{source} holds no finished run of {name!r}")
     around = {one.run_id: one.finished.circumstances for one in runs}
     table = table_of([one.finished.record for one in runs], around)
-    return throughput_quantities(table), curves_table({one.run_id: one.curve for one in runs})
+    return derive(table), curves_table({one.run_id: one.curve for one in runs})

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from rote.analysis.alphas import measured_alphas
+from rote.analysis.alphas import measured_alphas, report_of
 from rote.analysis.frame import table_of
-from rote.analysis.quantities.throughput import throughput_quantities
+from rote.analysis.metrics import derive
 from rote.analysis.results import Results
 from rote.cli.damage import require_no_damage
 from rote.cluster.plan import Plan, load_plan
@@ -18,6 +18,11 @@ from rote.ledger.store import RunFolder, Store
 from rote.outputs import outputs_folder
 from rote.tasks.text.prepared import open_prepared
 from rote.watching import Show, watched
+
+# What every report's table has besides stored sums; a report derives what it is about.
+IN_EVERY_REPORT = (
+    "name", "train_tokens_per_second", "train_flops_per_second", "model_flops_utilisation",
+)  # fmt: skip
 
 
 class Sound(NamedTuple):
@@ -37,17 +42,24 @@ class Gathered(NamedTuple):
     damaged: list[str]
 
 
-def gathered(name: str, show: Show) -> Gathered:
-    """Raises ValueError for a sweep that was not launched, or has no sound finished run."""
+def gathered(name: str, show: Show, *, capacity_from: str | None = None) -> Gathered:
+    """``capacity_from`` names the sweep whose reported capacity is scaled by, in the plan's place.
+
+    Raises ValueError for a sweep that was not launched, or has no sound finished run, and where
+    ``capacity_from`` has no report.
+    """
     outputs = outputs_folder()
     plan = load_plan(outputs, name)
+    reports, scale_by = outputs / "reports", capacity_from or plan.capacity_from
+    if capacity_from and not report_of(reports, capacity_from).exists():
+        raise ValueError(f"--capacity-from: {capacity_from!r} has no report: rote report it first")
     runs, damaged = sound_runs(plan, Store(outputs), show)
     results = Results(
-        table=table_with_speed(runs),
+        table=derive(stored(runs), IN_EVERY_REPORT),
         curves={run.record.run_id: run.curve for run in runs},
         records_sha256={run.record.run_id: sha256_of_file(run.folder.record_path) for run in runs},
         folders={run.record.run_id: run.folder for run in runs},
-        alphas=measured_alphas(outputs / "reports", damaged),
+        alphas=measured_alphas(reports, scale_by, damaged) if scale_by else {},
         open_corpus=open_prepared,
         show=show,
     )
@@ -88,7 +100,7 @@ def needs_columns(name: str) -> Iterator[None]:
         ) from error
 
 
-def table_with_speed(runs: Sequence[Sound]) -> pl.DataFrame:
-    """Stored sums, circumstances, and how fast each run was trained."""
+def stored(runs: Sequence[Sound]) -> pl.DataFrame:
+    """Sums as stored, and circumstances."""
     around = {run.record.run_id: run.circumstances for run in runs}
-    return throughput_quantities(table_of([run.record for run in runs], around))
+    return table_of([run.record for run in runs], around)

@@ -87,6 +87,7 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     what.add_argument("--all", action="store_true", help="a site of all sweeps and runs instead")
     text = "instead of the sweep's own, which for a grid of `rote train -m` is capacity"
     report.add_argument("--kind", help=text)
+    _add_capacity_from(report)
     report.add_argument("--wandb", action="store_true", help="log it as a run beside its own")
     _add_json(report, "print its numbers and where the page is; with --all what was written")
     serve = commands.add_parser("serve", help="the same site, live, for this machine's browser")
@@ -94,6 +95,11 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--port", type=whole(0, 65535), default=8421, help="(default: 8421; 0: a free one)"
     )
     serve.add_argument("--open", action="store_true", help="open it in a browser")
+
+
+def _add_capacity_from(parser: argparse.ArgumentParser) -> None:
+    text = "whose reported capacity to scale by, instead of what the sweep's file names"
+    parser.add_argument("--capacity-from", metavar="SWEEP", help=text)
 
 
 def _add_planning(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -125,6 +131,7 @@ def _add_planning(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     ):
         plan.add_argument(f"--{name}", metavar="X", help=text)
     plan.add_argument("--from", dest="source", metavar="SWEEP", help="laws of its runs, where told")
+    _add_capacity_from(plan)
     for parser, made in ((fit, "fit.json"), (plan, "plan.json")):
         _add_json(parser, f"print where the page is, and {made}")
         parser.add_argument(

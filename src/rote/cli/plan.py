@@ -76,7 +76,7 @@ def _beliefs(arguments: argparse.Namespace, show: Show) -> tuple[Beliefs, list[s
     """And why runs of the sweep were left out."""
     if arguments.source is None:
         return published_beliefs(), []
-    plan, results, damaged = gathered(arguments.source, show)
+    plan, results, damaged = gathered(arguments.source, show, capacity_from=arguments.capacity_from)
     show("fitting laws", 0, None)
     count = Count(arguments.count)
     with needs_columns(plan.name):

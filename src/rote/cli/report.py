@@ -33,7 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
         _site(as_json=arguments.json)
         return 0
     with Bar() as show:
-        plan, results, damaged = gathered(arguments.name, show)
+        plan, results, damaged = gathered(
+            arguments.name, show, capacity_from=arguments.capacity_from
+        )
         require_writable(outputs_folder())
         report = _written(plan, arguments.kind, results)
     console = screen()

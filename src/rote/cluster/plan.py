@@ -22,7 +22,10 @@ POINT = keyed(
         "max_flops": number,
     }
 )
-SHAPE = keyed({"name": text, "question": scalar, "report": text, "points": listed(POINT)})
+SHAPE = keyed(
+    {"name": text, "question": scalar, "report": text, "points": listed(POINT)},
+    {"capacity_from": text},
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,7 @@ class Plan:
     question: str
     report: str
     points: tuple[Point, ...]
+    capacity_from: str = ""  # the sweep whose measured capacity the report scales by; "": published
 
     @property
     def specs(self) -> list[Spec]:
@@ -62,9 +66,15 @@ class Plan:
     def save(self, outputs: Path) -> Path:
         """Write the plan into the sweep's folder."""
         path = plan_path(outputs, self.name)
-        content = {"version": VERSION, "name": self.name, "question": self.question}
-        points = [_plain(point) for point in self.points]
-        write_text(path, json.dumps({**content, "report": self.report, "points": points}) + "\n")
+        content = {
+            "version": VERSION,
+            "name": self.name,
+            "question": self.question,
+            "report": self.report,
+            "capacity_from": self.capacity_from,
+            "points": [_plain(point) for point in self.points],
+        }
+        write_text(path, json.dumps(content) + "\n")
         return path
 
 
@@ -106,6 +116,7 @@ def read_plan(path: Path) -> Plan:
         question=str(content["question"]),
         report=content["report"],
         points=points,
+        capacity_from=content.get("capacity_from", ""),
     )
 
 

@@ -47,6 +47,7 @@ def make_plan(sweep: Sweep, composer: Composer, show: Show = unseen) -> tuple[Pl
         name=sweep.name,
         question=sweep.question,
         report=sweep.report,
+        capacity_from=sweep.capacity_from,
         points=tuple(planned.values()),
     )
     host: Host = build(host_settings(plan.host))

@@ -12,7 +12,7 @@ import ast
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,7 @@ class Sweep:
     report: str  # which report is written of it
     fixed: Mapping[str, Any]
     grid: Grid
+    capacity_from: str = ""  # whose reported capacity that report scales by; "": published
 
     def __post_init__(self) -> None:
         if not isinstance(self.fixed, Mapping):
@@ -106,7 +107,7 @@ def read_sweep(path: Path) -> Sweep:
         raise ValueError(f"{path} is not a sweep: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} is not a sweep: it holds no keys")
-    allowed = ("question", "report", "fixed", "grid")
+    allowed = ("question", "report", "capacity_from", "fixed", "grid")
     if wrong := set(map(str, content)) - set(allowed):
         raise unknown(f"{path.name}: key", min(wrong), allowed)
     try:
@@ -114,6 +115,7 @@ def read_sweep(path: Path) -> Sweep:
             name=path.stem,
             question=content["question"],
             report=content["report"],
+            capacity_from=content.get("capacity_from") or "",
             fixed=content.get("fixed") or {},
             grid=Grid(**(content.get("grid") or {})),
         )
@@ -155,9 +157,7 @@ def with_overrides(sweep: Sweep, overrides: Sequence[str], primary: Primary = OW
         else:
             fixed[name] = given
     grid = Grid(product=product, zip=zipped, cases=cases, derive=derive, filter=filters)
-    return Sweep(
-        name=sweep.name, question=sweep.question, report=sweep.report, fixed=fixed, grid=grid
-    )
+    return replace(sweep, fixed=fixed, grid=grid)
 
 
 def as_grid(jobs: Sequence[Sequence[str]]) -> list[str]:

@@ -30,11 +30,7 @@ class CausalSelfAttention(nn.Module):
 
     def __init__(self, *, width: int, num_heads: int) -> None:
         super().__init__()
-        if num_heads < 1 or width % num_heads:
-            raise ValueError(
-                f"size.width={width} is not divisible by size.num_heads={num_heads}: "
-                f"choose num_heads from {_divisors(width)}"
-            )
+        require_divides("size.num_heads", num_heads, "size.width", width)
         self.num_heads = num_heads
         self.weights_dropout = 0.0
         self.query_key_value = nn.Linear(width, 3 * width)
@@ -43,7 +39,7 @@ class CausalSelfAttention(nn.Module):
     def forward(self, residual_BLD: Tensor) -> Tensor:
         """[B, L, D] -> [B, L, D]; position l sees positions 0..l."""
         dropout = self.weights_dropout if self.training else 0.0
-        return self._projected(_attend(*self._heads(residual_BLD), dropout))
+        return self._projected(attend(*self._heads(residual_BLD), dropout))
 
     def read(self, residual_BLD: Tensor, past: "Past") -> Tensor:
         """As ``forward`` [B, L, D], for L positions that follow those of ``past`` and join them.
@@ -53,10 +49,10 @@ class CausalSelfAttention(nn.Module):
         query_BHLK, key_BHLK, value_BHLK = self._heads(residual_BLD)
         if past.length == 0:
             past.add(key_BHLK, value_BHLK)
-            return self._projected(_attend(query_BHLK, key_BHLK, value_BHLK, 0.0))
+            return self._projected(attend(query_BHLK, key_BHLK, value_BHLK, 0.0))
         assert residual_BLD.shape[1] == 1, residual_BLD.shape
         past.add(key_BHLK, value_BHLK)
-        return self._projected(_attend_from_last(query_BHLK, *past.keys_and_values()))
+        return self._projected(attend_from_last(query_BHLK, *past.keys_and_values()))
 
     def _heads(self, residual_BLD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Query, key and value, [B, H, L, K] each."""
@@ -87,6 +83,10 @@ class Past:
         self._kept_2BHTK[0, :, :, start : self.length] = key_BHLK
         self._kept_2BHTK[1, :, :, start : self.length] = value_BHLK
 
+    def skip(self, residual_BLD: Tensor) -> None:
+        """Positions that leave nothing behind: they are counted alone."""
+        self.length += residual_BLD.shape[1]
+
     def keys_and_values(self) -> tuple[Tensor, Tensor]:
         """[B, H, T, K] each."""
         keys_BHTK, values_BHTK = self._kept_2BHTK[:, :, :, : self.length]
@@ -94,6 +94,8 @@ class Past:
 
     def keep(self, rows: Tensor) -> None:
         """Forget all sequences but these."""
+        if not hasattr(self, "_kept_2BHTK"):  # all were skipped
+            return
         self._kept_2BHTK = self._kept_2BHTK[:, rows]
 
 
@@ -107,7 +109,8 @@ def is_written_out(*, length: int, head_width: int, number_bytes: int) -> bool:
     return length <= NARROW_LENGTH and head_width in NARROW_HEADS
 
 
-def _attend(query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, dropout: float) -> Tensor:
+def attend(query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, dropout: float) -> Tensor:
+    """Values mixed over earlier positions, [B, H, L, K]; ``dropout`` is the weights' rate."""
     length, head_width = query_BHLK.shape[-2:]
     plain = query_BHLK.device.type == "cpu" and (
         torch._C._are_functorch_transforms_active()
@@ -119,8 +122,10 @@ def _attend(query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, dropout: f
     return attend(query_BHLK, key_BHLK, value_BHLK, dropout)
 
 
-def _attend_from_last(query_BH1K: Tensor, keys_BHTK: Tensor, values_BHTK: Tensor) -> Tensor:
-    """Plain products: for one query the fused kernels are slower on a CPU (0.5 against 0.9 ms for
+def attend_from_last(query_BH1K: Tensor, keys_BHTK: Tensor, values_BHTK: Tensor) -> Tensor:
+    """Of one query that sees all keys, [B, H, 1, K].
+
+    Plain products: for one query the fused kernels are slower on a CPU (0.5 against 0.9 ms for
     B=64, H=4, T=256, K=32 in float32, 0.6 against 3.5 ms in bfloat16; torch 2.13, one core)."""
     scores_BH1T = query_BH1K @ keys_BHTK.mT * query_BH1K.shape[-1] ** -0.5
     return scores_BH1T.softmax(dim=-1) @ values_BHTK
@@ -146,5 +151,11 @@ def _written_out(
     return mixed_NLK.view(query_BHLK.shape)
 
 
-def _divisors(width: int) -> list[int]:
-    return [heads for heads in range(1, width + 1) if width % heads == 0]
+def require_divides(key: str, part: int, whole_key: str, whole: int) -> None:
+    """Raises ValueError, with the choices, where ``part`` does not divide ``whole``."""
+    if part < 1 or whole % part:
+        choices = [number for number in range(1, whole + 1) if whole % number == 0]
+        name = key.rpartition(".")[2]
+        raise ValueError(
+            f"{whole_key}={whole} is not divisible by {key}={part}: choose {name} from {choices}"
+        )

@@ -3,12 +3,13 @@
 Shapes: B sequences, L positions, V vocabulary, D width.
 """
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rote.models.contracts import HasCache
 from rote.models.likelihood import started
 
 STEP_LOGITS = 1 << 22  # of all sequences: 16 MiB in float32
@@ -33,26 +34,20 @@ class Decoder(Protocol):
 def decoder_of(model: nn.Module) -> Decoder:
     """A new one; call it, and use it, inside the model's precision context.
 
-    A model that offers ``pasts()``, ``read(tokens_BL, pasts) -> hidden_BLD``, ``past_numbers`` and
-    ``head`` (as `rote.models.gpt.GPT` does) computes each position once; others read all anew.
+    A model with a cache computes each position once; others read all anew.
     """
-    return _Cached(model) if _keeps_past(model) else _Rereading(model)
+    return _Cached(model) if isinstance(model, HasCache) else _Rereading(model)
 
 
 def sequences_at_once(model: nn.Module, *, length: int, vocab_size: int) -> int:
     """How many to decode together, so that memory is bounded whatever the model and V are."""
-    if not _keeps_past(model):
+    if not isinstance(model, HasCache):
         return max(1, STEP_LOGITS // (vocab_size * length))
-    past_numbers: Any = model.past_numbers
-    return max(1, min(STEP_LOGITS // vocab_size, CACHE_NUMBERS // (length * past_numbers)))
-
-
-def _keeps_past(model: nn.Module) -> bool:
-    return hasattr(model, "pasts")
+    return max(1, min(STEP_LOGITS // vocab_size, CACHE_NUMBERS // (length * model.past_numbers)))
 
 
 class _Cached:
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: HasCache) -> None:
         self.model, self.pasts = model, model.pasts()
 
     def read(self, tokens_BL: Tensor) -> Tensor:

@@ -5,14 +5,14 @@ Shapes: B batch, L positions, D width, V vocabulary.
 """
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from rote.checks import require_whole
 from rote.models.attention import CausalSelfAttention, Past
+from rote.models.decoder import Decoder
 from rote.models.dropout import dropped
 from rote.models.gelu import gelu
 
@@ -51,91 +51,66 @@ class Block(nn.Module):
         return dropped(branch_BLD, self.residual_dropout if self.training else 0.0)
 
 
-class GPT(nn.Module):
+class GPT(Decoder):
     """``forward(tokens_BL) -> logits_BLV``; P = V d + S d + L (12 d^2 + 13 d) + 2 d parameters.
 
     That is Hugging Face's count of GPT-2: the tied embedding once, S = ``max_length`` positions.
     Raises ValueError for a size that cannot be built.
     """
 
+    block: type[nn.Module] = Block
+
     def __init__(
         self, *, num_layers: int, width: int, num_heads: int, vocab_size: int, max_length: int
     ) -> None:
-        super().__init__()
         require_whole("size.num_layers", num_layers, 1, MOST_LAYERS)
         require_whole("size.width", width, 1)
+        super().__init__(vocab_size=vocab_size, width=width, max_length=max_length)
         self.embedding_dropout = 0.0
-        self.token_embedding = nn.Embedding(vocab_size, width)
         self.position_embedding = nn.Embedding(max_length, width)
         self.blocks = nn.ModuleList(
-            Block(width=width, num_heads=num_heads) for _ in range(num_layers)
+            self.block(width=width, num_heads=num_heads) for _ in range(num_layers)
         )
         self.final_norm = nn.LayerNorm(width)
         self._initialise()
 
-    def forward(self, tokens_BL: Tensor) -> Tensor:
-        """Logits of the next token at every position, [B, L] int64 -> [B, L, V]."""
-        return functional.linear(self.hidden(tokens_BL), self.head)
-
-    @property
-    def head(self) -> Tensor:
-        """Logits are hidden states times its transpose, [V, D]: the token embedding itself."""
-        return self.token_embedding.weight
-
-    def hidden(self, tokens_BL: Tensor) -> Tensor:
-        """What the head reads, [B, L] int64 -> [B, L, D]."""
-        residual_BLD = self._embedded(tokens_BL, 0)
-        for block in self.blocks:
-            residual_BLD = block(residual_BLD)
-        return self.final_norm(residual_BLD)
-
     def set_dropout(self, rate: float, places: Collection[str]) -> None:
         """As GPT-2: of embeddings' sum, attention weights, and what a branch adds to the residual.
 
-        See `rote.models.dropout.HasDropout`.
+        See `rote.models.contracts.HasDropout`.
         """
         self.embedding_dropout = rate if "embedding" in places else 0.0
         for block in self.blocks:
             block.residual_dropout = rate if "residual" in places else 0.0  # type: ignore[assignment]
-            block.attention.weights_dropout = rate if "attention" in places else 0.0  # type: ignore[union-attr]
+            if hasattr(block, "attention"):
+                block.attention.weights_dropout = rate if "attention" in places else 0.0  # type: ignore[union-attr]
 
     @property
     def dropout_places(self) -> Collection[str]:
-        """See `rote.models.dropout.HasDropout`."""
+        """See `rote.models.contracts.HasDropout`."""
         block = self.blocks[0]
         rates = {
             "embedding": self.embedding_dropout,
-            "attention": block.attention.weights_dropout,  # type: ignore[union-attr]
+            "attention": getattr(getattr(block, "attention", None), "weights_dropout", 0.0),
             "residual": block.residual_dropout,
         }
         return tuple(place for place, rate in rates.items() if rate)
 
-    def pasts(self) -> list[Past]:
-        """Nothing read yet, one for each block: what ``read`` needs."""
-        return [Past(self.position_embedding.num_embeddings) for _ in self.blocks]
-
-    @property
-    def past_numbers(self) -> int:
-        """What ``pasts`` keep of each token: a key and a value in every block."""
-        return 2 * len(self.blocks) * self.token_embedding.embedding_dim
-
-    def read(self, tokens_BL: Tensor, pasts: Sequence[Past]) -> Tensor:
-        """As ``hidden`` for tokens that follow those of ``pasts``, which they are added to."""
-        residual_BLD = self._embedded(tokens_BL, pasts[0].length)
-        for block, past in zip(self.blocks, pasts, strict=True):
-            residual_BLD = block.read(residual_BLD, past)  # type: ignore[operator]
-        return self.final_norm(residual_BLD)
-
-    def _embedded(self, tokens_BL: Tensor, start: int) -> Tensor:
+    def embedded(self, tokens_BL: Tensor, start: int) -> Tensor:
+        """Tokens and learned positions, [B, L] -> [B, L, D]."""
         positions_L = torch.arange(start, start + tokens_BL.shape[1], device=tokens_BL.device)
         embedded_BLD = self.token_embedding(tokens_BL) + self.position_embedding(positions_L)
         return dropped(embedded_BLD, self.embedding_dropout if self.training else 0.0)
 
+    @property
+    def residual_std(self) -> float:
+        """Of the weights at their start that add to the residual, as GPT-2 has it."""
+        return INIT_STD / math.sqrt(2 * len(self.blocks))
+
     def _initialise(self) -> None:
-        residual_std = INIT_STD / math.sqrt(2 * len(self.blocks))
         for name, parameter in self.named_parameters():
             if name.endswith(("project.weight", "contract.weight")):
-                nn.init.normal_(parameter, std=residual_std)
+                nn.init.normal_(parameter, std=self.residual_std)
             elif parameter.ndim == 2:
                 nn.init.normal_(parameter, std=INIT_STD)
             elif name.endswith("bias"):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
+from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.planner.amounts import short
 from rote.planner.belief import Beliefs, Interval
 from rote.planner.projection import Projection, least_tokens, project

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
+from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.planner.belief import Belief, Beliefs, Beyond, Interval
 from rote.planner.question import Question
 from rote.planner.solving import samples_for_ceiling

@@ -66,10 +66,6 @@ class Catalogue:
         self.damaged |= {reason: reason for reason in jobs.damaged}
         return jobs
 
-    def report_page(self, name: str) -> Path:
-        """Where `rote report` leaves it."""
-        return self.outputs / "reports" / name / "report.html"
-
     def _plan(self, name: str) -> Plan:
         path = plan_path(self.outputs, name)
         seen = stamp([path])

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,10 @@ from typing import Any
 import polars as pl
 
 from rote.analysis.frame import table_of
-from rote.analysis.quantities.capacity import capacity_quantities
-from rote.analysis.quantities.losses import loss_quantities
-from rote.analysis.quantities.throughput import throughput_quantities
+from rote.analysis.metrics import METRICS, derive, metric_of
+from rote.analysis.overviews import overview_of
 from rote.cluster.status import varying_keys
+from rote.config.names import is_seed, setting_words
 from rote.ledger.spec import flatten
 from rote.reading.files import Damaged, read_bytes
 from rote.site.catalogue import Sweep
@@ -25,14 +25,7 @@ Column = dict[str, Any]
 NUMBERS = {int, float}
 # Records of one sweep that do not make one table, or lack what a ratio is made of.
 CANNOT = (ValueError, KeyError, pl.exceptions.PolarsError)
-LOSSES = ("train_bits_per_token", "heldout_bits_per_token")
-OF_LOSSES = {
-    f"cost.{side}_{what}" for side in ("train", "heldout") for what in ("code_bits", "tokens")
-}
-OF_CAPACITY = {"cost.train_first_token_code_bits"} | OF_LOSSES
-RATIOS = ("memorised_bits", "bits_per_parameter", *LOSSES)
-# Shown without being asked for, where there are such columns; all others can be chosen.
-MAIN = (*RATIOS, "training.steps")
+MAIN = {name for name, metric in METRICS.items() if metric.is_main}
 
 
 def sweep_data(sweep: Sweep, records: Records, report: Path) -> dict[str, Any]:
@@ -46,10 +39,11 @@ def sweep_data(sweep: Sweep, records: Records, report: Path) -> dict[str, Any]:
     columns = [*_standing(sweep, damaged), *settings]
     notes = [f"{run_id}: {why}" for run_id, why in damaged.items()]
     known = {*shared, *(column["key"] for column in columns)}
-    for group, read in (
+    tables: tuple[tuple[str, Callable[[], pl.DataFrame | None]], ...] = (
         ("measured", partial(measured, list(finished.values()))),
         ("reported", partial(_reported, report)),
-    ):
+    )
+    for group, read in tables:
         try:
             table = read()
         except CANNOT as error:
@@ -58,6 +52,7 @@ def sweep_data(sweep: Sweep, records: Records, report: Path) -> dict[str, Any]:
         if table is not None:
             columns += _aligned(table, plan.run_ids, group, leaving_out=known)
             known |= {column["key"] for column in columns}
+    columns.sort(key=_rank)
     reasons = [damaged.get(run.run_id, run.reason) for run in sweep.runs]
     if reason := _column("reason", "standing", reasons, is_shown=True):
         columns.append(reason)
@@ -67,33 +62,27 @@ def sweep_data(sweep: Sweep, records: Records, report: Path) -> dict[str, Any]:
         "columns": columns,
         "shared": shared,
         "notes": notes,
+        "axes": overview_of(plan.report).axes,
     }
 
 
+def _rank(column: Column) -> int:
+    """Where a run stands, what is derived of it, how it was trained, and the rest."""
+    key = column["key"]
+    if key in MAIN:
+        return 1 if METRICS[key].expression is not None else 2
+    return {"state": 0, "parameters": 2}.get(key, 3)
+
+
 def measured(finished: Sequence[Finished]) -> pl.DataFrame | None:
-    """Stored sums with the ratios that need nothing but the run itself; None of no runs.
+    """Stored sums with all that is derived of them; None of no runs.
 
     Raises ValueError where one column would hold values of different kinds.
     """
     if not finished:
         return None
     around = {one.record.run_id: one.circumstances for one in finished}
-    table = throughput_quantities(table_of([one.record for one in finished], around))
-    if set(table.columns) >= OF_LOSSES:
-        table = table.with_columns(loss_quantities(table, {}).select(LOSSES))
-    if set(table.columns) >= OF_CAPACITY and "size.width" in table.columns:
-        table = capacity_quantities(table)
-    return table
-
-
-def derived(finished: Sequence[Finished]) -> dict[str, dict[str, float | None]]:
-    """Those ratios alone, by run id."""
-    table = measured(finished)
-    if table is None:
-        return {}
-    names = [name for name in RATIOS if name in table.columns]
-    rows = table.select("run_id", *names).rows(named=True)
-    return {row.pop("run_id"): row for row in rows}
+    return derive(table_of([one.record for one in finished], around))
 
 
 def _standing(sweep: Sweep, damaged: Mapping[str, str]) -> list[Column]:
@@ -110,17 +99,22 @@ def _standing(sweep: Sweep, damaged: Mapping[str, str]) -> list[Column]:
 
 
 def _settings(sweep: Sweep) -> tuple[list[Column], dict[str, Any]]:
-    """Keys of conf that differ, as columns, and the others with their one value."""
+    """Names, controls and keys of conf that differ, as columns; others with their one value."""
     specs = sweep.plan.specs
     rows = [flatten(spec.what) for spec in specs]
     shown = set(varying_keys(specs))
-    columns, shared = [], {}
+    controls = [", ".join(spec.controls).replace("_", " ") or None for spec in specs]
+    own = [
+        _column("name", "setting", [*map(setting_words, rows)], is_shown=False),
+        _column("controls", "setting", controls, is_shown=True),
+    ]
+    columns, shared = [column for column in own if column], {}
     for key in dict.fromkeys(key for row in rows for key in row):
         values = [row.get(key) for row in rows]
         if all(value == values[0] for value in values):
             shared[key] = values[0]
         elif column := _column(key, "setting", values, is_shown=key in shown):
-            columns.append(column)
+            columns.append({**column, "seed": True} if is_seed(key) else column)
     return columns, shared
 
 
@@ -155,21 +149,31 @@ def _aligned(
 
 
 def _column(key: str, group: str, values: Sequence[Any], *, is_shown: bool) -> Column | None:
-    """Numbers as they are, anything else by its word's place in a list; None for no value at all.
+    """With its title, unit and form; numbers as they are, anything else by its word's place in a
+    list; None for no value at all.
 
     Raises nothing for mixed kinds: they are words then.
     """
     kinds = {type(value) for value in values if value is not None}
     if not kinds:
         return None
-    column = {"key": key, "group": group, "shown": is_shown}
+    metric = metric_of(key)
+    column = {
+        "key": key, "group": group, "shown": is_shown, "title": metric.title, "unit": metric.unit,
+        "form": metric.form,
+    }  # fmt: skip
     if kinds <= NUMBERS:
         return {**column, "values": short(values)}
-    said = [None if value is None else _word(value) for value in values]
+    said = [None if value is None else _word(key, value) for value in values]
     words = list(dict.fromkeys(word for word in said if word is not None))
     codes = {word: code for code, word in enumerate(words)}
     return {**column, "words": words, "codes": [codes.get(word, -1) for word in said]}  # type: ignore[arg-type]
 
 
-def _word(value: Any) -> str:
+def _word(key: str, value: Any) -> str:
+    """Of a class its own name."""
+    if key.endswith("_target_"):
+        return str(value).rpartition(".")[2]
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return value if isinstance(value, str) else json.dumps(value)

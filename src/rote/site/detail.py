@@ -1,18 +1,24 @@
 """One run in full: settings, curve, sums, circumstances, checks, and why it failed where it did."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rote.analysis.derived import UNIFORM
+from rote.analysis.metrics import METRICS, metric_of
+from rote.analysis.typeset import number, typeset
 from rote.cluster.life import last_life
 from rote.cluster.plan import Point
 from rote.cluster.status import RunState, tail
-from rote.ledger.curve import LOSS_NATS
+from rote.config.names import run_name
+from rote.ledger.curve import BELOW_UNIFORM_BITS, LOSS_NATS, MEMORISED_BITS
+from rote.ledger.spec import flatten
 from rote.ledger.store import RunFolder, Store
 from rote.reading.files import Damaged
-from rote.site.columns import CANNOT, derived
+from rote.site.columns import CANNOT, measured
 from rote.site.records import Finished, Records
 from rote.site.scripts import short
 from rote.units import bits_from_nats
@@ -20,6 +26,8 @@ from rote.units import bits_from_nats
 POINTS_OF_A_CURVE = 200  # more than a screen tells apart; all of them are in curve.jsonl
 LINES_OF_A_LOG = 30
 BITS_PER_TOKEN = "loss_bits_per_token"
+CURVES = (MEMORISED_BITS, BELOW_UNIFORM_BITS, BITS_PER_TOKEN)  # in charts of their own
+CARDS = [name for name, each in METRICS.items() if each.is_main and each.expression is not None]
 
 
 def runs_data(
@@ -31,17 +39,34 @@ def runs_data(
     """
     finished, damaged = records.of_runs([(point, run) for point, run, _ in runs])
     try:
-        ratios = derived(list(finished.values()))
+        numbers = _main_numbers(list(finished.values()))
     except CANNOT:  # the sweep's own page says which column is at fault
-        ratios = {}
+        numbers = {}
     return {
         point.run_id: {
             "sweeps": sweeps,
-            "derived": ratios.get(point.run_id, {}),
+            "cards": numbers.get(point.run_id, []),
             **_page(point, run, records.store, finished.get(point.run_id), damaged),
         }
         for point, run, sweeps in runs
     }
+
+
+def _main_numbers(finished: Sequence[Finished]) -> dict[str, list[dict[str, str]]]:
+    """By run id, each with its title and unit."""
+    table = measured(finished)
+    if table is None:
+        return {}
+    metrics = [METRICS[name] for name in CARDS if name in table.columns]
+    return {
+        row["run_id"]: [
+            {"title": each.title, "unit": each.unit,
+             "text": typeset(number(row[each.name], each.form))}
+            for each in metrics
+            if row[each.name] is not None
+        ]
+        for row in table.rows(named=True)
+    }  # fmt: skip
 
 
 def _page(
@@ -63,6 +88,7 @@ def _page(
 def _told(point: Point, run: RunState, reason: str | None, *, is_damaged: bool) -> dict[str, Any]:
     return {
         "id": point.run_id,
+        "name": run_name(flatten(point.spec.what), point.run_id),
         "state": "damaged" if is_damaged else run.state,
         "reason": reason,
         "step": run.step,
@@ -93,7 +119,28 @@ def _left(
         "failure": None if is_done else _failure(folder),
         "log": None if is_done else read(partial(_log, folder, store.outputs)),
         "curve": read(partial(curve, folder)) or {},
+        "charts": [{"key": key, "title": metric_of(key).label} for key in CURVES],
+        "levels": _levels(point, finished),
     }
+
+
+def _levels(point: Point, finished: Finished | None) -> dict[str, list[tuple[str, float]]]:
+    """By curve, lines to hold it against: a uniform guess, and the entropy of the data."""
+    settings = flatten(point.spec.what)
+    number_of, length, symbols, base_symbols = (
+        value if isinstance(value := settings.get(f"task.{key}"), int) else 0
+        for key in ("num_sequences", "length", "vocab_size", "base.vocab_size")
+    )
+    token_bits = math.log2(max(symbols, base_symbols, 1))
+    bits = finished.record.entropy_bits if finished else None
+    if bits is None and settings.get("task._target_") == UNIFORM:
+        bits = number_of * length * token_bits
+    found: dict[str, list[tuple[str, float]]] = {}
+    if token_bits:
+        found[BITS_PER_TOKEN] = [("log2 V, a uniform guess", token_bits)]
+    if bits:
+        found[MEMORISED_BITS] = [(METRICS["entropy_bits"].title, bits)]
+    return found
 
 
 def curve(folder: RunFolder) -> dict[str, list[Any]]:

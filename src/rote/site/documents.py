@@ -1,12 +1,17 @@
-"""Pages that other commands left: comparisons, fits, plans, audits, reports of another kind."""
+"""Pages that other commands left: reports, comparisons, fits, plans and audits."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from rote.reading.files import is_regular, read_json
 from rote.reading.shapes import anything, mapped
+from rote.site.catalogue import changed_at
+
+FIGURES = ("svg", "png", "csv")  # files that pages offer, by their ending
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +62,8 @@ class Document:
 
     kind: Kind
     path: Path
+    of_sweep: str = ""  # whose own report it is
+    figures: tuple[Path, ...] = ()  # files that lie beside it
 
     @property
     def name(self) -> str:
@@ -68,21 +75,37 @@ class Document:
         """Below the site."""
         return f"{self.kind.folder}/{self.name}.html"
 
+    @property
+    def written(self) -> str:
+        """When."""
+        return clock(changed_at(self.path) or 0.0)
+
+    @property
+    def thumbnail(self) -> str:
+        """The address of its main figure, which its manifest lists first; empty without one."""
+        named = self.numbers.get("figures", {})
+        main = f"{next(iter(named), '')}.png" if isinstance(named, dict) else ""
+        return next((self.address_of(each) for each in self.figures if each.name == main), "")
+
+    def address_of(self, figure: Path) -> str:
+        """Of a file beside it, below the site."""
+        return f"{self.kind.folder}/{self.name}/{figure.name}"
+
     def findings(self) -> list[str]:
         """What was found, a line each; none while it is being written."""
-        numbers = self.numbers()
         try:
-            return [line for line in self.kind.lines(numbers) if isinstance(line, str)]
+            return [line for line in self.kind.lines(self.numbers) if isinstance(line, str)]
         except (KeyError, TypeError, AttributeError):
             return []
 
     def sweeps(self) -> list[str]:
         """Those that a comparison is of."""
-        sweeps = self.numbers().get("sweeps", [])
+        sweeps = self.numbers.get("sweeps", [])
         return (
             [name for name in sweeps if isinstance(name, str)] if isinstance(sweeps, list) else []
         )
 
+    @cached_property
     def numbers(self) -> Mapping[str, Any]:
         """All that its numbers' file holds; nothing where it cannot be read."""
         try:
@@ -95,11 +118,23 @@ class Document:
 
 
 def documents(outputs: Path, sweeps: Collection[str]) -> list[Document]:
-    """All there are, kind after kind; a sweep's own report stands with the sweep."""
-    found = [
-        Document(kind=kind, path=path)
+    """All there are, kind after kind."""
+    return [
+        Document(
+            kind=kind, path=path, figures=_figures(path.parent),
+            of_sweep=path.parent.name if kind is REPORTS and path.parent.name in sweeps else "",
+        )
         for kind in KINDS
         for path in sorted((outputs / kind.folder).glob(f"*/{kind.page}"))
         if is_regular(path)
-    ]
-    return [one for one in found if one.kind is not REPORTS or one.name not in sweeps]
+    ]  # fmt: skip
+
+
+def clock(unix_seconds: float) -> str:
+    """As pages write a moment."""
+    return f"{datetime.fromtimestamp(unix_seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _figures(folder: Path) -> tuple[Path, ...]:
+    found = (path for path in sorted(folder.iterdir()) if path.suffix[1:] in FIGURES)
+    return tuple(path for path in found if is_regular(path))

@@ -3,6 +3,8 @@
 from typing import Any
 
 from rote.cluster.status import RunState, label, varying_keys
+from rote.config.names import run_name
+from rote.ledger.spec import flatten
 from rote.site.html import counts
 from rote.site.site import Site
 
@@ -24,7 +26,11 @@ def sweep(site: Site, name: str) -> dict[str, Any]:
         "done": site.stamp(name, only_done=True),
         "states": [[run.run_id, run.state, run.step] for run in now.runs if run.state not in STILL],
         "moving": [
-            {**_moving(run), "label": label(point.spec, keys)}
+            {
+                **_moving(run),
+                "name": run_name(flatten(point.spec.what), run.run_id),
+                "label": label(point.spec, keys),
+            }
             for point, run in zip(now.plan.points, now.runs, strict=True)
             if run.state == "running"
         ],

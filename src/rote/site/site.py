@@ -9,7 +9,7 @@ from typing import Any
 from rote.cluster.plan import Point
 from rote.cluster.status import RunState
 from rote.files import sha256
-from rote.reading.files import is_regular, read_inside
+from rote.reading.files import read_inside
 from rote.site import html
 from rote.site.catalogue import Catalogue, Sweep, by_run, stamp, stamp_of_run
 from rote.site.columns import sweep_data
@@ -18,7 +18,7 @@ from rote.site.documents import Document, documents
 from rote.site.records import Records
 from rote.site.scripts import script
 
-VERSION = "1"  # raise it when data files change in kind: those on disk are then made anew
+VERSION = "2"  # raise it when data files change in kind: those on disk are then made anew
 CHUNK_DIGITS = 2  # runs whose ids begin alike share a file: 256 files, however many runs
 
 
@@ -54,7 +54,7 @@ class Site:
             "index.html": lambda: html.index_page(
                 self.catalogue, self.sweeps, self.documents, is_live=self.is_live
             ),
-            "run.html": lambda: html.run_page(is_live=self.is_live),
+            "run.html": lambda: html.run_page(self.catalogue, is_live=self.is_live),
             "assets/style.css": html.style,
             "assets/plotly.min.js": _plotly,
         }
@@ -63,7 +63,9 @@ class Site:
         for name in self.sweeps:
             made |= self._of_sweep(name)
         for one in self.documents:
-            made[one.address] = lambda path=one.path: self._report(path)  # type: ignore[misc]
+            made[one.address] = lambda one=one: self._document(one)  # type: ignore[misc]
+            for path in one.figures:
+                made[one.address_of(path)] = lambda path=path: self._read(path)  # type: ignore[misc]
         for chunk in self.chunks:
             made[f"data/runs/{chunk}.js"] = lambda chunk=chunk: self._chunk(chunk)  # type: ignore[misc]
         return made
@@ -81,6 +83,8 @@ class Site:
     def stamps(self) -> dict[str, str]:
         """For files that take long to make: what changes when, and only when, they must be anew."""
         found = {f"data/sweeps/{name}.js": self.stamp(name) for name in self.sweeps}
+        found |= {one.address_of(path): stamp([path]) for one in self.documents
+                  for path in one.figures}  # fmt: skip
         runs: dict[str, list[str]] = {}
         for run_id, (_, state, sweeps) in self.runs.items():
             seen = stamp_of_run(self.catalogue.store.run(run_id))
@@ -103,8 +107,8 @@ class Site:
         return _digest([VERSION, stamp([plan, self._report_table(name)]), *runs])
 
     def _of_sweep(self, name: str) -> dict[str, Callable[[], bytes]]:
-        sweep, report = self.sweeps[name], self.catalogue.report_page(name)
-        made: dict[str, Callable[[], bytes]] = {
+        sweep = self.sweeps[name]
+        return {
             f"sweeps/{name}.html": lambda: html.sweep_page(
                 self.catalogue, sweep, self.documents, is_live=self.is_live
             ),
@@ -112,13 +116,13 @@ class Site:
                 f"sweeps/{name}", sweep_data(sweep, self.records, self._report_table(name))
             ),
         }
-        if is_regular(report):
-            made[f"reports/{name}.html"] = lambda: self._report(report, name)
-        return made
 
-    def _report(self, page: Path, sweep: str = "") -> bytes:
-        """A page that another command made; raises Damaged where it leads out of the outputs."""
-        return html.with_ways_back(read_inside(self.catalogue.outputs, page), sweep)
+    def _document(self, document: Document) -> bytes:
+        return html.with_ways_back(self._read(document.path), document, self.runs)
+
+    def _read(self, path: Path) -> bytes:
+        """A file that another command made; raises Damaged where it leads out of the outputs."""
+        return read_inside(self.catalogue.outputs, path)
 
     def _chunk(self, chunk: str) -> bytes:
         chosen = self.chunks[chunk]

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rote.ledger.curve import MEMORISED_BITS
+from rote.ledger.curve import LOSS_NATS, MEMORISED_BITS
+from rote.units import bits_from_nats
 
 Row = dict[str, float]
 
@@ -11,7 +12,8 @@ STEP, TOKENS, EPOCHS = "step", "tokens", "epochs"
 AXES = (STEP, TOKENS, EPOCHS)
 COUNTS = (STEP, TOKENS)
 BITS_PER_PARAMETER = "bits_per_parameter"
-ADDED = (EPOCHS, BITS_PER_PARAMETER)  # derived, for wandb's axes; never on disk
+LOSS_BITS = "loss_bits_per_token"
+ADDED = (EPOCHS, BITS_PER_PARAMETER, LOSS_BITS)  # derived, for wandb's axes; never on disk
 
 
 def with_derived(row: Mapping[str, float], *, parameters: int, epoch_tokens: int) -> Row:
@@ -19,6 +21,8 @@ def with_derived(row: Mapping[str, float], *, parameters: int, epoch_tokens: int
     logged = {**row, EPOCHS: row[TOKENS] / epoch_tokens}
     if MEMORISED_BITS in row:
         logged[BITS_PER_PARAMETER] = row[MEMORISED_BITS] / parameters
+    if LOSS_NATS in row:
+        logged[LOSS_BITS] = bits_from_nats(row[LOSS_NATS])
     return logged
 
 
@@ -40,7 +44,7 @@ def merged(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
 
 def aggregates(name: str) -> tuple[str, ...]:
     """What a summary says of this curve: its last value, and its best where one is better."""
-    if name.endswith("nats_per_token"):
+    if name.endswith("_per_token"):
         return "min", "last"
     if name.endswith(("_bits", BITS_PER_PARAMETER)):
         return "max", "last"

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rote.config.names import run_name, setting_id
 from rote.ledger.record import Record
-from rote.ledger.spec import Spec
+from rote.ledger.spec import Spec, flatten
 from rote.ledger.store import RunFolder
 from rote.tracking import session
 from rote.tracking.curves import AXES, STEP, Row, aggregates, curve_summary, with_derived
 from rote.tracking.offline import history, logs
-from rote.tracking.summary import TRAIN, summary_of
+from rote.tracking.summary import SETTING, TRAIN, summary_of
 
 
 class WandbMirror:
@@ -33,20 +34,26 @@ class WandbMirror:
     def start(self, spec: Spec, parameters: int, epoch_tokens: int) -> None:
         """Open the wandb run under the run's own id, and log what a killed life did not."""
         self.parameters, self.epoch_tokens = parameters, epoch_tokens
+        settings = flatten(spec.what)
         # Read before a new log is begun: rows that an earlier life has logged are not logged again.
         self.last_step = max((row[STEP] for row in self._logged()), default=-1)
         self.run = session.begin(
             self.folder.path,
             run_id=spec.run_id,
             mode=self.mode,
-            name=spec.run_id,
+            name=run_name(settings, spec.run_id),
             project=self.project,
             entity=self.entity,
             group=self.group,
             job_type=TRAIN,
             tags=_tags(spec),
             notes=self.notes,
-            config={**spec.what, "parameters": parameters, "epoch_tokens": epoch_tokens},
+            config={
+                **spec.what,
+                "parameters": parameters,
+                "epoch_tokens": epoch_tokens,
+                SETTING: setting_id(settings),
+            },
         )
         for axis in AXES:
             self.run.define_metric(axis)

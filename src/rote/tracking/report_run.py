@@ -14,9 +14,7 @@ from rote.tracking import session
 from rote.tracking.account import Account, asking
 from rote.tracking.offline import logs, read_log
 from rote.tracking.summary import REPORT
-from rote.tracking.workspaces import FIGURES, RUN_TABLE
-
-PAGE = "page"
+from rote.tracking.workspaces import FIGURES, PAGE, RUN_TABLE
 
 
 def report_run_id(sweep: str, records_sha256: Mapping[str, str]) -> str:

@@ -9,11 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import polars as pl
+
+from rote.analysis.frame import table_of
+from rote.analysis.metrics import derive
 from rote.ledger.record import Record
 
 TRAIN, REPORT = "train", "report"  # job types
 RECORD = "record_json"  # the text of record.json, with its checksum
 CIRCUMSTANCES = "circumstances_json"
+DERIVED = "derived"  # what `rote.analysis.metrics` makes of the sums
+SETTING = "setting"  # in the config: equal for runs that differ in their seeds alone
 SHOWN_CIRCUMSTANCES = ("device", "train_seconds", "measure_seconds", "peak_memory_bytes")
 
 
@@ -26,7 +32,7 @@ class Finished:
 
 
 def summary_of(record: Record, circumstances: Mapping[str, Any]) -> dict[str, Any]:
-    """Keys of the summary: sums and counts to look at, and the two texts."""
+    """Keys of the summary: sums, counts and what is derived of them, and the two texts."""
     return {
         "entropy_bits": record.entropy_bits,
         "entropy_after_first_token_bits": record.entropy_after_first_token_bits,
@@ -34,6 +40,7 @@ def summary_of(record: Record, circumstances: Mapping[str, Any]) -> dict[str, An
         "training": dict(record.training),
         **{name: dict(totals) for name, totals in record.measures.items()},
         "circumstances": {name: circumstances[name] for name in SHOWN_CIRCUMSTANCES},
+        DERIVED: _derived(record, circumstances),
         RECORD: record.to_json(),
         CIRCUMSTANCES: json.dumps(dict(circumstances)),
     }
@@ -47,3 +54,14 @@ def finished_of(summary: Mapping[str, Any]) -> Finished | None:
         record=Record.from_json(summary[RECORD]),
         circumstances=json.loads(summary[CIRCUMSTANCES]),
     )
+
+
+def _derived(record: Record, circumstances: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested where a name has dots, as wandb writes them."""
+    stored = table_of([record], {record.run_id: circumstances})
+    (row,) = derive(stored).select(pl.exclude(stored.columns)).rows(named=True)
+    nested: dict[str, Any] = {}
+    for name, value in row.items():
+        family, _, leaf = name.rpartition(".")
+        (nested.setdefault(family, {}) if family else nested)[leaf] = value
+    return {name: value for name, value in nested.items() if value is not None}

@@ -3,45 +3,35 @@
 wandb-workspaces writes its own JSON in ``_to_model``, which is private: its version is pinned.
 """
 
-from collections.abc import Iterator
-from importlib import import_module
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rote.config.choices import unknown
+from rote.analysis.metrics import METRICS, SHARES, metric_of
+from rote.analysis.overviews import Overview
+from rote.ledger.spec import CONTROL, WHAT
 from rote.tracking.account import asking, require_server
-from rote.tracking.panels import AXIS_TITLES, Bars, Curve, Dashboard, Panel, Scatter, Section
-from rote.tracking.summary import REPORT, TRAIN
+from rote.tracking.curves import AXES
+from rote.tracking.summary import DERIVED, REPORT, SETTING, TRAIN
 
-FOLDER = Path(__file__).parent / "dashboards"
 MAX_RUNS = 200  # lines in a chart; wandb draws 10 where nothing is said
 COLUMNS, WIDTH, HEIGHT = 3, 8, 6  # of a report's grid, which is 24 wide
 INSTALL = "dashboards need wandb-workspaces: pip install 'rote[dashboards]'"
-RUN_TABLE, FIGURES = "runs", "figures"  # keys of the report run
-
-
-def kinds() -> list[str]:
-    """Their names, nothing imported."""
-    return sorted(path.stem for path in FOLDER.glob("[a-z]*.py"))
-
-
-def dashboard_of(kind: str) -> Dashboard:
-    """Raises ValueError, with the choices, for a kind that is not there."""
-    if kind not in kinds():
-        raise unknown("dashboard", kind, kinds())
-    found: Dashboard = import_module(f"rote.tracking.dashboards.{kind}").DASHBOARD
-    return found
+RUN_TABLE, FIGURES, PAGE = "runs", "figures", "page"  # keys of the report run
+OF_A_RECORD = ("entropy_bits", "entropy_after_first_token_bits", "embedding_parameters")
+TABLE = ("parameters", "seed", "training.converged")  # columns that every dashboard pins
+OVER_SEEDS: dict[str, Any] = {"groupby_aggfunc": "mean", "groupby_rangefunc": "minmax"}
 
 
 class Workspaces:
-    """One dashboard as wandb has it, of a sweep's runs or of all runs of a project.
+    """One kind's dashboard as wandb has it, of a sweep's runs or of all runs of a project.
 
-    Raises ValueError where wandb-workspaces is not installed.
+    ``figures`` are the names of those that its report logged. Raises ValueError where
+    wandb-workspaces is not installed.
     """
 
     def __init__(
-        self, dashboard: Dashboard, *, entity: str | None, project: str, group: str | None,
-        question: str | None,
+        self, overview: Overview, *, entity: str | None, project: str, group: str | None,
+        question: str | None, figures: Sequence[str] = (),
     ) -> None:  # fmt: skip
         try:
             import wandb_workspaces.reports.v2 as reports
@@ -49,8 +39,8 @@ class Workspaces:
             from wandb_workspaces import expr
         except ImportError as error:
             raise ValueError(INSTALL) from error
-        self.dashboard, self.question = dashboard, question
-        self.name = f"{dashboard.title}: {group}" if group else dashboard.title
+        self.overview, self.question, self.figures = overview, question, figures
+        self.name = f"{overview.title}: {group}" if group else overview.title
         # Without a name here the library would ask the server for the account's own.
         self.place = {"entity": entity or "", "project": project}
         self.reports, self.workspaces = reports, workspaces
@@ -58,16 +48,17 @@ class Workspaces:
         self.filters = [expr.Metric("Group") == group] if group else []
         self.is_train = expr.Metric("JobType") == TRAIN
         self.is_report = expr.Metric("JobType") == REPORT
+        self.by_setting: dict[str, Any] = {"groupby": reports.Config(SETTING), **OVER_SEEDS}
 
     def workspace(self) -> Any:
         """Sections of panels over the runs, curves and figures together."""
         make = self.workspaces
         sections = [
-            make.Section(name=each.title, panels=[*map(self._panel, each.panels)], is_open=True)
-            for each in self.dashboard.sections
+            make.Section(name=title, panels=panels, is_open=True)
+            for title, _, panels, _ in self._sections()
         ]
-        sections.append(make.Section(name="Report", panels=self._report_panels(), is_open=True))
-        columns = [_column(one) for one in self.dashboard.columns]
+        axes = [column for pair in self._axes() for column in pair]
+        columns = [_pinned(each) for each in dict.fromkeys((*TABLE, *axes))]
         return make.Workspace(
             **self.place,
             name=self.name,
@@ -82,9 +73,8 @@ class Workspaces:
         """The same panels with the words between them, and what the report run logged."""
         make = self.reports
         blocks = [make.P(self.question)] if self.question else []
-        for section in self.dashboard.sections:
-            blocks += [make.H2(section.title), make.P(section.text), self._grid(section)]
-        blocks += [make.H2("Report"), self._panel_grid(self._report_panels(), self.is_report)]
+        for title, text, panels, job_type in self._sections():
+            blocks += [make.H2(title), make.P(text), self._grid(panels, job_type)]
         return make.Report(
             **self.place, title=self.name, description=self.question or "", blocks=blocks
         )
@@ -105,10 +95,28 @@ class Workspaces:
             require_server()
             return [each.save().url for each in (self.workspace(), self.report())]
 
-    def _grid(self, section: Section) -> Any:
-        return self._panel_grid([*map(self._panel, section.panels)], self.is_train)
+    def _sections(self) -> list[tuple[str, str, list[Any], Any]]:
+        """Title, text, panels, and the kind of runs that they are of."""
+        overview = self.overview
+        ups = dict.fromkeys(up for _, up in self._axes())
+        results = [
+            *(self._scatter(across, up) for across, up in self._axes()),
+            *(self._bars(up, None) for up in ups),
+            *(self._bars(up, by) for by, up in overview.by),
+        ]
+        curves = [self._curve(curve, axis) for curve in overview.curves for axis in AXES]
+        over_seeds = "Mean over the seeds of a setting, and their least and most."
+        return [
+            (overview.title, f"{overview.text} {over_seeds}", results, self.is_train),
+            ("While training", over_seeds, curves, self.is_train),
+            ("Report", "Its page, its figures and its runs.", self._logged(), self.is_report),
+        ]
 
-    def _panel_grid(self, panels: list[Any], job_type: Any) -> Any:
+    def _axes(self) -> list[tuple[str, str]]:
+        """Those whose numbers a run's summary holds; others are in the report alone."""
+        return [pair for pair in self.overview.axes if all(map(wandb_column, pair))]
+
+    def _grid(self, panels: list[Any], job_type: Any) -> Any:
         for place, panel in enumerate(panels):
             row, column = divmod(place, COLUMNS)
             panel.layout = self.reports.Layout(x=column * WIDTH, y=row * HEIGHT, w=WIDTH, h=HEIGHT)
@@ -116,45 +124,71 @@ class Workspaces:
         runset = self.reports.Runset(name="runs", filters=self.all_of(*self.filters, job_type))
         return self.reports.PanelGrid(runsets=[runset], panels=panels)
 
-    def _panel(self, panel: Panel) -> Any:
-        match panel:
-            case Curve():
-                return self.reports.LinePlot(
-                    title=panel.title, x=panel.x, y=[panel.y], log_x=panel.log_x,
-                    log_y=panel.log_y, title_x=AXIS_TITLES[panel.x], title_y=AXIS_TITLES[panel.y],
-                    max_runs_to_show=MAX_RUNS,
-                )  # fmt: skip
-            case Scatter():
-                return self.reports.ScatterPlot(
-                    title=panel.title, x=self._metric(panel.x), y=self._metric(panel.y),
-                    log_x=panel.log_x, log_y=panel.log_y,
-                )  # fmt: skip
-            case Bars():
-                return self.reports.BarPlot(
-                    title=panel.title, metrics=[panel.metric], orientation="v",
-                    groupby=self.reports.Config(panel.by), groupby_aggfunc="mean",
-                )  # fmt: skip
+    def _curve(self, curve: str, axis: str) -> Any:
+        across, up = metric_of(axis), metric_of(curve)
+        return self.reports.LinePlot(
+            title=f"{up.title} over {across.title}", x=axis, y=[curve], log_x=True,
+            title_x=across.label, title_y=up.label,
+            max_runs_to_show=MAX_RUNS, **self.by_setting,
+        )  # fmt: skip
+
+    def _scatter(self, across: str, up: str) -> Any:
+        return self.reports.ScatterPlot(
+            title=f"{metric_of(up).label} against {metric_of(across).label}",
+            x=self._metric(across), y=self._metric(up),
+            log_x=_is_count(across), log_y=_is_count(up),
+        )  # fmt: skip
+
+    def _bars(self, up: str, by: str | None) -> Any:
+        """Means by one setting, or by all of them together."""
+        words = metric_of(by).title if by else SETTING
+        grouped = self.by_setting | ({"groupby": self.reports.Config(by)} if by else {})
+        return self.reports.BarPlot(
+            title=f"{metric_of(up).title} by {words}", title_y=metric_of(up).label,
+            metrics=[wandb_column(up).partition(":")[2]], orientation="v",
+            max_runs_to_show=MAX_RUNS, **grouped,
+        )  # fmt: skip
 
     def _metric(self, column: str) -> Any:
-        section, _, name = column.partition(":")
+        section, _, name = wandb_column(column).partition(":")
         kinds = {"config": self.reports.Config, "summary": self.reports.SummaryMetric}
         return kinds[section](name)
 
-    def _report_panels(self) -> list[Any]:
+    def _logged(self) -> list[Any]:
+        """The page holds every figure; those whose names are known have panels of their own."""
+        keys = [PAGE, *(f"{FIGURES}/{name}" for name in self.figures)]
         return [
             *(
-                self.reports.MediaBrowser(title=name, media_keys=[f"{FIGURES}/{name}"])
-                for name in self.dashboard.figures
+                self.reports.MediaBrowser(title=key.rpartition("/")[2], media_keys=[key])
+                for key in keys
             ),
             self.reports.WeavePanelSummaryTable(table_name=RUN_TABLE),
         ]
 
 
-def _column(column: str) -> str:
+def wandb_column(column: str) -> str:
+    """A column of the table of runs as wandb names it: ``config:`` or ``summary:`` and a path.
+
+    Empty for a number that a report alone derives.
+    """
+    first = column.partition(".")[0]
+    if first in (*WHAT, CONTROL) or column == "parameters":
+        return f"config:{column}"
+    if first in SHARES or (column in METRICS and METRICS[column].expression is not None):
+        return f"summary:{DERIVED}.{column}"
+    return f"summary:{column}" if "." in column or column in OF_A_RECORD else ""
+
+
+def _is_count(column: str) -> bool:
+    """Whether it spans decades: bits, parameters, sequences."""
+    return metric_of(column).form.startswith("{:,")
+
+
+def _pinned(column: str) -> str:
     """As wandb's table of runs wants it: each key of a config is wrapped once, at its top."""
-    section, _, name = column.partition(":")
+    section, _, name = wandb_column(column).partition(":")
     if section == "summary":
-        return column
+        return f"summary:{name}"
     top, dot, rest = name.partition(".")
     return f"config:{top}.value{dot}{rest}"
 

@@ -8,12 +8,11 @@ sequences whose own gradients are held at once.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 from torch import nn
 
 from rote.models.attention import is_written_out
-from rote.models.dropout import HasDropout
+from rote.models.contracts import HasBlocks, HasDropout, HasHead, num_heads
 from rote.models.likelihood import chunk_logits_bytes, whole_logits_bytes
 from rote.precision import DTYPES, Precision
 
@@ -39,14 +38,13 @@ class Anatomy:
     @classmethod
     def of(cls, model: nn.Module) -> "Anatomy":
         """Read off a model, which may be on the meta device."""
-        blocks: Any = getattr(model, "blocks", ())
-        head_VD = getattr(model, "head", None)
+        vocab_size, width = model.head.shape if isinstance(model, HasHead) else (0, 0)
         return cls(
             parameters=sum(parameter.numel() for parameter in model.parameters()),
-            num_blocks=len(blocks),
-            width=0 if head_VD is None else head_VD.shape[1],
-            num_heads=blocks[0].attention.num_heads if len(blocks) else 0,
-            vocab_size=0 if head_VD is None else head_VD.shape[0],
+            num_blocks=len(model.blocks) if isinstance(model, HasBlocks) else 0,
+            width=width,
+            num_heads=num_heads(model),
+            vocab_size=vocab_size,
             dropout_places=model.dropout_places if isinstance(model, HasDropout) else (),
         )
 

@@ -11,14 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.fsdp import (
-    MixedPrecisionPolicy,
-    fully_shard,
-    register_fsdp_forward_method,
-)
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
+from rote.models.contracts import HasBlocks, HasHead
 from rote.training.distributed import rank
 
 # A sum of bfloat16 gradients over processes would lose what each of them has kept.
@@ -30,12 +27,12 @@ def shard(model: nn.Module, mesh: DeviceMesh) -> None:
 
     Raises ValueError for a model without ``blocks``.
     """
-    if not hasattr(model, "blocks"):
+    if not isinstance(model, HasBlocks):
         raise ValueError("host.strategy=fsdp needs a model with `blocks`; use ddp")
-    for block in model.blocks:  # type: ignore[union-attr]
+    for block in model.blocks:
         fully_shard(block, mesh=mesh, mp_policy=POLICY)
     fully_shard(model, mesh=mesh, mp_policy=POLICY)
-    if hasattr(model, "hidden"):
+    if isinstance(model, HasHead):
         register_fsdp_forward_method(model, "hidden")
 
 

@@ -1,4 +1,4 @@
-"""Properties of a text that may tell how much of it is memorised, and their rank correlations.
+"""Properties of a text that may go with how much of it is memorised.
 
 TF-IDF as in Morris et al. 2025 (arXiv 2505.24832), section 4, with natural logarithms:
 
@@ -14,10 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from rote.analysis import estimators
-from rote.analysis.estimate import Estimate
+from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
@@ -25,7 +22,6 @@ WORD = re.compile(r"\w+|[^\w\s]")  # runs of letters, digits and underscores; ev
 CODE_SIGNS = frozenset("{}[]()<>=_;:/\\|&*+#@$%^~`\"'")
 COMMON_SHARE = 0.99  # of all tokens: the tokens outside of this many are called rare
 ZLIB_LEVEL = 9
-FEWEST_SAMPLES = 10  # below that a rank correlation says nothing
 
 
 def words(text: str) -> list[str]:
@@ -93,13 +89,3 @@ def covariates_of(
         "rare_token_share": rare_token_shares(tokens_NL, token_counts_V),
         **{name: np.array([each[name] for each in shares]) for name in character_shares("")},
     }
-
-
-def rank_correlation(covariate: ArrayLike, mem_u_bits: ArrayLike) -> Estimate | None:
-    """Spearman's rho among samples with mem_U > 0.
-
-    None for fewer than `FEWEST_SAMPLES` of them, and for a covariate that never varies.
-    """
-    values, bits = np.asarray(covariate, np.float64), np.asarray(mem_u_bits, np.float64)
-    values, bits = values[bits > 0], bits[bits > 0]
-    return None if len(bits) < FEWEST_SAMPLES else estimators.rank_correlation(values, bits)

@@ -18,11 +18,6 @@ def origin_of(run: dict[str, Any]) -> Origin:
     return Origin(corpus=run["task.corpus"], length=run["task.length"], split=split)
 
 
-def heldout_bits_per_token() -> pl.Expr:
-    """What a reference's quality is: its mean code length on windows that nobody trained on."""
-    return pl.col("cost.heldout_code_bits") / pl.col("cost.heldout_tokens")
-
-
 def same_size_reference(runs: pl.DataFrame, target_id: str) -> str | None:
     """The same model on more of the train pool, the most there is, with the same seed if possible.
 
@@ -58,7 +53,8 @@ def oracle_reference(runs: pl.DataFrame, target_id: str) -> str | None:
         _scored_superset(runs),
         _covers(runs, target),
     )
-    ordered = candidates.sort(heldout_bits_per_token(), "run_id")
+    heldout_loss = pl.col("cost.heldout_code_bits") / pl.col("cost.heldout_tokens")
+    ordered = candidates.sort(heldout_loss, "run_id")
     return None if ordered.is_empty() else str(ordered["run_id"][0])
 
 

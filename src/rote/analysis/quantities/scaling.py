@@ -1,18 +1,16 @@
 """Size, data, compute and loss of every run of a sweep: what scaling laws are fitted to."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import polars as pl
 
+from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.analysis.laws.law import Chosen, Count, Law, Measured
-from rote.analysis.quantities.capacity import ceiling_bits
+from rote.analysis.metrics import derive
 from rote.analysis.quantities.convergence import num_converged
+from rote.analysis.quantities.leakage import quick_leakage
 from rote.analysis.quantities.losses import loss_quantities
 from rote.analysis.quantities.settings import with_setting
-from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
-from rote.analysis.reports.leakage.kinds import with_kinds
-from rote.analysis.reports.leakage.reading import Told, read
-from rote.analysis.reports.leakage.runs import MEASURES, has_measured, leakage_runs
 from rote.analysis.results import Results
 from rote.units import nats_from_bits
 
@@ -33,17 +31,14 @@ def scaling_runs(results: Results, count: Count) -> pl.DataFrame:
     table = results.table
     if "cost.heldout_code_bits" not in table.columns:
         raise ValueError("no run measured its loss: add cost to measure")
-    if any(has_measured(table, measure) for measure in MEASURES):
-        bare = leakage_runs(results)
-        told = read(results, bare, quick=True)
-        runs = with_kinds(bare, told).drop("f1_low", "f1_high")
-        runs = runs.with_columns(exposure_most_bits=_most_bits(bare, told))
-    else:
+    runs = quick_leakage(results)
+    if runs is None:
         runs = loss_quantities(table, results.alphas)
     stopped = pl.col(BEST_STEP) if BEST_STEP in runs.columns else pl.lit(None, pl.Float64)
     batch_tokens = pl.col("training.tokens_seen") / pl.col("training.steps")
     return (
-        runs.with_columns(
+        derive(runs, ("memorised_bits", "ceiling_bits"))
+        .with_columns(
             model_parameters=pl.col("parameters"),
             parameters=_counted(runs, count),
             is_stopped=stopped.is_not_null(),
@@ -57,9 +52,8 @@ def scaling_runs(results: Results, count: Count) -> pl.DataFrame:
         .with_columns(
             flops=FLOPS_PER_PARAMETER_AND_TOKEN * pl.col("parameters") * pl.col("tokens"),
             epochs=pl.col("tokens") / pl.col("unique_tokens"),
-            memorised_bits=pl.col("entropy_bits") - pl.col("cost.train_code_bits"),
+            data_bits=pl.coalesce("ceiling_bits", "entropy_bits").cast(pl.Float64),
         )
-        .with_columns(data_bits=pl.coalesce(ceiling_bits(table), "entropy_bits").cast(pl.Float64))
     )
 
 
@@ -110,18 +104,6 @@ def measured(runs: pl.DataFrame, law: Law, count: Count) -> Measured:
         raise ValueError(f"there are no {law.runs.value}")
     columns = {name: chosen[name].cast(pl.Float64).to_numpy() for name in names}
     return Measured(columns=columns, count=count)
-
-
-def _most_bits(runs: pl.DataFrame, told: Mapping[str, Told]) -> pl.Series:
-    """The mean over inserted canaries of the largest exposure that could be told."""
-    most: list[float | None] = []
-    for run_id in runs["run_id"]:
-        canaries = told[run_id].canaries
-        if canaries is None or not canaries.inserted_K.any():
-            most.append(None)
-        else:
-            most.append(float(canaries.exposures.most_bits_K[canaries.inserted_K].mean()))
-    return pl.Series(most, dtype=pl.Float64)
 
 
 def _counted(runs: pl.DataFrame, count: Count) -> pl.Expr:

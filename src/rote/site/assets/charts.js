@@ -21,11 +21,16 @@ rote.plain = (text) =>
 rote.unplain = (text) =>
   text.replaceAll("<br>", "; ").replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
 
-rote.axis = (title, isLog) => ({
+// Logarithmic: 1, 2 and 5 of every decade, each written in full.
+rote.logTicks = (values) => ({
+  dtick: "D2", tickformat: values.some((value) => value > 0 && value < 1) ? "~g" : "~s",
+});
+
+rote.axis = (title, isLog, values) => ({
   title: { text: rote.plain(title), standoff: 8 },
   type: isLog ? "log" : "linear",
   exponentformat: "SI",
-  ...(isLog ? { dtick: "D2" } : { nticks: 8 }), // D2: 1, 2 and 5 of every decade
+  ...(isLog ? rote.logTicks(values) : { nticks: 8 }),
   automargin: true,
   zeroline: false,
 });
@@ -40,8 +45,8 @@ rote.draw = (place, traces, { x, y, logX = false, logY = false }) => {
     hoverlabel: { align: "left" },
     showlegend: traces.length > 1,
     legend: { orientation: "h", y: 1, yanchor: "bottom", x: 0 },
-    xaxis: rote.axis(x, logX),
-    yaxis: rote.axis(y, logY),
+    xaxis: rote.axis(x, logX, traces.flatMap((trace) => trace.x)),
+    yaxis: rote.axis(y, logY, traces.flatMap((trace) => trace.y)),
     uirevision: [x, y, logX, logY].join(), // a zoom outlives new data, not new axes
   };
   const settings = { responsive: true, displaylogo: false, modeBarButtons: rote.BUTTONS };

@@ -52,16 +52,35 @@ rote.tick = (label, checked, change, settings = {}) => {
 // Made once: a table of a hundred rows says thousands of numbers.
 rote.WHOLE = new Intl.NumberFormat("en-GB");
 rote.BROKEN = new Intl.NumberFormat("en-GB", { maximumSignificantDigits: 5 });
+rote.FIXED = new Map();
+rote.FORM = /^\{:z?(,)?(?:\.(\d+))?([fg%])?\}$/;
 
-rote.number = (value) => {
+rote.number = (value, form = "") => {
   if (value === null || value === undefined) return "";
+  const [, comma, digits, kind] = rote.FORM.exec(form) ?? [];
+  const written = digits === undefined ? rote.plainNumber(value)
+    : kind === "g" ? rote.plainNumber(Number(value.toPrecision(Number(digits))))
+      : rote.fixed(kind === "%" ? 100 * value : value, Number(digits), Boolean(comma)) + (kind === "%" ? "%" : "");
+  // What is no zero is not written as one.
+  const told = value && !/[1-9]/.test(written) ? value.toPrecision(1) : written;
+  return told.replace(/^-/, "\u2212");
+};
+
+rote.plainNumber = (value) => {
   if (Number.isInteger(value)) return rote.WHOLE.format(value);
   const size = Math.abs(value);
   return size >= 1e6 || size < 1e-3 ? value.toExponential(3) : rote.BROKEN.format(value);
 };
 
-rote.said = (value) => {
-  if (typeof value === "number") return rote.number(value);
+rote.fixed = (value, digits, useGrouping) => {
+  const key = `${digits}${useGrouping}`;
+  const settings = { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping };
+  if (!rote.FIXED.has(key)) rote.FIXED.set(key, new Intl.NumberFormat("en-GB", settings));
+  return rote.FIXED.get(key).format(value);
+};
+
+rote.said = (value, form) => {
+  if (typeof value === "number") return rote.number(value, form);
   return typeof value === "string" ? value : JSON.stringify(value);
 };
 
@@ -91,6 +110,8 @@ rote.listing = (pairs) => {
   }
   return rote.make("table", { class: "listing" }, body);
 };
+
+rote.ID_LETTERS = 6; // as in rote.config.names
 
 rote.runAddress = (id) => `${rote.page.root}run.html#${encodeURIComponent(id)}`;
 

@@ -35,7 +35,14 @@ rote.Column = class {
   constructor(plain) {
     Object.assign(this, plain);
     this.isNumber = plain.values !== undefined;
-    this.name = plain.key;
+    this.label = this.unit ? `${this.title} (${this.unit})` : this.title;
+  }
+
+  said(index, isDone = true) {
+    const value = this.at(index);
+    if (value !== null) return rote.said(value, this.form);
+    return this.group === "setting" || this.group === "standing" ? "none"
+      : isDone ? "not measured" : "not yet";
   }
 
   at(index) {

@@ -59,7 +59,7 @@ rote.pointsSeen = (place) => {
   };
   const { xaxis, yaxis } = place.layout;
   return place.data.flatMap((trace, curve) =>
-    trace.visible === "legendonly" ? [] : trace.x
+    trace.visible === "legendonly" || !trace.text ? [] : trace.x
       .map((x, index) => ({ curve, index, x, y: trace.y[index] }))
       .filter((p) => p.y !== null && within(xaxis, p.x) && within(yaxis, p.y)),
   );

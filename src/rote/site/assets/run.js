@@ -9,45 +9,33 @@
     rote.make("div", { class: "scroll tall", tabindex: "0" }, ...children);
   const text = (lines) => rote.make("pre", { tabindex: "0" }, rote.make("code", {}, lines));
 
-  const CARDS = [
-    ["memorised_bits", "Memorised", "bits"],
-    ["bits_per_parameter", "Memorised", "bits per parameter"],
-    ["train_bits_per_token", "Training loss", "bits per token"],
-    ["heldout_bits_per_token", "Held-out loss", "bits per token"],
-  ];
-
   const cards = (run) => {
-    const made = CARDS.filter(([key]) => typeof run.derived[key] === "number").map(
-      ([key, title, unit]) =>
-        rote.make("section", { class: "card" }, rote.make("h2", {}, title),
-          rote.make("div", { class: "value" }, `${rote.number(run.derived[key])} `,
-            rote.make("span", {}, unit))),
-    );
+    const made = run.cards.map(({ title, unit, text: written }) =>
+      rote.make("section", { class: "card" }, rote.make("h2", {}, title),
+        rote.make("div", { class: "value" }, `${written} `, rote.make("span", {}, unit))));
     return made.length ? [rote.make("div", { class: "cards" }, ...made)] : [];
   };
-
-  const UP = [
-    ["memorised_bits", "memorised bits"],
-    ["below_uniform_bits", "bits below a uniform guesser"],
-    ["loss_bits_per_token", "loss (bits per token)"],
-  ];
 
   const curves = (run) => {
     const step = run.curve.step ?? [];
     curves.draw = null;
     if (!step.length) return [rote.make("p", {}, "No step of training is noted yet.")];
-    const found = UP.filter(([key]) => key in run.curve);
-    const charts = found.map(([key]) => rote.make("div", { class: "chart", id: `curve-${key}` }));
+    const found = run.charts.filter(({ key }) => key in run.curve);
+    const charts = found.map(({ key }) => rote.make("div", { class: "chart", id: `curve-${key}` }));
     const side = rote.make("div", { class: "curves" },
       ...charts.map((chart) => rote.make("div", {}, chart)));
-    found.forEach(([, title], at) => rote.walk(charts[at], `${title} over steps`));
-    const draw = () => found.forEach(([key, title], at) => {
+    found.forEach(({ title }, at) => rote.walk(charts[at], `${title} over steps`));
+    const draw = () => found.forEach(({ key, title }, at) => {
       const trace = { type: "scatter", mode: step.length < 60 ? "lines+markers" : "lines",
-        x: step, y: run.curve[key], line: { color: rote.PALETTE[at], width: 2 },
+        name: title, x: step, y: run.curve[key], line: { color: rote.PALETTE[at], width: 2 },
         text: step.map((x, row) =>
           `step ${rote.number(x)}<br>${title}: ${rote.number(run.curve[key][row])}`),
         hovertemplate: "%{text}<extra></extra>" };
-      rote.draw(charts[at], [trace], { x: "step", y: title, logX: curves.isLog });
+      const levels = (run.levels[key] ?? []).map(([name, value]) => ({ type: "scatter",
+        mode: "lines", name: `${name}: ${rote.number(value)}`, x: [step[0], step.at(-1)],
+        y: [value, value], hoverinfo: "skip",
+        line: { color: rote.OUTLINE, dash: "dash", width: 1.5 } }));
+      rote.draw(charts[at], [trace, ...levels], { x: "step", y: title, logX: curves.isLog });
     });
     curves.draw = draw;
     const log = rote.tick("log steps", curves.isLog, (isLog) => {
@@ -119,12 +107,13 @@
   const show = (run) => {
     if (shown === run.state) return move(run);
     shown = run.state;
-    document.title = `Run ${run.id}`;
+    document.title = `Run ${run.name}`;
     trail(run);
     const settings = [...rote.flatten(run.what), ...rote.flatten(run.how)];
     const listed = (title, tree) => section(title, scrolled(rote.listing(rote.flatten(tree))));
     place.replaceChildren(
-      rote.make("h1", {}, "Run ", rote.make("code", {}, run.id)),
+      rote.make("h1", {}, run.name),
+      rote.make("p", { class: "name" }, "Run ", rote.make("code", {}, run.id)),
       rote.make("p", { class: "setting", id: "told" }, ...told(run)),
       ...cards(run), ...failure(run),
       ...section("Training", rote.make("div", { id: "training" }, ...curves(run))),

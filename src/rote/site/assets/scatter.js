@@ -1,23 +1,32 @@
-// Any number of the runs against any other, coloured by a third.
+// Any number of the runs against any other, coloured by a third; single runs, or means over seeds.
 "use strict";
 
 rote.REDRAW_MS = 300; // after the last key: ten thousand marks take longer than a key press
+rote.MOST_APART = 100; // runs that are listed because they cannot be drawn
 
-// The first of these that there is.
+// Where a kind of report has no axes of its own: the first of these that there is.
 rote.ACROSS = ["entropy_bits", "parameters"];
 rote.UP = ["bits_per_parameter", "memorised_bits", "train_bits_per_token", "step"];
 
 rote.Scatter = class {
-  constructor(table, label) {
+  // `axes` are pairs of columns, as the sweep's kind of report has them.
+  constructor(table, label, axes) {
     this.table = table;
     this.label = label;
     this.place = rote.find("scatter");
-    this.chosen = { x: this.first(rote.ACROSS), y: this.first(rote.UP), logY: false };
-    this.chosen.logX = this.spans(this.chosen.x);
+    const [x, y] = this.firstAxes(axes);
+    this.chosen = { x, y, logX: this.spans(x), logY: this.spans(y) };
     this.chosen.colour = this.firstColour();
     this.tools();
     rote.walk(this.place, null, ({ curve, index }, event) =>
       this.go(this.place.data[curve].customdata[index], event));
+  }
+
+  firstAxes(axes) {
+    const numbers = (key) => this.table.byKey.get(key)?.values ?? [];
+    const known = axes.find(([x, y]) =>
+      numbers(x).some((value, index) => value !== null && (numbers(y)[index] ?? null) !== null));
+    return known ?? [this.first(rote.ACROSS), this.first(rote.UP)];
   }
 
   // Over a factor of 20 a linear axis hides most runs in a corner.
@@ -36,15 +45,24 @@ rote.Scatter = class {
     return wanted.find((key) => keys.includes(key)) ?? keys.at(-1) ?? "";
   }
 
+  // The first setting that has a few values among the runs that are drawn; words before numbers.
   firstColour() {
-    const settings = this.table.columns.filter((c) => c.group === "setting" && c.shown);
-    const few = settings.find((c) => !c.isNumber) ?? settings.find((c) => c.distinct() < 8);
-    return few?.key ?? "";
+    const { x, y } = this.chosen;
+    const [across, up] = [x, y].map((key) => this.table.byKey.get(key));
+    const drawn = [...this.table.ids.keys()].filter(
+      (index) => (across?.at(index) ?? null) !== null && (up?.at(index) ?? null) !== null);
+    const hasFew = (column) => {
+      const number = new Set(drawn.map((index) => column.at(index))).size;
+      return number > 1 && number <= rote.PALETTE.length;
+    };
+    const settings = this.table.columns.filter((c) => c.group === "setting" && c.shown && !c.seed
+      && c !== across && c !== up && hasFew(c));
+    return (settings.find((c) => !c.isNumber) ?? settings[0])?.key ?? "";
   }
 
   tools() {
-    const options = this.numbers.map((column) => [column.key, column.key]);
-    const all = this.table.columns.map((column) => [column.key, column.key]);
+    const options = this.numbers.map((column) => [column.key, column.label]);
+    const all = this.table.columns.map((column) => [column.key, column.label]);
     const set = (name) => (value) => {
       this.chosen[name] = value;
       this.draw();
@@ -66,19 +84,38 @@ rote.Scatter = class {
   }
 
   draw() {
+    const { logX, logY } = this.chosen;
     const [x, y] = [this.table.byKey.get(this.chosen.x), this.table.byKey.get(this.chosen.y)];
     if (!x || !y) return;
-    const holds = (value, isLog) => value !== null && (!isLog || value > 0);
-    const drawn = this.order.filter(
-      (i) => holds(x.at(i), this.chosen.logX) && holds(y.at(i), this.chosen.logY),
-    );
-    const by = this.table.byKey.get(this.chosen.colour);
-    const traces = this.groups(by, drawn).map((group) => this.trace(group, x, y));
-    const { logX, logY } = this.chosen;
-    rote.draw(this.place, traces, { x: x.key, y: y.key, logX, logY });
+    const lacks = (column, isLog) => (index) => {
+      const value = column.at(index);
+      if (value === null) return `without ${column.label}`;
+      return isLog && value <= 0 ? `${column.label} is not above 0, the axis is logarithmic` : "";
+    };
+    const [lacksX, lacksY] = [lacks(x, logX), lacks(y, logY)];
+    const why = new Map(this.order.map((index) => [index, lacksX(index) || lacksY(index)]));
+    const drawn = this.order.filter((index) => !why.get(index));
+    this.showApart(this.order.filter((index) => why.get(index)), why);
+    const groups = this.groups(this.table.byKey.get(this.chosen.colour), drawn);
+    const traces = groups.flatMap((group) => this.traces(group, x, y));
+    rote.draw(this.place, traces, { x: x.label, y: y.label, logX, logY });
     this.place.removeAllListeners?.("plotly_click");
     this.place.on?.("plotly_click", ({ points, event }) => this.go(points[0].customdata, event));
     this.place.dataset.drawn = drawn.length;
+  }
+
+  // Runs that have no place in the chart are listed below it, with the reason.
+  showApart(apart, why) {
+    const place = rote.find("apart");
+    place.hidden = !apart.length;
+    const counts = new Map();
+    for (const index of apart) counts.set(why.get(index), (counts.get(why.get(index)) ?? 0) + 1);
+    const reasons = [...counts].map(([reason, n]) => `${rote.number(n)} ${reason}`).join("; ");
+    const [summary, list] = place.children;
+    summary.textContent = `Not in the chart: ${reasons}`;
+    const links = apart.slice(0, rote.MOST_APART).flatMap((i) => [this.table.link(i), ", "]);
+    const left = apart.length - rote.MOST_APART;
+    list.replaceChildren(...links.slice(0, -1), left > 0 ? ` and ${rote.number(left)} more` : "");
   }
 
   // A colour and a mark for each of a few values; a scale for many numbers.
@@ -96,7 +133,7 @@ rote.Scatter = class {
     const collator = new Intl.Collator("en", { numeric: true });
     const names = [...found.keys()].sort((a, b) => collator.compare(String(a), String(b)));
     return names.map((name, place) => ({
-      name: name === null ? "none" : rote.said(name),
+      name: name === null ? "none" : rote.said(name, column.form),
       indices: found.get(name),
       marker: {
         color: rote.PALETTE[place % rote.PALETTE.length],
@@ -107,12 +144,46 @@ rote.Scatter = class {
 
   scale(column, drawn) {
     const colours = drawn.map((index) => column.at(index));
-    const bar = { title: { text: rote.plain(column.key), side: "right" }, thickness: 12 };
-    const marker = { color: colours, colorscale: "Cividis", reversescale: true, showscale: true };
-    return { name: column.key, indices: drawn, marker: { ...marker, colorbar: bar } };
+    const bar = { title: { text: rote.plain(column.label), side: "right" }, thickness: 12 };
+    const marker = { color: colours, colorscale: "Cividis", reversescale: true, showscale: true,
+      symbol: "circle" };
+    return { name: column.label, indices: drawn, marker: { ...marker, colorbar: bar } };
+  }
+
+  // Single runs; over them, where means are asked for, one mark a setting with its intervals.
+  traces(group, x, y) {
+    const runs = this.trace(group, x, y);
+    if (!this.table.state.isGrouped) return [runs];
+    const faint = { ...runs, showlegend: false, marker: { ...runs.marker, size: 4, opacity: 0.3 } };
+    const settings = this.table.groups(group.indices);
+    const [across, up] = [x, y].map((column) =>
+      settings.map((indices) => this.table.mean(column, indices)));
+    const isScale = Array.isArray(group.marker.color);
+    const color = isScale ? rote.PALETTE[0] : group.marker.color;
+    const bars = (means) => ({ type: "data", symmetric: false, color, width: 3, thickness: 1,
+      array: means.map((one) => one.high - one.mean),
+      arrayminus: means.map((one) => one.mean - one.low) });
+    return [faint, {
+      ...runs,
+      name: rote.plain(isScale ? "means over seeds" : group.name),
+      x: across.map((one) => one.mean),
+      y: up.map((one) => one.mean),
+      error_x: bars(across),
+      error_y: bars(up),
+      customdata: settings.map((indices) => this.table.ids[indices[0]]),
+      text: settings.map((indices, at) => this.toldMean(indices, [[x, across[at]], [y, up[at]]])),
+      marker: { size: 9, color, line: { width: 1.5, color: rote.OUTLINE },
+        symbol: settings.map((indices) => this.symbol(indices, group.marker.symbol)) },
+    }];
+  }
+
+  // Open where one of the runs had not converged.
+  symbol(indices, symbol) {
+    return indices.every((index) => this.table.isConverged(index)) ? symbol : `${symbol}-open`;
   }
 
   trace({ name, indices, marker }, x, y) {
+    const symbols = indices.map((index) => this.symbol([index], marker.symbol));
     return {
       type: "scatter", // SVG: it prints, and needs no graphics card
       mode: "markers",
@@ -122,13 +193,26 @@ rote.Scatter = class {
       customdata: indices.map((index) => this.table.ids[index]),
       text: indices.map((index) => this.told(index, x, y)),
       hovertemplate: "%{text}<extra></extra>",
-      marker: { size: 7, opacity: 0.85, line: { width: 0.5, color: rote.OUTLINE }, ...marker },
+      marker: { size: 7, opacity: 0.85, ...marker, symbol: symbols,
+        line: { width: indices.map((i) => (this.table.isConverged(i) ? 0.5 : 1.5)), color: rote.OUTLINE } },
     };
   }
 
   told(index, x, y) {
-    const numbers = [x, y].map((column) => `${column.key}: ${rote.number(column.at(index))}`);
-    const lines = [this.label(index), this.table.ids[index], ...numbers];
+    const numbers = [x, y].map((column) => `${column.label}: ${column.said(index)}`);
+    const bound = this.table.isConverged(index) ? "" : "not converged";
+    const lines = [this.table.name(index), this.label(index), ...numbers, bound];
+    return lines.filter(Boolean).map(rote.plain).join("<br>");
+  }
+
+  toldMean(indices, means) {
+    const runs = indices.length === 1 ? "1 run" : `mean of ${rote.number(indices.length)} runs`;
+    const numbers = means.map(([column, found]) => {
+      const [at, low, high] = [found.mean, found.low, found.high].map((value) =>
+        rote.number(value, column.form));
+      return `${column.label}: ${at}${found.hasInterval ? ` (${low} to ${high})` : ""}`;
+    });
+    const lines = [this.table.byKey.get("name")?.at(indices[0]), runs, ...numbers];
     return lines.filter(Boolean).map(rote.plain).join("<br>");
   }
 

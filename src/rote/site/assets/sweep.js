@@ -7,8 +7,8 @@
   const label = (table) => (index) =>
     table.columns
       .filter((column) => column.group === "setting" && column.shown && column.at(index) !== null)
-      .map((column) => `${column.key.split(".").at(-1)}=${rote.said(column.at(index))}`)
-      .join(" ");
+      .map((column) => `${column.title} ${column.said(index)}`)
+      .join(", ");
 
   const UNKNOWN = "the queue does not answer: what waits in it is not known";
 
@@ -21,10 +21,10 @@
   const showMoving = (runs) => {
     rote.find("moving").hidden = !runs.length;
     const rows = runs.map((run) => {
-      const link = rote.make("a", { href: rote.runAddress(run.id) }, run.id);
+      const link = rote.make("a", { href: rote.runAddress(run.id), title: run.id }, run.name);
       const bar = rote.make("progress", { max: run.max_steps, value: run.step,
-        "aria-label": `steps of ${run.id}` });
-      const cells = [rote.make("code", {}, link), run.label, rote.number(run.step),
+        "aria-label": `steps of ${run.name}` });
+      const cells = [link, run.label, rote.number(run.step),
         rote.number(run.max_steps), bar, rote.duration(run.left_seconds), run.told];
       const isText = [true, true, false, false, true, false, true];
       return rote.make("tr", {}, ...cells.map((cell, at) =>
@@ -37,7 +37,7 @@
     const data = await rote.load(`sweeps/${name}`);
     let scatter = null;
     const table = new rote.Table(data, (order) => scatter?.show(order));
-    scatter = new rote.Scatter(table, label(table));
+    scatter = new rote.Scatter(table, label(table), data.axes);
     scatter.show(table.order);
     Object.assign(rote, { table, scatter }); // for those who look from outside: tests, a console
     rote.find("shared").querySelector(".scroll").append(rote.listing(Object.entries(data.shared)));

@@ -9,7 +9,8 @@ rote.Table = class {
   constructor(data, changed) {
     this.changed = changed;
     this.moving = new Set();
-    this.state = { search: "", filters: {}, sort: null, down: false, page: 0, shown: null };
+    this.state = { search: "", filters: {}, sort: null, down: false, page: 0, shown: null,
+      isGrouped: false };
     this.take(data);
     this.remember();
     this.tools();
@@ -23,10 +24,47 @@ rote.Table = class {
     this.byKey = new Map(this.columns.map((column) => [column.key, column]));
     this.place = new Map(this.ids.map((id, index) => [id, index]));
     this.texts = null;
+    this.settings = this.settingsOf();
+    const titles = this.columns.map((column) => column.label);
+    for (const column of this.columns) { // two of one name are told apart by their keys
+      const isAlone = titles.filter((title) => title === column.label).length === 1;
+      if (!isAlone && column.title !== column.key) column.label = `${column.label}, ${column.key}`;
+    }
   }
 
-  isDone(id) {
-    return this.byKey.get("state").at(this.place.get(id)) === "done";
+  isDone(index) {
+    return this.byKey.get("state").at(index) === "done";
+  }
+
+  isConverged(index) {
+    return this.byKey.get("training.converged")?.at(index) !== "no";
+  }
+
+  // One word for each run, equal where runs differ in their seeds alone.
+  settingsOf() {
+    const telling = this.columns.filter((c) => c.group === "setting" && !c.seed && c.key !== "name");
+    return this.ids.map((_, index) => telling.map((c) => c.at(index)).join("\n"));
+  }
+
+  groups(indices) {
+    const found = new Map();
+    for (const index of indices) {
+      const setting = this.settings[index];
+      if (!found.has(setting)) found.set(setting, []);
+      found.get(setting).push(index);
+    }
+    return [...found.values()];
+  }
+
+  name(index) {
+    const words = this.byKey.get("name")?.at(index);
+    const letters = this.ids[index].slice(0, rote.ID_LETTERS);
+    return words ? `${words} \u00b7 ${letters}` : letters;
+  }
+
+  mean(column, indices) {
+    const values = indices.map((index) => column.values[index]).filter((value) => value !== null);
+    return rote.mean(values, column.form.endsWith("%}") ? [0, 1] : undefined);
   }
 
   get shown() {
@@ -46,12 +84,15 @@ rote.Table = class {
   tools() {
     const search = rote.make("input", {
       type: "search", id: "search", value: this.state.search, autocomplete: "off",
-      placeholder: "run id, any word of a setting",
+      placeholder: "name, run id, any word of a setting",
       oninput: () => this.change({ search: search.value, page: 0 }),
     });
     this.count = rote.make("span", { id: "count", role: "status" });
     const reset = rote.make("button", { type: "button", onclick: () => this.reset() }, "Show all");
-    const parts = [rote.make("label", {}, "Search ", search), this.picker(), reset, this.count];
+    const grouped = rote.tick("means over seeds", this.state.isGrouped,
+      (isGrouped) => this.change({ isGrouped, page: 0 }), { id: "grouped" });
+    const parts = [rote.make("label", {}, "Search ", search), grouped, this.picker(), reset,
+      this.count];
     rote.find("tools").replaceChildren(...parts);
   }
 
@@ -61,7 +102,8 @@ rote.Table = class {
       const set = rote.make("fieldset", {}, rote.make("legend", {}, group));
       for (const column of this.columns.filter((one) => one.group === group)) {
         const isShown = this.shown.includes(column);
-        set.append(rote.tick(column.key, isShown, (on) => this.pick(column.key, on)));
+        set.append(rote.tick(column.label, isShown, (on) => this.pick(column.key, on),
+          { title: column.key }));
       }
       list.append(set);
     }
@@ -91,7 +133,7 @@ rote.Table = class {
   // told no more, and is not done, waits.
   move(states) {
     const moving = new Set(states.map(([id]) => id));
-    const stopped = [...this.moving].filter((id) => !moving.has(id) && !this.isDone(id));
+    const stopped = [...this.moving].filter((id) => !moving.has(id) && !this.isDone(this.place.get(id)));
     this.moving = moving;
     states = [...states, ...stopped.map((id) => [id, "waiting", null])];
     let isSeen = false;
@@ -112,12 +154,12 @@ rote.Table = class {
     const filters = rote.make("tr", { class: "filters" }, rote.make("td"));
     this.headers = this.shown.map((column) => {
       const sort = () => this.sort(column.key);
-      const [leaf, ...groups] = column.key.split(".").reverse();
-      const above = rote.make("small", {}, groups.reverse().join("."));
-      const named = { type: "button", onclick: sort, "aria-label": column.key };
-      const button = rote.make("button", named, above, leaf);
+      const named = { type: "button", onclick: sort, "aria-label": column.label, title: column.key };
+      const button = rote.make("button", named, column.title);
+      const unit = rote.make("small", {}, column.unit);
       const kind = column.isNumber ? "" : "text";
-      const header = rote.make("th", { scope: "col", class: kind, "data-key": column.key }, button);
+      const header = rote.make("th", { scope: "col", class: kind, "data-key": column.key },
+        button, unit);
       names.append(header);
       filters.append(rote.make("td", { class: kind }, this.filter(column)));
       return header;
@@ -129,7 +171,7 @@ rote.Table = class {
 
   filter(column) {
     const value = this.state.filters[column.key] ?? "";
-    const label = { "aria-label": `filter ${column.key}`, "data-filter": column.key };
+    const label = { "aria-label": `filter ${column.label}`, "data-filter": column.key };
     const set = (text) => {
       const { [column.key]: _, ...rest } = this.state.filters;
       this.change({ filters: text === "" ? rest : { ...rest, [column.key]: text }, page: 0 });
@@ -189,6 +231,8 @@ rote.Table = class {
     this.order = [...this.ids.keys()].filter((index) => tests.every((test) => test(index)));
     const sorted = this.byKey.get(this.state.sort);
     if (sorted) this.order.sort(sorted.compare(this.state.down));
+    this.rows = this.order.map((index) => [index]);
+    if (this.state.isGrouped) this.rows = this.sortedGroups(sorted);
     this.render();
     const state = encodeURIComponent(JSON.stringify(this.state));
     history.replaceState(null, "", `#${state}`);
@@ -196,18 +240,32 @@ rote.Table = class {
     this.tookMs = performance.now() - started;
   }
 
+  // By their means, where numbers are sorted by; else by their first runs.
+  sortedGroups(column) {
+    const groups = this.groups(this.order);
+    if (!column?.isNumber) return groups;
+    const means = new Map(groups.map((group) => [group, this.mean(column, group)?.mean ?? null]));
+    const sign = this.state.down ? -1 : 1;
+    return groups.sort((a, b) => {
+      const [x, y] = [means.get(a), means.get(b)];
+      return x === null || y === null ? (x === null) - (y === null) : sign * (x - y);
+    });
+  }
+
   render() {
-    const last = Math.max(0, Math.ceil(this.order.length / rote.ROWS) - 1);
+    const last = Math.max(0, Math.ceil(this.rows.length / rote.ROWS) - 1);
     this.state.page = Math.min(this.state.page, last);
     const start = this.state.page * rote.ROWS;
     const columns = this.shown;
-    const seen = this.order.slice(start, start + rote.ROWS);
-    const rows = seen.map((index) => this.row(index, columns));
+    const seen = this.rows.slice(start, start + rote.ROWS);
+    const rows = seen.map((group) => this.state.isGrouped ? this.groupRow(group, columns)
+      : this.row(group[0], columns));
     const focused = this.body.contains(document.activeElement) && document.activeElement.href;
     this.body.replaceChildren(...rows);
     if (focused) rows.map((row) => row.querySelector("a")).find((a) => a.href === focused)?.focus();
     const [some, all] = [rote.number(this.order.length), rote.number(this.ids.length)];
-    this.count.textContent = `${some} of ${all} runs`;
+    const settings = this.state.isGrouped ? `${rote.number(this.rows.length)} settings, ` : "";
+    this.count.textContent = `${settings}${some} of ${all} runs`;
     for (const header of this.headers) {
       const isSorted = header.dataset.key === this.state.sort;
       const way = this.state.down ? "descending" : "ascending";
@@ -216,16 +274,57 @@ rote.Table = class {
     this.pages(last);
   }
 
+  link(index) {
+    const settings = { href: rote.runAddress(this.ids[index]), title: this.ids[index] };
+    return rote.make("a", settings, this.name(index));
+  }
+
   row(index, columns) {
-    const link = rote.make("a", { href: rote.runAddress(this.ids[index]) }, this.ids[index]);
-    const name = rote.make("td", { class: "text" }, rote.make("code", {}, link));
-    const row = rote.make("tr", {}, name);
+    const row = rote.make("tr", {}, rote.make("td", { class: "text" }, this.link(index)));
+    const isDone = this.isDone(index);
     for (const column of columns) {
       const value = column.at(index);
-      const kind = column.key === "state" ? `text state ${value}` : column.isNumber ? "" : "text";
-      row.append(rote.make("td", { class: kind }, value === null ? "" : rote.said(value)));
+      const kinds = [
+        column.isNumber ? "" : "text", value === null ? "missing" : "",
+        column.key === "state" ? `state ${value}` : "",
+        column.key === "training.converged" && value === "no" ? "bound" : "",
+      ];
+      row.append(rote.make("td", { class: kinds.join(" ").trim() }, column.said(index, isDone)));
     }
     return row;
+  }
+
+  // One setting: of numbers the mean over its runs with the interval, of words how many have which.
+  groupRow(indices, columns) {
+    const words = this.byKey.get("name")?.at(indices[0]) ?? this.ids[indices[0]];
+    const runs = indices.length === 1 ? "1 run" : `${rote.number(indices.length)} runs`;
+    const links = rote.make("details", {}, rote.make("summary", {}, runs),
+      ...indices.map((index) => rote.make("div", {}, this.link(index))));
+    const row = rote.make("tr", {}, rote.make("td", { class: "text" }, words, links));
+    for (const column of columns) {
+      row.append(column.isNumber && !column.seed ? this.meanCell(column, indices)
+        : rote.make("td", { class: "text" }, this.tally(column, indices)));
+    }
+    return row;
+  }
+
+  meanCell(column, indices) {
+    const found = this.mean(column, indices);
+    if (!found) return rote.make("td", { class: "missing" }, column.said(indices[0]));
+    const written = (value) => rote.number(value, column.form);
+    const span = `${written(found.low)} to ${written(found.high)}`;
+    const below = found.hasInterval ? [rote.make("small", {}, span)] : [];
+    return rote.make("td", {}, written(found.mean), ...below);
+  }
+
+  tally(column, indices) {
+    const counts = new Map();
+    for (const index of indices) {
+      const word = column.said(index, this.isDone(index));
+      counts.set(word, (counts.get(word) ?? 0) + 1);
+    }
+    const words = [...counts].map(([word, n]) => (counts.size > 1 && n > 1 ? `${n} ${word}` : word));
+    return words.length > 4 ? `${words.length} values` : words.join(", ");
   }
 
   pages(last) {

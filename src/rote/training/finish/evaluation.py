@@ -48,6 +48,8 @@ class FullBatch:
             first.order.batch_size, first.length, first.vocab_size, on_cpu=device.type == "cpu"
         )
         self.rows = max(1, rows // len(members))
+        for one in members:
+            one.model.eval()  # the loss itself: no dropout, no balance loss of experts
         self.template = copy.deepcopy(first.model).to("meta") if len(members) > 1 else first.model
         graphed = first.compile_mode == GRAPH and device.type == "cuda"
         self.losses_and_gradients = Graphed(self._evaluated) if graphed else self._evaluated

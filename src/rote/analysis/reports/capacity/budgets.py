@@ -1,4 +1,4 @@
-"""What a longer training would give: bits after several budgets, and their limit."""
+"""What longer training would give: bits after several budgets, and their limit."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +23,6 @@ Found = tuple[tuple[str, ...], BudgetCurve]  # run ids, the longest last
 class Trained:
     """One data set and seed after several budgets."""
 
-    run_id: str  # of the longest
     run_ids: tuple[str, ...]
     curve: BudgetCurve
     limit: Limit | NoLimit
@@ -34,7 +33,6 @@ class Budgets:
     """Of one model and format."""
 
     unit: str  # `STEPS` or `EVALUATIONS`
-    are_prefixes: bool  # whether shorter budgets are parts of the same runs
     trained: tuple[Trained, ...]
     held_back: Limit | NoLimit  # of `most`: its longest budget, predicted from the shorter ones
 
@@ -44,9 +42,9 @@ class Budgets:
         return max(self.trained, key=lambda each: each.curve.bits[-1])
 
     @property
-    def best(self) -> Limit | NoLimit:
-        """The limit of that one."""
-        return self.most.limit
+    def stored_bits(self) -> float:
+        """What that one memorised at its longest budget."""
+        return self.most.curve.bits[-1]
 
 
 def with_longest(runs: pl.DataFrame, *, apart_from: Sequence[str]) -> pl.DataFrame:
@@ -69,19 +67,18 @@ def budgets_of(runs: pl.DataFrame, curves: Mapping[str, Curve]) -> Budgets | Non
     Data sets of which hardly more can be stored are left out where there are others: it is the
     ceiling that stops those, and they would spoil the exponent that all share.
     """
-    for unit, are_prefixes, found in (
-        (STEPS, False, _repeated(runs)),
-        (EVALUATIONS, True, _prefixes(runs, curves, EVALUATIONS)),
-        (STEPS, True, _prefixes(_at_constant_rate(runs), curves, STEPS)),
+    for unit, found in (
+        (STEPS, _repeated(runs)),
+        (EVALUATIONS, _prefixes(runs, curves, "evaluations")),
+        (STEPS, _prefixes(_at_constant_rate(runs), curves, "step")),
     ):
         found = [each for each in found if not _is_full(each[1])] or found
         if found:
             limits = fit_limits([curve for _, curve in found])
             return Budgets(
                 unit=unit,
-                are_prefixes=are_prefixes,
                 trained=tuple(
-                    Trained(run_id=run_ids[-1], run_ids=run_ids, curve=curve, limit=limit)
+                    Trained(run_ids=run_ids, curve=curve, limit=limit)
                     for (run_ids, curve), limit in zip(found, limits, strict=True)
                 ),
                 held_back=_held_back([curve for _, curve in found]),
@@ -105,16 +102,20 @@ def _is_full(curve: BudgetCurve) -> bool:
 
 
 def _repeated(runs: pl.DataFrame) -> list[Found]:
-    found: list[Found] = []
-    for point in runs.sort("training.steps").partition_by("point", maintain_order=True):
-        if point["training.steps"].n_unique() >= FEWEST_BUDGETS:
-            curve = BudgetCurve(
+    """Runs that were trained anew for each budget."""
+    points = runs.sort("training.steps").partition_by("point", maintain_order=True)
+    return [
+        (
+            tuple(point["run_id"]),
+            BudgetCurve(
                 budgets=point["training.steps"].to_list(),
                 bits=point["memorised_bits"].to_list(),
                 ceiling_bits=point["ceiling_bits"][0],
-            )
-            found.append((tuple(point["run_id"]), curve))
-    return found
+            ),
+        )
+        for point in points
+        if point["training.steps"].n_unique() >= FEWEST_BUDGETS
+    ]
 
 
 def _at_constant_rate(runs: pl.DataFrame) -> pl.DataFrame:
@@ -123,10 +124,9 @@ def _at_constant_rate(runs: pl.DataFrame) -> pl.DataFrame:
     return runs.filter(pl.col(SCHEDULE).str.ends_with(CONSTANT))
 
 
-def _prefixes(runs: pl.DataFrame, curves: Mapping[str, Curve], unit: str) -> list[Found]:
+def _prefixes(runs: pl.DataFrame, curves: Mapping[str, Curve], key: str) -> list[Found]:
     """Of each longest run that has some: bits at a quarter, at half and at the end of its curve."""
     found: list[Found] = []
-    key = "evaluations" if unit == EVALUATIONS else "step"
     for run_id, ceiling_bits in runs.filter("is_longest").select("run_id", "ceiling_bits").rows():
         rows = [row for row in curves.get(run_id, ()) if key in row and MEMORISED_BITS in row]
         places = np.array([row[key] for row in rows])

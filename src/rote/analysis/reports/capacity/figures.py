@@ -1,268 +1,266 @@
-"""The figures of every capacity report."""
+"""Capacity in figures: over data, over sizes, over heads."""
 
-import itertools
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.patches import Patch
 
-from rote.analysis.drawing import (
-    ACCENT,
-    GREY,
-    INK,
-    PRECISION_LOOKS,
-    Drawing,
-    Handle,
-    PrecisionLook,
-    colour_scale,
-    colours,
-    in_house_style,
-    label_outside,
-    legend_below,
-    line_key,
-    log_shade,
-    logarithmic_numbers,
-    new_figure,
-    panels,
-    plot_intervals,
-    render,
-    short_numbers,
-)
+from rote.analysis.drawing import INK, logarithmic_numbers
+from rote.analysis.estimators import mean_over_seeds
 from rote.analysis.fits.plateau import Plateau
-from rote.analysis.published import PUBLISHED_ALPHAS, precision_matches
-from rote.analysis.quantities.convergence import ENDED_BY, NOT_CONVERGED, converged
+from rote.analysis.marks import FAINT, Layer, runs_and_means
+from rote.analysis.metrics import METRICS
+from rote.analysis.plot import Axis, Plot, tidy
+from rote.analysis.published import (
+    LENGTH,
+    PUBLISHED_ALPHAS,
+    VOCAB_SIZE,
+    PublishedAlpha,
+    is_comparable,
+    other_data,
+)
+from rote.analysis.quantities.convergence import NOT_CONVERGED
 from rote.analysis.reports.capacity import wording
-from rote.analysis.reports.capacity.summary import Alpha, Capacity, Summary
-from rote.analysis.results import Curve
+from rote.analysis.reports.capacity.study import Capacity, Study
+from rote.analysis.typeset import plural
 
-Looks = Mapping[str, PrecisionLook]
-
-CEILING_LINESTYLE = (0, (1, 1))
-FAINT = "#C9C9C9"
+CAPTIONS = {
+    "memorised_bits": (
+        "Memorised bits are the entropy of the training data, which is known exactly, minus the "
+        "code length of the same data under the trained model, all tokens scored. Small marks are "
+        "runs, large ones means over seeds with 95 % intervals (Student's t); the bars at the "
+        "right end are 95 % intervals of the fitted plateaus. A set of N "
+        "distinct sequences has no order to be memorised: no model codes it in less than "
+        "N log<sub>2</sub> N bits, which leaves the line of all that can be memorised. "
+        "The plateau C is fitted to "
+        "B(H) = (H<sup>-p</sup> + C<sup>-p</sup>)<sup>-1/p</sup>, a soft minimum of that line and "
+        "a capacity, by least squares on relative residuals; where three data-set sizes lie beyond "
+        "the knee it may fall there as H<sup>-f</sup>, and C is its top. A run far below capacity "
+        "says nothing about C or its noise and is no degree of freedom."
+    ),
+    "bits_per_parameter": (
+        "Fitted plateau over all parameters, the tied embedding counted once, with its 95 % "
+        "interval; small marks are the most that a run of each seed stored. The formats of one "
+        "size stand side by side. "
+        "The band is the mean over sizes, each weighted by its plateau's error and the spread "
+        "between sizes together (random effects); single sizes differ by that spread."
+    ),
+    "heads": (
+        "Heads are no parameters. Intervals are of the plateaus; small marks are the most that a "
+        "run of each seed stored. The mean over sizes, and every other figure, takes of each size "
+        "the heads with which a run memorised most, the luckiest included. Published values do "
+        "not state their heads."
+    ),
+}
+BITS, ENTROPY, SIZE = "memorised_bits", "entropy_bits", "parameters"
+ALPHA = METRICS["capacity_bits_per_parameter"].label
+DOUBTFUL = "not converged, or no plateau"
+DOTTED, FINE = (0, (1, 1)), (0, (1, 3))
 VISIBLY = 0.03  # of the entropy: a ceiling as much below it is a line of its own
 SIDE_STEP = 1.025  # factor between the formats of one size, so that their intervals stay apart
+REACH = 1.5  # times the measured sizes: as far away published sizes are drawn
 
 
-def looks(summary: Summary) -> Looks:
-    """By format: that of the precision, or where settings vary too, of the setting."""
-    formats = [alpha.format for alpha in summary.alphas]
-    if not any(alpha.setting for alpha in summary.alphas):
-        return {name: PRECISION_LOOKS[name] for name in formats}
-    shapes = [(look.marker, look.linestyle) for look in PRECISION_LOOKS.values()]
-    told = zip(formats, colours(len(formats)), itertools.cycle(shapes), strict=False)
-    return {
-        name: PrecisionLook(colour=colour, marker=marker, linestyle=linestyle)
-        for name, colour, (marker, linestyle) in told
-    }
-
-
-@in_house_style
-def draw_memorised_bits(summary: Summary) -> Drawing:
-    """Memorised bits against data-set size, one panel per depth, a line per width and format."""
-    depths = sorted(set(summary.runs["size.num_layers"]))
-    widths = sorted(set(summary.runs["size.width"]))
-    colour_of = dict(zip(widths, colours(len(widths)), strict=True))
-    num_columns = min(2, len(depths))
-    num_rows = math.ceil(len(depths) / num_columns)
-    figure = new_figure(height_inches=1.9 + 3.2 * num_rows, title=wording.all_hold(summary))
-    grid = panels(figure, len(depths), num_columns=num_columns, sharey=True)
-    for depth, axes in zip(depths, grid, strict=True):
-        _plot_depth(axes, summary, depth, colour_of, looks(summary))
-    label_outside(figure, grid, x="entropy of the training data (bits)", y="memorised (bits)")
-    lines = [line_key("all that can be memorised", color=GREY, linestyle=CEILING_LINESTYLE)]
-    if _differ_visibly(summary.runs):
-        lines.append(line_key("entropy", color=FAINT, linestyle=CEILING_LINESTYLE))
-    handles = [
-        *(line_key(f"width {width}", color=colour) for width, colour in colour_of.items()),
-        *format_keys(summary),
-        *lines,
-        Patch(facecolor=GREY, alpha=0.3, label="fitted plateau, 95 % interval"),
-        hollow_key(NOT_CONVERGED),
-    ]
-    legend_below(figure, handles, num_columns=4)
-    return render(figure, name="memorised_bits", alt=wording.all_hold(summary))
-
-
-def _plot_depth(
-    axes: Axes, summary: Summary, depth: int, colour_of: dict[int, str], look_of: Looks
-) -> None:
-    axes.set_title(f"{depth} layer{'s' if depth > 1 else ''}")
-    entropy_bits = summary.runs["entropy_bits"].to_numpy()
-    memorised_bits = summary.runs["memorised_bits"].to_numpy()
-    extent_bits = [entropy_bits.min(), entropy_bits.max()]
-    if _differ_visibly(summary.runs):
-        axes.loglog(extent_bits, extent_bits, color=FAINT, linestyle=CEILING_LINESTYLE)
-    ceilings = summary.runs.group_by("entropy_bits").agg(pl.col("ceiling_bits").mean())
-    axes.loglog(
-        *ceilings.sort("entropy_bits"), color=GREY, linestyle=CEILING_LINESTYLE, linewidth=1.2
-    )
-    least_bits = memorised_bits[memorised_bits > 0].min(initial=entropy_bits.min())
-    axes.set_ylim(least_bits / 1.3, 1.8 * max(memorised_bits.max(), entropy_bits.min()))
-    for capacity in summary.best:
-        runs = summary.runs_of(capacity)
-        if runs["size.num_layers"][0] == depth:
-            colour = colour_of[runs["size.width"][0]]
-            _plot_size(axes, capacity, runs, colour, look_of[capacity.format])
-    logarithmic_numbers(axes.xaxis, axes.get_xlim())
-    logarithmic_numbers(axes.yaxis, axes.get_ylim())
-    bits_per_sequence = entropy_bits / summary.runs["task.num_sequences"].to_numpy()
-    if bits_per_sequence.max() - bits_per_sequence.min() < 1e-6 * bits_per_sequence.max():
-        each_bits = bits_per_sequence[0]
-        top = axes.secondary_xaxis(
-            "top", functions=(lambda bits: bits / each_bits, lambda count: count * each_bits)
-        )
-        logarithmic_numbers(top.xaxis, [limit / each_bits for limit in axes.get_xlim()])
-        top.set_xlabel("sequences", fontsize=8)
-        top.tick_params(labelsize=8)
-
-
-def _differ_visibly(runs: pl.DataFrame) -> bool:
-    return runs.filter(pl.col("ceiling_bits") < (1 - VISIBLY) * pl.col("entropy_bits")).height > 0
-
-
-def _plot_size(
-    axes: Axes, capacity: Capacity, runs: pl.DataFrame, colour: str, look: PrecisionLook
-) -> None:
+def memorised_bits(study: Study) -> Plot:
+    """Against the entropy of the data: a panel a depth, a colour a width, a dash a format."""
+    runs = study.runs
+    ceilings = runs.group_by(ENTROPY).agg(pl.col("ceiling_bits").mean().alias(BITS)).sort(ENTROPY)
+    is_lower = pl.col("ceiling_bits") < (1 - VISIBLY) * pl.col(ENTROPY)
+    entropies = ceilings.select(ENTROPY, pl.col(ENTROPY).alias(BITS))
     # A logarithmic axis has no place for a run that memorised nothing.
-    shown = runs.filter(pl.col("memorised_bits") > 0)
-    means = shown.group_by("entropy_bits").agg(pl.col("memorised_bits").mean()).sort("entropy_bits")
-    axes.plot(
-        means["entropy_bits"], means["memorised_bits"], color=colour, linestyle=look.linestyle
+    single = pl.concat(map(_single, study.best)).filter(pl.col(BITS) > 0)
+    by = ["depth", "width", "format", ENTROPY]
+    means = tidy(
+        part.select(by).row(0, named=True) | {BITS: mean_over_seeds(part[BITS])}
+        for part in single.partition_by(by, maintain_order=True)
     )
-    for has_converged in (True, False):
-        points = shown.filter(pl.col("training.converged") == has_converged)
-        axes.plot(
-            points["entropy_bits"],
-            points["memorised_bits"],
-            linestyle="none",
-            marker=look.marker,
-            markersize=5.5 if capacity.num_seeds == 1 else 3,
-            color=colour,
-            markerfacecolor=colour if has_converged else "white",
-        )
-    if isinstance(capacity.plateau, Plateau):
-        reach_bits = [capacity.capacity_bits, runs["entropy_bits"].to_numpy().max()]
-        low_bits, high_bits = capacity.plateau.interval_bits
-        axes.fill_between(reach_bits, low_bits, high_bits, color=colour, alpha=0.15, linewidth=0)
-        axes.plot(reach_bits, [capacity.capacity_bits] * 2, color=colour, linewidth=0.8)
+    levels, intervals = _plateaus(study)
+    looks: dict[str, Any] = {"x": ENTROPY, "y": BITS, "hue": "width", "style": "format"}
+    dotted: dict[str, Any] = {"x": ENTROPY, "y": BITS, "kind": "line"}
+    stored, smallest = single[BITS].to_numpy(), runs[ENTROPY].to_numpy().min()
+
+    def finish(panels: Mapping[Any, Axes]) -> None:
+        for axes in panels.values():
+            _count_sequences(axes, runs)
+
+    return Plot(
+        name="memorised_bits",
+        title=wording.all_hold(study),
+        caption=CAPTIONS["memorised_bits"],
+        panel="depth",
+        x=Axis(label=METRICS[ENTROPY].label, is_log=True),
+        y=Axis(
+            label=METRICS[BITS].label, is_log=True, low=stored.min(initial=smallest) / 1.3,
+            high=1.8 * stored.max(initial=smallest),
+        ),
+        layers=[
+            *runs_and_means(
+                single, means, hollow="unconverged", hollow_label=NOT_CONVERGED, **looks
+            ),
+            Layer(frame=levels, kind="line", look={"linewidth": 0.8}, **looks),
+            Layer(frame=intervals, look={"marker": "_", "elinewidth": 1.6}, **looks),
+            Layer(
+                frame=ceilings, label="all that can be memorised", look={"linestyle": DOTTED},
+                **dotted,
+            ),
+            Layer(
+                frame=entropies if runs.filter(is_lower).height else entropies.clear(),
+                label="entropy", look={"linestyle": DOTTED, "color": "#C9C9C9"}, **dotted,
+            ),
+        ],
+        finish=finish,
+    )  # fmt: skip
 
 
-@in_house_style
-def draw_bits_per_parameter(summary: Summary) -> Drawing:
-    """Bits per parameter against parameters, beside the published values."""
-    title = wording.alphas_compared(summary)
-    figure = new_figure(height_inches=4.9, title=title)
-    axes = figure.subplots()
-    axes.set_xscale("log")
-    for index, alpha in enumerate(summary.alphas):
-        _plot_alpha(axes, summary, alpha, offset=SIDE_STEP ** (2 * index + 1 - len(summary.alphas)))
-    published_keys = _plot_published(axes, [alpha.precision for alpha in summary.alphas])
-    axes.margins(y=0.1)
-    logarithmic_numbers(axes.xaxis, axes.get_xlim())
-    axes.set_xlabel("parameters")
-    axes.set_ylabel("capacity (bits per parameter)")
-    handles = [
-        *format_keys(summary, coloured=True),
-        hollow_key("not converged, or no plateau"),
-        Patch(facecolor=GREY, alpha=0.25, label="mean over the sizes, 95 % interval"),
-        *published_keys,
-    ]
-    legend_below(figure, handles, num_columns=3)
-    return render(figure, name="bits_per_parameter", alt=title)
+def _single(capacity: Capacity) -> pl.DataFrame:
+    return capacity.runs.select(
+        "format", ENTROPY, BITS,
+        depth=pl.lit(plural(capacity.runs["size.num_layers"][0], "layer")),
+        width=pl.format("width {}", "size.width"),
+        unconverged=~pl.col("training.converged"),
+    )  # fmt: skip
 
 
-def _plot_alpha(axes: Axes, summary: Summary, alpha: Alpha, *, offset: float) -> None:
-    look = looks(summary)[alpha.format]
-    for capacity in alpha.capacities:
-        plot_intervals(
-            axes, [capacity.parameters * offset], [capacity.bits_per_parameter],
-            color=look.colour, marker=look.marker,
-            markerfacecolor="white" if capacity.doubts else look.colour,
-        )  # fmt: skip
-    if alpha.slope:
-        sizes = [each.parameters for each in alpha.capacities if each.model in alpha.models]
-        span = [min(sizes) / SIDE_STEP**3, max(sizes) * SIDE_STEP**3]
-        mean = alpha.bits_per_parameter
-        axes.fill_between(span, *mean.ends, color=look.colour, alpha=0.12, linewidth=0)
-        axes.plot(span, [mean.value] * 2, color=look.colour, linestyle=look.linestyle)
+def _plateaus(study: Study) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """A line each from where the data equal it to the most data, and its interval at that end."""
+    lines, ends = [], []
+    far = float(study.runs[ENTROPY].to_numpy().max())
+    for place, each in enumerate(study.best, start=1):
+        if isinstance(each.plateau, Plateau):
+            row = _single(each).select("depth", "width", "format").row(0, named=True)
+            low, high = each.plateau.interval_bits
+            row[BITS] = each.capacity_bits
+            lines += [row | {ENTROPY: x} for x in sorted((each.capacity_bits, far))]
+            beyond = far * SIDE_STEP ** (2 * place)
+            ends.append(row | {ENTROPY: beyond, f"{BITS}_low": low, f"{BITS}_high": high})
+    return tidy(lines), tidy(ends)
 
 
-def _plot_published(axes: Axes, precisions: Sequence[str]) -> list[Handle]:
-    handles: list[Handle] = []
-    for name, marker in (("fp32", "x"), ("bf16", "+")):
-        values = [each for each in PUBLISHED_ALPHAS if each.precision == name]
-        if any(precision_matches(values[0], precision) for precision in precisions):
-            key = line_key(f"published, {name}", color=INK, linestyle="none", marker=marker)
-            axes.plot(
-                [each.parameters or 0 for each in values],
-                [each.bits_per_parameter for each in values],
-                linestyle="none",
-                marker=marker,
-                color=INK,
-                zorder=4,
-            )
-            handles.append(key)
-    return handles
+def _count_sequences(axes: Axes, runs: pl.DataFrame) -> None:
+    """A second axis on top, where all sequences hold equally many bits."""
+    each_bits = runs.select(pl.col(ENTROPY) / pl.col("task.num_sequences"))[ENTROPY].to_numpy()
+    if np.ptp(each_bits) > 1e-6 * each_bits.max():
+        return
+    bits = each_bits[0]
+    top = axes.secondary_xaxis("top", functions=(lambda x: x / bits, lambda x: x * bits))
+    logarithmic_numbers(top.xaxis, [limit / bits for limit in axes.get_xlim()])
+    top.set_xlabel(METRICS["task.num_sequences"].label, fontsize=8)
+    top.tick_params(labelsize=8)
 
 
-@in_house_style
-def draw_training_curves(summary: Summary, curves: Mapping[str, Curve]) -> Drawing:
-    """Memorised bits against optimiser steps, one panel per size and format, a line per run."""
-    capacities = sorted(summary.best, key=lambda each: each.parameters)
-    shade = log_shade(summary.runs["data_bits_per_parameter"])
-    num_columns = 2 if len(capacities) <= 8 else 4
-    num_rows = math.ceil(len(capacities) / num_columns)
-    title = converged(summary.longest)
-    panel_inches = 2.2 if num_columns == 2 else 1.5
-    figure = new_figure(height_inches=1.3 + panel_inches * num_rows, title=title)
-    grid = panels(figure, len(capacities), num_columns=num_columns, sharey=False)
-    for capacity, axes in zip(capacities, grid, strict=True):
-        _plot_curves(axes, summary, capacity, curves, shade)
-    has_finish = ENDED_BY in summary.longest.columns
-    x = f"optimiser steps{', then evaluations of the finish' if has_finish else ''}"
-    label_outside(figure, grid, x=x, y="memorised (bits)")
-    colour_scale(figure, grid, shade, label="training data (bits per parameter)")
-    legend_below(figure, [line_key("fitted plateau", color=ACCENT, linestyle="--")], num_columns=1)
-    return render(figure, name="training_curves", alt=title)
+def bits_per_parameter(study: Study) -> Plot:
+    """Against parameters; of published values those of sizes like the measured ones."""
+    formats = [alpha.format for alpha in study.alphas]
+    sides = [SIDE_STEP ** (2 * place + 1 - len(formats)) for place in range(len(formats))]
+    aside = pl.col(SIZE) * pl.col("format").replace_strict(formats, sides)
+    means = []
+    for alpha in study.alphas:
+        sizes = [each.parameters for each in alpha.fitted]
+        ends = (min(sizes) / SIDE_STEP**3, max(sizes) * SIDE_STEP**3) if sizes else ()
+        row = {"format": alpha.format, "bits": alpha.bits_per_parameter}
+        means += [row | {SIZE: end} for end in ends]
+    near, far = _published(study)
+    looks: dict[str, Any] = {"x": SIZE, "y": "bits", "hue": "format", "style": "format"}
+    band = "mean over the sizes, 95 % interval"
+    return Plot(
+        name="bits_per_parameter",
+        title=wording.alphas_compared(study),
+        caption=CAPTIONS["bits_per_parameter"] + far,
+        x=Axis(label=METRICS[SIZE].label, is_log=True),
+        y=Axis(label=ALPHA),
+        layers=[
+            *_capacities(study.best, looks, aside.alias(SIZE)),
+            Layer(frame=tidy(means), kind="line", **looks),
+            Layer(frame=tidy(means), kind="band", label=band, **looks),
+            Layer(
+                frame=near, x=SIZE, y="bits", style="precision", look={"color": INK, "zorder": 4}
+            ),
+        ],
+    )
 
 
-def _plot_curves(
-    axes: Axes,
-    summary: Summary,
-    capacity: Capacity,
-    curves: Mapping[str, Curve],
-    shade: ScalarMappable,
-) -> None:
-    axes.set_title(f"{capacity.model}, {capacity.format}", fontsize=8)
-    runs = summary.runs_of(capacity).select("run_id", "data_bits_per_parameter")
-    for run_id, data_bits_per_parameter in runs.iter_rows():
-        axes.plot(
-            [point["step"] for point in curves[run_id]],
-            [point["memorised_bits"] for point in curves[run_id]],
-            color=shade.to_rgba(data_bits_per_parameter),
-            linewidth=1,
-        )
-    if isinstance(capacity.plateau, Plateau):
-        axes.axhline(capacity.capacity_bits, color=ACCENT, linestyle="--", linewidth=1)
-    short_numbers(axes.xaxis, axes.yaxis)
-
-
-def format_keys(summary: Summary, *, coloured: bool = False) -> list[Handle]:
-    """A key for each format."""
+def _capacities(
+    capacities: Iterable[Capacity], looks: Mapping[str, Any], *moved: pl.Expr
+) -> list[Layer]:
+    """A mark each with its interval, and a small one for the most that each seed stored."""
+    rows, maxima = [], []
+    for each in capacities:
+        row = {"format": each.format, "shape": each.shape, "heads": each.num_heads}
+        row[SIZE] = each.parameters
+        rows.append(row | {"bits": each.bits_per_parameter, "doubtful": bool(each.doubts)})
+        maxima += [row | {"bits": bits / each.parameters} for bits in each.seed_maxima_bits]
+    marks, single = (tidy(each).with_columns(*moved) for each in (rows, maxima))
     return [
-        line_key(
-            name,
-            color=look.colour if coloured else GREY,
-            marker=look.marker,
-            linestyle=look.linestyle,
-        )
-        for name, look in looks(summary).items()
+        Layer(frame=marks, hollow="doubtful", hollow_label=DOUBTFUL, **looks),
+        Layer(frame=single, look=FAINT, **looks),
     ]
 
 
-def hollow_key(label: str) -> Handle:
-    """What a hollow mark means."""
-    return line_key(label, color=GREY, linestyle="none", marker="o", markerfacecolor="white")
+def _published(study: Study) -> tuple[pl.DataFrame, str]:
+    """Comparable with these models and formats: marks of sizes like theirs, others in words."""
+    alphas = [alpha for alpha in study.alphas if wording.published(alpha)[0]]
+    sizes = [each.parameters for alpha in alphas for each in alpha.capacities]
+    marks, words = [], []
+    for each in PUBLISHED_ALPHAS:
+        size, bits = each.parameters or 0, each.bits_per_parameter
+        if not any(each.has_precision(alpha.precision) for alpha in alphas):
+            continue
+        if min(sizes) / REACH <= size <= REACH * max(sizes):
+            name = f"published, {each.precision} ({VOCAB_SIZE:,} symbols, {LENGTH} tokens)"
+            marks.append({SIZE: size, "bits": bits, "precision": name})
+        else:
+            words.append(f"{each.model} {bits:.2f} in {each.precision} ({each.source})")
+    start = f" Published of other sizes of GPT-2, {VOCAB_SIZE:,} symbols, {LENGTH} tokens: "
+    return tidy(marks), f"{start}{'; '.join(words)}." if words else ""
+
+
+def heads(study: Study) -> Plot | None:
+    """Bits per parameter against heads at equal parameters; None where no size has several."""
+    numbers: dict[Any, set[int | None]] = {}
+    for each in study.capacities:
+        numbers.setdefault((each.size, each.format), set()).add(each.num_heads)
+    shown = [each for each in study.capacities if len(numbers[each.size, each.format]) > 1]
+    shown = [each for each in shown if each.num_heads]
+    if not shown:
+        return None
+    published = tidy(
+        {"shape": each.shape, "bits": row.bits_per_parameter}
+        for each in shown
+        for row in published_of(each)
+    )
+    looks: dict[str, Any] = {"x": "heads", "y": "bits", "hue": "shape", "style": "format"}
+    marks, single = _capacities(shown, looks)
+    ticks = sorted({each.num_heads for each in shown if each.num_heads})
+
+    def finish(panels: Mapping[Any, Axes]) -> None:
+        panels[None].set_xticks(ticks, [str(number) for number in ticks])
+        panels[None].minorticks_off()
+
+    return Plot(
+        name="heads",
+        title=wording.heads_compared(shown),
+        caption=CAPTIONS["heads"],
+        x=Axis(label=f"attention {METRICS['size.num_heads'].label}", is_log=True),
+        y=Axis(label=ALPHA),
+        layers=[
+            Layer(frame=marks.frame, kind="line", **looks),
+            marks,
+            single,
+            Layer(
+                frame=published, kind="across", y="bits", hue="shape", look={"linestyle": FINE},
+                label="published, heads not stated",
+            ),
+        ],
+        finish=finish,
+    )  # fmt: skip
+
+
+def published_of(capacity: Capacity) -> list[PublishedAlpha]:
+    """Of the same shape, precision and data, of GPT-2 blocks."""
+    first = capacity.runs.row(0, named=True)
+    if not is_comparable(first) or other_data(first):
+        return []
+    of_shape = [each for each in PUBLISHED_ALPHAS if each.model == capacity.shape]
+    return [each for each in of_shape if each.has_precision(capacity.precision)]

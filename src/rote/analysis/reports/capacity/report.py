@@ -1,75 +1,30 @@
 """The capacity report: how many bits a parameter holds, over sizes and precisions."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Sequence
+from statistics import stdev
 from typing import Any
 
-import polars as pl
-
-from rote.analysis.content import Content, Section
-from rote.analysis.drawing import Drawing
-from rote.analysis.elements import card, figure, scrolled
-from rote.analysis.fits.budget import Limit
-from rote.analysis.published import INDEPENDENT, LENGTH, MEANS, VOCAB_SIZE, published_mean
-from rote.analysis.quantities.convergence import converged
-from rote.analysis.reports.capacity import wording
-from rote.analysis.reports.capacity.axis_figures import (
-    draw_budgets,
-    draw_heads,
-    with_several_heads,
-)
-from rote.analysis.reports.capacity.budgets import Budgets
+from rote.analysis.content import Card, Content, Section, Text
+from rote.analysis.estimate import span
+from rote.analysis.fits.budget import NoLimit
+from rote.analysis.fits.plateau import NoPlateau, Plateau
+from rote.analysis.metrics import METRICS
+from rote.analysis.plot import Plot
+from rote.analysis.quantities.convergence import ENDED_BY
+from rote.analysis.quantities.convergence import converged as num_converged
+from rote.analysis.reports.capacity import figures, training_figures, wording
 from rote.analysis.reports.capacity.differences import Difference, differences
-from rote.analysis.reports.capacity.figures import (
-    draw_bits_per_parameter,
-    draw_memorised_bits,
-    draw_training_curves,
-)
-from rote.analysis.reports.capacity.summary import Alpha, Capacity, Summary, summarise
-from rote.analysis.reports.capacity.tables import (
-    capacity_table,
-    difference_table,
-    run_table,
-)
-from rote.analysis.results import Curve, Results
+from rote.analysis.reports.capacity.study import Alpha, Capacity, Study, study
+from rote.analysis.results import Results
+from rote.analysis.runs_table import NOTE, converged
+from rote.analysis.table import Column, Table, Value, warning
+from rote.analysis.typeset import number, plural
 
-CAPTIONS = {
-    "memorised_bits": (
-        "Memorised bits are the entropy of the training data, which is known exactly, minus the "
-        "code length of the same data under the trained model, all tokens scored. A set of N "
-        "distinct sequences has no order to be memorised: no model codes it in less than "
-        "N log<sub>2</sub> N bits, which leaves the line of all that can be memorised. Every mark "
-        "is a run, lines join the means over seeds. The plateau C is fitted to "
-        "B(H) = (H<sup>-p</sup> + C<sup>-p</sup>)<sup>-1/p</sup>, a soft minimum of that line and "
-        "a capacity, by least squares on relative residuals; where three data-set sizes lie beyond "
-        "the knee it may fall there as H<sup>-f</sup>, and C is its top. A run far below capacity "
-        "says nothing about C or its noise and is no degree of freedom."
-    ),
-    "bits_per_parameter": (
-        "Fitted plateau over all parameters, the tied embedding counted once, with its 95 % "
-        "interval; the formats of one size are set side by side so that they can be told apart. "
-        "The band is the mean over sizes, each weighted by its plateau's error and the spread "
-        "between sizes together (random effects); single sizes differ by that spread. "
-        f"Published values hold for {VOCAB_SIZE:,} symbols and {LENGTH} tokens a sequence: "
-        f"{MEANS.split(',')[0]}, and {INDEPENDENT}."
-    ),
-    "training_curves": (
-        "Memorised bits as logged while training; the darker a line, the more data. A run has "
-        "converged when its growth per 1,000 steps has fallen below the budget's threshold, a run "
-        "with a full-batch finish when the gain that this still predicts has."
-    ),
-    "heads": (
-        "Heads are no parameters. The mean over sizes, and every other figure, takes of each size "
-        "the heads with which a run memorised most, the luckiest included. Intervals are of "
-        "the plateaus; published values do not state their heads."
-    ),
-    "budgets": (
-        "B(T) = B<sub>&infin;</sub> - a T<sup>-b</sup> over training budgets T, fitted to all "
-        "data sets and seeds of a model with one b; the interval holds all B<sub>&infin;</sub> "
-        "that an F test does not reject. Budgets of a run with a finish, or at a constant rate, "
-        "are parts of it; other budgets are runs of their own, of which the longest is the one "
-        "that counts everywhere else."
-    ),
+PRECISION_MEANINGS = {
+    "fp32": "32-bit weights and products, TF32 off",
+    "tf32": "32-bit weights, TF32 products",
+    "bf16_mixed": "32-bit weights, bf16 autocast",
+    "bf16_true": "bf16 weights",
 }
 CAPACITIES_NOTE = (
     "The plateau is an estimate from all runs of a model; the most that one run stored is certain, "
@@ -82,123 +37,170 @@ DIFFERENCES_NOTE = (
     "Bits per parameter of a format less those of the first, size by size with seeds and data sets "
     "the same in both; intervals are Student's t over the pairs, 95 % each."
 )
-RUNS_NOTE = (
-    "All of this, with every setting of every run, is in <code>table.parquet</code> and "
-    "<code>table.csv</code> beside this page."
-)
+FORMAT = Column("format", "format")
+OF_DATA = (
+    "task.num_sequences", "seed", "bits_per_parameter", "memorised_bits",
+    "memorised_bits_after_first_token", "ceiling_bits", "entropy_bits",
+)  # fmt: skip
+OF_TRAINING = ("training.steps", "training.growth_bits_per_1000_steps")
+FINISH = ("training.finish.memorised_bits_before", "training.finish.evaluations")
 
 
 def make(results: Results) -> Content:
     """Raises ValueError for an empty table, or one that mixes settings or has unknown entropy."""
-    summary = summarise(results.table, results.curves)
-    drawings = _drawings(summary, results.curves)
-    compared = differences(summary)
+    found = study(results.table, results.curves)
+    compared = differences(found)
+    plots: tuple[Plot | None, ...] = (
+        figures.bits_per_parameter(found), figures.heads(found), training_figures.budgets(found),
+        training_figures.training_curves(found, results.curves),
+    )  # fmt: skip
     return Content(
-        headlines=(*wording.headlines(summary), *wording.differences(compared)),
-        setting=wording.setting(summary),
-        cards=tuple(_card(summary, alpha) for alpha in summary.alphas),
-        sections=_sections(summary, drawings, compared),
-        drawings=drawings,
-        numbers=_numbers(summary) | _difference_entries(compared),
-        table=summary.runs.drop("point"),
-    )
-
-
-def _drawings(summary: Summary, curves: Mapping[str, Curve]) -> tuple[Drawing, ...]:
-    repeated = [each for each in summary.best if each.budgets]
-    return (
-        draw_memorised_bits(summary),
-        draw_bits_per_parameter(summary),
-        *([draw_heads(summary)] if with_several_heads(summary) else []),
-        *([draw_budgets(repeated)] if repeated else []),
-        draw_training_curves(summary, curves),
-    )
-
-
-def _sections(
-    summary: Summary, drawings: Sequence[Drawing], compared: Sequence[Difference]
-) -> tuple[Section, ...]:
-    runs = run_table(summary)
-    figures = "\n".join(figure(drawing, CAPTIONS[drawing.name]) for drawing in drawings)
-    return (
-        Section(
-            title="Capacity of each model",
-            html=f"{scrolled(capacity_table(summary))}\n{_doubts(summary)}<p>{CAPACITIES_NOTE}</p>",
+        headlines=wording.headlines(found, compared),
+        setting=wording.setting(found),
+        cards=tuple(map(_card, found.alphas)),
+        lead=figures.memorised_bits(found),
+        sections=(
+            Section(
+                "Capacity of each model",
+                [_capacity_table(found), *_doubts(found), Text(CAPACITIES_NOTE)],
+            ),
+            *([_compared(compared)] if compared else []),
+            Section("Figures", [plot for plot in plots if plot]),
+            Section("Runs", [_run_table(found), Text(NOTE, is_html=True)]),
         ),
-        *([_compared(compared)] if compared else []),
-        Section(title="Figures", html=figures),
-        Section(title="Runs", html=f"{scrolled(runs, tall=True)}\n<p>{RUNS_NOTE}</p>"),
+        numbers=_numbers(found, compared),
+        table=found.runs.drop("point"),
     )
+
+
+def _card(alpha: Alpha) -> Card:
+    mean, others = wording.published(alpha)
+    beside = "no published value for this model and precision"
+    if mean:
+        amount = f"{mean.bits_per_parameter:.2f} in {mean.precision} {others}".rstrip()
+        beside = f"published: {amount} ({mean.source})"
+    value = wording.value(alpha)
+    return Card(
+        title=alpha.format,
+        meaning=PRECISION_MEANINGS[alpha.precision],
+        value=value,
+        unit="" if value == "none" else "bits per parameter",
+        lines=[
+            Text(wording.basis(alpha)),
+            Text(num_converged(alpha.runs), is_warning=alpha.is_lower_bound),
+            Text(beside),
+        ],
+    )
+
+
+def _doubts(found: Study) -> list[Text]:
+    """Why models may hold more than was found."""
+    reasons: dict[str, list[str]] = {}
+    for each in found.capacities:
+        name = f"{each.model} in {each.format}"
+        if count := each.num_unconverged:
+            where = reasons.setdefault("runs at or beyond capacity had not converged", [])
+            where.append(f"{name} ({plural(count, 'run')})")
+        if isinstance(each.plateau, NoPlateau):
+            reasons.setdefault(each.plateau.reason, []).append(name)
+    items = [f"{reason}: {'; '.join(names)}" for reason, names in reasons.items()]
+    return [Text("These may hold more:", items=items)] if items else []
+
+
+def _capacity_table(found: Study) -> Table:
+    """Columns for unlimited budgets and published values where there are any."""
+    bits = "bits, 95 % interval"
+    untried = "not trained for several"
+    limit = Column("unlimited budget", _limit, unit=bits, form="{:,.0f}", missing=untried)
+    published = Column("published", _published, unit="heads not stated")
+    most = "bits per parameter; spread of seeds"
+    columns = [
+        Column.of(METRICS["model"]),
+        FORMAT,
+        Column("bits per parameter", "bits_per_parameter", unit="95 % interval", form="{:.2f}"),
+        Column("standing", _standing),
+        Column("most that one run stored", _most, unit=most, form="{:.2f}"),
+        *([limit] if any(each.budgets for each in found.capacities) else []),
+        *([published] if any(map(figures.published_of, found.capacities)) else []),
+        Column("plateau", _plateau, unit=bits, form="{:,.0f}", missing="none"),
+        Column.of(METRICS["parameters"]),
+        Column("runs", lambda one: (one.runs.height, f"{len(one.seed_maxima_bits)}"), unit="seeds"),
+    ]
+    return Table(columns=columns, rows=found.capacities)
+
+
+def _standing(capacity: Capacity) -> Value:
+    words = wording.standing(capacity)
+    return warning(words) if capacity.doubts else words
+
+
+def _most(capacity: Capacity) -> Value:
+    maxima = capacity.seed_maxima_bits
+    spread = stdev(maxima) / capacity.parameters if len(maxima) > 1 else None
+    below = "one seed" if spread is None else number(spread, "{:.3f}")
+    return capacity.maximum_bits_per_parameter, below
+
+
+def _plateau(capacity: Capacity) -> Value:
+    if isinstance(capacity.plateau, NoPlateau):
+        return None
+    return capacity.plateau.capacity_bits, span(capacity.plateau.interval_bits, "{:,.0f}")
+
+
+def _limit(capacity: Capacity) -> Value:
+    if capacity.budgets is None:
+        return None
+    found = capacity.budgets.most.limit
+    if isinstance(found, NoLimit):
+        return "none", found.reason
+    return found.bits, span(found.interval_bits, "{:,.0f}")
+
+
+def _published(capacity: Capacity) -> Value:
+    values = [f"{each.bits_per_parameter:.2f}" for each in figures.published_of(capacity)]
+    return ", ".join(values) or "none"
 
 
 def _compared(compared: Sequence[Difference]) -> Section:
-    html = f"{scrolled(difference_table(compared))}\n<p>{DIFFERENCES_NOTE}</p>"
-    return Section(title="Formats compared", html=html)
+    columns = [
+        Column("format", "formats"),
+        Column("bits per parameter", "bits_per_parameter", unit="95 % interval", form="{:+.3f}"),
+        Column("pairs", "pairs"),
+        Column("finding", wording.verdict),
+    ]
+    table = Table(columns=columns, rows=compared)
+    return Section("Formats compared", [table, Text(DIFFERENCES_NOTE)])
 
 
-def _difference_entries(compared: Sequence[Difference]) -> dict[str, Any]:
-    return {
-        f"difference {each.second} less {each.first}": {
+def _run_table(found: Study) -> Table:
+    """Columns for the finish where any run has one."""
+    finish = FINISH if ENDED_BY in found.runs.columns else ()
+    columns = [
+        Column("run", "run_id", is_code=True),
+        Column.of(METRICS["model"]),
+        FORMAT,
+        *(Column.of(METRICS[name]) for name in OF_DATA),
+        Column.of(METRICS["training.converged"], converged),
+        *(Column.of(METRICS[name]) for name in (*OF_TRAINING, *finish)),
+    ]
+    return Table(columns=columns, rows=found.runs.to_dicts(), is_tall=True)
+
+
+def _numbers(found: Study, compared: Sequence[Difference]) -> dict[str, Any]:
+    alphas = {f"alpha {each.format}": _alpha_entry(each) for each in found.alphas}
+    names = {f"{each.model} {each.format}": each for each in found.capacities}
+    capacities = {f"capacity {name}": _capacity_entry(each) for name, each in names.items()}
+    limits = {f"limit {name}": _limit_entry(each) for name, each in names.items() if each.budgets}
+    apart = {
+        f"difference {each.formats}": {
             "bits_per_parameter": each.bits_per_parameter.value,
             "interval_bits_per_parameter": each.bits_per_parameter.interval,
             "pairs": each.pairs,
-            "runs": each.run_ids,
+            "runs": [*each.first.runs["run_id"], *each.second.runs["run_id"]],
         }
         for each in compared
     }
-
-
-def _card(summary: Summary, alpha: Alpha) -> str:
-    published = published_mean(alpha.precision)
-    beside = (
-        f"published: {published.bits_per_parameter:.2f} in {published.precision} "
-        f"({published.source})"
-        if published
-        else "no published value in this precision"
-    )
-    runs = summary.runs.filter(pl.col("run_id").is_in(alpha.run_ids))
-    bound = ' class="bound"' if alpha.is_lower_bound else ""
-    return card(
-        title=alpha.format,
-        meaning=wording.PRECISION_MEANINGS[alpha.precision],
-        value=wording.value(alpha),
-        unit="bits per parameter",
-        lines=(
-            f"<p>{escape(wording.basis(alpha))}</p>",
-            f"<p{bound}>{escape(converged(runs))}</p>",
-            f"<p>{escape(beside)}</p>",
-        ),
-    )
-
-
-def _doubts(summary: Summary) -> str:
-    """A list: why models may hold more than was found."""
-    reasons = dict.fromkeys(reason for each in summary.capacities for reason in each.doubts)
-    if not reasons:
-        return ""
-    items = "".join(
-        f"<li>{escape(reason)}: {escape(_names(summary.capacities, reason))}</li>"
-        for reason in reasons
-    )
-    return f"<p>These may hold more:</p><ul>{items}</ul>"
-
-
-def _names(capacities: Iterable[Capacity], reason: str) -> str:
-    same = [each for each in capacities if reason in each.doubts]
-    return "; ".join(f"{each.model} in {each.format}" for each in same)
-
-
-def _numbers(summary: Summary) -> dict[str, Any]:
-    alphas = {f"alpha {each.format}": _alpha_entry(each) for each in summary.alphas}
-    capacities = {
-        f"capacity {each.model} {each.format}": _capacity_entry(each) for each in summary.capacities
-    }
-    limits = {
-        f"limit {each.model} {each.format}": _limit_entry(each, each.budgets)
-        for each in summary.capacities
-        if each.budgets
-    }
-    return alphas | capacities | limits
+    return alphas | capacities | limits | apart
 
 
 def _alpha_entry(alpha: Alpha) -> dict[str, Any]:
@@ -210,38 +212,36 @@ def _alpha_entry(alpha: Alpha) -> dict[str, Any]:
         "between_sizes_bits_per_parameter": between and between.value,
         "lower_bound": alpha.is_lower_bound,
         "data_limited_sizes": alpha.num_data_limited,
-        "models": alpha.models,
-        "runs": alpha.run_ids,
+        "models": [each.model for each in alpha.fitted],
+        "runs": list(alpha.runs["run_id"]),
     }
 
 
 def _capacity_entry(capacity: Capacity) -> dict[str, Any]:
+    plateau = capacity.plateau
     return {
         "bits_per_parameter": capacity.bits_per_parameter.value,
         "interval_bits_per_parameter": capacity.bits_per_parameter.interval,
-        "maximum_bits": capacity.maximum_bits,
-        "fall_exponent": capacity.fall_exponent,
+        "maximum_bits": plateau.maximum_bits,
+        # f where bits go as data^-f beyond the knee, 0 where too few data sets lie there.
+        "fall_exponent": plateau.knee.fall if isinstance(plateau, Plateau) else None,
         "heads": capacity.num_heads,
         "data_limited": capacity.is_data_limited,
         "unconverged_runs": capacity.num_unconverged,
         "doubts": capacity.doubts,
-        "runs": capacity.run_ids,
+        "runs": list(capacity.runs["run_id"]),
     }
 
 
-def _limit_entry(capacity: Capacity, budgets: Budgets) -> dict[str, Any]:
-    found, parameters = budgets.best, capacity.parameters
-    told: dict[str, Any] = {"bits_per_parameter": None, "interval_bits_per_parameter": None}
-    if isinstance(found, Limit):
-        told = {
-            "bits_per_parameter": found.bits / parameters,
-            "interval_bits_per_parameter": [bits / parameters for bits in found.interval_bits],
-            "exponent": found.exponent,
-        }
+def _limit_entry(capacity: Capacity) -> dict[str, Any]:
+    budgets, limit, parameters = capacity.budgets, capacity.limit, capacity.parameters
+    assert budgets is not None
     return {
-        **told,
+        "bits_per_parameter": limit and limit.bits / parameters,
+        "interval_bits_per_parameter": limit and [x / parameters for x in limit.interval_bits],
+        **({"exponent": limit.exponent} if limit else {}),
         "finding": wording.limit(capacity),
         "unit": budgets.unit,
-        "stored_bits_per_parameter": budgets.most.curve.bits[-1] / parameters,
+        "stored_bits_per_parameter": budgets.stored_bits / parameters,
         "runs": [run_id for each in budgets.trained for run_id in each.run_ids],
     }

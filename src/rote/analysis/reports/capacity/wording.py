@@ -1,72 +1,76 @@
 """Findings in words: the sentences that the terminal, the page and the figures share."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from rote.analysis.elements import extent
+from rote.analysis.estimators import difference as apart
 from rote.analysis.fits.budget import Limit
 from rote.analysis.fits.plateau import Plateau
-from rote.analysis.published import published_mean
+from rote.analysis.published import PublishedAlpha, is_comparable, other_data, published_mean
 from rote.analysis.quantities.convergence import converged
-from rote.analysis.reports.capacity.budgets import Budgets
 from rote.analysis.reports.capacity.differences import Difference
-from rote.analysis.reports.capacity.summary import Alpha, Capacity, Summary
+from rote.analysis.reports.capacity.study import Alpha, Capacity, Study
+from rote.analysis.typeset import between, extent, plural
 
 EVALUATIONS = "training.finish.evaluations"
 NUM_NAMED = 4  # formats that a title names one by one
-PRECISION_MEANINGS = {
-    "fp32": "32-bit weights and products, TF32 off",
-    "tf32": "32-bit weights, TF32 products",
-    "bf16_mixed": "32-bit weights, bf16 autocast",
-    "bf16_true": "bf16 weights",
-}
+NOTHING = "No run memorised anything"
 
 
-def headlines(summary: Summary) -> tuple[str, ...]:
-    """Lines for the terminal: each format, how far training had come, and unlimited budgets."""
-    limits = [limit(each) for each in summary.best if each.budgets][:NUM_NAMED]
-    return (*map(headline, summary.alphas), converged(summary.longest), *limits)
+def headlines(study: Study, compared: Sequence[Difference]) -> tuple[str, ...]:
+    """Lines for the terminal: each format, convergence, unlimited budgets, and differences."""
+    limits = [limit(each) for each in study.best if each.budgets][:NUM_NAMED]
+    of_formats = map(difference, compared[: NUM_NAMED - 1])
+    return (*map(headline, study.alphas), converged(study.longest), *limits, *of_formats)
 
 
 def headline(alpha: Alpha) -> str:
     """Value, interval, published value."""
-    published = published_mean(alpha.precision)
-    beside = f"; published {published.bits_per_parameter:.2f}" if published else ""
+    if alpha.maximum_bits_per_parameter <= 0:
+        return f"{alpha.format}: no run memorised anything"
+    mean, others = published(alpha)
+    beside = f"; published {mean.bits_per_parameter:.2f} {others}".rstrip() if mean else ""
     return f"{alpha.format}: {value(alpha)} bits per parameter ({basis(alpha)}{beside})"
 
 
-def differences(compared: Sequence[Difference]) -> tuple[str, ...]:
-    """Lines for the terminal, of a few formats."""
-    return tuple(map(difference, compared[: NUM_NAMED - 1]))
+def published(alpha: Alpha) -> tuple[PublishedAlpha | None, str]:
+    """The mean that is comparable with all sizes, and how its data differ."""
+    runs = alpha.runs.to_dicts()
+    mean = published_mean(alpha.precision) if all(map(is_comparable, runs)) else None
+    return mean, next(filter(None, map(other_data, runs)), "")
 
 
 def difference(found: Difference) -> str:
-    """Two formats, by how much they differ, and whether that is told."""
-    apart = found.bits_per_parameter
-    spanned = f"95 % interval {apart.span('{:+.3f}')}" if apart.interval else "no interval"
+    """By how much two formats differ, and whether that is beyond doubt."""
+    bits = found.bits_per_parameter
+    spanned = f"95 % interval {bits.span('{:+.3f}')}" if bits.interval else bits.why_none
     return (
-        f"{found.second} less {found.first}: {apart.value:+.3f} bits per parameter "
-        f"({spanned}, {found.pairs}): {verdict(found)}"
+        f"{found.formats}: {bits.value:+.3f} bits per parameter ({spanned}, {found.pairs}): "
+        f"{verdict(found)}"
     )
 
 
 def verdict(found: Difference) -> str:
     """From the interval of the difference alone."""
     if found.bits_per_parameter.interval is None:
-        return "one pair says nothing"
-    return "they differ" if found.bits_per_parameter.sign else "no difference is shown"
+        return "no interval, no verdict"
+    if not found.bits_per_parameter.sign:
+        return "no difference is shown"
+    return "they differ" + (", in runs that had not converged" if found.is_of_bounds else "")
 
 
 def value(alpha: Alpha) -> str:
     """Bits per parameter; where runs had not converged, the most that one run stored."""
-    if alpha.is_lower_bound:
-        return at_least(alpha.maximum_bits_per_parameter)
-    return f"{alpha.bits_per_parameter.value:.2f}"
+    most = alpha.maximum_bits_per_parameter
+    if most <= 0:
+        return "none"
+    return at_least(most) if alpha.is_lower_bound else f"{alpha.bits_per_parameter.value:.2f}"
 
 
 def at_least(bits_per_parameter: float) -> str:
-    """A bound, rounded down so that it stays one."""
-    return f"at least {math.floor(bits_per_parameter * 100) / 100:.2f}"
+    """A bound > 0, rounded down so that it stays one; two digits that are not 0 where it is low."""
+    digits = max(2, 1 - math.floor(math.log10(bits_per_parameter)))
+    return f"at least {math.floor(bits_per_parameter * 10**digits) / 10**digits:.{digits}f}"
 
 
 def basis(alpha: Alpha) -> str:
@@ -74,21 +78,20 @@ def basis(alpha: Alpha) -> str:
     if alpha.slope is None:
         parts = ["the largest maximum: no size reached a plateau"]
     else:
-        mean, between = alpha.bits_per_parameter, alpha.slope.between_sizes_bits_per_parameter
-        estimate = f"plateau {mean.value:.2f}, " if alpha.is_lower_bound else ""
-        of = "most that one run stored; " if alpha.is_lower_bound else ""
+        mean, spread = alpha.bits_per_parameter, alpha.slope.between_sizes_bits_per_parameter
+        bound = f"most that one run stored; plateau {mean.value:.2f}, "
         parts = [
-            f"{of}{estimate}95 % interval {mean.span('{:.2f}')}",
-            counted(len(alpha.models), "size"),
+            f"{bound if alpha.is_lower_bound else ''}95 % interval {mean.span('{:.2f}')}",
+            plural(len(alpha.fitted), "size"),
         ]
-        if between is not None:
-            parts.append(f"spread between sizes {between.value:.2f}")
+        if spread is not None:
+            parts.append(f"spread between sizes {spread.value:.2f}")
     if alpha.num_data_limited:
-        parts.append(f"{counted(alpha.num_data_limited, 'size')} data-limited")
-    return ", ".join([*parts, *heads_of(alpha)])
+        parts.append(f"{plural(alpha.num_data_limited, 'size')} data-limited")
+    return ", ".join([*parts, *_heads(alpha)])
 
 
-def heads_of(alpha: Alpha) -> list[str]:
+def _heads(alpha: Alpha) -> list[str]:
     """The heads behind a value: the best of each size, or those that all sizes have."""
     names = [each.model for each in alpha.capacities]
     if alpha.has_chosen_heads:
@@ -96,20 +99,13 @@ def heads_of(alpha: Alpha) -> list[str]:
         return [f"the best heads of each size: {'; '.join(named)}"]
     heads = sorted({each.num_heads for each in alpha.capacities if each.num_heads})
     if len(heads) <= 1:
-        return [counted(number, "head") for number in heads]
+        return [plural(number, "head") for number in heads]
     return [f"{heads[0]} to {heads[-1]} heads"]
-
-
-def counted(number: int, noun: str) -> str:
-    """ "1 size", "3 sizes"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def standing(capacity: Capacity) -> str:
     """In few words what a capacity is: a plateau, the data's limit, or less than that."""
-    words = []
-    if capacity.num_unconverged:
-        words.append("not converged")
+    words = ["not converged"] if capacity.num_unconverged else []
     if capacity.is_data_limited:
         words.append("data-limited")
     elif not isinstance(capacity.plateau, Plateau):
@@ -117,106 +113,86 @@ def standing(capacity: Capacity) -> str:
     return ", ".join(words) or "plateau of converged runs"
 
 
-def holds(capacity: Capacity) -> str:
-    """The finding for one size."""
-    bits = (
-        at_least(capacity.maximum_bits / capacity.parameters)
-        if capacity.num_unconverged
-        else f"{capacity.bits_per_parameter.value:.2f}"
-    )
-    return (
-        f"{capacity.model} in {capacity.format} holds {bits} bits per parameter"
-        f"{' (data-limited)' if capacity.is_data_limited else ''}"
-    )
+def all_hold(study: Study) -> str:
+    """The finding over all sizes: the range of the plateaus whose runs had converged.
 
-
-def all_hold(summary: Summary) -> str:
-    """The finding over all sizes: the range of the capacities whose runs had converged.
-
-    Where none had, the most that one run stored.
+    Where there is none, the most that one run stored.
     """
-    if len(summary.best) == 1:
-        return holds(summary.best[0])
-    settled = [each for each in summary.best if not each.num_unconverged]
-    if not settled:
-        most = max(each.maximum_bits / each.parameters for each in summary.best)
-        return f"One run stored {most:.2f} bits per parameter; longer training may store more"
-    values = [each.bits_per_parameter.value for each in settled]
-    between = _between(min(values), max(values))
-    formats = dict.fromkeys(each.format for each in settled)
-    has_others = len(settled) < len(summary.best)
-    of = f" in {' and '.join(formats)}" if has_others and len(formats) <= NUM_NAMED else ""
-    if all(each.is_data_limited for each in settled):
-        return f"All data sets are stored: {between} bits per parameter{of} (data-limited)"
-    return f"Memory fills up at {between} bits per parameter{of}"
+    best = study.best
+    most = max(each.maximum_bits_per_parameter for each in best)
+    settled = [each for each in best if not each.num_unconverged]
+    fitted = [each for each in settled if isinstance(each.plateau, Plateau)]
+    if most <= 0:
+        return NOTHING
+    if fitted:
+        where = "" if len(fitted) == len(best) else f", in {len(fitted)} of {len(best)} models"
+        return f"Memory fills up at {_range(fitted)} bits per parameter{where}"
+    if settled and all(each.is_data_limited for each in best):
+        return f"All data sets are stored: {_range(settled)} bits per parameter (data-limited)"
+    why = "no model shows a plateau" if settled else "longer training may store more"
+    return f"One run stored {at_least(most)} bits per parameter; {why}"
 
 
 def limit(capacity: Capacity) -> str:
     """What its best run would store at an unlimited budget, beside what it stored."""
-    budgets = capacity.budgets
+    budgets, parameters = capacity.budgets, capacity.parameters
     assert budgets is not None
-    stored = f"{budgets.most.curve.bits[-1] / capacity.parameters:.2f} stored"
+    stored = f"{budgets.stored_bits / parameters:.2f} stored"
     start = f"{capacity.model} in {capacity.format}, unlimited {budgets.unit}"
-    found = budgets.best
+    found = budgets.most.limit
     if not isinstance(found, Limit):
-        return f"{start}: no limit can be told ({found.reason}); {stored}"
-    value, low, high = (bits / capacity.parameters for bits in (found.bits, *found.interval_bits))
-    told = f"{value:.2f} bits per parameter (95 % interval {low:.2f} to {high:.2f})"
-    return f"{start}: {told}; {stored}{_predicted(budgets, capacity.parameters)}"
-
-
-def _predicted(budgets: Budgets, parameters: int) -> str:
-    """How well shorter budgets alone predict the longest, where there are enough of them."""
-    if not isinstance(budgets.held_back, Limit):
-        return ""
-    low, high = (bits / parameters for bits in budgets.held_back.interval_bits)
-    return f", {low:.2f} to {high:.2f} predicted from shorter budgets"
+        return f"{start}: no limit can be given ({found.reason}); {stored}"
+    value, low, high = (bits / parameters for bits in (found.bits, *found.interval_bits))
+    predicted = ""
+    if isinstance(budgets.held_back, Limit):
+        least, most = (bits / parameters for bits in budgets.held_back.interval_bits)
+        predicted = f", {least:.2f} to {most:.2f} predicted from shorter budgets"
+    return (
+        f"{start}: {value:.2f} bits per parameter (95 % interval {low:.2f} to {high:.2f}); "
+        f"{stored}{predicted}"
+    )
 
 
 def limits_found(capacities: Sequence[Capacity]) -> str:
     """The finding over budgets: what an unlimited one would add."""
     if len(capacities) == 1:
         return limit(capacities[0])
-    num_told = sum(each.limit is not None for each in capacities)
     gains = [each.limit.gain_bits / each.parameters for each in capacities if each.limit]
-    told = f"A limit at an unlimited budget can be told for {num_told} of {len(capacities)} models"
     if not gains:
-        return told
-    return f"{told}: {_between(min(gains), max(gains))} bits per parameter more"
+        return f"No limit can be given for any of {len(capacities)} models"
+    more = f"{between(gains, '{:.2f}')} bits per parameter more"
+    return f"Unlimited budgets would store {more}, in {len(gains)} of {len(capacities)} models"
 
 
 def heads_compared(capacities: Sequence[Capacity]) -> str:
-    """The finding over heads: the size for which they matter most."""
+    """The finding over heads: the size for which they matter most, if they do beyond doubt."""
     by_size: dict[tuple[str, str], list[Capacity]] = {}
-    for each in capacities:
+    for each in sorted(capacities, key=lambda each: each.bits_per_parameter.value):
         by_size.setdefault((each.shape, each.format), []).append(each)
-    most = max(by_size.values(), key=_apart)
-    ordered = sorted(most, key=lambda each: each.bits_per_parameter.value)
-    least, best = ordered[0], ordered[-1]
-    return (
-        f"At equal parameters {best.model} holds {best.bits_per_parameter.value:.2f} bits per "
-        f"parameter, with {counted(least.num_heads or 0, 'head')} "
-        f"{least.bits_per_parameter.value:.2f} "
-        f"({best.format})"
+    ends = [(same[0], same[-1]) for same in by_size.values()]
+    gaps = [apart(best.bits_per_parameter, least.bits_per_parameter) for least, best in ends]
+    place = max(range(len(ends)), key=lambda place: gaps[place].value)
+    least, best = ends[place]
+    amounts = (
+        f"{best.bits_per_parameter.value:.2f} bits per parameter with "
+        f"{plural(best.num_heads or 0, 'head')}, {least.bits_per_parameter.value:.2f} with "
+        f"{plural(least.num_heads or 0, 'head')} ({best.shape}, {best.format})"
     )
+    has_intervals = best.bits_per_parameter.interval and least.bits_per_parameter.interval
+    if not has_intervals or gaps[place].sign <= 0:
+        return f"No difference between heads is shown at equal parameters: {amounts}"
+    is_bound = best.num_unconverged or least.num_unconverged
+    return f"At equal parameters heads matter{' in this training' if is_bound else ''}: {amounts}"
 
 
-def _between(low: float, high: float) -> str:
-    least, most = f"{low:.2f}", f"{high:.2f}"
-    return least if least == most else f"{least} to {most}"
-
-
-def _apart(capacities: Sequence[Capacity]) -> float:
-    values = [each.bits_per_parameter.value for each in capacities]
-    return max(values) - min(values)
-
-
-def alphas_compared(summary: Summary) -> str:
+def alphas_compared(study: Study) -> str:
     """The finding over formats: each, or of many the least and the most."""
-    ordered = sorted(summary.alphas, key=lambda alpha: alpha.bits_per_parameter.value)
+    ordered = sorted(study.alphas, key=lambda alpha: alpha.bits_per_parameter.value)
+    if max(alpha.maximum_bits_per_parameter for alpha in ordered) <= 0:
+        return NOTHING
     if len(ordered) <= NUM_NAMED:
-        between = "; " if any(alpha.setting for alpha in ordered) else ", "
-        values = between.join(f"{value(alpha)} in {alpha.format}" for alpha in summary.alphas)
+        comma = "; " if any("," in alpha.format for alpha in ordered) else ", "
+        values = comma.join(f"{value(alpha)} in {alpha.format}" for alpha in study.alphas)
         return f"Bits per parameter: {values}"
     least, most = ordered[0], ordered[-1]
     return (
@@ -225,18 +201,18 @@ def alphas_compared(summary: Summary) -> str:
     )
 
 
-def setting(summary: Summary) -> str:
+def setting(study: Study) -> str:
     """What was trained, on what, for how long: the conditions every number holds under."""
-    runs = summary.runs
-    has_finish = EVALUATIONS in runs.columns and runs[EVALUATIONS].count() > 0
-    finish = (
-        f", then {extent(runs[EVALUATIONS].drop_nulls())} full-batch evaluations"
-        if has_finish
-        else ""
-    )
+    runs, finish = study.runs, ""
+    if EVALUATIONS in runs.columns and runs[EVALUATIONS].count():
+        finish = f", then {extent(runs[EVALUATIONS].drop_nulls())} full-batch evaluations"
     return (
         f"{extent(runs['task.num_sequences'])} sequences of {extent(runs['task.length'])} tokens, "
         f"each token uniform over {extent(runs['task.vocab_size'])} symbols; models of "
         f"{extent(runs['parameters'])} parameters; {extent(runs['training.steps'])} optimiser "
-        f"steps{finish}; {counted(runs['seed'].n_unique(), 'seed')}."
+        f"steps{finish}; {plural(runs['seed'].n_unique(), 'seed')}."
     )
+
+
+def _range(capacities: Iterable[Capacity]) -> str:
+    return between((each.bits_per_parameter.value for each in capacities), "{:.2f}")

@@ -117,8 +117,8 @@ def _table(found: Study) -> Table:
             Column(title="task", value=lambda row: row[0].name),
             Column(title="leakage", value=lambda row: row[0].kind.title),
             Column(title="control", value=lambda row: row[1].words.replace("_", " ")),
-            Column(title="leaked", unit="95 % interval", value=lambda row: _amount(*row, "leak")),
-            Column(title="change", unit="95 % interval", value=lambda row: _amount(*row, "saved")),
+            Column(title="leaked", unit="95 % interval", value=lambda row: _amount(row, "leak")),
+            Column(title="change", unit="95 % interval", value=lambda row: _amount(row, "saved")),
             Column(title="lowered", unit="by the interval", value=_lowered),
             Column(
                 title="held-out loss", unit="bits per token", form="{:.3f}",
@@ -132,8 +132,9 @@ def _table(found: Study) -> Table:
     )  # fmt: skip
 
 
-def _amount(panel: Panel, point: Point, what: str) -> Cell:
+def _amount(row: tuple[Panel, Point], what: str) -> Cell:
     """In the form of the panel's kind of leakage."""
+    panel, point = row
     form = panel.kind.form if what == "leak" else panel.kind.signed
     return Column(title="", value=what, form=form, missing="none").cell(point)
 

@@ -17,7 +17,9 @@ from rote.analysis.results import Results
 LOSS = "heldout_bits_per_token"
 # Entropy less code length where no rule tells anything, of labels that were drawn or of all tokens.
 BITS = replace(METRICS["memorised_bits"], title="bits memorised", form="{:z,.0f}")
-KINDS = (METRICS["exposure_bits"], METRICS["extracted_share"], METRICS["drawn_right"], BITS)
+EXPOSURE = replace(METRICS["exposure_bits"], title="exposure of the most repeated canaries")
+EXPOSURE = replace(METRICS["exposure_bits"], title="exposure of the most repeated canaries")
+KINDS = (EXPOSURE, METRICS["extracted_share"], METRICS["drawn_right"], BITS)
 LEAKS = [kind.name for kind in KINDS]
 OF_CANARIES = ("exposure_bits", "exposure_bits_guess", "extracted_share", "extracted_share_guess")
 DRAWN = "exact_match.train_drawn_"

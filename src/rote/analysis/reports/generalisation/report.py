@@ -1,113 +1,298 @@
 """The report on generalisation: rules against rote, by size, over splits and seeds."""
 
-from html import escape
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from rote.analysis.content import Content, Section
-from rote.analysis.drawing import Drawing
-from rote.analysis.elements import card, figure
-from rote.analysis.reports.generalisation import tables, wording
-from rote.analysis.reports.generalisation.claims import claims
-from rote.analysis.reports.generalisation.figures import draw_knowledge, draw_matches
-from rote.analysis.reports.generalisation.study import Compared, Study, study
+import polars as pl
+
+from rote.analysis.content import Card, Content, Section, Text
+from rote.analysis.drawing import GREY, PALETTE
+from rote.analysis.estimators import mean_over_seeds
+from rote.analysis.marks import Layer, runs_and_means
+from rote.analysis.metrics import METRICS
+from rote.analysis.plot import Axis, Plot, tidy
+from rote.analysis.published_extrapolation import SOURCE, published_match
+from rote.analysis.reports.generalisation import wording
+from rote.analysis.reports.generalisation.claims import HOLDS, Claim, claims
+from rote.analysis.reports.generalisation.study import Compared, Series, Study, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
+from rote.analysis.table import Cell, Column, Table
+from rote.analysis.typeset import plural, setting_words
+
+SIDES = {"heldout": "held out", "train": "seen"}
+ASKED = {
+    "ours, held out": ("arithmetic", "heldout"),
+    "ours, seen arithmetic": ("arithmetic", "train"),
+    "ours, seen facts": ("facts", "train"),
+}
+INTERVAL = "95 % interval"
+KNOWLEDGE, GIVEN = METRICS["knowledge_bits"], METRICS["given_bits"]
+PARAMETERS = Axis(label=METRICS["parameters"].label, is_log=True)
+BITS_LINES = (1.0, 2.0)  # bits per parameter, for the eye
+LAST_LINEAR_BITS = 100.0  # below that the axis of knowledge is linear: 0 and less have a place
+MATCHES_CAPTION = (
+    "Greedy decoding gives the whole answer and its end, or it does not. Large marks are means "
+    "over held-out splits of the means over seeds, small ones single runs. "
+    "Bars are 95 % intervals: Student's t over splits, each with the mean of its seeds, and the "
+    "exact interval of Clopper and Pearson over all answers, if it is wider; where every split is "
+    "answered whole or not at all, fewer than 20 hold the mean 84 to 89 % of the time. No "
+    f"run, step or size was chosen by its held-out answers. {SOURCE}: one split of four problems, "
+    "one seed."
+)
+KNOWLEDGE_CAPTION = (
+    "Bits stored: the entropy of all values, each fact once, less what the model still needs to "
+    "give them, the question given. Large marks are means over seeds with 95 % intervals, "
+    "Student's t; small ones single runs. A model that is sure of wrong values stores less than "
+    "nothing. Values are drawn uniformly, so nothing of this is skill. Grey dashes: all there was "
+    "to know. Dotted: 1 and 2 bits per parameter."
+)
+CLAIM_NOTE = (
+    "A conclusion holds, or does not, where the 95 % interval of what decides it lies wholly on "
+    "one side; it is not decided where the interval holds both. Free-running answers count. One "
+    "split of four problems says little of other splits, however many seeds it is given."
+)
+PUBLISHED_NOTE = (
+    f"{SOURCE}: checkpoints chosen on a score with the held-out items in it, one seed; ours are "
+    "the last weights of every run. Joint training: three numbers in the order printed."
+)
 
 
 def make(results: Results) -> Content:
     """Raises ValueError where no run measured exact matches."""
     found = study(results)
-    drawings = {"matches": draw_matches(found)}
-    if found.knowledge:
-        drawings["knowledge"] = draw_knowledge(found)
-    return Content(
-        headlines=wording.headlines(found),
-        setting=wording.setting(found),
-        cards=tuple(_card(each) for each in _extrapolated(found)),
-        sections=_sections(found, drawings),
-        drawings=tuple(drawings.values()),
-        numbers=_numbers(found),
-        table=found.runs,
-        arrays_of=tuple(each.run_id for each in found.knowledge),
-    )
-
-
-def _sections(found: Study, drawings: dict[str, Drawing]) -> tuple[Section, ...]:
-    shown = {name: figure(drawing, wording.CAPTIONS[name]) for name, drawing in drawings.items()}
+    tested = claims(found)
     sections = [
         Section(
-            title="Does a larger model extrapolate less?",
-            html=shown["matches"] + tables.match_table(found) + f"<p>{NOTE}</p>",
+            "Which published conclusions survive",
+            [Text(wording.verdict(tested)), _claim_table(tested), Text(CLAIM_NOTE)],
         ),
         Section(
-            title="Which published conclusions survive",
-            html=f"<p>{escape(wording.verdict(found))}</p>{tables.claim_table(found)}"
-            f"<p>{escape(wording.CLAIM_NOTE)}</p>",
+            "Does a larger model extrapolate less?", [_match_table(found), Text(NOTE, is_html=True)]
         ),
-        Section(
-            title="Beside the published table",
-            html=tables.published_table(found) + f"<p>{escape(wording.PUBLISHED_NOTE)}</p>",
-        ),
-        Section(title="Every held-out split", html=tables.split_table(found)),
+        Section("Beside the published table", [_published_table(found), Text(PUBLISHED_NOTE)]),
+        Section("Every held-out split", [_split_table(found)]),
     ]
-    if found.knowledge:
-        sections.append(
-            Section(title="Knowledge", html=shown["knowledge"] + tables.recall_table(found))
-        )
-    return tuple(sections)
-
-
-def _extrapolated(found: Study) -> list[Compared]:
-    return [
-        each
-        for each in found.compared
-        if each.side == "heldout" and each.series.subject == "arithmetic" and each.apart
-    ]
-
-
-def _card(each: Compared) -> str:
-    assert each.apart is not None  # `_extrapolated` leaves others out
-    smaller, larger, (low, high) = each.smaller, each.larger, each.apart.ends
-    return card(
-        title=each.series.name,
-        meaning=f"held-out items answered: {larger.size} less {smaller.size}",
-        value=f"{100 * each.apart.value:+.0f}",
-        unit="points",
-        lines=(
-            f"<p>95 % interval {100 * low:+.0f} to {100 * high:+.0f}; {each.apart.num_splits} "
-            f"split(s), {each.apart.n} pairs of runs</p>",
-            *(f"<p>{side.size}: {side.free.words('{:.0%}')}</p>" for side in (smaller, larger)),
-        ),
+    if not found.knowledge.is_empty():
+        sections.append(Section("Knowledge", [_knowledge(found.knowledge), _recall_table(found)]))
+    return Content(
+        headlines=wording.headlines(found, tested),
+        setting=wording.setting(found.runs),
+        cards=tuple(_card(each) for each in found.extrapolated if each.apart),
+        lead=_matches(found),
+        sections=tuple(sections),
+        numbers=_numbers(found, tested),
+        table=found.runs,
+        arrays_of=tuple(found.knowledge["run_id"]),
     )
 
 
-def _numbers(found: Study) -> dict[str, Any]:
-    return {
-        **{
-            f"share {each.series.name}, {each.size}, {each.side}": {
-                "free_running": each.free.value,
-                "interval": each.free.interval,
-                "right": each.pooled.successes,
-                "asked": each.pooled.trials,
-                "runs": list(each.run_ids),
-            }
-            for each in found.wholes
-        },
-        **{
-            f"claim {each.conclusion} on {each.series.name}": {
-                "verdict": each.verdict,
-                "rule": each.rule,
-                "runs": found.runs_of(each.series),
-            }
-            for each in claims(found)
-        },
-        **{
-            f"knowledge {each.run_id}": {
-                "stored_bits": each.stored_bits,
-                "given_bits": each.given_bits,
-                "parameters": each.parameters,
-                "runs": [each.run_id],
-            }
-            for each in found.knowledge
-        },
-    }
+def _matches(found: Study) -> Plot:
+    """Share right against parameters, a panel a subject and split, a colour a setting."""
+    means, single = [], []
+    for each in (point for side in SIDES for point in found.wholes if point.side == side):
+        row = {
+            "panel": each.series.place, "parameters": each.parameters,
+            "setting": setting_words(each.series.setting) or "no other setting",
+            "items": SIDES[each.side],
+        }  # fmt: skip
+        means.append(row | {"right": each.free})
+        single += [row | {"right": answer.rate.value} for answer in each.answers]
+    several = len({each.setting for each in found.series}) > 1
+    colour: dict[str, Any] = {"hue": "setting"} if several else {"look": {"color": PALETTE[0]}}
+    return Plot(
+        name="matches", title=wording.matches_title(found), caption=MATCHES_CAPTION, panel="panel",
+        panel_inches=2.2, x=PARAMETERS,
+        y=Axis(label="answered exactly", form="share", low=-0.04, high=1.04),
+        layers=runs_and_means(
+            tidy(single), tidy(means).sort("parameters"), x="parameters", y="right",
+            style="items", **colour,
+        ),
+    )  # fmt: skip
+
+
+def _knowledge(people: pl.DataFrame) -> Plot:
+    """Bits stored of biographies against parameters."""
+    runs = people.with_columns(pl.col("setting").map_elements(setting_words, pl.String))
+    means = tidy(
+        {
+            "parameters": part["parameters"][0], "setting": part["setting"][0],
+            "knowledge_bits": mean_over_seeds(part["knowledge_bits"].to_list()),
+        }
+        for part in runs.partition_by("setting", "parameters", maintain_order=True)
+    )  # fmt: skip
+    sizes = runs.select("parameters").unique(maintain_order=True)
+    lines = sizes.join(pl.DataFrame({"each": BITS_LINES}), how="cross").with_columns(
+        knowledge_bits=pl.col("each") * pl.col("parameters")
+    )
+    axes: dict[str, Any] = {"x": "parameters", "y": "knowledge_bits"}
+    several = runs["setting"].n_unique() > 1
+    colour: dict[str, Any] = {"hue": "setting"} if several else {"look": {"color": PALETTE[0]}}
+    return Plot(
+        name="knowledge", title=wording.knowledge_title(people), caption=KNOWLEDGE_CAPTION,
+        x=PARAMETERS, y=Axis(label=KNOWLEDGE.label, form="count", linear_below=LAST_LINEAR_BITS),
+        layers=[
+            Layer(
+                frame=lines, kind="line", each="each", label="1 and 2 bits per parameter",
+                look={"color": GREY, "linestyle": ":", "linewidth": 1}, **axes,
+            ),
+            Layer(
+                frame=runs, x="parameters", y="given_bits", label=GIVEN.title,
+                look={"color": GREY, "marker": "_", "markersize": 12},
+            ),
+            *runs_and_means(runs, means, **axes, **colour),
+        ],
+    )  # fmt: skip
+
+
+def _match_table(found: Study) -> Table:
+    return Table(
+        rows=found.points,
+        is_tall=True,
+        columns=[
+            Column("series", lambda each: each.series.title),
+            Column("size", "size", unit="layers x width"),
+            Column("items", lambda each: SIDES[each.side]),
+            Column("free-running", "free", unit=INTERVAL, form="{:.1%}"),
+            Column("teacher-forced", "forced", unit=INTERVAL, form="{:.1%}"),
+            Column("group", "group"),
+            Column.of(METRICS["parameters"]),
+            Column(
+                "right",
+                lambda each: (each.pooled.successes, f"{each.pooled.trials:,}"),
+                unit="of asked, all runs",
+            ),
+            Column("splits", lambda each: (each.free.num_splits, str(each.free.n)), unit="runs"),
+        ],
+    )
+
+
+def _split_table(found: Study) -> Table:
+    """A row a series of arithmetic, size and split: held-out items, seeds added up."""
+    rows = [
+        (point, split, rate)
+        for point in found.wholes
+        if point.side == "heldout" and point.series.subject == "arithmetic"
+        for split, rate in sorted(point.by_split.items())
+    ]
+    return Table(
+        rows=rows,
+        is_tall=True,
+        columns=[
+            Column("series", lambda row: row[0].series.title),
+            Column("size", lambda row: row[0].size),
+            Column("split", lambda row: row[1], unit="seed"),
+            Column("right", lambda row: (row[2].successes, str(row[2].trials)), unit="of asked"),
+            Column("share", lambda row: row[2], unit="95 %, Clopper-Pearson", form="{:.0%}"),
+        ],
+    )
+
+
+def _claim_table(tested: Sequence[Claim]) -> Table:
+    def decided(each: Claim) -> Cell:
+        return Cell(text=each.verdict, is_warning=each.verdict != HOLDS)
+
+    columns = [
+        Column("verdict", decided),
+        Column("conclusion", "conclusion"),
+        Column("series", lambda each: each.series.title),
+        Column("measured", "measured", unit="free-running"),
+        Column("rule", "rule"),
+    ]
+    return Table(columns=columns, rows=tested, is_tall=True)
+
+
+def _published_table(found: Study) -> Table | Text:
+    """Sizes that were published, on the split that was published or on facts."""
+    keys = ["trained_on", "setting", "size", "size.num_layers", "size.width"]
+    chosen = found.runs.filter(pl.col("split").is_in(["original", ""])).select(keys)
+    rows = []
+    for trained_on, setting, size, *shape in chosen.unique(maintain_order=True).iter_rows():
+        published = published_match(trained_on, *shape)
+        own = {"trained_on": trained_on, "setting": setting}
+        own["split"] = "" if trained_on == "facts" else "original"
+        points = {
+            title: each
+            for title, (subject, side) in ASKED.items()
+            for each in found.of(Series(subject=subject, **own), side)
+            if each.size == size
+        }
+        if published:
+            rows.append({**own, "size": f"{published.model}, {size}", "points": points,
+                         "printed": published.printed})  # fmt: skip
+
+    def right(title: str) -> Callable[[Any], Cell | tuple[str, str]]:
+        def cell(row: Any) -> Cell | tuple[str, str]:
+            if title not in row["points"]:
+                return Cell(text="none", is_text=False)
+            each = row["points"][title]
+            return f"{each.pooled.successes} of {each.pooled.trials}", each.free.words("{:.0%}")
+
+        return cell
+
+    if not rows:
+        return Text("None of these runs is one that was published.")
+    columns = [
+        Column("trained on", lambda row: (row["trained_on"], setting_words(row["setting"]))),
+        Column("size", "size"),
+        Column("published", "printed"),
+        *(Column(title, right(title), unit="right of asked") for title in ASKED),
+        Column("runs", lambda row: max(each.free.n for each in row["points"].values())),
+    ]
+    return Table(columns=columns, rows=rows)
+
+
+def _recall_table(found: Study) -> Table:
+    columns = [
+        Column("size", lambda row: (row["size"], setting_words(row["setting"])), unit="setting"),
+        Column("attribute", lambda row: row["attribute"].replace("_", " ")),
+        Column("exposures", "exposures", unit="0: held out"),
+        Column("recalled", "recalled", unit=INTERVAL, form="{:.1%}"),
+        Column("stored a value", "stored_bits", unit="bits", form="{:+.2f}"),
+        Column("entropy", "entropy_bits", unit="bits", form="{:.2f}"),
+    ]
+    return Table(columns=columns, rows=found.recalls, is_tall=True)
+
+
+def _card(each: Compared) -> Card:
+    assert each.apart is not None  # `make` leaves others out
+    low, high = (f"{100 * end:+.0f}" for end in each.apart.ends)
+    points, is_open = f"{100 * each.apart.value:+.0f}", each.apart.sign == 0
+    splits = f"{plural(each.apart.num_splits, 'split')}, {plural(each.apart.n, 'pair')} of runs"
+    shares = [f"{one.size}: {one.free.words('{:.0%}')}" for one in (each.smaller, each.larger)]
+    return Card(
+        title=each.series.title,
+        meaning=f"held-out items answered: {each.larger.size} less {each.smaller.size}",
+        value="not decided" if is_open else points,
+        unit="" if is_open else "points",
+        is_warning=is_open,
+        lines=[
+            Text(f"{points} points, 95 % interval {low} to {high}; {splits}"),
+            *map(Text, shares),
+        ],
+    )
+
+
+def _numbers(found: Study, tested: Sequence[Claim]) -> dict[str, Any]:
+    shares = {
+        f"share {each.series.name}, {each.size}, {each.side}": {
+            "free_running": each.free.value, "interval": each.free.interval,
+            "right": each.pooled.successes, "asked": each.pooled.trials,
+            "runs": list(each.run_ids),
+        }
+        for each in found.wholes
+    }  # fmt: skip
+    verdicts = {
+        f"claim {each.conclusion} on {each.series.name}": {
+            "verdict": each.verdict, "rule": each.rule, "runs": found.runs_of(each.series),
+        }
+        for each in tested
+    }  # fmt: skip
+    knowledge = {
+        f"knowledge {run['run_id']}": {
+            "stored_bits": run["knowledge_bits"], "given_bits": run["given_bits"],
+            "parameters": run["parameters"], "runs": [run["run_id"]],
+        }
+        for run in found.knowledge.iter_rows(named=True)
+    }  # fmt: skip
+    return shares | verdicts | knowledge

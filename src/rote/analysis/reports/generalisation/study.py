@@ -1,18 +1,30 @@
-"""All that the report on generalisation says, derived before anything is drawn."""
+"""What the report on generalisation says, derived before anything is drawn."""
 
+import re
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import polars as pl
 
 from rote.analysis.estimate import OverSplits, Rate
 from rote.analysis.estimators import Answers, pooled, rate, share, share_difference
-from rote.analysis.quantities.matches import ALL, matches, with_split
+from rote.analysis.metrics import derive
 from rote.analysis.quantities.settings import with_setting
-from rote.analysis.reports.generalisation.knowledge import Knowledge, Recall, knowledge, recalls
 from rote.analysis.results import Results
+from rote.analysis.typeset import setting_words
 
 MEASURED = "exact_match."
+TRIED = re.compile(r"exact_match\.(train|heldout)_(.+)_tried")
+PARTS = re.compile(r"task\.parts\.(\w+)\._target_")
+ENTROPY = r"^exact_match\.train_\w+_answer_bits$"
+TASKS = {"Arithmetic": "arithmetic", "Facts": "facts", "Mixture": "joint"}
+TASKS |= {"Biographies": "biographies"}
+ALL = "all"  # groups together
+SERIES = ("trained_on", "subject", "split", "setting")
+RUN = ("run_id", "trained_on", "split", "split_seed", "size", "parameters", "setting", "seed")
+COUNTS = ("tried", "right_forced", "right_free")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,15 +34,30 @@ class Series:
     trained_on: str  # arithmetic, facts, biographies, joint
     subject: str  # what is asked about: a part of what it was trained on
     split: str  # original, randomly, operand, length; "" without one
-    setting: str  # what else tells it apart
+    setting: str  # what else sets it apart
 
     @property
     def name(self) -> str:
-        """Unique within a report."""
-        of_joint = f"{self.subject}, trained jointly"
-        subject = self.subject if self.trained_on == self.subject else of_joint
-        split = {"": "", "randomly": "random splits"}.get(self.split, f"{self.split} split")
-        return ", ".join(part for part in (subject, split, self.setting) if part)
+        """Unique within a report; in the manifest."""
+        return ", ".join(filter(None, (self.place, self.setting)))
+
+    @property
+    def title(self) -> str:
+        """The same in words."""
+        return ", ".join(filter(None, (self.place, setting_words(self.setting))))
+
+    @property
+    def place(self) -> str:
+        """Without its setting."""
+        subject = self.subject
+        if self.trained_on != subject:
+            subject += ", trained jointly"
+        return f"{subject}, {self.split_words}" if self.split else subject
+
+    @property
+    def split_words(self) -> str:
+        """How held-out problems were chosen."""
+        return "random splits" if self.split == "randomly" else f"{self.split} split"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +82,10 @@ class Point:
     @property
     def by_split(self) -> dict[Hashable, Rate]:
         """Its seeds added up, by split."""
-        splits = dict.fromkeys(each.split for each in self.answers)
-        return {
-            split: pooled(each.rate for each in self.answers if each.split == split)
-            for split in splits
-        }
+        splits: dict[Hashable, list[Rate]] = {}
+        for each in self.answers:
+            splits.setdefault(each.split, []).append(each.rate)
+        return {split: pooled(rates) for split, rates in splits.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +105,10 @@ class Study:
 
     runs: pl.DataFrame
     points: tuple[Point, ...]
+    wholes: tuple[Point, ...]  # of all groups together, or of the only one
     compared: tuple[Compared, ...]
-    knowledge: tuple[Knowledge, ...]  # of biographies, by size
-    recalls: tuple[Recall, ...]
+    knowledge: pl.DataFrame  # runs on biographies, with the bits they were given and have stored
+    recalls: tuple[dict[str, Any], ...]  # of biographies, by attribute and exposures
 
     def of(self, series: Series, side: str) -> list[Point]:
         """Its whole, by size: one entry for all groups of each."""
@@ -93,14 +120,18 @@ class Study:
         return list(dict.fromkeys(run_id for each in points for run_id in each.run_ids))
 
     @property
-    def wholes(self) -> list[Point]:
-        """Points of all groups together, or of the only one."""
-        return _wholes(self.points)
-
-    @property
     def series(self) -> list[Series]:
         """In the order of points."""
         return list(dict.fromkeys(each.series for each in self.points))
+
+    @property
+    def extrapolated(self) -> list[Compared]:
+        """Those on held-out arithmetic."""
+        return [
+            each
+            for each in self.compared
+            if each.side == "heldout" and each.series.subject == "arithmetic"
+        ]
 
 
 def study(results: Results) -> Study:
@@ -109,28 +140,75 @@ def study(results: Results) -> Study:
     measured = [name for name in runs.columns if name.startswith(MEASURED)]
     if not measured:
         raise ValueError("no finished run measured exact matches: add exact_match to measure")
-    runs = with_split(runs.filter(pl.any_horizontal(pl.col(measured).is_not_null())))
+    runs = _with_split(runs.filter(pl.any_horizontal(pl.col(measured).is_not_null())))
     runs = with_setting(runs, at=["trained_on", "split", "split_seed", "size", "seed"])
-    points = tuple(_points(matches(runs)))
+    points = tuple(_points(_matches(runs)))
+    several = {_place(each) for each in points if each.group == ALL}
+    wholes = [each for each in points if each.group == ALL or _place(each) not in several]
+    people = runs.filter(pl.col("trained_on") == "biographies")
+    people = people.sort("parameters", "setting", "seed")
     return Study(
         runs=runs.sort("trained_on", "split", "setting", "parameters", "split_seed", "seed"),
         points=points,
-        compared=tuple(_compared(points)),
-        knowledge=knowledge(runs),
-        recalls=recalls(results, runs),
+        wholes=tuple(wholes),
+        compared=tuple(_compared(wholes)),
+        knowledge=_knowledge(people),
+        recalls=tuple(_recalls(results, people)),
+    )
+
+
+def _with_split(runs: pl.DataFrame) -> pl.DataFrame:
+    """Columns added: ``trained_on``, the ``split`` of arithmetic, its ``split_seed``, ``size``.
+
+    A part's split is the mixture's; "" and 0 where held-out items are not drawn.
+    """
+    splits = [name for name in runs.columns if name.endswith(".split._target_")]
+    seeds = [name for name in runs.columns if name.endswith(".split.seed")]
+    split = pl.coalesce(splits).str.split(".").list.last() if splits else pl.lit(None, pl.String)
+    return runs.with_columns(
+        trained_on=pl.col("task._target_").str.split(".").list.last().replace(TASKS),
+        split=split.str.to_lowercase().fill_null(""),
+        split_seed=(pl.coalesce(seeds) if seeds else pl.lit(None)).cast(pl.Int64).fill_null(0),
+        size=pl.format("{}x{}", "size.num_layers", "size.width"),
+    )
+
+
+def _matches(runs: pl.DataFrame) -> pl.DataFrame:
+    """A row a run, side, subject and group; also one for all groups where there are several.
+
+    ``subject`` is what is asked about: a part of a mixture, else the task.
+    """
+    found = [match for name in runs.columns if (match := TRIED.fullmatch(name))]
+    parts = sorted({match[1] for name in runs.columns if (match := PARTS.fullmatch(name))})
+    long = pl.concat([_of_group(runs, match[1], match[2], parts) for match in found])
+    keys = [*RUN, "side", "subject"]
+    several = long.filter(pl.n_unique("group").over(keys) > 1)
+    summed = several.group_by(keys, maintain_order=True).agg(pl.col(COUNTS).sum())
+    together = summed.with_columns(group=pl.lit(ALL)).select(long.columns)
+    return pl.concat([long, together]).sort("parameters", maintain_order=True)
+
+
+def _of_group(runs: pl.DataFrame, side: str, name: str, parts: list[str]) -> pl.DataFrame:
+    part = next((part for part in parts if name.startswith(f"{part}_")), None)
+    is_joint = pl.col("trained_on") == TASKS["Mixture"]
+    own = f"{MEASURED}{side}_{name}"
+    asked = runs.filter(is_joint if part else ~is_joint, pl.col(f"{own}_tried") > 0)
+    return asked.select(
+        *RUN,
+        pl.lit(side).alias("side"),
+        (pl.lit(part) if part else pl.col("trained_on")).alias("subject"),
+        pl.lit(name.removeprefix(f"{part}_")).alias("group"),
+        *(pl.col(f"{own}_{count}").cast(pl.Int64).alias(count) for count in COUNTS),
     )
 
 
 def _points(rows: pl.DataFrame) -> Iterable[Point]:
-    ordered = rows.sort("trained_on", "subject", "split", "setting", maintain_order=True)
-    keys = ["trained_on", "subject", "split", "setting", "size", "side", "group"]
-    for part in ordered.partition_by(keys, maintain_order=True):
+    ordered = rows.sort(SERIES, maintain_order=True)
+    for part in ordered.partition_by(*SERIES, "size", "side", "group", maintain_order=True):
         first = part.row(0, named=True)
         free = _answers(part, "right_free")
         yield Point(
-            series=Series(
-                **{key: first[key] for key in ("trained_on", "subject", "split", "setting")}
-            ),
+            series=Series(**{key: first[key] for key in SERIES}),
             **{key: first[key] for key in ("size", "parameters", "side", "group")},
             forced=share(_answers(part, "right_forced")),
             free=share(free),
@@ -140,36 +218,55 @@ def _points(rows: pl.DataFrame) -> Iterable[Point]:
 
 
 def _answers(rows: pl.DataFrame, right: str) -> tuple[Answers, ...]:
-    return tuple(
-        Answers(
-            split=row["split_seed"],
-            seed=row["seed"],
-            rate=rate(row[right], row["tried"]),
-        )
-        for row in rows.iter_rows(named=True)
-    )
+    counts = rows.select("split_seed", "seed", right, "tried").iter_rows()
+    return tuple(Answers(split=split, seed=seed, rate=rate(*both)) for split, seed, *both in counts)
 
 
-def _wholes(points: Sequence[Point]) -> list[Point]:
-    several = {_place(each) for each in points if each.group == ALL}
-    return [each for each in points if each.group == ALL or _place(each) not in several]
-
-
-def _compared(points: Sequence[Point]) -> Iterable[Compared]:
-    wholes = _wholes(points)
+def _compared(wholes: Sequence[Point]) -> Iterable[Compared]:
     for series, side in dict.fromkeys((each.series, each.side) for each in wholes):
         sizes = [each for each in wholes if (each.series, each.side) == (series, side)]
         smaller = min(sizes, key=lambda each: each.parameters)
         larger = max(sizes, key=lambda each: each.parameters)
         if smaller is not larger:
-            yield Compared(
-                series=series,
-                side=side,
-                smaller=smaller,
-                larger=larger,
-                apart=share_difference(larger.answers, smaller.answers),
-            )
+            apart = share_difference(larger.answers, smaller.answers)
+            yield Compared(series=series, side=side, smaller=smaller, larger=larger, apart=apart)
 
 
 def _place(point: Point) -> tuple[Series, str, str]:
     return point.series, point.side, point.size
+
+
+def _knowledge(people: pl.DataFrame) -> pl.DataFrame:
+    """``given_bits`` is the entropy of all values; each fact counts once, however often it came."""
+    if people.is_empty():
+        return people
+    known = derive(people, ["knowledge_bits", "knowledge_bits_per_parameter"])
+    return known.with_columns(given_bits=pl.sum_horizontal(pl.col(ENTROPY)))
+
+
+def _recalls(results: Results, people: pl.DataFrame) -> Iterable[dict[str, Any]]:
+    """Facts of one attribute that came equally often, runs of one size added up."""
+    for runs in people.partition_by("size", "setting", maintain_order=True):
+        items = pl.concat([_items(results, run_id) for run_id in runs["run_id"]])
+        for part in items.partition_by("attribute", "exposures", maintain_order=True):
+            yield {
+                **runs.select("size", "setting").row(0, named=True),
+                **part.select("attribute", "exposures", "entropy_bits").row(0, named=True),
+                "recalled": rate(int(part["right"].to_numpy().sum()), part.height),
+                "stored_bits": (part["entropy_bits"] - part["code_bits"]).mean(),
+            }
+
+
+def _items(results: Results, run_id: str) -> pl.DataFrame:
+    """Every fact of a run: how often it came (0: held out), its bits, whether it is recalled."""
+    arrays = results.folders[run_id].arrays()
+    own = {key.removeprefix(MEASURED): values for key, values in arrays.items()}
+    return pl.DataFrame(
+        {
+            "attribute": own["groups"][own["group"]],
+            "exposures": own["exposures"].astype(np.int64),
+            "entropy_bits": own["answer_bits"].astype(np.float64),
+            "code_bits": own["answer_code_bits"].astype(np.float64),
+            "right": own["right_free"].astype(np.int64),
+        }
+    ).sort("attribute", "exposures")

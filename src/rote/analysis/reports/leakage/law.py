@@ -1,11 +1,12 @@
-"""The membership law of these runs in both readings, and what it says of the published models."""
+"""The membership law of these runs in both readings, in numbers and in words."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from rote.analysis.estimate import Estimate, Interval
 from rote.analysis.fits.membership_law import (
     Curve,
     MembershipLaw,
@@ -20,11 +21,11 @@ from rote.analysis.published_membership import (
     published_size,
 )
 
-Floats = NDArray[np.float64]
-
 NEAR_HALF = 0.01  # what the limit may be above one half, by how the second reading is bounded
-ENDLESS = 1e18  # samples, from one on, over which a law is looked at
+ENDLESS = 1e18  # samples, from one on, over which a law is computed
 MIDDLE = 0.75  # an F1 halfway down
+CHANCE_F1 = 0.5
+BOUND = " is at the bound of the fit"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +49,7 @@ class Forecast:
 
     observed: Validation
     published_f1: float
-    fitted_f1: float | None
-    interval: tuple[float, float] | None
+    fitted_f1: Estimate | None
     is_beyond: bool  # its ratio lies outside those of the runs
 
 
@@ -58,25 +58,54 @@ class Fitted:
     """One reading: its points, its law or why there is none."""
 
     reading: Reading
-    runs: pl.DataFrame  # with columns f1, ratio, size
+    runs: pl.DataFrame  # with the columns ``size`` and ``ratio``
     law: MembershipLaw | NoMembershipLaw
     published: Curve
-    check: Check | None
-    forecasts: tuple[Forecast, ...]
 
     @property
-    def ratios(self) -> tuple[float, float]:
+    def name(self) -> str:
+        """Of x."""
+        by_parameters = self.reading is Reading.SAMPLES_PER_PARAMETER
+        return "|D| / P" if by_parameters else "C / |D|"
+
+    @property
+    def ratios(self) -> Interval:
         """The least and the greatest x among the runs."""
         ratios = self.runs["ratio"].to_numpy()
         return float(ratios.min()), float(ratios.max())
 
+    @property
+    def check(self) -> Check | None:
+        """Of the law, for a model of the median size."""
+        if isinstance(self.law, NoMembershipLaw):
+            return None
+        return check(self.law.curve, float(np.median(self.runs["size"])))
+
+    @property
+    def forecasts(self) -> list[Forecast]:
+        """At the published models and data sets, in their order."""
+        return [self._forecast(observed, f1) for observed, f1 in beside_observed(self.published)]
+
+    def _forecast(self, observed: Validation, published_f1: float) -> Forecast:
+        place = observed.num_samples, published_size(self.reading, observed.parameters)
+        fitted = None
+        if isinstance(self.law, MembershipLaw):
+            low, high = map(float, self.law.interval(*place))
+            value, number = float(self.law.predict(*place)), self.runs.height
+            fitted = Estimate.of(value, (low, high), n=number, method="wild bootstrap over sizes")
+        least, greatest = self.ratios
+        return Forecast(
+            observed=observed,
+            published_f1=published_f1,
+            fitted_f1=fitted,
+            is_beyond=not least <= float(self.reading.ratio(*place)) <= greatest,
+        )
+
 
 def fit_laws(runs: pl.DataFrame) -> tuple[Fitted, ...]:
     """Both readings, of runs with an F1 and a counted training set; nothing where none has."""
-    known = runs.filter(pl.col("f1").is_not_null(), pl.col("cost.train_sequences").is_not_null())
-    if known.is_empty():
-        return ()
-    return tuple(_fit(known, curve) for curve in PUBLISHED_CURVES)
+    known = runs.drop_nulls(["f1", "cost.train_sequences"])
+    return () if known.is_empty() else tuple(_fit(known, curve) for curve in PUBLISHED_CURVES)
 
 
 def crossing(curve: Curve) -> float | None:
@@ -88,54 +117,126 @@ def crossing(curve: Curve) -> float | None:
     return ratio if ratio > 0 else None
 
 
-def _fit(known: pl.DataFrame, published: Curve) -> Fitted:
-    reading = published.reading
-    by_parameters = reading is Reading.SAMPLES_PER_PARAMETER
-    size = pl.col("parameters" if by_parameters else "capacity_bits").cast(pl.Float64)
-    runs = known.with_columns(size=size)
-    samples = runs["cost.train_sequences"].to_numpy()
-    sizes, f1 = runs["size"].to_numpy(), runs["f1"].to_numpy()
-    runs = runs.with_columns(ratio=pl.Series(reading.ratio(samples, sizes)))
-    law = fit_membership_law(reading, samples, sizes, f1)
-    median = float(np.median(sizes))
-    return Fitted(
-        reading=reading,
-        runs=runs,
-        law=law,
-        published=published,
-        check=check(law.curve, median) if isinstance(law, MembershipLaw) else None,
-        forecasts=_forecasts(law, published, runs["ratio"].to_numpy()),
-    )
-
-
 def check(curve: Curve, size: float) -> Check:
     """For a model of this size."""
     f1 = curve.predict(np.geomspace(1, ENDLESS, 4001), size)
-    return Check(
-        limit=curve.limit,
-        at_endless=float(f1[-1]),
-        never_rises=bool((np.diff(f1) <= 1e-12).all()),
+    never_rises = bool((np.diff(f1) <= 1e-12).all())
+    return Check(limit=curve.limit, at_endless=float(f1[-1]), never_rises=never_rises)
+
+
+def _fit(known: pl.DataFrame, published: Curve) -> Fitted:
+    reading = published.reading
+    by_parameters = reading is Reading.SAMPLES_PER_PARAMETER
+    sizes = known["parameters" if by_parameters else "capacity_bits"].to_numpy().astype(np.float64)
+    samples = known["cost.train_sequences"].to_numpy()
+    return Fitted(
+        reading=reading,
+        runs=known.with_columns(
+            size=pl.Series(sizes), ratio=pl.Series(reading.ratio(samples, sizes))
+        ),
+        law=fit_membership_law(reading, samples, sizes, known["f1"].to_numpy()),
+        published=published,
     )
 
 
-def _forecasts(
-    law: MembershipLaw | NoMembershipLaw, published: Curve, ratios: Floats
-) -> tuple[Forecast, ...]:
-    found = []
-    for observed, published_f1 in beside_observed(published):
-        size = published_size(published.reading, observed.parameters)
-        ratio = float(published.reading.ratio(observed.num_samples, size))
-        fitted, interval = None, None
-        if isinstance(law, MembershipLaw):
-            fitted = float(law.predict(observed.num_samples, size))
-            low, high = law.interval(observed.num_samples, size)
-            interval = (float(low), float(high))
-        forecast = Forecast(
-            observed=observed,
-            published_f1=published_f1,
-            fitted_f1=fitted,
-            interval=interval,
-            is_beyond=not ratios.min() <= ratio <= ratios.max(),
+def line(fitted: Fitted) -> str:
+    """The law with its errors, where it is halfway, and what it tends to."""
+    law, published = fitted.law, fitted.published
+    if isinstance(law, NoMembershipLaw):
+        return f"Membership law in {fitted.name}: none, {law.reason}"
+    assert fitted.check is not None
+    curve = law.curve
+    constants = ", ".join(
+        f"{name} {constant(getattr(curve, name), getattr(law, f'{name}_error'))}"
+        for name in ("height", "slope", "offset")
+    )
+    bounds = "".join(f"; {each}{BOUND}" for each in law.at_bounds)
+    return (
+        f"Membership law in {fitted.name}: {constants} (published {published.height:.3g}, "
+        f"{published.slope:.3g}, {published.offset:.3g}){bounds}; {short_line(fitted)}; F1 tends "
+        f"to {fitted.check.limit:.3f}. F1 is at equal errors here; how the published threshold was "
+        "chosen is not stated"
+    )
+
+
+def constant(value: float, error: float) -> str:
+    """With its error; an error as large as the value itself determines nothing."""
+    if error >= abs(value):
+        return f"{value:.3g} (not determined: error {error:.1g})"
+    return f"{value:.3g} \N{PLUS-MINUS SIGN} {error:.2g}"
+
+
+def short_line(fitted: Fitted) -> str:
+    """Where F1 is `MIDDLE`, fitted and published; or why there is no law."""
+    if isinstance(fitted.law, NoMembershipLaw):
+        return f"no law in {fitted.name}: {fitted.law.reason}"
+    here, there = crossing(fitted.law.curve), crossing(fitted.published)
+    least, greatest = fitted.ratios
+    where = "nowhere" if here is None else f"at {fitted.name} = {here:#.3g}"
+    if here is not None and not least <= here <= greatest:
+        where += ", beyond these runs,"
+    published = "nowhere" if there is None else f"{there:#.3g}"
+    return f"F1 is {MIDDLE} {where} (published {published})"
+
+
+def title(laws: Sequence[Fitted]) -> str:
+    """The fall between the least and the most data a parameter, of means over the runs there."""
+    runs, ratios = laws[0].runs, laws[0].ratios
+    ends = [
+        runs.filter(ratio=ratio).select(pl.col("ratio", "f1", "f1_low").mean()) for ratio in ratios
+    ]
+    (_, first, first_low), (_, last, last_low) = (end.row(0) for end in ends)
+    least, greatest = (f"{ratio:.2g} samples a parameter" for ratio in ratios)
+    if max(first_low, last_low) <= CHANCE_F1:
+        return (
+            f"F1 of the loss attack cannot be distinguished from a guess: {first:.2f} at {least}, "
+            f"{last:.2f} at {greatest}"
         )
-        found.append(forecast)
-    return tuple(found)
+    if ratios[0] == ratios[1]:
+        return f"F1 of the loss attack is {first:.2f} at {least}"
+    if f"{first:.2f}" == f"{last:.2f}":
+        return f"F1 of the loss attack is {first:.2f} at {least} and at {greatest}"
+    moved = "falls" if last < first else "rises"
+    return f"F1 of the loss attack {moved} from {first:.2f} at {least} to {last:.2f} at {greatest}"
+
+
+def check_line(fitted: Fitted) -> str:
+    """What the law does numerically as the data grow."""
+    assert fitted.check is not None
+    check = fitted.check
+    way = "never rises" if check.never_rises else "rises"
+    return (
+        f"In {fitted.name}: as |D| grows F1 tends to {check.limit:.4f} (at 1e18 samples it is "
+        f"{check.at_endless:.4f}) and {way} on the way: "
+        f"{'as it must' if check.holds else 'this is no membership law'}."
+    )
+
+
+def beyond_line(fitted: Fitted) -> str:
+    """Whether the published points lie among the runs."""
+    beyond = sum(each.is_beyond for each in fitted.forecasts)
+    sizes = fitted.runs["parameters"].to_list()
+    larger = sum(
+        not min(sizes) <= each.observed.parameters <= max(sizes) for each in fitted.forecasts
+    )
+    least, greatest = (f"{x:.3g}" if x < 1000 else f"{x:,.0f}" for x in fitted.ratios)
+    return (
+        f"The runs have {fitted.name} from {least} to {greatest} and {min(sizes):,} to "
+        f"{max(sizes):,} parameters. Of the {len(fitted.forecasts)} published points {beyond} "
+        f"lie beyond their ratios and {larger} beyond their sizes: there the law is extrapolated."
+    )
+
+
+def doubts(fitted: Fitted) -> list[str]:
+    """Constants at their bounds, and how far sizes differ."""
+    law, name = fitted.law, fitted.name
+    assert isinstance(law, MembershipLaw)
+    lines = [f"In {name}: {each}{BOUND}, and the errors say little." for each in law.at_bounds]
+    if law.num_sizes == 1:
+        lines.append(f"In {name}: runs of one size; that others follow this law is not shown.")
+    elif law.between_sizes is not None:
+        lines.append(
+            f"In {name}: sizes differ by {law.between_sizes:.3f} in F1 (standard deviation) beyond "
+            f"the noise of runs; band and errors take the {law.num_sizes} sizes for a sample."
+        )
+    return lines

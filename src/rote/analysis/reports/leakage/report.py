@@ -1,172 +1,231 @@
 """The report on leakage: membership, exposure and extraction against size, data and repeats."""
 
-from html import escape
+from collections.abc import Iterable, Iterator, Mapping
+from statistics import fmean
+from typing import Any
 
-from rote.analysis.content import Content, Section
-from rote.analysis.drawing import Drawing
-from rote.analysis.elements import card, figure
+from rote.analysis.content import Block, Card, Content, Heading, Section, Text
+from rote.analysis.estimate import Estimate
+from rote.analysis.estimators import mean_of_estimates
 from rote.analysis.fits.membership_law import MembershipLaw
-from rote.analysis.reports.leakage import (
-    captions,
-    membership_tables,
-    membership_wording,
-    tables,
-    wording,
-)
-from rote.analysis.reports.leakage.canary_figures import (
-    draw_canaries_extracted,
-    draw_exposure,
-    draw_windows,
-)
-from rote.analysis.reports.leakage.kinds import Compared
-from rote.analysis.reports.leakage.law import Fitted, crossing
-from rote.analysis.reports.leakage.law_figure import draw_law
-from rote.analysis.reports.leakage.numbers import numbers
-from rote.analysis.reports.leakage.points import Scored
-from rote.analysis.reports.leakage.risk_figures import draw_risk, draw_sizes
-from rote.analysis.reports.leakage.score_figures import draw_scores, draw_shadowed
-from rote.analysis.reports.leakage.study import Study, study
+from rote.analysis.metrics import Metric
+from rote.analysis.plot import Plot
+from rote.analysis.published_membership import BITS_PER_PARAMETER
+from rote.analysis.quantities.leakage import GUESSES
+from rote.analysis.reports.leakage import captions, law, plots, tables, wording
+from rote.analysis.reports.leakage.law import Fitted
+from rote.analysis.reports.leakage.law_plot import law_plot
+from rote.analysis.reports.leakage.sizes import Row
+from rote.analysis.reports.leakage.study import LOSS, Study, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
+from rote.analysis.table import Table
+
+Numbers = Iterator[tuple[str, dict[str, Any]]]
 
 
 def make(results: Results) -> Content:
     """Raises ValueError where there are no runs, or none of them measured leakage."""
     found = study(results)
-    drawings = _drawings(found)
+    runs = found.runs
+    drawn = _plots(found)
+    lead = next(iter(drawn.values()), None)
     return Content(
         headlines=wording.headlines(found),
         setting=wording.setting(found),
-        cards=tuple(_cards(found)),
-        sections=_sections(found, drawings),
-        drawings=tuple(drawings.values()),
-        numbers=numbers(found),
-        table=found.runs,
-        arrays_of=found.arrays_of,
+        cards=tuple(_card(found, kind) for kind in found.kinds),
+        lead=lead,
+        sections=tuple(_sections(found, drawn, lead)),
+        numbers=dict(_numbers(found)),
+        table=runs,
+        arrays_of=tuple(dict.fromkeys([*runs["run_id"], *runs["oracle_id"].drop_nulls()])),
     )
 
 
-def _drawings(found: Study) -> dict[str, Drawing]:
-    """Of every part that was measured."""
-    has_loss = found.runs["heldout_bits_per_token"].count() > 0
+def _plots(found: Study) -> dict[str, Plot]:
+    """Of every part that was measured; the first leads the page."""
     wanted = (
-        (bool(found.laws), draw_law),
-        (bool(found.scored), draw_scores),
-        (any(isinstance(each, Scored) for each in found.shadowed), draw_shadowed),
-        (bool(found.planted), draw_exposure),
-        (any(each.extracted for each in found.planted), draw_canaries_extracted),
-        (bool(found.windows), draw_windows),
-        (has_loss, draw_risk),
-        (bool(found.compared), draw_sizes),
+        (found.laws, law_plot),
+        (found.scored, plots.scores_plot),
+        (found.has_shadows, plots.shadows_plot),
+        (found.planted, plots.exposure_plot),
+        (found.has_tried, plots.canaries_plot),
+        (found.windows, plots.windows_plot),
+        (found.runs[LOSS].count(), plots.risk_plot),
+        (found.compared, plots.sizes_plot),
     )
-    made = [draw(found) for is_there, draw in wanted if is_there]
-    return {drawing.name: drawing for drawing in made}
+    made = [plot(found) for is_there, plot in wanted if is_there]
+    return {plot.name: plot for plot in made}
 
 
-def _sections(found: Study, drawings: dict[str, Drawing]) -> tuple[Section, ...]:
-    def shown(name: str, missing: str) -> str:
-        there = name in drawings
-        return figure(drawings[name], captions.CAPTIONS[name]) if there else missing
-
-    without_law = captions.NO_COST if found.scored else captions.NO_MEMBERSHIP
-    scores = shown("scores", captions.NO_MEMBERSHIP)
-    shadows = shown("shadows", captions.NO_SHADOWS if not found.shadowed else "")
-    return (
-        Section(title="Membership", html=shown("membership_law", without_law) + _law(found)),
-        Section(
-            title="Scores compared",
-            html=scores
-            + (membership_tables.score_table(found.scored) if found.scored else "")
-            + "<h3>Beside models of other seeds</h3>"
-            + shadows
-            + (membership_tables.score_table(found.shadowed) if found.shadowed else ""),
-        ),
-        Section(
-            title="Exposure against repeats",
-            html=shown("exposure", captions.NO_EXPOSURE) + _exposure(found),
-        ),
-        Section(
-            title="Extraction against repeats and data",
-            html=shown("canaries_extracted", captions.NO_CANARIES_TRIED)
-            + shown("windows_extracted", captions.NO_WINDOWS)
-            + (tables.window_table(found) if found.windows else ""),
-        ),
-        Section(
-            title="Capacity and risk",
-            html=shown("risk", captions.NO_LOSS)
-            + (tables.loss_table(found) if "risk" in drawings else "")
-            + shown("sizes", captions.ONE_SIZE)
-            + (tables.compared_table(found) if found.compared else ""),
-        ),
-        Section(title="Runs", html=f"{tables.run_table(found)}\n<p>{NOTE}</p>"),
+def _card(found: Study, kind: Metric) -> Card:
+    """The level in the smallest and the largest size, then the difference."""
+    compared = [row for row in found.compared if row["kind"] is kind]
+    levels = [row for row in found.levels if row["kind"] is kind]
+    if compared:
+        levels = [row for row in levels if row["N"] in {each["N"] for each in compared}]
+    by_size: dict[str, list[Estimate]] = {}
+    for row in levels:
+        by_size.setdefault(row["series"], []).append(row["level"])
+    means = {one: mean_of_estimates(own) for one, own in by_size.items()}
+    ends = dict.fromkeys((next(iter(means)), next(reversed(means))))
+    lines = [f"{one}: {means[one].words(kind.form, label='95 % interval')}" for one in ends]
+    lines += [
+        f"difference {row['apart'].words(kind.signed)}: {wording.verdict(row)}"
+        for row in compared[:1]
+    ]
+    if kind.name == "f1":
+        lines += [f"{wording.sentence(law.short_line(fitted))}." for fitted in found.laws[:1]]
+    guess = kind.form.format(GUESSES[kind.name])
+    return Card(
+        title=wording.sentence(kind.title),
+        meaning=f"mean over N and seeds in {' and in '.join(ends)}; a guess: {guess}",
+        value=" \N{RIGHTWARDS ARROW} ".join(kind.form.format(means[one].value) for one in ends),
+        unit=kind.unit,
+        lines=[Text(line) for line in lines],
     )
 
 
-def _law(found: Study) -> str:
-    """Constants, checks, and what the law says of the published models."""
+def _sections(found: Study, drawn: Mapping[str, Plot], lead: Plot | None) -> Iterator[Section]:
+    """Tables without rows are left out."""
+
+    def plot(name: str, has_any: object, missing: str) -> Block | None:
+        if name in drawn:
+            return drawn[name] if drawn[name] is not lead else None
+        return None if has_any else Text(missing, is_html=True)
+
+    has_loss = found.runs[LOSS].count()
+    pieces: dict[str, list[Block | None]] = {
+        "Membership": [
+            *(Text(line, is_warning=True) for line in wording.cautions(found)),
+            plot(
+                "membership_law", found.laws,
+                captions.NO_COST if found.scored else captions.NO_MEMBERSHIP,
+            ),
+            tables.law_table(found),
+            *(Text(line) for line in _law_lines(found)),
+            tables.forecast_table(found),
+        ],
+        "Scores compared": [
+            plot("scores", found.scored, captions.NO_MEMBERSHIP),
+            tables.score_table(found.scored),
+            Heading("Beside models of other seeds"),
+            plot("shadows", found.shadowed, captions.NO_SHADOWS),
+            tables.score_table(found.shadowed),
+        ],
+        "Exposure against repeats": [
+            plot("exposure", found.planted, captions.NO_EXPOSURE),
+            tables.planted_table(found),
+            Text(f"{wording.controls_line(found)}.") if found.planted else None,
+            Text(f"{wording.fits_line(found)}.") if found.planted else None,
+            tables.control_table(found),
+        ],
+        "Extraction against repeats and data": [
+            plot("canaries_extracted", found.has_tried, captions.NO_CANARIES_TRIED),
+            plot("windows_extracted", found.windows, captions.NO_WINDOWS),
+            tables.window_table(found),
+        ],
+        "Capacity and risk": [
+            plot("risk", has_loss, captions.NO_LOSS),
+            tables.loss_table(found) if has_loss else None,
+            plot("sizes", found.compared, captions.ONE_SIZE),
+            tables.compared_table(found),
+        ],
+        "Runs": [tables.run_table(found), Text(NOTE, is_html=True)],
+    }  # fmt: skip
+    for title, blocks in pieces.items():
+        shown = [each for each in blocks if not isinstance(each, Table) or each.rows]
+        yield Section(title=title, blocks=[each for each in shown if each is not None])
+
+
+def _law_lines(found: Study) -> Iterator[str]:
+    """The capacity, and of each reading checks and doubts."""
     if not found.laws:
-        return ""
-    sources = sorted(
-        {
-            f"{run['alpha']:.2f} bits per parameter ({run['alpha_source']})"
-            for run in found.laws[0].runs.iter_rows(named=True)
-        }
-    )
-    lines = [f"Capacity C of the runs: {'; '.join(sources)}; of the published models: 3.64."]
+        return
+    sources = found.laws[0].runs.select("alpha", "alpha_source").unique().sort("alpha").rows()
+    capacity = "; ".join(f"{alpha:.2f} bits per parameter ({source})" for alpha, source in sources)
+    yield f"Capacity C of the runs: {capacity}; of the published models: {BITS_PER_PARAMETER}."
     for fitted in found.laws:
         if isinstance(fitted.law, MembershipLaw):
-            lines += [membership_wording.law_check(fitted), membership_wording.beyond_line(fitted)]
-            lines += membership_wording.doubts(fitted)
+            yield from (law.check_line(fitted), law.beyond_line(fitted), *law.doubts(fitted))
         else:
-            lines.append(f"{membership_wording.law_line(fitted)}.")
-    told = "".join(f"<p>{escape(line)}</p>" for line in lines)
-    return membership_tables.law_table(found) + told + membership_tables.forecast_table(found)
+            yield f"{law.line(fitted)}."
 
 
-def _exposure(found: Study) -> str:
-    if not found.planted:
-        return ""
-    lines = (wording.controls_line(found), wording.fits_line(found))
-    told = "".join(f"<p>{escape(line)}.</p>" for line in lines)
-    return tables.planted_table(found) + told + tables.control_table(found)
+def _numbers(found: Study) -> Numbers:
+    """For the manifest, each by a name that is unique within the report."""
+    for fitted in found.laws:
+        yield f"membership law {fitted.reading.value}", _law_numbers(fitted)
+    yield from _score_numbers(found.scored, "")
+    yield from _score_numbers(found.shadowed, " beside shadows")
+    for row in found.planted:
+        extracted, exposure = row["extracted"], row["exposure"]
+        yield (
+            f"exposure, {_place(row)}, {row['repeats']} repeats",
+            {
+                "mean_bits": exposure.value,
+                "interval_bits": exposure.interval,
+                "extracted": extracted and extracted.value,
+                "runs": row["runs"],
+            },
+        )
+    for row in found.windows:
+        yield (
+            f"windows extracted, {_place(row)}, prefix {row['prefix']}",
+            {
+                "excess": row["excess"].value,
+                "interval": row["excess"].interval,
+                "runs": row["runs"],
+            },
+        )
+    for row in found.compared:
+        where = "all N" if row["N"] is None else f"N = {row['N']}"
+        apart = row["apart"]
+        yield (
+            f"largest less smallest, {row['kind'].label}, {where}",
+            {
+                "smaller": row["smaller"],
+                "larger": row["larger"],
+                "difference": apart.value,
+                "interval": apart.interval,
+                "runs": row["runs"],
+            },
+        )
 
 
-def _cards(found: Study) -> list[str]:
-    made = [_law_card(each) for each in found.laws[:1]]
-    overall = [each for each in found.compared if each.num_sequences is None]
-    return made + [_compared_card(found, each) for each in overall]
+def _law_numbers(fitted: Fitted) -> dict[str, Any]:
+    found, runs = fitted.law, list(fitted.runs["run_id"])
+    if not isinstance(found, MembershipLaw):
+        return {"height": None, "reason": found.reason, "runs": runs}
+    names = ("height", "slope", "offset")
+    return {
+        **{name: getattr(found.curve, name) for name in (*names, "limit")},
+        **{f"{name}_error": getattr(found, f"{name}_error") for name in names},
+        "noise": found.noise,
+        "between_sizes": found.between_sizes,
+        "at_bounds": list(found.at_bounds),
+        "ratios": fitted.ratios,
+        "runs": runs,
+    }
 
 
-def _law_card(fitted: Fitted) -> str:
-    law = fitted.law
-    here = crossing(law.curve) if isinstance(law, MembershipLaw) else None
-    said = (
-        membership_wording.doubts(fitted)
-        if isinstance(law, MembershipLaw)
-        else [membership_wording.law_line(fitted)]
-    )
-    there = crossing(fitted.published)
-    return card(
-        title="Membership",
-        meaning="samples a parameter at which F1 of the loss attack is 0.75",
-        value="none" if here is None else f"{here:.3g}",
-        unit="|D| / P",
-        lines=(
-            f"<p>published: {there:.3g}</p>",
-            *(f"<p>{escape(line)}</p>" for line in said),
-        ),
-    )
+def _score_numbers(rows: Iterable[Row], beside: str) -> Numbers:
+    for row in rows:
+        if row["auroc"] is None:
+            continue
+        judged = row["qualities"].values()
+        yield (
+            f"AUROC {row['score']}{beside}, {_place(row)}",
+            {
+                "auroc": row["auroc"].value,
+                "interval": row["auroc"].interval,
+                "f1_at_equal_errors": fmean(each.f1.value for each in judged),
+                "balanced_accuracy": fmean(each.balanced_accuracy for each in judged),
+                "largest_f1": fmean(each.largest_f1 for each in judged),
+                "runs": row["runs"],
+            },
+        )
 
 
-def _compared_card(found: Study, each: Compared) -> str:
-    return card(
-        title=membership_wording.sentence(each.kind.title.partition(" (")[0]),
-        meaning=f"{found.series[-1]} less {found.series[0]}, at equal N",
-        value=each.kind.apart.format(each.apart.value),
-        unit="bits" if each.kind.column == "exposure_bits" else "",
-        lines=(
-            f"<p>95 % interval {each.apart.span(each.kind.apart)}</p>",
-            f"<p>{each.kind.form.format(each.smaller)} to {each.kind.form.format(each.larger)}: "
-            f"{wording.verdict(each)}</p>",
-        ),
-    )
+def _place(row: Row) -> str:
+    return f"{row['series']}, N = {row['N']}"

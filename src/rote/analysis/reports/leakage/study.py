@@ -1,37 +1,42 @@
-"""All that the report on leakage says, derived before anything is drawn."""
+"""All that the report on leakage says, derived before anything is drawn.
 
-from collections.abc import Mapping
+Rows are mappings, each of one ``series`` (a size and its settings) and one N, the number of
+training sequences, over ``runs``, the ids of all its seeds.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import polars as pl
 
-from rote.analysis.estimate import Estimate
-from rote.analysis.estimators import rank_correlation
-from rote.analysis.reports.leakage.kinds import (
-    Compared,
-    Kind,
-    compared,
-    measured,
+from rote.analysis.estimate import Estimate, Rate
+from rote.analysis.estimators import mean_of_estimates, pooled, rank_correlation, rate
+from rote.analysis.metrics import METRICS, Metric
+from rote.analysis.quantities.exposure import compare_with_chance, mean_exposure
+from rote.analysis.quantities.extraction import Extraction
+from rote.analysis.quantities.leakage import (
+    GUESSES,
+    SIZE,
+    Leakage,
+    judged,
+    leakage_runs,
+    read,
     with_kinds,
 )
-from rote.analysis.reports.leakage.law import Fitted, fit_laws
-from rote.analysis.reports.leakage.points import (
-    Controls,
-    NotScored,
-    Planted,
-    Scored,
-    Windows,
-    controls,
-    doubtful_fits,
-    places,
-    planted,
-    scored,
-    shadowed,
-    windows,
+from rote.analysis.quantities.membership import (
+    FALSE_POSITIVE_RATES,
+    MembershipQuality,
+    TooFewControls,
 )
-from rote.analysis.reports.leakage.reading import read
-from rote.analysis.reports.leakage.runs import leakage_runs
+from rote.analysis.quantities.shadows import groups, shadow_scores
+from rote.analysis.reports.leakage.law import Fitted, fit_laws
+from rote.analysis.reports.leakage.sizes import Row, compared, excess, levels
 from rote.analysis.results import Results
+
+LOSS = "heldout_bits_per_token"
+INSERTED = pl.col("repeats") > 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,65 +45,203 @@ class Study:
 
     runs: pl.DataFrame
     laws: tuple[Fitted, ...]  # both readings; empty without membership
-    scored: tuple[Scored, ...]
-    shadowed: tuple[Scored | NotScored, ...]
-    planted: tuple[Planted, ...]
-    controls: tuple[Controls, ...]
-    doubtful_fits: tuple[int, int]  # skew-normals that do not fit, of all
-    windows: tuple[Windows, ...]
-    compared: tuple[Compared, ...]
+    scored: list[Row]  # score, qualities (one a run), auroc, found, reason
+    shadowed: list[Row]  # likewise, beside runs of other seeds; auroc is None for a reason
+    planted: list[Row]  # repeats, exposure, most_bits, secret_bits, fitted, num_fitted, extracted
+    controls: list[Row]  # chance
+    fits: pl.DataFrame  # canaries to whose references a skew-normal was fitted
+    windows: list[Row]  # prefix, extraction
+    levels: list[Row]  # kind, level
+    compared: list[Row]  # kind, smaller, larger, apart; N is None for the mean over N
 
-    @property
+    @cached_property
     def series(self) -> list[str]:
         """In the order of size."""
         return self.runs["series"].unique(maintain_order=True).to_list()
 
-    @property
+    @cached_property
     def parameters(self) -> Mapping[str, int]:
         """Of each series."""
         first = self.runs.unique("series", keep="first", maintain_order=True)
         return dict(zip(first["series"], first["parameters"], strict=True))
 
     @property
-    def kinds(self) -> list[Kind]:
+    def kinds(self) -> list[Metric]:
         """Of leakage that any run measured."""
-        return measured(self.runs)
+        return [METRICS[name] for name in GUESSES if self.runs[name].count()]
 
     @property
-    def arrays_of(self) -> tuple[str, ...]:
-        """Runs whose arrays were read: these and their oracles."""
-        oracles = self.runs["oracle_id"].drop_nulls()
-        return tuple(dict.fromkeys([*self.runs["run_id"], *oracles]))
+    def leaking(self) -> list[Metric]:
+        """Kinds that exceed a guess somewhere by the whole interval."""
+        above = {
+            row["kind"].name
+            for row in self.levels
+            if row["level"].interval and row["level"].interval[0] > GUESSES[row["kind"].name]
+        }
+        return [kind for kind in self.kinds if kind.name in above]
 
-    def with_loss(self, kind: Kind, *, at_equal_n: bool) -> Estimate | None:
+    @property
+    def has_shadows(self) -> bool:
+        """Whether any score beside runs of other seeds could be computed."""
+        return any(row["auroc"] for row in self.shadowed)
+
+    @property
+    def has_tried(self) -> bool:
+        """Whether any run tried to extract canaries."""
+        return any(row["extracted"] for row in self.planted)
+
+    def with_loss(self, kind: Metric, *, at_equal_n: bool) -> Estimate | None:
         """Rank correlation of held-out loss with a kind over runs; None for too few.
 
         At equal N: of ranks among the runs of one N, less the mean of these.
         """
-        names = ["heldout_bits_per_token", kind.column]
+        names = [LOSS, kind.name]
         known = self.runs.drop_nulls(names)
         if at_equal_n:
             ranks = [pl.col(name).rank() for name in names]
-            known = known.with_columns(
-                (rank - rank.mean()).over("task.num_sequences") for rank in ranks
-            )
+            known = known.with_columns((rank - rank.mean()).over(SIZE) for rank in ranks)
         return rank_correlation(*(known[name] for name in names))
 
 
 def study(results: Results) -> Study:
     """Raises ValueError where there are no runs, or none of them measured leakage."""
     bare = leakage_runs(results)
-    told = read(results, bare)
-    runs = with_kinds(bare, told)
-    where = places(runs)
+    leakage = read(results, bare)
+    runs = with_kinds(bare, leakage)
+    known = runs.select("run_id", "parameters", "series", SIZE, "seed")
+    order = ("parameters", "series", SIZE)
+    canaries, windows = (
+        each.join(known, on="run_id", maintain_order="left").sort(*order, key, maintain_order=True)
+        for each, key in ((leakage.canaries, "repeats"), (leakage.windows, "prefix"))
+    )
+    inserted = canaries.filter(INSERTED)
+    found = list(levels(runs, leakage, inserted))
     return Study(
         runs=runs,
         laws=fit_laws(runs),
-        scored=tuple(scored(where, told)),
-        shadowed=tuple(shadowed(runs, told)),
-        planted=tuple(planted(where, told)),
-        controls=tuple(controls(where, told)),
-        doubtful_fits=doubtful_fits(told),
-        windows=tuple(windows(where, told)),
-        compared=tuple(compared(runs, told)),
+        scored=[row for part in _places(runs) for row in _scores(part, leakage)],
+        shadowed=list(_shadowed(runs, leakage)),
+        planted=[_planted(part) for part in _places(canaries, "repeats")],
+        controls=[
+            {**_place(part), "chance": compare_with_chance(part["bits"])}
+            for part in _places(canaries.filter(~INSERTED))
+        ],
+        fits=canaries.filter("is_fitted"),
+        windows=[_windows(part) for part in _places(windows, "prefix")],
+        levels=found,
+        compared=list(compared(runs, found, inserted)),
     )
+
+
+def _places(table: pl.DataFrame, *more: str) -> list[pl.DataFrame]:
+    """Parts of one series and N, in their order."""
+    if table.is_empty():
+        return []
+    return table.partition_by("series", SIZE, *more, maintain_order=True)
+
+
+def _place(part: pl.DataFrame) -> dict[str, Any]:
+    return {
+        "series": part["series"][0],
+        "N": part[SIZE][0],
+        "runs": part["run_id"].unique(maintain_order=True).to_list(),
+    }
+
+
+def _planted(part: pl.DataFrame) -> Row:
+    """Canaries that were inserted equally often."""
+    tried = part["is_extracted"]
+    return {
+        **_place(part),
+        "repeats": part["repeats"][0],
+        "exposure": mean_exposure(
+            part["bits"], most_bits=float(part["most_bits"].to_numpy().max())
+        ),
+        "exposure_by_run": _by_run(part, pl.col("bits")),
+        "most_bits": part["most_bits"].mean(),
+        "secret_bits": part["secret_bits"].mean(),
+        "fitted": part["fitted_bits"].mean(),
+        "num_fitted": part["fitted_bits"].count(),
+        "extracted": rate(int(tried.sum()), tried.count()) if tried.count() else None,
+        "extracted_by_run": _by_run(part, pl.col("is_extracted").cast(pl.Float64)),
+    }
+
+
+def _by_run(part: pl.DataFrame, value: pl.Expr) -> dict[str, float | None]:
+    return dict(part.group_by("run_id", maintain_order=True).agg(value.mean()).iter_rows())
+
+
+def _windows(part: pl.DataFrame) -> Row:
+    counts = part.select(pl.exclude(pl.String).sum()).row(0, named=True)
+    extraction = Extraction(
+        prefix_tokens=part["prefix"][0],
+        train=rate(counts["train"], counts["train_tried"]),
+        # Held-out windows are the same for all seeds.
+        heldout=rate(counts["heldout"], counts["heldout_tried"], times_asked=part.height),
+    )
+    return {
+        **_place(part),
+        "prefix": part["prefix"][0],
+        "extraction": extraction,
+        "excess": extraction.excess,
+        "singles": {row["run_id"]: excess(row).value for row in part.iter_rows(named=True)},
+    }
+
+
+def _scores(part: pl.DataFrame, leakage: Leakage) -> Iterator[Row]:
+    """Every score that a run has by itself or beside its oracle."""
+    of_runs = {run_id: leakage.qualities[run_id] for run_id in part["run_id"]}
+    for name in dict.fromkeys(name for scores in of_runs.values() for name in scores):
+        having = {run_id: scores[name] for run_id, scores in of_runs.items() if name in scores}
+        yield _score(_place(part), name, having)
+
+
+def _score(place: Row, name: str, qualities: Mapping[str, MembershipQuality]) -> Row:
+    judged_runs = list(qualities.values())
+    return {
+        **place,
+        "score": name,
+        "runs": list(qualities),
+        "qualities": qualities,
+        "auroc": mean_of_estimates([each.auroc for each in judged_runs]),
+        "found": [_members_found(judged_runs, each) for each in range(len(FALSE_POSITIVE_RATES))],
+        "members": sum(each.num_members for each in judged_runs),
+        "others": sum(each.num_nonmembers for each in judged_runs),
+    }
+
+
+def _members_found(qualities: Sequence[MembershipQuality], which: int) -> Rate | TooFewControls:
+    """At the false-positive rate of this index, runs added up; or why it is refused."""
+    counted = []
+    for quality in qualities:
+        found = quality.at_false_positive_rates[which]
+        if isinstance(found, TooFewControls):
+            return found
+        counted.append(found.members_found)
+    return pooled(counted)
+
+
+def _shadowed(runs: pl.DataFrame, leakage: Leakage) -> Iterator[Row]:
+    """Scores beside runs of other seeds, every run of a group once the target."""
+    for group in groups(runs):
+        part = runs.filter(pl.col("run_id").is_in(group))
+        scores = {
+            target: shadow_scores(
+                leakage.codes[target],
+                [leakage.codes[each] for each in group if each != target],
+                length=part["task.length"][0],
+            )
+            for target in group
+        }
+        for name in scores[group[0]]:
+            pairs = {target: scores[target][name] for target in group}
+            reason = next((pair for pair in pairs.values() if isinstance(pair, str)), None)
+            if reason is not None:
+                yield {**_place(part), "score": name, "auroc": None, "reason": reason}
+                continue
+            qualities = {
+                target: judged(target, {name: pair})[name]
+                for target, pair in pairs.items()
+                if not isinstance(pair, str)
+            }
+            yield _score(_place(part), name, qualities)

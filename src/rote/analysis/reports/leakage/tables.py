@@ -1,200 +1,242 @@
-"""The tables on canaries, windows, sizes and runs, as HTML."""
+"""The tables of the report on leakage."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from rote.analysis.elements import (
-    code_cell,
-    converged_cell,
-    estimate_cell,
-    number_cell,
-    scrolled,
-    table,
-    text_cell,
-    warning_cell,
-)
-from rote.analysis.estimate import span
+from rote.analysis.estimate import Estimate, span
+from rote.analysis.fits.membership_law import MembershipLaw
+from rote.analysis.metrics import METRICS
+from rote.analysis.quantities.convergence import num_converged
 from rote.analysis.quantities.exposure import FEWEST_IN_GROUP
-from rote.analysis.reports.leakage.study import Study
-from rote.analysis.reports.leakage.wording import rho_words, verdict
+from rote.analysis.quantities.leakage import GUESSES, SIZE
+from rote.analysis.quantities.membership import FALSE_POSITIVE_RATES
+from rote.analysis.reports.leakage.law import Fitted, constant
+from rote.analysis.reports.leakage.sizes import Row
+from rote.analysis.reports.leakage.study import LOSS, Study
+from rote.analysis.reports.leakage.wording import score_name, verdict
+from rote.analysis.runs_table import converged
+from rote.analysis.table import Column, Table, Value, warning
 
-TEXT_COLUMNS = ("size", "kind", "run", "finding", "converged", "chance", "source")
-PLANTED_HEADERS = (
-    ("size", ""),
-    ("N", "runs"),
-    ("inserted", "times"),
-    ("canaries", ""),
-    ("mean exposure (bits)", f"95 % interval from {FEWEST_IN_GROUP} canaries on"),
-    ("the most told", "secret, bits"),
-    ("by skew-normal (bits)", "canaries whose fit holds"),
-    ("extracted", "95 % interval"),
-)
-CONTROL_HEADERS = (
-    ("size", ""),
-    ("N", ""),
-    ("controls", ""),
-    ("mean exposure (bits)", "chance's 95 % range"),
-    ("p", "two-sided"),
-    ("chance", ""),
-)
-WINDOW_HEADERS = (
-    ("size", ""),
-    ("N", ""),
-    ("prefix", "tokens"),
-    ("train", "95 % interval"),
-    ("held-out", "95 % interval"),
-    ("difference", "95 % interval"),
-)
-COMPARED_HEADERS = (
-    ("kind", ""),
-    ("N", ""),
-    ("smallest size", ""),
-    ("largest size", ""),
-    ("difference", "95 % interval"),
-    ("finding", ""),
-)
-LOSS_HEADERS = (
-    ("kind", ""),
-    ("rho with held-out loss", "at equal N"),
-    ("rho with held-out loss", "over all runs"),
-)
-RUN_HEADERS = (
-    ("run", ""),
-    ("source", ""),
-    ("size", "layers x width"),
-    ("parameters", ""),
-    ("N", "all sequences |D|"),
-    ("seed", ""),
-    ("|D| / P", ""),
-    ("held-out loss", "bits per token"),
-    ("F1", "at equal errors, 95 % interval"),
-    ("largest F1", "balanced accuracy"),
-    ("exposure (bits)", ""),
-    ("canaries extracted", ""),
-    ("windows extracted", "less held-out"),
-    ("steps", ""),
-    ("converged", ""),
-)
+INTERVAL = "95 % interval"
+F1 = f"F1 at equal errors, {INTERVAL}"
+FOUND = f"{INTERVAL} at that threshold, or the reason"
+FROM_THREE = f"{INTERVAL} from {FEWEST_IN_GROUP} canaries on"
+OBSERVED = "Morris et al. 2025; how thresholds were chosen is not stated"
+SIZE_COLUMN, N_COLUMN = Column("size", "series"), Column("N", "N")
+OF_RUNS = (
+    *(name for name in GUESSES if name != "f1"),
+    "largest_f1", "balanced_accuracy", LOSS, "samples_per_parameter", "parameters",
+    "training.steps",
+)  # fmt: skip
 
 
-def planted_table(found: Study) -> str:
+def law_table(found: Study) -> Table:
+    """A row a reading that was fitted."""
+
+    def of(name: str, fitted: Any) -> Value:
+        value, error = getattr(fitted.law.curve, name), getattr(fitted.law, f"{name}_error")
+        return constant(value, error), f"{getattr(fitted.published, name):.4g}"
+
+    def largest(fitted: Any) -> Value:
+        return max(fitted.law.residuals, key=abs)
+
+    def runs(fitted: Fitted) -> Value:
+        return fitted.runs.height, f"{fitted.runs.height - num_converged(fitted.runs):,}"
+
+    deviation = "their standard deviation"
+    columns = [
+        Column("x", "name"),
+        *(Column(one, partial(of, one), unit="published") for one in ("height", "slope", "offset")),
+        Column("residuals", lambda each: each.law.noise, unit=deviation, form="{:.4f}"),
+        Column("largest residual", largest, form="{:+.4f}"),
+        Column("runs", runs, unit="not converged"),
+    ]
+    rows = [each for each in found.laws if isinstance(each.law, MembershipLaw)]
+    return Table(rows=rows, columns=columns)
+
+
+def forecast_table(found: Study) -> Table:
+    """A row a published validation point, both readings beside each other."""
+
+    def observed(name: str, row: Sequence[Any]) -> Value:
+        return getattr(row[0].observed, name)
+
+    def observed_f1(row: Sequence[Any]) -> Value:
+        seen = row[0].observed
+        return seen.observed_f1, f"\N{PLUS-MINUS SIGN} {seen.observed_error:.3f}"
+
+    def finding(row: Sequence[Any]) -> Value:
+        names = [one.name for one, each in zip(found.laws, row, strict=True) if each.is_beyond]
+        beyond = warning(f"beyond these runs in {' and '.join(names)}")
+        return beyond if names else "within their ratios"
+
+    def of(place: int, name: str, row: Sequence[Any]) -> Value:
+        return getattr(row[place], name)
+
+    columns = [
+        Column("parameters", partial(observed, "parameters"), unit="of the published model"),
+        Column("|D|", partial(observed, "num_samples")),
+        Column("observed F1", observed_f1, unit=OBSERVED, form="{:.4f}"),
+        Column("aimed at", partial(observed, "target_f1"), unit="by their law", form="{:.2f}"),
+    ]
+    for place, one in enumerate(found.laws):
+        fitted, published = (partial(of, place, name) for name in ("fitted_f1", "published_f1"))
+        columns += [
+            Column(f"law in {one.name}", fitted, unit=F1, form="{:.4f}", missing="none"),
+            Column("published", published, unit=f"in {one.name}", form="{:.4f}"),
+        ]
+    rows = list(zip(*(one.forecasts for one in found.laws), strict=True))
+    return Table(rows=rows, columns=[*columns, Column("finding", finding)])
+
+
+def score_table(rows: Sequence[Row]) -> Table:
+    """A row a size, N and score."""
+
+    def auroc(row: Row) -> Value:
+        return row["auroc"] or ("none", row["reason"])
+
+    def found(which: int, row: Row) -> Value:
+        if row["auroc"] is None:
+            return "none"
+        share = row["found"][which]
+        return share if isinstance(share, Estimate) else ("refused", share.reason)
+
+    def members(row: Row) -> Value:
+        return (row["members"], f"{row['others']:,}") if row["auroc"] else None
+
+    shares = [
+        Column(f"found at {100 * rate:g} % FPR", partial(found, which), unit=FOUND, form="{:.1%}")
+        for which, rate in enumerate(FALSE_POSITIVE_RATES)
+    ]
+    columns = [
+        SIZE_COLUMN,
+        Column("N", _with_runs, unit="targets"),
+        Column("score", lambda row: score_name(row["score"])),
+        Column("AUROC", auroc, unit=INTERVAL, form="{:.3f}"),
+        *shares,
+        Column("members", members, unit="others", missing="none"),
+    ]
+    return Table(rows=rows, columns=columns, is_tall=True)
+
+
+def _with_runs(row: Row) -> Value:
+    return row["N"], str(len(row["runs"]))
+
+
+def planted_table(found: Study) -> Table:
     """A row a size, N and number of repeats."""
-    rows = [
-        [
-            text_cell(each.place.series),
-            number_cell(f"{each.place.num_sequences:,}", str(len(each.place.run_ids))),
-            number_cell(each.repeats or "0, controls"),
-            number_cell(each.exposure_bits.n),
-            estimate_cell(each.exposure_bits, "{:.2f}"),
-            number_cell(f"{each.most_bits:.1f}", f"{each.secret_bits:.1f}"),
-            number_cell(f"{each.fitted.mean_bits:.2f}", str(each.fitted.num_canaries))
-            if each.fitted
-            else number_cell("none"),
-            estimate_cell(each.extracted, "{:.0%}", otherwise="not tried"),
-        ]
-        for each in found.planted
+
+    def repeats(row: Row) -> Value:
+        return row["repeats"] or "0, controls"
+
+    def most(row: Row) -> Value:
+        return row["most_bits"], f"{row['secret_bits']:.1f}"
+
+    def fitted(row: Row) -> Value:
+        return row["fitted"], str(row["num_fitted"])
+
+    holding = "canaries whose fit holds"
+    columns = [
+        SIZE_COLUMN,
+        Column("N", _with_runs, unit="runs"),
+        Column("inserted", repeats, unit="times", is_number=True),
+        Column("mean exposure (bits)", "exposure", unit=FROM_THREE, form="{:.2f}"),
+        Column("extracted", "extracted", unit=INTERVAL, form="{:.0%}", missing="not tried"),
+        Column("canaries", lambda row: row["exposure"].n),
+        Column("most measurable", most, unit="secret, bits", form="{:.1f}"),
+        Column("by skew-normal (bits)", fitted, unit=holding, form="{:.2f}", missing="none"),
     ]
-    return scrolled(table(PLANTED_HEADERS, rows, text=TEXT_COLUMNS), tall=True)
+    return Table(rows=found.planted, columns=columns, is_tall=True)
 
 
-def control_table(found: Study) -> str:
+def control_table(found: Study) -> Table:
     """A row a size and N."""
-    rows = []
-    for each in found.controls:
-        chance = each.chance
-        verdict_cell = text_cell("holds") if chance.holds else warning_cell("outside its range")
-        rows.append(
-            [
-                text_cell(each.place.series),
-                number_cell(f"{each.place.num_sequences:,}"),
-                number_cell(chance.num_controls),
-                number_cell(f"{chance.mean_bits:.2f}", span(chance.range_bits, "{:.2f}")),
-                number_cell(f"{chance.p_value:.2g}"),
-                verdict_cell,
-            ]
-        )
-    return scrolled(table(CONTROL_HEADERS, rows, text=TEXT_COLUMNS), tall=True) if rows else ""
+
+    def mean(row: Row) -> Value:
+        return row["chance"].mean_bits, span(row["chance"].range_bits, "{:.2f}")
+
+    def holds(row: Row) -> Value:
+        return "holds" if row["chance"].holds else warning("outside its range")
+
+    columns = [
+        SIZE_COLUMN,
+        N_COLUMN,
+        Column("mean exposure (bits)", mean, unit="chance's 95 % range", form="{:.2f}"),
+        Column("p", lambda row: row["chance"].p_value, unit="two-sided", form="{:.2g}"),
+        Column("chance", holds),
+        Column("controls", lambda row: row["chance"].num_controls),
+    ]
+    return Table(rows=found.controls, columns=columns, is_tall=True)
 
 
-def window_table(found: Study) -> str:
+def window_table(found: Study) -> Table:
     """A row a size, N and prefix."""
-    rows = [
-        [
-            text_cell(each.place.series),
-            number_cell(f"{each.place.num_sequences:,}"),
-            number_cell(both.prefix_tokens),
-            estimate_cell(both.train, "{:.1%}"),
-            estimate_cell(both.heldout, "{:.1%}"),
-            estimate_cell(both.excess, "{:+.1%}"),
-        ]
-        for each in found.windows
-        for both in (each.extraction,)
+
+    def side(name: str, row: Row) -> Value:
+        return getattr(row["extraction"], name)
+
+    columns = [
+        SIZE_COLUMN,
+        N_COLUMN,
+        Column("prefix", "prefix", unit="tokens"),
+        Column("difference", "excess", unit=INTERVAL, form="{:+.1%}"),
+        Column("train", partial(side, "train"), unit=INTERVAL, form="{:.1%}"),
+        Column("held-out", partial(side, "heldout"), unit=INTERVAL, form="{:.1%}"),
     ]
-    return scrolled(table(WINDOW_HEADERS, rows, text=TEXT_COLUMNS), tall=True)
+    return Table(rows=found.windows, columns=columns, is_tall=True)
 
 
-def compared_table(found: Study) -> str:
-    """A row a kind, over all N and at each."""
-    rows = []
-    for each in found.compared:
-        kind = each.kind
-        everywhere = each.num_sequences is None
-        rows.append(
-            [
-                text_cell(kind.title),
-                number_cell("all" if everywhere else f"{each.num_sequences:,}"),
-                number_cell(kind.form.format(each.smaller)),
-                number_cell(kind.form.format(each.larger)),
-                estimate_cell(each.apart, kind.apart),
-                text_cell(verdict(each)),
-            ]
-        )
-    return scrolled(table(COMPARED_HEADERS, rows, text=TEXT_COLUMNS), tall=True)
-
-
-def loss_table(found: Study) -> str:
+def loss_table(found: Study) -> Table:
     """A row a kind: its rank correlation with held-out loss over runs."""
-    rows = [
-        [
-            text_cell(kind.title),
-            *(
-                number_cell(rho_words(found.with_loss(kind, at_equal_n=at_equal_n)))
-                for at_equal_n in (True, False)
-            ),
-        ]
-        for kind in found.kinds
+    columns = [
+        Column(
+            "rho with held-out loss", partial(found.with_loss, at_equal_n=at_equal_n),
+            unit=f"{where}, {INTERVAL}", form="{:+.2f}", missing="too few runs, or all alike",
+        )
+        for where, at_equal_n in (("at equal N", True), ("over all runs", False))
+    ]  # fmt: skip
+    return Table(rows=found.kinds, columns=[Column("kind", "label"), *columns])
+
+
+def compared_table(found: Study) -> Table:
+    """A row a kind, over all N and at each."""
+
+    def number(name: str, row: Row) -> Value:
+        form = row["kind"].signed if name == "apart" else row["kind"].form
+        return Column("", name, form=form).cell(row)
+
+    columns = [
+        Column("kind", lambda row: row["kind"].label),
+        Column("N", lambda row: row["N"] or "all"),
+        Column("smallest size", partial(number, "smaller")),
+        Column("largest size", partial(number, "larger")),
+        Column("difference", partial(number, "apart"), unit=INTERVAL),
+        Column("finding", verdict),
     ]
-    return scrolled(table(LOSS_HEADERS, rows, text=TEXT_COLUMNS))
+    return Table(rows=found.compared, columns=columns, is_tall=True)
 
 
-def run_table(found: Study) -> str:
-    """A row a run."""
-    made = table(RUN_HEADERS, map(_run_cells, found.runs.iter_rows(named=True)), text=TEXT_COLUMNS)
-    return scrolled(made, tall=True)
+def run_table(found: Study) -> Table:
+    """A row a run, what it leaks first."""
 
+    def data(run: Mapping[str, Any]) -> Value:
+        number = run["cost.train_sequences"]
+        return run[SIZE], "not counted" if number is None else f"{number:,.0f}"
 
-def _run_cells(run: Mapping[str, Any]) -> list[str]:
-    interval = None if run["f1"] is None else (run["f1_low"], run["f1_high"])
-    return [
-        code_cell(run["run_id"]),
-        text_cell(run["source"]),
-        text_cell(run["model"]),
-        number_cell(f"{run['parameters']:,}"),
-        number_cell(
-            f"{run['task.num_sequences']:,}", _told(run["cost.train_sequences"], "{:,.0f}")
-        ),
-        number_cell(run["seed"]),
-        number_cell(_told(run["samples_per_parameter"], "{:.3g}")),
-        number_cell(_told(run["heldout_bits_per_token"], "{:.3f}")),
-        number_cell(_told(run["f1"], "{:.3f}"), span(interval, "{:.3f}")),
-        number_cell(_told(run["largest_f1"], "{:.3f}"), _told(run["balanced_accuracy"], "{:.3f}")),
-        number_cell(_told(run["exposure_bits"], "{:.2f}")),
-        number_cell(_told(run["canaries_extracted"], "{:.0%}")),
-        number_cell(_told(run["windows_excess"], "{:+.1%}")),
-        number_cell(f"{run['training.steps']:,}"),
-        converged_cell(run),
+    def f1(run: Mapping[str, Any]) -> Value:
+        if run["f1"] is None:
+            return None
+        return run["f1"], span((run["f1_low"], run["f1_high"]), "{:.3f}")
+
+    columns = [
+        Column("run", "run_id", is_code=True),
+        Column("size", "model", unit="layers x width"),
+        Column("N", data, unit="all sequences |D|"),
+        Column.of(METRICS["seed"]),
+        Column("F1", f1, unit=f"at equal errors, {INTERVAL}", form="{:.3f}"),
+        *(Column.of(METRICS[name]) for name in OF_RUNS),
+        Column("source", "source"),
+        Column.of(METRICS["training.converged"], converged),
     ]
-
-
-def _told(value: float | None, form: str) -> str:
-    return "" if value is None else form.format(value)
+    return Table(rows=found.runs.to_dicts(), columns=columns, is_tall=True)

@@ -1,169 +1,56 @@
-"""Findings of the report on leakage in words, shared by the terminal, the page and the figures."""
+"""Findings of the report on leakage in words, shared by the terminal, the page and the figures.
 
-from collections.abc import Sequence
+A sentence claims no leakage where the interval holds what a guess reaches.
+"""
 
-from rote.analysis.elements import extent
+from collections.abc import Iterable, Sequence
+
 from rote.analysis.estimate import Estimate
-from rote.analysis.quantities.convergence import converged
-from rote.analysis.reports.leakage.kinds import Compared
-from rote.analysis.reports.leakage.membership_wording import (
-    law_line,
-    rate_line,
-    scores_title,
-    sentence,
-    shadows_title,
-)
-from rote.analysis.reports.leakage.points import Place, Planted, Scored
+from rote.analysis.estimators import mean_of_estimates
+from rote.analysis.quantities.convergence import converged, num_converged
+from rote.analysis.quantities.exposure import CHANCE_BITS
+from rote.analysis.quantities.leakage import HEADLINE, SIZE
+from rote.analysis.quantities.membership import FALSE_POSITIVE_RATES, TooFewControls
+from rote.analysis.reports.leakage import law
+from rote.analysis.reports.leakage.sizes import Row
 from rote.analysis.reports.leakage.study import Study
+from rote.analysis.typeset import extent, plural
+
+SCORE_NAMES = {
+    "loss": "loss",
+    "zlib": "zlib",
+    "lowercase": "lower case",
+    "min_k": "Min-K%",
+    "min_k_plus_plus": "Min-K%++",
+    "reference": "reference (oracle)",
+    "lira_online": "LiRA online, a variance each",
+    "lira_online_fixed": "LiRA online, one variance",
+    "lira_offline": "LiRA offline, a variance each",
+    "lira_offline_fixed": "LiRA offline, one variance",
+    "rmia_online": "RMIA online",
+    "rmia_offline": "RMIA offline",
+}
+CHANCE_AUROC = 0.5
+VERDICTS = {
+    -1: "the larger leaks less",
+    0: "no difference beyond doubt",
+    1: "the larger leaks more",
+}
 
 
 def headlines(found: Study) -> tuple[str, ...]:
-    """Lines for the terminal."""
-    lines = [law_line(fitted) for fitted in found.laws]
-    if found.scored:
-        lines += [scores_title(found), rate_line(found)]
-    if any(isinstance(each, Scored) for each in found.shadowed):
+    """Lines for the terminal: levels, then differences, then the law."""
+    lines = [scores_title(found), rate_line(found)] if found.scored else []
+    if found.has_shadows:
         lines.append(shadows_title(found))
     if found.planted:
         lines += [exposure_title(found), controls_line(found), fits_line(found)]
-    if any(each.extracted for each in found.planted):
+    if found.has_tried:
         lines.append(canaries_title(found))
     if found.windows:
         lines.append(windows_title(found))
-    lines += [compared_line(found, each) for each in found.compared if each.num_sequences is None]
-    return (*lines, convergence(found))
-
-
-def exposure_title(found: Study) -> str:
-    """Of the smallest and the largest size, over N and repeats."""
-    inserted = [each for each in found.planted if each.repeats]
-    if not inserted:
-        return "No canary was inserted: controls alone"
-    bits = _by_series(
-        found, [(each.place, each.exposure_bits.value) for each in inserted], "{:.1f} bits"
-    )
-    most = sum(each.most_bits for each in inserted) / len(inserted)
-    return f"{_inserted(inserted)} are exposed by {bits}, of {most:.1f}"
-
-
-def _inserted(points: Sequence[Planted]) -> str:
-    repeats = {each.repeats for each in points}
-    least, most = min(repeats), max(repeats)
-    return f"Canaries inserted {times(most) if least == most else f'{least} to {times(most)}'}"
-
-
-def _by_series(found: Study, values: Sequence[tuple[Place, float]], form: str) -> str:
-    """Means over N of the smallest and of the largest size that have any."""
-    means = {}
-    for series in found.series:
-        own = [value for place, value in values if place.series == series]
-        if own:
-            means[series] = form.format(sum(own) / len(own))
-    ends = dict.fromkeys([next(iter(means)), next(reversed(means))])
-    return " and ".join(f"{means[series]} in {series}" for series in ends)
-
-
-def times(number: int) -> str:
-    """Once, twice, 3 times."""
-    return {1: "once", 2: "twice"}.get(number, f"{number} times")
-
-
-def controls_line(found: Study) -> str:
-    """Whether what was never inserted looks like a guess."""
-    if not found.controls:
-        return "No controls: nothing tells what a guess exposes here"
-    outside = sum(not each.chance.holds for each in found.controls)
-    number = len(found.controls)
-    mean = sum(each.chance.mean_bits * each.chance.num_controls for each in found.controls)
-    mean /= sum(each.chance.num_controls for each in found.controls)
-    return (
-        f"Controls are exposed by {mean:.2f} bits on average, a guess by 1.44; {outside} of "
-        f"{number} groups lie outside chance's 95 % range, and {number / 20:.1f} are expected to"
-    )
-
-
-def fits_line(found: Study) -> str:
-    """How many skew-normals are not to be trusted."""
-    doubtful, number = found.doubtful_fits
-    if not number:
-        return (
-            "No skew-normal could be fitted to references: exposures are by rank or sampling alone"
-        )
-    return (
-        f"The Kolmogorov-Smirnov test warns of {doubtful:,} of {number:,} skew-normal fits; "
-        "exposures here are by rank or sampling and need none"
-    )
-
-
-def canaries_title(found: Study) -> str:
-    """Of the smallest and the largest size, over N and repeats."""
-    tried = [each for each in found.planted if each.extracted and each.repeats]
-    if not tried:
-        return "No inserted canary was tried"
-    rates = [(each.place, each.extracted.value) for each in tried if each.extracted]
-    return f"{_inserted(tried)} are recited: {_by_series(found, rates, '{:.0%}')}"
-
-
-def windows_title(found: Study) -> str:
-    """The excess at the longest prefix, of the smallest and the largest size."""
-    longest = max(each.extraction.prefix_tokens for each in found.windows)
-    values = [
-        (each.place, each.extraction.excess.value)
-        for each in found.windows
-        if each.extraction.prefix_tokens == longest
-    ]
-    shares = _by_series(found, values, "{:.1%}")
-    return f"Windows extracted from {longest} tokens, beyond held-out ones: {shares}"
-
-
-def compared_line(found: Study, each: Compared) -> str:
-    """How much more the largest size leaks."""
-    small, large = found.series[0], found.series[-1]
-    apart = each.apart.words(each.kind.apart, label="95 % interval")
-    return f"{sentence(each.kind.title)}: {large} less {small} at equal N, {apart}: {verdict(each)}"
-
-
-def verdict(each: Compared) -> str:
-    """What the interval says."""
-    told = {-1: "the larger leaks less", 0: "no difference told", 1: "the larger leaks more"}
-    return told[each.apart.sign]
-
-
-def sizes_title(found: Study) -> str:
-    """In how many ways the largest size leaks more."""
-    overall = [each for each in found.compared if each.num_sequences is None]
-    more = sum(each.apart.sign > 0 for each in overall)
-    less = sum(each.apart.sign < 0 for each in overall)
-    also = f", less in {less}" if less else ""
-    return f"At equal N the largest model leaks more in {more} of {len(overall)} ways{also}"
-
-
-def risk_title(found: Study) -> str:
-    """How many kinds go with capacity."""
-    rhos = [found.with_loss(kind, at_equal_n=True) for kind in found.kinds]
-    known = [rho for rho in rhos if rho]
-    if not known:
-        return "Nothing tells whether leakage goes with held-out loss at equal N"
-    better = sum(rho.sign < 0 for rho in known)
-    worse = sum(rho.sign > 0 for rho in known)
-    if not better + worse:
-        return "At equal N, no kind of leakage is told to go with held-out loss"
-    return (
-        f"At equal N, {better} of {len(known)} kinds leak more where held-out loss is lower, "
-        f"{worse} where it is higher"
-    )
-
-
-def rho_words(rho: Estimate | None) -> str:
-    """With its interval."""
-    if rho is None:
-        return "not told: too few runs, or all alike"
-    return rho.words("{:+.2f}", label="95 % interval")
-
-
-def convergence(found: Study) -> str:
-    """How many runs had converged, and by which rule."""
-    return converged(found.runs)
+    lines += [compared_line(found, each) for each in found.compared if each["N"] is None]
+    return (*lines, *map(law.line, found.laws), converged(found.runs))
 
 
 def setting(found: Study) -> str:
@@ -171,7 +58,223 @@ def setting(found: Study) -> str:
     runs = found.runs
     sources = " and ".join(runs["source"].unique(maintain_order=True))
     return (
-        f"{extent(runs['task.num_sequences'])} sequences of {extent(runs['task.length'])} tokens "
+        f"{extent(runs[SIZE])} sequences of {extent(runs['task.length'])} tokens "
         f"({sources}); models of {extent(runs['parameters'])} parameters; "
-        f"{extent(runs['training.steps'])} optimiser steps; {runs['seed'].n_unique()} seed(s)."
+        f"{extent(runs['training.steps'])} optimiser steps; "
+        f"{plural(runs['seed'].n_unique(), 'seed')}."
+    )
+
+
+def cautions(found: Study) -> list[str]:
+    """What these runs cannot show."""
+    missed = found.runs.height - num_converged(found.runs)
+    lines = []
+    if missed:
+        lines.append(
+            f"{missed} of {plural(found.runs.height, 'run')} had not converged: trained further, "
+            "they may leak more."
+        )
+    if found.runs["seed"].n_unique() == 1:
+        lines.append("All runs have one seed: nothing shows how far other seeds would differ.")
+    return lines
+
+
+def score_name(name: str) -> str:
+    """In words; a score without a name here under its own."""
+    return SCORE_NAMES.get(name, name)
+
+
+def sentence(words: str) -> str:
+    """With a capital at its beginning."""
+    return words[:1].upper() + words[1:]
+
+
+def mean_aurocs(rows: Iterable[Row]) -> dict[str, Estimate]:
+    """Of each score, over the places that have all of them; the highest first."""
+    rows = [row for row in rows if row["auroc"]]
+    names = {row["score"] for row in rows}
+    at: dict[tuple[str, int], dict[str, Estimate]] = {}
+    for row in rows:
+        at.setdefault((row["series"], row["N"]), {})[row["score"]] = row["auroc"]
+    whole = [scores for scores in at.values() if len(scores) == len(names)]
+    means = {name: mean_of_estimates([one[name] for one in whole]) for name in names if whole}
+    return dict(sorted(means.items(), key=lambda item: (-item[1].value, item[0])))
+
+
+def scores_title(found: Study) -> str:
+    """The highest of one model's scores, over all sizes and N that every score has."""
+    means = mean_aurocs(found.scored)
+    if not means:
+        return "No size and N has all scores: their means do not compare"
+    return f"{_highest(means)}, over sizes and N"
+
+
+def shadows_title(found: Study) -> str:
+    """The highest score that takes other models, beside the loss on the same samples."""
+    means = mean_aurocs(found.shadowed)
+    if not means:
+        return "No size and N has all scores beside shadow models: their means do not compare"
+    numbers = sorted({len(row["runs"]) - 1 for row in found.shadowed})
+    shadows = plural(numbers[-1], "shadow model")
+    if len(numbers) > 1:
+        shadows = f"{numbers[0]} to {shadows}"
+    return f"With {shadows}: {_highest(means)}"
+
+
+def _highest(means: dict[str, Estimate]) -> str:
+    """Names all that are equal as written, and the loss beside them."""
+    top = next(iter(means.values()))
+    if not (top.excludes(CHANCE_AUROC) and top.value > CHANCE_AUROC):
+        return (
+            f"No score separates members from others beyond chance: the highest mean AUROC is "
+            f"{top.words('{:.3f}')}"
+        )
+    equal = [each for each, mean in means.items() if f"{mean.value:.3f}" == f"{top.value:.3f}"]
+    names = sentence(" and ".join(map(score_name, equal)))
+    beside = f"; loss {means[HEADLINE].value:.3f}" if HEADLINE not in equal else ""
+    verb = "have" if len(equal) > 1 else "has"
+    return f"{names} {verb} the highest mean AUROC, {top.words('{:.3f}')}{beside}"
+
+
+def rate_line(found: Study) -> str:
+    """Members that the loss, or whatever there is, finds where its AUROC is the highest."""
+    losses = [row for row in found.scored if row["score"] == HEADLINE]
+    top = max(reversed(losses or found.scored), key=lambda row: row["auroc"].value)
+    shares = "; ".join(
+        f"at {100 * rate:g} % false positives {_members_found(each)}"
+        for rate, each in zip(FALSE_POSITIVE_RATES, top["found"], strict=True)
+    )
+    return (
+        f"{sentence(score_name(top['score']))}, {top['series']} at N = {top['N']:,}: AUROC "
+        f"{top['auroc'].value:.3f}; {shares}"
+    )
+
+
+def _members_found(found: Estimate | TooFewControls) -> str:
+    if isinstance(found, TooFewControls):
+        return f"refused ({found.reason})"
+    return f"{found.value:.1%} of members"
+
+
+def exposure_title(found: Study) -> str:
+    """Of the smallest and the largest size, over N and repeats."""
+    inserted = [row for row in found.planted if row["repeats"]]
+    if not inserted:
+        return "No canary was inserted: controls alone"
+    means = _by_series(found, inserted, "exposure")
+    bits = _in_words(means, "{:.1f} bits")
+    if not any(mean.ends[0] > CHANCE_BITS for mean in means.values()):
+        return f"{_inserted(inserted)} cannot be distinguished from a guess (1.44 bits): {bits}"
+    most = sum(row["most_bits"] for row in inserted) / len(inserted)
+    return f"{_inserted(inserted)} are exposed by {bits}, of {most:.1f} (a guess: 1.44)"
+
+
+def canaries_title(found: Study) -> str:
+    """Of the smallest and the largest size, over N and repeats."""
+    tried = [row for row in found.planted if row["extracted"] and row["repeats"]]
+    if not tried:
+        return "No run tried to extract an inserted canary"
+    if not any(row["extracted"].successes for row in tried):
+        trials = sum(row["extracted"].trials for row in tried)
+        return f"{_inserted(tried)} are never recited, in {plural(trials, 'trial')}"
+    shares = _in_words(_by_series(found, tried, "extracted"), "{:.0%}")
+    return f"{_inserted(tried)} are recited: {shares}"
+
+
+def windows_title(found: Study) -> str:
+    """The excess at the longest prefix, of the smallest and the largest size."""
+    longest = max(row["prefix"] for row in found.windows)
+    means = _by_series(found, [row for row in found.windows if row["prefix"] == longest], "excess")
+    shares = _in_words(means, "{:.1%}")
+    if not any(mean.sign > 0 for mean in means.values()):
+        start = f"Windows extracted from {longest} tokens do not exceed held-out ones"
+        return f"{start} beyond doubt: by {shares}"
+    return f"Windows extracted from {longest} tokens, beyond held-out ones: {shares}"
+
+
+def _inserted(rows: Sequence[Row]) -> str:
+    repeats = {row["repeats"] for row in rows}
+    least, most = min(repeats), max(repeats)
+    times = {1: "once", 2: "twice"}.get(most, f"{most} times")
+    return f"Canaries inserted {times if least == most else f'{least} to {times}'}"
+
+
+def _by_series(found: Study, rows: Sequence[Row], name: str) -> dict[str, Estimate]:
+    """Means of an estimate of the smallest and of the largest size that have any."""
+    own = {
+        series: [row[name] for row in rows if row["series"] == series] for series in found.series
+    }
+    means = {series: mean_of_estimates(each) for series, each in own.items() if each}
+    return {series: means[series] for series in (next(iter(means)), next(reversed(means)))}
+
+
+def _in_words(means: dict[str, Estimate], form: str) -> str:
+    return " and ".join(f"{form.format(mean.value)} in {series}" for series, mean in means.items())
+
+
+def controls_line(found: Study) -> str:
+    """Whether what was never inserted looks like a guess."""
+    chances = [row["chance"] for row in found.controls]
+    if not chances:
+        return "No controls: nothing shows what a guess exposes here"
+    outside, number = sum(not each.holds for each in chances), len(chances)
+    mean = sum(each.mean_bits * each.num_controls for each in chances)
+    mean /= sum(each.num_controls for each in chances)
+    return (
+        f"Controls are exposed by {mean:.2f} bits on average, a guess by 1.44; {outside} of "
+        f"{plural(number, 'group')} lie outside chance's 95 % range, and {number / 20:.1f} are "
+        "expected to"
+    )
+
+
+def fits_line(found: Study) -> str:
+    """How many skew-normals the test rejects."""
+    rejected, number = found.fits["fitted_bits"].null_count(), found.fits.height
+    if not number:
+        return (
+            "No skew-normal could be fitted to references: exposures are by rank or sampling alone"
+        )
+    return (
+        f"The Kolmogorov-Smirnov test warns of {rejected:,} of {number:,} skew-normal fits; "
+        "exposures here are by rank or sampling and need none"
+    )
+
+
+def compared_line(found: Study, row: Row) -> str:
+    """Both levels, then how much more the largest size leaks."""
+    kind, small, large = row["kind"], found.series[0], found.series[-1]
+    apart = row["apart"].words(kind.signed, label="95 % interval")
+    return (
+        f"{sentence(kind.label)} at equal N: {kind.form.format(row['smaller'])} in {small}, "
+        f"{kind.form.format(row['larger'])} in {large}; difference {apart}: {verdict(row)}"
+    )
+
+
+def verdict(row: Row) -> str:
+    """What the interval says."""
+    return VERDICTS[row["apart"].sign]
+
+
+def sizes_title(found: Study) -> str:
+    """In how many ways the largest size leaks more."""
+    signs = [row["apart"].sign for row in found.compared if row["N"] is None]
+    if not any(signs):
+        return "At equal N no kind of leakage differs beyond doubt between the sizes"
+    also = f", less in {signs.count(-1)}" if -1 in signs else ""
+    return f"At equal N the largest model leaks more in {signs.count(1)} of {len(signs)} ways{also}"
+
+
+def risk_title(found: Study) -> str:
+    """How many kinds of leakage go with capacity."""
+    if not found.leaking:
+        return "No kind of leakage exceeds a guess beyond doubt, at any held-out loss"
+    rhos = [found.with_loss(kind, at_equal_n=True) for kind in found.leaking]
+    signs = [rho.sign for rho in rhos if rho]
+    if not signs:
+        return "Too few runs differ to say whether leakage goes with held-out loss at equal N"
+    if not any(signs):
+        return "At equal N no kind of leakage goes with held-out loss beyond doubt"
+    return (
+        f"At equal N {signs.count(-1)} of {plural(len(signs), 'kind')} leak more where held-out "
+        f"loss is lower, {signs.count(1)} where it is higher"
     )

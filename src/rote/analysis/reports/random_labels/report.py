@@ -1,135 +1,265 @@
-"""The report on random labels: time to fit, accuracy and bits memorised by random share."""
+"""The report on random labels: time to fit, answers that are right, and bits memorised.
 
-from html import escape
+Zhang et al. 2016 (arXiv 1611.03530) claim that networks fit random labels, and then tell nothing
+of new inputs.
+"""
+
+from collections.abc import Sequence
 from typing import Any
 
-from rote.analysis.content import Content, Section
-from rote.analysis.elements import (
-    card,
-    estimate_cell,
-    figure,
-    number_cell,
-    scrolled,
-    table,
-    text_cell,
-)
-from rote.analysis.published_random_labels import PUBLISHED_FITS
-from rote.analysis.reports.random_labels import wording
-from rote.analysis.reports.random_labels.figures import draw_bits, draw_fit
-from rote.analysis.reports.random_labels.study import Point, Study, study
+import polars as pl
+
+from rote.analysis.content import Card, Content, Section, Text
+from rote.analysis.drawing import GREY
+from rote.analysis.estimate import Estimate
+from rote.analysis.marks import Layer, runs_and_means
+from rote.analysis.metrics import METRICS
+from rote.analysis.plot import Axis, Plot, tidy
+from rote.analysis.reports.random_labels.study import FIT_SHARE, SPLITS, Row, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
+from rote.analysis.table import Column, Table
+from rote.analysis.typeset import between, extent, plural
 
-TEXT = ("series", "network")
-HEADERS = (
-    ("series", ""),
-    ("random labels", ""),
-    ("steps to fit", "geometric mean, 95 % interval"),
-    ("seeds that fitted", "of all"),
-    ("times true labels'", "95 % interval"),
-    ("train", "95 % interval"),
-    ("held-out", "95 % interval"),
-    ("random labels told", "95 % interval"),
-    ("bits memorised", "95 % interval"),
-    ("of entropy", "bits"),
+FITTED_SHARE = 0.95  # of training labels right: random ones are said to be fitted above it
+STEPS, RANDOM = METRICS["steps_to_fit"], METRICS["unruled"]
+BITS, ENTROPY = METRICS["memorised_bits"], METRICS["label_entropy_bits"]
+ASIDE = 0.012  # series of one share of random labels stand so far apart
+SHARE = Axis(label=RANDOM.label, form="share", low=-0.06, high=1.06)
+DOTTED = {"color": GREY, "linestyle": ":", "linewidth": 1}
+SOURCE = "Zhang et al. 2016, arXiv 1611.03530"
+# Network; training and test labels right, per cent.
+PUBLISHED_FITS = (
+    ("Inception", 100.0, 9.78), ("AlexNet", 99.82, 9.86), ("MLP 3x512", 100.0, 10.48),
+    ("MLP 1x512", 99.34, 10.61),
+)  # fmt: skip
+PUBLISHED_NOTE = (
+    f"{SOURCE}: CIFAR-10, all training labels random. A guess is right in 10 % there; ours has "
+    "the number of classes that the setting says."
 )
-PUBLISHED_HEADERS = (("network", ""), ("train", ""), ("held-out", ""))
+FIT_CAPTION = (
+    f"The first step of the training curve whose loss is below {FIT_SHARE:.0%} of what a guess "
+    "costs. Large marks are geometric means over the seeds that got there, small ones single runs. "
+    "Bars are 95 % intervals, Student's t over seeds, of the logarithms of steps. Where inputs are "
+    "random no rule gives any label: they stand at 100 %."
+)
+SHARES_CAPTION = (
+    "Labels answered right, of the training set and of held-out sequences, whose labels are true. "
+    "Large marks are means over seeds, small ones single runs. Bars are 95 % intervals: Student's "
+    "t over seeds, and Clopper and Pearson's interval over all labels if it is wider."
+)
+BITS_CAPTION = (
+    "Entropy of the training labels that no rule gives, less their code length under the model: "
+    "log2 C for each label that was drawn. On the dotted line all of it is stored; a model that "
+    "takes a drawn label for ruled stores less than nothing. Large marks are means over seeds, "
+    "small ones single runs. Bars are 95 % intervals, Student's t over seeds."
+)
 
 
 def make(results: Results) -> Content:
     """Raises ValueError where no run on random labels measured exact matches."""
-    found = study(results)
-    fit, bits = draw_fit(found), draw_bits(found)
-    noise = [each for each in found.points if each.unruled == 1]
+    runs, rows = study(results)
+    noise = [each for each in rows if each["unruled"] == 1]
+    most = {each["series"]: each for each in rows}  # rows go by share: the last is the largest
     return Content(
-        headlines=wording.headlines(found),
-        setting=wording.setting(found),
-        cards=tuple(_card(each) for each in noise),
+        headlines=(*map(_line, most.values()), f"{verdict(noise)}."),
+        setting=f"{extent(runs['task.num_sequences'])} sequences of {runs['task.input_length'][0]} "
+        f"tokens, {runs['task.num_classes'][0]} classes; models of {extent(runs['parameters'])} "
+        f"parameters; {extent(runs['training.steps'])} optimiser steps; "
+        f"{plural(runs['seed'].n_unique(), 'seed')}.",
+        cards=tuple(map(_card, noise)),
+        lead=_fit(runs, rows, noise),
         sections=(
             Section(
-                title="Time to fit, and what is told right",
-                html=f"<p>{escape(wording.verdict(found))}.</p>"
-                + figure(fit, wording.CAPTIONS["fit"])
-                + scrolled(table(HEADERS, map(_cells, found.points), text=TEXT), tall=True)
-                + f"<p>{NOTE}</p>",
+                "Time to fit, and labels answered right",
+                [_shares(runs, rows, noise), _table(rows), Text(NOTE, is_html=True)],
             ),
-            Section(
-                title="Bits memorised about labels", html=figure(bits, wording.CAPTIONS["bits"])
-            ),
-            Section(title="Beside the published table", html=_published(found)),
+            Section("Bits memorised about labels", [_bits(runs, rows, noise)]),
+            Section("Beside the published table", [_published(noise), Text(PUBLISHED_NOTE)]),
         ),
-        drawings=(fit, bits),
-        numbers=_numbers(found),
-        table=found.runs,
+        numbers={each["name"]: _numbers(each) for each in rows},
+        table=runs.drop("series"),
     )
 
 
-def _cells(point: Point) -> list[str]:
-    of_entropy = point.memorised_bits.value / point.entropy_bits if point.entropy_bits else None
-    return [
-        text_cell(point.series.name),
-        number_cell(f"{point.unruled:.0%}"),
-        estimate_cell(point.steps, "{:,.0f}"),
-        number_cell(point.num_fitted, str(len(point.run_ids))),
-        estimate_cell(point.slowdown, "{:.2f}"),
-        estimate_cell(point.train, "{:.1%}"),
-        estimate_cell(point.heldout, "{:.1%}"),
-        estimate_cell(point.drawn, "{:.1%}"),
-        estimate_cell(point.memorised_bits, "{:,.0f}"),
-        number_cell(
-            "" if of_entropy is None else f"{of_entropy:.0%}", f"{point.entropy_bits:,.0f}"
+def _fit(runs: pl.DataFrame, rows: Sequence[Row], noise: Sequence[Row]) -> Plot:
+    return Plot(
+        name="fit", title=fit_title(noise), caption=FIT_CAPTION, x=SHARE, aside=ASIDE,
+        y=Axis(label=STEPS.label, is_log=True), empty="no run fitted its labels",
+        hue_order=list(dict.fromkeys(runs["series"])),
+        layers=runs_and_means(
+            *(frame.drop_nulls(STEPS.name) for frame in (runs, tidy(rows))),
+            x="unruled", y=STEPS.name, hue="series",
         ),
+    )  # fmt: skip
+
+
+def _shares(runs: pl.DataFrame, rows: Sequence[Row], noise: Sequence[Row]) -> Plot:
+    means = [
+        each | {"labels": label, "right": each[split]}
+        for each in rows
+        for split, label in SPLITS.items()
     ]
-
-
-def _published(found: Study) -> str:
-    """Published networks, then ours where all labels are random."""
-    rows = [
-        [
-            text_cell(each.network),
-            number_cell(f"{each.train_percent:g} %"),
-            number_cell(f"{each.test_percent:g} %"),
-        ]
-        for each in PUBLISHED_FITS
-    ]
-    rows += [
-        [
-            text_cell(f"ours: {each.series.name}"),
-            *(estimate_cell(share, "{:.1%}") for share in (each.train, each.heldout)),
-        ]
-        for each in found.points
-        if each.unruled == 1
-    ]
-    made = table(PUBLISHED_HEADERS, rows, text=TEXT)
-    return f"{scrolled(made)}<p>{escape(wording.PUBLISHED_NOTE)}</p>"
-
-
-def _card(point: Point) -> str:
-    bits = point.memorised_bits
-    return card(
-        title=point.series.name,
-        meaning="training labels told right, all of them random",
-        value=f"{point.train.value:.1%}",
-        unit="",
-        lines=(
-            f"<p>held-out: {point.heldout.words('{:.1%}')}</p>",
-            f"<p>{bits.words('{:,.0f}')} of {point.entropy_bits:,.0f} bits memorised</p>",
-            f"<p>{wording.fitted(point)}</p>",
-        ),
-    )
-
-
-def _numbers(found: Study) -> dict[str, Any]:
-    return {
-        f"labels {each.series.name}, {each.unruled:g} random": {
-            "train": each.train.value,
-            "train_interval": each.train.interval,
-            "heldout": each.heldout.value,
-            "heldout_interval": each.heldout.interval,
-            "steps_to_fit": each.steps and each.steps.value,
-            "memorised_bits": each.memorised_bits.value,
-            "entropy_bits": each.entropy_bits,
-            "runs": list(each.run_ids),
-        }
-        for each in found.points
+    right = {
+        label: pl.col(f"{split}_right") / pl.col(f"{split}_tried")
+        for split, label in SPLITS.items()
     }
+    single = pl.concat(
+        runs.select("series", "unruled", labels=pl.lit(label), right=share)
+        for label, share in right.items()
+    )
+    guesses = pl.DataFrame({"right": sorted({each["guess"] for each in rows})})
+    axes: dict[str, Any] = {"x": "unruled", "y": "right", "hue": "series", "style": "labels"}
+    return Plot(
+        name="shares", title=verdict(noise), caption=SHARES_CAPTION, x=SHARE, aside=ASIDE,
+        y=Axis(label="labels answered right", form="share", low=-0.03, high=1.03),
+        layers=[
+            Layer(frame=guesses, kind="across", y="right", label="a guess", look=DOTTED),
+            *runs_and_means(single, tidy(means), **axes),
+        ],
+    )  # fmt: skip
+
+
+def _bits(runs: pl.DataFrame, rows: Sequence[Row], noise: Sequence[Row]) -> Plot:
+    means = tidy(rows)
+    ends = [0.0, means[ENTROPY.name].max()]
+    axes: dict[str, Any] = {"x": ENTROPY.name, "y": BITS.name}
+    all_of_it = Layer(
+        frame=pl.DataFrame(dict.fromkeys(axes.values(), ends)), kind="line",
+        label="all that there is", look=DOTTED, **axes,
+    )  # fmt: skip
+    return Plot(
+        name="bits", title=bits_title(noise), caption=BITS_CAPTION,
+        x=Axis(label=ENTROPY.label, form="count"), y=Axis(label=BITS.label, form="count"),
+        layers=[all_of_it, *runs_and_means(runs, means, hue="series", **axes)],
+    )  # fmt: skip
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    def seeds(row: Row) -> tuple[int, str]:
+        return row["num_fitted"], str(row["num_runs"])
+
+    def stored(row: Row) -> tuple[float | None, str]:
+        return row["stored"], f"{row[ENTROPY.name]:,.0f}"
+
+    interval, share = "95 % interval", "{:.1%}"
+    mean = f"geometric mean, {interval}"
+    columns = [
+        Column("series", "series"),
+        Column("random labels", "unruled", form="{:.0%}"),
+        Column(STEPS.title, STEPS.name, unit=mean, form=STEPS.form, missing="none fitted"),
+        Column(
+            "seeds that fitted",
+            lambda row: (row["num_fitted"], str(row["num_runs"])),
+            unit="of all",
+        ),
+        Column("times true labels'", "slowdown", unit=interval, form="{:.2f}", missing="not known"),
+        Column("train", "train", unit=interval, form=share),
+        Column("held-out", "heldout", unit=interval, form=share),
+        Column("random labels right", "drawn", unit=interval, form=share, missing="none"),
+        Column("bits memorised", BITS.name, unit=interval, form=BITS.form),
+        Column("of entropy", stored, unit="bits", form="{:.0%}", missing="none"),
+    ]
+    return Table(columns=columns, rows=rows, is_tall=True)
+
+
+def _published(noise: Sequence[Row]) -> Table:
+    """Published networks, then ours where all labels are random."""
+    names = ("network", "train", "heldout")
+    rows: list[Row] = [
+        dict(zip(names, (network, f"{train:g} %", f"{test:g} %"), strict=True))
+        for network, train, test in PUBLISHED_FITS
+    ]
+    rows += [each | {"network": f"ours: {each['series']}"} for each in noise]
+    titles = zip(("network", "train", "held-out"), names, strict=True)
+    return Table(columns=[Column(*pair, form="{:.1%}") for pair in titles], rows=rows)
+
+
+def _numbers(row: Row) -> dict[str, Any]:
+    return {
+        **{name: row[name].value for name in ("train", "heldout", BITS.name)},
+        **{f"{name}_interval": row[name].interval for name in ("train", "heldout")},
+        STEPS.name: row[STEPS.name] and row[STEPS.name].value,
+        "entropy_bits": row[ENTROPY.name],
+        "runs": row["runs"],
+    }
+
+
+def _card(row: Row) -> Card:
+    is_guess = row["train"].ends[0] <= row["guess"]
+    bits = f"{row[BITS.name].words(BITS.form)} of {row[ENTROPY.name]:,.0f} bits memorised"
+    lines = [
+        f"held-out: {row['heldout'].words('{:.1%}')}",
+        bits,
+        f"its interval holds a guess ({row['guess']:.0%})" if is_guess else fitted(row),
+    ]
+    return Card(
+        title=row["series"],
+        meaning="training labels answered right, all of them random",
+        value=f"{row['train'].value:.1%}",
+        lines=[Text(line) for line in lines],
+    )
+
+
+def _line(row: Row) -> str:
+    slower = f" ({row['slowdown'].value:.1f} x true labels)" if row["slowdown"] else ""
+    return (
+        f"{row['series']}, {row['unruled']:.0%} of labels random: train "
+        f"{row['train'].words('{:.1%}')}, held-out {row['heldout'].words('{:.1%}')}; "
+        f"{fitted(row)}{slower}; "
+        f"{row[BITS.name].value:,.0f} of {row[ENTROPY.name]:,.0f} bits memorised"
+    )
+
+
+def fitted(row: Row) -> str:
+    """When, and how many seeds did."""
+    if row[STEPS.name] is None:
+        return "not fitted when its budget ended"
+    steps = f"fitted after {row[STEPS.name].words(STEPS.form)} steps"
+    seeds = f" by {row['num_fitted']} of {plural(row['num_runs'], 'seed')}"
+    return steps if row["num_fitted"] == row["num_runs"] else steps + seeds
+
+
+def verdict(noise: Sequence[Row]) -> str:
+    """Whether networks of this kind fit random labels and learn nothing by it."""
+    if not noise:
+        return "No run had random labels alone"
+    those = sum(each["train"].ends[0] > FITTED_SHARE for each in noise)
+    better = sum(each["heldout"].ends[0] > each["guess"] for each in noise)
+    return (
+        f"Random labels are fitted ({FITTED_SHARE:.0%} of them, by the lower end of the interval) "
+        f"in {those} of {plural(len(noise), 'setting')}; held-out labels are answered better "
+        f"than by a guess in {better}"
+    )
+
+
+def fit_title(noise: Sequence[Row]) -> str:
+    """How much longer random labels take, and of how many runs that is known."""
+    slow = [each["slowdown"] for each in noise if each["slowdown"]]
+    if not slow:
+        return "Steps to fit against the share of random labels"
+    times = between([each.value for each in slow], "{:.1f}")
+    found = f"Random labels take {times} times the steps of true ones"
+    if not all(_differs(each, 1) for each in slow):
+        return f"{found}; seeds leave in doubt whether that is a difference"
+    fitting, runs = sum(each.n for each in slow), sum(each["num_runs"] for each in noise)
+    if fitting == runs:
+        return f"{found} in all {runs} runs"
+    return f"{found} in the {fitting} of {runs} runs that fit them"
+
+
+def bits_title(noise: Sequence[Row]) -> str:
+    """Of what there was."""
+    known = [each for each in noise if each["stored"] is not None]
+    if not known:
+        return "Bits memorised about labels"
+    shares = between((each["stored"] for each in known), "{:.0%}")
+    found = f"Of labels that are all random {shares} of the bits are memorised"
+    doubtful = sum(not _differs(each[BITS.name], 0) for each in known)
+    return f"{found}; seeds leave {doubtful} of {len(known)} in doubt" if doubtful else found
+
+
+def _differs(estimate: Estimate, level: float) -> bool:
+    """By the interval; several runs that are equal have none and leave no doubt."""
+    is_equal = estimate.n > 1 and estimate.interval is None
+    return estimate.excludes(level) or (is_equal and estimate.value != level)

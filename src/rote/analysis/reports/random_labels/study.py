@@ -1,77 +1,32 @@
-"""All that the report on random labels says, derived before anything is drawn."""
+"""What the report on random labels says, derived before anything is drawn."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from rote.analysis.estimate import Estimate, OverSplits
+from rote.analysis.estimate import OverSplits
 from rote.analysis.estimators import Answers, geometric_mean, mean_over_seeds, rate, share
 from rote.analysis.quantities.settings import with_setting
 from rote.analysis.results import Curve, Results
+from rote.analysis.typeset import setting_words
 from rote.units import bits_from_nats
 
 TASK = "rote.tasks.random_labels.RandomLabels"
 FIT_SHARE = 0.1  # of what a guess costs, log2 C: labels are fitted where the loss is below it
-FITTED_SHARE = 0.95  # of training labels right: random ones are said to be fitted above it
-GROUPS = ("rule", "drawn")
+KEYS = ["inputs", "size", "parameters", "setting"]  # of a series: what is left differs in its seed
+INPUTS = {"patterns": "patterned"}  # others are called as their setting
+SPLITS = {"train": "training labels", "heldout": "held-out labels"}
+Row = dict[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Series:
-    """Runs that differ in how many labels are random and in seed alone."""
+def study(results: Results) -> tuple[pl.DataFrame, list[Row]]:
+    """The table of runs with derived columns, and a row a series and share of random labels.
 
-    inputs: str
-    size: str
-    parameters: int
-    setting: str
-
-    @property
-    def name(self) -> str:
-        """Unique within a report."""
-        words = (self.size, f"{self.inputs} inputs", self.setting)
-        return ", ".join(word for word in words if word)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Point:
-    """One share of labels that no rule tells, runs of all seeds."""
-
-    series: Series
-    unruled: float  # 1 where inputs are random
-    num_classes: int
-    run_ids: tuple[str, ...]
-    train: OverSplits
-    heldout: OverSplits
-    drawn: OverSplits | None  # of the training labels that no rule tells
-    steps: Estimate | None  # to fit, over runs that did: a geometric mean
-    num_fitted: int
-    slowdown: Estimate | None  # steps over those of true labels, seed by seed, likewise
-    entropy_bits: float  # of labels that no rule tells
-    memorised_bits: Estimate  # entropy less code length
-
-
-@dataclass(frozen=True, kw_only=True)
-class Study:
-    """``points`` go by series, then share."""
-
-    runs: pl.DataFrame
-    points: tuple[Point, ...]
-
-    @property
-    def series(self) -> list[Series]:
-        """By size, then inputs."""
-        return list(dict.fromkeys(each.series for each in self.points))
-
-    def of(self, series: Series) -> list[Point]:
-        """By share."""
-        return [each for each in self.points if each.series == series]
-
-
-def study(results: Results) -> Study:
-    """Raises ValueError where no run on random labels measured exact matches."""
+    Rows hold what seeds have in common, and means over seeds. Raises ValueError where no run on
+    random labels measured exact matches.
+    """
     tried = "exact_match.train_rule_tried"
     if tried not in results.table.columns:
         raise ValueError("no finished run measured exact matches: add exact_match to measure")
@@ -79,10 +34,19 @@ def study(results: Results) -> Study:
     if runs.is_empty():
         raise ValueError("no finished run of task random_labels to report on")
     runs = _with_labels(runs, results.curves)
-    keys = ["size", "inputs", "unruled", "seed"]
-    runs = with_setting(runs, at=keys, apart_from=["task.inputs", "task.random_fraction"])
+    at, apart = ["size", "inputs", "unruled", "seed"], ["task.inputs", "task.random_fraction"]
+    runs = with_setting(runs, at=at, apart_from=apart)
     runs = runs.sort("parameters", "inputs", "setting", "unruled", "seed")
-    return Study(runs=runs, points=tuple(_points(runs)))
+    names = [_series(run) for run in runs.iter_rows(named=True)]
+    runs = runs.with_columns(series=pl.Series(names))
+    parts = runs.partition_by([*KEYS, "unruled"], maintain_order=True)
+    return runs, [_row(part, runs) for part in parts]
+
+
+def _series(run: Row) -> str:
+    """In words, unique within a report."""
+    words = f"{run['size']}, {INPUTS.get(run['inputs'], run['inputs'])} inputs"
+    return f"{words}, {setting_words(run['setting'])}" if run["setting"] else words
 
 
 def steps_to_fit(curve: Curve, *, num_classes: int) -> int | None:
@@ -93,7 +57,7 @@ def steps_to_fit(curve: Curve, *, num_classes: int) -> int | None:
 
 
 def _with_labels(runs: pl.DataFrame, curves: Mapping[str, Curve]) -> pl.DataFrame:
-    """Columns added: what is fitted when, and what is memorised."""
+    """Columns added: what is fitted when, what is answered right, and what is memorised."""
     steps = [
         steps_to_fit(curves[run_id], num_classes=classes)
         for run_id, classes in runs.select("run_id", "task.num_classes").iter_rows()
@@ -103,6 +67,13 @@ def _with_labels(runs: pl.DataFrame, curves: Mapping[str, Curve]) -> pl.DataFram
         for name in ("answer_bits", "answer_code_bits")
     )
     is_noise = pl.col("task.inputs") == "random"
+    counts = {
+        f"{split}_{count}": pl.sum_horizontal(
+            f"exact_match.{split}_rule_{name}", f"exact_match.{split}_drawn_{name}"
+        )
+        for split in SPLITS
+        for count, name in (("right", "right_free"), ("tried", "tried"))
+    }
     return runs.with_columns(
         inputs=pl.col("task.inputs"),
         size=pl.format("{}x{}", "size.num_layers", "size.width"),
@@ -110,61 +81,39 @@ def _with_labels(runs: pl.DataFrame, curves: Mapping[str, Curve]) -> pl.DataFram
         steps_to_fit=pl.Series(steps, dtype=pl.Int64),
         label_entropy_bits=entropy,
         memorised_bits=entropy - coded,
+        **counts,
     )
 
 
-def _points(runs: pl.DataFrame) -> Iterable[Point]:
-    keys = ["size", "inputs", "setting", "parameters"]
-    for part in runs.partition_by([*keys, "unruled"], maintain_order=True):
-        first = part.row(0, named=True)
-        series = Series(**{key: first[key] for key in keys})
-        fitted = part["steps_to_fit"].drop_nulls().to_list()
-        is_drawn = first["label_entropy_bits"] > 0
-        yield Point(
-            series=series,
-            unruled=first["unruled"],
-            num_classes=first["task.num_classes"],
-            run_ids=tuple(part["run_id"]),
-            train=_share(part, [f"train_{group}" for group in GROUPS]),
-            heldout=_share(part, [f"heldout_{group}" for group in GROUPS]),
-            drawn=_share(part, ["train_drawn"]) if is_drawn else None,
-            steps=geometric_mean(fitted) if fitted else None,
-            num_fitted=len(fitted),
-            slowdown=_slowdown(part, _true(runs, series)),
-            entropy_bits=first["label_entropy_bits"],
-            memorised_bits=mean_over_seeds(part["memorised_bits"].to_list()),
-        )
+def _row(runs: pl.DataFrame, every: pl.DataFrame) -> Row:
+    first = runs.row(0, named=True)
+    true = every.filter(
+        pl.col("inputs") == "patterns", pl.col("unruled") == 0, pl.col("size") == first["size"],
+        pl.col("setting") == first["setting"],
+    )  # fmt: skip
+    steps, of_true = (
+        dict(some.drop_nulls("steps_to_fit").select("seed", "steps_to_fit").iter_rows())
+        for some in (runs, true)
+    )
+    ratios = [steps[seed] / of_true[seed] for seed in steps if seed in of_true]
+    entropy_bits, memorised = first["label_entropy_bits"], runs["memorised_bits"].to_list()
+    drawn = "exact_match.train_drawn_right_free", "exact_match.train_drawn_tried"
+    name = ", ".join(filter(None, (first["size"], f"{first['inputs']} inputs", first["setting"])))
+    return {
+        "name": f"labels {name}, {first['unruled']:g} random", "runs": list(runs["run_id"]),
+        **{key: first[key] for key in ("series", "unruled", "label_entropy_bits")},
+        "guess": 1 / first["task.num_classes"], "num_runs": runs.height, "num_fitted": len(steps),
+        "train": _share(runs, "train_right", "train_tried"),
+        "heldout": _share(runs, "heldout_right", "heldout_tried"),
+        "drawn": _share(runs, *drawn) if entropy_bits > 0 else None,
+        "steps_to_fit": geometric_mean(list(steps.values())) if steps else None,
+        "slowdown": geometric_mean(ratios) if ratios else None,  # over true labels, seed by seed
+        "memorised_bits": mean_over_seeds(memorised),
+        "stored": np.mean(memorised) / entropy_bits if entropy_bits else None,
+    }  # fmt: skip
 
 
-def _share(runs: pl.DataFrame, names: list[str]) -> OverSplits:
+def _share(runs: pl.DataFrame, right: str, tried: str) -> OverSplits:
     """Each seed has labels of its own, so seeds are resampled as splits are."""
-    return share(
-        [
-            Answers(
-                split=run["seed"],
-                seed=run["seed"],
-                rate=rate(
-                    sum(run[f"exact_match.{name}_right_free"] for name in names),
-                    sum(run[f"exact_match.{name}_tried"] for name in names),
-                ),
-            )
-            for run in runs.iter_rows(named=True)
-        ]
-    )
-
-
-def _true(runs: pl.DataFrame, series: Series) -> dict[int, int]:
-    """By seed, the steps that true labels take with inputs that show their class."""
-    same = runs.filter(
-        pl.col("inputs") == "patterns",
-        pl.col("unruled") == 0,
-        pl.col("size") == series.size,
-        pl.col("setting") == series.setting,
-    ).drop_nulls("steps_to_fit")
-    return dict(same.select("seed", "steps_to_fit").iter_rows())
-
-
-def _slowdown(runs: pl.DataFrame, true: Mapping[int, int]) -> Estimate | None:
-    known: list[dict[str, Any]] = runs.drop_nulls("steps_to_fit").to_dicts()
-    ratios = [run["steps_to_fit"] / true[run["seed"]] for run in known if run["seed"] in true]
-    return geometric_mean(ratios) if ratios else None
+    counts = runs.select("seed", right, tried).iter_rows()
+    return share([Answers(split=seed, seed=seed, rate=rate(*both)) for seed, *both in counts])

@@ -1,154 +1,295 @@
 """The report on text: what is memorised beyond skill, what of it comes out, and which texts."""
 
-from html import escape
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from rote.analysis import descent_wording
-from rote.analysis.content import Content, Section
-from rote.analysis.descent_figure import draw_descents
-from rote.analysis.drawing import Drawing
-from rote.analysis.elements import card, figure, scrolled
-from rote.analysis.reports.text import tables, wording
-from rote.analysis.reports.text.figures import (
-    draw_covariates,
-    draw_extraction,
-    draw_oracle_quality,
-    draw_unintended,
-)
-from rote.analysis.reports.text.study import REFERENCE_NAMES, Study, study
+from rote.analysis.content import Block, Card, Content, Heading, Section, Text
+from rote.analysis.descents import axis_note, descents_plot, descents_table, headline, number
+from rote.analysis.estimate import span
+from rote.analysis.metrics import METRICS
+from rote.analysis.reports.text import figures, wording
+from rote.analysis.reports.text.study import NUM_SAMPLES, REFERENCE_NAMES, SIZE, Row, Study, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import runs_section
+from rote.analysis.table import Cell, Column, Table
+from rote.analysis.typeset import plural
 
-CAPTIONS = {**wording.CAPTIONS, "double_descent": descent_wording.CAPTION}
-CONTROL_NOTE = (
-    "The held-out control is mem_U of windows that neither model was trained on: it is what a "
-    "difference in skill alone looks like, and no memorisation. A sample counts once however "
-    "often it was repeated. A sum over capacity would mean that the reference is too weak, or "
-    "that capacity was underestimated."
-)
-NO_EXTRACTION = "<p>No run measured extraction (measure extraction).</p>"
+INTERVAL = "95 % interval"
+SUM, MEAN = METRICS["max_code_bits"], METRICS["mean_max_code_bits"]
+LOSS = METRICS["heldout_bits_per_token"]
 
 
 def make(results: Results) -> Content:
     """Raises ValueError for runs that are not on one corpus, or have no reference."""
     found = study(results)
-    drawings = _drawings(found)
     return Content(
-        headlines=(
-            *wording.headlines(found),
-            *(descent_wording.headline(curve) for curve in found.descents),
-        ),
+        headlines=(*wording.headlines(found), *map(headline, found.descents)),
         setting=wording.setting(found),
         cards=tuple(_cards(found)),
-        sections=_sections(found, drawings),
-        drawings=tuple(drawings.values()),
+        lead=figures.unintended(found),
+        sections=_sections(found),
         numbers=_numbers(found),
         table=found.runs,
         arrays_of=tuple(found.runs["run_id"]),
     )
 
 
-def _drawings(found: Study) -> dict[str, Drawing]:
-    made = [
-        draw_unintended(found),
-        draw_descents(found.descents, title=descent_wording.overall(found.descents)),
-    ]
+def _sections(found: Study) -> tuple[Section, ...]:
+    extraction: list[Block] = [Text("No run measured extraction (measure=[extraction]).")]
     if found.extracted:
-        made.append(draw_extraction(found))
-    made += [draw_covariates(found), draw_oracle_quality(found)]
-    return {drawing.name: drawing for drawing in made}
-
-
-def _sections(found: Study, drawings: dict[str, Drawing]) -> tuple[Section, ...]:
-    def shown(name: str) -> str:
-        return figure(drawings[name], CAPTIONS[name])
-
-    extraction = (
-        shown("extraction") + tables.extraction_table(found.extracted)
-        if found.extracted
-        else NO_EXTRACTION
-    )
+        extraction = [figures.extraction(found), _extraction_table(found)]
+    if found.discoverable:
+        extraction += [
+            Heading(title="How many samples it takes"),
+            _discoverable_table(found),
+            Text(wording.DISCOVERABLE_NOTE),
+        ]
+    generation: list[Block] = [Text("No run measured generation (measure=[generation]).")]
+    if found.drawn:
+        generation = [*_drawn_tables(found), Text(wording.DRAWN_NOTE)]
+    curves = found.descents
+    descent: list[Block] = [descents_plot(curves), descents_table(curves), Text(axis_note(curves))]
+    samples: list[Block] = []
+    for each in found.remembered:
+        samples.append(Heading(title=f"{each.name}, against the {REFERENCE_NAMES[each.reference]}"))
+        samples += [Text("Most memorised"), _sample_table(each.most)]
+        samples += [Text("Least memorised"), _sample_table(each.least)]
     return (
         Section(
-            title="Unintended memorisation",
-            html=f"<p>{escape(wording.check(found))}.</p>{shown('unintended')}"
-            f"{tables.unintended_table(found)}<p>{CONTROL_NOTE}</p>",
+            "Unintended memorisation",
+            [
+                Text(f"{wording.check(found)}."),
+                _unintended_table(found),
+                Text(wording.CONTROL_NOTE),
+            ],
         ),
+        Section("Double descent", descent),
+        Section("Extraction", extraction),
+        Section("Samples that the model draws", generation),
         Section(
-            title="Double descent",
-            html=shown("double_descent")
-            + scrolled(descent_wording.descents_table(found.descents))
-            + descent_wording.axis_note(found.descents),
+            "What is remembered",
+            [figures.covariates(found), figures.tf_idf(found), _correlation_table(found)],
         ),
-        Section(title="Extraction", html=extraction),
+        Section("The most and the least memorised samples", samples),
         Section(
-            title="What is remembered",
-            html=shown("covariates") + tables.correlation_table(found),
-        ),
-        Section(
-            title="The most and the least memorised samples",
-            html="\n".join(map(tables.samples_html, found.remembered)),
-        ),
-        Section(
-            title="How good the reference has to be",
-            html=shown("oracle_quality") + tables.quality_table(found),
+            "How good the reference has to be",
+            [figures.oracle_quality(found), _quality_table(found)],
         ),
         runs_section(found.runs),
     )
 
 
-def _cards(found: Study) -> list[str]:
-    kind = found.references[-1]
-    made = [
-        card(
-            title=f"{run['series']}, {run['parameters']:,} parameters",
-            meaning=f"sum of mem_U against the {REFERENCE_NAMES[kind]}",
-            value=f"{run[f'{kind}.max_code_bits']:,.0f}",
-            unit="bits",
-            lines=(
-                f"<p>{run[f'{kind}.max_code_bits'] / run['capacity_bits']:.0%} of capacity, at N = "
-                f"{run['task.num_sequences']:,}</p>",
-                f"<p>mixture code: {run[f'{kind}.mixture_code_bits']:,.0f} bits</p>",
-                "" if run["training.converged"] else '<p class="bound">had not converged</p>',
-            ),
-        )
-        for run in wording.most_runs(found, kind)
+def _unintended_table(found: Study) -> Table:
+    """A row a run and reference."""
+
+    def bits(row: Row) -> tuple[float, str]:
+        ends = row["max_code_low_bits"], row["max_code_high_bits"]
+        return row["max_code_bits"], span(ends, SUM.form)
+
+    def fits(row: Row) -> Cell:
+        is_below = row["of_capacity"] <= 1
+        return Cell(text="yes" if is_below else "no", is_warning=not is_below)
+
+    columns = [
+        Column("series", "series"),
+        Column("reference", "reference"),
+        Column("N", _beside(SIZE, "seed"), unit="seed"),
+        Column("mem_U (bits)", bits, unit="max code, 95 % interval", form=SUM.form),
+        Column("of capacity", "of_capacity", form="{:.1%}"),
+        Column("sum <= capacity", fits),
+        Column("mem_U (bits)", "mixture_code_bits", unit="mixture code", form=SUM.form),
+        Column("a sample (bits)", "mean_bits", unit="max code", form=MEAN.form),
+        Column("held-out control", "heldout_mean_bits", unit="bits a sample", form=MEAN.form),
+        Column("samples memorised", _beside("samples_memorised", "samples"), unit="of all"),
+        Column(
+            "in the reference",
+            _beside("samples_in_reference", "samples_unpaired"),
+            unit="not scored by it",
+        ),
     ]
-    for each in found.remembered[-1:]:
-        correlation = each.correlations["tf_idf"]
-        made.append(
-            card(
-                title="TF-IDF",
-                meaning=f"rank correlation with mem_U, {each.name}",
-                value="none" if correlation is None else f"{correlation.value:+.2f}",
-                unit="Spearman's rho",
-                lines=(f"<p>{escape(wording.correlation_words(correlation))}</p>",),
-            )
+    return Table(columns=columns, rows=found.pairs.to_dicts(), is_tall=True)
+
+
+def _beside(first: str, below: str, form: str = "{:,}") -> Callable[[Row], tuple[Any, str]]:
+    """A column's value with another one in small print."""
+    return lambda row: (row[first], form.format(row[below]))
+
+
+def _extraction_table(found: Study) -> Table:
+    """A row a series, size and prefix."""
+    explained: dict[str, Any] = {"unit": "of the train rate", "missing": "none extracted"}
+    columns = [
+        Column("series", "series"),
+        Column("N", SIZE),
+        Column("prefix", "prefix", unit="tokens"),
+        Column("train", "train", unit=INTERVAL, form="{:.1%}"),
+        Column("held-out", "heldout", unit=INTERVAL, form="{:.1%}"),
+        Column("difference", "excess", unit=INTERVAL, form="{:+.1%}"),
+        Column("explained by held-out", "explained", form="{:.0%}", **explained),
+    ]
+    return Table(columns=columns, rows=found.extracted, is_tall=True)
+
+
+def _discoverable_table(found: Study) -> Table:
+    """A row a run, sampler, prefix and split."""
+    columns = [
+        Column("run", "name"),
+        Column("windows", "windows"),
+        Column("sampler", "sampler"),
+        Column("prefix", "prefix", unit="tokens"),
+        *(
+            Column(f"in {plural(number, 'sample')}", f"in {number}", unit=INTERVAL, form="{:.1%}")
+            for number in NUM_SAMPLES
+        ),
+        Column("in the beam", "beam", unit=INTERVAL, form="{:.1%}"),
+    ]
+    return Table(columns=columns, rows=found.discoverable, is_tall=True)
+
+
+def _drawn_tables(found: Study) -> list[Table]:
+    """What was drawn, a row a run and drawing; and what each ranking finds where there is any."""
+    ranked = [
+        {
+            "name": each["name"],
+            "ranking": name.replace("_", " "),
+            **vars(each["found"].ranked(name)),
+        }
+        for each in found.drawn
+        if each["memorised"].successes
+        for name in each["found"].rankings
+    ]
+
+    def recall(row: Row) -> tuple[float, str]:
+        return row["recall"].share, f"{row['recall'].num_right} of {row['recall'].num_targets}"
+
+    drawn = [
+        Column("drawing", "name"),
+        Column("hold training text", "memorised", unit=INTERVAL, form="{:.1%}"),
+        Column("hold held-out text", "control", unit=INTERVAL, form="{:.1%}"),
+        Column("of one training sequence", "once", unit="samples"),
+        Column("distinct samples", _beside("distinct", "samples"), unit="of all"),
+    ]
+    by_rank = [
+        Column("drawing", "name"),
+        Column("ranking", "ranking"),
+        Column("precision", "precision", unit=INTERVAL, form="{:.0%}"),
+        Column("held-out text", "precision_in_heldout", unit=INTERVAL, form="{:.0%}"),
+        Column("recall", recall, unit="before the 100th error", form="{:.0%}"),
+    ]
+    tables = [Table(columns=drawn, rows=found.drawn, is_tall=True)]
+    return [*tables, Table(columns=by_rank, rows=ranked, is_tall=True)] if ranked else tables
+
+
+def _correlation_table(found: Study) -> Table:
+    """A row a covariate and run."""
+    rows = [
+        {"covariate": words, "name": each.name, "rho": each.correlations[name]}
+        for name, words in wording.COVARIATE_NAMES.items()
+        for each in found.remembered
+    ]
+    columns = [
+        Column("covariate", "covariate"),
+        Column("series", "name"),
+        Column("rho", "rho", unit=INTERVAL, form="{:+.3f}", missing="not known"),
+        Column("samples", lambda row: row["rho"] and row["rho"].n, missing="too few"),
+    ]
+    return Table(columns=columns, rows=rows, is_tall=True)
+
+
+def _quality_table(found: Study) -> Table:
+    """A row a target and possible reference, the best reference first."""
+    columns = [
+        Column("series", "series"),
+        Column("reference", _beside("reference", "pool", "{}"), unit="its pool"),
+        Column("its held-out loss", "loss", unit=LOSS.unit, form=LOSS.form),
+        Column("mean mem_U (bits)", "mean_bits", unit=INTERVAL, form=MEAN.form),
+        Column("samples", lambda row: row["mean_bits"].n, unit="it never trained on"),
+    ]
+    return Table(columns=columns, rows=found.qualities, is_tall=True)
+
+
+def _sample_table(samples: Sequence[Row]) -> Table:
+    def text(row: Row) -> Cell:
+        return Cell(text=row["text"], below=str(row["sample_id"]), is_code=True)
+
+    def reference(row: Row) -> tuple[float, str]:
+        return row["reference_bits"], "trained on it" * row["in_reference"]
+
+    bits: dict[str, Any] = {"form": "{:.1f}"}
+    mem_u = _beside("max_code_bits", "mixture_code_bits", "{:.1f}")
+    columns = [
+        Column("text", text, unit="sample id"),
+        Column("model (bits)", "target_bits", **bits),
+        Column("reference (bits)", reference, **bits),
+        Column("mem_U (bits)", mem_u, unit="mixture code", **bits),
+        Column("occurrences", "occurrences"),
+        Column("extracted", "extracted", unit="from so many tokens"),
+    ]
+    return Table(columns=columns, rows=samples, is_tall=True)
+
+
+def _cards(found: Study) -> list[Card]:
+    made = [
+        Card(
+            title=f"{run['series']}, {run['parameters']:,} parameters",
+            meaning=f"{SUM.title} against the {run['reference']}",
+            value=SUM.form.format(run["max_code_bits"]),
+            unit=SUM.unit,
+            lines=[
+                Text(f"{run['of_capacity']:.0%} of capacity, at N = {run[SIZE]:,}"),
+                Text(f"mixture code: {run['mixture_code_bits']:,.0f} bits"),
+                Text("" if run["is_above"] else wording.NOT_ABOVE, is_warning=True),
+                Text("" if run["training.converged"] else "had not converged", is_warning=True),
+            ],
         )
-    return made
+        for run in found.fullest(found.references[-1])
+    ]
+    last = found.remembered[-1]
+    correlation = last.correlations["tf_idf"]
+    rho = Card(
+        title="TF-IDF",
+        meaning=f"rank correlation with mem_U, {last.name}",
+        value="none" if correlation is None else f"{correlation.value:+.2f}",
+        unit="Spearman's rho",
+        lines=[Text(wording.correlation_words(correlation))],
+    )
+    return [*made, rho]
 
 
 def _numbers(found: Study) -> dict[str, Any]:
-    return {
-        **{
-            f"mem_U {run['series']} against {kind}": {
-                "max_code_bits": run[f"{kind}.max_code_bits"],
-                "mixture_code_bits": run[f"{kind}.mixture_code_bits"],
-                "samples_in_reference": run[f"{kind}.samples_in_reference"],
-                "capacity_bits": run["capacity_bits"],
-                "runs": [run["run_id"], run[f"{kind}.run_id"]],
-            }
-            for kind in found.references
-            for run in wording.most_runs(found, kind)
-        },
-        **{f"peak {curve.name}": descent_wording.number(curve) for curve in found.descents},
-        **{
-            f"TF-IDF {each.name}": {
-                "rho": correlation and correlation.value,
-                "interval": correlation and correlation.interval,
-                "runs": [each.run_id, each.reference_id],
-            }
-            for each in found.remembered
-            for correlation in (each.correlations["tf_idf"],)
-        },
+    names = ("max_code_bits", "mixture_code_bits", "samples_in_reference", "capacity_bits")
+    sums = {
+        f"mem_U {run['series']} against {kind}": {
+            **{name: run[name] for name in names},
+            "runs": [run["run_id"], run["reference_id"]],
+        }
+        for kind in found.references
+        for run in found.fullest(kind)
     }
+    correlations = {
+        f"TF-IDF {each.name}": {
+            "rho": correlation and correlation.value,
+            "interval": correlation and correlation.interval,
+            "runs": [each.run_id, each.reference_id],
+        }
+        for each in found.remembered
+        for correlation in (each.correlations["tf_idf"],)
+    }
+    drawn = {
+        f"drawn {each['name']}": {
+            "memorised": each["memorised"].value,
+            "interval": each["memorised"].interval,
+            "in_heldout": each["control"].value,
+            "runs": [each["run_id"]],
+        }
+        for each in found.drawn
+    }
+    discoverable = {
+        f"discoverable {each['name']}, {each['sampler']} {each['prefix']}, {each['windows']}": {
+            **{f"in {number}": each[f"in {number}"].value for number in NUM_SAMPLES},
+            "runs": [each["run_id"]],
+        }
+        for each in found.discoverable
+    }
+    peaks = {f"peak {curve.name}": number(curve) for curve in found.descents}
+    return sums | peaks | correlations | drawn | discoverable

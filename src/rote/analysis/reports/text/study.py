@@ -1,70 +1,68 @@
-"""All that the report on text says, derived before anything is drawn."""
+"""What the report on text says, derived before anything is drawn."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from rote.analysis.descents import Descent, descents
-from rote.analysis.estimate import Estimate, Rate
+from rote.analysis.estimate import Rate
 from rote.analysis.estimators import pooled, rate
 from rote.analysis.pairing import Pairing, text_runs, with_unintended
+from rote.analysis.quantities.discoverable import num_extractable
 from rote.analysis.quantities.extraction import Extraction
+from rote.analysis.quantities.generations import drawings_in, generated
 from rote.analysis.quantities.losses import loss_quantities
 from rote.analysis.quantities.series import with_series
-from rote.analysis.quantities.unintended import CodeLengths, mean_max_code, pair
-from rote.analysis.reports.text.remembered import Remembered, remembered
+from rote.analysis.quantities.unintended import mean_max_code, pair
+from rote.analysis.reports.text.remembered import Remembered, name_of, remembered
 from rote.analysis.results import Results
 
 EXTRACTED = re.compile(r"extraction\.train_extracted_(\d+)")
+EXPECTED = re.compile(r"discoverable\.\w+_expected_\w+")
+LOG_P = re.compile(r"discoverable\.(train|heldout)_log_p_(\w+)_(\d+)")
+NUM_SAMPLES, PROBABILITY = (1, 10, 100, 1000), 0.5
+DRAWN = re.compile(r"generation\.\w+_samples")
+SIZE = "task.num_sequences"
+OF_RUN = ("run_id", "series", SIZE, "seed", "parameters", "training.converged", "capacity_bits")
 FEWEST_OUTSIDE = 20  # samples that a reference has not trained on, for a mean over them
+SPLITS = {"train": "train", "heldout": "held-out"}
+Row = dict[str, Any]
+Arrays = Mapping[str, NDArray[Any]]
 REFERENCE_NAMES = {"same_size": "same size, all data", "oracle": "oracle"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Extracted:
-    """Extraction at one data size, seeds pooled."""
-
-    series: str
-    num_sequences: int
-    extraction: Extraction
-
-
-@dataclass(frozen=True, kw_only=True)
-class Quality:
-    """mem_U of one run under one possible reference, over samples that it never trained on."""
-
-    series: str  # of the target
-    reference_id: str
-    reference_series: str
-    reference_pool: str
-    reference_heldout_bits_per_token: float
-    mean_bits: Estimate  # a sample, max code; over samples
-
-
-@dataclass(frozen=True, kw_only=True)
 class Study:
-    """``runs`` is the table with all derived columns; ``targets`` are those on the train pool."""
+    """``runs`` is the table with all derived columns, ``targets`` are those on the train pool."""
 
     runs: pl.DataFrame
     targets: pl.DataFrame
+    pairs: pl.DataFrame  # a row a target and reference
     descents: tuple[Descent, ...]
-    extracted: tuple[Extracted, ...]
+    extracted: list[Row]  # by series, data size and prefix: rates of each run, and of seeds pooled
+    discoverable: list[Row]  # a row a run, sampler, prefix and split
+    drawn: list[Row]  # a row a run and drawing of samples
     remembered: tuple[Remembered, ...]  # of each series the run with most mem_U, then most data
-    qualities: tuple[Quality, ...]
+    qualities: list[Row]  # a row a run and possible reference, the best reference first
 
     @property
     def references(self) -> list[str]:
         """Those of the two kinds that any run has."""
-        return [kind for kind in REFERENCE_NAMES if self.targets[f"{kind}.run_id"].count()]
+        return self.pairs["kind"].unique(maintain_order=True).to_list()
 
     @property
     def series(self) -> list[str]:
         """In the order of size."""
         return self.targets["series"].unique(maintain_order=True).to_list()
+
+    def fullest(self, kind: str) -> list[Row]:
+        """Of each series the run with the largest sum of mem_U under this reference."""
+        return _focus(self.pairs.filter(pl.col("kind") == kind), pl.col("max_code_bits"))
 
 
 def study(results: Results) -> Study:
@@ -72,110 +70,149 @@ def study(results: Results) -> Study:
     text = text_runs(results.table)
     if text.is_empty():
         raise ValueError("no finished run of task text to report on")
-    if text["task.corpus"].n_unique() > 1:
-        raise ValueError(f"one report is on one corpus, got {text['task.corpus'].n_unique()}")
-    paired = _with_all_totals(with_unintended(results, text))
+    if (num_corpora := text["task.corpus"].n_unique()) > 1:
+        raise ValueError(f"one report is on one corpus, got {num_corpora}")
+    paired = with_unintended(results, text)
     runs = with_series(loss_quantities(paired, results.alphas))
     targets = runs.filter(pl.col("task.pool") == "train")
-    pairing = Pairing(results, runs)
-    fullest = _focus(targets, pl.coalesce("oracle.max_code_bits", "same_size.max_code_bits"))
-    largest = _focus(targets, pl.col("task.num_sequences"))
-    both = {run["run_id"]: run for run in (*fullest, *largest)}
-    return Study(
-        runs=runs,
-        targets=targets,
-        descents=descents(results, targets),
-        extracted=tuple(_extracted(targets)),
-        remembered=remembered(results, pairing, list(both.values())),
-        qualities=tuple(_qualities(pairing, fullest)),
-    )
-
-
-def _with_all_totals(runs: pl.DataFrame) -> pl.DataFrame:
-    """A reference that no run has gets columns of nulls; raises ValueError where both are so."""
-    missing = [kind for kind in REFERENCE_NAMES if f"{kind}.samples" not in runs.columns]
-    if len(missing) == len(REFERENCE_NAMES):
+    most_bits = pl.coalesce("oracle.max_code_bits", "same_size.max_code_bits")
+    if targets.select(pl.coalesce("oracle.run_id", "same_size.run_id").count()).item() == 0:
         raise ValueError(
             "no run can serve as a reference: add runs on task.pool=reference with measure "
             "superset, or a larger task.num_sequences of the same model"
         )
-    if not missing:
-        return runs
-    there = next(kind for kind in REFERENCE_NAMES if kind not in missing)
-    names = [name.partition(".")[2] for name in runs.columns if name.startswith(f"{there}.")]
-    nulls = [
-        pl.lit(None, runs.schema[f"{there}.{name}"]).alias(f"{kind}.{name}")
-        for kind in missing
-        for name in names
-        if f"{kind}.{name}" not in runs.columns
-    ]
-    return runs.with_columns(nulls)
+    pairing = Pairing(results, runs)
+    fullest = _focus(targets, most_bits)
+    largest = _focus(targets.filter(most_bits.is_not_null()), pl.col(SIZE))
+    both = {run["run_id"]: run for run in (*fullest, *largest)}
+    return Study(
+        runs=runs,
+        targets=targets,
+        pairs=_pairs(targets),
+        descents=descents(results, targets),
+        extracted=list(_extracted(targets)),
+        discoverable=list(_discoverable(results, runs)),
+        drawn=list(_drawn(results, runs)),
+        remembered=remembered(results, pairing, list(both.values())),
+        qualities=sorted(_qualities(pairing, fullest), key=lambda each: each["loss"]),
+    )
 
 
-def _focus(targets: pl.DataFrame, by: pl.Expr) -> list[dict[str, Any]]:
+def _focus(targets: pl.DataFrame, by: pl.Expr) -> list[Row]:
     """Of each series the run with the most of something, in the order of size."""
-    with_reference = pl.coalesce("oracle.run_id", "same_size.run_id").is_not_null()
-    ordered = targets.filter(with_reference).sort(-by, "run_id")
+    ordered = targets.filter(by.is_not_null()).sort(-by, "run_id")
     first = ordered.unique("series", keep="first", maintain_order=True)
     return first.sort("parameters", "series").to_dicts()
 
 
-def _extracted(targets: pl.DataFrame) -> list[Extracted]:
-    prefixes = sorted(int(found[1]) for name in targets.columns if (found := EXTRACTED.match(name)))
-    if not prefixes:
-        return []
-    tried = targets.filter(pl.col("extraction.train_tried").is_not_null())
-    points = tried.partition_by("series", "task.num_sequences", maintain_order=True)
-    return [
-        Extracted(
-            series=point["series"][0],
-            num_sequences=point["task.num_sequences"][0],
-            extraction=Extraction(
-                prefix_tokens=prefix,
-                train=_rate(point, "train", prefix),
-                heldout=_rate(point, "heldout", prefix),
-            ),
+def _pairs(targets: pl.DataFrame) -> pl.DataFrame:
+    """Totals of mem_U under each reference, its share of capacity, and means of a sample.
+
+    ``heldout_mean_bits`` is of samples that neither model was trained on; a sum ``is_above`` them
+    by the lower end of its interval.
+    """
+    parts = []
+    for kind, name in REFERENCE_NAMES.items():
+        own = [each for each in targets.columns if each.startswith(f"{kind}.")]
+        known = targets.drop_nulls(f"{kind}.run_id").with_columns(
+            kind=pl.lit(kind), of=pl.lit(name)
         )
-        for point in points
-        for prefix in prefixes
-    ]
+        totals = (
+            pl.col(each).alias(each.partition(".")[2]) for each in own if "run_id" not in each
+        )
+        reference_id = pl.col(f"{kind}.run_id").alias("reference_id")
+        parts.append(
+            known.select("kind", pl.col("of").alias("reference"), *OF_RUN, reference_id, *totals)
+        )
+    return (
+        pl.concat(parts, how="vertical_relaxed")
+        .with_columns(
+            of_capacity=pl.col("max_code_bits") / pl.col("capacity_bits"),
+            mean_bits=pl.col("max_code_bits") / pl.col("samples"),
+            heldout_mean_bits=pl.col("heldout_max_code_bits") / pl.col("heldout_samples"),
+        )
+        .with_columns(
+            is_above=pl.col("max_code_low_bits") > pl.col("heldout_mean_bits") * pl.col("samples")
+        )
+    )
 
 
-def _rate(runs: pl.DataFrame, split: str, prefix: int) -> Rate:
-    """Held-out windows are the same for every seed."""
+def _extracted(targets: pl.DataFrame) -> Iterable[Row]:
+    prefixes = sorted(int(found[1]) for name in targets.columns if (found := EXTRACTED.match(name)))
+    tried = targets.drop_nulls("extraction.train_tried") if prefixes else targets.clear()
+    for point in tried.partition_by("series", SIZE, maintain_order=True):
+        for prefix in prefixes:
+            train, heldout = (_rates(point, split, prefix) for split in ("train", "heldout"))
+            both = Extraction(
+                prefix_tokens=prefix,
+                train=pooled(train),
+                heldout=pooled(heldout, same_things=True),
+            )
+            yield {
+                **point.select("series", SIZE).row(0, named=True), "prefix": prefix,
+                "train": both.train, "heldout": both.heldout, "excess": both.excess,
+                "explained": both.explained_by_heldout,
+                "runs": {"train": train, "heldout": heldout},
+            }  # fmt: skip
+
+
+def _rates(runs: pl.DataFrame, split: str, prefix: int) -> list[Rate]:
     counts = runs.select(f"extraction.{split}_extracted_{prefix}", f"extraction.{split}_tried")
-    return pooled(
-        (rate(int(found), int(tried)) for found, tried in counts.iter_rows()),
-        same_things=split == "heldout",
-    )
+    return [rate(int(found), int(tried)) for found, tried in counts.iter_rows()]
 
 
-def _qualities(pairing: Pairing, focus: Sequence[dict[str, Any]]) -> list[Quality]:
-    """Of every run in focus under every other run that scored samples it never trained on."""
+def _measured(
+    results: Results, runs: pl.DataFrame, names: re.Pattern[str]
+) -> Iterable[tuple[Row, Arrays]]:
+    """Runs with a total of one of these names, and their arrays."""
+    totals = [name for name in runs.columns if names.fullmatch(name)]
+    for run in runs.iter_rows(named=True):
+        if any(run[name] is not None for name in totals):
+            yield run, results.folders[run["run_id"]].arrays()
+
+
+def _drawn(results: Results, runs: pl.DataFrame) -> Iterable[Row]:
+    for run, arrays in _measured(results, runs, DRAWN):
+        for drawing in drawings_in(arrays):
+            found = generated(arrays, drawing)
+            yield {
+                "name": f"{name_of(run)}, {drawing.replace('_', ' ')}", "run_id": run["run_id"],
+                "samples": int(run[f"generation.{drawing}_samples"]), "found": found,
+                "distinct": len(found.rows_N), "memorised": found.memorised,
+                "control": found.memorised_in_heldout, "once": found.num_eidetic(1),
+            }  # fmt: skip
+
+
+def _discoverable(results: Results, runs: pl.DataFrame) -> Iterable[Row]:
+    """Rates of windows whose rest n samples of one sampler hold with probability `PROBABILITY`."""
+    for run, arrays in _measured(results, runs, EXPECTED):
+        for name in filter(LOG_P.fullmatch, arrays):
+            split, sampler, prefix = LOG_P.fullmatch(name).groups()  # type: ignore[union-attr]
+            ranks = arrays.get(f"discoverable.{split}_beam_rank_{prefix}")
+            logs = arrays[name]
+            yield {
+                "name": name_of(run), "run_id": run["run_id"], "windows": SPLITS[split],
+                "sampler": sampler.replace("_", " "), "prefix": int(prefix),
+                "beam": None if ranks is None else rate(int((ranks >= 0).sum()), len(ranks)),
+                **{f"in {number}": rate(num_extractable(logs, number, PROBABILITY), len(logs))
+                   for number in NUM_SAMPLES},
+            }  # fmt: skip
+
+
+def _qualities(pairing: Pairing, focus: Sequence[Row]) -> Iterable[Row]:
+    """mem_U of every run in focus under every other run that scored samples it never trained on."""
     targets = [(run, pairing.trained(run["run_id"])) for run in focus]
-    found = [
-        _quality(target, trained, reference, pairing.scored(reference["run_id"]))
-        for reference in pairing.runs.iter_rows(named=True)
-        for target, trained in targets
-        if reference["run_id"] != target["run_id"]
-    ]
-    known = [each for each in found if each is not None]
-    return sorted(known, key=lambda each: each.reference_heldout_bits_per_token)
-
-
-def _quality(
-    target: dict[str, Any], trained: CodeLengths, reference: dict[str, Any], scored: CodeLengths
-) -> Quality | None:
-    unseen = scored.sample_ids[scored.occurrences == 0]
-    if np.isin(trained.sample_ids, unseen).sum() < FEWEST_OUTSIDE:
-        return None
-    paired = pair(trained, scored)
-    outside = ~paired.in_reference
-    return Quality(
-        series=target["series"],
-        reference_id=reference["run_id"],
-        reference_series=reference["series"],
-        reference_pool=reference["task.pool"],
-        reference_heldout_bits_per_token=reference["heldout_bits_per_token"],
-        mean_bits=mean_max_code(paired.max_code_bits[outside], paired.reference_bits[outside]),
-    )
+    for reference in pairing.runs.iter_rows(named=True):
+        scored = pairing.scored(reference["run_id"])
+        unseen = scored.sample_ids[scored.occurrences == 0]
+        for target, trained in targets:
+            if np.isin(trained.sample_ids, unseen).sum() < FEWEST_OUTSIDE:
+                continue
+            paired = pair(trained, scored)
+            outside = ~paired.in_reference
+            bits = paired.max_code_bits[outside], paired.reference_bits[outside]
+            yield {
+                "series": target["series"], "reference": reference["series"],
+                "pool": reference["task.pool"], "loss": reference["heldout_bits_per_token"],
+                "mean_bits": mean_max_code(*bits),
+            }  # fmt: skip

@@ -1,0 +1,140 @@
+"""How numbers of a run are derived from its stored sums: polars expressions.
+
+What takes a table returns None where it has nothing to derive from. What they are called, and their
+units, is said in `rote.analysis.metrics`.
+"""
+
+import re
+
+import polars as pl
+
+from rote.config.names import run_name
+
+UNIFORM = "rote.tasks.uniform.Uniform"
+LEAST_CODE = "cost.train_least_code_bits"
+TRIED = re.compile(r"exact_match\.((train|heldout)_(\w+))_tried")
+EXTRACTED = re.compile(r"extraction\.(train|heldout)_extracted_(\d+)")
+FLOPS_PER_PARAMETER_AND_TOKEN = 6.0  # Kaplan et al. 2020, section 2.1; attention scores left out
+
+# Dense matrix products a second of tensor cores without sparsity, from NVIDIA's data sheets:
+# A100 (2021), H100 (2023) and H200 (2024), by a pattern of torch's name of the whole device. Of the
+# PCIe and NVL cards only those of the A100 are as fast as SXM; a MIG part has no data sheet. Number
+# formats as in conf/precision; fp32 with TF32 off runs outside of them.
+PEAK_FLOPS_PER_SECOND = {
+    r"(NVIDIA )?A100(-SXM4-\d+GB|-PCIE-\d+GB| 80GB PCIe)": {
+        "fp32": 19.5e12, "tf32": 156e12, "bf16_mixed": 312e12, "bf16_true": 312e12,
+    },
+    r"NVIDIA (H100( 80GB HBM3)?|H200)": {
+        "fp32": 67e12, "tf32": 494.7e12, "bf16_mixed": 989.4e12, "bf16_true": 989.4e12,
+    },
+}  # fmt: skip
+
+
+def memorised() -> pl.Expr:
+    """Bits: entropy less code length of the training data."""
+    return pl.col("entropy_bits") - pl.col("cost.train_code_bits")
+
+
+def tokens_per_second() -> pl.Expr:
+    """A run of a stack is charged its share of the stack's time."""
+    seconds = pl.col("circumstances.train_seconds") / pl.col("circumstances.stacked")
+    return pl.col("training.tokens_seen") / seconds
+
+
+def flops_per_second() -> pl.Expr:
+    """Six FLOP a parameter and token."""
+    return FLOPS_PER_PARAMETER_AND_TOKEN * pl.col("parameters") * tokens_per_second()
+
+
+def utilisation(table: pl.DataFrame) -> pl.Expr | None:
+    """Null where the peak is not known."""
+    needed = ["circumstances.device", "precision.name"]
+    if not set(needed) <= set(table.columns):
+        return None
+    peaks = [peak_flops_per_second(*row) for row in table.select(needed).rows()]
+    return flops_per_second() / pl.Series(peaks, dtype=pl.Float64)
+
+
+def ceiling_bits(table: pl.DataFrame) -> pl.Expr | None:
+    """Entropy less the shortest code that any model can have (`rote.measures.least_code`).
+
+    Of a record that does not hold that code: N log2 N for uniform sequences where V^S > N^2, so
+    that less than half an equal pair is expected; null otherwise.
+    """
+    least = pl.col(LEAST_CODE) if LEAST_CODE in table.columns else pl.lit(None, pl.Float64)
+    if not {"task._target_", "task.length", "task.vocab_size"} <= set(table.columns):
+        return pl.col("entropy_bits") - least
+    number = pl.col("cost.train_tokens") / pl.col("task.length")
+    log_number = number.log(2)
+    is_distinct = 2 * log_number < pl.col("task.length") * pl.col("task.vocab_size").log(2)
+    is_set = (pl.col("task._target_") == UNIFORM) & is_distinct
+    of_uniform = pl.when(is_set).then(number * log_number)
+    return pl.col("entropy_bits") - pl.coalesce(least, of_uniform)
+
+
+def shape() -> pl.Expr:
+    """As published tables write it, "1x32" for 1 layer, 32 wide."""
+    return pl.format("{}x{}", "size.num_layers", "size.width")
+
+
+def model(table: pl.DataFrame) -> pl.Expr:
+    """The shape and the heads."""
+    if "size.num_heads" not in table.columns:
+        return shape()
+    heads = pl.col("size.num_heads")
+    ending = pl.when(heads == 1).then(pl.lit("")).otherwise(pl.lit("s"))
+    return pl.coalesce(pl.format("{}, {} head{}", shape(), heads, ending), shape())
+
+
+def shares(table: pl.DataFrame) -> list[pl.Expr]:
+    """Of items answered right and of sequences extracted; null where none was tried."""
+    found = {}
+    for name in table.columns:
+        if match := TRIED.fullmatch(name):
+            found[f"accuracy.{match[1]}"] = f"exact_match.{match[1]}_right_free", name
+        if match := EXTRACTED.fullmatch(name):
+            found[f"extracted.{match[1]}_{match[2]}"] = name, f"extraction.{match[1]}_tried"
+    return [
+        pl.when(pl.col(tried) > 0).then(pl.col(right) / pl.col(tried)).alias(name)
+        for name, (right, tried) in found.items()
+    ]
+
+
+def names(table: pl.DataFrame) -> pl.Expr | None:
+    """As `rote.config.names.run_name`."""
+    if "run_id" not in table.columns:
+        return None
+    rows = table.iter_rows(named=True)
+    return pl.lit(pl.Series([run_name(row, row["run_id"]) for row in rows], dtype=pl.String))
+
+
+def knowledge_bits(table: pl.DataFrame) -> pl.Expr | None:
+    """What the answers to training items cost less than their entropy, over groups that have any.
+
+    A plain difference, below 0 for a model that misjudges more than it knows.
+    """
+    known = []
+    for name in table.columns:
+        match = TRIED.fullmatch(name)
+        entropy = f"exact_match.{match[1]}_answer_bits" if match else ""
+        if match and match[2] == "train" and entropy in table.columns:
+            code = pl.col(f"exact_match.{match[1]}_answer_code_bits")
+            known.append(pl.when(pl.col(entropy) > 0).then(pl.col(entropy) - code))
+    if not known:
+        return None
+    has_any = pl.any_horizontal([one.is_not_null() for one in known])
+    return pl.when(has_any).then(pl.sum_horizontal(known))
+
+
+def knowledge_bits_per_parameter(table: pl.DataFrame) -> pl.Expr | None:
+    """After Allen-Zhu and Li 2024, arXiv 2404.05405; what is known of names is not counted."""
+    bits = knowledge_bits(table)
+    return None if bits is None else bits / pl.col("parameters")
+
+
+def peak_flops_per_second(device: str, precision: str) -> float | None:
+    """Of one device by torch's name of it; None for a processor or an unknown device."""
+    for pattern, peaks in PEAK_FLOPS_PER_SECOND.items():
+        if re.fullmatch(pattern, device):
+            return peaks[precision]
+    return None

@@ -1,0 +1,121 @@
+"""What to look at first of the runs of each kind of report: axes of charts, and curves.
+
+The site and the dashboards of wandb draw them; titles, units and forms are those of
+`rote.analysis.metrics`.
+"""
+
+from dataclasses import dataclass
+
+from rote.analysis.metrics import METRICS
+from rote.ledger.curve import BELOW_UNIFORM_BITS, MEMORISED_BITS
+
+LOSS = "loss_bits_per_token"
+HELDOUT = "heldout_bits_per_token"
+SEQUENCES = "task.num_sequences"
+BASE_SEQUENCES = "task.base.num_sequences"  # canaries are inserted among them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """Columns of the table of runs, and curves of training."""
+
+    title: str
+    text: str  # what to look for
+    axes: tuple[tuple[str, str], ...]  # across and up; the first that runs have comes first
+    by: tuple[tuple[str, str], ...] = ()  # a setting, and what its means are taken of
+    curves: tuple[str, ...] = (LOSS, BELOW_UNIFORM_BITS)
+
+
+def overview_of(kind: str) -> Overview:
+    """Of a kind that is not listed: each main number against the model's size."""
+    main = [name for name, each in METRICS.items() if each.is_main and each.expression is not None]
+    return OVERVIEWS.get(kind) or Overview(
+        title=kind.replace("_", " ").capitalize() or "Runs",
+        text="Every main number of every run.",
+        axes=tuple(("parameters", name) for name in main),
+    )
+
+
+OVERVIEWS = {
+    "capacity": Overview(
+        title="Capacity",
+        text="On the diagonal data are stored whole; where points leave it a model is full. A run "
+        "that had not converged gives a lower bound.",
+        axes=(("entropy_bits", "memorised_bits"), ("parameters", "bits_per_parameter")),
+        by=(("precision.name", "bits_per_parameter"),),
+        curves=(LOSS, MEMORISED_BITS, "bits_per_parameter"),
+    ),
+    "controls": Overview(
+        title="Controls",
+        text="Down is less memorised, left is better on held-out sequences. Exposure of canaries "
+        "is in the report.",
+        axes=(
+            (HELDOUT, "exposure_bits"), (HELDOUT, "memorised_bits"),
+            (HELDOUT, "accuracy.train_drawn"),
+        ),
+        by=tuple(
+            (f"control.{strength}", "memorised_bits")
+            for strength in (
+                "dropout.rate", "label_smoothing.share", "goldfish.k", "dp_sgd.epsilon",
+            )
+        ),
+        curves=(LOSS, MEMORISED_BITS, BELOW_UNIFORM_BITS),
+    ),
+    "double_descent": Overview(
+        title="Double descent",
+        text="Held-out sequences are as many in every run of a sweep. A peak is expected where "
+        "data and capacity are equal.",
+        axes=(("data_per_capacity", HELDOUT), (SEQUENCES, HELDOUT), ("parameters", HELDOUT)),
+        curves=(LOSS, MEMORISED_BITS, BELOW_UNIFORM_BITS),
+    ),
+    "generalisation": Overview(
+        title="Memorise or generalise",
+        text="Answered right without help, seen and held out. A rule shows on what was held out, "
+        "a fact only on what was seen. Extrapolation may come long after the training loss fell.",
+        axes=(
+            ("parameters", "accuracy.heldout_add"), ("parameters", "accuracy.heldout_subtract"),
+            ("parameters", "accuracy.train_fact"), ("parameters", HELDOUT),
+        ),
+        by=(("size.width", "accuracy.heldout_add"), ("size.width", "accuracy.train_fact")),
+        curves=(LOSS,),
+    ),
+    "leakage": Overview(
+        title="Leakage",
+        text="Sequences that greedy decoding continues word for word. Those held out say what can "
+        "be guessed. Membership and exposure are in the report: they are made of scores of single "
+        "sequences.",
+        axes=(
+            ("parameters", "f1"), (BASE_SEQUENCES, "extracted.train_32"),
+            (BASE_SEQUENCES, "extracted.heldout_32"), (BASE_SEQUENCES, HELDOUT),
+        ),
+        by=(("size.width", "extracted.train_32"),),
+    ),
+    "random_labels": Overview(
+        title="Random labels",
+        text="Random labels can only be learnt by heart; those of the rule also held out. The more "
+        "labels are random, the later the loss falls.",
+        axes=(
+            ("task.random_fraction", "accuracy.train_drawn"),
+            ("task.random_fraction", "accuracy.heldout_rule"),
+            ("task.random_fraction", "train_bits_per_token"),
+        ),
+        by=(("task.random_fraction", "accuracy.train_drawn"),),
+        curves=(LOSS,),
+    ),
+    "scaling": Overview(
+        title="Scaling",
+        text="Held-out loss of all runs; laws and their intervals are in the report.",
+        axes=(("parameters", HELDOUT), ("training.tokens_seen", HELDOUT)),
+        by=(("size.width", HELDOUT),),
+    ),
+    "text": Overview(
+        title="Memorisation on text",
+        text="Bits below a uniform guesser are generalised and memorised together: the report "
+        "separates them by reference models. Extracted: sequences that greedy decoding continues "
+        "word for word.",
+        axes=(
+            (SEQUENCES, HELDOUT), (SEQUENCES, "train_bits_per_token"),
+            (SEQUENCES, "extracted.train_16"), (SEQUENCES, "extracted.heldout_16"),
+        ),
+    ),
+}  # fmt: skip

@@ -1,0 +1,284 @@
+"""What each run leaks: membership scores, canaries and windows out of its arrays, as tables.
+
+Shapes: K canaries of a run, N sequences of a split.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from rote.analysis.quantities.exposure import CHANCE_BITS, SkewNormal, exposures
+from rote.analysis.quantities.losses import loss_quantities
+from rote.analysis.quantities.membership import MembershipQuality, membership_quality
+from rote.analysis.quantities.series import SOURCES, with_series
+from rote.analysis.quantities.shadows import (
+    Codes,
+    Pair,
+    beside_oracle,
+    codes_of,
+    groups,
+    oracles_of,
+)
+from rote.analysis.results import Results
+from rote.watching import watched
+
+Arrays = Mapping[str, NDArray[Any]]
+
+HEADLINE = "loss"  # the score whose F1 is a run's
+RESAMPLES, FEWER_RESAMPLES = 1000, 200  # of the headline score, of each other
+UNUSED = 2  # resamples of an interval that nobody looks at
+SIZE = "task.num_sequences"
+LIFTED = ("num_sequences", "length", "pool", "corpus")  # of the task that canaries are planted in
+COST = [
+    f"cost.{split}_{name}"
+    for split in ("train", "heldout")
+    for name in ("code_bits", "tokens", "sequences")
+]
+MEASURES = {  # a column that each leaves
+    "membership": "membership.members",
+    "exposure": "exposure.canaries",
+    "extraction": "extraction.train_tried",
+}
+# Kinds of leakage as one number a run, by their names in `rote.analysis.metrics`, and what a model
+# that remembers nothing leaks.
+GUESSES = {
+    "f1": 0.5,
+    "exposure_bits": CHANCE_BITS,
+    "canaries_extracted": 0.0,
+    "windows_excess": 0.0,
+}
+OF_QUALITY = ("f1", "f1_low", "f1_high", "largest_f1", "balanced_accuracy", "auroc")
+CANARIES = {
+    "run_id": pl.String,
+    "place": pl.Int64,  # in the manifest
+    "repeats": pl.Int64,  # 0: a control
+    "bits": pl.Float64,  # its exposure
+    "most_bits": pl.Float64,  # the largest that can be measured
+    "secret_bits": pl.Float64,
+    "is_fitted": pl.Boolean,  # a skew-normal to its references
+    "fitted_bits": pl.Float64,  # exposure by it; null where the test rejects it
+    "is_extracted": pl.Boolean,  # null where the run did not try
+}
+WINDOWS = {
+    "run_id": pl.String,
+    "prefix": pl.Int64,  # tokens
+    "train": pl.Int64,
+    "train_tried": pl.Int64,
+    "heldout": pl.Int64,
+    "heldout_tried": pl.Int64,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leakage:
+    """Of all runs; what a run did not measure has no entry and no row."""
+
+    qualities: Mapping[str, Mapping[str, MembershipQuality]]  # by run id and score
+    canaries: pl.DataFrame  # `CANARIES`, a row a run and canary
+    windows: pl.DataFrame  # `WINDOWS`, a row a run and prefix: counts
+    oracles: Mapping[str, str | None]  # by run id
+    codes: Mapping[str, Codes]  # of runs that have others of their kind for shadows
+
+
+def has_leakage(runs: pl.DataFrame) -> bool:
+    """Whether any run measured a kind of leakage."""
+    return any(name in runs.columns and runs[name].count() for name in MEASURES.values())
+
+
+def leakage_runs(results: Results) -> pl.DataFrame:
+    """Runs that were trained on what they are attacked for, with losses and series.
+
+    Raises ValueError where there are none, or none of them measured leakage.
+    """
+    if results.table.is_empty():
+        raise ValueError("no finished run to report on")
+    table = _lifted(results.table)
+    table = table.with_columns(
+        pl.lit(None, pl.Float64).alias(name) for name in COST if name not in table.columns
+    )
+    for needed in (SIZE, "task.length"):
+        if needed not in table.columns:
+            raise ValueError(
+                f"no run says {needed}: task text, uniform, or canaries in one of them"
+            )
+    if "task.pool" in table.columns:  # runs on the reference pool serve as oracles only
+        table = table.filter(pl.col("task.pool").fill_null("train") == "train")
+    if table.is_empty():
+        raise ValueError("no finished run on the train pool (task.pool=train)")
+    if not has_leakage(table):
+        raise ValueError(f"no run measured leakage: add {', '.join(MEASURES)} to measure")
+    runs = with_series(loss_quantities(table, results.alphas))
+    if (base := "task.base._target_") in runs.columns:
+        last = pl.col(base).str.split(".").list.last()
+        name = pl.format("{} with canaries", pl.col(base).replace_strict(SOURCES, default=last))
+        runs = runs.with_columns(source=pl.coalesce(name, "source"))
+    if runs["source"].n_unique() > 1:
+        runs = runs.with_columns(series=pl.format("{}, {}", "source", "series"))
+    return runs.sort("parameters", "series", SIZE, "seed", "run_id").with_columns(
+        samples_per_parameter=pl.col("cost.train_sequences") / pl.col("parameters")
+    )
+
+
+def quick_leakage(results: Results) -> pl.DataFrame | None:
+    """`leakage_runs` with the columns of `with_kinds`, intervals left out; None without leakage.
+
+    The headline score alone is judged and no skew-normal is fitted: these take 0.6 and 0.3 seconds
+    a run.
+    """
+    if not has_leakage(results.table):
+        return None
+    runs = leakage_runs(results)
+    return with_kinds(runs, read(results, runs, quick=True)).drop("f1_low", "f1_high")
+
+
+def with_kinds(runs: pl.DataFrame, leakage: Leakage) -> pl.DataFrame:
+    """A column for each of `GUESSES`, null where a run has not measured it.
+
+    Canaries are all that were inserted, however often; windows are those with the longest prefix,
+    less the rate of held-out ones. ``exposure_most_bits`` is the mean over the same canaries of the
+    largest exposure that can be measured.
+    """
+    rows = [
+        {"run_id": run_id, "oracle_id": leakage.oracles.get(run_id)}
+        | _of_quality(leakage.qualities[run_id].get(HEADLINE))
+        for run_id in runs["run_id"]
+    ]
+    names = dict.fromkeys(("run_id", "oracle_id"), pl.String())
+    scores = pl.DataFrame(rows, schema={**names, **dict.fromkeys(OF_QUALITY, pl.Float64())})
+    inserted = leakage.canaries.filter(pl.col("repeats") > 0)
+    canaries = inserted.group_by("run_id").agg(
+        exposure_bits=pl.col("bits").mean(),
+        exposure_most_bits=pl.col("most_bits").mean(),
+        canaries_extracted=pl.col("is_extracted").cast(pl.Float64).mean(),
+    )
+    longest = leakage.windows.filter(pl.col("prefix") == pl.col("prefix").max().over("run_id"))
+    windows = longest.select(
+        "run_id",
+        windows_excess=pl.col("train") / pl.col("train_tried")
+        - pl.col("heldout") / pl.col("heldout_tried"),
+    )
+    for columns in (scores, canaries, windows):
+        runs = runs.join(columns, on="run_id", how="left", maintain_order="left")
+    return runs
+
+
+def read(results: Results, runs: pl.DataFrame, *, quick: bool = False) -> Leakage:
+    """Of these runs; every file of arrays is read once, and most of it let go.
+
+    Raises ValueError naming a run whose scores cannot be judged.
+    """
+    oracles = {} if quick else oracles_of(results.table, runs)
+    rows = {row["run_id"]: row for row in results.table.iter_rows(named=True)}
+    oracle_codes = {
+        each: codes_of(results.folders[each].arrays(), rows[each])
+        for each in dict.fromkeys(oracles.values())
+        if each is not None
+    }
+    in_groups = set() if quick else {run_id for group in groups(runs) for run_id in group}
+    qualities, codes = {}, {}
+    canaries: list[pl.DataFrame] = []
+    windows: list[tuple[Any, ...]] = []
+    for run in watched(list(runs.iter_rows(named=True)), "judging scores", results.show):
+        run_id = run["run_id"]
+        arrays = results.folders[run_id].arrays()
+        pairs = _stored_scores(arrays)
+        if quick:
+            pairs = {name: each for name, each in pairs.items() if name == HEADLINE}
+        elif (oracle := oracles.get(run_id)) is not None:
+            pairs["reference"] = beside_oracle(arrays, run, oracle_codes[oracle])
+        qualities[run_id] = judged(run_id, pairs, UNUSED if quick else RESAMPLES)
+        canaries.append(_canaries(arrays, run_id, fitted=not quick))
+        windows += _windows(arrays, run)
+        if run_id in in_groups:
+            codes[run_id] = codes_of(arrays, run)
+    return Leakage(
+        qualities=qualities,
+        canaries=pl.concat(canaries),
+        windows=pl.DataFrame(windows, schema=WINDOWS, orient="row"),
+        oracles=oracles,
+        codes=codes,
+    )
+
+
+def judged(
+    run_id: str, pairs: Mapping[str, Pair], num_resamples: int = RESAMPLES
+) -> dict[str, MembershipQuality]:
+    """By score, with so many resamples of the headline; raises ValueError naming the run."""
+    try:
+        return {
+            name: membership_quality(
+                *each, num_resamples=num_resamples if name == HEADLINE else FEWER_RESAMPLES
+            )
+            for name, each in pairs.items()
+        }
+    except ValueError as error:
+        raise ValueError(f"run {run_id}: {error}") from error
+
+
+def _of_quality(quality: MembershipQuality | None) -> dict[str, float | None]:
+    if quality is None:
+        return {}
+    values = (
+        quality.f1.value, quality.f1.low, quality.f1.high, quality.largest_f1,
+        quality.balanced_accuracy, quality.auroc.value,
+    )  # fmt: skip
+    return dict(zip(OF_QUALITY, values, strict=True))
+
+
+def _lifted(table: pl.DataFrame) -> pl.DataFrame:
+    """What a base says of itself under the names that a task without one uses."""
+    for name in LIFTED:
+        own, base = f"task.{name}", f"task.base.{name}"
+        if base in table.columns:
+            values = pl.coalesce(own, base) if own in table.columns else pl.col(base)
+            table = table.with_columns(values.alias(own))
+    return table
+
+
+def _stored_scores(arrays: Arrays) -> dict[str, Pair]:
+    """The headline first."""
+    start = "membership.member_"
+    names = [key.removeprefix(start) for key in arrays if key.startswith(start)]
+    return {
+        name: (
+            arrays[f"membership.member_{name}"].astype(np.float64),
+            arrays[f"membership.nonmember_{name}"].astype(np.float64),
+        )
+        for name in sorted(names, key=lambda each: (each != HEADLINE, each))
+    }
+
+
+def _canaries(arrays: Arrays, run_id: str, *, fitted: bool) -> pl.DataFrame:
+    if "exposure.repeats" not in arrays:
+        return pl.DataFrame(schema=CANARIES)
+    found = exposures(arrays, fitted=fitted)
+    number = len(found.repeats_K)
+    extracted_K = arrays.get("exposure.is_extracted")
+    columns: Sequence[Any] = (
+        [run_id] * number, range(number), found.repeats_K, found.bits_K, found.most_bits_K,
+        arrays["exposure.secret_bits"].astype(np.float64),
+        [isinstance(fit, SkewNormal) for fit in found.fits_K],
+        [
+            bits if isinstance(fit, SkewNormal) and not fit.warning else None
+            for fit, bits in zip(found.fits_K, found.fitted_bits_K, strict=True)
+        ],
+        [None] * number if extracted_K is None else extracted_K.astype(np.bool_),
+    )  # fmt: skip
+    return pl.DataFrame(dict(zip(CANARIES, columns, strict=True)), schema=CANARIES)
+
+
+def _windows(arrays: Arrays, run: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """Canaries and repeated windows stand after the first N of a training set: left out."""
+    name = re.compile(r"extraction\.train_extracted_(\d+)")
+    for prefix in sorted(int(found[1]) for key in arrays if (found := name.fullmatch(key))):
+        train_N = arrays[f"extraction.train_extracted_{prefix}"][: run[SIZE]]
+        heldout_N = arrays[f"extraction.heldout_extracted_{prefix}"]
+        yield (
+            run["run_id"], prefix, int(train_N.sum()), len(train_N), int(heldout_N.sum()),
+            len(heldout_N),
+        )  # fmt: skip

@@ -1,0 +1,251 @@
+"""From runs to one capacity per model and format, and one mean per format.
+
+A model is a size with a number of heads: heads are no parameters. A format is a precision, and
+where a sweep varies something else besides, one setting of that. Of runs that differ in their
+training budget alone the longest counts; the others show what a longer one would give.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from rote.analysis.estimate import Estimate
+from rote.analysis.fits.budget import Limit
+from rote.analysis.fits.plateau import NoPlateau, Plateau, fit_plateau
+from rote.analysis.fits.slope import Slope, fit_slope
+from rote.analysis.metrics import derive
+from rote.analysis.quantities.settings import with_setting
+from rote.analysis.reports.capacity.budgets import BUDGET, Budgets, budgets_of, with_longest
+from rote.analysis.results import Curve
+from rote.analysis.typeset import plural
+
+PRECISIONS = ("fp32", "tf32", "bf16_mixed", "bf16_true")  # the order in tables and legends
+SETTINGS = ("task.", "model.", "size.", "optim.", "budget.", "measure.")  # what must not be mixed
+DATA = "task.num_sequences"
+MAY_VARY = (DATA, "budget.batch_size")  # within one capacity; a batch may be a share of the data
+DERIVED = (
+    "shape", "model", "memorised_bits", "memorised_bits_after_first_token", "ceiling_bits",
+    "bits_per_parameter", "data_bits_per_parameter",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Capacity:
+    """What one model holds in one format."""
+
+    model: str  # "1x12, 4 heads"
+    shape: str  # "1x12"
+    num_heads: int | None  # None for a model without
+    precision: str
+    format: str  # precision and setting: "fp32, schedule linear"
+    parameters: int
+    runs: pl.DataFrame  # of each data set and seed the longest
+    plateau: Plateau | NoPlateau
+    capacity_bits: float  # the plateau, or the most that one run stored where none can be fitted
+    bits_per_parameter: Estimate  # of these; no interval where no plateau can be fitted
+    seed_maxima_bits: tuple[float, ...]  # the most that a run of each seed memorised
+    num_unconverged: int  # runs at or beyond capacity that had not converged
+    budgets: Budgets | None  # None where nothing was trained for several
+
+    @property
+    def name(self) -> str:
+        """Model and format."""
+        return f"{self.model}, {self.format}"
+
+    @property
+    def size(self) -> tuple[str, int]:
+        """What models that differ in their heads share."""
+        return self.shape, self.parameters
+
+    @property
+    def maximum_bits_per_parameter(self) -> float:
+        """The most that any run memorised."""
+        return self.plateau.maximum_bits / self.parameters
+
+    @property
+    def is_data_limited(self) -> bool:
+        """Whether the largest data set hardly holds more than was stored of it."""
+        return isinstance(self.plateau, NoPlateau) and self.plateau.is_data_limited
+
+    @property
+    def limit(self) -> Limit | None:
+        """The bits of its best run at an unlimited budget; None where none can be given."""
+        found = self.budgets and self.budgets.most.limit
+        return found if isinstance(found, Limit) else None
+
+    @property
+    def doubts(self) -> list[str]:
+        """Why the model may hold more than this; none for a plateau of converged runs."""
+        count = self.num_unconverged
+        unconverged = f"{plural(count, 'run')} at or beyond capacity had not converged"
+        no_plateau = [self.plateau.reason] if isinstance(self.plateau, NoPlateau) else []
+        return [unconverged, *no_plateau] if count else no_plateau
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Alpha:
+    """Bits per parameter in one format, across model sizes."""
+
+    format: str  # precision and setting
+    precision: str
+    slope: Slope | None  # None where no size has a plateau
+    bits_per_parameter: Estimate  # the mean over sizes, or the best maximum without a plateau
+    maximum_bits_per_parameter: float  # the most that any run memorised
+    capacities: tuple[Capacity, ...]  # of every size, with the best heads (`best_of_heads`)
+    fitted: tuple[Capacity, ...]  # those whose plateaus are in the mean
+    has_chosen_heads: bool  # whether any size had several
+    runs: pl.DataFrame  # every run behind the numbers
+
+    @property
+    def is_lower_bound(self) -> bool:
+        """Whether runs at or beyond the capacity of any size had not converged."""
+        return any(each.num_unconverged for each in self.capacities)
+
+    @property
+    def num_data_limited(self) -> int:
+        """Sizes whose data sets were too small."""
+        return sum(each.is_data_limited for each in self.capacities)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Study:
+    """All results; ``runs`` is the table with its derived columns, in order."""
+
+    runs: pl.DataFrame
+    capacities: tuple[Capacity, ...]
+    alphas: tuple[Alpha, ...]
+
+    @property
+    def longest(self) -> pl.DataFrame:
+        """The runs that the capacities are of."""
+        return self.runs.filter("is_longest")
+
+    @property
+    def best(self) -> tuple[Capacity, ...]:
+        """Of every size and format the capacity with the heads that hold most."""
+        return tuple(each for alpha in self.alphas for each in alpha.capacities)
+
+
+def study(table: pl.DataFrame, curves: Mapping[str, Curve]) -> Study:
+    """Fit everything; raises ValueError for a table that is empty or mixes settings."""
+    _check(table)
+    order = [pl.col("precision.name").replace_strict(PRECISIONS, range(len(PRECISIONS)))]
+    names = ("setting", "size.num_layers", "size.width", "size.num_heads", "entropy_bits", "seed",
+             "budget.max_steps", "run_id")  # fmt: skip
+    runs = _with_format(derive(table, DERIVED))
+    runs = runs.sort(*order, *(name for name in names if name in runs.columns))
+    groups = runs.partition_by("format", "model", maintain_order=True)
+    capacities = tuple(_capacity(group, curves) for group in groups)
+    formats = dict.fromkeys(each.format for each in capacities)
+    alphas = tuple(_alpha([each for each in capacities if each.format == one]) for one in formats)
+    return Study(runs=runs, capacities=capacities, alphas=alphas)
+
+
+def best_of_heads(capacities: Iterable[Capacity]) -> list[Capacity]:
+    """Of those with one shape and as many parameters the one of which a run memorised most.
+
+    The maximum and not the plateau, which may be extrapolated from few runs.
+    """
+    best: dict[tuple[str, int], Capacity] = {}
+    for each in capacities:
+        other = best.setdefault(each.size, each)
+        if each.maximum_bits_per_parameter > other.maximum_bits_per_parameter:
+            best[each.size] = each
+    return list(best.values())
+
+
+def _check(table: pl.DataFrame) -> None:
+    if table.is_empty():
+        raise ValueError("no finished run to report on")
+    if table["run_id"].is_duplicated().any():
+        raise ValueError(f"run {table.filter(pl.col('run_id').is_duplicated())['run_id'][0]} twice")
+    if num_unknown := table["entropy_bits"].null_count():
+        raise ValueError(
+            f"entropy_bits is not known of {plural(num_unknown, 'run')}: capacity is measured on "
+            "random data"
+        )
+    if unknown := sorted(set(table["precision.name"]) - set(PRECISIONS)):
+        raise ValueError(f"precision.name={unknown[0]!r}: choose from {PRECISIONS}")
+
+
+def _with_format(table: pl.DataFrame) -> pl.DataFrame:
+    """Columns ``point``, ``is_longest``, ``setting``, which a shorter run has of its longest, and
+    ``format``.
+
+    Where a task's ceiling is not known its entropy bounds what can be memorised.
+    """
+    runs = with_longest(table, apart_from=SETTINGS).with_columns(
+        pl.coalesce("ceiling_bits", pl.col("entropy_bits").cast(pl.Float64)).alias("ceiling_bits")
+    )
+    longest = with_setting(runs.filter("is_longest"), at=("model", "precision.name", "seed", DATA))
+    settings = longest.select("point", "setting").unique("point")
+    both = pl.format("{}, {}", "precision.name", "setting")
+    return runs.join(settings, on="point", how="left", maintain_order="left").with_columns(
+        format=pl.when(pl.col("setting") == "").then("precision.name").otherwise(both)
+    )
+
+
+def _capacity(everything: pl.DataFrame, curves: Mapping[str, Curve]) -> Capacity:
+    runs = everything.filter("is_longest")
+    _refuse_mixture(runs, may_vary=BUDGET if runs.height < everything.height else ())
+    first, parameters = runs.row(0, named=True), runs["parameters"][0]
+    plateau = fit_plateau(runs["ceiling_bits"].to_numpy(), runs["memorised_bits"].to_numpy())
+    bits, interval = plateau.maximum_bits, None
+    if isinstance(plateau, Plateau):
+        bits, (low, high) = plateau.capacity_bits, plateau.interval_bits
+        interval = low / parameters, high / parameters
+    by_seed = runs.group_by("seed", maintain_order=True).agg(pl.max("memorised_bits"))
+    is_beyond = pl.col("ceiling_bits") >= bits
+    return Capacity(
+        model=first["model"],
+        shape=first["shape"],
+        num_heads=first.get("size.num_heads"),
+        precision=first["precision.name"],
+        format=first["format"],
+        parameters=parameters,
+        runs=runs,
+        plateau=plateau,
+        capacity_bits=bits,
+        bits_per_parameter=Estimate.of(
+            bits / parameters, interval, n=runs.height, method="Student's t of the plateau",
+            why_none="no plateau",
+        ),
+        seed_maxima_bits=tuple(by_seed["memorised_bits"]),
+        num_unconverged=runs.filter(is_beyond, ~pl.col("training.converged")).height,
+        budgets=budgets_of(everything, curves),
+    )  # fmt: skip
+
+
+def _refuse_mixture(runs: pl.DataFrame, *, may_vary: tuple[str, ...]) -> None:
+    for name in runs.columns:
+        if name in (*MAY_VARY, *may_vary) or not name.startswith(SETTINGS):
+            continue
+        if runs[name].n_unique() > 1:
+            values = ", ".join(str(value) for value in runs[name].unique(maintain_order=True)[:4])
+            raise ValueError(
+                f"{name} varies ({values}) among the runs of {runs['model'][0]} in "
+                f"{runs['precision.name'][0]}: one capacity takes runs that differ only in "
+                f"{', '.join(MAY_VARY)} and seed"
+            )
+
+
+def _alpha(capacities: list[Capacity]) -> Alpha:
+    best = best_of_heads(capacities)
+    most = max(each.maximum_bits_per_parameter for each in best)
+    mean, slope = Estimate.of(most, None, n=1, method="maximum", why_none="no plateau"), None
+    sized = [(each.parameters, each.plateau) for each in best]
+    if plateaus := [(size, found) for size, found in sized if isinstance(found, Plateau)]:
+        slope = fit_slope(plateaus)
+        mean = slope.bits_per_parameter
+    return Alpha(
+        format=best[0].format,
+        precision=best[0].precision,
+        slope=slope,
+        bits_per_parameter=mean,
+        maximum_bits_per_parameter=most,
+        capacities=tuple(best),
+        fitted=tuple(each for each in best if isinstance(each.plateau, Plateau)),
+        has_chosen_heads=len(best) < len(capacities),
+        runs=pl.concat([each.runs for each in best]),
+    )

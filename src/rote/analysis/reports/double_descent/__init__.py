@@ -1,1 +1,0 @@
-"""Train and held-out loss over data bits per capacity, for random tokens and text."""

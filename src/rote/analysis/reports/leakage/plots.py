@@ -1,0 +1,272 @@
+"""The figures of the report on leakage.
+
+In each, small faint marks are single runs, hollow where they had not converged, and large ones are
+means over seeds with their intervals.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter
+
+from rote.analysis.drawing import GREY, INK
+from rote.analysis.estimate import Estimate
+from rote.analysis.marks import Layer, runs_and_means
+from rote.analysis.metrics import METRICS
+from rote.analysis.plot import Axis, Plot, tidy
+from rote.analysis.quantities.convergence import NOT_CONVERGED
+from rote.analysis.quantities.exposure import CHANCE_BITS
+from rote.analysis.quantities.leakage import GUESSES
+from rote.analysis.reports.leakage import wording
+from rote.analysis.reports.leakage.captions import CAPTIONS
+from rote.analysis.reports.leakage.sizes import Row
+from rote.analysis.reports.leakage.study import LOSS, Study
+
+MOST_PANELS = 6  # of one figure: the least, the most, and what lies evenly between
+DODGE = 0.07  # of the way from one number of repeats to the next, between sizes
+ROW = 0.5  # of the way from one score to the next, over all sizes and N
+SMALLEST_MARK, LARGEST_MARK = 4.0, 9.0  # points, for the least and the most N
+DOTTED: Mapping[str, Any] = {"color": GREY, "linestyle": ":", "linewidth": 1}
+COUNT = Axis(label="training sequences N", is_log=True, form="count")
+
+
+def scores_plot(found: Study) -> Plot:
+    """AUROC against N, a panel a size, a line a score."""
+    rows = [
+        {**row, "score": wording.score_name(row["score"]), "singles": _aurocs(row),
+         "panel": f"{row['series']}, {found.parameters[row['series']]:,} parameters"}
+        for row in found.scored
+    ]  # fmt: skip
+    return _plot(
+        found, "scores", wording.scores_title(found), rows, x="N", y="auroc", hue="score",
+        axes=(COUNT, Axis(label=METRICS["auroc"].label)), before=[_guess(wording.CHANCE_AUROC)],
+        hue_order=[wording.score_name(name) for name in _ordered(found.scored)],
+    )  # fmt: skip
+
+
+def shadows_plot(found: Study) -> Plot:
+    """AUROC and members found at 1 % false positives, a row a score, a colour a size."""
+    shown = [row for row in found.shadowed if row["auroc"]]
+    names = _ordered(shown)
+    places = list(dict.fromkeys((row["series"], row["N"]) for row in shown))
+    panels = METRICS["auroc"].label, "members found at 1 % false positives"
+    rows = []
+    for row in shown:
+        aside = places.index((row["series"], row["N"])) - (len(places) - 1) / 2
+        own = {**row, "at": names.index(row["score"]) + ROW * aside / max(1, len(places) - 1)}
+        rows.append({**own, "panel": panels[0], "value": row["auroc"], "singles": _aurocs(row)})
+        if isinstance(share := row["found"][0], Estimate):
+            shares = {
+                run_id: quality.at_false_positive_rates[0].members_found.value
+                for run_id, quality in row["qualities"].items()
+            }
+            rows.append({**own, "panel": panels[1], "value": share, "singles": shares})
+    guesses = pl.DataFrame({"panel": panels, "value": [wording.CHANCE_AUROC, 0.01]})
+
+    def finish(axes: Mapping[Any, Axes]) -> None:
+        for one in axes.values():
+            one.set_yticks(range(len(names)), list(map(wording.score_name, names)))
+            one.set_ylim(len(names) - 0.5, -0.5)
+
+    return _plot(
+        found, "shadows", wording.shadows_title(found), rows, x="at", y="value", is_across=True,
+        axes=(Axis(label=""), Axis(label="")), finish=finish, shares_x=False,
+        before=[Layer(frame=guesses, kind="upright", x="value", label="a guess", look=DOTTED)],
+        panel_inches=0.4 + 0.36 * len(names),
+    )  # fmt: skip
+
+
+def exposure_plot(found: Study) -> Plot:
+    """Mean exposure against repeats, a panel an N, a line a size."""
+    most = pl.DataFrame([{"panel": _n(row["N"]), "y": row["most_bits"]} for row in found.planted])
+    most = most.group_by("panel", maintain_order=True).mean()
+    dashed = {"color": INK, "linestyle": "--", "linewidth": 0.9}
+    limit = "the most that can be measured"
+    before = [
+        _guess(CHANCE_BITS, "a guess, 1.44 bits"),
+        Layer(frame=most, kind="across", y="y", label=limit, look=dashed),
+    ]
+    axis = Axis(label="mean exposure (bits)")
+    title = wording.exposure_title(found)
+    return _against_repeats(found, "exposure", title, "exposure", axis, before)
+
+
+def canaries_plot(found: Study) -> Plot:
+    """Share of canaries that greedy decoding recites, laid out alike."""
+    axis = Axis(label="share extracted", form="share")
+    title = wording.canaries_title(found)
+    return _against_repeats(found, "canaries_extracted", title, "extracted", axis, [])
+
+
+def _against_repeats(
+    found: Study, name: str, title: str, key: str, axis: Axis, before: Sequence[Layer]
+) -> Plot:
+    shown = sorted((row for row in found.planted if row[key]), key=lambda row: row["N"])
+    ticks = sorted({row["repeats"] for row in shown})
+    rows = [
+        {**row, "panel": _n(row["N"]), "singles": row[f"{key}_by_run"],
+         "at": float(ticks.index(row["repeats"]))}
+        for row in shown
+    ]  # fmt: skip
+
+    def finish(axes: Mapping[Any, Axes]) -> None:
+        for one in axes.values():
+            one.set_xticks(range(len(ticks)), list(map(str, ticks)))
+
+    axes = Axis(label="times inserted"), axis
+    return _plot(
+        found, name, title, rows, x="at", y=key, axes=axes, before=before, finish=finish,
+        aside=DODGE,
+    )  # fmt: skip
+
+
+def windows_plot(found: Study) -> Plot:
+    """Train less held-out rate against N, a panel a prefix, a line a size."""
+    rows = [
+        {**row, "panel": f"prefix of {row['prefix']} tokens"}
+        for row in sorted(found.windows, key=lambda row: row["prefix"])
+    ]
+    axes = COUNT, Axis(label="extracted, train less held-out", form="share")
+    return _plot(
+        found, "windows_extracted", wording.windows_title(found), rows, x="N", y="excess",
+        axes=axes, before=[_guess(0.0, "no more than held-out ones")],
+    )  # fmt: skip
+
+
+def risk_plot(found: Study) -> Plot:
+    """Each kind against held-out loss: colour for size, a mean's own size for N."""
+    loss = dict(found.runs.select("run_id", LOSS).drop_nulls().iter_rows())
+    rows = [
+        {**row, "panel": row["kind"].label, LOSS: np.mean([loss[each] for each in having])}
+        for row in found.levels
+        if (having := [each for each in row["runs"] if each in loss])
+    ]
+    singles, *_, means = marks(found, rows, LOSS, "level")
+    own = pl.col("run_id").replace_strict(loss, default=None)
+    runs = singles.frame.with_columns(own.alias(LOSS)).drop_nulls(LOSS)
+    sizes = sorted({row["N"] for row in rows})
+    of_size = [
+        replace(means, frame=means.frame.filter(N=size), label=_n(size),
+                look={"markersize": _mark_size(size, sizes[0], sizes[-1])})
+        for size in sizes
+    ]  # fmt: skip
+    return _plot(
+        found, "risk", wording.risk_title(found), rows, x=LOSS, y="level", shares_y=False,
+        axes=(Axis(label=METRICS[LOSS].label), Axis(label="")), before=[_no_leakage(found)],
+        layers=[replace(singles, frame=runs), *of_size],
+    )  # fmt: skip
+
+
+def _mark_size(number: float, least: float, most: float) -> float:
+    share = float(np.log(number / least) / np.log(most / least)) if most > least else 0.0
+    return SMALLEST_MARK + share * (LARGEST_MARK - SMALLEST_MARK)
+
+
+def sizes_plot(found: Study) -> Plot:
+    """Each kind against parameters, a line an N."""
+    rows = [
+        {**row, "panel": row["kind"].label, "parameters": found.parameters[row["series"]],
+         "of N": _n(row["N"])}
+        for row in found.levels
+    ]  # fmt: skip
+    axis = Axis(label=METRICS["parameters"].label, is_log=True, form="count")
+    return _plot(
+        found, "sizes", wording.sizes_title(found), rows, x="parameters", y="level", hue="of N",
+        axes=(axis, Axis(label="")), before=[_no_leakage(found)], shares_y=False,
+        hue_order=[_n(number) for number in sorted({row["N"] for row in rows})],
+    )  # fmt: skip
+
+
+def _plot(
+    found: Study, name: str, title: str, rows: Sequence[Row], *, x: str, y: str,
+    axes: tuple[Axis, Axis], before: Sequence[Layer], hue: str = "", is_across: bool = False,
+    layers: Sequence[Layer] = (), **more: Any,
+) -> Plot:  # fmt: skip
+    """`marks` of the rows, or these layers, behind ``before``; at most `MOST_PANELS` panels."""
+    every = list(dict.fromkeys(row["panel"] for row in rows))
+    last, most = len(every) - 1, min(len(every), MOST_PANELS)
+    panels = [every[round(step * last / max(1, most - 1))] for step in range(most)]
+    shown = [row for row in rows if row["panel"] in panels]
+    own = layers or marks(found, shown, x, y, hue=hue, is_across=is_across)
+    drawn = [
+        replace(each, frame=each.frame.filter(pl.col("panel").is_in(panels)))
+        if "panel" in each.frame.columns
+        else each
+        for each in (*before, *own)
+    ]
+    usual: dict[str, Any] = {"panel_inches": 2.4, "hue_order": labels(found)}
+    return Plot(
+        name=name, title=title, caption=CAPTIONS[name], panel="panel", x=axes[0], y=axes[1],
+        layers=drawn, num_columns=2 if most in (2, 4) else min(3, most), **(usual | more),
+    )  # fmt: skip
+
+
+def marks(
+    found: Study, rows: Sequence[Row], x: str, y: str, *, hue: str = "", is_across: bool = False
+) -> list[Layer]:
+    """Single runs, lines between means, and means.
+
+    Of rows with the estimate ``y`` at ``x``, and ``singles``, its value in each run; ``is_across``
+    exchanges the axes, and draws no lines. A colour is a size, or a value of ``hue``.
+    """
+    missed = set(found.runs.filter(~pl.col("training.converged"))["run_id"])
+    named = [{**row, "hue": row[hue] if hue else label(found, row)} for row in rows]
+    means = tidy(
+        {name: row[name] for name in ("series", "N", "panel", "hue", x, y)} for row in named
+    )
+    singles = pl.DataFrame(
+        [
+            {"run_id": run_id, "panel": row["panel"], "hue": row["hue"], x: row[x], y: value,
+             "is_unconverged": run_id in missed}
+            for row in named
+            for run_id, value in row["singles"].items()
+            if value is not None
+        ]
+    )  # fmt: skip
+    means = means.sort(x, maintain_order=True)
+    x, y = (y, x) if is_across else (x, y)
+    layers = runs_and_means(
+        singles, means, x=x, y=y, hue="hue", hollow="is_unconverged", hollow_label=NOT_CONVERGED
+    )
+    return [layer for layer in layers if layer.kind != "line" or not is_across]
+
+
+def labels(found: Study) -> list[str]:
+    """Of all sizes, in their order."""
+    return [label(found, {"series": one}) for one in found.series]
+
+
+def label(found: Study, row: Row) -> str:
+    """A size with its parameters, 2,868 as 2.9k."""
+    number = found.parameters[row["series"]]
+    short = EngFormatter(places=1 if number >= 1000 else 0, sep="")(number)
+    return f"{row['series']} ({short})"
+
+
+def _ordered(rows: Iterable[Row]) -> list[str]:
+    """Known scores in their order, then others."""
+    names = dict.fromkeys(row["score"] for row in rows)
+    known = [name for name in wording.SCORE_NAMES if name in names]
+    return [*known, *(name for name in names if name not in known)]
+
+
+def _aurocs(row: Row) -> dict[str, float]:
+    return {run_id: quality.auroc.value for run_id, quality in row["qualities"].items()}
+
+
+def _guess(value: float, words: str = "a guess") -> Layer:
+    frame = pl.DataFrame({"guess": [value]})
+    return Layer(frame=frame, kind="across", y="guess", label=words, look=DOTTED)
+
+
+def _no_leakage(found: Study) -> Layer:
+    frame = pl.DataFrame([{"panel": one.label, "guess": GUESSES[one.name]} for one in found.kinds])
+    return Layer(frame=frame, kind="across", y="guess", label="no leakage", look=DOTTED)
+
+
+def _n(number: int) -> str:
+    return f"N = {number:,}"

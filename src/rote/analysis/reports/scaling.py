@@ -1,0 +1,92 @@
+"""The report on scaling: every law that can be fitted to the runs, and what the best size was."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from rote.analysis.content import Block, Card, Content, Section, Text
+from rote.analysis.estimate import span
+from rote.analysis.fit_sections import (
+    FORM,
+    LOSS_NOTE,
+    Through,
+    fit_laws,
+    goodness,
+    numbers,
+    ranking,
+    runs_of,
+    sections,
+)
+from rote.analysis.laws import kinds
+from rote.analysis.laws.law import Constant, Count, Effort
+from rote.analysis.metrics import METRICS
+from rote.analysis.quantities.scaling import scaling_runs
+from rote.analysis.results import Results
+from rote.analysis.runs_table import NOTE
+from rote.analysis.table import Column, Table
+from rote.analysis.typeset import plural
+
+COUNT = Count.TOTAL  # `rote fit --count non-embedding` has the other
+EFFORT = Effort(num_resamples=400)
+CARDS = (("parametric", "a"), ("isoflop", "a"), ("repetition", "R_D"))  # what is headlined
+OF_RUNS = ("tokens", "unique_tokens", "epochs", "is_stopped", "flops", "heldout_bits_per_token")
+
+
+def make(results: Results) -> Content:
+    """Raises ValueError where no law can be fitted."""
+    runs = scaling_runs(results, COUNT)
+    fitted, others = fit_laws(kinds.laws(), runs_of(runs, COUNT), EFFORT, results.show)
+    if not fitted:
+        raise ValueError("; ".join(f"law {each.name}: {each.reason}" for each in others))
+    lead, laws = _lead(fitted[0], sections(fitted, others))
+    columns = [
+        Column("run", "run_id", is_code=True),
+        Column.of(METRICS["parameters"], lambda run: int(run["parameters"])),
+        *(Column.of(METRICS[name]) for name in OF_RUNS),
+    ]
+    table = Table(columns=columns, rows=runs.sort("parameters", "tokens").to_dicts(), is_tall=True)
+    return Content(
+        headlines=tuple(f"{each.name}: {goodness(each.fitted)}" for each in fitted),
+        setting=(
+            f"{plural(runs.height, 'run')}; parameters are all of them, FLOPs are 6 per parameter "
+            f"and token, loss is held-out. {LOSS_NOTE}"
+        ),
+        cards=tuple(_cards(fitted)),
+        lead=lead,
+        sections=(
+            Section("Which law explains most", [ranking(fitted)]),
+            *laws,
+            Section("Runs", [table, Text(NOTE, is_html=True)]),
+        ),
+        numbers={each.name: numbers(each) for each in fitted},
+        table=runs,
+    )
+
+
+def _lead(best: Through, laws: Sequence[Section]) -> tuple[Block | None, Sequence[Section]]:
+    """The figure of the law that explains most, out of its section; none of a useless law."""
+    if not best.is_useful:
+        return None, laws
+    *blocks, figure = laws[0].blocks
+    return figure, [replace(laws[0], blocks=blocks), *laws[1:]]
+
+
+def _cards(fitted: Sequence[Through]) -> Iterator[Card]:
+    for law, name in CARDS:
+        for through in fitted:
+            if through.fitted.law == law:
+                yield from (_card(through, each) for each in through.constants if each.name == name)
+
+
+def _card(through: Through, constant: Constant) -> Card:
+    bounds = constant.bootstrap_interval
+    lines = [Text(f"95 %: {span(bounds, FORM)}" if bounds else "no interval")]
+    if not through.is_useful:
+        lines.append(Text("the law explains little of what differs", is_warning=True))
+    if warnings := through.fitted.warnings:
+        lines.append(Text(f"{plural(len(warnings), 'warning')} about this fit", is_warning=True))
+    return Card(
+        title=f"{through.name}: {constant.name}",
+        meaning=constant.meaning,
+        value=FORM.format(constant.value),
+        lines=lines,
+    )

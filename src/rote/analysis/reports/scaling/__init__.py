@@ -1,1 +1,0 @@
-"""Reports on how loss falls with parameters, tokens and compute."""

@@ -1,0 +1,77 @@
+"""Readable names of runs, as ``gpt demo_m N=244 fp32 · 792782``; the 16 digits stay the id."""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import yaml
+
+from rote.config.places import conf_folder
+from rote.files import canonical_json, sha256
+
+ID_LETTERS = 6
+SEPARATOR = " \N{MIDDLE DOT} "
+USUAL_TASK = "rote.tasks.uniform.Uniform"  # what most runs train on: left out of a name
+NUMBERS_OF_SEQUENCES = ("task.num_sequences", "task.base.num_sequences")
+
+
+def run_name(settings: Mapping[str, Any], run_id: str) -> str:
+    """The words of its setting and the first letters of its id.
+
+    ``settings`` are a run's settings by dotted name, as `rote.ledger.spec.flatten` gives them or as
+    a row of the table of runs holds them, in which what a run lacks is None.
+    """
+    return f"{setting_words(settings)}{SEPARATOR}{run_id[:ID_LETTERS]}"
+
+
+def setting_words(settings: Mapping[str, Any]) -> str:
+    """Model, size, task, number of sequences, number format and controls."""
+    given = {key: value for key, value in settings.items() if value is not None}
+    task = given.get("task._target_", USUAL_TASK)
+    number = next((given[key] for key in NUMBERS_OF_SEQUENCES if key in given), None)
+    controls = dict.fromkeys(key.split(".")[1] for key in given if key.startswith("control."))
+    words = [
+        _class_words(given.get("model._target_", "")).replace(" ", ""),
+        size_name({key[5:]: value for key, value in given.items() if key.startswith("size.")}),
+        "" if task == USUAL_TASK else _class_words(task),
+        "" if number is None else f"N={number}",
+        str(given.get("precision.name", "")),
+        *(name.replace("_", " ") for name in controls),
+    ]
+    return " ".join(filter(None, words))
+
+
+def setting_id(settings: Mapping[str, Any]) -> str:
+    """Equal for runs that differ in their seeds alone: the words of the setting and a digest."""
+    kept = {key: value for key, value in settings.items() if not is_seed(key)}
+    digest = sha256(canonical_json(kept).encode())[:ID_LETTERS]
+    return f"{setting_words(settings)}{SEPARATOR}{digest}"
+
+
+def is_seed(key: str) -> bool:
+    """Whether a dotted name is that of a seed."""
+    return key.rpartition(".")[2].endswith("seed")
+
+
+def size_name(size: Mapping[str, Any]) -> str:
+    """The name of the file of conf/size that it equals, or layers x width and the heads."""
+    equal = [name for name, known in _sizes().items() if known == size]
+    if equal or not size:
+        return equal[0] if equal else ""
+    if not {"num_layers", "width"} <= set(size):
+        return " ".join(f"{key}={value}" for key, value in size.items())
+    heads = size.get("num_heads", 1)
+    shape = f"{size['num_layers']}x{size['width']}"
+    return shape if heads == 1 else f"{shape} {heads} heads"
+
+
+def _class_words(target: object) -> str:
+    """As "random labels" of a class RandomLabels."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(target).rpartition(".")[2]).lower()
+
+
+@cache
+def _sizes() -> dict[str, dict[str, Any]]:
+    paths = sorted((conf_folder() / "size").glob("*.yaml"))
+    return {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in paths}

@@ -1,0 +1,119 @@
+"""Mixture of experts: Llama whose MLPs are several, of which a router chooses a few for each token.
+
+Sources: Shazeer et al. 2017 (arXiv 1701.06538); the router of Mixtral, Jiang et al. 2024
+(2401.04088); the balance loss of Fedus et al. 2021 (2101.03961), equations 4 to 6.
+Shapes: B batch, L positions, N tokens of all sequences, D width, M width of an expert's MLP,
+E experts.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rote.checks import require_number, require_whole
+from rote.models.llama import Llama
+
+
+class Experts(nn.Module):
+    """The ``num_active`` experts with the largest router logits, weighted by their softmax.
+
+    While it trains, the gradient of ``balance`` x E x sum_e f_e p_e is added, f_e the share of
+    choices that fall on an expert and p_e its mean probability; losses that are reported are
+    without it.
+    """
+
+    def __init__(
+        self, *, width: int, mlp_width: int, num_experts: int, num_active: int, balance: float
+    ) -> None:
+        super().__init__()
+        self.num_active, self.balance = num_active, balance
+        self.router = nn.Linear(width, num_experts, bias=False)
+        self.gate = nn.Parameter(torch.zeros(num_experts, mlp_width, width))
+        self.expand = nn.Parameter(torch.zeros(num_experts, mlp_width, width))
+        self.contract = nn.Parameter(torch.zeros(num_experts, width, mlp_width))
+
+    def forward(self, inputs_BLD: Tensor) -> Tensor:
+        """[B, L, D] -> [B, L, D]."""
+        inputs_ND = inputs_BLD.flatten(0, 1)
+        shares_NE = self.router(inputs_ND).float().softmax(dim=-1)
+        chosen = shares_NE.topk(self.num_active, dim=-1)
+        weights = chosen.values / chosen.values.sum(dim=-1, keepdim=True)
+        weights_NE = torch.zeros_like(shares_NE).scatter(-1, chosen.indices, weights)
+        # Under vmap no shape may depend on values: there all experts see all tokens.
+        mixed = self._of_all if torch._C._are_functorch_transforms_active() else self._of_chosen
+        mixed_ND = mixed(inputs_ND, weights_NE.to(inputs_ND.dtype))
+        if self.training and self.balance:
+            chosen_E = (weights_NE > 0).float().mean(dim=0)
+            balance = self.balance * len(self.gate) * (chosen_E * shares_NE.mean(dim=0)).sum()
+            mixed_ND = _WithLoss.apply(mixed_ND, balance)  # type: ignore[no-untyped-call]
+        return mixed_ND.view(inputs_BLD.shape)
+
+    def _of_all(self, inputs_ND: Tensor, weights_NE: Tensor) -> Tensor:
+        gated_NEM = functional.silu(torch.einsum("nd,emd->nem", inputs_ND, self.gate))
+        hidden_NEM = gated_NEM * torch.einsum("nd,emd->nem", inputs_ND, self.expand)
+        return torch.einsum("nem,edm,ne->nd", hidden_NEM, self.contract, weights_NE)
+
+    def _of_chosen(self, inputs_ND: Tensor, weights_NE: Tensor) -> Tensor:
+        mixed_ND = torch.zeros_like(inputs_ND)
+        for expert, weights_N in enumerate(weights_NE.unbind(dim=-1)):
+            rows = weights_N.nonzero()[:, 0]
+            tokens_RD = inputs_ND[rows]
+            hidden_RM = functional.silu(tokens_RD @ self.gate[expert].T)
+            made_RD = (hidden_RM * (tokens_RD @ self.expand[expert].T)) @ self.contract[expert].T
+            mixed_ND = mixed_ND.index_add(0, rows, made_RD * weights_N[rows, None])
+        return mixed_ND
+
+
+class Moe(Llama):
+    """P is Llama's with E MLPs of width ``mlp_width`` and a router of E D weights in each block.
+
+    Raises ValueError for a size that cannot be built.
+    """
+
+    def __init__(
+        self, *, num_experts: int, num_active: int, balance: float, **llama: Any
+    ) -> None:  # fmt: skip
+        require_whole("model.num_experts", num_experts, 1)
+        require_whole("model.num_active", num_active, 1, num_experts)
+        require_number("model.balance", balance, 0)
+        self.num_experts, self.num_active, self.balance = num_experts, num_active, balance
+        super().__init__(**llama)
+
+    def make_mlp(self, width: int) -> nn.Module:
+        """Of one block."""
+        return Experts(
+            width=width,
+            mlp_width=self.mlp_width,
+            num_experts=self.num_experts,
+            num_active=self.num_active,
+            balance=self.balance,
+        )
+
+    @property
+    def num_active_parameters(self) -> int:
+        """That take part in the computation of one token."""
+        total = sum(parameter.numel() for parameter in self.parameters())
+        idle = self.num_experts - self.num_active
+        return total - idle * sum(
+            3 * self.mlp_width * self.token_embedding.embedding_dim for _ in self.blocks
+        )
+
+
+class _WithLoss(torch.autograd.Function):
+    """Its first argument; backwards the gradient of the second, a loss, is added to all others."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(values: Tensor, loss: Tensor) -> Tensor:
+        return values.view_as(values)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.loss_dtype = inputs[1].dtype
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        return gradient, torch.ones((), dtype=ctx.loss_dtype, device=gradient.device)

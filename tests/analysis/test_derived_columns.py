@@ -1,0 +1,104 @@
+"""Derived columns are subtractions and divisions of what was stored; unknown is null."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from rote.analysis.derived import peak_flops_per_second
+from rote.analysis.frame import table_of
+from rote.analysis.metrics import derive
+from tests.conftest import MakeSpec
+from tests.shared import Shared
+
+FORMATS = ("fp32", "tf32", "bf16_mixed", "bf16_true")
+
+
+def test_a_uniform_guesser_memorises_nothing_and_a_lookup_table_everything(build_table) -> None:
+    table = build_table().with_columns(pl.Series("lookup", [0.0, 1.0] * 12))
+    code = pl.col("entropy_bits") * (1 - pl.col("lookup"))
+    first = code / pl.col("task.length")
+    derived = derive(
+        table.with_columns(
+            code.alias("cost.train_code_bits"), first.alias("cost.train_first_token_code_bits")
+        )
+    )
+    for memorised, entropy in (
+        ("memorised_bits", "entropy_bits"),
+        ("memorised_bits_after_first_token", "entropy_after_first_token_bits"),
+    ):
+        assert derived[memorised].to_list() == (derived[entropy] * derived["lookup"]).to_list()
+
+
+def test_ratios_and_names_of_models(build_table) -> None:
+    table = build_table(shapes=((3, 40),))
+    row = derive(table).row(0, named=True)
+    assert (row["shape"], row["model"]) == ("3x40", "3x40, 2 heads")
+    assert row["bits_per_parameter"] * row["parameters"] == row["memorised_bits"]
+    assert row["data_bits_per_parameter"] == row["entropy_bits"] / row["parameters"]
+    one = table.with_columns(pl.lit(1).alias("size.num_heads"))
+    assert derive(one, ["model"])["model"][0] == "3x40, 1 head"
+    assert derive(table.drop("size.num_heads"), ["model"])["model"][0] == "3x40"
+
+
+def test_what_can_be_memorised_is_the_entropy_less_the_least_code(build_table) -> None:
+    """As measured; of older records N (S log2 V - log2 N) for uniform tokens, else unknown."""
+
+    def ceilings(table: pl.DataFrame) -> pl.Series:
+        return derive(table, ["ceiling_bits"])["ceiling_bits"]
+
+    table = build_table(shapes=((1, 16),), planted={"fp32": 3.0})
+    number = table["task.num_sequences"].to_numpy()
+    formula = number * (16 * 6 - np.log2(number))
+    np.testing.assert_allclose(ceilings(table).to_numpy(), formula, rtol=1e-12)
+    measured = table.with_columns(pl.lit(7.0).alias("cost.train_least_code_bits"))
+    assert ceilings(measured).to_list() == (measured["entropy_bits"] - 7.0).to_list()
+    other = table.with_columns(pl.lit("rote.tasks.mixture.Mixture").alias("task._target_"))
+    assert ceilings(other).null_count() == table.height
+    # Of 4,096 sequences that there can be, some of those drawn are equal.
+    short = table.with_columns(pl.lit(2).alias("task.length"), pl.col("cost.train_tokens") // 8)
+    assert ceilings(short).is_not_null().to_list() == (number**2 < 64**2).tolist()
+
+
+def test_a_runs_speed_is_its_tokens_over_its_share_of_the_time(
+    tiny: MakeSpec, shared: Shared
+) -> None:
+    spec = tiny()
+    run = shared.finished(spec)
+    record, facts = run.record(), run.circumstances()
+    (row,) = derive(table_of([record], {spec.run_id: facts})).to_dicts()
+    assert row["train_tokens_per_second"] == pytest.approx(30 * 4 * 8 / facts["train_seconds"])
+    assert row["train_flops_per_second"] == 6 * 2196 * row["train_tokens_per_second"]
+    assert row["model_flops_utilisation"] is None  # a processor
+    assert 2**27 < row["circumstances.peak_memory_bytes"] < 2**34
+    on_gpu = {**facts, "device": "NVIDIA H200", "stacked": 4}
+    (other,) = derive(table_of([record], {spec.run_id: on_gpu})).to_dicts()
+    assert other["train_tokens_per_second"] == pytest.approx(4 * row["train_tokens_per_second"])
+    assert other["model_flops_utilisation"] == other["train_flops_per_second"] / 67e12
+
+
+@pytest.mark.parametrize(
+    ("device", "teraflops"),
+    [
+        # Data sheets print tensor cores with sparsity, twice as much: 312 and 624 for the A100,
+        # 989 and 1,979 for the H100 and H200.
+        ("NVIDIA A100-SXM4-40GB", (19.5, 312 / 2, 624 / 2, 624 / 2)),
+        ("NVIDIA A100-SXM4-80GB", (19.5, 312 / 2, 624 / 2, 624 / 2)),
+        ("A100-SXM4-40GB", (19.5, 312 / 2, 624 / 2, 624 / 2)),  # by older drivers
+        ("NVIDIA A100-PCIE-40GB", (19.5, 312 / 2, 624 / 2, 624 / 2)),
+        ("NVIDIA A100 80GB PCIe", (19.5, 312 / 2, 624 / 2, 624 / 2)),
+        ("NVIDIA H100 80GB HBM3", (67, 989.4 / 2, 1978.8 / 2, 1978.8 / 2)),
+        ("NVIDIA H200", (67, 989.4 / 2, 1978.8 / 2, 1978.8 / 2)),
+        *((other, None) for other in (
+            "cpu", "NVIDIA GH100X", "NVIDIA GH200 480GB", "NVIDIA A100X", "NVIDIA H800",
+            "NVIDIA H100 PCIe", "NVIDIA H100 NVL", "NVIDIA H200 NVL",  # slower cards
+            "NVIDIA A100-SXM4-40GB MIG 1g.5gb", "NVIDIA H100 80GB HBM3 MIG 3g.40gb",  # parts
+            "GRID A100-10C",
+        )),
+    ],
+)  # fmt: skip
+def test_peaks_are_those_of_the_data_sheets_without_sparsity(
+    device: str, teraflops: tuple[float, ...] | None
+) -> None:
+    """Other cards and parts of a device have no known peak."""
+    peaks = [peak_flops_per_second(device, each) for each in FORMATS]
+    assert peaks == ([round(1e12 * each) for each in teraflops] if teraflops else [None] * 4)

@@ -1,0 +1,196 @@
+"""Experts, loops and ablations: what they compute, count, and that every measure takes them."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tests.conftest import COMPOSER, TINY
+from tests.models.formulas import gpt_parameters
+from torch import Tensor, nn
+
+from rote.ledger.spec import Spec
+from rote.ledger.store import Store
+from rote.models.ablated import AttentionOnly, MlpOnly
+from rote.models.gpt import GPT
+from rote.models.looped import Looped
+from rote.models.moe import Experts, Moe
+from rote.run import execute, execute_together
+
+SHAPE = {"num_layers": 2, "width": 12, "vocab_size": 17, "max_length": 9}
+MOE = {
+    **SHAPE, "num_heads": 2, "num_groups": 2, "mlp_width": 8, "rotary_base": 1e4, "is_tied": True,
+    "num_experts": 4, "num_active": 2, "balance": 0.01,
+}  # fmt: skip
+
+
+def count(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def shaken(model: nn.Module) -> nn.Module:
+    torch.manual_seed(1)
+    for parameter in model.parameters():
+        parameter.data += 0.2 * torch.randn_like(parameter)
+    return model
+
+
+@pytest.fixture
+def tokens_BL() -> Tensor:
+    return torch.randint(17, (4, 9), generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: Moe(**MOE),
+        lambda: Looped(**SHAPE, num_heads=3, num_loops=3),
+        lambda: AttentionOnly(**SHAPE, num_heads=3),
+        lambda: MlpOnly(**SHAPE, num_heads=3),
+    ],
+    ids=["moe", "looped", "attention_only", "mlp_only"],
+)
+def test_it_reads_token_by_token_as_it_reads_all(model, tokens_BL: Tensor) -> None:
+    made = shaken(model()).eval()
+    pasts = made.pasts()
+    steps = [made.read(tokens_BL[:, [position]], pasts) for position in range(9)]
+    torch.testing.assert_close(torch.cat(steps, dim=1), made.hidden(tokens_BL))
+
+
+def test_loops_are_a_deeper_model_with_equal_blocks(tokens_BL: Tensor) -> None:
+    looped = shaken(Looped(**SHAPE, num_heads=3, num_loops=3))
+    deep = GPT(**SHAPE | {"num_layers": 6}, num_heads=3)
+    weights = dict(looped.state_dict())
+    for name, value in looped.state_dict().items():
+        if name.startswith("blocks."):
+            _, block, rest = name.split(".", 2)
+            weights |= {f"blocks.{int(block) + 2 * loop}.{rest}": value for loop in range(3)}
+    deep.load_state_dict(weights)
+    torch.testing.assert_close(looped(tokens_BL), deep(tokens_BL))
+    assert count(looped) == gpt_parameters(**SHAPE)
+
+
+def test_ablations_count_what_is_left(tokens_BL: Tensor) -> None:
+    width, rest = 12, (17 + 9) * 12 + 2 * 12
+    assert count(AttentionOnly(**SHAPE, num_heads=3)) == rest + 2 * (4 * width**2 + 6 * width)
+    mlp_only = shaken(MlpOnly(**SHAPE, num_heads=3))
+    assert count(mlp_only) == rest + 2 * (8 * width**2 + 7 * width)
+    other_BL = tokens_BL.clone()
+    other_BL[:, :-1] = 0
+    torch.testing.assert_close(mlp_only(other_BL)[:, -1], mlp_only(tokens_BL)[:, -1])
+
+
+def of_mixtral(model: Moe) -> nn.Module:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.MixtralConfig(
+        vocab_size=17, hidden_size=12, intermediate_size=8, num_hidden_layers=2,
+        num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=9, rms_norm_eps=1e-5,
+        tie_word_embeddings=True, num_local_experts=4, num_experts_per_tok=2, rope_theta=1e4,
+        attn_implementation="eager", bos_token_id=None, eos_token_id=None,
+    )  # fmt: skip
+    theirs = transformers.MixtralForCausalLM(config).eval()
+    names = {
+        "token_embedding": "model.embed_tokens", "final_norm": "model.norm",
+        "blocks.": "model.layers.", "attention.query": "self_attn.q_proj",
+        "attention.key": "self_attn.k_proj", "attention.value": "self_attn.v_proj",
+        "attention.project": "self_attn.o_proj", "attention_norm": "input_layernorm",
+        "mlp_norm": "post_attention_layernorm", "mlp.router": "mlp.gate",
+        "mlp.contract": "mlp.experts.down_proj",
+    }  # fmt: skip
+    own = {}
+    weights = model.state_dict()
+    for name, weight in weights.items():
+        if name.endswith(("mlp.gate", "mlp.expand")):
+            continue
+        for ours, other in names.items():
+            name = name.replace(ours, other)
+        own[name] = weight
+    for layer in range(2):
+        parts = [weights[f"blocks.{layer}.mlp.{part}"] for part in ("gate", "expand")]
+        own[f"model.layers.{layer}.mlp.experts.gate_up_proj"] = torch.cat(parts, dim=1)
+    missing, unexpected = theirs.load_state_dict(own, strict=False)
+    assert not unexpected and set(missing) <= {"lm_head.weight"}
+    theirs.tie_weights()
+    return theirs
+
+
+def test_experts_are_those_of_mixtral(tokens_BL: Tensor) -> None:
+    model = shaken(Moe(**MOE)).eval()
+    theirs = of_mixtral(model)
+    logits_BLV = theirs(input_ids=tokens_BL, use_cache=False).logits
+    torch.testing.assert_close(model(tokens_BL), logits_BLV, atol=1e-5, rtol=1e-5)
+    model(tokens_BL).square().mean().backward()
+    logits_BLV.square().mean().backward()
+    gradient = theirs.model.layers[0].mlp.experts.down_proj.grad
+    torch.testing.assert_close(model.blocks[0].mlp.contract.grad, gradient, atol=1e-6, rtol=1e-4)
+
+
+def test_all_experts_and_chosen_ones_give_the_same() -> None:
+    experts = shaken(Experts(width=12, mlp_width=8, num_experts=4, num_active=2, balance=0.0))
+    inputs_ND = torch.randn(50, 12)
+    weights_NE = torch.randn(50, 4).relu()
+    torch.testing.assert_close(
+        experts._of_all(inputs_ND, weights_NE), experts._of_chosen(inputs_ND, weights_NE)
+    )
+
+
+def test_the_balance_loss_moves_the_router_alone_and_nothing_that_is_reported() -> None:
+    inputs_BLD = torch.randn(4, 9, 12)
+    gradients, outputs = [], []
+    for balance in (0.0, 0.5):
+        torch.manual_seed(0)
+        kind = {"width": 12, "mlp_width": 8, "num_experts": 4, "num_active": 2}
+        experts = shaken(Experts(**kind, balance=balance))
+        made = experts(inputs_BLD)
+        made.square().mean().backward()
+        outputs.append(made.detach())
+        gradients.append({name: one.grad for name, one in experts.named_parameters()})
+    torch.testing.assert_close(*outputs)
+    torch.testing.assert_close(gradients[0]["gate"], gradients[1]["gate"])
+    shares_NE = experts.router(inputs_BLD.flatten(0, 1)).softmax(-1)
+    chosen_E = torch.zeros_like(shares_NE).scatter(1, shares_NE.topk(2).indices, 1.0).mean(0)
+    loss = 0.5 * 4 * (chosen_E * shares_NE.mean(0)).sum()
+    (wanted,) = torch.autograd.grad(loss, [experts.router.weight])
+    torch.testing.assert_close(
+        gradients[1]["router.weight"] - gradients[0]["router.weight"], wanted
+    )
+
+
+def test_active_parameters_are_those_of_as_many_experts() -> None:
+    assert Moe(**MOE).num_active_parameters == count(Moe(**MOE | {"num_experts": 2})) + 2 * 2 * 12
+
+
+@pytest.mark.parametrize("name", ["llama", "moe", "looped", "attention_only", "mlp_only"])
+def test_it_trains_alone_and_in_a_stack_to_the_same(name: str, tmp_path: Path) -> None:
+    more = (
+        "optim=adamw",
+        "measure=[cost,extraction]",
+        "measure.extraction.prefix_tokens=[2]",
+        "size.num_heads=2",
+    )
+    specs = [
+        Spec.from_config(
+            COMPOSER.config([*TINY, *more, "optim=adamw", f"model={name}", f"seed={n}"])
+        )
+        for n in (0, 1)
+    ]
+    together, alone = Store(tmp_path / "together"), Store(tmp_path / "alone")
+    assert execute_together(specs, together) == {}
+    for spec in specs:
+        record = execute(spec, alone)
+        other = together.run(spec.run_id).record()
+        ours, theirs = (each.measures["cost"]["train_code_bits"] for each in (record, other))
+        assert ours == pytest.approx(theirs, rel=1e-3)
+        assert record.measures["extraction"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"num_active": 5}, "model.num_active"),
+        ({"num_experts": 0}, "model.num_experts"),
+        ({"balance": -1.0}, "model.balance"),
+    ],
+)
+def test_a_mixture_that_cannot_be_is_refused(change: dict[str, float], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        Moe(**MOE | change)

@@ -1,0 +1,53 @@
+"""A user's model is checked before anything trains; right ones train and are measured."""
+
+from pathlib import Path
+
+import pytest
+from tests.conftest import COMPOSER, TINY
+
+from rote.config.trust import allow
+from rote.ledger.spec import Spec
+from rote.ledger.store import Store
+from rote.preflight import Preflight
+from rote.run import execute
+
+HERE = "tests.models.own_models"
+FAULTS = {
+    "ModuleAsHead": r"ModuleAsHead.head must be a tensor \[V, D\], .* not a Linear",
+    "OtherVocabulary": r"OtherVocabulary.head must be of shape \[\d+, D\]",
+    "HeadAlone": r"HeadAlone has `head` and no method `hidden",
+    "GivesTuple": r"GivesTuple.forward must give logits as one tensor, not a tuple",
+    "GivesLast": r"GivesLast.forward gives \[2, \d+\], wanted \[2, \d+, \d+\]",
+    "LooksAhead": r"LooksAhead is not causal",
+    "Fails": r"Fails.forward fails on tokens \[2, \d+\]: RuntimeError",
+}
+
+
+def spec_of(name: str, *more: str) -> Spec:
+    config = COMPOSER.config([*TINY, "optim=adamw", *more])
+    config["model"] = {"_target_": f"{HERE}.{name}", "width": 8}
+    spec = Spec.from_config(config)
+    allow([spec.what, spec.how])
+    return spec
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_one_line_before_anything_trains(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=FAULTS[name]) as raised:
+        Preflight().facts(spec_of(name))
+    assert "\n" not in str(raised.value)
+    with pytest.raises(ValueError, match=FAULTS[name]):
+        execute(spec_of(name), Store(tmp_path))
+    assert not list(tmp_path.glob("runs/*/record.json"))
+
+
+@pytest.mark.parametrize("name", ["Recurrent", "Mixing"])
+def test_models_without_attention_are_counted_trained_and_measured(
+    name: str, tmp_path: Path
+) -> None:
+    spec = spec_of(name, "measure=[cost,extraction]", "measure.extraction.prefix_tokens=[2]")
+    facts = Preflight().facts(spec)
+    assert facts.peak_bytes(1) > 0
+    record = execute(spec, Store(tmp_path))
+    assert record.parameters == facts.parameters
+    assert any(key.startswith("train") for key in record.measures["extraction"]), record.measures

@@ -1,0 +1,113 @@
+"""Llama gives what transformers' own gives on the same weights: logits, loss and gradients."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rote.models.likelihood import token_nats
+from rote.models.llama import Llama
+
+SHAPE = {"num_layers": 2, "width": 24, "num_heads": 4, "vocab_size": 37, "max_length": 11}
+VARIANTS = [
+    {"num_groups": 4, "mlp_width": None, "is_tied": True},
+    {"num_groups": 2, "mlp_width": 20, "is_tied": False},
+    {"num_groups": 1, "mlp_width": 32, "is_tied": True},
+]
+
+
+def of_transformers(model: Llama, *, num_groups: int, is_tied: bool) -> nn.Module:
+    """Its LlamaForCausalLM with these weights."""
+    transformers = pytest.importorskip("transformers")
+    config = transformers.LlamaConfig(
+        vocab_size=37, hidden_size=24, intermediate_size=model.mlp_width, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=num_groups, max_position_embeddings=11,
+        rms_norm_eps=1e-5, tie_word_embeddings=is_tied, rope_theta=10_000.0,
+        attn_implementation="eager", bos_token_id=None, eos_token_id=None,
+    )  # fmt: skip
+    theirs = transformers.LlamaForCausalLM(config).eval()
+    names = {
+        "token_embedding": "model.embed_tokens", "final_norm": "model.norm",
+        "unembedding": "lm_head", "blocks.": "model.layers.", "attention.query": "self_attn.q_proj",
+        "attention.key": "self_attn.k_proj", "attention.value": "self_attn.v_proj",
+        "attention.project": "self_attn.o_proj", "attention_norm": "input_layernorm",
+        "mlp_norm": "post_attention_layernorm", "mlp.gate": "mlp.gate_proj",
+        "mlp.expand": "mlp.up_proj", "mlp.contract": "mlp.down_proj",
+    }  # fmt: skip
+    own = {}
+    for name, weight in model.state_dict().items():
+        for ours, other in names.items():
+            name = name.replace(ours, other)
+        own[name] = weight
+    missing, unexpected = theirs.load_state_dict(own, strict=False)
+    assert not unexpected and set(missing) <= {"lm_head.weight"}
+    theirs.tie_weights()
+    return theirs
+
+
+@pytest.fixture(params=VARIANTS)
+def pair(request: pytest.FixtureRequest) -> tuple[Llama, nn.Module]:
+    torch.manual_seed(0)
+    model = Llama(**SHAPE, rotary_base=10_000.0, **request.param)
+    for parameter in model.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    chosen = {key: request.param[key] for key in ("num_groups", "is_tied")}
+    return model, of_transformers(model, **chosen)
+
+
+@pytest.fixture
+def tokens_BL() -> Tensor:
+    return torch.randint(37, (3, 11), generator=torch.Generator().manual_seed(1))
+
+
+def test_logits_loss_and_gradients_are_those_of_transformers(
+    pair: tuple[Llama, nn.Module], tokens_BL: Tensor
+) -> None:
+    model, theirs = pair
+    logits_BLV = theirs(input_ids=tokens_BL, use_cache=False).logits
+    torch.testing.assert_close(model(tokens_BL), logits_BLV, atol=1e-5, rtol=1e-5)
+    inputs_BL = torch.cat([torch.zeros_like(tokens_BL[:, :1]), tokens_BL[:, :-1]], dim=1)
+    loss = nn.functional.cross_entropy(
+        theirs(input_ids=inputs_BL, use_cache=False).logits.flatten(0, 1), tokens_BL.flatten()
+    )
+    loss.backward()
+    ours = token_nats(model, tokens_BL).mean()
+    ours.backward()
+    torch.testing.assert_close(ours, loss, atol=1e-6, rtol=1e-5)
+    gradient = theirs.model.layers[0].self_attn.k_proj.weight.grad
+    torch.testing.assert_close(
+        model.blocks[0].attention.key.weight.grad, gradient, atol=1e-6, rtol=1e-4
+    )
+
+
+def test_it_reads_token_by_token_as_it_reads_all(
+    pair: tuple[Llama, nn.Module], tokens_BL: Tensor
+) -> None:
+    model, _ = pair
+    pasts = model.pasts()
+    steps = [model.read(tokens_BL[:, :4], pasts)]
+    steps += [model.read(tokens_BL[:, [position]], pasts) for position in range(4, 11)]
+    torch.testing.assert_close(torch.cat(steps, dim=1), model.hidden(tokens_BL))
+    kept_BGTK, _ = pasts[0].keys_and_values()
+    assert 2 * 2 * kept_BGTK[0, :, 0].numel() == model.past_numbers
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_formula_counts_its_parameters(variant: dict[str, int | bool]) -> None:
+    model = Llama(**SHAPE, rotary_base=10_000.0, **variant)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    groups, heads = variant["num_groups"], 4
+    block = 2 * 24**2 + 2 * 24**2 * groups // heads + 3 * 24 * model.mlp_width + 2 * 24
+    assert count == 37 * 24 * (1 if variant["is_tied"] else 2) + 2 * block + 24
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"num_groups": 3}, "size.num_heads=4 is not divisible by model.num_groups=3"),
+        ({"num_heads": 24, "num_groups": 24}, "must be even"),
+        ({"mlp_width": 0}, "model.mlp_width must be a whole number from 1 up"),
+    ],
+)
+def test_a_size_that_it_cannot_have_is_refused(change: dict[str, int], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        Llama(**SHAPE | {"rotary_base": 1e4, **VARIANTS[0]} | change)
