@@ -186,7 +186,9 @@ def _finish(plan: Plan, shape: Shape, count: int, mode: str) -> dict[str, float]
             "budget/finish=lbfgs", f"host.compile={mode}",
         ]))  # fmt: skip
         task = build(spec.what["task"])
-        members.append(make_member(spec, task, on_row=lambda row: None, keeper=keeper, resume=None))
+        members.append(
+            make_member(spec, task, on_row=lambda row: None, keeper=keeper, resume=None)
+        )
         members[-1].model.to(plan.device)
     full = FullBatch(members, plan.device)
     points = [flat(one.model) for one in members]

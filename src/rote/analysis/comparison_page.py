@@ -7,7 +7,15 @@ from rote.analysis.comparison import Compared, Comparison, comparison_json
 from rote.analysis.comparison_figures import draw_differences, draw_pairs
 from rote.analysis.comparison_wording import equal, headlines, pairs, question, sides
 from rote.analysis.content import Content, Section
-from rote.analysis.elements import card, code_cell, figure, number_cell, scrolled, table, text_cell
+from rote.analysis.elements import (
+    card,
+    code_cell,
+    figure,
+    number_cell,
+    scrolled,
+    table,
+    text_cell,
+)
 from rote.analysis.report import Report, write_content
 from rote.analysis.results import Results
 from rote.files import readable_json

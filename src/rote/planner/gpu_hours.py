@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN, peak_flops_per_second
+from rote.analysis.quantities.throughput import (
+    FLOPS_PER_PARAMETER_AND_TOKEN,
+    peak_flops_per_second,
+)
 
 
 @dataclass(frozen=True)

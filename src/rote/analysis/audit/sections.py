@@ -10,7 +10,14 @@ from rote.analysis.audit.regurgitation import EIDETIC, Planted, Regurgitation
 from rote.analysis.audit.unintended import SideUnintended, UnderReference
 from rote.analysis.content import Section
 from rote.analysis.drawing import Drawing
-from rote.analysis.elements import estimate_cell, figure, number_cell, scrolled, table, text_cell
+from rote.analysis.elements import (
+    estimate_cell,
+    figure,
+    number_cell,
+    scrolled,
+    table,
+    text_cell,
+)
 from rote.analysis.estimate import Rate
 from rote.analysis.quantities.exposure import FEWEST_IN_GROUP
 from rote.analysis.quantities.membership import (

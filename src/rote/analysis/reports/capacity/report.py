@@ -13,7 +13,11 @@ from rote.analysis.fits.budget import Limit
 from rote.analysis.published import INDEPENDENT, LENGTH, MEANS, VOCAB_SIZE, published_mean
 from rote.analysis.quantities.convergence import converged
 from rote.analysis.reports.capacity import wording
-from rote.analysis.reports.capacity.axis_figures import draw_budgets, draw_heads, with_several_heads
+from rote.analysis.reports.capacity.axis_figures import (
+    draw_budgets,
+    draw_heads,
+    with_several_heads,
+)
 from rote.analysis.reports.capacity.budgets import Budgets
 from rote.analysis.reports.capacity.differences import Difference, differences
 from rote.analysis.reports.capacity.figures import (
@@ -22,7 +26,11 @@ from rote.analysis.reports.capacity.figures import (
     draw_training_curves,
 )
 from rote.analysis.reports.capacity.summary import Alpha, Capacity, Summary, summarise
-from rote.analysis.reports.capacity.tables import capacity_table, difference_table, run_table
+from rote.analysis.reports.capacity.tables import (
+    capacity_table,
+    difference_table,
+    run_table,
+)
 from rote.analysis.results import Curve, Results
 
 CAPTIONS = {

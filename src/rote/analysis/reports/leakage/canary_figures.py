@@ -23,7 +23,12 @@ from rote.analysis.drawing import (
 from rote.analysis.estimate import Estimate
 from rote.analysis.quantities.exposure import CHANCE_BITS
 from rote.analysis.reports.leakage import wording
-from rote.analysis.reports.leakage.looks import colours_of, columns, size_keys, spread
+from rote.analysis.reports.leakage.looks import (
+    colours_of,
+    columns,
+    size_keys,
+    spread,
+)
 from rote.analysis.reports.leakage.points import Planted, Windows
 from rote.analysis.reports.leakage.study import Study
 

@@ -12,7 +12,11 @@ from rote.analysis.estimate import span
 from rote.analysis.fits.membership_law import MembershipLaw
 from rote.analysis.quantities.convergence import num_converged
 from rote.analysis.reports.leakage.law import Fitted
-from rote.analysis.reports.leakage.membership_wording import RATIO_NAMES, found_words, score_name
+from rote.analysis.reports.leakage.membership_wording import (
+    RATIO_NAMES,
+    found_words,
+    score_name,
+)
 from rote.analysis.reports.leakage.points import NotScored, Scored
 from rote.analysis.reports.leakage.study import Study
 

@@ -19,7 +19,12 @@ from rote.analysis.drawing import (
     render,
 )
 from rote.analysis.quantities.membership import TooFewControls
-from rote.analysis.reports.leakage.looks import colours_of, columns, size_keys, spread
+from rote.analysis.reports.leakage.looks import (
+    colours_of,
+    columns,
+    size_keys,
+    spread,
+)
 from rote.analysis.reports.leakage.membership_wording import (
     SCORE_NAMES,
     score_name,

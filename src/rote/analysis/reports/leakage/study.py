@@ -7,7 +7,13 @@ import polars as pl
 
 from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import rank_correlation
-from rote.analysis.reports.leakage.kinds import Compared, Kind, compared, measured, with_kinds
+from rote.analysis.reports.leakage.kinds import (
+    Compared,
+    Kind,
+    compared,
+    measured,
+    with_kinds,
+)
 from rote.analysis.reports.leakage.law import Fitted, fit_laws
 from rote.analysis.reports.leakage.points import (
     Controls,
