@@ -33,7 +33,7 @@ from rote.analysis.fits.membership_law import (
     fit_membership_law,
 )
 from rote.analysis.fits.plateau import Knee, Plateau, fit_plateau
-from rote.analysis.fits.slope import Slope, fit_slope, points_of
+from rote.analysis.fits.slope import Slope, fit_slope
 from rote.analysis.laws.clusters import cluster_numbers
 from rote.analysis.laws.kinds import law
 from rote.analysis.laws.law import Constant, Count, Effort, Fitted, Floats, Measured
@@ -142,8 +142,7 @@ def _slope(parameters: Floats, alphas: Floats, random: np.random.Generator) -> S
         plateau = fit_plateau(data, exact * (1 + 0.01 * random.standard_normal(len(data))))
         if isinstance(plateau, Plateau):
             plateaus.append((round(size), plateau))
-    points, degrees = points_of(plateaus)
-    return fit_slope(points, degrees_of_freedom=degrees)
+    return fit_slope(plateaus)
 
 
 def membership(draws: int, path: Path | None) -> Shares:

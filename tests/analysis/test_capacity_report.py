@@ -1,10 +1,13 @@
 """Planted capacities are recovered per size and format; doubt is said and nothing more claimed."""
 
+from collections.abc import Callable
+
 import numpy as np
 import polars as pl
 import pytest
 from scipy.stats import t as student_t
 
+from rote.analysis.content import Content
 from rote.analysis.fits.budget import NoLimit
 from rote.analysis.fits.plateau import NoPlateau
 from rote.analysis.published import GPT2
@@ -12,7 +15,9 @@ from rote.analysis.reports.capacity import study as capacity_study
 from rote.analysis.reports.capacity import wording
 from rote.analysis.reports.capacity.differences import differences
 from rote.analysis.reports.capacity.figures import bits_per_parameter, published_of
+from rote.analysis.reports.capacity.report import make
 from rote.analysis.reports.capacity.study import Study
+from rote.analysis.results import Results
 
 SHAPES = ((1, 16), (1, 24), (2, 32))
 STORED = pl.col("entropy_bits") - pl.col("cost.train_code_bits")
@@ -35,6 +40,17 @@ def storing(table: pl.DataFrame, factor: float) -> pl.DataFrame:
 
 def unconverged(table: pl.DataFrame) -> pl.DataFrame:
     return table.with_columns(pl.lit(False).alias("training.converged"))
+
+
+@pytest.fixture
+def page(build_curves) -> Callable[[pl.DataFrame], Content]:
+    """What the report on a table says."""
+    return lambda table: make(
+        Results(
+            table=table, curves=build_curves(table), records_sha256={}, folders={}, alphas={},
+            open_corpus=lambda corpus: None,  # type: ignore[arg-type,return-value]
+        )
+    )  # fmt: skip
 
 
 def claims(found: Study) -> str:
@@ -102,8 +118,9 @@ def test_one_data_set_of_one_seed_is_no_plateau_and_no_difference(build_table) -
     assert claims(one_seed).count("1 seed of one size): no interval, no verdict") == 1
 
 
-def test_data_that_never_fill_the_model_give_the_maximum(build_table) -> None:
-    found = study(build_table(fills=(0.1, 0.2, 0.4, 0.8)))
+def test_data_that_never_fill_the_model_give_the_maximum(build_table, page) -> None:
+    table = build_table(fills=(0.1, 0.2, 0.4, 0.8), planted={"tf32": 3.0})
+    found = study(table)
     capacity, alpha = found.capacities[0], found.alphas[0]
     assert isinstance(capacity.plateau, NoPlateau)
     assert capacity.capacity_bits == capacity.plateau.maximum_bits
@@ -112,6 +129,16 @@ def test_data_that_never_fill_the_model_give_the_maximum(build_table) -> None:
     assert alpha.slope is None and not alpha.is_lower_bound  # all of these runs had converged
     assert alpha.bits_per_parameter.value == alpha.maximum_bits_per_parameter < 3.0
     assert wording.all_hold(found).startswith("All data sets are stored")
+    content = page(table)
+    assert "at least" not in content.headlines[0] and "2 sizes data-limited" in content.headlines[0]
+    assert content.headlines[1] == "8 of 8 runs converged, judged by growth per 1,000 steps"
+    assert "no published value for this model and precision" in content.cards[0].lines[-1].words
+    doubts = content.sections[0].blocks[1].items
+    assert doubts[0].startswith("data-limited: the capacity is not 10 % below")
+    stopped = page(unconverged(table))
+    assert stopped.headlines[0].startswith("tf32: at least ")
+    (doubt, *_) = stopped.sections[0].blocks[1].items
+    assert "had not converged: 1x16, 2 heads in tf32 (1 run); 1x24" in doubt
 
 
 @pytest.mark.parametrize("column", ["optim.lr", "budget.max_steps", "task.length"])
@@ -210,6 +237,48 @@ def test_of_runs_that_differ_in_their_budget_the_longest_counts(build_table) -> 
     (capacity,) = study(trained_for(table, 500, 1000, 2000, 4000)).capacities
     stored = f"{capacity.maximum_bits_per_parameter:.2f}"
     assert wording.limit(capacity).endswith(f"{stored} predicted from shorter budgets")
+
+
+def test_a_sweep_of_heads_and_budgets_shows_both(build_table, page) -> None:
+    """Eight heads store a tenth more than two; of T steps runs lack 100 / T."""
+    table = build_table(planted={"fp32": 3.0}, noise=0.001)
+    tried = [with_heads(table, 2, 1.0), with_heads(table, 8, 1.1)]
+    content = page(trained_for(pl.concat(tried), 500, 1000, 2000))
+    figures = next(each for each in content.sections if each.title == "Figures")
+    names = [plot.name for plot in figures.blocks]
+    assert names == ["bits_per_parameter", "heads", "budgets", "training_curves"]
+    alpha, limit = (content.numbers[name] for name in ("alpha fp32", "limit 1x16, 8 heads fp32"))
+    assert alpha["models"] == ["1x16, 8 heads", "1x24, 8 heads"]
+    assert alpha["bits_per_parameter"] == pytest.approx(3.0 * 1.1 * 0.95, rel=0.02)
+    assert all(run_id.endswith("-8-2000") for run_id in alpha["runs"])
+    stored, (low, high) = limit["stored_bits_per_parameter"], limit["interval_bits_per_parameter"]
+    assert stored == pytest.approx(3.3 * 0.95, rel=0.02)
+    assert low <= limit["bits_per_parameter"] <= high
+    assert limit["bits_per_parameter"] == pytest.approx(stored / 0.95, rel=0.02)
+    assert len(limit["runs"]) % 3 == 0 and len(limit["runs"]) >= 9
+    limits = [line for line in content.headlines if "unlimited optimiser steps" in line]
+    assert len(limits) == 2 and "95 % interval" in limits[0]
+    assert "the best heads of each size: 1x16, 8 heads; 1x24, 8 heads" in content.headlines[0]
+
+
+def test_a_finish_is_shown_with_what_it_gained_and_why_it_ended(build_table, page) -> None:
+    finished = unconverged(build_table(planted={"fp32": 3.0})).with_columns(
+        pl.lit(123.0).alias("training.finish.memorised_bits_before"),
+        pl.lit(345).alias("training.finish.evaluations"),
+        pl.lit("line search").alias("training.finish.ended_by"),
+        pl.lit(None, pl.Float64).alias("training.growth_bits_per_1000_steps"),
+    )
+    content = page(finished)
+    (runs, _) = content.sections[-1].blocks
+    for row in runs.cells:
+        assert {"no (finish: line search)", "123", "345", "not measured"} <= {
+            each.line for each in row
+        }
+    judged = "0 of 12 runs converged, judged by the gain that the full-batch finish predicts"
+    assert judged in content.headlines
+    assert content.setting.endswith(
+        "2,000 optimiser steps, then 345 full-batch evaluations; 1 seed."
+    )
 
 
 def test_how_long_a_run_trains_at_least_is_a_part_of_its_budget(build_table) -> None:

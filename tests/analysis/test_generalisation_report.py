@@ -131,6 +131,7 @@ def test_nothing_is_claimed_of_runs_at_chance_or_alone(results: Results) -> None
     assert all(each.verdict != HOLDS for each in claims(study(ignorant))
                if each.conclusion.startswith("a "))  # fmt: skip
     assert isinstance(content.lead, Plot) and "not decided" in content.lead.title
+    assert {card.value for card in content.cards} == {"not decided"}
     assert sum("not decided (" in line for line in content.headlines) == 3
     alone = (pl.col("size.width") == 14) & (pl.col("seed") == 0)
     table = results.table.filter(alone, ~pl.col("run_id").str.starts_with("random"))

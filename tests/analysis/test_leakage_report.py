@@ -16,6 +16,7 @@ from rote.analysis.quantities.membership import TooFewControls
 from rote.analysis.report import write_report
 from rote.analysis.reports.leakage import captions, report
 from rote.analysis.reports.leakage.law import check, crossing
+from rote.analysis.reports.leakage.plots import shadows_plot
 from rote.analysis.reports.leakage.study import Study, study
 from rote.analysis.results import Results
 from rote.files import sha256
@@ -86,29 +87,22 @@ def test_the_planted_law_is_found(found: Study) -> None:
     assert by_capacity.ratios[1] == pytest.approx(16_000 * planted.ALPHA / 124)
 
 
-def test_both_readings_fall_to_one_half_and_never_rise(found: Study) -> None:
+def test_both_readings_fall_to_one_half_beside_published_points(found: Study) -> None:
     for fitted in found.laws:
         assert fitted.check is not None and fitted.check.holds
         assert fitted.check.limit <= 0.51
+        assert {each.observed.parameters for each in fitted.forecasts} == {
+            1_556_075_200, 123_702_528,
+        }  # fmt: skip
+        for each in fitted.forecasts:
+            assert each.published_f1 == pytest.approx(each.observed.target_f1, abs=0.01)
+    # The planted law is the published one: it says the same of the published models.
+    for each in found.laws[0].forecasts:
+        assert each.fitted_f1.value == pytest.approx(each.published_f1, abs=0.03)
+        assert not each.is_beyond  # 0.0078 to 0.72 holds 0.0121 to 0.11
     rising = Curve(reading=Reading.SAMPLES_PER_PARAMETER, height=1.0, slope=1.0, offset=-3.0)
     assert not check(rising, 1000.0).never_rises
     assert not check(rising, 1000.0).holds
-
-
-def test_published_points_stand_beside_both_readings(found: Study) -> None:
-    for fitted in found.laws:
-        assert [each.observed.parameters for each in fitted.forecasts] == [1_556_075_200] * 3 + [
-            123_702_528
-        ] * 3
-        for each in fitted.forecasts:
-            assert each.published_f1 == pytest.approx(each.observed.target_f1, abs=0.01)
-            low, high = each.fitted_f1.interval
-            assert low <= high
-    first = found.laws[0].forecasts
-    # The planted law is the published one: it says the same of the published models.
-    for each in first:
-        assert each.fitted_f1.value == pytest.approx(each.published_f1, abs=0.03)
-    assert not any(each.is_beyond for each in first)  # 0.0078 to 0.72 holds 0.0121 to 0.11
 
 
 def test_a_curve_that_is_never_high_crosses_nowhere() -> None:
@@ -186,6 +180,18 @@ def test_shadows_tell_more_than_the_loss(texts: Study) -> None:
     # Three shadows are never two with a sample and two without it.
     refused = by_score["lira_online"]
     assert refused["auroc"] is None and refused["reason"].startswith("0 members and 0 others")
+
+
+def test_shadow_scores_are_drawn(texts: Study) -> None:
+    """Of each score that could be computed, AUROC of the mean and of each of four targets."""
+    plot = shadows_plot(texts)
+    assert plot.title.startswith("With 3 shadow models: ") and "; loss 0." in plot.title
+    _, singles, means = plot.layers
+    num_scores = sum(row["auroc"] is not None for row in texts.shadowed)
+    of_auroc = pl.col("panel") == "AUROC"
+    assert means.frame.filter(of_auroc).height == num_scores
+    assert singles.frame.filter(of_auroc).height == 4 * num_scores
+    assert b"RMIA offline" in plot.draw().svg
 
 
 def test_the_oracle_makes_a_score_and_its_arrays_are_named(texts: Study) -> None:
@@ -299,11 +305,12 @@ def test_nothing_is_claimed_of_models_that_leak_nothing(tmp_path: Path) -> None:
     content = report.make(dataclasses.replace(with_arrays(results, quiet), table=table))
     said, titles = sentences(content), plots(content)
     assert titles["membership_law"].startswith("F1 of the loss attack cannot be distinguished")
-    assert titles["scores"].startswith("No score tells members from others beyond chance")
+    assert titles["scores"].startswith("No score separates members from others beyond chance")
     assert "cannot be distinguished from a guess (1.44 bits)" in titles["exposure"]
     assert titles["canaries_extracted"].endswith("are never recited, in 108 trials")
     assert "do not exceed held-out ones beyond doubt" in titles["windows_extracted"]
     assert "no kind of leakage differs beyond doubt" in titles["sizes"]
+    assert titles["risk"].startswith("No kind of leakage exceeds a guess beyond doubt")
     for claim in ("leaks more", "leaks less", "highest mean AUROC, ", "falls from"):
         assert claim not in said
     assert "9 of 9 runs had not converged" in said and "All runs have one seed" in said

@@ -7,10 +7,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from rote.analysis.csv_runs import measured_rows, read_runs
+from rote.analysis.csv_runs import measured_rows, parse_columns, read_runs
 from rote.analysis.laws import kinds
 from rote.analysis.laws.law import Count
-from rote.analysis.tables.mapping import Chosen, parse_columns
+from rote.analysis.tables.plausible import Chosen
+from rote.units import nats_from_bits
 
 NAMES = ("parameters", "tokens", "loss_nats")
 ROWS = [(1_000_000.0, 20_000_000.0, 9.25), (4_000_000.0, 80_000_000.0, 7.5)]
@@ -111,6 +112,11 @@ FAULTS: list[tuple[str | bytes, str]] = [
     ('[{"parameters": 1, "tokens": 2, "loss_nats": true}]', "row 1, column 'loss_nats' holds True"),
     ('[{"parameters": 1, "tokens": 2}, {"loss_nats": 3}]', "row 2, column 'parameters' is empty"),
     ("N;D;L\n1;2;3\n", "needs parameters and tokens and loss_nats: .*: 'N', 'D', 'L'"),
+    ("parameters,tokens\n1,2\n", "needs loss_nats: --columns loss_nats=..."),
+    ("loss_nats,loss_bits\n1,2\n", "one unit is needed"),
+    (f"{HEAD}1,2,nan\n", "line 3, column 'loss_nats' holds 'nan'"),
+    (f"{HEAD}1,2,0\n", "loss_nats of run 2 is 0"),
+    (f"{HEAD}1,2,-3\n", "loss_nats of run 2 is -3"),
 ]  # fmt: skip
 
 
@@ -120,6 +126,38 @@ def test_the_true_cause_is_named(write: Write, content: str | bytes, message: st
         read(write(content))
     assert "\n" not in str(caught.value)
     assert "truncate_ragged" not in str(caught.value)
+
+
+def test_columns_are_mapped_scaled_and_in_one_unit(write: Write) -> None:
+    path = write("N (m),D,val\n1,10,2.0\n3,40,1.5\n")
+    mapping = "parameters=N (m)*1e6,tokens=D*1e9,loss_nats=val"
+    assert read(path, mapping) == [(1e6, 1e10, 2.0), (3e6, 4e10, 1.5)]
+    bits = mapping.replace("nats", "bits")
+    assert read(path, bits)[0][2] == nats_from_bits(2.0)
+    runs = read_runs(path, bits)
+    points = measured_rows(runs, kinds.law("parametric"), Count.NON_EMBEDDING)
+    assert points.count is Count.NON_EMBEDDING
+    with pytest.raises(ValueError, match="needs flops"):
+        measured_rows(runs, kinds.law("isoflop"), Count.TOTAL)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ("size=N", "column 'size' is not known"),
+        ("loss_nats=x_bits", "says bits: map it to loss_bits"),
+    ],
+)
+def test_a_quantity_or_unit_that_cannot_be_is_refused(
+    write: Write, mapping: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_runs(write("N,x_bits\n1,2\n"), mapping)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"none\.csv is not a table"):
+        read_runs(tmp_path / "none.csv", "")
 
 
 @pytest.mark.parametrize(

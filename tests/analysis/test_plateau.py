@@ -25,7 +25,7 @@ def test_planted_plateau_is_recovered(sharpness: float) -> None:
     plateau = fitted(data_bits, knee.predict(data_bits))
     assert plateau.capacity_bits == pytest.approx(CAPACITY_BITS, rel=1e-3)
     assert plateau.knee.sharpness == pytest.approx(sharpness, rel=1e-2)
-    np.testing.assert_allclose(plateau.predict(data_bits), knee.predict(data_bits), rtol=1e-3)
+    np.testing.assert_allclose(plateau.knee.predict(data_bits), knee.predict(data_bits), rtol=1e-3)
 
 
 def test_hard_minimum_is_recovered() -> None:
@@ -111,6 +111,13 @@ def test_what_cannot_be_fitted_says_why(fills: list[float], stored: float, reaso
     assert isinstance(refused, NoPlateau)
     assert re.search(reason, refused.reason)
     assert refused.maximum_bits == memorised_bits.max()
+
+
+def test_bits_about_zero_are_no_capacity() -> None:
+    """A model that errs: least squares would have any capacity, and none that is finite."""
+    refused = fit_plateau(FILLS * CAPACITY_BITS, [-5.0] * 4 + [1.0] * 4)
+    assert isinstance(refused, NoPlateau)
+    assert "scatter too much" in refused.reason
 
 
 @pytest.mark.parametrize(

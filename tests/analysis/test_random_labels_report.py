@@ -11,7 +11,7 @@ import pytest
 from rote.analysis.plot import Plot
 from rote.analysis.report import write_report
 from rote.analysis.reports.random_labels.report import PUBLISHED_FITS, make
-from rote.analysis.reports.random_labels.study import Point, steps_to_fit, study
+from rote.analysis.reports.random_labels.study import Row, steps_to_fit, study
 from rote.analysis.results import Results
 from rote.units import nats_from_bits
 from tests.analysis.planted_matches import counts, results_of
@@ -46,16 +46,9 @@ def planted_run(inputs: str, fraction: float, seed: int) -> tuple[dict[str, Any]
         "training.steps": 500,
         **counts("train_rule", NUM_SEQUENCES - drawn, NUM_SEQUENCES - drawn),
         **counts("train_drawn", drawn, drawn),
-        **counts(
-            "heldout_rule",
-            0 if inputs == "random" else right,
-            0 if inputs == "random" else NUM_HELDOUT,
-        ),
-        **counts(
-            "heldout_drawn",
-            right if inputs == "random" else 0,
-            NUM_HELDOUT if inputs == "random" else 0,
-        ),
+        **counts("heldout_rule", 0, 0),
+        **counts("heldout_drawn", 0, 0),
+        **counts(f"heldout_{'drawn' if inputs == 'random' else 'rule'}", right, NUM_HELDOUT),
         "exact_match.train_drawn_answer_bits": 2.0 * drawn,
         "exact_match.train_drawn_answer_code_bits": 0.5 * drawn + seed,
     }
@@ -71,12 +64,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 @pytest.fixture(scope="module")
-def found(results: Results) -> list[Point]:
-    return list(study(results)[1])
+def found(results: Results) -> list[Row]:
+    return study(results)[1]
 
 
-def of(points: list[Point], series: str) -> list[Point]:
-    return [each for each in points if each.series == series]
+def of(points: list[Row], series: str) -> list[Row]:
+    return [each for each in points if each["series"] == series]
 
 
 def test_steps_to_fit_are_the_first_below_a_tenth_of_a_guess() -> None:
@@ -90,24 +83,24 @@ def test_steps_to_fit_are_the_first_below_a_tenth_of_a_guess() -> None:
     assert steps_to_fit([], num_classes=4) is None
 
 
-def test_time_accuracy_and_bits_are_those_planted(found: list[Point]) -> None:
+def test_time_accuracy_and_bits_are_those_planted(found: list[Row]) -> None:
     true, half, noise = of(found, PATTERNS)
-    assert [each.unruled for each in (true, half, noise)] == [0, 0.5, 1]
-    steps = [each.steps.value for each in (true, half, noise) if each.steps]
+    assert [each["unruled"] for each in (true, half, noise)] == [0, 0.5, 1]
+    steps = [each["steps_to_fit"].value for each in (true, half, noise) if each["steps_to_fit"]]
     assert steps == pytest.approx([100, 200, 400])
-    assert noise.slowdown is not None and noise.slowdown.value == pytest.approx(4)
-    assert noise.train.value == 1 and noise.train.interval[0] > 0.99
-    assert true.heldout.value == 0.9 and noise.heldout.value == 0.25
-    assert noise.entropy_bits == 2000
-    assert noise.memorised_bits.value == pytest.approx(1500 - 1)  # seeds 0, 1, 2 cost themselves
-    assert half.memorised_bits.value == pytest.approx(750 - 1)
-    assert true.drawn is None and true.memorised_bits.value == pytest.approx(-1)
+    assert noise["slowdown"] is not None and noise["slowdown"].value == pytest.approx(4)
+    assert noise["train"].value == 1 and noise["train"].interval[0] > 0.99
+    assert true["heldout"].value == 0.9 and noise["heldout"].value == 0.25
+    assert noise["label_entropy_bits"] == 2000
+    assert noise["memorised_bits"].value == pytest.approx(1500 - 1)  # seeds 0, 1, 2 cost themselves
+    assert half["memorised_bits"].value == pytest.approx(750 - 1)
+    assert true["drawn"] is None and true["memorised_bits"].value == pytest.approx(-1)
 
 
-def test_random_inputs_are_told_by_no_rule(found: list[Point]) -> None:
+def test_random_inputs_are_told_by_no_rule(found: list[Row]) -> None:
     (noise,) = of(found, "1x16, random inputs")
-    assert noise.unruled == 1 and noise.heldout.value == 0.25
-    assert noise.slowdown is not None and noise.slowdown.value == pytest.approx(4)
+    assert noise["unruled"] == 1 and noise["heldout"].value == 0.25
+    assert noise["slowdown"] is not None and noise["slowdown"].value == pytest.approx(4)
 
 
 def test_steps_that_scatter_have_an_interval_above_none(results: Results) -> None:
@@ -121,11 +114,11 @@ def test_steps_that_scatter_have_an_interval_above_none(results: Results) -> Non
     for run_id, step in later.items():
         curves[run_id] = [{"step": step, "loss_nats_per_token": 0.0}]
     noise = of(study(dataclasses.replace(results, curves=curves))[1], PATTERNS)[-1]
-    assert noise.steps is not None and noise.steps.interval is not None
-    assert noise.steps.value == pytest.approx((100 * 200 * 450) ** (1 / 3))
-    low, high = noise.steps.interval
+    assert noise["steps_to_fit"] is not None and noise["steps_to_fit"].interval is not None
+    assert noise["steps_to_fit"].value == pytest.approx((100 * 200 * 450) ** (1 / 3))
+    low, high = noise["steps_to_fit"].interval
     assert 0 < low < 100 and high > 450
-    assert low * high == pytest.approx(noise.steps.value**2)
+    assert low * high == pytest.approx(noise["steps_to_fit"].value ** 2)
 
 
 def fit_title(results: Results) -> str:
@@ -152,7 +145,7 @@ def test_nothing_is_claimed_of_runs_at_chance_unfitted_or_alone(results: Results
             ),
         ),
     )
-    assert all(each.steps is None and each.num_fitted == 0 for each in study(never)[1])
+    assert all(each["steps_to_fit"] is None and each["num_fitted"] == 0 for each in study(never)[1])
     content = make(never)
     assert fit_title(never) == "Steps to fit against the share of random labels"
     assert "its interval holds a guess (25%)" in [line.words for line in content.cards[0].lines]

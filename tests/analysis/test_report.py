@@ -3,7 +3,6 @@
 import json
 import re
 from html.parser import HTMLParser
-from itertools import product
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -56,71 +55,6 @@ def test_everything_is_written_and_in_the_manifest(write, build_table) -> None:
     behind = [*manifest["figures"].values(), *(n["runs"] for n in manifest["numbers"].values())]
     assert all(set(run_ids) <= set(table["run_id"]) and run_ids for run_ids in behind)
     assert pl.read_parquet(report.folder / "table.parquet")["memorised_bits"].len() == table.height
-
-
-def test_a_limit_of_the_data_and_one_of_training_are_told_apart(write, build_table) -> None:
-    table = build_table(fills=(0.1, 0.2, 0.4, 0.8), planted={"tf32": 3.0})
-    report = write(table)
-    assert "at least" not in report.headlines[0]
-    assert "2 sizes data-limited" in report.headlines[0]
-    assert report.headlines[1] == "8 of 8 runs converged, judged by growth per 1,000 steps"
-    page = report.page.read_text()
-    assert "data-limited: the capacity is not 10 % below" in page
-    assert "no published value for this model and precision" in page
-    stopped = write(table.with_columns(pl.lit(False).alias("training.converged")), "stopped")
-    assert stopped.headlines[0].startswith("tf32: at least ")
-    assert "had not converged: 1x16, 2 heads in tf32 (1 run); 1x24" in stopped.page.read_text()
-
-
-def test_a_sweep_of_heads_and_budgets_shows_both(write, build_table) -> None:
-    """Eight heads store a tenth more than two; T steps lack a fifth over the root of T."""
-    parts = []
-    stored = pl.col("entropy_bits") - pl.col("cost.train_code_bits")
-    for heads, steps in product((2, 8), (1000, 2000, 4000)):
-        factor = (1.1 if heads == 8 else 1.0) * (1 - 0.2 * (steps / 1000) ** -0.5)
-        parts.append(
-            build_table(planted={"fp32": 3.0}, noise=0.001).with_columns(
-                pl.format("{}-{}-{}", "run_id", pl.lit(heads), pl.lit(steps)).alias("run_id"),
-                pl.lit(heads).alias("size.num_heads"),
-                pl.lit(steps).alias("budget.max_steps"),
-                pl.lit(steps).alias("training.steps"),
-                (pl.col("entropy_bits") - factor * stored).alias("cost.train_code_bits"),
-            )
-        )
-    report = write(pl.concat(parts))
-    shown = {path.stem for path in report.folder.glob("*.svg")}
-    assert shown == {*FIGURES, "heads", "budgets"}
-    alpha = report.numbers["alpha fp32"]
-    assert alpha["models"] == ["1x16, 8 heads", "1x24, 8 heads"]
-    assert alpha["bits_per_parameter"] == pytest.approx(3.0 * 1.1 * 0.9, rel=0.02)
-    assert all(run_id.endswith("-8-4000") for run_id in alpha["runs"])
-    limit = report.numbers["limit 1x16, 8 heads fp32"]
-    stored = limit["stored_bits_per_parameter"]
-    assert stored == pytest.approx(3.3 * 0.9, rel=0.02)
-    low, high = limit["interval_bits_per_parameter"]
-    assert low < limit["bits_per_parameter"] < high
-    assert limit["bits_per_parameter"] == pytest.approx(stored / 0.9, rel=0.02)
-    assert len(limit["runs"]) % 3 == 0 and len(limit["runs"]) >= 9
-    told = [line for line in report.headlines if "unlimited optimiser steps" in line]
-    assert len(told) == 2 and "95 % interval" in told[0]
-    assert "the best heads of each size: 1x16, 8 heads; 1x24, 8 heads" in report.headlines[0]
-
-
-def test_a_finish_is_shown_with_what_it_gained_and_why_it_ended(write, build_table) -> None:
-    table = build_table(planted={"fp32": 3.0}).with_columns(
-        pl.lit(123.0).alias("training.finish.memorised_bits_before"),
-        pl.lit(345).alias("training.finish.evaluations"),
-        pl.lit("line search").alias("training.finish.ended_by"),
-        pl.lit(False).alias("training.converged"),
-        pl.lit(None, pl.Float64).alias("training.growth_bits_per_1000_steps"),
-    )
-    report = write(table)
-    page = report.page.read_text()
-    for cell in ("no<small>finish: line search", "<td>123<", "<td>345<", "<td>not measured"):
-        assert page.count(cell) == table.height
-    judged = "0 of 12 runs converged, judged by the gain that the full-batch finish predicts"
-    assert judged in report.headlines
-    assert "2,000 optimiser steps, then 345 full-batch evaluations; 1 seed." in page
 
 
 class Outline(HTMLParser):

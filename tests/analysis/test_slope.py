@@ -4,41 +4,50 @@ import numpy as np
 import pytest
 
 from rote.analysis.fits.plateau import Knee, Plateau, fit_plateau
-from rote.analysis.fits.slope import CapacityPoint, fit_slope, points_of
+from rote.analysis.fits.slope import fit_slope
 from rote.analysis.published import PUBLISHED_ALPHAS, TABLE
 
 SIZES = (5_000, 10_000, 40_000, 200_000)
 ALPHA = 3.6
 
 
-def points(*, noises=(0.0,) * 4, errors=(0.02,) * 4) -> list[CapacityPoint]:
+def plateaus(*scatter: float, noise: float = 0.04, degrees: int = 3) -> list[tuple[int, Plateau]]:
+    """Capacities that scatter about the mean, each with a relative error of half the noise."""
     return [
-        CapacityPoint(
-            parameters=size, capacity_bits=ALPHA * size * (1 + noise), relative_error=error
-        )
-        for size, noise, error in zip(SIZES, noises, errors, strict=True)
+        (size, plateau(ALPHA * size * (1 + apart), noise=noise, degrees=degrees))
+        for size, apart in zip(SIZES, scatter, strict=False)
     ]
 
 
+def plateau(capacity_bits: float, *, noise: float, degrees: int) -> Plateau:
+    return Plateau(
+        knee=Knee(capacity_bits=capacity_bits, sharpness=4.0),
+        relative_noise=noise,
+        degrees_of_freedom=degrees,
+        log_capacity_errors_per_noise=0.5,
+        interval_bits=(0.0, 0.0),
+        maximum_bits=capacity_bits,
+    )
+
+
 def test_planted_mean_is_recovered() -> None:
-    slope = fit_slope(points(), degrees_of_freedom=12)
+    slope = fit_slope(plateaus(0, 0, 0, 0))
     assert slope.bits_per_parameter.value == pytest.approx(ALPHA)
     # Four errors of 2 % each: 1 % of their mean, whatever the sizes.
     assert slope.standard_error_bits_per_parameter == pytest.approx(0.01 * ALPHA)
     between = slope.between_sizes_bits_per_parameter
     assert (slope.degrees_of_freedom, between and between.value) == (3, 0.0)
-    assert slope.predict([100, 200]) == pytest.approx([360, 720])
 
 
 def test_a_size_that_holds_less_weighs_no_more() -> None:
     """Equal relative errors: the plain mean of 0.8, 0.8, 1.2 and 1.2 is 1."""
-    slope = fit_slope(points(noises=(-0.2, -0.2, 0.2, 0.2)), degrees_of_freedom=12)
+    slope = fit_slope(plateaus(-0.2, -0.2, 0.2, 0.2))
     assert slope.bits_per_parameter.value == pytest.approx(ALPHA)
 
 
 def test_scatter_beyond_the_errors_is_the_spread_between_sizes() -> None:
     """Deviations of 10 % about the mean: variance 4/3 of their square, the errors' taken off."""
-    slope = fit_slope(points(noises=(0.1, -0.1, 0.1, -0.1)), degrees_of_freedom=30)
+    slope = fit_slope(plateaus(0.1, -0.1, 0.1, -0.1))
     between = slope.between_sizes_bits_per_parameter
     expected = ALPHA * np.sqrt(0.1**2 * 4 / 3 - 0.02**2)
     assert between is not None and between.value == pytest.approx(expected)
@@ -47,7 +56,7 @@ def test_scatter_beyond_the_errors_is_the_spread_between_sizes() -> None:
 
 
 def test_one_size_keeps_the_error_of_its_plateau() -> None:
-    slope = fit_slope(points()[:1], degrees_of_freedom=3)
+    slope = fit_slope(plateaus(0))
     assert slope.bits_per_parameter.value == pytest.approx(ALPHA)
     assert slope.standard_error_bits_per_parameter == pytest.approx(0.02 * ALPHA)
     assert slope.degrees_of_freedom == 3
@@ -56,49 +65,27 @@ def test_one_size_keeps_the_error_of_its_plateau() -> None:
 
 def test_noise_is_pooled_over_sizes() -> None:
     """A size that looks exact by luck must not carry the mean alone."""
-    lucky, plain = (plateau(relative_noise=noise) for noise in (1e-9, 0.04))
-    pooled, degrees = points_of([(1000, lucky), (1000, plain)])
-    assert degrees == 4
-    assert [each.relative_error for each in pooled] == pytest.approx([0.02 / np.sqrt(2)] * 2)
+    lucky, plain = (plateau(4.0, noise=noise, degrees=2) for noise in (1e-9, 0.04))
+    slope = fit_slope([(1, lucky), (1, plain)])
+    assert slope.standard_error_bits_per_parameter == pytest.approx(4 * 0.02 / np.sqrt(2 * 2))
 
 
-def plateau(*, relative_noise: float) -> Plateau:
-    return Plateau(
-        knee=Knee(capacity_bits=3000.0, sharpness=4.0),
-        relative_noise=relative_noise,
-        degrees_of_freedom=2,
-        log_capacity_errors_per_noise=0.5,
-        interval_bits=(0.0, 0.0),
-        maximum_bits=3000.0,
-    )
-
-
-@pytest.mark.parametrize(
-    ("degenerate", "degrees", "message"),
-    [
-        ([], 1, "takes one model size"),
-        ([CapacityPoint(parameters=0, capacity_bits=1, relative_error=1)], 1, "sizes and cap"),
-        ([CapacityPoint(parameters=1, capacity_bits=1, relative_error=0)], 1, "error > 0"),
-        ([CapacityPoint(parameters=1, capacity_bits=1, relative_error=1)], 0, "degrees"),
-    ],
-)
-def test_degenerate_input_is_refused(degenerate, degrees: int, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        fit_slope(degenerate, degrees_of_freedom=degrees)
+def test_no_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="takes one model size"):
+        fit_slope([])
 
 
 def fitted(alphas: dict[int, float], *, noise: float, seed: int):
     """Six data sets about 3.6 bits a parameter and three seeds, as sweeps/capacity has them."""
     generator = np.random.default_rng(seed)
-    plateaus = []
+    found = []
     for size, alpha in alphas.items():
         data = np.repeat(np.array([0.5, 0.75, 1.0, 1.25, 1.5, 2.0]) * 3.6 * size, 3)
         exact = Knee(capacity_bits=alpha * size, sharpness=8.0).predict(data)
-        found = fit_plateau(data, exact * (1 + noise * generator.standard_normal(len(data))))
-        assert isinstance(found, Plateau)
-        plateaus.append((size, found))
-    pooled, degrees = points_of(plateaus)
-    return fit_slope(pooled, degrees_of_freedom=degrees)
+        one = fit_plateau(data, exact * (1 + noise * generator.standard_normal(len(data))))
+        assert isinstance(one, Plateau)
+        found.append((size, one))
+    return fit_slope(found)
 
 
 @pytest.mark.slow

@@ -12,7 +12,8 @@ from rote.analysis.fits.descent import Peak
 from rote.analysis.pairing import Pairing
 from rote.analysis.plot import Plot
 from rote.analysis.report import write_report
-from rote.analysis.reports.text.report import make, shortened
+from rote.analysis.reports.text.remembered import shortened
+from rote.analysis.reports.text.report import make
 from rote.analysis.reports.text.study import study
 from rote.analysis.results import Results
 from rote.analysis.table import Table
@@ -152,6 +153,7 @@ def test_nothing_is_claimed_of_runs_at_chance_alone_or_unconverged(tmp_path: Pat
     assert told["extraction"].startswith("No more is extracted")
     content = make(chance)
     assert "1 seed." in content.setting
+    assert any(line.words == "no more than held-out text gives" for line in content.cards[0].lines)
     late = chance.table.with_columns(pl.lit(value=False).alias("training.converged"))
     unconverged = make(Results(**{**vars(chance), "table": late}))
     assert any("had not converged" in line.words for line in unconverged.cards[0].lines)
@@ -168,24 +170,51 @@ def test_two_runs_of_one_series_and_size_have_sections_of_their_own(results: Res
     assert len(set(headings)) == len(headings) == 4
 
 
+def with_arrays(results: Results, folder: Path, run_id: str, total: str, more: dict) -> Results:
+    """One run measured more: it has these arrays besides, and a total of 10."""
+    arrays = {**results.folders[run_id].arrays(), **more}
+    (folder / run_id).mkdir()
+    np.savez(folder / run_id / "arrays.npz", **arrays)
+    column = pl.when(pl.col("run_id") == run_id).then(10).alias(total)
+    folders = {**results.folders, run_id: RunFolder(folder / run_id)}
+    table = results.table.with_columns(column)
+    return Results(**{**vars(results), "table": table, "folders": folders})
+
+
+def test_samples_that_it_takes_to_find_text_are_shown(results: Results, tmp_path: Path) -> None:
+    """Ten windows: p of one sample is 1 of 4, 0.02 of 4, and 0 of 2."""
+    with np.errstate(divide="ignore"):
+        log_p = np.log(np.repeat([1.0, 0.02, 0.0], [4, 4, 2]))
+    more = {
+        "discoverable.train_log_p_top_k_4": log_p,
+        "discoverable.heldout_log_p_top_k_4": np.full(10, -np.inf),
+        "discoverable.train_beam_rank_4": np.array([0] * 5 + [-1] * 5),
+    }
+    total = "discoverable.train_expected_top_k_4"
+    content = make(with_arrays(results, tmp_path, "train-8-10-0", total, more))
+    (section,) = (each for each in content.sections if each.title == "Extraction")
+    (table,) = (
+        each for each in section.blocks if isinstance(each, Table) and len(each.columns) == 9
+    )
+    name = "1x8, N = 10, seed 0"
+    assert table.text()[1][:4] == [name, "train", "top k", "4"]
+    shares = [[cell.split()[0] for cell in row[4:]] for row in table.text()[1:]]
+    assert shares[0] == ["40.0%", "40.0%", "80.0%", "80.0%", "50.0%"]
+    assert shares[1] == ["0.0%"] * 4 + ["not"]
+    assert content.numbers[f"discoverable {name}, top k 4, train"]["in 100"] == 0.8
+
+
 def test_samples_that_models_draw_are_shown(results: Results, tmp_path: Path) -> None:
     """Ten distinct samples, two of which hold training text; the best ranking puts them first."""
     run_id = "train-8-10-0"
-    arrays = dict(results.folders[run_id].arrays())
     pieces = {
         "tokens": np.zeros((10, 8)), "nats": np.arange(10.0), "window_nats": np.arange(10.0)[::-1],
         "documents": np.arange(10) < 2, "heldout_documents": np.arange(10) == 5,
         "is_distinct": np.ones(10),
     }  # fmt: skip
-    arrays |= {f"generation.top_k_{name}": piece for name, piece in pieces.items()}
-    (tmp_path / run_id).mkdir()
-    np.savez(tmp_path / run_id / "arrays.npz", **arrays)
-    number = pl.when(pl.col("run_id") == run_id).then(10)
-    content = make(Results(**{
-        **vars(results),
-        "table": results.table.with_columns(number.alias("generation.top_k_samples")),
-        "folders": {**results.folders, run_id: RunFolder(tmp_path / run_id)},
-    }))  # fmt: skip
+    more = {f"generation.top_k_{name}": piece for name, piece in pieces.items()}
+    total = "generation.top_k_samples"
+    content = make(with_arrays(results, tmp_path, run_id, total, more))
     (section,) = (each for each in content.sections if "draws" in each.title)
     drawn, ranked = (block for block in section.blocks if isinstance(block, Table))
     assert drawn.text()[1] == ["1x8, N = 10, seed 0, top k", "20.0% (2.5% to 55.6%)",

@@ -2,13 +2,14 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.planner.believed import HOFFMANN, believed, exposure
 
 from rote.analysis.published_membership import VALIDATIONS
-from rote.planner.page import plan_files, plan_json
+from rote.planner.page import plan_json, write_plan
 from rote.planner.plan import make_plan
 from rote.planner.published import published_beliefs, published_membership
 from rote.planner.question import Question
@@ -137,11 +138,12 @@ def test_what_cannot_be_answered_is_refused(question: dict, message: str) -> Non
         make_plan(Question(**question), believed())
 
 
-def test_the_page_holds_every_row_and_escapes_the_command() -> None:
+def test_the_page_holds_every_row_and_escapes_the_command(tmp_path: Path) -> None:
     plan = make_plan(Question(flops=1e21), believed(exposure=exposure()))
-    files = plan_files(plan, "rote plan <b>")
-    assert set(files) == {"plan.html", "plan.svg", "plan.png", "plan.csv", "tables.tex"}
-    html = files["plan.html"].decode()
+    write_plan(plan, tmp_path / "plan.html", "rote plan <b>")
+    files = {path.name for path in tmp_path.iterdir()}
+    assert files == {"plan.html", "plan.svg", "plan.png", "plan.csv", "tables.tex"}
+    html = (tmp_path / "plan.html").read_text()
     assert "rote plan &lt;b&gt;" in html
     assert html.count("<tr>") == len(plan.rows) + 1
     content = plan_json(plan)
@@ -170,10 +172,11 @@ def test_the_published_f1_has_the_interval_of_its_own_misses() -> None:
     assert any("root mean square of misses" in note for note in notes(plan))
 
 
-def test_a_plan_claims_nothing_that_it_does_not_know() -> None:
+def test_a_plan_claims_nothing_that_it_does_not_know(tmp_path: Path) -> None:
     """One size: no best row, no Pareto front to compare; a membership F1 that is a guess's."""
     plan = make_plan(Question(tokens=1e12, parameters=(1e6,)), believed())
-    html = plan_files(plan, "rote plan")["plan.html"].decode()
+    write_plan(plan, tmp_path / "plan.html", "rote plan")
+    html = (tmp_path / "plan.html").read_text()
     assert plan.best is None and "What each size would cost and leak" in html
     assert ">best<" not in html and "asked: at most" not in html
     budget = make_plan(Question(flops=1e21), believed())

@@ -104,9 +104,8 @@ def compare(names: tuple[str, str], first: pl.DataFrame, second: pl.DataFrame) -
     differing = tuple(_differing(first, second))
     apart = {each.key for each in differing}
     keys = [key for key in _settings(first) if key in second.columns and key not in apart]
-    derived, points = max(
-        _ways_to_match(names, tables, keys), key=lambda way: _num_pairs(names, way[1])
-    )
+    ways = _ways_to_match(names, tables, keys)
+    derived, points = max(ways, key=lambda way: _paired(names, way[1]).height)
     pairs = _paired(names, points)
     if pairs.is_empty():
         raise ValueError(_why_none(names, tables, keys))
@@ -207,27 +206,28 @@ def _keyed(
 
     A run's point is named by those that vary, but not by one that goes with an earlier one.
     """
-    rows = [
-        (name, row["run_id"], [_plain(row[key]) for key in keys])
+    runs = [
+        (name, row["run_id"], {key: _plain(row[key]) for key in keys})
         for name, table in zip(names, tables, strict=True)
         for row in table.iter_rows(named=True)
     ]
-    places: dict[tuple[int, ...], int] = {}  # by how the runs are divided
-    for place in range(len(keys)):
-        told = [str(values[place]) for *_, values in rows]
-        division = tuple(map({value: at for at, value in enumerate(told)}.__getitem__, told))
-        if len(set(division)) > 1:
-            places.setdefault(division, place)
-    labels = [(keys[place].rpartition(".")[2], place) for place in places.values()]
-    points = [" ".join(f"{leaf}={values[place]}" for leaf, place in labels) for *_, values in rows]
-    return pl.DataFrame(
-        {
-            "sweep": [name for name, *_ in rows],
-            "point": points,
-            "run_id": [run_id for _, run_id, _ in rows],
-            "key": [str(values) for *_, values in rows],
-        }
-    )
+    naming: dict[tuple[int, ...], str] = {}  # a key by how it divides the runs
+    for key in keys:
+        values = [str(settings[key]) for *_, settings in runs]
+        first_with = {value: place for place, value in reversed(list(enumerate(values)))}
+        division = tuple(first_with[value] for value in values)
+        if len(first_with) > 1:
+            naming.setdefault(division, key)
+    rows = [
+        (
+            name,
+            " ".join(f"{key.rpartition('.')[2]}={settings[key]}" for key in naming.values()),
+            run_id,
+            str(list(settings.values())),
+        )
+        for name, run_id, settings in runs
+    ]
+    return pl.DataFrame(rows, schema=["sweep", "point", "run_id", "key"], orient="row")
 
 
 def _plain(value: Any) -> Any:
@@ -239,10 +239,6 @@ def _paired(names: tuple[str, str], points: pl.DataFrame) -> pl.DataFrame:
     return left.join(
         right.select("key", "run_id"), on="key", suffix="_second", maintain_order="left"
     )
-
-
-def _num_pairs(names: tuple[str, str], points: pl.DataFrame) -> int:
-    return _paired(names, points).height
 
 
 def _why_none(

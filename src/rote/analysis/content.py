@@ -66,8 +66,6 @@ class Section:
 
     title: str
     blocks: Sequence[Block] = ()
-    _: KW_ONLY
-    html: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +74,10 @@ class Content:
 
     headlines: tuple[str, ...]  # lines for the terminal
     setting: str  # the conditions that every number holds under, in plain words
-    cards: tuple[Card | str, ...]
+    cards: tuple[Card, ...]
     sections: tuple[Section, ...]
     numbers: Mapping[str, Any]  # for the manifest; each names the runs behind it
     table: pl.DataFrame  # the runs with their derived columns
-    drawings: tuple[Drawing, ...] = ()
     arrays_of: tuple[str, ...] = ()  # runs whose per-sequence arrays were read
     lead: Block | None = None  # the main figure, right below the cards
 
@@ -98,5 +95,4 @@ def tables_of(content: Content) -> Iterator[tuple[str, Table]]:
 def figures_of(content: Content) -> list[Figure]:
     """The lead first; all plots must be drawn."""
     blocks = [content.lead, *(block for each in content.sections for block in each.blocks)]
-    shown = [block for block in blocks if isinstance(block, Figure)]
-    return shown + [Figure(drawing=each, caption="") for each in content.drawings]
+    return [block for block in blocks if isinstance(block, Figure)]

@@ -1,22 +1,29 @@
-"""Somebody's own table of runs, columns mapped to those that laws know."""
+"""Somebody's own table of runs, columns mapped to those that laws know.
 
+`--columns NAME=COLUMN[*FACTOR],...` says which column of the table is which quantity.
+"""
+
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from pathlib import Path
 
 import polars as pl
 
-from rote.analysis.laws.law import COLUMNS, Count, Floats, Law, Measured
+from rote.analysis.laws.law import COLUMNS, Count, Law, Measured
 from rote.analysis.tables.cells import Cells, read_cells
-from rote.analysis.tables.mapping import Chosen, parse_columns
 from rote.analysis.tables.numbers import Style, numbers, style_of
-from rote.analysis.tables.plausible import COUNTS, doubts
+from rote.analysis.tables.plausible import COUNTS, Chosen, doubts
 from rote.config.choices import unknown
 from rote.units import nats_from_bits
 
 IN_BITS = {"loss_bits": "loss_nats"}  # given in bits a token, fitted in nats
-UNITS = ("nats", "bits")
+NAME = re.compile(r"\s*(?P<name>\w+)\s*=\s*")
+QUOTED = re.compile(r"""(?P<quote>["'])(?P<column>.*?)(?P=quote)(?=\s*([*,]|$))""")
+END = re.compile(r"\s*(\*\s*(?P<factor>[^,*]*))?\s*(,|$)")
+FORM = "--columns takes NAME=COLUMN or NAME=COLUMN*FACTOR, a COLUMN in quotes where need be"
 
 
 @dataclass(frozen=True)
@@ -26,14 +33,14 @@ class OwnRuns:
     cells: Cells
     chosen: Mapping[str, Chosen]  # where each quantity stands in the file
 
-    @property
-    def columns(self) -> list[str]:
-        """The quantities that are there."""
-        return [IN_BITS.get(name, name) for name in self.chosen]
+    @cached_property
+    def _own(self) -> dict[str, str]:
+        """The quantities that are there, and how each is given."""
+        return {IN_BITS.get(name, name): name for name in self.chosen}
 
     def __getitem__(self, name: str) -> pl.Series:
         """Raises ValueError naming line and column of a cell that is no number."""
-        given = next(each for each in self.chosen if IN_BITS.get(each, each) == name)
+        given = self._own[name]
         column = self.chosen[given]
         values = numbers(self.cells, column.column, self._style, is_count=given in COUNTS)
         series = pl.Series(name, values, dtype=pl.Float64) * column.factor
@@ -41,12 +48,24 @@ class OwnRuns:
 
     def doubts(self, names: Sequence[str]) -> list[str]:
         """Warnings about these quantities; raises as `__getitem__`."""
-        own = {IN_BITS.get(name, name): column for name, column in self.chosen.items()}
-        return doubts({name: self[name].to_numpy() for name in names}, own)
+        columns = {name: self[name].to_numpy() for name in names}
+        return doubts(columns, {name: self.chosen[given] for name, given in self._own.items()})
 
     @cached_property
     def _style(self) -> Style:
         return style_of(self.cells, [column.column for column in self.chosen.values()])
+
+    def names_for(self, law: Law) -> list[str]:
+        """The columns that a law takes; raises ValueError naming those that are missing."""
+        needed = [*(law.needs or (*law.inputs, law.output))]
+        if missing := [name for name in needed if name not in self._own]:
+            mapped = ",".join(f"{name}=..." for name in missing)
+            have = ", ".join(map(repr, self.cells.names))
+            raise ValueError(
+                f"needs {' and '.join(missing)}: --columns {mapped} "
+                f"(columns of {self.cells.file}: {have})"
+            )
+        return needed + [name for name in law.optional if name in self._own]
 
 
 def read_runs(path: Path, mapping: str) -> OwnRuns:
@@ -62,41 +81,68 @@ def read_runs(path: Path, mapping: str) -> OwnRuns:
         if name not in known:
             raise unknown("column", name, known)
     chosen = {name: Chosen(name) for name in known if name in cells.names} | mapped
-    _require_one_unit(chosen, path)
+    if {"loss_nats", "loss_bits"} <= set(chosen):
+        raise ValueError(f"{path.name}: the loss is given in nats and in bits, one unit is needed")
+    for name, other in (("loss_nats", "bits"), ("loss_bits", "nats")):
+        if name in chosen and other in (column := chosen[name].column).lower():
+            raise ValueError(f"{path.name}: column {column!r} says {other}: map it to loss_{other}")
     return OwnRuns(cells, chosen)
 
 
 def measured_rows(runs: OwnRuns, law: Law, count: Count) -> Measured:
     """All rows; raises ValueError naming the columns that the law lacks, and bad cells."""
-    names = _names(runs, law)
-    columns: dict[str, Floats] = {name: runs[name].to_numpy() for name in names}
+    columns = {name: runs[name].to_numpy() for name in runs.names_for(law)}
     return Measured(columns=columns, count=count)
 
 
 def doubts_about(runs: OwnRuns, law: Law) -> list[str]:
     """Warnings about the columns that the law takes; raises as `measured_rows`."""
-    return runs.doubts(_names(runs, law))
+    return runs.doubts(runs.names_for(law))
 
 
-def _names(runs: OwnRuns, law: Law) -> list[str]:
-    needed = [*(law.needs or (*law.inputs, law.output))]
-    if missing := [name for name in needed if name not in runs.columns]:
-        mapped = ",".join(f"{name}=..." for name in missing)
-        have = ", ".join(map(repr, runs.cells.names))
+def parse_columns(mapping: str, columns: Sequence[str], file: str) -> dict[str, Chosen]:
+    """By the quantity's name; ``columns`` are those of the table.
+
+    A column's own name may hold commas, equals signs and stars: the longest that fits is taken.
+    Raises ValueError for another form, a column that is not there, and a quantity given twice.
+    """
+    chosen: dict[str, Chosen] = {}
+    rest = mapping.strip().rstrip(",")
+    while rest:
+        found = NAME.match(rest)
+        if found is None:
+            raise ValueError(f"{FORM}; got {rest!r}")
+        column, rest = _column(rest[found.end() :], columns, file)
+        end = END.match(rest)
+        if end is None:
+            raise ValueError(f"{FORM}; got {rest!r} after {column!r}")
+        if found["name"] in chosen:
+            raise ValueError(f"--columns names {found['name']} twice")
+        chosen[found["name"]] = Chosen(column, _factor(end["factor"], column))
+        rest = rest[end.end() :]
+    return chosen
+
+
+def _column(text: str, columns: Sequence[str], file: str) -> tuple[str, str]:
+    """The column that the text begins with, and what follows it."""
+    fitting = [name for name in columns if name and text.startswith(name)]
+    for name in sorted(fitting, key=len, reverse=True):
+        if END.match(text[len(name) :]):
+            return name, text[len(name) :]
+    quoted = QUOTED.match(text)
+    given = quoted["column"].strip() if quoted else re.split(r"[,*]", text)[0].strip()
+    if given not in columns:
+        raise unknown(f"column of {file}", given, columns)
+    return given, text[quoted.end() if quoted else len(given) :]
+
+
+def _factor(text: str | None, column: str) -> float:
+    try:
+        factor = 1.0 if text is None else float(text)
+    except ValueError:
+        factor = 0.0
+    if not 0 < factor < inf:
         raise ValueError(
-            f"needs {' and '.join(missing)}: --columns {mapped} "
-            f"(columns of {runs.cells.file}: {have})"
+            f"--columns: the factor of {column!r} must be a number above 0, got {text!r}"
         )
-    return needed + [name for name in law.optional if name in runs.columns]
-
-
-def _require_one_unit(chosen: Mapping[str, Chosen], path: Path) -> None:
-    """A loss is in nats or in bits, and its column does not say the other."""
-    if "loss_nats" in chosen and "loss_bits" in chosen:
-        raise ValueError(f"{path.name}: the loss is given in nats and in bits, one unit is needed")
-    for name in ("loss_nats", "loss_bits"):
-        unit = name.removeprefix("loss_")
-        other = UNITS[1 - UNITS.index(unit)]
-        if name in chosen and other in chosen[name].column.lower():
-            column = chosen[name].column
-            raise ValueError(f"{path.name}: column {column!r} says {other}: map it to loss_{other}")
+    return factor

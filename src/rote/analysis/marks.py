@@ -16,7 +16,7 @@ from rote.analysis.drawing import GREY, PRECISION_LOOKS, Handle, colours, line_k
 Kind = Literal["points", "line", "steps", "band", "across", "upright"]
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":")
-FAINT = {"alpha": 0.4, "markersize": 2.5, "markeredgewidth": 0.6}  # single runs behind a mean
+FAINT = {"alpha": 0.6, "markersize": 3, "markeredgewidth": 0.7}  # single runs behind a mean
 
 
 @dataclass(frozen=True, kw_only=True)

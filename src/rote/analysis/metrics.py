@@ -193,6 +193,9 @@ _ALL = (
         is_compared=True,
     ),
     Metric(
+        name="exposure_most_bits", title="largest exposure measurable", unit="bits", form="{:.2f}"
+    ),
+    Metric(
         name="extracted_share", title="share of the most repeated canaries extracted", form="{:.0%}"
     ),
     Metric(name="drawn_right", title="share of random labels told right", form="{:.0%}"),

@@ -74,7 +74,7 @@ def _template() -> Any:
 def _section(section: Section) -> dict[str, Any]:
     identity = re.sub(r"\W+", "-", section.title.lower()).strip("-")
     blocks = [_shown(block) for block in section.blocks]
-    return {"id": identity, "title": section.title, "html": section.html, "blocks": blocks}
+    return {"id": identity, "title": section.title, "blocks": blocks}
 
 
 def _shown(block: Block) -> dict[str, Any]:

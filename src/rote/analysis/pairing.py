@@ -5,11 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.quantities.references import (
-    oracle_reference,
-    origin_of,
-    same_size_reference,
-)
+from rote.analysis.quantities.references import oracle_reference, origin_of, same_size_reference
 from rote.analysis.quantities.unintended import (
     CodeLengths,
     Unintended,

@@ -10,12 +10,12 @@ import polars as pl
 from rote.analysis.content import Block, Commands, Content, Section, Text, figures_of, tables_of
 from rote.analysis.frame import write_table
 from rote.analysis.kinds import maker
-from rote.analysis.latex import latex_tables
 from rote.analysis.page import drawn, page
 from rote.analysis.results import Results
 from rote.files import sha256, sha256_of_file, write_bytes, write_json
 
 SCALE = ("precision.name", "alpha", "alpha_source")  # the capacity that a report divides by
+LATEX_HEAD = "% The tables of the report; they take \\usepackage{booktabs}."
 REPRODUCE_NOTE = (
     "Finished runs are not trained again. <code>manifest.json</code> names the record, with its "
     "SHA-256, of every run behind every figure and number, and the SHA-256 of every file here."
@@ -94,6 +94,15 @@ def write_content(
     )
 
 
+def write_page(path: Path, *, name: str, question: str, content: Content, closing: Section) -> None:
+    """The page at ``path``, its figures and tables beside it."""
+    files = page_files(
+        path.name, name=name, question=question, content=drawn(content), closing=closing
+    )
+    for filename, data in files.items():
+        write_bytes(path.parent / filename, data)
+
+
 def page_files(
     filename: str, *, name: str, question: str, content: Content, closing: Section
 ) -> dict[str, bytes]:
@@ -109,11 +118,8 @@ def page_files(
 
 
 def _latex(content: Content) -> str:
-    old = latex_tables(content.sections)
-    return (
-        "\n\n".join([old.rstrip(), *(table.latex(title) for title, table in tables_of(content))])
-        + "\n"
-    )
+    made = [table.latex(title) for title, table in tables_of(content) if table.rows]
+    return "\n\n".join([LATEX_HEAD, *made]) + "\n"
 
 
 def reproduce(commands: Sequence[str], note: str = "") -> Section:

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from rote.analysis.content import Section, Text
-from rote.analysis.metrics import METRICS
+from rote.analysis.metrics import METRICS, derive
 from rote.analysis.quantities import convergence
 from rote.analysis.table import Cell, Column, Table
 
@@ -20,18 +20,18 @@ NOTE = (
 def runs_section(runs: pl.DataFrame) -> Section:
     """Of runs with the columns of losses and series."""
     columns = [
-        Column(title="run", value="run_id", is_code=True),
-        Column(title="source", value="source"),
-        Column(title="series", unit="layers x width", value="series"),
+        Column.of(METRICS["name"], lambda run: (run["name"], run["run_id"])),
+        Column("source", "source"),
+        Column("series", "series", unit="layers x width"),
         Column.of(METRICS["parameters"]),
-        Column(title="pool", value=lambda run: run["task.pool"] or "train"),
+        Column("pool", lambda run: run["task.pool"] or "train"),
         Column.of(METRICS["task.num_sequences"]),
         Column.of(METRICS["seed"]),
         *(Column.of(METRICS[name]) for name in LOSSES),
         Column.of(METRICS["training.converged"], converged),
     ]
-    table = Table(columns=columns, rows=runs.to_dicts(), is_tall=True)
-    return Section(title="Runs", blocks=[table, Text(words=NOTE, is_html=True)])
+    table = Table(columns=columns, rows=derive(runs, ["name"]).to_dicts(), is_tall=True)
+    return Section("Runs", [table, Text(NOTE, is_html=True)])
 
 
 def converged(run: Mapping[str, Any]) -> Cell:

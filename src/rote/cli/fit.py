@@ -11,35 +11,21 @@ from typing import Any
 import polars as pl
 from rich.console import Console
 
+from rote.analysis import fit_sections as fits
 from rote.analysis.content import Content
 from rote.analysis.csv_runs import doubts_about, measured_rows, read_runs
-from rote.analysis.fit_sections import (
-    LOSS_NOTE,
-    NotFitted,
-    Runs,
-    Through,
-    constants,
-    fit_laws,
-    goodness,
-    headline,
-    method,
-    numbers,
-    ranking,
-    runs_of,
-    sections,
-)
+from rote.analysis.fit_sections import NotFitted, Runs, Through
 from rote.analysis.laws import kinds
 from rote.analysis.laws.law import Count, Effort
-from rote.analysis.page import drawn
 from rote.analysis.quantities.scaling import scaling_runs
-from rote.analysis.report import page_files, reproduce
+from rote.analysis.report import reproduce, write_page
 from rote.analysis.tables.cells import SUFFIXES
 from rote.analysis.typeset import plural
 from rote.cli.damage import require_no_damage
 from rote.cli.gathering import gathered, needs_columns
 from rote.cli.progress import Bar
 from rote.cli.screen import grid, print_json, screen
-from rote.files import named_by_digest, require_writable, sha256_of_file, write_bytes, write_json
+from rote.files import named_by_digest, require_writable, sha256_of_file, write_json
 from rote.outputs import outputs_folder
 from rote.watching import Show
 
@@ -56,13 +42,13 @@ def run(arguments: argparse.Namespace) -> int:
     names = [arguments.law] if arguments.law else kinds.laws()
     with Bar() as show:
         source = _source(arguments, show)
-        fitted, others = fit_laws(names, source.runs, effort, show)
+        fitted, others = fits.fit_laws(names, source.runs, effort, show)
     if not fitted:
         raise ValueError(_why_none(others))
     asked = [source.asked, names, arguments.count, arguments.resamples]
     asked += [arguments.clusters] if arguments.clusters else []
     folder = outputs / "fits" / named_by_digest(source.name, asked)
-    content = {each.name: numbers(each) for each in fitted}
+    content = {each.name: fits.numbers(each) for each in fitted}
     _write(folder, source.name, fitted, others, content)
     if arguments.json:
         print_json({"page": str(folder / "fit.html"), "laws": content})
@@ -71,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
         _print(console, through)
     for each in others:
         console.print(f"not fitted: {each.name}: {each.reason}", style="dim", soft_wrap=True)
+    if len(fitted) > 1:
+        console.print(grid(fits.ranking(fitted)))
     console.print(f"{folder / 'fit.html'}", soft_wrap=True)
     require_no_damage(source.damaged)
     return 0
@@ -114,7 +102,7 @@ def _source(arguments: argparse.Namespace, show: Show) -> _Source:
     return _Source(
         name=plan.name,
         asked=(),
-        runs=runs_of(runs, count),
+        runs=fits.runs_of(runs, count),
         damaged=tuple(damaged),
     )
 
@@ -127,29 +115,27 @@ def _write(
     content: Mapping[str, Any],
 ) -> None:
     made = Content(
-        headlines=tuple(map(headline, fitted)),
-        setting=f"{plural(len(fitted), 'law')} through {name}. {LOSS_NOTE}",
+        headlines=tuple(map(fits.headline, fitted)),
+        setting=f"{plural(len(fitted), 'law')} through {name}. {fits.LOSS_NOTE}",
         cards=(),
-        lead=ranking(fitted),
-        sections=tuple(sections(fitted, others)),
+        lead=fits.ranking(fitted),
+        sections=tuple(fits.sections(fitted, others)),
         numbers=content,
         table=pl.DataFrame(),
     )
     closing = reproduce([shlex.join(["rote", *sys.argv[1:]])])
-    files = page_files(
-        "fit.html", name=name, question=QUESTION, content=drawn(made), closing=closing
-    )
-    for filename, data in files.items():
-        write_bytes(folder / filename, data)
+    write_page(folder / "fit.html", name=name, question=QUESTION, content=made, closing=closing)
     write_json(folder / "fit.json", content)
 
 
 def _print(console: Console, through: Through) -> None:
     console.print(f"{through.name}: {through.fitted.formula}", style="bold", soft_wrap=True)
-    shown = constants(through)
+    shown = fits.constants(through)
     columns = [column for column in shown.columns if column.title != "meaning"]
     console.print(grid(replace(shown, columns=columns)))
-    console.print(f"{goodness(through.fitted)}. {method(through.fitted)}.", soft_wrap=True)
+    console.print(
+        f"{fits.goodness(through.fitted)}. {fits.method(through.fitted)}.", soft_wrap=True
+    )
     for warning in through.fitted.warnings:
         console.print(f"- {warning}", style="yellow", soft_wrap=True)
     console.print()

@@ -13,12 +13,12 @@ from rote.cli.damage import require_no_damage
 from rote.cli.gathering import gathered, needs_columns
 from rote.cli.progress import Bar
 from rote.cli.screen import grid, print_json, screen
-from rote.files import named_by_digest, require_writable, write_bytes, write_json
+from rote.files import named_by_digest, require_writable, write_json
 from rote.outputs import outputs_folder
 from rote.planner.amounts import amount
 from rote.planner.belief import Beliefs
 from rote.planner.own import own_beliefs
-from rote.planner.page import plan_files, plan_json, sizes
+from rote.planner.page import plan_json, sizes, write_plan
 from rote.planner.plan import Plan, make_plan
 from rote.planner.published import published_beliefs
 from rote.planner.question import DEVICE_FLOPS_PER_SECOND, Question
@@ -43,8 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     name = named_by_digest("published" if arguments.source is None else arguments.source, asked)
     folder = outputs / "plans" / name
     content = plan_json(plan)
-    for filename, data in plan_files(plan, shlex.join(["rote", *sys.argv[1:]])).items():
-        write_bytes(folder / filename, data)
+    write_plan(plan, folder / "plan.html", shlex.join(["rote", *sys.argv[1:]]))
     write_json(folder / "plan.json", content)
     if arguments.json:
         print_json({"page": str(folder / "plan.html"), **content})

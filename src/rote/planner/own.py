@@ -8,7 +8,7 @@ import polars as pl
 from rote.analysis.alphas import CapacityScale, capacity_scale
 from rote.analysis.fits.leak_curve import GREATEST_STEEPNESS, fit_leak_curve
 from rote.analysis.laws import kinds
-from rote.analysis.laws.identification import GREATEST_ERROR
+from rote.analysis.laws.diagnostics import GREATEST_ERROR
 from rote.analysis.laws.law import Count, Effort, Fitted
 from rote.analysis.quantities.exposure import CHANCE_BITS
 from rote.analysis.quantities.scaling import measured

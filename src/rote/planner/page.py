@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -11,9 +12,8 @@ from rote.analysis.drawing import ACCENT, GREY, PALETTE
 from rote.analysis.estimate import span
 from rote.analysis.marks import Layer
 from rote.analysis.metrics import METRICS
-from rote.analysis.page import drawn
 from rote.analysis.plot import Axis, Plot
-from rote.analysis.report import page_files, reproduce
+from rote.analysis.report import reproduce, write_page
 from rote.analysis.table import Column, Table
 from rote.planner.amounts import duration, short
 from rote.planner.plan import Plan
@@ -29,16 +29,9 @@ CARDS = ("parameters", "tokens", LOSS.title, METRICS["f1"].title)
 Of = Callable[[Projection], Value | None]
 
 
-def plan_files(plan: Plan, command: str) -> dict[str, bytes]:
-    """plan.html with its figure and tables; ``command`` makes it again."""
-    content = drawn(plan_content(plan))
-    closing = reproduce([command])
-    return page_files("plan.html", name="plan", question=QUESTION, content=content, closing=closing)
-
-
-def plan_content(plan: Plan) -> Content:
-    """Of the page."""
-    return Content(
+def write_plan(plan: Plan, path: Path, command: str) -> None:
+    """The page at ``path``, figure and tables beside it; ``command`` makes it again."""
+    content = Content(
         headlines=tuple(answer(plan)),
         setting=" ".join(answer(plan)) or "Projected for every size of the ladder.",
         cards=tuple(_cards(plan)),
@@ -50,6 +43,8 @@ def plan_content(plan: Plan) -> Content:
         numbers={},
         table=pl.DataFrame(),
     )
+    closing = reproduce([command])
+    write_page(path, name="plan", question=QUESTION, content=content, closing=closing)
 
 
 def sizes(plan: Plan, *, is_narrow: bool = False, is_brief: bool = False) -> Table:

@@ -9,8 +9,7 @@ from rote.analysis.alphas import PUBLISHED as CAPACITY
 from rote.analysis.fits.level import ENDS
 from rote.analysis.laws import kinds
 from rote.analysis.laws.law import Count
-from rote.analysis.laws.repetition import LAW as REPETITION
-from rote.analysis.laws.repetition import MUENNIGHOFF
+from rote.analysis.laws.repetition import MUENNIGHOFF, REPETITION
 from rote.analysis.published_membership import PUBLISHED_CURVES, VALIDATIONS, validation_error
 from rote.planner.belief import Belief, Beliefs, Capacity, Interval, Misses, Repeats
 

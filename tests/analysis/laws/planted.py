@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from rote.analysis.laws.isoflop import LAW as ISOFLOP
 from rote.analysis.laws.kinds import law
 from rote.analysis.laws.law import Count, Curve, Effort, Floats, Measured
 from rote.analysis.laws.parametric import PUBLISHED, Parametric
@@ -80,5 +79,5 @@ def levels(
     parameters = curve.optimum(compute)[0] * share
     tokens = compute / (6 * parameters)
     inputs = {"parameters": parameters, "tokens": tokens, "flops": compute}
-    assert set(inputs) | {"loss_nats"} == set(ISOFLOP.needs)
+    assert set(inputs) | {"loss_nats"} == set(law("isoflop").needs)
     return of(inputs, "loss_nats", curve.predict(parameters, tokens), noise=noise, seed=seed)

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from rote.analysis.laws.kaplan import PUBLISHED as KAPLAN
+from rote.analysis.laws.kaplan import DERIVED, KAPLAN, MOST
 from rote.analysis.laws.kinds import law, laws
-from rote.analysis.laws.overfitting import DERIVED, MOST
 from rote.analysis.laws.parametric import PUBLISHED, Parametric
 from rote.analysis.laws.steps import BatchedSteps
 from tests.analysis.laws.planted import REFIT, published
@@ -50,19 +49,20 @@ def test_the_refit_agrees_with_twenty_tokens_a_parameter() -> None:
 
 
 def test_kaplan_data_against_overfitting() -> None:
-    curve = KAPLAN["Kaplan et al. 2020, arXiv 2001.08361"]
+    curve = KAPLAN.published["Kaplan et al. 2020, arXiv 2001.08361"]
     values = {each.name: each.value(curve) for each in DERIVED}
     assert values["a"] == pytest.approx(0.74, abs=0.005)
     assert values["k"] == pytest.approx(5e3, rel=0.15)
     sizes = np.geomspace(1e5, 1e12, 8)
     data = values["k"] * sizes ** values["a"]
-    np.testing.assert_allclose(curve.overfitting(sizes, data), MOST, rtol=1e-8)
-    np.testing.assert_allclose(curve.predict(sizes, 1e40), curve.endless(sizes), rtol=1e-8)
+    endless = curve.predict(sizes, 1e40)
+    np.testing.assert_allclose(endless, (curve.Nc / sizes) ** curve.alpha_N, rtol=1e-8)
+    np.testing.assert_allclose(curve.predict(sizes, data) / endless - 1, MOST, rtol=1e-8)
 
 
 def test_kaplan_losses() -> None:
     """1.5e9 parameters, 22e9 tokens: about 2.3 nats (figure 4's lower right)."""
-    loss = KAPLAN["Kaplan et al. 2020, arXiv 2001.08361"].predict(1.5e9, 2.2e10)
+    loss = KAPLAN.published["Kaplan et al. 2020, arXiv 2001.08361"].predict(1.5e9, 2.2e10)
     assert 2.2 < loss < 2.5
 
 
@@ -89,6 +89,7 @@ def test_four_epochs_are_worth_nearly_new_data() -> None:
 def test_every_law_predicts_by_its_published_constants() -> None:
     assert len(laws()) == 12
     for name in laws():
+        assert law(name).name == name
         for source, curve in law(name).published.items():
             assert "et al. 20" in source
             assert np.isfinite(curve.predict(*np.full(len(law(name).inputs), 1e6)))
@@ -97,5 +98,5 @@ def test_every_law_predicts_by_its_published_constants() -> None:
 def test_an_unknown_law_is_answered_with_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"law 'kaplam' is not known. Did you mean 'kaplan'\?"):
         law("kaplam")
-    with pytest.raises(ValueError, match="'family' is not known"):
-        law("family")
+    with pytest.raises(ValueError, match="'regression' is not known"):
+        law("regression")

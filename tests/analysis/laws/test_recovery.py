@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 
-from rote.analysis.laws.data import DataCurve
 from rote.analysis.laws.kaplan import Kaplan
 from rote.analysis.laws.kinds import law
 from rote.analysis.laws.law import Effort
 from rote.analysis.laws.parametric import Parametric
+from rote.analysis.laws.power import DataCurve, SizeCurve
 from rote.analysis.laws.repetition import Repetition
-from rote.analysis.laws.size import SizeCurve
 from rote.analysis.laws.steps import BatchedSteps, Steps
 from tests.analysis.laws.planted import (
     DESIGNS,

@@ -134,3 +134,20 @@ def test_one_residual_is_not_resampled() -> None:
     assert not fitted.resampled
     assert all(each.bootstrap_interval is None for each in fitted.constants)
     assert any("no bootstrap" in each for each in fitted.warnings)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("name", "seed"),
+    [("overfitting", 1), ("variable_projection", 0), ("repetition", 0), ("repetition", 1)],
+)
+def test_nine_runs_without_a_law_end_at_bounds(name: str, seed: int) -> None:
+    """Losses that are all alike, or in the wrong order: no constant runs to infinity or fails."""
+    measured = surface(name)
+    loss = measured["loss_nats"][::-1] if seed else np.full(len(measured), 3.0)
+    runs = Measured(columns={**measured.columns, "loss_nats": loss}, count=Count.TOTAL)
+    some = np.random.default_rng(seed).choice(len(runs), 9)
+    fitted = law(name).fit(runs.rows(some), Effort(num_resamples=12, seed=seed))
+    assert fitted.warnings
+    far = [np.array([10 * high]) for _, high in fitted.ranges.values()]
+    assert fitted.resampled and np.isfinite(fitted.interval(*far)).all()

@@ -13,10 +13,9 @@ from rote.analysis.audit.regurgitation import Planted, judge_regurgitation
 from rote.analysis.audit.unintended import under_references
 from rote.analysis.content import Section, Text
 from rote.analysis.estimate import Rate
-from rote.analysis.page import drawn
-from rote.analysis.report import page_files
+from rote.analysis.report import write_page
 from rote.auditing.stored import Stored
-from rote.files import write_bytes, write_json
+from rote.files import write_json
 from rote.reading.files import read_json
 from rote.reading.shapes import keyed, listed, text, whole
 
@@ -44,12 +43,10 @@ def write_report(stored: Stored, folder: Path) -> None:
         regurgitation=judge_regurgitation(stored),
         unintended=under_references(stored),
     )
-    made = drawn(content(found, stored, _numbers(found, stored.facts)))
+    made = content(found, stored, _numbers(found, stored.facts))
     closing = Section("Files", [Text(CLOSING, is_html=True)])
     name = f"Audit of {stored.facts['model']['name']}"
-    files = page_files(PAGE, name=name, question=QUESTION, content=made, closing=closing)
-    for filename, data in files.items():
-        write_bytes(folder / filename, data)
+    write_page(folder / PAGE, name=name, question=QUESTION, content=made, closing=closing)
     write_json(folder / NUMBERS, {"headlines": list(made.headlines), **made.numbers})
 
 

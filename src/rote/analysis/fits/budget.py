@@ -70,35 +70,23 @@ def fit_limits(curves: Sequence[BudgetCurve], *, at_budget: float = inf) -> list
     Raises ValueError for a budget that is not > 0 or above ``at_budget``, bits that are not finite,
     and where budgets and bits differ in number.
     """
-    for curve in curves:
-        _check(curve, at_budget)
-    if not all(len(set(curve.budgets)) >= FEWEST_BUDGETS for curve in curves):
-        return _none(curves, f"a limit takes {FEWEST_BUDGETS} budgets")
+    family = _Family([_Scaled.of(curve, at_budget) for curve in curves])
     num_bits, num_unknowns = sum(len(each.bits) for each in curves), 2 * len(curves) + 1
     degrees = num_bits - num_unknowns
-    if degrees < FEWEST_DEGREES:
-        return _none(curves, f"no interval: {num_bits} measurements of {num_unknowns} unknowns")
-    family = _Family([_Scaled.of(curve, at_budget) for curve in curves])
-    if not family.grows:
-        return _none(curves, "the bits do not grow with the budget")
-    exponent, least = family.best()
-    # Squared residuals that an F test does not reject against the least.
-    most = least * (1 + float(f_distribution.ppf(LEVEL, 1, degrees)) / degrees)
-    if family.misfit(EXPONENTS[:1])[0] <= most:
-        return _none(curves, "growth without an end is not excluded")
-    return [_limit(each, family, exponent, most) for each in family.curves]
-
-
-def _none(curves: Sequence[BudgetCurve], reason: str) -> list[Limit | NoLimit]:
+    if any(len(set(curve.budgets)) < FEWEST_BUDGETS for curve in curves):
+        reason = f"a limit takes {FEWEST_BUDGETS} budgets"
+    elif degrees < FEWEST_DEGREES:
+        reason = f"no interval: {num_bits} measurements of {num_unknowns} unknowns"
+    elif not family.grows:
+        reason = "the bits do not grow with the budget"
+    else:
+        exponent, least = family.best()
+        # Squared residuals that an F test does not reject against the least.
+        most = least * (1 + float(f_distribution.ppf(LEVEL, 1, degrees)) / degrees)
+        if family.misfit(EXPONENTS[:1])[0] > most:
+            return [family.limit(each, exponent, most) for each in family.curves]
+        reason = "growth without an end is not excluded"
     return [NoLimit(reason=reason) for _ in curves]
-
-
-def _check(curve: BudgetCurve, at_budget: float) -> None:
-    budgets, bits = np.asarray(curve.budgets, float), np.asarray(curve.bits, float)
-    if budgets.shape != bits.shape or not (np.isfinite(bits).all() and (budgets > 0).all()):
-        raise ValueError(f"a limit needs budgets > 0 with finite bits each, got {curve}")
-    if (budgets > at_budget).any():
-        raise ValueError(f"budget {at_budget:g} is no extrapolation of {curve}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +104,12 @@ class _Scaled:
 
     @classmethod
     def of(cls, curve: BudgetCurve, at_budget: float) -> "_Scaled":
+        """Raises ValueError as `fit_limits` does."""
         budgets, bits = np.asarray(curve.budgets, float), np.asarray(curve.bits, float)
+        if budgets.shape != bits.shape or not (np.isfinite(bits).all() and (budgets > 0).all()):
+            raise ValueError(f"a limit needs budgets > 0 with finite bits each, got {curve}")
+        if (budgets > at_budget).any():
+            raise ValueError(f"budget {at_budget:g} is no extrapolation of {curve}")
         scale_bits = float(np.abs(bits).max()) or 1.0
         return cls(
             budgets=budgets / budgets.max(),
@@ -126,9 +119,13 @@ class _Scaled:
             ceiling=curve.ceiling_bits / scale_bits,
         )
 
+    def x_En(self, exponents: Floats) -> Floats:
+        """x of each exponent and budget."""
+        return self.budgets ** -exponents[:, None] - self.at ** -exponents[:, None]
+
     def line(self, exponents: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         """B*, a, the squared residuals, and by how much those grow with (B - B*)^2, [E] each."""
-        x_En = self.budgets ** -exponents[:, None] - self.at ** -exponents[:, None]
+        x_En = self.x_En(exponents)
         mean_E = x_En.mean(axis=1)
         apart_En = x_En - mean_E[:, None]
         squares_E = (apart_En**2).sum(axis=1)
@@ -148,7 +145,7 @@ class _Scaled:
 
         NaN where none does. Below the B* at which the best a is 0 it stays 0.
         """
-        x_En = self.budgets ** -exponents[:, None] - self.at ** -exponents[:, None]
+        x_En = self.x_En(exponents)
         turn_E = (x_En @ self.bits) / x_En.sum(axis=1)
         limit_E, _, misfit_E, steepness_E = self.line(exponents)
         with np.errstate(invalid="ignore"):
@@ -175,8 +172,7 @@ class _Family:
     @property
     def grows(self) -> bool:
         """Whether any exponent fits better than no growth at all."""
-        flat = sum(each.flat_misfit for each in self.curves)
-        return bool(self.misfit(EXPONENTS).min() < flat)
+        return bool(self.misfit(EXPONENTS).min() < sum(each.flat_misfit for each in self.curves))
 
     def misfit(self, exponents: Floats) -> Floats:
         """Squared residuals of all curves together, [E]."""
@@ -199,26 +195,26 @@ class _Family:
             grid = np.sort([*_zoomed(grid, within[0], within[-1]), exponent])
         return grid
 
+    def limit(self, curve: _Scaled, exponent: float, most: float) -> Limit:
+        """Of one curve; its interval over all exponents within ``most``."""
+        limit_E, gain_E, *_ = curve.line(np.array([exponent]))
+        grows = gain_E[0] > 0
+        bits = float(limit_E[0]) if grows else float(curve.bits.mean())
+        exponents = self.kept(exponent, most)
+        others_E = self.misfit(exponents) - curve.misfit(exponents)
+        low_E, high_E = curve.ends(exponents, most - others_E)
+        bits, low, high = (
+            min(float(each), curve.ceiling) * curve.scale_bits
+            for each in (bits, np.nanmin(low_E), np.nanmax(high_E))
+        )
+        return Limit(
+            bits=bits,
+            interval_bits=(low, high),
+            exponent=exponent,
+            gain_bits=float(gain_E[0]) * curve.scale_bits if grows else 0.0,
+        )
+
 
 def _zoomed(grid: Floats, first: int, last: int) -> Floats:
     """As many exponents from the one before ``first`` to the one after ``last``."""
     return np.geomspace(grid[max(first - 1, 0)], grid[min(last + 1, len(grid) - 1)], len(EXPONENTS))
-
-
-def _limit(curve: _Scaled, family: _Family, exponent: float, most: float) -> Limit:
-    limit_E, gain_E, *_ = curve.line(np.array([exponent]))
-    grows = gain_E[0] > 0
-    bits = min(float(limit_E[0]) if grows else float(curve.bits.mean()), curve.ceiling)
-    exponents = family.kept(exponent, most)
-    others_E = family.misfit(exponents) - curve.misfit(exponents)
-    low_E, high_E = curve.ends(exponents, most - others_E)
-    low, high = (
-        min(float(end), curve.ceiling) * curve.scale_bits
-        for end in (np.nanmin(low_E), np.nanmax(high_E))
-    )
-    return Limit(
-        bits=bits * curve.scale_bits,
-        interval_bits=(low, high),
-        exponent=exponent,
-        gain_bits=float(gain_E[0]) * curve.scale_bits if grows else 0.0,
-    )

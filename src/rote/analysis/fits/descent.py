@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rote.analysis.fits.level import LEVEL, interval_of
+from rote.analysis.fits.level import ENDS, interval_of
+from rote.analysis.fits.resampling import draw_counts
 
 Floats = NDArray[np.float64]
 
@@ -61,31 +62,28 @@ def fit_descent(points: Sequence[GridPoint]) -> Peak | NoPeak:
         return NoPeak(reason=f"{len(ordered)} sizes of data set are too few to tell a peak")
     log_ratios = np.log([point.ratio for point in ordered])
     means = np.array([point.losses_KM.mean() for point in ordered])
-    highest = int(means.argmax())
-    if highest == 0:
-        return NoPeak(reason="held-out loss is highest at the smallest data set")
-    if highest == len(means) - 1:
-        return NoPeak(reason="held-out loss is highest at the largest data set")
+    highest, last = int(means.argmax()), len(means) - 1
+    if highest in (0, last):
+        end = "largest" if highest else "smallest"
+        return NoPeak(reason=f"held-out loss is highest at the {end} data set")
     resampled = _resampled_means(ordered)
-    inside = resampled[:, highest]
-    climbs = np.minimum(inside - resampled[:, 0], inside - resampled[:, -1])
-    if (low := float(np.quantile(climbs, (1 - LEVEL) / 2))) <= 0:
+    climbs = resampled[:, highest] - resampled[:, [0, last]].max(axis=1)
+    if (low := float(np.quantile(climbs, ENDS[0]))) <= 0:
         return NoPeak(
             reason=f"the highest held-out loss stands {low:.3f} bits above an end of the grid at "
             "the low end of 95 % of resamples"
         )
-    tops = np.array([_top(log_ratios, row) for row in resampled])
     spacing = np.diff(log_ratios[highest - 1 : highest + 2]) * [-0.5, 0.5]
-    interval = np.exp(np.array(interval_of(tops)) + spacing)
-    at_end = np.isin(resampled.argmax(axis=1), [0, len(means) - 1])
+    tops = np.array([_top(log_ratios, row) for row in resampled])
+    low, high = np.exp(np.array(interval_of(tops)) + spacing).tolist()
     return Peak(
         ratio=float(np.exp(_top(log_ratios, means))),
-        interval=(float(interval[0]), float(interval[1])),
+        interval=(low, high),
         bracket=(ordered[highest - 1].ratio, ordered[highest + 1].ratio),
         loss_bits_per_token=float(means[highest]),
         rise_bits_per_token=float(means[highest] - means[0]),
         fall_bits_per_token=float(means[highest] - means[-1]),
-        interior_share=float(1 - at_end.mean()),
+        interior_share=float(1 - np.isin(resampled.argmax(axis=1), [0, last]).mean()),
     )
 
 
@@ -106,14 +104,11 @@ def _resampled_means(points: Sequence[GridPoint]) -> Floats:
     """[resamples, points]: the held-out sequences drawn are the same for every point."""
     generator = np.random.default_rng(SEED)
     num_sequences = points[0].losses_KM.shape[1]
-    weights = generator.multinomial(
-        num_sequences, np.full(num_sequences, 1 / num_sequences), size=NUM_RESAMPLES
-    )
+    weights = draw_counts(np.arange(num_sequences), generator, num_draws=NUM_RESAMPLES)
     columns = []
     for point in points:
         by_run = weights @ point.losses_KM.T / num_sequences
-        num_runs = by_run.shape[1]
-        drawn = generator.integers(num_runs, size=(NUM_RESAMPLES, num_runs))
+        drawn = generator.integers(by_run.shape[1], size=by_run.shape)
         columns.append(np.take_along_axis(by_run, drawn, axis=1).mean(axis=1))
     return np.column_stack(columns)
 
@@ -121,11 +116,11 @@ def _resampled_means(points: Sequence[GridPoint]) -> Floats:
 def _top(log_ratios: Floats, losses: Floats) -> float:
     """Of the parabola through the highest point and its neighbours; or the end that is highest."""
     highest = int(losses.argmax())
+    centre = float(log_ratios[highest])
     if highest in (0, len(losses) - 1):
-        return float(log_ratios[highest])
+        return centre
     around = slice(highest - 1, highest + 2)
-    centre = log_ratios[highest]
     curvature, slope, _ = np.polyfit(log_ratios[around] - centre, losses[around], 2)
     if curvature >= 0:  # three equal losses
-        return float(centre)
+        return centre
     return float(np.clip(centre - slope / (2 * curvature), *log_ratios[around][[0, 2]]))

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import least_squares
 from scipy.special import expit
 
-from rote.analysis.fits.left_out import clusters_of_sizes, left_out_residuals, wild_noise
+from rote.analysis.fits.resampling import clusters_of_sizes, wild_noise
+from rote.analysis.fits.search import least_squares_within
 
 Floats = NDArray[np.float64]
 
@@ -73,14 +73,17 @@ def fit_leak_curve(
     share = (y - chance) / (most - chance)
     if share.max() < 0.05 or share.min() > 0.95:
         raise ValueError("all runs leak alike: no way from high to low among them")
-    best = _fit(x, share, (float(np.median(np.log(x))), 0.0))
-    fitted = _share(best, np.log(x))
-    clusters = clusters_of_sizes(sizes)
-    left_out = left_out_residuals(_design(best, np.log(x)), share - fitted, clusters)
-    wild_RM = wild_noise(left_out, clusters, max(len(x) - 2, 1), num_resamples, seed)
+    log_x = np.log(x)
+    best = _fit(log_x, share, (float(np.median(log_x)), 0.0))
+    fitted = _share(best, log_x)
+    wild_RM = wild_noise(
+        _design(best, log_x), share - fitted, clusters_of_sizes(sizes), num_draws=num_resamples,
+        seed=seed,
+    )  # fmt: skip
+    found = (best, *(_fit(log_x, fitted + noise_M, best) for noise_M in wild_RM))
     made = [
         LeakCurve(chance=chance, most=most, middle=float(np.exp(log)), steepness=float(np.exp(k)))
-        for log, k in (best, *(_fit(x, fitted + noise_M, best) for noise_M in wild_RM))
+        for log, k in found
     ]
     return FittedLeakCurve(
         curve=made[0],
@@ -89,7 +92,7 @@ def fit_leak_curve(
     )
 
 
-def _share(theta: tuple[float, float], log_x: Floats) -> Floats:
+def _share(theta: Floats | tuple[float, float], log_x: Floats) -> Floats:
     return np.asarray(expit(-np.exp(theta[1]) * (log_x - theta[0])))
 
 
@@ -100,16 +103,15 @@ def _design(theta: tuple[float, float], log_x: Floats) -> Floats:
     return np.column_stack([fall, -fall * (log_x - theta[0])])
 
 
-def _fit(x: Floats, share: Floats, start: tuple[float, float]) -> tuple[float, float]:
+def _fit(log_x: Floats, share: Floats, start: tuple[float, float]) -> tuple[float, float]:
     """ln middle and ln steepness, by least squares on the share."""
-    log_x = np.log(x)
-
-    def residuals(theta: Floats) -> Floats:
-        return _share((theta[0], theta[1]), log_x) - share
-
-    bounds = (
-        [log_x.min() - np.log(FARTHEST), -5.0],
-        [log_x.max() + np.log(FARTHEST), np.log(GREATEST_STEEPNESS)],
-    )
-    found = least_squares(residuals, start, bounds=bounds, x_scale=(1.0, 0.5))
-    return float(found.x[0]), float(found.x[1])
+    log_middle, log_steepness = least_squares_within(
+        lambda theta: _share(theta, log_x) - share,
+        start,
+        (
+            (log_x.min() - np.log(FARTHEST), log_x.max() + np.log(FARTHEST)),
+            (-5.0, np.log(GREATEST_STEEPNESS)),
+        ),
+        x_scale=(1.0, 0.5),
+    ).tolist()
+    return log_middle, log_steepness

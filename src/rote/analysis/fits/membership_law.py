@@ -16,18 +16,14 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import least_squares
 from scipy.special import expit, logit
 
-from rote.analysis.fits.left_out import (
-    Ints,
-    cluster_sums,
-    clusters_of_sizes,
-    left_out_residuals,
-    wild_noise,
-)
+from rote.analysis.fits.constants import constant
 from rote.analysis.fits.level import band_of
 from rote.analysis.fits.random_effects import random_effects_mean
+from rote.analysis.fits.resampling import clusters_of_sizes, wild_noise
+from rote.analysis.fits.search import least_squares_within
+from rote.analysis.fits.uncertainty import inverse_normal, left_out_residuals, sandwich
 
 Floats = NDArray[np.float64]
 
@@ -40,7 +36,7 @@ LEAST_CONDITION = 1e-9  # of the normal matrix at unit diagonal, below which it 
 # F1 at the start of the second reading is (1 + height) / 2, so height is at most 1; its limit is at
 # most (1 + 0.02) / 2. The first reading may start anywhere above 1, where it is cut off.
 GREATEST_HEIGHT = {"samples_per_parameter": 2.0, "capacity_bits_per_sample": 1.0}
-GREATEST_OFFSET = {"samples_per_parameter": np.inf, "capacity_bits_per_sample": logit(0.02)}
+GREATEST_OFFSET = {"samples_per_parameter": np.inf, "capacity_bits_per_sample": float(logit(0.02))}
 
 
 class Reading(Enum):
@@ -66,9 +62,11 @@ class Curve:
     """The law with constants put in."""
 
     reading: Reading
-    height: float
-    slope: float
-    offset: float
+    height: float = constant(
+        "of the fall, twice: 2 F1 - 1 for few samples where nothing cuts it off"
+    )
+    slope: float = constant("of the argument, per sample a parameter")
+    offset: float = constant("of the argument")
 
     def predict(self, num_samples: ArrayLike, size: ArrayLike) -> Floats:
         """F1 for |D| samples in a model of this size, as `Reading.ratio` takes it."""
@@ -153,36 +151,37 @@ def fit_membership_law(
     sizes = np.unique(np.asarray(size, dtype=np.float64), return_inverse=True)[1]
     if reason := _too_little(ratio, observed):
         return NoMembershipLaw(reading=reading, reason=reason)
-    found = [_least_squares(ratio, observed, start) for start in _starts(reading, ratio)]
+    found = [_search(ratio, observed, start) for start in _starts(reading, ratio)]
     curve = min(found, key=lambda each: float(((each.at(ratio) - observed) ** 2).sum()))
-    inverse = _inverse(_jacobian(ratio, curve))
-    if inverse is None:
+    design, fitted = _jacobian(ratio, curve), curve.at(ratio)
+    inverse, values = inverse_normal(design)
+    if values[0] < LEAST_CONDITION:
         reason = (
             "height, slope and offset cannot be told apart: no runs on the way from high to low"
         )
         return NoMembershipLaw(reading=reading, reason=reason)
-    residuals = observed - curve.at(ratio)
-    noise = float(np.sqrt(residuals @ residuals / (len(residuals) - 3)))
+    residuals = observed - fitted
     clusters = clusters_of_sizes(sizes)
-    design = _jacobian(ratio, curve)
     left_out = left_out_residuals(design, residuals, clusters)
-    scores = cluster_sums(design * left_out[:, None], clusters) @ inverse
-    height_error, slope_error, offset_error = np.sqrt((scores**2).sum(axis=0)).tolist()
-    wild = wild_noise(left_out, clusters, len(residuals) - 3, num_resamples, seed)
+    variances = np.diag(sandwich(inverse, design, left_out, clusters))
+    height_error, slope_error, offset_error = np.sqrt(variances).tolist()
+    wild = wild_noise(design, residuals, clusters, num_draws=num_resamples, seed=seed)
     return MembershipLaw(
         curve=curve,
         height_error=height_error,
         slope_error=slope_error,
         offset_error=offset_error,
         residuals=tuple(residuals.tolist()),
-        noise=noise,
+        noise=float(np.sqrt(residuals @ residuals / (len(residuals) - 3))),
         between_sizes=_between(residuals, sizes),
         num_sizes=int(sizes.max()) + 1,
-        resampled=_bootstrap(ratio, curve, wild),
+        resampled=tuple(
+            _search(ratio, np.clip(fitted + noise_M, 0.0, 1.0), curve) for noise_M in wild
+        ),
     )
 
 
-def _between(residuals: Floats, sizes: Ints) -> float | None:
+def _between(residuals: Floats, sizes: NDArray[np.int64]) -> float | None:
     """Random effects of the sizes' mean residuals; None for one size, or one run a size."""
     counts = np.bincount(sizes)
     if len(counts) < 2 or counts.max() < 2:
@@ -234,35 +233,29 @@ def _starts(reading: Reading, ratio: Floats) -> list[Curve]:
     ]
 
 
-def _least_squares(ratio: Floats, observed: Floats, start: Curve) -> Curve:
+def _search(ratio: Floats, observed: Floats, start: Curve) -> Curve:
     """Over height, ln |slope| and offset: a slope never changes its sign."""
     reading, steepest = start.reading, np.log(STEEPEST)
+    unit = float(np.median(ratio))
 
     def curve(x: Floats) -> Curve:
         height, log_slope, offset = x.tolist()
         slope = reading.sign * float(np.exp(log_slope))
         return Curve(reading=reading, height=height, slope=slope, offset=offset)
 
-    def jacobian(x: Floats) -> Floats:
-        by_curve = _jacobian(ratio, curve(x))
-        by_curve[:, 1] *= curve(x).slope
-        return by_curve
-
-    found = least_squares(
-        lambda x: curve(x).at(ratio) - observed,
-        [start.height, np.log(abs(start.slope)), start.offset],
-        jac=jacobian,
-        bounds=(
-            [0, -steepest - np.log(np.median(ratio)), -np.inf],
-            [
-                GREATEST_HEIGHT[reading.value],
-                steepest - np.log(np.median(ratio)),
-                GREATEST_OFFSET[reading.value],
-            ],
-        ),
-        x_scale="jac",
+    return curve(
+        least_squares_within(
+            lambda x: curve(x).at(ratio) - observed,
+            (start.height, np.log(abs(start.slope)), start.offset),
+            (
+                (0.0, GREATEST_HEIGHT[reading.value]),
+                (-steepest - np.log(unit), steepest - np.log(unit)),
+                (-np.inf, GREATEST_OFFSET[reading.value]),
+            ),
+            farthest=STEEPEST * float(ratio.max()) / unit,
+            jacobian=lambda x: _jacobian(ratio, curve(x)) * [1.0, curve(x).slope, 1.0],
+        )
     )
-    return curve(found.x)
 
 
 def _jacobian(ratio: Floats, curve: Curve) -> Floats:
@@ -271,22 +264,3 @@ def _jacobian(ratio: Floats, curve: Curve) -> Floats:
     by_offset = curve.height * sigma * (1 - sigma) / 2
     moves = (1 + curve.height * sigma) / 2 < 1
     return np.column_stack([sigma / 2, by_offset * ratio, by_offset]) * moves[:, None]
-
-
-def _inverse(jacobian: Floats) -> Floats | None:
-    """Of the normal matrix; None where a constant is free."""
-    normal = jacobian.T @ jacobian
-    scale = np.sqrt(np.diag(normal))
-    if (scale == 0).any():
-        return None
-    unit = normal / np.outer(scale, scale)
-    if np.linalg.eigvalsh(unit)[0] < LEAST_CONDITION:
-        return None
-    return np.asarray(np.linalg.inv(unit) / np.outer(scale, scale))
-
-
-def _bootstrap(ratio: Floats, curve: Curve, noise_RM: Floats) -> tuple[Curve, ...]:
-    fitted = curve.at(ratio)
-    return tuple(
-        _least_squares(ratio, np.clip(fitted + noise_M, 0.0, 1.0), curve) for noise_M in noise_RM
-    )

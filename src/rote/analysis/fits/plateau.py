@@ -6,8 +6,8 @@ Memorised bits B are a soft minimum of the ceiling H, all that can be memorised 
     B(H) = (H^-p + C^-p)^(-1/p)
 
 C and the sharpness p of the knee are fitted by least squares on relative residuals. At an equal
-budget far larger data sets may be stored less well: where three of them or more show it
-(F test, 5 %) the curve falls as H^-f beyond the knee and C is its top,
+budget far larger data sets may be stored less well: where three of them or more lie beyond the
+knee the curve may fall as H^-f, f >= 0, and C is its top,
 
     B(H) = H (1 + (H/K)^p)^(-(1+f)/p),    log C = log K - ((1+f) log(1+f) - f log f) / p.
 
@@ -18,11 +18,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import least_squares
 from scipy.special import expit, xlogy
-from scipy.stats import t as student_t
 
-from rote.analysis.fits.level import LEVEL
+from rote.analysis.fits.level import student
+from rote.analysis.fits.search import least_squares_within
 
 Floats = NDArray[np.float64]
 
@@ -30,10 +29,12 @@ FEWEST_SIZES = 3  # distinct data-set sizes: two unknowns and one to judge them 
 DATA_LIMITED = 0.9  # a capacity above that share of the largest ceiling may be the data's limit
 SHARPNESS = (0.5, 512.0)  # at 512 the curve is within 0.14 % of a hard minimum everywhere
 LIMITED = "data-limited: the capacity is not 10 % below all that its largest data set holds"
+SCATTERED = "the runs scatter too much to tell a capacity"
 TYPICAL_SHARPNESS = 4.0  # where the search starts
 BINDS = 0.1  # d log B / d log C above which a run constrains the capacity
 FALL = (1e-6, 1.0)  # exponents f; at the lower one the curve without is taken, f = 0
 TYPICAL_FALL = 0.05  # where the search for it starts
+FARTHEST = 14.0  # of log C from where the search starts, or to an interval's end: a million times
 BEYOND = 0.5  # d log B / d log C above which a data set is beyond the knee
 
 
@@ -94,10 +95,6 @@ class Plateau:
         """C."""
         return self.knee.capacity_bits
 
-    def predict(self, ceiling_bits: ArrayLike) -> Floats:
-        """Memorised bits of data sets of which so many can be memorised."""
-        return self.knee.predict(ceiling_bits)
-
 
 @dataclass(frozen=True, kw_only=True)
 class NoPlateau:
@@ -127,29 +124,34 @@ def fit_plateau(ceiling_bits: ArrayLike, memorised_bits: ArrayLike) -> Plateau |
     if reason := _too_little(data, maximum_bits):
         return NoPlateau(reason=reason, maximum_bits=maximum_bits)
     start = Knee(capacity_bits=maximum_bits, sharpness=TYPICAL_SHARPNESS)
-    knee = _least_squares(data, memorised, start)
+    knee = _search(data, memorised, start)
     if reason := _not_reached(data, knee):
         return NoPlateau(reason=reason, maximum_bits=maximum_bits)
     knee = _falling(data, memorised, knee)
-    noise, degrees = _relative_noise(data, memorised, knee)
-    errors_per_noise = _log_capacity_errors_per_noise(data, memorised, knee)
-    reach = float(student_t.ppf(0.5 + LEVEL / 2, degrees)) * errors_per_noise * noise
+    jacobian = _jacobian(data, memorised, knee)
+    binding = _residuals(data, memorised, knee)[knee.pull(data) > BINDS]
+    degrees = len(binding) - jacobian.shape[1]
+    # An exact fit keeps a finite weight in the mean over several sizes.
+    noise = max(float(np.sqrt(binding @ binding / degrees)), float(np.finfo(np.float64).eps))
+    # Where no run lies at the knee, p is free and its column vanishes: the pseudo-inverse drops it.
+    inverse = np.linalg.pinv(jacobian.T @ jacobian, rcond=1e-9, hermitian=True)
+    errors_per_noise = float(np.sqrt(inverse[0, 0]))
+    reach = student(degrees) * errors_per_noise * noise
+    if reach > FARTHEST:
+        return NoPlateau(reason=SCATTERED, maximum_bits=maximum_bits)
+    low, high = np.exp([-reach, reach]).tolist()
     return Plateau(
         knee=knee,
         relative_noise=noise,
         degrees_of_freedom=degrees,
         log_capacity_errors_per_noise=errors_per_noise,
-        interval_bits=(
-            knee.capacity_bits * float(np.exp(-reach)),
-            knee.capacity_bits * float(np.exp(reach)),
-        ),
+        interval_bits=(knee.capacity_bits * low, knee.capacity_bits * high),
         maximum_bits=maximum_bits,
     )
 
 
 def _checked(ceiling_bits: ArrayLike, memorised_bits: ArrayLike) -> tuple[Floats, Floats]:
-    data = np.asarray(ceiling_bits, dtype=np.float64)
-    memorised = np.asarray(memorised_bits, dtype=np.float64)
+    data, memorised = (np.asarray(each, np.float64) for each in (ceiling_bits, memorised_bits))
     if data.ndim != 1 or data.shape != memorised.shape or data.size == 0:
         raise ValueError(
             f"a plateau needs as many memorised bits {memorised.shape} as data bits {data.shape}, "
@@ -166,9 +168,7 @@ def _too_little(data: Floats, maximum_bits: float) -> str | None:
     num_sizes = len(np.unique(data))
     if num_sizes < FEWEST_SIZES:
         return f"{num_sizes} data-set size(s), and a plateau takes {FEWEST_SIZES}"
-    if maximum_bits <= 0:
-        return "no run memorised anything"
-    return None
+    return "no run memorised anything" if maximum_bits <= 0 else None
 
 
 def _not_reached(data: Floats, knee: Knee) -> str | None:
@@ -188,10 +188,9 @@ def _falling(data: Floats, memorised: Floats, level: Knee) -> Knee:
     """
     if len(np.unique(data[level.pull(data) > BEYOND])) < FEWEST_SIZES:
         return level
-    falling = _least_squares(data, memorised, replace(level, fall=TYPICAL_FALL))
+    falling = _search(data, memorised, replace(level, fall=TYPICAL_FALL))
     num_binding = int((falling.pull(data) > BINDS).sum())
-    has_fall = num_binding > 3 and falling.fall > 2 * FALL[0]
-    return falling if has_fall else level
+    return falling if num_binding > 3 and falling.fall > 2 * FALL[0] else level
 
 
 def _residuals(data: Floats, memorised: Floats, knee: Knee) -> Floats:
@@ -200,41 +199,26 @@ def _residuals(data: Floats, memorised: Floats, knee: Knee) -> Floats:
 
 def _jacobian(data: Floats, memorised: Floats, knee: Knee) -> Floats:
     """Derivatives of the residuals by what is fitted: (log C, log p), and f where it falls."""
-    num_unknowns = 3 if knee.fall else 2
     ratio = memorised / knee.predict(data)
-    return -ratio[:, None] * knee.slopes(data)[:, :num_unknowns]
+    return -ratio[:, None] * knee.slopes(data)[:, : 3 if knee.fall else 2]
 
 
-def _least_squares(data: Floats, memorised: Floats, start: Knee) -> Knee:
+def _search(data: Floats, memorised: Floats, start: Knee) -> Knee:
     """With an exponent of the fall where the start has one."""
-    bounds = np.array([[-np.inf, np.inf], np.log(SHARPNESS), FALL])
+    low, high = np.log(SHARPNESS).tolist()
+    bounds = [(-np.inf, np.inf), (low, high), FALL]
     unknowns = [np.log(start.capacity_bits), np.log(start.sharpness)]
     unknowns += [start.fall] if start.fall else []
-    found = least_squares(
-        lambda x: _residuals(data, memorised, _knee(x)),
+
+    def knee(x: Floats) -> Knee:
+        capacity_bits, sharpness = np.exp(x[:2]).tolist()
+        return Knee(capacity_bits=capacity_bits, sharpness=sharpness, fall=float(sum(x[2:])))
+
+    found = least_squares_within(
+        lambda x: _residuals(data, memorised, knee(x)),
         unknowns,
-        jac=lambda x: _jacobian(data, memorised, _knee(x)),
-        bounds=bounds[: len(unknowns)].T,
-        x_scale="jac",
+        bounds[: len(unknowns)],
+        farthest=FARTHEST,
+        jacobian=lambda x: _jacobian(data, memorised, knee(x)),
     )
-    return _knee(found.x)
-
-
-def _knee(unknowns: Floats) -> Knee:
-    capacity_bits, sharpness = np.exp(unknowns[:2]).tolist()
-    return Knee(capacity_bits=capacity_bits, sharpness=sharpness, fall=float(sum(unknowns[2:])))
-
-
-def _relative_noise(data: Floats, memorised: Floats, knee: Knee) -> tuple[float, int]:
-    residuals = _residuals(data, memorised, knee)[knee.pull(data) > BINDS]
-    degrees = len(residuals) - (3 if knee.fall else 2)
-    noise = float(np.sqrt(residuals @ residuals / degrees))
-    # An exact fit keeps a finite weight in the line through several sizes.
-    return max(noise, float(np.finfo(np.float64).eps)), degrees
-
-
-def _log_capacity_errors_per_noise(data: Floats, memorised: Floats, knee: Knee) -> float:
-    jacobian = _jacobian(data, memorised, knee)
-    # Where no run lies at the knee, p is free and its column vanishes: the pseudo-inverse drops it.
-    inverse = np.linalg.pinv(jacobian.T @ jacobian, rcond=1e-9, hermitian=True)
-    return float(np.sqrt(inverse[0, 0]))
+    return knee(found)

@@ -2,17 +2,18 @@
 
 Golub and Pereyra 1973. A sum of power laws is linear in its factors; with every exponent on a grid
 the factors cost a small solve each, and few starts are left for a search over all constants.
-Shapes: G points of the grid, M runs, J linear constants.
+Shapes: M runs, J linear constants, R starts, K constants.
 """
 
-from collections.abc import Iterable
-from itertools import repeat
+from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 Floats = NDArray[np.float64]
+Row = Callable[[Floats, float, float], Floats]
 
 
 def factors(design_MJ: Floats, observed_M: Floats) -> tuple[Floats, float]:
@@ -26,18 +27,23 @@ def factors(design_MJ: Floats, observed_M: Floats) -> tuple[Floats, float]:
     return found / scale, float(distance**2)
 
 
-def best_factors(
-    designs: Iterable[Floats],
-    observed: Iterable[Floats],
+def grid_starts(
+    grid: Floats,
+    linear: Callable[[float, float], tuple[Floats, Floats, float]],
+    row: Row,
     *,
-    num_best: int,
-    scales: Iterable[float] = repeat(1.0),
-) -> list[tuple[int, Floats]]:
-    """Places in the grid, best first, with factors [J] each; ``scales`` multiply the residuals."""
-    solved, squares = [], []
-    for design, output, scale in zip(designs, observed, scales, strict=False):
+    num_starts: int,
+) -> Floats:
+    """[R, K]: where to start, from every pair of exponents on the grid, best first.
+
+    ``linear`` gives design, output and what multiplies its relative residuals for two exponents;
+    ``row`` the log constants of factors and exponents.
+    """
+    pairs, solved, squares = list(product(grid.tolist(), grid.tolist())), [], []
+    for pair in pairs:
+        design, output, scale = linear(*pair)
         found, sum_of_squares = factors(design, output)
         solved.append(found)
         squares.append(scale**2 * sum_of_squares)
-    order = np.argsort(squares, kind="stable")[:num_best].tolist()
-    return [(place, solved[place]) for place in order]
+    order = np.argsort(squares, kind="stable")[:num_starts].tolist()
+    return np.array([row(solved[place], *pairs[place]) for place in order])

@@ -8,17 +8,15 @@ mean are then as large as their degrees of freedom; its interval is the Q profil
 narrower than the known errors alone would have it (Roever et al. 2015).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.stats import chi2
-from scipy.stats import t as student_t
 
 from rote.analysis.estimate import Estimate
-from rote.analysis.fits.level import ENDS, LEVEL
+from rote.analysis.fits.level import ENDS, student
 
 Floats = NDArray[np.float64]
 
@@ -44,43 +42,34 @@ def random_effects_mean(values: ArrayLike, errors: ArrayLike) -> RandomEffectsMe
     if not (np.isfinite(y).all() and np.isfinite(s).all() and (s > 0).all()):
         raise ValueError("a mean over groups needs finite values with errors > 0")
     degrees = len(y) - 1
-
-    def squares(variance: float) -> float:
-        weights = 1 / (variance + s**2)
-        return float((weights * (y - np.average(y, weights=weights)) ** 2).sum())
-
-    smallest = float((s**2).min())
-    variance = _root(squares, degrees, smallest)
+    variance, low, high = (
+        _variance(y, s, level)
+        for level in (float(degrees), *chi2.ppf(ENDS[::-1], degrees).tolist())
+    )
     weights = 1 / (variance + s**2)
     mean = float(np.average(y, weights=weights))
-    scale = max(1.0, squares(variance) / degrees)
+    scale = max(1.0, _squares(variance, y, s) / degrees)
     error = float(np.sqrt(scale / weights.sum()))
-    reach = float(student_t.ppf(0.5 + LEVEL / 2, degrees)) * error
-    low, high = (
-        _root(squares, float(chi2.ppf(share, degrees)), smallest) for share in reversed(ENDS)
-    )
+    reach = student(degrees) * error
     return RandomEffectsMean(
         mean=Estimate.of(mean, (mean - reach, mean + reach), n=len(y), method="Knapp-Hartung"),
         standard_error=error,
-        between=Estimate(
-            value=float(np.sqrt(variance)),
-            low=float(np.sqrt(low)),
-            high=float(np.sqrt(high)),
-            n=len(y),
-            method="Q profile",
-        ),
+        between=Estimate.of(variance**0.5, (low**0.5, high**0.5), n=len(y), method="Q profile"),
         degrees=degrees,
     )
 
 
-def _root(squares: Callable[[float], float], level: float, unit: float) -> float:
-    """The variance at which the weighted squares, which fall with it, are ``level``; 0 if none.
+def _squares(variance: float, y: Floats, s: Floats) -> float:
+    """About the mean, weighted."""
+    weights = 1 / (variance + s**2)
+    return float((weights * (y - np.average(y, weights=weights)) ** 2).sum())
 
-    ``unit`` is a variance of the size of the errors', where the search starts.
-    """
-    if squares(0.0) <= level:
+
+def _variance(y: Floats, s: Floats, level: float) -> float:
+    """At which the weighted squares, which fall with it, are ``level``; 0 if they never are."""
+    if _squares(0.0, y, s) <= level:
         return 0.0
-    low, high = 0.0, unit
-    while squares(high) > level:
+    low, high, unit = 0.0, float((s**2).min()), float((s**2).min())
+    while _squares(high, y, s) > level:
         low, high = high, 4 * high
-    return float(brentq(lambda variance: squares(variance) - level, low, high, xtol=1e-9 * unit))
+    return float(brentq(lambda tau2: _squares(tau2, y, s) - level, low, high, xtol=1e-9 * unit))

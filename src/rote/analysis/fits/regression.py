@@ -1,16 +1,17 @@
-"""Nonlinear regression of many problems at once: damped Gauss-Newton steps in log constants.
+"""Nonlinear regression of many weightings at once: damped Gauss-Newton steps in log constants.
 
 Constants are positive and held as logarithms. A residual is that of ln(output), or a relative one;
 the objective is half its square, or Huber's, which is linear beyond a reach. Huber's is minimised
 by reweighting: a residual beyond the reach weighs reach / |residual| (Holland and Welsch 1977), and
 a quarter of that here, which takes half as many steps; damping sees to it that each is downhill.
-Starts, resamples and profiles are solved together, as rows of one array.
-Shapes: R problems, M points, K constants.
+Starts, resamples and profiles are solved together, as rows of one array, which scipy has not.
+Shapes: R rows, M points, K constants.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ SETTLED = 1e-12  # of the objective, expected from one more step: a millionth of
 NOTHING = 1e-26  # objective a point that rounding leaves of an exact fit
 LEAST_DAMPING = 1e-13  # keeps a free combination of constants where it is
 HASTE = 0.25  # of the weight beyond the reach
-AT_ONCE = 2**15  # points of all problems in one array: 256 kB, so that it stays in the cache
+AT_ONCE = 2**15  # points of all rows in one array: 256 kB, so that it stays in the cache
 
 
 class Residual(Enum):
@@ -36,22 +37,23 @@ class Residual(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """What is minimised, the data left open."""
+    """What is minimised."""
 
     log_output: Callable[[Floats], Floats]  # log constants [R, K] -> ln(output) [R, M]
+    targets_M: Floats  # observed ln(output)
     bounds_K2: Floats  # of the log constants
     residual: Residual = Residual.LOG
     reach: float = np.inf  # residual beyond which Huber's objective is linear
 
-    def residuals(self, constants_RK: Floats, targets_RM: Floats) -> Floats:
-        """[R, M]; ``targets_RM`` are observed ln(output)."""
+    def residuals(self, constants_RK: Floats) -> Floats:
+        """[R, M]."""
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            apart = targets_RM - self.log_output(constants_RK)
+            apart = self.targets_M - self.log_output(constants_RK)
             return apart if self.residual is Residual.LOG else -np.expm1(-apart)
 
-    def objective(self, residuals_RM: Floats, weights_RM: Floats) -> Floats:
-        """[R], summed; infinite where a residual is not finite."""
-        size = np.abs(residuals_RM)
+    def objective(self, constants_RK: Floats, weights_RM: Floats | float = 1.0) -> Floats:
+        """[R], summed over the points; infinite where a residual is not finite."""
+        size = np.abs(self.residuals(constants_RK))
         inside = np.minimum(size, self.reach)
         with np.errstate(over="ignore", invalid="ignore"):
             summed = (weights_RM * inside * (size - inside / 2)).sum(axis=1)
@@ -61,19 +63,29 @@ class Problem:
         """Derivative of the objective by the residual, psi."""
         return np.clip(residuals, -self.reach, self.reach)
 
-    def jacobian(self, constants_RK: Floats, targets_RM: Floats) -> Floats:
+    def jacobian(self, constants_RK: Floats) -> Floats:
         """Derivatives of the residuals by the log constants, [R, M, K]."""
         columns = []
         for shift in np.eye(constants_RK.shape[1]) * DIFFERENCE:
-            ahead = self.residuals(constants_RK + shift, targets_RM)
-            behind = self.residuals(constants_RK - shift, targets_RM)
-            columns.append((ahead - behind) / (2 * DIFFERENCE))
+            apart = self.residuals(constants_RK + shift) - self.residuals(constants_RK - shift)
+            columns.append(apart / (2 * DIFFERENCE))
         return np.stack(columns, axis=-1)
 
+    def inside(self, constants_RK: Floats) -> Floats:
+        """Moved to the bounds where they are beyond."""
+        return np.clip(constants_RK, *self.bounds_K2.T)
 
-@dataclass(frozen=True, kw_only=True)
-class Solved:
-    """Where each problem ended."""
+    def of_runs(self, kept_M: Flags) -> "Problem":
+        """The same without some points."""
+        return replace(
+            self,
+            log_output=lambda logs_RK: self.log_output(logs_RK)[:, kept_M],
+            targets_M=self.targets_M[kept_M],
+        )
+
+
+class Solved(NamedTuple):
+    """Where each row ended."""
 
     constants_RK: Floats  # logarithms
     objective_R: Floats
@@ -83,122 +95,85 @@ class Solved:
 def solve(
     problem: Problem,
     starts_RK: Floats,
-    targets_RM: Floats,
     *,
     weights_RM: Floats | None = None,
     fixed_RK: Flags | None = None,
     most_steps: int = MOST_STEPS,
 ) -> Solved:
-    """Minimise from each start; a single row of targets or weights serves all.
-
-    ``fixed_RK`` marks constants that stay where they start.
-    """
-    num_points = targets_RM.shape[1]
+    """Minimise from each start; ``fixed_RK`` marks constants that stay where they start."""
+    num_points = len(problem.targets_M)
     shape = (len(starts_RK), num_points)
-    targets = np.broadcast_to(targets_RM, shape)
     weights = np.broadcast_to(1.0 if weights_RM is None else weights_RM, shape)
     fixed = np.zeros(starts_RK.shape, dtype=bool) if fixed_RK is None else fixed_RK
     rows = max(1, AT_ONCE // num_points)
     parts = []
-    for first in range(0, max(1, len(starts_RK)), rows):  # no problem at all is one empty part
+    for first in range(0, max(1, len(starts_RK)), rows):  # without a row there is one empty part
         some = slice(first, first + rows)
-        data = (targets[some], weights[some], fixed[some])
-        parts.append(_solve(problem, starts_RK[some], *data, most_steps))
-    return Solved(
-        constants_RK=np.concatenate([part.constants_RK for part in parts]),
-        objective_R=np.concatenate([part.objective_R for part in parts]),
-        converged_R=np.concatenate([part.converged_R for part in parts]),
-    )
+        parts.append(_solve(problem, starts_RK[some], weights[some], fixed[some], most_steps))
+    return Solved(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
 
 def _solve(
-    problem: Problem,
-    starts: Floats,
-    targets: Floats,
-    weights: Floats,
-    fixed: Flags,
-    most_steps: int,
+    problem: Problem, starts: Floats, weights: Floats, fixed: Flags, most_steps: int
 ) -> Solved:
-    constants = _inside(problem, starts)
-    objective = problem.objective(problem.residuals(constants, targets), weights)
+    nothing = NOTHING * weights.shape[1]
+    constants = problem.inside(starts)
+    objective = problem.objective(constants, weights)
     damping = np.full(len(constants), 1e-3)
     expected = np.full(len(constants), np.inf)
     active = np.flatnonzero(np.isfinite(objective))
     for _ in range(most_steps):
         if not len(active):
             break
-        at, data = constants[active], (targets[active], weights[active])
-        step, gain = _step(problem, at, *data, fixed[active], damping[active])
-        tried = _inside(problem, at + step)
-        value = problem.objective(problem.residuals(tried, data[0]), data[1])
+        at = constants[active]
+        step, gain = _step(problem, at, weights[active], fixed[active], damping[active])
+        tried = problem.inside(at + step)
+        value = problem.objective(tried, weights[active])
         better = value <= objective[active]
         constants[active] = np.where(better[:, None], tried, at)
         objective[active] = np.where(better, value, objective[active])
         expected[active] = gain
         damping[active] = np.clip(damping[active] * np.where(better, 0.2, 5.0), 1e-9, 1e12)
-        settled = gain <= SETTLED * objective[active] + NOTHING * targets.shape[1]
+        settled = gain <= SETTLED * objective[active] + nothing
         active = active[~settled & (damping[active] < 1e12)]
-    limit = np.sqrt(SETTLED) * objective + NOTHING * targets.shape[1]
-    return Solved(
-        constants_RK=constants,
-        objective_R=objective,
-        converged_R=np.isfinite(objective) & (expected <= limit),
-    )
-
-
-def _inside(problem: Problem, constants_RK: Floats) -> Floats:
-    return np.clip(constants_RK, problem.bounds_K2[:, 0], problem.bounds_K2[:, 1])
+    settled = expected <= np.sqrt(SETTLED) * objective + nothing
+    return Solved(constants, objective, np.isfinite(objective) & settled)
 
 
 def _step(
-    problem: Problem,
-    at: Floats,
-    targets: Floats,
-    weights: Floats,
-    fixed: Flags,
-    damping: Floats,
+    problem: Problem, at: Floats, weights: Floats, fixed: Flags, damping: Floats
 ) -> tuple[Floats, Floats]:
     """The damped step, and what a step without damping should gain."""
-    downhill, normal = _quadratic(problem, at, targets, weights, fixed)
+    downhill, normal = _quadratic(problem, at, weights, fixed)
     diagonal = np.einsum("rkk->rk", normal)
     idle = diagonal == 0
     scale = np.sqrt(np.where(idle, 1.0, diagonal))
     gradient = downhill / scale
-    added = (idle + LEAST_DAMPING)[:, :, None] * np.eye(at.shape[1])
-    unit = normal / (scale[:, :, None] * scale[:, None, :]) + added
-    full = _solved(unit, gradient)
-    damped = _solved(unit + damping[:, None, None] * np.eye(at.shape[1]), gradient)
+    identity = np.eye(at.shape[1])
+    unit = normal / (scale[:, :, None] * scale[:, None, :])
+    unit += (idle + LEAST_DAMPING)[:, :, None] * identity
+    full, damped = (
+        np.linalg.solve(matrices, gradient[:, :, None])[:, :, 0]
+        for matrices in (unit, unit + damping[:, None, None] * identity)
+    )
     return damped / scale, np.einsum("rk,rk->r", full, gradient)
 
 
 def _quadratic(
-    problem: Problem, at: Floats, targets: Floats, weights: Floats, fixed: Flags
+    problem: Problem, at: Floats, weights: Floats, fixed: Flags
 ) -> tuple[Floats, Floats]:
-    """Downhill [R, K] and curvature [R, K, K]; both 0 for constants that stay."""
-    residuals = problem.residuals(at, targets)
-    jacobian = np.nan_to_num(problem.jacobian(at, targets), posinf=0.0, neginf=0.0)
-    pull = weights * problem.slope(residuals)
-    downhill = -np.einsum("rmk,rm->rk", jacobian, pull)
-    moves = ~(fixed | _pushed_out(problem, at, downhill))
-    jacobian *= moves[:, None, :]
-    falls = weights * _weights(problem, residuals)
-    normal = np.swapaxes(jacobian * falls[:, :, None], 1, 2) @ jacobian
-    return downhill * moves, normal
+    """Downhill [R, K] and curvature [R, K, K]; both 0 for constants that stay.
 
-
-def _weights(problem: Problem, residuals: Floats) -> Floats:
-    """1 within the reach."""
-    if np.isinf(problem.reach):
-        return np.ones_like(residuals)
-    size = np.maximum(np.abs(residuals), problem.reach)
-    return np.where(size > problem.reach, HASTE * problem.reach / size, 1.0)
-
-
-def _solved(matrices_RKK: Floats, vectors_RK: Floats) -> Floats:
-    return np.asarray(np.linalg.solve(matrices_RKK, vectors_RK[:, :, None])[:, :, 0])
-
-
-def _pushed_out(problem: Problem, at: Floats, downhill: Floats) -> Flags:
-    """Constants at a bound that the objective would push beyond it."""
+    Those at a bound stay that the objective would push beyond it.
+    """
+    residuals = problem.residuals(at)
+    jacobian = np.nan_to_num(problem.jacobian(at), posinf=0.0, neginf=0.0)
+    downhill = -np.einsum("rmk,rm->rk", jacobian, weights * problem.slope(residuals))
     low, high = problem.bounds_K2.T
-    return ((at <= low) & (downhill < 0)) | ((at >= high) & (downhill > 0))
+    moves = ~(fixed | ((at <= low) & (downhill < 0)) | ((at >= high) & (downhill > 0)))
+    jacobian *= moves[:, None, :]
+    falls = weights
+    if np.isfinite(problem.reach):
+        size = np.maximum(np.abs(residuals), problem.reach)
+        falls = weights * np.where(size > problem.reach, HASTE * problem.reach / size, 1.0)
+    return downhill * moves, np.swapaxes(jacobian * falls[:, :, None], 1, 2) @ jacobian

@@ -12,15 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.stats import t as student_t
 
 from rote.analysis.estimate import Estimate
-from rote.analysis.fits.level import LEVEL
+from rote.analysis.fits.level import student
 from rote.analysis.fits.plateau import Plateau
 from rote.analysis.fits.random_effects import random_effects_mean
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,50 +28,33 @@ class Slope:
     between_sizes_bits_per_parameter: Estimate | None  # standard deviation; None for one size
     degrees_of_freedom: int
 
-    def predict(self, parameters: ArrayLike) -> Floats:
-        """Capacity in bits of a size like those behind the mean."""
-        return self.bits_per_parameter.value * np.asarray(parameters, dtype=np.float64)
 
-
-@dataclass(frozen=True, kw_only=True)
-class CapacityPoint:
-    """One size: what a plateau fit says about it."""
-
-    parameters: int
-    capacity_bits: float
-    relative_error: float  # standard error over the capacity
-
-
-def points_of(plateaus: Sequence[tuple[int, Plateau]]) -> tuple[list[CapacityPoint], int]:
-    """Points of (parameters, plateau), and the degrees of freedom behind all their errors.
+def fit_slope(plateaus: Sequence[tuple[int, Plateau]]) -> Slope:
+    """Of (parameters, plateau) of each size; raises ValueError without a size.
 
     The relative noise of a run is pooled over the sizes. A size alone has few runs to tell its
     noise by; one that looked exact by luck would carry the mean alone (65 % coverage where 95 % is
     claimed, in simulations of 16 sizes with 5 runs each).
     """
+    if not plateaus:
+        raise ValueError("a mean over sizes takes one model size or more, got 0")
     degrees = sum(plateau.degrees_of_freedom for _, plateau in plateaus)
     squares = sum(each.degrees_of_freedom * each.relative_noise**2 for _, each in plateaus)
     noise = math.sqrt(squares / degrees)
-    points = [
-        CapacityPoint(
-            parameters=parameters,
-            capacity_bits=plateau.capacity_bits,
-            relative_error=plateau.log_capacity_errors_per_noise * noise,
+    ratios = np.array([plateau.capacity_bits / parameters for parameters, plateau in plateaus])
+    relative = [plateau.log_capacity_errors_per_noise * noise for _, plateau in plateaus]
+    errors = ratios.mean() * np.array(relative)
+    if len(plateaus) == 1:
+        value, error = float(ratios[0]), float(errors[0])
+        reach, method = student(degrees) * error, "Student's t of one plateau"
+        return Slope(
+            bits_per_parameter=Estimate.of(
+                value, (value - reach, value + reach), n=1, method=method
+            ),
+            standard_error_bits_per_parameter=error,
+            between_sizes_bits_per_parameter=None,
+            degrees_of_freedom=degrees,
         )
-        for parameters, plateau in plateaus
-    ]
-    return points, degrees
-
-
-def fit_slope(points: Sequence[CapacityPoint], *, degrees_of_freedom: int) -> Slope:
-    """``degrees_of_freedom`` are those behind the points' errors; they count for one size alone.
-
-    Raises ValueError without a size, or for an error that is not > 0.
-    """
-    ratios = _checked(points, degrees_of_freedom)
-    errors = ratios.mean() * np.array([point.relative_error for point in points])
-    if len(points) == 1:
-        return _of_one_size(float(ratios[0]), float(errors[0]), degrees_of_freedom)
     found = random_effects_mean(ratios, errors)
     return Slope(
         bits_per_parameter=found.mean,
@@ -83,29 +62,3 @@ def fit_slope(points: Sequence[CapacityPoint], *, degrees_of_freedom: int) -> Sl
         between_sizes_bits_per_parameter=found.between,
         degrees_of_freedom=found.degrees,
     )
-
-
-def _of_one_size(value: float, error: float, degrees: int) -> Slope:
-    reach = float(student_t.ppf(0.5 + LEVEL / 2, degrees)) * error
-    return Slope(
-        bits_per_parameter=Estimate.of(
-            value, (value - reach, value + reach), n=1, method="Student's t of one plateau"
-        ),
-        standard_error_bits_per_parameter=error,
-        between_sizes_bits_per_parameter=None,
-        degrees_of_freedom=degrees,
-    )
-
-
-def _checked(points: Sequence[CapacityPoint], degrees: int) -> Floats:
-    """Bits per parameter of each size."""
-    if not points:
-        raise ValueError("a mean over sizes takes one model size or more, got 0")
-    for point in points:
-        if not (point.parameters > 0 and 0 < point.capacity_bits < np.inf):
-            raise ValueError(f"a mean over sizes needs sizes and capacities > 0, got {point}")
-        if not 0 < point.relative_error < np.inf:
-            raise ValueError(f"a mean over sizes needs an error > 0 of each capacity, got {point}")
-    if degrees < 1:
-        raise ValueError(f"a mean over sizes needs degrees of freedom of its errors, got {degrees}")
-    return np.array([point.capacity_bits / point.parameters for point in points])

@@ -7,74 +7,72 @@ alpha, a mean over the sizes, and their spread about it; p is the median. Resamp
 alpha from Student's t about the mean.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rote.analysis.fits.constants import constant
 from rote.analysis.fits.plateau import SHARPNESS, Knee, NoPlateau, Plateau, fit_plateau
-from rote.analysis.fits.slope import Slope, fit_slope, points_of
-from rote.analysis.laws.family import log_goodness, quantiles, ranges
-from rote.analysis.laws.law import Constant, Effort, Fitted, Floats, Goodness, Law, Measured
+from rote.analysis.fits.slope import Slope, fit_slope
+from rote.analysis.laws.law import Constant, Effort, Fitted, Floats, Law, Measured
 
-FORMULA = "B = (H^-p + (alpha P)^-p)^(-1 / p)"
-INPUTS = ("parameters", "data_bits")
+LEAST_SHARE = 1e-9  # of alpha, of resampled ones
 
 
 @dataclass(frozen=True, kw_only=True)
 class Capacity:
     """The law with constants put in."""
 
-    alpha: float  # bits per parameter
-    p: float  # sharpness of the knee
+    alpha: float = constant("bits per parameter")
+    p: float = constant("sharpness of the knee, median of the sizes")
 
     def predict(self, parameters: ArrayLike, data_bits: ArrayLike) -> Floats:
         """Memorised bits."""
         capacity_bits = self.alpha * np.asarray(parameters, dtype=np.float64)
-        return capacity_bits * Knee(capacity_bits=1.0, sharpness=self.p).predict(
-            np.asarray(data_bits) / capacity_bits
-        )
+        knee = Knee(capacity_bits=1.0, sharpness=self.p)
+        return capacity_bits * knee.predict(np.asarray(data_bits) / capacity_bits)
 
 
-def fit(measured: Measured, effort: Effort) -> Fitted:
+def _search(law: Law, measured: Measured, effort: Effort) -> Fitted:
     """Raises ValueError where no size has reached its plateau, with the reasons."""
-    parameters, data, memorised = (measured[name] for name in (*INPUTS, "memorised_bits"))
-    plateaus, left_out = _plateaus(parameters, data, memorised)
+    plateaus, warnings = _plateaus(measured)
     if not plateaus:
-        raise ValueError(f"law capacity finds no plateau; {'; '.join(left_out)}")
+        raise ValueError(f"law capacity finds no plateau; {'; '.join(warnings)}")
     if len(plateaus) == 1:
-        left_out.append("one size has a plateau: that alpha holds for others is not shown")
-    left_out += _at_bounds(plateaus)
-    points, degrees = points_of(plateaus)
-    slope = fit_slope(points, degrees_of_freedom=degrees)
-    sharpness = float(np.median([plateau.knee.sharpness for _, plateau in plateaus]))
-    curve = Capacity(alpha=slope.bits_per_parameter.value, p=sharpness)
-    resampled = _resampled(slope, sharpness, effort)
-    return Fitted(
-        law="capacity",
-        formula=FORMULA,
-        method="least squares on relative residuals of each size, random-effects mean over sizes",
-        count=measured.count,
-        inputs=INPUTS,
-        output="memorised_bits",
-        curve=curve,
-        resampled=resampled,
-        constants=_constants(curve, slope, resampled),
-        derived=_spread(slope),
-        goodness=_goodness(curve, measured),
-        warnings=tuple(left_out),
-        ranges=ranges(measured, INPUTS),
+        warnings.append("one size has a plateau: that alpha holds for others is not shown")
+    ends = [f"{end:g}" for end in SHARPNESS]
+    for size, plateau in plateaus:
+        if (at := f"{plateau.knee.sharpness:.4g}") in ends:
+            warnings.append(
+                f"p of {size:.4g} parameters is at its bound of {at}: no run lies on the knee"
+            )
+    slope = fit_slope(plateaus)
+    p = float(np.median([plateau.knee.sharpness for _, plateau in plateaus]))
+    draws = np.random.default_rng(effort.seed).standard_t(
+        slope.degrees_of_freedom, size=effort.num_resamples
     )
+    mean, error = slope.bits_per_parameter.value, slope.standard_error_bits_per_parameter
+    # An error as large as alpha itself reaches below 0.
+    alphas = np.maximum(mean + error * draws, LEAST_SHARE * mean)
+    found = law.fitted(
+        measured,
+        Capacity(alpha=mean, p=p),
+        [Capacity(alpha=each, p=p) for each in alphas.tolist()],
+        (error, np.nan),
+        derived=_between(slope),
+        warnings=tuple(warnings),
+    )
+    alpha, sharpness = found.constants
+    return replace(found, constants=(alpha, replace(sharpness, bootstrap_interval=None)))
 
 
-def _plateaus(
-    parameters: Floats, data: Floats, memorised: Floats
-) -> tuple[list[tuple[int, Plateau]], list[str]]:
+def _plateaus(measured: Measured) -> tuple[list[tuple[int, Plateau]], list[str]]:
     """Of each size that has one, and why the others have none."""
     plateaus, left_out = [], []
-    for size in np.unique(parameters).tolist():
-        runs = parameters == size
-        found = fit_plateau(data[runs], memorised[runs])
+    for size in np.unique(measured["parameters"]).tolist():
+        runs = measured.rows(measured["parameters"] == size)
+        found = fit_plateau(runs["data_bits"], runs["memorised_bits"])
         if isinstance(found, NoPlateau):
             left_out.append(f"{size:.4g} parameters are left out: {found.reason}")
         else:
@@ -82,70 +80,27 @@ def _plateaus(
     return plateaus, left_out
 
 
-def _at_bounds(plateaus: list[tuple[int, Plateau]]) -> list[str]:
-    """Sizes whose knee is as sharp, or as soft, as the fit allows."""
-    ends = [f"{end:g}" for end in SHARPNESS]
-    found = [(size, f"{plateau.knee.sharpness:.4g}") for size, plateau in plateaus]
-    return [
-        f"p of {size:.4g} parameters is at its bound of {sharpness}: no run lies on the knee"
-        for size, sharpness in found
-        if sharpness in ends
-    ]
-
-
-def _goodness(curve: Capacity, measured: Measured) -> Goodness:
-    """Over all runs, those of sizes left out too."""
-    observed = np.log(measured["memorised_bits"])
-    residuals = observed - np.log(curve.predict(*(measured[name] for name in INPUTS)))
-    objective = float(residuals @ residuals) / 2
-    return log_goodness(residuals, observed, num_constants=2, objective=objective)
-
-
-def _resampled(slope: Slope, sharpness: float, effort: Effort) -> tuple[Capacity, ...]:
-    draws = np.random.default_rng(effort.seed).standard_t(
-        slope.degrees_of_freedom, size=effort.num_resamples
-    )
-    alphas = slope.bits_per_parameter.value + slope.standard_error_bits_per_parameter * draws
-    least = np.finfo(np.float64).tiny  # an error as large as alpha itself reaches below 0
-    return tuple(Capacity(alpha=each, p=sharpness) for each in np.maximum(alphas, least).tolist())
-
-
-def _constants(
-    curve: Capacity, slope: Slope, resampled: tuple[Capacity, ...]
-) -> tuple[Constant, ...]:
-    return (
-        Constant(
-            name="alpha",
-            meaning="bits per parameter",
-            value=curve.alpha,
-            standard_error=slope.standard_error_bits_per_parameter,
-            bootstrap_interval=quantiles(np.array([each.alpha for each in resampled])),
-        ),
-        Constant(name="p", meaning="sharpness of the knee, median of the sizes", value=curve.p),
-    )
-
-
-def _spread(slope: Slope) -> tuple[Constant, ...]:
+def _between(slope: Slope) -> tuple[Constant, ...]:
     """None for one size."""
     between = slope.between_sizes_bits_per_parameter
     if between is None:
         return ()
-    return (
-        Constant(
-            name="tau",
-            meaning="standard deviation of alpha between sizes, beyond their errors",
-            value=between.value,
-            profile_interval=between.interval,
-        ),
+    meaning = "standard deviation of alpha between sizes, beyond their errors"
+    tau = Constant(
+        name="tau", meaning=meaning, value=between.value, profile_interval=between.interval
     )
+    return (tau,)
 
 
-LAW = Law(
-    formula=FORMULA,
+CAPACITY = Law(
+    name="capacity",
+    formula="B = (H^-p + (alpha P)^-p)^(-1 / p)",
     source="Morris et al. 2025, arXiv 2505.24832, section 3; the soft knee is ours",
-    inputs=INPUTS,
+    inputs=("parameters", "data_bits"),
     output="memorised_bits",
-    fit=fit,
+    method="least squares on relative residuals of each size, random-effects mean over sizes",
+    curve=Capacity,
+    search=_search,
     # Means over 16 models; a hard knee, as min(capacity, entropy) is all that is said of it.
     published={
         "Morris et al. 2025, arXiv 2505.24832, fp32": Capacity(alpha=3.83, p=SHARPNESS[1]),

@@ -4,13 +4,14 @@ A law that bends where it should not leaves the same residual on all runs of a s
 one by one then takes them for so many independent ones. A cluster is drawn, and left out, whole.
 """
 
-import numpy as np
-from scipy.stats import f as f_distribution
-from scipy.stats import rankdata
+from warnings import catch_warnings
 
-from rote.analysis.fits.left_out import Ints
+import numpy as np
+from scipy.stats import ConstantInputWarning, f_oneway, rankdata
+
+from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
+from rote.analysis.fits.uncertainty import Ints
 from rote.analysis.laws.law import CLUSTERS, Floats, Measured
-from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
 
 TOLERANCE = {"flops": 0.1}  # of a sweep line: budgets are rounded to whole steps
 SAME = 0.01  # of the others: sizes read off a figure
@@ -78,15 +79,12 @@ def _within(ranks: Floats, numbers: Ints) -> tuple[float, float]:
     num_runs, num_groups = len(ranks), len(sizes)
     if not 1 < num_groups < num_runs:
         return 0.0, 1.0
-    means = np.bincount(numbers, ranks) / sizes
-    between = float((sizes * (means - ranks.mean()) ** 2).sum()) / (num_groups - 1)
-    within = float(((ranks - means[numbers]) ** 2).sum()) / (num_runs - num_groups)
-    if within == 0:
+    with catch_warnings(action="ignore", category=ConstantInputWarning):
+        found = f_oneway(*(ranks[numbers == number] for number in range(num_groups)))
+    if np.isinf(found.statistic):
         return 1.0, 0.0
     typical = (num_runs - float((sizes**2).sum()) / num_runs) / (num_groups - 1)
-    correlation = (between - within) / (between + (typical - 1) * within)
-    chance = f_distribution.sf(between / within, num_groups - 1, num_runs - num_groups)
-    return correlation, float(chance)
+    return float((found.statistic - 1) / (found.statistic + typical - 1)), float(found.pvalue)
 
 
 def _has(measured: Measured, kind: str) -> bool:

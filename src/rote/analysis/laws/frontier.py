@@ -1,40 +1,47 @@
-"""Compute-optimal parameters and tokens as power laws of FLOPs, once minima are known.
+"""Compute-optimal parameters and tokens as power laws of FLOPs, by two ways of finding minima.
 
-Straight lines through the logarithms. Their standard errors are those of least squares on the
-minima; a line being linear in its constants, its profile interval is Student's. Resampled curves
-come from whoever found the minima, so that the noise of runs within a level is in them.
+Isoflop (Hoffmann et al. 2022, arXiv 2203.15556, section 3.2, approach 2): a parabola in ln N
+through the runs of each level, which holds runs of at most 10 % more FLOPs than its first. The loss
+at equal FLOPs is steeper on the side of small models unless alpha = beta, so sizes far from the
+minimum pull the vertex: keep them within a factor of ten.
+
+Envelope (section 3.1, approach 1), for finished runs in place of training curves: the best run of
+each bin, whose runs differ in FLOPs by at most a quarter of a decade. A bin whose best run is its
+smallest or largest has not enclosed a minimum and is left out.
+
+Both draw straight lines through the logarithms of the minima. Their standard errors are those of
+least squares on the minima; a line being linear in its constants, its profile interval is
+Student's. Resampled minima carry the noise of the runs within a level.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy.stats import t as student_t
+from numpy.typing import ArrayLike, NDArray
 
-from rote.analysis.fits.level import LEVEL
-from rote.analysis.laws.family import failed, log_goodness, quantiles
-from rote.analysis.laws.law import Constant, Effort, Fitted, Floats, Measured
+from rote.analysis.fits.constants import constant
+from rote.analysis.fits.level import student
+from rote.analysis.fits.uncertainty import LEAST_FREEDOM, leverage
+from rote.analysis.laws.clusters import grouped
+from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured, failed
 
+TOLERANCE = 0.1  # of FLOPs within a level
+WIDTH = 10**0.25 - 1  # of a bin, as a tolerance on FLOPs
+FEWEST_SIZES = 3  # of a parabola
 FEWEST_MINIMA = 3  # of a line: two constants and one to judge by
-FORMULA = "N* = k_N C^a, D* = k_D C^b"
-NEEDS = ("parameters", "tokens", "flops", "loss_nats")
-MEANINGS = {
-    "k_N": "optimal parameters at one FLOP",
-    "a": "exponent of the optimal parameters in FLOPs",
-    "k_D": "optimal tokens at one FLOP",
-    "b": "exponent of the optimal tokens in FLOPs",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Frontier:
     """The two power laws with constants put in."""
 
-    k_N: float
-    a: float
-    k_D: float
-    b: float
+    k_N: float = constant("optimal parameters at one FLOP")
+    a: float = constant("exponent of the optimal parameters in FLOPs")
+    k_D: float = constant("optimal tokens at one FLOP")
+    b: float = constant("exponent of the optimal tokens in FLOPs")
 
     def predict(self, flops: ArrayLike) -> Floats:
         """Optimal parameters."""
@@ -46,8 +53,7 @@ class Frontier:
         return self.predict(flops), np.exp(np.log(self.k_D) + self.b * log_flops)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Minimum:
+class Minimum(NamedTuple):
     """Where loss is least among runs of as many FLOPs."""
 
     flops: float
@@ -55,112 +61,180 @@ class Minimum:
     tokens: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """Minima, those of resampled runs, and why levels were left out."""
+@dataclass(frozen=True)
+class Level:
+    """M runs of about equal FLOPs."""
 
-    minima: Sequence[Minimum]
-    resampled: Sequence[Sequence[Minimum]]
-    left_out: Sequence[str]
+    runs: Measured
+
+    @property
+    def flops(self) -> float:
+        """Their geometric mean."""
+        return float(np.exp(np.log(self.runs["flops"]).mean()))
+
+    def best_run(self, chosen: NDArray[np.int64] | slice = slice(None)) -> Minimum | str:
+        """Of the chosen ones, inside the sizes of all; or why there is none."""
+        sizes, rows = self.runs["parameters"], np.arange(len(self.runs))[chosen]
+        best = rows[self.runs["loss_nats"][rows].argmin()]
+        if not sizes.min() < sizes[best] < sizes.max():
+            return f"at {self.flops:.3g} FLOPs the best run is at an end of the sizes run"
+        return Minimum(*(float(self.runs[name][best]) for name in Minimum._fields))
+
+    @cached_property
+    def log_sizes_M(self) -> Floats:
+        """ln N."""
+        return np.log(self.runs["parameters"])
+
+    @cached_property
+    def powers_M3(self) -> Floats:
+        """1, x, x^2 of ln N about its mean."""
+        return np.vander(self.log_sizes_M - self.log_sizes_M.mean(), 3, increasing=True)
+
+    def parabola(self, losses_M: Floats) -> Floats:
+        """Its three constants."""
+        return np.asarray(np.linalg.lstsq(self.powers_M3, losses_M)[0])
+
+    @cached_property
+    def fitted_M(self) -> Floats:
+        """Loss on the parabola of the runs."""
+        return np.asarray(self.powers_M3 @ self.parabola(self.runs["loss_nats"]))
+
+    @cached_property
+    def widened_M(self) -> Floats:
+        """Residuals over sqrt(1 - leverage): what the parabola took of each is given back."""
+        freedom = np.maximum(1 - leverage(self.powers_M3), LEAST_FREEDOM)
+        return np.asarray((self.runs["loss_nats"] - self.fitted_M) / np.sqrt(freedom))
+
+    def vertex(self, losses_M: Floats) -> Minimum | str:
+        """Of the parabola; or why there is none."""
+        _, slope, curvature = self.parabola(losses_M).tolist()
+        if curvature <= 0:
+            return f"at {self.flops:.3g} FLOPs loss has no minimum over size"
+        vertex = float(self.log_sizes_M.mean()) - slope / (2 * curvature)
+        if not self.log_sizes_M.min() < vertex < self.log_sizes_M.max():
+            return f"at {self.flops:.3g} FLOPs the minimum lies outside the sizes run"
+        rise, offset = np.polyfit(self.log_sizes_M, np.log(self.runs["tokens"]), 1).tolist()
+        return Minimum(self.flops, *np.exp([vertex, rise * vertex + offset]).tolist())
 
 
-def columns_of(measured: Measured) -> tuple[Floats, Floats, Floats, Floats]:
-    """Parameters, tokens, FLOPs and loss; raises ValueError where one is missing."""
-    parameters, tokens, flops, loss = (measured[name] for name in NEEDS)
-    return parameters, tokens, flops, loss
+Draw = Callable[[Level, np.random.Generator], Minimum | str]
 
 
-def describe_frontier(
-    law: str, method: str, measured: Measured, found: Found, effort: Effort
+def _levels(measured: Measured, tolerance: float) -> list[Level]:
+    return [Level(measured.rows(rows)) for rows in grouped(measured["flops"], tolerance)]
+
+
+def _envelope(law: Law, measured: Measured, effort: Effort) -> Fitted:
+    """Resampled: runs of each bin drawn anew from that bin."""
+
+    def redrawn(level: Level, generator: np.random.Generator) -> Minimum | str:
+        return level.best_run(generator.choice(len(level.runs), size=len(level.runs)))
+
+    tried = [(level, level.best_run()) for level in _levels(measured, WIDTH)]
+    return _through(law, measured, tried, [], lambda used: redrawn, effort)
+
+
+def _isoflop(law: Law, measured: Measured, effort: Effort) -> Fitted:
+    """Resampled: every run keeps the size of its residual and draws its sign (Wu 1986).
+
+    Levels of large FLOPs are often less noisy than those of small ones, so residuals stay where
+    they are. A level of three runs has none of its own and draws from those of the others.
+    """
+    tried, left_out = [], []
+    for level in _levels(measured, TOLERANCE):
+        if (number := len(np.unique(level.runs["parameters"]))) < FEWEST_SIZES:
+            left_out.append(
+                f"at {level.runs['flops'].mean():.3g} FLOPs {number} size(s) were run, "
+                f"and a parabola takes {FEWEST_SIZES}"
+            )
+        else:
+            tried.append((level, level.vertex(level.runs["loss_nats"])))
+
+    def drawing(used: list[Level]) -> Draw | None:
+        own = [level.widened_M for level in used if len(level.runs) > FEWEST_SIZES]
+        if not own:
+            return None
+
+        def redrawn(level: Level, generator: np.random.Generator) -> Minimum | str:
+            residuals = level.widened_M
+            if len(residuals) <= FEWEST_SIZES:
+                residuals = generator.choice(np.concatenate(own), size=len(residuals))
+            signs = generator.choice([-1.0, 1.0], size=len(residuals))
+            return level.vertex(level.fitted_M + residuals * signs)
+
+        return redrawn
+
+    return _through(law, measured, tried, left_out, drawing, effort)
+
+
+def _through(
+    law: Law,
+    measured: Measured,
+    tried: Sequence[tuple[Level, Minimum | str]],
+    left_out: list[str],
+    drawing: Callable[[list[Level]], Draw | None],
+    effort: Effort,
 ) -> Fitted:
-    """Everything; raises ValueError below three minima."""
-    if len(found.minima) < FEWEST_MINIMA:
+    """Lines through the minima; raises ValueError below three."""
+    minima = [each for _, each in tried if isinstance(each, Minimum)]
+    left_out += [each for _, each in tried if isinstance(each, str)]
+    if len(minima) < FEWEST_MINIMA:
         raise ValueError(
-            f"law {law} takes {FEWEST_MINIMA} levels of FLOPs with a minimum inside the sizes run, "
-            f"got {len(found.minima)}" + "".join(f"; {reason}" for reason in found.left_out)
+            f"law {law.name} takes {FEWEST_MINIMA} levels of FLOPs with a minimum inside the sizes "
+            f"run, got {len(minima)}" + "".join(f"; {reason}" for reason in left_out)
         )
-    curve = frontier(found.minima)
-    kept = [each for each in found.resampled if len({m.flops for m in each}) >= 2]
-    resampled = tuple(frontier(each) for each in kept)
-    flops = np.array([each.flops for each in found.minima])
-    log_parameters = np.log([each.parameters for each in found.minima])
-    residuals = log_parameters - np.log(curve.predict(flops))
-    return Fitted(
-        law=law,
-        formula=FORMULA,
-        method=method,
-        count=measured.count,
-        inputs=("flops",),
-        output="parameters",
-        curve=curve,
-        resampled=resampled,
-        constants=_constants(curve, found.minima, resampled, effort),
-        derived=(),
-        goodness=log_goodness(
-            residuals, log_parameters, num_constants=2, objective=float(residuals @ residuals) / 2
-        ),
-        warnings=(*found.left_out, *failed(len(found.resampled) - len(kept), len(found.resampled))),
-        ranges={"flops": (float(flops.min()), float(flops.max()))},
+    used = [level for level, each in tried if isinstance(each, Minimum)]
+    redrawn, generator = drawing(used), np.random.default_rng(effort.seed)
+    draws: list[list[Minimum]] = []
+    if redrawn is None and effort.num_resamples:
+        left_out.append("no level has a run beside its parabola's three: no noise to resample")
+    elif redrawn is not None:
+        for _ in range(effort.num_resamples):
+            found = [redrawn(level, generator) for level in used]
+            draws.append([each for each in found if isinstance(each, Minimum)])
+    kept = [_frontier(each) for each in draws if len({m.flops for m in each}) >= 2]
+    curve = _frontier(minima)
+    log_flops, *outputs = np.log(np.array(minima)).T
+    lines = (np.polyfit(log_flops, each, 1, cov=True)[1] for each in outputs)
+    log_errors_K = np.concatenate([np.sqrt(np.diag(each))[::-1] for each in lines])
+    logs_K = np.array([np.log(curve.k_N), curve.a, np.log(curve.k_D), curve.b])
+    reach_K = student(len(minima) - 2) * log_errors_K
+    profiles_K2 = logs_K[:, None] + np.outer(reach_K, [-1.0, 1.0])
+    profiles_K2[[0, 2]] = np.exp(profiles_K2[[0, 2]])
+    return law.fitted(
+        replace(measured, columns=dict(zip(Minimum._fields, np.array(minima).T, strict=True))),
+        curve,
+        kept,
+        np.array([curve.k_N, 1.0, curve.k_D, 1.0]) * log_errors_K,
+        [(a, b) for a, b in profiles_K2.tolist()] if effort.profiles else None,
+        num_constants=2,
+        warnings=(*left_out, *failed(len(draws) - len(kept), len(draws))),
     )
 
 
-def frontier(minima: Sequence[Minimum]) -> Frontier:
-    """Both lines; takes two different FLOPs."""
-    log_flops = np.log([each.flops for each in minima])
-    a, log_k_n = np.polyfit(log_flops, np.log([each.parameters for each in minima]), 1).tolist()
-    b, log_k_d = np.polyfit(log_flops, np.log([each.tokens for each in minima]), 1).tolist()
+def _frontier(minima: Sequence[Minimum]) -> Frontier:
+    """Both lines, through two different FLOPs or more."""
+    log_flops, *outputs = np.log(np.array(minima)).T
+    (a, log_k_n), (b, log_k_d) = (np.polyfit(log_flops, each, 1).tolist() for each in outputs)
     return Frontier(k_N=float(np.exp(log_k_n)), a=a, k_D=float(np.exp(log_k_d)), b=b)
 
 
-def _constants(
-    curve: Frontier, minima: Sequence[Minimum], resampled: Sequence[Frontier], effort: Effort
-) -> tuple[Constant, ...]:
-    log_flops = np.log([each.flops for each in minima])
-    outputs = {
-        "N": np.log([each.parameters for each in minima]),
-        "D": np.log([each.tokens for each in minima]),
-    }
-    errors = {
-        **dict(zip(("k_N", "a"), _errors(log_flops, outputs["N"]), strict=True)),
-        **dict(zip(("k_D", "b"), _errors(log_flops, outputs["D"]), strict=True)),
-    }
-    reach = float(student_t.ppf(0.5 + LEVEL / 2, len(minima) - 2))
-    return tuple(
-        _constant(name, getattr(curve, name), errors[name], reach, resampled, effort)
-        for name in MEANINGS
-    )
-
-
-def _constant(
-    name: str,
-    value: float,
-    error: float,
-    reach: float,
-    resampled: Sequence[Frontier],
-    effort: Effort,
-) -> Constant:
-    """``error`` is that of the logarithm for a factor."""
-    is_factor = name.startswith("k_")
-    if is_factor:
-        ends = (value * float(np.exp(-reach * error)), value * float(np.exp(reach * error)))
-    else:
-        ends = (value - reach * error, value + reach * error)
-    return Constant(
-        name=name,
-        meaning=MEANINGS[name],
-        value=value,
-        standard_error=value * error if is_factor else error,
-        profile_interval=ends if effort.profiles else None,
-        bootstrap_interval=quantiles(np.array([getattr(each, name) for each in resampled])),
-    )
-
-
-def _errors(x: Floats, y: Floats) -> tuple[float, float]:
-    """Standard errors of a line's offset and slope."""
-    design = np.column_stack([np.ones_like(x), x])
-    line, *_ = np.linalg.lstsq(design, y)
-    residuals = y - design @ line
-    variance = float(residuals @ residuals) / (len(x) - 2)
-    centred = float(((x - x.mean()) ** 2).sum())
-    offset = np.sqrt(variance * (1 / len(x) + x.mean() ** 2 / centred))
-    return float(offset), float(np.sqrt(variance / centred))
+ISOFLOP = Law(
+    name="isoflop",
+    runs=Chosen.FRESH,
+    formula="N* = k_N C^a, D* = k_D C^b",
+    source="Hoffmann et al. 2022, arXiv 2203.15556, section 3.2",
+    inputs=("flops",),
+    output="parameters",
+    method="a parabola of loss in ln N at each level of FLOPs, lines through the minima",
+    curve=Frontier,
+    search=_isoflop,
+    needs=("parameters", "tokens", "flops", "loss_nats"),
+)
+ENVELOPE = replace(
+    ISOFLOP,
+    name="envelope",
+    source="Hoffmann et al. 2022, arXiv 2203.15556, section 3.1",
+    method="the run of least loss in each quarter of a decade of FLOPs, lines through them",
+    search=_envelope,
+)

@@ -5,46 +5,37 @@ Giordano and Meager 2020, arXiv 2011.14999: approximate maximum influence); the 
 Shapes: M runs, K constants, R sets of runs.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 
 import numpy as np
 
-from rote.analysis.fits.regression import Flags, Problem, solve
-from rote.analysis.fits.uncertainty import Spread, spread
-from rote.analysis.laws.law import Floats, Measured
+from rote.analysis.fits.regression import solve
+from rote.analysis.fits.uncertainty import regression_fit
+from rote.analysis.laws.diagnostics import LawFit
+from rote.analysis.laws.law import Floats
 
 SHARE = 0.02  # of the runs, at most, that are left out together
 MOST_RUNS = 5
 FEWEST_LEFT = 2  # beside the constants
 
 
-def influence(
-    names: Sequence[str],
-    problem: Problem,
-    measured: Measured,
-    best_K: Floats,
-    targets_M: Floats,
-    about: Spread,
-    ends_K2: Floats | None,
-) -> tuple[str, ...]:
+def influence(fit: LawFit, ends_K2: Floats | None) -> Iterator[str]:
     """One sentence where leaving out a few runs moves constants out of a 95 % interval.
 
     That of the whole fit, or that of the fit without them: an outlier widens the intervals of the
     whole. ``ends_K2`` are those of the log constants; without them standard errors give them.
     """
-    if ends_K2 is None:
-        ends_K2 = _interval(best_K, about)
-    most = min(MOST_RUNS, max(1, round(SHARE * len(measured))))
-    for size in sorted({1, most}):
-        if len(measured) - size < len(names) + FEWEST_LEFT:
-            return ()
-        sets_RM = _most_influential(problem, best_K, targets_M, about, size)
-        starts = np.broadcast_to(best_K, (len(sets_RM), len(best_K)))
-        solved = solve(problem, starts, targets_M[None], weights_RM=1.0 - sets_RM)
+    best_K, num_runs = fit.best_K, len(fit.measured)
+    ends_K2 = fit.interval_K2 if ends_K2 is None else ends_K2
+    for size in sorted({1, min(MOST_RUNS, max(1, round(SHARE * num_runs)))}):
+        if fit.spare - size < FEWEST_LEFT:
+            return
+        sets_RM = _most_influential(fit, size)
+        starts_RK = np.tile(best_K, (len(sets_RM), 1))
+        solved = solve(fit.problem, starts_RK, weights_RM=1.0 - sets_RM)
         without_RK2 = np.array(
             [
-                _interval(row_K, _spread_without(problem, row_K, targets_M, left_out_M > 0))
+                regression_fit(fit.problem.of_runs(~left_out_M), row_K).interval_K2
                 for row_K, left_out_M in zip(solved.constants_RK, sets_RM, strict=True)
             ]
         )
@@ -55,41 +46,22 @@ def influence(
         apart_RK[~solved.converged_R] = 0.0
         if apart_RK.max() > 0:
             worst = int(apart_RK.max(axis=1).argmax())
-            moved = np.flatnonzero(apart_RK[worst] > 0)
-            logs = np.column_stack(
+            logs_K6 = np.column_stack(
                 [solved.constants_RK[worst], without_RK2[worst], best_K, ends_K2]
             )
-            changes = [_change(names[k], *np.exp(logs[k])) for k in moved.tolist()]
-            return (_sentence(measured, np.flatnonzero(sets_RM[worst]).tolist(), changes),)
-    return ()
+            moved = np.flatnonzero(apart_RK[worst] > 0).tolist()
+            yield _sentence(fit, np.flatnonzero(sets_RM[worst]).tolist(), moved, logs_K6)
+            return
 
 
-def _interval(logs_K: Floats, about: Spread) -> Floats:
-    """[K, 2]: 95 % of the log constants, from standard errors."""
-    return logs_K[:, None] + np.outer(about.quantile * about.errors_K, [-1.0, 1.0])
-
-
-def _spread_without(
-    problem: Problem, logs_K: Floats, targets_M: Floats, left_out_M: Flags
-) -> Spread:
-    kept = ~left_out_M
-    rest = replace(problem, log_output=lambda logs_RK: problem.log_output(logs_RK)[:, kept])
-    return spread(rest, logs_K, targets_M[kept])
-
-
-def _most_influential(
-    problem: Problem, best_K: Floats, targets_M: Floats, about: Spread, size: int
-) -> Floats:
-    """[R, M] of zeros and ones: for each constant and direction, the runs that pull hardest."""
-    residuals_M = problem.residuals(best_K[None], targets_M[None])[0]
-    jacobian_MK = np.nan_to_num(problem.jacobian(best_K[None], targets_M[None])[0])
-    pull_MK = problem.slope(residuals_M)[:, None] * (jacobian_MK @ np.nan_to_num(about.inverse_KK))
+def _most_influential(fit: LawFit, size: int) -> np.ndarray:
+    """[R, M] of flags: for each constant and direction, the runs that pull hardest."""
+    pull_MK = fit.problem.slope(fit.residuals_M)[:, None] * (
+        np.nan_to_num(fit.jacobian_MK) @ np.nan_to_num(fit.inverse_KK)
+    )
     order_MK = np.argsort(pull_MK, axis=0, kind="stable")
-    sets = {tuple(sorted(rows)) for rows in (*order_MK[:size].T, *order_MK[-size:].T)}
-    chosen = np.zeros((len(sets), len(targets_M)))
-    for row, members in zip(chosen, sorted(sets), strict=True):
-        row[list(members)] = 1.0
-    return chosen
+    sets = sorted({tuple(sorted(rows)) for rows in (*order_MK[:size].T, *order_MK[-size:].T)})
+    return np.array([np.isin(np.arange(len(pull_MK)), rows) for rows in sets])
 
 
 def _beyond(logs: Floats, middle: Floats, ends: Floats) -> Floats:
@@ -104,23 +76,15 @@ def _beyond(logs: Floats, middle: Floats, ends: Floats) -> Floats:
     return np.maximum(both, 0.0)
 
 
-def _change(
-    name: str, without: float, low: float, high: float, value: float, least: float, most: float
-) -> str:
-    return (
-        f"{name} {without:.4g} (95 %: {low:.4g} to {high:.4g}) instead of {value:.4g} "
+def _sentence(fit: LawFit, rows: list[int], moved: list[int], logs_K6: Floats) -> str:
+    """``logs_K6``: each constant without the runs, low, high, and the same with them."""
+    changes = ", ".join(
+        f"{fit.names[k]} {without:.4g} (95 %: {low:.4g} to {high:.4g}) instead of {value:.4g} "
         f"({least:.4g} to {most:.4g})"
+        for k in moved
+        for without, low, high, value, least, most in [np.exp(logs_K6[k]).tolist()]
     )
-
-
-def _sentence(measured: Measured, rows: Sequence[int], changes: Sequence[str]) -> str:
-    shown = list(measured.columns.items())
-    places = ", ".join(
-        f"{row + 1} ({', '.join(f'{name} {each[row]:.3g}' for name, each in shown)})"
-        for row in rows
-    )
-    one = "run" if len(rows) == 1 else "runs"
     return (
-        f"{len(rows)} of {len(measured)} runs decide: without {one} {places} the fit gives "
-        f"{', '.join(changes)}"
+        f"{len(rows)} of {len(fit.measured)} runs decide: without run{'s'[: len(rows) > 1]} "
+        f"{', '.join(map(fit.run, rows))} the fit gives {changes}"
     )

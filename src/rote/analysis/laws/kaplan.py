@@ -1,35 +1,39 @@
 """Loss over model and data together: how far too few data hold a model back.
 
     L(N, D) = [(Nc / N)^(alpha_N / alpha_D) + Dc / D]^alpha_D
+    delta L(N, D) = L(N, D) / L(N, inf) - 1,   D >= k N^a for delta L <= 0.02
 
-Kaplan et al. 2020, arXiv 2001.08361, equation 1.5; N without embeddings, D the tokens of the data
-set, each run stopped where its held-out loss is least.
+Kaplan et al. 2020, arXiv 2001.08361, equations 1.5 and 4.2 to 4.4; N without embeddings, D the
+tokens of the data set, each run stopped where its held-out loss is least. 0.02 is the spread of
+their seeds; they print k = 5e3 and a = 0.74. The curve of both laws predicts loss.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rote.analysis.fits.projection import best_factors
-from rote.analysis.laws.family import EXPONENT, Derived, Family, best_of, describe
-from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
-from rote.analysis.laws.needs import require
+from rote.analysis.fits.constants import EXPONENT, constant
+from rote.analysis.fits.projection import grid_starts
+from rote.analysis.laws.law import Chosen, Floats, Law, Measured
+from rote.analysis.laws.regression import Derived, Regression
 
 GRID = np.geomspace(0.02, 1.0, 12)  # of each exponent
 NUM_STARTS = 32  # of 60 random surfaces 8 lose two, 32 none
-FORMULA = "L = [(Nc / N)^(alpha_N / alpha_D) + Dc / D]^alpha_D"
-INPUTS = ("parameters", "unique_tokens")
+MOST = 0.02  # delta L
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kaplan:
     """The law with constants put in."""
 
-    Nc: float
-    Dc: float
-    alpha_N: float
-    alpha_D: float
+    Nc: float = constant("parameters at which endless data leave 1 nat", 1e-100, 1e200)
+    Dc: float = constant(
+        "unique tokens at which an endless model is left with 1 nat", 1e-100, 1e200
+    )
+    alpha_N: float = constant("exponent of the parameters", *EXPONENT)
+    alpha_D: float = constant("exponent of the unique tokens", *EXPONENT)
 
     def predict(self, parameters: ArrayLike, unique_tokens: ArrayLike) -> Floats:
         """Loss in nats per token."""
@@ -37,97 +41,63 @@ class Kaplan:
         data = np.log(self.Dc) - np.log(np.asarray(unique_tokens))
         return np.exp(self.alpha_D * np.logaddexp(self.alpha_N / self.alpha_D * size, data))
 
-    def endless(self, parameters: ArrayLike) -> Floats:
-        """Loss with endless data, L(N, inf)."""
-        return (self.Nc / np.asarray(parameters, dtype=np.float64)) ** self.alpha_N
-
-    def overfitting(self, parameters: ArrayLike, unique_tokens: ArrayLike) -> Floats:
-        """delta L: the share of loss that more data would take away (equation 4.2)."""
-        return self.predict(parameters, unique_tokens) / self.endless(parameters) - 1
-
     @property
     def ratio(self) -> float:
         """alpha_N / alpha_D: how data have to grow with size."""
         return self.alpha_N / self.alpha_D
 
     def factor(self, most: float) -> float:
-        """k of D = k N^ratio at which delta L is ``most`` (equation 4.3 solved for D).
-
-        Infinite where a fit left a constant at its bound and no float64 holds k.
-        """
+        """k of D = k N^ratio at which delta L is ``most`` (equation 4.3 solved for D)."""
         room = np.expm1(np.log1p(most) / self.alpha_D)
-        with np.errstate(over="ignore"):
-            return float(np.exp(np.log(self.Dc) - self.ratio * np.log(self.Nc)) / room)
-
-
-MEANINGS = {
-    "Nc": "parameters at which endless data leave 1 nat",
-    "Dc": "unique tokens at which an endless model is left with 1 nat",
-    "alpha_N": "exponent of the parameters",
-    "alpha_D": "exponent of the unique tokens",
-}
-PUBLISHED = {
-    "Kaplan et al. 2020, arXiv 2001.08361": Kaplan(
-        Nc=6.4e13, Dc=1.8e13, alpha_N=0.076, alpha_D=0.103
-    )
-}
-
-
-def fit(measured: Measured, effort: Effort) -> Fitted:
-    """Raises ValueError below 5 runs, 2 sizes and 2 sizes of data set."""
-    return fit_surface("kaplan", FORMULA, measured, effort, derived=())
-
-
-def fit_surface(
-    law: str, formula: str, measured: Measured, effort: Effort, *, derived: tuple[Derived, ...]
-) -> Fitted:
-    """The surface, whatever is read off it; raises ValueError as `fit` does."""
-    measured["loss_nats"]
-    require(law, measured, num_constants=4, distinct={"parameters": 2, "unique_tokens": 2})
-    family = Family(
-        law=law,
-        formula=formula,
-        method="least squares on ln L",
-        inputs=INPUTS,
-        output="loss_nats",
-        curve=Kaplan,
-        meanings=MEANINGS,
-        bounds={
-            "Nc": (1e-100, 1e200),
-            "Dc": (1e-100, 1e200),
-            "alpha_N": EXPONENT,
-            "alpha_D": EXPONENT,
-        },
-        derived=derived,
-    )
-    return describe(family, measured, best_of(family, measured, _starts(measured)), effort)
+        return float(np.exp(np.log(self.Dc) - self.ratio * np.log(self.Nc)) / room)
 
 
 def _starts(measured: Measured) -> Floats:
     """Log constants [R, 4]: L^(1 / alpha_D) is linear in what the exponents leave."""
     size, data, loss = measured["parameters"], measured["unique_tokens"], measured["loss_nats"]
-    grid = [(alpha_n, alpha_d) for alpha_n in GRID for alpha_d in GRID]
-    best = best_factors(
-        (np.column_stack([size ** (-n / d), 1 / data]) for n, d in grid),
-        (loss ** (1 / d) for _, d in grid),
+
+    def linear(n: float, d: float) -> tuple[Floats, Floats, float]:
         # A relative residual of L^(1 / alpha_D) is 1 / alpha_D times that of L.
-        scales=(d for _, d in grid),
-        num_best=NUM_STARTS,
-    )
-    return np.array([_logs(linear, *grid[place]) for place, linear in best])
+        return np.column_stack([size ** (-n / d), 1 / data]), loss ** (1 / d), d
+
+    def row(factors: Floats, n: float, d: float) -> Floats:
+        log_size, log_data = np.log(np.maximum(factors, 1e-12))
+        return np.array([log_size * d / n, log_data, np.log(n), np.log(d)])
+
+    return grid_starts(GRID, linear, row, num_starts=NUM_STARTS)
 
 
-def _logs(linear: Floats, alpha_n: float, alpha_d: float) -> Floats:
-    size, data = np.log(np.maximum(linear, 1e-12))
-    return np.array([size * alpha_d / alpha_n, data, np.log(alpha_n), np.log(alpha_d)])
-
-
-LAW = Law(
+SURFACE = Regression(distinct={"parameters": 2, "unique_tokens": 2}, starts=_starts)
+KAPLAN = Law(
+    name="kaplan",
     runs=Chosen.STOPPED,
-    formula=FORMULA,
+    formula="L = [(Nc / N)^(alpha_N / alpha_D) + Dc / D]^alpha_D",
     source="Kaplan et al. 2020, arXiv 2001.08361, equation 1.5",
-    inputs=INPUTS,
+    inputs=("parameters", "unique_tokens"),
     output="loss_nats",
-    fit=fit,
-    published=PUBLISHED,
+    method="least squares on ln L",
+    curve=Kaplan,
+    search=SURFACE,
+    published={
+        "Kaplan et al. 2020, arXiv 2001.08361": Kaplan(
+            Nc=6.4e13, Dc=1.8e13, alpha_N=0.076, alpha_D=0.103
+        )
+    },
+)
+DERIVED = (
+    Derived(
+        "k",
+        "unique tokens that keep delta L at 0.02 for one parameter",
+        lambda curve: curve.factor(MOST),
+    ),
+    Derived(
+        "a", "exponent of the parameters in those tokens, alpha_N / alpha_D", attrgetter("ratio")
+    ),
+)
+OVERFITTING = replace(
+    KAPLAN,
+    name="overfitting",
+    formula="delta L = L(N, D) / L(N, inf) - 1; D >= k N^a for delta L <= 0.02",
+    source="Kaplan et al. 2020, arXiv 2001.08361, equations 4.2 to 4.4",
+    search=replace(SURFACE, derived=DERIVED),
 )

@@ -1,19 +1,18 @@
-"""What a law is: inputs, an output, a curve with constants put in, and a fit to measured runs.
+"""What a law is: inputs, an output, a curve with constants put in, and a fit to measured runs."""
 
-A file of this folder with a ``LAW`` is a law that ``rote fit --law`` knows by the file's name.
-"""
-
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from enum import Enum
-from typing import Protocol
+from operator import attrgetter
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rote.analysis.fits.level import band_of
+from rote.analysis.fits.level import band_of, interval_of
 
 Floats = NDArray[np.float64]
+Interval = tuple[float, float]
 
 COLUMNS = {
     "parameters": "of the model; with or without embeddings, as `Count` says",
@@ -28,8 +27,9 @@ COLUMNS = {
     "data_bits": "of the training set: all that can be memorised of it",
     "memorised_bits": "of the training set",
 }
-
-
+# A constant that the runs, or resampled ones, do not tell ends at a bound of its search: what
+# follows from it may be beyond floats, and is then infinite or not told.
+beyond_floats = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 CLUSTERS = ("parameters", "tokens", "unique_tokens", "flops")  # runs of equal ones: a cluster
 
 
@@ -106,8 +106,8 @@ class Constant:
     meaning: str
     value: float
     standard_error: float | None = None  # to first order
-    profile_interval: tuple[float, float] | None = None  # an end that no run bounds is 0 or inf
-    bootstrap_interval: tuple[float, float] | None = None
+    profile_interval: Interval | None = None  # an end that no run bounds is 0 or inf
+    bootstrap_interval: Interval | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,18 +138,19 @@ class Fitted:
     derived: tuple[Constant, ...]
     goodness: Goodness
     warnings: tuple[str, ...]  # weakly identified constants, bounds reached, failed refits
-    ranges: Mapping[str, tuple[float, float]]  # of the inputs that were fitted
+    ranges: Mapping[str, Interval]  # of the inputs that were fitted
 
+    @beyond_floats
     def predict(self, *inputs: ArrayLike) -> Floats:
         """The output, in the unit that `COLUMNS` gives it, for the law's inputs in their order."""
         return self.curve.predict(*inputs)
 
+    @beyond_floats
     def interval(self, *inputs: ArrayLike) -> tuple[Floats, Floats]:
         """95 %, low and high, of the curve; raises ValueError where nothing was resampled."""
         if not self.resampled:
             raise ValueError(f"law {self.law} was fitted without resamples: it has no intervals")
-        curves = [curve.predict(*inputs) for curve in self.resampled]
-        return band_of(curves)
+        return band_of([each.predict(*inputs) for each in self.resampled])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,12 +167,105 @@ class Effort:
 class Law:
     """What `rote fit` needs to know of a law."""
 
+    name: str
     formula: str
     source: str
     inputs: tuple[str, ...]
     output: str
-    fit: Callable[[Measured, Effort], Fitted]  # raises ValueError where runs cannot tell it
+    method: str
+    curve: type  # a `Curve` whose constants have a `constant` each
+    search: Callable[["Law", Measured, Effort], Fitted]  # ValueError where runs cannot tell it
+    only: tuple[str, ...] = ()  # the constants that are fitted; none stands for all
     optional: tuple[str, ...] = ()  # columns that are used where they are there
     runs: Chosen = Chosen.ALL
     needs: tuple[str, ...] = ()  # columns to fit; none stands for inputs and output
-    published: Mapping[str, Curve]  # by source; constants are of each source's own convention
+    published: Mapping[str, Curve] = field(default_factory=dict)  # by source, in its convention
+
+    @property
+    def constants(self) -> dict[str, Mapping[str, Any]]:
+        """Meaning and bounds of those that are fitted, in order."""
+        known = {each.name: each.metadata for each in fields(self.curve) if each.metadata}
+        return {name: known[name] for name in self.only or known}
+
+    @beyond_floats
+    def fit(self, measured: Measured, effort: Effort) -> Fitted:
+        """Raises ValueError for a missing column, and for runs that cannot tell the law."""
+        for column in self.needs or (*self.inputs, self.output):
+            measured[column]
+        return self.search(self, measured, effort)
+
+    def fitted(
+        self,
+        measured: Measured,
+        curve: Curve,
+        resampled: Sequence[Curve],
+        errors_K: Sequence[float] | Floats,
+        profiles_K2: Sequence[Interval] | None = None,
+        *,
+        num_constants: int = 0,  # of the output alone, where not all of them
+        objective: float | None = None,  # half the squared residuals of ln(output) if None
+        **others: Any,
+    ) -> Fitted:
+        """With constants, goodness and ranges; ``others`` are the other fields of `Fitted`.
+
+        An error that is not finite is one of a constant that is not identified.
+        """
+        columns = {name: measured[name] for name in self.inputs}
+        observed = np.log(measured[self.output])
+        residuals = observed - np.log(curve.predict(*columns.values()))
+        squares = float((residuals**2).sum())
+        variance = float(((observed - observed.mean()) ** 2).sum())
+        return Fitted(
+            law=self.name,
+            formula=self.formula,
+            count=measured.count,
+            inputs=self.inputs,
+            output=self.output,
+            curve=curve,
+            resampled=tuple(resampled),
+            constants=tuple(
+                described(
+                    name, known["meaning"], attrgetter(name), curve, resampled, errors_K[k],
+                    profile_interval=profiles_K2 and profiles_K2[k],
+                )
+                for k, (name, known) in enumerate(self.constants.items())
+            ),
+            goodness=Goodness(
+                num_points=len(observed),
+                num_constants=num_constants or len(self.constants),
+                rms_log_residual=float(np.sqrt(squares / len(observed))),
+                largest_log_residual=float(np.abs(residuals).max()),
+                explained=1 - squares / variance if variance > 0 else 0.0,
+                objective=squares / 2 if objective is None else objective,
+            ),
+            ranges={name: (float(x.min()), float(x.max())) for name, x in columns.items()},
+            **{"method": self.method, "derived": (), **others},
+        )  # fmt: skip
+
+
+def described(
+    name: str,
+    meaning: str,
+    value: Callable[[Any], float],
+    curve: Curve,
+    resampled: Sequence[Curve],
+    error: float,
+    **others: Any,
+) -> Constant:
+    """A value of the curve, with the quantiles of two resampled ones or more."""
+    draws = [value(each) for each in resampled]
+    return Constant(
+        name=name,
+        meaning=meaning,
+        value=value(curve),
+        standard_error=float(error) if np.isfinite(error) else None,
+        bootstrap_interval=interval_of(draws) if len(draws) > 1 else None,
+        **others,
+    )
+
+
+def failed(number: int, of: int) -> tuple[str, ...]:
+    """The warning about refits that did not settle."""
+    if not number:
+        return ()
+    return (f"{number} of {of} resampled fits did not settle and are left out of the intervals",)

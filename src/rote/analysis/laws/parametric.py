@@ -5,35 +5,43 @@
 Hoffmann et al. 2022, arXiv 2203.15556, section 3.3 (approach 3): Huber's objective with a reach of
 1e-3 on ln L, summed over the runs (a mean ends their search early: Besiroglu et al. 2024).
 Their grid of 4,500 starts is here a grid of exponents, whose linear constants follow.
+
+The same by another way tells whether Huber's objective, or the search over five constants, decides
+a result: least squares on relative residuals, where E, A and B follow from any two exponents by
+nonnegative least squares (Golub and Pereyra 1973) and the exponents alone are searched.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.optimize import minimize
 
-from rote.analysis.fits.projection import best_factors
-from rote.analysis.laws.family import EXPONENT, Derived, Family, best_of, describe
+from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
+from rote.analysis.fits.constants import EXPONENT, constant
+from rote.analysis.fits.projection import factors, grid_starts
+from rote.analysis.fits.regression import Residual
 from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
-from rote.analysis.laws.needs import require
-from rote.analysis.quantities.throughput import FLOPS_PER_PARAMETER_AND_TOKEN
+from rote.analysis.laws.regression import Derived, Regression
 
 REACH = 1e-3
+FACTOR = (1e-12, 1e60)  # bounds of A and B: wide enough for any exponent
 GRID = np.geomspace(0.05, 2.0, 12)  # of each exponent
 NUM_STARTS = 8
-LEAST_SHARE = 1e-6  # of the lowest loss: an E below is none
+NUM_SEARCHES = 2  # of them, by variable projection
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parametric:
     """The law with constants put in."""
 
-    E: float  # nats per token that no size and no data take away
-    A: float
-    B: float
-    alpha: float  # of the parameters
-    beta: float  # of the tokens
+    E: float = constant("irreducible loss, nats per token")  # no size and no data take it away
+    A: float = constant("of the parameters' term, nats per token at one parameter", *FACTOR)
+    B: float = constant("of the tokens' term, nats per token at one token", *FACTOR)
+    alpha: float = constant("exponent of the parameters", *EXPONENT)
+    beta: float = constant("exponent of the tokens", *EXPONENT)
 
     def predict(self, parameters: ArrayLike, tokens: ArrayLike) -> Floats:
         """Loss in nats per token."""
@@ -61,27 +69,62 @@ class Parametric:
         return ratio * product**self.size_exponent, product**self.data_exponent / ratio
 
 
-MEANINGS = {
-    "E": "irreducible loss, nats per token",
-    "A": "of the parameters' term, nats per token at one parameter",
-    "B": "of the tokens' term, nats per token at one token",
-    "alpha": "exponent of the parameters",
-    "beta": "exponent of the tokens",
-}
+def starts(measured: Measured) -> Floats:
+    """Log constants [R, 5]: the best of the grid."""
+    loss = measured["loss_nats"]
+    least = np.array([1e-3 * loss.min(), 1e-3, 1e-3])  # for what projection set to 0
+
+    def row(linear: Floats, alpha: float, beta: float) -> Floats:
+        return np.log([*np.maximum(linear, least), alpha, beta])
+
+    return grid_starts(GRID, partial(_linear, measured), row, num_starts=NUM_STARTS)
+
+
+def _linear(measured: Measured, alpha: float, beta: float) -> tuple[Floats, Floats, float]:
+    """What E, A and B are multiplied with, [M, 3]; the loss."""
+    size, data = measured["parameters"], measured["tokens"]
+    design = np.column_stack([np.ones_like(size), size**-alpha, data**-beta])
+    return design, measured["loss_nats"], 1.0
+
+
+def _project(squares: Regression, law: Law, measured: Measured, effort: Effort) -> Fitted:
+    """Simplex over the exponents, which needs no derivative of a projection."""
+    squares.require(law, measured)
+
+    def projected(exponents: Floats) -> tuple[Floats, float]:
+        design, loss, _ = _linear(measured, *exponents)
+        return factors(design, loss)
+
+    options = {"xatol": 1e-8, "fatol": 1e-18, "maxfev": 1000}
+    found = [
+        minimize(
+            lambda x: projected(np.exp(x))[1], start, method="Nelder-Mead",
+            bounds=[np.log(EXPONENT)] * 2, options=options,
+        )
+        for start in starts(measured)[:NUM_SEARCHES, 3:]
+    ]  # fmt: skip
+    exponents = np.exp(min(found, key=lambda each: each.fun).x)
+    least_K = squares.problem(law, measured).bounds_K2[:3, 0]
+    with np.errstate(divide="ignore"):
+        log_linear = np.maximum(np.log(projected(exponents)[0]), least_K)
+    return squares.describe(law, measured, np.array([*log_linear, *np.log(exponents)]), effort)
+
+
 DERIVED = (
     Derived(
-        name="a",
-        meaning="exponent of the optimal parameters in FLOPs, beta / (alpha + beta)",
-        value=lambda curve: curve.size_exponent,
+        "a",
+        "exponent of the optimal parameters in FLOPs, beta / (alpha + beta)",
+        attrgetter("size_exponent"),
     ),
     Derived(
-        name="b",
-        meaning="exponent of the optimal tokens in FLOPs, alpha / (alpha + beta)",
-        value=lambda curve: curve.data_exponent,
+        "b",
+        "exponent of the optimal tokens in FLOPs, alpha / (alpha + beta)",
+        attrgetter("data_exponent"),
     ),
 )
-FORMULA = "L = E + A / N^alpha + B / D^beta"
-INPUTS = ("parameters", "tokens")
+SURFACE = Regression(
+    distinct={"parameters": 3, "tokens": 3}, starts=starts, derived=DERIVED, reach=REACH
+)
 # Hoffmann et al. print 1.69, 406.4, 410.7, 0.34 and 0.28; these are their TeX source's, unrounded
 # (Besiroglu et al. 2024, section 3). At the refit's optimum for 1e21 FLOPs the printed ones give
 # 2.334 nats a token and these 2.297: rounding beta makes the term of the data 15 % too large.
@@ -97,80 +140,22 @@ PUBLISHED = {
         E=1.8172, A=482.01, B=2085.43, alpha=0.3478, beta=0.3658
     ),
 }
-
-
-def fit(measured: Measured, effort: Effort) -> Fitted:
-    """Raises ValueError below 6 runs, 3 sizes and 3 numbers of tokens."""
-    checked("parametric", measured)
-    how = "Huber's objective on ln L with a reach of 1e-3, summed"
-    family = family_of("parametric", measured, method=how, reach=REACH)
-    return describe(family, measured, best_of(family, measured, starts(measured)), effort)
-
-
-def family_of(law: str, measured: Measured, *, method: str, **objective: Any) -> Family:
-    """The curve as a law of this name, with this objective."""
-    return Family(
-        law=law,
-        formula=FORMULA,
-        method=method,
-        inputs=INPUTS,
-        output="loss_nats",
-        curve=Parametric,
-        meanings=MEANINGS,
-        bounds=bounds(measured),
-        derived=DERIVED,
-        **objective,
-    )
-
-
-def checked(law: str, measured: Measured) -> None:
-    """Raises ValueError where five constants cannot be told."""
-    measured["loss_nats"]
-    require(law, measured, num_constants=5, distinct={"parameters": 3, "tokens": 3})
-
-
-def bounds(measured: Measured) -> dict[str, tuple[float, float]]:
-    """E from a millionth of the lowest loss; A and B wide enough for any exponent."""
-    loss = measured["loss_nats"]
-    return {
-        "E": (LEAST_SHARE * loss.min(), loss.max()),
-        "A": (1e-12, 1e60),
-        "B": (1e-12, 1e60),
-        "alpha": EXPONENT,
-        "beta": EXPONENT,
-    }
-
-
-def starts(measured: Measured) -> Floats:
-    """Log constants [R, 5]: the best of the grid."""
-    loss = measured["loss_nats"]
-    grid = [(alpha, beta) for alpha in GRID for beta in GRID]
-    best = best_factors(
-        (design(measured, alpha, beta) for alpha, beta in grid),
-        (loss for _ in grid),
-        num_best=NUM_STARTS,
-    )
-    return np.array([logs(loss, linear, *grid[place]) for place, linear in best])
-
-
-def design(measured: Measured, alpha: float, beta: float) -> Floats:
-    """[M, 3]: what E, A and B are multiplied with."""
-    size, data = measured["parameters"], measured["tokens"]
-    return np.column_stack([np.ones_like(size), size**-alpha, data**-beta])
-
-
-def logs(loss: Floats, linear: Floats, alpha: float, beta: float) -> Floats:
-    """Log constants; one that projection set to 0 starts at a thousandth of the loss."""
-    least = np.array([1e-3 * loss.min(), 1e-3, 1e-3])
-    return np.log([*np.maximum(linear, least), alpha, beta])
-
-
-LAW = Law(
+PARAMETRIC = Law(
+    name="parametric",
     runs=Chosen.FRESH,
-    formula=FORMULA,
+    formula="L = E + A / N^alpha + B / D^beta",
     source="Hoffmann et al. 2022, arXiv 2203.15556, section 3.3",
-    inputs=INPUTS,
+    inputs=("parameters", "tokens"),
     output="loss_nats",
-    fit=fit,
+    method="Huber's objective on ln L with a reach of 1e-3, summed",
+    curve=Parametric,
+    search=SURFACE,
     published=PUBLISHED,
+)
+VARIABLE_PROJECTION = replace(
+    PARAMETRIC,
+    name="variable_projection",
+    source="Hoffmann et al. 2022, arXiv 2203.15556, section 3.3; Golub and Pereyra 1973",
+    method="least squares on relative residuals by variable projection",
+    search=partial(_project, replace(SURFACE, residual=Residual.RELATIVE, reach=np.inf)),
 )

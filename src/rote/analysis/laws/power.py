@@ -1,94 +1,123 @@
-"""A power law of one quantity, with an irreducible term where the runs show one.
+"""Loss over parameters, or over unique tokens, alone: a power law of one quantity.
 
-The published laws have none: over their ranges loss was far above the entropy of text. Where it is
-not, a pure power law bends, and its extrapolation falls below what can be reached. The term is
-taken up when least squares with it is better than chance allows at 1 % (F test of one constant):
-rarely without reason, and never from an exact power law.
+    L(N) = (Nc / N)^alpha,  L(D) = (Dc / D)^alpha
+
+Kaplan et al. 2020, arXiv 2001.08361, equations 1.1 and 1.2: of sizes with data and training enough,
+N without embeddings; of data sets for large models stopped before they overfit, D in tokens.
+
+The published laws have no irreducible term: over their ranges loss was far above the entropy of
+text. Where it is not, a pure power law bends, and its extrapolation falls below what can be
+reached. The term is taken up when least squares with it is better than chance allows at 1 % (F
+test of one constant): rarely without reason, and never from an exact power law.
 """
 
-from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import f as f_distribution
 
-from rote.analysis.laws.family import EXPONENT, Family, best_of, describe
-from rote.analysis.laws.law import Curve, Effort, Fitted, Floats, Measured
-from rote.analysis.laws.needs import require
+from rote.analysis.fits.constants import EXPONENT, constant, power
+from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
+from rote.analysis.laws.regression import Regression
 
 CHANCE = 0.01
 NO_NOISE = 1e-8  # relative residual below which a power law is exact, and nothing is left to test
 SHARES = (0.2, 0.5, 0.8, 0.95)  # of the lowest loss: where the search for the term starts
+FEWEST_RUNS, FEWEST_VALUES = 5, 4  # of a fit with the term
+IRREDUCIBLE = "irreducible loss, nats per token"
+PAPER = "Kaplan et al. 2020, arXiv 2001.08361"
 
 
-def fit_power(
-    measured: Measured,
-    effort: Effort,
-    *,
-    law: str,
-    column: str,
-    curve: Callable[..., Curve],
-    scale: str,
-    formula: str,
-) -> Fitted:
-    """L = (scale / x)^alpha, or E + it; raises ValueError below 3 runs and 2 different x."""
+@dataclass(frozen=True, kw_only=True)
+class SizeCurve:
+    """The law of sizes with constants put in."""
+
+    Nc: float = constant("parameters at which the power is 1 nat", 1e-100, 1e200)
+    alpha: float = constant("exponent of the parameters", *EXPONENT)
+    E: float = constant(IRREDUCIBLE, default=0.0)  # none in the published form
+
+    def predict(self, parameters: ArrayLike) -> Floats:
+        """Loss in nats per token."""
+        return self.E + power(self.Nc, parameters, self.alpha)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataCurve:
+    """The law of data sets with constants put in."""
+
+    Dc: float = constant("unique tokens at which the power is 1 nat", 1e-100, 1e200)
+    alpha: float = constant("exponent of the unique tokens", *EXPONENT)
+    E: float = constant(IRREDUCIBLE, default=0.0)
+
+    def predict(self, unique_tokens: ArrayLike) -> Floats:
+        """Loss in nats per token."""
+        return self.E + power(self.Dc, unique_tokens, self.alpha)
+
+
+def _line(column: str, measured: Measured, share: float = 0.0) -> Floats:
+    """(ln scale, ln alpha), [1, 2], of a line through the logarithms; a share of loss taken off."""
     loss = measured["loss_nats"]
-    require(law, measured, num_constants=2, distinct={column: 2})
-    told = column.replace("_", " ")
-    meanings = {
-        scale: f"{told} at which the power is 1 nat",
-        "alpha": f"exponent of the {told}",
-    }
-    pure = Family(
-        law=law,
-        formula=formula,
-        method="least squares on ln L",
-        inputs=(column,),
-        output="loss_nats",
-        curve=curve,
-        meanings=meanings,
-        bounds={scale: (1e-100, 1e200), "alpha": EXPONENT},
-    )
-    best = best_of(pure, measured, _line(measured[column], loss)[None])
-    if len(measured) < 5 or len(np.unique(measured[column])) < 4:
-        return describe(pure, measured, best, effort)
-    bent = Family(
-        law=law,
-        formula=formula.replace("= ", "= E + "),
-        method=f"{pure.method}; E is taken up as its F test is below {CHANCE:g}",
-        inputs=(column,),
-        output="loss_nats",
-        curve=curve,
-        meanings={"E": "irreducible loss, nats per token", **meanings},
-        bounds={"E": (1e-6 * loss.min(), loss.max()), **pure.bounds},
-    )
-    starts = [_bent_start(measured[column], loss, share) for share in SHARES]
-    bent_best = best_of(bent, measured, np.array(starts))
-    if _better(_squares(pure, measured, best), _squares(bent, measured, bent_best), len(loss)):
-        return describe(bent, measured, bent_best, effort)
-    return describe(pure, measured, best, effort)
-
-
-def _line(x: Floats, loss: Floats) -> Floats:
-    """(ln scale, ln alpha) of a straight line through the logarithms."""
-    slope, offset = np.polyfit(np.log(x), np.log(loss), 1)
+    slope, offset = np.polyfit(np.log(measured[column]), np.log(loss - share * loss.min()), 1)
     alpha = max(-slope, 1e-2)  # a loss that rises is refused by the bound on alpha
-    return np.array([offset / alpha, np.log(alpha)])
+    return np.array([[offset / alpha, np.log(alpha)]])
 
 
-def _bent_start(x: Floats, loss: Floats, share: float) -> Floats:
-    term = share * float(loss.min())
-    return np.array([np.log(term), *_line(x, loss - term)])
+def _bent_starts(column: str, measured: Measured) -> Floats:
+    terms = np.log(np.array(SHARES) * measured["loss_nats"].min())
+    lines = [_line(column, measured, share) for share in SHARES]
+    return np.column_stack([terms, np.concatenate(lines)])
 
 
-def _squares(family: Family, measured: Measured, best: Floats) -> float:
-    residuals = np.log(measured[family.output]) - family.problem(measured).log_output(best[None])[0]
-    return float(residuals @ residuals)
+def _search(plain: Regression, law: Law, measured: Measured, effort: Effort) -> Fitted:
+    plain.require(law, measured)
+    (column,) = law.inputs
+    best = plain.best(law, measured)
+    if len(measured) < FEWEST_RUNS or len(np.unique(measured[column])) < FEWEST_VALUES:
+        return plain.describe(law, measured, best, effort)
+    bent_law = replace(
+        law,
+        formula=law.formula.replace("= ", "= E + "),
+        method=f"{law.method}; E is taken up as its F test is below {CHANCE:g}",
+        only=("E", *law.only),
+    )
+    bent = replace(plain, starts=partial(_bent_starts, column))
+    bent_best = bent.best(bent_law, measured)
+    without, with_term = (  # the objective is half the squares
+        2 * float(regression.problem(form, measured).objective(constants[None])[0])
+        for regression, form, constants in ((plain, law, best), (bent, bent_law, bent_best))
+    )
+    degrees = len(measured) - 3
+    if without > len(measured) * NO_NOISE**2:
+        with np.errstate(divide="ignore"):
+            ratio = np.divide(without - with_term, with_term / degrees)
+        if f_distribution.sf(ratio, 1, degrees) < CHANCE:
+            return bent.describe(bent_law, measured, bent_best, effort)
+    return plain.describe(law, measured, best, effort)
 
 
-def _better(without: float, with_term: float, num_points: int) -> bool:
-    degrees = num_points - 3
-    if without <= num_points * NO_NOISE**2:
-        return False
-    with np.errstate(divide="ignore"):
-        ratio = np.divide(without - with_term, with_term / degrees)
-    return bool(f_distribution.sf(ratio, 1, degrees) < CHANCE)
+def _law(name: str, column: str, curve: type, only: tuple[str, ...], **how: Any) -> Law:
+    return Law(
+        name=name,
+        inputs=(column,),
+        output="loss_nats",
+        method="least squares on ln L",
+        curve=curve,
+        only=only,
+        search=partial(_search, Regression(distinct={column: 2}, starts=partial(_line, column))),
+        **how,
+    )
+
+
+SIZE = _law(
+    "size", "parameters", SizeCurve, ("Nc", "alpha"),
+    runs=Chosen.BEST_OF_SIZE, formula="L = (Nc / N)^alpha",
+    source=f"{PAPER}, equation 1.1", published={PAPER: SizeCurve(Nc=8.8e13, alpha=0.076)},
+)  # fmt: skip
+DATA = _law(
+    "data", "unique_tokens", DataCurve, ("Dc", "alpha"),
+    runs=Chosen.BEST_OF_DATA, formula="L = (Dc / D)^alpha",
+    source=f"{PAPER}, equation 1.2", published={PAPER: DataCurve(Dc=5.4e13, alpha=0.095)},
+)  # fmt: skip

@@ -8,41 +8,32 @@ Muennighoff et al. 2023, arXiv 2305.16264, section 3.1: U_D are the unique token
 parameters that would be optimal for them, at most N. They tie alpha to beta; here both are free.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rote.analysis.fits.constants import constant
 from rote.analysis.laws import parametric
-from rote.analysis.laws.family import Family, best_of, describe
-from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
-from rote.analysis.laws.needs import require
+from rote.analysis.laws.law import Chosen, Floats, Law, Measured
 
-FORMULA = "L = E + A / N'^alpha + B / D'^beta, N' and D' worth N and D were nothing repeated"
-INPUTS = ("parameters", "tokens", "unique_tokens")
 STARTS = (1.5, 5.0, 15.0)  # of R_D and R_N
 
 
 @dataclass(frozen=True, kw_only=True)
-class Repetition:
+class Repetition(parametric.Parametric):
     """The law with constants put in."""
 
-    E: float
-    A: float
-    B: float
-    alpha: float
-    beta: float
-    R_D: float  # epochs after which repeating is worth 1 - 1 / e of what it ever is
-    R_N: float
+    R_D: float = constant("decay of repeated tokens' worth, in repetitions", 0.01, 1e4)
+    R_N: float = constant(
+        "decay of surplus parameters' worth, in multiples of the optimal number", 0.01, 1e4
+    )
 
-    def predict(self, parameters: ArrayLike, tokens: ArrayLike, unique_tokens: ArrayLike) -> Floats:
+    def predict(
+        self, parameters: ArrayLike, tokens: ArrayLike, unique_tokens: ArrayLike = np.inf
+    ) -> Floats:
         """Loss in nats per token."""
-        size, data = self.worth(parameters, tokens, unique_tokens)
-        return np.asarray(
-            self.E
-            + np.exp(np.log(self.A) - self.alpha * np.log(size))
-            + np.exp(np.log(self.B) - self.beta * np.log(data))
-        )
+        return super().predict(*self.worth(parameters, tokens, unique_tokens))
 
     def worth(
         self, parameters: ArrayLike, tokens: ArrayLike, unique_tokens: ArrayLike
@@ -67,46 +58,19 @@ def worth(total: Floats, unique: Floats, decay: float) -> Floats:
     return unique * (1 - decay * np.expm1(-(total / unique - 1) / decay))
 
 
-MEANINGS = parametric.MEANINGS | {
-    "R_D": "decay of repeated tokens' worth, in repetitions",
-    "R_N": "decay of surplus parameters' worth, in multiples of the optimal number",
-}
-
-
-def fit(measured: Measured, effort: Effort) -> Fitted:
-    """Raises ValueError below 8 runs, 3 sizes, 3 numbers of tokens, and where nothing repeats."""
-    measured["loss_nats"]
-    distinct = {"parameters": 3, "tokens": 3, "unique_tokens": 1}
-    require("repetition", measured, num_constants=7, distinct=distinct)
-    if (measured["tokens"] <= measured["unique_tokens"]).all():
-        raise ValueError("law repetition takes runs that repeat their data: tokens > unique_tokens")
-    family = Family(
-        law="repetition",
-        formula=FORMULA,
-        method="Huber's objective on ln L with a reach of 1e-3, summed",
-        inputs=INPUTS,
-        output="loss_nats",
-        curve=Repetition,
-        meanings=MEANINGS,
-        bounds=parametric.bounds(measured) | {"R_D": (0.01, 1e4), "R_N": (0.01, 1e4)},
-        reach=parametric.REACH,
-    )
-    return describe(family, measured, best_of(family, measured, _starts(measured)), effort)
-
-
 def _starts(measured: Measured) -> Floats:
-    """Log constants [R, 7]: tokens worth what each R_D says, then as `parametric` starts."""
-    size, seen = measured["parameters"], measured["tokens"]
-    unique = np.minimum(seen, measured["unique_tokens"])
+    """Log constants [R, 7]: tokens worth what each R_D says, then as `parametric` starts.
+
+    Raises ValueError for runs that repeat nothing.
+    """
+    seen, unique = measured["tokens"], measured["unique_tokens"]
+    if (seen <= unique).all():
+        raise ValueError("law repetition takes runs that repeat their data: tokens > unique_tokens")
     rows = []
     for decay in STARTS:
-        columns = {
-            "parameters": size,
-            "tokens": worth(seen, unique, decay),
-            "loss_nats": measured["loss_nats"],
-        }
-        fresh = Measured(columns=columns, count=measured.count)
-        rows += [[*row, np.log(decay), np.log(decay)] for row in parametric.starts(fresh)]
+        columns = {**measured.columns, "tokens": worth(seen, np.minimum(seen, unique), decay)}
+        fresh = parametric.starts(replace(measured, columns=columns))
+        rows += [[*row, np.log(decay), np.log(decay)] for row in fresh]
     return np.array(rows)
 
 
@@ -119,13 +83,20 @@ MUENNIGHOFF = Repetition(
     R_D=15.387756,
     R_N=5.309743,
 )
-
-LAW = Law(
+REPETITION = Law(
+    name="repetition",
     runs=Chosen.UNSPOILT,
-    formula=FORMULA,
+    formula="L = E + A / N'^alpha + B / D'^beta, N' and D' worth N and D were nothing repeated",
     source="Muennighoff et al. 2023, arXiv 2305.16264, section 3.1",
-    inputs=INPUTS,
+    inputs=("parameters", "tokens", "unique_tokens"),
     output="loss_nats",
-    fit=fit,
+    method=parametric.PARAMETRIC.method,
+    curve=Repetition,
+    search=replace(
+        parametric.SURFACE,
+        distinct={"parameters": 3, "tokens": 3, "unique_tokens": 1},
+        starts=_starts,
+        derived=(),
+    ),
     published={"Muennighoff et al. 2023, arXiv 2305.16264": MUENNIGHOFF},
 )

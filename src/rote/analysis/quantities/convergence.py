@@ -1,4 +1,4 @@
-"""Whether training had converged, and by which rule: every report says it through this module.
+"""Whether training had converged, and by which rule; all reports use these words.
 
 A run with a finish, a full-batch minimisation after its optimiser steps, has converged where that
 ended because the bits which its model of the loss still predicts had fallen below a share of those

@@ -23,7 +23,7 @@ from rote.units import NATS_PER_BIT, bits_from_nats
 Floats = NDArray[np.float64]
 
 CHANCE_BITS = 1 / NATS_PER_BIT
-KS_LEVEL = 0.1  # below this p-value the skew-normal is said not to fit
+KS_LEVEL = 0.1  # below this p-value the skew-normal does not fit
 FEWEST_TO_FIT = 20  # references: three unknowns and a distribution to judge
 FEWEST_IN_GROUP = 3  # canaries: of fewer an interval spans nearly all there is
 DIRECT = 1e-3  # a distribution function above it is taken as scipy gives it, below it by the tail
@@ -84,7 +84,7 @@ class NoSkewNormal:
     reason: str
 
 
-NOT_FITTED = NoSkewNormal(reason="not asked for")
+NOT_FITTED = NoSkewNormal(reason="none was wanted")
 
 
 def fit_skew_normal(reference_code_bits: ArrayLike) -> SkewNormal | NoSkewNormal:
@@ -116,7 +116,6 @@ class Chance:
 
     num_controls: int
     mean_bits: float
-    expected_bits: float  # 1 / ln 2
     range_bits: tuple[float, float]  # of the mean under chance, 95 %
     p_value: float  # two-sided
 
@@ -134,14 +133,13 @@ def compare_with_chance(control_bits: ArrayLike) -> Chance:
     exposures = np.asarray(control_bits, dtype=np.float64)
     number = len(exposures)
     if number == 0:
-        raise ValueError("no controls: nothing tells what a guess exposes here")
+        raise ValueError("no controls: nothing shows what a guess exposes here")
     mean = float(exposures.mean())
     low, high = gamma.interval(LEVEL, number, scale=CHANCE_BITS / number)
     below = float(gamma.cdf(mean, number, scale=CHANCE_BITS / number))
     return Chance(
         num_controls=number,
         mean_bits=mean,
-        expected_bits=CHANCE_BITS,
         range_bits=(float(low), float(high)),
         p_value=2 * min(below, 1 - below),
     )
@@ -176,7 +174,7 @@ def against_repeats(
 def mean_exposure(exposure_bits_K: ArrayLike, *, most_bits: float) -> Estimate:
     """Over canaries, in bits; no interval for fewer than `FEWEST_IN_GROUP`.
 
-    Exposures lie between none and what could be told; where many are at either end a bootstrap and
+    Exposures lie between none and the most measurable; where many are at either end a bootstrap and
     Student's t hold the mean far too rarely (`rote.analysis.estimators.bounded_mean`). One by
     sampling may lie below 0 by log2(1 + 1 / n), and counts as 0 in the interval.
     """
@@ -194,7 +192,7 @@ class Exposures:
 
     repeats_K: NDArray[np.int64]
     bits_K: Floats  # by rank where all secrets were ranked, by sampling elsewhere
-    most_bits_K: Floats  # the largest that can be told: log2 of what a canary was ranked among
+    most_bits_K: Floats  # the largest measurable: log2 of what a canary was ranked among
     fits_K: tuple[SkewNormal | NoSkewNormal, ...]
     fitted_bits_K: tuple[float | None, ...]
 

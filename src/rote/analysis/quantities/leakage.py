@@ -172,16 +172,17 @@ def read(results: Results, runs: pl.DataFrame, *, quick: bool = False) -> Leakag
 
     Raises ValueError naming a run whose scores cannot be judged.
     """
-    oracles = oracles_of(results.table, runs)
+    oracles = {} if quick else oracles_of(results.table, runs)
     rows = {row["run_id"]: row for row in results.table.iter_rows(named=True)}
     oracle_codes = {
         each: codes_of(results.folders[each].arrays(), rows[each])
         for each in dict.fromkeys(oracles.values())
         if each is not None
     }
-    in_groups = {run_id for group in groups(runs) for run_id in group}
+    in_groups = set() if quick else {run_id for group in groups(runs) for run_id in group}
     qualities, codes = {}, {}
-    canaries, windows = list[pl.DataFrame](), list[tuple[Any, ...]]()
+    canaries: list[pl.DataFrame] = []
+    windows: list[tuple[Any, ...]] = []
     for run in watched(list(runs.iter_rows(named=True)), "judging scores", results.show):
         run_id = run["run_id"]
         arrays = results.folders[run_id].arrays()
@@ -191,7 +192,7 @@ def read(results: Results, runs: pl.DataFrame, *, quick: bool = False) -> Leakag
         elif (oracle := oracles.get(run_id)) is not None:
             pairs["reference"] = beside_oracle(arrays, run, oracle_codes[oracle])
         qualities[run_id] = judged(run_id, pairs, UNUSED if quick else RESAMPLES)
-        canaries += [_canaries(arrays, run_id, fitted=not quick)]
+        canaries.append(_canaries(arrays, run_id, fitted=not quick))
         windows += _windows(arrays, run)
         if run_id in in_groups:
             codes[run_id] = codes_of(arrays, run)

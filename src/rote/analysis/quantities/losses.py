@@ -19,9 +19,9 @@ def loss_quantities(table: pl.DataFrame, alphas: Mapping[str, CapacityScale]) ->
     """The table with derived columns added.
 
     ``data_bits`` is what a training set holds that cannot be generalised: its entropy for random
-    tokens; for text what the oracle, which never saw it, needs to tell it; without an oracle the
+    tokens; for text its code length under the oracle, which never saw it; without an oracle the
     tokens times the lowest held-out loss of any run of the table on that corpus.
-    ``data_bits_basis`` says which. ``data_per_capacity`` divides by alpha times parameters.
+    ``data_bits_basis`` names it. ``data_per_capacity`` divides by alpha times parameters.
     """
     known = derive(table, ("train_bits_per_token", "heldout_bits_per_token"))
     scales = [capacity_scale(alphas, precision) for precision in table["precision.name"]]

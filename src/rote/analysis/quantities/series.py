@@ -2,19 +2,19 @@
 
 import polars as pl
 
-from rote.analysis.quantities.settings import told_settings
+from rote.analysis.quantities.settings import differing_settings
 
 AXES = ("task.", "model.", "optim.", "budget.")  # besides size and precision
 ALONG = "task.num_sequences"  # a series runs along it
-POOL = "task.pool"  # references are told apart by it, not by their names
+POOL = "task.pool"  # references are in another pool; it does not name a series
 SOURCES = {"rote.tasks.uniform.Uniform": "random tokens", "rote.tasks.text.task.Text": "text"}
 
 
 def with_series(runs: pl.DataFrame) -> pl.DataFrame:
     """Columns ``source`` and ``series`` added, runs in order; takes the column ``model``.
 
-    A setting that takes several values for one size of data set, model, precision and seed tells
-    series apart and is written into their names; one that follows from the size does not.
+    A setting that takes several values for one size of data set, model, precision and seed makes
+    series of its own and stands in their names; one that follows from the size does not.
     """
     known = runs.with_columns(
         source=pl.col("task._target_").replace_strict(
@@ -27,7 +27,7 @@ def with_series(runs: pl.DataFrame) -> pl.DataFrame:
     parts = [pl.col("model")]
     if runs["precision.name"].n_unique() > 1:
         parts.append(pl.col("precision.name"))
-    parts += told_settings(known, names, at=point)
+    parts += differing_settings(known, names, at=point)
     return known.with_columns(series=pl.concat_str(parts, separator=", ")).sort(
         "source", "parameters", "series", ALONG, "seed", "run_id"
     )

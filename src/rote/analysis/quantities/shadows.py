@@ -42,6 +42,7 @@ MOST_JUDGED = 10_000  # samples of each side, drawn at random: more only narrow 
 GAMMA = 1.0  # of probabilities a token 2, the paper's, would ask for one bit a token
 SHARES = tuple(np.linspace(0, 1, 11))  # of RMIA's a, tuned on the shadows as the paper does
 SEED = 0
+TUNED, TOO_FEW_TO_TUNE = "rmia_offline", "its prior is tuned on the shadows, and takes 2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,31 +115,27 @@ def shadow_scores(
     Raises ValueError for samples of different corpora or splits.
     """
     setting = _setting(target, shadows, length)
-    lira: dict[str, tuple[Callable[..., Floats], int, int]] = {
-        "lira_online": (partial(lira_online, fixed_variance=False), 2, 2),
-        "lira_online_fixed": (partial(lira_online, fixed_variance=True), 1, 1),
-        "lira_offline": (partial(lira_offline, fixed_variance=False), 0, 2),
-        "lira_offline_fixed": (partial(lira_offline, fixed_variance=True), 0, 1),
+    # Of each the function, and the fewest shadows with and without a sample.
+    scores: dict[str, tuple[Callable[[_Setting], Floats], int, int]] = {
+        "loss": (lambda seen: seen.log_p_B, 0, 0),
+        "lira_online": (partial(_lira, lira_online, is_fixed=False), 2, 2),
+        "lira_online_fixed": (partial(_lira, lira_online, is_fixed=True), 1, 1),
+        "lira_offline": (partial(_lira, lira_offline, is_fixed=False), 0, 2),
+        "lira_offline_fixed": (partial(_lira, lira_offline, is_fixed=True), 0, 1),
+        "rmia_online": (_rmia_online, 1, 1),
+        "rmia_offline": (_rmia_offline, 0, 1),
     }
-    found = {"loss": _scored(lambda seen: seen.log_p_B, setting, 0, 0)}
-    for name, (score, least_with, least_without) in lira.items():
-        found[name] = _scored(
-            lambda seen, score=score: score(seen.log_p_B, seen.shadows),  # type: ignore[misc]
-            setting,
-            least_with,
-            least_without,
-        )
-    found["rmia_online"] = _scored(_rmia_online, setting, 1, 1)
-    found["rmia_offline"] = (
-        "its prior is tuned on the shadows, and takes 2"
-        if len(shadows) < 2
-        else _scored(_rmia_offline, setting, 0, 1)
-    )
-    return found
+    found = {name: _scored(setting, *each) for name, each in scores.items() if name != TUNED}
+    is_tunable = len(shadows) > 1
+    return found | {TUNED: _scored(setting, *scores[TUNED]) if is_tunable else TOO_FEW_TO_TUNE}
+
+
+def _lira(score: Callable[..., Floats], seen: _Setting, *, is_fixed: bool) -> Floats:
+    return score(seen.log_p_B, seen.shadows, fixed_variance=is_fixed)
 
 
 def _scored(
-    score: Callable[[_Setting], Floats], setting: _Setting, least_with: int, least_without: int
+    setting: _Setting, score: Callable[[_Setting], Floats], least_with: int, least_without: int
 ) -> Pair | str:
     shadows, member_B = setting.shadows, setting.member_B
     num_with_B = shadows.trained_SB.sum(axis=0)

@@ -107,18 +107,12 @@ def mixture_code_bits(target_bits: ArrayLike, reference_bits: ArrayLike) -> Floa
 
 def trained_samples(arrays: Arrays, origin: Origin) -> CodeLengths:
     """The run's training set, from its ``cost.train_*`` arrays."""
-    sample_ids, first, counts = np.unique(
-        arrays["cost.train_sample_ids"], return_index=True, return_counts=True
-    )
-    code_bits = arrays["cost.train_code_bits"][first].astype(np.float64)
-    return CodeLengths(
-        origin=origin, sample_ids=sample_ids, code_bits=code_bits, occurrences=counts
-    )
+    return _samples(arrays, "cost.train_", origin)
 
 
 def heldout_samples(arrays: Arrays, origin: Origin) -> CodeLengths:
     """Samples that no run was trained on, from the ``cost.heldout_*`` arrays."""
-    return _unseen(arrays["cost.heldout_sample_ids"], arrays["cost.heldout_code_bits"], origin)
+    return _samples(arrays, "cost.heldout_", origin)
 
 
 def scored_samples(arrays: Arrays, origin: Origin) -> CodeLengths:
@@ -126,7 +120,7 @@ def scored_samples(arrays: Arrays, origin: Origin) -> CodeLengths:
     trained = trained_samples(arrays, origin)
     if "superset.sample_ids" not in arrays:
         return trained
-    scored = _unseen(arrays["superset.sample_ids"], arrays["superset.code_bits"], origin)
+    scored = _samples(arrays, "superset.", origin)
     new = ~np.isin(scored.sample_ids, trained.sample_ids)
     sample_ids = np.concatenate([trained.sample_ids, scored.sample_ids[new]])
     order = np.argsort(sample_ids)
@@ -163,11 +157,14 @@ def pair(target: CodeLengths, reference: CodeLengths) -> Unintended:
     )
 
 
-def _unseen(sample_ids_N: NDArray[Any], code_bits_N: NDArray[Any], origin: Origin) -> CodeLengths:
-    sample_ids, first = np.unique(sample_ids_N, return_index=True)
+def _samples(arrays: Arrays, prefix: str, origin: Origin) -> CodeLengths:
+    sample_ids, first, counts = np.unique(
+        arrays[f"{prefix}sample_ids"], return_index=True, return_counts=True
+    )
+    is_trained = prefix == "cost.train_"
     return CodeLengths(
         origin=origin,
         sample_ids=sample_ids,
-        code_bits=code_bits_N[first].astype(np.float64),
-        occurrences=np.zeros(len(sample_ids), dtype=np.int64),
+        code_bits=arrays[f"{prefix}code_bits"][first].astype(np.float64),
+        occurrences=counts if is_trained else np.zeros_like(counts),
     )

@@ -53,7 +53,7 @@ def make(results: Results) -> Content:
 
 
 def _paired(results: Results) -> pl.DataFrame:
-    """All runs; those on text with what the oracle says of their data, where there is one."""
+    """All runs; those on text with the code length of their data under an oracle."""
     table = results.table
     if table.is_empty():
         raise ValueError("no finished run to report on")

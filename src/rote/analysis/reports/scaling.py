@@ -1,4 +1,4 @@
-"""The report on scaling: every law that the runs can tell, and what the best size was."""
+"""The report on scaling: every law that can be fitted to the runs, and what the best size was."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

@@ -2,7 +2,6 @@
 
 import codecs
 import json
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -41,7 +40,7 @@ class Cells:
     names: tuple[str, ...]  # of the columns, without white space around them
     rows: tuple[tuple[Any, ...], ...]
     places: tuple[str, ...]  # of each row in the file: "line 3"
-    separator: str | None  # None: the file has none
+    separator: str | None = None  # None: the file has none
 
     def column(self, name: str) -> list[Any]:
         """Raises ValueError where two columns have this name."""
@@ -58,7 +57,11 @@ def read_cells(path: Path) -> Cells:
     except OSError as error:
         raise ValueError(f"{path} is not a table: {error.strerror}") from error
     if content.startswith(b"PAR1"):
-        return _of_parquet(path, content)
+        try:
+            table = pl.read_parquet(BytesIO(content))
+        except pl.exceptions.PolarsError as error:
+            raise ValueError(f"{path} is a damaged parquet file: {error}") from error
+        return _of_objects(path, dict(enumerate(table.to_dicts(), 1)), "row")
     for begin, reason in NOT_TABLES.items():
         if content.startswith(begin):
             raise ValueError(f"{path} {reason}")
@@ -79,16 +82,13 @@ def read_cells(path: Path) -> Cells:
 
 def _decoded(path: Path, content: bytes) -> str:
     """By its mark; without one as UTF-8, UTF-16 or, where it is neither, as Windows' Latin."""
-    for mark, encoding in MARKS:
-        if content.startswith(mark):
-            return _text(path, content[len(mark) :], [encoding])
-    if content.count(0) > len(content) // 4:
+    encodings = ["utf-8", "cp1252", "latin-1"]
+    marked = [(mark, encoding) for mark, encoding in MARKS if content.startswith(mark)]
+    if marked:
+        content, encodings = content[len(marked[0][0]) :], [marked[0][1]]
+    elif content.count(0) > len(content) // 4:
         odd = content[1::2].count(0) > content[::2].count(0)
-        return _text(path, content, ["utf-16-le" if odd else "utf-16-be"])
-    return _text(path, content, ["utf-8", "cp1252", "latin-1"])
-
-
-def _text(path: Path, content: bytes, encodings: Sequence[str]) -> str:
+        encodings = ["utf-16-le" if odd else "utf-16-be"]
     for encoding in encodings:
         try:
             text = content.decode(encoding)
@@ -100,14 +100,6 @@ def _text(path: Path, content: bytes, encodings: Sequence[str]) -> str:
     raise ValueError(f"{path} is not a table: it holds bytes that are no text")
 
 
-def _of_parquet(path: Path, content: bytes) -> Cells:
-    try:
-        table = pl.read_parquet(BytesIO(content))
-    except pl.exceptions.PolarsError as error:
-        raise ValueError(f"{path} is a damaged parquet file: {error}") from error
-    return _of_records(path, table.columns, table.rows(), "row")
-
-
 def _of_json(path: Path, text: str) -> Cells:
     """A list of objects, an object of lists, or an object a line."""
     try:
@@ -117,44 +109,32 @@ def _of_json(path: Path, text: str) -> Cells:
     if isinstance(whole, dict) and whole and all(isinstance(v, list) for v in whole.values()):
         if len({len(values) for values in whole.values()}) > 1:
             raise ValueError(f"{path} is not a table: its lists differ in length")
-        return _of_records(path, list(whole), list(zip(*whole.values(), strict=True)), "row")
-    return _of_objects(
-        path, list(enumerate(whole if isinstance(whole, list) else [whole], 1)), "row"
-    )
+        whole = [dict(zip(whole, row, strict=True)) for row in zip(*whole.values(), strict=True)]
+    objects = enumerate(whole if isinstance(whole, list) else [whole], 1)
+    return _of_objects(path, dict(objects), "row")
 
 
-def _json_lines(path: Path, text: str) -> list[tuple[int, Any]]:
-    found = []
+def _json_lines(path: Path, text: str) -> dict[int, Any]:
+    found = {}
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
             try:
-                found.append((number, json.loads(line)))
+                found[number] = json.loads(line)
             except ValueError as error:
                 raise ValueError(f"{path}: line {number} is not JSON: {error}") from error
     return found
 
 
-def _of_objects(path: Path, objects: Sequence[tuple[int, Any]], place: str) -> Cells:
-    for number, each in objects:
+def _of_objects(path: Path, objects: dict[int, Any], place: str) -> Cells:
+    if not objects:
+        raise ValueError(f"{path} is not a table: it has no rows")
+    for number, each in objects.items():
         if not isinstance(each, dict):
             raise ValueError(f"{path}: {place} {number} is not an object of columns: {each!r:.60}")
-    names = list(dict.fromkeys(key for _, each in objects for key in each))
-    rows = [tuple(each.get(name) for name in names) for _, each in objects]
-    return _of_records(path, names, rows, place, [number for number, _ in objects])
-
-
-def _of_records(
-    path: Path,
-    names: Sequence[str],
-    rows: Sequence[tuple[Any, ...]],
-    place: str,
-    numbers: Iterable[int] | None = None,
-) -> Cells:
-    places = numbers or range(1, len(rows) + 1)
+    names = list(dict.fromkeys(key for each in objects.values() for key in each))
     return Cells(
         file=path.name,
         names=tuple(name.strip() for name in names),
-        rows=tuple(rows),
-        places=tuple(f"{place} {number}" for number in places),
-        separator=None,
+        rows=tuple(tuple(each.get(name) for name in names) for each in objects.values()),
+        places=tuple(f"{place} {number}" for number in objects),
     )

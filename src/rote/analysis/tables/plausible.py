@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from rote.analysis.laws.law import Floats
-from rote.analysis.tables.mapping import Chosen
 
 COUNTS = ("parameters", "tokens", "unique_tokens", "steps", "batch_tokens", "flops", "samples")
 UNIT = re.compile(  # in a column's name: "(M)", "[1e9]", "in billions", "params_m"
@@ -27,10 +27,18 @@ FLOPS_OFF = 100.0  # times 6 N D, or a part of it
 GREATEST_LOSS = 20.0  # nats: e^20 words, more than any vocabulary has
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """A column of a table, and what its numbers are multiplied with."""
+
+    column: str
+    factor: float = 1.0
+
+
 def doubts(columns: Mapping[str, Floats], chosen: Mapping[str, Chosen]) -> list[str]:
     """Sentences; ``columns`` hold the numbers that are fitted, ``chosen`` where they come from."""
     found = dict(_of_units(columns, chosen))
-    return [*found.values(), *_of_loss(columns), *_of_ratios(columns, found)]
+    return [*found.values(), *_of_values(columns, found)]
 
 
 def _of_units(
@@ -57,23 +65,21 @@ def _factor(unit: str) -> str:
     return next(factor for beginning, factor in FACTORS if word.startswith(beginning))
 
 
-def _of_loss(columns: Mapping[str, Floats]) -> Iterator[str]:
+def _of_values(columns: Mapping[str, Floats], found: Mapping[str, str]) -> Iterator[str]:
+    """About loss, and about ratios of columns whose units ``found`` does not doubt."""
     if "loss_nats" in columns and columns["loss_nats"].max() > GREATEST_LOSS:
         yield (
             f"loss_nats is up to {columns['loss_nats'].max():.4g}, more than any vocabulary can "
             "give: is it a perplexity?"
         )
-
-
-def _of_ratios(columns: Mapping[str, Floats], found: Mapping[str, str]) -> Iterator[str]:
-    if not {"parameters", "tokens"} <= set(columns) or {"parameters", "tokens"} & set(found):
+    if not {"parameters", "tokens"} <= set(columns) - set(found):
         return
-    ratio = float(np.median(columns["tokens"] / columns["parameters"]))
+    parameters, tokens = columns["parameters"], columns["tokens"]
+    ratio = float(np.median(tokens / parameters))
     low, high = TOKENS_PER_PARAMETER
     if not low <= ratio <= high:
         yield f"there are {ratio:.3g} tokens for each parameter: one of the two is in another unit"
-    elif "flops" in columns and "flops" not in found:
-        product = 6 * columns["parameters"] * columns["tokens"]
-        off = float(np.median(columns["flops"] / product))
+    elif "flops" in set(columns) - set(found):
+        off = float(np.median(columns["flops"] / (6 * parameters * tokens)))
         if not 1 / FLOPS_OFF <= off <= FLOPS_OFF:
             yield f"flops are {off:.3g} times 6 x parameters x tokens: one is in another unit"

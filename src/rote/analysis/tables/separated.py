@@ -30,15 +30,10 @@ class _Division:
     rows: list[Row]
 
     @property
-    def width(self) -> int:
-        """Of most rows."""
-        return Counter(len(row.cells) for row in self.rows).most_common(1)[0][0]
-
-    @property
     def evenness(self) -> tuple[float, int]:
-        """The share of rows that have this width, and the width."""
-        width = self.width
-        return sum(len(row.cells) == width for row in self.rows) / len(self.rows), width
+        """The share of rows that have the commonest width, and that width."""
+        ((width, number),) = Counter(len(row.cells) for row in self.rows).most_common(1)
+        return number / len(self.rows), width
 
 
 def split(file: str, text: str) -> tuple[Row, list[Row], str]:
@@ -51,19 +46,21 @@ def split(file: str, text: str) -> tuple[Row, list[Row], str]:
     declared = DECLARED.fullmatch(lines[0].strip())
     if declared:
         lines[0] = ""
-    comments = [Row(number, [line]) for number, line in enumerate(lines, 1) if _is_comment(line)]
-    body = "\n".join("" if _is_comment(line) else line for line in lines)
-    chosen = _division(file, body, [declared["separator"]] if declared else SEPARATORS)
+    comments = [
+        Row(number, [line])
+        for number, line in enumerate(lines, 1)
+        if line.lstrip().startswith(COMMENT)
+    ]
+    for row in comments:
+        lines[row.line - 1] = ""
+    separators = [declared["separator"]] if declared else SEPARATORS
+    chosen = _division(file, "\n".join(lines), separators)
     header, rows = _header(file, chosen, comments)
     if not rows:
         raise ValueError(
             f"{file} is not a table: below its names, in line {header.line}, is nothing"
         )
     return header, [_evened(file, row, header, chosen.separator) for row in rows], chosen.separator
-
-
-def _is_comment(line: str) -> bool:
-    return line.lstrip().startswith(COMMENT)
 
 
 def _division(file: str, body: str, separators: Sequence[str]) -> _Division:
@@ -77,17 +74,14 @@ def _division(file: str, body: str, separators: Sequence[str]) -> _Division:
         if not rows:
             raise ValueError(f"{file} is not a table: it holds nothing but comments")
         found.append(_Division(separator, rows))
-    several = [each for each in found if each.width > 1]
-    if several:
+    if several := [each for each in found if each.evenness[1] > 1]:
         return max(several, key=lambda each: each.evenness)
     if refused:
         raise refused[0]
-    white = _Division(" ", [Row(n, line.split()) for n, line in _numbered(body)])
-    return white if white.width > 1 and white.evenness[0] == 1 else found[0]
-
-
-def _numbered(body: str) -> Iterator[tuple[int, str]]:
-    return ((n, line) for n, line in enumerate(body.split("\n"), 1) if line.strip())
+    lines = enumerate(body.split("\n"), 1)
+    white = _Division(" ", [Row(n, line.split()) for n, line in lines if line.strip()])
+    share, width = white.evenness
+    return white if width > 1 and share == 1 else found[0]
 
 
 def _rows(file: str, body: str, separator: str) -> Iterator[Row]:
@@ -109,7 +103,7 @@ def _rows(file: str, body: str, separator: str) -> Iterator[Row]:
 
 def _header(file: str, chosen: _Division, comments: list[Row]) -> tuple[Row, list[Row]]:
     """The first row of the usual width, or the comment above it, as numpy writes names."""
-    width = chosen.width
+    _, width = chosen.evenness
     first = next(n for n, row in enumerate(chosen.rows) if len(row.cells) >= width)
     header = chosen.rows[first]
     if not _are_numbers(header.cells):

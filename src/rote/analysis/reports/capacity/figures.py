@@ -43,7 +43,7 @@ CAPTIONS = {
     "bits_per_parameter": (
         "Fitted plateau over all parameters, the tied embedding counted once, with its 95 % "
         "interval; small marks are the most that a run of each seed stored. The formats of one "
-        "size are set side by side so that they can be told apart. "
+        "size stand side by side. "
         "The band is the mean over sizes, each weighted by its plateau's error and the spread "
         "between sizes together (random effects); single sizes differ by that spread."
     ),

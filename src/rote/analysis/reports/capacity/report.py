@@ -152,7 +152,7 @@ def _limit(capacity: Capacity) -> Value:
         return None
     found = capacity.budgets.most.limit
     if isinstance(found, NoLimit):
-        return "cannot be told", found.reason
+        return "none", found.reason
     return found.bits, span(found.interval_bits, "{:,.0f}")
 
 

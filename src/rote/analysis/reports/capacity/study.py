@@ -13,7 +13,7 @@ import polars as pl
 from rote.analysis.estimate import Estimate
 from rote.analysis.fits.budget import Limit
 from rote.analysis.fits.plateau import NoPlateau, Plateau, fit_plateau
-from rote.analysis.fits.slope import Slope, fit_slope, points_of
+from rote.analysis.fits.slope import Slope, fit_slope
 from rote.analysis.metrics import derive
 from rote.analysis.quantities.settings import with_setting
 from rote.analysis.reports.capacity.budgets import BUDGET, Budgets, budgets_of, with_longest
@@ -70,7 +70,7 @@ class Capacity:
 
     @property
     def limit(self) -> Limit | None:
-        """The bits of its best run at an unlimited budget; None where that cannot be told."""
+        """The bits of its best run at an unlimited budget; None where none can be given."""
         found = self.budgets and self.budgets.most.limit
         return found if isinstance(found, Limit) else None
 
@@ -110,7 +110,7 @@ class Alpha:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Study:
-    """All that a report says; ``runs`` is the table with its derived columns, in order."""
+    """All results; ``runs`` is the table with its derived columns, in order."""
 
     runs: pl.DataFrame
     capacities: tuple[Capacity, ...]
@@ -236,8 +236,7 @@ def _alpha(capacities: list[Capacity]) -> Alpha:
     mean, slope = Estimate.of(most, None, n=1, method="maximum", why_none="no plateau"), None
     sized = [(each.parameters, each.plateau) for each in best]
     if plateaus := [(size, found) for size, found in sized if isinstance(found, Plateau)]:
-        points, degrees = points_of(plateaus)
-        slope = fit_slope(points, degrees_of_freedom=degrees)
+        slope = fit_slope(plateaus)
         mean = slope.bits_per_parameter
     return Alpha(
         format=best[0].format,

@@ -141,7 +141,7 @@ def limit(capacity: Capacity) -> str:
     start = f"{capacity.model} in {capacity.format}, unlimited {budgets.unit}"
     found = budgets.most.limit
     if not isinstance(found, Limit):
-        return f"{start}: no limit can be told ({found.reason}); {stored}"
+        return f"{start}: no limit can be given ({found.reason}); {stored}"
     value, low, high = (bits / parameters for bits in (found.bits, *found.interval_bits))
     predicted = ""
     if isinstance(budgets.held_back, Limit):
@@ -159,7 +159,7 @@ def limits_found(capacities: Sequence[Capacity]) -> str:
         return limit(capacities[0])
     gains = [each.limit.gain_bits / each.parameters for each in capacities if each.limit]
     if not gains:
-        return f"No limit at an unlimited budget can be told for any of {len(capacities)} models"
+        return f"No limit can be given for any of {len(capacities)} models"
     more = f"{between(gains, '{:.2f}')} bits per parameter more"
     return f"Unlimited budgets would store {more}, in {len(gains)} of {len(capacities)} models"
 

@@ -11,9 +11,26 @@ from rote.analysis.reports.generalisation.study import Compared, Point, Series, 
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "not decided"
 HALF = 0.5  # more items right than wrong
+# A conclusion, and the rule that decides it.
+SMALL_EXTRAPOLATES = (
+    "a small model extrapolates to unseen arithmetic",
+    "the smallest model answers more than half of held-out items",
+)
+LARGER_LESS = (
+    "a larger model extrapolates less",
+    "largest less smallest, on held-out items of the same splits and seeds, is below 0",
+)
+SMALL_FORGETS = (
+    "a small model fails to memorise facts that a larger one memorises",
+    "largest less smallest, on seen facts, is above 0, and the largest knows over half",
+)
+NONE_EXTRAPOLATES = (
+    "trained on both, no model extrapolates",
+    "every size answers less than half of held-out items",
+)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Claim:
     """One conclusion, and what one series of runs says of it."""
 
@@ -32,53 +49,22 @@ def claims(found: Study) -> tuple[Claim, ...]:
 def _claims(found: Study, series: Series) -> Iterable[Claim]:
     compared = {each.side: each for each in found.compared if each.series == series}
     heldout = found.of(series, "heldout")
-    if series.subject == "facts" and "train" in compared:
-        yield _of_facts(compared["train"])
-    if series.subject == "arithmetic" and heldout:
-        is_joint = series.trained_on == "joint"
-        yield _none_extrapolates(found, heldout) if is_joint else _one_does(found, heldout[0])
-        if "heldout" in compared and not is_joint:
-            yield _larger_less(found, compared["heldout"])
-
-
-def _one_does(found: Study, smallest: Point) -> Claim:
-    return Claim(
-        conclusion="a small model extrapolates to unseen arithmetic",
-        rule="the smallest model answers more than half of held-out items",
-        series=smallest.series,
-        measured=_beside_seen(found, [smallest]),
-        verdict=_above(smallest.free, HALF),
-    )
-
-
-def _larger_less(found: Study, both: Compared) -> Claim:
-    return Claim(
-        conclusion="a larger model extrapolates less",
-        rule="largest less smallest, on held-out items of the same splits and seeds, is below 0",
-        series=both.series,
-        measured=_beside_seen(found, [both.smaller, both.larger]) + _difference(both),
-        verdict=_opposite(_above(both.apart, 0.0)),
-    )
-
-
-def _of_facts(both: Compared) -> Claim:
-    return Claim(
-        conclusion="a small model fails to memorise facts that a larger one memorises",
-        rule="largest less smallest, on seen facts, is above 0, and the largest knows over half",
-        series=both.series,
-        measured=_shown([both.smaller, both.larger]) + _difference(both),
-        verdict=_all([_above(both.apart, 0.0), _above(both.larger.free, HALF)]),
-    )
-
-
-def _none_extrapolates(found: Study, heldout: Sequence[Point]) -> Claim:
-    return Claim(
-        conclusion="trained on both, no model extrapolates",
-        rule="every size answers less than half of held-out items",
-        series=heldout[0].series,
-        measured=_beside_seen(found, heldout),
-        verdict=_all([_opposite(_above(each.free, HALF)) for each in heldout]),
-    )
+    if series.subject == "facts" and (both := compared.get("train")):
+        shown = _shown([both.smaller, both.larger]) + _difference(both)
+        verdict = _all([_above(both.apart, 0.0), _above(both.larger.free, HALF)])
+        yield Claim(*SMALL_FORGETS, series, shown, verdict)
+    if series.subject != "arithmetic" or not heldout:
+        return
+    if series.trained_on == "joint":
+        verdict = _all([_opposite(_above(each.free, HALF)) for each in heldout])
+        yield Claim(*NONE_EXTRAPOLATES, series, _beside_seen(found, heldout), verdict)
+        return
+    smallest = heldout[:1]
+    verdict = _above(smallest[0].free, HALF)
+    yield Claim(*SMALL_EXTRAPOLATES, series, _beside_seen(found, smallest), verdict)
+    if both := compared.get("heldout"):
+        shown = _beside_seen(found, [both.smaller, both.larger]) + _difference(both)
+        yield Claim(*LARGER_LESS, series, shown, _opposite(_above(both.apart, 0.0)))
 
 
 def _above(estimate: Estimate | None, level: float) -> str:

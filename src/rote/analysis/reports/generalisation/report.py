@@ -99,7 +99,7 @@ def _matches(found: Study) -> Plot:
         means.append(row | {"right": each.free})
         single += [row | {"right": answer.rate.value} for answer in each.answers]
     several = len({each.setting for each in found.series}) > 1
-    colour = {"hue": "setting"} if several else {"look": {"color": PALETTE[0]}}
+    colour: dict[str, Any] = {"hue": "setting"} if several else {"look": {"color": PALETTE[0]}}
     return Plot(
         name="matches", title=wording.matches_title(found), caption=MATCHES_CAPTION, panel="panel",
         panel_inches=2.2, x=PARAMETERS,
@@ -125,9 +125,9 @@ def _knowledge(people: pl.DataFrame) -> Plot:
     lines = sizes.join(pl.DataFrame({"each": BITS_LINES}), how="cross").with_columns(
         knowledge_bits=pl.col("each") * pl.col("parameters")
     )
-    axes = {"x": "parameters", "y": "knowledge_bits"}
+    axes: dict[str, Any] = {"x": "parameters", "y": "knowledge_bits"}
     several = runs["setting"].n_unique() > 1
-    colour = {"hue": "setting"} if several else {"look": {"color": PALETTE[0]}}
+    colour: dict[str, Any] = {"hue": "setting"} if several else {"look": {"color": PALETTE[0]}}
     return Plot(
         name="knowledge", title=wording.knowledge_title(people), caption=KNOWLEDGE_CAPTION,
         x=PARAMETERS, y=Axis(label=KNOWLEDGE.label, form="count", linear_below=LAST_LINEAR_BITS),
@@ -257,14 +257,19 @@ def _recall_table(found: Study) -> Table:
 def _card(each: Compared) -> Card:
     assert each.apart is not None  # `make` leaves others out
     low, high = (f"{100 * end:+.0f}" for end in each.apart.ends)
+    points, is_open = f"{100 * each.apart.value:+.0f}", each.apart.sign == 0
     splits = f"{plural(each.apart.num_splits, 'split')}, {plural(each.apart.n, 'pair')} of runs"
     shares = [f"{one.size}: {one.free.words('{:.0%}')}" for one in (each.smaller, each.larger)]
     return Card(
         title=each.series.title,
         meaning=f"held-out items answered: {each.larger.size} less {each.smaller.size}",
-        value=f"{100 * each.apart.value:+.0f}",
-        unit="points",
-        lines=[Text(f"95 % interval {low} to {high}; {splits}"), *map(Text, shares)],
+        value="not decided" if is_open else points,
+        unit="" if is_open else "points",
+        is_warning=is_open,
+        lines=[
+            Text(f"{points} points, 95 % interval {low} to {high}; {splits}"),
+            *map(Text, shares),
+        ],
     )
 
 

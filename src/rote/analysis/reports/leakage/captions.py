@@ -85,7 +85,3 @@ ONE_SIZE = (
     "Nothing compares sizes: all runs are of one size, or runs of one size differ in more than "
     "data and seed."
 )
-NOTE = (
-    "All of this, with every setting of every run, is in <code>table.parquet</code> and "
-    "<code>table.csv</code> beside this page."
-)

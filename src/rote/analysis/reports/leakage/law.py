@@ -231,12 +231,12 @@ def doubts(fitted: Fitted) -> list[str]:
     """Constants at their bounds, and how far sizes differ."""
     law, name = fitted.law, fitted.name
     assert isinstance(law, MembershipLaw)
-    said = [f"In {name}: {each}{BOUND}, and the errors say little." for each in law.at_bounds]
+    lines = [f"In {name}: {each}{BOUND}, and the errors say little." for each in law.at_bounds]
     if law.num_sizes == 1:
-        said.append(f"In {name}: runs of one size; that others follow this law is not shown.")
+        lines.append(f"In {name}: runs of one size; that others follow this law is not shown.")
     elif law.between_sizes is not None:
-        said.append(
+        lines.append(
             f"In {name}: sizes differ by {law.between_sizes:.3f} in F1 (standard deviation) beyond "
             f"the noise of runs; band and errors take the {law.num_sizes} sizes for a sample."
         )
-    return said
+    return lines

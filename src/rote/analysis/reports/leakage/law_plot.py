@@ -20,7 +20,7 @@ from rote.analysis.reports.leakage.plots import DOTTED, labels, marks
 from rote.analysis.reports.leakage.sizes import Row
 from rote.analysis.reports.leakage.study import Study
 
-MARGIN = 1.4  # times the extremes of the runs, to each side
+MARGIN, MARGIN_OF_ONE = 1.4, 2.5  # times the extremes of the runs, to each side
 RATIOS = {
     Reading.SAMPLES_PER_PARAMETER: "samples a parameter, |D| / P",
     Reading.CAPACITY_BITS_PER_SAMPLE: "bits of capacity a sample, C / |D|",
@@ -63,7 +63,8 @@ def _residuals(fitted: Fitted) -> str:
 
 def _curve(fitted: Fitted) -> pl.DataFrame:
     least, greatest = fitted.ratios
-    ratios = np.geomspace(least / MARGIN, greatest * MARGIN, 300)
+    margin = max(MARGIN, MARGIN_OF_ONE * least / greatest)
+    ratios = np.geomspace(least / margin, greatest * margin, 300)
     curve = {"ratio": ratios, "published": fitted.published.at(ratios)}
     if isinstance(fitted.law, MembershipLaw):
         ones = np.ones_like(ratios)

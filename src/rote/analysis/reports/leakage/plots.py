@@ -15,7 +15,7 @@ from matplotlib.ticker import EngFormatter
 
 from rote.analysis.drawing import GREY, INK
 from rote.analysis.estimate import Estimate
-from rote.analysis.marks import Layer
+from rote.analysis.marks import Layer, runs_and_means
 from rote.analysis.metrics import METRICS
 from rote.analysis.plot import Axis, Plot, tidy
 from rote.analysis.quantities.convergence import NOT_CONVERGED
@@ -30,7 +30,6 @@ MOST_PANELS = 6  # of one figure: the least, the most, and what lies evenly betw
 DODGE = 0.07  # of the way from one number of repeats to the next, between sizes
 ROW = 0.5  # of the way from one score to the next, over all sizes and N
 SMALLEST_MARK, LARGEST_MARK = 4.0, 9.0  # points, for the least and the most N
-FAINT: Mapping[str, Any] = {"markersize": 3, "alpha": 0.5}
 DOTTED: Mapping[str, Any] = {"color": GREY, "linestyle": ":", "linewidth": 1}
 COUNT = Axis(label="training sequences N", is_log=True, form="count")
 
@@ -108,11 +107,9 @@ def _against_repeats(
 ) -> Plot:
     shown = sorted((row for row in found.planted if row[key]), key=lambda row: row["N"])
     ticks = sorted({row["repeats"] for row in shown})
-    middle = (len(found.series) - 1) / 2
-    aside = {one: DODGE * (place - middle) for place, one in enumerate(found.series)}
     rows = [
         {**row, "panel": _n(row["N"]), "singles": row[f"{key}_by_run"],
-         "at": ticks.index(row["repeats"]) + aside[row["series"]]}
+         "at": float(ticks.index(row["repeats"]))}
         for row in shown
     ]  # fmt: skip
 
@@ -121,7 +118,10 @@ def _against_repeats(
             one.set_xticks(range(len(ticks)), list(map(str, ticks)))
 
     axes = Axis(label="times inserted"), axis
-    return _plot(found, name, title, rows, x="at", y=key, axes=axes, before=before, finish=finish)
+    return _plot(
+        found, name, title, rows, x="at", y=key, axes=axes, before=before, finish=finish,
+        aside=DODGE,
+    )  # fmt: skip
 
 
 def windows_plot(found: Study) -> Plot:
@@ -145,7 +145,7 @@ def risk_plot(found: Study) -> Plot:
         for row in found.levels
         if (having := [each for each in row["runs"] if each in loss])
     ]
-    singles, _, means = marks(found, rows, LOSS, "level")
+    singles, *_, means = marks(found, rows, LOSS, "level")
     own = pl.col("run_id").replace_strict(loss, default=None)
     runs = singles.frame.with_columns(own.alias(LOSS)).drop_nulls(LOSS)
     sizes = sorted({row["N"] for row in rows})
@@ -211,7 +211,7 @@ def marks(
     """Single runs, lines between means, and means.
 
     Of rows with the estimate ``y`` at ``x``, and ``singles``, its value in each run; ``is_across``
-    exchanges the axes, and draws no lines. Colours tell sizes apart, or what ``hue`` says.
+    exchanges the axes, and draws no lines. A colour is a size, or a value of ``hue``.
     """
     missed = set(found.runs.filter(~pl.col("training.converged"))["run_id"])
     named = [{**row, "hue": row[hue] if hue else label(found, row)} for row in rows]
@@ -227,13 +227,12 @@ def marks(
             if value is not None
         ]
     )  # fmt: skip
-    if is_across:
-        return [_faint(singles, y, x), Layer(frame=means, x=y, y=x, hue="hue")]
-    return [
-        _faint(singles, x, y),
-        Layer(frame=means.sort(x, maintain_order=True), kind="line", x=x, y=y, hue="hue"),
-        Layer(frame=means, x=x, y=y, hue="hue"),
-    ]
+    means = means.sort(x, maintain_order=True)
+    x, y = (y, x) if is_across else (x, y)
+    layers = runs_and_means(
+        singles, means, x=x, y=y, hue="hue", hollow="is_unconverged", hollow_label=NOT_CONVERGED
+    )
+    return [layer for layer in layers if layer.kind != "line" or not is_across]
 
 
 def labels(found: Study) -> list[str]:
@@ -246,13 +245,6 @@ def label(found: Study, row: Row) -> str:
     number = found.parameters[row["series"]]
     short = EngFormatter(places=1 if number >= 1000 else 0, sep="")(number)
     return f"{row['series']} ({short})"
-
-
-def _faint(singles: pl.DataFrame, x: str, y: str) -> Layer:
-    return Layer(
-        frame=singles, x=x, y=y, hue="hue", hollow="is_unconverged", hollow_label=NOT_CONVERGED,
-        look=FAINT,
-    )  # fmt: skip
 
 
 def _ordered(rows: Iterable[Row]) -> list[str]:

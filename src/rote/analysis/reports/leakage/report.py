@@ -18,6 +18,7 @@ from rote.analysis.reports.leakage.law_plot import law_plot
 from rote.analysis.reports.leakage.sizes import Row
 from rote.analysis.reports.leakage.study import LOSS, Study, study
 from rote.analysis.results import Results
+from rote.analysis.runs_table import NOTE
 from rote.analysis.table import Table
 
 Numbers = Iterator[tuple[str, dict[str, Any]]]
@@ -74,14 +75,14 @@ def _card(found: Study, kind: Metric) -> Card:
         for row in compared[:1]
     ]
     if kind.name == "f1":
-        lines += [f"{law.short_line(fitted)}." for fitted in found.laws[:1]]
+        lines += [f"{wording.sentence(law.short_line(fitted))}." for fitted in found.laws[:1]]
     guess = kind.form.format(GUESSES[kind.name])
     return Card(
         title=wording.sentence(kind.title),
         meaning=f"mean over N and seeds in {' and in '.join(ends)}; a guess: {guess}",
         value=" \N{RIGHTWARDS ARROW} ".join(kind.form.format(means[one].value) for one in ends),
         unit=kind.unit,
-        lines=[Text(words=line) for line in lines],
+        lines=[Text(line) for line in lines],
     )
 
 
@@ -91,32 +92,32 @@ def _sections(found: Study, drawn: Mapping[str, Plot], lead: Plot | None) -> Ite
     def plot(name: str, has_any: object, missing: str) -> Block | None:
         if name in drawn:
             return drawn[name] if drawn[name] is not lead else None
-        return None if has_any else Text(words=missing, is_html=True)
+        return None if has_any else Text(missing, is_html=True)
 
     has_loss = found.runs[LOSS].count()
     pieces: dict[str, list[Block | None]] = {
         "Membership": [
-            *(Text(words=line, is_warning=True) for line in wording.cautions(found)),
+            *(Text(line, is_warning=True) for line in wording.cautions(found)),
             plot(
                 "membership_law", found.laws,
                 captions.NO_COST if found.scored else captions.NO_MEMBERSHIP,
             ),
             tables.law_table(found),
-            *(Text(words=line) for line in _law_lines(found)),
+            *(Text(line) for line in _law_lines(found)),
             tables.forecast_table(found),
         ],
         "Scores compared": [
             plot("scores", found.scored, captions.NO_MEMBERSHIP),
             tables.score_table(found.scored),
-            Heading(title="Beside models of other seeds"),
+            Heading("Beside models of other seeds"),
             plot("shadows", found.shadowed, captions.NO_SHADOWS),
             tables.score_table(found.shadowed),
         ],
         "Exposure against repeats": [
             plot("exposure", found.planted, captions.NO_EXPOSURE),
             tables.planted_table(found),
-            Text(words=f"{wording.controls_line(found)}.") if found.planted else None,
-            Text(words=f"{wording.fits_line(found)}.") if found.planted else None,
+            Text(f"{wording.controls_line(found)}.") if found.planted else None,
+            Text(f"{wording.fits_line(found)}.") if found.planted else None,
             tables.control_table(found),
         ],
         "Extraction against repeats and data": [
@@ -130,7 +131,7 @@ def _sections(found: Study, drawn: Mapping[str, Plot], lead: Plot | None) -> Ite
             plot("sizes", found.compared, captions.ONE_SIZE),
             tables.compared_table(found),
         ],
-        "Runs": [tables.run_table(found), Text(words=captions.NOTE, is_html=True)],
+        "Runs": [tables.run_table(found), Text(NOTE, is_html=True)],
     }  # fmt: skip
     for title, blocks in pieces.items():
         shown = [each for each in blocks if not isinstance(each, Table) or each.rows]

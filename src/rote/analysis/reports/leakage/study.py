@@ -6,6 +6,7 @@ training sequences, over ``runs``, the ids of all its seeds.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -53,12 +54,12 @@ class Study:
     levels: list[Row]  # kind, level
     compared: list[Row]  # kind, smaller, larger, apart; N is None for the mean over N
 
-    @property
+    @cached_property
     def series(self) -> list[str]:
         """In the order of size."""
         return self.runs["series"].unique(maintain_order=True).to_list()
 
-    @property
+    @cached_property
     def parameters(self) -> Mapping[str, int]:
         """Of each series."""
         first = self.runs.unique("series", keep="first", maintain_order=True)
@@ -68,6 +69,16 @@ class Study:
     def kinds(self) -> list[Metric]:
         """Of leakage that any run measured."""
         return [METRICS[name] for name in GUESSES if self.runs[name].count()]
+
+    @property
+    def leaking(self) -> list[Metric]:
+        """Kinds that exceed a guess somewhere by the whole interval."""
+        above = {
+            row["kind"].name
+            for row in self.levels
+            if row["level"].interval and row["level"].interval[0] > GUESSES[row["kind"].name]
+        }
+        return [kind for kind in self.kinds if kind.name in above]
 
     @property
     def has_shadows(self) -> bool:
@@ -200,7 +211,7 @@ def _score(place: Row, name: str, qualities: Mapping[str, MembershipQuality]) ->
 
 
 def _members_found(qualities: Sequence[MembershipQuality], which: int) -> Rate | TooFewControls:
-    """At the false-positive rate of this index, runs added up; or why nobody can tell."""
+    """At the false-positive rate of this index, runs added up; or why it is refused."""
     counted = []
     for quality in qualities:
         found = quality.at_false_positive_rates[which]

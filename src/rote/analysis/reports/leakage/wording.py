@@ -68,15 +68,15 @@ def setting(found: Study) -> str:
 def cautions(found: Study) -> list[str]:
     """What these runs cannot show."""
     missed = found.runs.height - num_converged(found.runs)
-    said = []
+    lines = []
     if missed:
-        said.append(
+        lines.append(
             f"{missed} of {plural(found.runs.height, 'run')} had not converged: trained further, "
             "they may leak more."
         )
     if found.runs["seed"].n_unique() == 1:
-        said.append("All runs have one seed: nothing shows how far other seeds would differ.")
-    return said
+        lines.append("All runs have one seed: nothing shows how far other seeds would differ.")
+    return lines
 
 
 def score_name(name: str) -> str:
@@ -126,7 +126,7 @@ def _highest(means: dict[str, Estimate]) -> str:
     top = next(iter(means.values()))
     if not (top.excludes(CHANCE_AUROC) and top.value > CHANCE_AUROC):
         return (
-            f"No score tells members from others beyond chance: the highest mean AUROC is "
+            f"No score separates members from others beyond chance: the highest mean AUROC is "
             f"{top.words('{:.3f}')}"
         )
     equal = [each for each, mean in means.items() if f"{mean.value:.3f}" == f"{top.value:.3f}"]
@@ -265,8 +265,10 @@ def sizes_title(found: Study) -> str:
 
 
 def risk_title(found: Study) -> str:
-    """How many kinds go with capacity."""
-    rhos = [found.with_loss(kind, at_equal_n=True) for kind in found.kinds]
+    """How many kinds of leakage go with capacity."""
+    if not found.leaking:
+        return "No kind of leakage exceeds a guess beyond doubt, at any held-out loss"
+    rhos = [found.with_loss(kind, at_equal_n=True) for kind in found.leaking]
     signs = [rho.sign for rho in rhos if rho]
     if not signs:
         return "Too few runs differ to say whether leakage goes with held-out loss at equal N"

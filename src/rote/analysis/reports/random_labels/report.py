@@ -5,6 +5,7 @@ of new inputs.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
 
@@ -14,7 +15,7 @@ from rote.analysis.estimate import Estimate
 from rote.analysis.marks import Layer, runs_and_means
 from rote.analysis.metrics import METRICS
 from rote.analysis.plot import Axis, Plot, tidy
-from rote.analysis.reports.random_labels.study import FIT_SHARE, SPLITS, Point, study
+from rote.analysis.reports.random_labels.study import FIT_SHARE, SPLITS, Row, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
 from rote.analysis.table import Column, Table
@@ -57,9 +58,9 @@ BITS_CAPTION = (
 
 def make(results: Results) -> Content:
     """Raises ValueError where no run on random labels measured exact matches."""
-    runs, points = study(results)
-    noise = [each for each in points if each.unruled == 1]
-    most = {each.series: each for each in points}  # points go by share: the last is the largest
+    runs, rows = study(results)
+    noise = [each for each in rows if each["unruled"] == 1]
+    most = {each["series"]: each for each in rows}  # rows go by share: the last is the largest
     return Content(
         headlines=(*map(_line, most.values()), f"{verdict(noise)}."),
         setting=f"{extent(runs['task.num_sequences'])} sequences of {runs['task.input_length'][0]} "
@@ -67,200 +68,194 @@ def make(results: Results) -> Content:
         f"parameters; {extent(runs['training.steps'])} optimiser steps; "
         f"{plural(runs['seed'].n_unique(), 'seed')}.",
         cards=tuple(map(_card, noise)),
-        lead=_fit(runs, points),
+        lead=_fit(runs, rows, noise),
         sections=(
             Section(
                 "Time to fit, and labels answered right",
-                [_shares(runs, points), _table(points), Text(NOTE, is_html=True)],
+                [_shares(runs, rows, noise), _table(rows), Text(NOTE, is_html=True)],
             ),
-            Section("Bits memorised about labels", [_bits(runs, points)]),
+            Section("Bits memorised about labels", [_bits(runs, rows, noise)]),
             Section("Beside the published table", [_published(noise), Text(PUBLISHED_NOTE)]),
         ),
-        numbers={each.key: each.numbers for each in points},
+        numbers={each["name"]: _numbers(each) for each in rows},
         table=runs.drop("series"),
     )
 
 
-def _fit(runs: pl.DataFrame, points: Sequence[Point]) -> Plot:
-    means = [
-        {"series": each.series, "unruled": each.unruled, "steps_to_fit": each.steps}
-        for each in points
-        if each.steps
-    ]
+def _fit(runs: pl.DataFrame, rows: Sequence[Row], noise: Sequence[Row]) -> Plot:
     return Plot(
-        name="fit", title=fit_title([each for each in points if each.unruled == 1]),
-        caption=FIT_CAPTION, x=SHARE, aside=ASIDE, y=Axis(label=STEPS.label, is_log=True),
+        name="fit", title=fit_title(noise), caption=FIT_CAPTION, x=SHARE, aside=ASIDE,
+        y=Axis(label=STEPS.label, is_log=True), empty="no run fitted its labels",
+        hue_order=list(dict.fromkeys(runs["series"])),
         layers=runs_and_means(
-            runs.drop_nulls("steps_to_fit"), tidy(means), x="unruled", y="steps_to_fit",
-            hue="series",
+            *(frame.drop_nulls(STEPS.name) for frame in (runs, tidy(rows))),
+            x="unruled", y=STEPS.name, hue="series",
         ),
-        empty="no run fitted its labels", hue_order=list(dict.fromkeys(runs["series"])),
     )  # fmt: skip
 
 
-def _shares(runs: pl.DataFrame, points: Sequence[Point]) -> Plot:
+def _shares(runs: pl.DataFrame, rows: Sequence[Row], noise: Sequence[Row]) -> Plot:
     means = [
-        {"series": each.series, "unruled": each.unruled, "labels": label, "right": of}
-        for each in points
-        for label, of in zip(SPLITS.values(), (each.train, each.heldout), strict=True)
-    ]
-    single = pl.concat(
-        runs.select("series", "unruled", right=pl.col(f"{split}_right") / pl.col(f"{split}_tried"),
-                    labels=pl.lit(label))
+        each | {"labels": label, "right": each[split]}
+        for each in rows
         for split, label in SPLITS.items()
-    )  # fmt: skip
-    guesses = pl.DataFrame({"right": sorted({each.guess for each in points})})
+    ]
+    right = {
+        label: pl.col(f"{split}_right") / pl.col(f"{split}_tried")
+        for split, label in SPLITS.items()
+    }
+    single = pl.concat(
+        runs.select("series", "unruled", labels=pl.lit(label), right=share)
+        for label, share in right.items()
+    )
+    guesses = pl.DataFrame({"right": sorted({each["guess"] for each in rows})})
+    axes: dict[str, Any] = {"x": "unruled", "y": "right", "hue": "series", "style": "labels"}
     return Plot(
-        name="shares", title=verdict([each for each in points if each.unruled == 1]),
-        caption=SHARES_CAPTION, x=SHARE, aside=ASIDE,
+        name="shares", title=verdict(noise), caption=SHARES_CAPTION, x=SHARE, aside=ASIDE,
         y=Axis(label="labels answered right", form="share", low=-0.03, high=1.03),
         layers=[
             Layer(frame=guesses, kind="across", y="right", label="a guess", look=DOTTED),
-            *runs_and_means(
-                single, tidy(means), x="unruled", y="right", hue="series", style="labels"
-            ),
+            *runs_and_means(single, tidy(means), **axes),
         ],
     )  # fmt: skip
 
 
-def _bits(runs: pl.DataFrame, points: Sequence[Point]) -> Plot:
-    means = [
-        {"series": each.series, ENTROPY.name: each.entropy_bits, BITS.name: each.memorised_bits}
-        for each in points
-    ]
-    most = max(each.entropy_bits for each in points)
-    all_of_it = pl.DataFrame({ENTROPY.name: [0.0, most], BITS.name: [0.0, most]})
-    axes = {"x": ENTROPY.name, "y": BITS.name}
+def _bits(runs: pl.DataFrame, rows: Sequence[Row], noise: Sequence[Row]) -> Plot:
+    means = tidy(rows)
+    ends = [0.0, means[ENTROPY.name].max()]
+    axes: dict[str, Any] = {"x": ENTROPY.name, "y": BITS.name}
+    all_of_it = Layer(
+        frame=pl.DataFrame(dict.fromkeys(axes.values(), ends)), kind="line",
+        label="all that there is", look=DOTTED, **axes,
+    )  # fmt: skip
     return Plot(
-        name="bits", title=bits_title([each for each in points if each.unruled == 1]),
-        caption=BITS_CAPTION, x=Axis(label=ENTROPY.label, form="count"),
-        y=Axis(label=BITS.label, form="count"),
-        layers=[
-            Layer(frame=all_of_it, kind="line", label="all that there is", look=DOTTED, **axes),
-            *runs_and_means(runs, tidy(means), hue="series", **axes),
-        ],
+        name="bits", title=bits_title(noise), caption=BITS_CAPTION,
+        x=Axis(label=ENTROPY.label, form="count"), y=Axis(label=BITS.label, form="count"),
+        layers=[all_of_it, *runs_and_means(runs, means, hue="series", **axes)],
     )  # fmt: skip
 
 
-def _table(points: Sequence[Point]) -> Table:
-    def stored(each: Point) -> tuple[float | None, str]:
-        share = each.memorised_bits.value / each.entropy_bits if each.entropy_bits else None
-        return share, f"{each.entropy_bits:,.0f}"
+def _table(rows: Sequence[Row]) -> Table:
+    def seeds(row: Row) -> tuple[int, str]:
+        return row["num_fitted"], str(row["num_runs"])
+
+    def stored(row: Row) -> tuple[float | None, str]:
+        return row["stored"], f"{row[ENTROPY.name]:,.0f}"
 
     interval, share = "95 % interval", "{:.1%}"
-    return Table(
-        rows=points,
-        is_tall=True,
-        columns=[
-            Column("series", "series"),
-            Column("random labels", "unruled", form="{:.0%}"),
-            Column(
-                title=STEPS.title,
-                unit=f"geometric mean, {interval}",
-                form=STEPS.form,
-                value="steps",
-                missing="none fitted",
-            ),
-            Column(
-                "seeds that fitted",
-                lambda each: (each.num_fitted, f"{each.runs.height}"),
-                unit="of all",
-            ),
-            Column(
-                "times true labels'", "slowdown", unit=interval, form="{:.2f}", missing="not known"
-            ),
-            Column("train", "train", unit=interval, form=share),
-            Column("held-out", "heldout", unit=interval, form=share),
-            Column("random labels right", "drawn", unit=interval, form=share, missing="none"),
-            Column(title="bits memorised", unit=interval, form=BITS.form, value="memorised_bits"),
-            Column("of entropy", stored, unit="bits", form="{:.0%}", missing="none"),
-        ],
-    )
-
-
-def _published(noise: Sequence[Point]) -> Table:
-    """Published networks, then ours where all labels are random."""
-    rows = [(network, f"{train:g} %", f"{test:g} %") for network, train, test in PUBLISHED_FITS]
-    rows += [(f"ours: {each.series}", each.train, each.heldout) for each in noise]
+    mean = f"geometric mean, {interval}"
     columns = [
-        Column(title=title, form="{:.1%}", value=lambda row, place=place: row[place])
-        for place, title in enumerate(("network", "train", "held-out"))
+        Column("series", "series"),
+        Column("random labels", "unruled", form="{:.0%}"),
+        Column(STEPS.title, STEPS.name, unit=mean, form=STEPS.form, missing="none fitted"),
+        Column(
+            "seeds that fitted",
+            lambda row: (row["num_fitted"], str(row["num_runs"])),
+            unit="of all",
+        ),
+        Column("times true labels'", "slowdown", unit=interval, form="{:.2f}", missing="not known"),
+        Column("train", "train", unit=interval, form=share),
+        Column("held-out", "heldout", unit=interval, form=share),
+        Column("random labels right", "drawn", unit=interval, form=share, missing="none"),
+        Column("bits memorised", BITS.name, unit=interval, form=BITS.form),
+        Column("of entropy", stored, unit="bits", form="{:.0%}", missing="none"),
     ]
-    return Table(columns=columns, rows=rows)
+    return Table(columns=columns, rows=rows, is_tall=True)
 
 
-def _card(point: Point) -> Card:
-    is_guess = point.train.ends[0] <= point.guess
+def _published(noise: Sequence[Row]) -> Table:
+    """Published networks, then ours where all labels are random."""
+    names = ("network", "train", "heldout")
+    rows: list[Row] = [
+        dict(zip(names, (network, f"{train:g} %", f"{test:g} %"), strict=True))
+        for network, train, test in PUBLISHED_FITS
+    ]
+    rows += [each | {"network": f"ours: {each['series']}"} for each in noise]
+    titles = zip(("network", "train", "held-out"), names, strict=True)
+    return Table(columns=[Column(*pair, form="{:.1%}") for pair in titles], rows=rows)
+
+
+def _numbers(row: Row) -> dict[str, Any]:
+    return {
+        **{name: row[name].value for name in ("train", "heldout", BITS.name)},
+        **{f"{name}_interval": row[name].interval for name in ("train", "heldout")},
+        STEPS.name: row[STEPS.name] and row[STEPS.name].value,
+        "entropy_bits": row[ENTROPY.name],
+        "runs": row["runs"],
+    }
+
+
+def _card(row: Row) -> Card:
+    is_guess = row["train"].ends[0] <= row["guess"]
+    bits = f"{row[BITS.name].words(BITS.form)} of {row[ENTROPY.name]:,.0f} bits memorised"
     lines = [
-        f"held-out: {point.heldout.words('{:.1%}')}",
-        f"{point.memorised_bits.words('{:,.0f}')} of {point.entropy_bits:,.0f} bits memorised",
-        f"its interval holds a guess ({point.guess:.0%})" if is_guess else fitted(point),
+        f"held-out: {row['heldout'].words('{:.1%}')}",
+        bits,
+        f"its interval holds a guess ({row['guess']:.0%})" if is_guess else fitted(row),
     ]
     return Card(
-        title=point.series,
+        title=row["series"],
         meaning="training labels answered right, all of them random",
-        value=f"{point.train.value:.1%}",
+        value=f"{row['train'].value:.1%}",
         lines=[Text(line) for line in lines],
     )
 
 
-def _line(point: Point) -> str:
-    slower = "" if point.slowdown is None else f" ({point.slowdown.value:.1f} x true labels)"
+def _line(row: Row) -> str:
+    slower = f" ({row['slowdown'].value:.1f} x true labels)" if row["slowdown"] else ""
     return (
-        f"{point.series}, {point.unruled:.0%} of labels random: train "
-        f"{point.train.words('{:.1%}')}, held-out {point.heldout.words('{:.1%}')}; "
-        f"{fitted(point)}{slower}; "
-        f"{point.memorised_bits.value:,.0f} of {point.entropy_bits:,.0f} bits memorised"
+        f"{row['series']}, {row['unruled']:.0%} of labels random: train "
+        f"{row['train'].words('{:.1%}')}, held-out {row['heldout'].words('{:.1%}')}; "
+        f"{fitted(row)}{slower}; "
+        f"{row[BITS.name].value:,.0f} of {row[ENTROPY.name]:,.0f} bits memorised"
     )
 
 
-def fitted(point: Point) -> str:
+def fitted(row: Row) -> str:
     """When, and how many seeds did."""
-    if point.steps is None:
+    if row[STEPS.name] is None:
         return "not fitted when its budget ended"
-    steps = f"fitted after {point.steps.words('{:,.0f}')} steps"
-    if point.num_fitted == point.runs.height:
-        return steps
-    return f"{steps} by {point.num_fitted} of {plural(point.runs.height, 'seed')}"
+    steps = f"fitted after {row[STEPS.name].words(STEPS.form)} steps"
+    seeds = f" by {row['num_fitted']} of {plural(row['num_runs'], 'seed')}"
+    return steps if row["num_fitted"] == row["num_runs"] else steps + seeds
 
 
-def verdict(noise: Sequence[Point]) -> str:
+def verdict(noise: Sequence[Row]) -> str:
     """Whether networks of this kind fit random labels and learn nothing by it."""
     if not noise:
         return "No run had random labels alone"
-    those = [each for each in noise if each.train.ends[0] > FITTED_SHARE]
-    better = [each for each in noise if each.heldout.ends[0] > each.guess]
+    those = sum(each["train"].ends[0] > FITTED_SHARE for each in noise)
+    better = sum(each["heldout"].ends[0] > each["guess"] for each in noise)
     return (
         f"Random labels are fitted ({FITTED_SHARE:.0%} of them, by the lower end of the interval) "
-        f"in {len(those)} of {plural(len(noise), 'setting')}; held-out labels are answered better "
-        f"than by a guess in {len(better)}"
+        f"in {those} of {plural(len(noise), 'setting')}; held-out labels are answered better "
+        f"than by a guess in {better}"
     )
 
 
-def fit_title(noise: Sequence[Point]) -> str:
+def fit_title(noise: Sequence[Row]) -> str:
     """How much longer random labels take, and of how many runs that is known."""
-    slow = [each.slowdown for each in noise if each.slowdown]
+    slow = [each["slowdown"] for each in noise if each["slowdown"]]
     if not slow:
         return "Steps to fit against the share of random labels"
     times = between([each.value for each in slow], "{:.1f}")
+    found = f"Random labels take {times} times the steps of true ones"
     if not all(_differs(each, 1) for each in slow):
-        return (
-            f"Random labels take {times} times the steps of true ones; seeds leave in doubt "
-            "whether that is a difference"
-        )
-    fitting, runs = sum(each.n for each in slow), sum(each.runs.height for each in noise)
-    where = f"all {runs} runs" if fitting == runs else f"the {fitting} of {runs} runs that fit them"
-    return f"Random labels take {times} times the steps of true ones in {where}"
+        return f"{found}; seeds leave in doubt whether that is a difference"
+    fitting, runs = sum(each.n for each in slow), sum(each["num_runs"] for each in noise)
+    if fitting == runs:
+        return f"{found} in all {runs} runs"
+    return f"{found} in the {fitting} of {runs} runs that fit them"
 
 
-def bits_title(noise: Sequence[Point]) -> str:
+def bits_title(noise: Sequence[Row]) -> str:
     """Of what there was."""
-    known = [each for each in noise if each.entropy_bits]
+    known = [each for each in noise if each["stored"] is not None]
     if not known:
         return "Bits memorised about labels"
-    shares = [each.memorised_bits.value / each.entropy_bits for each in known]
-    found = f"Of labels that are all random {between(shares, '{:.0%}')} of the bits are memorised"
-    doubtful = sum(not _differs(each.memorised_bits, 0) for each in known)
+    shares = between((each["stored"] for each in known), "{:.0%}")
+    found = f"Of labels that are all random {shares} of the bits are memorised"
+    doubtful = sum(not _differs(each[BITS.name], 0) for each in known)
     return f"{found}; seeds leave {doubtful} of {len(known)} in doubt" if doubtful else found
 
 

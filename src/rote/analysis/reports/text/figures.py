@@ -12,14 +12,13 @@ from rote.analysis.metrics import METRICS
 from rote.analysis.plot import Axis, Plot, tidy
 from rote.analysis.quantities.convergence import NOT_CONVERGED
 from rote.analysis.reports.text import wording
-from rote.analysis.reports.text.study import Study
+from rote.analysis.reports.text.study import SPLITS, Study
 
 MAX_MARKS = 3000  # of a scatter: more only blacken it
 LAST_LINEAR_BITS = 1.0  # below that the axis of mem_U is linear, so that 0 has a place
 SEQUENCES, SUM = METRICS["task.num_sequences"], METRICS["max_code_bits"]
 SAMPLE_BITS, LOSS = METRICS["mean_max_code_bits"], METRICS["heldout_bits_per_token"]
 SIZES = Axis(label=SEQUENCES.label, is_log=True)
-SPLITS = {"train": "train", "heldout": "held-out"}
 
 
 def unintended(found: Study) -> Plot:
@@ -91,7 +90,6 @@ def covariates(found: Study) -> Plot:
         for place, name in enumerate(names)
         if each.correlations[name] is not None
     ]  # fmt: skip
-    none = pl.DataFrame(schema={"place": float, "rho": float, "series": str, "has_most_data": bool})
 
     def name_rows(axes_of: Mapping[Any, Axes]) -> None:
         for axes in axes_of.values():
@@ -105,7 +103,7 @@ def covariates(found: Study) -> Plot:
         layers=[
             Layer(frame=pl.DataFrame({"rho": [0.0]}), kind="upright", x="rho"),
             Layer(
-                frame=tidy(rows) if rows else none, x="rho", y="place", hue="series",
+                frame=tidy(rows), x="rho", y="place", hue="series",
                 hollow="has_most_data", hollow_label="run with the most data",
             ),
         ],
@@ -133,10 +131,9 @@ def tf_idf(found: Study) -> Plot:
 
 def oracle_quality(found: Study) -> Plot:
     """Mean mem_U of a run against the held-out loss of whatever serves as its reference."""
-    kinds = {"series": str, "loss": float, "mean_bits": float, "is_inside": bool}
-    rows = [each | {"is_inside": each["pool"] == "train"} for each in found.qualities]
-    marks = tidy(rows) if rows else pl.DataFrame(schema=kinds)
-    axes = {"x": "loss", "y": "mean_bits", "hue": "series"}
+    marks = [each | {"is_inside": each["pool"] == "train"} for each in found.qualities]
+    outside = tidy(each for each in marks if not each["is_inside"])
+    axes: dict[str, Any] = {"x": "loss", "y": "mean_bits", "hue": "series"}
     return Plot(
         name="oracle_quality", title=wording.quality(found),
         caption=wording.CAPTIONS["oracle_quality"], hue_order=found.series,
@@ -144,9 +141,9 @@ def oracle_quality(found: Study) -> Plot:
         y=Axis(label=SAMPLE_BITS.label),
         empty="no reference scored samples that it never trained on",
         layers=[
-            Layer(frame=marks.filter(~pl.col("is_inside")), kind="line", **axes),
+            Layer(frame=outside, kind="line", **axes),
             Layer(
-                frame=marks, hollow="is_inside",
+                frame=tidy(marks), hollow="is_inside",
                 hollow_label="reference on the train pool, samples beyond its data", **axes,
             ),
         ],

@@ -15,6 +15,7 @@ from rote.analysis.quantities.covariates import covariates_of, term_frequencies
 from rote.analysis.quantities.unintended import Unintended
 from rote.analysis.results import Corpus, Results
 
+SHOWN_CHARACTERS = 160  # of a sample's text
 NUM_EXTREMES = 12  # samples listed at each end
 MAX_CORRELATED = 10_000  # samples, drawn at random: their texts are read whole
 FEWEST_CORRELATED = 10  # samples: of fewer a rank correlation says nothing
@@ -125,12 +126,20 @@ def _samples(
     }  # fmt: skip
     return [
         {
-            "sample_id": int(sample_id), "text": text,
+            "sample_id": int(sample_id), "text": shortened(text),
             "extracted": _extracted(int(sample_id), arrays),
             **{name: column[index].item() for name, column in columns.items()},
         }
         for index, sample_id, text in zip(indices, ids, corpus.text(ids), strict=True)
     ]  # fmt: skip
+
+
+def shortened(text: str) -> str:
+    """On one line, what cannot be seen written out, cut at `SHOWN_CHARACTERS`."""
+    seen = "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
+    )
+    return seen if len(seen) <= SHOWN_CHARACTERS else seen[: SHOWN_CHARACTERS - 3] + "..."
 
 
 def _extracted(sample_id: int, arrays: Arrays) -> str:

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rote.analysis import descents
 from rote.analysis.content import Block, Card, Content, Heading, Section, Text
+from rote.analysis.descents import axis_note, descents_plot, descents_table, headline, number
 from rote.analysis.estimate import span
 from rote.analysis.metrics import METRICS
 from rote.analysis.reports.text import figures, wording
-from rote.analysis.reports.text.study import REFERENCE_NAMES, SIZE, Row, Study, study
+from rote.analysis.reports.text.study import NUM_SAMPLES, REFERENCE_NAMES, SIZE, Row, Study, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import runs_section
 from rote.analysis.table import Cell, Column, Table
+from rote.analysis.typeset import plural
 
-SHOWN_CHARACTERS = 160  # of a sample's text
 INTERVAL = "95 % interval"
 SUM, MEAN = METRICS["max_code_bits"], METRICS["mean_max_code_bits"]
 LOSS = METRICS["heldout_bits_per_token"]
@@ -23,10 +23,7 @@ def make(results: Results) -> Content:
     """Raises ValueError for runs that are not on one corpus, or have no reference."""
     found = study(results)
     return Content(
-        headlines=(
-            *wording.headlines(found),
-            *(descents.headline(curve) for curve in found.descents),
-        ),
+        headlines=(*wording.headlines(found), *map(headline, found.descents)),
         setting=wording.setting(found),
         cards=tuple(_cards(found)),
         lead=figures.unintended(found),
@@ -41,9 +38,17 @@ def _sections(found: Study) -> tuple[Section, ...]:
     extraction: list[Block] = [Text("No run measured extraction (measure=[extraction]).")]
     if found.extracted:
         extraction = [figures.extraction(found), _extraction_table(found)]
+    if found.discoverable:
+        extraction += [
+            Heading(title="How many samples it takes"),
+            _discoverable_table(found),
+            Text(wording.DISCOVERABLE_NOTE),
+        ]
     generation: list[Block] = [Text("No run measured generation (measure=[generation]).")]
     if found.drawn:
         generation = [*_drawn_tables(found), Text(wording.DRAWN_NOTE)]
+    curves = found.descents
+    descent: list[Block] = [descents_plot(curves), descents_table(curves), Text(axis_note(curves))]
     samples: list[Block] = []
     for each in found.remembered:
         samples.append(Heading(title=f"{each.name}, against the {REFERENCE_NAMES[each.reference]}"))
@@ -58,7 +63,7 @@ def _sections(found: Study) -> tuple[Section, ...]:
                 Text(wording.CONTROL_NOTE),
             ],
         ),
-        _descents(found),
+        Section("Double descent", descent),
         Section("Extraction", extraction),
         Section("Samples that the model draws", generation),
         Section(
@@ -72,12 +77,6 @@ def _sections(found: Study) -> tuple[Section, ...]:
         ),
         runs_section(found.runs),
     )
-
-
-def _descents(found: Study) -> Section:
-    curves = found.descents
-    blocks = [descents.descents_plot(curves), descents.descents_table(curves)]
-    return Section("Double descent", [*blocks, Text(descents.axis_note(curves))])
 
 
 def _unintended_table(found: Study) -> Table:
@@ -118,7 +117,7 @@ def _beside(first: str, below: str, form: str = "{:,}") -> Callable[[Row], tuple
 
 def _extraction_table(found: Study) -> Table:
     """A row a series, size and prefix."""
-    explained = {"unit": "of the train rate", "missing": "none extracted"}
+    explained: dict[str, Any] = {"unit": "of the train rate", "missing": "none extracted"}
     columns = [
         Column("series", "series"),
         Column("N", SIZE),
@@ -129,6 +128,22 @@ def _extraction_table(found: Study) -> Table:
         Column("explained by held-out", "explained", form="{:.0%}", **explained),
     ]
     return Table(columns=columns, rows=found.extracted, is_tall=True)
+
+
+def _discoverable_table(found: Study) -> Table:
+    """A row a run, sampler, prefix and split."""
+    columns = [
+        Column("run", "name"),
+        Column("windows", "windows"),
+        Column("sampler", "sampler"),
+        Column("prefix", "prefix", unit="tokens"),
+        *(
+            Column(f"in {plural(number, 'sample')}", f"in {number}", unit=INTERVAL, form="{:.1%}")
+            for number in NUM_SAMPLES
+        ),
+        Column("in the beam", "beam", unit=INTERVAL, form="{:.1%}"),
+    ]
+    return Table(columns=columns, rows=found.discoverable, is_tall=True)
 
 
 def _drawn_tables(found: Study) -> list[Table]:
@@ -195,12 +210,12 @@ def _quality_table(found: Study) -> Table:
 
 def _sample_table(samples: Sequence[Row]) -> Table:
     def text(row: Row) -> Cell:
-        return Cell(text=shortened(row["text"]), below=str(row["sample_id"]), is_code=True)
+        return Cell(text=row["text"], below=str(row["sample_id"]), is_code=True)
 
     def reference(row: Row) -> tuple[float, str]:
         return row["reference_bits"], "trained on it" * row["in_reference"]
 
-    bits = {"form": "{:.1f}"}
+    bits: dict[str, Any] = {"form": "{:.1f}"}
     mem_u = _beside("max_code_bits", "mixture_code_bits", "{:.1f}")
     columns = [
         Column("text", text, unit="sample id"),
@@ -213,14 +228,6 @@ def _sample_table(samples: Sequence[Row]) -> Table:
     return Table(columns=columns, rows=samples, is_tall=True)
 
 
-def shortened(text: str) -> str:
-    """On one line, what cannot be seen written out, cut at `SHOWN_CHARACTERS`."""
-    seen = "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
-    )
-    return seen if len(seen) <= SHOWN_CHARACTERS else seen[: SHOWN_CHARACTERS - 3] + "..."
-
-
 def _cards(found: Study) -> list[Card]:
     made = [
         Card(
@@ -231,6 +238,7 @@ def _cards(found: Study) -> list[Card]:
             lines=[
                 Text(f"{run['of_capacity']:.0%} of capacity, at N = {run[SIZE]:,}"),
                 Text(f"mixture code: {run['mixture_code_bits']:,.0f} bits"),
+                Text("" if run["is_above"] else wording.NOT_ABOVE, is_warning=True),
                 Text("" if run["training.converged"] else "had not converged", is_warning=True),
             ],
         )
@@ -276,5 +284,12 @@ def _numbers(found: Study) -> dict[str, Any]:
         }
         for each in found.drawn
     }
-    peaks = {f"peak {curve.name}": descents.number(curve) for curve in found.descents}
-    return sums | peaks | correlations | drawn
+    discoverable = {
+        f"discoverable {each['name']}, {each['sampler']} {each['prefix']}, {each['windows']}": {
+            **{f"in {number}": each[f"in {number}"].value for number in NUM_SAMPLES},
+            "runs": [each["run_id"]],
+        }
+        for each in found.discoverable
+    }
+    peaks = {f"peak {curve.name}": number(curve) for curve in found.descents}
+    return sums | peaks | correlations | drawn | discoverable

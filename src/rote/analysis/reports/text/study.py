@@ -1,17 +1,19 @@
 """What the report on text says, derived before anything is drawn."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from rote.analysis.descents import Descent, descents
 from rote.analysis.estimate import Rate
 from rote.analysis.estimators import pooled, rate
 from rote.analysis.pairing import Pairing, text_runs, with_unintended
+from rote.analysis.quantities.discoverable import num_extractable
 from rote.analysis.quantities.extraction import Extraction
 from rote.analysis.quantities.generations import drawings_in, generated
 from rote.analysis.quantities.losses import loss_quantities
@@ -21,11 +23,16 @@ from rote.analysis.reports.text.remembered import Remembered, name_of, remembere
 from rote.analysis.results import Results
 
 EXTRACTED = re.compile(r"extraction\.train_extracted_(\d+)")
+EXPECTED = re.compile(r"discoverable\.\w+_expected_\w+")
+LOG_P = re.compile(r"discoverable\.(train|heldout)_log_p_(\w+)_(\d+)")
+NUM_SAMPLES, PROBABILITY = (1, 10, 100, 1000), 0.5
 DRAWN = re.compile(r"generation\.\w+_samples")
 SIZE = "task.num_sequences"
 OF_RUN = ("run_id", "series", SIZE, "seed", "parameters", "training.converged", "capacity_bits")
 FEWEST_OUTSIDE = 20  # samples that a reference has not trained on, for a mean over them
+SPLITS = {"train": "train", "heldout": "held-out"}
 Row = dict[str, Any]
+Arrays = Mapping[str, NDArray[Any]]
 REFERENCE_NAMES = {"same_size": "same size, all data", "oracle": "oracle"}
 
 
@@ -38,6 +45,7 @@ class Study:
     pairs: pl.DataFrame  # a row a target and reference
     descents: tuple[Descent, ...]
     extracted: list[Row]  # by series, data size and prefix: rates of each run, and of seeds pooled
+    discoverable: list[Row]  # a row a run, sampler, prefix and split
     drawn: list[Row]  # a row a run and drawing of samples
     remembered: tuple[Remembered, ...]  # of each series the run with most mem_U, then most data
     qualities: list[Row]  # a row a run and possible reference, the best reference first
@@ -83,6 +91,7 @@ def study(results: Results) -> Study:
         pairs=_pairs(targets),
         descents=descents(results, targets),
         extracted=list(_extracted(targets)),
+        discoverable=list(_discoverable(results, runs)),
         drawn=list(_drawn(results, runs)),
         remembered=remembered(results, pairing, list(both.values())),
         qualities=sorted(_qualities(pairing, fullest), key=lambda each: each["loss"]),
@@ -99,7 +108,8 @@ def _focus(targets: pl.DataFrame, by: pl.Expr) -> list[Row]:
 def _pairs(targets: pl.DataFrame) -> pl.DataFrame:
     """Totals of mem_U under each reference, its share of capacity, and means of a sample.
 
-    ``heldout_mean_bits`` is of samples that neither model was trained on.
+    ``heldout_mean_bits`` is of samples that neither model was trained on; a sum ``is_above`` them
+    by the lower end of its interval.
     """
     parts = []
     for kind, name in REFERENCE_NAMES.items():
@@ -114,10 +124,16 @@ def _pairs(targets: pl.DataFrame) -> pl.DataFrame:
         parts.append(
             known.select("kind", pl.col("of").alias("reference"), *OF_RUN, reference_id, *totals)
         )
-    return pl.concat(parts, how="vertical_relaxed").with_columns(
-        of_capacity=pl.col("max_code_bits") / pl.col("capacity_bits"),
-        mean_bits=pl.col("max_code_bits") / pl.col("samples"),
-        heldout_mean_bits=pl.col("heldout_max_code_bits") / pl.col("heldout_samples"),
+    return (
+        pl.concat(parts, how="vertical_relaxed")
+        .with_columns(
+            of_capacity=pl.col("max_code_bits") / pl.col("capacity_bits"),
+            mean_bits=pl.col("max_code_bits") / pl.col("samples"),
+            heldout_mean_bits=pl.col("heldout_max_code_bits") / pl.col("heldout_samples"),
+        )
+        .with_columns(
+            is_above=pl.col("max_code_low_bits") > pl.col("heldout_mean_bits") * pl.col("samples")
+        )
     )
 
 
@@ -145,11 +161,18 @@ def _rates(runs: pl.DataFrame, split: str, prefix: int) -> list[Rate]:
     return [rate(int(found), int(tried)) for found, tried in counts.iter_rows()]
 
 
+def _measured(
+    results: Results, runs: pl.DataFrame, names: re.Pattern[str]
+) -> Iterable[tuple[Row, Arrays]]:
+    """Runs with a total of one of these names, and their arrays."""
+    totals = [name for name in runs.columns if names.fullmatch(name)]
+    for run in runs.iter_rows(named=True):
+        if any(run[name] is not None for name in totals):
+            yield run, results.folders[run["run_id"]].arrays()
+
+
 def _drawn(results: Results, runs: pl.DataFrame) -> Iterable[Row]:
-    measured = [name for name in runs.columns if DRAWN.fullmatch(name)]
-    known = runs.filter(pl.any_horizontal(pl.col(measured).is_not_null())) if measured else []
-    for run in pl.DataFrame(known).iter_rows(named=True):
-        arrays = results.folders[run["run_id"]].arrays()
+    for run, arrays in _measured(results, runs, DRAWN):
         for drawing in drawings_in(arrays):
             found = generated(arrays, drawing)
             yield {
@@ -157,6 +180,22 @@ def _drawn(results: Results, runs: pl.DataFrame) -> Iterable[Row]:
                 "samples": int(run[f"generation.{drawing}_samples"]), "found": found,
                 "distinct": len(found.rows_N), "memorised": found.memorised,
                 "control": found.memorised_in_heldout, "once": found.num_eidetic(1),
+            }  # fmt: skip
+
+
+def _discoverable(results: Results, runs: pl.DataFrame) -> Iterable[Row]:
+    """Rates of windows whose rest n samples of one sampler hold with probability `PROBABILITY`."""
+    for run, arrays in _measured(results, runs, EXPECTED):
+        for name in filter(LOG_P.fullmatch, arrays):
+            split, sampler, prefix = LOG_P.fullmatch(name).groups()  # type: ignore[union-attr]
+            ranks = arrays.get(f"discoverable.{split}_beam_rank_{prefix}")
+            logs = arrays[name]
+            yield {
+                "name": name_of(run), "run_id": run["run_id"], "windows": SPLITS[split],
+                "sampler": sampler.replace("_", " "), "prefix": int(prefix),
+                "beam": None if ranks is None else rate(int((ranks >= 0).sum()), len(ranks)),
+                **{f"in {number}": rate(num_extractable(logs, number, PROBABILITY), len(logs))
+                   for number in NUM_SAMPLES},
             }  # fmt: skip
 
 

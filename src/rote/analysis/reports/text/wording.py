@@ -5,7 +5,7 @@ import polars as pl
 from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import difference
 from rote.analysis.quantities.convergence import converged
-from rote.analysis.reports.text.study import SIZE, Row, Study
+from rote.analysis.reports.text.study import PROBABILITY, SIZE, Row, Study
 from rote.analysis.typeset import between, extent, plural
 
 COVARIATE_NAMES = {
@@ -19,12 +19,18 @@ COVARIATE_NAMES = {
     "reference_bits": "code length, reference",
 }
 SHORT_NAMES = {"same_size": "same size on all data", "oracle": "oracle"}
+NOT_ABOVE = "no more than held-out text gives"
 NO_SUM_EXCEEDS = "No sum of mem_U exceeds"
 CONTROL_NOTE = (
     "The held-out control is mem_U of windows that neither model was trained on: it is what a "
     "difference in skill alone looks like, and no memorisation. A sample counts once however "
     "often it was repeated. A sum over capacity would mean that the reference is too weak, or "
     "that capacity was underestimated."
+)
+DISCOVERABLE_NOTE = (
+    f"Windows whose rest stands among so many samples of the model, behind their prefix, with a "
+    f"probability of {PROBABILITY:g} or more (Hayes et al. 2024, arXiv 2410.19482). In the beam: "
+    "the rest is one of the hypotheses of a beam search. Intervals are Clopper and Pearson's."
 )
 DRAWN_NOTE = (
     "Samples that a model draws, without near-duplicates, after Carlini et al. 2021 "
@@ -36,14 +42,14 @@ DRAWN_NOTE = (
 CAPTIONS = {
     "unintended": (
         "mem_U of a sample is its code length under the reference less that under the better of "
-        "reference and model (max code, &ge; 0); the mixture code spends at most one bit a sample "
-        "on not knowing which is better. Whole sequences, all tokens scored. Small marks are runs "
+        "reference and model, the max code: 0 or more. Small marks are runs "
         "(hollow: not converged), large ones means over seeds with 95 % intervals, Student's t. "
-        "The reference of "
+        "Dashed: alpha times parameters, which the sum cannot exceed. Dotted: the mixture code, "
+        "which spends at most one bit a sample on not knowing which model is better; one that "
+        "loses in all is not drawn. Whole sequences, all tokens scored. The reference of "
         "the same size was trained on the most of the train pool and so, as a rule, on the "
         "samples too: it shows what it takes more data to forget. The oracle saw none of them. "
-        "Dashed: alpha times parameters, which the sum cannot exceed. A mixture code "
-        "that loses in all is not drawn. Published: Morris et al. "
+        "Published: Morris et al. "
         "2025, section 4, on FineWeb with models of 1.71M to 19.2M parameters."
     ),
     "oracle_quality": (
@@ -102,6 +108,7 @@ def _most(run: Row) -> str:
         f"(95 % interval over samples {run['max_code_low_bits']:,.0f} to "
         f"{run['max_code_high_bits']:,.0f}; mixture code {run['mixture_code_bits']:,.0f}) at N = "
         f"{run[SIZE]:,}, {run['of_capacity']:.0%} of capacity{trained}"
+        f"{'' if run['is_above'] else f', {NOT_ABOVE}'}"
         f"{'' if run['training.converged'] else ', unconverged'}"
     )
 
@@ -152,11 +159,7 @@ def check(found: Study) -> str:
 def unintended(found: Study) -> str:
     """The title of the figure: the range of the largest sums, under the best reference."""
     kind = found.references[-1]
-    above = [
-        run
-        for run in found.fullest(kind)
-        if run["max_code_low_bits"] > run["heldout_mean_bits"] * run["samples"]
-    ]
+    above = [run for run in found.fullest(kind) if run["is_above"]]
     if not above:
         return f"No sum of mem_U against the {SHORT_NAMES[kind]} is above what held-out text gives"
     shares = between((run["of_capacity"] for run in above), "{:.0%}")

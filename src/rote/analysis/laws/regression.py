@@ -1,0 +1,162 @@
+"""Laws whose constants are found by regression, and all that is said of such a fit."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rote.analysis.fits.profiles import profile_ends
+from rote.analysis.fits.regression import DIFFERENCE, Problem, Residual, solve
+from rote.analysis.fits.resampling import refits
+from rote.analysis.fits.uncertainty import regression_fit
+from rote.analysis.laws.clusters import required_clusters
+from rote.analysis.laws.diagnostics import LawFit, about_residuals, identification
+from rote.analysis.laws.influence import influence
+from rote.analysis.laws.law import (
+    COLUMNS,
+    Curve,
+    Effort,
+    Fitted,
+    Floats,
+    Law,
+    Measured,
+    described,
+    failed,
+)
+
+FIRST_STEPS, NUM_FINISHED = 20, 3  # of a search from several starts
+FEWEST_RESIDUALS = 2  # that a bootstrap draws from
+TOO_FEW = "the runs leave one residual beside the constants: no bootstrap"
+LEAST_SHARE = 1e-6  # of the lowest output: a constant E below is none
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What follows from the constants."""
+
+    name: str
+    meaning: str
+    value: Callable[[Any], float]  # of the curve; > 0
+
+    def error(self, fit: LawFit) -> float:
+        """That of its logarithm, to first order."""
+        slope_K = [
+            self.value(_curve(fit.law, fit.best_K + shift))
+            - self.value(_curve(fit.law, fit.best_K - shift))
+            for shift in np.eye(len(fit.best_K)) * DIFFERENCE
+        ] / np.array(2 * DIFFERENCE)
+        return float(np.sqrt(slope_K @ np.nan_to_num(fit.covariance_KK) @ slope_K))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regression:
+    """How the constants of a law, all positive and all bounded, are found.
+
+    Whatever a resample makes of a constant, it ends at a bound; those of E are given by the output.
+    """
+
+    distinct: Mapping[str, int]  # fewest different values of a column
+    starts: Callable[[Measured], Floats]  # log constants [R, K]
+    derived: tuple[Derived, ...] = ()
+    residual: Residual = Residual.LOG
+    reach: float = np.inf
+
+    def __call__(self, law: Law, measured: Measured, effort: Effort, *warnings: str) -> Fitted:
+        """Raises ValueError for too few runs or clusters, and where no start leads anywhere."""
+        self.require(law, measured)
+        return self.describe(law, measured, self.best(law, measured), effort, *warnings)
+
+    def require(self, law: Law, measured: Measured) -> None:
+        """Raises ValueError for too few runs, or too few different values of a column."""
+        if len(measured) <= (number := len(law.constants)):
+            raise ValueError(
+                f"law {law.name} has {number} constants and takes {number + 1} runs or more, "
+                f"got {len(measured)}"
+            )
+        for column, fewest in self.distinct.items():
+            if (number := len(np.unique(measured[column]))) < fewest:
+                raise ValueError(
+                    f"law {law.name} takes {fewest} or more different {column} "
+                    f"({COLUMNS[column]}), got {number}"
+                )
+
+    def problem(self, law: Law, measured: Measured) -> Problem:
+        """The regression on these runs."""
+        columns, output = [measured[name] for name in law.inputs], measured[law.output]
+        bounds = {name: known["bounds"] for name, known in law.constants.items()}
+        if "E" in bounds:
+            bounds["E"] = (LEAST_SHARE * output.min(), output.max())
+
+        def log_output(logs_RK: Floats) -> Floats:
+            constants = dict(zip(bounds, np.exp(logs_RK).T[:, :, None], strict=True))
+            return np.log(law.curve(**constants).predict(*columns))
+
+        return Problem(
+            log_output=log_output,
+            targets_M=np.log(output),
+            bounds_K2=np.log(list(bounds.values())),
+            residual=self.residual,
+            reach=self.reach,
+        )
+
+    def best(self, law: Law, measured: Measured) -> Floats:
+        """Log constants [K] of the lowest end; raises ValueError where no start leads anywhere.
+
+        All starts go a little way, the best of them to the end: those that lead nowhere take
+        longest.
+        """
+        problem = self.problem(law, measured)
+        begun = solve(problem, self.starts(measured), most_steps=FIRST_STEPS)
+        first = np.argsort(begun.objective_R, kind="stable")[:NUM_FINISHED]
+        solved = solve(problem, begun.constants_RK[first])
+        best = int(solved.objective_R.argmin())
+        if not np.isfinite(solved.objective_R[best]):
+            raise ValueError(f"law {law.name} has no finite fit to these runs")
+        return solved.constants_RK[best]
+
+    def describe(
+        self, law: Law, measured: Measured, best_K: Floats, effort: Effort, *warnings: str
+    ) -> Fitted:
+        """Everything beside the best fit; raises ValueError for clusters that are too few."""
+        clusters = required_clusters(measured, effort.clusters, len(best_K))
+        regression = regression_fit(self.problem(law, measured), best_K, clusters)
+        fit = LawFit(**vars(regression), law=law, measured=measured, clusters=effort.clusters)
+        asked = effort.num_resamples if fit.spare >= FEWEST_RESIDUALS else 0
+        drawn = refits(fit, num_resamples=asked, seed=effort.seed)
+        curve, *resampled = (_curve(law, logs_K) for logs_K in (best_K, *drawn))
+        ends_K2 = profile_ends(fit) if effort.profiles else None
+        profiles = None if ends_K2 is None else [(a, b) for a, b in np.exp(ends_K2).tolist()]
+        return law.fitted(
+            measured,
+            curve,
+            resampled,
+            np.exp(best_K) * fit.errors_K,
+            profiles,
+            objective=fit.objective,
+            method=f"{law.method}; {_drawn(effort.clusters)}",
+            derived=tuple(
+                described(each.name, each.meaning, each.value, curve, resampled, each.error(fit))
+                for each in self.derived
+            ),
+            warnings=(
+                *warnings,
+                *identification(fit),
+                *about_residuals(fit),
+                *influence(fit, ends_K2),
+                *failed(asked - len(resampled), asked),
+                *([TOO_FEW] if asked < effort.num_resamples else []),
+            ),
+        )
+
+
+def _curve(law: Law, logs_K: Floats) -> Curve:
+    curve: Curve = law.curve(**dict(zip(law.constants, np.exp(logs_K).tolist(), strict=True)))
+    return curve
+
+
+def _drawn(clusters: str) -> str:
+    """What standard errors and the bootstrap take for independent."""
+    if not clusters:
+        return "runs are drawn one by one"
+    return f"runs of equal {clusters.replace('_', ' ')} are drawn together"
