@@ -123,6 +123,15 @@ def listed(outputs: Path) -> list[str]:
     return [html.unescape(name) for name in re.findall(r'class="card" data-name="([^"]*)"', page)]
 
 
+def test_pages_lead_to_the_docs_where_these_are_built(own: Path) -> None:
+    link = '<a href="../docs/index.html">Docs</a>'
+    assert link not in (own / "site/index.html").read_text()
+    (own / "docs").mkdir()
+    (own / "docs/index.html").write_text("<!doctype html>")
+    build_site(own)
+    assert link in (own / "site/index.html").read_text()
+
+
 def test_a_column_has_title_unit_and_form_of_the_registry_and_axes_are_those_of_the_kind(
     site: Path,
 ) -> None:

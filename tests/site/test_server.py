@@ -100,9 +100,15 @@ def test_the_browser_is_sent_through_a_file_that_only_we_can_read(
 
 
 def test_pages_and_data_are_those_of_the_files(ask: Ask, site: Path) -> None:
-    for path in ("data/sweeps/many.js", "assets/style.css", "reports/many.html"):
-        status, _, body = get(ask, f"/{path}")
+    for path, kind in (
+        ("data/sweeps/many.js", "text/javascript; charset=utf-8"),
+        ("assets/style.css", "text/css; charset=utf-8"),
+        ("reports/many.html", "text/html; charset=utf-8"),
+        ("reports/many/main.png", "image/png"),
+    ):
+        status, headers, body = get(ask, f"/{path}")
         assert (status, body) == (200, (site.parent / path).read_bytes())
+        assert headers["Content-Type"] == kind
     status, headers, body = get(ask, "/")
     assert status == 200
     assert headers["Content-Type"] == "text/html; charset=utf-8"

@@ -19,7 +19,8 @@ from rote.site.documents import COMPARISONS, FIGURES, KINDS, REPORTS, Document, 
 SCRIPTS = {
     "index": ("data", "index"),
     "sweep": (
-        "plotly.min", "data", "filters", "means", "charts", "points", "table", "scatter", "sweep",
+        "plotly.min", "data", "filters", "means", "charts", "points", "rows", "table", "scatter",
+        "sweep",
     ),
     "run": ("plotly.min", "data", "charts", "points", "yaml", "run"),
 }  # fmt: skip

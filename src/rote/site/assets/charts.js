@@ -43,7 +43,7 @@ rote.draw = (place, traces, { x, y, logX = false, logY = false }) => {
     plot_bgcolor: "transparent",
     hovermode: "closest",
     hoverlabel: { align: "left" },
-    showlegend: traces.length > 1,
+    showlegend: traces.filter((trace) => trace.showlegend !== false).length > 1,
     legend: { orientation: "h", y: 1, yanchor: "bottom", x: 0 },
     xaxis: rote.axis(x, logX, traces.flatMap((trace) => trace.x)),
     yaxis: rote.axis(y, logY, traces.flatMap((trace) => trace.y)),

@@ -152,49 +152,60 @@ rote.Scatter = class {
 
   // Single runs; over them, where means are asked for, one mark a setting with its intervals.
   traces(group, x, y) {
-    const runs = this.trace(group, x, y);
-    if (!this.table.state.isGrouped) return [runs];
-    const faint = { ...runs, showlegend: false, marker: { ...runs.marker, size: 4, opacity: 0.3 } };
-    const settings = this.table.groups(group.indices);
-    const [across, up] = [x, y].map((column) =>
-      settings.map((indices) => this.table.mean(column, indices)));
-    const isScale = Array.isArray(group.marker.color);
-    const color = isScale ? rote.PALETTE[0] : group.marker.color;
-    const bars = (means) => ({ type: "data", symmetric: false, color, width: 3, thickness: 1,
-      array: means.map((one) => one.high - one.mean),
-      arrayminus: means.map((one) => one.mean - one.low) });
-    return [faint, {
-      ...runs,
-      name: rote.plain(isScale ? "means over seeds" : group.name),
-      x: across.map((one) => one.mean),
-      y: up.map((one) => one.mean),
-      error_x: bars(across),
-      error_y: bars(up),
-      customdata: settings.map((indices) => this.table.ids[indices[0]]),
-      text: settings.map((indices, at) => this.toldMean(indices, [[x, across[at]], [y, up[at]]])),
-      marker: { size: 9, color, line: { width: 1.5, color: rote.OUTLINE },
-        symbol: settings.map((indices) => this.symbol(indices, group.marker.symbol)) },
-    }];
+    const runs = this.runs(group, x, y);
+    if (!this.table.state.isGrouped) return runs;
+    const faint = runs.map((trace) => ({ ...trace, showlegend: false,
+      marker: { ...trace.marker, size: 4, opacity: 0.3 } }));
+    return [...faint, this.means(group, x, y)];
   }
 
-  // Open where one of the runs had not converged.
-  symbol(indices, symbol) {
-    return indices.every((index) => this.table.isConverged(index)) ? symbol : `${symbol}-open`;
+  // Two traces, closed and open marks: one look for each costs a browser half of a look a mark.
+  runs({ name, indices, marker }, x, y) {
+    const isScale = Array.isArray(marker.color);
+    const parts = [true, false].map((isConverged) => [...indices.keys()].filter(
+      (place) => this.table.isConverged(indices[place]) === isConverged));
+    const first = parts[0].length ? 0 : 1;
+    return parts.map((places, at) => this.trace(places.map((place) => indices[place]), x, y, {
+      name: rote.plain(name), legendgroup: name, showlegend: at === first,
+      marker: { size: 7, opacity: 0.85, line: { width: at ? 1.5 : 0.5, color: rote.OUTLINE },
+        ...marker, symbol: at ? `${marker.symbol}-open` : marker.symbol,
+        ...(isScale && { color: places.map((place) => marker.color[place]), showscale: at === first,
+          cmin: Math.min(...marker.color), cmax: Math.max(...marker.color) }) },
+    })).filter((trace) => trace.x.length);
   }
 
-  trace({ name, indices, marker }, x, y) {
-    const symbols = indices.map((index) => this.symbol([index], marker.symbol));
+  trace(indices, x, y, look) {
     return {
       type: "scatter", // SVG: it prints, and needs no graphics card
       mode: "markers",
-      name: rote.plain(name),
       x: indices.map((index) => x.at(index)),
       y: indices.map((index) => y.at(index)),
       customdata: indices.map((index) => this.table.ids[index]),
       text: indices.map((index) => this.told(index, x, y)),
       hovertemplate: "%{text}<extra></extra>",
-      marker: { size: 7, opacity: 0.85, ...marker, symbol: symbols,
-        line: { width: indices.map((i) => (this.table.isConverged(i) ? 0.5 : 1.5)), color: rote.OUTLINE } },
+      ...look,
+    };
+  }
+
+  // Open where one of the runs had not converged.
+  means({ name, indices, marker }, x, y) {
+    const settings = this.table.groups(indices);
+    const [across, up] = [x, y].map((column) => settings.map((one) => this.table.mean(column, one)));
+    const isScale = Array.isArray(marker.color);
+    const color = isScale ? rote.PALETTE[0] : marker.color;
+    const bars = (means) => ({ type: "data", symmetric: false, color, width: 3, thickness: 1,
+      array: means.map((one) => one.high - one.mean),
+      arrayminus: means.map((one) => one.mean - one.low) });
+    const isOpen = (runs) => runs.some((index) => !this.table.isConverged(index));
+    return {
+      type: "scatter", mode: "markers", name: rote.plain(isScale ? "means over seeds" : name),
+      x: across.map((one) => one.mean), y: up.map((one) => one.mean),
+      error_x: bars(across), error_y: bars(up),
+      customdata: settings.map((runs) => this.table.ids[runs[0]]),
+      text: settings.map((runs, at) => this.toldMean(runs, [[x, across[at]], [y, up[at]]])),
+      hovertemplate: "%{text}<extra></extra>",
+      marker: { size: 9, color, line: { width: 1.5, color: rote.OUTLINE },
+        symbol: settings.map((runs) => (isOpen(runs) ? `${marker.symbol}-open` : marker.symbol)) },
     };
   }
 

@@ -258,8 +258,8 @@ rote.Table = class {
     const start = this.state.page * rote.ROWS;
     const columns = this.shown;
     const seen = this.rows.slice(start, start + rote.ROWS);
-    const rows = seen.map((group) => this.state.isGrouped ? this.groupRow(group, columns)
-      : this.row(group[0], columns));
+    const rows = seen.map((group) => this.state.isGrouped ? rote.settingRow(this, group, columns)
+      : rote.runRow(this, group[0], columns));
     const focused = this.body.contains(document.activeElement) && document.activeElement.href;
     this.body.replaceChildren(...rows);
     if (focused) rows.map((row) => row.querySelector("a")).find((a) => a.href === focused)?.focus();
@@ -277,54 +277,6 @@ rote.Table = class {
   link(index) {
     const settings = { href: rote.runAddress(this.ids[index]), title: this.ids[index] };
     return rote.make("a", settings, this.name(index));
-  }
-
-  row(index, columns) {
-    const row = rote.make("tr", {}, rote.make("td", { class: "text" }, this.link(index)));
-    const isDone = this.isDone(index);
-    for (const column of columns) {
-      const value = column.at(index);
-      const kinds = [
-        column.isNumber ? "" : "text", value === null ? "missing" : "",
-        column.key === "state" ? `state ${value}` : "",
-        column.key === "training.converged" && value === "no" ? "bound" : "",
-      ];
-      row.append(rote.make("td", { class: kinds.join(" ").trim() }, column.said(index, isDone)));
-    }
-    return row;
-  }
-
-  // One setting: of numbers the mean over its runs with the interval, of words how many have which.
-  groupRow(indices, columns) {
-    const words = this.byKey.get("name")?.at(indices[0]) ?? this.ids[indices[0]];
-    const runs = indices.length === 1 ? "1 run" : `${rote.number(indices.length)} runs`;
-    const links = rote.make("details", {}, rote.make("summary", {}, runs),
-      ...indices.map((index) => rote.make("div", {}, this.link(index))));
-    const row = rote.make("tr", {}, rote.make("td", { class: "text" }, words, links));
-    for (const column of columns) {
-      row.append(column.isNumber && !column.seed ? this.meanCell(column, indices)
-        : rote.make("td", { class: "text" }, this.tally(column, indices)));
-    }
-    return row;
-  }
-
-  meanCell(column, indices) {
-    const found = this.mean(column, indices);
-    if (!found) return rote.make("td", { class: "missing" }, column.said(indices[0]));
-    const written = (value) => rote.number(value, column.form);
-    const span = `${written(found.low)} to ${written(found.high)}`;
-    const below = found.hasInterval ? [rote.make("small", {}, span)] : [];
-    return rote.make("td", {}, written(found.mean), ...below);
-  }
-
-  tally(column, indices) {
-    const counts = new Map();
-    for (const index of indices) {
-      const word = column.said(index, this.isDone(index));
-      counts.set(word, (counts.get(word) ?? 0) + 1);
-    }
-    const words = [...counts].map(([word, n]) => (counts.size > 1 && n > 1 ? `${n} ${word}` : word));
-    return words.length > 4 ? `${words.length} values` : words.join(", ");
   }
 
   pages(last) {
