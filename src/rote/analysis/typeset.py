@@ -11,9 +11,11 @@ HYPHEN_OF_A_NUMBER = re.compile(r"(?<![\w.])-(?=[\d.∞])")
 
 
 def number(value: float, form: str) -> str:
-    """``form`` of the value; where that shows zero and the value is none, one significant digit."""
+    """``form`` of the value, 0 without a sign; one significant digit where it would show zero."""
     told = form.format(value)
-    if value and not re.search(r"[1-9]", told) and re.search(r"\d", told):
+    if value == 0:
+        return told.replace("+", "")
+    if not re.search(r"[1-9]", told) and re.search(r"\d", told):
         if "%" in form:
             return f"{'+' if '+' in form and value > 0 else ''}{100 * value:.1g}%"
         return f"{value:{'+' if '+' in form else ''}.1g}"

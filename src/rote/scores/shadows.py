@@ -39,7 +39,7 @@ class Shadows:
             if (count_B < least).any():
                 document = int(count_B.argmin())
                 raise ValueError(
-                    f"document {document}: {count_B[document]} shadow(s) were trained {word} it, "
+                    f"document {document}: shadows trained {word} it: {count_B[document]}, "
                     f"and this score takes {least}"
                 )
 

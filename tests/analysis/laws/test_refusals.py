@@ -84,7 +84,7 @@ def test_levels_of_two_sizes_are_left_out_and_said() -> None:
     pair = levels(flops=np.array([1e21]), shares=(0.5, 2.0))
     both = {key: np.append(inside[key], pair[key]) for key in inside.columns}
     fitted = law("isoflop").fit(Measured(columns=both, count=Count.TOTAL), QUICK)
-    assert fitted.warnings == ("at 1e+21 FLOPs 2 size(s) were run, and a parabola takes 3",)
+    assert fitted.warnings == ("at 1e+21 FLOPs 2 sizes run, and a parabola takes 3",)
 
 
 def test_flops_within_a_tenth_are_one_level() -> None:

@@ -14,6 +14,7 @@ from scipy.special import expit
 
 from rote.analysis.fits.resampling import clusters_of_sizes, wild_noise
 from rote.analysis.fits.search import least_squares_within
+from rote.analysis.typeset import plural
 
 Floats = NDArray[np.float64]
 
@@ -69,7 +70,9 @@ def fit_leak_curve(
     sizes = np.asarray(parameters, dtype=np.float64)
     x, y = np.asarray(samples, dtype=np.float64) / sizes, np.asarray(leakage, dtype=np.float64)
     if (num_ratios := len(np.unique(x))) < FEWEST_RATIOS:
-        raise ValueError(f"{num_ratios} ratio(s) of data to size, a curve takes {FEWEST_RATIOS}")
+        raise ValueError(
+            f"{plural(num_ratios, 'ratio')} of data to size, a curve takes {FEWEST_RATIOS}"
+        )
     share = (y - chance) / (most - chance)
     if share.max() < 0.05 or share.min() > 0.95:
         raise ValueError("all runs leak alike: no way from high to low among them")

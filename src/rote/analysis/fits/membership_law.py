@@ -24,6 +24,7 @@ from rote.analysis.fits.random_effects import random_effects_mean
 from rote.analysis.fits.resampling import clusters_of_sizes, wild_noise
 from rote.analysis.fits.search import least_squares_within
 from rote.analysis.fits.uncertainty import inverse_normal, left_out_residuals, sandwich
+from rote.analysis.typeset import plural
 
 Floats = NDArray[np.float64]
 
@@ -208,7 +209,7 @@ def _checked(
 def _too_little(ratio: Floats, observed: Floats) -> str | None:
     num_ratios = len(np.unique(ratio))
     if num_ratios < FEWEST_RATIOS:
-        return f"{num_ratios} ratio(s) of data to size, and the law takes {FEWEST_RATIOS}"
+        return f"{plural(num_ratios, 'ratio')} of data to size, and the law takes {FEWEST_RATIOS}"
     if observed.max() < 0.5 + LEAKS:
         return f"no run leaks: the highest F1 is {observed.max():.3f}"
     return None

@@ -22,6 +22,7 @@ from scipy.special import expit, xlogy
 
 from rote.analysis.fits.level import student
 from rote.analysis.fits.search import least_squares_within
+from rote.analysis.typeset import plural
 
 Floats = NDArray[np.float64]
 
@@ -167,7 +168,7 @@ def _too_little(data: Floats, maximum_bits: float) -> str | None:
         return LIMITED
     num_sizes = len(np.unique(data))
     if num_sizes < FEWEST_SIZES:
-        return f"{num_sizes} data-set size(s), and a plateau takes {FEWEST_SIZES}"
+        return f"{plural(num_sizes, 'data-set size')}, and a plateau takes {FEWEST_SIZES}"
     return "no run memorised anything" if maximum_bits <= 0 else None
 
 
@@ -176,7 +177,8 @@ def _not_reached(data: Floats, knee: Knee) -> str | None:
         return LIMITED
     num_binding = int((knee.pull(data) > BINDS).sum())
     if num_binding < FEWEST_SIZES:
-        return f"{num_binding} run(s) near or beyond capacity, and an interval takes {FEWEST_SIZES}"
+        runs = plural(num_binding, "run")
+        return f"{runs} near or beyond capacity; an interval takes {FEWEST_SIZES}"
     return None
 
 

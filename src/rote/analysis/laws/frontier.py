@@ -27,6 +27,7 @@ from rote.analysis.fits.level import student
 from rote.analysis.fits.uncertainty import LEAST_FREEDOM, leverage
 from rote.analysis.laws.clusters import grouped
 from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured, failed
+from rote.analysis.typeset import plural
 
 TOLERANCE = 0.1  # of FLOPs within a level
 WIDTH = 10**0.25 - 1  # of a bin, as a tolerance on FLOPs
@@ -152,7 +153,7 @@ def _isoflop(law: Law, measured: Measured, effort: Effort) -> Fitted:
     for level in _levels(measured, TOLERANCE):
         if (number := len(np.unique(level.runs["parameters"]))) < FEWEST_SIZES:
             left_out.append(
-                f"at {level.runs['flops'].mean():.3g} FLOPs {number} size(s) were run, "
+                f"at {level.runs['flops'].mean():.3g} FLOPs {plural(number, 'size')} run, "
                 f"and a parabola takes {FEWEST_SIZES}"
             )
         else:

@@ -223,7 +223,7 @@ def controls_line(found: Study) -> str:
     return (
         f"Controls are exposed by {mean:.2f} bits on average, a guess by 1.44; {outside} of "
         f"{plural(number, 'group')} lie outside chance's 95 % range, and {number / 20:.1f} are "
-        "expected to"
+        "expected to; groups of one seed have the same secrets, and go astray together"
     )
 
 
