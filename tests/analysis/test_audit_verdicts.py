@@ -162,4 +162,4 @@ def test_words_that_separate_the_sets_are_the_finding() -> None:
     assert isinstance(confounded.lead, Plot)
     assert confounded.lead.title == "Words alone separate members from non-members"
     assert "differ by themselves" in confounded.headlines[0]
-    assert any("Words alone differ" in line.words for line in confounded.cards[0].lines)
+    assert any("the sets differ by themselves" in line.words for line in confounded.cards[0].lines)

@@ -97,8 +97,8 @@ def test_of_unconverged_runs_only_what_one_run_stored_is_claimed(build_table) ->
         assert f"plateau {mean:.2f}, 95 % interval" in wording.headline(alpha)
     assert "fills up" not in claims(found) and "longer training may store" in claims(found)
     assert wording.verdict(apart) == "they differ, in runs that had not converged"
-    assert wording.at_least(2.1999) == "at least 2.19"
-    assert wording.at_least(0.00421) == "at least 0.0042"
+    assert wording.floored(2.1999) == "2.19"
+    assert wording.floored(0.00421) == "0.0042"
 
 
 def test_nothing_is_claimed_of_models_that_memorised_nothing(build_table) -> None:
@@ -111,7 +111,7 @@ def test_nothing_is_claimed_of_models_that_memorised_nothing(build_table) -> Non
 
 def test_one_data_set_of_one_seed_is_no_plateau_and_no_difference(build_table) -> None:
     found = study(build_table(shapes=((1, 16),), fills=(4.0,)))
-    title = "One run stored at least 2.99 bits per parameter; no model shows a plateau"
+    title = "One run stored 2.99 bits per parameter; no model shows a plateau"
     assert wording.all_hold(found) == title
     assert "differ" not in claims(found)
     one_seed = study(build_table(shapes=((1, 16),)))

@@ -138,19 +138,19 @@ def titles(results: Results) -> dict[str, str]:
 
 
 def test_titles_claim_what_was_planted(results: Results) -> None:
-    told = titles(results)
-    assert told["unintended"].startswith("Unintended memorisation reaches 68% to 70% of")
-    assert told["extraction"].startswith("Extraction comes down from")
-    assert "from the best oracle to the worst" in told["oracle_quality"]
-    assert "may be chance" not in told["covariates"]
+    shown = titles(results)
+    assert shown["unintended"].startswith("Unintended memorisation reaches 68% to 70% of")
+    assert shown["extraction"].startswith("Extraction comes down from")
+    assert "from the best oracle to the worst" in shown["oracle_quality"]
+    assert "may be chance" not in shown["covariates"]
 
 
 def test_nothing_is_claimed_of_runs_at_chance_alone_or_unconverged(tmp_path: Path) -> None:
     """The models are as good as their reference, whose text nobody memorised."""
     chance = planted.planted_results(tmp_path, seeds=(0,), share=0.0)
-    told = titles(chance)
-    assert told["unintended"].endswith("is above what held-out text gives")
-    assert told["extraction"].startswith("No more is extracted")
+    shown = titles(chance)
+    assert shown["unintended"].endswith("is above what held-out text gives")
+    assert shown["extraction"].startswith("No more is extracted")
     content = make(chance)
     assert "1 seed." in content.setting
     assert any(line.words == "no more than held-out text gives" for line in content.cards[0].lines)

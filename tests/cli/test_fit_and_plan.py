@@ -91,6 +91,22 @@ def test_a_law_that_explains_little_claims_nothing(rote: Run, tmp_path: Path) ->
     assert code == 2 and "takes 3 runs or more, got 1" in err
 
 
+def test_the_best_size_of_each_budget_has_a_figure(rote: Run, tmp_path: Path) -> None:
+    lines = ["N,D,C,loss"]
+    for flops, share in itertools.product((1e18, 3e18, 1e19), (0.3, 0.5, 0.8, 1.2, 2, 3)):
+        size = share * float(LAW.optimum(flops)[0])
+        tokens = flops / 6 / size
+        lines.append(f"{size:.9g},{tokens:.9g},{flops},{float(LAW.predict(size, tokens)):.9g}")
+    path = tmp_path / "budgets.csv"
+    path.write_text("\n".join(lines))
+    columns = "parameters=N,tokens=D,flops=C,loss_nats=loss"
+    words = ("fit", str(path), "--law", "isoflop", "--columns", columns, "--resamples", "5")
+    assert rote(*words)[0] == 0
+    (page,) = (tmp_path / "outputs" / "fits").glob("budgets-*/fit.html")
+    assert "the size with the lowest loss" in page.read_text()
+    assert "loss over size, a line for each budget" in page.read_text()
+
+
 def test_without_a_law_each_that_the_columns_tell_is_fitted(rote: Run, runs_csv: Path) -> None:
     columns = "parameters=N*1e6,tokens=D,loss_nats=loss"
     code, out, _ = rote("fit", str(runs_csv), "--columns", columns, "--resamples", "0", "--json")

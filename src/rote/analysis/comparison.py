@@ -7,7 +7,7 @@ Student's 95 % interval over the pairs.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,6 @@ Floats = NDArray[np.float64]
 
 GROUPS = ("task", "model", "size", "optim", "budget", "precision", "control", "seed", "measure")
 COMPARED = tuple(name for name, metric in METRICS.items() if metric.is_compared)
-TITLES = {"exposure_bits": "exposure of all canaries"}  # of any number of repeats
 SAME_RATIO = 1.1  # a setting that is derived from equal shares of two sizes differs by rounding
 
 
@@ -282,6 +281,5 @@ def _compared(pairs: pl.DataFrame) -> Iterator[Compared]:
         sides = [f"{column}.{side}" for side in ("first", "second")]
         known = pairs.drop_nulls(sides) if sides[0] in pairs.columns else pairs.clear()
         if not known.is_empty():
-            metric = replace(METRICS[column], title=TITLES.get(column, METRICS[column].title))
             first, second = (known[name].to_numpy() for name in sides)
-            yield Compared(metric=metric, first=first, second=second)
+            yield Compared(metric=METRICS[column], first=first, second=second)

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from rote.analysis.drawing import GREY, INK
 from rote.analysis.estimate import span
-from rote.analysis.estimators import mean_over_seeds
 from rote.analysis.fits.descent import GridPoint, NoPeak, Peak, fit_descent
 from rote.analysis.marks import Layer, runs_and_means
 from rote.analysis.metrics import METRICS
-from rote.analysis.plot import Axis, Plot, tidy
+from rote.analysis.plot import Axis, Plot, means, tidy
 from rote.analysis.quantities.convergence import NOT_CONVERGED, converged, num_converged
 from rote.analysis.results import Results
 from rote.analysis.table import Column, Table, Value, warning
@@ -144,42 +143,36 @@ def axis_note(curves: Sequence[Descent]) -> str:
 
 def descents_table(curves: Sequence[Descent]) -> Table:
     """A row a series."""
-    tokens = "bits per token"
-    of_peak: list[tuple[str, str, str, Callable[[Peak], Any]]] = [  # title, unit, form, value
-        ("peak", METRICS[RATIO].title, "{:.2f}", lambda peak: peak.ratio),
-        ("95 % interval", "resamples with an interior peak", "",
-         lambda peak: (span(peak.interval, "{:.2f}"), f"{peak.interior_share:.0%}")),
-        ("grid points beside it", "", "", lambda peak: span(peak.bracket, "{:.2f}")),
-        ("held-out loss there", tokens, "{:.3f}", lambda peak: peak.loss_bits_per_token),
-        ("rise from the smallest data set", tokens, "{:.3f}",
-         lambda peak: peak.rise_bits_per_token),
-        ("fall to the largest", tokens, "{:.3f}", lambda peak: peak.fall_bits_per_token),
-    ]  # fmt: skip
+
+    def of_peak(title: str, value: Callable[[Peak], Any], unit: str, form: str = "") -> Column:
+        return Column(
+            title, lambda curve: curve.peak and value(curve.peak), unit=unit, form=form,
+            missing="none",
+        )  # fmt: skip
+
+    def finding(curve: Descent) -> Value:
+        is_none = isinstance(curve.fit, NoPeak)
+        return warning(f"none: {curve.fit.reason}") if is_none else "interior peak"  # type: ignore[union-attr]
+
+    tokens, loss = "bits per token", "{:.3f}"
     return Table(
         rows=curves,
         columns=[
-            Column(title="source", value="source"),
-            Column(title="series", unit="layers x width", value="series"),
-            Column(title="finding", value=_finding),
-            *(
-                Column(title=title, unit=unit, form=form, missing="none", value=_of_peak(value))
-                for title, unit, form, value in of_peak
-            ),
-            Column(title="runs", unit="not converged", value=_counts),
+            Column("source", "source"),
+            Column("series", "series", unit="layers x width"),
+            Column("finding", finding),
+            of_peak("peak", lambda peak: peak.ratio, METRICS[RATIO].title, "{:.2f}"),
+            of_peak("95 % interval", lambda peak: (span(peak.interval, "{:.2f}"),
+                    f"{peak.interior_share:.0%}"), "resamples with an interior peak"),
+            of_peak("grid points beside it", lambda peak: span(peak.bracket, "{:.2f}"), ""),
+            of_peak("held-out loss there", lambda peak: peak.loss_bits_per_token, tokens, loss),
+            of_peak("rise from the smallest data set", lambda peak: peak.rise_bits_per_token,
+                    tokens, loss),
+            of_peak("fall to the largest", lambda peak: peak.fall_bits_per_token, tokens, loss),
+            Column("runs", lambda curve: (curve.runs.height, f"{curve.num_unconverged:,}"),
+                   unit="not converged"),
         ],
-    )
-
-
-def _finding(curve: Descent) -> Value:
-    return "interior peak" if curve.peak else warning(f"none: {curve.fit.reason}")  # type: ignore[union-attr]
-
-
-def _of_peak(value: Callable[[Peak], Any]) -> Callable[[Descent], Any]:
-    return lambda curve: curve.peak and value(curve.peak)
-
-
-def _counts(curve: Descent) -> Value:
-    return curve.runs.height, f"{curve.num_unconverged:,}"
+    )  # fmt: skip
 
 
 def descents_plot(curves: Sequence[Descent]) -> Plot:
@@ -193,11 +186,8 @@ def descents_plot(curves: Sequence[Descent]) -> Plot:
         for split, column in LOSSES.items()
     )  # fmt: skip
     by = ["panel", "split", "task.num_sequences"]
-    means = tidy(
-        part.select(by).row(0, named=True)
-        | {RATIO: part[RATIO].mean(), "loss": mean_over_seeds(part["loss"])}
-        for part in runs.partition_by(by, maintain_order=True)
-    )
+    alike = [pl.col(RATIO).mean().over(by), pl.col("unconverged").any().over(by)]
+    averages = means(runs.with_columns(alike), "loss", by=[*by, RATIO, "unconverged"])
     peaks = tidy(
         {"panel": curve.name, RATIO: curve.peak.ratio, "loss": curve.peak.loss_bits_per_token}
         | dict(zip((f"{RATIO}_low", f"{RATIO}_high"), curve.peak.interval, strict=True))
@@ -215,7 +205,9 @@ def descents_plot(curves: Sequence[Descent]) -> Plot:
         x=Axis(label=METRICS[RATIO].label, is_log=True, form="ratio"),
         y=Axis(label="loss (bits per token)"),
         layers=[
-            *runs_and_means(runs, means, hollow="unconverged", hollow_label=NOT_CONVERGED, **looks),
+            *runs_and_means(
+                runs, averages, hollow="unconverged", hollow_label=NOT_CONVERGED, **looks
+            ),
             Layer(
                 frame=pl.DataFrame({RATIO: [1.0]}), kind="upright", x=RATIO,
                 label="data bits = capacity", look={"linestyle": ":", "color": GREY},

@@ -170,11 +170,13 @@ def plot_intervals(
 
 
 def short_numbers(*scales: Axis) -> None:
-    """2,000,000 as 2M, a billion as 1B; what is below 1 as a decimal fraction."""
+    """2,000,000 as 2M, a billion as 1B, 10^18 as 1e18; below 1 as a decimal fraction."""
     large = EngFormatter(sep="")
 
     def short(number: float, _: int) -> str:
-        return large(number).replace("G", "B") if abs(number) >= 1 else typeset(f"{number:g}")
+        if 1 <= abs(number) < 1e15:
+            return large(number).replace("G", "B")
+        return typeset(f"{number:g}".replace("e+", "e"))
 
     for scale in scales:
         scale.set_major_formatter(FuncFormatter(short))

@@ -101,7 +101,7 @@ def _curves(fitted: Fitted, measured: Measured) -> list[Layer]:
         ]  # fmt: skip
     else:
         points = _frame(THROUGH, **{along: x, fitted.output: y})
-        layers = [_points(points, along, output), *_band(fitted, along, grid)]
+        layers = [_points(points, along, output), *_band(fitted, along, grid, THROUGH)]
     return [*layers, *_agreement(fitted, measured)]
 
 
@@ -109,10 +109,10 @@ def _points(frame: pl.DataFrame, x: str, y: str) -> Layer:
     return Layer(frame=frame, x=x, y=y, label="one run", look={**POINTS, "color": PALETTE[0]})
 
 
-def _band(fitted: Fitted, along: str, grid: Floats) -> list[Layer]:
+def _band(fitted: Fitted, along: str, grid: Floats, panel: str) -> list[Layer]:
     """A law of one input, with the interval of its resamples."""
     output = shown_name(fitted.output)
-    law = _frame(THROUGH, **{along: grid, fitted.output: fitted.predict(grid)})
+    law = _frame(panel, **{along: grid, fitted.output: fitted.predict(grid)})
     look = {"color": ACCENT}
     layers = [Layer(frame=law, kind="line", x=along, y=output, label="law", look=look)]
     if fitted.resampled:
@@ -151,7 +151,7 @@ def _optimum(fitted: Fitted, measured: Measured) -> list[Layer]:
     loss: dict[str, Any] = {"x": "parameters", "y": AS_SHOWN[LOSS]}
     return [
         Layer(frame=runs, x="flops", y="parameters", **shaded),
-        *_band(fitted, "flops", grid),
+        *_band(fitted, "flops", grid, SIZES),
         Layer(frame=budgets, **loss, **shaded),
         Layer(frame=budgets.sort("parameters"), kind="line", each="level", **loss, **shaded),
     ]

@@ -46,13 +46,15 @@ def runs_and_means(
 ) -> list[Layer]:
     """Single runs, faint and small; means over seeds with intervals, and the lines through these.
 
-    ``of`` is what all three have: x, y, hue, style, look. ``hollow`` is of single runs.
+    ``of`` is what all three have: x, y, hue, style, look. ``hollow`` is of single runs, and of
+    means that have such a column.
     """
     faint = of | {"look": {**of.get("look", {}), **FAINT}}
+    of_means = hollow if hollow in means.columns else ""
     return [
         Layer(frame=runs, hollow=hollow, hollow_label=hollow_label, **faint),
         Layer(frame=means, kind="line", **of),
-        Layer(frame=means, **of),
+        Layer(frame=means, hollow=of_means, hollow_label=hollow_label, **of),
     ]
 
 

@@ -5,7 +5,11 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.quantities.references import oracle_reference, origin_of, same_size_reference
+from rote.analysis.quantities.references import (
+    oracle_reference,
+    origin_of,
+    same_size_reference,
+)
 from rote.analysis.quantities.unintended import (
     CodeLengths,
     Unintended,
@@ -34,11 +38,11 @@ class Pairing:
         return pair(self.trained(target_id), self.scored(reference_id))
 
     def trained(self, run_id: str) -> CodeLengths:
-        """What a run says of its own training set."""
+        """Code lengths of a run's own training set."""
         return trained_samples(self._arrays(run_id), origin_of(self._run(run_id)))
 
     def scored(self, run_id: str) -> CodeLengths:
-        """What a run says of all that it can serve as a reference for."""
+        """Code lengths of all samples that a run can serve as a reference for."""
         if run_id not in self._scored:
             while len(self._scored) >= MOST_HELD:
                 self._scored.pop(next(iter(self._scored)))

@@ -30,6 +30,7 @@ from rote.analysis.drawing import (
     short_numbers,
 )
 from rote.analysis.estimate import Estimate
+from rote.analysis.estimators import mean_over_seeds
 from rote.analysis.marks import Layer, Looks, draw_layer, values_of
 
 Form = Literal["plain", "count", "ratio", "share"]
@@ -193,6 +194,15 @@ def tidy(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     Without an interval low and high are null.
     """
     return pl.DataFrame([_flat(row) for row in rows], infer_schema_length=None)
+
+
+def means(runs: pl.DataFrame, *columns: str, by: Sequence[str]) -> pl.DataFrame:
+    """Tidy, a row a group of ``by``: means over seeds of these columns with their intervals."""
+    return tidy(
+        part.select(by).row(0, named=True)
+        | {column: mean_over_seeds(part[column].to_list()) for column in columns}
+        for part in runs.partition_by(by, maintain_order=True)
+    )
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,12 @@ from rote.config.build import build
 from rote.config.compose import Composer
 from rote.files import sha256_of_file
 from rote.ledger.store import RunFolder
-from rote.models.checkpoint import architecture, load_causal_lm, load_tokeniser, require_fitting
+from rote.models.checkpoint import (
+    architecture,
+    load_causal_lm,
+    load_tokeniser,
+    require_fitting,
+)
 from rote.models.hf_folder import CONFIG, tokeniser_files, weight_files
 from rote.models.likelihood import START_TOKEN
 from rote.models.start_token import StartToken, chosen_start

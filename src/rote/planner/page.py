@@ -168,10 +168,15 @@ def _plot(plan: Plan) -> Plot:
     rows, asked = [], []
     for most, title, unit, _, of in _projected(plan):
         panel = f"{title} ({unit})" if unit else title
-        rows += [_mark(panel, row, of(row), index in plan.pareto)
-                 for index, row in enumerate(plan.rows)]  # fmt: skip
+        for index, row in enumerate(plan.rows):
+            if value := of(row):
+                low, high = value.interval or (None, None)
+                rows.append({
+                    "panel": panel, "parameters": row.parameters, "value": value.value,
+                    "value_low": low, "value_high": high, "is_pareto": index in plan.pareto,
+                })  # fmt: skip
         asked += [{"panel": panel, "value": most}] if most is not None else []
-    marks_of = pl.DataFrame(rows, infer_schema_length=None).drop_nulls("value")
+    marks_of = pl.DataFrame(rows, infer_schema_length=None)
     look = {"color": PALETTE[0]}
     layers = [
         Layer(frame=marks_of, kind="line", x="parameters", y="value", look=look),
@@ -202,11 +207,3 @@ def _plot(plan: Plan) -> Plot:
         shares_y=False,
         layers=layers,
     )
-
-
-def _mark(panel: str, row: Projection, value: Value | None, is_pareto: bool) -> dict[str, Any]:
-    low, high = (value and value.interval) or (None, None)
-    return {
-        "panel": panel, "parameters": row.parameters, "value": value and value.value,
-        "value_low": low, "value_high": high, "is_pareto": is_pareto,
-    }  # fmt: skip

@@ -99,10 +99,6 @@ def test_rows_side_by_side_are_solved_as_if_alone() -> None:
         np.testing.assert_allclose(together[row], alone, atol=1e-6)
 
 
-def test_no_start_at_all_has_no_solution() -> None:
-    assert solve(PROBLEM, np.zeros((0, 2))).constants_RK.shape == (0, 2)
-
-
 def test_runs_of_no_weight_are_left_out() -> None:
     weights = np.ones((1, len(X)))
     weights[0, :20] = 0

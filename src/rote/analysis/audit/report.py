@@ -13,6 +13,7 @@ from rote.analysis.audit.regurgitation import Planted, judge_regurgitation
 from rote.analysis.audit.unintended import under_references
 from rote.analysis.content import Section, Text
 from rote.analysis.estimate import Rate
+from rote.analysis.quantities.exposure import CHANCE_BITS
 from rote.analysis.report import write_page
 from rote.auditing.stored import Stored
 from rote.files import write_json
@@ -123,5 +124,5 @@ def _canaries(planted: Planted) -> dict[str, Any]:
             }
             for each, rate in zip(planted.at_repeats, planted.extracted, strict=True)
         ],
-        "chance": None if planted.chance is None else asdict(planted.chance),
+        "chance": planted.chance and {**asdict(planted.chance), "expected_bits": CHANCE_BITS},
     }

@@ -63,16 +63,12 @@ def blind_words(found: Membership) -> str:
 
 def membership_briefly(found: Membership, facts: Mapping[str, Any]) -> list[str]:
     """For a card: the one interval that the verdict rests on."""
-    interval = found.blind.auroc if found.verdict == CONFOUNDED else found.auroc
-    blind = f"{found.blind.auroc.value:.3f}"
-    return [
-        f"{LEVEL_WORDS} {interval.span('{:.3f}')}"
-        + (" of words alone" if found.verdict == CONFOUNDED else "")
-        + f"; score: {named(found.score, facts).name}.",
-        f"Words alone differ between the sets: AUROC {blind} without any model."
-        if found.verdict == CONFOUNDED
-        else f"Words alone, without any model: {blind}.",
-    ]
+    words = f"Words alone, without any model: {found.blind.auroc.value:.3f}"
+    if found.verdict == CONFOUNDED:
+        interval = found.blind.auroc.span("{:.3f}")
+        return [f"{words} ({LEVEL_WORDS} {interval}): the sets differ by themselves."]
+    name = named(found.score, facts).name
+    return [f"{name}: {LEVEL_WORDS} {found.auroc.span('{:.3f}')}.", f"{words}."]
 
 
 def regurgitation_briefly(given_back: Regurgitation, facts: Mapping[str, Any]) -> list[str]:

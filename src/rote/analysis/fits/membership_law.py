@@ -32,6 +32,7 @@ LEAKS = 0.02  # F1 above one half by more: such a run tells something about the 
 LEAST_NOISE = 1e-9  # of F1: an exact fit keeps an error above 0
 STEEPEST = 1e6  # |slope| times the median ratio, or one over it: a step, or a level
 AT_BOUND = 1e-6  # below a bound: the search ends as near
+APART = "height, slope and offset cannot be told apart: no runs on the way from high to low"
 LEAST_CONDITION = 1e-9  # of the normal matrix at unit diagonal, below which it cannot be inverted
 # F1 at the start of the second reading is (1 + height) / 2, so height is at most 1; its limit is at
 # most (1 + 0.02) / 2. The first reading may start anywhere above 1, where it is cut off.
@@ -101,12 +102,10 @@ class MembershipLaw:
     @property
     def at_bounds(self) -> tuple[str, ...]:
         """Constants that the fit would move beyond their bounds: their errors say little."""
-        reading, curve = self.curve.reading.value, self.curve
-        bounds = {
-            "height": (curve.height, GREATEST_HEIGHT[reading]),
-            "offset": (curve.offset, GREATEST_OFFSET[reading]),
-        }
-        return tuple(name for name, (value, most) in bounds.items() if value > most - AT_BOUND)
+        reading = self.curve.reading.value
+        greatest = {"height": GREATEST_HEIGHT[reading], "offset": GREATEST_OFFSET[reading]}
+        found = (name for name in greatest if getattr(self.curve, name) > greatest[name] - AT_BOUND)
+        return tuple(found)
 
     def predict(self, num_samples: ArrayLike, size: ArrayLike) -> Floats:
         """F1 for |D| samples in a model of this size, as `Reading.ratio` takes it."""
@@ -156,10 +155,7 @@ def fit_membership_law(
     design, fitted = _jacobian(ratio, curve), curve.at(ratio)
     inverse, values = inverse_normal(design)
     if values[0] < LEAST_CONDITION:
-        reason = (
-            "height, slope and offset cannot be told apart: no runs on the way from high to low"
-        )
-        return NoMembershipLaw(reading=reading, reason=reason)
+        return NoMembershipLaw(reading=reading, reason=APART)
     residuals = observed - fitted
     clusters = clusters_of_sizes(sizes)
     left_out = left_out_residuals(design, residuals, clusters)

@@ -16,7 +16,7 @@ Student's. Resampled minima carry the noise of the runs within a level.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -116,8 +116,25 @@ class Level:
         rise, offset = np.polyfit(self.log_sizes_M, np.log(self.runs["tokens"]), 1).tolist()
         return Minimum(self.flops, *np.exp([vertex, rise * vertex + offset]).tolist())
 
+    def redrawn_run(self, generator: np.random.Generator) -> Minimum | str:
+        """The best of runs drawn anew from this level."""
+        return self.best_run(generator.choice(len(self.runs), size=len(self.runs)))
 
-Draw = Callable[[Level, np.random.Generator], Minimum | str]
+    def redrawn_vertex(self, generator: np.random.Generator, *, pooled: Floats) -> Minimum | str:
+        """With the size of each residual kept and its sign drawn (wild bootstrap, Wu 1986).
+
+        Levels of large FLOPs are often less noisy than those of small ones, so residuals stay where
+        they are. A level of three runs has none of its own and draws from ``pooled`` ones.
+        """
+        residuals = self.widened_M
+        if len(residuals) <= FEWEST_SIZES:
+            residuals = generator.choice(pooled, size=len(residuals))
+        signs = generator.choice([-1.0, 1.0], size=len(residuals))
+        return self.vertex(self.fitted_M + residuals * signs)
+
+
+Tried = list[tuple[Level, Minimum | str]]
+Redraw = Callable[[Level, np.random.Generator], Minimum | str]
 
 
 def _levels(measured: Measured, tolerance: float) -> list[Level]:
@@ -125,22 +142,13 @@ def _levels(measured: Measured, tolerance: float) -> list[Level]:
 
 
 def _envelope(law: Law, measured: Measured, effort: Effort) -> Fitted:
-    """Resampled: runs of each bin drawn anew from that bin."""
-
-    def redrawn(level: Level, generator: np.random.Generator) -> Minimum | str:
-        return level.best_run(generator.choice(len(level.runs), size=len(level.runs)))
-
     tried = [(level, level.best_run()) for level in _levels(measured, WIDTH)]
-    return _through(law, measured, tried, [], lambda used: redrawn, effort)
+    return _through(law, measured, tried, Level.redrawn_run, effort)
 
 
 def _isoflop(law: Law, measured: Measured, effort: Effort) -> Fitted:
-    """Resampled: every run keeps the size of its residual and draws its sign (Wu 1986).
-
-    Levels of large FLOPs are often less noisy than those of small ones, so residuals stay where
-    they are. A level of three runs has none of its own and draws from those of the others.
-    """
-    tried, left_out = [], []
+    tried: Tried = []
+    left_out = []
     for level in _levels(measured, TOLERANCE):
         if (number := len(np.unique(level.runs["parameters"]))) < FEWEST_SIZES:
             left_out.append(
@@ -149,55 +157,41 @@ def _isoflop(law: Law, measured: Measured, effort: Effort) -> Fitted:
             )
         else:
             tried.append((level, level.vertex(level.runs["loss_nats"])))
-
-    def drawing(used: list[Level]) -> Draw | None:
-        own = [level.widened_M for level in used if len(level.runs) > FEWEST_SIZES]
-        if not own:
-            return None
-
-        def redrawn(level: Level, generator: np.random.Generator) -> Minimum | str:
-            residuals = level.widened_M
-            if len(residuals) <= FEWEST_SIZES:
-                residuals = generator.choice(np.concatenate(own), size=len(residuals))
-            signs = generator.choice([-1.0, 1.0], size=len(residuals))
-            return level.vertex(level.fitted_M + residuals * signs)
-
-        return redrawn
-
-    return _through(law, measured, tried, left_out, drawing, effort)
+    known = [level for level, each in tried if isinstance(each, Minimum)]
+    own = [level.widened_M for level in known if len(level.runs) > FEWEST_SIZES]
+    redraw = partial(Level.redrawn_vertex, pooled=np.concatenate(own)) if own else None
+    return _through(law, measured, tried, redraw, effort, *left_out)
 
 
 def _through(
     law: Law,
     measured: Measured,
-    tried: Sequence[tuple[Level, Minimum | str]],
-    left_out: list[str],
-    drawing: Callable[[list[Level]], Draw | None],
+    tried: Tried,
+    redraw: Redraw | None,
     effort: Effort,
+    *left_out: str,
 ) -> Fitted:
     """Lines through the minima; raises ValueError below three."""
+    used = [level for level, each in tried if isinstance(each, Minimum)]
     minima = [each for _, each in tried if isinstance(each, Minimum)]
-    left_out += [each for _, each in tried if isinstance(each, str)]
+    warnings = [*left_out, *(each for _, each in tried if isinstance(each, str))]
     if len(minima) < FEWEST_MINIMA:
         raise ValueError(
             f"law {law.name} takes {FEWEST_MINIMA} levels of FLOPs with a minimum inside the sizes "
-            f"run, got {len(minima)}" + "".join(f"; {reason}" for reason in left_out)
+            f"run, got {len(minima)}" + "".join(f"; {reason}" for reason in warnings)
         )
-    used = [level for level, each in tried if isinstance(each, Minimum)]
-    redrawn, generator = drawing(used), np.random.default_rng(effort.seed)
-    draws: list[list[Minimum]] = []
-    if redrawn is None and effort.num_resamples:
-        left_out.append("no level has a run beside its parabola's three: no noise to resample")
-    elif redrawn is not None:
-        for _ in range(effort.num_resamples):
-            found = [redrawn(level, generator) for level in used]
-            draws.append([each for each in found if isinstance(each, Minimum)])
+    if redraw is None and effort.num_resamples:
+        warnings.append("no level has a run beside its parabola's three: no noise to resample")
+    generator = np.random.default_rng(effort.seed)
+    draws = [
+        [each for level in used if isinstance(each := redraw(level, generator), Minimum)]
+        for _ in range(effort.num_resamples)
+        if redraw
+    ]
     kept = [_frontier(each) for each in draws if len({m.flops for m in each}) >= 2]
     curve = _frontier(minima)
-    log_flops, *outputs = np.log(np.array(minima)).T
-    lines = (np.polyfit(log_flops, each, 1, cov=True)[1] for each in outputs)
-    log_errors_K = np.concatenate([np.sqrt(np.diag(each))[::-1] for each in lines])
     logs_K = np.array([np.log(curve.k_N), curve.a, np.log(curve.k_D), curve.b])
+    log_errors_K = _log_errors(minima)
     reach_K = student(len(minima) - 2) * log_errors_K
     profiles_K2 = logs_K[:, None] + np.outer(reach_K, [-1.0, 1.0])
     profiles_K2[[0, 2]] = np.exp(profiles_K2[[0, 2]])
@@ -208,8 +202,15 @@ def _through(
         np.array([curve.k_N, 1.0, curve.k_D, 1.0]) * log_errors_K,
         [(a, b) for a, b in profiles_K2.tolist()] if effort.profiles else None,
         num_constants=2,
-        warnings=(*left_out, *failed(len(draws) - len(kept), len(draws))),
+        warnings=(*warnings, *failed(len(draws) - len(kept), len(draws))),
     )
+
+
+def _log_errors(minima: Sequence[Minimum]) -> Floats:
+    """Standard errors of the factors' logarithms and the exponents, in the order of `Frontier`."""
+    log_flops, *outputs = np.log(np.array(minima)).T
+    lines = (np.polyfit(log_flops, each, 1, cov=True)[1] for each in outputs)
+    return np.concatenate([np.sqrt(np.diag(each))[::-1] for each in lines])
 
 
 def _frontier(minima: Sequence[Minimum]) -> Frontier:

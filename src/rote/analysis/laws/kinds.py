@@ -6,19 +6,11 @@ from rote.analysis.laws.law import Law
 from rote.config.choices import unknown
 
 FILES = {
-    "capacity": "capacity",
-    "data": "power",
-    "envelope": "frontier",
-    "isoflop": "frontier",
-    "kaplan": "kaplan",
-    "membership": "membership",
-    "overfitting": "kaplan",
-    "parametric": "parametric",
-    "repetition": "repetition",
-    "size": "power",
-    "steps": "steps",
+    "capacity": "capacity", "data": "power", "envelope": "frontier", "isoflop": "frontier",
+    "kaplan": "kaplan", "membership": "membership", "overfitting": "kaplan",
+    "parametric": "parametric", "repetition": "repetition", "size": "power", "steps": "steps",
     "variable_projection": "parametric",
-}
+}  # fmt: skip
 
 
 def laws() -> list[str]:

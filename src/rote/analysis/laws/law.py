@@ -27,8 +27,8 @@ COLUMNS = {
     "data_bits": "of the training set: all that can be memorised of it",
     "memorised_bits": "of the training set",
 }
-# A constant that the runs, or resampled ones, do not tell ends at a bound of its search: what
-# follows from it may be beyond floats, and is then infinite or not told.
+# A constant that runs, or resampled ones, do not identify ends at a bound of its search: what
+# follows from it may be beyond floats, and is then infinite or left out.
 beyond_floats = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 CLUSTERS = ("parameters", "tokens", "unique_tokens", "flops")  # runs of equal ones: a cluster
 

@@ -80,7 +80,7 @@ def covariates_of(
     num_texts: int,
     token_counts_V: NDArray[np.int64],
 ) -> dict[str, Floats]:
-    """Each covariate, [N]; the collection is told by its word and token counts."""
+    """Each covariate, [N]; word and token counts are those of the collection."""
     shares = [character_shares(text) for text in texts]
     return {
         "tf_idf": np.array([tf_idf(text, frequencies, num_texts) for text in texts]),

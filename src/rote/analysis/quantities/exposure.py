@@ -116,6 +116,7 @@ class Chance:
 
     num_controls: int
     mean_bits: float
+    expected_bits: float  # 1 / ln 2
     range_bits: tuple[float, float]  # of the mean under chance, 95 %
     p_value: float  # two-sided
 
@@ -140,6 +141,7 @@ def compare_with_chance(control_bits: ArrayLike) -> Chance:
     return Chance(
         num_controls=number,
         mean_bits=mean,
+        expected_bits=CHANCE_BITS,
         range_bits=(float(low), float(high)),
         p_value=2 * min(below, 1 - below),
     )

@@ -66,6 +66,8 @@ class MembershipQuality:
     auroc: Estimate  # over all documents
     threshold: Threshold  # chosen on the calibration half; what follows is of the other half
     f1: Estimate  # at equal errors
+    precision: float
+    recall: float
     balanced_accuracy: float
     largest_f1: float  # at the threshold of greatest F1 on the calibration half; 2/3 by chance
     at_false_positive_rates: tuple[RateAtFalsePositives | TooFewControls, ...]
@@ -109,6 +111,8 @@ def membership_quality(
         auroc=bootstrap(whole.auroc, aurocs, n=sum(numbers.values()), at_least=closed),
         threshold=threshold,
         f1=bootstrap(_f1(true, false), f1s, n=sum(numbers.values()), at_least=closed_f1),
+        precision=true / (true + false) if true + false > 0 else 0.0,
+        recall=true,
         balanced_accuracy=(true + 1 - false) / 2,
         largest_f1=_largest_f1(values_K, calibration, evaluation),
         at_false_positive_rates=tuple(

@@ -35,7 +35,7 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True)
 class CodeLengths:
-    """What a run says of samples, each once, in the order of their ids."""
+    """Of samples under one run, each once, in the order of their ids."""
 
     origin: Origin
     sample_ids: Ints  # [M], ascending

@@ -8,11 +8,10 @@ import polars as pl
 from matplotlib.axes import Axes
 
 from rote.analysis.drawing import INK, logarithmic_numbers
-from rote.analysis.estimators import mean_over_seeds
 from rote.analysis.fits.plateau import Plateau
 from rote.analysis.marks import FAINT, Layer, runs_and_means
 from rote.analysis.metrics import METRICS
-from rote.analysis.plot import Axis, Plot, tidy
+from rote.analysis.plot import Axis, Plot, means, tidy
 from rote.analysis.published import (
     LENGTH,
     PUBLISHED_ALPHAS,
@@ -72,10 +71,8 @@ def memorised_bits(study: Study) -> Plot:
     # A logarithmic axis has no place for a run that memorised nothing.
     single = pl.concat(map(_single, study.best)).filter(pl.col(BITS) > 0)
     by = ["depth", "width", "format", ENTROPY]
-    means = tidy(
-        part.select(by).row(0, named=True) | {BITS: mean_over_seeds(part[BITS])}
-        for part in single.partition_by(by, maintain_order=True)
-    )
+    marked = single.with_columns(pl.col("unconverged").any().over(by))
+    averages = means(marked, BITS, by=[*by, "unconverged"])
     levels, intervals = _plateaus(study)
     looks: dict[str, Any] = {"x": ENTROPY, "y": BITS, "hue": "width", "style": "format"}
     dotted: dict[str, Any] = {"x": ENTROPY, "y": BITS, "kind": "line"}
@@ -97,7 +94,7 @@ def memorised_bits(study: Study) -> Plot:
         ),
         layers=[
             *runs_and_means(
-                single, means, hollow="unconverged", hollow_label=NOT_CONVERGED, **looks
+                single, averages, hollow="unconverged", hollow_label=NOT_CONVERGED, **looks
             ),
             Layer(frame=levels, kind="line", look={"linewidth": 0.8}, **looks),
             Layer(frame=intervals, look={"marker": "_", "elinewidth": 1.6}, **looks),
@@ -155,12 +152,12 @@ def bits_per_parameter(study: Study) -> Plot:
     formats = [alpha.format for alpha in study.alphas]
     sides = [SIDE_STEP ** (2 * place + 1 - len(formats)) for place in range(len(formats))]
     aside = pl.col(SIZE) * pl.col("format").replace_strict(formats, sides)
-    means = []
+    averages = []
     for alpha in study.alphas:
         sizes = [each.parameters for each in alpha.fitted]
         ends = (min(sizes) / SIDE_STEP**3, max(sizes) * SIDE_STEP**3) if sizes else ()
         row = {"format": alpha.format, "bits": alpha.bits_per_parameter}
-        means += [row | {SIZE: end} for end in ends]
+        averages += [row | {SIZE: end} for end in ends]
     near, far = _published(study)
     looks: dict[str, Any] = {"x": SIZE, "y": "bits", "hue": "format", "style": "format"}
     band = "mean over the sizes, 95 % interval"
@@ -172,8 +169,8 @@ def bits_per_parameter(study: Study) -> Plot:
         y=Axis(label=ALPHA),
         layers=[
             *_capacities(study.best, looks, aside.alias(SIZE)),
-            Layer(frame=tidy(means), kind="line", **looks),
-            Layer(frame=tidy(means), kind="band", label=band, **looks),
+            Layer(frame=tidy(averages), kind="line", **looks),
+            Layer(frame=tidy(averages), kind="band", label=band, **looks),
             Layer(
                 frame=near, x=SIZE, y="bits", style="precision", look={"color": INK, "zorder": 4}
             ),

@@ -11,7 +11,7 @@ from rote.analysis.fits.plateau import NoPlateau, Plateau
 from rote.analysis.metrics import METRICS
 from rote.analysis.plot import Plot
 from rote.analysis.quantities.convergence import ENDED_BY
-from rote.analysis.quantities.convergence import converged as num_converged
+from rote.analysis.quantities.convergence import converged as convergence_words
 from rote.analysis.reports.capacity import figures, training_figures, wording
 from rote.analysis.reports.capacity.differences import Difference, differences
 from rote.analysis.reports.capacity.study import Alpha, Capacity, Study, study
@@ -87,7 +87,7 @@ def _card(alpha: Alpha) -> Card:
         unit="" if value == "none" else "bits per parameter",
         lines=[
             Text(wording.basis(alpha)),
-            Text(num_converged(alpha.runs), is_warning=alpha.is_lower_bound),
+            Text(convergence_words(alpha.runs), is_warning=alpha.is_lower_bound),
             Text(beside),
         ],
     )

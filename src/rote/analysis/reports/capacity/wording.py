@@ -64,13 +64,15 @@ def value(alpha: Alpha) -> str:
     most = alpha.maximum_bits_per_parameter
     if most <= 0:
         return "none"
-    return at_least(most) if alpha.is_lower_bound else f"{alpha.bits_per_parameter.value:.2f}"
+    if alpha.is_lower_bound:
+        return f"at least {floored(most)}"
+    return f"{alpha.bits_per_parameter.value:.2f}"
 
 
-def at_least(bits_per_parameter: float) -> str:
-    """A bound > 0, rounded down so that it stays one; two digits that are not 0 where it is low."""
+def floored(bits_per_parameter: float) -> str:
+    """What was stored, > 0, rounded down so that it stays a bound; of little two digits."""
     digits = max(2, 1 - math.floor(math.log10(bits_per_parameter)))
-    return f"at least {math.floor(bits_per_parameter * 10**digits) / 10**digits:.{digits}f}"
+    return f"{math.floor(bits_per_parameter * 10**digits) / 10**digits:.{digits}f}"
 
 
 def basis(alpha: Alpha) -> str:
@@ -130,7 +132,7 @@ def all_hold(study: Study) -> str:
     if settled and all(each.is_data_limited for each in best):
         return f"All data sets are stored: {_range(settled)} bits per parameter (data-limited)"
     why = "no model shows a plateau" if settled else "longer training may store more"
-    return f"One run stored {at_least(most)} bits per parameter; {why}"
+    return f"One run stored {floored(most)} bits per parameter; {why}"
 
 
 def limit(capacity: Capacity) -> str:

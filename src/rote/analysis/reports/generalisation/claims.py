@@ -32,7 +32,7 @@ NONE_EXTRAPOLATES = (
 
 @dataclass(frozen=True)
 class Claim:
-    """One conclusion, and what one series of runs says of it."""
+    """One conclusion, and its verdict for one series of runs."""
 
     conclusion: str
     rule: str
@@ -83,7 +83,7 @@ def _all(verdicts: Sequence[str]) -> str:
 
 
 def _beside_seen(found: Study, points: Sequence[Point]) -> str:
-    """A model that has not learnt what it has seen says little of what it would extrapolate."""
+    """Beside shares of seen items: what a model has not learnt it cannot extrapolate."""
     seen = [
         f"{each.size} {each.free.value:.0%}"
         for each in found.of(points[0].series, "train")

@@ -1,6 +1,6 @@
 """The report on generalisation: rules against rote, by size, over splits and seeds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import polars as pl
@@ -11,7 +11,7 @@ from rote.analysis.estimators import mean_over_seeds
 from rote.analysis.marks import Layer, runs_and_means
 from rote.analysis.metrics import METRICS
 from rote.analysis.plot import Axis, Plot, tidy
-from rote.analysis.published_extrapolation import SOURCE, published_match
+from rote.analysis.published_extrapolation import published_match
 from rote.analysis.reports.generalisation import wording
 from rote.analysis.reports.generalisation.claims import HOLDS, Claim, claims
 from rote.analysis.reports.generalisation.study import Compared, Series, Study, study
@@ -31,31 +31,6 @@ KNOWLEDGE, GIVEN = METRICS["knowledge_bits"], METRICS["given_bits"]
 PARAMETERS = Axis(label=METRICS["parameters"].label, is_log=True)
 BITS_LINES = (1.0, 2.0)  # bits per parameter, for the eye
 LAST_LINEAR_BITS = 100.0  # below that the axis of knowledge is linear: 0 and less have a place
-MATCHES_CAPTION = (
-    "Greedy decoding gives the whole answer and its end, or it does not. Large marks are means "
-    "over held-out splits of the means over seeds, small ones single runs. "
-    "Bars are 95 % intervals: Student's t over splits, each with the mean of its seeds, and the "
-    "exact interval of Clopper and Pearson over all answers, if it is wider; where every split is "
-    "answered whole or not at all, fewer than 20 hold the mean 84 to 89 % of the time. No "
-    f"run, step or size was chosen by its held-out answers. {SOURCE}: one split of four problems, "
-    "one seed."
-)
-KNOWLEDGE_CAPTION = (
-    "Bits stored: the entropy of all values, each fact once, less what the model still needs to "
-    "give them, the question given. Large marks are means over seeds with 95 % intervals, "
-    "Student's t; small ones single runs. A model that is sure of wrong values stores less than "
-    "nothing. Values are drawn uniformly, so nothing of this is skill. Grey dashes: all there was "
-    "to know. Dotted: 1 and 2 bits per parameter."
-)
-CLAIM_NOTE = (
-    "A conclusion holds, or does not, where the 95 % interval of what decides it lies wholly on "
-    "one side; it is not decided where the interval holds both. Free-running answers count. One "
-    "split of four problems says little of other splits, however many seeds it is given."
-)
-PUBLISHED_NOTE = (
-    f"{SOURCE}: checkpoints chosen on a score with the held-out items in it, one seed; ours are "
-    "the last weights of every run. Joint training: three numbers in the order printed."
-)
 
 
 def make(results: Results) -> Content:
@@ -65,12 +40,14 @@ def make(results: Results) -> Content:
     sections = [
         Section(
             "Which published conclusions survive",
-            [Text(wording.verdict(tested)), _claim_table(tested), Text(CLAIM_NOTE)],
+            [Text(wording.verdict(tested)), _claim_table(tested), Text(wording.CLAIM_NOTE)],
         ),
         Section(
             "Does a larger model extrapolate less?", [_match_table(found), Text(NOTE, is_html=True)]
         ),
-        Section("Beside the published table", [_published_table(found), Text(PUBLISHED_NOTE)]),
+        Section(
+            "Beside the published table", [_published_table(found), Text(wording.PUBLISHED_NOTE)]
+        ),
         Section("Every held-out split", [_split_table(found)]),
     ]
     if not found.knowledge.is_empty():
@@ -91,29 +68,35 @@ def _matches(found: Study) -> Plot:
     """Share right against parameters, a panel a subject and split, a colour a setting."""
     means, single = [], []
     for each in (point for side in SIDES for point in found.wholes if point.side == side):
-        row = {
+        row: dict[str, Any] = {
             "panel": each.series.place, "parameters": each.parameters,
-            "setting": setting_words(each.series.setting) or "no other setting",
+            "setting": _label(each.series.setting),
             "items": SIDES[each.side],
         }  # fmt: skip
         means.append(row | {"right": each.free})
         single += [row | {"right": answer.rate.value} for answer in each.answers]
-    several = len({each.setting for each in found.series}) > 1
-    colour: dict[str, Any] = {"hue": "setting"} if several else {"look": {"color": PALETTE[0]}}
     return Plot(
-        name="matches", title=wording.matches_title(found), caption=MATCHES_CAPTION, panel="panel",
-        panel_inches=2.2, x=PARAMETERS,
+        name="matches", title=wording.matches_title(found), caption=wording.MATCHES_CAPTION,
+        panel="panel", panel_inches=2.2, x=PARAMETERS,
         y=Axis(label="answered exactly", form="share", low=-0.04, high=1.04),
         layers=runs_and_means(
             tidy(single), tidy(means).sort("parameters"), x="parameters", y="right",
-            style="items", **colour,
+            style="items", **_colour(row["setting"] for row in means),
         ),
     )  # fmt: skip
 
 
+def _label(setting: str) -> str:
+    return setting_words(setting) or "no other setting"
+
+
+def _colour(settings: Iterable[str]) -> dict[str, Any]:
+    return {"hue": "setting"} if len(set(settings)) > 1 else {"look": {"color": PALETTE[0]}}
+
+
 def _knowledge(people: pl.DataFrame) -> Plot:
     """Bits stored of biographies against parameters."""
-    runs = people.with_columns(pl.col("setting").map_elements(setting_words, pl.String))
+    runs = people.with_columns(pl.col("setting").map_elements(_label, pl.String))
     means = tidy(
         {
             "parameters": part["parameters"][0], "setting": part["setting"][0],
@@ -126,10 +109,8 @@ def _knowledge(people: pl.DataFrame) -> Plot:
         knowledge_bits=pl.col("each") * pl.col("parameters")
     )
     axes: dict[str, Any] = {"x": "parameters", "y": "knowledge_bits"}
-    several = runs["setting"].n_unique() > 1
-    colour: dict[str, Any] = {"hue": "setting"} if several else {"look": {"color": PALETTE[0]}}
     return Plot(
-        name="knowledge", title=wording.knowledge_title(people), caption=KNOWLEDGE_CAPTION,
+        name="knowledge", title=wording.knowledge_title(people), caption=wording.KNOWLEDGE_CAPTION,
         x=PARAMETERS, y=Axis(label=KNOWLEDGE.label, form="count", linear_below=LAST_LINEAR_BITS),
         layers=[
             Layer(
@@ -140,7 +121,7 @@ def _knowledge(people: pl.DataFrame) -> Plot:
                 frame=runs, x="parameters", y="given_bits", label=GIVEN.title,
                 look={"color": GREY, "marker": "_", "markersize": 12},
             ),
-            *runs_and_means(runs, means, **axes, **colour),
+            *runs_and_means(runs, means, **axes, **_colour(runs["setting"])),
         ],
     )  # fmt: skip
 
@@ -226,7 +207,8 @@ def _published_table(found: Study) -> Table | Text:
             if title not in row["points"]:
                 return Cell(text="none", is_text=False)
             each = row["points"][title]
-            return f"{each.pooled.successes} of {each.pooled.trials}", each.free.words("{:.0%}")
+            share = f"{each.free.value:.1%}, {each.free.span('{:.0%}')}"
+            return f"{each.pooled.successes} of {each.pooled.trials}", share
 
         return cell
 

@@ -1,4 +1,4 @@
-"""What the report on generalisation says, derived before anything is drawn."""
+"""Shares of right answers by size and split, and bits of knowledge, for the report."""
 
 import re
 from collections.abc import Hashable, Iterable, Sequence

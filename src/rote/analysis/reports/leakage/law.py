@@ -152,8 +152,8 @@ def line(fitted: Fitted) -> str:
     )
     bounds = "".join(f"; {each}{BOUND}" for each in law.at_bounds)
     return (
-        f"Membership law in {fitted.name}: {constants} (published {published.height:.3g}, "
-        f"{published.slope:.3g}, {published.offset:.3g}){bounds}; {short_line(fitted)}; F1 tends "
+        f"Membership law in {fitted.name}: {constants} (published {published.height:#.3g}, "
+        f"{published.slope:#.3g}, {published.offset:#.3g}){bounds}; {short_line(fitted)}; F1 tends "
         f"to {fitted.check.limit:.3f}. F1 is at equal errors here; how the published threshold was "
         "chosen is not stated"
     )
@@ -162,8 +162,8 @@ def line(fitted: Fitted) -> str:
 def constant(value: float, error: float) -> str:
     """With its error; an error as large as the value itself determines nothing."""
     if error >= abs(value):
-        return f"{value:.3g} (not determined: error {error:.1g})"
-    return f"{value:.3g} \N{PLUS-MINUS SIGN} {error:.2g}"
+        return f"{value:#.3g} (not determined: error {error:.1g})"
+    return f"{value:#.3g} \N{PLUS-MINUS SIGN} {error:.2g}"
 
 
 def short_line(fitted: Fitted) -> str:

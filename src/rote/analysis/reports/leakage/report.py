@@ -16,7 +16,7 @@ from rote.analysis.reports.leakage import captions, law, plots, tables, wording
 from rote.analysis.reports.leakage.law import Fitted
 from rote.analysis.reports.leakage.law_plot import law_plot
 from rote.analysis.reports.leakage.sizes import Row
-from rote.analysis.reports.leakage.study import LOSS, Study, study
+from rote.analysis.reports.leakage.study import Study, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
 from rote.analysis.table import Table
@@ -51,7 +51,7 @@ def _plots(found: Study) -> dict[str, Plot]:
         (found.planted, plots.exposure_plot),
         (found.has_tried, plots.canaries_plot),
         (found.windows, plots.windows_plot),
-        (found.runs[LOSS].count(), plots.risk_plot),
+        (found.has_loss, plots.risk_plot),
         (found.compared, plots.sizes_plot),
     )
     made = [plot(found) for is_there, plot in wanted if is_there]
@@ -94,7 +94,6 @@ def _sections(found: Study, drawn: Mapping[str, Plot], lead: Plot | None) -> Ite
             return drawn[name] if drawn[name] is not lead else None
         return None if has_any else Text(missing, is_html=True)
 
-    has_loss = found.runs[LOSS].count()
     pieces: dict[str, list[Block | None]] = {
         "Membership": [
             *(Text(line, is_warning=True) for line in wording.cautions(found)),
@@ -126,8 +125,8 @@ def _sections(found: Study, drawn: Mapping[str, Plot], lead: Plot | None) -> Ite
             tables.window_table(found),
         ],
         "Capacity and risk": [
-            plot("risk", has_loss, captions.NO_LOSS),
-            tables.loss_table(found) if has_loss else None,
+            plot("risk", found.has_loss, captions.NO_LOSS),
+            tables.loss_table(found) if found.has_loss else None,
             plot("sizes", found.compared, captions.ONE_SIZE),
             tables.compared_table(found),
         ],

@@ -81,6 +81,11 @@ class Study:
         return [kind for kind in self.kinds if kind.name in above]
 
     @property
+    def has_loss(self) -> bool:
+        """Whether any run measured both leakage and held-out loss."""
+        return any(self.runs.drop_nulls([LOSS, kind.name]).height for kind in self.kinds)
+
+    @property
     def has_shadows(self) -> bool:
         """Whether any score beside runs of other seeds could be computed."""
         return any(row["auroc"] for row in self.shadowed)

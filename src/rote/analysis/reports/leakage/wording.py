@@ -274,7 +274,9 @@ def risk_title(found: Study) -> str:
         return "Too few runs differ to say whether leakage goes with held-out loss at equal N"
     if not any(signs):
         return "At equal N no kind of leakage goes with held-out loss beyond doubt"
-    return (
-        f"At equal N {signs.count(-1)} of {plural(len(signs), 'kind')} leak more where held-out "
-        f"loss is lower, {signs.count(1)} where it is higher"
-    )
+    ways = [
+        f"{signs.count(sign)} of {plural(len(signs), 'kind')} leak more {where}"
+        for sign, where in ((-1, "at lower held-out loss"), (1, "at higher held-out loss"))
+        if sign in signs
+    ]
+    return f"At equal N {' and '.join(ways)}"

@@ -1,7 +1,7 @@
 """The report on random labels: time to fit, answers that are right, and bits memorised.
 
-Zhang et al. 2016 (arXiv 1611.03530) claim that networks fit random labels, and then tell nothing
-of new inputs.
+Zhang et al. 2016 (arXiv 1611.03530) claim that networks fit random labels, and then are right on
+new inputs no more often than a guess.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What the report on text says, derived before anything is drawn."""
+"""The quantities of the report on text, derived before anything is drawn."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
