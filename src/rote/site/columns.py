@@ -74,15 +74,17 @@ def _rank(column: Column) -> int:
     return {"state": 0, "parameters": 2}.get(key, 3)
 
 
-def measured(finished: Sequence[Finished]) -> pl.DataFrame | None:
-    """Stored sums with all that is derived of them; None of no runs.
+def measured(
+    finished: Sequence[Finished], names: Iterable[str] | None = None
+) -> pl.DataFrame | None:
+    """Stored sums with what is derived of them, all or these ``names``; None of no runs.
 
     Raises ValueError where one column would hold values of different kinds.
     """
     if not finished:
         return None
     around = {one.record.run_id: one.circumstances for one in finished}
-    return derive(table_of([one.record for one in finished], around))
+    return derive(table_of([one.record for one in finished], around), names)
 
 
 def _standing(sweep: Sweep, damaged: Mapping[str, str]) -> list[Column]:

@@ -54,7 +54,7 @@ def runs_data(
 
 def _main_numbers(finished: Sequence[Finished]) -> dict[str, list[dict[str, str]]]:
     """By run id, each with its title and unit."""
-    table = measured(finished)
+    table = measured(finished, CARDS)
     if table is None:
         return {}
     metrics = [METRICS[name] for name in CARDS if name in table.columns]
@@ -65,7 +65,7 @@ def _main_numbers(finished: Sequence[Finished]) -> dict[str, list[dict[str, str]
             for each in metrics
             if row[each.name] is not None
         ]
-        for row in table.rows(named=True)
+        for row in table.select("run_id", *(each.name for each in metrics)).rows(named=True)
     }  # fmt: skip
 
 
