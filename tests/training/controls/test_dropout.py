@@ -37,7 +37,7 @@ def test_embeddings_are_dropped_at_the_rate_and_the_rest_grows() -> None:
     plain, dropping = model(), model()
     Dropout(rate=0.25, places=["embedding"]).change_model(dropping)
     tokens = TOKENS.repeat(100, 1)
-    kept, whole = dropping.embedded(tokens, 0), plain._embedded(tokens, 0)
+    kept, whole = dropping.embedded(tokens, 0), plain.embedded(tokens, 0)
     assert (kept == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
     torch.testing.assert_close(kept[kept != 0], whole[kept != 0] / 0.75)
 
