@@ -196,3 +196,9 @@ def test_a_filter_on_the_command_line_comes_on_top() -> None:
     changed = with_overrides(grid, ["grid.filter=['size.width > 12']"])
     assert expanded(grid) == [["size=demo_s"], ["size=80k"]]
     assert expanded(changed) == [["size=80k"]]
+
+
+@pytest.mark.parametrize("named", [3, "../elsewhere", ["demo"]])
+def test_a_capacity_is_taken_from_a_sweep_by_its_name(named: object) -> None:
+    with pytest.raises(ValueError, match="capacity_from must"):
+        Sweep(name="x", question="?", report="text", fixed={}, grid=Grid(), capacity_from=named)  # type: ignore[arg-type]

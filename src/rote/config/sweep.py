@@ -28,6 +28,7 @@ from rote.config.grammar import parse, swept_values, written
 from rote.config.places import sweep_files
 from rote.config.primary import Primary
 from rote.config.trust import allow, require_allowed
+from rote.outputs import below
 from rote.units import sequences_holding
 
 FUNCTIONS = {
@@ -76,6 +77,10 @@ class Sweep:
     def __post_init__(self) -> None:
         if not isinstance(self.fixed, Mapping):
             raise ValueError(f"fixed must be keys with values: {self.fixed!r}")
+        if self.capacity_from:
+            if not isinstance(self.capacity_from, str):
+                raise ValueError(f"capacity_from must name a sweep: {self.capacity_from!r}")
+            below(Path(), "capacity_from", self.capacity_from)
 
     def axes(self) -> list[dict[str, Any]]:
         """Every combination of the axes, before filters and derived keys."""
