@@ -1,7 +1,7 @@
 #!/bin/sh
 # Capacity to convergence on one GPU: the smallest published size under 8, 4 and 1 heads, then 535k, as
-# far as the minutes go. Two stacks at a time: the steps of one fill the gaps of the other, seven processes at
-# once cost each other 40 % (H200). Stop it when the time is over: what is done is kept, and it goes on from there.
+# far as the minutes go. Two stacks at a time: the steps of one fill the gaps of the other; seven processes at
+# once took turns on a GPU that was busy all the time (H200). Stop it when the time is over: what is done is kept, and it goes on from there.
 #   benchmarks/capacity_gpu.sh [MINUTES]
 #   benchmarks/capacity_gpu.sh MINUTES OVERRIDE...   capacity_80k alone, e.g. of size=demo_s on a CPU
 set -u

@@ -1,7 +1,6 @@
 """A report, an audit, a fit or a plan as one self-contained page: the same skeleton for all."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from html import escape
@@ -20,7 +19,6 @@ from rote.analysis.typeset import typeset
 LETTERS_OF_A_CAPTION = 290  # about three lines; the rest is folded
 # Colours of figures that follow the page into the dark, and on paper.
 THEME = {"#000000": "currentColor", "#ffffff": "var(--card)", "#e3e3e3": "var(--line)"}
-Links = Sequence[tuple[str, str]]  # label, address
 
 
 def drawn(content: Content) -> Content:
@@ -33,7 +31,7 @@ def drawn(content: Content) -> Content:
     return replace(content, sections=tuple(sections), lead=lead)
 
 
-def page(*, name: str, question: str, content: Content, closing: Section, links: Links = ()) -> str:
+def page(*, name: str, question: str, content: Content, closing: Section) -> str:
     """HTML with its style sheet and figures inside; it loads nothing. Plots must be drawn."""
     return _template().render(
         style=style_sheet(),
@@ -43,7 +41,6 @@ def page(*, name: str, question: str, content: Content, closing: Section, links:
         cards=content.cards,
         lead=content.lead and _shown(content.lead),
         sections=[_section(each) for each in (*content.sections, closing)],
-        links=links,
     )
 
 

@@ -91,15 +91,6 @@ class Moe(Llama):
             balance=self.balance,
         )
 
-    @property
-    def num_active_parameters(self) -> int:
-        """That take part in the computation of one token."""
-        total = sum(parameter.numel() for parameter in self.parameters())
-        idle = self.num_experts - self.num_active
-        return total - idle * sum(
-            3 * self.mlp_width * self.token_embedding.embedding_dim for _ in self.blocks
-        )
-
 
 class _WithLoss(torch.autograd.Function):
     """Its first argument; backwards the gradient of the second, a loss, is added to all others."""
