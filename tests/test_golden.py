@@ -9,6 +9,7 @@ import pytest
 
 from tests.golden.cases import COMMANDS, SCALE
 from tests.golden.outputs import HERE, answer, audit_answer, unpack
+from tests.inprocess import rote
 
 RELATIVE = 1e-6  # searches end a little elsewhere on another processor
 
@@ -53,3 +54,26 @@ def _differences(golden: Any, found: Any, at: str) -> Iterator[str]:
             yield f"{at}: {golden!r} -> {found!r}"
     elif golden != found:
         yield f"{at}: {golden!r} -> {found!r}"
+
+
+@pytest.mark.parametrize(
+    ("named", "reason"),
+    [
+        ("nowhere", "has no report"),
+        ("../capacity", "must be a name without slashes"),
+        ("other", "states no capacity"),
+    ],
+)
+def test_a_capacity_is_refused_where_none_is_stated(
+    capacity: tuple[Path, dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    named: str,
+    reason: str,
+) -> None:
+    outputs, _ = capacity
+    monkeypatch.setenv("ROTE_OUTPUTS", str(outputs))
+    manifest = outputs / "reports" / "other" / "manifest.json"
+    manifest.parent.mkdir(parents=True, exist_ok=True)
+    manifest.write_text('{"name": "other", "numbers": {"slope": 1}}')
+    done = rote(HERE, "report", "random_labels", "--capacity-from", named)
+    assert done.returncode == 2 and reason in done.stderr

@@ -46,7 +46,7 @@ def gathered(name: str, show: Show, *, capacity_from: str | None = None) -> Gath
     """``capacity_from`` names the sweep whose reported capacity is scaled by, in the plan's place.
 
     Raises ValueError for a sweep that was not launched, or has no sound finished run, and where
-    ``capacity_from`` has no report.
+    ``capacity_from`` has no report that states a capacity.
     """
     outputs = outputs_folder()
     plan = load_plan(outputs, name)
@@ -54,12 +54,15 @@ def gathered(name: str, show: Show, *, capacity_from: str | None = None) -> Gath
     if capacity_from and not report_of(reports, capacity_from).exists():
         raise ValueError(f"--capacity-from: {capacity_from!r} has no report: rote report it first")
     runs, damaged = sound_runs(plan, Store(outputs), show)
+    alphas = measured_alphas(reports, scale_by, damaged) if scale_by else {}
+    if capacity_from and not alphas:
+        raise ValueError(f"--capacity-from: the report of {capacity_from!r} states no capacity")
     results = Results(
         table=derive(stored(runs), IN_EVERY_REPORT),
         curves={run.record.run_id: run.curve for run in runs},
         records_sha256={run.record.run_id: sha256_of_file(run.folder.record_path) for run in runs},
         folders={run.record.run_id: run.folder for run in runs},
-        alphas=measured_alphas(reports, scale_by, damaged) if scale_by else {},
+        alphas=alphas,
         open_corpus=open_prepared,
         show=show,
     )
