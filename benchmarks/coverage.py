@@ -24,7 +24,7 @@ from rankings import ranking_and_curve_rows
 
 from rote.analysis.laws.kinds import law
 from rote.analysis.laws.law import Count, Effort, Floats, Measured
-from rote.provenance import provenance
+from rote.core.provenance import provenance
 
 NOISE = 0.01
 DRAWS, RESAMPLES = 200, 200

@@ -38,7 +38,7 @@ from rote.analysis.laws.clusters import cluster_numbers
 from rote.analysis.laws.kinds import law
 from rote.analysis.laws.law import Constant, Count, Effort, Fitted, Floats, Measured
 from rote.analysis.published_membership import PUBLISHED_CURVES
-from rote.provenance import provenance
+from rote.core.provenance import provenance
 
 NUM_LEFT_OUT = 5
 RESAMPLES = 200

@@ -25,8 +25,8 @@ from tests.site.conftest import CHROMIUM
 from tests.site.planted import plant
 
 from rote.config.compose import Composer
+from rote.core.provenance import provenance
 from rote.ledger.spec import Spec
-from rote.provenance import provenance
 from rote.site.server import Server
 
 NUM_RUNS = 10_000

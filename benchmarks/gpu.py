@@ -21,18 +21,18 @@ from typing import Any
 
 import stacking  # beside this script
 import torch
+from rote.run.execute import execute
 from torch import Tensor, nn
 
-from rote.assembly import make_member
 from rote.config.build import build
 from rote.config.compose import Composer
+from rote.core.provenance import provenance
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
 from rote.precision import Precision
-from rote.provenance import provenance
-from rote.run import execute
+from rote.run.assembly import make_member
 from rote.tasks.uniform import Uniform
 from rote.training.compiling import GRAPH
 from rote.training.finish.evaluation import FullBatch, flat

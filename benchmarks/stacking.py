@@ -17,10 +17,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from rote.core.provenance import provenance
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
 from rote.precision import Precision
-from rote.provenance import provenance
 from rote.training.stack import Stack
 
 FP32 = Precision(name="fp32", weights="float32", autocast=None, matmul="highest")

@@ -31,7 +31,7 @@ from cosmic_ray.work_db import use_db
 from cosmic_ray.work_item import MutationSpec
 from coverage import CoverageData
 
-from rote.files import sha256, sha256_of_file
+from rote.io.write import sha256, sha256_of_file
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "mutants.json"

@@ -13,11 +13,11 @@ from rote.config.compose import groups
 from rote.config.pinning import Pinner
 from rote.config.places import conf_folder, sweep_files
 from rote.config.sweep import points, read_sweep
+from rote.core.progress import unseen
 from rote.ledger.spec import Spec
-from rote.preflight import Preflight
+from rote.run.preflight import Preflight
 from rote.tasks.text.pieces import Piece
 from rote.tasks.text.tokenisers import TrainedBPE
-from rote.watching import unseen
 from tests.conftest import COMPOSER
 from tests.models.formulas import gpt_parameters, nanogpt_parameters
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
+from rote.run.execute import execute, execute_together
 
 from rote.config.compose import Composer
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.preflight import Preflight
-from rote.run import execute, execute_together
+from rote.run.preflight import Preflight
 from rote.training.member import Interrupted
 from tests.conftest import COMPOSER, TINY, MakeSpec
 

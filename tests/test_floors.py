@@ -5,13 +5,12 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "rote"
 FLOORS = {
-    "units": 0, "checks": 0, "files": 0, "provenance": 0, "rng": 0, "precision": 0,
-    "allocator": 0, "isolation": 0, "outputs": 0, "reading": 0,
-    "watching": 0,
+    "core": 0, "io": 0, "precision": 0,
     "tasks": 1, "models": 1, "optim": 1, "ledger": 1,
-    "config": 2, "scores": 2, "training": 2, "measures": 3, "observers": 3, "trained": 3,
-    "assembly": 3,
-    "life": 4, "coding": 4, "auditing": 4, "run": 5, "preflight": 5,
+    "config": 2, "scores": 2, "training": 2,
+    "measures": 3,
+    "run": 4,
+    "coding": 5, "auditing": 5,
     "cluster": 6, "analysis": 6, "planner": 7, "site": 7, "tracking": 7,
     "cli": 8, "__main__": 9,
 }  # fmt: skip

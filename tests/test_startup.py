@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 TORCHLESS = (
-    "rote.units", "rote.checks", "rote.files", "rote.outputs", "rote.provenance", "rote.allocator",
-    "rote.watching",
+    "rote.core.units", "rote.core.checks", "rote.io.write", "rote.io.outputs",
+    "rote.core.provenance", "rote.core.process",
+    "rote.core.progress",
     "rote.tasks.text.prepare", "rote.tasks.text.prepared",
     "rote.ledger.store", "rote.config.sweep", "rote.config.pinning",
     "rote.cluster.plan", "rote.cluster.status", "rote.cluster.launching", "rote.cluster.slurm",
@@ -31,7 +32,7 @@ TORCHLESS = (
     "rote.cli.audit", "rote.analysis.audit.report", "rote.auditing.stored", "rote.auditing.sides",
     "rote.site.build", "rote.site.server", "rote.cli.serve",
     "rote.config.trust",
-    "rote.reading.files",
+    "rote.io.read",
     "rote.cli.compress", "rote.cli.decompress", "rote.coding.container", "rote.coding.rivals",
 )  # fmt: skip
 HEAVY = ("torch", "lightning")

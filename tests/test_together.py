@@ -5,10 +5,10 @@ import math
 from collections.abc import Callable
 
 import pytest
+from rote.run.execute import execute, execute_together
 
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.run import execute, execute_together
 from rote.training.member import Diverged, Interrupted
 from rote.training.stack import CannotStack
 from tests.conftest import MakeSpec

@@ -19,7 +19,7 @@ from rote.analysis.reports.leakage.law import check, crossing
 from rote.analysis.reports.leakage.plots import shadows_plot
 from rote.analysis.reports.leakage.study import Study, study
 from rote.analysis.results import Results
-from rote.files import sha256
+from rote.io.write import sha256
 from tests.analysis import planted_leakage as planted
 
 

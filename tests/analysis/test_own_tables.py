@@ -11,7 +11,7 @@ from rote.analysis.csv_runs import measured_rows, parse_columns, read_runs
 from rote.analysis.laws import kinds
 from rote.analysis.laws.law import Count
 from rote.analysis.tables.plausible import Chosen
-from rote.units import nats_from_bits
+from rote.core.units import nats_from_bits
 
 NAMES = ("parameters", "tokens", "loss_nats")
 ROWS = [(1_000_000.0, 20_000_000.0, 9.25), (4_000_000.0, 80_000_000.0, 7.5)]

@@ -17,7 +17,7 @@ from rote.analysis.reports.text.report import make
 from rote.analysis.reports.text.study import study
 from rote.analysis.results import Results
 from rote.analysis.table import Table
-from rote.files import sha256
+from rote.io.write import sha256
 from rote.ledger.store import RunFolder
 from tests.analysis import planted_text as planted
 

@@ -13,7 +13,7 @@ from tests.auditing.small_folders import audited, saved, sides, texts
 from rote.auditing import documents
 from rote.auditing.documents import kinds_of, read_rows
 from rote.auditing.sides import Reading, Side, read_sides
-from rote.watching import unseen
+from rote.core.progress import unseen
 
 TEXTS = texts(0)
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rote.cli import progress
 from rote.cli.progress import Bar
 from rote.cli.screen import silence
-from rote.watching import watched
+from rote.core.progress import watched
 
 
 def shown(monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool, is_quiet: bool = False) -> str:

@@ -20,7 +20,7 @@ from rote.cluster.journal import Journal
 from rote.cluster.launching import launch
 from rote.cluster.plan import Plan, Point
 from rote.config.compose import Composer
-from rote.files import sha256
+from rote.io.write import sha256
 from rote.ledger.spec import Spec
 
 SHADOWS = ("random", "torch", "submitit", "yaml", "numpy", "rich", "pickle", "filelock", "inspect")

@@ -13,10 +13,10 @@ from tests.cluster.test_sweep_end_to_end import SWEEP
 from tests.conftest import MakeSpec
 from tests.inprocess import rote
 
-from rote import provenance
 from rote.cluster import worker
 from rote.cluster.plan import load_plan
 from rote.cluster.preemption import StopFlag
+from rote.core import provenance
 from rote.ledger.store import RunFolder, Store
 
 FAST = SWEEP.replace("  budget: demo", "  optim: adamw\n  budget: demo")

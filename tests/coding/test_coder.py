@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from rote.coding.coder import Windows, decode, encode
+from rote.core.progress import unseen
 from rote.measures.cost import sequence_code_bits
 from rote.models.gpt import GPT
 from rote.tasks.uniform import Uniform
-from rote.watching import unseen
 
 V, S = 64, 16
 

@@ -8,8 +8,8 @@ from tests.conftest import COMPOSER
 from rote.cluster.planning import make_plan
 from rote.config.pinning import Pinner
 from rote.config.sweep import Grid, Sweep
+from rote.core.progress import unseen
 from rote.ledger.spec import Spec
-from rote.watching import unseen
 
 SMALL = ("task.length=8", "task.num_sequences=20", "task.num_heldout_sequences=2")
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rote.run.execute import execute
 
 from rote.cluster.journal import Journal
 from rote.cluster.life import last_life, note_life
@@ -12,7 +13,6 @@ from rote.cluster.preemption import StopFlag
 from rote.cluster.worker import Assignment, _Worker
 from rote.ledger.claim import ClaimLost, RunIsTaken
 from rote.ledger.store import RunFolder, Store
-from rote.run import execute
 from rote.training.member import Interrupted
 from tests.conftest import MakeSpec
 from tests.damage import world

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
+from rote.run.execute import execute
 
 from rote.analysis.report import Report
 from rote.analysis.results import Results
-from rote.run import execute
 from rote.site.server import Answers
 from tests.damage import world
 from tests.damage.conftest import Rote
@@ -51,7 +51,7 @@ def _nothing_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
             raise RuntimeError("this would train")
         return execute(spec, store, *others, **more)
 
-    monkeypatch.setattr("rote.run.execute", executed)
+    monkeypatch.setattr("rote.run.execute.execute", executed)
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from rote.run.execute import execute
 
 from rote.cluster.launch import Launch, Order
 from rote.cluster.local import LocalHost
 from rote.ledger import seal
 from rote.ledger.record import _digest
 from rote.ledger.store import RunFolder, Store
-from rote.run import execute
 from tests.conftest import MakeSpec
 from tests.damage import world
 from tests.damage.conftest import Rote

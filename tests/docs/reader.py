@@ -14,16 +14,16 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rote.run.execute import execute
 from tests.auditing.conftest import make_checkpoints
 from tests.conftest import COMPOSER
 from tests.docs.pages import PAGES, blocks
 from tests.inprocess import rote
 
 from rote.config.pinning import Pinner
+from rote.core.progress import unseen
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.run import execute
-from rote.watching import unseen
 
 NUM_DOCUMENTS = 60
 RUN_ID = re.compile(r"[0-9a-f]{16}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from rote.run.execute import execute
 from tests.conftest import MakeSpec
 from torch import Tensor, nn
 
@@ -15,8 +16,7 @@ from rote.measures.discoverable import Discoverable, suffix_log_p
 from rote.measures.protocol import Measurement
 from rote.measures.sampling import Sampler
 from rote.models.gpt import GPT
-from rote.preflight import Preflight
-from rote.run import execute
+from rote.run.preflight import Preflight
 from rote.training.data import Resident
 
 CPU = torch.device("cpu")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from rote.run.execute import execute
 from tests.conftest import MakeSpec
 from torch import Tensor, nn
 
@@ -12,8 +13,7 @@ from rote.ledger.store import Store
 from rote.measures.extraction import Extraction
 from rote.measures.protocol import Measurement
 from rote.models.gpt import GPT
-from rote.preflight import Preflight
-from rote.run import execute
+from rote.run.preflight import Preflight
 from rote.training.data import Resident
 
 CPU = torch.device("cpu")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from rote.run.execute import execute
 from tests.conftest import MakeSpec
 from torch import Tensor, nn
 
@@ -20,8 +21,7 @@ from rote.measures.generation import Generation, Target
 from rote.measures.sampling import Sampler
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
-from rote.preflight import Preflight
-from rote.run import execute
+from rote.run.preflight import Preflight
 from rote.tasks.text.tokenisers import ByteEncoder
 from rote.training.data import Resident
 

@@ -9,13 +9,13 @@ from tests.analysis import scaled
 from rote.analysis.laws.law import Count
 from rote.analysis.laws.repetition import Repetition
 from rote.analysis.quantities.scaling import scaling_runs
+from rote.core.units import bits_from_nats
 from rote.planner.belief import Beliefs
 from rote.planner.own import own_beliefs
 from rote.planner.page import plan_json
 from rote.planner.plan import make_plan
 from rote.planner.question import Question
 from rote.planner.wording import notes
-from rote.units import bits_from_nats
 
 PLANTED = Repetition(E=1.2, A=40.0, B=150.0, alpha=0.4, beta=0.35, R_D=4.0, R_N=3.0)
 

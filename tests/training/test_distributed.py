@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from rote.run.execute import assist, execute
 from tests.conftest import MakeSpec
 from tests.preloaded import CONTEXT
 
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.models import likelihood
-from rote.run import assist, execute
-from rote.trained import load_trained
+from rote.run.weights import load_trained
 from rote.training import distributed
 from rote.training.distributed import Place
 from rote.training.member import Interrupted

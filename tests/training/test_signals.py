@@ -4,11 +4,11 @@ import os
 import signal
 
 import pytest
+from rote.run.execute import execute
 from tests.conftest import MakeSpec
 
 from rote.cluster.preemption import StopFlag
 from rote.ledger.store import Store
-from rote.run import execute
 from rote.training.member import Interrupted
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rote.outputs import below
-from rote.reading.files import Damaged, read_json
-from rote.reading.shapes import anything, keyed, mapped, text
+from rote.io.outputs import below
+from rote.io.read import Damaged, read_json
+from rote.io.shapes import anything, keyed, mapped, text
 
 MANIFEST = keyed({"name": text, "numbers": mapped(anything)})
 

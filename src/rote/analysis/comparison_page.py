@@ -20,7 +20,7 @@ from rote.analysis.report import Report, reproduce, write_content
 from rote.analysis.results import Results
 from rote.analysis.table import Column, Table
 from rote.analysis.typeset import plural
-from rote.files import readable_json
+from rote.io.write import readable_json
 
 NUM_CARDS = 4
 HOW = (

@@ -17,7 +17,7 @@ from rote.analysis.tables.cells import Cells, read_cells
 from rote.analysis.tables.numbers import Style, numbers, style_of
 from rote.analysis.tables.plausible import COUNTS, Chosen, doubts
 from rote.config.choices import unknown
-from rote.units import nats_from_bits
+from rote.core.units import nats_from_bits
 
 IN_BITS = {"loss_bits": "loss_nats"}  # given in bits a token, fitted in nats
 NAME = re.compile(r"\s*(?P<name>\w+)\s*=\s*")

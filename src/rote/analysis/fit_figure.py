@@ -12,7 +12,7 @@ from rote.analysis.laws.law import Fitted, Floats, Measured
 from rote.analysis.marks import Layer
 from rote.analysis.metrics import title_of
 from rote.analysis.plot import Axis, Plot
-from rote.units import bits_from_nats
+from rote.core.units import bits_from_nats
 
 MOST_LINES = 7  # of a family of curves
 NUM_PLACES = 120  # of a curve

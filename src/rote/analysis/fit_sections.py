@@ -18,7 +18,7 @@ from rote.analysis.metrics import METRICS
 from rote.analysis.quantities.scaling import FORMAT, doubts, formats, measured
 from rote.analysis.table import Cell, Column, Table, Value
 from rote.analysis.typeset import plural
-from rote.watching import Show
+from rote.core.progress import Show
 
 FORM = "{:.4g}"
 HEADLINED = ("R_D", "a", "alpha_N", "alpha", "slope")  # the first of these that a law has

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from rote.files import write_bytes
+from rote.io.write import write_bytes
 from rote.ledger.record import Record
 from rote.ledger.spec import flatten
 

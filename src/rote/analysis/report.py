@@ -12,7 +12,7 @@ from rote.analysis.frame import write_table
 from rote.analysis.kinds import maker
 from rote.analysis.page import drawn, page
 from rote.analysis.results import Results
-from rote.files import sha256, sha256_of_file, write_bytes, write_json
+from rote.io.write import sha256, sha256_of_file, write_bytes, write_json
 
 SCALE = ("precision.name", "alpha", "alpha_source")  # the capacity that a report divides by
 LATEX_HEAD = "% The tables of the report; they take \\usepackage{booktabs}."

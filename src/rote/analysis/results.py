@@ -8,8 +8,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rote.analysis.alphas import CapacityScale
+from rote.core.progress import Show, unseen
 from rote.ledger.store import RunFolder
-from rote.watching import Show, unseen
 
 Curve = Sequence[Mapping[str, float]]
 

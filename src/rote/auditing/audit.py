@@ -21,8 +21,8 @@ from rote.auditing.question import Question
 from rote.auditing.stages import Impossible, Stage, go_through
 from rote.auditing.stored import Stored
 from rote.auditing.subjects import Subject, precision_of
+from rote.core.progress import Show
 from rote.precision import Precision
-from rote.watching import Show
 
 PIECES, LOCK = "pieces", "lock"
 CANARIES = "canaries"

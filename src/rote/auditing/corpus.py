@@ -13,7 +13,7 @@ import numpy as np
 from rote.auditing.settings import Settings
 from rote.auditing.sides import Reading, Side, Tokens, read_sides
 from rote.auditing.subjects import Subject
-from rote.watching import Show
+from rote.core.progress import Show
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from rote.core.progress import Show
 from rote.tasks.text.reading.formats import TEXT, Kind, kind_of
 from rote.tasks.text.reading.paths import files_of
 from rote.tasks.text.reading.rows import Row, Wanted, rows_of
-from rote.watching import Show
 
 LINES = (".txt", ".text", "")  # plain text with a document a line; other text has longer ones
 # What is held of a side at most. Forward passes over as much text would take weeks.

@@ -19,10 +19,10 @@ from rote.auditing.question import Question
 from rote.auditing.scoring import BEGINNING_LOG_P, LOG_P, SUFFIX_LOG_P
 from rote.auditing.stored import MEMBER, NONMEMBER, REFERENCE_PREFIX, SCORE_PREFIX, Stored
 from rote.auditing.subjects import Subject
+from rote.core.units import bits_from_nats
 from rote.scores.blind import blind_scores, word_ids
 from rote.scores.documents import Floats
 from rote.tasks.occurrences import Occurrences
-from rote.units import bits_from_nats
 
 PACKAGES = ("rote", "torch", "transformers", "tokenizers", "numpy")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rote.files import write_with
-from rote.reading.files import open_regular
+from rote.io.read import open_regular
+from rote.io.write import write_with
 
 Arrays = Mapping[str, np.ndarray]
 

@@ -8,7 +8,7 @@ from typing import Any
 from rote.auditing.documents import kinds_of
 from rote.auditing.settings import Settings, identity
 from rote.auditing.subjects import Subject
-from rote.files import sha256_of_file
+from rote.io.write import sha256_of_file
 
 
 @dataclass(frozen=True, kw_only=True)

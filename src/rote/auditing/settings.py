@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rote.checks import require_whole
-from rote.files import canonical_json, sha256
+from rote.core.checks import require_whole
+from rote.io.write import canonical_json, sha256
 
 VERSION = 3  # of what is computed and stored: another one never goes on from old pieces
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from rote.auditing.documents import read_rows
+from rote.core.progress import Show
 from rote.tasks.text.reading.rows import Row
-from rote.watching import Show
 
 FEWEST = 20  # documents of a side: ten in each half, one for each fold of the blind baseline
 FEWEST_TOKENS = 2  # one token behind the start is no text

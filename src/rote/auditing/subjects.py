@@ -13,7 +13,7 @@ from torch import nn
 
 from rote.config.build import build
 from rote.config.compose import Composer
-from rote.files import sha256_of_file
+from rote.io.write import sha256_of_file
 from rote.ledger.store import RunFolder
 from rote.models.checkpoint import (
     architecture,
@@ -26,8 +26,8 @@ from rote.models.likelihood import START_TOKEN
 from rote.models.start_token import StartToken, chosen_start
 from rote.models.tokeniser_process import TokeniserProcess
 from rote.precision import DTYPES, Precision
+from rote.run.weights import Trained, load_trained
 from rote.tasks.protocol import text_of
-from rote.trained import Trained, load_trained
 
 
 class Subject(Protocol):

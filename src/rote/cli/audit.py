@@ -11,8 +11,8 @@ from rote.analysis.audit.wording import start_warnings
 from rote.cli.finding import find_run
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
-from rote.files import require_writable
-from rote.outputs import outputs_folder
+from rote.io.outputs import outputs_folder
+from rote.io.write import require_writable
 
 if TYPE_CHECKING:
     from rote.auditing.question import Question

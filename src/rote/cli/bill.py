@@ -17,7 +17,7 @@ from rote.ledger.spec import Spec, flatten
 from rote.ledger.store import Store
 from rote.planner.bill import STEP_OVERHEAD_SECONDS, Bill, Line, bill, flops_per_second_here
 from rote.planner.gpu_hours import Phase, h100_seconds
-from rote.preflight import Facts
+from rote.run.preflight import Facts
 from rote.training.compiling import GRAPH
 
 LOCAL_WORKERS = "workers"  # a key of the local host alone

@@ -13,9 +13,9 @@ from rote.cli.gathering import sound_runs, stored
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
 from rote.cluster.plan import Plan, launched, load_plan, sweep_folder
+from rote.core.progress import Show
+from rote.io.outputs import outputs_folder
 from rote.ledger.store import Store
-from rote.outputs import outputs_folder
-from rote.watching import Show
 
 Tables = tuple[pl.DataFrame, pl.DataFrame]  # of runs, of curves
 

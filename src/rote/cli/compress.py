@@ -11,8 +11,8 @@ from rote.cli.coding import needs_extra, require_new
 from rote.cli.finding import find_run
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
-from rote.files import write_bytes
-from rote.outputs import outputs_folder
+from rote.io.outputs import outputs_folder
+from rote.io.write import write_bytes
 
 if TYPE_CHECKING:
     from rote.coding.compression import Compressed

@@ -25,9 +25,9 @@ from rote.cli.damage import require_no_damage
 from rote.cli.gathering import gathered, needs_columns
 from rote.cli.progress import Bar
 from rote.cli.screen import grid, print_json, screen
-from rote.files import named_by_digest, require_writable, sha256_of_file, write_json
-from rote.outputs import outputs_folder
-from rote.watching import Show
+from rote.core.progress import Show
+from rote.io.outputs import outputs_folder
+from rote.io.write import named_by_digest, require_writable, sha256_of_file, write_json
 
 QUESTION = "Which law do these runs follow, and how well do they determine its constants?"
 

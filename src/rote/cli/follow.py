@@ -10,8 +10,8 @@ from rich.progress import Progress, TaskID
 from rote.cli.progress import steps_of
 from rote.cluster.plan import Plan
 from rote.cluster.status import Jobs, RunState, count, labels, log_of, look, states, tail
+from rote.io.read import Damaged
 from rote.ledger.store import Store
-from rote.reading.files import Damaged
 
 POLL_SECONDS = 0.5
 QUEUE_POLL_SECONDS = 5.0  # a controller serves a whole cluster

@@ -12,12 +12,12 @@ from rote.analysis.metrics import derive
 from rote.analysis.results import Results
 from rote.cli.damage import require_no_damage
 from rote.cluster.plan import Plan, load_plan
-from rote.files import sha256_of_file
+from rote.core.progress import Show, watched
+from rote.io.outputs import outputs_folder
+from rote.io.write import sha256_of_file
 from rote.ledger.record import Record
 from rote.ledger.store import RunFolder, Store
-from rote.outputs import outputs_folder
 from rote.tasks.text.prepared import open_prepared
-from rote.watching import Show, watched
 
 # What every report's table has besides stored sums; a report derives what it is about.
 IN_EVERY_REPORT = (

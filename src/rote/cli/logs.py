@@ -8,8 +8,8 @@ from rich.console import Console
 from rote.cli.screen import screen
 from rote.cluster.life import last_life
 from rote.cluster.status import tail
+from rote.io.outputs import outputs_folder
 from rote.ledger.store import Store
-from rote.outputs import outputs_folder
 
 
 def run(arguments: argparse.Namespace) -> int:

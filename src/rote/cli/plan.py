@@ -13,8 +13,9 @@ from rote.cli.damage import require_no_damage
 from rote.cli.gathering import gathered, needs_columns
 from rote.cli.progress import Bar
 from rote.cli.screen import grid, print_json, screen
-from rote.files import named_by_digest, require_writable, write_json
-from rote.outputs import outputs_folder
+from rote.core.progress import Show
+from rote.io.outputs import outputs_folder
+from rote.io.write import named_by_digest, require_writable, write_json
 from rote.planner.amounts import amount
 from rote.planner.belief import Beliefs
 from rote.planner.own import own_beliefs
@@ -23,7 +24,6 @@ from rote.planner.plan import Plan, make_plan
 from rote.planner.published import published_beliefs
 from rote.planner.question import DEVICE_FLOPS_PER_SECOND, Question
 from rote.planner.wording import answer, notes
-from rote.watching import Show
 
 NARROW = 120  # columns of a screen
 

@@ -15,8 +15,8 @@ from rote.cli.gathering import gathered, needs_columns
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
 from rote.cluster.plan import Plan
-from rote.files import require_writable
-from rote.outputs import below, outputs_folder
+from rote.io.outputs import below, outputs_folder
+from rote.io.write import require_writable
 from rote.site.build import Built, build_site
 from rote.tracking.account import allowed_mode
 

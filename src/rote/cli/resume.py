@@ -7,8 +7,8 @@ from rote.cli.screen import print_json, screen
 from rote.cli.status import standing
 from rote.cluster.plan import load_plan
 from rote.cluster.status import look
-from rote.files import require_writable
-from rote.outputs import outputs_folder
+from rote.io.outputs import outputs_folder
+from rote.io.write import require_writable
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 
 from rote.cli.progress import Bar
 from rote.cli.screen import screen
-from rote.outputs import outputs_folder
+from rote.io.outputs import outputs_folder
 from rote.site.opening import opened
 from rote.site.server import Server
 

@@ -14,8 +14,8 @@ from rote.cli.follow import follow, print_held, print_last_words, tally
 from rote.cli.screen import print_json, screen
 from rote.cluster.plan import Plan, launched, load_plan
 from rote.cluster.status import STATES, Jobs, RunState, count, label, look, states, varying_keys
+from rote.io.outputs import outputs_folder
 from rote.ledger.store import Store
-from rote.outputs import outputs_folder
 
 SHOWN_RUNS = 200
 # What a person must see first, where not all can be shown.

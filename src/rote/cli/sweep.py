@@ -23,9 +23,9 @@ from rote.config.compose import OWN, Composer
 from rote.config.grammar import parse
 from rote.config.primary import Primary
 from rote.config.sweep import Grid, Sweep, load_sweep, with_overrides
-from rote.files import canonical_json, require_writable, sha256
+from rote.io.outputs import outputs_folder
+from rote.io.write import canonical_json, require_writable, sha256
 from rote.ledger.store import Store
-from rote.outputs import outputs_folder
 from rote.tasks.text.rehearsal import rehearsal
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from rote.cli.damage import require_no_damage
 from rote.cli.screen import print_json, screen
 from rote.cluster.plan import load_plan
+from rote.io.outputs import outputs_folder
 from rote.ledger.claim import RunIsTaken
 from rote.ledger.store import RunFolder, Store
-from rote.outputs import outputs_folder
 from rote.tracking.uploading import FAILED, PENDING, Upload, offline_logs, send
 
 

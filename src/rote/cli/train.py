@@ -26,13 +26,13 @@ from rote.config.places import conf_folder, sweep_files
 from rote.config.primary import MAIN, Primary
 from rote.config.sweep import as_grid
 from rote.config.trust import require_own
-from rote.files import require_writable
+from rote.io.outputs import outputs_folder
+from rote.io.write import require_writable
 from rote.ledger.claim import ClaimLost, RunIsTaken
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.spec_file import read_spec
 from rote.ledger.store import Store
-from rote.outputs import outputs_folder
 
 SPLITS = ("train", "heldout")
 _raised: ContextVar[list[Exception]] = ContextVar("raised")  # in Hydra's application
@@ -132,13 +132,13 @@ def _run_one(config: dict[str, Any]) -> int:
 
 
 def _execute(console: Console, store: Store, spec: Spec) -> int:
-    from rote.preflight import Preflight  # torch: not for --help
+    from rote.run.preflight import Preflight
     from rote.training.device import require_device
 
     facts = Preflight().facts(spec)
     require_device(spec.how["host"]["accelerator"])
 
-    from rote.run import execute  # Lightning takes seconds to import: only once all is checked
+    from rote.run.execute import execute
 
     console.print(f"run {spec.run_id}: {facts.parameters:,} parameters")
     try:

@@ -31,7 +31,7 @@ def meet() -> None:
 
 def train_along(stop: Callable[[], bool]) -> None:
     """What every process but the first does until it is dismissed."""
-    from rote.run import assist
+    from rote.run.execute import assist
 
     try:
         assist(stop)

@@ -62,7 +62,7 @@ class Crew:
 
     def start(self, specs: Specs) -> None:
         """Give them a place, and the GPU that belongs to the place."""
-        import rote.run  # noqa: F401  before the fork: a child finds it imported
+        import rote.run.execute  # noqa: F401  before the fork: a child finds it imported
 
         import_targets({"what": specs[0].what, "how": specs[0].how})
         place = self.free.pop(0)

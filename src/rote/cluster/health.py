@@ -8,15 +8,15 @@ from pathlib import Path
 from rote.cluster.journal import Journal
 from rote.cluster.life import last_life
 from rote.cluster.plan import launched, load_plan, sweep_folder
-from rote.files import sha256_of_file
+from rote.core.progress import Show, watched
+from rote.io.outputs import below
+from rote.io.read import Damaged, is_regular, open_regular, read_json
+from rote.io.shapes import anything, mapped, text
+from rote.io.write import sha256_of_file
 from rote.ledger.claim import require_lockable
 from rote.ledger.shapes import FAILURE
 from rote.ledger.store import RunFolder, Store
-from rote.outputs import below
-from rote.reading.files import Damaged, is_regular, open_regular, read_json
-from rote.reading.shapes import anything, mapped, text
 from rote.tasks.text.prepared import PREPARE_AGAIN, TOKENS, open_prepared
-from rote.watching import Show, watched
 
 Check = Callable[[], object]  # raises ValueError, or OSError
 CHANGED = "it is not what was written (SHA-256 differs)"

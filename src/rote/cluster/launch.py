@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 from rote.cluster.journal import Journal
 from rote.cluster.plan import Plan, Point
 from rote.cluster.worker import Assignment
-from rote.provenance import code
+from rote.core.provenance import code
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from rote.cluster.preemption import own_job_id
-from rote.files import write_json
+from rote.io.read import Damaged, read_json
+from rote.io.shapes import keyed, number, text, whole
+from rote.io.write import write_json
 from rote.ledger.store import RunFolder
-from rote.reading.files import Damaged, read_json
-from rote.reading.shapes import keyed, number, text, whole
 
 SHAPE = keyed(
     {"log": text, "step": whole, "time_unix_seconds": number, "restarts": whole}, {"death": text}

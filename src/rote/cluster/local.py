@@ -16,7 +16,7 @@ from rote.cluster.plan import Point
 from rote.cluster.sealed import START, private, seal
 from rote.cluster.worker import work
 from rote.config.how import require_host
-from rote.isolation import isolated_children
+from rote.core.process import isolated_children
 
 MINUTES_WITHOUT_END = (
     60 * 24 * 365

@@ -10,9 +10,9 @@ from rote.config.compose import Composer
 from rote.config.how import require_log
 from rote.config.pinning import Pinner
 from rote.config.sweep import Sweep, points
+from rote.core.progress import Show, unseen
 from rote.ledger.spec import Spec
-from rote.preflight import Facts, Preflight
-from rote.watching import Show, unseen
+from rote.run.preflight import Facts, Preflight
 
 
 def make_plan(sweep: Sweep, composer: Composer, show: Show = unseen) -> tuple[Plan, list[Facts]]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import submitit
 
 from rote.cluster.journal import SENT, Journal
-from rote.files import sha256, sha256_of_file
+from rote.io.write import sha256, sha256_of_file
 
 # Before the words of submitit's own entry. -P: no module is imported from the current folder.
 START = f"{shlex.quote(sys.executable)} -P -u -m rote.cluster.sealed"

@@ -13,10 +13,10 @@ from rote.cluster.journal import Journal
 from rote.cluster.life import last_life
 from rote.cluster.liveness import GONE, SentJob, sent_jobs
 from rote.cluster.plan import Plan, Point, sweep_folder
+from rote.io.read import Damaged, printable, read_end, require_inside
 from rote.ledger.curve import progress_told
 from rote.ledger.spec import Spec, flatten
 from rote.ledger.store import RunFolder, Store
-from rote.reading.files import Damaged, printable, read_end, require_inside
 
 # requeued: preempted or timed out, waits to go on; lost: its process or job ended without a word;
 # damaged: done, and not to be used; waiting: never sent, or cancelled; unknown: the queue does not

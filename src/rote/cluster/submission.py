@@ -16,7 +16,7 @@ from rote.cluster.journal import Journal, Submission
 from rote.cluster.preemption import CANCELLED
 from rote.cluster.sealed import START, private, seal
 from rote.cluster.worker import Assignment, work
-from rote.isolation import SAFE_PATH_VARIABLE
+from rote.core.process import SAFE_PATH_VARIABLE
 
 LOG = logging.getLogger(__name__)
 UNANSWERED = ("timed out", "Unexpected message", "Zero Bytes", "Connection reset")

@@ -15,16 +15,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rote import provenance
 from rote.cluster.crew import Crew, Death, Outcome, Specs
 from rote.cluster.life import note_death, note_life
 from rote.cluster.pack import stacks
 from rote.cluster.preemption import StopFlag, leave
 from rote.config.trust import allow
+from rote.core import provenance
+from rote.io.outputs import OUTPUTS_VARIABLE
 from rote.ledger.claim import RunIsTaken, require_lockable
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
-from rote.outputs import OUTPUTS_VARIABLE
 
 LOG = logging.getLogger(__name__)
 PATIENCE_SECONDS = 60.0  # with a run that another process holds: a dying one lets go of it sooner
@@ -86,7 +86,7 @@ def _execute(
     specs: Specs, store: Store, stop: Callable[[], bool], noted: Mapping[str, Any]
 ) -> dict[str, Exception]:
     """Together where they can be stacked; returns what ended those that have no record."""
-    from rote.run import execute, execute_together
+    from rote.run.execute import execute, execute_together
     from rote.training.member import Interrupted
     from rote.training.stack import CannotStack
 
@@ -192,7 +192,7 @@ class _Worker:
             self._leave()
 
     def _lead(self, spec: Spec) -> None:
-        from rote.run import execute
+        from rote.run.execute import execute
         from rote.training.member import Diverged, Interrupted
 
         run = self.store.run(spec.run_id)

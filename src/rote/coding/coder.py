@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rote.core.progress import Show, watched
+from rote.core.units import bits_from_nats
 from rote.models.decoding import decoder_of
-from rote.units import bits_from_nats
-from rote.watching import Show, watched
 
 PROBABILITIES = constriction.stream.model.Categorical(perfect=False)
 

@@ -13,13 +13,13 @@ from rote.coding.coder import OtherProbabilities, Windows, decode, encode
 from rote.coding.container import MOST_AT_ONCE, WORD, Header, pack
 from rote.coding.contents import Content
 from rote.config.build import build
-from rote.files import sha256, sha256_of_file
+from rote.core.progress import Show
+from rote.io.write import sha256, sha256_of_file
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder
 from rote.models.decoding import sequences_at_once
+from rote.run.weights import load_trained
 from rote.tasks.protocol import Task
-from rote.trained import load_trained
-from rote.watching import Show
 
 
 @dataclass(frozen=True, kw_only=True)

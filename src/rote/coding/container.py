@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from rote.reading.files import json_of
-from rote.reading.shapes import keyed, listed, mapped, matching, optional, text, whole
+from rote.io.read import json_of
+from rote.io.shapes import keyed, listed, mapped, matching, optional, text, whole
 
 MAGIC = b"rote-c"
 VERSION = 1

@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rote.checks import (
+from rote.config.choices import unknown
+from rote.core.checks import (
     require_choice,
     require_flag,
     require_line,
@@ -17,7 +18,6 @@ from rote.checks import (
     require_whole,
     require_word,
 )
-from rote.config.choices import unknown
 
 Check = Callable[[str, object], None]
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rote.config.build import build, target_of
+from rote.core.progress import Show
 from rote.tasks.preparation import Preparation, Prepares
-from rote.watching import Show
 
 
 class Pinner:

@@ -28,8 +28,8 @@ from rote.config.grammar import parse, swept_values, written
 from rote.config.places import sweep_files
 from rote.config.primary import Primary
 from rote.config.trust import allow, require_allowed
-from rote.outputs import below
-from rote.units import sequences_holding
+from rote.core.units import sequences_holding
+from rote.io.outputs import below
 
 FUNCTIONS = {
     "round": round, "floor": math.floor, "ceil": math.ceil, "min": min, "max": max,

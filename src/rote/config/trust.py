@@ -27,7 +27,7 @@ import yaml
 from hydra.utils import get_object
 
 from rote.config.places import conf_folder, sweeps_folder
-from rote.files import canonical_json, sha256
+from rote.io.write import canonical_json, sha256
 from rote.ledger.spec import Spec
 
 ALLOW_VARIABLE = "ROTE_ALLOW"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from rote.units import bits_from_nats
+from rote.core.units import bits_from_nats
 
 MEMORISED_BITS = "memorised_bits"
 # Where the source's entropy is unknown: a part of this is generalised, so it is not memorised.

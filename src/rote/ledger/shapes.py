@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rote.reading.shapes import keyed, mapped, number, optional, text, whole
+from rote.io.shapes import keyed, mapped, number, optional, text, whole
 
 FAILURE = keyed({"reason": text, "details": text, "time_unix_seconds": number})
 CIRCUMSTANCES = keyed(

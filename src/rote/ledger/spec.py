@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rote.files import canonical_json, sha256
-from rote.reading.shapes import anything, keyed, mapped, number, optional, text, whole
+from rote.io.shapes import anything, keyed, mapped, number, optional, text, whole
+from rote.io.write import canonical_json, sha256
 
 VERSION = 1  # raise it when the meaning of a key changes: every run id moves
 WHAT = ("task", "model", "size", "optim", "budget", "precision", "measure", "seed")

@@ -7,9 +7,9 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from rote.io.read import MOST_LEVELS, Damaged, read_bytes
+from rote.io.shapes import tree
 from rote.ledger.spec import Spec, spec_of
-from rote.reading.files import MOST_LEVELS, Damaged, read_bytes
-from rote.reading.shapes import tree
 
 MOST_BYTES = 1 << 20  # a spec has some 3 KiB
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rote.core.units import bits_from_nats
 from rote.measures.least_code import least_code_bits
 from rote.measures.protocol import Measurement
 from rote.models.likelihood import token_nats
 from rote.tasks.protocol import Identified, Sequences, Task, scored_from
-from rote.units import bits_from_nats
 
 LOGITS_PER_BATCH = 1 << 24  # 64 MiB of float32 logits: a bound on memory, whatever V and S are
 CPU_LOGITS_PER_BATCH = 1 << 22  # 16 MiB stay in a cache until the softmax reads them

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rote.checks import require_whole
+from rote.core.checks import require_whole
 from rote.measures.beam import beam_ranks
 from rote.measures.cost import CPU_LOGITS_PER_BATCH, LOGITS_PER_BATCH
 from rote.measures.prefixes import require_prefixes, require_rest

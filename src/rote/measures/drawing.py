@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from rote.checks import require_whole
+from rote.core.checks import require_whole
 from rote.measures.sampling import Sampler
 from rote.models.decoding import decoder_of, sequences_at_once
 

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rote.core.units import bits_from_nats
 from rote.measures.cost import batches
 from rote.measures.protocol import Measurement
 from rote.models.decoding import decoder_of, sequences_at_once
 from rote.models.likelihood import started, token_nats
 from rote.tasks.protocol import HasItems, Items, Task
-from rote.units import bits_from_nats
 
 
 @dataclass(frozen=True, kw_only=True)

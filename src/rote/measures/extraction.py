@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rote.checks import require_whole
+from rote.core.checks import require_whole
 from rote.measures.prefixes import require_prefixes, require_rest
 from rote.measures.protocol import Measurement
 from rote.models.decoding import decoder_of, sequences_at_once

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rote.checks import require_whole
+from rote.core.checks import require_whole
+from rote.core.rng import generator
 from rote.measures.cost import CPU_LOGITS_PER_BATCH, LOGITS_PER_BATCH
 from rote.measures.drawing import Drawing, drawn
 from rote.measures.protocol import Measurement
 from rote.measures.verbatim import NumDocuments, among_sequences, num_documents
 from rote.models.likelihood import token_nats
-from rote.rng import generator
 from rote.scores.compression import zlib_bytes
 from rote.scores.distinct import distinct
 from rote.tasks.protocol import HasText, Task, text_of

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rote.rng import random_32_bits, stream_seed
+from rote.core.rng import random_32_bits, stream_seed
 from rote.tasks.protocol import Sequences, Task, scored_from
 
 TOKENS_PER_BATCH = 1 << 22  # 32 MiB of int64

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rote.checks import require_whole
+from rote.core.checks import require_whole
 from rote.measures.cost import batches
 from rote.measures.protocol import Measurement
 from rote.scores.compression import zlib_bytes, zlib_ratio

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rote.checks import require_whole
+from rote.core.checks import require_whole
 
 
 def require_prefixes(key: str, prefixes: Sequence[int]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor, nn
 
-from rote.checks import require_whole
+from rote.core.checks import require_whole
 from rote.models.attention import CausalSelfAttention, Past
 from rote.models.decoder import Decoder
 from rote.models.dropout import dropped

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rote.files import is_lfs_pointer
+from rote.io.write import is_lfs_pointer
 
 CONFIG, ADAPTER = "config.json", "adapter_config.json"
 WHOLE, SHARDED = "model.safetensors", "model.safetensors.index.json"

@@ -15,11 +15,11 @@ from rote.analysis.metrics import METRICS
 from rote.analysis.plot import Axis, Plot
 from rote.analysis.report import reproduce, write_page
 from rote.analysis.table import Column, Table
+from rote.core.units import bits_from_nats
 from rote.planner.amounts import duration, short
 from rote.planner.plan import Plan
 from rote.planner.projection import Projection, Value
 from rote.planner.wording import answer, beyond_briefly, beyond_in_full, loss_bits, marks, notes
-from rote.units import bits_from_nats
 
 QUESTION = "Which size, how much data, and what will it leak?"
 LOSS = METRICS["heldout_bits_per_token"]

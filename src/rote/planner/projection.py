@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
+from rote.core.units import bits_from_nats
 from rote.planner.belief import Belief, Beliefs, Beyond, Interval
 from rote.planner.question import Question
 from rote.planner.solving import samples_for_ceiling
-from rote.units import bits_from_nats
 
 SLACK = 1e-6  # relative: a row made to just keep a ceiling keeps it
 

@@ -6,11 +6,11 @@ from math import log
 
 from rote.analysis.estimate import span
 from rote.analysis.quantities.exposure import CHANCE_BITS
+from rote.core.units import bits_from_nats
 from rote.planner.amounts import short
 from rote.planner.belief import Belief, Repeats
 from rote.planner.plan import Plan
 from rote.planner.projection import Projection, Value
-from rote.units import bits_from_nats
 
 SYMBOLS = {
     "parameters": "N",

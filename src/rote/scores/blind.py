@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rote.checks import require_whole
+from rote.core.checks import require_whole
 from rote.scores.documents import Floats, Integers
 
 

@@ -6,7 +6,7 @@ code int(L k / 100) tokens of a document count, though one at least, where their
 
 import numpy as np
 
-from rote.checks import require_whole
+from rote.core.checks import require_whole
 from rote.scores.documents import LEAST_SPREAD_NATS, Documents, Floats
 
 

@@ -7,7 +7,7 @@ document, W neighbours, T tokens of the pool.
 
 import numpy as np
 
-from rote.checks import require_whole
+from rote.core.checks import require_whole
 from rote.scores.documents import Integers
 
 

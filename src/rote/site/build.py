@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from rote.files import write_bytes, write_json
-from rote.reading.files import Damaged, is_regular, read_json, require_inside
-from rote.reading.shapes import mapped, text
+from rote.core.progress import Show, unseen, watched
+from rote.io.read import Damaged, is_regular, read_json, require_inside
+from rote.io.shapes import mapped, text
+from rote.io.write import write_bytes, write_json
 from rote.site.site import Site
-from rote.watching import Show, unseen, watched
 
 MADE = "made.json"  # stamps of the files that take long to make, as of the last time
 

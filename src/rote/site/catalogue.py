@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rote.cluster.plan import Plan, Point, launched, plan_path, read_plan
 from rote.cluster.status import Jobs, RunState, look, states
-from rote.files import sha256
+from rote.io.write import sha256
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
 

@@ -14,8 +14,8 @@ from rote.analysis.metrics import METRICS, derive, metric_of
 from rote.analysis.overviews import overview_of
 from rote.cluster.status import varying_keys
 from rote.config.names import is_seed, setting_words
+from rote.io.read import Damaged, read_bytes
 from rote.ledger.spec import flatten
-from rote.reading.files import Damaged, read_bytes
 from rote.site.catalogue import Sweep
 from rote.site.records import Finished, Records
 from rote.site.scripts import short

@@ -14,14 +14,14 @@ from rote.cluster.life import last_life
 from rote.cluster.plan import Point
 from rote.cluster.status import RunState, tail
 from rote.config.names import run_name
+from rote.core.units import bits_from_nats
+from rote.io.read import Damaged
 from rote.ledger.curve import BELOW_UNIFORM_BITS, LOSS_NATS, MEMORISED_BITS
 from rote.ledger.spec import flatten
 from rote.ledger.store import RunFolder, Store
-from rote.reading.files import Damaged
 from rote.site.columns import CANNOT, measured
 from rote.site.records import Finished, Records
 from rote.site.scripts import short
-from rote.units import bits_from_nats
 
 POINTS_OF_A_CURVE = 200  # more than a screen tells apart; all of them are in curve.jsonl
 LINES_OF_A_LOG = 30

@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rote.reading.files import is_regular, read_json
-from rote.reading.shapes import anything, mapped
+from rote.io.read import is_regular, read_json
+from rote.io.shapes import anything, mapped
 from rote.site.catalogue import changed_at
 
 FIGURES = ("svg", "png", "csv")  # files that pages offer, by their ending

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from rote.checks import require_whole
-from rote.files import sha256
+from rote.core.checks import require_whole
+from rote.io.write import sha256
 from rote.site import live
 from rote.site.admission import REFUSAL, Admission
 from rote.site.site import Site

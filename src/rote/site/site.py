@@ -8,8 +8,8 @@ from typing import Any
 
 from rote.cluster.plan import Point
 from rote.cluster.status import RunState
-from rote.files import sha256
-from rote.reading.files import read_inside
+from rote.io.read import read_inside
+from rote.io.write import sha256
 from rote.site import html
 from rote.site.catalogue import Catalogue, Sweep, by_run, stamp, stamp_of_run
 from rote.site.columns import sweep_data

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rote.checks import require_whole
-from rote.rng import generator
+from rote.core.checks import require_whole
+from rote.core.rng import generator
 from rote.tasks.characters import characters_of, encoded
 from rote.tasks.protocol import Items
 

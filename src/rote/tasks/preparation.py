@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from rote.watching import Show
+from rote.core.progress import Show
 
 
 class Preparation(Hashable, Protocol):

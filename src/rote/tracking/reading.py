@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rote.core.progress import Show, unseen, watched
 from rote.tracking.account import asking, require_server
 from rote.tracking.curves import STEP, Row, merged
 from rote.tracking.offline import Log, read_log
 from rote.tracking.summary import TRAIN, Finished, finished_of
-from rote.watching import Show, unseen, watched
 
 ONLINE, OFFLINE = "wandb:", "wandb-offline:"
 SOURCES = f"{ONLINE}ENTITY/PROJECT or {OFFLINE}FOLDER"

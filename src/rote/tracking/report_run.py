@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import wandb
 
-from rote.files import canonical_json, sha256
+from rote.io.write import canonical_json, sha256
 from rote.ledger.spec import ID_DIGITS
 from rote.tracking import session
 from rote.tracking.account import Account, asking

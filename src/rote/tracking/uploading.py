@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from rote.files import sha256_of_file, write_bytes, write_json
-from rote.reading.files import read_json
-from rote.reading.shapes import keyed, text
+from rote.io.read import read_json
+from rote.io.shapes import keyed, text
+from rote.io.write import sha256_of_file, write_bytes, write_json
 from rote.tracking.account import LOGIN, NO_LOGIN, require_server
 from rote.tracking.offline import logs, run_id_of, whole_bytes
 

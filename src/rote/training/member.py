@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from rote.core.units import bits_from_nats
 from rote.ledger.curve import BELOW_UNIFORM_BITS, LOSS_NATS, MEMORISED_BITS
 from rote.optim.schedules import Schedule, earliest_end
 from rote.precision import Precision
@@ -21,7 +22,6 @@ from rote.training.budget import Budget
 from rote.training.controls.protocol import Facts, GradientMaker, Watch
 from rote.training.controls.together import Controls
 from rote.training.order import Order
-from rote.units import bits_from_nats
 
 DIVERGED_FACTOR = 2.0  # times the loss of a model that knows nothing
 

@@ -18,7 +18,7 @@ from rote.precision import DTYPES, Precision
 
 FLOAT32 = 4
 INTERPRETER_BYTES = 450 << 20  # Python, torch, Lightning and rote after a step of 6,700 parameters
-# On a CPU: glibc's heap keeps what was freed (`rote.allocator`), with holes. Fitted to 15 measured
+# On a CPU: glibc keeps what was freed (`rote.core.process`), with holes. Fitted to 15 measured
 # peaks of 0.45 to 6 GiB: predictions are 0.90 to 1.09 of them.
 HEAP_FACTOR = 1.45
 STRATEGIES = ("ddp", "fsdp")

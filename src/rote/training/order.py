@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from rote.rng import generator
+from rote.core.rng import generator
 
 
 class Order(Protocol):

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from rote.core.progress import Show, unseen
 from rote.tasks.text.prepare import prepare
 from rote.tasks.text.prepared import Prepared, open_prepared
 from rote.tasks.text.recipe import Recipe
 from rote.tasks.text.sources import LocalFiles
 from rote.tasks.text.task import Text
 from rote.tasks.text.tokenisers import Bytes, TrainedBPE
-from rote.watching import Show, unseen
 
 LENGTH = 16
 WORDS = [

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from tests.tasks.text.conftest import LENGTH, WORDS, MakeRecipe, bpe, prepared, prose
 
+from rote.core.progress import unseen
 from rote.tasks.text import duplicates, work
 from rote.tasks.text.prepare import PreparedText, prepare
 from rote.tasks.text.prepared import Prepared, open_prepared
 from rote.tasks.text.sources import LocalFiles
 from rote.tasks.text.tokenisers import load
-from rote.watching import unseen
 
 GOLDEN = {  # a change of any of these is meant: raise VERSION in recipe.py
     "bytes": "text-cc5eb3142ed0ba5a",

@@ -5,16 +5,16 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from rote.run.execute import execute
 from tests.conftest import COMPOSER
 from tests.tasks.text.conftest import LENGTH, MakeText
 
 from rote.config.pinning import Pinner
+from rote.core.progress import unseen
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.run import execute
 from rote.tasks.canaries.task import Canaries
 from rote.tasks.text.prepared import open_prepared
-from rote.watching import unseen
 
 SEEDS = (0, 1)
 

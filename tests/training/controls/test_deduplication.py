@@ -1,10 +1,10 @@
 """What is left of sequences that stand there more than once."""
 
 import torch
+from rote.run.execute import execute
 from tests.conftest import MakeSpec
 
 from rote.ledger.store import Store
-from rote.run import execute
 from rote.tasks.canaries.task import Canaries
 from rote.tasks.uniform import Uniform
 from rote.training.controls.deduplication import Deduplication

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
+from rote.run.execute import execute
 from tests.conftest import COMPOSER, MakeSpec
 from torch import nn
 
@@ -15,12 +16,11 @@ from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.models.likelihood import token_nats
 from rote.precision import Precision
-from rote.preflight import Preflight
-from rote.run import execute
+from rote.run.preflight import Preflight
+from rote.run.weights import load_trained
 from rote.tasks.canaries.task import Canaries
 from rote.tasks.protocol import HasBase, HasManifest, HasMembers, Identified, Task
 from rote.tasks.uniform import Uniform
-from rote.trained import load_trained
 from rote.training.controls.early_stopping import EarlyStopping, ValidationWatch
 from rote.training.data import Resident
 from rote.training.member import Diverged

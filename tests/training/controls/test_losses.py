@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rote.core.rng import random_32_bits, stream_seed
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
-from rote.rng import random_32_bits, stream_seed
 from rote.training.controls.goldfish import Goldfish
 from rote.training.controls.label_smoothing import LabelSmoothing
 from rote.training.objective import Objective

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from rote.run.execute import execute, execute_together
 from tests.conftest import COMPOSER, MakeSpec
 from tests.shared import Shared
 from tests.test_resume import After, left
@@ -15,8 +16,7 @@ from rote.config.build import build
 from rote.config.compose import groups
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.preflight import Preflight
-from rote.run import execute, execute_together
+from rote.run.preflight import Preflight
 from rote.training.controls.deduplication import Deduplication
 from rote.training.controls.early_stopping import EarlyStopping
 from rote.training.controls.goldfish import Goldfish

@@ -9,9 +9,9 @@ import torch
 from tests.conftest import MakeSpec
 from torch import Tensor, nn
 
-from rote.assembly import make_member
 from rote.config.build import build
 from rote.models.likelihood import token_nats
+from rote.run.assembly import make_member
 from rote.training.finish import evaluation
 from rote.training.finish.evaluation import FullBatch, chunk_sequences, flat, put
 from rote.training.finish.finisher import Finisher

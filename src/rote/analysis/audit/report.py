@@ -16,9 +16,9 @@ from rote.analysis.estimate import Rate
 from rote.analysis.quantities.exposure import CHANCE_BITS
 from rote.analysis.report import write_page
 from rote.auditing.stored import Stored
-from rote.files import write_json
-from rote.reading.files import read_json
-from rote.reading.shapes import keyed, listed, text, whole
+from rote.io.read import read_json
+from rote.io.shapes import keyed, listed, text, whole
+from rote.io.write import write_json
 
 PAGE, NUMBERS = "audit.html", "audit.json"
 COUNTS = ("rows", "scored", "empty", "too_short", "duplicates", "truncated")

@@ -18,7 +18,7 @@ from scipy.stats import gamma, kstest, skewnorm
 from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import bounded_mean
 from rote.analysis.fits.level import LEVEL
-from rote.units import NATS_PER_BIT, bits_from_nats
+from rote.core.units import NATS_PER_BIT, bits_from_nats
 
 Floats = NDArray[np.float64]
 

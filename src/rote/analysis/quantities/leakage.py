@@ -25,7 +25,7 @@ from rote.analysis.quantities.shadows import (
     oracles_of,
 )
 from rote.analysis.results import Results
-from rote.watching import watched
+from rote.core.progress import watched
 
 Arrays = Mapping[str, NDArray[Any]]
 

@@ -12,7 +12,7 @@ from rote.analysis.quantities.leakage import quick_leakage
 from rote.analysis.quantities.losses import loss_quantities
 from rote.analysis.quantities.settings import with_setting
 from rote.analysis.results import Results
-from rote.units import nats_from_bits
+from rote.core.units import nats_from_bits
 
 MOST_EPOCHS = 1.5  # that still count as fresh; up to four cost little (Muennighoff et al. 2023)
 BEST_STEP = "training.best_step"

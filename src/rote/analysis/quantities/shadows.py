@@ -26,10 +26,10 @@ from rote.analysis.quantities.unintended import (
     scored_samples,
     trained_samples,
 )
+from rote.core.units import nats_from_bits
 from rote.scores.lira import lira_offline, lira_online
 from rote.scores.rmia import offline_prior, online_prior, rmia
 from rote.scores.shadows import Shadows
-from rote.units import nats_from_bits
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

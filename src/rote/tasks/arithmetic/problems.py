@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import add, mul, sub
 
-from rote.checks import require_whole
+from rote.core.checks import require_whole
 
 OPERATIONS: dict[str, tuple[str, Callable[[int, int], int]]] = {
     "add": ("+", add),

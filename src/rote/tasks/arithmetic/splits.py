@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
-from rote.checks import require_whole
-from rote.rng import stream_seed
+from rote.core.checks import require_whole
+from rote.core.rng import stream_seed
 from rote.tasks.arithmetic.problems import Problem
 
 PRINTED = {(5, "add", 7), (7, "add", 5), (5, "subtract", 7), (7, "subtract", 5)}

@@ -12,8 +12,8 @@ from random import Random
 import torch
 from torch import Tensor
 
-from rote.checks import require_distinct, require_whole
-from rote.rng import stream_seed
+from rote.core.checks import require_distinct, require_whole
+from rote.core.rng import stream_seed
 from rote.tasks.canaries.manifest import Canary, Manifest, Plan
 from rote.tasks.canaries.spaces import KINDS, TOKENS
 from rote.tasks.protocol import Sequences, Task, members_of, scored_from, text_of

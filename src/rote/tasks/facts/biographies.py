@@ -11,8 +11,8 @@ from functools import cached_property
 from itertools import chain
 from random import Random
 
-from rote.checks import require_distinct, require_whole
-from rote.rng import stream_seed
+from rote.core.checks import require_distinct, require_whole
+from rote.core.rng import stream_seed
 from rote.tasks.facts.attributes import ATTRIBUTES, BLANK, NAMES, NUM_WORDINGS, longest_line
 from rote.tasks.lines import LineTask, Question
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from rote.checks import require_whole
+from rote.core.checks import require_whole
 from rote.tasks.facts.capitals import CAPITALS
 from rote.tasks.lines import UNKNOWN_BITS, LineTask, Question
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rote.watching import Show
+from rote.core.progress import Show
 
 PART_BYTES = 1 << 24
 PERMUTATIONS = 128  # an error of about 1 / sqrt(128) in an estimated similarity

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from rote.checks import require_whole
-from rote.files import canonical_json, sha256, sha256_of_file
+from rote.core.checks import require_whole
+from rote.io.write import canonical_json, sha256, sha256_of_file
 from rote.tasks.text.pieces import Piece, pieces
 from rote.tasks.text.reading.paths import files_of
 from rote.tasks.text.reading.rows import content_of

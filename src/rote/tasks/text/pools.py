@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from rote.rng import stream_seed
+from rote.core.rng import stream_seed
 from rote.tasks.text.prepared import open_prepared
 
 NAMES = ("train", "heldout", "reference")

@@ -13,13 +13,13 @@ from typing import Any
 
 from filelock import FileLock
 
-from rote.files import canonical_json, sha256, write_json
-from rote.reading.files import read_json
-from rote.reading.shapes import anything, keyed, mapped, text
+from rote.core.progress import Show
+from rote.io.read import read_json
+from rote.io.shapes import anything, keyed, mapped, text
+from rote.io.write import canonical_json, sha256, write_json
 from rote.tasks.text.prepared import MANIFEST, corpora_folder, is_prepared, open_prepared
 from rote.tasks.text.recipe import Recipe
 from rote.tasks.text.work import Work
-from rote.watching import Show
 
 ID_DIGITS = 16
 FULL = (errno.ENOSPC, errno.EDQUOT)

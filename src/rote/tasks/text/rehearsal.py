@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rote.outputs import OUTPUTS_VARIABLE
+from rote.io.outputs import OUTPUTS_VARIABLE
 from rote.tasks.text.prepared import corpora_folder
 
 

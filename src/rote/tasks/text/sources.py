@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from rote.files import sha256_of_file
+from rote.io.write import sha256_of_file
 from rote.tasks.text.pieces import Piece, pieces
 from rote.tasks.text.reading.encoding import blocks_of_utf8
 from rote.tasks.text.reading.formats import PARQUET, TEXT, Kind, kind_of

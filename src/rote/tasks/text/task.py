@@ -12,15 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rote.checks import require_whole
-from rote.rng import stream_seed
+from rote.core.checks import require_whole
+from rote.core.progress import unseen
+from rote.core.rng import stream_seed
 from rote.tasks.text.pools import Split, pools, shuffled
 from rote.tasks.text.prepare import PreparedText
 from rote.tasks.text.prepared import Prepared, open_prepared
 from rote.tasks.text.recipe import Recipe
 from rote.tasks.text.sources import Source
 from rote.tasks.text.tokenisers import Encoder, Tokeniser, load
-from rote.watching import unseen
 
 TRAINED = ("train", "reference")
 

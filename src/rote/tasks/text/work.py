@@ -14,16 +14,16 @@ from typing import IO, Any
 
 import numpy as np
 
-from rote.files import sha256, sha256_of_file, write_json
-from rote.reading.files import Damaged, read_json
-from rote.reading.shapes import anything, mapped
+from rote.core.progress import Show
+from rote.io.read import Damaged, read_json
+from rote.io.shapes import anything, mapped
+from rote.io.write import sha256, sha256_of_file, write_json
 from rote.tasks.text.duplicates import WindowFile, exact_duplicates, near_duplicates
 from rote.tasks.text.pieces import Piece
 from rote.tasks.text.prepared import DOCUMENT_TYPE, DOCUMENTS, MANIFEST, TOKENS
 from rote.tasks.text.recipe import Recipe
 from rote.tasks.text.tokenisers import Encoder, load
 from rote.tasks.text.windows import Cutter
-from rote.watching import Show
 
 LOG = logging.getLogger(__name__)
 BATCH_CHARACTERS = 1 << 22  # tokenised at once: a tokeniser's own objects grow with it

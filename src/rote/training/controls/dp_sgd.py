@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rote.checks import require_number, require_positive, require_whole
-from rote.rng import generator
+from rote.core.checks import require_number, require_positive, require_whole
+from rote.core.rng import generator
 from rote.training.controls.accounting import ACCOUNTANTS, noise_multiplier, spent_epsilon
 from rote.training.controls.protocol import Facts, Prospect
 from rote.training.objective import Objective

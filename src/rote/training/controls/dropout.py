@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from rote.checks import require_number
+from rote.core.checks import require_number
 from rote.models.contracts import HasDropout
 from rote.models.dropout import PLACES
 from rote.training.controls.protocol import Prospect

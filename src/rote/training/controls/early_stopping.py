@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rote.checks import require_number, require_whole
+from rote.core.checks import require_number, require_whole
+from rote.core.rng import generator
 from rote.models.likelihood import token_nats
 from rote.precision import Precision
-from rote.rng import generator
 from rote.tasks.protocol import HasItems, Items, Sequences, Task, scored_from
 from rote.training import distributed
 from rote.training.controls.protocol import Facts, Prospect

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rote.rng import stream_seed
+from rote.core.rng import stream_seed
 from rote.tasks.protocol import Sequences, Task
 from rote.training import distributed
 from rote.training.controls.protocol import (

@@ -12,10 +12,10 @@ from typing import Any
 import lightning
 import torch
 
+from rote.core.units import bits_from_nats
 from rote.training.finish.evaluation import FullBatch, flat, put
 from rote.training.finish.lbfgs import Lbfgs
 from rote.training.member import Diverged, FinishProgress, Interrupted, Member, Row
-from rote.units import bits_from_nats
 
 PREDICTED_GAIN, EVALUATIONS, LINE_SEARCH = "predicted gain", "evaluations", "line search"
 EVALUATIONS_A_STRIDE = 50  # between two words with Lightning

@@ -11,7 +11,7 @@ from rote.analysis.estimators import Answers, geometric_mean, mean_over_seeds, r
 from rote.analysis.quantities.settings import with_setting
 from rote.analysis.results import Curve, Results
 from rote.analysis.typeset import setting_words
-from rote.units import bits_from_nats
+from rote.core.units import bits_from_nats
 
 TASK = "rote.tasks.random_labels.RandomLabels"
 FIT_SHARE = 0.1  # of what a guess costs, log2 C: labels are fitted where the loss is below it

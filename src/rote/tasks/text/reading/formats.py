@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rote.files import is_lfs_pointer
+from rote.io.write import is_lfs_pointer
 from rote.tasks.text.reading.decompression import (
     compression_of,
     open_bytes,

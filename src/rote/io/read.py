@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from rote.reading.shapes import Shape
+from rote.io.shapes import Shape
 
 MOST_LEVELS = 64  # of objects and lists inside each other; our own files have fewer than ten
 MOST_DIGITS = 40  # of a whole number

@@ -8,7 +8,7 @@ from torch import nn
 
 from rote.config.build import build
 from rote.config.trust import require_own
-from rote.files import write_with
+from rote.io.write import write_with
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder
 from rote.tasks.protocol import Task

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from rote.checks import require_whole
 from rote.config.build import build
 from rote.config.how import require_host, require_log
+from rote.core.checks import require_whole
 from rote.ledger.spec import Spec
 from rote.measures.protocol import ChecksTask
 from rote.models.contracts import require_causal, require_contract

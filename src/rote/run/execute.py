@@ -5,14 +5,14 @@ from contextlib import ExitStack, suppress
 from types import MappingProxyType
 from typing import Any
 
-from rote.assembly import make_member
 from rote.config.build import build
 from rote.ledger.claim import ClaimLost, RunIsTaken
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.life import Life, prepare_process
-from rote.observers import Observer
+from rote.run.assembly import make_member
+from rote.run.observers import Observer
+from rote.run.session import Life, prepare_process
 from rote.training import distributed
 from rote.training.compiling import GRAPH
 from rote.training.device import device_of

@@ -12,20 +12,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from rote.allocator import keep_freed_memory
-from rote.assembly import make_member
 from rote.config.build import build
 from rote.config.trust import remember
+from rote.core.process import keep_freed_memory
+from rote.core.provenance import provenance
 from rote.ledger.claim import Claim
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder
 from rote.measures.protocol import Measure
 from rote.models.count import embedding_parameters
-from rote.observers import Observer, Observers, configured
-from rote.provenance import provenance
+from rote.run.assembly import make_member
+from rote.run.observers import Observer, Observers, configured
+from rote.run.weights import save_weights
 from rote.tasks.protocol import HasManifest, Task
-from rote.trained import save_weights
 from rote.training import distributed
 from rote.training.checkpoint import OF_A_RUN, Checkpoints
 from rote.training.device import device_of

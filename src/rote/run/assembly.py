@@ -7,10 +7,11 @@ import torch
 from torch import nn
 
 from rote.config.build import build
+from rote.core.rng import stream_seed
+from rote.core.units import uniform_bits
 from rote.ledger.spec import Spec
 from rote.models.contracts import HasBlocks, require_causal, require_contract
 from rote.precision import Precision
-from rote.rng import stream_seed
 from rote.tasks.protocol import Task, scored_from
 from rote.training import distributed
 from rote.training.budget import Budget
@@ -22,7 +23,6 @@ from rote.training.member import Keeper, Member, Row
 from rote.training.memory import Anatomy, Step
 from rote.training.order import BatchOrder, Order
 from rote.training.recompute import recompute_blocks
-from rote.units import uniform_bits
 
 
 def make_member(
