@@ -12,13 +12,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from rote.run.execute import execute
-
 from rote.config.compose import Composer, groups
 from rote.core.provenance import provenance
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
+from rote.run.execute import execute
 
 ROUNDS = 5
 STEPS, LOOK = 600, 100

@@ -21,7 +21,6 @@ from typing import Any
 
 import stacking  # beside this script
 import torch
-from rote.run.execute import execute
 from torch import Tensor, nn
 
 from rote.config.build import build
@@ -32,11 +31,12 @@ from rote.ledger.store import Store
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
 from rote.precision import Precision
-from rote.run.assembly import make_member
+from rote.run.assembly import make_training_run
+from rote.run.execute import execute
 from rote.tasks.uniform import Uniform
 from rote.training.compiling import GRAPH
 from rote.training.finish.evaluation import FullBatch, flat
-from rote.training.member import Keeper
+from rote.training.training_run import CheckpointPolicy
 
 BF16_MIXED = Precision(name="bf16_mixed", weights="float32", autocast="bfloat16", matmul="highest")
 BF16_TRUE = Precision(name="bf16_true", weights="bfloat16", autocast=None, matmul="highest")
@@ -174,7 +174,7 @@ def finish(plan: Plan) -> dict[str, Any]:
 
 def _finish(plan: Plan, shape: Shape, count: int, mode: str) -> dict[str, float]:
     """And the largest relative difference from the first gradient, of one point evaluated again."""
-    keeper = Keeper(save=lambda step, state: None, stop=lambda: False, every_seconds=None)
+    keeper = CheckpointPolicy(save=lambda step, state: None, stop=lambda: False, every_seconds=None)
     bits = shape.length * math.log2(shape.vocab_size)
     number = math.ceil(4.5 * _parameters(shape.model(torch.device("cpu"))) / bits)
     members = []
@@ -186,7 +186,9 @@ def _finish(plan: Plan, shape: Shape, count: int, mode: str) -> dict[str, float]
             "budget/finish=lbfgs", f"host.compile={mode}",
         ]))  # fmt: skip
         task = build(spec.what["task"])
-        members.append(make_member(spec, task, on_row=lambda row: None, keeper=keeper, resume=None))
+        members.append(
+            make_training_run(spec, task, on_row=lambda row: None, keeper=keeper, resume=None)
+        )
         members[-1].model.to(plan.device)
     full = FullBatch(members, plan.device)
     points = [flat(one.model) for one in members]

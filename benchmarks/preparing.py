@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from rote.core.progress import unseen
+from rote.core.progress import no_progress
 from rote.core.provenance import provenance
 from rote.tasks.text.prepare import prepare
 from rote.tasks.text.prepared import Prepared, open_prepared
@@ -95,7 +95,7 @@ def prepare_and_prove(name: str) -> dict[str, Any]:
         near_duplicate_threshold=None,
     )
     started = time.monotonic()
-    prepared = open_prepared(prepare(recipe, unseen))
+    prepared = open_prepared(prepare(recipe, no_progress))
     seconds = time.monotonic() - started
     peak_bytes = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     counts = prepared.manifest["counts"]

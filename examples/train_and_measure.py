@@ -6,11 +6,10 @@ python examples/train_and_measure.py
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rote.run.execute import execute
-
 from rote.config.compose import Composer
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
+from rote.run.execute import execute
 
 OVERRIDES = [
     "task=uniform", "task.num_sequences=64", "task.length=16", "task.vocab_size=64",

@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
-from rote.run.execute import execute, execute_together
 
 from rote.config.compose import Composer
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
+from rote.run.execute import execute, execute_together
 from rote.run.preflight import Preflight
-from rote.training.member import Interrupted
+from rote.training.training_run import Interrupted
 from tests.conftest import COMPOSER, TINY, MakeSpec
 
 FINISH = (

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from rote.run.execute import execute
 
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
+from rote.run.execute import execute
 from rote.run.preflight import Preflight
-from rote.training.member import Diverged
+from rote.training.training_run import Diverged
 from tests.conftest import MakeSpec
 from tests.shared import Shared
 

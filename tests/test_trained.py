@@ -4,11 +4,11 @@ import shutil
 
 import pytest
 import torch
-from rote.run.execute import execute, execute_together
 
 from rote.config.build import build
 from rote.ledger.store import Store
 from rote.measures.cost import sequence_code_bits
+from rote.run.execute import execute, execute_together
 from rote.run.preflight import Preflight
 from rote.run.weights import load_trained
 from tests.conftest import MakeSpec

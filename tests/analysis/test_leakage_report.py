@@ -10,7 +10,12 @@ import pytest
 from scipy.stats import norm
 
 from rote.analysis.content import Block, Content, Text
-from rote.analysis.fits.membership_law import Curve, MembershipLaw, NoMembershipLaw, Reading
+from rote.analysis.fits.membership_law import (
+    LawReading,
+    MembershipCurve,
+    MembershipLaw,
+    NoMembershipLaw,
+)
 from rote.analysis.plot import Plot
 from rote.analysis.quantities.membership import TooFewControls
 from rote.analysis.report import write_report
@@ -100,13 +105,17 @@ def test_both_readings_fall_to_one_half_beside_published_points(found: Study) ->
     for each in found.laws[0].forecasts:
         assert each.fitted_f1.value == pytest.approx(each.published_f1, abs=0.03)
         assert not each.is_beyond  # 0.0078 to 0.72 holds 0.0121 to 0.11
-    rising = Curve(reading=Reading.SAMPLES_PER_PARAMETER, height=1.0, slope=1.0, offset=-3.0)
+    rising = MembershipCurve(
+        reading=LawReading.SAMPLES_PER_PARAMETER, height=1.0, slope=1.0, offset=-3.0
+    )
     assert not check(rising, 1000.0).never_rises
     assert not check(rising, 1000.0).holds
 
 
 def test_a_curve_that_is_never_high_crosses_nowhere() -> None:
-    low = Curve(reading=Reading.SAMPLES_PER_PARAMETER, height=0.4, slope=-1.0, offset=0.0)
+    low = MembershipCurve(
+        reading=LawReading.SAMPLES_PER_PARAMETER, height=0.4, slope=-1.0, offset=0.0
+    )
     assert crossing(low) is None
 
 

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tests.auditing.small_folders import WEIGHTS, changed, refusal, saved, sides
 
-from rote.auditing.subjects import Checkpoint
+from rote.auditing.targets import CheckpointTarget
 
 CONFIG, INDEX = "config.json", "model.safetensors.index.json"
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n"
@@ -31,7 +31,7 @@ def folder(original: Path, tmp_path: Path) -> Path:
 def said_of(folder: Path, *, allow_pickle: bool = False) -> str:
     """What is refused before any document is read."""
     with pytest.raises(ValueError) as caught:
-        Checkpoint(folder, start_token=None, allow_pickle=allow_pickle)
+        CheckpointTarget(folder, start_token=None, allow_pickle=allow_pickle)
     said = str(caught.value)
     assert len(said.splitlines()) == 1 and len(said) < 600
     return said
@@ -52,7 +52,7 @@ def split(folder: Path) -> dict[str, str]:
 
 def test_parts_inside_of_the_folder_are_read(folder: Path) -> None:
     split(folder)
-    found = Checkpoint(folder, start_token=None, allow_pickle=False)
+    found = CheckpointTarget(folder, start_token=None, allow_pickle=False)
     assert set(found.digests()) >= {INDEX, "one.safetensors", "two.safetensors"}
 
 
@@ -114,7 +114,7 @@ def test_a_download_of_the_hub_links_to_its_blobs(folder: Path, tmp_path: Path) 
     for path in folder.iterdir():
         path.rename(blobs / path.name)
         (snapshot / path.name).symlink_to(Path("../../blobs") / path.name)
-    assert Checkpoint(snapshot, start_token=None, allow_pickle=False).vocab_size
+    assert CheckpointTarget(snapshot, start_token=None, allow_pickle=False).vocab_size
 
 
 def test_parts_that_do_not_agree_are_refused(folder: Path) -> None:
@@ -244,7 +244,7 @@ def test_config_json_leads_to_no_other_file_and_no_kernel(folder: Path) -> None:
         transformers_weights="other.safetensors",
     )
     shutil.copy(folder / WEIGHTS, folder / "shard-00001-model-00001-of-00001.safetensors")
-    found = Checkpoint(folder, start_token=None, allow_pickle=False)
+    found = CheckpointTarget(folder, start_token=None, allow_pickle=False)
     model = found.load(precision_fp32())
     held = load_file(folder / WEIGHTS)["model.embed_tokens.weight"]
     assert torch.equal(model.model.get_input_embeddings().weight, held)
@@ -252,7 +252,7 @@ def test_config_json_leads_to_no_other_file_and_no_kernel(folder: Path) -> None:
 
 
 def precision_fp32():  # type: ignore[no-untyped-def]
-    from rote.auditing.subjects import precision_of
+    from rote.auditing.targets import precision_of
 
     return precision_of("fp32")
 

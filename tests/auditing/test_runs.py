@@ -6,13 +6,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 import torch
-from rote.run.execute import execute
 from tests.conftest import COMPOSER, TINY
 
 from rote.cli.main import main
 from rote.config.build import build
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
+from rote.run.execute import execute
 
 SMALL = (
     *TINY, "task.num_sequences=40", "task.num_heldout_sequences=40", "task.vocab_size=64",

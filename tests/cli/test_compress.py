@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rote.run.execute import execute
 from tests.conftest import COMPOSER, TINY
 from tests.shared import Shared
 
@@ -15,6 +14,7 @@ from rote.coding.container import Header, pack, unpack
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
+from rote.run.execute import execute
 
 TEXT = Path(np.__file__).with_name("__init__.py").read_bytes()[:20_000]
 

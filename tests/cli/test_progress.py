@@ -8,7 +8,7 @@ from rich.console import Console
 from rote.cli import progress
 from rote.cli.progress import Bar
 from rote.cli.screen import silence
-from rote.core.progress import watched
+from rote.core.progress import with_progress
 
 
 def shown(monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool, is_quiet: bool = False) -> str:
@@ -17,7 +17,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool, is_quiet: bool 
     monkeypatch.setattr(progress, "aside", lambda: console)
     with Bar() as show:
         show("looking around", 0, None)
-        assert list(watched([7, 8, 9, 10], "reading records", show)) == [7, 8, 9, 10]
+        assert list(with_progress([7, 8, 9, 10], "reading records", show)) == [7, 8, 9, 10]
     return stream.getvalue()
 
 

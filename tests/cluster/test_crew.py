@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from tests.conftest import MakeSpec
 
-from rote.cluster.crew import Crew, Death, Outcome, Specs
+from rote.cluster.process_pool import Killed, Outcome, ProcessPool, Specs
 from rote.ledger.spec import Spec
 
 
-def outcomes(crew: Crew, specs: list[Spec]) -> dict[int, Outcome | Death]:
+def outcomes(crew: ProcessPool, specs: list[Spec]) -> dict[int, Outcome | Killed]:
     """Seed -> how its process ended."""
     left, told = [(spec,) for spec in specs], {}
     deadline = time.monotonic() + 60
@@ -42,11 +42,11 @@ def test_each_tells_how_it_ended(specs: Callable[[int], list[Spec]]) -> None:
                 return Outcome.INTERRUPTED
         return Outcome.THROUGH
 
-    told = outcomes(Crew(2, attempt), specs(5))
+    told = outcomes(ProcessPool(2, attempt), specs(5))
     assert told == {
         0: Outcome.THROUGH,
-        1: Death(-9),
-        2: Death(1),
+        1: Killed(-9),
+        2: Killed(1),
         3: Outcome.INTERRUPTED,
         4: Outcome.THROUGH,
     }
@@ -63,7 +63,7 @@ def test_no_more_at_a_time_than_places(specs: Callable[[int], list[Spec]], tmp_p
         begun.unlink()
         return Outcome.THROUGH if at_once <= 3 else Outcome.INTERRUPTED
 
-    assert set(outcomes(Crew(3, attempt), specs(7)).values()) == {Outcome.THROUGH}
+    assert set(outcomes(ProcessPool(3, attempt), specs(7)).values()) == {Outcome.THROUGH}
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_places_are_spread_over_the_gpus(
         time.sleep(0.3)
         return Outcome.THROUGH
 
-    outcomes(Crew(4, attempt), specs(4))
+    outcomes(ProcessPool(4, attempt), specs(4))
     assert {path.read_text() for path in tmp_path.iterdir()} == expected
 
 
@@ -98,7 +98,7 @@ def test_all_are_told_to_stop(specs: Callable[[int], list[Spec]]) -> None:
         time.sleep(60)
         return Outcome.THROUGH
 
-    crew = Crew(2, attempt)
+    crew = ProcessPool(2, attempt)
     for spec in specs(2):
         crew.start((spec,))
     time.sleep(1)

@@ -1,12 +1,12 @@
 """Packs hold what fits, and estimates come from what was measured."""
 
 import pytest
-from rote.run.execute import execute
 from tests.conftest import MakeSpec
 
 from rote.cluster.pack import Speed, estimates, packs, stacks
 from rote.cluster.plan import Point
 from rote.ledger.store import Store
+from rote.run.execute import execute
 
 SPEED = Speed(flops_per_second=100.0, step_overhead_seconds=0.5)
 

@@ -15,7 +15,7 @@ import pytest
 from tests.cli.test_foreign_files import Touches
 from tests.conftest import TINY
 
-from rote.cluster import sealed
+from rote.cluster import verified_job
 from rote.cluster.journal import Journal
 from rote.cluster.launching import launch
 from rote.cluster.plan import Plan, Point
@@ -65,14 +65,14 @@ def journal_of(job: Path) -> Path:
 
 def run(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The job's start, in this process."""
-    monkeypatch.setattr(sealed, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(verified_job, "PATIENCE_SECONDS", 0.0)
     monkeypatch.setenv("SUBMITIT_EXECUTOR", "local")
     monkeypatch.setenv("SUBMITIT_LOCAL_JOB_ID", PID)
     monkeypatch.setenv("SUBMITIT_FOLDER", "")
     monkeypatch.setattr(
         sys, "argv", ["sealed", "-u", "-m", "submitit.core._submit", str(job.parent)]
     )
-    sealed.main()
+    verified_job.main()
 
 
 def test_a_pickle_is_its_owners_and_its_digest_is_in_the_journal(
@@ -178,7 +178,7 @@ def test_slurm_jobs_are_sealed_too(
     assert {path.stat().st_mode & 0o777 for path in pickles.values()} == {0o600}
     (script,) = folder.rglob("*_submission.sh")
     assert "PYTHONSAFEPATH=1" in script.read_text()
-    assert "-P -u -m rote.cluster.sealed" in script.read_text()
+    assert "-P -u -m rote.cluster.verified_job" in script.read_text()
 
 
 @pytest.mark.parametrize(

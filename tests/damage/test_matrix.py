@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from rote.run.execute import execute
 
 from rote.analysis.report import Report
 from rote.analysis.results import Results
-from rote.site.server import Answers
+from rote.run.execute import execute
+from rote.site.server import Responses
 from tests.damage import world
 from tests.damage.conftest import Rote
 
@@ -91,7 +91,7 @@ def sound(outputs: Path) -> dict[str, bytes]:
 
 def read_all_pages(outputs: Path, damaged: Path) -> None:
     """As a browser would; only the page of a damaged file may refuse."""
-    answers = Answers(outputs)
+    answers = Responses(outputs)
     answers.look()
     pages = [*answers._site.files(), "live/index.json"]
     pages += [f"live/sweeps/{name}.json" for name in answers._site.sweeps]

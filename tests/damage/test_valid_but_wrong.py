@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import torch
-from rote.run.execute import execute
 
 from rote.coding.container import MAGIC, PREAMBLE, VERSION, unpack
 from rote.ledger.spec_file import read_spec
 from rote.ledger.store import Store
-from rote.training.member import Interrupted
+from rote.run.execute import execute
+from rote.training.training_run import Interrupted
 from tests.conftest import TINY, MakeSpec
 from tests.damage import world
 from tests.damage.conftest import Rote

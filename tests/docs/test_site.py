@@ -14,7 +14,7 @@ from tests.docs.pages import DOCS, PAGES, ROOT, name
 
 from rote.cli.parser import parser_of_commands
 from rote.config.compose import groups
-from rote.config.places import conf_folder, sweep_files
+from rote.config.folders import conf_folder, sweep_files
 from rote.ledger.spec import flatten
 
 TEXTS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from rote.run.execute import execute
 from tests.conftest import COMPOSER, TINY
 from tests.measures.known import Fixed
 from tests.tasks.bytetext import ByteText
@@ -16,6 +15,7 @@ from rote.analysis.quantities.exposure import against_repeats, compare_with_chan
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.measures.exposure import Exposure
+from rote.run.execute import execute
 from rote.tasks.canaries.task import Canaries
 from rote.tasks.uniform import Uniform
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from rote.run.execute import execute
 from tests.conftest import MakeSpec
 from tests.measures.known import Fixed
 from tests.tasks.bytetext import ByteText
@@ -16,6 +15,7 @@ from torch import nn
 from rote.analysis.quantities.membership import membership_quality
 from rote.ledger.store import Store
 from rote.measures.membership import Membership
+from rote.run.execute import execute
 from rote.tasks.canaries.task import Canaries
 from rote.tasks.uniform import Uniform
 

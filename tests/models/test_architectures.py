@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from rote.run.execute import execute, execute_together
 from tests.conftest import COMPOSER, TINY
 from tests.models.formulas import gpt_parameters
 from torch import Tensor, nn
@@ -15,6 +14,7 @@ from rote.models.ablated import AttentionOnly, MlpOnly
 from rote.models.gpt import GPT
 from rote.models.looped import Looped
 from rote.models.moe import Experts, Moe
+from rote.run.execute import execute, execute_together
 
 SHAPE = {"num_layers": 2, "width": 12, "vocab_size": 17, "max_length": 9}
 MOE = {

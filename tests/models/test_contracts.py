@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from rote.run.execute import execute
 from tests.conftest import COMPOSER, TINY
 
 from rote.config.trust import allow
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
+from rote.run.execute import execute
 from rote.run.preflight import Preflight
 
 HERE = "tests.models.own_models"

@@ -1,27 +1,27 @@
-"""Beliefs with known answers."""
+"""Law estimates with known answers."""
 
 from dataclasses import replace
 from typing import Any
 
 from rote.analysis.fits.leak_curve import LeakCurve
 from rote.analysis.laws.parametric import Parametric
-from rote.planner.belief import Belief, Beliefs
-from rote.planner.published import published_beliefs
+from rote.planner.law_estimates import LawEstimate, LawEstimates
+from rote.planner.published import published_estimates
 
 HOFFMANN = Parametric(E=1.69, A=406.4, B=410.7, alpha=0.34, beta=0.28)
 EXPOSURE = LeakCurve(chance=1.44, most=20.0, middle=0.05, steepness=1.5)
 
 
-def believed(**changes: Any) -> Beliefs:
+def believed(**changes: Any) -> LawEstimates:
     """The published ones, Hoffmann's loss alone, with changes."""
-    beliefs = published_beliefs()
+    beliefs = published_estimates()
     loss = replace(beliefs.loss, curve=HOFFMANN, rivals=())
     return replace(beliefs, **{"loss": loss, **changes})
 
 
-def exposure() -> Belief:
+def exposure() -> LawEstimate:
     """Of canaries of 20 bits, as if fitted."""
-    return Belief(
+    return LawEstimate(
         name="exposure",
         inputs=("parameters", "samples"),
         curve=EXPOSURE,

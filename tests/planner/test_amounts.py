@@ -2,7 +2,7 @@
 
 import pytest
 
-from rote.planner.amounts import amount, duration, short
+from rote.planner.formatting import amount, duration, short
 
 
 @pytest.mark.parametrize(

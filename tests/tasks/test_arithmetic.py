@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from rote.run.execute import execute
 from tests.conftest import COMPOSER
 from tests.tasks.characters import decoded
 
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
+from rote.run.execute import execute
 from rote.tasks.arithmetic.splits import Length, Operand, Original, Randomly
 from rote.tasks.arithmetic.task import Arithmetic
 from rote.tasks.characters import ASCII

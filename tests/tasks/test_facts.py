@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from rote.run.execute import execute
 from tests.conftest import COMPOSER
 from tests.tasks.characters import decoded
 
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
+from rote.run.execute import execute
 from rote.tasks.facts.attributes import ATTRIBUTES, NAMES
 from rote.tasks.facts.biographies import Biographies
 from rote.tasks.facts.capitals import CAPITALS

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from rote.run.execute import execute
 from scipy.stats import chisquare
 from tests.conftest import COMPOSER
 
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
+from rote.run.execute import execute
 from rote.tasks.protocol import scored_from
 from rote.tasks.random_labels import RandomLabels
 

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import pytest
 import wandb
 from hydra.core.global_hydra import GlobalHydra
-from rote.run.execute import execute
 from tests.conftest import COMPOSER
 from tests.shared import Shared
 from tests.tracking.wandb_server import Server
@@ -25,6 +24,7 @@ from rote.cluster.planning import make_plan
 from rote.config.sweep import Grid, Sweep
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
+from rote.run.execute import execute
 from rote.tracking.offline import logs, run_id_of
 
 QUESTION = "Does it all come back?"

@@ -12,7 +12,7 @@ from tests.tracking.conftest import QUESTION, Rote, Server, Swept
 from rote.analysis.kinds import kinds
 from rote.analysis.metrics import METRICS, SHARES, metric_of
 from rote.analysis.overviews import OVERVIEWS, Overview, overview_of
-from rote.config.places import sweep_files
+from rote.config.folders import sweep_files
 from rote.config.sweep import Sweep, points, read_sweep
 from rote.ledger.spec import flatten
 from rote.tracking import curves

@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from rote.run.execute import execute
 from tests.conftest import MakeSpec
 
 from rote.core.units import bits_from_nats
 from rote.ledger.store import RunFolder, Store
+from rote.run.execute import execute
 from rote.tracking.offline import history, is_complete, records
-from rote.training.member import Interrupted
+from rote.training.training_run import Interrupted
 
 
 def logs(folder: RunFolder) -> list[Path]:

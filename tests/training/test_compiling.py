@@ -5,11 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from rote.run.execute import execute, execute_together
 from tests.conftest import MakeSpec
 
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
+from rote.run.execute import execute, execute_together
 from rote.run.preflight import Preflight
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")

@@ -7,15 +7,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 import torch
-from rote.run.execute import execute, execute_together
 from tests.auditing.conftest import make_checkpoints
 from tests.conftest import MakeSpec
 from tests.training.test_compiling import losses
 
 from rote.auditing.stored import SCORES
 from rote.ledger.store import Store
+from rote.run.execute import execute, execute_together
 from rote.run.preflight import Preflight
-from rote.training.member import Interrupted
+from rote.training.training_run import Interrupted
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
 

@@ -14,7 +14,7 @@ from rote.models.dropout import PLACES
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
 from rote.precision import Precision
-from rote.training.memory import Anatomy, Step
+from rote.training.memory import ModelShape, StepMemory
 from rote.training.objective import Objective
 from rote.training.per_sample import per_sample_gradients
 from rote.training.recompute import recompute_blocks
@@ -65,9 +65,9 @@ def bytes_of_what_is_kept(model: GPT, compute: Callable[[], object]) -> int:
     )
 
 
-def step(model: nn.Module, precision: Precision, **changes: Any) -> Step:
-    made = Step.of(
-        Anatomy.of(model),
+def step(model: nn.Module, precision: Precision, **changes: Any) -> StepMemory:
+    made = StepMemory.of(
+        ModelShape.of(model),
         precision,
         batch_size=B,
         length=L,
@@ -169,12 +169,12 @@ def test_a_limit_decides_which_blocks_run_twice() -> None:
 
 
 def test_of_a_model_without_blocks_only_the_weights_are_known() -> None:
-    anatomy = Anatomy.of(nn.Linear(3, 2))
+    anatomy = ModelShape.of(nn.Linear(3, 2))
     assert (anatomy.parameters, anatomy.num_blocks, anatomy.vocab_size) == (8, 0, 0)
     assert not step(nn.Linear(3, 2), FORMATS["fp32"]).is_recomputed(0)
 
 
-def peak(made: Step, *, copies: float = 2, recomputed: bool = False) -> int:
+def peak(made: StepMemory, *, copies: float = 2, recomputed: bool = False) -> int:
     return made.peak_bytes(optimiser_copies=copies, recomputed=recomputed)
 
 
@@ -204,8 +204,8 @@ def test_blocks_that_run_twice_need_less() -> None:
 
 def test_an_unknown_strategy_names_the_choices() -> None:
     with pytest.raises(ValueError, match=r"host.strategy='dpp': choose from .*fsdp"):
-        Step.of(
-            Anatomy.of(gpt(1)), FORMATS["fp32"],
+        StepMemory.of(
+            ModelShape.of(gpt(1)), FORMATS["fp32"],
             batch_size=1, length=1, device_type="cpu", processes=1, strategy="dpp",
             microbatch_size=None,
         )  # fmt: skip

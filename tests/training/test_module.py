@@ -12,21 +12,21 @@ from rote.optim.schedules import constant, flat_linear, linear
 from rote.precision import Precision
 from rote.tasks.uniform import Uniform
 from rote.training.budget import Budget
-from rote.training.member import Keeper, Member
-from rote.training.module import Memoriser
+from rote.training.module import TrainingModule
 from rote.training.order import BatchOrder
 from rote.training.saturation import Saturation
 from rote.training.trainer import fit
+from rote.training.training_run import CheckpointPolicy, TrainingRun
 
 FP32 = Precision(name="fp32", weights="float32", autocast=None, matmul="highest")
 
 
 def memoriser(
     optimiser: Callable[..., torch.optim.Optimizer], clip_norm: float | None = None
-) -> Memoriser:
+) -> TrainingModule:
     torch.manual_seed(0)
     task = Uniform(num_sequences=6, length=5, vocab_size=7, num_heldout_sequences=1)
-    member = Member(
+    member = TrainingRun(
         model=GPT(num_layers=1, width=8, num_heads=1, vocab_size=7, max_length=5),
         sequences=task.train(0),
         length=5,
@@ -44,10 +44,12 @@ def memoriser(
         ),
         precision=FP32,
         on_row=lambda row: None,
-        keeper=Keeper(save=lambda step, state: None, stop=lambda: False, every_seconds=None),
+        keeper=CheckpointPolicy(
+            save=lambda step, state: None, stop=lambda: False, every_seconds=None
+        ),
         resume=None,
     )
-    return Memoriser(member)
+    return TrainingModule(member)
 
 
 class Watched(torch.optim.SGD):

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from rote.run.execute import execute, execute_together
 from tests.conftest import MakeSpec
 
 from rote.core.units import bits_from_nats
 from rote.ledger.store import Store
 from rote.models.likelihood import token_nats
+from rote.run.execute import execute, execute_together
 from rote.run.weights import load_trained
 from rote.tasks.uniform import Uniform
 

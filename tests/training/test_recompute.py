@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from rote.run.execute import execute
 from tests.conftest import MakeSpec
 
 from rote.ledger.store import Store
+from rote.run.execute import execute
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16_mixed", "bf16_true"])

@@ -4,12 +4,12 @@ import os
 import signal
 
 import pytest
-from rote.run.execute import execute
 from tests.conftest import MakeSpec
 
 from rote.cluster.preemption import StopFlag
 from rote.ledger.store import Store
-from rote.training.member import Interrupted
+from rote.run.execute import execute
+from rote.training.training_run import Interrupted
 
 
 class SignalAtRow:

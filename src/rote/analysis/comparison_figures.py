@@ -8,7 +8,7 @@ import polars as pl
 from matplotlib.axes import Axes
 
 from rote.analysis.comparison import Compared, Comparison
-from rote.analysis.drawing import ACCENT, INK, PALETTE
+from rote.analysis.figures import ACCENT, INK, PALETTE
 from rote.analysis.marks import Layer
 from rote.analysis.plot import Axis, Plot, tidy
 from rote.analysis.typeset import plural

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.drawing import Drawing
+from rote.analysis.figures import RenderedFigure
 from rote.analysis.plot import Plot
 from rote.analysis.table import Table
 
@@ -40,7 +40,7 @@ class Commands:
 class Figure:
     """A drawing with a caption of HTML, its marks as CSV."""
 
-    drawing: Drawing
+    drawing: RenderedFigure
     caption: str
     data: bytes = b""
 

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rote.analysis.drawing import GREY, INK
 from rote.analysis.estimate import span
+from rote.analysis.figures import GREY, INK
 from rote.analysis.fits.descent import GridPoint, NoPeak, Peak, fit_descent
 from rote.analysis.marks import Layer, runs_and_means
 from rote.analysis.metrics import METRICS

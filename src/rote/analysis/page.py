@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from rote.analysis.content import Block, Commands, Content, Figure, Heading, Section
-from rote.analysis.drawing import Drawing
+from rote.analysis.figures import RenderedFigure
 from rote.analysis.plot import Plot
 from rote.analysis.table import Cell, Table
 from rote.analysis.typeset import typeset
@@ -106,7 +106,7 @@ def _folded(caption: str) -> tuple[str, str]:
     return (caption[: fitting[-1]], caption[fitting[-1] :]) if fitting else (caption, "")
 
 
-def _inline(drawing: Drawing) -> Markup:
+def _inline(drawing: RenderedFigure) -> Markup:
     """The SVG without its prologue, ids unique on the page, in the page's own colours."""
     svg = drawing.svg.decode()
     svg = svg[svg.index("<svg") :]

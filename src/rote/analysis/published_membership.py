@@ -10,13 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rote.analysis.fits.membership_law import Curve, Reading
+from rote.analysis.fits.membership_law import LawReading, MembershipCurve
 
 BITS_PER_PARAMETER = 3.64  # behind the capacities of the second reading
 
 PUBLISHED_CURVES = (
-    Curve(reading=Reading.SAMPLES_PER_PARAMETER, height=1.34, slope=-33.14, offset=33.14 * 0.034),
-    Curve(reading=Reading.CAPACITY_BITS_PER_SAMPLE, height=0.900, slope=0.0568, offset=-3.963),
+    MembershipCurve(
+        reading=LawReading.SAMPLES_PER_PARAMETER, height=1.34, slope=-33.14, offset=33.14 * 0.034
+    ),
+    MembershipCurve(
+        reading=LawReading.CAPACITY_BITS_PER_SAMPLE, height=0.900, slope=0.0568, offset=-3.963
+    ),
 )
 
 
@@ -50,7 +54,7 @@ VALIDATIONS = tuple(
 )
 
 
-def validation_error(curve: Curve) -> float:
+def validation_error(curve: MembershipCurve) -> float:
     """Root mean square of observed less predicted F1 over the printed rows.
 
     The law's constants come from other, smaller models: all rows are degrees of freedom.
@@ -59,14 +63,14 @@ def validation_error(curve: Curve) -> float:
     return float(np.sqrt(np.mean(np.square(misses))))
 
 
-def published_size(reading: Reading, parameters: int) -> float:
-    """What `Curve.predict` takes as the size of a model of so many parameters."""
-    if reading is Reading.SAMPLES_PER_PARAMETER:
+def published_size(reading: LawReading, parameters: int) -> float:
+    """What `MembershipCurve.predict` takes as the size of a model of so many parameters."""
+    if reading is LawReading.SAMPLES_PER_PARAMETER:
         return float(parameters)
     return BITS_PER_PARAMETER * parameters
 
 
-def beside_observed(curve: Curve) -> list[tuple[Validation, float]]:
+def beside_observed(curve: MembershipCurve) -> list[tuple[Validation, float]]:
     """Each published observation with what a curve, published or fitted, predicts there."""
     return [
         (

@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rote.analysis.alphas import CapacityScale
-from rote.core.progress import Show, unseen
+from rote.core.progress import Progress, no_progress
 from rote.ledger.store import RunFolder
 
 Curve = Sequence[Mapping[str, float]]
@@ -41,4 +41,4 @@ class Results:
     folders: Mapping[str, RunFolder]  # where per-sequence arrays lie
     alphas: Mapping[str, CapacityScale]  # by precision: of the report that is named to scale by
     open_corpus: Callable[[str], Corpus]  # by corpus id
-    show: Show = unseen  # hears how far a long report is
+    show: Progress = no_progress  # hears how far a long report is

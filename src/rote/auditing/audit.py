@@ -14,44 +14,46 @@ from torch import nn
 
 from rote.auditing.canaries import measured_canaries, usable_manifest
 from rote.auditing.corpus import read_corpus
-from rote.auditing.gathering import Gathered, Passed, stored_of
+from rote.auditing.gathering import GatheredScores, Passed, stored_of
+from rote.auditing.partial_results import PartialResults
 from rote.auditing.passes import Stages
-from rote.auditing.pieces import Pieces
-from rote.auditing.question import Question
-from rote.auditing.stages import Impossible, Stage, go_through
-from rote.auditing.stored import Stored
-from rote.auditing.subjects import Subject, precision_of
-from rote.core.progress import Show
+from rote.auditing.request import AuditRequest
+from rote.auditing.stages import Stage, StageImpossible, run_stage
+from rote.auditing.stored import StoredAudit
+from rote.auditing.targets import AuditTarget, precision_of
+from rote.core.progress import Progress
 from rote.precision import Precision
 
 PIECES, LOCK = "pieces", "lock"
 CANARIES = "canaries"
 
 
-def carry_out(question: Question, digests: Mapping[str, Any], folder: Path, show: Show) -> Stored:
-    """Go on from the pieces in ``folder``, and leave there what `Stored` holds.
+def run_audit(
+    question: AuditRequest, digests: Mapping[str, Any], folder: Path, show: Progress
+) -> StoredAudit:
+    """Go on from the pieces in ``folder``, and leave there what `StoredAudit` holds.
 
     Raises ValueError for unusable input, and where another process is at this very audit.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / LOCK, timeout=0):
-            stored = _Work(question, Pieces(folder / PIECES), show).stored(digests)
+            stored = _Work(question, PartialResults(folder / PIECES), show).stored(digests)
             stored.write(folder)
             return stored
     except Timeout as error:
         raise ValueError(f"another process is at this audit: {folder}") from error
 
 
-def forget_pieces(folder: Path) -> None:
+def delete_partial_results(folder: Path) -> None:
     """Once the last file of an audit is written."""
-    Pieces(folder / PIECES).forget()
+    PartialResults(folder / PIECES).forget()
 
 
 class _Loaded:
     """A model that is loaded when something is left to do with it."""
 
-    def __init__(self, subject: Subject, precision: Precision, device: torch.device) -> None:
+    def __init__(self, subject: AuditTarget, precision: Precision, device: torch.device) -> None:
         self.subject, self.precision, self.device = subject, precision, device
         self._model: nn.Module | None = None
 
@@ -64,7 +66,7 @@ class _Loaded:
 class _Work:
     """One process's time with an audit."""
 
-    def __init__(self, question: Question, pieces: Pieces, show: Show) -> None:
+    def __init__(self, question: AuditRequest, pieces: PartialResults, show: Progress) -> None:
         self.question, self.pieces, self.show = question, pieces, show
         settings, subject = question.settings, question.subject
         self.device = torch.device(settings.device)
@@ -87,7 +89,7 @@ class _Work:
         self.unused: list[list[str]] = []
         self.done = self.total = 0.0
 
-    def stored(self, digests: Mapping[str, Any]) -> Stored:
+    def stored(self, digests: Mapping[str, Any]) -> StoredAudit:
         subject, references = self.question.subject, self.question.references
         own = list(self.stages.of_subject())
         others = [self.stages.of_reference(number) for number in range(len(references))]
@@ -95,7 +97,7 @@ class _Work:
         canaries = self._with(subject, own)
         for reference, stage in zip(references, others, strict=True):
             self._with(reference, [stage])
-        gathered = Gathered(
+        gathered = GatheredScores(
             passed=self.passed,
             skipped=self.skipped,
             parameters=self.parameters,
@@ -104,7 +106,7 @@ class _Work:
         )
         return stored_of(self.question, digests, self.stages, gathered)
 
-    def _with(self, subject: Subject, stages: list[Stage]) -> dict[str, np.ndarray] | None:
+    def _with(self, subject: AuditTarget, stages: list[Stage]) -> dict[str, np.ndarray] | None:
         """All that one model is needed for; it is forgotten afterwards. The subject comes first."""
         model = _Loaded(subject, self.precision, self.device)
         with self.precision.active(self.device.type):
@@ -123,8 +125,8 @@ class _Work:
         before = self.done
         self._show(stage.name)
         try:
-            self.passed[stage.name] = go_through(stage, self.pieces, model, self._told(stage.name))
-        except Impossible as reason:
+            self.passed[stage.name] = run_stage(stage, self.pieces, model, self._told(stage.name))
+        except StageImpossible as reason:
             self.skipped[stage.name] = str(reason)
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()

@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from rote.auditing.settings import Settings
-from rote.auditing.subjects import Subject
+from rote.auditing.settings import AuditSettings
+from rote.auditing.targets import AuditTarget
 from rote.measures.exposure import canary_measurement
 from rote.tasks.canaries.manifest import Encode, Manifest, read_manifest
 from rote.tasks.canaries.spaces import TOKENS
 
 
-def usable_manifest(path: Path, subject: Subject) -> Manifest:
+def usable_manifest(path: Path, subject: AuditTarget) -> Manifest:
     """Raises ValueError for a file that is none, and for canaries that the model cannot read."""
     manifest = read_manifest(path)
     if not manifest.canaries:
@@ -36,7 +36,11 @@ def usable_manifest(path: Path, subject: Subject) -> Manifest:
 
 
 def measured_canaries(
-    model: nn.Module, subject: Subject, manifest: Manifest, settings: Settings, device: torch.device
+    model: nn.Module,
+    subject: AuditTarget,
+    manifest: Manifest,
+    settings: AuditSettings,
+    device: torch.device,
 ) -> dict[str, np.ndarray]:
     """The arrays of `rote.measures.exposure`."""
     measured = canary_measurement(
@@ -52,7 +56,7 @@ def measured_canaries(
     return dict(measured.arrays)
 
 
-def _encoder(subject: Subject) -> Encode:
+def _encoder(subject: AuditTarget) -> Encode:
     def encode(text: str) -> Sequence[int]:
         tokens: list[int] = subject.encode([text])[0].tolist()
         return tokens

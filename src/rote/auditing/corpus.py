@@ -10,18 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
-from rote.auditing.settings import Settings
-from rote.auditing.sides import Reading, Side, Tokens, read_sides
-from rote.auditing.subjects import Subject
-from rote.core.progress import Show
+from rote.auditing.document_sets import DocumentSet, ReadOptions, Tokens, read_document_sets
+from rote.auditing.settings import AuditSettings
+from rote.auditing.targets import AuditTarget
+from rote.core.progress import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
     """Everything that is scored."""
 
-    members: Side
-    nonmembers: Side
+    members: DocumentSet
+    nonmembers: DocumentSet
     aside_D: np.ndarray  # bool
     max_tokens: int  # what documents were cut to
 
@@ -56,22 +56,22 @@ class Corpus:
 def read_corpus(
     members: Path,
     nonmembers: Path,
-    subject: Subject,
-    references: Sequence[Subject],
-    settings: Settings,
-    show: Show,
+    subject: AuditTarget,
+    references: Sequence[AuditTarget],
+    settings: AuditSettings,
+    show: Progress,
 ) -> Corpus:
     """Raises ValueError for unusable files, and for a reference with other tokens."""
     bounds = [each.max_length for each in (subject, *references) if each.max_length is not None]
     max_tokens = min([settings.max_tokens, *bounds])
-    reading = Reading(
+    reading = ReadOptions(
         encode=subject.encode if subject.has_text else None,
         decode=subject.decode if subject.has_text else None,
         vocab_size=subject.vocab_size,
         max_tokens=max_tokens,
         show=show,
     )
-    member_side, nonmember_side = read_sides(members, nonmembers, settings.field, reading)
+    member_side, nonmember_side = read_document_sets(members, nonmembers, settings.field, reading)
     corpus = Corpus(
         members=member_side,
         nonmembers=nonmember_side,
@@ -83,7 +83,7 @@ def read_corpus(
     return corpus
 
 
-def _aside(num_members: int, num_nonmembers: int, settings: Settings) -> np.ndarray:
+def _aside(num_members: int, num_nonmembers: int, settings: AuditSettings) -> np.ndarray:
     aside_D = np.zeros(num_members + num_nonmembers, dtype=np.bool_)
     if not settings.quick:
         number = min(settings.most_aside, num_nonmembers * settings.aside_percent // 100)
@@ -92,7 +92,7 @@ def _aside(num_members: int, num_nonmembers: int, settings: Settings) -> np.ndar
     return aside_D
 
 
-def _require_same_tokens(subject: Subject, reference: Subject, corpus: Corpus) -> None:
+def _require_same_tokens(subject: AuditTarget, reference: AuditTarget, corpus: Corpus) -> None:
     """A likelihood is compared token by token: both models must read the same ones."""
     unlike = ValueError(
         f"the reference {reference.name} has other tokens than {subject.name}: "

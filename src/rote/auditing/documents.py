@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from rote.core.progress import Show
-from rote.tasks.text.reading.formats import TEXT, Kind, kind_of
+from rote.core.progress import Progress
+from rote.tasks.text.reading.formats import TEXT, FileFormat, kind_of
 from rote.tasks.text.reading.paths import files_of
-from rote.tasks.text.reading.rows import Row, Wanted, rows_of
+from rote.tasks.text.reading.rows import Row, RowSelection, rows_of
 
 LINES = (".txt", ".text", "")  # plain text with a document a line; other text has longer ones
 # What is held of a side at most. Forward passes over as much text would take weeks.
@@ -14,14 +14,14 @@ MOST_DOCUMENT_BYTES, MOST_BYTES, MOST_ROWS = 1 << 24, 1 << 30, 1 << 22
 ROWS_SHOWN = 1 << 14
 
 
-def wanted(field: str) -> Wanted:
+def wanted(field: str) -> RowSelection:
     """A field with text or token ids."""
-    return Wanted(
+    return RowSelection(
         field=field, way_out="give --field", takes_tokens=True, most_bytes=MOST_DOCUMENT_BYTES
     )
 
 
-def kinds_of(path: Path, field: str) -> list[tuple[Path, Kind]]:
+def kinds_of(path: Path, field: str) -> list[tuple[Path, FileFormat]]:
     """The files that a side is read from, and how each is read.
 
     Raises ValueError for what is not there, and for text of which nothing says where a document
@@ -39,7 +39,7 @@ def kinds_of(path: Path, field: str) -> list[tuple[Path, Kind]]:
     return found
 
 
-def read_rows(path: Path, field: str, show: Show) -> list[Row]:
+def read_rows(path: Path, field: str, show: Progress) -> list[Row]:
     """Every line or row of a file, or of all files of a folder, counted on from file to file.
 
     Raises ValueError naming file and line for what is no document, and for more than is held.

@@ -11,9 +11,9 @@ import torch
 
 from rote.auditing.corpus import Corpus
 from rote.auditing.scoring import Continued, LogLikelihood, OnePass, gradient
-from rote.auditing.settings import Settings
+from rote.auditing.settings import AuditSettings
 from rote.auditing.stages import Score, Stage, stage_of, tokens_at_once
-from rote.auditing.subjects import Subject
+from rote.auditing.targets import AuditTarget
 from rote.scores.neighbours import neighbours
 
 DECODED_TOKENS = 1 << 15  # of a batch that is continued: one position of each row at a time
@@ -29,8 +29,8 @@ class Stages:
     """Of the model under audit."""
 
     corpus: Corpus
-    subject: Subject
-    settings: Settings
+    subject: AuditTarget
+    settings: AuditSettings
     weights: str  # the dtype that they are stored in
     device: torch.device
 

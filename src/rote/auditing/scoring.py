@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rote.auditing.stages import Impossible
+from rote.auditing.stages import StageImpossible
 from rote.measures.extraction import last_wrong_positions
 from rote.models.decoding import sequences_at_once
 from rote.models.likelihood import token_nats
@@ -69,9 +69,9 @@ def gradient(model: nn.Module, tokens_BL: Tensor, lengths_B: np.ndarray) -> dict
     try:
         return {"gradient_norm": gradient_norm(model, tokens_BL, lengths_B)}
     except torch.OutOfMemoryError as error:
-        raise Impossible("the memory does not hold the gradients of all weights") from error
+        raise StageImpossible("the memory does not hold the gradients of all weights") from error
     except ValueError as error:
-        raise Impossible(str(error)) from error
+        raise StageImpossible(str(error)) from error
 
 
 @dataclass(frozen=True, kw_only=True)

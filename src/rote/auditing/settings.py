@@ -11,7 +11,7 @@ VERSION = 3  # of what is computed and stored: another one never goes on from ol
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class AuditSettings:
     """Plain values; raises ValueError for what makes no audit."""
 
     field: str  # of a .jsonl or .parquet
@@ -47,7 +47,7 @@ class Settings:
         return self.prefix_tokens + self.suffix_tokens
 
 
-def identity(settings: Settings, digests: Mapping[str, Any]) -> str:
+def identity(settings: AuditSettings, digests: Mapping[str, Any]) -> str:
     """Eight hex digits of all that is asked: the settings, and what every file holds."""
     asked = {"version": VERSION, "settings": asdict(settings), "digests": digests}
     return sha256(canonical_json(asked).encode())[:8]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rote.auditing.pieces import Arrays, Pieces
+from rote.auditing.partial_results import Arrays, PartialResults
 from rote.measures.cost import CPU_LOGITS_PER_BATCH, LOGITS_PER_BATCH
 
 # Of a batch: a GPU is busy with 8,192 tokens of any model worth one; a CPU gains nothing beyond.
@@ -22,7 +22,7 @@ MOST_TOKENS, MOST_TOKENS_CPU = 1 << 13, 1 << 11
 TOKENS_OF_A_PIECE = 1 << 15  # what is lost at most when an audit is killed: seconds to a minute
 
 
-class Impossible(Exception):
+class StageImpossible(Exception):
     """A stage that cannot be gone through here; the message says why, for people."""
 
 
@@ -77,15 +77,15 @@ def tokens_at_once(vocab_size: int, device: torch.device) -> int:
     return max(1, min(MOST_TOKENS_CPU if is_cpu else MOST_TOKENS, logits // vocab_size))
 
 
-def go_through(
+def run_stage(
     stage: Stage,
-    pieces: Pieces,
+    pieces: PartialResults,
     model: Callable[[], tuple[nn.Module, torch.device]],
     told: Callable[[float], None],
 ) -> dict[str, np.ndarray]:
     """Each array in the order of the rows; ``model`` is called where something is left to do.
 
-    ``told`` hears how much work each piece was. Raises `Impossible`, and ValueError for a model
+    ``told`` hears how much work each piece was. Raises `StageImpossible`, and ValueError for a model
     that gives no finite numbers.
     """
     arrays: dict[str, np.ndarray] = {}

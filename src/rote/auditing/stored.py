@@ -26,7 +26,7 @@ MEMBER, NONMEMBER = "member", "nonmember"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stored:
+class StoredAudit:
     """All of it."""
 
     scores: pl.DataFrame

@@ -8,7 +8,7 @@ from rich import filesize
 from rich.console import Console
 from rich.table import Table
 
-from rote.cluster.launch import Host, host_settings
+from rote.cluster.host import Host, host_settings
 from rote.cluster.pack import Speed, estimates, stacks
 from rote.cluster.plan import Plan
 from rote.cluster.status import labels, varying_keys

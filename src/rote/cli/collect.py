@@ -13,7 +13,7 @@ from rote.cli.gathering import sound_runs, stored
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
 from rote.cluster.plan import Plan, launched, load_plan, sweep_folder
-from rote.core.progress import Show
+from rote.core.progress import Progress
 from rote.io.outputs import outputs_folder
 from rote.ledger.store import Store
 
@@ -64,7 +64,7 @@ def _told(folder: Path, table: pl.DataFrame, plan: Plan | None) -> dict[str, Any
     }
 
 
-def _from_wandb(source: str, name: str, plan: Plan | None, show: Show) -> Tables:
+def _from_wandb(source: str, name: str, plan: Plan | None, show: Progress) -> Tables:
     """Where the sweep was launched here its runs in its order; elsewhere those of its group."""
     from rote.tracking.reading import read_back  # protobuf: not for those who read the disk
 

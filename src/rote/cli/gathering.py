@@ -12,7 +12,7 @@ from rote.analysis.metrics import derive
 from rote.analysis.results import Results
 from rote.cli.damage import require_no_damage
 from rote.cluster.plan import Plan, load_plan
-from rote.core.progress import Show, watched
+from rote.core.progress import Progress, with_progress
 from rote.io.outputs import outputs_folder
 from rote.io.write import sha256_of_file
 from rote.ledger.record import Record
@@ -25,7 +25,7 @@ IN_EVERY_REPORT = (
 )  # fmt: skip
 
 
-class Sound(NamedTuple):
+class SoundRuns(NamedTuple):
     """A finished run whose files are what it wrote."""
 
     folder: RunFolder
@@ -34,7 +34,7 @@ class Sound(NamedTuple):
     curve: list[dict[str, Any]]
 
 
-class Gathered(NamedTuple):
+class GatheredRuns(NamedTuple):
     """A sweep's plan and results, and why some of its files are not among them."""
 
     plan: Plan
@@ -42,7 +42,7 @@ class Gathered(NamedTuple):
     damaged: list[str]
 
 
-def gathered(name: str, show: Show, *, capacity_from: str | None = None) -> Gathered:
+def gathered(name: str, show: Progress, *, capacity_from: str | None = None) -> GatheredRuns:
     """``capacity_from`` names the sweep whose reported capacity is scaled by, in the plan's place.
 
     Raises ValueError for a sweep that was not launched, or has no sound finished run, and where
@@ -66,22 +66,22 @@ def gathered(name: str, show: Show, *, capacity_from: str | None = None) -> Gath
         open_corpus=open_prepared,
         show=show,
     )
-    return Gathered(plan, results, damaged)
+    return GatheredRuns(plan, results, damaged)
 
 
-def sound_runs(plan: Plan, store: Store, show: Show) -> tuple[list[Sound], list[str]]:
+def sound_runs(plan: Plan, store: Store, show: Progress) -> tuple[list[SoundRuns], list[str]]:
     """The finished runs that can be used, and why others cannot.
 
     Raises ValueError where there is none that can.
     """
     runs, damaged = [], []
-    for run_id in watched(plan.run_ids, "reading runs", show):
+    for run_id in with_progress(plan.run_ids, "reading runs", show):
         folder = store.run(run_id)
         if not folder.is_done():
             continue
         try:
             folder.require_undamaged()
-            run = Sound(folder, folder.record(), folder.circumstances(), folder.curve())
+            run = SoundRuns(folder, folder.record(), folder.circumstances(), folder.curve())
             runs.append(run)
         except ValueError as error:
             damaged.append(str(error))
@@ -103,7 +103,7 @@ def needs_columns(name: str) -> Iterator[None]:
         ) from error
 
 
-def stored(runs: Sequence[Sound]) -> pl.DataFrame:
+def stored(runs: Sequence[SoundRuns]) -> pl.DataFrame:
     """Sums as stored, and circumstances."""
     around = {run.record.run_id: run.circumstances for run in runs}
     return table_of([run.record for run in runs], around)

@@ -7,22 +7,22 @@ from dataclasses import asdict
 
 from rich.console import Console
 
-from rote.analysis.laws.law import Count
+from rote.analysis.laws.law import RunCount
 from rote.analysis.quantities.scaling import scaling_runs
 from rote.cli.damage import require_no_damage
 from rote.cli.gathering import gathered, needs_columns
 from rote.cli.progress import Bar
 from rote.cli.screen import grid, print_json, screen
-from rote.core.progress import Show
+from rote.core.progress import Progress
 from rote.io.outputs import outputs_folder
 from rote.io.write import named_by_digest, require_writable, write_json
-from rote.planner.amounts import amount
-from rote.planner.belief import Beliefs
-from rote.planner.own import own_beliefs
+from rote.planner.fitted import fitted_estimates
+from rote.planner.formatting import amount
+from rote.planner.law_estimates import LawEstimates
 from rote.planner.page import plan_json, sizes, write_plan
-from rote.planner.plan import Plan, make_plan
-from rote.planner.published import published_beliefs
-from rote.planner.question import DEVICE_FLOPS_PER_SECOND, Question
+from rote.planner.plan import TrainingPlan, make_plan
+from rote.planner.published import published_estimates
+from rote.planner.request import DEVICE_FLOPS_PER_SECOND, PlanRequest
 from rote.planner.wording import answer, notes
 
 NARROW = 120  # columns of a screen
@@ -54,13 +54,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _question(arguments: argparse.Namespace) -> Question:
+def _question(arguments: argparse.Namespace) -> PlanRequest:
     def asked(name: str) -> float | None:
         text = getattr(arguments, name)
         return None if text is None else amount(text, f"--{name.replace('_', '-')}")
 
     sizes = arguments.params.split(",") if arguments.params else []
-    return Question(
+    return PlanRequest(
         flops=asked("flops"),
         loss_nats=asked("loss"),
         tokens=asked("tokens"),
@@ -72,19 +72,19 @@ def _question(arguments: argparse.Namespace) -> Question:
     )
 
 
-def _beliefs(arguments: argparse.Namespace, show: Show) -> tuple[Beliefs, list[str]]:
+def _beliefs(arguments: argparse.Namespace, show: Progress) -> tuple[LawEstimates, list[str]]:
     """And why runs of the sweep were left out."""
     if arguments.source is None:
-        return published_beliefs(), []
+        return published_estimates(), []
     plan, results, damaged = gathered(arguments.source, show, capacity_from=arguments.capacity_from)
     show("fitting laws", 0, None)
-    count = Count(arguments.count)
+    count = RunCount(arguments.count)
     with needs_columns(plan.name):
-        beliefs = own_beliefs(plan.name, scaling_runs(results, count), count, results.alphas)
+        beliefs = fitted_estimates(plan.name, scaling_runs(results, count), count, results.alphas)
     return beliefs, damaged
 
 
-def _print(console: Console, plan: Plan) -> None:
+def _print(console: Console, plan: TrainingPlan) -> None:
     for line in answer(plan):
         console.print(line, style="bold", soft_wrap=True)
     is_narrow = console.width < NARROW

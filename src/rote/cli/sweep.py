@@ -18,7 +18,7 @@ from rote.cli.status import standing
 from rote.cluster.launching import require_mode
 from rote.cluster.plan import Plan
 from rote.cluster.planning import make_plan
-from rote.cluster.status import look
+from rote.cluster.status import sweep_status
 from rote.config.compose import OWN, Composer
 from rote.config.grammar import parse
 from rote.config.primary import Primary
@@ -104,7 +104,7 @@ def _launch_sweep(
     else:
         code = _all_done(console, plan, outputs)
     if as_json:
-        print_json(standing(outputs, [plan], look(outputs, [plan.name])))
+        print_json(standing(outputs, [plan], sweep_status(outputs, [plan.name])))
     return code
 
 

@@ -60,12 +60,12 @@ def _found(runs: list[RunFolder], reports: list[Path], damaged: list[str]) -> li
 
 def _mend(runs: list[RunFolder], damaged: list[str]) -> None:
     """What a process that died at its very end did not tell wandb is told now."""
-    from rote.tracking.mending import mend  # wandb, where it is needed
+    from rote.tracking.repair import repair
 
     for run in (run for run in runs if run.is_done()):
         try:
             with suppress(RunIsTaken), run.claim():
-                mend(run)
+                repair(run)
         except ValueError as error:
             damaged.append(str(error))
 

@@ -20,9 +20,9 @@ from rote.cli.hydra_flags import read_flags, words_for_hydra
 from rote.cli.progress import Bar, ProgressBar
 from rote.cli.screen import screen
 from rote.config.compose import Composer, plain
+from rote.config.data_resolver import DataResolver
+from rote.config.folders import conf_folder, sweep_files
 from rote.config.grammar import parse, plain_words
-from rote.config.pinning import Pinner
-from rote.config.places import conf_folder, sweep_files
 from rote.config.primary import MAIN, Primary
 from rote.config.sweep import as_grid
 from rote.config.trust import require_own
@@ -112,7 +112,7 @@ def _run_spec(words: list[str]) -> int:
     console = screen()
     store = Store(require_writable(outputs_folder()))
     with Bar() as show:
-        task = Pinner(show).pinned(spec.what)["task"]
+        task = DataResolver(show).pinned(spec.what)["task"]
     if task != spec.what["task"]:
         raise ValueError(f"{words[0]}: the data of its task are not what they were")
     return _execute(console, store, spec)
@@ -127,7 +127,7 @@ def _run_one(config: dict[str, Any]) -> int:
     console = screen()
     store = Store(require_writable(outputs_folder()))
     with Bar() as show:
-        spec = Spec.from_config(Pinner(show).pinned(config))
+        spec = Spec.from_config(DataResolver(show).pinned(config))
     return _execute(console, store, spec)
 
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from rote.cluster.attempts import last_attempt
 from rote.cluster.journal import Journal
-from rote.cluster.life import last_life
 from rote.cluster.plan import launched, load_plan, sweep_folder
-from rote.core.progress import Show, watched
+from rote.core.progress import Progress, with_progress
 from rote.io.outputs import below
 from rote.io.read import Damaged, is_regular, open_regular, read_json
 from rote.io.shapes import anything, mapped, text
@@ -27,10 +27,10 @@ NUMBERS = {
 }  # fmt: skip
 
 
-def damaged_files(outputs: Path, show: Show) -> list[str]:
+def damaged_files(outputs: Path, show: Progress) -> list[str]:
     """A line for each thing that is damaged: the file, the reason, the way out."""
     found = []
-    for check in watched(list(_checks(outputs)), "reading all outputs", show):
+    for check in with_progress(list(_checks(outputs)), "reading all outputs", show):
         try:
             check()
         except FileNotFoundError:
@@ -61,7 +61,7 @@ def _of_run(run: RunFolder) -> Iterator[Check]:
         yield run.spec
     yield run.curve
     yield partial(read_json, run.failure_path, FAILURE, "rote retry tries the run again")
-    yield partial(last_life, run)
+    yield partial(last_attempt, run)
     yield partial(require_lockable, run.lock_path)
     for path in sorted(run.checkpoints_path.glob("[0-9]*.*")):
         yield partial(_require_named_by_digest, path)

@@ -3,26 +3,28 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rote.cluster.launch import Host, host_settings
+from rote.cluster.host import Host, host_settings
 from rote.cluster.plan import Plan, Point
 from rote.config.build import build
 from rote.config.compose import Composer
-from rote.config.how import require_log
-from rote.config.pinning import Pinner
+from rote.config.data_resolver import DataResolver
+from rote.config.host_and_log import require_log
 from rote.config.sweep import Sweep, points
-from rote.core.progress import Show, unseen
+from rote.core.progress import Progress, no_progress
 from rote.ledger.spec import Spec
 from rote.run.preflight import Facts, Preflight
 
 
-def make_plan(sweep: Sweep, composer: Composer, show: Show = unseen) -> tuple[Plan, list[Facts]]:
+def make_plan(
+    sweep: Sweep, composer: Composer, show: Progress = no_progress
+) -> tuple[Plan, list[Facts]]:
     """Compose and check every point before anything runs; equal points are one.
 
     Data that a task wants prepared are prepared here, once; ``show`` hears how far that is.
 
     Raises ValueError with one line for the first point that could not run.
     """
-    preflight, pinner = Preflight(), Pinner(show)
+    preflight, pinner = Preflight(), DataResolver(show)
     planned: dict[str, Point] = {}
     facts: list[Facts] = []
 

@@ -15,10 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rote.cluster.crew import Crew, Death, Outcome, Specs
-from rote.cluster.life import note_death, note_life
+from rote.cluster.attempts import record_attempt, record_kill
 from rote.cluster.pack import stacks
 from rote.cluster.preemption import StopFlag, leave
+from rote.cluster.process_pool import Killed, Outcome, ProcessPool, Specs
 from rote.config.trust import allow
 from rote.core import provenance
 from rote.io.outputs import OUTPUTS_VARIABLE
@@ -65,7 +65,7 @@ def work(assignment: Assignment) -> list[str]:
 
 def attempt(specs: Specs, outputs: str, code: Mapping[str, str | None], parent: int) -> Outcome:
     """The runs of this process; orphaned, it stops as if it were told to."""
-    from rote.training.member import Interrupted  # Lightning takes seconds to import
+    from rote.training.training_run import Interrupted
 
     allow([[spec.what, spec.how] for spec in specs])  # a spawned process knows nothing of it
     flag = StopFlag().install()
@@ -87,8 +87,8 @@ def _execute(
 ) -> dict[str, Exception]:
     """Together where they can be stacked; returns what ended those that have no record."""
     from rote.run.execute import execute, execute_together
-    from rote.training.member import Interrupted
     from rote.training.stack import CannotStack
+    from rote.training.training_run import Interrupted
 
     if len(specs) > 1:
         try:
@@ -121,7 +121,7 @@ class _Worker:
         """All runs, then again those that other jobs held, for a while."""
         code = self.assignment.code
         make = partial(attempt, outputs=self.assignment.outputs, code=code, parent=os.getpid())
-        crew = Crew(self.assignment.runs_at_once, make)
+        crew = ProcessPool(self.assignment.runs_at_once, make)
         todo = deque(stacks(self.assignment.specs, self.assignment.stack))
         held: list[Specs] = []
         patience_ends = None
@@ -143,7 +143,7 @@ class _Worker:
                 self._hear(crew, held)
             self._leave()
 
-    def _take_up(self, specs: Specs, crew: Crew, held: list[Specs]) -> None:
+    def _take_up(self, specs: Specs, crew: ProcessPool, held: list[Specs]) -> None:
         free = []
         for spec in specs:
             run = self.store.run(spec.run_id)
@@ -157,7 +157,7 @@ class _Worker:
         if free:
             crew.start(tuple(free))
 
-    def _hear(self, crew: Crew, held: list[Specs]) -> None:
+    def _hear(self, crew: ProcessPool, held: list[Specs]) -> None:
         for specs, outcome in crew.ended():
             for spec in specs:
                 run = self.store.run(spec.run_id)
@@ -165,9 +165,9 @@ class _Worker:
                     continue
                 if self._has_failed(run):
                     self.failed.append(spec.run_id)
-                elif isinstance(outcome, Death):
+                elif isinstance(outcome, Killed):
                     LOG.error("run %s: %s", spec.run_id, outcome)
-                    note_death(run, str(outcome))
+                    record_kill(run, str(outcome))
                 elif outcome is Outcome.THROUGH:
                     held.append((spec,))  # another process was at it
                 else:
@@ -175,25 +175,25 @@ class _Worker:
 
     def work_in_company(self) -> None:
         """The first process chooses the runs, the others train along."""
-        from rote.cluster import company
-        from rote.training.member import Interrupted
+        from rote.cluster import rendezvous
+        from rote.training.training_run import Interrupted
 
-        company.meet()
+        rendezvous.join_processes()
         if os.environ["SLURM_PROCID"] != "0":
             with suppress(Interrupted):
-                company.train_along(self.flag.is_set)
+                rendezvous.follow_rank_0(self.flag.is_set)
             return
         for spec in self.assignment.specs:
             if not self._is_told():
                 self._lead(spec)
         if not self.interrupted:  # that, they have heard in the middle of training
-            company.dismiss()
+            rendezvous.release_processes()
         if self._is_told():
             self._leave()
 
     def _lead(self, spec: Spec) -> None:
         from rote.run.execute import execute
-        from rote.training.member import Diverged, Interrupted
+        from rote.training.training_run import Diverged, Interrupted
 
         run = self.store.run(spec.run_id)
         if run.is_done() or self._has_failed(run) or run.is_claimed():
@@ -215,7 +215,7 @@ class _Worker:
         """Note who takes it up; where its folder takes no files, that stops no other run."""
         try:
             require_lockable(run.lock_path)
-            note_life(run, self.folder)
+            record_attempt(run, self.folder)
         except (OSError, ValueError) as error:
             LOG.error("run %s cannot be taken up: %s", run.run_id, error)
             self.failed.append(run.run_id)

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from rote.coding import contents
-from rote.coding.coder import OtherProbabilities, Windows, decode, encode
+from rote.coding.coder import OtherProbabilities, TokenWindows, decode, encode
 from rote.coding.container import MOST_AT_ONCE, WORD, Header, pack
-from rote.coding.contents import Content
+from rote.coding.contents import StoredContent
 from rote.config.build import build
-from rote.core.progress import Show
+from rote.core.progress import Progress
 from rote.io.write import sha256, sha256_of_file
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder
@@ -33,7 +33,7 @@ class Compressed:
 
 
 def compress(
-    folder: RunFolder, content: bytes | None, *, name: str, show: Show
+    folder: RunFolder, content: bytes | None, *, name: str, show: Progress
 ) -> tuple[bytes, Compressed]:
     """``content``, or where it is None the run's own training set as .npy, and what became of it.
 
@@ -46,7 +46,7 @@ def compress(
     else:
         read = contents.read(content, task, name)
     at_once = sequences_at_once(model, length=task.length, vocab_size=task.vocab_size)
-    windows = Windows(
+    windows = TokenWindows(
         num_tokens=len(read.tokens_N), length=task.length, at_once=min(MOST_AT_ONCE, at_once)
     )
     threads = spec.how["host"]["threads"]
@@ -75,12 +75,12 @@ def compress(
     )
 
 
-def decompress(folder: RunFolder, header: Header, words: np.ndarray, *, show: Show) -> bytes:
+def decompress(folder: RunFolder, header: Header, words: np.ndarray, *, show: Progress) -> bytes:
     """What was compressed; raises ValueError where this run's model gives something else."""
     model, task, spec = load_trained(folder)
     if sha256_of_file(folder.weights_path) != header.weights_sha256:
         raise ValueError(f"{folder.weights_path} is not the model that the file was made with")
-    windows = Windows(
+    windows = TokenWindows(
         num_tokens=header.num_tokens,
         length=header.window_tokens,
         at_once=header.windows_at_once,
@@ -91,7 +91,7 @@ def decompress(folder: RunFolder, header: Header, words: np.ndarray, *, show: Sh
         with _as_trained(spec, header.threads):
             tokens_N = decode(model, words, windows, show)
         content = contents.write(
-            Content(kind=header.kind, tokens_N=tokens_N, shape=header.shape), task
+            StoredContent(kind=header.kind, tokens_N=tokens_N, shape=header.shape), task
         )
         if sha256(content) != header.content_sha256:
             raise OtherProbabilities

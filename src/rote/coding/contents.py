@@ -26,7 +26,7 @@ class OfText(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Content:
+class StoredContent:
     """A file that a task's model can read."""
 
     kind: str
@@ -34,7 +34,7 @@ class Content:
     shape: Mapping[str, Any] = field(default_factory=dict)  # of an array: dtype and shape
 
 
-def read(content: bytes, task: Task, name: str) -> Content:
+def read(content: bytes, task: Task, name: str) -> StoredContent:
     """Raises ValueError naming the file, with the way out, where the task has no tokens for it."""
     if isinstance(task, OfText):
         encoder = task.encoder()
@@ -47,10 +47,10 @@ def read(content: bytes, task: Task, name: str) -> Content:
             f"{name} is no .npy of tokens, and {task.vocab_size} symbols are too few for bytes: "
             f"give an array of whole numbers below {task.vocab_size}"
         )
-    return Content(kind=BYTES, tokens_N=np.frombuffer(content, np.uint8))
+    return StoredContent(kind=BYTES, tokens_N=np.frombuffer(content, np.uint8))
 
 
-def array(content: bytes, vocab_size: int, name: str) -> Content:
+def array(content: bytes, vocab_size: int, name: str) -> StoredContent:
     """Tokens as numpy saves them; raises ValueError."""
     try:
         loaded = np.load(io.BytesIO(content), allow_pickle=False)
@@ -63,7 +63,7 @@ def array(content: bytes, vocab_size: int, name: str) -> Content:
     if npy(loaded) != content:
         raise ValueError(f"{name} is not laid out as numpy.save does: save it again")
     shape = {"dtype": loaded.dtype.str, "shape": loaded.shape}
-    return Content(kind=ARRAY, tokens_N=loaded.ravel(), shape=shape)
+    return StoredContent(kind=ARRAY, tokens_N=loaded.ravel(), shape=shape)
 
 
 def npy(values: np.ndarray) -> bytes:
@@ -73,7 +73,7 @@ def npy(values: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def write(content: Content, task: Task) -> bytes:
+def write(content: StoredContent, task: Task) -> bytes:
     """The inverse of `read`; raises ValueError where its tokens cannot be of this kind."""
     if content.kind == BYTES:
         return content.tokens_N.astype(np.uint8).tobytes()
@@ -85,7 +85,7 @@ def write(content: Content, task: Task) -> bytes:
     return _bytes_of(content.tokens_N, task.encoder())
 
 
-def _text(content: bytes, encoder: Encoder, name: str) -> Content:
+def _text(content: bytes, encoder: Encoder, name: str) -> StoredContent:
     any_file = "a run with byte-level tokens (task/tokeniser=bytes) takes any file"
     try:
         text = content.decode()
@@ -94,7 +94,7 @@ def _text(content: bytes, encoder: Encoder, name: str) -> Content:
     tokens_N = encoder.encode([text])[0]
     if _bytes_of(tokens_N, encoder) != content:
         raise ValueError(f"the run's tokeniser does not give {name} back exactly: {any_file}")
-    return Content(kind=TEXT, tokens_N=tokens_N)
+    return StoredContent(kind=TEXT, tokens_N=tokens_N)
 
 
 def _bytes_of(tokens_N: np.ndarray, encoder: Encoder) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from rote.config.places import conf_folder
+from rote.config.folders import conf_folder
 from rote.io.write import canonical_json, sha256
 
 ID_LETTERS = 6

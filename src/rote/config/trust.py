@@ -26,7 +26,7 @@ from typing import Any
 import yaml
 from hydra.utils import get_object
 
-from rote.config.places import conf_folder, sweeps_folder
+from rote.config.folders import conf_folder, sweeps_folder
 from rote.io.write import canonical_json, sha256
 from rote.ledger.spec import Spec
 

@@ -7,18 +7,18 @@ Item = TypeVar("Item")
 Item_co = TypeVar("Item_co", covariant=True)
 
 # What is being done, how much of it is done, how much there is (None: not known).
-Show = Callable[[str, float, float | None], None]
+Progress = Callable[[str, float, float | None], None]
 
 
-class Counted(Sized, Iterable[Item_co], Protocol[Item_co]):
+class SizedIterable(Sized, Iterable[Item_co], Protocol[Item_co]):
     """Things of which it is known how many there are."""
 
 
-def unseen(what: str, done: float, total: float | None) -> None:
+def no_progress(what: str, done: float, total: float | None) -> None:
     """Nobody watches."""
 
 
-def watched(items: Counted[Item], what: str, show: Show) -> Iterator[Item]:
+def with_progress(items: SizedIterable[Item], what: str, show: Progress) -> Iterator[Item]:
     """The items, one by one; ``show`` hears of each once it is behind."""
     show(what, 0, len(items))
     for done, item in enumerate(items, start=1):

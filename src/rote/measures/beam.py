@@ -7,7 +7,7 @@ V vocabulary, K hypotheses, C candidates that they grow into, R rows that the mo
 import torch
 from torch import Tensor, nn
 
-from rote.models.decoding import decoder_of
+from rote.models.decoding import token_reader
 
 
 @torch.inference_mode()
@@ -54,7 +54,7 @@ class _Beam:
     """The hypotheses of several prefixes, one token longer each time."""
 
     def __init__(self, model: nn.Module, prefix_BP: Tensor, num_beams: int) -> None:
-        self.num_beams, self.decoder = num_beams, decoder_of(model)
+        self.num_beams, self.decoder = num_beams, token_reader(model)
         self.logits_RV = self.decoder.read(prefix_BP)
         self.tokens_BKS = prefix_BP.new_empty(len(prefix_BP), 1, 0)
         self.log_p_BK = self.logits_RV.new_zeros(len(prefix_BP), 1, dtype=torch.float64)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from rote.models.bounded_building import Bound, TooLarge, bounded_building
+from rote.models.bounded_construction import Bound, TooLarge, bounded_construction
 from rote.models.causal_lm import CausalLM, with_what_it_offers
 from rote.models.hf_folder import (
     CONFIG,
@@ -23,9 +23,9 @@ from rote.models.hf_folder import (
     require_plain_entries,
     weight_files,
 )
-from rote.models.leftovers import require_all_used, require_merged, unused_weights
 from rote.models.model_kind import require_causal
 from rote.models.stored_weights import StoredWeights, first_line, stored_weights
+from rote.models.unused_weights import require_all_used, require_merged, unused_weights
 
 LENGTH_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
 # A configuration class makes lists of so many entries before anything can look at them.
@@ -158,7 +158,7 @@ def _empty_model(folder: Path, found: Architecture, stored: StoredWeights) -> An
         buffer_bytes=FREE_BUFFER_BYTES + MOST_TIMES * stored.num_bytes,
     )
     try:
-        with torch.device("meta"), bounded_building(bound), warnings.catch_warnings():
+        with torch.device("meta"), bounded_construction(bound), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of sizes that make no model
             model = import_transformers().AutoModelForCausalLM.from_config(
                 read, trust_remote_code=False

@@ -16,7 +16,7 @@ STEP_LOGITS = 1 << 22  # of all sequences: 16 MiB in float32
 CACHE_NUMBERS = 1 << 26  # keys and values of all sequences: 256 MiB in float32
 
 
-class Decoder(Protocol):
+class TokenReader(Protocol):
     """Several sequences of the same number of tokens, read from their start."""
 
     def read(self, tokens_BL: Tensor) -> Tensor:
@@ -31,7 +31,7 @@ class Decoder(Protocol):
         ...
 
 
-def decoder_of(model: nn.Module) -> Decoder:
+def token_reader(model: nn.Module) -> TokenReader:
     """A new one; call it, and use it, inside the model's precision context.
 
     A model with a cache computes each position once; others read all anew.

@@ -10,7 +10,7 @@ WAY_OUT = "--start-token N reads another"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Named:
+class NamedToken:
     """Tokens that begin and end a text; None where none is named."""
 
     begin: int | None
@@ -26,7 +26,7 @@ class StartToken:
 
 
 def chosen_start(
-    config: Mapping[str, Any], read: Any, tokeniser: Named | None
+    config: Mapping[str, Any], read: Any, tokeniser: NamedToken | None
 ) -> StartToken | None:
     """The tokeniser's beginning; else that of config.json, else an end, as GPT-2 has it.
 

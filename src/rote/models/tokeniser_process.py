@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from rote.models.start_token import Named
+from rote.models.start_token import NamedToken
 from rote.models.stored_weights import first_line
 
 # Of the processor, not of the clock: on a busy machine an answer takes longer, but no more work.
@@ -46,7 +46,7 @@ class TokeniserProcess:
         )
         self._process.start()
         theirs.close()
-        self.named: Named = self._answer()
+        self.named: NamedToken = self._answer()
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Tokens of each text, int64, without special ones."""
@@ -119,8 +119,8 @@ def _serve(
                 answer = (False, f"fails: {first_line(error)}")
 
 
-def _named(tokeniser: Any) -> Named:
-    return Named(begin=tokeniser.bos_token_id, end=tokeniser.eos_token_id)
+def _named(tokeniser: Any) -> NamedToken:
+    return NamedToken(begin=tokeniser.bos_token_id, end=tokeniser.eos_token_id)
 
 
 def _encoded(tokeniser: Any, texts: list[str]) -> list[np.ndarray]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
-from rote.planner.amounts import short
-from rote.planner.belief import Beliefs, Interval
+from rote.planner.formatting import short
+from rote.planner.law_estimates import Interval, LawEstimates
 from rote.planner.projection import Projection, least_tokens, project
-from rote.planner.question import Question
+from rote.planner.request import PlanRequest
 from rote.planner.solving import (
     cheapest_parameters,
     largest_within,
@@ -24,11 +24,11 @@ LADDER = (1e6, 1e7, 1e8, 1e9, 1e10)  # sizes where nothing says which is best
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class TrainingPlan:
     """Rows by size. ``best`` is the row to take; None where none keeps what is asked."""
 
-    question: Question
-    beliefs: Beliefs
+    question: PlanRequest
+    beliefs: LawEstimates
     rows: tuple[Projection, ...]
     pareto: tuple[int, ...]  # rows that no other beats in loss, leakage and cost together
     best: int | None
@@ -37,7 +37,7 @@ class Plan:
     left_out: tuple[str, ...]  # sizes of the ladder, and why
 
 
-def make_plan(question: Question, beliefs: Beliefs) -> Plan:
+def make_plan(question: PlanRequest, beliefs: LawEstimates) -> TrainingPlan:
     """Raises ValueError where no size can be what is asked, or what is asked is not known."""
     _require_known(question, beliefs)
     optimum = _optimum(question, beliefs)
@@ -50,7 +50,7 @@ def make_plan(question: Question, beliefs: Beliefs) -> Plan:
             rows.append(project(beliefs, question, parameters, tokens))
     if not rows:
         raise ValueError(f"no size can be trained for this: {'; '.join(left_out)}")
-    return Plan(
+    return TrainingPlan(
         question=question,
         beliefs=beliefs,
         rows=tuple(rows),
@@ -77,7 +77,7 @@ def _costs(row: Projection) -> np.ndarray:
     return np.array([float(f"{cost:.6g}") for cost in costs])
 
 
-def _require_known(question: Question, beliefs: Beliefs) -> None:
+def _require_known(question: PlanRequest, beliefs: LawEstimates) -> None:
     asked = (
         (question.max_f1, beliefs.membership, "membership"),
         (question.max_exposure_bits, beliefs.exposure, "exposure"),
@@ -91,7 +91,7 @@ def _require_known(question: Question, beliefs: Beliefs) -> None:
             )
 
 
-def _optimum(question: Question, beliefs: Beliefs) -> float | None:
+def _optimum(question: PlanRequest, beliefs: LawEstimates) -> float | None:
     """The size where compute decides."""
     loss = beliefs.loss_of(question.tokens)
     if question.flops is not None:
@@ -107,7 +107,7 @@ def _optimum(question: Question, beliefs: Beliefs) -> float | None:
     return None
 
 
-def _optimum_interval(question: Question, beliefs: Beliefs) -> Interval | None:
+def _optimum_interval(question: PlanRequest, beliefs: LawEstimates) -> Interval | None:
     loss = beliefs.loss_of(question.tokens)
     rivals = [loss.surface(curve) for curve in loss.rivals]
     if not rivals or (question.flops is None and question.loss_nats is None):
@@ -121,7 +121,7 @@ def _optimum_interval(question: Question, beliefs: Beliefs) -> Interval | None:
     return loss.spread(found) if found else None
 
 
-def _largest_within(question: Question, beliefs: Beliefs) -> float | None:
+def _largest_within(question: PlanRequest, beliefs: LawEstimates) -> float | None:
     """For a budget: the size above which less data a parameter breaks a ceiling on leakage."""
     flops = question.flops
     if flops is None or not question.has_ceiling:
@@ -135,7 +135,7 @@ def _largest_within(question: Question, beliefs: Beliefs) -> float | None:
     return largest_within(lacking, SMALLEST, flops / FLOPS_PER_PARAMETER_AND_TOKEN)
 
 
-def _ladder(question: Question, optimum: float | None, largest: float | None) -> list[float]:
+def _ladder(question: PlanRequest, optimum: float | None, largest: float | None) -> list[float]:
     """Those asked for; else about the optimum, and the largest that keeps the ceilings."""
     if question.parameters:
         return sorted(question.parameters)
@@ -146,7 +146,7 @@ def _ladder(question: Question, optimum: float | None, largest: float | None) ->
     return sorted([*exact, *(rung for rung in rungs if rung >= SMALLEST)])
 
 
-def _tokens(question: Question, beliefs: Beliefs, parameters: float) -> float | str:
+def _tokens(question: PlanRequest, beliefs: LawEstimates, parameters: float) -> float | str:
     """What this size is trained on: by the budget, else the target, else the data, else leakage.
 
     A reason in words where it cannot be.
@@ -166,7 +166,7 @@ def _tokens(question: Question, beliefs: Beliefs, parameters: float) -> float | 
     return least or "no amount of data keeps the ceiling on leakage"
 
 
-def _best(question: Question, rows: Sequence[Projection]) -> int | None:
+def _best(question: PlanRequest, rows: Sequence[Projection]) -> int | None:
     """Of those that keep everything asked: the cheapest for a target, else the lowest loss.
 
     None where sizes differ in everything, or more is better without end.

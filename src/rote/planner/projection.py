@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.core.units import bits_from_nats
-from rote.planner.belief import Belief, Beliefs, Beyond, Interval
-from rote.planner.question import Question
+from rote.planner.law_estimates import Extrapolation, Interval, LawEstimate, LawEstimates
+from rote.planner.request import PlanRequest
 from rote.planner.solving import samples_for_ceiling
 
 SLACK = 1e-6  # relative: a row made to just keep a ceiling keeps it
@@ -37,7 +37,7 @@ class Projection:
     data_bits: float  # unique tokens, at the projected loss
     least_tokens: float | None  # unique, for every ceiling on leakage; None: not asked, or never
     breaks: tuple[str, ...]  # what is asked and not kept
-    beyond: tuple[Beyond, ...]
+    beyond: tuple[Extrapolation, ...]
 
     @property
     def tokens_per_parameter(self) -> float:
@@ -55,7 +55,9 @@ class Projection:
         return min(1.0, self.capacity_bits / self.data_bits)
 
 
-def project(beliefs: Beliefs, question: Question, parameters: float, tokens: float) -> Projection:
+def project(
+    beliefs: LawEstimates, question: PlanRequest, parameters: float, tokens: float
+) -> Projection:
     """Everything that the beliefs say of one size and data set."""
     unique = min(tokens, question.tokens or tokens)
     samples = unique / beliefs.window_tokens
@@ -83,7 +85,7 @@ def project(beliefs: Beliefs, question: Question, parameters: float, tokens: flo
     )
 
 
-def least_tokens(beliefs: Beliefs, question: Question, parameters: float) -> float | None:
+def least_tokens(beliefs: LawEstimates, question: PlanRequest, parameters: float) -> float | None:
     """Distinct ones, so that every ceiling on leakage is kept; None where none is set, or never."""
     most = 0.0
     for belief, ceiling in _leaks(beliefs, question):
@@ -96,7 +98,9 @@ def least_tokens(beliefs: Beliefs, question: Question, parameters: float) -> flo
     return most or None
 
 
-def _leaks(beliefs: Beliefs, question: Question) -> list[tuple[Belief | None, float | None]]:
+def _leaks(
+    beliefs: LawEstimates, question: PlanRequest
+) -> list[tuple[LawEstimate | None, float | None]]:
     """Each kind with its ceiling: F1, bits of exposure, share extracted."""
     return [
         (beliefs.membership, question.max_f1),
@@ -105,11 +109,11 @@ def _leaks(beliefs: Beliefs, question: Question) -> list[tuple[Belief | None, fl
     ]
 
 
-def _value(belief: Belief, parameters: float, data: float) -> Value:
+def _value(belief: LawEstimate, parameters: float, data: float) -> Value:
     return Value(value=belief.best(parameters, data), interval=belief.interval(parameters, data))
 
 
-def _breaks(question: Question, loss: Value, leaks: Sequence[Value | None]) -> Iterator[str]:
+def _breaks(question: PlanRequest, loss: Value, leaks: Sequence[Value | None]) -> Iterator[str]:
     asked = (
         ("loss in nats", question.loss_nats, loss),
         ("membership F1", question.max_f1, leaks[0]),
@@ -122,8 +126,8 @@ def _breaks(question: Question, loss: Value, leaks: Sequence[Value | None]) -> I
 
 
 def _beyond(
-    beliefs: Beliefs, question: Question, parameters: float, tokens: float, unique: float
-) -> Iterator[Beyond]:
+    beliefs: LawEstimates, question: PlanRequest, parameters: float, tokens: float, unique: float
+) -> Iterator[Extrapolation]:
     loss = beliefs.loss_of(question.tokens)
     yield from loss.beyond(parameters=parameters, tokens=tokens, unique_tokens=unique)
     windows_per_parameter = unique / beliefs.window_tokens / parameters

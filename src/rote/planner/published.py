@@ -8,10 +8,17 @@ from scipy.stats import t as student_t
 from rote.analysis.alphas import PUBLISHED as CAPACITY
 from rote.analysis.fits.level import ENDS
 from rote.analysis.laws import kinds
-from rote.analysis.laws.law import Count
+from rote.analysis.laws.law import RunCount
 from rote.analysis.laws.repetition import MUENNIGHOFF, REPETITION
 from rote.analysis.published_membership import PUBLISHED_CURVES, VALIDATIONS, validation_error
-from rote.planner.belief import Belief, Beliefs, Capacity, Interval, Misses, Repeats
+from rote.planner.law_estimates import (
+    CapacityEstimate,
+    Interval,
+    LawEstimate,
+    LawEstimates,
+    RepetitionLaw,
+    ValidationErrors,
+)
 
 WINDOW_TOKENS = 64  # of the published membership law (Morris et al. 2025)
 # Hoffmann et al. 2022, section 3: 70M to over 16B parameters on 5B to 500B tokens.
@@ -20,33 +27,35 @@ LOSS_RANGES = {"parameters": (7e7, 1.6e10), "tokens": (5e9, 5e11)}
 MEMBERSHIP_RANGES = {"windows_per_parameter": (0.012, 0.11)}
 
 
-def published_beliefs() -> Beliefs:
+def published_estimates() -> LawEstimates:
     """The loss of large models on web text; membership and capacity of models up to 1.5B."""
-    return Beliefs(
-        count=Count.TOTAL,
+    return LawEstimates(
+        count=RunCount.TOTAL,
         window_tokens=WINDOW_TOKENS,
-        loss=published_belief("loss", "parametric", LOSS_RANGES),
+        loss=published_estimate("loss", "parametric", LOSS_RANGES),
         repeats=published_repeats(),
         membership=published_membership(),
         exposure=None,
         extraction=None,
-        capacity=Capacity(bits_per_parameter=CAPACITY.bits_per_parameter, source=CAPACITY.source),
+        capacity=CapacityEstimate(
+            bits_per_parameter=CAPACITY.bits_per_parameter, source=CAPACITY.source
+        ),
     )
 
 
-def published_repeats(*warnings: str) -> Repeats:
+def published_repeats(*warnings: str) -> RepetitionLaw:
     """The worth of tokens alone: R_N belongs to its own A and B, which are not those in use."""
     (source,) = REPETITION.published
-    return Repeats(
+    return RepetitionLaw(
         R_D=MUENNIGHOFF.R_D, R_N=None, source=f"published: {source}", law=None, warnings=warnings
     )
 
 
-def published_membership(*warnings: str) -> Belief:
+def published_membership(*warnings: str) -> LawEstimate:
     """Its interval is Student's t times the root mean square of its own validation misses."""
-    belief = published_belief("membership", "membership", MEMBERSHIP_RANGES)
+    belief = published_estimate("membership", "membership", MEMBERSHIP_RANGES)
     error, number = validation_error(PUBLISHED_CURVES[0]), len(VALIDATIONS)
-    misses = Misses(
+    misses = ValidationErrors(
         reach=float(student_t.ppf(ENDS[1], number)) * error,
         floor=0.5,
         ceiling=1.0,
@@ -56,12 +65,12 @@ def published_membership(*warnings: str) -> Belief:
     return replace(belief, misses=misses, warnings=warnings)
 
 
-def published_belief(name: str, law: str, ranges: Mapping[str, Interval]) -> Belief:
+def published_estimate(name: str, law: str, ranges: Mapping[str, Interval]) -> LawEstimate:
     """The newest of a law's published fits; the others are its rivals."""
     found = kinds.law(law)
     fits = found.published
     source = list(fits)[-1]
-    return Belief(
+    return LawEstimate(
         name=name,
         inputs=found.inputs,
         curve=fits[source],

@@ -7,9 +7,9 @@ from math import log
 from rote.analysis.estimate import span
 from rote.analysis.quantities.exposure import CHANCE_BITS
 from rote.core.units import bits_from_nats
-from rote.planner.amounts import short
-from rote.planner.belief import Belief, Repeats
-from rote.planner.plan import Plan
+from rote.planner.formatting import short
+from rote.planner.law_estimates import LawEstimate, RepetitionLaw
+from rote.planner.plan import TrainingPlan
 from rote.planner.projection import Projection, Value
 
 SYMBOLS = {
@@ -22,7 +22,7 @@ CHANCE_F1 = 0.5
 AS_WRITTEN = 5e-4  # F1 has three digits
 
 
-def marks(plan: Plan, index: int) -> str:
+def marks(plan: TrainingPlan, index: int) -> str:
     """What is to be said of a row."""
     row = plan.rows[index]
     words = ["best"] if index == plan.best else []
@@ -33,7 +33,7 @@ def marks(plan: Plan, index: int) -> str:
     return ", ".join([*words, *row.breaks])
 
 
-def answer(plan: Plan) -> Iterator[str]:
+def answer(plan: TrainingPlan) -> Iterator[str]:
     """The first lines."""
     if plan.best is not None:
         row = plan.rows[plan.best]
@@ -61,7 +61,7 @@ def answer(plan: Plan) -> Iterator[str]:
         )
 
 
-def notes(plan: Plan) -> Iterator[str]:
+def notes(plan: TrainingPlan) -> Iterator[str]:
     """What every number rests on, how it is computed, and how far it can be trusted."""
     beliefs = plan.beliefs
     for belief in (beliefs.loss, *beliefs.leakage):
@@ -88,7 +88,7 @@ def notes(plan: Plan) -> Iterator[str]:
     yield from (f"Left out: {reason}." for reason in plan.left_out)
 
 
-def _of_repeats(repeats: Repeats) -> Iterator[str]:
+def _of_repeats(repeats: RepetitionLaw) -> Iterator[str]:
     yield f"repetition: {repeats.source}; repeats are worth less, R_D = {repeats.R_D:.3g}."
     yield (
         "Excess parameters are not discounted."
@@ -144,7 +144,7 @@ def _leaks(row: Projection) -> str:
     return f", {', '.join(parts)}" if parts else ""
 
 
-def _meaning(belief: Belief) -> str:
+def _meaning(belief: LawEstimate) -> str:
     if belief.misses:
         return belief.misses.source
     if not belief.rivals:
@@ -152,13 +152,13 @@ def _meaning(belief: Belief) -> str:
     return "95 %" if belief.is_resampled else f"span of {len(belief.rivals)} published fits"
 
 
-def _is_of_ceiling(plan: Plan) -> bool:
+def _is_of_ceiling(plan: TrainingPlan) -> bool:
     """Nothing but the ceiling says how much data there is."""
     asked = plan.question
     return asked.flops is None and asked.loss_nats is None and asked.tokens is None
 
 
-def _asked(plan: Plan) -> str:
+def _asked(plan: TrainingPlan) -> str:
     asked = plan.question
     parts = [
         f"{short(asked.flops)} FLOPs" if asked.flops else "",

@@ -15,24 +15,24 @@ from rote.precision import Precision
 from rote.tasks.protocol import Task, scored_from
 from rote.training import distributed
 from rote.training.budget import Budget
+from rote.training.controls.combined import Controls
 from rote.training.controls.protocol import GradientMaker
-from rote.training.controls.together import Controls
 from rote.training.data import on_device
 from rote.training.device import device_of
-from rote.training.member import Keeper, Member, Row
-from rote.training.memory import Anatomy, Step
+from rote.training.memory import ModelShape, StepMemory
 from rote.training.order import BatchOrder, Order
 from rote.training.recompute import recompute_blocks
+from rote.training.training_run import CheckpointPolicy, Row, TrainingRun
 
 
-def make_member(
+def make_training_run(
     spec: Spec,
     task: Task,
     *,
     on_row: Callable[[Row], None],
-    keeper: Keeper,
+    keeper: CheckpointPolicy,
     resume: Mapping[str, Any] | None,
-) -> Member:
+) -> TrainingRun:
     """The model, its data and its budget, as the spec says; raises ValueError."""
     what, seed = spec.what, spec.what["seed"]
     torch.manual_seed(stream_seed(seed, "init"))
@@ -58,7 +58,7 @@ def make_member(
         recompute_blocks(model)
     entropy_bits = task.entropy_bits(from_position=first)
     watches = controls.watches
-    return Member(
+    return TrainingRun(
         model=precision.cast(model),
         sequences=sequences,
         length=task.length,
@@ -116,8 +116,8 @@ def _is_recomputed(
     length: int,
 ) -> bool:
     host = spec.how["host"]
-    step = Step.of(
-        Anatomy.of(model),
+    step = StepMemory.of(
+        ModelShape.of(model),
         precision,
         batch_size=batch_size,
         length=length,

@@ -10,18 +10,18 @@ from rote.ledger.claim import ClaimLost, RunIsTaken
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.run.assembly import make_member
+from rote.run.assembly import make_training_run
 from rote.run.observers import Observer
-from rote.run.session import Life, prepare_process
+from rote.run.session import RunSession, prepare_process
 from rote.training import distributed
 from rote.training.compiling import GRAPH
 from rote.training.device import device_of
-from rote.training.finish.finisher import Finisher, OnEnd
-from rote.training.member import Diverged, Interrupted, Keeper, Member
-from rote.training.module import Memoriser
+from rote.training.finish.module import FinishModule, OnEnd
+from rote.training.module import TrainingModule
 from rote.training.stack import CannotStack
-from rote.training.stacked import StackedMemoriser
+from rote.training.stacked import StackedTrainingModule
 from rote.training.trainer import Phase, fit
+from rote.training.training_run import CheckpointPolicy, Diverged, Interrupted, TrainingRun
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -51,7 +51,7 @@ def execute(
     with folder.claim() as claim:
         if folder.is_done():  # somebody finished it while we asked
             return folder.record()
-        life = Life(spec, folder, observers, stop, noted, claim)
+        life = RunSession(spec, folder, observers, stop, noted, claim)
         try:
             _train(life.begin(), spec)
             return life.finish()
@@ -63,24 +63,24 @@ def execute(
             raise
 
 
-def _train(member: Member, spec: Spec) -> None:
+def _train(member: TrainingRun, spec: Spec) -> None:
     """The optimiser's steps, and the second phase where the budget has one."""
     if member.progress.finish is None:
         _fit(_alone(member, spec), spec)
     if member.budget.finish:
-        _fit(Finisher([member], _raise, device_of(spec.how["host"]["accelerator"])), spec)
+        _fit(FinishModule([member], _raise, device_of(spec.how["host"]["accelerator"])), spec)
 
 
-def _alone(member: Member, spec: Spec) -> Memoriser | StackedMemoriser:
+def _alone(member: TrainingRun, spec: Spec) -> TrainingModule | StackedTrainingModule:
     """A stack of one where its steps are to be recorded, since stacks are made for that."""
     device = device_of(spec.how["host"]["accelerator"])
     if member.compile_mode == GRAPH and device.type == "cuda" and distributed.num_processes() == 1:
         with suppress(CannotStack):
-            return StackedMemoriser([member], _raise, device)
-    return Memoriser(member)
+            return StackedTrainingModule([member], _raise, device)
+    return TrainingModule(member)
 
 
-def _raise(_: Member, diverged: Diverged | None) -> None:
+def _raise(_: TrainingRun, diverged: Diverged | None) -> None:
     if diverged:
         raise diverged
 
@@ -99,7 +99,7 @@ def execute_together(
     """
     ended: dict[str, Exception] = {}
     with ExitStack() as claims:
-        lives: dict[int, Life] = {}
+        lives: dict[int, RunSession] = {}
         for spec in specs:
             folder = store.run(spec.run_id)
             try:
@@ -109,17 +109,17 @@ def execute_together(
                 continue
             if folder.is_done():
                 continue
-            life = Life(spec, folder, (), stop, {**noted, "stacked": len(specs)}, claim)
+            life = RunSession(spec, folder, (), stop, {**noted, "stacked": len(specs)}, claim)
             with _noted_in(life, ended):
                 lives[id(life.begin())] = life
         _train_together(lives, ended)
     return ended
 
 
-def _leaver(lives: dict[int, Life], ended: dict[str, Exception]) -> OnEnd:
+def _leaver(lives: dict[int, RunSession], ended: dict[str, Exception]) -> OnEnd:
     """What becomes of a member whose phase is over: it waits for the next one, or is recorded."""
 
-    def on_end(member: Member, diverged: Diverged | None) -> None:
+    def on_end(member: TrainingRun, diverged: Diverged | None) -> None:
         life = lives[id(member)]
         with _noted_in(life, ended):
             if member.budget.finish and member.progress.finish is None and not diverged:
@@ -133,14 +133,14 @@ def _leaver(lives: dict[int, Life], ended: dict[str, Exception]) -> OnEnd:
     return on_end
 
 
-def _train_together(lives: dict[int, Life], ended: dict[str, Exception]) -> None:
+def _train_together(lives: dict[int, RunSession], ended: dict[str, Exception]) -> None:
     if not lives:
         return
     first = next(iter(lives.values())).spec
     device = device_of(first.how["host"]["accelerator"])
     try:
-        for phase in (StackedMemoriser, Finisher):
-            is_second = phase is Finisher
+        for phase in (StackedTrainingModule, FinishModule):
+            is_second = phase is FinishModule
             members = [life.member for life in lives.values()]
             members = [one for one in members if (one.progress.finish is not None) == is_second]
             if members:
@@ -160,7 +160,7 @@ def _train_together(lives: dict[int, Life], ended: dict[str, Exception]) -> None
 class _noted_in(suppress):
     """What ends a life is noted, and no other life hears of it."""
 
-    def __init__(self, life: Life, ended: dict[str, Exception]) -> None:
+    def __init__(self, life: RunSession, ended: dict[str, Exception]) -> None:
         super().__init__(Exception)
         self.life, self.ended = life, ended
 
@@ -183,12 +183,12 @@ def assist(stop: Callable[[], bool] = never) -> None:
         spec, saved = order
         del order
         prepare_process(spec)
-        keeper = Keeper(save=lambda step, state: None, stop=stop, every_seconds=None)
+        keeper = CheckpointPolicy(save=lambda step, state: None, stop=stop, every_seconds=None)
         task = build(spec.what["task"])
-        member = make_member(spec, task, on_row=lambda row: None, keeper=keeper, resume=saved)
+        member = make_training_run(spec, task, on_row=lambda row: None, keeper=keeper, resume=saved)
         del saved
         with suppress(Diverged):
-            _fit(Memoriser(member), spec)
+            _fit(TrainingModule(member), spec)
 
 
 def _fit(module: Phase, spec: Spec) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from rote.config.build import build
-from rote.config.how import require_host, require_log
+from rote.config.host_and_log import require_host, require_log
 from rote.core.checks import require_whole
 from rote.ledger.spec import Spec
 from rote.measures.protocol import ChecksTask
@@ -18,12 +18,12 @@ from rote.models.contracts import require_causal, require_contract
 from rote.precision import Precision
 from rote.training.budget import Budget
 from rote.training.compiling import require_mode
-from rote.training.controls.protocol import Prospect
-from rote.training.controls.together import Controls
+from rote.training.controls.combined import Controls
+from rote.training.controls.protocol import PlannedTraining
 from rote.training.device import device_of
 from rote.training.finish.evaluation import OWN_GRADIENT_BYTES, chunk_sequences
 from rote.training.finish.lbfgs import SINGLE_VECTORS
-from rote.training.memory import Anatomy, Step
+from rote.training.memory import ModelShape, StepMemory
 
 MOST_TRIED = 20_000_000  # parameters of a model that is tried before a run: more take seconds
 
@@ -54,7 +54,7 @@ class Facts:
     finish_evaluations: int  # gradients of the whole training set that follow the steps
     epoch_tokens: int  # of that set
     trains_alone: bool  # whatever stacks the host makes
-    step: Step  # as one process alone would do it
+    step: StepMemory  # as one process alone would do it
     finish: "Finishing | None"
     optimiser_copies: float  # numbers that the optimiser keeps for each weight
     recompute_above_gib: float | None
@@ -80,7 +80,7 @@ class Facts:
 class Finishing:
     """What the second phase holds: chunks of data, and float64 vectors of all parameters."""
 
-    step: Step  # of one chunk
+    step: StepMemory  # of one chunk
     vectors: int
 
     def peak_bytes(self) -> int:
@@ -136,7 +136,7 @@ class Preflight:
         steps, optim = budget.max_steps, what["optim"]
         copies = self._once([optim, steps], partial(_try_optim, optim, steps))
         batch_size = min(budget.batch_size, data.num_sequences)
-        step = Step.of(
+        step = StepMemory.of(
             anatomy,
             precision,
             batch_size=batch_size,
@@ -168,7 +168,7 @@ class Preflight:
 
     def _anatomy(
         self, model: Mapping[str, Any], shape: tuple[int, int], controls: Controls
-    ) -> Anatomy:
+    ) -> ModelShape:
         key = [model, *shape, controls]
         return self._once(key, partial(_look_inside, model, *shape, controls))
 
@@ -217,7 +217,7 @@ def _check_finish(spec: Spec, budget: Budget, precision: Precision, controls: Co
         )
 
 
-def _finishing(step: Step, data: _Data, budget: Budget) -> Finishing | None:
+def _finishing(step: StepMemory, data: _Data, budget: Budget) -> Finishing | None:
     if budget.finish is None:
         return None
     rows = chunk_sequences(step.batch_size, data.length, data.vocab_size, on_cpu=step.on_cpu)
@@ -236,7 +236,7 @@ def _checked_controls(spec: Spec, budget: Budget) -> Controls:
     task = build(what["task"])
     sequences = controls.change_sequences(task.train(0), length=task.length)
     controls.check(
-        Prospect(
+        PlannedTraining(
             task=task,
             model=_on_meta(what["model"], task.vocab_size, task.length),
             num_sequences=sequences.num_sequences,
@@ -249,16 +249,16 @@ def _checked_controls(spec: Spec, budget: Budget) -> Controls:
 
 def _look_inside(
     model: Mapping[str, Any], vocab_size: int, length: int, controls: Controls
-) -> Anatomy:
+) -> ModelShape:
     built = _on_meta(model, vocab_size, length)
     require_contract(built, vocab_size=vocab_size)
-    anatomy = Anatomy.of(built)
+    anatomy = ModelShape.of(built)
     is_own = type(built).__module__.startswith("rote.")  # those are tested
     if not is_own and anatomy.parameters <= MOST_TRIED:
         tried: nn.Module = build(model, vocab_size=vocab_size, max_length=length)
         require_causal(tried, vocab_size=vocab_size, length=length)
     controls.change_model(built)
-    return Anatomy.of(built)
+    return ModelShape.of(built)
 
 
 def _on_meta(model: Mapping[str, Any], vocab_size: int, length: int) -> nn.Module:

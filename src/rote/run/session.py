@@ -22,14 +22,14 @@ from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder
 from rote.measures.protocol import Measure
 from rote.models.count import embedding_parameters
-from rote.run.assembly import make_member
+from rote.run.assembly import make_training_run
 from rote.run.observers import Observer, Observers, configured
 from rote.run.weights import save_weights
 from rote.tasks.protocol import HasManifest, Task
 from rote.training import distributed
 from rote.training.checkpoint import OF_A_RUN, Checkpoints
 from rote.training.device import device_of
-from rote.training.member import Keeper, Member, Row
+from rote.training.training_run import CheckpointPolicy, Row, TrainingRun
 
 
 def prepare_process(spec: Spec) -> None:
@@ -38,7 +38,7 @@ def prepare_process(spec: Spec) -> None:
     keep_freed_memory()
 
 
-class Life:
+class RunSession:
     """What is written of a run while a process has it; ``begin`` comes first, one end last."""
 
     def __init__(
@@ -57,7 +57,7 @@ class Life:
         self.checkpoints = Checkpoints(folder.checkpoints_path, OF_A_RUN)
         self.started_unix_seconds = time.time()
 
-    def begin(self) -> Member:
+    def begin(self) -> TrainingRun:
         """The run as it was left, or new; training may start. Calls those who train along."""
         prepare_process(self.spec)
         saved = self.checkpoints.newest()
@@ -71,8 +71,8 @@ class Life:
         if isinstance(self.task, HasManifest):
             self.task.manifest(self.spec.what["seed"]).write(self.folder.manifest_path)
         every_seconds = self.spec.how["host"]["checkpoint_every_seconds"]
-        keeper = Keeper(save=self._save, stop=self.stop, every_seconds=every_seconds)
-        self.member = make_member(
+        keeper = CheckpointPolicy(save=self._save, stop=self.stop, every_seconds=every_seconds)
+        self.member = make_training_run(
             self.spec, self.task, on_row=self._row, keeper=keeper, resume=saved
         )
         self.parameters = sum(one.numel() for one in self.member.model.parameters())
@@ -172,7 +172,7 @@ class _Clock:
         return self.before + time.monotonic() - self.started
 
 
-def _training_facts(member: Member) -> dict[str, Any]:
+def _training_facts(member: TrainingRun) -> dict[str, Any]:
     progress = member.progress
     keep = ("steps", "tokens_seen", "growth_bits_per_1000_steps", "converged")
     facts = {key: getattr(progress, key) for key in keep}

@@ -12,7 +12,7 @@ from rote.io.write import write_with
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder
 from rote.tasks.protocol import Task
-from rote.training.controls.together import Controls
+from rote.training.controls.combined import Controls
 
 
 class Trained(NamedTuple):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from rote.core.progress import Show, unseen, watched
+from rote.core.progress import Progress, no_progress, with_progress
 from rote.io.read import Damaged, is_regular, read_json, require_inside
 from rote.io.shapes import mapped, text
 from rote.io.write import write_bytes, write_json
@@ -24,7 +24,7 @@ class Built:
     damaged: tuple[str, ...]  # one line for each thing that could not be shown
 
 
-def build_site(outputs: Path, show: Show = unseen) -> Built:
+def build_site(outputs: Path, show: Progress = no_progress) -> Built:
     """Write outputs/site/; a page that is open goes on showing whole files.
 
     Data come before the pages that load them, and what is gone goes last.
@@ -35,7 +35,7 @@ def build_site(outputs: Path, show: Show = unseen) -> Built:
     before, stamps, files = _made(folder), site.stamps(), site.files()
     written, unmade = 0, []
     order = sorted(files, key=lambda path: (path.endswith(".html"), path))
-    for path in watched(order, "writing pages", show):
+    for path in with_progress(order, "writing pages", show):
         if path in stamps and before.get(path) == stamps[path] and (folder / path).exists():
             continue
         try:

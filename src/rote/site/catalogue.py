@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rote.cluster.plan import Plan, Point, launched, plan_path, read_plan
-from rote.cluster.status import Jobs, RunState, look, states
+from rote.cluster.status import Jobs, RunState, states, sweep_status
 from rote.io.write import sha256
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
@@ -19,7 +19,7 @@ STAMPED = ("record.json", "failure.json", "curve.jsonl", "worker.json", "circums
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweep:
+class SweepEntry:
     """A sweep as it stands at one moment."""
 
     plan: Plan
@@ -50,10 +50,10 @@ class Catalogue:
         alone = self._alone({run_id for plan in found.values() for run_id in plan.run_ids})
         return found | ({SINGLE: alone} if alone.points else {})
 
-    def sweep(self, plan: Plan, jobs: Jobs) -> Sweep:
+    def sweep(self, plan: Plan, jobs: Jobs) -> SweepEntry:
         """Where its runs stand now."""
         runs = tuple(states(plan, self.store, jobs))
-        return Sweep(plan=plan, runs=runs, queue_is_known=jobs.known)
+        return SweepEntry(plan=plan, runs=runs, queue_is_known=jobs.known)
 
     def jobs(self, names: Iterable[str]) -> Jobs:
         """One question to the queue for all of them, asked anew after a few seconds."""
@@ -61,7 +61,7 @@ class Catalogue:
         asked, known, jobs = self._jobs
         holds_seconds = QUEUE_SECONDS if jobs.known else SILENT_SECONDS
         if wanted != known or time.monotonic() - asked > holds_seconds:
-            jobs = look(self.outputs, wanted)
+            jobs = sweep_status(self.outputs, wanted)
             self._jobs = (time.monotonic(), wanted, jobs)
         self.damaged |= {reason: reason for reason in jobs.damaged}
         return jobs
@@ -99,7 +99,7 @@ class Catalogue:
         return Point(run_id=folder.run_id, spec=spec, parameters=parameters, max_flops=0.0)
 
 
-def by_run(sweeps: Mapping[str, Sweep]) -> dict[str, tuple[Point, RunState, list[str]]]:
+def by_run(sweeps: Mapping[str, SweepEntry]) -> dict[str, tuple[Point, RunState, list[str]]]:
     """Every run once, with the sweeps that it belongs to."""
     found: dict[str, tuple[Point, RunState, list[str]]] = {}
     for name, sweep in sweeps.items():

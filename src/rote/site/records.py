@@ -12,7 +12,7 @@ from rote.site.catalogue import stamp
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finished:
+class FinishedRuns:
     """What a done run left, but for its arrays."""
 
     record: Record  # its `what` is the plan's own: ten thousand copies would fill the memory
@@ -24,11 +24,11 @@ class Records:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._read: dict[str, tuple[str, Finished]] = {}
+        self._read: dict[str, tuple[str, FinishedRuns]] = {}
 
     def of_runs(
         self, runs: Iterable[tuple[Point, RunState]]
-    ) -> tuple[dict[str, Finished], dict[str, str]]:
+    ) -> tuple[dict[str, FinishedRuns], dict[str, str]]:
         """Of those that are done: what can be trusted, and why the others cannot, by run id."""
         finished, damaged = {}, {}
         for point, run in runs:
@@ -42,12 +42,12 @@ class Records:
                 damaged[point.run_id] = str(error)
         return finished, damaged
 
-    def of_run(self, point: Point) -> Finished:
+    def of_run(self, point: Point) -> FinishedRuns:
         """Raises DamagedRecord, or OSError and ValueError where circumstances.json is no such."""
         folder = self.store.run(point.run_id)
         seen = stamp([folder.record_path])
         if point.run_id not in self._read or self._read[point.run_id][0] != seen:
             record = replace(folder.record(), what=point.spec.what)
-            finished = Finished(record=record, circumstances=folder.circumstances())
+            finished = FinishedRuns(record=record, circumstances=folder.circumstances())
             self._read[point.run_id] = (seen, finished)
         return self._read[point.run_id][1]

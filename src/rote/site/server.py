@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from rote.core.checks import require_whole
 from rote.io.write import sha256
 from rote.site import live
-from rote.site.admission import REFUSAL, Admission
+from rote.site.access import REFUSAL, Access
 from rote.site.site import Site
 
 ADDRESS = "127.0.0.1"
@@ -45,7 +45,7 @@ HEADERS = {
 }
 
 
-class Answers:
+class Responses:
     """Bytes by path; one thread at a time looks at the folder."""
 
     def __init__(self, outputs: Path) -> None:
@@ -102,8 +102,8 @@ class Server(ThreadingHTTPServer):
     def __init__(self, outputs: Path, *, port: int) -> None:
         """Raises ValueError where the port is taken or not allowed; 0 takes a free one."""
         require_whole("port", port, least=0, most=65535)
-        self.answers = Answers(outputs)
-        self.admission = Admission()
+        self.answers = Responses(outputs)
+        self.admission = Access()
         try:
             super().__init__((ADDRESS, port), Handler)
         except PermissionError as error:

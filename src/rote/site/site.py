@@ -11,7 +11,7 @@ from rote.cluster.status import RunState
 from rote.io.read import read_inside
 from rote.io.write import sha256
 from rote.site import html
-from rote.site.catalogue import Catalogue, Sweep, by_run, stamp, stamp_of_run
+from rote.site.catalogue import Catalogue, SweepEntry, by_run, stamp, stamp_of_run
 from rote.site.columns import sweep_data
 from rote.site.detail import runs_data
 from rote.site.documents import Document, documents
@@ -29,7 +29,7 @@ class Site:
         self.catalogue = Catalogue(outputs)
         self.records = Records(self.catalogue.store)
         self.is_live = is_live
-        self.sweeps: dict[str, Sweep] = {}
+        self.sweeps: dict[str, SweepEntry] = {}
         self.runs: dict[str, tuple[Point, RunState, list[str]]] = {}
         self.chunks: dict[str, list[str]] = {}
         self.documents: list[Document] = []

@@ -24,7 +24,7 @@ SHOWN_CIRCUMSTANCES = ("device", "train_seconds", "measure_seconds", "peak_memor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finished:
+class FinishedRun:
     """What a table and a report need to know of a run besides its arrays."""
 
     record: Record
@@ -46,11 +46,11 @@ def summary_of(record: Record, circumstances: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def finished_of(summary: Mapping[str, Any]) -> Finished | None:
+def finished_of(summary: Mapping[str, Any]) -> FinishedRun | None:
     """None where the run had not ended; raises DamagedRecord for a record that was changed."""
     if RECORD not in summary or CIRCUMSTANCES not in summary:
         return None
-    return Finished(
+    return FinishedRun(
         record=Record.from_json(summary[RECORD]),
         circumstances=json.loads(summary[CIRCUMSTANCES]),
     )

@@ -15,7 +15,7 @@ RESIDENT_TOKENS = 1 << 25  # 256 MiB of int64
 
 
 @dataclass(frozen=True)
-class Resident:
+class TokensInMemory:
     """Sequences held as one tensor, because indexing is cheaper than making them again."""
 
     tokens_NL: Tensor
@@ -31,14 +31,14 @@ class Resident:
 
 
 @dataclass(frozen=True)
-class Pooled:
-    """Resident sequences of several runs in one tensor: one call reads a batch of each."""
+class StackedTokens:
+    """Sequences of several runs in one tensor: one call reads a batch of each."""
 
     tokens_ML: Tensor
     starts_K: Tensor  # int64
 
     @classmethod
-    def of(cls, runs: Sequence[Resident]) -> "Pooled":
+    def of(cls, runs: Sequence[TokensInMemory]) -> "StackedTokens":
         """Of one length."""
         whole_ML = torch.cat([one.tokens_NL for one in runs])
         counts_K = torch.tensor([one.num_sequences for one in runs])
@@ -48,13 +48,13 @@ class Pooled:
         """Those of each run, [K, B] -> [K, B, L]."""
         return self.tokens_ML[indices_KB + self.starts_K[:, None]]
 
-    def keep(self, runs: Sequence[int]) -> "Pooled":
+    def keep(self, runs: Sequence[int]) -> "StackedTokens":
         """Without the others, in this order."""
-        return Pooled(self.tokens_ML, self.starts_K[list(runs)])
+        return StackedTokens(self.tokens_ML, self.starts_K[list(runs)])
 
 
 def on_device(sequences: Sequences, *, length: int, device: torch.device) -> Sequences:
     """The same sequences, resident on ``device`` where they fit."""
     if sequences.num_sequences * length > RESIDENT_TOKENS:
         return sequences
-    return Resident(sequences.tokens(torch.arange(sequences.num_sequences, device=device)))
+    return TokensInMemory(sequences.tokens(torch.arange(sequences.num_sequences, device=device)))

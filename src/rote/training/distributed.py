@@ -14,11 +14,11 @@ from torch import Tensor, distributed
 Value = TypeVar("Value")
 
 # Rank 0 measures while the others wait for the next run.
-PATIENCE = timedelta(hours=6)
+TIMEOUT = timedelta(hours=6)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class DistributedProcess:
     """One process among those that the launcher started."""
 
     rank: int
@@ -41,10 +41,10 @@ class Place:
             MASTER_PORT=str(self.master_port),
         )
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-        distributed.init_process_group(backend, timeout=PATIENCE)
+        distributed.init_process_group(backend, timeout=TIMEOUT)
 
 
-def part() -> None:
+def leave() -> None:
     """Leave the others; a group left to the interpreter's end may abort the process there."""
     if distributed.is_initialized():
         distributed.destroy_process_group()

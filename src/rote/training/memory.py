@@ -25,7 +25,7 @@ STRATEGIES = ("ddp", "fsdp")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Anatomy:
+class ModelShape:
     """What of a model decides how much memory it takes."""
 
     parameters: int
@@ -36,7 +36,7 @@ class Anatomy:
     dropout_places: Collection[str]
 
     @classmethod
-    def of(cls, model: nn.Module) -> "Anatomy":
+    def of(cls, model: nn.Module) -> "ModelShape":
         """Read off a model, which may be on the meta device."""
         vocab_size, width = model.head.shape if isinstance(model, HasHead) else (0, 0)
         return cls(
@@ -50,10 +50,10 @@ class Anatomy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class StepMemory:
     """One step of training as one process sees it."""
 
-    anatomy: Anatomy
+    anatomy: ModelShape
     batch_size: int  # of all processes together
     length: int
     weight_bytes: int  # of one weight, gradient, or number of the optimiser
@@ -66,7 +66,7 @@ class Step:
     @classmethod
     def of(
         cls,
-        anatomy: Anatomy,
+        anatomy: ModelShape,
         precision: Precision,
         *,
         batch_size: int,
@@ -75,7 +75,7 @@ class Step:
         processes: int,
         strategy: str,
         microbatch_size: int | None,
-    ) -> "Step":
+    ) -> "StepMemory":
         """The widths of numbers are those of the precision.
 
         Raises ValueError for a strategy that is none.

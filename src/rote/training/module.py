@@ -16,13 +16,13 @@ from torch.optim import Optimizer
 
 from rote.training import distributed, sharding
 from rote.training.compiling import compiled
-from rote.training.member import Interrupted, Member
+from rote.training.training_run import Interrupted, TrainingRun
 
 
-class Memoriser(lightning.LightningModule):
+class TrainingModule(lightning.LightningModule):
     """Trains one member until it is over; raises Diverged, and Interrupted after a checkpoint."""
 
-    def __init__(self, member: Member) -> None:
+    def __init__(self, member: TrainingRun) -> None:
         super().__init__()
         self.automatic_optimization = False
         if member.order.batch_size % distributed.num_processes():

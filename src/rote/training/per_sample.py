@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from rote.models.likelihood import Model
+from rote.training.functional import stacked_model
 from rote.training.objective import Objective
-from rote.training.side_by_side import side_by_side
 
 
 def per_sample_gradients(
@@ -37,4 +37,4 @@ def own_weights(model: nn.Module, number: int) -> dict[str, Tensor]:
 
 def own_logits(model: nn.Module, own: Mapping[str, Tensor], number: int) -> Model:
     """As a model of so many sequences, each under weights of its own."""
-    return side_by_side(model, own, num_sets=number, randomness="different")
+    return stacked_model(model, own, num_sets=number, randomness="different")

@@ -18,10 +18,10 @@ from rote.optim.pair import Pair
 from rote.optim.soap import Soap
 from rote.precision import Precision
 from rote.training.compiling import GRAPH, compiled
+from rote.training.functional import stacked_model
 from rote.training.graphed import Graphed
-from rote.training.member import MakeOptimiser
 from rote.training.objective import Objective
-from rote.training.side_by_side import side_by_side
+from rote.training.training_run import MakeOptimiser
 
 # Each number's update depends on its own gradients alone and is proportional to the rate.
 ELEMENTWISE = (Adam, AdamW, NAdam, RAdam, SGD)
@@ -142,7 +142,7 @@ class Stack:
 
     def _plain_losses(self, tokens_KBL: Tensor) -> tuple[Tensor, Tensor]:
         """What is trained on and what a token costs, in nats, [K] each."""
-        model = side_by_side(self.template, self.parameters, num_sets=len(self))
+        model = stacked_model(self.template, self.parameters, num_sets=len(self))
         trained_NL, nats_NL = self.objective.of_tokens(model, tokens_KBL.flatten(0, 1), len(self))
         nats_K = nats_NL.view(len(self), -1, nats_NL.shape[1]).mean(dim=(1, 2))
         if trained_NL is nats_NL:

@@ -14,15 +14,15 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from rote.training.data import Pooled, Resident
-from rote.training.member import Diverged, Interrupted, Member
+from rote.training.data import StackedTokens, TokensInMemory
 from rote.training.order import BatchOrder
 from rote.training.stack import CannotStack, Stack
+from rote.training.training_run import Diverged, Interrupted, TrainingRun
 
-OnEnd = Callable[[Member, Diverged | None], None]
+OnEnd = Callable[[TrainingRun, Diverged | None], None]
 
 
-class StackedMemoriser(lightning.LightningModule):
+class StackedTrainingModule(lightning.LightningModule):
     """Trains members of one shape side by side; each leaves when it is over or has diverged.
 
     ``on_end`` is called with a member that leaves, its model holding its weights. Raises
@@ -30,7 +30,7 @@ class StackedMemoriser(lightning.LightningModule):
     once each has left a checkpoint, from which it can go on alone as well.
     """
 
-    def __init__(self, members: Sequence[Member], on_end: OnEnd, device: torch.device) -> None:
+    def __init__(self, members: Sequence[TrainingRun], on_end: OnEnd, device: torch.device) -> None:
         super().__init__()
         self.automatic_optimization = False
         if why := members[0].controls.why_alone:
@@ -160,8 +160,8 @@ class StackedMemoriser(lightning.LightningModule):
         return time.monotonic() + min((one for one in wanted if one is not None), default=math.inf)
 
 
-def _require_one_pace(members: Sequence[Member]) -> None:
-    def pace(member: Member) -> tuple[object, ...]:
+def _require_one_pace(members: Sequence[TrainingRun]) -> None:
+    def pace(member: TrainingRun) -> tuple[object, ...]:
         return (
             member.progress.steps,
             member.resume is None,
@@ -179,12 +179,12 @@ def _require_one_pace(members: Sequence[Member]) -> None:
         raise CannotStack("their controls differ")
 
 
-def _pooled(members: Sequence[Member]) -> Pooled | None:
+def _pooled(members: Sequence[TrainingRun]) -> StackedTokens | None:
     """None where sequences are made for each batch."""
-    resident = [one.sequences for one in members if isinstance(one.sequences, Resident)]
-    return Pooled.of(resident) if len(resident) == len(members) else None
+    resident = [one.sequences for one in members if isinstance(one.sequences, TokensInMemory)]
+    return StackedTokens.of(resident) if len(resident) == len(members) else None
 
 
-def _indices(member: Member, steps: range) -> Tensor:
+def _indices(member: TrainingRun, steps: range) -> Tensor:
     assert isinstance(member.order, BatchOrder)  # other orders come with controls that run alone
     return member.order.indices(steps)

@@ -10,11 +10,11 @@ from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import ModelParallelStrategy
 
 from rote.training import distributed, sharding
-from rote.training.finish.finisher import Finisher
-from rote.training.module import Memoriser
-from rote.training.stacked import StackedMemoriser
+from rote.training.finish.module import FinishModule
+from rote.training.module import TrainingModule
+from rote.training.stacked import StackedTrainingModule
 
-Phase = Memoriser | StackedMemoriser | Finisher
+Phase = TrainingModule | StackedTrainingModule | FinishModule
 
 HARMLESS = (
     ".*configure_optimizers. returned .None.*",  # the finish has a minimiser of its own
@@ -51,7 +51,7 @@ def fit(module: Phase, *, accelerator: str, strategy: str) -> None:
         )
         _leave_signals_alone(trainer)
         batches = list(module.strides_left())
-        if not isinstance(module, Memoriser):
+        if not isinstance(module, TrainingModule):
             trainer.fit(module, train_dataloaders=batches)
             return
         hollow = sharding.outline(module.model)

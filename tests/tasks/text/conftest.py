@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rote.core.progress import Show, unseen
+from rote.core.progress import Progress, no_progress
 from rote.tasks.text.prepare import prepare
 from rote.tasks.text.prepared import Prepared, open_prepared
 from rote.tasks.text.recipe import Recipe
@@ -88,13 +88,13 @@ def make_text(files: list[str]) -> MakeText:
             "corpus": None,
         }
         text = Text(**(given | changes))
-        found = text.preparation()(unseen)
+        found = text.preparation()(no_progress)
         return Text(**(given | changes | found))
 
     return make
 
 
-def prepared(recipe: Recipe, show: Show = unseen) -> Prepared:
+def prepared(recipe: Recipe, show: Progress = no_progress) -> Prepared:
     """Made and opened."""
     return open_prepared(prepare(recipe, show))
 

@@ -8,7 +8,6 @@ from functools import partial
 import pytest
 import torch
 from opacus.accountants import PRVAccountant, RDPAccountant
-from rote.run.execute import execute
 from tests.conftest import MakeSpec
 from torch import Tensor, nn
 from torch.optim import SGD
@@ -16,6 +15,7 @@ from torch.optim import SGD
 from rote.ledger.store import Store
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
+from rote.run.execute import execute
 from rote.run.preflight import Preflight
 from rote.training.controls.accounting import noise_multiplier, spent_epsilon
 from rote.training.controls.dp_sgd import DPSGD, PrivateGradients

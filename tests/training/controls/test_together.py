@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from rote.run.execute import execute, execute_together
 from tests.conftest import COMPOSER, MakeSpec
 from tests.shared import Shared
 from tests.test_resume import After, left
@@ -16,13 +15,14 @@ from rote.config.build import build
 from rote.config.compose import groups
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
+from rote.run.execute import execute, execute_together
 from rote.run.preflight import Preflight
+from rote.training.controls.combined import Controls
 from rote.training.controls.deduplication import Deduplication
 from rote.training.controls.early_stopping import EarlyStopping
 from rote.training.controls.goldfish import Goldfish
-from rote.training.controls.together import Controls
-from rote.training.member import Diverged, Interrupted
 from rote.training.stack import CannotStack
+from rote.training.training_run import Diverged, Interrupted
 
 SETTINGS = {  # not the defaults; what a record of it must hold
     "dropout": ("control.dropout.rate=0.3", "control.dropout.rate", 0.3),

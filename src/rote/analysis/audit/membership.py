@@ -17,7 +17,7 @@ from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import bootstrap, difference
 from rote.analysis.quantities.membership import MembershipQuality, halved, membership_quality
 from rote.analysis.quantities.roc import auroc, score_interval
-from rote.auditing.stored import MEMBER, SCORE_PREFIX, Stored
+from rote.auditing.stored import MEMBER, SCORE_PREFIX, StoredAudit
 
 LEAKS, NO_EVIDENCE, CONFOUNDED = "leaks", "no evidence", "confounded"
 CHANCE = 0.5
@@ -32,7 +32,7 @@ Pair = tuple[Floats, Floats]  # members, non-members
 
 
 @dataclass(frozen=True, kw_only=True)
-class Membership:
+class MembershipVerdict:
     """The verdict and what it rests on."""
 
     verdict: str
@@ -50,7 +50,7 @@ class Membership:
         return self.qualities[self.score]
 
 
-def judge_membership(stored: Stored) -> Membership:
+def judge_membership(stored: StoredAudit) -> MembershipVerdict:
     """From the scores of all documents that were not set aside."""
     seed = stored.facts["settings"]["seed"]
     pairs = {name: pair_of(stored.scores, f"{SCORE_PREFIX}{name}") for name in stored.score_names}
@@ -61,7 +61,7 @@ def judge_membership(stored: Stored) -> Membership:
     judged = _part(pairs[chosen], evaluation)
     estimate = membership_quality(*judged, seed=seed, num_resamples=NUM_RESAMPLES).auroc
     blind_quality = membership_quality(*blind, seed=seed, num_resamples=NUM_RESAMPLES)
-    return Membership(
+    return MembershipVerdict(
         verdict=_verdict(estimate, blind_quality.auroc),
         score=chosen,
         auroc=estimate,

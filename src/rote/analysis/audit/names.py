@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
-class Named(NamedTuple):
+class ScoreName(NamedTuple):
     """A score in words."""
 
     name: str
@@ -13,7 +13,7 @@ class Named(NamedTuple):
 
 
 SCORES = {
-    name: Named(*words)
+    name: ScoreName(*words)
     for name, *words in (
         ("loss", "Loss", "mean log-likelihood of a token", "Yeom et al. 2018, arXiv 1709.01604"),
         ("zlib", "zlib", "mean log-likelihood of a token over compressed bytes",
@@ -42,10 +42,10 @@ SCORES = {
 EXTRACTION = "extraction"
 
 
-def named(score: str, facts: Mapping[str, Any]) -> Named:
+def named(score: str, facts: Mapping[str, Any]) -> ScoreName:
     """Also of one of several references, and of extraction, which is skipped by that name."""
     if score == EXTRACTION:
-        return Named("Extraction", "", "")
+        return ScoreName("Extraction", "", "")
     if score in SCORES:
         return SCORES[score]
     models = {each["score"]: each["name"] for each in facts["references"]}

@@ -7,7 +7,7 @@ from typing import Any
 
 from rote.analysis.audit import wording
 from rote.analysis.audit.figures import BLIND_NAME, aurocs, roc
-from rote.analysis.audit.membership import CONFOUNDED, LEAKS, Membership
+from rote.analysis.audit.membership import CONFOUNDED, LEAKS, MembershipVerdict
 from rote.analysis.audit.names import named
 from rote.analysis.audit.regurgitation import REGURGITATES, Planted, Regurgitation
 from rote.analysis.audit.unintended import UnderReference
@@ -20,7 +20,7 @@ from rote.analysis.quantities.membership import (
     TooFewControls,
 )
 from rote.analysis.table import Cell, Column, Table, warning
-from rote.auditing.stored import MEMBER, NONMEMBER, Stored
+from rote.auditing.stored import MEMBER, NONMEMBER, StoredAudit
 
 WARNINGS = {LEAKS, CONFOUNDED, REGURGITATES}
 SETS = {MEMBER: "members", NONMEMBER: "non-members"}
@@ -55,12 +55,12 @@ EXPOSURE = (
 class Found:
     """All that an audit says."""
 
-    membership: Membership
+    membership: MembershipVerdict
     regurgitation: Regurgitation
     unintended: Sequence[UnderReference]
 
 
-def content(found: Found, stored: Stored, numbers: Mapping[str, Any]) -> Content:
+def content(found: Found, stored: StoredAudit, numbers: Mapping[str, Any]) -> Content:
     """Of an audit; ``numbers`` is what audit.json holds."""
     facts, planted = stored.facts, found.regurgitation.planted
     surer = {
@@ -108,7 +108,7 @@ def _cards(
     membership, regurgitation = found.membership, found.regurgitation
     extraction = regurgitation.extraction
     yield Card(
-        title="Membership",
+        title="MembershipVerdict",
         meaning="can documents it was trained on be told from others?",
         value=membership.verdict,
         unit=f"AUROC {membership.auroc.value:.3f}",
@@ -158,7 +158,7 @@ def _audited(facts: Mapping[str, Any]) -> Section:
     return Section("What was audited", blocks)
 
 
-def _membership(found: Membership, stored: Stored) -> Section:
+def _membership(found: MembershipVerdict, stored: StoredAudit) -> Section:
     facts = stored.facts
     rows = [(named(name, facts).name, name, quality) for name, quality in found.qualities.items()]
     rows.append((BLIND_NAME, "", found.blind))
@@ -181,7 +181,7 @@ def _membership(found: Membership, stored: Stored) -> Section:
     ]  # fmt: skip
     if skipped:
         blocks.append(Text("Not measured:", items=skipped))
-    return Section("Membership", blocks)
+    return Section("MembershipVerdict", blocks)
 
 
 def _accuracy(row: tuple[str, str, MembershipQuality]) -> tuple[float, str]:
@@ -264,7 +264,7 @@ def _exposure(planted: Planted) -> Section:
     return Section("Exposure", [text, table, Text(words, is_warning=not holds)])
 
 
-def _sources(found: Membership, facts: Mapping[str, Any]) -> Section:
+def _sources(found: MembershipVerdict, facts: Mapping[str, Any]) -> Section:
     known = [named(name, facts) for name in found.qualities]
     items = [f"{each.name}: {each.meaning} ({each.source})" for each in known]
     words = Text(wording.how_computed(facts), items=items)

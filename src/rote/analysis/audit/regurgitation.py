@@ -20,7 +20,7 @@ from rote.analysis.quantities.exposure import (
     exposures,
 )
 from rote.analysis.quantities.extraction import Extraction
-from rote.auditing.stored import MEMBER, NONMEMBER, Stored
+from rote.auditing.stored import MEMBER, NONMEMBER, StoredAudit
 
 REGURGITATES, NO_EVIDENCE, NOT_MEASURED = "regurgitates", "no evidence", "not measured"
 EIDETIC = (1, 10, 100)  # documents that hold an extracted suffix, at most
@@ -61,7 +61,7 @@ class Regurgitation:
     planted: Planted | None
 
 
-def judge_regurgitation(stored: Stored) -> Regurgitation:
+def judge_regurgitation(stored: StoredAudit) -> Regurgitation:
     """From what greedy decoding gave back, and from canaries where there were some."""
     tried = stored.scores.filter(pl.col("extracted").is_not_null())
     counts = {side: _rate(tried, side) for side in (MEMBER, NONMEMBER)}

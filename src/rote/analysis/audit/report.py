@@ -15,7 +15,7 @@ from rote.analysis.content import Section, Text
 from rote.analysis.estimate import Rate
 from rote.analysis.quantities.exposure import CHANCE_BITS
 from rote.analysis.report import write_page
-from rote.auditing.stored import Stored
+from rote.auditing.stored import StoredAudit
 from rote.io.read import read_json
 from rote.io.shapes import keyed, listed, text, whole
 from rote.io.write import write_json
@@ -37,7 +37,7 @@ CLOSING = (
 )
 
 
-def write_report(stored: Stored, folder: Path) -> None:
+def write_report(stored: StoredAudit, folder: Path) -> None:
     """Both, with figures and tables; raises ValueError for scores that cannot be judged."""
     found = Found(
         membership=judge_membership(stored),

@@ -10,7 +10,7 @@ import polars as pl
 
 from rote.analysis.estimate import Estimate
 from rote.analysis.quantities.unintended import max_code_bits, mean_max_code, mixture_code_bits
-from rote.auditing.stored import MEMBER, NONMEMBER, REFERENCE_PREFIX, Stored
+from rote.auditing.stored import MEMBER, NONMEMBER, REFERENCE_PREFIX, StoredAudit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class UnderReference:
     nonmembers: SideUnintended
 
 
-def under_references(stored: Stored) -> list[UnderReference]:
+def under_references(stored: StoredAudit) -> list[UnderReference]:
     """All documents that were not set aside, an entry for each reference."""
     evaluated = stored.scores.filter(~pl.col("aside"))
     found = []

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from rote.analysis.fits.level import student
-from rote.analysis.fits.regression import Problem
+from rote.analysis.fits.regression import RegressionProblem
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -44,7 +44,7 @@ class RegressionFit:
     NaN for a constant that is not identified: it lies at a bound, or no run depends on it.
     """
 
-    problem: Problem
+    problem: RegressionProblem
     best_K: Floats
     clusters_M: Ints | None  # runs whose residuals may depend on each other; None: each alone
     objective: float  # the least
@@ -103,7 +103,7 @@ class RegressionFit:
 
 
 def regression_fit(
-    problem: Problem, best_K: Floats, clusters_M: Ints | None = None
+    problem: RegressionProblem, best_K: Floats, clusters_M: Ints | None = None
 ) -> RegressionFit:
     """At the minimum; takes more points than constants."""
     residuals, jacobian = (each(best_K[None])[0] for each in (problem.residuals, problem.jacobian))
@@ -133,7 +133,7 @@ def regression_fit(
     )
 
 
-def _slope_shares(problem: Problem, residuals_M: Floats) -> Floats:
+def _slope_shares(problem: RegressionProblem, residuals_M: Floats) -> Floats:
     """E[psi'_i], [M]: how often each run's residual falls within the reach."""
     size, reach = np.abs(residuals_M), problem.reach
     if np.isinf(reach):

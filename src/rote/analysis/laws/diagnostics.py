@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 
 from rote.analysis.fits.uncertainty import GAUSSIAN_MEDIAN, RegressionFit, leverage, regression_fit
 from rote.analysis.laws.clusters import FEWEST_BESIDE, alike, cluster_numbers
-from rote.analysis.laws.law import Law, Measured
+from rote.analysis.laws.law import Law, LawData
 
 GREATEST_CONDITION = 1e6  # of the normal matrix at unit diagonal
 GREATEST_CORRELATION = 0.99
@@ -28,7 +28,7 @@ class LawFit(RegressionFit):
     """The regression of a law on measured runs."""
 
     law: Law
-    measured: Measured
+    measured: LawData
     clusters: str  # the kind that standard errors allow for, empty for none
 
     @property

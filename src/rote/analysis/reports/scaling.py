@@ -17,7 +17,7 @@ from rote.analysis.fit_sections import (
     sections,
 )
 from rote.analysis.laws import kinds
-from rote.analysis.laws.law import Constant, Count, Effort
+from rote.analysis.laws.law import Constant, FitEffort, RunCount
 from rote.analysis.metrics import METRICS
 from rote.analysis.quantities.scaling import scaling_runs
 from rote.analysis.results import Results
@@ -25,8 +25,8 @@ from rote.analysis.runs_table import NOTE
 from rote.analysis.table import Column, Table
 from rote.analysis.typeset import plural
 
-COUNT = Count.TOTAL  # `rote fit --count non-embedding` has the other
-EFFORT = Effort(num_resamples=400)
+COUNT = RunCount.TOTAL  # `rote fit --count non-embedding` has the other
+EFFORT = FitEffort(num_resamples=400)
 CARDS = (("parametric", "a"), ("isoflop", "a"), ("repetition", "R_D"))  # what is headlined
 OF_RUNS = ("tokens", "unique_tokens", "epochs", "is_stopped", "flops", "heldout_bits_per_token")
 

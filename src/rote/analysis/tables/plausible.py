@@ -28,21 +28,21 @@ GREATEST_LOSS = 20.0  # nats: e^20 words, more than any vocabulary has
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenColumns:
     """A column of a table, and what its numbers are multiplied with."""
 
     column: str
     factor: float = 1.0
 
 
-def doubts(columns: Mapping[str, Floats], chosen: Mapping[str, Chosen]) -> list[str]:
+def doubts(columns: Mapping[str, Floats], chosen: Mapping[str, ChosenColumns]) -> list[str]:
     """Sentences; ``columns`` hold the numbers that are fitted, ``chosen`` where they come from."""
     found = dict(_of_units(columns, chosen))
     return [*found.values(), *_of_values(columns, found)]
 
 
 def _of_units(
-    columns: Mapping[str, Floats], chosen: Mapping[str, Chosen]
+    columns: Mapping[str, Floats], chosen: Mapping[str, ChosenColumns]
 ) -> Iterator[tuple[str, str]]:
     for name, values in columns.items():
         if name not in COUNTS:

@@ -15,7 +15,7 @@ NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One row of a file."""
 
     line: int  # from 1
@@ -27,7 +27,7 @@ class _Division:
     """The file as one separator divides it."""
 
     separator: str
-    rows: list[Row]
+    rows: list[TableRow]
 
     @property
     def evenness(self) -> tuple[float, int]:
@@ -36,7 +36,7 @@ class _Division:
         return number / len(self.rows), width
 
 
-def split(file: str, text: str) -> tuple[Row, list[Row], str]:
+def split(file: str, text: str) -> tuple[TableRow, list[TableRow], str]:
     """The row of names, the others, and the separator.
 
     Raises ValueError naming the line where rows differ in width, where a quote is not closed, and
@@ -47,7 +47,7 @@ def split(file: str, text: str) -> tuple[Row, list[Row], str]:
     if declared:
         lines[0] = ""
     comments = [
-        Row(number, [line])
+        TableRow(number, [line])
         for number, line in enumerate(lines, 1)
         if line.lstrip().startswith(COMMENT)
     ]
@@ -79,12 +79,12 @@ def _division(file: str, body: str, separators: Sequence[str]) -> _Division:
     if refused:
         raise refused[0]
     lines = enumerate(body.split("\n"), 1)
-    white = _Division(" ", [Row(n, line.split()) for n, line in lines if line.strip()])
+    white = _Division(" ", [TableRow(n, line.split()) for n, line in lines if line.strip()])
     share, width = white.evenness
     return white if width > 1 and share == 1 else found[0]
 
 
-def _rows(file: str, body: str, separator: str) -> Iterator[Row]:
+def _rows(file: str, body: str, separator: str) -> Iterator[TableRow]:
     csv.field_size_limit(LIMIT_BYTES)
     reader = csv.reader(
         io.StringIO(body), delimiter=separator, skipinitialspace=separator != "\t", strict=True
@@ -93,7 +93,7 @@ def _rows(file: str, body: str, separator: str) -> Iterator[Row]:
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                yield Row(begun, [cell.strip() for cell in cells])
+                yield TableRow(begun, [cell.strip() for cell in cells])
             begun = reader.line_num + 1
     except csv.Error as error:
         raise ValueError(
@@ -101,7 +101,9 @@ def _rows(file: str, body: str, separator: str) -> Iterator[Row]:
         ) from error
 
 
-def _header(file: str, chosen: _Division, comments: list[Row]) -> tuple[Row, list[Row]]:
+def _header(
+    file: str, chosen: _Division, comments: list[TableRow]
+) -> tuple[TableRow, list[TableRow]]:
     """The first row of the usual width, or the comment above it, as numpy writes names."""
     _, width = chosen.evenness
     first = next(n for n, row in enumerate(chosen.rows) if len(row.cells) >= width)
@@ -114,7 +116,7 @@ def _header(file: str, chosen: _Division, comments: list[Row]) -> tuple[Row, lis
         named = list(_rows(file, text, chosen.separator)) if chosen.separator != " " else []
         cells = named[0].cells if named else text.split()
         if len(cells) == width and not _are_numbers(cells):
-            return Row(above[-1].line, cells), chosen.rows
+            return TableRow(above[-1].line, cells), chosen.rows
     if first:
         title = chosen.rows[0]
         raise ValueError(
@@ -130,7 +132,7 @@ def _are_numbers(cells: Sequence[str]) -> bool:
     return all(NUMBER.fullmatch(cell) for cell in cells)
 
 
-def _evened(file: str, row: Row, header: Row, separator: str) -> Row:
+def _evened(file: str, row: TableRow, header: TableRow, separator: str) -> TableRow:
     width, cells = len(header.cells), list(row.cells)
     while len(cells) > width and not cells[-1]:
         cells.pop()
@@ -140,7 +142,7 @@ def _evened(file: str, row: Row, header: Row, separator: str) -> Row:
             f"{file}: line {row.line} has {_count(cells)}, the names in line {header.line} are "
             f"{width}{quote}"
         )
-    return Row(row.line, cells + [""] * (width - len(cells)))
+    return TableRow(row.line, cells + [""] * (width - len(cells)))
 
 
 def _count(cells: Sequence[str]) -> str:

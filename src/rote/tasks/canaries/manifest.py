@@ -87,7 +87,7 @@ class Manifest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class CanaryPlacement:
     """How many canaries of which kinds, and how often each is inserted."""
 
     kinds: Sequence[str]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rote.core.progress import Show
+from rote.core.progress import Progress
 
 PART_BYTES = 1 << 24
 PERMUTATIONS = 128  # an error of about 1 / sqrt(128) in an estimated similarity
@@ -47,7 +47,7 @@ class WindowFile:
         return np.array(mapped[indices])
 
 
-def exact_duplicates(windows: WindowFile, show: Show) -> np.ndarray:
+def exact_duplicates(windows: WindowFile, show: Progress) -> np.ndarray:
     """True [N] for each window that an earlier one equals, token by token.
 
     Equal hashes only say which to compare.
@@ -72,7 +72,7 @@ def exact_duplicates(windows: WindowFile, show: Show) -> np.ndarray:
 
 
 def near_duplicates(
-    windows: WindowFile, duplicate_N: np.ndarray, threshold: float, show: Show
+    windows: WindowFile, duplicate_N: np.ndarray, threshold: float, show: Progress
 ) -> np.ndarray:
     """True [N] for each window, but the duplicates, that is like an earlier one that is kept.
 
@@ -98,7 +98,7 @@ def near_duplicates(
     return near_N
 
 
-def _hashes(windows: WindowFile, show: Show) -> np.ndarray:
+def _hashes(windows: WindowFile, show: Progress) -> np.ndarray:
     """uint64 [N]."""
     hashes_N = np.empty(len(windows), dtype=np.uint64)
     start = 0
@@ -119,7 +119,9 @@ def window_hashes(tokens_PL: np.ndarray) -> np.ndarray:
     return hashes_P
 
 
-def _are_equal(windows: WindowFile, some: np.ndarray, others: np.ndarray, show: Show) -> np.ndarray:
+def _are_equal(
+    windows: WindowFile, some: np.ndarray, others: np.ndarray, show: Progress
+) -> np.ndarray:
     """Whether the windows at these pairs of indices are equal in every token."""
     same = np.empty(len(some), dtype=bool)
     size = max(1, PART_BYTES // (windows.length * windows.dtype.itemsize))

@@ -17,7 +17,7 @@ SPLIT_BY = ("window", "document")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Split:
+class Pools:
     """How windows go to the three pools; raises ValueError where nothing is left to train."""
 
     seed: int
@@ -36,7 +36,7 @@ class Split:
 
 
 @lru_cache(maxsize=2)  # a run asks for its pools several times
-def pools(corpus: str, split: Split) -> dict[str, np.ndarray]:
+def pools(corpus: str, split: Pools) -> dict[str, np.ndarray]:
     """The sample ids of each pool, int64, in the order of the corpus."""
     prepared = open_prepared(corpus)
     numbers_N = np.arange(prepared.num_windows)

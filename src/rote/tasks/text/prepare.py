@@ -1,6 +1,6 @@
 """From a recipe to a prepared corpus, once; no torch.
 
-Work goes on in outputs/corpora/.<request>.part and is picked up there after a kill; the result
+PreparationPipeline goes on in outputs/corpora/.<request>.part and is picked up there after a kill; the result
 appears under its content hash by one rename. requests/<request>.json remembers which corpus a
 recipe gave, so that the source is only hashed, not prepared, the next time.
 """
@@ -13,13 +13,13 @@ from typing import Any
 
 from filelock import FileLock
 
-from rote.core.progress import Show
+from rote.core.progress import Progress
 from rote.io.read import read_json
 from rote.io.shapes import anything, keyed, mapped, text
 from rote.io.write import canonical_json, sha256, write_json
+from rote.tasks.text.pipeline import PreparationPipeline
 from rote.tasks.text.prepared import MANIFEST, corpora_folder, is_prepared, open_prepared
 from rote.tasks.text.recipe import Recipe
-from rote.tasks.text.work import Work
 
 ID_DIGITS = 16
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -32,13 +32,13 @@ class PreparedText:
     recipe: Recipe
     corpus: str | None
 
-    def __call__(self, show: Show) -> dict[str, Any]:
+    def __call__(self, show: Progress) -> dict[str, Any]:
         """Before a run has its id: raises ValueError where the source gives another corpus."""
         if self._is_there() and not self._has_its_source():
             return {"corpus": self.corpus}  # it was brought here alone
         return {"corpus": self._made(show)}
 
-    def open_or_make(self, show: Show) -> str:
+    def open_or_make(self, show: Progress) -> str:
         """What a worker does: its corpus as it was prepared, or again from the source."""
         if self.corpus is not None and self._is_there():
             return self.corpus
@@ -64,7 +64,7 @@ class PreparedText:
             return False
         return True
 
-    def _made(self, show: Show) -> str:
+    def _made(self, show: Progress) -> str:
         corpus = prepare(self.recipe, show)
         if self.corpus not in (None, corpus):
             raise ValueError(
@@ -74,7 +74,7 @@ class PreparedText:
         return corpus
 
 
-def prepare(recipe: Recipe, show: Show) -> str:
+def prepare(recipe: Recipe, show: Progress) -> str:
     """The corpus id; one process prepares, others that ask for the same wait for it.
 
     Raises ValueError for a source or a tokeniser that makes no corpus, and for a full disk.
@@ -109,8 +109,8 @@ def _remembered(known: Path) -> str | None:
         return None
 
 
-def _make(recipe: Recipe, part: Path, show: Show) -> str:
-    whole = Work(folder=part, recipe=recipe).carry_out(show)
+def _make(recipe: Recipe, part: Path, show: Progress) -> str:
+    whole = PreparationPipeline(folder=part, recipe=recipe).carry_out(show)
     manifest = read_json(whole / MANIFEST, mapped(anything))
     content = {"settings": manifest["settings"], "digests": manifest["digests"]}
     # The word before the digits keeps a command line from reading them as a number.

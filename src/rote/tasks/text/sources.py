@@ -16,9 +16,9 @@ from typing import Protocol
 from rote.io.write import sha256_of_file
 from rote.tasks.text.pieces import Piece, pieces
 from rote.tasks.text.reading.encoding import blocks_of_utf8
-from rote.tasks.text.reading.formats import PARQUET, TEXT, Kind, kind_of
+from rote.tasks.text.reading.formats import PARQUET, TEXT, FileFormat, kind_of
 from rote.tasks.text.reading.paths import files_of
-from rote.tasks.text.reading.rows import Wanted, rows_of
+from rote.tasks.text.reading.rows import RowSelection, rows_of
 
 CONTENTS = ("sources", "docstrings")
 TESTS = {"test", "tests", "idle_test"}  # some of their files are broken on purpose
@@ -128,16 +128,16 @@ class LocalFiles:
                 if not row.is_blank:
                     yield from pieces([str(row.content)], is_null=row.is_null)
 
-    def _kind(self, path: Path) -> Kind:
+    def _kind(self, path: Path) -> FileFormat:
         return kind_of(path, [self.field])
 
     def _files(self) -> list[Path]:
         return [path for pattern in self.paths for path in files_of(pattern)]
 
 
-def wanted_text(field: str, way_out: str) -> Wanted:
+def wanted_text(field: str, way_out: str) -> RowSelection:
     """A field with text, of a row of files or of a data set."""
-    return Wanted(
+    return RowSelection(
         field=field,
         way_out=way_out,
         takes_tokens=False,

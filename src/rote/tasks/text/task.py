@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from rote.core.checks import require_whole
-from rote.core.progress import unseen
+from rote.core.progress import no_progress
 from rote.core.rng import stream_seed
-from rote.tasks.text.pools import Split, pools, shuffled
+from rote.tasks.text.pools import Pools, pools, shuffled
 from rote.tasks.text.prepare import PreparedText
 from rote.tasks.text.prepared import Prepared, open_prepared
 from rote.tasks.text.recipe import Recipe
@@ -135,8 +135,8 @@ class Text:
                     f"windows of {self.length} tokens: {sizes}"
                 )
 
-    def _split(self) -> Split:
-        return Split(
+    def _split(self) -> Pools:
+        return Pools(
             seed=self.split_seed,
             by=self.split_by,
             heldout_share=self.heldout_share,
@@ -150,7 +150,7 @@ class Text:
     @cached_property
     def _prepared(self) -> Prepared:
         """Opened, or made again where this machine does not have it."""
-        return open_prepared(self.preparation().open_or_make(unseen))
+        return open_prepared(self.preparation().open_or_make(no_progress))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from rote.core.checks import require_number, require_positive, require_whole
 from rote.core.rng import generator
 from rote.training.controls.accounting import ACCOUNTANTS, noise_multiplier, spent_epsilon
-from rote.training.controls.protocol import Facts, Prospect
+from rote.training.controls.protocol import Facts, PlannedTraining
 from rote.training.objective import Objective
 from rote.training.order import PoissonOrder
 from rote.training.per_sample import own_logits, own_weights, per_sample_gradients
@@ -45,7 +45,7 @@ class DPSGD:
                 f"control.dp_sgd.accountant={self.accountant!r}: choose from {ACCOUNTANTS}"
             )
 
-    def check(self, prospect: Prospect) -> None:
+    def check(self, prospect: PlannedTraining) -> None:
         """Layers, budget of privacy, and enough to read between two looks."""
         if prospect.compile_mode is not None:
             raise ValueError("control.dp_sgd does not go with host.compile: set it to null")

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from rote.models.likelihood import whole_logits_bytes
 from rote.training.compiling import GRAPH
+from rote.training.functional import stacked_model
 from rote.training.graphed import Graphed
-from rote.training.member import Member
 from rote.training.objective import Objective
 from rote.training.per_sample import per_sample_gradients
-from rote.training.side_by_side import side_by_side
+from rote.training.training_run import TrainingRun
 
 FLOAT32 = 4
 # What stays in a core's cache: all of 1x32 with 8 heads at V=2048, S=64, N=514 takes 1,024 ms at
@@ -38,7 +38,7 @@ def chunk_sequences(batch_size: int, length: int, vocab_size: int, *, on_cpu: bo
 class FullBatch:
     """The members' losses at any points of their parameters."""
 
-    def __init__(self, members: Sequence[Member], device: torch.device) -> None:
+    def __init__(self, members: Sequence[TrainingRun], device: torch.device) -> None:
         first = members[0]
         self.members, self.device, self.precision = list(members), device, first.precision
         self.objective = Objective(scored_from=first.scored_from)
@@ -96,7 +96,7 @@ class FullBatch:
         tokens_KbL = torch.stack([one.sequences.tokens(rows_b) for one in self.members])
         number = len(self.members)
         model = (
-            self.template if number == 1 else side_by_side(self.template, parts, num_sets=number)
+            self.template if number == 1 else stacked_model(self.template, parts, num_sets=number)
         )
         _, nats_NL = self.objective.of_tokens(model, tokens_KbL.flatten(0, 1), number)
         return nats_NL.view(number, -1).sum(1, dtype=torch.float64)

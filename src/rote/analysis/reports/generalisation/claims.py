@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rote.analysis.estimate import Estimate
-from rote.analysis.reports.generalisation.study import Compared, Point, Series, Study
+from rote.analysis.reports.generalisation.study import AccuracyPoint, ComparedSizes, Series, Study
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "not decided"
 HALF = 0.5  # more items right than wrong
@@ -31,7 +31,7 @@ NONE_EXTRAPOLATES = (
 
 
 @dataclass(frozen=True)
-class Claim:
+class PublishedClaim:
     """One conclusion, and its verdict for one series of runs."""
 
     conclusion: str
@@ -41,30 +41,30 @@ class Claim:
     verdict: str
 
 
-def claims(found: Study) -> tuple[Claim, ...]:
+def claims(found: Study) -> tuple[PublishedClaim, ...]:
     """Those that the runs test."""
     return tuple(claim for series in found.series for claim in _claims(found, series))
 
 
-def _claims(found: Study, series: Series) -> Iterable[Claim]:
+def _claims(found: Study, series: Series) -> Iterable[PublishedClaim]:
     compared = {each.side: each for each in found.compared if each.series == series}
     heldout = found.of(series, "heldout")
     if series.subject == "facts" and (both := compared.get("train")):
         shown = _shown([both.smaller, both.larger]) + _difference(both)
         verdict = _all([_above(both.apart, 0.0), _above(both.larger.free, HALF)])
-        yield Claim(*SMALL_FORGETS, series, shown, verdict)
+        yield PublishedClaim(*SMALL_FORGETS, series, shown, verdict)
     if series.subject != "arithmetic" or not heldout:
         return
     if series.trained_on == "joint":
         verdict = _all([_opposite(_above(each.free, HALF)) for each in heldout])
-        yield Claim(*NONE_EXTRAPOLATES, series, _beside_seen(found, heldout), verdict)
+        yield PublishedClaim(*NONE_EXTRAPOLATES, series, _beside_seen(found, heldout), verdict)
         return
     smallest = heldout[:1]
     verdict = _above(smallest[0].free, HALF)
-    yield Claim(*SMALL_EXTRAPOLATES, series, _beside_seen(found, smallest), verdict)
+    yield PublishedClaim(*SMALL_EXTRAPOLATES, series, _beside_seen(found, smallest), verdict)
     if both := compared.get("heldout"):
         shown = _beside_seen(found, [both.smaller, both.larger]) + _difference(both)
-        yield Claim(*LARGER_LESS, series, shown, _opposite(_above(both.apart, 0.0)))
+        yield PublishedClaim(*LARGER_LESS, series, shown, _opposite(_above(both.apart, 0.0)))
 
 
 def _above(estimate: Estimate | None, level: float) -> str:
@@ -82,7 +82,7 @@ def _all(verdicts: Sequence[str]) -> str:
     return next((verdict for verdict in (FAILS, OPEN) if verdict in verdicts), HOLDS)
 
 
-def _beside_seen(found: Study, points: Sequence[Point]) -> str:
+def _beside_seen(found: Study, points: Sequence[AccuracyPoint]) -> str:
     """Beside shares of seen items: what a model has not learnt it cannot extrapolate."""
     seen = [
         f"{each.size} {each.free.value:.0%}"
@@ -92,10 +92,10 @@ def _beside_seen(found: Study, points: Sequence[Point]) -> str:
     return f"{_shown(points)}; of seen items {', '.join(seen)}"
 
 
-def _shown(points: Sequence[Point]) -> str:
+def _shown(points: Sequence[AccuracyPoint]) -> str:
     return ", ".join(f"{each.size} {each.free.words('{:.0%}')}" for each in points)
 
 
-def _difference(both: Compared) -> str:
+def _difference(both: ComparedSizes) -> str:
     apart = both.apart.words("{:+.0%}") if both.apart else "not known: no split and seed in common"
     return f"; difference {apart}"

@@ -7,8 +7,8 @@ import polars as pl
 
 from rote.analysis.metrics import METRICS
 from rote.analysis.published_extrapolation import SOURCE
-from rote.analysis.reports.generalisation.claims import FAILS, HOLDS, OPEN, Claim
-from rote.analysis.reports.generalisation.study import Compared, Study
+from rote.analysis.reports.generalisation.claims import FAILS, HOLDS, OPEN, PublishedClaim
+from rote.analysis.reports.generalisation.study import ComparedSizes, Study
 from rote.analysis.typeset import extent, plural
 
 PER_PARAMETER = METRICS["knowledge_bits_per_parameter"]
@@ -41,7 +41,7 @@ MORE_OR_LESS = {-1: "the larger one less", 1: "the larger one more"}
 OPEN_WHICH = "which one answers more is not decided"
 
 
-def headlines(found: Study, tested: Sequence[Claim]) -> tuple[str, ...]:
+def headlines(found: Study, tested: Sequence[PublishedClaim]) -> tuple[str, ...]:
     """Lines for the terminal."""
     most = found.knowledge.sort("knowledge_bits") if found.knowledge.height else pl.DataFrame()
     best = {run["size"]: _stored(run) for run in most.iter_rows(named=True)}
@@ -53,7 +53,7 @@ def headlines(found: Study, tested: Sequence[Claim]) -> tuple[str, ...]:
     )
 
 
-def compared(each: Compared) -> str:
+def compared(each: ComparedSizes) -> str:
     """Whether the larger model answers less of what it has not seen."""
     name, smaller, larger = each.series.title, each.smaller, each.larger
     if each.apart is None:
@@ -68,7 +68,7 @@ def compared(each: Compared) -> str:
     return f"{name}: {shares}: {which} ({apart}, {splits})"
 
 
-def verdict(tested: Sequence[Claim]) -> str:
+def verdict(tested: Sequence[PublishedClaim]) -> str:
     """How many conclusions survive."""
     if not tested:
         return "No published conclusion is tested by these runs."

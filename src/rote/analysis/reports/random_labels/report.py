@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 
 from rote.analysis.content import Card, Content, Section, Text
-from rote.analysis.drawing import GREY
 from rote.analysis.estimate import Estimate
+from rote.analysis.figures import GREY
 from rote.analysis.marks import Layer, runs_and_means
 from rote.analysis.metrics import METRICS
 from rote.analysis.plot import Axis, Plot, tidy

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from rote.analysis.estimate import OverSplits
-from rote.analysis.estimators import Answers, geometric_mean, mean_over_seeds, rate, share
+from rote.analysis.estimators import AnswersOfSplits, geometric_mean, mean_over_seeds, rate, share
 from rote.analysis.quantities.settings import with_setting
 from rote.analysis.results import Curve, Results
 from rote.analysis.typeset import setting_words
@@ -116,4 +116,6 @@ def _row(runs: pl.DataFrame, every: pl.DataFrame) -> Row:
 def _share(runs: pl.DataFrame, right: str, tried: str) -> OverSplits:
     """Each seed has labels of its own, so seeds are resampled as splits are."""
     counts = runs.select("seed", right, tried).iter_rows()
-    return share([Answers(split=seed, seed=seed, rate=rate(*both)) for seed, *both in counts])
+    return share(
+        [AnswersOfSplits(split=seed, seed=seed, rate=rate(*both)) for seed, *both in counts]
+    )

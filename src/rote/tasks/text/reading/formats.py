@@ -44,7 +44,7 @@ JSON_OPENINGS = ('"', "{", "]", "n")  # of a list of documents: text, objects, n
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class FileFormat:
     """How a file is read."""
 
     format: str
@@ -61,7 +61,7 @@ class Kind:
         return f"{self.format}{self.suffix}, {self.compression}, {self.encoding}"
 
 
-def kind_of(path: Path, fields: Sequence[str]) -> Kind:
+def kind_of(path: Path, fields: Sequence[str]) -> FileFormat:
     """How the documents of a file are read; one of ``fields`` of a JSON object holds a document.
 
     Raises ValueError for archives and binary files that hold no documents, with the way out.
@@ -76,8 +76,8 @@ def kind_of(path: Path, fields: Sequence[str]) -> Kind:
     if head.startswith(PARQUET_MAGIC) or known == PARQUET:
         if compression is not None:
             raise ValueError(f"{path} is parquet within {compression} data: unpack it")
-        return Kind(format=PARQUET, suffix=suffix, compression=None, encoding=None)
-    return Kind(
+        return FileFormat(format=PARQUET, suffix=suffix, compression=None, encoding=None)
+    return FileFormat(
         format=known if known == TABLE else _of_content(path, known, fields),
         suffix=suffix,
         compression=compression,

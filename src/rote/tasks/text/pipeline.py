@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from rote.core.progress import Show
+from rote.core.progress import Progress
 from rote.io.read import Damaged, read_json
 from rote.io.shapes import anything, mapped
 from rote.io.write import sha256, sha256_of_file, write_json
@@ -33,7 +33,7 @@ STATE, READY, WHOLE = "progress.json", "encoder", "whole"
 
 
 @dataclass
-class Done:
+class FinishedStages:
     """How far tokenising has come: what lies beyond in the files is cut off."""
 
     cutter: dict[str, Any]
@@ -47,7 +47,7 @@ class Done:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class KeptWindows:
     """Which windows stay, bool [N] each."""
 
     exact_N: np.ndarray
@@ -60,13 +60,13 @@ class Kept:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class PreparationPipeline:
     """A folder beside the prepared corpora."""
 
     folder: Path
     recipe: Recipe
 
-    def carry_out(self, show: Show) -> Path:
+    def carry_out(self, show: Progress) -> Path:
         """All that is not done yet; returns the folder that is ready to be renamed.
 
         Raises ValueError for text that makes no window.
@@ -96,7 +96,7 @@ class Work:
         write_json(whole / MANIFEST, self._manifest(whole, encoder, dtype, done, kept))
         return whole
 
-    def _encoder(self, show: Show) -> Encoder:
+    def _encoder(self, show: Progress) -> Encoder:
         ready = self.folder / READY
         if not (ready / STATE).exists():
             show("training the tokeniser", 0, None)
@@ -106,7 +106,7 @@ class Work:
             write_json(ready / STATE, {"vocab_size": encoder.vocab_size})
         return load(ready)
 
-    def _tokenise(self, encoder: Encoder, dtype: np.dtype, show: Show) -> Done:
+    def _tokenise(self, encoder: Encoder, dtype: np.dtype, show: Progress) -> FinishedStages:
         done = self._done()
         total_bytes = self.recipe.source.total_bytes()
         left = islice(self.recipe.source.pieces(), done.pieces, None)
@@ -128,26 +128,26 @@ class Work:
         write_json(self.folder / STATE, asdict(done))
         return done
 
-    def _done(self) -> Done:
+    def _done(self) -> FinishedStages:
         """Raises Damaged where what an earlier life left cannot be gone on from."""
         state = self.folder / STATE
         remedy = f"move {self.folder} away, and the corpus is prepared from its beginning"
         try:
-            return Done(**read_json(state, mapped(anything), remedy))
+            return FinishedStages(**read_json(state, mapped(anything), remedy))
         except FileNotFoundError:
             cutter = Cutter(length=self.recipe.length, windows=self.recipe.windows)
-            return Done(cutter=asdict(cutter))
+            return FinishedStages(cutter=asdict(cutter))
         except TypeError as error:
             raise Damaged(state, error, remedy) from error
 
-    def _without_duplicates(self, raw: WindowFile, show: Show) -> Kept:
+    def _without_duplicates(self, raw: WindowFile, show: Progress) -> KeptWindows:
         exact_N = exact_duplicates(raw, show)
         threshold = self.recipe.near_duplicate_threshold
         if threshold is None:
-            return Kept(exact_N=exact_N, near_N=np.zeros_like(exact_N))
-        return Kept(exact_N=exact_N, near_N=near_duplicates(raw, exact_N, threshold, show))
+            return KeptWindows(exact_N=exact_N, near_N=np.zeros_like(exact_N))
+        return KeptWindows(exact_N=exact_N, near_N=near_duplicates(raw, exact_N, threshold, show))
 
-    def _write_kept(self, whole: Path, raw: WindowFile, kept_N: np.ndarray, show: Show) -> None:
+    def _write_kept(self, whole: Path, raw: WindowFile, kept_N: np.ndarray, show: Progress) -> None:
         with (whole / TOKENS).open("xb") as stream:
             start = 0
             for part_PL in raw.parts():
@@ -161,7 +161,12 @@ class Work:
             _sync(stream)
 
     def _manifest(
-        self, whole: Path, encoder: Encoder, dtype: np.dtype, done: Done, kept: Kept
+        self,
+        whole: Path,
+        encoder: Encoder,
+        dtype: np.dtype,
+        done: FinishedStages,
+        kept: KeptWindows,
     ) -> dict[str, Any]:
         return {
             "source": repr(self.recipe.source),
@@ -200,7 +205,9 @@ def _batches(pieces: Iterator[Piece]) -> Iterator[list[Piece]]:
         yield batch
 
 
-def _add(batch: list[Piece], encoder: Encoder, done: Done) -> tuple[np.ndarray, np.ndarray]:
+def _add(
+    batch: list[Piece], encoder: Encoder, done: FinishedStages
+) -> tuple[np.ndarray, np.ndarray]:
     """The windows [N, L] of a batch and the document [N] of each; ``done`` goes on."""
     cutter = Cutter(**done.cutter)
     windows, documents = [], []

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rote.analysis.fits.level import interval_of
-from rote.analysis.laws.law import Count, Curve
-from rote.planner.scarcity import Scarce
+from rote.analysis.laws.law import LawCurve, RunCount
+from rote.planner.data_limited import DataLimited
 
 Interval = tuple[float, float]
 Surface = Callable[[float, float], float]  # of parameters and of data, tokens or samples
@@ -15,7 +15,7 @@ NEARLY = 1.01  # times the end of a range: still within
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beyond:
+class Extrapolation:
     """A law taken further than it was measured."""
 
     law: str
@@ -24,7 +24,7 @@ class Beyond:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Misses:
+class ValidationErrors:
     """How far a law was off where it was tried: an interval where it has no rivals."""
 
     reach: float  # half the 95 % interval of one more trial
@@ -38,20 +38,20 @@ class Misses:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Belief:
+class LawEstimate:
     """One law. ``rivals`` are its bootstrap, or other published fits of the same form."""
 
     name: str
     inputs: tuple[str, ...]  # of the curve: parameters and one kind of data, in its order
-    curve: Curve
-    rivals: tuple[Curve, ...]
+    curve: LawCurve
+    rivals: tuple[LawCurve, ...]
     is_resampled: bool  # rivals are a bootstrap: the interval is 95 %; else it spans them
     source: str
     ranges: Mapping[str, Interval]  # of what was measured, by input
     warnings: tuple[str, ...] = ()
-    misses: Misses | None = None
+    misses: ValidationErrors | None = None
 
-    def surface(self, curve: Curve) -> Surface:
+    def surface(self, curve: LawCurve) -> Surface:
         """A curve of this law as a function of parameters first, then data."""
         if self.inputs[0] == "parameters":
             return lambda parameters, data: float(curve.predict(parameters, data))
@@ -76,17 +76,17 @@ class Belief:
             return interval_of(values)
         return min(values), max(values)
 
-    def beyond(self, **inputs: float) -> Iterator[Beyond]:
+    def beyond(self, **inputs: float) -> Iterator[Extrapolation]:
         """The inputs that lie outside what was measured."""
         for name, value in inputs.items():
             low, high = self.ranges.get(name, (0.0, np.inf))
             end = high if value > high * NEARLY else low if value < low / NEARLY else None
             if end is not None:
-                yield Beyond(law=self.name, input=name, factor=value / end)
+                yield Extrapolation(law=self.name, input=name, factor=value / end)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Repeats:
+class RepetitionLaw:
     """What tokens seen again, and parameters beyond those that distinct tokens call for, are worth.
 
     As `rote.analysis.laws.repetition` has it.
@@ -95,12 +95,14 @@ class Repeats:
     R_D: float  # epochs after which repeating is worth 1 - 1 / e of what it ever is
     R_N: float | None  # the same of surplus parameters; None: they are not discounted
     source: str
-    law: Belief | None  # (parameters, tokens, unique tokens) -> nats per token; None: R_D alone
+    law: (
+        LawEstimate | None
+    )  # (parameters, tokens, unique tokens) -> nats per token; None: R_D alone
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Capacity:
+class CapacityEstimate:
     """Bits that a parameter can store."""
 
     bits_per_parameter: float
@@ -108,19 +110,19 @@ class Capacity:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beliefs:
+class LawEstimates:
     """All that a plan is made with; a kind of leakage that nothing is known of is None."""
 
-    count: Count
+    count: RunCount
     window_tokens: int  # of one sample of |D|
-    loss: Belief  # (parameters, tokens) -> nats per token
-    repeats: Repeats
-    membership: Belief | None  # (parameters, samples) -> F1
-    exposure: Belief | None  # (parameters, samples) -> bits
-    extraction: Belief | None  # (parameters, samples) -> share of training windows
-    capacity: Capacity
+    loss: LawEstimate  # (parameters, tokens) -> nats per token
+    repeats: RepetitionLaw
+    membership: LawEstimate | None  # (parameters, samples) -> F1
+    exposure: LawEstimate | None  # (parameters, samples) -> bits
+    extraction: LawEstimate | None  # (parameters, samples) -> share of training windows
+    capacity: CapacityEstimate
 
-    def loss_of(self, distinct: float | None) -> Belief:
+    def loss_of(self, distinct: float | None) -> LawEstimate:
         """Over parameters and tokens seen, of which so many differ at most; None: all do.
 
         Where the repetition law is known whole it takes the place of the loss law, in every row, so
@@ -131,8 +133,8 @@ class Beliefs:
         whole = self.repeats.law
         decay = self.repeats.R_D if whole is None else None
 
-        def scarce(curve: Curve) -> Scarce:
-            return Scarce(law=curve, distinct=distinct, R_D=decay)
+        def scarce(curve: LawCurve) -> DataLimited:
+            return DataLimited(law=curve, distinct=distinct, R_D=decay)
 
         belief = whole or self.loss
         rivals = tuple(map(scarce, belief.rivals))
@@ -141,7 +143,7 @@ class Beliefs:
         )
 
     @property
-    def leakage(self) -> list[Belief]:
+    def leakage(self) -> list[LawEstimate]:
         """The kinds that something is known of."""
         kinds = (self.membership, self.exposure, self.extraction)
         return [belief for belief in kinds if belief is not None]

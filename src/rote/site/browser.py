@@ -10,11 +10,11 @@ from pathlib import Path
 
 
 @contextmanager
-def opened(address: str, folder: Path) -> Iterator[None]:
+def open_in_browser(address: str, folder: Path) -> Iterator[None]:
     """Open it, through a file in ``folder`` that lasts as long as the context.
 
     What a browser is started with, every account of the machine can list; this file, only ours can
-    read. Where ``folder`` takes none, nothing is opened: the address is in the terminal.
+    read. Where ``folder`` takes none, nothing is open_in_browser: the address is in the terminal.
     """
     path = folder / f"open-{secrets.token_hex(4)}.html"
     try:

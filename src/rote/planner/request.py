@@ -7,7 +7,7 @@ DEVICE_FLOPS_PER_SECOND = 4.0e14
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class PlanRequest:
     """None: not asked. Raises ValueError for a question that cannot be answered."""
 
     flops: float | None = None  # of training: 6 N D

@@ -14,7 +14,7 @@ Arrays = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Pieces:
+class PartialResults:
     """Those of one audit; a name is written once."""
 
     folder: Path

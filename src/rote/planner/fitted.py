@@ -9,18 +9,26 @@ from rote.analysis.alphas import CapacityScale, capacity_scale
 from rote.analysis.fits.leak_curve import GREATEST_STEEPNESS, fit_leak_curve
 from rote.analysis.laws import kinds
 from rote.analysis.laws.diagnostics import GREATEST_ERROR
-from rote.analysis.laws.law import Count, Effort, Fitted
+from rote.analysis.laws.law import FitEffort, FittedLaw, RunCount
 from rote.analysis.quantities.exposure import CHANCE_BITS
 from rote.analysis.quantities.scaling import measured
-from rote.planner.belief import Belief, Beliefs, Capacity, Interval, Repeats
+from rote.planner.law_estimates import (
+    CapacityEstimate,
+    Interval,
+    LawEstimate,
+    LawEstimates,
+    RepetitionLaw,
+)
 from rote.planner.published import published_membership, published_repeats
 
-EFFORT = Effort(num_resamples=200, profiles=False)  # intervals of predictions need resamples alone
+EFFORT = FitEffort(
+    num_resamples=200, profiles=False
+)  # intervals of predictions need resamples alone
 
 
-def own_beliefs(
-    name: str, runs: pl.DataFrame, count: Count, alphas: Mapping[str, CapacityScale]
-) -> Beliefs:
+def fitted_estimates(
+    name: str, runs: pl.DataFrame, count: RunCount, alphas: Mapping[str, CapacityScale]
+) -> LawEstimates:
     """``runs`` as `rote.analysis.quantities.scaling.scaling_runs` gives them.
 
     Raises ValueError where the loss law cannot be fitted, or runs have windows of several lengths
@@ -28,7 +36,7 @@ def own_beliefs(
     """
     fitted = _fitted("parametric", runs, count)
     scale = capacity_scale(alphas, str(_only(runs, "precision.name")))
-    return Beliefs(
+    return LawEstimates(
         count=count,
         window_tokens=int(_only(runs, "task.length")),
         loss=_belief("loss", fitted, name, fitted.ranges),
@@ -36,17 +44,19 @@ def own_beliefs(
         membership=_membership(name, runs, count),
         exposure=_leak(name, runs, "exposure_bits", chance=CHANCE_BITS, most=_most_bits(runs)),
         extraction=_leak(name, runs, "windows_excess", chance=0.0, most=1.0),
-        capacity=Capacity(bits_per_parameter=scale.bits_per_parameter, source=scale.source),
+        capacity=CapacityEstimate(bits_per_parameter=scale.bits_per_parameter, source=scale.source),
     )
 
 
-def _fitted(law: str, runs: pl.DataFrame, count: Count) -> Fitted:
+def _fitted(law: str, runs: pl.DataFrame, count: RunCount) -> FittedLaw:
     found = kinds.law(law)
     return found.fit(measured(runs, found, count), EFFORT)
 
 
-def _belief(name: str, fitted: Fitted, sweep: str, ranges: Mapping[str, Interval]) -> Belief:
-    return Belief(
+def _belief(
+    name: str, fitted: FittedLaw, sweep: str, ranges: Mapping[str, Interval]
+) -> LawEstimate:
+    return LawEstimate(
         name=name,
         inputs=fitted.inputs,
         curve=fitted.curve,
@@ -58,7 +68,7 @@ def _belief(name: str, fitted: Fitted, sweep: str, ranges: Mapping[str, Interval
     )
 
 
-def _repeats(name: str, runs: pl.DataFrame, count: Count) -> Repeats:
+def _repeats(name: str, runs: pl.DataFrame, count: RunCount) -> RepetitionLaw:
     """Of these runs where they tell R_D, else the published one, with the reason."""
     try:
         fitted = _fitted("repetition", runs, count)
@@ -69,7 +79,7 @@ def _repeats(name: str, runs: pl.DataFrame, count: Count) -> Repeats:
     if spread is None or spread > GREATEST_ERROR * found["R_D"].value:
         return published_repeats(f"not fitted to {name}: its runs hardly tell R_D")
     law = _belief("repetition", fitted, name, fitted.ranges)
-    return Repeats(
+    return RepetitionLaw(
         R_D=found["R_D"].value,
         R_N=found["R_N"].value,
         source=law.source,
@@ -78,7 +88,7 @@ def _repeats(name: str, runs: pl.DataFrame, count: Count) -> Repeats:
     )
 
 
-def _membership(name: str, runs: pl.DataFrame, count: Count) -> Belief:
+def _membership(name: str, runs: pl.DataFrame, count: RunCount) -> LawEstimate:
     """Of these runs, else the published one, with the reason among its warnings."""
     try:
         return _belief("membership", _fitted("membership", runs, count), name, _ratios(runs, "f1"))
@@ -88,7 +98,7 @@ def _membership(name: str, runs: pl.DataFrame, count: Count) -> Belief:
 
 def _leak(
     name: str, runs: pl.DataFrame, column: str, *, chance: float, most: float | None
-) -> Belief | None:
+) -> LawEstimate | None:
     """None where no run measured it, or all leak alike."""
     if column not in runs.columns or most is None:
         return None
@@ -99,7 +109,7 @@ def _leak(
     except ValueError:
         return None
     bound = f"steepness is at its bound of {GREATEST_STEEPNESS:g}: the fall may be steeper"
-    return Belief(
+    return LawEstimate(
         name="exposure" if column == "exposure_bits" else "extraction",
         inputs=("parameters", "samples"),
         curve=fitted.curve,

@@ -15,24 +15,24 @@ import torch
 from rote.core.units import bits_from_nats
 from rote.training.finish.evaluation import FullBatch, flat, put
 from rote.training.finish.lbfgs import Lbfgs
-from rote.training.member import Diverged, FinishProgress, Interrupted, Member, Row
+from rote.training.training_run import Diverged, FinishProgress, Interrupted, Row, TrainingRun
 
 PREDICTED_GAIN, EVALUATIONS, LINE_SEARCH = "predicted gain", "evaluations", "line search"
 EVALUATIONS_A_STRIDE = 50  # between two words with Lightning
 RECENT_ITERATIONS = 50  # whose mean is taken: single predictions scatter by a factor of three
 FEWEST_ITERATIONS = 100  # before which no run ends: the quadratic model is still being learnt
 
-OnEnd = Callable[[Member, Diverged | None], None]
+OnEnd = Callable[[TrainingRun, Diverged | None], None]
 
 
-class Finisher(lightning.LightningModule):
+class FinishModule(lightning.LightningModule):
     """Takes members on from where their optimisers left them, or from a checkpoint of this phase.
 
     ``on_end`` is called with each that is over, its model holding its weights. Raises Interrupted
     once each has left a checkpoint.
     """
 
-    def __init__(self, members: Sequence[Member], on_end: OnEnd, device: torch.device) -> None:
+    def __init__(self, members: Sequence[TrainingRun], on_end: OnEnd, device: torch.device) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.on_end = on_end
@@ -113,7 +113,7 @@ class _Finishing:
 
     minimiser: Lbfgs
 
-    def __init__(self, member: Member, device: torch.device) -> None:
+    def __init__(self, member: TrainingRun, device: torch.device) -> None:
         assert member.budget.finish  # those without are never given here
         self.member, self.plan = member, member.budget.finish
         member.model.to(device)

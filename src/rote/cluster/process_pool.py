@@ -35,7 +35,7 @@ class Outcome(IntEnum):
 
 
 @dataclass(frozen=True)
-class Death:
+class Killed:
     """A process that did not come to an end of its own: its exit code, or the signal, negative."""
 
     code: int
@@ -48,7 +48,7 @@ class Death:
         return f"its process was killed by {name}{hint}"
 
 
-class Crew:
+class ProcessPool:
     """As many processes at a time as there are ``places``; each does one ``attempt`` and ends."""
 
     def __init__(self, places: int, attempt: Callable[[Specs], Outcome]) -> None:
@@ -70,7 +70,7 @@ class Crew:
         process.start()
         self.at_work[process] = (specs, place)
 
-    def ended(self) -> Iterator[tuple[Specs, Outcome | Death]]:
+    def ended(self) -> Iterator[tuple[Specs, Outcome | Killed]]:
         """Those that have ended by now; waits a moment for the first."""
         wait([process.sentinel for process in self.at_work], timeout=POLL_SECONDS)
         for process in list(self.at_work):
@@ -78,7 +78,7 @@ class Crew:
                 specs, place = self.at_work.pop(process)
                 self.free.append(place)
                 known = process.exitcode in list(Outcome)
-                yield specs, Outcome(process.exitcode) if known else Death(process.exitcode)
+                yield specs, Outcome(process.exitcode) if known else Killed(process.exitcode)
 
     def tell_to_stop(self) -> None:
         """Each leaves a checkpoint after its step."""

@@ -21,7 +21,7 @@ class Launch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class LaunchRequest:
     """The runs of a sweep that are to be carried out now."""
 
     plan: Plan
@@ -57,7 +57,7 @@ class Host(Protocol):
     def stack_of(self, parameters: int) -> int:
         """Runs of one shape that train as one, at most, for a model of this size."""
 
-    def launch(self, order: Order) -> Launch:
+    def launch(self, order: LaunchRequest) -> Launch:
         """Send the runs and return at once; raises ValueError where the host refuses them."""
 
 

@@ -16,20 +16,20 @@ from rote.training.controls.protocol import (
     ChangesModel,
     ChangesSequences,
     Checks,
+    HasStoppingRule,
     MakesGradients,
-    Prospect,
-    Watches,
+    PlannedTraining,
 )
 from rote.training.objective import ChangesLoss, Objective, WeighsTokens
 
 KINDS = (
     ChangesModel, ChangesSequences, ChangesLoss, WeighsTokens, ChangesGradients, MakesGradients,
-    Watches,
+    HasStoppingRule,
 )  # fmt: skip
-ONE_AT_MOST = (MakesGradients, Watches)
+ONE_AT_MOST = (MakesGradients, HasStoppingRule)
 # What several models in one pass cannot do apart: draw, take other gradients, end on other weights.
-ALONE = (ChangesModel, MakesGradients, Watches)
-WHOLE_WEIGHTS = (ChangesGradients, Watches)  # not parts of them, as FSDP's processes hold
+ALONE = (ChangesModel, MakesGradients, HasStoppingRule)
+WHOLE_WEIGHTS = (ChangesGradients, HasStoppingRule)  # not parts of them, as FSDP's processes hold
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Controls:
         """As a spec says them, each made by ``build``."""
         return cls({name: build(config) for name, config in configs.items()})
 
-    def check(self, prospect: Prospect) -> None:
+    def check(self, prospect: PlannedTraining) -> None:
         """Before any training; raises ValueError."""
         for control in self._ordered:
             if isinstance(control, Checks):
@@ -137,9 +137,9 @@ class Controls:
         return self.gradients.microbatch_size if self.gradients else None
 
     @property
-    def watches(self) -> Watches | None:
+    def watches(self) -> HasStoppingRule | None:
         """What looks at held-out sequences of its own."""
-        return next((one for one in self._ordered if isinstance(one, Watches)), None)
+        return next((one for one in self._ordered if isinstance(one, HasStoppingRule)), None)
 
     def reported(self, task: Task) -> Task:
         """The task without held-out sequences that training looks at."""

@@ -30,7 +30,7 @@ from rote.run.weights import Trained, load_trained
 from rote.tasks.protocol import text_of
 
 
-class Subject(Protocol):
+class AuditTarget(Protocol):
     """A model, not yet loaded."""
 
     @property
@@ -90,7 +90,7 @@ class Subject(Protocol):
         ...
 
 
-class Checkpoint:
+class CheckpointTarget:
     """A folder as ``save_pretrained`` leaves it; raises ValueError for one that is refused."""
 
     def __init__(self, folder: Path, *, start_token: int | None, allow_pickle: bool) -> None:
@@ -185,7 +185,7 @@ class Checkpoint:
         return TokeniserProcess(self.folder, load_tokeniser)
 
 
-class Run:
+class RunTarget:
     """A finished run that kept its weights; raises ValueError for another."""
 
     def __init__(self, folder: RunFolder) -> None:

@@ -1,4 +1,4 @@
-"""This module starts a job, ``python -m rote.cluster.sealed ... FOLDER``: checked, then unpickled.
+"""This module starts a job, ``python -m rote.cluster.verified_job ... FOLDER``: checked, then unpickled.
 
 Whoever can change a pickle decides what the job runs. The launcher therefore notes the digest of
 each pickle in the sweep's journal, and a job compares before it unpickles. The command line is that
@@ -20,7 +20,7 @@ from rote.cluster.journal import SENT, Journal
 from rote.io.write import sha256, sha256_of_file
 
 # Before the words of submitit's own entry. -P: no module is imported from the current folder.
-START = f"{shlex.quote(sys.executable)} -P -u -m rote.cluster.sealed"
+START = f"{shlex.quote(sys.executable)} -P -u -m rote.cluster.verified_job"
 PICKLE = "_submitted.pkl"  # behind the job's id, as submitit names it
 PATIENCE_SECONDS = 60.0  # a job may start before its launcher has noted it
 PAUSE_SECONDS = 0.5
@@ -37,7 +37,7 @@ def private(folder: Path) -> Iterator[None]:
             folder.chmod(folder.parent.stat().st_mode & 0o777)
 
 
-def seal(folder: Path) -> dict[str, str]:
+def record_digest(folder: Path) -> dict[str, str]:
     """The SHA-256 of each job's pickle, by job id; from now on only its owner can change it."""
     digests = {}
     for path in folder.glob(f"*{PICKLE}"):

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rote.analysis.laws.law import Curve, Floats
+from rote.analysis.laws.law import Floats, LawCurve
 from rote.analysis.laws.repetition import worth
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scarce:
+class DataLimited:
     """A loss law of which no more than ``distinct`` tokens differ."""
 
-    law: Curve  # over parameters and tokens; without R_D over unique tokens besides
+    law: LawCurve  # over parameters and tokens; without R_D over unique tokens besides
     distinct: float
     R_D: float | None  # None: the law itself knows what repeats are worth
 

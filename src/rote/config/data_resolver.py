@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from rote.config.build import build, target_of
-from rote.core.progress import Show
+from rote.core.progress import Progress
 from rote.tasks.preparation import Preparation, Prepares
 
 
-class Pinner:
+class DataResolver:
     """Prepares what tasks ask for; keep one for a whole grid, since equal work is done once."""
 
-    def __init__(self, show: Show) -> None:
+    def __init__(self, show: Progress) -> None:
         self._show = show
         self._known: dict[Preparation, Mapping[str, Any]] = {}
 

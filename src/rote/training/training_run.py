@@ -19,8 +19,8 @@ from rote.optim.schedules import Schedule, earliest_end
 from rote.precision import Precision
 from rote.tasks.protocol import Sequences
 from rote.training.budget import Budget
-from rote.training.controls.protocol import Facts, GradientMaker, Watch
-from rote.training.controls.together import Controls
+from rote.training.controls.combined import Controls
+from rote.training.controls.protocol import Facts, GradientMaker, StoppingRule
 from rote.training.order import Order
 
 DIVERGED_FACTOR = 2.0  # times the loss of a model that knows nothing
@@ -73,7 +73,7 @@ class Progress:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Keeper:
+class CheckpointPolicy:
     """When training leaves a checkpoint, and with whom."""
 
     save: Callable[[int, dict[str, Any]], None]
@@ -82,7 +82,7 @@ class Keeper:
 
 
 @dataclass(kw_only=True)
-class Member:
+class TrainingRun:
     """A model, one fixed set of sequences, and the budget in which it may memorise them."""
 
     model: nn.Module
@@ -97,7 +97,7 @@ class Member:
     budget: Budget
     precision: Precision
     on_row: Callable[[Row], None]
-    keeper: Keeper
+    keeper: CheckpointPolicy
     resume: Mapping[str, Any] | None
     compile_mode: str | None = None
     entropy_is_known: bool = True
@@ -105,7 +105,7 @@ class Member:
     seed: int = 0  # of what controls draw
     controls: Controls = field(default_factory=Controls)
     gradient_maker: GradientMaker | None = None  # in the place of the backward pass
-    watch: Watch | None = None  # may end training, and chooses its weights
+    watch: StoppingRule | None = None  # may end training, and chooses its weights
     num_left_out: int | None = None  # of the task's sequences, where a control may leave some out
 
     def __post_init__(self) -> None:
@@ -208,7 +208,7 @@ class Member:
             row |= self._watched(self.watch)
         self.on_row(row)
 
-    def _watched(self, watch: Watch) -> Facts:
+    def _watched(self, watch: StoppingRule) -> Facts:
         """The stride's loss may be finite where weights that its last step left are not."""
         facts = watch.look(self.model, self.progress.steps, self.precision)
         for name, value in facts.items():

@@ -9,7 +9,7 @@ from rote.tracking.summary import RECORD
 OBSERVER = "wandb"  # its name in conf/log
 
 
-def mend(run: RunFolder) -> bool:
+def repair(run: RunFolder) -> bool:
     """Open a further log that holds what the last one lacks; says whether there was any need.
 
     Raises ValueError for a run that names code which is not allowed.

@@ -17,7 +17,7 @@ REFUSAL = (
 )
 
 
-class Admission:
+class Access:
     """One server's token."""
 
     def __init__(self) -> None:

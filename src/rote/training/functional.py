@@ -12,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from rote.models.likelihood import Model
 
 
-def side_by_side(
+def stacked_model(
     template: nn.Module, weights: Mapping[str, Tensor], *, num_sets: int, randomness: str = "error"
 ) -> Model:
     """As a model: [K * B, L] -> [K * B, L, V], set after set; weights have an axis of sets first.

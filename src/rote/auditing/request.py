@@ -6,21 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from rote.auditing.documents import kinds_of
-from rote.auditing.settings import Settings, identity
-from rote.auditing.subjects import Subject
+from rote.auditing.settings import AuditSettings, identity
+from rote.auditing.targets import AuditTarget
 from rote.io.write import sha256_of_file
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class AuditRequest:
     """What is audited, with what."""
 
-    subject: Subject
-    references: Sequence[Subject]
+    subject: AuditTarget
+    references: Sequence[AuditTarget]
     members: Path
     nonmembers: Path
     canaries: Path | None
-    settings: Settings
+    settings: AuditSettings
 
     def digests(self) -> dict[str, Any]:
         """SHA-256 of every file that is read; raises ValueError for a model beside itself."""

@@ -13,7 +13,7 @@ from rote.tasks.protocol import Identified, Sequences
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class Subset:
     """Numbered anew, in the order of ``index_N``."""
 
     sequences: Sequences
@@ -31,15 +31,15 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True)
-class IdentifiedPart(Part):
-    """As `Part`, of sequences that other runs can have too."""
+class IdentifiedSubset(Subset):
+    """As `Subset`, of sequences that other runs can have too."""
 
     sample_ids: np.ndarray
 
 
-def part_of(sequences: Sequences, index_N: np.ndarray) -> Part:
+def subset_of(sequences: Sequences, index_N: np.ndarray) -> Subset:
     """Identified where the whole is."""
     if isinstance(sequences, Identified):
         sample_ids = sequences.sample_ids[index_N]
-        return IdentifiedPart(sequences=sequences, index_N=index_N, sample_ids=sample_ids)
-    return Part(sequences=sequences, index_N=index_N)
+        return IdentifiedSubset(sequences=sequences, index_N=index_N, sample_ids=sample_ids)
+    return Subset(sequences=sequences, index_N=index_N)

@@ -62,7 +62,7 @@ LOOK: dict[Any, Any] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrecisionLook:
+class PrecisionStyle:
     """A precision is told by shape as well as by colour."""
 
     colour: str
@@ -71,15 +71,15 @@ class PrecisionLook:
 
 
 PRECISION_LOOKS = {
-    "fp32": PrecisionLook(colour="#0072B2", marker="o", linestyle="-"),
-    "tf32": PrecisionLook(colour="#009E73", marker="v", linestyle="-."),
-    "bf16_mixed": PrecisionLook(colour="#D55E00", marker="s", linestyle="--"),
-    "bf16_true": PrecisionLook(colour="#CC79A7", marker="^", linestyle=":"),
+    "fp32": PrecisionStyle(colour="#0072B2", marker="o", linestyle="-"),
+    "tf32": PrecisionStyle(colour="#009E73", marker="v", linestyle="-."),
+    "bf16_mixed": PrecisionStyle(colour="#D55E00", marker="s", linestyle="--"),
+    "bf16_true": PrecisionStyle(colour="#CC79A7", marker="^", linestyle=":"),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawing:
+class RenderedFigure:
     """One finished figure; ``alt`` says in words what it shows."""
 
     name: str
@@ -223,12 +223,12 @@ def colour_scale(
     bar.ax.yaxis.set_minor_formatter(NullFormatter())
 
 
-def render(figure: Figure, *, name: str, alt: str) -> Drawing:
+def render(figure: Figure, *, name: str, alt: str) -> RenderedFigure:
     """SVG and PNG; neither carries a date or a version."""
     svg, png = io.BytesIO(), io.BytesIO()
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     figure.savefig(png, format="png", dpi=PNG_DOTS_PER_INCH, metadata={"Software": None})
-    return Drawing(name=name, alt=alt, svg=svg.getvalue(), png=png.getvalue())
+    return RenderedFigure(name=name, alt=alt, svg=svg.getvalue(), png=png.getvalue())
 
 
 def _shape(grid: Sequence[Axes]) -> tuple[int, int]:

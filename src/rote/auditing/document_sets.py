@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from rote.auditing.documents import read_rows
-from rote.core.progress import Show
+from rote.core.progress import Progress
 from rote.tasks.text.reading.rows import Row
 
 FEWEST = 20  # documents of a side: ten in each half, one for each fold of the blind baseline
@@ -24,7 +24,7 @@ Decode = Callable[[Sequence[Tokens]], Sequence[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Side:
+class DocumentSet:
     """The documents of one file that are scored, in its order, and how many were not."""
 
     lines_D: np.ndarray  # where each stands in its file, from 1
@@ -50,17 +50,19 @@ class Side:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class ReadOptions:
     """How rows become tokens; ``encode`` is None where a model has no tokeniser."""
 
     encode: Encode | None
     decode: Decode | None
     vocab_size: int
     max_tokens: int
-    show: Show
+    show: Progress
 
 
-def read_sides(members: Path, nonmembers: Path, field: str, reading: Reading) -> tuple[Side, Side]:
+def read_document_sets(
+    members: Path, nonmembers: Path, field: str, reading: ReadOptions
+) -> tuple[DocumentSet, DocumentSet]:
     """Raises ValueError for unusable files, too few documents, and one that is in both."""
     rows = (
         read_rows(members, field, reading.show),
@@ -78,7 +80,7 @@ def read_sides(members: Path, nonmembers: Path, field: str, reading: Reading) ->
     return sides
 
 
-def _side(rows: Sequence[Row], path: Path, reading: Reading) -> Side:
+def _side(rows: Sequence[Row], path: Path, reading: ReadOptions) -> DocumentSet:
     filled = [row for row in rows if not row.is_empty]
     encoded = _encoded(filled, path, reading)
     long = [place for place, tokens in enumerate(encoded) if len(tokens) >= FEWEST_TOKENS]
@@ -86,7 +88,7 @@ def _side(rows: Sequence[Row], path: Path, reading: Reading) -> Side:
     first = {tokens.tobytes(): place for place, tokens in reversed(cut.items())}
     kept = sorted(first.values())
     is_cut = {place: len(encoded[place]) > reading.max_tokens for place in kept}
-    return Side(
+    return DocumentSet(
         lines_D=np.array([filled[place].number for place in kept], dtype=np.int64),
         tokens=[cut[place] for place in kept],
         texts=_texts([filled[place] for place in kept], list(is_cut.values()), cut, kept, reading),
@@ -104,7 +106,7 @@ def _texts(
     is_cut: Sequence[bool],
     cut: dict[int, Tokens],
     kept: Sequence[int],
-    reading: Reading,
+    reading: ReadOptions,
 ) -> list[str] | None:
     """What the scored tokens say: scores that read the text must not see more than the model."""
     if any(not isinstance(row.content, str) for row in rows):
@@ -114,7 +116,7 @@ def _texts(
     return [next(shorter) if c else str(row.content) for row, c in zip(rows, is_cut, strict=True)]
 
 
-def _encoded(rows: Sequence[Row], path: Path, reading: Reading) -> list[Tokens]:
+def _encoded(rows: Sequence[Row], path: Path, reading: ReadOptions) -> list[Tokens]:
     if rows and isinstance(rows[0].content, str):
         if reading.encode is None:
             raise ValueError(
@@ -133,7 +135,7 @@ def _encoded(rows: Sequence[Row], path: Path, reading: Reading) -> list[Tokens]:
     return encoded
 
 
-def _tokenised(texts: Sequence[str], path: Path, reading: Reading) -> list[Tokens]:
+def _tokenised(texts: Sequence[str], path: Path, reading: ReadOptions) -> list[Tokens]:
     assert reading.encode is not None
     tokens: list[Tokens] = []
     while len(tokens) < len(texts):
@@ -155,7 +157,7 @@ def _require_one_kind(
         raise ValueError(f"one of {members} and {nonmembers} holds text, the other token ids")
 
 
-def _require_apart(members: Side, nonmembers: Side) -> None:
+def _require_apart(members: DocumentSet, nonmembers: DocumentSet) -> None:
     """Raises ValueError where a document is on both sides."""
     line_of = {
         tokens.tobytes(): line for tokens, line in zip(members.tokens, members.lines_D, strict=True)
@@ -174,5 +176,5 @@ def _require_apart(members: Side, nonmembers: Side) -> None:
         )
 
 
-def _told(side: Side) -> str:
+def _told(side: DocumentSet) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in side.counts().items())

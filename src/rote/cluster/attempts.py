@@ -17,7 +17,7 @@ SHAPE = keyed(
 REWRITTEN = "the run's next process writes it anew: rote resume"
 
 
-def note_life(run: RunFolder, folder: Path) -> None:
+def record_attempt(run: RunFolder, folder: Path) -> None:
     """Whose log, in the submission's ``folder``, tells of this run, and where progress began."""
     job = own_job_id() or os.environ["SUBMITIT_LOCAL_JOB_ID"]
     try:
@@ -27,16 +27,16 @@ def note_life(run: RunFolder, folder: Path) -> None:
     _write(run, log=str(folder / f"{job}_0_log.err"), step=row.get("step", 0))
 
 
-def note_death(run: RunFolder, reason: str) -> None:
+def record_kill(run: RunFolder, reason: str) -> None:
     """The process was killed: it could not say anything itself."""
     try:
-        life = last_life(run)
+        life = last_attempt(run)
     except Damaged:
         life = None
     _write(run, **{"log": "", "step": 0, **(life or {}), "death": reason})
 
 
-def last_life(run: RunFolder) -> dict[str, Any] | None:
+def last_attempt(run: RunFolder) -> dict[str, Any] | None:
     """What the last worker noted; None where there has been none; raises Damaged."""
     try:
         return dict(read_json(_path(run), SHAPE, REWRITTEN))

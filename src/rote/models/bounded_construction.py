@@ -47,7 +47,7 @@ class Bound:
 
 
 @contextmanager
-def bounded_building(bound: Bound) -> Iterator[None]:
+def bounded_construction(bound: Bound) -> Iterator[None]:
     """Raises `TooLarge` from within where more is made; for one thread."""
     with ExitStack() as stack:
         for handle in (
