@@ -1,7 +1,7 @@
 """Speed on a GPU, part by part: `python benchmarks/gpu.py [product] [stacks] [finish] [large]`.
 
 Product: steps a second of `rote train` with 80k and 535k, as it is and with recorded steps. Stacks:
-member steps a second of the same sizes trained as one and one at a time. Finish: whole training
+run steps a second of the same sizes trained as one and one at a time. Finish: whole training
 sets' losses and gradients a second, as they are and recorded. Large: 1.5b at S=1024,
 plain and with compiled blocks: tokens a second, share of the matrix-product rate, memory. On a GPU
 writes what was measured into benchmarks/results/gpu.json; on a CPU the same code runs tiny and
@@ -163,21 +163,23 @@ def stacks(plan: Plan) -> dict[str, Any]:
 
 
 def finish(plan: Plan) -> dict[str, Any]:
-    """Evaluations a second of members together, each of a set of 4.5 bits a parameter."""
-    members = {"80k": 3, "535k": 1} if plan.device.type == "cuda" else {"tiny": 2}
+    """Evaluations a second of runs together, each of a set of 4.5 bits a parameter."""
+    runs = {"80k": 3, "535k": 1} if plan.device.type == "cuda" else {"tiny": 2}
     return {
         f"{count} x {name} host.compile={mode}": _finish(plan, plan.small[name], count, mode)
-        for name, count in members.items()
+        for name, count in runs.items()
         for mode in ("null", "graph")
     }
 
 
 def _finish(plan: Plan, shape: Shape, count: int, mode: str) -> dict[str, float]:
     """And the largest relative difference from the first gradient, of one point evaluated again."""
-    keeper = CheckpointPolicy(save=lambda step, state: None, stop=lambda: False, every_seconds=None)
+    checkpointing = CheckpointPolicy(
+        save=lambda step, state: None, stop=lambda: False, every_seconds=None
+    )
     bits = shape.length * math.log2(shape.vocab_size)
     number = math.ceil(4.5 * _parameters(shape.model(torch.device("cpu"))) / bits)
-    members = []
+    runs = []
     for seed in range(count):
         spec = Spec.from_config(Composer().config([
             f"size.num_layers={shape.num_layers}", f"size.width={shape.width}",
@@ -186,12 +188,14 @@ def _finish(plan: Plan, shape: Shape, count: int, mode: str) -> dict[str, float]
             "budget/finish=lbfgs", f"host.compile={mode}",
         ]))  # fmt: skip
         task = build(spec.what["task"])
-        members.append(
-            make_training_run(spec, task, on_row=lambda row: None, keeper=keeper, resume=None)
+        runs.append(
+            make_training_run(
+                spec, task, on_row=lambda row: None, checkpointing=checkpointing, resume=None
+            )
         )
-        members[-1].model.to(plan.device)
-    full = FullBatch(members, plan.device)
-    points = [flat(one.model) for one in members]
+        runs[-1].model.to(plan.device)
+    full = FullBatch(runs, plan.device)
+    points = [flat(one.model) for one in runs]
     first = full(points)
     rate = _rate_of(lambda: full(points), plan)
     again = full(points)

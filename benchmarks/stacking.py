@@ -1,7 +1,7 @@
 """Steps a second of models trained as one stack, beside one at a time.
 
 `python benchmarks/stacking.py`: each round times every stack size in turn; a rate counts the steps
-of all members together. Writes benchmarks/results/stacking.json for this machine; benchmarks/gpu.py
+of all runs together. Writes benchmarks/results/stacking.json for this machine; benchmarks/gpu.py
 has the same on a GPU.
 """
 

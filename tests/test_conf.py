@@ -86,7 +86,7 @@ def needed_beside(group: str, name: str, outputs: Path) -> list[str]:
 def test_every_choice_can_run(group: str, name: str, outputs: Path) -> None:
     choice = f"{group}=[{name}]" if group in ("measure", "control") else f"{group}={name}"
     config = COMPOSER.config([choice, *needed_beside(group, name, outputs)])
-    spec = Spec.from_config(DataResolver(no_progress).pinned(config))
+    spec = Spec.from_config(DataResolver(no_progress).resolved(config))
     assert Preflight().facts(spec).parameters > 0
 
 

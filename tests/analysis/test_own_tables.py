@@ -163,13 +163,16 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mapping", "chosen"),
     [
-        ("parameters=N, params,f1=D", {"parameters": ChosenColumns("N, params"), "f1": ChosenColumns("D")}),
+        ("parameters=N, params,f1=D",
+         {"parameters": ChosenColumns("N, params"), "f1": ChosenColumns("D")}),
         ('parameters="N, params"*1e6', {"parameters": ChosenColumns("N, params", 1e6)}),
-        ("f1='N, params' * 2, steps = D", {"f1": ChosenColumns("N, params", 2.0), "steps": ChosenColumns("D")}),
+        ("f1='N, params' * 2, steps = D",
+         {"f1": ChosenColumns("N, params", 2.0), "steps": ChosenColumns("D")}),
         ("parameters=a=b*1e6", {"parameters": ChosenColumns("a=b", 1e6)}),
         ("parameters=N*1e6", {"parameters": ChosenColumns("N*1e6")}),
         ("parameters=N*2", {"parameters": ChosenColumns("N", 2.0)}),
-        ("parameters=N,tokens=N,", {"parameters": ChosenColumns("N"), "tokens": ChosenColumns("N")}),
+        ("parameters=N,tokens=N,",
+         {"parameters": ChosenColumns("N"), "tokens": ChosenColumns("N")}),
         ("", {}),
     ],
 )  # fmt: skip

@@ -38,7 +38,7 @@ def members(path: Path, other: Path) -> DocumentSet:
         decode=lambda rows: [bytes(row).decode() for row in rows],
         vocab_size=256,
         max_tokens=1024,
-        show=no_progress,
+        progress=no_progress,
     )
     return read_document_sets(path, other, "text", reading)[0]
 

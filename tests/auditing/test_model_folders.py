@@ -179,10 +179,12 @@ def test_pointers_of_git_lfs_are_named(folder: Path, name: str) -> None:
         ({"rope_parameters": {"rope_type": "evil"}}, "config.json"),
     ],
 )
-def test_sizes_are_bounded_by_what_the_weights_hold(folder: Path, values: dict, told: str) -> None:
+def test_sizes_are_bounded_by_what_the_weights_hold(
+    folder: Path, values: dict, expected: str
+) -> None:
     changed(folder / CONFIG, **values)
     tracemalloc.start()
-    assert told in said_of(folder)
+    assert expected in said_of(folder)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 200 << 20
@@ -216,10 +218,10 @@ def test_positions_that_nobody_stores_are_bounded(tmp_path: Path) -> None:
         ({"architectures": ["ViTModel"], "model_type": "vit"}, "'vit' is no causal language model"),
     ],
 )  # fmt: skip
-def test_other_kinds_of_model_are_named(folder: Path, config: dict, told: str) -> None:
+def test_other_kinds_of_model_are_named(folder: Path, config: dict, expected: str) -> None:
     changed(folder / CONFIG, bos_token_id=None, eos_token_id=None, **config)
     said = said_of(folder)
-    assert told in said and "--start-token" not in said
+    assert expected in said and "--start-token" not in said
 
 
 def test_folders_without_a_model_say_what_they_hold(folder: Path, tmp_path: Path) -> None:

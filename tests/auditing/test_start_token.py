@@ -20,7 +20,7 @@ DEFAULT = "the default of LlamaConfig is 1"
     ],
 )  # fmt: skip
 def test_the_tokeniser_wins_and_the_page_says_so(
-    config: dict, tokeniser: dict, options: list, wanted: int, told: str | None,
+    config: dict, tokeniser: dict, options: list, wanted: int, expected: str | None,
     tmp_path: Path, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     folder = saved(tmp_path / "model")
@@ -31,13 +31,13 @@ def test_the_tokeniser_wins_and_the_page_says_so(
     (page,) = tmp_path.glob("audits/*/audit.html")
     assert f"behind the start token {wanted}" in page.read_text()
     printed = capsys.readouterr().out
-    if told is None:
+    if expected is None:
         assert numbers["model"]["start_token_note"] is None
         assert "start token" not in printed
     else:
-        assert told in numbers["model"]["start_token_note"]
-        assert told in printed
-        assert told in page.read_text()
+        assert expected in numbers["model"]["start_token_note"]
+        assert expected in printed
+        assert expected in page.read_text()
 
 
 class Config:

@@ -28,15 +28,15 @@ def overrides(path: Path, *more: str) -> list[str]:
 
 def pinned_spec(path: Path, *more: str) -> Spec:
     return Spec.from_config(
-        DataResolver(no_progress).pinned(COMPOSER.config(overrides(path, *more)))
+        DataResolver(no_progress).resolved(COMPOSER.config(overrides(path, *more)))
     )
 
 
 def test_a_task_that_prepares_nothing_is_left_as_it_is() -> None:
     config = COMPOSER.config([])
-    assert DataResolver(no_progress).pinned(config) == config
+    assert DataResolver(no_progress).resolved(config) == config
     broken = {**config, "task": {"_target_": "rote.nowhere.Nothing"}}
-    assert DataResolver(no_progress).pinned(broken) == broken  # who builds it says what is wrong
+    assert DataResolver(no_progress).resolved(broken) == broken  # who builds it says what is wrong
 
 
 def test_the_run_id_moves_with_the_content_alone(corpus: Path) -> None:
@@ -64,10 +64,10 @@ def test_a_task_inside_of_another_is_prepared_too(corpus: Path) -> None:
             f"task.base.source.paths=[{corpus}]", *small,
         ]
     )  # fmt: skip
-    pinned = DataResolver(no_progress).pinned(config)["task"]
+    resolved = DataResolver(no_progress).resolved(config)["task"]
     alone = pinned_spec(corpus).what["task"]
-    assert pinned["base"] == alone
-    assert pinned["kinds"] == config["task"]["kinds"]
+    assert resolved["base"] == alone
+    assert resolved["kinds"] == config["task"]["kinds"]
 
 
 def test_a_grid_prepares_each_corpus_once_and_shows_it(corpus: Path) -> None:

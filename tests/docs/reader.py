@@ -64,7 +64,7 @@ class Reader:
         lines = (f"What model {number} compresses.\n" for number in range(99))
         (self.folder / "FILE").write_text("".join(lines))
         _points_of_a_law(self.folder / "FILE.csv")
-        spec = Spec.from_config(DataResolver(no_progress).pinned(COMPOSER.config(TEXT_RUN)))
+        spec = Spec.from_config(DataResolver(no_progress).resolved(COMPOSER.config(TEXT_RUN)))
         execute(spec, Store(Path("outputs")))
         (self.folder / "RUN").symlink_to(Store(self.folder / "outputs").run(spec.run_id).path)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.planner.believed import HOFFMANN, believed, exposure
+from tests.planner.known_estimates import HOFFMANN, believed, exposure
 
 from rote.analysis.published_membership import VALIDATIONS
 from rote.planner.page import plan_json, write_plan
@@ -80,20 +80,20 @@ def test_no_row_of_the_pareto_set_is_beaten_and_every_other_is() -> None:
 
 def test_tokens_seen_again_are_worth_less_and_leak_as_distinct_ones() -> None:
     fresh = make_plan(PlanRequest(flops=1e21), believed())
-    scarce = make_plan(PlanRequest(flops=1e21, tokens=6e9), believed())
+    data_limited = make_plan(PlanRequest(flops=1e21, tokens=6e9), believed())
     assert fresh.best is not None
-    assert scarce.best is not None
-    again = scarce.rows[scarce.best]
-    assert again.parameters == scarce.optimum
+    assert data_limited.best is not None
+    again = data_limited.rows[data_limited.best]
+    assert again.parameters == data_limited.optimum
     assert again.epochs == pytest.approx(again.tokens / 6e9)
     assert again.epochs > 1
     assert again.loss_nats.value > fresh.rows[fresh.best].loss_nats.value
     assert again.parameters > fresh.rows[fresh.best].parameters  # repeats are worth less than size
     assert again.unique_tokens == 6e9
-    told = " ".join(notes(scarce))
+    told = " ".join(notes(data_limited))
     assert "repetition: published: Muennighoff et al. 2023" in told
     assert "R_D = 15.4" in told and "Excess parameters are not discounted." in told
-    assert plan_json(scarce)["repetition"]["R_N"] is None
+    assert plan_json(data_limited)["repetition"]["R_N"] is None
 
 
 def test_intervals_are_those_of_rivals_and_say_which() -> None:
@@ -154,14 +154,16 @@ def test_the_page_holds_every_row_and_escapes_the_command(tmp_path: Path) -> Non
 
 
 def test_the_published_f1_has_the_interval_of_its_own_misses() -> None:
-    """By hand: misses of the six printed rows against the law, root mean square times t of 6."""
+    """By hand: errors of the six printed rows against the law, root mean square times t of 6."""
     law = published_membership()
-    assert law.misses is not None
-    misses = [
+    assert law.validation_errors is not None
+    validation_errors = [
         each.observed_f1 - float(law.curve.predict(each.num_samples, each.parameters))
         for each in VALIDATIONS
     ]
-    assert law.misses.reach == pytest.approx(2.4469 * np.sqrt(np.mean(np.square(misses))), 1e-4)
+    assert law.validation_errors.reach == pytest.approx(
+        2.4469 * np.sqrt(np.mean(np.square(validation_errors))), 1e-4
+    )
     for each in VALIDATIONS:
         interval = law.interval(each.parameters, each.num_samples)
         assert interval is not None
@@ -169,7 +171,7 @@ def test_the_published_f1_has_the_interval_of_its_own_misses() -> None:
     assert law.interval(1e6, 1e9)[0] == 0.5
     plan = make_plan(PlanRequest(flops=1e21), published_estimates())
     assert all(row.f1 and row.f1.interval for row in plan.rows)
-    assert any("root mean square of misses" in note for note in notes(plan))
+    assert any("root mean square of validation_errors" in note for note in notes(plan))
 
 
 def test_a_plan_claims_nothing_that_it_does_not_know(tmp_path: Path) -> None:

@@ -85,14 +85,14 @@ def runs_of(table: pl.DataFrame, count: RunCount) -> Runs:
 
 
 def fit_laws(
-    names: Sequence[str], runs: Runs, effort: FitEffort, show: Progress
+    names: Sequence[str], runs: Runs, effort: FitEffort, progress: Progress
 ) -> tuple[list[Through], list[NotFitted]]:
     """Each law in each number format, the one that explains most first; why others are not."""
     asked = [(name, number_format) for name in names for number_format in runs.formats]
     fitted: list[Through] = []
     others: list[NotFitted] = []
     for number, (name, number_format) in enumerate(asked):
-        show(f"fitting {name}", number, len(asked) if len(asked) > 1 else None)
+        progress(f"fitting {name}", number, len(asked) if len(asked) > 1 else None)
         found = _fit(name, number_format, runs, effort)
         if isinstance(found, Through):
             fitted.append(found)

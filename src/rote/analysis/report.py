@@ -41,7 +41,7 @@ def write_report(*, kind: str, name: str, question: str, results: Results, folde
     """
     _require(results.table["run_id"], results.curves, "training curve")
     _require(results.table["run_id"], results.records_sha256, "record digest")
-    results.show("fitting and drawing", 0, None)
+    results.progress("fitting and drawing", 0, None)
     content = drawn(maker(kind)(results))
     return write_content(
         name=name,

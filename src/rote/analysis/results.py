@@ -41,4 +41,4 @@ class Results:
     folders: Mapping[str, RunFolder]  # where per-sequence arrays lie
     alphas: Mapping[str, CapacityScale]  # by precision: of the report that is named to scale by
     open_corpus: Callable[[str], Corpus]  # by corpus id
-    show: Progress = no_progress  # hears how far a long report is
+    progress: Progress = no_progress  # hears how far a long report is

@@ -14,30 +14,30 @@ from rote.tasks.canaries.manifest import Encode, Manifest, read_manifest
 from rote.tasks.canaries.spaces import TOKENS
 
 
-def usable_manifest(path: Path, subject: AuditTarget) -> Manifest:
+def usable_manifest(path: Path, target: AuditTarget) -> Manifest:
     """Raises ValueError for a file that is none, and for canaries that the model cannot read."""
     manifest = read_manifest(path)
     if not manifest.canaries:
         raise ValueError(f"{path} names no canary")
     for canary in manifest.canaries:
-        if canary.kind == TOKENS and manifest.vocab_size != subject.vocab_size:
+        if canary.kind == TOKENS and manifest.vocab_size != target.vocab_size:
             raise ValueError(
-                f"{path}: its tokens are of {manifest.vocab_size}, {subject.name} knows "
-                f"{subject.vocab_size}"
+                f"{path}: its tokens are of {manifest.vocab_size}, {target.name} knows "
+                f"{target.vocab_size}"
             )
-        if canary.kind != TOKENS and not subject.has_text:
-            raise ValueError(f"{path}: {canary.kind} is text, and {subject.name} has no tokeniser")
-    longest = max(len(one.tokens(one.secret, _encoder(subject))) for one in manifest.canaries)
-    if subject.max_length is not None and longest > subject.max_length:
+        if canary.kind != TOKENS and not target.has_text:
+            raise ValueError(f"{path}: {canary.kind} is text, and {target.name} has no tokeniser")
+    longest = max(len(one.tokens(one.secret, _encoder(target))) for one in manifest.canaries)
+    if target.max_length is not None and longest > target.max_length:
         raise ValueError(
-            f"{path}: a canary has {longest} tokens, {subject.name} reads {subject.max_length}"
+            f"{path}: a canary has {longest} tokens, {target.name} reads {target.max_length}"
         )
     return manifest
 
 
 def measured_canaries(
     model: nn.Module,
-    subject: AuditTarget,
+    target: AuditTarget,
     manifest: Manifest,
     settings: AuditSettings,
     device: torch.device,
@@ -46,8 +46,8 @@ def measured_canaries(
     measured = canary_measurement(
         model,
         manifest,
-        _encoder(subject),
-        vocab_size=subject.vocab_size,
+        _encoder(target),
+        vocab_size=target.vocab_size,
         seed=settings.seed,
         device=device,
         exact_up_to=settings.exact_up_to,
@@ -56,9 +56,9 @@ def measured_canaries(
     return dict(measured.arrays)
 
 
-def _encoder(subject: AuditTarget) -> Encode:
+def _encoder(target: AuditTarget) -> Encode:
     def encode(text: str) -> Sequence[int]:
-        tokens: list[int] = subject.encode([text])[0].tolist()
+        tokens: list[int] = target.encode([text])[0].tolist()
         return tokens
 
     return encode

@@ -56,34 +56,34 @@ class Corpus:
 def read_corpus(
     members: Path,
     nonmembers: Path,
-    subject: AuditTarget,
+    target: AuditTarget,
     references: Sequence[AuditTarget],
     settings: AuditSettings,
-    show: Progress,
+    progress: Progress,
 ) -> Corpus:
     """Raises ValueError for unusable files, and for a reference with other tokens."""
-    bounds = [each.max_length for each in (subject, *references) if each.max_length is not None]
+    bounds = [each.max_length for each in (target, *references) if each.max_length is not None]
     max_tokens = min([settings.max_tokens, *bounds])
     reading = ReadOptions(
-        encode=subject.encode if subject.has_text else None,
-        decode=subject.decode if subject.has_text else None,
-        vocab_size=subject.vocab_size,
+        encode=target.encode if target.has_text else None,
+        decode=target.decode if target.has_text else None,
+        vocab_size=target.vocab_size,
         max_tokens=max_tokens,
-        show=show,
+        progress=progress,
     )
     member_side, nonmember_side = read_document_sets(members, nonmembers, settings.field, reading)
     corpus = Corpus(
         members=member_side,
         nonmembers=nonmember_side,
-        aside_D=_aside(len(member_side.tokens), len(nonmember_side.tokens), settings),
+        aside_D=_held_aside(len(member_side.tokens), len(nonmember_side.tokens), settings),
         max_tokens=max_tokens,
     )
     for reference in references:
-        _require_same_tokens(subject, reference, corpus)
+        _require_same_tokens(target, reference, corpus)
     return corpus
 
 
-def _aside(num_members: int, num_nonmembers: int, settings: AuditSettings) -> np.ndarray:
+def _held_aside(num_members: int, num_nonmembers: int, settings: AuditSettings) -> np.ndarray:
     aside_D = np.zeros(num_members + num_nonmembers, dtype=np.bool_)
     if not settings.quick:
         number = min(settings.most_aside, num_nonmembers * settings.aside_percent // 100)
@@ -92,19 +92,19 @@ def _aside(num_members: int, num_nonmembers: int, settings: AuditSettings) -> np
     return aside_D
 
 
-def _require_same_tokens(subject: AuditTarget, reference: AuditTarget, corpus: Corpus) -> None:
+def _require_same_tokens(target: AuditTarget, reference: AuditTarget, corpus: Corpus) -> None:
     """A likelihood is compared token by token: both models must read the same ones."""
     unlike = ValueError(
-        f"the reference {reference.name} has other tokens than {subject.name}: "
+        f"the reference {reference.name} has other tokens than {target.name}: "
         "what the two say of a document cannot be compared"
     )
     if corpus.texts is None:
-        if reference.vocab_size != subject.vocab_size:
+        if reference.vocab_size != target.vocab_size:
             raise unlike
         return
     if not reference.has_text:
         raise unlike
-    pairs = zip(subject.encode(corpus.texts), reference.encode(corpus.texts), strict=True)
+    pairs = zip(target.encode(corpus.texts), reference.encode(corpus.texts), strict=True)
     largest = max(int(tokens.max()) for tokens in corpus.tokens)
     if largest >= reference.vocab_size or not all(np.array_equal(*pair) for pair in pairs):
         raise unlike

@@ -15,7 +15,7 @@ from rote.tasks.text.reading.rows import Row
 
 FEWEST = 20  # documents of a side: ten in each half, one for each fold of the blind baseline
 FEWEST_TOKENS = 2  # one token behind the start is no text
-MOST_LINES_TOLD = 5
+MOST_LINES_SHOWN = 5
 TOKENISED_AT_ONCE = 1 << 20  # characters: a tokeniser holds much more than the tokens
 
 Tokens = np.ndarray  # int64, one document
@@ -57,7 +57,7 @@ class ReadOptions:
     decode: Decode | None
     vocab_size: int
     max_tokens: int
-    show: Progress
+    progress: Progress
 
 
 def read_document_sets(
@@ -65,19 +65,19 @@ def read_document_sets(
 ) -> tuple[DocumentSet, DocumentSet]:
     """Raises ValueError for unusable files, too few documents, and one that is in both."""
     rows = (
-        read_rows(members, field, reading.show),
-        read_rows(nonmembers, field, reading.show),
+        read_rows(members, field, reading.progress),
+        read_rows(nonmembers, field, reading.progress),
     )
     _require_one_kind(rows, members, nonmembers)
-    sides = _side(rows[0], members, reading), _side(rows[1], nonmembers, reading)
-    _require_apart(*sides)
-    for side, path in zip(sides, (members, nonmembers), strict=True):
-        if len(side.tokens) < FEWEST:
+    document_sets = _side(rows[0], members, reading), _side(rows[1], nonmembers, reading)
+    _require_apart(*document_sets)
+    for document_set, path in zip(document_sets, (members, nonmembers), strict=True):
+        if len(document_set.tokens) < FEWEST:
             raise ValueError(
-                f"{path} has {len(side.tokens)} documents to score, and membership takes {FEWEST} "
-                f"({_told(side)})"
+                f"{path} has {len(document_set.tokens)} documents to score, and membership takes "
+                f"{FEWEST} ({_counts_in_words(document_set)})"
             )
-    return sides
+    return document_sets
 
 
 def _side(rows: Sequence[Row], path: Path, reading: ReadOptions) -> DocumentSet:
@@ -145,14 +145,16 @@ def _tokenised(texts: Sequence[str], path: Path, reading: ReadOptions) -> list[T
             size += len(texts[end])
             end += 1
         tokens += reading.encode(texts[start:end])
-        reading.show(f"tokenising {path.name}", end, len(texts))
+        reading.progress(f"tokenising {path.name}", end, len(texts))
     return tokens
 
 
 def _require_one_kind(
     rows: tuple[Sequence[Row], Sequence[Row]], members: Path, nonmembers: Path
 ) -> None:
-    kinds = [{type(row.content) for row in side if not row.is_empty} for side in rows]
+    kinds = [
+        {type(row.content) for row in document_set if not row.is_empty} for document_set in rows
+    ]
     if kinds[0] and kinds[1] and kinds[0] != kinds[1]:
         raise ValueError(f"one of {members} and {nonmembers} holds text, the other token ids")
 
@@ -168,13 +170,15 @@ def _require_apart(members: DocumentSet, nonmembers: DocumentSet) -> None:
         if tokens.tobytes() in line_of
     ]
     if both:
-        told = ", ".join(f"{one} and {other}" for one, other in both[:MOST_LINES_TOLD])
-        more = ", ..." if len(both) > MOST_LINES_TOLD else ""
+        shown = ", ".join(f"{one} and {other}" for one, other in both[:MOST_LINES_SHOWN])
+        more = ", ..." if len(both) > MOST_LINES_SHOWN else ""
         raise ValueError(
             f"{len(both)} documents are members and non-members, equal in every token that is "
-            f"scored: lines {told}{more} of the two files"
+            f"scored: lines {shown}{more} of the two files"
         )
 
 
-def _told(side: DocumentSet) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in side.counts().items())
+def _counts_in_words(document_set: DocumentSet) -> str:
+    return ", ".join(
+        f"{name.replace('_', ' ')} {count}" for name, count in document_set.counts().items()
+    )

@@ -39,7 +39,7 @@ def kinds_of(path: Path, field: str) -> list[tuple[Path, FileFormat]]:
     return found
 
 
-def read_rows(path: Path, field: str, show: Progress) -> list[Row]:
+def read_rows(path: Path, field: str, progress: Progress) -> list[Row]:
     """Every line or row of a file, or of all files of a folder, counted on from file to file.
 
     Raises ValueError naming file and line for what is no document, and for more than is held.
@@ -55,7 +55,7 @@ def read_rows(path: Path, field: str, show: Progress) -> list[Row]:
             )
         rows.append(row)
         if len(rows) % ROWS_SHOWN == 0:
-            show(f"reading {path.name}", len(rows), None)
+            progress(f"reading {path.name}", len(rows), None)
     if len({type(row.content) for row in rows if not row.is_empty}) > 1:
         raise ValueError(f"{path} mixes text and token ids: give one of them")
     return rows

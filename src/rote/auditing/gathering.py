@@ -62,10 +62,10 @@ def reference_names(references: Sequence[AuditTarget]) -> list[str]:
 def _table(stages: Stages, gathered: GatheredScores, names: Sequence[str]) -> pl.DataFrame:
     corpus = stages.corpus
     found = _passes(stages, gathered)
-    sides = (corpus.members, corpus.nonmembers)
+    document_sets = (corpus.members, corpus.nonmembers)
     columns = {
         "set": np.where(corpus.is_member_D, MEMBER, NONMEMBER),
-        "line": np.concatenate([side.lines_D for side in sides]),
+        "line": np.concatenate([document_set.lines_D for document_set in document_sets]),
         "tokens": found.lengths_D,
         "aside": corpus.aside_D,
         "code_bits": bits_from_nats(-found.log_p_D),
@@ -167,7 +167,7 @@ def _holding(stages: Stages, places: Sequence[int]) -> list[int]:
         return []
     tokens, settings = stages.corpus.tokens, stages.settings
     whole = (each.tolist() for each in stages.corpus.members.whole)
-    members = Occurrences.of_tokens(whole, vocab_size=stages.subject.vocab_size)
+    members = Occurrences.of_tokens(whole, vocab_size=stages.target.vocab_size)
     suffix = slice(settings.prefix_tokens, settings.extraction_tokens)
     return [members.count_tokens(tokens[place][suffix].tolist()).documents for place in places]
 
@@ -181,9 +181,9 @@ def _facts(
 ) -> dict[str, Any]:
     corpus, settings = stages.corpus, question.settings
     models = [
-        _model_facts(subject, number, unused)
-        for subject, number, unused in zip(
-            (question.subject, *question.references),
+        _model_facts(target, number, unused)
+        for target, number, unused in zip(
+            (question.target, *question.references),
             gathered.parameters,
             gathered.unused,
             strict=True,
@@ -219,15 +219,15 @@ def _needing_references(number: int, corpus: Corpus) -> dict[str, str]:
     return reasons
 
 
-def _model_facts(subject: AuditTarget, parameters: int, unused: Sequence[str]) -> dict[str, Any]:
+def _model_facts(target: AuditTarget, parameters: int, unused: Sequence[str]) -> dict[str, Any]:
     return {
-        "name": subject.name,
-        "kind": subject.kind,
+        "name": target.name,
+        "kind": target.kind,
         "parameters": parameters,
-        "vocab_size": subject.vocab_size,
-        "max_length": subject.max_length,
-        "start_token": subject.start_token,
-        "start_token_note": subject.note,
+        "vocab_size": target.vocab_size,
+        "max_length": target.max_length,
+        "start_token": target.start_token,
+        "start_token_note": target.note,
         "unused_weights": list(unused),
     }
 

@@ -15,7 +15,7 @@ from rote.io.write import sha256_of_file
 class AuditRequest:
     """What is audited, with what."""
 
-    subject: AuditTarget
+    target: AuditTarget
     references: Sequence[AuditTarget]
     members: Path
     nonmembers: Path
@@ -34,20 +34,22 @@ class AuditRequest:
             if not self.canaries.is_file():
                 raise ValueError(f"there is no file {str(self.canaries)!r}")
             digests["canaries"] = sha256_of_file(self.canaries)
-        own = dict(self.subject.digests())
+        own = dict(self.target.digests())
         others = [dict(reference.digests()) for reference in self.references]
         if own in others:
             raise ValueError("the reference is the model itself: it would explain everything")
         return {"model": own, "references": others, **digests}
 
-    def _digest(self, side: Path) -> dict[str, str]:
+    def _digest(self, document_set: Path) -> dict[str, str]:
         """Of each file, beside how it is read: two formats give two sets of documents."""
         return {
             f"{number}, {kind.label}": sha256_of_file(path)
-            for number, (path, kind) in enumerate(kinds_of(side, self.settings.field), start=1)
+            for number, (path, kind) in enumerate(
+                kinds_of(document_set, self.settings.field), start=1
+            )
         }
 
     def folder_name(self, digests: Mapping[str, Any]) -> str:
         """The model's name and eight hex digits of all that is asked."""
-        signs = (sign if sign.isalnum() or sign in "-_." else "-" for sign in self.subject.name)
+        signs = (sign if sign.isalnum() or sign in "-_." else "-" for sign in self.target.name)
         return f"{''.join(signs)}-{identity(self.settings, digests)}"

@@ -81,12 +81,12 @@ def run_stage(
     stage: Stage,
     pieces: PartialResults,
     model: Callable[[], tuple[nn.Module, torch.device]],
-    told: Callable[[float], None],
+    report_work: Callable[[float], None],
 ) -> dict[str, np.ndarray]:
     """Each array in the order of the rows; ``model`` is called where something is left to do.
 
-    ``told`` hears how much work each piece was. Raises `StageImpossible`, and ValueError for a model
-    that gives no finite numbers.
+    ``report_work`` receives how much work each part was. Raises `StageImpossible`, and ValueError
+    for a model that gives no finite numbers.
     """
     arrays: dict[str, np.ndarray] = {}
     for number, batches in enumerate(_pieces(batches_of(stage), stage)):
@@ -98,7 +98,7 @@ def run_stage(
         places = np.concatenate(batches)
         for key, values in held.items():
             arrays.setdefault(key, np.empty(len(stage.lengths_R), values.dtype))[places] = values
-        told(stage.weight * float(stage.lengths_R[places].sum()))
+        report_work(stage.weight * float(stage.lengths_R[places].sum()))
     return arrays
 
 

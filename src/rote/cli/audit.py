@@ -51,11 +51,11 @@ def _question(arguments: argparse.Namespace) -> "AuditRequest":
     from rote.auditing.settings import AuditSettings
     from rote.auditing.targets import precision_of
 
-    subject = _subject(arguments.model, arguments)
-    precision = precision_of(arguments.precision or subject.precision)
+    target = _target(arguments.model, arguments)
+    precision = precision_of(arguments.precision or target.precision)
     return AuditRequest(
-        subject=subject,
-        references=[_subject(word, arguments) for word in arguments.reference],
+        target=target,
+        references=[_target(word, arguments) for word in arguments.reference],
         members=Path(arguments.members),
         nonmembers=Path(arguments.nonmembers),
         canaries=None if arguments.canaries is None else Path(arguments.canaries),
@@ -74,7 +74,7 @@ def _question(arguments: argparse.Namespace) -> "AuditRequest":
     )
 
 
-def _subject(word: str, arguments: argparse.Namespace) -> "AuditTarget":
+def _target(word: str, arguments: argparse.Namespace) -> "AuditTarget":
     """A folder that is no run is somebody's checkpoint."""
     from rote.auditing.targets import CheckpointTarget, RunTarget
 

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
         from rote.coding.rivals import sizes_in_bytes
     name = arguments.file or f"the training set of run {folder.run_id}"
     with Bar() as show:
-        content, compressed = compress(folder, content, name=name, show=show)
+        content, compressed = compress(folder, content, name=name, progress=show)
     write_bytes(Path(arguments.output), compressed.file)
     result = _result(folder.run_id, compressed, sizes_in_bytes(content))
     if arguments.json:

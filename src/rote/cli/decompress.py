@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     with needs_extra():
         from rote.coding.compression import decompress
     with Bar() as show:
-        content = decompress(folder, header, words, show=show)
+        content = decompress(folder, header, words, progress=show)
     write_bytes(Path(arguments.output), content)
     if arguments.json:
         print_json(

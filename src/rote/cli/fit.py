@@ -40,9 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
     outputs = require_writable(outputs_folder())
     effort = FitEffort(num_resamples=arguments.resamples, clusters=arguments.clusters or "")
     names = [arguments.law] if arguments.law else kinds.laws()
-    with Bar() as show:
-        source = _source(arguments, show)
-        fitted, others = fits.fit_laws(names, source.runs, effort, show)
+    with Bar() as progress:
+        source = _source(arguments, progress)
+        fitted, others = fits.fit_laws(names, source.runs, effort, progress)
     if not fitted:
         raise ValueError(_why_none(others))
     asked = [source.asked, names, arguments.count, arguments.resamples]
@@ -81,7 +81,7 @@ class _Source:
     damaged: tuple[str, ...] = ()  # runs that were left out
 
 
-def _source(arguments: argparse.Namespace, show: Progress) -> _Source:
+def _source(arguments: argparse.Namespace, progress: Progress) -> _Source:
     count = RunCount(arguments.count)
     path = Path(arguments.source)
     if path.suffix.lower() in SUFFIXES or path.is_file():
@@ -96,7 +96,7 @@ def _source(arguments: argparse.Namespace, show: Progress) -> _Source:
         )
     if arguments.columns:
         raise ValueError("--columns maps those of a CSV file; a sweep's are known")
-    plan, results, damaged = gathered(arguments.source, show)
+    plan, results, damaged = gathered(arguments.source, progress)
     with needs_columns(plan.name):
         runs = scaling_runs(results, count)
     return _Source(

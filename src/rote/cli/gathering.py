@@ -42,7 +42,7 @@ class GatheredRuns(NamedTuple):
     damaged: list[str]
 
 
-def gathered(name: str, show: Progress, *, capacity_from: str | None = None) -> GatheredRuns:
+def gathered(name: str, progress: Progress, *, capacity_from: str | None = None) -> GatheredRuns:
     """``capacity_from`` names the sweep whose reported capacity is scaled by, in the plan's place.
 
     Raises ValueError for a sweep that was not launched, or has no sound finished run, and where
@@ -53,7 +53,7 @@ def gathered(name: str, show: Progress, *, capacity_from: str | None = None) -> 
     reports, scale_by = outputs / "reports", capacity_from or plan.capacity_from
     if capacity_from and not report_of(reports, capacity_from).exists():
         raise ValueError(f"--capacity-from: {capacity_from!r} has no report: rote report it first")
-    runs, damaged = sound_runs(plan, Store(outputs), show)
+    runs, damaged = sound_runs(plan, Store(outputs), progress)
     alphas = measured_alphas(reports, scale_by, damaged) if scale_by else {}
     if capacity_from and not alphas:
         raise ValueError(f"--capacity-from: the report of {capacity_from!r} states no capacity")
@@ -64,18 +64,18 @@ def gathered(name: str, show: Progress, *, capacity_from: str | None = None) -> 
         folders={run.record.run_id: run.folder for run in runs},
         alphas=alphas,
         open_corpus=open_prepared,
-        show=show,
+        progress=progress,
     )
     return GatheredRuns(plan, results, damaged)
 
 
-def sound_runs(plan: Plan, store: Store, show: Progress) -> tuple[list[SoundRuns], list[str]]:
+def sound_runs(plan: Plan, store: Store, progress: Progress) -> tuple[list[SoundRuns], list[str]]:
     """The finished runs that can be used, and why others cannot.
 
     Raises ValueError where there is none that can.
     """
     runs, damaged = [], []
-    for run_id in with_progress(plan.run_ids, "reading runs", show):
+    for run_id in with_progress(plan.run_ids, "reading runs", progress):
         folder = store.run(run_id)
         if not folder.is_done():
             continue

@@ -35,10 +35,10 @@ def run(arguments: argparse.Namespace) -> int:
     """
     question = _question(arguments)
     outputs = require_writable(outputs_folder())
-    with Bar() as show:
-        beliefs, damaged = _beliefs(arguments, show)
-        show("planning", 0, None)
-        plan = make_plan(question, beliefs)
+    with Bar() as progress:
+        estimates, damaged = _estimates(arguments, progress)
+        progress("planning", 0, None)
+        plan = make_plan(question, estimates)
     asked = [asdict(question), arguments.count]
     name = named_by_digest("published" if arguments.source is None else arguments.source, asked)
     folder = outputs / "plans" / name
@@ -72,16 +72,18 @@ def _question(arguments: argparse.Namespace) -> PlanRequest:
     )
 
 
-def _beliefs(arguments: argparse.Namespace, show: Progress) -> tuple[LawEstimates, list[str]]:
+def _estimates(arguments: argparse.Namespace, progress: Progress) -> tuple[LawEstimates, list[str]]:
     """And why runs of the sweep were left out."""
     if arguments.source is None:
         return published_estimates(), []
-    plan, results, damaged = gathered(arguments.source, show, capacity_from=arguments.capacity_from)
-    show("fitting laws", 0, None)
+    plan, results, damaged = gathered(
+        arguments.source, progress, capacity_from=arguments.capacity_from
+    )
+    progress("fitting laws", 0, None)
     count = RunCount(arguments.count)
     with needs_columns(plan.name):
-        beliefs = fitted_estimates(plan.name, scaling_runs(results, count), count, results.alphas)
-    return beliefs, damaged
+        estimates = fitted_estimates(plan.name, scaling_runs(results, count), count, results.alphas)
+    return estimates, damaged
 
 
 def _print(console: Console, plan: TrainingPlan) -> None:

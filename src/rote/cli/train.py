@@ -112,7 +112,7 @@ def _run_spec(words: list[str]) -> int:
     console = screen()
     store = Store(require_writable(outputs_folder()))
     with Bar() as show:
-        task = DataResolver(show).pinned(spec.what)["task"]
+        task = DataResolver(show).resolved(spec.what)["task"]
     if task != spec.what["task"]:
         raise ValueError(f"{words[0]}: the data of its task are not what they were")
     return _execute(console, store, spec)
@@ -127,7 +127,7 @@ def _run_one(config: dict[str, Any]) -> int:
     console = screen()
     store = Store(require_writable(outputs_folder()))
     with Bar() as show:
-        spec = Spec.from_config(DataResolver(show).pinned(config))
+        spec = Spec.from_config(DataResolver(show).resolved(config))
     return _execute(console, store, spec)
 
 

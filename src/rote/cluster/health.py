@@ -27,10 +27,10 @@ NUMBERS = {
 }  # fmt: skip
 
 
-def damaged_files(outputs: Path, show: Progress) -> list[str]:
+def damaged_files(outputs: Path, progress: Progress) -> list[str]:
     """A line for each thing that is damaged: the file, the reason, the way out."""
     found = []
-    for check in with_progress(list(_checks(outputs)), "reading all outputs", show):
+    for check in with_progress(list(_checks(outputs)), "reading all outputs", progress):
         try:
             check()
         except FileNotFoundError:

@@ -28,7 +28,7 @@ class LaunchRequest:
     outputs: Path
     journal: Journal
     todo: tuple[Point, ...]
-    forgiven: dict[str, float] = field(default_factory=dict)  # see `Assignment`
+    retry_failures: dict[str, float] = field(default_factory=dict)  # see `Assignment`
     suspect: frozenset[str] = frozenset()  # runs whose worker died: they share a job with no other
 
     def assignment(self, points: Sequence[Point], *, runs_at_once: int, stack: int) -> Assignment:
@@ -36,7 +36,7 @@ class LaunchRequest:
         return Assignment(
             specs=tuple(point.spec for point in points),
             outputs=str(self.outputs),
-            forgiven=self.forgiven,
+            retry_failures=self.retry_failures,
             runs_at_once=runs_at_once,
             stack=stack,
             code=code(),

@@ -160,7 +160,7 @@ def _order(
         outputs=outputs,
         journal=journal,
         todo=tuple(point for point in plan.points if point.run_id in wanted),
-        forgiven={
+        retry_failures={
             run_id: failure["time_unix_seconds"] for run_id, failure in failures.items() if failure
         },
         # A worker that died without a word died in one of these: no neighbour shall go with it.

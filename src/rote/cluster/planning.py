@@ -16,23 +16,23 @@ from rote.run.preflight import Facts, Preflight
 
 
 def make_plan(
-    sweep: Sweep, composer: Composer, show: Progress = no_progress
+    sweep: Sweep, composer: Composer, progress: Progress = no_progress
 ) -> tuple[Plan, list[Facts]]:
     """Compose and check every point before anything runs; equal points are one.
 
-    Data that a task wants prepared are prepared here, once; ``show`` hears how far that is.
+    Data that a task wants prepared are prepared here, once; ``progress`` hears how far that is.
 
     Raises ValueError with one line for the first point that could not run.
     """
-    preflight, pinner = Preflight(), DataResolver(show)
+    preflight, resolver = Preflight(), DataResolver(progress)
     planned: dict[str, Point] = {}
     facts: list[Facts] = []
 
     def count(config: Mapping[str, Any]) -> int:
-        return preflight.parameters(pinner.pinned(config))
+        return preflight.parameters(resolver.resolved(config))
 
     for overrides in points(sweep, composer, count):
-        config = pinner.pinned(composer.config(overrides))
+        config = resolver.resolved(composer.config(overrides))
         require_log(config["log"])
         config["log"] |= {"group": sweep.name, "question": sweep.question}
         for observer in config["log"]["observers"].values():

@@ -30,7 +30,7 @@ POLL_SECONDS = 0.2  # how soon a signal is passed on
 class Outcome(IntEnum):
     """How a process ended by itself: its exit code. What became of its runs, their folders tell."""
 
-    THROUGH = 0
+    FINISHED = 0
     INTERRUPTED = 3
 
 
@@ -54,7 +54,7 @@ class ProcessPool:
     def __init__(self, places: int, attempt: Callable[[Specs], Outcome]) -> None:
         self.attempt = attempt
         self.free = list(range(places))
-        self.at_work: dict[BaseProcess, tuple[Specs, int]] = {}
+        self.running: dict[BaseProcess, tuple[Specs, int]] = {}
 
     def has_room(self) -> bool:
         """Whether another run can be started now."""
@@ -68,21 +68,21 @@ class ProcessPool:
         place = self.free.pop(0)
         process = START.Process(target=_child, args=(self.attempt, specs, place))
         process.start()
-        self.at_work[process] = (specs, place)
+        self.running[process] = (specs, place)
 
     def ended(self) -> Iterator[tuple[Specs, Outcome | Killed]]:
         """Those that have ended by now; waits a moment for the first."""
-        wait([process.sentinel for process in self.at_work], timeout=POLL_SECONDS)
-        for process in list(self.at_work):
+        wait([process.sentinel for process in self.running], timeout=POLL_SECONDS)
+        for process in list(self.running):
             if process.exitcode is not None:
-                specs, place = self.at_work.pop(process)
+                specs, place = self.running.pop(process)
                 self.free.append(place)
                 known = process.exitcode in list(Outcome)
                 yield specs, Outcome(process.exitcode) if known else Killed(process.exitcode)
 
-    def tell_to_stop(self) -> None:
+    def terminate(self) -> None:
         """Each leaves a checkpoint after its step."""
-        for process in self.at_work:
+        for process in self.running:
             process.terminate()
 
 

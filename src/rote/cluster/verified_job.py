@@ -1,4 +1,4 @@
-"""This module starts a job, ``python -m rote.cluster.verified_job ... FOLDER``: checked, then unpickled.
+"""This module checks a job, then unpickles it: ``python -m rote.cluster.verified_job ... FOLDER``.
 
 Whoever can change a pickle decides what the job runs. The launcher therefore notes the digest of
 each pickle in the sweep's journal, and a job compares before it unpickles. The command line is that

@@ -64,24 +64,26 @@ class Encoded:
 
 
 def encode(
-    model: nn.Module, tokens_N: np.ndarray, windows: TokenWindows, show: Progress
+    model: nn.Module, tokens_N: np.ndarray, windows: TokenWindows, progress: Progress
 ) -> Encoded:
     """Call it inside the model's precision context."""
     writer = _Writer(tokens_N, windows)
-    _step_through(model, windows, with_progress(windows.batches(), "compressing", show), writer)
+    _step_through(model, windows, with_progress(windows.batches(), "compressing", progress), writer)
     claimed_bits = bits_from_nats(writer.claimed_nats)
     return Encoded(words=writer.coder.get_compressed(), claimed_bits=claimed_bits)
 
 
 def decode(
-    model: nn.Module, words: np.ndarray, windows: TokenWindows, show: Progress
+    model: nn.Module, words: np.ndarray, windows: TokenWindows, progress: Progress
 ) -> np.ndarray:
     """The tokens, int64; call it inside the model's precision context.
 
     Raises OtherProbabilities where it notices them; a checksum has to find the rest.
     """
     reader = _Reader(words, windows)
-    _step_through(model, windows, with_progress(windows.batches(), "decompressing", show), reader)
+    _step_through(
+        model, windows, with_progress(windows.batches(), "decompressing", progress), reader
+    )
     return reader.tokens_N
 
 

@@ -33,7 +33,7 @@ class Compressed:
 
 
 def compress(
-    folder: RunFolder, content: bytes | None, *, name: str, show: Progress
+    folder: RunFolder, content: bytes | None, *, name: str, progress: Progress
 ) -> tuple[bytes, Compressed]:
     """``content``, or where it is None the run's own training set as .npy, and what became of it.
 
@@ -51,7 +51,7 @@ def compress(
     )
     threads = spec.how["host"]["threads"]
     with _as_trained(spec, threads):
-        encoded = encode(model, read.tokens_N, windows, show)
+        encoded = encode(model, read.tokens_N, windows, progress)
     header = Header(
         run_id=folder.run_id,
         weights_sha256=sha256_of_file(folder.weights_path),
@@ -75,7 +75,9 @@ def compress(
     )
 
 
-def decompress(folder: RunFolder, header: Header, words: np.ndarray, *, show: Progress) -> bytes:
+def decompress(
+    folder: RunFolder, header: Header, words: np.ndarray, *, progress: Progress
+) -> bytes:
     """What was compressed; raises ValueError where this run's model gives something else."""
     model, task, spec = load_trained(folder)
     if sha256_of_file(folder.weights_path) != header.weights_sha256:
@@ -89,7 +91,7 @@ def decompress(folder: RunFolder, header: Header, words: np.ndarray, *, show: Pr
         raise ValueError(f"the model of run {folder.run_id} has no windows of {windows.length}")
     try:
         with _as_trained(spec, header.threads):
-            tokens_N = decode(model, words, windows, show)
+            tokens_N = decode(model, words, windows, progress)
         content = contents.write(
             StoredContent(kind=header.kind, tokens_N=tokens_N, shape=header.shape), task
         )

@@ -11,25 +11,25 @@ from rote.tasks.preparation import Preparation, Prepares
 class DataResolver:
     """Prepares what tasks ask for; keep one for a whole grid, since equal work is done once."""
 
-    def __init__(self, show: Progress) -> None:
-        self._show = show
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
         self._known: dict[Preparation, Mapping[str, Any]] = {}
 
-    def pinned(self, config: Mapping[str, Any]) -> dict[str, Any]:
+    def resolved(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The configuration with its task's open keys filled in; raises ValueError."""
-        return {**config, "task": self._pinned(config["task"])}
+        return {**config, "task": self._resolved(config["task"])}
 
-    def _pinned(self, task: Mapping[str, Any]) -> dict[str, Any]:
+    def _resolved(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """Tasks inside of it first: one may have been made of others."""
         inner = {
-            key: self._pinned(value) if isinstance(value, Mapping) else value
+            key: self._resolved(value) if isinstance(value, Mapping) else value
             for key, value in task.items()
         }
         if not _prepares(inner):
             return inner
         preparation = build(inner).preparation()
         if preparation not in self._known:
-            self._known[preparation] = preparation(self._show)
+            self._known[preparation] = preparation(self._progress)
         return {**inner, **self._known[preparation]}
 
 

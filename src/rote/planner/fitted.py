@@ -39,7 +39,7 @@ def fitted_estimates(
     return LawEstimates(
         count=count,
         window_tokens=int(_only(runs, "task.length")),
-        loss=_belief("loss", fitted, name, fitted.ranges),
+        loss=_estimate("loss", fitted, name, fitted.ranges),
         repeats=_repeats(name, runs, count),
         membership=_membership(name, runs, count),
         exposure=_leak(name, runs, "exposure_bits", chance=CHANCE_BITS, most=_most_bits(runs)),
@@ -53,7 +53,7 @@ def _fitted(law: str, runs: pl.DataFrame, count: RunCount) -> FittedLaw:
     return found.fit(measured(runs, found, count), EFFORT)
 
 
-def _belief(
+def _estimate(
     name: str, fitted: FittedLaw, sweep: str, ranges: Mapping[str, Interval]
 ) -> LawEstimate:
     return LawEstimate(
@@ -78,7 +78,7 @@ def _repeats(name: str, runs: pl.DataFrame, count: RunCount) -> RepetitionLaw:
     spread = found["R_D"].standard_error
     if spread is None or spread > GREATEST_ERROR * found["R_D"].value:
         return published_repeats(f"not fitted to {name}: its runs hardly tell R_D")
-    law = _belief("repetition", fitted, name, fitted.ranges)
+    law = _estimate("repetition", fitted, name, fitted.ranges)
     return RepetitionLaw(
         R_D=found["R_D"].value,
         R_N=found["R_N"].value,
@@ -91,7 +91,9 @@ def _repeats(name: str, runs: pl.DataFrame, count: RunCount) -> RepetitionLaw:
 def _membership(name: str, runs: pl.DataFrame, count: RunCount) -> LawEstimate:
     """Of these runs, else the published one, with the reason among its warnings."""
     try:
-        return _belief("membership", _fitted("membership", runs, count), name, _ratios(runs, "f1"))
+        return _estimate(
+            "membership", _fitted("membership", runs, count), name, _ratios(runs, "f1")
+        )
     except ValueError as error:
         return published_membership(f"not fitted to {name}: {error}")
 

@@ -49,7 +49,7 @@ class LawEstimate:
     source: str
     ranges: Mapping[str, Interval]  # of what was measured, by input
     warnings: tuple[str, ...] = ()
-    misses: ValidationErrors | None = None
+    validation_errors: ValidationErrors | None = None
 
     def surface(self, curve: LawCurve) -> Surface:
         """A curve of this law as a function of parameters first, then data."""
@@ -64,8 +64,8 @@ class LawEstimate:
 
     def interval(self, parameters: float, data: float) -> Interval | None:
         """None where there is one fit and nothing else."""
-        if self.misses:
-            return self.misses.around(self.best(parameters, data))
+        if self.validation_errors:
+            return self.validation_errors.around(self.best(parameters, data))
         if not self.rivals:
             return None
         return self.spread([self.surface(curve)(parameters, data) for curve in self.rivals])
@@ -133,17 +133,20 @@ class LawEstimates:
         whole = self.repeats.law
         decay = self.repeats.R_D if whole is None else None
 
-        def scarce(curve: LawCurve) -> DataLimited:
+        def data_limited(curve: LawCurve) -> DataLimited:
             return DataLimited(law=curve, distinct=distinct, R_D=decay)
 
-        belief = whole or self.loss
-        rivals = tuple(map(scarce, belief.rivals))
+        estimate = whole or self.loss
+        rivals = tuple(map(data_limited, estimate.rivals))
         return replace(
-            belief, inputs=("parameters", "tokens"), curve=scarce(belief.curve), rivals=rivals
+            estimate,
+            inputs=("parameters", "tokens"),
+            curve=data_limited(estimate.curve),
+            rivals=rivals,
         )
 
     @property
     def leakage(self) -> list[LawEstimate]:
         """The kinds that something is known of."""
         kinds = (self.membership, self.exposure, self.extraction)
-        return [belief for belief in kinds if belief is not None]
+        return [estimate for estimate in kinds if estimate is not None]

@@ -60,7 +60,7 @@ def sizes(plan: TrainingPlan, *, is_narrow: bool = False, is_brief: bool = False
 
 def plan_json(plan: TrainingPlan) -> Mapping[str, Any]:
     """Plain numbers; laws by their constants and sources."""
-    beliefs = plan.beliefs
+    estimates = plan.estimates
     return {
         "question": asdict(plan.question),
         "answer": list(answer(plan)),
@@ -73,23 +73,23 @@ def plan_json(plan: TrainingPlan) -> Mapping[str, Any]:
             for row in plan.rows
         ],
         "laws": {
-            belief.name: {
-                "constants": _plain(vars(belief.curve)),
-                "source": belief.source,
-                "ranges": dict(belief.ranges),
-                "warnings": list(belief.warnings),
+            estimate.name: {
+                "constants": _plain(vars(estimate.curve)),
+                "source": estimate.source,
+                "ranges": dict(estimate.ranges),
+                "warnings": list(estimate.warnings),
             }
-            for belief in (beliefs.loss, *beliefs.leakage)
+            for estimate in (estimates.loss, *estimates.leakage)
         },
         "repetition": {
-            "R_D": beliefs.repeats.R_D,
-            "R_N": beliefs.repeats.R_N,
-            "source": beliefs.repeats.source,
-            "warnings": list(beliefs.repeats.warnings),
+            "R_D": estimates.repeats.R_D,
+            "R_N": estimates.repeats.R_N,
+            "source": estimates.repeats.source,
+            "warnings": list(estimates.repeats.warnings),
         },
-        "bits_per_parameter": asdict(beliefs.capacity),
-        "window_tokens": beliefs.window_tokens,
-        "count": beliefs.count.value,
+        "bits_per_parameter": asdict(estimates.capacity),
+        "window_tokens": estimates.window_tokens,
+        "count": estimates.count.value,
         "notes": list(notes(plan)),
     }
 
@@ -123,15 +123,15 @@ def _columns(plan: TrainingPlan) -> Iterator[Column]:
 
 def _projected(plan: TrainingPlan) -> Iterator[tuple[float | None, str, str, str, Of]]:
     """Loss and each kind of leakage: what is asked at most, title, unit, form and values."""
-    asked, beliefs = plan.question, plan.beliefs
+    asked, estimates = plan.question, plan.estimates
     most = None if asked.loss_nats is None else bits_from_nats(asked.loss_nats)
     yield most, LOSS.title, LOSS.unit, LOSS.form, loss_bits
-    if beliefs.membership:
+    if estimates.membership:
         f1 = METRICS["f1"]
         yield asked.max_f1, f1.title, f1.unit, f1.form, lambda row: row.f1
-    if beliefs.exposure:
+    if estimates.exposure:
         yield asked.max_exposure_bits, "exposure", "bits", "{:.2f}", lambda row: row.exposure_bits
-    if beliefs.extraction:
+    if estimates.extraction:
         yield asked.max_extracted, "extracted", "of windows", "{:.1%}", lambda row: row.extracted
 
 

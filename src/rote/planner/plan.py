@@ -28,7 +28,7 @@ class TrainingPlan:
     """Rows by size. ``best`` is the row to take; None where none keeps what is asked."""
 
     question: PlanRequest
-    beliefs: LawEstimates
+    estimates: LawEstimates
     rows: tuple[Projection, ...]
     pareto: tuple[int, ...]  # rows that no other beats in loss, leakage and cost together
     best: int | None
@@ -37,27 +37,27 @@ class TrainingPlan:
     left_out: tuple[str, ...]  # sizes of the ladder, and why
 
 
-def make_plan(question: PlanRequest, beliefs: LawEstimates) -> TrainingPlan:
+def make_plan(question: PlanRequest, estimates: LawEstimates) -> TrainingPlan:
     """Raises ValueError where no size can be what is asked, or what is asked is not known."""
-    _require_known(question, beliefs)
-    optimum = _optimum(question, beliefs)
+    _require_known(question, estimates)
+    optimum = _optimum(question, estimates)
     rows, left_out = [], []
-    for parameters in _ladder(question, optimum, _largest_within(question, beliefs)):
-        tokens = _tokens(question, beliefs, parameters)
+    for parameters in _ladder(question, optimum, _largest_within(question, estimates)):
+        tokens = _tokens(question, estimates, parameters)
         if isinstance(tokens, str):
             left_out.append(f"{short(parameters)}: {tokens}")
         else:
-            rows.append(project(beliefs, question, parameters, tokens))
+            rows.append(project(estimates, question, parameters, tokens))
     if not rows:
         raise ValueError(f"no size can be trained for this: {'; '.join(left_out)}")
     return TrainingPlan(
         question=question,
-        beliefs=beliefs,
+        estimates=estimates,
         rows=tuple(rows),
         pareto=tuple(pareto(rows)),
         best=_best(question, rows),
         optimum=optimum,
-        optimum_interval=_optimum_interval(question, beliefs),
+        optimum_interval=_optimum_interval(question, estimates),
         left_out=tuple(left_out),
     )
 
@@ -77,23 +77,23 @@ def _costs(row: Projection) -> np.ndarray:
     return np.array([float(f"{cost:.6g}") for cost in costs])
 
 
-def _require_known(question: PlanRequest, beliefs: LawEstimates) -> None:
+def _require_known(question: PlanRequest, estimates: LawEstimates) -> None:
     asked = (
-        (question.max_f1, beliefs.membership, "membership"),
-        (question.max_exposure_bits, beliefs.exposure, "exposure"),
-        (question.max_extracted, beliefs.extraction, "extraction"),
+        (question.max_f1, estimates.membership, "membership"),
+        (question.max_exposure_bits, estimates.exposure, "exposure"),
+        (question.max_extracted, estimates.extraction, "extraction"),
     )
-    for ceiling, belief, measure in asked:
-        if ceiling is not None and belief is None:
+    for ceiling, estimate, measure in asked:
+        if ceiling is not None and estimate is None:
             raise ValueError(
                 f"nothing is known of {measure}: --from a sweep whose runs measure it, differ in "
                 "windows a parameter and do not all leak alike"
             )
 
 
-def _optimum(question: PlanRequest, beliefs: LawEstimates) -> float | None:
+def _optimum(question: PlanRequest, estimates: LawEstimates) -> float | None:
     """The size where compute decides."""
-    loss = beliefs.loss_of(question.tokens)
+    loss = estimates.loss_of(question.tokens)
     if question.flops is not None:
         return optimal_parameters(loss.best, question.flops)
     if question.loss_nats is not None:
@@ -107,8 +107,8 @@ def _optimum(question: PlanRequest, beliefs: LawEstimates) -> float | None:
     return None
 
 
-def _optimum_interval(question: PlanRequest, beliefs: LawEstimates) -> Interval | None:
-    loss = beliefs.loss_of(question.tokens)
+def _optimum_interval(question: PlanRequest, estimates: LawEstimates) -> Interval | None:
+    loss = estimates.loss_of(question.tokens)
     rivals = [loss.surface(curve) for curve in loss.rivals]
     if not rivals or (question.flops is None and question.loss_nats is None):
         return None
@@ -121,7 +121,7 @@ def _optimum_interval(question: PlanRequest, beliefs: LawEstimates) -> Interval 
     return loss.spread(found) if found else None
 
 
-def _largest_within(question: PlanRequest, beliefs: LawEstimates) -> float | None:
+def _largest_within(question: PlanRequest, estimates: LawEstimates) -> float | None:
     """For a budget: the size above which less data a parameter breaks a ceiling on leakage."""
     flops = question.flops
     if flops is None or not question.has_ceiling:
@@ -130,7 +130,7 @@ def _largest_within(question: PlanRequest, beliefs: LawEstimates) -> float | Non
     def lacking(parameters: float) -> float:
         tokens = flops / FLOPS_PER_PARAMETER_AND_TOKEN / parameters
         unique = min(tokens, question.tokens or tokens)
-        return (least_tokens(beliefs, question, parameters) or MOST_TOKENS) / unique
+        return (least_tokens(estimates, question, parameters) or MOST_TOKENS) / unique
 
     return largest_within(lacking, SMALLEST, flops / FLOPS_PER_PARAMETER_AND_TOKEN)
 
@@ -146,23 +146,23 @@ def _ladder(question: PlanRequest, optimum: float | None, largest: float | None)
     return sorted([*exact, *(rung for rung in rungs if rung >= SMALLEST)])
 
 
-def _tokens(question: PlanRequest, beliefs: LawEstimates, parameters: float) -> float | str:
+def _tokens(question: PlanRequest, estimates: LawEstimates, parameters: float) -> float | str:
     """What this size is trained on: by the budget, else the target, else the data, else leakage.
 
     A reason in words where it cannot be.
     """
     if question.flops is not None:
         tokens = question.flops / FLOPS_PER_PARAMETER_AND_TOKEN / parameters
-        if tokens < beliefs.window_tokens:
+        if tokens < estimates.window_tokens:
             return f"{question.flops:.3g} FLOPs do not pay for one window of it"
         return tokens
     if question.loss_nats is not None:
-        loss = beliefs.loss_of(question.tokens)
+        loss = estimates.loss_of(question.tokens)
         needed = tokens_for_loss(loss.best, question.loss_nats, parameters)
         return needed or f"never reaches {question.loss_nats:g} nats a token"
     if question.tokens is not None:
         return question.tokens
-    least = least_tokens(beliefs, question, parameters)
+    least = least_tokens(estimates, question, parameters)
     return least or "no amount of data keeps the ceiling on leakage"
 
 

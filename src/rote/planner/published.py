@@ -52,17 +52,17 @@ def published_repeats(*warnings: str) -> RepetitionLaw:
 
 
 def published_membership(*warnings: str) -> LawEstimate:
-    """Its interval is Student's t times the root mean square of its own validation misses."""
-    belief = published_estimate("membership", "membership", MEMBERSHIP_RANGES)
+    """Its interval is Student's t times the root mean square of its own validation errors."""
+    estimate = published_estimate("membership", "membership", MEMBERSHIP_RANGES)
     error, number = validation_error(PUBLISHED_CURVES[0]), len(VALIDATIONS)
-    misses = ValidationErrors(
+    validation_errors = ValidationErrors(
         reach=float(student_t.ppf(ENDS[1], number)) * error,
         floor=0.5,
         ceiling=1.0,
-        source=f"95 %, from {number} models that tried the law (root mean square of misses "
+        source=f"95 %, from {number} models that tried the law (root mean square of errors "
         f"{error:.3f}, largest where it says 0.75)",
     )
-    return replace(belief, misses=misses, warnings=warnings)
+    return replace(estimate, validation_errors=validation_errors, warnings=warnings)
 
 
 def published_estimate(name: str, law: str, ranges: Mapping[str, Interval]) -> LawEstimate:

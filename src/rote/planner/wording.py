@@ -46,15 +46,15 @@ def answer(plan: TrainingPlan) -> Iterator[str]:
         yield f"{_asked(plan)}: no size of this ladder keeps it."
     for row in plan.rows:
         if plan.question.has_ceiling and row.least_tokens and _is_of_ceiling(plan):
-            windows = row.least_tokens / plan.beliefs.window_tokens
+            windows = row.least_tokens / plan.estimates.window_tokens
             yield (
                 f"{_asked(plan)}, {short(row.parameters)} parameters: at least "
                 f"{short(row.least_tokens)} distinct tokens, which are {windows:,.0f} windows of "
-                f"{plan.beliefs.window_tokens}."
+                f"{plan.estimates.window_tokens}."
             )
     if plan.optimum_interval:
         low, high = plan.optimum_interval
-        loss = plan.beliefs.loss_of(plan.question.tokens)
+        loss = plan.estimates.loss_of(plan.question.tokens)
         yield (
             f"The best size by loss alone is {short(plan.optimum or 0)} parameters "
             f"({_meaning(loss)}: {short(low)} to {short(high)})."
@@ -63,23 +63,23 @@ def answer(plan: TrainingPlan) -> Iterator[str]:
 
 def notes(plan: TrainingPlan) -> Iterator[str]:
     """What every number rests on, how it is computed, and how far it can be trusted."""
-    beliefs = plan.beliefs
-    for belief in (beliefs.loss, *beliefs.leakage):
-        yield f"{belief.name}: {belief.source}; intervals: {_meaning(belief)}."
-        yield from (f"{belief.name}: {warning}." for warning in belief.warnings)
+    estimates = plan.estimates
+    for estimate in (estimates.loss, *estimates.leakage):
+        yield f"{estimate.name}: {estimate.source}; intervals: {_meaning(estimate)}."
+        yield from (f"{estimate.name}: {warning}." for warning in estimate.warnings)
     yield (
         f"storable: the most that the model could hold of the data if it held nothing else, "
-        f"{beliefs.capacity.bits_per_parameter:g} bits a parameter ({beliefs.capacity.source}) "
+        f"{estimates.capacity.bits_per_parameter:g} bits a parameter ({estimates.capacity.source}) "
         "over the data's bits at the projected loss."
     )
     yield (
-        f"Leakage is of training on |D| = tokens / {beliefs.window_tokens} windows until they are "
-        "learnt: single passes over much data leak less. "
-        f"Parameters are counted as {beliefs.count.value}."
+        f"Leakage is of training on |D| = tokens / {estimates.window_tokens} windows until they "
+        "are learnt: single passes over much data leak less. "
+        f"Parameters are counted as {estimates.count.value}."
     )
-    is_whole = plan.question.tokens is not None and beliefs.repeats.law is not None
+    is_whole = plan.question.tokens is not None and estimates.repeats.law is not None
     if is_whole or any(row.epochs > 1 for row in plan.rows):
-        yield from _of_repeats(beliefs.repeats)
+        yield from _of_repeats(estimates.repeats)
     if numbers := sum(bool(row.beyond) for row in plan.rows):
         yield (
             f"EXTRAPOLATED, {numbers} of {len(plan.rows)} rows: beyond says how many times the "
@@ -144,12 +144,12 @@ def _leaks(row: Projection) -> str:
     return f", {', '.join(parts)}" if parts else ""
 
 
-def _meaning(belief: LawEstimate) -> str:
-    if belief.misses:
-        return belief.misses.source
-    if not belief.rivals:
+def _meaning(estimate: LawEstimate) -> str:
+    if estimate.validation_errors:
+        return estimate.validation_errors.source
+    if not estimate.rivals:
         return "none, there is one fit"
-    return "95 %" if belief.is_resampled else f"span of {len(belief.rivals)} published fits"
+    return "95 %" if estimate.is_resampled else f"span of {len(estimate.rivals)} published fits"
 
 
 def _is_of_ceiling(plan: TrainingPlan) -> bool:

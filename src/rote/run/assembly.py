@@ -30,7 +30,7 @@ def make_training_run(
     task: Task,
     *,
     on_row: Callable[[Row], None],
-    keeper: CheckpointPolicy,
+    checkpointing: CheckpointPolicy,
     resume: Mapping[str, Any] | None,
 ) -> TrainingRun:
     """The model, its data and its budget, as the spec says; raises ValueError."""
@@ -74,7 +74,7 @@ def make_training_run(
         budget=budget,
         precision=precision,
         on_row=on_row,
-        keeper=keeper,
+        checkpointing=checkpointing,
         resume=resume,
         compile_mode=spec.how["host"]["compile"],
         scored_from=first,

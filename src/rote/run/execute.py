@@ -51,33 +51,33 @@ def execute(
     with folder.claim() as claim:
         if folder.is_done():  # somebody finished it while we asked
             return folder.record()
-        life = RunSession(spec, folder, observers, stop, noted, claim)
+        session = RunSession(spec, folder, observers, stop, noted, claim)
         try:
-            _train(life.begin(), spec)
-            return life.finish()
+            _train(session.begin(), spec)
+            return session.finish()
         except (Interrupted, ClaimLost):
-            life.pause()
+            session.pause()
             raise
         except Exception as error:
-            life.fail(error)
+            session.fail(error)
             raise
 
 
-def _train(member: TrainingRun, spec: Spec) -> None:
+def _train(run: TrainingRun, spec: Spec) -> None:
     """The optimiser's steps, and the second phase where the budget has one."""
-    if member.progress.finish is None:
-        _fit(_alone(member, spec), spec)
-    if member.budget.finish:
-        _fit(FinishModule([member], _raise, device_of(spec.how["host"]["accelerator"])), spec)
+    if run.progress.finish is None:
+        _fit(_alone(run, spec), spec)
+    if run.budget.finish:
+        _fit(FinishModule([run], _raise, device_of(spec.how["host"]["accelerator"])), spec)
 
 
-def _alone(member: TrainingRun, spec: Spec) -> TrainingModule | StackedTrainingModule:
+def _alone(run: TrainingRun, spec: Spec) -> TrainingModule | StackedTrainingModule:
     """A stack of one where its steps are to be recorded, since stacks are made for that."""
     device = device_of(spec.how["host"]["accelerator"])
-    if member.compile_mode == GRAPH and device.type == "cuda" and distributed.num_processes() == 1:
+    if run.compile_mode == GRAPH and device.type == "cuda" and distributed.num_processes() == 1:
         with suppress(CannotStack):
-            return StackedTrainingModule([member], _raise, device)
-    return TrainingModule(member)
+            return StackedTrainingModule([run], _raise, device)
+    return TrainingModule(run)
 
 
 def _raise(_: TrainingRun, diverged: Diverged | None) -> None:
@@ -99,7 +99,7 @@ def execute_together(
     """
     ended: dict[str, Exception] = {}
     with ExitStack() as claims:
-        lives: dict[int, RunSession] = {}
+        sessions: dict[int, RunSession] = {}
         for spec in specs:
             folder = store.run(spec.run_id)
             try:
@@ -109,68 +109,68 @@ def execute_together(
                 continue
             if folder.is_done():
                 continue
-            life = RunSession(spec, folder, (), stop, {**noted, "stacked": len(specs)}, claim)
-            with _noted_in(life, ended):
-                lives[id(life.begin())] = life
-        _train_together(lives, ended)
+            session = RunSession(spec, folder, (), stop, {**noted, "stacked": len(specs)}, claim)
+            with _noted_in(session, ended):
+                sessions[id(session.begin())] = session
+        _train_together(sessions, ended)
     return ended
 
 
-def _leaver(lives: dict[int, RunSession], ended: dict[str, Exception]) -> OnEnd:
-    """What becomes of a member whose phase is over: it waits for the next one, or is recorded."""
+def _leaver(sessions: dict[int, RunSession], ended: dict[str, Exception]) -> OnEnd:
+    """What becomes of a run whose phase is over: it waits for the next one, or is recorded."""
 
-    def on_end(member: TrainingRun, diverged: Diverged | None) -> None:
-        life = lives[id(member)]
-        with _noted_in(life, ended):
-            if member.budget.finish and member.progress.finish is None and not diverged:
-                member.wait_for_finish()
+    def on_end(run: TrainingRun, diverged: Diverged | None) -> None:
+        session = sessions[id(run)]
+        with _noted_in(session, ended):
+            if run.budget.finish and run.progress.finish is None and not diverged:
+                run.wait_for_finish()
                 return
-            del lives[id(member)]
+            del sessions[id(run)]
             if diverged:
                 raise diverged
-            life.finish()
+            session.finish()
 
     return on_end
 
 
-def _train_together(lives: dict[int, RunSession], ended: dict[str, Exception]) -> None:
-    if not lives:
+def _train_together(sessions: dict[int, RunSession], ended: dict[str, Exception]) -> None:
+    if not sessions:
         return
-    first = next(iter(lives.values())).spec
+    first = next(iter(sessions.values())).spec
     device = device_of(first.how["host"]["accelerator"])
     try:
         for phase in (StackedTrainingModule, FinishModule):
             is_second = phase is FinishModule
-            members = [life.member for life in lives.values()]
-            members = [one for one in members if (one.progress.finish is not None) == is_second]
-            if members:
-                _fit(phase(members, _leaver(lives, ended), device), first)
+            runs = [session.run for session in sessions.values()]
+            runs = [one for one in runs if (one.progress.finish is not None) == is_second]
+            if runs:
+                _fit(phase(runs, _leaver(sessions, ended), device), first)
     except (Interrupted, CannotStack):
-        for life in lives.values():
-            life.pause()
+        for session in sessions.values():
+            session.pause()
         raise
     except Exception as error:
-        if not lives:  # all have their records: nobody else would hear of it
+        if not sessions:  # all have their records: nobody else would hear of it
             raise
-        for life in lives.values():
-            with _noted_in(life, ended):
+        for session in sessions.values():
+            with _noted_in(session, ended):
                 raise error
 
 
 class _noted_in(suppress):
-    """What ends a life is noted, and no other life hears of it."""
+    """What ends a session is noted, and no other session hears of it."""
 
-    def __init__(self, life: RunSession, ended: dict[str, Exception]) -> None:
+    def __init__(self, session: RunSession, ended: dict[str, Exception]) -> None:
         super().__init__(Exception)
-        self.life, self.ended = life, ended
+        self.session, self.ended = session, ended
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
         if isinstance(error, Exception):
             if isinstance(error, ClaimLost):
-                self.life.pause()
+                self.session.pause()
             else:
-                self.life.fail(error)
-            self.ended[self.life.spec.run_id] = error
+                self.session.fail(error)
+            self.ended[self.session.spec.run_id] = error
         return super().__exit__(kind, error, trace)
 
 
@@ -183,12 +183,16 @@ def assist(stop: Callable[[], bool] = never) -> None:
         spec, saved = order
         del order
         prepare_process(spec)
-        keeper = CheckpointPolicy(save=lambda step, state: None, stop=stop, every_seconds=None)
+        checkpointing = CheckpointPolicy(
+            save=lambda step, state: None, stop=stop, every_seconds=None
+        )
         task = build(spec.what["task"])
-        member = make_training_run(spec, task, on_row=lambda row: None, keeper=keeper, resume=saved)
+        run = make_training_run(
+            spec, task, on_row=lambda row: None, checkpointing=checkpointing, resume=saved
+        )
         del saved
         with suppress(Diverged):
-            _fit(TrainingModule(member), spec)
+            _fit(TrainingModule(run), spec)
 
 
 def _fit(module: Phase, spec: Spec) -> None:

@@ -53,7 +53,7 @@ class RunSession:
         self.spec, self.folder, self.stop, self.noted = spec, folder, stop, noted
         self.claim = claim
         from_conf = configured(spec.how["log"]["observers"], folder=str(folder.path))
-        self.watchers = Observers([*observers, *from_conf])
+        self.observers = Observers([*observers, *from_conf])
         self.checkpoints = Checkpoints(folder.checkpoints_path, OF_A_RUN)
         self.started_unix_seconds = time.time()
 
@@ -71,21 +71,23 @@ class RunSession:
         if isinstance(self.task, HasManifest):
             self.task.manifest(self.spec.what["seed"]).write(self.folder.manifest_path)
         every_seconds = self.spec.how["host"]["checkpoint_every_seconds"]
-        keeper = CheckpointPolicy(save=self._save, stop=self.stop, every_seconds=every_seconds)
-        self.member = make_training_run(
-            self.spec, self.task, on_row=self._row, keeper=keeper, resume=saved
+        checkpointing = CheckpointPolicy(
+            save=self._save, stop=self.stop, every_seconds=every_seconds
         )
-        self.parameters = sum(one.numel() for one in self.member.model.parameters())
-        self.embedding_parameters = embedding_parameters(self.member.model)
-        self.watchers.tell("start", self.spec, self.parameters, self.member.epoch_tokens)
+        self.run = make_training_run(
+            self.spec, self.task, on_row=self._row, checkpointing=checkpointing, resume=saved
+        )
+        self.parameters = sum(one.numel() for one in self.run.model.parameters())
+        self.embedding_parameters = embedding_parameters(self.run.model)
+        self.observers.tell("start", self.spec, self.parameters, self.run.epoch_tokens)
         self.prepared_unix_seconds = time.time()
         self.clock.start()
-        return self.member
+        return self.run
 
     def finish(self) -> Record:
         """Measure the trained model; the record is written last."""
         train_seconds, trained = self.clock.seconds(), time.time()
-        self.member.finish()
+        self.run.finish()
         totals, arrays = self._measure()
         record = Record(
             run_id=self.spec.run_id,
@@ -94,7 +96,7 @@ class RunSession:
             embedding_parameters=self.embedding_parameters,
             entropy_bits=self.task.entropy_bits(),
             entropy_after_first_token_bits=self.task.entropy_bits(from_position=1),
-            training={**_training_facts(self.member), **self.member.facts()},
+            training={**_training_facts(self.run), **self.run.facts()},
             measures=totals,
         )
         circumstances = {
@@ -104,16 +106,16 @@ class RunSession:
             "started_unix_seconds": self.started_unix_seconds,
             "setup_seconds": self.prepared_unix_seconds - self.started_unix_seconds,
             "resumed_at_step": self.resumed_at_step,
-            "train_seconds": train_seconds,  # of all lives, what a killed one did in vain left out
+            "train_seconds": train_seconds,  # without what killed sessions lost
             "measure_seconds": time.time() - trained,
             "peak_memory_bytes": _peak_memory_bytes(self._device()),
         }
         self.claim.renew()
         if self.spec.how["log"]["keep_weights"]:
-            save_weights(self.member.model, self.folder)
+            save_weights(self.run.model, self.folder)
         self.folder.finish(record, arrays, circumstances)
         self.checkpoints.clear()
-        self.watchers.tell("finish", record)
+        self.observers.tell("finish", record)
         return record
 
     def fail(self, error: Exception) -> None:
@@ -121,16 +123,16 @@ class RunSession:
         reason = f"{type(error).__name__}: {error}"
         details = "".join(traceback.format_exception(error))
         self.folder.fail(reason, details, provenance())
-        self.watchers.tell("fail", reason)
+        self.observers.tell("fail", reason)
 
     def pause(self) -> None:
-        """A checkpoint is left; the next life goes on from there."""
-        self.watchers.tell("pause")
+        """A checkpoint is left; the next session goes on from there."""
+        self.observers.tell("pause")
 
     def _row(self, row: Row) -> None:
         self.claim.renew()
         self.folder.append(row)
-        self.watchers.tell("row", row)
+        self.observers.tell("row", row)
 
     def _save(self, step: int, state: dict[str, Any]) -> None:
         self.claim.renew()
@@ -142,11 +144,11 @@ class RunSession:
     def _measure(self) -> tuple[dict[str, dict[str, float]], dict[str, np.ndarray]]:
         """Every measure of the spec, in the precision context that the model was trained in."""
         device, what = self._device(), self.spec.what
-        task = self.member.controls.reported(self.task)
-        model = self.member.model.to(device).eval()
+        task = self.run.controls.reported(self.task)
+        model = self.run.model.to(device).eval()
         totals: dict[str, dict[str, float]] = {}
         arrays: dict[str, np.ndarray] = {}
-        with self.member.precision.active(device.type):
+        with self.run.precision.active(device.type):
             for name, config in what["measure"].items():
                 measure: Measure = build(config)
                 measured = measure(model, task, seed=what["seed"], device=device)
@@ -160,7 +162,7 @@ class RunSession:
 
 @dataclass
 class _Clock:
-    """Seconds of training over all lives of a run."""
+    """Seconds of training over all sessions of a run."""
 
     before: float
     started: float = 0.0
@@ -172,14 +174,14 @@ class _Clock:
         return self.before + time.monotonic() - self.started
 
 
-def _training_facts(member: TrainingRun) -> dict[str, Any]:
-    progress = member.progress
+def _training_facts(run: TrainingRun) -> dict[str, Any]:
+    progress = run.progress
     keep = ("steps", "tokens_seen", "growth_bits_per_1000_steps", "converged")
     facts = {key: getattr(progress, key) for key in keep}
     if finish := progress.finish:
         facts["finish"] = {
-            f"{member.bits_name}_before": finish.bits_before,
-            f"{member.bits_name}_after": finish.bits_after,
+            f"{run.bits_name}_before": finish.bits_before,
+            f"{run.bits_name}_after": finish.bits_after,
             "evaluations": finish.evaluations,
             "iterations": finish.iterations,
             "gradient_norm": finish.gradient_norm,

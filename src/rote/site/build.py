@@ -24,18 +24,18 @@ class Built:
     damaged: tuple[str, ...]  # one line for each thing that could not be shown
 
 
-def build_site(outputs: Path, show: Progress = no_progress) -> Built:
+def build_site(outputs: Path, progress: Progress = no_progress) -> Built:
     """Write outputs/site/; a page that is open goes on showing whole files.
 
     Data come before the pages that load them, and what is gone goes last.
     """
     site, folder = Site(outputs, is_live=False), outputs / "site"
-    show("looking at all runs", 0, None)
+    progress("looking at all runs", 0, None)
     site.refresh()
     before, stamps, files = _made(folder), site.stamps(), site.files()
     written, unmade = 0, []
     order = sorted(files, key=lambda path: (path.endswith(".html"), path))
-    for path in with_progress(order, "writing pages", show):
+    for path in with_progress(order, "writing pages", progress):
         if path in stamps and before.get(path) == stamps[path] and (folder / path).exists():
             continue
         try:

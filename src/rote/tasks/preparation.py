@@ -9,7 +9,7 @@ from rote.core.progress import Progress
 class Preparation(Hashable, Protocol):
     """Equal preparations are carried out once for a whole grid."""
 
-    def __call__(self, show: Progress) -> Mapping[str, Any]:
+    def __call__(self, progress: Progress) -> Mapping[str, Any]:
         """The keys of the task that are known now, with their values; raises ValueError."""
         ...
 

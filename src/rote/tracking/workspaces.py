@@ -1,6 +1,6 @@
 """Dashboards as wandb workspaces and reports: made, written as JSON, saved on a server.
 
-wandb-workspaces writes its own JSON in ``_to_model``, which is private: its version is pinned.
+wandb-workspaces writes its own JSON in ``_to_model``, which is private: its version is resolved.
 """
 
 from collections.abc import Iterator, Sequence
@@ -58,7 +58,7 @@ class Workspaces:
             for title, _, panels, _ in self._sections()
         ]
         axes = [column for pair in self._axes() for column in pair]
-        columns = [_pinned(each) for each in dict.fromkeys((*TABLE, *axes))]
+        columns = [_resolved(each) for each in dict.fromkeys((*TABLE, *axes))]
         return make.Workspace(
             **self.place,
             name=self.name,
@@ -184,7 +184,7 @@ def _is_count(column: str) -> bool:
     return metric_of(column).form.startswith("{:,")
 
 
-def _pinned(column: str) -> str:
+def _resolved(column: str) -> str:
     """As wandb's table of runs wants it: each key of a config is wrapped once, at its top."""
     section, _, name = wandb_column(column).partition(":")
     if section == "summary":

@@ -57,7 +57,7 @@ def fit(module: Phase, *, accelerator: str, strategy: str) -> None:
         hollow = sharding.outline(module.model)
         trainer.fit(module, train_dataloaders=batches)
         if module.device_mesh is not None:
-            module.member.model = sharding.whole(module.model, hollow)
+            module.run.model = sharding.whole(module.model, hollow)
 
 
 def _forget_the_run_before() -> None:

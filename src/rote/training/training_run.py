@@ -97,7 +97,7 @@ class TrainingRun:
     budget: Budget
     precision: Precision
     on_row: Callable[[Row], None]
-    keeper: CheckpointPolicy
+    checkpointing: CheckpointPolicy
     resume: Mapping[str, Any] | None
     compile_mode: str | None = None
     entropy_is_known: bool = True
@@ -183,7 +183,7 @@ class TrainingRun:
             return sys.float_info.max
         return DIVERGED_FACTOR * self.guesser_nats
 
-    def look(self, steps: range, loss_nats: float, learning_rate: float) -> None:
+    def check_loss(self, steps: range, loss_nats: float, learning_rate: float) -> None:
         """After a stride: note where training stands; raises Diverged."""
         progress = self.progress
         length = self.length - self.scored_from
@@ -205,12 +205,12 @@ class TrainingRun:
             self._bring_the_end_forward()
         row: Row = self.row(loss_nats) | {"learning_rate": learning_rate}
         if self.watch:
-            row |= self._watched(self.watch)
+            row |= self._check_stopping_rule(self.watch)
         self.on_row(row)
 
-    def _watched(self, watch: StoppingRule) -> Facts:
+    def _check_stopping_rule(self, watch: StoppingRule) -> Facts:
         """The stride's loss may be finite where weights that its last step left are not."""
-        facts = watch.look(self.model, self.progress.steps, self.precision)
+        facts = watch.check_loss(self.model, self.progress.steps, self.precision)
         for name, value in facts.items():
             if not math.isfinite(value):
                 raise Diverged(f"{name} is {value} by step {self.progress.steps}")
@@ -221,7 +221,7 @@ class TrainingRun:
         state = {"progress": asdict(self.progress), **weights_and_state}
         if self.watch:
             state["watch"] = self.watch.state()
-        self.keeper.save(self.progress.steps, state)
+        self.checkpointing.save(self.progress.steps, state)
 
     def wait_for_finish(self) -> None:
         """The optimiser's steps are over, and others of a stack go on before the finish begins."""

@@ -94,9 +94,9 @@ def make_text(files: list[str]) -> MakeText:
     return make
 
 
-def prepared(recipe: Recipe, show: Progress = no_progress) -> Prepared:
+def prepared(recipe: Recipe, progress: Progress = no_progress) -> Prepared:
     """Made and opened."""
-    return open_prepared(prepare(recipe, show))
+    return open_prepared(prepare(recipe, progress))
 
 
 def bpe(vocab_size: int = 300) -> TrainedBPE:

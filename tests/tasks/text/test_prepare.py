@@ -141,14 +141,14 @@ pipeline.BATCH_CHARACTERS = 500
 kind, deadly, *paths = sys.argv[1:]
 stage, _, times = deadly.partition(":")
 seen = []
-def show(what, done, total):
+def progress(what, done, total):
     seen.append(what)
     if stage and what.startswith(stage) and seen.count(what) == int(times or 1):
         os.kill(os.getpid(), signal.SIGKILL)
 tokeniser = Bytes() if kind == "bytes" else TrainedBPE(vocab_size=300, train_bytes=1 << 20)
 recipe = Recipe(source=LocalFiles(paths=paths, field="text"), tokeniser=tokeniser, length=16,
                 windows="all", near_duplicate_threshold=None)
-print(prepare(recipe, show), seen.count("tokenising text"))
+print(prepare(recipe, progress), seen.count("tokenising text"))
 """
 
 

@@ -49,7 +49,7 @@ def after(losses: Sequence[float]) -> tuple[Scripted, nn.Linear]:
     watch, model = Scripted(losses), nn.Linear(1, 1)
     for number in range(len(losses)):
         nn.init.constant_(model.weight, number)
-        watch.look(model, step=10 * (number + 1), precision=FP32)
+        watch.check_loss(model, step=10 * (number + 1), precision=FP32)
     return watch, model
 
 
@@ -81,7 +81,7 @@ def test_its_state_goes_through_a_checkpoint() -> None:
     watch, model = after([3, 2, 4])
     other = Scripted([5])
     other.load(copy.deepcopy(watch.state()))
-    other.look(model, step=40, precision=FP32)
+    other.check_loss(model, step=40, precision=FP32)
     assert other.is_over
     assert other.best_step == 20
 

@@ -178,15 +178,15 @@ def test_what_cannot_run_is_refused_before_it_starts(
 
 def test_tokens_that_are_never_learnt_may_cost_much() -> None:
     """Goldfish's dropped tokens do, of a model that is sure of what it has learnt instead."""
-    member = memoriser(SGD).member
-    steps, far = range(7), 3 * member.guesser_nats
+    run = memoriser(SGD).run
+    steps, far = range(7), 3 * run.guesser_nats
     with pytest.raises(Diverged):
-        member.look(steps, far, 0.1)
-    member.controls = Controls({"goldfish": Goldfish(k=3, h=4)})
-    member.look(steps, far, 0.1)
+        run.check_loss(steps, far, 0.1)
+    run.controls = Controls({"goldfish": Goldfish(k=3, h=4)})
+    run.check_loss(steps, far, 0.1)
     for nats in (math.inf, math.nan):
         with pytest.raises(Diverged):
-            member.look(steps, nats, 0.1)
+            run.check_loss(steps, nats, 0.1)
 
 
 def bare(**_: int) -> object:

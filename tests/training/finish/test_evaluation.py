@@ -25,7 +25,7 @@ KEEPER = CheckpointPolicy(save=lambda step, state: None, stop=lambda: False, eve
 def member_of(tiny: MakeSpec, *overrides: str) -> TrainingRun:
     spec = tiny("budget/finish=lbfgs", *overrides)
     member = make_training_run(
-        spec, build(spec.what["task"]), on_row=lambda row: None, keeper=KEEPER, resume=None
+        spec, build(spec.what["task"]), on_row=lambda row: None, checkpointing=KEEPER, resume=None
     )
     torch.manual_seed(5)
     for weight in member.model.parameters():  # far from the start: every gradient differs

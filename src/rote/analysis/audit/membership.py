@@ -56,7 +56,7 @@ def judge_membership(stored: StoredAudit) -> MembershipVerdict:
     pairs = {name: pair_of(stored.scores, f"{SCORE_PREFIX}{name}") for name in stored.score_names}
     blind = pair_of(stored.scores, BLIND)
     places = halved(*map(len, blind), seed=seed)
-    calibration, evaluation = ([side[half] for side in places] for half in (0, 1))
+    calibration, evaluation = ([document_set[half] for document_set in places] for half in (0, 1))
     chosen = max(pairs, key=lambda name: auroc(*_part(pairs[name], calibration)))
     judged = _part(pairs[chosen], evaluation)
     estimate = membership_quality(*judged, seed=seed, num_resamples=NUM_RESAMPLES).auroc
@@ -93,7 +93,9 @@ def auroc_difference(first: Pair, second: Pair, *, seed: int) -> Estimate:
     generator = np.random.default_rng(seed)
     differences = []
     for _ in range(NUM_RESAMPLES):
-        drawn = [generator.integers(len(side), size=len(side)) for side in first]
+        drawn = [
+            generator.integers(len(document_set), size=len(document_set)) for document_set in first
+        ]
         differences.append(auroc(*_part(first, drawn)) - auroc(*_part(second, drawn)))
     independent = difference(*map(_by_itself, (first, second)))
     return bootstrap(
@@ -117,5 +119,5 @@ def _verdict(estimate: Estimate, blind: Estimate) -> str:
 
 
 def _part(pair: Pair, places: list[NDArray[np.int64]]) -> Pair:
-    members, nonmembers = (side[of] for side, of in zip(pair, places, strict=True))
+    members, nonmembers = (document_set[of] for document_set, of in zip(pair, places, strict=True))
     return members, nonmembers

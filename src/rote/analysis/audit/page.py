@@ -200,9 +200,9 @@ def _found_at(place: int, row: tuple[str, str, MembershipQuality]) -> Cell | Rat
 def _unintended(found: Sequence[UnderReference]) -> Section:
     """Bits of members and of non-members, for each reference."""
     rows = [
-        (each.name, *side)
+        (each.name, *document_set)
         for each in found
-        for side in (("members", each.members), ("non-members", each.nonmembers))
+        for document_set in (("members", each.members), ("non-members", each.nonmembers))
     ]
     columns = [
         Column("reference", lambda row: row[0]),
@@ -227,12 +227,12 @@ def _extraction(given_back: Regurgitation, facts: Mapping[str, Any]) -> Section:
     rates = {MEMBER: extraction.train, NONMEMBER: extraction.heldout}
     columns = [
         Column("set", SETS.get),
-        Column("tried", lambda side: rates[side].trials),
+        Column("tried", lambda document_set: rates[document_set].trials),
         Column("too short", given_back.num_too_short.get),
         Column("given back", partial(_count, rates), unit="95 % interval"),
         *(
-            Column(f"n = {number:,}", partial(_count, sides), unit="95 % interval")
-            for number, sides in given_back.discoverable.items()
+            Column(f"n = {number:,}", partial(_count, document_sets), unit="95 % interval")
+            for number, document_sets in given_back.discoverable.items()
         ),
     ]  # fmt: skip
     blocks: list[Block] = [
@@ -244,8 +244,8 @@ def _extraction(given_back: Regurgitation, facts: Mapping[str, Any]) -> Section:
     return Section("Extraction", blocks)
 
 
-def _count(rates: Mapping[str, Rate], side: str) -> tuple[int, str]:
-    return rates[side].successes, rates[side].span("{:.2%}")
+def _count(rates: Mapping[str, Rate], document_set: str) -> tuple[int, str]:
+    return rates[document_set].successes, rates[document_set].span("{:.2%}")
 
 
 def _exposure(planted: Planted) -> Section:

@@ -82,8 +82,11 @@ def _numbers(found: Found, facts: Mapping[str, Any]) -> dict[str, Any]:
             "excess": None if extraction is None else extraction.excess.value,
             "excess_interval": None if extraction is None else extraction.excess.interval,
             "discoverable": [
-                {"samples": number, **{side: _rate(rate) for side, rate in sides.items()}}
-                for number, sides in regurgitation.discoverable.items()
+                {
+                    "samples": number,
+                    **{document_set: _rate(rate) for document_set, rate in document_sets.items()},
+                }
+                for number, document_sets in regurgitation.discoverable.items()
             ],
             "eidetic": {str(k): count for k, count in regurgitation.eidetic.items()},
             "documents_to_bound": to_bound(),

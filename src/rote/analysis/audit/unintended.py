@@ -39,16 +39,16 @@ def under_references(stored: StoredAudit) -> list[UnderReference]:
     found = []
     for reference in stored.facts["references"]:
         column = f"{REFERENCE_PREFIX}{reference['score']}"
-        sides = {
-            side: _of_side(evaluated.filter(pl.col("set") == side), column)
-            for side in (MEMBER, NONMEMBER)
+        document_sets = {
+            document_set: _of_side(evaluated.filter(pl.col("set") == document_set), column)
+            for document_set in (MEMBER, NONMEMBER)
         }
         found.append(
             UnderReference(
                 reference=reference["score"],
                 name=reference["name"],
-                members=sides[MEMBER],
-                nonmembers=sides[NONMEMBER],
+                members=document_sets[MEMBER],
+                nonmembers=document_sets[NONMEMBER],
             )
         )
     return found

@@ -34,7 +34,7 @@ OF_RUNS = ("tokens", "unique_tokens", "epochs", "is_stopped", "flops", "heldout_
 def make(results: Results) -> Content:
     """Raises ValueError where no law can be fitted."""
     runs = scaling_runs(results, COUNT)
-    fitted, others = fit_laws(kinds.laws(), runs_of(runs, COUNT), EFFORT, results.show)
+    fitted, others = fit_laws(kinds.laws(), runs_of(runs, COUNT), EFFORT, results.progress)
     if not fitted:
         raise ValueError("; ".join(f"law {each.name}: {each.reason}" for each in others))
     lead, laws = _lead(fitted[0], sections(fitted, others))

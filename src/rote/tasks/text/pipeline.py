@@ -66,15 +66,15 @@ class PreparationPipeline:
     folder: Path
     recipe: Recipe
 
-    def carry_out(self, show: Progress) -> Path:
+    def carry_out(self, progress: Progress) -> Path:
         """All that is not done yet; returns the folder that is ready to be renamed.
 
         Raises ValueError for text that makes no window.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        encoder = self._encoder(show)
+        encoder = self._encoder(progress)
         dtype = np.dtype("<u2" if encoder.vocab_size <= SMALL_VOCABULARY else "<u4")
-        done = self._tokenise(encoder, dtype, show)
+        done = self._tokenise(encoder, dtype, progress)
         if not done.windows:
             raise ValueError(
                 f"the corpus is empty: {done.cutter['document']:,} documents with "
@@ -87,26 +87,26 @@ class PreparationPipeline:
                 done.cutter["document"],
             )
         raw = WindowFile(path=self.folder / TOKENS, length=self.recipe.length, dtype=dtype)
-        kept = self._without_duplicates(raw, show)
+        kept = self._without_duplicates(raw, progress)
         whole = self.folder / WHOLE
         shutil.rmtree(whole, ignore_errors=True)  # of a life that was killed here
         whole.mkdir()
         encoder.save(whole)
-        self._write_kept(whole, raw, kept.kept_N, show)
+        self._write_kept(whole, raw, kept.kept_N, progress)
         write_json(whole / MANIFEST, self._manifest(whole, encoder, dtype, done, kept))
         return whole
 
-    def _encoder(self, show: Progress) -> Encoder:
+    def _encoder(self, progress: Progress) -> Encoder:
         ready = self.folder / READY
         if not (ready / STATE).exists():
-            show("training the tokeniser", 0, None)
+            progress("training the tokeniser", 0, None)
             encoder = self.recipe.tokeniser.encoder(self.recipe.source.pieces())
             encoder.save(ready)
-            show("training the tokeniser", 1, 1)
+            progress("training the tokeniser", 1, 1)
             write_json(ready / STATE, {"vocab_size": encoder.vocab_size})
         return load(ready)
 
-    def _tokenise(self, encoder: Encoder, dtype: np.dtype, show: Progress) -> FinishedStages:
+    def _tokenise(self, encoder: Encoder, dtype: np.dtype, progress: Progress) -> FinishedStages:
         done = self._done()
         total_bytes = self.recipe.source.total_bytes()
         left = islice(self.recipe.source.pieces(), done.pieces, None)
@@ -123,7 +123,7 @@ class PreparationPipeline:
                 _sync(tokens_file)
                 _sync(documents_file)
                 write_json(self.folder / STATE, asdict(done))
-                show("tokenising text", done.text_bytes, total_bytes)
+                progress("tokenising text", done.text_bytes, total_bytes)
         done.is_complete = True
         write_json(self.folder / STATE, asdict(done))
         return done
@@ -140,20 +140,24 @@ class PreparationPipeline:
         except TypeError as error:
             raise Damaged(state, error, remedy) from error
 
-    def _without_duplicates(self, raw: WindowFile, show: Progress) -> KeptWindows:
-        exact_N = exact_duplicates(raw, show)
+    def _without_duplicates(self, raw: WindowFile, progress: Progress) -> KeptWindows:
+        exact_N = exact_duplicates(raw, progress)
         threshold = self.recipe.near_duplicate_threshold
         if threshold is None:
             return KeptWindows(exact_N=exact_N, near_N=np.zeros_like(exact_N))
-        return KeptWindows(exact_N=exact_N, near_N=near_duplicates(raw, exact_N, threshold, show))
+        return KeptWindows(
+            exact_N=exact_N, near_N=near_duplicates(raw, exact_N, threshold, progress)
+        )
 
-    def _write_kept(self, whole: Path, raw: WindowFile, kept_N: np.ndarray, show: Progress) -> None:
+    def _write_kept(
+        self, whole: Path, raw: WindowFile, kept_N: np.ndarray, progress: Progress
+    ) -> None:
         with (whole / TOKENS).open("xb") as stream:
             start = 0
             for part_PL in raw.parts():
                 stream.write(part_PL[kept_N[start : start + len(part_PL)]].tobytes())
                 start += len(part_PL)
-                show("writing windows", start, len(kept_N))
+                progress("writing windows", start, len(kept_N))
             _sync(stream)
         documents_N = np.fromfile(self.folder / DOCUMENTS, DOCUMENT_TYPE)
         with (whole / DOCUMENTS).open("xb") as stream:

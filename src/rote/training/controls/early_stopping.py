@@ -118,7 +118,7 @@ class ValidationStopping:
         self.best_nats, self.best_step, self.looks_since = float("inf"), 0, 0
         self.best_weights: dict[str, Tensor] = {}
 
-    def look(self, model: nn.Module, step: int, precision: Precision) -> Facts:
+    def check_loss(self, model: nn.Module, step: int, precision: Precision) -> Facts:
         """Every process looks at all of it; what rank 0 sees decides."""
         with precision.active(self.device.type):
             nats = distributed.from_first(self._nats(model))

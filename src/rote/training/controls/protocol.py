@@ -110,7 +110,7 @@ class MakesGradients(Protocol):
 class StoppingRule(Protocol):
     """Who follows one run's held-out loss."""
 
-    def look(self, model: nn.Module, step: int, precision: Precision) -> Facts:
+    def check_loss(self, model: nn.Module, step: int, precision: Precision) -> Facts:
         """After a stride; returns what the curve's row tells besides."""
         ...
 

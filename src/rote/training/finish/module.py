@@ -1,4 +1,4 @@
-"""The Lightning module of the second phase: one Lightning step is many evaluations of every member.
+"""The Lightning module of the second phase: one Lightning step is many evaluations of every run.
 
 Members with equally many sequences are evaluated as one stacked model. Shapes: P parameters.
 """
@@ -26,33 +26,33 @@ OnEnd = Callable[[TrainingRun, Diverged | None], None]
 
 
 class FinishModule(lightning.LightningModule):
-    """Takes members on from where their optimisers left them, or from a checkpoint of this phase.
+    """Takes runs on from where their optimisers left them, or from a checkpoint of this phase.
 
     ``on_end`` is called with each that is over, its model holding its weights. Raises Interrupted
     once each has left a checkpoint.
     """
 
-    def __init__(self, members: Sequence[TrainingRun], on_end: OnEnd, device: torch.device) -> None:
+    def __init__(self, runs: Sequence[TrainingRun], on_end: OnEnd, device: torch.device) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.on_end = on_end
-        self.here = [_Finishing(member, device) for member in members]
+        self.active = [_Finishing(run, device) for run in runs]
         self.full_device = device
         self._share_out()
 
     def _share_out(self) -> None:
         """Those that can be evaluated as one."""
         alike: dict[int, list[_Finishing]] = {}
-        for one in self.here:
-            alike.setdefault(one.member.sequences.num_sequences, []).append(one)
+        for one in self.active:
+            alike.setdefault(one.run.sequences.num_sequences, []).append(one)
         self.groups = [
-            (group, FullBatch([one.member for one in group], self.full_device))
+            (group, FullBatch([one.run for one in group], self.full_device))
             for group in alike.values()
         ]
 
     def strides_left(self) -> range:
         """At most: numbers of Lightning steps."""
-        most = max((one.plan.max_evaluations for one in self.here), default=0)
+        most = max((one.plan.max_evaluations for one in self.active), default=0)
         return range(-(-most // EVALUATIONS_A_STRIDE))
 
     def configure_optimizers(self) -> None:
@@ -66,7 +66,7 @@ class FinishModule(lightning.LightningModule):
         """Some evaluations: Lightning costs half a millisecond of its own."""
         for _evaluation in range(EVALUATIONS_A_STRIDE):
             self._evaluate()
-            if not self.here:
+            if not self.active:
                 self.trainer.should_stop = True
                 return
 
@@ -79,52 +79,52 @@ class FinishModule(lightning.LightningModule):
                 group, full([one.minimiser.point for one in group]), strict=True
             ):
                 one.tell(loss, gradient_P)
-        leaving = [one for one in self.here if one.is_over]
-        for one in self.here:
+        leaving = [one for one in self.active if one.is_over]
+        for one in self.active:
             due = one.progress.evaluations % one.plan.check_every_evaluations == 0
             if one.diverged is None and (due or one.is_over):
-                one.look()
-        self.here = [one for one in self.here if not one.is_over]
+                one.check_loss()
+        self.active = [one for one in self.active if not one.is_over]
         for one in leaving:
             one.leave()
-            self.on_end(one.member, one.diverged)
+            self.on_end(one.run, one.diverged)
         if leaving:
             self._share_out()
         self._keep()  # after its row: who goes on from here writes the next one
 
     def _keep(self) -> None:
         """Leave checkpoints where they are due, and stop where that is asked."""
-        stop = any(one.member.keeper.stop() for one in self.here)
+        stop = any(one.run.checkpointing.stop() for one in self.active)
         if not stop and time.monotonic() < self.next_save_seconds:
             return
-        for one in self.here:
+        for one in self.active:
             one.save()
         if stop:
             raise Interrupted("stopped in the finish with a checkpoint")
         self.next_save_seconds = self._next_save()
 
     def _next_save(self) -> float:
-        wanted = [one.member.keeper.every_seconds for one in self.here]
+        wanted = [one.run.checkpointing.every_seconds for one in self.active]
         return time.monotonic() + min((one for one in wanted if one is not None), default=math.inf)
 
 
 class _Finishing:
-    """One member and its minimiser."""
+    """One run and its minimiser."""
 
     minimiser: Lbfgs
 
-    def __init__(self, member: TrainingRun, device: torch.device) -> None:
-        assert member.budget.finish  # those without are never given here
-        self.member, self.plan = member, member.budget.finish
-        member.model.to(device)
+    def __init__(self, run: TrainingRun, device: torch.device) -> None:
+        assert run.budget.finish  # those without are never given here
+        self.run, self.plan = run, run.budget.finish
+        run.model.to(device)
         self.saved: Any = None
-        if state := member.resume:
-            member.model.load_state_dict(state["model"])
+        if state := run.resume:
+            run.model.load_state_dict(state["model"])
             self.saved = state.get("minimiser")
-            member.resume = None
-        if member.progress.finish is None:
-            member.progress.finish = FinishProgress()
-        self.progress = member.progress.finish
+            run.resume = None
+        if run.progress.finish is None:
+            run.progress.finish = FinishProgress()
+        self.progress = run.progress.finish
         self.diverged: Diverged | None = None
         self.begun = False
 
@@ -135,7 +135,7 @@ class _Finishing:
     def begin(self, full: FullBatch, number: int) -> None:
         """Make the minimiser, from a checkpoint where there is one; renew its metric when due."""
         if not self.begun:
-            at_P = flat(self.member.model)
+            at_P = flat(self.run.model)
             metric_P = torch.ones_like(at_P) if self.saved else full.metric(number, at_P)
             self.minimiser = Lbfgs(at_P, metric_P, memory=self.plan.memory)
             if self.saved:
@@ -148,12 +148,12 @@ class _Finishing:
 
     def tell(self, loss_nats: float, gradient_P: torch.Tensor) -> None:
         """Let the minimiser go on, and note how far it has come."""
-        member, progress, minimiser = self.member, self.progress, self.minimiser
+        run, progress, minimiser = self.run, self.progress, self.minimiser
         minimiser.tell(loss_nats, gradient_P)
         progress.evaluations += 1
-        member.progress.tokens_seen += member.epoch_tokens
+        run.progress.tokens_seen += run.epoch_tokens
         assert minimiser.loss is not None  # the first evaluation is always taken
-        bits = member.bits(minimiser.loss)
+        bits = run.bits(minimiser.loss)
         if progress.evaluations == 1:
             progress.bits_before = bits
             if not math.isfinite(loss_nats):
@@ -168,7 +168,7 @@ class _Finishing:
     def _note_gain(self, nats: float) -> None:
         """What the quadratic model predicts an iteration to gain, of all tokens, in bits."""
         if math.isfinite(nats):  # else of the bare gradient: there is no model
-            bits = bits_from_nats(nats) * self.member.epoch_tokens
+            bits = bits_from_nats(nats) * self.run.epoch_tokens
             self.progress.gains_bits = [*self.progress.gains_bits, bits][-RECENT_ITERATIONS:]
 
     def _ended_by(self, bits: float) -> str | None:
@@ -181,26 +181,26 @@ class _Finishing:
             return LINE_SEARCH
         return EVALUATIONS if progress.evaluations >= self.plan.max_evaluations else None
 
-    def look(self) -> None:
+    def check_loss(self) -> None:
         """A row of the curve."""
         assert self.minimiser.loss is not None
-        row: Row = self.member.row(self.minimiser.loss) | {
+        row: Row = self.run.row(self.minimiser.loss) | {
             "evaluations": self.progress.evaluations,
             "gradient_norm": self.progress.gradient_norm,
         }
         if self.progress.gains_bits:
             row["predicted_gain_bits"] = mean(self.progress.gains_bits)
-        self.member.on_row(row)
+        self.run.on_row(row)
 
     def save(self) -> None:
-        put(self.member.model, self.minimiser.at_P)
-        self.member.save(
-            model=self.member.model.state_dict(),
+        put(self.run.model, self.minimiser.at_P)
+        self.run.save(
+            model=self.run.model.state_dict(),
             minimiser=self.minimiser.state(),
             rng=torch.get_rng_state(),
         )
 
     def leave(self) -> None:
         """The model gets the best weights."""
-        put(self.member.model, self.minimiser.at_P)
-        self.member.progress.converged = self.progress.ended_by == PREDICTED_GAIN
+        put(self.run.model, self.minimiser.at_P)
+        self.run.progress.converged = self.progress.ended_by == PREDICTED_GAIN

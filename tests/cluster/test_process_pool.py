@@ -13,15 +13,15 @@ from rote.cluster.process_pool import Killed, Outcome, ProcessPool, Specs
 from rote.ledger.spec import Spec
 
 
-def outcomes(crew: ProcessPool, specs: list[Spec]) -> dict[int, Outcome | Killed]:
+def outcomes(pool: ProcessPool, specs: list[Spec]) -> dict[int, Outcome | Killed]:
     """Seed -> how its process ended."""
     left, told = [(spec,) for spec in specs], {}
     deadline = time.monotonic() + 60
-    while left or crew.at_work:
+    while left or pool.running:
         assert time.monotonic() < deadline
-        while left and crew.has_room():
-            crew.start(left.pop(0))
-        told |= {spec.what["seed"]: outcome for (spec,), outcome in crew.ended()}
+        while left and pool.has_room():
+            pool.start(left.pop(0))
+        told |= {spec.what["seed"]: outcome for (spec,), outcome in pool.ended()}
     return told
 
 
@@ -40,15 +40,15 @@ def test_each_tells_how_it_ended(specs: Callable[[int], list[Spec]]) -> None:
                 raise RuntimeError("not caught")
             case 3:
                 return Outcome.INTERRUPTED
-        return Outcome.THROUGH
+        return Outcome.FINISHED
 
     told = outcomes(ProcessPool(2, attempt), specs(5))
     assert told == {
-        0: Outcome.THROUGH,
+        0: Outcome.FINISHED,
         1: Killed(-9),
         2: Killed(1),
         3: Outcome.INTERRUPTED,
-        4: Outcome.THROUGH,
+        4: Outcome.FINISHED,
     }
     assert str(told[1]).startswith("its process was killed by SIGKILL")
 
@@ -61,9 +61,9 @@ def test_no_more_at_a_time_than_places(specs: Callable[[int], list[Spec]], tmp_p
         at_once = len(list(tmp_path.iterdir()))
         time.sleep(0.3)
         begun.unlink()
-        return Outcome.THROUGH if at_once <= 3 else Outcome.INTERRUPTED
+        return Outcome.FINISHED if at_once <= 3 else Outcome.INTERRUPTED
 
-    assert set(outcomes(ProcessPool(3, attempt), specs(7)).values()) == {Outcome.THROUGH}
+    assert set(outcomes(ProcessPool(3, attempt), specs(7)).values()) == {Outcome.FINISHED}
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_places_are_spread_over_the_gpus(
         seen = os.environ.get("CUDA_VISIBLE_DEVICES", "not set")
         (tmp_path / str(spec.what["seed"])).write_text(seen)
         time.sleep(0.3)
-        return Outcome.THROUGH
+        return Outcome.FINISHED
 
     outcomes(ProcessPool(4, attempt), specs(4))
     assert {path.read_text() for path in tmp_path.iterdir()} == expected
@@ -96,11 +96,11 @@ def test_all_are_told_to_stop(specs: Callable[[int], list[Spec]]) -> None:
     def attempt(_: Specs) -> Outcome:
         signal.signal(signal.SIGTERM, lambda *_: os._exit(Outcome.INTERRUPTED))
         time.sleep(60)
-        return Outcome.THROUGH
+        return Outcome.FINISHED
 
-    crew = ProcessPool(2, attempt)
+    pool = ProcessPool(2, attempt)
     for spec in specs(2):
-        crew.start((spec,))
+        pool.start((spec,))
     time.sleep(1)
-    crew.tell_to_stop()
-    assert outcomes(crew, []) == {0: Outcome.INTERRUPTED, 1: Outcome.INTERRUPTED}
+    pool.terminate()
+    assert outcomes(pool, []) == {0: Outcome.INTERRUPTED, 1: Outcome.INTERRUPTED}

@@ -20,7 +20,7 @@ from rote.planner.wording import notes
 PLANTED = Repetition(E=1.2, A=40.0, B=150.0, alpha=0.4, beta=0.35, R_D=4.0, R_N=3.0)
 
 
-def beliefs(folder: Path, *, repeated: bool) -> LawEstimates:
+def estimates(folder: Path, *, repeated: bool) -> LawEstimates:
     """Of runs that follow `PLANTED`, once over all data and again over a tenth of them."""
     table = scaled.table()
     runs = table if repeated else table.filter(table["training.best_step"].is_null())
@@ -40,9 +40,9 @@ def beliefs(folder: Path, *, repeated: bool) -> LawEstimates:
 
 
 def test_the_own_law_serves_where_runs_repeat_their_data(tmp_path: Path) -> None:
-    own = beliefs(tmp_path, repeated=True)
-    scarce = PlanRequest(tokens=1e5, flops=6 * 3e4 * 1e6, parameters=(9e3, 3e4, 1e5))
-    plan = make_plan(scarce, own)
+    own = estimates(tmp_path, repeated=True)
+    data_limited = PlanRequest(tokens=1e5, flops=6 * 3e4 * 1e6, parameters=(9e3, 3e4, 1e5))
+    plan = make_plan(data_limited, own)
     for row in plan.rows:
         planted = float(PLANTED.predict(row.parameters, row.tokens, row.unique_tokens))
         assert row.loss_nats.value == pytest.approx(planted, rel=2e-3)
@@ -60,7 +60,7 @@ def test_the_own_law_serves_where_runs_repeat_their_data(tmp_path: Path) -> None
 
 
 def test_the_published_worth_serves_where_no_run_repeats_its_data(tmp_path: Path) -> None:
-    plan = make_plan(PlanRequest(tokens=1e5, flops=1.8e11), beliefs(tmp_path, repeated=False))
+    plan = make_plan(PlanRequest(tokens=1e5, flops=1.8e11), estimates(tmp_path, repeated=False))
     content = plan_json(plan)["repetition"]
     assert content["source"] == "published: Muennighoff et al. 2023, arXiv 2305.16264"
     assert (content["R_D"], content["R_N"]) == (pytest.approx(15.39, abs=0.01), None)

@@ -14,9 +14,9 @@ EXPOSURE = LeakCurve(chance=1.44, most=20.0, middle=0.05, steepness=1.5)
 
 def believed(**changes: Any) -> LawEstimates:
     """The published ones, Hoffmann's loss alone, with changes."""
-    beliefs = published_estimates()
-    loss = replace(beliefs.loss, curve=HOFFMANN, rivals=())
-    return replace(beliefs, **{"loss": loss, **changes})
+    estimates = published_estimates()
+    loss = replace(estimates.loss, curve=HOFFMANN, rivals=())
+    return replace(estimates, **{"loss": loss, **changes})
 
 
 def exposure() -> LawEstimate:
