@@ -25,12 +25,10 @@ from rote.optim.schedules import constant
 from rote.precision import Precision
 from rote.tasks.uniform import Uniform
 from rote.training.budget import Budget
-from rote.training.compiling import compiled
-from rote.training.data import TokensInMemory
-from rote.training.module import TrainingModule
-from rote.training.order import BatchOrder
+from rote.training.data import BatchOrder, TokensInMemory
+from rote.training.graphed import compiled
+from rote.training.module import TrainingModule, fit
 from rote.training.saturation import Saturation
-from rote.training.trainer import fit
 from rote.training.training_run import CheckpointPolicy, TrainingRun
 
 VOCAB_SIZE, LENGTH, NUM_SEQUENCES = 2048, 64, 1024

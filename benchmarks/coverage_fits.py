@@ -23,9 +23,9 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
+from rote.analysis.estimate import interval_of
 from rote.analysis.fits.descent import GridPoint, Peak, fit_descent
 from rote.analysis.fits.leak_curve import LeakCurve, fit_leak_curve
-from rote.analysis.fits.level import interval_of
 from rote.analysis.fits.membership_law import (
     LawReading,
     MembershipLaw,
@@ -33,11 +33,11 @@ from rote.analysis.fits.membership_law import (
     fit_membership_law,
 )
 from rote.analysis.fits.plateau import Knee, Plateau, fit_plateau
-from rote.analysis.fits.slope import Slope, fit_slope
+from rote.analysis.fits.random_effects import Slope, fit_slope
 from rote.analysis.laws.clusters import cluster_numbers
 from rote.analysis.laws.kinds import law
 from rote.analysis.laws.law import Constant, FitEffort, FittedLaw, Floats, LawData, RunCount
-from rote.analysis.published_membership import PUBLISHED_CURVES
+from rote.analysis.published import PUBLISHED_CURVES
 from rote.core.provenance import provenance
 
 NUM_LEFT_OUT = 5

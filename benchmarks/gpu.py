@@ -34,8 +34,8 @@ from rote.precision import Precision
 from rote.run.assembly import make_training_run
 from rote.run.execute import execute
 from rote.tasks.uniform import Uniform
-from rote.training.compiling import GRAPH
 from rote.training.finish.evaluation import FullBatch, flat
+from rote.training.graphed import GRAPH
 from rote.training.training_run import CheckpointPolicy
 
 BF16_MIXED = Precision(name="bf16_mixed", weights="float32", autocast="bfloat16", matmul="highest")

@@ -3,8 +3,8 @@
 python examples/plan_a_model.py
 """
 
+from rote.planner.fitted import published_estimates
 from rote.planner.plan import make_plan
-from rote.planner.published import published_estimates
 from rote.planner.request import PlanRequest
 from rote.planner.wording import answer, notes
 

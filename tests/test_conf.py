@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from rote.analysis.kinds import kinds
+from rote.analysis.report import kinds
 from rote.cluster.planning import make_plan
 from rote.config.compose import groups
 from rote.config.data_resolver import DataResolver
@@ -16,7 +16,7 @@ from rote.config.sweep import points, read_sweep
 from rote.core.progress import no_progress
 from rote.ledger.spec import Spec
 from rote.run.preflight import Preflight
-from rote.tasks.text.pieces import Piece
+from rote.tasks.text.sources import Piece
 from rote.tasks.text.tokenisers import TrainedBPE
 from tests.conftest import COMPOSER
 from tests.models.formulas import gpt_parameters, nanogpt_parameters

@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 
 from rote.analysis.audit.membership import auroc_difference, judge_membership
-from rote.analysis.audit.needed import controls_missing, to_bound, to_exclude, to_narrow
+from rote.analysis.audit.names import controls_missing, to_bound, to_exclude, to_narrow
 from rote.analysis.audit.page import Found, content
 from rote.analysis.audit.regurgitation import judge_regurgitation
-from rote.analysis.content import Content
 from rote.analysis.estimate import Estimate
+from rote.analysis.page import Content
 from rote.analysis.plot import Plot
 from rote.auditing.stored import StoredAudit
 from tests.golden.outputs import AUDIT

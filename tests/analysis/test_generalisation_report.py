@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 
 from rote.analysis.plot import Plot
-from rote.analysis.published_extrapolation import published_match
+from rote.analysis.published import published_match
 from rote.analysis.report import write_report
-from rote.analysis.reports.generalisation.claims import FAILS, HOLDS, OPEN, claims
 from rote.analysis.reports.generalisation.report import make
 from rote.analysis.reports.generalisation.study import AccuracyPoint, Series, Study, study
+from rote.analysis.reports.generalisation.wording import FAILS, HOLDS, OPEN, claims
 from rote.analysis.results import Results
 from tests.analysis import planted_matches as planted
 

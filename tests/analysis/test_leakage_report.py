@@ -9,13 +9,13 @@ import polars as pl
 import pytest
 from scipy.stats import norm
 
-from rote.analysis.content import Block, Content, Text
 from rote.analysis.fits.membership_law import (
     LawReading,
     MembershipCurve,
     MembershipLaw,
     NoMembershipLaw,
 )
+from rote.analysis.page import Block, Content, Text
 from rote.analysis.plot import Plot
 from rote.analysis.quantities.membership import TooFewControls
 from rote.analysis.report import write_report

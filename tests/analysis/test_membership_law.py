@@ -10,11 +10,7 @@ from rote.analysis.fits.membership_law import (
     NoMembershipLaw,
     fit_membership_law,
 )
-from rote.analysis.published_membership import (
-    PUBLISHED_CURVES,
-    beside_observed,
-    published_size,
-)
+from rote.analysis.published import PUBLISHED_CURVES, beside_observed, published_size
 
 SIZES = (20_000, 60_000, 200_000)  # parameters
 RATIOS = (0.01, 0.02, 0.035, 0.05, 0.07, 0.1, 0.15, 0.3)  # samples per parameter

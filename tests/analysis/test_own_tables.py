@@ -10,7 +10,7 @@ import pytest
 from rote.analysis.csv_runs import measured_rows, parse_columns, read_runs
 from rote.analysis.laws import kinds
 from rote.analysis.laws.law import RunCount
-from rote.analysis.tables.plausible import ChosenColumns
+from rote.analysis.tables.separated import ChosenColumns
 from rote.core.units import nats_from_bits
 
 NAMES = ("parameters", "tokens", "loss_nats")

@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rote.analysis.content import tables_of
 from rote.analysis.laws import kinds
 from rote.analysis.laws.law import FitEffort, RunCount, RunSelection
+from rote.analysis.page import tables_of
 from rote.analysis.plot import Plot
 from rote.analysis.quantities.scaling import doubts, formats, measured, scaling_runs
 from rote.analysis.reports import scaling

@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rote.analysis.content import Heading
 from rote.analysis.fits.descent import Peak
-from rote.analysis.pairing import Pairing
+from rote.analysis.page import Heading
 from rote.analysis.plot import Plot
+from rote.analysis.quantities.references import Pairing
 from rote.analysis.report import write_report
 from rote.analysis.reports.text.remembered import shortened
 from rote.analysis.reports.text.report import make

@@ -10,9 +10,14 @@ import polars as pl
 import pytest
 from tests.auditing.small_folders import audited, saved, sides, texts
 
-from rote.auditing import documents
-from rote.auditing.document_sets import DocumentSet, ReadOptions, read_document_sets
-from rote.auditing.documents import kinds_of, read_rows
+from rote.auditing import document_sets
+from rote.auditing.document_sets import (
+    DocumentSet,
+    ReadOptions,
+    kinds_of,
+    read_document_sets,
+    read_rows,
+)
 from rote.core.progress import no_progress
 
 TEXTS = texts(0)
@@ -107,17 +112,17 @@ def test_what_an_audit_holds_is_bounded(tmp_path: Path, monkeypatch: pytest.Monk
     path = written(tmp_path / "a.jsonl", json_lines(TEXTS))
     for name, bound in (("MOST_ROWS", 10), ("MOST_BYTES", 100)):
         with monkeypatch.context() as patch:
-            patch.setattr(documents, name, bound)
+            patch.setattr(document_sets, name, bound)
             with pytest.raises(ValueError, match=r"a\.jsonl has more than .*give a sample"):
                 read_rows(path, "text", no_progress)
-    monkeypatch.setattr(documents, "MOST_DOCUMENT_BYTES", 1 << 10)
+    monkeypatch.setattr(document_sets, "MOST_DOCUMENT_BYTES", 1 << 10)
     long = written(tmp_path / "long.jsonl", json_lines(["a" * (1 << 11)]))
     with pytest.raises(ValueError, match=r"long\.jsonl, line 1 has more than 1,024 bytes"):
         read_rows(long, "text", no_progress)
 
 
 def test_reading_and_tokenising_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "ROWS_SHOWN", 10)
+    monkeypatch.setattr(document_sets, "ROWS_SHOWN", 10)
     seen: list[tuple[str, float]] = []
     path = written(tmp_path / "a.jsonl", json_lines(TEXTS))
     read_rows(path, "text", lambda what, done, _: seen.append((what, done)))

@@ -12,7 +12,7 @@ import pytest
 from filelock import FileLock
 from tests.auditing.conftest import Checkpoints
 
-from rote.auditing.partial_results import PartialResults
+from rote.auditing.stages import PartialResults
 from rote.cli.main import main
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.auditing.small_folders import audited, changed, saved, sides
 
-from rote.models.start_token import NamedToken, chosen_start
+from rote.models.tokeniser_process import NamedToken, chosen_start
 
 DEFAULT = "the default of LlamaConfig is 1"
 

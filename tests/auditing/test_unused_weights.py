@@ -19,7 +19,7 @@ from tests.auditing.small_folders import (
 from transformers import GPT2Config, GPT2LMHeadModel, GPTNeoXConfig, GPTNeoXForCausalLM
 
 from rote.auditing.targets import CheckpointTarget, precision_of
-from rote.models.unused_weights import is_harmless
+from rote.models.stored_weights import is_harmless
 
 
 def gpt2() -> GPT2LMHeadModel:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from rote.coding.contents import StoredContent, array, npy, read, write
+from rote.coding.container import StoredContent, array, npy, read, write
 from rote.tasks.text.tokenisers import ByteEncoder
 from rote.tasks.uniform import Uniform
 

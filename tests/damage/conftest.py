@@ -10,7 +10,7 @@ import pytest
 from rote.cli.main import main
 from rote.cluster.host import Launch
 from rote.cluster.local import LocalHost
-from rote.site.build import build_site
+from rote.site.site import build_site
 from tests.damage import world
 
 SECONDS = 20

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rote.cluster.attempts import last_attempt, record_attempt
 from rote.cluster.journal import Journal
+from rote.cluster.liveness import last_attempt, record_attempt
 from rote.cluster.preemption import StopFlag
 from rote.cluster.worker import Assignment, _Worker
 from rote.ledger.claim import ClaimLost, RunIsTaken
@@ -151,7 +151,7 @@ def test_a_worker_takes_up_what_can_be_rebuilt_and_leaves_the_rest(
 
 
 def test_the_death_of_a_run_whose_notes_are_damaged_is_noted(run: RunFolder, monkeypatch) -> None:
-    from rote.cluster.attempts import record_kill
+    from rote.cluster.liveness import record_kill
 
     monkeypatch.setenv("SUBMITIT_LOCAL_JOB_ID", "1")
     (run.path / "worker.json").write_text("{}")

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from rote.coding.container import MAGIC, PREAMBLE, VERSION, unpack
-from rote.ledger.spec_file import read_spec
+from rote.ledger.spec import read_spec
 from rote.ledger.store import Store
 from rote.run.execute import execute
 from rote.training.training_run import Interrupted

@@ -9,7 +9,7 @@ import torch
 from tests.conftest import MakeSpec
 from torch import Tensor, nn
 
-from rote.analysis.quantities.discoverable import num_extractable
+from rote.analysis.quantities.generations import num_extractable
 from rote.ledger.store import Store
 from rote.measures.discoverable import Discoverable, suffix_log_p
 from rote.measures.protocol import Measurement

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rote.measures.verbatim import among_sequences, among_texts, num_documents
+from rote.measures.generation import among_sequences, among_texts, num_documents
 from rote.tasks.occurrences import Occurrences
 from rote.tasks.text.tokenisers import ByteEncoder
 from rote.tasks.uniform import Uniform
@@ -40,7 +40,7 @@ def test_the_rarest_window_that_stands_somewhere_counts() -> None:
 
 
 def test_sequences_are_indexed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rote.measures.verbatim.SEQUENCES_AT_ONCE", 2)
+    monkeypatch.setattr("rote.measures.generation.SEQUENCES_AT_ONCE", 2)
     rows_NL = torch.arange(30).view(5, 6)
     holding = among_sequences(TokensInMemory(rows_NL), TASK, CPU)
     assert [holding(row) for row in rows_NL.tolist()] == [1] * 5

@@ -24,9 +24,9 @@ from rote.config.build import build
 from rote.measures.extraction import last_wrong_positions
 from rote.models.causal_lm import CachedCausalLM, CausalLM, with_what_it_offers
 from rote.models.checkpoint import architecture, load_causal_lm
-from rote.models.decoding import token_reader
+from rote.models.decoder import token_reader
 from rote.models.likelihood import started, token_nats
-from rote.models.start_token import chosen_start
+from rote.models.tokeniser_process import chosen_start
 
 V, S, B = 61, 12, 3
 SHAPE = {"vocab_size": V, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}

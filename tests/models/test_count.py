@@ -2,7 +2,7 @@
 
 from tests.models.formulas import gpt_parameters
 
-from rote.models.count import embedding_parameters
+from rote.models.contracts import embedding_parameters
 from rote.models.gpt import GPT
 
 

@@ -6,7 +6,7 @@ from tests.conftest import COMPOSER
 from torch import Tensor, nn
 
 from rote.config.build import build
-from rote.models.decoding import TokenReader, sequences_at_once, token_reader
+from rote.models.decoder import TokenReader, sequences_at_once, token_reader
 from rote.models.gpt import GPT
 from rote.models.likelihood import START_TOKEN
 

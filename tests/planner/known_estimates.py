@@ -5,8 +5,8 @@ from typing import Any
 
 from rote.analysis.fits.leak_curve import LeakCurve
 from rote.analysis.laws.parametric import Parametric
+from rote.planner.fitted import published_estimates
 from rote.planner.law_estimates import LawEstimate, LawEstimates
-from rote.planner.published import published_estimates
 
 HOFFMANN = Parametric(E=1.69, A=406.4, B=410.7, alpha=0.34, beta=0.28)
 EXPOSURE = LeakCurve(chance=1.44, most=20.0, middle=0.05, steepness=1.5)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from tests.planner.known_estimates import HOFFMANN, believed, exposure
 
-from rote.analysis.published_membership import VALIDATIONS
+from rote.analysis.published import VALIDATIONS
+from rote.planner.fitted import published_estimates, published_membership
 from rote.planner.page import plan_json, write_plan
 from rote.planner.plan import make_plan
-from rote.planner.published import published_estimates, published_membership
 from rote.planner.request import PlanRequest
 from rote.planner.wording import answer, marks, notes
 

@@ -14,8 +14,8 @@ from rote.analysis.figures import GREY, PALETTE
 from rote.cluster.plan import load_plan
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store, read_spec
-from rote.site.build import build_site
 from rote.site.html import asset
+from rote.site.site import build_site
 
 pytestmark = pytest.mark.slow
 

@@ -18,8 +18,7 @@ from tests.site.conftest import NUM_RUNS
 
 from rote.ledger.store import Store
 from rote.site.access import REFUSAL
-from rote.site.browser import open_in_browser
-from rote.site.server import Server
+from rote.site.server import Server, open_in_browser
 
 
 @dataclass

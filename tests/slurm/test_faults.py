@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rote.cluster.attempts import last_attempt
+from rote.cluster.liveness import last_attempt
 from tests.slurm.conftest import (
     Bench,
     assert_equal,

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from rote.cluster.attempts import last_attempt
+from rote.cluster.liveness import last_attempt
 from rote.ledger.store import Store
 from tests.slurm.conftest import Bench, assert_equal, command, local_run, until
 

@@ -10,14 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from rote.models import attention
-from rote.models.dropout import PLACES
+from rote.models.attention import PLACES
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
 from rote.precision import Precision
-from rote.training.memory import ModelShape, StepMemory
+from rote.training.functional import per_sample_gradients
+from rote.training.memory import ModelShape, StepMemory, recompute_blocks
 from rote.training.objective import Objective
-from rote.training.per_sample import per_sample_gradients
-from rote.training.recompute import recompute_blocks
 
 V, L, B, D = 11, 8, 3, 32
 FORMATS = {

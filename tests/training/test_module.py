@@ -12,10 +12,9 @@ from rote.optim.schedules import constant, flat_linear, linear
 from rote.precision import Precision
 from rote.tasks.uniform import Uniform
 from rote.training.budget import Budget
-from rote.training.module import TrainingModule
-from rote.training.order import BatchOrder
+from rote.training.data import BatchOrder
+from rote.training.module import TrainingModule, fit
 from rote.training.saturation import Saturation
-from rote.training.trainer import fit
 from rote.training.training_run import CheckpointPolicy, TrainingRun
 
 FP32 = Precision(name="fp32", weights="float32", autocast=None, matmul="highest")

@@ -13,9 +13,8 @@ from pathlib import Path
 import polars as pl
 
 from rote.analysis.laws.law import COLUMNS, Law, LawData, RunCount
-from rote.analysis.tables.cells import Cells, read_cells
-from rote.analysis.tables.numbers import Style, numbers, style_of
-from rote.analysis.tables.plausible import COUNTS, ChosenColumns, doubts
+from rote.analysis.tables.cells import Cells, Style, numbers, read_cells, style_of
+from rote.analysis.tables.separated import COUNTS, ChosenColumns, doubts
 from rote.config.choices import unknown
 from rote.core.units import nats_from_bits
 

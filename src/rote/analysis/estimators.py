@@ -13,8 +13,16 @@ from scipy.special import betaincinv
 from scipy.stats import norm, spearmanr
 from scipy.stats import t as student_t
 
-from rote.analysis.estimate import Estimate, Interval, OverSplits, Rate
-from rote.analysis.fits.level import ENDS, LEVEL, hull, interval_of
+from rote.analysis.estimate import (
+    ENDS,
+    LEVEL,
+    Estimate,
+    Interval,
+    OverSplits,
+    Rate,
+    hull,
+    interval_of,
+)
 
 Floats = NDArray[np.float64]
 

@@ -18,8 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
 
-from rote.analysis.estimate import Estimate
-from rote.analysis.typeset import typeset
+from rote.analysis.estimate import Estimate, typeset
 
 Handle = Line2D | Patch
 

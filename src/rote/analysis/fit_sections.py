@@ -9,15 +9,14 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.content import Block, Section, Text
-from rote.analysis.estimate import span
+from rote.analysis.estimate import plural, span
 from rote.analysis.fit_figure import fit_plot, shown_name
 from rote.analysis.laws import kinds
 from rote.analysis.laws.law import Constant, FitEffort, FittedLaw, Law, LawData, RunCount
 from rote.analysis.metrics import METRICS
+from rote.analysis.page import Block, Section, Text
 from rote.analysis.quantities.scaling import FORMAT, doubts, formats, measured
 from rote.analysis.table import Cell, Column, Table, Value
-from rote.analysis.typeset import plural
 from rote.core.progress import Progress
 
 FORM = "{:.4g}"

@@ -12,13 +12,11 @@ import torch
 from filelock import FileLock, Timeout
 from torch import nn
 
-from rote.auditing.canaries import measured_canaries, usable_manifest
-from rote.auditing.corpus import read_corpus
+from rote.auditing.corpus import measured_canaries, read_corpus, usable_manifest
 from rote.auditing.gathering import GatheredScores, Passed, stored_of
-from rote.auditing.partial_results import PartialResults
 from rote.auditing.passes import Stages
 from rote.auditing.request import AuditRequest
-from rote.auditing.stages import Stage, StageImpossible, run_stage
+from rote.auditing.stages import PartialResults, Stage, StageImpossible, run_stage
 from rote.auditing.stored import StoredAudit
 from rote.auditing.targets import AuditTarget, precision_of
 from rote.core.progress import Progress

@@ -1,17 +1,82 @@
 """Members and non-members as they are scored, and what was left out of them, counted.
 
 Shapes: D documents of a side.
+
+The documents of one side of an audit, read whole: rows and lines of files, each numbered.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from rote.auditing.documents import read_rows
 from rote.core.progress import Progress
-from rote.tasks.text.reading.rows import Row
+from rote.tasks.text.reading.formats import TEXT, FileFormat, files_of, kind_of
+from rote.tasks.text.reading.rows import DocumentRow, RowSelection, rows_of
+
+LINES = (".txt", ".text", "")  # plain text with a document a line; other text has longer ones
+# What is held of a side at most. Forward passes over as much text would take weeks.
+MOST_DOCUMENT_BYTES, MOST_BYTES, MOST_ROWS = 1 << 24, 1 << 30, 1 << 22
+ROWS_SHOWN = 1 << 14
+
+
+def wanted(field: str) -> RowSelection:
+    """A field with text or token ids."""
+    return RowSelection(
+        field=field, way_out="give --field", takes_tokens=True, most_bytes=MOST_DOCUMENT_BYTES
+    )
+
+
+def kinds_of(path: Path, field: str) -> list[tuple[Path, FileFormat]]:
+    """The files that a side is read from, and how each is read.
+
+    Raises ValueError for what is not there, and for text of which nothing says where a document
+    ends.
+    """
+    if not path.exists():
+        raise ValueError(f"there is no file {str(path)!r}")
+    found = [(file, kind_of(file, wanted(field).fields)) for file in files_of(str(path))]
+    for file, kind in found:
+        if kind.format == TEXT and kind.suffix not in LINES:
+            raise ValueError(
+                f"{file} is none of .jsonl, .json, .csv, .tsv, .parquet and .txt (a document a "
+                "line): its documents cannot be told apart"
+            )
+    return found
+
+
+def read_rows(path: Path, field: str, progress: Progress) -> list[DocumentRow]:
+    """Every line or row of a file, or of all files of a folder, counted on from file to file.
+
+    Raises ValueError naming file and line for what is no document, and for more than is held.
+    """
+    rows: list[DocumentRow] = []
+    num_bytes = 0
+    for row in _counted(path, field):
+        num_bytes += len(row.content) * (1 if isinstance(row.content, str) else 8)
+        if num_bytes > MOST_BYTES or len(rows) >= MOST_ROWS:
+            raise ValueError(
+                f"{path} has more than the {MOST_ROWS:,} documents, or than the {MOST_BYTES:,} "
+                "bytes of them, that an audit holds: give a sample of it"
+            )
+        rows.append(row)
+        if len(rows) % ROWS_SHOWN == 0:
+            progress(f"reading {path.name}", len(rows), None)
+    if len({type(row.content) for row in rows if not row.is_empty}) > 1:
+        raise ValueError(f"{path} mixes text and token ids: give one of them")
+    return rows
+
+
+def _counted(path: Path, field: str) -> Iterator[DocumentRow]:
+    before = 0
+    for file, kind in kinds_of(path, field):
+        last = 0
+        for row in rows_of(file, kind, wanted(field)):
+            last = row.number
+            yield DocumentRow(number=before + last, content=row.content)
+        before += last
+
 
 FEWEST = 20  # documents of a side: ten in each half, one for each fold of the blind baseline
 FEWEST_TOKENS = 2  # one token behind the start is no text
@@ -80,7 +145,7 @@ def read_document_sets(
     return document_sets
 
 
-def _side(rows: Sequence[Row], path: Path, reading: ReadOptions) -> DocumentSet:
+def _side(rows: Sequence[DocumentRow], path: Path, reading: ReadOptions) -> DocumentSet:
     filled = [row for row in rows if not row.is_empty]
     encoded = _encoded(filled, path, reading)
     long = [place for place, tokens in enumerate(encoded) if len(tokens) >= FEWEST_TOKENS]
@@ -102,7 +167,7 @@ def _side(rows: Sequence[Row], path: Path, reading: ReadOptions) -> DocumentSet:
 
 
 def _texts(
-    rows: Sequence[Row],
+    rows: Sequence[DocumentRow],
     is_cut: Sequence[bool],
     cut: dict[int, Tokens],
     kept: Sequence[int],
@@ -116,7 +181,7 @@ def _texts(
     return [next(shorter) if c else str(row.content) for row, c in zip(rows, is_cut, strict=True)]
 
 
-def _encoded(rows: Sequence[Row], path: Path, reading: ReadOptions) -> list[Tokens]:
+def _encoded(rows: Sequence[DocumentRow], path: Path, reading: ReadOptions) -> list[Tokens]:
     if rows and isinstance(rows[0].content, str):
         if reading.encode is None:
             raise ValueError(
@@ -150,7 +215,7 @@ def _tokenised(texts: Sequence[str], path: Path, reading: ReadOptions) -> list[T
 
 
 def _require_one_kind(
-    rows: tuple[Sequence[Row], Sequence[Row]], members: Path, nonmembers: Path
+    rows: tuple[Sequence[DocumentRow], Sequence[DocumentRow]], members: Path, nonmembers: Path
 ) -> None:
     kinds = [
         {type(row.content) for row in document_set if not row.is_empty} for document_set in rows

@@ -12,16 +12,22 @@ import numpy as np
 import polars as pl
 
 from rote.auditing import passes as stages_of_passes
-from rote.auditing.assembly import FEWEST_FOR_LIRA, Passes, membership_scores
 from rote.auditing.corpus import Corpus
 from rote.auditing.passes import Stages
 from rote.auditing.request import AuditRequest
-from rote.auditing.scoring import BEGINNING_LOG_P, LOG_P, SUFFIX_LOG_P
+from rote.auditing.scoring import (
+    BEGINNING_LOG_P,
+    FEWEST_FOR_LIRA,
+    LOG_P,
+    SUFFIX_LOG_P,
+    Passes,
+    membership_scores,
+)
 from rote.auditing.stored import MEMBER, NONMEMBER, REFERENCE_PREFIX, SCORE_PREFIX, StoredAudit
 from rote.auditing.targets import AuditTarget
 from rote.core.units import bits_from_nats
 from rote.scores.blind import blind_scores, word_ids
-from rote.scores.documents import Floats
+from rote.scores.forward import Floats
 from rote.tasks.occurrences import Occurrences
 
 PACKAGES = ("rote", "torch", "transformers", "tokenizers", "numpy")

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from rote.auditing.corpus import Corpus
+from rote.auditing.request import AuditSettings
 from rote.auditing.scoring import Continued, LogLikelihood, OnePass, gradient
-from rote.auditing.settings import AuditSettings
 from rote.auditing.stages import Score, Stage, stage_of, tokens_at_once
 from rote.auditing.targets import AuditTarget
-from rote.scores.neighbours import neighbours
+from rote.scores.likelihood import neighbours
 
 DECODED_TOKENS = 1 << 15  # of a batch that is continued: one position of each row at a time
 FORWARD, EXTRACTION, LOWERED, BEHIND_PREFIX, NEIGHBOURS, GRADIENT = (

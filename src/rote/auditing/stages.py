@@ -4,18 +4,57 @@ Batches hold about as many tokens each and hardly any padding; consecutive ones 
 is written when it is done. What is in which batch is a function of the lengths alone, so that an
 audit that was killed goes on with the same batches, and ends with the same numbers.
 Shapes: R rows, B of a batch, L positions.
+
+Finished work on disk: one small file a piece, whole or not there at all.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rote.auditing.partial_results import Arrays, PartialResults
+from rote.io.read import open_regular
+from rote.io.write import write_with
 from rote.measures.cost import CPU_LOGITS_PER_BATCH, LOGITS_PER_BATCH
+
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class PartialResults:
+    """Those of one audit; a name is written once."""
+
+    folder: Path
+
+    def read(self, name: str) -> dict[str, np.ndarray] | None:
+        """None where it was not finished, or its file was damaged since."""
+        try:
+            with open_regular(self._path(name)) as stream:
+                return dict(np.load(stream, allow_pickle=False))
+        except Exception:  # zip, zlib and numpy raise a dozen kinds for bytes at random
+            return None
+
+    def write(self, name: str, arrays: Arrays) -> None:
+        """Atomically."""
+
+        def save(path: Path) -> None:
+            with path.open("wb") as stream:
+                np.savez(stream, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+
+        write_with(self._path(name), save)
+
+    def forget(self) -> None:
+        """Once everything was put together."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.npz"
+
 
 # Of a batch: a GPU is busy with 8,192 tokens of any model worth one; a CPU gains nothing beyond.
 MOST_TOKENS, MOST_TOKENS_CPU = 1 << 13, 1 << 11

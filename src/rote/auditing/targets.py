@@ -23,8 +23,7 @@ from rote.models.checkpoint import (
 )
 from rote.models.hf_folder import CONFIG, tokeniser_files, weight_files
 from rote.models.likelihood import START_TOKEN
-from rote.models.start_token import StartToken, chosen_start
-from rote.models.tokeniser_process import TokeniserProcess
+from rote.models.tokeniser_process import StartToken, TokeniserProcess, chosen_start
 from rote.precision import DTYPES, Precision
 from rote.run.weights import Trained, load_trained
 from rote.tasks.protocol import text_of

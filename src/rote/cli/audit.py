@@ -47,8 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _question(arguments: argparse.Namespace) -> "AuditRequest":
-    from rote.auditing.request import AuditRequest
-    from rote.auditing.settings import AuditSettings
+    from rote.auditing.request import AuditRequest, AuditSettings
     from rote.auditing.targets import precision_of
 
     target = _target(arguments.model, arguments)
@@ -93,7 +92,7 @@ def _target(word: str, arguments: argparse.Namespace) -> "AuditTarget":
 def _device(accelerator: str) -> str:
     import torch
 
-    from rote.training.device import device_of
+    from rote.training.distributed import device_of
 
     device = device_of(accelerator).type
     if device == "cuda" and not torch.cuda.is_available():

@@ -15,10 +15,17 @@ from rote.cluster.status import labels, varying_keys
 from rote.config.build import build
 from rote.ledger.spec import Spec, flatten
 from rote.ledger.store import Store
-from rote.planner.bill import STEP_OVERHEAD_SECONDS, Bill, Line, bill, flops_per_second_here
-from rote.planner.gpu_hours import Phase, h100_seconds
+from rote.planner.bill import (
+    STEP_OVERHEAD_SECONDS,
+    Bill,
+    Line,
+    Phase,
+    bill,
+    flops_per_second_here,
+    h100_seconds,
+)
 from rote.run.preflight import Facts
-from rote.training.compiling import GRAPH
+from rote.training.graphed import GRAPH
 
 LOCAL_WORKERS = "workers"  # a key of the local host alone
 

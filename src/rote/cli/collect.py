@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.frame import curves_table, table_of, write_curves, write_table
 from rote.analysis.metrics import derive
+from rote.analysis.results import curves_table, table_of, write_curves, write_table
 from rote.cli.damage import require_no_damage
 from rote.cli.gathering import sound_runs, stored
 from rote.cli.progress import Bar
@@ -66,7 +66,7 @@ def _told(folder: Path, table: pl.DataFrame, plan: Plan | None) -> dict[str, Any
 
 def _from_wandb(source: str, name: str, plan: Plan | None, progress: Progress) -> Tables:
     """Where the sweep was launched here its runs in its order; elsewhere those of its group."""
-    from rote.tracking.reading import read_back  # protobuf: not for those who read the disk
+    from rote.tracking.reading import read_back
 
     runs = read_back(source, name, plan.run_ids if plan else None, progress)
     if not runs:

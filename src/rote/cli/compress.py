@@ -26,8 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     content = None if arguments.task_train else Path(arguments.file).read_bytes()
     folder = find_run(outputs_folder(), arguments.run)
     with needs_extra():
-        from rote.coding.compression import compress
-        from rote.coding.rivals import sizes_in_bytes
+        from rote.coding.compression import compress, sizes_in_bytes
     name = arguments.file or f"the training set of run {folder.run_id}"
     with Bar() as show:
         content, compressed = compress(folder, content, name=name, progress=show)

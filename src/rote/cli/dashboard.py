@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from rote.analysis.kinds import require_kind
 from rote.analysis.overviews import overview_of
+from rote.analysis.report import require_kind
 from rote.cli.screen import print_json, screen
 from rote.cli.wandb_account import account_of
 from rote.cluster.plan import load_plan

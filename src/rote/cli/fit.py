@@ -12,15 +12,15 @@ import polars as pl
 from rich.console import Console
 
 from rote.analysis import fit_sections as fits
-from rote.analysis.content import Content
 from rote.analysis.csv_runs import doubts_about, measured_rows, read_runs
+from rote.analysis.estimate import plural
 from rote.analysis.fit_sections import NotFitted, Runs, Through
 from rote.analysis.laws import kinds
 from rote.analysis.laws.law import FitEffort, RunCount
+from rote.analysis.page import Content
 from rote.analysis.quantities.scaling import scaling_runs
 from rote.analysis.report import reproduce, write_page
 from rote.analysis.tables.cells import SUFFIXES
-from rote.analysis.typeset import plural
 from rote.cli.damage import require_no_damage
 from rote.cli.gathering import gathered, needs_columns
 from rote.cli.progress import Bar

@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from rote.analysis.alphas import measured_alphas, report_of
-from rote.analysis.frame import table_of
 from rote.analysis.metrics import derive
-from rote.analysis.results import Results
+from rote.analysis.published import measured_alphas, report_of
+from rote.analysis.results import Results, table_of
 from rote.cli.damage import require_no_damage
 from rote.cluster.plan import Plan, load_plan
 from rote.core.progress import Progress, with_progress

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rote.cli.screen import screen
-from rote.cluster.attempts import last_attempt
+from rote.cluster.liveness import last_attempt
 from rote.cluster.status import tail
 from rote.io.outputs import outputs_folder
 from rote.ledger.store import Store

@@ -16,12 +16,11 @@ from rote.cli.screen import grid, print_json, screen
 from rote.core.progress import Progress
 from rote.io.outputs import outputs_folder
 from rote.io.write import named_by_digest, require_writable, write_json
-from rote.planner.fitted import fitted_estimates
+from rote.planner.fitted import fitted_estimates, published_estimates
 from rote.planner.formatting import amount
 from rote.planner.law_estimates import LawEstimates
 from rote.planner.page import plan_json, sizes, write_plan
 from rote.planner.plan import TrainingPlan, make_plan
-from rote.planner.published import published_estimates
 from rote.planner.request import DEVICE_FLOPS_PER_SECOND, PlanRequest
 from rote.planner.wording import answer, notes
 

@@ -8,8 +8,7 @@ from contextlib import nullcontext
 from rote.cli.progress import Bar
 from rote.cli.screen import screen
 from rote.io.outputs import outputs_folder
-from rote.site.browser import open_in_browser
-from rote.site.server import Server
+from rote.site.server import Server, open_in_browser
 
 
 def run(arguments: argparse.Namespace) -> int:

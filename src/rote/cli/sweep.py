@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rote.analysis.kinds import require_kind
+from rote.analysis.report import require_kind
 from rote.cli.bill import bill_told, make_bill, print_bill
 from rote.cli.follow import summarise
 from rote.cli.launching import launch_and_report
@@ -26,7 +26,7 @@ from rote.config.sweep import Grid, Sweep, load_sweep, with_overrides
 from rote.io.outputs import outputs_folder
 from rote.io.write import canonical_json, require_writable, sha256
 from rote.ledger.store import Store
-from rote.tasks.text.rehearsal import rehearsal
+from rote.tasks.text.task import rehearsal
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -30,8 +30,7 @@ from rote.io.outputs import outputs_folder
 from rote.io.write import require_writable
 from rote.ledger.claim import ClaimLost, RunIsTaken
 from rote.ledger.record import Record
-from rote.ledger.spec import Spec
-from rote.ledger.spec_file import read_spec
+from rote.ledger.spec import Spec, read_spec
 from rote.ledger.store import Store
 
 SPLITS = ("train", "heldout")
@@ -133,7 +132,7 @@ def _run_one(config: dict[str, Any]) -> int:
 
 def _execute(console: Console, store: Store, spec: Spec) -> int:
     from rote.run.preflight import Preflight
-    from rote.training.device import require_device
+    from rote.training.distributed import require_device
 
     facts = Preflight().facts(spec)
     require_device(spec.how["host"]["accelerator"])

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from rote.cluster.attempts import last_attempt
 from rote.cluster.journal import Journal
+from rote.cluster.liveness import last_attempt
 from rote.cluster.plan import launched, load_plan, sweep_folder
 from rote.core.progress import Progress, with_progress
 from rote.io.outputs import below
@@ -14,7 +14,7 @@ from rote.io.read import Damaged, is_regular, open_regular, read_json
 from rote.io.shapes import anything, mapped, text
 from rote.io.write import sha256_of_file
 from rote.ledger.claim import require_lockable
-from rote.ledger.shapes import FAILURE
+from rote.ledger.curve import FAILURE
 from rote.ledger.store import RunFolder, Store
 from rote.tasks.text.prepared import PREPARE_AGAIN, TOKENS, open_prepared
 

@@ -43,7 +43,7 @@ class LocalHost:
 
     def check(self, point: Point) -> None:
         """Raises ValueError where this machine lacks the accelerator."""
-        from rote.training.device import require_device  # torch: only where runs are checked
+        from rote.training.distributed import require_device
 
         require_device(self.accelerator)
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from rote.cluster import queue
-from rote.cluster.attempts import last_attempt
 from rote.cluster.journal import Journal
-from rote.cluster.liveness import GONE, SentJob, sent_jobs
+from rote.cluster.liveness import GONE, SentJob, last_attempt, sent_jobs
 from rote.cluster.plan import Plan, Point, sweep_folder
 from rote.io.read import Damaged, printable, read_end, require_inside
 from rote.ledger.curve import progress_told

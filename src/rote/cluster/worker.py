@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rote.cluster.attempts import record_attempt, record_kill
+from rote.cluster.liveness import record_attempt, record_kill
 from rote.cluster.pack import stacks
 from rote.cluster.preemption import StopFlag, leave
 from rote.cluster.process_pool import Killed, Outcome, ProcessPool, Specs

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from rote.core.progress import Progress, with_progress
 from rote.core.units import bits_from_nats
-from rote.models.decoding import token_reader
+from rote.models.decoder import token_reader
 
 PROBABILITIES = constriction.stream.model.Categorical(perfect=False)
 

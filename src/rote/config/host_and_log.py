@@ -192,7 +192,7 @@ HOST: Mapping[str, Check] = {
     "accelerator": _one_of("auto", "cpu", "gpu", "cuda", "mps"),
     "recompute_above_gib": _or_null(_from(0)),
     "strategy": _one_of("ddp", "fsdp"),
-    "compile": _or_null(require_word),  # its modes are those of `rote.training.compiling`
+    "compile": _or_null(require_word),  # its modes are those of `rote.training.graphed`
     "checkpoint_every_seconds": _or_null(_from(0)),
 }
 LOG: Mapping[str, Check] = {

@@ -28,7 +28,7 @@ def uniform_bits(num_symbols: int, vocab_size: int) -> float:
 def uniform_ceiling_bits(num_sequences: float, length: int, vocab_size: int) -> float:
     """The most that can be memorised of distinct sequences of uniform tokens, in bits.
 
-    N (S log2 V - log2 N): a model cannot know the order of a set (`rote.measures.least_code`).
+    N (S log2 V - log2 N): a model cannot know the order of a set (`rote.measures.cost`).
     """
     return num_sequences * (uniform_bits(length, vocab_size) - math.log2(num_sequences))
 

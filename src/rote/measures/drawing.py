@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rote.core.checks import require_whole
 from rote.measures.sampling import Sampler
-from rote.models.decoding import sequences_at_once, token_reader
+from rote.models.decoder import sequences_at_once, token_reader
 
 
 @dataclass(frozen=True, kw_only=True)

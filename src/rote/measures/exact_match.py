@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from rote.core.units import bits_from_nats
 from rote.measures.cost import batches
 from rote.measures.protocol import Measurement
-from rote.models.decoding import sequences_at_once, token_reader
+from rote.models.decoder import sequences_at_once, token_reader
 from rote.models.likelihood import started, token_nats
 from rote.tasks.protocol import HasItems, Items, Task
 

@@ -13,9 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from rote.core.checks import require_whole
-from rote.measures.prefixes import require_prefixes, require_rest
-from rote.measures.protocol import Measurement
-from rote.models.decoding import sequences_at_once, token_reader
+from rote.measures.protocol import Measurement, require_prefixes, require_rest
+from rote.models.decoder import sequences_at_once, token_reader
 from rote.tasks.protocol import Identified, Sequences, Task, scored_from
 
 KEY = "measure.extraction.prefix_tokens"

@@ -2,6 +2,8 @@
 
 A model is an `nn.Module`; each protocol that it fulfils makes it faster or lets more be measured.
 Shapes: B sequences, L positions, V vocabulary, D width.
+
+Exact parameter counts; embeddings counted, the tied one once.
 """
 
 from collections.abc import Collection, Sequence
@@ -64,7 +66,7 @@ class HasDropout(Protocol):
     """Has places where numbers can be dropped while it trains."""
 
     def set_dropout(self, rate: float, places: Collection[str]) -> None:
-        """From now on, at these of `rote.models.dropout.PLACES`; nowhere before the first call."""
+        """Drop at these of `rote.models.attention.PLACES` from now on, before that nothing."""
         ...
 
     @property
@@ -141,3 +143,10 @@ def require_causal(model: nn.Module, *, vocab_size: int, length: int) -> None:
             f"{name} is not causal: its logits of a position depend on later tokens, so that it "
             "gives no likelihood of a sequence"
         )
+
+
+def embedding_parameters(model: nn.Module) -> int:
+    """Of tokens and positions: what the other convention leaves out (Kaplan et al. 2020)."""
+    tables = (module for module in model.modules() if isinstance(module, nn.Embedding))
+    weights = {id(table.weight): table.weight.numel() for table in tables}
+    return sum(weights.values())

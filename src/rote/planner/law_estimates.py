@@ -1,13 +1,35 @@
-"""What a plan takes to be true: laws with their constants, where they are from, how far they go."""
+"""What a plan takes to be true: laws with their constants, where they are from, how far they go.
+
+Loss over parameters and tokens seen where the distinct ones are limited.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from rote.analysis.fits.level import interval_of
-from rote.analysis.laws.law import LawCurve, RunCount
-from rote.planner.data_limited import DataLimited
+from rote.analysis.estimate import interval_of
+from rote.analysis.laws.law import Floats, LawCurve, RunCount
+from rote.analysis.laws.repetition import worth
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataLimited:
+    """A loss law of which no more than ``distinct`` tokens differ."""
+
+    law: LawCurve  # over parameters and tokens; without R_D over unique tokens besides
+    distinct: float
+    R_D: float | None  # None: the law itself knows what repeats are worth
+
+    def predict(self, parameters: ArrayLike, tokens: ArrayLike) -> Floats:
+        """Loss in nats per token."""
+        seen = np.asarray(tokens, dtype=np.float64)
+        unique = np.minimum(seen, self.distinct)
+        if self.R_D is None:
+            return self.law.predict(parameters, seen, unique)
+        return self.law.predict(parameters, worth(seen, unique, self.R_D))
+
 
 Interval = tuple[float, float]
 Surface = Callable[[float, float], float]  # of parameters and of data, tokens or samples

@@ -7,11 +7,11 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.content import Card, Content, Section, Text
 from rote.analysis.estimate import span
 from rote.analysis.figures import ACCENT, GREY, PALETTE
 from rote.analysis.marks import Layer
 from rote.analysis.metrics import METRICS
+from rote.analysis.page import Card, Content, Section, Text
 from rote.analysis.plot import Axis, Plot
 from rote.analysis.report import reproduce, write_page
 from rote.analysis.table import Column, Table

@@ -17,6 +17,9 @@ from rote.planner.solving import (
     tokens_for_loss,
 )
 
+# One H100 at 40 % of its 989 TFLOP/s of dense bf16 (NVIDIA's data sheet): a well-run cluster.
+
+
 RUNGS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 2, 4, 8, 16)  # sizes about the best one
 SMALLEST = 1e3  # parameters: below, no ladder goes
 MOST_TOKENS = 1e18  # more than there are: where no amount keeps a ceiling

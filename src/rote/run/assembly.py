@@ -17,11 +17,9 @@ from rote.training import distributed
 from rote.training.budget import Budget
 from rote.training.controls.combined import Controls
 from rote.training.controls.protocol import GradientMaker
-from rote.training.data import on_device
-from rote.training.device import device_of
-from rote.training.memory import ModelShape, StepMemory
-from rote.training.order import BatchOrder, Order
-from rote.training.recompute import recompute_blocks
+from rote.training.data import BatchOrder, Order, on_device
+from rote.training.distributed import device_of
+from rote.training.memory import ModelShape, StepMemory, recompute_blocks
 from rote.training.training_run import CheckpointPolicy, Row, TrainingRun
 
 

@@ -14,13 +14,12 @@ from rote.run.assembly import make_training_run
 from rote.run.observers import Observer
 from rote.run.session import RunSession, prepare_process
 from rote.training import distributed
-from rote.training.compiling import GRAPH
-from rote.training.device import device_of
+from rote.training.distributed import device_of
 from rote.training.finish.module import FinishModule, OnEnd
-from rote.training.module import TrainingModule
+from rote.training.graphed import GRAPH
+from rote.training.module import Phase, TrainingModule, fit
 from rote.training.stack import CannotStack
 from rote.training.stacked import StackedTrainingModule
-from rote.training.trainer import Phase, fit
 from rote.training.training_run import CheckpointPolicy, Diverged, Interrupted, TrainingRun
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})

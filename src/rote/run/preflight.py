@@ -17,12 +17,12 @@ from rote.measures.protocol import ChecksTask
 from rote.models.contracts import require_causal, require_contract
 from rote.precision import Precision
 from rote.training.budget import Budget
-from rote.training.compiling import require_mode
 from rote.training.controls.combined import Controls
 from rote.training.controls.protocol import PlannedTraining
-from rote.training.device import device_of
+from rote.training.distributed import device_of
 from rote.training.finish.evaluation import OWN_GRADIENT_BYTES, chunk_sequences
 from rote.training.finish.lbfgs import SINGLE_VECTORS
+from rote.training.graphed import require_mode
 from rote.training.memory import ModelShape, StepMemory
 
 MOST_TRIED = 20_000_000  # parameters of a model that is tried before a run: more take seconds

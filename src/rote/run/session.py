@@ -21,14 +21,14 @@ from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder
 from rote.measures.protocol import Measure
-from rote.models.count import embedding_parameters
+from rote.models.contracts import embedding_parameters
 from rote.run.assembly import make_training_run
 from rote.run.observers import Observer, Observers, configured
 from rote.run.weights import save_weights
 from rote.tasks.protocol import HasManifest, Task
 from rote.training import distributed
 from rote.training.checkpoint import OF_A_RUN, Checkpoints
-from rote.training.device import device_of
+from rote.training.distributed import device_of
 from rote.training.training_run import CheckpointPolicy, Row, TrainingRun
 
 

@@ -9,16 +9,14 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.frame import table_of
 from rote.analysis.metrics import METRICS, derive, metric_of
 from rote.analysis.overviews import overview_of
+from rote.analysis.results import table_of
 from rote.cluster.status import varying_keys
 from rote.config.names import is_seed, setting_words
 from rote.io.read import Damaged, read_bytes
 from rote.ledger.spec import flatten
-from rote.site.catalogue import SweepEntry
-from rote.site.records import FinishedRuns, Records
-from rote.site.scripts import short
+from rote.site.catalogue import FinishedRuns, Records, SweepEntry, short
 
 Column = dict[str, Any]
 

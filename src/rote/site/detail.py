@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from rote.analysis.derived import UNIFORM
+from rote.analysis.estimate import number, typeset
 from rote.analysis.metrics import METRICS, metric_of
-from rote.analysis.typeset import number, typeset
-from rote.cluster.attempts import last_attempt
+from rote.cluster.liveness import last_attempt
 from rote.cluster.plan import Point
 from rote.cluster.status import RunState, tail
 from rote.config.names import run_name
@@ -19,9 +19,8 @@ from rote.io.read import Damaged
 from rote.ledger.curve import BELOW_UNIFORM_BITS, LOSS_NATS, MEMORISED_BITS
 from rote.ledger.spec import flatten
 from rote.ledger.store import RunFolder, Store
+from rote.site.catalogue import FinishedRuns, Records, short
 from rote.site.columns import CANNOT, measured
-from rote.site.records import FinishedRuns, Records
-from rote.site.scripts import short
 
 POINTS_OF_A_CURVE = 200  # more than a screen tells apart; all of them are in curve.jsonl
 LINES_OF_A_LOG = 30

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from rote.analysis.typeset import typeset
+from rote.analysis.estimate import typeset
 from rote.cluster.status import count
 from rote.site.catalogue import SINGLE, Catalogue, SweepEntry, changed_at
 from rote.site.documents import COMPARISONS, FIGURES, KINDS, REPORTS, Document, clock

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from rote.core.progress import Progress, no_progress, with_progress
-from rote.tracking.account import asking, require_server
 from rote.tracking.curves import STEP, Row, merged
+from rote.tracking.mirror import TRAIN, FinishedRun, finished_of
 from rote.tracking.offline import Log, read_log
-from rote.tracking.summary import TRAIN, FinishedRun, finished_of
+from rote.tracking.session import asking, require_server
 
 ONLINE, OFFLINE = "wandb:", "wandb-offline:"
 SOURCES = f"{ONLINE}ENTITY/PROJECT or {OFFLINE}FOLDER"

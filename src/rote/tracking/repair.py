@@ -3,8 +3,8 @@
 from rote.config.build import build
 from rote.config.trust import require_own
 from rote.ledger.store import RunFolder
+from rote.tracking.mirror import RECORD
 from rote.tracking.offline import Log, is_complete, logs, read_log
-from rote.tracking.summary import RECORD
 
 OBSERVER = "wandb"  # its name in conf/log
 

@@ -9,9 +9,9 @@ from typing import Any
 from rote.analysis.metrics import METRICS, SHARES, metric_of
 from rote.analysis.overviews import Overview
 from rote.ledger.spec import CONTROL, WHAT
-from rote.tracking.account import asking, require_server
 from rote.tracking.curves import AXES
-from rote.tracking.summary import DERIVED, REPORT, SETTING, TRAIN
+from rote.tracking.mirror import DERIVED, REPORT, SETTING, TRAIN
+from rote.tracking.session import asking, require_server
 
 MAX_RUNS = 200  # lines in a chart; wandb draws 10 where nothing is said
 COLUMNS, WIDTH, HEIGHT = 3, 8, 6  # of a report's grid, which is 24 wide

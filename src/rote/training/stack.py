@@ -17,9 +17,8 @@ from rote.optim.muon import Muon
 from rote.optim.pair import Pair
 from rote.optim.soap import Soap
 from rote.precision import Precision
-from rote.training.compiling import GRAPH, compiled
 from rote.training.functional import stacked_model
-from rote.training.graphed import Graphed
+from rote.training.graphed import GRAPH, Graphed, compiled
 from rote.training.objective import Objective
 from rote.training.training_run import MakeOptimiser
 

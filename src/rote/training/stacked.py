@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from rote.training.data import StackedTokens, TokensInMemory
-from rote.training.order import BatchOrder
+from rote.training.data import BatchOrder, StackedTokens, TokensInMemory
 from rote.training.stack import CannotStack, Stack
 from rote.training.training_run import Diverged, Interrupted, TrainingRun
 

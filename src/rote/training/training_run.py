@@ -21,7 +21,7 @@ from rote.tasks.protocol import Sequences
 from rote.training.budget import Budget
 from rote.training.controls.combined import Controls
 from rote.training.controls.protocol import Facts, GradientMaker, StoppingRule
-from rote.training.order import Order
+from rote.training.data import Order
 
 DIVERGED_FACTOR = 2.0  # times the loss of a model that knows nothing
 

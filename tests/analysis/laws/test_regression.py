@@ -9,11 +9,9 @@ from scipy.optimize import minimize
 from scipy.stats import linregress
 from scipy.stats import t as student_t
 
-from rote.analysis.fits.profiles import profile_ends
-from rote.analysis.fits.projection import factors
 from rote.analysis.fits.regression import RegressionProblem, Residual, solve
-from rote.analysis.fits.resampling import draw_counts, expansion
-from rote.analysis.fits.uncertainty import RegressionFit, regression_fit
+from rote.analysis.fits.search import factors, profile_ends
+from rote.analysis.fits.uncertainty import RegressionFit, draw_counts, expansion, regression_fit
 
 X = np.linspace(0.5, 4, 40)
 BOUNDS = np.log(np.array([[1e-3, 1e3], [1e-3, 1e3]]))

@@ -110,7 +110,7 @@ def test_bpe_loses_nothing(
     monkeypatch: pytest.MonkeyPatch,
     piece_characters: int,
 ) -> None:
-    monkeypatch.setattr("rote.tasks.text.pieces.PIECE_CHARACTERS", piece_characters)
+    monkeypatch.setattr("rote.tasks.text.sources.PIECE_CHARACTERS", piece_characters)
     recipe = make_recipe(tokeniser=bpe(), length=1)
     corpus = prepared(recipe)
     encoder = load(corpus.folder)

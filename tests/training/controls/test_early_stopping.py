@@ -22,8 +22,7 @@ from rote.tasks.canaries.task import Canaries
 from rote.tasks.protocol import HasBase, HasManifest, HasMembers, Identified, Task
 from rote.tasks.uniform import Uniform
 from rote.training.controls.early_stopping import EarlyStopping, ValidationStopping
-from rote.training.data import TokensInMemory
-from rote.training.subset import subset_of
+from rote.training.data import TokensInMemory, subset_of
 from rote.training.training_run import Diverged
 
 FP32 = Precision(name="fp32", weights="float32", autocast=None, matmul="highest")

@@ -15,7 +15,7 @@ from rote.run.assembly import make_training_run
 from rote.training.finish import evaluation
 from rote.training.finish.evaluation import FullBatch, chunk_sequences, flat, put
 from rote.training.finish.module import FinishModule
-from rote.training.trainer import fit
+from rote.training.module import fit
 from rote.training.training_run import CheckpointPolicy, Diverged, TrainingRun
 
 CPU = torch.device("cpu")

@@ -1,7 +1,17 @@
-"""What scores are called on a page, and where each comes from."""
+"""What scores are called on a page, and where each comes from.
 
+What it would take to be sure: documents that narrow an interval, exclude chance or bound a rate.
+
+An interval's width falls with the square root of the number of documents, were others of the same
+kind drawn. Numbers are of one side, both halves together.
+"""
+
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+from rote.analysis.estimate import LEVEL, Estimate
+from rote.analysis.quantities.membership import FALSE_POSITIVE_RATES, controls_needed
 
 
 class ScoreName(NamedTuple):
@@ -50,3 +60,35 @@ def named(score: str, facts: Mapping[str, Any]) -> ScoreName:
         return SCORES[score]
     models = {each["score"]: each["name"] for each in facts["references"]}
     return SCORES["reference"]._replace(name=f"Reference {models[score]}")
+
+
+NARROW = 0.01  # half the width of an AUROC's interval
+BOUND = 0.001  # a rate of extraction
+HALVES = 2
+
+
+def to_narrow(estimate: Estimate, num_judged: int, *, reach: float = NARROW) -> int:
+    """Documents until the interval is ``reach`` wide on each side."""
+    low, high = estimate.ends
+    half_width = (high - low) / 2
+    return HALVES * math.ceil(num_judged * (half_width / reach) ** 2)
+
+
+def to_exclude(estimate: Estimate, num_judged: int, *, chance: float) -> int | None:
+    """Documents until the interval ends above ``chance``, were the effect as large as it seems.
+
+    None where nothing above chance was seen: no number of documents excludes it then.
+    """
+    if estimate.value <= chance:
+        return None
+    return to_narrow(estimate, num_judged, reach=estimate.value - chance)
+
+
+def to_bound(rate: float = BOUND) -> int:
+    """Documents of which none may be extracted, so that the exact interval ends below ``rate``."""
+    return math.ceil(math.log((1 - LEVEL) / 2) / math.log1p(-rate))
+
+
+def controls_missing(num_nonmembers: int) -> int:
+    """Non-members until a threshold can promise the lowest false-positive rate; 0: enough."""
+    return max(0, controls_needed(min(FALSE_POSITIVE_RATES)) - num_nonmembers)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from rote.analysis.estimate import Rate
 from rote.analysis.estimators import pooled, rate
-from rote.analysis.quantities.discoverable import num_extractable
 from rote.analysis.quantities.exposure import (
     AtRepeats,
     Chance,
@@ -19,7 +18,7 @@ from rote.analysis.quantities.exposure import (
     compare_with_chance,
     exposures,
 )
-from rote.analysis.quantities.extraction import Extraction
+from rote.analysis.quantities.generations import Extraction, num_extractable
 from rote.auditing.stored import MEMBER, NONMEMBER, StoredAudit
 
 REGURGITATES, NO_EVIDENCE, NOT_MEASURED = "regurgitates", "no evidence", "not measured"

@@ -6,13 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rote.analysis.audit.membership import CHANCE, judge_membership
-from rote.analysis.audit.needed import controls_missing, to_bound, to_exclude, to_narrow
+from rote.analysis.audit.membership import CHANCE, judge_membership, under_references
+from rote.analysis.audit.names import controls_missing, to_bound, to_exclude, to_narrow
 from rote.analysis.audit.page import Found, content
 from rote.analysis.audit.regurgitation import Planted, judge_regurgitation
-from rote.analysis.audit.unintended import under_references
-from rote.analysis.content import Section, Text
 from rote.analysis.estimate import Rate
+from rote.analysis.page import Section, Text
 from rote.analysis.quantities.exposure import CHANCE_BITS
 from rote.analysis.report import write_page
 from rote.auditing.stored import StoredAudit

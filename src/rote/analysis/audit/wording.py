@@ -6,18 +6,18 @@ from typing import Any
 
 from rote.analysis.audit import regurgitation as regurgitation_verdicts
 from rote.analysis.audit.membership import CHANCE, CONFOUNDED, NO_EVIDENCE, MembershipVerdict
-from rote.analysis.audit.names import named
-from rote.analysis.audit.needed import (
+from rote.analysis.audit.names import (
     BOUND,
     NARROW,
     controls_missing,
+    named,
     to_bound,
     to_exclude,
     to_narrow,
 )
 from rote.analysis.audit.regurgitation import EIDETIC, Planted, Regurgitation
 from rote.analysis.estimate import Estimate, Rate
-from rote.analysis.quantities.extraction import Extraction
+from rote.analysis.quantities.generations import Extraction
 from rote.auditing.stored import MEMBER
 
 LEVEL_WORDS = "95 % interval"

@@ -2,7 +2,7 @@
 
     F1(x) = (1 + height * sigma(slope * x + offset)) / 2, and never above 1
 
-The published law is inconsistent as printed (`rote.analysis.published_membership`); two readings of
+The published law is inconsistent as printed (`rote.analysis.published`); two readings of
 it are not, and both are fitted:
 
 - SAMPLES_PER_PARAMETER: x = |D| / P, slope < 0.
@@ -18,13 +18,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
-from rote.analysis.fits.constants import constant
-from rote.analysis.fits.level import band_of
+from rote.analysis.estimate import band_of, plural
 from rote.analysis.fits.random_effects import random_effects_mean
-from rote.analysis.fits.resampling import clusters_of_sizes, wild_noise
-from rote.analysis.fits.search import least_squares_within
-from rote.analysis.fits.uncertainty import inverse_normal, left_out_residuals, sandwich
-from rote.analysis.typeset import plural
+from rote.analysis.fits.search import constant, least_squares_within
+from rote.analysis.fits.uncertainty import (
+    clusters_of_sizes,
+    inverse_normal,
+    left_out_residuals,
+    sandwich,
+    wild_noise,
+)
 
 Floats = NDArray[np.float64]
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rote.analysis.fits.constants import constant
 from rote.analysis.fits.plateau import SHARPNESS, Knee, NoPlateau, Plateau, fit_plateau
-from rote.analysis.fits.slope import Slope, fit_slope
+from rote.analysis.fits.random_effects import Slope, fit_slope
+from rote.analysis.fits.search import constant
 from rote.analysis.laws.law import Constant, FitEffort, FittedLaw, Floats, Law, LawData
 
 LEAST_SHARE = 1e-9  # of alpha, of resampled ones

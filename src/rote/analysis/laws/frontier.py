@@ -22,12 +22,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rote.analysis.fits.constants import constant
-from rote.analysis.fits.level import student
+from rote.analysis.estimate import plural, student
+from rote.analysis.fits.search import constant
 from rote.analysis.fits.uncertainty import LEAST_FREEDOM, leverage
 from rote.analysis.laws.clusters import grouped
 from rote.analysis.laws.law import FitEffort, FittedLaw, Floats, Law, LawData, RunSelection, failed
-from rote.analysis.typeset import plural
 
 TOLERANCE = 0.1  # of FLOPs within a level
 WIDTH = 10**0.25 - 1  # of a bin, as a tolerance on FLOPs

@@ -14,8 +14,7 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rote.analysis.fits.constants import EXPONENT, constant
-from rote.analysis.fits.projection import grid_starts
+from rote.analysis.fits.search import EXPONENT, constant, grid_starts
 from rote.analysis.laws.law import Floats, Law, LawData, RunSelection
 from rote.analysis.laws.regression import Derived, Regression
 

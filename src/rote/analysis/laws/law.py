@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rote.analysis.fits.level import band_of, interval_of
+from rote.analysis.estimate import band_of, interval_of
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]

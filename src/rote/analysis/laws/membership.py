@@ -16,7 +16,7 @@ from rote.analysis.fits.membership_law import (
     fit_membership_law,
 )
 from rote.analysis.laws.law import FitEffort, FittedLaw, Law, LawData
-from rote.analysis.published_membership import PUBLISHED_CURVES
+from rote.analysis.published import PUBLISHED_CURVES
 
 LEAST_F1 = 0.01  # in ln F1: a threshold that accuses nobody would be infinitely far
 

@@ -20,9 +20,8 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 
 from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
-from rote.analysis.fits.constants import EXPONENT, constant
-from rote.analysis.fits.projection import factors, grid_starts
 from rote.analysis.fits.regression import Residual
+from rote.analysis.fits.search import EXPONENT, constant, factors, grid_starts
 from rote.analysis.laws.law import FitEffort, FittedLaw, Floats, Law, LawData, RunSelection
 from rote.analysis.laws.regression import Derived, Regression
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import f as f_distribution
 
-from rote.analysis.fits.constants import EXPONENT, constant, power
+from rote.analysis.fits.search import EXPONENT, constant, power
 from rote.analysis.laws.law import FitEffort, FittedLaw, Floats, Law, LawData, RunSelection
 from rote.analysis.laws.regression import Regression
 

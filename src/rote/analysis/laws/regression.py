@@ -6,13 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from rote.analysis.fits.profiles import profile_ends
 from rote.analysis.fits.regression import DIFFERENCE, RegressionProblem, Residual, solve
-from rote.analysis.fits.resampling import refits
-from rote.analysis.fits.uncertainty import regression_fit
+from rote.analysis.fits.search import profile_ends
+from rote.analysis.fits.uncertainty import refits, regression_fit
 from rote.analysis.laws.clusters import required_clusters
-from rote.analysis.laws.diagnostics import LawFit, about_residuals, identification
-from rote.analysis.laws.influence import influence
+from rote.analysis.laws.diagnostics import LawFit, about_residuals, identification, influence
 from rote.analysis.laws.law import (
     COLUMNS,
     FitEffort,

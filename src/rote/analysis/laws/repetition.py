@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rote.analysis.fits.constants import constant
+from rote.analysis.fits.search import constant
 from rote.analysis.laws import parametric
 from rote.analysis.laws.law import Floats, Law, LawData, RunSelection
 

@@ -14,8 +14,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rote.analysis.fits.constants import EXPONENT, constant, power
-from rote.analysis.fits.projection import grid_starts
+from rote.analysis.fits.search import EXPONENT, constant, grid_starts, power
 from rote.analysis.laws.law import FitEffort, FittedLaw, Floats, Law, LawData, RunSelection
 from rote.analysis.laws.regression import Regression
 

@@ -12,10 +12,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from rote.analysis.quantities.convergence import loss_quantities
 from rote.analysis.quantities.exposure import CHANCE_BITS, SkewNormal, exposures
-from rote.analysis.quantities.losses import loss_quantities
 from rote.analysis.quantities.membership import MembershipQuality, membership_quality
-from rote.analysis.quantities.series import SOURCES, with_series
+from rote.analysis.quantities.settings import SOURCES, with_series
 from rote.analysis.quantities.shadows import (
     Codes,
     Pair,

@@ -7,9 +7,8 @@ import polars as pl
 from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.analysis.laws.law import Law, LawData, RunCount, RunSelection
 from rote.analysis.metrics import derive
-from rote.analysis.quantities.convergence import num_converged
+from rote.analysis.quantities.convergence import loss_quantities, num_converged
 from rote.analysis.quantities.leakage import quick_leakage
-from rote.analysis.quantities.losses import loss_quantities
 from rote.analysis.quantities.settings import with_setting
 from rote.analysis.results import Results
 from rote.core.units import nats_from_bits

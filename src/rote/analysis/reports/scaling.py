@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from rote.analysis.content import Block, Card, Content, Section, Text
-from rote.analysis.estimate import span
+from rote.analysis.estimate import plural, span
 from rote.analysis.fit_sections import (
     FORM,
     LOSS_NOTE,
@@ -19,11 +18,11 @@ from rote.analysis.fit_sections import (
 from rote.analysis.laws import kinds
 from rote.analysis.laws.law import Constant, FitEffort, RunCount
 from rote.analysis.metrics import METRICS
+from rote.analysis.page import Block, Card, Content, Section, Text
 from rote.analysis.quantities.scaling import scaling_runs
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
 from rote.analysis.table import Column, Table
-from rote.analysis.typeset import plural
 
 COUNT = RunCount.TOTAL  # `rote fit --count non-embedding` has the other
 EFFORT = FitEffort(num_resamples=400)

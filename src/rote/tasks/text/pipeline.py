@@ -19,9 +19,9 @@ from rote.io.read import Damaged, read_json
 from rote.io.shapes import anything, mapped
 from rote.io.write import sha256, sha256_of_file, write_json
 from rote.tasks.text.duplicates import WindowFile, exact_duplicates, near_duplicates
-from rote.tasks.text.pieces import Piece
 from rote.tasks.text.prepared import DOCUMENT_TYPE, DOCUMENTS, MANIFEST, TOKENS
 from rote.tasks.text.recipe import Recipe
+from rote.tasks.text.sources import Piece
 from rote.tasks.text.tokenisers import Encoder, load
 from rote.tasks.text.windows import Cutter
 

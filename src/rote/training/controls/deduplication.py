@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from rote.tasks.protocol import Sequences
-from rote.training.subset import subset_of
+from rote.training.data import subset_of
 
 TOKENS_AT_ONCE = 1 << 22  # 32 MiB of int64
 DIGEST_BYTES = 16  # 2^64 sequences before two of them are likely to share a digest

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from torch import nn
 
 from rote.core.checks import require_number
+from rote.models.attention import PLACES
 from rote.models.contracts import HasDropout
-from rote.models.dropout import PLACES
 from rote.training.controls.protocol import PlannedTraining
 
 

@@ -22,8 +22,7 @@ from rote.precision import Precision
 from rote.tasks.protocol import HasItems, Items, Sequences, Task, scored_from
 from rote.training import distributed
 from rote.training.controls.protocol import Facts, PlannedTraining
-from rote.training.data import on_device
-from rote.training.subset import subset_of
+from rote.training.data import on_device, subset_of
 
 VALIDATION_NATS = "validation_nats_per_token"
 

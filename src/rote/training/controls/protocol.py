@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from rote.precision import Precision
 from rote.tasks.protocol import Sequences, Task
 from rote.training.budget import Budget
+from rote.training.data import Order
 from rote.training.objective import Objective
-from rote.training.order import Order
 
 Facts = Mapping[str, float]  # what a record tells beside the settings
 

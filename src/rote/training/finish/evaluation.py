@@ -10,11 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from rote.models.likelihood import whole_logits_bytes
-from rote.training.compiling import GRAPH
-from rote.training.functional import stacked_model
-from rote.training.graphed import Graphed
+from rote.training.functional import per_sample_gradients, stacked_model
+from rote.training.graphed import GRAPH, Graphed
 from rote.training.objective import Objective
-from rote.training.per_sample import per_sample_gradients
 from rote.training.training_run import TrainingRun
 
 FLOAT32 = 4

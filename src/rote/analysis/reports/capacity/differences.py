@@ -13,12 +13,10 @@ import numpy as np
 import polars as pl
 from scipy.stats import t as student_t
 
-from rote.analysis.estimate import Estimate
+from rote.analysis.estimate import ENDS, Estimate, plural
 from rote.analysis.estimators import paired_difference
-from rote.analysis.fits.level import ENDS
 from rote.analysis.fits.plateau import Plateau, fit_plateau
 from rote.analysis.reports.capacity.study import DATA, Alpha, CapacityOfSize, Study
-from rote.analysis.typeset import plural
 
 STORED = "memorised_bits"
 

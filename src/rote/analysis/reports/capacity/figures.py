@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 
+from rote.analysis.estimate import plural
 from rote.analysis.figures import INK, logarithmic_numbers
 from rote.analysis.fits.plateau import Plateau
 from rote.analysis.marks import FAINT, Layer, runs_and_means
@@ -23,7 +24,6 @@ from rote.analysis.published import (
 from rote.analysis.quantities.convergence import NOT_CONVERGED
 from rote.analysis.reports.capacity import wording
 from rote.analysis.reports.capacity.study import CapacityOfSize, Study
-from rote.analysis.typeset import plural
 
 CAPTIONS = {
     "memorised_bits": (

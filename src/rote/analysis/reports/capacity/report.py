@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from statistics import stdev
 from typing import Any
 
-from rote.analysis.content import Card, Content, Section, Text
-from rote.analysis.estimate import span
+from rote.analysis.estimate import number, plural, span
 from rote.analysis.fits.budget import NoLimit
 from rote.analysis.fits.plateau import NoPlateau, Plateau
 from rote.analysis.metrics import METRICS
+from rote.analysis.page import Card, Content, Section, Text
 from rote.analysis.plot import Plot
 from rote.analysis.quantities.convergence import ENDED_BY
 from rote.analysis.quantities.convergence import converged as convergence_words
@@ -18,7 +18,6 @@ from rote.analysis.reports.capacity.study import Alpha, CapacityOfSize, Study, s
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE, converged
 from rote.analysis.table import Column, Table, Value, warning
-from rote.analysis.typeset import number, plural
 
 PRECISION_MEANINGS = {
     "fp32": "32-bit weights and products, TF32 off",

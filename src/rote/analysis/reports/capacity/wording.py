@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 
+from rote.analysis.estimate import between, extent, plural
 from rote.analysis.estimators import difference as apart
 from rote.analysis.fits.budget import Limit
 from rote.analysis.fits.plateau import Plateau
@@ -10,7 +11,6 @@ from rote.analysis.published import PublishedAlpha, is_comparable, other_data, p
 from rote.analysis.quantities.convergence import converged
 from rote.analysis.reports.capacity.differences import Difference
 from rote.analysis.reports.capacity.study import Alpha, CapacityOfSize, Study
-from rote.analysis.typeset import between, extent, plural
 
 EVALUATIONS = "training.finish.evaluations"
 NUM_NAMED = 4  # formats that a title names one by one

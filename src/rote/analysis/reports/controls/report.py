@@ -4,16 +4,16 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.content import Card, Content, Section, Text
+from rote.analysis.estimate import extent, plural
 from rote.analysis.figures import GREY, INK
 from rote.analysis.marks import Layer
 from rote.analysis.metrics import METRICS
+from rote.analysis.page import Card, Content, Section, Text
 from rote.analysis.plot import Axis, Plot, tidy
 from rote.analysis.reports.controls import wording
 from rote.analysis.reports.controls.study import LOSS, ControlPoint, Panel, Study, study
 from rote.analysis.results import Results
 from rote.analysis.table import Cell, Column, Table, warning
-from rote.analysis.typeset import extent, plural
 
 WIDE = 10  # largest over least loss: beyond that the axis is logarithmic
 ROW_NOTE = (

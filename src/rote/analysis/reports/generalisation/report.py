@@ -5,20 +5,20 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.content import Card, Content, Section, Text
+from rote.analysis.estimate import plural, setting_words
 from rote.analysis.estimators import mean_over_seeds
 from rote.analysis.figures import GREY, PALETTE
 from rote.analysis.marks import Layer, runs_and_means
 from rote.analysis.metrics import METRICS
+from rote.analysis.page import Card, Content, Section, Text
 from rote.analysis.plot import Axis, Plot, tidy
-from rote.analysis.published_extrapolation import published_match
+from rote.analysis.published import published_match
 from rote.analysis.reports.generalisation import wording
-from rote.analysis.reports.generalisation.claims import HOLDS, PublishedClaim, claims
 from rote.analysis.reports.generalisation.study import ComparedSizes, Series, Study, study
+from rote.analysis.reports.generalisation.wording import HOLDS, PublishedClaim, claims
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
 from rote.analysis.table import Cell, Column, Table
-from rote.analysis.typeset import plural, setting_words
 
 SIDES = {"heldout": "held out", "train": "seen"}
 ASKED = {

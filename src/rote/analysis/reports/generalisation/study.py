@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rote.analysis.estimate import OverSplits, Rate
+from rote.analysis.estimate import OverSplits, Rate, setting_words
 from rote.analysis.estimators import AnswersOfSplits, pooled, rate, share, share_difference
 from rote.analysis.metrics import derive
 from rote.analysis.quantities.settings import with_setting
 from rote.analysis.results import Results
-from rote.analysis.typeset import setting_words
 
 MEASURED = "exact_match."
 TRIED = re.compile(r"exact_match\.(train|heldout)_(.+)_tried")

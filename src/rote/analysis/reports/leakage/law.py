@@ -14,12 +14,7 @@ from rote.analysis.fits.membership_law import (
     NoMembershipLaw,
     fit_membership_law,
 )
-from rote.analysis.published_membership import (
-    PUBLISHED_CURVES,
-    Validation,
-    beside_observed,
-    published_size,
-)
+from rote.analysis.published import PUBLISHED_CURVES, Validation, beside_observed, published_size
 
 NEAR_HALF = 0.01  # what the limit may be above one half, by how the second reading is bounded
 ENDLESS = 1e18  # samples, from one on, over which a law is computed

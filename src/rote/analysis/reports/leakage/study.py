@@ -15,7 +15,7 @@ from rote.analysis.estimate import Estimate, Rate
 from rote.analysis.estimators import mean_of_estimates, pooled, rank_correlation, rate
 from rote.analysis.metrics import METRICS, Metric
 from rote.analysis.quantities.exposure import compare_with_chance, mean_exposure
-from rote.analysis.quantities.extraction import Extraction
+from rote.analysis.quantities.generations import Extraction
 from rote.analysis.quantities.leakage import (
     GUESSES,
     SIZE,

@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rote.analysis.estimate import OverSplits
+from rote.analysis.estimate import OverSplits, setting_words
 from rote.analysis.estimators import AnswersOfSplits, geometric_mean, mean_over_seeds, rate, share
 from rote.analysis.quantities.settings import with_setting
 from rote.analysis.results import Curve, Results
-from rote.analysis.typeset import setting_words
 from rote.core.units import bits_from_nats
 
 TASK = "rote.tasks.random_labels.RandomLabels"

@@ -32,7 +32,7 @@ class RowSelection:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class DocumentRow:
     """A document of a file; ``number`` counts its lines, rows or entries from 1."""
 
     number: int
@@ -46,21 +46,21 @@ class Row:
         return not (self.content.strip() if isinstance(self.content, str) else self.content)
 
 
-def rows_of(path: Path, kind: FileFormat, wanted: RowSelection) -> Iterator[Row]:
+def rows_of(path: Path, kind: FileFormat, wanted: RowSelection) -> Iterator[DocumentRow]:
     """Every row of ``path``, and every line of plain text.
 
     Raises ValueError naming the file and the row that holds no document.
     """
     if kind.format == TEXT:
         for number, line in lines_of_utf8(path, wanted.most_bytes):
-            yield Row(number=number, content=line.rstrip("\r\n"))
+            yield DocumentRow(number=number, content=line.rstrip("\r\n"))
         return
     for number, unit, row in _numbered(path, kind, wanted):
         if row is BLANK:
-            yield Row(number=number, content="", is_blank=True)
+            yield DocumentRow(number=number, content="", is_blank=True)
             continue
         content = content_of(row, wanted, f"{path}, {unit} {number}")
-        yield Row(number=number, content=content or "", is_null=content is None)
+        yield DocumentRow(number=number, content=content or "", is_null=content is None)
 
 
 def content_of(row: Any, wanted: RowSelection, where: str) -> Content | None:
