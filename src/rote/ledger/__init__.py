@@ -1,1 +1,1 @@
-"""What was asked for, what came out, and where it is kept."""
+"""Specs, results and the files that hold them."""
