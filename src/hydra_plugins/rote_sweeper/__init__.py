@@ -1,1 +1,1 @@
-"""Hydra's door to our sweeps: `rote train -m`."""
+"""Hydra plugin for rote's sweeps: `rote train -m`."""
