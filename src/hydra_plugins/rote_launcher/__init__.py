@@ -1,1 +1,1 @@
-"""Hydra plugin: rote's launchers `hydra/launcher=rote_local` and `hydra/launcher=rote_slurm`."""
+"""Register rote's Hydra launchers: `hydra/launcher=rote_local` and `hydra/launcher=rote_slurm`."""

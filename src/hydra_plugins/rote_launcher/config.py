@@ -1,4 +1,4 @@
-"""Settings of `hydra/launcher=rote_local` and `rote_slurm`, for applications other than rote.
+"""Define settings of `hydra/launcher=rote_local` and `rote_slurm`, for other applications.
 
 rote itself takes its resources from its host (conf/host).
 """

@@ -1,4 +1,4 @@
-"""A job of another Hydra application: composed before it is sent, run by submitit."""
+"""Define a job of another Hydra application: composed before it is sent, run by submitit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Hydra launchers: pass whole grids of rote to rote, and other applications' jobs to submitit."""
+"""Launch whole grids of rote through rote, and other Hydra applications' jobs with submitit."""
 
 import logging
 import os
@@ -109,7 +109,7 @@ class RoteLauncher(Launcher):
 class RoteLocalLauncher(RoteLauncher):
     """Launches processes on this machine, as many at a time as there are cores."""
 
-    host = None  # that of the configuration
+    host = None  # the host of the configuration
     settings = RoteLocalConf
 
     def __init__(self, *, num_parallel: int | None, **parameters: Any) -> None:

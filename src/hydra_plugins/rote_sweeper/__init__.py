@@ -1,1 +1,1 @@
-"""Hydra plugin for rote's sweeps: `rote train -m`."""
+"""Register rote's Hydra sweeper: `rote train -m`."""

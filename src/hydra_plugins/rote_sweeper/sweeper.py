@@ -1,4 +1,4 @@
-"""Hydra sweeper that passes a whole grid to rote's launchers: checked first, each point once."""
+"""Pass a whole Hydra grid to rote's launchers: checked first, each point once."""
 
 # No `from __future__ import annotations` here: Hydra reads the dataclass's types at run time.
 from dataclasses import dataclass, field

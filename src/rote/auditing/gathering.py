@@ -1,4 +1,4 @@
-"""Combine the results of all stages into what an audit stores: a table of documents, and facts.
+"""Combine the results of all stages into a stored audit: a table of documents, and facts.
 
 Shapes: D documents of both sets, E evaluated ones, T tried for extraction, W neighbours,
 S references.

@@ -1,4 +1,4 @@
-"""The request of an audit: everything that can change its numbers, and the name derived from it."""
+"""Define the request of an audit, with all that can change its numbers, and derive its name."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ from rote.auditing.targets import AuditTarget
 from rote.core.checks import require_whole
 from rote.io.write import canonical_json, sha256, sha256_of_file
 
-VERSION = 3  # of what is computed and stored: another version never resumes from old pieces
+VERSION = 3  # of computation and storage: another version never resumes from old pieces
 
 
 @dataclass(frozen=True, kw_only=True)

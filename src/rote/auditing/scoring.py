@@ -1,4 +1,4 @@
-"""Compute scores: those of a batch in a pass through a model, and memberships from stored passes.
+"""Compute the results of passes through a model, and membership scores from stored results.
 
 Membership scores: higher = member. Shapes: B rows of a batch, L positions, D documents of both
 sets, S references.

@@ -1,4 +1,4 @@
-"""The stored results of an audit: scores per document, facts, canaries; no text, no torch.
+"""Store the results of an audit: scores per document, facts, canaries; no text, no torch.
 
 scores.parquet  a row per document: set (member, nonmember), line, tokens, aside, code_bits, one
                 column ``score.x`` for each score, ``reference.x`` with code lengths in bits,

@@ -1,4 +1,4 @@
-"""Models to audit or to compare with: a Hugging Face folder, or a run of rote.
+"""Provide models to audit or to compare with: a Hugging Face folder, or a run of rote.
 
 Digests of files, tokens and limits are available before any weight is loaded.
 """

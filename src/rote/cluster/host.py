@@ -1,4 +1,4 @@
-"""The protocol of a host: what it is asked to launch, and what it returns."""
+"""Define the protocol of a host, with its launch requests and the launches it returns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""This machine as a host: submitit starts a worker that outlives the launcher."""
+"""Run a sweep on this machine: submitit starts a worker that outlives the launcher."""
 
 import dataclasses
 import os

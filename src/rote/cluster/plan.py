@@ -1,4 +1,4 @@
-"""A sweep on disk: frozen specs in one file, each point once."""
+"""Store a sweep on disk: frozen specs in one file, each point once."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A SLURM cluster as a host: packs of runs in job arrays, with resources by model size."""
+"""Run a sweep on a SLURM cluster: packs of runs in job arrays, resources by model size."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Write files atomically: write to a temporary file beside, fsync, rename once."""
+"""Write files atomically: write a temporary file in the same folder, fsync, rename once."""
 
 import hashlib
 import json

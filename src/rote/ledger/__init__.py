@@ -1,1 +1,1 @@
-"""Specs, results and the files that hold them."""
+"""Define specs and results, and the files that hold them."""

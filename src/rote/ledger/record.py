@@ -1,4 +1,4 @@
-"""The record of a finished run: raw sums and counts, never ratios."""
+"""Define the record of a finished run: raw sums and counts, never ratios."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The spec of a run: plain, resolved, frozen; its digest is the run's id.
+"""Define the spec of a run: plain, resolved, frozen; its digest is the run's id.
 
 spec.yaml may come from a stranger, so reading limits its size and depth and refuses aliases.
 """

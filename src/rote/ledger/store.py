@@ -60,7 +60,7 @@ class RunFolder:
 
     @property
     def manifest_path(self) -> Path:
-        """What the task has planted in its data; written before training."""
+        """What the task has inserted into its data; written before training."""
         return self.path / "manifest.json"
 
     @property
@@ -240,7 +240,7 @@ class RunFolder:
         write_json(self.failure_path, {**failure, "circumstances": dict(circumstances)})
 
     def _sound_bytes(self, name: str) -> bytes:
-        """Return a file's content; that of a finished run must be as it was written.
+        """Return a file's content; check that a finished run's file is unchanged.
 
         Raises Damaged, and FileNotFoundError for a file that an unfinished run has not written yet.
         """

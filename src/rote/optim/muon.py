@@ -1,4 +1,4 @@
-"""Muon for matrices, AdamW for norms and biases.
+"""Optimise matrices with Muon, norms and biases with AdamW.
 
 Source: Jordan et al. 2024 (Muon): momentum, then the nearest orthogonal matrix by Newton-Schulz
 iteration. They use AdamW for embeddings; here that is a choice, because models this small memorise

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: the fraction of the peak rate at each step, warm-up included.
+"""Compute learning-rate schedules: the fraction of the peak rate at a step, with warm-up.
 
 Each is a pure function of (step, max_steps), so resuming needs no state. Step 0 is the first
 update; the last one, max_steps - 1, still moves the weights.

@@ -1,4 +1,4 @@
-"""SOAP for matrices, Adam for norms and biases.
+"""Optimise matrices with SOAP, norms and biases with Adam.
 
 Source: Vyas et al. 2024 (arXiv 2409.11321): Adam in the eigenbases of Shampoo's two factors; every
 few updates one step of subspace iteration refreshes the bases. Here embeddings count as matrices.

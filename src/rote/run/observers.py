@@ -1,4 +1,4 @@
-"""Observers follow a run (a progress bar, a mirror in wandb); none can make it fail."""
+"""Notify observers of a run (a progress bar, a mirror in wandb); none can make it fail."""
 
 import logging
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""One process's session with one run: from its claim to a record, a failure or a pause."""
+"""Write the files of one process's session with a run, up to a record, failure or pause."""
 
 import resource
 import sys

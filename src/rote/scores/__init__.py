@@ -1,1 +1,1 @@
-"""Membership scores: pure functions of token log-probabilities; a higher score means member."""
+"""Compute membership scores, pure functions of token log-probabilities; higher = member."""

@@ -1,4 +1,4 @@
-"""Compare a target model with shadow models: the scores LiRA and RMIA.
+"""Compute the scores LiRA and RMIA, which compare a target model with shadow models.
 
 LiRA: is the target's confidence like that of shadows trained with the document, or without it?
 Source: Carlini et al. 2022, arXiv 2112.03570, for classifiers, where p belongs to the true class.

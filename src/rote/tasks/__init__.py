@@ -1,1 +1,1 @@
-"""Tasks: token sequences for training, with the information that they carry."""
+"""Provide token sequences for training, with the information that they carry."""

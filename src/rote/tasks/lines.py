@@ -1,4 +1,4 @@
-"""Base of tasks made of text lines: a question asks for the end of a line.
+"""Provide the base of tasks made of text lines: a question asks for the end of a line.
 
 Tokens are characters; all such tasks can share one alphabet, so that they can be mixed.
 
@@ -203,7 +203,7 @@ class LineTask(ABC):
         return self._sequences(lines, seed)
 
     def members(self, seed: int) -> Rows:
-        """Return each trained question's line once, in the way of held-out lines."""
+        """Return each trained question's line once, as held-out lines are."""
         lines = [one.line for one in self.questions(seed) if one.exposures]
         return self._sequences(lines, seed)
 

@@ -1,4 +1,4 @@
-"""Uniform random tokens: nothing generalises, so every bit gained is memorised.
+"""Generate uniform random tokens: nothing generalises, so every bit gained is memorised.
 
 Source: Morris et al. 2025 (arXiv 2505.24832), section 3. A token is a pure function of (seed,
 split, sequence, position): any sequence can be computed anywhere, and none is stored.

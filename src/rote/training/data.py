@@ -178,7 +178,7 @@ class PoissonOrder:
         return [self._indices(step)[share].to(device) for step in steps]
 
     def batches(self, steps: range) -> float:
-        """Return the number of batches, a fraction."""
+        """Return the sequences read over the batch size, not a whole number."""
         return sum(len(self._indices(step)) for step in steps) / self.batch_size
 
     def _indices(self, step: int) -> Tensor:

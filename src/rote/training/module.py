@@ -1,4 +1,4 @@
-"""The Lightning module of one run, and a Lightning trainer that only trains.
+"""Train one run with Lightning, with everything but training switched off.
 
 One Lightning step is one stride of many optimiser steps. A Lightning step costs about half a
 millisecond by itself, as much as a small model's forward pass; a stride pays it once, and reads the

@@ -1,4 +1,4 @@
-"""The Lightning module of a stack: one Lightning step is one stride of every run.
+"""Train a stack with Lightning: one Lightning step is one stride of every run.
 
 Shapes: T steps in a stride, K runs, B batch, L positions.
 """

@@ -1,4 +1,4 @@
-"""The state of one training run: its data and settings, its progress, and when it is over.
+"""Hold the state of one training run: data, settings, progress, and when it is over.
 
 `rote.training.module` trains a run alone, `rote.training.stacked` several together.
 """

@@ -1,4 +1,4 @@
-"""The arithmetic task in characters, after Barron and White 2025 (arXiv 2506.09099).
+"""Define the arithmetic task in characters, after Barron and White 2025 (arXiv 2506.09099).
 
 A line is a problem padded with spaces, ``<5+7=12>``, and a newline. The choice of held-out problems
 is separate, so that operand ranges, operations and splits are axes of a sweep.

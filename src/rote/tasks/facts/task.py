@@ -1,4 +1,4 @@
-"""Pairs of a name and an answer, one per line: the facts task of Barron and White 2025.
+"""Define the facts task of Barron and White 2025: a name and its answer on each line.
 
 Source: arXiv 2506.09099, 50 lines of the form ``Capital of X is Y ``. The list is our own: sixty
 countries and their capitals, which are public knowledge; all names are ASCII.

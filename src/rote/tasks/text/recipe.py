@@ -1,4 +1,4 @@
-"""The recipe of a prepared corpus: its source and all settings; no torch."""
+"""Define the recipe of a prepared corpus: its source and all settings; no torch."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Sources of text on this machine, and documents in pieces for tokenisers; no torch, no network.
+"""Read text of this machine as documents, in pieces for tokenisers; no torch, no network.
 
 `Source` is the protocol; `rote.tasks.text.hub` has another source. Long documents are cut into
 pieces.

@@ -1,4 +1,4 @@
-"""The task of real text windows; what a model gains on them is not all memorised.
+"""Define the task of real text windows; a model's gain on them is not all memorised.
 
 Source: Morris et al. 2025 (arXiv 2505.24832), section 4: windows of 64 tokens, deduplicated after
 truncation. Windows are divided into pools for training, held-out data and references. Pool and
@@ -148,7 +148,7 @@ class Text:
         return self._prepared.vocab_size
 
     def train(self, seed: int) -> "TextSequences":
-        """Return N windows of the pool, then the duplicated ones once more for each repeat."""
+        """Return N windows of the pool, then the duplicated ones once for each further repeat."""
         once = self.members(seed)
         num_duplicated = round(self.duplicated_fraction * self.num_sequences)
         again = np.tile(once.sample_ids[:num_duplicated], self.repeats - 1)

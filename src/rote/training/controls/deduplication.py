@@ -1,4 +1,4 @@
-"""Deduplication: keep the first of equal training sequences.
+"""Deduplicate training sequences: keep the first of equal ones.
 
 Source: Lee et al. 2022 (arXiv 2107.06499), here for whole sequences. Measures still read the task's
 own sequences, repeats included. Shapes: B sequences at once, L tokens in each.

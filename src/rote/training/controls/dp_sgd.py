@@ -1,11 +1,11 @@
-"""DP-SGD: clip the gradient of each sequence, sum them, and add Gaussian noise.
+"""Train with DP-SGD: clip the gradient of each sequence, sum them, add Gaussian noise.
 
 Source: Abadi et al. 2016 (arXiv 1607.00133). Privacy protects one training sequence; a sequence
 that occurs twice is not protected as one. Any optimiser may follow: what it does with a private
 gradient spends no more privacy. The gradients are our own, because Opacus' hooks do not see a head
 tied to the embedding.
 
-Opacus' accountants compute epsilon, that of (epsilon, delta)-differential privacy for one training
+Opacus' accountants compute the epsilon of (epsilon, delta)-differential privacy for one training
 sequence more or less, under Poisson sampling. RDP is by Mironov et al. 2019 (arXiv 1908.10530); PRV
 by Gopi et al. 2021 (arXiv 2106.02848) is tighter and slower.
 

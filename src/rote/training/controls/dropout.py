@@ -1,4 +1,4 @@
-"""Dropout at GPT-2's places: on summed embeddings, attention weights and every branch.
+"""Apply dropout at GPT-2's places: on summed embeddings, attention weights, every branch.
 
 Source: Srivastava et al. 2014, JMLR 15; the places are those of Radford et al. 2019. The curve's
 loss includes dropout; measures read the whole model.

@@ -1,4 +1,4 @@
-"""Early stopping: keep the weights of the step with the lowest validation loss.
+"""Stop early: keep the weights of the step with the lowest validation loss.
 
 Validation sequences are a random share of the task's held-out ones; measures report only the
 others. Source: Prechelt 1998, Early stopping - but when?

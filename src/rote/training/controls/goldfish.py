@@ -1,4 +1,4 @@
-"""Goldfish loss: one token in k is never learnt, and it is always the same one.
+"""Compute the goldfish loss: one token in k is never learnt, always the same one.
 
 A hash of the h tokens before a token decides whether it is dropped. So a passage that occurs again,
 in another epoch or elsewhere, loses the same tokens, and a model that recites it has to guess them.

@@ -1,4 +1,4 @@
-"""Label smoothing: the target is mostly the true token, and all tokens for the rest.
+"""Smooth labels: the target is mostly the true token, and all tokens for the rest.
 
 Source: Szegedy et al. 2016 (arXiv 1512.00567), section 7. Shapes: B batch, L positions, V
 vocabulary.

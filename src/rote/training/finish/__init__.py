@@ -1,1 +1,1 @@
-"""The second phase of a run: minimise the loss of the whole training set."""
+"""Run the second phase: minimise the loss of the whole training set."""

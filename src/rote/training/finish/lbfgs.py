@@ -1,4 +1,4 @@
-"""L-BFGS in a diagonal metric, one evaluation at a time, so that it can stop and resume anywhere.
+"""Run L-BFGS in a diagonal metric, one evaluation at a time: it can stop and resume anywhere.
 
 Sources: Byrd, Nocedal and Schnabel 1994, the compact form of the inverse (theorem 2.2), so that an
 iteration is six products of matrix and vector instead of 4 M loops; Lewis and Overton 2013,

@@ -1,4 +1,4 @@
-"""The Lightning module of the second phase: one Lightning step is many evaluations of every run.
+"""Train the second phase with Lightning: one Lightning step is many evaluations of every run.
 
 Runs with equally many sequences are evaluated as one stacked model. Shapes: P parameters.
 """
