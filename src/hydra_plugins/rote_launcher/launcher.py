@@ -65,7 +65,7 @@ class RoteLauncher(Launcher):
         """Start all jobs, in their order."""
 
     def _refuse_parameters(self) -> None:
-        """Raise ValueError for set parameters, including those from a primary configuration."""
+        """Raises ValueError for set parameters, including those from a primary configuration."""
         given: Any = OmegaConf.to_container(self._config.hydra.launcher, resolve=False)
         defaults: Any = OmegaConf.to_container(OmegaConf.structured(self.settings))
         for key, value in given.items():

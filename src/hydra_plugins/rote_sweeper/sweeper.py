@@ -41,7 +41,7 @@ class RoteSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Raise ValueError for a launcher that takes points but no grids.
+        """Raises ValueError for a launcher that takes points but no grids.
 
         The same for Hydra's own settings that have no effect on a grid.
         """

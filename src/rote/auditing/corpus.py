@@ -69,7 +69,7 @@ def read_corpus(
     settings: AuditSettings,
     progress: Progress,
 ) -> Corpus:
-    """Read the corpus; raise ValueError for unusable files or a reference with other tokens."""
+    """Read the corpus; raises ValueError for unusable files or a reference with other tokens."""
     bounds = [each.max_length for each in (target, *references) if each.max_length is not None]
     max_tokens = min([settings.max_tokens, *bounds])
     reading = ReadOptions(
@@ -101,7 +101,7 @@ def _held_aside(num_members: int, num_nonmembers: int, settings: AuditSettings) 
 
 
 def _require_same_tokens(target: AuditTarget, reference: AuditTarget, corpus: Corpus) -> None:
-    """Raise ValueError unless both models read equal tokens: likelihoods are compared by token."""
+    """Raises ValueError unless both models read equal tokens: likelihoods are compared by token."""
     unlike = ValueError(
         f"the reference {reference.name} has other tokens than {target.name}: "
         "what the two say of a document cannot be compared"
@@ -119,7 +119,7 @@ def _require_same_tokens(target: AuditTarget, reference: AuditTarget, corpus: Co
 
 
 def usable_manifest(path: Path, target: AuditTarget) -> Manifest:
-    """Read a manifest; raise ValueError for another file or canaries the model cannot read."""
+    """Read a manifest; raises ValueError for another file or canaries the model cannot read."""
     manifest = read_manifest(path)
     if not manifest.canaries:
         raise ValueError(f"{path} names no canary")

@@ -127,7 +127,7 @@ class ReadOptions:
 def read_document_sets(
     members: Path, nonmembers: Path, field: str, reading: ReadOptions
 ) -> tuple[DocumentSet, DocumentSet]:
-    """Read both sets; raise ValueError for unusable files, too few documents, or an overlap."""
+    """Read both sets; raises ValueError for unusable files, too few documents, or an overlap."""
     rows = (
         read_rows(members, field, reading.progress),
         read_rows(nonmembers, field, reading.progress),
@@ -224,7 +224,7 @@ def _require_one_kind(
 
 
 def _require_apart(members: DocumentSet, nonmembers: DocumentSet) -> None:
-    """Raise ValueError if a document is in both sets."""
+    """Raises ValueError if a document is in both sets."""
     line_of = {
         tokens.tobytes(): line for tokens, line in zip(members.tokens, members.lines_D, strict=True)
     }

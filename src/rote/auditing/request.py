@@ -68,7 +68,7 @@ class AuditRequest:
     settings: AuditSettings
 
     def digests(self) -> dict[str, Any]:
-        """Return SHA-256 of every file read; raise ValueError if a reference is the model."""
+        """Return SHA-256 of every file read; raises ValueError if a reference is the model."""
         digests: dict[str, Any] = {
             "members": self._digest(self.members),
             "nonmembers": self._digest(self.nonmembers),

@@ -49,7 +49,7 @@ class Host(Protocol):
     detached: ClassVar[bool]
 
     def check(self, point: Point) -> None:
-        """Raise ValueError, before anything is sent, if the run cannot be carried out here."""
+        """Raises ValueError, before anything is sent, if the run cannot be carried out here."""
 
     def processes(self, parameters: int) -> int:
         """Return how many processes train one run of a model of this size together."""
@@ -58,7 +58,7 @@ class Host(Protocol):
         """Return how many runs of one shape train as one, at most, for a model of this size."""
 
     def launch(self, order: LaunchRequest) -> Launch:
-        """Send the runs and return at once; raise ValueError if the host refuses them."""
+        """Send the runs and return at once; raises ValueError if the host refuses them."""
 
 
 def host_settings(settings: dict[str, Any]) -> dict[str, Any]:

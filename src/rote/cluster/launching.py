@@ -74,7 +74,7 @@ def launch(plan: Plan, outputs: Path, mode: str) -> Launch:
 
 
 def require_mode(mode: str) -> None:
-    """Raise ValueError with the choices for an unknown mode."""
+    """Raises ValueError with the choices for an unknown mode."""
     if mode not in MODES:
         raise unknown("mode", mode, MODES)
 

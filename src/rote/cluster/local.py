@@ -42,7 +42,7 @@ class LocalHost:
         require_host(dataclasses.asdict(self))
 
     def check(self, point: Point) -> None:
-        """Raise ValueError if this machine lacks the accelerator."""
+        """Raises ValueError if this machine lacks the accelerator."""
         from rote.training.distributed import require_device
 
         require_device(self.accelerator)

@@ -100,7 +100,7 @@ def _kind(spec: Spec) -> str:
 
 
 def _step_seconds(folder: RunFolder) -> float:
-    """Return the measured seconds per step; raise ValueError if the run's files lack them."""
+    """Return the measured seconds per step; raises ValueError if the run's files lack them."""
     circumstances = folder.circumstances()
     training = folder.record().training
     steps = training["steps"] + training.get(FINISH, {}).get("evaluations", 0)

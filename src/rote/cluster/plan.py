@@ -89,7 +89,7 @@ def plan_path(outputs: Path, name: str) -> Path:
 
 
 def load_plan(outputs: Path, name: str) -> Plan:
-    """Load a sweep's plan; raise ValueError naming the launched sweeps if it is not one of them."""
+    """Load a sweep's plan; raises ValueError with the launched sweeps if it is none of them."""
     path = plan_path(outputs, name)
     if not os.path.lexists(path):
         raise unknown("launched sweep", name, launched(outputs))
@@ -97,7 +97,7 @@ def load_plan(outputs: Path, name: str) -> Plan:
 
 
 def read_plan(path: Path) -> Plan:
-    """Read a plan; raise Damaged for a file that is not the plan of its folder's sweep."""
+    """Read a plan; raises Damaged for a file that is not the plan of its folder's sweep."""
     content = read_json(path, SHAPE, LAUNCH_AGAIN)
     try:
         points = tuple(

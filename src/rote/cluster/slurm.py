@@ -79,7 +79,7 @@ class SlurmHost(Resources):
         require_host({field.name: getattr(self, field.name) for field in dataclasses.fields(self)})
 
     def check(self, point: Point) -> None:
-        """Raise ValueError if processes or cores cannot be shared as configured."""
+        """Raises ValueError if processes or cores cannot be shared as configured."""
         asked, together = self.resources(point.parameters), self.processes(point.parameters)
         budget = point.spec.what["budget"]
         batch_size = budget["batch_size"]

@@ -83,7 +83,7 @@ def count(runs: Sequence[RunState]) -> dict[str, int]:
 
 
 def labels(specs: Sequence[Spec]) -> list[str]:
-    """Return a label per run with the keys that vary in the sweep; only the last word of a key."""
+    """Return a label per run from the keys that vary in the sweep, cut to their last word."""
     keys = varying_keys(specs)
     return [label(spec, keys) for spec in specs]
 
@@ -179,7 +179,7 @@ def _told(key: str) -> bool:
 def _said(key: str, value: Any) -> str:
     """Return the text of one setting.
 
-    A control stands by its name, with its settings; a class by its group: schedule=linear.
+    A control is written as its name, then its settings; a class with its group: schedule=linear.
     """
     group, _, name = key.partition(".")
     if group != "control":

@@ -120,7 +120,7 @@ def _clean_up(journal: Journal, submission: Submission, message: str) -> None:
 
 
 def _require_single_lines(settings: Mapping[str, Any]) -> None:
-    """Raise ValueError for multi-line settings and ``additional_parameters``, except ``setup``."""
+    """Raises ValueError for multi-line settings and ``additional_parameters``, except ``setup``."""
     for key, value in settings.items():
         if isinstance(value, Mapping):
             _require_single_lines({f"{key}: {flag}": text for flag, text in value.items()})

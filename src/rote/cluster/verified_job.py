@@ -47,7 +47,7 @@ def record_digest(folder: Path) -> dict[str, str]:
 
 
 def content_of(path: Path, job_id: str, journal: Journal, uid: str) -> bytes:
-    """Return a job's pickle as it was sent; raise ValueError if it was changed or never sent."""
+    """Return a job's pickle as it was sent; raises ValueError if it was changed or never sent."""
     wanted = _digest_of(job_id, journal, uid)
     if wanted is None:
         raise ValueError(f"{journal.path} does not say that job {job_id} was sent: nothing is run")

@@ -40,7 +40,7 @@ class Compressed:
 def compress(
     folder: RunFolder, content: bytes | None, *, name: str, progress: Progress
 ) -> tuple[bytes, Compressed]:
-    """Compress ``content``, or the run's own training set as .npy if it is None; return both.
+    """Compress ``content``, or the run's training set as .npy if it is None; return it, too.
 
     Raises ValueError if the run's task has no tokens for the content, or the run kept no model.
     """
@@ -83,7 +83,7 @@ def compress(
 def decompress(
     folder: RunFolder, header: Header, words: np.ndarray, *, progress: Progress
 ) -> bytes:
-    """Return the original content; raise ValueError if this run's model cannot restore it."""
+    """Return the original content; raises ValueError if this run's model cannot restore it."""
     model, task, spec = load_trained(folder)
     if sha256_of_file(folder.weights_path) != header.weights_sha256:
         raise ValueError(f"{folder.weights_path} is not the model that the file was made with")

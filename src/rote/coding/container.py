@@ -109,7 +109,7 @@ def unpack(file: bytes, name: str) -> tuple[Header, np.ndarray]:
 
 
 def _require_possible(header: Header, name: str) -> None:
-    """Raise ValueError for numbers that `pack` never writes: they may be of any size."""
+    """Raises ValueError for numbers that `pack` never writes: they may be of any size."""
     windows = -(-header.num_tokens // max(1, header.window_tokens))
     is_possible = (
         header.window_tokens >= 1
@@ -123,7 +123,7 @@ def _require_possible(header: Header, name: str) -> None:
 
 
 def require_run(header: Header, run_id: str, name: str) -> None:
-    """Raise ValueError if the file was made with another run."""
+    """Raises ValueError if the file was made with another run."""
     if run_id != header.run_id:
         raise ValueError(f"{name} was made with run {header.run_id}, not {run_id}")
 
@@ -150,7 +150,7 @@ class StoredContent:
 
 
 def read(content: bytes, task: Task, name: str) -> StoredContent:
-    """Convert content to tokens; raise ValueError if the task has no tokens for it."""
+    """Convert content to tokens; raises ValueError if the task has no tokens for it."""
     if isinstance(task, OfText):
         encoder = task.encoder()
         if not isinstance(encoder, ByteEncoder):

@@ -81,13 +81,13 @@ def read_end(path: Path, num_bytes: int) -> bytes:
 
 
 def read_inside(folder: Path, path: Path) -> bytes:
-    """Read a file as `read_bytes` does; raise Damaged if its real path is outside ``folder``."""
+    """Read a file as `read_bytes` does; raises Damaged if its real path is outside ``folder``."""
     require_inside(folder, path)
     return read_bytes(path)
 
 
 def require_inside(folder: Path, path: Path) -> None:
-    """Raise Damaged if the path leaves ``folder``, by its name or through a link."""
+    """Raises Damaged if the path leaves ``folder``, by its name or through a link."""
     try:
         is_inside = path.resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError, ValueError):  # links in a circle, or a NUL in the name
@@ -143,7 +143,7 @@ def levels(value: Any) -> int:
 
 
 def _require_levels(text: str | bytes, value: Any) -> None:
-    """Raise RecursionError for a value that is nested too deeply.
+    """Raises RecursionError for a value that is nested too deeply.
 
     Brackets in the text are counted first, because a walk through a large value takes longer.
     """

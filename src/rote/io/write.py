@@ -32,7 +32,7 @@ def write_with(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def require_replaceable(path: Path) -> None:
-    """Raise ValueError with a remedy if ``path`` is a folder: a file is to be written there."""
+    """Raises ValueError with a remedy if ``path`` is a folder: a file is to be written there."""
     if path.is_dir() and not path.is_symlink():
         raise ValueError(f"{path} is a folder, a file is to be written there: move it away")
 
@@ -97,7 +97,7 @@ def sha256_of_file(path: Path) -> str:
 
 
 def require_writable(folder: Path) -> Path:
-    """Create ``folder`` and check that it accepts a file; raise ValueError naming it otherwise."""
+    """Create ``folder`` and check that it accepts a file; raises ValueError naming it otherwise."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder):

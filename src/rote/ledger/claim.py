@@ -54,7 +54,7 @@ class Claim:
         self._watched[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def renew(self) -> None:
-        """Raise ClaimLost if another process owns the run, or has owned it in between."""
+        """Raises ClaimLost if another process owns the run, or has owned it in between."""
         if _inode(self.path) != self._inode:
             try:
                 self._acquire()
@@ -111,7 +111,7 @@ def _is_held_softly(path: Path) -> bool:
 
 
 def require_lockable(path: Path) -> None:
-    """Raise ValueError with a remedy if no lock can be made; a link is not followed."""
+    """Raises ValueError with a remedy if no lock can be made; a link is not followed."""
     try:
         mode = os.lstat(path).st_mode
     except OSError:

@@ -57,7 +57,7 @@ class Record:
 
     @classmethod
     def from_json(cls, content_json: str | bytes) -> "Record":
-        """Parse a record; raise DamagedRecord if the text is not what was written."""
+        """Parse a record; raises DamagedRecord if the text is not what was written."""
         try:
             content = json_of(content_json, RECORD, CHECKED)
         except Damaged as error:

@@ -42,7 +42,7 @@ class Seal:
     written_ns: int  # time of the seal
 
     def require(self, name: str, data: bytes) -> None:
-        """Raise Damaged if ``data`` is not what was written to this file."""
+        """Raises Damaged if ``data`` is not what was written to this file."""
         if name not in self.files or self.files[name]["sha256"] != sha256(data):
             raise self._changed(name)
 
@@ -57,7 +57,7 @@ class Seal:
             raise self._changed(name)
 
     def require_all(self, *, thorough: bool) -> None:
-        """Raise Damaged for the first file that has changed.
+        """Raises Damaged for the first file that has changed.
 
         Unless ``thorough``, a file of the right size counts as intact without being read if it was
         last

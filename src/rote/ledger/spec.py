@@ -101,7 +101,7 @@ class Spec:
 
 
 def spec_of(plain: Any, place: str = "") -> Spec:
-    """Build a spec from a file's content; raise ValueError naming a missing or wrong key."""
+    """Build a spec from a file's content; raises ValueError naming a missing or wrong key."""
     SHAPE(plain, place)
     return Spec(what=plain["what"], how=plain["how"])
 
@@ -133,7 +133,7 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_spec(path: Path) -> Spec:
-    """Read a spec; raise ValueError naming the file if it is not a spec, or missing."""
+    """Read a spec; raises ValueError naming the file if it is not a spec, or missing."""
     try:
         data = read_bytes(path, most_bytes=MOST_BYTES)
     except FileNotFoundError as error:
@@ -151,7 +151,7 @@ def read_spec(path: Path) -> Spec:
 
 
 def _require_plain(text: str) -> None:
-    """Raise ValueError for deep nesting and for aliases, which may be circular or very large."""
+    """Raises ValueError for deep nesting and for aliases, which may be circular or very large."""
     depth = 0
     for event in yaml.parse(text, Loader=LOADER):
         if isinstance(event, yaml.AliasEvent):

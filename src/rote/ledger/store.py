@@ -92,7 +92,7 @@ class RunFolder:
         return os.path.lexists(self.record_path)
 
     def spec(self) -> Spec:
-        """Return the spec of the run; raise ValueError naming the file if it cannot be read."""
+        """Return the spec of the run; raises ValueError naming the file if it cannot be read."""
         spec = read_spec(self.spec_path)
         if spec.run_id != self.run_id:
             raise ValueError(f"{self.spec_path} was changed: what it says is run {spec.run_id}")
@@ -134,12 +134,12 @@ class RunFolder:
         return None
 
     def require_undamaged(self, *, thorough: bool = False) -> None:
-        """Raise ValueError if `damage` returns a reason."""
+        """Raises ValueError if `damage` returns a reason."""
         if reason := self.damage(thorough=thorough):
             raise ValueError(reason)
 
     def require_sound(self, name: str) -> None:
-        """Raise Damaged if this file of a finished run is not what the run wrote."""
+        """Raises Damaged if this file of a finished run is not what the run wrote."""
         open_regular(self.path / name).close()
         if sealed := seal.read_seal(self.path):
             sealed.require_file(name)

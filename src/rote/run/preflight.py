@@ -107,7 +107,7 @@ class Preflight:
     _known: dict[str, Any] = field(default_factory=dict)
 
     def facts(self, spec: Spec) -> Facts:
-        """Return the facts of a run; raise ValueError with one line if it could not run."""
+        """Return the facts of a run; raises ValueError with one line if it could not run."""
         try:
             return self._facts(spec)
         except ODD as error:
@@ -200,7 +200,7 @@ def _look_at(config: Mapping[str, Any]) -> _Data:
 
 
 def _check_finish(spec: Spec, budget: Budget, precision: Precision, controls: Controls) -> None:
-    """Raise ValueError if the second phase would undo a choice, or runs in less than float32."""
+    """Raises ValueError if the second phase would undo a choice, or runs in less than float32."""
     if budget.finish is None:
         return
     undone = [f"control.{name}" for name in controls.beyond_data]

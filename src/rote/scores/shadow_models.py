@@ -41,7 +41,7 @@ class Shadows:
         require_log_p(self.log_p_SB)
 
     def require(self, *, trained: int, untrained: int) -> None:
-        """Raise ValueError for a document with fewer shadows trained with it, or without it."""
+        """Raises ValueError for a document with fewer shadows trained with it, or without it."""
         for side_SB, least, word in (
             (self.trained_SB, trained, "with"),
             (~self.trained_SB, untrained, "without"),
@@ -56,7 +56,7 @@ class Shadows:
 
 
 def require_log_p(log_p: Floats) -> None:
-    """Raise ValueError unless all values are finite and at most 0."""
+    """Raises ValueError unless all values are finite and at most 0."""
     if not (np.isfinite(log_p).all() and (log_p <= 0).all()):
         raise ValueError("logarithms of probabilities must be finite and at most 0")
 

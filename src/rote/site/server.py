@@ -107,7 +107,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, outputs: Path, *, port: int) -> None:
-        """Listen on a port, 0 for any free one; raise ValueError if it is taken or not allowed."""
+        """Listen on a port, 0 for any free one; raises ValueError if it is taken or not allowed."""
         require_whole("port", port, least=0, most=65535)
         self.answers = Responses(outputs)
         self.admission = Access()

@@ -110,7 +110,7 @@ class Windows:
         require_whole("task.batching.block_size", self.block_size, 1)
 
     def length(self, num_characters: int) -> int:
-        """Return the block size; raise ValueError if a block is shorter than a line."""
+        """Return the block size; raises ValueError if a block is shorter than a line."""
         if self.block_size < num_characters:
             raise ValueError(
                 f"task.batching.block_size={self.block_size} cuts every line: lines have "
@@ -173,7 +173,7 @@ class LineTask(ABC):
         return [one.line for one in self.questions(seed) for _ in range(one.exposures)]
 
     def check(self) -> None:
-        """Build both splits once; raise ValueError if the batching cannot cut them."""
+        """Build both splits once; raises ValueError if the batching cannot cut them."""
         assert self.length > self.longest
         for side in (self.train, self.heldout):
             side(0)

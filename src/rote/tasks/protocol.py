@@ -1,4 +1,4 @@
-"""Define the protocols of tasks, of their sequences, and of data preparation; no torch.
+"""Define the protocols of tasks, of their sequences, and of data preparation.
 
 Preparation is work on a task's data that must be done before a run has an id.
 

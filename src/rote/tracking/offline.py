@@ -48,7 +48,7 @@ def logs(folder: Path) -> list[Path]:
 
 
 def read_log(path: Path) -> Log:
-    """Read a log up to a torn tail; raise ValueError for another kind of file."""
+    """Read a log up to a torn tail; raises ValueError for another kind of file."""
     log = Log(path=path)
     for record in records(path):
         kind = record.WhichOneof("record_type")
@@ -72,7 +72,7 @@ def run_id_of(path: Path) -> str:
 
 
 def history(path: Path) -> list[dict[str, Any]]:
-    """Return every logged row in order; raise ValueError for another kind of file."""
+    """Return every logged row in order; raises ValueError for another kind of file."""
     return read_log(path).rows
 
 

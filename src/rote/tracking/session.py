@@ -48,7 +48,7 @@ def allowed_mode(mode: str) -> str:
 
 
 def require_server() -> None:
-    """Raise ValueError if no server answers: wandb itself would silently keep trying."""
+    """Raises ValueError if no server answers: wandb itself would silently keep trying."""
     import wandb  # takes a second; only needed to send
 
     settings = wandb.Settings()

@@ -117,7 +117,7 @@ def device_of(accelerator: str) -> torch.device:
 
 
 def require_device(accelerator: str) -> None:
-    """Raise ValueError if this machine lacks the accelerator that training needs."""
+    """Raises ValueError if this machine lacks the accelerator that training needs."""
     device = device_of(accelerator).type
     if not (device == "cpu" or getattr(torch, device).is_available()):
         raise ValueError(

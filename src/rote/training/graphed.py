@@ -83,7 +83,7 @@ Result = TypeVar("Result")
 
 
 def require_mode(mode: str | None) -> None:
-    """Raise ValueError for an unknown mode."""
+    """Raises ValueError for an unknown mode."""
     if mode is not None and mode not in MODES:
         raise ValueError(f"host.compile={mode!r}: choose from {MODES} or null")
 

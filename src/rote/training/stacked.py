@@ -61,7 +61,7 @@ class StackedTrainingModule(lightning.LightningModule):
             run.resume = None  # frees the copies of the weights
 
     def strides_left(self) -> range:
-        """Return at most as many numbers as needed: every Lightning step ends a stride of a run."""
+        """Return numbers for the Lightning steps, an upper bound: each ends a stride of a run."""
         return range(sum(len(run.budget.strides()) for run in self.active))
 
     def configure_optimizers(self) -> Optimizer:

@@ -214,7 +214,7 @@ class TrainingRun:
         self.on_row(row)
 
     def _check_stopping_rule(self, watch: StoppingRule) -> Facts:
-        """Raise Diverged if the stride's last step left bad weights, though its loss is finite."""
+        """Raises Diverged if the stride's last step left bad weights, though its loss is finite."""
         facts = watch.check_loss(self.model, self.progress.steps, self.precision)
         for name, value in facts.items():
             if not math.isfinite(value):

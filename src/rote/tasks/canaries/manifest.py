@@ -157,7 +157,7 @@ def space_of(kind: str, *, secret_length: int, vocab_size: int) -> Space:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read a manifest; raise ValueError for another file, or a secret outside its set."""
+    """Read a manifest; raises ValueError for another file, or a secret outside its set."""
     try:
         content = read_json(path, mapped(anything))
         if content["version"] != VERSION:

@@ -27,7 +27,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _behind(text: str) -> tuple[str, ...]:
-    """Return words that stand second of two."""
+    """Return words for the second place of two."""
     return tuple(f" {word}" for word in _words(text))
 
 

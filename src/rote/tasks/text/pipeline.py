@@ -129,7 +129,7 @@ class PreparationPipeline:
         return done
 
     def _done(self) -> FinishedStages:
-        """Return the progress so far; raise Damaged if it cannot be resumed."""
+        """Return the progress so far; raises Damaged if it cannot be resumed."""
         state = self.folder / STATE
         remedy = f"move {self.folder} away, and the corpus is prepared from its beginning"
         try:

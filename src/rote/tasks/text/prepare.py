@@ -33,7 +33,7 @@ class PreparedText:
     corpus: str | None
 
     def __call__(self, progress: Progress) -> dict[str, Any]:
-        """Prepare before a run has its id; raise ValueError if the source gives another corpus."""
+        """Prepare before a run has its id; raises ValueError if the source gives another corpus."""
         if self._is_there() and not self._has_its_source():
             return {"corpus": self.corpus}  # it was copied here without its source
         return {"corpus": self._made(progress)}
@@ -45,7 +45,7 @@ class PreparedText:
         return self._made(progress)
 
     def _is_there(self) -> bool:
-        """Return whether it is prepared; raise ValueError if with other settings."""
+        """Return whether it is prepared; raises ValueError if with other settings."""
         if self.corpus is None or not is_prepared(self.corpus):
             return False
         there = open_prepared(self.corpus).manifest["settings"]

@@ -42,7 +42,7 @@ def is_prepared(corpus: str) -> bool:
 
 
 def open_prepared(corpus: str) -> "Prepared":
-    """Open a corpus; raise ValueError if it is not prepared, or its files are damaged."""
+    """Open a corpus; raises ValueError if it is not prepared, or its files are damaged."""
     folder = below(corpora_folder(), "task.corpus", corpus)
     try:
         manifest = read_json(folder / MANIFEST, SHAPE, PREPARE_AGAIN)
@@ -56,7 +56,7 @@ def open_prepared(corpus: str) -> "Prepared":
 
 
 def _require_bytes(path: Path, wanted: int) -> None:
-    """Raise Damaged for a missing file or one of another size."""
+    """Raises Damaged for a missing file or one of another size."""
     try:
         with open_regular(path) as stream:
             found = stream.seek(0, 2)

@@ -63,7 +63,7 @@ class Controls:
                 control.check(prospect)
 
     def require_company(self, strategy: str) -> None:
-        """Raise ValueError for controls that do not work with several processes."""
+        """Raises ValueError for controls that do not work with several processes."""
         if distributed.num_processes() == 1:
             return
         if names := self._names((MakesGradients,)):

@@ -29,7 +29,7 @@ class Dropout:
                 raise ValueError(f"control.dropout.places: {place!r} is not among {PLACES}")
 
     def check(self, prospect: PlannedTraining) -> None:
-        """Raise ValueError for a model that has no places for dropout."""
+        """Raises ValueError for a model that has no places for dropout."""
         if not isinstance(prospect.model, HasDropout):
             name = type(prospect.model).__name__
             raise ValueError(f"control.dropout: {name} has no places for it (no set_dropout)")

@@ -40,7 +40,7 @@ class EarlyStopping:
         require_whole("control.early_stopping.patience_looks", self.patience_looks, 1)
 
     def check(self, prospect: PlannedTraining) -> None:
-        """Raise ValueError if a part has no sequence, or validation items cannot be identified."""
+        """Raises ValueError if a part has no sequence, or validation items cannot be identified."""
         number = prospect.task.heldout(0).num_sequences
         if number < 2:
             raise ValueError(f"control.early_stopping splits held-out sequences: there is {number}")

@@ -41,7 +41,7 @@ class Checks(Protocol):
     """A control that does not work with every run."""
 
     def check(self, prospect: PlannedTraining) -> None:
-        """Raise ValueError before any training if the control does not work with this run."""
+        """Raises ValueError before any training if the control does not work with this run."""
         ...
 
 

@@ -85,7 +85,7 @@ def open_bytes(path: Path) -> IO[bytes]:
 
 
 def require_growth(path: Path, num_bytes: int) -> None:
-    """Raise ValueError if ``path`` unpacks to more bytes than any text would."""
+    """Raises ValueError if ``path`` unpacks to more bytes than any text would."""
     stored = path.stat().st_size
     if num_bytes > max(FREE_BYTES, MOST_TIMES * stored):
         raise ValueError(
