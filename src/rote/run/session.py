@@ -1,4 +1,4 @@
-"""One process's time with one run: from its claim to a record, a failure or a pause."""
+"""Write the files of one process's session with a run, up to a record, failure or pause."""
 
 import resource
 import sys
@@ -33,13 +33,13 @@ from rote.training.training_run import CheckpointPolicy, Row, TrainingRun
 
 
 def prepare_process(spec: Spec) -> None:
-    """Threads and memory as training wants them."""
+    """Set the threads and the memory allocator for training."""
     torch.set_num_threads(spec.how["host"]["threads"])
     keep_freed_memory()
 
 
 class RunSession:
-    """What is written of a run while a process has it; ``begin`` comes first, one end last."""
+    """Writes a run's files while a process owns it; call ``begin`` first, and one end last."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class RunSession:
         self.started_unix_seconds = time.time()
 
     def begin(self) -> TrainingRun:
-        """The run as it was left, or new; training may start. Calls those who train along."""
+        """Return the run, new or from a checkpoint, ready to train; start assisting processes."""
         prepare_process(self.spec)
         saved = self.checkpoints.newest()
         remember([self.spec])
@@ -85,7 +85,7 @@ class RunSession:
         return self.run
 
     def finish(self) -> Record:
-        """Measure the trained model; the record is written last."""
+        """Measure the trained model and write the record last."""
         train_seconds, trained = self.clock.seconds(), time.time()
         self.run.finish()
         totals, arrays = self._measure()
@@ -106,7 +106,7 @@ class RunSession:
             "started_unix_seconds": self.started_unix_seconds,
             "setup_seconds": self.prepared_unix_seconds - self.started_unix_seconds,
             "resumed_at_step": self.resumed_at_step,
-            "train_seconds": train_seconds,  # without what killed sessions lost
+            "train_seconds": train_seconds,  # without time lost in killed sessions
             "measure_seconds": time.time() - trained,
             "peak_memory_bytes": _peak_memory_bytes(self._device()),
         }
@@ -119,14 +119,14 @@ class RunSession:
         return record
 
     def fail(self, error: Exception) -> None:
-        """Say why there is no record."""
+        """Record why there is no record."""
         reason = f"{type(error).__name__}: {error}"
         details = "".join(traceback.format_exception(error))
         self.folder.fail(reason, details, provenance())
         self.observers.tell("fail", reason)
 
     def pause(self) -> None:
-        """A checkpoint is left; the next session goes on from there."""
+        """Tell observers that a checkpoint is left, from which the next session resumes."""
         self.observers.tell("pause")
 
     def _row(self, row: Row) -> None:
@@ -142,7 +142,7 @@ class RunSession:
         )
 
     def _measure(self) -> tuple[dict[str, dict[str, float]], dict[str, np.ndarray]]:
-        """Every measure of the spec, in the precision context that the model was trained in."""
+        """Compute every measure of the spec in the precision of training."""
         device, what = self._device(), self.spec.what
         task = self.run.controls.reported(self.task)
         model = self.run.model.to(device).eval()
@@ -196,8 +196,8 @@ def _device_name(device: torch.device) -> str:
 
 
 def _peak_memory_bytes(device: torch.device) -> int:
-    """Of the device's allocator, or of this process, which is one run's."""
+    """Return the peak of the device's allocator, or of this process, which has one run."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes there, KiB elsewhere
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB elsewhere
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
