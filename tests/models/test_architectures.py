@@ -155,7 +155,10 @@ def test_the_balance_loss_moves_the_router_alone_and_nothing_that_is_reported() 
     )
 
 
-@pytest.mark.parametrize("name", ["llama", "moe", "looped", "attention_only", "mlp_only"])
+@pytest.mark.parametrize(
+    "name",
+    ["llama", "moe", "looped", "attention_only", "mlp_only", "mamba2", "gated_deltanet"],
+)
 def test_it_trains_alone_and_in_a_stack_to_the_same(name: str, tmp_path: Path) -> None:
     more = (
         "optim=adamw",
