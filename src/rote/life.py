@@ -21,7 +21,7 @@ from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder
 from rote.measures.protocol import Measure
-from rote.models.count import embedding_parameters
+from rote.models.count import embedding_parameters, trainable_parameters, unusual_counts
 from rote.observers import Observer, Observers, configured
 from rote.provenance import provenance
 from rote.tasks.protocol import HasManifest, Task
@@ -75,7 +75,8 @@ class Life:
         self.member = make_member(
             self.spec, self.task, on_row=self._row, keeper=keeper, resume=saved
         )
-        self.parameters = sum(one.numel() for one in self.member.model.parameters())
+        self.parameters = trainable_parameters(self.member.model)
+        self.unusual_counts = unusual_counts(self.member.model)
         self.embedding_parameters = embedding_parameters(self.member.model)
         self.watchers.tell("start", self.spec, self.parameters, self.member.epoch_tokens)
         self.prepared_unix_seconds = time.time()
@@ -94,7 +95,11 @@ class Life:
             embedding_parameters=self.embedding_parameters,
             entropy_bits=self.task.entropy_bits(),
             entropy_after_first_token_bits=self.task.entropy_bits(from_position=1),
-            training={**_training_facts(self.member), **self.member.facts()},
+            training={
+                **_training_facts(self.member),
+                **self.unusual_counts,
+                **self.member.facts(),
+            },
             measures=totals,
         )
         circumstances = {

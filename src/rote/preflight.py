@@ -61,10 +61,10 @@ class Facts:
 
     @property
     def max_flops(self) -> float:
-        """6 P a token (Kaplan et al. 2020, section 2.1), attention scores left out."""
+        """Of all tokens: 6 P each, if all parameters train and run once (`rote.models.count`)."""
         tokens = self.tokens_per_step * self.max_steps
         tokens += self.epoch_tokens * self.finish_evaluations
-        return 6.0 * self.parameters * tokens
+        return self.step.anatomy.flops_per_token * tokens
 
     def peak_bytes(self, processes: int) -> int:
         """What each of so many processes that train together holds at most."""

@@ -13,6 +13,7 @@ from rote.models import attention
 from rote.models.dropout import PLACES
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
+from rote.models.looped import Looped
 from rote.precision import Precision
 from rote.training.memory import Anatomy, Step
 from rote.training.objective import Objective
@@ -166,6 +167,22 @@ def test_a_limit_decides_which_blocks_run_twice() -> None:
     assert not made.is_recomputed(gib)
     assert made.is_recomputed(0.99 * gib)
     assert made.is_recomputed(0)
+
+
+def test_blocks_that_are_gone_through_again_keep_as_much_again() -> None:
+    shape = {"num_layers": 2, "width": D, "num_heads": 2, "vocab_size": V, "max_length": L}
+    looped, once = Looped(**shape, num_loops=3), gpt(2)
+    kept = [kept_bytes(model, FORMATS["fp32"]) for model in (looped, once)]
+    made = [step(model, FORMATS["fp32"]).activation_bytes() for model in (looped, once)]
+    assert made[0] == 3 * made[1]
+    assert kept[0] - kept[1] == made[0] - made[1]
+
+
+def test_frozen_weights_have_no_gradient_and_no_state() -> None:
+    model = nn.Sequential(nn.Linear(300, 200), nn.Linear(200, 100))
+    model[0].requires_grad_(False)
+    made = step(model, FORMATS["fp32"], on_cpu=False)
+    assert peak(made) == 60_200 * 4 + 20_100 * 4 * 4
 
 
 def test_of_a_model_without_blocks_only_the_weights_are_known() -> None:

@@ -42,7 +42,7 @@ class Record:
 
     run_id: str
     what: Mapping[str, Any]
-    parameters: int  # all of them, the tied embedding once
+    parameters: int  # that train: nearly always all, the tied embedding once
     embedding_parameters: int | None  # of them: of tokens and positions; None where not recorded
     entropy_bits: float | None  # of the whole training set; None where the source's is unknown
     entropy_after_first_token_bits: float | None

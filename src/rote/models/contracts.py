@@ -4,7 +4,7 @@ A model is an `nn.Module`; each protocol that it fulfils makes it faster or lets
 Shapes: B sequences, L positions, V vocabulary, D width.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -33,6 +33,27 @@ class HasBlocks(Protocol):
     """Equal modules that run one after another: they can run twice, or be shared out."""
 
     blocks: nn.ModuleList
+
+
+@runtime_checkable
+class HasPasses(Protocol):
+    """Goes through its blocks in an order of its own, through some more than once."""
+
+    blocks: nn.ModuleList
+
+    def passes(self) -> Iterator[nn.Module]:
+        """Blocks in the order in which they run, each as often as it does."""
+        ...
+
+
+@runtime_checkable
+class HasActiveParameters(Protocol):
+    """A token goes through a part of its parameters, as in a mixture of experts."""
+
+    @property
+    def active_parameters(self) -> int:
+        """How many, the same for every token."""
+        ...
 
 
 @runtime_checkable

@@ -9,6 +9,7 @@ chunk, E channels, T positions that a convolution reads.
 """
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -133,7 +134,7 @@ def scan(
     at most 0. Heads may share queries and keys, whose axis H is 1 then. Positions of a chunk are
     computed at once (equation 8 of 2412.06464; section 6 of 2405.21060), chunks one after another.
     """
-    with torch.autocast(queries_BHLK.device.type, enabled=False):
+    with _without_autocast(queries_BHLK.device.type):
         length = queries_BHLK.shape[2]
         chunk = min(CHUNK, length)
         queries, keys, values = (
@@ -165,6 +166,11 @@ def by_head(values: Tensor, num_heads: int) -> Tensor:
     """[B, L, H X] -> [B, H, L, X]."""
     batch, length, _ = values.shape
     return values.reshape(batch, length, num_heads, -1).transpose(1, 2)
+
+
+def _without_autocast(device_type: str) -> AbstractContextManager[Any]:
+    """The meta device, on which shapes alone are tried, knows no autocast."""
+    return nullcontext() if device_type == "meta" else torch.autocast(device_type, enabled=False)
 
 
 def _chunks(values: Tensor, chunk: int) -> Tensor:

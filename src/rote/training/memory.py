@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from torch import nn
 
 from rote.models.attention import is_written_out
-from rote.models.contracts import HasBlocks, HasDropout, HasHead, num_heads
+from rote.models.contracts import HasDropout, HasHead, num_heads
+from rote.models.count import (
+    frozen_parameters,
+    num_passes,
+    trainable_parameters,
+    training_flops_per_token,
+)
 from rote.models.likelihood import chunk_logits_bytes, whole_logits_bytes
 from rote.precision import DTYPES, Precision
 
@@ -28,8 +34,10 @@ STRATEGIES = ("ddp", "fsdp")
 class Anatomy:
     """What of a model decides how much memory it takes."""
 
-    parameters: int
-    num_blocks: int
+    parameters: int  # that train
+    frozen_parameters: int
+    flops_per_token: float  # of training
+    num_blocks: int  # that run, one that runs twice as two
     width: int
     num_heads: int
     vocab_size: int
@@ -40,8 +48,10 @@ class Anatomy:
         """Read off a model, which may be on the meta device."""
         vocab_size, width = model.head.shape if isinstance(model, HasHead) else (0, 0)
         return cls(
-            parameters=sum(parameter.numel() for parameter in model.parameters()),
-            num_blocks=len(model.blocks) if isinstance(model, HasBlocks) else 0,
+            parameters=trainable_parameters(model),
+            frozen_parameters=frozen_parameters(model),
+            flops_per_token=training_flops_per_token(model),
+            num_blocks=num_passes(model),
             width=width,
             num_heads=num_heads(model),
             vocab_size=vocab_size,
@@ -135,13 +145,20 @@ class Step:
         ends = self._gradient_bytes()
         made = max(begins, ends) + self._autocast_bytes()
         held = self._own_bytes() * (1 + optimiser_copies) + self._exchanged_bytes()
-        held += self._summed_bytes()
+        held += self._summed_bytes() + self._frozen_bytes()
         return int(held + INTERPRETER_BYTES + HEAP_FACTOR * made if self.on_cpu else held + made)
 
     def _own_bytes(self) -> float:
-        """This process's part of the weights."""
-        shares = self.processes if self.strategy == "fsdp" else 1
-        return self.anatomy.parameters * self.weight_bytes / shares
+        """This process's part of the weights that train."""
+        return self.anatomy.parameters * self.weight_bytes / self._shares
+
+    def _frozen_bytes(self) -> float:
+        """The same of those that do not: they have no gradient, and no state of an optimiser."""
+        return self.anatomy.frozen_parameters * self.weight_bytes / self._shares
+
+    @property
+    def _shares(self) -> int:
+        return self.processes if self.strategy == "fsdp" else 1
 
     def _gradient_bytes(self) -> float:
         """All gradients, and the last block that is gone through; or, of each sequence, its own.
@@ -207,7 +224,8 @@ class Step:
         """The copies of matrices that autocast keeps from forward to backward."""
         if self.product_bytes == self.weight_bytes:
             return 0
-        return self.anatomy.parameters * self.product_bytes
+        copied = self.anatomy.parameters + self.anatomy.frozen_parameters
+        return copied * self.product_bytes
 
     def _exchanged_bytes(self) -> int:
         """DDP's buckets, as large as all gradients; FSDP's gathered embedding and two blocks.

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from rote.models.count import named_trainable
 from rote.training import distributed, sharding
 from rote.training.compiling import compiled
 from rote.training.member import Interrupted, Member
@@ -47,7 +48,7 @@ class Memoriser(lightning.LightningModule):
 
     def configure_optimizers(self) -> Optimizer:
         """Schedules are pure functions of the step, applied in `_step`: Lightning needs none."""
-        return self.member.optimiser(self.model.named_parameters())
+        return self.member.optimiser(named_trainable(self.model))
 
     def on_fit_start(self) -> None:
         """Keep all weights and peak rates of their groups; then go on from a checkpoint, if any."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rote.checks import require_number, require_positive, require_whole
+from rote.models.count import named_trainable
 from rote.rng import generator
 from rote.training.controls.accounting import ACCOUNTANTS, noise_multiplier, spent_epsilon
 from rote.training.controls.protocol import Facts, Prospect
@@ -93,7 +94,8 @@ class DPSGD:
         try:
             own = own_weights(model, len(tokens_BL))
             logits = own_logits(model, own, len(tokens_BL))
-            torch.autograd.grad(logits(tokens_BL).sum(), list(own.values()), materialize_grads=True)
+            moved = [weight for weight in own.values() if weight.requires_grad]
+            torch.autograd.grad(logits(tokens_BL).sum(), moved, materialize_grads=True)
         except (RuntimeError, NotImplementedError, ValueError) as error:
             raise ValueError(
                 f"control.dp_sgd: no gradients of single sequences from {type(model).__name__}: "
@@ -114,7 +116,7 @@ class PrivateGradients:
         self, model: nn.Module, tokens_BL: Tensor, *, step: int, objective: Objective
     ) -> Tensor:
         """Divided by the expected batch size, as is the loss: the true one would tell of it."""
-        weights = dict(model.named_parameters())
+        weights = dict(named_trainable(model))
         sums = {name: torch.zeros_like(one, dtype=torch.float32) for name, one in weights.items()}
         loss = torch.zeros((), dtype=torch.float64, device=tokens_BL.device)
         for start in range(0, len(tokens_BL), self.settings.microbatch_size):

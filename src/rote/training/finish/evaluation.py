@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from rote.models.count import named_trainable
 from rote.models.likelihood import whole_logits_bytes
 from rote.training.compiling import GRAPH
 from rote.training.graphed import Graphed
@@ -42,7 +43,7 @@ class FullBatch:
         first = members[0]
         self.members, self.device, self.precision = list(members), device, first.precision
         self.objective = Objective(scored_from=first.scored_from)
-        self.shapes = {name: one.shape for name, one in first.model.named_parameters()}
+        self.shapes = {name: one.shape for name, one in named_trainable(first.model)}
         self.num_tokens = first.epoch_tokens
         rows = chunk_sequences(
             first.order.batch_size, first.length, first.vocab_size, on_cpu=device.type == "cpu"
@@ -51,6 +52,7 @@ class FullBatch:
         for one in members:
             one.model.eval()  # the loss itself: no dropout, no balance loss of experts
         self.template = copy.deepcopy(first.model).to("meta") if len(members) > 1 else first.model
+        self.frozen = _frozen([one.model for one in members]) if len(members) > 1 else {}
         graphed = first.compile_mode == GRAPH and device.type == "cuda"
         self.losses_and_gradients = Graphed(self._evaluated) if graphed else self._evaluated
 
@@ -77,7 +79,7 @@ class FullBatch:
         """By parameter; one member's are the model's own."""
         sizes = [shape.numel() for shape in self.shapes.values()]
         pieces = points_KP.split(sizes, dim=1)  # type: ignore[no-untyped-call]
-        own: dict[str, Tensor] = dict(self.members[0].model.named_parameters())
+        own: dict[str, Tensor] = dict(named_trainable(self.members[0].model))
         if len(points_KP) == 1:
             for one, piece in zip(own.values(), pieces, strict=True):
                 one.data.copy_(piece.view_as(one))
@@ -96,7 +98,9 @@ class FullBatch:
         tokens_KbL = torch.stack([one.sequences.tokens(rows_b) for one in self.members])
         number = len(self.members)
         model = (
-            self.template if number == 1 else side_by_side(self.template, parts, num_sets=number)
+            self.template
+            if number == 1
+            else side_by_side(self.template, self.frozen | parts, num_sets=number)
         )
         _, nats_NL = self.objective.of_tokens(model, tokens_KbL.flatten(0, 1), number)
         return nats_NL.view(number, -1).sum(1, dtype=torch.float64)
@@ -128,14 +132,21 @@ class FullBatch:
             yield sequences.tokens(rows_b)
 
 
+def _frozen(models: Sequence[nn.Module]) -> dict[str, Tensor]:
+    """Weights that do not train, by name, with an axis of models in front."""
+    names = [name for name, one in models[0].named_parameters() if not one.requires_grad]
+    named = [dict(model.named_parameters()) for model in models]
+    return {name: torch.stack([weights[name].detach() for weights in named]) for name in names}
+
+
 def flat(model: nn.Module) -> Tensor:
-    """All parameters in their order, float64 [P]."""
-    return torch.cat([one.detach().double().flatten() for one in model.parameters()])
+    """All parameters that train, in their order, float64 [P]."""
+    return torch.cat([one.detach().double().flatten() for _, one in named_trainable(model)])
 
 
 def put(model: nn.Module, point_P: Tensor) -> None:
     """The other way round, rounded to the parameters' own format."""
-    sizes = [one.numel() for one in model.parameters()]
-    pieces = point_P.split(sizes)  # type: ignore[no-untyped-call]
-    for one, piece in zip(model.parameters(), pieces, strict=True):
+    weights = [one for _, one in named_trainable(model)]
+    pieces = point_P.split([one.numel() for one in weights])  # type: ignore[no-untyped-call]
+    for one, piece in zip(weights, pieces, strict=True):
         one.data.copy_(piece.view_as(one))
