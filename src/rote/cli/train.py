@@ -112,8 +112,8 @@ def _run_spec(words: list[str]) -> int:
     console = screen()
     store = Store(require_writable(outputs_folder()))
     with Bar() as show:
-        task = Pinner(show).pinned(spec.what)["task"]
-    if task != spec.what["task"]:
+        pinned = Pinner(show).pinned(spec.what)
+    if pinned["task"] != spec.what["task"]:
         raise ValueError(f"{words[0]}: the data of its task are not what they were")
     return _execute(console, store, spec)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rote.config.base_weights import with_base_digest
 from rote.config.build import build, target_of
 from rote.tasks.preparation import Preparation, Prepares
 from rote.watching import Show
@@ -16,8 +17,9 @@ class Pinner:
         self._known: dict[Preparation, Mapping[str, Any]] = {}
 
     def pinned(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """The configuration with its task's open keys filled in; raises ValueError."""
-        return {**config, "task": self._pinned(config["task"])}
+        """The configuration with open keys of its task and model filled in; raises ValueError."""
+        model = with_base_digest(config["model"])
+        return {**config, "task": self._pinned(config["task"]), "model": model}
 
     def _pinned(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """Tasks inside of it first: one may have been made of others."""
