@@ -113,6 +113,15 @@ def test_alone_and_in_a_stack_adapters_train_and_nothing_else(
         assert ours == pytest.approx(theirs, rel=1e-2 if finish else 1e-3)
 
 
+@pytest.mark.parametrize("optim", ["muon", "soap"])
+def test_optimisers_that_part_matrices_from_the_rest_train_adapters(
+    optim: str, tmp_path: Path
+) -> None:
+    spec = spec_of("model=lora", f"optim={optim}")
+    record = execute(spec, Store(tmp_path))
+    assert record.measures["cost"]["train_code_bits"] < record.entropy_bits
+
+
 def test_gradients_of_single_sequences_are_of_adapters(tmp_path: Path) -> None:
     pytest.importorskip("opacus")
     spec = spec_of(*ADAPTED, "control=dp_sgd", "log.keep_weights=true")

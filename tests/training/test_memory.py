@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+from tests.conftest import COMPOSER
 from torch import Tensor, nn
 
+from rote.config.build import build
 from rote.models import attention
 from rote.models.dropout import PLACES
 from rote.models.gpt import GPT
@@ -176,6 +178,20 @@ def test_blocks_that_are_gone_through_again_keep_as_much_again() -> None:
     made = [step(model, FORMATS["fp32"]).activation_bytes() for model in (looped, once)]
     assert made[0] == 3 * made[1]
     assert kept[0] - kept[1] == made[0] - made[1]
+
+
+@pytest.mark.parametrize("name", ["mamba2", "gated_deltanet"])
+def test_models_without_attention_keep_what_they_state(name: str) -> None:
+    length, sizes = 64, []
+    for num_layers in (1, 2):
+        size = (f"size.num_layers={num_layers}", "size.width=64", "size.num_heads=4")
+        config = COMPOSER.config([f"model={name}", *size])["model"]
+        model = build(config, vocab_size=V, max_length=length)
+        tokens_BL = torch.zeros(B, length, dtype=torch.int64)
+        sizes.append(bytes_of_what_is_kept(model, partial(token_nats, model, tokens_BL)))
+    made = step(model, FORMATS["fp32"], length=length)
+    assert made.block_bytes() == pytest.approx(sizes[1] - sizes[0], rel=0.05)
+    assert made.activation_bytes() == 2 * made.block_bytes()
 
 
 def test_frozen_weights_have_no_gradient_and_no_state() -> None:

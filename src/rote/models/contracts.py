@@ -57,6 +57,16 @@ class HasActiveParameters(Protocol):
 
 
 @runtime_checkable
+class HasKeptNumbers(Protocol):
+    """Says what its blocks keep for the backward pass, where they are not built as GPT-2's."""
+
+    @property
+    def kept_numbers(self) -> int:
+        """Of one block for each position, in float32: inputs of products, powers, norms."""
+        ...
+
+
+@runtime_checkable
 class HasCache(Protocol):
     """Reads on from what it has read: each position is computed once when tokens are decoded."""
 

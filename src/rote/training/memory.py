@@ -1,7 +1,8 @@
 """The memory that one process needs at most while it trains: a formula, checked against real peaks.
 
 `benchmarks/memory.py` measures the peaks; docs/performance.md has predicted over measured. The
-formula follows this project's GPT; of a model without ``blocks`` and ``head`` it knows the state.
+formula follows this project's GPT, except where a model states what its blocks keep; of a model
+without ``blocks`` and ``head`` it knows the state.
 Letters: P parameters, N positions in a step, L in a sequence, D width, H heads, V vocabulary, b
 sequences whose own gradients are held at once.
 """
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from rote.models.attention import is_written_out
-from rote.models.contracts import HasDropout, HasHead, num_heads
+from rote.models.contracts import HasDropout, HasHead, HasKeptNumbers, num_heads
 from rote.models.count import (
     frozen_parameters,
     num_passes,
@@ -42,6 +43,7 @@ class Anatomy:
     num_heads: int
     vocab_size: int
     dropout_places: Collection[str]
+    kept_numbers: int | None  # of one block for each position; None: as the formula says
 
     @classmethod
     def of(cls, model: nn.Module) -> "Anatomy":
@@ -56,6 +58,7 @@ class Anatomy:
             num_heads=num_heads(model),
             vocab_size=vocab_size,
             dropout_places=model.dropout_places if isinstance(model, HasDropout) else (),
+            kept_numbers=model.kept_numbers if isinstance(model, HasKeptNumbers) else None,
         )
 
 
@@ -119,6 +122,8 @@ class Step:
         """
         if not self.anatomy.num_blocks:
             return 0
+        if self.anatomy.kept_numbers is not None:
+            return self.positions * self.anatomy.kept_numbers * FLOAT32
         width = self.anatomy.width
         norms = 2 if self.microbatch_size is None else 4
         per_position = (norms * width + 4) * self.weight_bytes + 11 * width * self.product_bytes
