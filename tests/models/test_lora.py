@@ -13,6 +13,7 @@ from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.measures.cost import sequence_code_bits
 from rote.models.gpt import GPT
+from rote.models.huggingface import save_gpt2
 from rote.models.lora import lora
 from rote.preflight import Preflight
 from rote.run import execute, execute_together
@@ -111,6 +112,11 @@ def test_alone_and_in_a_stack_adapters_train_and_nothing_else(
         other = together.run(spec.run_id).record()
         ours, theirs = (one.measures["cost"]["train_code_bits"] for one in (record, other))
         assert ours == pytest.approx(theirs, rel=1e-2 if finish else 1e-3)
+
+
+def test_adapters_are_not_left_out_of_an_export(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="GPT-2 has no place for the weight .*adapter_in"):
+        save_gpt2(lora(**GIVEN), tmp_path)
 
 
 @pytest.mark.parametrize("optim", ["muon", "soap"])
