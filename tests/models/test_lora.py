@@ -115,7 +115,7 @@ def test_alone_and_in_a_stack_adapters_train_and_nothing_else(
 
 
 def test_adapters_are_not_left_out_of_an_export(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="GPT-2 has no place for the weight .*adapter_in"):
+    with pytest.raises(ValueError, match=r"GPT-2 has no place for the weight .*adapter_in"):
         save_gpt2(lora(**GIVEN), tmp_path)
 
 
