@@ -24,7 +24,8 @@ from rote.watching import unseen
 SHAPE = {"num_layers": 2, "width": 12, "num_heads": 3}
 SIZE = {"vocab_size": 17, "max_length": 9}
 GIVEN = {
-    "base": partial(GPT, **SHAPE), "rank": 2, "alpha": 4.0, "layers": None, "base_seed": 5,
+    "base": partial(GPT, **SHAPE), "rank": 2, "alpha": 4.0, "layers": None,
+    "modules_to_save": [], "base_seed": 5,
     "base_run": None, "base_sha256": None, **SIZE,
 }  # fmt: skip
 OF_A_BLOCK = (12 + 36) + (12 + 12) + (12 + 48) + (48 + 12)  # inputs and outputs of its layers
@@ -48,6 +49,10 @@ def spec_of(*overrides: str) -> Spec:
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: one for name, one in model.named_parameters() if one.requires_grad}
+
+
+def moved(weights: dict[str, Tensor], base: dict[str, Tensor]) -> set[str]:
+    return {name for name, weight in base.items() if not torch.equal(weights[name], weight)}
 
 
 def code_bits(model: nn.Module, task: Task) -> float:
@@ -100,14 +105,13 @@ def test_alone_and_in_a_stack_adapters_train_and_nothing_else(
     base = GPT(num_layers=1, width=12, num_heads=1, vocab_size=16, max_length=8).state_dict()
     for spec in specs:
         record = execute(spec, alone)
-        assert record.parameters == 4 * OF_A_BLOCK  # rank 4, one block
+        assert record.parameters == 4 * OF_A_BLOCK + 2 * 12  # rank 4, one block; the last norm
         assert record.embedding_parameters == 0
-        total = record.parameters + sum(one.numel() for one in base.values())
+        total = 4 * OF_A_BLOCK + sum(one.numel() for one in base.values())
         assert record.training["total_parameters"] == total
         for folder in (alone.run(spec.run_id), together.run(spec.run_id)):
             weights = load_trained(folder).model.state_dict()
-            for name, weight in base.items():
-                torch.testing.assert_close(weights[name], weight, atol=0, rtol=0)
+            assert moved(weights, base) == {"final_norm.weight", "final_norm.bias"}
             assert weights["blocks.0.expand.adapter_out"].abs().max() > 0
         other = together.run(spec.run_id).record()
         ours, theirs = (one.measures["cost"]["train_code_bits"] for one in (record, other))
@@ -130,14 +134,13 @@ def test_optimisers_that_part_matrices_from_the_rest_train_adapters(
 
 def test_gradients_of_single_sequences_are_of_adapters(tmp_path: Path) -> None:
     pytest.importorskip("opacus")
-    spec = spec_of(*ADAPTED, "control=dp_sgd", "log.keep_weights=true")
+    spec = spec_of(*ADAPTED, "control=dp_sgd", "model.modules_to_save=[]", "log.keep_weights=true")
     Preflight().facts(spec)
     execute(spec, Store(tmp_path))
     weights = load_trained(Store(tmp_path).run(spec.run_id)).model.state_dict()
     torch.manual_seed(0)
     base = GPT(num_layers=1, width=12, num_heads=1, vocab_size=16, max_length=8).state_dict()
-    for name, weight in base.items():
-        torch.testing.assert_close(weights[name], weight, atol=0, rtol=0)
+    assert moved(weights, base) == set()
 
 
 def test_a_finished_run_is_begun_from(outputs: Store) -> None:
@@ -147,7 +150,7 @@ def test_a_finished_run_is_begun_from(outputs: Store) -> None:
     spec = spec_of(*chosen, "budget.max_steps=10", "optim.optimiser.lr=0")
     assert len(spec.what["model"]["base_sha256"]) == 64
     facts = Preflight().facts(spec)
-    assert facts.step.anatomy.frozen_parameters == record.parameters
+    assert facts.step.anatomy.frozen_parameters == record.parameters - 2 * 12
     begun = execute(spec, outputs)
     assert begun.measures["cost"] == pytest.approx(record.measures["cost"], rel=1e-6)
     model, task, _ = load_trained(outputs.run(first.run_id))
@@ -196,6 +199,7 @@ def test_a_run_that_is_missing_or_does_not_fit_is_refused(outputs: Store) -> Non
         ({"rank": 0}, "model.rank must be a whole number from 1 up"),
         ({"alpha": 0.0}, "model.alpha"),
         ({"layers": ["query"]}, r"choose from the linear layers of GPT's blocks, \['contract'"),
+        ({"modules_to_save": ["norm"]}, "GPT has no 'norm', choose from"),
         ({"layers": []}, "choose from the linear layers"),
         ({"base_run": "0123456789abcdef"}, "give one of model.base_seed and model.base_run"),
         ({"base_seed": None}, "give one of model.base_seed and model.base_run"),

@@ -45,6 +45,7 @@ def lora(
     rank: int,
     alpha: float,
     layers: Collection[str] | None,
+    modules_to_save: Collection[str],
     base_seed: int | None,
     base_run: str | None,
     base_sha256: str | None,
@@ -53,7 +54,8 @@ def lora(
 ) -> nn.Module:
     """The model that ``base`` makes, frozen, with adapters on linear layers of its blocks.
 
-    P = R times the sum of I + O over these layers: those that ``layers`` names, or all. The base is
+    P = R times the sum of I + O over these layers, those that ``layers`` names or all, and the
+    modules of the base that ``modules_to_save`` names, which train whole (PEFT's term). The base is
     drawn from ``base_seed``, whatever the run's seed, or has the weights of ``base_run``, whose
     digest is ``base_sha256``. Raises ValueError for numbers that cannot be, names that no layer
     has, and weights that are missing, changed, or those of another model.
@@ -71,6 +73,14 @@ def lora(
         path = below(outputs_folder() / "runs", "model.base_run", base_run) / WEIGHTS
         _load(model, path, digest=base_sha256)
     model.requires_grad_(False)
+    children = dict(model.named_children())
+    for name in modules_to_save:
+        if name not in children:
+            raise ValueError(
+                f"model.modules_to_save: {type(model).__name__} has no {name!r}, choose from "
+                f"{sorted(children)}"
+            )
+        children[name].requires_grad_(True)
     _adapt(model, layers, rank=rank, alpha=alpha)
     return model
 
