@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 
 from rote.analysis.derived import peak_flops_per_second
-from rote.analysis.frame import table_of
 from rote.analysis.metrics import derive
+from rote.analysis.results import table_of
 from tests.conftest import MakeSpec
 from tests.shared import Shared
 

@@ -13,11 +13,11 @@ from tests.conftest import COMPOSER
 
 from rote.config.build import build
 from rote.config.compose import groups
-from rote.config.pinning import Pinner
+from rote.config.data_resolver import DataResolver
+from rote.core.progress import no_progress
 from rote.measures.protocol import ChecksTask
 from rote.models.count import trainable_parameters
 from rote.tasks.protocol import Task
-from rote.watching import unseen
 
 MODELS, MEASURES = groups()["model"], groups()["measure"]
 FEW = 4  # sequences, samples, references: whatever a measure counts with a key that begins `num_`
@@ -50,7 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def task_named(name: str, folder: Path) -> Task:
     paths = [f"task.source.paths=[{folder / 'numbers.txt'}]"] if name == "text" else []
     config = COMPOSER.config([*TASKS[name], *paths])
-    return build(Pinner(unseen).pinned(config)["task"])
+    return build(DataResolver(no_progress).resolved(config)["task"])
 
 
 def with_few(config: Any, key: str = "") -> Any:

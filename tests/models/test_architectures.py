@@ -15,7 +15,7 @@ from rote.models.ablated import AttentionOnly, MlpOnly
 from rote.models.gpt import GPT
 from rote.models.looped import Looped
 from rote.models.moe import Experts, Moe
-from rote.run import execute, execute_together
+from rote.run.execute import execute, execute_together
 
 SHAPE = {"num_layers": 2, "width": 12, "vocab_size": 17, "max_length": 9}
 MOE = {

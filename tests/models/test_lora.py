@@ -8,18 +8,18 @@ import torch
 from tests.conftest import COMPOSER, TINY
 from torch import Tensor, nn
 
-from rote.config.pinning import Pinner
+from rote.config.data_resolver import DataResolver
+from rote.core.progress import no_progress
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.measures.cost import sequence_code_bits
 from rote.models.gpt import GPT
 from rote.models.huggingface import save_gpt2
 from rote.models.lora import lora
-from rote.preflight import Preflight
-from rote.run import execute, execute_together
+from rote.run.execute import execute, execute_together
+from rote.run.preflight import Preflight
+from rote.run.weights import load_trained
 from rote.tasks.protocol import Task
-from rote.trained import load_trained
-from rote.watching import unseen
 
 SHAPE = {"num_layers": 2, "width": 12, "num_heads": 3}
 SIZE = {"vocab_size": 17, "max_length": 9}
@@ -44,7 +44,9 @@ def tokens_BL() -> Tensor:
 
 
 def spec_of(*overrides: str) -> Spec:
-    return Spec.from_config(Pinner(unseen).pinned(COMPOSER.config([*TINY, *overrides])))
+    return Spec.from_config(
+        DataResolver(no_progress).resolved(COMPOSER.config([*TINY, *overrides]))
+    )
 
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rote.models.decoding import decoder_of, sequences_at_once
+from rote.models.decoder import sequences_at_once, token_reader
 from rote.models.likelihood import token_nats
 from rote.models.mamba2 import Mamba2
 from rote.models.recurrence import CHUNK
@@ -108,7 +108,7 @@ def test_sequences_that_are_dropped_change_nothing_for_the_others(
     pair: tuple[Mamba2, nn.Module],
 ) -> None:
     model, _ = pair
-    decoder, kept, tokens_BL = decoder_of(model), torch.tensor([2, 0]), tokens(8)
+    decoder, kept, tokens_BL = token_reader(model), torch.tensor([2, 0]), tokens(8)
     decoder.read(tokens_BL[:, :5])
     decoder.keep(kept)
     inputs_BL = torch.cat([torch.zeros_like(tokens_BL[:, :1]), tokens_BL[:, :6]], dim=1)

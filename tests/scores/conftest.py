@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from rote.scores.documents import Documents
+from rote.scores.forward import Documents
 
 MakeDocuments = Callable[..., Documents]
 

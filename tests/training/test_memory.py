@@ -12,15 +12,14 @@ from torch import Tensor, nn
 
 from rote.config.build import build
 from rote.models import attention
-from rote.models.dropout import PLACES
+from rote.models.attention import PLACES
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
 from rote.models.looped import Looped
 from rote.precision import Precision
-from rote.training.memory import Anatomy, Step
+from rote.training.functional import per_sample_gradients
+from rote.training.memory import ModelShape, StepMemory, recompute_blocks
 from rote.training.objective import Objective
-from rote.training.per_sample import per_sample_gradients
-from rote.training.recompute import recompute_blocks
 
 V, L, B, D = 11, 8, 3, 32
 FORMATS = {
@@ -68,9 +67,9 @@ def bytes_of_what_is_kept(model: GPT, compute: Callable[[], object]) -> int:
     )
 
 
-def step(model: nn.Module, precision: Precision, **changes: Any) -> Step:
-    made = Step.of(
-        Anatomy.of(model),
+def step(model: nn.Module, precision: Precision, **changes: Any) -> StepMemory:
+    made = StepMemory.of(
+        ModelShape.of(model),
         precision,
         batch_size=B,
         length=L,
@@ -202,12 +201,12 @@ def test_frozen_weights_have_no_gradient_and_no_state() -> None:
 
 
 def test_of_a_model_without_blocks_only_the_weights_are_known() -> None:
-    anatomy = Anatomy.of(nn.Linear(3, 2))
+    anatomy = ModelShape.of(nn.Linear(3, 2))
     assert (anatomy.parameters, anatomy.num_blocks, anatomy.vocab_size) == (8, 0, 0)
     assert not step(nn.Linear(3, 2), FORMATS["fp32"]).is_recomputed(0)
 
 
-def peak(made: Step, *, copies: float = 2, recomputed: bool = False) -> int:
+def peak(made: StepMemory, *, copies: float = 2, recomputed: bool = False) -> int:
     return made.peak_bytes(optimiser_copies=copies, recomputed=recomputed)
 
 
@@ -237,8 +236,8 @@ def test_blocks_that_run_twice_need_less() -> None:
 
 def test_an_unknown_strategy_names_the_choices() -> None:
     with pytest.raises(ValueError, match=r"host.strategy='dpp': choose from .*fsdp"):
-        Step.of(
-            Anatomy.of(gpt(1)), FORMATS["fp32"],
+        StepMemory.of(
+            ModelShape.of(gpt(1)), FORMATS["fp32"],
             batch_size=1, length=1, device_type="cpu", processes=1, strategy="dpp",
             microbatch_size=None,
         )  # fmt: skip

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hydra_plugins.rote_launcher.config import RoteLocalConf, RoteSlurmConf
 from hydra_plugins.rote_launcher.job import Job
-from rote.isolation import isolated_children
+from rote.core.process import isolated_children
 
 if TYPE_CHECKING:
     import submitit

@@ -8,10 +8,10 @@ import polars as pl
 from matplotlib.axes import Axes
 
 from rote.analysis.comparison import Compared, Comparison
-from rote.analysis.drawing import ACCENT, INK, PALETTE
+from rote.analysis.estimate import plural
+from rote.analysis.figures import ACCENT, INK, PALETTE
 from rote.analysis.marks import Layer
 from rote.analysis.plot import Axis, Plot, tidy
-from rote.analysis.typeset import plural
 
 PAIR = {"color": PALETTE[0], "alpha": 0.6}
 PAIRS_HEIGHT, MEAN_HEIGHT = 0.35, -0.35  # within a row: neither covers the other

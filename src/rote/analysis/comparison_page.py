@@ -14,13 +14,12 @@ from rote.analysis.comparison_figures import (
     sides,
     verdict,
 )
-from rote.analysis.content import Card, Content, Section, Text, figures_of
-from rote.analysis.page import drawn
+from rote.analysis.estimate import plural
+from rote.analysis.page import Card, Content, Section, Text, drawn, figures_of
 from rote.analysis.report import Report, reproduce, write_content
 from rote.analysis.results import Results
 from rote.analysis.table import Column, Table
-from rote.analysis.typeset import plural
-from rote.files import readable_json
+from rote.io.write import readable_json
 
 NUM_CARDS = 4
 HOW = (

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import polars as pl
 
-from rote.analysis.laws.law import COLUMNS, Count, Law, Measured
-from rote.analysis.tables.cells import Cells, read_cells
-from rote.analysis.tables.numbers import Style, numbers, style_of
-from rote.analysis.tables.plausible import COUNTS, Chosen, doubts
+from rote.analysis.laws.law import COLUMNS, Law, LawData, RunCount
+from rote.analysis.tables.cells import Cells, Style, numbers, read_cells, style_of
+from rote.analysis.tables.separated import COUNTS, ChosenColumns, doubts
 from rote.config.choices import unknown
-from rote.units import nats_from_bits
+from rote.core.units import nats_from_bits
 
 IN_BITS = {"loss_bits": "loss_nats"}  # given in bits a token, fitted in nats
 NAME = re.compile(r"\s*(?P<name>\w+)\s*=\s*")
@@ -31,7 +30,7 @@ class OwnRuns:
     """One row a run; columns of `COLUMNS` become numbers when a law asks for them."""
 
     cells: Cells
-    chosen: Mapping[str, Chosen]  # where each quantity stands in the file
+    chosen: Mapping[str, ChosenColumns]  # where each quantity stands in the file
 
     @cached_property
     def _own(self) -> dict[str, str]:
@@ -80,7 +79,7 @@ def read_runs(path: Path, mapping: str) -> OwnRuns:
     for name in mapped:
         if name not in known:
             raise unknown("column", name, known)
-    chosen = {name: Chosen(name) for name in known if name in cells.names} | mapped
+    chosen = {name: ChosenColumns(name) for name in known if name in cells.names} | mapped
     if {"loss_nats", "loss_bits"} <= set(chosen):
         raise ValueError(f"{path.name}: the loss is given in nats and in bits, one unit is needed")
     for name, other in (("loss_nats", "bits"), ("loss_bits", "nats")):
@@ -89,10 +88,10 @@ def read_runs(path: Path, mapping: str) -> OwnRuns:
     return OwnRuns(cells, chosen)
 
 
-def measured_rows(runs: OwnRuns, law: Law, count: Count) -> Measured:
+def measured_rows(runs: OwnRuns, law: Law, count: RunCount) -> LawData:
     """All rows; raises ValueError naming the columns that the law lacks, and bad cells."""
     columns = {name: runs[name].to_numpy() for name in runs.names_for(law)}
-    return Measured(columns=columns, count=count)
+    return LawData(columns=columns, count=count)
 
 
 def doubts_about(runs: OwnRuns, law: Law) -> list[str]:
@@ -100,13 +99,13 @@ def doubts_about(runs: OwnRuns, law: Law) -> list[str]:
     return runs.doubts(runs.names_for(law))
 
 
-def parse_columns(mapping: str, columns: Sequence[str], file: str) -> dict[str, Chosen]:
+def parse_columns(mapping: str, columns: Sequence[str], file: str) -> dict[str, ChosenColumns]:
     """By the quantity's name; ``columns`` are those of the table.
 
     A column's own name may hold commas, equals signs and stars: the longest that fits is taken.
     Raises ValueError for another form, a column that is not there, and a quantity given twice.
     """
-    chosen: dict[str, Chosen] = {}
+    chosen: dict[str, ChosenColumns] = {}
     rest = mapping.strip().rstrip(",")
     while rest:
         found = NAME.match(rest)
@@ -118,7 +117,7 @@ def parse_columns(mapping: str, columns: Sequence[str], file: str) -> dict[str, 
             raise ValueError(f"{FORM}; got {rest!r} after {column!r}")
         if found["name"] in chosen:
             raise ValueError(f"--columns names {found['name']} twice")
-        chosen[found["name"]] = Chosen(column, _factor(end["factor"], column))
+        chosen[found["name"]] = ChosenColumns(column, _factor(end["factor"], column))
         rest = rest[end.end() :]
     return chosen
 

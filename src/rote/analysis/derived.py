@@ -60,7 +60,7 @@ def utilisation(table: pl.DataFrame) -> pl.Expr | None:
 
 
 def ceiling_bits(table: pl.DataFrame) -> pl.Expr | None:
-    """Entropy less the shortest code that any model can have (`rote.measures.least_code`).
+    """Entropy less the shortest code that any model can have (`rote.measures.cost`).
 
     Of a record that does not hold that code: N log2 N for uniform sequences where V^S > N^2, so
     that less than half an equal pair is expected; null otherwise.

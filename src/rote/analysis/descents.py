@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rote.analysis.drawing import GREY, INK
-from rote.analysis.estimate import span
+from rote.analysis.estimate import between, plural, span
+from rote.analysis.figures import GREY, INK
 from rote.analysis.fits.descent import GridPoint, NoPeak, Peak, fit_descent
 from rote.analysis.marks import Layer, runs_and_means
 from rote.analysis.metrics import METRICS
@@ -17,7 +17,6 @@ from rote.analysis.plot import Axis, Plot, means, tidy
 from rote.analysis.quantities.convergence import NOT_CONVERGED, converged, num_converged
 from rote.analysis.results import Results
 from rote.analysis.table import Column, Table, Value, warning
-from rote.analysis.typeset import between, plural
 
 MAX_BLOCKS = 1000  # held-out sequences beyond that are resampled in blocks: 8 MB a resampling
 RATIO = "data_per_capacity"

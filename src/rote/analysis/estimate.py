@@ -1,10 +1,21 @@
 """A number with its 95 % interval: one type, and one way to write it down.
 
 `rote.analysis.estimators` computes them.
+
+How numbers and words are written on pages: true minus signs, no "+0.000", short counts.
+
+The one confidence level of every interval in a report.
 """
 
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.stats import t as student_t
 
 Interval = tuple[float, float]
 
@@ -78,3 +89,79 @@ class OverSplits(Estimate):
 def span(interval: Interval | None, form: str) -> str:
     """As "0.10 to 0.14"; nothing for None."""
     return f"{form.format(interval[0])} to {form.format(interval[1])}" if interval else ""
+
+
+MINUS = "\N{MINUS SIGN}"
+COUNT_OF = re.compile(r"\bnum_(\w+) (\d+)(?=,|$)")
+HYPHEN_OF_A_NUMBER = re.compile(r"(?<![\w.])-(?=[\d.∞])")
+
+
+def number(value: float, form: str) -> str:
+    """``form`` of the value, 0 without a sign; one significant digit where it would show zero."""
+    told = form.format(value)
+    if value == 0:
+        return told.replace("+", "")
+    if not re.search(r"[1-9]", told) and re.search(r"\d", told):
+        if "%" in form:
+            return f"{'+' if '+' in form and value > 0 else ''}{100 * value:.1g}%"
+        return f"{value:{'+' if '+' in form else ''}.1g}"
+    return told
+
+
+def typeset(text: str) -> str:
+    """With a true minus before numbers; text that is copied to a terminal keeps its hyphens."""
+    return HYPHEN_OF_A_NUMBER.sub(MINUS, text)
+
+
+def plural(count: int, noun: str) -> str:
+    """As "1 seed" and "3 seeds"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def extent(column: pl.Series) -> str:
+    """Least to most of whole numbers; one where all are equal."""
+    low, high = column.to_numpy().min(), column.to_numpy().max()
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def between(values: Iterable[float], form: str) -> str:
+    """Least to most, as "0.10 to 0.14"; one where both are written alike. Takes one or more."""
+    numbers = list(values)
+    low, high = form.format(min(numbers)), form.format(max(numbers))
+    return low if low == high else f"{low} to {high}"
+
+
+def setting_words(setting: str) -> str:
+    """Of keys and values: "num_sequences 400, top_k 5" as "400 sequences, top k 5"."""
+    counted = COUNT_OF.sub(lambda found: f"{int(found[2]):,} {found[1]}", setting)
+    return counted.replace("_", " ")
+
+
+Floats = NDArray[np.float64]
+
+LEVEL = 0.95
+ENDS = (0.5 - LEVEL / 2, 0.5 + LEVEL / 2)  # shares of draws that lie below an interval's ends
+
+ENDLESS = 1e300  # stands for an infinite draw, since no quantile lies between it and a finite one
+
+
+def student(degrees: float) -> float:
+    """Half the width of an interval over its standard error, for so many degrees of freedom."""
+    return float(student_t.ppf(ENDS[1], degrees))
+
+
+def interval_of(draws: Floats | Sequence[float]) -> tuple[float, float]:
+    """Where the middle 95 % of a bootstrap's draws lie."""
+    low, high = band_of(draws)
+    return float(low), float(high)
+
+
+def band_of(draws: Floats | Sequence[Floats] | Sequence[float]) -> tuple[Floats, Floats]:
+    """The same at each place of curves [draws, ...]."""
+    low, high = np.quantile(np.clip(draws, -ENDLESS, ENDLESS), ENDS, axis=0)
+    return low, high
+
+
+def hull(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:
+    """What reaches as far as both: it covers at least as often as either."""
+    return min(first[0], second[0]), max(first[1], second[1])

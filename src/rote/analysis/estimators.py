@@ -13,8 +13,16 @@ from scipy.special import betaincinv
 from scipy.stats import norm, spearmanr
 from scipy.stats import t as student_t
 
-from rote.analysis.estimate import Estimate, Interval, OverSplits, Rate
-from rote.analysis.fits.level import ENDS, LEVEL, hull, interval_of
+from rote.analysis.estimate import (
+    ENDS,
+    LEVEL,
+    Estimate,
+    Interval,
+    OverSplits,
+    Rate,
+    hull,
+    interval_of,
+)
 
 Floats = NDArray[np.float64]
 
@@ -160,7 +168,7 @@ def pooled(rates: Iterable[Rate], *, same_things: bool = False) -> Rate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answers:
+class AnswersOfSplits:
     """How one run answered."""
 
     split: Hashable
@@ -168,7 +176,7 @@ class Answers:
     rate: Rate
 
 
-def share(answers: Sequence[Answers]) -> OverSplits:
+def share(answers: Sequence[AnswersOfSplits]) -> OverSplits:
     """The mean over held-out splits of means over seeds; raises ValueError for no run.
 
     Runs of one split share their items, so the interval is over splits: Student's t over their
@@ -182,7 +190,9 @@ def share(answers: Sequence[Answers]) -> OverSplits:
     return _over_splits(values, pooled(each.rate for each in answers), least=0.0)
 
 
-def share_difference(larger: Sequence[Answers], smaller: Sequence[Answers]) -> OverSplits | None:
+def share_difference(
+    larger: Sequence[AnswersOfSplits], smaller: Sequence[AnswersOfSplits]
+) -> OverSplits | None:
     """Over the splits and seeds that both have, as `share`; None where they have none in common.
 
     In place of Clopper and Pearson's interval: that of the `difference` of the pooled rates.

@@ -7,12 +7,12 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 
-from rote.analysis.drawing import ACCENT, GREY, PALETTE, logarithmic_numbers
-from rote.analysis.laws.law import Fitted, Floats, Measured
+from rote.analysis.figures import ACCENT, GREY, PALETTE, logarithmic_numbers
+from rote.analysis.laws.law import FittedLaw, Floats, LawData
 from rote.analysis.marks import Layer
 from rote.analysis.metrics import title_of
 from rote.analysis.plot import Axis, Plot
-from rote.units import bits_from_nats
+from rote.core.units import bits_from_nats
 
 MOST_LINES = 7  # of a family of curves
 NUM_PLACES = 120  # of a curve
@@ -24,7 +24,7 @@ POINTS = {"marker": "o", "markersize": 4, "alpha": 0.7}
 
 
 def fit_plot(
-    name: str, fitted: Fitted, measured: Measured, *, title: str, caption: str, inches: float
+    name: str, fitted: FittedLaw, measured: LawData, *, title: str, caption: str, inches: float
 ) -> Plot:
     """Runs and curves over the input that varies most, shaded by the other; then agreement."""
     is_optimum = fitted.output == "parameters"
@@ -74,7 +74,7 @@ def _frame(panel: str, **columns: Floats) -> pl.DataFrame:
     return pl.DataFrame(shown).with_columns(panel=pl.lit(panel))
 
 
-def _curves(fitted: Fitted, measured: Measured) -> list[Layer]:
+def _curves(fitted: FittedLaw, measured: LawData) -> list[Layer]:
     """The law over one input, a line for some values of another, and its predictions."""
     along = max(fitted.inputs, key=lambda name: len(np.unique(measured[name])))
     others = [name for name in fitted.inputs if name != along]
@@ -109,7 +109,7 @@ def _points(frame: pl.DataFrame, x: str, y: str) -> Layer:
     return Layer(frame=frame, x=x, y=y, label="one run", look={**POINTS, "color": PALETTE[0]})
 
 
-def _band(fitted: Fitted, along: str, grid: Floats, panel: str) -> list[Layer]:
+def _band(fitted: FittedLaw, along: str, grid: Floats, panel: str) -> list[Layer]:
     """A law of one input, with the interval of its resamples."""
     output = shown_name(fitted.output)
     law = _frame(panel, **{along: grid, fitted.output: fitted.predict(grid)})
@@ -123,7 +123,7 @@ def _band(fitted: Fitted, along: str, grid: Floats, panel: str) -> list[Layer]:
     return layers
 
 
-def _agreement(fitted: Fitted, measured: Measured) -> list[Layer]:
+def _agreement(fitted: FittedLaw, measured: LawData) -> list[Layer]:
     output, seen = shown_name(fitted.output), measured[fitted.output]
     predicted = fitted.predict(*(measured[name] for name in fitted.inputs))
     points = _frame(AGREEMENT, **{fitted.output: seen}).with_columns(
@@ -138,7 +138,7 @@ def _agreement(fitted: Fitted, measured: Measured) -> list[Layer]:
     ]  # fmt: skip
 
 
-def _optimum(fitted: Fitted, measured: Measured) -> list[Layer]:
+def _optimum(fitted: FittedLaw, measured: LawData) -> list[Layer]:
     """The best size over compute, among all runs; and loss over size, a line for each budget."""
     flops, size = measured["flops"], measured["parameters"]
     grid = np.geomspace(flops.min(), flops.max(), NUM_PLACES)

@@ -9,16 +9,15 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.content import Block, Section, Text
-from rote.analysis.estimate import span
+from rote.analysis.estimate import plural, span
 from rote.analysis.fit_figure import fit_plot, shown_name
 from rote.analysis.laws import kinds
-from rote.analysis.laws.law import Constant, Count, Effort, Fitted, Law, Measured
+from rote.analysis.laws.law import Constant, FitEffort, FittedLaw, Law, LawData, RunCount
 from rote.analysis.metrics import METRICS
+from rote.analysis.page import Block, Section, Text
 from rote.analysis.quantities.scaling import FORMAT, doubts, formats, measured
 from rote.analysis.table import Cell, Column, Table, Value
-from rote.analysis.typeset import plural
-from rote.watching import Show
+from rote.core.progress import Progress
 
 FORM = "{:.4g}"
 HEADLINED = ("R_D", "a", "alpha_N", "alpha", "slope")  # the first of these that a law has
@@ -31,7 +30,7 @@ LOSS_NOTE = "In formulas L is in nats per token; figures have bits per token, 1.
 class Runs:
     """What laws are fitted to; each number format (precision) is fitted apart from the others."""
 
-    columns: Callable[[Law, str], Measured]  # of one format; ValueError where a column is missing
+    columns: Callable[[Law, str], LawData]  # of one format; ValueError where a column is missing
     formats: tuple[str, ...] = ("",)  # names; one, empty or not, needs no telling apart
     doubts: Callable[[Law, str], list[str]] = lambda law, number_format: []
 
@@ -42,8 +41,8 @@ class Through:
 
     name: str  # with the number format where there are several
     law: Law
-    measured: Measured
-    fitted: Fitted
+    measured: LawData
+    fitted: FittedLaw
 
     @property
     def is_useful(self) -> bool:
@@ -71,7 +70,7 @@ class NotFitted:
     reason: str
 
 
-def runs_of(table: pl.DataFrame, count: Count) -> Runs:
+def runs_of(table: pl.DataFrame, count: RunCount) -> Runs:
     """Of a sweep, as `rote.analysis.quantities.scaling.scaling_runs` gives them."""
 
     def of(number_format: str) -> pl.DataFrame:
@@ -85,14 +84,14 @@ def runs_of(table: pl.DataFrame, count: Count) -> Runs:
 
 
 def fit_laws(
-    names: Sequence[str], runs: Runs, effort: Effort, show: Show
+    names: Sequence[str], runs: Runs, effort: FitEffort, progress: Progress
 ) -> tuple[list[Through], list[NotFitted]]:
     """Each law in each number format, the one that explains most first; why others are not."""
     asked = [(name, number_format) for name in names for number_format in runs.formats]
     fitted: list[Through] = []
     others: list[NotFitted] = []
     for number, (name, number_format) in enumerate(asked):
-        show(f"fitting {name}", number, len(asked) if len(asked) > 1 else None)
+        progress(f"fitting {name}", number, len(asked) if len(asked) > 1 else None)
         found = _fit(name, number_format, runs, effort)
         if isinstance(found, Through):
             fitted.append(found)
@@ -101,7 +100,7 @@ def fit_laws(
     return sorted(fitted, key=lambda each: -each.fitted.goodness.explained), others
 
 
-def _fit(name: str, number_format: str, runs: Runs, effort: Effort) -> Through | NotFitted:
+def _fit(name: str, number_format: str, runs: Runs, effort: FitEffort) -> Through | NotFitted:
     law = kinds.law(name)
     label = f"{name}, {number_format}" if len(runs.formats) > 1 else name
     try:
@@ -209,7 +208,7 @@ def headline(through: Through) -> str:
     return f"{points}: {main.name} = {FORM.format(main.value)}{spanned}"
 
 
-def goodness(fitted: Fitted) -> str:
+def goodness(fitted: FittedLaw) -> str:
     """One sentence."""
     good, output = fitted.goodness, METRICS[shown_name(fitted.output)].title
     return (
@@ -219,7 +218,7 @@ def goodness(fitted: Fitted) -> str:
     )
 
 
-def method(fitted: Fitted) -> str:
+def method(fitted: FittedLaw) -> str:
     """How, and in which convention."""
     how = fitted.method[:1].upper() + fitted.method[1:]
     return f"{how}; parameters counted as {fitted.count.value}; intervals 95 %"

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from rote.analysis.drawing import GREY, PRECISION_LOOKS, Handle, colours, line_key, log_shade
+from rote.analysis.figures import GREY, PRECISION_LOOKS, Handle, colours, line_key, log_shade
 
 Kind = Literal["points", "line", "steps", "band", "across", "upright"]
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -70,7 +70,7 @@ def values_of(column: str, layers: Sequence[Layer]) -> list[Any]:
     return list(dict.fromkeys(found))
 
 
-class Looks:
+class Styles:
     """Which colour, marker and dash each value has, the same in all layers of a figure."""
 
     def __init__(self, layers: Sequence[Layer], hue_order: Sequence[Any]) -> None:
@@ -155,7 +155,7 @@ def _groups(layer: Layer, frame: pl.DataFrame) -> Iterable[pl.DataFrame]:
     return frame.partition_by(by, maintain_order=True) if by else [frame]
 
 
-def draw_layer(axes: Axes, layer: Layer, frame: pl.DataFrame, looks: Looks) -> None:
+def draw_layer(axes: Axes, layer: Layer, frame: pl.DataFrame, looks: Styles) -> None:
     """One after another what its hue, style, shade and ``each`` tell apart."""
     for group in _groups(layer, frame):
         look = looks.of(layer, group.row(0, named=True))

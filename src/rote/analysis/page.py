@@ -1,20 +1,112 @@
-"""A report, an audit, a fit or a plan as one self-contained page: the same skeleton for all."""
+"""A report, an audit, a fit or a plan as one self-contained page: the same skeleton for all.
+
+What a page has to say, before it is laid out: cards, sections, figures, tables, numbers.
+"""
 
 import re
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cache
 from html import escape
 from importlib import resources
 from typing import Any
 
+import polars as pl
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from rote.analysis.content import Block, Commands, Content, Figure, Heading, Section
-from rote.analysis.drawing import Drawing
+from rote.analysis.estimate import typeset
+from rote.analysis.figures import RenderedFigure
 from rote.analysis.plot import Plot
 from rote.analysis.table import Cell, Table
-from rote.analysis.typeset import typeset
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph, or with ``items`` a list below it; ``is_html`` of words that hold markup."""
+
+    words: str = ""
+    _: KW_ONLY
+    items: Sequence[str] = ()
+    is_html: bool = False
+    is_warning: bool = False
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A smaller heading within a section."""
+
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commands:
+    """Lines for a shell."""
+
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A drawing with a caption of HTML, its marks as CSV."""
+
+    drawing: RenderedFigure
+    caption: str
+    data: bytes = b""
+
+
+Block = Text | Heading | Commands | Table | Plot | Figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """One main number, what it means, and short lines below it."""
+
+    title: str
+    meaning: str
+    value: str
+    unit: str = ""
+    lines: Sequence[Text] = ()
+    is_warning: bool = False
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands below it."""
+
+    title: str
+    blocks: Sequence[Block] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """A report's substance; the page, the files and the manifest are made of it."""
+
+    headlines: tuple[str, ...]  # lines for the terminal
+    setting: str  # the conditions that every number holds under, in plain words
+    cards: tuple[Card, ...]
+    sections: tuple[Section, ...]
+    numbers: Mapping[str, Any]  # for the manifest; each names the runs behind it
+    table: pl.DataFrame  # the runs with their derived columns
+    arrays_of: tuple[str, ...] = ()  # runs whose per-sequence arrays were read
+    lead: Block | None = None  # the main figure, right below the cards
+
+
+def tables_of(content: Content) -> Iterator[tuple[str, Table]]:
+    """Each with the title of its section; the lead first."""
+    if isinstance(content.lead, Table):
+        yield content.headlines[0] if content.headlines else "Main table", content.lead
+    for section in content.sections:
+        for block in section.blocks:
+            if isinstance(block, Table):
+                yield section.title, block
+
+
+def figures_of(content: Content) -> list[Figure]:
+    """The lead first; all plots must be drawn."""
+    blocks = [content.lead, *(block for each in content.sections for block in each.blocks)]
+    return [block for block in blocks if isinstance(block, Figure)]
+
 
 LETTERS_OF_A_CAPTION = 290  # about three lines; the rest is folded
 # Colours of figures that follow the page into the dark, and on paper.
@@ -106,7 +198,7 @@ def _folded(caption: str) -> tuple[str, str]:
     return (caption[: fitting[-1]], caption[fitting[-1] :]) if fitting else (caption, "")
 
 
-def _inline(drawing: Drawing) -> Markup:
+def _inline(drawing: RenderedFigure) -> Markup:
     """The SVG without its prologue, ids unique on the page, in the page's own colours."""
     svg = drawing.svg.decode()
     svg = svg[svg.index("<svg") :]

@@ -15,9 +15,11 @@ from matplotlib.axis import XAxis, YAxis
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from rote.analysis.drawing import (
+from rote.analysis.estimate import Estimate
+from rote.analysis.estimators import mean_over_seeds
+from rote.analysis.figures import (
     GREY,
-    Drawing,
+    RenderedFigure,
     colour_scale,
     in_house_style,
     label_outside,
@@ -29,9 +31,7 @@ from rote.analysis.drawing import (
     render,
     short_numbers,
 )
-from rote.analysis.estimate import Estimate
-from rote.analysis.estimators import mean_over_seeds
-from rote.analysis.marks import Layer, Looks, draw_layer, values_of
+from rote.analysis.marks import Layer, Styles, draw_layer, values_of
 
 Form = Literal["plain", "count", "ratio", "share"]
 Floats = NDArray[np.float64]
@@ -93,7 +93,7 @@ class Plot:
         return pl.concat(texts, how="diagonal").write_csv().encode() if texts else b""
 
     @in_house_style
-    def draw(self) -> Drawing:
+    def draw(self) -> RenderedFigure:
         """As SVG and PNG."""
         values = self.panels or [None]
         num_columns = min(self.num_columns, len(values))
@@ -102,7 +102,7 @@ class Plot:
         grid = panels(
             figure, len(values), num_columns=num_columns, sharex=self.shares_x, sharey=self.shares_y
         )
-        looks = Looks(self.layers, self.hue_order)
+        looks = Styles(self.layers, self.hue_order)
         for value, axes in zip(values, grid, strict=True):
             if value is not None:
                 axes.set_title(str(value))
@@ -118,7 +118,7 @@ class Plot:
             legend_below(figure, handles, num_columns=4)
         return render(figure, name=self.name, alt=self.title)
 
-    def _fill(self, axes: Axes, value: Any, looks: "Looks") -> None:
+    def _fill(self, axes: Axes, value: Any, looks: "Styles") -> None:
         is_empty = True
         for layer in self.layers:
             frame = self._of(layer, value)
@@ -135,7 +135,7 @@ class Plot:
             frame = frame.filter(pl.col(self.panel) == value)
         if not self.aside or not layer.hue or frame.is_empty():
             return frame
-        hues = list(Looks(self.layers, self.hue_order).colour_of)
+        hues = list(Styles(self.layers, self.hue_order).colour_of)
         moves = [self.aside * (place - (len(hues) - 1) / 2) for place in range(len(hues))]
         move = pl.col(layer.hue).replace_strict(hues, moves, return_dtype=pl.Float64)
         return frame.with_columns(pl.col(layer.x) + move)

@@ -1,18 +1,56 @@
-"""A report on disk: a page, its figures, the table, and a manifest of every record behind them."""
+"""A report on disk: a page, its figures, the table, and a manifest of every record behind them.
 
-from collections.abc import Mapping, Sequence
+Which kinds of report there are: each module of `rote.analysis.reports` is one.
+
+A large kind is a folder, whose report.py has what a module has: ``make(results) -> Content``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from rote.analysis.content import Block, Commands, Content, Section, Text, figures_of, tables_of
-from rote.analysis.frame import write_table
-from rote.analysis.kinds import maker
-from rote.analysis.page import drawn, page
-from rote.analysis.results import Results
-from rote.files import sha256, sha256_of_file, write_bytes, write_json
+from rote.analysis.page import (
+    Block,
+    Commands,
+    Content,
+    Section,
+    Text,
+    drawn,
+    figures_of,
+    page,
+    tables_of,
+)
+from rote.analysis.results import Results, write_table
+from rote.config.choices import unknown
+from rote.io.write import sha256, sha256_of_file, write_bytes, write_json
+
+FOLDER = Path(__file__).parent / "reports"
+
+
+def kinds() -> list[str]:
+    """Their names, nothing imported."""
+    modules = {path.stem for path in FOLDER.glob("[a-z]*.py")}
+    return sorted(modules | {path.parent.name for path in FOLDER.glob("*/report.py")})
+
+
+def require_kind(kind: str) -> str:
+    """Raises ValueError, with the choices, for a kind that is not there."""
+    if kind not in kinds():
+        raise unknown("report", kind, kinds())
+    return kind
+
+
+def maker(kind: str) -> Callable[[Results], Content]:
+    """``make(results) -> Content`` of that kind; it raises ValueError for unusable results."""
+    name = f"rote.analysis.reports.{require_kind(kind)}"
+    is_folder = (FOLDER / kind / "report.py").exists()
+    make: Callable[[Results], Content] = import_module(f"{name}.report" if is_folder else name).make
+    return make
+
 
 SCALE = ("precision.name", "alpha", "alpha_source")  # the capacity that a report divides by
 LATEX_HEAD = "% The tables of the report; they take \\usepackage{booktabs}."
@@ -41,7 +79,7 @@ def write_report(*, kind: str, name: str, question: str, results: Results, folde
     """
     _require(results.table["run_id"], results.curves, "training curve")
     _require(results.table["run_id"], results.records_sha256, "record digest")
-    results.show("fitting and drawing", 0, None)
+    results.progress("fitting and drawing", 0, None)
     content = drawn(maker(kind)(results))
     return write_content(
         name=name,

@@ -1,15 +1,24 @@
-"""What the finished runs of one sweep left: all that a report is made of."""
+"""What the finished runs of one sweep left: all that a report is made of.
 
+Records to one typed table: a row a run, a column a key of conf or a stored sum.
+"""
+
+import io
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import polars as pl
 from numpy.typing import NDArray
 
-from rote.analysis.alphas import CapacityScale
+from rote.analysis.published import CapacityScale
+from rote.core.progress import Progress, no_progress
+from rote.io.write import write_bytes
+from rote.ledger.record import Record
+from rote.ledger.spec import flatten
 from rote.ledger.store import RunFolder
-from rote.watching import Show, unseen
 
 Curve = Sequence[Mapping[str, float]]
 
@@ -41,4 +50,88 @@ class Results:
     folders: Mapping[str, RunFolder]  # where per-sequence arrays lie
     alphas: Mapping[str, CapacityScale]  # by precision: of the report that is named to scale by
     open_corpus: Callable[[str], Corpus]  # by corpus id
-    show: Show = unseen  # hears how far a long report is
+    progress: Progress = no_progress  # hears how far a long report is
+
+
+NUMBERS = {int, float}
+CURVE_AXES = ("run_id", "step", "tokens")
+
+CIRCUMSTANCES = (
+    "device", "setup_seconds", "train_seconds", "measure_seconds", "peak_memory_bytes", "stacked",
+)  # fmt: skip
+
+
+def table_of(
+    records: Sequence[Record], circumstances: Mapping[str, Mapping[str, Any]] | None = None
+) -> pl.DataFrame:
+    """Columns named as in conf, then sums as stored; ratios are derived elsewhere.
+
+    ``circumstances``, by run id, add what may differ between two equal runs: device, time, memory.
+
+    A key that some runs lack is null there. Raises ValueError where one column holds values of
+    different kinds, naming the column, or circumstances lack something.
+    """
+    rows = [_row(record) for record in records]
+    if circumstances is not None:
+        rows = [row | _around(row["run_id"], circumstances[row["run_id"]]) for row in rows]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return pl.DataFrame([_series(name, [row.get(name) for row in rows]) for name in names])
+
+
+def write_table(table: pl.DataFrame, folder: Path) -> None:
+    """table.parquet and table.csv, each whole or not at all."""
+    packed = io.BytesIO()
+    table.write_parquet(packed)
+    write_bytes(folder / "table.parquet", packed.getvalue())
+    write_bytes(folder / "table.csv", table.write_csv().encode())
+
+
+def curves_table(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> pl.DataFrame:
+    """All curves under each other, run by run: a row a look at the loss, a column a curve.
+
+    Axes first, then names in order; what a run did not log is null.
+    """
+    rows = [{"run_id": run_id, **row} for run_id, curve in curves.items() for row in curve]
+    given = {name for row in rows for name in row}
+    names = [*CURVE_AXES, *sorted(given - set(CURVE_AXES))]
+    kinds = {"run_id": pl.String, "step": pl.Int64, "tokens": pl.Int64}
+    return pl.DataFrame(rows, schema={name: kinds.get(name, pl.Float64) for name in names})
+
+
+def write_curves(curves: pl.DataFrame, folder: Path) -> None:
+    """curves.parquet, whole or not at all."""
+    packed = io.BytesIO()
+    curves.write_parquet(packed)
+    write_bytes(folder / "curves.parquet", packed.getvalue())
+
+
+def _row(record: Record) -> dict[str, Any]:
+    return {
+        "run_id": record.run_id,
+        **flatten(record.what),
+        "parameters": record.parameters,
+        "embedding_parameters": record.embedding_parameters,
+        "entropy_bits": record.entropy_bits,
+        "entropy_after_first_token_bits": record.entropy_after_first_token_bits,
+        **flatten({"training": record.training}),
+        **flatten(record.measures),
+    }
+
+
+def _around(run_id: str, circumstances: Mapping[str, Any]) -> dict[str, Any]:
+    known = {"stacked": 1, **circumstances}
+    if missing := [key for key in CIRCUMSTANCES if key not in known]:
+        raise ValueError(f"circumstances.json of run {run_id} is damaged: no {missing[0]!r}")
+    return {f"circumstances.{key}": known[key] for key in CIRCUMSTANCES}
+
+
+def _series(name: str, values: list[Any]) -> pl.Series:
+    plain = [json.dumps(value) if isinstance(value, list) else value for value in values]
+    kinds = {type(value) for value in plain if value is not None}
+    if kinds == NUMBERS:
+        plain = [None if value is None else float(value) for value in plain]
+    elif len(kinds) > 1:
+        told = sorted(kind.__name__ for kind in kinds)
+        raise ValueError(f"column {name!r} mixes {' and '.join(told)}: not one table")
+    # A column that is null throughout has no kind of its own to infer.
+    return pl.Series(name, plain, dtype=None if kinds else pl.Float64)

@@ -5,8 +5,8 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.content import Section, Text
 from rote.analysis.metrics import METRICS, derive
+from rote.analysis.page import Section, Text
 from rote.analysis.quantities import convergence
 from rote.analysis.table import Cell, Column, Table
 

@@ -6,9 +6,8 @@ from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import Any
 
-from rote.analysis.estimate import Estimate
+from rote.analysis.estimate import Estimate, number
 from rote.analysis.metrics import Metric
-from rote.analysis.typeset import number
 
 SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",

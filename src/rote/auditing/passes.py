@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from rote.auditing.corpus import Corpus
+from rote.auditing.request import AuditSettings
 from rote.auditing.scoring import Continued, LogLikelihood, OnePass, gradient
-from rote.auditing.settings import Settings
 from rote.auditing.stages import Score, Stage, stage_of, tokens_at_once
-from rote.auditing.subjects import Subject
-from rote.scores.neighbours import neighbours
+from rote.auditing.targets import AuditTarget
+from rote.scores.likelihood import neighbours
 
 DECODED_TOKENS = 1 << 15  # of a batch that is continued: one position of each row at a time
 FORWARD, EXTRACTION, LOWERED, BEHIND_PREFIX, NEIGHBOURS, GRADIENT = (
@@ -29,8 +29,8 @@ class Stages:
     """Of the model under audit."""
 
     corpus: Corpus
-    subject: Subject
-    settings: Settings
+    target: AuditTarget
+    settings: AuditSettings
     weights: str  # the dtype that they are stored in
     device: torch.device
 
@@ -54,7 +54,7 @@ class Stages:
             )
         return reasons
 
-    def of_subject(self) -> Iterator[Stage]:
+    def of_target(self) -> Iterator[Stage]:
         """Cheap ones first."""
         skipped = self.skipped()
         makers: dict[str, Callable[[], Stage]] = {
@@ -83,15 +83,15 @@ class Stages:
     def prefix(self) -> np.ndarray:
         """What ReCaLL puts before documents: known non-members, one after another."""
         most = self.settings.prefix_of_recall_tokens
-        if self.subject.max_length is not None:
-            most = min(most, self.subject.max_length // 4)
+        if self.target.max_length is not None:
+            most = min(most, self.target.max_length // 4)
         aside = self.corpus.aside()
         return np.concatenate(aside)[:most] if aside else np.empty(0, dtype=np.int64)
 
     @property
     def room_tokens(self) -> int:
         """What fits behind the prefix."""
-        context = self.subject.max_length or self.corpus.max_tokens + len(self.prefix)
+        context = self.target.max_length or self.corpus.max_tokens + len(self.prefix)
         return min(self.corpus.max_tokens, context - len(self.prefix))
 
     def lowered(self) -> list[np.ndarray]:
@@ -99,7 +99,7 @@ class Stages:
         texts, tokens = self.corpus.texts, self.corpus.tokens
         assert texts is not None
         places = self.corpus.evaluated_E
-        encoded = self.subject.encode([texts[place].lower() for place in places])
+        encoded = self.target.encode([texts[place].lower() for place in places])
         rows = [row[: self.corpus.max_tokens] for row in encoded]
         return [row if len(row) else tokens[place] for row, place in zip(rows, places, strict=True)]
 
@@ -119,7 +119,7 @@ class Stages:
     def _extraction(self) -> Stage:
         tokens, most = self.corpus.tokens, self.settings.extraction_tokens
         score = Continued(
-            prefix_tokens=self.settings.prefix_tokens, vocab_size=self.subject.vocab_size
+            prefix_tokens=self.settings.prefix_tokens, vocab_size=self.target.vocab_size
         )
         rows = [tokens[place][:most] for place in self.tried]
         return stage_of(EXTRACTION, rows, score, most_tokens=DECODED_TOKENS, weight=2.0)
@@ -166,4 +166,4 @@ class Stages:
 
     @property
     def _most_tokens(self) -> int:
-        return tokens_at_once(self.subject.vocab_size, self.device)
+        return tokens_at_once(self.target.vocab_size, self.device)

@@ -1,22 +1,35 @@
 """What is computed of a batch of rows: everything that takes a pass through a model.
 
 Shapes: B rows of a batch, L positions.
+
+Membership scores of every document, from what the passes stored; higher = member.
+
+Shapes: D documents of both sides, S references.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rote.auditing.stages import Impossible
+from rote.auditing.stages import StageImpossible
 from rote.measures.extraction import last_wrong_positions
-from rote.models.decoding import sequences_at_once
+from rote.models.decoder import sequences_at_once
 from rote.models.likelihood import token_nats
-from rote.scores.documents import Documents
-from rote.scores.forward import documents, moments
+from rote.scores.forward import Documents, Floats, Integers, documents, moments
 from rote.scores.gradient import gradient_norm
-from rote.scores.least_likely import min_k, min_k_plus_plus
+from rote.scores.likelihood import (
+    lowercase,
+    min_k,
+    min_k_plus_plus,
+    neighbourhood,
+    recall,
+    reference,
+    zlib_bytes,
+)
+from rote.scores.shadow_models import Shadows, lira_offline, offline_prior, rmia
 
 # ln p of all tokens, of the first ones, of those that extraction asks for.
 LOG_P, BEGINNING_LOG_P, SUFFIX_LOG_P = "log_p", "beginning_log_p", "suffix_log_p"
@@ -69,9 +82,9 @@ def gradient(model: nn.Module, tokens_BL: Tensor, lengths_B: np.ndarray) -> dict
     try:
         return {"gradient_norm": gradient_norm(model, tokens_BL, lengths_B)}
     except torch.OutOfMemoryError as error:
-        raise Impossible("the memory does not hold the gradients of all weights") from error
+        raise StageImpossible("the memory does not hold the gradients of all weights") from error
     except ValueError as error:
-        raise Impossible(str(error)) from error
+        raise StageImpossible(str(error)) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,3 +111,66 @@ def _between(scored: Documents, begin: int, end: int) -> np.ndarray:
     positions_L = np.arange(scored.log_p_BL.shape[1])
     chosen_BL = scored.inside_BL & (positions_L >= begin) & (positions_L < end)
     return np.asarray(np.where(chosen_BL, scored.log_p_BL, 0.0).sum(axis=1))
+
+
+# What a reference is to the model's own p is not known: p without the document is taken as it is
+# (a = 1), and a document counts as more surprising than another at any excess (gamma = 1).
+RMIA_A, RMIA_GAMMA = 1.0, 1.0
+FEWEST_FOR_LIRA = 2  # references that agree on a spread
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passes:
+    """ln p of whole documents, nats, and what else passes gave; NaN where none was made."""
+
+    lengths_D: Integers
+    log_p_D: Floats
+    beginning_log_p_D: Floats  # of the tokens that fit behind the prefix
+    single: Mapping[str, Floats]  # scores that are ready
+    texts: Sequence[str] | None
+    lowered: tuple[Floats, Integers] | None  # ln p and lengths of the lower-cased documents
+    behind_prefix: tuple[Floats, Integers] | None  # ln p and lengths of beginnings behind a prefix
+    neighbours_DW: Floats | None  # nats per token
+    references_SD: Floats  # ln p under each reference
+    aside_D: np.ndarray  # bool: set aside, not evaluated
+
+
+def membership_scores(passes: Passes, names: Sequence[str]) -> dict[str, Floats]:
+    """Each score that can be made, [D]; ``names`` are those of the references."""
+    nats_D = -passes.log_p_D / passes.lengths_D
+    made = {"loss": -nats_D}
+    if passes.texts is not None:
+        sizes_D = zlib_bytes([text.encode() for text in passes.texts])
+        made["zlib"] = -nats_D / sizes_D
+    made |= passes.single
+    if passes.lowered is not None:
+        log_p_D, lengths_D = passes.lowered
+        made["lowercase"] = lowercase(nats_D, -log_p_D / lengths_D)
+    if passes.behind_prefix is not None:
+        log_p_D, lengths_D = passes.behind_prefix
+        alone_D = -passes.beginning_log_p_D / lengths_D
+        made["recall"] = recall(alone_D, -log_p_D / lengths_D)
+    if passes.neighbours_DW is not None:
+        made["neighbourhood"] = neighbourhood(nats_D, passes.neighbours_DW)
+    for name, log_p_D in zip(names, passes.references_SD, strict=True):
+        made[name] = reference(nats_D, -log_p_D / passes.lengths_D)
+    return made | _with_references(passes)
+
+
+def _with_references(passes: Passes) -> dict[str, Floats]:
+    """Per token, so that long documents do not saturate them."""
+    made: dict[str, Floats] = {}
+    num_references = len(passes.references_SD)
+    log_p_D = passes.log_p_D / passes.lengths_D
+    log_p_SD = passes.references_SD / passes.lengths_D
+    if num_references and passes.aside_D.any():
+        prior_D = offline_prior(_untrained(log_p_SD), a=RMIA_A)
+        aside = passes.aside_D
+        made["rmia"] = rmia(log_p_D, prior_D, log_p_D[aside], prior_D[aside], gamma=RMIA_GAMMA)
+    if num_references >= FEWEST_FOR_LIRA:
+        made["lira"] = lira_offline(log_p_D, _untrained(log_p_SD), fixed_variance=True)
+    return made
+
+
+def _untrained(log_p_SD: Floats) -> Shadows:
+    return Shadows(log_p_SB=log_p_SD, trained_SB=np.zeros(log_p_SD.shape, dtype=np.bool_))

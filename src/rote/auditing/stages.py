@@ -4,25 +4,64 @@ Batches hold about as many tokens each and hardly any padding; consecutive ones 
 is written when it is done. What is in which batch is a function of the lengths alone, so that an
 audit that was killed goes on with the same batches, and ends with the same numbers.
 Shapes: R rows, B of a batch, L positions.
+
+Finished work on disk: one small file a piece, whole or not there at all.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rote.auditing.pieces import Arrays, Pieces
+from rote.io.read import open_regular
+from rote.io.write import write_with
 from rote.measures.cost import CPU_LOGITS_PER_BATCH, LOGITS_PER_BATCH
+
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class PartialResults:
+    """Those of one audit; a name is written once."""
+
+    folder: Path
+
+    def read(self, name: str) -> dict[str, np.ndarray] | None:
+        """None where it was not finished, or its file was damaged since."""
+        try:
+            with open_regular(self._path(name)) as stream:
+                return dict(np.load(stream, allow_pickle=False))
+        except Exception:  # zip, zlib and numpy raise a dozen kinds for bytes at random
+            return None
+
+    def write(self, name: str, arrays: Arrays) -> None:
+        """Atomically."""
+
+        def save(path: Path) -> None:
+            with path.open("wb") as stream:
+                np.savez(stream, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+
+        write_with(self._path(name), save)
+
+    def forget(self) -> None:
+        """Once everything was put together."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.npz"
+
 
 # Of a batch: a GPU is busy with 8,192 tokens of any model worth one; a CPU gains nothing beyond.
 MOST_TOKENS, MOST_TOKENS_CPU = 1 << 13, 1 << 11
 TOKENS_OF_A_PIECE = 1 << 15  # what is lost at most when an audit is killed: seconds to a minute
 
 
-class Impossible(Exception):
+class StageImpossible(Exception):
     """A stage that cannot be gone through here; the message says why, for people."""
 
 
@@ -77,16 +116,16 @@ def tokens_at_once(vocab_size: int, device: torch.device) -> int:
     return max(1, min(MOST_TOKENS_CPU if is_cpu else MOST_TOKENS, logits // vocab_size))
 
 
-def go_through(
+def run_stage(
     stage: Stage,
-    pieces: Pieces,
+    pieces: PartialResults,
     model: Callable[[], tuple[nn.Module, torch.device]],
-    told: Callable[[float], None],
+    report_work: Callable[[float], None],
 ) -> dict[str, np.ndarray]:
     """Each array in the order of the rows; ``model`` is called where something is left to do.
 
-    ``told`` hears how much work each piece was. Raises `Impossible`, and ValueError for a model
-    that gives no finite numbers.
+    ``report_work`` receives how much work each part was. Raises `StageImpossible`, and ValueError
+    for a model that gives no finite numbers.
     """
     arrays: dict[str, np.ndarray] = {}
     for number, batches in enumerate(_pieces(batches_of(stage), stage)):
@@ -98,7 +137,7 @@ def go_through(
         places = np.concatenate(batches)
         for key, values in held.items():
             arrays.setdefault(key, np.empty(len(stage.lengths_R), values.dtype))[places] = values
-        told(stage.weight * float(stage.lengths_R[places].sum()))
+        report_work(stage.weight * float(stage.lengths_R[places].sum()))
     return arrays
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rote.files import write_bytes, write_json
+from rote.io.write import write_bytes, write_json
 
 SCORES, FACTS, CANARIES = "scores.parquet", "facts.json", "canaries.npz"
 SCORE_PREFIX, REFERENCE_PREFIX = "score.", "reference."
@@ -26,7 +26,7 @@ MEMBER, NONMEMBER = "member", "nonmember"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stored:
+class StoredAudit:
     """All of it."""
 
     scores: pl.DataFrame

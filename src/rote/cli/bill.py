@@ -9,17 +9,24 @@ from rich.console import Console
 from rich.table import Table
 
 from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
-from rote.cluster.launch import Host, host_settings
+from rote.cluster.host import Host, host_settings
 from rote.cluster.pack import Speed, estimates, stacks
 from rote.cluster.plan import Plan
 from rote.cluster.status import labels, varying_keys
 from rote.config.build import build
 from rote.ledger.spec import Spec, flatten
 from rote.ledger.store import Store
-from rote.planner.bill import STEP_OVERHEAD_SECONDS, Bill, Line, bill, flops_per_second_here
-from rote.planner.gpu_hours import Phase, h100_seconds
-from rote.preflight import Facts
-from rote.training.compiling import GRAPH
+from rote.planner.bill import (
+    STEP_OVERHEAD_SECONDS,
+    Bill,
+    Line,
+    Phase,
+    bill,
+    flops_per_second_here,
+    h100_seconds,
+)
+from rote.run.preflight import Facts
+from rote.training.graphed import GRAPH
 
 LOCAL_WORKERS = "workers"  # a key of the local host alone
 

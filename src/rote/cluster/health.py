@@ -6,17 +6,17 @@ from functools import partial
 from pathlib import Path
 
 from rote.cluster.journal import Journal
-from rote.cluster.life import last_life
+from rote.cluster.liveness import last_attempt
 from rote.cluster.plan import launched, load_plan, sweep_folder
-from rote.files import sha256_of_file
+from rote.core.progress import Progress, with_progress
+from rote.io.outputs import below
+from rote.io.read import Damaged, is_regular, open_regular, read_json
+from rote.io.shapes import anything, mapped, text
+from rote.io.write import sha256_of_file
 from rote.ledger.claim import require_lockable
-from rote.ledger.shapes import FAILURE
+from rote.ledger.curve import FAILURE
 from rote.ledger.store import RunFolder, Store
-from rote.outputs import below
-from rote.reading.files import Damaged, is_regular, open_regular, read_json
-from rote.reading.shapes import anything, mapped, text
 from rote.tasks.text.prepared import PREPARE_AGAIN, TOKENS, open_prepared
-from rote.watching import Show, watched
 
 Check = Callable[[], object]  # raises ValueError, or OSError
 CHANGED = "it is not what was written (SHA-256 differs)"
@@ -27,10 +27,10 @@ NUMBERS = {
 }  # fmt: skip
 
 
-def damaged_files(outputs: Path, show: Show) -> list[str]:
+def damaged_files(outputs: Path, progress: Progress) -> list[str]:
     """A line for each thing that is damaged: the file, the reason, the way out."""
     found = []
-    for check in watched(list(_checks(outputs)), "reading all outputs", show):
+    for check in with_progress(list(_checks(outputs)), "reading all outputs", progress):
         try:
             check()
         except FileNotFoundError:
@@ -61,7 +61,7 @@ def _of_run(run: RunFolder) -> Iterator[Check]:
         yield run.spec
     yield run.curve
     yield partial(read_json, run.failure_path, FAILURE, "rote retry tries the run again")
-    yield partial(last_life, run)
+    yield partial(last_attempt, run)
     yield partial(require_lockable, run.lock_path)
     for path in sorted(run.checkpoints_path.glob("[0-9]*.*")):
         yield partial(_require_named_by_digest, path)

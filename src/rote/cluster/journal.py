@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rote.files import write_text
-from rote.provenance import commit
-from rote.reading.files import Damaged, read_json
-from rote.reading.shapes import keyed, listed, mapped, matching, number, optional, text
+from rote.core.provenance import commit
+from rote.io.read import Damaged, read_json
+from rote.io.shapes import keyed, listed, mapped, matching, number, optional, text
+from rote.io.write import write_text
 
 VERSION = 1
 UID = r"[0-9a-f]{12}"

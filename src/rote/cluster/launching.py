@@ -12,8 +12,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from rote.cluster import queue
+from rote.cluster.host import Host, Launch, LaunchRequest, host_settings
 from rote.cluster.journal import SENT, Journal
-from rote.cluster.launch import Host, Launch, Order, host_settings
 from rote.cluster.liveness import SentJob, sent_jobs, unanswered
 from rote.cluster.plan import Plan, Point, launched, plan_path, sweep_folder
 from rote.cluster.preemption import CANCELLED
@@ -30,7 +30,7 @@ ANSWER_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stand:
+class SweepState:
     """The runs of a plan before a launch, each in one place."""
 
     done: tuple[Point, ...]
@@ -77,10 +77,10 @@ def require_mode(mode: str) -> None:
         raise unknown("mode", mode, MODES)
 
 
-def survey(plan: Plan, outputs: Path, live: set[str]) -> Stand:
+def survey(plan: Plan, outputs: Path, live: set[str]) -> SweepState:
     """Where each point stands."""
     store = Store(outputs)
-    places: dict[str, list[Point]] = {field.name: [] for field in fields(Stand)}
+    places: dict[str, list[Point]] = {field.name: [] for field in fields(SweepState)}
     for point in plan.points:
         run = store.run(point.run_id)
         if run.is_done():
@@ -90,7 +90,7 @@ def survey(plan: Plan, outputs: Path, live: set[str]) -> Stand:
         else:
             place = "failed" if run.failure() else "todo"
         places[place].append(point)
-    return Stand(**{place: tuple(points) for place, points in places.items()})
+    return SweepState(**{place: tuple(points) for place, points in places.items()})
 
 
 def live_jobs(outputs: Path, name: str, *, timeout_seconds: float) -> list[SentJob]:
@@ -148,17 +148,19 @@ def _live(journal: Journal) -> set[str]:
     return {run_id for job in jobs if job.is_live for run_id in job.run_ids}
 
 
-def _order(plan: Plan, outputs: Path, journal: Journal, stand: Stand, *, retry: bool) -> Order:
+def _order(
+    plan: Plan, outputs: Path, journal: Journal, stand: SweepState, *, retry: bool
+) -> LaunchRequest:
     store = Store(outputs)
     again = stand.failed if retry else ()
     wanted = {point.run_id for point in (*stand.todo, *again)}
     failures = {point.run_id: store.run(point.run_id).failure() for point in again}
-    return Order(
+    return LaunchRequest(
         plan=plan,
         outputs=outputs,
         journal=journal,
         todo=tuple(point for point in plan.points if point.run_id in wanted),
-        forgiven={
+        retry_failures={
             run_id: failure["time_unix_seconds"] for run_id, failure in failures.items() if failure
         },
         # A worker that died without a word died in one of these: no neighbour shall go with it.
@@ -168,13 +170,13 @@ def _order(plan: Plan, outputs: Path, journal: Journal, stand: Stand, *, retry: 
     )
 
 
-def _made_anew(plan: Plan, outputs: Path, stand: Stand, mode: str) -> Stand:
+def _made_anew(plan: Plan, outputs: Path, stand: SweepState, mode: str) -> SweepState:
     """Where runs stand once those that ``mode`` makes anew are set aside; raises ValueError."""
     if mode == "force":
         if stand.under_way:
             raise ValueError(f"{len(stand.under_way)} runs are under way: rote cancel {plan.name}")
         _set_aside(plan.points, outputs)
-        return Stand(done=(), under_way=(), failed=(), damaged=(), todo=plan.points)
+        return SweepState(done=(), under_way=(), failed=(), damaged=(), todo=plan.points)
     if mode == "repair":
         _set_aside(stand.damaged, outputs)
         return replace(stand, damaged=(), todo=(*stand.todo, *stand.damaged))

@@ -11,12 +11,12 @@ from typing import ClassVar
 
 import submitit
 
-from rote.cluster.launch import Launch, Order
+from rote.cluster.host import Launch, LaunchRequest
 from rote.cluster.plan import Point
-from rote.cluster.sealed import START, private, seal
+from rote.cluster.verified_job import START, private, record_digest
 from rote.cluster.worker import work
-from rote.config.how import require_host
-from rote.isolation import isolated_children
+from rote.config.host_and_log import require_host
+from rote.core.process import isolated_children
 
 MINUTES_WITHOUT_END = (
     60 * 24 * 365
@@ -43,7 +43,7 @@ class LocalHost:
 
     def check(self, point: Point) -> None:
         """Raises ValueError where this machine lacks the accelerator."""
-        from rote.training.device import require_device  # torch: only where runs are checked
+        from rote.training.distributed import require_device
 
         require_device(self.accelerator)
 
@@ -55,7 +55,7 @@ class LocalHost:
         """The same for all sizes."""
         return self.stack
 
-    def launch(self, order: Order) -> Launch:
+    def launch(self, order: LaunchRequest) -> Launch:
         """One worker, as many runs at a time as there are cores."""
         submission = order.journal.begin(host=gethostname(), job_name="")
         folder = order.journal.jobs_folder(submission.uid)
@@ -66,7 +66,7 @@ class LocalHost:
             executor.update_parameters(timeout_min=MINUTES_WITHOUT_END, gpus_per_node=_num_gpus())
             with _interrupts_ignored(), isolated_children():
                 job = executor.submit(work, assignment)
-            digests = seal(folder)
+            digests = record_digest(folder)
         jobs = {job.job_id: [point.run_id for point in order.todo]}
         order.journal.sent(submission, jobs, digests)
         return Launch((job.job_id,), len(order.todo), self.detached)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from rote.cluster.plan import Point
-from rote.files import canonical_json
+from rote.io.write import canonical_json
 from rote.ledger.spec import FINISH, Spec
 from rote.ledger.store import RunFolder, Store
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from rote.config.choices import unknown
-from rote.files import write_text
+from rote.io.outputs import below
+from rote.io.read import Damaged, read_json
+from rote.io.shapes import keyed, listed, matching, number, scalar, text, whole
+from rote.io.write import write_text
 from rote.ledger.spec import Spec, spec_of
-from rote.outputs import below
-from rote.reading.files import Damaged, read_json
-from rote.reading.shapes import keyed, listed, matching, number, scalar, text, whole
 
 VERSION = 2
 LAUNCH_AGAIN = "move it away and launch the sweep again"

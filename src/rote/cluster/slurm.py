@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rote.cluster import queue
+from rote.cluster.host import Launch, LaunchRequest
 from rote.cluster.journal import Submission
-from rote.cluster.launch import Launch, Order
 from rote.cluster.pack import Speed, estimates, packs
 from rote.cluster.plan import Point
 from rote.cluster.submission import submit, take_back
-from rote.config.how import LIMIT_KEY, require_host
+from rote.config.host_and_log import LIMIT_KEY, require_host
 from rote.ledger.spec import FINISH
 from rote.ledger.store import Store
 
@@ -112,7 +112,7 @@ class SlurmHost(Resources):
         """As the rule for its size says."""
         return self.resources(parameters).stack
 
-    def launch(self, order: Order) -> Launch:
+    def launch(self, order: LaunchRequest) -> Launch:
         """Arrays of packs, a resource class at a time; all of them or none."""
         sent: list[Submission] = []
         try:
@@ -146,7 +146,9 @@ class SlurmHost(Resources):
                 break
         return Resources(**own)
 
-    def _arrays(self, order: Order, size: int) -> Iterator[tuple[dict[str, Any], list[Any]]]:
+    def _arrays(
+        self, order: LaunchRequest, size: int
+    ) -> Iterator[tuple[dict[str, Any], list[Any]]]:
         """What sbatch is asked, and the workers' assignments, for each array."""
         for resources, points in self._classes(order.todo):
             speed = Speed(

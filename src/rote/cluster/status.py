@@ -1,4 +1,4 @@
-"""Where the runs of a sweep stand: their folders, the journal, one look at the queue; no torch."""
+"""Where the runs of a sweep stand: their folders, the journal, one query of the queue; no torch."""
 
 import time
 from collections import Counter
@@ -10,13 +10,12 @@ from typing import Any
 
 from rote.cluster import queue
 from rote.cluster.journal import Journal
-from rote.cluster.life import last_life
-from rote.cluster.liveness import GONE, SentJob, sent_jobs
+from rote.cluster.liveness import GONE, SentJob, last_attempt, sent_jobs
 from rote.cluster.plan import Plan, Point, sweep_folder
+from rote.io.read import Damaged, printable, read_end, require_inside
 from rote.ledger.curve import progress_told
 from rote.ledger.spec import Spec, flatten
 from rote.ledger.store import RunFolder, Store
-from rote.reading.files import Damaged, printable, read_end, require_inside
 
 # requeued: preempted or timed out, waits to go on; lost: its process or job ended without a word;
 # damaged: done, and not to be used; waiting: never sent, or cancelled; unknown: the queue does not
@@ -57,7 +56,7 @@ class Jobs:
     damaged: tuple[str, ...] = ()  # why journals could not be read
 
 
-def look(outputs: Path, names: Iterable[str]) -> Jobs:
+def sweep_status(outputs: Path, names: Iterable[str]) -> Jobs:
     """All jobs of these sweeps in one question to the queue; files alone where it is silent."""
     submissions, damaged = [], []
     for name in names:
@@ -202,7 +201,7 @@ def _state(point: Point, folder: RunFolder, jobs: Jobs) -> RunState:
         )
     damaged: list[str] = []
     row = _read(folder.last_row, damaged)
-    life = _read(partial(last_life, folder), damaged)
+    life = _read(partial(last_attempt, folder), damaged)
     if folder.is_claimed():
         state, reason = "running", None
     else:

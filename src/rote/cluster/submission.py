@@ -14,9 +14,9 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 from rote.cluster import queue
 from rote.cluster.journal import Journal, Submission
 from rote.cluster.preemption import CANCELLED
-from rote.cluster.sealed import START, private, seal
+from rote.cluster.verified_job import START, private, record_digest
 from rote.cluster.worker import Assignment, work
-from rote.isolation import SAFE_PATH_VARIABLE
+from rote.core.process import SAFE_PATH_VARIABLE
 
 LOG = logging.getLogger(__name__)
 UNANSWERED = ("timed out", "Unexpected message", "Zero Bytes", "Connection reset")
@@ -50,7 +50,7 @@ def submit(
             folder = journal.jobs_folder(submission.uid)
             with private(folder):
                 jobs = _sbatch(journal, submission, parameters, assignments)
-                digests = seal(folder)
+                digests = record_digest(folder)
         except (FailedJobError, FailedSubmissionError) as error:
             _clean_up(journal, submission, str(error))
             continue

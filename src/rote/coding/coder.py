@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rote.models.decoding import decoder_of
-from rote.units import bits_from_nats
-from rote.watching import Show, watched
+from rote.core.progress import Progress, with_progress
+from rote.core.units import bits_from_nats
+from rote.models.decoder import token_reader
 
 PROBABILITIES = constriction.stream.model.Categorical(perfect=False)
 
@@ -28,7 +28,7 @@ class OtherProbabilities(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Windows:
+class TokenWindows:
     """How a row of tokens is cut; the last window may be shorter than the others."""
 
     num_tokens: int
@@ -63,28 +63,34 @@ class Encoded:
     claimed_bits: float
 
 
-def encode(model: nn.Module, tokens_N: np.ndarray, windows: Windows, show: Show) -> Encoded:
+def encode(
+    model: nn.Module, tokens_N: np.ndarray, windows: TokenWindows, progress: Progress
+) -> Encoded:
     """Call it inside the model's precision context."""
     writer = _Writer(tokens_N, windows)
-    _step_through(model, windows, watched(windows.batches(), "compressing", show), writer)
+    _step_through(model, windows, with_progress(windows.batches(), "compressing", progress), writer)
     claimed_bits = bits_from_nats(writer.claimed_nats)
     return Encoded(words=writer.coder.get_compressed(), claimed_bits=claimed_bits)
 
 
-def decode(model: nn.Module, words: np.ndarray, windows: Windows, show: Show) -> np.ndarray:
+def decode(
+    model: nn.Module, words: np.ndarray, windows: TokenWindows, progress: Progress
+) -> np.ndarray:
     """The tokens, int64; call it inside the model's precision context.
 
     Raises OtherProbabilities where it notices them; a checksum has to find the rest.
     """
     reader = _Reader(words, windows)
-    _step_through(model, windows, watched(windows.batches(), "decompressing", show), reader)
+    _step_through(
+        model, windows, with_progress(windows.batches(), "decompressing", progress), reader
+    )
     return reader.tokens_N
 
 
 class _Writer:
     """Gives the tokens that are there, and writes them down."""
 
-    def __init__(self, tokens_N: np.ndarray, windows: Windows) -> None:
+    def __init__(self, tokens_N: np.ndarray, windows: TokenWindows) -> None:
         self.tokens_N, self.windows = tokens_N, windows
         self.coder = constriction.stream.queue.RangeEncoder()
         self.claimed_nats = 0.0
@@ -101,7 +107,7 @@ class _Writer:
 class _Reader:
     """Gives the tokens that were written."""
 
-    def __init__(self, words: np.ndarray, windows: Windows) -> None:
+    def __init__(self, words: np.ndarray, windows: TokenWindows) -> None:
         self.tokens_N, self.windows = np.empty(windows.num_tokens, np.int64), windows
         self.coder = constriction.stream.queue.RangeDecoder(words)
 
@@ -119,13 +125,13 @@ class _Reader:
 @torch.inference_mode()
 def _step_through(
     model: nn.Module,
-    windows: Windows,
+    windows: TokenWindows,
     batches: Iterable[range],
     code: Callable[[range, int, Tensor], Tensor],
 ) -> None:
     """``code(batch, position, logits_AV)`` gives the tokens there, which the model reads next."""
     for batch in batches:
-        decoder = decoder_of(model)
+        decoder = token_reader(model)
         tokens_B1 = torch.zeros(len(batch), 1, dtype=torch.int64)
         for position in range(min(windows.length, windows.num_tokens)):
             logits_BV = decoder.read(tokens_B1 if position else tokens_B1[:, :0]).float()

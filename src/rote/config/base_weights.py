@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rote.files import sha256_of_file
+from rote.io.outputs import outputs_folder
+from rote.io.write import sha256_of_file
 from rote.ledger.store import Store
-from rote.outputs import outputs_folder
 
 RUN, DIGEST, BASE = "base_run", "base_sha256", "base"
 

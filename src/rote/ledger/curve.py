@@ -1,8 +1,13 @@
-"""What a row of a training curve says; its names are read in more than one place."""
+"""What a row of a training curve says; its names are read in more than one place.
+
+What the JSON files of a run must hold for their readers; more keys may stand beside.
+"""
 
 from collections.abc import Mapping
+from typing import Any
 
-from rote.units import bits_from_nats
+from rote.core.units import bits_from_nats
+from rote.io.shapes import keyed, mapped, number, optional, text, whole
 
 MEMORISED_BITS = "memorised_bits"
 # Where the source's entropy is unknown: a part of this is generalised, so it is not memorised.
@@ -15,3 +20,29 @@ def progress_told(row: Mapping[str, float]) -> str:
     if MEMORISED_BITS in row:
         return f"{row[MEMORISED_BITS]:,.0f} bits"
     return f"{bits_from_nats(row[LOSS_NATS]):.3f} bits per token" if LOSS_NATS in row else ""
+
+
+FAILURE = keyed({"reason": text, "details": text, "time_unix_seconds": number})
+CIRCUMSTANCES = keyed(
+    {},
+    {
+        "device": text,
+        "setup_seconds": number,
+        "train_seconds": number,
+        "measure_seconds": number,
+        "peak_memory_bytes": number,
+        "stacked": whole,
+        "uncommitted_digest": optional(text),
+    },
+)
+ROW = mapped(number)
+
+
+def curve_row(value: Any, place: str) -> None:
+    """Numbers by name, the step among them; raises ValueError.
+
+    The first condition is for speed: a sweep's curves have a million rows.
+    """
+    if type(value) is not dict or any(type(each) not in (int, float) for each in value.values()):
+        ROW(value, place)
+    keyed({"step": whole})(value, place)

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rote.files import canonical_json, sha256
-from rote.reading.files import Damaged, json_of
-from rote.reading.shapes import anything, flag, keyed, mapped, number, optional, text, whole
+from rote.io.read import Damaged, json_of
+from rote.io.shapes import anything, flag, keyed, mapped, number, optional, text, whole
+from rote.io.write import canonical_json, sha256
 
 RECORD = Path("record.json")
 VERSION = 3  # raise it when a field is added, renamed or removed

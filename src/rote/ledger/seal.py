@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rote.files import canonical_json, sha256, sha256_of_file, write_text
-from rote.reading.files import Damaged, json_of, open_regular, read_bytes
-from rote.reading.shapes import keyed, mapped, text, whole
+from rote.io.read import Damaged, json_of, open_regular, read_bytes
+from rote.io.shapes import keyed, mapped, text, whole
+from rote.io.write import canonical_json, sha256, sha256_of_file, write_text
 
 NAME, RECORD = "seal.json", "record.json"
 NAMES = (

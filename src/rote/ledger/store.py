@@ -18,15 +18,14 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from rote.files import require_replaceable, write_bytes, write_json, write_text
+from rote.io.outputs import below
+from rote.io.read import Damaged, json_of, open_regular, read_bytes, read_end, read_json
+from rote.io.write import require_replaceable, write_bytes, write_json, write_text
 from rote.ledger import seal
 from rote.ledger.claim import Claim, is_held
+from rote.ledger.curve import CIRCUMSTANCES, FAILURE, curve_row
 from rote.ledger.record import DamagedRecord, Record
-from rote.ledger.shapes import CIRCUMSTANCES, FAILURE, curve_row
-from rote.ledger.spec import Spec
-from rote.ledger.spec_file import read_spec
-from rote.outputs import below
-from rote.reading.files import Damaged, json_of, open_regular, read_bytes, read_end, read_json
+from rote.ledger.spec import Spec, read_spec
 
 RUN_ID = re.compile(r"[0-9a-f]{16}")
 RETRAINED = "the run's next process writes it anew from its checkpoint: rote resume"

@@ -95,7 +95,7 @@ class HasDropout(Protocol):
     """Has places where numbers can be dropped while it trains."""
 
     def set_dropout(self, rate: float, places: Collection[str]) -> None:
-        """From now on, at these of `rote.models.dropout.PLACES`; nowhere before the first call."""
+        """Drop at these of `rote.models.attention.PLACES` from now on, before that nothing."""
         ...
 
     @property

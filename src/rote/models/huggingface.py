@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from rote.files import write_bytes, write_json
+from rote.io.write import write_bytes, write_json
 from rote.models.gpt import GPT
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rote.checks import require_positive, require_whole
-from rote.files import sha256_of_file
+from rote.core.checks import require_positive, require_whole
+from rote.io.outputs import below, outputs_folder
+from rote.io.write import sha256_of_file
 from rote.models.contracts import HasBlocks
 from rote.models.stored_weights import stored_weights
-from rote.outputs import below, outputs_folder
 
 WEIGHTS = "model.safetensors"
 

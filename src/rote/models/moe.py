@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rote.checks import require_number, require_whole
+from rote.core.checks import require_number, require_whole
 from rote.models.llama import Llama
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from rote.checks import require_number, require_whole
+from rote.core.checks import require_number, require_whole
 from rote.optim.pair import Pair
 
 MOMENTS = ("mean", "square")  # Adam's, in the eigenbases

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from scipy.optimize import brentq, minimize_scalar
 
 from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
-from rote.planner.belief import Surface
+from rote.planner.law_estimates import Surface
 
 LEAST, MOST = math.log(1.0), math.log(1e18)  # parameters and tokens that are looked at
 TOLERANCE = 1e-10  # of a logarithm

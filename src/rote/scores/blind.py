@@ -3,14 +3,19 @@
 Where it beats a coin, members and non-members differ by themselves (in date, topic, source), and a
 model's scores say nothing of memorisation (Das et al. 2024, arXiv 2406.16201). Multinomial naive
 Bayes on a bag of symbols, cross-validated. Shapes: D documents, T symbols of all of them, V kinds.
+
+Guesses without near-duplicates: what is said often is found once.
+
+A guess is a sequence of symbols: tokens, words or bytes.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from rote.checks import require_whole
-from rote.scores.documents import Floats, Integers
+from rote.core.checks import require_whole
+from rote.scores.forward import Floats, Integers
 
 
 def word_ids(texts: Sequence[str]) -> list[Integers]:
@@ -70,3 +75,41 @@ class _Side:
         return np.asarray(
             np.bincount(self.document_T, weights_T, minlength=len(self.fold_D)), dtype=np.float64
         )
+
+
+Guess = Sequence[Hashable]
+Trigrams = Counter[tuple[Hashable, ...]]
+
+DUPLICATE_SHARE = 0.5
+
+
+def distinct(guesses: Sequence[Guess]) -> list[int]:
+    """Indices of guesses that are no near-duplicate of one kept before them, in their order.
+
+    A guess is one where at least half of its trigrams, as a multiset, are those of the other
+    (Carlini et al. 2021, arXiv 2012.07805, who count trigrams of words). Guesses too short for a
+    trigram are compared whole.
+    """
+    kept: list[int] = []
+    trigrams_of: dict[int, Trigrams] = {}
+    holders: dict[tuple[Hashable, ...], list[int]] = {}  # which kept guesses hold a trigram
+    short: set[tuple[Hashable, ...]] = set()
+    for index, guess in enumerate(guesses):
+        trigrams: Trigrams = Counter(zip(guess, guess[1:], guess[2:], strict=False))
+        if not trigrams:
+            is_new = tuple(guess) not in short
+            short.add(tuple(guess))
+        else:
+            rivals = {rival for trigram in trigrams for rival in holders.get(trigram, ())}
+            is_new = not any(is_near_duplicate(trigrams, trigrams_of[rival]) for rival in rivals)
+        if is_new:
+            kept.append(index)
+            trigrams_of[index] = trigrams
+            for trigram in trigrams:
+                holders.setdefault(trigram, []).append(index)
+    return kept
+
+
+def is_near_duplicate(trigrams: Trigrams, of: Trigrams) -> bool:
+    """Whether at least half of ``trigrams`` are among those ``of`` another guess."""
+    return (trigrams & of).total() >= DUPLICATE_SHARE * trigrams.total()

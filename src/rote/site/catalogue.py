@@ -1,14 +1,23 @@
-"""Which sweeps and runs there are, and where each stands now: what every page is made of."""
+"""Which sweeps and runs there are, and where each stands now: what every page is made of.
 
+Finished runs as read from disk, each read once as long as its files do not change.
+
+Data as scripts: a page opened as a file may load a script, it may not fetch.
+"""
+
+import json
+import math
 import os
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rote.cluster.plan import Plan, Point, launched, plan_path, read_plan
-from rote.cluster.status import Jobs, RunState, look, states
-from rote.files import sha256
+from rote.cluster.status import Jobs, RunState, states, sweep_status
+from rote.io.write import sha256
+from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
 
@@ -19,7 +28,7 @@ STAMPED = ("record.json", "failure.json", "curve.jsonl", "worker.json", "circums
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweep:
+class SweepEntry:
     """A sweep as it stands at one moment."""
 
     plan: Plan
@@ -50,10 +59,10 @@ class Catalogue:
         alone = self._alone({run_id for plan in found.values() for run_id in plan.run_ids})
         return found | ({SINGLE: alone} if alone.points else {})
 
-    def sweep(self, plan: Plan, jobs: Jobs) -> Sweep:
+    def sweep(self, plan: Plan, jobs: Jobs) -> SweepEntry:
         """Where its runs stand now."""
         runs = tuple(states(plan, self.store, jobs))
-        return Sweep(plan=plan, runs=runs, queue_is_known=jobs.known)
+        return SweepEntry(plan=plan, runs=runs, queue_is_known=jobs.known)
 
     def jobs(self, names: Iterable[str]) -> Jobs:
         """One question to the queue for all of them, asked anew after a few seconds."""
@@ -61,7 +70,7 @@ class Catalogue:
         asked, known, jobs = self._jobs
         holds_seconds = QUEUE_SECONDS if jobs.known else SILENT_SECONDS
         if wanted != known or time.monotonic() - asked > holds_seconds:
-            jobs = look(self.outputs, wanted)
+            jobs = sweep_status(self.outputs, wanted)
             self._jobs = (time.monotonic(), wanted, jobs)
         self.damaged |= {reason: reason for reason in jobs.damaged}
         return jobs
@@ -99,7 +108,7 @@ class Catalogue:
         return Point(run_id=folder.run_id, spec=spec, parameters=parameters, max_flops=0.0)
 
 
-def by_run(sweeps: Mapping[str, Sweep]) -> dict[str, tuple[Point, RunState, list[str]]]:
+def by_run(sweeps: Mapping[str, SweepEntry]) -> dict[str, tuple[Point, RunState, list[str]]]:
     """Every run once, with the sweeps that it belongs to."""
     found: dict[str, tuple[Point, RunState, list[str]]] = {}
     for name, sweep in sweeps.items():
@@ -132,3 +141,69 @@ def _told(path: Path) -> str:
     except OSError as error:
         return f"{path.name} - {error.errno}"
     return f"{path.name} {seen.st_mtime_ns} {seen.st_size}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedRuns:
+    """What a done run left, but for its arrays."""
+
+    record: Record  # its `what` is the plan's own: ten thousand copies would fill the memory
+    circumstances: Mapping[str, Any]
+
+
+class Records:
+    """By run."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._read: dict[str, tuple[str, FinishedRuns]] = {}
+
+    def of_runs(
+        self, runs: Iterable[tuple[Point, RunState]]
+    ) -> tuple[dict[str, FinishedRuns], dict[str, str]]:
+        """Of those that are done: what can be trusted, and why the others cannot, by run id."""
+        finished, damaged = {}, {}
+        for point, run in runs:
+            if run.state == "damaged":
+                damaged[point.run_id] = run.reason or ""
+            if run.state != "done":
+                continue
+            try:
+                finished[point.run_id] = self.of_run(point)
+            except (OSError, ValueError) as error:
+                damaged[point.run_id] = str(error)
+        return finished, damaged
+
+    def of_run(self, point: Point) -> FinishedRuns:
+        """Raises DamagedRecord, or OSError and ValueError where circumstances.json is no such."""
+        folder = self.store.run(point.run_id)
+        seen = stamp([folder.record_path])
+        if point.run_id not in self._read or self._read[point.run_id][0] != seen:
+            record = replace(folder.record(), what=point.spec.what)
+            finished = FinishedRuns(record=record, circumstances=folder.circumstances())
+            self._read[point.run_id] = (seen, finished)
+        return self._read[point.run_id][1]
+
+
+SIGNIFICANT_DIGITS = 7  # in tables and curves; records themselves are given in full
+
+
+def script(name: str, value: Any) -> bytes:
+    """Hands ``value`` to whoever waits for ``name`` in the page.
+
+    JSON is read faster inside a string than as a program (by a factor of two for a megabyte).
+    """
+    text = json.dumps(json.dumps(value, separators=(",", ":"), allow_nan=False))
+    return f"rote.take({json.dumps(name)}, {text});\n".encode()
+
+
+def short(values: Iterable[Any]) -> list[Any]:
+    """Floats to seven digits; what is not finite is null, for JSON has no word for it."""
+    return [_short(value) if isinstance(value, float) else value for value in values]
+
+
+def _short(value: float) -> float | int | None:
+    if not math.isfinite(value):
+        return None
+    rounded = float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+    return int(rounded) if rounded.is_integer() and abs(rounded) < 2**53 else rounded

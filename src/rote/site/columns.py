@@ -9,16 +9,14 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.frame import table_of
 from rote.analysis.metrics import METRICS, derive, metric_of
 from rote.analysis.overviews import overview_of
+from rote.analysis.results import table_of
 from rote.cluster.status import varying_keys
 from rote.config.names import is_seed, setting_words
+from rote.io.read import Damaged, read_bytes
 from rote.ledger.spec import flatten
-from rote.reading.files import Damaged, read_bytes
-from rote.site.catalogue import Sweep
-from rote.site.records import Finished, Records
-from rote.site.scripts import short
+from rote.site.catalogue import FinishedRuns, Records, SweepEntry, short
 
 Column = dict[str, Any]
 
@@ -28,7 +26,7 @@ CANNOT = (ValueError, KeyError, pl.exceptions.PolarsError)
 MAIN = {name for name, metric in METRICS.items() if metric.is_main}
 
 
-def sweep_data(sweep: Sweep, records: Records, report: Path) -> dict[str, Any]:
+def sweep_data(sweep: SweepEntry, records: Records, report: Path) -> dict[str, Any]:
     """JSON-ready: ids, columns in the plan's order, settings that all runs share, notes.
 
     ``report`` is the table.parquet of its last report; what only that derives is added.
@@ -75,7 +73,7 @@ def _rank(column: Column) -> int:
 
 
 def measured(
-    finished: Sequence[Finished], names: Iterable[str] | None = None
+    finished: Sequence[FinishedRuns], names: Iterable[str] | None = None
 ) -> pl.DataFrame | None:
     """Stored sums with what is derived of them, all or these ``names``; None of no runs.
 
@@ -87,7 +85,7 @@ def measured(
     return derive(table_of([one.record for one in finished], around), names)
 
 
-def _standing(sweep: Sweep, damaged: Mapping[str, str]) -> list[Column]:
+def _standing(sweep: SweepEntry, damaged: Mapping[str, str]) -> list[Column]:
     states = ["damaged" if run.run_id in damaged else run.state for run in sweep.runs]
     steps = [None if run.state == "done" else run.step for run in sweep.runs]
     # Known before a run is done; 0 for a run of no sweep, which nobody has counted.
@@ -100,7 +98,7 @@ def _standing(sweep: Sweep, damaged: Mapping[str, str]) -> list[Column]:
     return [column for column in columns if column]
 
 
-def _settings(sweep: Sweep) -> tuple[list[Column], dict[str, Any]]:
+def _settings(sweep: SweepEntry) -> tuple[list[Column], dict[str, Any]]:
     """Names, controls and keys of conf that differ, as columns; others with their one value."""
     specs = sweep.plan.specs
     rows = [flatten(spec.what) for spec in specs]

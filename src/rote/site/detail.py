@@ -8,20 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from rote.analysis.derived import UNIFORM
+from rote.analysis.estimate import number, typeset
 from rote.analysis.metrics import METRICS, metric_of
-from rote.analysis.typeset import number, typeset
-from rote.cluster.life import last_life
+from rote.cluster.liveness import last_attempt
 from rote.cluster.plan import Point
 from rote.cluster.status import RunState, tail
 from rote.config.names import run_name
+from rote.core.units import bits_from_nats
+from rote.io.read import Damaged
 from rote.ledger.curve import BELOW_UNIFORM_BITS, LOSS_NATS, MEMORISED_BITS
 from rote.ledger.spec import flatten
 from rote.ledger.store import RunFolder, Store
-from rote.reading.files import Damaged
+from rote.site.catalogue import FinishedRuns, Records, short
 from rote.site.columns import CANNOT, measured
-from rote.site.records import Finished, Records
-from rote.site.scripts import short
-from rote.units import bits_from_nats
 
 POINTS_OF_A_CURVE = 200  # more than a screen tells apart; all of them are in curve.jsonl
 LINES_OF_A_LOG = 30
@@ -52,7 +51,7 @@ def runs_data(
     }
 
 
-def _main_numbers(finished: Sequence[Finished]) -> dict[str, list[dict[str, str]]]:
+def _main_numbers(finished: Sequence[FinishedRuns]) -> dict[str, list[dict[str, str]]]:
     """By run id, each with its title and unit."""
     table = measured(finished, CARDS)
     if table is None:
@@ -73,7 +72,7 @@ def _page(
     point: Point,
     run: RunState,
     store: Store,
-    finished: Finished | None,
+    finished: FinishedRuns | None,
     damaged: Mapping[str, str],
 ) -> dict[str, Any]:
     """What is damaged of an unfinished run stands in its reason; the rest is shown."""
@@ -99,7 +98,7 @@ def _told(point: Point, run: RunState, reason: str | None, *, is_damaged: bool) 
 
 
 def _left(
-    point: Point, run: RunState, store: Store, finished: Finished | None, damaged: list[str]
+    point: Point, run: RunState, store: Store, finished: FinishedRuns | None, damaged: list[str]
 ) -> dict[str, Any]:
     """What it wrote, as far as it has come and is not ``damaged``, which is then added to."""
     folder = store.run(point.run_id)
@@ -124,7 +123,7 @@ def _left(
     }
 
 
-def _levels(point: Point, finished: Finished | None) -> dict[str, list[tuple[str, float]]]:
+def _levels(point: Point, finished: FinishedRuns | None) -> dict[str, list[tuple[str, float]]]:
     """By curve, lines to hold it against: a uniform guess, and the entropy of the data."""
     settings = flatten(point.spec.what)
     number_of, length, symbols, base_symbols = (
@@ -161,7 +160,7 @@ def _in_bits(row: dict[str, Any]) -> dict[str, Any]:
     return row if nats is None else {**row, BITS_PER_TOKEN: bits_from_nats(nats)}
 
 
-def _record(finished: Finished | None) -> dict[str, Any] | None:
+def _record(finished: FinishedRuns | None) -> dict[str, Any] | None:
     if finished is None:
         return None
     plain = asdict(finished.record)
@@ -169,7 +168,7 @@ def _record(finished: Finished | None) -> dict[str, Any] | None:
     return plain
 
 
-def _checks(point: Point, finished: Finished | None) -> list[dict[str, Any]]:
+def _checks(point: Point, finished: FinishedRuns | None) -> list[dict[str, Any]]:
     """What is known to hold; ``holds`` is None where a no is a caution rather than a fault."""
     checks = [
         {"said": "the run id is the digest of its settings",
@@ -195,7 +194,7 @@ def _failure(folder: RunFolder) -> Mapping[str, Any] | None:
 
 
 def _log(folder: RunFolder, outputs: Path) -> dict[str, Any] | None:
-    life = last_life(folder)
+    life = last_attempt(folder)
     if life is None:
         return None
     return {"path": life["log"], "lines": tail(Path(life["log"]), LINES_OF_A_LOG, outputs)}

@@ -7,15 +7,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rote.reading.files import is_regular, read_json
-from rote.reading.shapes import anything, mapped
+from rote.io.read import is_regular, read_json
+from rote.io.shapes import anything, mapped
 from rote.site.catalogue import changed_at
 
 FIGURES = ("svg", "png", "csv")  # files that pages offer, by their ending
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class DocumentKind:
     """Where a command leaves its pages, and which lines of its numbers say what was found."""
 
     heading: str
@@ -33,23 +33,23 @@ def _laws(numbers: Mapping[str, Any]) -> Iterable[str]:
     return (f"{law}: {fit['formula']}" for law, fit in numbers.items())
 
 
-COMPARISONS = Kind(
+COMPARISONS = DocumentKind(
     heading="Comparisons", folder="comparisons", page="report.html", numbers="manifest.json",
     lines=_headlines,
 )  # fmt: skip
-REPORTS = Kind(
+REPORTS = DocumentKind(
     heading="Further reports", folder="reports", page="report.html", numbers="manifest.json",
     lines=_headlines,
 )  # fmt: skip
 KINDS = (
     COMPARISONS,
     REPORTS,
-    Kind(heading="Laws", folder="fits", page="fit.html", numbers="fit.json", lines=_laws),
-    Kind(
+    DocumentKind(heading="Laws", folder="fits", page="fit.html", numbers="fit.json", lines=_laws),
+    DocumentKind(
         heading="Plans", folder="plans", page="plan.html", numbers="plan.json",
         lines=lambda numbers: numbers["answer"],
     ),
-    Kind(
+    DocumentKind(
         heading="Audits", folder="audits", page="audit.html", numbers="audit.json",
         lines=_headlines,
     ),
@@ -60,7 +60,7 @@ KINDS = (
 class Document:
     """One such page."""
 
-    kind: Kind
+    kind: DocumentKind
     path: Path
     of_sweep: str = ""  # whose own report it is
     figures: tuple[Path, ...] = ()  # files that lie beside it

@@ -11,9 +11,9 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from rote.analysis.typeset import typeset
+from rote.analysis.estimate import typeset
 from rote.cluster.status import count
-from rote.site.catalogue import SINGLE, Catalogue, Sweep, changed_at
+from rote.site.catalogue import SINGLE, Catalogue, SweepEntry, changed_at
 from rote.site.documents import COMPARISONS, FIGURES, KINDS, REPORTS, Document, clock
 
 SCRIPTS = {
@@ -54,7 +54,7 @@ def assets() -> list[str]:
 
 def index_page(
     catalogue: Catalogue,
-    sweeps: Mapping[str, Sweep],
+    sweeps: Mapping[str, SweepEntry],
     documents: Sequence[Document],
     *,
     is_live: bool,
@@ -78,7 +78,7 @@ def index_page(
 
 
 def sweep_page(
-    catalogue: Catalogue, sweep: Sweep, documents: Sequence[Document], *, is_live: bool
+    catalogue: Catalogue, sweep: SweepEntry, documents: Sequence[Document], *, is_live: bool
 ) -> bytes:
     """One sweep, around a table that a script fills in."""
     name = sweep.plan.name
@@ -112,13 +112,15 @@ def with_ways_back(page: bytes, document: Document, run_ids: Collection[str]) ->
     return RUN_ID.sub(lambda found: _run_link(found, run_ids), page)
 
 
-def counts(sweep: Sweep) -> dict[str, int]:
+def counts(sweep: SweepEntry) -> dict[str, int]:
     """How many runs are done, running, failed and left."""
     each = count(sweep.runs)
     return {part: sum(each[state] for state in states) for part, states in PARTS.items()}
 
 
-def _entry(catalogue: Catalogue, sweep: Sweep, documents: Sequence[Document]) -> dict[str, Any]:
+def _entry(
+    catalogue: Catalogue, sweep: SweepEntry, documents: Sequence[Document]
+) -> dict[str, Any]:
     """What a sweep's card and page say of it."""
     plan = sweep.plan
     planned = changed_at(catalogue.outputs / "sweeps" / plan.name / "plan.json")

@@ -1,21 +1,28 @@
-"""The site over http for one account of this machine: pages on demand, progress as it happens."""
+"""The site over http for one account of this machine: pages on demand, progress as it happens.
+
+The browser sent to an address that nobody else may see.
+"""
 
 import errno
 import json
+import os
+import secrets
 import threading
 import time
-from collections.abc import Mapping
+import webbrowser
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from html import escape
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from rote.checks import require_whole
-from rote.files import sha256
-from rote.site import live
-from rote.site.admission import REFUSAL, Admission
-from rote.site.site import Site
+from rote.core.checks import require_whole
+from rote.io.write import sha256
+from rote.site.access import REFUSAL, Access
+from rote.site.site import Site, live_index, live_sweep
 
 ADDRESS = "127.0.0.1"
 MOMENT_SECONDS = 1.0  # how long what was seen counts as now
@@ -45,7 +52,7 @@ HEADERS = {
 }
 
 
-class Answers:
+class Responses:
     """Bytes by path; one thread at a time looks at the folder."""
 
     def __init__(self, outputs: Path) -> None:
@@ -72,9 +79,9 @@ class Answers:
         site = self._site
         match words:
             case ["index"]:
-                told: dict[str, Any] = live.index(site)
+                told: dict[str, Any] = live_index(site)
             case ["sweeps", name] if name in site.sweeps:
-                told = live.sweep(site, name)
+                told = live_sweep(site, name)
             case ["runs", run_id] if run_id in site.runs:
                 told = site.run_data([run_id])[run_id]
             case _:
@@ -102,8 +109,8 @@ class Server(ThreadingHTTPServer):
     def __init__(self, outputs: Path, *, port: int) -> None:
         """Raises ValueError where the port is taken or not allowed; 0 takes a free one."""
         require_whole("port", port, least=0, most=65535)
-        self.answers = Answers(outputs)
-        self.admission = Admission()
+        self.answers = Responses(outputs)
+        self.admission = Access()
         try:
             super().__init__((ADDRESS, port), Handler)
         except PermissionError as error:
@@ -180,3 +187,28 @@ class Handler(BaseHTTPRequestHandler):
                 self.wfile.write(body)
         except ConnectionError:  # the page was left
             self.close_connection = True
+
+
+@contextmanager
+def open_in_browser(address: str, folder: Path) -> Iterator[None]:
+    """Open it, through a file in ``folder`` that lasts as long as the context.
+
+    What a browser is started with, every account of the machine can list; this file, only ours can
+    read. Where ``folder`` takes none, nothing is open_in_browser: the address is in the terminal.
+    """
+    path = folder / f"open-{secrets.token_hex(4)}.html"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError:
+        yield
+        return
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(
+            "<!doctype html><title>rote</title>"
+            f'<meta http-equiv="refresh" content="0; url={escape(address)}">'
+        )
+    try:
+        webbrowser.open(path.absolute().as_uri())
+        yield
+    finally:
+        path.unlink(missing_ok=True)

@@ -1,22 +1,31 @@
-"""The files of the site by their path: what is written to disk, or answered over http."""
+"""The files of the site by their path: what is written to disk, or answered over http.
+
+What a page asks for every two seconds while runs are under way, JSON-ready.
+
+The site as files: only what has changed is made and written, each file whole or not at all.
+"""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from rote.cluster.plan import Point
-from rote.cluster.status import RunState
-from rote.files import sha256
-from rote.reading.files import read_inside
+from rote.cluster.status import RunState, label, varying_keys
+from rote.config.names import run_name
+from rote.core.progress import Progress, no_progress, with_progress
+from rote.io.read import Damaged, is_regular, read_inside, read_json, require_inside
+from rote.io.shapes import mapped, text
+from rote.io.write import sha256, write_bytes, write_json
+from rote.ledger.spec import flatten
 from rote.site import html
-from rote.site.catalogue import Catalogue, Sweep, by_run, stamp, stamp_of_run
+from rote.site.catalogue import Catalogue, Records, SweepEntry, by_run, script, stamp, stamp_of_run
 from rote.site.columns import sweep_data
 from rote.site.detail import runs_data
 from rote.site.documents import Document, documents
-from rote.site.records import Records
-from rote.site.scripts import script
+from rote.site.html import counts
 
 VERSION = "2"  # raise it when data files change in kind: those on disk are then made anew
 CHUNK_DIGITS = 2  # runs whose ids begin alike share a file: 256 files, however many runs
@@ -29,7 +38,7 @@ class Site:
         self.catalogue = Catalogue(outputs)
         self.records = Records(self.catalogue.store)
         self.is_live = is_live
-        self.sweeps: dict[str, Sweep] = {}
+        self.sweeps: dict[str, SweepEntry] = {}
         self.runs: dict[str, tuple[Point, RunState, list[str]]] = {}
         self.chunks: dict[str, list[str]] = {}
         self.documents: list[Document] = []
@@ -144,3 +153,115 @@ def _told(run: RunState) -> str:
 
 def _digest(words: list[str]) -> str:
     return sha256("\n".join(words).encode())
+
+
+STILL = ("done", "waiting")  # what a table of a second ago has already
+
+
+def live_index(site: Site) -> dict[str, Any]:
+    """The four counts of every sweep."""
+    return {name: counts(sweep) for name, sweep in site.sweeps.items()}
+
+
+def live_sweep(site: Site, name: str) -> dict[str, Any]:
+    """Counts, how each unfinished run stands, and a word that changes with every finished one."""
+    now = site.sweeps[name]
+    keys = varying_keys(now.plan.specs) if any(run.state == "running" for run in now.runs) else []
+    return {
+        "counts": counts(now),
+        "queue_is_known": now.queue_is_known,
+        "done": site.stamp(name, only_done=True),
+        "states": [[run.run_id, run.state, run.step] for run in now.runs if run.state not in STILL],
+        "moving": [
+            {
+                **_moving(run),
+                "name": run_name(flatten(point.spec.what), run.run_id),
+                "label": label(point.spec, keys),
+            }
+            for point, run in zip(now.plan.points, now.runs, strict=True)
+            if run.state == "running"
+        ],
+    }
+
+
+def _moving(run: RunState) -> dict[str, Any]:
+    return {
+        "id": run.run_id,
+        "step": run.step,
+        "max_steps": run.max_steps,
+        "told": run.told,
+        "left_seconds": None if run.eta_seconds is None else round(run.eta_seconds),
+    }
+
+
+MADE = "made.json"  # stamps of the files that take long to make, as of the last time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """What there is now, and how much of it was written."""
+
+    index: Path
+    num_sweeps: int
+    num_runs: int
+    num_files: int
+    num_written: int
+    damaged: tuple[str, ...]  # one line for each thing that could not be shown
+
+
+def build_site(outputs: Path, progress: Progress = no_progress) -> Built:
+    """Write outputs/site/; a page that is open goes on showing whole files.
+
+    Data come before the pages that load them, and what is gone goes last.
+    """
+    site, folder = Site(outputs, is_live=False), outputs / "site"
+    progress("looking at all runs", 0, None)
+    site.refresh()
+    before, stamps, files = _made(folder), site.stamps(), site.files()
+    written, unmade = 0, []
+    order = sorted(files, key=lambda path: (path.endswith(".html"), path))
+    for path in with_progress(order, "writing pages", progress):
+        if path in stamps and before.get(path) == stamps[path] and (folder / path).exists():
+            continue
+        try:
+            written += _write_if_other(folder / path, files[path]())
+        except ValueError as error:  # the other pages are made all the same
+            unmade.append(str(error))
+    for path in set(before) - set(files):
+        (folder / path).unlink(missing_ok=True)
+    listed = {path: stamps.get(path, "") for path in files}
+    if listed != before:
+        write_json(folder / MADE, listed)
+    return Built(
+        index=folder / "index.html",
+        num_sweeps=len(site.sweeps),
+        num_runs=len(site.runs),
+        num_files=len(files),
+        num_written=written,
+        damaged=(*site.catalogue.damaged.values(), *unmade),
+    )
+
+
+def _made(folder: Path) -> dict[str, str]:
+    """By path, of files that are in ``folder``; nothing where there is no list that can be read."""
+    try:
+        made: dict[str, str] = read_json(folder / MADE, mapped(text))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return {path: stamp for path, stamp in made.items() if _is_inside(folder, path)}
+
+
+def _is_inside(folder: Path, path: str) -> bool:
+    """Whether this is the way to a file below: what is gone from the list will be deleted."""
+    try:
+        require_inside(folder, folder / path)
+    except Damaged:
+        return False
+    return is_regular(folder / path)
+
+
+def _write_if_other(path: Path, data: bytes) -> bool:
+    if is_regular(path) and path.stat().st_size == len(data) and path.read_bytes() == data:
+        return False
+    write_bytes(path, data)
+    return True

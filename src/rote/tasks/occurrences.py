@@ -19,7 +19,7 @@ from pydivsufsort import divsufsort
 
 
 @dataclass(frozen=True, kw_only=True)
-class Count:
+class OccurrenceCount:
     """Where a string was found."""
 
     occurrences: int  # overlapping ones too
@@ -54,7 +54,7 @@ class Occurrences:
             raise ValueError("the training data are empty: there is nothing to count in")
         return cls(data.getvalue(), ends_D, symbol_bytes=symbol_bytes)
 
-    def count_bytes(self, text: bytes) -> Count:
+    def count_bytes(self, text: bytes) -> OccurrenceCount:
         """Raises ValueError for an empty text, which would be everywhere."""
         if not text:
             raise ValueError("an empty string cannot be counted")
@@ -62,9 +62,9 @@ class Occurrences:
         documents_M = np.searchsorted(self._ends_D, starts_M, side="right")
         inside_M = starts_M + len(text) <= self._ends_D[documents_M]
         documents_M = documents_M[inside_M & (starts_M % self._symbol_bytes == 0)]
-        return Count(occurrences=len(documents_M), documents=len(np.unique(documents_M)))
+        return OccurrenceCount(occurrences=len(documents_M), documents=len(np.unique(documents_M)))
 
-    def count_tokens(self, tokens: Sequence[int]) -> Count:
+    def count_tokens(self, tokens: Sequence[int]) -> OccurrenceCount:
         """As `count_bytes`, for data made by `of_tokens`."""
         return self.count_bytes(_pack(tokens, self._symbol_bytes))
 

@@ -1,15 +1,19 @@
 """What a task and its sequences must offer.
 
 Shapes: N sequences or items, B sequences asked for, L tokens in each.
+
+Work on its data that a task needs done before a run can be named; no torch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
+
+from rote.core.progress import Progress
 
 
 class Sequences(Protocol):
@@ -197,4 +201,21 @@ class HasSuperset(Protocol):
 
     def superset(self, seed: int) -> Identified:
         """All that a run could be trained on, in this seed's order."""
+        ...
+
+
+class Preparation(Hashable, Protocol):
+    """Equal preparations are carried out once for a whole grid."""
+
+    def __call__(self, progress: Progress) -> Mapping[str, Any]:
+        """The keys of the task that are known now, with their values; raises ValueError."""
+        ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """What a task's class may offer: its data are made ready before a run id is given."""
+
+    def preparation(self) -> Preparation:
+        """What has to be done; nothing is done yet."""
         ...

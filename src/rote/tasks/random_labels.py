@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rote.checks import require_whole
-from rote.rng import generator
+from rote.core.checks import require_whole
+from rote.core.rng import generator
+from rote.core.units import uniform_bits
 from rote.tasks.lines import Rows
 from rote.tasks.protocol import Items
-from rote.units import uniform_bits
 
 INPUTS = ("patterns", "shuffled", "random")
 GROUPS = ("rule", "drawn")

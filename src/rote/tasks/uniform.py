@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rote.checks import require_whole
-from rote.rng import random_32_bits, stream_seed
-from rote.units import uniform_bits
+from rote.core.checks import require_whole
+from rote.core.rng import random_32_bits, stream_seed
+from rote.core.units import uniform_bits
 
 MAX_SEQUENCES = 1 << 40  # keeps sequence * length + position well inside 63 bits
 

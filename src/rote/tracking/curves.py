@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rote.core.units import bits_from_nats
 from rote.ledger.curve import LOSS_NATS, MEMORISED_BITS
-from rote.units import bits_from_nats
 
 Row = dict[str, float]
 

@@ -16,7 +16,7 @@ from typing import Any
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
 
-from rote.reading.files import Damaged, read_bytes
+from rote.io.read import Damaged, read_bytes
 
 MAGIC = b":W&B"
 FILE_HEADER_BYTES = 7

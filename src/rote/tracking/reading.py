@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rote.tracking.account import asking, require_server
+from rote.core.progress import Progress, no_progress, with_progress
 from rote.tracking.curves import STEP, Row, merged
+from rote.tracking.mirror import TRAIN, FinishedRun, finished_of
 from rote.tracking.offline import Log, read_log
-from rote.tracking.summary import TRAIN, Finished, finished_of
-from rote.watching import Show, unseen, watched
+from rote.tracking.session import asking, require_server
 
 ONLINE, OFFLINE = "wandb:", "wandb-offline:"
 SOURCES = f"{ONLINE}ENTITY/PROJECT or {OFFLINE}FOLDER"
@@ -24,7 +24,7 @@ ROWS_A_PAGE = 1000  # what a page of wandb's own scan holds at most
 class Mirrored:
     """A finished run as wandb holds it."""
 
-    finished: Finished
+    finished: FinishedRun
     curve: list[Row]  # as in curve.jsonl
 
     @property
@@ -34,16 +34,16 @@ class Mirrored:
 
 
 def read_back(
-    source: str, group: str, run_ids: Sequence[str] | None, show: Show = unseen
+    source: str, group: str, run_ids: Sequence[str] | None, progress: Progress = no_progress
 ) -> list[Mirrored]:
     """The finished runs of these ids in this order; without ids those of a group, oldest first.
 
     Raises ValueError for a source that is not there, and DamagedRecord.
     """
     if source.startswith(ONLINE):
-        found = _from_server(source.removeprefix(ONLINE), group, run_ids, show)
+        found = _from_server(source.removeprefix(ONLINE), group, run_ids, progress)
     elif source.startswith(OFFLINE):
-        found = _from_logs(Path(source.removeprefix(OFFLINE)), group, run_ids, show)
+        found = _from_logs(Path(source.removeprefix(OFFLINE)), group, run_ids, progress)
     else:
         raise ValueError(f"--from must be {SOURCES}, got {source!r}")
     by_id = {one.run_id: one for one in found}
@@ -51,14 +51,14 @@ def read_back(
 
 
 def _from_logs(
-    folder: Path, group: str, run_ids: Sequence[str] | None, show: Show
+    folder: Path, group: str, run_ids: Sequence[str] | None, progress: Progress
 ) -> Iterator[Mirrored]:
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder")
     lives: dict[str, list[Log]] = {}
     # latest-run, wandb's link to one of them, is not meant: its name does not go on after -run.
     paths = list(folder.glob("**/*run-*/*.wandb"))
-    for log in map(read_log, watched(paths, "reading logs", show)):
+    for log in map(read_log, with_progress(paths, "reading logs", progress)):
         wanted = log.run_id in run_ids if run_ids is not None else log.group == group
         if wanted and log.job_type == TRAIN:
             lives.setdefault(log.run_id, []).append(log)
@@ -72,7 +72,7 @@ def _from_logs(
 
 
 def _from_server(
-    path: str, group: str, run_ids: Sequence[str] | None, show: Show
+    path: str, group: str, run_ids: Sequence[str] | None, progress: Progress
 ) -> Iterator[Mirrored]:
     if path.count("/") != 1:
         raise ValueError(f"--from must be {SOURCES}, got {ONLINE + path!r}")
@@ -83,7 +83,7 @@ def _from_server(
 
         require_server()
         runs = wandb.Api().runs(path, filters=filters, order="+created_at", lazy=False)
-        for run in watched(runs, f"reading {ONLINE}{path}", show):
+        for run in with_progress(runs, f"reading {ONLINE}{path}", progress):
             if finished := finished_of(run.summary):
                 yield Mirrored(finished=finished, curve=_scanned(run, finished.record.what))
 

@@ -8,12 +8,12 @@ from typing import Any
 import polars as pl
 import wandb
 
-from rote.files import canonical_json, sha256
+from rote.io.write import canonical_json, sha256
 from rote.ledger.spec import ID_DIGITS
 from rote.tracking import session
-from rote.tracking.account import Account, asking
+from rote.tracking.mirror import REPORT
 from rote.tracking.offline import logs, read_log
-from rote.tracking.summary import REPORT
+from rote.tracking.session import Account, asking
 from rote.tracking.workspaces import FIGURES, PAGE, RUN_TABLE
 
 

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from rote.files import sha256_of_file, write_bytes, write_json
-from rote.reading.files import read_json
-from rote.reading.shapes import keyed, text
-from rote.tracking.account import LOGIN, NO_LOGIN, require_server
+from rote.io.read import read_json
+from rote.io.shapes import keyed, text
+from rote.io.write import sha256_of_file, write_bytes, write_json
 from rote.tracking.offline import logs, run_id_of, whole_bytes
+from rote.tracking.session import LOGIN, NO_LOGIN, require_server
 
 BATCH = 50  # runs a process: starting one takes a second
 ERROR = re.compile(r"wandb: ERROR|\w*Error:")  # wandb's own words, and those of a crash

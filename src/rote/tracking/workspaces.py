@@ -1,6 +1,6 @@
 """Dashboards as wandb workspaces and reports: made, written as JSON, saved on a server.
 
-wandb-workspaces writes its own JSON in ``_to_model``, which is private: its version is pinned.
+wandb-workspaces writes its own JSON in ``_to_model``, which is private: its version is resolved.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,9 +9,9 @@ from typing import Any
 from rote.analysis.metrics import METRICS, SHARES, metric_of
 from rote.analysis.overviews import Overview
 from rote.ledger.spec import CONTROL, WHAT
-from rote.tracking.account import asking, require_server
 from rote.tracking.curves import AXES
-from rote.tracking.summary import DERIVED, REPORT, SETTING, TRAIN
+from rote.tracking.mirror import DERIVED, REPORT, SETTING, TRAIN
+from rote.tracking.session import asking, require_server
 
 MAX_RUNS = 200  # lines in a chart; wandb draws 10 where nothing is said
 COLUMNS, WIDTH, HEIGHT = 3, 8, 6  # of a report's grid, which is 24 wide
@@ -58,7 +58,7 @@ class Workspaces:
             for title, _, panels, _ in self._sections()
         ]
         axes = [column for pair in self._axes() for column in pair]
-        columns = [_pinned(each) for each in dict.fromkeys((*TABLE, *axes))]
+        columns = [_resolved(each) for each in dict.fromkeys((*TABLE, *axes))]
         return make.Workspace(
             **self.place,
             name=self.name,
@@ -184,7 +184,7 @@ def _is_count(column: str) -> bool:
     return metric_of(column).form.startswith("{:,")
 
 
-def _pinned(column: str) -> str:
+def _resolved(column: str) -> str:
     """As wandb's table of runs wants it: each key of a config is wrapped once, at its top."""
     section, _, name = wandb_column(column).partition(":")
     if section == "summary":

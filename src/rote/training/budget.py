@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rote.checks import require_number, require_whole
+from rote.core.checks import require_number, require_whole
 from rote.training.saturation import Saturation
 
 

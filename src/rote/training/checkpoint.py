@@ -14,9 +14,8 @@ from typing import Any
 
 import torch
 
-from rote.files import sha256_of_file, write_named_by_digest
-from rote.reading.files import Damaged, open_regular
-from rote.reading.shapes import (
+from rote.io.read import Damaged, open_regular
+from rote.io.shapes import (
     Shape,
     anything,
     flag,
@@ -28,6 +27,7 @@ from rote.reading.shapes import (
     text,
     whole,
 )
+from rote.io.write import sha256_of_file, write_named_by_digest
 
 LOG = logging.getLogger(__name__)
 NUM_KEPT = 2

@@ -1,6 +1,8 @@
 """Several processes that train one model: who they are, and the little they tell each other.
 
 Alone, every function answers at once: a run need not know whether it has company.
+
+Where a run trains; without Lightning, so that a launcher can ask.
 """
 
 import os
@@ -14,11 +16,11 @@ from torch import Tensor, distributed
 Value = TypeVar("Value")
 
 # Rank 0 measures while the others wait for the next run.
-PATIENCE = timedelta(hours=6)
+TIMEOUT = timedelta(hours=6)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class DistributedProcess:
     """One process among those that the launcher started."""
 
     rank: int
@@ -41,10 +43,10 @@ class Place:
             MASTER_PORT=str(self.master_port),
         )
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-        distributed.init_process_group(backend, timeout=PATIENCE)
+        distributed.init_process_group(backend, timeout=TIMEOUT)
 
 
-def part() -> None:
+def leave() -> None:
     """Leave the others; a group left to the interpreter's end may abort the process there."""
     if distributed.is_initialized():
         distributed.destroy_process_group()
@@ -99,3 +101,27 @@ def mean_of_all(values: Tensor) -> Tensor:
     total = values.clone()
     distributed.all_reduce(total)
     return total / num_processes()
+
+
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
+
+
+def device_of(accelerator: str) -> torch.device:
+    """The device Lightning chooses for this accelerator; raises ValueError with the choices."""
+    if accelerator not in ACCELERATORS:
+        raise ValueError(
+            f"host.accelerator must be one of {', '.join(ACCELERATORS)}, got {accelerator!r}"
+        )
+    if accelerator == "auto":
+        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device({"gpu": "cuda"}.get(accelerator, accelerator))
+
+
+def require_device(accelerator: str) -> None:
+    """Raises ValueError where this machine, which is to train, has no such accelerator."""
+    device = device_of(accelerator).type
+    if not (device == "cpu" or getattr(torch, device).is_available()):
+        raise ValueError(
+            f"host.accelerator={accelerator}: torch finds none on this machine; auto takes what "
+            "there is, and rote doctor lists it"
+        )

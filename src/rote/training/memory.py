@@ -5,15 +5,21 @@ formula follows this project's GPT, except where a model states what its blocks 
 without ``blocks`` and ``head`` it knows the state.
 Letters: P parameters, N positions in a step, L in a sequence, D width, H heads, V vocabulary, b
 sequences whose own gradients are held at once.
+
+Blocks that keep nothing but their input, and run again in the backward pass.
+
+Source: Chen et al. 2016 (arXiv 1604.06174). A third more arithmetic; the result is the same.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from rote.models.attention import is_written_out
-from rote.models.contracts import HasDropout, HasHead, HasKeptNumbers, num_heads
+from rote.models.contracts import HasBlocks, HasDropout, HasHead, HasKeptNumbers, num_heads
 from rote.models.count import (
     frozen_parameters,
     num_passes,
@@ -25,14 +31,14 @@ from rote.precision import DTYPES, Precision
 
 FLOAT32 = 4
 INTERPRETER_BYTES = 450 << 20  # Python, torch, Lightning and rote after a step of 6,700 parameters
-# On a CPU: glibc's heap keeps what was freed (`rote.allocator`), with holes. Fitted to 15 measured
+# On a CPU: glibc keeps what was freed (`rote.core.process`), with holes. Fitted to 15 measured
 # peaks of 0.45 to 6 GiB: predictions are 0.90 to 1.09 of them.
 HEAP_FACTOR = 1.45
 STRATEGIES = ("ddp", "fsdp")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Anatomy:
+class ModelShape:
     """What of a model decides how much memory it takes."""
 
     parameters: int  # that train
@@ -46,7 +52,7 @@ class Anatomy:
     kept_numbers: int | None  # of one block for each position; None: as the formula says
 
     @classmethod
-    def of(cls, model: nn.Module) -> "Anatomy":
+    def of(cls, model: nn.Module) -> "ModelShape":
         """Read off a model, which may be on the meta device."""
         vocab_size, width = model.head.shape if isinstance(model, HasHead) else (0, 0)
         return cls(
@@ -63,10 +69,10 @@ class Anatomy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class StepMemory:
     """One step of training as one process sees it."""
 
-    anatomy: Anatomy
+    anatomy: ModelShape
     batch_size: int  # of all processes together
     length: int
     weight_bytes: int  # of one weight, gradient, or number of the optimiser
@@ -79,7 +85,7 @@ class Step:
     @classmethod
     def of(
         cls,
-        anatomy: Anatomy,
+        anatomy: ModelShape,
         precision: Precision,
         *,
         batch_size: int,
@@ -88,7 +94,7 @@ class Step:
         processes: int,
         strategy: str,
         microbatch_size: int | None,
-    ) -> "Step":
+    ) -> "StepMemory":
         """The widths of numbers are those of the precision.
 
         Raises ValueError for a strategy that is none.
@@ -278,3 +284,9 @@ class Step:
         if place not in self.anatomy.dropout_places:
             return 0
         return number_bytes if self.on_cpu else 1
+
+
+def recompute_blocks(model: HasBlocks) -> None:
+    """Change every block of ``model.blocks`` so, in place; names of parameters stay."""
+    for block in model.blocks:
+        block.forward = partial(checkpoint, block.forward, use_reentrant=False)

@@ -3,43 +3,52 @@
 Lightning costs about half a millisecond a step of its own, as much as a small model's forward pass;
 a stride pays it once, and the host looks at the loss once a stride.
 Shapes: K steps in a stride, B batch, L positions.
+
+Lightning's trainer with everything switched off that is not training.
 """
 
+import gc
+import logging
 import math
 import time
+import warnings
 from typing import Any
 
 import lightning
 import torch
+from lightning.fabric.plugins.environments import LightningEnvironment
+from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor
 from torch.optim import Optimizer
 
 from rote.models.count import named_trainable
 from rote.training import distributed, sharding
-from rote.training.compiling import compiled
-from rote.training.member import Interrupted, Member
+from rote.training.finish.module import FinishModule
+from rote.training.graphed import compiled
+from rote.training.stacked import StackedTrainingModule
+from rote.training.training_run import Interrupted, TrainingRun
 
 
-class Memoriser(lightning.LightningModule):
-    """Trains one member until it is over; raises Diverged, and Interrupted after a checkpoint."""
+class TrainingModule(lightning.LightningModule):
+    """Trains one run until it is over; raises Diverged, and Interrupted after a checkpoint."""
 
-    def __init__(self, member: Member) -> None:
+    def __init__(self, run: TrainingRun) -> None:
         super().__init__()
         self.automatic_optimization = False
-        if member.order.batch_size % distributed.num_processes():
+        if run.order.batch_size % distributed.num_processes():
             raise ValueError(
                 f"{distributed.num_processes()} processes cannot share batches of "
-                f"{member.order.batch_size} sequences equally"
+                f"{run.order.batch_size} sequences equally"
             )
-        self.member = member
-        self.model = member.model
-        self.objective = member.controls.objective(member.scored_from)
-        self.of_tokens = compiled(self.objective.of_tokens, member.compile_mode)
+        self.run = run
+        self.model = run.model
+        self.objective = run.controls.objective(run.scored_from)
+        self.of_tokens = compiled(self.objective.of_tokens, run.compile_mode)
 
     def strides_left(self) -> range:
         """Numbers of the strides that are not over; a stride interrupted at its end is not."""
-        done = len(self.member.progress.memorised_bits)
-        return range(done, len(self.member.budget.strides()))
+        done = len(self.run.progress.memorised_bits)
+        return range(done, len(self.run.budget.strides()))
 
     def configure_model(self) -> None:
         """Lightning's hook for sharing a model out; it gives a mesh only where that is asked."""
@@ -48,7 +57,7 @@ class Memoriser(lightning.LightningModule):
 
     def configure_optimizers(self) -> Optimizer:
         """Schedules are pure functions of the step, applied in `_step`: Lightning needs none."""
-        return self.member.optimiser(named_trainable(self.model))
+        return self.run.optimiser(named_trainable(self.model))
 
     def on_fit_start(self) -> None:
         """Keep all weights and peak rates of their groups; then go on from a checkpoint, if any."""
@@ -56,66 +65,66 @@ class Memoriser(lightning.LightningModule):
         self.weights = list(self.model.parameters())
         self.peak_rates = [group["lr"] for group in optimiser.param_groups]
         self.next_save_seconds = self._next_save()
-        if resume := self.member.resume:
+        if resume := self.run.resume:
             sharding.load_weights(self.model, resume["model"])
             sharding.load_optimiser(optimiser, resume["optimiser"])
             torch.set_rng_state(resume["rng"])
-            self.member.resume = None  # the copy of the weights is not needed any more
+            self.run.resume = None  # the copy of the weights is not needed any more
 
     def training_step(self, stride: int, _: int) -> None:
         """One stride, or what is left of it: a "batch" of the loader is no more than its number."""
-        member, progress = self.member, self.member.progress
-        whole = member.budget.strides()[stride]
+        run, progress = self.run, self.run.progress
+        whole = run.budget.strides()[stride]
         steps = range(max(whole.start, progress.steps), whole.stop)
         begun = progress.stride_loss_nats[distributed.rank()] if progress.stride_loss_nats else 0.0
         loss_sum = torch.tensor(begun, dtype=torch.float64, device=self.device)
         # Each process reads its share of every batch.
         share = slice(distributed.rank(), None, distributed.num_processes())
-        indices_KB = member.order.read(steps, share=share, device=self.device)
+        indices_KB = run.order.read(steps, share=share, device=self.device)
         for step, indices_B in zip(steps, indices_KB, strict=True):
-            loss_sum += self._step(step, member.sequences.tokens(indices_B))
+            loss_sum += self._step(step, run.sequences.tokens(indices_B))
             progress.steps = step + 1
             self._keep(loss_sum)
-        loss_nats = _mean(distributed.from_all(float(loss_sum))) / member.order.batches(whole)
-        member.look(whole, loss_nats, self._optimiser().param_groups[0]["lr"])
-        if member.is_over():
+        loss_nats = _mean(distributed.from_all(float(loss_sum))) / run.order.batches(whole)
+        run.check_loss(whole, loss_nats, self._optimiser().param_groups[0]["lr"])
+        if run.is_over():
             self.trainer.should_stop = True
 
     def _keep(self, loss_sum: Tensor) -> None:
         """At a step's end: leave a checkpoint where one is due, and stop where that is asked."""
-        member = self.member
-        stop = distributed.any_of(member.keeper.stop())
+        run = self.run
+        stop = distributed.any_of(run.checkpointing.stop())
         due = time.monotonic() >= self.next_save_seconds
         if not (stop or distributed.any_of(due)):
             return
-        member.progress.stride_loss_nats = distributed.from_all(float(loss_sum))
-        member.save(
+        run.progress.stride_loss_nats = distributed.from_all(float(loss_sum))
+        run.save(
             model=sharding.gathered(self.model.state_dict()),
             optimiser=sharding.gathered(self._optimiser().state_dict()),
             rng=torch.get_rng_state(),
         )
         if stop:
-            raise Interrupted(f"stopped at step {member.progress.steps} with a checkpoint")
+            raise Interrupted(f"stopped at step {run.progress.steps} with a checkpoint")
         self.next_save_seconds = self._next_save()
 
     def _next_save(self) -> float:
-        every = self.member.keeper.every_seconds
+        every = self.run.checkpointing.every_seconds
         return math.inf if every is None else time.monotonic() + every
 
     def _step(self, step: int, tokens_BL: Tensor) -> Tensor:
         """One update; returns the loss before it, in nats per token."""
-        member, optimiser = self.member, self._optimiser()
-        fraction = member.fraction(step)
+        run, optimiser = self.run, self._optimiser()
+        fraction = run.fraction(step)
         for group, peak in zip(optimiser.param_groups, self.peak_rates, strict=True):
             group["lr"] = peak * fraction
-        member.controls.before_step(seed=member.seed, step=step)
-        with member.precision.active(self.device.type):
+        run.controls.before_step(seed=run.seed, step=step)
+        with run.precision.active(self.device.type):
             loss = self._gradients(step, tokens_BL)
         gradients = [one.grad for one in self.weights if one.grad is not None]
-        if member.clip_norm is not None:
-            _clip(gradients, member.clip_norm)
-        if member.controls.gradient_changers:
-            member.controls.change_gradients(gradients, seed=member.seed, step=step)
+        if run.clip_norm is not None:
+            _clip(gradients, run.clip_norm)
+        if run.controls.gradient_changers:
+            run.controls.change_gradients(gradients, seed=run.seed, step=step)
         optimiser.step()
         for weight in self.weights:
             weight.grad = None
@@ -123,7 +132,7 @@ class Memoriser(lightning.LightningModule):
 
     def _gradients(self, step: int, tokens_BL: Tensor) -> Tensor:
         """Into the parameters; returns what the tokens cost, whatever is trained on."""
-        if make := self.member.gradient_maker:
+        if make := self.run.gradient_maker:
             return make(self.model, tokens_BL, step=step, objective=self.objective)
         trained_BL, nats_BL = self.of_tokens(self.model, tokens_BL)
         loss = trained_BL.mean()
@@ -150,3 +159,78 @@ def _clip(gradients: list[Tensor], max_norm: float) -> None:
 
 def _mean(values: list[float]) -> float:
     return sum(values) / len(values)
+
+
+Phase = TrainingModule | StackedTrainingModule | FinishModule
+
+HARMLESS = (
+    ".*configure_optimizers. returned .None.*",  # the finish has a minimiser of its own
+    ".*does not have many workers.*",  # the "loader" counts strides: nothing for workers to do
+    ".*`srun` command is available.*",  # one process needs no srun
+    ".*isinstance.treespec, LeafSpec.*",  # Lightning 2.6 against newer torch
+)
+
+
+def fit(module: Phase, *, accelerator: str, strategy: str) -> None:
+    """Train ``module`` in place; raises what training raises.
+
+    ``strategy`` says how several processes share a model: ddp gives each a whole one, fsdp a part;
+    rank 0 ends with the whole one in either case.
+    """
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    _forget_the_run_before()
+    num_nodes = distributed.num_nodes()
+    with warnings.catch_warnings():
+        for message in HARMLESS:
+            warnings.filterwarnings("ignore", message=message)
+        trainer = lightning.Trainer(
+            accelerator=accelerator,
+            strategy=_shared_by(strategy),
+            devices=distributed.num_processes() // num_nodes,
+            num_nodes=num_nodes,
+            max_epochs=1,  # the strides are one pass; data epochs are counted by `BatchOrder`
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            # Lightning would take over SLURM's signals and requeue by itself: one owner only.
+            plugins=[LightningEnvironment()],
+        )
+        _leave_signals_alone(trainer)
+        batches = list(module.strides_left())
+        if not isinstance(module, TrainingModule):
+            trainer.fit(module, train_dataloaders=batches)
+            return
+        hollow = sharding.outline(module.model)
+        trainer.fit(module, train_dataloaders=batches)
+        if module.device_mesh is not None:
+            module.run.model = sharding.whole(module.model, hollow)
+
+
+def _forget_the_run_before() -> None:
+    """Trainer and module hold each other: what a run had on a GPU stays there until this."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        gc.collect()
+        torch.cuda.reset_peak_memory_stats()
+
+
+def _shared_by(strategy: str) -> str | ModelParallelStrategy:
+    """In Lightning's words. Its FSDPStrategy refuses CPUs, its ModelParallelStrategy does not."""
+    if distributed.num_processes() == 1:
+        return "auto"
+    if strategy == "ddp":
+        return "ddp"
+    return ModelParallelStrategy(
+        data_parallel_size=distributed.num_processes(), tensor_parallel_size=1
+    )
+
+
+def _leave_signals_alone(trainer: lightning.Trainer) -> None:
+    """Lightning's own SIGTERM handler would end a run between two strides without a checkpoint.
+
+    It also broadcasts inside the handler, which another process answers with its gradients. No
+    argument of the Trainer switches it off.
+    """
+    connector = trainer._signal_connector
+    assert callable(connector.register_signal_handlers)
+    connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]

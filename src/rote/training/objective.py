@@ -1,7 +1,7 @@
 """What a batch is trained on, and what it costs: one pass of the model gives both.
 
 The cost of a token is its plain -ln p: curve, saturation and memorised bits are about it alone,
-whatever controls make of the loss. Shapes: B sequences of all members, L positions, V vocabulary.
+whatever controls make of the loss. Shapes: B sequences of all runs, L positions, V vocabulary.
 """
 
 from dataclasses import dataclass

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rote.checks import require_whole
+from rote.core.checks import require_whole
 
 STARTED_FRACTION = 0.01  # of the entropy; below it a run has not begun to memorise, not finished
 

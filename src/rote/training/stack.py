@@ -1,8 +1,8 @@
-"""Runs of one shape advance as one: K models in parameters that have a leading axis of members.
+"""Runs of one shape advance as one: K models in parameters that have a leading axis of runs.
 
 The forward pass goes through `torch.func.vmap`, so a model knows nothing of it. Nothing is summed
-over members: each has its own data, rates and norm of the gradient, and one that diverges harms no
-other. Shapes: K members, B batch, L positions.
+over runs: each has its own data, rates and norm of the gradient, and one that diverges harms no
+other. Shapes: K runs, B batch, L positions.
 """
 
 import copy
@@ -18,18 +18,17 @@ from rote.optim.muon import Muon
 from rote.optim.pair import Pair
 from rote.optim.soap import Soap
 from rote.precision import Precision
-from rote.training.compiling import GRAPH, compiled
-from rote.training.graphed import Graphed
-from rote.training.member import MakeOptimiser
+from rote.training.functional import stacked_model
+from rote.training.graphed import GRAPH, Graphed, compiled
 from rote.training.objective import Objective
-from rote.training.side_by_side import side_by_side
+from rote.training.training_run import MakeOptimiser
 
 # Each number's update depends on its own gradients alone and is proportional to the rate.
 ELEMENTWISE = (Adam, AdamW, NAdam, RAdam, SGD)
-MATRIXWISE = (Muon, Soap)  # the same of each matrix, those of a stack's members apart
+MATRIXWISE = (Muon, Soap)  # the same of each matrix, those of a stack's runs apart
 
 PLAIN = Objective()
-ChangeGradients = Callable[[int, Sequence[Tensor]], None]  # of one member, in place
+ChangeGradients = Callable[[int, Sequence[Tensor]], None]  # of one run, in place
 
 
 class CannotStack(ValueError):
@@ -86,9 +85,9 @@ class Stack:
         fractions_K: Tensor,
         change: ChangeGradients | None = None,
     ) -> Tensor:
-        """One update of every member at these fractions of its peak rates, on its device.
+        """One update of every run at these fractions of its peak rates, on its device.
 
-        Returns what a token cost each member before it, in nats, [K].
+        Returns what a token cost each run before it, in nats, [K].
         """
         if self.graphed and change is None:
             return self.graphed(tokens_KBL, fractions_K)
@@ -104,27 +103,27 @@ class Stack:
             self._clip(self.clip_norm)
         if change:
             gradients = self._all_gradients()
-            for member in range(len(self)):
-                change(member, [one[member] for one in gradients])
+            for run in range(len(self)):
+                change(run, [one[run] for one in gradients])
         self._update(fractions_K)
         self.optimiser.zero_grad()
         return nats_K.detach()
 
-    def weights(self, member: int) -> dict[str, Tensor]:
+    def weights(self, run: int) -> dict[str, Tensor]:
         """Copies, named as in the model."""
-        return {name: weight[member].detach().clone() for name, weight in self.parameters.items()}
+        return {name: weight[run].detach().clone() for name, weight in self.parameters.items()}
 
-    def optimiser_state(self, member: int) -> dict[str, Any]:
+    def optimiser_state(self, run: int) -> dict[str, Any]:
         """As the optimiser of that run alone would give it."""
-        return _of_each(lambda whole: whole[member].clone(), [self.optimiser.state_dict()])
+        return _of_each(lambda whole: whole[run].clone(), [self.optimiser.state_dict()])
 
     def load_optimiser_states(self, states: Sequence[Mapping[str, Any]]) -> None:
         """What `optimiser_state`, or each run's own optimiser, gave."""
         self.optimiser.load_state_dict(_of_each(lambda *each: torch.stack(each), states))
 
-    def keep(self, members: Sequence[int]) -> None:
+    def keep(self, runs: Sequence[int]) -> None:
         """Let the others leave; those that stay are numbered anew, in this order."""
-        index = torch.tensor(members, device=self.device)
+        index = torch.tensor(runs, device=self.device)
         for part in _parts(self.optimiser):
             for weight, state in part.state.items():
                 part.state[weight] = _of_each(lambda whole: whole[index], [state])
@@ -134,7 +133,7 @@ class Stack:
         self.graphed = self._graphed()
 
     def _graphed(self) -> Graphed | None:
-        """Anew for every number of members; controls of the loss may look at their tokens."""
+        """Anew for every number of runs; controls of the loss may look at their tokens."""
         if self.compile_mode != GRAPH or self.device.type != "cuda" or self.objective.changes:
             return None
         if any(isinstance(part, Soap) for part in _parts(self.optimiser)):
@@ -143,7 +142,7 @@ class Stack:
 
     def _plain_losses(self, tokens_KBL: Tensor) -> tuple[Tensor, Tensor]:
         """What is trained on and what a token costs, in nats, [K] each."""
-        model = side_by_side(self.template, self.parameters, num_sets=len(self))
+        model = stacked_model(self.template, self.parameters, num_sets=len(self))
         trained_NL, nats_NL = self.objective.of_tokens(model, tokens_KBL.flatten(0, 1), len(self))
         nats_K = nats_NL.view(len(self), -1, nats_NL.shape[1]).mean(dim=(1, 2))
         if trained_NL is nats_NL:
@@ -154,7 +153,7 @@ class Stack:
         return [weight.grad for weight in self.parameters.values() if weight.grad is not None]
 
     def _clip(self, max_norm: float) -> None:
-        """As `torch.nn.utils.clip_grad_norm_`, for each member."""
+        """As `torch.nn.utils.clip_grad_norm_`, for each run."""
         gradients = self._all_gradients()
         squares_K = torch.stack([one.flatten(1).float().square().sum(1) for one in gradients]).sum(
             0
@@ -164,7 +163,7 @@ class Stack:
             one.mul_(_along(scale_K, one))
 
     def _update(self, fractions_K: Tensor) -> None:
-        """One step at rate 1, of which each member goes as far as its own rate says."""
+        """One step at rate 1, of which each run goes as far as its own rate says."""
         weights = [weight for weight in self.parameters.values() if weight.requires_grad]
         before = [weight.detach().clone() for weight in weights]
         for group in self.optimiser.param_groups:
@@ -184,7 +183,7 @@ def _require_stackable(model: nn.Module, optimisers: Sequence[Optimizer]) -> Non
     if any(True for _ in model.buffers()):
         raise CannotStack("the model has buffers")
     if any(isinstance(part, nn.Dropout) and part.p for part in model.modules()):
-        raise CannotStack("dropout would draw one mask for all members")
+        raise CannotStack("dropout would draw one mask for all runs")
     for part in _parts(optimisers[0]):
         if not isinstance(part, (*ELEMENTWISE, *MATRIXWISE)):
             raise CannotStack(f"{type(part).__name__} may look at more than one weight at a time")

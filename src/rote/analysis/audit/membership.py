@@ -4,6 +4,10 @@ The best of ten scores is best by luck too: the score is chosen on the calibrati
 judged on the evaluation half, which is the same for all. Before any score, words alone are tried:
 where they tell members, the two sets differ by themselves, and no score says what it seems to
 (Das et al. 2024, arXiv 2406.16201). Shapes: M members, N non-members of those evaluated.
+
+mem_U of members and of non-members under each reference: what only training explains.
+
+Non-members are the control: what the model knows better of them than the reference does is skill.
 """
 
 from collections.abc import Mapping
@@ -17,7 +21,8 @@ from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import bootstrap, difference
 from rote.analysis.quantities.membership import MembershipQuality, halved, membership_quality
 from rote.analysis.quantities.roc import auroc, score_interval
-from rote.auditing.stored import MEMBER, SCORE_PREFIX, Stored
+from rote.analysis.quantities.unintended import max_code_bits, mean_max_code, mixture_code_bits
+from rote.auditing.stored import MEMBER, NONMEMBER, REFERENCE_PREFIX, SCORE_PREFIX, StoredAudit
 
 LEAKS, NO_EVIDENCE, CONFOUNDED = "leaks", "no evidence", "confounded"
 CHANCE = 0.5
@@ -32,7 +37,7 @@ Pair = tuple[Floats, Floats]  # members, non-members
 
 
 @dataclass(frozen=True, kw_only=True)
-class Membership:
+class MembershipVerdict:
     """The verdict and what it rests on."""
 
     verdict: str
@@ -50,18 +55,18 @@ class Membership:
         return self.qualities[self.score]
 
 
-def judge_membership(stored: Stored) -> Membership:
+def judge_membership(stored: StoredAudit) -> MembershipVerdict:
     """From the scores of all documents that were not set aside."""
     seed = stored.facts["settings"]["seed"]
     pairs = {name: pair_of(stored.scores, f"{SCORE_PREFIX}{name}") for name in stored.score_names}
     blind = pair_of(stored.scores, BLIND)
     places = halved(*map(len, blind), seed=seed)
-    calibration, evaluation = ([side[half] for side in places] for half in (0, 1))
+    calibration, evaluation = ([document_set[half] for document_set in places] for half in (0, 1))
     chosen = max(pairs, key=lambda name: auroc(*_part(pairs[name], calibration)))
     judged = _part(pairs[chosen], evaluation)
     estimate = membership_quality(*judged, seed=seed, num_resamples=NUM_RESAMPLES).auroc
     blind_quality = membership_quality(*blind, seed=seed, num_resamples=NUM_RESAMPLES)
-    return Membership(
+    return MembershipVerdict(
         verdict=_verdict(estimate, blind_quality.auroc),
         score=chosen,
         auroc=estimate,
@@ -93,7 +98,9 @@ def auroc_difference(first: Pair, second: Pair, *, seed: int) -> Estimate:
     generator = np.random.default_rng(seed)
     differences = []
     for _ in range(NUM_RESAMPLES):
-        drawn = [generator.integers(len(side), size=len(side)) for side in first]
+        drawn = [
+            generator.integers(len(document_set), size=len(document_set)) for document_set in first
+        ]
         differences.append(auroc(*_part(first, drawn)) - auroc(*_part(second, drawn)))
     independent = difference(*map(_by_itself, (first, second)))
     return bootstrap(
@@ -117,5 +124,57 @@ def _verdict(estimate: Estimate, blind: Estimate) -> str:
 
 
 def _part(pair: Pair, places: list[NDArray[np.int64]]) -> Pair:
-    members, nonmembers = (side[of] for side, of in zip(pair, places, strict=True))
+    members, nonmembers = (document_set[of] for document_set, of in zip(pair, places, strict=True))
     return members, nonmembers
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideUnintended:
+    """Of one side."""
+
+    num_documents: int
+    max_code_bits: float  # sum
+    mixture_code_bits: float  # sum
+    mean_bits: Estimate  # by the max code, a document
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnderReference:
+    """Of both sides."""
+
+    reference: str
+    name: str  # of the model
+    members: SideUnintended
+    nonmembers: SideUnintended
+
+
+def under_references(stored: StoredAudit) -> list[UnderReference]:
+    """All documents that were not set aside, an entry for each reference."""
+    evaluated = stored.scores.filter(~pl.col("aside"))
+    found = []
+    for reference in stored.facts["references"]:
+        column = f"{REFERENCE_PREFIX}{reference['score']}"
+        document_sets = {
+            document_set: _of_side(evaluated.filter(pl.col("set") == document_set), column)
+            for document_set in (MEMBER, NONMEMBER)
+        }
+        found.append(
+            UnderReference(
+                reference=reference["score"],
+                name=reference["name"],
+                members=document_sets[MEMBER],
+                nonmembers=document_sets[NONMEMBER],
+            )
+        )
+    return found
+
+
+def _of_side(documents: pl.DataFrame, column: str) -> SideUnintended:
+    target, reference = documents["code_bits"].to_numpy(), documents[column].to_numpy()
+    bits = max_code_bits(target, reference)
+    return SideUnintended(
+        num_documents=len(bits),
+        max_code_bits=float(np.sum(bits)),
+        mixture_code_bits=float(np.sum(mixture_code_bits(target, reference))),
+        mean_bits=mean_max_code(bits, reference),
+    )

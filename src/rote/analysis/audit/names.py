@@ -1,10 +1,20 @@
-"""What scores are called on a page, and where each comes from."""
+"""What scores are called on a page, and where each comes from.
 
+What it would take to be sure: documents that narrow an interval, exclude chance or bound a rate.
+
+An interval's width falls with the square root of the number of documents, were others of the same
+kind drawn. Numbers are of one side, both halves together.
+"""
+
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from rote.analysis.estimate import LEVEL, Estimate
+from rote.analysis.quantities.membership import FALSE_POSITIVE_RATES, controls_needed
 
-class Named(NamedTuple):
+
+class ScoreName(NamedTuple):
     """A score in words."""
 
     name: str
@@ -13,7 +23,7 @@ class Named(NamedTuple):
 
 
 SCORES = {
-    name: Named(*words)
+    name: ScoreName(*words)
     for name, *words in (
         ("loss", "Loss", "mean log-likelihood of a token", "Yeom et al. 2018, arXiv 1709.01604"),
         ("zlib", "zlib", "mean log-likelihood of a token over compressed bytes",
@@ -42,11 +52,43 @@ SCORES = {
 EXTRACTION = "extraction"
 
 
-def named(score: str, facts: Mapping[str, Any]) -> Named:
+def named(score: str, facts: Mapping[str, Any]) -> ScoreName:
     """Also of one of several references, and of extraction, which is skipped by that name."""
     if score == EXTRACTION:
-        return Named("Extraction", "", "")
+        return ScoreName("Extraction", "", "")
     if score in SCORES:
         return SCORES[score]
     models = {each["score"]: each["name"] for each in facts["references"]}
     return SCORES["reference"]._replace(name=f"Reference {models[score]}")
+
+
+NARROW = 0.01  # half the width of an AUROC's interval
+BOUND = 0.001  # a rate of extraction
+HALVES = 2
+
+
+def to_narrow(estimate: Estimate, num_judged: int, *, reach: float = NARROW) -> int:
+    """Documents until the interval is ``reach`` wide on each side."""
+    low, high = estimate.ends
+    half_width = (high - low) / 2
+    return HALVES * math.ceil(num_judged * (half_width / reach) ** 2)
+
+
+def to_exclude(estimate: Estimate, num_judged: int, *, chance: float) -> int | None:
+    """Documents until the interval ends above ``chance``, were the effect as large as it seems.
+
+    None where nothing above chance was seen: no number of documents excludes it then.
+    """
+    if estimate.value <= chance:
+        return None
+    return to_narrow(estimate, num_judged, reach=estimate.value - chance)
+
+
+def to_bound(rate: float = BOUND) -> int:
+    """Documents of which none may be extracted, so that the exact interval ends below ``rate``."""
+    return math.ceil(math.log((1 - LEVEL) / 2) / math.log1p(-rate))
+
+
+def controls_missing(num_nonmembers: int) -> int:
+    """Non-members until a threshold can promise the lowest false-positive rate; 0: enough."""
+    return max(0, controls_needed(min(FALSE_POSITIVE_RATES)) - num_nonmembers)

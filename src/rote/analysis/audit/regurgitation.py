@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from rote.analysis.estimate import Rate
 from rote.analysis.estimators import pooled, rate
-from rote.analysis.quantities.discoverable import num_extractable
 from rote.analysis.quantities.exposure import (
     AtRepeats,
     Chance,
@@ -19,8 +18,8 @@ from rote.analysis.quantities.exposure import (
     compare_with_chance,
     exposures,
 )
-from rote.analysis.quantities.extraction import Extraction
-from rote.auditing.stored import MEMBER, NONMEMBER, Stored
+from rote.analysis.quantities.generations import Extraction, num_extractable
+from rote.auditing.stored import MEMBER, NONMEMBER, StoredAudit
 
 REGURGITATES, NO_EVIDENCE, NOT_MEASURED = "regurgitates", "no evidence", "not measured"
 EIDETIC = (1, 10, 100)  # documents that hold an extracted suffix, at most
@@ -61,10 +60,10 @@ class Regurgitation:
     planted: Planted | None
 
 
-def judge_regurgitation(stored: Stored) -> Regurgitation:
+def judge_regurgitation(stored: StoredAudit) -> Regurgitation:
     """From what greedy decoding gave back, and from canaries where there were some."""
     tried = stored.scores.filter(pl.col("extracted").is_not_null())
-    counts = {side: _rate(tried, side) for side in (MEMBER, NONMEMBER)}
+    counts = {document_set: _rate(tried, document_set) for document_set in (MEMBER, NONMEMBER)}
     extraction = None
     if all(each.trials for each in counts.values()):
         extraction = Extraction(
@@ -77,10 +76,10 @@ def judge_regurgitation(stored: Stored) -> Regurgitation:
     return Regurgitation(
         verdict=_verdict(extraction, planted),
         extraction=extraction,
-        num_tried={side: each.trials for side, each in counts.items()},
+        num_tried={document_set: each.trials for document_set, each in counts.items()},
         num_too_short={
-            side: stored.scores.filter(pl.col("set") == side).height - each.trials
-            for side, each in counts.items()
+            document_set: stored.scores.filter(pl.col("set") == document_set).height - each.trials
+            for document_set, each in counts.items()
         },
         discoverable={} if extraction is None else _discoverable(tried),
         eidetic={k: given_back.filter(pl.col("suffix_documents") <= k).height for k in EIDETIC},
@@ -88,21 +87,21 @@ def judge_regurgitation(stored: Stored) -> Regurgitation:
     )
 
 
-def _rate(tried: pl.DataFrame, side: str) -> Rate:
-    of_side = tried.filter(pl.col("set") == side)
+def _rate(tried: pl.DataFrame, document_set: str) -> Rate:
+    of_side = tried.filter(pl.col("set") == document_set)
     return rate(int(of_side["extracted"].sum()), of_side.height)
 
 
 def _discoverable(tried: pl.DataFrame) -> dict[int, dict[str, Rate]]:
     """Hayes et al. 2024, arXiv 2410.19482; ln p of one sample is what the forward pass gave."""
     log_p = {
-        side: tried.filter(pl.col("set") == side)["suffix_log_p"].to_numpy()
-        for side in (MEMBER, NONMEMBER)
+        document_set: tried.filter(pl.col("set") == document_set)["suffix_log_p"].to_numpy()
+        for document_set in (MEMBER, NONMEMBER)
     }
     return {
         number: {
-            side: rate(num_extractable(logs, number, PROBABILITY), len(logs))
-            for side, logs in log_p.items()
+            document_set: rate(num_extractable(logs, number, PROBABILITY), len(logs))
+            for document_set, logs in log_p.items()
         }
         for number in SAMPLES
     }

@@ -6,19 +6,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rote.analysis.audit.membership import CHANCE, judge_membership
-from rote.analysis.audit.needed import controls_missing, to_bound, to_exclude, to_narrow
+from rote.analysis.audit.membership import CHANCE, judge_membership, under_references
+from rote.analysis.audit.names import controls_missing, to_bound, to_exclude, to_narrow
 from rote.analysis.audit.page import Found, content
 from rote.analysis.audit.regurgitation import Planted, judge_regurgitation
-from rote.analysis.audit.unintended import under_references
-from rote.analysis.content import Section, Text
 from rote.analysis.estimate import Rate
+from rote.analysis.page import Section, Text
 from rote.analysis.quantities.exposure import CHANCE_BITS
 from rote.analysis.report import write_page
-from rote.auditing.stored import Stored
-from rote.files import write_json
-from rote.reading.files import read_json
-from rote.reading.shapes import keyed, listed, text, whole
+from rote.auditing.stored import StoredAudit
+from rote.io.read import read_json
+from rote.io.shapes import keyed, listed, text, whole
+from rote.io.write import write_json
 
 PAGE, NUMBERS = "audit.html", "audit.json"
 COUNTS = ("rows", "scored", "empty", "too_short", "duplicates", "truncated")
@@ -37,7 +36,7 @@ CLOSING = (
 )
 
 
-def write_report(stored: Stored, folder: Path) -> None:
+def write_report(stored: StoredAudit, folder: Path) -> None:
     """Both, with figures and tables; raises ValueError for scores that cannot be judged."""
     found = Found(
         membership=judge_membership(stored),
@@ -82,8 +81,11 @@ def _numbers(found: Found, facts: Mapping[str, Any]) -> dict[str, Any]:
             "excess": None if extraction is None else extraction.excess.value,
             "excess_interval": None if extraction is None else extraction.excess.interval,
             "discoverable": [
-                {"samples": number, **{side: _rate(rate) for side, rate in sides.items()}}
-                for number, sides in regurgitation.discoverable.items()
+                {
+                    "samples": number,
+                    **{document_set: _rate(rate) for document_set, rate in document_sets.items()},
+                }
+                for number, document_sets in regurgitation.discoverable.items()
             ],
             "eidetic": {str(k): count for k, count in regurgitation.eidetic.items()},
             "documents_to_bound": to_bound(),

@@ -5,19 +5,19 @@ from html import escape
 from typing import Any
 
 from rote.analysis.audit import regurgitation as regurgitation_verdicts
-from rote.analysis.audit.membership import CHANCE, CONFOUNDED, NO_EVIDENCE, Membership
-from rote.analysis.audit.names import named
-from rote.analysis.audit.needed import (
+from rote.analysis.audit.membership import CHANCE, CONFOUNDED, NO_EVIDENCE, MembershipVerdict
+from rote.analysis.audit.names import (
     BOUND,
     NARROW,
     controls_missing,
+    named,
     to_bound,
     to_exclude,
     to_narrow,
 )
 from rote.analysis.audit.regurgitation import EIDETIC, Planted, Regurgitation
 from rote.analysis.estimate import Estimate, Rate
-from rote.analysis.quantities.extraction import Extraction
+from rote.analysis.quantities.generations import Extraction
 from rote.auditing.stored import MEMBER
 
 LEVEL_WORDS = "95 % interval"
@@ -33,7 +33,9 @@ INTERVALS = (
 )
 
 
-def headlines(found: Membership, given_back: Regurgitation, facts: Mapping[str, Any]) -> list[str]:
+def headlines(
+    found: MembershipVerdict, given_back: Regurgitation, facts: Mapping[str, Any]
+) -> list[str]:
     """For the terminal: the two verdicts, each with what it rests on."""
     return [
         f"membership: {found.verdict}. {membership_words(found, facts)} {blind_words(found)}",
@@ -41,7 +43,7 @@ def headlines(found: Membership, given_back: Regurgitation, facts: Mapping[str, 
     ]
 
 
-def membership_words(found: Membership, facts: Mapping[str, Any]) -> str:
+def membership_words(found: MembershipVerdict, facts: Mapping[str, Any]) -> str:
     """The chosen score on documents that it was not chosen on."""
     return (
         f"{named(found.score, facts).name}, chosen on one half: AUROC "
@@ -52,7 +54,7 @@ def membership_words(found: Membership, facts: Mapping[str, Any]) -> str:
     )
 
 
-def blind_words(found: Membership) -> str:
+def blind_words(found: MembershipVerdict) -> str:
     """The AUROC of words alone, and its consequence for the verdict."""
     words = f"Words alone, without any model: AUROC {estimate_words(found.blind.auroc)}"
     excess = f"the model's best score exceeds them by {estimate_words(found.over_blind)}"
@@ -61,7 +63,7 @@ def blind_words(found: Membership) -> str:
     return f"{words}; {excess}."
 
 
-def membership_briefly(found: Membership, facts: Mapping[str, Any]) -> list[str]:
+def membership_briefly(found: MembershipVerdict, facts: Mapping[str, Any]) -> list[str]:
     """For a card: the one interval that the verdict rests on."""
     words = f"Words alone, without any model: {found.blind.auroc.value:.3f}"
     if found.verdict == CONFOUNDED:
@@ -114,7 +116,9 @@ def not_tried(given_back: Regurgitation, facts: Mapping[str, Any]) -> str:
     """Why there is no rate of extraction."""
     if "extraction" in facts["skipped"]:
         return str(facts["skipped"]["extraction"])
-    empty = next(side for side, number in given_back.num_tried.items() if not number)
+    empty = next(
+        document_set for document_set, number in given_back.num_tried.items() if not number
+    )
     set_name = "member" if empty == MEMBER else "non-member"
     return f"no {set_name} has {_asked(facts)} tokens"
 
@@ -162,7 +166,7 @@ def controls(planted: Planted) -> tuple[bool, str]:
     return chance.holds, words + (", as it should be." if chance.holds else wrong)
 
 
-def surer_of_membership(found: Membership) -> list[str]:
+def surer_of_membership(found: MembershipVerdict) -> list[str]:
     """What would narrow it, exclude chance, reach a low rate: a sentence each."""
     narrow = to_narrow(found.auroc, found.num_members)
     sentences = [

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import f as f_distribution
 
-from rote.analysis.fits.level import LEVEL
+from rote.analysis.estimate import LEVEL
 
 Floats = NDArray[np.float64]
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rote.analysis.fits.level import ENDS, interval_of
-from rote.analysis.fits.resampling import draw_counts
+from rote.analysis.estimate import ENDS, interval_of
+from rote.analysis.fits.uncertainty import draw_counts
 
 Floats = NDArray[np.float64]
 

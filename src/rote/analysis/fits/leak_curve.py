@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
-from rote.analysis.fits.resampling import clusters_of_sizes, wild_noise
+from rote.analysis.estimate import plural
 from rote.analysis.fits.search import least_squares_within
-from rote.analysis.typeset import plural
+from rote.analysis.fits.uncertainty import clusters_of_sizes, wild_noise
 
 Floats = NDArray[np.float64]
 

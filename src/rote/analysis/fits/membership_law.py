@@ -2,7 +2,7 @@
 
     F1(x) = (1 + height * sigma(slope * x + offset)) / 2, and never above 1
 
-The published law is inconsistent as printed (`rote.analysis.published_membership`); two readings of
+The published law is inconsistent as printed (`rote.analysis.published`); two readings of
 it are not, and both are fitted:
 
 - SAMPLES_PER_PARAMETER: x = |D| / P, slope < 0.
@@ -18,13 +18,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
-from rote.analysis.fits.constants import constant
-from rote.analysis.fits.level import band_of
+from rote.analysis.estimate import band_of, plural
 from rote.analysis.fits.random_effects import random_effects_mean
-from rote.analysis.fits.resampling import clusters_of_sizes, wild_noise
-from rote.analysis.fits.search import least_squares_within
-from rote.analysis.fits.uncertainty import inverse_normal, left_out_residuals, sandwich
-from rote.analysis.typeset import plural
+from rote.analysis.fits.search import constant, least_squares_within
+from rote.analysis.fits.uncertainty import (
+    clusters_of_sizes,
+    inverse_normal,
+    left_out_residuals,
+    sandwich,
+    wild_noise,
+)
 
 Floats = NDArray[np.float64]
 
@@ -41,7 +44,7 @@ GREATEST_HEIGHT = {"samples_per_parameter": 2.0, "capacity_bits_per_sample": 1.0
 GREATEST_OFFSET = {"samples_per_parameter": np.inf, "capacity_bits_per_sample": float(logit(0.02))}
 
 
-class Reading(Enum):
+class LawReading(Enum):
     """What the curve is a function of."""
 
     SAMPLES_PER_PARAMETER = "samples_per_parameter"
@@ -51,19 +54,19 @@ class Reading(Enum):
         """x; ``size`` is parameters in the first reading and capacity in bits in the second."""
         samples = np.asarray(num_samples, dtype=np.float64)
         sizes = np.asarray(size, dtype=np.float64)
-        return samples / sizes if self is Reading.SAMPLES_PER_PARAMETER else sizes / samples
+        return samples / sizes if self is LawReading.SAMPLES_PER_PARAMETER else sizes / samples
 
     @property
     def sign(self) -> int:
         """Of the slope."""
-        return -1 if self is Reading.SAMPLES_PER_PARAMETER else 1
+        return -1 if self is LawReading.SAMPLES_PER_PARAMETER else 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Curve:
+class MembershipCurve:
     """The law with constants put in."""
 
-    reading: Reading
+    reading: LawReading
     height: float = constant(
         "of the fall, twice: 2 F1 - 1 for few samples where nothing cuts it off"
     )
@@ -71,7 +74,7 @@ class Curve:
     offset: float = constant("of the argument")
 
     def predict(self, num_samples: ArrayLike, size: ArrayLike) -> Floats:
-        """F1 for |D| samples in a model of this size, as `Reading.ratio` takes it."""
+        """F1 for |D| samples in a model of this size, as `LawReading.ratio` takes it."""
         return self.at(self.reading.ratio(num_samples, size))
 
     def at(self, ratio: Floats) -> Floats:
@@ -82,7 +85,7 @@ class Curve:
     @property
     def limit(self) -> float:
         """F1 as |D| grows without end."""
-        falls_away = self.reading is Reading.SAMPLES_PER_PARAMETER
+        falls_away = self.reading is LawReading.SAMPLES_PER_PARAMETER
         return 0.5 if falls_away else float(self.at(np.zeros(())))
 
 
@@ -90,7 +93,7 @@ class Curve:
 class MembershipLaw:
     """A fitted curve; intervals are 95 %, and allow for sizes that differ by more than noise."""
 
-    curve: Curve
+    curve: MembershipCurve
     height_error: float  # standard errors, to first order
     slope_error: float
     offset_error: float
@@ -98,7 +101,7 @@ class MembershipLaw:
     noise: float  # their standard deviation, three degrees of freedom spent
     between_sizes: float | None  # standard deviation of F1 between sizes, beyond the noise of runs
     num_sizes: int
-    resampled: tuple[Curve, ...]
+    resampled: tuple[MembershipCurve, ...]
 
     @property
     def at_bounds(self) -> tuple[str, ...]:
@@ -109,7 +112,7 @@ class MembershipLaw:
         return tuple(found)
 
     def predict(self, num_samples: ArrayLike, size: ArrayLike) -> Floats:
-        """F1 for |D| samples in a model of this size, as `Reading.ratio` takes it."""
+        """F1 for |D| samples in a model of this size, as `LawReading.ratio` takes it."""
         return self.curve.predict(num_samples, size)
 
     def interval(self, num_samples: ArrayLike, size: ArrayLike) -> tuple[Floats, Floats]:
@@ -122,12 +125,12 @@ class MembershipLaw:
 class NoMembershipLaw:
     """The runs do not tell all three constants."""
 
-    reading: Reading
+    reading: LawReading
     reason: str
 
 
 def fit_membership_law(
-    reading: Reading,
+    reading: LawReading,
     num_samples: ArrayLike,
     size: ArrayLike,
     f1: ArrayLike,
@@ -137,7 +140,7 @@ def fit_membership_law(
 ) -> MembershipLaw | NoMembershipLaw:
     """Fit all sizes together by least squares on F1; every run is a point.
 
-    ``size`` is parameters or capacity in bits, as `Reading.ratio` says. Sizes are clusters, for
+    ``size`` is parameters or capacity in bits, as `LawReading.ratio` says. Sizes are clusters, for
     each may leak more or less than the curve at all its ratios: standard errors are CR3's, and the
     bootstrap is wild, with one of Webb's weights a size on the residuals of leaving that size out,
     times Student's t over 1.96. Of 2 to 5 sizes that differ by 30 % in ln x or 5 % in height its
@@ -190,7 +193,7 @@ def _between(residuals: Floats, sizes: NDArray[np.int64]) -> float | None:
 
 
 def _checked(
-    reading: Reading, num_samples: ArrayLike, size: ArrayLike, f1: ArrayLike
+    reading: LawReading, num_samples: ArrayLike, size: ArrayLike, f1: ArrayLike
 ) -> tuple[Floats, Floats]:
     samples, sizes, observed = (
         np.asarray(each, dtype=np.float64) for each in (num_samples, size, f1)
@@ -215,12 +218,12 @@ def _too_little(ratio: Floats, observed: Floats) -> str | None:
     return None
 
 
-def _starts(reading: Reading, ratio: Floats) -> list[Curve]:
+def _starts(reading: LawReading, ratio: Floats) -> list[MembershipCurve]:
     """Curves that fall at each quarter of the runs, gently and steeply."""
     middles = np.quantile(ratio, [0.25, 0.5, 0.75])
     steepness = np.array([1.0, 4.0]) * reading.sign / np.median(ratio)
     return [
-        Curve(
+        MembershipCurve(
             reading=reading,
             height=0.95 * GREATEST_HEIGHT[reading.value] / 1.5,
             slope=float(slope),
@@ -230,15 +233,15 @@ def _starts(reading: Reading, ratio: Floats) -> list[Curve]:
     ]
 
 
-def _search(ratio: Floats, observed: Floats, start: Curve) -> Curve:
+def _search(ratio: Floats, observed: Floats, start: MembershipCurve) -> MembershipCurve:
     """Over height, ln |slope| and offset: a slope never changes its sign."""
     reading, steepest = start.reading, np.log(STEEPEST)
     unit = float(np.median(ratio))
 
-    def curve(x: Floats) -> Curve:
+    def curve(x: Floats) -> MembershipCurve:
         height, log_slope, offset = x.tolist()
         slope = reading.sign * float(np.exp(log_slope))
-        return Curve(reading=reading, height=height, slope=slope, offset=offset)
+        return MembershipCurve(reading=reading, height=height, slope=slope, offset=offset)
 
     return curve(
         least_squares_within(
@@ -255,7 +258,7 @@ def _search(ratio: Floats, observed: Floats, start: Curve) -> Curve:
     )
 
 
-def _jacobian(ratio: Floats, curve: Curve) -> Floats:
+def _jacobian(ratio: Floats, curve: MembershipCurve) -> Floats:
     """Derivatives of F1 by (height, slope, offset); none where F1 is held at 1."""
     sigma = expit(curve.slope * ratio + curve.offset)
     by_offset = curve.height * sigma * (1 - sigma) / 2

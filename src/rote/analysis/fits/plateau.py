@@ -1,7 +1,7 @@
 """The plateau: how many bits a model of one size holds, however much data it is given.
 
 Memorised bits B are a soft minimum of the ceiling H, all that can be memorised of a data set
-(`rote.measures.least_code`), and a capacity C:
+(`rote.measures.cost`), and a capacity C:
 
     B(H) = (H^-p + C^-p)^(-1/p)
 
@@ -20,9 +20,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, xlogy
 
-from rote.analysis.fits.level import student
+from rote.analysis.estimate import plural, student
 from rote.analysis.fits.search import least_squares_within
-from rote.analysis.typeset import plural
 
 Floats = NDArray[np.float64]
 

@@ -36,7 +36,7 @@ class Residual(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Problem:
+class RegressionProblem:
     """What is minimised."""
 
     log_output: Callable[[Floats], Floats]  # log constants [R, K] -> ln(output) [R, M]
@@ -75,7 +75,7 @@ class Problem:
         """Moved to the bounds where they are beyond."""
         return np.clip(constants_RK, *self.bounds_K2.T)
 
-    def of_runs(self, kept_M: Flags) -> "Problem":
+    def of_runs(self, kept_M: Flags) -> "RegressionProblem":
         """The same without some points."""
         return replace(
             self,
@@ -93,7 +93,7 @@ class Solved(NamedTuple):
 
 
 def solve(
-    problem: Problem,
+    problem: RegressionProblem,
     starts_RK: Floats,
     *,
     weights_RM: Floats | None = None,
@@ -114,7 +114,7 @@ def solve(
 
 
 def _solve(
-    problem: Problem, starts: Floats, weights: Floats, fixed: Flags, most_steps: int
+    problem: RegressionProblem, starts: Floats, weights: Floats, fixed: Flags, most_steps: int
 ) -> Solved:
     nothing = NOTHING * weights.shape[1]
     constants = problem.inside(starts)
@@ -141,7 +141,7 @@ def _solve(
 
 
 def _step(
-    problem: Problem, at: Floats, weights: Floats, fixed: Flags, damping: Floats
+    problem: RegressionProblem, at: Floats, weights: Floats, fixed: Flags, damping: Floats
 ) -> tuple[Floats, Floats]:
     """The damped step, and what a step without damping should gain."""
     downhill, normal = _quadratic(problem, at, weights, fixed)
@@ -160,7 +160,7 @@ def _step(
 
 
 def _quadratic(
-    problem: Problem, at: Floats, weights: Floats, fixed: Flags
+    problem: RegressionProblem, at: Floats, weights: Floats, fixed: Flags
 ) -> tuple[Floats, Floats]:
     """Downhill [R, K] and curvature [R, K, K]; both 0 for constants that stay.
 

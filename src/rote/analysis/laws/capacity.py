@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rote.analysis.fits.constants import constant
 from rote.analysis.fits.plateau import SHARPNESS, Knee, NoPlateau, Plateau, fit_plateau
-from rote.analysis.fits.slope import Slope, fit_slope
-from rote.analysis.laws.law import Constant, Effort, Fitted, Floats, Law, Measured
+from rote.analysis.fits.random_effects import Slope, fit_slope
+from rote.analysis.fits.search import constant
+from rote.analysis.laws.law import Constant, FitEffort, FittedLaw, Floats, Law, LawData
 
 LEAST_SHARE = 1e-9  # of alpha, of resampled ones
 
@@ -34,7 +34,7 @@ class Capacity:
         return capacity_bits * knee.predict(np.asarray(data_bits) / capacity_bits)
 
 
-def _search(law: Law, measured: Measured, effort: Effort) -> Fitted:
+def _search(law: Law, measured: LawData, effort: FitEffort) -> FittedLaw:
     """Raises ValueError where no size has reached its plateau, with the reasons."""
     plateaus, warnings = _plateaus(measured)
     if not plateaus:
@@ -67,7 +67,7 @@ def _search(law: Law, measured: Measured, effort: Effort) -> Fitted:
     return replace(found, constants=(alpha, replace(sharpness, bootstrap_interval=None)))
 
 
-def _plateaus(measured: Measured) -> tuple[list[tuple[int, Plateau]], list[str]]:
+def _plateaus(measured: LawData) -> tuple[list[tuple[int, Plateau]], list[str]]:
     """Of each size that has one, and why the others have none."""
     plateaus, left_out = [], []
     for size in np.unique(measured["parameters"]).tolist():

@@ -11,7 +11,7 @@ from scipy.stats import ConstantInputWarning, f_oneway, rankdata
 
 from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.analysis.fits.uncertainty import Ints
-from rote.analysis.laws.law import CLUSTERS, Floats, Measured
+from rote.analysis.laws.law import CLUSTERS, Floats, LawData
 
 TOLERANCE = {"flops": 0.1}  # of a sweep line: budgets are rounded to whole steps
 SAME = 0.01  # of the others: sizes read off a figure
@@ -30,7 +30,7 @@ def grouped(values: Floats, tolerance: float) -> list[Floats]:
     return [np.array(group) for group in groups]
 
 
-def cluster_numbers(measured: Measured, kind: str) -> Ints:
+def cluster_numbers(measured: LawData, kind: str) -> Ints:
     """[M]: the cluster of every run; raises ValueError for an unknown kind or a missing column."""
     if kind not in CLUSTERS:
         raise ValueError(f"clusters={kind!r}: choose from {', '.join(CLUSTERS)}")
@@ -41,7 +41,7 @@ def cluster_numbers(measured: Measured, kind: str) -> Ints:
     return numbers
 
 
-def required_clusters(measured: Measured, kind: str, num_constants: int) -> Ints | None:
+def required_clusters(measured: LawData, kind: str, num_constants: int) -> Ints | None:
     """The same; None for the empty kind, which is every run by itself.
 
     Raises ValueError where the clusters are too few to tell so many constants.
@@ -57,7 +57,7 @@ def required_clusters(measured: Measured, kind: str, num_constants: int) -> Ints
     return numbers
 
 
-def alike(measured: Measured, residuals_M: Floats) -> dict[str, float]:
+def alike(measured: LawData, residuals_M: Floats) -> dict[str, float]:
     """Kinds of clusters within which residuals are alike, with the correlation of their ranks.
 
     One-way analysis of variance of the ranks; an F test at 1 % over all kinds together. Kinds
@@ -87,12 +87,12 @@ def _within(ranks: Floats, numbers: Ints) -> tuple[float, float]:
     return float((found.statistic - 1) / (found.statistic + typical - 1)), float(found.pvalue)
 
 
-def _has(measured: Measured, kind: str) -> bool:
+def _has(measured: LawData, kind: str) -> bool:
     columns = set(measured.columns)
     return kind in columns or (kind == "flops" and {"parameters", "tokens"} <= columns)
 
 
-def _values(measured: Measured, kind: str) -> Floats:
+def _values(measured: LawData, kind: str) -> Floats:
     if kind == "flops" and kind not in measured.columns:
         return FLOPS_PER_PARAMETER_AND_TOKEN * measured["parameters"] * measured["tokens"]
     return measured[kind]

@@ -22,12 +22,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rote.analysis.fits.constants import constant
-from rote.analysis.fits.level import student
+from rote.analysis.estimate import plural, student
+from rote.analysis.fits.search import constant
 from rote.analysis.fits.uncertainty import LEAST_FREEDOM, leverage
 from rote.analysis.laws.clusters import grouped
-from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured, failed
-from rote.analysis.typeset import plural
+from rote.analysis.laws.law import FitEffort, FittedLaw, Floats, Law, LawData, RunSelection, failed
 
 TOLERANCE = 0.1  # of FLOPs within a level
 WIDTH = 10**0.25 - 1  # of a bin, as a tolerance on FLOPs
@@ -66,7 +65,7 @@ class Minimum(NamedTuple):
 class Level:
     """M runs of about equal FLOPs."""
 
-    runs: Measured
+    runs: LawData
 
     @property
     def flops(self) -> float:
@@ -138,16 +137,16 @@ Tried = list[tuple[Level, Minimum | str]]
 Redraw = Callable[[Level, np.random.Generator], Minimum | str]
 
 
-def _levels(measured: Measured, tolerance: float) -> list[Level]:
+def _levels(measured: LawData, tolerance: float) -> list[Level]:
     return [Level(measured.rows(rows)) for rows in grouped(measured["flops"], tolerance)]
 
 
-def _envelope(law: Law, measured: Measured, effort: Effort) -> Fitted:
+def _envelope(law: Law, measured: LawData, effort: FitEffort) -> FittedLaw:
     tried = [(level, level.best_run()) for level in _levels(measured, WIDTH)]
     return _through(law, measured, tried, Level.redrawn_run, effort)
 
 
-def _isoflop(law: Law, measured: Measured, effort: Effort) -> Fitted:
+def _isoflop(law: Law, measured: LawData, effort: FitEffort) -> FittedLaw:
     tried: Tried = []
     left_out = []
     for level in _levels(measured, TOLERANCE):
@@ -166,12 +165,12 @@ def _isoflop(law: Law, measured: Measured, effort: Effort) -> Fitted:
 
 def _through(
     law: Law,
-    measured: Measured,
+    measured: LawData,
     tried: Tried,
     redraw: Redraw | None,
-    effort: Effort,
+    effort: FitEffort,
     *left_out: str,
-) -> Fitted:
+) -> FittedLaw:
     """Lines through the minima; raises ValueError below three."""
     used = [level for level, each in tried if isinstance(each, Minimum)]
     minima = [each for _, each in tried if isinstance(each, Minimum)]
@@ -223,7 +222,7 @@ def _frontier(minima: Sequence[Minimum]) -> Frontier:
 
 ISOFLOP = Law(
     name="isoflop",
-    runs=Chosen.FRESH,
+    runs=RunSelection.FRESH,
     formula="N* = k_N C^a, D* = k_D C^b",
     source="Hoffmann et al. 2022, arXiv 2203.15556, section 3.2",
     inputs=("flops",),

@@ -14,9 +14,8 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rote.analysis.fits.constants import EXPONENT, constant
-from rote.analysis.fits.projection import grid_starts
-from rote.analysis.laws.law import Chosen, Floats, Law, Measured
+from rote.analysis.fits.search import EXPONENT, constant, grid_starts
+from rote.analysis.laws.law import Floats, Law, LawData, RunSelection
 from rote.analysis.laws.regression import Derived, Regression
 
 GRID = np.geomspace(0.02, 1.0, 12)  # of each exponent
@@ -52,7 +51,7 @@ class Kaplan:
         return float(np.exp(np.log(self.Dc) - self.ratio * np.log(self.Nc)) / room)
 
 
-def _starts(measured: Measured) -> Floats:
+def _starts(measured: LawData) -> Floats:
     """Log constants [R, 4]: L^(1 / alpha_D) is linear in what the exponents leave."""
     size, data, loss = measured["parameters"], measured["unique_tokens"], measured["loss_nats"]
 
@@ -70,7 +69,7 @@ def _starts(measured: Measured) -> Floats:
 SURFACE = Regression(distinct={"parameters": 2, "unique_tokens": 2}, starts=_starts)
 KAPLAN = Law(
     name="kaplan",
-    runs=Chosen.STOPPED,
+    runs=RunSelection.STOPPED,
     formula="L = [(Nc / N)^(alpha_N / alpha_D) + Dc / D]^alpha_D",
     source="Kaplan et al. 2020, arXiv 2001.08361, equation 1.5",
     inputs=("parameters", "unique_tokens"),

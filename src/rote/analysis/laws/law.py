@@ -9,13 +9,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rote.analysis.fits.level import band_of, interval_of
+from rote.analysis.estimate import band_of, interval_of
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
 
 COLUMNS = {
-    "parameters": "of the model; with or without embeddings, as `Count` says",
+    "parameters": "of the model; with or without embeddings, as `RunCount` says",
     "tokens": "seen in training, repeats counted",
     "unique_tokens": "of the training set",
     "steps": "optimiser steps",
@@ -33,7 +33,7 @@ beyond_floats = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 CLUSTERS = ("parameters", "tokens", "unique_tokens", "flops")  # runs of equal ones: a cluster
 
 
-class Chosen(Enum):
+class RunSelection(Enum):
     """Which runs of a sweep a law is about; rows of somebody's own table are all fitted."""
 
     ALL = "all runs"
@@ -44,7 +44,7 @@ class Chosen(Enum):
     BEST_OF_DATA = "of each training set, the run that was stopped early with the lowest loss"
 
 
-class Count(Enum):
+class RunCount(Enum):
     """Which parameters are counted: laws of the two conventions have other constants."""
 
     TOTAL = "total"
@@ -52,7 +52,7 @@ class Count(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class LawData:
     """One number a run in every column, as `COLUMNS` has them.
 
     Raises ValueError for an unknown column, for columns that differ in length, and for a number
@@ -60,7 +60,7 @@ class Measured:
     """
 
     columns: Mapping[str, Floats]
-    count: Count
+    count: RunCount
 
     def __post_init__(self) -> None:
         if unknown := set(self.columns) - set(COLUMNS):
@@ -83,18 +83,18 @@ class Measured:
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
 
-    def rows(self, chosen: NDArray[np.generic]) -> "Measured":
+    def rows(self, chosen: NDArray[np.generic]) -> "LawData":
         """The runs of a mask, or of indices; one may come twice."""
         columns = {name: values[chosen] for name, values in self.columns.items()}
-        return Measured(columns=columns, count=self.count)
+        return LawData(columns=columns, count=self.count)
 
 
-class Curve(Protocol):
+class LawCurve(Protocol):
     """A law with constants put in: a frozen dataclass of them."""
 
     @property
     def predict(self) -> Callable[..., Floats]:
-        """A method: the law's output, for its inputs in the order of `Fitted.inputs`."""
+        """A method: the law's output, for its inputs in the order of `FittedLaw.inputs`."""
         ...
 
 
@@ -123,17 +123,17 @@ class Goodness:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fitted:
+class FittedLaw:
     """A fitted law."""
 
     law: str
     formula: str
     method: str
-    count: Count
+    count: RunCount
     inputs: tuple[str, ...]
     output: str
-    curve: Curve
-    resampled: tuple[Curve, ...]  # the bootstrap's; refits that failed are left out and told of
+    curve: LawCurve
+    resampled: tuple[LawCurve, ...]  # the bootstrap's; refits that failed are left out and told of
     constants: tuple[Constant, ...]
     derived: tuple[Constant, ...]
     goodness: Goodness
@@ -154,7 +154,7 @@ class Fitted:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Effort:
+class FitEffort:
     """How much is computed beside the best fit."""
 
     num_resamples: int = 1000
@@ -173,13 +173,13 @@ class Law:
     inputs: tuple[str, ...]
     output: str
     method: str
-    curve: type  # a `Curve` whose constants have a `constant` each
-    search: Callable[["Law", Measured, Effort], Fitted]  # ValueError where runs cannot tell it
+    curve: type  # a `LawCurve` whose constants have a `constant` each
+    search: Callable[["Law", LawData, FitEffort], FittedLaw]  # ValueError where runs cannot tell it
     only: tuple[str, ...] = ()  # the constants that are fitted; none stands for all
     optional: tuple[str, ...] = ()  # columns that are used where they are there
-    runs: Chosen = Chosen.ALL
+    runs: RunSelection = RunSelection.ALL
     needs: tuple[str, ...] = ()  # columns to fit; none stands for inputs and output
-    published: Mapping[str, Curve] = field(default_factory=dict)  # by source, in its convention
+    published: Mapping[str, LawCurve] = field(default_factory=dict)  # by source, in its convention
 
     @property
     def constants(self) -> dict[str, Mapping[str, Any]]:
@@ -188,7 +188,7 @@ class Law:
         return {name: known[name] for name in self.only or known}
 
     @beyond_floats
-    def fit(self, measured: Measured, effort: Effort) -> Fitted:
+    def fit(self, measured: LawData, effort: FitEffort) -> FittedLaw:
         """Raises ValueError for a missing column, and for runs that cannot tell the law."""
         for column in self.needs or (*self.inputs, self.output):
             measured[column]
@@ -196,17 +196,17 @@ class Law:
 
     def fitted(
         self,
-        measured: Measured,
-        curve: Curve,
-        resampled: Sequence[Curve],
+        measured: LawData,
+        curve: LawCurve,
+        resampled: Sequence[LawCurve],
         errors_K: Sequence[float] | Floats,
         profiles_K2: Sequence[Interval] | None = None,
         *,
         num_constants: int = 0,  # of the output alone, where not all of them
         objective: float | None = None,  # half the squared residuals of ln(output) if None
         **others: Any,
-    ) -> Fitted:
-        """With constants, goodness and ranges; ``others`` are the other fields of `Fitted`.
+    ) -> FittedLaw:
+        """With constants, goodness and ranges; ``others`` are the other fields of `FittedLaw`.
 
         An error that is not finite is one of a constant that is not identified.
         """
@@ -215,7 +215,7 @@ class Law:
         residuals = observed - np.log(curve.predict(*columns.values()))
         squares = float((residuals**2).sum())
         variance = float(((observed - observed.mean()) ** 2).sum())
-        return Fitted(
+        return FittedLaw(
             law=self.name,
             formula=self.formula,
             count=measured.count,
@@ -247,8 +247,8 @@ def described(
     name: str,
     meaning: str,
     value: Callable[[Any], float],
-    curve: Curve,
-    resampled: Sequence[Curve],
+    curve: LawCurve,
+    resampled: Sequence[LawCurve],
     error: float,
     **others: Any,
 ) -> Constant:

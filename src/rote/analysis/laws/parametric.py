@@ -20,10 +20,9 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 
 from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
-from rote.analysis.fits.constants import EXPONENT, constant
-from rote.analysis.fits.projection import factors, grid_starts
 from rote.analysis.fits.regression import Residual
-from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
+from rote.analysis.fits.search import EXPONENT, constant, factors, grid_starts
+from rote.analysis.laws.law import FitEffort, FittedLaw, Floats, Law, LawData, RunSelection
 from rote.analysis.laws.regression import Derived, Regression
 
 REACH = 1e-3
@@ -69,7 +68,7 @@ class Parametric:
         return ratio * product**self.size_exponent, product**self.data_exponent / ratio
 
 
-def starts(measured: Measured) -> Floats:
+def starts(measured: LawData) -> Floats:
     """Log constants [R, 5]: the best of the grid."""
     loss = measured["loss_nats"]
     least = np.array([1e-3 * loss.min(), 1e-3, 1e-3])  # for what projection set to 0
@@ -80,14 +79,14 @@ def starts(measured: Measured) -> Floats:
     return grid_starts(GRID, partial(_linear, measured), row, num_starts=NUM_STARTS)
 
 
-def _linear(measured: Measured, alpha: float, beta: float) -> tuple[Floats, Floats, float]:
+def _linear(measured: LawData, alpha: float, beta: float) -> tuple[Floats, Floats, float]:
     """What E, A and B are multiplied with, [M, 3]; the loss."""
     size, data = measured["parameters"], measured["tokens"]
     design = np.column_stack([np.ones_like(size), size**-alpha, data**-beta])
     return design, measured["loss_nats"], 1.0
 
 
-def _project(squares: Regression, law: Law, measured: Measured, effort: Effort) -> Fitted:
+def _project(squares: Regression, law: Law, measured: LawData, effort: FitEffort) -> FittedLaw:
     """Simplex over the exponents, which needs no derivative of a projection."""
     squares.require(law, measured)
 
@@ -142,7 +141,7 @@ PUBLISHED = {
 }
 PARAMETRIC = Law(
     name="parametric",
-    runs=Chosen.FRESH,
+    runs=RunSelection.FRESH,
     formula="L = E + A / N^alpha + B / D^beta",
     source="Hoffmann et al. 2022, arXiv 2203.15556, section 3.3",
     inputs=("parameters", "tokens"),

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import f as f_distribution
 
-from rote.analysis.fits.constants import EXPONENT, constant, power
-from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
+from rote.analysis.fits.search import EXPONENT, constant, power
+from rote.analysis.laws.law import FitEffort, FittedLaw, Floats, Law, LawData, RunSelection
 from rote.analysis.laws.regression import Regression
 
 CHANCE = 0.01
@@ -57,7 +57,7 @@ class DataCurve:
         return self.E + power(self.Dc, unique_tokens, self.alpha)
 
 
-def _line(column: str, measured: Measured, share: float = 0.0) -> Floats:
+def _line(column: str, measured: LawData, share: float = 0.0) -> Floats:
     """(ln scale, ln alpha), [1, 2], of a line through the logarithms; a share of loss taken off."""
     loss = measured["loss_nats"]
     slope, offset = np.polyfit(np.log(measured[column]), np.log(loss - share * loss.min()), 1)
@@ -65,13 +65,13 @@ def _line(column: str, measured: Measured, share: float = 0.0) -> Floats:
     return np.array([[offset / alpha, np.log(alpha)]])
 
 
-def _bent_starts(column: str, measured: Measured) -> Floats:
+def _bent_starts(column: str, measured: LawData) -> Floats:
     terms = np.log(np.array(SHARES) * measured["loss_nats"].min())
     lines = [_line(column, measured, share) for share in SHARES]
     return np.column_stack([terms, np.concatenate(lines)])
 
 
-def _search(plain: Regression, law: Law, measured: Measured, effort: Effort) -> Fitted:
+def _search(plain: Regression, law: Law, measured: LawData, effort: FitEffort) -> FittedLaw:
     plain.require(law, measured)
     (column,) = law.inputs
     best = plain.best(law, measured)
@@ -113,11 +113,11 @@ def _law(name: str, column: str, curve: type, only: tuple[str, ...], **how: Any)
 
 SIZE = _law(
     "size", "parameters", SizeCurve, ("Nc", "alpha"),
-    runs=Chosen.BEST_OF_SIZE, formula="L = (Nc / N)^alpha",
+    runs=RunSelection.BEST_OF_SIZE, formula="L = (Nc / N)^alpha",
     source=f"{PAPER}, equation 1.1", published={PAPER: SizeCurve(Nc=8.8e13, alpha=0.076)},
 )  # fmt: skip
 DATA = _law(
     "data", "unique_tokens", DataCurve, ("Dc", "alpha"),
-    runs=Chosen.BEST_OF_DATA, formula="L = (Dc / D)^alpha",
+    runs=RunSelection.BEST_OF_DATA, formula="L = (Dc / D)^alpha",
     source=f"{PAPER}, equation 1.2", published={PAPER: DataCurve(Dc=5.4e13, alpha=0.095)},
 )  # fmt: skip

@@ -6,21 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from rote.analysis.fits.profiles import profile_ends
-from rote.analysis.fits.regression import DIFFERENCE, Problem, Residual, solve
-from rote.analysis.fits.resampling import refits
-from rote.analysis.fits.uncertainty import regression_fit
+from rote.analysis.fits.regression import DIFFERENCE, RegressionProblem, Residual, solve
+from rote.analysis.fits.search import profile_ends
+from rote.analysis.fits.uncertainty import refits, regression_fit
 from rote.analysis.laws.clusters import required_clusters
-from rote.analysis.laws.diagnostics import LawFit, about_residuals, identification
-from rote.analysis.laws.influence import influence
+from rote.analysis.laws.diagnostics import LawFit, about_residuals, identification, influence
 from rote.analysis.laws.law import (
     COLUMNS,
-    Curve,
-    Effort,
-    Fitted,
+    FitEffort,
+    FittedLaw,
     Floats,
     Law,
-    Measured,
+    LawCurve,
+    LawData,
     described,
     failed,
 )
@@ -57,17 +55,17 @@ class Regression:
     """
 
     distinct: Mapping[str, int]  # fewest different values of a column
-    starts: Callable[[Measured], Floats]  # log constants [R, K]
+    starts: Callable[[LawData], Floats]  # log constants [R, K]
     derived: tuple[Derived, ...] = ()
     residual: Residual = Residual.LOG
     reach: float = np.inf
 
-    def __call__(self, law: Law, measured: Measured, effort: Effort, *warnings: str) -> Fitted:
+    def __call__(self, law: Law, measured: LawData, effort: FitEffort, *warnings: str) -> FittedLaw:
         """Raises ValueError for too few runs or clusters, and where no start leads anywhere."""
         self.require(law, measured)
         return self.describe(law, measured, self.best(law, measured), effort, *warnings)
 
-    def require(self, law: Law, measured: Measured) -> None:
+    def require(self, law: Law, measured: LawData) -> None:
         """Raises ValueError for too few runs, or too few different values of a column."""
         if len(measured) <= (number := len(law.constants)):
             raise ValueError(
@@ -81,7 +79,7 @@ class Regression:
                     f"({COLUMNS[column]}), got {number}"
                 )
 
-    def problem(self, law: Law, measured: Measured) -> Problem:
+    def problem(self, law: Law, measured: LawData) -> RegressionProblem:
         """The regression on these runs."""
         columns, output = [measured[name] for name in law.inputs], measured[law.output]
         bounds = {name: known["bounds"] for name, known in law.constants.items()}
@@ -92,7 +90,7 @@ class Regression:
             constants = dict(zip(bounds, np.exp(logs_RK).T[:, :, None], strict=True))
             return np.log(law.curve(**constants).predict(*columns))
 
-        return Problem(
+        return RegressionProblem(
             log_output=log_output,
             targets_M=np.log(output),
             bounds_K2=np.log(list(bounds.values())),
@@ -100,7 +98,7 @@ class Regression:
             reach=self.reach,
         )
 
-    def best(self, law: Law, measured: Measured) -> Floats:
+    def best(self, law: Law, measured: LawData) -> Floats:
         """Log constants [K] of the lowest end; raises ValueError where no start leads anywhere.
 
         All starts go a little way, the best of them to the end: those that lead nowhere take
@@ -116,8 +114,8 @@ class Regression:
         return solved.constants_RK[best]
 
     def describe(
-        self, law: Law, measured: Measured, best_K: Floats, effort: Effort, *warnings: str
-    ) -> Fitted:
+        self, law: Law, measured: LawData, best_K: Floats, effort: FitEffort, *warnings: str
+    ) -> FittedLaw:
         """Everything beside the best fit; raises ValueError for clusters that are too few."""
         clusters = required_clusters(measured, effort.clusters, len(best_K))
         regression = regression_fit(self.problem(law, measured), best_K, clusters)
@@ -150,8 +148,8 @@ class Regression:
         )
 
 
-def _curve(law: Law, logs_K: Floats) -> Curve:
-    curve: Curve = law.curve(**dict(zip(law.constants, np.exp(logs_K).tolist(), strict=True)))
+def _curve(law: Law, logs_K: Floats) -> LawCurve:
+    curve: LawCurve = law.curve(**dict(zip(law.constants, np.exp(logs_K).tolist(), strict=True)))
     return curve
 
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rote.analysis.fits.constants import constant
+from rote.analysis.fits.search import constant
 from rote.analysis.laws import parametric
-from rote.analysis.laws.law import Chosen, Floats, Law, Measured
+from rote.analysis.laws.law import Floats, Law, LawData, RunSelection
 
 STARTS = (1.5, 5.0, 15.0)  # of R_D and R_N
 
@@ -58,7 +58,7 @@ def worth(total: Floats, unique: Floats, decay: float) -> Floats:
     return unique * (1 - decay * np.expm1(-(total / unique - 1) / decay))
 
 
-def _starts(measured: Measured) -> Floats:
+def _starts(measured: LawData) -> Floats:
     """Log constants [R, 7]: tokens worth what each R_D says, then as `parametric` starts.
 
     Raises ValueError for runs that repeat nothing.
@@ -85,7 +85,7 @@ MUENNIGHOFF = Repetition(
 )
 REPETITION = Law(
     name="repetition",
-    runs=Chosen.UNSPOILT,
+    runs=RunSelection.UNSPOILT,
     formula="L = E + A / N'^alpha + B / D'^beta, N' and D' worth N and D were nothing repeated",
     source="Muennighoff et al. 2023, arXiv 2305.16264, section 3.1",
     inputs=("parameters", "tokens", "unique_tokens"),

@@ -14,9 +14,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rote.analysis.fits.constants import EXPONENT, constant, power
-from rote.analysis.fits.projection import grid_starts
-from rote.analysis.laws.law import Chosen, Effort, Fitted, Floats, Law, Measured
+from rote.analysis.fits.search import EXPONENT, constant, grid_starts, power
+from rote.analysis.laws.law import FitEffort, FittedLaw, Floats, Law, LawData, RunSelection
 from rote.analysis.laws.regression import Regression
 
 FEWEST_BATCHES = 3
@@ -75,7 +74,7 @@ class BatchedSteps(Steps):
         return np.exp(np.log(self.B_star) - np.log(np.asarray(loss_nats)) / self.alpha_B)
 
 
-def _starts(measured: Measured) -> Floats:
+def _starts(measured: LawData) -> Floats:
     """Log constants [R, 4] without a critical batch."""
     size, steps, loss = measured["parameters"], measured["steps"], measured["loss_nats"]
 
@@ -89,7 +88,7 @@ def _starts(measured: Measured) -> Floats:
     return grid_starts(GRID, linear, row, num_starts=NUM_STARTS)
 
 
-def _batched_starts(measured: Measured) -> Floats:
+def _batched_starts(measured: LawData) -> Floats:
     """[R, 6]: critical batches below, at and above the median one."""
     batch, loss = np.median(measured["batch_tokens"]), np.median(measured["loss_nats"])
     return np.array(
@@ -104,7 +103,7 @@ PLAIN = Regression(distinct={"parameters": 2, "steps": 3}, starts=_starts)
 BATCHED = replace(PLAIN, starts=_batched_starts)
 
 
-def _search(law: Law, measured: Measured, effort: Effort) -> Fitted:
+def _search(law: Law, measured: LawData, effort: FitEffort) -> FittedLaw:
     """With a critical batch where there are enough different ones."""
     number = len(np.unique(measured.columns.get("batch_tokens", ())))
     if number >= FEWEST_BATCHES:
@@ -119,7 +118,7 @@ def _search(law: Law, measured: Measured, effort: Effort) -> Fitted:
 
 STEPS = Law(
     name="steps",
-    runs=Chosen.FRESH,
+    runs=RunSelection.FRESH,
     formula=f"{FORMULA}; S_min = S / (1 + B_star / (B L^(1 / alpha_B)))",
     source="Kaplan et al. 2020, arXiv 2001.08361, equations 1.4 and 1.6",
     inputs=("parameters", "steps"),

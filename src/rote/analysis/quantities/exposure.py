@@ -15,10 +15,9 @@ from scipy.integrate import quad
 from scipy.special import gammaln
 from scipy.stats import gamma, kstest, skewnorm
 
-from rote.analysis.estimate import Estimate
+from rote.analysis.estimate import LEVEL, Estimate
 from rote.analysis.estimators import bounded_mean
-from rote.analysis.fits.level import LEVEL
-from rote.units import NATS_PER_BIT, bits_from_nats
+from rote.core.units import NATS_PER_BIT, bits_from_nats
 
 Floats = NDArray[np.float64]
 

@@ -12,10 +12,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from rote.analysis.quantities.convergence import loss_quantities
 from rote.analysis.quantities.exposure import CHANCE_BITS, SkewNormal, exposures
-from rote.analysis.quantities.losses import loss_quantities
 from rote.analysis.quantities.membership import MembershipQuality, membership_quality
-from rote.analysis.quantities.series import SOURCES, with_series
+from rote.analysis.quantities.settings import SOURCES, with_series
 from rote.analysis.quantities.shadows import (
     Codes,
     Pair,
@@ -25,7 +25,7 @@ from rote.analysis.quantities.shadows import (
     oracles_of,
 )
 from rote.analysis.results import Results
-from rote.watching import watched
+from rote.core.progress import with_progress
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -75,7 +75,7 @@ WINDOWS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Leakage:
+class LeakageRun:
     """Of all runs; what a run did not measure has no entry and no row."""
 
     qualities: Mapping[str, Mapping[str, MembershipQuality]]  # by run id and score
@@ -136,7 +136,7 @@ def quick_leakage(results: Results) -> pl.DataFrame | None:
     return with_kinds(runs, read(results, runs, quick=True)).drop("f1_low", "f1_high")
 
 
-def with_kinds(runs: pl.DataFrame, leakage: Leakage) -> pl.DataFrame:
+def with_kinds(runs: pl.DataFrame, leakage: LeakageRun) -> pl.DataFrame:
     """A column for each of `GUESSES`, null where a run has not measured it.
 
     Canaries are all that were inserted, however often; windows are those with the longest prefix,
@@ -167,7 +167,7 @@ def with_kinds(runs: pl.DataFrame, leakage: Leakage) -> pl.DataFrame:
     return runs
 
 
-def read(results: Results, runs: pl.DataFrame, *, quick: bool = False) -> Leakage:
+def read(results: Results, runs: pl.DataFrame, *, quick: bool = False) -> LeakageRun:
     """Of these runs; every file of arrays is read once, and most of it let go.
 
     Raises ValueError naming a run whose scores cannot be judged.
@@ -183,7 +183,7 @@ def read(results: Results, runs: pl.DataFrame, *, quick: bool = False) -> Leakag
     qualities, codes = {}, {}
     canaries: list[pl.DataFrame] = []
     windows: list[tuple[Any, ...]] = []
-    for run in watched(list(runs.iter_rows(named=True)), "judging scores", results.show):
+    for run in with_progress(list(runs.iter_rows(named=True)), "judging scores", results.progress):
         run_id = run["run_id"]
         arrays = results.folders[run_id].arrays()
         pairs = _stored_scores(arrays)
@@ -196,7 +196,7 @@ def read(results: Results, runs: pl.DataFrame, *, quick: bool = False) -> Leakag
         windows += _windows(arrays, run)
         if run_id in in_groups:
             codes[run_id] = codes_of(arrays, run)
-    return Leakage(
+    return LeakageRun(
         qualities=qualities,
         canaries=pl.concat(canaries),
         windows=pl.DataFrame(windows, schema=WINDOWS, orient="row"),

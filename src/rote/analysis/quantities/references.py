@@ -1,11 +1,24 @@
-"""Which run a run on text is held against: the two references of Morris et al. 2025, section 2."""
+"""Which run a run on text is held against: the two references of Morris et al. 2025, section 2.
+
+Runs on text beside their references: mem_U of every run, from the arrays of two.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
-from rote.analysis.quantities.unintended import Origin
+from rote.analysis.quantities.unintended import (
+    CodeLengths,
+    Origin,
+    Unintended,
+    heldout_samples,
+    pair,
+    scored_samples,
+    trained_samples,
+)
+from rote.analysis.results import Results
 
 SAME_MODEL = ("model.", "size.", "precision.")  # columns that a reference of the same size shares
 SPLIT = ("task.split_seed", "task.split_by", "task.heldout_share", "task.reference_share")
@@ -80,3 +93,88 @@ def _row(runs: pl.DataFrame, run_id: str) -> dict[str, Any]:
 def _alike(runs: pl.DataFrame, target: dict[str, Any], names: Sequence[str]) -> pl.DataFrame:
     equal = [pl.col(name).eq_missing(pl.lit(target[name])) for name in names]
     return runs.filter(equal)
+
+
+TEXT_TASK = "rote.tasks.text.task.Text"
+MOST_HELD = 16  # references: a series and its oracle need two
+REFERENCES = {"same_size": same_size_reference, "oracle": oracle_reference}
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Pairs runs of one ledger; what the last references scored stays in memory."""
+
+    results: Results
+    runs: pl.DataFrame  # on text
+    _scored: dict[str, CodeLengths] = field(default_factory=dict)
+
+    def unintended(self, target_id: str, reference_id: str) -> Unintended:
+        """mem_U of the target's training set."""
+        return pair(self.trained(target_id), self.scored(reference_id))
+
+    def trained(self, run_id: str) -> CodeLengths:
+        """Code lengths of a run's own training set."""
+        return trained_samples(self._arrays(run_id), origin_of(self._run(run_id)))
+
+    def scored(self, run_id: str) -> CodeLengths:
+        """Code lengths of all samples that a run can serve as a reference for."""
+        if run_id not in self._scored:
+            while len(self._scored) >= MOST_HELD:
+                self._scored.pop(next(iter(self._scored)))
+            origin = origin_of(self._run(run_id))
+            self._scored[run_id] = scored_samples(self._arrays(run_id), origin)
+        return self._scored[run_id]
+
+    def heldout(self, target_id: str, reference_id: str) -> Unintended:
+        """The same of text that neither has seen: what mere skill looks like."""
+        target, reference = (
+            heldout_samples(self._arrays(run_id), origin_of(self._run(run_id)))
+            for run_id in (target_id, reference_id)
+        )
+        return pair(target, reference)
+
+    def row(self, target_id: str) -> dict[str, Any]:
+        """Totals under each reference as columns ``<reference>.<total>``; none without one."""
+        columns: dict[str, Any] = {"run_id": target_id}
+        for kind, choose in REFERENCES.items():
+            reference_id = choose(self.runs, target_id)
+            columns[f"{kind}.run_id"] = reference_id
+            if reference_id is None:
+                continue
+            heldout = self.heldout(target_id, reference_id).totals()
+            totals = self.unintended(target_id, reference_id).totals()
+            totals |= {f"heldout_{name}": heldout[name] for name in ("max_code_bits", "samples")}
+            columns |= {f"{kind}.{name}": value for name, value in totals.items()}
+        return columns
+
+    def _arrays(self, run_id: str) -> dict[str, Any]:
+        return self.results.folders[run_id].arrays()
+
+    def _run(self, run_id: str) -> dict[str, Any]:
+        return self.runs.row(by_predicate=pl.col("run_id") == run_id, named=True)
+
+
+def text_runs(table: pl.DataFrame) -> pl.DataFrame:
+    """Those whose task is text."""
+    return table.filter(pl.col("task._target_") == TEXT_TASK)
+
+
+def with_unintended(results: Results, runs: pl.DataFrame) -> pl.DataFrame:
+    """Every run on the train pool gets its totals under both references; other runs get null.
+
+    A reference that no run has gets the columns of the other one, all null.
+    """
+    pairing = Pairing(results, runs)
+    targets = runs.filter(pl.col("task.pool") == "train")["run_id"]
+    rows = [pairing.row(run_id) for run_id in targets]
+    if not rows:
+        raise ValueError("no finished run on the train pool (task.pool=train)")
+    totals = dict.fromkeys(name.partition(".")[2] for row in rows for name in row if "." in name)
+    blank = {"run_id": None} | {f"{kind}.{name}": None for kind in REFERENCES for name in totals}
+    paired = pl.DataFrame([blank | row for row in rows], infer_schema_length=None)
+    nulls = {
+        name: pl.String if name.endswith(".run_id") else pl.Float64
+        for name, kind in paired.schema.items()
+        if kind == pl.Null
+    }
+    return runs.join(paired.cast(nulls), on="run_id", how="left")  # type: ignore[arg-type]

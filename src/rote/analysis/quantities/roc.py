@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from rote.analysis.fits.level import LEVEL
+from rote.analysis.estimate import LEVEL
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]

@@ -5,14 +5,13 @@ from collections.abc import Callable
 import polars as pl
 
 from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
-from rote.analysis.laws.law import Chosen, Count, Law, Measured
+from rote.analysis.laws.law import Law, LawData, RunCount, RunSelection
 from rote.analysis.metrics import derive
-from rote.analysis.quantities.convergence import num_converged
+from rote.analysis.quantities.convergence import loss_quantities, num_converged
 from rote.analysis.quantities.leakage import quick_leakage
-from rote.analysis.quantities.losses import loss_quantities
 from rote.analysis.quantities.settings import with_setting
 from rote.analysis.results import Results
-from rote.units import nats_from_bits
+from rote.core.units import nats_from_bits
 
 MOST_EPOCHS = 1.5  # that still count as fresh; up to four cost little (Muennighoff et al. 2023)
 BEST_STEP = "training.best_step"
@@ -22,7 +21,7 @@ HEADS = "size.num_heads"
 SAME = ("parameters", FORMAT, "seed", "samples")  # runs equal in these differ in their setting
 
 
-def scaling_runs(results: Results, count: Count) -> pl.DataFrame:
+def scaling_runs(results: Results, count: RunCount) -> pl.DataFrame:
     """The table with the columns of `rote.analysis.laws.law.COLUMNS` that its runs can tell.
 
     Tokens and steps of a run that was stopped early are those of the weights that were kept.
@@ -68,7 +67,7 @@ def doubts(runs: pl.DataFrame, law: Law) -> list[str]:
     ``runs`` are of one number format.
     """
     known = runs.drop_nulls([*law.inputs, law.output])
-    if law.runs is not Chosen.ALL or known.is_empty():
+    if law.runs is not RunSelection.ALL or known.is_empty():
         return []
     told = []
     if CONVERGED in known.columns and (missed := known.height - num_converged(known)):
@@ -93,7 +92,7 @@ def _differ(runs: pl.DataFrame, column: str) -> bool:
     return runs.group_by("parameters").agg(pl.n_unique(column))[column].max() != 1
 
 
-def measured(runs: pl.DataFrame, law: Law, count: Count) -> Measured:
+def measured(runs: pl.DataFrame, law: Law, count: RunCount) -> LawData:
     """What ``law`` is fitted to; raises ValueError where a column is missing or no run is left."""
     names = [*(law.needs or (*law.inputs, law.output))]
     if missing := [name for name in names if name not in runs.columns or not runs[name].count()]:
@@ -103,11 +102,11 @@ def measured(runs: pl.DataFrame, law: Law, count: Count) -> Measured:
     if chosen.is_empty():
         raise ValueError(f"there are no {law.runs.value}")
     columns = {name: chosen[name].cast(pl.Float64).to_numpy() for name in names}
-    return Measured(columns=columns, count=count)
+    return LawData(columns=columns, count=count)
 
 
-def _counted(runs: pl.DataFrame, count: Count) -> pl.Expr:
-    if count is Count.TOTAL:
+def _counted(runs: pl.DataFrame, count: RunCount) -> pl.Expr:
+    if count is RunCount.TOTAL:
         return pl.col("parameters").cast(pl.Float64)
     if runs["embedding_parameters"].null_count():
         raise ValueError(
@@ -128,11 +127,11 @@ def _best_of(name: str, runs: pl.DataFrame) -> pl.DataFrame:
     return runs.sort("loss_nats").unique(name, keep="first", maintain_order=True)
 
 
-CHOICES: dict[Chosen, Callable[[pl.DataFrame], pl.DataFrame]] = {
-    Chosen.ALL: lambda runs: runs,
-    Chosen.FRESH: _fresh,
-    Chosen.STOPPED: _stopped,
-    Chosen.UNSPOILT: lambda runs: pl.concat([_fresh(runs), _stopped(runs)]),
-    Chosen.BEST_OF_SIZE: lambda runs: _best_of("parameters", _fresh(runs)),
-    Chosen.BEST_OF_DATA: lambda runs: _best_of("unique_tokens", _stopped(runs)),
+CHOICES: dict[RunSelection, Callable[[pl.DataFrame], pl.DataFrame]] = {
+    RunSelection.ALL: lambda runs: runs,
+    RunSelection.FRESH: _fresh,
+    RunSelection.STOPPED: _stopped,
+    RunSelection.UNSPOILT: lambda runs: pl.concat([_fresh(runs), _stopped(runs)]),
+    RunSelection.BEST_OF_SIZE: lambda runs: _best_of("parameters", _fresh(runs)),
+    RunSelection.BEST_OF_DATA: lambda runs: _best_of("unique_tokens", _stopped(runs)),
 }

@@ -15,9 +15,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rote.analysis.pairing import TEXT_TASK, text_runs
 from rote.analysis.quantities.membership import FEWEST
-from rote.analysis.quantities.references import oracle_reference, origin_of
+from rote.analysis.quantities.references import TEXT_TASK, oracle_reference, origin_of, text_runs
 from rote.analysis.quantities.roc import auroc
 from rote.analysis.quantities.unintended import (
     CodeLengths,
@@ -26,10 +25,15 @@ from rote.analysis.quantities.unintended import (
     scored_samples,
     trained_samples,
 )
-from rote.scores.lira import lira_offline, lira_online
-from rote.scores.rmia import offline_prior, online_prior, rmia
-from rote.scores.shadows import Shadows
-from rote.units import nats_from_bits
+from rote.core.units import nats_from_bits
+from rote.scores.shadow_models import (
+    Shadows,
+    lira_offline,
+    lira_online,
+    offline_prior,
+    online_prior,
+    rmia,
+)
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -2,7 +2,6 @@
 
 import polars as pl
 
-from rote.analysis.content import Card, Content, Section, Text
 from rote.analysis.descents import (
     RATIO,
     Descent,
@@ -13,16 +12,15 @@ from rote.analysis.descents import (
     headline,
     number,
 )
-from rote.analysis.estimate import span
+from rote.analysis.estimate import extent, plural, span
 from rote.analysis.fits.descent import NoPeak, Peak
 from rote.analysis.metrics import METRICS
-from rote.analysis.pairing import text_runs, with_unintended
-from rote.analysis.quantities.convergence import converged
-from rote.analysis.quantities.losses import loss_quantities
-from rote.analysis.quantities.series import with_series
+from rote.analysis.page import Card, Content, Section, Text
+from rote.analysis.quantities.convergence import converged, loss_quantities
+from rote.analysis.quantities.references import text_runs, with_unintended
+from rote.analysis.quantities.settings import with_series
 from rote.analysis.results import Results
 from rote.analysis.runs_table import runs_section
-from rote.analysis.typeset import extent, plural
 
 
 def make(results: Results) -> Content:

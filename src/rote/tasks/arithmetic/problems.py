@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import add, mul, sub
 
-from rote.checks import require_whole
+from rote.core.checks import require_whole
 
 OPERATIONS: dict[str, tuple[str, Callable[[int, int], int]]] = {
     "add": ("+", add),
@@ -15,7 +15,7 @@ MAX_PROBLEMS = 1 << 18  # held as text, one by one
 
 
 @dataclass(frozen=True)
-class Problem:
+class ArithmeticProblem:
     """``<a+b=c>``, as Barron and White 2025 (arXiv 2506.09099) write it."""
 
     first: int
@@ -36,12 +36,12 @@ class Problem:
 
 def problems_of(
     operations: Sequence[str], *, least: int, largest: int, modulus: int | None
-) -> list[Problem]:
+) -> list[ArithmeticProblem]:
     """Every operation on every pair of operands, in that order; raises ValueError."""
     _check(operations, least, largest, modulus)
     operands = range(least, largest + 1)
     return [
-        Problem(first, name, second, _result(name, first, second, modulus))
+        ArithmeticProblem(first, name, second, _result(name, first, second, modulus))
         for name in operations
         for first in operands
         for second in operands

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
-from rote.checks import require_whole
-from rote.rng import stream_seed
-from rote.tasks.arithmetic.problems import Problem
+from rote.core.checks import require_whole
+from rote.core.rng import stream_seed
+from rote.tasks.arithmetic.problems import ArithmeticProblem
 
 PRINTED = {(5, "add", 7), (7, "add", 5), (5, "subtract", 7), (7, "subtract", 5)}
 UNITS = ("pair", "problem")
@@ -17,7 +17,7 @@ PLACES = {"first": (0,), "second": (1,), "either": (0, 1)}
 class Split(Protocol):
     """One choice of conf/task/split."""
 
-    def heldout(self, problems: Sequence[Problem]) -> Collection[Problem]:
+    def heldout(self, problems: Sequence[ArithmeticProblem]) -> Collection[ArithmeticProblem]:
         """Those that nothing is trained on."""
         ...
 
@@ -26,7 +26,7 @@ class Split(Protocol):
 class Original:
     """The four that Barron and White 2025 (arXiv 2506.09099) print: 5+7, 7+5, 5-7 and 7-5."""
 
-    def heldout(self, problems: Sequence[Problem]) -> Collection[Problem]:
+    def heldout(self, problems: Sequence[ArithmeticProblem]) -> Collection[ArithmeticProblem]:
         """As far as they are among the problems."""
         return {one for one in problems if (one.first, one.operation, one.second) in PRINTED}
 
@@ -53,14 +53,14 @@ class Randomly:
         if self.by not in UNITS:
             raise ValueError(f"task.split.by={self.by!r}: choose from {', '.join(UNITS)}")
 
-    def heldout(self, problems: Sequence[Problem]) -> Collection[Problem]:
+    def heldout(self, problems: Sequence[ArithmeticProblem]) -> Collection[ArithmeticProblem]:
         """The fraction, rounded, of pairs or of problems."""
         units = list(dict.fromkeys(map(self._unit, problems)))
         Random(stream_seed(self.seed, "split")).shuffle(units)
         drawn = set(units[: round(self.fraction * len(units))])
         return {one for one in problems if self._unit(one) in drawn}
 
-    def _unit(self, problem: Problem) -> Hashable:
+    def _unit(self, problem: ArithmeticProblem) -> Hashable:
         pair = (problem.first, problem.second)
         return tuple(sorted(pair)) if self.by == "pair" else problem
 
@@ -81,11 +81,11 @@ class Operand:
                 f"task.split.operand={self.operand!r}: choose from {', '.join(PLACES)}"
             )
 
-    def heldout(self, problems: Sequence[Problem]) -> Collection[Problem]:
+    def heldout(self, problems: Sequence[ArithmeticProblem]) -> Collection[ArithmeticProblem]:
         """All that show the digit there."""
         return {one for one in problems if self._shows(one)}
 
-    def _shows(self, problem: Problem) -> bool:
+    def _shows(self, problem: ArithmeticProblem) -> bool:
         operands = (str(problem.first), str(problem.second))
         digits = (operands[which][::-1][self.place :][:1] for which in PLACES[self.operand])
         return str(self.digit) in digits
@@ -100,7 +100,7 @@ class Length:
     def __post_init__(self) -> None:
         require_whole("task.split.trained_digits", self.trained_digits, 1)
 
-    def heldout(self, problems: Sequence[Problem]) -> Collection[Problem]:
+    def heldout(self, problems: Sequence[ArithmeticProblem]) -> Collection[ArithmeticProblem]:
         """All with a longer operand."""
         least = 10**self.trained_digits
         return {one for one in problems if max(one.first, one.second) >= least}

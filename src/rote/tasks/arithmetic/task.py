@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from rote.tasks.arithmetic.problems import Problem, problems_of
+from rote.tasks.arithmetic.problems import ArithmeticProblem, problems_of
 from rote.tasks.arithmetic.splits import Split
 from rote.tasks.lines import LineTask, Question
 
@@ -59,7 +59,7 @@ class Arithmetic(LineTask):
         return max(map(len, self.texts()))
 
     @cached_property
-    def _problems(self) -> list[Problem]:
+    def _problems(self) -> list[ArithmeticProblem]:
         return problems_of(
             self.operations,
             least=self.least_operand,
@@ -68,5 +68,5 @@ class Arithmetic(LineTask):
         )
 
     @cached_property
-    def _heldout(self) -> set[Problem]:
+    def _heldout(self) -> set[ArithmeticProblem]:
         return set(self.split.heldout(self._problems))

@@ -10,9 +10,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from rote.files import write_json
-from rote.reading.files import read_json
-from rote.reading.shapes import anything, mapped
+from rote.io.read import read_json
+from rote.io.shapes import anything, mapped
+from rote.io.write import write_json
 from rote.tasks.canaries.spaces import TOKENS, TextSpace, TokenSpace, bits, text_space
 
 VERSION = 1
@@ -87,7 +87,7 @@ class Manifest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class CanaryPlacement:
     """How many canaries of which kinds, and how often each is inserted."""
 
     kinds: Sequence[str]

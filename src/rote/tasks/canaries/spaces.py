@@ -12,6 +12,8 @@ card   IIN 00000, which ISO/TC 68 has assigned as a test IIN (ISO/IEC 7812-1:201
        that begin with 00), with the check digit of its annex B (Luhn)
 words  of a list of our own
 tokens of the vocabulary, any
+
+Two hundred and fifty-six plain words, eight bits each.
 """
 
 import math
@@ -20,7 +22,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from rote.tasks.canaries.words import WORDS
+_LIST = """
+apple apricot banana barley basil bean berry bread butter cabbage carrot celery cheese
+cherry clove cocoa coffee cream fig flour garlic ginger grape honey lemon lentil mango melon
+mint mustard nutmeg oat olive onion orange papaya parsley pasta peach peanut pear pepper
+pickle plum potato pumpkin radish raisin rice salad salt sauce sesame soup spinach sugar
+syrup tea thyme toast tomato turnip vanilla walnut badger bear beaver bee beetle bison camel
+cat cheetah cobra cow crab crane crow deer dog dolphin donkey dove duck eagle eel falcon
+ferret finch fox frog gecko goat goose hare hawk hedgehog heron horse hyena ibis jaguar
+koala lark lemur leopard lion lizard llama lobster lynx magpie mole monkey moose moth mouse
+newt octopus otter owl oyster panda parrot pelican penguin pigeon pony anchor apron arrow
+axe bag ball barrel basket bell belt blanket boat book boot bottle bowl box brick bridge
+broom brush bucket button candle canoe carpet cart chain chair chalk chest clock coat coin
+comb compass cork cup curtain desk dial door drum easel engine fan feather fence flag flute
+fork frame gate glass glove hammer harp hat helmet hinge hook horn jar kettle amber autumn
+bay beach breeze brook canyon cave cliff cloud coast comet copper coral creek dawn delta
+desert dune dusk dust ember fjord flame flood fog forest frost garden glacier gold grove
+gulf hail harbour hill ice iron island ivory jade jungle lagoon lake lava leaf marble marsh
+meadow mist moon moss mountain ocean opal pearl pebble plain planet pond prairie quartz rain
+rapids
+"""
+
+WORDS = tuple(_LIST.split())
+
 
 DIGITS = "0123456789"
 LOWER = "abcdefghijklmnopqrstuvwxyz"

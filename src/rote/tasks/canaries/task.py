@@ -12,9 +12,9 @@ from random import Random
 import torch
 from torch import Tensor
 
-from rote.checks import require_distinct, require_whole
-from rote.rng import stream_seed
-from rote.tasks.canaries.manifest import Canary, Manifest, Plan
+from rote.core.checks import require_distinct, require_whole
+from rote.core.rng import stream_seed
+from rote.tasks.canaries.manifest import Canary, CanaryPlacement, Manifest
 from rote.tasks.canaries.spaces import KINDS, TOKENS
 from rote.tasks.protocol import Sequences, Task, members_of, scored_from, text_of
 
@@ -107,8 +107,8 @@ class Canaries:
         return (tokens + [*filler] * self.length)[: self.length]
 
     @property
-    def _plan(self) -> Plan:
-        return Plan(
+    def _plan(self) -> CanaryPlacement:
+        return CanaryPlacement(
             kinds=self.kinds,
             secret_length=self.secret_length,
             vocab_size=self.vocab_size,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rote.watching import Show
+from rote.core.progress import Progress
 
 PART_BYTES = 1 << 24
 PERMUTATIONS = 128  # an error of about 1 / sqrt(128) in an estimated similarity
@@ -47,12 +47,12 @@ class WindowFile:
         return np.array(mapped[indices])
 
 
-def exact_duplicates(windows: WindowFile, show: Show) -> np.ndarray:
+def exact_duplicates(windows: WindowFile, progress: Progress) -> np.ndarray:
     """True [N] for each window that an earlier one equals, token by token.
 
     Equal hashes only say which to compare.
     """
-    hashes_N = _hashes(windows, show)
+    hashes_N = _hashes(windows, progress)
     order_N = np.argsort(hashes_N, kind="stable")  # equal hashes: the earlier window first
     sorted_N = hashes_N[order_N]
     follows_N = np.zeros(len(order_N), dtype=bool)  # has the hash of the one before
@@ -61,7 +61,7 @@ def exact_duplicates(windows: WindowFile, show: Show) -> np.ndarray:
     positions = np.flatnonzero(follows_N)
     starts_N = np.flatnonzero(~follows_N)
     firsts = starts_N[np.searchsorted(starts_N, positions, side="right") - 1]
-    same = _are_equal(windows, order_N[positions], order_N[firsts], show)
+    same = _are_equal(windows, order_N[positions], order_N[firsts], progress)
     duplicate_N = np.zeros(len(order_N), dtype=bool)
     duplicate_N[order_N[positions[same]]] = True
     # Two different windows of one hash are all but never seen; each such group is compared whole.
@@ -72,7 +72,7 @@ def exact_duplicates(windows: WindowFile, show: Show) -> np.ndarray:
 
 
 def near_duplicates(
-    windows: WindowFile, duplicate_N: np.ndarray, threshold: float, show: Show
+    windows: WindowFile, duplicate_N: np.ndarray, threshold: float, progress: Progress
 ) -> np.ndarray:
     """True [N] for each window, but the duplicates, that is like an earlier one that is kept.
 
@@ -94,18 +94,18 @@ def near_duplicates(
         entries = [(str(start + row), _shingles(part_PL[row])) for row in wanted]
         near_N[start + wanted] = ~np.array(kept.add_pairs(entries), dtype=bool)
         start += len(part_PL)
-        show("finding near duplicates", start, len(duplicate_N))
+        progress("finding near duplicates", start, len(duplicate_N))
     return near_N
 
 
-def _hashes(windows: WindowFile, show: Show) -> np.ndarray:
+def _hashes(windows: WindowFile, progress: Progress) -> np.ndarray:
     """uint64 [N]."""
     hashes_N = np.empty(len(windows), dtype=np.uint64)
     start = 0
     for part_PL in windows.parts():
         hashes_N[start : start + len(part_PL)] = window_hashes(part_PL)
         start += len(part_PL)
-        show("hashing windows", start, len(hashes_N))
+        progress("hashing windows", start, len(hashes_N))
     return hashes_N
 
 
@@ -119,14 +119,16 @@ def window_hashes(tokens_PL: np.ndarray) -> np.ndarray:
     return hashes_P
 
 
-def _are_equal(windows: WindowFile, some: np.ndarray, others: np.ndarray, show: Show) -> np.ndarray:
+def _are_equal(
+    windows: WindowFile, some: np.ndarray, others: np.ndarray, progress: Progress
+) -> np.ndarray:
     """Whether the windows at these pairs of indices are equal in every token."""
     same = np.empty(len(some), dtype=bool)
     size = max(1, PART_BYTES // (windows.length * windows.dtype.itemsize))
     for start in range(0, len(some), size):
         part = slice(start, start + size)
         same[part] = (windows.at(some[part]) == windows.at(others[part])).all(axis=1)
-        show("comparing equal hashes", min(start + size, len(some)), len(some))
+        progress("comparing equal hashes", min(start + size, len(some)), len(some))
     return same
 
 

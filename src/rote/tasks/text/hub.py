@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from rote.checks import require_whole
-from rote.files import canonical_json, sha256, sha256_of_file
-from rote.tasks.text.pieces import Piece, pieces
-from rote.tasks.text.reading.paths import files_of
+from rote.core.checks import require_whole
+from rote.io.write import canonical_json, sha256, sha256_of_file
+from rote.tasks.text.reading.formats import files_of
 from rote.tasks.text.reading.rows import content_of
-from rote.tasks.text.sources import wanted_text
+from rote.tasks.text.sources import Piece, pieces, wanted_text
 
 # Of `datasets`, for local files. Others are no text, and its reader of pandas files unpickles them.
 READERS = ("arrow", "csv", "json", "parquet", "text", "xml")

@@ -13,13 +13,13 @@ from typing import Any
 
 from filelock import FileLock
 
-from rote.files import canonical_json, sha256, write_json
-from rote.reading.files import read_json
-from rote.reading.shapes import anything, keyed, mapped, text
+from rote.core.progress import Progress
+from rote.io.read import read_json
+from rote.io.shapes import anything, keyed, mapped, text
+from rote.io.write import canonical_json, sha256, write_json
+from rote.tasks.text.pipeline import PreparationPipeline
 from rote.tasks.text.prepared import MANIFEST, corpora_folder, is_prepared, open_prepared
 from rote.tasks.text.recipe import Recipe
-from rote.tasks.text.work import Work
-from rote.watching import Show
 
 ID_DIGITS = 16
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -32,17 +32,17 @@ class PreparedText:
     recipe: Recipe
     corpus: str | None
 
-    def __call__(self, show: Show) -> dict[str, Any]:
+    def __call__(self, progress: Progress) -> dict[str, Any]:
         """Before a run has its id: raises ValueError where the source gives another corpus."""
         if self._is_there() and not self._has_its_source():
             return {"corpus": self.corpus}  # it was brought here alone
-        return {"corpus": self._made(show)}
+        return {"corpus": self._made(progress)}
 
-    def open_or_make(self, show: Show) -> str:
+    def open_or_make(self, progress: Progress) -> str:
         """What a worker does: its corpus as it was prepared, or again from the source."""
         if self.corpus is not None and self._is_there():
             return self.corpus
-        return self._made(show)
+        return self._made(progress)
 
     def _is_there(self) -> bool:
         """Raises ValueError where it was prepared in another way."""
@@ -64,8 +64,8 @@ class PreparedText:
             return False
         return True
 
-    def _made(self, show: Show) -> str:
-        corpus = prepare(self.recipe, show)
+    def _made(self, progress: Progress) -> str:
+        corpus = prepare(self.recipe, progress)
         if self.corpus not in (None, corpus):
             raise ValueError(
                 f"the corpus has changed: task.corpus={self.corpus} is wanted, "
@@ -74,7 +74,7 @@ class PreparedText:
         return corpus
 
 
-def prepare(recipe: Recipe, show: Show) -> str:
+def prepare(recipe: Recipe, progress: Progress) -> str:
     """The corpus id; one process prepares, others that ask for the same wait for it.
 
     Raises ValueError for a source or a tokeniser that makes no corpus, and for a full disk.
@@ -88,7 +88,7 @@ def prepare(recipe: Recipe, show: Show) -> str:
             known = requests / f"{request}.json"
             if corpus := _remembered(known):
                 return corpus
-            corpus = _make(recipe, corpora_folder() / f".{request}.part", show)
+            corpus = _make(recipe, corpora_folder() / f".{request}.part", progress)
             write_json(known, {"corpus": corpus})
     except OSError as error:
         if error.errno not in FULL:
@@ -109,8 +109,8 @@ def _remembered(known: Path) -> str | None:
         return None
 
 
-def _make(recipe: Recipe, part: Path, show: Show) -> str:
-    whole = Work(folder=part, recipe=recipe).carry_out(show)
+def _make(recipe: Recipe, part: Path, progress: Progress) -> str:
+    whole = PreparationPipeline(folder=part, recipe=recipe).carry_out(progress)
     manifest = read_json(whole / MANIFEST, mapped(anything))
     content = {"settings": manifest["settings"], "digests": manifest["digests"]}
     # The word before the digits keeps a command line from reading them as a number.

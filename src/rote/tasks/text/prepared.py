@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from rote.outputs import below, outputs_folder
-from rote.reading.files import Damaged, open_regular, read_json
-from rote.reading.shapes import keyed, matching, whole
+from rote.io.outputs import below, outputs_folder
+from rote.io.read import Damaged, open_regular, read_json
+from rote.io.shapes import keyed, matching, whole
 from rote.tasks.text.tokenisers import load
 
 MANIFEST, TOKENS, DOCUMENTS = "manifest.json", "tokens.bin", "documents.bin"

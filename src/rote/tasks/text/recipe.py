@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from rote.checks import require_whole
+from rote.core.checks import require_whole
 from rote.tasks.text.sources import Source
 from rote.tasks.text.tokenisers import Tokeniser
 from rote.tasks.text.windows import WINDOWS

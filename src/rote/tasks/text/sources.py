@@ -1,6 +1,8 @@
 """Where text comes from: files of this machine; no torch, no network.
 
 A source offers what `Source` says; `rote.tasks.text.hub` has one more.
+
+Text as it flows from sources to tokenisers: documents, the long ones in pieces; no torch.
 """
 
 import ast
@@ -11,14 +13,37 @@ import tokenize
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from rote.files import sha256_of_file
-from rote.tasks.text.pieces import Piece, pieces
+from rote.io.write import sha256_of_file
 from rote.tasks.text.reading.encoding import blocks_of_utf8
-from rote.tasks.text.reading.formats import PARQUET, TEXT, Kind, kind_of
-from rote.tasks.text.reading.paths import files_of
-from rote.tasks.text.reading.rows import Wanted, rows_of
+from rote.tasks.text.reading.formats import PARQUET, TEXT, FileFormat, files_of, kind_of
+from rote.tasks.text.reading.rows import RowSelection, rows_of
+
+PIECE_CHARACTERS = 1 << 18  # a tokeniser's memory grows with what it takes at once
+
+
+class Piece(NamedTuple):
+    """A document, or what was cut from one after the end of a line."""
+
+    text: str
+    ends_document: bool
+    is_null: bool = False  # a row without text, which counts as an empty document
+
+
+def pieces(document: Iterable[str], *, is_null: bool = False) -> Iterator[Piece]:
+    """Cut a document that comes in blocks; where it is cut depends on the blocks' sizes alone."""
+    rest = ""
+    for block in document:
+        text, start = rest + block, 0
+        while len(text) - start > PIECE_CHARACTERS:
+            limit = start + PIECE_CHARACTERS
+            end = text.rfind("\n", start, limit) + 1 or limit
+            yield Piece(text[start:end], ends_document=False)
+            start = end
+        rest = text[start:]
+    yield Piece(rest, ends_document=True, is_null=is_null)
+
 
 CONTENTS = ("sources", "docstrings")
 TESTS = {"test", "tests", "idle_test"}  # some of their files are broken on purpose
@@ -128,16 +153,16 @@ class LocalFiles:
                 if not row.is_blank:
                     yield from pieces([str(row.content)], is_null=row.is_null)
 
-    def _kind(self, path: Path) -> Kind:
+    def _kind(self, path: Path) -> FileFormat:
         return kind_of(path, [self.field])
 
     def _files(self) -> list[Path]:
         return [path for pattern in self.paths for path in files_of(pattern)]
 
 
-def wanted_text(field: str, way_out: str) -> Wanted:
+def wanted_text(field: str, way_out: str) -> RowSelection:
     """A field with text, of a row of files or of a data set."""
-    return Wanted(
+    return RowSelection(
         field=field,
         way_out=way_out,
         takes_tokens=False,

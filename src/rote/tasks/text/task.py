@@ -2,25 +2,93 @@
 
 Source: Morris et al. 2025 (arXiv 2505.24832), section 4: windows of 64 tokens, deduplicated after
 truncation. Shapes: N sequences, B sequences asked for, L tokens in each.
+
+Text prepared for a look at it: the outputs folder is read, not written to; no torch.
+
+Which windows are trained on, held out, kept for references; and in which order.
+
+Everything here is a function of a window's (or document's) number and a key: no state, the same on
+any machine. Shapes: N numbers.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rote.checks import require_whole
-from rote.rng import stream_seed
-from rote.tasks.text.pools import Split, pools, shuffled
+from rote.core.checks import require_whole
+from rote.core.progress import no_progress
+from rote.core.rng import stream_seed
+from rote.io.outputs import OUTPUTS_VARIABLE
 from rote.tasks.text.prepare import PreparedText
-from rote.tasks.text.prepared import Prepared, open_prepared
+from rote.tasks.text.prepared import Prepared, corpora_folder, open_prepared
 from rote.tasks.text.recipe import Recipe
 from rote.tasks.text.sources import Source
 from rote.tasks.text.tokenisers import Encoder, Tokeniser, load
-from rote.watching import unseen
+
+NAMES = ("train", "heldout", "reference")
+SPLIT_BY = ("window", "document")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pools:
+    """How windows go to the three pools; raises ValueError where nothing is left to train."""
+
+    seed: int
+    by: str
+    heldout_share: float
+    reference_share: float
+
+    def __post_init__(self) -> None:
+        if self.by not in SPLIT_BY:
+            raise ValueError(f"task.split_by must be one of {SPLIT_BY}, got {self.by!r}")
+        for name in ("heldout_share", "reference_share"):
+            if not _is_share(getattr(self, name)):
+                raise ValueError(f"task.{name} must be from 0 to 1, got {getattr(self, name)!r}")
+        if self.heldout_share + self.reference_share >= 1:
+            raise ValueError("task.heldout_share and task.reference_share leave nothing to train")
+
+
+@lru_cache(maxsize=2)  # a run asks for its pools several times
+def pools(corpus: str, split: Pools) -> dict[str, np.ndarray]:
+    """The sample ids of each pool, int64, in the order of the corpus."""
+    prepared = open_prepared(corpus)
+    numbers_N = np.arange(prepared.num_windows)
+    if split.by == "document":
+        numbers_N = prepared.documents()
+    draws_N = _random_64_bits(numbers_N, stream_seed(split.seed, "text", "pools", corpus))
+    uniform_N = (draws_N >> np.uint64(11)) * 2.0**-53
+    outside = split.heldout_share + split.reference_share
+    is_heldout_N = uniform_N < split.heldout_share
+    is_train_N = uniform_N >= outside
+    members = (is_train_N, is_heldout_N, ~is_train_N & ~is_heldout_N)
+    return {name: np.flatnonzero(member) for name, member in zip(NAMES, members, strict=True)}
+
+
+def shuffled(ids_N: np.ndarray, key: int) -> np.ndarray:
+    """The same ids [N] in the order that ``key``, 64 bits, says."""
+    return ids_N[np.argsort(_random_64_bits(ids_N, key), kind="stable")]
+
+
+def _random_64_bits(counters_N: np.ndarray, key: int) -> np.ndarray:
+    """SplitMix64 (Steele, Lea and Flood 2014) at these counters, uint64 [N]."""
+    mixed = counters_N.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(key)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def _is_share(value: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 <= value <= 1  # type: ignore[operator]
+
 
 TRAINED = ("train", "reference")
 
@@ -135,8 +203,8 @@ class Text:
                     f"windows of {self.length} tokens: {sizes}"
                 )
 
-    def _split(self) -> Split:
-        return Split(
+    def _split(self) -> Pools:
+        return Pools(
             seed=self.split_seed,
             by=self.split_by,
             heldout_share=self.heldout_share,
@@ -150,7 +218,7 @@ class Text:
     @cached_property
     def _prepared(self) -> Prepared:
         """Opened, or made again where this machine does not have it."""
-        return open_prepared(self.preparation().open_or_make(unseen))
+        return open_prepared(self.preparation().open_or_make(no_progress))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,3 +237,24 @@ class TextSequences:
         """[B] -> [B, L] int64, on the device of the indices."""
         ids_B = self.sample_ids[indices_B.cpu().numpy()]
         return torch.from_numpy(self.prepared.tokens(ids_B)).to(indices_B.device)
+
+
+@contextmanager
+def rehearsal() -> Iterator[None]:
+    """Until the block ends, corpora that are not prepared yet are made in a temporary folder."""
+    there = corpora_folder()
+    before = os.environ.get(OUTPUTS_VARIABLE)
+    with TemporaryDirectory(prefix="rote-") as outputs:
+        here = Path(outputs) / there.name
+        (here / "requests").mkdir(parents=True)
+        for path in [*there.glob("[!.]*"), *there.glob("requests/*.json")]:
+            if path.name != "requests":
+                (here / path.relative_to(there)).symlink_to(path)
+        os.environ[OUTPUTS_VARIABLE] = outputs
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[OUTPUTS_VARIABLE]
+            else:
+                os.environ[OUTPUTS_VARIABLE] = before

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from rote.checks import require_whole
-from rote.files import canonical_json, sha256, sha256_of_file, write_text
-from rote.reading.files import read_bytes
-from rote.tasks.text.pieces import Piece
+from rote.core.checks import require_whole
+from rote.io.read import read_bytes
+from rote.io.write import canonical_json, sha256, sha256_of_file, write_text
+from rote.tasks.text.sources import Piece
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

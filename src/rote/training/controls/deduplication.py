@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from rote.tasks.protocol import Sequences
-from rote.training.part import part_of
+from rote.training.data import subset_of
 
 TOKENS_AT_ONCE = 1 << 22  # 32 MiB of int64
 DIGEST_BYTES = 16  # 2^64 sequences before two of them are likely to share a digest
@@ -26,7 +26,7 @@ class Deduplication:
         firsts = _first_indices(sequences, max(1, TOKENS_AT_ONCE // length))
         if len(firsts) == sequences.num_sequences:
             return sequences
-        return part_of(sequences, np.array(firsts))
+        return subset_of(sequences, np.array(firsts))
 
 
 def _first_indices(sequences: Sequences, at_once: int) -> list[int]:

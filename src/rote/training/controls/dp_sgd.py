@@ -5,22 +5,89 @@ stands there twice is not covered as one. Opacus accounts for the privacy; gradi
 since its hooks do not see a head tied to the embedding. Any optimiser may follow: what it does with
 a private gradient costs nothing more.
 Shapes: B batch, b sequences at once, L positions.
+
+What steps of noisy gradients cost in privacy: Opacus' accountants, asked twice and no more.
+
+epsilon is that of (epsilon, delta)-differential privacy for one training sequence more or less,
+under Poisson sampling. Source: Abadi et al. 2016 (arXiv 1607.00133); RDP by Mironov et al. 2019
+(arXiv 1908.10530), the tighter and slower PRV by Gopi et al. 2021 (arXiv 2106.02848).
 """
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 
-from rote.checks import require_number, require_positive, require_whole
+from rote.core.checks import require_number, require_positive, require_whole
+from rote.core.rng import generator
 from rote.models.count import named_trainable
-from rote.rng import generator
-from rote.training.controls.accounting import ACCOUNTANTS, noise_multiplier, spent_epsilon
-from rote.training.controls.protocol import Facts, Prospect
+from rote.training.controls.protocol import Facts, PlannedTraining
+from rote.training.data import PoissonOrder
+from rote.training.functional import own_logits, own_weights, per_sample_gradients
 from rote.training.objective import Objective
-from rote.training.order import PoissonOrder
-from rote.training.per_sample import own_logits, own_weights, per_sample_gradients
+
+ACCOUNTANTS = ("rdp", "prv")
+MAX_NOISE_MULTIPLIER = 1e5  # with more, nothing of a gradient is left
+
+
+@lru_cache
+def noise_multiplier(
+    epsilon: float, delta: float, *, sample_rate: float, steps: int, accountant: str
+) -> float:
+    """Standard deviation of the noise, in clipping norms, that spends at most ``epsilon``.
+
+    Raises ValueError where no noise is enough, or Opacus is missing.
+    """
+    spent = spent_epsilon(
+        MAX_NOISE_MULTIPLIER, delta, sample_rate=sample_rate, steps=steps, accountant=accountant
+    )
+    if spent > epsilon:
+        raise ValueError(
+            f"control.dp_sgd.epsilon={epsilon} is out of reach: {steps} steps at sampling rate "
+            f"{sample_rate:.3g} and delta {delta:g} cost {spent:.3g} or more by the {accountant} "
+            "accountant, whatever the noise"
+        )
+    with _opacus():
+        from opacus.accountants.utils import get_noise_multiplier
+
+        return float(
+            get_noise_multiplier(
+                target_epsilon=epsilon,
+                target_delta=delta,
+                sample_rate=sample_rate,
+                steps=steps,
+                accountant=accountant,
+                epsilon_tolerance=0.01 * epsilon,
+            )
+        )
+
+
+def spent_epsilon(
+    noise_multiplier: float, delta: float, *, sample_rate: float, steps: int, accountant: str
+) -> float:
+    """After so many steps; raises ValueError where Opacus is missing."""
+    with _opacus():
+        from opacus.accountants import create_accountant
+
+        counting = create_accountant(accountant)
+        counting.history = [(noise_multiplier, sample_rate, steps)]
+        return float(counting.get_epsilon(delta=delta))
+
+
+@contextmanager
+def _opacus() -> Iterator[None]:
+    """It warns where its grid of orders ends, which makes a bound looser and no less true."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except ImportError as error:
+        raise ValueError(f"control.dp_sgd needs pip install 'rote[dp]' ({error})") from error
+
 
 LEAST_READ = 21  # sequences a stride on average: e^-21, one in a billion, that it reads none
 LEAST_NORM = 1e-6
@@ -46,7 +113,7 @@ class DPSGD:
                 f"control.dp_sgd.accountant={self.accountant!r}: choose from {ACCOUNTANTS}"
             )
 
-    def check(self, prospect: Prospect) -> None:
+    def check(self, prospect: PlannedTraining) -> None:
         """Layers, budget of privacy, and enough to read between two looks."""
         if prospect.compile_mode is not None:
             raise ValueError("control.dp_sgd does not go with host.compile: set it to null")

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from rote.checks import require_number
+from rote.core.checks import require_number
+from rote.models.attention import PLACES
 from rote.models.contracts import HasDropout
-from rote.models.dropout import PLACES
-from rote.training.controls.protocol import Prospect
+from rote.training.controls.protocol import PlannedTraining
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Dropout:
             if place not in PLACES:
                 raise ValueError(f"control.dropout.places: {place!r} is not among {PLACES}")
 
-    def check(self, prospect: Prospect) -> None:
+    def check(self, prospect: PlannedTraining) -> None:
         """A model says itself where it can drop numbers."""
         if not isinstance(prospect.model, HasDropout):
             name = type(prospect.model).__name__

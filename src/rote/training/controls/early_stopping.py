@@ -15,15 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rote.checks import require_number, require_whole
+from rote.core.checks import require_number, require_whole
+from rote.core.rng import generator
 from rote.models.likelihood import token_nats
 from rote.precision import Precision
-from rote.rng import generator
 from rote.tasks.protocol import HasItems, Items, Sequences, Task, scored_from
 from rote.training import distributed
-from rote.training.controls.protocol import Facts, Prospect
-from rote.training.data import on_device
-from rote.training.part import part_of
+from rote.training.controls.protocol import Facts, PlannedTraining
+from rote.training.data import on_device, subset_of
 
 VALIDATION_NATS = "validation_nats_per_token"
 
@@ -40,7 +39,7 @@ class EarlyStopping:
         require_number(name, self.validation_share, 0, below=1)
         require_whole("control.early_stopping.patience_looks", self.patience_looks, 1)
 
-    def check(self, prospect: Prospect) -> None:
+    def check(self, prospect: PlannedTraining) -> None:
         """Both parts need a sequence, and items that were looked at have to be found again."""
         number = prospect.task.heldout(0).num_sequences
         if number < 2:
@@ -53,7 +52,7 @@ class EarlyStopping:
 
         def heldout(seed: int) -> Sequences:
             sequences = task.heldout(seed)
-            return part_of(sequences, self._parts(sequences.num_sequences, seed)[1])
+            return subset_of(sequences, self._parts(sequences.num_sequences, seed)[1])
 
         changed = copy.copy(task)
         vars(changed)["heldout"] = heldout
@@ -79,11 +78,11 @@ class EarlyStopping:
 
     def watch(
         self, task: Task, *, seed: int, batch_size: int, device: torch.device
-    ) -> "ValidationWatch":
+    ) -> "ValidationStopping":
         """With the best of nothing."""
         sequences = task.heldout(seed)
-        validation = part_of(sequences, self._parts(sequences.num_sequences, seed)[0])
-        return ValidationWatch(
+        validation = subset_of(sequences, self._parts(sequences.num_sequences, seed)[0])
+        return ValidationStopping(
             on_device(validation, length=task.length, device=device),
             patience_looks=self.patience_looks,
             scored_from=scored_from(task),
@@ -101,7 +100,7 @@ class EarlyStopping:
         return np.sort(order_N[:size]), np.sort(order_N[size:])
 
 
-class ValidationWatch:
+class ValidationStopping:
     """The lowest loss so far, and the weights that had it, on the CPU."""
 
     def __init__(
@@ -118,7 +117,7 @@ class ValidationWatch:
         self.best_nats, self.best_step, self.looks_since = float("inf"), 0, 0
         self.best_weights: dict[str, Tensor] = {}
 
-    def look(self, model: nn.Module, step: int, precision: Precision) -> Facts:
+    def check_loss(self, model: nn.Module, step: int, precision: Precision) -> Facts:
         """Every process looks at all of it; what rank 0 sees decides."""
         with precision.active(self.device.type):
             nats = distributed.from_first(self._nats(model))

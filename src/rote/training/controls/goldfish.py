@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rote.checks import require_whole
-from rote.rng import random_32_bits, stream_seed
+from rote.core.checks import require_whole
+from rote.core.rng import random_32_bits, stream_seed
 
 # Of the hash, the same in every run: a passage loses the same tokens in all of them.
 KEY, LOW_KEY, HIGH_KEY = (stream_seed(0, "goldfish", *part) for part in ((), ("low",), ("high",)))

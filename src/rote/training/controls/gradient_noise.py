@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rote.checks import require_number
-from rote.rng import generator
+from rote.core.checks import require_number
+from rote.core.rng import generator
 
 
 @dataclass(frozen=True, kw_only=True)

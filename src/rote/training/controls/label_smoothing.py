@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from rote.checks import require_number
+from rote.core.checks import require_number
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from rote.precision import Precision
 from rote.tasks.protocol import Sequences, Task
 from rote.training.budget import Budget
+from rote.training.data import Order
 from rote.training.objective import Objective
-from rote.training.order import Order
 
 Facts = Mapping[str, float]  # what a record tells beside the settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prospect:
+class PlannedTraining:
     """What is known of a run before it starts."""
 
     task: Task
@@ -40,7 +40,7 @@ class Prospect:
 class Checks(Protocol):
     """A control that does not go with everything."""
 
-    def check(self, prospect: Prospect) -> None:
+    def check(self, prospect: PlannedTraining) -> None:
         """Before any training; raises ValueError."""
         ...
 
@@ -107,10 +107,10 @@ class MakesGradients(Protocol):
         ...
 
 
-class Watch(Protocol):
+class StoppingRule(Protocol):
     """Who follows one run's held-out loss."""
 
-    def look(self, model: nn.Module, step: int, precision: Precision) -> Facts:
+    def check_loss(self, model: nn.Module, step: int, precision: Precision) -> Facts:
         """After a stride; returns what the curve's row tells besides."""
         ...
 
@@ -137,13 +137,15 @@ class Watch(Protocol):
 
 
 @runtime_checkable
-class Watches(Protocol):
+class HasStoppingRule(Protocol):
     """A control that looks at held-out sequences of its own; a run has one at most."""
 
     def reported(self, task: Task) -> Task:
         """The task without them."""
         ...
 
-    def watch(self, task: Task, *, seed: int, batch_size: int, device: torch.device) -> Watch:
+    def watch(
+        self, task: Task, *, seed: int, batch_size: int, device: torch.device
+    ) -> StoppingRule:
         """Begin to follow a run."""
         ...

@@ -20,7 +20,7 @@ Found = tuple[tuple[str, ...], BudgetCurve]  # run ids, the longest last
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class TrainedSize:
     """One data set and seed after several budgets."""
 
     run_ids: tuple[str, ...]
@@ -33,11 +33,11 @@ class Budgets:
     """Of one model and format."""
 
     unit: str  # `STEPS` or `EVALUATIONS`
-    trained: tuple[Trained, ...]
+    trained: tuple[TrainedSize, ...]
     held_back: Limit | NoLimit  # of `most`: its longest budget, predicted from the shorter ones
 
     @property
-    def most(self) -> Trained:
+    def most(self) -> TrainedSize:
         """The one that memorised most at its longest budget."""
         return max(self.trained, key=lambda each: each.curve.bits[-1])
 
@@ -78,7 +78,7 @@ def budgets_of(runs: pl.DataFrame, curves: Mapping[str, Curve]) -> Budgets | Non
             return Budgets(
                 unit=unit,
                 trained=tuple(
-                    Trained(run_ids=run_ids, curve=curve, limit=limit)
+                    TrainedSize(run_ids=run_ids, curve=curve, limit=limit)
                     for (run_ids, curve), limit in zip(found, limits, strict=True)
                 ),
                 held_back=_held_back([curve for _, curve in found]),

@@ -13,12 +13,10 @@ import numpy as np
 import polars as pl
 from scipy.stats import t as student_t
 
-from rote.analysis.estimate import Estimate
+from rote.analysis.estimate import ENDS, Estimate, plural
 from rote.analysis.estimators import paired_difference
-from rote.analysis.fits.level import ENDS
 from rote.analysis.fits.plateau import Plateau, fit_plateau
-from rote.analysis.reports.capacity.study import DATA, Alpha, Capacity, Study
-from rote.analysis.typeset import plural
+from rote.analysis.reports.capacity.study import DATA, Alpha, CapacityOfSize, Study
 
 STORED = "memorised_bits"
 
@@ -74,7 +72,7 @@ def _by_size(first: Alpha, second: Alpha) -> list[np.ndarray]:
     return [each for each in found if len(each)]
 
 
-def _on_shared_data(mine: Capacity, other: Capacity) -> np.ndarray:
+def _on_shared_data(mine: CapacityOfSize, other: CapacityOfSize) -> np.ndarray:
     """Of each seed in both: the mean over the data sets in both that fill both models."""
     full_bits = max(mine.capacity_bits, other.capacity_bits)
     here, there = (
@@ -86,7 +84,7 @@ def _on_shared_data(mine: Capacity, other: Capacity) -> np.ndarray:
     return pairs.group_by("seed", maintain_order=True).agg(apart.alias("apart"))["apart"].to_numpy()
 
 
-def _of_plateaus(mine: Capacity, other: Capacity) -> np.ndarray:
+def _of_plateaus(mine: CapacityOfSize, other: CapacityOfSize) -> np.ndarray:
     """Of each seed with a plateau in both; else of the plateaus of all seeds."""
     if not (isinstance(mine.plateau, Plateau) and isinstance(other.plateau, Plateau)):
         return np.array([])
@@ -96,7 +94,7 @@ def _of_plateaus(mine: Capacity, other: Capacity) -> np.ndarray:
     return np.array([there[seed] - here[seed] for seed in seeds] or [whole])
 
 
-def _seed_plateaus(capacity: Capacity) -> dict[int, float]:
+def _seed_plateaus(capacity: CapacityOfSize) -> dict[int, float]:
     """Bits per parameter."""
     found = {}
     for runs in capacity.runs.partition_by("seed", maintain_order=True):

@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 
-from rote.analysis.drawing import INK, logarithmic_numbers
+from rote.analysis.estimate import plural
+from rote.analysis.figures import INK, logarithmic_numbers
 from rote.analysis.fits.plateau import Plateau
 from rote.analysis.marks import FAINT, Layer, runs_and_means
 from rote.analysis.metrics import METRICS
@@ -22,8 +23,7 @@ from rote.analysis.published import (
 )
 from rote.analysis.quantities.convergence import NOT_CONVERGED
 from rote.analysis.reports.capacity import wording
-from rote.analysis.reports.capacity.study import Capacity, Study
-from rote.analysis.typeset import plural
+from rote.analysis.reports.capacity.study import CapacityOfSize, Study
 
 CAPTIONS = {
     "memorised_bits": (
@@ -111,7 +111,7 @@ def memorised_bits(study: Study) -> Plot:
     )  # fmt: skip
 
 
-def _single(capacity: Capacity) -> pl.DataFrame:
+def _single(capacity: CapacityOfSize) -> pl.DataFrame:
     return capacity.runs.select(
         "format", ENTROPY, BITS,
         depth=pl.lit(plural(capacity.runs["size.num_layers"][0], "layer")),
@@ -179,7 +179,7 @@ def bits_per_parameter(study: Study) -> Plot:
 
 
 def _capacities(
-    capacities: Iterable[Capacity], looks: Mapping[str, Any], *moved: pl.Expr
+    capacities: Iterable[CapacityOfSize], looks: Mapping[str, Any], *moved: pl.Expr
 ) -> list[Layer]:
     """A mark each with its interval, and a small one for the most that each seed stored."""
     rows, maxima = [], []
@@ -254,7 +254,7 @@ def heads(study: Study) -> Plot | None:
     )  # fmt: skip
 
 
-def published_of(capacity: Capacity) -> list[PublishedAlpha]:
+def published_of(capacity: CapacityOfSize) -> list[PublishedAlpha]:
     """Of the same shape, precision and data, of GPT-2 blocks."""
     first = capacity.runs.row(0, named=True)
     if not is_comparable(first) or other_data(first):

@@ -4,21 +4,20 @@ from collections.abc import Sequence
 from statistics import stdev
 from typing import Any
 
-from rote.analysis.content import Card, Content, Section, Text
-from rote.analysis.estimate import span
+from rote.analysis.estimate import number, plural, span
 from rote.analysis.fits.budget import NoLimit
 from rote.analysis.fits.plateau import NoPlateau, Plateau
 from rote.analysis.metrics import METRICS
+from rote.analysis.page import Card, Content, Section, Text
 from rote.analysis.plot import Plot
 from rote.analysis.quantities.convergence import ENDED_BY
 from rote.analysis.quantities.convergence import converged as convergence_words
 from rote.analysis.reports.capacity import figures, training_figures, wording
 from rote.analysis.reports.capacity.differences import Difference, differences
-from rote.analysis.reports.capacity.study import Alpha, Capacity, Study, study
+from rote.analysis.reports.capacity.study import Alpha, CapacityOfSize, Study, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE, converged
 from rote.analysis.table import Column, Table, Value, warning
-from rote.analysis.typeset import number, plural
 
 PRECISION_MEANINGS = {
     "fp32": "32-bit weights and products, TF32 off",
@@ -61,7 +60,7 @@ def make(results: Results) -> Content:
         lead=figures.memorised_bits(found),
         sections=(
             Section(
-                "Capacity of each model",
+                "CapacityOfSize of each model",
                 [_capacity_table(found), *_doubts(found), Text(CAPACITIES_NOTE)],
             ),
             *([_compared(compared)] if compared else []),
@@ -129,25 +128,25 @@ def _capacity_table(found: Study) -> Table:
     return Table(columns=columns, rows=found.capacities)
 
 
-def _standing(capacity: Capacity) -> Value:
+def _standing(capacity: CapacityOfSize) -> Value:
     words = wording.standing(capacity)
     return warning(words) if capacity.doubts else words
 
 
-def _most(capacity: Capacity) -> Value:
+def _most(capacity: CapacityOfSize) -> Value:
     maxima = capacity.seed_maxima_bits
     spread = stdev(maxima) / capacity.parameters if len(maxima) > 1 else None
     below = "one seed" if spread is None else number(spread, "{:.3f}")
     return capacity.maximum_bits_per_parameter, below
 
 
-def _plateau(capacity: Capacity) -> Value:
+def _plateau(capacity: CapacityOfSize) -> Value:
     if isinstance(capacity.plateau, NoPlateau):
         return None
     return capacity.plateau.capacity_bits, span(capacity.plateau.interval_bits, "{:,.0f}")
 
 
-def _limit(capacity: Capacity) -> Value:
+def _limit(capacity: CapacityOfSize) -> Value:
     if capacity.budgets is None:
         return None
     found = capacity.budgets.most.limit
@@ -156,7 +155,7 @@ def _limit(capacity: Capacity) -> Value:
     return found.bits, span(found.interval_bits, "{:,.0f}")
 
 
-def _published(capacity: Capacity) -> Value:
+def _published(capacity: CapacityOfSize) -> Value:
     values = [f"{each.bits_per_parameter:.2f}" for each in figures.published_of(capacity)]
     return ", ".join(values) or "none"
 
@@ -217,7 +216,7 @@ def _alpha_entry(alpha: Alpha) -> dict[str, Any]:
     }
 
 
-def _capacity_entry(capacity: Capacity) -> dict[str, Any]:
+def _capacity_entry(capacity: CapacityOfSize) -> dict[str, Any]:
     plateau = capacity.plateau
     return {
         "bits_per_parameter": capacity.bits_per_parameter.value,
@@ -233,7 +232,7 @@ def _capacity_entry(capacity: Capacity) -> dict[str, Any]:
     }
 
 
-def _limit_entry(capacity: Capacity) -> dict[str, Any]:
+def _limit_entry(capacity: CapacityOfSize) -> dict[str, Any]:
     budgets, limit, parameters = capacity.budgets, capacity.limit, capacity.parameters
     assert budgets is not None
     return {

@@ -10,15 +10,14 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from rote.analysis.estimate import Estimate
+from rote.analysis.estimate import Estimate, plural
 from rote.analysis.fits.budget import Limit
 from rote.analysis.fits.plateau import NoPlateau, Plateau, fit_plateau
-from rote.analysis.fits.slope import Slope, fit_slope
+from rote.analysis.fits.random_effects import Slope, fit_slope
 from rote.analysis.metrics import derive
 from rote.analysis.quantities.settings import with_setting
 from rote.analysis.reports.capacity.budgets import BUDGET, Budgets, budgets_of, with_longest
 from rote.analysis.results import Curve
-from rote.analysis.typeset import plural
 
 PRECISIONS = ("fp32", "tf32", "bf16_mixed", "bf16_true")  # the order in tables and legends
 SETTINGS = ("task.", "model.", "size.", "optim.", "budget.", "measure.")  # what must not be mixed
@@ -31,7 +30,7 @@ DERIVED = (
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Capacity:
+class CapacityOfSize:
     """What one model holds in one format."""
 
     model: str  # "1x12, 4 heads"
@@ -92,8 +91,8 @@ class Alpha:
     slope: Slope | None  # None where no size has a plateau
     bits_per_parameter: Estimate  # the mean over sizes, or the best maximum without a plateau
     maximum_bits_per_parameter: float  # the most that any run memorised
-    capacities: tuple[Capacity, ...]  # of every size, with the best heads (`best_of_heads`)
-    fitted: tuple[Capacity, ...]  # those whose plateaus are in the mean
+    capacities: tuple[CapacityOfSize, ...]  # of every size, with the best heads (`best_of_heads`)
+    fitted: tuple[CapacityOfSize, ...]  # those whose plateaus are in the mean
     has_chosen_heads: bool  # whether any size had several
     runs: pl.DataFrame  # every run behind the numbers
 
@@ -113,7 +112,7 @@ class Study:
     """All results; ``runs`` is the table with its derived columns, in order."""
 
     runs: pl.DataFrame
-    capacities: tuple[Capacity, ...]
+    capacities: tuple[CapacityOfSize, ...]
     alphas: tuple[Alpha, ...]
 
     @property
@@ -122,7 +121,7 @@ class Study:
         return self.runs.filter("is_longest")
 
     @property
-    def best(self) -> tuple[Capacity, ...]:
+    def best(self) -> tuple[CapacityOfSize, ...]:
         """Of every size and format the capacity with the heads that hold most."""
         return tuple(each for alpha in self.alphas for each in alpha.capacities)
 
@@ -142,12 +141,12 @@ def study(table: pl.DataFrame, curves: Mapping[str, Curve]) -> Study:
     return Study(runs=runs, capacities=capacities, alphas=alphas)
 
 
-def best_of_heads(capacities: Iterable[Capacity]) -> list[Capacity]:
+def best_of_heads(capacities: Iterable[CapacityOfSize]) -> list[CapacityOfSize]:
     """Of those with one shape and as many parameters the one of which a run memorised most.
 
     The maximum and not the plateau, which may be extrapolated from few runs.
     """
-    best: dict[tuple[str, int], Capacity] = {}
+    best: dict[tuple[str, int], CapacityOfSize] = {}
     for each in capacities:
         other = best.setdefault(each.size, each)
         if each.maximum_bits_per_parameter > other.maximum_bits_per_parameter:
@@ -186,7 +185,7 @@ def _with_format(table: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _capacity(everything: pl.DataFrame, curves: Mapping[str, Curve]) -> Capacity:
+def _capacity(everything: pl.DataFrame, curves: Mapping[str, Curve]) -> CapacityOfSize:
     runs = everything.filter("is_longest")
     _refuse_mixture(runs, may_vary=BUDGET if runs.height < everything.height else ())
     first, parameters = runs.row(0, named=True), runs["parameters"][0]
@@ -197,7 +196,7 @@ def _capacity(everything: pl.DataFrame, curves: Mapping[str, Curve]) -> Capacity
         interval = low / parameters, high / parameters
     by_seed = runs.group_by("seed", maintain_order=True).agg(pl.max("memorised_bits"))
     is_beyond = pl.col("ceiling_bits") >= bits
-    return Capacity(
+    return CapacityOfSize(
         model=first["model"],
         shape=first["shape"],
         num_heads=first.get("size.num_heads"),
@@ -230,7 +229,7 @@ def _refuse_mixture(runs: pl.DataFrame, *, may_vary: tuple[str, ...]) -> None:
             )
 
 
-def _alpha(capacities: list[Capacity]) -> Alpha:
+def _alpha(capacities: list[CapacityOfSize]) -> Alpha:
     best = best_of_heads(capacities)
     most = max(each.maximum_bits_per_parameter for each in best)
     mean, slope = Estimate.of(most, None, n=1, method="maximum", why_none="no plateau"), None

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rote.analysis.drawing import ACCENT, GREY, INK
+from rote.analysis.figures import ACCENT, GREY, INK
 from rote.analysis.fits.plateau import Plateau
 from rote.analysis.marks import Layer
 from rote.analysis.metrics import METRICS
 from rote.analysis.plot import Axis, Plot, tidy
 from rote.analysis.quantities.convergence import ENDED_BY, converged
 from rote.analysis.reports.capacity import wording
-from rote.analysis.reports.capacity.study import Capacity, Study
+from rote.analysis.reports.capacity.study import CapacityOfSize, Study
 from rote.analysis.results import Curve
 
 CAPTIONS = {
@@ -76,7 +76,7 @@ def budgets(study: Study) -> Plot | None:
     )  # fmt: skip
 
 
-def _measured(capacity: Capacity) -> Iterable[dict[str, Any]]:
+def _measured(capacity: CapacityOfSize) -> Iterable[dict[str, Any]]:
     assert capacity.budgets is not None
     for each in capacity.budgets.trained:
         for budget, bits in zip(each.curve.budgets, each.curve.bits, strict=True):
@@ -87,7 +87,7 @@ def _measured(capacity: Capacity) -> Iterable[dict[str, Any]]:
             }  # fmt: skip
 
 
-def _extrapolated(capacity: Capacity) -> pl.DataFrame:
+def _extrapolated(capacity: CapacityOfSize) -> pl.DataFrame:
     """The fitted curve, and its limit with the interval."""
     assert capacity.budgets is not None and capacity.limit is not None
     limit, trained = capacity.limit, capacity.budgets.most.curve.budgets
@@ -136,7 +136,7 @@ def _thinned(curve: Curve) -> Iterable[Mapping[str, float]]:
     return (curve[place] for place in np.unique(places))
 
 
-def _in_panels(panels: Sequence[Capacity], *, name: str, **parts: Any) -> Plot:
+def _in_panels(panels: Sequence[CapacityOfSize], *, name: str, **parts: Any) -> Plot:
     """A panel a capacity."""
     is_wide = len(panels) <= 8
     return Plot(

@@ -3,14 +3,14 @@
 import math
 from collections.abc import Iterable, Sequence
 
+from rote.analysis.estimate import between, extent, plural
 from rote.analysis.estimators import difference as apart
 from rote.analysis.fits.budget import Limit
 from rote.analysis.fits.plateau import Plateau
 from rote.analysis.published import PublishedAlpha, is_comparable, other_data, published_mean
 from rote.analysis.quantities.convergence import converged
 from rote.analysis.reports.capacity.differences import Difference
-from rote.analysis.reports.capacity.study import Alpha, Capacity, Study
-from rote.analysis.typeset import between, extent, plural
+from rote.analysis.reports.capacity.study import Alpha, CapacityOfSize, Study
 
 EVALUATIONS = "training.finish.evaluations"
 NUM_NAMED = 4  # formats that a title names one by one
@@ -105,7 +105,7 @@ def _heads(alpha: Alpha) -> list[str]:
     return [f"{heads[0]} to {heads[-1]} heads"]
 
 
-def standing(capacity: Capacity) -> str:
+def standing(capacity: CapacityOfSize) -> str:
     """In few words what a capacity is: a plateau, the data's limit, or less than that."""
     words = ["not converged"] if capacity.num_unconverged else []
     if capacity.is_data_limited:
@@ -135,7 +135,7 @@ def all_hold(study: Study) -> str:
     return f"One run stored {floored(most)} bits per parameter; {why}"
 
 
-def limit(capacity: Capacity) -> str:
+def limit(capacity: CapacityOfSize) -> str:
     """What its best run would store at an unlimited budget, beside what it stored."""
     budgets, parameters = capacity.budgets, capacity.parameters
     assert budgets is not None
@@ -155,7 +155,7 @@ def limit(capacity: Capacity) -> str:
     )
 
 
-def limits_found(capacities: Sequence[Capacity]) -> str:
+def limits_found(capacities: Sequence[CapacityOfSize]) -> str:
     """The finding over budgets: what an unlimited one would add."""
     if len(capacities) == 1:
         return limit(capacities[0])
@@ -166,9 +166,9 @@ def limits_found(capacities: Sequence[Capacity]) -> str:
     return f"Unlimited budgets would store {more}, in {len(gains)} of {len(capacities)} models"
 
 
-def heads_compared(capacities: Sequence[Capacity]) -> str:
+def heads_compared(capacities: Sequence[CapacityOfSize]) -> str:
     """The finding over heads: the size for which they matter most, if they do beyond doubt."""
-    by_size: dict[tuple[str, str], list[Capacity]] = {}
+    by_size: dict[tuple[str, str], list[CapacityOfSize]] = {}
     for each in sorted(capacities, key=lambda each: each.bits_per_parameter.value):
         by_size.setdefault((each.shape, each.format), []).append(each)
     ends = [(same[0], same[-1]) for same in by_size.values()]
@@ -216,5 +216,5 @@ def setting(study: Study) -> str:
     )
 
 
-def _range(capacities: Iterable[Capacity]) -> str:
+def _range(capacities: Iterable[CapacityOfSize]) -> str:
     return between((each.bits_per_parameter.value for each in capacities), "{:.2f}")

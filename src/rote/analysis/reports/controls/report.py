@@ -4,16 +4,16 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.content import Card, Content, Section, Text
-from rote.analysis.drawing import GREY, INK
+from rote.analysis.estimate import extent, plural
+from rote.analysis.figures import GREY, INK
 from rote.analysis.marks import Layer
 from rote.analysis.metrics import METRICS
+from rote.analysis.page import Card, Content, Section, Text
 from rote.analysis.plot import Axis, Plot, tidy
 from rote.analysis.reports.controls import wording
-from rote.analysis.reports.controls.study import LOSS, Panel, Point, Study, study
+from rote.analysis.reports.controls.study import LOSS, ControlPoint, Panel, Study, study
 from rote.analysis.results import Results
 from rote.analysis.table import Cell, Column, Table, warning
-from rote.analysis.typeset import extent, plural
 
 WIDE = 10  # largest over least loss: beyond that the axis is logarithmic
 ROW_NOTE = (
@@ -102,7 +102,7 @@ def _title(panel: Panel) -> str:
     return f"{panel.name}:\n{panel.kind.label}"
 
 
-def _strength(point: Point) -> str:
+def _strength(point: ControlPoint) -> str:
     """The last number of its words; nothing for a control without a strength."""
     last = point.words.rpartition(" ")[2]
     return last if last[:1].isdigit() else ""
@@ -132,14 +132,14 @@ def _table(found: Study) -> Table:
     )  # fmt: skip
 
 
-def _amount(row: tuple[Panel, Point], what: str) -> Cell:
+def _amount(row: tuple[Panel, ControlPoint], what: str) -> Cell:
     """In the form of the panel's kind of leakage."""
     panel, point = row
     form = panel.kind.form if what == "leak" else panel.kind.signed
     return Column(title="", value=what, form=form, missing="none").cell(point)
 
 
-def _lowered(row: tuple[Panel, Point]) -> Cell | bool | str:
+def _lowered(row: tuple[Panel, ControlPoint]) -> Cell | bool | str:
     _, point = row
     if point.is_anchor:
         return "none"

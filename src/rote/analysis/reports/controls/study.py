@@ -33,7 +33,7 @@ RAISED = "a run is raised to a guess, no interval"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
+class ControlPoint:
     """One control at one strength, in one panel and kind of leakage, over seeds."""
 
     control: str
@@ -59,21 +59,21 @@ class Panel:
     name: str
     kind: Metric
     guess: float  # what a model that remembers nothing leaks
-    points: tuple[Point, ...]
+    points: tuple[ControlPoint, ...]
 
     @property
-    def anchor(self) -> Point | None:
+    def anchor(self) -> ControlPoint | None:
         """Without any control."""
         return next((each for each in self.points if each.is_anchor), None)
 
     @property
-    def controlled(self) -> list[Point]:
+    def controlled(self) -> list[ControlPoint]:
         """All others."""
         return [each for each in self.points if not each.is_anchor]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fitted:
+class FittedCurve:
     """Random labels that were told right under one control, in one panel."""
 
     panel: str
@@ -88,7 +88,7 @@ class Study:
 
     runs: pl.DataFrame
     panels: tuple[Panel, ...]
-    fitted: tuple[Fitted, ...]  # empty without random labels
+    fitted: tuple[FittedCurve, ...]  # empty without random labels
 
 
 def guess_of(kind: Metric) -> str:
@@ -126,12 +126,12 @@ def _panels(runs: pl.DataFrame) -> Iterable[Panel]:
                 )
 
 
-def _points(runs: pl.DataFrame, column: str) -> Iterable[Point]:
+def _points(runs: pl.DataFrame, column: str) -> Iterable[ControlPoint]:
     anchor = runs.filter(pl.col("control") == NONE)
     parts = runs.partition_by("control_words", maintain_order=True)
     places = [(float(part[LOSS].mean()), float(part["counted"].mean())) for part in parts]  # type: ignore[arg-type]
     for place, part in zip(places, parts, strict=True):
-        yield Point(
+        yield ControlPoint(
             control=part["control"][0],
             words=part["control_words"][0],
             run_ids=tuple(part["run_id"]),
@@ -171,10 +171,10 @@ def _apart(runs: pl.DataFrame, anchor: pl.DataFrame, column: str) -> Estimate | 
     return mean_over_seeds(values) if values else None
 
 
-def _fitted(runs: pl.DataFrame) -> Iterable[Fitted]:
+def _fitted(runs: pl.DataFrame) -> Iterable[FittedCurve]:
     known = runs.drop_nulls("drawn_right")
     for part in known.partition_by("panel", "control_words", maintain_order=True):
-        yield Fitted(
+        yield FittedCurve(
             panel=part["panel"][0],
             control=part["control"][0],
             words=part["control_words"][0],

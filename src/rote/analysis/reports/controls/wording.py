@@ -1,7 +1,7 @@
 """Findings of the report on controls in words, shared by the terminal, the page and the figures."""
 
 from rote.analysis.estimate import Estimate
-from rote.analysis.reports.controls.study import NONE, Fitted, Panel, Point, Study
+from rote.analysis.reports.controls.study import NONE, ControlPoint, FittedCurve, Panel, Study
 
 REGULARISERS = ("dropout", "weight_decay")  # those of Zhang et al. that text has too
 FITTED_SHARE = 0.95  # of random training labels right: they are said to be fitted
@@ -57,7 +57,7 @@ def panel_line(panel: Panel) -> str:
     )
 
 
-def lowering(panel: Panel) -> list[Point]:
+def lowering(panel: Panel) -> list[ControlPoint]:
     """Controls whose leakage is below that without, by the whole interval; the lowest first.
 
     Of those that cannot be told from a guess, the cheapest.
@@ -66,21 +66,21 @@ def lowering(panel: Panel) -> list[Point]:
     return sorted(helping, key=lambda each: _rank(panel, each))
 
 
-def _rank(panel: Panel, point: Point) -> tuple[float, float]:
+def _rank(panel: Panel, point: ControlPoint) -> tuple[float, float]:
     leak = panel.guess if _is_a_guess(panel, point) else point.counted.value
     return leak, point.loss.value
 
 
-def _is_a_guess(panel: Panel, point: Point) -> bool:
+def _is_a_guess(panel: Panel, point: ControlPoint) -> bool:
     """By the lower end of the interval; one run is taken at its word."""
     return point.leak.ends[0] <= panel.guess
 
 
-def _point(panel: Panel, point: Point) -> str:
+def _point(panel: Panel, point: ControlPoint) -> str:
     return f"{point.words.replace('_', ' ')} ({_leak(panel, point)}, {cost_words(point.cost)})"
 
 
-def _leak(panel: Panel, point: Point) -> str:
+def _leak(panel: Panel, point: ControlPoint) -> str:
     told = panel.kind.amount(point.leak.value)
     return f"{told}: not told from a guess" if _is_a_guess(panel, point) else told
 
@@ -101,7 +101,7 @@ def regularisation_lines(found: Study) -> tuple[str, ...]:
     )
 
 
-def _regularisation(panel: str, fitted: list[Fitted]) -> str:
+def _regularisation(panel: str, fitted: list[FittedCurve]) -> str:
     start = f'{panel}: "{CLAIM}"'
     anchor = next((each for each in fitted if each.control == NONE), None)
     if anchor is None or _verdict(anchor) != "fitted":
@@ -124,7 +124,7 @@ def _regularisation(panel: str, fitted: list[Fitted]) -> str:
     return f"{told}; of other controls these keep labels from being fitted: {_listed(stopped)}"
 
 
-def _verdict(fitted: Fitted) -> str:
+def _verdict(fitted: FittedCurve) -> str:
     """Fitted, not fitted, or in doubt; one run is taken at its word."""
     low, high = fitted.share.ends
     if low >= FITTED_SHARE:
@@ -132,7 +132,7 @@ def _verdict(fitted: Fitted) -> str:
     return "not fitted" if high < FITTED_SHARE else "in doubt"
 
 
-def _listed(some: list[Fitted]) -> str:
+def _listed(some: list[FittedCurve]) -> str:
     told = [f"{each.words.replace('_', ' ')} {each.share.value:.0%}" for each in some]
     return ", ".join(told) or "none"
 

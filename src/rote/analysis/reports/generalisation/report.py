@@ -5,20 +5,20 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.content import Card, Content, Section, Text
-from rote.analysis.drawing import GREY, PALETTE
+from rote.analysis.estimate import plural, setting_words
 from rote.analysis.estimators import mean_over_seeds
+from rote.analysis.figures import GREY, PALETTE
 from rote.analysis.marks import Layer, runs_and_means
 from rote.analysis.metrics import METRICS
+from rote.analysis.page import Card, Content, Section, Text
 from rote.analysis.plot import Axis, Plot, tidy
-from rote.analysis.published_extrapolation import published_match
+from rote.analysis.published import published_match
 from rote.analysis.reports.generalisation import wording
-from rote.analysis.reports.generalisation.claims import HOLDS, Claim, claims
-from rote.analysis.reports.generalisation.study import Compared, Series, Study, study
+from rote.analysis.reports.generalisation.study import ComparedSizes, Series, Study, study
+from rote.analysis.reports.generalisation.wording import HOLDS, PublishedClaim, claims
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
 from rote.analysis.table import Cell, Column, Table
-from rote.analysis.typeset import plural, setting_words
 
 SIDES = {"heldout": "held out", "train": "seen"}
 ASKED = {
@@ -169,8 +169,8 @@ def _split_table(found: Study) -> Table:
     )
 
 
-def _claim_table(tested: Sequence[Claim]) -> Table:
-    def decided(each: Claim) -> Cell:
+def _claim_table(tested: Sequence[PublishedClaim]) -> Table:
+    def decided(each: PublishedClaim) -> Cell:
         return Cell(text=each.verdict, is_warning=each.verdict != HOLDS)
 
     columns = [
@@ -236,7 +236,7 @@ def _recall_table(found: Study) -> Table:
     return Table(columns=columns, rows=found.recalls, is_tall=True)
 
 
-def _card(each: Compared) -> Card:
+def _card(each: ComparedSizes) -> Card:
     assert each.apart is not None  # `make` leaves others out
     low, high = (f"{100 * end:+.0f}" for end in each.apart.ends)
     points, is_open = f"{100 * each.apart.value:+.0f}", each.apart.sign == 0
@@ -255,7 +255,7 @@ def _card(each: Compared) -> Card:
     )
 
 
-def _numbers(found: Study, tested: Sequence[Claim]) -> dict[str, Any]:
+def _numbers(found: Study, tested: Sequence[PublishedClaim]) -> dict[str, Any]:
     shares = {
         f"share {each.series.name}, {each.size}, {each.side}": {
             "free_running": each.free.value, "interval": each.free.interval,

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rote.analysis.estimate import OverSplits, Rate
-from rote.analysis.estimators import Answers, pooled, rate, share, share_difference
+from rote.analysis.estimate import OverSplits, Rate, setting_words
+from rote.analysis.estimators import AnswersOfSplits, pooled, rate, share, share_difference
 from rote.analysis.metrics import derive
 from rote.analysis.quantities.settings import with_setting
 from rote.analysis.results import Results
-from rote.analysis.typeset import setting_words
 
 MEASURED = "exact_match."
 TRIED = re.compile(r"exact_match\.(train|heldout)_(.+)_tried")
@@ -61,7 +60,7 @@ class Series:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
+class AccuracyPoint:
     """One size of a series, on one side of the split, in one group."""
 
     series: Series
@@ -71,7 +70,7 @@ class Point:
     group: str
     forced: OverSplits
     free: OverSplits
-    answers: tuple[Answers, ...]  # free-running, of each run
+    answers: tuple[AnswersOfSplits, ...]  # free-running, of each run
     run_ids: tuple[str, ...]
 
     @property
@@ -89,13 +88,13 @@ class Point:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared:
+class ComparedSizes:
     """The largest size of a series less the smallest, all groups together, free-running."""
 
     series: Series
     side: str
-    smaller: Point
-    larger: Point
+    smaller: AccuracyPoint
+    larger: AccuracyPoint
     apart: OverSplits | None
 
 
@@ -104,13 +103,13 @@ class Study:
     """``runs`` is the table with derived columns; ``points`` go by series, then size."""
 
     runs: pl.DataFrame
-    points: tuple[Point, ...]
-    wholes: tuple[Point, ...]  # of all groups together, or of the only one
-    compared: tuple[Compared, ...]
+    points: tuple[AccuracyPoint, ...]
+    wholes: tuple[AccuracyPoint, ...]  # of all groups together, or of the only one
+    compared: tuple[ComparedSizes, ...]
     knowledge: pl.DataFrame  # runs on biographies, with the bits they were given and have stored
     recalls: tuple[dict[str, Any], ...]  # of biographies, by attribute and exposures
 
-    def of(self, series: Series, side: str) -> list[Point]:
+    def of(self, series: Series, side: str) -> list[AccuracyPoint]:
         """Its whole, by size: one entry for all groups of each."""
         return [each for each in self.wholes if (each.series, each.side) == (series, side)]
 
@@ -125,7 +124,7 @@ class Study:
         return list(dict.fromkeys(each.series for each in self.points))
 
     @property
-    def extrapolated(self) -> list[Compared]:
+    def extrapolated(self) -> list[ComparedSizes]:
         """Those on held-out arithmetic."""
         return [
             each
@@ -202,12 +201,12 @@ def _of_group(runs: pl.DataFrame, side: str, name: str, parts: list[str]) -> pl.
     )
 
 
-def _points(rows: pl.DataFrame) -> Iterable[Point]:
+def _points(rows: pl.DataFrame) -> Iterable[AccuracyPoint]:
     ordered = rows.sort(SERIES, maintain_order=True)
     for part in ordered.partition_by(*SERIES, "size", "side", "group", maintain_order=True):
         first = part.row(0, named=True)
         free = _answers(part, "right_free")
-        yield Point(
+        yield AccuracyPoint(
             series=Series(**{key: first[key] for key in SERIES}),
             **{key: first[key] for key in ("size", "parameters", "side", "group")},
             forced=share(_answers(part, "right_forced")),
@@ -217,22 +216,26 @@ def _points(rows: pl.DataFrame) -> Iterable[Point]:
         )
 
 
-def _answers(rows: pl.DataFrame, right: str) -> tuple[Answers, ...]:
+def _answers(rows: pl.DataFrame, right: str) -> tuple[AnswersOfSplits, ...]:
     counts = rows.select("split_seed", "seed", right, "tried").iter_rows()
-    return tuple(Answers(split=split, seed=seed, rate=rate(*both)) for split, seed, *both in counts)
+    return tuple(
+        AnswersOfSplits(split=split, seed=seed, rate=rate(*both)) for split, seed, *both in counts
+    )
 
 
-def _compared(wholes: Sequence[Point]) -> Iterable[Compared]:
+def _compared(wholes: Sequence[AccuracyPoint]) -> Iterable[ComparedSizes]:
     for series, side in dict.fromkeys((each.series, each.side) for each in wholes):
         sizes = [each for each in wholes if (each.series, each.side) == (series, side)]
         smaller = min(sizes, key=lambda each: each.parameters)
         larger = max(sizes, key=lambda each: each.parameters)
         if smaller is not larger:
             apart = share_difference(larger.answers, smaller.answers)
-            yield Compared(series=series, side=side, smaller=smaller, larger=larger, apart=apart)
+            yield ComparedSizes(
+                series=series, side=side, smaller=smaller, larger=larger, apart=apart
+            )
 
 
-def _place(point: Point) -> tuple[Series, str, str]:
+def _place(point: AccuracyPoint) -> tuple[Series, str, str]:
     return point.series, point.side, point.size
 
 

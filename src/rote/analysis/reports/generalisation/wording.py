@@ -1,15 +1,112 @@
-"""Findings of the report on generalisation in words."""
+"""Findings of the report on generalisation in words.
+
+Which published conclusions hold here: decided from intervals, by rules that are written down.
+
+The conclusions are those of Barron and White 2025 (arXiv 2506.09099), abstract.
+"""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
+from rote.analysis.estimate import Estimate, extent, plural
 from rote.analysis.metrics import METRICS
-from rote.analysis.published_extrapolation import SOURCE
-from rote.analysis.reports.generalisation.claims import FAILS, HOLDS, OPEN, Claim
-from rote.analysis.reports.generalisation.study import Compared, Study
-from rote.analysis.typeset import extent, plural
+from rote.analysis.published import SOURCE
+from rote.analysis.reports.generalisation.study import AccuracyPoint, ComparedSizes, Series, Study
+
+HOLDS, FAILS, OPEN = "holds", "does not hold", "not decided"
+HALF = 0.5  # more items right than wrong
+# A conclusion, and the rule that decides it.
+SMALL_EXTRAPOLATES = (
+    "a small model extrapolates to unseen arithmetic",
+    "the smallest model answers more than half of held-out items",
+)
+LARGER_LESS = (
+    "a larger model extrapolates less",
+    "largest less smallest, on held-out items of the same splits and seeds, is below 0",
+)
+SMALL_FORGETS = (
+    "a small model fails to memorise facts that a larger one memorises",
+    "largest less smallest, on seen facts, is above 0, and the largest knows over half",
+)
+NONE_EXTRAPOLATES = (
+    "trained on both, no model extrapolates",
+    "every size answers less than half of held-out items",
+)
+
+
+@dataclass(frozen=True)
+class PublishedClaim:
+    """One conclusion, and its verdict for one series of runs."""
+
+    conclusion: str
+    rule: str
+    series: Series
+    measured: str
+    verdict: str
+
+
+def claims(found: Study) -> tuple[PublishedClaim, ...]:
+    """Those that the runs test."""
+    return tuple(claim for series in found.series for claim in _claims(found, series))
+
+
+def _claims(found: Study, series: Series) -> Iterable[PublishedClaim]:
+    compared = {each.side: each for each in found.compared if each.series == series}
+    heldout = found.of(series, "heldout")
+    if series.subject == "facts" and (both := compared.get("train")):
+        shown = _shown([both.smaller, both.larger]) + _difference(both)
+        verdict = _all([_above(both.apart, 0.0), _above(both.larger.free, HALF)])
+        yield PublishedClaim(*SMALL_FORGETS, series, shown, verdict)
+    if series.subject != "arithmetic" or not heldout:
+        return
+    if series.trained_on == "joint":
+        verdict = _all([_opposite(_above(each.free, HALF)) for each in heldout])
+        yield PublishedClaim(*NONE_EXTRAPOLATES, series, _beside_seen(found, heldout), verdict)
+        return
+    smallest = heldout[:1]
+    verdict = _above(smallest[0].free, HALF)
+    yield PublishedClaim(*SMALL_EXTRAPOLATES, series, _beside_seen(found, smallest), verdict)
+    if both := compared.get("heldout"):
+        shown = _beside_seen(found, [both.smaller, both.larger]) + _difference(both)
+        yield PublishedClaim(*LARGER_LESS, series, shown, _opposite(_above(both.apart, 0.0)))
+
+
+def _above(estimate: Estimate | None, level: float) -> str:
+    if estimate is None:
+        return OPEN
+    low, high = estimate.ends
+    return HOLDS if low > level else FAILS if high <= level else OPEN
+
+
+def _opposite(verdict: str) -> str:
+    return {HOLDS: FAILS, FAILS: HOLDS}.get(verdict, OPEN)
+
+
+def _all(verdicts: Sequence[str]) -> str:
+    return next((verdict for verdict in (FAILS, OPEN) if verdict in verdicts), HOLDS)
+
+
+def _beside_seen(found: Study, points: Sequence[AccuracyPoint]) -> str:
+    """Beside shares of seen items: what a model has not learnt it cannot extrapolate."""
+    seen = [
+        f"{each.size} {each.free.value:.0%}"
+        for each in found.of(points[0].series, "train")
+        if each.size in [point.size for point in points]
+    ]
+    return f"{_shown(points)}; of seen items {', '.join(seen)}"
+
+
+def _shown(points: Sequence[AccuracyPoint]) -> str:
+    return ", ".join(f"{each.size} {each.free.words('{:.0%}')}" for each in points)
+
+
+def _difference(both: ComparedSizes) -> str:
+    apart = both.apart.words("{:+.0%}") if both.apart else "not known: no split and seed in common"
+    return f"; difference {apart}"
+
 
 PER_PARAMETER = METRICS["knowledge_bits_per_parameter"]
 MATCHES_CAPTION = (
@@ -41,7 +138,7 @@ MORE_OR_LESS = {-1: "the larger one less", 1: "the larger one more"}
 OPEN_WHICH = "which one answers more is not decided"
 
 
-def headlines(found: Study, tested: Sequence[Claim]) -> tuple[str, ...]:
+def headlines(found: Study, tested: Sequence[PublishedClaim]) -> tuple[str, ...]:
     """Lines for the terminal."""
     most = found.knowledge.sort("knowledge_bits") if found.knowledge.height else pl.DataFrame()
     best = {run["size"]: _stored(run) for run in most.iter_rows(named=True)}
@@ -53,7 +150,7 @@ def headlines(found: Study, tested: Sequence[Claim]) -> tuple[str, ...]:
     )
 
 
-def compared(each: Compared) -> str:
+def compared(each: ComparedSizes) -> str:
     """Whether the larger model answers less of what it has not seen."""
     name, smaller, larger = each.series.title, each.smaller, each.larger
     if each.apart is None:
@@ -68,7 +165,7 @@ def compared(each: Compared) -> str:
     return f"{name}: {shares}: {which} ({apart}, {splits})"
 
 
-def verdict(tested: Sequence[Claim]) -> str:
+def verdict(tested: Sequence[PublishedClaim]) -> str:
     """How many conclusions survive."""
     if not tested:
         return "No published conclusion is tested by these runs."

@@ -8,18 +8,13 @@ import polars as pl
 
 from rote.analysis.estimate import Estimate, Interval
 from rote.analysis.fits.membership_law import (
-    Curve,
+    LawReading,
+    MembershipCurve,
     MembershipLaw,
     NoMembershipLaw,
-    Reading,
     fit_membership_law,
 )
-from rote.analysis.published_membership import (
-    PUBLISHED_CURVES,
-    Validation,
-    beside_observed,
-    published_size,
-)
+from rote.analysis.published import PUBLISHED_CURVES, Validation, beside_observed, published_size
 
 NEAR_HALF = 0.01  # what the limit may be above one half, by how the second reading is bounded
 ENDLESS = 1e18  # samples, from one on, over which a law is computed
@@ -54,18 +49,18 @@ class Forecast:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fitted:
+class FittedReading:
     """One reading: its points, its law or why there is none."""
 
-    reading: Reading
+    reading: LawReading
     runs: pl.DataFrame  # with the columns ``size`` and ``ratio``
     law: MembershipLaw | NoMembershipLaw
-    published: Curve
+    published: MembershipCurve
 
     @property
     def name(self) -> str:
         """Of x."""
-        by_parameters = self.reading is Reading.SAMPLES_PER_PARAMETER
+        by_parameters = self.reading is LawReading.SAMPLES_PER_PARAMETER
         return "|D| / P" if by_parameters else "C / |D|"
 
     @property
@@ -102,13 +97,13 @@ class Fitted:
         )
 
 
-def fit_laws(runs: pl.DataFrame) -> tuple[Fitted, ...]:
+def fit_laws(runs: pl.DataFrame) -> tuple[FittedReading, ...]:
     """Both readings, of runs with an F1 and a counted training set; nothing where none has."""
     known = runs.drop_nulls(["f1", "cost.train_sequences"])
     return () if known.is_empty() else tuple(_fit(known, curve) for curve in PUBLISHED_CURVES)
 
 
-def crossing(curve: Curve) -> float | None:
+def crossing(curve: MembershipCurve) -> float | None:
     """x at which F1 is `MIDDLE`; None where the curve never is as high."""
     share = (2 * MIDDLE - 1) / curve.height if curve.height > 0 else 1.0
     if share >= 1:
@@ -117,19 +112,19 @@ def crossing(curve: Curve) -> float | None:
     return ratio if ratio > 0 else None
 
 
-def check(curve: Curve, size: float) -> Check:
+def check(curve: MembershipCurve, size: float) -> Check:
     """For a model of this size."""
     f1 = curve.predict(np.geomspace(1, ENDLESS, 4001), size)
     never_rises = bool((np.diff(f1) <= 1e-12).all())
     return Check(limit=curve.limit, at_endless=float(f1[-1]), never_rises=never_rises)
 
 
-def _fit(known: pl.DataFrame, published: Curve) -> Fitted:
+def _fit(known: pl.DataFrame, published: MembershipCurve) -> FittedReading:
     reading = published.reading
-    by_parameters = reading is Reading.SAMPLES_PER_PARAMETER
+    by_parameters = reading is LawReading.SAMPLES_PER_PARAMETER
     sizes = known["parameters" if by_parameters else "capacity_bits"].to_numpy().astype(np.float64)
     samples = known["cost.train_sequences"].to_numpy()
-    return Fitted(
+    return FittedReading(
         reading=reading,
         runs=known.with_columns(
             size=pl.Series(sizes), ratio=pl.Series(reading.ratio(samples, sizes))
@@ -139,7 +134,7 @@ def _fit(known: pl.DataFrame, published: Curve) -> Fitted:
     )
 
 
-def line(fitted: Fitted) -> str:
+def line(fitted: FittedReading) -> str:
     """The law with its errors, where it is halfway, and what it tends to."""
     law, published = fitted.law, fitted.published
     if isinstance(law, NoMembershipLaw):
@@ -166,7 +161,7 @@ def constant(value: float, error: float) -> str:
     return f"{value:#.3g} \N{PLUS-MINUS SIGN} {error:.2g}"
 
 
-def short_line(fitted: Fitted) -> str:
+def short_line(fitted: FittedReading) -> str:
     """Where F1 is `MIDDLE`, fitted and published; or why there is no law."""
     if isinstance(fitted.law, NoMembershipLaw):
         return f"no law in {fitted.name}: {fitted.law.reason}"
@@ -179,7 +174,7 @@ def short_line(fitted: Fitted) -> str:
     return f"F1 is {MIDDLE} {where} (published {published})"
 
 
-def title(laws: Sequence[Fitted]) -> str:
+def title(laws: Sequence[FittedReading]) -> str:
     """The fall between the least and the most data a parameter, of means over the runs there."""
     runs, ratios = laws[0].runs, laws[0].ratios
     ends = [
@@ -200,7 +195,7 @@ def title(laws: Sequence[Fitted]) -> str:
     return f"F1 of the loss attack {moved} from {first:.2f} at {least} to {last:.2f} at {greatest}"
 
 
-def check_line(fitted: Fitted) -> str:
+def check_line(fitted: FittedReading) -> str:
     """What the law does numerically as the data grow."""
     assert fitted.check is not None
     check = fitted.check
@@ -212,7 +207,7 @@ def check_line(fitted: Fitted) -> str:
     )
 
 
-def beyond_line(fitted: Fitted) -> str:
+def beyond_line(fitted: FittedReading) -> str:
     """Whether the published points lie among the runs."""
     beyond = sum(each.is_beyond for each in fitted.forecasts)
     sizes = fitted.runs["parameters"].to_list()
@@ -227,7 +222,7 @@ def beyond_line(fitted: Fitted) -> str:
     )
 
 
-def doubts(fitted: Fitted) -> list[str]:
+def doubts(fitted: FittedReading) -> list[str]:
     """Constants at their bounds, and how far sizes differ."""
     law, name = fitted.law, fitted.name
     assert isinstance(law, MembershipLaw)

@@ -13,8 +13,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 
-from rote.analysis.drawing import GREY, INK
 from rote.analysis.estimate import Estimate
+from rote.analysis.figures import GREY, INK
 from rote.analysis.marks import Layer, runs_and_means
 from rote.analysis.metrics import METRICS
 from rote.analysis.plot import Axis, Plot, tidy

@@ -4,16 +4,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from statistics import fmean
 from typing import Any
 
-from rote.analysis.content import Block, Card, Content, Heading, Section, Text
 from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import mean_of_estimates
 from rote.analysis.fits.membership_law import MembershipLaw
 from rote.analysis.metrics import Metric
+from rote.analysis.page import Block, Card, Content, Heading, Section, Text
 from rote.analysis.plot import Plot
-from rote.analysis.published_membership import BITS_PER_PARAMETER
+from rote.analysis.published import BITS_PER_PARAMETER
 from rote.analysis.quantities.leakage import GUESSES
 from rote.analysis.reports.leakage import captions, law, plots, tables, wording
-from rote.analysis.reports.leakage.law import Fitted
+from rote.analysis.reports.leakage.law import FittedReading
 from rote.analysis.reports.leakage.law_plot import law_plot
 from rote.analysis.reports.leakage.sizes import Row
 from rote.analysis.reports.leakage.study import Study, study
@@ -192,7 +192,7 @@ def _numbers(found: Study) -> Numbers:
         )
 
 
-def _law_numbers(fitted: Fitted) -> dict[str, Any]:
+def _law_numbers(fitted: FittedReading) -> dict[str, Any]:
     found, runs = fitted.law, list(fitted.runs["run_id"])
     if not isinstance(found, MembershipLaw):
         return {"height": None, "reason": found.reason, "runs": runs}

@@ -10,13 +10,13 @@ from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import difference, mean_of_estimates, paired_difference, rate
 from rote.analysis.metrics import METRICS
 from rote.analysis.quantities.exposure import mean_exposure
-from rote.analysis.quantities.leakage import GUESSES, HEADLINE, SIZE, Leakage
+from rote.analysis.quantities.leakage import GUESSES, HEADLINE, SIZE, LeakageRun
 
 Row = Mapping[str, Any]
 FEWEST_PAIRS = 8  # canaries: of fewer bounded differences Student's t covers 71 to 95 %
 
 
-def levels(runs: pl.DataFrame, leakage: Leakage, inserted: pl.DataFrame) -> Iterator[Row]:
+def levels(runs: pl.DataFrame, leakage: LeakageRun, inserted: pl.DataFrame) -> Iterator[Row]:
     """Each kind at each size and N; ``inserted`` are the canaries that are no controls."""
     for name in GUESSES:
         known = runs.drop_nulls(name)
@@ -80,7 +80,7 @@ def _with_overall(rows: list[Row], pairs: pl.DataFrame | None) -> Iterator[Row]:
         yield from rows
 
 
-def _level(name: str, ids: list[str], leakage: Leakage, inserted: pl.DataFrame) -> Estimate:
+def _level(name: str, ids: list[str], leakage: LeakageRun, inserted: pl.DataFrame) -> Estimate:
     if name == "f1":
         return mean_of_estimates([leakage.qualities[each][HEADLINE].f1 for each in ids])
     if name == "windows_excess":

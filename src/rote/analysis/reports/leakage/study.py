@@ -15,11 +15,11 @@ from rote.analysis.estimate import Estimate, Rate
 from rote.analysis.estimators import mean_of_estimates, pooled, rank_correlation, rate
 from rote.analysis.metrics import METRICS, Metric
 from rote.analysis.quantities.exposure import compare_with_chance, mean_exposure
-from rote.analysis.quantities.extraction import Extraction
+from rote.analysis.quantities.generations import Extraction
 from rote.analysis.quantities.leakage import (
     GUESSES,
     SIZE,
-    Leakage,
+    LeakageRun,
     judged,
     leakage_runs,
     read,
@@ -31,7 +31,7 @@ from rote.analysis.quantities.membership import (
     TooFewControls,
 )
 from rote.analysis.quantities.shadows import groups, shadow_scores
-from rote.analysis.reports.leakage.law import Fitted, fit_laws
+from rote.analysis.reports.leakage.law import FittedReading, fit_laws
 from rote.analysis.reports.leakage.sizes import Row, compared, excess, levels
 from rote.analysis.results import Results
 
@@ -44,7 +44,7 @@ class Study:
     """``runs`` is the table with all derived columns, by size, N and seed."""
 
     runs: pl.DataFrame
-    laws: tuple[Fitted, ...]  # both readings; empty without membership
+    laws: tuple[FittedReading, ...]  # both readings; empty without membership
     scored: list[Row]  # score, qualities (one a run), auroc, found, reason
     shadowed: list[Row]  # likewise, beside runs of other seeds; auroc is None for a reason
     planted: list[Row]  # repeats, exposure, most_bits, secret_bits, fitted, num_fitted, extracted
@@ -193,7 +193,7 @@ def _windows(part: pl.DataFrame) -> Row:
     }
 
 
-def _scores(part: pl.DataFrame, leakage: Leakage) -> Iterator[Row]:
+def _scores(part: pl.DataFrame, leakage: LeakageRun) -> Iterator[Row]:
     """Every score that a run has by itself or beside its oracle."""
     of_runs = {run_id: leakage.qualities[run_id] for run_id in part["run_id"]}
     for name in dict.fromkeys(name for scores in of_runs.values() for name in scores):
@@ -226,7 +226,7 @@ def _members_found(qualities: Sequence[MembershipQuality], which: int) -> Rate |
     return pooled(counted)
 
 
-def _shadowed(runs: pl.DataFrame, leakage: Leakage) -> Iterator[Row]:
+def _shadowed(runs: pl.DataFrame, leakage: LeakageRun) -> Iterator[Row]:
     """Scores beside runs of other seeds, every run of a group once the target."""
     for group in groups(runs):
         part = runs.filter(pl.col("run_id").is_in(group))

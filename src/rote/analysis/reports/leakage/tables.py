@@ -11,7 +11,7 @@ from rote.analysis.quantities.convergence import num_converged
 from rote.analysis.quantities.exposure import FEWEST_IN_GROUP
 from rote.analysis.quantities.leakage import GUESSES, SIZE
 from rote.analysis.quantities.membership import FALSE_POSITIVE_RATES
-from rote.analysis.reports.leakage.law import Fitted, constant
+from rote.analysis.reports.leakage.law import FittedReading, constant
 from rote.analysis.reports.leakage.sizes import Row
 from rote.analysis.reports.leakage.study import LOSS, Study
 from rote.analysis.reports.leakage.wording import score_name, verdict
@@ -41,7 +41,7 @@ def law_table(found: Study) -> Table:
     def largest(fitted: Any) -> Value:
         return max(fitted.law.residuals, key=abs)
 
-    def runs(fitted: Fitted) -> Value:
+    def runs(fitted: FittedReading) -> Value:
         return fitted.runs.height, f"{fitted.runs.height - num_converged(fitted.runs):,}"
 
     deviation = "their standard deviation"

@@ -5,7 +5,7 @@ A sentence claims no leakage where the interval holds what a guess reaches.
 
 from collections.abc import Iterable, Sequence
 
-from rote.analysis.estimate import Estimate
+from rote.analysis.estimate import Estimate, extent, plural
 from rote.analysis.estimators import mean_of_estimates
 from rote.analysis.quantities.convergence import converged, num_converged
 from rote.analysis.quantities.exposure import CHANCE_BITS
@@ -14,7 +14,6 @@ from rote.analysis.quantities.membership import FALSE_POSITIVE_RATES, TooFewCont
 from rote.analysis.reports.leakage import law
 from rote.analysis.reports.leakage.sizes import Row
 from rote.analysis.reports.leakage.study import Study
-from rote.analysis.typeset import extent, plural
 
 SCORE_NAMES = {
     "loss": "loss",

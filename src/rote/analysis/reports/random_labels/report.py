@@ -9,17 +9,16 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.content import Card, Content, Section, Text
-from rote.analysis.drawing import GREY
-from rote.analysis.estimate import Estimate
+from rote.analysis.estimate import Estimate, between, extent, plural
+from rote.analysis.figures import GREY
 from rote.analysis.marks import Layer, runs_and_means
 from rote.analysis.metrics import METRICS
+from rote.analysis.page import Card, Content, Section, Text
 from rote.analysis.plot import Axis, Plot, tidy
 from rote.analysis.reports.random_labels.study import FIT_SHARE, SPLITS, Row, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
 from rote.analysis.table import Column, Table
-from rote.analysis.typeset import between, extent, plural
 
 FITTED_SHARE = 0.95  # of training labels right: random ones are said to be fitted above it
 STEPS, RANDOM = METRICS["steps_to_fit"], METRICS["unruled"]

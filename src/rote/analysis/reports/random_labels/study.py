@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rote.analysis.estimate import OverSplits
-from rote.analysis.estimators import Answers, geometric_mean, mean_over_seeds, rate, share
+from rote.analysis.estimate import OverSplits, setting_words
+from rote.analysis.estimators import AnswersOfSplits, geometric_mean, mean_over_seeds, rate, share
 from rote.analysis.quantities.settings import with_setting
 from rote.analysis.results import Curve, Results
-from rote.analysis.typeset import setting_words
-from rote.units import bits_from_nats
+from rote.core.units import bits_from_nats
 
 TASK = "rote.tasks.random_labels.RandomLabels"
 FIT_SHARE = 0.1  # of what a guess costs, log2 C: labels are fitted where the loss is below it
@@ -116,4 +115,6 @@ def _row(runs: pl.DataFrame, every: pl.DataFrame) -> Row:
 def _share(runs: pl.DataFrame, right: str, tried: str) -> OverSplits:
     """Each seed has labels of its own, so seeds are resampled as splits are."""
     counts = runs.select("seed", right, tried).iter_rows()
-    return share([Answers(split=seed, seed=seed, rate=rate(*both)) for seed, *both in counts])
+    return share(
+        [AnswersOfSplits(split=seed, seed=seed, rate=rate(*both)) for seed, *both in counts]
+    )

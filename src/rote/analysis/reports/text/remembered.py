@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import rank_correlation
-from rote.analysis.pairing import Pairing
-from rote.analysis.quantities.covariates import covariates_of, term_frequencies
-from rote.analysis.quantities.unintended import Unintended
+from rote.analysis.quantities.references import Pairing
+from rote.analysis.quantities.unintended import Unintended, covariates_of, term_frequencies
 from rote.analysis.results import Corpus, Results
 
 SHOWN_CHARACTERS = 160  # of a sample's text

@@ -3,16 +3,15 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rote.analysis.content import Block, Card, Content, Heading, Section, Text
 from rote.analysis.descents import axis_note, descents_plot, descents_table, headline, number
-from rote.analysis.estimate import span
+from rote.analysis.estimate import plural, span
 from rote.analysis.metrics import METRICS
+from rote.analysis.page import Block, Card, Content, Heading, Section, Text
 from rote.analysis.reports.text import figures, wording
 from rote.analysis.reports.text.study import NUM_SAMPLES, REFERENCE_NAMES, SIZE, Row, Study, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import runs_section
 from rote.analysis.table import Cell, Column, Table
-from rote.analysis.typeset import plural
 
 INTERVAL = "95 % interval"
 SUM, MEAN = METRICS["max_code_bits"], METRICS["mean_max_code_bits"]

@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 from rote.analysis.descents import Descent, descents
 from rote.analysis.estimate import Rate
 from rote.analysis.estimators import pooled, rate
-from rote.analysis.pairing import Pairing, text_runs, with_unintended
-from rote.analysis.quantities.discoverable import num_extractable
-from rote.analysis.quantities.extraction import Extraction
-from rote.analysis.quantities.generations import drawings_in, generated
-from rote.analysis.quantities.losses import loss_quantities
-from rote.analysis.quantities.series import with_series
+from rote.analysis.quantities.convergence import loss_quantities
+from rote.analysis.quantities.generations import Extraction, drawings_in, generated, num_extractable
+from rote.analysis.quantities.references import Pairing, text_runs, with_unintended
+from rote.analysis.quantities.settings import with_series
 from rote.analysis.quantities.unintended import mean_max_code, pair
 from rote.analysis.reports.text.remembered import Remembered, name_of, remembered
 from rote.analysis.results import Results

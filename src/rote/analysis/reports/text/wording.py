@@ -2,11 +2,10 @@
 
 import polars as pl
 
-from rote.analysis.estimate import Estimate
+from rote.analysis.estimate import Estimate, between, extent, plural
 from rote.analysis.estimators import difference
 from rote.analysis.quantities.convergence import converged
 from rote.analysis.reports.text.study import PROBABILITY, SIZE, Row, Study
-from rote.analysis.typeset import between, extent, plural
 
 COVARIATE_NAMES = {
     "tf_idf": "TF-IDF",

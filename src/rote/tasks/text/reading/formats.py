@@ -1,4 +1,7 @@
-"""Which format a file of documents has: its content decides, then its name; no torch."""
+"""Which format a file of documents has: its content decides, then its name; no torch.
+
+Files by path, by pattern, or all of a folder; no torch.
+"""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rote.files import is_lfs_pointer
+from rote.io.write import is_lfs_pointer
 from rote.tasks.text.reading.decompression import (
     compression_of,
     open_bytes,
@@ -44,7 +47,7 @@ JSON_OPENINGS = ('"', "{", "]", "n")  # of a list of documents: text, objects, n
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class FileFormat:
     """How a file is read."""
 
     format: str
@@ -61,7 +64,7 @@ class Kind:
         return f"{self.format}{self.suffix}, {self.compression}, {self.encoding}"
 
 
-def kind_of(path: Path, fields: Sequence[str]) -> Kind:
+def kind_of(path: Path, fields: Sequence[str]) -> FileFormat:
     """How the documents of a file are read; one of ``fields`` of a JSON object holds a document.
 
     Raises ValueError for archives and binary files that hold no documents, with the way out.
@@ -76,8 +79,8 @@ def kind_of(path: Path, fields: Sequence[str]) -> Kind:
     if head.startswith(PARQUET_MAGIC) or known == PARQUET:
         if compression is not None:
             raise ValueError(f"{path} is parquet within {compression} data: unpack it")
-        return Kind(format=PARQUET, suffix=suffix, compression=None, encoding=None)
-    return Kind(
+        return FileFormat(format=PARQUET, suffix=suffix, compression=None, encoding=None)
+    return FileFormat(
         format=known if known == TABLE else _of_content(path, known, fields),
         suffix=suffix,
         compression=compression,
@@ -142,3 +145,34 @@ def _value(line: str) -> Any:
         return json.loads(line)
     except (ValueError, RecursionError):
         return None
+
+
+def files_of(pattern: str) -> list[Path]:
+    """Sorted; a folder stands for all files below it, but for hidden ones.
+
+    Raises ValueError where there is none, and for a pipe or a device, which cannot be read twice.
+    """
+    path = Path(pattern)
+    if path.is_file():  # its name may look like a pattern
+        return [path]
+    if path.is_dir():
+        return _below(path)
+    if path.exists():
+        raise ValueError(f"{path} is no regular file: save what it gives to a file, and give that")
+    if path.is_symlink():
+        raise ValueError(f"{path} is a link to {path.readlink()}, which is not there")
+    fitting = Path(path.anchor).glob(str(path.relative_to(path.anchor))) if pattern else ()
+    if found := sorted(path for path in fitting if path.is_file()):
+        return found
+    raise ValueError(f"no file is called {pattern!r} (seen from {Path.cwd()})")
+
+
+def _below(folder: Path) -> list[Path]:
+    found = [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts)
+    ]
+    if not found:
+        raise ValueError(f"there is no file in the folder {str(folder)!r}")
+    return sorted(found)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rote.tasks.text.reading.encoding import lines_of_utf8
-from rote.tasks.text.reading.formats import JSON, JSON_LINES, PARQUET, TABLE, TEXT, Kind
+from rote.tasks.text.reading.formats import JSON, JSON_LINES, PARQUET, TABLE, TEXT, FileFormat
 from rote.tasks.text.reading.json_values import json_value, json_values
 from rote.tasks.text.reading.tables import parquet_rows, table_rows
 
@@ -17,7 +17,7 @@ Content = str | tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class RowSelection:
     """What is looked for in a row, and in which words a user is asked for another field."""
 
     field: str
@@ -32,7 +32,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class DocumentRow:
     """A document of a file; ``number`` counts its lines, rows or entries from 1."""
 
     number: int
@@ -46,24 +46,24 @@ class Row:
         return not (self.content.strip() if isinstance(self.content, str) else self.content)
 
 
-def rows_of(path: Path, kind: Kind, wanted: Wanted) -> Iterator[Row]:
+def rows_of(path: Path, kind: FileFormat, wanted: RowSelection) -> Iterator[DocumentRow]:
     """Every row of ``path``, and every line of plain text.
 
     Raises ValueError naming the file and the row that holds no document.
     """
     if kind.format == TEXT:
         for number, line in lines_of_utf8(path, wanted.most_bytes):
-            yield Row(number=number, content=line.rstrip("\r\n"))
+            yield DocumentRow(number=number, content=line.rstrip("\r\n"))
         return
     for number, unit, row in _numbered(path, kind, wanted):
         if row is BLANK:
-            yield Row(number=number, content="", is_blank=True)
+            yield DocumentRow(number=number, content="", is_blank=True)
             continue
         content = content_of(row, wanted, f"{path}, {unit} {number}")
-        yield Row(number=number, content=content or "", is_null=content is None)
+        yield DocumentRow(number=number, content=content or "", is_null=content is None)
 
 
-def content_of(row: Any, wanted: Wanted, where: str) -> Content | None:
+def content_of(row: Any, wanted: RowSelection, where: str) -> Content | None:
     """The document in a row, None for null; raises ValueError where there is no document in it."""
     if row is None or isinstance(row, str):
         return None if row is None else _unicode(row, "it", where)
@@ -89,7 +89,7 @@ def content_of(row: Any, wanted: Wanted, where: str) -> Content | None:
     return tuple(value)
 
 
-def _numbered(path: Path, kind: Kind, wanted: Wanted) -> Iterator[tuple[int, str, Any]]:
+def _numbered(path: Path, kind: FileFormat, wanted: RowSelection) -> Iterator[tuple[int, str, Any]]:
     """Number, what is numbered, and the row, or `BLANK`."""
     if kind.format == JSON_LINES:
         for number, line in lines_of_utf8(path, wanted.most_bytes):

@@ -1,0 +1,1 @@
+"""What every other room needs: units, checks, random streams, progress, provenance."""

@@ -1,0 +1,1 @@
+"""One run: put together from its spec, checked, trained, measured, recorded."""
