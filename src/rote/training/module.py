@@ -1,10 +1,12 @@
-"""The Lightning module: one Lightning step is one stride of many optimiser steps.
+"""This module trains one run as a LightningModule; `fit` is the Trainer that `rote` uses for it.
 
-Lightning costs about half a millisecond a step of its own, as much as a small model's forward pass;
-a stride pays it once, and the host looks at the loss once a stride.
+How Lightning is used. One Lightning step is one stride, the optimiser steps up to the next look at
+the loss: Lightning costs about half a millisecond a step, as much as a small model's forward pass.
+It chooses device and strategy (DDP, FSDP2), and moves and shares the model. Checkpoints, curves and
+signals are ours, since a run has to resume bit for bit at any step; `fit` switches Lightning's own
+off. Under a Trainer of your own they work: it sees one batch and one global step a stride, and
+receives the loss through `log` (examples/own_trainer.py).
 Shapes: K steps in a stride, B batch, L positions.
-
-Lightning's trainer with everything switched off that is not training.
 """
 
 import gc
@@ -21,6 +23,7 @@ from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor
 from torch.optim import Optimizer
 
+from rote.ledger.curve import LOSS_NATS
 from rote.models.count import named_trainable
 from rote.training import distributed, sharding
 from rote.training.finish.module import FinishModule
@@ -45,10 +48,10 @@ class TrainingModule(lightning.LightningModule):
         self.objective = run.controls.objective(run.scored_from)
         self.of_tokens = compiled(self.objective.of_tokens, run.compile_mode)
 
-    def strides_left(self) -> range:
+    def train_dataloader(self) -> list[int]:
         """Numbers of the strides that are not over; a stride interrupted at its end is not."""
         done = len(self.run.progress.memorised_bits)
-        return range(done, len(self.run.budget.strides()))
+        return list(range(done, len(self.run.budget.strides())))
 
     def configure_model(self) -> None:
         """Lightning's hook for sharing a model out; it gives a mesh only where that is asked."""
@@ -82,11 +85,14 @@ class TrainingModule(lightning.LightningModule):
         share = slice(distributed.rank(), None, distributed.num_processes())
         indices_KB = run.order.read(steps, share=share, device=self.device)
         for step, indices_B in zip(steps, indices_KB, strict=True):
-            loss_sum += self._step(step, run.sequences.tokens(indices_B))
+            is_last = step + 1 == whole.stop
+            loss_sum += self._step(step, run.sequences.tokens(indices_B), is_counted=is_last)
             progress.steps = step + 1
             self._keep(loss_sum)
         loss_nats = _mean(distributed.from_all(float(loss_sum))) / run.order.batches(whole)
         run.check_loss(whole, loss_nats, self._optimiser().param_groups[0]["lr"])
+        if self.trainer.loggers:
+            self.log_dict({LOSS_NATS: loss_nats, run.bits_name: run.bits(loss_nats)})
         if run.is_over():
             self.trainer.should_stop = True
 
@@ -111,8 +117,11 @@ class TrainingModule(lightning.LightningModule):
         every = self.run.checkpointing.every_seconds
         return math.inf if every is None else time.monotonic() + every
 
-    def _step(self, step: int, tokens_BL: Tensor) -> Tensor:
-        """One update; returns the loss before it, in nats per token."""
+    def _step(self, step: int, tokens_BL: Tensor, *, is_counted: bool) -> Tensor:
+        """One update; returns the loss before it, in nats per token.
+
+        ``is_counted``: the update goes through Lightning's wrapper, which counts a global step.
+        """
         run, optimiser = self.run, self._optimiser()
         fraction = run.fraction(step)
         for group, peak in zip(optimiser.param_groups, self.peak_rates, strict=True):
@@ -125,7 +134,7 @@ class TrainingModule(lightning.LightningModule):
             _clip(gradients, run.clip_norm)
         if run.controls.gradient_changers:
             run.controls.change_gradients(gradients, seed=run.seed, step=step)
-        optimiser.step()
+        (self.optimizers() if is_counted else optimiser).step()
         for weight in self.weights:
             weight.grad = None
         return loss.detach()
@@ -197,12 +206,11 @@ def fit(module: Phase, *, accelerator: str, strategy: str) -> None:
             plugins=[LightningEnvironment()],
         )
         _leave_signals_alone(trainer)
-        batches = list(module.strides_left())
         if not isinstance(module, TrainingModule):
-            trainer.fit(module, train_dataloaders=batches)
+            trainer.fit(module)
             return
         hollow = sharding.outline(module.model)
-        trainer.fit(module, train_dataloaders=batches)
+        trainer.fit(module)
         if module.device_mesh is not None:
             module.run.model = sharding.whole(module.model, hollow)
 

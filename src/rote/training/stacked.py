@@ -59,9 +59,9 @@ class StackedTrainingModule(lightning.LightningModule):
         for run in runs:
             run.resume = None  # the copies of the weights are not needed any more
 
-    def strides_left(self) -> range:
-        """At most: every Lightning step ends a stride of at least one run."""
-        return range(sum(len(run.budget.strides()) for run in self.active))
+    def train_dataloader(self) -> list[int]:
+        """Numbers of Lightning steps, at most: each ends a stride of at least one run."""
+        return list(range(sum(len(run.budget.strides()) for run in self.active)))
 
     def configure_optimizers(self) -> Optimizer:
         """Its rates are set by the stack."""

@@ -80,6 +80,11 @@ class CheckpointPolicy:
     stop: Callable[[], bool]  # asked after every step
     every_seconds: float | None  # None: only when asked to stop
 
+    @classmethod
+    def none(cls) -> "CheckpointPolicy":
+        """Never save and never stop: for a Trainer that does so itself."""
+        return cls(save=lambda step, state: None, stop=lambda: False, every_seconds=None)
+
 
 @dataclass(kw_only=True)
 class TrainingRun:

@@ -50,10 +50,10 @@ class FinishModule(lightning.LightningModule):
             for group in alike.values()
         ]
 
-    def strides_left(self) -> range:
-        """At most: numbers of Lightning steps."""
+    def train_dataloader(self) -> list[int]:
+        """Numbers of Lightning steps, at most."""
         most = max((one.plan.max_evaluations for one in self.active), default=0)
-        return range(-(-most // EVALUATIONS_A_STRIDE))
+        return list(range(-(-most // EVALUATIONS_A_STRIDE)))
 
     def configure_optimizers(self) -> None:
         """Lightning has nothing to step."""
