@@ -14,6 +14,7 @@ UNIFORM = "rote.tasks.uniform.Uniform"
 LEAST_CODE = "cost.train_least_code_bits"
 TRIED = re.compile(r"exact_match\.((train|heldout)_(\w+))_tried")
 EXTRACTED = re.compile(r"extraction\.(train|heldout)_extracted_(\d+)")
+FLOPS_PER_TOKEN = "training.flops_per_token"  # of models that use a parameter not at all or again
 FLOPS_PER_PARAMETER_AND_TOKEN = 6.0  # Kaplan et al. 2020, section 2.1; attention scores left out
 
 # Dense matrix products a second of tensor cores without sparsity, from NVIDIA's data sheets:
@@ -41,9 +42,12 @@ def tokens_per_second() -> pl.Expr:
     return pl.col("training.tokens_seen") / seconds
 
 
-def flops_per_second() -> pl.Expr:
-    """Six FLOP a parameter and token."""
-    return FLOPS_PER_PARAMETER_AND_TOKEN * pl.col("parameters") * tokens_per_second()
+def flops_per_second(table: pl.DataFrame) -> pl.Expr:
+    """Six FLOP a parameter and token, where a record does not say another number of a token."""
+    flops = FLOPS_PER_PARAMETER_AND_TOKEN * pl.col("parameters")
+    if FLOPS_PER_TOKEN in table.columns:
+        flops = pl.coalesce(FLOPS_PER_TOKEN, flops)
+    return flops * tokens_per_second()
 
 
 def utilisation(table: pl.DataFrame) -> pl.Expr | None:
@@ -52,7 +56,7 @@ def utilisation(table: pl.DataFrame) -> pl.Expr | None:
     if not set(needed) <= set(table.columns):
         return None
     peaks = [peak_flops_per_second(*row) for row in table.select(needed).rows()]
-    return flops_per_second() / pl.Series(peaks, dtype=pl.Float64)
+    return flops_per_second(table) / pl.Series(peaks, dtype=pl.Float64)
 
 
 def ceiling_bits(table: pl.DataFrame) -> pl.Expr | None:

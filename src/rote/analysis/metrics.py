@@ -136,6 +136,14 @@ _ALL = (
         expression=derived.memorised() / pl.col("parameters"), is_main=True, is_compared=True,
     ),
     Metric(
+        name="bits_per_active_parameter", title="memorised", unit="bits per active parameter",
+        form="{:.3f}", expression=derived.memorised() / pl.col("training.active_parameters"),
+    ),
+    Metric(
+        name="bits_per_forward_flop", title="memorised", unit="bits per forward FLOP of a token",
+        form="{:.3f}", expression=derived.memorised() / pl.col("training.forward_flops_per_token"),
+    ),
+    Metric(
         name="capacity_bits_per_parameter", title="capacity", unit="bits per parameter",
         form="{:.2f}",
     ),
@@ -219,7 +227,7 @@ _ALL = (
     ),
     Metric(
         name="train_flops_per_second", title="speed", unit="FLOP per second", form="{:.3g}",
-        expression=derived.flops_per_second(),
+        expression=derived.flops_per_second,
     ),
     Metric(
         name="model_flops_utilisation", title="share of the device's peak", form="{:.1%}",

@@ -8,6 +8,7 @@ from rich import filesize
 from rich.console import Console
 from rich.table import Table
 
+from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.cluster.host import Host, host_settings
 from rote.cluster.pack import Speed, estimates, stacks
 from rote.cluster.plan import Plan
@@ -97,7 +98,7 @@ def _run_seconds(spec: Spec, fact: Facts, stack: int) -> float:
     return h100_seconds(
         [steps, finish],
         layers=fact.step.anatomy.num_blocks,
-        parameters=fact.parameters,
+        parameters=round(fact.step.anatomy.flops_per_token / FLOPS_PER_PARAMETER_AND_TOKEN),
         is_replayed=spec.how["host"]["compile"] == GRAPH,
     )
 

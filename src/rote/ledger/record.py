@@ -42,8 +42,8 @@ class Record:
 
     run_id: str
     what: Mapping[str, Any]
-    parameters: int  # all of them; the tied embedding counts once
-    embedding_parameters: int | None  # for tokens and positions; None if not recorded
+    parameters: int  # those that train: nearly always all; the tied embedding counts once
+    embedding_parameters: int | None  # of them, for tokens and positions; None if not recorded
     entropy_bits: float | None  # of the training set; None if the source's entropy is unknown
     entropy_after_first_token_bits: float | None
     training: Mapping[str, Any]  # steps, tokens_seen, converged, growth

@@ -135,8 +135,9 @@ def muon_with_adamw(
     for name, weight in named_parameters:
         is_matrix = weight.ndim == 2 and (embeddings or "embedding" not in name)
         (matrices if is_matrix else rest).append(weight)
+    # A group may be empty, as where LoRA trains matrices alone; a list may not.
     betas = (adamw_betas[0], adamw_betas[1])
     return Pair(
         Muon(matrices, lr=lr, momentum=momentum, weight_decay=weight_decay),
-        AdamW(rest, lr=adamw_lr, betas=betas, weight_decay=0.0, fused=True),
+        AdamW([{"params": rest}], lr=adamw_lr, betas=betas, weight_decay=0.0, fused=True),
     )

@@ -184,4 +184,4 @@ def soap_with_adamw(named_parameters: Iterable[tuple[str, nn.Parameter]], **sett
         (matrices if weight.ndim == 2 else rest).append(weight)
     soap = Soap(matrices, **settings)
     shared = {name: soap.defaults[name] for name in ("lr", "betas", "eps")}
-    return Pair(soap, AdamW(rest, weight_decay=0.0, fused=True, **shared))
+    return Pair(soap, AdamW([{"params": rest}], weight_decay=0.0, fused=True, **shared))

@@ -61,10 +61,13 @@ class Facts:
 
     @property
     def max_flops(self) -> float:
-        """Return 6 P per token (Kaplan et al. 2020, section 2.1), without attention scores."""
+        """Return the FLOPs of all tokens: 6 P each if all parameters train and run once.
+
+        `rote.models.count` has the other cases (Kaplan et al. 2020, section 2.1, without scores).
+        """
         tokens = self.tokens_per_step * self.max_steps
         tokens += self.epoch_tokens * self.finish_evaluations
-        return 6.0 * self.parameters * tokens
+        return self.step.anatomy.flops_per_token * tokens
 
     def peak_bytes(self, processes: int) -> int:
         """Return the peak bytes of each process if so many train together."""

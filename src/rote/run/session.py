@@ -21,7 +21,7 @@ from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder
 from rote.measures.protocol import Measure
-from rote.models.contracts import embedding_parameters
+from rote.models.count import embedding_parameters, trainable_parameters, unusual_counts
 from rote.run.assembly import make_training_run
 from rote.run.observers import Observer, Observers, configured
 from rote.run.weights import save_weights
@@ -77,7 +77,8 @@ class RunSession:
         self.run = make_training_run(
             self.spec, self.task, on_row=self._row, checkpointing=checkpointing, resume=saved
         )
-        self.parameters = sum(one.numel() for one in self.run.model.parameters())
+        self.parameters = trainable_parameters(self.run.model)
+        self.unusual_counts = unusual_counts(self.run.model)
         self.embedding_parameters = embedding_parameters(self.run.model)
         self.observers.tell("start", self.spec, self.parameters, self.run.epoch_tokens)
         self.prepared_unix_seconds = time.time()
@@ -96,7 +97,7 @@ class RunSession:
             embedding_parameters=self.embedding_parameters,
             entropy_bits=self.task.entropy_bits(),
             entropy_after_first_token_bits=self.task.entropy_bits(from_position=1),
-            training={**_training_facts(self.run), **self.run.facts()},
+            training={**_training_facts(self.run), **self.unusual_counts, **self.run.facts()},
             measures=totals,
         )
         circumstances = {

@@ -49,18 +49,19 @@ def per_sample_gradients(
     gradients: 1.5 to 2 times as fast as vmap over grad for models of up to 100,000 parameters.
     """
     own = own_weights(model, len(tokens_bL))
+    moved = {name: weight for name, weight in own.items() if weight.requires_grad}
     logits = own_logits(model, own, len(tokens_bL))
     trained_bL, nats_bL = objective.of_tokens(logits, tokens_bL, len(tokens_bL))
     gradients = torch.autograd.grad(
-        trained_bL.mean(dim=1).sum(), list(own.values()), materialize_grads=True
+        trained_bL.mean(dim=1).sum(), list(moved.values()), materialize_grads=True
     )
-    return dict(zip(own, gradients, strict=True)), nats_bL.detach().mean(dim=1)
+    return dict(zip(moved, gradients, strict=True)), nats_bL.detach().mean(dim=1)
 
 
 def own_weights(model: nn.Module, number: int) -> dict[str, Tensor]:
     """Return the model's weights repeated for each sequence, without copies."""
     return {
-        name: weight.detach().expand(number, *weight.shape).requires_grad_()
+        name: weight.detach().expand(number, *weight.shape).requires_grad_(weight.requires_grad)
         for name, weight in model.named_parameters()
     }
 

@@ -1,9 +1,10 @@
 """Estimate the peak memory of one training process, and recompute blocks to reduce it.
 
 `benchmarks/memory.py` measures real peaks; docs/performance.md has predicted over measured. The
-formula follows this project's GPT; for a model without ``blocks`` and ``head`` it counts only
-weights, gradients and optimiser state. Recomputed blocks keep only their input and run again in the
-backward pass (Chen et al. 2016, arXiv 1604.06174): a third more arithmetic, the same result.
+formula follows this project's GPT, except where a model states what its blocks keep; for a model
+without ``blocks`` and ``head`` it counts only weights, gradients and optimiser state. Recomputed
+blocks keep only their input and run again in the backward pass (Chen et al. 2016, arXiv
+1604.06174): a third more arithmetic, the same result.
 
 Letters: P parameters, N positions in a step, L in a sequence, D width, H heads, V vocabulary, b
 sequences whose own gradients are held at once.
@@ -17,7 +18,13 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from rote.models.attention import is_written_out
-from rote.models.contracts import HasBlocks, HasDropout, HasHead, num_heads
+from rote.models.contracts import HasBlocks, HasDropout, HasHead, HasKeptNumbers, num_heads
+from rote.models.count import (
+    frozen_parameters,
+    num_passes,
+    trainable_parameters,
+    training_flops_per_token,
+)
 from rote.models.likelihood import chunk_logits_bytes, whole_logits_bytes
 from rote.precision import DTYPES, Precision
 
@@ -33,24 +40,30 @@ STRATEGIES = ("ddp", "fsdp")
 class ModelShape:
     """The properties of a model that decide how much memory it takes."""
 
-    parameters: int
-    num_blocks: int
+    parameters: int  # that train
+    frozen_parameters: int
+    flops_per_token: float  # of training
+    num_blocks: int  # that run, one that runs twice as two
     width: int
     num_heads: int
     vocab_size: int
     dropout_places: Collection[str]
+    kept_numbers: int | None  # of one block for each position; None: as the formula says
 
     @classmethod
     def of(cls, model: nn.Module) -> "ModelShape":
         """Read the properties off a model, which may be on the meta device."""
         vocab_size, width = model.head.shape if isinstance(model, HasHead) else (0, 0)
         return cls(
-            parameters=sum(parameter.numel() for parameter in model.parameters()),
-            num_blocks=len(model.blocks) if isinstance(model, HasBlocks) else 0,
+            parameters=trainable_parameters(model),
+            frozen_parameters=frozen_parameters(model),
+            flops_per_token=training_flops_per_token(model),
+            num_blocks=num_passes(model),
             width=width,
             num_heads=num_heads(model),
             vocab_size=vocab_size,
             dropout_places=model.dropout_places if isinstance(model, HasDropout) else (),
+            kept_numbers=model.kept_numbers if isinstance(model, HasKeptNumbers) else None,
         )
 
 
@@ -116,6 +129,8 @@ class StepMemory:
         """
         if not self.anatomy.num_blocks:
             return 0
+        if self.anatomy.kept_numbers is not None:
+            return self.positions * self.anatomy.kept_numbers * FLOAT32
         width = self.anatomy.width
         norms = 2 if self.microbatch_size is None else 4
         per_position = (norms * width + 4) * self.weight_bytes + 11 * width * self.product_bytes
@@ -143,13 +158,20 @@ class StepMemory:
         ends = self._gradient_bytes()
         made = max(begins, ends) + self._autocast_bytes()
         held = self._own_bytes() * (1 + optimiser_copies) + self._exchanged_bytes()
-        held += self._summed_bytes()
+        held += self._summed_bytes() + self._frozen_bytes()
         return int(held + INTERPRETER_BYTES + HEAP_FACTOR * made if self.on_cpu else held + made)
 
     def _own_bytes(self) -> float:
-        """Return the bytes of this process's part of the weights."""
-        shares = self.processes if self.strategy == "fsdp" else 1
-        return self.anatomy.parameters * self.weight_bytes / shares
+        """Return the bytes of this process's part of the weights that train."""
+        return self.anatomy.parameters * self.weight_bytes / self._shares
+
+    def _frozen_bytes(self) -> float:
+        """Return the same for frozen weights, which have no gradient and no optimiser state."""
+        return self.anatomy.frozen_parameters * self.weight_bytes / self._shares
+
+    @property
+    def _shares(self) -> int:
+        return self.processes if self.strategy == "fsdp" else 1
 
     def _gradient_bytes(self) -> float:
         """Return the bytes of all gradients and the last block, or of sequences' own gradients.
@@ -218,7 +240,8 @@ class StepMemory:
         """Return the bytes of matrix copies that autocast keeps from forward to backward."""
         if self.product_bytes == self.weight_bytes:
             return 0
-        return self.anatomy.parameters * self.product_bytes
+        copied = self.anatomy.parameters + self.anatomy.frozen_parameters
+        return copied * self.product_bytes
 
     def _exchanged_bytes(self) -> int:
         """Return the bytes of DDP's buckets (all gradients), or of what FSDP gathers.

@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from rote.ledger.curve import LOSS_NATS
+from rote.models.count import named_trainable
 from rote.training import distributed, sharding
 from rote.training.finish.module import FinishModule
 from rote.training.graphed import compiled
@@ -59,7 +60,7 @@ class TrainingModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> Optimizer:
         """Return the optimiser; `_step` applies the schedule, so Lightning needs none."""
-        return self.run.optimiser(self.model.named_parameters())
+        return self.run.optimiser(named_trainable(self.model))
 
     def on_fit_start(self) -> None:
         """Store weights and peak rates of their groups, then load a checkpoint, if any."""

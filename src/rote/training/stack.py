@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, NAdam, Optimizer, RAdam
 
+from rote.models.count import named_trainable
 from rote.optim.muon import Muon
 from rote.optim.pair import Pair
 from rote.optim.soap import Soap
@@ -58,14 +59,14 @@ class Stack:
         self.precision = precision
         self._losses = compiled(self._plain_losses, compile_mode)
         self.compile_mode = compile_mode
-        own = [
-            make(model.named_parameters()) for make, model in zip(optimisers, models, strict=True)
-        ]
+        own = [make(named_trainable(model)) for make, model in zip(optimisers, models, strict=True)]
         _require_stackable(models[0], own)
         named = [dict(model.named_parameters()) for model in models]
         self.parameters = {
-            name: nn.Parameter(torch.stack([weights[name].detach() for weights in named]))
-            for name in named[0]
+            name: nn.Parameter(
+                torch.stack([weights[name].detach() for weights in named]), one.requires_grad
+            )
+            for name, one in named[0].items()
         }
         self.device = next(iter(self.parameters.values())).device
         self.optimiser = own[0]
@@ -168,7 +169,8 @@ class Stack:
 
     def _update(self, fractions_K: Tensor) -> None:
         """Step the optimiser at lr = 1, then scale the update by each run's rate."""
-        before = [weight.detach().clone() for weight in self.parameters.values()]
+        weights = [weight for weight in self.parameters.values() if weight.requires_grad]
+        before = [weight.detach().clone() for weight in weights]
         for group in self.optimiser.param_groups:
             group["lr"] = 1.0
         self.optimiser.step()
@@ -178,7 +180,7 @@ class Stack:
             for weight in group["params"]
         }
         with torch.no_grad():
-            for weight, start in zip(self.parameters.values(), before, strict=True):
+            for weight, start in zip(weights, before, strict=True):
                 weight.copy_(torch.lerp(start, weight, _along(rates[id(weight)], weight)))
 
 

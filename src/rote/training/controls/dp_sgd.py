@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from rote.core.checks import require_number, require_positive, require_whole
 from rote.core.rng import generator
+from rote.models.count import named_trainable
 from rote.training.controls.protocol import Facts, PlannedTraining
 from rote.training.data import PoissonOrder
 from rote.training.functional import own_logits, own_weights, per_sample_gradients
@@ -159,7 +160,8 @@ class DPSGD:
         try:
             own = own_weights(model, len(tokens_BL))
             logits = own_logits(model, own, len(tokens_BL))
-            torch.autograd.grad(logits(tokens_BL).sum(), list(own.values()), materialize_grads=True)
+            moved = [weight for weight in own.values() if weight.requires_grad]
+            torch.autograd.grad(logits(tokens_BL).sum(), moved, materialize_grads=True)
         except (RuntimeError, NotImplementedError, ValueError) as error:
             raise ValueError(
                 f"control.dp_sgd: no gradients of single sequences from {type(model).__name__}: "
@@ -183,7 +185,7 @@ class PrivateGradients:
 
         The loss is divided by it too.
         """
-        weights = dict(model.named_parameters())
+        weights = dict(named_trainable(model))
         sums = {name: torch.zeros_like(one, dtype=torch.float32) for name, one in weights.items()}
         loss = torch.zeros((), dtype=torch.float64, device=tokens_BL.device)
         for start in range(0, len(tokens_BL), self.settings.microbatch_size):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from rote.models.count import named_trainable
 from rote.models.likelihood import whole_logits_bytes
 from rote.training.functional import per_sample_gradients, stacked_model
 from rote.training.graphed import GRAPH, Graphed
@@ -40,7 +41,7 @@ class FullBatch:
         first = runs[0]
         self.runs, self.device, self.precision = list(runs), device, first.precision
         self.objective = Objective(scored_from=first.scored_from)
-        self.shapes = {name: one.shape for name, one in first.model.named_parameters()}
+        self.shapes = {name: one.shape for name, one in named_trainable(first.model)}
         self.num_tokens = first.epoch_tokens
         rows = chunk_sequences(
             first.order.batch_size, first.length, first.vocab_size, on_cpu=device.type == "cpu"
@@ -49,6 +50,7 @@ class FullBatch:
         for one in runs:
             one.model.eval()  # the plain loss: no dropout, no balance loss of experts
         self.template = copy.deepcopy(first.model).to("meta") if len(runs) > 1 else first.model
+        self.frozen = _frozen([one.model for one in runs]) if len(runs) > 1 else {}
         graphed = first.compile_mode == GRAPH and device.type == "cuda"
         self.losses_and_gradients = Graphed(self._evaluated) if graphed else self._evaluated
 
@@ -75,7 +77,7 @@ class FullBatch:
         """Split points into parameters; with a single run they are the model's own."""
         sizes = [shape.numel() for shape in self.shapes.values()]
         pieces = points_KP.split(sizes, dim=1)  # type: ignore[no-untyped-call]
-        own: dict[str, Tensor] = dict(self.runs[0].model.named_parameters())
+        own: dict[str, Tensor] = dict(named_trainable(self.runs[0].model))
         if len(points_KP) == 1:
             for one, piece in zip(own.values(), pieces, strict=True):
                 one.data.copy_(piece.view_as(one))
@@ -94,7 +96,9 @@ class FullBatch:
         tokens_KbL = torch.stack([one.sequences.tokens(rows_b) for one in self.runs])
         number = len(self.runs)
         model = (
-            self.template if number == 1 else stacked_model(self.template, parts, num_sets=number)
+            self.template
+            if number == 1
+            else stacked_model(self.template, self.frozen | parts, num_sets=number)
         )
         _, nats_NL = self.objective.of_tokens(model, tokens_KbL.flatten(0, 1), number)
         return nats_NL.view(number, -1).sum(1, dtype=torch.float64)
@@ -127,14 +131,21 @@ class FullBatch:
             yield sequences.tokens(rows_b)
 
 
+def _frozen(models: Sequence[nn.Module]) -> dict[str, Tensor]:
+    """Weights that do not train, by name, with an axis of models in front."""
+    names = [name for name, one in models[0].named_parameters() if not one.requires_grad]
+    named = [dict(model.named_parameters()) for model in models]
+    return {name: torch.stack([weights[name].detach() for weights in named]) for name in names}
+
+
 def flat(model: nn.Module) -> Tensor:
-    """Return all parameters in their order, float64 [P]."""
-    return torch.cat([one.detach().double().flatten() for one in model.parameters()])
+    """Return all trained parameters in their order, float64 [P]."""
+    return torch.cat([one.detach().double().flatten() for _, one in named_trainable(model)])
 
 
 def put(model: nn.Module, point_P: Tensor) -> None:
     """Write a point into the parameters (inverse of `flat`), rounded to their format."""
-    sizes = [one.numel() for one in model.parameters()]
-    pieces = point_P.split(sizes)  # type: ignore[no-untyped-call]
-    for one, piece in zip(model.parameters(), pieces, strict=True):
+    weights = [one for _, one in named_trainable(model)]
+    pieces = point_P.split([one.numel() for one in weights])  # type: ignore[no-untyped-call]
+    for one, piece in zip(weights, pieces, strict=True):
         one.data.copy_(piece.view_as(one))
