@@ -5,15 +5,13 @@ Preparation is work on a task's data that must be done before a run has an id.
 Shapes: N sequences or items, B sequences asked for, L tokens in each.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
-
-from rote.core.progress import Progress
 
 
 class Sequences(Protocol):
@@ -202,21 +200,4 @@ class HasSuperset(Protocol):
 
     def superset(self, seed: int) -> Identified:
         """Return all sequences that a run could train on, in this seed's order."""
-        ...
-
-
-class Preparation(Hashable, Protocol):
-    """Preparation of data; equal ones are carried out once for a whole grid."""
-
-    def __call__(self, progress: Progress) -> Mapping[str, Any]:
-        """Prepare; return keys of the task that are known now, with values; raises ValueError."""
-        ...
-
-
-@runtime_checkable
-class Prepares(Protocol):
-    """A class of tasks whose data are prepared before a run has an id."""
-
-    def preparation(self) -> Preparation:
-        """Return the preparation without starting it."""
         ...
