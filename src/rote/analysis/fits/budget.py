@@ -127,7 +127,7 @@ class _Scaled:
         return self.budgets ** -exponents[:, None] - self.at ** -exponents[:, None]
 
     def line(self, exponents: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-        """Return B*, a, the squared residuals, and how fast these grow with (B - B*)^2, [E] each."""
+        """Return B*, a, the squared residuals, and how fast they grow with (B - B*)^2, [E] each."""
         x_En = self.x_En(exponents)
         mean_E = x_En.mean(axis=1)
         apart_En = x_En - mean_E[:, None]

@@ -74,7 +74,7 @@ class MembershipCurve:
     offset: float = constant("of the argument")
 
     def predict(self, num_samples: ArrayLike, size: ArrayLike) -> Floats:
-        """Return F1 for |D| samples in a model of this size; `LawReading.ratio` explains ``size``."""
+        """Return F1 for |D| samples in a model of this size; `LawReading.ratio` defines ``size``."""
         return self.at(self.reading.ratio(num_samples, size))
 
     def at(self, ratio: Floats) -> Floats:
@@ -112,11 +112,13 @@ class MembershipLaw:
         return tuple(found)
 
     def predict(self, num_samples: ArrayLike, size: ArrayLike) -> Floats:
-        """Return F1 for |D| samples in a model of this size; `LawReading.ratio` explains ``size``."""
+        """Return F1 for |D| samples in a model of this size; `LawReading.ratio` defines ``size``."""
         return self.curve.predict(num_samples, size)
 
     def interval(self, num_samples: ArrayLike, size: ArrayLike) -> tuple[Floats, Floats]:
-        """Return the 95 % interval, low and high, of the curve; single runs scatter by ``noise``."""
+        """Return the curve's 95 % interval, low and high; single runs scatter about it by
+        ``noise``.
+        """
         curves = [each.predict(num_samples, size) for each in self.resampled]
         return band_of(curves)
 

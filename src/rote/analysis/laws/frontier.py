@@ -103,7 +103,7 @@ class Level:
 
     @cached_property
     def widened_M(self) -> Floats:
-        """Residuals over sqrt(1 - leverage), which restores the noise that the parabola absorbed."""
+        """Residuals over sqrt(1 - leverage), which restores noise that the parabola absorbed."""
         freedom = np.maximum(1 - leverage(self.powers_M3), LEAST_FREEDOM)
         return np.asarray((self.runs["loss_nats"] - self.fitted_M) / np.sqrt(freedom))
 
@@ -210,7 +210,7 @@ def _through(
 
 
 def _log_errors(minima: Sequence[Minimum]) -> Floats:
-    """Return standard errors of the log factors and of the exponents, in the order of `Frontier`."""
+    """Return standard errors of the log factors and the exponents, in the order of `Frontier`."""
     log_flops, *outputs = np.log(np.array(minima)).T
     lines = (np.polyfit(log_flops, each, 1, cov=True)[1] for each in outputs)
     return np.concatenate([np.sqrt(np.diag(each))[::-1] for each in lines])

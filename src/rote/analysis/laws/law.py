@@ -194,7 +194,7 @@ class Law:
 
     @beyond_floats
     def fit(self, measured: LawData, effort: FitEffort) -> FittedLaw:
-        """Fit the law; ValueError for a missing column, or for runs that cannot identify the law."""
+        """Fit the law; ValueError for a missing column, or for runs that do not identify the law."""
         for column in self.needs or (*self.inputs, self.output):
             measured[column]
         return self.search(self, measured, effort)

@@ -52,7 +52,7 @@ def rule(runs: pl.DataFrame) -> pl.Expr:
 
 
 def standing(run: Mapping[str, Any]) -> tuple[str, str]:
-    """Return, for a row of the table, "yes" or "no", and the rule with the reason a finish ended."""
+    """Return, for a row of the table, "yes" or "no", and the rule with how a finish ended."""
     ended_by = run.get(ENDED_BY)
     reason = GROWTH if ended_by is None else f"{FINISH}: {ended_by}"
     return ("yes" if run["training.converged"] else "no"), reason

@@ -157,7 +157,7 @@ class AtRepeats:
 def against_repeats(
     repeats: ArrayLike, exposure_bits: ArrayLike, most_bits: ArrayLike
 ) -> list[AtRepeats]:
-    """Return one entry per number of repeats, rising; all are [K], ``most_bits`` as in `Exposures`."""
+    """Return one entry per number of repeats, rising; all [K], ``most_bits`` as in `Exposures`."""
     times_K, bits_K, most_K = (
         np.asarray(each, dtype=np.float64) for each in (repeats, exposure_bits, most_bits)
     )

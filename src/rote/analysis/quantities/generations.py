@@ -87,7 +87,7 @@ class Generated:
         return int((self.is_memorised_N & (self.documents_N <= most_documents)).sum())
 
     def first(self, ranking: str, number: int = NUM_TAKEN) -> NDArray[np.int64]:
-        """Return the sample rows in ranking order; samples not memorised come first among equals."""
+        """Return the sample rows in ranking order; among equals those not memorised come first."""
         return self.rows_N[self._order(ranking, self.is_memorised_N)[:number]]
 
     def ranked(self, ranking: str) -> Ranked:
@@ -213,7 +213,7 @@ class Extraction:
 
     @property
     def explained_by_heldout(self) -> float | None:
-        """The share of the train rate that held-out text reaches too; None for a train rate of 0."""
+        """The share of the train rate that held-out text reaches too; None if it is 0 of 0."""
         if not self.train.successes:
             return None
         return min(1.0, self.heldout.value / self.train.value)

@@ -273,7 +273,7 @@ def _canaries(arrays: Arrays, run_id: str, *, fitted: bool) -> pl.DataFrame:
 
 
 def _windows(arrays: Arrays, run: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-    """Yield window counts, without the canaries and repeated windows after the first N sequences."""
+    """Yield window counts, without canaries and repeated windows, which follow the first N."""
     name = re.compile(r"extraction\.train_extracted_(\d+)")
     for prefix in sorted(int(found[1]) for key in arrays if (found := name.fullmatch(key))):
         train_N = arrays[f"extraction.train_extracted_{prefix}"][: run[SIZE]]

@@ -37,7 +37,7 @@ LEAST_BITS = 2.0**-20  # least code length assumed for the worst sample, so that
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """What sample ids index; ids of two runs name the same texts only if their origins are equal."""
+    """What sample ids index: ids of two runs name the same texts only if origins are equal."""
 
     corpus: str
     length: int

@@ -112,7 +112,7 @@ def _rows(file: str, body: str, separator: str) -> Iterator[TableRow]:
 def _header(
     file: str, chosen: _Division, comments: list[TableRow]
 ) -> tuple[TableRow, list[TableRow]]:
-    """Return the first row of the usual width, or the comment above it, where numpy writes names."""
+    """Return the first row of the usual width, or the comment above it, as numpy writes names."""
     _, width = chosen.evenness
     first = next(n for n, row in enumerate(chosen.rows) if len(row.cells) >= width)
     header = chosen.rows[first]
