@@ -86,7 +86,9 @@ def project(
 
 
 def least_tokens(estimates: LawEstimates, question: PlanRequest, parameters: float) -> float | None:
-    """Return the distinct tokens that keep all ceilings on leakage; None if none is set, or never."""
+    """Return the distinct tokens that keep all ceilings on leakage; None if none is set, or none
+    do.
+    """
     most = 0.0
     for estimate, ceiling in _leaks(estimates, question):
         if estimate is None or ceiling is None:

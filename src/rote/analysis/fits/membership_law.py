@@ -74,7 +74,7 @@ class MembershipCurve:
     offset: float = constant("of the argument")
 
     def predict(self, num_samples: ArrayLike, size: ArrayLike) -> Floats:
-        """Return F1 for |D| samples in a model of this size; `LawReading.ratio` defines ``size``."""
+        """Return F1 for |D| samples in a model of this size (unit as in `LawReading.ratio`)."""
         return self.at(self.reading.ratio(num_samples, size))
 
     def at(self, ratio: Floats) -> Floats:
@@ -112,7 +112,7 @@ class MembershipLaw:
         return tuple(found)
 
     def predict(self, num_samples: ArrayLike, size: ArrayLike) -> Floats:
-        """Return F1 for |D| samples in a model of this size; `LawReading.ratio` defines ``size``."""
+        """Return F1 for |D| samples in a model of this size (unit as in `LawReading.ratio`)."""
         return self.curve.predict(num_samples, size)
 
     def interval(self, num_samples: ArrayLike, size: ArrayLike) -> tuple[Floats, Floats]:

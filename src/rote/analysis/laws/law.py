@@ -30,12 +30,7 @@ COLUMNS = {
 # A constant that the runs, or resampled runs, do not identify ends at a bound of its search. Values
 # derived from it may exceed floats; they are then infinite or left out.
 beyond_floats = np.errstate(over="ignore", invalid="ignore", divide="ignore")
-CLUSTERS = (
-    "parameters",
-    "tokens",
-    "unique_tokens",
-    "flops",
-)  # runs of equal values: a cluster
+CLUSTERS = ("parameters", "tokens", "unique_tokens", "flops")  # runs of equal ones: a cluster
 
 
 class RunSelection(Enum):
@@ -194,7 +189,7 @@ class Law:
 
     @beyond_floats
     def fit(self, measured: LawData, effort: FitEffort) -> FittedLaw:
-        """Fit the law; ValueError for a missing column, or for runs that do not identify the law."""
+        """Fit the law; ValueError for a missing column, or if the runs do not identify the law."""
         for column in self.needs or (*self.inputs, self.output):
             measured[column]
         return self.search(self, measured, effort)
