@@ -39,17 +39,17 @@ class Estimate:
 
     @property
     def interval(self) -> Interval | None:
-        """Low and high; None where there is no interval."""
+        """Low and high, or None without an interval."""
         return None if self.low is None or self.high is None else (self.low, self.high)
 
     @property
     def ends(self) -> Interval:
-        """Low and high; the value twice where there is no interval."""
+        """Low and high; without an interval, the value twice."""
         return self.interval or (self.value, self.value)
 
     @property
     def sign(self) -> int:
-        """+1 or -1 where the whole interval has that sign, else 0; 0 without an interval."""
+        """+1 or -1 if the whole interval has that sign, else 0; 0 without an interval."""
         low, high = self.interval or (0.0, 0.0)
         return int(low > 0) - int(high < 0)
 

@@ -185,7 +185,7 @@ def share(answers: Sequence[AnswersOfSplits]) -> OverSplits:
     Runs of one split share their items, so the interval is over splits: Student's t over their
     means (over seeds if there is one split), and at least Clopper and Pearson's over all answers,
     since a few runs that agree give the first no width. If each split is answered either whole or
-    not at all, fewer than 20 cover 84 to 89 %.
+    not at all, fewer than 20 splits cover 84 to 89 %.
     """
     if not answers:
         raise ValueError("no run that answered")
@@ -265,8 +265,7 @@ def rank_correlation(one_K: ArrayLike, other_K: ArrayLike) -> Estimate | None:
     """Return Spearman's rho; None below `FEWEST_RANKED` things, or for constant values.
 
     The interval is Bonett and Wright's (2000): Fisher's z has variance (1 + rho^2 / 2) / (K - 3).
-    If
-    rho| is 1, z is infinite, and the interval is that of rho reduced by half a swap of two
+    If |rho| is 1, z is infinite, and the interval is that of rho reduced by half a swap of two
     neighbours: without it 60 % of 95 % intervals held a true rho of 0.95 over 5 things, with it 98
     %. A true |rho| above 0.98 is held 85 to 95 % of the time. Raises ValueError for different
     lengths.

@@ -71,7 +71,7 @@ def pareto(rows: Sequence[Projection]) -> Iterator[int]:
 
 
 def _costs(row: Projection) -> np.ndarray:
-    """Return costs, of which less is better; differences in the seventh digit count as equal."""
+    """Return costs, each better if less; differences in the seventh digit count as equal."""
     leaks = [value.value for value in (row.f1, row.exposure_bits, row.extracted) if value]
     costs = [row.loss_nats.value, *leaks, row.flops]
     return np.array([float(f"{cost:.6g}") for cost in costs])

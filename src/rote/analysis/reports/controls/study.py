@@ -145,9 +145,8 @@ def _points(runs: pl.DataFrame, column: str) -> Iterable[ControlPoint]:
 
 
 def _counted(runs: pl.DataFrame, column: str) -> Estimate:
-    """Return the mean, without an interval if a run was raised to a guess.
-
-    Half of three such seeds are equal.
+    """Return the mean; no interval if a run was raised to a guess: half of three such seeds are
+    equal.
     """
     mean = mean_over_seeds(runs["counted"].to_list())
     raised = (runs["counted"] != runs[column]).any()
