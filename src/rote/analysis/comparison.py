@@ -68,7 +68,7 @@ class Comparison:
     differing: tuple[Differing, ...]
     derived: str  # the setting matched per parameter; "": none
     num_runs: tuple[int, int]
-    num_unconverged: int  # of the matched runs
+    num_unconverged: int  # among the matched runs
     compared: tuple[Compared, ...]
     pairs: pl.DataFrame  # point, run_id, run_id_second, and <column>.first, <column>.second
     alone: pl.DataFrame  # sweep, point, run_id of the unmatched runs

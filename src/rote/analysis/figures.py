@@ -32,7 +32,7 @@ RAMP = LinearSegmentedColormap.from_list(
 ACCENT = PALETTE[1]  # for the one line that matters among many
 
 TITLE = "title"  # an id in the SVG: a narrow page writes the title above instead
-LETTERS_PER_LINE = 82  # of a title
+LETTERS_PER_LINE = 82  # wrapping of titles
 WIDTH_INCHES = 8.4
 PNG_DOTS_PER_INCH = 160
 

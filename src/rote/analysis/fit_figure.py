@@ -14,8 +14,8 @@ from rote.analysis.metrics import title_of
 from rote.analysis.plot import Axis, Plot
 from rote.core.units import bits_from_nats
 
-MOST_LINES = 7  # of a family of curves
-NUM_PLACES = 120  # of a curve
+MOST_LINES = 7  # curves in one family
+NUM_PLACES = 120  # points per curve
 THROUGH, AGREEMENT = "the law through the runs", "measured against predicted"
 SIZES, BUDGETS = "line: the size with the lowest loss", "loss over size, a line for each budget"
 LOSS = "loss_nats"

@@ -21,7 +21,7 @@ from rote.core.progress import Progress
 
 FORM = "{:.4g}"
 HEADLINED = ("R_D", "a", "alpha_N", "alpha", "slope")  # the first that a law has is shown
-USEFUL = 0.5  # of the variance of ln(output): laws that explain less are shown small
+USEFUL = 0.5  # share of the variance of ln(output); laws that explain less are shown small
 INCHES = {True: 2.6, False: 1.5}  # height of the figure of a law that is useful, or not
 LOSS_NOTE = "In formulas L is in nats per token; figures have bits per token, 1.443 for each nat."
 
@@ -30,7 +30,7 @@ LOSS_NOTE = "In formulas L is in nats per token; figures have bits per token, 1.
 class Runs:
     """Runs to fit laws to; each number format (precision) is fitted separately."""
 
-    columns: Callable[[Law, str], LawData]  # of one format; ValueError if a column is missing
+    columns: Callable[[Law, str], LawData]  # data of one format; ValueError if a column is missing
     formats: tuple[str, ...] = ("",)  # names; a single one is not shown
     doubts: Callable[[Law, str], list[str]] = lambda law, number_format: []
 

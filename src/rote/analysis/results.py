@@ -48,8 +48,8 @@ class Results:
     curves: Mapping[str, Curve]
     records_sha256: Mapping[str, str]
     folders: Mapping[str, RunFolder]  # folders of the per-sequence arrays
-    alphas: Mapping[str, CapacityScale]  # by precision, from the report that is named to scale by
-    open_corpus: Callable[[str], Corpus]  # by corpus id
+    alphas: Mapping[str, CapacityScale]  # by precision, from the capacity report that is named
+    open_corpus: Callable[[str], Corpus]  # opens a corpus by its id
     progress: Progress = no_progress  # receives the progress of a long report
 
 

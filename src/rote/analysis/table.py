@@ -25,7 +25,7 @@ class Cell:
     is_text: bool = True  # set left
     is_warning: bool = False
     is_code: bool = False
-    raw: Any = None  # for JSON; None: the text
+    raw: Any = None  # value for JSON; None: the text
 
     @property
     def line(self) -> str:
@@ -50,8 +50,8 @@ class Column:
     value: str | Callable[[Any], Value]  # a key or attribute of the row, or a function of it
     _: KW_ONLY
     unit: str = ""  # small print below the title
-    form: str = "{:,}"  # for numbers and estimates
-    missing: str = "not measured"  # for None and NaN
+    form: str = "{:,}"  # format of numbers and estimates
+    missing: str = "not measured"  # text for None and NaN
     is_code: bool = False
     is_number: bool = False  # the words are numbers, set right
 

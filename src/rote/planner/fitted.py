@@ -35,7 +35,7 @@ from rote.planner.law_estimates import (
     ValidationErrors,
 )
 
-WINDOW_TOKENS = 64  # of the published membership law (Morris et al. 2025)
+WINDOW_TOKENS = 64  # window of the published membership law (Morris et al. 2025)
 # Hoffmann et al. 2022, section 3: 70M to over 16B parameters on 5B to 500B tokens.
 LOSS_RANGES = {"parameters": (7e7, 1.6e10), "tokens": (5e9, 5e11)}
 # The six printed rows of Morris et al. 2025 that tested the law.

@@ -32,7 +32,7 @@ class DataLimited:
 
 
 Interval = tuple[float, float]
-Surface = Callable[[float, float], float]  # of parameters and of data, tokens or samples
+Surface = Callable[[float, float], float]  # of parameters and data (tokens or samples)
 NEARLY = 1.01  # times the end of a range: still counts as within
 
 
@@ -64,7 +64,7 @@ class LawEstimate:
     """One law. ``rivals`` are its bootstrap, or other published fits of the same form."""
 
     name: str
-    inputs: tuple[str, ...]  # of the curve, in its order: parameters and one kind of data
+    inputs: tuple[str, ...]  # inputs of the curve, in order: parameters and one kind of data
     curve: LawCurve
     rivals: tuple[LawCurve, ...]
     is_resampled: bool  # rivals are a bootstrap with a 95 % interval; else it spans them
@@ -136,7 +136,7 @@ class LawEstimates:
     """All laws of a plan; a kind of leakage without a law is None."""
 
     count: RunCount
-    window_tokens: int  # of one sample of |D|
+    window_tokens: int  # length of one sample of |D|
     loss: LawEstimate  # (parameters, tokens) -> nats per token
     repeats: RepetitionLaw
     membership: LawEstimate | None  # (parameters, samples) -> F1

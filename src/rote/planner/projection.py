@@ -34,7 +34,7 @@ class Projection:
     exposure_bits: Value | None
     extracted: Value | None
     capacity_bits: float
-    data_bits: float  # of the unique tokens, at the projected loss
+    data_bits: float  # bits of the unique tokens, at the projected loss
     least_tokens: float | None  # unique, for every ceiling on leakage; None: not asked, or never
     breaks: tuple[str, ...]  # requests that are not kept
     beyond: tuple[Extrapolation, ...]

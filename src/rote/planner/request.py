@@ -10,7 +10,7 @@ DEVICE_FLOPS_PER_SECOND = 4.0e14
 class PlanRequest:
     """A request; None: not requested. Raises ValueError for a request that cannot be answered."""
 
-    flops: float | None = None  # of training: 6 N D
+    flops: float | None = None  # training FLOPs, 6 N D
     loss_nats: float | None = None  # held-out, per token, at most
     tokens: float | None = None  # tokens available; repeated if the budget buys more
     parameters: tuple[float, ...] = ()  # sizes to project; empty: a ladder around the best

@@ -12,8 +12,8 @@ from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.planner.law_estimates import Surface
 
 LEAST, MOST = math.log(1.0), math.log(1e18)  # range of parameters and tokens
-TOLERANCE = 1e-10  # of a logarithm
-ROUNDING = 1e-9  # to the side that keeps a ceiling
+TOLERANCE = 1e-10  # tolerance of a logarithm
+ROUNDING = 1e-9  # margin on the side that keeps a ceiling
 
 
 def optimal_parameters(surface: Surface, flops: float) -> float:

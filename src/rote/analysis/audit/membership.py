@@ -42,12 +42,12 @@ class MembershipVerdict:
 
     verdict: str
     score: str  # chosen on the calibration half
-    auroc: Estimate  # of that score, on the evaluation half only
+    auroc: Estimate  # AUROC of that score, on the evaluation half only
     over_blind: Estimate  # its AUROC there minus that of words alone, paired
-    num_members: int  # of the evaluation half
+    num_members: int  # members of the evaluation half
     num_nonmembers: int
-    blind: MembershipQuality  # of words alone, on all evaluated documents
-    qualities: Mapping[str, MembershipQuality]  # of each score, on all evaluated documents
+    blind: MembershipQuality  # quality of words alone, on all evaluated documents
+    qualities: Mapping[str, MembershipQuality]  # quality of each score, on all evaluated documents
 
     @property
     def quality(self) -> MembershipQuality:
@@ -143,7 +143,7 @@ class UnderReference:
     """mem_U of both sets under one reference."""
 
     reference: str
-    name: str  # of the model
+    name: str  # the model's name
     members: SideUnintended
     nonmembers: SideUnintended
 

@@ -24,7 +24,7 @@ from rote.auditing.stored import MEMBER, NONMEMBER, StoredAudit
 REGURGITATES, NO_EVIDENCE, NOT_MEASURED = "regurgitates", "no evidence", "not measured"
 EIDETIC = (1, 10, 100)  # most documents that hold an extracted suffix
 SAMPLES = (1, 10, 100, 1000)  # drawn at temperature 1 from the whole vocabulary
-PROBABILITY = 0.5  # with which so many samples hold the suffix
+PROBABILITY = 0.5  # probability that so many samples hold the suffix
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,7 @@ Floats = NDArray[np.float64]
 
 FEWEST_RATIOS = 4  # distinct ratios: three unknowns and one to check the fit
 LEAKS = 0.02  # excess of F1 over one half above which a run informs the curve
-LEAST_NOISE = 1e-9  # of F1: an exact fit keeps an error above 0
+LEAST_NOISE = 1e-9  # noise of F1: an exact fit keeps an error above 0
 STEEPEST = 1e6  # |slope| times the median ratio, or its inverse: a step, or a level
 AT_BOUND = 1e-6  # below a bound: a value so close counts as at the bound
 APART = "height, slope and offset cannot be told apart: no runs on the way from high to low"

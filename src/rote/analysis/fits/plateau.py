@@ -34,7 +34,7 @@ TYPICAL_SHARPNESS = 4.0  # where the search starts
 BINDS = 0.1  # d log B / d log C above which a run constrains the capacity
 FALL = (1e-6, 1.0)  # exponents f; at the lower one the curve with f = 0 is taken
 TYPICAL_FALL = 0.05  # where the search for f starts
-FARTHEST = 14.0  # of log C from the search's start, or to an interval's end: a millionfold
+FARTHEST = 14.0  # distance in log C from the start, or to an interval's end: a millionfold
 BEYOND = 0.5  # d log B / d log C above which a data set is beyond the knee
 
 

@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 MOST_STEPS = 300
-DIFFERENCE = 1e-5  # of a log constant: central differences are then accurate to 1e-10
+DIFFERENCE = 1e-5  # step of a log constant: central differences are then accurate to 1e-10
 SETTLED = 1e-12  # relative gain expected of one more step; 1e-6 of the objective's root
 NOTHING = 1e-26  # objective per point that rounding leaves of an exact fit
 LEAST_DAMPING = 1e-13  # keeps a free combination of constants in place
@@ -42,7 +42,7 @@ class RegressionProblem:
 
     log_output: Callable[[Floats], Floats]  # log constants [R, K] -> ln(output) [R, M]
     targets_M: Floats  # observed ln(output)
-    bounds_K2: Floats  # of the log constants
+    bounds_K2: Floats  # bounds of the log constants
     residual: Residual = Residual.LOG
     reach: float = np.inf  # residual beyond which Huber's objective is linear
 

@@ -63,7 +63,7 @@ EXPONENT = (1e-3, 10.0)  # bounds of every exponent
 
 
 def constant(meaning: str, *bounds: float, default: Any = MISSING) -> Any:
-    """Return a dataclass field for a curve's constant; ``bounds`` are its least and largest value."""
+    """Return a field for a curve's constant; ``bounds`` are the least and largest values to try."""
     return field(default=default, metadata={"meaning": meaning, "bounds": bounds})
 
 
@@ -110,7 +110,7 @@ def grid_starts(
 
 MOST_ROUNDS = 40
 CLOSE = 0.005  # tolerance of the rise, as a share of the quantile
-FARTHEST_FIRST = 2.0  # of a log constant: largest first step, also without standard errors
+FARTHEST_FIRST = 2.0  # largest first step of a log constant, also without standard errors
 
 
 def profile_ends(fit: RegressionFit) -> Floats:

@@ -42,9 +42,9 @@ from rote.analysis.fits.regression import RegressionProblem, solve
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-LEAST_NOISE = 1e-10  # of a residual: keeps the scale of an exact fit above rounding
+LEAST_NOISE = 1e-10  # least noise of a residual: keeps the scale of an exact fit above rounding
 LEAST_FELT = 1e-9  # derivative by a log constant, over all runs: smaller is rounding
-LEAST_EIGENVALUE = 1e-13  # of the normal matrix at unit diagonal: smaller is rounding
+LEAST_EIGENVALUE = 1e-13  # of the normal matrix at unit diagonal: a smaller one is rounding
 LEAST_FREEDOM = 1e-6  # 1 - leverage of a run that alone determines a constant; its residual is 0
 NORMAL_REFERENCE = 1.06  # kernel width over deviation * M^(-1/5) (Silverman 1986, eq. 3.28)
 GAUSSIAN_MEDIAN = 0.6745  # median of |residual| over the standard deviation
@@ -66,8 +66,8 @@ class RegressionFit:
     covariance_KK: Floats  # the sandwich
     inverse_KK: Floats  # H^-1, of the objective's expected curvature
     slope_share: float  # mean of E[psi'_i]: 1 for squares, near 0 for absolute deviations
-    degrees: int  # of freedom
-    condition: float  # of H at unit diagonal
+    degrees: int  # degrees of freedom
+    condition: float  # condition of H at unit diagonal
 
     @property
     def log_residuals_M(self) -> Floats:

@@ -13,8 +13,8 @@ from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.analysis.fits.uncertainty import Ints
 from rote.analysis.laws.law import CLUSTERS, Floats, LawData
 
-TOLERANCE = {"flops": 0.1}  # of a sweep line: budgets are rounded to whole steps
-SAME = 0.01  # of the others: sizes may be read off a figure
+TOLERANCE = {"flops": 0.1}  # tolerance of a sweep line: budgets are rounded to whole steps
+SAME = 0.01  # tolerance of the others: sizes may be read off a figure
 FEWEST_BESIDE = 2  # clusters needed beyond the number of constants
 SURE = 0.01  # level of the test, over all kinds of clusters together
 

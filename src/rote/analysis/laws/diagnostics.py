@@ -20,7 +20,7 @@ from rote.analysis.fits.uncertainty import GAUSSIAN_MEDIAN, RegressionFit, lever
 from rote.analysis.laws.clusters import FEWEST_BESIDE, alike, cluster_numbers
 from rote.analysis.laws.law import Floats, Law, LawData
 
-GREATEST_CONDITION = 1e6  # of the normal matrix at unit diagonal
+GREATEST_CONDITION = 1e6  # largest condition of the normal matrix at unit diagonal
 GREATEST_CORRELATION = 0.99
 GREATEST_ERROR = 0.5  # relative standard error of a constant
 FAR = 6.0  # robust deviations: 1,000 Gaussian residuals reach it in one of 500,000 cases

@@ -28,8 +28,8 @@ from rote.analysis.fits.uncertainty import LEAST_FREEDOM, leverage
 from rote.analysis.laws.clusters import grouped
 from rote.analysis.laws.law import FitEffort, FittedLaw, Floats, Law, LawData, RunSelection, failed
 
-TOLERANCE = 0.1  # of FLOPs within a level
-WIDTH = 10**0.25 - 1  # of a bin, as a tolerance on FLOPs
+TOLERANCE = 0.1  # relative spread of FLOPs within a level
+WIDTH = 10**0.25 - 1  # width of a bin, as a tolerance on FLOPs
 FEWEST_SIZES = 3  # needed for a parabola
 FEWEST_MINIMA = 3  # needed for a line: two constants and one to check the fit
 

@@ -18,7 +18,7 @@ from rote.analysis.fits.search import EXPONENT, constant, grid_starts
 from rote.analysis.laws.law import Floats, Law, LawData, RunSelection
 from rote.analysis.laws.regression import Derived, Regression
 
-GRID = np.geomspace(0.02, 1.0, 12)  # of each exponent
+GRID = np.geomspace(0.02, 1.0, 12)  # start values of each exponent
 NUM_STARTS = 32  # of 60 random surfaces 8 starts miss two, 32 none
 MOST = 0.02  # largest delta L
 

@@ -116,7 +116,7 @@ class Goodness:
 
     num_points: int
     num_constants: int
-    rms_log_residual: float  # of ln(output): 0.01 is one per cent
+    rms_log_residual: float  # residual of ln(output): 0.01 is one per cent
     largest_log_residual: float
     explained: float  # share of the variance of ln(output)
     objective: float  # what was minimised
@@ -133,7 +133,7 @@ class FittedLaw:
     inputs: tuple[str, ...]
     output: str
     curve: LawCurve
-    resampled: tuple[LawCurve, ...]  # of the bootstrap; failed refits are left out, with a warning
+    resampled: tuple[LawCurve, ...]  # bootstrap curves; failed refits are left out, with a warning
     constants: tuple[Constant, ...]
     derived: tuple[Constant, ...]
     goodness: Goodness

@@ -27,9 +27,9 @@ from rote.analysis.laws.regression import Derived, Regression
 
 REACH = 1e-3
 FACTOR = (1e-12, 1e60)  # bounds of A and B: wide enough for any exponent
-GRID = np.geomspace(0.05, 2.0, 12)  # of each exponent
+GRID = np.geomspace(0.05, 2.0, 12)  # start values of each exponent
 NUM_STARTS = 8
-NUM_SEARCHES = 2  # of these starts, by variable projection
+NUM_SEARCHES = 2  # starts that variable projection uses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class Parametric:
 def starts(measured: LawData) -> Floats:
     """Return the best start log constants [R, 5] of the grid."""
     loss = measured["loss_nats"]
-    least = np.array([1e-3 * loss.min(), 1e-3, 1e-3])  # floors where the projection set 0
+    least = np.array([1e-3 * loss.min(), 1e-3, 1e-3])  # floors for constants that are 0
 
     def row(linear: Floats, alpha: float, beta: float) -> Floats:
         return np.log([*np.maximum(linear, least), alpha, beta])

@@ -26,7 +26,7 @@ from rote.analysis.laws.regression import Regression
 
 CHANCE = 0.01
 NO_NOISE = 1e-8  # relative residual below which a power law is exact and cannot be tested
-SHARES = (0.2, 0.5, 0.8, 0.95)  # of the lowest loss: starts of the search for the term
+SHARES = (0.2, 0.5, 0.8, 0.95)  # shares of the lowest loss: starts of the search for the term
 FEWEST_RUNS, FEWEST_VALUES = 5, 4  # needed for a fit with the term
 IRREDUCIBLE = "irreducible loss, nats per token"
 PAPER = "Kaplan et al. 2020, arXiv 2001.08361"

@@ -23,10 +23,10 @@ from rote.analysis.laws.law import (
     failed,
 )
 
-FIRST_STEPS, NUM_FINISHED = 20, 3  # of a search from several starts
+FIRST_STEPS, NUM_FINISHED = 20, 3  # steps from every start, and starts that are finished
 FEWEST_RESIDUALS = 2  # that a bootstrap needs
 TOO_FEW = "the runs leave one residual beside the constants: no bootstrap"
-LEAST_SHARE = 1e-6  # of the lowest output: a smaller constant E counts as none
+LEAST_SHARE = 1e-6  # share of the lowest output: a smaller constant E counts as none
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Derived:
 
     name: str
     meaning: str
-    value: Callable[[Any], float]  # of the curve; > 0
+    value: Callable[[Any], float]  # a function of the curve; > 0
 
     def error(self, fit: LawFit) -> float:
         """Return the standard error of its logarithm, to first order."""
@@ -54,7 +54,7 @@ class Regression:
     The bounds also hold a constant that a resample does not identify; the output sets those of E.
     """
 
-    distinct: Mapping[str, int]  # fewest different values of a column
+    distinct: Mapping[str, int]  # fewest different values of each column
     starts: Callable[[LawData], Floats]  # log constants [R, K]
     derived: tuple[Derived, ...] = ()
     residual: Residual = Residual.LOG

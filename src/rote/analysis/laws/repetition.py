@@ -18,7 +18,7 @@ from rote.analysis.fits.search import constant
 from rote.analysis.laws import parametric
 from rote.analysis.laws.law import Floats, Law, LawData, RunSelection
 
-STARTS = (1.5, 5.0, 15.0)  # of R_D and R_N
+STARTS = (1.5, 5.0, 15.0)  # start values of R_D and R_N
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,10 +19,10 @@ from rote.analysis.laws.law import FitEffort, FittedLaw, Floats, Law, LawData, R
 from rote.analysis.laws.regression import Regression
 
 FEWEST_BATCHES = 3
-GRID = np.geomspace(0.02, 2.0, 12)  # of each exponent
+GRID = np.geomspace(0.02, 2.0, 12)  # start values of each exponent
 NUM_STARTS = 8
 CRITICAL = (0.1, 1.0, 10.0)  # critical batch over the median one: starts of the search
-ALPHAS_B = (0.15, 0.4)  # about Kaplan's 0.21
+ALPHAS_B = (0.15, 0.4)  # start values around Kaplan's 0.21
 MOST_NEWTON = 50
 FORMULA = "L = (Nc / N)^alpha_N + (Sc / S_min)^alpha_S"
 

@@ -27,9 +27,9 @@ from rote.analysis.estimators import difference, rate
 from rote.scores.forward import Floats
 from rote.scores.likelihood import lowercase, ratio_of_nats
 
-PREFIX = "generation."  # of the measure's arrays in a run's file
+PREFIX = "generation."  # prefix of the measure's arrays in a run's file
 REFERENCE, NATS = "reference_", "_nats"
-NUM_TAKEN = 100  # of each ranking, as in the paper
+NUM_TAKEN = 100  # first samples of each ranking, as in the paper
 MAX_ERRORS = 100
 
 
@@ -51,7 +51,7 @@ class Recall:
 class Ranked:
     """The distinct samples of one drawing in one order."""
 
-    precision: Rate  # of the first NUM_TAKEN, or of all if there are fewer
+    precision: Rate  # among the first NUM_TAKEN, or all if there are fewer
     precision_in_heldout: Rate  # the same for the control: guessable text
     recall: Recall | None  # before error number MAX_ERRORS; None if nothing is training data
 

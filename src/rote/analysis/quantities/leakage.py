@@ -30,7 +30,7 @@ from rote.core.progress import with_progress
 Arrays = Mapping[str, NDArray[Any]]
 
 HEADLINE = "loss"  # the score whose F1 stands for the run
-RESAMPLES, FEWER_RESAMPLES = 1000, 200  # of the headline score, of each other score
+RESAMPLES, FEWER_RESAMPLES = 1000, 200  # resamples for the headline score, and for each other score
 UNUSED = 2  # resamples for an interval that is not used
 SIZE = "task.num_sequences"
 LIFTED = ("num_sequences", "length", "pool", "corpus")  # of the task that canaries are planted in
@@ -55,12 +55,12 @@ GUESSES = {
 OF_QUALITY = ("f1", "f1_low", "f1_high", "largest_f1", "balanced_accuracy", "auroc")
 CANARIES = {
     "run_id": pl.String,
-    "place": pl.Int64,  # in the manifest
+    "place": pl.Int64,  # index in the manifest
     "repeats": pl.Int64,  # 0: a control
     "bits": pl.Float64,  # its exposure
     "most_bits": pl.Float64,  # the largest that can be measured
     "secret_bits": pl.Float64,
-    "is_fitted": pl.Boolean,  # a skew-normal to its references
+    "is_fitted": pl.Boolean,  # whether a skew-normal is fitted to its references
     "fitted_bits": pl.Float64,  # exposure by the skew-normal; null if the test rejects it
     "is_extracted": pl.Boolean,  # null if the run did not try
 }

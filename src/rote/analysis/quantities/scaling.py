@@ -13,7 +13,7 @@ from rote.analysis.quantities.settings import with_setting
 from rote.analysis.results import Results
 from rote.core.units import nats_from_bits
 
-MOST_EPOCHS = 1.5  # of fresh runs, at most; four cost little (Muennighoff et al. 2023)
+MOST_EPOCHS = 1.5  # upper limit of fresh runs; four cost little (Muennighoff et al. 2023)
 BEST_STEP = "training.best_step"
 FORMAT = "precision.name"
 CONVERGED = "training.converged"

@@ -43,8 +43,8 @@ Arrays = Mapping[str, NDArray[Any]]
 CONFIGURATION = ("task.", "model.", "size.", "optim.", "budget.", "precision.")
 SCORED = "superset.sequences"
 MOST_JUDGED = 10_000  # samples of each class, drawn at random: more only narrow intervals
-GAMMA = 1.0  # of probabilities per token; the paper's 2 would require one bit a token
-SHARES = tuple(np.linspace(0, 1, 11))  # of RMIA's a, tuned on the shadows as in the paper
+GAMMA = 1.0  # for probabilities per token; the paper's 2 would require one bit a token
+SHARES = tuple(np.linspace(0, 1, 11))  # values of RMIA's a, tuned on the shadows as in the paper
 SEED = 0
 TUNED, TOO_FEW_TO_TUNE = "rmia_offline", "its prior is tuned on the shadows, and takes 2"
 

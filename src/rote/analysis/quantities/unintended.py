@@ -61,7 +61,7 @@ class Unintended:
     sample_ids: Ints
     target_bits: Floats
     reference_bits: Floats
-    occurrences: Ints  # in the target's training set
+    occurrences: Ints  # times in the target's training set
     in_reference: NDArray[np.bool_]  # the reference was trained on the sample too
     num_unpaired: int  # samples of the target that the reference did not score
 
@@ -183,7 +183,7 @@ def _samples(arrays: Arrays, prefix: str, origin: Origin) -> CodeLengths:
 
 WORD = re.compile(r"\w+|[^\w\s]")  # runs of letters, digits and underscores; every other sign alone
 CODE_SIGNS = frozenset("{}[]()<>=_;:/\\|&*+#@$%^~`\"'")
-COMMON_SHARE = 0.99  # of all tokens: the tokens beyond this share are called rare
+COMMON_SHARE = 0.99  # share of all tokens: the tokens beyond it are called rare
 ZLIB_LEVEL = 9
 
 

@@ -30,7 +30,7 @@ NOT_TABLES = {  # first bytes of files that need another program first
     b"<": "is HTML or XML: save the table as CSV",
     b"version https://git-lfs": "is a pointer of Git LFS: git lfs pull fetches the table",
 }
-MARKS = (  # of the encodings; marks of four bytes begin with those of two
+MARKS = (  # byte-order marks; those of four bytes begin with those of two
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"),
@@ -42,10 +42,10 @@ WHITE = "\t\n\r\f\v"
 class Cells:
     """A table before its cells are numbers: texts, or the values of JSON and parquet."""
 
-    file: str  # its name
-    names: tuple[str, ...]  # of the columns, without white space around them
+    file: str  # the file's name
+    names: tuple[str, ...]  # column names, without white space around them
     rows: tuple[tuple[Any, ...], ...]
-    places: tuple[str, ...]  # of each row in the file: "line 3"
+    places: tuple[str, ...]  # place of each row in the file: "line 3"
     separator: str | None = None  # None: the file has none
 
     def column(self, name: str) -> list[Any]:
@@ -191,8 +191,8 @@ def style_of(cells: Cells, columns: Sequence[str]) -> Style:
                 )
     if undecided and cells.separator not in (",", ";"):
         raise ValueError(undecided)
-    # If commas separate the cells, a comma inside quotes groups thousands. Semicolons separate them
-    # in countries whose decimals have a comma.
+    # If commas separate the cells, a comma inside quotes groups thousands. Semicolons separate
+    # cells in files that use the comma for decimals.
     return comma if undecided and cells.separator == ";" else point
 
 

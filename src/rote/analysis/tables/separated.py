@@ -18,7 +18,7 @@ from rote.analysis.laws.law import Floats
 SEPARATORS = (",", ";", "\t", "|")
 COMMENT = "#"
 DECLARED = re.compile(r'"?sep=(?P<separator>.)"?', re.IGNORECASE)  # as Excel writes it
-LIMIT_BYTES = 2**20  # of one cell
+LIMIT_BYTES = 2**20  # largest size of one cell
 NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -26,7 +26,7 @@ NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?", re.ASCII)
 class TableRow:
     """One row of a file."""
 
-    line: int  # from 1
+    line: int  # line number from 1
     cells: list[str]  # without white space around them
 
 

@@ -12,7 +12,7 @@ from rote.analysis.results import Curve
 from rote.ledger.curve import MEMORISED_BITS
 
 BUDGET = ("budget.max_steps", "budget.saturation.min_steps")  # how long a run trains
-PREFIXES = (0.25, 0.5, 1.0)  # of a run that ends at its full rate, or with a finish
+PREFIXES = (0.25, 0.5, 1.0)  # parts of a run that ends at its full rate, or with a finish
 SCHEDULE, CONSTANT = "optim.schedule._target_", "constant"
 STEPS, EVALUATIONS = "optimiser steps", "evaluations of the finish"
 
@@ -34,7 +34,7 @@ class Budgets:
 
     unit: str  # `STEPS` or `EVALUATIONS`
     trained: tuple[TrainedSize, ...]
-    held_back: Limit | NoLimit  # of `most`: its longest budget, predicted from the shorter ones
+    held_back: Limit | NoLimit  # the longest budget of `most`, predicted from the shorter ones
 
     @property
     def most(self) -> TrainedSize:

@@ -57,7 +57,7 @@ BITS, ENTROPY, SIZE = "memorised_bits", "entropy_bits", "parameters"
 ALPHA = METRICS["capacity_bits_per_parameter"].label
 DOUBTFUL = "not converged, or no plateau"
 DOTTED, FINE = (0, (1, 1)), (0, (1, 3))
-VISIBLY = 0.03  # of the entropy: a ceiling so far below it gets its own line
+VISIBLY = 0.03  # share of the entropy: a ceiling so far below it gets its own line
 SIDE_STEP = 1.025  # factor between the formats of one size, which separates their intervals
 REACH = 1.5  # times the measured sizes: published ones are drawn up to here
 

@@ -42,7 +42,7 @@ class CapacityOfSize:
     runs: pl.DataFrame  # the longest run of each data set and seed
     plateau: Plateau | NoPlateau
     capacity_bits: float  # the plateau, or the most that one run stored without one
-    bits_per_parameter: Estimate  # of these bits; no interval without a plateau
+    bits_per_parameter: Estimate  # from these bits; no interval without a plateau
     seed_maxima_bits: tuple[float, ...]  # the most that a run of each seed memorised
     num_unconverged: int  # runs at or beyond capacity that had not converged
     budgets: Budgets | None  # None if no run has several budgets
@@ -91,7 +91,7 @@ class Alpha:
     slope: Slope | None  # None if no size has a plateau
     bits_per_parameter: Estimate  # the mean over sizes, or the best maximum without a plateau
     maximum_bits_per_parameter: float  # the most that any run memorised
-    capacities: tuple[CapacityOfSize, ...]  # of every size, with the best heads (`best_of_heads`)
+    capacities: tuple[CapacityOfSize, ...]  # one per size, with the best heads (`best_of_heads`)
     fitted: tuple[CapacityOfSize, ...]  # those whose plateaus are in the mean
     has_chosen_heads: bool  # whether any size had several numbers of heads
     runs: pl.DataFrame  # every run behind the numbers

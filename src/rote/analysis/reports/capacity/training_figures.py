@@ -32,7 +32,7 @@ CAPTIONS = {
 }
 BITS, DATA = "memorised_bits", "data_bits_per_parameter"
 FURTHER = 16.0  # times the largest budget: the end of fitted curves
-MOST_POINTS = 200  # of a training curve
+MOST_POINTS = 200  # points per training curve
 
 
 def budgets(study: Study) -> Plot | None:

@@ -37,7 +37,7 @@ class ControlPoint:
     """One control at one strength, in one panel and kind of leakage, over seeds."""
 
     control: str
-    words: str  # with its strength
+    words: str  # the control and its strength
     run_ids: tuple[str, ...]
     leak: Estimate
     counted: Estimate  # the same, but each run at least a guess; no interval if one was raised

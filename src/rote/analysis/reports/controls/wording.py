@@ -4,7 +4,7 @@ from rote.analysis.estimate import Estimate
 from rote.analysis.reports.controls.study import NONE, ControlPoint, FittedCurve, Panel, Study
 
 REGULARISERS = ("dropout", "weight_decay")  # those of Zhang et al. that also apply to text
-FITTED_SHARE = 0.95  # of random training labels right: above, they count as fitted
+FITTED_SHARE = 0.95  # share of random training labels right: above, they count as fitted
 SOURCE = "Zhang et al. 2016, arXiv 1611.03530"
 CLAIM = "qualitatively unaffected by explicit regularisation"
 FRONTIER_CAPTION = (

@@ -107,7 +107,7 @@ class Study:
     wholes: tuple[AccuracyPoint, ...]  # of all groups together, or of the only one
     compared: tuple[ComparedSizes, ...]
     knowledge: pl.DataFrame  # runs on biographies, with the bits they were given and have stored
-    recalls: tuple[dict[str, Any], ...]  # of biographies, by attribute and exposures
+    recalls: tuple[dict[str, Any], ...]  # recall of biographies, by attribute and exposures
 
     def of(self, series: Series, side: str) -> list[AccuracyPoint]:
         """Return the series' points over all groups, one per size."""

@@ -26,7 +26,7 @@ from rote.analysis.reports.leakage.captions import CAPTIONS
 from rote.analysis.reports.leakage.sizes import Row
 from rote.analysis.reports.leakage.study import LOSS, Study
 
-MOST_PANELS = 6  # of one figure: the first, the last, and evenly spaced ones between
+MOST_PANELS = 6  # in one figure: the first, the last, and evenly spaced ones between
 DODGE = 0.07  # distance between sizes, over that between numbers of repeats
 ROW = 0.5  # spread of sizes and N, over the distance between scores
 SMALLEST_MARK, LARGEST_MARK = 4.0, 9.0  # points, for the least and the most N

@@ -20,7 +20,7 @@ from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
 from rote.analysis.table import Column, Table
 
-FITTED_SHARE = 0.95  # of training labels right: above, random ones count as fitted
+FITTED_SHARE = 0.95  # share of training labels right: above, random ones count as fitted
 STEPS, RANDOM = METRICS["steps_to_fit"], METRICS["unruled"]
 BITS, ENTROPY = METRICS["memorised_bits"], METRICS["label_entropy_bits"]
 ASIDE = 0.012  # distance between series of one share of random labels

@@ -13,7 +13,7 @@ from rote.analysis.results import Curve, Results
 from rote.core.units import bits_from_nats
 
 TASK = "rote.tasks.random_labels.RandomLabels"
-FIT_SHARE = 0.1  # of a guess's cost, log2 C: below this loss, labels count as fitted
+FIT_SHARE = 0.1  # share of a guess's cost, log2 C: below this loss, labels count as fitted
 KEYS = ["inputs", "size", "parameters", "setting"]  # of a series: its runs differ in their seed
 INPUTS = {"patterns": "patterned"}  # others keep the name of their setting
 SPLITS = {"train": "training labels", "heldout": "held-out labels"}

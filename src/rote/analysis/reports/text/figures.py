@@ -14,7 +14,7 @@ from rote.analysis.quantities.convergence import NOT_CONVERGED
 from rote.analysis.reports.text import wording
 from rote.analysis.reports.text.study import SPLITS, Study
 
-MAX_MARKS = 3000  # of a scatter: more only blacken it
+MAX_MARKS = 3000  # marks in a scatter: more only blacken it
 LAST_LINEAR_BITS = 1.0  # below, the axis of mem_U is linear, so that it shows 0
 SEQUENCES, SUM = METRICS["task.num_sequences"], METRICS["max_code_bits"]
 SAMPLE_BITS, LOSS = METRICS["mean_max_code_bits"], METRICS["heldout_bits_per_token"]

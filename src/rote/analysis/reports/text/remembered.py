@@ -14,7 +14,7 @@ from rote.analysis.quantities.references import Pairing
 from rote.analysis.quantities.unintended import Unintended, covariates_of, term_frequencies
 from rote.analysis.results import Corpus, Results
 
-SHOWN_CHARACTERS = 160  # of a sample's text
+SHOWN_CHARACTERS = 160  # longest text shown of a sample
 NUM_EXTREMES = 12  # samples listed at each end
 MAX_CORRELATED = 10_000  # samples, drawn at random, because their texts are read in full
 FEWEST_CORRELATED = 10  # samples: with fewer, a rank correlation says nothing
