@@ -129,7 +129,7 @@ class Plot:
             axes.text(0.5, 0.5, self.empty, transform=axes.transAxes, ha="center", color=GREY)
 
     def _of(self, layer: Layer, value: Any) -> pl.DataFrame:
-        """Return a layer's marks in one panel; None: in any. Hues are moved aside of each other."""
+        """Return a layer's marks in one panel; None: in any. Hues are shifted apart."""
         frame = layer.frame
         if value is not None and self.panel in frame.columns:
             frame = frame.filter(pl.col(self.panel) == value)

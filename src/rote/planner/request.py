@@ -14,8 +14,8 @@ class PlanRequest:
     loss_nats: float | None = None  # held-out, per token, at most
     tokens: float | None = None  # tokens available; repeated if the budget buys more
     parameters: tuple[float, ...] = ()  # sizes to project; empty: a ladder around the best
-    max_f1: float | None = None  # of membership inference
-    max_exposure_bits: float | None = None  # of canaries
+    max_f1: float | None = None  # F1 of membership inference
+    max_exposure_bits: float | None = None  # exposure of canaries
     max_extracted: float | None = None  # share of training windows
     device_flops_per_second: float = DEVICE_FLOPS_PER_SECOND
 

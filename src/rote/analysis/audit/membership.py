@@ -26,7 +26,8 @@ from rote.auditing.stored import MEMBER, NONMEMBER, REFERENCE_PREFIX, SCORE_PREF
 
 LEAKS, NO_EVIDENCE, CONFOUNDED = "leaks", "no evidence", "confounded"
 CHANCE = 0.5
-# An AUROC of words whose interval lies above chance by more than this is no stray word.
+# Least margin of the words' AUROC over chance, at the low end of its interval, that is more than a
+# stray word.
 BLIND_MARGIN = 0.02
 BLIND = "blind"
 NUM_RESAMPLES = 1000

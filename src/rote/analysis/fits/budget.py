@@ -9,9 +9,9 @@ unknowns, so nothing is left to estimate the noise: it gets no interval and no B
 The interval of B_inf holds every value that an F test does not reject against the best fit, with b
 and all other unknowns refitted for each value. b is sought between 1/16 and 4. If the test does not
 reject b = 1/16, unlimited growth is possible too, and no limit is reported. In simulations (b of
-1/4 to 1, noise of 0.1 to 0.6 %) 0 to 4 % of the intervals miss their B_inf when there are five
-curves of three or four budgets, and up to 9 % with two degrees of freedom. Few very noisy curves
-get an interval, and more of those intervals miss.
+1/4 to 1, noise of 0.1 to 0.6 %) 0 to 4 % of the curves get an interval that misses their B_inf if
+there are five curves of three or four budgets, and up to 9 % with two degrees of freedom. Few very
+noisy curves get an interval, but a larger share of these intervals miss.
 """
 
 from collections.abc import Sequence
@@ -53,8 +53,8 @@ class Limit:
     gain_bits: float  # between the largest budget and the limit
 
     def predict(self, budget_ratios: Floats) -> Floats:
-        """Return the bits at budgets given over the curve's largest; for a limit at no finite
-        budget.
+        """Return the bits at budgets given over the curve's largest, for an unlimited budget's
+        limit.
         """
         return self.bits - self.gain_bits * budget_ratios**-self.exponent
 

@@ -26,7 +26,7 @@ from rote.analysis.fits.search import least_squares_within
 Floats = NDArray[np.float64]
 
 FEWEST_SIZES = 3  # distinct data-set sizes: two unknowns and one to check the fit
-DATA_LIMITED = 0.9  # a capacity above this share of the largest ceiling may be the data's
+DATA_LIMITED = 0.9  # a capacity above this share of the largest ceiling may be the data's limit
 SHARPNESS = (0.5, 512.0)  # at 512 the curve is within 0.14 % of a hard minimum everywhere
 LIMITED = "data-limited: the capacity is not 10 % below all that its largest data set holds"
 SCATTERED = "the runs scatter too much to tell a capacity"

@@ -3,8 +3,8 @@
 All reports use the words of this module. A run with a finish (a full-batch minimisation after its
 optimiser steps) has converged if the finish ended because the bits which its model of the loss
 still predicts had fallen below a share of the memorised bits. Any other run has converged if its
-memorised bits grow by less than a share per 1,000 steps. Loss in bits per token and data bits over
-capacity are the axes of double descent.
+memorised bits grow by less than a share of them per 1,000 steps. Loss in bits per token and data
+bits over capacity are the axes of double descent.
 """
 
 from collections.abc import Mapping

@@ -58,7 +58,7 @@ def panel_line(panel: Panel) -> str:
 
 
 def lowering(panel: Panel) -> list[ControlPoint]:
-    """Return the controls whose whole interval is below no control; the lowest leakage first.
+    """Return the controls that lower leakage by their whole interval, the lowest leakage first.
 
     Among those that cannot be distinguished from a guess, the cheapest comes first.
     """
