@@ -38,7 +38,7 @@ class OwnRuns:
         return {IN_BITS.get(name, name): name for name in self.chosen}
 
     def __getitem__(self, name: str) -> pl.Series:
-        """Return a quantity; ValueError names line and column of a cell that is no number."""
+        """Return a quantity; raises ValueError naming the line and column of a non-number."""
         given = self._own[name]
         column = self.chosen[given]
         values = numbers(self.cells, column.column, self._style, is_count=given in COUNTS)
@@ -55,7 +55,7 @@ class OwnRuns:
         return style_of(self.cells, [column.column for column in self.chosen.values()])
 
     def names_for(self, law: Law) -> list[str]:
-        """Return the columns that a law uses; ValueError names those that are missing."""
+        """Return the columns that a law uses; raises ValueError naming those that are missing."""
         needed = [*(law.needs or (*law.inputs, law.output))]
         if missing := [name for name in needed if name not in self._own]:
             mapped = ",".join(f"{name}=..." for name in missing)
@@ -89,7 +89,7 @@ def read_runs(path: Path, mapping: str) -> OwnRuns:
 
 
 def measured_rows(runs: OwnRuns, law: Law, count: RunCount) -> LawData:
-    """Return all rows; ValueError names the columns that the law lacks, or bad cells."""
+    """Return all rows; raises ValueError naming bad cells, or columns that the law lacks."""
     columns = {name: runs[name].to_numpy() for name in runs.names_for(law)}
     return LawData(columns=columns, count=count)
 

@@ -49,7 +49,7 @@ def student_interval(values_K: ArrayLike) -> Interval | None:
 
 
 def mean_over_seeds(values_K: ArrayLike) -> Estimate:
-    """Estimate the mean by Student's t over runs of different seeds; ValueError for no run.
+    """Estimate the mean by Student's t over runs of different seeds; raises ValueError for none.
 
     It covers as stated from two runs on if they scatter normally, and 90 to 93 % of the time if
     they are as skewed as a log-normal of sigma 1/2.
@@ -180,7 +180,7 @@ class AnswersOfSplits:
 
 
 def share(answers: Sequence[AnswersOfSplits]) -> OverSplits:
-    """Return the mean over held-out splits of means over seeds; ValueError for no run.
+    """Return the mean over held-out splits of means over seeds; raises ValueError for no run.
 
     Runs of one split share their items, so the interval is over splits: Student's t over their
     means (over seeds if there is one split), and at least Clopper and Pearson's over all answers,

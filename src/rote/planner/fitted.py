@@ -214,7 +214,7 @@ def _most_bits(runs: pl.DataFrame) -> float | None:
 
 
 def _only(runs: pl.DataFrame, column: str) -> str | float:
-    """Return the one value of a column; ValueError if runs differ, because a plan has one."""
+    """Return the one value of a column; raises ValueError if runs differ, as a plan has one."""
     values = runs[column].drop_nulls().unique().to_list()
     if len(values) != 1:
         raise ValueError(f"a plan needs runs of one {column}, these have {sorted(values)}")

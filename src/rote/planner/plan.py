@@ -38,7 +38,7 @@ class TrainingPlan:
 
 
 def make_plan(question: PlanRequest, estimates: LawEstimates) -> TrainingPlan:
-    """Make a plan; ValueError if no size satisfies the request, or a requested law is unknown."""
+    """Make a plan; raises ValueError if no size satisfies the request, or its law is unknown."""
     _require_known(question, estimates)
     optimum = _optimum(question, estimates)
     rows, left_out = [], []

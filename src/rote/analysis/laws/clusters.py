@@ -31,7 +31,7 @@ def grouped(values: Floats, tolerance: float) -> list[Floats]:
 
 
 def cluster_numbers(measured: LawData, kind: str) -> Ints:
-    """Return the cluster of every run, [M]; ValueError for an unknown kind or a missing column."""
+    """Return each run's cluster, [M]; raises ValueError for an unknown kind or a missing column."""
     if kind not in CLUSTERS:
         raise ValueError(f"clusters={kind!r}: choose from {', '.join(CLUSTERS)}")
     numbers = np.zeros(len(measured), dtype=np.int64)

@@ -147,7 +147,7 @@ class FittedLaw:
 
     @beyond_floats
     def interval(self, *inputs: ArrayLike) -> tuple[Floats, Floats]:
-        """Return the curve's 95 % interval, low and high; ValueError if nothing was resampled."""
+        """Return the curve's 95 % interval, low and high; raises ValueError without resamples."""
         if not self.resampled:
             raise ValueError(f"law {self.law} was fitted without resamples: it has no intervals")
         return band_of([each.predict(*inputs) for each in self.resampled])
@@ -189,7 +189,7 @@ class Law:
 
     @beyond_floats
     def fit(self, measured: LawData, effort: FitEffort) -> FittedLaw:
-        """Fit the law; ValueError for a missing column, or if the runs do not identify the law."""
+        """Fit the law; raises ValueError for a missing column, or runs that do not identify it."""
         for column in self.needs or (*self.inputs, self.output):
             measured[column]
         return self.search(self, measured, effort)

@@ -61,12 +61,14 @@ class Regression:
     reach: float = np.inf
 
     def __call__(self, law: Law, measured: LawData, effort: FitEffort, *warnings: str) -> FittedLaw:
-        """Fit; ValueError for too few runs or clusters, or if no start leads to a finite fit."""
+        """Fit; raises ValueError for too few runs or clusters, or if no start leads to a finite
+        fit.
+        """
         self.require(law, measured)
         return self.describe(law, measured, self.best(law, measured), effort, *warnings)
 
     def require(self, law: Law, measured: LawData) -> None:
-        """Raise ValueError for too few runs, or too few different values of a column."""
+        """Raises ValueError for too few runs, or too few different values of a column."""
         if len(measured) <= (number := len(law.constants)):
             raise ValueError(
                 f"law {law.name} has {number} constants and takes {number + 1} runs or more, "
@@ -99,7 +101,7 @@ class Regression:
         )
 
     def best(self, law: Law, measured: LawData) -> Floats:
-        """Return the best log constants [K]; ValueError if no start leads to a finite fit.
+        """Return the best log constants [K]; raises ValueError if no start leads to a finite fit.
 
         All starts take a few steps and only the best go to the end, because bad starts take
         longest.
@@ -116,7 +118,7 @@ class Regression:
     def describe(
         self, law: Law, measured: LawData, best_K: Floats, effort: FitEffort, *warnings: str
     ) -> FittedLaw:
-        """Compute everything beside the best fit; ValueError for too few clusters."""
+        """Compute everything beside the best fit; raises ValueError for too few clusters."""
         clusters = required_clusters(measured, effort.clusters, len(best_K))
         regression = regression_fit(self.problem(law, measured), best_K, clusters)
         fit = LawFit(**vars(regression), law=law, measured=measured, clusters=effort.clusters)

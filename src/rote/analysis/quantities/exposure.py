@@ -29,7 +29,7 @@ DIRECT = 1e-3  # scipy's distribution function is used above it, the tail below
 
 
 def exposure_by_rank(secret_bits: ArrayLike, ranks: ArrayLike) -> Floats:
-    """Return log2 |R| - log2 rank; ranks are from 1 among all of R, else ValueError is raised."""
+    """Return log2 |R| - log2 rank, for ranks from 1 among all of R; raises ValueError for less."""
     return np.asarray(secret_bits, dtype=np.float64) - np.log2(_counts(ranks, least=1))
 
 

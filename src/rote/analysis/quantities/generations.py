@@ -118,7 +118,7 @@ class Generated:
 
 
 def generated(arrays: Mapping[str, NDArray[np.generic]], drawing: str) -> Generated:
-    """Read one drawing from a run's arrays; ValueError, with the choices, if it is not there."""
+    """Read one drawing from a run's arrays; raises ValueError with the choices if it is absent."""
     start = f"{PREFIX}{drawing}_"
     if f"{start}is_distinct" not in arrays:
         raise ValueError(f"no drawing {drawing!r} in these arrays, only {drawings_in(arrays)}")
@@ -225,7 +225,7 @@ ROUNDING = 1e-9  # relative: so little above a whole number of samples rounds to
 
 
 def probability_within(log_p_N: ArrayLike, num_samples: float) -> Floats:
-    """Return 1 - (1 - p)^n, as -expm1(n log1p(-p)); ValueError for ln p above 0 or n below 0."""
+    """Return 1 - (1 - p)^n, as -expm1(n log1p(-p)); raises ValueError for ln p > 0 or n < 0."""
     if not num_samples >= 0:
         raise ValueError(f"a number of samples must be from 0 up, got {num_samples}")
     with np.errstate(divide="ignore"):

@@ -208,7 +208,7 @@ def read(results: Results, runs: pl.DataFrame, *, quick: bool = False) -> Leakag
 def judged(
     run_id: str, pairs: Mapping[str, Pair], num_resamples: int = RESAMPLES
 ) -> dict[str, MembershipQuality]:
-    """Judge each score, with ``num_resamples`` for the headline; ValueError names the run."""
+    """Judge each score, the headline with ``num_resamples``; raises ValueError naming the run."""
     try:
         return {
             name: membership_quality(

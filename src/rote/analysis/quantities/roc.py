@@ -90,7 +90,7 @@ def roc_curve(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> tuple[Fl
 
 
 def checked_scores(name: str, scores: ArrayLike, *, fewest: int) -> Floats:
-    """Return one class as an array; ValueError for too few scores or scores not finite."""
+    """Return one class as an array; raises ValueError for too few scores, or scores not finite."""
     side = np.asarray(scores, dtype=np.float64)
     if side.ndim != 1 or len(side) < fewest:
         raise ValueError(f"membership takes {fewest} or more {name}, got shape {side.shape}")

@@ -93,7 +93,7 @@ def _differ(runs: pl.DataFrame, column: str) -> bool:
 
 
 def measured(runs: pl.DataFrame, law: Law, count: RunCount) -> LawData:
-    """Return the data that ``law`` is fitted to; ValueError if a column or every run is missing."""
+    """Return the data that ``law`` is fitted to; raises ValueError without a column or any run."""
     names = [*(law.needs or (*law.inputs, law.output))]
     if missing := [name for name in names if name not in runs.columns or not runs[name].count()]:
         raise ValueError(f"no run tells {' and '.join(missing)}")

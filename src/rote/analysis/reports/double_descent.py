@@ -24,7 +24,7 @@ from rote.analysis.runs_table import runs_section
 
 
 def make(results: Results) -> Content:
-    """Make it; ValueError if no run is on a train pool or one lacks a score (measure cost)."""
+    """Make it; raises ValueError if no run is on a train pool or one has no cost (measure cost)."""
     runs = with_series(loss_quantities(_paired(results), results.alphas))
     shown = runs.filter(pl.col("task.pool").fill_null("train") == "train")
     curves = descents(results, shown)

@@ -31,7 +31,7 @@ OF_RUNS = ("tokens", "unique_tokens", "epochs", "is_stopped", "flops", "heldout_
 
 
 def make(results: Results) -> Content:
-    """Make it; ValueError if no law can be fitted."""
+    """Make it; raises ValueError if no law can be fitted."""
     runs = scaling_runs(results, COUNT)
     fitted, others = fit_laws(kinds.laws(), runs_of(runs, COUNT), EFFORT, results.progress)
     if not fitted:

@@ -46,7 +46,7 @@ FINISH = ("training.finish.memorised_bits_before", "training.finish.evaluations"
 
 
 def make(results: Results) -> Content:
-    """Make it; ValueError for an empty table, mixed settings or unknown entropy."""
+    """Make it; raises ValueError for an empty table, mixed settings or unknown entropy."""
     found = study(results.table, results.curves)
     compared = differences(found)
     plots: tuple[Plot | None, ...] = (

@@ -23,7 +23,7 @@ ROW_NOTE = (
 
 
 def make(results: Results) -> Content:
-    """Make it; ValueError if no run measured leakage and held-out loss."""
+    """Make it; raises ValueError if no run measured leakage and held-out loss."""
     found = study(results)
     lines = [Text(words=f"{wording.panel_line(panel)}.") for panel in found.panels]
     sections = [

@@ -97,7 +97,7 @@ def guess_of(kind: Metric) -> str:
 
 
 def study(results: Results) -> Study:
-    """Derive everything; ValueError if no run measured leakage and held-out loss."""
+    """Derive everything; raises ValueError if no run measured leakage and held-out loss."""
     if results.table.is_empty():
         raise ValueError("no finished run to report on")
     runs = with_control(with_leakage(results, results.table), within="panel")

@@ -34,7 +34,7 @@ LAST_LINEAR_BITS = 100.0  # below, the axis of knowledge is linear, so that it s
 
 
 def make(results: Results) -> Content:
-    """Make it; ValueError if no run measured exact matches."""
+    """Make it; raises ValueError if no run measured exact matches."""
     found = study(results)
     tested = claims(found)
     sections = [

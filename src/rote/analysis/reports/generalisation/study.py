@@ -134,7 +134,7 @@ class Study:
 
 
 def study(results: Results) -> Study:
-    """Derive everything; ValueError if no run measured exact matches."""
+    """Derive everything; raises ValueError if no run measured exact matches."""
     runs = results.table
     measured = [name for name in runs.columns if name.startswith(MEASURED)]
     if not measured:

@@ -25,7 +25,7 @@ Numbers = Iterator[tuple[str, dict[str, Any]]]
 
 
 def make(results: Results) -> Content:
-    """Make it; ValueError if there are no runs, or if none of them measured leakage."""
+    """Make it; raises ValueError if there are no runs, or if none of them measured leakage."""
     found = study(results)
     runs = found.runs
     drawn = _plots(found)

@@ -109,7 +109,7 @@ class Study:
 
 
 def study(results: Results) -> Study:
-    """Derive everything; ValueError if there are no runs, or if none measured leakage."""
+    """Derive everything; raises ValueError if there are no runs, or if none measured leakage."""
     bare = leakage_runs(results)
     leakage = read(results, bare)
     runs = with_kinds(bare, leakage)

@@ -56,7 +56,7 @@ BITS_CAPTION = (
 
 
 def make(results: Results) -> Content:
-    """Make it; ValueError if no run on random labels measured exact matches."""
+    """Make it; raises ValueError if no run on random labels measured exact matches."""
     runs, rows = study(results)
     noise = [each for each in rows if each["unruled"] == 1]
     most = {each["series"]: each for each in rows}  # rows rise by share: the last is the largest

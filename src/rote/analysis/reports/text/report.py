@@ -19,7 +19,7 @@ LOSS = METRICS["heldout_bits_per_token"]
 
 
 def make(results: Results) -> Content:
-    """Make it; ValueError for runs that are not on one corpus, or have no reference."""
+    """Make it; raises ValueError for runs that are not on one corpus, or have no reference."""
     found = study(results)
     return Content(
         headlines=(*wording.headlines(found), *map(headline, found.descents)),

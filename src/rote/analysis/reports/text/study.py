@@ -64,7 +64,9 @@ class Study:
 
 
 def study(results: Results) -> Study:
-    """Derive everything; ValueError for no run on text, none on its train pool, or no reference."""
+    """Derive everything; raises ValueError without a run on text, on its train pool, or a
+    reference.
+    """
     text = text_runs(results.table)
     if text.is_empty():
         raise ValueError("no finished run of task text to report on")
