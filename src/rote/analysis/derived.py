@@ -14,7 +14,7 @@ UNIFORM = "rote.tasks.uniform.Uniform"
 LEAST_CODE = "cost.train_least_code_bits"
 TRIED = re.compile(r"exact_match\.((train|heldout)_(\w+))_tried")
 EXTRACTED = re.compile(r"extraction\.(train|heldout)_extracted_(\d+)")
-FLOPS_PER_PARAMETER_AND_TOKEN = 6.0  # Kaplan et al. 2020, section 2.1; without attention scores
+FLOPS_PER_PARAMETER_AND_TOKEN = 6.0  # Kaplan et al. 2020, section 2.1; attention scores left out
 
 # FLOP/s of dense matrix products on tensor cores, without sparsity, from NVIDIA's data sheets: A100
 # (2021), H100 (2023) and H200 (2024). Keys are patterns of torch's name for the whole device. Of
@@ -42,7 +42,7 @@ def tokens_per_second() -> pl.Expr:
 
 
 def flops_per_second() -> pl.Expr:
-    """Return FLOP/s, counting six FLOP per parameter and token."""
+    """Six FLOP a parameter and token."""
     return FLOPS_PER_PARAMETER_AND_TOKEN * pl.col("parameters") * tokens_per_second()
 
 
