@@ -122,10 +122,7 @@ def extent(column: pl.Series) -> str:
 
 
 def between(values: Iterable[float], form: str) -> str:
-    """Return "0.10 to 0.14" for the least and the largest value, or one if both format alike.
-
-    Takes at least one value.
-    """
+    """Return least to most as "0.10 to 0.14", or one if both format alike; takes one or more."""
     numbers = list(values)
     low, high = form.format(min(numbers)), form.format(max(numbers))
     return low if low == high else f"{low} to {high}"

@@ -121,10 +121,7 @@ def bounded_mean(values_N: ArrayLike, *, least: float, most: float) -> Estimate:
 
 
 def _dirichlet_quantile(points: Floats, share: float) -> float:
-    """Return a quantile of the points' mean with Dirichlet weights.
-
-    Its variance is the variance of the points over N + 1.
-    """
+    """Return a quantile of the Dirichlet-weighted mean; its variance is the points' over N + 1."""
     if len(points) > MOST_DRAWN:
         return float(points.mean() + norm.ppf(share) * points.std() / np.sqrt(len(points) + 1))
     weights_BN = np.random.default_rng(SEED).dirichlet(np.ones(len(points)), NUM_DRAWS)

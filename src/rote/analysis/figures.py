@@ -199,10 +199,7 @@ def logarithmic_numbers(scale: Axis, limits: Sequence[float]) -> None:
 
 
 def colours(num_needed: int) -> list[str]:
-    """Return this many colours that colour-blind readers can tell apart: a palette or a ramp.
-
-    The ramp varies in lightness.
-    """
+    """Return colours that colour-blind readers tell apart: the palette, or a lightness ramp."""
     if num_needed <= len(PALETTE):
         return list(PALETTE[:num_needed])
     positions = [index / (num_needed - 1) for index in range(num_needed)]

@@ -48,10 +48,7 @@ def write_plan(plan: TrainingPlan, path: Path, command: str) -> None:
 
 
 def sizes(plan: TrainingPlan, *, is_narrow: bool = False, is_brief: bool = False) -> Table:
-    """Build a table, one row per size; ``is_brief`` shows only the furthest extrapolation.
-
-    Columns with equal values are folded.
-    """
+    """Build a row per size, equal columns folded; ``is_brief``: only the furthest extrapolation."""
     beyond = beyond_briefly if is_brief else beyond_in_full
     columns = [
         *(each for each in _columns(plan) if not (is_narrow and each.title in WIDE)),

@@ -93,10 +93,7 @@ def _rate(tried: pl.DataFrame, document_set: str) -> Rate:
 
 
 def _discoverable(tried: pl.DataFrame) -> dict[int, dict[str, Rate]]:
-    """Rate (n, p)-discoverable documents; ln p of one sample is from the forward pass.
-
-    Hayes et al. 2024, arXiv 2410.19482.
-    """
+    """Apply Hayes et al. 2024, arXiv 2410.19482, to ln p of one sample from the forward pass."""
     log_p = {
         document_set: tried.filter(pl.col("set") == document_set)["suffix_log_p"].to_numpy()
         for document_set in (MEMBER, NONMEMBER)
@@ -146,10 +143,7 @@ def _verdict(extraction: Extraction | None, planted: Planted | None) -> str:
 
 
 def _was_learned(planted: Planted) -> bool:
-    """Whether random secrets were learned: one repeated whole proves it if no control is repeated.
-
-    If controls are repeated too, inserted secrets must be repeated more often.
-    """
+    """Whether secrets are recited whole: one is enough, unless controls are recited as often."""
     inserted, controls = planted.inserted, planted.controls
     if not controls.successes:
         return inserted.successes > 0

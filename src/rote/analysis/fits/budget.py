@@ -191,9 +191,8 @@ class _Family:
         return float(grid[misfit.argmin()]), max(float(misfit.min()), ROUNDING**2)
 
     def kept(self, exponent: float, most: float) -> Floats:
-        """Return a dense grid of the exponents with squared residuals within ``most``.
-
-        ``exponent``, whose residuals are within it, is always included.
+        """Return a dense grid of exponents with squared residuals within ``most``, and
+        ``exponent``.
         """
         grid = np.sort([*EXPONENTS, exponent])
         for _ in range(ZOOMS):

@@ -101,10 +101,7 @@ def _share(theta: Floats | tuple[float, float], log_x: Floats) -> Floats:
 
 
 def _design(theta: tuple[float, float], log_x: Floats) -> Floats:
-    """Return the derivatives of the share by ln middle and ln steepness, [M, 2].
-
-    On a cliff they are tiny.
-    """
+    """Return derivatives of the share by ln middle and ln steepness, [M, 2]; tiny on a cliff."""
     share = _share(theta, log_x)
     fall = np.maximum(share * (1 - share), LEAST_FALL) * np.exp(theta[1])
     return np.column_stack([fall, -fall * (log_x - theta[0])])

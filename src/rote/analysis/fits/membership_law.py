@@ -184,10 +184,7 @@ def fit_membership_law(
 
 
 def _between(residuals: Floats, sizes: NDArray[np.int64]) -> float | None:
-    """Return the random-effects spread of the sizes' mean residuals.
-
-    None for one size, or for one run per size.
-    """
+    """Return the random-effects spread of sizes' mean residuals; None for one size or run each."""
     counts = np.bincount(sizes)
     if len(counts) < 2 or counts.max() < 2:
         return None

@@ -59,9 +59,8 @@ class Knee:
         return share
 
     def slopes(self, ceiling_bits: Floats) -> Floats:
-        """Return the derivatives of log B by (log C, log p, f), one row per data set.
-
-        The column of f is 0 if f is 0.
+        """Return derivatives of log B by (log C, log p, f), a row per data set; f's are 0 if f is
+        0.
         """
         log_data, p, f = np.log(ceiling_bits), self.sharpness, self.fall
         share, steps = self.pull(ceiling_bits), self._steps(log_data)

@@ -75,9 +75,8 @@ def _squares(variance: float, y: Floats, s: Floats) -> float:
 
 
 def _variance(y: Floats, s: Floats, level: float) -> float:
-    """Return the variance at which the weighted squares equal ``level``, or 0 if they never do.
-
-    The weighted squares fall as the variance grows.
+    """Return the variance at which the falling weighted squares equal ``level``; 0 if they never
+    do.
     """
     if _squares(0.0, y, s) <= level:
         return 0.0

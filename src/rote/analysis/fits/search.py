@@ -63,7 +63,7 @@ EXPONENT = (1e-3, 10.0)  # bounds of every exponent
 
 
 def constant(meaning: str, *bounds: float, default: Any = MISSING) -> Any:
-    """Return a field for a curve's constant; ``bounds`` are the least and largest values to try."""
+    """Return a field for a curve's constant; ``bounds`` are the least and largest values tried."""
     return field(default=default, metadata={"meaning": meaning, "bounds": bounds})
 
 

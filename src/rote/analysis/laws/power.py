@@ -59,10 +59,7 @@ class DataCurve:
 
 
 def _line(column: str, measured: LawData, share: float = 0.0) -> Floats:
-    """Return (ln scale, ln alpha), [1, 2], of a line through the logarithms.
-
-    ``share`` of the lowest loss is subtracted first.
-    """
+    """Return (ln scale, ln alpha), [1, 2], of a log-log line after taking off a share of loss."""
     loss = measured["loss_nats"]
     slope, offset = np.polyfit(np.log(measured[column]), np.log(loss - share * loss.min()), 1)
     alpha = max(-slope, 1e-2)  # the bound on alpha rejects a loss that rises

@@ -77,9 +77,7 @@ class Generated:
 
     @property
     def memorised_in_heldout(self) -> Rate:
-        """Share of samples that hold a piece of held-out data: the control, since it can be
-        guessed.
-        """
+        """The control: share of samples with a piece of held-out data, which can be guessed."""
         return rate(int((self.heldout_documents_N > 0).sum()), len(self.rows_N))
 
     def num_eidetic(self, most_documents: int) -> int:

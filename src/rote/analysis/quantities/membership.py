@@ -27,10 +27,7 @@ FEWEST = 4  # documents of each class: two in each half
 
 @dataclass(frozen=True, kw_only=True)
 class RateAtFalsePositives:
-    """Members found at a threshold that guarantees a low false-positive rate.
-
-    It is chosen on the non-members of the calibration half.
-    """
+    """Members found at a threshold that few non-members of the calibration half exceed."""
 
     false_positive_rate: float  # guaranteed: a new non-member passes with at most this chance
     threshold: float  # scores above it count as members

@@ -78,11 +78,7 @@ def _scored_superset(runs: pl.DataFrame) -> pl.Expr:
 
 
 def _covers(runs: pl.DataFrame, target: dict[str, Any]) -> pl.Expr:
-    """Whether a run scored the target's samples.
-
-    A part of the train pool is its first samples in the order of a seed, so it covers no other
-    seed's.
-    """
+    """Whether a run scored the target's part of the pool, which depends on the target's seed."""
     same_seed = pl.col("seed") == target["seed"]
     name = "measure.superset.num_sequences"
     if name not in runs.columns:  # every run scored the whole pool, or none did

@@ -84,10 +84,7 @@ def codes_of(arrays: Arrays, run: dict[str, Any]) -> Codes:
 
 
 def beside_oracle(arrays: Arrays, run: dict[str, Any], oracle: Codes) -> Pair:
-    """Return the bits per token that the run saves on each sample over the oracle.
-
-    The oracle never saw the samples.
-    """
+    """Return bits a token that the run saves on a sample over the oracle, which never saw it."""
     origin = origin_of(run)
     known = pair(trained_samples(arrays, origin), oracle.scored)
     unknown = pair(heldout_samples(arrays, origin), oracle.heldout)

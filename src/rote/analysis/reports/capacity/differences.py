@@ -105,10 +105,7 @@ def _seed_plateaus(capacity: CapacityOfSize) -> dict[int, float]:
 
 
 def _unpaired(first: Alpha, second: Alpha) -> Estimate:
-    """Return the difference of two independent means.
-
-    Errors add as squares; Student's t has the smaller degrees of freedom.
-    """
+    """Add the errors of both means as squares; Student's t has the smaller degrees of freedom."""
     assert first.slope and second.slope
     slopes = (first.slope, second.slope)
     error = hypot(*(each.standard_error_bits_per_parameter for each in slopes))
