@@ -184,7 +184,7 @@ def fit_membership_law(
 
 
 def _between(residuals: Floats, sizes: NDArray[np.int64]) -> float | None:
-    """Return the random-effects spread of sizes' mean residuals; None for one size or run each."""
+    """Return the random-effects spread of sizes; None for one size, or for one run per size."""
     counts = np.bincount(sizes)
     if len(counts) < 2 or counts.max() < 2:
         return None
