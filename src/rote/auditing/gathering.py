@@ -28,7 +28,7 @@ from rote.auditing.stored import MEMBER, NONMEMBER, REFERENCE_PREFIX, SCORE_PREF
 from rote.auditing.targets import AuditTarget
 from rote.core.units import bits_from_nats
 from rote.scores.blind import blind_scores, word_ids
-from rote.scores.forward import Floats
+from rote.scores.documents import Floats
 from rote.tasks.occurrences import Occurrences
 
 PACKAGES = ("rote", "torch", "transformers", "tokenizers", "numpy")

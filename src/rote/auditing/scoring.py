@@ -15,7 +15,8 @@ from rote.auditing.stages import StageImpossible
 from rote.measures.extraction import last_wrong_positions
 from rote.models.decoder import sequences_at_once
 from rote.models.likelihood import token_nats
-from rote.scores.forward import Documents, Floats, Integers, documents, moments
+from rote.scores.documents import Documents, Floats, Integers
+from rote.scores.forward import documents, moments
 from rote.scores.gradient import gradient_norm
 from rote.scores.likelihood import (
     lowercase,

@@ -14,7 +14,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from rote.core.checks import require_whole
-from rote.scores.forward import Floats, Integers
+from rote.scores.documents import Floats, Integers
 
 
 def word_ids(texts: Sequence[str]) -> list[Integers]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rote.models.likelihood import token_nats
-from rote.scores.forward import Floats, Integers
+from rote.scores.documents import Floats, Integers
 
 
 def gradient_norm(model: nn.Module, tokens_BL: Tensor, lengths_B: Integers) -> Floats:

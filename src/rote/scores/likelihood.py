@@ -26,7 +26,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rote.core.checks import require_whole
-from rote.scores.forward import LEAST_NATS, LEAST_SPREAD_NATS, Documents, Floats, Integers
+from rote.scores.documents import LEAST_NATS, LEAST_SPREAD_NATS, Documents, Floats, Integers
 
 
 def min_k(documents: Documents, *, k_percent: int) -> Floats:

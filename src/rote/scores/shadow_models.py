@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from rote.scores.forward import LEAST_NATS, LEAST_SPREAD_NATS, Floats
+from rote.scores.documents import LEAST_NATS, LEAST_SPREAD_NATS, Floats
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -107,7 +107,7 @@ def _cards(
     membership, regurgitation = found.membership, found.regurgitation
     extraction = regurgitation.extraction
     yield Card(
-        title="MembershipVerdict",
+        title="Membership",
         meaning="can documents it was trained on be told from others?",
         value=membership.verdict,
         unit=f"AUROC {membership.auroc.value:.3f}",
@@ -180,7 +180,7 @@ def _membership(found: MembershipVerdict, stored: StoredAudit) -> Section:
     ]  # fmt: skip
     if skipped:
         blocks.append(Text("Not measured:", items=skipped))
-    return Section("MembershipVerdict", blocks)
+    return Section("Membership", blocks)
 
 
 def _accuracy(row: tuple[str, str, MembershipQuality]) -> tuple[float, str]:

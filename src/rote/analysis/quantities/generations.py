@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rote.analysis.estimate import Estimate, Rate
 from rote.analysis.estimators import difference, rate
-from rote.scores.forward import Floats
+from rote.scores.documents import Floats
 from rote.scores.likelihood import lowercase, ratio_of_nats
 
 PREFIX = "generation."  # prefix of the measure's arrays in a run's file

@@ -60,7 +60,7 @@ def make(results: Results) -> Content:
         lead=figures.memorised_bits(found),
         sections=(
             Section(
-                "CapacityOfSize of each model",
+                "Capacity of each model",
                 [_capacity_table(found), *_doubts(found), Text(CAPACITIES_NOTE)],
             ),
             *([_compared(compared)] if compared else []),

@@ -18,7 +18,6 @@ LOSS = "heldout_bits_per_token"
 # Entropy minus code length for data without a rule: drawn labels, or all tokens.
 BITS = replace(METRICS["memorised_bits"], title="bits memorised", form="{:z,.0f}")
 EXPOSURE = replace(METRICS["exposure_bits"], title="exposure of the most repeated canaries")
-EXPOSURE = replace(METRICS["exposure_bits"], title="exposure of the most repeated canaries")
 KINDS = (EXPOSURE, METRICS["extracted_share"], METRICS["drawn_right"], BITS)
 LEAKS = [kind.name for kind in KINDS]
 OF_CANARIES = ("exposure_bits", "exposure_bits_guess", "extracted_share", "extracted_share_guess")
