@@ -205,7 +205,7 @@ _ALL = (
     Metric(
         name="extracted_share", title="share of the most repeated canaries extracted", form="{:.0%}"
     ),
-    Metric(name="drawn_right", title="share of random labels told right", form="{:.0%}"),
+    Metric(name="drawn_right", title="share of random labels answered right", form="{:.0%}"),
     Metric(
         name="canaries_extracted", title="inserted canaries extracted", form="{:.1%}",
         is_compared=True,

@@ -131,7 +131,7 @@ def _series(name: str, values: list[Any]) -> pl.Series:
     if kinds == NUMBERS:
         plain = [None if value is None else float(value) for value in plain]
     elif len(kinds) > 1:
-        told = sorted(kind.__name__ for kind in kinds)
-        raise ValueError(f"column {name!r} mixes {' and '.join(told)}: not one table")
+        names = sorted(kind.__name__ for kind in kinds)
+        raise ValueError(f"column {name!r} mixes {' and '.join(names)}: not one table")
     # The type of a column that is null throughout cannot be inferred.
     return pl.Series(name, plain, dtype=None if kinds else pl.Float64)

@@ -39,7 +39,7 @@ def make_training_run(
     require_causal(model, vocab_size=task.vocab_size, length=task.length)
     device = device_of(spec.how["host"]["accelerator"])
     controls = Controls.of(spec.controls, build)
-    controls.require_company(spec.how["host"]["strategy"])
+    controls.require_strategy(spec.how["host"]["strategy"])
     controls.change_model(model)
     budget, precision = build(what["budget"]), build(what["precision"])
     if budget.finish and distributed.num_processes() > 1:

@@ -67,7 +67,7 @@ class Facts:
         """
         tokens = self.tokens_per_step * self.max_steps
         tokens += self.epoch_tokens * self.finish_evaluations
-        return self.step.anatomy.flops_per_token * tokens
+        return self.step.shape.flops_per_token * tokens
 
     def peak_bytes(self, processes: int) -> int:
         """Return the peak bytes of each process if so many train together."""
@@ -134,13 +134,13 @@ class Preflight:
         if spec.controls:
             key = [spec.controls, what["task"], what["model"], what["budget"], host["compile"]]
             controls = self._once(key, partial(_checked_controls, spec, budget))
-        anatomy = self._anatomy(what["model"], (data.vocab_size, data.length), controls)
+        shape = self._model_shape(what["model"], (data.vocab_size, data.length), controls)
         _check_finish(spec, budget, precision, controls)
         steps, optim = budget.max_steps, what["optim"]
         copies = self._once([optim, steps], partial(_try_optim, optim, steps))
         batch_size = min(budget.batch_size, data.num_sequences)
         step = StepMemory.of(
-            anatomy,
+            shape,
             precision,
             batch_size=batch_size,
             length=data.length,
@@ -150,7 +150,7 @@ class Preflight:
             microbatch_size=controls.microbatch_size,
         )
         return Facts(
-            parameters=anatomy.parameters,
+            parameters=shape.parameters,
             entropy_bits=data.entropy_bits,
             max_steps=steps,
             tokens_per_step=batch_size * data.length,
@@ -168,9 +168,9 @@ class Preflight:
         # Only the task's shape: a point of a grid may derive its number of sequences from this
         # count.
         shape = self._once([config["task"], "shape"], partial(_shape, config["task"]))
-        return self._anatomy(config["model"], shape, Controls()).parameters
+        return self._model_shape(config["model"], shape, Controls()).parameters
 
-    def _anatomy(
+    def _model_shape(
         self, model: Mapping[str, Any], shape: tuple[int, int], controls: Controls
     ) -> ModelShape:
         key = [model, *shape, controls]
@@ -256,9 +256,9 @@ def _look_inside(
 ) -> ModelShape:
     built = _on_meta(model, vocab_size, length)
     require_contract(built, vocab_size=vocab_size)
-    anatomy = ModelShape.of(built)
+    shape = ModelShape.of(built)
     is_own = type(built).__module__.startswith("rote.")  # our own models are tested
-    if not is_own and anatomy.parameters <= MOST_TRIED:
+    if not is_own and shape.parameters <= MOST_TRIED:
         tried: nn.Module = build(model, vocab_size=vocab_size, max_length=length)
         require_causal(tried, vocab_size=vocab_size, length=length)
     controls.change_model(built)
