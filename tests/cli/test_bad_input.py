@@ -160,7 +160,7 @@ def test_outputs_that_cannot_be_written_are_named(
 def test_every_command_helps(tmp_path: Path, words: list[str]) -> None:
     done = rote(tmp_path, *words, "--help")
     assert done.returncode == 0
-    assert "usage: rote" in done.stdout
+    assert "Usage: rote" in done.stdout
 
 
 def test_hydras_own_flags_work(tmp_path: Path) -> None:

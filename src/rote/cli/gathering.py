@@ -9,7 +9,7 @@ import polars as pl
 from rote.analysis.metrics import derive
 from rote.analysis.published import measured_alphas, report_of
 from rote.analysis.results import Results, table_of
-from rote.cli.damage import require_no_damage
+from rote.cli.screen import require_no_damage
 from rote.cluster.plan import Plan, load_plan
 from rote.core.progress import Progress, with_progress
 from rote.io.outputs import outputs_folder

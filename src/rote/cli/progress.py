@@ -1,6 +1,6 @@
 """What a person watches: how far something long is, and runs while they train."""
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -18,8 +18,10 @@ from rich.text import Text
 from rote.cli.screen import aside
 from rote.io.read import printable
 from rote.ledger.curve import MEMORISED_BITS, progress_told
-from rote.ledger.record import Record
-from rote.ledger.spec import Spec
+
+if TYPE_CHECKING:
+    from rote.ledger.record import Record
+    from rote.ledger.spec import Spec
 
 NARROW = 110  # columns of a screen
 REFRESHES_A_SECOND = 4  # a sweep is followed for hours, often through ssh
@@ -120,7 +122,7 @@ class ProgressBar:
     def __exit__(self, *ended: object) -> None:
         self.progress.stop()
 
-    def start(self, spec: Spec, parameters: int, epoch_tokens: int) -> None:
+    def start(self, spec: "Spec", parameters: int, epoch_tokens: int) -> None:
         """The clock starts with the first step, so that set-up does not blur the ETA."""
         self.parameters = parameters
         self.progress.reset(self.task)
@@ -132,7 +134,7 @@ class ProgressBar:
             text += f", {row[MEMORISED_BITS] / self.parameters:.2f} per parameter"
         self.progress.update(self.task, completed=row["step"], bits=text)
 
-    def finish(self, record: Record) -> None:
+    def finish(self, record: "Record") -> None:
         """A run that saturated early is complete."""
         self.progress.update(self.task, total=record.training["steps"])
 

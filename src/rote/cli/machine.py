@@ -1,19 +1,17 @@
-"""`rote doctor`: what this machine has, and what to do about what is missing."""
+"""Commands about this machine: what it has, what it lacks, and completion in its shell."""
 
-import argparse
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from rich.table import Table
-
+from rote.cli.arguments import argument, flag
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
-from rote.cluster.health import damaged_files
 from rote.core.provenance import PACKAGES, processor
 from rote.io.outputs import outputs_folder
 from rote.io.write import require_writable
@@ -28,12 +26,18 @@ class Finding(NamedTuple):
     is_ok: bool = True  # false where something that is wanted does not work
 
 
-def run(arguments: argparse.Namespace) -> int:
+def doctor(
+    *,
+    outputs: Annotated[bool, flag("check every file of the outputs instead")] = False,
+    json: Annotated[bool, flag("print what was found, as the one JSON document")] = False,
+) -> int:
     """Exit code 1 where rote cannot run at all, or a file of the outputs is damaged."""
-    if arguments.outputs:
-        return _check_outputs(as_json=arguments.json)
+    from rich.table import Table
+
+    if outputs:
+        return _check_outputs(as_json=json)
     findings = [*_versions(), *_torch(), *_outputs(), *_slurm(), *_wandb()]
-    if arguments.json:
+    if json:
         print_json([finding._asdict() for finding in findings])
     table = Table("part", "state", "what to do", box=None, header_style="bold")
     for finding in findings:
@@ -43,16 +47,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_outputs(*, as_json: bool) -> int:
+    from rote.cluster.health import damaged_files
+
     outputs = outputs_folder()
-    with Bar() as show:
-        damaged = damaged_files(outputs, show)
+    with Bar() as progress:
+        damaged = damaged_files(outputs, progress)
     if as_json:
         print_json({"outputs": str(outputs), "damaged": damaged})
     console = screen()
     for line in damaged:
         console.print(line, style="yellow", soft_wrap=True)
-    said = f"{len(damaged)} damaged" if damaged else "every file that was read is sound"
-    console.print(f"{outputs}: {said}", soft_wrap=True)
+    result = f"{len(damaged)} damaged" if damaged else "every file that was read is sound"
+    console.print(f"{outputs}: {result}", soft_wrap=True)
     return int(bool(damaged))
 
 
@@ -121,3 +127,13 @@ def _wandb() -> Iterator[Finding]:
 
 def _yes(true: bool) -> str:
     return "yes" if true else "no"
+
+
+def completion(
+    shell: Annotated[Literal["bash", "zsh", "fish"], argument("which", converter=None)], /
+) -> int:
+    """Prints a script that completes commands, flags, and names of sweeps."""
+    from rote.cli.main import make_app
+
+    sys.stdout.write(make_app().generate_completion(prog_name="rote", shell=shell))
+    return 0
