@@ -90,7 +90,7 @@ def with_parents(key: str) -> set[str]:
 
 def test_the_reference_has_every_command(site: Path) -> None:
     text = (site / "command_line.html").read_text()
-    for command in (name for group in COMMANDS.values() for name in group):
+    for command in (each for group in COMMANDS.values() for each in group):
         assert f'id="rote-{command}"' in text
         assert f"Usage: rote {command}" in text
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, get_args
 
-from cyclopts import CycloptsError, Parameter, Token
+from cyclopts import Argument, CycloptsError, Parameter, Token
 from cyclopts.exceptions import (
     CoercionError,
     MissingArgumentError,
@@ -108,7 +108,7 @@ def _reason(error: CycloptsError) -> str:
             return f"flag {word!r} is not known.{near(word, known)}"
         case UnusedCliTokensError(unused_tokens=[word, *_]):
             return f"{word!r} is one word too many"
-        case MissingArgumentError(keyword=None) if not error.argument.tokens:
+        case MissingArgumentError(keyword=None, argument=Argument(tokens=[])):
             return f"{name} is missing"
         case MissingArgumentError():
             return f"{name} must have a value"
@@ -134,6 +134,7 @@ def _name(error: CycloptsError) -> str:
 
 LAUNCHED = argument("a launched sweep", completer=launched_sweeps)
 Launched = Annotated[str, LAUNCHED]
+Json = Annotated[bool, flag("print one JSON document and nothing else")]
 Follow = Annotated[bool, flag("watch it to its end", alias="--watch")]
 CAPACITY = argument(
     "whose reported capacity to scale by, instead of what the sweep's file names",

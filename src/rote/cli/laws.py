@@ -7,11 +7,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from rote.cli.arguments import CAPACITY, argument, flag, launched_sweeps, whole
+from cyclopts import Parameter, Token
+
+from rote.cli.arguments import CAPACITY, Json, argument, launched_sweeps, whole
 from rote.cli.progress import Bar
 from rote.cli.screen import grid, print_json, require_no_damage, screen
 from rote.io.outputs import outputs_folder
 from rote.io.write import named_by_digest, require_writable, sha256_of_file, write_json
+from rote.planner.formatting import amount
+from rote.planner.request import DEVICE_FLOPS_PER_SECOND, PlanRequest
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,9 +33,26 @@ NARROW = 120  # columns of a screen
 Count = Annotated[Literal["total", "non-embedding"], argument("of parameters", converter=None)]
 
 
-def amount(meaning: str) -> Any:
-    """A number like 1.5b, which the command reads."""
-    return argument(meaning, metavar="X", allow_leading_hyphen=True)
+def positive(meaning: str, **more: Any) -> Parameter:
+    """A number above 0, such as 1.5b."""
+    return argument(
+        meaning, **({"converter": _amount, "metavar": "X", "allow_leading_hyphen": True} | more)
+    )
+
+
+def _amount(_: Any, words: Sequence[Token]) -> float:
+    return amount(words[0].value)
+
+
+def _amounts(_: Any, words: Sequence[Token]) -> tuple[float, ...]:
+    return tuple(amount(each) for each in words[0].value.split(","))
+
+
+SIZES = positive("to look at, as 124m,1.5b; default: a ladder about the best", converter=_amounts)
+FITTED = argument(
+    "laws fitted to its runs; without it published ones",
+    name="--from", metavar="SWEEP", completer=launched_sweeps,
+)  # fmt: skip
 
 
 def fit(
@@ -51,7 +72,7 @@ def fit(
         argument(CLUSTERS, converter=None),
     ] = None,
     count: Count = "total",
-    json: Annotated[bool, flag("print fit.json, as the one JSON document")] = False,
+    json: Json = False,
 ) -> int:
     """Writes outputs/fits/<name>-<digest of what is asked>/; prints the constants.
 
@@ -174,52 +195,37 @@ def _print_law(console: "Console", through: "Through") -> None:
 
 def plan(
     *,
-    flops: Annotated[str | None, amount("budget of training, 6 N D")] = None,
-    loss: Annotated[str | None, amount("held-out nats a token to reach")] = None,
-    tokens: Annotated[
-        str | None, amount("distinct ones that exist; seen again where the budget buys more")
-    ] = None,
-    params: Annotated[
-        str | None, amount("sizes to look at, e.g. 124m,1.5b; default: a ladder about the best")
-    ] = None,
-    max_f1: Annotated[str | None, amount("of membership inference, from 0.5 to 1")] = None,
-    max_exposure: Annotated[str | None, amount("of canaries, bits")] = None,
-    max_extracted: Annotated[str | None, amount("share of training windows")] = None,
+    flops: Annotated[float | None, positive("budget of training, 6 N D")] = None,
+    loss: Annotated[float | None, positive("held-out nats a token to reach")] = None,
+    tokens: Annotated[float | None, positive("distinct ones; the rest are repetitions")] = None,
+    params: Annotated[tuple[float, ...], SIZES] = (),
+    max_f1: Annotated[float | None, positive("of membership inference, from 0.5 to 1")] = None,
+    max_exposure: Annotated[float | None, positive("of canaries, bits")] = None,
+    max_extracted: Annotated[float | None, positive("share of training windows")] = None,
     device_flops: Annotated[
-        str | None, amount("that one device sustains a second; default: 4e14")
-    ] = None,
-    from_: Annotated[
-        str | None,
-        argument("laws fitted to its runs, where they allow a fit", name="--from",
-                 metavar="SWEEP", completer=launched_sweeps),
-    ] = None,
+        float, positive("that one device sustains a second")
+    ] = DEVICE_FLOPS_PER_SECOND,
+    from_: Annotated[str | None, FITTED] = None,
     capacity_from: Annotated[str | None, CAPACITY] = None,
     count: Count = "total",
-    json: Annotated[bool, flag("print plan.json, as the one JSON document")] = False,
-) -> int:  # fmt: skip
+    json: Json = False,
+) -> int:
     """Writes outputs/plans/<from>-<digest of what is asked>/, and prints the table.
 
     Raises ValueError for runs that are damaged, once the others have given their laws.
     """
-    from rote.planner import formatting
     from rote.planner.page import plan_json, write_plan
     from rote.planner.plan import make_plan
-    from rote.planner.request import DEVICE_FLOPS_PER_SECOND, PlanRequest
-
-    def number(text: str | None, name: str) -> float | None:
-        return None if text is None else formatting.amount(text, name)
 
     request = PlanRequest(
-        flops=number(flops, "--flops"),
-        loss_nats=number(loss, "--loss"),
-        tokens=number(tokens, "--tokens"),
-        parameters=tuple(
-            formatting.amount(each, "--params") for each in (params.split(",") if params else ())
-        ),
-        max_f1=number(max_f1, "--max-f1"),
-        max_exposure_bits=number(max_exposure, "--max-exposure"),
-        max_extracted=number(max_extracted, "--max-extracted"),
-        device_flops_per_second=number(device_flops, "--device-flops") or DEVICE_FLOPS_PER_SECOND,
+        flops=flops,
+        loss_nats=loss,
+        tokens=tokens,
+        parameters=params,
+        max_f1=max_f1,
+        max_exposure_bits=max_exposure,
+        max_extracted=max_extracted,
+        device_flops_per_second=device_flops,
     )
     outputs = require_writable(outputs_folder())
     with Bar() as progress:

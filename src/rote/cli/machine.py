@@ -9,12 +9,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from rote.cli.arguments import argument, flag
+from rote.cli.arguments import Json, argument, flag
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
 from rote.core.provenance import PACKAGES, processor
 from rote.io.outputs import outputs_folder
 from rote.io.write import require_writable
+
+YES = {True: "yes", False: "no"}
 
 
 class Finding(NamedTuple):
@@ -29,7 +31,7 @@ class Finding(NamedTuple):
 def doctor(
     *,
     outputs: Annotated[bool, flag("check every file of the outputs instead")] = False,
-    json: Annotated[bool, flag("print what was found, as the one JSON document")] = False,
+    json: Json = False,
 ) -> int:
     """Exit code 1 where rote cannot run at all, or a file of the outputs is damaged."""
     from rich.table import Table
@@ -81,15 +83,15 @@ def _torch() -> Iterator[Finding]:
             name = torch.cuda.get_device_name(index)
             memory = torch.cuda.get_device_properties(index).total_memory / 2**30
             yield Finding(f"gpu {index}", f"{name}, {memory:.0f} GiB", "")
-        yield Finding("bf16 on the gpu", _yes(torch.cuda.is_bf16_supported()), "")
+        yield Finding("bf16 on the gpu", YES[torch.cuda.is_bf16_supported()], "")
         tf32 = torch.cuda.get_device_capability() >= (8, 0)
-        yield Finding("tf32 on the gpu", _yes(tf32), "")
+        yield Finding("tf32 on the gpu", YES[tf32], "")
     else:
         advice = "small models train on the cores; large ones want a CUDA device"
         yield Finding("gpu", "none", advice)
     bf16 = torch.cpu.get_capabilities().get("avx512_bf16", False)
     advice = "" if bf16 else "bf16 runs, but slower than fp32"
-    yield Finding("bf16 in the processor", _yes(bool(bf16)), advice)
+    yield Finding("bf16 in the processor", YES[bool(bf16)], advice)
 
 
 def _outputs() -> Iterator[Finding]:
@@ -123,10 +125,6 @@ def _wandb() -> Iterator[Finding]:
     )
     advice = "" if keyed else "nothing, for log=offline; for log=online: wandb login"
     yield Finding("wandb account", "logged in" if keyed else "none", advice)
-
-
-def _yes(true: bool) -> str:
-    return "yes" if true else "no"
 
 
 def completion(

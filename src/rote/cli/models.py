@@ -3,10 +3,11 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from rote.cli.arguments import argument, flag, launched_sweeps, texts, whole
+from rote.cli.arguments import Json, argument, flag, launched_sweeps, texts, whole
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
 from rote.io.outputs import outputs_folder
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 SETS = {"members": "members", "nonmembers": "non-members"}
 COUNTED = ("empty", "too_short", "duplicates", "truncated")
 WARNINGS = ("leaks", "confounded", "regurgitates")
-MOST_TOKENS = 10**7
+FILES = ".txt, .jsonl, .csv, .parquet"
+REFERENCE = argument(
+    "not trained on the members", converter=texts, consume_multiple=1, metavar="MODEL ..."
+)
+Accelerator = Literal["auto", "cpu", "gpu"]
+tokens = partial(whole, 1, 10**7)
 
 Run = Annotated[
     str,
@@ -36,39 +42,22 @@ def audit(
     model: Annotated[str, argument("a Hugging Face folder, or a run as for compress")],
     /,
     *,
-    members: Annotated[
-        str, argument("documents it was trained on: .txt, .jsonl, .csv, .parquet", metavar="FILE")
-    ],
-    nonmembers: Annotated[
-        str, argument("others of the same source: .txt, .jsonl, .csv, .parquet", metavar="FILE")
-    ],
-    reference: Annotated[
-        tuple[str, ...],
-        argument(
-            "not trained on the members", converter=texts, consume_multiple=1, metavar="MODEL ..."
-        ),
-    ] = (),
-    canaries: Annotated[
-        str | None, argument("what was planted, as runs leave it", metavar="MANIFEST")
-    ] = None,
+    members: Annotated[str, argument(f"documents it was trained on: {FILES}", metavar="FILE")],
+    nonmembers: Annotated[str, argument(f"others of the same source: {FILES}", metavar="FILE")],
+    reference: Annotated[tuple[str, ...], REFERENCE] = (),
+    canaries: Annotated[str | None, argument("what was planted: a run's manifest.json")] = None,
     field: Annotated[str, argument("of a row with the text")] = "text",
     quick: Annotated[bool, flag("the scores of one forward pass alone")] = False,
-    max_tokens: Annotated[
-        int, whole(1, MOST_TOKENS, "of a document at most, the context besides")
-    ] = 1024,
-    prefix_tokens: Annotated[int, whole(1, MOST_TOKENS, "that extraction gives the model")] = 50,
-    suffix_tokens: Annotated[int, whole(1, MOST_TOKENS, "that it has to give back")] = 50,
+    max_tokens: Annotated[int, tokens("of a document at most, the context besides")] = 1024,
+    prefix_tokens: Annotated[int, tokens("that extraction gives the model")] = 50,
+    suffix_tokens: Annotated[int, tokens("that it has to give back")] = 50,
     seed: Annotated[int, whole(0, 2**63 - 1, "of halves and of what is set aside")] = 0,
-    precision: Annotated[
-        str | None, argument("fp32 (default; for a run its own), bf16_true, ...")
-    ] = None,
-    accelerator: Annotated[
-        Literal["auto", "cpu", "gpu"], argument("where it computes", converter=None)
-    ] = "auto",
+    precision: Annotated[str | None, argument("fp32, bf16_true, ...; default: a run's own")] = None,
+    accelerator: Annotated[Accelerator, argument("where to compute", converter=None)] = "auto",
     start_token: Annotated[int | None, whole(0, 2**31 - 1, "what position 0 reads")] = None,
     allow_pickle: Annotated[bool, flag("weights in pytorch_model.bin")] = False,
-    output: Annotated[str | None, argument("instead of outputs/audits", metavar="FOLDER")] = None,
-    json: Annotated[bool, flag("print audit.json, as the one JSON document")] = False,
+    output: Annotated[str | None, argument("a folder in the place of outputs/audits")] = None,
+    json: Json = False,
 ) -> int:
     """Writes outputs/audits/<name>-<8 hex digits>/ and prints its headlines.
 
@@ -175,7 +164,7 @@ def compress(
     task_train: Annotated[bool, flag("the run's own training set")] = False,
     output: Output,
     force: Force = False,
-    json: Annotated[bool, flag("print sums, as the one JSON document")] = False,
+    json: Json = False,
 ) -> int:
     """Writes the coded file; prints its bits beside those of zlib, xz and zstd.
 
@@ -241,7 +230,7 @@ def decompress(
     *,
     output: Output,
     force: Force = False,
-    json: Annotated[bool, flag("print what was written, as the one JSON document")] = False,
+    json: Json = False,
 ) -> int:
     """Raises ValueError with one line for a damaged file, another run, another machine."""
     from rote.coding.container import require_run, unpack

@@ -5,19 +5,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from rote.cli.arguments import CAPACITY, LAUNCHED, Launched, argument, flag, whole
+from rote.cli.arguments import CAPACITY, LAUNCHED, Json, Launched, argument, flag, whole
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, require_no_damage, screen
+from rote.cli.wandb import log_report, require_wandb
 from rote.io.outputs import below, outputs_folder
 
 if TYPE_CHECKING:
     import polars as pl
-    from rich.console import Console
 
     from rote.analysis.report import Report
     from rote.analysis.results import Results
     from rote.cluster.plan import Plan
-    from rote.core.progress import Progress
 
 SOURCE = "wandb:ENTITY/PROJECT or wandb-offline:FOLDER, instead of the records on disk"
 KIND = "instead of the sweep's own, which for a grid of `rote train -m` is capacity"
@@ -28,7 +27,7 @@ def collect(
     /,
     *,
     from_: Annotated[str | None, argument(SOURCE, name="--from", metavar="SOURCE")] = None,
-    json: Annotated[bool, flag("print where the table is, as the one JSON document")] = False,
+    json: Json = False,
 ) -> int:
     """Writes table.parquet, table.csv and curves.parquet into the sweep's folder.
 
@@ -38,25 +37,35 @@ def collect(
     Raises ValueError for runs that are damaged, once the others are written.
     """
     from rote.analysis.metrics import derive
-    from rote.analysis.results import curves_table, write_curves, write_table
-    from rote.cli.gathering import sound_runs, stored
+    from rote.analysis.results import curves_table, table_of, write_curves, write_table
+    from rote.cli.gathering import sound_runs
     from rote.cluster.plan import launched, load_plan, sweep_folder
     from rote.ledger.store import Store
+    from rote.tracking.reading import read_back
 
     outputs = outputs_folder()
     folder = sweep_folder(outputs, name)
     damaged: list[str] = []
     plan = load_plan(outputs, name) if not from_ or name in launched(outputs) else None
     with Bar() as progress:
-        if from_:
-            table, curves = _from_wandb(from_, name, plan, progress)
+        if from_:  # the runs of the plan in its order; without a plan those of the group
+            read = read_back(from_, name, plan.run_ids if plan else None, progress)
+            found = [
+                (each.finished.record, each.finished.circumstances, each.curve) for each in read
+            ]
         else:
             assert plan is not None  # without a source the plan is needed, and loaded
             runs, damaged = sound_runs(plan, Store(outputs), progress)
-            table = derive(stored(runs))
-            curves = curves_table({run.record.run_id: run.curve for run in runs})
+            found = [(each.record, each.circumstances, each.curve) for each in runs]
+    if not found:
+        raise ValueError(f"{from_} holds no finished run of {name!r}")
+    table = derive(
+        table_of(
+            [record for record, _, _ in found], {each.run_id: around for each, around, _ in found}
+        )
+    )
     write_table(table, folder)
-    write_curves(curves, folder)
+    write_curves(curves_table({record.run_id: curve for record, _, curve in found}), folder)
     if json:
         print_json(_table_json(folder, table, plan))
     counted = f"{table.height} of {len(plan.specs)} runs" if plan else f"{table.height} runs"
@@ -64,22 +73,6 @@ def collect(
     screen().print(f"{counted}, {table.width} columns: {files}", soft_wrap=True)
     require_no_damage(damaged)
     return 0
-
-
-def _from_wandb(
-    source: str, name: str, plan: "Plan | None", progress: "Progress"
-) -> "tuple[pl.DataFrame, pl.DataFrame]":
-    """Runs and curves: those of the plan in its order, without a plan those of the group."""
-    from rote.analysis.metrics import derive
-    from rote.analysis.results import curves_table, table_of
-    from rote.tracking.reading import read_back
-
-    runs = read_back(source, name, plan.run_ids if plan else None, progress)
-    if not runs:
-        raise ValueError(f"{source} holds no finished run of {name!r}")
-    around = {one.run_id: one.finished.circumstances for one in runs}
-    table = table_of([one.finished.record for one in runs], around)
-    return derive(table), curves_table({one.run_id: one.curve for one in runs})
 
 
 def _table_json(folder: Path, table: "pl.DataFrame", plan: "Plan | None") -> dict[str, Any]:
@@ -103,7 +96,7 @@ def report(
     kind: Annotated[str | None, argument(KIND)] = None,
     capacity_from: Annotated[str | None, CAPACITY] = None,
     wandb: Annotated[bool, flag("log it as a run beside its own")] = False,
-    json: Annotated[bool, flag("print its numbers, as the one JSON document")] = False,
+    json: Json = False,
 ) -> int:
     """Writes outputs/reports/<name>/, or <name>-<kind>/ of another kind; with all, outputs/site/.
 
@@ -114,7 +107,7 @@ def report(
     if (name is None) != all_:
         raise ValueError("give a launched sweep, or --all for the site; see rote report --help")
     if wandb:
-        _require_wandb()
+        require_wandb()
     if name is None:
         _build_site(as_json=json)
         return 0
@@ -131,18 +124,11 @@ def report(
     for line in written.headlines:
         console.print(line)
     console.print(f"{written.page}", soft_wrap=True)
-    run_id = _log_in_wandb(console, plan, written.folder) if wandb else None
+    run_id = log_report(plan, written.folder) if wandb else None
     if json:
         print_json(_report_json(plan, results, written) | {"wandb_run_id": run_id})
     require_no_damage(damaged)
     return 0
-
-
-def _require_wandb() -> None:
-    from rote.tracking.session import allowed_mode
-
-    if allowed_mode("online") == "disabled":
-        raise ValueError("--wandb: WANDB_MODE or WANDB_DISABLED turns wandb off")
 
 
 def _build_site(*, as_json: bool) -> None:
@@ -190,24 +176,12 @@ def _report_json(plan: "Plan", results: "Results", written: "Report") -> dict[st
     }
 
 
-def _log_in_wandb(console: "Console", plan: "Plan", folder: Path) -> str:
-    from rote.cli.wandb import account_of
-    from rote.tracking.report_run import log_report
-    from rote.tracking.session import allowed_mode
-
-    account = account_of(plan)
-    run_id = log_report(folder, account)
-    mode = allowed_mode(account.mode)
-    console.print(f"wandb: run {run_id} in project {account.project} ({mode})")
-    return run_id
-
-
 def compare(
     first: Launched,
     second: Annotated[str, argument("another, which shares points with it but for a setting")],
     /,
     *,
-    json: Annotated[bool, flag("print what is written, as the one JSON document")] = False,
+    json: Json = False,
 ) -> int:
     """Prints what differs and the paired differences; writes outputs/comparisons/<a>-<b>/.
 

@@ -62,7 +62,9 @@ def print_status(name: str | None, *, wait: bool, as_json: bool) -> int:
     elif name is not None:
         _print_runs(console, plans[0], outputs, jobs)
     elif plans:
-        _print_sweeps(console, plans, outputs, jobs)
+        _warn_if_unknown(console, jobs)
+        console.print(_sweeps(plans, Store(outputs), jobs))
+        _print_held(console, jobs)
     else:
         console.print(f"no sweep has been launched in {outputs}", soft_wrap=True)
     require_no_damage([*damaged, *jobs.damaged])
@@ -93,12 +95,6 @@ def standing(outputs: Path, plans: Sequence[Plan], jobs: Jobs) -> list[dict[str,
     ]
 
 
-def _print_sweeps(console: Console, plans: Sequence[Plan], outputs: Path, jobs: Jobs) -> None:
-    _warn_if_unknown(console, jobs)
-    console.print(_sweeps(plans, Store(outputs), jobs))
-    print_held(console, jobs)
-
-
 def _sweeps(plans: Sequence[Plan], store: Store, jobs: Jobs) -> Table:
     counts = [count(states(plan, store, jobs)) for plan in plans]
     shown = [state for state in STATES if any(one[state] for one in counts)]
@@ -118,9 +114,9 @@ def _print_runs(console: Console, plan: Plan, outputs: Path, jobs: Jobs) -> None
     console.print(_table([runs[index] for index in chosen], names))
     if hidden := len(runs) - len(chosen):
         console.print(f"and {hidden:,} more")
-    print_last_words(console, outputs, runs, jobs)
-    print_held(console, jobs)
-    console.print(f"{plan.name}: {tally(count(runs))}")
+    _print_last_lines(console, outputs, runs, jobs)
+    _print_held(console, jobs)
+    console.print(f"{plan.name}: {_tally(count(runs))}")
 
 
 def _table(runs: Sequence[RunState], names: Sequence[str]) -> Table:
@@ -140,9 +136,7 @@ def _clock(seconds: float) -> str:
 
 def _warn_if_unknown(console: Console, jobs: Jobs) -> None:
     if not jobs.known:
-        console.print(
-            "queue unknown: squeue does not answer; what follows is read from files", style="yellow"
-        )
+        console.print("queue unknown: squeue does not answer; only files were read", style="yellow")
 
 
 def print_logs(run_id: str, num_lines: int) -> int:
@@ -193,7 +187,7 @@ def follow(console: Console, plan: Plan, outputs: Path, *, detached: bool) -> No
                 whole,
                 total=sum(run.max_steps for run in runs),
                 completed=sum(run.step for run in runs),
-                bits=tally(count(runs)),
+                bits=_tally(count(runs)),
             )
             if not over:
                 time.sleep(QUEUE_POLL_SECONDS if detached else POLL_SECONDS)
@@ -208,18 +202,20 @@ def summarise(console: Console, plan: Plan, outputs: Path) -> int:
         if run.state in ILL:
             text = f"{run.state}: {run.run_id} {names[run.run_id]}: {run.reason}"
             console.print(text, style="red", soft_wrap=True)
-    print_last_words(console, outputs, runs, jobs)
-    print_held(console, jobs)
+    _print_last_lines(console, outputs, runs, jobs)
+    _print_held(console, jobs)
     counts = count(runs)
     if counts["failed"]:
         console.print(f"rote retry {plan.name} runs what failed again")
     if counts["damaged"]:
         console.print(f"rote repair {plan.name} trains what is damaged anew")
-    console.print(f"{plan.name}: {tally(counts)}")
+    console.print(f"{plan.name}: {_tally(counts)}")
     return 0 if sum(counts[state] for state in WELL) == len(runs) else 1
 
 
-def print_last_words(console: Console, outputs: Path, runs: Sequence[RunState], jobs: Jobs) -> None:
+def _print_last_lines(
+    console: Console, outputs: Path, runs: Sequence[RunState], jobs: Jobs
+) -> None:
     """The last lines of the logs of jobs that were lost, each log once."""
     lost = {run.run_id for run in runs if run.state == "lost"}
     logs = {log_of(job) for run_id, job in jobs.by_run.items() if run_id in lost}
@@ -233,14 +229,14 @@ def print_last_words(console: Console, outputs: Path, runs: Sequence[RunState], 
             console.print(f"  {line}", style="red", soft_wrap=True)
 
 
-def print_held(console: Console, jobs: Jobs) -> None:
+def _print_held(console: Console, jobs: Jobs) -> None:
     """What to type for jobs that SLURM holds: they would wait for ever."""
     held = {job.job_id: job.waits_for for job in jobs.by_run.values() if job.is_held}
     for job_id, words in sorted(held.items()):
         console.print(f"job {job_id} is {words}", style="yellow", soft_wrap=True)
 
 
-def tally(counts: dict[str, int]) -> str:
+def _tally(counts: dict[str, int]) -> str:
     """The states that occur."""
     return ", ".join(f"{number} {state}" for state, number in counts.items() if number)
 
@@ -248,7 +244,7 @@ def tally(counts: dict[str, int]) -> str:
 def _show(
     progress: Progress, lines: dict[str, TaskID], reported: set[str], run: RunState, name: str
 ) -> None:
-    """A bar while it runs, a printed line once it has ended; ``lines`` and ``reported`` are updated."""
+    """A bar while it runs, a printed line once it has ended; updates ``lines`` and ``reported``."""
     if run.state == "running":
         if run.run_id not in lines:
             lines[run.run_id] = progress.add_task(f"  {name}", total=run.max_steps, bits="")

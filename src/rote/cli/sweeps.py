@@ -5,6 +5,7 @@ from typing import Annotated
 from rote.cli.arguments import (
     LAUNCHED,
     Follow,
+    Json,
     Launched,
     argument,
     flag,
@@ -17,7 +18,6 @@ MODE = (
     "cached, retry: failures too, repair: damaged runs too, force: all anew, "
     "read-only: launch nothing"
 )
-JSON_OF_RUNS = flag("print where its runs stand at the end, as the one JSON document")
 SHOWN_RUNS = 5
 
 
@@ -28,7 +28,7 @@ def sweep(
     dry_run: Annotated[bool, flag("check every point, print the bill")] = False,
     mode: Annotated[str, argument(MODE)] = "cached",
     follow: Follow = False,
-    json: Annotated[bool, flag("print where its runs stand, or the bill, as JSON")] = False,
+    json: Json = False,
 ) -> int:
     """Plan, print the bill, launch and follow."""
     from rote.cli.launching import launch_sweep, renamed
@@ -40,11 +40,7 @@ def sweep(
 
 
 def status(
-    name: Annotated[str | None, LAUNCHED] = None,
-    /,
-    *,
-    follow: Follow = False,
-    json: Annotated[bool, flag("print every run, as the one JSON document")] = False,
+    name: Annotated[str | None, LAUNCHED] = None, /, *, follow: Follow = False, json: Json = False
 ) -> int:
     """One sweep run by run, or every launched sweep on a line.
 
@@ -55,23 +51,17 @@ def status(
     return print_status(name, wait=follow, as_json=json)
 
 
-def resume(
-    name: Launched, /, *, follow: Follow = False, json: Annotated[bool, JSON_OF_RUNS] = False
-) -> int:
+def resume(name: Launched, /, *, follow: Follow = False, json: Json = False) -> int:
     """The frozen plan, launched again: launching twice sends nothing the second time."""
     return _launch_again(name, "cached", follow, json)
 
 
-def retry(
-    name: Launched, /, *, follow: Follow = False, json: Annotated[bool, JSON_OF_RUNS] = False
-) -> int:
+def retry(name: Launched, /, *, follow: Follow = False, json: Json = False) -> int:
     """As `resume`; a run that fails again is listed again."""
     return _launch_again(name, "retry", follow, json)
 
 
-def repair(
-    name: Launched, /, *, follow: Follow = False, json: Annotated[bool, JSON_OF_RUNS] = False
-) -> int:
+def repair(name: Launched, /, *, follow: Follow = False, json: Json = False) -> int:
     """As `resume`; the old folders of damaged runs are moved aside."""
     return _launch_again(name, "repair", follow, json)
 
@@ -82,12 +72,7 @@ def _launch_again(name: str, mode: str, follow: bool, json: bool) -> int:
     return launch_again(name, mode=mode, wait=follow, as_json=json)
 
 
-def cancel(
-    name: Launched,
-    /,
-    *,
-    json: Annotated[bool, flag("print which jobs were ended, as the one JSON document")] = False,
-) -> int:
+def cancel(name: Launched, /, *, json: Json = False) -> int:
     """End its jobs; `rote resume` goes on from there.
 
     Raises ValueError for runs that no known job trains.
@@ -116,9 +101,7 @@ def cancel(
 
 
 def logs(
-    run: Annotated[
-        str, argument("16 hex digits, as rote status shows them", converter=run_id, name="run_id")
-    ],
+    run: Annotated[str, argument("16 hex digits", converter=run_id, name="run_id")],
     /,
     *,
     lines: Annotated[int, whole(1, 10**6, "how many")] = 40,

@@ -4,9 +4,9 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-from rote.cli.arguments import LAUNCHED, argument, flag, whole
+from rote.cli.arguments import LAUNCHED, Json, argument, flag, whole
 from rote.cli.screen import print_json, require_no_damage, screen
 from rote.io.outputs import outputs_folder
 
@@ -53,7 +53,9 @@ def _workspaces(name: str | None, kind: str | None, push: str | None) -> "Worksp
     outputs = outputs_folder()
     plan = None if name is None else load_plan(outputs, name)
     shown = require_kind(kind) if kind else (plan.report if plan else "")
-    entity, project = _entity_and_project(push) if push else (None, None)
+    entity, _, project = push.partition("/") if push else ("", "", "")
+    if push and not (entity and project):
+        raise ValueError(f"--push must be ENTITY/PROJECT, got {push!r}")
     account = account_of(plan)
     return Workspaces(
         overview_of(shown),
@@ -77,13 +79,6 @@ def _figures(report: Path) -> list[str]:
     return list(manifest["figures"])
 
 
-def _entity_and_project(word: str) -> tuple[str, str]:
-    entity, _, project = word.partition("/")
-    if not entity or not project:
-        raise ValueError(f"--push must be ENTITY/PROJECT, got {word!r}")
-    return entity, project
-
-
 def account_of(plan: "Plan | None") -> "Account":
     """Where the runs of a sweep go: as its plan says, else as conf/log/offline.yaml does."""
     from rote.config.compose import Composer
@@ -95,13 +90,33 @@ def account_of(plan: "Plan | None") -> "Account":
     return Account.of(own["wandb"])
 
 
+def require_wandb() -> None:
+    """Raises ValueError where the environment turns wandb off."""
+    from rote.tracking.session import allowed_mode
+
+    if allowed_mode("online") == "disabled":
+        raise ValueError("--wandb: WANDB_MODE or WANDB_DISABLED turns wandb off")
+
+
+def log_report(plan: "Plan", folder: Path) -> str:
+    """Log a sweep's report as a run beside its own; its id."""
+    from rote.tracking import report_run
+    from rote.tracking.session import allowed_mode
+
+    account = account_of(plan)
+    run_id = report_run.log_report(folder, account)
+    mode = allowed_mode(account.mode)
+    screen().print(f"wandb: run {run_id} in project {account.project} ({mode})")
+    return run_id
+
+
 def sync(
     name: Annotated[str | None, LAUNCHED] = None,
     /,
     *,
     dry_run: Annotated[bool, flag("list them, send nothing")] = False,
     jobs: Annotated[int, whole(1, 64, "runs at a time")] = 5,
-    json: Annotated[bool, flag("print each log and its state, as the one JSON document")] = False,
+    json: Json = False,
 ) -> int:
     """Prints how many logs were sent, failed or wait; 1 where one could not be sent.
 
@@ -119,7 +134,7 @@ def sync(
         settled = {one.path: one for one in send(pending, jobs=jobs)}
         found = [settled.get(one.path, one) for one in found]
     if json:
-        print_json({"logs": [_upload_json(one) for one in found]})
+        print_json({"logs": [{**asdict(one), "path": str(one.path)} for one in found]})
     else:
         _print_uploads(found)
     require_no_damage(damaged)
@@ -178,7 +193,3 @@ def _print_uploads(found: "list[Upload]") -> None:
     counts = Counter(one.state for one in found)
     text = ", ".join(f"{number} {state}" for state, number in counts.items())
     console.print(f"{len(found)} offline logs: {text}" if found else "no offline logs")
-
-
-def _upload_json(upload: "Upload") -> dict[str, Any]:
-    return {**asdict(upload), "path": str(upload.path)}

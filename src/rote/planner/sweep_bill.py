@@ -101,6 +101,7 @@ def _run_seconds(spec: Spec, fact: Facts, stack: int) -> float:
 def bill_json(plan: Plan, total: Bill, todo: Sequence[int]) -> dict[str, Any]:
     """For JSON; of each run the settings that differ between runs."""
     keys, left = varying_keys(plan.specs), set(todo)
+    settings = [flatten(spec.what) for spec in plan.specs]
     return {
         "name": plan.name,
         "question": plan.question,
@@ -113,7 +114,7 @@ def bill_json(plan: Plan, total: Bill, todo: Sequence[int]) -> dict[str, Any]:
         "runs": [
             {
                 "run_id": spec.run_id,
-                "overrides": _settings(spec, keys),
+                "overrides": {key: settings[index][key] for key in keys if key in settings[index]},
                 "parameters": line.parameters,
                 "data_bits": line.entropy_bits,
                 "max_steps": line.max_steps,
@@ -124,8 +125,3 @@ def bill_json(plan: Plan, total: Bill, todo: Sequence[int]) -> dict[str, Any]:
             for index, (spec, line) in enumerate(zip(plan.specs, total.lines, strict=True))
         ],
     }
-
-
-def _settings(spec: Spec, keys: Sequence[str]) -> dict[str, Any]:
-    row = flatten(spec.what)
-    return {key: row[key] for key in keys if key in row}
