@@ -52,7 +52,7 @@ TEXT = ["train", "task=text", "task/source=files", "task.length=64"]
             "cannot read 'rote/none' from the Hugging Face hub",
         ),
         (["train", "measure=[superset]"], "measure=superset: Uniform is no part of a larger set"),
-        (["sweep", "demo", "--mode", "bogus"], "mode 'bogus' is not known"),
+        (["sweep", "demo", "--mode", "bogus"], "--mode must be one of cached, retry, repair"),
         (["fit", "demo", "--resamples", "-1"], "--resamples must be a whole number from 0 to"),
         (["status", "demo"], "launched sweep 'demo' is not known"),
         (["report", "demo"], "launched sweep 'demo' is not known"),

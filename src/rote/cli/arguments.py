@@ -4,7 +4,7 @@ A converter turns one word into a value, or raises ValueError with what the valu
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, get_args
 
 from cyclopts import Argument, CycloptsError, Parameter, Token
@@ -20,8 +20,6 @@ from cyclopts.exceptions import (
 WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 RUN_ID = re.compile(r"[0-9a-f]{16}")
 
-Converter = Callable[[Any, Sequence[Token]], Any]
-
 
 def argument(meaning: str, **more: Any) -> Parameter:
     """A word of the command line and its line of help; ``more`` as `cyclopts.Parameter` has it."""
@@ -30,7 +28,7 @@ def argument(meaning: str, **more: Any) -> Parameter:
 
 def flag(meaning: str, **more: Any) -> Parameter:
     """A switch, which is off unless it is given."""
-    return Parameter(help=meaning, negative="", show_default=False, **more)
+    return Parameter(help=meaning, show_default=False, **more)
 
 
 def whole(least: int, most: int, meaning: str, **more: Any) -> Parameter:
@@ -54,9 +52,9 @@ def require_text(word: str) -> str:
     return word
 
 
-def text(_: Any, words: Sequence[Token]) -> str:
-    """Converter of names, paths and other texts."""
-    return require_text(words[0].value)
+def text(kind: Any, words: Sequence[Token]) -> Any:
+    """Converter of names and paths: ``kind`` is str or Path, as the command's function says."""
+    return kind(require_text(words[0].value))
 
 
 def texts(_: Any, words: Sequence[Token]) -> tuple[str, ...]:

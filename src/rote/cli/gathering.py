@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
@@ -17,6 +17,9 @@ from rote.io.write import sha256_of_file
 from rote.ledger.record import Record
 from rote.ledger.store import RunFolder, Store
 from rote.tasks.text.prepared import open_prepared
+
+if TYPE_CHECKING:
+    from rote.tracking.mirror import FinishedRun
 
 # What every report's table has besides stored sums; a report derives what it is about.
 IN_EVERY_REPORT = (
@@ -102,7 +105,7 @@ def needs_columns(name: str) -> Iterator[None]:
         ) from error
 
 
-def stored(runs: Sequence[SoundRuns]) -> pl.DataFrame:
+def stored(runs: "Sequence[SoundRuns] | Sequence[FinishedRun]") -> pl.DataFrame:
     """Sums as stored, and circumstances."""
     around = {run.record.run_id: run.circumstances for run in runs}
     return table_of([run.record for run in runs], around)

@@ -26,6 +26,7 @@ from rote.io.write import canonical_json, require_writable, sha256
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.planner.bill import Bill
+from rote.planner.formatting import duration
 from rote.planner.sweep_bill import bill_json, make_bill
 from rote.tasks.text.task import rehearsal
 
@@ -162,7 +163,7 @@ def _print_bill(console: Console, plan: Plan, bill: Bill, *, each: bool) -> None
     console.print(
         f"{len(bill.lines)} runs, {bill.num_done} done before; at most {bill.flops:.2e} FLOPs, "
         f"{filesize.decimal(bill.max_memory_bytes)} of memory a process, "
-        f"{_duration(bill.seconds_here)} on this machine",
+        f"{duration(bill.seconds_here)} on this machine",
         highlight=False,
     )
     if bill.num_done < len(bill.lines):
@@ -197,11 +198,3 @@ def _bill_table(specs: Sequence[Spec], bill: Bill) -> Table:
 def _round(hours: float) -> str:
     """To two digits: no more is known."""
     return f"{float(f'{hours:.2g}'):,g}"
-
-
-def _duration(seconds: float) -> str:
-    """In the unit a person would choose."""
-    for unit, length in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.0f} seconds"

@@ -14,7 +14,7 @@ from rote.cli.progress import Bar
 from rote.cli.screen import grid, print_json, require_no_damage, screen
 from rote.io.outputs import outputs_folder
 from rote.io.write import named_by_digest, require_writable, sha256_of_file, write_json
-from rote.planner.formatting import amount
+from rote.planner.formatting import amount, short
 from rote.planner.request import DEVICE_FLOPS_PER_SECOND, PlanRequest
 
 if TYPE_CHECKING:
@@ -35,9 +35,8 @@ Count = Annotated[Literal["total", "non-embedding"], argument("of parameters", c
 
 def positive(meaning: str, **more: Any) -> Parameter:
     """A number above 0, such as 1.5b."""
-    return argument(
-        meaning, **({"converter": _amount, "metavar": "X", "allow_leading_hyphen": True} | more)
-    )
+    form = {"converter": _amount, "metavar": "X", "allow_leading_hyphen": True}
+    return argument(meaning, **(form | more))
 
 
 def _amount(_: Any, words: Sequence[Token]) -> float:
@@ -48,7 +47,12 @@ def _amounts(_: Any, words: Sequence[Token]) -> tuple[float, ...]:
     return tuple(amount(each) for each in words[0].value.split(","))
 
 
-SIZES = positive("to look at, as 124m,1.5b; default: a ladder about the best", converter=_amounts)
+SIZES = positive(
+    "to look at, as 124m,1.5b; default: a ladder about the best",
+    converter=_amounts,
+    show_default=False,
+)
+DEVICE = positive("that one device sustains a second", show_default=short)
 FITTED = argument(
     "laws fitted to its runs; without it published ones",
     name="--from", metavar="SWEEP", completer=launched_sweeps,
@@ -202,9 +206,7 @@ def plan(
     max_f1: Annotated[float | None, positive("of membership inference, from 0.5 to 1")] = None,
     max_exposure: Annotated[float | None, positive("of canaries, bits")] = None,
     max_extracted: Annotated[float | None, positive("share of training windows")] = None,
-    device_flops: Annotated[
-        float, positive("that one device sustains a second")
-    ] = DEVICE_FLOPS_PER_SECOND,
+    device_flops: Annotated[float, DEVICE] = DEVICE_FLOPS_PER_SECOND,
     from_: Annotated[str | None, FITTED] = None,
     capacity_from: Annotated[str | None, CAPACITY] = None,
     count: Count = "total",

@@ -10,10 +10,11 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from rote.cli.arguments import complaint
 from rote.cli.screen import Failed, errors, silence
 
-HELP = "Measure how much a transformer memorises, when it generalises instead, what leaks."
-EPILOGUE = """\
-rote -q COMMAND prints errors alone. Outputs go to ./outputs, or to the folder that ROTE_OUTPUTS
-names."""
+HELP = """\
+Measure how much a transformer memorises, when it generalises instead, what leaks.
+
+Outputs go to ./outputs, or to the folder that ROTE_OUTPUTS names; -q prints errors alone.
+"""
 # Modules are imported when their command is called: `rote --help` reads no other file.
 COMMANDS = {
     "Training": {
@@ -105,7 +106,7 @@ def make_app() -> App:
         name="rote",
         usage="Usage: rote [-q] COMMAND ...",
         help=HELP,
-        help_epilogue=EPILOGUE,
+        group_commands=Group("Flags", sort_key=len(COMMANDS)),
         help_format="plaintext",
         version=_version,
         default_parameter=Parameter(negative="", json_list=False, json_dict=False),

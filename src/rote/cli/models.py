@@ -25,7 +25,11 @@ COUNTED = ("empty", "too_short", "duplicates", "truncated")
 WARNINGS = ("leaks", "confounded", "regurgitates")
 FILES = ".txt, .jsonl, .csv, .parquet"
 REFERENCE = argument(
-    "not trained on the members", converter=texts, consume_multiple=1, metavar="MODEL ..."
+    "not trained on the members",
+    converter=texts,
+    consume_multiple=1,
+    metavar="MODEL ...",
+    show_default=False,
 )
 Accelerator = Literal["auto", "cpu", "gpu"]
 tokens = partial(whole, 1, 10**7)
@@ -34,7 +38,7 @@ Run = Annotated[
     str,
     argument("run id or its beginning, its folder, or a sweep (newest)", completer=launched_sweeps),
 ]
-Output = Annotated[str, argument("what to write", alias="-o")]
+Output = Annotated[Path, argument("what to write", alias="-o")]
 Force = Annotated[bool, flag("replace it where it exists")]
 
 
@@ -42,10 +46,10 @@ def audit(
     model: Annotated[str, argument("a Hugging Face folder, or a run as for compress")],
     /,
     *,
-    members: Annotated[str, argument(f"documents it was trained on: {FILES}", metavar="FILE")],
-    nonmembers: Annotated[str, argument(f"others of the same source: {FILES}", metavar="FILE")],
+    members: Annotated[Path, argument(f"documents it was trained on: {FILES}")],
+    nonmembers: Annotated[Path, argument(f"others of the same source: {FILES}")],
     reference: Annotated[tuple[str, ...], REFERENCE] = (),
-    canaries: Annotated[str | None, argument("what was planted: a run's manifest.json")] = None,
+    canaries: Annotated[Path | None, argument("what was planted: a run's manifest.json")] = None,
     field: Annotated[str, argument("of a row with the text")] = "text",
     quick: Annotated[bool, flag("the scores of one forward pass alone")] = False,
     max_tokens: Annotated[int, tokens("of a document at most, the context besides")] = 1024,
@@ -56,7 +60,7 @@ def audit(
     accelerator: Annotated[Accelerator, argument("where to compute", converter=None)] = "auto",
     start_token: Annotated[int | None, whole(0, 2**31 - 1, "what position 0 reads")] = None,
     allow_pickle: Annotated[bool, flag("weights in pytorch_model.bin")] = False,
-    output: Annotated[str | None, argument("a folder in the place of outputs/audits")] = None,
+    output: Annotated[Path | None, argument("a folder in the place of outputs/audits")] = None,
     json: Json = False,
 ) -> int:
     """Writes outputs/audits/<name>-<8 hex digits>/ and prints its headlines.
@@ -74,9 +78,9 @@ def audit(
     request = AuditRequest(
         target=audited,
         references=[target(word) for word in reference],
-        members=Path(members),
-        nonmembers=Path(nonmembers),
-        canaries=None if canaries is None else Path(canaries),
+        members=members,
+        nonmembers=nonmembers,
+        canaries=canaries,
         settings=AuditSettings(
             field=field,
             max_tokens=max_tokens,
@@ -93,7 +97,7 @@ def audit(
     with Bar() as progress:
         progress("reading every file once, for its digest", 0, None)
         digests = request.digests()
-    root = require_writable(Path(output or outputs_folder() / "audits"))
+    root = require_writable(output or outputs_folder() / "audits")
     folder = root.absolute() / request.folder_name(digests)
     if not is_finished(folder):
         from rote.auditing.audit import delete_partial_results, run_audit
@@ -158,7 +162,7 @@ def _print_audit(console: "Console", numbers: dict[str, Any], folder: Path) -> N
 
 def compress(
     run: Run,
-    file: Annotated[str | None, argument("what to compress")] = None,
+    file: Annotated[Path | None, argument("what to compress")] = None,
     /,
     *,
     task_train: Annotated[bool, flag("the run's own training set")] = False,
@@ -173,21 +177,21 @@ def compress(
     if (file is None) != task_train:
         raise ValueError("give a FILE, or --task-train for the run's own training set")
     _require_new(output, force=force)
-    content = None if file is None else Path(file).read_bytes()
+    content = None if file is None else file.read_bytes()
     folder = find_run(outputs_folder(), run)
     with _needs_extra():
         from rote.coding import compression
-    name = file or f"the training set of run {folder.run_id}"
+    name = str(file or f"the training set of run {folder.run_id}")
     with Bar() as progress:
         content, coded = compression.compress(folder, content, name=name, progress=progress)
-    write_bytes(Path(output), coded.file)
+    write_bytes(output, coded.file)
     result = _sums(folder.run_id, coded, compression.sizes_in_bytes(content))
     if json:
         print_json(result)
     else:
         console = screen()
         _print_sums(console, result)
-        console.print(output, soft_wrap=True)
+        console.print(str(output), soft_wrap=True)
     return 0
 
 
@@ -225,7 +229,7 @@ def _print_sums(console: "Console", result: dict[str, Any]) -> None:
 
 def decompress(
     run: Run,
-    file: Annotated[str, argument("what rote compress wrote")],
+    file: Annotated[Path, argument("what rote compress wrote")],
     /,
     *,
     output: Output,
@@ -236,28 +240,27 @@ def decompress(
     from rote.coding.container import require_run, unpack
 
     _require_new(output, force=force)
-    header, words = unpack(Path(file).read_bytes(), file)
+    header, words = unpack(file.read_bytes(), str(file))
     folder = find_run(outputs_folder(), run)
-    require_run(header, folder.run_id, file)
+    require_run(header, folder.run_id, str(file))
     with _needs_extra():
         from rote.coding import compression
     with Bar() as progress:
         content = compression.decompress(folder, header, words, progress=progress)
-    write_bytes(Path(output), content)
+    write_bytes(output, content)
     if json:
-        print_json({"run_id": folder.run_id, "file": output, "content_bytes": len(content)})
+        print_json({"run_id": folder.run_id, "file": str(output), "content_bytes": len(content)})
     else:
         screen().print(f"{output}: {len(content):,} bytes", soft_wrap=True)
     return 0
 
 
-def _require_new(output: str, *, force: bool) -> None:
+def _require_new(path: Path, *, force: bool) -> None:
     """Raises ValueError where a file would be lost, or where none can be written."""
-    path = Path(output)
     if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise ValueError(f"{output} cannot be written: give a file in a folder that takes it")
+        raise ValueError(f"{path} cannot be written: give a file in a folder that takes it")
     if path.exists() and not force:
-        raise ValueError(f"{output} exists: --force replaces it")
+        raise ValueError(f"{path} exists: --force replaces it")
 
 
 @contextmanager

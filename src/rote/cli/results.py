@@ -37,11 +37,10 @@ def collect(
     Raises ValueError for runs that are damaged, once the others are written.
     """
     from rote.analysis.metrics import derive
-    from rote.analysis.results import curves_table, table_of, write_curves, write_table
-    from rote.cli.gathering import sound_runs
+    from rote.analysis.results import curves_table, write_curves, write_table
+    from rote.cli.gathering import sound_runs, stored
     from rote.cluster.plan import launched, load_plan, sweep_folder
     from rote.ledger.store import Store
-    from rote.tracking.reading import read_back
 
     outputs = outputs_folder()
     folder = sweep_folder(outputs, name)
@@ -49,23 +48,20 @@ def collect(
     plan = load_plan(outputs, name) if not from_ or name in launched(outputs) else None
     with Bar() as progress:
         if from_:  # the runs of the plan in its order; without a plan those of the group
+            from rote.tracking.reading import read_back
+
             read = read_back(from_, name, plan.run_ids if plan else None, progress)
-            found = [
-                (each.finished.record, each.finished.circumstances, each.curve) for each in read
-            ]
+            if not read:
+                raise ValueError(f"{from_} holds no finished run of {name!r}")
+            table = derive(stored([each.finished for each in read]))
+            curves = {each.run_id: each.curve for each in read}
         else:
             assert plan is not None  # without a source the plan is needed, and loaded
             runs, damaged = sound_runs(plan, Store(outputs), progress)
-            found = [(each.record, each.circumstances, each.curve) for each in runs]
-    if not found:
-        raise ValueError(f"{from_} holds no finished run of {name!r}")
-    table = derive(
-        table_of(
-            [record for record, _, _ in found], {each.run_id: around for each, around, _ in found}
-        )
-    )
+            table = derive(stored(runs))
+            curves = {each.record.run_id: each.curve for each in runs}
     write_table(table, folder)
-    write_curves(curves_table({record.run_id: curve for record, _, curve in found}), folder)
+    write_curves(curves_table(curves), folder)
     if json:
         print_json(_table_json(folder, table, plan))
     counted = f"{table.height} of {len(plan.specs)} runs" if plan else f"{table.height} runs"

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -122,16 +123,10 @@ def _print_runs(console: Console, plan: Plan, outputs: Path, jobs: Jobs) -> None
 def _table(runs: Sequence[RunState], names: Sequence[str]) -> Table:
     table = Table("run", "state", "step", "of", "left", "point", box=None, header_style="bold")
     for run, name in zip(runs, names, strict=True):
-        left = "" if run.eta_seconds is None else _clock(run.eta_seconds)
+        left = "" if run.eta_seconds is None else str(timedelta(seconds=round(run.eta_seconds)))
         point = name if run.reason is None else f"{name}: {run.reason}"
         table.add_row(run.run_id, run.state, f"{run.step:,}", f"{run.max_steps:,}", left, point)
     return table
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}"
 
 
 def _warn_if_unknown(console: Console, jobs: Jobs) -> None:

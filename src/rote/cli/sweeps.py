@@ -1,6 +1,6 @@
 """Commands that send the runs of a sweep, look at them and end them."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from rote.cli.arguments import (
     LAUNCHED,
@@ -14,10 +14,8 @@ from rote.cli.arguments import (
     whole,
 )
 
-MODE = (
-    "cached, retry: failures too, repair: damaged runs too, force: all anew, "
-    "read-only: launch nothing"
-)
+Mode = Literal["cached", "retry", "repair", "force", "read-only"]
+MODE = "retry: failures too, repair: damaged runs too, force: all anew, read-only: launch nothing"
 SHOWN_RUNS = 5
 
 
@@ -26,7 +24,7 @@ def sweep(
     /,
     *overrides: Annotated[str, argument("KEY=VALUE; for an axis: its new values")],
     dry_run: Annotated[bool, flag("check every point, print the bill")] = False,
-    mode: Annotated[str, argument(MODE)] = "cached",
+    mode: Annotated[Mode, argument(MODE, converter=None)] = "cached",
     follow: Follow = False,
     json: Json = False,
 ) -> int:

@@ -17,18 +17,16 @@ if TYPE_CHECKING:
     from rote.tracking.uploading import Upload
     from rote.tracking.workspaces import Workspaces
 
+PLACE = argument("save it there; needs wandb login", metavar="ENTITY/PROJECT")
+
 
 def dashboard(
     name: Annotated[str | None, LAUNCHED] = None,
     /,
     *,
-    kind: Annotated[
-        str | None, argument("of report: instead of a sweep, or for one of another")
-    ] = None,
+    kind: Annotated[str | None, argument("of report: another, or without a sweep")] = None,
     print_: Annotated[bool, flag("the default; calls no server", name="--print")] = False,
-    push: Annotated[
-        str | None, argument("save it there; needs wandb login", metavar="ENTITY/PROJECT")
-    ] = None,
+    push: Annotated[str | None, PLACE] = None,
 ) -> int:
     """Prints the spec as JSON and calls nobody, or with ``push`` saves it."""
     if print_ and push:
