@@ -27,8 +27,8 @@ IN_EVERY_REPORT = (
 )  # fmt: skip
 
 
-class SoundRuns(NamedTuple):
-    """A finished run whose files are what it wrote."""
+class SoundRun(NamedTuple):
+    """A finished run whose files are undamaged."""
 
     folder: RunFolder
     record: Record
@@ -71,7 +71,7 @@ def gathered(name: str, progress: Progress, *, capacity_from: str | None = None)
     return GatheredRuns(plan, results, damaged)
 
 
-def sound_runs(plan: Plan, store: Store, progress: Progress) -> tuple[list[SoundRuns], list[str]]:
+def sound_runs(plan: Plan, store: Store, progress: Progress) -> tuple[list[SoundRun], list[str]]:
     """The finished runs that can be used, and why others cannot.
 
     Raises ValueError where there is none that can.
@@ -83,7 +83,7 @@ def sound_runs(plan: Plan, store: Store, progress: Progress) -> tuple[list[Sound
             continue
         try:
             folder.require_undamaged()
-            run = SoundRuns(folder, folder.record(), folder.circumstances(), folder.curve())
+            run = SoundRun(folder, folder.record(), folder.circumstances(), folder.curve())
             runs.append(run)
         except ValueError as error:
             damaged.append(str(error))
@@ -95,7 +95,7 @@ def sound_runs(plan: Plan, store: Store, progress: Progress) -> tuple[list[Sound
 
 @contextmanager
 def needs_columns(name: str) -> Iterator[None]:
-    """Raises ValueError where the runs of a sweep did not measure what is made of them."""
+    """Raises ValueError where the runs of a sweep lack a column that a report or fit needs."""
     try:
         yield
     except pl.exceptions.ColumnNotFoundError as error:
@@ -105,7 +105,7 @@ def needs_columns(name: str) -> Iterator[None]:
         ) from error
 
 
-def stored(runs: "Sequence[SoundRuns] | Sequence[FinishedRun]") -> pl.DataFrame:
+def stored(runs: "Sequence[SoundRun] | Sequence[FinishedRun]") -> pl.DataFrame:
     """Sums as stored, and circumstances."""
     around = {run.record.run_id: run.circumstances for run in runs}
     return table_of([run.record for run in runs], around)

@@ -1,4 +1,4 @@
-"""What a person watches: how far something long is, and runs while they train."""
+"""This module shows progress on a terminal: of long calls, and of runs that train."""
 
 from typing import TYPE_CHECKING, Self
 
@@ -34,14 +34,14 @@ class Words(TextColumn):
         super().__init__(form, markup=False)
 
     def render(self, task: Task) -> Text:
-        """Of what is printable."""
+        """The text without control characters."""
         return Text(printable(super().render(task).plain), style=self.style, justify=self.justify)
 
 
 class Bar:
-    """How far something long is, in one line that goes when the block ends: a `Show`.
+    """A `Progress` callback that shows one line, which disappears when the block ends.
 
-    On a terminal alone, beside the results, and only once there is something to tell.
+    Written to standard error, on a terminal alone, from the first call on.
     """
 
     def __init__(self) -> None:
@@ -83,9 +83,9 @@ class Bar:
 
 
 def steps_of(console: Console) -> Progress:
-    """Lines of training among what is printed: label, bar, steps, elapsed, time left, bits.
+    """A line for each run that trains: label, bar, steps, elapsed, time left, bits.
 
-    A narrow screen has room for the label and what matters most of the rest.
+    A narrow screen shows label, share done, time left and bits.
     """
     label, steps = Words("{task.description}"), "{task.completed:,.0f}/{task.total:,.0f} steps"
     left = (Words("eta"), TimeRemainingColumn(), Words("{task.fields[bits]}"))
@@ -97,7 +97,7 @@ def steps_of(console: Console) -> Progress:
 
 
 def _progress(console: Console, *columns: ProgressColumn, is_transient: bool) -> Progress:
-    """Nothing in a pipe, nor where nothing is to be said."""
+    """Disabled in a pipe and under --quiet."""
     hidden = console.quiet or not console.is_terminal
     return Progress(
         *columns,
@@ -139,7 +139,7 @@ class ProgressBar:
         self.progress.update(self.task, total=record.training["steps"])
 
     def pause(self) -> None:
-        """Nothing to show: whoever stopped it says so."""
+        """Shows nothing: the caller that stopped the run prints it."""
 
     def fail(self, reason: str) -> None:
         """The error itself is printed by whoever catches it."""

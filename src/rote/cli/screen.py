@@ -32,7 +32,7 @@ class Screen(Console):
     """
 
     def render_str(self, text: str, **looks: Any) -> Text:
-        """As rich does, of what is printable."""
+        """As rich renders it, without control characters."""
         return super().render_str(printable(text), **{**looks, "markup": False, "emoji": False})
 
 
@@ -86,7 +86,7 @@ def require_no_damage(damaged: Sequence[str]) -> None:
 
 @contextmanager
 def silence(*, is_wanted: bool) -> Iterator[None]:
-    """Until the block ends, as if ROTE_QUIET were set; what JSON was asked for is still printed."""
+    """Sets ROTE_QUIET until the block ends; `print_json` still prints."""
     if not is_wanted or QUIET in os.environ:
         yield
         return
