@@ -110,8 +110,8 @@ def _run_spec(words: list[str]) -> int:
     console = screen()
     store = Store(require_writable(outputs_folder()))
     with Bar() as progress:
-        task = DataResolver(progress).resolved(spec.what)["task"]
-    if task != spec.what["task"]:
+        resolved = DataResolver(progress).resolved(spec.what)
+    if resolved["task"] != spec.what["task"]:
         raise ValueError(f"{words[0]}: the data of its task are not what they were")
     return _execute(console, store, spec)
 

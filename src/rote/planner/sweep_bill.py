@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.cluster.host import Host, host_settings
 from rote.cluster.pack import Speed, estimates, stacks
 from rote.cluster.plan import Plan
@@ -93,7 +94,7 @@ def _run_seconds(spec: Spec, fact: Facts, stack: int) -> float:
     return h100_seconds(
         [steps, finish],
         layers=fact.step.anatomy.num_blocks,
-        parameters=fact.parameters,
+        parameters=round(fact.step.anatomy.flops_per_token / FLOPS_PER_PARAMETER_AND_TOKEN),
         is_replayed=spec.how["host"]["compile"] == GRAPH,
     )
 
