@@ -17,6 +17,22 @@ def test_every_command_is_completed(shell: str, capsys: pytest.CaptureFixture[st
         assert all(command in script for command in group)
 
 
+@pytest.mark.parametrize(("command", "candidate"), [("sweep", "demo"), ("status", "own")])
+def test_names_of_sweeps_are_candidates(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    candidate: str,
+) -> None:
+    monkeypatch.setenv("ROTE_OUTPUTS", str(tmp_path))
+    plan = tmp_path / "sweeps" / "own" / "plan.json"
+    plan.parent.mkdir(parents=True)
+    plan.touch()
+    main(["__complete", command, ""])
+    assert candidate in capsys.readouterr().out.split()
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_shell_reads_it(shell: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if shutil.which(shell) is None:
