@@ -17,6 +17,12 @@ def test_every_command_is_completed(shell: str, capsys: pytest.CaptureFixture[st
         assert all(command in script for command in group)
 
 
+def test_the_function_that_zsh_is_given_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["completion", "zsh"])
+    *script, last = capsys.readouterr().out.splitlines()
+    assert f"{last.split()[1]}() {{" in script
+
+
 @pytest.mark.parametrize(("command", "candidate"), [("sweep", "demo"), ("status", "own")])
 def test_names_of_sweeps_are_candidates(
     tmp_path: Path,

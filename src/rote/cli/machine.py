@@ -133,5 +133,8 @@ def completion(
     """Prints a script that completes commands, flags, and names of sweeps."""
     from rote.cli.main import make_app
 
-    sys.stdout.write(make_app().generate_completion(prog_name="rote", shell=shell))
+    script = make_app().generate_completion(prog_name="rote", shell=shell)
+    if shell == "zsh":  # cyclopts' script is a file for fpath; eval has to name the function
+        script += "compdef _cyclopts_rote rote\n"
+    sys.stdout.write(script)
     return 0
