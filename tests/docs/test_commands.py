@@ -5,13 +5,15 @@ README and tutorial are carried out in test_typed.py, the page on SLURM in tests
 
 import ast
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from cyclopts import CycloptsError
 from tests.conftest import COMPOSER
 from tests.docs.pages import DOCS, PAGES, ROOT, blocks, commands, name
 
-from rote.cli.parser import parser_of_commands
+from rote.cli.main import make_app
 from rote.config.sweep import Grid, Sweep, load_sweep, points, with_overrides
 
 LAUNCHERS = ("hydra/launcher=rote_slurm", "hydra/launcher=rote_local")
@@ -34,7 +36,7 @@ def test_every_command_is_one(page: Path) -> None:
     for command in commands(page):
         try:
             check(command)
-        except (SystemExit, ValueError) as error:
+        except (CycloptsError, ValueError) as error:
             pytest.fail(f"{name(page)}: {' '.join(command)}: {error}")
 
 
@@ -66,13 +68,12 @@ def check_train(words: list[str]) -> None:
 
 
 def check_parsed(words: list[str]) -> None:
-    parsed, rest = parser_of_commands().parse_known_args(words)
-    assert not [word for word in rest if word.startswith("-") or parsed.command != "sweep"], words
-    if parsed.command == "sweep":
-        compose_first(load_sweep(parsed.name), [*parsed.overrides, *rest])
+    _, bound, _ = make_app().parse_args(words)
+    if words[0] == "sweep":
+        compose_first(load_sweep(bound.arguments["name"]), bound.arguments.get("overrides", ()))
 
 
-def compose_first(sweep: Sweep, overrides: list[str]) -> None:
+def compose_first(sweep: Sweep, overrides: Sequence[str]) -> None:
     """``host=mine`` is a file that the reader is told to write; it begins with slurm's keys."""
     given = ["host=slurm" if word == "host=mine" else word for word in overrides]
     changed = with_overrides(sweep, given)
@@ -104,7 +105,7 @@ def test_commands_are_found() -> None:
     ids=" ".join,
 )
 def test_what_is_no_command_is_told(command: list[str]) -> None:
-    with pytest.raises((SystemExit, ValueError, AssertionError)):
+    with pytest.raises((CycloptsError, ValueError, AssertionError)):
         check(command)
 
 

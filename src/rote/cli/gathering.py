@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
 from rote.analysis.metrics import derive
 from rote.analysis.published import measured_alphas, report_of
 from rote.analysis.results import Results, table_of
-from rote.cli.damage import require_no_damage
+from rote.cli.screen import require_no_damage
 from rote.cluster.plan import Plan, load_plan
 from rote.core.progress import Progress, with_progress
 from rote.io.outputs import outputs_folder
@@ -18,14 +18,17 @@ from rote.ledger.record import Record
 from rote.ledger.store import RunFolder, Store
 from rote.tasks.text.prepared import open_prepared
 
+if TYPE_CHECKING:
+    from rote.tracking.mirror import FinishedRun
+
 # What every report's table has besides stored sums; a report derives what it is about.
 IN_EVERY_REPORT = (
     "name", "train_tokens_per_second", "train_flops_per_second", "model_flops_utilisation",
 )  # fmt: skip
 
 
-class SoundRuns(NamedTuple):
-    """A finished run whose files are what it wrote."""
+class SoundRun(NamedTuple):
+    """A finished run whose files are undamaged."""
 
     folder: RunFolder
     record: Record
@@ -68,7 +71,7 @@ def gathered(name: str, progress: Progress, *, capacity_from: str | None = None)
     return GatheredRuns(plan, results, damaged)
 
 
-def sound_runs(plan: Plan, store: Store, progress: Progress) -> tuple[list[SoundRuns], list[str]]:
+def sound_runs(plan: Plan, store: Store, progress: Progress) -> tuple[list[SoundRun], list[str]]:
     """The finished runs that can be used, and why others cannot.
 
     Raises ValueError where there is none that can.
@@ -80,7 +83,7 @@ def sound_runs(plan: Plan, store: Store, progress: Progress) -> tuple[list[Sound
             continue
         try:
             folder.require_undamaged()
-            run = SoundRuns(folder, folder.record(), folder.circumstances(), folder.curve())
+            run = SoundRun(folder, folder.record(), folder.circumstances(), folder.curve())
             runs.append(run)
         except ValueError as error:
             damaged.append(str(error))
@@ -92,7 +95,7 @@ def sound_runs(plan: Plan, store: Store, progress: Progress) -> tuple[list[Sound
 
 @contextmanager
 def needs_columns(name: str) -> Iterator[None]:
-    """Raises ValueError where the runs of a sweep did not measure what is made of them."""
+    """Raises ValueError where the runs of a sweep lack a column that a report or fit needs."""
     try:
         yield
     except pl.exceptions.ColumnNotFoundError as error:
@@ -102,7 +105,7 @@ def needs_columns(name: str) -> Iterator[None]:
         ) from error
 
 
-def stored(runs: Sequence[SoundRuns]) -> pl.DataFrame:
+def stored(runs: "Sequence[SoundRun] | Sequence[FinishedRun]") -> pl.DataFrame:
     """Sums as stored, and circumstances."""
     around = {run.record.run_id: run.circumstances for run in runs}
     return table_of([run.record for run in runs], around)

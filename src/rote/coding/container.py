@@ -19,14 +19,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from rote.io.read import json_of
 from rote.io.shapes import keyed, listed, mapped, matching, optional, text, whole
-from rote.tasks.protocol import Task
 from rote.tasks.text.tokenisers import NUM_BYTES, ByteEncoder, Encoder
+
+if TYPE_CHECKING:
+    from rote.tasks.protocol import Task
 
 MAGIC = b"rote-c"
 VERSION = 1
@@ -149,7 +151,7 @@ class StoredContent:
     shape: Mapping[str, Any] = field(default_factory=dict)  # of an array: dtype and shape
 
 
-def read(content: bytes, task: Task, name: str) -> StoredContent:
+def read(content: bytes, task: "Task", name: str) -> StoredContent:
     """Convert content to tokens; raises ValueError if the task has no tokens for it."""
     if isinstance(task, OfText):
         encoder = task.encoder()
@@ -188,7 +190,7 @@ def npy(values: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def write(content: StoredContent, task: Task) -> bytes:
+def write(content: StoredContent, task: "Task") -> bytes:
     """Convert tokens back to content (inverse of `read`); raises ValueError if they do not fit."""
     if content.kind == BYTES:
         return content.tokens_N.astype(np.uint8).tobytes()

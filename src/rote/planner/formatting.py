@@ -9,12 +9,12 @@ FORM = re.compile(  # commas and underscores only between thousands
 SHORT = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
 
 
-def amount(text: str, what: str) -> float:
-    """Parse 1.5b as 1.5e9; raises ValueError naming ``what`` unless it is a number above 0."""
+def amount(text: str) -> float:
+    """Parse 1.5b as 1.5e9; raises ValueError unless it is a number above 0."""
     found = FORM.fullmatch(text.strip())
     value = float(re.sub("[,_]", "", found[1])) * MULTIPLES[found[2].lower()] if found else 0.0
     if not 0 < value < float("inf"):
-        raise ValueError(f"{what} must be a number like 1.5b, 170m or 1e21, got {text!r}")
+        raise ValueError(f"must be a number like 1.5b, 170m or 1e21, got {text!r}")
     return value
 
 

@@ -1,22 +1,22 @@
-"""`rote doctor`: what this machine has, and what to do about what is missing."""
+"""Commands about this machine: what it has, what it lacks, and completion in its shell."""
 
-import argparse
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from rich.table import Table
-
+from rote.cli.arguments import Json, argument, flag
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
-from rote.cluster.health import damaged_files
 from rote.core.provenance import PACKAGES, processor
 from rote.io.outputs import outputs_folder
 from rote.io.write import require_writable
+
+YES = {True: "yes", False: "no"}
 
 
 class Finding(NamedTuple):
@@ -28,12 +28,18 @@ class Finding(NamedTuple):
     is_ok: bool = True  # false where something that is wanted does not work
 
 
-def run(arguments: argparse.Namespace) -> int:
+def doctor(
+    *,
+    outputs: Annotated[bool, flag("check every file of the outputs instead")] = False,
+    json: Json = False,
+) -> int:
     """Exit code 1 where rote cannot run at all, or a file of the outputs is damaged."""
-    if arguments.outputs:
-        return _check_outputs(as_json=arguments.json)
+    from rich.table import Table
+
+    if outputs:
+        return _check_outputs(as_json=json)
     findings = [*_versions(), *_torch(), *_outputs(), *_slurm(), *_wandb()]
-    if arguments.json:
+    if json:
         print_json([finding._asdict() for finding in findings])
     table = Table("part", "state", "what to do", box=None, header_style="bold")
     for finding in findings:
@@ -43,16 +49,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_outputs(*, as_json: bool) -> int:
+    from rote.cluster.health import damaged_files
+
     outputs = outputs_folder()
-    with Bar() as show:
-        damaged = damaged_files(outputs, show)
+    with Bar() as progress:
+        damaged = damaged_files(outputs, progress)
     if as_json:
         print_json({"outputs": str(outputs), "damaged": damaged})
     console = screen()
     for line in damaged:
         console.print(line, style="yellow", soft_wrap=True)
-    said = f"{len(damaged)} damaged" if damaged else "every file that was read is sound"
-    console.print(f"{outputs}: {said}", soft_wrap=True)
+    result = f"{len(damaged)} damaged" if damaged else "every file that was read is sound"
+    console.print(f"{outputs}: {result}", soft_wrap=True)
     return int(bool(damaged))
 
 
@@ -75,15 +83,15 @@ def _torch() -> Iterator[Finding]:
             name = torch.cuda.get_device_name(index)
             memory = torch.cuda.get_device_properties(index).total_memory / 2**30
             yield Finding(f"gpu {index}", f"{name}, {memory:.0f} GiB", "")
-        yield Finding("bf16 on the gpu", _yes(torch.cuda.is_bf16_supported()), "")
+        yield Finding("bf16 on the gpu", YES[torch.cuda.is_bf16_supported()], "")
         tf32 = torch.cuda.get_device_capability() >= (8, 0)
-        yield Finding("tf32 on the gpu", _yes(tf32), "")
+        yield Finding("tf32 on the gpu", YES[tf32], "")
     else:
         advice = "small models train on the cores; large ones want a CUDA device"
         yield Finding("gpu", "none", advice)
     bf16 = torch.cpu.get_capabilities().get("avx512_bf16", False)
     advice = "" if bf16 else "bf16 runs, but slower than fp32"
-    yield Finding("bf16 in the processor", _yes(bool(bf16)), advice)
+    yield Finding("bf16 in the processor", YES[bool(bf16)], advice)
 
 
 def _outputs() -> Iterator[Finding]:
@@ -119,5 +127,14 @@ def _wandb() -> Iterator[Finding]:
     yield Finding("wandb account", "logged in" if keyed else "none", advice)
 
 
-def _yes(true: bool) -> str:
-    return "yes" if true else "no"
+def completion(
+    shell: Annotated[Literal["bash", "zsh", "fish"], argument("which", converter=None)], /
+) -> int:
+    """Prints a script that completes commands, flags, and names of sweeps."""
+    from rote.cli.main import make_app
+
+    script = make_app().generate_completion(prog_name="rote", shell=shell)
+    if shell == "zsh":  # cyclopts' script is a file for fpath; eval has to name the function
+        script += "compdef _cyclopts_rote rote\n"
+    sys.stdout.write(script)
+    return 0

@@ -1,12 +1,8 @@
-"""The bill of a sweep as it is printed."""
+"""The bill of a planned sweep: what its runs cost at most, from measured and fitted rates."""
 
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-from rich import filesize
-from rich.console import Console
-from rich.table import Table
 
 from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.cluster.host import Host, host_settings
@@ -103,33 +99,10 @@ def _run_seconds(spec: Spec, fact: Facts, stack: int) -> float:
     )
 
 
-def print_bill(console: Console, plan: Plan, total: Bill, *, each: bool) -> None:
-    """A line for the whole; ``each``: a line for every run as well."""
-    console.print(f"{plan.name}: {plan.question}", style="bold", soft_wrap=True)
-    if each:
-        console.print(_bill_table(plan.specs, total))
-    console.print(
-        f"{len(total.lines)} runs, {total.num_done} done before; at most {total.flops:.2e} FLOPs, "
-        f"{filesize.decimal(total.max_memory_bytes)} of memory a process, "
-        f"{duration(total.seconds_here)} on this machine",
-        highlight=False,
-    )
-    if total.num_done < len(total.lines):
-        told = ", ".join(
-            f"{_round(least)} to {_round(most)} {name}"
-            for name, (least, most) in total.gpu_hours.items()
-        )
-        console.print(f"hours of one GPU, at most: {told}", highlight=False)
-
-
-def _round(hours: float) -> str:
-    """To two digits: no more is known."""
-    return f"{float(f'{hours:.2g}'):,g}"
-
-
-def bill_told(plan: Plan, total: Bill, todo: Sequence[int]) -> dict[str, Any]:
-    """For JSON; of each run the settings that tell it from the others."""
+def bill_json(plan: Plan, total: Bill, todo: Sequence[int]) -> dict[str, Any]:
+    """For JSON; of each run the settings that differ between runs."""
     keys, left = varying_keys(plan.specs), set(todo)
+    settings = [flatten(spec.what) for spec in plan.specs]
     return {
         "name": plan.name,
         "question": plan.question,
@@ -142,7 +115,7 @@ def bill_told(plan: Plan, total: Bill, todo: Sequence[int]) -> dict[str, Any]:
         "runs": [
             {
                 "run_id": spec.run_id,
-                "overrides": _settings(spec, keys),
+                "overrides": {key: settings[index][key] for key in keys if key in settings[index]},
                 "parameters": line.parameters,
                 "data_bits": line.entropy_bits,
                 "max_steps": line.max_steps,
@@ -153,44 +126,3 @@ def bill_told(plan: Plan, total: Bill, todo: Sequence[int]) -> dict[str, Any]:
             for index, (spec, line) in enumerate(zip(plan.specs, total.lines, strict=True))
         ],
     }
-
-
-def _settings(spec: Spec, keys: Sequence[str]) -> dict[str, Any]:
-    row = flatten(spec.what)
-    return {key: row[key] for key in keys if key in row}
-
-
-def _bill_table(specs: Sequence[Spec], total: Bill) -> Table:
-    table = Table(box=None, header_style="bold")
-    for header in ("run", "point"):
-        table.add_column(header, overflow="fold")
-    for header in (
-        "parameters",
-        "data bits",
-        "bits/parameter",
-        "max steps",
-        "max FLOPs",
-        "peak MiB",
-    ):
-        table.add_column(header, justify="right")
-    for spec, line in zip(specs, total.lines, strict=True):
-        known = line.entropy_bits is not None
-        table.add_row(
-            spec.run_id,
-            line.label,
-            f"{line.parameters:,}",
-            f"{line.entropy_bits:,.0f}" if known else "unknown",
-            f"{line.entropy_bits / line.parameters:.2f}" if line.entropy_bits else "unknown",
-            f"{line.max_steps:,}",
-            f"{line.flops:.2e}",
-            f"{line.memory_bytes / 2**20:,.1f}",
-        )
-    return table
-
-
-def duration(seconds: float) -> str:
-    """In the unit a person would choose."""
-    for unit, length in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.0f} seconds"
