@@ -59,7 +59,7 @@ def make_member(
     entropy_bits = task.entropy_bits(from_position=first)
     watches = controls.watches
     return Member(
-        model=precision.cast(model),
+        model=precision.trainable(precision.cast(model)),
         sequences=sequences,
         length=task.length,
         entropy_bits=uniform_bits(num_tokens, task.vocab_size)

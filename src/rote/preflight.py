@@ -133,6 +133,10 @@ class Preflight:
             controls = self._once(key, partial(_checked_controls, spec, budget))
         anatomy = self._anatomy(what["model"], (data.vocab_size, data.length), controls)
         _check_finish(spec, budget, precision, controls)
+        precision.check(
+            device_type=device_of(host["accelerator"]).type, strategy=host["strategy"],
+            has_finish=budget.finish is not None, has_own_gradients=controls.gradients is not None,
+        )  # fmt: skip
         steps, optim = budget.max_steps, what["optim"]
         copies = self._once([optim, steps], partial(_try_optim, optim, steps))
         batch_size = min(budget.batch_size, data.num_sequences)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from tests.conftest import COMPOSER
 from torch import nn
 
 from rote.config.build import build
@@ -13,7 +14,6 @@ from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
 from rote.models.quantise import Float8, Integers, Ternary
 from rote.tasks.uniform import Uniform
-from tests.conftest import COMPOSER
 
 CPU = torch.device("cpu")
 TASK = Uniform(num_sequences=48, length=8, vocab_size=32, num_heldout_sequences=16)

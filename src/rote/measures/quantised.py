@@ -49,7 +49,8 @@ class Quantised:
             if not isinstance(self.formats.get(name), Integers):
                 whole = [key for key, one in self.formats.items() if isinstance(one, Integers)]
                 raise ValueError(
-                    f"measure.quantised.gptq: {name!r} is no format of integers: choose from {whole}"
+                    f"measure.quantised.gptq: {name!r} is no format of integers: choose from "
+                    f"{whole}"
                 )
 
     def __call__(

@@ -63,9 +63,9 @@ class Integers:
         size = min(self.group_size or columns, columns)
         # Zeros change neither a largest magnitude nor a range that holds 0.
         padded = functional.pad(weight_RC.float(), (0, -columns % size))
-        groups_RGS = padded.unflatten(-1, (-1, size))
+        groups_RGS = padded.reshape(*padded.shape[:-1], -1, size)
         rounded_RGS = self.snapped(groups_RGS, *self.grid(groups_RGS))
-        return rounded_RGS.flatten(-2)[..., :columns].to(weight_RC.dtype)
+        return rounded_RGS.flatten(-2)[..., :columns].contiguous().to(weight_RC.dtype)
 
     def grid(self, group_S: Tensor) -> tuple[Tensor, Tensor]:
         """Scale and zero point of groups [..., S], [..., 1] each; the scale is a float16's value.

@@ -232,10 +232,11 @@ class Member:
         """Training is over: the model gets the weights that are to be measured."""
         if self.watch:
             self.watch.end(self.model)
+        self.precision.settle(self.model)
 
     def facts(self) -> Facts:
-        """What controls have to tell of the training that is over; nothing without any."""
-        facts: dict[str, float] = {}
+        """What controls and the number format add to the record; nothing in most runs."""
+        facts: dict[str, float] = dict(self.precision.facts(self.model))
         if self.num_left_out is not None:
             facts["sequences_left_out"] = self.num_left_out
         if self.gradient_maker:

@@ -111,6 +111,7 @@ class Memoriser(lightning.LightningModule):
         with member.precision.active(self.device.type):
             loss = self._gradients(step, tokens_BL)
         gradients = [one.grad for one in self.weights if one.grad is not None]
+        member.precision.unscale(gradients)
         if member.clip_norm is not None:
             _clip(gradients, member.clip_norm)
         if member.controls.gradient_changers:
@@ -126,7 +127,7 @@ class Memoriser(lightning.LightningModule):
             return make(self.model, tokens_BL, step=step, objective=self.objective)
         trained_BL, nats_BL = self.of_tokens(self.model, tokens_BL)
         loss = trained_BL.mean()
-        self._backward(loss)
+        self._backward(self.member.precision.scaled(loss))
         return loss if trained_BL is nats_BL else nats_BL.mean()
 
     def _backward(self, loss: Tensor) -> None:
