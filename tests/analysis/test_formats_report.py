@@ -208,3 +208,16 @@ def test_without_runs_or_known_entropy_it_is_refused(tmp_path: Path) -> None:
     unknown = whole.table.with_columns(pl.lit(None, pl.Float64).alias("entropy_bits"))
     with pytest.raises(ValueError, match="no run whose memorised bits are known"):
         format_points(unknown)
+
+
+def test_a_format_that_was_trained_in_is_held_against_the_most_that_fp32_memorises() -> None:
+    """Two recipes in fp32: one point each, of which the better is the measure of others."""
+    more = [
+        run("fp32", seed, known=1.5, run_id=f"more-{seed}", **{"optim.optimiser.lr": 0.2})
+        for seed in (0, 1, 2)
+    ]
+    found = points(runs() + more)
+    kept = found["qat_int4", TRAINED].kept
+    assert kept is not None
+    assert kept.value == pytest.approx(2.95 / 4.5, rel=1e-2)
+    assert found["int8, lr 0.2", NEAREST].memorised.value == pytest.approx(4.5, rel=1e-2)

@@ -43,7 +43,7 @@ class Point:
     stored: float  # bits per parameter
     memorised: Estimate  # bits per parameter
     per_bit: Estimate  # bits memorised over bits stored
-    kept: Estimate | None  # share of what the same seed memorises unrounded, or in `REFERENCE`
+    kept: Estimate | None  # share of what the seed memorises unrounded, or in `REFERENCE`
     heldout: Estimate | None  # bits per token
     num_converged: int
     runs: pl.DataFrame  # a row a run, of this format
@@ -153,11 +153,13 @@ def _heldout(run: Mapping[str, Any], name: str) -> float | None:
 
 
 def _with_kept(rows: pl.DataFrame) -> pl.DataFrame:
-    """Column ``kept``: a share of what the run itself memorises, or for `SAME` one in fp32."""
+    """Column ``kept``: a share of what the run itself memorises, or of `REFERENCE`'s most."""
     own = rows.filter(pl.col("method") == TRAINED)
     of_run = dict(own.select("run_id", "memorised").iter_rows())
     plain = own.filter(pl.col("format") == REFERENCE)
-    of_seed = {row[:-1]: row[-1] for row in plain.select("model", DATA, "seed", "memorised").rows()}
+    of_seed: dict[tuple[Any, ...], float] = {}
+    for *seed, memorised in plain.select("model", DATA, "seed", "memorised").rows():
+        of_seed[tuple(seed)] = max(memorised, of_seed.get(tuple(seed), memorised))
     kept = []
     for row in rows.iter_rows(named=True):
         is_own = row["method"] == TRAINED
