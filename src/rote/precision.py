@@ -44,6 +44,11 @@ class Precision:
         ``has_own_gradients``: a control takes the gradients of single sequences.
         """
 
+    @property
+    def why_alone(self) -> str | None:
+        """What keeps a run in this format from training in a stack."""
+        return None
+
     def trainable(self, model: nn.Module) -> nn.Module:
         """The model as it is trained in this format, changed in place; it is cast already."""
         return model

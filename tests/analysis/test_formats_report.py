@@ -217,7 +217,7 @@ def test_a_format_that_was_trained_in_is_held_against_the_most_that_fp32_memoris
         for seed in (0, 1, 2)
     ]
     found = points(runs() + more)
-    kept = found["qat_int4", TRAINED].kept
+    kept = found["qat_int4, lr 0.1", TRAINED].kept
     assert kept is not None
     assert kept.value == pytest.approx(2.95 / 4.5, rel=1e-2)
     assert found["int8, lr 0.2", NEAREST].memorised.value == pytest.approx(4.5, rel=1e-2)

@@ -76,6 +76,7 @@ PRECISION_LOOKS = {
     "bf16_mixed": PrecisionLook(colour="#D55E00", marker="s", linestyle="--"),
     "bf16_true": PrecisionLook(colour="#CC79A7", marker="^", linestyle=":"),
     "fp16_mixed": PrecisionLook(colour="#E69F00", marker="D", linestyle="--"),
+    "fp8": PrecisionLook(colour="#8C564B", marker="<", linestyle="-."),
     "qat_int8": PrecisionLook(colour="#56B4E9", marker="P", linestyle="-"),
     "qat_int4": PrecisionLook(colour="#6B6B6B", marker="X", linestyle="-"),
     "qat_ternary": PrecisionLook(colour="#000000", marker="d", linestyle="-"),

@@ -33,7 +33,7 @@ class StackedMemoriser(lightning.LightningModule):
     def __init__(self, members: Sequence[Member], on_end: OnEnd, device: torch.device) -> None:
         super().__init__()
         self.automatic_optimization = False
-        if why := members[0].controls.why_alone:
+        if why := members[0].controls.why_alone or members[0].precision.why_alone:
             raise CannotStack(why)
         _require_one_pace(members)
         self.here = list(members)

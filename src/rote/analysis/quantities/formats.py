@@ -157,9 +157,8 @@ def _with_kept(rows: pl.DataFrame) -> pl.DataFrame:
     own = rows.filter(pl.col("method") == TRAINED)
     of_run = dict(own.select("run_id", "memorised").iter_rows())
     plain = own.filter(pl.col("format") == REFERENCE)
-    of_seed: dict[tuple[Any, ...], float] = {}
-    for *seed, memorised in plain.select("model", DATA, "seed", "memorised").rows():
-        of_seed[tuple(seed)] = max(memorised, of_seed.get(tuple(seed), memorised))
+    most = plain.group_by("model", DATA, "seed").agg(pl.col("memorised").max())
+    of_seed = {row[:-1]: row[-1] for row in most.iter_rows()}
     kept = []
     for row in rows.iter_rows(named=True):
         is_own = row["method"] == TRAINED

@@ -44,8 +44,8 @@ CAPTION = (
 )
 TABLE_NOTE = (
     "Kept: the share of what the same seed memorises unrounded, or, where a format was trained in, "
-    f"the most that {REFERENCE} memorises of the same data. Of several sizes of data set each row takes the "
-    "one of which most is memorised."
+    f"the most that {REFERENCE} memorises of the same data. Of several sizes of data set each row "
+    "takes the one of which most is memorised."
 )
 
 

@@ -21,7 +21,8 @@ from rote.analysis.results import Curve
 from rote.analysis.typeset import plural
 
 PRECISIONS = (  # the order in tables and legends
-    "fp32", "tf32", "fp16_mixed", "bf16_mixed", "bf16_true", "qat_int8", "qat_int4", "qat_ternary",
+    "fp32", "tf32", "fp16_mixed", "bf16_mixed", "bf16_true", "fp8",
+    "qat_int8", "qat_int4", "qat_ternary",
 )  # fmt: skip
 SETTINGS = ("task.", "model.", "size.", "optim.", "budget.", "measure.")  # what must not be mixed
 DATA = "task.num_sequences"
