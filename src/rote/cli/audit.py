@@ -50,9 +50,14 @@ def _question(arguments: argparse.Namespace) -> "Question":
     from rote.auditing.question import Question  # torch: not for --help
     from rote.auditing.settings import Settings
     from rote.auditing.subjects import precision_of
+    from rote.training.quantisation_aware import QuantisationAware
 
     subject = _subject(arguments.model, arguments)
     precision = precision_of(arguments.precision or subject.precision)
+    if isinstance(precision, QuantisationAware) and precision.name != subject.precision:
+        raise ValueError(
+            f"--precision {precision.name}: only a run that was trained in it has such weights"
+        )
     return Question(
         subject=subject,
         references=[_subject(word, arguments) for word in arguments.reference],
