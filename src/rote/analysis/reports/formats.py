@@ -276,9 +276,8 @@ def _number(point: Point) -> dict[str, Any]:
     return {
         "stored_bits_per_parameter": point.stored,
         "bits_per_parameter": point.memorised.value,
-        "bits_per_parameter_interval": point.memorised.interval,
+        "interval_bits_per_parameter": point.memorised.interval,
         "bits_memorised_per_bit_stored": point.per_bit.value,
-        "bits_memorised_per_bit_stored_interval": point.per_bit.interval,
         "kept": kept and kept.value,
         "kept_interval": kept and kept.interval,
         "num_converged": point.num_converged,
