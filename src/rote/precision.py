@@ -45,6 +45,12 @@ class Precision:
         """
 
     @property
+    def copied_bytes(self) -> int:
+        """Of a weight's copy that is kept from the forward pass to the backward one; 0: none is."""
+        product = DTYPES[self.autocast or self.weights].itemsize
+        return 0 if product == DTYPES[self.weights].itemsize else product
+
+    @property
     def why_alone(self) -> str | None:
         """What keeps a run in this format from training in a stack."""
         return None

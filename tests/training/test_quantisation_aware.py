@@ -178,3 +178,13 @@ class Layer(nn.Module):
 def test_matrices_of_any_module_are_rounded() -> None:
     layer = TERNARY.trainable(Layer())
     assert layer.table.flatten().tolist() == pytest.approx([1.1, -1.1, 0.0, 0.0])
+
+
+def test_the_memory_that_a_plan_foretells_holds_a_rounded_copy_of_the_weights(
+    tiny: MakeSpec,
+) -> None:
+    plain, rounded = (
+        Preflight().facts(tiny(f"precision={name}", "host.accelerator=gpu"))
+        for name in ("fp32", "qat_int4")
+    )
+    assert rounded.peak_bytes(1) - plain.peak_bytes(1) == 4 * plain.parameters

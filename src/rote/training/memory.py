@@ -58,6 +58,7 @@ class Step:
     length: int
     weight_bytes: int  # of one weight, gradient, or number of the optimiser
     product_bytes: int  # of one number that a matrix product gives
+    copied_bytes: int  # of a weight's copy, cast or rounded, that products read; 0: none is made
     on_cpu: bool
     processes: int  # that train together
     strategy: str  # ddp or fsdp: how they share the model
@@ -91,6 +92,7 @@ class Step:
             microbatch_size=microbatch_size,
             weight_bytes=DTYPES[precision.weights].itemsize,
             product_bytes=DTYPES[precision.autocast or precision.weights].itemsize,
+            copied_bytes=precision.copied_bytes,
             on_cpu=device_type == "cpu",
         )
 
@@ -133,7 +135,7 @@ class Step:
         """
         begins = self._kept_bytes(recomputed) + max(self._head_bytes(), self._passing_bytes())
         ends = self._gradient_bytes()
-        made = max(begins, ends) + self._autocast_bytes()
+        made = max(begins, ends) + self._copies_bytes()
         held = self._own_bytes() * (1 + optimiser_copies) + self._exchanged_bytes()
         held += self._summed_bytes()
         return int(held + INTERPRETER_BYTES + HEAP_FACTOR * made if self.on_cpu else held + made)
@@ -203,11 +205,9 @@ class Step:
         weights = 3 * heads * self.length if self._is_written_out else 0
         return self._embedding_bytes() + self.positions * (9 * width + weights) * self.product_bytes
 
-    def _autocast_bytes(self) -> int:
-        """The copies of matrices that autocast keeps from forward to backward."""
-        if self.product_bytes == self.weight_bytes:
-            return 0
-        return self.anatomy.parameters * self.product_bytes
+    def _copies_bytes(self) -> int:
+        """Copies of matrices, cast or rounded, that are kept from forward to backward pass."""
+        return self.anatomy.parameters * self.copied_bytes
 
     def _exchanged_bytes(self) -> int:
         """DDP's buckets, as large as all gradients; FSDP's gathered embedding and two blocks.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from rote.models.quantise import WeightFormat, matrices, stored_bits
-from rote.precision import Precision
+from rote.precision import DTYPES, Precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,11 @@ class QuantisationAware(Precision):
                 f"precision={self.name} does not go with host.strategy=fsdp: scales are of whole "
                 "matrices; use ddp"
             )
+
+    @property
+    def copied_bytes(self) -> int:
+        """See `Precision`: the rounded weight."""
+        return DTYPES[self.weights].itemsize
 
     def trainable(self, model: nn.Module) -> nn.Module:
         """See `Precision`."""
