@@ -145,10 +145,22 @@ def test_headlines_name_the_densest_and_the_smallest_and_what_training_in_it_gai
 def test_what_is_worse_than_a_guess_stands_on_zero_and_is_in_the_table(tmp_path: Path) -> None:
     content = make(results(tmp_path, runs()))
     marks = pl.concat([layer.frame for layer in lead(content).layers], how="diagonal")
-    assert marks["memorised"].min() == 0.0
+    floor = marks.filter(pl.col("memorised") == 0.0)
+    assert floor["format"].to_list() == ["ternary"]
+    assert floor["memorised_low"].to_list() == [None]
     assert (
         content.numbers["1x8, 2 heads, ternary, GPTQ after training"]["bits_per_parameter"] < -0.9
     )
+
+
+def test_one_name_stands_at_formats_that_store_alike(tmp_path: Path) -> None:
+    """Ternary, trained in and after training, takes as many bits: the uppermost is named."""
+    content = make(results(tmp_path, runs()))
+    marks = pl.concat([layer.frame for layer in lead(content).layers], how="diagonal")
+    named = marks.drop_nulls("label").select("label", "method")
+    assert sorted(named.rows()) == [
+        ("fp32", TRAINED), ("int4", TRAINED), ("int8", NEAREST), ("ternary", TRAINED),
+    ]  # fmt: skip
 
 
 def test_one_seed_gives_no_verdict(tmp_path: Path) -> None:

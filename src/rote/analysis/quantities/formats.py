@@ -142,6 +142,7 @@ def _rows(run: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _amounts(memorised_bits: float, stored_bits: float, parameters: int) -> dict[str, float]:
     return {
         "memorised": memorised_bits / parameters,
+        "counted": max(memorised_bits, 0.0) / parameters,  # no less than by a guess
         "stored": stored_bits / parameters,
         "per_bit": memorised_bits / stored_bits,
     }

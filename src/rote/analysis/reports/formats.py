@@ -19,7 +19,6 @@ from rote.analysis.quantities.formats import (
     NEAREST,
     REFERENCE,
     SAME,
-    TRAINED,
     Point,
     difference_over_seeds,
     format_points,
@@ -31,6 +30,7 @@ from rote.analysis.typeset import extent, plural
 
 STORED, PER_BIT = METRICS["stored_bits_per_parameter"], METRICS["bits_memorised_per_bit_stored"]
 MEMORISED = METRICS["bits_per_parameter"]
+OTHERS = "other runs"  # in the key to marks: those of no setting that differs
 KEPT_SHARE = 0.95  # of what is memorised unrounded: a format that keeps as much is named
 COUNTING = (
     "Bits stored are those of the whole model: rounded matrices (the tied embedding among them) "
@@ -87,13 +87,14 @@ def _lines(points: Sequence[Point]) -> Iterator[str]:
     yield f"{model}: {_densest_words(points)}"
     yield f"{model}: {_smallest_words(points)}"
     for trained in points:
-        for rounded in points:
-            if SAME.get(trained.format) == rounded.format and _is_plain(rounded):
-                yield f"{model}: {_training_words(trained, rounded)}"
+        same = [each for each in points if _is_after(each, SAME.get(trained.format))]
+        if same:
+            rounded = max(same, key=lambda each: each.memorised.value)
+            yield f"{model}: {_training_words(trained, rounded)}"
 
 
-def _is_plain(point: Point) -> bool:
-    return point.method == NEAREST and point.base == REFERENCE
+def _is_after(point: Point, form: str | None) -> bool:
+    return (point.format, point.method, point.base) == (form, NEAREST, REFERENCE)
 
 
 def _known(points: Sequence[Point]) -> list[Point]:
@@ -134,16 +135,20 @@ def _smallest_words(points: Sequence[Point]) -> str:
 
 
 def _training_words(trained: Point, rounded: Point) -> str:
-    """What training in a format memorises more than rounding to it afterwards."""
+    """What training in a format memorises more than the best of rounding to it afterwards.
+
+    Less than nothing counts as nothing: who codes worse than a guesser has not memorised less.
+    """
     start = f"{trained.name} against {rounded.name} after training"
     if trained.num_sequences != rounded.num_sequences:
         return f"{start}: on different data, not compared"
-    gain = difference_over_seeds(trained, rounded, "memorised")
+    gain = difference_over_seeds(trained, rounded, "counted")
     if gain is None:
         return f"{start}: no seed in common"
     verdict = "" if gain.sign else ": no difference beyond doubt"
     doubt = "" if trained.has_converged else f"; {_standing(trained)}"
-    return f"{start}: {gain.words('{:+.3f}')} bits per parameter{verdict}{doubt}"
+    guess = " (no better than a guess)" if rounded.memorised.value <= 0 else ""
+    return f"{start}{guess}: {gain.words('{:+.3f}')} bits per parameter{verdict}{doubt}"
 
 
 def _standing(point: Point) -> str:
@@ -184,8 +189,7 @@ def _card(points: Sequence[Point]) -> Card:
 def _frontier(points: Sequence[Point], num_models: int) -> Plot:
     marks = _marks(points)
     most = max(float(marks["memorised"].max() or 0), 1e-3) * 1.05  # type: ignore[arg-type]
-    least = min(float(marks["stored"].min()), most)  # type: ignore[arg-type]
-    at = np.geomspace(min(least, most / 4), most, 50)
+    at = np.geomspace(most / 2, most, 50)
     bound = pl.DataFrame({"stored": at, "memorised": at})
     stored, memorised = marks["stored"], marks["memorised"]
     share = float((memorised / stored).max() or 0.0)  # type: ignore[arg-type]
@@ -223,31 +227,38 @@ def _per_bit(points: Sequence[Point]) -> Plot:
 
 
 def _mark_layers(marks: pl.DataFrame, y: str) -> list[Layer]:
+    has_settings = (marks["setting"] != OTHERS).any()
     of: dict[str, Any] = {
-        "x": "stored", "y": y, "hue": "method", "style": "method", "hollow": "is_open",
-        "hollow_label": NOT_CONVERGED,
+        "x": "stored", "y": y, "hue": "method", "style": "setting" if has_settings else "method",
+        "hollow": "is_open", "hollow_label": NOT_CONVERGED,
     }  # fmt: skip
-    # GPTQ stores what rounding to nearest stores: one name is enough for both.
+    above = pl.col(y).max().over("model", pl.col("stored").round(2))
+    named = marks.with_columns(label=pl.when(pl.col(y) == above).then(pl.col("label")))
     return [
-        Layer(frame=marks.filter(pl.col("method") == method), text="label", **of)
+        Layer(frame=named.filter(pl.col("method") == method), text="label", **of)
         for method in METHODS
     ]
 
 
 def _marks(points: Sequence[Point]) -> pl.DataFrame:
-    """Without an interval where a mark stands on 0."""
+    """Without an interval where a mark stands on 0; names are those of the uppermost marks."""
     rows = tidy(
         {
             "model": each.model, "stored": each.stored, "memorised": each.memorised,
-            "per_bit": each.per_bit, "method": each.method, "format": each.name,
-            "label": each.name if each.method in (TRAINED, NEAREST) else "",
+            "per_bit": each.per_bit, "method": each.method, "setting": each.setting or OTHERS,
+            "format": each.name, "label": each.format.removeprefix("qat_"),
             "is_open": not each.has_converged,
         }
         for each in points
     )  # fmt: skip
-    columns = [name for name in rows.columns if name.startswith(("memorised", "per_bit"))]
-    numbers = [name for name in columns if not name.endswith("_n")]
-    return rows.with_columns(pl.col(numbers).cast(pl.Float64).clip(lower_bound=0.0))
+    numbers = [
+        pl.when(pl.col(name) > 0).then(pl.col(end).clip(lower_bound=0.0)).alias(end)
+        for name in ("memorised", "per_bit")
+        for end in (f"{name}_low", f"{name}_high")
+    ]
+    values = pl.col("memorised", "per_bit").clip(lower_bound=0.0)
+    ends = [name for name in rows.columns if name.endswith(("_low", "_high"))]
+    return rows.with_columns(pl.col(ends).cast(pl.Float64)).with_columns(*numbers, values)
 
 
 def _table(points: Sequence[Point]) -> Table:
