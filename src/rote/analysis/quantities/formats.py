@@ -154,7 +154,10 @@ def _heldout(run: Mapping[str, Any], name: str) -> float | None:
 
 
 def _with_kept(rows: pl.DataFrame) -> pl.DataFrame:
-    """Column ``kept``: a share of what the run itself memorises, or of `REFERENCE`'s most."""
+    """Column ``kept``: a share of what the run itself memorises, or of `REFERENCE`'s most.
+
+    Nothing is kept by who codes worse than a guesser.
+    """
     own = rows.filter(pl.col("method") == TRAINED)
     of_run = dict(own.select("run_id", "memorised").iter_rows())
     plain = own.filter(pl.col("format") == REFERENCE)
@@ -166,7 +169,7 @@ def _with_kept(rows: pl.DataFrame) -> pl.DataFrame:
         seed = (row["model"], row[DATA], row["seed"])
         whole = of_seed.get(seed) if is_own else of_run[row["run_id"]]
         is_known = whole is not None and whole > 0 and row["format"] != REFERENCE
-        kept.append(row["memorised"] / whole if is_known else None)
+        kept.append(row["counted"] / whole if is_known else None)
     return rows.with_columns(pl.Series("kept", kept, dtype=pl.Float64))
 
 

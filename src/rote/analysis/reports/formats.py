@@ -40,7 +40,7 @@ COUNTING = (
 CAPTION = (
     "A mark is a format, mean over seeds; bars are 95 % intervals over seeds, Student's t. "
     f"{COUNTING} Nothing can memorise more than it stores: the line. A mark at 0 is no better than "
-    "a uniform guesser, and may be worse: the table has its number."
+    "a uniform guesser, and may be worse: the table has its name and number."
 )
 TABLE_NOTE = (
     "Kept: the share of what the same seed memorises unrounded, or, where a format was trained in, "
@@ -233,7 +233,8 @@ def _mark_layers(marks: pl.DataFrame, y: str) -> list[Layer]:
         "hollow": "is_open", "hollow_label": NOT_CONVERGED,
     }  # fmt: skip
     above = pl.col(y).max().over("model", pl.col("stored").round(2))
-    named = marks.with_columns(label=pl.when(pl.col(y) == above).then(pl.col("label")))
+    is_named = (pl.col(y) == above) & (pl.col(y) > 0)
+    named = marks.with_columns(label=pl.when(is_named).then(pl.col("label")))
     return [
         Layer(frame=named.filter(pl.col("method") == method), text="label", **of)
         for method in METHODS
@@ -241,7 +242,7 @@ def _mark_layers(marks: pl.DataFrame, y: str) -> list[Layer]:
 
 
 def _marks(points: Sequence[Point]) -> pl.DataFrame:
-    """Without an interval where a mark stands on 0; names are those of the uppermost marks."""
+    """Without an interval where a mark stands on 0."""
     rows = tidy(
         {
             "model": each.model, "stored": each.stored, "memorised": each.memorised,
