@@ -18,7 +18,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from rote.auditing.scoring import OnePass
 from rote.auditing.stages import Stage, batches_of, stage_of, tokens_at_once
 from rote.models.causal_lm import with_what_it_offers
-from rote.scores.compression import zlib_bytes
+from rote.scores.likelihood import zlib_bytes
 
 ROUNDS = 7
 K_PERCENT = 20

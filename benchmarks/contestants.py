@@ -25,13 +25,11 @@ from rote.optim.schedules import constant
 from rote.precision import Precision
 from rote.tasks.uniform import Uniform
 from rote.training.budget import Budget
-from rote.training.compiling import compiled
-from rote.training.data import Resident
-from rote.training.member import Keeper, Member
-from rote.training.module import Memoriser
-from rote.training.order import BatchOrder
+from rote.training.data import BatchOrder, TokensInMemory
+from rote.training.graphed import compiled
+from rote.training.module import TrainingModule, fit
 from rote.training.saturation import Saturation
-from rote.training.trainer import fit
+from rote.training.training_run import CheckpointPolicy, TrainingRun
 
 VOCAB_SIZE, LENGTH, NUM_SEQUENCES = 2048, 64, 1024
 # 1,024 tokens, 8 MiB of logits: a step of four times as many takes four times as long within 2 %
@@ -151,9 +149,9 @@ def our_product(cell: Cell) -> Contestant:
 
     def train(num_steps: int) -> float:
         watch = Stopwatch()
-        member = Member(
+        member = TrainingRun(
             model=model,
-            sequences=Resident(tokens_NL),
+            sequences=TokensInMemory(tokens_NL),
             length=LENGTH,
             entropy_bits=TASK.entropy_bits(),
             guesser_nats=math.log(VOCAB_SIZE),
@@ -166,13 +164,13 @@ def our_product(cell: Cell) -> Contestant:
             ),
             precision=PRECISIONS[cell.precision],
             on_row=lambda row: None,
-            keeper=Keeper(
+            keeper=CheckpointPolicy(
                 save=lambda step, state: None, stop=watch.step_is_over, every_seconds=None
             ),
             resume=None,
         )
         with contextlib.redirect_stderr(None):
-            fit(Memoriser(member), accelerator="cpu", strategy="ddp")
+            fit(TrainingModule(member), accelerator="cpu", strategy="ddp")
         return watch.tokens_per_second()
 
     return train
@@ -230,7 +228,7 @@ def our_forward(cell: Cell) -> Contestant:
 
 def our_evaluation(cell: Cell) -> Contestant:
     """Code length of every sequence, as `rote.measures.cost` takes it."""
-    model, sequences = our_model(cell).eval(), Resident(cell.tokens_NL())
+    model, sequences = our_model(cell).eval(), TokensInMemory(cell.tokens_NL())
 
     def evaluate(_: int) -> float:
         start = time.perf_counter()

@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 
 from rote.config.compose import Composer, groups
+from rote.core.provenance import provenance
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.provenance import provenance
-from rote.run import execute
+from rote.run.execute import execute
 
 ROUNDS = 5
 STEPS, LOOK = 600, 100

@@ -23,8 +23,8 @@ from groups import mean_and_rate_rows
 from rankings import ranking_and_curve_rows
 
 from rote.analysis.laws.kinds import law
-from rote.analysis.laws.law import Count, Effort, Floats, Measured
-from rote.provenance import provenance
+from rote.analysis.laws.law import FitEffort, Floats, LawData, RunCount
+from rote.core.provenance import provenance
 
 NOISE = 0.01
 DRAWS, RESAMPLES = 200, 200
@@ -111,8 +111,8 @@ def _covered(design: Design, draws: int, resamples: int) -> dict[str, object]:
         noise = np.random.default_rng(seed).normal(0, NOISE, len(inputs[0]))
         columns = dict(zip(law(design.law).inputs, inputs, strict=True))
         columns["loss_nats"] = curve.predict(*inputs) * np.exp(noise)
-        runs = Measured(columns=columns, count=Count.TOTAL)
-        fitted = law(design.law).fit(runs, Effort(num_resamples=resamples, seed=seed))
+        runs = LawData(columns=columns, count=RunCount.TOTAL)
+        fitted = law(design.law).fit(runs, FitEffort(num_resamples=resamples, seed=seed))
         for constant in fitted.constants:
             truth = float(getattr(curve, constant.name))
             for kind, (low, high) in intervals(fitted, constant).items():

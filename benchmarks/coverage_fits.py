@@ -23,22 +23,22 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
+from rote.analysis.estimate import interval_of
 from rote.analysis.fits.descent import GridPoint, Peak, fit_descent
 from rote.analysis.fits.leak_curve import LeakCurve, fit_leak_curve
-from rote.analysis.fits.level import interval_of
 from rote.analysis.fits.membership_law import (
+    LawReading,
     MembershipLaw,
     NoMembershipLaw,
-    Reading,
     fit_membership_law,
 )
 from rote.analysis.fits.plateau import Knee, Plateau, fit_plateau
-from rote.analysis.fits.slope import Slope, fit_slope
+from rote.analysis.fits.random_effects import Slope, fit_slope
 from rote.analysis.laws.clusters import cluster_numbers
 from rote.analysis.laws.kinds import law
-from rote.analysis.laws.law import Constant, Count, Effort, Fitted, Floats, Measured
-from rote.analysis.published_membership import PUBLISHED_CURVES
-from rote.provenance import provenance
+from rote.analysis.laws.law import Constant, FitEffort, FittedLaw, Floats, LawData, RunCount
+from rote.analysis.published import PUBLISHED_CURVES
+from rote.core.provenance import provenance
 
 NUM_LEFT_OUT = 5
 RESAMPLES = 200
@@ -84,25 +84,25 @@ def flipped_by_size(draws: int, path: Path | None) -> Shares:
     }
 
 
-def _published_runs(path: Path | None) -> Measured:
+def _published_runs(path: Path | None) -> LawData:
     if path is None:
         raise SystemExit("--runs FILE.csv is needed")
     table = pl.read_csv(path).sort("loss").slice(0, -NUM_LEFT_OUT)
     size, flops, loss = (table[name].to_numpy() for name in ("Model Size", "Training FLOP", "loss"))
     columns = {"parameters": size, "tokens": flops / 6 / size, "loss_nats": loss}
-    return Measured(columns=columns, count=Count.TOTAL)
+    return LawData(columns=columns, count=RunCount.TOTAL)
 
 
-def _flipped(draws: int, runs: Measured, groups: NDArray[np.int64], clusters: str) -> Shares:
+def _flipped(draws: int, runs: LawData, groups: NDArray[np.int64], clusters: str) -> Shares:
     inputs = {name: runs[name] for name in ("parameters", "tokens")}
-    quick = Effort(num_resamples=0, profiles=False)
+    quick = FitEffort(num_resamples=0, profiles=False)
     curve = _fit("parametric", inputs, runs["loss_nats"], quick).curve
     center = curve.predict(*inputs.values())
     residuals = np.log(runs["loss_nats"] / center)
     hits: dict[str, int] = {}
     for seed in range(draws):
         signs = np.random.default_rng(seed).choice([-1.0, 1.0], groups.max() + 1)[groups]
-        effort = Effort(num_resamples=RESAMPLES, seed=seed, clusters=clusters)
+        effort = FitEffort(num_resamples=RESAMPLES, seed=seed, clusters=clusters)
         fitted = _fit("parametric", inputs, center * np.exp(signs * residuals), effort)
         for constant in fitted.constants:
             truth = float(getattr(curve, constant.name))
@@ -174,7 +174,7 @@ def _membership(
     height = np.repeat(1 + by_height * random.standard_normal(number), 8)
     f1 = 0.5 + (PUBLISHED_CURVES[0].at(ratio * shift) - 0.5) * height
     f1 = np.clip(f1 + 0.015 * random.standard_normal(len(ratio)), 0, 1)
-    reading = Reading.SAMPLES_PER_PARAMETER
+    reading = LawReading.SAMPLES_PER_PARAMETER
     return fit_membership_law(reading, ratio * parameters, parameters, f1, num_resamples=60)
 
 
@@ -224,7 +224,7 @@ def descent(draws: int, path: Path | None) -> Shares:
     return found
 
 
-def intervals(fitted: Fitted, constant: Constant) -> dict[str, tuple[float, float]]:
+def intervals(fitted: FittedLaw, constant: Constant) -> dict[str, tuple[float, float]]:
     """The three kinds; that of a standard error is value * exp(+- t s.e. / value)."""
     found = {}
     if constant.standard_error is not None:
@@ -238,9 +238,9 @@ def intervals(fitted: Fitted, constant: Constant) -> dict[str, tuple[float, floa
     return found
 
 
-def _fit(name: str, inputs: dict[str, Floats], outputs: Floats, effort: Effort) -> Fitted:
+def _fit(name: str, inputs: dict[str, Floats], outputs: Floats, effort: FitEffort) -> FittedLaw:
     columns = {**inputs, law(name).output: outputs}
-    return law(name).fit(Measured(columns=columns, count=Count.TOTAL), effort)
+    return law(name).fit(LawData(columns=columns, count=RunCount.TOTAL), effort)
 
 
 ROWS: dict[str, Callable[[int, Path | None], Shares]] = {

@@ -25,15 +25,13 @@ from tests.site.conftest import CHROMIUM
 from tests.site.planted import plant
 
 from rote.config.compose import Composer
+from rote.core.provenance import provenance
 from rote.ledger.spec import Spec
-from rote.provenance import provenance
 from rote.site.server import Server
 
 NUM_RUNS = 10_000
 ROUNDS = 5
-BUILD = (
-    "import sys, pathlib; from rote.site.build import build_site; build_site(pathlib.Path({!r}))"
-)
+BUILD = "import sys, pathlib; from rote.site.site import build_site; build_site(pathlib.Path({!r}))"
 # From the event of a key until the frame after it is painted.
 TYPED = """([selector, text]) => new Promise((done) => {
     const field = document.querySelector(selector);

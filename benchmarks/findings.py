@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from rote.provenance import commit, processor, uncommitted_digest
+from rote.core.provenance import commit, processor, uncommitted_digest
 
 ROOT = Path(__file__).parents[1]
 OUTPUTS = ROOT / "outputs" / "findings"

@@ -1,7 +1,7 @@
 """Speed on a GPU, part by part: `python benchmarks/gpu.py [product] [stacks] [finish] [large]`.
 
 Product: steps a second of `rote train` with 80k and 535k, as it is and with recorded steps. Stacks:
-member steps a second of the same sizes trained as one and one at a time. Finish: whole training
+run steps a second of the same sizes trained as one and one at a time. Finish: whole training
 sets' losses and gradients a second, as they are and recorded. Large: 1.5b at S=1024,
 plain and with compiled blocks: tokens a second, share of the matrix-product rate, memory. On a GPU
 writes what was measured into benchmarks/results/gpu.json; on a CPU the same code runs tiny and
@@ -23,20 +23,20 @@ import stacking  # beside this script
 import torch
 from torch import Tensor, nn
 
-from rote.assembly import make_member
 from rote.config.build import build
 from rote.config.compose import Composer
+from rote.core.provenance import provenance
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
 from rote.precision import Precision
-from rote.provenance import provenance
-from rote.run import execute
+from rote.run.assembly import make_training_run
+from rote.run.execute import execute
 from rote.tasks.uniform import Uniform
-from rote.training.compiling import GRAPH
 from rote.training.finish.evaluation import FullBatch, flat
-from rote.training.member import Keeper
+from rote.training.graphed import GRAPH
+from rote.training.training_run import CheckpointPolicy
 
 BF16_MIXED = Precision(name="bf16_mixed", weights="float32", autocast="bfloat16", matmul="highest")
 BF16_TRUE = Precision(name="bf16_true", weights="bfloat16", autocast=None, matmul="highest")
@@ -163,21 +163,23 @@ def stacks(plan: Plan) -> dict[str, Any]:
 
 
 def finish(plan: Plan) -> dict[str, Any]:
-    """Evaluations a second of members together, each of a set of 4.5 bits a parameter."""
-    members = {"80k": 3, "535k": 1} if plan.device.type == "cuda" else {"tiny": 2}
+    """Evaluations a second of runs together, each of a set of 4.5 bits a parameter."""
+    runs = {"80k": 3, "535k": 1} if plan.device.type == "cuda" else {"tiny": 2}
     return {
         f"{count} x {name} host.compile={mode}": _finish(plan, plan.small[name], count, mode)
-        for name, count in members.items()
+        for name, count in runs.items()
         for mode in ("null", "graph")
     }
 
 
 def _finish(plan: Plan, shape: Shape, count: int, mode: str) -> dict[str, float]:
     """And the largest relative difference from the first gradient, of one point evaluated again."""
-    keeper = Keeper(save=lambda step, state: None, stop=lambda: False, every_seconds=None)
+    checkpointing = CheckpointPolicy(
+        save=lambda step, state: None, stop=lambda: False, every_seconds=None
+    )
     bits = shape.length * math.log2(shape.vocab_size)
     number = math.ceil(4.5 * _parameters(shape.model(torch.device("cpu"))) / bits)
-    members = []
+    runs = []
     for seed in range(count):
         spec = Spec.from_config(Composer().config([
             f"size.num_layers={shape.num_layers}", f"size.width={shape.width}",
@@ -186,10 +188,14 @@ def _finish(plan: Plan, shape: Shape, count: int, mode: str) -> dict[str, float]
             "budget/finish=lbfgs", f"host.compile={mode}",
         ]))  # fmt: skip
         task = build(spec.what["task"])
-        members.append(make_member(spec, task, on_row=lambda row: None, keeper=keeper, resume=None))
-        members[-1].model.to(plan.device)
-    full = FullBatch(members, plan.device)
-    points = [flat(one.model) for one in members]
+        runs.append(
+            make_training_run(
+                spec, task, on_row=lambda row: None, checkpointing=checkpointing, resume=None
+            )
+        )
+        runs[-1].model.to(plan.device)
+    full = FullBatch(runs, plan.device)
+    points = [flat(one.model) for one in runs]
     first = full(points)
     rate = _rate_of(lambda: full(points), plan)
     again = full(points)

@@ -24,7 +24,7 @@ from rote.analysis.quantities.exposure import (
     compare_with_chance,
     mean_exposure,
 )
-from rote.analysis.quantities.extraction import Extraction
+from rote.analysis.quantities.generations import Extraction
 from rote.analysis.quantities.unintended import mean_max_code
 
 Floats = NDArray[np.float64]

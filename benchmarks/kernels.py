@@ -24,10 +24,10 @@ from contestants import PRECISIONS
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rote.allocator import keep_freed_memory
+from rote.core.process import keep_freed_memory
+from rote.core.provenance import provenance
 from rote.models import attention, gpt, likelihood
 from rote.models.likelihood import token_nats
-from rote.provenance import provenance
 from rote.training import module
 
 SHAPES = stacking.SHAPES | {"535k": (8, 64, 2, 2048, 64, 16), "1.86m": (8, 128, 4, 2048, 64, 16)}

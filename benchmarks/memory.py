@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from rote.config.compose import Composer
+from rote.core.provenance import provenance
 from rote.ledger.spec import Spec
-from rote.preflight import Preflight
-from rote.provenance import provenance
+from rote.run.preflight import Preflight
 
 RESULTS = Path(__file__).parent / "results" / "memory.json"
 MIB = 1 << 20

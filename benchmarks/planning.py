@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from rote.provenance import provenance
+from rote.core.provenance import provenance
 
 SWEEP, OVERRIDES = "capacity", ["seed=range(0,9)"]  # 7 ratios, 16 sizes, 2 formats, 9 seeds
 ROUNDS = 5

@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from rote.provenance import provenance
+from rote.core.progress import no_progress
+from rote.core.provenance import provenance
 from rote.tasks.text.prepare import prepare
 from rote.tasks.text.prepared import Prepared, open_prepared
 from rote.tasks.text.recipe import Recipe
 from rote.tasks.text.sources import LocalFiles, PythonLibrary
 from rote.tasks.text.tokenisers import Bytes, TrainedBPE, load
-from rote.watching import unseen
 
 RESULTS = Path(__file__).parent / "results" / "preparing.json"
 LENGTH = 64
@@ -95,7 +95,7 @@ def prepare_and_prove(name: str) -> dict[str, Any]:
         near_duplicate_threshold=None,
     )
     started = time.monotonic()
-    prepared = open_prepared(prepare(recipe, unseen))
+    prepared = open_prepared(prepare(recipe, no_progress))
     seconds = time.monotonic() - started
     peak_bytes = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     counts = prepared.manifest["counts"]

@@ -14,7 +14,7 @@ from scipy.stats import norm
 
 from rote.analysis.audit.membership import auroc_difference
 from rote.analysis.estimators import (
-    Answers,
+    AnswersOfSplits,
     difference,
     mean_of_estimates,
     rank_correlation,
@@ -158,9 +158,9 @@ def share_rows(draws: int) -> Iterator[Row]:
             yield row("difference of shares", f"{name}, twice", group, held_apart, claimed=sure)
 
 
-def _answers(random: Random, share_S: Floats, num_seeds: int, trials: int) -> list[Answers]:
+def _answers(random: Random, share_S: Floats, num_seeds: int, trials: int) -> list[AnswersOfSplits]:
     return [
-        Answers(
+        AnswersOfSplits(
             split=split,
             seed=seed,
             rate=rate(int(random.binomial(trials, chance)), trials),

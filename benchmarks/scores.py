@@ -17,10 +17,8 @@ from torch import Tensor
 
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
-from rote.scores.compression import zlib_bytes, zlib_ratio
 from rote.scores.forward import documents, moments
-from rote.scores.least_likely import min_k, min_k_plus_plus
-from rote.scores.loss import loss
+from rote.scores.likelihood import loss, min_k, min_k_plus_plus, zlib_bytes, zlib_ratio
 
 ROUNDS = 7
 

@@ -22,8 +22,8 @@ import contestants
 import torch
 from contestants import Cell
 
-from rote.allocator import keep_freed_memory
-from rote.provenance import provenance
+from rote.core.process import keep_freed_memory
+from rote.core.provenance import provenance
 
 ROUNDS = 5
 STEPS = {"535k": 12, "1.86m": 6}  # timed ones; half a second to a second on quiet cores

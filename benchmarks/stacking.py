@@ -1,7 +1,7 @@
 """Steps a second of models trained as one stack, beside one at a time.
 
 `python benchmarks/stacking.py`: each round times every stack size in turn; a rate counts the steps
-of all members together. Writes benchmarks/results/stacking.json for this machine; benchmarks/gpu.py
+of all runs together. Writes benchmarks/results/stacking.json for this machine; benchmarks/gpu.py
 has the same on a GPU.
 """
 
@@ -17,10 +17,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from rote.core.provenance import provenance
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
 from rote.precision import Precision
-from rote.provenance import provenance
 from rote.training.stack import Stack
 
 FP32 = Precision(name="fp32", weights="float32", autocast=None, matmul="highest")

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rote.allocator import keep_freed_memory
+from rote.core.process import keep_freed_memory
+from rote.core.provenance import provenance
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
 from rote.planner.bill import matmul_flops_per_second
-from rote.provenance import provenance
 
 SHAPES = {  # name: layers, width, heads, V, S, batch
     "demo_s": (1, 12, 1, 64, 16, 32),

@@ -15,7 +15,7 @@ from mkdocs.structure.files import File, Files
 from rote.cli.main import main
 from rote.cli.parser import parser_of_commands
 from rote.config.compose import groups
-from rote.config.places import conf_folder
+from rote.config.folders import conf_folder
 from rote.config.sweep import read_sweep
 
 ROOT = Path(__file__).parents[1]

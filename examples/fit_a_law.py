@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 
 from rote.analysis.laws.kinds import law
-from rote.analysis.laws.law import Count, Effort, Measured
+from rote.analysis.laws.law import FitEffort, LawData, RunCount
 
 
 def main() -> None:
@@ -20,8 +20,8 @@ def main() -> None:
     loss_nats = published.predict(parameters, tokens) * noise
 
     columns = {"parameters": parameters, "tokens": tokens, "loss_nats": loss_nats}
-    runs = Measured(columns=columns, count=Count.TOTAL)
-    fitted = law("parametric").fit(runs, Effort(num_resamples=200))
+    runs = LawData(columns=columns, count=RunCount.TOTAL)
+    fitted = law("parametric").fit(runs, FitEffort(num_resamples=200))
     for constant in fitted.constants:
         low, high = constant.bootstrap_interval or (np.nan, np.nan)
         print(f"{constant.name:6} {constant.value:10.4g}   95 %: {low:.4g} to {high:.4g}")

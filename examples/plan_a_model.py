@@ -3,15 +3,15 @@
 python examples/plan_a_model.py
 """
 
+from rote.planner.fitted import published_estimates
 from rote.planner.plan import make_plan
-from rote.planner.published import published_beliefs
-from rote.planner.question import Question
+from rote.planner.request import PlanRequest
 from rote.planner.wording import answer, notes
 
 
 def main() -> None:
-    """With published laws; `rote.planner.own.own_beliefs` takes those of a sweep."""
-    plan = make_plan(Question(flops=1e20, max_f1=0.55), published_beliefs())
+    """With published laws; `rote.planner.fitted.fitted_estimates` takes those of a sweep."""
+    plan = make_plan(PlanRequest(flops=1e20, max_f1=0.55), published_estimates())
     for row in plan.rows:
         f1 = row.f1.value if row.f1 else float("nan")
         print(

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from rote.config.compose import Composer
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.run import execute
+from rote.run.execute import execute
 
 OVERRIDES = [
     "task=uniform", "task.num_sequences=64", "task.length=16", "task.vocab_size=64",

@@ -18,7 +18,7 @@ from rote.cluster.liveness import _processes as seen_by_ps
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["rote.run", "rote.cluster.worker", "submitit", "torch.distributed.fsdp"]
+    ["rote.run.execute", "rote.cluster.worker", "submitit", "torch.distributed.fsdp"]
 )
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from rote.files import canonical_json, sha256
+from rote.io.write import canonical_json, sha256
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
-from rote.run import execute
+from rote.run.execute import execute
 
 
 @dataclass(frozen=True)

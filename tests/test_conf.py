@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from rote.analysis.kinds import kinds
+from rote.analysis.report import kinds
 from rote.cluster.planning import make_plan
 from rote.config.compose import groups
-from rote.config.pinning import Pinner
-from rote.config.places import conf_folder, sweep_files
+from rote.config.data_resolver import DataResolver
+from rote.config.folders import conf_folder, sweep_files
 from rote.config.sweep import points, read_sweep
+from rote.core.progress import no_progress
 from rote.ledger.spec import Spec
-from rote.preflight import Preflight
-from rote.tasks.text.pieces import Piece
+from rote.run.preflight import Preflight
+from rote.tasks.text.sources import Piece
 from rote.tasks.text.tokenisers import TrainedBPE
-from rote.watching import unseen
 from tests.conftest import COMPOSER
 from tests.models.formulas import gpt_parameters, nanogpt_parameters
 
@@ -87,7 +87,7 @@ def needed_beside(group: str, name: str, outputs: Path) -> list[str]:
 def test_every_choice_can_run(group: str, name: str, outputs: Path) -> None:
     choice = f"{group}=[{name}]" if group in ("measure", "control") else f"{group}={name}"
     config = COMPOSER.config([choice, *needed_beside(group, name, outputs)])
-    spec = Spec.from_config(Pinner(unseen).pinned(config))
+    spec = Spec.from_config(DataResolver(no_progress).resolved(config))
     assert Preflight().facts(spec).parameters > 0
 
 

@@ -26,7 +26,7 @@ def functions(tree: ast.Module | ast.ClassDef, around: str = "") -> Iterator[Fun
 
 
 def refuses(function: ast.FunctionDef) -> bool:
-    """Whether it raises ValueError itself, or has `rote.checks` do it."""
+    """Whether it raises ValueError itself, or has `rote.core.checks` do it."""
     for node in ast.walk(function):
         if isinstance(node, ast.Raise) and node.exc and "ValueError" in ast.unparse(node.exc):
             return True

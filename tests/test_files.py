@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rote.files import require_writable, write_bytes, write_json, write_text
+from rote.io.write import require_writable, write_bytes, write_json, write_text
 
 
 def test_a_write_that_breaks_leaves_the_old_file_and_nothing_beside(

@@ -9,9 +9,9 @@ import pytest
 from rote.config.compose import Composer
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.preflight import Preflight
-from rote.run import execute, execute_together
-from rote.training.member import Interrupted
+from rote.run.execute import execute, execute_together
+from rote.run.preflight import Preflight
+from rote.training.training_run import Interrupted
 from tests.conftest import COMPOSER, TINY, MakeSpec
 
 FINISH = (

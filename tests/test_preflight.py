@@ -9,7 +9,7 @@ import pytest
 
 from rote.config.build import build
 from rote.ledger.spec import Spec
-from rote.preflight import Preflight
+from rote.run.preflight import Preflight
 from tests.conftest import COMPOSER, TINY, MakeSpec
 
 
@@ -20,7 +20,7 @@ def test_each_distinct_part_is_built_once(monkeypatch: pytest.MonkeyPatch) -> No
         built[str(config["_target_"]).rpartition(".")[2]] += 1
         return build(config, **arguments)
 
-    monkeypatch.setattr("rote.preflight.build", counting)
+    monkeypatch.setattr("rote.run.preflight.build", counting)
     composer = COMPOSER
     specs = [
         Spec.from_config(

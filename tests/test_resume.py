@@ -10,9 +10,9 @@ import pytest
 
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
-from rote.run import execute
+from rote.run.execute import execute
 from rote.training import checkpoint
-from rote.training.member import Interrupted
+from rote.training.training_run import Interrupted
 from tests.conftest import MakeSpec
 from tests.shared import Shared
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from rote.rng import generator, stream_seed
+from rote.core.rng import generator, stream_seed
 
 
 def test_streams_are_pinned() -> None:

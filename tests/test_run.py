@@ -10,9 +10,9 @@ import torch
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.preflight import Preflight
-from rote.run import execute
-from rote.training.member import Diverged
+from rote.run.execute import execute
+from rote.run.preflight import Preflight
+from rote.training.training_run import Diverged
 from tests.conftest import MakeSpec
 from tests.shared import Shared
 
@@ -125,7 +125,7 @@ def test_a_failure_is_forgotten_when_the_run_is_tried_again(
         raise RuntimeError("the disk is on fire")
 
     with monkeypatch.context() as patched:
-        patched.setattr("rote.run.fit", broken)
+        patched.setattr("rote.run.execute.fit", broken)
         with pytest.raises(RuntimeError, match="on fire"):
             execute(tiny(), store)
     execute(tiny(), store)

@@ -8,9 +8,9 @@ import pytest
 
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.run import execute, execute_together
-from rote.training.member import Diverged, Interrupted
+from rote.run.execute import execute, execute_together
 from rote.training.stack import CannotStack
+from rote.training.training_run import Diverged, Interrupted
 from tests.conftest import MakeSpec
 from tests.shared import Shared
 

@@ -8,9 +8,9 @@ import torch
 from rote.config.build import build
 from rote.ledger.store import Store
 from rote.measures.cost import sequence_code_bits
-from rote.preflight import Preflight
-from rote.run import execute, execute_together
-from rote.trained import load_trained
+from rote.run.execute import execute, execute_together
+from rote.run.preflight import Preflight
+from rote.run.weights import load_trained
 from tests.conftest import MakeSpec
 
 CPU = torch.device("cpu")

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rote.units import bits_from_nats, sequences_holding, uniform_bits, uniform_ceiling_bits
+from rote.core.units import bits_from_nats, sequences_holding, uniform_bits, uniform_ceiling_bits
 
 
 def test_a_fair_coin_is_one_bit() -> None:

@@ -12,7 +12,7 @@ if (
     del sys.path[0]
 
 from rote.cli.main import main
-from rote.isolation import isolate_children
+from rote.core.process import isolate_children
 
 isolate_children()
 

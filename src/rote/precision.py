@@ -41,8 +41,16 @@ class Precision:
     ) -> None:
         """Before any training; raises ValueError for what this format cannot do.
 
+        ``has_finish``: the budget ends at a minimum, by steps that only float32 holds;
         ``has_own_gradients``: a control takes the gradients of single sequences.
         """
+        is_fp32 = (self.weights, self.autocast, self.matmul) == ("float32", None, "highest")
+        if has_finish and not is_fp32:
+            raise ValueError(
+                f"budget.finish needs precision=fp32, not {self.name}: near a minimum, gradients "
+                "in a shorter format are mostly rounding, and what float32 finds does not survive "
+                "it"
+            )
 
     @property
     def copied_bytes(self) -> int:
@@ -109,6 +117,10 @@ class LossScaled(Precision):
         self, *, device_type: str, strategy: str, has_finish: bool, has_own_gradients: bool
     ) -> None:
         """See `Precision`."""
+        super().check(
+            device_type=device_type, strategy=strategy, has_finish=has_finish,
+            has_own_gradients=has_own_gradients,
+        )  # fmt: skip
         if has_own_gradients:
             raise ValueError(
                 f"precision={self.name} does not go with control.dp_sgd: gradients of single "

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from rote.analysis.fits.plateau import Knee
-from rote.units import sequences_holding, uniform_ceiling_bits
+from rote.core.units import sequences_holding, uniform_ceiling_bits
 
 Curves = dict[str, list[dict[str, float]]]
 Shape = tuple[int, int]  # layers, width

@@ -12,8 +12,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import norm
 
-from rote.analysis.alphas import CapacityScale
-from rote.analysis.published_membership import PUBLISHED_CURVES
+from rote.analysis.published import PUBLISHED_CURVES, CapacityScale
 from rote.analysis.results import Results
 from rote.ledger.store import RunFolder
 

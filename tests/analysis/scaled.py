@@ -8,8 +8,8 @@ import polars as pl
 
 from rote.analysis.laws.parametric import Parametric
 from rote.analysis.results import Results
+from rote.core.units import bits_from_nats
 from rote.ledger.store import RunFolder
-from rote.units import bits_from_nats
 
 LAW = Parametric(E=1.2, A=40.0, B=150.0, alpha=0.4, beta=0.35)
 SIZES = {8: 3_000, 16: 9_000, 32: 30_000, 64: 100_000}  # width: parameters

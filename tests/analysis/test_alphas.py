@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rote.analysis.alphas import PUBLISHED, capacity_scale, measured_alphas
+from rote.analysis.published import PUBLISHED, capacity_scale, measured_alphas
 
 
 def write_manifest(folder: Path, name: str, numbers: dict[str, float]) -> None:

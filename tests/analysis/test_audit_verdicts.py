@@ -8,19 +8,19 @@ import polars as pl
 import pytest
 
 from rote.analysis.audit.membership import auroc_difference, judge_membership
-from rote.analysis.audit.needed import controls_missing, to_bound, to_exclude, to_narrow
+from rote.analysis.audit.names import controls_missing, to_bound, to_exclude, to_narrow
 from rote.analysis.audit.page import Found, content
 from rote.analysis.audit.regurgitation import judge_regurgitation
-from rote.analysis.content import Content
 from rote.analysis.estimate import Estimate
+from rote.analysis.page import Content
 from rote.analysis.plot import Plot
-from rote.auditing.stored import Stored
+from rote.auditing.stored import StoredAudit
 from tests.golden.outputs import AUDIT
 
 NUM = 400
 
 
-def stored(score: np.ndarray, blind: np.ndarray, **columns: object) -> Stored:
+def stored(score: np.ndarray, blind: np.ndarray, **columns: object) -> StoredAudit:
     """``NUM`` members, then as many others; two more of these are set aside."""
     number = 2 * NUM + 2
     aside = np.arange(number) >= 2 * NUM
@@ -43,7 +43,7 @@ def stored(score: np.ndarray, blind: np.ndarray, **columns: object) -> Stored:
         },
     )
     settings = {"seed": 0, "prefix_tokens": 50, "suffix_tokens": 50}
-    return Stored(scores=table, facts={"settings": settings}, canaries=None)
+    return StoredAudit(scores=table, facts={"settings": settings}, canaries=None)
 
 
 def shifted(by: float, seed: int) -> np.ndarray:

@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 from scipy.stats import t as student_t
 
-from rote.analysis.content import Content
 from rote.analysis.fits.budget import NoLimit
 from rote.analysis.fits.plateau import NoPlateau
+from rote.analysis.page import Content
 from rote.analysis.published import GPT2
 from rote.analysis.reports.capacity import study as capacity_study
 from rote.analysis.reports.capacity import wording

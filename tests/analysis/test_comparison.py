@@ -9,7 +9,7 @@ import pytest
 from rote.analysis.comparison import comparable, compare, comparison_json
 from rote.analysis.comparison_figures import differences, sides, verdict
 from rote.analysis.comparison_page import headlines, pairs, write_comparison
-from rote.files import sha256
+from rote.io.write import sha256
 from tests.analysis.scaled import noisy, results, table
 
 

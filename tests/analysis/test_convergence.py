@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from rote.analysis.frame import table_of
 from rote.analysis.quantities.convergence import converged, num_converged, standing
+from rote.analysis.results import table_of
 from rote.analysis.runs_table import converged as cell
 from rote.ledger.record import Record
 

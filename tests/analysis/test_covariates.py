@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rote.analysis.quantities.covariates import (
+from rote.analysis.quantities.unintended import (
     character_shares,
     compressed_bytes,
     covariates_of,

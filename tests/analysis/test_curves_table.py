@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from rote.analysis.frame import curves_table
+from rote.analysis.results import curves_table
 
 
 def test_a_curve_that_a_run_did_not_log_is_null_and_types_do_not_depend_on_values() -> None:

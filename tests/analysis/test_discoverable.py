@@ -6,7 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from rote.analysis.quantities.discoverable import (
+from rote.analysis.quantities.generations import (
     log_samples_needed,
     num_extractable,
     probability_within,

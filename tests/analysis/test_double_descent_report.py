@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from rote.analysis.content import Content
+from rote.analysis.page import Content
 from rote.analysis.plot import Plot
 from rote.analysis.reports.double_descent import make
 from rote.analysis.results import Results

@@ -7,7 +7,7 @@ from scipy.stats import beta, spearmanr, ttest_rel
 from rote.analysis.estimate import Estimate, span
 from rote.analysis.estimators import (
     MOST_DRAWN,
-    Answers,
+    AnswersOfSplits,
     bootstrap,
     bounded_mean,
     difference,
@@ -23,10 +23,10 @@ from rote.analysis.estimators import (
 )
 
 
-def answers(successes: dict[tuple[int, int], int], trials: int) -> list[Answers]:
+def answers(successes: dict[tuple[int, int], int], trials: int) -> list[AnswersOfSplits]:
     """By (split, seed)."""
     return [
-        Answers(split=split, seed=seed, rate=rate(right, trials))
+        AnswersOfSplits(split=split, seed=seed, rate=rate(right, trials))
         for (split, seed), right in successes.items()
     ]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from rote.analysis.estimators import rate
-from rote.analysis.quantities.extraction import Extraction
+from rote.analysis.quantities.generations import Extraction
 
 
 def test_the_excess_is_train_less_heldout() -> None:

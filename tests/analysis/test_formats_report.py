@@ -6,8 +6,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from rote.analysis.content import Content
 from rote.analysis.metrics import derive
+from rote.analysis.page import Content
 from rote.analysis.plot import Plot
 from rote.analysis.quantities.formats import GPTQ, NEAREST, TRAINED, Point, format_points
 from rote.analysis.reports.formats import make

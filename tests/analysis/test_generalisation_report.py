@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 
 from rote.analysis.plot import Plot
-from rote.analysis.published_extrapolation import published_match
+from rote.analysis.published import published_match
 from rote.analysis.report import write_report
-from rote.analysis.reports.generalisation.claims import FAILS, HOLDS, OPEN, claims
 from rote.analysis.reports.generalisation.report import make
-from rote.analysis.reports.generalisation.study import Point, Series, Study, study
+from rote.analysis.reports.generalisation.study import AccuracyPoint, Series, Study, study
+from rote.analysis.reports.generalisation.wording import FAILS, HOLDS, OPEN, claims
 from rote.analysis.results import Results
 from tests.analysis import planted_matches as planted
 
@@ -47,7 +47,7 @@ def test_parts_of_a_mixture_are_told_apart(found: Study) -> None:
     assert [each.subject for each in joint] == ["arithmetic", "facts"]
     assert joint[0].name == "arithmetic, trained jointly, random splits"
     heldout = found.of(joint[0], "heldout")
-    assert all(isinstance(each, Point) and each.free.value == 0.05 for each in heldout)
+    assert all(isinstance(each, AccuracyPoint) and each.free.value == 0.05 for each in heldout)
 
 
 def test_the_larger_model_is_found_to_extrapolate_less(found: Study) -> None:

@@ -4,7 +4,7 @@ from inspect import signature
 
 import pytest
 
-from rote.analysis.kinds import kinds, maker, require_kind
+from rote.analysis.report import kinds, maker, require_kind
 
 
 def test_every_kind_can_be_made() -> None:

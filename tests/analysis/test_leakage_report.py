@@ -9,8 +9,13 @@ import polars as pl
 import pytest
 from scipy.stats import norm
 
-from rote.analysis.content import Block, Content, Text
-from rote.analysis.fits.membership_law import Curve, MembershipLaw, NoMembershipLaw, Reading
+from rote.analysis.fits.membership_law import (
+    LawReading,
+    MembershipCurve,
+    MembershipLaw,
+    NoMembershipLaw,
+)
+from rote.analysis.page import Block, Content, Text
 from rote.analysis.plot import Plot
 from rote.analysis.quantities.membership import TooFewControls
 from rote.analysis.report import write_report
@@ -19,7 +24,7 @@ from rote.analysis.reports.leakage.law import check, crossing
 from rote.analysis.reports.leakage.plots import shadows_plot
 from rote.analysis.reports.leakage.study import Study, study
 from rote.analysis.results import Results
-from rote.files import sha256
+from rote.io.write import sha256
 from tests.analysis import planted_leakage as planted
 
 
@@ -100,13 +105,17 @@ def test_both_readings_fall_to_one_half_beside_published_points(found: Study) ->
     for each in found.laws[0].forecasts:
         assert each.fitted_f1.value == pytest.approx(each.published_f1, abs=0.03)
         assert not each.is_beyond  # 0.0078 to 0.72 holds 0.0121 to 0.11
-    rising = Curve(reading=Reading.SAMPLES_PER_PARAMETER, height=1.0, slope=1.0, offset=-3.0)
+    rising = MembershipCurve(
+        reading=LawReading.SAMPLES_PER_PARAMETER, height=1.0, slope=1.0, offset=-3.0
+    )
     assert not check(rising, 1000.0).never_rises
     assert not check(rising, 1000.0).holds
 
 
 def test_a_curve_that_is_never_high_crosses_nowhere() -> None:
-    low = Curve(reading=Reading.SAMPLES_PER_PARAMETER, height=0.4, slope=-1.0, offset=0.0)
+    low = MembershipCurve(
+        reading=LawReading.SAMPLES_PER_PARAMETER, height=0.4, slope=-1.0, offset=0.0
+    )
     assert crossing(low) is None
 
 

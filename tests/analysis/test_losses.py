@@ -3,9 +3,9 @@
 import polars as pl
 import pytest
 
-from rote.analysis.alphas import CapacityScale
-from rote.analysis.quantities.losses import CODED, EXACT, GUESSED, loss_quantities
-from rote.analysis.quantities.series import with_series
+from rote.analysis.published import CapacityScale
+from rote.analysis.quantities.convergence import CODED, EXACT, GUESSED, loss_quantities
+from rote.analysis.quantities.settings import with_series
 
 BASE = {
     "task._target_": "rote.tasks.text.task.Text", "task.corpus": "c", "task.num_sequences": 10,

@@ -4,24 +4,20 @@ import numpy as np
 import pytest
 
 from rote.analysis.fits.membership_law import (
-    Curve,
+    LawReading,
+    MembershipCurve,
     MembershipLaw,
     NoMembershipLaw,
-    Reading,
     fit_membership_law,
 )
-from rote.analysis.published_membership import (
-    PUBLISHED_CURVES,
-    beside_observed,
-    published_size,
-)
+from rote.analysis.published import PUBLISHED_CURVES, beside_observed, published_size
 
 SIZES = (20_000, 60_000, 200_000)  # parameters
 RATIOS = (0.01, 0.02, 0.035, 0.05, 0.07, 0.1, 0.15, 0.3)  # samples per parameter
 CURVES = pytest.mark.parametrize("curve", PUBLISHED_CURVES, ids=lambda each: each.reading.value)
 
 
-def runs(curve: Curve, *, noise: float = 0.0, seed: int = 0) -> tuple[np.ndarray, ...]:
+def runs(curve: MembershipCurve, *, noise: float = 0.0, seed: int = 0) -> tuple[np.ndarray, ...]:
     """Samples, sizes and F1 of every size with every ratio."""
     parameters = np.repeat(SIZES, len(RATIOS))
     num_samples = parameters * np.tile(RATIOS, len(SIZES))
@@ -30,14 +26,14 @@ def runs(curve: Curve, *, noise: float = 0.0, seed: int = 0) -> tuple[np.ndarray
     return num_samples, sizes, np.clip(curve.predict(num_samples, sizes) + errors, 0, 1)
 
 
-def fitted(curve: Curve, *columns: np.ndarray, num_resamples: int = 5) -> MembershipLaw:
+def fitted(curve: MembershipCurve, *columns: np.ndarray, num_resamples: int = 5) -> MembershipLaw:
     law = fit_membership_law(curve.reading, *columns, num_resamples=num_resamples)
     assert isinstance(law, MembershipLaw), law
     return law
 
 
 @CURVES
-def test_an_exact_law_is_recovered(curve: Curve) -> None:
+def test_an_exact_law_is_recovered(curve: MembershipCurve) -> None:
     law = fitted(curve, *runs(curve))
     assert law.curve.height == pytest.approx(curve.height, rel=1e-4)
     assert law.curve.slope == pytest.approx(curve.slope, rel=1e-4)
@@ -47,7 +43,9 @@ def test_an_exact_law_is_recovered(curve: Curve) -> None:
 
 
 @CURVES
-def test_a_noisy_law_lies_within_its_errors_about_as_often_as_claimed(curve: Curve) -> None:
+def test_a_noisy_law_lies_within_its_errors_about_as_often_as_claimed(
+    curve: MembershipCurve,
+) -> None:
     """20 draws: 95 % intervals of the curve and two standard errors of the constants."""
     within, near, total = 0, 0, 0
     for seed in range(20):
@@ -65,7 +63,7 @@ def test_a_noisy_law_lies_within_its_errors_about_as_often_as_claimed(curve: Cur
 
 
 @CURVES
-def test_published_constants_give_the_printed_targets(curve: Curve) -> None:
+def test_published_constants_give_the_printed_targets(curve: MembershipCurve) -> None:
     rows = beside_observed(curve)
     assert len(rows) == 6
     for each, predicted in rows:
@@ -74,7 +72,7 @@ def test_published_constants_give_the_printed_targets(curve: Curve) -> None:
 
 
 @CURVES
-def test_both_readings_fall_to_one_half_as_data_grow(curve: Curve) -> None:
+def test_both_readings_fall_to_one_half_as_data_grow(curve: MembershipCurve) -> None:
     size = published_size(curve.reading, 10**8)
     f1 = curve.predict(np.logspace(4, 14, 400), size)
     assert (np.diff(f1) <= 0).all()
@@ -85,7 +83,7 @@ def test_both_readings_fall_to_one_half_as_data_grow(curve: Curve) -> None:
 
 @CURVES
 @pytest.mark.parametrize("level", [0.52, 0.6, 0.9])
-def test_whatever_is_fitted_falls_to_one_half(curve: Curve, level: float) -> None:
+def test_whatever_is_fitted_falls_to_one_half(curve: MembershipCurve, level: float) -> None:
     """Runs that stay high or scatter by themselves do not lift the limit."""
     num_samples, sizes, f1 = runs(curve, noise=0.1)
     law = fit_membership_law(
@@ -102,7 +100,7 @@ def test_fitting_the_same_runs_twice_is_the_same() -> None:
     assert fitted(PUBLISHED_CURVES[0], *columns) == fitted(PUBLISHED_CURVES[0], *columns)
 
 
-@pytest.mark.parametrize("reading", Reading)
+@pytest.mark.parametrize("reading", LawReading)
 @pytest.mark.parametrize(
     ("num_samples", "f1", "reason"),
     [
@@ -112,7 +110,7 @@ def test_fitting_the_same_runs_twice_is_the_same() -> None:
     ],
 )
 def test_too_little_is_told(
-    reading: Reading, num_samples: list[int], f1: list[float], reason: str
+    reading: LawReading, num_samples: list[int], f1: list[float], reason: str
 ) -> None:
     found = fit_membership_law(reading, num_samples, [10.0] * 4, f1)
     assert isinstance(found, NoMembershipLaw)
@@ -132,12 +130,12 @@ def test_too_little_is_told(
 )
 def test_what_is_no_run_is_refused(num_samples: list, sizes: list, f1: list, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        fit_membership_law(Reading.SAMPLES_PER_PARAMETER, num_samples, sizes, f1)
+        fit_membership_law(LawReading.SAMPLES_PER_PARAMETER, num_samples, sizes, f1)
 
 
 def test_an_f1_of_exactly_0_or_1_is_accepted() -> None:
     """An attack that finds no member at all has an F1 of 0; nothing lies below it."""
-    reading, columns = Reading.SAMPLES_PER_PARAMETER, ([1, 2, 3, 4], [1.0] * 4)
+    reading, columns = LawReading.SAMPLES_PER_PARAMETER, ([1, 2, 3, 4], [1.0] * 4)
     assert isinstance(fit_membership_law(reading, *columns, [0.0] * 4), NoMembershipLaw)
     law = fit_membership_law(reading, *columns, [1.0, 0.9, 0.6, 0.0], num_resamples=2)
     assert isinstance(law, MembershipLaw)

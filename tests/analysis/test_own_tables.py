@@ -9,9 +9,9 @@ import pytest
 
 from rote.analysis.csv_runs import measured_rows, parse_columns, read_runs
 from rote.analysis.laws import kinds
-from rote.analysis.laws.law import Count
-from rote.analysis.tables.plausible import Chosen
-from rote.units import nats_from_bits
+from rote.analysis.laws.law import RunCount
+from rote.analysis.tables.separated import ChosenColumns
+from rote.core.units import nats_from_bits
 
 NAMES = ("parameters", "tokens", "loss_nats")
 ROWS = [(1_000_000.0, 20_000_000.0, 9.25), (4_000_000.0, 80_000_000.0, 7.5)]
@@ -29,7 +29,7 @@ def write(tmp_path: Path) -> Write:
 
 
 def read(path: Path, mapping: str = "") -> list[tuple[float, ...]]:
-    points = measured_rows(read_runs(path, mapping), kinds.law("parametric"), Count.TOTAL)
+    points = measured_rows(read_runs(path, mapping), kinds.law("parametric"), RunCount.TOTAL)
     return list(zip(*(points[name].tolist() for name in NAMES), strict=True))
 
 
@@ -135,10 +135,10 @@ def test_columns_are_mapped_scaled_and_in_one_unit(write: Write) -> None:
     bits = mapping.replace("nats", "bits")
     assert read(path, bits)[0][2] == nats_from_bits(2.0)
     runs = read_runs(path, bits)
-    points = measured_rows(runs, kinds.law("parametric"), Count.NON_EMBEDDING)
-    assert points.count is Count.NON_EMBEDDING
+    points = measured_rows(runs, kinds.law("parametric"), RunCount.NON_EMBEDDING)
+    assert points.count is RunCount.NON_EMBEDDING
     with pytest.raises(ValueError, match="needs flops"):
-        measured_rows(runs, kinds.law("isoflop"), Count.TOTAL)
+        measured_rows(runs, kinds.law("isoflop"), RunCount.TOTAL)
 
 
 @pytest.mark.parametrize(
@@ -163,17 +163,20 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mapping", "chosen"),
     [
-        ("parameters=N, params,f1=D", {"parameters": Chosen("N, params"), "f1": Chosen("D")}),
-        ('parameters="N, params"*1e6', {"parameters": Chosen("N, params", 1e6)}),
-        ("f1='N, params' * 2, steps = D", {"f1": Chosen("N, params", 2.0), "steps": Chosen("D")}),
-        ("parameters=a=b*1e6", {"parameters": Chosen("a=b", 1e6)}),
-        ("parameters=N*1e6", {"parameters": Chosen("N*1e6")}),
-        ("parameters=N*2", {"parameters": Chosen("N", 2.0)}),
-        ("parameters=N,tokens=N,", {"parameters": Chosen("N"), "tokens": Chosen("N")}),
+        ("parameters=N, params,f1=D",
+         {"parameters": ChosenColumns("N, params"), "f1": ChosenColumns("D")}),
+        ('parameters="N, params"*1e6', {"parameters": ChosenColumns("N, params", 1e6)}),
+        ("f1='N, params' * 2, steps = D",
+         {"f1": ChosenColumns("N, params", 2.0), "steps": ChosenColumns("D")}),
+        ("parameters=a=b*1e6", {"parameters": ChosenColumns("a=b", 1e6)}),
+        ("parameters=N*1e6", {"parameters": ChosenColumns("N*1e6")}),
+        ("parameters=N*2", {"parameters": ChosenColumns("N", 2.0)}),
+        ("parameters=N,tokens=N,",
+         {"parameters": ChosenColumns("N"), "tokens": ChosenColumns("N")}),
         ("", {}),
     ],
 )  # fmt: skip
-def test_any_column_can_be_named(mapping: str, chosen: dict[str, Chosen]) -> None:
+def test_any_column_can_be_named(mapping: str, chosen: dict[str, ChosenColumns]) -> None:
     assert parse_columns(mapping, ["N", "N, params", "D", "a=b", "N*1e6"], "mine.csv") == chosen
 
 

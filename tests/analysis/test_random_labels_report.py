@@ -13,7 +13,7 @@ from rote.analysis.report import write_report
 from rote.analysis.reports.random_labels.report import PUBLISHED_FITS, make
 from rote.analysis.reports.random_labels.study import Row, steps_to_fit, study
 from rote.analysis.results import Results
-from rote.units import nats_from_bits
+from rote.core.units import nats_from_bits
 from tests.analysis.planted_matches import counts, results_of
 
 CLASSES, NUM_SEQUENCES, NUM_HELDOUT = 4, 1000, 400

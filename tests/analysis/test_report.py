@@ -11,7 +11,7 @@ import pytest
 
 from rote.analysis.report import Report, write_report
 from rote.analysis.results import Corpus, Results
-from rote.files import sha256
+from rote.io.write import sha256
 
 FIGURES = ("memorised_bits", "bits_per_parameter", "training_curves")
 VOID = {"meta", "br", "img", "link", "hr"}

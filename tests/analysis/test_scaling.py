@@ -7,26 +7,26 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rote.analysis.content import tables_of
 from rote.analysis.laws import kinds
-from rote.analysis.laws.law import Chosen, Count, Effort
+from rote.analysis.laws.law import FitEffort, RunCount, RunSelection
+from rote.analysis.page import tables_of
 from rote.analysis.plot import Plot
 from rote.analysis.quantities.scaling import doubts, formats, measured, scaling_runs
 from rote.analysis.reports import scaling
 from rote.analysis.reports.scaling import make
 from tests.analysis.scaled import BATCH, LAW, LENGTH, SIZES, TOKENS, noisy, results, table
 
-QUICK = Effort(num_resamples=0, profiles=False)
+QUICK = FitEffort(num_resamples=0, profiles=False)
 
 
 @pytest.fixture
 def runs(tmp_path: Path) -> pl.DataFrame:
-    return scaling_runs(results(table(), tmp_path), Count.TOTAL)
+    return scaling_runs(results(table(), tmp_path), RunCount.TOTAL)
 
 
 def test_a_planted_law_comes_back_from_the_runs_of_one_epoch(runs: pl.DataFrame) -> None:
     law = kinds.law("parametric")
-    points = measured(runs, law, Count.TOTAL)
+    points = measured(runs, law, RunCount.TOTAL)
     assert len(points) == len(SIZES) * len(TOKENS)
     found = law.fit(points, QUICK)
     for constant in found.constants:
@@ -45,33 +45,33 @@ def test_runs_stopped_early_count_to_the_step_that_was_kept(runs: pl.DataFrame) 
 
 def test_each_law_takes_the_runs_that_it_is_about(runs: pl.DataFrame) -> None:
     taken = {
-        choice: measured(runs, replace(kinds.law("data"), runs=choice), Count.TOTAL)
-        for choice in Chosen
+        choice: measured(runs, replace(kinds.law("data"), runs=choice), RunCount.TOTAL)
+        for choice in RunSelection
     }
     both = len(SIZES) * len(TOKENS)
-    assert [len(taken[choice]) for choice in Chosen] == [2 * both, both, both, 2 * both, 4, 4]
-    best = taken[Chosen.BEST_OF_DATA]
+    assert [len(taken[choice]) for choice in RunSelection] == [2 * both, both, both, 2 * both, 4, 4]
+    best = taken[RunSelection.BEST_OF_DATA]
     assert (np.diff(best["loss_nats"][np.argsort(best["unique_tokens"])]) < 0).all()
 
 
 def test_embeddings_are_left_out_on_demand(tmp_path: Path) -> None:
     whole = results(table(), tmp_path)
-    counted = scaling_runs(whole, Count.NON_EMBEDDING)
+    counted = scaling_runs(whole, RunCount.NON_EMBEDDING)
     expected = whole.table["parameters"] - whole.table["embedding_parameters"]
     assert counted["parameters"].to_list() == expected.to_list()
     old = results(table().with_columns(embedding_parameters=None), tmp_path)
     with pytest.raises(ValueError, match=r"embeddings were not recorded .* --count total"):
-        scaling_runs(old, Count.NON_EMBEDDING)
+        scaling_runs(old, RunCount.NON_EMBEDDING)
 
 
 def test_what_no_run_tells_is_named(runs: pl.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no run tells f1"):
-        measured(runs, kinds.law("membership"), Count.TOTAL)
+        measured(runs, kinds.law("membership"), RunCount.TOTAL)
     with pytest.raises(ValueError, match="there are no runs that were stopped early"):
-        measured(runs.filter(~pl.col("is_stopped")), kinds.law("kaplan"), Count.TOTAL)
+        measured(runs.filter(~pl.col("is_stopped")), kinds.law("kaplan"), RunCount.TOTAL)
     bare = results(table().drop("cost.heldout_code_bits"), tmp_path)
     with pytest.raises(ValueError, match="add cost to measure"):
-        scaling_runs(bare, Count.TOTAL)
+        scaling_runs(bare, RunCount.TOTAL)
 
 
 def test_the_report_has_every_law_that_can_be_told_and_says_why_not(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_number_formats_are_fitted_apart(tmp_path: Path) -> None:
         run_id="b" + pl.col("run_id"),
     )
     both = results(pl.concat([one, other]), tmp_path)
-    assert formats(scaling_runs(both, Count.TOTAL)) == ("bf16_mixed", "fp32")
+    assert formats(scaling_runs(both, RunCount.TOTAL)) == ("bf16_mixed", "fp32")
     numbers = make(both).numbers
     fp32, bf16 = (
         numbers[f"parametric, {name}"]["constants"]["E"]["value"] for name in ("fp32", "bf16_mixed")
@@ -127,7 +127,7 @@ def test_number_formats_are_fitted_apart(tmp_path: Path) -> None:
 
 def test_runs_that_had_not_converged_and_other_settings_are_told(tmp_path: Path) -> None:
     law = replace(kinds.law("capacity"), inputs=("parameters",), output="loss_nats")
-    runs = scaling_runs(results(table(), tmp_path), Count.TOTAL)
+    runs = scaling_runs(results(table(), tmp_path), RunCount.TOTAL)
     assert doubts(runs, law) == []
     halves = pl.int_range(runs.height) % 2 == 0
     named = runs.with_columns(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rote.analysis.fits.plateau import Knee, Plateau, fit_plateau
-from rote.analysis.fits.slope import fit_slope
+from rote.analysis.fits.random_effects import fit_slope
 from rote.analysis.published import PUBLISHED_ALPHAS, TABLE
 
 SIZES = (5_000, 10_000, 40_000, 200_000)

@@ -7,17 +7,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rote.analysis.content import Heading
 from rote.analysis.fits.descent import Peak
-from rote.analysis.pairing import Pairing
+from rote.analysis.page import Heading
 from rote.analysis.plot import Plot
+from rote.analysis.quantities.references import Pairing
 from rote.analysis.report import write_report
 from rote.analysis.reports.text.remembered import shortened
 from rote.analysis.reports.text.report import make
 from rote.analysis.reports.text.study import study
 from rote.analysis.results import Results
 from rote.analysis.table import Table
-from rote.files import sha256
+from rote.io.write import sha256
 from rote.ledger.store import RunFolder
 from tests.analysis import planted_text as planted
 

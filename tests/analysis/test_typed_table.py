@@ -3,9 +3,8 @@
 import polars as pl
 import pytest
 
-from rote.analysis.content import Card, Content, Section, Text
 from rote.analysis.estimate import Estimate
-from rote.analysis.page import page
+from rote.analysis.page import Card, Content, Section, Text, page
 from rote.analysis.table import Column, Table, warning
 
 LOSS = Estimate.of(-0.5, (-0.75, -0.25), n=3, method="Student's t")

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from rote.cli.main import main
-from rote.tasks.canaries.manifest import Plan
+from rote.tasks.canaries.manifest import CanaryPlacement
 
 NUM = 2000  # documents of a side
 REPEATED, COPIES = 20, 30  # members that stand in their file so many times more
@@ -138,7 +138,7 @@ def make_checkpoints(folder: Path, *, num: int, steps: int) -> None:
     members = once + once[:REPEATED] * COPIES
     made = tokeniser(once[:500])
     rows = [made(line)["input_ids"][:LENGTH] for line in members]
-    plan = Plan(
+    plan = CanaryPlacement(
         kinds=("tokens",), secret_length=4, vocab_size=VOCAB, repeats=(40,), num_each=4,
         num_controls=8,
     )  # fmt: skip

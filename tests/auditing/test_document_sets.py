@@ -10,10 +10,15 @@ import polars as pl
 import pytest
 from tests.auditing.small_folders import audited, saved, sides, texts
 
-from rote.auditing import documents
-from rote.auditing.documents import kinds_of, read_rows
-from rote.auditing.sides import Reading, Side, read_sides
-from rote.watching import unseen
+from rote.auditing import document_sets
+from rote.auditing.document_sets import (
+    DocumentSet,
+    ReadOptions,
+    kinds_of,
+    read_document_sets,
+    read_rows,
+)
+from rote.core.progress import no_progress
 
 TEXTS = texts(0)
 
@@ -29,18 +34,18 @@ def json_lines(rows: Sequence[object]) -> bytes:
 
 
 def contents(path: Path, field: str = "text") -> list[object]:
-    return [row.content for row in read_rows(path, field, unseen)]
+    return [row.content for row in read_rows(path, field, no_progress)]
 
 
-def members(path: Path, other: Path) -> Side:
-    reading = Reading(
+def members(path: Path, other: Path) -> DocumentSet:
+    reading = ReadOptions(
         encode=lambda given: [np.frombuffer(text.encode(), np.uint8).copy() for text in given],
         decode=lambda rows: [bytes(row).decode() for row in rows],
         vocab_size=256,
         max_tokens=1024,
-        show=unseen,
+        progress=no_progress,
     )
-    return read_sides(path, other, "text", reading)[0]
+    return read_document_sets(path, other, "text", reading)[0]
 
 
 def test_lines_of_text_without_marks(tmp_path: Path) -> None:
@@ -90,12 +95,12 @@ def test_a_folder_is_counted_through(tmp_path: Path) -> None:
     written(folder / "b.jsonl", json_lines(["third", "fourth"]))
     written(folder / "a.txt", b"first\nsecond\n")
     written(folder / "c" / "d.csv.gz", gzip.compress(b"text\nfifth\n"))
-    rows = read_rows(folder, "text", unseen)
+    rows = read_rows(folder, "text", no_progress)
     assert [row.content for row in rows] == ["first", "second", "third", "fourth", "fifth"]
     assert [row.number for row in rows] == [1, 2, 3, 4, 6]  # a table begins with its header
     with pytest.raises(ValueError, match=r"b\.jsonl, line 2 has no 'text'"):
         written(folder / "b.jsonl", b'{"text": "a"}\n{"other": "b"}\n')
-        read_rows(folder, "text", unseen)
+        read_rows(folder, "text", no_progress)
 
 
 def test_text_of_which_nothing_says_where_a_document_ends(tmp_path: Path) -> None:
@@ -107,17 +112,17 @@ def test_what_an_audit_holds_is_bounded(tmp_path: Path, monkeypatch: pytest.Monk
     path = written(tmp_path / "a.jsonl", json_lines(TEXTS))
     for name, bound in (("MOST_ROWS", 10), ("MOST_BYTES", 100)):
         with monkeypatch.context() as patch:
-            patch.setattr(documents, name, bound)
+            patch.setattr(document_sets, name, bound)
             with pytest.raises(ValueError, match=r"a\.jsonl has more than .*give a sample"):
-                read_rows(path, "text", unseen)
-    monkeypatch.setattr(documents, "MOST_DOCUMENT_BYTES", 1 << 10)
+                read_rows(path, "text", no_progress)
+    monkeypatch.setattr(document_sets, "MOST_DOCUMENT_BYTES", 1 << 10)
     long = written(tmp_path / "long.jsonl", json_lines(["a" * (1 << 11)]))
     with pytest.raises(ValueError, match=r"long\.jsonl, line 1 has more than 1,024 bytes"):
-        read_rows(long, "text", unseen)
+        read_rows(long, "text", no_progress)
 
 
 def test_reading_and_tokenising_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "ROWS_SHOWN", 10)
+    monkeypatch.setattr(document_sets, "ROWS_SHOWN", 10)
     seen: list[tuple[str, float]] = []
     path = written(tmp_path / "a.jsonl", json_lines(TEXTS))
     read_rows(path, "text", lambda what, done, _: seen.append((what, done)))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.auditing.small_folders import byte_tokeniser, saved
 
-from rote.auditing.subjects import Checkpoint
+from rote.auditing.targets import CheckpointTarget
 from rote.tasks.text.tokenisers import TokeniserFile
 
 
@@ -48,7 +48,7 @@ def replacement(tokeniser: dict) -> None:
     ],
 )
 def test_tokenisers_that_do_not_answer_are_ended(
-    folder: Path, change: Callable[[dict], None], told: str, monkeypatch: pytest.MonkeyPatch,
+    folder: Path, change: Callable[[dict], None], expected: str, monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.setattr("rote.models.tokeniser_process.ANSWER_SECONDS", 1)
@@ -58,10 +58,10 @@ def test_tokenisers_that_do_not_answer_are_ended(
     change(tokeniser)
     (folder / "tokenizer.json").write_text(json.dumps(tokeniser))
     with pytest.raises(ValueError) as caught:
-        found = Checkpoint(folder, start_token=None, allow_pickle=False)
+        found = CheckpointTarget(folder, start_token=None, allow_pickle=False)
         capfd.readouterr()
         found.encode(["words of many letters " * 20 + "?", "a" * 200_000])
-    assert told in str(caught.value) and len(str(caught.value).splitlines()) == 1
+    assert expected in str(caught.value) and len(str(caught.value).splitlines()) == 1
     assert "panicked" not in capfd.readouterr().err
 
 

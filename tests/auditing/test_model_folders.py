@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tests.auditing.small_folders import WEIGHTS, changed, refusal, saved, sides
 
-from rote.auditing.subjects import Checkpoint
+from rote.auditing.targets import CheckpointTarget
 
 CONFIG, INDEX = "config.json", "model.safetensors.index.json"
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n"
@@ -31,7 +31,7 @@ def folder(original: Path, tmp_path: Path) -> Path:
 def said_of(folder: Path, *, allow_pickle: bool = False) -> str:
     """What is refused before any document is read."""
     with pytest.raises(ValueError) as caught:
-        Checkpoint(folder, start_token=None, allow_pickle=allow_pickle)
+        CheckpointTarget(folder, start_token=None, allow_pickle=allow_pickle)
     said = str(caught.value)
     assert len(said.splitlines()) == 1 and len(said) < 600
     return said
@@ -52,7 +52,7 @@ def split(folder: Path) -> dict[str, str]:
 
 def test_parts_inside_of_the_folder_are_read(folder: Path) -> None:
     split(folder)
-    found = Checkpoint(folder, start_token=None, allow_pickle=False)
+    found = CheckpointTarget(folder, start_token=None, allow_pickle=False)
     assert set(found.digests()) >= {INDEX, "one.safetensors", "two.safetensors"}
 
 
@@ -114,7 +114,7 @@ def test_a_download_of_the_hub_links_to_its_blobs(folder: Path, tmp_path: Path) 
     for path in folder.iterdir():
         path.rename(blobs / path.name)
         (snapshot / path.name).symlink_to(Path("../../blobs") / path.name)
-    assert Checkpoint(snapshot, start_token=None, allow_pickle=False).vocab_size
+    assert CheckpointTarget(snapshot, start_token=None, allow_pickle=False).vocab_size
 
 
 def test_parts_that_do_not_agree_are_refused(folder: Path) -> None:
@@ -179,10 +179,12 @@ def test_pointers_of_git_lfs_are_named(folder: Path, name: str) -> None:
         ({"rope_parameters": {"rope_type": "evil"}}, "config.json"),
     ],
 )
-def test_sizes_are_bounded_by_what_the_weights_hold(folder: Path, values: dict, told: str) -> None:
+def test_sizes_are_bounded_by_what_the_weights_hold(
+    folder: Path, values: dict, expected: str
+) -> None:
     changed(folder / CONFIG, **values)
     tracemalloc.start()
-    assert told in said_of(folder)
+    assert expected in said_of(folder)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 200 << 20
@@ -216,10 +218,10 @@ def test_positions_that_nobody_stores_are_bounded(tmp_path: Path) -> None:
         ({"architectures": ["ViTModel"], "model_type": "vit"}, "'vit' is no causal language model"),
     ],
 )  # fmt: skip
-def test_other_kinds_of_model_are_named(folder: Path, config: dict, told: str) -> None:
+def test_other_kinds_of_model_are_named(folder: Path, config: dict, expected: str) -> None:
     changed(folder / CONFIG, bos_token_id=None, eos_token_id=None, **config)
     said = said_of(folder)
-    assert told in said and "--start-token" not in said
+    assert expected in said and "--start-token" not in said
 
 
 def test_folders_without_a_model_say_what_they_hold(folder: Path, tmp_path: Path) -> None:
@@ -244,7 +246,7 @@ def test_config_json_leads_to_no_other_file_and_no_kernel(folder: Path) -> None:
         transformers_weights="other.safetensors",
     )
     shutil.copy(folder / WEIGHTS, folder / "shard-00001-model-00001-of-00001.safetensors")
-    found = Checkpoint(folder, start_token=None, allow_pickle=False)
+    found = CheckpointTarget(folder, start_token=None, allow_pickle=False)
     model = found.load(precision_fp32())
     held = load_file(folder / WEIGHTS)["model.embed_tokens.weight"]
     assert torch.equal(model.model.get_input_embeddings().weight, held)
@@ -252,7 +254,7 @@ def test_config_json_leads_to_no_other_file_and_no_kernel(folder: Path) -> None:
 
 
 def precision_fp32():  # type: ignore[no-untyped-def]
-    from rote.auditing.subjects import precision_of
+    from rote.auditing.targets import precision_of
 
     return precision_of("fp32")
 

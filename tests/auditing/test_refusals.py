@@ -154,11 +154,11 @@ def test_files_that_hold_no_documents(
         "mixed.jsonl": (b'{"text": "a"}\n{"tokens": [1, 2]}\n', "mixes text and token ids"),
         "torn.parquet": (b"PAR1", "is not a parquet file"),
     }  # fmt: skip
-    for name, (content, told) in cases.items():
+    for name, (content, expected) in cases.items():
         path = tmp_path / name
         if content is not None:
             path.write_bytes(content)
-        assert told in refused(checkpoint, members, path), name
+        assert expected in refused(checkpoint, members, path), name
     assert "byte 7" in refused(checkpoint, members, tmp_path / "latin.txt")
     pl.DataFrame({"txt": ["a"]}).write_parquet(tmp_path / "other.parquet")
     assert "row 1 has no 'text'" in refused(checkpoint, members, tmp_path / "other.parquet")
@@ -176,8 +176,11 @@ def test_documents_in_both_sets_are_told_with_their_lines(
     both = members.read_text().splitlines()[3:5]
     mixed = tmp_path / "mixed.jsonl"
     mixed.write_text("\n" + "\n".join(both) + "\n" + others.read_text())
-    told = refused(checkpoint, members, mixed)
-    assert "2 documents are members and non-members" in told and "lines 4 and 2, 5 and 3" in told
+    expected = refused(checkpoint, members, mixed)
+    assert (
+        "2 documents are members and non-members" in expected
+        and "lines 4 and 2, 5 and 3" in expected
+    )
     # Equal in all tokens that are scored, though the texts go on differently.
     longer = tmp_path / "longer.jsonl"
     first = [json.loads(line)["text"] for line in members.read_text().splitlines()[:1]]
@@ -189,13 +192,13 @@ def test_documents_in_both_sets_are_told_with_their_lines(
 def test_references_that_cannot_be_compared_with(
     checkpoint: Path, checkpoints: Checkpoints, sides: tuple[Path, Path], refused
 ) -> None:
-    told = refused(checkpoints.untrained, *sides, "--reference", str(checkpoint))
-    assert "the reference is the model itself" in told
+    expected = refused(checkpoints.untrained, *sides, "--reference", str(checkpoint))
+    assert "the reference is the model itself" in expected
     tokeniser = json.loads((checkpoint / "tokenizer.json").read_text())
     tokeniser["model"]["merges"] = []
     (checkpoint / "tokenizer.json").write_text(json.dumps(tokeniser))
-    told = refused(checkpoints.trained, *sides, "--reference", str(checkpoint))
-    assert "the reference model has other tokens than trained" in told
+    expected = refused(checkpoints.trained, *sides, "--reference", str(checkpoint))
+    assert "the reference model has other tokens than trained" in expected
 
 
 def test_a_model_without_a_tokeniser_takes_token_ids_alone(
@@ -218,13 +221,13 @@ def test_a_model_without_a_tokeniser_takes_token_ids_alone(
 
 
 def test_settings_out_of_range(checkpoint: Path, sides: tuple[Path, Path], tmp_path: Path, refused):
-    for words, told in (
+    for words, expected in (
         (["--max-tokens", "1"], "--max-tokens must be a whole number from 2"),
         (["--prefix-tokens", "0"], "--prefix-tokens must be a whole number from 1"),
         (["--precision", "qat_int4"], "only a run that was trained in it has such weights"),
         (["--precision", "fp23"], "precision 'fp23' is not known. Did you mean 'fp32'?"),
         (["--canaries", str(tmp_path / "m.jsonl")], "is not a manifest of canaries"),
     ):
-        assert told in refused(checkpoint, *sides, *words)
+        assert expected in refused(checkpoint, *sides, *words)
     if not torch.cuda.is_available():
         assert "torch sees no CUDA device" in refused(checkpoint, *sides, "--accelerator", "gpu")

@@ -12,7 +12,7 @@ import pytest
 from filelock import FileLock
 from tests.auditing.conftest import Checkpoints
 
-from rote.auditing.pieces import Pieces
+from rote.auditing.stages import PartialResults
 from rote.cli.main import main
 
 
@@ -61,22 +61,22 @@ def test_no_finished_piece_is_made_again(
 ) -> None:
     output = ["--output", str(tmp_path / "audits")]
     made: list[str] = []
-    write = Pieces.write
+    write = PartialResults.write
 
-    def counted(pieces: Pieces, name: str, arrays: dict) -> None:
+    def counted(pieces: PartialResults, name: str, arrays: dict) -> None:
         write(pieces, name, arrays)
         made.append(name)
         if len(made) == last:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Pieces, "write", counted)
+    monkeypatch.setattr(PartialResults, "write", counted)
     assert main([*words, *output]) == 130
     assert main([*words, *output]) == 0
     assert len(made) == len(set(made)) > last
 
 
 def test_a_damaged_piece_is_made_again(words: list[str], tmp_path: Path) -> None:
-    pieces = Pieces(tmp_path)
+    pieces = PartialResults(tmp_path)
     pieces.write("one", {})
     (tmp_path / "one.npz").write_bytes(b"PK torn")
     assert pieces.read("one") is None and pieces.read("two") is None
@@ -92,7 +92,7 @@ def test_a_finished_audit_returns_at_once_and_any_change_is_another_one(
     def never(*_: object, **__: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr("rote.auditing.audit.carry_out", never)
+    monkeypatch.setattr("rote.auditing.audit.run_audit", never)
     assert main([*words, *output]) == 0
     assert json.loads(capsys.readouterr().out) == first
     with pytest.raises(AssertionError):

@@ -12,7 +12,7 @@ from rote.cli.main import main
 from rote.config.build import build
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.run import execute
+from rote.run.execute import execute
 
 SMALL = (
     *TINY, "task.num_sequences=40", "task.num_heldout_sequences=40", "task.vocab_size=64",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.auditing.small_folders import audited, changed, saved, sides
 
-from rote.models.start_token import Named, chosen_start
+from rote.models.tokeniser_process import NamedToken, chosen_start
 
 DEFAULT = "the default of LlamaConfig is 1"
 
@@ -20,7 +20,7 @@ DEFAULT = "the default of LlamaConfig is 1"
     ],
 )  # fmt: skip
 def test_the_tokeniser_wins_and_the_page_says_so(
-    config: dict, tokeniser: dict, options: list, wanted: int, told: str | None,
+    config: dict, tokeniser: dict, options: list, wanted: int, expected: str | None,
     tmp_path: Path, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     folder = saved(tmp_path / "model")
@@ -31,13 +31,13 @@ def test_the_tokeniser_wins_and_the_page_says_so(
     (page,) = tmp_path.glob("audits/*/audit.html")
     assert f"behind the start token {wanted}" in page.read_text()
     printed = capsys.readouterr().out
-    if told is None:
+    if expected is None:
         assert numbers["model"]["start_token_note"] is None
         assert "start token" not in printed
     else:
-        assert told in numbers["model"]["start_token_note"]
-        assert told in printed
-        assert told in page.read_text()
+        assert expected in numbers["model"]["start_token_note"]
+        assert expected in printed
+        assert expected in page.read_text()
 
 
 class Config:
@@ -51,17 +51,17 @@ class Config:
     [
         ({}, None, 1, True),  # nothing but a class's default
         ({"bos_token_id": 1}, None, 1, False),
-        ({}, Named(begin=None, end=5), 5, True),
-        ({}, Named(begin=4, end=5), 4, True),
-        ({"bos_token_id": 1}, Named(begin=1, end=5), 1, False),
-        ({"bos_token_id": 1}, Named(begin=None, end=5), 1, False),
-        ({"text_config": {"bos_token_id": 1}}, Named(begin=3, end=None), 3, True),
-        ({"eos_token_id": 2}, Named(begin=None, end=None), 2, True),
-        ({}, Named(begin=None, end=None), None, False),
+        ({}, NamedToken(begin=None, end=5), 5, True),
+        ({}, NamedToken(begin=4, end=5), 4, True),
+        ({"bos_token_id": 1}, NamedToken(begin=1, end=5), 1, False),
+        ({"bos_token_id": 1}, NamedToken(begin=None, end=5), 1, False),
+        ({"text_config": {"bos_token_id": 1}}, NamedToken(begin=3, end=None), 3, True),
+        ({"eos_token_id": 2}, NamedToken(begin=None, end=None), 2, True),
+        ({}, NamedToken(begin=None, end=None), None, False),
     ],
 )
 def test_who_names_it(
-    config: dict, tokeniser: Named | None, wanted: int | None, has_note: bool
+    config: dict, tokeniser: NamedToken | None, wanted: int | None, has_note: bool
 ) -> None:
     found = chosen_start(config, Config(), tokeniser)
     assert (None if found is None else found.token) == wanted

@@ -18,8 +18,8 @@ from tests.auditing.small_folders import (
 )
 from transformers import GPT2Config, GPT2LMHeadModel, GPTNeoXConfig, GPTNeoXForCausalLM
 
-from rote.auditing.subjects import Checkpoint, precision_of
-from rote.models.leftovers import is_harmless
+from rote.auditing.targets import CheckpointTarget, precision_of
+from rote.models.stored_weights import is_harmless
 
 
 def gpt2() -> GPT2LMHeadModel:
@@ -87,7 +87,7 @@ UNUSED = {
 
 def said_of(folder: Path) -> str:
     with pytest.raises(ValueError) as caught:
-        Checkpoint(folder, start_token=0, allow_pickle=False).load(precision_of("fp32"))
+        CheckpointTarget(folder, start_token=0, allow_pickle=False).load(precision_of("fp32"))
     return str(caught.value)
 
 

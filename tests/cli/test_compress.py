@@ -14,7 +14,7 @@ from rote.coding.container import Header, pack, unpack
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.run import execute
+from rote.run.execute import execute
 
 TEXT = Path(np.__file__).with_name("__init__.py").read_bytes()[:20_000]
 

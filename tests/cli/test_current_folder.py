@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rote.isolation import isolated_children
+from rote.core.process import isolated_children
 
 SHADOWS = (
     "random", "yaml", "torch", "rich", "pathlib", "argparse", "shutil", "hydra", "omegaconf",
@@ -61,12 +61,12 @@ def test_our_own_sources_may_be_the_current_folder(tmp_path: Path) -> None:
         Path(__file__).parents[2] / "src" / "rote", source / "rote",
         ignore=shutil.ignore_patterns("__pycache__"),
     )  # fmt: skip
-    code = "import rote.isolation, sys; print(rote.isolation.__file__)"
+    code = "import rote.core.process, sys; print(rote.core.process.__file__)"
     (source / "rote" / "cli" / "main.py").write_text(f"def main(): exec({code!r})\n")
     done = subprocess.run(
         [sys.executable, "-S", "-m", "rote"], cwd=source, capture_output=True, text=True
     )
-    assert done.stdout.strip() == str(source / "rote" / "isolation.py"), done.stderr
+    assert done.stdout.strip() == str(source / "rote" / "core/process.py"), done.stderr
 
 
 def test_what_is_started_for_a_while_finds_the_folders_that_it_is_given(

@@ -19,7 +19,7 @@ from rote.cluster.plan import Plan, Point, plan_path
 from rote.config.compose import Composer
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
-from rote.tracking import mending
+from rote.tracking import curves
 
 Refused = Callable[..., str]
 MODULE = "import pathlib\npathlib.Path({mark!r}).touch()\ndef thing(**_): ...\n"
@@ -92,10 +92,10 @@ def attacks(mark: Path) -> dict[str, dict[str, Any]]:
         {"_target_": "functools.partial", "_args_": [{"_target_": "os.system"}]},
         {"_target_": "evil.thing"},
         {"_target_": "evil"},
-        {"_target_": "rote.files.os.system", "command": f"touch {mark}"},
-        {"_target_": "rote.provenance.subprocess.run", "args": ["touch", str(mark)]},
-        {"_target_": "rote.files.write_text", "path": str(mark), "text": ""},
-        {"_target_": "rote.files.write_text.__globals__.get", "_args_": ["os"]},
+        {"_target_": "rote.io.write.os.system", "command": f"touch {mark}"},
+        {"_target_": "rote.core.provenance.subprocess.run", "args": ["touch", str(mark)]},
+        {"_target_": "rote.io.write.write_text", "path": str(mark), "text": ""},
+        {"_target_": "rote.io.write.write_text.__globals__.get", "_args_": ["os"]},
         {"_target_": "rote.config.build.build", "config": {"_target_": "evil.thing"}},
         {"_target_": "rote.config.build.import_targets", "config": {"_target_": "evil.thing"}},
         {"_target_": "rote.config.trust.allow", "config": {"_target_": "os.system"}},
@@ -269,11 +269,11 @@ def test_a_sweep_file_of_the_current_folder_names_no_code(
 def test_a_wandb_mirror_of_somebody_else_is_not_built(
     mark: Path, tiny: Spec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mending, "logs", lambda folder: [folder])
-    monkeypatch.setattr(mending, "is_complete", lambda path: False)
+    monkeypatch.setattr(curves, "logs", lambda folder: [folder])
+    monkeypatch.setattr(curves, "is_complete", lambda path: False)
     log = SimpleNamespace(summary={}, config={"epoch_tokens": 1})
-    monkeypatch.setattr(mending, "read_log", lambda path: log)
+    monkeypatch.setattr(curves, "read_log", lambda path: log)
     node = {"_target_": "evil.thing"}
     run = finished(mark.parent, tiny, changed(tiny, "how.log.observers.wandb", node))
     with pytest.raises(ValueError, match=r"spec.yaml names _target_=evil\.thing"):
-        mending.mend(run)
+        curves.repair(run)

@@ -8,16 +8,16 @@ from rich.console import Console
 from rote.cli import progress
 from rote.cli.progress import Bar
 from rote.cli.screen import silence
-from rote.watching import watched
+from rote.core.progress import with_progress
 
 
 def shown(monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool, is_quiet: bool = False) -> str:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=is_terminal, width=80, quiet=is_quiet)
     monkeypatch.setattr(progress, "aside", lambda: console)
-    with Bar() as show:
-        show("looking around", 0, None)
-        assert list(watched([7, 8, 9, 10], "reading records", show)) == [7, 8, 9, 10]
+    with Bar() as bar:
+        bar("looking around", 0, None)
+        assert list(with_progress([7, 8, 9, 10], "reading records", bar)) == [7, 8, 9, 10]
     return stream.getvalue()
 
 

@@ -6,7 +6,7 @@ from tests.conftest import MakeSpec
 from rote.cluster.pack import Speed, estimates, packs, stacks
 from rote.cluster.plan import Point
 from rote.ledger.store import Store
-from rote.run import execute
+from rote.run.execute import execute
 
 SPEED = Speed(flops_per_second=100.0, step_overhead_seconds=0.5)
 

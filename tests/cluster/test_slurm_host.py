@@ -3,7 +3,7 @@
 import pytest
 from tests.conftest import COMPOSER
 
-from rote.cluster.launch import host_settings
+from rote.cluster.host import host_settings
 from rote.cluster.plan import Point
 from rote.cluster.slurm import SlurmHost
 from rote.config.build import build

@@ -13,10 +13,10 @@ from tests.cluster.test_sweep_end_to_end import SWEEP
 from tests.conftest import MakeSpec
 from tests.inprocess import rote
 
-from rote import provenance
 from rote.cluster import worker
 from rote.cluster.plan import load_plan
 from rote.cluster.preemption import StopFlag
+from rote.core import provenance
 from rote.ledger.store import RunFolder, Store
 
 FAST = SWEEP.replace("  budget: demo", "  optim: adamw\n  budget: demo")
@@ -121,7 +121,9 @@ def test_code_that_changed_after_submission_is_told(caplog: pytest.LogCaptureFix
     assert "the code has changed since submission" in caplog.text
 
 
-@pytest.mark.parametrize(("lives", "begun"), [(worker.VAIN_LIVES, False), (1, False), (9, True)])
+@pytest.mark.parametrize(
+    ("lives", "begun"), [(worker.MAX_RESTARTS_WITHOUT_STEP, False), (1, False), (9, True)]
+)
 def test_a_job_that_never_takes_a_step_is_not_requeued_for_ever(
     tiny: MakeSpec,
     store: Store,
@@ -138,11 +140,16 @@ def test_a_job_that_never_takes_a_step_is_not_requeued_for_ever(
     monkeypatch.setattr(worker, "leave", left.append)
     monkeypatch.setenv("SLURM_RESTART_COUNT", str(lives))
     assignment = worker.Assignment(
-        specs=(spec,), outputs=str(store.outputs), forgiven={}, runs_at_once=1, stack=1, code={}
+        specs=(spec,),
+        outputs=str(store.outputs),
+        retry_failures={},
+        runs_at_once=1,
+        stack=1,
+        code={},
     )
     flag = StopFlag()
     flag.signal_name = "SIGUSR2"
     worker._Worker(assignment, flag, store.outputs).work_alone()
-    in_vain = lives >= worker.VAIN_LIVES and not begun
+    in_vain = lives >= worker.MAX_RESTARTS_WITHOUT_STEP and not begun
     assert left == ([] if in_vain else [store.outputs])
     assert ("is host.time_minutes enough to start?" in caplog.text) is in_vain

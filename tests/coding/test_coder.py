@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rote.coding.coder import Windows, decode, encode
+from rote.coding.coder import TokenWindows, decode, encode
+from rote.core.progress import no_progress
 from rote.measures.cost import sequence_code_bits
 from rote.models.gpt import GPT
 from rote.tasks.uniform import Uniform
-from rote.watching import unseen
 
 V, S = 64, 16
 
@@ -29,9 +29,9 @@ def model() -> GPT:
 
 def there_and_back(model: nn.Module, tokens_N: np.ndarray, at_once: int) -> tuple[float, int]:
     """Claimed and written bits of tokens that come back."""
-    windows = Windows(num_tokens=len(tokens_N), length=S, at_once=at_once)
-    encoded = encode(model, tokens_N, windows, unseen)
-    assert np.array_equal(decode(model, encoded.words, windows, unseen), tokens_N)
+    windows = TokenWindows(num_tokens=len(tokens_N), length=S, at_once=at_once)
+    encoded = encode(model, tokens_N, windows, no_progress)
+    assert np.array_equal(decode(model, encoded.words, windows, no_progress), tokens_N)
     return encoded.claimed_bits, 32 * len(encoded.words)
 
 

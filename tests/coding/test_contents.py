@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from rote.coding.contents import Content, array, npy, read, write
+from rote.coding.container import StoredContent, array, npy, read, write
 from rote.tasks.text.tokenisers import ByteEncoder
 from rote.tasks.uniform import Uniform
 
@@ -42,7 +42,7 @@ def uniform(vocab_size: int) -> Uniform:
     return Uniform(num_sequences=1, length=8, vocab_size=vocab_size, num_heldout_sequences=1)
 
 
-def back(found: Content, task: object) -> bytes:
+def back(found: StoredContent, task: object) -> bytes:
     return write(found, task)  # type: ignore[arg-type]
 
 

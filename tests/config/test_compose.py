@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from rote.config.compose import MAIN, Composer
-from rote.config.places import conf_folder
+from rote.config.folders import conf_folder
 from rote.config.sweep import load_sweep, points
 
 

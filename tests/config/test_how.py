@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from rote.cluster.launch import host_settings
+from rote.cluster.host import host_settings
 from rote.config.build import build
 from rote.config.compose import Composer, groups
-from rote.config.how import HOST, LOG, require_host, require_log
+from rote.config.host_and_log import HOST, LOG, require_host, require_log
 
 COMPOSER = Composer()
 NULL: tuple[str, ...] = ("null",)

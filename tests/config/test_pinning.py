@@ -6,10 +6,10 @@ import pytest
 from tests.conftest import COMPOSER
 
 from rote.cluster.planning import make_plan
-from rote.config.pinning import Pinner
+from rote.config.data_resolver import DataResolver
 from rote.config.sweep import Grid, Sweep
+from rote.core.progress import no_progress
 from rote.ledger.spec import Spec
-from rote.watching import unseen
 
 SMALL = ("task.length=8", "task.num_sequences=20", "task.num_heldout_sequences=2")
 
@@ -27,14 +27,16 @@ def overrides(path: Path, *more: str) -> list[str]:
 
 
 def pinned_spec(path: Path, *more: str) -> Spec:
-    return Spec.from_config(Pinner(unseen).pinned(COMPOSER.config(overrides(path, *more))))
+    return Spec.from_config(
+        DataResolver(no_progress).resolved(COMPOSER.config(overrides(path, *more)))
+    )
 
 
 def test_a_task_that_prepares_nothing_is_left_as_it_is() -> None:
     config = COMPOSER.config([])
-    assert Pinner(unseen).pinned(config) == config
+    assert DataResolver(no_progress).resolved(config) == config
     broken = {**config, "task": {"_target_": "rote.nowhere.Nothing"}}
-    assert Pinner(unseen).pinned(broken) == broken  # who builds it says what is wrong
+    assert DataResolver(no_progress).resolved(broken) == broken  # who builds it says what is wrong
 
 
 def test_the_run_id_moves_with_the_content_alone(corpus: Path) -> None:
@@ -62,10 +64,10 @@ def test_a_task_inside_of_another_is_prepared_too(corpus: Path) -> None:
             f"task.base.source.paths=[{corpus}]", *small,
         ]
     )  # fmt: skip
-    pinned = Pinner(unseen).pinned(config)["task"]
+    resolved = DataResolver(no_progress).resolved(config)["task"]
     alone = pinned_spec(corpus).what["task"]
-    assert pinned["base"] == alone
-    assert pinned["kinds"] == config["task"]["kinds"]
+    assert resolved["base"] == alone
+    assert resolved["kinds"] == config["task"]["kinds"]
 
 
 def test_a_grid_prepares_each_corpus_once_and_shows_it(corpus: Path) -> None:

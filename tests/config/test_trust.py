@@ -73,7 +73,7 @@ def test_whatever_conf_names_is_allowed_and_nothing_else_of_rote() -> None:
     choices = [f"{group}={name}" for group, names in groups().items() for name in names]
     assert len(choices) > 60
     assert is_allowed("rote.models.gpt.GPT") and is_allowed("torch.optim.AdamW")
-    for target in ("rote.models.gpt.Block", "rote.files.write_text", "torch.optim.SGD", "", 1):
+    for target in ("rote.models.gpt.Block", "rote.io.write.write_text", "torch.optim.SGD", "", 1):
         assert not is_allowed(target), target
 
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import pytest
 
 from rote.cli.main import main
-from rote.cluster.launch import Launch
+from rote.cluster.host import Launch
 from rote.cluster.local import LocalHost
-from rote.site.build import build_site
+from rote.site.site import build_site
 from tests.damage import world
 
 SECONDS = 20

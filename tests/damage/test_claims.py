@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from rote.cluster.journal import Journal
-from rote.cluster.life import last_life, note_life
+from rote.cluster.liveness import last_attempt, record_attempt
 from rote.cluster.preemption import StopFlag
 from rote.cluster.worker import Assignment, _Worker
 from rote.ledger.claim import ClaimLost, RunIsTaken
 from rote.ledger.store import RunFolder, Store
-from rote.run import execute
-from rote.training.member import Interrupted
+from rote.run.execute import execute
+from rote.training.training_run import Interrupted
 from tests.conftest import MakeSpec
 from tests.damage import world
 from tests.damage.conftest import Rote
@@ -137,11 +137,11 @@ def test_a_worker_takes_up_what_can_be_rebuilt_and_leaves_the_rest(
         path = run.path / name
         world.DAMAGES[damage](path)
         assignment = Assignment(
-            specs=(), outputs=str(outputs), forgiven={}, runs_at_once=1, stack=1, code={}
+            specs=(), outputs=str(outputs), retry_failures={}, runs_at_once=1, stack=1, code={}
         )
         worker = _Worker(assignment, StopFlag(), outputs)
         if worker._is_begun(run):
-            assert (last_life(run) or {})["log"] == str(outputs / "1_0_log.err")
+            assert (last_attempt(run) or {})["log"] == str(outputs / "1_0_log.err")
         else:
             assert worker.failed == [run.run_id]
             assert "move it away" in (run.failure() or {})["reason"]
@@ -151,14 +151,14 @@ def test_a_worker_takes_up_what_can_be_rebuilt_and_leaves_the_rest(
 
 
 def test_the_death_of_a_run_whose_notes_are_damaged_is_noted(run: RunFolder, monkeypatch) -> None:
-    from rote.cluster.life import note_death
+    from rote.cluster.liveness import record_kill
 
     monkeypatch.setenv("SUBMITIT_LOCAL_JOB_ID", "1")
     (run.path / "worker.json").write_text("{}")
-    note_death(run, "it was killed")
-    assert (last_life(run) or {})["death"] == "it was killed"
-    note_life(run, run.path)
-    assert "death" not in (last_life(run) or {})
+    record_kill(run, "it was killed")
+    assert (last_attempt(run) or {})["death"] == "it was killed"
+    record_attempt(run, run.path)
+    assert "death" not in (last_attempt(run) or {})
 
 
 def test_a_journal_that_is_deleted_while_jobs_are_sent_still_knows_them(tmp_path: Path) -> None:

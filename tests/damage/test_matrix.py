@@ -6,8 +6,8 @@ import pytest
 
 from rote.analysis.report import Report
 from rote.analysis.results import Results
-from rote.run import execute
-from rote.site.server import Answers
+from rote.run.execute import execute
+from rote.site.server import Responses
 from tests.damage import world
 from tests.damage.conftest import Rote
 
@@ -51,7 +51,7 @@ def _nothing_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
             raise RuntimeError("this would train")
         return execute(spec, store, *others, **more)
 
-    monkeypatch.setattr("rote.run.execute", executed)
+    monkeypatch.setattr("rote.run.execute.execute", executed)
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def sound(outputs: Path) -> dict[str, bytes]:
 
 def read_all_pages(outputs: Path, damaged: Path) -> None:
     """As a browser would; only the page of a damaged file may refuse."""
-    answers = Answers(outputs)
+    answers = Responses(outputs)
     answers.look()
     pages = [*answers._site.files(), "live/index.json"]
     pages += [f"live/sweeps/{name}.json" for name in answers._site.sweeps]

@@ -15,8 +15,8 @@ from rote.cluster import queue
 from rote.cluster.journal import Journal
 from rote.cluster.launching import cancel
 from rote.cluster.liveness import WORKER, sent_jobs
-from rote.reading.files import printable
-from rote.site.build import build_site
+from rote.io.read import printable
+from rote.site.site import build_site
 from tests.damage import world
 from tests.damage.conftest import Rote
 

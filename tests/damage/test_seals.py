@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from rote.cluster.launch import Launch, Order
+from rote.cluster.host import Launch, LaunchRequest
 from rote.cluster.local import LocalHost
 from rote.ledger import seal
 from rote.ledger.record import _digest
 from rote.ledger.store import RunFolder, Store
-from rote.run import execute
+from rote.run.execute import execute
 from tests.conftest import MakeSpec
 from tests.damage import world
 from tests.damage.conftest import Rote
@@ -107,9 +107,9 @@ def test_a_seal_that_was_taken_away_is_missed(outputs: Path) -> None:
 def test_what_is_damaged_is_trained_anew_and_kept_aside(
     outputs: Path, rote: Rote, monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
-    orders: list[Order] = []
+    orders: list[LaunchRequest] = []
 
-    def launch(host: LocalHost, order: Order) -> Launch:
+    def launch(host: LocalHost, order: LaunchRequest) -> Launch:
         orders.append(order)
         return Launch((), len(order.todo), True)
 

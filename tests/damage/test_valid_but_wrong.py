@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from rote.coding.container import MAGIC, PREAMBLE, VERSION, unpack
-from rote.ledger.spec_file import read_spec
+from rote.ledger.spec import read_spec
 from rote.ledger.store import Store
-from rote.run import execute
-from rote.training.member import Interrupted
+from rote.run.execute import execute
+from rote.training.training_run import Interrupted
 from tests.conftest import TINY, MakeSpec
 from tests.damage import world
 from tests.damage.conftest import Rote
@@ -141,7 +141,9 @@ def test_a_spec_with_absurd_values_is_one_line(
 ) -> None:
     import yaml
 
-    monkeypatch.setattr("rote.run.execute", lambda *_, **__: pytest.fail("this would train"))
+    monkeypatch.setattr(
+        "rote.run.execute.execute", lambda *_, **__: pytest.fail("this would train")
+    )
     plain = yaml.safe_load((world.run_of(outputs, 3).path / "spec.yaml").read_text())
     whole, *keys = key.split(".") if key.startswith("how") else ["what", *key.split(".")]
     inner = plain[whole]

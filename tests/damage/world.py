@@ -16,9 +16,9 @@ from rote.cluster.planning import make_plan
 from rote.config.build import build
 from rote.config.compose import Composer
 from rote.config.sweep import read_sweep
-from rote.files import sha256, write_json
+from rote.io.write import sha256, write_json
 from rote.ledger.store import RunFolder, Store
-from rote.trained import save_weights
+from rote.run.weights import save_weights
 from tests.conftest import TINY
 from tests.site.planted import CIRCUMSTANCES, record_of
 

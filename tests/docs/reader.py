@@ -19,11 +19,11 @@ from tests.conftest import COMPOSER
 from tests.docs.pages import PAGES, blocks
 from tests.inprocess import rote
 
-from rote.config.pinning import Pinner
+from rote.config.data_resolver import DataResolver
+from rote.core.progress import no_progress
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.run import execute
-from rote.watching import unseen
+from rote.run.execute import execute
 
 NUM_DOCUMENTS = 60
 RUN_ID = re.compile(r"[0-9a-f]{16}")
@@ -64,7 +64,7 @@ class Reader:
         lines = (f"What model {number} compresses.\n" for number in range(99))
         (self.folder / "FILE").write_text("".join(lines))
         _points_of_a_law(self.folder / "FILE.csv")
-        spec = Spec.from_config(Pinner(unseen).pinned(COMPOSER.config(TEXT_RUN)))
+        spec = Spec.from_config(DataResolver(no_progress).resolved(COMPOSER.config(TEXT_RUN)))
         execute(spec, Store(Path("outputs")))
         (self.folder / "RUN").symlink_to(Store(self.folder / "outputs").run(spec.run_id).path)
 

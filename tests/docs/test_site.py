@@ -14,7 +14,7 @@ from tests.docs.pages import DOCS, PAGES, ROOT, name
 
 from rote.cli.parser import parser_of_commands
 from rote.config.compose import groups
-from rote.config.places import conf_folder, sweep_files
+from rote.config.folders import conf_folder, sweep_files
 from rote.ledger.spec import flatten
 
 TEXTS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
@@ -100,7 +100,7 @@ def test_the_reference_has_every_command(site: Path) -> None:
 
 def test_the_interface_has_signatures_and_words(site: Path) -> None:
     text = (site / "python.html").read_text()
-    assert 'id="rote.run.execute"' in text
+    assert 'id="rote.run.execute.execute"' in text
     assert "return its record at once if it is done" in text
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from rote.analysis.audit.report import write_report
-from rote.auditing.stored import CANARIES, FACTS, SCORES, Stored
+from rote.auditing.stored import CANARIES, FACTS, SCORES, StoredAudit
 from tests.golden.cases import COMMANDS, FOLDERS
 from tests.golden.page_content import page_content
 from tests.inprocess import rote
@@ -47,7 +47,7 @@ def audit_answer(folder: Path) -> dict[str, Any]:
         canaries = dict(arrays)
     facts = json.loads((AUDIT / FACTS).read_text())
     scores = pl.read_parquet(AUDIT / SCORES)
-    write_report(Stored(scores=scores, facts=facts, canaries=canaries), folder)
+    write_report(StoredAudit(scores=scores, facts=facts, canaries=canaries), folder)
     return page_content(folder)
 
 

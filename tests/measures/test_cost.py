@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from rote.core.units import uniform_bits
 from rote.measures.cost import Cost, sequence_code_bits
 from rote.measures.protocol import Measurement
 from rote.models.gpt import GPT
 from rote.tasks.uniform import Uniform
-from rote.training.data import Resident
-from rote.units import uniform_bits
+from rote.training.data import TokensInMemory
 
 CPU = torch.device("cpu")
 V, S, N = 16, 8, 16
@@ -50,10 +50,10 @@ class Fixed:
     vocab_size: int = V
     length: int = S
 
-    def train(self, seed: int) -> Resident:
+    def train(self, seed: int) -> TokensInMemory:
         rows = torch.randint(V, (N, S), generator=torch.Generator().manual_seed(seed))
         rows[:, 0] = torch.arange(N)
-        return Resident(rows)
+        return TokensInMemory(rows)
 
     heldout = train
 

@@ -9,15 +9,15 @@ import torch
 from tests.conftest import MakeSpec
 from torch import Tensor, nn
 
-from rote.analysis.quantities.discoverable import num_extractable
+from rote.analysis.quantities.generations import num_extractable
 from rote.ledger.store import Store
 from rote.measures.discoverable import Discoverable, suffix_log_p
 from rote.measures.protocol import Measurement
 from rote.measures.sampling import Sampler
 from rote.models.gpt import GPT
-from rote.preflight import Preflight
-from rote.run import execute
-from rote.training.data import Resident
+from rote.run.execute import execute
+from rote.run.preflight import Preflight
+from rote.training.data import TokensInMemory
 
 CPU = torch.device("cpu")
 V, S = 4, 6
@@ -41,11 +41,13 @@ class Rows:
     vocab_size: int = V
     length: int = S
 
-    def train(self, seed: int) -> Resident:
-        return Resident(torch.tensor([[3, 3, 0, 0, 0, 0], [3, 3, 0, 1, 0, 1], [0, 0, 0, 0, 2, 0]]))
+    def train(self, seed: int) -> TokensInMemory:
+        return TokensInMemory(
+            torch.tensor([[3, 3, 0, 0, 0, 0], [3, 3, 0, 1, 0, 1], [0, 0, 0, 0, 2, 0]])
+        )
 
-    def heldout(self, seed: int) -> Resident:
-        return Resident(torch.full((1, S), 3))
+    def heldout(self, seed: int) -> TokensInMemory:
+        return TokensInMemory(torch.full((1, S), 3))
 
     def entropy_bits(self, *, from_position: int = 0) -> None:
         return None

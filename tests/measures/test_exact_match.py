@@ -106,7 +106,7 @@ def test_batches_change_nothing_and_both_ways_agree(monkeypatch: pytest.MonkeyPa
     assert 0 < whole.arrays["right_forced"].sum() < 200
     assert whole.arrays["right_free"].tolist() == whole.arrays["right_forced"].tolist()
     monkeypatch.setattr("rote.measures.cost.CPU_LOGITS_PER_BATCH", 7 * 9 * V)
-    monkeypatch.setattr("rote.models.decoding.STEP_LOGITS", 5 * V)
+    monkeypatch.setattr("rote.models.decoder.STEP_LOGITS", 5 * V)
     parts = measured(model)
     assert parts.totals == pytest.approx(whole.totals, rel=1e-5)
 

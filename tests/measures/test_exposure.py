@@ -15,7 +15,7 @@ from rote.analysis.quantities.exposure import against_repeats, compare_with_chan
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.measures.exposure import Exposure
-from rote.run import execute
+from rote.run.execute import execute
 from rote.tasks.canaries.task import Canaries
 from rote.tasks.uniform import Uniform
 

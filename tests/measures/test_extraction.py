@@ -12,9 +12,9 @@ from rote.ledger.store import Store
 from rote.measures.extraction import Extraction
 from rote.measures.protocol import Measurement
 from rote.models.gpt import GPT
-from rote.preflight import Preflight
-from rote.run import execute
-from rote.training.data import Resident
+from rote.run.execute import execute
+from rote.run.preflight import Preflight
+from rote.training.data import TokensInMemory
 
 CPU = torch.device("cpu")
 V, S, N = 32, 12, 20
@@ -48,11 +48,11 @@ class Fixed:
     vocab_size: int = V
     length: int = S
 
-    def train(self, seed: int) -> Resident:
-        return Resident(self._rows(seed, torch.arange(N)))
+    def train(self, seed: int) -> TokensInMemory:
+        return TokensInMemory(self._rows(seed, torch.arange(N)))
 
-    def heldout(self, seed: int) -> Resident:
-        return Resident(self._rows(seed + 1, torch.full((3,), N)))
+    def heldout(self, seed: int) -> TokensInMemory:
+        return TokensInMemory(self._rows(seed + 1, torch.full((3,), N)))
 
     def _rows(self, seed: int, first_N: Tensor) -> Tensor:
         # Steps of 2 and more: no token is the one before it plus 1.
@@ -108,7 +108,7 @@ def test_what_a_gpt_is_told_to_have_said_is_what_it_says() -> None:
     for row in rows[::4]:
         row[7] = (row[7] + 1) % V
     task = Fixed()
-    task.train = task.heldout = lambda seed: Resident(rows)  # type: ignore[method-assign]
+    task.train = task.heldout = lambda seed: TokensInMemory(rows)  # type: ignore[method-assign]
     measure = Extraction(prefix_tokens=[3, 5, 9], num_sequences=N)
     found = measure(model, task, seed=0, device=CPU).arrays
     for prefix in (3, 5, 9):

@@ -20,10 +20,10 @@ from rote.measures.generation import Generation, Target
 from rote.measures.sampling import Sampler
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
-from rote.preflight import Preflight
-from rote.run import execute
+from rote.run.execute import execute
+from rote.run.preflight import Preflight
 from rote.tasks.text.tokenisers import ByteEncoder
-from rote.training.data import Resident
+from rote.training.data import TokensInMemory
 
 CPU = torch.device("cpu")
 V, S, N = 256, 12, 30
@@ -56,11 +56,11 @@ class Letters:
     vocab_size: int = V
     length: int = S
 
-    def train(self, seed: int) -> Resident:
-        return Resident(_rows("abcabcABCABC", "Cab Cab bac "))
+    def train(self, seed: int) -> TokensInMemory:
+        return TokensInMemory(_rows("abcabcABCABC", "Cab Cab bac "))
 
-    def heldout(self, seed: int) -> Resident:
-        return Resident(_rows("aaaaabbbbbcc", "CCCaaaBBBccc"))
+    def heldout(self, seed: int) -> TokensInMemory:
+        return TokensInMemory(_rows("aaaaabbbbbcc", "CCCaaaBBBccc"))
 
     def entropy_bits(self, *, from_position: int = 0) -> None:
         return None

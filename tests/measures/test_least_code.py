@@ -7,10 +7,9 @@ import torch
 from tests.measures.test_cost import CPU, Guesser, measured
 from torch import Tensor
 
-from rote.measures.cost import Cost
-from rote.measures.least_code import least_code_bits
+from rote.measures.cost import Cost, least_code_bits
 from rote.tasks.uniform import Uniform
-from rote.training.data import Resident
+from rote.training.data import TokensInMemory
 
 V = 16
 
@@ -23,14 +22,14 @@ class Listed:
     def __init__(self, rows: Tensor, scored_from: int = 0) -> None:
         self.rows, self.length, self.scored_from = rows, rows.shape[1], scored_from
 
-    def train(self, seed: int) -> Resident:
-        return Resident(self.rows)
+    def train(self, seed: int) -> TokensInMemory:
+        return TokensInMemory(self.rows)
 
     heldout = train
 
 
 def least(rows: Tensor, scored_from: int = 0) -> float:
-    return least_code_bits(Resident(rows), Listed(rows, scored_from), device=CPU)
+    return least_code_bits(TokensInMemory(rows), Listed(rows, scored_from), device=CPU)
 
 
 def test_distinct_sequences_take_log2_of_their_number_each() -> None:
@@ -60,7 +59,7 @@ def test_batches_do_not_change_it(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = torch.randint(3, (500, 4), generator=torch.Generator().manual_seed(0))
     whole = [least(rows), least(rows, scored_from=2)]
     assert 0 < whole[1] < whole[0] < 500 * math.log2(500)
-    monkeypatch.setattr("rote.measures.least_code.TOKENS_PER_BATCH", 7 * 4)
+    monkeypatch.setattr("rote.measures.cost.TOKENS_PER_BATCH", 7 * 4)
     assert [least(rows), least(rows, scored_from=2)] == whole
 
 

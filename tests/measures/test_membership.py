@@ -15,7 +15,7 @@ from torch import nn
 from rote.analysis.quantities.membership import membership_quality
 from rote.ledger.store import Store
 from rote.measures.membership import Membership
-from rote.run import execute
+from rote.run.execute import execute
 from rote.tasks.canaries.task import Canaries
 from rote.tasks.uniform import Uniform
 

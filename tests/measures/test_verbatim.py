@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from rote.measures.verbatim import among_sequences, among_texts, num_documents
+from rote.measures.generation import among_sequences, among_texts, num_documents
 from rote.tasks.occurrences import Occurrences
 from rote.tasks.text.tokenisers import ByteEncoder
 from rote.tasks.uniform import Uniform
-from rote.training.data import Resident
+from rote.training.data import TokensInMemory
 
 CPU = torch.device("cpu")
 TASK = Uniform(num_sequences=1, length=6, vocab_size=300, num_heldout_sequences=1)
@@ -32,7 +32,7 @@ def tokens(text: str) -> np.ndarray:
 
 def test_the_rarest_window_that_stands_somewhere_counts() -> None:
     rows = [[1, 2, 3, 4, 5, 6], [1, 2, 3, 9, 9, 9], [1, 2, 3, 9, 9, 9]]
-    holding = among_sequences(Resident(torch.tensor(rows)), TASK, CPU)
+    holding = among_sequences(TokensInMemory(torch.tensor(rows)), TASK, CPU)
     samples_NL = np.array([[1, 2, 3, 0, 0], [0, 1, 2, 3, 4], [1, 2, 9, 9, 0], [299, 9, 9, 9, 1]])
     found = num_documents(samples_NL, match_tokens=3, holding=holding)
     assert (found.tolist(), found.dtype) == ([3, 1, 0, 2], np.int64)
@@ -40,9 +40,9 @@ def test_the_rarest_window_that_stands_somewhere_counts() -> None:
 
 
 def test_sequences_are_indexed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rote.measures.verbatim.SEQUENCES_AT_ONCE", 2)
+    monkeypatch.setattr("rote.measures.generation.SEQUENCES_AT_ONCE", 2)
     rows_NL = torch.arange(30).view(5, 6)
-    holding = among_sequences(Resident(rows_NL), TASK, CPU)
+    holding = among_sequences(TokensInMemory(rows_NL), TASK, CPU)
     assert [holding(row) for row in rows_NL.tolist()] == [1] * 5
     assert holding([5, 6]) == 0  # of two sequences
 

@@ -24,9 +24,9 @@ from rote.config.build import build
 from rote.measures.extraction import last_wrong_positions
 from rote.models.causal_lm import CachedCausalLM, CausalLM, with_what_it_offers
 from rote.models.checkpoint import architecture, load_causal_lm
-from rote.models.decoding import decoder_of
+from rote.models.decoder import token_reader
 from rote.models.likelihood import started, token_nats
-from rote.models.start_token import chosen_start
+from rote.models.tokeniser_process import chosen_start
 
 V, S, B = 61, 12, 3
 SHAPE = {"vocab_size": V, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -68,7 +68,7 @@ def test_nats_and_steps_are_those_of_the_model_itself(name: str, tokens_BL: torc
             logits_BLV.flatten(0, 1), tokens_BL.flatten(), reduction="none"
         )
         torch.testing.assert_close(token_nats(ours, tokens_BL).flatten(), wanted_BL)
-        decoder = decoder_of(ours)
+        decoder = token_reader(ours)
         steps = [decoder.read(tokens_BL[:, :4])]
         steps += [decoder.read(tokens_BL[:, at : at + 1]) for at in range(4, S - 1)]
         torch.testing.assert_close(

@@ -8,8 +8,8 @@ from tests.conftest import COMPOSER, TINY
 from rote.config.trust import allow
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.preflight import Preflight
-from rote.run import execute
+from rote.run.execute import execute
+from rote.run.preflight import Preflight
 
 HERE = "tests.models.own_models"
 FAULTS = {

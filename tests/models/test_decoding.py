@@ -6,7 +6,7 @@ from tests.conftest import COMPOSER
 from torch import Tensor, nn
 
 from rote.config.build import build
-from rote.models.decoding import Decoder, decoder_of, sequences_at_once
+from rote.models.decoder import TokenReader, sequences_at_once, token_reader
 from rote.models.gpt import GPT
 from rote.models.likelihood import START_TOKEN
 
@@ -41,7 +41,7 @@ def tokens_BL() -> Tensor:
     return torch.randint(V, (B, S), generator=torch.Generator().manual_seed(1))
 
 
-def stepped(decoder: Decoder, tokens_BL: Tensor, prefix: int) -> Tensor:
+def stepped(decoder: TokenReader, tokens_BL: Tensor, prefix: int) -> Tensor:
     """Logits from position ``prefix`` on, [B, S - prefix, V]."""
     logits = [decoder.read(tokens_BL[:, :prefix])]
     logits += [decoder.read(tokens_BL[:, at : at + 1]) for at in range(prefix, S - 1)]
@@ -59,7 +59,7 @@ def test_steps_agree_with_a_whole_pass(
     inputs_BL = torch.cat([torch.full((B, 1), START_TOKEN), tokens_BL[:, :-1]], dim=1)
     with precision.active("cpu"):
         whole_BLV = model(inputs_BL)[:, prefix:]
-        steps_BLV = stepped(decoder_of(model), tokens_BL, prefix)
+        steps_BLV = stepped(token_reader(model), tokens_BL, prefix)
     assert steps_BLV.dtype == whole_BLV.dtype
     assert 0.5 < whole_BLV.float().std() < 5
     torch.testing.assert_close(
@@ -69,9 +69,9 @@ def test_steps_agree_with_a_whole_pass(
 
 @torch.inference_mode()
 def test_a_model_that_keeps_no_past_is_read_whole(model: GPT, tokens_BL: Tensor) -> None:
-    steps_BLV = stepped(decoder_of(model), tokens_BL, 3)
+    steps_BLV = stepped(token_reader(model), tokens_BL, 3)
     torch.testing.assert_close(
-        stepped(decoder_of(Hidden(model)), tokens_BL, 3), steps_BLV, atol=1e-5, rtol=1e-5
+        stepped(token_reader(Hidden(model)), tokens_BL, 3), steps_BLV, atol=1e-5, rtol=1e-5
     )
 
 
@@ -82,8 +82,8 @@ def test_sequences_that_are_dropped_change_nothing_for_the_others(
 ) -> None:
     shown = Hidden(model) if hide else model
     kept = torch.tensor([3, 0])
-    whole_BLV = stepped(decoder_of(shown), tokens_BL, 4)
-    decoder = decoder_of(shown)
+    whole_BLV = stepped(token_reader(shown), tokens_BL, 4)
+    decoder = token_reader(shown)
     decoder.read(tokens_BL[:, :4])
     decoder.keep(kept)
     logits_AV = decoder.read(tokens_BL[kept, 4:5])

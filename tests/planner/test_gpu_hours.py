@@ -13,7 +13,7 @@ from rote.cli.bill import make_bill
 from rote.cluster.planning import make_plan
 from rote.config.sweep import Grid, Sweep
 from rote.ledger.store import Store
-from rote.planner.gpu_hours import (
+from rote.planner.bill import (
     FACTOR,
     RATES,
     SHEET_NAME,

@@ -1,7 +1,7 @@
 """Numbers against closed forms."""
 
 import pytest
-from tests.planner.believed import EXPOSURE, HOFFMANN
+from tests.planner.known_estimates import EXPOSURE, HOFFMANN
 
 from rote.planner.solving import (
     cheapest_parameters,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rote.scores.contrast import lowercase, neighbourhood, recall, reference
+from rote.scores.likelihood import lowercase, neighbourhood, recall, reference
 
 
 def test_reference_subtracts_mean_losses() -> None:

@@ -2,7 +2,7 @@
 
 import random
 
-from rote.scores.distinct import distinct
+from rote.scores.blind import distinct
 
 
 def test_half_of_the_trigrams_make_a_duplicate() -> None:

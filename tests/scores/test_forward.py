@@ -11,8 +11,7 @@ from rote.models.likelihood import START_TOKEN, token_nats
 from rote.precision import Precision
 from rote.scores import forward
 from rote.scores.forward import documents, moments
-from rote.scores.least_likely import min_k, min_k_plus_plus
-from rote.scores.loss import loss
+from rote.scores.likelihood import loss, min_k, min_k_plus_plus
 
 V, L, B = 97, 16, 5
 

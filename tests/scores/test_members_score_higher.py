@@ -10,17 +10,28 @@ from torch import Tensor
 from rote.analysis.quantities.roc import auroc
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
-from rote.scores.compression import zlib_bytes, zlib_ratio
-from rote.scores.contrast import neighbourhood, recall, reference
 from rote.scores.documents import Documents, Floats
 from rote.scores.forward import documents, moments
 from rote.scores.gradient import gradient_norm
-from rote.scores.least_likely import min_k, min_k_plus_plus
-from rote.scores.lira import lira_offline, lira_online
-from rote.scores.loss import loss
-from rote.scores.neighbours import neighbours
-from rote.scores.rmia import offline_prior, online_prior, rmia
-from rote.scores.shadows import Shadows
+from rote.scores.likelihood import (
+    loss,
+    min_k,
+    min_k_plus_plus,
+    neighbourhood,
+    neighbours,
+    recall,
+    reference,
+    zlib_bytes,
+    zlib_ratio,
+)
+from rote.scores.shadow_models import (
+    Shadows,
+    lira_offline,
+    lira_online,
+    offline_prior,
+    online_prior,
+    rmia,
+)
 
 V, L, NUM, PREFIX = 32, 12, 40, 3
 SHADOWS = 4

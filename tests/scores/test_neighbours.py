@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rote.scores.neighbours import neighbours
+from rote.scores.likelihood import neighbours
 
 
 @pytest.mark.parametrize(("length", "percent", "changes"), [(20, 15, 3), (1, 15, 1), (5, 100, 5)])

@@ -7,9 +7,7 @@ import pytest
 from scipy.stats import spearmanr
 from tests.scores.conftest import MakeDocuments
 
-from rote.scores.compression import zlib_bytes, zlib_ratio
-from rote.scores.contrast import reference
-from rote.scores.loss import loss
+from rote.scores.likelihood import loss, reference, zlib_bytes, zlib_ratio
 
 NUM = 2000
 

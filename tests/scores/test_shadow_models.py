@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from rote.scores.lira import lira_offline, lira_online
-from rote.scores.rmia import offline_prior, online_prior, rmia
-from rote.scores.shadows import Shadows, logit_confidence
+from rote.scores.shadow_models import (
+    Shadows,
+    lira_offline,
+    lira_online,
+    logit_confidence,
+    offline_prior,
+    online_prior,
+    rmia,
+)
 
 S, B = 16, 30
 

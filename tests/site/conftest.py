@@ -11,7 +11,7 @@ from tests.site.planted import plant
 
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.site.build import build_site
+from rote.site.site import build_site
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")

@@ -9,13 +9,13 @@ from scipy.stats import t
 from tests.site.conftest import NUM_RUNS, ROWS
 from tests.site.planted import plant
 
-from rote.analysis.drawing import GREY, PALETTE
 from rote.analysis.estimators import mean_over_seeds
+from rote.analysis.figures import GREY, PALETTE
 from rote.cluster.plan import load_plan
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store, read_spec
-from rote.site.build import build_site
 from rote.site.html import asset
+from rote.site.site import build_site
 
 pytestmark = pytest.mark.slow
 

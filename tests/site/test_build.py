@@ -15,7 +15,7 @@ from rote.analysis.metrics import METRICS
 from rote.analysis.overviews import OVERVIEWS
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.site.build import build_site
+from rote.site.site import build_site
 
 
 def taken(path: Path) -> dict:

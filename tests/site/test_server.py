@@ -17,9 +17,8 @@ import pytest
 from tests.site.conftest import NUM_RUNS
 
 from rote.ledger.store import Store
-from rote.site.admission import REFUSAL
-from rote.site.opening import opened
-from rote.site.server import Server
+from rote.site.access import REFUSAL
+from rote.site.server import Server, open_in_browser
 
 
 @dataclass
@@ -89,13 +88,13 @@ def test_the_browser_is_sent_through_a_file_that_only_we_can_read(
 ) -> None:
     seen: list[str] = []
     monkeypatch.setattr("webbrowser.open", seen.append)
-    with opened("http://127.0.0.1:1/?token=secret", tmp_path):
+    with open_in_browser("http://127.0.0.1:1/?token=secret", tmp_path):
         (page,) = tmp_path.iterdir()
         assert page.stat().st_mode & 0o777 == 0o600
         assert "url=http://127.0.0.1:1/?token=secret" in page.read_text()
     assert seen == [page.as_uri()]
     assert not page.exists()
-    with opened("http://127.0.0.1:1/?token=secret", tmp_path / "none"):
+    with open_in_browser("http://127.0.0.1:1/?token=secret", tmp_path / "none"):
         assert seen == [page.as_uri()]
 
 

@@ -16,7 +16,7 @@ import pytest
 from rote.cluster.journal import Journal
 from rote.cluster.liveness import SentJob, sent_jobs
 from rote.cluster.plan import Plan, load_plan
-from rote.cluster.status import count, look, states
+from rote.cluster.status import count, states, sweep_status
 from rote.ledger.store import RunFolder, Store
 from tests import inprocess
 
@@ -115,7 +115,7 @@ class Bench:
     def counts(self, name: str) -> dict[str, int]:
         """How many runs are in each state that occurs."""
         plan = self.plan(name)
-        tally = count(states(plan, Store(self.outputs), look(self.outputs, [name])))
+        tally = count(states(plan, Store(self.outputs), sweep_status(self.outputs, [name])))
         return {state: number for state, number in tally.items() if number}
 
     def jobs(self, name: str) -> list[SentJob]:

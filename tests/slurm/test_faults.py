@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rote.cluster.life import last_life
+from rote.cluster.liveness import last_attempt
 from tests.slurm.conftest import (
     Bench,
     assert_equal,
@@ -90,7 +90,7 @@ def test_slurm_brings_the_job_back_and_the_run_goes_on(
     assert bench.restarts(NAME) >= 1
     assert_equal(bench, reference, NAME)
     if fault is not take_node_down:  # there, only jobs on that node come back
-        lives = [last_life(run) for run in bench.runs(NAME)]
+        lives = [last_attempt(run) for run in bench.runs(NAME)]
         assert all(life and life["step"] > 0 for life in lives), "it started from nothing"
 
 
@@ -123,7 +123,7 @@ def test_a_killed_worker_is_lost_until_resumed(bench: Bench, reference: Bench) -
     assert "Killed" in told
     bench.rote("resume", NAME)
     bench.wait_done(NAME)
-    assert all(life and life["step"] > 0 for life in map(last_life, bench.runs(NAME)))
+    assert all(life and life["step"] > 0 for life in map(last_attempt, bench.runs(NAME)))
     assert_equal(bench, reference, NAME)
     bench.rote("resume", NAME)
 

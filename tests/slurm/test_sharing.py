@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from rote.cluster.life import last_life
+from rote.cluster.liveness import last_attempt
 from rote.ledger.store import Store
 from tests.slurm.conftest import Bench, assert_equal, command, local_run, until
 
@@ -46,7 +46,7 @@ def test_a_run_on_two_nodes_is_requeued_and_agrees_with_one_process(
     bench.wait_over(name, 60)
     assert bench.restarts(name) == 1
     resumed = [_circumstances(bench, run.run_id)["resumed_at_step"] for run in bench.runs(name)]
-    assert resumed[0] or (last_life(first) or {})["restarts"] == 1
+    assert resumed[0] or (last_attempt(first) or {})["restarts"] == 1
     for run in bench.runs(name):
         alone = Store(peace.outputs).run(run.run_id)
         for key in SUMS:

@@ -10,11 +10,10 @@ from tests.tasks.characters import decoded
 
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.run import execute
+from rote.run.execute import execute
 from rote.tasks.arithmetic.splits import Length, Operand, Original, Randomly
 from rote.tasks.arithmetic.task import Arithmetic
-from rote.tasks.characters import ASCII
-from rote.tasks.lines import Lines, Windows
+from rote.tasks.lines import ASCII, Lines, Windows
 
 LINE = re.compile(r"<(\d+)([-+*])(\d+)=(-?\d+)>( *)\n")
 RUN = (

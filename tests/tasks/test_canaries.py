@@ -17,9 +17,8 @@ from tests.tasks.bytetext import ByteText
 
 from rote.config.build import build
 from rote.tasks.canaries.manifest import read_manifest, space_of
-from rote.tasks.canaries.spaces import KINDS, TEXT_KINDS, bits, luhn_digit
+from rote.tasks.canaries.spaces import KINDS, TEXT_KINDS, WORDS, bits, luhn_digit
 from rote.tasks.canaries.task import Canaries
-from rote.tasks.canaries.words import WORDS
 from rote.tasks.uniform import Uniform
 
 SIZES = {

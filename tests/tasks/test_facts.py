@@ -10,11 +10,9 @@ from tests.tasks.characters import decoded
 
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.run import execute
-from rote.tasks.facts.attributes import ATTRIBUTES, NAMES
-from rote.tasks.facts.biographies import Biographies
-from rote.tasks.facts.capitals import CAPITALS
-from rote.tasks.facts.task import Facts
+from rote.run.execute import execute
+from rote.tasks.facts.biographies import ATTRIBUTES, NAMES, Biographies
+from rote.tasks.facts.task import CAPITALS, Facts
 from rote.tasks.lines import Lines, LineTask, Windows
 from rote.tasks.protocol import members_of
 

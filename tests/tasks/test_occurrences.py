@@ -3,17 +3,19 @@
 import numpy as np
 import pytest
 
-from rote.tasks.occurrences import Count, Occurrences
+from rote.tasks.occurrences import OccurrenceCount, Occurrences
 
 
 def test_overlapping_matches_count_and_none_spans_two_documents() -> None:
     index = Occurrences.of_bytes([b"banana", b"bandana", b"nab"])
-    assert index.count_bytes(b"ana") == Count(occurrences=3, documents=2)
-    assert index.count_bytes(b"an") == Count(occurrences=4, documents=2)
-    assert index.count_bytes(b"ab") == Count(occurrences=1, documents=1)  # not of banana|bandana
-    assert index.count_bytes(b"bandana") == Count(occurrences=1, documents=1)
-    assert index.count_bytes(b"x") == Count(occurrences=0, documents=0)
-    assert index.count_bytes(b"bandanana") == Count(occurrences=0, documents=0)
+    assert index.count_bytes(b"ana") == OccurrenceCount(occurrences=3, documents=2)
+    assert index.count_bytes(b"an") == OccurrenceCount(occurrences=4, documents=2)
+    assert index.count_bytes(b"ab") == OccurrenceCount(
+        occurrences=1, documents=1
+    )  # not of banana|bandana
+    assert index.count_bytes(b"bandana") == OccurrenceCount(occurrences=1, documents=1)
+    assert index.count_bytes(b"x") == OccurrenceCount(occurrences=0, documents=0)
+    assert index.count_bytes(b"bandanana") == OccurrenceCount(occurrences=0, documents=0)
 
 
 @pytest.mark.parametrize("vocab_size", [2, 300, 70_000])
@@ -30,7 +32,7 @@ def test_tokens_are_counted_as_brute_force_counts_them(vocab_size: int) -> None:
                 sum(row[i : i + length] == wanted for i in range(len(row) - length + 1))
                 for row in rows
             ]
-            expected = Count(occurrences=sum(hits), documents=sum(map(bool, hits)))
+            expected = OccurrenceCount(occurrences=sum(hits), documents=sum(map(bool, hits)))
             assert index.count_tokens(wanted) == expected
 
 

@@ -10,7 +10,7 @@ from tests.conftest import COMPOSER
 
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.run import execute
+from rote.run.execute import execute
 from rote.tasks.protocol import scored_from
 from rote.tasks.random_labels import RandomLabels
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from rote.rng import stream_seed
+from rote.core.rng import stream_seed
 from rote.tasks.uniform import Uniform
 
 

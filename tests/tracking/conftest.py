@@ -24,7 +24,7 @@ from rote.cluster.planning import make_plan
 from rote.config.sweep import Grid, Sweep
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
-from rote.run import execute
+from rote.run.execute import execute
 from rote.tracking.offline import logs, run_id_of
 
 QUESTION = "Does it all come back?"

@@ -9,14 +9,14 @@ import pytest
 from tests.conftest import COMPOSER
 from tests.tracking.conftest import QUESTION, Rote, Server, Swept
 
-from rote.analysis.kinds import kinds
 from rote.analysis.metrics import METRICS, SHARES, metric_of
 from rote.analysis.overviews import OVERVIEWS, Overview, overview_of
-from rote.config.places import sweep_files
+from rote.analysis.report import kinds
+from rote.config.folders import sweep_files
 from rote.config.sweep import Sweep, points, read_sweep
 from rote.ledger.spec import flatten
 from rote.tracking import curves
-from rote.tracking.summary import SETTING
+from rote.tracking.mirror import SETTING
 from rote.tracking.workspaces import Workspaces, wandb_column
 
 OF_A_RUN = {"parameters", "entropy_bits", "training.tokens_seen"}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rote.cli.main import main
-from rote.tracking.account import allowed_mode
+from rote.tracking.session import allowed_mode
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from tests.conftest import MakeSpec
 
+from rote.core.units import bits_from_nats
 from rote.ledger.store import RunFolder, Store
-from rote.run import execute
+from rote.run.execute import execute
 from rote.tracking.offline import history, is_complete, records
-from rote.training.member import Interrupted
-from rote.units import bits_from_nats
+from rote.training.training_run import Interrupted
 
 
 def logs(folder: RunFolder) -> list[Path]:

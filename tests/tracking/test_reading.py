@@ -13,11 +13,11 @@ from tests.tracking.wandb_server import Server
 from rote.analysis.comparison import COMPARED
 from rote.analysis.metrics import METRICS
 from rote.ledger.record import DamagedRecord
-from rote.site.build import build_site
+from rote.site.site import build_site
 from rote.tracking.curves import as_on_disk, curve_summary, merged
+from rote.tracking.mirror import RECORD, finished_of, summary_of
 from rote.tracking.offline import logs, read_log
 from rote.tracking.reading import read_back
-from rote.tracking.summary import RECORD, finished_of, summary_of
 from rote.tracking.workspaces import wandb_column
 
 

@@ -7,8 +7,8 @@ import pytest
 from tests.tracking.conftest import Rote, Swept
 from tests.tracking.wandb_server import Run, Server
 
+from rote.tracking.mirror import RECORD
 from rote.tracking.offline import logs, read_log, whole_bytes
-from rote.tracking.summary import RECORD
 from rote.tracking.uploading import SENT, Upload, failed_runs, offline_logs
 
 STEPS = [10, 20, 30]

@@ -9,8 +9,8 @@ from tests.conftest import MakeSpec
 
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.preflight import Preflight
-from rote.run import execute, execute_together
+from rote.run.execute import execute, execute_together
+from rote.run.preflight import Preflight
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
 

@@ -15,11 +15,11 @@ from tests.preloaded import CONTEXT
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.models import likelihood
-from rote.run import assist, execute
-from rote.trained import load_trained
+from rote.run.execute import assist, execute
+from rote.run.weights import load_trained
 from rote.training import distributed
-from rote.training.distributed import Place
-from rote.training.member import Interrupted
+from rote.training.distributed import DistributedProcess
+from rote.training.training_run import Interrupted
 
 SLOW = pytest.mark.slow
 MANY = "control=[goldfish,label_smoothing,gradient_noise,early_stopping,weight_decay]"
@@ -41,7 +41,7 @@ def process(
 ) -> None:
     if in_chunks:
         likelihood.WHOLE_LOGITS_BYTES = 0
-    Place(
+    DistributedProcess(
         rank=rank, num_processes=2, local_rank=rank, node=0, num_nodes=1,
         master_host="127.0.0.1", master_port=port,
     ).join()  # fmt: skip
@@ -55,7 +55,7 @@ def process(
             distributed.from_first(None)
     except Interrupted:
         (outputs / f"interrupted-{rank}").touch()
-    distributed.part()
+    distributed.leave()
     sys.stderr.flush()
     # Not through the interpreter's end, where threads of torch's that are still about may abort.
     os._exit(0)

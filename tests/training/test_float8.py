@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from rote.config.build import build
 from rote.models.gpt import GPT
-from rote.preflight import Preflight
+from rote.run.preflight import Preflight
 from rote.training.float8 import BACKWARD, FORWARD, Float8Products, float8_product
 
 FP8: Float8Products = build(COMPOSER.config(["precision=fp8"])["precision"])

@@ -13,10 +13,10 @@ from tests.training.test_compiling import losses
 
 from rote.auditing.stored import SCORES
 from rote.ledger.store import Store
-from rote.preflight import Preflight
-from rote.run import execute, execute_together
+from rote.run.execute import execute, execute_together
+from rote.run.preflight import Preflight
 from rote.training.float8 import LEAST_CAPABILITY
-from rote.training.member import Interrupted
+from rote.training.training_run import Interrupted
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
 

@@ -12,21 +12,20 @@ from rote.optim.schedules import constant, flat_linear, linear
 from rote.precision import Precision
 from rote.tasks.uniform import Uniform
 from rote.training.budget import Budget
-from rote.training.member import Keeper, Member
-from rote.training.module import Memoriser
-from rote.training.order import BatchOrder
+from rote.training.data import BatchOrder
+from rote.training.module import TrainingModule, fit
 from rote.training.saturation import Saturation
-from rote.training.trainer import fit
+from rote.training.training_run import CheckpointPolicy, TrainingRun
 
 FP32 = Precision(name="fp32", weights="float32", autocast=None, matmul="highest")
 
 
 def memoriser(
     optimiser: Callable[..., torch.optim.Optimizer], clip_norm: float | None = None
-) -> Memoriser:
+) -> TrainingModule:
     torch.manual_seed(0)
     task = Uniform(num_sequences=6, length=5, vocab_size=7, num_heldout_sequences=1)
-    member = Member(
+    run = TrainingRun(
         model=GPT(num_layers=1, width=8, num_heads=1, vocab_size=7, max_length=5),
         sequences=task.train(0),
         length=5,
@@ -44,10 +43,12 @@ def memoriser(
         ),
         precision=FP32,
         on_row=lambda row: None,
-        keeper=Keeper(save=lambda step, state: None, stop=lambda: False, every_seconds=None),
+        checkpointing=CheckpointPolicy(
+            save=lambda step, state: None, stop=lambda: False, every_seconds=None
+        ),
         resume=None,
     )
-    return Memoriser(member)
+    return TrainingModule(run)
 
 
 class Watched(torch.optim.SGD):
@@ -93,9 +94,9 @@ def test_saturation_ends_a_run_but_for_a_decay_still_to_come(
 ) -> None:
     """Here every run counts as saturated from its 10th step on."""
     module = memoriser(partial(watched, lr=0.5))
-    module.member.schedule = schedule
+    module.run.schedule = schedule
     saturation = Saturation(window_steps=5, max_growth_per_1000_steps=1e9, min_steps=10)
-    module.member.budget = Budget(
+    module.run.budget = Budget(
         max_steps=100, batch_size=3, check_every_steps=5, saturation=saturation
     )
     fit(module, accelerator="cpu", strategy="ddp")
@@ -116,8 +117,8 @@ def test_lightning_changes_nothing_a_bare_loop_would_give() -> None:
     bare = memoriser(partial(torch.optim.AdamW, lr=1e-2))
     fit(module, accelerator="cpu", strategy="ddp")
     optimiser = bare.configure_optimizers()
-    tokens = bare.member.sequences.tokens(torch.arange(6))
-    for step, indices in enumerate(bare.member.order.indices(range(20))):
+    tokens = bare.run.sequences.tokens(torch.arange(6))
+    for step, indices in enumerate(bare.run.order.indices(range(20))):
         optimiser.param_groups[0]["lr"] = 1e-2 * linear(
             step, 20, warmup_steps=4, final_fraction=0.0
         )

@@ -2,7 +2,7 @@
 
 import torch
 
-from rote.training.order import BatchOrder
+from rote.training.data import BatchOrder
 
 
 def order(num_sequences: int = 10, batch_size: int = 4, seed: int = 0) -> BatchOrder:

@@ -4,12 +4,12 @@ import pytest
 import torch
 from tests.conftest import MakeSpec
 
+from rote.core.units import bits_from_nats
 from rote.ledger.store import Store
 from rote.models.likelihood import token_nats
-from rote.run import execute, execute_together
+from rote.run.execute import execute, execute_together
+from rote.run.weights import load_trained
 from rote.tasks.uniform import Uniform
-from rote.trained import load_trained
-from rote.units import bits_from_nats
 
 SCORED = 5  # of 8 tokens
 

@@ -15,11 +15,11 @@ from rote.models.count import embedding_parameters
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
 from rote.models.quantise import Ternary, matrices, rounded_weights, stored_bits
-from rote.preflight import Preflight
-from rote.run import execute, execute_together
-from rote.trained import load_trained
-from rote.training.member import Interrupted
+from rote.run.execute import execute, execute_together
+from rote.run.preflight import Preflight
+from rote.run.weights import load_trained
 from rote.training.quantisation_aware import QuantisationAware
+from rote.training.training_run import Interrupted
 
 CPU = torch.device("cpu")
 FORMATS = ["qat_int8", "qat_int4", "qat_ternary"]

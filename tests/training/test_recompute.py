@@ -6,7 +6,7 @@ import pytest
 from tests.conftest import MakeSpec
 
 from rote.ledger.store import Store
-from rote.run import execute
+from rote.run.execute import execute
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16_mixed", "bf16_true"])

@@ -8,8 +8,8 @@ from tests.conftest import MakeSpec
 
 from rote.cluster.preemption import StopFlag
 from rote.ledger.store import Store
-from rote.run import execute
-from rote.training.member import Interrupted
+from rote.run.execute import execute
+from rote.training.training_run import Interrupted
 
 
 class SignalAtRow:

@@ -1,4 +1,4 @@
-"""Stacked models agree with the same models trained one by one, member by member."""
+"""Stacked models agree with the same models trained one by one, run by run."""
 
 import copy
 from collections.abc import Callable
@@ -51,17 +51,17 @@ def fraction(step: int) -> float:
 
 
 def alone(
-    member: int, precision: Precision, make: Callable[..., Optimizer]
+    run: int, precision: Precision, make: Callable[..., Optimizer]
 ) -> tuple[list[float], nn.Module, Optimizer]:
-    """Losses, weights and optimiser of one member trained by itself."""
-    model = models(precision)[member]
-    optimiser = makers(make)[member](model.named_parameters())
+    """Losses, weights and optimiser of one run trained by itself."""
+    model = models(precision)[run]
+    optimiser = makers(make)[run](model.named_parameters())
     losses = []
     for step, tokens_KBL in enumerate(batches()):
         for group in optimiser.param_groups:
-            group["lr"] = RATES[member] * fraction(step)
+            group["lr"] = RATES[run] * fraction(step)
         with precision.active("cpu"):
-            loss = token_nats(model, tokens_KBL[member]).mean()
+            loss = token_nats(model, tokens_KBL[run]).mean()
             loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 0.5)
         optimiser.step()
@@ -70,10 +70,10 @@ def alone(
     return losses, model, optimiser
 
 
-def train(stack: Stack, steps: range, members: tuple[int, ...] = (0, 1, 2)) -> Tensor:
+def train(stack: Stack, steps: range, runs: tuple[int, ...] = (0, 1, 2)) -> Tensor:
     """Losses, [steps, K]."""
     losses = [
-        stack.step(batches()[step][list(members)], torch.tensor([fraction(step)] * len(members)))
+        stack.step(batches()[step][list(runs)], torch.tensor([fraction(step)] * len(runs)))
         for step in steps
     ]
     return torch.stack(losses)
@@ -93,27 +93,25 @@ def test_each_member_trains_as_if_alone(
 ) -> None:
     stack = stacked(precision, make=make)
     losses = train(stack, range(STEPS))
-    for member in range(3):
-        expected, model, _ = alone(member, precision, make)
-        assert losses[:, member].tolist() == pytest.approx(expected, rel=error)
+    for run in range(3):
+        expected, model, _ = alone(run, precision, make)
+        assert losses[:, run].tolist() == pytest.approx(expected, rel=error)
         if precision is FP32:
             for name, weight in model.named_parameters():
-                torch.testing.assert_close(
-                    stack.weights(member)[name], weight, atol=2e-5, rtol=2e-3
-                )
+                torch.testing.assert_close(stack.weights(run)[name], weight, atol=2e-5, rtol=2e-3)
 
 
 @pytest.mark.parametrize("make", [AdamW, muon])
 def test_state_goes_into_a_run_alone_and_back(make: Callable[..., Optimizer]) -> None:
     whole = stacked(make=make)
     train(whole, range(6))
-    states = [copy.deepcopy(whole.optimiser_state(member)) for member in range(3)]
+    states = [copy.deepcopy(whole.optimiser_state(run)) for run in range(3)]
     alone_model = models(FP32)[1]
     optimiser = makers(make)[1](alone_model.named_parameters())
     optimiser.load_state_dict(states[1])
     second = stacked(make=make)
     for name, weight in second.parameters.items():
-        weight.data = torch.stack([whole.weights(member)[name] for member in range(3)])
+        weight.data = torch.stack([whole.weights(run)[name] for run in range(3)])
     second.load_optimiser_states(states)
     assert torch.equal(train(whole, range(6, STEPS)), train(second, range(6, STEPS)))
 

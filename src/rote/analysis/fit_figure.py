@@ -1,4 +1,4 @@
-"""A fitted law as a figure: the curve through its runs, and predicted against measured."""
+"""Plot a fitted law: the curve through its runs, and predicted against measured."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,15 +7,15 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 
-from rote.analysis.drawing import ACCENT, GREY, PALETTE, logarithmic_numbers
-from rote.analysis.laws.law import Fitted, Floats, Measured
+from rote.analysis.figures import ACCENT, GREY, PALETTE, logarithmic_numbers
+from rote.analysis.laws.law import FittedLaw, Floats, LawData
 from rote.analysis.marks import Layer
 from rote.analysis.metrics import title_of
 from rote.analysis.plot import Axis, Plot
-from rote.units import bits_from_nats
+from rote.core.units import bits_from_nats
 
-MOST_LINES = 7  # of a family of curves
-NUM_PLACES = 120  # of a curve
+MOST_LINES = 7  # curves in one family
+NUM_PLACES = 120  # points per curve
 THROUGH, AGREEMENT = "the law through the runs", "measured against predicted"
 SIZES, BUDGETS = "line: the size with the lowest loss", "loss over size, a line for each budget"
 LOSS = "loss_nats"
@@ -24,9 +24,9 @@ POINTS = {"marker": "o", "markersize": 4, "alpha": 0.7}
 
 
 def fit_plot(
-    name: str, fitted: Fitted, measured: Measured, *, title: str, caption: str, inches: float
+    name: str, fitted: FittedLaw, measured: LawData, *, title: str, caption: str, inches: float
 ) -> Plot:
-    """Runs and curves over the input that varies most, shaded by the other; then agreement."""
+    """Plot runs and curves over the input that varies most, shaded by the other; then agreement."""
     is_optimum = fitted.output == "parameters"
     layers = _optimum(fitted, measured) if is_optimum else _curves(fitted, measured)
     along, output = layers[0].x, shown_name(fitted.output)
@@ -61,7 +61,7 @@ def fit_plot(
 
 
 def shown_name(column: str) -> str:
-    """Of what is shown of a law's column: loss in bits."""
+    """Return the shown column for a law's column: loss is shown in bits."""
     return AS_SHOWN.get(column, column)
 
 
@@ -74,8 +74,8 @@ def _frame(panel: str, **columns: Floats) -> pl.DataFrame:
     return pl.DataFrame(shown).with_columns(panel=pl.lit(panel))
 
 
-def _curves(fitted: Fitted, measured: Measured) -> list[Layer]:
-    """The law over one input, a line for some values of another, and its predictions."""
+def _curves(fitted: FittedLaw, measured: LawData) -> list[Layer]:
+    """Plot the law over one input, with a line for some values of another, and its predictions."""
     along = max(fitted.inputs, key=lambda name: len(np.unique(measured[name])))
     others = [name for name in fitted.inputs if name != along]
     x, y = measured[along], measured[fitted.output]
@@ -109,8 +109,8 @@ def _points(frame: pl.DataFrame, x: str, y: str) -> Layer:
     return Layer(frame=frame, x=x, y=y, label="one run", look={**POINTS, "color": PALETTE[0]})
 
 
-def _band(fitted: Fitted, along: str, grid: Floats, panel: str) -> list[Layer]:
-    """A law of one input, with the interval of its resamples."""
+def _band(fitted: FittedLaw, along: str, grid: Floats, panel: str) -> list[Layer]:
+    """Return a law of one input, with the interval of its resamples."""
     output = shown_name(fitted.output)
     law = _frame(panel, **{along: grid, fitted.output: fitted.predict(grid)})
     look = {"color": ACCENT}
@@ -123,7 +123,7 @@ def _band(fitted: Fitted, along: str, grid: Floats, panel: str) -> list[Layer]:
     return layers
 
 
-def _agreement(fitted: Fitted, measured: Measured) -> list[Layer]:
+def _agreement(fitted: FittedLaw, measured: LawData) -> list[Layer]:
     output, seen = shown_name(fitted.output), measured[fitted.output]
     predicted = fitted.predict(*(measured[name] for name in fitted.inputs))
     points = _frame(AGREEMENT, **{fitted.output: seen}).with_columns(
@@ -138,8 +138,8 @@ def _agreement(fitted: Fitted, measured: Measured) -> list[Layer]:
     ]  # fmt: skip
 
 
-def _optimum(fitted: Fitted, measured: Measured) -> list[Layer]:
-    """The best size over compute, among all runs; and loss over size, a line for each budget."""
+def _optimum(fitted: FittedLaw, measured: LawData) -> list[Layer]:
+    """Plot the best size over compute, among all runs; and loss over size, a line per budget."""
     flops, size = measured["flops"], measured["parameters"]
     grid = np.geomspace(flops.min(), flops.max(), NUM_PLACES)
     runs = _frame(SIZES, flops=flops, parameters=size)
@@ -158,7 +158,7 @@ def _optimum(fitted: Fitted, measured: Measured) -> list[Layer]:
 
 
 def _few(values: Floats) -> Floats:
-    """So many of the distinct ones, spread over all."""
+    """Choose at most `MOST_LINES` of the distinct values, evenly spread."""
     distinct = np.unique(values)
     places = np.linspace(0, len(distinct) - 1, min(MOST_LINES, len(distinct))).round().astype(int)
     return distinct[np.unique(places)]

@@ -1,28 +1,120 @@
-"""A report, an audit, a fit or a plan as one self-contained page: the same skeleton for all."""
+"""Define the content of a page, and render it as one self-contained HTML file.
+
+Reports, audits, fits and plans share one skeleton: cards, sections, figures, tables and numbers.
+"""
 
 import re
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cache
 from html import escape
 from importlib import resources
 from typing import Any
 
+import polars as pl
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from rote.analysis.content import Block, Commands, Content, Figure, Heading, Section
-from rote.analysis.drawing import Drawing
+from rote.analysis.estimate import typeset
+from rote.analysis.figures import RenderedFigure
 from rote.analysis.plot import Plot
 from rote.analysis.table import Cell, Table
-from rote.analysis.typeset import typeset
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph, with ``items`` a list below it; ``is_html`` if the words hold markup."""
+
+    words: str = ""
+    _: KW_ONLY
+    items: Sequence[str] = ()
+    is_html: bool = False
+    is_warning: bool = False
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A smaller heading within a section."""
+
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commands:
+    """Lines for a shell."""
+
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A drawing with a caption in HTML, and its marks as CSV."""
+
+    drawing: RenderedFigure
+    caption: str
+    data: bytes = b""
+
+
+Block = Text | Heading | Commands | Table | Plot | Figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """One main number, what it means, and short lines below it."""
+
+    title: str
+    meaning: str
+    value: str
+    unit: str = ""
+    lines: Sequence[Text] = ()
+    is_warning: bool = False
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and the blocks below it."""
+
+    title: str
+    blocks: Sequence[Block] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """The substance of a report, from which the page, the files and the manifest are made."""
+
+    headlines: tuple[str, ...]  # lines for the terminal
+    setting: str  # the conditions of all numbers, in plain words
+    cards: tuple[Card, ...]
+    sections: tuple[Section, ...]
+    numbers: Mapping[str, Any]  # for the manifest; each names the runs behind it
+    table: pl.DataFrame  # the runs with their derived columns
+    arrays_of: tuple[str, ...] = ()  # runs whose per-sequence arrays were read
+    lead: Block | None = None  # the main figure, right below the cards
+
+
+def tables_of(content: Content) -> Iterator[tuple[str, Table]]:
+    """Yield each table with the title of its section; the lead first."""
+    if isinstance(content.lead, Table):
+        yield content.headlines[0] if content.headlines else "Main table", content.lead
+    for section in content.sections:
+        for block in section.blocks:
+            if isinstance(block, Table):
+                yield section.title, block
+
+
+def figures_of(content: Content) -> list[Figure]:
+    """Return the figures, the lead first; all plots must be drawn."""
+    blocks = [content.lead, *(block for each in content.sections for block in each.blocks)]
+    return [block for block in blocks if isinstance(block, Figure)]
+
 
 LETTERS_OF_A_CAPTION = 290  # about three lines; the rest is folded
-# Colours of figures that follow the page into the dark, and on paper.
+# Figure colours that adapt to the page in dark mode and on paper.
 THEME = {"#000000": "currentColor", "#ffffff": "var(--card)", "#e3e3e3": "var(--line)"}
 
 
 def drawn(content: Content) -> Content:
-    """The same with every plot drawn."""
+    """Return the same content with every plot drawn."""
     sections = [
         replace(section, blocks=[_figure_of(block) for block in section.blocks])
         for section in content.sections
@@ -32,7 +124,7 @@ def drawn(content: Content) -> Content:
 
 
 def page(*, name: str, question: str, content: Content, closing: Section) -> str:
-    """HTML with its style sheet and figures inside; it loads nothing. Plots must be drawn."""
+    """Return HTML with inline style sheet and figures; it loads nothing. Plots must be drawn."""
     return _template().render(
         style=style_sheet(),
         name=name,
@@ -45,7 +137,7 @@ def page(*, name: str, question: str, content: Content, closing: Section) -> str
 
 
 def style_sheet() -> str:
-    """How every page of ours looks, in light, in the dark and on paper."""
+    """Return the style sheet of every page, for light mode, dark mode and paper."""
     return resources.files("rote.analysis").joinpath("page.css").read_text(encoding="utf-8")
 
 
@@ -88,7 +180,7 @@ def _shown(block: Block) -> dict[str, Any]:
 
 
 def _markup(words: str) -> Markup:
-    """HTML of our own."""
+    """Mark our own HTML as safe."""
     return Markup(typeset(words))
 
 
@@ -98,7 +190,7 @@ def _kind_of_cell(cell: Cell) -> Markup:
 
 
 def _folded(caption: str) -> tuple[str, str]:
-    """At the end of a sentence; whole where it is short, or one sentence."""
+    """Split a caption after a sentence; short captions and single sentences stay whole."""
     if len(caption) <= LETTERS_OF_A_CAPTION:
         return caption, ""
     ends = [found.end() for found in re.finditer(r"\.\s+(?=[A-Z<])", caption)]
@@ -106,8 +198,8 @@ def _folded(caption: str) -> tuple[str, str]:
     return (caption[: fitting[-1]], caption[fitting[-1] :]) if fitting else (caption, "")
 
 
-def _inline(drawing: Drawing) -> Markup:
-    """The SVG without its prologue, ids unique on the page, in the page's own colours."""
+def _inline(drawing: RenderedFigure) -> Markup:
+    """Return the SVG without prologue, with ids unique on the page and the page's colours."""
     svg = drawing.svg.decode()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{drawing.name}-", svg)

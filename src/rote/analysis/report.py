@@ -1,18 +1,55 @@
-"""A report on disk: a page, its figures, the table, and a manifest of every record behind them."""
+"""Write a report to disk: a page, its figures, the table, and a manifest of every record used.
 
-from collections.abc import Mapping, Sequence
+Each module of `rote.analysis.reports` is a kind of report. A large kind is a folder whose report.py
+takes the place of the module; both have ``make(results) -> Content``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from rote.analysis.content import Block, Commands, Content, Section, Text, figures_of, tables_of
-from rote.analysis.frame import write_table
-from rote.analysis.kinds import maker
-from rote.analysis.page import drawn, page
-from rote.analysis.results import Results
-from rote.files import sha256, sha256_of_file, write_bytes, write_json
+from rote.analysis.page import (
+    Block,
+    Commands,
+    Content,
+    Section,
+    Text,
+    drawn,
+    figures_of,
+    page,
+    tables_of,
+)
+from rote.analysis.results import Results, write_table
+from rote.config.choices import unknown
+from rote.io.write import sha256, sha256_of_file, write_bytes, write_json
+
+FOLDER = Path(__file__).parent / "reports"
+
+
+def kinds() -> list[str]:
+    """Return the names of all kinds, without importing them."""
+    modules = {path.stem for path in FOLDER.glob("[a-z]*.py")}
+    return sorted(modules | {path.parent.name for path in FOLDER.glob("*/report.py")})
+
+
+def require_kind(kind: str) -> str:
+    """Return the kind; raises ValueError, with the choices, for an unknown one."""
+    if kind not in kinds():
+        raise unknown("report", kind, kinds())
+    return kind
+
+
+def maker(kind: str) -> Callable[[Results], Content]:
+    """Return the kind's ``make(results) -> Content``; it raises ValueError for unusable results."""
+    name = f"rote.analysis.reports.{require_kind(kind)}"
+    is_folder = (FOLDER / kind / "report.py").exists()
+    make: Callable[[Results], Content] = import_module(f"{name}.report" if is_folder else name).make
+    return make
+
 
 SCALE = ("precision.name", "alpha", "alpha_source")  # the capacity that a report divides by
 LATEX_HEAD = "% The tables of the report; they take \\usepackage{booktabs}."
@@ -24,7 +61,7 @@ REPRODUCE_NOTE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What was written, and what the terminal says about it."""
+    """The written files, and the lines for the terminal."""
 
     folder: Path
     page: Path
@@ -35,13 +72,13 @@ class Report:
 def write_report(*, kind: str, name: str, question: str, results: Results, folder: Path) -> Report:
     """Make the content of this kind and write it.
 
-    Raises ValueError for an unknown kind, runs that it cannot be made of, or a run without its
-    curve or record. Nothing is written before everything is made; the manifest, written last,
-    completes the report.
+    Raises ValueError for an unknown kind, for unusable runs, or for a run without its curve or
+    record. Nothing is written before everything is made; the manifest, written last, completes the
+    report.
     """
     _require(results.table["run_id"], results.curves, "training curve")
     _require(results.table["run_id"], results.records_sha256, "record digest")
-    results.show("fitting and drawing", 0, None)
+    results.progress("fitting and drawing", 0, None)
     content = drawn(maker(kind)(results))
     return write_content(
         name=name,
@@ -64,7 +101,7 @@ def write_content(
     folder: Path,
     besides: Mapping[str, bytes],
 ) -> Report:
-    """Page, figures, tables and files ``besides``; the manifest, with ``sources`` in it, last.
+    """Write page, figures, tables and files ``besides``; then the manifest with ``sources``.
 
     All plots of ``content`` must be drawn.
     """
@@ -95,7 +132,7 @@ def write_content(
 
 
 def write_page(path: Path, *, name: str, question: str, content: Content, closing: Section) -> None:
-    """The page at ``path``, its figures and tables beside it."""
+    """Write the page to ``path``, with its figures and tables beside it."""
     files = page_files(
         path.name, name=name, question=question, content=drawn(content), closing=closing
     )
@@ -106,7 +143,7 @@ def write_page(path: Path, *, name: str, question: str, content: Content, closin
 def page_files(
     filename: str, *, name: str, question: str, content: Content, closing: Section
 ) -> dict[str, bytes]:
-    """The page, each figure as SVG, PNG and CSV, and tables.tex; all plots must be drawn."""
+    """Return the page, figures as SVG, PNG and CSV, and tables.tex; plots must be drawn."""
     figures = figures_of(content)
     return {
         **{f"{each.drawing.name}.svg": each.drawing.svg for each in figures},
@@ -123,7 +160,7 @@ def _latex(content: Content) -> str:
 
 
 def reproduce(commands: Sequence[str], note: str = "") -> Section:
-    """The commands that make a page again; ``note`` is HTML."""
+    """Return a section with the commands that reproduce a page; ``note`` is HTML."""
     blocks: list[Block] = [Commands(lines=commands), Text(words=note, is_html=True)]
     return Section(title="How to reproduce", blocks=blocks)
 

@@ -1,15 +1,24 @@
-"""What the finished runs of one sweep left: all that a report is made of."""
+"""Gather the finished runs of one sweep, and turn their records into one typed table.
 
+The table has a row per run, and a column per key of conf or stored sum.
+"""
+
+import io
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import polars as pl
 from numpy.typing import NDArray
 
-from rote.analysis.alphas import CapacityScale
+from rote.analysis.published import CapacityScale
+from rote.core.progress import Progress, no_progress
+from rote.io.write import write_bytes
+from rote.ledger.record import Record
+from rote.ledger.spec import flatten
 from rote.ledger.store import RunFolder
-from rote.watching import Show, unseen
 
 Curve = Sequence[Mapping[str, float]]
 
@@ -19,15 +28,15 @@ class Corpus(Protocol):
 
     @property
     def vocab_size(self) -> int:
-        """How many symbols the tokeniser has."""
+        """Number of symbols of the tokeniser."""
         ...
 
     def tokens(self, ids: NDArray[Any]) -> NDArray[Any]:
-        """The windows asked for, int64 [n, L]."""
+        """Return the windows of these ids, int64 [n, L]."""
         ...
 
     def text(self, ids: NDArray[Any]) -> list[str]:
-        """The same windows, decoded."""
+        """Return the same windows, decoded."""
         ...
 
 
@@ -38,7 +47,91 @@ class Results:
     table: pl.DataFrame
     curves: Mapping[str, Curve]
     records_sha256: Mapping[str, str]
-    folders: Mapping[str, RunFolder]  # where per-sequence arrays lie
-    alphas: Mapping[str, CapacityScale]  # by precision: of the report that is named to scale by
-    open_corpus: Callable[[str], Corpus]  # by corpus id
-    show: Show = unseen  # hears how far a long report is
+    folders: Mapping[str, RunFolder]  # folders of the per-sequence arrays
+    alphas: Mapping[str, CapacityScale]  # by precision, from the capacity report that is named
+    open_corpus: Callable[[str], Corpus]  # opens a corpus by its id
+    progress: Progress = no_progress  # receives the progress of a long report
+
+
+NUMBERS = {int, float}
+CURVE_AXES = ("run_id", "step", "tokens")
+
+CIRCUMSTANCES = (
+    "device", "setup_seconds", "train_seconds", "measure_seconds", "peak_memory_bytes", "stacked",
+)  # fmt: skip
+
+
+def table_of(
+    records: Sequence[Record], circumstances: Mapping[str, Mapping[str, Any]] | None = None
+) -> pl.DataFrame:
+    """Build the table: columns named as in conf, then sums as stored; ratios are derived elsewhere.
+
+    ``circumstances``, by run id, add what may differ between two equal runs: device, time, memory.
+
+    A key that some runs lack is null there. Raises ValueError, naming the column, if one column
+    holds values of different kinds, and if circumstances lack a key.
+    """
+    rows = [_row(record) for record in records]
+    if circumstances is not None:
+        rows = [row | _around(row["run_id"], circumstances[row["run_id"]]) for row in rows]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return pl.DataFrame([_series(name, [row.get(name) for row in rows]) for name in names])
+
+
+def write_table(table: pl.DataFrame, folder: Path) -> None:
+    """Write table.parquet and table.csv, each whole or not at all."""
+    packed = io.BytesIO()
+    table.write_parquet(packed)
+    write_bytes(folder / "table.parquet", packed.getvalue())
+    write_bytes(folder / "table.csv", table.write_csv().encode())
+
+
+def curves_table(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> pl.DataFrame:
+    """Stack all curves, run by run: a row per logged step, a column per curve.
+
+    Axes come first, then names in order; values that a run did not log are null.
+    """
+    rows = [{"run_id": run_id, **row} for run_id, curve in curves.items() for row in curve]
+    given = {name for row in rows for name in row}
+    names = [*CURVE_AXES, *sorted(given - set(CURVE_AXES))]
+    kinds = {"run_id": pl.String, "step": pl.Int64, "tokens": pl.Int64}
+    return pl.DataFrame(rows, schema={name: kinds.get(name, pl.Float64) for name in names})
+
+
+def write_curves(curves: pl.DataFrame, folder: Path) -> None:
+    """Write curves.parquet, whole or not at all."""
+    packed = io.BytesIO()
+    curves.write_parquet(packed)
+    write_bytes(folder / "curves.parquet", packed.getvalue())
+
+
+def _row(record: Record) -> dict[str, Any]:
+    return {
+        "run_id": record.run_id,
+        **flatten(record.what),
+        "parameters": record.parameters,
+        "embedding_parameters": record.embedding_parameters,
+        "entropy_bits": record.entropy_bits,
+        "entropy_after_first_token_bits": record.entropy_after_first_token_bits,
+        **flatten({"training": record.training}),
+        **flatten(record.measures),
+    }
+
+
+def _around(run_id: str, circumstances: Mapping[str, Any]) -> dict[str, Any]:
+    known = {"stacked": 1, **circumstances}
+    if missing := [key for key in CIRCUMSTANCES if key not in known]:
+        raise ValueError(f"circumstances.json of run {run_id} is damaged: no {missing[0]!r}")
+    return {f"circumstances.{key}": known[key] for key in CIRCUMSTANCES}
+
+
+def _series(name: str, values: list[Any]) -> pl.Series:
+    plain = [json.dumps(value) if isinstance(value, list) else value for value in values]
+    kinds = {type(value) for value in plain if value is not None}
+    if kinds == NUMBERS:
+        plain = [None if value is None else float(value) for value in plain]
+    elif len(kinds) > 1:
+        told = sorted(kind.__name__ for kind in kinds)
+        raise ValueError(f"column {name!r} mixes {' and '.join(told)}: not one table")
+    # The type of a column that is null throughout cannot be inferred.
+    return pl.Series(name, plain, dtype=None if kinds else pl.Float64)

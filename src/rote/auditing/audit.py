@@ -1,6 +1,6 @@
-"""An audit from its question to what is stored: killed at any time, it goes on when asked again.
+"""Run an audit from its request to stored results; if it is killed, the same request resumes it.
 
-Every stage is made of pieces that are written once; what they come to is put together at the end.
+Every stage is made of pieces that are written once; the end combines their results.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,71 +12,71 @@ import torch
 from filelock import FileLock, Timeout
 from torch import nn
 
-from rote.auditing.canaries import measured_canaries, usable_manifest
-from rote.auditing.corpus import read_corpus
-from rote.auditing.gathering import Gathered, Passed, stored_of
+from rote.auditing.corpus import measured_canaries, read_corpus, usable_manifest
+from rote.auditing.gathering import GatheredScores, Passed, stored_of
 from rote.auditing.passes import Stages
-from rote.auditing.pieces import Pieces
-from rote.auditing.question import Question
-from rote.auditing.stages import Impossible, Stage, go_through
-from rote.auditing.stored import Stored
-from rote.auditing.subjects import Subject, precision_of
+from rote.auditing.request import AuditRequest
+from rote.auditing.stages import PartialResults, Stage, StageImpossible, run_stage
+from rote.auditing.stored import StoredAudit
+from rote.auditing.targets import AuditTarget, precision_of
+from rote.core.progress import Progress
 from rote.precision import Precision
-from rote.watching import Show
 
 PIECES, LOCK = "pieces", "lock"
 CANARIES = "canaries"
 
 
-def carry_out(question: Question, digests: Mapping[str, Any], folder: Path, show: Show) -> Stored:
-    """Go on from the pieces in ``folder``, and leave there what `Stored` holds.
+def run_audit(
+    question: AuditRequest, digests: Mapping[str, Any], folder: Path, progress: Progress
+) -> StoredAudit:
+    """Resume from the pieces in ``folder``, and write the files of `StoredAudit` there.
 
-    Raises ValueError for unusable input, and where another process is at this very audit.
+    Raises ValueError for unusable input, and if another process runs this audit.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / LOCK, timeout=0):
-            stored = _Work(question, Pieces(folder / PIECES), show).stored(digests)
+            stored = _Work(question, PartialResults(folder / PIECES), progress).stored(digests)
             stored.write(folder)
             return stored
     except Timeout as error:
         raise ValueError(f"another process is at this audit: {folder}") from error
 
 
-def forget_pieces(folder: Path) -> None:
-    """Once the last file of an audit is written."""
-    Pieces(folder / PIECES).forget()
+def delete_partial_results(folder: Path) -> None:
+    """Delete the pieces, once the last file of an audit is written."""
+    PartialResults(folder / PIECES).forget()
 
 
 class _Loaded:
-    """A model that is loaded when something is left to do with it."""
+    """A model that is loaded when it is first needed."""
 
-    def __init__(self, subject: Subject, precision: Precision, device: torch.device) -> None:
-        self.subject, self.precision, self.device = subject, precision, device
+    def __init__(self, target: AuditTarget, precision: Precision, device: torch.device) -> None:
+        self.target, self.precision, self.device = target, precision, device
         self._model: nn.Module | None = None
 
     def __call__(self) -> tuple[nn.Module, torch.device]:
         if self._model is None:
-            self._model = self.subject.load(self.precision).to(self.device)
+            self._model = self.target.load(self.precision).to(self.device)
         return self._model, self.device
 
 
 class _Work:
-    """One process's time with an audit."""
+    """One process's work on an audit."""
 
-    def __init__(self, question: Question, pieces: Pieces, show: Show) -> None:
-        self.question, self.pieces, self.show = question, pieces, show
-        settings, subject = question.settings, question.subject
+    def __init__(self, question: AuditRequest, pieces: PartialResults, progress: Progress) -> None:
+        self.question, self.pieces, self.progress = question, pieces, progress
+        settings, target = question.settings, question.target
         self.device = torch.device(settings.device)
         self.precision = precision_of(settings.precision)
         corpus = read_corpus(
-            question.members, question.nonmembers, subject, question.references, settings, show
+            question.members, question.nonmembers, target, question.references, settings, progress
         )
         path = question.canaries
-        self.manifest = None if path is None else usable_manifest(path, subject)
+        self.manifest = None if path is None else usable_manifest(path, target)
         self.stages = Stages(
             corpus=corpus,
-            subject=subject,
+            target=target,
             settings=settings,
             weights=self.precision.weights,
             device=self.device,
@@ -87,15 +87,15 @@ class _Work:
         self.unused: list[list[str]] = []
         self.done = self.total = 0.0
 
-    def stored(self, digests: Mapping[str, Any]) -> Stored:
-        subject, references = self.question.subject, self.question.references
-        own = list(self.stages.of_subject())
+    def stored(self, digests: Mapping[str, Any]) -> StoredAudit:
+        target, references = self.question.target, self.question.references
+        own = list(self.stages.of_target())
         others = [self.stages.of_reference(number) for number in range(len(references))]
         self.total = sum(stage.work for stage in [*own, *others])
-        canaries = self._with(subject, own)
+        canaries = self._with(target, own)
         for reference, stage in zip(references, others, strict=True):
             self._with(reference, [stage])
-        gathered = Gathered(
+        gathered = GatheredScores(
             passed=self.passed,
             skipped=self.skipped,
             parameters=self.parameters,
@@ -104,13 +104,13 @@ class _Work:
         )
         return stored_of(self.question, digests, self.stages, gathered)
 
-    def _with(self, subject: Subject, stages: list[Stage]) -> dict[str, np.ndarray] | None:
-        """All that one model is needed for; it is forgotten afterwards. The subject comes first."""
-        model = _Loaded(subject, self.precision, self.device)
+    def _with(self, target: AuditTarget, stages: list[Stage]) -> dict[str, np.ndarray] | None:
+        """Run all stages of one model, then release the model; the target comes first."""
+        model = _Loaded(target, self.precision, self.device)
         with self.precision.active(self.device.type):
             for stage in stages:
                 self._go_through(stage, model)
-            is_audited = subject is self.question.subject
+            is_audited = target is self.question.target
             canaries = self._canaries(model) if is_audited else None
             counted = self._piece(
                 f"parameters-{len(self.parameters)}", lambda: _counted(model()[0])
@@ -121,34 +121,36 @@ class _Work:
 
     def _go_through(self, stage: Stage, model: _Loaded) -> None:
         before = self.done
-        self._show(stage.name)
+        self._progress(stage.name)
         try:
-            self.passed[stage.name] = go_through(stage, self.pieces, model, self._told(stage.name))
-        except Impossible as reason:
+            self.passed[stage.name] = run_stage(
+                stage, self.pieces, model, self._report_work(stage.name)
+            )
+        except StageImpossible as reason:
             self.skipped[stage.name] = str(reason)
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
         self.done = before + stage.work
 
-    def _told(self, name: str) -> Callable[[float], None]:
-        def told(work: float) -> None:
+    def _report_work(self, name: str) -> Callable[[float], None]:
+        def report_work(work: float) -> None:
             self.done += work
-            self._show(name)
+            self._progress(name)
 
-        return told
+        return report_work
 
-    def _show(self, name: str) -> None:
-        self.show(f"auditing: {name.replace('_', ' ')}", self.done, self.total)
+    def _progress(self, name: str) -> None:
+        self.progress(f"auditing: {name.replace('_', ' ')}", self.done, self.total)
 
     def _canaries(self, model: _Loaded) -> dict[str, np.ndarray] | None:
         if self.manifest is None:
             return None
         manifest, question = self.manifest, self.question
-        self._show(CANARIES)
+        self._progress(CANARIES)
         return self._piece(
             CANARIES,
             lambda: measured_canaries(
-                model()[0], question.subject, manifest, question.settings, self.device
+                model()[0], question.target, manifest, question.settings, self.device
             ),
         )
 

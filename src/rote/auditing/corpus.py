@@ -1,7 +1,10 @@
-"""The documents of both sides as one list: members, then non-members, a few of them set aside.
+"""Combine both document sets into one list, set some non-members aside, and measure canaries.
 
-What is set aside serves scores that need known non-members (prefixes, a population, a pool of
-tokens), and is not told apart by any. Shapes: D documents of both sides, E evaluated ones.
+Members come first, then non-members. Scores that need known non-members (prefixes, a population, a
+pool of tokens) use the set-aside ones, and no score is evaluated on them. Canaries come from a
+manifest, for a model that may have been trained with them.
+
+Shapes: D documents of both sets, E evaluated ones.
 """
 
 from collections.abc import Sequence
@@ -9,46 +12,51 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import nn
 
-from rote.auditing.settings import Settings
-from rote.auditing.sides import Reading, Side, Tokens, read_sides
-from rote.auditing.subjects import Subject
-from rote.watching import Show
+from rote.auditing.document_sets import DocumentSet, ReadOptions, Tokens, read_document_sets
+from rote.auditing.request import AuditSettings
+from rote.auditing.targets import AuditTarget
+from rote.core.progress import Progress
+from rote.measures.exposure import canary_measurement
+from rote.tasks.canaries.manifest import Encode, Manifest, read_manifest
+from rote.tasks.canaries.spaces import TOKENS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
-    """Everything that is scored."""
+    """All documents that are scored."""
 
-    members: Side
-    nonmembers: Side
+    members: DocumentSet
+    nonmembers: DocumentSet
     aside_D: np.ndarray  # bool
-    max_tokens: int  # what documents were cut to
+    max_tokens: int  # documents were cut to this length
 
     @property
     def tokens(self) -> list[Tokens]:
-        """[D]."""
+        """Return the tokens of all documents, [D]."""
         return [*self.members.tokens, *self.nonmembers.tokens]
 
     @property
     def texts(self) -> list[str] | None:
-        """[D]; None where the documents are token ids."""
+        """Return the texts, [D]; None if the documents are token ids."""
         if self.members.texts is None or self.nonmembers.texts is None:
             return None
         return [*self.members.texts, *self.nonmembers.texts]
 
     @property
     def is_member_D(self) -> np.ndarray:
-        """Bool."""
+        """Return which documents are members, bool."""
         return np.arange(len(self.aside_D)) < len(self.members.tokens)
 
     @property
     def evaluated_E(self) -> np.ndarray:
-        """Places of those that are not set aside."""
+        """Return the indices of documents that are not set aside."""
         return np.flatnonzero(~self.aside_D)
 
     def aside(self) -> list[Tokens]:
-        """What was set aside."""
+        """Return the tokens of documents that were set aside."""
         tokens = self.tokens
         return [tokens[place] for place in np.flatnonzero(self.aside_D)]
 
@@ -56,34 +64,34 @@ class Corpus:
 def read_corpus(
     members: Path,
     nonmembers: Path,
-    subject: Subject,
-    references: Sequence[Subject],
-    settings: Settings,
-    show: Show,
+    target: AuditTarget,
+    references: Sequence[AuditTarget],
+    settings: AuditSettings,
+    progress: Progress,
 ) -> Corpus:
-    """Raises ValueError for unusable files, and for a reference with other tokens."""
-    bounds = [each.max_length for each in (subject, *references) if each.max_length is not None]
+    """Read the corpus; raises ValueError for unusable files or a reference with other tokens."""
+    bounds = [each.max_length for each in (target, *references) if each.max_length is not None]
     max_tokens = min([settings.max_tokens, *bounds])
-    reading = Reading(
-        encode=subject.encode if subject.has_text else None,
-        decode=subject.decode if subject.has_text else None,
-        vocab_size=subject.vocab_size,
+    reading = ReadOptions(
+        encode=target.encode if target.has_text else None,
+        decode=target.decode if target.has_text else None,
+        vocab_size=target.vocab_size,
         max_tokens=max_tokens,
-        show=show,
+        progress=progress,
     )
-    member_side, nonmember_side = read_sides(members, nonmembers, settings.field, reading)
+    member_side, nonmember_side = read_document_sets(members, nonmembers, settings.field, reading)
     corpus = Corpus(
         members=member_side,
         nonmembers=nonmember_side,
-        aside_D=_aside(len(member_side.tokens), len(nonmember_side.tokens), settings),
+        aside_D=_held_aside(len(member_side.tokens), len(nonmember_side.tokens), settings),
         max_tokens=max_tokens,
     )
     for reference in references:
-        _require_same_tokens(subject, reference, corpus)
+        _require_same_tokens(target, reference, corpus)
     return corpus
 
 
-def _aside(num_members: int, num_nonmembers: int, settings: Settings) -> np.ndarray:
+def _held_aside(num_members: int, num_nonmembers: int, settings: AuditSettings) -> np.ndarray:
     aside_D = np.zeros(num_members + num_nonmembers, dtype=np.bool_)
     if not settings.quick:
         number = min(settings.most_aside, num_nonmembers * settings.aside_percent // 100)
@@ -92,19 +100,69 @@ def _aside(num_members: int, num_nonmembers: int, settings: Settings) -> np.ndar
     return aside_D
 
 
-def _require_same_tokens(subject: Subject, reference: Subject, corpus: Corpus) -> None:
-    """A likelihood is compared token by token: both models must read the same ones."""
+def _require_same_tokens(target: AuditTarget, reference: AuditTarget, corpus: Corpus) -> None:
+    """Raises ValueError unless both models read equal tokens: likelihoods are compared by token."""
     unlike = ValueError(
-        f"the reference {reference.name} has other tokens than {subject.name}: "
+        f"the reference {reference.name} has other tokens than {target.name}: "
         "what the two say of a document cannot be compared"
     )
     if corpus.texts is None:
-        if reference.vocab_size != subject.vocab_size:
+        if reference.vocab_size != target.vocab_size:
             raise unlike
         return
     if not reference.has_text:
         raise unlike
-    pairs = zip(subject.encode(corpus.texts), reference.encode(corpus.texts), strict=True)
+    pairs = zip(target.encode(corpus.texts), reference.encode(corpus.texts), strict=True)
     largest = max(int(tokens.max()) for tokens in corpus.tokens)
     if largest >= reference.vocab_size or not all(np.array_equal(*pair) for pair in pairs):
         raise unlike
+
+
+def usable_manifest(path: Path, target: AuditTarget) -> Manifest:
+    """Read a manifest; raises ValueError for another file or canaries the model cannot read."""
+    manifest = read_manifest(path)
+    if not manifest.canaries:
+        raise ValueError(f"{path} names no canary")
+    for canary in manifest.canaries:
+        if canary.kind == TOKENS and manifest.vocab_size != target.vocab_size:
+            raise ValueError(
+                f"{path}: its tokens are of {manifest.vocab_size}, {target.name} knows "
+                f"{target.vocab_size}"
+            )
+        if canary.kind != TOKENS and not target.has_text:
+            raise ValueError(f"{path}: {canary.kind} is text, and {target.name} has no tokeniser")
+    longest = max(len(one.tokens(one.secret, _encoder(target))) for one in manifest.canaries)
+    if target.max_length is not None and longest > target.max_length:
+        raise ValueError(
+            f"{path}: a canary has {longest} tokens, {target.name} reads {target.max_length}"
+        )
+    return manifest
+
+
+def measured_canaries(
+    model: nn.Module,
+    target: AuditTarget,
+    manifest: Manifest,
+    settings: AuditSettings,
+    device: torch.device,
+) -> dict[str, np.ndarray]:
+    """Return the arrays of `rote.measures.exposure`."""
+    measured = canary_measurement(
+        model,
+        manifest,
+        _encoder(target),
+        vocab_size=target.vocab_size,
+        seed=settings.seed,
+        device=device,
+        exact_up_to=settings.exact_up_to,
+        num_references=settings.num_references,
+    )
+    return dict(measured.arrays)
+
+
+def _encoder(target: AuditTarget) -> Encode:
+    def encode(text: str) -> Sequence[int]:
+        tokens: list[int] = target.encode([text])[0].tolist()
+        return tokens
+
+    return encode

@@ -1,6 +1,7 @@
-"""From what passes left to what an audit stores: a table of documents, and facts.
+"""Combine the results of all stages into a stored audit: a table of documents, and facts.
 
-Shapes: D documents of both sides, E evaluated ones, T tried ones, W neighbours, S references.
+Shapes: D documents of both sets, E evaluated ones, T tried for extraction, W neighbours,
+S references.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,17 +13,23 @@ import numpy as np
 import polars as pl
 
 from rote.auditing import passes as stages_of_passes
-from rote.auditing.assembly import FEWEST_FOR_LIRA, Passes, membership_scores
 from rote.auditing.corpus import Corpus
 from rote.auditing.passes import Stages
-from rote.auditing.question import Question
-from rote.auditing.scoring import BEGINNING_LOG_P, LOG_P, SUFFIX_LOG_P
-from rote.auditing.stored import MEMBER, NONMEMBER, REFERENCE_PREFIX, SCORE_PREFIX, Stored
-from rote.auditing.subjects import Subject
+from rote.auditing.request import AuditRequest
+from rote.auditing.scoring import (
+    BEGINNING_LOG_P,
+    FEWEST_FOR_LIRA,
+    LOG_P,
+    SUFFIX_LOG_P,
+    Passes,
+    membership_scores,
+)
+from rote.auditing.stored import MEMBER, NONMEMBER, REFERENCE_PREFIX, SCORE_PREFIX, StoredAudit
+from rote.auditing.targets import AuditTarget
+from rote.core.units import bits_from_nats
 from rote.scores.blind import blind_scores, word_ids
 from rote.scores.documents import Floats
 from rote.tasks.occurrences import Occurrences
-from rote.units import bits_from_nats
 
 PACKAGES = ("rote", "torch", "transformers", "tokenizers", "numpy")
 
@@ -30,42 +37,42 @@ Passed = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gathered:
-    """What the stages came to, by name."""
+class GatheredScores:
+    """The results of the stages, by name."""
 
     passed: Mapping[str, Passed]
     skipped: Mapping[str, str]
-    parameters: Sequence[int]  # of the model, then of each reference
-    unused: Sequence[Sequence[str]]  # stored weights that each of them says the same without
+    parameters: Sequence[int]  # of the target, then of each reference
+    unused: Sequence[Sequence[str]]  # stored weights that do not affect each model's output
     canaries: Mapping[str, np.ndarray] | None
 
 
 def stored_of(
-    question: Question, digests: Mapping[str, Any], stages: Stages, gathered: Gathered
-) -> Stored:
-    """Scores of what was set aside are left out where they were not made."""
+    question: AuditRequest, digests: Mapping[str, Any], stages: Stages, gathered: GatheredScores
+) -> StoredAudit:
+    """Return the audit to store; scores of set-aside documents are null if not computed."""
     names = reference_names(question.references)
-    return Stored(
+    return StoredAudit(
         scores=_table(stages, gathered, names),
         facts=_facts(question, digests, stages, gathered, names),
         canaries=gathered.canaries,
     )
 
 
-def reference_names(references: Sequence[Subject]) -> list[str]:
-    """What their scores are called: one alone needs no name."""
+def reference_names(references: Sequence[AuditTarget]) -> list[str]:
+    """Return the names of the references' scores; a single one needs no number."""
     if len(references) == 1:
         return ["reference"]
     return [f"reference_{number}" for number in range(1, len(references) + 1)]
 
 
-def _table(stages: Stages, gathered: Gathered, names: Sequence[str]) -> pl.DataFrame:
+def _table(stages: Stages, gathered: GatheredScores, names: Sequence[str]) -> pl.DataFrame:
     corpus = stages.corpus
     found = _passes(stages, gathered)
-    sides = (corpus.members, corpus.nonmembers)
+    document_sets = (corpus.members, corpus.nonmembers)
     columns = {
         "set": np.where(corpus.is_member_D, MEMBER, NONMEMBER),
-        "line": np.concatenate([side.lines_D for side in sides]),
+        "line": np.concatenate([document_set.lines_D for document_set in document_sets]),
         "tokens": found.lengths_D,
         "aside": corpus.aside_D,
         "code_bits": bits_from_nats(-found.log_p_D),
@@ -79,7 +86,7 @@ def _table(stages: Stages, gathered: Gathered, names: Sequence[str]) -> pl.DataF
     return table.with_columns(**_extracted(stages, gathered))
 
 
-def _passes(stages: Stages, gathered: Gathered) -> Passes:
+def _passes(stages: Stages, gathered: GatheredScores) -> Passes:
     corpus, passed = stages.corpus, gathered.passed
     number = len(corpus.aside_D)
     forward = passed[stages_of_passes.FORWARD]
@@ -104,15 +111,15 @@ def _passes(stages: Stages, gathered: Gathered) -> Passes:
     )
 
 
-def _beside(name: str, gathered: Gathered, corpus: Corpus, rows: Any) -> Any:
-    """ln p and lengths of what documents are compared with; None where it was not made."""
+def _beside(name: str, gathered: GatheredScores, corpus: Corpus, rows: Any) -> Any:
+    """Return ln p and lengths of rows that documents are compared with; None if not computed."""
     if name not in gathered.passed:
         return None
     lengths_E = np.array([len(row) for row in rows()], dtype=np.float64)
     return _spread(gathered.passed[name][LOG_P], corpus), _spread(lengths_E, corpus)
 
 
-def _neighbours(stages: Stages, gathered: Gathered) -> Floats | None:
+def _neighbours(stages: Stages, gathered: GatheredScores) -> Floats | None:
     if stages_of_passes.NEIGHBOURS not in gathered.passed:
         return None
     corpus = stages.corpus
@@ -126,14 +133,14 @@ def _neighbours(stages: Stages, gathered: Gathered) -> Floats | None:
 
 
 def _spread(values_E: np.ndarray, corpus: Corpus) -> Floats:
-    """[D], NaN for what was set aside."""
+    """Return [D] values with NaN for documents that were set aside."""
     values_D = np.full(len(corpus.aside_D), np.nan)
     values_D[corpus.evaluated_E] = values_E
     return values_D
 
 
 def _blind(corpus: Corpus) -> Floats:
-    """What a bag of words, or of tokens where there are none, tells without any model."""
+    """Return scores from a bag of words, or of tokens without text, that need no model."""
     bags = corpus.tokens if corpus.texts is None else word_ids(corpus.texts)
     places = corpus.evaluated_E
     members = [bags[place] for place in places if corpus.is_member_D[place]]
@@ -141,7 +148,7 @@ def _blind(corpus: Corpus) -> Floats:
     return _spread(np.concatenate(blind_scores(members, others)), corpus)
 
 
-def _extracted(stages: Stages, gathered: Gathered) -> dict[str, pl.Series]:
+def _extracted(stages: Stages, gathered: GatheredScores) -> dict[str, pl.Series]:
     number = len(stages.corpus.aside_D)
     suffix_log_p_D = gathered.passed[stages_of_passes.FORWARD][SUFFIX_LOG_P]
     log_p: list[float | None] = [None] * number
@@ -162,28 +169,28 @@ def _extracted(stages: Stages, gathered: Gathered) -> dict[str, pl.Series]:
 
 
 def _holding(stages: Stages, places: Sequence[int]) -> list[int]:
-    """How many member documents, duplicates too, hold each extracted suffix."""
+    """Count the member documents, with duplicates, that contain each extracted suffix."""
     if not places:
         return []
     tokens, settings = stages.corpus.tokens, stages.settings
     whole = (each.tolist() for each in stages.corpus.members.whole)
-    members = Occurrences.of_tokens(whole, vocab_size=stages.subject.vocab_size)
+    members = Occurrences.of_tokens(whole, vocab_size=stages.target.vocab_size)
     suffix = slice(settings.prefix_tokens, settings.extraction_tokens)
     return [members.count_tokens(tokens[place][suffix].tolist()).documents for place in places]
 
 
 def _facts(
-    question: Question,
+    question: AuditRequest,
     digests: Mapping[str, Any],
     stages: Stages,
-    gathered: Gathered,
+    gathered: GatheredScores,
     names: Sequence[str],
 ) -> dict[str, Any]:
     corpus, settings = stages.corpus, question.settings
     models = [
-        _model_facts(subject, number, unused)
-        for subject, number, unused in zip(
-            (question.subject, *question.references),
+        _model_facts(target, number, unused)
+        for target, number, unused in zip(
+            (question.target, *question.references),
             gathered.parameters,
             gathered.unused,
             strict=True,
@@ -219,15 +226,15 @@ def _needing_references(number: int, corpus: Corpus) -> dict[str, str]:
     return reasons
 
 
-def _model_facts(subject: Subject, parameters: int, unused: Sequence[str]) -> dict[str, Any]:
+def _model_facts(target: AuditTarget, parameters: int, unused: Sequence[str]) -> dict[str, Any]:
     return {
-        "name": subject.name,
-        "kind": subject.kind,
+        "name": target.name,
+        "kind": target.kind,
         "parameters": parameters,
-        "vocab_size": subject.vocab_size,
-        "max_length": subject.max_length,
-        "start_token": subject.start_token,
-        "start_token_note": subject.note,
+        "vocab_size": target.vocab_size,
+        "max_length": target.max_length,
+        "start_token": target.start_token,
+        "start_token_note": target.note,
         "unused_weights": list(unused),
     }
 

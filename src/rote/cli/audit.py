@@ -11,12 +11,12 @@ from rote.analysis.audit.wording import start_warnings
 from rote.cli.finding import find_run
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
-from rote.files import require_writable
-from rote.outputs import outputs_folder
+from rote.io.outputs import outputs_folder
+from rote.io.write import require_writable
 
 if TYPE_CHECKING:
-    from rote.auditing.question import Question
-    from rote.auditing.subjects import Subject
+    from rote.auditing.request import AuditRequest
+    from rote.auditing.targets import AuditTarget
 
 SETS = {"members": "members", "nonmembers": "non-members"}
 COUNTED = ("empty", "too_short", "duplicates", "truncated")
@@ -32,12 +32,12 @@ def run(arguments: argparse.Namespace) -> int:
     root = require_writable(Path(arguments.output or outputs_folder() / "audits"))
     folder = root.absolute() / question.folder_name(digests)
     if not is_finished(folder):
-        from rote.auditing.audit import carry_out, forget_pieces
+        from rote.auditing.audit import delete_partial_results, run_audit
 
         with Bar() as show:
-            stored = carry_out(question, digests, folder, show)
+            stored = run_audit(question, digests, folder, show)
         write_report(stored, folder)
-        forget_pieces(folder)
+        delete_partial_results(folder)
     numbers = read_numbers(folder)
     if arguments.json:
         print_json(numbers)
@@ -46,25 +46,24 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _question(arguments: argparse.Namespace) -> "Question":
-    from rote.auditing.question import Question  # torch: not for --help
-    from rote.auditing.settings import Settings
-    from rote.auditing.subjects import precision_of
+def _question(arguments: argparse.Namespace) -> "AuditRequest":
+    from rote.auditing.request import AuditRequest, AuditSettings
+    from rote.auditing.targets import precision_of
     from rote.training.quantisation_aware import QuantisationAware
 
-    subject = _subject(arguments.model, arguments)
-    precision = precision_of(arguments.precision or subject.precision)
-    if isinstance(precision, QuantisationAware) and precision.name != subject.precision:
+    target = _target(arguments.model, arguments)
+    precision = precision_of(arguments.precision or target.precision)
+    if isinstance(precision, QuantisationAware) and precision.name != target.precision:
         raise ValueError(
             f"--precision {precision.name}: only a run that was trained in it has such weights"
         )
-    return Question(
-        subject=subject,
-        references=[_subject(word, arguments) for word in arguments.reference],
+    return AuditRequest(
+        target=target,
+        references=[_target(word, arguments) for word in arguments.reference],
         members=Path(arguments.members),
         nonmembers=Path(arguments.nonmembers),
         canaries=None if arguments.canaries is None else Path(arguments.canaries),
-        settings=Settings(
+        settings=AuditSettings(
             field=arguments.field,
             max_tokens=arguments.max_tokens,
             quick=arguments.quick,
@@ -79,26 +78,26 @@ def _question(arguments: argparse.Namespace) -> "Question":
     )
 
 
-def _subject(word: str, arguments: argparse.Namespace) -> "Subject":
+def _target(word: str, arguments: argparse.Namespace) -> "AuditTarget":
     """A folder that is no run is somebody's checkpoint."""
-    from rote.auditing.subjects import Checkpoint, Run
+    from rote.auditing.targets import CheckpointTarget, RunTarget
 
     path = Path(word)
     if path.is_dir() and not (path / "spec.yaml").is_file():
-        return Checkpoint(
+        return CheckpointTarget(
             path, start_token=arguments.start_token, allow_pickle=arguments.allow_pickle
         )
     try:
         folder = find_run(outputs_folder(), word)
     except ValueError as error:
         raise ValueError(f"{word!r} is no folder, and as one of ours: {error}") from error
-    return Run(folder)
+    return RunTarget(folder)
 
 
 def _device(accelerator: str) -> str:
     import torch
 
-    from rote.training.device import device_of
+    from rote.training.distributed import device_of
 
     device = device_of(accelerator).type
     if device == "cuda" and not torch.cuda.is_available():

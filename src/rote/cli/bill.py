@@ -8,17 +8,25 @@ from rich import filesize
 from rich.console import Console
 from rich.table import Table
 
-from rote.cluster.launch import Host, host_settings
+from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
+from rote.cluster.host import Host, host_settings
 from rote.cluster.pack import Speed, estimates, stacks
 from rote.cluster.plan import Plan
 from rote.cluster.status import labels, varying_keys
 from rote.config.build import build
 from rote.ledger.spec import Spec, flatten
 from rote.ledger.store import Store
-from rote.planner.bill import STEP_OVERHEAD_SECONDS, Bill, Line, bill, flops_per_second_here
-from rote.planner.gpu_hours import Phase, h100_seconds
-from rote.preflight import Facts
-from rote.training.compiling import GRAPH
+from rote.planner.bill import (
+    STEP_OVERHEAD_SECONDS,
+    Bill,
+    Line,
+    Phase,
+    bill,
+    flops_per_second_here,
+    h100_seconds,
+)
+from rote.run.preflight import Facts
+from rote.training.graphed import GRAPH
 
 LOCAL_WORKERS = "workers"  # a key of the local host alone
 
@@ -90,7 +98,7 @@ def _run_seconds(spec: Spec, fact: Facts, stack: int) -> float:
     return h100_seconds(
         [steps, finish],
         layers=fact.step.anatomy.num_blocks,
-        parameters=fact.parameters,
+        parameters=round(fact.step.anatomy.flops_per_token / FLOPS_PER_PARAMETER_AND_TOKEN),
         is_replayed=spec.how["host"]["compile"] == GRAPH,
     )
 

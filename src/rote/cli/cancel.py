@@ -5,8 +5,8 @@ import argparse
 from rote.cli.screen import print_json, screen
 from rote.cluster.launching import cancel
 from rote.cluster.plan import Plan, load_plan
+from rote.io.outputs import outputs_folder
 from rote.ledger.store import Store
-from rote.outputs import outputs_folder
 
 SHOWN_RUNS = 5
 

@@ -6,16 +6,16 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.frame import curves_table, table_of, write_curves, write_table
 from rote.analysis.metrics import derive
+from rote.analysis.results import curves_table, table_of, write_curves, write_table
 from rote.cli.damage import require_no_damage
 from rote.cli.gathering import sound_runs, stored
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
 from rote.cluster.plan import Plan, launched, load_plan, sweep_folder
+from rote.core.progress import Progress
+from rote.io.outputs import outputs_folder
 from rote.ledger.store import Store
-from rote.outputs import outputs_folder
-from rote.watching import Show
 
 Tables = tuple[pl.DataFrame, pl.DataFrame]  # of runs, of curves
 
@@ -32,12 +32,12 @@ def run(arguments: argparse.Namespace) -> int:
     damaged: list[str] = []
     known = not arguments.source or arguments.name in launched(outputs)
     plan = load_plan(outputs, arguments.name) if known else None
-    with Bar() as show:
+    with Bar() as progress:
         if arguments.source:
-            table, curves = _from_wandb(arguments.source, arguments.name, plan, show)
+            table, curves = _from_wandb(arguments.source, arguments.name, plan, progress)
         else:
             assert plan is not None  # without a source the plan is needed, and loaded
-            runs, damaged = sound_runs(plan, Store(outputs), show)
+            runs, damaged = sound_runs(plan, Store(outputs), progress)
             table = derive(stored(runs))
             curves = curves_table({run.record.run_id: run.curve for run in runs})
     write_table(table, folder)
@@ -64,11 +64,11 @@ def _told(folder: Path, table: pl.DataFrame, plan: Plan | None) -> dict[str, Any
     }
 
 
-def _from_wandb(source: str, name: str, plan: Plan | None, show: Show) -> Tables:
+def _from_wandb(source: str, name: str, plan: Plan | None, progress: Progress) -> Tables:
     """Where the sweep was launched here its runs in its order; elsewhere those of its group."""
-    from rote.tracking.reading import read_back  # protobuf: not for those who read the disk
+    from rote.tracking.reading import read_back
 
-    runs = read_back(source, name, plan.run_ids if plan else None, show)
+    runs = read_back(source, name, plan.run_ids if plan else None, progress)
     if not runs:
         raise ValueError(f"{source} holds no finished run of {name!r}")
     around = {one.run_id: one.finished.circumstances for one in runs}

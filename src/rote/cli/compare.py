@@ -8,7 +8,7 @@ from rote.cli.damage import require_no_damage
 from rote.cli.gathering import gathered, needs_columns
 from rote.cli.progress import Bar
 from rote.cli.screen import grid, print_json, screen
-from rote.outputs import below, outputs_folder
+from rote.io.outputs import below, outputs_folder
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -11,8 +11,8 @@ from rote.cli.coding import needs_extra, require_new
 from rote.cli.finding import find_run
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
-from rote.files import write_bytes
-from rote.outputs import outputs_folder
+from rote.io.outputs import outputs_folder
+from rote.io.write import write_bytes
 
 if TYPE_CHECKING:
     from rote.coding.compression import Compressed
@@ -26,11 +26,10 @@ def run(arguments: argparse.Namespace) -> int:
     content = None if arguments.task_train else Path(arguments.file).read_bytes()
     folder = find_run(outputs_folder(), arguments.run)
     with needs_extra():
-        from rote.coding.compression import compress
-        from rote.coding.rivals import sizes_in_bytes
+        from rote.coding.compression import compress, sizes_in_bytes
     name = arguments.file or f"the training set of run {folder.run_id}"
     with Bar() as show:
-        content, compressed = compress(folder, content, name=name, show=show)
+        content, compressed = compress(folder, content, name=name, progress=show)
     write_bytes(Path(arguments.output), compressed.file)
     result = _result(folder.run_id, compressed, sizes_in_bytes(content))
     if arguments.json:

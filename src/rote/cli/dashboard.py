@@ -3,14 +3,14 @@
 import argparse
 from pathlib import Path
 
-from rote.analysis.kinds import require_kind
 from rote.analysis.overviews import overview_of
+from rote.analysis.report import require_kind
 from rote.cli.screen import print_json, screen
 from rote.cli.wandb_account import account_of
 from rote.cluster.plan import load_plan
-from rote.outputs import outputs_folder
-from rote.reading.files import read_json
-from rote.reading.shapes import anything, keyed, mapped
+from rote.io.outputs import outputs_folder
+from rote.io.read import read_json
+from rote.io.shapes import anything, keyed, mapped
 from rote.tracking.workspaces import Workspaces
 
 

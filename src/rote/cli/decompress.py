@@ -8,8 +8,8 @@ from rote.cli.finding import find_run
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
 from rote.coding.container import require_run, unpack
-from rote.files import write_bytes
-from rote.outputs import outputs_folder
+from rote.io.outputs import outputs_folder
+from rote.io.write import write_bytes
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     with needs_extra():
         from rote.coding.compression import decompress
     with Bar() as show:
-        content = decompress(folder, header, words, show=show)
+        content = decompress(folder, header, words, progress=show)
     write_bytes(Path(arguments.output), content)
     if arguments.json:
         print_json(

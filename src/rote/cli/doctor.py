@@ -14,9 +14,9 @@ from rich.table import Table
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
 from rote.cluster.health import damaged_files
-from rote.files import require_writable
-from rote.outputs import outputs_folder
-from rote.provenance import PACKAGES, processor
+from rote.core.provenance import PACKAGES, processor
+from rote.io.outputs import outputs_folder
+from rote.io.write import require_writable
 
 
 class Finding(NamedTuple):

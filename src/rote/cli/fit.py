@@ -12,22 +12,22 @@ import polars as pl
 from rich.console import Console
 
 from rote.analysis import fit_sections as fits
-from rote.analysis.content import Content
 from rote.analysis.csv_runs import doubts_about, measured_rows, read_runs
+from rote.analysis.estimate import plural
 from rote.analysis.fit_sections import NotFitted, Runs, Through
 from rote.analysis.laws import kinds
-from rote.analysis.laws.law import Count, Effort
+from rote.analysis.laws.law import FitEffort, RunCount
+from rote.analysis.page import Content
 from rote.analysis.quantities.scaling import scaling_runs
 from rote.analysis.report import reproduce, write_page
 from rote.analysis.tables.cells import SUFFIXES
-from rote.analysis.typeset import plural
 from rote.cli.damage import require_no_damage
 from rote.cli.gathering import gathered, needs_columns
 from rote.cli.progress import Bar
 from rote.cli.screen import grid, print_json, screen
-from rote.files import named_by_digest, require_writable, sha256_of_file, write_json
-from rote.outputs import outputs_folder
-from rote.watching import Show
+from rote.core.progress import Progress
+from rote.io.outputs import outputs_folder
+from rote.io.write import named_by_digest, require_writable, sha256_of_file, write_json
 
 QUESTION = "Which law do these runs follow, and how well do they determine its constants?"
 
@@ -38,11 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
     Raises ValueError for runs that are damaged, once laws are fitted to the others.
     """
     outputs = require_writable(outputs_folder())
-    effort = Effort(num_resamples=arguments.resamples, clusters=arguments.clusters or "")
+    effort = FitEffort(num_resamples=arguments.resamples, clusters=arguments.clusters or "")
     names = [arguments.law] if arguments.law else kinds.laws()
-    with Bar() as show:
-        source = _source(arguments, show)
-        fitted, others = fits.fit_laws(names, source.runs, effort, show)
+    with Bar() as progress:
+        source = _source(arguments, progress)
+        fitted, others = fits.fit_laws(names, source.runs, effort, progress)
     if not fitted:
         raise ValueError(_why_none(others))
     asked = [source.asked, names, arguments.count, arguments.resamples]
@@ -81,8 +81,8 @@ class _Source:
     damaged: tuple[str, ...] = ()  # runs that were left out
 
 
-def _source(arguments: argparse.Namespace, show: Show) -> _Source:
-    count = Count(arguments.count)
+def _source(arguments: argparse.Namespace, progress: Progress) -> _Source:
+    count = RunCount(arguments.count)
     path = Path(arguments.source)
     if path.suffix.lower() in SUFFIXES or path.is_file():
         table = read_runs(path, arguments.columns)
@@ -96,7 +96,7 @@ def _source(arguments: argparse.Namespace, show: Show) -> _Source:
         )
     if arguments.columns:
         raise ValueError("--columns maps those of a CSV file; a sweep's are known")
-    plan, results, damaged = gathered(arguments.source, show)
+    plan, results, damaged = gathered(arguments.source, progress)
     with needs_columns(plan.name):
         runs = scaling_runs(results, count)
     return _Source(

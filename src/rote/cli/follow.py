@@ -9,9 +9,9 @@ from rich.progress import Progress, TaskID
 
 from rote.cli.progress import steps_of
 from rote.cluster.plan import Plan
-from rote.cluster.status import Jobs, RunState, count, labels, log_of, look, states, tail
+from rote.cluster.status import Jobs, RunState, count, labels, log_of, states, sweep_status, tail
+from rote.io.read import Damaged
 from rote.ledger.store import Store
-from rote.reading.files import Damaged
 
 POLL_SECONDS = 0.5
 QUEUE_POLL_SECONDS = 5.0  # a controller serves a whole cluster
@@ -31,7 +31,9 @@ def follow(console: Console, plan: Plan, outputs: Path, *, detached: bool) -> No
         lines: dict[str, TaskID] = {}
         over = False
         while not over:
-            jobs = look(outputs, [plan.name])  # before the folders, so that these show the end
+            jobs = sweep_status(
+                outputs, [plan.name]
+            )  # before the folders, so that these show the end
             over = jobs.known and not any(job.is_live for job in jobs.by_run.values())
             runs = states(plan, store, jobs)
             for run in runs:
@@ -49,7 +51,7 @@ def follow(console: Console, plan: Plan, outputs: Path, *, detached: bool) -> No
 
 def summarise(console: Console, plan: Plan, outputs: Path) -> int:
     """All failures, each with its reason; 0 only where every run is done or on its way."""
-    jobs = look(outputs, [plan.name])
+    jobs = sweep_status(outputs, [plan.name])
     runs = states(plan, Store(outputs), jobs)
     names = dict(zip(plan.run_ids, labels(plan.specs), strict=True))
     for run in runs:

@@ -6,18 +6,17 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from rote.analysis.alphas import measured_alphas, report_of
-from rote.analysis.frame import table_of
 from rote.analysis.metrics import derive
-from rote.analysis.results import Results
+from rote.analysis.published import measured_alphas, report_of
+from rote.analysis.results import Results, table_of
 from rote.cli.damage import require_no_damage
 from rote.cluster.plan import Plan, load_plan
-from rote.files import sha256_of_file
+from rote.core.progress import Progress, with_progress
+from rote.io.outputs import outputs_folder
+from rote.io.write import sha256_of_file
 from rote.ledger.record import Record
 from rote.ledger.store import RunFolder, Store
-from rote.outputs import outputs_folder
 from rote.tasks.text.prepared import open_prepared
-from rote.watching import Show, watched
 
 # What every report's table has besides stored sums; a report derives what it is about.
 IN_EVERY_REPORT = (
@@ -25,7 +24,7 @@ IN_EVERY_REPORT = (
 )  # fmt: skip
 
 
-class Sound(NamedTuple):
+class SoundRuns(NamedTuple):
     """A finished run whose files are what it wrote."""
 
     folder: RunFolder
@@ -34,7 +33,7 @@ class Sound(NamedTuple):
     curve: list[dict[str, Any]]
 
 
-class Gathered(NamedTuple):
+class GatheredRuns(NamedTuple):
     """A sweep's plan and results, and why some of its files are not among them."""
 
     plan: Plan
@@ -42,7 +41,7 @@ class Gathered(NamedTuple):
     damaged: list[str]
 
 
-def gathered(name: str, show: Show, *, capacity_from: str | None = None) -> Gathered:
+def gathered(name: str, progress: Progress, *, capacity_from: str | None = None) -> GatheredRuns:
     """``capacity_from`` names the sweep whose reported capacity is scaled by, in the plan's place.
 
     Raises ValueError for a sweep that was not launched, or has no sound finished run, and where
@@ -53,7 +52,7 @@ def gathered(name: str, show: Show, *, capacity_from: str | None = None) -> Gath
     reports, scale_by = outputs / "reports", capacity_from or plan.capacity_from
     if capacity_from and not report_of(reports, capacity_from).exists():
         raise ValueError(f"--capacity-from: {capacity_from!r} has no report: rote report it first")
-    runs, damaged = sound_runs(plan, Store(outputs), show)
+    runs, damaged = sound_runs(plan, Store(outputs), progress)
     alphas = measured_alphas(reports, scale_by, damaged) if scale_by else {}
     if capacity_from and not alphas:
         raise ValueError(f"--capacity-from: the report of {capacity_from!r} states no capacity")
@@ -64,24 +63,24 @@ def gathered(name: str, show: Show, *, capacity_from: str | None = None) -> Gath
         folders={run.record.run_id: run.folder for run in runs},
         alphas=alphas,
         open_corpus=open_prepared,
-        show=show,
+        progress=progress,
     )
-    return Gathered(plan, results, damaged)
+    return GatheredRuns(plan, results, damaged)
 
 
-def sound_runs(plan: Plan, store: Store, show: Show) -> tuple[list[Sound], list[str]]:
+def sound_runs(plan: Plan, store: Store, progress: Progress) -> tuple[list[SoundRuns], list[str]]:
     """The finished runs that can be used, and why others cannot.
 
     Raises ValueError where there is none that can.
     """
     runs, damaged = [], []
-    for run_id in watched(plan.run_ids, "reading runs", show):
+    for run_id in with_progress(plan.run_ids, "reading runs", progress):
         folder = store.run(run_id)
         if not folder.is_done():
             continue
         try:
             folder.require_undamaged()
-            run = Sound(folder, folder.record(), folder.circumstances(), folder.curve())
+            run = SoundRuns(folder, folder.record(), folder.circumstances(), folder.curve())
             runs.append(run)
         except ValueError as error:
             damaged.append(str(error))
@@ -103,7 +102,7 @@ def needs_columns(name: str) -> Iterator[None]:
         ) from error
 
 
-def stored(runs: Sequence[Sound]) -> pl.DataFrame:
+def stored(runs: Sequence[SoundRuns]) -> pl.DataFrame:
     """Sums as stored, and circumstances."""
     around = {run.record.run_id: run.circumstances for run in runs}
     return table_of([run.record for run in runs], around)

@@ -6,10 +6,10 @@ from pathlib import Path
 from rich.console import Console
 
 from rote.cli.screen import screen
-from rote.cluster.life import last_life
+from rote.cluster.liveness import last_attempt
 from rote.cluster.status import tail
+from rote.io.outputs import outputs_folder
 from rote.ledger.store import Store
-from rote.outputs import outputs_folder
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"run {arguments.run_id!r} is not in {run.path.parent}: see rote status")
     console = screen()
     try:
-        if life := last_life(run):
+        if life := last_attempt(run):
             _print_log(console, Path(life["log"]), arguments.lines, outputs)
     finally:
         if failure := run.failure():

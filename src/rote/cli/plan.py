@@ -7,23 +7,22 @@ from dataclasses import asdict
 
 from rich.console import Console
 
-from rote.analysis.laws.law import Count
+from rote.analysis.laws.law import RunCount
 from rote.analysis.quantities.scaling import scaling_runs
 from rote.cli.damage import require_no_damage
 from rote.cli.gathering import gathered, needs_columns
 from rote.cli.progress import Bar
 from rote.cli.screen import grid, print_json, screen
-from rote.files import named_by_digest, require_writable, write_json
-from rote.outputs import outputs_folder
-from rote.planner.amounts import amount
-from rote.planner.belief import Beliefs
-from rote.planner.own import own_beliefs
+from rote.core.progress import Progress
+from rote.io.outputs import outputs_folder
+from rote.io.write import named_by_digest, require_writable, write_json
+from rote.planner.fitted import fitted_estimates, published_estimates
+from rote.planner.formatting import amount
+from rote.planner.law_estimates import LawEstimates
 from rote.planner.page import plan_json, sizes, write_plan
-from rote.planner.plan import Plan, make_plan
-from rote.planner.published import published_beliefs
-from rote.planner.question import DEVICE_FLOPS_PER_SECOND, Question
+from rote.planner.plan import TrainingPlan, make_plan
+from rote.planner.request import DEVICE_FLOPS_PER_SECOND, PlanRequest
 from rote.planner.wording import answer, notes
-from rote.watching import Show
 
 NARROW = 120  # columns of a screen
 
@@ -35,10 +34,10 @@ def run(arguments: argparse.Namespace) -> int:
     """
     question = _question(arguments)
     outputs = require_writable(outputs_folder())
-    with Bar() as show:
-        beliefs, damaged = _beliefs(arguments, show)
-        show("planning", 0, None)
-        plan = make_plan(question, beliefs)
+    with Bar() as progress:
+        estimates, damaged = _estimates(arguments, progress)
+        progress("planning", 0, None)
+        plan = make_plan(question, estimates)
     asked = [asdict(question), arguments.count]
     name = named_by_digest("published" if arguments.source is None else arguments.source, asked)
     folder = outputs / "plans" / name
@@ -54,13 +53,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _question(arguments: argparse.Namespace) -> Question:
+def _question(arguments: argparse.Namespace) -> PlanRequest:
     def asked(name: str) -> float | None:
         text = getattr(arguments, name)
         return None if text is None else amount(text, f"--{name.replace('_', '-')}")
 
     sizes = arguments.params.split(",") if arguments.params else []
-    return Question(
+    return PlanRequest(
         flops=asked("flops"),
         loss_nats=asked("loss"),
         tokens=asked("tokens"),
@@ -72,19 +71,21 @@ def _question(arguments: argparse.Namespace) -> Question:
     )
 
 
-def _beliefs(arguments: argparse.Namespace, show: Show) -> tuple[Beliefs, list[str]]:
+def _estimates(arguments: argparse.Namespace, progress: Progress) -> tuple[LawEstimates, list[str]]:
     """And why runs of the sweep were left out."""
     if arguments.source is None:
-        return published_beliefs(), []
-    plan, results, damaged = gathered(arguments.source, show, capacity_from=arguments.capacity_from)
-    show("fitting laws", 0, None)
-    count = Count(arguments.count)
+        return published_estimates(), []
+    plan, results, damaged = gathered(
+        arguments.source, progress, capacity_from=arguments.capacity_from
+    )
+    progress("fitting laws", 0, None)
+    count = RunCount(arguments.count)
     with needs_columns(plan.name):
-        beliefs = own_beliefs(plan.name, scaling_runs(results, count), count, results.alphas)
-    return beliefs, damaged
+        estimates = fitted_estimates(plan.name, scaling_runs(results, count), count, results.alphas)
+    return estimates, damaged
 
 
-def _print(console: Console, plan: Plan) -> None:
+def _print(console: Console, plan: TrainingPlan) -> None:
     for line in answer(plan):
         console.print(line, style="bold", soft_wrap=True)
     is_narrow = console.width < NARROW

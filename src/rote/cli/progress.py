@@ -16,10 +16,10 @@ from rich.progress import (
 from rich.text import Text
 
 from rote.cli.screen import aside
+from rote.io.read import printable
 from rote.ledger.curve import MEMORISED_BITS, progress_told
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
-from rote.reading.files import printable
 
 NARROW = 110  # columns of a screen
 REFRESHES_A_SECOND = 4  # a sweep is followed for hours, often through ssh

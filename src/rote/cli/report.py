@@ -7,18 +7,17 @@ from typing import Any
 
 from rich.console import Console
 
-from rote.analysis.kinds import require_kind
-from rote.analysis.report import Report, write_report
+from rote.analysis.report import Report, require_kind, write_report
 from rote.analysis.results import Results
 from rote.cli.damage import require_no_damage
 from rote.cli.gathering import gathered, needs_columns
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
 from rote.cluster.plan import Plan
-from rote.files import require_writable
-from rote.outputs import below, outputs_folder
-from rote.site.build import Built, build_site
-from rote.tracking.account import allowed_mode
+from rote.io.outputs import below, outputs_folder
+from rote.io.write import require_writable
+from rote.site.site import Built, build_site
+from rote.tracking.session import allowed_mode
 
 
 def run(arguments: argparse.Namespace) -> int:

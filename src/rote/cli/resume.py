@@ -6,9 +6,9 @@ from rote.cli.launching import launch_and_report
 from rote.cli.screen import print_json, screen
 from rote.cli.status import standing
 from rote.cluster.plan import load_plan
-from rote.cluster.status import look
-from rote.files import require_writable
-from rote.outputs import outputs_folder
+from rote.cluster.status import sweep_status
+from rote.io.outputs import outputs_folder
+from rote.io.write import require_writable
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -23,5 +23,5 @@ def carry_on(arguments: argparse.Namespace, *, mode: str) -> int:
     require_writable(outputs)
     code = launch_and_report(screen(), plan, outputs, mode=mode, wait=arguments.follow)
     if arguments.json:
-        print_json(standing(outputs, [plan], look(outputs, [plan.name])))
+        print_json(standing(outputs, [plan], sweep_status(outputs, [plan.name])))
     return code

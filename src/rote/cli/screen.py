@@ -11,7 +11,7 @@ from rich import table
 from rich.console import Console
 from rich.text import Text
 
-from rote.reading.files import printable
+from rote.io.read import printable
 
 if TYPE_CHECKING:
     from rote.analysis.table import Table

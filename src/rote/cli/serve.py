@@ -7,9 +7,8 @@ from contextlib import nullcontext
 
 from rote.cli.progress import Bar
 from rote.cli.screen import screen
-from rote.outputs import outputs_folder
-from rote.site.opening import opened
-from rote.site.server import Server
+from rote.io.outputs import outputs_folder
+from rote.site.server import Server, open_in_browser
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -25,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
             show("looking at all runs", 0, None)
             server.answers.look()
         console.print(f"{server.address}  ({outputs}; Ctrl-C ends it)", soft_wrap=True)
-        with opened(server.address, outputs) if arguments.open else nullcontext():
+        with open_in_browser(server.address, outputs) if arguments.open else nullcontext():
             server.serve_forever(poll_interval=0.1)
     console.print("ended")
     return 0

@@ -13,9 +13,18 @@ from rote.cli.damage import require_no_damage
 from rote.cli.follow import follow, print_held, print_last_words, tally
 from rote.cli.screen import print_json, screen
 from rote.cluster.plan import Plan, launched, load_plan
-from rote.cluster.status import STATES, Jobs, RunState, count, label, look, states, varying_keys
+from rote.cluster.status import (
+    STATES,
+    Jobs,
+    RunState,
+    count,
+    label,
+    states,
+    sweep_status,
+    varying_keys,
+)
+from rote.io.outputs import outputs_folder
 from rote.ledger.store import Store
-from rote.outputs import outputs_folder
 
 SHOWN_RUNS = 200
 # What a person must see first, where not all can be shown.
@@ -37,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     plans, damaged = _readable(outputs, [arguments.name] if is_one else launched(outputs))
     if is_one and damaged:
         raise ValueError(damaged[0])
-    jobs = look(outputs, [plan.name for plan in plans])
+    jobs = sweep_status(outputs, [plan.name for plan in plans])
     if arguments.json:
         print_json(standing(outputs, plans, jobs))
     elif is_one:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rote.analysis.kinds import require_kind
+from rote.analysis.report import require_kind
 from rote.cli.bill import bill_told, make_bill, print_bill
 from rote.cli.follow import summarise
 from rote.cli.launching import launch_and_report
@@ -18,15 +18,15 @@ from rote.cli.status import standing
 from rote.cluster.launching import require_mode
 from rote.cluster.plan import Plan
 from rote.cluster.planning import make_plan
-from rote.cluster.status import look
+from rote.cluster.status import sweep_status
 from rote.config.compose import OWN, Composer
 from rote.config.grammar import parse
 from rote.config.primary import Primary
 from rote.config.sweep import Grid, Sweep, load_sweep, with_overrides
-from rote.files import canonical_json, require_writable, sha256
+from rote.io.outputs import outputs_folder
+from rote.io.write import canonical_json, require_writable, sha256
 from rote.ledger.store import Store
-from rote.outputs import outputs_folder
-from rote.tasks.text.rehearsal import rehearsal
+from rote.tasks.text.task import rehearsal
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -104,7 +104,7 @@ def _launch_sweep(
     else:
         code = _all_done(console, plan, outputs)
     if as_json:
-        print_json(standing(outputs, [plan], look(outputs, [plan.name])))
+        print_json(standing(outputs, [plan], sweep_status(outputs, [plan.name])))
     return code
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from rote.cli.damage import require_no_damage
 from rote.cli.screen import print_json, screen
 from rote.cluster.plan import load_plan
+from rote.io.outputs import outputs_folder
 from rote.ledger.claim import RunIsTaken
 from rote.ledger.store import RunFolder, Store
-from rote.outputs import outputs_folder
 from rote.tracking.uploading import FAILED, PENDING, Upload, offline_logs, send
 
 
@@ -60,12 +60,12 @@ def _found(runs: list[RunFolder], reports: list[Path], damaged: list[str]) -> li
 
 def _mend(runs: list[RunFolder], damaged: list[str]) -> None:
     """What a process that died at its very end did not tell wandb is told now."""
-    from rote.tracking.mending import mend  # wandb, where it is needed
+    from rote.tracking.repair import repair
 
     for run in (run for run in runs if run.is_done()):
         try:
             with suppress(RunIsTaken), run.claim():
-                mend(run)
+                repair(run)
         except ValueError as error:
             damaged.append(str(error))
 

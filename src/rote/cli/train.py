@@ -20,19 +20,18 @@ from rote.cli.hydra_flags import read_flags, words_for_hydra
 from rote.cli.progress import Bar, ProgressBar
 from rote.cli.screen import screen
 from rote.config.compose import Composer, plain
+from rote.config.data_resolver import DataResolver
+from rote.config.folders import conf_folder, sweep_files
 from rote.config.grammar import parse, plain_words
-from rote.config.pinning import Pinner
-from rote.config.places import conf_folder, sweep_files
 from rote.config.primary import MAIN, Primary
 from rote.config.sweep import as_grid
 from rote.config.trust import require_own
-from rote.files import require_writable
+from rote.io.outputs import outputs_folder
+from rote.io.write import require_writable
 from rote.ledger.claim import ClaimLost, RunIsTaken
 from rote.ledger.record import Record
-from rote.ledger.spec import Spec
-from rote.ledger.spec_file import read_spec
+from rote.ledger.spec import Spec, read_spec
 from rote.ledger.store import Store
-from rote.outputs import outputs_folder
 
 SPLITS = ("train", "heldout")
 _raised: ContextVar[list[Exception]] = ContextVar("raised")  # in Hydra's application
@@ -112,8 +111,8 @@ def _run_spec(words: list[str]) -> int:
     console = screen()
     store = Store(require_writable(outputs_folder()))
     with Bar() as show:
-        task = Pinner(show).pinned(spec.what)["task"]
-    if task != spec.what["task"]:
+        resolved = DataResolver(show).resolved(spec.what)
+    if resolved["task"] != spec.what["task"]:
         raise ValueError(f"{words[0]}: the data of its task are not what they were")
     return _execute(console, store, spec)
 
@@ -127,18 +126,18 @@ def _run_one(config: dict[str, Any]) -> int:
     console = screen()
     store = Store(require_writable(outputs_folder()))
     with Bar() as show:
-        spec = Spec.from_config(Pinner(show).pinned(config))
+        spec = Spec.from_config(DataResolver(show).resolved(config))
     return _execute(console, store, spec)
 
 
 def _execute(console: Console, store: Store, spec: Spec) -> int:
-    from rote.preflight import Preflight  # torch: not for --help
-    from rote.training.device import require_device
+    from rote.run.preflight import Preflight
+    from rote.training.distributed import require_device
 
     facts = Preflight().facts(spec)
     require_device(spec.how["host"]["accelerator"])
 
-    from rote.run import execute  # Lightning takes seconds to import: only once all is checked
+    from rote.run.execute import execute
 
     console.print(f"run {spec.run_id}: {facts.parameters:,} parameters")
     try:

@@ -2,7 +2,7 @@
 
 from rote.cluster.plan import Plan
 from rote.config.compose import Composer
-from rote.tracking.account import Account
+from rote.tracking.session import Account
 
 
 def account_of(plan: Plan | None) -> Account:

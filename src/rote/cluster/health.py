@@ -1,4 +1,4 @@
-"""Every file below outputs, read and compared with the digest that was kept of it."""
+"""Read every file of the outputs folder and compare it with its stored digest."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -6,19 +6,19 @@ from functools import partial
 from pathlib import Path
 
 from rote.cluster.journal import Journal
-from rote.cluster.life import last_life
+from rote.cluster.liveness import last_attempt
 from rote.cluster.plan import launched, load_plan, sweep_folder
-from rote.files import sha256_of_file
+from rote.core.progress import Progress, with_progress
+from rote.io.outputs import below
+from rote.io.read import Damaged, is_regular, open_regular, read_json
+from rote.io.shapes import anything, mapped, text
+from rote.io.write import sha256_of_file
 from rote.ledger.claim import require_lockable
-from rote.ledger.shapes import FAILURE
+from rote.ledger.curve import FAILURE
 from rote.ledger.store import RunFolder, Store
-from rote.outputs import below
-from rote.reading.files import Damaged, is_regular, open_regular, read_json
-from rote.reading.shapes import anything, mapped, text
 from rote.tasks.text.prepared import PREPARE_AGAIN, TOKENS, open_prepared
-from rote.watching import Show, watched
 
-Check = Callable[[], object]  # raises ValueError, or OSError
+Check = Callable[[], object]  # raises ValueError or OSError
 CHANGED = "it is not what was written (SHA-256 differs)"
 WRITTEN_AGAIN = "the command that wrote it writes it anew"
 NUMBERS = {
@@ -27,10 +27,10 @@ NUMBERS = {
 }  # fmt: skip
 
 
-def damaged_files(outputs: Path, show: Show) -> list[str]:
-    """A line for each thing that is damaged: the file, the reason, the way out."""
+def damaged_files(outputs: Path, progress: Progress) -> list[str]:
+    """Return one line per damaged thing: the file, the reason and the remedy."""
     found = []
-    for check in watched(list(_checks(outputs)), "reading all outputs", show):
+    for check in with_progress(list(_checks(outputs)), "reading all outputs", progress):
         try:
             check()
         except FileNotFoundError:
@@ -61,7 +61,7 @@ def _of_run(run: RunFolder) -> Iterator[Check]:
         yield run.spec
     yield run.curve
     yield partial(read_json, run.failure_path, FAILURE, "rote retry tries the run again")
-    yield partial(last_life, run)
+    yield partial(last_attempt, run)
     yield partial(require_lockable, run.lock_path)
     for path in sorted(run.checkpoints_path.glob("[0-9]*.*")):
         yield partial(_require_named_by_digest, path)
@@ -86,7 +86,7 @@ def _require_corpus(folder: Path) -> None:
 
 
 def _require_files(folder: Path, name: str) -> None:
-    """Those whose digests stand in a manifest; numbers alone have none."""
+    """Compare files with the digests in a manifest; numbers alone have no digests."""
     content = read_json(folder / name, mapped(anything), WRITTEN_AGAIN)
     digests = content.get("files_sha256", {})
     mapped(text)(digests, "files_sha256")
@@ -97,5 +97,5 @@ def _require_files(folder: Path, name: str) -> None:
 
 
 def _folders(folder: Path) -> list[Path]:
-    hidden = (".", "requests")  # work that goes on, and what was asked for
+    hidden = (".", "requests")  # unfinished work, and requests
     return sorted(path for path in folder.glob("*") if not path.name.startswith(hidden))

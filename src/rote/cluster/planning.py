@@ -1,36 +1,37 @@
-"""From a sweep to a plan: every point composed, checked and counted before the first one runs."""
+"""Turn a sweep into a plan: compose, check and count every point before the first one runs."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from rote.cluster.launch import Host, host_settings
+from rote.cluster.host import Host, host_settings
 from rote.cluster.plan import Plan, Point
 from rote.config.build import build
 from rote.config.compose import Composer
-from rote.config.how import require_log
-from rote.config.pinning import Pinner
+from rote.config.data_resolver import DataResolver
+from rote.config.host_and_log import require_log
 from rote.config.sweep import Sweep, points
+from rote.core.progress import Progress, no_progress
 from rote.ledger.spec import Spec
-from rote.preflight import Facts, Preflight
-from rote.watching import Show, unseen
+from rote.run.preflight import Facts, Preflight
 
 
-def make_plan(sweep: Sweep, composer: Composer, show: Show = unseen) -> tuple[Plan, list[Facts]]:
-    """Compose and check every point before anything runs; equal points are one.
+def make_plan(
+    sweep: Sweep, composer: Composer, progress: Progress = no_progress
+) -> tuple[Plan, list[Facts]]:
+    """Compose and check every point before anything runs; equal points become one.
 
-    Data that a task wants prepared are prepared here, once; ``show`` hears how far that is.
-
-    Raises ValueError with one line for the first point that could not run.
+    Data that a task needs prepared are prepared here, once, and ``progress`` follows that. Raises
+    ValueError with one line for the first point that could not run.
     """
-    preflight, pinner = Preflight(), Pinner(show)
+    preflight, resolver = Preflight(), DataResolver(progress)
     planned: dict[str, Point] = {}
     facts: list[Facts] = []
 
     def count(config: Mapping[str, Any]) -> int:
-        return preflight.parameters(pinner.pinned(config))
+        return preflight.parameters(resolver.resolved(config))
 
     for overrides in points(sweep, composer, count):
-        config = pinner.pinned(composer.config(overrides))
+        config = resolver.resolved(composer.config(overrides))
         require_log(config["log"])
         config["log"] |= {"group": sweep.name, "question": sweep.question}
         for observer in config["log"]["observers"].values():

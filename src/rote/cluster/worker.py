@@ -1,7 +1,7 @@
-"""A job: it carries out its share of a sweep, each run or stack of runs in a process of its own.
+"""Carry out one job's share of a sweep, each run or stack of runs in a process of its own.
 
-Any number of jobs, on any number of machines that share the outputs folder, may be given the same
-run: each is claimed through a lock that the operating system drops when its holder dies.
+Several jobs, on several machines that share the outputs folder, may get the same run: a process
+claims it through a lock that the operating system drops when the process dies.
 """
 
 import logging
@@ -15,59 +15,59 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rote import provenance
-from rote.cluster.crew import Crew, Death, Outcome, Specs
-from rote.cluster.life import note_death, note_life
+from rote.cluster.liveness import record_attempt, record_kill
 from rote.cluster.pack import stacks
 from rote.cluster.preemption import StopFlag, leave
+from rote.cluster.process_pool import Killed, Outcome, ProcessPool, Specs
 from rote.config.trust import allow
+from rote.core import provenance
+from rote.io.outputs import OUTPUTS_VARIABLE
 from rote.ledger.claim import RunIsTaken, require_lockable
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
-from rote.outputs import OUTPUTS_VARIABLE
 
 LOG = logging.getLogger(__name__)
-PATIENCE_SECONDS = 60.0  # with a run that another process holds: a dying one lets go of it sooner
+WAIT_FOR_HELD_SECONDS = 60.0  # for a run that another process holds: a dying one releases it sooner
 PAUSE_SECONDS = 2.0
-VAIN_LIVES = 5  # without a single step: the time limit is shorter than the start
+MAX_RESTARTS_WITHOUT_STEP = 5  # after that, the time limit must be shorter than the start-up
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """What a worker is sent: frozen specs, so that editing a YAML afterwards changes nothing."""
+    """What a worker receives: frozen specs, so that editing a YAML afterwards changes nothing."""
 
     specs: tuple[Spec, ...]
     outputs: str
-    forgiven: Mapping[str, float]  # run id -> time of a failure that is to be tried again
+    retry_failures: Mapping[str, float]  # run id -> time of a failure that is to be retried
     runs_at_once: int  # processes
     stack: int  # runs of one shape that a process trains as one
-    code: Mapping[str, str | None]  # that sent it
+    code: Mapping[str, str | None]  # of the launcher
 
 
 def work(assignment: Assignment) -> list[str]:
-    """Run what nobody has finished, holds, or has failed at; one failing run stops no other.
+    """Run what is not finished, held or failed; a failing run does not stop the others.
 
     Returns the ids of the runs that failed here.
     """
-    allow([[spec.what, spec.how] for spec in assignment.specs])  # the launcher checked them
+    allow([[spec.what, spec.how] for spec in assignment.specs])  # the launcher has checked them
     flag = StopFlag().install()
-    os.environ[OUTPUTS_VARIABLE] = assignment.outputs  # prepared data lie beside the runs
+    os.environ[OUTPUTS_VARIABLE] = assignment.outputs  # prepared data are beside the runs
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     folder = Path(os.environ["SUBMITIT_FOLDER"])
     _compare_code(assignment.code)
     worker = _Worker(assignment, flag, folder)
     if int(os.environ.get("SLURM_NTASKS", 1)) > 1:
-        worker.work_in_company()
+        worker.work_distributed()
     else:
         worker.work_alone()
     return worker.failed
 
 
 def attempt(specs: Specs, outputs: str, code: Mapping[str, str | None], parent: int) -> Outcome:
-    """The runs of this process; orphaned, it stops as if it were told to."""
-    from rote.training.member import Interrupted  # Lightning takes seconds to import
+    """Execute the runs of this process; if its parent dies, it stops as if signalled."""
+    from rote.training.training_run import Interrupted
 
-    allow([[spec.what, spec.how] for spec in specs])  # a spawned process knows nothing of it
+    allow([[spec.what, spec.how] for spec in specs])  # a spawned process inherits nothing
     flag = StopFlag().install()
 
     def stop() -> bool:
@@ -79,16 +79,16 @@ def attempt(specs: Specs, outputs: str, code: Mapping[str, str | None], parent: 
         return Outcome.INTERRUPTED
     for run_id, error in ended.items():
         LOG.error("run %s ended without a record", run_id, exc_info=error)
-    return Outcome.THROUGH
+    return Outcome.FINISHED
 
 
 def _execute(
     specs: Specs, store: Store, stop: Callable[[], bool], noted: Mapping[str, Any]
 ) -> dict[str, Exception]:
-    """Together where they can be stacked; returns what ended those that have no record."""
-    from rote.run import execute, execute_together
-    from rote.training.member import Interrupted
+    """Train the specs, stacked if possible; return the errors of those without a record."""
+    from rote.run.execute import execute, execute_together
     from rote.training.stack import CannotStack
+    from rote.training.training_run import Interrupted
 
     if len(specs) > 1:
         try:
@@ -107,7 +107,7 @@ def _execute(
 
 
 class _Worker:
-    """Goes through runs until told to stop."""
+    """Works through runs until it has to stop."""
 
     def __init__(self, assignment: Assignment, flag: StopFlag, folder: Path) -> None:
         self.assignment = assignment
@@ -115,35 +115,35 @@ class _Worker:
         self.folder = folder
         self.store = Store(Path(assignment.outputs))
         self.failed: list[str] = []
-        self.interrupted = False  # another process may have got the signal alone
+        self.interrupted = False  # another process may have received the only signal
 
     def work_alone(self) -> None:
-        """All runs, then again those that other jobs held, for a while."""
+        """Work through all runs, then retry for a while those that other jobs held."""
         code = self.assignment.code
         make = partial(attempt, outputs=self.assignment.outputs, code=code, parent=os.getpid())
-        crew = Crew(self.assignment.runs_at_once, make)
+        pool = ProcessPool(self.assignment.runs_at_once, make)
         todo = deque(stacks(self.assignment.specs, self.assignment.stack))
         held: list[Specs] = []
-        patience_ends = None
-        while (todo or crew.at_work) and not self._is_told():
-            while todo and crew.has_room():
-                self._take_up(todo.popleft(), crew, held)
-            self._hear(crew, held)
-            if held and not todo and not crew.at_work:
-                patience_ends = patience_ends or time.monotonic() + PATIENCE_SECONDS
-                if time.monotonic() > patience_ends:
+        give_up_at = None
+        while (todo or pool.running) and not self._must_stop():
+            while todo and pool.has_room():
+                self._start(todo.popleft(), pool, held)
+            self._collect(pool, held)
+            if held and not todo and not pool.running:
+                give_up_at = give_up_at or time.monotonic() + WAIT_FOR_HELD_SECONDS
+                if time.monotonic() > give_up_at:
                     LOG.warning("left to others: %s", [spec.run_id for (spec,) in held])
                     return
                 time.sleep(PAUSE_SECONDS)
                 todo.extend(held)
                 held.clear()
-        if self._is_told():
-            crew.tell_to_stop()
-            while crew.at_work:
-                self._hear(crew, held)
+        if self._must_stop():
+            pool.terminate()
+            while pool.running:
+                self._collect(pool, held)
             self._leave()
 
-    def _take_up(self, specs: Specs, crew: Crew, held: list[Specs]) -> None:
+    def _start(self, specs: Specs, pool: ProcessPool, held: list[Specs]) -> None:
         free = []
         for spec in specs:
             run = self.store.run(spec.run_id)
@@ -155,45 +155,45 @@ class _Worker:
             if self._is_begun(run):
                 free.append(spec)
         if free:
-            crew.start(tuple(free))
+            pool.start(tuple(free))
 
-    def _hear(self, crew: Crew, held: list[Specs]) -> None:
-        for specs, outcome in crew.ended():
+    def _collect(self, pool: ProcessPool, held: list[Specs]) -> None:
+        for specs, outcome in pool.ended():
             for spec in specs:
                 run = self.store.run(spec.run_id)
                 if run.is_done():
                     continue
                 if self._has_failed(run):
                     self.failed.append(spec.run_id)
-                elif isinstance(outcome, Death):
+                elif isinstance(outcome, Killed):
                     LOG.error("run %s: %s", spec.run_id, outcome)
-                    note_death(run, str(outcome))
-                elif outcome is Outcome.THROUGH:
-                    held.append((spec,))  # another process was at it
+                    record_kill(run, str(outcome))
+                elif outcome is Outcome.FINISHED:
+                    held.append((spec,))  # another process had it
                 else:
                     self.interrupted = True
 
-    def work_in_company(self) -> None:
-        """The first process chooses the runs, the others train along."""
-        from rote.cluster import company
-        from rote.training.member import Interrupted
+    def work_distributed(self) -> None:
+        """Choose the runs in the first process; the other processes train along."""
+        from rote.cluster import rendezvous
+        from rote.training.training_run import Interrupted
 
-        company.meet()
+        rendezvous.join_processes()
         if os.environ["SLURM_PROCID"] != "0":
             with suppress(Interrupted):
-                company.train_along(self.flag.is_set)
+                rendezvous.follow_rank_0(self.flag.is_set)
             return
         for spec in self.assignment.specs:
-            if not self._is_told():
-                self._lead(spec)
-        if not self.interrupted:  # that, they have heard in the middle of training
-            company.dismiss()
-        if self._is_told():
+            if not self._must_stop():
+                self._run_distributed(spec)
+        if not self.interrupted:  # else they were interrupted during training, too
+            rendezvous.release_processes()
+        if self._must_stop():
             self._leave()
 
-    def _lead(self, spec: Spec) -> None:
-        from rote.run import execute
-        from rote.training.member import Diverged, Interrupted
+    def _run_distributed(self, spec: Spec) -> None:
+        from rote.run.execute import execute
+        from rote.training.training_run import Diverged, Interrupted
 
         run = self.store.run(spec.run_id)
         if run.is_done() or self._has_failed(run) or run.is_claimed():
@@ -209,13 +209,13 @@ class _Worker:
             self.failed.append(spec.run_id)  # on all ranks at once: they are ready for the next
         except RunIsTaken:
             LOG.warning("left to others: %s", spec.run_id)
-        # Anything else is raised: the others stand in the middle of a step, none can go on.
+        # Other errors are raised: the other processes are in the middle of a step and cannot go on.
 
     def _is_begun(self, run: RunFolder) -> bool:
-        """Note who takes it up; where its folder takes no files, that stops no other run."""
+        """Record this attempt; a run whose folder is not writable does not stop other runs."""
         try:
             require_lockable(run.lock_path)
-            note_life(run, self.folder)
+            record_attempt(run, self.folder)
         except (OSError, ValueError) as error:
             LOG.error("run %s cannot be taken up: %s", run.run_id, error)
             self.failed.append(run.run_id)
@@ -226,20 +226,26 @@ class _Worker:
 
     def _has_failed(self, run: RunFolder) -> bool:
         failure = run.failure()
-        forgiven = self.assignment.forgiven.get(run.run_id)
-        return failure is not None and failure["time_unix_seconds"] != forgiven
+        retry_failures = self.assignment.retry_failures.get(run.run_id)
+        return failure is not None and failure["time_unix_seconds"] != retry_failures
 
-    def _is_told(self) -> bool:
+    def _must_stop(self) -> bool:
         return self.interrupted or self.flag.is_set()
 
     def _leave(self) -> None:
         LOG.warning("%s: leaving at a step boundary", self.flag.signal_name or "another's")
-        if int(os.environ.get("SLURM_RESTART_COUNT", 0)) >= VAIN_LIVES and self._is_in_vain():
-            LOG.error("%d lives without a step: is host.time_minutes enough to start?", VAIN_LIVES)
+        if (
+            int(os.environ.get("SLURM_RESTART_COUNT", 0)) >= MAX_RESTARTS_WITHOUT_STEP
+            and self._made_no_progress()
+        ):
+            LOG.error(
+                "%d lives without a step: is host.time_minutes enough to start?",
+                MAX_RESTARTS_WITHOUT_STEP,
+            )
             return
         leave(self.folder)
 
-    def _is_in_vain(self) -> bool:
+    def _made_no_progress(self) -> bool:
         runs = [self.store.run(spec.run_id) for spec in self.assignment.specs]
         return not any(run.is_done() or run.failure() or run.has_checkpoint() for run in runs)
 

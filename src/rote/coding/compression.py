@@ -1,5 +1,10 @@
-"""A file through the model of a finished run, and back."""
+"""Compress a file with the model of a finished run, and restore it.
 
+General compressors at settings near their best give sizes to compare with.
+"""
+
+import lzma
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -7,51 +12,51 @@ from importlib.metadata import version
 
 import numpy as np
 import torch
+import zstandard
 
-from rote.coding import contents
-from rote.coding.coder import OtherProbabilities, Windows, decode, encode
-from rote.coding.container import MOST_AT_ONCE, WORD, Header, pack
-from rote.coding.contents import Content
+from rote.coding import container
+from rote.coding.coder import OtherProbabilities, TokenWindows, decode, encode
+from rote.coding.container import MOST_AT_ONCE, WORD, Header, StoredContent, pack
 from rote.config.build import build
-from rote.files import sha256, sha256_of_file
+from rote.core.progress import Progress
+from rote.io.write import sha256, sha256_of_file
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder
-from rote.models.decoding import sequences_at_once
+from rote.models.decoder import sequences_at_once
+from rote.run.weights import load_trained
 from rote.tasks.protocol import Task
-from rote.trained import load_trained
-from rote.watching import Show
 
 
 @dataclass(frozen=True, kw_only=True)
 class Compressed:
-    """A compressed file, and what it took."""
+    """A compressed file and its sizes."""
 
     file: bytes
     content_bytes: int
     code_bytes: int  # without header and checksum
-    claimed_bits: float  # -log2 p of the tokens, as the model says
+    claimed_bits: float  # -log2 p of the tokens under the model
 
 
 def compress(
-    folder: RunFolder, content: bytes | None, *, name: str, show: Show
+    folder: RunFolder, content: bytes | None, *, name: str, progress: Progress
 ) -> tuple[bytes, Compressed]:
-    """``content``, or where it is None the run's own training set as .npy, and what became of it.
+    """Compress ``content``, or the run's training set as .npy if it is None; return it, too.
 
-    Raises ValueError where the run's task has no tokens for it, or the run kept no model.
+    Raises ValueError if the run's task has no tokens for the content, or the run kept no model.
     """
     model, task, spec = load_trained(folder)
     if content is None:
         content = _training_set(task, spec.what["seed"])
-        read = contents.array(content, task.vocab_size, name)
+        read = container.array(content, task.vocab_size, name)
     else:
-        read = contents.read(content, task, name)
+        read = container.read(content, task, name)
     at_once = sequences_at_once(model, length=task.length, vocab_size=task.vocab_size)
-    windows = Windows(
+    windows = TokenWindows(
         num_tokens=len(read.tokens_N), length=task.length, at_once=min(MOST_AT_ONCE, at_once)
     )
     threads = spec.how["host"]["threads"]
     with _as_trained(spec, threads):
-        encoded = encode(model, read.tokens_N, windows, show)
+        encoded = encode(model, read.tokens_N, windows, progress)
     header = Header(
         run_id=folder.run_id,
         weights_sha256=sha256_of_file(folder.weights_path),
@@ -75,12 +80,14 @@ def compress(
     )
 
 
-def decompress(folder: RunFolder, header: Header, words: np.ndarray, *, show: Show) -> bytes:
-    """What was compressed; raises ValueError where this run's model gives something else."""
+def decompress(
+    folder: RunFolder, header: Header, words: np.ndarray, *, progress: Progress
+) -> bytes:
+    """Return the original content; raises ValueError if this run's model cannot restore it."""
     model, task, spec = load_trained(folder)
     if sha256_of_file(folder.weights_path) != header.weights_sha256:
         raise ValueError(f"{folder.weights_path} is not the model that the file was made with")
-    windows = Windows(
+    windows = TokenWindows(
         num_tokens=header.num_tokens,
         length=header.window_tokens,
         at_once=header.windows_at_once,
@@ -89,9 +96,9 @@ def decompress(folder: RunFolder, header: Header, words: np.ndarray, *, show: Sh
         raise ValueError(f"the model of run {folder.run_id} has no windows of {windows.length}")
     try:
         with _as_trained(spec, header.threads):
-            tokens_N = decode(model, words, windows, show)
-        content = contents.write(
-            Content(kind=header.kind, tokens_N=tokens_N, shape=header.shape), task
+            tokens_N = decode(model, words, windows, progress)
+        content = container.write(
+            StoredContent(kind=header.kind, tokens_N=tokens_N, shape=header.shape), task
         )
         if sha256(content) != header.content_sha256:
             raise OtherProbabilities
@@ -104,7 +111,7 @@ def decompress(folder: RunFolder, header: Header, words: np.ndarray, *, show: Sh
 
 @contextmanager
 def _as_trained(spec: Spec, threads: int) -> Iterator[None]:
-    """The run's number format, and so many threads that sums are taken in the same order."""
+    """Use the run's number format and thread count, so that sums are taken in the same order."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -115,10 +122,10 @@ def _as_trained(spec: Spec, threads: int) -> Iterator[None]:
 
 
 def _training_set(task: Task, seed: int) -> bytes:
-    """In the smallest format that holds a token: other compressors are not given zeros to save."""
+    """Return the set in the smallest integer type, so other compressors save no padding zeros."""
     sequences = task.train(seed)
     tokens_NL = sequences.tokens(torch.arange(sequences.num_sequences)).numpy()
-    return contents.npy(tokens_NL.astype(np.min_scalar_type(task.vocab_size - 1)))
+    return container.npy(tokens_NL.astype(np.min_scalar_type(task.vocab_size - 1)))
 
 
 def _other_probabilities(header: Header) -> str:
@@ -139,4 +146,18 @@ def _made_with() -> dict[str, str]:
         "torch": torch.__version__,
         "constriction": version("constriction"),
         "processor": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+ZLIB_LEVEL = 9
+XZ_PRESET = 9 | lzma.PRESET_EXTREME
+ZSTD_LEVEL = 22
+
+
+def sizes_in_bytes(content: bytes) -> dict[str, int]:
+    """Return the size under each compressor, with its own header and checksum."""
+    return {
+        f"zlib -{ZLIB_LEVEL}": len(zlib.compress(content, ZLIB_LEVEL)),
+        "xz -9e": len(lzma.compress(content, preset=XZ_PRESET)),
+        f"zstd -{ZSTD_LEVEL}": len(zstandard.compress(content, ZSTD_LEVEL)),
     }

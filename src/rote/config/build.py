@@ -1,6 +1,9 @@
-"""This module builds objects from `_target_` nodes that are allowed, and passes their errors on."""
+"""This module builds objects from `_target_` nodes that are allowed, and passes their errors on.
 
-from collections.abc import Mapping
+Which keys of a configuration are read: any other key would be shown and then have no effect.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
@@ -8,7 +11,9 @@ from typing import Any
 from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 
+from rote.config.choices import near
 from rote.config.trust import TARGET, named_code, require_allowed
+from rote.ledger.spec import CONTROL, HOW, WHAT
 
 
 def build(config: Mapping[str, Any], **arguments: Any) -> Any:
@@ -46,3 +51,46 @@ def import_targets(config: Any) -> None:
         if key == TARGET:
             with suppress(ImportError):
                 import_module(value.rpartition(".")[0])
+
+
+TOP = (*WHAT, CONTROL, *HOW)
+# Read by rote itself, not by the constructor that a `_target_` beside them names.
+READ = (
+    "seed", "optim.optimiser", "optim.schedule", "optim.clip_norm",
+    "log.group", "log.question", "log.keep_weights", "log.observers",
+)  # fmt: skip
+# Read by models through interpolations; not every model reads all of them.
+OF_SIZE = ("size.num_layers", "size.width", "size.num_heads", "size.mlp_ratio")
+
+
+def require_known_keys(config: Mapping[str, Any], is_read: Callable[[str], bool]) -> None:
+    """Raises ValueError for a key that nothing reads, and for one that rote reads and is missing.
+
+    ``is_read`` says whether an interpolation reads a key.
+    """
+    unread = [key for key in config if key not in TOP]
+    unread += [key for key in _without_constructor(config) if key not in (*TOP, *READ, *OF_SIZE)]
+    for key in unread:
+        if not is_read(key):
+            hint = near(key, (*TOP, *READ, *OF_SIZE))
+            raise ValueError(
+                f"key {key!r} has no effect: rote does not know it, no interpolation refers to it, "
+                f"and no _target_ stands above it.{hint}"
+            )
+    for key in (*TOP, *READ):
+        tree: Any = config
+        for part in key.split("."):
+            if not isinstance(tree, Mapping) or part not in tree:
+                raise ValueError(f"the configuration has no {key!r}, which rote reads")
+            tree = tree[part]
+
+
+def _without_constructor(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Dotted keys of the values that no `_target_` beside or above them takes."""
+    if "_target_" in tree:
+        return
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _without_constructor(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"

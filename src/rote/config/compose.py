@@ -17,10 +17,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rote.config.budget_scale import with_scaled_budget
+from rote.config.build import require_known_keys
 from rote.config.choices import unknown, unknown_key
+from rote.config.folders import conf_folder
 from rote.config.grammar import parse, plain_words
-from rote.config.known_keys import require_known_keys
-from rote.config.places import conf_folder
 from rote.config.primary import MAIN, Primary
 from rote.config.trust import allow
 from rote.ledger.spec import flatten

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from rote.config.places import conf_folder
-from rote.files import canonical_json, sha256
+from rote.config.folders import conf_folder
+from rote.io.write import canonical_json, sha256
 
 ID_LETTERS = 6
 SEPARATOR = " \N{MIDDLE DOT} "

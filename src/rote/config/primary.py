@@ -10,7 +10,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from rote.config.places import conf_folder
+from rote.config.folders import conf_folder
 
 MAIN = "train"
 OF_HYDRA = "hydra.conf"  # the package of Hydra's own settings

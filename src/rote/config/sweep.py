@@ -24,12 +24,12 @@ from yaml import YAMLError
 
 from rote.config.choices import unknown
 from rote.config.compose import OWN, Composer
+from rote.config.folders import sweep_files
 from rote.config.grammar import parse, swept_values, written
-from rote.config.places import sweep_files
 from rote.config.primary import Primary
 from rote.config.trust import allow, require_allowed
-from rote.outputs import below
-from rote.units import sequences_holding
+from rote.core.units import sequences_holding
+from rote.io.outputs import below
 
 FUNCTIONS = {
     "round": round, "floor": math.floor, "ceil": math.ceil, "min": min, "max": max,

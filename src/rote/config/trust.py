@@ -26,8 +26,8 @@ from typing import Any
 import yaml
 from hydra.utils import get_object
 
-from rote.config.places import conf_folder, sweeps_folder
-from rote.files import canonical_json, sha256
+from rote.config.folders import conf_folder, sweeps_folder
+from rote.io.write import canonical_json, sha256
 from rote.ledger.spec import Spec
 
 ALLOW_VARIABLE = "ROTE_ALLOW"

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from rote.checks import require_whole
+from rote.core.checks import require_whole
 from rote.measures.sampling import Sampler
-from rote.models.decoding import decoder_of, sequences_at_once
+from rote.models.decoder import sequences_at_once, token_reader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ def _continued(
     model: nn.Module, prompts_BP: Tensor, uniform_BS: Tensor, drawing: Drawing
 ) -> Iterator[Tensor]:
     """One token after another, [B, 1] each."""
-    decoder = decoder_of(model)
+    decoder = token_reader(model)
     read_BL = prompts_BP
     for position in range(uniform_BS.shape[1]):
         logits_BV = decoder.read(read_BL)

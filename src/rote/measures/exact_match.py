@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rote.core.units import bits_from_nats
 from rote.measures.cost import batches
 from rote.measures.protocol import Measurement
-from rote.models.decoding import decoder_of, sequences_at_once
+from rote.models.decoder import sequences_at_once, token_reader
 from rote.models.likelihood import started, token_nats
 from rote.tasks.protocol import HasItems, Items, Task
-from rote.units import bits_from_nats
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +109,7 @@ def _free(model: nn.Module, items: Items, task: Task, device: torch.device) -> n
 
 def _greedy(model: nn.Module, prompts_BL: Tensor, length: int) -> Tensor:
     """The likeliest token after token, so many, [B, length]."""
-    decoder = decoder_of(model)
+    decoder = token_reader(model)
     said = [decoder.read(prompts_BL).argmax(dim=-1, keepdim=True)]
     while len(said) < length:
         said.append(decoder.read(said[-1]).argmax(dim=-1, keepdim=True))

@@ -13,16 +13,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rote.checks import require_whole
+from rote.core.checks import require_whole
+from rote.core.rng import stream_seed
+from rote.core.units import bits_from_nats
 from rote.measures.cost import CPU_LOGITS_PER_BATCH, LOGITS_PER_BATCH
 from rote.measures.protocol import Measurement
 from rote.models.likelihood import started, token_nats
-from rote.rng import stream_seed
 from rote.tasks.canaries.manifest import Canary, Encode, Manifest, Piece, Space
 from rote.tasks.canaries.spaces import KINDS
 from rote.tasks.canaries.task import Canaries
 from rote.tasks.protocol import Task
-from rote.units import bits_from_nats
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rote.checks import require_whole
-from rote.measures.prefixes import require_prefixes, require_rest
-from rote.measures.protocol import Measurement
-from rote.models.decoding import decoder_of, sequences_at_once
+from rote.core.checks import require_whole
+from rote.measures.protocol import Measurement, require_prefixes, require_rest
+from rote.models.decoder import sequences_at_once, token_reader
 from rote.tasks.protocol import Identified, Sequences, Task, scored_from
 
 KEY = "measure.extraction.prefix_tokens"
@@ -94,7 +93,7 @@ def _steps(
     model: nn.Module, tokens_BL: Tensor, shortest: int, longest: int
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     """Position, the rows that are still read, and which of them go wrong there."""
-    decoder = decoder_of(model)
+    decoder = token_reader(model)
     rows_A = torch.arange(len(tokens_BL), device=tokens_BL.device)
     logits_AV = decoder.read(tokens_BL[:, :shortest])
     lost_A = torch.zeros_like(rows_A, dtype=torch.bool)

@@ -12,15 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rote.checks import require_whole
+from rote.core.checks import require_whole
 from rote.measures.cost import batches
 from rote.measures.protocol import Measurement
-from rote.scores.compression import zlib_bytes, zlib_ratio
-from rote.scores.contrast import lowercase
 from rote.scores.documents import Documents, Floats
 from rote.scores.forward import documents, moments
-from rote.scores.least_likely import min_k, min_k_plus_plus
-from rote.scores.loss import loss
+from rote.scores.likelihood import loss, lowercase, min_k, min_k_plus_plus, zlib_bytes, zlib_ratio
 from rote.tasks.protocol import Sequences, Task, members_of, scored_from, text_of
 
 

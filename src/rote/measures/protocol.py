@@ -1,6 +1,9 @@
-"""What a measurement takes and gives."""
+"""What a measurement takes and gives.
 
-from collections.abc import Mapping
+Prefixes that a model is given to go on from, as a measure's settings hold them.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -8,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from rote.core.checks import require_whole
 from rote.tasks.protocol import Task
 
 
@@ -36,3 +40,20 @@ class ChecksTask(Protocol):
     def check(self, task: Task) -> None:
         """Before any training; raises ValueError."""
         ...
+
+
+def require_prefixes(key: str, prefixes: Sequence[int]) -> None:
+    """Raises ValueError for numbers of tokens of which one is no number, or that are none."""
+    if len(prefixes) == 0:
+        raise ValueError(f"{key} is empty: [8, 16, 32] are usual")
+    for prefix in prefixes:
+        require_whole(f"each of {key}", prefix, 1)
+
+
+def require_rest(key: str, prefixes: Sequence[int], length: int) -> None:
+    """Raises ValueError where a prefix leaves nothing of sequences of ``length`` tokens."""
+    if (longest := max(prefixes)) >= length:
+        raise ValueError(
+            f"{key}: a prefix of {longest} tokens leaves nothing to continue in sequences of "
+            f"task.length={length}"
+        )

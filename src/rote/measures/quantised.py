@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rote.checks import require_whole
+from rote.core.checks import require_whole
 from rote.measures.cost import batches, num_scored_tokens, sequence_code_bits
 from rote.measures.protocol import Measurement
 from rote.models.gptq import gptq_weights

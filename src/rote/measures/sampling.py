@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rote.checks import require_whole
+from rote.core.checks import require_whole
 
 # Tried before all are sorted: a 12x768 model with peaked predictions at V=50257 then takes 0.6 ms a
 # token more than a pass alone, not 4.3 (one core of a CPU).

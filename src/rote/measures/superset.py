@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rote.checks import require_whole
+from rote.core.checks import require_whole
 from rote.measures.cost import num_scored_tokens, sequence_code_bits
 from rote.measures.protocol import Measurement
 from rote.tasks.protocol import HasSuperset, Sequences, Task

@@ -2,6 +2,8 @@
 
 Shapes: B batch, L positions, D width, H heads, K width of one head, N heads of all sequences,
 T positions read so far.
+
+Dropout: where the rate is 0 it costs nothing.
 """
 
 import math
@@ -10,7 +12,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rote.models.dropout import dropped
+PLACES = ("embedding", "attention", "residual")  # GPT-2's
+
+
+def dropped(values: Tensor, rate: float) -> Tensor:
+    """Each number 0 with this probability, else grown so that the mean stays.
+
+    Source: Srivastava et al. 2014, JMLR 15.
+    """
+    return functional.dropout(values, rate) if rate else values
+
 
 # Where plain products beat torch's fused kernel on a CPU, forwards and backwards (torch 2.13, one
 # core, their time over its time; docs/log.md has all). Float32, with AVX-512 and without: 0.65 to

@@ -2,30 +2,90 @@
 
 Weights are read from safetensors; a pickle only where that is insisted on, and then by torch's
 ``weights_only``, which builds tensors and calls nothing. No code that lies in the folder is run.
+
+A bound on the modules, weights and buffers that may be made while a model is built.
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
-from rote.models.bounded_building import Bound, TooLarge, bounded_building
 from rote.models.causal_lm import CausalLM, with_what_it_offers
 from rote.models.hf_folder import (
     CONFIG,
     read_object,
+    require_causal,
     require_no_adapter,
     require_plain_entries,
     weight_files,
 )
-from rote.models.leftovers import require_all_used, require_merged, unused_weights
-from rote.models.model_kind import require_causal
-from rote.models.stored_weights import StoredWeights, first_line, stored_weights
+from rote.models.stored_weights import (
+    StoredWeights,
+    first_line,
+    require_all_used,
+    require_merged,
+    stored_weights,
+    unused_weights,
+)
+
+
+class TooLarge(Exception):
+    """More was made than the bound allows."""
+
+
+@dataclass(kw_only=True)
+class Bound:
+    """What may still be made."""
+
+    parts: int  # modules and weights
+    numbers: int  # of all weights, tied ones more than once
+    buffer_bytes: int
+
+    def take_module(self, _: nn.Module, __: str, ___: Any) -> None:
+        """A module was added to another one."""
+        self.parts -= 1
+        self._check()
+
+    def take_weight(self, _: nn.Module, __: str, weight: Tensor | None) -> None:
+        """A weight was added to a module."""
+        self.parts -= 1
+        self.numbers -= 0 if weight is None else weight.numel()
+        self._check()
+
+    def take_buffer(self, _: nn.Module, __: str, buffer: Tensor | None) -> None:
+        """A buffer was added to a module."""
+        self.buffer_bytes -= 0 if buffer is None else buffer.numel() * buffer.element_size()
+        self._check()
+
+    def _check(self) -> None:
+        if min(self.parts, self.numbers, self.buffer_bytes) < 0:
+            raise TooLarge
+
+
+@contextmanager
+def bounded_construction(bound: Bound) -> Iterator[None]:
+    """Raises `TooLarge` from within where more is made; for one thread."""
+    with ExitStack() as stack:
+        for handle in (
+            register_module_module_registration_hook(bound.take_module),
+            register_module_parameter_registration_hook(bound.take_weight),
+            register_module_buffer_registration_hook(bound.take_buffer),
+        ):
+            stack.callback(handle.remove)
+        yield
+
 
 LENGTH_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
 # A configuration class makes lists of so many entries before anything can look at them.
@@ -158,7 +218,7 @@ def _empty_model(folder: Path, found: Architecture, stored: StoredWeights) -> An
         buffer_bytes=FREE_BUFFER_BYTES + MOST_TIMES * stored.num_bytes,
     )
     try:
-        with torch.device("meta"), bounded_building(bound), warnings.catch_warnings():
+        with torch.device("meta"), bounded_construction(bound), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of sizes that make no model
             model = import_transformers().AutoModelForCausalLM.from_config(
                 read, trust_remote_code=False

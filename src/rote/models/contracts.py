@@ -4,7 +4,7 @@ A model is an `nn.Module`; each protocol that it fulfils makes it faster or lets
 Shapes: B sequences, L positions, V vocabulary, D width.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -36,6 +36,37 @@ class HasBlocks(Protocol):
 
 
 @runtime_checkable
+class HasPasses(Protocol):
+    """Goes through its blocks in an order of its own, through some more than once."""
+
+    blocks: nn.ModuleList
+
+    def passes(self) -> Iterator[nn.Module]:
+        """Blocks in the order in which they run, each as often as it does."""
+        ...
+
+
+@runtime_checkable
+class HasActiveParameters(Protocol):
+    """A token goes through a part of its parameters, as in a mixture of experts."""
+
+    @property
+    def active_parameters(self) -> int:
+        """How many, the same for every token."""
+        ...
+
+
+@runtime_checkable
+class HasKeptNumbers(Protocol):
+    """Says what its blocks keep for the backward pass, where they are not built as GPT-2's."""
+
+    @property
+    def kept_numbers(self) -> int:
+        """Of one block for each position, in float32: inputs of products, powers, norms."""
+        ...
+
+
+@runtime_checkable
 class HasCache(Protocol):
     """Reads on from what it has read: each position is computed once when tokens are decoded."""
 
@@ -64,7 +95,7 @@ class HasDropout(Protocol):
     """Has places where numbers can be dropped while it trains."""
 
     def set_dropout(self, rate: float, places: Collection[str]) -> None:
-        """From now on, at these of `rote.models.dropout.PLACES`; nowhere before the first call."""
+        """Drop at these of `rote.models.attention.PLACES` from now on, before that nothing."""
         ...
 
     @property

@@ -10,10 +10,9 @@ from collections.abc import Collection
 import torch
 from torch import Tensor, nn
 
-from rote.checks import require_whole
-from rote.models.attention import CausalSelfAttention, Past
+from rote.core.checks import require_whole
+from rote.models.attention import CausalSelfAttention, Past, dropped
 from rote.models.decoder import Decoder
-from rote.models.dropout import dropped
 from rote.models.gelu import gelu
 
 INIT_STD = 0.02  # GPT-2's; the two projections into the residual get INIT_STD / sqrt(2 * layers)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rote.checks import require_whole
+from rote.core.checks import require_whole
 from rote.models.attention import Past, attend, attend_from_last, require_divides
 from rote.models.decoder import Decoder
 from rote.models.gpt import INIT_STD, MOST_LAYERS

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from rote.checks import require_whole
+from rote.core.checks import require_whole
 from rote.models.gpt import GPT, INIT_STD
 
 

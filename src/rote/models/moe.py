@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rote.checks import require_number, require_whole
+from rote.core.checks import require_number, require_whole
 from rote.models.llama import Llama
 
 
@@ -80,6 +80,14 @@ class Moe(Llama):
         require_number("model.balance", balance, 0)
         self.num_experts, self.num_active, self.balance = num_experts, num_active, balance
         super().__init__(**llama)
+
+    @property
+    def active_parameters(self) -> int:
+        """All but those of the experts that a token does not go through."""
+        idle = self.num_experts - self.num_active
+        width = self.token_embedding.embedding_dim
+        of_experts = len(self.blocks) * idle * 3 * width * self.mlp_width
+        return sum(one.numel() for one in self.parameters()) - of_experts
 
     def make_mlp(self, width: int) -> nn.Module:
         """Of one block."""

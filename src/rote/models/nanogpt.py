@@ -6,7 +6,7 @@ position embedding out, as nanoGPT prints them. Theirs has the exact GELU, ours 
 
 from torch import nn
 
-from rote.checks import require_whole
+from rote.core.checks import require_whole
 from rote.models.gpt import GPT, Block
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rote.checks import require_flag, require_whole
+from rote.core.checks import require_flag, require_whole
 
 SCALE_BITS = 16  # a group's scale is a float16
 MATRIX_SCALE_BITS = 32  # the one scale of a whole matrix is a float32

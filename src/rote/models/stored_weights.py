@@ -1,6 +1,10 @@
-"""Weights as files hold them: names and shapes at once, values when they are asked for."""
+"""Weights as files hold them: names and shapes at once, values when they are asked for.
 
-from collections.abc import Iterator, Sequence
+Stored weights that a configured model does not use: harmless ones, or another model's.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,3 +97,96 @@ def first_line(error: BaseException) -> str:
     """What an error says, without the paragraphs behind it."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return " ".join(line.strip() for line in lines[: 2 if lines[0].endswith(":") else 1])
+
+
+Shape = Sequence[int]
+# Buffers that older versions stored and newer ones make from the configuration, with the shapes
+# that these have; what only shares their name is a weight. This is the one list of them.
+ROTARY = r"(^|\.)(rope|rotary\w*)\.(inv_freq|original_inv_freq|freqs|(cos|sin)_cached)$"
+MASK = r"(^|\.)(attn|attention|crossattention|self_attn)\.(bias|causal_mask)$"
+MASK_VALUE = r"(^|\.)masked_bias$"
+POSITIONS = r"(^|\.)position_ids$"
+PLACEHOLDER = r"(^|\.)(_float_tensor|version)$"
+ADAPTERS = r"(^|[._])(lora|adapters?|ia3|base_layer|prompt_encoder|modules_to_save)([._]|$)"
+LAYER = r"\.(\d+)\."
+
+
+def is_harmless(name: str, shape: Shape, declared: Iterable[str]) -> bool:
+    """Whether a model says the same without it.
+
+    ``declared`` are patterns that the architecture itself calls needless.
+    """
+    for pattern, has_its_shape in _SHAPES.items():
+        if re.search(pattern, name):
+            return has_its_shape(shape)
+    return any(re.search(pattern, name) for pattern in declared)
+
+
+def unused_weights(
+    shapes: Mapping[str, Shape], unexpected: Iterable[str], model: Any
+) -> tuple[list[str], list[str]]:
+    """Names of the stored weights that ``model`` does not use: harmless ones, and the others.
+
+    ``unexpected`` are those that loading found no place for; it passes over those that the
+    architecture declares.
+    """
+    declared = sorted(model._keys_to_ignore_on_load_unexpected or ())
+    used = set(model.state_dict())
+    inner = {name.removeprefix(f"{model.base_model_prefix}.") for name in used}
+    patterns = [*_SHAPES, *declared]
+    passed_over = {
+        name
+        for name in shapes.keys() - used - inner
+        if any(re.search(pattern, name) for pattern in patterns)
+    }
+    names = sorted(passed_over | set(unexpected))
+    harmless = [name for name in names if is_harmless(name, shapes.get(name, ()), declared)]
+    return harmless, [name for name in names if name not in harmless]
+
+
+def require_merged(folder: Path, unused: Sequence[str]) -> None:
+    """Raises ValueError where weights of an adapter are left over."""
+    if adapters := [name for name in unused if re.search(ADAPTERS, name)]:
+        raise ValueError(
+            f"{folder} holds an adapter that is not merged ({adapters[0]!r} and "
+            f"{len(adapters) - 1} more weights): merge it (merge_and_unload of peft) and save that"
+        )
+
+
+def require_all_used(folder: Path, unused: Sequence[str], num_layers: Any) -> None:
+    """Raises ValueError where weights are left over that may change what a model says."""
+    if not unused:
+        return
+    layers = [int(found[1]) for name in unused if (found := re.search(LAYER, name))]
+    beyond = isinstance(num_layers, int) and layers and max(layers) >= num_layers
+    why = f"; config.json says {num_layers} layers" if beyond else ""
+    raise ValueError(
+        f"{folder} holds {len(unused)} weights that the model of its config.json does not use, "
+        f"such as {unused[0]!r}{why}: numbers would be those of another model. Give the "
+        "config.json that belongs to these weights, or save the model again"
+    )
+
+
+def _is_mask(shape: Shape) -> bool:
+    return len(shape) >= 2 and shape[-1] == shape[-2] and all(size == 1 for size in shape[:-2])
+
+
+def _is_single(shape: Shape) -> bool:
+    return all(size == 1 for size in shape)
+
+
+def _is_row(shape: Shape) -> bool:
+    return len(shape) >= 1 and _is_single(shape[:-1])
+
+
+def _is_any(_: Shape) -> bool:
+    return True
+
+
+_SHAPES = {
+    ROTARY: _is_any,
+    MASK: _is_mask,
+    MASK_VALUE: _is_single,
+    POSITIONS: _is_row,
+    PLACEHOLDER: _is_single,
+}

@@ -1,4 +1,4 @@
-"""What a plan shows: the table of sizes, the figure, plan.html and plan.json."""
+"""Show a plan: the table of sizes, the figure, plan.html and plan.json."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
@@ -7,30 +7,30 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.content import Card, Content, Section, Text
-from rote.analysis.drawing import ACCENT, GREY, PALETTE
 from rote.analysis.estimate import span
+from rote.analysis.figures import ACCENT, GREY, PALETTE
 from rote.analysis.marks import Layer
 from rote.analysis.metrics import METRICS
+from rote.analysis.page import Card, Content, Section, Text
 from rote.analysis.plot import Axis, Plot
 from rote.analysis.report import reproduce, write_page
 from rote.analysis.table import Column, Table
-from rote.planner.amounts import duration, short
-from rote.planner.plan import Plan
+from rote.core.units import bits_from_nats
+from rote.planner.formatting import duration, short
+from rote.planner.plan import TrainingPlan
 from rote.planner.projection import Projection, Value
 from rote.planner.wording import answer, beyond_briefly, beyond_in_full, loss_bits, marks, notes
-from rote.units import bits_from_nats
 
 QUESTION = "Which size, how much data, and what will it leak?"
 LOSS = METRICS["heldout_bits_per_token"]
-WIDE = ("D/N", "H100 time", "storable")  # columns that a narrow screen does without
+WIDE = ("D/N", "H100 time", "storable")  # columns that a narrow screen omits
 CARDS = ("parameters", "tokens", LOSS.title, METRICS["f1"].title)
 
 Of = Callable[[Projection], Value | None]
 
 
-def write_plan(plan: Plan, path: Path, command: str) -> None:
-    """The page at ``path``, figure and tables beside it; ``command`` makes it again."""
+def write_plan(plan: TrainingPlan, path: Path, command: str) -> None:
+    """Write the page to ``path``, figure and tables beside it; ``command`` reproduces it."""
     content = Content(
         headlines=tuple(answer(plan)),
         setting=" ".join(answer(plan)) or "Projected for every size of the ladder.",
@@ -47,8 +47,8 @@ def write_plan(plan: Plan, path: Path, command: str) -> None:
     write_page(path, name="plan", question=QUESTION, content=content, closing=closing)
 
 
-def sizes(plan: Plan, *, is_narrow: bool = False, is_brief: bool = False) -> Table:
-    """A row a size; ``is_brief``: the furthest extrapolation alone. What is the same is folded."""
+def sizes(plan: TrainingPlan, *, is_narrow: bool = False, is_brief: bool = False) -> Table:
+    """Build a row per size, equal columns folded; ``is_brief``: only the furthest extrapolation."""
     beyond = beyond_briefly if is_brief else beyond_in_full
     columns = [
         *(each for each in _columns(plan) if not (is_narrow and each.title in WIDE)),
@@ -58,9 +58,9 @@ def sizes(plan: Plan, *, is_narrow: bool = False, is_brief: bool = False) -> Tab
     return Table(columns=columns, rows=plan.rows, is_folded=True)
 
 
-def plan_json(plan: Plan) -> Mapping[str, Any]:
-    """Plain numbers; laws by their constants and sources."""
-    beliefs = plan.beliefs
+def plan_json(plan: TrainingPlan) -> Mapping[str, Any]:
+    """Return the plan as plain numbers; laws by their constants and sources."""
+    estimates = plan.estimates
     return {
         "question": asdict(plan.question),
         "answer": list(answer(plan)),
@@ -73,23 +73,23 @@ def plan_json(plan: Plan) -> Mapping[str, Any]:
             for row in plan.rows
         ],
         "laws": {
-            belief.name: {
-                "constants": _plain(vars(belief.curve)),
-                "source": belief.source,
-                "ranges": dict(belief.ranges),
-                "warnings": list(belief.warnings),
+            estimate.name: {
+                "constants": _plain(vars(estimate.curve)),
+                "source": estimate.source,
+                "ranges": dict(estimate.ranges),
+                "warnings": list(estimate.warnings),
             }
-            for belief in (beliefs.loss, *beliefs.leakage)
+            for estimate in (estimates.loss, *estimates.leakage)
         },
         "repetition": {
-            "R_D": beliefs.repeats.R_D,
-            "R_N": beliefs.repeats.R_N,
-            "source": beliefs.repeats.source,
-            "warnings": list(beliefs.repeats.warnings),
+            "R_D": estimates.repeats.R_D,
+            "R_N": estimates.repeats.R_N,
+            "source": estimates.repeats.source,
+            "warnings": list(estimates.repeats.warnings),
         },
-        "bits_per_parameter": asdict(beliefs.capacity),
-        "window_tokens": beliefs.window_tokens,
-        "count": beliefs.count.value,
+        "bits_per_parameter": asdict(estimates.capacity),
+        "window_tokens": estimates.window_tokens,
+        "count": estimates.count.value,
         "notes": list(notes(plan)),
     }
 
@@ -101,8 +101,8 @@ def _plain(constants: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _columns(plan: Plan) -> Iterator[Column]:
-    """Those that this plan knows something of, but for marks."""
+def _columns(plan: TrainingPlan) -> Iterator[Column]:
+    """Yield the columns that this plan has values for, except marks."""
     asked = plan.question
     right: dict[str, Any] = {"is_number": True}
     yield Column("parameters", lambda row: short(row.parameters), unit="N", **right)
@@ -121,17 +121,17 @@ def _columns(plan: Plan) -> Iterator[Column]:
     yield Column("storable", "stored_share", unit="of the data", form="{:.2%}")
 
 
-def _projected(plan: Plan) -> Iterator[tuple[float | None, str, str, str, Of]]:
-    """Loss and each kind of leakage: what is asked at most, title, unit, form and values."""
-    asked, beliefs = plan.question, plan.beliefs
+def _projected(plan: TrainingPlan) -> Iterator[tuple[float | None, str, str, str, Of]]:
+    """Yield loss and each kind of leakage: requested maximum, title, unit, form and values."""
+    asked, estimates = plan.question, plan.estimates
     most = None if asked.loss_nats is None else bits_from_nats(asked.loss_nats)
     yield most, LOSS.title, LOSS.unit, LOSS.form, loss_bits
-    if beliefs.membership:
+    if estimates.membership:
         f1 = METRICS["f1"]
         yield asked.max_f1, f1.title, f1.unit, f1.form, lambda row: row.f1
-    if beliefs.exposure:
+    if estimates.exposure:
         yield asked.max_exposure_bits, "exposure", "bits", "{:.2f}", lambda row: row.exposure_bits
-    if beliefs.extraction:
+    if estimates.extraction:
         yield asked.max_extracted, "extracted", "of windows", "{:.1%}", lambda row: row.extracted
 
 
@@ -147,7 +147,7 @@ def _least(row: Projection) -> str:
     return short(row.least_tokens) if row.least_tokens else "never enough"
 
 
-def _cards(plan: Plan) -> Iterator[Card]:
+def _cards(plan: TrainingPlan) -> Iterator[Card]:
     if plan.best is None:
         return
     columns = {column.title: column for column in _columns(plan)}
@@ -163,8 +163,8 @@ def _cards(plan: Plan) -> Iterator[Card]:
             )
 
 
-def _plot(plan: Plan) -> Plot:
-    """Projected loss and each kind of leakage against the size, the best row marked."""
+def _plot(plan: TrainingPlan) -> Plot:
+    """Plot projected loss and each kind of leakage over size, with the best row marked."""
     rows, asked = [], []
     for most, title, unit, _, of in _projected(plan):
         panel = f"{title} ({unit})" if unit else title

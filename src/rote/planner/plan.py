@@ -1,4 +1,4 @@
-"""From a question to a plan: a ladder of sizes, which row to take, which no other beats."""
+"""Make a plan from a request: a ladder of sizes, the best row, and the Pareto-optimal rows."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
-from rote.planner.amounts import short
-from rote.planner.belief import Beliefs, Interval
+from rote.planner.formatting import short
+from rote.planner.law_estimates import Interval, LawEstimates
 from rote.planner.projection import Projection, least_tokens, project
-from rote.planner.question import Question
+from rote.planner.request import PlanRequest
 from rote.planner.solving import (
     cheapest_parameters,
     largest_within,
@@ -18,52 +18,52 @@ from rote.planner.solving import (
 )
 
 RUNGS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 2, 4, 8, 16)  # sizes about the best one
-SMALLEST = 1e3  # parameters: below, no ladder goes
-MOST_TOKENS = 1e18  # more than there are: where no amount keeps a ceiling
-LADDER = (1e6, 1e7, 1e8, 1e9, 1e10)  # sizes where nothing says which is best
+SMALLEST = 1e3  # parameters: lower end of every ladder
+MOST_TOKENS = 1e18  # more than exist: used if no amount keeps a ceiling
+LADDER = (1e6, 1e7, 1e8, 1e9, 1e10)  # sizes if no best one is known
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """Rows by size. ``best`` is the row to take; None where none keeps what is asked."""
+class TrainingPlan:
+    """Rows by size. ``best`` is the recommended row; None if no row keeps the request."""
 
-    question: Question
-    beliefs: Beliefs
+    question: PlanRequest
+    estimates: LawEstimates
     rows: tuple[Projection, ...]
     pareto: tuple[int, ...]  # rows that no other beats in loss, leakage and cost together
     best: int | None
-    optimum: float | None  # parameters, where compute decides
+    optimum: float | None  # parameters, if compute decides
     optimum_interval: Interval | None
-    left_out: tuple[str, ...]  # sizes of the ladder, and why
+    left_out: tuple[str, ...]  # omitted sizes of the ladder, with reasons
 
 
-def make_plan(question: Question, beliefs: Beliefs) -> Plan:
-    """Raises ValueError where no size can be what is asked, or what is asked is not known."""
-    _require_known(question, beliefs)
-    optimum = _optimum(question, beliefs)
+def make_plan(question: PlanRequest, estimates: LawEstimates) -> TrainingPlan:
+    """Make a plan; raises ValueError if no size satisfies the request, or its law is unknown."""
+    _require_known(question, estimates)
+    optimum = _optimum(question, estimates)
     rows, left_out = [], []
-    for parameters in _ladder(question, optimum, _largest_within(question, beliefs)):
-        tokens = _tokens(question, beliefs, parameters)
+    for parameters in _ladder(question, optimum, _largest_within(question, estimates)):
+        tokens = _tokens(question, estimates, parameters)
         if isinstance(tokens, str):
             left_out.append(f"{short(parameters)}: {tokens}")
         else:
-            rows.append(project(beliefs, question, parameters, tokens))
+            rows.append(project(estimates, question, parameters, tokens))
     if not rows:
         raise ValueError(f"no size can be trained for this: {'; '.join(left_out)}")
-    return Plan(
+    return TrainingPlan(
         question=question,
-        beliefs=beliefs,
+        estimates=estimates,
         rows=tuple(rows),
         pareto=tuple(pareto(rows)),
         best=_best(question, rows),
         optimum=optimum,
-        optimum_interval=_optimum_interval(question, beliefs),
+        optimum_interval=_optimum_interval(question, estimates),
         left_out=tuple(left_out),
     )
 
 
 def pareto(rows: Sequence[Projection]) -> Iterator[int]:
-    """Those that no other row beats: as good in everything, better in something."""
+    """Yield the rows that no other row beats: as good in everything, better in something."""
     goods = [_costs(row) for row in rows]
     for index, mine in enumerate(goods):
         if not any(np.all(other <= mine) and np.any(other < mine) for other in goods):
@@ -71,29 +71,29 @@ def pareto(rows: Sequence[Projection]) -> Iterator[int]:
 
 
 def _costs(row: Projection) -> np.ndarray:
-    """Less is better in each; what differs in the seventh digit is equal."""
+    """Return costs, each better if less; differences in the seventh digit count as equal."""
     leaks = [value.value for value in (row.f1, row.exposure_bits, row.extracted) if value]
     costs = [row.loss_nats.value, *leaks, row.flops]
     return np.array([float(f"{cost:.6g}") for cost in costs])
 
 
-def _require_known(question: Question, beliefs: Beliefs) -> None:
+def _require_known(question: PlanRequest, estimates: LawEstimates) -> None:
     asked = (
-        (question.max_f1, beliefs.membership, "membership"),
-        (question.max_exposure_bits, beliefs.exposure, "exposure"),
-        (question.max_extracted, beliefs.extraction, "extraction"),
+        (question.max_f1, estimates.membership, "membership"),
+        (question.max_exposure_bits, estimates.exposure, "exposure"),
+        (question.max_extracted, estimates.extraction, "extraction"),
     )
-    for ceiling, belief, measure in asked:
-        if ceiling is not None and belief is None:
+    for ceiling, estimate, measure in asked:
+        if ceiling is not None and estimate is None:
             raise ValueError(
                 f"nothing is known of {measure}: --from a sweep whose runs measure it, differ in "
                 "windows a parameter and do not all leak alike"
             )
 
 
-def _optimum(question: Question, beliefs: Beliefs) -> float | None:
-    """The size where compute decides."""
-    loss = beliefs.loss_of(question.tokens)
+def _optimum(question: PlanRequest, estimates: LawEstimates) -> float | None:
+    """Return the best size if compute decides."""
+    loss = estimates.loss_of(question.tokens)
     if question.flops is not None:
         return optimal_parameters(loss.best, question.flops)
     if question.loss_nats is not None:
@@ -107,8 +107,8 @@ def _optimum(question: Question, beliefs: Beliefs) -> float | None:
     return None
 
 
-def _optimum_interval(question: Question, beliefs: Beliefs) -> Interval | None:
-    loss = beliefs.loss_of(question.tokens)
+def _optimum_interval(question: PlanRequest, estimates: LawEstimates) -> Interval | None:
+    loss = estimates.loss_of(question.tokens)
     rivals = [loss.surface(curve) for curve in loss.rivals]
     if not rivals or (question.flops is None and question.loss_nats is None):
         return None
@@ -121,8 +121,8 @@ def _optimum_interval(question: Question, beliefs: Beliefs) -> Interval | None:
     return loss.spread(found) if found else None
 
 
-def _largest_within(question: Question, beliefs: Beliefs) -> float | None:
-    """For a budget: the size above which less data a parameter breaks a ceiling on leakage."""
+def _largest_within(question: PlanRequest, estimates: LawEstimates) -> float | None:
+    """Return, for a budget, the largest size whose data still keep every ceiling on leakage."""
     flops = question.flops
     if flops is None or not question.has_ceiling:
         return None
@@ -130,13 +130,13 @@ def _largest_within(question: Question, beliefs: Beliefs) -> float | None:
     def lacking(parameters: float) -> float:
         tokens = flops / FLOPS_PER_PARAMETER_AND_TOKEN / parameters
         unique = min(tokens, question.tokens or tokens)
-        return (least_tokens(beliefs, question, parameters) or MOST_TOKENS) / unique
+        return (least_tokens(estimates, question, parameters) or MOST_TOKENS) / unique
 
     return largest_within(lacking, SMALLEST, flops / FLOPS_PER_PARAMETER_AND_TOKEN)
 
 
-def _ladder(question: Question, optimum: float | None, largest: float | None) -> list[float]:
-    """Those asked for; else about the optimum, and the largest that keeps the ceilings."""
+def _ladder(question: PlanRequest, optimum: float | None, largest: float | None) -> list[float]:
+    """Return the requested sizes; else sizes about the optimum, and the largest within ceilings."""
     if question.parameters:
         return sorted(question.parameters)
     if optimum is None:
@@ -146,30 +146,30 @@ def _ladder(question: Question, optimum: float | None, largest: float | None) ->
     return sorted([*exact, *(rung for rung in rungs if rung >= SMALLEST)])
 
 
-def _tokens(question: Question, beliefs: Beliefs, parameters: float) -> float | str:
-    """What this size is trained on: by the budget, else the target, else the data, else leakage.
+def _tokens(question: PlanRequest, estimates: LawEstimates, parameters: float) -> float | str:
+    """Return the tokens for this size: from the budget, else the target, the data, or leakage.
 
-    A reason in words where it cannot be.
+    Returns a reason in words if it cannot be trained.
     """
     if question.flops is not None:
         tokens = question.flops / FLOPS_PER_PARAMETER_AND_TOKEN / parameters
-        if tokens < beliefs.window_tokens:
+        if tokens < estimates.window_tokens:
             return f"{question.flops:.3g} FLOPs do not pay for one window of it"
         return tokens
     if question.loss_nats is not None:
-        loss = beliefs.loss_of(question.tokens)
+        loss = estimates.loss_of(question.tokens)
         needed = tokens_for_loss(loss.best, question.loss_nats, parameters)
         return needed or f"never reaches {question.loss_nats:g} nats a token"
     if question.tokens is not None:
         return question.tokens
-    least = least_tokens(beliefs, question, parameters)
+    least = least_tokens(estimates, question, parameters)
     return least or "no amount of data keeps the ceiling on leakage"
 
 
-def _best(question: Question, rows: Sequence[Projection]) -> int | None:
-    """Of those that keep everything asked: the cheapest for a target, else the lowest loss.
+def _best(question: PlanRequest, rows: Sequence[Projection]) -> int | None:
+    """Return the best row that keeps the request: the cheapest for a target, else of lowest loss.
 
-    None where sizes differ in everything, or more is better without end.
+    None if sizes differ in everything, or if more is always better.
     """
     is_choice = question.flops or question.loss_nats or (question.tokens and question.has_ceiling)
     kept = [index for index, row in enumerate(rows) if not row.breaks]

@@ -1,20 +1,20 @@
-"""One size trained on so many tokens: projected loss, leakage, storage and cost."""
+"""Project loss, leakage, storage and cost of one size trained on so many tokens."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
-from rote.planner.belief import Belief, Beliefs, Beyond, Interval
-from rote.planner.question import Question
+from rote.core.units import bits_from_nats
+from rote.planner.law_estimates import Extrapolation, Interval, LawEstimate, LawEstimates
+from rote.planner.request import PlanRequest
 from rote.planner.solving import samples_for_ceiling
-from rote.units import bits_from_nats
 
-SLACK = 1e-6  # relative: a row made to just keep a ceiling keeps it
+SLACK = 1e-6  # relative: a row at exactly a ceiling keeps it
 
 
 @dataclass(frozen=True, kw_only=True)
 class Value:
-    """A projected number and its interval; None where there are no rivals."""
+    """A projected number and its interval; None without rivals."""
 
     value: float
     interval: Interval | None
@@ -34,14 +34,14 @@ class Projection:
     exposure_bits: Value | None
     extracted: Value | None
     capacity_bits: float
-    data_bits: float  # unique tokens, at the projected loss
+    data_bits: float  # bits of the unique tokens, at the projected loss
     least_tokens: float | None  # unique, for every ceiling on leakage; None: not asked, or never
-    breaks: tuple[str, ...]  # what is asked and not kept
-    beyond: tuple[Beyond, ...]
+    breaks: tuple[str, ...]  # requests that are not kept
+    beyond: tuple[Extrapolation, ...]
 
     @property
     def tokens_per_parameter(self) -> float:
-        """Repeats counted."""
+        """Tokens seen, with repeats, per parameter."""
         return self.tokens / self.parameters
 
     @property
@@ -51,18 +51,20 @@ class Projection:
 
     @property
     def stored_share(self) -> float:
-        """Of the data, what the model could hold at most if it held nothing else."""
+        """The largest share of the data that the model could hold, if it held nothing else."""
         return min(1.0, self.capacity_bits / self.data_bits)
 
 
-def project(beliefs: Beliefs, question: Question, parameters: float, tokens: float) -> Projection:
-    """Everything that the beliefs say of one size and data set."""
+def project(
+    estimates: LawEstimates, question: PlanRequest, parameters: float, tokens: float
+) -> Projection:
+    """Project everything that the estimates give for one size and data set."""
     unique = min(tokens, question.tokens or tokens)
-    samples = unique / beliefs.window_tokens
-    loss = _value(beliefs.loss_of(question.tokens), parameters, tokens)
+    samples = unique / estimates.window_tokens
+    loss = _value(estimates.loss_of(question.tokens), parameters, tokens)
     leaks = [
-        None if belief is None else _value(belief, parameters, samples)
-        for belief, _ in _leaks(beliefs, question)
+        None if estimate is None else _value(estimate, parameters, samples)
+        for estimate, _ in _leaks(estimates, question)
     ]
     flops = FLOPS_PER_PARAMETER_AND_TOKEN * parameters * tokens
     return Projection(
@@ -75,41 +77,47 @@ def project(beliefs: Beliefs, question: Question, parameters: float, tokens: flo
         f1=leaks[0],
         exposure_bits=leaks[1],
         extracted=leaks[2],
-        capacity_bits=beliefs.capacity.bits_per_parameter * parameters,
+        capacity_bits=estimates.capacity.bits_per_parameter * parameters,
         data_bits=unique * bits_from_nats(loss.value),
-        least_tokens=least_tokens(beliefs, question, parameters),
+        least_tokens=least_tokens(estimates, question, parameters),
         breaks=tuple(_breaks(question, loss, leaks)),
-        beyond=tuple(_beyond(beliefs, question, parameters, tokens, unique)),
+        beyond=tuple(_beyond(estimates, question, parameters, tokens, unique)),
     )
 
 
-def least_tokens(beliefs: Beliefs, question: Question, parameters: float) -> float | None:
-    """Distinct ones, so that every ceiling on leakage is kept; None where none is set, or never."""
+def least_tokens(estimates: LawEstimates, question: PlanRequest, parameters: float) -> float | None:
+    """Return the distinct tokens that keep all ceilings on leakage; None if none is set, or none
+    do.
+    """
     most = 0.0
-    for belief, ceiling in _leaks(beliefs, question):
-        if belief is None or ceiling is None:
+    for estimate, ceiling in _leaks(estimates, question):
+        if estimate is None or ceiling is None:
             continue
-        samples = samples_for_ceiling(belief.best, ceiling, parameters)
+        samples = samples_for_ceiling(estimate.best, ceiling, parameters)
         if samples is None:
             return None
-        most = max(most, samples * beliefs.window_tokens)
+        most = max(most, samples * estimates.window_tokens)
     return most or None
 
 
-def _leaks(beliefs: Beliefs, question: Question) -> list[tuple[Belief | None, float | None]]:
-    """Each kind with its ceiling: F1, bits of exposure, share extracted."""
+def _leaks(
+    estimates: LawEstimates, question: PlanRequest
+) -> list[tuple[LawEstimate | None, float | None]]:
+    """Return each kind with its ceiling: F1, bits of exposure, share extracted."""
     return [
-        (beliefs.membership, question.max_f1),
-        (beliefs.exposure, question.max_exposure_bits),
-        (beliefs.extraction, question.max_extracted),
+        (estimates.membership, question.max_f1),
+        (estimates.exposure, question.max_exposure_bits),
+        (estimates.extraction, question.max_extracted),
     ]
 
 
-def _value(belief: Belief, parameters: float, data: float) -> Value:
-    return Value(value=belief.best(parameters, data), interval=belief.interval(parameters, data))
+def _value(estimate: LawEstimate, parameters: float, data: float) -> Value:
+    return Value(
+        value=estimate.best(parameters, data), interval=estimate.interval(parameters, data)
+    )
 
 
-def _breaks(question: Question, loss: Value, leaks: Sequence[Value | None]) -> Iterator[str]:
+def _breaks(question: PlanRequest, loss: Value, leaks: Sequence[Value | None]) -> Iterator[str]:
     asked = (
         ("loss in nats", question.loss_nats, loss),
         ("membership F1", question.max_f1, leaks[0]),
@@ -122,10 +130,10 @@ def _breaks(question: Question, loss: Value, leaks: Sequence[Value | None]) -> I
 
 
 def _beyond(
-    beliefs: Beliefs, question: Question, parameters: float, tokens: float, unique: float
-) -> Iterator[Beyond]:
-    loss = beliefs.loss_of(question.tokens)
+    estimates: LawEstimates, question: PlanRequest, parameters: float, tokens: float, unique: float
+) -> Iterator[Extrapolation]:
+    loss = estimates.loss_of(question.tokens)
     yield from loss.beyond(parameters=parameters, tokens=tokens, unique_tokens=unique)
-    windows_per_parameter = unique / beliefs.window_tokens / parameters
-    for belief in beliefs.leakage:
-        yield from belief.beyond(windows_per_parameter=windows_per_parameter)
+    windows_per_parameter = unique / estimates.window_tokens / parameters
+    for estimate in estimates.leakage:
+        yield from estimate.beyond(windows_per_parameter=windows_per_parameter)

@@ -1,4 +1,4 @@
-"""A plan in words: the lines that come first, marks of a row, notes."""
+"""Put a plan into words: its first lines, marks of a row, and notes."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -6,11 +6,11 @@ from math import log
 
 from rote.analysis.estimate import span
 from rote.analysis.quantities.exposure import CHANCE_BITS
-from rote.planner.amounts import short
-from rote.planner.belief import Belief, Repeats
-from rote.planner.plan import Plan
+from rote.core.units import bits_from_nats
+from rote.planner.formatting import short
+from rote.planner.law_estimates import LawEstimate, RepetitionLaw
+from rote.planner.plan import TrainingPlan
 from rote.planner.projection import Projection, Value
-from rote.units import bits_from_nats
 
 SYMBOLS = {
     "parameters": "N",
@@ -22,8 +22,8 @@ CHANCE_F1 = 0.5
 AS_WRITTEN = 5e-4  # F1 has three digits
 
 
-def marks(plan: Plan, index: int) -> str:
-    """What is to be said of a row."""
+def marks(plan: TrainingPlan, index: int) -> str:
+    """Return the remarks about a row."""
     row = plan.rows[index]
     words = ["best"] if index == plan.best else []
     if row.parameters == plan.optimum:
@@ -33,8 +33,8 @@ def marks(plan: Plan, index: int) -> str:
     return ", ".join([*words, *row.breaks])
 
 
-def answer(plan: Plan) -> Iterator[str]:
-    """The first lines."""
+def answer(plan: TrainingPlan) -> Iterator[str]:
+    """Yield the first lines."""
     if plan.best is not None:
         row = plan.rows[plan.best]
         yield (
@@ -46,40 +46,40 @@ def answer(plan: Plan) -> Iterator[str]:
         yield f"{_asked(plan)}: no size of this ladder keeps it."
     for row in plan.rows:
         if plan.question.has_ceiling and row.least_tokens and _is_of_ceiling(plan):
-            windows = row.least_tokens / plan.beliefs.window_tokens
+            windows = row.least_tokens / plan.estimates.window_tokens
             yield (
                 f"{_asked(plan)}, {short(row.parameters)} parameters: at least "
                 f"{short(row.least_tokens)} distinct tokens, which are {windows:,.0f} windows of "
-                f"{plan.beliefs.window_tokens}."
+                f"{plan.estimates.window_tokens}."
             )
     if plan.optimum_interval:
         low, high = plan.optimum_interval
-        loss = plan.beliefs.loss_of(plan.question.tokens)
+        loss = plan.estimates.loss_of(plan.question.tokens)
         yield (
             f"The best size by loss alone is {short(plan.optimum or 0)} parameters "
             f"({_meaning(loss)}: {short(low)} to {short(high)})."
         )
 
 
-def notes(plan: Plan) -> Iterator[str]:
-    """What every number rests on, how it is computed, and how far it can be trusted."""
-    beliefs = plan.beliefs
-    for belief in (beliefs.loss, *beliefs.leakage):
-        yield f"{belief.name}: {belief.source}; intervals: {_meaning(belief)}."
-        yield from (f"{belief.name}: {warning}." for warning in belief.warnings)
+def notes(plan: TrainingPlan) -> Iterator[str]:
+    """Yield the sources of every number, how it is computed, and how reliable it is."""
+    estimates = plan.estimates
+    for estimate in (estimates.loss, *estimates.leakage):
+        yield f"{estimate.name}: {estimate.source}; intervals: {_meaning(estimate)}."
+        yield from (f"{estimate.name}: {warning}." for warning in estimate.warnings)
     yield (
         f"storable: the most that the model could hold of the data if it held nothing else, "
-        f"{beliefs.capacity.bits_per_parameter:g} bits a parameter ({beliefs.capacity.source}) "
+        f"{estimates.capacity.bits_per_parameter:g} bits a parameter ({estimates.capacity.source}) "
         "over the data's bits at the projected loss."
     )
     yield (
-        f"Leakage is of training on |D| = tokens / {beliefs.window_tokens} windows until they are "
-        "learnt: single passes over much data leak less. "
-        f"Parameters are counted as {beliefs.count.value}."
+        f"Leakage is of training on |D| = tokens / {estimates.window_tokens} windows until they "
+        "are learnt: single passes over much data leak less. "
+        f"Parameters are counted as {estimates.count.value}."
     )
-    is_whole = plan.question.tokens is not None and beliefs.repeats.law is not None
+    is_whole = plan.question.tokens is not None and estimates.repeats.law is not None
     if is_whole or any(row.epochs > 1 for row in plan.rows):
-        yield from _of_repeats(beliefs.repeats)
+        yield from _of_repeats(estimates.repeats)
     if numbers := sum(bool(row.beyond) for row in plan.rows):
         yield (
             f"EXTRAPOLATED, {numbers} of {len(plan.rows)} rows: beyond says how many times the "
@@ -88,7 +88,7 @@ def notes(plan: Plan) -> Iterator[str]:
     yield from (f"Left out: {reason}." for reason in plan.left_out)
 
 
-def _of_repeats(repeats: Repeats) -> Iterator[str]:
+def _of_repeats(repeats: RepetitionLaw) -> Iterator[str]:
     yield f"repetition: {repeats.source}; repeats are worth less, R_D = {repeats.R_D:.3g}."
     yield (
         "Excess parameters are not discounted."
@@ -100,7 +100,7 @@ def _of_repeats(repeats: Repeats) -> Iterator[str]:
 
 
 def beyond_briefly(row: Projection) -> str:
-    """The furthest that any law is taken in each input: D x7.7, |D|/N x0.1."""
+    """Return the furthest extrapolation of any law in each input: D x7.7, |D|/N x0.1."""
     furthest: dict[str, float] = {}
     for each in row.beyond:
         symbol = SYMBOLS[each.input]
@@ -110,7 +110,7 @@ def beyond_briefly(row: Projection) -> str:
 
 
 def beyond_in_full(row: Projection) -> str:
-    """Every law and input."""
+    """Return the extrapolation of every law and input."""
     return "; ".join(
         f"{each.law}: {each.input.replace('_', ' ')} x{short(each.factor)} of the "
         f"{'most' if each.factor > 1 else 'least'} measured"
@@ -119,7 +119,7 @@ def beyond_in_full(row: Projection) -> str:
 
 
 def loss_bits(row: Projection) -> Value:
-    """Projected held-out loss in bits per token."""
+    """Return the projected held-out loss in bits per token."""
     value, interval = row.loss_nats.value, row.loss_nats.interval
     ends = interval and (bits_from_nats(interval[0]), bits_from_nats(interval[1]))
     return replace(row.loss_nats, value=bits_from_nats(value), interval=ends)
@@ -131,7 +131,7 @@ def _value(value: Value, form: str) -> str:
 
 
 def _leaks(row: Projection) -> str:
-    """Each kind, and where it is what a guess reaches."""
+    """Describe each kind of leakage, and whether a guess reaches it."""
     parts = []
     if row.f1:
         by_chance = ", that of a guess" if row.f1.value < CHANCE_F1 + AS_WRITTEN else ""
@@ -144,21 +144,21 @@ def _leaks(row: Projection) -> str:
     return f", {', '.join(parts)}" if parts else ""
 
 
-def _meaning(belief: Belief) -> str:
-    if belief.misses:
-        return belief.misses.source
-    if not belief.rivals:
+def _meaning(estimate: LawEstimate) -> str:
+    if estimate.validation_errors:
+        return estimate.validation_errors.source
+    if not estimate.rivals:
         return "none, there is one fit"
-    return "95 %" if belief.is_resampled else f"span of {len(belief.rivals)} published fits"
+    return "95 %" if estimate.is_resampled else f"span of {len(estimate.rivals)} published fits"
 
 
-def _is_of_ceiling(plan: Plan) -> bool:
-    """Nothing but the ceiling says how much data there is."""
+def _is_of_ceiling(plan: TrainingPlan) -> bool:
+    """Whether only the ceiling determines the amount of data."""
     asked = plan.question
     return asked.flops is None and asked.loss_nats is None and asked.tokens is None
 
 
-def _asked(plan: Plan) -> str:
+def _asked(plan: TrainingPlan) -> str:
     asked = plan.question
     parts = [
         f"{short(asked.flops)} FLOPs" if asked.flops else "",

@@ -1,6 +1,7 @@
-"""One forward pass: log-probability of every token, and the moments of its whole distribution.
+"""Compute token log-probabilities and their moments in one forward pass, as input for scores.
 
-Shapes: B documents, L positions, V vocabulary, N positions of all documents, C of a chunk.
+Shapes: B documents, L positions of the longest, W documents compared with, V vocabulary,
+N positions of all documents, C positions of a chunk.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,12 @@ from torch import Tensor, split
 from rote.models.likelihood import Model, logits_in_chunks, started
 from rote.scores.documents import Documents, Floats, Integers
 
-# A chunk is passed over six times: on a CPU it stays in a core's cache (1 MiB of float32 logits),
+# Half the distance from 1 to the next smaller float32: no p < 1 has a smaller -ln p. It keeps
+# ratios of code lengths defined if a model is certain of every token.
+# Square root of float32's 2^-24: a smaller standard deviation is lost in the rounding of its sum.
+
+
+# Each chunk is traversed six times. On a CPU it fits into a core's cache (1 MiB of float32 logits);
 # on a GPU it is large enough to keep every core busy.
 CPU_CHUNK_LOGITS = 1 << 18
 CHUNK_LOGITS = 1 << 24
@@ -21,7 +27,7 @@ CHUNK_LOGITS = 1 << 24
 
 @dataclass(frozen=True, kw_only=True)
 class Moments:
-    """Nats, float32, [B, L] each, on the model's device."""
+    """Moments of tokens in nats: float32 tensors of shape [B, L] on the model's device."""
 
     log_p_BL: Tensor  # ln p(token | earlier tokens)
     mean_BL: Tensor  # sum_V p ln p
@@ -30,12 +36,13 @@ class Moments:
 
 @torch.inference_mode()
 def moments(model: Model, tokens_BL: Tensor) -> Moments:
-    """What every score of a single model needs, from one pass over ``tokens_BL`` (int64).
+    """Compute the moments that single-model scores need, in one pass over ``tokens_BL`` (int64).
 
-    Conventions are those of `rote.models.likelihood.token_nats`: position 0 reads a start,
-    probabilities are float32 whatever the model computes in, and where logits would be large and
-    the model offers ``hidden`` and ``head`` they are never held whole. Models are causal: what
-    pads a document on its right changes no number before it.
+    The conventions are those of `rote.models.likelihood.token_nats`: position 0 reads a start,
+    probabilities are float32 in every precision of the model. If the logits would be large and the
+    model has ``hidden`` and ``head``, they are never all held at once. Models are causal, so
+    padding on
+    the right of a document changes no earlier number.
     """
     columns = zip(*(_moments(*piece) for piece in scored_pieces(model, tokens_BL)), strict=True)
     log_p_BL, mean_BL, spread_BL = (torch.cat(parts).view(tokens_BL.shape) for parts in columns)
@@ -43,9 +50,9 @@ def moments(model: Model, tokens_BL: Tensor) -> Moments:
 
 
 def scored_pieces(model: Model, tokens_BL: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Float32 logits of a few positions at a time, [C, V], and the tokens that they are for, [C].
+    """Yield float32 logits of a few positions, [C, V], with the tokens that they predict, [C].
 
-    Row after row of ``tokens_BL``, from each row's first token on; without gradients.
+    Goes through ``tokens_BL`` row by row, from each row's first token; without gradients.
     """
     tokens_N = tokens_BL.flatten()
     for logits_NV in logits_in_chunks(model, started(model, tokens_BL[:, :-1])):
@@ -62,9 +69,9 @@ def documents(
     zlib_bytes_B: Integers | None = None,
     from_position: int = 0,
 ) -> Documents:
-    """Take moments to float64 on the CPU.
+    """Convert moments to float64 on the CPU.
 
-    ``lengths_B`` counts tokens from ``from_position`` on: what stands before is context (a prefix).
+    ``lengths_B`` counts tokens from ``from_position`` on; earlier tokens are context (a prefix).
     """
     return Documents(
         log_p_BL=_float64(scored.log_p_BL, from_position),
@@ -80,10 +87,12 @@ def _float64(values_BL: Tensor, from_position: int) -> Floats:
 
 
 def _moments(logits_CV: Tensor, tokens_C: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of ln p = z - ln sum exp z, where z are logits below the largest one.
+    """Return ln p of each token, and mean and standard deviation of ln p under p, each [C].
 
-    A spread does not change with the shift, and equal logits make every z exactly 0: so sums of
-    squares lose nothing where the distribution is flat, and their difference is exactly 0.
+    ln p = z - ln sum exp z, where z is the logit minus the largest logit. The shift does not change
+    a
+    spread, and equal logits make every z exactly 0. So sums of squares lose no precision for a flat
+    distribution, and their difference is exactly 0.
     """
     with torch.autocast(logits_CV.device.type, enabled=False):
         behind_CV = logits_CV - logits_CV.amax(dim=1, keepdim=True)

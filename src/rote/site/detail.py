@@ -1,4 +1,4 @@
-"""One run in full: settings, curve, sums, circumstances, checks, and why it failed where it did."""
+"""Describe one run in full: settings, curve, sums, circumstances, checks, and failure."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -8,39 +8,38 @@ from pathlib import Path
 from typing import Any
 
 from rote.analysis.derived import UNIFORM
+from rote.analysis.estimate import number, typeset
 from rote.analysis.metrics import METRICS, metric_of
-from rote.analysis.typeset import number, typeset
-from rote.cluster.life import last_life
+from rote.cluster.liveness import last_attempt
 from rote.cluster.plan import Point
 from rote.cluster.status import RunState, tail
 from rote.config.names import run_name
+from rote.core.units import bits_from_nats
+from rote.io.read import Damaged
 from rote.ledger.curve import BELOW_UNIFORM_BITS, LOSS_NATS, MEMORISED_BITS
 from rote.ledger.spec import flatten
 from rote.ledger.store import RunFolder, Store
-from rote.reading.files import Damaged
+from rote.site.catalogue import FinishedRuns, Records, short
 from rote.site.columns import CANNOT, measured
-from rote.site.records import Finished, Records
-from rote.site.scripts import short
-from rote.units import bits_from_nats
 
-POINTS_OF_A_CURVE = 200  # more than a screen tells apart; all of them are in curve.jsonl
+POINTS_OF_A_CURVE = 200  # a screen resolves no more; curve.jsonl holds all of them
 LINES_OF_A_LOG = 30
 BITS_PER_TOKEN = "loss_bits_per_token"
-CURVES = (MEMORISED_BITS, BELOW_UNIFORM_BITS, BITS_PER_TOKEN)  # in charts of their own
+CURVES = (MEMORISED_BITS, BELOW_UNIFORM_BITS, BITS_PER_TOKEN)  # each in its own chart
 CARDS = [name for name, each in METRICS.items() if each.is_main and each.expression is not None]
 
 
 def runs_data(
     runs: Sequence[tuple[Point, RunState, list[str]]], records: Records
 ) -> dict[str, dict[str, Any]]:
-    """JSON-ready, by run id, for runs of one sweep; each comes with the sweeps it belongs to.
+    """Return JSON-ready data by run id, for runs of one sweep with the sweeps they belong to.
 
-    A record that cannot be trusted is told as a reason, not shown.
+    An untrusted record is not shown; its reason is.
     """
     finished, damaged = records.of_runs([(point, run) for point, run, _ in runs])
     try:
         numbers = _main_numbers(list(finished.values()))
-    except CANNOT:  # the sweep's own page says which column is at fault
+    except CANNOT:  # the sweep's own page names the faulty column
         numbers = {}
     return {
         point.run_id: {
@@ -52,8 +51,8 @@ def runs_data(
     }
 
 
-def _main_numbers(finished: Sequence[Finished]) -> dict[str, list[dict[str, str]]]:
-    """By run id, each with its title and unit."""
+def _main_numbers(finished: Sequence[FinishedRuns]) -> dict[str, list[dict[str, str]]]:
+    """Return main numbers by run id, each with its title and unit."""
     table = measured(finished, CARDS)
     if table is None:
         return {}
@@ -73,10 +72,10 @@ def _page(
     point: Point,
     run: RunState,
     store: Store,
-    finished: Finished | None,
+    finished: FinishedRuns | None,
     damaged: Mapping[str, str],
 ) -> dict[str, Any]:
-    """What is damaged of an unfinished run stands in its reason; the rest is shown."""
+    """Return one run's data; damage of an unfinished run is added to its reason."""
     found: list[str] = []
     left = _left(point, run, store, finished, found)
     damage = damaged.get(point.run_id)
@@ -99,9 +98,9 @@ def _told(point: Point, run: RunState, reason: str | None, *, is_damaged: bool) 
 
 
 def _left(
-    point: Point, run: RunState, store: Store, finished: Finished | None, damaged: list[str]
+    point: Point, run: RunState, store: Store, finished: FinishedRuns | None, damaged: list[str]
 ) -> dict[str, Any]:
-    """What it wrote, as far as it has come and is not ``damaged``, which is then added to."""
+    """Return what a run has written; damaged files are left out and added to ``damaged``."""
     folder = store.run(point.run_id)
     is_done = run.state in ("done", "damaged")
 
@@ -124,8 +123,8 @@ def _left(
     }
 
 
-def _levels(point: Point, finished: Finished | None) -> dict[str, list[tuple[str, float]]]:
-    """By curve, lines to hold it against: a uniform guess, and the entropy of the data."""
+def _levels(point: Point, finished: FinishedRuns | None) -> dict[str, list[tuple[str, float]]]:
+    """Return reference lines by curve: a uniform guess, and the entropy of the data."""
     settings = flatten(point.spec.what)
     number_of, length, symbols, base_symbols = (
         value if isinstance(value := settings.get(f"task.{key}"), int) else 0
@@ -144,7 +143,7 @@ def _levels(point: Point, finished: Finished | None) -> dict[str, list[tuple[str
 
 
 def curve(folder: RunFolder) -> dict[str, list[Any]]:
-    """By name, at most some 200 rows, the first and the last among them; losses in bits.
+    """Return the curve by name, about 200 rows with the first and the last; losses in bits.
 
     Raises Damaged.
     """
@@ -161,7 +160,7 @@ def _in_bits(row: dict[str, Any]) -> dict[str, Any]:
     return row if nats is None else {**row, BITS_PER_TOKEN: bits_from_nats(nats)}
 
 
-def _record(finished: Finished | None) -> dict[str, Any] | None:
+def _record(finished: FinishedRuns | None) -> dict[str, Any] | None:
     if finished is None:
         return None
     plain = asdict(finished.record)
@@ -169,8 +168,8 @@ def _record(finished: Finished | None) -> dict[str, Any] | None:
     return plain
 
 
-def _checks(point: Point, finished: Finished | None) -> list[dict[str, Any]]:
-    """What is known to hold; ``holds`` is None where a no is a caution rather than a fault."""
+def _checks(point: Point, finished: FinishedRuns | None) -> list[dict[str, Any]]:
+    """Return facts that were checked; ``holds`` is None if a no is a caution, not a fault."""
     checks = [
         {"said": "the run id is the digest of its settings",
          "holds": point.spec.run_id == point.run_id},
@@ -195,7 +194,7 @@ def _failure(folder: RunFolder) -> Mapping[str, Any] | None:
 
 
 def _log(folder: RunFolder, outputs: Path) -> dict[str, Any] | None:
-    life = last_life(folder)
+    life = last_attempt(folder)
     if life is None:
         return None
     return {"path": life["log"], "lines": tail(Path(life["log"]), LINES_OF_A_LOG, outputs)}

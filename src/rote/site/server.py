@@ -1,25 +1,32 @@
-"""The site over http for one account of this machine: pages on demand, progress as it happens."""
+"""Serve the site over http to one account of this machine, and open it in a browser.
+
+Pages are made on demand and show progress as it happens. The address is not visible to others.
+"""
 
 import errno
 import json
+import os
+import secrets
 import threading
 import time
-from collections.abc import Mapping
+import webbrowser
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from html import escape
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from rote.checks import require_whole
-from rote.files import sha256
-from rote.site import live
-from rote.site.admission import REFUSAL, Admission
-from rote.site.site import Site
+from rote.core.checks import require_whole
+from rote.io.write import sha256
+from rote.site.access import REFUSAL, Access
+from rote.site.site import Site, live_index, live_sweep
 
 ADDRESS = "127.0.0.1"
-MOMENT_SECONDS = 1.0  # how long what was seen counts as now
-# A page elsewhere whose name resolves to this address must not read ours (DNS rebinding).
+MOMENT_SECONDS = 1.0  # how long a view of the folder counts as current
+# A foreign page whose name resolves to this address must not read ours (DNS rebinding).
 NAMES = ("127.0.0.1", "localhost")
 KINDS = {
     "html": "text/html; charset=utf-8",
@@ -34,9 +41,9 @@ HEADERS = {
     "Cache-Control": "no-cache",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    # Data come as scripts, which any page could load.
+    # Data are scripts, which any page could load.
     "Cross-Origin-Resource-Policy": "same-origin",
-    # Styles within: plotly and reports have them. Nothing else runs, and nothing leaves.
+    # plotly and reports have inline styles. Nothing else may run, and nothing leaves the page.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; connect-src 'self'; "
         "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
@@ -45,8 +52,8 @@ HEADERS = {
 }
 
 
-class Answers:
-    """Bytes by path; one thread at a time looks at the folder."""
+class Responses:
+    """Page contents by path; one thread at a time looks at the folder."""
 
     def __init__(self, outputs: Path) -> None:
         self._site = Site(outputs, is_live=True)
@@ -55,7 +62,7 @@ class Answers:
         self._seen = float("-inf")
 
     def __call__(self, path: str) -> bytes | None:
-        """None where there is no such page."""
+        """Return the page, or None if there is no such page."""
         with self._lock:
             self.look()
             if path.startswith("live/"):
@@ -63,7 +70,7 @@ class Answers:
             return self._file(path or "index.html")
 
     def look(self) -> None:
-        """Where every run stands, unless that was seen a moment ago."""
+        """Update the state of every run, unless it is current."""
         if time.monotonic() - self._seen > MOMENT_SECONDS:
             self._site.refresh()
             self._seen = time.monotonic()
@@ -72,9 +79,9 @@ class Answers:
         site = self._site
         match words:
             case ["index"]:
-                told: dict[str, Any] = live.index(site)
+                told: dict[str, Any] = live_index(site)
             case ["sweeps", name] if name in site.sweeps:
-                told = live.sweep(site, name)
+                told = live_sweep(site, name)
             case ["runs", run_id] if run_id in site.runs:
                 told = site.run_data([run_id])[run_id]
             case _:
@@ -95,15 +102,15 @@ class Answers:
 
 
 class Server(ThreadingHTTPServer):
-    """Listens from the start; ``serve_forever`` answers."""
+    """Listens from its creation; ``serve_forever`` answers."""
 
     daemon_threads = True
 
     def __init__(self, outputs: Path, *, port: int) -> None:
-        """Raises ValueError where the port is taken or not allowed; 0 takes a free one."""
+        """Listen on a port, 0 for any free one; raises ValueError if it is taken or not allowed."""
         require_whole("port", port, least=0, most=65535)
-        self.answers = Answers(outputs)
-        self.admission = Admission()
+        self.answers = Responses(outputs)
+        self.admission = Access()
         try:
             super().__init__((ADDRESS, port), Handler)
         except PermissionError as error:
@@ -117,21 +124,21 @@ class Server(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """What to open; it holds the token, and whoever knows it may read."""
+        """Return the address to open; it holds the token, and anybody who knows it may read."""
         return self.admission.address(f"http://{ADDRESS}:{self.server_address[1]}/")
 
 
 class Handler(BaseHTTPRequestHandler):
-    """GET and HEAD; anything else is refused by the standard library."""
+    """Answers GET and HEAD; the standard library refuses other methods."""
 
     server: Server
     protocol_version = "HTTP/1.1"
-    timeout = 60  # seconds that a silent connection keeps its thread
+    timeout = 60  # seconds that a silent connection may keep its thread
     server_version = "rote"
     sys_version = ""
 
     def do_GET(self) -> None:
-        """The page, or 304 where the browser has it already."""
+        """Send the page, or 304 if the browser has it already."""
         if self._name() not in NAMES:
             return self._send(HTTPStatus.FORBIDDEN, b"not by this name", "html")
         path, _, query = self.path.partition("?")
@@ -157,10 +164,10 @@ class Handler(BaseHTTPRequestHandler):
         return self._send(HTTPStatus.OK, body, kind)
 
     def log_message(self, *_: Any) -> None:
-        """The terminal is for the address alone; addresses asked for may hold the token."""
+        """Log nothing: the terminal shows only the address, and requests may hold the token."""
 
     def _name(self) -> str:
-        """Without the port: it may be another one, through a tunnel."""
+        """Return the host without the port, which a tunnel may change."""
         return self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
 
     def _send(
@@ -178,5 +185,30 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(body)
-        except ConnectionError:  # the page was left
+        except ConnectionError:  # the reader left the page
             self.close_connection = True
+
+
+@contextmanager
+def open_in_browser(address: str, folder: Path) -> Iterator[None]:
+    """Open the address through a file in ``folder`` that exists as long as the context.
+
+    Every account of the machine can list a browser's arguments; only ours can read this file. If
+    ``folder`` is not writable, no browser is opened: the terminal shows the address.
+    """
+    path = folder / f"open-{secrets.token_hex(4)}.html"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError:
+        yield
+        return
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(
+            "<!doctype html><title>rote</title>"
+            f'<meta http-equiv="refresh" content="0; url={escape(address)}">'
+        )
+    try:
+        webbrowser.open(path.absolute().as_uri())
+        yield
+    finally:
+        path.unlink(missing_ok=True)

@@ -3,13 +3,13 @@
 from collections.abc import Hashable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from rote.watching import Show
+from rote.core.progress import Progress
 
 
 class Preparation(Hashable, Protocol):
     """Equal preparations are carried out once for a whole grid."""
 
-    def __call__(self, show: Show) -> Mapping[str, Any]:
+    def __call__(self, progress: Progress) -> Mapping[str, Any]:
         """The keys of the task that are known now, with their values; raises ValueError."""
         ...
 

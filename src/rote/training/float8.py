@@ -28,6 +28,10 @@ class Float8Products(Precision):
         self, *, device_type: str, strategy: str, has_finish: bool, has_own_gradients: bool
     ) -> None:
         """Raises ValueError for a device without float8, FSDP's parts and per-sample gradients."""
+        super().check(
+            device_type=device_type, strategy=strategy, has_finish=has_finish,
+            has_own_gradients=has_own_gradients,
+        )  # fmt: skip
         self._require(device_type == "cuda")
         if strategy == "fsdp":
             raise ValueError(f"precision={self.name} does not go with host.strategy=fsdp: use ddp")

@@ -1,73 +1,91 @@
-"""The memory that one process needs at most while it trains: a formula, checked against real peaks.
+"""Estimate the peak memory of one training process, and recompute blocks to reduce it.
 
-`benchmarks/memory.py` measures the peaks; docs/performance.md has predicted over measured. The
-formula follows this project's GPT; of a model without ``blocks`` and ``head`` it knows the state.
+`benchmarks/memory.py` measures real peaks; docs/performance.md has predicted over measured. The
+formula follows this project's GPT, except where a model states what its blocks keep; for a model
+without ``blocks`` and ``head`` it counts only weights, gradients and optimiser state. Recomputed
+blocks keep only their input and run again in the backward pass (Chen et al. 2016, arXiv
+1604.06174): a third more arithmetic, the same result.
+
 Letters: P parameters, N positions in a step, L in a sequence, D width, H heads, V vocabulary, b
 sequences whose own gradients are held at once.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from rote.models.attention import is_written_out
-from rote.models.contracts import HasBlocks, HasDropout, HasHead, num_heads
+from rote.models.contracts import HasBlocks, HasDropout, HasHead, HasKeptNumbers, num_heads
+from rote.models.count import (
+    frozen_parameters,
+    num_passes,
+    trainable_parameters,
+    training_flops_per_token,
+)
 from rote.models.likelihood import chunk_logits_bytes, whole_logits_bytes
 from rote.precision import DTYPES, Precision
 
 FLOAT32 = 4
 INTERPRETER_BYTES = 450 << 20  # Python, torch, Lightning and rote after a step of 6,700 parameters
-# On a CPU: glibc's heap keeps what was freed (`rote.allocator`), with holes. Fitted to 15 measured
-# peaks of 0.45 to 6 GiB: predictions are 0.90 to 1.09 of them.
+# On a CPU glibc keeps freed memory (`rote.core.process`), with holes. Fitted to 15 measured peaks
+# of 0.45 to 6 GiB: predictions are 0.90 to 1.09 of them.
 HEAP_FACTOR = 1.45
 STRATEGIES = ("ddp", "fsdp")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Anatomy:
-    """What of a model decides how much memory it takes."""
+class ModelShape:
+    """The properties of a model that decide how much memory it takes."""
 
-    parameters: int
-    num_blocks: int
+    parameters: int  # that train
+    frozen_parameters: int
+    flops_per_token: float  # of training
+    num_blocks: int  # that run, one that runs twice as two
     width: int
     num_heads: int
     vocab_size: int
     dropout_places: Collection[str]
+    kept_numbers: int | None  # of one block for each position; None: as the formula says
 
     @classmethod
-    def of(cls, model: nn.Module) -> "Anatomy":
-        """Read off a model, which may be on the meta device."""
+    def of(cls, model: nn.Module) -> "ModelShape":
+        """Read the properties off a model, which may be on the meta device."""
         vocab_size, width = model.head.shape if isinstance(model, HasHead) else (0, 0)
         return cls(
-            parameters=sum(parameter.numel() for parameter in model.parameters()),
-            num_blocks=len(model.blocks) if isinstance(model, HasBlocks) else 0,
+            parameters=trainable_parameters(model),
+            frozen_parameters=frozen_parameters(model),
+            flops_per_token=training_flops_per_token(model),
+            num_blocks=num_passes(model),
             width=width,
             num_heads=num_heads(model),
             vocab_size=vocab_size,
             dropout_places=model.dropout_places if isinstance(model, HasDropout) else (),
+            kept_numbers=model.kept_numbers if isinstance(model, HasKeptNumbers) else None,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
-    """One step of training as one process sees it."""
+class StepMemory:
+    """The memory of one training step in one process."""
 
-    anatomy: Anatomy
+    anatomy: ModelShape
     batch_size: int  # of all processes together
     length: int
-    weight_bytes: int  # of one weight, gradient, or number of the optimiser
-    product_bytes: int  # of one number that a matrix product gives
+    weight_bytes: int  # of one weight, gradient, or optimiser value
+    product_bytes: int  # of one value from a matrix product
     copied_bytes: int  # of a weight's copy, cast or rounded, that products read; 0: none is made
     on_cpu: bool
     processes: int  # that train together
-    strategy: str  # ddp or fsdp: how they share the model
-    microbatch_size: int | None  # b; None: one gradient of a whole batch is taken
+    strategy: str  # ddp or fsdp: how processes share the model
+    microbatch_size: int | None  # b; None: one gradient of a whole batch
 
     @classmethod
     def of(
         cls,
-        anatomy: Anatomy,
+        anatomy: ModelShape,
         precision: Precision,
         *,
         batch_size: int,
@@ -76,10 +94,10 @@ class Step:
         processes: int,
         strategy: str,
         microbatch_size: int | None,
-    ) -> "Step":
-        """The widths of numbers are those of the precision.
+    ) -> "StepMemory":
+        """Take the widths of numbers from the precision.
 
-        Raises ValueError for a strategy that is none.
+        Raises ValueError for an unknown strategy.
         """
         if strategy not in STRATEGIES:
             raise ValueError(f"host.strategy={strategy!r}: choose from {STRATEGIES}")
@@ -98,19 +116,23 @@ class Step:
 
     @property
     def positions(self) -> int:
-        """N, of this process's equal share of the batch, or of what is taken of it at once."""
+        """Return N of this process's share of the batch, or of the part computed at once."""
         sequences = -(-self.batch_size // self.processes)
         return min(sequences, self.microbatch_size or sequences) * self.length
 
     def block_bytes(self) -> int:
-        """Kept by one block for its backward pass (as Korthikanti et al. 2022, section 4.1).
+        """Return the bytes a block keeps for backward (as Korthikanti et al. 2022, section 4.1).
 
-        Inputs of two norms (2 D; where each sequence has weights of its own 4 D, before and after
-        they are scaled) and their statistics; what six products read: normed inputs and
-        mixed values (3 D), before and after the GELU (8 D); the attention; masks of two branches.
+        Inputs of two norms (2 D; 4 D if each sequence has its own weights, before and after
+        scaling) and
+        their statistics; inputs of six products: normed inputs and mixed values (3 D), before and
+        after
+        the GELU (8 D); the attention; masks of two branches.
         """
         if not self.anatomy.num_blocks:
             return 0
+        if self.anatomy.kept_numbers is not None:
+            return self.positions * self.anatomy.kept_numbers * FLOAT32
         width = self.anatomy.width
         norms = 2 if self.microbatch_size is None else 4
         per_position = (norms * width + 4) * self.weight_bytes + 11 * width * self.product_bytes
@@ -118,37 +140,45 @@ class Step:
         return self.positions * (per_position + self._attention_bytes() + masks)
 
     def activation_bytes(self) -> int:
-        """Kept by all blocks together."""
+        """Return the bytes that all blocks together keep."""
         return self.anatomy.num_blocks * self.block_bytes()
 
     def is_recomputed(self, limit_gib: float | None) -> bool:
-        """Whether blocks run again in the backward pass, given the limit of conf/host."""
+        """Return whether blocks run again in the backward pass, given the limit of conf/host."""
         if limit_gib is None or self.microbatch_size:  # vmap cannot go through a block twice
             return False
         return self.activation_bytes() > limit_gib * 2**30
 
     def peak_bytes(self, *, optimiser_copies: float, recomputed: bool) -> int:
-        """The most that is held at once: where the backward pass begins, or where it ends.
+        """Return the most bytes held at once: where the backward pass begins, or where it ends.
 
-        Between the two activations go and gradients come, both block by block. On a CPU with the
-        interpreter, else what the device holds.
+        In between, activations are freed and gradients appear block by block. On a CPU the
+        interpreter is
+        included; otherwise this is the device's memory alone.
         """
         begins = self._kept_bytes(recomputed) + max(self._head_bytes(), self._passing_bytes())
         ends = self._gradient_bytes()
         made = max(begins, ends) + self._copies_bytes()
         held = self._own_bytes() * (1 + optimiser_copies) + self._exchanged_bytes()
-        held += self._summed_bytes()
+        held += self._summed_bytes() + self._frozen_bytes()
         return int(held + INTERPRETER_BYTES + HEAP_FACTOR * made if self.on_cpu else held + made)
 
     def _own_bytes(self) -> float:
-        """This process's part of the weights."""
-        shares = self.processes if self.strategy == "fsdp" else 1
-        return self.anatomy.parameters * self.weight_bytes / shares
+        """Return the bytes of this process's part of the weights that train."""
+        return self.anatomy.parameters * self.weight_bytes / self._shares
+
+    def _frozen_bytes(self) -> float:
+        """Return the same for frozen weights, which have no gradient and no optimiser state."""
+        return self.anatomy.frozen_parameters * self.weight_bytes / self._shares
+
+    @property
+    def _shares(self) -> int:
+        return self.processes if self.strategy == "fsdp" else 1
 
     def _gradient_bytes(self) -> float:
-        """All gradients, and the last block that is gone through; or, of each sequence, its own.
+        """Return the bytes of all gradients and the last block, or of sequences' own gradients.
 
-        Those are then squared in float32 for their norms, one weight after the other.
+        The latter are then squared in float32 for their norms, one weight after the other.
         """
         passing = self.block_bytes() + self._passing_bytes()
         if self.microbatch_size is None:
@@ -159,7 +189,7 @@ class Step:
         return sequences * self._own_bytes() + max(passing, squares)
 
     def _summed_bytes(self) -> float:
-        """The sum of sequences' gradients, in float32, and the gradient that is made of it."""
+        """Return the bytes of the float32 sum of sequences' gradients and of the final one."""
         if self.microbatch_size is None:
             return 0.0
         return FLOAT32 * self.anatomy.parameters + self._own_bytes()
@@ -168,7 +198,7 @@ class Step:
         return self.anatomy.vocab_size * self.anatomy.width * self.weight_bytes
 
     def _kept_bytes(self, recomputed: bool) -> int:
-        """For the backward pass, the final norm and its output included."""
+        """Return the bytes kept for the backward pass, the final norm and its output included."""
         numbers = self.positions * self.anatomy.width
         residual = numbers * self.weight_bytes
         mask = numbers * self._mask_bytes("embedding", self.weight_bytes)
@@ -178,10 +208,11 @@ class Step:
         return self.activation_bytes() + final * residual + mask
 
     def _head_bytes(self) -> int:
-        """Logits, probabilities, which become their gradient, and a copy in float32 on the way.
+        """Return the bytes of logits, probabilities (later their gradient), and a float32 copy.
 
-        A GPU makes none of logits that are in float32. In chunks, besides: the sum of the head's
-        gradients in float32, and the latest of them.
+        A GPU makes no copy of logits that are in float32. In chunks the sum of the head's gradients
+        in
+        float32 and the latest of them are added.
         """
         logits = FLOAT32 * self.positions * self.anatomy.vocab_size
         if logits <= whole_logits_bytes(on_cpu=self.on_cpu):
@@ -191,28 +222,31 @@ class Step:
         return FLOAT32 * head + max(3 * chunk, self.product_bytes * head + chunk)
 
     def _logits_on_gpu(self, logits: int) -> int:
-        """10 bytes a logit measured in bf16_mixed, 8 in fp32 (torch 2.11, H100)."""
+        """Return logits' bytes: 10 each measured in bf16_mixed, 8 in fp32 (torch 2.11, H100)."""
         if self.product_bytes == FLOAT32:
             return 2 * logits
         return 2 * logits + logits * self.product_bytes // FLOAT32
 
     def _passing_bytes(self) -> int:
-        """Gradients inside one block: of its MLP (9 D), of written-out attention's weights (3 H L).
+        """Return the bytes of gradients inside one block, and of the tied embedding's.
 
-        And that of the tied embedding, which comes twice, from the head and from the input.
+        Those of the MLP (9 D) and of written-out attention's weights (3 H L). The embedding's
+        gradient
+        comes twice, from the head and from the input.
         """
         width, heads = self.anatomy.width, self.anatomy.num_heads
         weights = 3 * heads * self.length if self._is_written_out else 0
         return self._embedding_bytes() + self.positions * (9 * width + weights) * self.product_bytes
 
     def _copies_bytes(self) -> int:
-        """Copies of matrices, cast or rounded, that are kept from forward to backward pass."""
-        return self.anatomy.parameters * self.copied_bytes
+        """Return the bytes of matrix copies, cast or rounded, kept from forward to backward."""
+        copied = self.anatomy.parameters + self.anatomy.frozen_parameters
+        return copied * self.copied_bytes
 
     def _exchanged_bytes(self) -> int:
-        """DDP's buckets, as large as all gradients; FSDP's gathered embedding and two blocks.
+        """Return the bytes of DDP's buckets (all gradients), or of what FSDP gathers.
 
-        What is gathered comes with a gradient, in float32 while it is averaged.
+        FSDP gathers the embedding and two blocks, each with a gradient that is averaged in float32.
         """
         if self.processes == 1:
             return 0
@@ -223,9 +257,9 @@ class Step:
 
     @property
     def _is_written_out(self) -> bool:
-        """Whether attention is plain products, as `rote.models.attention` decides.
+        """Return whether attention is plain products, as `rote.models.attention` decides.
 
-        Torch's fused kernel for a CPU takes no dropout: plain products stand in for it.
+        Torch's fused kernel for CPUs does not support dropout, so plain products replace it.
         """
         if not self.on_cpu or not self.anatomy.num_heads:
             return False
@@ -241,7 +275,7 @@ class Step:
         )
 
     def _attention_bytes(self) -> int:
-        """For one position: query, key, value; the weights, or the log of their sum if fused."""
+        """Return bytes per position: query, key, value, and weights (if fused, their log-sum)."""
         width, heads = self.anatomy.width, self.anatomy.num_heads
         if not self._is_written_out:
             return 3 * width * self.product_bytes + FLOAT32 * heads
@@ -251,7 +285,13 @@ class Step:
         return (3 * width + weights) * self.product_bytes + dropped
 
     def _mask_bytes(self, place: str, number_bytes: int) -> int:
-        """Of one number that may be dropped: on a CPU torch keeps a mask of numbers, else bytes."""
+        """Return mask bytes per number: on a CPU torch keeps a mask of numbers, else one byte."""
         if place not in self.anatomy.dropout_places:
             return 0
         return number_bytes if self.on_cpu else 1
+
+
+def recompute_blocks(model: HasBlocks) -> None:
+    """Make every block of ``model.blocks`` recompute, in place; parameter names stay."""
+    for block in model.blocks:
+        block.forward = partial(checkpoint, block.forward, use_reentrant=False)

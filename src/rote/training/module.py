@@ -1,152 +1,249 @@
-"""The Lightning module: one Lightning step is one stride of many optimiser steps.
+"""This module trains one run as a LightningModule; `fit` is the Trainer that `rote` uses for it.
 
-Lightning costs about half a millisecond a step of its own, as much as a small model's forward pass;
-a stride pays it once, and the host looks at the loss once a stride.
+How Lightning is used. One Lightning step is one stride, the optimiser steps up to the next look at
+the loss: Lightning costs about half a millisecond a step, as much as a small model's forward pass.
+It chooses device and strategy (DDP, FSDP2), and moves and shares the model. Checkpoints, curves and
+signals are ours, since a run has to resume bit for bit at any step; `fit` switches Lightning's own
+off. Under a Trainer of your own they work: it sees one batch and one global step a stride, and
+receives the loss through `log` (examples/own_trainer.py).
 Shapes: K steps in a stride, B batch, L positions.
 """
 
+import gc
+import logging
 import math
 import time
+import warnings
 from typing import Any
 
 import lightning
 import torch
+from lightning.fabric.plugins.environments import LightningEnvironment
+from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor
 from torch.optim import Optimizer
 
+from rote.ledger.curve import LOSS_NATS
+from rote.models.count import named_trainable
 from rote.training import distributed, sharding
-from rote.training.compiling import compiled
-from rote.training.member import Interrupted, Member
+from rote.training.finish.module import FinishModule
+from rote.training.graphed import compiled
+from rote.training.stacked import StackedTrainingModule
+from rote.training.training_run import Interrupted, TrainingRun
 
 
-class Memoriser(lightning.LightningModule):
-    """Trains one member until it is over; raises Diverged, and Interrupted after a checkpoint."""
+class TrainingModule(lightning.LightningModule):
+    """Trains one run until it is over; raises Diverged, and Interrupted after a checkpoint."""
 
-    def __init__(self, member: Member) -> None:
+    def __init__(self, run: TrainingRun) -> None:
         super().__init__()
         self.automatic_optimization = False
-        if member.order.batch_size % distributed.num_processes():
+        if run.order.batch_size % distributed.num_processes():
             raise ValueError(
                 f"{distributed.num_processes()} processes cannot share batches of "
-                f"{member.order.batch_size} sequences equally"
+                f"{run.order.batch_size} sequences equally"
             )
-        self.member = member
-        self.model = member.model
-        self.objective = member.controls.objective(member.scored_from)
-        self.of_tokens = compiled(self.objective.of_tokens, member.compile_mode)
+        self.run = run
+        self.model = run.model
+        self.objective = run.controls.objective(run.scored_from)
+        self.of_tokens = compiled(self.objective.of_tokens, run.compile_mode)
 
-    def strides_left(self) -> range:
-        """Numbers of the strides that are not over; a stride interrupted at its end is not."""
-        done = len(self.member.progress.memorised_bits)
-        return range(done, len(self.member.budget.strides()))
+    def train_dataloader(self) -> list[int]:
+        """Return the numbers of unfinished strides; one interrupted at its end is unfinished."""
+        done = len(self.run.progress.memorised_bits)
+        return list(range(done, len(self.run.budget.strides())))
 
     def configure_model(self) -> None:
-        """Lightning's hook for sharing a model out; it gives a mesh only where that is asked."""
+        """Shard the model if Lightning provides a device mesh, which only fsdp does."""
         if self.device_mesh is not None:
             sharding.shard(self.model, self.device_mesh["data_parallel"])
 
     def configure_optimizers(self) -> Optimizer:
-        """Schedules are pure functions of the step, applied in `_step`: Lightning needs none."""
-        return self.member.optimiser(self.model.named_parameters())
+        """Return the optimiser; `_step` applies the schedule, so Lightning needs none."""
+        return self.run.optimiser(named_trainable(self.model))
 
     def on_fit_start(self) -> None:
-        """Keep all weights and peak rates of their groups; then go on from a checkpoint, if any."""
+        """Store weights and peak rates of their groups, then load a checkpoint, if any."""
         optimiser = self._optimiser()
         self.weights = list(self.model.parameters())
         self.peak_rates = [group["lr"] for group in optimiser.param_groups]
         self.next_save_seconds = self._next_save()
-        if resume := self.member.resume:
+        if resume := self.run.resume:
             sharding.load_weights(self.model, resume["model"])
             sharding.load_optimiser(optimiser, resume["optimiser"])
             torch.set_rng_state(resume["rng"])
-            self.member.resume = None  # the copy of the weights is not needed any more
+            self.run.resume = None  # frees the copy of the weights
 
     def training_step(self, stride: int, _: int) -> None:
-        """One stride, or what is left of it: a "batch" of the loader is no more than its number."""
-        member, progress = self.member, self.member.progress
-        whole = member.budget.strides()[stride]
+        """Train one stride, or the rest of it; the loader's "batch" is only its number."""
+        run, progress = self.run, self.run.progress
+        whole = run.budget.strides()[stride]
         steps = range(max(whole.start, progress.steps), whole.stop)
         begun = progress.stride_loss_nats[distributed.rank()] if progress.stride_loss_nats else 0.0
         loss_sum = torch.tensor(begun, dtype=torch.float64, device=self.device)
         # Each process reads its share of every batch.
         share = slice(distributed.rank(), None, distributed.num_processes())
-        indices_KB = member.order.read(steps, share=share, device=self.device)
+        indices_KB = run.order.read(steps, share=share, device=self.device)
         for step, indices_B in zip(steps, indices_KB, strict=True):
-            loss_sum += self._step(step, member.sequences.tokens(indices_B))
+            is_last = step + 1 == whole.stop
+            loss_sum += self._step(step, run.sequences.tokens(indices_B), is_counted=is_last)
             progress.steps = step + 1
             self._keep(loss_sum)
-        loss_nats = _mean(distributed.from_all(float(loss_sum))) / member.order.batches(whole)
-        member.look(whole, loss_nats, self._optimiser().param_groups[0]["lr"])
-        if member.is_over():
+        loss_nats = _mean(distributed.from_all(float(loss_sum))) / run.order.batches(whole)
+        run.check_loss(whole, loss_nats, self._optimiser().param_groups[0]["lr"])
+        if self.trainer.loggers:
+            self.log_dict({LOSS_NATS: loss_nats, run.bits_name: run.bits(loss_nats)})
+        if run.is_over():
             self.trainer.should_stop = True
 
     def _keep(self, loss_sum: Tensor) -> None:
-        """At a step's end: leave a checkpoint where one is due, and stop where that is asked."""
-        member = self.member
-        stop = distributed.any_of(member.keeper.stop())
+        """At the end of a step, save a checkpoint when it is due, and stop on request."""
+        run = self.run
+        stop = distributed.any_of(run.checkpointing.stop())
         due = time.monotonic() >= self.next_save_seconds
         if not (stop or distributed.any_of(due)):
             return
-        member.progress.stride_loss_nats = distributed.from_all(float(loss_sum))
-        member.save(
+        run.progress.stride_loss_nats = distributed.from_all(float(loss_sum))
+        run.save(
             model=sharding.gathered(self.model.state_dict()),
             optimiser=sharding.gathered(self._optimiser().state_dict()),
             rng=torch.get_rng_state(),
         )
         if stop:
-            raise Interrupted(f"stopped at step {member.progress.steps} with a checkpoint")
+            raise Interrupted(f"stopped at step {run.progress.steps} with a checkpoint")
         self.next_save_seconds = self._next_save()
 
     def _next_save(self) -> float:
-        every = self.member.keeper.every_seconds
+        every = self.run.checkpointing.every_seconds
         return math.inf if every is None else time.monotonic() + every
 
-    def _step(self, step: int, tokens_BL: Tensor) -> Tensor:
-        """One update; returns the loss before it, in nats per token."""
-        member, optimiser = self.member, self._optimiser()
-        fraction = member.fraction(step)
+    def _step(self, step: int, tokens_BL: Tensor, *, is_counted: bool) -> Tensor:
+        """Run one update; return the loss before it, in nats per token.
+
+        ``is_counted``: the update goes through Lightning's wrapper, which counts a global step.
+        """
+        run, optimiser = self.run, self._optimiser()
+        fraction = run.fraction(step)
         for group, peak in zip(optimiser.param_groups, self.peak_rates, strict=True):
             group["lr"] = peak * fraction
-        member.controls.before_step(seed=member.seed, step=step)
-        with member.precision.active(self.device.type):
+        run.controls.before_step(seed=run.seed, step=step)
+        with run.precision.active(self.device.type):
             loss = self._gradients(step, tokens_BL)
         gradients = [one.grad for one in self.weights if one.grad is not None]
-        member.precision.unscale(gradients)
-        if member.clip_norm is not None:
-            _clip(gradients, member.clip_norm)
-        if member.controls.gradient_changers:
-            member.controls.change_gradients(gradients, seed=member.seed, step=step)
-        optimiser.step()
+        run.precision.unscale(gradients)
+        if run.clip_norm is not None:
+            _clip(gradients, run.clip_norm)
+        if run.controls.gradient_changers:
+            run.controls.change_gradients(gradients, seed=run.seed, step=step)
+        (self.optimizers() if is_counted else optimiser).step()  # type: ignore[union-attr]
         for weight in self.weights:
             weight.grad = None
         return loss.detach()
 
     def _gradients(self, step: int, tokens_BL: Tensor) -> Tensor:
-        """Into the parameters; returns what the tokens cost, whatever is trained on."""
-        if make := self.member.gradient_maker:
+        """Compute gradients in the parameters; return the plain cost of the tokens, in nats."""
+        if make := self.run.gradient_maker:
             return make(self.model, tokens_BL, step=step, objective=self.objective)
         trained_BL, nats_BL = self.of_tokens(self.model, tokens_BL)
         loss = trained_BL.mean()
-        self._backward(self.member.precision.scaled(loss))
+        self._backward(self.run.precision.scaled(loss))
         return loss if trained_BL is nats_BL else nats_BL.mean()
 
     def _backward(self, loss: Tensor) -> None:
-        """Lightning's own where gradients are averaged over processes; the bare one is cheaper."""
+        """Run backward, through Lightning only if processes average gradients: it is slower."""
         if distributed.num_processes() > 1:
             self.manual_backward(loss)
         else:
             loss.backward()  # type: ignore[no-untyped-call]
 
     def _optimiser(self) -> Any:
-        """The bare one: Lightning's wrapper costs 50 us a step and adds nothing here."""
+        """Return the bare optimiser: Lightning's wrapper costs 50 us a step and adds nothing."""
         return self.optimizers(use_pl_optimizer=False)
 
 
 def _clip(gradients: list[Tensor], max_norm: float) -> None:
-    """As `torch.nn.utils.clip_grad_norm_`, which takes 70 us for 1x12 where this takes 35."""
+    """Clip like `torch.nn.utils.clip_grad_norm_`, which takes 70 us for 1x12; this takes 35."""
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
     torch._foreach_mul_(gradients, (max_norm / (norm + 1e-6)).clamp(max=1.0))
 
 
 def _mean(values: list[float]) -> float:
     return sum(values) / len(values)
+
+
+Phase = TrainingModule | StackedTrainingModule | FinishModule
+
+HARMLESS = (
+    ".*configure_optimizers. returned .None.*",  # the finish has its own minimiser
+    ".*does not have many workers.*",  # the "loader" counts strides: workers have nothing to do
+    ".*`srun` command is available.*",  # one process needs no srun
+    ".*isinstance.treespec, LeafSpec.*",  # Lightning 2.6 against newer torch
+)
+
+
+def fit(module: Phase, *, accelerator: str, strategy: str) -> None:
+    """Train ``module`` in place; raises what training raises.
+
+    ``strategy`` decides how several processes share a model: ddp gives each a whole model, fsdp a
+    shard. In both cases rank 0 ends with the whole model.
+    """
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    _forget_the_run_before()
+    num_nodes = distributed.num_nodes()
+    with warnings.catch_warnings():
+        for message in HARMLESS:
+            warnings.filterwarnings("ignore", message=message)
+        trainer = lightning.Trainer(
+            accelerator=accelerator,
+            strategy=_shared_by(strategy),
+            devices=distributed.num_processes() // num_nodes,
+            num_nodes=num_nodes,
+            max_epochs=1,  # the strides are one pass; `BatchOrder` counts data epochs
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            # Without this, Lightning would handle SLURM's signals and requeue; only one owner may
+            # do so.
+            plugins=[LightningEnvironment()],
+        )
+        _leave_signals_alone(trainer)
+        if not isinstance(module, TrainingModule):
+            trainer.fit(module)
+            return
+        hollow = sharding.outline(module.model)
+        trainer.fit(module)
+        if module.device_mesh is not None:
+            module.run.model = sharding.whole(module.model, hollow)
+
+
+def _forget_the_run_before() -> None:
+    """Free the previous run's GPU memory: Trainer and module reference each other."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        gc.collect()
+        torch.cuda.reset_peak_memory_stats()
+
+
+def _shared_by(strategy: str) -> str | ModelParallelStrategy:
+    """Return the strategy in Lightning's terms; its FSDPStrategy refuses CPUs.
+
+    ModelParallelStrategy accepts them.
+    """
+    if distributed.num_processes() == 1:
+        return "auto"
+    if strategy == "ddp":
+        return "ddp"
+    return ModelParallelStrategy(
+        data_parallel_size=distributed.num_processes(), tensor_parallel_size=1
+    )
+
+
+def _leave_signals_alone(trainer: lightning.Trainer) -> None:
+    """Disable Lightning's SIGTERM handler: it would end a run mid-stride without a checkpoint.
+
+    It also broadcasts inside the handler, and another process would answer with its gradients. No
+    argument of the Trainer disables it.
+    """
+    connector = trainer._signal_connector
+    assert callable(connector.register_signal_handlers)
+    connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]

@@ -1,6 +1,6 @@
-"""The Lightning module of a stack: one Lightning step is one stride of every member.
+"""Train a stack with Lightning: one Lightning step is one stride of every run.
 
-Shapes: T steps in a stride, K members, B batch, L positions.
+Shapes: T steps in a stride, K runs, B batch, L positions.
 """
 
 import math
@@ -14,73 +14,73 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from rote.training.data import Pooled, Resident
-from rote.training.member import Diverged, Interrupted, Member
-from rote.training.order import BatchOrder
+from rote.training.data import BatchOrder, StackedTokens, TokensInMemory
 from rote.training.stack import CannotStack, Stack
+from rote.training.training_run import Diverged, Interrupted, TrainingRun
 
-OnEnd = Callable[[Member, Diverged | None], None]
+OnEnd = Callable[[TrainingRun, Diverged | None], None]
 
 
-class StackedMemoriser(lightning.LightningModule):
-    """Trains members of one shape side by side; each leaves when it is over or has diverged.
+class StackedTrainingModule(lightning.LightningModule):
+    """Trains runs of one shape together; each leaves when it is over or has diverged.
 
-    ``on_end`` is called with a member that leaves, its model holding its weights. Raises
-    CannotStack for members that differ in more than data, seed and learning rates, and Interrupted
-    once each has left a checkpoint, from which it can go on alone as well.
+    ``on_end`` is called with a run that leaves, after its model has received its weights. Raises
+    CannotStack for runs that differ in more than data, seed and learning rates; raises Interrupted
+    once
+    each has left a checkpoint, from which it can also resume alone.
     """
 
-    def __init__(self, members: Sequence[Member], on_end: OnEnd, device: torch.device) -> None:
+    def __init__(self, runs: Sequence[TrainingRun], on_end: OnEnd, device: torch.device) -> None:
         super().__init__()
         self.automatic_optimization = False
-        if why := members[0].controls.why_alone or members[0].precision.why_alone:
+        if why := runs[0].controls.why_alone or runs[0].precision.why_alone:
             raise CannotStack(why)
-        _require_one_pace(members)
-        self.here = list(members)
+        _require_one_pace(runs)
+        self.active = list(runs)
         self.on_end = on_end
-        saved = [member.resume for member in members]
-        for member, state in zip(members, saved, strict=True):
-            member.model.to(device)
+        saved = [run.resume for run in runs]
+        for run, state in zip(runs, saved, strict=True):
+            run.model.to(device)
             if state:
-                member.model.load_state_dict(state["model"])
+                run.model.load_state_dict(state["model"])
         self.stack = Stack(
-            models=[member.model for member in members],
-            optimisers=[member.optimiser for member in members],
-            clip_norm=members[0].clip_norm,
-            precision=members[0].precision,
-            compile_mode=members[0].compile_mode,
-            objective=members[0].controls.objective(members[0].scored_from),
+            models=[run.model for run in runs],
+            optimisers=[run.optimiser for run in runs],
+            clip_norm=runs[0].clip_norm,
+            precision=runs[0].precision,
+            compile_mode=runs[0].compile_mode,
+            objective=runs[0].controls.objective(runs[0].scored_from),
         )
         states = [state["optimiser"] for state in saved if state]
         if states:
             self.stack.load_optimiser_states(states)
-        self.pooled = _pooled(members)
-        # Nothing draws from it in training: a member that goes on alone finds its own.
+        self.pooled = _pooled(runs)
+        # Training here never draws from it; a run that resumes alone finds its own state.
         self.rng = [state["rng"] if state else torch.get_rng_state() for state in saved]
-        for member in members:
-            member.resume = None  # the copies of the weights are not needed any more
+        for run in runs:
+            run.resume = None  # frees the copies of the weights
 
-    def strides_left(self) -> range:
-        """At most: every Lightning step ends a stride of at least one member."""
-        return range(sum(len(member.budget.strides()) for member in self.here))
+    def train_dataloader(self) -> list[int]:
+        """Return numbers for the Lightning steps, an upper bound: each ends a stride of a run."""
+        return list(range(sum(len(run.budget.strides()) for run in self.active)))
 
     def configure_optimizers(self) -> Optimizer:
-        """Its rates are set by the stack."""
+        """Return the optimiser; the stack sets its rates."""
         return self.stack.optimiser
 
     def on_fit_start(self) -> None:
-        """The time of the first checkpoint counts from here."""
+        """Start the clock for the first checkpoint."""
         self.next_save_seconds = self._next_save()
 
     def training_step(self, *_: int) -> None:
-        """The steps up to the next look at a loss."""
-        start = self.here[0].progress.steps
-        steps = range(start, min(member.stride().stop for member in self.here))
-        begun = [sum(member.progress.stride_loss_nats) for member in self.here]
+        """Train up to the next check of a loss."""
+        start = self.active[0].progress.steps
+        steps = range(start, min(run.stride().stop for run in self.active))
+        begun = [sum(run.progress.stride_loss_nats) for run in self.active]
         sums_K = torch.tensor(begun, dtype=torch.float64, device=self.stack.device)
-        # Both for the whole stride at once: a copy to a GPU waits for all that it has to do.
-        fractions_TK = torch.tensor([[one.fraction(step) for one in self.here] for step in steps])
-        indices_TKB = torch.stack([_indices(member, steps) for member in self.here], dim=1)
+        # Both for the whole stride at once, because a copy to a GPU waits for all its queued work.
+        fractions_TK = torch.tensor([[one.fraction(step) for one in self.active] for step in steps])
+        indices_TKB = torch.stack([_indices(run, steps) for run in self.active], dim=1)
         for step, fractions_K, indices_KB in zip(
             steps,
             fractions_TK.to(self.stack.device),
@@ -89,63 +89,63 @@ class StackedMemoriser(lightning.LightningModule):
         ):
             tokens_KBL = self._tokens(indices_KB)
             change = (
-                partial(self._change, step) if self.here[0].controls.gradient_changers else None
+                partial(self._change, step) if self.active[0].controls.gradient_changers else None
             )
             sums_K += self.stack.step(tokens_KBL, fractions_K, change)
-            for member in self.here:
-                member.progress.steps = step + 1
+            for run in self.active:
+                run.progress.steps = step + 1
             self._keep(sums_K)
         self._look(sums_K.tolist())
-        if not self.here:
+        if not self.active:
             self.trainer.should_stop = True
 
     def _change(self, step: int, number: int, gradients: Sequence[Tensor]) -> None:
-        """Each member draws on its own seed."""
-        member = self.here[number]
-        member.controls.change_gradients(gradients, seed=member.seed, step=step)
+        """Change one run's gradients with its own seed."""
+        run = self.active[number]
+        run.controls.change_gradients(gradients, seed=run.seed, step=step)
 
     def _tokens(self, indices_KB: Tensor) -> Tensor:
         if self.pooled:
             return self.pooled.tokens(indices_KB)
-        read = [one.sequences.tokens(row) for one, row in zip(self.here, indices_KB, strict=True)]
+        read = [one.sequences.tokens(row) for one, row in zip(self.active, indices_KB, strict=True)]
         return torch.stack(read)
 
     def _look(self, sums: list[float]) -> None:
-        """At the losses of those whose stride has ended; who is over leaves."""
+        """Check the losses of runs whose stride has ended; runs that are over leave."""
         staying = []
-        for number, (member, loss_sum) in enumerate(zip(self.here, sums, strict=True)):
-            steps = member.progress.steps
-            whole = member.budget.strides()[(steps - 1) // member.budget.check_every_steps]
-            member.progress.stride_loss_nats = [loss_sum]
+        for number, (run, loss_sum) in enumerate(zip(self.active, sums, strict=True)):
+            steps = run.progress.steps
+            whole = run.budget.strides()[(steps - 1) // run.budget.check_every_steps]
+            run.progress.stride_loss_nats = [loss_sum]
             diverged = None
             if steps == whole.stop:
-                rate = float(self.stack.peaks[0][number]) * member.fraction(steps - 1)
+                rate = float(self.stack.peaks[0][number]) * run.fraction(steps - 1)
                 try:
-                    member.look(whole, loss_sum / len(whole), rate)
+                    run.check_loss(whole, loss_sum / len(whole), rate)
                 except Diverged as error:
                     diverged = error
-            if diverged or member.is_over():
-                member.model.load_state_dict(self.stack.weights(number))
-                self.on_end(member, diverged)
+            if diverged or run.is_over():
+                run.model.load_state_dict(self.stack.weights(number))
+                self.on_end(run, diverged)
             else:
                 staying.append(number)
-        if len(staying) < len(self.here):
+        if len(staying) < len(self.active):
             if staying:
                 self.stack.keep(staying)
                 self.pooled = self.pooled.keep(staying) if self.pooled else None
-            self.here = [self.here[number] for number in staying]
+            self.active = [self.active[number] for number in staying]
             self.rng = [self.rng[number] for number in staying]
 
     def _keep(self, sums_K: Tensor) -> None:
-        """At a step's end: leave checkpoints where they are due, and stop where that is asked."""
-        stop = any(member.keeper.stop() for member in self.here)
+        """At the end of a step, save checkpoints when they are due, and stop on request."""
+        stop = any(run.checkpointing.stop() for run in self.active)
         if not stop and time.monotonic() < self.next_save_seconds:
             return
-        for number, (member, loss_sum) in enumerate(zip(self.here, sums_K.tolist(), strict=True)):
-            member.progress.stride_loss_nats = [loss_sum]
-            member.save(**self._state(number))
+        for number, (run, loss_sum) in enumerate(zip(self.active, sums_K.tolist(), strict=True)):
+            run.progress.stride_loss_nats = [loss_sum]
+            run.save(**self._state(number))
         if stop:
-            raise Interrupted(f"stopped at step {self.here[0].progress.steps} with checkpoints")
+            raise Interrupted(f"stopped at step {self.active[0].progress.steps} with checkpoints")
         self.next_save_seconds = self._next_save()
 
     def _state(self, number: int) -> dict[str, Any]:
@@ -156,35 +156,35 @@ class StackedMemoriser(lightning.LightningModule):
         }
 
     def _next_save(self) -> float:
-        wanted = [member.keeper.every_seconds for member in self.here]
+        wanted = [run.checkpointing.every_seconds for run in self.active]
         return time.monotonic() + min((one for one in wanted if one is not None), default=math.inf)
 
 
-def _require_one_pace(members: Sequence[Member]) -> None:
-    def pace(member: Member) -> tuple[object, ...]:
+def _require_one_pace(runs: Sequence[TrainingRun]) -> None:
+    def pace(run: TrainingRun) -> tuple[object, ...]:
         return (
-            member.progress.steps,
-            member.resume is None,
-            member.order.batch_size,
-            member.length,
-            member.budget.check_every_steps,
-            member.clip_norm,
-            member.precision,
-            member.scored_from,
+            run.progress.steps,
+            run.resume is None,
+            run.order.batch_size,
+            run.length,
+            run.budget.check_every_steps,
+            run.clip_norm,
+            run.precision,
+            run.scored_from,
         )
 
-    if any(pace(member) != pace(members[0]) for member in members):
+    if any(pace(run) != pace(runs[0]) for run in runs):
         raise CannotStack("their steps, batches, clipping or number formats differ")
-    if any(member.controls != members[0].controls for member in members):
+    if any(run.controls != runs[0].controls for run in runs):
         raise CannotStack("their controls differ")
 
 
-def _pooled(members: Sequence[Member]) -> Pooled | None:
-    """None where sequences are made for each batch."""
-    resident = [one.sequences for one in members if isinstance(one.sequences, Resident)]
-    return Pooled.of(resident) if len(resident) == len(members) else None
+def _pooled(runs: Sequence[TrainingRun]) -> StackedTokens | None:
+    """Return all sequences in one tensor; None if some are made for each batch."""
+    resident = [one.sequences for one in runs if isinstance(one.sequences, TokensInMemory)]
+    return StackedTokens.of(resident) if len(resident) == len(runs) else None
 
 
-def _indices(member: Member, steps: range) -> Tensor:
-    assert isinstance(member.order, BatchOrder)  # other orders come with controls that run alone
-    return member.order.indices(steps)
+def _indices(run: TrainingRun, steps: range) -> Tensor:
+    assert isinstance(run.order, BatchOrder)  # other orders need controls that run alone
+    return run.order.indices(steps)

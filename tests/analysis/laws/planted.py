@@ -3,13 +3,13 @@
 import numpy as np
 
 from rote.analysis.laws.kinds import law
-from rote.analysis.laws.law import Count, Curve, Effort, Floats, Measured
+from rote.analysis.laws.law import FitEffort, Floats, LawCurve, LawData, RunCount
 from rote.analysis.laws.parametric import PUBLISHED, Parametric
 
 REFIT = PUBLISHED["Besiroglu et al. 2024, arXiv 2404.10102"]
 # alpha = beta: loss at equal FLOPs is then symmetric in ln N about its minimum
 SYMMETRIC = Parametric(E=1.8, A=500.0, B=1500.0, alpha=0.35, beta=0.35)
-QUICK = Effort(num_resamples=0, profiles=False)
+QUICK = FitEffort(num_resamples=0, profiles=False)
 
 DESIGNS = {
     "parametric": (np.geomspace(4e7, 1.6e10, 6), np.geomspace(5e8, 5e11, 7)),
@@ -41,7 +41,7 @@ def columns(name: str) -> tuple[str, ...]:
     return (*law(name).inputs, *batched)
 
 
-def published(name: str) -> Curve:
+def published(name: str) -> LawCurve:
     """The first published curve; capacities have no published knee, so theirs is planted."""
     if name == "capacity":
         return type(law(name).published["Morris et al. 2025, arXiv 2505.24832, fp32"])(
@@ -50,7 +50,7 @@ def published(name: str) -> Curve:
     return next(iter(law(name).published.values()))
 
 
-def surface(name: str, *, noise: float = 0.0, seed: int = 0) -> Measured:
+def surface(name: str, *, noise: float = 0.0, seed: int = 0) -> LawData:
     """Every combination of the design."""
     inputs = [each.ravel() for each in np.meshgrid(*DESIGNS[name])]
     values = published(name).predict(*inputs)
@@ -60,10 +60,10 @@ def surface(name: str, *, noise: float = 0.0, seed: int = 0) -> Measured:
 
 def of(
     inputs: dict[str, Floats], output: str, values: Floats, *, noise: float = 0.0, seed: int = 0
-) -> Measured:
+) -> LawData:
     """These inputs with noisy outputs."""
     errors = np.random.default_rng(seed).normal(0, noise, len(values))
-    return Measured(columns=inputs | {output: values * np.exp(errors)}, count=Count.TOTAL)
+    return LawData(columns=inputs | {output: values * np.exp(errors)}, count=RunCount.TOTAL)
 
 
 def levels(
@@ -73,7 +73,7 @@ def levels(
     flops: Floats = FLOPS,
     noise: float = 0.0,
     seed: int = 0,
-) -> Measured:
+) -> LawData:
     """Sizes about the optimal one at each of several FLOPs."""
     compute, share = (each.ravel() for each in np.meshgrid(flops, shares))
     parameters = curve.optimum(compute)[0] * share

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from rote.analysis.laws.kinds import law
-from rote.analysis.laws.law import Count, Effort, Floats, Measured
+from rote.analysis.laws.law import FitEffort, Floats, LawData, RunCount
 from rote.analysis.laws.parametric import Parametric
 
 TRUE = Parametric(E=1.8, A=480.0, B=2100.0, alpha=0.35, beta=0.37)
-EFFORT = Effort(num_resamples=0)
+EFFORT = FitEffort(num_resamples=0)
 
 
 def grid(num_sizes: int, num_data: int, seed: int = 0) -> tuple[Floats, Floats, Floats]:
@@ -19,8 +19,8 @@ def grid(num_sizes: int, num_data: int, seed: int = 0) -> tuple[Floats, Floats, 
 
 
 def deciding(name: str, sizes: Floats, data: Floats, loss: Floats) -> list[str]:
-    runs = Measured(
-        columns={"parameters": sizes, "tokens": data, "loss_nats": loss}, count=Count.TOTAL
+    runs = LawData(
+        columns={"parameters": sizes, "tokens": data, "loss_nats": loss}, count=RunCount.TOTAL
     )
     return [said for said in law(name).fit(runs, EFFORT).warnings if "decide" in said]
 

@@ -12,7 +12,7 @@ from scipy.stats import linregress
 from scipy.stats import t as student_t
 
 from rote.analysis.laws.kinds import law
-from rote.analysis.laws.law import Constant, Count, Curve, Effort, Fitted, Measured
+from rote.analysis.laws.law import Constant, FitEffort, FittedLaw, LawCurve, LawData, RunCount
 from rote.analysis.laws.parametric import Parametric
 from tests.analysis.laws.planted import QUICK, levels, of, published, surface
 from tests.analysis.laws.test_regression import line_errors
@@ -22,14 +22,14 @@ SHARE = (0.905, 0.985)
 WIDE = ((6e7, 1.2e10, 12), (5e8, 3e11, 12))  # sizes and tokens: lowest, highest, how many
 
 
-def by_error(fitted: Fitted, constant: Constant) -> tuple[float, float]:
+def by_error(fitted: FittedLaw, constant: Constant) -> tuple[float, float]:
     """Two standard errors of the logarithm, for tens of degrees of freedom."""
     assert constant.standard_error is not None
     reach = np.exp(2.05 * constant.standard_error / constant.value)
     return constant.value / reach, constant.value * reach
 
 
-def held(constant: Constant, curve: Curve, interval: tuple[float, float] | None) -> bool:
+def held(constant: Constant, curve: LawCurve, interval: tuple[float, float] | None) -> bool:
     assert interval is not None
     return bool(interval[0] <= getattr(curve, constant.name) <= interval[1])
 
@@ -48,7 +48,7 @@ def test_standard_errors_cover(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["size", "kaplan"])
 def test_profiles_and_bootstraps_cover(name: str) -> None:
-    effort = Effort(num_resamples=100)
+    effort = FitEffort(num_resamples=100)
     constants = law(name).fit(surface(name), QUICK).constants
     profile, bootstrap = np.zeros(len(constants)), np.zeros(len(constants))
     for seed in range(DRAWS):
@@ -62,7 +62,7 @@ def test_profiles_and_bootstraps_cover(name: str) -> None:
 
 
 def test_all_three_kinds_agree_where_runs_tell_much() -> None:
-    fitted = law("parametric").fit(surface("parametric", noise=0.003), Effort(num_resamples=300))
+    fitted = law("parametric").fit(surface("parametric", noise=0.003), FitEffort(num_resamples=300))
     for constant in fitted.constants:
         widths = [
             np.log(high / low)
@@ -80,7 +80,7 @@ def test_all_three_kinds_agree_where_runs_tell_much() -> None:
 def test_profile_ends_are_where_the_objective_says() -> None:
     """Of a straight line in logarithms: Student's t times the slope's error by HC3."""
     runs = surface("size", noise=0.01)
-    alpha = law("size").fit(runs, Effort(num_resamples=0)).constants[1]
+    alpha = law("size").fit(runs, FitEffort(num_resamples=0)).constants[1]
     x, y = np.log(runs["parameters"]), np.log(runs["loss_nats"])
     line = linregress(x, y)
     error = line_errors(x, y - line.intercept - line.slope * x)[1]
@@ -98,7 +98,7 @@ def test_data_that_never_bind_leave_their_constants_open() -> None:
     )
     inputs = {"parameters": size, "unique_tokens": data}
     runs = of(inputs, "loss_nats", curve.predict(size, data), noise=0.01)
-    fitted = law("kaplan").fit(runs, Effort(num_resamples=0))
+    fitted = law("kaplan").fit(runs, FitEffort(num_resamples=0))
     dc = fitted.constants[1]
     assert dc.name == "Dc"
     assert dc.profile_interval is not None
@@ -114,7 +114,7 @@ def test_a_loss_without_floor_brings_e_to_its_bound_and_says_so() -> None:
     size, data = (each.ravel() for each in np.meshgrid(np.geomspace(1e5, 1e8, 6), [1e7, 1e8, 1e9]))
     inputs = {"parameters": size, "tokens": data}
     fitted = law("parametric").fit(
-        of(inputs, "loss_nats", curve.predict(size, data)), Effort(num_resamples=0)
+        of(inputs, "loss_nats", curve.predict(size, data)), FitEffort(num_resamples=0)
     )
     assert fitted.constants[0].value < 1e-4
     assert fitted.constants[0].profile_interval is not None
@@ -125,7 +125,7 @@ def test_a_loss_without_floor_brings_e_to_its_bound_and_says_so() -> None:
 def test_wide_designs_are_told_apart_better_than_narrow_ones() -> None:
     curve = published("parametric")
 
-    def fitted(factor: float) -> Fitted:
+    def fitted(factor: float) -> FittedLaw:
         size, data = (
             each.ravel()
             for each in np.meshgrid(
@@ -148,7 +148,7 @@ def test_huber_shrugs_at_a_diverged_run_and_squares_do_not() -> None:
     runs = surface("parametric", noise=0.003)
     loss = runs["loss_nats"].copy()
     loss[[3, 20]] *= 1.5
-    broken = Measured(columns={**runs.columns, "loss_nats": loss}, count=Count.TOTAL)
+    broken = LawData(columns={**runs.columns, "loss_nats": loss}, count=RunCount.TOTAL)
     true = published("parametric").size_exponent
     robust = law("parametric").fit(broken, QUICK).curve.size_exponent
     squares = law("variable_projection").fit(broken, QUICK).curve.size_exponent
@@ -158,7 +158,7 @@ def test_huber_shrugs_at_a_diverged_run_and_squares_do_not() -> None:
 @pytest.mark.parametrize("name", ["isoflop", "envelope"])
 def test_optimal_sizes_carry_the_noise_of_their_levels(name: str) -> None:
     runs = levels(shares=tuple(np.geomspace(0.2, 5, 9)), noise=0.002)
-    fitted = law(name).fit(runs, Effort(num_resamples=200))
+    fitted = law(name).fit(runs, FitEffort(num_resamples=200))
     for constant in fitted.constants:
         assert constant.bootstrap_interval is not None
         assert constant.bootstrap_interval[0] < constant.bootstrap_interval[1]
@@ -174,7 +174,7 @@ def test_isoflop_exponents_lie_in_their_intervals() -> None:
     profile, bootstrap = 0, 0
     for seed in range(100):
         runs = levels(shares=tuple(np.geomspace(0.2, 5, 9)), noise=0.005, seed=seed)
-        exponent = law("isoflop").fit(runs, Effort(num_resamples=60)).constants[1]
+        exponent = law("isoflop").fit(runs, FitEffort(num_resamples=60)).constants[1]
         assert exponent.profile_interval is not None
         assert exponent.bootstrap_interval is not None
         profile += exponent.profile_interval[0] < 0.5 < exponent.profile_interval[1]
@@ -186,9 +186,9 @@ def test_isoflop_exponents_lie_in_their_intervals() -> None:
 def test_membership_and_capacity_carry_the_intervals_of_their_fits() -> None:
     runs = surface("membership")
     f1 = np.clip(runs["f1"] + np.random.default_rng(0).normal(0, 0.01, len(runs)), 0, 1)
-    noisy = Measured(columns={**runs.columns, "f1": f1}, count=Count.TOTAL)
+    noisy = LawData(columns={**runs.columns, "f1": f1}, count=RunCount.TOTAL)
     for name, measured in (("membership", noisy), ("capacity", surface("capacity", noise=0.01))):
-        fitted = law(name).fit(measured, Effort(num_resamples=200))
+        fitted = law(name).fit(measured, FitEffort(num_resamples=200))
         first = fitted.constants[0]
         assert first.standard_error is not None
         assert held(first, published(name), first.bootstrap_interval)
@@ -198,7 +198,7 @@ def test_membership_and_capacity_carry_the_intervals_of_their_fits() -> None:
 
 
 def test_more_noise_gives_wider_intervals_and_as_many_refits_as_asked() -> None:
-    effort = Effort(num_resamples=50, profiles=False)
+    effort = FitEffort(num_resamples=50, profiles=False)
     widths = []
     for noise in (0.001, 0.01):
         fitted = law("parametric").fit(surface("parametric", noise=noise), effort)
@@ -232,7 +232,7 @@ def test_all_three_kinds_cover_noise_that_is_not_alike() -> None:
         signs = np.random.default_rng(seed).choice([-1.0, 1.0], len(size))
         inputs = {"parameters": size, "tokens": data}
         runs = of(inputs, "loss_nats", curve.predict(size, data) * np.exp(signs * sizes))
-        fitted = law("parametric").fit(runs, Effort(num_resamples=200, seed=seed))
+        fitted = law("parametric").fit(runs, FitEffort(num_resamples=200, seed=seed))
         for k, constant in enumerate(fitted.constants):
             kinds = (
                 by_error(fitted, constant),

@@ -5,7 +5,7 @@ import pytest
 
 from rote.analysis.laws.kaplan import Kaplan
 from rote.analysis.laws.kinds import law
-from rote.analysis.laws.law import Effort
+from rote.analysis.laws.law import FitEffort
 from rote.analysis.laws.parametric import Parametric
 from rote.analysis.laws.power import DataCurve, SizeCurve
 from rote.analysis.laws.repetition import Repetition
@@ -154,10 +154,10 @@ def test_unique_data_are_worth_themselves_and_repeats_less() -> None:
 def test_a_small_and_a_large_effort_give_the_same_best_fit() -> None:
     runs = surface("parametric", noise=0.01)
     small = law("parametric").fit(runs, QUICK)
-    large = law("parametric").fit(runs, Effort(num_resamples=10, seed=3))
+    large = law("parametric").fit(runs, FitEffort(num_resamples=10, seed=3))
     assert small.curve == large.curve
-    assert large == law("parametric").fit(runs, Effort(num_resamples=10, seed=3))
-    assert large.resampled != law("parametric").fit(runs, Effort(num_resamples=10)).resampled
+    assert large == law("parametric").fit(runs, FitEffort(num_resamples=10, seed=3))
+    assert large.resampled != law("parametric").fit(runs, FitEffort(num_resamples=10)).resampled
 
 
 @pytest.mark.parametrize("name", ["isoflop", "envelope"])

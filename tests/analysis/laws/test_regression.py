@@ -9,11 +9,9 @@ from scipy.optimize import minimize
 from scipy.stats import linregress
 from scipy.stats import t as student_t
 
-from rote.analysis.fits.profiles import profile_ends
-from rote.analysis.fits.projection import factors
-from rote.analysis.fits.regression import Problem, Residual, solve
-from rote.analysis.fits.resampling import draw_counts, expansion
-from rote.analysis.fits.uncertainty import RegressionFit, regression_fit
+from rote.analysis.fits.regression import RegressionProblem, Residual, solve
+from rote.analysis.fits.search import factors, profile_ends
+from rote.analysis.fits.uncertainty import RegressionFit, draw_counts, expansion, regression_fit
 
 X = np.linspace(0.5, 4, 40)
 BOUNDS = np.log(np.array([[1e-3, 1e3], [1e-3, 1e3]]))
@@ -30,15 +28,15 @@ def targets(seed: int = 0, noise: float = 0.05) -> np.ndarray:
     return decay(np.log([[2.0, 0.7]]))[0] + errors
 
 
-PROBLEM = Problem(log_output=decay, targets_M=targets(), bounds_K2=BOUNDS)
+PROBLEM = RegressionProblem(log_output=decay, targets_M=targets(), bounds_K2=BOUNDS)
 
 
-MEAN = Problem(
+MEAN = RegressionProblem(
     log_output=lambda logs_RK: np.tile(logs_RK, 32), targets_M=np.zeros(32), bounds_K2=BOUNDS[:1]
 )
 
 
-def fitted(problem: Problem, constants: np.ndarray, clusters=None) -> RegressionFit:
+def fitted(problem: RegressionProblem, constants: np.ndarray, clusters=None) -> RegressionFit:
     return regression_fit(problem, constants, clusters)
 
 
@@ -67,7 +65,7 @@ def test_the_minimum_is_that_of_a_simplex(reach: float, residual: Residual) -> N
 
 
 def test_huber_is_quadratic_within_and_linear_beyond() -> None:
-    problem = Problem(
+    problem = RegressionProblem(
         log_output=lambda logs_RK: np.tile(logs_RK, 2),
         targets_M=np.array([0.05, -0.5]),
         bounds_K2=BOUNDS[:1],

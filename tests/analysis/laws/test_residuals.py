@@ -5,27 +5,27 @@ import pytest
 
 from rote.analysis.laws.clusters import alike, cluster_numbers
 from rote.analysis.laws.kinds import law
-from rote.analysis.laws.law import CLUSTERS, Count, Effort, Floats, Measured
+from rote.analysis.laws.law import CLUSTERS, FitEffort, Floats, LawData, RunCount
 from rote.cli.parser import parser_of_commands
 from tests.analysis.laws.planted import REFIT
 
-QUICK = Effort(num_resamples=0, profiles=False)
+QUICK = FitEffort(num_resamples=0, profiles=False)
 SIZES, TOKENS = (
     each.ravel() for each in np.meshgrid(np.geomspace(4e7, 1.6e10, 12), np.geomspace(5e8, 5e11, 10))
 )
 
 
-def runs(log_noise: Floats) -> Measured:
+def runs(log_noise: Floats) -> LawData:
     columns = {"parameters": SIZES, "tokens": TOKENS}
     loss = REFIT.predict(SIZES, TOKENS) * np.exp(log_noise)
-    return Measured(columns={**columns, "loss_nats": loss}, count=Count.TOTAL)
+    return LawData(columns={**columns, "loss_nats": loss}, count=RunCount.TOTAL)
 
 
 def gaussian(seed: int) -> Floats:
     return np.random.default_rng(seed).normal(0, 0.01, len(SIZES))
 
 
-def said(measured: Measured, *words: str, effort: Effort = QUICK) -> list[str]:
+def said(measured: LawData, *words: str, effort: FitEffort = QUICK) -> list[str]:
     warnings = law("variable_projection").fit(measured, effort).warnings
     return [each for each in warnings if any(word in each for word in words)]
 
@@ -67,10 +67,10 @@ def test_sizes_with_a_residual_of_their_own_are_said_and_allowed_for() -> None:
     (sentence,) = said(measured, "alike")
     assert sentence.startswith("residuals of runs of equal parameters are alike")
     assert "with --clusters parameters the standard error of" in sentence
-    by_size = Effort(num_resamples=200, profiles=False, clusters="parameters")
+    by_size = FitEffort(num_resamples=200, profiles=False, clusters="parameters")
     assert not said(measured, "alike", effort=by_size)
     together = law("variable_projection").fit(measured, by_size)
-    alone = law("variable_projection").fit(measured, Effort(num_resamples=200, profiles=False))
+    alone = law("variable_projection").fit(measured, FitEffort(num_resamples=200, profiles=False))
     assert together.method.endswith("runs of equal parameters are drawn together")
     assert alone.method.endswith("runs are drawn one by one")
     wider = [
@@ -85,7 +85,7 @@ def test_clusters_are_equal_but_for_how_exactly_they_are_known() -> None:
         "parameters": np.array([1e6, 1.005e6, 2e6, 2e6, 1.02e6]),
         "tokens": np.array([1e8, 1e8, 5e7, 5.3e7, 3e8]),
     }
-    measured = Measured(columns=columns, count=Count.TOTAL)
+    measured = LawData(columns=columns, count=RunCount.TOTAL)
     assert cluster_numbers(measured, "parameters").tolist() == [0, 0, 2, 2, 1]
     assert cluster_numbers(measured, "flops").tolist() == [0, 0, 0, 0, 1]
     assert alike(measured, np.array([1.0, 2.0, -1.0, 3.0, 0.5])) == {}
@@ -96,7 +96,7 @@ def test_clusters_are_equal_but_for_how_exactly_they_are_known() -> None:
 
 
 def test_too_few_clusters_are_refused() -> None:
-    effort = Effort(num_resamples=0, clusters="tokens")
+    effort = FitEffort(num_resamples=0, clusters="tokens")
     with pytest.raises(ValueError, match="3 clusters of equal tokens, and 5 constants take 7"):
         law("parametric").fit(runs(gaussian(0)).rows(TOKENS < 3e9), effort)
 

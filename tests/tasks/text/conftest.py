@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from rote.core.progress import Progress, no_progress
 from rote.tasks.text.prepare import prepare
 from rote.tasks.text.prepared import Prepared, open_prepared
 from rote.tasks.text.recipe import Recipe
 from rote.tasks.text.sources import LocalFiles
 from rote.tasks.text.task import Text
 from rote.tasks.text.tokenisers import Bytes, TrainedBPE
-from rote.watching import Show, unseen
 
 LENGTH = 16
 WORDS = [
@@ -88,15 +88,15 @@ def make_text(files: list[str]) -> MakeText:
             "corpus": None,
         }
         text = Text(**(given | changes))
-        found = text.preparation()(unseen)
+        found = text.preparation()(no_progress)
         return Text(**(given | changes | found))
 
     return make
 
 
-def prepared(recipe: Recipe, show: Show = unseen) -> Prepared:
+def prepared(recipe: Recipe, progress: Progress = no_progress) -> Prepared:
     """Made and opened."""
-    return open_prepared(prepare(recipe, show))
+    return open_prepared(prepare(recipe, progress))
 
 
 def bpe(vocab_size: int = 300) -> TrainedBPE:

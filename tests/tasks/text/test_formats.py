@@ -14,9 +14,9 @@ import pytest
 import zstandard
 from tests.tasks.text.conftest import MakeRecipe, prepared, prose
 
+from rote.tasks.text.pipeline import PreparationPipeline
 from rote.tasks.text.reading.formats import kind_of
 from rote.tasks.text.sources import LocalFiles
-from rote.tasks.text.work import Work
 
 TEXTS = ["One line.\nAnother, naïve; one.", "🙂 " * 20, "", prose(1, 80), 'it says "no",\tyes']
 
@@ -232,7 +232,7 @@ def test_plain_files_are_the_corpora_that_they_were(
 def test_many_documents_without_text_are_prepared_in_parts(
     tmp_path: Path, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rote.tasks.text.work.BATCH_PIECES", 10)
+    monkeypatch.setattr("rote.tasks.text.pipeline.BATCH_PIECES", 10)
     paths = written(tmp_path / "many.jsonl", json_lines([""] * 95 + [prose(1, 50)]))
     seen: list[float] = []
 
@@ -240,7 +240,7 @@ def test_many_documents_without_text_are_prepared_in_parts(
         if what == "tokenising text":
             seen.append(done)
 
-    Work(folder=tmp_path / "work", recipe=make_recipe(paths=paths)).carry_out(show)
+    PreparationPipeline(folder=tmp_path / "work", recipe=make_recipe(paths=paths)).carry_out(show)
     assert len(seen) == 10
 
 

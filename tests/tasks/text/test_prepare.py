@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from tests.tasks.text.conftest import LENGTH, WORDS, MakeRecipe, bpe, prepared, prose
 
-from rote.tasks.text import duplicates, work
+from rote.core.progress import no_progress
+from rote.tasks.text import duplicates, pipeline
 from rote.tasks.text.prepare import PreparedText, prepare
 from rote.tasks.text.prepared import Prepared, open_prepared
 from rote.tasks.text.sources import LocalFiles
 from rote.tasks.text.tokenisers import load
-from rote.watching import unseen
 
 GOLDEN = {  # a change of any of these is meant: raise VERSION in recipe.py
     "bytes": "text-cc5eb3142ed0ba5a",
@@ -76,7 +76,7 @@ def test_parts_of_any_size_give_the_same(
     make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch, part_bytes: int, files: list[str]
 ) -> None:
     monkeypatch.setattr(duplicates, "PART_BYTES", part_bytes)
-    monkeypatch.setattr(work, "BATCH_CHARACTERS", 1 + part_bytes // 10)
+    monkeypatch.setattr(pipeline, "BATCH_CHARACTERS", 1 + part_bytes // 10)
     found = [bytes(row.astype(np.uint8)) for row in _all(prepared(make_recipe()))]
     assert found == list(dict.fromkeys(windows_by_hand(files)))
 
@@ -110,7 +110,7 @@ def test_bpe_loses_nothing(
     monkeypatch: pytest.MonkeyPatch,
     piece_characters: int,
 ) -> None:
-    monkeypatch.setattr("rote.tasks.text.pieces.PIECE_CHARACTERS", piece_characters)
+    monkeypatch.setattr("rote.tasks.text.sources.PIECE_CHARACTERS", piece_characters)
     recipe = make_recipe(tokeniser=bpe(), length=1)
     corpus = prepared(recipe)
     encoder = load(corpus.folder)
@@ -137,18 +137,18 @@ from rote.tasks.text.prepare import prepare
 from rote.tasks.text.recipe import Recipe
 from rote.tasks.text.sources import LocalFiles
 from rote.tasks.text.tokenisers import Bytes, TrainedBPE
-work.BATCH_CHARACTERS = 500
+pipeline.BATCH_CHARACTERS = 500
 kind, deadly, *paths = sys.argv[1:]
 stage, _, times = deadly.partition(":")
 seen = []
-def show(what, done, total):
+def progress(what, done, total):
     seen.append(what)
     if stage and what.startswith(stage) and seen.count(what) == int(times or 1):
         os.kill(os.getpid(), signal.SIGKILL)
 tokeniser = Bytes() if kind == "bytes" else TrainedBPE(vocab_size=300, train_bytes=1 << 20)
 recipe = Recipe(source=LocalFiles(paths=paths, field="text"), tokeniser=tokeniser, length=16,
                 windows="all", near_duplicate_threshold=None)
-print(prepare(recipe, show), seen.count("tokenising text"))
+print(prepare(recipe, progress), seen.count("tokenising text"))
 """
 
 
@@ -170,7 +170,7 @@ def test_the_same_text_has_the_same_id_everywhere(
     moved = [shutil.copy(path, tmp_path / f"{number}.txt") for number, path in enumerate(files)]
     done = in_another_process(kind, moved, ROTE_OUTPUTS=str(tmp_path / "more"), PYTHONHASHSEED="7")
     recipe = make_recipe(tokeniser=bpe()) if kind == "bpe" else make_recipe()
-    assert done.stdout.split()[0] == prepare(recipe, unseen), done.stderr
+    assert done.stdout.split()[0] == prepare(recipe, no_progress), done.stderr
 
 
 @pytest.mark.parametrize("kind", ["bytes", "bpe"])
@@ -178,19 +178,19 @@ def test_ids_are_pinned(kind: str, tmp_path: Path, make_recipe: MakeRecipe) -> N
     path = tmp_path / "golden.txt"
     path.write_text("".join(f"{n} and {n * n}, " for n in range(1000)))
     changes = {"tokeniser": bpe(280)} if kind == "bpe" else {}
-    assert prepare(make_recipe(paths=[str(path)], **changes), unseen) == GOLDEN[kind]
+    assert prepare(make_recipe(paths=[str(path)], **changes), no_progress) == GOLDEN[kind]
 
 
 def test_everything_that_changes_windows_changes_the_id(
     files: list[str], make_recipe: MakeRecipe
 ) -> None:
-    ids = [prepare(make_recipe(), unseen), prepare(make_recipe(length=17), unseen)]
-    ids.append(prepare(make_recipe(windows="first"), unseen))
-    ids.append(prepare(make_recipe(near_duplicate_threshold=0.8), unseen))
-    ids += [prepare(make_recipe(tokeniser=bpe(size)), unseen) for size in (280, 300)]
-    ids.append(prepare(make_recipe(paths=files[::-1]), unseen))
+    ids = [prepare(make_recipe(), no_progress), prepare(make_recipe(length=17), no_progress)]
+    ids.append(prepare(make_recipe(windows="first"), no_progress))
+    ids.append(prepare(make_recipe(near_duplicate_threshold=0.8), no_progress))
+    ids += [prepare(make_recipe(tokeniser=bpe(size)), no_progress) for size in (280, 300)]
+    ids.append(prepare(make_recipe(paths=files[::-1]), no_progress))
     Path(files[0]).write_text(Path(files[0]).read_text() + "!")
-    ids.append(prepare(make_recipe(), unseen))
+    ids.append(prepare(make_recipe(), no_progress))
     assert len(set(ids)) == len(ids)
 
 
@@ -228,9 +228,9 @@ def test_a_full_disk_leaves_nothing_half_written(
         if len(calls) > 2:  # the windows are there, the prepared file is not
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(work, "_sync", full)
+    monkeypatch.setattr(pipeline, "_sync", full)
     with pytest.raises(ValueError, match=r"no space is left for the corpus in .*corpora"):
-        prepare(make_recipe(), unseen)
+        prepare(make_recipe(), no_progress)
     assert not list(outputs.glob("corpora/text-*"))
     monkeypatch.undo()
     monkeypatch.setenv("ROTE_OUTPUTS", str(outputs))
@@ -240,17 +240,17 @@ def test_a_full_disk_leaves_nothing_half_written(
 def test_a_worker_without_the_corpus_prepares_it_again_and_refuses_another(
     files: list[str], make_recipe: MakeRecipe, outputs: Path
 ) -> None:
-    corpus = prepare(make_recipe(), unseen)
+    corpus = prepare(make_recipe(), no_progress)
     pinned = PreparedText(recipe=make_recipe(), corpus=corpus)
     shutil.rmtree(outputs)
-    assert pinned.open_or_make(unseen) == corpus
+    assert pinned.open_or_make(no_progress) == corpus
     Path(files[1]).write_text("Somebody has been here. " * 40)
-    assert pinned.open_or_make(unseen) == corpus  # as it was prepared
+    assert pinned.open_or_make(no_progress) == corpus  # as it was prepared
     with pytest.raises(ValueError, match=f"the corpus has changed: task.corpus={corpus}"):
-        pinned(unseen)
+        pinned(no_progress)
     shutil.rmtree(outputs)
     with pytest.raises(ValueError, match="the corpus has changed"):
-        pinned.open_or_make(unseen)
+        pinned.open_or_make(no_progress)
 
 
 def test_the_same_text_from_another_place_is_the_same_corpus(
@@ -258,29 +258,29 @@ def test_the_same_text_from_another_place_is_the_same_corpus(
 ) -> None:
     moved = [shutil.copy(path, tmp_path / f"moved{n}.txt") for n, path in enumerate(files)]
     other = make_recipe(paths=moved, tokeniser=bpe(), windows="all")
-    assert prepare(other, unseen) == prepare(make_recipe(tokeniser=bpe()), unseen)
+    assert prepare(other, no_progress) == prepare(make_recipe(tokeniser=bpe()), no_progress)
     assert len(list(outputs.glob("corpora/text-*"))) == 1
 
 
 def test_a_corpus_may_be_brought_without_its_source(
     files: list[str], make_recipe: MakeRecipe
 ) -> None:
-    corpus = prepare(make_recipe(), unseen)
+    corpus = prepare(make_recipe(), no_progress)
     for path in files:
         Path(path).unlink()
     pinned = PreparedText(recipe=make_recipe(), corpus=corpus)
-    assert pinned(unseen) == {"corpus": corpus}
+    assert pinned(no_progress) == {"corpus": corpus}
 
 
 def test_a_corpus_prepared_in_another_way_is_refused(make_recipe: MakeRecipe) -> None:
-    corpus = prepare(make_recipe(), unseen)
+    corpus = prepare(make_recipe(), no_progress)
     other = PreparedText(recipe=make_recipe(length=8), corpus=corpus)
     with pytest.raises(ValueError, match="was prepared with length=16, the configuration says 8"):
-        other.open_or_make(unseen)
+        other.open_or_make(no_progress)
 
 
 def test_a_damaged_corpus_is_told(make_recipe: MakeRecipe, outputs: Path) -> None:
-    corpus = prepare(make_recipe(), unseen)
+    corpus = prepare(make_recipe(), no_progress)
     with (outputs / "corpora" / corpus / "tokens.bin").open("ab") as stream:
         stream.write(b"x")
     with pytest.raises(ValueError, match=r"tokens\.bin is damaged"):

@@ -11,11 +11,10 @@ import polars as pl
 import pytest
 from tests.tasks.text.conftest import MakeRecipe, bpe, prepared, prose
 
-from rote.tasks.text import pieces as cutting
+from rote.tasks.text import sources as cutting
 from rote.tasks.text.hub import HuggingFace
-from rote.tasks.text.pieces import pieces
 from rote.tasks.text.reading.encoding import BLOCK_BYTES, blocks_of_utf8
-from rote.tasks.text.sources import LocalFiles, PythonLibrary, Source
+from rote.tasks.text.sources import LocalFiles, PythonLibrary, Source, pieces
 from rote.tasks.text.tokenisers import TokeniserFile
 
 TEXTS = ["One line.\nAnother, naïve one.", "", "🙂 " * 20, "the last"]

@@ -8,13 +8,13 @@ import torch
 from tests.conftest import COMPOSER
 from tests.tasks.text.conftest import LENGTH, MakeText
 
-from rote.config.pinning import Pinner
+from rote.config.data_resolver import DataResolver
+from rote.core.progress import no_progress
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.run import execute
+from rote.run.execute import execute
 from rote.tasks.canaries.task import Canaries
 from rote.tasks.text.prepared import open_prepared
-from rote.watching import unseen
 
 SEEDS = (0, 1)
 
@@ -89,7 +89,7 @@ def test_members_are_trained_windows_each_once(make_text: MakeText) -> None:
 def test_canaries_are_planted_in_text_as_its_own_tokens(make_text: MakeText) -> None:
     text = make_text()
     room = dataclasses.replace(text, length=64, corpus=None)
-    room = dataclasses.replace(room, **room.preparation()(unseen), num_sequences=4)
+    room = dataclasses.replace(room, **room.preparation()(no_progress), num_sequences=4)
     task = Canaries(
         base=room, kinds=["words"], secret_length=1, repeats=[2], num_each=1, num_controls=1
     )
@@ -157,7 +157,7 @@ RUN = (
 
 def spec(files: list[str], *overrides: str) -> Spec:
     chosen = [*RUN, f"task.source.paths=[{','.join(files)}]", *overrides]
-    return Spec.from_config(Pinner(unseen).pinned(COMPOSER.config(chosen)))
+    return Spec.from_config(DataResolver(no_progress).pinned(COMPOSER.config(chosen)))
 
 
 def test_a_run_stores_what_its_costs_are_of(files: list[str], store: Store) -> None:

@@ -4,22 +4,22 @@ import torch
 from tests.conftest import MakeSpec
 
 from rote.ledger.store import Store
-from rote.run import execute
+from rote.run.execute import execute
 from rote.tasks.canaries.task import Canaries
 from rote.tasks.uniform import Uniform
 from rote.training.controls.deduplication import Deduplication
-from rote.training.data import Resident
+from rote.training.data import TokensInMemory
 
 
 def test_the_first_of_equal_sequences_stays() -> None:
     rows_NL = torch.tensor([[1, 2], [3, 4], [1, 2], [4, 3], [3, 4], [1, 2]])
-    left = Deduplication().change_sequences(Resident(rows_NL), length=2)
+    left = Deduplication().change_sequences(TokensInMemory(rows_NL), length=2)
     assert left.num_sequences == 3
     assert left.tokens(torch.tensor([2, 0, 1])).tolist() == [[4, 3], [1, 2], [3, 4]]
 
 
 def test_what_has_no_repeats_is_left_alone() -> None:
-    sequences = Resident(torch.arange(10).view(5, 2))
+    sequences = TokensInMemory(torch.arange(10).view(5, 2))
     assert Deduplication().change_sequences(sequences, length=2) is sequences
 
 

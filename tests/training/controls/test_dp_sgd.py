@@ -15,15 +15,14 @@ from torch.optim import SGD
 from rote.ledger.store import Store
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
-from rote.preflight import Preflight
-from rote.run import execute
-from rote.training.controls.accounting import noise_multiplier, spent_epsilon
-from rote.training.controls.dp_sgd import DPSGD, PrivateGradients
+from rote.run.execute import execute
+from rote.run.preflight import Preflight
+from rote.training.controls.dp_sgd import DPSGD, PrivateGradients, noise_multiplier, spent_epsilon
 from rote.training.controls.goldfish import Goldfish
 from rote.training.controls.label_smoothing import LabelSmoothing
+from rote.training.data import PoissonOrder
+from rote.training.functional import per_sample_gradients
 from rote.training.objective import Objective
-from rote.training.order import PoissonOrder
-from rote.training.per_sample import per_sample_gradients
 
 DP = DPSGD(epsilon=8.0, delta=1e-5, max_grad_norm=1.0, microbatch_size=4, accountant="rdp")
 ALL = slice(None)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from rote.models.dropout import PLACES
+from rote.models.attention import PLACES
 from rote.models.gpt import GPT
 from rote.training.controls.dropout import Dropout
 

@@ -15,26 +15,25 @@ from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.models.likelihood import token_nats
 from rote.precision import Precision
-from rote.preflight import Preflight
-from rote.run import execute
+from rote.run.execute import execute
+from rote.run.preflight import Preflight
+from rote.run.weights import load_trained
 from rote.tasks.canaries.task import Canaries
 from rote.tasks.protocol import HasBase, HasManifest, HasMembers, Identified, Task
 from rote.tasks.uniform import Uniform
-from rote.trained import load_trained
-from rote.training.controls.early_stopping import EarlyStopping, ValidationWatch
-from rote.training.data import Resident
-from rote.training.member import Diverged
-from rote.training.part import part_of
+from rote.training.controls.early_stopping import EarlyStopping, ValidationStopping
+from rote.training.data import TokensInMemory, subset_of
+from rote.training.training_run import Diverged
 
 FP32 = Precision(name="fp32", weights="float32", autocast=None, matmul="highest")
 HALF = EarlyStopping(validation_share=0.5, patience_looks=2)
 
 
-class Scripted(ValidationWatch):
+class Scripted(ValidationStopping):
     """Sees losses that were written beforehand."""
 
     def __init__(self, losses: Sequence[float]) -> None:
-        rows = Resident(torch.zeros(1, 2, dtype=torch.int64))
+        rows = TokensInMemory(torch.zeros(1, 2, dtype=torch.int64))
         super().__init__(
             rows, patience_looks=2, scored_from=0, batch_size=1, device=torch.device("cpu")
         )
@@ -49,7 +48,7 @@ def after(losses: Sequence[float]) -> tuple[Scripted, nn.Linear]:
     watch, model = Scripted(losses), nn.Linear(1, 1)
     for number in range(len(losses)):
         nn.init.constant_(model.weight, number)
-        watch.look(model, step=10 * (number + 1), precision=FP32)
+        watch.check_loss(model, step=10 * (number + 1), precision=FP32)
     return watch, model
 
 
@@ -81,7 +80,7 @@ def test_its_state_goes_through_a_checkpoint() -> None:
     watch, model = after([3, 2, 4])
     other = Scripted([5])
     other.load(copy.deepcopy(watch.state()))
-    other.look(model, step=40, precision=FP32)
+    other.check_loss(model, step=40, precision=FP32)
     assert other.is_over
     assert other.best_step == 20
 
@@ -123,16 +122,18 @@ def test_a_reported_task_offers_what_the_task_does() -> None:
 
 
 def test_a_part_of_identified_sequences_is_identified() -> None:
-    class Rows(Resident):
+    class Rows(TokensInMemory):
         @property
         def sample_ids(self) -> np.ndarray:
             return np.array([70, 50, 60])
 
-    part = part_of(Rows(torch.arange(6).view(3, 2)), np.array([0, 2]))
+    part = subset_of(Rows(torch.arange(6).view(3, 2)), np.array([0, 2]))
     assert isinstance(part, Identified)
     assert part.sample_ids.tolist() == [70, 60]
     assert part.tokens(torch.tensor([1])).tolist() == [[4, 5]]
-    assert not isinstance(part_of(Resident(torch.arange(6).view(3, 2)), np.array([0])), Identified)
+    assert not isinstance(
+        subset_of(TokensInMemory(torch.arange(6).view(3, 2)), np.array([0])), Identified
+    )
 
 
 def test_a_run_ends_with_the_weights_of_its_lowest_validation_loss(
@@ -165,7 +166,7 @@ def test_a_run_ends_with_the_weights_of_its_lowest_validation_loss(
 def test_a_validation_loss_that_is_no_number_ends_a_run_that_diverged(
     tiny: MakeSpec, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ValidationWatch, "_nats", lambda self, model: float("nan"))
+    monkeypatch.setattr(ValidationStopping, "_nats", lambda self, model: float("nan"))
     spec = tiny("control=[early_stopping]", "task.num_heldout_sequences=40")
     message = "validation_nats_per_token is nan by step 10"
     with pytest.raises(Diverged, match=message):

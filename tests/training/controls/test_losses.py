@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rote.core.rng import random_32_bits, stream_seed
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
-from rote.rng import random_32_bits, stream_seed
 from rote.training.controls.goldfish import Goldfish
 from rote.training.controls.label_smoothing import LabelSmoothing
 from rote.training.objective import Objective
@@ -66,9 +66,9 @@ def test_the_goldfish_mean_is_over_what_is_kept_in_each_member() -> None:
     goldfish = Goldfish(k=3, h=2)
     trained_BL, nats_BL = Objective(weighers=(goldfish,)).of_tokens(model(), tokens(), 2)
     kept_BL = ~goldfish.is_dropped(tokens())
-    for member in (slice(0, 3), slice(3, 6)):
-        expected = nats_BL[member][kept_BL[member]].mean()
-        torch.testing.assert_close(trained_BL[member].mean(), expected)
+    for run in (slice(0, 3), slice(3, 6)):
+        expected = nats_BL[run][kept_BL[run]].mean()
+        torch.testing.assert_close(trained_BL[run].mean(), expected)
     assert (trained_BL[~kept_BL] == 0).all()
 
 

@@ -15,14 +15,14 @@ from rote.config.build import build
 from rote.config.compose import groups
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.preflight import Preflight
-from rote.run import execute, execute_together
+from rote.run.execute import execute, execute_together
+from rote.run.preflight import Preflight
+from rote.training.controls.combined import Controls
 from rote.training.controls.deduplication import Deduplication
 from rote.training.controls.early_stopping import EarlyStopping
 from rote.training.controls.goldfish import Goldfish
-from rote.training.controls.together import Controls
-from rote.training.member import Diverged, Interrupted
 from rote.training.stack import CannotStack
+from rote.training.training_run import Diverged, Interrupted
 
 SETTINGS = {  # not the defaults; what a record of it must hold
     "dropout": ("control.dropout.rate=0.3", "control.dropout.rate", 0.3),
@@ -178,15 +178,15 @@ def test_what_cannot_run_is_refused_before_it_starts(
 
 def test_tokens_that_are_never_learnt_may_cost_much() -> None:
     """Goldfish's dropped tokens do, of a model that is sure of what it has learnt instead."""
-    member = memoriser(SGD).member
-    steps, far = range(7), 3 * member.guesser_nats
+    run = memoriser(SGD).run
+    steps, far = range(7), 3 * run.guesser_nats
     with pytest.raises(Diverged):
-        member.look(steps, far, 0.1)
-    member.controls = Controls({"goldfish": Goldfish(k=3, h=4)})
-    member.look(steps, far, 0.1)
+        run.check_loss(steps, far, 0.1)
+    run.controls = Controls({"goldfish": Goldfish(k=3, h=4)})
+    run.check_loss(steps, far, 0.1)
     for nats in (math.inf, math.nan):
         with pytest.raises(Diverged):
-            member.look(steps, nats, 0.1)
+            run.check_loss(steps, nats, 0.1)
 
 
 def bare(**_: int) -> object:

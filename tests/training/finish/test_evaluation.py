@@ -9,23 +9,23 @@ import torch
 from tests.conftest import MakeSpec
 from torch import Tensor, nn
 
-from rote.assembly import make_member
 from rote.config.build import build
 from rote.models.likelihood import token_nats
+from rote.run.assembly import make_training_run
 from rote.training.finish import evaluation
 from rote.training.finish.evaluation import FullBatch, chunk_sequences, flat, put
-from rote.training.finish.finisher import Finisher
-from rote.training.member import Diverged, Keeper, Member
-from rote.training.trainer import fit
+from rote.training.finish.module import FinishModule
+from rote.training.module import fit
+from rote.training.training_run import CheckpointPolicy, Diverged, TrainingRun
 
 CPU = torch.device("cpu")
-KEEPER = Keeper(save=lambda step, state: None, stop=lambda: False, every_seconds=None)
+KEEPER = CheckpointPolicy(save=lambda step, state: None, stop=lambda: False, every_seconds=None)
 
 
-def member_of(tiny: MakeSpec, *overrides: str) -> Member:
+def member_of(tiny: MakeSpec, *overrides: str) -> TrainingRun:
     spec = tiny("budget/finish=lbfgs", *overrides)
-    member = make_member(
-        spec, build(spec.what["task"]), on_row=lambda row: None, keeper=KEEPER, resume=None
+    member = make_training_run(
+        spec, build(spec.what["task"]), on_row=lambda row: None, checkpointing=KEEPER, resume=None
     )
     torch.manual_seed(5)
     for weight in member.model.parameters():  # far from the start: every gradient differs
@@ -33,11 +33,11 @@ def member_of(tiny: MakeSpec, *overrides: str) -> Member:
     return member
 
 
-def whole(member: Member) -> Tensor:
+def whole(member: TrainingRun) -> Tensor:
     return member.sequences.tokens(torch.arange(member.sequences.num_sequences))
 
 
-def plain(member: Member) -> tuple[float, Tensor]:
+def plain(member: TrainingRun) -> tuple[float, Tensor]:
     """In float64 throughout."""
     model = copy.deepcopy(member.model).double()
     loss = token_nats(model, whole(member))[:, member.scored_from :].mean()
@@ -66,7 +66,7 @@ def test_it_is_the_mean_over_all_that_is_scored(
     assert torch.allclose(gradient, wanted, rtol=1e-4, atol=1e-7)
 
 
-def prompted(tiny: MakeSpec) -> Member:
+def prompted(tiny: MakeSpec) -> TrainingRun:
     """Nine inputs of random labels: the label alone is scored."""
     from tests.conftest import COMPOSER, TINY
 
@@ -123,8 +123,8 @@ def test_parameters_come_back_from_a_vector(tiny: MakeSpec) -> None:
 def test_weights_that_are_no_numbers_end_it_at_once(tiny: MakeSpec) -> None:
     member = member_of(tiny)
     next(member.model.parameters()).data.fill_(math.nan)
-    ended: list[tuple[Member, Diverged | None]] = []
-    finisher = Finisher([member], lambda one, why: ended.append((one, why)), CPU)
+    ended: list[tuple[TrainingRun, Diverged | None]] = []
+    finisher = FinishModule([member], lambda one, why: ended.append((one, why)), CPU)
     fit(finisher, accelerator="cpu", strategy="ddp")
     assert [one for one, _ in ended] == [member]
     assert "the loss is nan where the finish begins" in str(ended[0][1])

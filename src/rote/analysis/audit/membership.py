@@ -1,9 +1,13 @@
-"""Whether members can be told from non-members, by a score that was chosen on other documents.
+"""Judge whether a score can tell members from non-members, and compute mem_U of both.
 
-The best of ten scores is best by luck too: the score is chosen on the calibration half, and
-judged on the evaluation half, which is the same for all. Before any score, words alone are tried:
-where they tell members, the two sets differ by themselves, and no score says what it seems to
-(Das et al. 2024, arXiv 2406.16201). Shapes: M members, N non-members of those evaluated.
+The best of ten scores is best partly by luck, so the score is chosen on the calibration half and
+judged on the evaluation half, which is the same for all. Words alone are tried first: if they
+separate members, the two sets differ by themselves, and no score shows memorisation (Das et al.
+2024, arXiv 2406.16201).
+
+mem_U of members under each reference is what only training explains. Non-members are the control:
+what the model knows better about them than the reference does is skill.
+Shapes: M members, N non-members of those evaluated.
 """
 
 from collections.abc import Mapping
@@ -17,51 +21,53 @@ from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import bootstrap, difference
 from rote.analysis.quantities.membership import MembershipQuality, halved, membership_quality
 from rote.analysis.quantities.roc import auroc, score_interval
-from rote.auditing.stored import MEMBER, SCORE_PREFIX, Stored
+from rote.analysis.quantities.unintended import max_code_bits, mean_max_code, mixture_code_bits
+from rote.auditing.stored import MEMBER, NONMEMBER, REFERENCE_PREFIX, SCORE_PREFIX, StoredAudit
 
 LEAKS, NO_EVIDENCE, CONFOUNDED = "leaks", "no evidence", "confounded"
 CHANCE = 0.5
-# An AUROC of words above it, at the low end of its interval, is more than a stray word.
+# Least margin of the words' AUROC over chance, at the low end of its interval, that is more than a
+# stray word.
 BLIND_MARGIN = 0.02
 BLIND = "blind"
 NUM_RESAMPLES = 1000
-FEW = 30  # documents a side
+FEW = 30  # documents of each set
 
 Floats = NDArray[np.float64]
 Pair = tuple[Floats, Floats]  # members, non-members
 
 
 @dataclass(frozen=True, kw_only=True)
-class Membership:
-    """The verdict and what it rests on."""
+class MembershipVerdict:
+    """The verdict and its evidence."""
 
     verdict: str
     score: str  # chosen on the calibration half
-    auroc: Estimate  # of that score, on the evaluation half alone
-    over_blind: Estimate  # its AUROC there less that of words alone, paired
-    num_members: int  # of the evaluation half
+    auroc: Estimate  # AUROC of that score, on the evaluation half only
+    over_blind: Estimate  # its AUROC there minus that of words alone, paired
+    num_members: int  # members of the evaluation half
     num_nonmembers: int
-    blind: MembershipQuality  # of words alone, on all evaluated documents
-    qualities: Mapping[str, MembershipQuality]  # of each score, on all evaluated documents
+    blind: MembershipQuality  # quality of words alone, on all evaluated documents
+    qualities: Mapping[str, MembershipQuality]  # quality of each score, on all evaluated documents
 
     @property
     def quality(self) -> MembershipQuality:
-        """Of the score that was chosen: its threshold decisions are of the evaluation half."""
+        """Quality of the chosen score; its threshold decisions are on the evaluation half."""
         return self.qualities[self.score]
 
 
-def judge_membership(stored: Stored) -> Membership:
-    """From the scores of all documents that were not set aside."""
+def judge_membership(stored: StoredAudit) -> MembershipVerdict:
+    """Judge the scores of all documents that were not set aside."""
     seed = stored.facts["settings"]["seed"]
     pairs = {name: pair_of(stored.scores, f"{SCORE_PREFIX}{name}") for name in stored.score_names}
     blind = pair_of(stored.scores, BLIND)
     places = halved(*map(len, blind), seed=seed)
-    calibration, evaluation = ([side[half] for side in places] for half in (0, 1))
+    calibration, evaluation = ([document_set[half] for document_set in places] for half in (0, 1))
     chosen = max(pairs, key=lambda name: auroc(*_part(pairs[name], calibration)))
     judged = _part(pairs[chosen], evaluation)
     estimate = membership_quality(*judged, seed=seed, num_resamples=NUM_RESAMPLES).auroc
     blind_quality = membership_quality(*blind, seed=seed, num_resamples=NUM_RESAMPLES)
-    return Membership(
+    return MembershipVerdict(
         verdict=_verdict(estimate, blind_quality.auroc),
         score=chosen,
         auroc=estimate,
@@ -77,7 +83,7 @@ def judge_membership(stored: Stored) -> Membership:
 
 
 def pair_of(scores: pl.DataFrame, column: str) -> Pair:
-    """A score of the documents that were not set aside, members first."""
+    """Return a score of the documents that were not set aside, members first."""
     evaluated = scores.filter(~pl.col("aside"))
     is_member = evaluated["set"] == MEMBER
     values = evaluated[column]
@@ -85,15 +91,17 @@ def pair_of(scores: pl.DataFrame, column: str) -> Pair:
 
 
 def auroc_difference(first: Pair, second: Pair, *, seed: int) -> Estimate:
-    """AUROC of one score less that of another of the same documents; a paired bootstrap.
+    """Return one score's AUROC minus another's on the same documents, by a paired bootstrap.
 
-    For fewer than `FEW` documents a side the interval also holds that of the two AUROCs taken as
-    independent: of two that are nearly 1 a bootstrap over 10 held the difference 77 % of the time.
+    For fewer than `FEW` documents of a set the interval also spans that of two independent AUROCs:
+    for two AUROCs near 1 a bootstrap over 10 documents held the difference 77 % of the time.
     """
     generator = np.random.default_rng(seed)
     differences = []
     for _ in range(NUM_RESAMPLES):
-        drawn = [generator.integers(len(side), size=len(side)) for side in first]
+        drawn = [
+            generator.integers(len(document_set), size=len(document_set)) for document_set in first
+        ]
         differences.append(auroc(*_part(first, drawn)) - auroc(*_part(second, drawn)))
     independent = difference(*map(_by_itself, (first, second)))
     return bootstrap(
@@ -117,5 +125,57 @@ def _verdict(estimate: Estimate, blind: Estimate) -> str:
 
 
 def _part(pair: Pair, places: list[NDArray[np.int64]]) -> Pair:
-    members, nonmembers = (side[of] for side, of in zip(pair, places, strict=True))
+    members, nonmembers = (document_set[of] for document_set, of in zip(pair, places, strict=True))
     return members, nonmembers
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideUnintended:
+    """mem_U of one set of documents."""
+
+    num_documents: int
+    max_code_bits: float  # sum
+    mixture_code_bits: float  # sum
+    mean_bits: Estimate  # by the max code, per document
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnderReference:
+    """mem_U of both sets under one reference."""
+
+    reference: str
+    name: str  # the model's name
+    members: SideUnintended
+    nonmembers: SideUnintended
+
+
+def under_references(stored: StoredAudit) -> list[UnderReference]:
+    """Return mem_U of all documents that were not set aside, one entry per reference."""
+    evaluated = stored.scores.filter(~pl.col("aside"))
+    found = []
+    for reference in stored.facts["references"]:
+        column = f"{REFERENCE_PREFIX}{reference['score']}"
+        document_sets = {
+            document_set: _of_side(evaluated.filter(pl.col("set") == document_set), column)
+            for document_set in (MEMBER, NONMEMBER)
+        }
+        found.append(
+            UnderReference(
+                reference=reference["score"],
+                name=reference["name"],
+                members=document_sets[MEMBER],
+                nonmembers=document_sets[NONMEMBER],
+            )
+        )
+    return found
+
+
+def _of_side(documents: pl.DataFrame, column: str) -> SideUnintended:
+    target, reference = documents["code_bits"].to_numpy(), documents[column].to_numpy()
+    bits = max_code_bits(target, reference)
+    return SideUnintended(
+        num_documents=len(bits),
+        max_code_bits=float(np.sum(bits)),
+        mixture_code_bits=float(np.sum(mixture_code_bits(target, reference))),
+        mean_bits=mean_max_code(bits, reference),
+    )

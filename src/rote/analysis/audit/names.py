@@ -1,10 +1,19 @@
-"""What scores are called on a page, and where each comes from."""
+"""Name the scores of a page with their sources, and compute how many documents certainty takes.
 
+Enough documents narrow an interval, exclude chance or bound a rate. An interval's width falls with
+the square root of the number of documents of the same kind. Numbers are of one set, both halves
+together.
+"""
+
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from rote.analysis.estimate import LEVEL, Estimate
+from rote.analysis.quantities.membership import FALSE_POSITIVE_RATES, controls_needed
 
-class Named(NamedTuple):
+
+class ScoreName(NamedTuple):
     """A score in words."""
 
     name: str
@@ -13,7 +22,7 @@ class Named(NamedTuple):
 
 
 SCORES = {
-    name: Named(*words)
+    name: ScoreName(*words)
     for name, *words in (
         ("loss", "Loss", "mean log-likelihood of a token", "Yeom et al. 2018, arXiv 1709.01604"),
         ("zlib", "zlib", "mean log-likelihood of a token over compressed bytes",
@@ -42,11 +51,43 @@ SCORES = {
 EXTRACTION = "extraction"
 
 
-def named(score: str, facts: Mapping[str, Any]) -> Named:
-    """Also of one of several references, and of extraction, which is skipped by that name."""
+def named(score: str, facts: Mapping[str, Any]) -> ScoreName:
+    """Name a score, one of several references, or extraction, which is skipped by that name."""
     if score == EXTRACTION:
-        return Named("Extraction", "", "")
+        return ScoreName("Extraction", "", "")
     if score in SCORES:
         return SCORES[score]
     models = {each["score"]: each["name"] for each in facts["references"]}
     return SCORES["reference"]._replace(name=f"Reference {models[score]}")
+
+
+NARROW = 0.01  # half the width of an AUROC's interval
+BOUND = 0.001  # a rate of extraction
+HALVES = 2
+
+
+def to_narrow(estimate: Estimate, num_judged: int, *, reach: float = NARROW) -> int:
+    """Return the documents needed until the interval reaches ``reach`` on each side."""
+    low, high = estimate.ends
+    half_width = (high - low) / 2
+    return HALVES * math.ceil(num_judged * (half_width / reach) ** 2)
+
+
+def to_exclude(estimate: Estimate, num_judged: int, *, chance: float) -> int | None:
+    """Return the documents needed to exclude ``chance``, if the effect is as large as measured.
+
+    None if the effect is not above chance: no number of documents then excludes it.
+    """
+    if estimate.value <= chance:
+        return None
+    return to_narrow(estimate, num_judged, reach=estimate.value - chance)
+
+
+def to_bound(rate: float = BOUND) -> int:
+    """Return the documents, none extracted, that bound the exact interval below ``rate``."""
+    return math.ceil(math.log((1 - LEVEL) / 2) / math.log1p(-rate))
+
+
+def controls_missing(num_nonmembers: int) -> int:
+    """Return the non-members missing for the lowest false-positive rate; 0 if there are enough."""
+    return max(0, controls_needed(min(FALSE_POSITIVE_RATES)) - num_nonmembers)

@@ -1,4 +1,4 @@
-"""What the page of an audit shows: verdicts, figures, every score, what was given back, sources."""
+"""Build the page of an audit: verdicts, figures, all scores, regurgitated text and sources."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,12 +7,11 @@ from typing import Any
 
 from rote.analysis.audit import wording
 from rote.analysis.audit.figures import BLIND_NAME, aurocs, roc
-from rote.analysis.audit.membership import CONFOUNDED, LEAKS, Membership
+from rote.analysis.audit.membership import CONFOUNDED, LEAKS, MembershipVerdict, UnderReference
 from rote.analysis.audit.names import named
 from rote.analysis.audit.regurgitation import REGURGITATES, Planted, Regurgitation
-from rote.analysis.audit.unintended import UnderReference
-from rote.analysis.content import Block, Card, Content, Heading, Section, Text
 from rote.analysis.estimate import Rate
+from rote.analysis.page import Block, Card, Content, Heading, Section, Text
 from rote.analysis.quantities.exposure import FEWEST_IN_GROUP
 from rote.analysis.quantities.membership import (
     FALSE_POSITIVE_RATES,
@@ -20,7 +19,7 @@ from rote.analysis.quantities.membership import (
     TooFewControls,
 )
 from rote.analysis.table import Cell, Column, Table, warning
-from rote.auditing.stored import MEMBER, NONMEMBER, Stored
+from rote.auditing.stored import MEMBER, NONMEMBER, StoredAudit
 
 WARNINGS = {LEAKS, CONFOUNDED, REGURGITATES}
 SETS = {MEMBER: "members", NONMEMBER: "non-members"}
@@ -53,15 +52,15 @@ EXPOSURE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """All that an audit says."""
+    """All findings of an audit."""
 
-    membership: Membership
+    membership: MembershipVerdict
     regurgitation: Regurgitation
     unintended: Sequence[UnderReference]
 
 
-def content(found: Found, stored: Stored, numbers: Mapping[str, Any]) -> Content:
-    """Of an audit; ``numbers`` is what audit.json holds."""
+def content(found: Found, stored: StoredAudit, numbers: Mapping[str, Any]) -> Content:
+    """Build the content of an audit's page; ``numbers`` are the contents of audit.json."""
     facts, planted = stored.facts, found.regurgitation.planted
     surer = {
         "Of membership": wording.surer_of_membership(found.membership),
@@ -130,7 +129,7 @@ def _lines(sentences: Sequence[str]) -> list[Text]:
 
 
 def _audited(facts: Mapping[str, Any]) -> Section:
-    """Models, documents, and what was left out of them."""
+    """List the models, the documents, and what was left out of them."""
     models = [{"role": "audited", **facts["model"]}]
     models += [{"role": "reference", **each} for each in facts["references"]]
     columns = [
@@ -158,7 +157,7 @@ def _audited(facts: Mapping[str, Any]) -> Section:
     return Section("What was audited", blocks)
 
 
-def _membership(found: Membership, stored: Stored) -> Section:
+def _membership(found: MembershipVerdict, stored: StoredAudit) -> Section:
     facts = stored.facts
     rows = [(named(name, facts).name, name, quality) for name, quality in found.qualities.items()]
     rows.append((BLIND_NAME, "", found.blind))
@@ -198,11 +197,11 @@ def _found_at(place: int, row: tuple[str, str, MembershipQuality]) -> Cell | Rat
 
 
 def _unintended(found: Sequence[UnderReference]) -> Section:
-    """Bits of members and of non-members, for each reference."""
+    """List the bits of members and of non-members for each reference."""
     rows = [
-        (each.name, *side)
+        (each.name, *document_set)
         for each in found
-        for side in (("members", each.members), ("non-members", each.nonmembers))
+        for document_set in (("members", each.members), ("non-members", each.nonmembers))
     ]
     columns = [
         Column("reference", lambda row: row[0]),
@@ -219,7 +218,7 @@ def _unintended(found: Sequence[UnderReference]) -> Section:
 
 
 def _extraction(given_back: Regurgitation, facts: Mapping[str, Any]) -> Section:
-    """Rates of both sets, and in how many documents what was given back stands."""
+    """List the rates of both sets, and how many documents hold what was regurgitated."""
     extraction = given_back.extraction
     if extraction is None:
         words = Text(f"Not measured: {wording.not_tried(given_back, facts)}.")
@@ -227,12 +226,12 @@ def _extraction(given_back: Regurgitation, facts: Mapping[str, Any]) -> Section:
     rates = {MEMBER: extraction.train, NONMEMBER: extraction.heldout}
     columns = [
         Column("set", SETS.get),
-        Column("tried", lambda side: rates[side].trials),
+        Column("tried", lambda document_set: rates[document_set].trials),
         Column("too short", given_back.num_too_short.get),
         Column("given back", partial(_count, rates), unit="95 % interval"),
         *(
-            Column(f"n = {number:,}", partial(_count, sides), unit="95 % interval")
-            for number, sides in given_back.discoverable.items()
+            Column(f"n = {number:,}", partial(_count, document_sets), unit="95 % interval")
+            for number, document_sets in given_back.discoverable.items()
         ),
     ]  # fmt: skip
     blocks: list[Block] = [
@@ -244,12 +243,12 @@ def _extraction(given_back: Regurgitation, facts: Mapping[str, Any]) -> Section:
     return Section("Extraction", blocks)
 
 
-def _count(rates: Mapping[str, Rate], side: str) -> tuple[int, str]:
-    return rates[side].successes, rates[side].span("{:.2%}")
+def _count(rates: Mapping[str, Rate], document_set: str) -> tuple[int, str]:
+    return rates[document_set].successes, rates[document_set].span("{:.2%}")
 
 
 def _exposure(planted: Planted) -> Section:
-    """Canaries by the number of repeats, against controls and against chance."""
+    """Compare canaries, by number of repeats, with controls and with chance."""
     columns = [
         Column("repeats", lambda row: row[0].repeats, unit="0: controls"),
         Column("canaries", lambda row: row[0].exposure_bits.n),
@@ -264,7 +263,7 @@ def _exposure(planted: Planted) -> Section:
     return Section("Exposure", [text, table, Text(words, is_warning=not holds)])
 
 
-def _sources(found: Membership, facts: Mapping[str, Any]) -> Section:
+def _sources(found: MembershipVerdict, facts: Mapping[str, Any]) -> Section:
     known = [named(name, facts) for name in found.qualities]
     items = [f"{each.name}: {each.meaning} ({each.source})" for each in known]
     words = Text(wording.how_computed(facts), items=items)

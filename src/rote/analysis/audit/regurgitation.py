@@ -1,4 +1,4 @@
-"""Whether the model says members' text word for word, more than text that it never saw."""
+"""Judge whether the model repeats members' text verbatim, more than text that it never saw."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from rote.analysis.estimate import Rate
 from rote.analysis.estimators import pooled, rate
-from rote.analysis.quantities.discoverable import num_extractable
 from rote.analysis.quantities.exposure import (
     AtRepeats,
     Chance,
@@ -19,52 +18,52 @@ from rote.analysis.quantities.exposure import (
     compare_with_chance,
     exposures,
 )
-from rote.analysis.quantities.extraction import Extraction
-from rote.auditing.stored import MEMBER, NONMEMBER, Stored
+from rote.analysis.quantities.generations import Extraction, num_extractable
+from rote.auditing.stored import MEMBER, NONMEMBER, StoredAudit
 
 REGURGITATES, NO_EVIDENCE, NOT_MEASURED = "regurgitates", "no evidence", "not measured"
-EIDETIC = (1, 10, 100)  # documents that hold an extracted suffix, at most
+EIDETIC = (1, 10, 100)  # most documents that hold an extracted suffix
 SAMPLES = (1, 10, 100, 1000)  # drawn at temperature 1 from the whole vocabulary
-PROBABILITY = 0.5  # with which so many samples hold the suffix
+PROBABILITY = 0.5  # probability that so many samples hold the suffix
 
 
 @dataclass(frozen=True, kw_only=True)
 class Planted:
-    """What is known of canaries, each number of repeats by itself; 0: controls."""
+    """Results for canaries, for each number of repeats separately; 0: controls."""
 
     exposures: Exposures
     at_repeats: Sequence[AtRepeats]
-    chance: Chance | None  # None where the manifest has no controls
-    extracted: Sequence[Rate]  # beside ``at_repeats``: greedy decoding gives the whole secret
+    chance: Chance | None  # None if the manifest has no controls
+    extracted: Sequence[Rate]  # as ``at_repeats``: greedy decoding gives the whole secret
 
     @property
     def inserted(self) -> Rate:
-        """Extracted ones of all that were in the training data."""
+        """Extracted canaries among those in the training data."""
         return _total(self, controls=False)
 
     @property
     def controls(self) -> Rate:
-        """Extracted ones of those that were not."""
+        """Extracted canaries among those not in the training data."""
         return _total(self, controls=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Regurgitation:
-    """The verdict and what it rests on."""
+    """The verdict and its evidence."""
 
     verdict: str
     extraction: Extraction | None  # members as train, non-members as held-out; None: none tried
     num_tried: dict[str, int]
     num_too_short: dict[str, int]
-    discoverable: dict[int, dict[str, Rate]]  # n -> each side's (n, p)-discoverable documents
-    eidetic: dict[int, int]  # k -> extracted members whose suffix k documents hold at most
+    discoverable: dict[int, dict[str, Rate]]  # n -> (n, p)-discoverable documents of each set
+    eidetic: dict[int, int]  # k -> extracted members whose suffix is in at most k documents
     planted: Planted | None
 
 
-def judge_regurgitation(stored: Stored) -> Regurgitation:
-    """From what greedy decoding gave back, and from canaries where there were some."""
+def judge_regurgitation(stored: StoredAudit) -> Regurgitation:
+    """Judge what greedy decoding repeated, and the canaries if there are any."""
     tried = stored.scores.filter(pl.col("extracted").is_not_null())
-    counts = {side: _rate(tried, side) for side in (MEMBER, NONMEMBER)}
+    counts = {document_set: _rate(tried, document_set) for document_set in (MEMBER, NONMEMBER)}
     extraction = None
     if all(each.trials for each in counts.values()):
         extraction = Extraction(
@@ -77,10 +76,10 @@ def judge_regurgitation(stored: Stored) -> Regurgitation:
     return Regurgitation(
         verdict=_verdict(extraction, planted),
         extraction=extraction,
-        num_tried={side: each.trials for side, each in counts.items()},
+        num_tried={document_set: each.trials for document_set, each in counts.items()},
         num_too_short={
-            side: stored.scores.filter(pl.col("set") == side).height - each.trials
-            for side, each in counts.items()
+            document_set: stored.scores.filter(pl.col("set") == document_set).height - each.trials
+            for document_set, each in counts.items()
         },
         discoverable={} if extraction is None else _discoverable(tried),
         eidetic={k: given_back.filter(pl.col("suffix_documents") <= k).height for k in EIDETIC},
@@ -88,21 +87,21 @@ def judge_regurgitation(stored: Stored) -> Regurgitation:
     )
 
 
-def _rate(tried: pl.DataFrame, side: str) -> Rate:
-    of_side = tried.filter(pl.col("set") == side)
+def _rate(tried: pl.DataFrame, document_set: str) -> Rate:
+    of_side = tried.filter(pl.col("set") == document_set)
     return rate(int(of_side["extracted"].sum()), of_side.height)
 
 
 def _discoverable(tried: pl.DataFrame) -> dict[int, dict[str, Rate]]:
-    """Hayes et al. 2024, arXiv 2410.19482; ln p of one sample is what the forward pass gave."""
+    """Apply Hayes et al. 2024, arXiv 2410.19482, to ln p of one sample from the forward pass."""
     log_p = {
-        side: tried.filter(pl.col("set") == side)["suffix_log_p"].to_numpy()
-        for side in (MEMBER, NONMEMBER)
+        document_set: tried.filter(pl.col("set") == document_set)["suffix_log_p"].to_numpy()
+        for document_set in (MEMBER, NONMEMBER)
     }
     return {
         number: {
-            side: rate(num_extractable(logs, number, PROBABILITY), len(logs))
-            for side, logs in log_p.items()
+            document_set: rate(num_extractable(logs, number, PROBABILITY), len(logs))
+            for document_set, logs in log_p.items()
         }
         for number in SAMPLES
     }
@@ -144,7 +143,7 @@ def _verdict(extraction: Extraction | None, planted: Planted | None) -> str:
 
 
 def _was_learned(planted: Planted) -> bool:
-    """A random secret said whole was learned: one is enough, unless controls are said too."""
+    """Whether secrets are recited whole: one is enough, unless controls are recited as often."""
     inserted, controls = planted.inserted, planted.controls
     if not controls.successes:
         return inserted.successes > 0

@@ -1,4 +1,4 @@
-"""From what an audit stored to audit.html and audit.json; the latter is last and completes it."""
+"""Write audit.html and audit.json from a stored audit; audit.json is last and completes it."""
 
 import os
 from collections.abc import Mapping
@@ -6,19 +6,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rote.analysis.audit.membership import CHANCE, judge_membership
-from rote.analysis.audit.needed import controls_missing, to_bound, to_exclude, to_narrow
+from rote.analysis.audit.membership import CHANCE, judge_membership, under_references
+from rote.analysis.audit.names import controls_missing, to_bound, to_exclude, to_narrow
 from rote.analysis.audit.page import Found, content
 from rote.analysis.audit.regurgitation import Planted, judge_regurgitation
-from rote.analysis.audit.unintended import under_references
-from rote.analysis.content import Section, Text
 from rote.analysis.estimate import Rate
+from rote.analysis.page import Section, Text
 from rote.analysis.quantities.exposure import CHANCE_BITS
 from rote.analysis.report import write_page
-from rote.auditing.stored import Stored
-from rote.files import write_json
-from rote.reading.files import read_json
-from rote.reading.shapes import keyed, listed, text, whole
+from rote.auditing.stored import StoredAudit
+from rote.io.read import read_json
+from rote.io.shapes import keyed, listed, text, whole
+from rote.io.write import write_json
 
 PAGE, NUMBERS = "audit.html", "audit.json"
 COUNTS = ("rows", "scored", "empty", "too_short", "duplicates", "truncated")
@@ -37,8 +36,8 @@ CLOSING = (
 )
 
 
-def write_report(stored: Stored, folder: Path) -> None:
-    """Both, with figures and tables; raises ValueError for scores that cannot be judged."""
+def write_report(stored: StoredAudit, folder: Path) -> None:
+    """Write both, with figures and tables; raises ValueError for scores that cannot be judged."""
     found = Found(
         membership=judge_membership(stored),
         regurgitation=judge_regurgitation(stored),
@@ -52,12 +51,12 @@ def write_report(stored: Stored, folder: Path) -> None:
 
 
 def is_finished(folder: Path) -> bool:
-    """The numbers are written last."""
+    """Whether the numbers exist, which are written last."""
     return os.path.lexists(folder / NUMBERS)
 
 
 def read_numbers(folder: Path) -> dict[str, Any]:
-    """Of a finished audit; raises Damaged."""
+    """Read the numbers of a finished audit; raises Damaged."""
     return dict(read_json(folder / NUMBERS, SHAPE, "move it away and audit again"))
 
 
@@ -82,8 +81,11 @@ def _numbers(found: Found, facts: Mapping[str, Any]) -> dict[str, Any]:
             "excess": None if extraction is None else extraction.excess.value,
             "excess_interval": None if extraction is None else extraction.excess.interval,
             "discoverable": [
-                {"samples": number, **{side: _rate(rate) for side, rate in sides.items()}}
-                for number, sides in regurgitation.discoverable.items()
+                {
+                    "samples": number,
+                    **{document_set: _rate(rate) for document_set, rate in document_sets.items()},
+                }
+                for number, document_sets in regurgitation.discoverable.items()
             ],
             "eidetic": {str(k): count for k, count in regurgitation.eidetic.items()},
             "documents_to_bound": to_bound(),
@@ -95,7 +97,7 @@ def _numbers(found: Found, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(fields: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A rate as its counts, another estimate as its value and interval, the rest as it is."""
+    """Turn a rate into its counts, another estimate into its value and interval."""
     made = dict(fields)
     if "trials" in made:
         return {name: made[name] for name in ("successes", "trials", "times_asked")}
@@ -112,7 +114,7 @@ def _rate(rate: Rate) -> dict[str, Any]:
 def _canaries(planted: Planted) -> dict[str, Any]:
     return {
         "bits": planted.exposures.bits_K.tolist(),
-        "fitted_bits": planted.exposures.fitted_bits_K,  # by skew-normal; null: none fitted
+        "fitted_bits": planted.exposures.fitted_bits_K,  # by skew-normal; null: not fitted
         "repeats": planted.exposures.repeats_K.tolist(),
         "at_repeats": [
             {

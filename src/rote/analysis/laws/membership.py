@@ -1,6 +1,7 @@
-"""F1 of membership inference over samples and size: `rote.analysis.fits.membership_law` as a law.
+"""Fit the F1 of membership inference over samples and size as a law.
 
-In its reading that takes |D| / P, the only one that needs no capacity beside the runs.
+`rote.analysis.fits.membership_law` does the fit, in its reading over |D| / P: the only one that
+needs no capacity beside the runs.
 """
 
 from collections.abc import Iterator
@@ -9,22 +10,22 @@ from dataclasses import replace
 import numpy as np
 
 from rote.analysis.fits.membership_law import (
-    Curve,
+    LawReading,
+    MembershipCurve,
     MembershipLaw,
     NoMembershipLaw,
-    Reading,
     fit_membership_law,
 )
-from rote.analysis.laws.law import Effort, Fitted, Law, Measured
-from rote.analysis.published_membership import PUBLISHED_CURVES
+from rote.analysis.laws.law import FitEffort, FittedLaw, Law, LawData
+from rote.analysis.published import PUBLISHED_CURVES
 
-LEAST_F1 = 0.01  # in ln F1: a threshold that accuses nobody would be infinitely far
+LEAST_F1 = 0.01  # floor for ln F1: an F1 of zero would be infinitely far off
 
 
-def _search(law: Law, measured: Measured, effort: Effort) -> Fitted:
+def _search(law: Law, measured: LawData, effort: FitEffort) -> FittedLaw:
     columns = (measured[name] for name in (*law.inputs, law.output))
     found = fit_membership_law(
-        Reading.SAMPLES_PER_PARAMETER,
+        LawReading.SAMPLES_PER_PARAMETER,
         *columns,
         num_resamples=effort.num_resamples,
         seed=effort.seed,
@@ -65,7 +66,7 @@ MEMBERSHIP = Law(
     inputs=("samples", "parameters"),
     output="f1",
     method="least squares on F1",
-    curve=Curve,
+    curve=MembershipCurve,
     search=_search,
     published={"Morris et al. 2025, arXiv 2505.24832": PUBLISHED_CURVES[0]},
 )

@@ -1,4 +1,4 @@
-"""Laws whose constants are found by regression, and all that is said of such a fit."""
+"""Fit laws by regression, and describe each fit: constants, intervals and warnings."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,41 +6,39 @@ from typing import Any
 
 import numpy as np
 
-from rote.analysis.fits.profiles import profile_ends
-from rote.analysis.fits.regression import DIFFERENCE, Problem, Residual, solve
-from rote.analysis.fits.resampling import refits
-from rote.analysis.fits.uncertainty import regression_fit
+from rote.analysis.fits.regression import DIFFERENCE, RegressionProblem, Residual, solve
+from rote.analysis.fits.search import profile_ends
+from rote.analysis.fits.uncertainty import refits, regression_fit
 from rote.analysis.laws.clusters import required_clusters
-from rote.analysis.laws.diagnostics import LawFit, about_residuals, identification
-from rote.analysis.laws.influence import influence
+from rote.analysis.laws.diagnostics import LawFit, about_residuals, identification, influence
 from rote.analysis.laws.law import (
     COLUMNS,
-    Curve,
-    Effort,
-    Fitted,
+    FitEffort,
+    FittedLaw,
     Floats,
     Law,
-    Measured,
+    LawCurve,
+    LawData,
     described,
     failed,
 )
 
-FIRST_STEPS, NUM_FINISHED = 20, 3  # of a search from several starts
-FEWEST_RESIDUALS = 2  # that a bootstrap draws from
+FIRST_STEPS, NUM_FINISHED = 20, 3  # steps from every start, and starts that are finished
+FEWEST_RESIDUALS = 2  # that a bootstrap needs
 TOO_FEW = "the runs leave one residual beside the constants: no bootstrap"
-LEAST_SHARE = 1e-6  # of the lowest output: a constant E below is none
+LEAST_SHARE = 1e-6  # share of the lowest output: a smaller constant E counts as none
 
 
 @dataclass(frozen=True)
 class Derived:
-    """What follows from the constants."""
+    """A value that follows from the constants."""
 
     name: str
     meaning: str
-    value: Callable[[Any], float]  # of the curve; > 0
+    value: Callable[[Any], float]  # a function of the curve; > 0
 
     def error(self, fit: LawFit) -> float:
-        """That of its logarithm, to first order."""
+        """Return the standard error of its logarithm, to first order."""
         slope_K = [
             self.value(_curve(fit.law, fit.best_K + shift))
             - self.value(_curve(fit.law, fit.best_K - shift))
@@ -51,23 +49,25 @@ class Derived:
 
 @dataclass(frozen=True, kw_only=True)
 class Regression:
-    """How the constants of a law, all positive and all bounded, are found.
+    """How to find the constants of a law, all of them positive and bounded.
 
-    Whatever a resample makes of a constant, it ends at a bound; those of E are given by the output.
+    The bounds also hold a constant that a resample does not identify; the output sets those of E.
     """
 
-    distinct: Mapping[str, int]  # fewest different values of a column
-    starts: Callable[[Measured], Floats]  # log constants [R, K]
+    distinct: Mapping[str, int]  # fewest different values of each column
+    starts: Callable[[LawData], Floats]  # log constants [R, K]
     derived: tuple[Derived, ...] = ()
     residual: Residual = Residual.LOG
     reach: float = np.inf
 
-    def __call__(self, law: Law, measured: Measured, effort: Effort, *warnings: str) -> Fitted:
-        """Raises ValueError for too few runs or clusters, and where no start leads anywhere."""
+    def __call__(self, law: Law, measured: LawData, effort: FitEffort, *warnings: str) -> FittedLaw:
+        """Fit; raises ValueError for too few runs or clusters, or if no start leads to a finite
+        fit.
+        """
         self.require(law, measured)
         return self.describe(law, measured, self.best(law, measured), effort, *warnings)
 
-    def require(self, law: Law, measured: Measured) -> None:
+    def require(self, law: Law, measured: LawData) -> None:
         """Raises ValueError for too few runs, or too few different values of a column."""
         if len(measured) <= (number := len(law.constants)):
             raise ValueError(
@@ -81,8 +81,8 @@ class Regression:
                     f"({COLUMNS[column]}), got {number}"
                 )
 
-    def problem(self, law: Law, measured: Measured) -> Problem:
-        """The regression on these runs."""
+    def problem(self, law: Law, measured: LawData) -> RegressionProblem:
+        """Return the regression problem for these runs."""
         columns, output = [measured[name] for name in law.inputs], measured[law.output]
         bounds = {name: known["bounds"] for name, known in law.constants.items()}
         if "E" in bounds:
@@ -92,7 +92,7 @@ class Regression:
             constants = dict(zip(bounds, np.exp(logs_RK).T[:, :, None], strict=True))
             return np.log(law.curve(**constants).predict(*columns))
 
-        return Problem(
+        return RegressionProblem(
             log_output=log_output,
             targets_M=np.log(output),
             bounds_K2=np.log(list(bounds.values())),
@@ -100,10 +100,10 @@ class Regression:
             reach=self.reach,
         )
 
-    def best(self, law: Law, measured: Measured) -> Floats:
-        """Log constants [K] of the lowest end; raises ValueError where no start leads anywhere.
+    def best(self, law: Law, measured: LawData) -> Floats:
+        """Return the best log constants [K]; raises ValueError if no start leads to a finite fit.
 
-        All starts go a little way, the best of them to the end: those that lead nowhere take
+        All starts take a few steps and only the best go to the end, because bad starts take
         longest.
         """
         problem = self.problem(law, measured)
@@ -116,9 +116,9 @@ class Regression:
         return solved.constants_RK[best]
 
     def describe(
-        self, law: Law, measured: Measured, best_K: Floats, effort: Effort, *warnings: str
-    ) -> Fitted:
-        """Everything beside the best fit; raises ValueError for clusters that are too few."""
+        self, law: Law, measured: LawData, best_K: Floats, effort: FitEffort, *warnings: str
+    ) -> FittedLaw:
+        """Compute everything beside the best fit; raises ValueError for too few clusters."""
         clusters = required_clusters(measured, effort.clusters, len(best_K))
         regression = regression_fit(self.problem(law, measured), best_K, clusters)
         fit = LawFit(**vars(regression), law=law, measured=measured, clusters=effort.clusters)
@@ -150,13 +150,13 @@ class Regression:
         )
 
 
-def _curve(law: Law, logs_K: Floats) -> Curve:
-    curve: Curve = law.curve(**dict(zip(law.constants, np.exp(logs_K).tolist(), strict=True)))
+def _curve(law: Law, logs_K: Floats) -> LawCurve:
+    curve: LawCurve = law.curve(**dict(zip(law.constants, np.exp(logs_K).tolist(), strict=True)))
     return curve
 
 
 def _drawn(clusters: str) -> str:
-    """What standard errors and the bootstrap take for independent."""
+    """Describe which units the standard errors and the bootstrap treat as independent."""
     if not clusters:
         return "runs are drawn one by one"
     return f"runs of equal {clusters.replace('_', ' ')} are drawn together"

@@ -1,32 +1,31 @@
-"""Size, data, compute and loss of every run of a sweep: what scaling laws are fitted to."""
+"""Collect size, data, compute and loss of every run of a sweep, to fit scaling laws to."""
 
 from collections.abc import Callable
 
 import polars as pl
 
 from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
-from rote.analysis.laws.law import Chosen, Count, Law, Measured
+from rote.analysis.laws.law import Law, LawData, RunCount, RunSelection
 from rote.analysis.metrics import derive
-from rote.analysis.quantities.convergence import num_converged
+from rote.analysis.quantities.convergence import loss_quantities, num_converged
 from rote.analysis.quantities.leakage import quick_leakage
-from rote.analysis.quantities.losses import loss_quantities
 from rote.analysis.quantities.settings import with_setting
 from rote.analysis.results import Results
-from rote.units import nats_from_bits
+from rote.core.units import nats_from_bits
 
-MOST_EPOCHS = 1.5  # that still count as fresh; up to four cost little (Muennighoff et al. 2023)
+MOST_EPOCHS = 1.5  # upper limit of fresh runs; four cost little (Muennighoff et al. 2023)
 BEST_STEP = "training.best_step"
 FORMAT = "precision.name"
 CONVERGED = "training.converged"
 HEADS = "size.num_heads"
-SAME = ("parameters", FORMAT, "seed", "samples")  # runs equal in these differ in their setting
+SAME = ("parameters", FORMAT, "seed", "samples")  # runs equal in these may differ in their setting
 
 
-def scaling_runs(results: Results, count: Count) -> pl.DataFrame:
-    """The table with the columns of `rote.analysis.laws.law.COLUMNS` that its runs can tell.
+def scaling_runs(results: Results, count: RunCount) -> pl.DataFrame:
+    """Return the table with the columns of `rote.analysis.laws.law.COLUMNS` that its runs measured.
 
-    Tokens and steps of a run that was stopped early are those of the weights that were kept.
-    Raises ValueError where no run measured its cost, or embeddings were not recorded.
+    Tokens and steps of a run that was stopped early are those of the kept weights. Raises
+    ValueError if no run measured its cost, or embeddings were not recorded.
     """
     table = results.table
     if "cost.heldout_code_bits" not in table.columns:
@@ -58,17 +57,17 @@ def scaling_runs(results: Results, count: Count) -> pl.DataFrame:
 
 
 def formats(runs: pl.DataFrame) -> tuple[str, ...]:
-    """Number formats (precisions) among the runs: losses and bits of several are no one law's."""
+    """Return the number formats (precisions) of the runs; no single law covers several of them."""
     return tuple(sorted(runs[FORMAT].unique().to_list()))
 
 
 def doubts(runs: pl.DataFrame, law: Law) -> list[str]:
-    """About laws of trained-out models: runs that had not converged, and settings that differ.
+    """Return warnings for laws of fully trained models: unconverged runs and mixed settings.
 
     ``runs`` are of one number format.
     """
     known = runs.drop_nulls([*law.inputs, law.output])
-    if law.runs is not Chosen.ALL or known.is_empty():
+    if law.runs is not RunSelection.ALL or known.is_empty():
         return []
     told = []
     if CONVERGED in known.columns and (missed := known.height - num_converged(known)):
@@ -89,12 +88,12 @@ def doubts(runs: pl.DataFrame, law: Law) -> list[str]:
 
 
 def _differ(runs: pl.DataFrame, column: str) -> bool:
-    """Whether runs of one size do."""
+    """Whether runs of one size differ in this column."""
     return runs.group_by("parameters").agg(pl.n_unique(column))[column].max() != 1
 
 
-def measured(runs: pl.DataFrame, law: Law, count: Count) -> Measured:
-    """What ``law`` is fitted to; raises ValueError where a column is missing or no run is left."""
+def measured(runs: pl.DataFrame, law: Law, count: RunCount) -> LawData:
+    """Return the data that ``law`` is fitted to; raises ValueError without a column or any run."""
     names = [*(law.needs or (*law.inputs, law.output))]
     if missing := [name for name in names if name not in runs.columns or not runs[name].count()]:
         raise ValueError(f"no run tells {' and '.join(missing)}")
@@ -103,11 +102,11 @@ def measured(runs: pl.DataFrame, law: Law, count: Count) -> Measured:
     if chosen.is_empty():
         raise ValueError(f"there are no {law.runs.value}")
     columns = {name: chosen[name].cast(pl.Float64).to_numpy() for name in names}
-    return Measured(columns=columns, count=count)
+    return LawData(columns=columns, count=count)
 
 
-def _counted(runs: pl.DataFrame, count: Count) -> pl.Expr:
-    if count is Count.TOTAL:
+def _counted(runs: pl.DataFrame, count: RunCount) -> pl.Expr:
+    if count is RunCount.TOTAL:
         return pl.col("parameters").cast(pl.Float64)
     if runs["embedding_parameters"].null_count():
         raise ValueError(
@@ -128,11 +127,11 @@ def _best_of(name: str, runs: pl.DataFrame) -> pl.DataFrame:
     return runs.sort("loss_nats").unique(name, keep="first", maintain_order=True)
 
 
-CHOICES: dict[Chosen, Callable[[pl.DataFrame], pl.DataFrame]] = {
-    Chosen.ALL: lambda runs: runs,
-    Chosen.FRESH: _fresh,
-    Chosen.STOPPED: _stopped,
-    Chosen.UNSPOILT: lambda runs: pl.concat([_fresh(runs), _stopped(runs)]),
-    Chosen.BEST_OF_SIZE: lambda runs: _best_of("parameters", _fresh(runs)),
-    Chosen.BEST_OF_DATA: lambda runs: _best_of("unique_tokens", _stopped(runs)),
+CHOICES: dict[RunSelection, Callable[[pl.DataFrame], pl.DataFrame]] = {
+    RunSelection.ALL: lambda runs: runs,
+    RunSelection.FRESH: _fresh,
+    RunSelection.STOPPED: _stopped,
+    RunSelection.UNSPOILT: lambda runs: pl.concat([_fresh(runs), _stopped(runs)]),
+    RunSelection.BEST_OF_SIZE: lambda runs: _best_of("parameters", _fresh(runs)),
+    RunSelection.BEST_OF_DATA: lambda runs: _best_of("unique_tokens", _stopped(runs)),
 }

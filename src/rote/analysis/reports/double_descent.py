@@ -1,8 +1,7 @@
-"""The report on double descent: where held-out loss turns, for random tokens and for text."""
+"""Make the report on double descent: the peak of held-out loss, on random tokens and on text."""
 
 import polars as pl
 
-from rote.analysis.content import Card, Content, Section, Text
 from rote.analysis.descents import (
     RATIO,
     Descent,
@@ -13,20 +12,19 @@ from rote.analysis.descents import (
     headline,
     number,
 )
-from rote.analysis.estimate import span
+from rote.analysis.estimate import extent, plural, span
 from rote.analysis.fits.descent import NoPeak, Peak
 from rote.analysis.metrics import METRICS
-from rote.analysis.pairing import text_runs, with_unintended
-from rote.analysis.quantities.convergence import converged
-from rote.analysis.quantities.losses import loss_quantities
-from rote.analysis.quantities.series import with_series
+from rote.analysis.page import Card, Content, Section, Text
+from rote.analysis.quantities.convergence import converged, loss_quantities
+from rote.analysis.quantities.references import text_runs, with_unintended
+from rote.analysis.quantities.settings import with_series
 from rote.analysis.results import Results
 from rote.analysis.runs_table import runs_section
-from rote.analysis.typeset import extent, plural
 
 
 def make(results: Results) -> Content:
-    """Raises ValueError where no run is on a train pool or one was not scored (measure cost)."""
+    """Make it; raises ValueError if no run is on a train pool or one has no cost (measure cost)."""
     runs = with_series(loss_quantities(_paired(results), results.alphas))
     shown = runs.filter(pl.col("task.pool").fill_null("train") == "train")
     curves = descents(results, shown)
@@ -53,7 +51,7 @@ def make(results: Results) -> Content:
 
 
 def _paired(results: Results) -> pl.DataFrame:
-    """All runs; those on text with the code length of their data under an oracle."""
+    """Return all runs; runs on text get the code length of their data under an oracle."""
     table = results.table
     if table.is_empty():
         raise ValueError("no finished run to report on")

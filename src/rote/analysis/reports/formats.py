@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rote.analysis.content import Card, Content, Section, Text
-from rote.analysis.drawing import INK
-from rote.analysis.estimate import Estimate
+from rote.analysis.estimate import Estimate, extent, plural
+from rote.analysis.figures import INK
 from rote.analysis.marks import Layer
 from rote.analysis.metrics import METRICS
+from rote.analysis.page import Card, Content, Section, Text
 from rote.analysis.plot import Axis, Plot, tidy
 from rote.analysis.quantities.convergence import NOT_CONVERGED, converged
 from rote.analysis.quantities.formats import (
@@ -26,7 +26,6 @@ from rote.analysis.quantities.formats import (
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
 from rote.analysis.table import Column, Table
-from rote.analysis.typeset import extent, plural
 
 STORED, PER_BIT = METRICS["stored_bits_per_parameter"], METRICS["bits_memorised_per_bit_stored"]
 MEMORISED = METRICS["bits_per_parameter"]

@@ -1,7 +1,13 @@
-"""Read a file as a table of cells: separated text, JSON or parquet, whatever its suffix says."""
+"""Read a file as a table of cells, and turn the cells into numbers.
+
+The content, not the suffix, decides between separated text, JSON and parquet. Numbers need the
+marks of decimals and thousands; errors name what cannot be read.
+"""
 
 import codecs
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -13,7 +19,7 @@ from rote.analysis.tables.separated import split
 
 SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".dat", ".json", ".jsonl", ".ndjson", ".parquet",
             ".xlsx", ".xls", ".ods")  # fmt: skip
-NOT_TABLES = {  # how files begin that need another program first
+NOT_TABLES = {  # first bytes of files that need another program first
     b"PK\x03\x04": "is a spreadsheet or a zip archive: save the sheet as CSV",
     b"\xd0\xcf\x11\xe0": "is an old Excel workbook: save the sheet as CSV",
     b"\x1f\x8b": "is compressed by gzip: unpack it first",
@@ -24,7 +30,7 @@ NOT_TABLES = {  # how files begin that need another program first
     b"<": "is HTML or XML: save the table as CSV",
     b"version https://git-lfs": "is a pointer of Git LFS: git lfs pull fetches the table",
 }
-MARKS = (  # of the encodings; those of four bytes begin with those of two
+MARKS = (  # byte-order marks; those of four bytes begin with those of two
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"),
@@ -34,16 +40,16 @@ WHITE = "\t\n\r\f\v"
 
 @dataclass(frozen=True, kw_only=True)
 class Cells:
-    """A table before its cells are numbers: texts, or what JSON and parquet hold."""
+    """A table before its cells are numbers: texts, or the values of JSON and parquet."""
 
-    file: str  # its name
-    names: tuple[str, ...]  # of the columns, without white space around them
+    file: str  # the file's name
+    names: tuple[str, ...]  # column names, without white space around them
     rows: tuple[tuple[Any, ...], ...]
-    places: tuple[str, ...]  # of each row in the file: "line 3"
+    places: tuple[str, ...]  # place of each row in the file: "line 3"
     separator: str | None = None  # None: the file has none
 
     def column(self, name: str) -> list[Any]:
-        """Raises ValueError where two columns have this name."""
+        """Return a column; raises ValueError if two columns have this name."""
         if self.names.count(name) > 1:
             raise ValueError(f"{self.file}: {self.names.count(name)} columns are called {name!r}")
         place = self.names.index(name)
@@ -51,7 +57,7 @@ class Cells:
 
 
 def read_cells(path: Path) -> Cells:
-    """Raises ValueError naming the file and, where one is at fault, the line."""
+    """Read a file; raises ValueError naming the file and, if one is at fault, the line."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -81,7 +87,7 @@ def read_cells(path: Path) -> Cells:
 
 
 def _decoded(path: Path, content: bytes) -> str:
-    """By its mark; without one as UTF-8, UTF-16 or, where it is neither, as Windows' Latin."""
+    """Decode by the mark; without one as UTF-8, UTF-16 or, failing both, as Windows' Latin."""
     encodings = ["utf-8", "cp1252", "latin-1"]
     marked = [(mark, encoding) for mark, encoding in MARKS if content.startswith(mark)]
     if marked:
@@ -101,7 +107,7 @@ def _decoded(path: Path, content: bytes) -> str:
 
 
 def _of_json(path: Path, text: str) -> Cells:
-    """A list of objects, an object of lists, or an object a line."""
+    """Read a list of objects, an object of lists, or one object per line."""
     try:
         whole = json.loads(text)
     except ValueError:
@@ -138,3 +144,87 @@ def _of_objects(path: Path, objects: dict[int, Any], place: str) -> Cells:
         rows=tuple(tuple(each.get(name) for name in names) for each in objects.values()),
         places=tuple(f"{place} {number}" for number in objects),
     )
+
+
+POINT = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d+|(?=\.\d))(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
+COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+|(?=,\d))(,\d*)?([eE][+-]?\d+)?", re.ASCII)
+GAP = re.compile(r"(?<=\d)[ \u00a0\u2009\u202f'\u2019_](?=\d{3}(\D|$))")  # between thousands
+MULTIPLE = re.compile(r"(?P<number>.*\d\.?)\s*(?P<multiple>[kKmMbBgGtT])", re.ASCII)
+MULTIPLES = {"k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}
+MINUS = "\u2212"  # the sign that typesetters use
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a file writes numbers."""
+
+    decimal: str  # "." or ","; the other one groups thousands
+
+    def number(self, text: str) -> float | None:
+        """Return the number, or None if the text is no number in this style."""
+        plain = GAP.sub("", text.strip().replace(MINUS, "-"))
+        if not (POINT if self.decimal == "." else COMMA).fullmatch(plain):
+            return None
+        other = "," if self.decimal == "." else "."
+        return float(plain.replace(other, "").replace(self.decimal, "."))
+
+
+def style_of(cells: Cells, columns: Sequence[str]) -> Style:
+    """Return the style in which these columns are written.
+
+    Raises ValueError naming the cell if a comma may separate decimals as well as thousands.
+    """
+    point, comma = Style("."), Style(",")
+    undecided = ""
+    for name in columns:
+        for place, cell in zip(cells.places, cells.column(name), strict=True):
+            text = cell if isinstance(cell, str) else ""
+            as_point, as_comma = point.number(text), comma.number(text)
+            if as_comma is not None and as_point is None:
+                return comma
+            if as_point is not None and as_comma is None and ("," in text or "." in text):
+                return point
+            if "," in text and as_point is not None and not undecided:
+                undecided = (
+                    f"{cells.file}: {place}, column {name!r}: {text!r} may be "
+                    f"{as_point:g} or {as_comma:g}: write it without the comma"
+                )
+    if undecided and cells.separator not in (",", ";"):
+        raise ValueError(undecided)
+    # If commas separate the cells, a comma inside quotes groups thousands. Semicolons separate
+    # cells in files that use the comma for decimals.
+    return comma if undecided and cells.separator == ";" else point
+
+
+def numbers(cells: Cells, column: str, style: Style, *, is_count: bool) -> list[float]:
+    """Return the column as numbers; a count may end in k, M, B or T.
+
+    Raises ValueError naming file, line, column and text of the first cell that is no number.
+    """
+    values = []
+    for place, cell in zip(cells.places, cells.column(column), strict=True):
+        value = _number(cell, style, is_count=is_count)
+        if value is None:
+            raise ValueError(f"{cells.file}: {place}, column {column!r} {_fault(cell, style)}")
+        values.append(value)
+    return values
+
+
+def _number(cell: Any, style: Style, *, is_count: bool) -> float | None:
+    if isinstance(cell, str):
+        found = MULTIPLE.fullmatch(cell.strip()) if is_count else None
+        if found is None:
+            return style.number(cell)
+        value = style.number(found["number"])
+        return None if value is None else value * MULTIPLES[found["multiple"].lower()]
+    is_number = isinstance(cell, int | float) and not isinstance(cell, bool)
+    return float(cell) if is_number else None
+
+
+def _fault(cell: Any, style: Style) -> str:
+    if cell is None or (isinstance(cell, str) and not cell.strip()):
+        return "is empty"
+    other = Style("," if style.decimal == "." else ".")
+    if isinstance(cell, str) and other.number(cell) is not None:
+        return f"holds {cell!r}, whose decimals are not parted by {style.decimal!r} as elsewhere"
+    return f"holds {cell!r:.60}, which is no number"

@@ -1,13 +1,13 @@
-"""Which problems are held out; a split is a function of the problems and its own seed alone."""
+"""Choose which problems are held out, from the problems and the split's own seed alone."""
 
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
-from rote.checks import require_whole
-from rote.rng import stream_seed
-from rote.tasks.arithmetic.problems import Problem
+from rote.core.checks import require_whole
+from rote.core.rng import stream_seed
+from rote.tasks.arithmetic.problems import ArithmeticProblem
 
 PRINTED = {(5, "add", 7), (7, "add", 5), (5, "subtract", 7), (7, "subtract", 5)}
 UNITS = ("pair", "problem")
@@ -15,10 +15,10 @@ PLACES = {"first": (0,), "second": (1,), "either": (0, 1)}
 
 
 class Split(Protocol):
-    """One choice of conf/task/split."""
+    """A choice of conf/task/split."""
 
-    def heldout(self, problems: Sequence[Problem]) -> Collection[Problem]:
-        """Those that nothing is trained on."""
+    def heldout(self, problems: Sequence[ArithmeticProblem]) -> Collection[ArithmeticProblem]:
+        """Return the problems that no model is trained on."""
         ...
 
 
@@ -26,8 +26,8 @@ class Split(Protocol):
 class Original:
     """The four that Barron and White 2025 (arXiv 2506.09099) print: 5+7, 7+5, 5-7 and 7-5."""
 
-    def heldout(self, problems: Sequence[Problem]) -> Collection[Problem]:
-        """As far as they are among the problems."""
+    def heldout(self, problems: Sequence[ArithmeticProblem]) -> Collection[ArithmeticProblem]:
+        """Return those of the four that are among the problems."""
         return {one for one in problems if (one.first, one.operation, one.second) in PRINTED}
 
 
@@ -35,13 +35,14 @@ class Original:
 class Randomly:
     """A fraction, drawn from ``seed``; raises ValueError.
 
-    By ``pair``: of unordered pairs of operands, with all their problems, as the original holds out
-    {5, 7}. By ``problem``, 7+5 may be trained on where 5+7 is held out.
+    By ``pair``: unordered pairs of operands with all their problems, as the original holds out {5,
+    7}.
+    By ``problem``: 7+5 may be in training while 5+7 is held out.
     """
 
     fraction: float
     by: str
-    seed: int  # of the split: the run's seed does not move it
+    seed: int  # of the split: the run's seed does not change it
 
     def __post_init__(self) -> None:
         require_whole("task.split.seed", self.seed, 0)
@@ -53,21 +54,21 @@ class Randomly:
         if self.by not in UNITS:
             raise ValueError(f"task.split.by={self.by!r}: choose from {', '.join(UNITS)}")
 
-    def heldout(self, problems: Sequence[Problem]) -> Collection[Problem]:
-        """The fraction, rounded, of pairs or of problems."""
+    def heldout(self, problems: Sequence[ArithmeticProblem]) -> Collection[ArithmeticProblem]:
+        """Return the fraction, rounded, of pairs or of problems."""
         units = list(dict.fromkeys(map(self._unit, problems)))
         Random(stream_seed(self.seed, "split")).shuffle(units)
         drawn = set(units[: round(self.fraction * len(units))])
         return {one for one in problems if self._unit(one) in drawn}
 
-    def _unit(self, problem: Problem) -> Hashable:
+    def _unit(self, problem: ArithmeticProblem) -> Hashable:
         pair = (problem.first, problem.second)
         return tuple(sorted(pair)) if self.by == "pair" else problem
 
 
 @dataclass(frozen=True, kw_only=True)
 class Operand:
-    """A digit that training never shows in one place of an operand; raises ValueError."""
+    """A digit that training never shows at one place of an operand; raises ValueError."""
 
     digit: int
     place: int  # 0: units, 1: tens; an operand without that place has no digit there
@@ -81,11 +82,11 @@ class Operand:
                 f"task.split.operand={self.operand!r}: choose from {', '.join(PLACES)}"
             )
 
-    def heldout(self, problems: Sequence[Problem]) -> Collection[Problem]:
-        """All that show the digit there."""
+    def heldout(self, problems: Sequence[ArithmeticProblem]) -> Collection[ArithmeticProblem]:
+        """Return all problems that show the digit there."""
         return {one for one in problems if self._shows(one)}
 
-    def _shows(self, problem: Problem) -> bool:
+    def _shows(self, problem: ArithmeticProblem) -> bool:
         operands = (str(problem.first), str(problem.second))
         digits = (operands[which][::-1][self.place :][:1] for which in PLACES[self.operand])
         return str(self.digit) in digits
@@ -100,7 +101,7 @@ class Length:
     def __post_init__(self) -> None:
         require_whole("task.split.trained_digits", self.trained_digits, 1)
 
-    def heldout(self, problems: Sequence[Problem]) -> Collection[Problem]:
-        """All with a longer operand."""
+    def heldout(self, problems: Sequence[ArithmeticProblem]) -> Collection[ArithmeticProblem]:
+        """Return all problems with a longer operand."""
         least = 10**self.trained_digits
         return {one for one in problems if max(one.first, one.second) >= least}

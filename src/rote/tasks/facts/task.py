@@ -1,28 +1,97 @@
-"""Pairs of a name and what belongs to it, one a line: the facts of Barron and White 2025.
+"""Define the facts task of Barron and White 2025: a name and its answer on each line.
 
-Source: arXiv 2506.09099, 50 lines of the form ``Capital of X is Y ``. The list is our own.
+Source: arXiv 2506.09099, 50 lines of the form ``Capital of X is Y ``. The list is our own: sixty
+countries and their capitals, which are public knowledge; all names are ASCII.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from rote.checks import require_whole
-from rote.tasks.facts.capitals import CAPITALS
+from rote.core.checks import require_whole
 from rote.tasks.lines import UNKNOWN_BITS, LineTask, Question
 
+_LIST = """
+France: Paris
+Germany: Berlin
+Italy: Rome
+Spain: Madrid
+Portugal: Lisbon
+Greece: Athens
+Norway: Oslo
+Sweden: Stockholm
+Finland: Helsinki
+Denmark: Copenhagen
+Iceland: Reykjavik
+Ireland: Dublin
+Poland: Warsaw
+Austria: Vienna
+Hungary: Budapest
+Romania: Bucharest
+Bulgaria: Sofia
+Croatia: Zagreb
+Serbia: Belgrade
+Albania: Tirana
+Latvia: Riga
+Lithuania: Vilnius
+Estonia: Tallinn
+Turkey: Ankara
+Egypt: Cairo
+Kenya: Nairobi
+Ghana: Accra
+Nigeria: Abuja
+Ethiopia: Addis Ababa
+Morocco: Rabat
+Tunisia: Tunis
+Algeria: Algiers
+Senegal: Dakar
+Uganda: Kampala
+Zambia: Lusaka
+Zimbabwe: Harare
+Angola: Luanda
+Japan: Tokyo
+China: Beijing
+India: New Delhi
+Nepal: Kathmandu
+Thailand: Bangkok
+Vietnam: Hanoi
+Mongolia: Ulaanbaatar
+Canada: Ottawa
+Mexico: Mexico City
+Cuba: Havana
+Peru: Lima
+Brazil: Brasilia
+Argentina: Buenos Aires
+Chile: Santiago
+Uruguay: Montevideo
+Paraguay: Asuncion
+Ecuador: Quito
+Colombia: Bogota
+Venezuela: Caracas
+Jamaica: Kingston
+Jordan: Amman
+Iraq: Baghdad
+Australia: Canberra
+"""
+
+CAPITALS = tuple(
+    (country, capital)
+    for country, capital in (line.split(": ") for line in _LIST.strip().splitlines())
+)
+
+
 BLANK = "{}"
-END = " "  # closes an answer, and fills up the line
+END = " "  # closes an answer, and pads the line
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts(LineTask):
-    """The first ``num_facts`` pairs are trained on, the others held out, whatever the seed.
+    """The first ``num_facts`` pairs are trained on, the others held out, for every seed.
 
-    Raises ValueError for names that occur twice, and where a side would be empty.
+    Raises ValueError for names that occur twice, and if either part would be empty.
     """
 
-    template: str  # what is said before the answer, with {} where the name stands
+    template: str  # text before the answer, with {} for the name
     pairs: Sequence[Sequence[str]] | None  # None: sixty countries and their capitals
     num_facts: int
 
@@ -38,7 +107,7 @@ class Facts(LineTask):
         self.check()
 
     def questions(self, seed: int) -> Sequence[Question]:
-        """All pairs in their order."""
+        """Return all pairs in their order."""
         return [
             Question(
                 before=self.template.replace(BLANK, name),
@@ -51,12 +120,12 @@ class Facts(LineTask):
         ]
 
     def texts(self) -> Iterable[str]:
-        """All lines."""
+        """Return all lines."""
         return (one.line for one in self.questions(0))
 
     @cached_property
     def longest(self) -> int:
-        """Of all lines, held-out ones too."""
+        """Return the length of the longest line, held-out ones included."""
         return max(map(len, self.texts()))
 
     @property

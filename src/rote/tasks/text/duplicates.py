@@ -1,7 +1,7 @@
-"""Which windows are kept: exact duplicates go, and near ones where that is asked; no torch.
+"""Find duplicate windows: exact ones, and near ones on request; no torch.
 
-Windows are read from their file in parts: the pages of a whole memory map would count as memory.
-Shapes: N windows, L tokens in each, P of them in a part.
+Windows are read from their file in parts, because the pages of a whole memory map would count as
+memory. Shapes: N windows, L tokens in each, P of them in a part.
 """
 
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from rote.watching import Show
+from rote.core.progress import Progress
 
 PART_BYTES = 1 << 24
-PERMUTATIONS = 128  # an error of about 1 / sqrt(128) in an estimated similarity
+PERMUTATIONS = 128  # error of an estimated similarity: about 1 / sqrt(128)
 SHINGLE_TOKENS = 5
 HASH_SEED = 42
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -35,36 +35,36 @@ class WindowFile:
         return self.length * self.dtype.itemsize
 
     def parts(self) -> Iterator[np.ndarray]:
-        """All of them in order, [P, L] at a time."""
+        """Yield all windows in order, [P, L] at a time."""
         num_windows = max(1, PART_BYTES // self._window_bytes)
         with self.path.open("rb") as stream:
             while data := stream.read(num_windows * self._window_bytes):
                 yield np.frombuffer(data, self.dtype).reshape(-1, self.length)
 
     def at(self, indices: np.ndarray) -> np.ndarray:
-        """Those asked for, [N, L]; the map lives no longer than this call."""
+        """Return windows by index, [N, L]; the memory map is closed after the call."""
         mapped = np.memmap(self.path, self.dtype, mode="r").reshape(-1, self.length)
         return np.array(mapped[indices])
 
 
-def exact_duplicates(windows: WindowFile, show: Show) -> np.ndarray:
-    """True [N] for each window that an earlier one equals, token by token.
+def exact_duplicates(windows: WindowFile, progress: Progress) -> np.ndarray:
+    """Return True [N] for each window that equals an earlier one, token by token.
 
-    Equal hashes only say which to compare.
+    Equal hashes only select which windows to compare.
     """
-    hashes_N = _hashes(windows, show)
+    hashes_N = _hashes(windows, progress)
     order_N = np.argsort(hashes_N, kind="stable")  # equal hashes: the earlier window first
     sorted_N = hashes_N[order_N]
-    follows_N = np.zeros(len(order_N), dtype=bool)  # has the hash of the one before
+    follows_N = np.zeros(len(order_N), dtype=bool)  # has the same hash as the one before
     follows_N[1:] = sorted_N[1:] == sorted_N[:-1]
     del hashes_N, sorted_N
     positions = np.flatnonzero(follows_N)
     starts_N = np.flatnonzero(~follows_N)
     firsts = starts_N[np.searchsorted(starts_N, positions, side="right") - 1]
-    same = _are_equal(windows, order_N[positions], order_N[firsts], show)
+    same = _are_equal(windows, order_N[positions], order_N[firsts], progress)
     duplicate_N = np.zeros(len(order_N), dtype=bool)
     duplicate_N[order_N[positions[same]]] = True
-    # Two different windows of one hash are all but never seen; each such group is compared whole.
+    # Different windows with equal hashes are extremely rare; each such group is compared in full.
     for start in np.unique(firsts[~same]):
         group = order_N[[start, *positions[firsts == start]]]
         duplicate_N[_repeated(windows, np.sort(group))] = True
@@ -72,13 +72,13 @@ def exact_duplicates(windows: WindowFile, show: Show) -> np.ndarray:
 
 
 def near_duplicates(
-    windows: WindowFile, duplicate_N: np.ndarray, threshold: float, show: Show
+    windows: WindowFile, duplicate_N: np.ndarray, threshold: float, progress: Progress
 ) -> np.ndarray:
-    """True [N] for each window, but the duplicates, that is like an earlier one that is kept.
+    """Return True [N] for windows similar to an earlier kept one, exact duplicates excluded.
 
-    Like: an estimated Jaccard similarity of their sets of 5 tokens in a row of at least
-    ``threshold``, by MinHash with locality-sensitive hashing (``rensa``, extra ``text``).
-    Raises ValueError where that is not installed.
+    Similar: the estimated Jaccard similarity of their sets of 5 consecutive tokens is at least
+    ``threshold``, by MinHash with locality-sensitive hashing (``rensa``, extra ``text``). Raises
+    ValueError if that is not installed.
     """
     try:
         from rensa import RMinHashDeduplicator
@@ -94,23 +94,23 @@ def near_duplicates(
         entries = [(str(start + row), _shingles(part_PL[row])) for row in wanted]
         near_N[start + wanted] = ~np.array(kept.add_pairs(entries), dtype=bool)
         start += len(part_PL)
-        show("finding near duplicates", start, len(duplicate_N))
+        progress("finding near duplicates", start, len(duplicate_N))
     return near_N
 
 
-def _hashes(windows: WindowFile, show: Show) -> np.ndarray:
-    """uint64 [N]."""
+def _hashes(windows: WindowFile, progress: Progress) -> np.ndarray:
+    """Return the hashes of all windows, uint64 [N]."""
     hashes_N = np.empty(len(windows), dtype=np.uint64)
     start = 0
     for part_PL in windows.parts():
         hashes_N[start : start + len(part_PL)] = window_hashes(part_PL)
         start += len(part_PL)
-        show("hashing windows", start, len(hashes_N))
+        progress("hashing windows", start, len(hashes_N))
     return hashes_N
 
 
 def window_hashes(tokens_PL: np.ndarray) -> np.ndarray:
-    """A polynomial of the tokens modulo 2^64, its upper bits mixed into the lower: uint64 [P]."""
+    """Hash with a polynomial modulo 2^64, its upper bits mixed into the lower: uint64 [P]."""
     hashes_P = np.zeros(len(tokens_PL), dtype=np.uint64)
     for position in range(tokens_PL.shape[1]):
         hashes_P += tokens_PL[:, position] + np.uint64(1)
@@ -119,19 +119,21 @@ def window_hashes(tokens_PL: np.ndarray) -> np.ndarray:
     return hashes_P
 
 
-def _are_equal(windows: WindowFile, some: np.ndarray, others: np.ndarray, show: Show) -> np.ndarray:
-    """Whether the windows at these pairs of indices are equal in every token."""
+def _are_equal(
+    windows: WindowFile, some: np.ndarray, others: np.ndarray, progress: Progress
+) -> np.ndarray:
+    """Return whether the windows at these pairs of indices are equal in every token."""
     same = np.empty(len(some), dtype=bool)
     size = max(1, PART_BYTES // (windows.length * windows.dtype.itemsize))
     for start in range(0, len(some), size):
         part = slice(start, start + size)
         same[part] = (windows.at(some[part]) == windows.at(others[part])).all(axis=1)
-        show("comparing equal hashes", min(start + size, len(some)), len(some))
+        progress("comparing equal hashes", min(start + size, len(some)), len(some))
     return same
 
 
 def _repeated(windows: WindowFile, ascending: np.ndarray) -> list[int]:
-    """Which of these windows an earlier one of them equals."""
+    """Return which of these windows equal an earlier one of them."""
     seen: set[bytes] = set()
     repeated = []
     for index, row in zip(ascending.tolist(), windows.at(ascending), strict=True):

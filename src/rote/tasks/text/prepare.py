@@ -1,8 +1,8 @@
-"""From a recipe to a prepared corpus, once; no torch.
+"""Turn a recipe into a prepared corpus, once; no torch.
 
-Work goes on in outputs/corpora/.<request>.part and is picked up there after a kill; the result
-appears under its content hash by one rename. requests/<request>.json remembers which corpus a
-recipe gave, so that the source is only hashed, not prepared, the next time.
+Work happens in outputs/corpora/.<request>.part and resumes there after a kill; the result appears
+under its content hash by one rename. requests/<request>.json records which corpus a recipe gave, so
+the next time the source is only hashed, not prepared.
 """
 
 import errno
@@ -13,13 +13,13 @@ from typing import Any
 
 from filelock import FileLock
 
-from rote.files import canonical_json, sha256, write_json
-from rote.reading.files import read_json
-from rote.reading.shapes import anything, keyed, mapped, text
+from rote.core.progress import Progress
+from rote.io.read import read_json
+from rote.io.shapes import anything, keyed, mapped, text
+from rote.io.write import canonical_json, sha256, write_json
+from rote.tasks.text.pipeline import PreparationPipeline
 from rote.tasks.text.prepared import MANIFEST, corpora_folder, is_prepared, open_prepared
 from rote.tasks.text.recipe import Recipe
-from rote.tasks.text.work import Work
-from rote.watching import Show
 
 ID_DIGITS = 16
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -27,25 +27,25 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedText:
-    """A recipe, and the id that its corpus must have where one is given."""
+    """A recipe, and the id that its corpus must have, if one is given."""
 
     recipe: Recipe
     corpus: str | None
 
-    def __call__(self, show: Show) -> dict[str, Any]:
-        """Before a run has its id: raises ValueError where the source gives another corpus."""
+    def __call__(self, progress: Progress) -> dict[str, Any]:
+        """Prepare before a run has its id; raises ValueError if the source gives another corpus."""
         if self._is_there() and not self._has_its_source():
-            return {"corpus": self.corpus}  # it was brought here alone
-        return {"corpus": self._made(show)}
+            return {"corpus": self.corpus}  # it was copied here without its source
+        return {"corpus": self._made(progress)}
 
-    def open_or_make(self, show: Show) -> str:
-        """What a worker does: its corpus as it was prepared, or again from the source."""
+    def open_or_make(self, progress: Progress) -> str:
+        """Return the corpus for a worker: as prepared, or made again from the source."""
         if self.corpus is not None and self._is_there():
             return self.corpus
-        return self._made(show)
+        return self._made(progress)
 
     def _is_there(self) -> bool:
-        """Raises ValueError where it was prepared in another way."""
+        """Return whether it is prepared; raises ValueError if with other settings."""
         if self.corpus is None or not is_prepared(self.corpus):
             return False
         there = open_prepared(self.corpus).manifest["settings"]
@@ -64,8 +64,8 @@ class PreparedText:
             return False
         return True
 
-    def _made(self, show: Show) -> str:
-        corpus = prepare(self.recipe, show)
+    def _made(self, progress: Progress) -> str:
+        corpus = prepare(self.recipe, progress)
         if self.corpus not in (None, corpus):
             raise ValueError(
                 f"the corpus has changed: task.corpus={self.corpus} is wanted, "
@@ -74,8 +74,8 @@ class PreparedText:
         return corpus
 
 
-def prepare(recipe: Recipe, show: Show) -> str:
-    """The corpus id; one process prepares, others that ask for the same wait for it.
+def prepare(recipe: Recipe, progress: Progress) -> str:
+    """Return the corpus id; one process prepares, others with the same request wait.
 
     Raises ValueError for a source or a tokeniser that makes no corpus, and for a full disk.
     """
@@ -88,7 +88,7 @@ def prepare(recipe: Recipe, show: Show) -> str:
             known = requests / f"{request}.json"
             if corpus := _remembered(known):
                 return corpus
-            corpus = _make(recipe, corpora_folder() / f".{request}.part", show)
+            corpus = _make(recipe, corpora_folder() / f".{request}.part", progress)
             write_json(known, {"corpus": corpus})
     except OSError as error:
         if error.errno not in FULL:
@@ -101,7 +101,7 @@ def prepare(recipe: Recipe, show: Show) -> str:
 
 
 def _remembered(known: Path) -> str | None:
-    """None where it is not known, or the corpus is gone; raises Damaged."""
+    """Return the corpus of an earlier request; None if unknown or deleted; raises Damaged."""
     try:
         corpus: str = read_json(known, keyed({"corpus": text}))["corpus"]
         return corpus if is_prepared(corpus) and open_prepared(corpus) else None
@@ -109,15 +109,15 @@ def _remembered(known: Path) -> str | None:
         return None
 
 
-def _make(recipe: Recipe, part: Path, show: Show) -> str:
-    whole = Work(folder=part, recipe=recipe).carry_out(show)
+def _make(recipe: Recipe, part: Path, progress: Progress) -> str:
+    whole = PreparationPipeline(folder=part, recipe=recipe).carry_out(progress)
     manifest = read_json(whole / MANIFEST, mapped(anything))
     content = {"settings": manifest["settings"], "digests": manifest["digests"]}
-    # The word before the digits keeps a command line from reading them as a number.
+    # The word before the digits keeps a command line from parsing them as a number.
     corpus = f"text-{sha256(canonical_json(content).encode())[:ID_DIGITS]}"
     try:
         whole.rename(corpora_folder() / corpus)
-    except OSError:  # the same text has come from another place
+    except OSError:  # the same text came from another source
         if not is_prepared(corpus):
             raise
     shutil.rmtree(part)

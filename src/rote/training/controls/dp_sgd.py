@@ -1,38 +1,105 @@
-"""DP-SGD: gradients of single sequences, clipped, summed, with Gaussian noise.
+"""Train with DP-SGD: clip the gradient of each sequence, sum them, add Gaussian noise.
 
-Source: Abadi et al. 2016 (arXiv 1607.00133). What is protected is one training sequence: one that
-stands there twice is not covered as one. Opacus accounts for the privacy; gradients are our own,
-since its hooks do not see a head tied to the embedding. Any optimiser may follow: what it does with
-a private gradient costs nothing more.
+Source: Abadi et al. 2016 (arXiv 1607.00133). Privacy protects one training sequence; a sequence
+that occurs twice is not protected as one. Any optimiser may follow: what it does with a private
+gradient spends no more privacy. The gradients are our own, because Opacus' hooks do not see a head
+tied to the embedding.
+
+Opacus' accountants compute the epsilon of (epsilon, delta)-differential privacy for one training
+sequence more or less, under Poisson sampling. RDP is by Mironov et al. 2019 (arXiv 1908.10530); PRV
+by Gopi et al. 2021 (arXiv 2106.02848) is tighter and slower.
+
 Shapes: B batch, b sequences at once, L positions.
 """
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 
-from rote.checks import require_number, require_positive, require_whole
-from rote.rng import generator
-from rote.training.controls.accounting import ACCOUNTANTS, noise_multiplier, spent_epsilon
-from rote.training.controls.protocol import Facts, Prospect
+from rote.core.checks import require_number, require_positive, require_whole
+from rote.core.rng import generator
+from rote.models.count import named_trainable
+from rote.training.controls.protocol import Facts, PlannedTraining
+from rote.training.data import PoissonOrder
+from rote.training.functional import own_logits, own_weights, per_sample_gradients
 from rote.training.objective import Objective
-from rote.training.order import PoissonOrder
-from rote.training.per_sample import own_logits, own_weights, per_sample_gradients
 
-LEAST_READ = 21  # sequences a stride on average: e^-21, one in a billion, that it reads none
+ACCOUNTANTS = ("rdp", "prv")
+MAX_NOISE_MULTIPLIER = 1e5  # more noise would leave nothing of a gradient
+
+
+@lru_cache
+def noise_multiplier(
+    epsilon: float, delta: float, *, sample_rate: float, steps: int, accountant: str
+) -> float:
+    """Return the standard deviation of noise, in clipping norms, that spends at most ``epsilon``.
+
+    Raises ValueError if no noise is enough, or if Opacus is missing.
+    """
+    spent = spent_epsilon(
+        MAX_NOISE_MULTIPLIER, delta, sample_rate=sample_rate, steps=steps, accountant=accountant
+    )
+    if spent > epsilon:
+        raise ValueError(
+            f"control.dp_sgd.epsilon={epsilon} is out of reach: {steps} steps at sampling rate "
+            f"{sample_rate:.3g} and delta {delta:g} cost {spent:.3g} or more by the {accountant} "
+            "accountant, whatever the noise"
+        )
+    with _opacus():
+        from opacus.accountants.utils import get_noise_multiplier
+
+        return float(
+            get_noise_multiplier(
+                target_epsilon=epsilon,
+                target_delta=delta,
+                sample_rate=sample_rate,
+                steps=steps,
+                accountant=accountant,
+                epsilon_tolerance=0.01 * epsilon,
+            )
+        )
+
+
+def spent_epsilon(
+    noise_multiplier: float, delta: float, *, sample_rate: float, steps: int, accountant: str
+) -> float:
+    """Return the epsilon spent by ``steps`` steps; raises ValueError if Opacus is missing."""
+    with _opacus():
+        from opacus.accountants import create_accountant
+
+        counting = create_accountant(accountant)
+        counting.history = [(noise_multiplier, sample_rate, steps)]
+        return float(counting.get_epsilon(delta=delta))
+
+
+@contextmanager
+def _opacus() -> Iterator[None]:
+    """Silence Opacus' warning that its grid of orders ends: the bound is looser but still valid."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except ImportError as error:
+        raise ValueError(f"control.dp_sgd needs pip install 'rote[dp]' ({error})") from error
+
+
+LEAST_READ = 21  # mean sequences a stride: it reads none with probability e^-21, one in a billion
 LEAST_NORM = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
 class DPSGD:
-    """Raises ValueError for numbers that are no budget."""
+    """Settings of DP-SGD; raises ValueError for numbers that are no privacy budget."""
 
-    epsilon: float  # spent when all of budget.max_steps are taken; less where training ends early
+    epsilon: float  # spent by all of budget.max_steps; less if training ends early
     delta: float
     max_grad_norm: float  # of one sequence's gradient
-    microbatch_size: int  # sequences whose gradients are held at once: a matter of memory
+    microbatch_size: int  # sequences whose gradients are held at once: only memory depends on it
     accountant: str  # rdp, or prv: tighter and slower
 
     def __post_init__(self) -> None:
@@ -45,8 +112,8 @@ class DPSGD:
                 f"control.dp_sgd.accountant={self.accountant!r}: choose from {ACCOUNTANTS}"
             )
 
-    def check(self, prospect: Prospect) -> None:
-        """Layers, budget of privacy, and enough to read between two looks."""
+    def check(self, prospect: PlannedTraining) -> None:
+        """Check the layers, the privacy budget, and that each stride reads enough sequences."""
         if prospect.compile_mode is not None:
             raise ValueError("control.dp_sgd does not go with host.compile: set it to null")
         self._check_model(prospect.model, prospect.task.length)
@@ -67,7 +134,7 @@ class DPSGD:
     def begin(
         self, *, num_sequences: int, batch_size: int, max_steps: int, seed: int
     ) -> "PrivateGradients":
-        """With the noise that its budget asks for."""
+        """Choose the noise that meets the privacy budget."""
         if not 0 < self.delta < 1 / num_sequences:
             raise ValueError(
                 f"control.dp_sgd.delta={self.delta:g} must be above 0 and below one over the "
@@ -84,7 +151,7 @@ class DPSGD:
         return PrivateGradients(settings=self, order=order, noise_multiplier=noise, seed=seed)
 
     def _check_model(self, model: nn.Module, length: int) -> None:
-        """Opacus knows layers that mix sequences; what vmap cannot do shows when it is tried."""
+        """Validate the layers with Opacus, then try vmap to find what it does not support."""
         from opacus.validators import ModuleValidator
 
         if errors := ModuleValidator.validate(model):
@@ -93,7 +160,8 @@ class DPSGD:
         try:
             own = own_weights(model, len(tokens_BL))
             logits = own_logits(model, own, len(tokens_BL))
-            torch.autograd.grad(logits(tokens_BL).sum(), list(own.values()), materialize_grads=True)
+            moved = [weight for weight in own.values() if weight.requires_grad]
+            torch.autograd.grad(logits(tokens_BL).sum(), moved, materialize_grads=True)
         except (RuntimeError, NotImplementedError, ValueError) as error:
             raise ValueError(
                 f"control.dp_sgd: no gradients of single sequences from {type(model).__name__}: "
@@ -103,7 +171,7 @@ class DPSGD:
 
 @dataclass(frozen=True, kw_only=True)
 class PrivateGradients:
-    """Takes the gradients of one run."""
+    """Computes the private gradients of one run."""
 
     settings: DPSGD
     order: PoissonOrder
@@ -113,8 +181,11 @@ class PrivateGradients:
     def __call__(
         self, model: nn.Module, tokens_BL: Tensor, *, step: int, objective: Objective
     ) -> Tensor:
-        """Divided by the expected batch size, as is the loss: the true one would tell of it."""
-        weights = dict(model.named_parameters())
+        """Divide by the expected batch size: the actual batch size would leak membership.
+
+        The loss is divided by it too.
+        """
+        weights = dict(named_trainable(model))
         sums = {name: torch.zeros_like(one, dtype=torch.float32) for name, one in weights.items()}
         loss = torch.zeros((), dtype=torch.float64, device=tokens_BL.device)
         for start in range(0, len(tokens_BL), self.settings.microbatch_size):
@@ -128,7 +199,7 @@ class PrivateGradients:
         return loss / self.order.batch_size
 
     def facts(self, steps: int) -> Facts:
-        """What the steps taken have spent."""
+        """Return the privacy spent by the steps taken."""
         spent = spent_epsilon(
             self.noise_multiplier,
             self.settings.delta,
@@ -144,7 +215,7 @@ class PrivateGradients:
         }
 
     def _add_noise(self, sums: Mapping[str, Tensor], step: int) -> None:
-        """A function of seed and step: who knows the seed knows the noise."""
+        """Add noise that depends on seed and step: anybody with the seed can compute it."""
         std = self.noise_multiplier * self.settings.max_grad_norm
         draws = generator(self.seed, "private noise", step, device=next(iter(sums.values())).device)
         for total in sums.values():
@@ -154,7 +225,7 @@ class PrivateGradients:
 def _add_clipped(
     sums: Mapping[str, Tensor], gradients: Mapping[str, Tensor], max_norm: float
 ) -> None:
-    """Each sequence's gradient at most so long, summed in float32."""
+    """Clip each sequence's gradient to ``max_norm`` and add it, in float32."""
     squares_b = sum(one.flatten(1).float().square().sum(1) for one in gradients.values())
     assert isinstance(squares_b, Tensor)
     scale_b = (max_norm / (squares_b.sqrt() + LEAST_NORM)).clamp(max=1.0)

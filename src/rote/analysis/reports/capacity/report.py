@@ -1,24 +1,23 @@
-"""The capacity report: how many bits a parameter holds, over sizes and precisions."""
+"""Make the capacity report: how many bits a parameter holds, over sizes and precisions."""
 
 from collections.abc import Sequence
 from statistics import stdev
 from typing import Any
 
-from rote.analysis.content import Card, Content, Section, Text
-from rote.analysis.estimate import span
+from rote.analysis.estimate import number, plural, span
 from rote.analysis.fits.budget import NoLimit
 from rote.analysis.fits.plateau import NoPlateau, Plateau
 from rote.analysis.metrics import METRICS
+from rote.analysis.page import Card, Content, Section, Text
 from rote.analysis.plot import Plot
 from rote.analysis.quantities.convergence import ENDED_BY
 from rote.analysis.quantities.convergence import converged as convergence_words
 from rote.analysis.reports.capacity import figures, training_figures, wording
 from rote.analysis.reports.capacity.differences import Difference, differences
-from rote.analysis.reports.capacity.study import Alpha, Capacity, Study, study
+from rote.analysis.reports.capacity.study import Alpha, CapacityOfSize, Study, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE, converged
 from rote.analysis.table import Column, Table, Value, warning
-from rote.analysis.typeset import number, plural
 
 PRECISION_MEANINGS = {
     "fp32": "32-bit weights and products, TF32 off",
@@ -52,7 +51,7 @@ FINISH = ("training.finish.memorised_bits_before", "training.finish.evaluations"
 
 
 def make(results: Results) -> Content:
-    """Raises ValueError for an empty table, or one that mixes settings or has unknown entropy."""
+    """Make it; raises ValueError for an empty table, mixed settings or unknown entropy."""
     found = study(results.table, results.curves)
     compared = differences(found)
     plots: tuple[Plot | None, ...] = (
@@ -99,7 +98,7 @@ def _card(alpha: Alpha) -> Card:
 
 
 def _doubts(found: Study) -> list[Text]:
-    """Why models may hold more than was found."""
+    """List why models may hold more than was found."""
     reasons: dict[str, list[str]] = {}
     for each in found.capacities:
         name = f"{each.model} in {each.format}"
@@ -113,7 +112,7 @@ def _doubts(found: Study) -> list[Text]:
 
 
 def _capacity_table(found: Study) -> Table:
-    """Columns for unlimited budgets and published values where there are any."""
+    """Build the table, with columns for unlimited budgets and published values if there are any."""
     bits = "bits, 95 % interval"
     untried = "not trained for several"
     limit = Column("unlimited budget", _limit, unit=bits, form="{:,.0f}", missing=untried)
@@ -134,25 +133,25 @@ def _capacity_table(found: Study) -> Table:
     return Table(columns=columns, rows=found.capacities)
 
 
-def _standing(capacity: Capacity) -> Value:
+def _standing(capacity: CapacityOfSize) -> Value:
     words = wording.standing(capacity)
     return warning(words) if capacity.doubts else words
 
 
-def _most(capacity: Capacity) -> Value:
+def _most(capacity: CapacityOfSize) -> Value:
     maxima = capacity.seed_maxima_bits
     spread = stdev(maxima) / capacity.parameters if len(maxima) > 1 else None
     below = "one seed" if spread is None else number(spread, "{:.3f}")
     return capacity.maximum_bits_per_parameter, below
 
 
-def _plateau(capacity: Capacity) -> Value:
+def _plateau(capacity: CapacityOfSize) -> Value:
     if isinstance(capacity.plateau, NoPlateau):
         return None
     return capacity.plateau.capacity_bits, span(capacity.plateau.interval_bits, "{:,.0f}")
 
 
-def _limit(capacity: Capacity) -> Value:
+def _limit(capacity: CapacityOfSize) -> Value:
     if capacity.budgets is None:
         return None
     found = capacity.budgets.most.limit
@@ -161,7 +160,7 @@ def _limit(capacity: Capacity) -> Value:
     return found.bits, span(found.interval_bits, "{:,.0f}")
 
 
-def _published(capacity: Capacity) -> Value:
+def _published(capacity: CapacityOfSize) -> Value:
     values = [f"{each.bits_per_parameter:.2f}" for each in figures.published_of(capacity)]
     return ", ".join(values) or "none"
 
@@ -178,7 +177,7 @@ def _compared(compared: Sequence[Difference]) -> Section:
 
 
 def _run_table(found: Study) -> Table:
-    """Columns for the finish where any run has one."""
+    """Build the table, with columns for the finish if any run has one."""
     finish = FINISH if ENDED_BY in found.runs.columns else ()
     columns = [
         Column("run", "run_id", is_code=True),
@@ -222,13 +221,13 @@ def _alpha_entry(alpha: Alpha) -> dict[str, Any]:
     }
 
 
-def _capacity_entry(capacity: Capacity) -> dict[str, Any]:
+def _capacity_entry(capacity: CapacityOfSize) -> dict[str, Any]:
     plateau = capacity.plateau
     return {
         "bits_per_parameter": capacity.bits_per_parameter.value,
         "interval_bits_per_parameter": capacity.bits_per_parameter.interval,
         "maximum_bits": plateau.maximum_bits,
-        # f where bits go as data^-f beyond the knee, 0 where too few data sets lie there.
+        # f of bits ~ data^-f beyond the knee, 0 if too few data sets lie there.
         "fall_exponent": plateau.knee.fall if isinstance(plateau, Plateau) else None,
         "heads": capacity.num_heads,
         "data_limited": capacity.is_data_limited,
@@ -238,7 +237,7 @@ def _capacity_entry(capacity: Capacity) -> dict[str, Any]:
     }
 
 
-def _limit_entry(capacity: Capacity) -> dict[str, Any]:
+def _limit_entry(capacity: CapacityOfSize) -> dict[str, Any]:
     budgets, limit, parameters = capacity.budgets, capacity.limit, capacity.parameters
     assert budgets is not None
     return {

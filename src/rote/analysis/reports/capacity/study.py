@@ -1,8 +1,8 @@
-"""From runs to one capacity per model and format, and one mean per format.
+"""Derive one capacity per model and format from runs, and one mean per format.
 
-A model is a size with a number of heads: heads are no parameters. A format is a precision, and
-where a sweep varies something else besides, one setting of that. Of runs that differ in their
-training budget alone the longest counts; the others show what a longer one would give.
+A model is a size with a number of heads, which are not parameters. A format is a precision, with
+one further setting if the sweep varies any. Of runs that differ only in their training budget the
+longest counts; the others show the gain of a longer budget.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,21 +10,20 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from rote.analysis.estimate import Estimate
+from rote.analysis.estimate import Estimate, plural
 from rote.analysis.fits.budget import Limit
 from rote.analysis.fits.plateau import NoPlateau, Plateau, fit_plateau
-from rote.analysis.fits.slope import Slope, fit_slope
+from rote.analysis.fits.random_effects import Slope, fit_slope
 from rote.analysis.metrics import derive
 from rote.analysis.quantities.settings import with_setting
 from rote.analysis.reports.capacity.budgets import BUDGET, Budgets, budgets_of, with_longest
 from rote.analysis.results import Curve
-from rote.analysis.typeset import plural
 
 PRECISIONS = (  # the order in tables and legends
     "fp32", "tf32", "fp16_mixed", "bf16_mixed", "bf16_true", "fp8",
     "qat_int8", "qat_int4", "qat_ternary",
 )  # fmt: skip
-SETTINGS = ("task.", "model.", "size.", "optim.", "budget.", "measure.")  # what must not be mixed
+SETTINGS = ("task.", "model.", "size.", "optim.", "budget.", "measure.")  # must not be mixed
 DATA = "task.num_sequences"
 MAY_VARY = (DATA, "budget.batch_size")  # within one capacity; a batch may be a share of the data
 DERIVED = (
@@ -34,22 +33,22 @@ DERIVED = (
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Capacity:
-    """What one model holds in one format."""
+class CapacityOfSize:
+    """The capacity of one model in one format."""
 
     model: str  # "1x12, 4 heads"
     shape: str  # "1x12"
-    num_heads: int | None  # None for a model without
+    num_heads: int | None  # None for a model without heads
     precision: str
     format: str  # precision and setting: "fp32, schedule linear"
     parameters: int
-    runs: pl.DataFrame  # of each data set and seed the longest
+    runs: pl.DataFrame  # the longest run of each data set and seed
     plateau: Plateau | NoPlateau
-    capacity_bits: float  # the plateau, or the most that one run stored where none can be fitted
-    bits_per_parameter: Estimate  # of these; no interval where no plateau can be fitted
+    capacity_bits: float  # the plateau, or the most that one run stored without one
+    bits_per_parameter: Estimate  # from these bits; no interval without a plateau
     seed_maxima_bits: tuple[float, ...]  # the most that a run of each seed memorised
     num_unconverged: int  # runs at or beyond capacity that had not converged
-    budgets: Budgets | None  # None where nothing was trained for several
+    budgets: Budgets | None  # None if no run has several budgets
 
     @property
     def name(self) -> str:
@@ -58,7 +57,7 @@ class Capacity:
 
     @property
     def size(self) -> tuple[str, int]:
-        """What models that differ in their heads share."""
+        """The identity that models with different heads share."""
         return self.shape, self.parameters
 
     @property
@@ -68,18 +67,18 @@ class Capacity:
 
     @property
     def is_data_limited(self) -> bool:
-        """Whether the largest data set hardly holds more than was stored of it."""
+        """Whether the largest data set holds hardly more bits than were stored."""
         return isinstance(self.plateau, NoPlateau) and self.plateau.is_data_limited
 
     @property
     def limit(self) -> Limit | None:
-        """The bits of its best run at an unlimited budget; None where none can be given."""
+        """The bits of its best run at an unlimited budget; None if there is no estimate."""
         found = self.budgets and self.budgets.most.limit
         return found if isinstance(found, Limit) else None
 
     @property
     def doubts(self) -> list[str]:
-        """Why the model may hold more than this; none for a plateau of converged runs."""
+        """Why the model may hold more; empty for a plateau of converged runs."""
         count = self.num_unconverged
         unconverged = f"{plural(count, 'run')} at or beyond capacity had not converged"
         no_plateau = [self.plateau.reason] if isinstance(self.plateau, NoPlateau) else []
@@ -92,12 +91,12 @@ class Alpha:
 
     format: str  # precision and setting
     precision: str
-    slope: Slope | None  # None where no size has a plateau
+    slope: Slope | None  # None if no size has a plateau
     bits_per_parameter: Estimate  # the mean over sizes, or the best maximum without a plateau
     maximum_bits_per_parameter: float  # the most that any run memorised
-    capacities: tuple[Capacity, ...]  # of every size, with the best heads (`best_of_heads`)
-    fitted: tuple[Capacity, ...]  # those whose plateaus are in the mean
-    has_chosen_heads: bool  # whether any size had several
+    capacities: tuple[CapacityOfSize, ...]  # one per size, with the best heads (`best_of_heads`)
+    fitted: tuple[CapacityOfSize, ...]  # those whose plateaus are in the mean
+    has_chosen_heads: bool  # whether any size had several numbers of heads
     runs: pl.DataFrame  # every run behind the numbers
 
     @property
@@ -107,7 +106,7 @@ class Alpha:
 
     @property
     def num_data_limited(self) -> int:
-        """Sizes whose data sets were too small."""
+        """Number of sizes whose data sets were too small."""
         return sum(each.is_data_limited for each in self.capacities)
 
 
@@ -116,17 +115,17 @@ class Study:
     """All results; ``runs`` is the table with its derived columns, in order."""
 
     runs: pl.DataFrame
-    capacities: tuple[Capacity, ...]
+    capacities: tuple[CapacityOfSize, ...]
     alphas: tuple[Alpha, ...]
 
     @property
     def longest(self) -> pl.DataFrame:
-        """The runs that the capacities are of."""
+        """The runs on which the capacities are based."""
         return self.runs.filter("is_longest")
 
     @property
-    def best(self) -> tuple[Capacity, ...]:
-        """Of every size and format the capacity with the heads that hold most."""
+    def best(self) -> tuple[CapacityOfSize, ...]:
+        """The capacity of every size and format, with the heads that hold most."""
         return tuple(each for alpha in self.alphas for each in alpha.capacities)
 
 
@@ -145,12 +144,12 @@ def study(table: pl.DataFrame, curves: Mapping[str, Curve]) -> Study:
     return Study(runs=runs, capacities=capacities, alphas=alphas)
 
 
-def best_of_heads(capacities: Iterable[Capacity]) -> list[Capacity]:
-    """Of those with one shape and as many parameters the one of which a run memorised most.
+def best_of_heads(capacities: Iterable[CapacityOfSize]) -> list[CapacityOfSize]:
+    """Choose, among models of one shape and parameter count, that of the largest maximum.
 
-    The maximum and not the plateau, which may be extrapolated from few runs.
+    It takes the maximum over runs, because a plateau may be extrapolated from few runs.
     """
-    best: dict[tuple[str, int], Capacity] = {}
+    best: dict[tuple[str, int], CapacityOfSize] = {}
     for each in capacities:
         other = best.setdefault(each.size, each)
         if each.maximum_bits_per_parameter > other.maximum_bits_per_parameter:
@@ -173,10 +172,10 @@ def _check(table: pl.DataFrame) -> None:
 
 
 def _with_format(table: pl.DataFrame) -> pl.DataFrame:
-    """Columns ``point``, ``is_longest``, ``setting``, which a shorter run has of its longest, and
-    ``format``.
+    """Add columns ``point``, ``is_longest``, ``setting`` and ``format``.
 
-    Where a task's ceiling is not known its entropy bounds what can be memorised.
+    A shorter run takes the ``setting`` of its longest. If the ceiling of a task is unknown, its
+    entropy bounds the bits that can be memorised.
     """
     runs = with_longest(table, apart_from=SETTINGS).with_columns(
         pl.coalesce("ceiling_bits", pl.col("entropy_bits").cast(pl.Float64)).alias("ceiling_bits")
@@ -189,7 +188,7 @@ def _with_format(table: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _capacity(everything: pl.DataFrame, curves: Mapping[str, Curve]) -> Capacity:
+def _capacity(everything: pl.DataFrame, curves: Mapping[str, Curve]) -> CapacityOfSize:
     runs = everything.filter("is_longest")
     _refuse_mixture(runs, may_vary=BUDGET if runs.height < everything.height else ())
     first, parameters = runs.row(0, named=True), runs["parameters"][0]
@@ -200,7 +199,7 @@ def _capacity(everything: pl.DataFrame, curves: Mapping[str, Curve]) -> Capacity
         interval = low / parameters, high / parameters
     by_seed = runs.group_by("seed", maintain_order=True).agg(pl.max("memorised_bits"))
     is_beyond = pl.col("ceiling_bits") >= bits
-    return Capacity(
+    return CapacityOfSize(
         model=first["model"],
         shape=first["shape"],
         num_heads=first.get("size.num_heads"),
@@ -233,7 +232,7 @@ def _refuse_mixture(runs: pl.DataFrame, *, may_vary: tuple[str, ...]) -> None:
             )
 
 
-def _alpha(capacities: list[Capacity]) -> Alpha:
+def _alpha(capacities: list[CapacityOfSize]) -> Alpha:
     best = best_of_heads(capacities)
     most = max(each.maximum_bits_per_parameter for each in best)
     mean, slope = Estimate.of(most, None, n=1, method="maximum", why_none="no plateau"), None

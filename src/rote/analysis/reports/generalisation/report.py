@@ -1,24 +1,24 @@
-"""The report on generalisation: rules against rote, by size, over splits and seeds."""
+"""Make the report on generalisation: rules against rote, by size, over splits and seeds."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import polars as pl
 
-from rote.analysis.content import Card, Content, Section, Text
-from rote.analysis.drawing import GREY, PALETTE
+from rote.analysis.estimate import plural, setting_words
 from rote.analysis.estimators import mean_over_seeds
+from rote.analysis.figures import GREY, PALETTE
 from rote.analysis.marks import Layer, runs_and_means
 from rote.analysis.metrics import METRICS
+from rote.analysis.page import Card, Content, Section, Text
 from rote.analysis.plot import Axis, Plot, tidy
-from rote.analysis.published_extrapolation import published_match
+from rote.analysis.published import published_match
 from rote.analysis.reports.generalisation import wording
-from rote.analysis.reports.generalisation.claims import HOLDS, Claim, claims
-from rote.analysis.reports.generalisation.study import Compared, Series, Study, study
+from rote.analysis.reports.generalisation.study import ComparedSizes, Series, Study, study
+from rote.analysis.reports.generalisation.wording import HOLDS, PublishedClaim, claims
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
 from rote.analysis.table import Cell, Column, Table
-from rote.analysis.typeset import plural, setting_words
 
 SIDES = {"heldout": "held out", "train": "seen"}
 ASKED = {
@@ -29,12 +29,12 @@ ASKED = {
 INTERVAL = "95 % interval"
 KNOWLEDGE, GIVEN = METRICS["knowledge_bits"], METRICS["given_bits"]
 PARAMETERS = Axis(label=METRICS["parameters"].label, is_log=True)
-BITS_LINES = (1.0, 2.0)  # bits per parameter, for the eye
-LAST_LINEAR_BITS = 100.0  # below that the axis of knowledge is linear: 0 and less have a place
+BITS_LINES = (1.0, 2.0)  # bits per parameter, as guides for the eye
+LAST_LINEAR_BITS = 100.0  # below, the axis of knowledge is linear, so that it shows 0 and less
 
 
 def make(results: Results) -> Content:
-    """Raises ValueError where no run measured exact matches."""
+    """Make it; raises ValueError if no run measured exact matches."""
     found = study(results)
     tested = claims(found)
     sections = [
@@ -65,7 +65,7 @@ def make(results: Results) -> Content:
 
 
 def _matches(found: Study) -> Plot:
-    """Share right against parameters, a panel a subject and split, a colour a setting."""
+    """Plot share right over parameters, a panel per subject and split, a colour per setting."""
     means, single = [], []
     for each in (point for side in SIDES for point in found.wholes if point.side == side):
         row: dict[str, Any] = {
@@ -95,7 +95,7 @@ def _colour(settings: Iterable[str]) -> dict[str, Any]:
 
 
 def _knowledge(people: pl.DataFrame) -> Plot:
-    """Bits stored of biographies against parameters."""
+    """Plot bits stored of biographies over parameters."""
     runs = people.with_columns(pl.col("setting").map_elements(_label, pl.String))
     means = tidy(
         {
@@ -149,7 +149,7 @@ def _match_table(found: Study) -> Table:
 
 
 def _split_table(found: Study) -> Table:
-    """A row a series of arithmetic, size and split: held-out items, seeds added up."""
+    """Build a row per series of arithmetic, size and split: held-out items summed over seeds."""
     rows = [
         (point, split, rate)
         for point in found.wholes
@@ -169,8 +169,8 @@ def _split_table(found: Study) -> Table:
     )
 
 
-def _claim_table(tested: Sequence[Claim]) -> Table:
-    def decided(each: Claim) -> Cell:
+def _claim_table(tested: Sequence[PublishedClaim]) -> Table:
+    def decided(each: PublishedClaim) -> Cell:
         return Cell(text=each.verdict, is_warning=each.verdict != HOLDS)
 
     columns = [
@@ -184,7 +184,7 @@ def _claim_table(tested: Sequence[Claim]) -> Table:
 
 
 def _published_table(found: Study) -> Table | Text:
-    """Sizes that were published, on the split that was published or on facts."""
+    """List sizes that were published, on the published split or on facts."""
     keys = ["trained_on", "setting", "size", "size.num_layers", "size.width"]
     chosen = found.runs.filter(pl.col("split").is_in(["original", ""])).select(keys)
     rows = []
@@ -236,8 +236,8 @@ def _recall_table(found: Study) -> Table:
     return Table(columns=columns, rows=found.recalls, is_tall=True)
 
 
-def _card(each: Compared) -> Card:
-    assert each.apart is not None  # `make` leaves others out
+def _card(each: ComparedSizes) -> Card:
+    assert each.apart is not None  # `make` excludes those without one
     low, high = (f"{100 * end:+.0f}" for end in each.apart.ends)
     points, is_open = f"{100 * each.apart.value:+.0f}", each.apart.sign == 0
     splits = f"{plural(each.apart.num_splits, 'split')}, {plural(each.apart.n, 'pair')} of runs"
@@ -255,7 +255,7 @@ def _card(each: Compared) -> Card:
     )
 
 
-def _numbers(found: Study, tested: Sequence[Claim]) -> dict[str, Any]:
+def _numbers(found: Study, tested: Sequence[PublishedClaim]) -> dict[str, Any]:
     shares = {
         f"share {each.series.name}, {each.size}, {each.side}": {
             "free_running": each.free.value, "interval": each.free.interval,

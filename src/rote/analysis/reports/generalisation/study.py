@@ -1,4 +1,4 @@
-"""Shares of right answers by size and split, and bits of knowledge, for the report."""
+"""Derive shares of right answers by size and split, and bits of knowledge, for the report."""
 
 import re
 from collections.abc import Hashable, Iterable, Sequence
@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rote.analysis.estimate import OverSplits, Rate
-from rote.analysis.estimators import Answers, pooled, rate, share, share_difference
+from rote.analysis.estimate import OverSplits, Rate, setting_words
+from rote.analysis.estimators import AnswersOfSplits, pooled, rate, share, share_difference
 from rote.analysis.metrics import derive
 from rote.analysis.quantities.settings import with_setting
 from rote.analysis.results import Results
-from rote.analysis.typeset import setting_words
 
 MEASURED = "exact_match."
 TRIED = re.compile(r"exact_match\.(train|heldout)_(.+)_tried")
@@ -21,7 +20,7 @@ PARTS = re.compile(r"task\.parts\.(\w+)\._target_")
 ENTROPY = r"^exact_match\.train_\w+_answer_bits$"
 TASKS = {"Arithmetic": "arithmetic", "Facts": "facts", "Mixture": "joint"}
 TASKS |= {"Biographies": "biographies"}
-ALL = "all"  # groups together
+ALL = "all"  # all groups together
 SERIES = ("trained_on", "subject", "split", "setting")
 RUN = ("run_id", "trained_on", "split", "split_seed", "size", "parameters", "setting", "seed")
 COUNTS = ("tried", "right_forced", "right_free")
@@ -29,26 +28,26 @@ COUNTS = ("tried", "right_forced", "right_free")
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """Runs that differ in size, split seed and seed alone, asked about one subject."""
+    """Runs that differ only in size, split seed and seed, tested on one subject."""
 
     trained_on: str  # arithmetic, facts, biographies, joint
-    subject: str  # what is asked about: a part of what it was trained on
+    subject: str  # the subject of the items: a part of the training data
     split: str  # original, randomly, operand, length; "" without one
-    setting: str  # what else sets it apart
+    setting: str  # other settings that distinguish it
 
     @property
     def name(self) -> str:
-        """Unique within a report; in the manifest."""
+        """A name for the manifest that is unique within a report."""
         return ", ".join(filter(None, (self.place, self.setting)))
 
     @property
     def title(self) -> str:
-        """The same in words."""
+        """The same name in words."""
         return ", ".join(filter(None, (self.place, setting_words(self.setting))))
 
     @property
     def place(self) -> str:
-        """Without its setting."""
+        """The name without the setting."""
         subject = self.subject
         if self.trained_on != subject:
             subject += ", trained jointly"
@@ -61,7 +60,7 @@ class Series:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
+class AccuracyPoint:
     """One size of a series, on one side of the split, in one group."""
 
     series: Series
@@ -71,17 +70,17 @@ class Point:
     group: str
     forced: OverSplits
     free: OverSplits
-    answers: tuple[Answers, ...]  # free-running, of each run
+    answers: tuple[AnswersOfSplits, ...]  # free-running, of each run
     run_ids: tuple[str, ...]
 
     @property
     def pooled(self) -> Rate:
-        """All free-running answers added up."""
+        """All free-running answers, summed."""
         return pooled(each.rate for each in self.answers)
 
     @property
     def by_split(self) -> dict[Hashable, Rate]:
-        """Its seeds added up, by split."""
+        """Answers summed over seeds, by split."""
         splits: dict[Hashable, list[Rate]] = {}
         for each in self.answers:
             splits.setdefault(each.split, []).append(each.rate)
@@ -89,13 +88,13 @@ class Point:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared:
-    """The largest size of a series less the smallest, all groups together, free-running."""
+class ComparedSizes:
+    """The largest size of a series minus the smallest, all groups together, free-running."""
 
     series: Series
     side: str
-    smaller: Point
-    larger: Point
+    smaller: AccuracyPoint
+    larger: AccuracyPoint
     apart: OverSplits | None
 
 
@@ -104,29 +103,29 @@ class Study:
     """``runs`` is the table with derived columns; ``points`` go by series, then size."""
 
     runs: pl.DataFrame
-    points: tuple[Point, ...]
-    wholes: tuple[Point, ...]  # of all groups together, or of the only one
-    compared: tuple[Compared, ...]
+    points: tuple[AccuracyPoint, ...]
+    wholes: tuple[AccuracyPoint, ...]  # of all groups together, or of the only one
+    compared: tuple[ComparedSizes, ...]
     knowledge: pl.DataFrame  # runs on biographies, with the bits they were given and have stored
-    recalls: tuple[dict[str, Any], ...]  # of biographies, by attribute and exposures
+    recalls: tuple[dict[str, Any], ...]  # recall of biographies, by attribute and exposures
 
-    def of(self, series: Series, side: str) -> list[Point]:
-        """Its whole, by size: one entry for all groups of each."""
+    def of(self, series: Series, side: str) -> list[AccuracyPoint]:
+        """Return the series' points over all groups, one per size."""
         return [each for each in self.wholes if (each.series, each.side) == (series, side)]
 
     def runs_of(self, series: Series) -> list[str]:
-        """Every run behind it."""
+        """Return every run behind a series."""
         points = (each for each in self.points if each.series == series)
         return list(dict.fromkeys(run_id for each in points for run_id in each.run_ids))
 
     @property
     def series(self) -> list[Series]:
-        """In the order of points."""
+        """All series, in the order of points."""
         return list(dict.fromkeys(each.series for each in self.points))
 
     @property
-    def extrapolated(self) -> list[Compared]:
-        """Those on held-out arithmetic."""
+    def extrapolated(self) -> list[ComparedSizes]:
+        """The comparisons on held-out arithmetic."""
         return [
             each
             for each in self.compared
@@ -135,7 +134,7 @@ class Study:
 
 
 def study(results: Results) -> Study:
-    """Raises ValueError where no run measured exact matches."""
+    """Derive everything; raises ValueError if no run measured exact matches."""
     runs = results.table
     measured = [name for name in runs.columns if name.startswith(MEASURED)]
     if not measured:
@@ -158,9 +157,9 @@ def study(results: Results) -> Study:
 
 
 def _with_split(runs: pl.DataFrame) -> pl.DataFrame:
-    """Columns added: ``trained_on``, the ``split`` of arithmetic, its ``split_seed``, ``size``.
+    """Add ``trained_on``, the ``split`` of arithmetic, its ``split_seed``, and ``size``.
 
-    A part's split is the mixture's; "" and 0 where held-out items are not drawn.
+    The split of a part is that of the mixture; "" and 0 if held-out items are not drawn.
     """
     splits = [name for name in runs.columns if name.endswith(".split._target_")]
     seeds = [name for name in runs.columns if name.endswith(".split.seed")]
@@ -174,9 +173,9 @@ def _with_split(runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _matches(runs: pl.DataFrame) -> pl.DataFrame:
-    """A row a run, side, subject and group; also one for all groups where there are several.
+    """Return a row per run, side, subject and group, and one for several groups together.
 
-    ``subject`` is what is asked about: a part of a mixture, else the task.
+    ``subject`` is the part of a mixture that the items test, or else the task.
     """
     found = [match for name in runs.columns if (match := TRIED.fullmatch(name))]
     parts = sorted({match[1] for name in runs.columns if (match := PARTS.fullmatch(name))})
@@ -202,12 +201,12 @@ def _of_group(runs: pl.DataFrame, side: str, name: str, parts: list[str]) -> pl.
     )
 
 
-def _points(rows: pl.DataFrame) -> Iterable[Point]:
+def _points(rows: pl.DataFrame) -> Iterable[AccuracyPoint]:
     ordered = rows.sort(SERIES, maintain_order=True)
     for part in ordered.partition_by(*SERIES, "size", "side", "group", maintain_order=True):
         first = part.row(0, named=True)
         free = _answers(part, "right_free")
-        yield Point(
+        yield AccuracyPoint(
             series=Series(**{key: first[key] for key in SERIES}),
             **{key: first[key] for key in ("size", "parameters", "side", "group")},
             forced=share(_answers(part, "right_forced")),
@@ -217,27 +216,31 @@ def _points(rows: pl.DataFrame) -> Iterable[Point]:
         )
 
 
-def _answers(rows: pl.DataFrame, right: str) -> tuple[Answers, ...]:
+def _answers(rows: pl.DataFrame, right: str) -> tuple[AnswersOfSplits, ...]:
     counts = rows.select("split_seed", "seed", right, "tried").iter_rows()
-    return tuple(Answers(split=split, seed=seed, rate=rate(*both)) for split, seed, *both in counts)
+    return tuple(
+        AnswersOfSplits(split=split, seed=seed, rate=rate(*both)) for split, seed, *both in counts
+    )
 
 
-def _compared(wholes: Sequence[Point]) -> Iterable[Compared]:
+def _compared(wholes: Sequence[AccuracyPoint]) -> Iterable[ComparedSizes]:
     for series, side in dict.fromkeys((each.series, each.side) for each in wholes):
         sizes = [each for each in wholes if (each.series, each.side) == (series, side)]
         smaller = min(sizes, key=lambda each: each.parameters)
         larger = max(sizes, key=lambda each: each.parameters)
         if smaller is not larger:
             apart = share_difference(larger.answers, smaller.answers)
-            yield Compared(series=series, side=side, smaller=smaller, larger=larger, apart=apart)
+            yield ComparedSizes(
+                series=series, side=side, smaller=smaller, larger=larger, apart=apart
+            )
 
 
-def _place(point: Point) -> tuple[Series, str, str]:
+def _place(point: AccuracyPoint) -> tuple[Series, str, str]:
     return point.series, point.side, point.size
 
 
 def _knowledge(people: pl.DataFrame) -> pl.DataFrame:
-    """``given_bits`` is the entropy of all values; each fact counts once, however often it came."""
+    """Add ``given_bits``, the entropy of all values; each fact counts once."""
     if people.is_empty():
         return people
     known = derive(people, ["knowledge_bits", "knowledge_bits_per_parameter"])
@@ -245,7 +248,7 @@ def _knowledge(people: pl.DataFrame) -> pl.DataFrame:
 
 
 def _recalls(results: Results, people: pl.DataFrame) -> Iterable[dict[str, Any]]:
-    """Facts of one attribute that came equally often, runs of one size added up."""
+    """Sum, over runs of one size, facts of one attribute with equal exposures."""
     for runs in people.partition_by("size", "setting", maintain_order=True):
         items = pl.concat([_items(results, run_id) for run_id in runs["run_id"]])
         for part in items.partition_by("attribute", "exposures", maintain_order=True):
@@ -258,7 +261,7 @@ def _recalls(results: Results, people: pl.DataFrame) -> Iterable[dict[str, Any]]
 
 
 def _items(results: Results, run_id: str) -> pl.DataFrame:
-    """Every fact of a run: how often it came (0: held out), its bits, whether it is recalled."""
+    """Return every fact of a run: its exposures (0: held out), bits, and whether it is recalled."""
     arrays = results.folders[run_id].arrays()
     own = {key.removeprefix(MEASURED): values for key, values in arrays.items()}
     return pl.DataFrame(

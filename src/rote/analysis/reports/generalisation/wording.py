@@ -1,15 +1,111 @@
-"""Findings of the report on generalisation in words."""
+"""Put findings on generalisation into words, and judge which published conclusions hold.
+
+The conclusions are those of Barron and White 2025 (arXiv 2506.09099), abstract. Stated rules decide
+them from intervals.
+"""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
+from rote.analysis.estimate import Estimate, extent, plural
 from rote.analysis.metrics import METRICS
-from rote.analysis.published_extrapolation import SOURCE
-from rote.analysis.reports.generalisation.claims import FAILS, HOLDS, OPEN, Claim
-from rote.analysis.reports.generalisation.study import Compared, Study
-from rote.analysis.typeset import extent, plural
+from rote.analysis.published import SOURCE
+from rote.analysis.reports.generalisation.study import AccuracyPoint, ComparedSizes, Series, Study
+
+HOLDS, FAILS, OPEN = "holds", "does not hold", "not decided"
+HALF = 0.5  # more items right than wrong
+# A conclusion, and the rule that decides it.
+SMALL_EXTRAPOLATES = (
+    "a small model extrapolates to unseen arithmetic",
+    "the smallest model answers more than half of held-out items",
+)
+LARGER_LESS = (
+    "a larger model extrapolates less",
+    "largest less smallest, on held-out items of the same splits and seeds, is below 0",
+)
+SMALL_FORGETS = (
+    "a small model fails to memorise facts that a larger one memorises",
+    "largest less smallest, on seen facts, is above 0, and the largest knows over half",
+)
+NONE_EXTRAPOLATES = (
+    "trained on both, no model extrapolates",
+    "every size answers less than half of held-out items",
+)
+
+
+@dataclass(frozen=True)
+class PublishedClaim:
+    """One conclusion, and its verdict for one series of runs."""
+
+    conclusion: str
+    rule: str
+    series: Series
+    measured: str
+    verdict: str
+
+
+def claims(found: Study) -> tuple[PublishedClaim, ...]:
+    """Return the conclusions that the runs test."""
+    return tuple(claim for series in found.series for claim in _claims(found, series))
+
+
+def _claims(found: Study, series: Series) -> Iterable[PublishedClaim]:
+    compared = {each.side: each for each in found.compared if each.series == series}
+    heldout = found.of(series, "heldout")
+    if series.subject == "facts" and (both := compared.get("train")):
+        shown = _shown([both.smaller, both.larger]) + _difference(both)
+        verdict = _all([_above(both.apart, 0.0), _above(both.larger.free, HALF)])
+        yield PublishedClaim(*SMALL_FORGETS, series, shown, verdict)
+    if series.subject != "arithmetic" or not heldout:
+        return
+    if series.trained_on == "joint":
+        verdict = _all([_opposite(_above(each.free, HALF)) for each in heldout])
+        yield PublishedClaim(*NONE_EXTRAPOLATES, series, _beside_seen(found, heldout), verdict)
+        return
+    smallest = heldout[:1]
+    verdict = _above(smallest[0].free, HALF)
+    yield PublishedClaim(*SMALL_EXTRAPOLATES, series, _beside_seen(found, smallest), verdict)
+    if both := compared.get("heldout"):
+        shown = _beside_seen(found, [both.smaller, both.larger]) + _difference(both)
+        yield PublishedClaim(*LARGER_LESS, series, shown, _opposite(_above(both.apart, 0.0)))
+
+
+def _above(estimate: Estimate | None, level: float) -> str:
+    if estimate is None:
+        return OPEN
+    low, high = estimate.ends
+    return HOLDS if low > level else FAILS if high <= level else OPEN
+
+
+def _opposite(verdict: str) -> str:
+    return {HOLDS: FAILS, FAILS: HOLDS}.get(verdict, OPEN)
+
+
+def _all(verdicts: Sequence[str]) -> str:
+    return next((verdict for verdict in (FAILS, OPEN) if verdict in verdicts), HOLDS)
+
+
+def _beside_seen(found: Study, points: Sequence[AccuracyPoint]) -> str:
+    """State shares beside those of seen items: a model can extrapolate only what it has learnt."""
+    seen = [
+        f"{each.size} {each.free.value:.0%}"
+        for each in found.of(points[0].series, "train")
+        if each.size in [point.size for point in points]
+    ]
+    return f"{_shown(points)}; of seen items {', '.join(seen)}"
+
+
+def _shown(points: Sequence[AccuracyPoint]) -> str:
+    return ", ".join(f"{each.size} {each.free.words('{:.0%}')}" for each in points)
+
+
+def _difference(both: ComparedSizes) -> str:
+    apart = both.apart.words("{:+.0%}") if both.apart else "not known: no split and seed in common"
+    return f"; difference {apart}"
+
 
 PER_PARAMETER = METRICS["knowledge_bits_per_parameter"]
 MATCHES_CAPTION = (
@@ -41,8 +137,8 @@ MORE_OR_LESS = {-1: "the larger one less", 1: "the larger one more"}
 OPEN_WHICH = "which one answers more is not decided"
 
 
-def headlines(found: Study, tested: Sequence[Claim]) -> tuple[str, ...]:
-    """Lines for the terminal."""
+def headlines(found: Study, tested: Sequence[PublishedClaim]) -> tuple[str, ...]:
+    """Return the lines for the terminal."""
     most = found.knowledge.sort("knowledge_bits") if found.knowledge.height else pl.DataFrame()
     best = {run["size"]: _stored(run) for run in most.iter_rows(named=True)}
     return (
@@ -53,8 +149,8 @@ def headlines(found: Study, tested: Sequence[Claim]) -> tuple[str, ...]:
     )
 
 
-def compared(each: Compared) -> str:
-    """Whether the larger model answers less of what it has not seen."""
+def compared(each: ComparedSizes) -> str:
+    """State whether the larger model answers fewer unseen items."""
     name, smaller, larger = each.series.title, each.smaller, each.larger
     if each.apart is None:
         return f"{name}: sizes share no split and seed"
@@ -68,8 +164,8 @@ def compared(each: Compared) -> str:
     return f"{name}: {shares}: {which} ({apart}, {splits})"
 
 
-def verdict(tested: Sequence[Claim]) -> str:
-    """How many conclusions survive."""
+def verdict(tested: Sequence[PublishedClaim]) -> str:
+    """State how many conclusions survive."""
     if not tested:
         return "No published conclusion is tested by these runs."
     counts = Counter(each.verdict for each in tested)
@@ -80,7 +176,7 @@ def verdict(tested: Sequence[Claim]) -> str:
 
 
 def matches_title(found: Study) -> str:
-    """What the figure shows of extrapolation."""
+    """State what the figure shows about extrapolation."""
     known = [(each.series, each.apart) for each in found.extrapolated if each.apart]
     if not known:
         return "Exact answers, seen and held out"
@@ -92,7 +188,7 @@ def matches_title(found: Study) -> str:
 
 
 def knowledge_title(people: pl.DataFrame) -> str:
-    """The most that any run stored."""
+    """State the most knowledge that any run stored."""
     most = people.sort(PER_PARAMETER.name, descending=True).row(0, named=True)
     if most["knowledge_bits"] <= 0:
         return "No run knows the values better than a guess"
@@ -110,7 +206,7 @@ def _stored(run: dict[str, float]) -> str:
 
 
 def setting(runs: pl.DataFrame) -> str:
-    """What was trained, for how long."""
+    """State what was trained, and for how long."""
     splits = runs.filter(pl.col("split") != "")["split_seed"].n_unique()
     return (
         f"{', '.join(sorted(runs['trained_on'].unique()))}; models of "

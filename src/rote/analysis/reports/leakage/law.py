@@ -1,4 +1,4 @@
-"""The membership law of these runs in both readings, in numbers and in words."""
+"""Fit the membership law to these runs in both readings, and put it into numbers and words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,21 +8,16 @@ import polars as pl
 
 from rote.analysis.estimate import Estimate, Interval
 from rote.analysis.fits.membership_law import (
-    Curve,
+    LawReading,
+    MembershipCurve,
     MembershipLaw,
     NoMembershipLaw,
-    Reading,
     fit_membership_law,
 )
-from rote.analysis.published_membership import (
-    PUBLISHED_CURVES,
-    Validation,
-    beside_observed,
-    published_size,
-)
+from rote.analysis.published import PUBLISHED_CURVES, Validation, beside_observed, published_size
 
-NEAR_HALF = 0.01  # what the limit may be above one half, by how the second reading is bounded
-ENDLESS = 1e18  # samples, from one on, over which a law is computed
+NEAR_HALF = 0.01  # largest limit above one half, by the bounds of the second reading
+ENDLESS = 1e18  # samples: a law is computed from 1 to this
 MIDDLE = 0.75  # an F1 halfway down
 CHANCE_F1 = 0.5
 BOUND = " is at the bound of the fit"
@@ -30,22 +25,22 @@ BOUND = " is at the bound of the fit"
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Numerical, over 1 to `ENDLESS` samples."""
+    """A numerical check over 1 to `ENDLESS` samples."""
 
-    limit: float  # what the formula tends to
+    limit: float  # the limit of the formula
     at_endless: float
     never_rises: bool
 
     @property
     def holds(self) -> bool:
-        """F1 falls to one half, within `NEAR_HALF`, and never rises on its way."""
+        """Whether F1 falls to one half, within `NEAR_HALF`, and never rises on the way."""
         near = abs(self.limit - 0.5) <= NEAR_HALF + 1e-9
         return near and self.never_rises and abs(self.at_endless - self.limit) < 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """At a published model and data set."""
+    """A prediction for a published model and data set."""
 
     observed: Validation
     published_f1: float
@@ -54,36 +49,36 @@ class Forecast:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fitted:
-    """One reading: its points, its law or why there is none."""
+class FittedReading:
+    """One reading: its points, and its law or why there is none."""
 
-    reading: Reading
+    reading: LawReading
     runs: pl.DataFrame  # with the columns ``size`` and ``ratio``
     law: MembershipLaw | NoMembershipLaw
-    published: Curve
+    published: MembershipCurve
 
     @property
     def name(self) -> str:
-        """Of x."""
-        by_parameters = self.reading is Reading.SAMPLES_PER_PARAMETER
+        """The name of x."""
+        by_parameters = self.reading is LawReading.SAMPLES_PER_PARAMETER
         return "|D| / P" if by_parameters else "C / |D|"
 
     @property
     def ratios(self) -> Interval:
-        """The least and the greatest x among the runs."""
+        """The least and the largest x among the runs."""
         ratios = self.runs["ratio"].to_numpy()
         return float(ratios.min()), float(ratios.max())
 
     @property
     def check(self) -> Check | None:
-        """Of the law, for a model of the median size."""
+        """The check of the law, for a model of the median size."""
         if isinstance(self.law, NoMembershipLaw):
             return None
         return check(self.law.curve, float(np.median(self.runs["size"])))
 
     @property
     def forecasts(self) -> list[Forecast]:
-        """At the published models and data sets, in their order."""
+        """Predictions at the published models and data sets, in their order."""
         return [self._forecast(observed, f1) for observed, f1 in beside_observed(self.published)]
 
     def _forecast(self, observed: Validation, published_f1: float) -> Forecast:
@@ -102,14 +97,14 @@ class Fitted:
         )
 
 
-def fit_laws(runs: pl.DataFrame) -> tuple[Fitted, ...]:
-    """Both readings, of runs with an F1 and a counted training set; nothing where none has."""
+def fit_laws(runs: pl.DataFrame) -> tuple[FittedReading, ...]:
+    """Fit both readings to runs with an F1 and a counted training set; empty without such runs."""
     known = runs.drop_nulls(["f1", "cost.train_sequences"])
     return () if known.is_empty() else tuple(_fit(known, curve) for curve in PUBLISHED_CURVES)
 
 
-def crossing(curve: Curve) -> float | None:
-    """x at which F1 is `MIDDLE`; None where the curve never is as high."""
+def crossing(curve: MembershipCurve) -> float | None:
+    """Return the x at which F1 is `MIDDLE`; None if the curve never reaches it."""
     share = (2 * MIDDLE - 1) / curve.height if curve.height > 0 else 1.0
     if share >= 1:
         return None
@@ -117,19 +112,19 @@ def crossing(curve: Curve) -> float | None:
     return ratio if ratio > 0 else None
 
 
-def check(curve: Curve, size: float) -> Check:
-    """For a model of this size."""
+def check(curve: MembershipCurve, size: float) -> Check:
+    """Check the curve for a model of this size."""
     f1 = curve.predict(np.geomspace(1, ENDLESS, 4001), size)
     never_rises = bool((np.diff(f1) <= 1e-12).all())
     return Check(limit=curve.limit, at_endless=float(f1[-1]), never_rises=never_rises)
 
 
-def _fit(known: pl.DataFrame, published: Curve) -> Fitted:
+def _fit(known: pl.DataFrame, published: MembershipCurve) -> FittedReading:
     reading = published.reading
-    by_parameters = reading is Reading.SAMPLES_PER_PARAMETER
+    by_parameters = reading is LawReading.SAMPLES_PER_PARAMETER
     sizes = known["parameters" if by_parameters else "capacity_bits"].to_numpy().astype(np.float64)
     samples = known["cost.train_sequences"].to_numpy()
-    return Fitted(
+    return FittedReading(
         reading=reading,
         runs=known.with_columns(
             size=pl.Series(sizes), ratio=pl.Series(reading.ratio(samples, sizes))
@@ -139,8 +134,8 @@ def _fit(known: pl.DataFrame, published: Curve) -> Fitted:
     )
 
 
-def line(fitted: Fitted) -> str:
-    """The law with its errors, where it is halfway, and what it tends to."""
+def line(fitted: FittedReading) -> str:
+    """State the law with its errors, its midpoint, and its limit."""
     law, published = fitted.law, fitted.published
     if isinstance(law, NoMembershipLaw):
         return f"Membership law in {fitted.name}: none, {law.reason}"
@@ -160,14 +155,14 @@ def line(fitted: Fitted) -> str:
 
 
 def constant(value: float, error: float) -> str:
-    """With its error; an error as large as the value itself determines nothing."""
+    """Format a constant with its error; an error as large as the value determines nothing."""
     if error >= abs(value):
         return f"{value:#.3g} (not determined: error {error:.1g})"
     return f"{value:#.3g} \N{PLUS-MINUS SIGN} {error:.2g}"
 
 
-def short_line(fitted: Fitted) -> str:
-    """Where F1 is `MIDDLE`, fitted and published; or why there is no law."""
+def short_line(fitted: FittedReading) -> str:
+    """State where F1 is `MIDDLE`, fitted and published; or why there is no law."""
     if isinstance(fitted.law, NoMembershipLaw):
         return f"no law in {fitted.name}: {fitted.law.reason}"
     here, there = crossing(fitted.law.curve), crossing(fitted.published)
@@ -179,8 +174,8 @@ def short_line(fitted: Fitted) -> str:
     return f"F1 is {MIDDLE} {where} (published {published})"
 
 
-def title(laws: Sequence[Fitted]) -> str:
-    """The fall between the least and the most data a parameter, of means over the runs there."""
+def title(laws: Sequence[FittedReading]) -> str:
+    """State the fall of mean F1 between the least and the most data per parameter."""
     runs, ratios = laws[0].runs, laws[0].ratios
     ends = [
         runs.filter(ratio=ratio).select(pl.col("ratio", "f1", "f1_low").mean()) for ratio in ratios
@@ -200,8 +195,8 @@ def title(laws: Sequence[Fitted]) -> str:
     return f"F1 of the loss attack {moved} from {first:.2f} at {least} to {last:.2f} at {greatest}"
 
 
-def check_line(fitted: Fitted) -> str:
-    """What the law does numerically as the data grow."""
+def check_line(fitted: FittedReading) -> str:
+    """State how the law behaves numerically as the data grow."""
     assert fitted.check is not None
     check = fitted.check
     way = "never rises" if check.never_rises else "rises"
@@ -212,8 +207,8 @@ def check_line(fitted: Fitted) -> str:
     )
 
 
-def beyond_line(fitted: Fitted) -> str:
-    """Whether the published points lie among the runs."""
+def beyond_line(fitted: FittedReading) -> str:
+    """State whether the published points lie among the runs."""
     beyond = sum(each.is_beyond for each in fitted.forecasts)
     sizes = fitted.runs["parameters"].to_list()
     larger = sum(
@@ -227,8 +222,8 @@ def beyond_line(fitted: Fitted) -> str:
     )
 
 
-def doubts(fitted: Fitted) -> list[str]:
-    """Constants at their bounds, and how far sizes differ."""
+def doubts(fitted: FittedReading) -> list[str]:
+    """List constants at their bounds, and how far sizes differ."""
     law, name = fitted.law, fitted.name
     assert isinstance(law, MembershipLaw)
     lines = [f"In {name}: {each}{BOUND}, and the errors say little." for each in law.at_bounds]

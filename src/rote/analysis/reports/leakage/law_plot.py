@@ -1,4 +1,4 @@
-"""F1 of the loss attack against data over size, with the law, its band and its residuals."""
+"""Plot F1 of the loss attack over data per size, with the law, its band and its residuals."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -8,27 +8,27 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 
-from rote.analysis.drawing import GREY, INK
-from rote.analysis.fits.membership_law import MembershipLaw, Reading
+from rote.analysis.figures import GREY, INK
+from rote.analysis.fits.membership_law import LawReading, MembershipLaw
 from rote.analysis.marks import Layer
 from rote.analysis.plot import Axis, Plot
 from rote.analysis.quantities.leakage import SIZE
 from rote.analysis.reports.leakage import law
 from rote.analysis.reports.leakage.captions import CAPTIONS
-from rote.analysis.reports.leakage.law import Fitted
+from rote.analysis.reports.leakage.law import FittedReading
 from rote.analysis.reports.leakage.plots import DOTTED, labels, marks
 from rote.analysis.reports.leakage.sizes import Row
 from rote.analysis.reports.leakage.study import Study
 
-MARGIN, MARGIN_OF_ONE = 1.4, 2.5  # times the extremes of the runs, to each side
+MARGIN, MARGIN_OF_ONE = 1.4, 2.5  # times the extremes of the runs, on each side
 RATIOS = {
-    Reading.SAMPLES_PER_PARAMETER: "samples a parameter, |D| / P",
-    Reading.CAPACITY_BITS_PER_SAMPLE: "bits of capacity a sample, C / |D|",
+    LawReading.SAMPLES_PER_PARAMETER: "samples a parameter, |D| / P",
+    LawReading.CAPACITY_BITS_PER_SAMPLE: "bits of capacity a sample, C / |D|",
 }
 
 
 def law_plot(found: Study) -> Plot:
-    """A column a reading, residuals below; more data are on the right in both."""
+    """Plot a column per reading, residuals below; more data are on the right in both."""
     fitted = [each for each in found.laws if isinstance(each.law, MembershipLaw)]
     guesses = pl.DataFrame([{"panel": each.name, "f1": law.CHANCE_F1} for each in found.laws])
     curves = pl.concat(map(_curve, found.laws), how="diagonal")
@@ -57,25 +57,25 @@ def law_plot(found: Study) -> Plot:
     )  # fmt: skip
 
 
-def _residuals(fitted: Fitted) -> str:
+def _residuals(fitted: FittedReading) -> str:
     return f"F1 less the law in {fitted.name}"
 
 
-def _curve(fitted: Fitted) -> pl.DataFrame:
+def _curve(fitted: FittedReading) -> pl.DataFrame:
     least, greatest = fitted.ratios
     margin = max(MARGIN, MARGIN_OF_ONE * least / greatest)
     ratios = np.geomspace(least / margin, greatest * margin, 300)
     curve = {"ratio": ratios, "published": fitted.published.at(ratios)}
     if isinstance(fitted.law, MembershipLaw):
         ones = np.ones_like(ratios)
-        falls_away = fitted.reading is Reading.SAMPLES_PER_PARAMETER
+        falls_away = fitted.reading is LawReading.SAMPLES_PER_PARAMETER
         low, high = fitted.law.interval(*((ratios, ones) if falls_away else (ones, ratios)))
         curve |= {"law": fitted.law.curve.at(ratios), "law_low": low, "law_high": high}
     return pl.DataFrame(curve).with_columns(panel=pl.lit(fitted.name))
 
 
-def _levels(found: Study, fitted: Fitted) -> Iterator[Row]:
-    """F1 at each size and N, and what the law leaves of it."""
+def _levels(found: Study, fitted: FittedReading) -> Iterator[Row]:
+    """Yield F1 at each size and N, and its residual from the law."""
     ratios = {key: part["ratio"].mean() for key, part in fitted.runs.group_by("series", SIZE)}
     for row in found.levels:
         place = row["series"], row["N"]
@@ -99,7 +99,7 @@ def _finish(found: Study, axes: Mapping[Any, Axes]) -> None:
         upper.set(title="", ylabel="F1, classes balanced")
         lower.set(xlim=upper.get_xlim(), xlabel=RATIOS[fitted.reading])
         for one in {upper, lower}:
-            if fitted.reading is Reading.CAPACITY_BITS_PER_SAMPLE:
+            if fitted.reading is LawReading.CAPACITY_BITS_PER_SAMPLE:
                 one.invert_xaxis()
         if lower is upper:
             upper.set_title("no law fitted")

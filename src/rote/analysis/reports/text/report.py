@@ -1,18 +1,17 @@
-"""The report on text: what is memorised beyond skill, what of it comes out, and which texts."""
+"""Make the report on text: what is memorised beyond skill, what is extracted, and which texts."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rote.analysis.content import Block, Card, Content, Heading, Section, Text
 from rote.analysis.descents import axis_note, descents_plot, descents_table, headline, number
-from rote.analysis.estimate import span
+from rote.analysis.estimate import plural, span
 from rote.analysis.metrics import METRICS
+from rote.analysis.page import Block, Card, Content, Heading, Section, Text
 from rote.analysis.reports.text import figures, wording
 from rote.analysis.reports.text.study import NUM_SAMPLES, REFERENCE_NAMES, SIZE, Row, Study, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import runs_section
 from rote.analysis.table import Cell, Column, Table
-from rote.analysis.typeset import plural
 
 INTERVAL = "95 % interval"
 SUM, MEAN = METRICS["max_code_bits"], METRICS["mean_max_code_bits"]
@@ -20,7 +19,7 @@ LOSS = METRICS["heldout_bits_per_token"]
 
 
 def make(results: Results) -> Content:
-    """Raises ValueError for runs that are not on one corpus, or have no reference."""
+    """Make it; raises ValueError for runs that are not on one corpus, or have no reference."""
     found = study(results)
     return Content(
         headlines=(*wording.headlines(found), *map(headline, found.descents)),
@@ -80,7 +79,7 @@ def _sections(found: Study) -> tuple[Section, ...]:
 
 
 def _unintended_table(found: Study) -> Table:
-    """A row a run and reference."""
+    """Build a row per run and reference."""
 
     def bits(row: Row) -> tuple[float, str]:
         ends = row["max_code_low_bits"], row["max_code_high_bits"]
@@ -111,12 +110,12 @@ def _unintended_table(found: Study) -> Table:
 
 
 def _beside(first: str, below: str, form: str = "{:,}") -> Callable[[Row], tuple[Any, str]]:
-    """A column's value with another one in small print."""
+    """Return a column's value with another one in small print."""
     return lambda row: (row[first], form.format(row[below]))
 
 
 def _extraction_table(found: Study) -> Table:
-    """A row a series, size and prefix."""
+    """Build a row per series, size and prefix."""
     explained: dict[str, Any] = {"unit": "of the train rate", "missing": "none extracted"}
     columns = [
         Column("series", "series"),
@@ -131,7 +130,7 @@ def _extraction_table(found: Study) -> Table:
 
 
 def _discoverable_table(found: Study) -> Table:
-    """A row a run, sampler, prefix and split."""
+    """Build a row per run, sampler, prefix and split."""
     columns = [
         Column("run", "name"),
         Column("windows", "windows"),
@@ -147,7 +146,7 @@ def _discoverable_table(found: Study) -> Table:
 
 
 def _drawn_tables(found: Study) -> list[Table]:
-    """What was drawn, a row a run and drawing; and what each ranking finds where there is any."""
+    """Build a row per run and drawing; and one per ranking if anything is memorised."""
     ranked = [
         {
             "name": each["name"],
@@ -181,7 +180,7 @@ def _drawn_tables(found: Study) -> list[Table]:
 
 
 def _correlation_table(found: Study) -> Table:
-    """A row a covariate and run."""
+    """Build a row per covariate and run."""
     rows = [
         {"covariate": words, "name": each.name, "rho": each.correlations[name]}
         for name, words in wording.COVARIATE_NAMES.items()
@@ -197,7 +196,7 @@ def _correlation_table(found: Study) -> Table:
 
 
 def _quality_table(found: Study) -> Table:
-    """A row a target and possible reference, the best reference first."""
+    """Build a row per target and possible reference, the best reference first."""
     columns = [
         Column("series", "series"),
         Column("reference", _beside("reference", "pool", "{}"), unit="its pool"),

@@ -1,4 +1,7 @@
-"""Which format a file of documents has: its content decides, then its name; no torch."""
+"""Find files by path, pattern or folder, and detect the format of each; no torch.
+
+The content of a file decides its format first, then its name.
+"""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rote.files import is_lfs_pointer
+from rote.io.write import is_lfs_pointer
 from rote.tasks.text.reading.decompression import (
     compression_of,
     open_bytes,
@@ -21,7 +24,7 @@ OF_SUFFIX = {
     ".parquet": PARQUET, ".parq": PARQUET, ".pq": PARQUET,
 }  # fmt: skip
 PARQUET_MAGIC = b"PAR1"
-# Said of files whose bytes are no text, rather than which byte is not.
+# Named in errors about files whose bytes are no text.
 OTHERS = {
     b"PK\x03\x04": "a zip archive",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive",
@@ -40,31 +43,31 @@ OTHERS = {
 TAR_MAGIC, TAR_MAGIC_AT = b"ustar", 257
 HEAD_BYTES = 1 << 20
 LINES_LOOKED_AT = 16
-JSON_OPENINGS = ('"', "{", "]", "n")  # of a list of documents: text, objects, none, null
+JSON_OPENINGS = ('"', "{", "]", "n")  # of a list of documents: text, object, empty list, null
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class FileFormat:
     """How a file is read."""
 
     format: str
     suffix: str  # without that of a compression, in lower case
     compression: str | None
-    encoding: str | None  # what a byte order mark names
+    encoding: str | None  # from a byte order mark
 
     @property
     def label(self) -> str:
-        """What a digest of the documents covers beside the bytes."""
+        """Return what a digest of the documents includes besides the bytes."""
         if self.compression is None and self.encoding is None:
             plain = {TEXT: self.suffix, JSON_LINES: ".jsonl", PARQUET: ".parquet"}
             return plain.get(self.format, f"{self.format}{self.suffix}")
         return f"{self.format}{self.suffix}, {self.compression}, {self.encoding}"
 
 
-def kind_of(path: Path, fields: Sequence[str]) -> Kind:
-    """How the documents of a file are read; one of ``fields`` of a JSON object holds a document.
+def kind_of(path: Path, fields: Sequence[str]) -> FileFormat:
+    """Return how a file's documents are read; one of ``fields`` of a JSON object is the document.
 
-    Raises ValueError for archives and binary files that hold no documents, with the way out.
+    Raises ValueError, with a remedy, for archives and binary files.
     """
     with path.open("rb") as stream:
         compression = compression_of(stream.read(16))
@@ -76,8 +79,8 @@ def kind_of(path: Path, fields: Sequence[str]) -> Kind:
     if head.startswith(PARQUET_MAGIC) or known == PARQUET:
         if compression is not None:
             raise ValueError(f"{path} is parquet within {compression} data: unpack it")
-        return Kind(format=PARQUET, suffix=suffix, compression=None, encoding=None)
-    return Kind(
+        return FileFormat(format=PARQUET, suffix=suffix, compression=None, encoding=None)
+    return FileFormat(
         format=known if known == TABLE else _of_content(path, known, fields),
         suffix=suffix,
         compression=compression,
@@ -117,7 +120,7 @@ def _of_content(path: Path, known: str | None, fields: Sequence[str]) -> str:
 
 
 def _of_unnamed(head: str, fields: Sequence[str], *, is_whole: bool) -> str:
-    """JSON only where the first rows hold one of the fields."""
+    """Return JSON only if the first rows hold one of the fields."""
     if head.startswith("["):
         try:
             first, _ = json.JSONDecoder().raw_decode(head[1:].lstrip())
@@ -126,7 +129,7 @@ def _of_unnamed(head: str, fields: Sequence[str], *, is_whole: bool) -> str:
         return JSON if _is_document(first, fields) else TEXT
     lines = head.split("\n")
     if not is_whole:
-        lines.pop()  # it is cut
+        lines.pop()  # it may be incomplete
     rows = [_value(line) for line in lines[:LINES_LOOKED_AT] if line.strip()]
     return JSON_LINES if rows and all(_is_document(row, fields) for row in rows) else TEXT
 
@@ -142,3 +145,34 @@ def _value(line: str) -> Any:
         return json.loads(line)
     except (ValueError, RecursionError):
         return None
+
+
+def files_of(pattern: str) -> list[Path]:
+    """Return sorted files; a folder stands for all files below it, except hidden ones.
+
+    Raises ValueError if there is none, and for a pipe or a device, which cannot be read twice.
+    """
+    path = Path(pattern)
+    if path.is_file():  # its name may look like a pattern
+        return [path]
+    if path.is_dir():
+        return _below(path)
+    if path.exists():
+        raise ValueError(f"{path} is no regular file: save what it gives to a file, and give that")
+    if path.is_symlink():
+        raise ValueError(f"{path} is a link to {path.readlink()}, which is not there")
+    fitting = Path(path.anchor).glob(str(path.relative_to(path.anchor))) if pattern else ()
+    if found := sorted(path for path in fitting if path.is_file()):
+        return found
+    raise ValueError(f"no file is called {pattern!r} (seen from {Path.cwd()})")
+
+
+def _below(folder: Path) -> list[Path]:
+    found = [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts)
+    ]
+    if not found:
+        raise ValueError(f"there is no file in the folder {str(folder)!r}")
+    return sorted(found)

@@ -1,0 +1,259 @@
+"""Provide models to audit or to compare with: a Hugging Face folder, or a run of rote.
+
+Digests of files, tokens and limits are available before any weight is loaded.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from torch import nn
+
+from rote.config.build import build
+from rote.config.compose import Composer
+from rote.io.write import sha256_of_file
+from rote.ledger.store import RunFolder
+from rote.models.checkpoint import (
+    architecture,
+    load_causal_lm,
+    load_tokeniser,
+    require_fitting,
+)
+from rote.models.hf_folder import CONFIG, tokeniser_files, weight_files
+from rote.models.likelihood import START_TOKEN
+from rote.models.tokeniser_process import StartToken, TokeniserProcess, chosen_start
+from rote.precision import DTYPES, Precision
+from rote.run.weights import Trained, load_trained
+from rote.tasks.protocol import text_of
+
+
+class AuditTarget(Protocol):
+    """A model that is not loaded yet."""
+
+    @property
+    def name(self) -> str:
+        """Return the name to display."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """Return a description of the kind of model."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """Return the default number format of an audit."""
+        ...
+
+    @property
+    def vocab_size(self) -> int:
+        """Return the number of logits at each position."""
+        ...
+
+    @property
+    def max_length(self) -> int | None:
+        """Return the most tokens of a document; None if the model has no limit."""
+        ...
+
+    @property
+    def start_token(self) -> int:
+        """Return the token that position 0 reads."""
+        ...
+
+    @property
+    def note(self) -> str | None:
+        """Return a remark about the start token; None without one."""
+        ...
+
+    @property
+    def has_text(self) -> bool:
+        """Return whether it has a tokeniser."""
+        ...
+
+    def digests(self) -> Mapping[str, str]:
+        """Return SHA-256 of every file that affects a number."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Return the int64 tokens of each text; none are added at either end."""
+        ...
+
+    def decode(self, tokens: Sequence[np.ndarray]) -> list[str]:
+        """Return the text of each row; a character that is cut becomes U+FFFD."""
+        ...
+
+    def load(self, precision: Precision) -> nn.Module:
+        """Load the model on the CPU, in evaluation mode; raises ValueError."""
+        ...
+
+
+class CheckpointTarget:
+    """A folder written by ``save_pretrained``; raises ValueError for one that is refused."""
+
+    def __init__(self, folder: Path, *, start_token: int | None, allow_pickle: bool) -> None:
+        self.folder, self.allow_pickle = folder.resolve(), allow_pickle
+        self.architecture = architecture(self.folder)
+        self.weights = weight_files(self.folder, allow_pickle=allow_pickle)
+        require_fitting(self.folder, self.architecture, self.weights)
+        self._start_token = self._start(start_token)
+
+    @property
+    def name(self) -> str:
+        """Return the folder's name."""
+        return self.folder.name
+
+    @property
+    def kind(self) -> str:
+        """Return the architecture."""
+        return f"Hugging Face folder, {self.architecture.model_type}"
+
+    @property
+    def precision(self) -> str:
+        """Return fp32, which is exact for weights of any source."""
+        return "fp32"
+
+    @property
+    def vocab_size(self) -> int:
+        """Return the configured vocabulary size."""
+        return self.architecture.vocab_size
+
+    @property
+    def max_length(self) -> int | None:
+        """Return the configured maximum length."""
+        return self.architecture.max_length
+
+    @property
+    def start_token(self) -> int:
+        """Return the given start token, or that of the tokeniser or the configuration."""
+        return self._start_token.token
+
+    @property
+    def note(self) -> str | None:
+        """Return a remark if tokeniser and configuration name different start tokens."""
+        return self._start_token.note
+
+    @property
+    def has_text(self) -> bool:
+        """Return whether the folder has tokeniser files: else transformers makes an empty one."""
+        return bool(tokeniser_files(self.folder))
+
+    def digests(self) -> Mapping[str, str]:
+        """Return the digests of configuration, weights and tokeniser."""
+        paths = [self.folder / CONFIG, *self.weights, *tokeniser_files(self.folder)]
+        return {str(path.relative_to(self.folder)): sha256_of_file(path) for path in paths}
+
+    def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Return tokens without special ones."""
+        return self._tokeniser.encode(texts)
+
+    def decode(self, tokens: Sequence[np.ndarray]) -> list[str]:
+        """Return texts that include special tokens."""
+        return self._tokeniser.decode(tokens)
+
+    def load(self, precision: Precision) -> nn.Module:
+        """Load safetensors, or a pickle if it was explicitly allowed."""
+        return load_causal_lm(
+            self.folder,
+            dtype=DTYPES[precision.weights],
+            start_token=self.start_token,
+            allow_pickle=self.allow_pickle,
+        )
+
+    def _start(self, given: int | None) -> StartToken:
+        if given is not None:
+            start: StartToken | None = StartToken(token=given, note=None)
+        else:
+            named = self._tokeniser.named if self.has_text else None
+            start = chosen_start(self.architecture.config, self.architecture.text, named)
+        if start is None:
+            raise ValueError(
+                f"{self.folder / CONFIG} names no bos_token_id and no eos_token_id to put before "
+                "the first token: give --start-token N, as the model was trained"
+            )
+        if not 0 <= start.token < self.vocab_size:
+            raise ValueError(
+                f"the start token {start.token} is none of the {self.vocab_size} that "
+                f"{self.folder} knows: give --start-token N"
+            )
+        return start
+
+    @cached_property
+    def _tokeniser(self) -> TokeniserProcess:
+        return TokeniserProcess(self.folder, load_tokeniser)
+
+
+class RunTarget:
+    """A finished run that kept its weights; raises ValueError for any other run."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self.trained: Trained = load_trained(folder)
+        self.text = text_of(self.trained.task)
+
+    @property
+    def name(self) -> str:
+        """Return the run id."""
+        return self.folder.run_id
+
+    @property
+    def kind(self) -> str:
+        """Return the architecture."""
+        return f"run of rote, {type(self.trained.model).__name__}"
+
+    @property
+    def precision(self) -> str:
+        """Return the precision of its training."""
+        return str(self.trained.spec.what["precision"]["name"])
+
+    @property
+    def start_token(self) -> int:
+        """Return the start token of all our sequences."""
+        return START_TOKEN
+
+    @property
+    def note(self) -> None:
+        """Return None: the start token is unambiguous."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Return the task's vocabulary size."""
+        return self.trained.task.vocab_size
+
+    @property
+    def max_length(self) -> int | None:
+        """Return the task's sequence length."""
+        return self.trained.task.length
+
+    @property
+    def has_text(self) -> bool:
+        """Return whether its tokens are text."""
+        return self.text is not None
+
+    def digests(self) -> Mapping[str, str]:
+        """Return the run id, which covers the tokeniser, and the digest of the weights."""
+        return {
+            "run": self.folder.run_id,
+            self.folder.weights_path.name: sha256_of_file(self.folder.weights_path),
+        }
+
+    def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Return the task's tokens of each text."""
+        assert self.text is not None
+        return [np.array(self.text.encode(text), dtype=np.int64) for text in texts]
+
+    def decode(self, tokens: Sequence[np.ndarray]) -> list[str]:
+        """Return the task's text of each row."""
+        assert self.text is not None
+        return [self.text.decode(row[None])[0] for row in tokens]
+
+    def load(self, precision: Precision) -> nn.Module:
+        """Return the trained model, cast to the given precision."""
+        return precision.cast(self.trained.model)
+
+
+def precision_of(name: str) -> Precision:
+    """Build a choice of conf/precision; raises ValueError with the choices."""
+    precision: Precision = build(Composer().config([f"precision={name}"])["precision"])
+    return precision

@@ -1,0 +1,66 @@
+"""Define the protocol of a host, with its launch requests and the launches it returns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from rote.cluster.journal import Journal
+from rote.cluster.plan import Plan, Point
+from rote.cluster.worker import Assignment
+from rote.core.provenance import code
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Jobs that were sent; empty if there was nothing to send."""
+
+    job_ids: tuple[str, ...]
+    num_runs: int
+    detached: bool  # whether the jobs do not need the launcher's terminal
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchRequest:
+    """The runs of a sweep that are to be carried out now."""
+
+    plan: Plan
+    outputs: Path
+    journal: Journal
+    todo: tuple[Point, ...]
+    retry_failures: dict[str, float] = field(default_factory=dict)  # see `Assignment`
+    suspect: frozenset[str] = frozenset()  # runs whose worker died: each gets a job of its own
+
+    def assignment(self, points: Sequence[Point], *, runs_at_once: int, stack: int) -> Assignment:
+        """Return the assignment of one worker."""
+        return Assignment(
+            specs=tuple(point.spec for point in points),
+            outputs=str(self.outputs),
+            retry_failures=self.retry_failures,
+            runs_at_once=runs_at_once,
+            stack=stack,
+            code=code(),
+        )
+
+
+class Host(Protocol):
+    """Where runs are carried out; built from a file of conf/host/."""
+
+    detached: ClassVar[bool]
+
+    def check(self, point: Point) -> None:
+        """Raises ValueError, before anything is sent, if the run cannot be carried out here."""
+
+    def processes(self, parameters: int) -> int:
+        """Return how many processes train one run of a model of this size together."""
+
+    def stack_of(self, parameters: int) -> int:
+        """Return how many runs of one shape train as one, at most, for a model of this size."""
+
+    def launch(self, order: LaunchRequest) -> Launch:
+        """Send the runs and return at once; raises ValueError if the host refuses them."""
+
+
+def host_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings for `build` with plain lists and dictionaries instead of OmegaConf types."""
+    return {**settings, "_convert_": "all"}

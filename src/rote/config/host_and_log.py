@@ -1,0 +1,210 @@
+"""Check the keys that say how runs are carried out (`host`, `log`), before anything is sent.
+
+Every key of conf/host and conf/log has its check here. Keys of a host that is not ours are left to
+its constructor.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rote.config.choices import unknown
+from rote.core.checks import (
+    require_choice,
+    require_flag,
+    require_line,
+    require_number,
+    require_positive,
+    require_whole,
+    require_word,
+)
+
+Check = Callable[[str, object], None]
+
+FLAG = re.compile(r"(--)?[A-Za-z][\w-]*(=.*)?")
+PROJECT = re.compile(r"[^/\\#?%:]{1,128}")  # what wandb takes as a project's name
+MIRROR = "rote.tracking.mirror.WandbMirror"
+LIMIT_KEY = "up_to_parameters"
+MOST_THREADS = 1 << 12  # torch would try to start any number
+LONGEST_SIGNAL_SECONDS = 65535  # of sbatch --signal
+OF_A_RUN = (  # which every host has: a run reads them, on whatever host
+    "threads", "accelerator", "recompute_above_gib", "strategy", "compile",
+    "checkpoint_every_seconds",
+)  # fmt: skip
+
+
+def require_host(host: Mapping[str, Any]) -> None:
+    """Raises ValueError naming the key, the value and what is allowed; also inside of rules."""
+    for key in OF_A_RUN:
+        if key not in host:
+            raise ValueError(f"host has no {key!r}, which runs read")
+    _require_each("host", host, HOST)
+    rules = host.get("by_parameters", ())
+    for number, rule in enumerate(rules):
+        name = f"host.by_parameters[{number}]"
+        _require_rule(name, rule)
+        _require_time_to_leave(name, {**host, **rule})
+    _require_time_to_leave("host", host)
+
+
+def require_log(log: Mapping[str, Any]) -> None:
+    """Raises ValueError naming the key, the value and what is allowed."""
+    _require_each("log", log, LOG)
+    for name, observer in log["observers"].items():
+        where = f"log.observers.{name}"
+        if not isinstance(observer, Mapping) or not isinstance(observer.get("_target_"), str):
+            raise ValueError(f"{where} must hold keys, one of them a _target_, got {observer!r}")
+        if observer["_target_"] == MIRROR:
+            _require_mirror(where, observer)
+
+
+def _require_each(where: str, settings: Mapping[str, Any], checks: Mapping[str, Check]) -> None:
+    for key, check in checks.items():
+        if key in settings:
+            check(f"{where}.{key}", settings[key])
+
+
+def _require_rule(name: str, rule: object) -> None:
+    if not isinstance(rule, Mapping):
+        raise ValueError(f"{name} must hold keys such as {LIMIT_KEY}, got {rule!r}")
+    for key in rule:
+        if key not in RULE:
+            raise unknown(f"{name}: key", str(key), RULE)
+    if LIMIT_KEY not in rule:
+        raise ValueError(f"{name}: a rule needs {LIMIT_KEY} (null: no limit)")
+    _require_each(name, rule, RULE)
+
+
+def _require_time_to_leave(where: str, host: Mapping[str, Any]) -> None:
+    """A job that is told to leave as soon as it starts would be requeued for ever."""
+    if "time_minutes" in host and host["signal_seconds"] >= 60 * host["time_minutes"]:
+        raise ValueError(
+            f"{where}.signal_seconds must be less than the {host['time_minutes']} minutes of "
+            f"time_minutes, got {host['signal_seconds']}"
+        )
+
+
+def _require_mirror(where: str, observer: Mapping[str, Any]) -> None:
+    for key in observer:
+        if key not in MIRROR_KEYS and key != "_target_":
+            raise unknown(f"{where}: key", str(key), MIRROR_KEYS)
+    for key in MIRROR_KEYS:
+        if key not in observer:
+            raise ValueError(f"{where} has no {key!r}")
+    _require_each(where, observer, MIRROR_KEYS)
+
+
+def _whole(least: int, most: int | None = None) -> Check:
+    return lambda name, value: require_whole(name, value, least, most)
+
+
+def _from(least: float) -> Check:
+    return lambda name, value: require_number(name, value, least)
+
+
+def _one_of(*choices: str) -> Check:
+    return lambda name, value: require_choice(name, value, choices)
+
+
+def _or_null(check: Check) -> Check:
+    def checked(name: str, value: object) -> None:
+        if value is None:
+            return
+        try:
+            check(name, value)
+        except ValueError as error:
+            raise ValueError(str(error).replace(" must be ", " must be null or ", 1)) from None
+
+    return checked
+
+
+def _lines(name: str, value: object) -> None:
+    if not isinstance(value, list | tuple) or not all(isinstance(line, str) for line in value):
+        raise ValueError(f"{name} must be a list of shell lines such as [hostname], got {value!r}")
+
+
+def _flags(name: str, value: object) -> None:
+    is_list = isinstance(value, list | tuple)
+    for flag in value if is_list else [value]:  # type: ignore[attr-defined]
+        if (
+            not is_list
+            or not isinstance(flag, str)
+            or not flag.isprintable()
+            or not FLAG.fullmatch(flag)
+        ):
+            raise ValueError(
+                f"{name} must be a list of sbatch's long flags such as [hold, 'mail-type=FAIL'], "
+                f"got {flag!r}"
+            )
+
+
+def _rules(name: str, value: object) -> None:
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{name} must be a list of rules with {LIMIT_KEY}, got {value!r}")
+
+
+def _mapping(name: str, value: object) -> None:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{name} must hold keys, or be {{}}, got {value!r}")
+
+
+def _text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be a text, got {value!r}")
+
+
+def _project(name: str, value: object) -> None:
+    require_line(name, value)
+    if not PROJECT.fullmatch(str(value)):
+        raise ValueError(
+            f"{name} must be at most 128 characters without / \\ # ? % :, got {value!r}"
+        )
+
+
+RESOURCES: Mapping[str, Check] = {
+    "partition": _or_null(require_word),
+    "account": _or_null(require_word),
+    "qos": _or_null(require_word),
+    "time_minutes": _whole(1),
+    "signal_seconds": _whole(1, LONGEST_SIGNAL_SECONDS),
+    "cpus_per_task": _whole(1),
+    "mem_per_cpu_mb": _or_null(_whole(1)),
+    "gpus_per_node": _whole(0),
+    "nodes": _whole(1),
+    "tasks_per_node": _whole(1),
+    "runs_at_once": _whole(1),
+    "stack": _whole(1),
+    "constraint": _or_null(require_line),
+    "extra_sbatch": _flags,
+    "setup": _lines,
+    "pack_minutes": _from(0),
+    "flops_per_second": require_positive,
+    "step_overhead_seconds": _from(0),
+}
+RULE: Mapping[str, Check] = {LIMIT_KEY: _or_null(require_positive), **RESOURCES}
+HOST: Mapping[str, Check] = {
+    **RESOURCES,
+    "workers": _or_null(_whole(1)),
+    "max_array_size": _or_null(_whole(1)),
+    "max_parallel_jobs": _or_null(_whole(1)),
+    "by_parameters": _rules,
+    "threads": _whole(1, MOST_THREADS),
+    "accelerator": _one_of("auto", "cpu", "gpu", "cuda", "mps"),
+    "recompute_above_gib": _or_null(_from(0)),
+    "strategy": _one_of("ddp", "fsdp"),
+    "compile": _or_null(require_word),  # its modes are those of `rote.training.graphed`
+    "checkpoint_every_seconds": _or_null(_from(0)),
+}
+LOG: Mapping[str, Check] = {
+    "group": _or_null(require_line),
+    "question": _or_null(_text),
+    "keep_weights": require_flag,
+    "observers": _mapping,
+}
+MIRROR_KEYS: Mapping[str, Check] = {
+    "project": _project,
+    "entity": _or_null(require_word),
+    "mode": _one_of("online", "offline", "disabled"),
+    "group": _or_null(require_line),
+    "notes": _or_null(_text),
+}

@@ -1,0 +1,1 @@
+"""Helpers that all other packages use: units, checks, random streams, progress, provenance."""

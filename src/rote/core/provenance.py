@@ -1,0 +1,74 @@
+"""Record how a run was made: commit, package versions, host, job ids. Never secrets."""
+
+import hashlib
+import os
+import platform
+import socket
+import subprocess
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("rote", "torch", "lightning", "hydra-core", "omegaconf", "submitit", "wandb", "numpy")
+JOB_VARIABLES = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT")
+
+
+def provenance() -> dict[str, Any]:
+    """Return JSON-ready facts; only the environment variables in `JOB_VARIABLES` are read."""
+    return {
+        **code(),
+        "versions": {name: _version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "host": socket.gethostname(),
+        "processor": processor(),
+        "slurm": {name: os.environ[name] for name in JOB_VARIABLES if name in os.environ},
+    }
+
+
+def code() -> dict[str, str | None]:
+    """Return the commit and the digest of uncommitted changes."""
+    return {"commit": commit(), "uncommitted_digest": uncommitted_digest()}
+
+
+@cache
+def commit() -> str | None:
+    """Return the commit of the running code; None outside a checkout (an installed wheel)."""
+    return (_git("rev-parse", "HEAD") or "").strip() or None
+
+
+@cache
+def uncommitted_digest() -> str | None:
+    """Return a digest of the uncommitted changes; None without changes or without a checkout."""
+    changes = _git("diff", "HEAD")
+    return hashlib.sha256(changes.encode()).hexdigest()[:16] if changes else None
+
+
+def processor() -> str:
+    """Return the processor's name as the operating system reports it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git(*arguments: str) -> str | None:
+    source = Path(__file__).parent
+    if not (source.parents[1] / ".git").exists():
+        return None  # if site-packages lies inside another checkout, its commit is not ours
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(source), *arguments], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout

@@ -1,0 +1,1 @@
+"""File access: writes are atomic, and reads treat every file as untrusted."""

@@ -1,1 +1,0 @@
-"""Files of an outputs folder, read as if a stranger had written them."""

@@ -1,0 +1,298 @@
+"""Check a run before it starts and predict its costs: parts are built, but nothing is trained."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from rote.config.build import build
+from rote.config.host_and_log import require_host, require_log
+from rote.core.checks import require_whole
+from rote.ledger.spec import Spec
+from rote.measures.protocol import ChecksTask
+from rote.models.contracts import require_causal, require_contract
+from rote.training.budget import Budget
+from rote.training.controls.combined import Controls
+from rote.training.controls.protocol import PlannedTraining
+from rote.training.distributed import device_of
+from rote.training.finish.evaluation import OWN_GRADIENT_BYTES, chunk_sequences
+from rote.training.finish.lbfgs import SINGLE_VECTORS
+from rote.training.graphed import require_mode
+from rote.training.memory import ModelShape, StepMemory
+
+MOST_TRIED = 20_000_000  # parameters of a model that is tried beforehand: larger ones take seconds
+
+Built = TypeVar("Built")
+# What parts raise for numbers of absurd size, and for keys that are missing or of a wrong type.
+ODD = (LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, MemoryError)
+
+
+class _NoInitialisation(TorchFunctionMode):
+    """Skip initialisation of weights that are only counted: meta normal_ costs 2 s at first."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return (kwargs or {}).get("tensor", args[0] if args else None)
+        return func(*args, **(kwargs or {}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """The most that one run will cost."""
+
+    parameters: int
+    entropy_bits: float | None
+    max_steps: int
+    tokens_per_step: int
+    finish_evaluations: int  # gradients of the whole training set, after the steps
+    epoch_tokens: int  # of the training set
+    trains_alone: bool  # even if the host makes stacks
+    step: StepMemory  # in a single process
+    finish: "Finishing | None"
+    optimiser_copies: float  # values that the optimiser keeps per weight
+    recompute_above_gib: float | None
+
+    @property
+    def max_flops(self) -> float:
+        """Return the FLOPs of all tokens: 6 P each if all parameters train and run once.
+
+        `rote.models.count` has the other cases (Kaplan et al. 2020, section 2.1, without scores).
+        """
+        tokens = self.tokens_per_step * self.max_steps
+        tokens += self.epoch_tokens * self.finish_evaluations
+        return self.step.anatomy.flops_per_token * tokens
+
+    def peak_bytes(self, processes: int) -> int:
+        """Return the peak bytes of each process if so many train together."""
+        step = replace(self.step, processes=processes)
+        peak = step.peak_bytes(
+            optimiser_copies=self.optimiser_copies,
+            recomputed=step.is_recomputed(self.recompute_above_gib),
+        )
+        return max(peak, self.finish.peak_bytes()) if self.finish else peak
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finishing:
+    """Memory of the second phase: chunks of data, and float64 vectors of all parameters."""
+
+    step: StepMemory  # of one chunk
+    vectors: int
+
+    def peak_bytes(self) -> int:
+        """Return the peak bytes; this phase never recomputes blocks."""
+        copies = self.vectors * 8 / self.step.weight_bytes
+        peak = self.step.peak_bytes(optimiser_copies=copies, recomputed=False)
+        return peak + OWN_GRADIENT_BYTES
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Data:
+    """The facts about a task; the task itself may be large and is released."""
+
+    vocab_size: int
+    length: int
+    num_sequences: int
+    entropy_bits: float | None
+
+
+@dataclass
+class Preflight:
+    """Checks specs; use one for a whole grid, because it builds each distinct part once."""
+
+    _known: dict[str, Any] = field(default_factory=dict)
+
+    def facts(self, spec: Spec) -> Facts:
+        """Return the facts of a run; raises ValueError with one line if it could not run."""
+        try:
+            return self._facts(spec)
+        except ODD as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise ValueError(f"run {spec.run_id} cannot be built ({reason})") from error
+
+    def _facts(self, spec: Spec) -> Facts:
+        what, host = spec.what, spec.how["host"]
+        require_whole("seed", what["seed"], 0)
+        self._once([host, "host"], partial(require_host, host))
+        require_mode(host["compile"])
+        self._once([spec.how["log"], "log"], partial(require_log, spec.how["log"]))
+        data = self._data(what["task"])
+        budget = self._once([what["budget"]], partial(build, what["budget"]))
+        precision = self._once([what["precision"]], partial(build, what["precision"]))
+        for config in what["measure"].values():
+            measure = self._once([config], partial(build, config))
+            if isinstance(measure, ChecksTask):
+                self._once([config, what["task"]], partial(_check_task, measure, what["task"]))
+        controls = Controls()
+        if spec.controls:
+            key = [spec.controls, what["task"], what["model"], what["budget"], host["compile"]]
+            controls = self._once(key, partial(_checked_controls, spec, budget))
+        anatomy = self._anatomy(what["model"], (data.vocab_size, data.length), controls)
+        _check_finish(spec, budget, controls)
+        precision.check(
+            device_type=device_of(host["accelerator"]).type, strategy=host["strategy"],
+            has_finish=budget.finish is not None, has_own_gradients=controls.gradients is not None,
+        )  # fmt: skip
+        steps, optim = budget.max_steps, what["optim"]
+        copies = self._once([optim, steps], partial(_try_optim, optim, steps))
+        batch_size = min(budget.batch_size, data.num_sequences)
+        step = StepMemory.of(
+            anatomy,
+            precision,
+            batch_size=batch_size,
+            length=data.length,
+            device_type=device_of(host["accelerator"]).type,
+            processes=1,
+            strategy=host["strategy"],
+            microbatch_size=controls.microbatch_size,
+        )
+        return Facts(
+            parameters=anatomy.parameters,
+            entropy_bits=data.entropy_bits,
+            max_steps=steps,
+            tokens_per_step=batch_size * data.length,
+            finish_evaluations=budget.finish.max_evaluations if budget.finish else 0,
+            epoch_tokens=data.num_sequences * data.length,
+            trains_alone=controls.why_alone is not None,
+            step=step,
+            finish=_finishing(step, data, budget),
+            optimiser_copies=copies,
+            recompute_above_gib=host["recompute_above_gib"],
+        )
+
+    def parameters(self, config: Mapping[str, Any]) -> int:
+        """Return the exact number of parameters, from a model on the meta device."""
+        # Only the task's shape: a point of a grid may derive its number of sequences from this
+        # count.
+        shape = self._once([config["task"], "shape"], partial(_shape, config["task"]))
+        return self._anatomy(config["model"], shape, Controls()).parameters
+
+    def _anatomy(
+        self, model: Mapping[str, Any], shape: tuple[int, int], controls: Controls
+    ) -> ModelShape:
+        key = [model, *shape, controls]
+        return self._once(key, partial(_look_inside, model, *shape, controls))
+
+    def _data(self, task: Mapping[str, Any]) -> _Data:
+        return self._once([task], partial(_look_at, task))
+
+    def _once(self, key: Sequence[Any], make: Callable[[], Built]) -> Built:
+        text = repr(key)  # not JSON, which would refuse NaN before the part that reports it
+        if text not in self._known:
+            self._known[text] = make()
+        return self._known[text]
+
+
+def _shape(config: Mapping[str, Any]) -> tuple[int, int]:
+    """Return vocabulary size and length."""
+    task = build(config)
+    return task.vocab_size, task.length
+
+
+def _look_at(config: Mapping[str, Any]) -> _Data:
+    task = build(config)
+    return _Data(
+        vocab_size=task.vocab_size,
+        length=task.length,
+        num_sequences=task.train(0).num_sequences,
+        entropy_bits=task.entropy_bits(),
+    )
+
+
+def _check_finish(spec: Spec, budget: Budget, controls: Controls) -> None:
+    """Raises ValueError if the second phase would undo a choice."""
+    if budget.finish is None:
+        return
+    undone = [f"control.{name}" for name in controls.beyond_data]
+    if spec.what["optim"]["optimiser"].get("weight_decay"):
+        undone.append("optim.optimiser.weight_decay")
+    if undone:
+        raise ValueError(
+            f"budget.finish takes the plain loss of the whole training set to a minimum, which "
+            f"would undo {undone[0]}: choose one of the two"
+        )
+
+
+def _finishing(step: StepMemory, data: _Data, budget: Budget) -> Finishing | None:
+    if budget.finish is None:
+        return None
+    rows = chunk_sequences(step.batch_size, data.length, data.vocab_size, on_cpu=step.on_cpu)
+    chunk = replace(step, batch_size=min(rows, data.num_sequences), product_bytes=step.weight_bytes)
+    return Finishing(step=chunk, vectors=2 * budget.finish.memory + SINGLE_VECTORS)
+
+
+def _check_task(measure: ChecksTask, task: Mapping[str, Any]) -> None:
+    measure.check(build(task))
+
+
+def _checked_controls(spec: Spec, budget: Budget) -> Controls:
+    """Check the controls with the task and model of the run; both are released."""
+    what = spec.what
+    controls = Controls.of(spec.controls, build)
+    task = build(what["task"])
+    sequences = controls.change_sequences(task.train(0), length=task.length)
+    controls.check(
+        PlannedTraining(
+            task=task,
+            model=_on_meta(what["model"], task.vocab_size, task.length),
+            num_sequences=sequences.num_sequences,
+            budget=budget,
+            compile_mode=spec.how["host"]["compile"],
+        )
+    )
+    return controls
+
+
+def _look_inside(
+    model: Mapping[str, Any], vocab_size: int, length: int, controls: Controls
+) -> ModelShape:
+    built = _on_meta(model, vocab_size, length)
+    require_contract(built, vocab_size=vocab_size)
+    anatomy = ModelShape.of(built)
+    is_own = type(built).__module__.startswith("rote.")  # our own models are tested
+    if not is_own and anatomy.parameters <= MOST_TRIED:
+        tried: nn.Module = build(model, vocab_size=vocab_size, max_length=length)
+        require_causal(tried, vocab_size=vocab_size, length=length)
+    controls.change_model(built)
+    return ModelShape.of(built)
+
+
+def _on_meta(model: Mapping[str, Any], vocab_size: int, length: int) -> nn.Module:
+    with torch.device("meta"), _NoInitialisation():
+        built: nn.Module = build(model, vocab_size=vocab_size, max_length=length)
+        return built
+
+
+def _try_optim(optim: Mapping[str, Any], max_steps: int) -> float:
+    """Try optimiser and schedule on two small weights, so that bad settings fail here.
+
+    Returns how many values the optimiser keeps per weight, counted after a step.
+    """
+    weights = [("matrix", nn.Parameter(torch.zeros(8, 8))), ("bias", nn.Parameter(torch.zeros(2)))]
+    try:
+        optimiser = build(optim["optimiser"])(weights)
+        build(optim["schedule"])(0, max_steps)
+    except TypeError as error:
+        raise ValueError(f"optim: {error}") from error
+    clip_norm = optim["clip_norm"]
+    if clip_norm is not None and not (isinstance(clip_norm, int | float) and clip_norm > 0):
+        raise ValueError(f"optim.clip_norm must be null or a number above 0, got {clip_norm!r}")
+    for _, weight in weights:
+        weight.grad = torch.zeros_like(weight)
+    optimiser.step()
+    return _numel(optimiser.state_dict()) / sum(weight.numel() for _, weight in weights)
+
+
+def _numel(state: Any) -> int:
+    """Count the numbers in all tensors of a nested state, without scalars (counters)."""
+    if isinstance(state, torch.Tensor):
+        return state.numel() if state.ndim else 0
+    if isinstance(state, Mapping):
+        return sum(map(_numel, state.values()))
+    return sum(map(_numel, state)) if isinstance(state, list | tuple) else 0

@@ -1,0 +1,204 @@
+"""Write the files of one process's session with a run, up to a record, failure or pause."""
+
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+import numpy as np
+import torch
+
+from rote.config.build import build
+from rote.config.trust import remember
+from rote.core.process import keep_freed_memory
+from rote.core.provenance import provenance
+from rote.ledger.claim import Claim
+from rote.ledger.record import Record
+from rote.ledger.spec import Spec
+from rote.ledger.store import RunFolder
+from rote.measures.protocol import Measure
+from rote.models.count import embedding_parameters, trainable_parameters, unusual_counts
+from rote.run.assembly import make_training_run
+from rote.run.observers import Observer, Observers, configured
+from rote.run.weights import save_weights
+from rote.tasks.protocol import HasManifest, Task
+from rote.training import distributed
+from rote.training.checkpoint import OF_A_RUN, Checkpoints
+from rote.training.distributed import device_of
+from rote.training.training_run import CheckpointPolicy, Row, TrainingRun
+
+
+def prepare_process(spec: Spec) -> None:
+    """Set the threads and the memory allocator for training."""
+    torch.set_num_threads(spec.how["host"]["threads"])
+    keep_freed_memory()
+
+
+class RunSession:
+    """Writes a run's files while a process owns it; call ``begin`` first, and one end last."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        folder: RunFolder,
+        observers: Iterable[Observer],
+        stop: Callable[[], bool],
+        noted: Mapping[str, Any],
+        claim: Claim,
+    ) -> None:
+        self.spec, self.folder, self.stop, self.noted = spec, folder, stop, noted
+        self.claim = claim
+        from_conf = configured(spec.how["log"]["observers"], folder=str(folder.path))
+        self.observers = Observers([*observers, *from_conf])
+        self.checkpoints = Checkpoints(folder.checkpoints_path, OF_A_RUN)
+        self.started_unix_seconds = time.time()
+
+    def begin(self) -> TrainingRun:
+        """Return the run, new or from a checkpoint, ready to train; start assisting processes."""
+        prepare_process(self.spec)
+        saved = self.checkpoints.newest()
+        remember([self.spec])
+        self.folder.begin(self.spec, saved["curve"] if saved else "")
+        self.claim.watch(self.folder.curve_path)
+        distributed.from_first((self.spec, saved))
+        self.resumed_at_step = saved["progress"]["steps"] if saved else None
+        self.clock = _Clock(saved["train_seconds"] if saved else 0.0)
+        self.task: Task = build(self.spec.what["task"])
+        if isinstance(self.task, HasManifest):
+            self.task.manifest(self.spec.what["seed"]).write(self.folder.manifest_path)
+        every_seconds = self.spec.how["host"]["checkpoint_every_seconds"]
+        checkpointing = CheckpointPolicy(
+            save=self._save, stop=self.stop, every_seconds=every_seconds
+        )
+        self.run = make_training_run(
+            self.spec, self.task, on_row=self._row, checkpointing=checkpointing, resume=saved
+        )
+        self.parameters = trainable_parameters(self.run.model)
+        self.unusual_counts = unusual_counts(self.run.model)
+        self.embedding_parameters = embedding_parameters(self.run.model)
+        self.observers.tell("start", self.spec, self.parameters, self.run.epoch_tokens)
+        self.prepared_unix_seconds = time.time()
+        self.clock.start()
+        return self.run
+
+    def finish(self) -> Record:
+        """Measure the trained model and write the record last."""
+        train_seconds, trained = self.clock.seconds(), time.time()
+        self.run.finish()
+        totals, arrays = self._measure()
+        record = Record(
+            run_id=self.spec.run_id,
+            what=dict(self.spec.what),
+            parameters=self.parameters,
+            embedding_parameters=self.embedding_parameters,
+            entropy_bits=self.task.entropy_bits(),
+            entropy_after_first_token_bits=self.task.entropy_bits(from_position=1),
+            training={**_training_facts(self.run), **self.unusual_counts, **self.run.facts()},
+            measures=totals,
+        )
+        circumstances = {
+            **provenance(),
+            **self.noted,
+            "device": _device_name(self._device()),
+            "started_unix_seconds": self.started_unix_seconds,
+            "setup_seconds": self.prepared_unix_seconds - self.started_unix_seconds,
+            "resumed_at_step": self.resumed_at_step,
+            "train_seconds": train_seconds,  # without time lost in killed sessions
+            "measure_seconds": time.time() - trained,
+            "peak_memory_bytes": _peak_memory_bytes(self._device()),
+        }
+        self.claim.renew()
+        if self.spec.how["log"]["keep_weights"]:
+            save_weights(self.run.model, self.folder)
+        self.folder.finish(record, arrays, circumstances)
+        self.checkpoints.clear()
+        self.observers.tell("finish", record)
+        return record
+
+    def fail(self, error: Exception) -> None:
+        """Record why there is no record."""
+        reason = f"{type(error).__name__}: {error}"
+        details = "".join(traceback.format_exception(error))
+        self.folder.fail(reason, details, provenance())
+        self.observers.tell("fail", reason)
+
+    def pause(self) -> None:
+        """Tell observers that a checkpoint is left, from which the next session resumes."""
+        self.observers.tell("pause")
+
+    def _row(self, row: Row) -> None:
+        self.claim.renew()
+        self.folder.append(row)
+        self.observers.tell("row", row)
+
+    def _save(self, step: int, state: dict[str, Any]) -> None:
+        self.claim.renew()
+        curve = self.folder.curve_path.read_text()
+        self.checkpoints.save(
+            step, {**state, "curve": curve, "train_seconds": self.clock.seconds()}
+        )
+
+    def _measure(self) -> tuple[dict[str, dict[str, float]], dict[str, np.ndarray]]:
+        """Compute every measure of the spec in the precision of training."""
+        device, what = self._device(), self.spec.what
+        task = self.run.controls.reported(self.task)
+        model = self.run.model.to(device).eval()
+        totals: dict[str, dict[str, float]] = {}
+        arrays: dict[str, np.ndarray] = {}
+        with self.run.precision.active(device.type):
+            for name, config in what["measure"].items():
+                measure: Measure = build(config)
+                measured = measure(model, task, seed=what["seed"], device=device)
+                totals[name] = dict(measured.totals)
+                arrays |= {f"{name}.{key}": array for key, array in measured.arrays.items()}
+        return totals, arrays
+
+    def _device(self) -> torch.device:
+        return device_of(self.spec.how["host"]["accelerator"])
+
+
+@dataclass
+class _Clock:
+    """Seconds of training over all sessions of a run."""
+
+    before: float
+    started: float = 0.0
+
+    def start(self) -> None:
+        self.started = time.monotonic()
+
+    def seconds(self) -> float:
+        return self.before + time.monotonic() - self.started
+
+
+def _training_facts(run: TrainingRun) -> dict[str, Any]:
+    progress = run.progress
+    keep = ("steps", "tokens_seen", "growth_bits_per_1000_steps", "converged")
+    facts = {key: getattr(progress, key) for key in keep}
+    if finish := progress.finish:
+        facts["finish"] = {
+            f"{run.bits_name}_before": finish.bits_before,
+            f"{run.bits_name}_after": finish.bits_after,
+            "evaluations": finish.evaluations,
+            "iterations": finish.iterations,
+            "gradient_norm": finish.gradient_norm,
+            "predicted_gain_bits": mean(finish.gains_bits) if finish.gains_bits else None,
+            "ended_by": finish.ended_by,
+        }
+    return facts
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _peak_memory_bytes(device: torch.device) -> int:
+    """Return the peak of the device's allocator, or of this process, which has one run."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB elsewhere
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,0 +1,242 @@
+"""Prepare a corpus in stages; a killed preparation resumes where it was; no torch.
+
+Shapes: N windows, L tokens in each.
+"""
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from rote.core.progress import Progress
+from rote.io.read import Damaged, read_json
+from rote.io.shapes import anything, mapped
+from rote.io.write import sha256, sha256_of_file, write_json
+from rote.tasks.text.duplicates import WindowFile, exact_duplicates, near_duplicates
+from rote.tasks.text.prepared import DOCUMENT_TYPE, DOCUMENTS, MANIFEST, TOKENS
+from rote.tasks.text.recipe import Recipe
+from rote.tasks.text.sources import Piece
+from rote.tasks.text.tokenisers import Encoder, load
+from rote.tasks.text.windows import Cutter
+
+LOG = logging.getLogger(__name__)
+BATCH_CHARACTERS = 1 << 22  # tokenised at once: a tokeniser's own objects grow with it
+BATCH_PIECES = 1 << 16  # there may be millions of documents without text
+SMALL_VOCABULARY = 1 << 16
+STATE, READY, WHOLE = "progress.json", "encoder", "whole"
+
+
+@dataclass
+class FinishedStages:
+    """Progress of tokenising; later parts of the files are cut off."""
+
+    cutter: dict[str, Any]
+    pieces: int = 0
+    nulls: int = 0  # documents that are null in a source: they count as empty
+    text_bytes: int = 0
+    tokens: int = 0
+    windows: int = 0
+    text_digest: str = ""  # of the pieces so far, chained
+    is_complete: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptWindows:
+    """Which windows are duplicates, bool [N] each."""
+
+    exact_N: np.ndarray
+    near_N: np.ndarray
+
+    @property
+    def kept_N(self) -> np.ndarray:
+        """Return the windows that are no duplicates, bool [N]."""
+        return ~(self.exact_N | self.near_N)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparationPipeline:
+    """A working folder beside the prepared corpora."""
+
+    folder: Path
+    recipe: Recipe
+
+    def carry_out(self, progress: Progress) -> Path:
+        """Do all that is not done yet; return the folder that is ready to be renamed.
+
+        Raises ValueError for text that makes no window.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        encoder = self._encoder(progress)
+        dtype = np.dtype("<u2" if encoder.vocab_size <= SMALL_VOCABULARY else "<u4")
+        done = self._tokenise(encoder, dtype, progress)
+        if not done.windows:
+            raise ValueError(
+                f"the corpus is empty: {done.cutter['document']:,} documents with "
+                f"{done.tokens:,} tokens make no window of task.length={self.recipe.length}"
+            )
+        if done.nulls:
+            LOG.warning(
+                "%d of %d documents are null and count as empty: they make no window",
+                done.nulls,
+                done.cutter["document"],
+            )
+        raw = WindowFile(path=self.folder / TOKENS, length=self.recipe.length, dtype=dtype)
+        kept = self._without_duplicates(raw, progress)
+        whole = self.folder / WHOLE
+        shutil.rmtree(whole, ignore_errors=True)  # from a session that was killed here
+        whole.mkdir()
+        encoder.save(whole)
+        self._write_kept(whole, raw, kept.kept_N, progress)
+        write_json(whole / MANIFEST, self._manifest(whole, encoder, dtype, done, kept))
+        return whole
+
+    def _encoder(self, progress: Progress) -> Encoder:
+        ready = self.folder / READY
+        if not (ready / STATE).exists():
+            progress("training the tokeniser", 0, None)
+            encoder = self.recipe.tokeniser.encoder(self.recipe.source.pieces())
+            encoder.save(ready)
+            progress("training the tokeniser", 1, 1)
+            write_json(ready / STATE, {"vocab_size": encoder.vocab_size})
+        return load(ready)
+
+    def _tokenise(self, encoder: Encoder, dtype: np.dtype, progress: Progress) -> FinishedStages:
+        done = self._done()
+        total_bytes = self.recipe.source.total_bytes()
+        left = islice(self.recipe.source.pieces(), done.pieces, None)
+        paths = (self.folder / TOKENS, self.folder / DOCUMENTS)
+        for path in paths:
+            path.touch()
+        with paths[0].open("r+b") as tokens_file, paths[1].open("r+b") as documents_file:
+            _cut_back(tokens_file, done.windows * self.recipe.length * dtype.itemsize)
+            _cut_back(documents_file, done.windows * DOCUMENT_TYPE.itemsize)
+            for batch in [] if done.is_complete else _batches(left):
+                windows_NL, documents_N = _add(batch, encoder, done)
+                tokens_file.write(windows_NL.astype(dtype).tobytes())
+                documents_file.write(documents_N.tobytes())
+                _sync(tokens_file)
+                _sync(documents_file)
+                write_json(self.folder / STATE, asdict(done))
+                progress("tokenising text", done.text_bytes, total_bytes)
+        done.is_complete = True
+        write_json(self.folder / STATE, asdict(done))
+        return done
+
+    def _done(self) -> FinishedStages:
+        """Return the progress so far; raises Damaged if it cannot be resumed."""
+        state = self.folder / STATE
+        remedy = f"move {self.folder} away, and the corpus is prepared from its beginning"
+        try:
+            return FinishedStages(**read_json(state, mapped(anything), remedy))
+        except FileNotFoundError:
+            cutter = Cutter(length=self.recipe.length, windows=self.recipe.windows)
+            return FinishedStages(cutter=asdict(cutter))
+        except TypeError as error:
+            raise Damaged(state, error, remedy) from error
+
+    def _without_duplicates(self, raw: WindowFile, progress: Progress) -> KeptWindows:
+        exact_N = exact_duplicates(raw, progress)
+        threshold = self.recipe.near_duplicate_threshold
+        if threshold is None:
+            return KeptWindows(exact_N=exact_N, near_N=np.zeros_like(exact_N))
+        return KeptWindows(
+            exact_N=exact_N, near_N=near_duplicates(raw, exact_N, threshold, progress)
+        )
+
+    def _write_kept(
+        self, whole: Path, raw: WindowFile, kept_N: np.ndarray, progress: Progress
+    ) -> None:
+        with (whole / TOKENS).open("xb") as stream:
+            start = 0
+            for part_PL in raw.parts():
+                stream.write(part_PL[kept_N[start : start + len(part_PL)]].tobytes())
+                start += len(part_PL)
+                progress("writing windows", start, len(kept_N))
+            _sync(stream)
+        documents_N = np.fromfile(self.folder / DOCUMENTS, DOCUMENT_TYPE)
+        with (whole / DOCUMENTS).open("xb") as stream:
+            stream.write(documents_N[kept_N].tobytes())
+            _sync(stream)
+
+    def _manifest(
+        self,
+        whole: Path,
+        encoder: Encoder,
+        dtype: np.dtype,
+        done: FinishedStages,
+        kept: KeptWindows,
+    ) -> dict[str, Any]:
+        return {
+            "source": repr(self.recipe.source),
+            "tokeniser": repr(self.recipe.tokeniser),
+            "settings": self.recipe.settings(),
+            "vocab_size": encoder.vocab_size,
+            "dtype": dtype.str,
+            "counts": {
+                "documents": done.cutter["document"],
+                "null_documents": done.nulls,
+                "bytes": done.text_bytes,
+                "tokens": done.tokens,
+                "tokens_outside_windows": done.tokens - done.windows * self.recipe.length,
+                "exact_duplicates_removed": int(kept.exact_N.sum()),
+                "near_duplicates_removed": int(kept.near_N.sum()),
+                "windows": int(kept.kept_N.sum()),
+            },
+            "digests": {
+                "text": done.text_digest,
+                "vocabulary": encoder.vocabulary_digest(),
+                "tokens": sha256_of_file(whole / TOKENS),
+            },
+        }
+
+
+def _batches(pieces: Iterator[Piece]) -> Iterator[list[Piece]]:
+    batch: list[Piece] = []
+    size = 0
+    for piece in pieces:
+        batch.append(piece)
+        size += len(piece.text)
+        if size >= BATCH_CHARACTERS or len(batch) >= BATCH_PIECES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _add(
+    batch: list[Piece], encoder: Encoder, done: FinishedStages
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the windows [N, L] of a batch and the document [N] of each; updates ``done``."""
+    cutter = Cutter(**done.cutter)
+    windows, documents = [], []
+    for piece, tokens in zip(batch, encoder.encode([one.text for one in batch]), strict=True):
+        document = cutter.document
+        cut_NL = cutter.add(tokens, ends_document=piece.ends_document)
+        windows.append(cut_NL)
+        documents.append(np.full(len(cut_NL), document, dtype=DOCUMENT_TYPE))
+        done.nulls += piece.is_null
+        done.tokens += len(tokens)
+        data = piece.text.encode()
+        done.text_bytes += len(data)
+        done.text_digest = sha256(f"{done.text_digest}{piece.ends_document}".encode() + data)
+    done.cutter = asdict(cutter)
+    done.pieces += len(batch)
+    windows_NL, documents_N = np.concatenate(windows), np.concatenate(documents)
+    done.windows += len(windows_NL)
+    return windows_NL, documents_N
+
+
+def _cut_back(stream: IO[bytes], size: int) -> None:
+    stream.truncate(size)
+    stream.seek(size)
+
+
+def _sync(stream: IO[bytes]) -> None:
+    stream.flush()
+    os.fsync(stream.fileno())
