@@ -118,6 +118,20 @@ def test_mixed_precision_stores_its_weights_and_few_bits_are_counted() -> None:
     assert table["bits_memorised_per_bit_stored"].to_list() == [0.1, 0.2, 0.2]
 
 
+def test_frozen_weights_are_stored_too() -> None:
+    table = derive(
+        pl.DataFrame(
+            {
+                "parameters": [10, 10],
+                "precision.weights": ["float32"] * 2,
+                "training.total_parameters": [30.0, None],
+            }
+        ),
+        ["stored_bits_per_parameter"],
+    )
+    assert table["stored_bits_per_parameter"].to_list() == [96.0, 32.0]
+
+
 def lead(content: Content) -> Plot:
     assert isinstance(content.lead, Plot)
     return content.lead

@@ -49,7 +49,9 @@ def stored_bits(table: pl.DataFrame) -> pl.Expr | None:
     of_weight = pl.col("precision.weights").replace_strict(
         BITS_OF_DTYPE, default=None, return_dtype=pl.Int64
     )
-    whole = of_weight * pl.col("parameters")
+    total = "training.total_parameters"  # of a model some of whose weights are frozen
+    numbers = pl.coalesce(total, "parameters") if total in table.columns else pl.col("parameters")
+    whole = of_weight * numbers
     counted = "training.stored_bits"
     return pl.coalesce(counted, whole) if counted in table.columns else whole
 
