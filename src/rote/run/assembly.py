@@ -57,7 +57,7 @@ def make_training_run(
     entropy_bits = task.entropy_bits(from_position=first)
     watches = controls.watches
     return TrainingRun(
-        model=precision.cast(model),
+        model=precision.trainable(precision.cast(model)),
         sequences=sequences,
         length=task.length,
         entropy_bits=uniform_bits(num_tokens, task.vocab_size)

@@ -15,7 +15,6 @@ from rote.core.checks import require_whole
 from rote.ledger.spec import Spec
 from rote.measures.protocol import ChecksTask
 from rote.models.contracts import require_causal, require_contract
-from rote.precision import Precision
 from rote.training.budget import Budget
 from rote.training.controls.combined import Controls
 from rote.training.controls.protocol import PlannedTraining
@@ -135,7 +134,11 @@ class Preflight:
             key = [spec.controls, what["task"], what["model"], what["budget"], host["compile"]]
             controls = self._once(key, partial(_checked_controls, spec, budget))
         shape = self._model_shape(what["model"], (data.vocab_size, data.length), controls)
-        _check_finish(spec, budget, precision, controls)
+        _check_finish(spec, budget, controls)
+        precision.check(
+            device_type=device_of(host["accelerator"]).type, strategy=host["strategy"],
+            has_finish=budget.finish is not None, has_own_gradients=controls.gradients is not None,
+        )  # fmt: skip
         steps, optim = budget.max_steps, what["optim"]
         copies = self._once([optim, steps], partial(_try_optim, optim, steps))
         batch_size = min(budget.batch_size, data.num_sequences)
@@ -202,8 +205,8 @@ def _look_at(config: Mapping[str, Any]) -> _Data:
     )
 
 
-def _check_finish(spec: Spec, budget: Budget, precision: Precision, controls: Controls) -> None:
-    """Raises ValueError if the second phase would undo a choice, or runs in less than float32."""
+def _check_finish(spec: Spec, budget: Budget, controls: Controls) -> None:
+    """Raises ValueError if the second phase would undo a choice."""
     if budget.finish is None:
         return
     undone = [f"control.{name}" for name in controls.beyond_data]
@@ -213,11 +216,6 @@ def _check_finish(spec: Spec, budget: Budget, precision: Precision, controls: Co
         raise ValueError(
             f"budget.finish takes the plain loss of the whole training set to a minimum, which "
             f"would undo {undone[0]}: choose one of the two"
-        )
-    if (precision.weights, precision.autocast, precision.matmul) != ("float32", None, "highest"):
-        raise ValueError(
-            f"budget.finish needs precision=fp32, not {precision.name}: near a minimum, gradients "
-            "in a shorter format are mostly rounding, and what float32 finds does not survive it"
         )
 
 

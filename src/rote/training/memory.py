@@ -76,6 +76,7 @@ class StepMemory:
     length: int
     weight_bytes: int  # of one weight, gradient, or optimiser value
     product_bytes: int  # of one value from a matrix product
+    copied_bytes: int  # of a weight's copy, cast or rounded, that products read; 0: none is made
     on_cpu: bool
     processes: int  # that train together
     strategy: str  # ddp or fsdp: how processes share the model
@@ -109,6 +110,7 @@ class StepMemory:
             microbatch_size=microbatch_size,
             weight_bytes=DTYPES[precision.weights].itemsize,
             product_bytes=DTYPES[precision.autocast or precision.weights].itemsize,
+            copied_bytes=precision.copied_bytes,
             on_cpu=device_type == "cpu",
         )
 
@@ -156,7 +158,7 @@ class StepMemory:
         """
         begins = self._kept_bytes(recomputed) + max(self._head_bytes(), self._passing_bytes())
         ends = self._gradient_bytes()
-        made = max(begins, ends) + self._autocast_bytes()
+        made = max(begins, ends) + self._copies_bytes()
         held = self._own_bytes() * (1 + optimiser_copies) + self._exchanged_bytes()
         held += self._summed_bytes() + self._frozen_bytes()
         return int(held + INTERPRETER_BYTES + HEAP_FACTOR * made if self.on_cpu else held + made)
@@ -236,12 +238,10 @@ class StepMemory:
         weights = 3 * heads * self.length if self._is_written_out else 0
         return self._embedding_bytes() + self.positions * (9 * width + weights) * self.product_bytes
 
-    def _autocast_bytes(self) -> int:
-        """Return the bytes of matrix copies that autocast keeps from forward to backward."""
-        if self.product_bytes == self.weight_bytes:
-            return 0
+    def _copies_bytes(self) -> int:
+        """Return the bytes of matrix copies, cast or rounded, kept from forward to backward."""
         copied = self.shape.parameters + self.shape.frozen_parameters
-        return copied * self.product_bytes
+        return copied * self.copied_bytes
 
     def _exchanged_bytes(self) -> int:
         """Return the bytes of DDP's buckets (all gradients), or of what FSDP gathers.
