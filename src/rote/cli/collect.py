@@ -9,7 +9,7 @@ import polars as pl
 from rote.analysis.metrics import derive
 from rote.analysis.results import curves_table, table_of, write_curves, write_table
 from rote.cli.damage import require_no_damage
-from rote.cli.gathering import sound_runs, stored
+from rote.cli.gathering import collected, sound_runs, with_axes
 from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
 from rote.cluster.plan import Plan, launched, load_plan, sweep_folder
@@ -23,7 +23,8 @@ Tables = tuple[pl.DataFrame, pl.DataFrame]  # of runs, of curves
 def run(arguments: argparse.Namespace) -> int:
     """Writes table.parquet, table.csv and curves.parquet into the sweep's folder.
 
-    The table holds settings, stored sums and all that `rote.analysis.metrics` derives of them.
+    The table holds settings, stored sums, all that `rote.analysis.metrics` derives of them, and the
+    sweep's axes.
 
     Raises ValueError for runs that are damaged, once the others are written.
     """
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             assert plan is not None  # without a source the plan is needed, and loaded
             runs, damaged = sound_runs(plan, Store(outputs), progress)
-            table = derive(stored(runs))
+            table = collected(plan, runs)
             curves = curves_table({run.record.run_id: run.curve for run in runs})
     write_table(table, folder)
     write_curves(curves, folder)
@@ -72,5 +73,6 @@ def _from_wandb(source: str, name: str, plan: Plan | None, progress: Progress) -
     if not runs:
         raise ValueError(f"{source} holds no finished run of {name!r}")
     around = {one.run_id: one.finished.circumstances for one in runs}
-    table = table_of([one.finished.record for one in runs], around)
-    return derive(table), curves_table({one.run_id: one.curve for one in runs})
+    table = derive(table_of([one.finished.record for one in runs], around))
+    table = table if plan is None else with_axes(table, plan)
+    return table, curves_table({one.run_id: one.curve for one in runs})

@@ -8,13 +8,14 @@ import polars as pl
 
 from rote.analysis.metrics import derive
 from rote.analysis.published import measured_alphas, report_of
-from rote.analysis.results import Results, table_of
+from rote.analysis.results import Results, series, table_of
 from rote.cli.damage import require_no_damage
 from rote.cluster.plan import Plan, load_plan
-from rote.core.progress import Progress, with_progress
+from rote.core.progress import Progress, no_progress, with_progress
 from rote.io.outputs import outputs_folder
 from rote.io.write import sha256_of_file
 from rote.ledger.record import Record
+from rote.ledger.spec import flatten
 from rote.ledger.store import RunFolder, Store
 from rote.tasks.text.prepared import open_prepared
 
@@ -100,6 +101,43 @@ def needs_columns(name: str) -> Iterator[None]:
         raise ValueError(
             f"the runs of {name!r} do not hold what this is made of: {lacking}"
         ) from error
+
+
+def table_of_sweep(name: str) -> pl.DataFrame:
+    """As `rote.table`."""
+    outputs = outputs_folder()
+    plan = load_plan(outputs, name)
+    runs, damaged = sound_runs(plan, Store(outputs), no_progress)
+    require_no_damage(damaged)
+    return collected(plan, runs)
+
+
+def collected(plan: Plan, runs: Sequence[SoundRuns]) -> pl.DataFrame:
+    """A row a run: settings, stored sums, all that is derived of them, and the sweep's axes."""
+    return with_axes(derive(stored(runs)), plan)
+
+
+def with_axes(table: pl.DataFrame, plan: Plan) -> pl.DataFrame:
+    """With a column for each axis of the sweep that is no column yet, such as ``ratio``.
+
+    An axis that chooses files holds their names. One whose name a column of another meaning has
+    (``model``, a model's shape) is called ``axis.model``. Plans of earlier versions hold no axes.
+    """
+    axes = {point.run_id: point.axes for point in plan.points}
+    names = dict.fromkeys(name for each in axes.values() for name in each)
+    rows = [axes.get(run_id, {}) for run_id in table["run_id"]]
+    settings = {key for spec in plan.specs for key in flatten(spec.what)}
+    return table.with_columns(
+        _axis(f"axis.{name}" if name in table.columns else name, [row.get(name) for row in rows])
+        for name in names
+        if name not in settings
+    )
+
+
+def _axis(name: str, values: Sequence[Any]) -> pl.Series:
+    """Numbers beside words (``1`` and ``auto``) are all words."""
+    is_text = any(isinstance(value, str) for value in values)
+    return series(name, [str(v) if is_text and v is not None else v for v in values])
 
 
 def stored(runs: Sequence[SoundRuns]) -> pl.DataFrame:

@@ -20,6 +20,7 @@ Groups and their choices:
 {groups}
 
   rote train --spec FILE        one run again, as its spec.yaml says
+  rote train --dry-run ...      check the run or every point of the grid, train nothing
 
 Every key of a group can be set (optim.optimiser.lr=3e-3). Hydra's own flags work:
   --cfg job        print the configuration and stop

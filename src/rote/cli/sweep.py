@@ -42,7 +42,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
 
 
-def sweep_from_overrides(overrides: Sequence[str], primary: Primary) -> int:
+def sweep_from_overrides(
+    overrides: Sequence[str], primary: Primary, *, dry_run: bool = False
+) -> int:
     """Hydra's multirun: ``+sweep=NAME`` and overrides, or axes given as ``key=a,b`` alone.
 
     Points are composed from ``primary``.
@@ -58,7 +60,9 @@ def sweep_from_overrides(overrides: Sequence[str], primary: Primary) -> int:
         )  # fmt: skip
     composer = Composer(primary)
     named = _named(with_overrides(sweep, rest, primary), rest, primary)
-    failed = _launch_sweep(named, composer, mode="cached", dry_run=False, wait=False, as_json=False)
+    failed = _launch_sweep(
+        named, composer, mode="cached", dry_run=dry_run, wait=False, as_json=False
+    )
     if failed:
         raise SystemExit(failed)  # Hydra drops what a sweeper returns
     return failed

@@ -9,6 +9,7 @@ import copy
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import Override
@@ -18,11 +19,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rote.config.budget_scale import with_scaled_budget
 from rote.config.build import require_known_keys
-from rote.config.choices import unknown, unknown_key
-from rote.config.folders import conf_folder
+from rote.config.choices import own_place, unknown, unknown_key
+from rote.config.folders import conf_folders
 from rote.config.grammar import parse, plain_words
+from rote.config.own_choices import own_files
 from rote.config.primary import MAIN, Primary
-from rote.config.trust import allow
+from rote.config.trust import allow_chosen, allow_chosen_before, require_allowed
 from rote.ledger.spec import flatten
 
 REFERENCE = re.compile(r"\$\{(?:oc\.select:)?(?P<key>[a-zA-Z_][\w.]*)[,}]")  # an absolute one
@@ -64,11 +66,15 @@ class _Base:
 
 
 def groups() -> dict[str, list[str]]:
-    """Every configuration group of conf/ (``optim``, ``optim/schedule``) with its choices."""
-    root = conf_folder()
-    folders = sorted(path for path in root.rglob("*") if path.is_dir())
-    names = [folder.relative_to(root).as_posix() for folder in folders]
-    return {name: OWN.choices(name) for name in names}
+    """Every configuration group (``optim``, ``optim/schedule``) that has choices, with these."""
+    names = {
+        folder.relative_to(root).as_posix()
+        for root in conf_folders()
+        for folder in root.rglob("*")
+        if folder.is_dir()
+    }
+    found = {name: OWN.choices(name) for name in sorted(names)}
+    return {name: choices for name, choices in found.items() if choices}
 
 
 def plain(config: DictConfig, *, resolve: bool = True) -> dict[str, Any]:
@@ -92,8 +98,21 @@ class Composer:
         All code that it names is allowed in this process: the caller chose it.
         """
         config = with_scaled_budget(self._resolved(overrides))
-        allow(config)
+        allow_chosen(config)
         return config
+
+    def require_chosen(self, overrides: Sequence[str], source: str) -> None:
+        """Check the code that choices of ./conf name in a file, before `config` allows it.
+
+        Raises ValueError naming ``source`` for code that the user has not chosen.
+        """
+        own = [each for each in parse(overrides) if self.is_choice(each) and _is_own(each)]
+        if not own:
+            return
+        config = self._resolved(overrides)
+        allow_chosen_before(config)
+        words = " ".join(str(each.input_line) for each in own)
+        require_allowed(config, source, f"choose it yourself once: rote train {words} --dry-run")
 
     def _resolved(self, overrides: Sequence[str]) -> dict[str, Any]:
         parsed = parse(overrides)
@@ -125,11 +144,12 @@ class Composer:
         return self._choices[group]
 
     def _checked_choice(self, override: Override) -> str:
-        value = override.value()
-        for choice in value if isinstance(value, list) else [value]:
-            choices = self._choices_of(override.key_or_group)
-            if str(choice) not in choices:
-                raise unknown(override.key_or_group, str(choice), choices)
+        group, value = override.key_or_group, override.value()
+        for choice in map(str, value if isinstance(value, list) else [value]):
+            choices = self._choices_of(group)
+            if choice not in choices:
+                raise unknown(group, choice, choices, own=own_place(group, choice))
+            _require_one_file(f"{group}={choice}", self.primary.files(group, choice))
         return str(override.input_line)
 
     def _base(self, choices: tuple[str, ...]) -> _Base:
@@ -176,6 +196,18 @@ class Composer:
         if override.is_add() and not isinstance(value, dict | list):
             line = str(override.input_line).lstrip("+")
             raise ValueError(f"'+{line}': the key is there already: write {line} or ++{line}")
+
+
+def _is_own(override: Override) -> bool:
+    """Whether it chooses a file of ./conf."""
+    return bool(own_files(override.key_or_group, override.value()))
+
+
+def _require_one_file(choice: str, files: Sequence[Path]) -> None:
+    """Of two files that differ, Hydra would take the first without a word."""
+    other = next((path for path in files if path.read_bytes() != files[0].read_bytes()), None)
+    if other is not None:
+        raise ValueError(f"{choice} is {files[0]} and also {other}: rename the latter")
 
 
 def _require_one_value(override: Override) -> None:
