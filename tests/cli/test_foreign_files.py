@@ -19,7 +19,7 @@ from rote.cluster.plan import Plan, Point, plan_path
 from rote.config.compose import Composer
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
-from rote.tracking import curves
+from rote.tracking import repair
 
 Refused = Callable[..., str]
 MODULE = "import pathlib\npathlib.Path({mark!r}).touch()\ndef thing(**_): ...\n"
@@ -269,11 +269,11 @@ def test_a_sweep_file_of_the_current_folder_names_no_code(
 def test_a_wandb_mirror_of_somebody_else_is_not_built(
     mark: Path, tiny: Spec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(curves, "logs", lambda folder: [folder])
-    monkeypatch.setattr(curves, "is_complete", lambda path: False)
+    monkeypatch.setattr(repair, "logs", lambda folder: [folder])
+    monkeypatch.setattr(repair, "is_complete", lambda path: False)
     log = SimpleNamespace(summary={}, config={"epoch_tokens": 1})
-    monkeypatch.setattr(curves, "read_log", lambda path: log)
+    monkeypatch.setattr(repair, "read_log", lambda path: log)
     node = {"_target_": "evil.thing"}
     run = finished(mark.parent, tiny, changed(tiny, "how.log.observers.wandb", node))
     with pytest.raises(ValueError, match=r"spec.yaml names _target_=evil\.thing"):
-        curves.repair(run)
+        repair.repair(run)

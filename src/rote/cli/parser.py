@@ -30,6 +30,10 @@ def parser_of_commands() -> argparse.ArgumentParser:
 
     commands.add_parser("train", help="one run, or a grid with -m; see rote train --help")
 
+    new = commands.add_parser("new", help="write a model, task, measure or sweep to begin with")
+    new.add_argument("kind", choices=("model", "task", "measure", "sweep"))
+    new.add_argument("name", help="small letters, digits and _; also that of its module")
+
     sweep = commands.add_parser("sweep", help="launch a sweep file and follow it to its end")
     sweep.add_argument("name", help="a file of sweeps/, without .yaml")
     sweep.add_argument("overrides", nargs="*", help="KEY=VALUE; for an axis: its new values")

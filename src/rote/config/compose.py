@@ -89,6 +89,8 @@ class Composer:
     def __init__(self, primary: Primary = OWN) -> None:
         self.primary = primary
         self._choices: dict[str, list[str]] = {}
+        self._checked: set[str] = set()
+        self._own: dict[str, bool] = {}
         self._bases: dict[tuple[str, ...], _Base] = {}
         self._parts: dict[tuple[str, ...], dict[str, Any]] = {}
 
@@ -106,7 +108,7 @@ class Composer:
 
         Raises ValueError naming ``source`` for code that the user has not chosen.
         """
-        own = [each for each in parse(overrides) if self.is_choice(each) and _is_own(each)]
+        own = [each for each in parse(overrides) if self._is_own(each)]
         if not own:
             return
         config = self._resolved(overrides)
@@ -143,14 +145,25 @@ class Composer:
             self._choices[group] = self.primary.choices(group)
         return self._choices[group]
 
+    def _is_own(self, override: Override) -> bool:
+        """Whether it chooses a file of ./conf."""
+        line = str(override.input_line)
+        if line not in self._own:
+            found = self.is_choice(override) and own_files(override.key_or_group, override.value())
+            self._own[line] = bool(found)
+        return self._own[line]
+
     def _checked_choice(self, override: Override) -> str:
-        group, value = override.key_or_group, override.value()
+        line, group, value = str(override.input_line), override.key_or_group, override.value()
+        if line in self._checked:
+            return line
         for choice in map(str, value if isinstance(value, list) else [value]):
             choices = self._choices_of(group)
             if choice not in choices:
                 raise unknown(group, choice, choices, own=own_place(group, choice))
             _require_one_file(f"{group}={choice}", self.primary.files(group, choice))
-        return str(override.input_line)
+        self._checked.add(line)
+        return line
 
     def _base(self, choices: tuple[str, ...]) -> _Base:
         if choices not in self._bases:
@@ -196,11 +209,6 @@ class Composer:
         if override.is_add() and not isinstance(value, dict | list):
             line = str(override.input_line).lstrip("+")
             raise ValueError(f"'+{line}': the key is there already: write {line} or ++{line}")
-
-
-def _is_own(override: Override) -> bool:
-    """Whether it chooses a file of ./conf."""
-    return bool(own_files(override.key_or_group, override.value()))
 
 
 def _require_one_file(choice: str, files: Sequence[Path]) -> None:
