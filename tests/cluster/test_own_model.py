@@ -1,4 +1,4 @@
-"""A model of one's own package or folder: in a run, in jobs, resumed, compressed, from elsewhere."""
+"""A model of one's own package or folder: in a run, in jobs, resumed, used, from elsewhere."""
 
 import contextlib
 import shutil
