@@ -189,6 +189,33 @@ def test_choosing_one_file_allows_those_that_it_begins_with_and_no_other(folder:
         trust.require_allowed({"_target_": "own_module.Other"})
 
 
+READS = "question: '${oc.env:SECRET}'\ngroup: null\nkeep_weights: false\nobservers: {}\n"
+
+
+def test_a_file_of_the_folder_reads_the_environment_only_where_its_user_chose_it(
+    folder: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "token")
+    put(
+        folder,
+        conf__log__mine_yaml=READS,
+        conf__log__beside_yaml="defaults: [mine, _self_]\n",
+        conf__log__open_yaml="defaults: ['${oc.env:SECRET}', _self_]\n",
+    )
+    for name, told in (
+        ("mine", "holds the interpolation '${oc.env:SECRET}': choose it yourself once: rote"),
+        ("beside", "holds the interpolation '${oc.env:SECRET}'"),
+        ("open", "a defaults list must name its choices"),
+    ):
+        put(folder, sweeps__theirs_yaml=SWEEP.replace("MODEL", f"log: {name}"))
+        said = refused("sweep", "theirs", "--dry-run")
+        assert told in said and "token" not in said
+    put(folder, sweeps__theirs_yaml=SWEEP.replace("MODEL", "log: mine"))
+    assert main(["train", "log=mine", "size=demo_s", "--dry-run"]) == 0
+    new_process(monkeypatch)
+    assert main(["sweep", "theirs", "--dry-run"]) == 0
+
+
 def test_a_spec_needs_more_than_a_folder_where_its_module_was_chosen(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,9 +22,9 @@ from rote.config.build import require_known_keys
 from rote.config.choices import own_place, unknown, unknown_key
 from rote.config.folders import conf_folders
 from rote.config.grammar import parse, plain_words
-from rote.config.own_choices import own_files
+from rote.config.own_choices import own_contents, require_chosen, require_named_defaults
 from rote.config.primary import MAIN, Primary
-from rote.config.trust import allow_chosen, allow_chosen_before, require_allowed
+from rote.config.trust import allow_chosen
 from rote.ledger.spec import flatten
 
 REFERENCE = re.compile(r"\$\{(?:oc\.select:)?(?P<key>[a-zA-Z_][\w.]*)[,}]")  # an absolute one
@@ -90,7 +90,7 @@ class Composer:
         self.primary = primary
         self._choices: dict[str, list[str]] = {}
         self._checked: set[str] = set()
-        self._own: dict[str, bool] = {}
+        self._own: dict[str, list[Any]] = {}
         self._bases: dict[tuple[str, ...], _Base] = {}
         self._parts: dict[tuple[str, ...], dict[str, Any]] = {}
 
@@ -100,7 +100,7 @@ class Composer:
         All code that it names is allowed in this process: the caller chose it.
         """
         config = with_scaled_budget(self._resolved(overrides))
-        allow_chosen(config)
+        allow_chosen([config, *self._own_contents(overrides)])
         return config
 
     def require_chosen(self, overrides: Sequence[str], source: str) -> None:
@@ -108,13 +108,10 @@ class Composer:
 
         Raises ValueError naming ``source`` for code that the user has not chosen.
         """
-        own = [each for each in parse(overrides) if self._is_own(each)]
-        if not own:
-            return
-        config = self._resolved(overrides)
-        allow_chosen_before(config)
-        words = " ".join(str(each.input_line) for each in own)
-        require_allowed(config, source, f"choose it yourself once: rote train {words} --dry-run")
+        if contents := self._own_contents(overrides):
+            require_named_defaults(contents, source)
+            words = " ".join(line for line in overrides if self._own.get(line))
+            require_chosen(self._resolved(overrides), contents, source, words)
 
     def _resolved(self, overrides: Sequence[str]) -> dict[str, Any]:
         parsed = parse(overrides)
@@ -145,13 +142,16 @@ class Composer:
             self._choices[group] = self.primary.choices(group)
         return self._choices[group]
 
-    def _is_own(self, override: Override) -> bool:
-        """Whether it chooses a file of ./conf."""
-        line = str(override.input_line)
-        if line not in self._own:
-            found = self.is_choice(override) and own_files(override.key_or_group, override.value())
-            self._own[line] = bool(found)
-        return self._own[line]
+    def _own_contents(self, overrides: Sequence[str]) -> list[Any]:
+        """What is in the files of ./conf that the overrides choose; empty for most points."""
+        found: list[Any] = []
+        for override in parse(overrides):
+            line, group = str(override.input_line), override.key_or_group
+            if line not in self._own:
+                is_choice = self.is_choice(override)
+                self._own[line] = own_contents(group, override.value()) if is_choice else []
+            found += self._own[line]
+        return found
 
     def _checked_choice(self, override: Override) -> str:
         line, group, value = str(override.input_line), override.key_or_group, override.value()

@@ -1,6 +1,7 @@
-"""This module reads which files of ./conf a choice on the command line brings, and their contents.
+"""This module reads which files of ./conf a choice brings, and what is in them.
 
-Composing one choice alone would not do: it may need another one (``task/source`` needs a task).
+Composing one choice alone would not do: it may need another one (``task/source`` needs a task). And
+a composed configuration no longer shows which of its values were read from the environment.
 """
 
 import re
@@ -11,8 +12,16 @@ from typing import Any
 import yaml
 
 from rote.config.folders import own_choice
+from rote.config.trust import (
+    INTERPOLATION,
+    RESOLVER,
+    allow_chosen_before,
+    named_code,
+    require_allowed,
+)
 
 PREFIX = re.compile(r"^(optional |override )+")
+DEFAULTS = "defaults"
 
 
 def own_files(group: str, choices: Any) -> list[Path]:
@@ -37,6 +46,25 @@ def own_contents(group: str, choices: Any) -> list[Any]:
     return list(found.values())
 
 
+def require_chosen(config: Any, contents: list[Any], source: str, words: str) -> None:
+    """Check a composed configuration and the files of ./conf that it was made from.
+
+    Raises ValueError naming ``source`` for code, and for calls of resolvers in these files, that
+    the user has not chosen in this folder; ``words`` on the command line would choose them.
+    """
+    allow_chosen_before([config, *contents])
+    calls = [text for key, text in named_code(contents) if key == INTERPOLATION]
+    remedy = f"choose it yourself once: rote train {words} --dry-run"
+    require_allowed([config, [text for text in calls if RESOLVER.search(text)]], source, remedy)
+
+
+def require_named_defaults(contents: list[Any], source: str) -> None:
+    """Raise ValueError where an interpolation decides which files a defaults list brings."""
+    lists = [str(each.get(DEFAULTS)) for each in contents if isinstance(each, Mapping)]
+    if open_choice := next((text for text in lists if INTERPOLATION in text), None):
+        raise ValueError(f"{source}: a defaults list must name its choices, got {open_choice}")
+
+
 def _content(path: Path) -> Any:
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -46,7 +74,7 @@ def _content(path: Path) -> Any:
 
 def _defaults(content: Any, group: str) -> Iterator[tuple[str, Any]]:
     """Group and choices of each entry of a file's defaults list; relative ones are made whole."""
-    entries = content.get("defaults") if isinstance(content, Mapping) else None
+    entries = content.get(DEFAULTS) if isinstance(content, Mapping) else None
     for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, str):
             path = PurePosixPath(entry.partition("@")[0])

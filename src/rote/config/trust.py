@@ -45,6 +45,9 @@ from rote.ledger.spec import Spec
 ALLOW_VARIABLE = "ROTE_ALLOW"
 ENTRY_POINTS = "rote.targets"
 TARGET, INTERPOLATION = "_target_", "${"
+RESOLVER = re.compile(
+    r"\$\{(?!oc\.select:)[^{}]*:"
+)  # a call; ${size.width} reads the configuration
 KEYS = (TARGET, "setup", "extra_sbatch")
 Named = tuple[str, str]  # the key that names code, or INTERPOLATION, and its value
 
@@ -176,9 +179,13 @@ def _is_in_files(named: Named) -> bool:
 
 
 def _of_current_folder(names: Iterable[Named]) -> list[Named]:
-    """The targets whose module lies in the current folder and nowhere else."""
-    others = [named for named in names if named[0] == TARGET and not _is_in_files(named)]
-    return [named for named in others if is_module_of(Path.cwd(), named[1])]
+    """Targets whose module lies in the current folder and nowhere else; calls of resolvers."""
+    return [
+        (key, value)
+        for key, value in names
+        if (key == INTERPOLATION and RESOLVER.search(value))
+        or (key == TARGET and not _is_in_files((key, value)) and is_module_of(Path.cwd(), value))
+    ]
 
 
 def _require_importable(spec: Spec, source: object) -> None:
@@ -238,7 +245,8 @@ def _refusal(named: Named, source: object, remedy: str | None) -> str:
             f"{remedy if remedy and is_module_of(Path.cwd(), value) else usual}"
         )
     if key == INTERPOLATION:
-        return f"{source} holds the interpolation {value!r}: only resolved values are read"
+        usual = "only resolved values are read"
+        return f"{source} holds the interpolation {value!r}: {remedy or usual}"
     return (
         f"{source} names {key}={value!r}, which is not allowed to run: no file of conf/host names "
         f"it. If you trust it, give host.{key} on the command line of rote train or rote sweep"
