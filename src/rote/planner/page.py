@@ -97,8 +97,7 @@ def plan_json(plan: TrainingPlan) -> Mapping[str, Any]:
 
 def _plain(constants: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        name: value.value if isinstance(value, Enum) else value
-        for name, value in constants.items()
+        name: value.value if isinstance(value, Enum) else value for name, value in constants.items()
     }
 
 
