@@ -9,7 +9,9 @@ from rote.config.skeletons import next_commands, write_skeleton
 
 
 def new(
-    kind: Annotated[Literal["model", "task", "measure", "sweep"], argument("what to begin")],
+    kind: Annotated[
+        Literal["model", "task", "measure", "sweep"], argument("what to begin", converter=None)
+    ],
     name: Annotated[str, argument("small letters, digits and _; also that of its module")],
     /,
 ) -> int:
