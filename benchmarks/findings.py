@@ -38,6 +38,7 @@ DEMOS = (
     "random_labels_demo",
     "controls_demo",
     "scaling_demo",
+    "formats_demo",
 )
 
 

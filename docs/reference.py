@@ -1,25 +1,21 @@
 """Pages of the site that are made and not written: command line, configuration, changelog."""
 
-import argparse
 import io
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import yaml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from rote.cli.main import main
-from rote.cli.parser import parser_of_commands
+from rote.cli.main import COMMANDS, main
 from rote.config.compose import groups
 from rote.config.folders import conf_folder
 from rote.config.sweep import read_sweep
 
 ROOT = Path(__file__).parents[1]
-COLUMNS = 88  # of a help text
 MANY = 10  # choices of a group: more of them share a table, a row each
 GLOBAL = "# @package _global_"
 OF_COMPOSING = ("_self_", "override ")  # in a list of defaults: the order, and Hydra's own parts
@@ -28,10 +24,10 @@ OF_HYDRA = {
     "_partial_": "true: built when the rest of its arguments is known",
     "_convert_": "all: given as plain dictionaries and lists",
 }
-COMMANDS = """\
+COMMAND_LINE = """\
 # Command line
 
-Made from the parser itself. Exit codes: 0 done, 1 something failed, 2 the input was wrong,
+Made from the commands themselves. Exit codes: 0 done, 1 something failed, 2 the input was wrong,
 130 interrupted. `ROTE_OUTPUTS` names another outputs folder, `ROTE_TRACEBACK=1` shows the whole of
 an error.
 """
@@ -62,31 +58,16 @@ def changelog() -> str:
 
 def command_line() -> str:
     """The help of `rote` and of each of its commands."""
-    parser = parser_of_commands()
-    parts = [COMMANDS, _help(parser)]
-    for name, command in _commands(parser).items():
-        parts += [f"## rote {name}\n", _train_help() if name == "train" else _help(command)]
+    parts = [COMMAND_LINE, _help()]
+    for name in (name for group in COMMANDS.values() for name in group):
+        parts += [f"## rote {name}\n", _help(name)]
     return "\n".join(parts)
 
 
-def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    actions = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
-    return dict(next(actions).choices)
-
-
-def _help(parser: argparse.ArgumentParser) -> str:
-    parser.formatter_class = partial(argparse.HelpFormatter, width=COLUMNS)
-    return _fenced(parser.format_help())
-
-
-def _train_help() -> str:
+def _help(*command: str) -> str:
     with redirect_stdout(io.StringIO()) as printed:
-        main(["train", "--help"])
-    return _fenced(printed.getvalue())
-
-
-def _fenced(text: str) -> str:
-    return f"```text\n{text.rstrip()}\n```\n"
+        main([*command, "--help"])
+    return f"```text\n{printed.getvalue().rstrip()}\n```\n"
 
 
 def configuration() -> str:

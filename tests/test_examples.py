@@ -13,6 +13,7 @@ PROMISED = {
     "fit_a_law": "ten times beyond the runs",
     "plan_a_model": "F1 at most 0.55",
     "audit_a_model": "membership",
+    "own_trainer": "8 strides",
 }
 
 TRAINS = ("train_and_measure", "audit_a_model")

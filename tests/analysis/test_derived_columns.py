@@ -102,3 +102,31 @@ def test_peaks_are_those_of_the_data_sheets_without_sparsity(
     """Other cards and parts of a device have no known peak."""
     peaks = [peak_flops_per_second(device, each) for each in FORMATS]
     assert peaks == ([round(1e12 * each) for each in teraflops] if teraflops else [None] * 4)
+
+
+def test_bits_per_active_parameter_and_flop_are_of_runs_that_recorded_them(build_table) -> None:
+    table = build_table(shapes=((1, 16), (2, 16)))
+    assert "bits_per_active_parameter" not in derive(table).columns
+    layers = pl.col("size.num_layers")
+    recorded = table.with_columns(
+        pl.when(layers == 2).then(100.0).alias("training.active_parameters"),
+        pl.when(layers == 2).then(300.0).alias("training.forward_flops_per_token"),
+    )
+    for row in derive(recorded).iter_rows(named=True):
+        bits = row["memorised_bits"]
+        wanted = (bits / 100, bits / 300) if row["size.num_layers"] == 2 else (None, None)
+        assert (row["bits_per_active_parameter"], row["bits_per_forward_flop"]) == wanted
+
+
+def test_speed_counts_the_flops_that_a_record_states() -> None:
+    table = pl.DataFrame(
+        {
+            "parameters": [10, 10],
+            "training.flops_per_token": [None, 80.0],
+            "training.tokens_seen": [100, 100],
+            "circumstances.train_seconds": [2.0, 2.0],
+            "circumstances.stacked": [1, 1],
+        }
+    )
+    speeds = derive(table, ["train_flops_per_second"])["train_flops_per_second"]
+    assert speeds.to_list() == [6 * 10 * 50, 80 * 50]

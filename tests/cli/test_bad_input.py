@@ -52,9 +52,20 @@ TEXT = ["train", "task=text", "task/source=files", "task.length=64"]
             "cannot read 'rote/none' from the Hugging Face hub",
         ),
         (["train", "measure=[superset]"], "measure=superset: Uniform is no part of a larger set"),
-        (["sweep", "demo", "--mode", "bogus"], "mode 'bogus' is not known"),
+        (["sweep", "demo", "--mode", "bogus"], "--mode must be one of cached, retry, repair"),
         (["fit", "demo", "--resamples", "-1"], "--resamples must be a whole number from 0 to"),
         (["status", "demo"], "launched sweep 'demo' is not known"),
+        (["status", "--jsn"], "flag '--jsn' is not known. Did you mean '--json'?"),
+        (["trian"], "command 'trian' is not known. Did you mean 'train'?"),
+        (["status", "demo", "text"], "'text' is one word too many; see rote status --help"),
+        (["audit", "model"], "--members is missing; see rote audit --help"),
+        (["fit", "demo", "--law"], "--law must have a value"),
+        (["fit", "demo", "--law", "size", "--law", "data"], "--law must be given once"),
+        (
+            ["fit", "demo", "--count", "all"],
+            "--count must be one of total, non-embedding, got 'all'",
+        ),
+        (["logs", "demo"], "RUN_ID must be 16 hex digits"),
         (["report", "demo"], "launched sweep 'demo' is not known"),
         (["collect", "demo"], "launched sweep 'demo' is not known"),
     ],
@@ -160,7 +171,7 @@ def test_outputs_that_cannot_be_written_are_named(
 def test_every_command_helps(tmp_path: Path, words: list[str]) -> None:
     done = rote(tmp_path, *words, "--help")
     assert done.returncode == 0
-    assert "usage: rote" in done.stdout
+    assert "Usage: rote" in done.stdout
 
 
 def test_hydras_own_flags_work(tmp_path: Path) -> None:

@@ -2,26 +2,48 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from rote.cli.main import main
-from rote.cli.parser import parser_of_commands
+from rote.cli.main import COMMANDS, main
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_every_command_is_completed(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", shell]) == 0
     script = capsys.readouterr().out
-    (commands,) = [
-        action.choices for action in parser_of_commands()._actions if action.dest == "command"
-    ]
-    assert commands
-    assert all(command in script for command in commands)
+    for group in COMMANDS.values():
+        assert all(command in script for command in group)
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
-def test_bash_reads_it(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["completion", "bash"])
-    script = capsys.readouterr().out
-    assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
+def test_the_function_that_zsh_is_given_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["completion", "zsh"])
+    *script, last = capsys.readouterr().out.splitlines()
+    assert f"{last.split()[1]}() {{" in script
+
+
+@pytest.mark.parametrize(("command", "candidate"), [("sweep", "demo"), ("status", "own")])
+def test_names_of_sweeps_are_candidates(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    candidate: str,
+) -> None:
+    monkeypatch.setenv("ROTE_OUTPUTS", str(tmp_path))
+    plan = tmp_path / "sweeps" / "own" / "plan.json"
+    plan.parent.mkdir(parents=True)
+    plan.touch()
+    main(["__complete", command, ""])
+    assert candidate in capsys.readouterr().out.split()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_reads_it(shell: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    main(["completion", shell])
+    script = tmp_path / "script"
+    script.write_text(capsys.readouterr().out)
+    assert subprocess.run([shell, "-n", str(script)], check=False).returncode == 0

@@ -148,7 +148,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(
         ([run, "-o", "out"], "give a FILE, or --task-train"),
         ([run, "text", "--task-train", "-o", "out"], "give a FILE, or --task-train"),
         (["nope", "text", "-o", "out"], "run or launched sweep 'nope' is not known"),
-        (["", "text", "-o", "out"], "run must not be empty"),
+        (["", "text", "-o", "out"], "RUN must not be empty"),
         ([without, "text", "-o", "out"], f"run {without} kept no weights"),
         ([few, "text", "-o", "out"], "16 symbols are too few for bytes"),
     ):

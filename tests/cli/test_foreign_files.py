@@ -99,7 +99,7 @@ def attacks(mark: Path) -> dict[str, dict[str, Any]]:
         {"_target_": "rote.config.build.build", "config": {"_target_": "evil.thing"}},
         {"_target_": "rote.config.build.import_targets", "config": {"_target_": "evil.thing"}},
         {"_target_": "rote.config.trust.allow", "config": {"_target_": "os.system"}},
-        {"_target_": "rote.cli.main.import_module", "name": "evil"},
+        {"_target_": "rote.cli.main.os.system", "command": f"touch {mark}"},
         {"_target_": "rote.cli.main.main", "arguments": ["status"]},
         {"_target_": "rote.optim.schedules.cosine.__class__"},
         {"_target_": "torch.optim.SGD", "lr": 1.0},  # harmless, but nobody named it

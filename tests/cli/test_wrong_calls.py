@@ -31,7 +31,7 @@ CALLS: list[list[str]] = [
     ["plan", "--flops", "1e20", "--from", ""],
     [""], ["trian"], ["--bogus"], ["-q"], [], ["status", "--jsn"], ["status", "a", "b"],
     ["compare", "one"], ["compare"], ["sweep"], ["resume"], ["logs"], ["logs", "nosuchrun"],
-    ["logs", ".."], ["logs", "../../etc"], ["completion"], ["completion", "fish"],
+    ["logs", ".."], ["logs", "../../etc"], ["completion"], ["completion", "tcsh"],
     ["report"], ["report", "a", "--all"], ["report", "demo", "--kind="], ["dashboard", "--kind="],
     ["report", "--kind", "capacity"], ["dashboard", "a", "--push", ""], ["fit"],
     ["fit", "none.csv"], ["fit", "x" * 300 + ".csv"], ["fit", "runs.csv", "--law", ""],

@@ -182,7 +182,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         return 0
 
     monkeypatch.setattr("rote.cli.train._run_one", note)
-    monkeypatch.setattr("rote.cli.sweep._launch_sweep", note_grid)
+    monkeypatch.setattr("rote.cli.launching.launch_sweep", note_grid)
     return given
 
 
@@ -275,7 +275,7 @@ def test_two_primary_configurations_are_two_sweeps(
     folders: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names: list[str] = []
-    monkeypatch.setattr("rote.cli.sweep._launch_sweep", lambda s, *_, **__: names.append(s.name))
+    monkeypatch.setattr("rote.cli.launching.launch_sweep", lambda s, *_, **__: names.append(s.name))
     for words in ([], ["-cd", "."], ["-cd", ".", "--config-name", "mine"]):
         main(["train", "-m", "seed=0,1", *words])
     assert len(set(names)) == 3

@@ -66,8 +66,8 @@ def _nothing_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
         written(folder=folder, results=first)
         return written(folder=folder, results=second)
 
-    monkeypatch.setattr("rote.cli.report.write_report", written)
-    monkeypatch.setattr("rote.cli.compare.write_comparison", compared)
+    monkeypatch.setattr("rote.analysis.report.write_report", written)
+    monkeypatch.setattr("rote.analysis.comparison_page.write_comparison", compared)
 
 
 def words_of(words: list[str], outputs: Path, places: dict[str, str]) -> list[str]:

@@ -6,13 +6,15 @@ test_your_model.py, the page on SLURM in tests/slurm.
 
 import ast
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from cyclopts import CycloptsError
 from tests.conftest import COMPOSER
 from tests.docs.pages import DOCS, PAGES, ROOT, blocks, commands, name
 
-from rote.cli.parser import parser_of_commands
+from rote.cli.main import make_app
 from rote.config.compose import Composer
 from rote.config.skeletons import write_skeleton
 from rote.config.sweep import Grid, Sweep, load_sweep, points, with_overrides
@@ -42,7 +44,7 @@ def test_every_command_is_one(page: Path) -> None:
     for command in typed:
         try:
             check(command, composer)
-        except (SystemExit, ValueError) as error:
+        except (CycloptsError, ValueError) as error:
             pytest.fail(f"{name(page)}: {' '.join(command)}: {error}")
 
 
@@ -76,13 +78,13 @@ def check_train(words: list[str], composer: Composer) -> None:
 
 
 def check_parsed(words: list[str], composer: Composer) -> None:
-    parsed, rest = parser_of_commands().parse_known_args(words)
-    assert not [word for word in rest if word.startswith("-") or parsed.command != "sweep"], words
-    if parsed.command == "sweep":
-        compose_first(load_sweep(parsed.name), [*parsed.overrides, *rest], composer)
+    _, bound, _ = make_app().parse_args(words)
+    if words[0] == "sweep":
+        sweep = load_sweep(bound.arguments["name"])
+        compose_first(sweep, bound.arguments.get("overrides", ()), composer)
 
 
-def compose_first(sweep: Sweep, overrides: list[str], composer: Composer) -> None:
+def compose_first(sweep: Sweep, overrides: Sequence[str], composer: Composer) -> None:
     """``host=mine`` is a file that the reader is told to write; it begins with slurm's keys."""
     given = ["host=slurm" if word == "host=mine" else word for word in overrides]
     changed = with_overrides(sweep, given)
@@ -114,7 +116,7 @@ def test_commands_are_found() -> None:
     ids=" ".join,
 )
 def test_what_is_no_command_is_told(command: list[str]) -> None:
-    with pytest.raises((SystemExit, ValueError, AssertionError)):
+    with pytest.raises((CycloptsError, ValueError, AssertionError)):
         check(command)
 
 

@@ -12,7 +12,7 @@ import pytest
 from omegaconf import OmegaConf
 from tests.docs.pages import DOCS, PAGES, ROOT, name
 
-from rote.cli.parser import parser_of_commands
+from rote.cli.main import COMMANDS
 from rote.config.compose import groups
 from rote.config.folders import conf_folder, sweep_files
 from rote.ledger.spec import flatten
@@ -90,12 +90,9 @@ def with_parents(key: str) -> set[str]:
 
 def test_the_reference_has_every_command(site: Path) -> None:
     text = (site / "command_line.html").read_text()
-    actions = (
-        each.choices for each in parser_of_commands()._actions if isinstance(each.choices, dict)
-    )
-    for command in next(actions):
+    for command in (each for group in COMMANDS.values() for each in group):
         assert f'id="rote-{command}"' in text
-        assert f"usage: rote {command}" in text
+        assert f"Usage: rote {command}" in text
 
 
 def test_the_interface_has_signatures_and_words(site: Path) -> None:

@@ -8,6 +8,7 @@ from tests.conftest import COMPOSER, TINY
 from tests.models.formulas import gpt_parameters
 from torch import Tensor, nn
 
+from rote.config.compose import groups
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.models.ablated import AttentionOnly, MlpOnly
@@ -155,7 +156,10 @@ def test_the_balance_loss_moves_the_router_alone_and_nothing_that_is_reported() 
     )
 
 
-@pytest.mark.parametrize("name", ["llama", "moe", "looped", "attention_only", "mlp_only"])
+@pytest.mark.parametrize(
+    "name",
+    ["llama", "moe", "looped", "attention_only", "mlp_only", "mamba2", "gated_deltanet"],
+)
 def test_it_trains_alone_and_in_a_stack_to_the_same(name: str, tmp_path: Path) -> None:
     more = (
         "optim=adamw",
@@ -177,6 +181,12 @@ def test_it_trains_alone_and_in_a_stack_to_the_same(name: str, tmp_path: Path) -
         ours, theirs = (each.measures["cost"]["train_code_bits"] for each in (record, other))
         assert ours == pytest.approx(theirs, rel=1e-3)
         assert record.measures["extraction"]
+
+
+def test_every_model_has_a_row_in_the_docs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    rows = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
+    assert rows == set(groups()["model"])
 
 
 @pytest.mark.parametrize(

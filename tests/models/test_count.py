@@ -1,9 +1,22 @@
-"""Which parameters are embeddings, against the closed form."""
+"""Which parameters are embeddings, train, run or stay idle, against closed forms."""
 
 from tests.models.formulas import gpt_parameters
 
-from rote.models.contracts import embedding_parameters
+from rote.models.count import (
+    embedding_parameters,
+    forward_flops_per_token,
+    frozen_parameters,
+    num_passes,
+    trainable_parameters,
+    training_flops_per_token,
+    unusual_counts,
+)
 from rote.models.gpt import GPT
+from rote.models.looped import Looped
+from rote.models.moe import Moe
+
+SHAPE = {"num_layers": 2, "width": 12, "num_heads": 2, "vocab_size": 17, "max_length": 9}
+BLOCK = 12 * 12**2 + 13 * 12
 
 
 def test_embeddings_are_what_the_blocks_are_not() -> None:
@@ -11,3 +24,45 @@ def test_embeddings_are_what_the_blocks_are_not() -> None:
     model = GPT(num_heads=2, **shape)
     blocks = gpt_parameters(**shape | {"vocab_size": 0, "max_length": 0})
     assert embedding_parameters(model) == gpt_parameters(**shape) - blocks == (7 + 5) * 16
+
+
+def test_a_token_costs_six_flops_a_parameter_where_each_trains_and_runs_once() -> None:
+    model = GPT(**SHAPE)
+    assert training_flops_per_token(model) == 6 * trainable_parameters(model)
+    assert unusual_counts(model) == {}
+
+
+def test_loops_cost_flops_and_no_parameters() -> None:
+    looped = Looped(**SHAPE, num_loops=3)
+    parameters = trainable_parameters(looped)
+    assert parameters == trainable_parameters(GPT(**SHAPE))
+    used = parameters + 2 * 2 * BLOCK
+    assert num_passes(looped) == 6
+    assert forward_flops_per_token(looped) == 2 * used
+    counts = {"forward_flops_per_token": 2 * used, "flops_per_token": 6 * used}
+    assert unusual_counts(looped) == counts
+
+
+def test_a_token_goes_through_its_own_experts_alone() -> None:
+    moe = Moe(
+        **SHAPE, num_groups=2, mlp_width=8, rotary_base=1e4, is_tied=True, num_experts=4,
+        num_active=2, balance=0.0,
+    )  # fmt: skip
+    active = trainable_parameters(moe) - 2 * 2 * 3 * 12 * 8
+    assert unusual_counts(moe) == {
+        "active_parameters": active,
+        "forward_flops_per_token": 2 * active,
+        "flops_per_token": 6 * active,
+    }
+
+
+def test_a_frozen_parameter_costs_no_gradient_of_its_own() -> None:
+    model = GPT(**SHAPE)
+    model.blocks[0].requires_grad_(False)
+    total = trainable_parameters(GPT(**SHAPE))
+    assert trainable_parameters(model) == total - BLOCK
+    assert frozen_parameters(model) == BLOCK
+    assert training_flops_per_token(model) == 6 * total - 2 * BLOCK
+    assert unusual_counts(model)["total_parameters"] == total
+    model.token_embedding.requires_grad_(False)
+    assert embedding_parameters(model) == 9 * 12

@@ -9,7 +9,6 @@ from tests.conftest import COMPOSER
 from tests.models.formulas import gpt_parameters
 
 from rote.analysis.derived import peak_flops_per_second
-from rote.cli.bill import make_bill
 from rote.cluster.planning import make_plan
 from rote.config.sweep import Grid, Sweep
 from rote.ledger.store import Store
@@ -23,6 +22,7 @@ from rote.planner.bill import (
     gpu_hours,
     h100_seconds,
 )
+from rote.planner.sweep_bill import make_bill
 
 SMALL = {"layers": 1, "parameters": 80_352, "is_replayed": False}
 LARGEST = 1_557_611_200

@@ -21,7 +21,7 @@ def launched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]
         given.append(list(overrides))
         return 0
 
-    monkeypatch.setattr("rote.cli.sweep.sweep_from_overrides", note)
+    monkeypatch.setattr("rote.cli.launching.sweep_from_overrides", note)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # put back after the test
     monkeypatch.setattr("sys.argv", ["rote"])
     monkeypatch.chdir(tmp_path)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from rote.scores.forward import Documents
+from rote.scores.documents import Documents
 
 MakeDocuments = Callable[..., Documents]
 

@@ -10,7 +10,8 @@ from torch import Tensor
 from rote.analysis.quantities.roc import auroc
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
-from rote.scores.forward import Documents, Floats, documents, moments
+from rote.scores.documents import Documents, Floats
+from rote.scores.forward import documents, moments
 from rote.scores.gradient import gradient_norm
 from rote.scores.likelihood import (
     loss,

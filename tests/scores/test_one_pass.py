@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.scores.conftest import MakeDocuments
 
-from rote.scores.forward import LEAST_SPREAD_NATS
+from rote.scores.documents import LEAST_SPREAD_NATS
 from rote.scores.likelihood import loss, min_k, min_k_plus_plus, zlib_bytes, zlib_ratio
 
 LOG_P = [[-1.0, -2.0, -6.0], [-4.0], [-0.5, -0.5, -0.5, -0.5, -8.0]]

@@ -5,7 +5,7 @@ import json
 import polars as pl
 from tests.tracking.conftest import QUESTION, Rote, Swept
 
-from rote.cli.wandb_account import account_of
+from rote.cli.wandb import account_of
 from rote.tracking.offline import logs, read_log
 from rote.tracking.report_run import log_report, report_run_id
 

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 import torch
+from tests.conftest import COMPOSER
 from torch import Tensor, nn
 
+from rote.config.build import build
 from rote.models import attention
 from rote.models.attention import PLACES
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
+from rote.models.looped import Looped
 from rote.precision import Precision
 from rote.training.functional import per_sample_gradients
 from rote.training.memory import ModelShape, StepMemory, recompute_blocks
@@ -135,7 +138,7 @@ def test_gradients_of_single_sequences_are_held_as_the_formula_says() -> None:
     assert three - two == made.block_bytes()
     gradients, _ = per_sample_gradients(models[1], tokens_bL, plain)
     given = sum(one.untyped_storage().nbytes() for one in gradients.values())
-    assert given == B * 4 * made.anatomy.parameters
+    assert given == B * 4 * made.shape.parameters
     whole = replace(made, microbatch_size=None)
     assert made.positions == B * L and whole.positions == 10 * B * L
     assert not made.is_recomputed(0) and whole.is_recomputed(0)
@@ -167,9 +170,39 @@ def test_a_limit_decides_which_blocks_run_twice() -> None:
     assert made.is_recomputed(0)
 
 
+def test_blocks_that_are_gone_through_again_keep_as_much_again() -> None:
+    shape = {"num_layers": 2, "width": D, "num_heads": 2, "vocab_size": V, "max_length": L}
+    looped, once = Looped(**shape, num_loops=3), gpt(2)
+    kept = [kept_bytes(model, FORMATS["fp32"]) for model in (looped, once)]
+    made = [step(model, FORMATS["fp32"]).activation_bytes() for model in (looped, once)]
+    assert made[0] == 3 * made[1]
+    assert kept[0] - kept[1] == made[0] - made[1]
+
+
+@pytest.mark.parametrize("name", ["mamba2", "gated_deltanet"])
+def test_models_without_attention_keep_what_they_state(name: str) -> None:
+    length, sizes = 64, []
+    for num_layers in (1, 2):
+        size = (f"size.num_layers={num_layers}", "size.width=64", "size.num_heads=4")
+        config = COMPOSER.config([f"model={name}", *size])["model"]
+        model = build(config, vocab_size=V, max_length=length)
+        tokens_BL = torch.zeros(B, length, dtype=torch.int64)
+        sizes.append(bytes_of_what_is_kept(model, partial(token_nats, model, tokens_BL)))
+    made = step(model, FORMATS["fp32"], length=length)
+    assert made.block_bytes() == pytest.approx(sizes[1] - sizes[0], rel=0.05)
+    assert made.activation_bytes() == 2 * made.block_bytes()
+
+
+def test_frozen_weights_have_no_gradient_and_no_state() -> None:
+    model = nn.Sequential(nn.Linear(300, 200), nn.Linear(200, 100))
+    model[0].requires_grad_(False)
+    made = step(model, FORMATS["fp32"], on_cpu=False)
+    assert peak(made) == 60_200 * 4 + 20_100 * 4 * 4
+
+
 def test_of_a_model_without_blocks_only_the_weights_are_known() -> None:
-    anatomy = ModelShape.of(nn.Linear(3, 2))
-    assert (anatomy.parameters, anatomy.num_blocks, anatomy.vocab_size) == (8, 0, 0)
+    shape = ModelShape.of(nn.Linear(3, 2))
+    assert (shape.parameters, shape.num_blocks, shape.vocab_size) == (8, 0, 0)
     assert not step(nn.Linear(3, 2), FORMATS["fp32"]).is_recomputed(0)
 
 
@@ -191,7 +224,7 @@ def test_fsdp_divides_the_state_ddp_does_not() -> None:
     )  # fmt: skip
     eight = replace(large, batch_size=8 * B, processes=8)
     assert eight.positions == large.positions
-    buckets = 4 * large.anatomy.parameters
+    buckets = 4 * large.shape.parameters
     assert peak(eight) == peak(large) + buckets
     assert peak(replace(eight, strategy="fsdp")) < 0.6 * peak(large)
 

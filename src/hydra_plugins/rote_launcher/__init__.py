@@ -1,1 +1,1 @@
-"""Hydra's door to our workers: `hydra/launcher=rote_local` and `hydra/launcher=rote_slurm`."""
+"""Register rote's Hydra launchers: `hydra/launcher=rote_local` and `hydra/launcher=rote_slurm`."""

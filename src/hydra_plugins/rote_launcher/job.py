@@ -1,4 +1,4 @@
-"""One job of a Hydra application that is not ours: composed before it leaves, run by submitit."""
+"""Define a job of another Hydra application: composed before it is sent, run by submitit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Pickled whole: editing a YAML after the launch changes nothing."""
+    """A job that is pickled whole: editing a YAML after the launch changes nothing."""
 
     config: DictConfig  # with Hydra's own node
     task_function: TaskFunction
@@ -20,8 +20,8 @@ class Job:
     singletons: Mapping[str, Any]  # Hydra's, and OmegaConf's resolvers: the new process has none
 
     def __call__(self) -> JobReturn:
-        """In the job's own process."""
-        import submitit  # not for every application in which Hydra looks for plugins
+        """Run in the job's own process."""
+        import submitit  # imported here: Hydra imports this plugin in every application
 
         Singleton.set_state(dict(self.singletons))
         setup_globals()
@@ -36,13 +36,13 @@ class Job:
         )
 
     def checkpoint(self) -> Any:
-        """What submitit queues again when the job is preempted: the same job, from its start."""
+        """Return what submitit requeues after a preemption: the same job, from its start."""
         import submitit
 
         return submitit.helpers.DelayedSubmission(self)
 
     def lost(self, error: Exception) -> JobReturn:
-        """What to tell the sweeper of a job whose process ended without an answer."""
+        """Return the sweeper's answer for a job whose process ended without one."""
         keys = [str(key) for key in self.config if key != "hydra"]
         return JobReturn(
             overrides=list(self.config.hydra.overrides.task),

@@ -1,4 +1,4 @@
-"""The Hydra launchers: whole grids of our own application to rote, others' jobs to submitit."""
+"""Launch whole grids of rote through rote, and other Hydra applications' jobs with submitit."""
 
 import logging
 import os
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 POLL_SECONDS = 0.2
-ASK_SECONDS = 30.0  # what a busy controller may take to answer
-EVERY_EXECUTOR = (  # submitit's names for what each of its executors has; others get a prefix
+ASK_SECONDS = 30.0  # time for a busy controller to answer
+EVERY_EXECUTOR = (  # submitit's names for parameters of all its executors; others get a prefix
     "name", "timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node", "tasks_per_node",
 )  # fmt: skip
 
 
 class RoteLauncher(Launcher):
-    """Each point composed and checked before the first job leaves; none stops another."""
+    """Composes and checks each point before the first job is sent; no job stops another."""
 
-    host: str | None  # what our own application runs on, where no override says otherwise
-    settings: type  # what can be set of it
+    host: str | None  # rote's host, unless an override names another
+    settings: type  # the dataclass of its settings
 
     def __init__(self, *, submitit_folder: str, **parameters: Any) -> None:
         self._folder = submitit_folder
@@ -43,7 +43,7 @@ class RoteLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """What Hydra gives: kept until the launch."""
+        """Keep Hydra's arguments until the launch."""
         self._hydra_context = hydra_context
         self._task_function = task_function
         self._config = config
@@ -51,8 +51,8 @@ class RoteLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """One answer per job; none for our own application, whose answers are its records."""
-        from rote.cli.train import launch_grid, run_from_hydra  # not for a mere --help
+        """Return one answer per job; none for rote itself, whose answers are its records."""
+        from rote.cli.train import launch_grid, run_from_hydra  # a mere --help does not need it
 
         if self._task_function is run_from_hydra:
             self._refuse_parameters()
@@ -62,10 +62,10 @@ class RoteLauncher(Launcher):
 
     @abstractmethod
     def submit(self, jobs: Sequence[Job]) -> "list[submitit.Job[JobReturn]]":
-        """Start them all, in their order."""
+        """Start all jobs, in their order."""
 
     def _refuse_parameters(self) -> None:
-        """Also those that a primary configuration sets, not the command line."""
+        """Raises ValueError for set parameters, including those from a primary configuration."""
         given: Any = OmegaConf.to_container(self._config.hydra.launcher, resolve=False)
         defaults: Any = OmegaConf.to_container(OmegaConf.structured(self.settings))
         for key, value in given.items():
@@ -107,9 +107,9 @@ class RoteLauncher(Launcher):
 
 
 class RoteLocalLauncher(RoteLauncher):
-    """Processes of this machine, as many at a time as there are cores."""
+    """Launches processes on this machine, as many at a time as there are cores."""
 
-    host = None  # that of the configuration
+    host = None  # the host of the configuration
     settings = RoteLocalConf
 
     def __init__(self, *, num_parallel: int | None, **parameters: Any) -> None:
@@ -117,7 +117,7 @@ class RoteLocalLauncher(RoteLauncher):
         self._num_parallel = num_parallel or len(os.sched_getaffinity(0))
 
     def submit(self, jobs: Sequence[Job]) -> "list[submitit.Job[JobReturn]]":
-        """Each as soon as another one has ended."""
+        """Start each job as soon as another one has ended."""
         import submitit
 
         executor = submitit.LocalExecutor(self._folder)
@@ -131,7 +131,7 @@ class RoteLocalLauncher(RoteLauncher):
 
 
 class RoteSlurmLauncher(RoteLauncher):
-    """Arrays of a SLURM cluster, each below its largest size."""
+    """Launches job arrays on a SLURM cluster, each within the largest allowed size."""
 
     host = "slurm"
     settings = RoteSlurmConf
@@ -144,7 +144,7 @@ class RoteSlurmLauncher(RoteLauncher):
         self._max_num_timeout = max_num_timeout
 
     def submit(self, jobs: Sequence[Job]) -> "list[submitit.Job[JobReturn]]":
-        """Raises what submitit raises where sbatch refuses."""
+        """Submit all jobs; raises submitit's error if sbatch refuses."""
         from rote.cluster.queue import max_array_size
 
         executor = self._executor()
@@ -172,7 +172,7 @@ class RoteSlurmLauncher(RoteLauncher):
 
 
 def _folder_of_application() -> list[str]:
-    """Where Python looks first for the modules of the program that was started here."""
+    """Return where Python first looks for modules of the program that was started here."""
     return [] if sys.flags.safe_path else sys.path[:1]
 
 
@@ -180,7 +180,7 @@ def _answer(job: Job, submitted: "submitit.Job[JobReturn]") -> JobReturn:
     from submitit.core.utils import FailedJobError, UncompletedJobError
 
     while not submitted.done():
-        time.sleep(POLL_SECONDS)  # submitit's own wait looks once a second
+        time.sleep(POLL_SECONDS)  # submitit's own wait checks once a second
     try:
         return submitted.result()
     except (FailedJobError, UncompletedJobError) as error:

@@ -1,1 +1,1 @@
-"""Hydra's door to our sweeps: `rote train -m`."""
+"""Register rote's Hydra sweeper: `rote train -m`."""

@@ -1,4 +1,4 @@
-"""The Hydra sweeper that hands a whole grid to rote's launchers: checked first, each point once."""
+"""Pass a whole Hydra grid to rote's launchers: checked first, each point once."""
 
 # No `from __future__ import annotations` here: Hydra reads the dataclass's types at run time.
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from hydra_plugins.rote_launcher.launcher import RoteLauncher
 
-HEEDED = (  # of Hydra's own settings
+HEEDED = (  # Hydra's own settings that have an effect
     "hydra/launcher", "hydra.launcher.", "hydra/sweeper", "hydra.sweeper.", "hydra.mode=",
     "hydra.searchpath=", "hydra/callbacks", "hydra.callbacks",
 )  # fmt: skip
@@ -20,10 +20,10 @@ HEEDED = (  # of Hydra's own settings
 
 @dataclass
 class RoteSweeperConf:
-    """What `hydra/sweeper=rote` names."""
+    """Settings of `hydra/sweeper=rote`."""
 
     _target_: str = "hydra_plugins.rote_sweeper.sweeper.RoteSweeper"
-    # key -> values as on the command line, which wins
+    # key -> values as on the command line, which takes precedence
     params: dict[str, Any] = field(default_factory=dict)
 
 
@@ -33,7 +33,7 @@ ConfigStore.instance().store(
 
 
 class RoteSweeper(Sweeper):
-    """Product axes from the command line, zip, filter and derived axes from a sweep file."""
+    """Product axes from the command line; zip, filter and derived axes from a sweep file."""
 
     def __init__(self, *, params: dict[str, Any]) -> None:
         self._params = params
@@ -43,7 +43,7 @@ class RoteSweeper(Sweeper):
     ) -> None:
         """Raises ValueError for a launcher that takes points but no grids.
 
-        The same for settings of Hydra's own that a grid would not heed.
+        The same for Hydra's own settings that have no effect on a grid.
         """
         _refuse_unheeded(config)
         launcher = Plugins.instance().instantiate_launcher(
@@ -57,8 +57,8 @@ class RoteSweeper(Sweeper):
         self._launcher = launcher
 
     def sweep(self, arguments: list[str]) -> None:
-        """The grid goes over as it was written: the launcher expands it."""
-        from rote.config.grammar import parse  # not for every application that looks for plugins
+        """Pass the grid on as it was written: the launcher expands it."""
+        from rote.config.grammar import parse  # Hydra imports plugins everywhere
 
         given = {override.key_or_group for override in parse(arguments)}
         lines = [f"{key}={value}" for key, value in self._params.items()]

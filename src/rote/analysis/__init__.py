@@ -1,1 +1,1 @@
-"""From finished runs to capacities, figures and a report; needs no deep-learning library."""
+"""Turn finished runs into capacities, figures and a report; needs no deep-learning library."""

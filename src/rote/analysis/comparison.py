@@ -1,8 +1,8 @@
-"""Two sweeps run by run: what differs between them, and what came of it.
+"""Compare two sweeps run by run: the settings that differ, and the differences in results.
 
-Runs are matched by every setting that both sweeps have, but for those in which the sweeps as wholes
-differ. Where a sweep derived a setting from the number of parameters, and more runs match by that
-setting divided by it, they are matched so. Differences are second less first, paired, with
+Runs are matched by every setting that both sweeps have, except those in which the whole sweeps
+differ. If a sweep derived a setting from the number of parameters, and more runs match by that
+setting divided by it, they are matched so. Differences are second minus first, paired, with
 Student's 95 % interval over the pairs.
 """
 
@@ -24,12 +24,12 @@ Floats = NDArray[np.float64]
 
 GROUPS = ("task", "model", "size", "optim", "budget", "precision", "control", "seed", "measure")
 COMPARED = tuple(name for name, metric in METRICS.items() if metric.is_compared)
-SAME_RATIO = 1.1  # a setting that is derived from equal shares of two sizes differs by rounding
+SAME_RATIO = 1.1  # settings derived from equal shares of two sizes differ by rounding
 
 
 @dataclass(frozen=True, kw_only=True)
 class Differing:
-    """A setting that is one thing in the first sweep and another in the second."""
+    """A setting with one value in the first sweep and another in the second."""
 
     key: str
     first: str
@@ -38,7 +38,7 @@ class Differing:
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """One metric over the matched runs that both measured."""
+    """One metric over the matched runs in which both measured it."""
 
     metric: Metric
     first: Floats
@@ -46,46 +46,46 @@ class Compared:
 
     @property
     def difference(self) -> Estimate:
-        """Mean, second less first."""
+        """Mean of second minus first."""
         return paired_difference(self.second - self.first)
 
     @property
     def is_equal(self) -> bool:
-        """Whether no pair differs at all."""
+        """Whether all pairs are equal."""
         return bool((self.first == self.second).all())
 
     @property
     def num_higher(self) -> int:
-        """Pairs of which the second run is the higher one."""
+        """Number of pairs whose second run is higher."""
         return int((self.second > self.first).sum())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Names, what differs, and every metric that both have."""
+    """Names, differing settings, and every metric that both sweeps have."""
 
     names: tuple[str, str]
     differing: tuple[Differing, ...]
-    derived: str  # the setting that is matched divided by the number of parameters; "": none
+    derived: str  # the setting matched per parameter; "": none
     num_runs: tuple[int, int]
-    num_unconverged: int  # of the matched runs
+    num_unconverged: int  # among the matched runs
     compared: tuple[Compared, ...]
     pairs: pl.DataFrame  # point, run_id, run_id_second, and <column>.first, <column>.second
-    alone: pl.DataFrame  # sweep, point, run_id of the runs that match none
+    alone: pl.DataFrame  # sweep, point, run_id of the unmatched runs
 
     @property
     def moved(self) -> tuple[Compared, ...]:
-        """Those that are not equal in every pair; all where nothing moved."""
+        """Metrics that are not equal in every pair; all metrics if none moved."""
         return tuple(each for each in self.compared if not each.is_equal) or self.compared
 
     @property
     def num_shared(self) -> int:
-        """Pairs that are one run, which both sweeps have."""
+        """Number of pairs that are one run, which both sweeps have."""
         return self.pairs.filter(pl.col("run_id") == pl.col("run_id_second")).height
 
 
 def comparable(results: Results) -> pl.DataFrame:
-    """The table with the columns of `COMPARED` that its runs can tell."""
+    """Return the table with those columns of `COMPARED` that its runs have."""
     table = derive(results.table, COMPARED)
     if (measured := quick_leakage(results)) is not None:
         kinds = [
@@ -96,7 +96,7 @@ def comparable(results: Results) -> pl.DataFrame:
 
 
 def compare(names: tuple[str, str], first: pl.DataFrame, second: pl.DataFrame) -> Comparison:
-    """Tables as `comparable` makes them; raises ValueError where no runs match, or match twice."""
+    """Compare tables from `comparable`; raises ValueError if no runs match, or match twice."""
     if names[0] == names[1]:
         raise ValueError(f"{names[0]} is one sweep: name another to compare it with")
     tables = (first, second)
@@ -128,7 +128,7 @@ def compare(names: tuple[str, str], first: pl.DataFrame, second: pl.DataFrame) -
 
 
 def comparison_json(found: Comparison) -> Mapping[str, Any]:
-    """Plain numbers, with the runs behind them."""
+    """Return the comparison as plain numbers, with the runs behind them."""
     return {
         "sweeps": list(found.names),
         "runs": list(found.num_runs),
@@ -154,7 +154,7 @@ def _settings(table: pl.DataFrame) -> list[str]:
 
 
 def _differing(first: pl.DataFrame, second: pl.DataFrame) -> Iterator[Differing]:
-    """Settings of one value in each sweep, and not the same one; absent counts as a value."""
+    """Yield settings with one value per sweep that differs between them; absent is a value too."""
     for key in sorted({*_settings(first), *_settings(second)}):
         values = [_values(table, key) for table in (first, second)]
         if values[0] != values[1] and all(len(each) == 1 for each in values):
@@ -170,7 +170,7 @@ def _values(table: pl.DataFrame, key: str) -> list[str]:
 def _ways_to_match(
     names: tuple[str, str], tables: tuple[pl.DataFrame, pl.DataFrame], keys: list[str]
 ) -> Iterator[tuple[str, pl.DataFrame]]:
-    """By all settings as they are; by each of the task that may follow from the parameters."""
+    """Yield the runs keyed by all settings, and by each task setting divided by the parameters."""
     yield "", _keyed(names, tables, keys)
     for key in keys:
         is_number = all(table.schema[key].is_numeric() for table in tables)
@@ -186,7 +186,7 @@ def _ways_to_match(
 def _divided(
     tables: tuple[pl.DataFrame, pl.DataFrame], key: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """By the number of parameters; what is equal but for rounding is one value, its first."""
+    """Divide by the number of parameters; ratios equal up to rounding become the first of them."""
     ratio = pl.col(key) / pl.col("parameters")
     both = pl.concat([table.select(ratio) for table in tables])[key].drop_nulls().unique().sort()
     first_of: dict[float, float] = {}
@@ -201,9 +201,10 @@ def _divided(
 def _keyed(
     names: tuple[str, str], tables: tuple[pl.DataFrame, pl.DataFrame], keys: list[str]
 ) -> pl.DataFrame:
-    """Runs of both by these settings as one text: nulls match nulls, 1 matches 1.0.
+    """Return the runs of both sweeps with these settings as one text: null = null, 1 = 1.0.
 
-    A run's point is named by those that vary, but not by one that goes with an earlier one.
+    A run's point names the settings that vary, without those that vary together with an earlier
+    one.
     """
     runs = [
         (name, row["run_id"], {key: _plain(row[key]) for key in keys})
@@ -243,7 +244,7 @@ def _paired(names: tuple[str, str], points: pl.DataFrame) -> pl.DataFrame:
 def _why_none(
     names: tuple[str, str], tables: tuple[pl.DataFrame, pl.DataFrame], keys: list[str]
 ) -> str:
-    """With the settings of which the sweeps have no value in common."""
+    """Explain why no run matches, with the settings for which the sweeps share no value."""
     values = {key: [_values(table, key) for table in tables] for key in keys}
     apart = [
         f"{key} is {' or '.join(one[:3])} in {names[0]} and {' or '.join(other[:3])} in {names[1]}"
@@ -262,7 +263,7 @@ def _unconverged(table: pl.DataFrame, run_ids: pl.Series) -> int:
 
 
 def _valued(pairs: pl.DataFrame, first: pl.DataFrame, second: pl.DataFrame) -> pl.DataFrame:
-    """With the metrics that both tables have, of both runs."""
+    """Add the metrics that both tables have, for both runs of each pair."""
     for column in COMPARED:
         if column in first.columns and column in second.columns:
             value = pl.col(column).cast(pl.Float64)
@@ -276,7 +277,7 @@ def _valued(pairs: pl.DataFrame, first: pl.DataFrame, second: pl.DataFrame) -> p
 
 
 def _compared(pairs: pl.DataFrame) -> Iterator[Compared]:
-    """Each metric over the pairs of which both runs measured it."""
+    """Yield each metric over the pairs in which both runs measured it."""
     for column in COMPARED:
         sides = [f"{column}.{side}" for side in ("first", "second")]
         known = pairs.drop_nulls(sides) if sides[0] in pairs.columns else pairs.clear()

@@ -1,4 +1,4 @@
-"""Two sweeps as figures: paired differences with their intervals, and the pairs themselves."""
+"""Plot two sweeps: paired differences with their intervals, and the pairs themselves."""
 
 from collections.abc import Mapping
 from html import escape
@@ -14,12 +14,12 @@ from rote.analysis.marks import Layer
 from rote.analysis.plot import Axis, Plot, tidy
 
 PAIR = {"color": PALETTE[0], "alpha": 0.6}
-PAIRS_HEIGHT, MEAN_HEIGHT = 0.35, -0.35  # within a row: neither covers the other
+PAIRS_HEIGHT, MEAN_HEIGHT = 0.35, -0.35  # within a row, so that neither covers the other
 OF_MEAN = {"marker": "D", "elinewidth": 2, "capsize": 4}
 
 
 def sides(found: Comparison) -> tuple[str, str]:
-    """What to call the two: the value of the one thing that differs, or else the sweeps' names."""
+    """Name the two sides: by the value of the one setting that differs, or else by the sweep."""
     differing = found.differing
     chosen = [each for each in differing if each.key.endswith(".name")] or list(differing)
     if len(chosen) != 1:
@@ -31,12 +31,12 @@ def sides(found: Comparison) -> tuple[str, str]:
 
 
 def interval_words(each: Compared) -> str:
-    """Of the difference, or why there is none."""
+    """Format the interval of the difference, or why there is none."""
     return "equal in every pair" if each.is_equal else each.difference.span(each.metric.signed)
 
 
 def verdict(each: Compared) -> str:
-    """The difference with its interval; where that holds 0, that none is shown."""
+    """State the difference with its interval; if that holds 0, state that none is shown."""
     if each.is_equal:
         return f"{each.metric.title} equal in every pair"
     difference = each.difference
@@ -50,7 +50,7 @@ def verdict(each: Compared) -> str:
 
 
 def against(found: Comparison) -> str:
-    """The second against the first."""
+    """Return "second against first" in the names of `sides`."""
     first, second = sides(found)
     return f"{second} against {first}"
 
@@ -61,7 +61,7 @@ def _less(found: Comparison) -> str:
 
 
 def differences(found: Comparison) -> Plot:
-    """A row for each metric in its own unit: every pair a dot, the mean with its interval below."""
+    """Plot a row per metric in its own unit: each pair as a dot, the mean and interval below."""
     each_pair = _each_pair(found).with_columns(height=pl.lit(PAIRS_HEIGHT))
     means = tidy(
         {"metric": each.metric.label, "difference": each.difference, "height": MEAN_HEIGHT,
@@ -103,10 +103,10 @@ def differences(found: Comparison) -> Plot:
 
 
 def scatter(found: Comparison) -> Plot:
-    """The difference of every pair over its mean, a panel for each metric.
+    """Plot the difference of every pair over its mean, one panel per metric.
 
-    Bland and Altman 1986, "Statistical methods for assessing agreement": against each other, pairs
-    lie on a diagonal that hides how they differ.
+    Bland and Altman 1986, "Statistical methods for assessing agreement": if the two are plotted
+    against each other, pairs lie on a diagonal that hides how they differ.
     """
     each_pair = _each_pair(found)
     ends = [pl.col("mean").min(), pl.col("mean").max()]
@@ -142,7 +142,7 @@ def scatter(found: Comparison) -> Plot:
 
 
 def _each_pair(found: Comparison) -> pl.DataFrame:
-    """A row a metric and pair: their difference, and their mean."""
+    """Return one row per metric and pair: their difference and their mean."""
     return pl.concat(
         pl.DataFrame(
             {"difference": each.second - each.first, "mean": (each.first + each.second) / 2}

@@ -1,4 +1,4 @@
-"""A comparison as a folder like a report's: page, figures, tables, numbers, manifest."""
+"""Write a comparison as a folder like a report's: page, figures, tables, numbers, manifest."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -42,7 +42,7 @@ FILES = (
 
 
 def write_comparison(found: Comparison, first: Results, second: Results, folder: Path) -> Report:
-    """report.html, figures, tables.tex, table.*, comparison.json; the manifest last."""
+    """Write report.html, figures, tables.tex, table.*, comparison.json; the manifest last."""
     content = drawn(_content(found))
     run_ids = [*found.pairs["run_id"], *found.pairs["run_id_second"]]
     records = {**first.records_sha256, **second.records_sha256}
@@ -63,7 +63,7 @@ def write_comparison(found: Comparison, first: Results, second: Results, folder:
 
 
 def pairs(found: Comparison) -> str:
-    """How many runs match and how, and how many of each sweep do not."""
+    """State how many runs match and how, and how many of each sweep do not."""
     number = found.pairs.height
     matched = f"{plural(number, 'run')} match{'es' if number == 1 else ''}"
     if found.num_shared:
@@ -78,13 +78,13 @@ def pairs(found: Comparison) -> str:
 
 
 def headlines(found: Comparison) -> tuple[str, ...]:
-    """A line for each metric whose interval leaves out 0, or one that says there is none."""
+    """Return a line per metric whose interval excludes 0, or one line if there is none."""
     clear = [each for each in found.compared if each.difference.sign] or found.moved[:1]
     return tuple(f"{against(found)}: {verdict(each)}" for each in clear)
 
 
 def summary(found: Comparison) -> Table:
-    """A row a metric: both means, and their difference."""
+    """Build a table with one row per metric: both means, and their difference."""
     of_sweeps = [
         Column(side, partial(_mean, which), unit="" if side == name else name, is_number=True)
         for side, name, which in zip(sides(found), found.names, ("first", "second"), strict=True)

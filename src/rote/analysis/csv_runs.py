@@ -1,6 +1,6 @@
-"""Somebody's own table of runs, columns mapped to those that laws know.
+"""Read a user's own table of runs, and map its columns to those that laws know.
 
-`--columns NAME=COLUMN[*FACTOR],...` says which column of the table is which quantity.
+`--columns NAME=COLUMN[*FACTOR],...` maps a column of the table to a quantity.
 """
 
 import re
@@ -18,7 +18,7 @@ from rote.analysis.tables.separated import COUNTS, ChosenColumns, doubts
 from rote.config.choices import unknown
 from rote.core.units import nats_from_bits
 
-IN_BITS = {"loss_bits": "loss_nats"}  # given in bits a token, fitted in nats
+IN_BITS = {"loss_bits": "loss_nats"}  # given in bits per token, fitted in nats
 NAME = re.compile(r"\s*(?P<name>\w+)\s*=\s*")
 QUOTED = re.compile(r"""(?P<quote>["'])(?P<column>.*?)(?P=quote)(?=\s*([*,]|$))""")
 END = re.compile(r"\s*(\*\s*(?P<factor>[^,*]*))?\s*(,|$)")
@@ -27,18 +27,18 @@ FORM = "--columns takes NAME=COLUMN or NAME=COLUMN*FACTOR, a COLUMN in quotes wh
 
 @dataclass(frozen=True)
 class OwnRuns:
-    """One row a run; columns of `COLUMNS` become numbers when a law asks for them."""
+    """One row per run; columns of `COLUMNS` become numbers when a law needs them."""
 
     cells: Cells
-    chosen: Mapping[str, ChosenColumns]  # where each quantity stands in the file
+    chosen: Mapping[str, ChosenColumns]  # the column of each quantity
 
     @cached_property
     def _own(self) -> dict[str, str]:
-        """The quantities that are there, and how each is given."""
+        """The quantities in the file, each with the name under which it is given."""
         return {IN_BITS.get(name, name): name for name in self.chosen}
 
     def __getitem__(self, name: str) -> pl.Series:
-        """Raises ValueError naming line and column of a cell that is no number."""
+        """Return a quantity; raises ValueError naming the line and column of a non-number."""
         given = self._own[name]
         column = self.chosen[given]
         values = numbers(self.cells, column.column, self._style, is_count=given in COUNTS)
@@ -46,7 +46,7 @@ class OwnRuns:
         return nats_from_bits(series) if given in IN_BITS else series
 
     def doubts(self, names: Sequence[str]) -> list[str]:
-        """Warnings about these quantities; raises as `__getitem__`."""
+        """Return warnings about these quantities; raises as `__getitem__`."""
         columns = {name: self[name].to_numpy() for name in names}
         return doubts(columns, {name: self.chosen[given] for name, given in self._own.items()})
 
@@ -55,7 +55,7 @@ class OwnRuns:
         return style_of(self.cells, [column.column for column in self.chosen.values()])
 
     def names_for(self, law: Law) -> list[str]:
-        """The columns that a law takes; raises ValueError naming those that are missing."""
+        """Return the columns that a law uses; raises ValueError naming those that are missing."""
         needed = [*(law.needs or (*law.inputs, law.output))]
         if missing := [name for name in needed if name not in self._own]:
             mapped = ",".join(f"{name}=..." for name in missing)
@@ -71,7 +71,7 @@ def read_runs(path: Path, mapping: str) -> OwnRuns:
     """Read a table of runs; ``mapping`` is NAME=COLUMN[*FACTOR],...
 
     Columns that already have a known name need no mapping. Raises ValueError for a file that is no
-    table, a name or a column that is not there, and a loss in two units.
+    table, an unknown name or column, and a loss in two units.
     """
     cells = read_cells(path)
     known = [*COLUMNS, *IN_BITS]
@@ -89,21 +89,21 @@ def read_runs(path: Path, mapping: str) -> OwnRuns:
 
 
 def measured_rows(runs: OwnRuns, law: Law, count: RunCount) -> LawData:
-    """All rows; raises ValueError naming the columns that the law lacks, and bad cells."""
+    """Return all rows; raises ValueError naming bad cells, or columns that the law lacks."""
     columns = {name: runs[name].to_numpy() for name in runs.names_for(law)}
     return LawData(columns=columns, count=count)
 
 
 def doubts_about(runs: OwnRuns, law: Law) -> list[str]:
-    """Warnings about the columns that the law takes; raises as `measured_rows`."""
+    """Return warnings about the columns that the law uses; raises as `measured_rows`."""
     return runs.doubts(runs.names_for(law))
 
 
 def parse_columns(mapping: str, columns: Sequence[str], file: str) -> dict[str, ChosenColumns]:
-    """By the quantity's name; ``columns`` are those of the table.
+    """Parse the mapping into columns by quantity; ``columns`` are those of the table.
 
-    A column's own name may hold commas, equals signs and stars: the longest that fits is taken.
-    Raises ValueError for another form, a column that is not there, and a quantity given twice.
+    A column's own name may hold commas, equals signs and stars: the longest match is taken. Raises
+    ValueError for another form, an unknown column, and a quantity given twice.
     """
     chosen: dict[str, ChosenColumns] = {}
     rest = mapping.strip().rstrip(",")
@@ -123,7 +123,7 @@ def parse_columns(mapping: str, columns: Sequence[str], file: str) -> dict[str, 
 
 
 def _column(text: str, columns: Sequence[str], file: str) -> tuple[str, str]:
-    """The column that the text begins with, and what follows it."""
+    """Return the column with which the text begins, and the rest of the text."""
     fitting = [name for name in columns if name and text.startswith(name)]
     for name in sorted(fitting, key=len, reverse=True):
         if END.match(text[len(name) :]):

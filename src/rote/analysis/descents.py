@@ -1,4 +1,4 @@
-"""Held-out loss over data bits per capacity: a curve a series, its peak, a figure and a table."""
+"""Find and plot double descent: held-out loss over data bits per capacity, a curve per series."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from rote.analysis.quantities.convergence import NOT_CONVERGED, converged, num_c
 from rote.analysis.results import Results
 from rote.analysis.table import Column, Table, Value, warning
 
-MAX_BLOCKS = 1000  # held-out sequences beyond that are resampled in blocks: 8 MB a resampling
+MAX_BLOCKS = 1000  # more held-out sequences are resampled in blocks: 8 MB a resampling
 RATIO = "data_per_capacity"
 LOSSES = {"held-out": "heldout_bits_per_token", "train": "train_bits_per_token"}
 CAPTION = (
@@ -36,7 +36,7 @@ CAPTION = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Descent:
-    """The runs of one series, by data size, and where their held-out loss turns."""
+    """The runs of one series, by data size, and the peak of their held-out loss."""
 
     source: str  # "random tokens" or "text"
     series: str
@@ -45,22 +45,22 @@ class Descent:
 
     @property
     def name(self) -> str:
-        """Unique within a report."""
+        """A name that is unique within a report."""
         return f"{self.source}, {self.series}"
 
     @property
     def peak(self) -> Peak | None:
-        """None where there is none inside the grid."""
+        """The peak, or None if the grid has none inside."""
         return self.fit if isinstance(self.fit, Peak) else None
 
     @property
     def num_unconverged(self) -> int:
-        """Runs that had not converged when training ended."""
+        """Number of runs that had not converged when training ended."""
         return self.runs.height - num_converged(self.runs)
 
 
 def descents(results: Results, runs: pl.DataFrame) -> tuple[Descent, ...]:
-    """Of every series among ``runs``, which have the columns of losses and series."""
+    """Fit every series among ``runs``, which have the columns of losses and series."""
     groups = runs.partition_by("source", "series", maintain_order=True)
     return tuple(
         Descent(
@@ -84,7 +84,7 @@ def _points(results: Results, runs: pl.DataFrame) -> list[GridPoint]:
 
 
 def _losses(results: Results, run: dict[str, Any]) -> NDArray[np.float64]:
-    """[M] bits per token of every held-out sequence, or of every block of them."""
+    """Return bits per token of every held-out sequence, or of every block of them, [M]."""
     code_bits_M = results.folders[run["run_id"]].arrays()["cost.heldout_code_bits"]
     losses_M = code_bits_M.astype(np.float64) / run["task.length"]
     if len(losses_M) <= MAX_BLOCKS:
@@ -95,7 +95,7 @@ def _losses(results: Results, run: dict[str, Any]) -> NDArray[np.float64]:
 
 
 def headline(curve: Descent) -> str:
-    """The peak with its interval, or why there is none; what doubts there are."""
+    """State the peak with its interval, or why there is none, and any doubts."""
     seeds = "; one seed" if curve.runs["seed"].n_unique() == 1 else ""
     if not isinstance(curve.fit, Peak):
         finding = f"no interior peak: {curve.fit.reason}"
@@ -110,7 +110,7 @@ def headline(curve: Descent) -> str:
 
 
 def overall(curves: Sequence[Descent]) -> str:
-    """The finding over all series: a figure's title."""
+    """State the finding over all series, as a figure's title."""
     peaks = [curve.peak.ratio for curve in curves if curve.peak]
     if not peaks:
         return "Held-out loss has no peak inside the grid"
@@ -122,7 +122,7 @@ def overall(curves: Sequence[Descent]) -> str:
 
 
 def number(curve: Descent) -> dict[str, Any]:
-    """For the manifest."""
+    """Return the numbers for the manifest."""
     fit, runs = curve.fit, list(curve.runs["run_id"])
     if not isinstance(fit, Peak):
         return {RATIO: None, "reason": fit.reason, "runs": runs}
@@ -130,7 +130,7 @@ def number(curve: Descent) -> dict[str, Any]:
 
 
 def axis_note(curves: Sequence[Descent]) -> str:
-    """How data bits and capacity are known."""
+    """State the sources of data bits and capacity."""
     bases = {curve.source: curve.runs["data_bits_basis"][0] for curve in curves}
     alphas = {
         f"{curve.runs['alpha'][0]:.2f} bits per parameter ({curve.runs['alpha_source'][0]})"
@@ -141,7 +141,7 @@ def axis_note(curves: Sequence[Descent]) -> str:
 
 
 def descents_table(curves: Sequence[Descent]) -> Table:
-    """A row a series."""
+    """Build the table, one row per series."""
 
     def of_peak(title: str, value: Callable[[Peak], Any], unit: str, form: str = "") -> Column:
         return Column(
@@ -175,7 +175,7 @@ def descents_table(curves: Sequence[Descent]) -> Table:
 
 
 def descents_plot(curves: Sequence[Descent]) -> Plot:
-    """Train and held-out loss: a panel a series."""
+    """Plot train and held-out loss, one panel per series."""
     runs = pl.concat(
         curve.runs.select(
             RATIO, "task.num_sequences", loss=column, split=pl.lit(split),

@@ -1,10 +1,7 @@
-"""A number with its 95 % interval: one type, and one way to write it down.
+"""Define `Estimate`, a number with its 95 % interval, and format numbers for pages.
 
-`rote.analysis.estimators` computes them.
-
-How numbers and words are written on pages: true minus signs, no "+0.000", short counts.
-
-The one confidence level of every interval in a report.
+This module sets the one confidence level of all intervals in reports, and how pages write numbers:
+with true minus signs, no "+0.000" and short counts. `rote.analysis.estimators` computes estimates.
 """
 
 import re
@@ -22,7 +19,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """``low`` to ``high`` is the 95 % interval; both are None where none can be given."""
+    """A number with its 95 % interval ``low`` to ``high``; both are None if there is none."""
 
     value: float
     low: float | None
@@ -35,59 +32,59 @@ class Estimate:
     def of(
         cls, value: float, interval: Interval | None, *, n: int, method: str, why_none: str = ""
     ) -> Self:
-        """From both ends as a pair; ``why_none`` is kept where ``interval`` is None alone."""
+        """Build from an interval as a pair; ``why_none`` is kept only if ``interval`` is None."""
         low, high = interval or (None, None)
         why_none = "" if interval else why_none
         return cls(value=value, low=low, high=high, n=n, method=method, why_none=why_none)
 
     @property
     def interval(self) -> Interval | None:
-        """Low and high; None where there is no interval."""
+        """Low and high, or None without an interval."""
         return None if self.low is None or self.high is None else (self.low, self.high)
 
     @property
     def ends(self) -> Interval:
-        """Low and high; the value twice where there is no interval."""
+        """Low and high; without an interval, the value twice."""
         return self.interval or (self.value, self.value)
 
     @property
     def sign(self) -> int:
-        """+1 or -1 where the whole interval has that sign, else 0; 0 without an interval."""
+        """+1 or -1 if the whole interval has that sign, else 0; 0 without an interval."""
         low, high = self.interval or (0.0, 0.0)
         return int(low > 0) - int(high < 0)
 
     def excludes(self, number: float) -> bool:
-        """Whether the interval lies wholly above or below ``number``; False without one."""
+        """Whether the interval lies wholly above or below ``number``; False without an interval."""
         return self.interval is not None and not self.ends[0] <= number <= self.ends[1]
 
     def span(self, form: str) -> str:
-        """As "0.10 to 0.14", or why there is no interval; ``form`` as in ``"{:.2f}"``."""
+        """Return "0.10 to 0.14", or why there is no interval; ``form`` is like ``"{:.2f}"``."""
         return span(self.interval, form) or self.why_none
 
     def words(self, form: str, *, label: str = "", after: str = "") -> str:
-        """As "0.12 (0.10 to 0.14)"; ``label`` stands before the interval, ``after`` behind it."""
+        """Return "0.12 (0.10 to 0.14)"; ``label`` goes before the interval, ``after`` behind it."""
         start = f"{label} " if label and self.interval else ""
         return f"{form.format(self.value)} ({start}{self.span(form)}{after})"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rate(Estimate):
-    """Successes over trials; without trials the value is NaN, and the interval 0 to 1."""
+    """Successes over trials; without trials the value is NaN and the interval is 0 to 1."""
 
     successes: int
     trials: int
-    times_asked: int = 1  # models that tried each thing: ``n`` things are ``trials`` over this
+    times_asked: int = 1  # models that tried each of the ``n`` things; ``trials`` = n times this
 
 
 @dataclass(frozen=True, kw_only=True)
 class OverSplits(Estimate):
-    """A share of right answers, or a difference of two; ``n`` is runs, or pairs of runs."""
+    """A share of right answers, or a difference of two shares; ``n`` is runs, or pairs of runs."""
 
     num_splits: int
 
 
 def span(interval: Interval | None, form: str) -> str:
-    """As "0.10 to 0.14"; nothing for None."""
+    """Return "0.10 to 0.14", or an empty text for None."""
     return f"{form.format(interval[0])} to {form.format(interval[1])}" if interval else ""
 
 
@@ -97,42 +94,42 @@ HYPHEN_OF_A_NUMBER = re.compile(r"(?<![\w.])-(?=[\d.∞])")
 
 
 def number(value: float, form: str) -> str:
-    """``form`` of the value, 0 without a sign; one significant digit where it would show zero."""
-    told = form.format(value)
+    """Format the value with ``form``: 0 gets no sign, a value that would show as zero one digit."""
+    written = form.format(value)
     if value == 0:
-        return told.replace("+", "")
-    if not re.search(r"[1-9]", told) and re.search(r"\d", told):
+        return written.replace("+", "")
+    if not re.search(r"[1-9]", written) and re.search(r"\d", written):
         if "%" in form:
             return f"{'+' if '+' in form and value > 0 else ''}{100 * value:.1g}%"
         return f"{value:{'+' if '+' in form else ''}.1g}"
-    return told
+    return written
 
 
 def typeset(text: str) -> str:
-    """With a true minus before numbers; text that is copied to a terminal keeps its hyphens."""
+    """Put true minus signs before numbers; text to copy into a terminal keeps its hyphens."""
     return HYPHEN_OF_A_NUMBER.sub(MINUS, text)
 
 
 def plural(count: int, noun: str) -> str:
-    """As "1 seed" and "3 seeds"."""
+    """Return "1 seed", or "3 seeds"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def extent(column: pl.Series) -> str:
-    """Least to most of whole numbers; one where all are equal."""
+    """Return the least and the largest of whole numbers, or one number if all are equal."""
     low, high = column.to_numpy().min(), column.to_numpy().max()
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def between(values: Iterable[float], form: str) -> str:
-    """Least to most, as "0.10 to 0.14"; one where both are written alike. Takes one or more."""
+    """Return least to most as "0.10 to 0.14", or one if both format alike; takes one or more."""
     numbers = list(values)
     low, high = form.format(min(numbers)), form.format(max(numbers))
     return low if low == high else f"{low} to {high}"
 
 
 def setting_words(setting: str) -> str:
-    """Of keys and values: "num_sequences 400, top_k 5" as "400 sequences, top k 5"."""
+    """Format keys and values: "num_sequences 400, top_k 5" becomes "400 sequences, top k 5"."""
     counted = COUNT_OF.sub(lambda found: f"{int(found[2]):,} {found[1]}", setting)
     return counted.replace("_", " ")
 
@@ -142,26 +139,26 @@ Floats = NDArray[np.float64]
 LEVEL = 0.95
 ENDS = (0.5 - LEVEL / 2, 0.5 + LEVEL / 2)  # shares of draws that lie below an interval's ends
 
-ENDLESS = 1e300  # stands for an infinite draw, since no quantile lies between it and a finite one
+ENDLESS = 1e300  # stands for an infinite draw: no quantile may fall between it and a finite one
 
 
 def student(degrees: float) -> float:
-    """Half the width of an interval over its standard error, for so many degrees of freedom."""
+    """Return half an interval's width over its standard error, for these degrees of freedom."""
     return float(student_t.ppf(ENDS[1], degrees))
 
 
 def interval_of(draws: Floats | Sequence[float]) -> tuple[float, float]:
-    """Where the middle 95 % of a bootstrap's draws lie."""
+    """Return the interval that holds the middle 95 % of a bootstrap's draws."""
     low, high = band_of(draws)
     return float(low), float(high)
 
 
 def band_of(draws: Floats | Sequence[Floats] | Sequence[float]) -> tuple[Floats, Floats]:
-    """The same at each place of curves [draws, ...]."""
+    """Return that interval at each place of curves [draws, ...]."""
     low, high = np.quantile(np.clip(draws, -ENDLESS, ENDLESS), ENDS, axis=0)
     return low, high
 
 
 def hull(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:
-    """What reaches as far as both: it covers at least as often as either."""
+    """Return the interval that spans both: it covers at least as often as either."""
     return min(first[0], second[0]), max(first[1], second[1])

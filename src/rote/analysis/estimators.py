@@ -1,4 +1,4 @@
-"""Means, rates, shares, differences and rank correlations, each with a 95 % interval.
+"""Estimate means, rates, shares, differences and rank correlations, with 95 % intervals.
 
 Shapes: K values, things or pairs; N values between two bounds, B draws of weights; S splits.
 """
@@ -27,18 +27,18 @@ from rote.analysis.estimate import (
 Floats = NDArray[np.float64]
 
 STUDENT, ZOU_DONNER = "Student's t", "Zou and Donner 2008"
-FEWEST_RANKED = 5  # things: of fewer a rank correlation says nothing
-EQUAL = 1e-12  # relative: what rounding leaves of differences between equal numbers
-NUM_DRAWS = 10_000  # of weights: quantiles then err by about 2 % of the interval's width
+FEWEST_RANKED = 5  # things: with fewer, a rank correlation says nothing
+EQUAL = 1e-12  # relative: rounding error of differences between equal numbers
+NUM_DRAWS = 10_000  # draws of weights: quantiles then err by about 2 % of the interval's width
 MOST_DRAWN = 300  # points: the weighted mean of more is about normal
-BEYOND = 1e-6  # relative: float32 values may pass their bound by it
+BEYOND = 1e-6  # relative: float32 values may exceed their bound by this
 SEED = 0
 
 
 def student_interval(values_K: ArrayLike) -> Interval | None:
-    """Of the mean of independent values from about a normal distribution.
+    """Return the interval of the mean of independent values that are about normal.
 
-    None for fewer than two values, and for values that are equal but for rounding.
+    None for fewer than two values, and for values that are equal up to rounding.
     """
     values = np.asarray(values_K, dtype=np.float64)
     if len(values) < 2 or np.ptp(values) <= EQUAL * np.abs(values).max():
@@ -49,10 +49,10 @@ def student_interval(values_K: ArrayLike) -> Interval | None:
 
 
 def mean_over_seeds(values_K: ArrayLike) -> Estimate:
-    """Student's t over runs that differ in their seed; raises ValueError for no run.
+    """Estimate the mean by Student's t over runs of different seeds; raises ValueError for none.
 
-    It covers as stated from two runs on where they scatter normally, and 90 to 93 % of the time
-    where they are as skewed as a log-normal of sigma 1/2.
+    It covers as stated from two runs on if they scatter normally, and 90 to 93 % of the time if
+    they are as skewed as a log-normal of sigma 1/2.
     """
     values = np.asarray(values_K, dtype=np.float64)
     if len(values) == 0:
@@ -65,7 +65,7 @@ def mean_over_seeds(values_K: ArrayLike) -> Estimate:
 
 
 def geometric_mean(values_K: ArrayLike) -> Estimate:
-    """Of times and ratios, all > 0: `mean_over_seeds` of their logarithms."""
+    """Estimate the geometric mean of times or ratios, all > 0: `mean_over_seeds` of logarithms."""
     logs = mean_over_seeds(np.log(values_K))
     low, high = (None if end is None else math.exp(end) for end in (logs.low, logs.high))
     return Estimate(
@@ -75,12 +75,12 @@ def geometric_mean(values_K: ArrayLike) -> Estimate:
 
 
 def mean_of_estimates(estimates: Sequence[Estimate]) -> Estimate:
-    """All of one weight, with the mean of their intervals' ends; raises ValueError for none.
+    """Average the estimates and the ends of their intervals; raises ValueError for none.
 
-    Estimates of several seeds or N share their held-out sequences, and err alike. Were reaches
-    added as squares, as of independent ones, 95 % intervals would hold 83 % of AUROCs of three
-    seeds whose shared non-members carry half of the variance. These are right where all err
-    alike, and else too wide.
+    Estimates of several seeds or N share their held-out sequences, so their errors are similar. If
+    reaches were added as squares, as for independent estimates, 95 % intervals would hold 83 % of
+    AUROCs of three seeds whose shared non-members carry half of the variance. These intervals are
+    right if all errors agree, and too wide otherwise.
     """
     if not estimates:
         raise ValueError("a mean takes one estimate or more")
@@ -95,14 +95,14 @@ def mean_of_estimates(estimates: Sequence[Estimate]) -> Estimate:
 
 
 def bounded_mean(values_N: ArrayLike, *, least: float, most: float) -> Estimate:
-    """Of independent values between known bounds, whatever their distribution.
+    """Estimate the mean of independent values between known bounds, of any distribution.
 
-    Student's t and bootstraps know the spread of the values that were drawn: of 8 exposures of
-    which 10 % are as low as chance they hold the mean in 56 % of draws. Here each end is the mean
-    of the values and one more at the bound, with weights that are Dirichlet(1, ..., 1): the shares
-    of any continuous distribution between draws in their order (Gaffke 2005; Learned-Miller and
-    Thomas 2019, arXiv 1905.06208). For values that are 0 or 1 it is Clopper and Pearson's. That it
-    covers for every bounded distribution is a conjecture; `benchmarks/coverage.py` counts. Raises
+    Student's t and bootstraps see only the spread of the drawn values: for 8 exposures of which 10
+    % are as low as chance they hold the mean in 56 % of draws. Here each end is the mean of the
+    values and one more at the bound, with weights that are Dirichlet(1, ..., 1): the shares of any
+    continuous distribution between ordered draws (Gaffke 2005; Learned-Miller and Thomas 2019,
+    arXiv 1905.06208). For values that are 0 or 1 it is Clopper and Pearson's. Its coverage for
+    every bounded distribution is a conjecture; `benchmarks/coverage.py` counts it. Raises
     ValueError for no value, for bounds that do not rise and for a value beyond them.
     """
     values = np.sort(np.asarray(values_N, dtype=np.float64))
@@ -121,7 +121,7 @@ def bounded_mean(values_N: ArrayLike, *, least: float, most: float) -> Estimate:
 
 
 def _dirichlet_quantile(points: Floats, share: float) -> float:
-    """Of the mean of points with Dirichlet weights; its variance is the points' over N + 1."""
+    """Return a quantile of the Dirichlet-weighted mean; its variance is the points' over N + 1."""
     if len(points) > MOST_DRAWN:
         return float(points.mean() + norm.ppf(share) * points.std() / np.sqrt(len(points) + 1))
     weights_BN = np.random.default_rng(SEED).dirichlet(np.ones(len(points)), NUM_DRAWS)
@@ -131,13 +131,13 @@ def _dirichlet_quantile(points: Floats, share: float) -> float:
 def bootstrap(
     value: float, draws: Floats | Sequence[float], *, n: int, at_least: Interval | None = None
 ) -> Estimate:
-    """Percentiles of resampled values; ``at_least`` is an interval that it reaches as far as."""
+    """Return percentiles of resampled values; the interval spans at least ``at_least``."""
     ends = interval_of(draws)
     return Estimate.of(value, hull(ends, at_least) if at_least else ends, n=n, method="bootstrap")
 
 
 def clopper_pearson(successes: float, trials: float) -> Interval:
-    """Of a rate (Clopper and Pearson 1934); between whole numbers as the beta distribution."""
+    """Return a rate's interval (Clopper and Pearson 1934); fractions by the beta distribution."""
     failures = trials - successes
     low = float(betaincinv(successes, failures + 1, ENDS[0])) if successes > 0 else 0.0
     high = float(betaincinv(successes + 1, failures, ENDS[1])) if failures > 0 else 1.0
@@ -145,7 +145,7 @@ def clopper_pearson(successes: float, trials: float) -> Interval:
 
 
 def rate(successes: int, trials: int, *, times_asked: int = 1) -> Rate:
-    """Successes over trials, with the exact interval: it covers at least 95 % of the time.
+    """Return successes over trials with the exact interval, which covers at least 95 %.
 
     Things that several models were asked count once, with the mean over the models.
     """
@@ -158,7 +158,7 @@ def rate(successes: int, trials: int, *, times_asked: int = 1) -> Rate:
 
 
 def pooled(rates: Iterable[Rate], *, same_things: bool = False) -> Rate:
-    """Counts added up; ``same_things``: each rate is of the same things, by another model."""
+    """Add up counts; ``same_things``: each rate is of the same things, by another model."""
     added = list(rates)
     return rate(
         sum(each.successes for each in added),
@@ -169,7 +169,7 @@ def pooled(rates: Iterable[Rate], *, same_things: bool = False) -> Rate:
 
 @dataclass(frozen=True, kw_only=True)
 class AnswersOfSplits:
-    """How one run answered."""
+    """The answers of one run."""
 
     split: Hashable
     seed: int
@@ -177,12 +177,12 @@ class AnswersOfSplits:
 
 
 def share(answers: Sequence[AnswersOfSplits]) -> OverSplits:
-    """The mean over held-out splits of means over seeds; raises ValueError for no run.
+    """Return the mean over held-out splits of means over seeds; raises ValueError for no run.
 
     Runs of one split share their items, so the interval is over splits: Student's t over their
-    means (over seeds where there is one split), and as wide as Clopper and Pearson's over all
-    answers, since a few runs that agree leave the first no width. Where a split is either answered
-    whole or not at all, fewer than 20 cover 84 to 89 %.
+    means (over seeds if there is one split), and at least Clopper and Pearson's over all answers,
+    since a few runs that agree give the first no width. If each split is answered either whole or
+    not at all, fewer than 20 splits cover 84 to 89 %.
     """
     if not answers:
         raise ValueError("no run that answered")
@@ -193,9 +193,10 @@ def share(answers: Sequence[AnswersOfSplits]) -> OverSplits:
 def share_difference(
     larger: Sequence[AnswersOfSplits], smaller: Sequence[AnswersOfSplits]
 ) -> OverSplits | None:
-    """Over the splits and seeds that both have, as `share`; None where they have none in common.
+    """Return the difference over splits and seeds that both have; None if they share none.
 
-    In place of Clopper and Pearson's interval: that of the `difference` of the pooled rates.
+    It is computed as `share`, with the `difference` of the pooled rates in place of Clopper and
+    Pearson's interval.
     """
     ours, theirs = (
         {(each.split, each.seed): each.rate for each in answers} for answers in (larger, smaller)
@@ -211,7 +212,7 @@ def share_difference(
 def _over_splits(
     values: Sequence[tuple[Hashable, float]], together: Estimate, *, least: float
 ) -> OverSplits:
-    """Of (split, value of a run); ``least`` to 1 is what a value can be."""
+    """Combine (split, value of a run) pairs; values lie between ``least`` and 1."""
     splits: dict[Hashable, list[float]] = {}
     for split, value in values:
         splits.setdefault(split, []).append(value)
@@ -229,10 +230,10 @@ def _over_splits(
 
 
 def difference(one: Estimate, other: Estimate) -> Estimate:
-    """The first less the second, taken as independent: too wide where they go up and down alike.
+    """Return the first minus the second as independent estimates.
 
-    Reaches add up as squares, side by side (Zou and Donner 2008, Statistics in Medicine 27). For
-    two rates it is Newcombe's method (1998).
+    The interval is too wide if both vary together. Reaches add as squares, separately on each side
+    (Zou and Donner 2008, Statistics in Medicine 27). For two rates it is Newcombe's method (1998).
     """
     value, (low, high), (other_low, other_high) = one.value - other.value, one.ends, other.ends
     below = math.hypot(one.value - low, other_high - other.value)
@@ -243,7 +244,7 @@ def difference(one: Estimate, other: Estimate) -> Estimate:
 
 
 def paired_difference(differences_K: ArrayLike, *, fewest: int = 2) -> Estimate:
-    """Mean of differences of pairs; no interval for fewer than ``fewest`` or equal ones.
+    """Return the mean of paired differences; no interval below ``fewest`` pairs, or if equal.
 
     Raises ValueError for no pair.
     """
@@ -258,12 +259,13 @@ def paired_difference(differences_K: ArrayLike, *, fewest: int = 2) -> Estimate:
 
 
 def rank_correlation(one_K: ArrayLike, other_K: ArrayLike) -> Estimate | None:
-    """Spearman's rho; None for fewer than `FEWEST_RANKED` things, or values that never vary.
+    """Return Spearman's rho; None below `FEWEST_RANKED` things, or for constant values.
 
-    The interval is Bonett and Wright's (2000): of Fisher's z, variance (1 + rho^2 / 2) / (K - 3).
-    Where |rho| is 1, and z infinite, it is that of half a swap of two neighbours less: without it
-    60 % of 95 % intervals held a true rho of 0.95 over 5 things, with it 98 %. A true |rho| above
-    0.98 is held 85 to 95 % of the time. Raises ValueError for lengths that differ.
+    The interval is Bonett and Wright's (2000): Fisher's z has variance (1 + rho^2 / 2) / (K - 3).
+    If |rho| is 1, z is infinite, and the interval is that of rho reduced by half a swap of two
+    neighbours: without it 60 % of 95 % intervals held a true rho of 0.95 over 5 things, with it 98
+    %. A true |rho| above 0.98 is held 85 to 95 % of the time. Raises ValueError for different
+    lengths.
     """
     ones, others = np.asarray(one_K, np.float64), np.asarray(other_K, np.float64)
     if ones.shape != others.shape or ones.ndim != 1:
@@ -272,7 +274,7 @@ def rank_correlation(one_K: ArrayLike, other_K: ArrayLike) -> Estimate | None:
     if number < FEWEST_RANKED or np.ptp(ones) == 0 or np.ptp(others) == 0:
         return None
     rho = min(1.0, max(-1.0, float(spearmanr(ones, others).statistic)))
-    most = 1 - 6 / (number * (number**2 - 1))  # a swap of neighbours takes twice as much away
+    most = 1 - 6 / (number * (number**2 - 1))  # a swap of neighbours subtracts twice as much
     centre = math.atanh(min(most, max(-most, rho)))
     reach = float(norm.ppf(0.5 + LEVEL / 2)) * math.sqrt((1 + rho**2 / 2) / (number - 3))
     low, high = math.tanh(centre - reach), math.tanh(centre + reach)

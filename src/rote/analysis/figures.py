@@ -1,4 +1,4 @@
-"""How every figure looks: one palette, text kept as text, the same bytes each time."""
+"""Set the look of every figure: one palette, text kept as text, the same bytes each time."""
 
 import io
 import textwrap
@@ -32,7 +32,7 @@ RAMP = LinearSegmentedColormap.from_list(
 ACCENT = PALETTE[1]  # for the one line that matters among many
 
 TITLE = "title"  # an id in the SVG: a narrow page writes the title above instead
-LETTERS_PER_LINE = 82  # of a title
+LETTERS_PER_LINE = 82  # wrapping of titles
 WIDTH_INCHES = 8.4
 PNG_DOTS_PER_INCH = 160
 
@@ -56,13 +56,13 @@ LOOK: dict[Any, Any] = {
     "figure.titleweight": "bold",
     "svg.fonttype": "none",
     "svg.hashsalt": "rote",
-    "path.simplify_threshold": 0.5,  # pixels: long training curves become small files
+    "path.simplify_threshold": 0.5,  # pixels: keeps files of long training curves small
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrecisionStyle:
-    """A precision is told by shape as well as by colour."""
+    """The marks of a precision, which differ in shape as well as in colour."""
 
     colour: str
     marker: str
@@ -74,12 +74,17 @@ PRECISION_LOOKS = {
     "tf32": PrecisionStyle(colour="#009E73", marker="v", linestyle="-."),
     "bf16_mixed": PrecisionStyle(colour="#D55E00", marker="s", linestyle="--"),
     "bf16_true": PrecisionStyle(colour="#CC79A7", marker="^", linestyle=":"),
+    "fp16_mixed": PrecisionStyle(colour="#E69F00", marker="D", linestyle="--"),
+    "fp8": PrecisionStyle(colour="#8C564B", marker="<", linestyle="-."),
+    "qat_int8": PrecisionStyle(colour="#56B4E9", marker="P", linestyle="-"),
+    "qat_int4": PrecisionStyle(colour="#6B6B6B", marker="X", linestyle="-"),
+    "qat_ternary": PrecisionStyle(colour="#000000", marker="d", linestyle="-"),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class RenderedFigure:
-    """One finished figure; ``alt`` says in words what it shows."""
+    """One finished figure; ``alt`` describes it in words."""
 
     name: str
     alt: str
@@ -91,7 +96,7 @@ in_house_style = mpl.rc_context(LOOK)  # decorates a function that draws and ren
 
 
 def new_figure(*, height_inches: float, title: str) -> Figure:
-    """An empty figure with its finding on top, in lines; no global state is touched."""
+    """Return an empty figure titled with its finding, in lines; no global state is changed."""
     figure = Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
     FigureCanvasAgg(figure)
     words = typeset(title.replace(" %", "\N{NO-BREAK SPACE}%"))
@@ -105,7 +110,7 @@ def new_figure(*, height_inches: float, title: str) -> Figure:
 def panels(
     figure: Figure, num_panels: int, *, num_columns: int, sharey: bool, sharex: bool = True
 ) -> list[Axes]:
-    """A grid of axes; the lowest of every column has its tick labels."""
+    """Return a grid of axes; the lowest of every column has its tick labels."""
     num_rows = -(-num_panels // num_columns)
     grid = figure.subplots(num_rows, num_columns, sharex=sharex, sharey=sharey, squeeze=False)
     for spare in grid.flat[num_panels:]:
@@ -116,12 +121,12 @@ def panels(
 
 
 def line_key(label: str, **look: Any) -> Line2D:
-    """A legend entry drawn as a line or a marker; ``look`` as matplotlib's Line2D takes it."""
+    """Return a legend entry drawn as a line or marker; ``look`` is passed to Line2D."""
     return Line2D([], [], label=label, **look)
 
 
 def legend_below(figure: Figure, handles: Sequence[Handle], *, num_columns: int) -> None:
-    """A legend under the axes, never over the data; of fewer columns where they are too wide."""
+    """Put a legend below the axes, never over the data; in fewer columns if they are too wide."""
     for num in range(num_columns, 0, -1):
         legend = figure.legend(handles=list(handles), loc="outside lower left", ncols=num)
         if num == 1 or legend.get_window_extent().width <= figure.bbox.width:
@@ -130,7 +135,7 @@ def legend_below(figure: Figure, handles: Sequence[Handle], *, num_columns: int)
 
 
 def label_outside(figure: Figure, grid: Sequence[Axes], *, x: str, y: str) -> None:
-    """Axis labels on the outer panels only."""
+    """Label the axes of the outer panels only."""
     num_columns = _shape(grid)[1]
     for index, axes in enumerate(grid):
         if index % num_columns == 0:
@@ -140,7 +145,7 @@ def label_outside(figure: Figure, grid: Sequence[Axes], *, x: str, y: str) -> No
 
 
 def count_axis(axes: Axes) -> None:
-    """Logarithmic, in short numbers, at least a factor of 4 wide: one value alone has a place."""
+    """Make the x axis logarithmic with short numbers, at least a factor of 4 wide."""
     low, high = axes.get_xlim()
     if high < 4 * low:
         middle = (low * high) ** 0.5
@@ -156,7 +161,7 @@ def plot_intervals(
     across: bool = False,
     **look: Any,
 ) -> None:
-    """Marks with their intervals, upright or ``across``; ``look`` as `Axes.errorbar` takes it."""
+    """Draw marks with intervals, upright or ``across``; ``look`` is passed to `Axes.errorbar`."""
     if not estimates:
         return
     values = [each.value for each in estimates]
@@ -169,7 +174,7 @@ def plot_intervals(
 
 
 def short_numbers(*scales: Axis) -> None:
-    """2,000,000 as 2M, a billion as 1B, 10^18 as 1e18; below 1 as a decimal fraction."""
+    """Write 2,000,000 as 2M, a billion as 1B, 10^18 as 1e18; below 1 a decimal fraction."""
     large = EngFormatter(sep="")
 
     def short(number: float, _: int) -> str:
@@ -182,14 +187,14 @@ def short_numbers(*scales: Axis) -> None:
 
 
 def plain_ratios(scale: Axis) -> None:
-    """0.1, 0.2, 0.5, 1, 2, 5 on a logarithmic axis of ratios."""
+    """Write 0.1, 0.2, 0.5, 1, 2, 5 on a logarithmic axis of ratios."""
     scale.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
     scale.set_major_formatter("{x:g}")
     scale.set_minor_formatter(NullFormatter())
 
 
 def logarithmic_numbers(scale: Axis, limits: Sequence[float]) -> None:
-    """Short numbers at 1, 2 and 5 of each decade; at decades alone where there are many."""
+    """Write short numbers at 1, 2 and 5 of each decade; only at decades if there are many."""
     subdivisions: tuple[float, ...] = (1.0, 2.0, 5.0) if limits[1] < 120 * limits[0] else (1.0,)
     if limits[1] < 5 * limits[0]:
         subdivisions = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
@@ -199,7 +204,7 @@ def logarithmic_numbers(scale: Axis, limits: Sequence[float]) -> None:
 
 
 def colours(num_needed: int) -> list[str]:
-    """So many colours that a colour-blind reader tells apart: the palette, or a lightness ramp."""
+    """Return colours that colour-blind readers tell apart: the palette, or a lightness ramp."""
     if num_needed <= len(PALETTE):
         return list(PALETTE[:num_needed])
     positions = [index / (num_needed - 1) for index in range(num_needed)]
@@ -207,14 +212,14 @@ def colours(num_needed: int) -> list[str]:
 
 
 def log_shade(values: Iterable[float]) -> ScalarMappable:
-    """A colour for every positive value, dark where it is large."""
+    """Return a colour for every positive value, darker for larger values."""
     return ScalarMappable(LogNorm(min(values), max(values)), RAMP)
 
 
 def colour_scale(
     figure: Figure, grid: Sequence[Axes], shade: ScalarMappable, *, label: str
 ) -> None:
-    """The key to a shade, right of all panels."""
+    """Draw the key to a shade, right of all panels."""
     bar = figure.colorbar(shade, ax=list(grid), label=label, aspect=20 * _shape(grid)[0], pad=0.01)
     bar.outline.set_visible(False)
     bar.ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
@@ -223,7 +228,7 @@ def colour_scale(
 
 
 def render(figure: Figure, *, name: str, alt: str) -> RenderedFigure:
-    """SVG and PNG; neither carries a date or a version."""
+    """Render SVG and PNG; neither contains a date or a version."""
     svg, png = io.BytesIO(), io.BytesIO()
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     figure.savefig(png, format="png", dpi=PNG_DOTS_PER_INCH, metadata={"Software": None})
@@ -232,6 +237,6 @@ def render(figure: Figure, *, name: str, alt: str) -> RenderedFigure:
 
 def _shape(grid: Sequence[Axes]) -> tuple[int, int]:
     place = grid[0].get_subplotspec()
-    assert place is not None  # every panel comes out of `panels`
+    assert place is not None  # every panel comes from `panels`
     num_rows, num_columns, *_ = place.get_geometry()
     return num_rows, num_columns

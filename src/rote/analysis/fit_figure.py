@@ -1,4 +1,4 @@
-"""A fitted law as a figure: the curve through its runs, and predicted against measured."""
+"""Plot a fitted law: the curve through its runs, and predicted against measured."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,8 +14,8 @@ from rote.analysis.metrics import title_of
 from rote.analysis.plot import Axis, Plot
 from rote.core.units import bits_from_nats
 
-MOST_LINES = 7  # of a family of curves
-NUM_PLACES = 120  # of a curve
+MOST_LINES = 7  # curves in one family
+NUM_PLACES = 120  # points per curve
 THROUGH, AGREEMENT = "the law through the runs", "measured against predicted"
 SIZES, BUDGETS = "line: the size with the lowest loss", "loss over size, a line for each budget"
 LOSS = "loss_nats"
@@ -26,7 +26,7 @@ POINTS = {"marker": "o", "markersize": 4, "alpha": 0.7}
 def fit_plot(
     name: str, fitted: FittedLaw, measured: LawData, *, title: str, caption: str, inches: float
 ) -> Plot:
-    """Runs and curves over the input that varies most, shaded by the other; then agreement."""
+    """Plot runs and curves over the input that varies most, shaded by the other; then agreement."""
     is_optimum = fitted.output == "parameters"
     layers = _optimum(fitted, measured) if is_optimum else _curves(fitted, measured)
     along, output = layers[0].x, shown_name(fitted.output)
@@ -61,7 +61,7 @@ def fit_plot(
 
 
 def shown_name(column: str) -> str:
-    """Of what is shown of a law's column: loss in bits."""
+    """Return the shown column for a law's column: loss is shown in bits."""
     return AS_SHOWN.get(column, column)
 
 
@@ -75,7 +75,7 @@ def _frame(panel: str, **columns: Floats) -> pl.DataFrame:
 
 
 def _curves(fitted: FittedLaw, measured: LawData) -> list[Layer]:
-    """The law over one input, a line for some values of another, and its predictions."""
+    """Plot the law over one input, with a line for some values of another, and its predictions."""
     along = max(fitted.inputs, key=lambda name: len(np.unique(measured[name])))
     others = [name for name in fitted.inputs if name != along]
     x, y = measured[along], measured[fitted.output]
@@ -110,7 +110,7 @@ def _points(frame: pl.DataFrame, x: str, y: str) -> Layer:
 
 
 def _band(fitted: FittedLaw, along: str, grid: Floats, panel: str) -> list[Layer]:
-    """A law of one input, with the interval of its resamples."""
+    """Return a law of one input, with the interval of its resamples."""
     output = shown_name(fitted.output)
     law = _frame(panel, **{along: grid, fitted.output: fitted.predict(grid)})
     look = {"color": ACCENT}
@@ -139,7 +139,7 @@ def _agreement(fitted: FittedLaw, measured: LawData) -> list[Layer]:
 
 
 def _optimum(fitted: FittedLaw, measured: LawData) -> list[Layer]:
-    """The best size over compute, among all runs; and loss over size, a line for each budget."""
+    """Plot the best size over compute, among all runs; and loss over size, a line per budget."""
     flops, size = measured["flops"], measured["parameters"]
     grid = np.geomspace(flops.min(), flops.max(), NUM_PLACES)
     runs = _frame(SIZES, flops=flops, parameters=size)
@@ -158,7 +158,7 @@ def _optimum(fitted: FittedLaw, measured: LawData) -> list[Layer]:
 
 
 def _few(values: Floats) -> Floats:
-    """So many of the distinct ones, spread over all."""
+    """Choose at most `MOST_LINES` of the distinct values, evenly spread."""
     distinct = np.unique(values)
     places = np.linspace(0, len(distinct) - 1, min(MOST_LINES, len(distinct))).round().astype(int)
     return distinct[np.unique(places)]

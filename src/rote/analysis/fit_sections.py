@@ -1,4 +1,4 @@
-"""Laws through runs, for a page: which explain most, and of each its constants and figure."""
+"""Present laws fitted to runs: a ranking by explained variance, and each law with its figure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -20,43 +20,43 @@ from rote.analysis.table import Cell, Column, Table, Value
 from rote.core.progress import Progress
 
 FORM = "{:.4g}"
-HEADLINED = ("R_D", "a", "alpha_N", "alpha", "slope")  # the first of these that a law has
-USEFUL = 0.5  # of the variance of ln(output): a law that explains less is shown small
+HEADLINED = ("R_D", "a", "alpha_N", "alpha", "slope")  # the first that a law has is shown
+USEFUL = 0.5  # share of the variance of ln(output); laws that explain less are shown small
 INCHES = {True: 2.6, False: 1.5}  # height of the figure of a law that is useful, or not
 LOSS_NOTE = "In formulas L is in nats per token; figures have bits per token, 1.443 for each nat."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Runs:
-    """What laws are fitted to; each number format (precision) is fitted apart from the others."""
+    """Runs to fit laws to; each number format (precision) is fitted separately."""
 
-    columns: Callable[[Law, str], LawData]  # of one format; ValueError where a column is missing
-    formats: tuple[str, ...] = ("",)  # names; one, empty or not, needs no telling apart
+    columns: Callable[[Law, str], LawData]  # data of one format; ValueError if a column is missing
+    formats: tuple[str, ...] = ("",)  # names; a single one is not shown
     doubts: Callable[[Law, str], list[str]] = lambda law, number_format: []
 
 
 @dataclass(frozen=True, kw_only=True)
 class Through:
-    """A law, what it was fitted to and what came of it."""
+    """A law, the data that it was fitted to, and the fit."""
 
-    name: str  # with the number format where there are several
+    name: str  # with the number format if there are several
     law: Law
     measured: LawData
     fitted: FittedLaw
 
     @property
     def is_useful(self) -> bool:
-        """Whether it explains most of what differs between the runs."""
+        """Whether it explains most of the variance between the runs."""
         return self.fitted.goodness.explained >= USEFUL
 
     @property
     def constants(self) -> tuple[Constant, ...]:
-        """Constants first, then what follows from them."""
+        """Constants first, then values derived from them."""
         return (*self.fitted.constants, *self.fitted.derived)
 
     @property
     def headlined(self) -> Constant:
-        """The one that is asked for most."""
+        """The constant of most interest."""
         named = {each.name: each for each in self.constants}
         found = (named[name] for name in HEADLINED if name in named)
         return next(found, self.fitted.constants[-1])
@@ -71,7 +71,7 @@ class NotFitted:
 
 
 def runs_of(table: pl.DataFrame, count: RunCount) -> Runs:
-    """Of a sweep, as `rote.analysis.quantities.scaling.scaling_runs` gives them."""
+    """Return the runs of a sweep from `rote.analysis.quantities.scaling.scaling_runs`."""
 
     def of(number_format: str) -> pl.DataFrame:
         return table.filter(pl.col(FORMAT) == number_format)
@@ -86,7 +86,7 @@ def runs_of(table: pl.DataFrame, count: RunCount) -> Runs:
 def fit_laws(
     names: Sequence[str], runs: Runs, effort: FitEffort, progress: Progress
 ) -> tuple[list[Through], list[NotFitted]]:
-    """Each law in each number format, the one that explains most first; why others are not."""
+    """Fit each law in each number format, the best first; also return why others failed."""
     asked = [(name, number_format) for name in names for number_format in runs.formats]
     fitted: list[Through] = []
     others: list[NotFitted] = []
@@ -113,7 +113,7 @@ def _fit(name: str, number_format: str, runs: Runs, effort: FitEffort) -> Throug
 
 
 def ranking(fitted: Sequence[Through]) -> Table:
-    """A row a law: how much it explains, and its main constant."""
+    """Build a table with one row per law: how much it explains, and its main constant."""
 
     def good(name: str) -> Callable[[Through], Value]:
         return lambda each: getattr(each.fitted.goodness, name)
@@ -142,7 +142,7 @@ def ranking(fitted: Sequence[Through]) -> Table:
 
 
 def sections(fitted: Iterable[Through], others: Sequence[NotFitted]) -> list[Section]:
-    """One for each law, and one for those that were not fitted."""
+    """Return one section per law, and one for the laws that were not fitted."""
     columns = [Column("law", "name"), Column("why not", "reason")]
     made = [section(each) for each in fitted]
     if others:
@@ -152,7 +152,7 @@ def sections(fitted: Iterable[Through], others: Sequence[NotFitted]) -> list[Sec
 
 
 def section(through: Through) -> Section:
-    """Formula, constants with their intervals, warnings and figure."""
+    """Show formula, constants with their intervals, warnings and figure."""
     law, fitted = through.law, through.fitted
     formula = f"<code>{escape(fitted.formula)}</code> ({escape(law.source)})"
     figure = fit_plot(
@@ -168,7 +168,7 @@ def section(through: Through) -> Section:
 
 
 def constants(through: Through) -> Table:
-    """Each with its intervals, beside published ones."""
+    """List each constant with its intervals, beside published values."""
     published = [
         Column(source.partition(",")[0], partial(_published, curve), unit="published", form=FORM,
                missing="none")
@@ -191,13 +191,13 @@ def constants(through: Through) -> Table:
 
 
 def _published(curve: object, constant: Constant) -> float | None:
-    """A constant or a property of that name; most derived ones have none."""
+    """Return a constant or property of that name; most derived values have none."""
     value = getattr(curve, constant.name, None)
     return value if isinstance(value, int | float) else None
 
 
 def headline(through: Through) -> str:
-    """The main constant; of a law that explains little only how much that is."""
+    """State the main constant; for a law that explains little, only how much it explains."""
     fitted, main = through.fitted, through.headlined
     points = f"{fitted.law}, {plural(fitted.goodness.num_points, 'point')}"
     if not through.is_useful:
@@ -209,7 +209,7 @@ def headline(through: Through) -> str:
 
 
 def goodness(fitted: FittedLaw) -> str:
-    """One sentence."""
+    """Describe the fit in one sentence."""
     good, output = fitted.goodness, METRICS[shown_name(fitted.output)].title
     return (
         f"{plural(good.num_points, 'point')}, {plural(good.num_constants, 'constant')}; "
@@ -219,13 +219,13 @@ def goodness(fitted: FittedLaw) -> str:
 
 
 def method(fitted: FittedLaw) -> str:
-    """How, and in which convention."""
+    """Describe the method and the convention of counting parameters."""
     how = fitted.method[:1].upper() + fitted.method[1:]
     return f"{how}; parameters counted as {fitted.count.value}; intervals 95 %"
 
 
 def numbers(through: Through) -> Mapping[str, Any]:
-    """For JSON: constants, intervals, goodness, ranges, warnings."""
+    """Return constants, intervals, goodness, ranges and warnings for JSON."""
     fitted = through.fitted
     found: dict[str, Any] = {
         "formula": fitted.formula,
@@ -250,7 +250,7 @@ def _interval(constant: Constant) -> tuple[float, float] | None:
 
 
 def _plain(value: Any) -> Any:
-    """JSON knows no infinity: an end that nothing bounds is null."""
+    """Make values fit for JSON, which has no infinity: an unbounded end becomes null."""
     if isinstance(value, dict):
         return {key: _plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Layers of marks: what each looks like, drawn into axes, and named in a legend."""
+"""Draw layers of marks into axes, and name them in a legend."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,24 +30,24 @@ class Layer:
     kind: Kind = "points"
     x: str = ""
     y: str = ""
-    hue: str = ""  # column that a colour tells; without one all are grey, or as ``look`` says
-    style: str = ""  # column that a marker and a dash tell
-    each: str = ""  # column of which every value is a line of its own
-    shade: str = ""  # numeric column that the darkness of a line tells
+    hue: str = ""  # column shown by colour; if none, grey, or as ``look`` says
+    style: str = ""  # column shown by marker and dash
+    each: str = ""  # column with one line per value
+    shade: str = ""  # numeric column shown by the darkness of a line
     hollow: str = ""  # boolean column: open marks
     hollow_label: str = ""
-    label: str = ""  # in the legend, of all
+    label: str = ""  # legend entry of the whole layer
     text: str = ""  # column written beside the marks
-    look: Mapping[str, Any] = field(default_factory=dict)  # as matplotlib takes it
+    look: Mapping[str, Any] = field(default_factory=dict)  # passed to matplotlib
 
 
 def runs_and_means(
     runs: pl.DataFrame, means: pl.DataFrame, *, hollow: str = "", hollow_label: str = "", **of: Any
 ) -> list[Layer]:
-    """Single runs, faint and small; means over seeds with intervals, and the lines through these.
+    """Return layers of single runs, of means over seeds, and of lines through the means.
 
-    ``of`` is what all three have: x, y, hue, style, look. ``hollow`` is of single runs, and of
-    means that have such a column.
+    Single runs are faint and small; means have intervals. ``of`` is passed to all three layers: x,
+    y, hue, style, look. ``hollow`` applies to single runs, and to means that have such a column.
     """
     faint = of | {"look": {**of.get("look", {}), **FAINT}}
     of_means = hollow if hollow in means.columns else ""
@@ -59,7 +59,7 @@ def runs_and_means(
 
 
 def values_of(column: str, layers: Sequence[Layer]) -> list[Any]:
-    """Of a column, over all layers that have it, as they come."""
+    """Return the values of a column, over all layers that have it, in order of appearance."""
     found = [
         value
         for layer in layers
@@ -71,7 +71,7 @@ def values_of(column: str, layers: Sequence[Layer]) -> list[Any]:
 
 
 class Styles:
-    """Which colour, marker and dash each value has, the same in all layers of a figure."""
+    """Colour, marker and dash of each value, the same in all layers of a figure."""
 
     def __init__(self, layers: Sequence[Layer], hue_order: Sequence[Any]) -> None:
         self.layers = layers
@@ -101,7 +101,7 @@ class Styles:
         return dict(zip(hues, colours(len(hues)), strict=True))
 
     def of(self, layer: Layer, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Colour, marker and line of the marks of one row's group."""
+        """Return colour, marker and line of one row's group."""
         found: dict[str, Any] = {"color": GREY, "marker": "o", "linestyle": "-"}
         if layer.hue:
             found["color"] = self.colour_of[row[layer.hue]]
@@ -112,7 +112,7 @@ class Styles:
         return found | dict(layer.look)
 
     def handles(self) -> list[Handle]:
-        """The legend: hues, styles, then layers with a label of their own, and hollow marks."""
+        """Return the legend: hues, styles, then layers with their own label, and hollow marks."""
         made: dict[str, Handle] = {}
         for layer in self.layers:
             for hue in values_of(layer.hue, [layer]):
@@ -156,7 +156,7 @@ def _groups(layer: Layer, frame: pl.DataFrame) -> Iterable[pl.DataFrame]:
 
 
 def draw_layer(axes: Axes, layer: Layer, frame: pl.DataFrame, looks: Styles) -> None:
-    """One after another what its hue, style, shade and ``each`` tell apart."""
+    """Draw each group that hue, style, shade and ``each`` distinguish, one after another."""
     for group in _groups(layer, frame):
         look = looks.of(layer, group.row(0, named=True))
         match layer.kind:
@@ -212,7 +212,7 @@ def _draw_points(axes: Axes, layer: Layer, group: pl.DataFrame, look: dict[str, 
 
 
 def _reach(group: pl.DataFrame, column: str) -> Any:
-    """Below and above, 0 where there is no interval; None where no mark has one."""
+    """Return the bars below and above, 0 without an interval; None if no mark has one."""
     names = f"{column}_low", f"{column}_high"
     if not set(names) <= set(group.columns) or group[names[0]].null_count() == group.height:
         return None

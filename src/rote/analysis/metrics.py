@@ -1,7 +1,6 @@
-"""Every number of a run that pages, tables, charts and dashboards show.
+"""Define every number of a run that pages, tables, charts and dashboards show.
 
-What it is called, its unit, how it is written and how it is derived from stored sums is said here
-and nowhere else.
+Only this module defines its name, its unit, its format and its derivation from stored sums.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,7 +12,7 @@ from rote.analysis import derived
 
 SHARES = {"accuracy": "answered right", "extracted": "extracted, tokens given"}
 
-Derive = Callable[[pl.DataFrame], pl.Expr | None]  # None where the table has nothing to derive from
+Derive = Callable[[pl.DataFrame], pl.Expr | None]  # None if the table lacks the columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +23,10 @@ class Metric:
     title: str
     unit: str = ""
     form: str = "{:,}"  # as in ``"{:.3f}"``
-    # None: stored, or derived by what reads arrays.
+    # None: stored, or derived by code that reads arrays.
     expression: pl.Expr | Derive | None = None
-    is_main: bool = False  # shown without being asked for
-    is_compared: bool = False  # of two sweeps, by `rote compare`
+    is_main: bool = False  # shown by default
+    is_compared: bool = False  # compared by `rote compare`
 
     @property
     def label(self) -> str:
@@ -36,26 +35,26 @@ class Metric:
 
     @property
     def signed(self) -> str:
-        """The form of a difference."""
+        """The format of a difference."""
         return self.form.replace("{:z", "{:").replace("{:", "{:+")
 
     def amount(self, value: float) -> str:
-        """The value with its unit."""
+        """Format the value with its unit."""
         return f"{self.form.format(value)} {self.unit}".strip()
 
     def of(self, table: pl.DataFrame) -> pl.Expr | None:
-        """What derives it; None where the table lacks what is needed."""
+        """Return the expression that derives it; None if the table lacks what it needs."""
         made = self.expression(table) if callable(self.expression) else self.expression
         is_there = made is not None and set(made.meta.root_names()) <= set(table.columns)
         return made.alias(self.name) if made is not None and is_there else None
 
 
 def derive(table: pl.DataFrame, names: Iterable[str] | None = None) -> pl.DataFrame:
-    """The table with those of these columns, or all, that its stored sums can tell.
+    """Return the table with these columns, or all, as far as its stored sums allow.
 
-    Shares are added with all: of the items of a split and group those that greedy decoding answers
-    right (``accuracy.train_add``), of the sequences of a split those that it goes on with from so
-    many tokens (``extracted.train_16``); null where a run has none.
+    If all are derived, shares are added too: of the items of a split and group, those that greedy
+    decoding answers right (``accuracy.train_add``), and of the sequences of a split, those that it
+    continues from so many tokens (``extracted.train_16``); null if a run has none.
     """
     wanted = METRICS.values() if names is None else [METRICS[name] for name in names]
     made = [each.of(table) for each in wanted if each.name not in table.columns]
@@ -64,7 +63,7 @@ def derive(table: pl.DataFrame, names: Iterable[str] | None = None) -> pl.DataFr
 
 
 def metric_of(column: str) -> Metric:
-    """Of any column of the table of runs; one that is no metric is called by its own last word."""
+    """Return the metric of any column; a column that is no metric is named by its last word."""
     family, _, rest = column.partition(".")
     if column not in METRICS and family in SHARES:
         words = rest.replace("_", " ").replace("heldout", "held-out")
@@ -74,7 +73,7 @@ def metric_of(column: str) -> Metric:
 
 
 def title_of(column: str) -> str:
-    """In words with the unit; a column that is no metric is its own last word."""
+    """Return the title with its unit; a column that is no metric is named by its last word."""
     return metric_of(column).label
 
 
@@ -119,8 +118,8 @@ _ALL = (
         name="memorised_bits", title="memorised", unit="bits", form="{:,.0f}",
         expression=derived.memorised(), is_main=True,
     ),
-    # All S tokens are scored above. Without the first 64 tokens of 2,048 symbols give 693 bits and
-    # not 704.
+    # The metric above scores all S tokens. Without the first, 64 tokens of 2,048 symbols hold 693
+    # bits and not 704.
     Metric(
         name="memorised_bits_after_first_token", title="memorised, first token left out",
         unit="bits", form="{:,.0f}",
@@ -134,6 +133,22 @@ _ALL = (
     Metric(
         name="bits_per_parameter", title="memorised", unit="bits per parameter", form="{:.3f}",
         expression=derived.memorised() / pl.col("parameters"), is_main=True, is_compared=True,
+    ),
+    Metric(
+        name="stored_bits_per_parameter", title="stored", unit="bits per parameter",
+        form="{:.2f}", expression=derived.stored_bits_per_parameter,
+    ),
+    Metric(
+        name="bits_memorised_per_bit_stored", title="memorised per bit stored", form="{:.3f}",
+        expression=derived.memorised_per_stored_bit,
+    ),
+    Metric(
+        name="bits_per_active_parameter", title="memorised", unit="bits per active parameter",
+        form="{:.3f}", expression=derived.memorised() / pl.col("training.active_parameters"),
+    ),
+    Metric(
+        name="bits_per_forward_flop", title="memorised", unit="bits per forward FLOP of a token",
+        form="{:.3f}", expression=derived.memorised() / pl.col("training.forward_flops_per_token"),
     ),
     Metric(
         name="capacity_bits_per_parameter", title="capacity", unit="bits per parameter",
@@ -198,7 +213,7 @@ _ALL = (
     Metric(
         name="extracted_share", title="share of the most repeated canaries extracted", form="{:.0%}"
     ),
-    Metric(name="drawn_right", title="share of random labels told right", form="{:.0%}"),
+    Metric(name="drawn_right", title="share of random labels answered right", form="{:.0%}"),
     Metric(
         name="canaries_extracted", title="inserted canaries extracted", form="{:.1%}",
         is_compared=True,
@@ -219,7 +234,7 @@ _ALL = (
     ),
     Metric(
         name="train_flops_per_second", title="speed", unit="FLOP per second", form="{:.3g}",
-        expression=derived.flops_per_second(),
+        expression=derived.flops_per_second,
     ),
     Metric(
         name="model_flops_utilisation", title="share of the device's peak", form="{:.1%}",

@@ -1,7 +1,6 @@
-"""What to look at first of the runs of each kind of report: axes of charts, and curves.
+"""Choose the first charts for the runs of each kind of report: axes and training curves.
 
-The site and the dashboards of wandb draw them; titles, units and forms are those of
-`rote.analysis.metrics`.
+The site and the dashboards of wandb draw them; `rote.analysis.metrics` has titles, units and forms.
 """
 
 from dataclasses import dataclass
@@ -17,17 +16,17 @@ BASE_SEQUENCES = "task.base.num_sequences"  # canaries are inserted among them
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """Columns of the table of runs, and curves of training."""
+    """Columns of the table of runs to chart, and curves of training."""
 
     title: str
     text: str  # what to look for
-    axes: tuple[tuple[str, str], ...]  # across and up; the first that runs have comes first
-    by: tuple[tuple[str, str], ...] = ()  # a setting, and what its means are taken of
+    axes: tuple[tuple[str, str], ...]  # x and y; the first that the runs have is shown first
+    by: tuple[tuple[str, str], ...] = ()  # a setting, and the number averaged at each value
     curves: tuple[str, ...] = (LOSS, BELOW_UNIFORM_BITS)
 
 
 def overview_of(kind: str) -> Overview:
-    """Of a kind that is not listed: each main number against the model's size."""
+    """Return the overview of a kind; an unlisted kind plots each main number over model size."""
     main = [name for name, each in METRICS.items() if each.is_main and each.expression is not None]
     return OVERVIEWS.get(kind) or Overview(
         title=kind.replace("_", " ").capitalize() or "Runs",
@@ -67,6 +66,17 @@ OVERVIEWS = {
         "data and capacity are equal.",
         axes=(("data_per_capacity", HELDOUT), (SEQUENCES, HELDOUT), ("parameters", HELDOUT)),
         curves=(LOSS, MEMORISED_BITS, BELOW_UNIFORM_BITS),
+    ),
+    "formats": Overview(
+        title="Number formats",
+        text="Bits memorised against bits stored: nothing lies above the diagonal. Formats that "
+        "were only measured after training are in the report.",
+        axes=(
+            ("stored_bits_per_parameter", "bits_per_parameter"),
+            ("stored_bits_per_parameter", "bits_memorised_per_bit_stored"),
+        ),
+        by=(("precision.name", "bits_memorised_per_bit_stored"),),
+        curves=(LOSS, MEMORISED_BITS),
     ),
     "generalisation": Overview(
         title="Memorise or generalise",

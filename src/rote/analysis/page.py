@@ -1,6 +1,6 @@
-"""A report, an audit, a fit or a plan as one self-contained page: the same skeleton for all.
+"""Define the content of a page, and render it as one self-contained HTML file.
 
-What a page has to say, before it is laid out: cards, sections, figures, tables, numbers.
+Reports, audits, fits and plans share one skeleton: cards, sections, figures, tables and numbers.
 """
 
 import re
@@ -23,7 +23,7 @@ from rote.analysis.table import Cell, Table
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph, or with ``items`` a list below it; ``is_html`` of words that hold markup."""
+    """A paragraph, with ``items`` a list below it; ``is_html`` if the words hold markup."""
 
     words: str = ""
     _: KW_ONLY
@@ -48,7 +48,7 @@ class Commands:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A drawing with a caption of HTML, its marks as CSV."""
+    """A drawing with a caption in HTML, and its marks as CSV."""
 
     drawing: RenderedFigure
     caption: str
@@ -72,7 +72,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands below it."""
+    """A heading and the blocks below it."""
 
     title: str
     blocks: Sequence[Block] = ()
@@ -80,10 +80,10 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """A report's substance; the page, the files and the manifest are made of it."""
+    """The substance of a report, from which the page, the files and the manifest are made."""
 
     headlines: tuple[str, ...]  # lines for the terminal
-    setting: str  # the conditions that every number holds under, in plain words
+    setting: str  # the conditions of all numbers, in plain words
     cards: tuple[Card, ...]
     sections: tuple[Section, ...]
     numbers: Mapping[str, Any]  # for the manifest; each names the runs behind it
@@ -93,7 +93,7 @@ class Content:
 
 
 def tables_of(content: Content) -> Iterator[tuple[str, Table]]:
-    """Each with the title of its section; the lead first."""
+    """Yield each table with the title of its section; the lead first."""
     if isinstance(content.lead, Table):
         yield content.headlines[0] if content.headlines else "Main table", content.lead
     for section in content.sections:
@@ -103,18 +103,18 @@ def tables_of(content: Content) -> Iterator[tuple[str, Table]]:
 
 
 def figures_of(content: Content) -> list[Figure]:
-    """The lead first; all plots must be drawn."""
+    """Return the figures, the lead first; all plots must be drawn."""
     blocks = [content.lead, *(block for each in content.sections for block in each.blocks)]
     return [block for block in blocks if isinstance(block, Figure)]
 
 
 LETTERS_OF_A_CAPTION = 290  # about three lines; the rest is folded
-# Colours of figures that follow the page into the dark, and on paper.
+# Figure colours that adapt to the page in dark mode and on paper.
 THEME = {"#000000": "currentColor", "#ffffff": "var(--card)", "#e3e3e3": "var(--line)"}
 
 
 def drawn(content: Content) -> Content:
-    """The same with every plot drawn."""
+    """Return the same content with every plot drawn."""
     sections = [
         replace(section, blocks=[_figure_of(block) for block in section.blocks])
         for section in content.sections
@@ -124,7 +124,7 @@ def drawn(content: Content) -> Content:
 
 
 def page(*, name: str, question: str, content: Content, closing: Section) -> str:
-    """HTML with its style sheet and figures inside; it loads nothing. Plots must be drawn."""
+    """Return HTML with inline style sheet and figures; it loads nothing. Plots must be drawn."""
     return _template().render(
         style=style_sheet(),
         name=name,
@@ -137,7 +137,7 @@ def page(*, name: str, question: str, content: Content, closing: Section) -> str
 
 
 def style_sheet() -> str:
-    """How every page of ours looks, in light, in the dark and on paper."""
+    """Return the style sheet of every page, for light mode, dark mode and paper."""
     return resources.files("rote.analysis").joinpath("page.css").read_text(encoding="utf-8")
 
 
@@ -180,7 +180,7 @@ def _shown(block: Block) -> dict[str, Any]:
 
 
 def _markup(words: str) -> Markup:
-    """HTML of our own."""
+    """Mark our own HTML as safe."""
     return Markup(typeset(words))
 
 
@@ -190,7 +190,7 @@ def _kind_of_cell(cell: Cell) -> Markup:
 
 
 def _folded(caption: str) -> tuple[str, str]:
-    """At the end of a sentence; whole where it is short, or one sentence."""
+    """Split a caption after a sentence; short captions and single sentences stay whole."""
     if len(caption) <= LETTERS_OF_A_CAPTION:
         return caption, ""
     ends = [found.end() for found in re.finditer(r"\.\s+(?=[A-Z<])", caption)]
@@ -199,7 +199,7 @@ def _folded(caption: str) -> tuple[str, str]:
 
 
 def _inline(drawing: RenderedFigure) -> Markup:
-    """The SVG without its prologue, ids unique on the page, in the page's own colours."""
+    """Return the SVG without prologue, with ids unique on the page and the page's colours."""
     svg = drawing.svg.decode()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{drawing.name}-", svg)

@@ -1,7 +1,7 @@
-"""A figure said in layers of tidy tables: one look for all, legend, facets, intervals, data as CSV.
+"""Describe a figure as layers of tidy tables, and draw it: legend, facets, intervals and CSV.
 
-A layer is a table with a row a mark. Where it holds ``<y>_low`` and ``<y>_high`` (as `tidy` makes
-of an `Estimate`) marks get error bars, and a "band" is drawn between them; the same for ``<x>``.
+A layer is a table with one row per mark. If it has ``<y>_low`` and ``<y>_high`` (`tidy` makes them
+from an `Estimate`) marks get error bars, and a "band" is drawn between them; the same for ``<x>``.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,25 +35,25 @@ from rote.analysis.marks import Layer, Styles, draw_layer, values_of
 
 Form = Literal["plain", "count", "ratio", "share"]
 Floats = NDArray[np.float64]
-MARGIN = 0.06  # beyond the outermost marks, of their distance
-LEAST_DECADES = 0.3  # on both sides of one value alone on a logarithmic axis
+MARGIN = 0.06  # beyond the outermost marks, as a share of their distance
+LEAST_DECADES = 0.3  # on both sides of a single value on a logarithmic axis
 
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """What stands at it, and how its numbers are written."""
+    """An axis: its label, its scale, and the format of its numbers."""
 
     label: str
     is_log: bool = False
     form: Form = "plain"
-    low: float | None = None  # None: as the marks need it
+    low: float | None = None  # None: fits the marks
     high: float | None = None
     linear_below: float | None = None  # logarithmic beyond, on both sides of 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plot:
-    """A figure; its title is what is to be seen in it."""
+    """A figure; its title states the finding."""
 
     name: str
     title: str
@@ -61,28 +61,28 @@ class Plot:
     y: Axis
     layers: Sequence[Layer]
     caption: str = ""  # HTML
-    panel: str = ""  # column that panels are told by; layers without it are in all
+    panel: str = ""  # column with one panel per value; layers without it are in all
     num_columns: int = 2
     panel_inches: float = 3.1
     shares_x: bool = True
     shares_y: bool = True
     empty: str = "nothing measured"  # written into a panel without marks
-    hue_order: Sequence[Any] = ()  # all hues of more than one figure, so that colours agree
-    aside: float = 0.0  # how far hues of one x stand apart, in units of a linear x axis
-    finish: Callable[[Mapping[Any, Axes]], None] | None = None  # what is truly a figure's own
+    hue_order: Sequence[Any] = ()  # all hues over several figures, so that colours agree
+    aside: float = 0.0  # distance between hues of one x, in units of a linear x axis
+    finish: Callable[[Mapping[Any, Axes]], None] | None = None  # adjustments of this figure only
 
     def __post_init__(self) -> None:
-        """A layer without marks leaves no entry in the legend and no row in the CSV."""
+        """Drop layers without marks, so that they have no legend entry and no row in the CSV."""
         drawn = [layer for layer in self.layers if not layer.frame.is_empty()]
         object.__setattr__(self, "layers", drawn)
 
     @property
     def panels(self) -> list[Any]:
-        """Values of the panels' column, in their order; one None where there is no such column."""
+        """Values of the panels' column, in order; a single None without such a column."""
         return values_of(self.panel, self.layers) if self.panel else [None]
 
     def csv(self) -> bytes:
-        """All marks under each other."""
+        """Return the marks of all layers as one CSV."""
         frames = [
             layer.frame.select(pl.exclude(pl.List, pl.Struct, pl.Object)).with_columns(
                 pl.lit(layer.label or layer.y or layer.x).alias("layer")
@@ -94,7 +94,7 @@ class Plot:
 
     @in_house_style
     def draw(self) -> RenderedFigure:
-        """As SVG and PNG."""
+        """Draw as SVG and PNG."""
         values = self.panels or [None]
         num_columns = min(self.num_columns, len(values))
         rows = -(-len(values) // num_columns)
@@ -129,7 +129,7 @@ class Plot:
             axes.text(0.5, 0.5, self.empty, transform=axes.transAxes, ha="center", color=GREY)
 
     def _of(self, layer: Layer, value: Any) -> pl.DataFrame:
-        """What of a layer lies in one panel; None: in any. Hues stand aside of each other."""
+        """Return a layer's marks in one panel; None: in any. Hues are shifted apart."""
         frame = layer.frame
         if value is not None and self.panel in frame.columns:
             frame = frame.filter(pl.col(self.panel) == value)
@@ -141,7 +141,7 @@ class Plot:
         return frame.with_columns(pl.col(layer.x) + move)
 
     def _numbers(self, axis: Literal["x", "y"], value: Any) -> Floats:
-        """All marks along an axis; bars as far as half of the marks' extent beyond these."""
+        """Return all marks along an axis; bars reach at most half the marks' extent beyond them."""
         marks, ends = [np.empty(0)], [np.empty(0)]
         for layer in self.layers:
             column, frame = getattr(layer, axis), self._of(layer, value)
@@ -159,13 +159,13 @@ class Plot:
 
 
 def _placed(numbers: Floats, is_log: bool) -> Floats:
-    """Where they stand on the axis: a logarithmic one has no place for 0."""
+    """Return places on the axis: a logarithmic axis has no place for 0."""
     finite = numbers[np.isfinite(numbers)]
     return np.log10(finite[finite > 0]) if is_log else finite
 
 
 def _frame(scale: XAxis | YAxis, axis: Axis, numbers: Floats) -> None:
-    """Kind of scale, limits about all marks, and how numbers are written."""
+    """Set the scale, the limits around all marks, and the format of numbers."""
     low, high = (numbers.min(), numbers.max()) if len(numbers) else (0.0, 1.0)
     margin = MARGIN * (high - low) or (LEAST_DECADES if axis.is_log else abs(high) / 2 or 1.0)
     ends = [low - margin, high + margin]
@@ -189,15 +189,15 @@ def _frame(scale: XAxis | YAxis, axis: Axis, numbers: Floats) -> None:
 
 
 def tidy(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
-    """A table of rows; of an `Estimate` ``e`` come the columns e, e_low, e_high and e_n.
+    """Build a table of rows; an `Estimate` ``e`` becomes columns e, e_low, e_high and e_n.
 
-    Without an interval low and high are null.
+    Low and high are null without an interval.
     """
     return pl.DataFrame([_flat(row) for row in rows], infer_schema_length=None)
 
 
 def means(runs: pl.DataFrame, *columns: str, by: Sequence[str]) -> pl.DataFrame:
-    """Tidy, a row a group of ``by``: means over seeds of these columns with their intervals."""
+    """Return one tidy row per group of ``by``: means over seeds of these columns, and intervals."""
     return tidy(
         part.select(by).row(0, named=True)
         | {column: mean_over_seeds(part[column].to_list()) for column in columns}

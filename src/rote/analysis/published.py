@@ -1,20 +1,18 @@
-"""Published bits per parameter on random tokens, to stand beside measured ones.
+"""Hold published results to compare with measured ones, and the capacity scale of each precision.
 
-All are of GPT-2 blocks, `VOCAB_SIZE` symbols and `LENGTH` tokens a sequence.
+Bits per parameter on random tokens are all of GPT-2 blocks, with `VOCAB_SIZE` symbols and `LENGTH`
+tokens a sequence.
 
-Published exact matches of arithmetic and facts, to stand beside measured ones.
+Exact matches of arithmetic and facts are from Barron and White 2025, arXiv 2506.09099: one seed,
+four held-out problems, the checkpoint chosen on a score that contains them. "97.8 %" of arithmetic
+is 890 of 910: all but the held-out ones.
 
-Barron and White 2025, arXiv 2506.09099: one seed, four held-out problems, the checkpoint chosen on
-a score that contains them. "97.8 %" of arithmetic is 890 of 910: all but the held-out ones.
+The membership law and its validation are from Morris et al. 2025, arXiv 2505.24832, section 5. As
+printed, F1 = (1 + 1.34 sigma(-0.034 (C / |D| - 33.14))) / 2, the law rises with |D| and tends to
+1.006. The same constants with |D| / P in place of C / |D|, and slope and shift exchanged, give the
+printed targets; so do constants of ours for C / |D| at 3.64 bits per parameter.
 
-The published membership law and its validation, to stand beside fitted ones.
-
-Morris et al. 2025, arXiv 2505.24832, section 5. As printed, F1 = (1 + 1.34 sigma(-0.034 (C / |D| -
-33.14))) / 2, the law rises with |D| and tends to 1.006. The same constants with |D| / P in place of
-C / |D|, and slope and shift exchanged, give the printed targets; so do constants of ours for
-C / |D| at 3.64 bits per parameter.
-
-How many bits a parameter holds, for statements that need a capacity: measured, or published.
+A statement that needs a capacity takes the measured bits per parameter, or else the published ones.
 """
 
 from collections.abc import Mapping
@@ -42,7 +40,7 @@ GPT2 = "rote.models.gpt.GPT"
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedAlpha:
-    """One printed value; precision is "fp32" or "bf16", for it is not said which bf16."""
+    """One printed value; precision is "fp32" or "bf16", as the paper does not state which bf16."""
 
     model: str | None  # "1x32" is 1 layer, 32 wide; None for a mean over models
     parameters: int | None
@@ -51,30 +49,30 @@ class PublishedAlpha:
     source: str
 
     def has_precision(self, precision: str) -> bool:
-        """Whether it is comparable with a precision of ours; "bf16" is with both kinds."""
+        """Whether it is comparable with a precision of ours; "bf16" is with both kinds of bf16."""
         return self.precision == precision.partition("_")[0]
 
 
 def gpt2_parameters(num_layers: int, width: int) -> int:
-    """All parameters, the tied embedding counted once, at the published vocabulary and length."""
+    """Count all parameters, the tied embedding once, at the published vocabulary and length."""
     embeddings = (VOCAB_SIZE + LENGTH) * width
     return embeddings + num_layers * (12 * width**2 + 13 * width) + 2 * width
 
 
 def is_comparable(run: Mapping[str, Any]) -> bool:
-    """Whether a run, a row of the table, is of the published model class."""
+    """Whether a run (a row of the table) is of the published model class."""
     return bool(run.get("model._target_", GPT2) == GPT2)
 
 
 def other_data(run: Mapping[str, Any]) -> str:
-    """How the published data differ from a run's, in words; empty where they do not."""
+    """Describe how the published data differ from a run's; empty if they do not."""
     ours = run.get("task.vocab_size"), run.get("task.length")
     published = f"for {VOCAB_SIZE:,} symbols and {LENGTH} tokens a sequence"
     return "" if ours == (VOCAB_SIZE, LENGTH) else published
 
 
 def published_mean(precision: str) -> PublishedAlpha | None:
-    """The published mean to compare a precision with; None where there is none."""
+    """Return the published mean to compare a precision with; None if there is none."""
     return next((each for each in PUBLISHED_MEANS if each.has_precision(precision)), None)
 
 
@@ -111,7 +109,7 @@ PUBLISHED_ALPHAS = (
 
 SOURCE = "Barron and White 2025, arXiv 2506.09099"
 # Name, layers, width, then arithmetic (held-out answers), facts, joint (three numbers in the order
-# printed, of which the last is of facts: the others stop where held-out problems begin).
+# printed, the last for facts: the others stop where held-out problems begin).
 _ROWS = (
     ("n14", 1, 14, "40 of 40 held-out", "8.2 %", "32.6 / 38.2 / 2.0 %"),
     ("n28", 1, 28, "0 of 40 held-out", "100 %", "94.5 / 96.7 / 88.4 %"),
@@ -123,21 +121,21 @@ _TRAINED_ON = ("arithmetic", "facts", "joint")
 
 @dataclass(frozen=True)
 class PublishedMatch:
-    """What was printed of one model."""
+    """The printed result of one model."""
 
     model: str
     printed: str
 
 
 def published_match(trained_on: str, num_layers: int, width: int) -> PublishedMatch | None:
-    """None for a model or a task that the paper does not have."""
+    """Return the printed result; None for a model or task that is not in the paper."""
     for model, layers, size, *printed in _ROWS:
         if (layers, size) == (num_layers, width) and trained_on in _TRAINED_ON:
             return PublishedMatch(model, printed[_TRAINED_ON.index(trained_on)])
     return None
 
 
-BITS_PER_PARAMETER = 3.64  # behind the capacities of the second reading
+BITS_PER_PARAMETER = 3.64  # for the capacities of the second reading
 
 PUBLISHED_CURVES = (
     MembershipCurve(
@@ -151,7 +149,7 @@ PUBLISHED_CURVES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """One printed row: a data set chosen so that the law says ``target_f1``, and what was seen."""
+    """One printed row: a data set for which the law predicts ``target_f1``, and the result."""
 
     parameters: int
     num_samples: int
@@ -180,7 +178,7 @@ VALIDATIONS = tuple(
 
 
 def validation_error(curve: MembershipCurve) -> float:
-    """Root mean square of observed less predicted F1 over the printed rows.
+    """Return the root mean square of observed minus predicted F1 over the printed rows.
 
     The law's constants come from other, smaller models: all rows are degrees of freedom.
     """
@@ -189,14 +187,14 @@ def validation_error(curve: MembershipCurve) -> float:
 
 
 def published_size(reading: LawReading, parameters: int) -> float:
-    """What `MembershipCurve.predict` takes as the size of a model of so many parameters."""
+    """Return the size that `MembershipCurve.predict` takes for a model of so many parameters."""
     if reading is LawReading.SAMPLES_PER_PARAMETER:
         return float(parameters)
     return BITS_PER_PARAMETER * parameters
 
 
 def beside_observed(curve: MembershipCurve) -> list[tuple[Validation, float]]:
-    """Each published observation with what a curve, published or fitted, predicts there."""
+    """Return each published observation with the prediction of a curve, published or fitted."""
     return [
         (
             each,
@@ -223,17 +221,18 @@ PUBLISHED = CapacityScale(
 
 
 def report_of(reports: Path, name: str) -> Path:
-    """The manifest of a sweep's report; raises ValueError for a name that is a path."""
+    """Return the manifest of a sweep's report; raises ValueError for a name that is a path."""
     return below(reports, "a report's name", name) / "manifest.json"
 
 
 def measured_alphas(
     reports: Path, name: str, damaged: list[str] | None = None
 ) -> dict[str, CapacityScale]:
-    """By precision, what the capacity report ``name`` states: the largest over its settings.
+    """Return bits per parameter by precision from capacity report ``name``, largest over settings.
 
-    None of models that were hardly trained: their capacity may be below zero, which scales nothing.
-    Empty where there is no such report; why one cannot be read is added to ``damaged``.
+    Values not above zero, of models that were hardly trained, are left out because they scale
+    nothing. Empty if there is no such report; if one cannot be read, the reason is added to
+    ``damaged``.
     """
     found: dict[str, CapacityScale] = {}
     try:
@@ -262,5 +261,5 @@ def _is_above_zero(number: Any) -> bool:
 
 
 def capacity_scale(measured: Mapping[str, CapacityScale], precision: str) -> CapacityScale:
-    """The measured one in this precision, else the published one."""
+    """Return the measured scale in this precision, or else the published one."""
     return measured.get(precision, PUBLISHED)

@@ -1,8 +1,7 @@
-"""A report on disk: a page, its figures, the table, and a manifest of every record behind them.
+"""Write a report to disk: a page, its figures, the table, and a manifest of every record used.
 
-Which kinds of report there are: each module of `rote.analysis.reports` is one.
-
-A large kind is a folder, whose report.py has what a module has: ``make(results) -> Content``.
+Each module of `rote.analysis.reports` is a kind of report. A large kind is a folder whose report.py
+takes the place of the module; both have ``make(results) -> Content``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,20 +31,20 @@ FOLDER = Path(__file__).parent / "reports"
 
 
 def kinds() -> list[str]:
-    """Their names, nothing imported."""
+    """Return the names of all kinds, without importing them."""
     modules = {path.stem for path in FOLDER.glob("[a-z]*.py")}
     return sorted(modules | {path.parent.name for path in FOLDER.glob("*/report.py")})
 
 
 def require_kind(kind: str) -> str:
-    """Raises ValueError, with the choices, for a kind that is not there."""
+    """Return the kind; raises ValueError, with the choices, for an unknown one."""
     if kind not in kinds():
         raise unknown("report", kind, kinds())
     return kind
 
 
 def maker(kind: str) -> Callable[[Results], Content]:
-    """``make(results) -> Content`` of that kind; it raises ValueError for unusable results."""
+    """Return the kind's ``make(results) -> Content``; it raises ValueError for unusable results."""
     name = f"rote.analysis.reports.{require_kind(kind)}"
     is_folder = (FOLDER / kind / "report.py").exists()
     make: Callable[[Results], Content] = import_module(f"{name}.report" if is_folder else name).make
@@ -62,7 +61,7 @@ REPRODUCE_NOTE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What was written, and what the terminal says about it."""
+    """The written files, and the lines for the terminal."""
 
     folder: Path
     page: Path
@@ -73,9 +72,9 @@ class Report:
 def write_report(*, kind: str, name: str, question: str, results: Results, folder: Path) -> Report:
     """Make the content of this kind and write it.
 
-    Raises ValueError for an unknown kind, runs that it cannot be made of, or a run without its
-    curve or record. Nothing is written before everything is made; the manifest, written last,
-    completes the report.
+    Raises ValueError for an unknown kind, for unusable runs, or for a run without its curve or
+    record. Nothing is written before everything is made; the manifest, written last, completes the
+    report.
     """
     _require(results.table["run_id"], results.curves, "training curve")
     _require(results.table["run_id"], results.records_sha256, "record digest")
@@ -102,7 +101,7 @@ def write_content(
     folder: Path,
     besides: Mapping[str, bytes],
 ) -> Report:
-    """Page, figures, tables and files ``besides``; the manifest, with ``sources`` in it, last.
+    """Write page, figures, tables and files ``besides``; then the manifest with ``sources``.
 
     All plots of ``content`` must be drawn.
     """
@@ -133,7 +132,7 @@ def write_content(
 
 
 def write_page(path: Path, *, name: str, question: str, content: Content, closing: Section) -> None:
-    """The page at ``path``, its figures and tables beside it."""
+    """Write the page to ``path``, with its figures and tables beside it."""
     files = page_files(
         path.name, name=name, question=question, content=drawn(content), closing=closing
     )
@@ -144,7 +143,7 @@ def write_page(path: Path, *, name: str, question: str, content: Content, closin
 def page_files(
     filename: str, *, name: str, question: str, content: Content, closing: Section
 ) -> dict[str, bytes]:
-    """The page, each figure as SVG, PNG and CSV, and tables.tex; all plots must be drawn."""
+    """Return the page, figures as SVG, PNG and CSV, and tables.tex; plots must be drawn."""
     figures = figures_of(content)
     return {
         **{f"{each.drawing.name}.svg": each.drawing.svg for each in figures},
@@ -161,7 +160,7 @@ def _latex(content: Content) -> str:
 
 
 def reproduce(commands: Sequence[str], note: str = "") -> Section:
-    """The commands that make a page again; ``note`` is HTML."""
+    """Return a section with the commands that reproduce a page; ``note`` is HTML."""
     blocks: list[Block] = [Commands(lines=commands), Text(words=note, is_html=True)]
     return Section(title="How to reproduce", blocks=blocks)
 

@@ -1,6 +1,6 @@
-"""What the finished runs of one sweep left: all that a report is made of.
+"""Gather the finished runs of one sweep, and turn their records into one typed table.
 
-Records to one typed table: a row a run, a column a key of conf or a stored sum.
+The table has a row per run, and a column per key of conf or stored sum.
 """
 
 import io
@@ -28,15 +28,15 @@ class Corpus(Protocol):
 
     @property
     def vocab_size(self) -> int:
-        """How many symbols the tokeniser has."""
+        """Number of symbols of the tokeniser."""
         ...
 
     def tokens(self, ids: NDArray[Any]) -> NDArray[Any]:
-        """The windows asked for, int64 [n, L]."""
+        """Return the windows of these ids, int64 [n, L]."""
         ...
 
     def text(self, ids: NDArray[Any]) -> list[str]:
-        """The same windows, decoded."""
+        """Return the same windows, decoded."""
         ...
 
 
@@ -47,10 +47,10 @@ class Results:
     table: pl.DataFrame
     curves: Mapping[str, Curve]
     records_sha256: Mapping[str, str]
-    folders: Mapping[str, RunFolder]  # where per-sequence arrays lie
-    alphas: Mapping[str, CapacityScale]  # by precision: of the report that is named to scale by
-    open_corpus: Callable[[str], Corpus]  # by corpus id
-    progress: Progress = no_progress  # hears how far a long report is
+    folders: Mapping[str, RunFolder]  # folders of the per-sequence arrays
+    alphas: Mapping[str, CapacityScale]  # by precision, from the capacity report that is named
+    open_corpus: Callable[[str], Corpus]  # opens a corpus by its id
+    progress: Progress = no_progress  # receives the progress of a long report
 
 
 NUMBERS = {int, float}
@@ -64,12 +64,12 @@ CIRCUMSTANCES = (
 def table_of(
     records: Sequence[Record], circumstances: Mapping[str, Mapping[str, Any]] | None = None
 ) -> pl.DataFrame:
-    """Columns named as in conf, then sums as stored; ratios are derived elsewhere.
+    """Build the table: columns named as in conf, then sums as stored; ratios are derived elsewhere.
 
     ``circumstances``, by run id, add what may differ between two equal runs: device, time, memory.
 
-    A key that some runs lack is null there. Raises ValueError where one column holds values of
-    different kinds, naming the column, or circumstances lack something.
+    A key that some runs lack is null there. Raises ValueError, naming the column, if one column
+    holds values of different kinds, and if circumstances lack a key.
     """
     rows = [_row(record) for record in records]
     if circumstances is not None:
@@ -88,14 +88,14 @@ def series(name: str, values: Sequence[Any]) -> pl.Series:
     if kinds == NUMBERS:
         plain = [None if value is None else float(value) for value in plain]
     elif len(kinds) > 1:
-        told = sorted(kind.__name__ for kind in kinds)
-        raise ValueError(f"column {name!r} mixes {' and '.join(told)}: not one table")
-    # A column that is null throughout has no kind of its own to infer.
+        names = sorted(kind.__name__ for kind in kinds)
+        raise ValueError(f"column {name!r} mixes {' and '.join(names)}: not one table")
+    # The type of a column that is null throughout cannot be inferred.
     return pl.Series(name, plain, dtype=None if kinds else pl.Float64)
 
 
 def write_table(table: pl.DataFrame, folder: Path) -> None:
-    """table.parquet and table.csv, each whole or not at all."""
+    """Write table.parquet and table.csv, each whole or not at all."""
     packed = io.BytesIO()
     table.write_parquet(packed)
     write_bytes(folder / "table.parquet", packed.getvalue())
@@ -103,9 +103,9 @@ def write_table(table: pl.DataFrame, folder: Path) -> None:
 
 
 def curves_table(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> pl.DataFrame:
-    """All curves under each other, run by run: a row a look at the loss, a column a curve.
+    """Stack all curves, run by run: a row per logged step, a column per curve.
 
-    Axes first, then names in order; what a run did not log is null.
+    Axes come first, then names in order; values that a run did not log are null.
     """
     rows = [{"run_id": run_id, **row} for run_id, curve in curves.items() for row in curve]
     given = {name for row in rows for name in row}
@@ -115,7 +115,7 @@ def curves_table(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> pl.Data
 
 
 def write_curves(curves: pl.DataFrame, folder: Path) -> None:
-    """curves.parquet, whole or not at all."""
+    """Write curves.parquet, whole or not at all."""
     packed = io.BytesIO()
     curves.write_parquet(packed)
     write_bytes(folder / "curves.parquet", packed.getvalue())

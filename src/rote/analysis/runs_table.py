@@ -1,4 +1,4 @@
-"""Every run of a report, with the losses behind its figures."""
+"""List every run of a report, with the losses behind its figures."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ NOTE = (
 
 
 def runs_section(runs: pl.DataFrame) -> Section:
-    """Of runs with the columns of losses and series."""
+    """Build the section from runs with the columns of losses and series."""
     columns = [
         Column.of(METRICS["name"], lambda run: (run["name"], run["run_id"])),
         Column("source", "source"),
@@ -35,6 +35,6 @@ def runs_section(runs: pl.DataFrame) -> Section:
 
 
 def converged(run: Mapping[str, Any]) -> Cell:
-    """Whether a run, a row of the table, had converged, and by which rule."""
+    """Return whether a run (a row of the table) had converged, and by which rule."""
     answer, rule = convergence.standing(run)
     return Cell(text=answer, below=rule, is_warning=not run["training.converged"])

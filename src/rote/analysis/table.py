@@ -1,4 +1,4 @@
-"""A typed table: HTML (templates/page.html), LaTeX, JSON and the terminal show the same cells."""
+"""Define a typed table with the same cells in HTML (templates/page.html), LaTeX, JSON and text."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -18,18 +18,18 @@ SPECIAL = {
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """What stands in a cell; ``below`` is in small print."""
+    """The content of a cell; ``below`` is in small print."""
 
     text: str
     below: str = ""
     is_text: bool = True  # set left
     is_warning: bool = False
     is_code: bool = False
-    raw: Any = None  # for JSON; None: the text
+    raw: Any = None  # value for JSON; None: the text
 
     @property
     def line(self) -> str:
-        """In one line, the small print in brackets."""
+        """The content in one line, with the small print in brackets."""
         return f"{self.text} ({self.below})" if self.below else self.text
 
 
@@ -38,32 +38,32 @@ Value = Cell | Estimate | str | int | float | bool | None | tuple[Any, str]
 
 
 def warning(text: str, below: str = "") -> Cell:
-    """In the colour of a warning."""
+    """Return a cell in the colour of a warning."""
     return Cell(text=text, below=below, is_warning=True)
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: a title, its unit, and how a row's value is read and written."""
+    """One column: its title and unit, and how to read and format a row's value."""
 
     title: str
     value: str | Callable[[Any], Value]  # a key or attribute of the row, or a function of it
     _: KW_ONLY
     unit: str = ""  # small print below the title
-    form: str = "{:,}"  # of numbers, estimates included
-    missing: str = "not measured"  # for None and NaN
+    form: str = "{:,}"  # format of numbers and estimates
+    missing: str = "not measured"  # text for None and NaN
     is_code: bool = False
-    is_number: bool = False  # words are numbers, and set right
+    is_number: bool = False  # the words are numbers, set right
 
     @classmethod
     def of(cls, metric: Metric, value: str | Callable[[Any], Value] | None = None) -> "Column":
-        """With a metric's title, unit and form; ``value`` is its column unless said otherwise."""
+        """Build from a metric's title, unit and form; ``value`` defaults to the metric's column."""
         return cls(
             title=metric.title, unit=metric.unit, form=metric.form, value=value or metric.name
         )
 
     def cell(self, row: Any) -> Cell:
-        """Of one row."""
+        """Return the cell of one row."""
         if callable(self.value):
             value = self.value(row)
         elif isinstance(row, Mapping):
@@ -97,9 +97,9 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows of anything; columns say what of them is shown.
+    """Rows of any kind; the columns define what is shown.
 
-    A table that is ``folded`` says above itself what is the same in all rows, instead of a column.
+    A table that is ``folded`` states above itself the columns that are equal in all rows.
     """
 
     columns: Sequence[Column]
@@ -114,11 +114,11 @@ class Table:
 
     @property
     def places(self) -> list[int]:
-        """Of the columns that are shown."""
+        """Indices of the columns that are shown."""
         if not self.is_folded or len(self.cells) < 2:
             return list(range(len(self.columns)))
-        told = [{row[place].line for row in self.cells} for place in range(len(self.columns))]
-        return [place for place, lines in enumerate(told) if len(lines) > 1]
+        lines = [{row[place].line for row in self.cells} for place in range(len(self.columns))]
+        return [place for place, lines in enumerate(lines) if len(lines) > 1]
 
     @property
     def heads(self) -> list[tuple[Column, bool]]:
@@ -135,14 +135,14 @@ class Table:
 
     @property
     def folded(self) -> str:
-        """What is the same in all rows, as "seed 0; optimiser AdamW"."""
+        """The values that are equal in all rows, as "seed 0; optimiser AdamW"."""
         gone = set(range(len(self.columns))) - set(self.places)
         return "; ".join(
             f"{self.columns[place].title} {self.cells[0][place].line}" for place in sorted(gone)
         )
 
     def latex(self, title: str) -> str:
-        """A ``table`` environment that takes booktabs, captioned with ``title``."""
+        """Return a ``table`` environment for booktabs, captioned with ``title``."""
         units = [column.unit for column, _ in self.heads]
         lines = [
             r"\begin{table}",
@@ -160,7 +160,7 @@ class Table:
         return "\n".join(lines)
 
     def json(self) -> list[dict[str, Any]]:
-        """A mapping a row, by column title; numbers are numbers."""
+        """Return one mapping per row, by column title; numbers stay numbers."""
         titles = [column.title for column in self.columns]
         return [
             {
@@ -171,7 +171,7 @@ class Table:
         ]
 
     def text(self) -> list[list[str]]:
-        """Rows of words, the head first: for the terminal."""
+        """Return rows of words, the head first, for the terminal."""
         head = [column.title for column, _ in self.heads]
         return [head, *([cell.line for cell in row] for row in self.body)]
 

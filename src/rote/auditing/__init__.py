@@ -1,1 +1,1 @@
-"""A model from anywhere under audit: documents read and scored, piece by piece, on disk."""
+"""Audit any language model: read documents and score them, with partial results on disk."""

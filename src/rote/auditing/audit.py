@@ -1,6 +1,6 @@
-"""An audit from its question to what is stored: killed at any time, it goes on when asked again.
+"""Run an audit from its request to stored results; if it is killed, the same request resumes it.
 
-Every stage is made of pieces that are written once; what they come to is put together at the end.
+Every stage is made of pieces that are written once; the end combines their results.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,9 +29,9 @@ CANARIES = "canaries"
 def run_audit(
     question: AuditRequest, digests: Mapping[str, Any], folder: Path, progress: Progress
 ) -> StoredAudit:
-    """Go on from the pieces in ``folder``, and leave there what `StoredAudit` holds.
+    """Resume from the pieces in ``folder``, and write the files of `StoredAudit` there.
 
-    Raises ValueError for unusable input, and where another process is at this very audit.
+    Raises ValueError for unusable input, and if another process runs this audit.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -44,12 +44,12 @@ def run_audit(
 
 
 def delete_partial_results(folder: Path) -> None:
-    """Once the last file of an audit is written."""
+    """Delete the pieces, once the last file of an audit is written."""
     PartialResults(folder / PIECES).forget()
 
 
 class _Loaded:
-    """A model that is loaded when something is left to do with it."""
+    """A model that is loaded when it is first needed."""
 
     def __init__(self, target: AuditTarget, precision: Precision, device: torch.device) -> None:
         self.target, self.precision, self.device = target, precision, device
@@ -62,7 +62,7 @@ class _Loaded:
 
 
 class _Work:
-    """One process's time with an audit."""
+    """One process's work on an audit."""
 
     def __init__(self, question: AuditRequest, pieces: PartialResults, progress: Progress) -> None:
         self.question, self.pieces, self.progress = question, pieces, progress
@@ -105,7 +105,7 @@ class _Work:
         return stored_of(self.question, digests, self.stages, gathered)
 
     def _with(self, target: AuditTarget, stages: list[Stage]) -> dict[str, np.ndarray] | None:
-        """All that one model is needed for; it is forgotten afterwards. The target comes first."""
+        """Run all stages of one model, then release the model; the target comes first."""
         model = _Loaded(target, self.precision, self.device)
         with self.precision.active(self.device.type):
             for stage in stages:

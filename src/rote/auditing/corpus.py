@@ -1,9 +1,10 @@
-"""The documents of both sides as one list: members, then non-members, a few of them set aside.
+"""Combine both document sets into one list, set some non-members aside, and measure canaries.
 
-What is set aside serves scores that need known non-members (prefixes, a population, a pool of
-tokens), and is not told apart by any. Shapes: D documents of both sides, E evaluated ones.
+Members come first, then non-members. Scores that need known non-members (prefixes, a population, a
+pool of tokens) use the set-aside ones, and no score is evaluated on them. Canaries come from a
+manifest, for a model that may have been trained with them.
 
-Canaries whose manifest somebody brings, under a model that may have been trained with them.
+Shapes: D documents of both sets, E evaluated ones.
 """
 
 from collections.abc import Sequence
@@ -25,37 +26,37 @@ from rote.tasks.canaries.spaces import TOKENS
 
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
-    """Everything that is scored."""
+    """All documents that are scored."""
 
     members: DocumentSet
     nonmembers: DocumentSet
     aside_D: np.ndarray  # bool
-    max_tokens: int  # what documents were cut to
+    max_tokens: int  # documents were cut to this length
 
     @property
     def tokens(self) -> list[Tokens]:
-        """[D]."""
+        """Return the tokens of all documents, [D]."""
         return [*self.members.tokens, *self.nonmembers.tokens]
 
     @property
     def texts(self) -> list[str] | None:
-        """[D]; None where the documents are token ids."""
+        """Return the texts, [D]; None if the documents are token ids."""
         if self.members.texts is None or self.nonmembers.texts is None:
             return None
         return [*self.members.texts, *self.nonmembers.texts]
 
     @property
     def is_member_D(self) -> np.ndarray:
-        """Bool."""
+        """Return which documents are members, bool."""
         return np.arange(len(self.aside_D)) < len(self.members.tokens)
 
     @property
     def evaluated_E(self) -> np.ndarray:
-        """Places of those that are not set aside."""
+        """Return the indices of documents that are not set aside."""
         return np.flatnonzero(~self.aside_D)
 
     def aside(self) -> list[Tokens]:
-        """What was set aside."""
+        """Return the tokens of documents that were set aside."""
         tokens = self.tokens
         return [tokens[place] for place in np.flatnonzero(self.aside_D)]
 
@@ -68,7 +69,7 @@ def read_corpus(
     settings: AuditSettings,
     progress: Progress,
 ) -> Corpus:
-    """Raises ValueError for unusable files, and for a reference with other tokens."""
+    """Read the corpus; raises ValueError for unusable files or a reference with other tokens."""
     bounds = [each.max_length for each in (target, *references) if each.max_length is not None]
     max_tokens = min([settings.max_tokens, *bounds])
     reading = ReadOptions(
@@ -100,7 +101,7 @@ def _held_aside(num_members: int, num_nonmembers: int, settings: AuditSettings) 
 
 
 def _require_same_tokens(target: AuditTarget, reference: AuditTarget, corpus: Corpus) -> None:
-    """A likelihood is compared token by token: both models must read the same ones."""
+    """Raises ValueError unless both models read equal tokens: likelihoods are compared by token."""
     unlike = ValueError(
         f"the reference {reference.name} has other tokens than {target.name}: "
         "what the two say of a document cannot be compared"
@@ -118,7 +119,7 @@ def _require_same_tokens(target: AuditTarget, reference: AuditTarget, corpus: Co
 
 
 def usable_manifest(path: Path, target: AuditTarget) -> Manifest:
-    """Raises ValueError for a file that is none, and for canaries that the model cannot read."""
+    """Read a manifest; raises ValueError for another file or canaries the model cannot read."""
     manifest = read_manifest(path)
     if not manifest.canaries:
         raise ValueError(f"{path} names no canary")
@@ -145,7 +146,7 @@ def measured_canaries(
     settings: AuditSettings,
     device: torch.device,
 ) -> dict[str, np.ndarray]:
-    """The arrays of `rote.measures.exposure`."""
+    """Return the arrays of `rote.measures.exposure`."""
     measured = canary_measurement(
         model,
         manifest,

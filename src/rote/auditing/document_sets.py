@@ -1,8 +1,6 @@
-"""Members and non-members as they are scored, and what was left out of them, counted.
+"""Read the members and the non-members of an audit as tokens, and count what is left out.
 
-Shapes: D documents of a side.
-
-The documents of one side of an audit, read whole: rows and lines of files, each numbered.
+Rows and lines of files are numbered. Shapes: D documents of a set.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,24 +13,23 @@ from rote.core.progress import Progress
 from rote.tasks.text.reading.formats import TEXT, FileFormat, files_of, kind_of
 from rote.tasks.text.reading.rows import DocumentRow, RowSelection, rows_of
 
-LINES = (".txt", ".text", "")  # plain text with a document a line; other text has longer ones
-# What is held of a side at most. Forward passes over as much text would take weeks.
+LINES = (".txt", ".text", "")  # plain text, a document per line; other text has longer ones
+# The most that a set may hold. Forward passes over as much text would take weeks.
 MOST_DOCUMENT_BYTES, MOST_BYTES, MOST_ROWS = 1 << 24, 1 << 30, 1 << 22
 ROWS_SHOWN = 1 << 14
 
 
 def wanted(field: str) -> RowSelection:
-    """A field with text or token ids."""
+    """Return the selection of a field with text or token ids."""
     return RowSelection(
         field=field, way_out="give --field", takes_tokens=True, most_bytes=MOST_DOCUMENT_BYTES
     )
 
 
 def kinds_of(path: Path, field: str) -> list[tuple[Path, FileFormat]]:
-    """The files that a side is read from, and how each is read.
+    """Return the files of a document set and how each is read.
 
-    Raises ValueError for what is not there, and for text of which nothing says where a document
-    ends.
+    Raises ValueError for a missing file, and for text that does not show where a document ends.
     """
     if not path.exists():
         raise ValueError(f"there is no file {str(path)!r}")
@@ -47,9 +44,11 @@ def kinds_of(path: Path, field: str) -> list[tuple[Path, FileFormat]]:
 
 
 def read_rows(path: Path, field: str, progress: Progress) -> list[DocumentRow]:
-    """Every line or row of a file, or of all files of a folder, counted on from file to file.
+    """Read every line or row of a file, or of all files of a folder, numbered across files.
 
-    Raises ValueError naming file and line for what is no document, and for more than is held.
+    Raises ValueError naming file and line for a row that is no document, and for too many documents
+    or
+    bytes.
     """
     rows: list[DocumentRow] = []
     num_bytes = 0
@@ -78,8 +77,8 @@ def _counted(path: Path, field: str) -> Iterator[DocumentRow]:
         before += last
 
 
-FEWEST = 20  # documents of a side: ten in each half, one for each fold of the blind baseline
-FEWEST_TOKENS = 2  # one token behind the start is no text
+FEWEST = 20  # documents per set: ten in each half, one for each fold of the blind baseline
+FEWEST_TOKENS = 2  # with one token there is nothing to predict from
 MOST_LINES_SHOWN = 5
 TOKENISED_AT_ONCE = 1 << 20  # characters: a tokeniser holds much more than the tokens
 
@@ -90,20 +89,20 @@ Decode = Callable[[Sequence[Tokens]], Sequence[str]]
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentSet:
-    """The documents of one file that are scored, in its order, and how many were not."""
+    """The scored documents of one file, in its order, and counts of the others."""
 
-    lines_D: np.ndarray  # where each stands in its file, from 1
+    lines_D: np.ndarray  # line of each in its file, from 1
     tokens: Sequence[Tokens]  # as scored
-    texts: Sequence[str] | None  # of these tokens; None where the file holds token ids
-    whole: Sequence[Tokens]  # every document of two tokens or more, duplicates too, not cut
+    texts: Sequence[str] | None  # of these tokens; None if the file holds token ids
+    whole: Sequence[Tokens]  # every document of two tokens or more, uncut, with duplicates
     num_rows: int
     num_empty: int
     num_too_short: int
-    num_duplicates: int  # beyond the first, equal in all tokens that are scored
-    num_truncated: int  # of those that are scored
+    num_duplicates: int  # beyond the first; equal in all scored tokens
+    num_truncated: int  # of the scored ones
 
     def counts(self) -> dict[str, int]:
-        """For a record."""
+        """Return the counts for a record."""
         return {
             "rows": self.num_rows,
             "empty": self.num_empty,
@@ -116,7 +115,7 @@ class DocumentSet:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
-    """How rows become tokens; ``encode`` is None where a model has no tokeniser."""
+    """How rows become tokens; ``encode`` is None for a model without a tokeniser."""
 
     encode: Encode | None
     decode: Decode | None
@@ -128,7 +127,7 @@ class ReadOptions:
 def read_document_sets(
     members: Path, nonmembers: Path, field: str, reading: ReadOptions
 ) -> tuple[DocumentSet, DocumentSet]:
-    """Raises ValueError for unusable files, too few documents, and one that is in both."""
+    """Read both sets; raises ValueError for unusable files, too few documents, or an overlap."""
     rows = (
         read_rows(members, field, reading.progress),
         read_rows(nonmembers, field, reading.progress),
@@ -173,7 +172,7 @@ def _texts(
     kept: Sequence[int],
     reading: ReadOptions,
 ) -> list[str] | None:
-    """What the scored tokens say: scores that read the text must not see more than the model."""
+    """Return the text of the scored tokens: scores of text must not see more than the model."""
     if any(not isinstance(row.content, str) for row in rows):
         return None
     assert reading.decode is not None
@@ -225,7 +224,7 @@ def _require_one_kind(
 
 
 def _require_apart(members: DocumentSet, nonmembers: DocumentSet) -> None:
-    """Raises ValueError where a document is on both sides."""
+    """Raises ValueError if a document is in both sets."""
     line_of = {
         tokens.tobytes(): line for tokens, line in zip(members.tokens, members.lines_D, strict=True)
     }

@@ -1,6 +1,7 @@
-"""From what passes left to what an audit stores: a table of documents, and facts.
+"""Combine the results of all stages into a stored audit: a table of documents, and facts.
 
-Shapes: D documents of both sides, E evaluated ones, T tried ones, W neighbours, S references.
+Shapes: D documents of both sets, E evaluated ones, T tried for extraction, W neighbours,
+S references.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,7 @@ from rote.auditing.stored import MEMBER, NONMEMBER, REFERENCE_PREFIX, SCORE_PREF
 from rote.auditing.targets import AuditTarget
 from rote.core.units import bits_from_nats
 from rote.scores.blind import blind_scores, word_ids
-from rote.scores.forward import Floats
+from rote.scores.documents import Floats
 from rote.tasks.occurrences import Occurrences
 
 PACKAGES = ("rote", "torch", "transformers", "tokenizers", "numpy")
@@ -37,19 +38,19 @@ Passed = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True, kw_only=True)
 class GatheredScores:
-    """What the stages came to, by name."""
+    """The results of the stages, by name."""
 
     passed: Mapping[str, Passed]
     skipped: Mapping[str, str]
-    parameters: Sequence[int]  # of the model, then of each reference
-    unused: Sequence[Sequence[str]]  # stored weights that each of them says the same without
+    parameters: Sequence[int]  # of the target, then of each reference
+    unused: Sequence[Sequence[str]]  # stored weights that do not affect each model's output
     canaries: Mapping[str, np.ndarray] | None
 
 
 def stored_of(
     question: AuditRequest, digests: Mapping[str, Any], stages: Stages, gathered: GatheredScores
 ) -> StoredAudit:
-    """Scores of what was set aside are left out where they were not made."""
+    """Return the audit to store; scores of set-aside documents are null if not computed."""
     names = reference_names(question.references)
     return StoredAudit(
         scores=_table(stages, gathered, names),
@@ -59,7 +60,7 @@ def stored_of(
 
 
 def reference_names(references: Sequence[AuditTarget]) -> list[str]:
-    """What their scores are called: one alone needs no name."""
+    """Return the names of the references' scores; a single one needs no number."""
     if len(references) == 1:
         return ["reference"]
     return [f"reference_{number}" for number in range(1, len(references) + 1)]
@@ -111,7 +112,7 @@ def _passes(stages: Stages, gathered: GatheredScores) -> Passes:
 
 
 def _beside(name: str, gathered: GatheredScores, corpus: Corpus, rows: Any) -> Any:
-    """ln p and lengths of what documents are compared with; None where it was not made."""
+    """Return ln p and lengths of rows that documents are compared with; None if not computed."""
     if name not in gathered.passed:
         return None
     lengths_E = np.array([len(row) for row in rows()], dtype=np.float64)
@@ -132,14 +133,14 @@ def _neighbours(stages: Stages, gathered: GatheredScores) -> Floats | None:
 
 
 def _spread(values_E: np.ndarray, corpus: Corpus) -> Floats:
-    """[D], NaN for what was set aside."""
+    """Return [D] values with NaN for documents that were set aside."""
     values_D = np.full(len(corpus.aside_D), np.nan)
     values_D[corpus.evaluated_E] = values_E
     return values_D
 
 
 def _blind(corpus: Corpus) -> Floats:
-    """What a bag of words, or of tokens where there are none, tells without any model."""
+    """Return scores from a bag of words, or of tokens without text, that need no model."""
     bags = corpus.tokens if corpus.texts is None else word_ids(corpus.texts)
     places = corpus.evaluated_E
     members = [bags[place] for place in places if corpus.is_member_D[place]]
@@ -168,7 +169,7 @@ def _extracted(stages: Stages, gathered: GatheredScores) -> dict[str, pl.Series]
 
 
 def _holding(stages: Stages, places: Sequence[int]) -> list[int]:
-    """How many member documents, duplicates too, hold each extracted suffix."""
+    """Count the member documents, with duplicates, that contain each extracted suffix."""
     if not places:
         return []
     tokens, settings = stages.corpus.tokens, stages.settings

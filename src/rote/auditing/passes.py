@@ -1,4 +1,4 @@
-"""Which stages an audit has, and what its passes come to for each document.
+"""Define the stages of an audit: which rows each one passes through which model.
 
 Shapes: D documents, E evaluated ones, W neighbours of one.
 """
@@ -16,7 +16,7 @@ from rote.auditing.stages import Score, Stage, stage_of, tokens_at_once
 from rote.auditing.targets import AuditTarget
 from rote.scores.likelihood import neighbours
 
-DECODED_TOKENS = 1 << 15  # of a batch that is continued: one position of each row at a time
+DECODED_TOKENS = 1 << 15  # in a batch that is continued: one position per row at a time
 FORWARD, EXTRACTION, LOWERED, BEHIND_PREFIX, NEIGHBOURS, GRADIENT = (
     "forward", "extraction", "lowercase", "recall", "neighbourhood", "gradient_norm",
 )  # fmt: skip
@@ -26,16 +26,16 @@ MORE_PASSES = (LOWERED, BEHIND_PREFIX, NEIGHBOURS, GRADIENT)
 
 @dataclass(frozen=True, kw_only=True)
 class Stages:
-    """Of the model under audit."""
+    """The stages of an audit of one target model."""
 
     corpus: Corpus
     target: AuditTarget
     settings: AuditSettings
-    weights: str  # the dtype that they are stored in
+    weights: str  # the dtype in which they are stored
     device: torch.device
 
     def skipped(self) -> dict[str, str]:
-        """Why a score is not made, for people."""
+        """Return the reason for each score that is not computed."""
         reasons: dict[str, str] = {}
         if self.settings.quick:
             reasons |= dict.fromkeys(MORE_PASSES, "--quick: scores of one forward pass alone")
@@ -55,7 +55,7 @@ class Stages:
         return reasons
 
     def of_target(self) -> Iterator[Stage]:
-        """Cheap ones first."""
+        """Yield the stages of the target, cheap ones first."""
         skipped = self.skipped()
         makers: dict[str, Callable[[], Stage]] = {
             FORWARD: self._forward,
@@ -70,18 +70,18 @@ class Stages:
                 yield make()
 
     def of_reference(self, number: int) -> Stage:
-        """The same documents under another model."""
+        """Return the stage of a reference: the same documents under another model."""
         return self._stage(f"reference-{number}", self.corpus.tokens, LogLikelihood())
 
     @property
     def tried(self) -> np.ndarray:
-        """Places of the documents that are long enough for extraction."""
+        """Return the indices of documents that are long enough for extraction."""
         lengths_D = np.array([len(tokens) for tokens in self.corpus.tokens])
         return np.flatnonzero(lengths_D >= self.settings.extraction_tokens)
 
     @property
     def prefix(self) -> np.ndarray:
-        """What ReCaLL puts before documents: known non-members, one after another."""
+        """Return ReCaLL's prefix: known non-members, one after another."""
         most = self.settings.prefix_of_recall_tokens
         if self.target.max_length is not None:
             most = min(most, self.target.max_length // 4)
@@ -90,12 +90,12 @@ class Stages:
 
     @property
     def room_tokens(self) -> int:
-        """What fits behind the prefix."""
+        """Return how many tokens fit after the prefix."""
         context = self.target.max_length or self.corpus.max_tokens + len(self.prefix)
         return min(self.corpus.max_tokens, context - len(self.prefix))
 
     def lowered(self) -> list[np.ndarray]:
-        """Evaluated documents in lower case; one that the tokeniser loses stays as it is."""
+        """Return evaluated documents in lower case; one that has no tokens then stays unchanged."""
         texts, tokens = self.corpus.texts, self.corpus.tokens
         assert texts is not None
         places = self.corpus.evaluated_E
@@ -104,7 +104,7 @@ class Stages:
         return [row if len(row) else tokens[place] for row, place in zip(rows, places, strict=True)]
 
     def behind_prefix(self) -> list[np.ndarray]:
-        """The beginnings of evaluated documents, without the prefix."""
+        """Return the beginnings of evaluated documents that fit after the prefix."""
         return [row[: self.room_tokens] for row in self._evaluated()]
 
     def _forward(self) -> Stage:
@@ -133,7 +133,7 @@ class Stages:
         return self._stage(BEHIND_PREFIX, rows, LogLikelihood(prefix_tokens=len(prefix)))
 
     def _neighbours(self) -> Stage:
-        """Each is a function of its place and the seed, made when it is its turn."""
+        """Make each neighbour when it is needed, from its index and the seed."""
         rows, pool = self._evaluated(), np.concatenate(self.corpus.aside())
         number, percent = self.settings.num_neighbours, self.settings.neighbour_percent
 

@@ -1,7 +1,4 @@
-"""What is asked of an audit, and the name that follows from it.
-
-What an audit was asked to do: everything that can move a number of it.
-"""
+"""Define the request of an audit, with all that can change its numbers, and derive its name."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,31 +10,31 @@ from rote.auditing.targets import AuditTarget
 from rote.core.checks import require_whole
 from rote.io.write import canonical_json, sha256, sha256_of_file
 
-VERSION = 3  # of what is computed and stored: another one never goes on from old pieces
+VERSION = 3  # of computation and storage: another version never resumes from old pieces
 
 
 @dataclass(frozen=True, kw_only=True)
 class AuditSettings:
-    """Plain values; raises ValueError for what makes no audit."""
+    """Plain settings of an audit; raises ValueError for values out of range."""
 
-    field: str  # of a .jsonl or .parquet
-    max_tokens: int  # of a document; the models' context bounds it besides
-    quick: bool  # the scores of one forward pass alone
-    prefix_tokens: int  # that the model is given
-    suffix_tokens: int  # that it has to give back
+    field: str  # in a .jsonl or .parquet file
+    max_tokens: int  # per document; the models' context limits it as well
+    quick: bool  # only the scores of one forward pass
+    prefix_tokens: int  # context that the model receives
+    suffix_tokens: int  # tokens that it has to reproduce
     precision: str  # a choice of conf/precision
-    device: str  # cpu or cuda: two of them never share an audit
-    seed: int  # which non-members are set aside, which tokens neighbours get, which secrets rank
-    start_token: int | None  # None: as the model says
+    device: str  # cpu or cuda: the two never share an audit
+    seed: int  # for set-aside non-members, tokens of neighbours, and the ranked secrets
+    start_token: int | None  # None: the model's own
     allow_pickle: bool
-    k_percent: int = 20  # of Min-K%: what its authors use most (Shi et al. 2023, 2310.16789)
-    aside_percent: int = 10  # of the non-members: prefixes, population and pool of tokens
+    k_percent: int = 20  # of Min-K%: the most used by its authors (Shi et al. 2023, 2310.16789)
+    aside_percent: int = 10  # of the non-members: for prefixes, population and pool of tokens
     most_aside: int = 200
     prefix_of_recall_tokens: int = 128  # at most a quarter of the context
     num_neighbours: int = 5
-    neighbour_percent: int = 15  # of a document's tokens: as many as BERT's mask
-    exact_up_to: int = 10_000  # secrets of a canary that are ranked whole
-    num_references: int = 1000  # drawn for a canary of more
+    neighbour_percent: int = 15  # of a document's tokens: as many as BERT masks
+    exact_up_to: int = 10_000  # a canary with at most so many secrets is ranked against all
+    num_references: int = 1000  # secrets drawn for a canary with more
 
     def __post_init__(self) -> None:
         require_whole("--max-tokens", self.max_tokens, 2)
@@ -49,19 +46,19 @@ class AuditSettings:
 
     @property
     def extraction_tokens(self) -> int:
-        """What a document must have to be tried."""
+        """Return the length that a document needs for extraction."""
         return self.prefix_tokens + self.suffix_tokens
 
 
 def identity(settings: AuditSettings, digests: Mapping[str, Any]) -> str:
-    """Eight hex digits of all that is asked: the settings, and what every file holds."""
+    """Return eight hex digits of the request: the settings, and the content of every file."""
     asked = {"version": VERSION, "settings": asdict(settings), "digests": digests}
     return sha256(canonical_json(asked).encode())[:8]
 
 
 @dataclass(frozen=True, kw_only=True)
 class AuditRequest:
-    """What is audited, with what."""
+    """The audited model, the references, the files and the settings."""
 
     target: AuditTarget
     references: Sequence[AuditTarget]
@@ -71,7 +68,7 @@ class AuditRequest:
     settings: AuditSettings
 
     def digests(self) -> dict[str, Any]:
-        """SHA-256 of every file that is read; raises ValueError for a model beside itself."""
+        """Return SHA-256 of every file read; raises ValueError if a reference is the model."""
         digests: dict[str, Any] = {
             "members": self._digest(self.members),
             "nonmembers": self._digest(self.nonmembers),
@@ -89,7 +86,7 @@ class AuditRequest:
         return {"model": own, "references": others, **digests}
 
     def _digest(self, document_set: Path) -> dict[str, str]:
-        """Of each file, beside how it is read: two formats give two sets of documents."""
+        """Return the digest of each file with its format: two formats give different documents."""
         return {
             f"{number}, {kind.label}": sha256_of_file(path)
             for number, (path, kind) in enumerate(
@@ -98,6 +95,6 @@ class AuditRequest:
         }
 
     def folder_name(self, digests: Mapping[str, Any]) -> str:
-        """The model's name and eight hex digits of all that is asked."""
+        """Return the model's name and eight hex digits of the request."""
         signs = (sign if sign.isalnum() or sign in "-_." else "-" for sign in self.target.name)
         return f"{''.join(signs)}-{identity(self.settings, digests)}"

@@ -1,10 +1,7 @@
-"""What is computed of a batch of rows: everything that takes a pass through a model.
+"""Compute the results of passes through a model, and membership scores from stored results.
 
-Shapes: B rows of a batch, L positions.
-
-Membership scores of every document, from what the passes stored; higher = member.
-
-Shapes: D documents of both sides, S references.
+Membership scores: higher = member. Shapes: B rows of a batch, L positions, D documents of both
+sets, S references.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +15,8 @@ from rote.auditing.stages import StageImpossible
 from rote.measures.extraction import last_wrong_positions
 from rote.models.decoder import sequences_at_once
 from rote.models.likelihood import token_nats
-from rote.scores.forward import Documents, Floats, Integers, documents, moments
+from rote.scores.documents import Documents, Floats, Integers
+from rote.scores.forward import documents, moments
 from rote.scores.gradient import gradient_norm
 from rote.scores.likelihood import (
     lowercase,
@@ -31,22 +29,22 @@ from rote.scores.likelihood import (
 )
 from rote.scores.shadow_models import Shadows, lira_offline, offline_prior, rmia
 
-# ln p of all tokens, of the first ones, of those that extraction asks for.
+# ln p of all tokens, of the first ones, and of the suffix for extraction.
 LOG_P, BEGINNING_LOG_P, SUFFIX_LOG_P = "log_p", "beginning_log_p", "suffix_log_p"
 
 
 @dataclass(frozen=True, kw_only=True)
 class OnePass:
-    """All that a single forward pass tells."""
+    """All scores of a single forward pass."""
 
     k_percent: int
-    beginning_tokens: int  # ln p of so many first ones, to compare with when a prefix takes room
-    suffix: tuple[int, int]  # ln p of these positions, of a document that has them
+    beginning_tokens: int  # length of the beginning that is compared with the one after a prefix
+    suffix: tuple[int, int]  # ln p of these positions, if a document has them
 
     def __call__(
         self, model: nn.Module, tokens_BL: Tensor, lengths_B: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Float64, in nats."""
+        """Return float64 scores, ln p in nats."""
         scored = documents(moments(model, tokens_BL), lengths_B)
         return {
             LOG_P: scored.log_likelihood_B,
@@ -59,7 +57,7 @@ class OnePass:
 
 @dataclass(frozen=True, kw_only=True)
 class LogLikelihood:
-    """ln p of the tokens behind a prefix, given it."""
+    """ln p of the tokens after a prefix, given the prefix."""
 
     prefix_tokens: int = 0
 
@@ -67,7 +65,7 @@ class LogLikelihood:
     def __call__(
         self, model: nn.Module, tokens_BL: Tensor, lengths_B: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Float64, in nats; ``lengths_B`` counts the prefix."""
+        """Return float64 values in nats; ``lengths_B`` includes the prefix."""
         nats_BL = token_nats(model, tokens_BL).double().cpu().numpy()
         positions_L = np.arange(nats_BL.shape[1])
         is_behind_BL = (positions_L >= self.prefix_tokens) & (positions_L < lengths_B[:, None])
@@ -78,7 +76,7 @@ class LogLikelihood:
 
 
 def gradient(model: nn.Module, tokens_BL: Tensor, lengths_B: np.ndarray) -> dict[str, np.ndarray]:
-    """Minus the norm of the loss's gradient over all weights."""
+    """Return minus the norm of the loss's gradient over all weights."""
     try:
         return {"gradient_norm": gradient_norm(model, tokens_BL, lengths_B)}
     except torch.OutOfMemoryError as error:
@@ -89,7 +87,7 @@ def gradient(model: nn.Module, tokens_BL: Tensor, lengths_B: np.ndarray) -> dict
 
 @dataclass(frozen=True, kw_only=True)
 class Continued:
-    """Whether greedy continuation of the first tokens gives the rest."""
+    """Whether greedy continuation of the first tokens reproduces the rest."""
 
     prefix_tokens: int
     vocab_size: int
@@ -97,7 +95,7 @@ class Continued:
     def __call__(
         self, model: nn.Module, tokens_BL: Tensor, lengths_B: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Rows are of one length."""
+        """Return one bool per row; all rows have the same length."""
         at_once = sequences_at_once(model, length=tokens_BL.shape[1], vocab_size=self.vocab_size)
         last_wrong = [
             last_wrong_positions(model, part_BL, self.prefix_tokens, self.prefix_tokens).cpu()
@@ -107,36 +105,36 @@ class Continued:
 
 
 def _between(scored: Documents, begin: int, end: int) -> np.ndarray:
-    """ln p of the tokens at these positions, where a document has some there."""
+    """Return ln p of the tokens at these positions, as far as a document has them."""
     positions_L = np.arange(scored.log_p_BL.shape[1])
     chosen_BL = scored.inside_BL & (positions_L >= begin) & (positions_L < end)
     return np.asarray(np.where(chosen_BL, scored.log_p_BL, 0.0).sum(axis=1))
 
 
-# What a reference is to the model's own p is not known: p without the document is taken as it is
-# (a = 1), and a document counts as more surprising than another at any excess (gamma = 1).
+# The relation of a reference to the model's own p is unknown: p without the document is used as it
+# is (a = 1), and any excess makes a document more surprising than another (gamma = 1).
 RMIA_A, RMIA_GAMMA = 1.0, 1.0
-FEWEST_FOR_LIRA = 2  # references that agree on a spread
+FEWEST_FOR_LIRA = 2  # references, to estimate a spread
 
 
 @dataclass(frozen=True, kw_only=True)
 class Passes:
-    """ln p of whole documents, nats, and what else passes gave; NaN where none was made."""
+    """ln p of whole documents in nats, and other results of passes; NaN if not computed."""
 
     lengths_D: Integers
     log_p_D: Floats
-    beginning_log_p_D: Floats  # of the tokens that fit behind the prefix
-    single: Mapping[str, Floats]  # scores that are ready
+    beginning_log_p_D: Floats  # of the tokens that fit after the prefix
+    single: Mapping[str, Floats]  # finished scores
     texts: Sequence[str] | None
     lowered: tuple[Floats, Integers] | None  # ln p and lengths of the lower-cased documents
-    behind_prefix: tuple[Floats, Integers] | None  # ln p and lengths of beginnings behind a prefix
+    behind_prefix: tuple[Floats, Integers] | None  # ln p and lengths of beginnings after a prefix
     neighbours_DW: Floats | None  # nats per token
     references_SD: Floats  # ln p under each reference
     aside_D: np.ndarray  # bool: set aside, not evaluated
 
 
 def membership_scores(passes: Passes, names: Sequence[str]) -> dict[str, Floats]:
-    """Each score that can be made, [D]; ``names`` are those of the references."""
+    """Return each score that can be computed, [D]; ``names`` are those of the references."""
     nats_D = -passes.log_p_D / passes.lengths_D
     made = {"loss": -nats_D}
     if passes.texts is not None:
@@ -158,7 +156,7 @@ def membership_scores(passes: Passes, names: Sequence[str]) -> dict[str, Floats]
 
 
 def _with_references(passes: Passes) -> dict[str, Floats]:
-    """Per token, so that long documents do not saturate them."""
+    """Return scores per token, so that long documents do not saturate them."""
     made: dict[str, Floats] = {}
     num_references = len(passes.references_SD)
     log_p_D = passes.log_p_D / passes.lengths_D

@@ -1,11 +1,10 @@
-"""A stage of an audit: rows of tokens through one function, by batches of like length.
+"""Run a stage of an audit: rows of tokens through one function, in batches of similar length.
 
-Batches hold about as many tokens each and hardly any padding; consecutive ones make a piece, which
-is written when it is done. What is in which batch is a function of the lengths alone, so that an
-audit that was killed goes on with the same batches, and ends with the same numbers.
+Batches hold about as many tokens each, with little padding. Consecutive batches form a piece, one
+small file that is written atomically when it is done. Batches depend on the lengths alone, so an
+audit that was killed resumes with the same batches and ends with the same numbers.
+
 Shapes: R rows, B of a batch, L positions.
-
-Finished work on disk: one small file a piece, whole or not there at all.
 """
 
 import shutil
@@ -27,20 +26,20 @@ Arrays = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class PartialResults:
-    """Those of one audit; a name is written once."""
+    """The pieces of one audit; each name is written once."""
 
     folder: Path
 
     def read(self, name: str) -> dict[str, np.ndarray] | None:
-        """None where it was not finished, or its file was damaged since."""
+        """Return a piece; None if it was not finished, or its file is damaged."""
         try:
             with open_regular(self._path(name)) as stream:
                 return dict(np.load(stream, allow_pickle=False))
-        except Exception:  # zip, zlib and numpy raise a dozen kinds for bytes at random
+        except Exception:  # zip, zlib and numpy raise a dozen types for random bytes
             return None
 
     def write(self, name: str, arrays: Arrays) -> None:
-        """Atomically."""
+        """Write a piece atomically."""
 
         def save(path: Path) -> None:
             with path.open("wb") as stream:
@@ -49,44 +48,44 @@ class PartialResults:
         write_with(self._path(name), save)
 
     def forget(self) -> None:
-        """Once everything was put together."""
+        """Delete all pieces, after they were combined."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.npz"
 
 
-# Of a batch: a GPU is busy with 8,192 tokens of any model worth one; a CPU gains nothing beyond.
+# Per batch: 8,192 tokens occupy a GPU with any model worth one; a CPU gains nothing beyond 2,048.
 MOST_TOKENS, MOST_TOKENS_CPU = 1 << 13, 1 << 11
-TOKENS_OF_A_PIECE = 1 << 15  # what is lost at most when an audit is killed: seconds to a minute
+TOKENS_OF_A_PIECE = 1 << 15  # the most that a killed audit loses: seconds to a minute
 
 
 class StageImpossible(Exception):
-    """A stage that cannot be gone through here; the message says why, for people."""
+    """A stage that cannot run here; the message gives the reason to users."""
 
 
 class Score(Protocol):
-    """What is computed of a batch: named arrays with one value a row."""
+    """Computes named arrays for a batch, with one value per row."""
 
     def __call__(self, model: nn.Module, tokens_BL: Tensor, lengths_B: np.ndarray) -> Arrays:
-        """Rows are padded on their right with token 0."""
+        """Compute the arrays; rows are padded on their right with token 0."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """What is computed, of which rows."""
+    """A score and the rows that it is computed for."""
 
     name: str
     lengths_R: np.ndarray
-    row: Callable[[int], np.ndarray]  # the tokens of a row, made when they are needed
+    row: Callable[[int], np.ndarray]  # makes the tokens of a row when they are needed
     score: Score
-    most_tokens: int  # of a batch
-    weight: float = 1.0  # what a token takes beside one of a single pass, about: for the bar
+    most_tokens: int  # per batch
+    weight: float = 1.0  # cost of a token relative to a single pass, about: for the progress bar
 
     @property
     def work(self) -> float:
-        """For the bar."""
+        """Return the cost for the progress bar."""
         return self.weight * float(self.lengths_R.sum())
 
 
@@ -98,7 +97,7 @@ def stage_of(
     most_tokens: int,
     weight: float = 1.0,
 ) -> Stage:
-    """Of rows that are there already."""
+    """Make a stage of existing rows."""
     return Stage(
         name=name,
         lengths_R=np.array([len(row) for row in rows], dtype=np.int64),
@@ -110,7 +109,7 @@ def stage_of(
 
 
 def tokens_at_once(vocab_size: int, device: torch.device) -> int:
-    """So many that no more logits are held than elsewhere, for models that make them whole."""
+    """Return the tokens of a batch, limited by logits for models that compute them all at once."""
     is_cpu = device.type == "cpu"
     logits = CPU_LOGITS_PER_BATCH if is_cpu else LOGITS_PER_BATCH
     return max(1, min(MOST_TOKENS_CPU if is_cpu else MOST_TOKENS, logits // vocab_size))
@@ -122,10 +121,10 @@ def run_stage(
     model: Callable[[], tuple[nn.Module, torch.device]],
     report_work: Callable[[float], None],
 ) -> dict[str, np.ndarray]:
-    """Each array in the order of the rows; ``model`` is called where something is left to do.
+    """Return each array in the order of the rows; load ``model`` only if pieces are missing.
 
-    ``report_work`` receives how much work each part was. Raises `StageImpossible`, and ValueError
-    for a model that gives no finite numbers.
+    ``report_work`` receives the cost of each piece. Raises `StageImpossible`, and ValueError for a
+    model that gives no finite numbers.
     """
     arrays: dict[str, np.ndarray] = {}
     for number, batches in enumerate(_pieces(batches_of(stage), stage)):
@@ -142,7 +141,7 @@ def run_stage(
 
 
 def batches_of(stage: Stage) -> Iterator[np.ndarray]:
-    """Row numbers, longest first: what does not fit into memory is known at once."""
+    """Yield row numbers, longest first, so that a batch too large for memory fails at once."""
     lengths_R = stage.lengths_R
     order_R = np.argsort(-lengths_R, kind="stable")
     start = 0

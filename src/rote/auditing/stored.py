@@ -1,12 +1,12 @@
-"""What a finished audit leaves for reading: scores a document, facts, canaries; no text, no torch.
+"""Store the results of an audit: scores per document, facts, canaries; no text, no torch.
 
-scores.parquet  a row a document: set (member, nonmember), line, tokens, aside, code_bits, one
+scores.parquet  a row per document: set (member, nonmember), line, tokens, aside, code_bits, one
                 column ``score.x`` for each score, ``reference.x`` with code lengths in bits,
-                ``blind``; null where extraction was not tried: ``suffix_log_p``, ln p of what it
-                asks for, and ``extracted``; where that is true, ``suffix_documents``, how many
-                member documents hold what was given back
-facts.json      models, digests, settings, counts of what was left out, versions
-canaries.npz    what `rote.measures.exposure` tells, where there were canaries
+                ``blind``; null if extraction was not tried: ``suffix_log_p``, ln p of the suffix
+                to extract, and ``extracted``; if that is true, ``suffix_documents``, the number of
+                member documents that contain the extracted suffix
+facts.json      models, digests, settings, counts of left-out documents, versions
+canaries.npz    the arrays of `rote.measures.exposure`, if there were canaries
 """
 
 import io
@@ -27,7 +27,7 @@ MEMBER, NONMEMBER = "member", "nonmember"
 
 @dataclass(frozen=True, kw_only=True)
 class StoredAudit:
-    """All of it."""
+    """The scores, facts and canaries of an audit."""
 
     scores: pl.DataFrame
     facts: Mapping[str, Any]
@@ -35,7 +35,7 @@ class StoredAudit:
 
     @property
     def score_names(self) -> list[str]:
-        """In the order in which they were made."""
+        """Return the names of the scores in the order of computation."""
         return [
             name.removeprefix(SCORE_PREFIX)
             for name in self.scores.columns
@@ -43,7 +43,7 @@ class StoredAudit:
         ]
 
     def write(self, folder: Path) -> None:
-        """Each file whole or not at all; the facts are last."""
+        """Write each file atomically; the facts come last."""
         packed = io.BytesIO()
         self.scores.write_parquet(packed)
         write_bytes(folder / SCORES, packed.getvalue())

@@ -1,6 +1,6 @@
-"""Models under audit, or to compare with: a Hugging Face folder or a run of ours.
+"""Provide models to audit or to compare with: a Hugging Face folder, or a run of rote.
 
-What is asked before any weight is loaded: digests of its files, tokens, limits.
+Digests of files, tokens and limits are available before any weight is loaded.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,67 +30,67 @@ from rote.tasks.protocol import text_of
 
 
 class AuditTarget(Protocol):
-    """A model, not yet loaded."""
+    """A model that is not loaded yet."""
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Return the name to display."""
         ...
 
     @property
     def kind(self) -> str:
-        """What it is, in words."""
+        """Return a description of the kind of model."""
         ...
 
     @property
     def precision(self) -> str:
-        """The number format that it is audited in where nobody says otherwise."""
+        """Return the default number format of an audit."""
         ...
 
     @property
     def vocab_size(self) -> int:
-        """Logits at each position."""
+        """Return the number of logits at each position."""
         ...
 
     @property
     def max_length(self) -> int | None:
-        """Tokens of a document; None where the model has no bound."""
+        """Return the most tokens of a document; None if the model has no limit."""
         ...
 
     @property
     def start_token(self) -> int:
-        """What position 0 reads."""
+        """Return the token that position 0 reads."""
         ...
 
     @property
     def note(self) -> str | None:
-        """What is to be known about its start token; None for nothing."""
+        """Return a remark about the start token; None without one."""
         ...
 
     @property
     def has_text(self) -> bool:
-        """Whether it has a tokeniser."""
+        """Return whether it has a tokeniser."""
         ...
 
     def digests(self) -> Mapping[str, str]:
-        """SHA-256 of every file that a number depends on."""
+        """Return SHA-256 of every file that affects a number."""
         ...
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Tokens, int64, none added at either end."""
+        """Return the int64 tokens of each text; none are added at either end."""
         ...
 
     def decode(self, tokens: Sequence[np.ndarray]) -> list[str]:
-        """The text of each; a character that it cuts becomes U+FFFD."""
+        """Return the text of each row; a character that is cut becomes U+FFFD."""
         ...
 
     def load(self, precision: Precision) -> nn.Module:
-        """On the CPU, not training; raises ValueError."""
+        """Load the model on the CPU, in evaluation mode; raises ValueError."""
         ...
 
 
 class CheckpointTarget:
-    """A folder as ``save_pretrained`` leaves it; raises ValueError for one that is refused."""
+    """A folder written by ``save_pretrained``; raises ValueError for one that is refused."""
 
     def __init__(self, folder: Path, *, start_token: int | None, allow_pickle: bool) -> None:
         self.folder, self.allow_pickle = folder.resolve(), allow_pickle
@@ -101,59 +101,59 @@ class CheckpointTarget:
 
     @property
     def name(self) -> str:
-        """The folder's."""
+        """Return the folder's name."""
         return self.folder.name
 
     @property
     def kind(self) -> str:
-        """Its architecture."""
+        """Return the architecture."""
         return f"Hugging Face folder, {self.architecture.model_type}"
 
     @property
     def precision(self) -> str:
-        """What is exact wherever weights came from."""
+        """Return fp32, which is exact for weights of any source."""
         return "fp32"
 
     @property
     def vocab_size(self) -> int:
-        """As configured."""
+        """Return the configured vocabulary size."""
         return self.architecture.vocab_size
 
     @property
     def max_length(self) -> int | None:
-        """As configured."""
+        """Return the configured maximum length."""
         return self.architecture.max_length
 
     @property
     def start_token(self) -> int:
-        """As somebody said, or as the tokeniser or the configuration names it."""
+        """Return the given start token, or that of the tokeniser or the configuration."""
         return self._start_token.token
 
     @property
     def note(self) -> str | None:
-        """Where tokeniser and configuration name different ones."""
+        """Return a remark if tokeniser and configuration name different start tokens."""
         return self._start_token.note
 
     @property
     def has_text(self) -> bool:
-        """Whether files of a tokeniser lie in the folder: transformers makes up an empty one."""
+        """Return whether the folder has tokeniser files: else transformers makes an empty one."""
         return bool(tokeniser_files(self.folder))
 
     def digests(self) -> Mapping[str, str]:
-        """Configuration, weights, tokeniser."""
+        """Return the digests of configuration, weights and tokeniser."""
         paths = [self.folder / CONFIG, *self.weights, *tokeniser_files(self.folder)]
         return {str(path.relative_to(self.folder)): sha256_of_file(path) for path in paths}
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Without special tokens."""
+        """Return tokens without special ones."""
         return self._tokeniser.encode(texts)
 
     def decode(self, tokens: Sequence[np.ndarray]) -> list[str]:
-        """Special tokens too."""
+        """Return texts that include special tokens."""
         return self._tokeniser.decode(tokens)
 
     def load(self, precision: Precision) -> nn.Module:
-        """From safetensors, unless a pickle was insisted on."""
+        """Load safetensors, or a pickle if it was explicitly allowed."""
         return load_causal_lm(
             self.folder,
             dtype=DTYPES[precision.weights],
@@ -185,7 +185,7 @@ class CheckpointTarget:
 
 
 class RunTarget:
-    """A finished run that kept its weights; raises ValueError for another."""
+    """A finished run that kept its weights; raises ValueError for any other run."""
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
@@ -194,66 +194,66 @@ class RunTarget:
 
     @property
     def name(self) -> str:
-        """Its id."""
+        """Return the run id."""
         return self.folder.run_id
 
     @property
     def kind(self) -> str:
-        """Its architecture."""
+        """Return the architecture."""
         return f"run of rote, {type(self.trained.model).__name__}"
 
     @property
     def precision(self) -> str:
-        """The one that it was trained in."""
+        """Return the precision of its training."""
         return str(self.trained.spec.what["precision"]["name"])
 
     @property
     def start_token(self) -> int:
-        """What our sequences begin by reading."""
+        """Return the start token of all our sequences."""
         return START_TOKEN
 
     @property
     def note(self) -> None:
-        """Nothing: there is one."""
+        """Return None: the start token is unambiguous."""
 
     @property
     def vocab_size(self) -> int:
-        """The task's."""
+        """Return the task's vocabulary size."""
         return self.trained.task.vocab_size
 
     @property
     def max_length(self) -> int | None:
-        """The task's."""
+        """Return the task's sequence length."""
         return self.trained.task.length
 
     @property
     def has_text(self) -> bool:
-        """Whether its tokens are text."""
+        """Return whether its tokens are text."""
         return self.text is not None
 
     def digests(self) -> Mapping[str, str]:
-        """The run id covers the tokeniser."""
+        """Return the run id, which covers the tokeniser, and the digest of the weights."""
         return {
             "run": self.folder.run_id,
             self.folder.weights_path.name: sha256_of_file(self.folder.weights_path),
         }
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """By the task."""
+        """Return the task's tokens of each text."""
         assert self.text is not None
         return [np.array(self.text.encode(text), dtype=np.int64) for text in texts]
 
     def decode(self, tokens: Sequence[np.ndarray]) -> list[str]:
-        """By the task."""
+        """Return the task's text of each row."""
         assert self.text is not None
         return [self.text.decode(row[None])[0] for row in tokens]
 
     def load(self, precision: Precision) -> nn.Module:
-        """As it was trained, cast where another format is asked for."""
+        """Return the trained model, cast to the given precision."""
         return precision.cast(self.trained.model)
 
 
 def precision_of(name: str) -> Precision:
-    """A choice of conf/precision; raises ValueError with the choices."""
+    """Build a choice of conf/precision; raises ValueError with the choices."""
     precision: Precision = build(Composer().config([f"precision={name}"])["precision"])
     return precision

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
 from rote.analysis.metrics import derive
 from rote.analysis.published import measured_alphas, report_of
 from rote.analysis.results import Results, series, table_of
-from rote.cli.damage import require_no_damage
+from rote.cli.screen import require_no_damage
 from rote.cluster.plan import Plan, load_plan
 from rote.core.progress import Progress, no_progress, with_progress
 from rote.io.outputs import outputs_folder
@@ -19,14 +19,17 @@ from rote.ledger.spec import flatten
 from rote.ledger.store import RunFolder, Store
 from rote.tasks.text.prepared import open_prepared
 
+if TYPE_CHECKING:
+    from rote.tracking.mirror import FinishedRun
+
 # What every report's table has besides stored sums; a report derives what it is about.
 IN_EVERY_REPORT = (
     "name", "train_tokens_per_second", "train_flops_per_second", "model_flops_utilisation",
 )  # fmt: skip
 
 
-class SoundRuns(NamedTuple):
-    """A finished run whose files are what it wrote."""
+class SoundRun(NamedTuple):
+    """A finished run whose files are undamaged."""
 
     folder: RunFolder
     record: Record
@@ -69,7 +72,7 @@ def gathered(name: str, progress: Progress, *, capacity_from: str | None = None)
     return GatheredRuns(plan, results, damaged)
 
 
-def sound_runs(plan: Plan, store: Store, progress: Progress) -> tuple[list[SoundRuns], list[str]]:
+def sound_runs(plan: Plan, store: Store, progress: Progress) -> tuple[list[SoundRun], list[str]]:
     """The finished runs that can be used, and why others cannot.
 
     Raises ValueError where there is none that can.
@@ -81,7 +84,7 @@ def sound_runs(plan: Plan, store: Store, progress: Progress) -> tuple[list[Sound
             continue
         try:
             folder.require_undamaged()
-            run = SoundRuns(folder, folder.record(), folder.circumstances(), folder.curve())
+            run = SoundRun(folder, folder.record(), folder.circumstances(), folder.curve())
             runs.append(run)
         except ValueError as error:
             damaged.append(str(error))
@@ -93,7 +96,7 @@ def sound_runs(plan: Plan, store: Store, progress: Progress) -> tuple[list[Sound
 
 @contextmanager
 def needs_columns(name: str) -> Iterator[None]:
-    """Raises ValueError where the runs of a sweep did not measure what is made of them."""
+    """Raises ValueError where the runs of a sweep lack a column that a report or fit needs."""
     try:
         yield
     except pl.exceptions.ColumnNotFoundError as error:
@@ -109,28 +112,27 @@ def table_of_sweep(name: str) -> pl.DataFrame:
     plan = load_plan(outputs, name)
     runs, damaged = sound_runs(plan, Store(outputs), no_progress)
     require_no_damage(damaged)
-    return collected(plan, runs)
+    return collected(runs, plan)
 
 
-def collected(plan: Plan, runs: Sequence[SoundRuns]) -> pl.DataFrame:
-    """A row a run: settings, stored sums, all that is derived of them, and the sweep's axes."""
-    return with_axes(derive(stored(runs)), plan)
+def collected(
+    runs: "Sequence[SoundRun] | Sequence[FinishedRun]", plan: Plan | None
+) -> pl.DataFrame:
+    """A row a run: settings, stored sums, what is derived from them, and the axes of the plan.
 
-
-def with_axes(table: pl.DataFrame, plan: Plan) -> pl.DataFrame:
-    """With a column for each axis of the sweep that is no column yet, such as ``ratio``.
-
-    An axis that chooses files holds their names. One whose name a column of another meaning has
-    (``model``, a model's shape) is called ``axis.model``. Plans of earlier versions hold no axes.
+    An axis that is no column yet (``ratio``) becomes one; one that chooses files holds their names.
+    If a column of another meaning has its name (``model``, a model's shape), it is ``axis.model``.
+    Plans of earlier versions hold no axes.
     """
-    axes = {point.run_id: point.axes for point in plan.points}
-    names = dict.fromkeys(name for each in axes.values() for name in each)
+    table = derive(stored(runs))
+    points = plan.points if plan is not None else ()
+    axes = {point.run_id: point.axes for point in points}
+    settings = {key for point in points for key in flatten(point.spec.what)}
+    names = dict.fromkeys(name for each in axes.values() for name in each if name not in settings)
     rows = [axes.get(run_id, {}) for run_id in table["run_id"]]
-    settings = {key for spec in plan.specs for key in flatten(spec.what)}
     return table.with_columns(
         _axis(f"axis.{name}" if name in table.columns else name, [row.get(name) for row in rows])
         for name in names
-        if name not in settings
     )
 
 
@@ -140,7 +142,7 @@ def _axis(name: str, values: Sequence[Any]) -> pl.Series:
     return series(name, [str(v) if is_text and v is not None else v for v in values])
 
 
-def stored(runs: Sequence[SoundRuns]) -> pl.DataFrame:
+def stored(runs: "Sequence[SoundRun] | Sequence[FinishedRun]") -> pl.DataFrame:
     """Sums as stored, and circumstances."""
     around = {run.record.run_id: run.circumstances for run in runs}
     return table_of([run.record for run in runs], around)

@@ -1,10 +1,13 @@
 """Hydra's flags for `rote train`, read before Hydra sees them: those without effect are refused."""
 
 import argparse
+import re
 from pathlib import Path
+from typing import NoReturn
 
-from rote.cli.arguments import Parser, text
+from rote.cli.arguments import require_text
 
+MUST = re.compile(r"^argument (\S+): must ")
 INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 REFUSED = {
     "experimental_rerun": "would run code from a pickle: rote train --spec FILE repeats a run",
@@ -42,15 +45,30 @@ def words_for_hydra(flags: argparse.Namespace) -> list[str]:
     return switches + [f"{_flag(name)}={getattr(flags, name)}" for name in given]
 
 
+class _Parser(argparse.ArgumentParser):
+    """argparse's, but a mistake is a ValueError of one line, not the usage and an exit."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises ValueError, always."""
+        raise ValueError(MUST.sub(r"\1 must ", message) + f"; see {self.prog} --help")
+
+
+def _text(word: str) -> str:
+    try:
+        return require_text(word)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
 def _parser() -> argparse.ArgumentParser:
     """The flags of Hydra 1.3; a test compares them with Hydra's."""
-    parser = Parser(prog="rote train", add_help=False)
-    parser.add_argument("overrides", nargs="*", type=text)
-    parser.add_argument("--spec", nargs="*", type=text)
+    parser = _Parser(prog="rote train", add_help=False)
+    parser.add_argument("overrides", nargs="*", type=_text)
+    parser.add_argument("--spec", nargs="*", type=_text)
     parser.add_argument("--dry-run", action="store_true")
     for short, name in (
         ("-r", "--run"), ("-m", "--multirun"), ("-sc", "--shell-completion"),
@@ -62,8 +80,8 @@ def _parser() -> argparse.ArgumentParser:
         ("-p", "--package"), ("-cp", "--config-path"), ("-cn", "--config-name"),
         ("-cd", "--config-dir"),
     ):  # fmt: skip
-        parser.add_argument(name, short, type=text)
-    parser.add_argument("--experimental-rerun", type=text)
+        parser.add_argument(name, short, type=_text)
+    parser.add_argument("--experimental-rerun", type=_text)
     parser.add_argument("--cfg", "-c", choices=("job", "hydra", "all"))
     parser.add_argument("--info", "-i", const="all", nargs="?", choices=INFO)
     return parser

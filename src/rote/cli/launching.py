@@ -1,19 +1,137 @@
-"""What every command that launches a plan does, and says; no torch."""
+"""This module plans a sweep, prints its bill, launches it and follows it."""
 
+import dataclasses
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
+from rich import filesize
 from rich.console import Console
+from rich.table import Table
 
-from rote.cli.follow import follow, summarise
-from rote.cluster.launching import cancel, launch, wait_for_end
-from rote.cluster.plan import Plan
+from rote.analysis.report import require_kind
+from rote.cli.progress import Bar
+from rote.cli.screen import print_json, screen
+from rote.cli.status import follow, standing, summarise
+from rote.cluster.launching import cancel, launch, require_mode, wait_for_end
+from rote.cluster.plan import Plan, load_plan
+from rote.cluster.planning import make_plan
+from rote.cluster.status import sweep_status
+from rote.config.compose import Composer
+from rote.config.grammar import parse
+from rote.config.primary import Primary
+from rote.config.sweep import Grid, Sweep, load_sweep, with_overrides
+from rote.io.outputs import outputs_folder
+from rote.io.write import canonical_json, require_writable, sha256
+from rote.ledger.spec import Spec
+from rote.ledger.store import Store
+from rote.planner.bill import Bill
+from rote.planner.formatting import duration
+from rote.planner.sweep_bill import bill_json, make_bill
+from rote.tasks.text.task import rehearsal
 
 LAST_CHECKPOINT_SECONDS = 30.0
 SHOWN_JOBS = 8
+NUMBERS = ("parameters", "data bits", "bits/parameter", "max steps", "max FLOPs", "peak MiB")
 
 
-def launch_and_report(console: Console, plan: Plan, outputs: Path, *, mode: str, wait: bool) -> int:
+def sweep_from_overrides(
+    overrides: Sequence[str], primary: Primary, *, dry_run: bool = False
+) -> int:
+    """Hydra's multirun: ``+sweep=NAME`` and overrides, or axes given as ``key=a,b`` alone.
+
+    Points are composed from ``primary``.
+    """
+    chosen = [word for word in overrides if word.lstrip("+").startswith("sweep=")]
+    rest = [word for word in overrides if word not in chosen]
+    if chosen:
+        sweep = load_sweep(_one_name(chosen))
+    else:
+        sweep = Sweep(
+            name="multirun", question="(from the command line)", report="capacity",
+            fixed={}, grid=Grid(),
+        )  # fmt: skip
+    changed = renamed(with_overrides(sweep, rest, primary), rest, primary)
+    failed = launch_sweep(changed, Composer(primary), dry_run=dry_run)
+    if failed:
+        raise SystemExit(failed)  # Hydra drops what a sweeper returns
+    return failed
+
+
+def _one_name(chosen: Sequence[str]) -> str:
+    parsed = parse(chosen)
+    if len(parsed) > 1 or parsed[0].is_sweep_override():
+        raise ValueError(f"one sweep at a time, got {' '.join(chosen)}")
+    return str(parsed[0].value())
+
+
+def renamed(sweep: Sweep, overrides: Sequence[str], primary: Primary) -> Sweep:
+    """A changed sweep gets a name of its own, so that it never mixes with the one in the file."""
+    how = ("host", "log")
+    changes = sorted(word for word in overrides if not word.lstrip("+").startswith(how))
+    changes += primary.changes
+    if not changes:
+        return sweep
+    suffix = sha256(canonical_json(changes).encode())[:6]
+    return dataclasses.replace(sweep, name=f"{sweep.name}-{suffix}")
+
+
+def launch_sweep(
+    sweep: Sweep,
+    composer: Composer,
+    *,
+    mode: str = "cached",
+    dry_run: bool = False,
+    wait: bool = False,
+    as_json: bool = False,
+) -> int:
+    """Plan it, print the bill and launch what is not done. A dry run ends with the bill."""
+    console = screen()
+    require_mode(mode)
+    require_kind(sweep.report)
+    outputs = outputs_folder() if dry_run else require_writable(outputs_folder())
+    with Bar() as progress, rehearsal() if dry_run else nullcontext():
+        plan, facts = make_plan(sweep, composer, progress)
+    store = Store(outputs)
+    todo = [index for index, name in enumerate(plan.run_ids) if not store.run(name).is_done()]
+    bill = make_bill(plan, facts, todo, store)
+    _print_bill(console, plan, bill, each=dry_run)
+    if dry_run:
+        if as_json:
+            print_json(bill_json(plan, bill, todo))
+        return 0
+    if todo or mode in ("force", "repair"):
+        code = _launch(console, plan, outputs, mode=mode, wait=wait)
+    else:
+        code = _all_done(console, plan, outputs)
+    _print_standing(outputs, plan, as_json=as_json)
+    return code
+
+
+def launch_again(name: str, *, mode: str, wait: bool, as_json: bool) -> int:
+    """The frozen plan, launched again; no YAML is read."""
+    outputs = outputs_folder()
+    plan = load_plan(outputs, name)
+    require_writable(outputs)
+    code = _launch(screen(), plan, outputs, mode=mode, wait=wait)
+    _print_standing(outputs, plan, as_json=as_json)
+    return code
+
+
+def _print_standing(outputs: Path, plan: Plan, *, as_json: bool) -> None:
+    if as_json:
+        print_json(standing(outputs, [plan], sweep_status(outputs, [plan.name])))
+
+
+def _all_done(console: Console, plan: Plan, outputs: Path) -> int:
+    plan.save(outputs)
+    if any(Store(outputs).run(run_id).damage() for run_id in plan.run_ids):
+        return summarise(console, plan, outputs)
+    console.print(f"all {len(plan.points)} runs are done: nothing to train")
+    return 0
+
+
+def _launch(console: Console, plan: Plan, outputs: Path, *, mode: str, wait: bool) -> int:
     """Send what is left; follow it where this terminal holds it or ``wait`` says so."""
     launched = launch(plan, outputs, mode)
     if launched.job_ids:
@@ -21,7 +139,7 @@ def launch_and_report(console: Console, plan: Plan, outputs: Path, *, mode: str,
     if launched.detached and not wait:
         if not launched.job_ids:
             return summarise(console, plan, outputs)
-        console.print(f"rote status {plan.name} tells where they stand")
+        console.print(f"rote status {plan.name} shows where they stand")
         return 0
     try:
         follow(console, plan, outputs, detached=launched.detached)
@@ -37,3 +155,48 @@ def _jobs(job_ids: Sequence[str]) -> str:
     shown = ", ".join(job_ids[:SHOWN_JOBS])
     more = "" if len(job_ids) <= SHOWN_JOBS else f", ... {job_ids[-1]}"
     return f"{len(job_ids)} job{'s' if len(job_ids) > 1 else ''}: {shown}{more}"
+
+
+def _print_bill(console: Console, plan: Plan, bill: Bill, *, each: bool) -> None:
+    """A line for the whole; ``each``: a line for every run as well."""
+    console.print(f"{plan.name}: {plan.question}", style="bold", soft_wrap=True)
+    if each:
+        console.print(_bill_table(plan.specs, bill))
+    console.print(
+        f"{len(bill.lines)} runs, {bill.num_done} done before; at most {bill.flops:.2e} FLOPs, "
+        f"{filesize.decimal(bill.max_memory_bytes)} of memory a process, "
+        f"{duration(bill.seconds_here)} on this machine",
+        highlight=False,
+    )
+    if bill.num_done < len(bill.lines):
+        hours = ", ".join(
+            f"{_round(least)} to {_round(most)} {name}"
+            for name, (least, most) in bill.gpu_hours.items()
+        )
+        console.print(f"hours of one GPU, at most: {hours}", highlight=False)
+
+
+def _bill_table(specs: Sequence[Spec], bill: Bill) -> Table:
+    table = Table(box=None, header_style="bold")
+    for header in ("run", "point"):
+        table.add_column(header, overflow="fold")
+    for header in NUMBERS:
+        table.add_column(header, justify="right")
+    for spec, line in zip(specs, bill.lines, strict=True):
+        known = line.entropy_bits is not None
+        table.add_row(
+            spec.run_id,
+            line.label,
+            f"{line.parameters:,}",
+            f"{line.entropy_bits:,.0f}" if known else "unknown",
+            f"{line.entropy_bits / line.parameters:.2f}" if line.entropy_bits else "unknown",
+            f"{line.max_steps:,}",
+            f"{line.flops:.2e}",
+            f"{line.memory_bytes / 2**20:,.1f}",
+        )
+    return table
+
+
+def _round(hours: float) -> str:
+    """To two digits: no more is known."""
+    return f"{float(f'{hours:.2g}'):,g}"

@@ -1,14 +1,55 @@
-"""The `rote` command: parse, hand over, turn errors into one line and an exit code."""
+"""The `rote` command: parse, call the command's function, turn errors into one line and a code."""
 
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
+from typing import Annotated
 
-from rote.cli.failure import Failed
-from rote.cli.parser import parser_of_commands
-from rote.cli.screen import errors, silence
+from cyclopts import App, CycloptsError, Group, Parameter
 
+from rote.cli.arguments import complaint
+from rote.cli.screen import Failed, errors, silence
+
+HELP = """\
+Measure how much a transformer memorises, when it generalises instead, what leaks.
+
+Outputs go to ./outputs, or to the folder that ROTE_OUTPUTS names; -q prints errors alone.
+"""
+# Modules are imported when their command is called: `rote --help` reads no other file.
+COMMANDS = {
+    "Training": {
+        "train": ("main:train", "one run, or a grid with -m; see rote train --help"),
+        "new": ("new:new", "write a model, task, measure or sweep to begin with"),
+    },
+    "Sweeps": {
+        "sweep": ("sweeps:sweep", "launch a sweep file and follow it to its end"),
+        "status": ("sweeps:status", "where the runs of a sweep stand"),
+        "resume": ("sweeps:resume", "send what is neither done, nor under way, nor failed"),
+        "retry": ("sweeps:retry", "as resume, and what failed is tried again"),
+        "repair": ("sweeps:repair", "as resume, and damaged finished runs are trained anew"),
+        "cancel": ("sweeps:cancel", "end the jobs of a sweep, keep what they have done"),
+        "logs": ("sweeps:logs", "what a run's worker wrote last, and why the run failed"),
+    },
+    "Results": {
+        "report": ("results:report", "fit, draw and write the report of a sweep, or the site"),
+        "compare": ("results:compare", "two sweeps run by run: what differs, how much"),
+        "collect": ("results:collect", "records of a sweep into one typed table"),
+        "serve": ("results:serve", "the site of all sweeps, live, for this machine's browser"),
+        "dashboard": ("wandb:dashboard", "a wandb workspace and report, as JSON"),
+        "sync": ("wandb:sync", "send offline wandb runs to a server, each once"),
+    },
+    "Questions": {
+        "fit": ("laws:fit", "scaling and other laws through a sweep or a table"),
+        "plan": ("laws:plan", "which size and how much data, and what it leaks"),
+        "audit": ("models:audit", "what a model gives away of its training data"),
+        "compress": ("models:compress", "code a file with a run's model, bit for bit"),
+        "decompress": ("models:decompress", "the file that rote compress was given"),
+    },
+    "Machine": {
+        "doctor": ("machine:doctor", "what this machine has, and what to do about the rest"),
+        "completion": ("machine:completion", 'for a shell: eval "$(rote completion bash)"'),
+    },
+}
 TRAIN_HELP = """\
 One run, or with -m (Hydra's --multirun) a grid of them.
 
@@ -47,6 +88,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1 if isinstance(error, Failed) else 2
 
 
+def train(*words: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
+    """All words are Hydra's, so that `main` calls this before cyclopts reads them."""
+    if "-h" in words or "--help" in words:
+        from rote.config.compose import groups
+
+        lines = [f"  {name:15} {', '.join(choices)}" for name, choices in groups().items()]
+        sys.stdout.write("Usage: rote train [-m] [OVERRIDE ...]\n\n")
+        sys.stdout.write(TRAIN_HELP.format(groups="\n".join(lines)))
+        return 0
+    from rote.cli.train import train as run_hydra
+
+    return run_hydra(list(words))
+
+
+def make_app() -> App:
+    """All commands in their groups, none of their modules imported."""
+    app = App(
+        name="rote",
+        usage="Usage: rote [-q] COMMAND ...",
+        help=HELP,
+        group_commands=Group("Flags", sort_key=len(COMMANDS)),
+        help_format="plaintext",
+        version=_version,
+        default_parameter=Parameter(negative="", json_list=False, json_dict=False),
+        suppress_keyboard_interrupt=False,
+        print_error=False,
+        exit_on_error=False,
+        result_action="return_value",
+    )
+    for place, (group, commands) in enumerate(COMMANDS.items()):
+        shown = Group(group, sort_key=place)
+        for order, (name, (function, text)) in enumerate(commands.items()):
+            app.command(f"rote.cli.{function}", name=name, group=shown, help=text, sort_key=order)
+    return app
+
+
+def _version() -> str:
+    from importlib import metadata  # a sixth of what `rote --help` takes
+
+    return metadata.version("rote")
+
+
 def _one_line(message: str) -> str:
     """What cannot be printed, such as a terminal's control characters, is written as an escape."""
     line = " ".join(message.split())
@@ -57,29 +140,14 @@ def _dispatch(given: list[str]) -> int:
     is_quiet = given[:1] in (["-q"], ["--quiet"])
     words = given[1:] if is_quiet else given
     with silence(is_wanted=is_quiet):
-        # Everything after `train` is Hydra's, so argparse must not look at it.
-        return _train(words[1:]) if words[:1] == ["train"] else _run(words)
+        return train(*words[1:]) if words[:1] == ["train"] else _call(words)
 
 
-def _run(given: list[str]) -> int:
-    parser = parser_of_commands()
-    parsed, rest = parser.parse_known_args(given)
-    # argparse takes positional words after a flag for unknown ones; overrides may stand anywhere.
-    if wrong := [word for word in rest if word.startswith("-") or parsed.command != "sweep"]:
-        parser.error(f"unrecognized arguments: {' '.join(wrong)}")
-    if rest:
-        parsed.overrides += rest
-    module = import_module(f"rote.cli.{parsed.command}")
-    with silence(is_wanted=getattr(parsed, "json", False)):
-        return int(module.run(parsed))
-
-
-def _train(arguments: list[str]) -> int:
-    if "-h" in arguments or "--help" in arguments:
-        from rote.config.compose import groups
-
-        lines = [f"  {name:15} {', '.join(choices)}" for name, choices in groups().items()]
-        sys.stdout.write("usage: rote train [-m] [OVERRIDE ...]\n\n")
-        sys.stdout.write(TRAIN_HELP.format(groups="\n".join(lines)))
-        return 0
-    return int(import_module("rote.cli.train").train(arguments))
+def _call(words: list[str]) -> int:
+    if not words:
+        raise ValueError("a command is missing; see rote --help")
+    try:
+        with silence(is_wanted=any(word.partition("=")[0] == "--json" for word in words)):
+            return int(make_app()(words) or 0)
+    except CycloptsError as error:
+        raise ValueError(complaint(error)) from error

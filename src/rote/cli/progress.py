@@ -1,6 +1,6 @@
-"""What a person watches: how far something long is, and runs while they train."""
+"""This module shows progress on a terminal: of long calls, and of runs that train."""
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -17,9 +17,11 @@ from rich.text import Text
 
 from rote.cli.screen import aside
 from rote.io.read import printable
-from rote.ledger.curve import MEMORISED_BITS, progress_told
-from rote.ledger.record import Record
-from rote.ledger.spec import Spec
+from rote.ledger.curve import MEMORISED_BITS, progress_text
+
+if TYPE_CHECKING:
+    from rote.ledger.record import Record
+    from rote.ledger.spec import Spec
 
 NARROW = 110  # columns of a screen
 REFRESHES_A_SECOND = 4  # a sweep is followed for hours, often through ssh
@@ -32,14 +34,14 @@ class Words(TextColumn):
         super().__init__(form, markup=False)
 
     def render(self, task: Task) -> Text:
-        """Of what is printable."""
+        """The text without control characters."""
         return Text(printable(super().render(task).plain), style=self.style, justify=self.justify)
 
 
 class Bar:
-    """How far something long is, in one line that goes when the block ends: a `Show`.
+    """A `Progress` callback that shows one line, which disappears when the block ends.
 
-    On a terminal alone, beside the results, and only once there is something to tell.
+    Written to standard error, on a terminal alone, from the first call on.
     """
 
     def __init__(self) -> None:
@@ -81,9 +83,9 @@ class Bar:
 
 
 def steps_of(console: Console) -> Progress:
-    """Lines of training among what is printed: label, bar, steps, elapsed, time left, bits.
+    """A line for each run that trains: label, bar, steps, elapsed, time left, bits.
 
-    A narrow screen has room for the label and what matters most of the rest.
+    A narrow screen shows label, share done, time left and bits.
     """
     label, steps = Words("{task.description}"), "{task.completed:,.0f}/{task.total:,.0f} steps"
     left = (Words("eta"), TimeRemainingColumn(), Words("{task.fields[bits]}"))
@@ -95,7 +97,7 @@ def steps_of(console: Console) -> Progress:
 
 
 def _progress(console: Console, *columns: ProgressColumn, is_transient: bool) -> Progress:
-    """Nothing in a pipe, nor where nothing is to be said."""
+    """Disabled in a pipe and under --quiet."""
     hidden = console.quiet or not console.is_terminal
     return Progress(
         *columns,
@@ -120,24 +122,24 @@ class ProgressBar:
     def __exit__(self, *ended: object) -> None:
         self.progress.stop()
 
-    def start(self, spec: Spec, parameters: int, epoch_tokens: int) -> None:
+    def start(self, spec: "Spec", parameters: int, epoch_tokens: int) -> None:
         """The clock starts with the first step, so that set-up does not blur the ETA."""
         self.parameters = parameters
         self.progress.reset(self.task)
 
     def row(self, row: dict[str, float]) -> None:
         """Another stride is done."""
-        text = progress_told(row)
+        text = progress_text(row)
         if MEMORISED_BITS in row:
             text += f", {row[MEMORISED_BITS] / self.parameters:.2f} per parameter"
         self.progress.update(self.task, completed=row["step"], bits=text)
 
-    def finish(self, record: Record) -> None:
+    def finish(self, record: "Record") -> None:
         """A run that saturated early is complete."""
         self.progress.update(self.task, total=record.training["steps"])
 
     def pause(self) -> None:
-        """Nothing to show: whoever stopped it says so."""
+        """Shows nothing: the caller that stopped the run prints it."""
 
     def fail(self, reason: str) -> None:
         """The error itself is printed by whoever catches it."""

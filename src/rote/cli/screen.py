@@ -1,4 +1,4 @@
-"""What is printed, and where: results, what stands beside them, or one JSON document instead."""
+"""This module prints: results, errors, or one JSON document instead."""
 
 import json
 import os
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 PIPE_COLUMNS = 200
 QUIET = "ROTE_QUIET"  # set: nothing but errors and JSON that was asked for
+SHOWN_REASONS = 5
+
+
+class Failed(RuntimeError):
+    """A valid request that failed: one line, exit code 1."""
 
 
 class Screen(Console):
@@ -27,7 +32,7 @@ class Screen(Console):
     """
 
     def render_str(self, text: str, **looks: Any) -> Text:
-        """As rich does, of what is printable."""
+        """As rich renders it, without control characters."""
         return super().render_str(printable(text), **{**looks, "markup": False, "emoji": False})
 
 
@@ -57,7 +62,7 @@ def print_json(value: Any) -> None:
 def grid(
     shown: "Table", *, styles: Sequence[str] = (), is_stacked: bool = False, **looks: Any
 ) -> table.Table:
-    """A table of a page for the terminal; ``styles`` are of rows, ``looks`` as rich takes them.
+    """A table of a page for the terminal; a style for each row, ``looks`` as rich takes them.
 
     ``is_stacked``: small print stands below a cell, else behind it in brackets.
     """
@@ -71,9 +76,17 @@ def grid(
     return made
 
 
+def require_no_damage(damaged: Sequence[str]) -> None:
+    """Raises ValueError with the reasons, once all that is sound has been shown or written."""
+    if damaged:
+        more = len(damaged) - SHOWN_REASONS
+        rest = [f"and {more} more: rote doctor --outputs"] if more > 0 else []
+        raise ValueError("; ".join([*damaged[:SHOWN_REASONS], *rest]))
+
+
 @contextmanager
 def silence(*, is_wanted: bool) -> Iterator[None]:
-    """Until the block ends, as if ROTE_QUIET were set; what JSON was asked for is still printed."""
+    """Sets ROTE_QUIET until the block ends; `print_json` still prints."""
     if not is_wanted or QUIET in os.environ:
         yield
         return

@@ -1,17 +1,19 @@
-"""`rote status`: from the run folders, the journals and one question to the queue; no torch."""
+"""This module shows where runs stand: tables, progress lines until the end, failures, logs."""
 
-import argparse
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from rote.cli.damage import require_no_damage
-from rote.cli.follow import follow, print_held, print_last_words, tally
-from rote.cli.screen import print_json, screen
+from rote.cli.progress import steps_of
+from rote.cli.screen import print_json, require_no_damage, screen
+from rote.cluster.liveness import last_attempt
 from rote.cluster.plan import Plan, launched, load_plan
 from rote.cluster.status import (
     STATES,
@@ -19,13 +21,23 @@ from rote.cluster.status import (
     RunState,
     count,
     label,
+    labels,
+    log_of,
     states,
     sweep_status,
+    tail,
     varying_keys,
 )
 from rote.io.outputs import outputs_folder
+from rote.io.read import Damaged
 from rote.ledger.store import Store
 
+POLL_SECONDS = 0.5
+QUEUE_POLL_SECONDS = 5.0  # a controller serves a whole cluster
+LINES_OF_A_LOG = 3
+WELL = ("done", "running", "pending", "requeued")
+ILL = ("failed", "lost", "damaged")
+LOOKS = {"done": "green", "failed": "red"}
 SHOWN_RUNS = 200
 # What a person must see first, where not all can be shown.
 URGENCY = (
@@ -33,26 +45,27 @@ URGENCY = (
 )  # fmt: skip
 
 
-def run(arguments: argparse.Namespace) -> int:
+def print_status(name: str | None, *, wait: bool, as_json: bool) -> int:
     """One sweep run by run, or every launched sweep on a line; as JSON the same.
 
     Raises ValueError for plans and journals that are damaged, once the others have been shown.
     """
     console = screen()
     outputs = outputs_folder()
-    is_one = arguments.name is not None
-    if is_one and arguments.follow:
-        follow(console, load_plan(outputs, arguments.name), outputs, detached=True)
-    plans, damaged = _readable(outputs, [arguments.name] if is_one else launched(outputs))
-    if is_one and damaged:
+    if name is not None and wait:
+        follow(console, load_plan(outputs, name), outputs, detached=True)
+    plans, damaged = _readable(outputs, launched(outputs) if name is None else [name])
+    if name is not None and damaged:
         raise ValueError(damaged[0])
     jobs = sweep_status(outputs, [plan.name for plan in plans])
-    if arguments.json:
+    if as_json:
         print_json(standing(outputs, plans, jobs))
-    elif is_one:
+    elif name is not None:
         _print_runs(console, plans[0], outputs, jobs)
     elif plans:
-        _print_sweeps(console, plans, outputs, jobs)
+        _warn_if_unknown(console, jobs)
+        console.print(_sweeps(plans, Store(outputs), jobs))
+        _print_held(console, jobs)
     else:
         console.print(f"no sweep has been launched in {outputs}", soft_wrap=True)
     require_no_damage([*damaged, *jobs.damaged])
@@ -83,12 +96,6 @@ def standing(outputs: Path, plans: Sequence[Plan], jobs: Jobs) -> list[dict[str,
     ]
 
 
-def _print_sweeps(console: Console, plans: Sequence[Plan], outputs: Path, jobs: Jobs) -> None:
-    _say_if_unknown(console, jobs)
-    console.print(_sweeps(plans, Store(outputs), jobs))
-    print_held(console, jobs)
-
-
 def _sweeps(plans: Sequence[Plan], store: Store, jobs: Jobs) -> Table:
     counts = [count(states(plan, store, jobs)) for plan in plans]
     shown = [state for state in STATES if any(one[state] for one in counts)]
@@ -100,7 +107,7 @@ def _sweeps(plans: Sequence[Plan], store: Store, jobs: Jobs) -> Table:
 
 def _print_runs(console: Console, plan: Plan, outputs: Path, jobs: Jobs) -> None:
     runs = states(plan, Store(outputs), jobs)
-    _say_if_unknown(console, jobs)
+    _warn_if_unknown(console, jobs)
     keys = varying_keys(plan.specs)
     order = sorted(range(len(runs)), key=lambda index: URGENCY.index(runs[index].state))
     chosen = sorted(order[:SHOWN_RUNS]) if len(runs) > SHOWN_RUNS else range(len(runs))
@@ -108,26 +115,138 @@ def _print_runs(console: Console, plan: Plan, outputs: Path, jobs: Jobs) -> None
     console.print(_table([runs[index] for index in chosen], names))
     if hidden := len(runs) - len(chosen):
         console.print(f"and {hidden:,} more")
-    print_last_words(console, outputs, runs, jobs)
-    print_held(console, jobs)
-    console.print(f"{plan.name}: {tally(count(runs))}")
+    _print_last_lines(console, outputs, runs, jobs)
+    _print_held(console, jobs)
+    console.print(f"{plan.name}: {_tally(count(runs))}")
 
 
 def _table(runs: Sequence[RunState], names: Sequence[str]) -> Table:
     table = Table("run", "state", "step", "of", "left", "point", box=None, header_style="bold")
     for run, name in zip(runs, names, strict=True):
-        left = "" if run.eta_seconds is None else _clock(run.eta_seconds)
+        left = "" if run.eta_seconds is None else str(timedelta(seconds=round(run.eta_seconds)))
         point = name if run.reason is None else f"{name}: {run.reason}"
         table.add_row(run.run_id, run.state, f"{run.step:,}", f"{run.max_steps:,}", left, point)
     return table
 
 
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}"
-
-
-def _say_if_unknown(console: Console, jobs: Jobs) -> None:
+def _warn_if_unknown(console: Console, jobs: Jobs) -> None:
     if not jobs.known:
-        console.print("queue unknown: squeue does not answer; told from files", style="yellow")
+        console.print("queue unknown: squeue does not answer; only files were read", style="yellow")
+
+
+def print_logs(run_id: str, num_lines: int) -> int:
+    """The end of a run's log and its failure.
+
+    Raises ValueError for a run that is not there, and for a log that cannot be shown.
+    """
+    outputs = outputs_folder()
+    run = Store(outputs).run(run_id)
+    if not run.path.is_dir():
+        raise ValueError(f"run {run_id!r} is not in {run.path.parent}: see rote status")
+    console = screen()
+    try:
+        if attempt := last_attempt(run):
+            _print_log(console, Path(attempt["log"]), num_lines, outputs)
+    finally:
+        if failure := run.failure():
+            console.print(f"failed: {failure['reason']}", style="red", soft_wrap=True)
+            console.print(failure["details"], soft_wrap=True)
+    return 0
+
+
+def _print_log(console: Console, path: Path, num_lines: int, outputs: Path) -> None:
+    lines = tail(path, num_lines, outputs)
+    console.print(str(path), soft_wrap=True)
+    for line in lines:
+        console.print(f"  {line}", soft_wrap=True)
+
+
+def follow(console: Console, plan: Plan, outputs: Path, *, detached: bool) -> None:
+    """A line for each run that is under way, a bar for the whole, until no job is left."""
+    store = Store(outputs)
+    names = dict(zip(plan.run_ids, labels(plan.specs), strict=True))
+    reported = {run_id for run_id in plan.run_ids if store.run(run_id).is_done()}
+    with steps_of(console) as progress:
+        whole = progress.add_task(plan.name, total=1, bits="")
+        lines: dict[str, TaskID] = {}
+        over = False
+        while not over:
+            # The queue first, so that the folders, read after it, show the end.
+            jobs = sweep_status(outputs, [plan.name])
+            over = jobs.known and not any(job.is_live for job in jobs.by_run.values())
+            runs = states(plan, store, jobs)
+            for run in runs:
+                if run.run_id not in reported:
+                    _show(progress, lines, reported, run, names[run.run_id])
+            progress.update(
+                whole,
+                total=sum(run.max_steps for run in runs),
+                completed=sum(run.step for run in runs),
+                bits=_tally(count(runs)),
+            )
+            if not over:
+                time.sleep(QUEUE_POLL_SECONDS if detached else POLL_SECONDS)
+
+
+def summarise(console: Console, plan: Plan, outputs: Path) -> int:
+    """All failures, each with its reason; 0 only where every run is done or on its way."""
+    jobs = sweep_status(outputs, [plan.name])
+    runs = states(plan, Store(outputs), jobs)
+    names = dict(zip(plan.run_ids, labels(plan.specs), strict=True))
+    for run in runs:
+        if run.state in ILL:
+            text = f"{run.state}: {run.run_id} {names[run.run_id]}: {run.reason}"
+            console.print(text, style="red", soft_wrap=True)
+    _print_last_lines(console, outputs, runs, jobs)
+    _print_held(console, jobs)
+    counts = count(runs)
+    if counts["failed"]:
+        console.print(f"rote retry {plan.name} runs what failed again")
+    if counts["damaged"]:
+        console.print(f"rote repair {plan.name} trains what is damaged anew")
+    console.print(f"{plan.name}: {_tally(counts)}")
+    return 0 if sum(counts[state] for state in WELL) == len(runs) else 1
+
+
+def _print_last_lines(
+    console: Console, outputs: Path, runs: Sequence[RunState], jobs: Jobs
+) -> None:
+    """The last lines of the logs of jobs that were lost, each log once."""
+    lost = {run.run_id for run in runs if run.state == "lost"}
+    logs = {log_of(job) for run_id, job in jobs.by_run.items() if run_id in lost}
+    for path in sorted(logs):
+        console.print(str(path), soft_wrap=True)
+        try:
+            lines = tail(path, LINES_OF_A_LOG, outputs)
+        except Damaged as error:
+            lines = [str(error)]
+        for line in lines:
+            console.print(f"  {line}", style="red", soft_wrap=True)
+
+
+def _print_held(console: Console, jobs: Jobs) -> None:
+    """What to type for jobs that SLURM holds: they would wait for ever."""
+    held = {job.job_id: job.waits_for for job in jobs.by_run.values() if job.is_held}
+    for job_id, words in sorted(held.items()):
+        console.print(f"job {job_id} is {words}", style="yellow", soft_wrap=True)
+
+
+def _tally(counts: dict[str, int]) -> str:
+    """The states that occur."""
+    return ", ".join(f"{number} {state}" for state, number in counts.items() if number)
+
+
+def _show(
+    progress: Progress, lines: dict[str, TaskID], reported: set[str], run: RunState, name: str
+) -> None:
+    """A bar while it runs, a printed line once it has ended; updates ``lines`` and ``reported``."""
+    if run.state == "running":
+        if run.run_id not in lines:
+            lines[run.run_id] = progress.add_task(f"  {name}", total=run.max_steps, bits="")
+        progress.update(lines[run.run_id], completed=run.step, bits=run.progress_text)
+    elif run.state == "done" or run.run_id in lines:
+        if run.run_id in lines:
+            progress.remove_task(lines.pop(run.run_id))
+        if run.state in LOOKS:
+            reported.add(run.run_id)
+            progress.console.print(f"{run.state}  {name}", style=LOOKS[run.state])

@@ -15,10 +15,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from rote.cli.failure import Failed
 from rote.cli.hydra_flags import read_flags, words_for_hydra
 from rote.cli.progress import Bar, ProgressBar
-from rote.cli.screen import screen
+from rote.cli.screen import Failed, screen
 from rote.config.compose import Composer, plain
 from rote.config.data_resolver import DataResolver
 from rote.config.folders import conf_folder, sweep_files
@@ -73,7 +72,7 @@ def launch_grid(jobs: Sequence[Sequence[str]], *, host: str | None, settings: Di
 
     ``host`` is taken where no override names one; ``settings`` are Hydra's own.
     """
-    from rote.cli.sweep import sweep_from_overrides  # torch: not for --help
+    from rote.cli.launching import sweep_from_overrides  # torch: not for --help
 
     overrides = as_grid(jobs)
     if host and not any(override.key_or_group == "host" for override in parse(overrides)):
@@ -114,9 +113,9 @@ def _run_spec(words: list[str]) -> int:
     require_own([spec], words[0])
     console = screen()
     store = Store(require_writable(outputs_folder()))
-    with Bar() as show:
-        task = DataResolver(show).resolved(spec.what)["task"]
-    if task != spec.what["task"]:
+    with Bar() as progress:
+        resolved = DataResolver(progress).resolved(spec.what)
+    if resolved["task"] != spec.what["task"]:
         raise ValueError(f"{words[0]}: the data of its task are not what they were")
     return _execute(console, store, spec)
 
@@ -131,8 +130,8 @@ def _run_one(config: dict[str, Any]) -> int:
     if _is_dry.get():
         return _rehearse(console, config)
     store = Store(require_writable(outputs_folder()))
-    with Bar() as show:
-        spec = Spec.from_config(DataResolver(show).resolved(config))
+    with Bar() as progress:
+        spec = Spec.from_config(DataResolver(progress).resolved(config))
     return _execute(console, store, spec)
 
 
@@ -167,8 +166,8 @@ def _execute(console: Console, store: Store, spec: Spec) -> int:
     except (OSError, ValueError):
         raise
     except Exception as error:  # diverged, or no memory, or a checkpoint; noted with its place
-        told = f"{type(error).__name__}: {error}"
-        raise Failed(f"run {spec.run_id}: {told}; rote logs {spec.run_id} says where") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise Failed(f"run {spec.run_id}: {reason}; rote logs {spec.run_id} says where") from error
     _print_result(console, record)
     console.print(str(store.run(spec.run_id).record_path), soft_wrap=True)
     return 0

@@ -1,1 +1,1 @@
-"""Many runs: the plan of a sweep, the processes that carry it out, and where they stand."""
+"""Plan sweeps of many runs, send them to a host, carry them out, and report their state."""

@@ -1,4 +1,4 @@
-"""Every file below outputs, read and compared with the digest that was kept of it."""
+"""Read every file of the outputs folder and compare it with its stored digest."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from rote.ledger.curve import FAILURE
 from rote.ledger.store import RunFolder, Store
 from rote.tasks.text.prepared import PREPARE_AGAIN, TOKENS, open_prepared
 
-Check = Callable[[], object]  # raises ValueError, or OSError
+Check = Callable[[], object]  # raises ValueError or OSError
 CHANGED = "it is not what was written (SHA-256 differs)"
 WRITTEN_AGAIN = "the command that wrote it writes it anew"
 NUMBERS = {
@@ -28,7 +28,7 @@ NUMBERS = {
 
 
 def damaged_files(outputs: Path, progress: Progress) -> list[str]:
-    """A line for each thing that is damaged: the file, the reason, the way out."""
+    """Return one line per damaged thing: the file, the reason and the remedy."""
     found = []
     for check in with_progress(list(_checks(outputs)), "reading all outputs", progress):
         try:
@@ -86,7 +86,7 @@ def _require_corpus(folder: Path) -> None:
 
 
 def _require_files(folder: Path, name: str) -> None:
-    """Those whose digests stand in a manifest; numbers alone have none."""
+    """Compare files with the digests in a manifest; numbers alone have no digests."""
     content = read_json(folder / name, mapped(anything), WRITTEN_AGAIN)
     digests = content.get("files_sha256", {})
     mapped(text)(digests, "files_sha256")
@@ -97,5 +97,5 @@ def _require_files(folder: Path, name: str) -> None:
 
 
 def _folders(folder: Path) -> list[Path]:
-    hidden = (".", "requests")  # work that goes on, and what was asked for
+    hidden = (".", "requests")  # unfinished work, and requests
     return sorted(path for path in folder.glob("*") if not path.name.startswith(hidden))

@@ -1,4 +1,4 @@
-"""What a host is asked for and what it gives back."""
+"""Define the protocol of a host, with its launch requests and the launches it returns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,11 +14,11 @@ from rote.core.provenance import code
 
 @dataclass(frozen=True)
 class Launch:
-    """Jobs that were sent; none where there was nothing to send."""
+    """Jobs that were sent; empty if there was nothing to send."""
 
     job_ids: tuple[str, ...]
     num_runs: int
-    detached: bool  # whether the launcher's terminal is of no use to the jobs
+    detached: bool  # whether the jobs do not need the launcher's terminal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +30,10 @@ class LaunchRequest:
     journal: Journal
     todo: tuple[Point, ...]
     retry_failures: dict[str, float] = field(default_factory=dict)  # see `Assignment`
-    suspect: frozenset[str] = frozenset()  # runs whose worker died: they share a job with no other
+    suspect: frozenset[str] = frozenset()  # runs whose worker died: each gets a job of its own
 
     def assignment(self, points: Sequence[Point], *, runs_at_once: int, stack: int) -> Assignment:
-        """For one worker."""
+        """Return the assignment of one worker."""
         return Assignment(
             specs=tuple(point.spec for point in points),
             outputs=str(self.outputs),
@@ -46,23 +46,23 @@ class LaunchRequest:
 
 
 class Host(Protocol):
-    """Where runs are carried out; made from a file of conf/host/."""
+    """Where runs are carried out; built from a file of conf/host/."""
 
     detached: ClassVar[bool]
 
     def check(self, point: Point) -> None:
-        """Before anything is sent; raises ValueError where the run cannot be carried out here."""
+        """Raises ValueError, before anything is sent, if the run cannot be carried out here."""
 
     def processes(self, parameters: int) -> int:
-        """That train one run together, for a model of this size."""
+        """Return how many processes train one run of a model of this size together."""
 
     def stack_of(self, parameters: int) -> int:
-        """Runs of one shape that train as one, at most, for a model of this size."""
+        """Return how many runs of one shape train as one, at most, for a model of this size."""
 
     def launch(self, order: LaunchRequest) -> Launch:
-        """Send the runs and return at once; raises ValueError where the host refuses them."""
+        """Send the runs and return at once; raises ValueError if the host refuses them."""
 
 
 def host_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    """For `build`: plain lists and dictionaries inside, no OmegaConf types."""
+    """Return settings for `build` with plain lists and dictionaries instead of OmegaConf types."""
     return {**settings, "_convert_": "all"}

@@ -1,4 +1,4 @@
-"""What has been sent to a host for a sweep: jobs.json in the sweep's folder, never shortened."""
+"""Record what was sent to a host for a sweep, in the sweep's jobs.json; rows are never removed."""
 
 import dataclasses
 import json
@@ -17,10 +17,10 @@ from rote.io.write import write_text
 
 VERSION = 1
 UID = r"[0-9a-f]{12}"
-SENDING = "sending"  # asked for, the answer is not noted: whoever reads this later has to ask
+SENDING = "sending"  # requested, the answer is not recorded: a later reader has to ask the host
 SENT = "sent"
-WITHDRAWN = "withdrawn"  # refused or taken back: nothing of it runs
-JOB_ID = re.compile(r"[1-9]\d{0,18}(_\d{1,18})?")  # of SLURM, or a process
+WITHDRAWN = "withdrawn"  # refused or cancelled: no job of it runs
+JOB_ID = re.compile(r"[1-9]\d{0,18}(_\d{1,18})?")  # a SLURM job, or a process
 MOVE_AWAY = "once none of its jobs runs any more, move it away"
 SHAPE = keyed(
     {
@@ -44,16 +44,16 @@ SHAPE = keyed(
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """Jobs that were asked for in one request."""
+    """Jobs that were sent in one request."""
 
-    uid: str  # in the comment of a SLURM job, and the name of its folder of logs
-    host: str  # slurm, or the name of the machine whose processes they are
+    uid: str  # in the comment of a SLURM job, and the name of its log folder
+    host: str  # slurm, or the name of the machine that runs the processes
     job_name: str
     state: str
     commit: str | None  # of the code that sent it
     time_unix_seconds: float
-    jobs: Mapping[str, tuple[str, ...]]  # job id -> ids of the runs it works on
-    folder: Path  # of its logs; known from where the journal lies, not written
+    jobs: Mapping[str, tuple[str, ...]]  # job id -> ids of its runs
+    folder: Path  # of its logs; derived from the journal's place, not written
     digests: Mapping[str, str] = field(default_factory=dict)  # job id -> SHA-256 of its pickle
 
 
@@ -65,20 +65,20 @@ class Journal:
 
     @property
     def path(self) -> Path:
-        """Replaced whole at each change."""
+        """Return the path of jobs.json, which each change replaces whole."""
         return self.folder / "jobs.json"
 
     def jobs_folder(self, uid: str) -> Path:
-        """Logs, pickles and the mark of a cancelled submission.
+        """Return the folder of a submission's logs, pickles and cancellation mark.
 
-        Raises ValueError for a uid that is not one of ours: it might lead out of the folder.
+        Raises ValueError for a uid of another form: it might lead out of the folder.
         """
         if not re.fullmatch(UID, uid):
             raise ValueError(f"{self.path} is damaged: {uid!r} is no submission; move it away")
         return self.folder / "jobs" / uid
 
     def submissions(self) -> list[Submission]:
-        """Oldest first; raises Damaged for a file that is not a journal."""
+        """Return all submissions, oldest first; raises Damaged for a file that is not a journal."""
         try:
             content = read_json(self.path, SHAPE, MOVE_AWAY)
         except FileNotFoundError:
@@ -89,7 +89,7 @@ class Journal:
         return [self._submission(row) for row in content["submissions"]]
 
     def begin(self, *, host: str, job_name: str) -> Submission:
-        """Note the intention before the request, so that a lost answer can be looked for."""
+        """Record the intention before the request, so that a lost answer can be found later."""
         uid = secrets.token_hex(6)
         submission = Submission(
             uid=uid,
@@ -110,17 +110,17 @@ class Journal:
         jobs: Mapping[str, Iterable[str]],
         digests: Mapping[str, str],
     ) -> Submission:
-        """The request was granted; a job starts once its digest stands here (`sealed`)."""
+        """Record that the host accepted; a job starts once its digest is here (`verified_job`)."""
         held = {job: tuple(run_ids) for job, run_ids in jobs.items()}
         granted = dataclasses.replace(submission, state=SENT, jobs=held, digests=dict(digests))
         return self._replace(granted)
 
     def withdrawn(self, submission: Submission) -> Submission:
-        """Nothing of it runs or will run."""
+        """Record that no job of the submission runs or will run."""
         return self._replace(dataclasses.replace(submission, state=WITHDRAWN))
 
     def _replace(self, submission: Submission) -> Submission:
-        """In its place; last where the file was deleted meanwhile."""
+        """Replace the submission's row, or append it if the file was deleted meanwhile."""
         rows = {row.uid: row for row in self.submissions()}
         self._write([*(rows | {submission.uid: submission}).values()])
         return submission

@@ -1,4 +1,4 @@
-"""A plan carried out: what is neither done, nor under way, nor failed is sent to its host once."""
+"""Launch a plan: send each run that is not done, not under way and not failed, once."""
 
 import itertools
 import os
@@ -31,22 +31,24 @@ ANSWER_SECONDS = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class SweepState:
-    """The runs of a plan before a launch, each in one place."""
+    """The runs of a plan before a launch; each run is in one group."""
 
     done: tuple[Point, ...]
     under_way: tuple[Point, ...]
     failed: tuple[Point, ...]
-    damaged: tuple[Point, ...]  # done, and not to be used
+    damaged: tuple[Point, ...]  # done, but unusable
     todo: tuple[Point, ...]
 
 
 def launch(plan: Plan, outputs: Path, mode: str) -> Launch:
-    """Send what ``mode`` allows and return at once; a second launch of the same sends nothing.
+    """Send what ``mode`` allows and return at once; a second launch of the same plan sends nothing.
 
-    cached: what has neither a record nor a failure; retry: failures too; repair: damaged runs too,
-    old folders moved aside; force: everything anew, old folders moved aside; read-only: nothing.
-    Raises ValueError, also for a plan that names code which is not allowed here: it may be somebody
-    else's.
+    cached: runs with neither record nor failure; retry: also failed runs; repair: also damaged
+    runs,
+    their old folders moved aside; force: all runs, old folders moved aside; read-only: nothing.
+    Raises
+    ValueError, also for a plan that names code which is not allowed here: it may come from a
+    stranger.
     """
     require_mode(mode)
     _require_own_ids(plan)
@@ -72,13 +74,13 @@ def launch(plan: Plan, outputs: Path, mode: str) -> Launch:
 
 
 def require_mode(mode: str) -> None:
-    """Raises ValueError with the choices."""
+    """Raises ValueError with the choices for an unknown mode."""
     if mode not in MODES:
         raise unknown("mode", mode, MODES)
 
 
 def survey(plan: Plan, outputs: Path, live: set[str]) -> SweepState:
-    """Where each point stands."""
+    """Return the state of each point of a plan."""
     store = Store(outputs)
     places: dict[str, list[Point]] = {field.name: [] for field in fields(SweepState)}
     for point in plan.points:
@@ -94,14 +96,14 @@ def survey(plan: Plan, outputs: Path, live: set[str]) -> SweepState:
 
 
 def live_jobs(outputs: Path, name: str, *, timeout_seconds: float) -> list[SentJob]:
-    """Jobs of a sweep that run or may run; raises QueueUnknown."""
+    """Return the jobs of a sweep that run or may run; raises QueueUnknown."""
     journal = Journal(sweep_folder(outputs, name))
     jobs = sent_jobs(journal.submissions(), timeout_seconds=timeout_seconds)
     return [job for job in jobs if job.is_live]
 
 
 def cancel(outputs: Path, name: str) -> list[SentJob]:
-    """End every job of a sweep, checkpoints kept; returns the jobs that were ended."""
+    """End every job of a sweep, with checkpoints; return the jobs that were ended."""
     journal = Journal(sweep_folder(outputs, name))
     try:
         with _alone(journal):
@@ -115,14 +117,14 @@ def cancel(outputs: Path, name: str) -> list[SentJob]:
     for job in jobs:
         if job.submission.host != "slurm":
             (job.submission.folder / CANCELLED).touch()
-            with suppress(ProcessLookupError):  # ended meanwhile
-                os.kill(int(job.job_id), signal.SIGTERM)  # passed on to the worker
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.kill(int(job.job_id), signal.SIGTERM)  # it passes the signal on to the worker
     return jobs
 
 
 @contextmanager
 def _alone(journal: Journal) -> Iterator[None]:
-    """One launcher at a time on one sweep; the second finds what the first has sent."""
+    """Let one launcher at a time work on a sweep; the next one finds what the first has sent."""
     journal.folder.mkdir(parents=True, exist_ok=True)
     require_lockable(journal.folder / "lock")
     lock = FileLock(journal.folder / "lock", timeout=LOCK_SECONDS)
@@ -137,7 +139,7 @@ def _alone(journal: Journal) -> Iterator[None]:
 
 
 def _live(journal: Journal) -> set[str]:
-    """Ids of the runs that a live job has or will get to; lost answers are looked for first."""
+    """Return the ids of runs in live jobs, after requests with lost answers are resolved."""
     submissions = journal.submissions()
     try:
         for submission in unanswered(submissions):
@@ -163,7 +165,8 @@ def _order(
         retry_failures={
             run_id: failure["time_unix_seconds"] for run_id, failure in failures.items() if failure
         },
-        # A worker that died without a word died in one of these: no neighbour shall go with it.
+        # A worker that died silently died in one of these runs, so each of them gets a job of its
+        # own.
         suspect=frozenset(
             point.run_id for point in stand.todo if store.run(point.run_id).path.exists()
         ),
@@ -171,7 +174,7 @@ def _order(
 
 
 def _made_anew(plan: Plan, outputs: Path, stand: SweepState, mode: str) -> SweepState:
-    """Where runs stand once those that ``mode`` makes anew are set aside; raises ValueError."""
+    """Set aside runs that ``mode`` repeats and return the new state; raises ValueError."""
     if mode == "force":
         if stand.under_way:
             raise ValueError(f"{len(stand.under_way)} runs are under way: rote cancel {plan.name}")
@@ -184,7 +187,7 @@ def _made_anew(plan: Plan, outputs: Path, stand: SweepState, mode: str) -> Sweep
 
 
 def _set_aside(points: Iterable[Point], outputs: Path) -> None:
-    """Move the folders of runs to <id>.<n>; nothing is ever deleted."""
+    """Rename the folders of runs to <id>.<n>; nothing is ever deleted."""
     for point in points:
         folder = Store(outputs).run(point.run_id).path
         if os.path.lexists(folder):
@@ -202,7 +205,7 @@ def _require_own_ids(plan: Plan) -> None:
 
 
 def wait_for_end(outputs: Path, name: str, *, limit_seconds: float) -> bool:
-    """Whether a cancelled sweep's processes have all ended within the limit."""
+    """Return whether all processes of a cancelled sweep have ended within the limit."""
     deadline = time.monotonic() + limit_seconds
     while live_jobs(outputs, name, timeout_seconds=ANSWER_SECONDS):
         if time.monotonic() > deadline:

@@ -1,6 +1,7 @@
-"""Which of the jobs that were sent still run or may run: one question to each kind of host.
+"""Find out which sent jobs still run or may run, with one query to each kind of host.
 
-worker.json in a run's folder: who took it up last, from which step, and how that life ended.
+It also reads and writes worker.json in a run's folder: the log of the last worker that took up the
+run, the step it began from, and the reason if it was killed.
 """
 
 import os
@@ -23,40 +24,40 @@ from rote.ledger.store import RunFolder
 
 @dataclass(frozen=True, kw_only=True)
 class SentJob:
-    """A job of a journal, as its host sees it now."""
+    """A job of a journal and its current state at the host."""
 
     job_id: str
     submission: Submission
-    state: str  # the host's word; ENDED where it knows nothing of the job any more
+    state: str  # the host's word; ENDED if the host no longer knows the job
     is_live: bool
     restarts: int
     reason: str
 
     @property
     def is_held(self) -> bool:
-        """Whether it waits until somebody releases it."""
+        """Return whether it waits until somebody releases it."""
         return self.is_live and queue.is_held(self.state, self.reason)
 
     @property
     def waits_for(self) -> str | None:
-        """Why it does not run yet, with what to type where it would wait for ever."""
+        """Return why it does not run yet, with the command to release it if it is held."""
         if self.is_held:
             return f"held ({self.reason}): scontrol release {self.job_id}"
         return self.reason if self.state == "PENDING" else None
 
     @property
     def run_ids(self) -> tuple[str, ...]:
-        """What it works on, in this order."""
+        """Return the ids of its runs, in the order of work."""
         return self.submission.jobs[self.job_id]
 
 
 GONE = "ENDED"
-WORKER = "submitit.local._local "  # of a worker's command line; the folder of its logs follows
-CLOCK_SECONDS = 60.0  # by which a process may seem to be older than the request for it
+WORKER = "submitit.local._local "  # in a worker's command line, before the folder of its logs
+CLOCK_SECONDS = 60.0  # tolerance, in case a process seems older than its request
 
 
 def sent_jobs(submissions: Iterable[Submission], *, timeout_seconds: float) -> list[SentJob]:
-    """Every job of these submissions, newest last; raises QueueUnknown."""
+    """Return every job of these submissions, newest last; raises QueueUnknown."""
     sent = [submission for submission in submissions if submission.state == SENT]
     on_slurm = [submission for submission in sent if submission.host == "slurm"]
     names = {submission.job_name for submission in on_slurm}
@@ -75,7 +76,7 @@ def sent_jobs(submissions: Iterable[Submission], *, timeout_seconds: float) -> l
 
 
 def unanswered(submissions: Iterable[Submission]) -> list[Submission]:
-    """Requests whose answer was never noted: their launcher died."""
+    """Return requests without a recorded answer: their launcher died."""
     return [one for one in submissions if one.state == SENDING and one.host == "slurm"]
 
 
@@ -91,7 +92,10 @@ def _slurm_job(submission: Submission, job_id: str, job: queue.QueuedJob | None)
 
 
 def _process(submission: Submission, job_id: str, processes: dict[str, str]) -> SentJob:
-    """Its command line ends in the folder of its logs: another process of this number has none."""
+    """Return a local job; the end of its command line must be the folder of its logs.
+
+    Another process with the same number has another command line.
+    """
     folder = processes.get(job_id, "").rpartition(WORKER)[2]
     lives = bool(folder) and Path(folder).resolve() == submission.folder.resolve()
     return SentJob(
@@ -105,7 +109,7 @@ def _process(submission: Submission, job_id: str, processes: dict[str, str]) -> 
 
 
 def _processes(submissions: Sequence[Submission]) -> dict[str, str]:
-    """Command lines by process id: of our account, of workers, begun after they were asked for."""
+    """Return command lines by process id: our workers that started after their request."""
     asked: dict[str, float] = {}
     for submission in submissions:
         for pid in submission.jobs:
@@ -135,17 +139,17 @@ REWRITTEN = "the run's next process writes it anew: rote resume"
 
 
 def record_attempt(run: RunFolder, folder: Path) -> None:
-    """Whose log, in the submission's ``folder``, tells of this run, and where progress began."""
+    """Record this attempt's log, in the submission's ``folder``, and the step it starts from."""
     job = own_job_id() or os.environ["SUBMITIT_LOCAL_JOB_ID"]
     try:
         row = run.last_row() or {}
-    except Damaged:  # the curve is written anew from the checkpoint in a moment
+    except Damaged:  # the curve is rewritten from the checkpoint soon
         row = {}
     _write(run, log=str(folder / f"{job}_0_log.err"), step=row.get("step", 0))
 
 
 def record_kill(run: RunFolder, reason: str) -> None:
-    """The process was killed: it could not say anything itself."""
+    """Record that the process was killed; it could not record anything itself."""
     try:
         life = last_attempt(run)
     except Damaged:
@@ -154,7 +158,7 @@ def record_kill(run: RunFolder, reason: str) -> None:
 
 
 def last_attempt(run: RunFolder) -> dict[str, Any] | None:
-    """What the last worker noted; None where there has been none; raises Damaged."""
+    """Return what the last worker recorded, None without one; raises Damaged."""
     try:
         return dict(read_json(_path(run), SHAPE, REWRITTEN))
     except FileNotFoundError:

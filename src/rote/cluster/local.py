@@ -1,4 +1,4 @@
-"""This machine as a host: a worker, started through submitit, that outlives the launcher."""
+"""Run a sweep on this machine: submitit starts a worker that outlives the launcher."""
 
 import dataclasses
 import os
@@ -25,7 +25,7 @@ MINUTES_WITHOUT_END = (
 
 @dataclass(frozen=True, kw_only=True)
 class LocalHost:
-    """The keys of conf/host/local.yaml; raises ValueError for one that cannot be heeded."""
+    """The keys of conf/host/local.yaml; raises ValueError for an unusable value."""
 
     detached: ClassVar[bool] = False
 
@@ -42,21 +42,21 @@ class LocalHost:
         require_host(dataclasses.asdict(self))
 
     def check(self, point: Point) -> None:
-        """Raises ValueError where this machine lacks the accelerator."""
+        """Raises ValueError if this machine lacks the accelerator."""
         from rote.training.distributed import require_device
 
         require_device(self.accelerator)
 
     def processes(self, parameters: int) -> int:
-        """Each run has one."""
+        """Return 1: each run has one process."""
         return 1
 
     def stack_of(self, parameters: int) -> int:
-        """The same for all sizes."""
+        """Return the stack size, the same for all model sizes."""
         return self.stack
 
     def launch(self, order: LaunchRequest) -> Launch:
-        """One worker, as many runs at a time as there are cores."""
+        """Start one worker; it runs as many runs at a time as there are cores."""
         submission = order.journal.begin(host=gethostname(), job_name="")
         folder = order.journal.jobs_folder(submission.uid)
         places = min(len(order.todo), self.workers or len(os.sched_getaffinity(0)))
@@ -73,14 +73,14 @@ class LocalHost:
 
 
 def _num_gpus() -> int:
-    import torch  # a launcher on a login node has no need of it
+    import torch  # a launcher on a login node does not need it
 
     return torch.cuda.device_count()
 
 
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
-    """Ctrl-C reaches every process of the terminal: workers are told by us, to checkpoint first."""
+    """Ignore Ctrl-C, which reaches all processes of a terminal: we stop workers by checkpoint."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Short runs share a job: estimates of their time, packs up to a target duration, stacks inside."""
+"""Group short runs into jobs: estimate their time, fill packs, and form stacks."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -13,13 +13,13 @@ from rote.ledger.store import RunFolder, Store
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
-    """What a step takes where none has been measured."""
+    """The assumed speed where no run of the same kind has been measured."""
 
     flops_per_second: float
     step_overhead_seconds: float
 
     def seconds(self, point: Point) -> float:
-        """At most: a saturated run stops earlier."""
+        """Return the seconds of a run at most: a saturated run stops earlier."""
         steps = point.spec.longest
         return point.max_flops / self.flops_per_second + steps * self.step_overhead_seconds
 
@@ -27,13 +27,13 @@ class Speed:
 def estimates(
     points: Iterable[Point], todo: Sequence[Point], store: Store, speed: Speed
 ) -> list[float]:
-    """Seconds of each point of ``todo``: from a finished run of its kind, else from ``speed``."""
+    """Return seconds for each point of ``todo``, from a finished run of its kind or ``speed``."""
     kinds = {_kind(point.spec) for point in todo}
     measured: dict[str, float] = {}
     for point in points:
         kind = _kind(point.spec)
         if kind in kinds and kind not in measured and store.run(point.run_id).is_done():
-            with suppress(ValueError):  # a damaged run says nothing
+            with suppress(ValueError):  # skips damaged runs
                 measured[kind] = _step_seconds(store.run(point.run_id))
     seconds = []
     for point in todo:
@@ -50,9 +50,9 @@ def packs(
     target_seconds: float,
     alone: Callable[[Point], bool],
 ) -> list[tuple[Point, ...]]:
-    """Points in order, together up to the target; those that must be ``alone`` are a pack each."""
+    """Group points in order up to the target time; points that must be ``alone`` get own packs."""
     made: list[list[Point]] = []
-    filled = math.inf  # the first point opens a pack
+    filled = math.inf  # so that the first point opens a pack
     for point, length in zip(points, seconds, strict=True):
         if alone(point):
             made.insert(0, [point])
@@ -66,7 +66,7 @@ def packs(
 
 
 def stacks(specs: Iterable[Spec], most: int) -> list[tuple[Spec, ...]]:
-    """Specs that can train as one stacked model, at most so many together, in order of the first.
+    """Group specs that can train as one stacked model, at most ``most`` each, in given order.
 
     Seeds, amounts of data, learning rates, schedules and lengths of training may differ.
     """
@@ -84,7 +84,7 @@ def stacks(specs: Iterable[Spec], most: int) -> list[tuple[Spec, ...]]:
 def _shape(spec: Spec) -> str:
     what, budget, optim = spec.what, spec.what["budget"], spec.what["optim"]
     optimiser = {key: value for key, value in optim["optimiser"].items() if not key.endswith("lr")}
-    # A smaller data set is read whole at each step.
+    # A data set smaller than a batch is read whole at each step.
     batch_size = min(budget["batch_size"], what["task"].get("num_sequences", math.inf))
     rest = [optimiser, optim["clip_norm"], str(batch_size), budget["check_every_steps"]]
     return canonical_json([_kind(spec), *rest])
@@ -100,11 +100,11 @@ def _kind(spec: Spec) -> str:
 
 
 def _step_seconds(folder: RunFolder) -> float:
-    """Raises ValueError where its files do not tell."""
+    """Return the measured seconds per step; raises ValueError if the run's files lack them."""
     circumstances = folder.circumstances()
     training = folder.record().training
     steps = training["steps"] + training.get(FINISH, {}).get("evaluations", 0)
     steps *= circumstances.get("stacked", 1)
     if not steps or "train_seconds" not in circumstances:
-        raise ValueError(f"run {folder.run_id} does not tell how long a step took")
+        raise ValueError(f"run {folder.run_id} does not record how long a step took")
     return float(circumstances["train_seconds"] / steps)

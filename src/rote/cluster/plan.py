@@ -1,4 +1,4 @@
-"""A sweep as a durable object: frozen specs in one file, each point once."""
+"""Store a sweep on disk: frozen specs in one file, each point once."""
 
 import json
 import os
@@ -32,7 +32,7 @@ SHAPE = keyed(
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One run of a sweep, and what decides where it can run."""
+    """One run of a sweep, and the numbers that decide where it can run."""
 
     run_id: str
     spec: Spec
@@ -44,27 +44,27 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a sweep will run, resolved: editing a YAML afterwards changes nothing."""
+    """The resolved runs of a sweep: editing a YAML afterwards changes nothing."""
 
     name: str
     question: str
     report: str
     points: tuple[Point, ...]
-    capacity_from: str = ""  # the sweep whose measured capacity the report scales by; "": published
+    capacity_from: str = ""  # sweep whose measured capacity scales the report; "": published
 
     @property
     def specs(self) -> list[Spec]:
-        """In the order of the grid."""
+        """Return the specs in the order of the grid."""
         return [point.spec for point in self.points]
 
     @property
     def run_ids(self) -> list[str]:
-        """In the order of the grid."""
+        """Return the run ids in the order of the grid."""
         return [point.run_id for point in self.points]
 
     @property
     def host(self) -> dict[str, Any]:
-        """Where it is launched: one host a sweep."""
+        """Return the settings of the host; a sweep has one host."""
         return dict(self.points[0].spec.how["host"])
 
     def save(self, outputs: Path) -> Path:
@@ -83,17 +83,17 @@ class Plan:
 
 
 def sweep_folder(outputs: Path, name: str) -> Path:
-    """Where everything of a sweep lives but its runs; raises ValueError for a path."""
+    """Return the folder of a sweep's files, except its runs; raises ValueError for a path."""
     return below(outputs / "sweeps", "a sweep's name", name)
 
 
 def plan_path(outputs: Path, name: str) -> Path:
-    """Where a sweep's plan lives."""
+    """Return the path of a sweep's plan."""
     return sweep_folder(outputs, name) / "plan.json"
 
 
 def load_plan(outputs: Path, name: str) -> Plan:
-    """Raises ValueError naming the sweeps that were launched."""
+    """Load a sweep's plan; raises ValueError with the launched sweeps if it is none of them."""
     path = plan_path(outputs, name)
     if not os.path.lexists(path):
         raise unknown("launched sweep", name, launched(outputs))
@@ -101,7 +101,7 @@ def load_plan(outputs: Path, name: str) -> Plan:
 
 
 def read_plan(path: Path) -> Plan:
-    """Raises Damaged for a file that is not the plan of the sweep in whose folder it lies."""
+    """Read a plan; raises Damaged for a file that is not the plan of its folder's sweep."""
     content = read_json(path, SHAPE, LAUNCH_AGAIN)
     try:
         points = tuple(
@@ -125,7 +125,7 @@ def read_plan(path: Path) -> Plan:
 
 
 def launched(outputs: Path) -> list[str]:
-    """The names of the sweeps in this outputs folder, those with a damaged plan among them."""
+    """Return the names of the sweeps in the outputs folder, including those with a damaged plan."""
     folders = (outputs / "sweeps").glob("*")
     return sorted(path.name for path in folders if os.path.lexists(path / "plan.json"))
 

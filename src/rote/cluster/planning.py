@@ -1,4 +1,4 @@
-"""From a sweep to a plan: every point composed, checked and counted before the first one runs."""
+"""Turn a sweep into a plan: compose, check and count every point before the first one runs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,11 +19,10 @@ from rote.run.preflight import Facts, Preflight
 def make_plan(
     sweep: Sweep, composer: Composer, progress: Progress = no_progress
 ) -> tuple[Plan, list[Facts]]:
-    """Compose and check every point before anything runs; equal points are one.
+    """Compose and check every point before anything runs; equal points become one.
 
-    Data that a task wants prepared are prepared here, once; ``progress`` hears how far that is.
-
-    Raises ValueError with one line for the first point that could not run.
+    Data that a task needs prepared are prepared here, once, and ``progress`` follows that. Raises
+    ValueError with one line for the first point that could not run.
     """
     preflight, resolver = Preflight(), DataResolver(progress)
     planned: dict[str, Point] = {}

@@ -1,9 +1,9 @@
-"""One owner of the signals that end a job: a flag, a checkpoint at the step boundary, one requeue.
+"""Handle the signals that end a job: set a flag, checkpoint at the step boundary, requeue once.
 
-SLURM sends SIGUSR2 before a time limit and, where so configured, at the start of a preemption's
-grace; SIGTERM in all other cases. Both only set a flag here. Whoever leaves then asks for the job's
-own state: RUNNING means that nobody has decided, so the job requeues itself; anything else means
-that SLURM has decided, and a second requeue would bring back a cancelled job.
+SLURM sends SIGUSR2 before a time limit and, if so configured, at the start of a preemption's grace
+period; it sends SIGTERM in all other cases. Here both only set a flag. A process that leaves asks
+for the job's own state: RUNNING means that nobody has decided, so the job requeues itself; any
+other state means that SLURM has decided, and a second requeue would bring back a cancelled job.
 """
 
 import logging
@@ -17,29 +17,30 @@ from typing import NoReturn
 from rote.cluster import queue
 
 LOG = logging.getLogger(__name__)
-CANCELLED = "cancelled"  # a file in the submission's folder: whoever leaves stays away
-ASK_SECONDS = 30.0  # without an answer, squeue gives up by itself after 9 to 18 s
+CANCELLED = "cancelled"  # a file in the submission's folder: its jobs are not requeued
+ASK_SECONDS = 30.0  # squeue gives up by itself after 9 to 18 s without an answer
 PAUSE_SECONDS = 1.0
 
 
 class StopFlag:
-    """Whether somebody wants this process to end.
+    """Whether a signal has asked this process to end.
 
     submitit's own handlers, which our jobs do not install, would requeue at once, in the middle of
-    a step, and take any preemption of a job of ten minutes or less for a time-out.
+    a
+    step, and take any preemption of a job of ten minutes or less for a time-out.
     """
 
     def __init__(self) -> None:
         self.signal_name: str | None = None
 
     def install(self) -> "StopFlag":
-        """Own the signals of this process from now on."""
+        """Handle the signals of this process from now on."""
         for number in (signal.SIGUSR2, signal.SIGTERM):
             signal.signal(number, self._note)
         return self
 
     def is_set(self) -> bool:
-        """Whether a signal has come."""
+        """Return whether a signal has come."""
         return self.signal_name is not None
 
     def _note(self, number: int, _: FrameType | None) -> None:
@@ -47,10 +48,10 @@ class StopFlag:
 
 
 def own_job_id() -> str | None:
-    """As SLURM commands take it; None outside SLURM.
+    """Return this job's id as SLURM commands take it; None outside SLURM.
 
-    Never SLURM_JOB_ID for a task of an array: the last task has the array's own id there, and
-    requeueing that would requeue every task.
+    Never SLURM_JOB_ID for a task of an array: for the last task it is the id of the array, and a
+    requeue would requeue every task.
     """
     if array := os.environ.get("SLURM_ARRAY_JOB_ID"):
         return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
@@ -66,7 +67,7 @@ def leave(folder: Path) -> NoReturn:
 
 
 def _requeue_unless_decided(job_id: str, folder: Path) -> None:
-    """Keeps asking while the controller is away: if it comes back and kills us, it has decided."""
+    """Ask until the controller answers: if it returns and kills us, it has decided."""
     while True:
         state = queue.state_of(job_id, timeout_seconds=ASK_SECONDS)
         if (folder / CANCELLED).exists():

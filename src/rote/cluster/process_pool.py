@@ -1,6 +1,6 @@
-"""The runs of one job, in processes of their own: one that dies takes no neighbour with it.
+"""Run each run of a job in its own process, so that one that dies does not affect others.
 
-On Linux the processes are forked from one that has imported everything, so that a short run pays
+On Linux the processes are forked from one that has imported everything, so a short run pays
 milliseconds, not the seconds that torch and Lightning take to import.
 """
 
@@ -22,13 +22,13 @@ START = (
     if sys.platform == "linux"
     else multiprocessing.get_context("spawn")
 )
-Specs = tuple[Spec, ...]  # of one run, or of several that train as one stacked model
+Specs = tuple[Spec, ...]  # one run, or several that train as one stacked model
 
-POLL_SECONDS = 0.2  # how soon a signal is passed on
+POLL_SECONDS = 0.2  # the delay until a signal is passed on
 
 
 class Outcome(IntEnum):
-    """How a process ended by itself: its exit code. What became of its runs, their folders tell."""
+    """The exit code of a process that ended by itself; run folders hold the results of its runs."""
 
     FINISHED = 0
     INTERRUPTED = 3
@@ -36,7 +36,7 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True)
 class Killed:
-    """A process that did not come to an end of its own: its exit code, or the signal, negative."""
+    """A process that did not end by itself: its exit code, or minus the signal."""
 
     code: int
 
@@ -49,7 +49,7 @@ class Killed:
 
 
 class ProcessPool:
-    """As many processes at a time as there are ``places``; each does one ``attempt`` and ends."""
+    """At most ``places`` processes at a time; each performs one ``attempt`` and ends."""
 
     def __init__(self, places: int, attempt: Callable[[Specs], Outcome]) -> None:
         self.attempt = attempt
@@ -57,11 +57,11 @@ class ProcessPool:
         self.running: dict[BaseProcess, tuple[Specs, int]] = {}
 
     def has_room(self) -> bool:
-        """Whether another run can be started now."""
+        """Return whether another run can start now."""
         return bool(self.free)
 
     def start(self, specs: Specs) -> None:
-        """Give them a place, and the GPU that belongs to the place."""
+        """Start a process for the specs, on a place and the place's GPU."""
         import rote.run.execute  # noqa: F401  before the fork: a child finds it imported
 
         import_targets({"what": specs[0].what, "how": specs[0].how})
@@ -71,7 +71,7 @@ class ProcessPool:
         self.running[process] = (specs, place)
 
     def ended(self) -> Iterator[tuple[Specs, Outcome | Killed]]:
-        """Those that have ended by now; waits a moment for the first."""
+        """Yield the processes that have ended; wait a moment for the first."""
         wait([process.sentinel for process in self.running], timeout=POLL_SECONDS)
         for process in list(self.running):
             if process.exitcode is not None:
@@ -81,7 +81,7 @@ class ProcessPool:
                 yield specs, Outcome(process.exitcode) if known else Killed(process.exitcode)
 
     def terminate(self) -> None:
-        """Each leaves a checkpoint after its step."""
+        """Signal all processes to stop; each leaves a checkpoint after its step."""
         for process in self.running:
             process.terminate()
 

@@ -1,4 +1,4 @@
-"""Talking to SLURM's controller: one batched question about the queue, and two orders."""
+"""Talk to SLURM's controller: one batched query of the queue, requeue, and cancel."""
 
 import getpass
 import re
@@ -14,19 +14,19 @@ ENDED = frozenset(
     )
 )  # fmt: skip
 COMMENT = "rote submission="
-# "launch failed requeued held", "JobHeldUser", "JobHoldMaxRequeue": nothing of that ends by itself.
+# "launch failed requeued held", "JobHeldUser", "JobHoldMaxRequeue": none of these ends by itself.
 HELD = re.compile("held|hold", re.IGNORECASE)
 
 
 class QueueUnknown(RuntimeError):
-    """The controller does not answer: nothing can be said about any job."""
+    """The controller does not answer, so the state of every job is unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class QueuedJob:
-    """One job, or one task of an array, as the controller sees it."""
+    """One job, or one task of an array, in the controller's view."""
 
-    job_id: str  # as submitit writes it: 97_3, or 97 where there is no array
+    job_id: str  # as submitit writes it: 97_3, or 97 without an array
     uid: str  # of the submission, from the comment
     state: str
     restarts: int
@@ -34,29 +34,30 @@ class QueuedJob:
 
     @property
     def is_live(self) -> bool:
-        """Whether it runs or may still run."""
+        """Return whether it runs or may still run."""
         return self.state not in ENDED
 
 
 def is_held(state: str, reason: str) -> bool:
-    """Whether a job waits until somebody releases it."""
+    """Return whether a job waits until somebody releases it."""
     return "HOLD" in state or (state == "PENDING" and HELD.search(reason) is not None)
 
 
 def comment_of(uid: str) -> str:
-    """What a job carries to be found again."""
+    """Return the comment by which a submission's jobs are found again."""
     return f"{COMMENT}{uid}"
 
 
 def queued(names: Iterable[str], *, timeout_seconds: float) -> list[QueuedJob]:
-    """Every job of these names, also those that ended in the last minutes; one question.
+    """Query every job of these names at once, including those that ended in the last minutes.
 
     Raises QueueUnknown.
     """
     wanted = sorted(set(names))
     if not wanted:
         return []
-    # -r: a line a task. --json ignores filters in SLURM 22.05, and no filter by comment exists.
+    # -r: one line per task. SLURM 22.05 ignores filters with --json, and it cannot filter by
+    # comment.
     form = ",".join(f"{field}:|" for field in FIELDS[:-1]) + f",{FIELDS[-1]}:"
     text = _ask(
         ["squeue", "-h", "-r", "-t", "all", f"--user={getpass.getuser()}",
@@ -67,7 +68,7 @@ def queued(names: Iterable[str], *, timeout_seconds: float) -> list[QueuedJob]:
 
 
 def state_of(job_id: str, *, timeout_seconds: float) -> str | None:
-    """The state of one job; None where the controller knows nothing or does not answer."""
+    """Return the state of one job; None if the controller does not know it or does not answer."""
     try:
         text = _ask(["squeue", "-h", "-t", "all", "-j", job_id, "-o", "%T"], timeout_seconds)
     except QueueUnknown:
@@ -76,24 +77,24 @@ def state_of(job_id: str, *, timeout_seconds: float) -> str | None:
 
 
 def requeue(job_id: str) -> bool:
-    """Put a running job back into the queue under the same id; whether the order was taken."""
+    """Put a running job back into the queue under the same id; return whether SLURM accepted."""
     done = subprocess.run(["scontrol", "requeue", job_id], capture_output=True)
     return done.returncode == 0
 
 
 def cancel(job_ids: Sequence[str]) -> None:
-    """End jobs, waiting or running; raises QueueUnknown."""
+    """End waiting or running jobs; raises QueueUnknown."""
     if job_ids:
         _ask(["scancel", *job_ids], timeout_seconds=60.0)
 
 
 def max_array_size(*, timeout_seconds: float) -> int:
-    """How many tasks an array may have: the largest index is one less. Raises QueueUnknown."""
+    """Return how many tasks an array may have (largest index + 1); raises QueueUnknown."""
     for line in _ask(["scontrol", "show", "config"], timeout_seconds).splitlines():
         key, _, value = line.partition("=")
         if key.strip() == "MaxArraySize":
             return int(value)
-    raise QueueUnknown("the controller does not tell MaxArraySize")
+    raise QueueUnknown("the controller does not report MaxArraySize")
 
 
 def _ask(command: list[str], timeout_seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""The processes that SLURM starts for one job: alone, or several that train one run together."""
+"""Connect the processes that SLURM starts for one job, if several train one run together."""
 
 import os
 from collections.abc import Callable
@@ -8,15 +8,15 @@ import submitit
 from rote.training import distributed
 from rote.training.distributed import DistributedProcess
 
-FIRST_PORT = 20_000  # below the ports that systems give out by themselves
+FIRST_PORT = 20_000  # below the ports that systems assign automatically
 NUM_PORTS = 12_000
 
 
 def join_processes() -> None:
-    """Join the others of this job; raises what torch raises where one is missing."""
+    """Join the other processes of this job; raises torch's error if one is missing."""
     environment = submitit.JobEnvironment()
     restarts = int(os.environ.get("SLURM_RESTART_COUNT", 0))
-    # No two jobs on a node, and no two lives of one job, should meet on one port.
+    # No two jobs on a node, and no two restarts of one job, should share a port.
     port = FIRST_PORT + (7 * int(os.environ["SLURM_JOB_ID"]) + restarts) % NUM_PORTS
     DistributedProcess(
         rank=environment.global_rank,
@@ -30,7 +30,7 @@ def join_processes() -> None:
 
 
 def follow_rank_0(stop: Callable[[], bool]) -> None:
-    """What every process but the first does until it is dismissed."""
+    """Train along with rank 0 until it has no run left; every other process does this."""
     from rote.run.execute import assist
 
     try:
@@ -40,6 +40,6 @@ def follow_rank_0(stop: Callable[[], bool]) -> None:
 
 
 def release_processes() -> None:
-    """Tell the others that no run is left."""
+    """Tell the other processes that no run is left."""
     distributed.from_first(None)
     distributed.leave()

@@ -1,4 +1,4 @@
-"""A SLURM cluster as a host: packs of runs in arrays of jobs, resources by size of the model."""
+"""Run a sweep on a SLURM cluster: packs of runs in job arrays, resources by model size."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from rote.ledger.store import Store
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What one job asks for; the keys are explained in conf/host/slurm.yaml."""
+    """The resources of one job; conf/host/slurm.yaml explains the keys."""
 
     partition: str | None
     account: str | None
@@ -40,7 +40,7 @@ class Resources:
     step_overhead_seconds: float
 
     def sbatch(self) -> dict[str, Any]:
-        """In submitit's words; what is not asked for is left out."""
+        """Return submitit's parameters; unset values are left out."""
         asked = {
             "partition": self.partition,
             "account": self.account,
@@ -61,7 +61,7 @@ class Resources:
 
 @dataclass(frozen=True, kw_only=True)
 class SlurmHost(Resources):
-    """The keys of conf/host/slurm.yaml; raises ValueError for one that cannot be sent."""
+    """The keys of conf/host/slurm.yaml; raises ValueError for an unusable value."""
 
     detached: ClassVar[bool] = True
 
@@ -79,7 +79,7 @@ class SlurmHost(Resources):
         require_host({field.name: getattr(self, field.name) for field in dataclasses.fields(self)})
 
     def check(self, point: Point) -> None:
-        """Raises ValueError where processes or cores cannot be shared as asked."""
+        """Raises ValueError if processes or cores cannot be shared as configured."""
         asked, together = self.resources(point.parameters), self.processes(point.parameters)
         budget = point.spec.what["budget"]
         batch_size = budget["batch_size"]
@@ -104,16 +104,16 @@ class SlurmHost(Resources):
             )
 
     def processes(self, parameters: int) -> int:
-        """On all nodes together."""
+        """Return the number of processes on all nodes together."""
         asked = self.resources(parameters)
         return asked.nodes * asked.tasks_per_node
 
     def stack_of(self, parameters: int) -> int:
-        """As the rule for its size says."""
+        """Return the stack size of the rule for this model size."""
         return self.resources(parameters).stack
 
     def launch(self, order: LaunchRequest) -> Launch:
-        """Arrays of packs, a resource class at a time; all of them or none."""
+        """Submit arrays of packs, one resource class at a time; either all of them or none."""
         sent: list[Submission] = []
         try:
             size = self.max_array_size or queue.max_array_size(timeout_seconds=60.0)
@@ -138,7 +138,7 @@ class SlurmHost(Resources):
         return Launch(jobs, len(order.todo), self.detached)
 
     def resources(self, parameters: int) -> Resources:
-        """What a model of this size needs: the first rule whose limit it keeps, over the rest."""
+        """Return the resources for a model size: the first rule that fits overrides the rest."""
         own = {field.name: getattr(self, field.name) for field in dataclasses.fields(Resources)}
         for rule in self.by_parameters:
             if rule[LIMIT_KEY] is None or parameters <= rule[LIMIT_KEY]:
@@ -149,7 +149,7 @@ class SlurmHost(Resources):
     def _arrays(
         self, order: LaunchRequest, size: int
     ) -> Iterator[tuple[dict[str, Any], list[Any]]]:
-        """What sbatch is asked, and the workers' assignments, for each array."""
+        """Yield the sbatch parameters and the workers' assignments of each array."""
         for resources, points in self._classes(order.todo):
             speed = Speed(
                 flops_per_second=resources.flops_per_second,
@@ -172,7 +172,7 @@ class SlurmHost(Resources):
                 yield self._sbatch(resources, len(part)), part
 
     def _classes(self, points: Sequence[Point]) -> list[tuple[Resources, list[Point]]]:
-        """Points that ask for the same; not hashed, since resources hold mappings."""
+        """Group points with equal resources; not by hash, because resources hold mappings."""
         classes: list[tuple[Resources, list[Point]]] = []
         for point in points:
             wanted = self.resources(point.parameters)
@@ -187,13 +187,14 @@ class SlurmHost(Resources):
     def _sbatch(self, resources: Resources, num_jobs: int) -> dict[str, Any]:
         asked = resources.sbatch() | {"array_parallelism": self.max_parallel_jobs or num_jobs}
         if self.max_parallel_jobs:
-            # Arrays of one name run one after another, so that the limit of each is that of all,
-            # also over a later `rote resume`.
+            # Arrays of one name run one after another, so that the limit of each is the limit of
+            # all, also
+            # across a later `rote resume`.
             asked["dependency"] = "singleton"
         return asked
 
 
 def _flag(text: str) -> tuple[str, str | bool]:
-    """``mail-type=FAIL`` or ``--hold``, as submitit takes flags that it does not know."""
+    """Convert ``mail-type=FAIL`` or ``--hold`` to submitit's form for unknown flags."""
     key, _, value = text.removeprefix("--").partition("=")
     return key, value or True

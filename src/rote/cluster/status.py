@@ -1,4 +1,4 @@
-"""Where the runs of a sweep stand: their folders, the journal, one query of the queue; no torch."""
+"""Report the state of a sweep's runs from folders, journal and one query of the queue; no torch."""
 
 import time
 from collections import Counter
@@ -13,13 +13,12 @@ from rote.cluster.journal import Journal
 from rote.cluster.liveness import GONE, SentJob, last_attempt, sent_jobs
 from rote.cluster.plan import Plan, Point, sweep_folder
 from rote.io.read import Damaged, printable, read_end, require_inside
-from rote.ledger.curve import progress_told
+from rote.ledger.curve import progress_text
 from rote.ledger.spec import Spec, flatten
 from rote.ledger.store import RunFolder, Store
 
-# requeued: preempted or timed out, waits to go on; lost: its process or job ended without a word;
-# damaged: done, and not to be used; waiting: never sent, or cancelled; unknown: the queue does not
-# answer.
+# requeued: preempted or timed out, will resume; lost: its process or job ended silently; damaged:
+# done, but unusable; waiting: never sent, or cancelled; unknown: the queue does not answer.
 STATES = (
     "done", "running", "pending", "requeued", "failed", "lost", "damaged", "waiting", "unknown",
 )  # fmt: skip
@@ -29,19 +28,19 @@ TAIL_BYTES = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class RunState:
-    """One run, now."""
+    """The current state of one run."""
 
     run_id: str
     state: str  # one of STATES
     step: int
     max_steps: int
-    told: str = ""  # of the curve's last row
+    progress_text: str = ""  # progress in the curve's last row
     steps_per_second: float | None = None  # while it runs
-    reason: str | None = None  # of a failure, why it waits, or what is damaged
+    reason: str | None = None  # of a failure or damage, or why it waits
 
     @property
     def eta_seconds(self) -> float | None:
-        """At most: a saturated run stops earlier."""
+        """Return the seconds left at most: a saturated run stops earlier."""
         if not self.steps_per_second:
             return None
         return (self.max_steps - self.step) / self.steps_per_second
@@ -49,7 +48,7 @@ class RunState:
 
 @dataclass(frozen=True)
 class Jobs:
-    """The newest job of each run, and whether the queue could be asked."""
+    """The newest job of each run, and whether the queue answered."""
 
     by_run: Mapping[str, SentJob]
     known: bool = True
@@ -57,7 +56,7 @@ class Jobs:
 
 
 def sweep_status(outputs: Path, names: Iterable[str]) -> Jobs:
-    """All jobs of these sweeps in one question to the queue; files alone where it is silent."""
+    """Return all jobs of these sweeps from one query; without an answer, only local ones."""
     submissions, damaged = [], []
     for name in names:
         try:
@@ -73,41 +72,41 @@ def sweep_status(outputs: Path, names: Iterable[str]) -> Jobs:
 
 
 def states(plan: Plan, store: Store, jobs: Jobs) -> list[RunState]:
-    """The state of every run, in the plan's order."""
+    """Return the state of every run, in the plan's order."""
     return [_state(point, store.run(point.run_id), jobs) for point in plan.points]
 
 
 def count(runs: Sequence[RunState]) -> dict[str, int]:
-    """How many are in each state."""
+    """Return how many runs are in each state."""
     tally = Counter(run.state for run in runs)
     return {state: tally[state] for state in STATES}
 
 
 def labels(specs: Sequence[Spec]) -> list[str]:
-    """What tells the runs of one sweep apart, in the last words of the keys."""
+    """Return a label per run from the keys that vary in the sweep, cut to their last word."""
     keys = varying_keys(specs)
     return [label(spec, keys) for spec in specs]
 
 
 def label(spec: Spec, keys: Sequence[str]) -> str:
-    """These keys of one run, as far as it has them."""
+    """Return the values of these keys in one run, if it has them."""
     row = flatten(spec.what)
-    return " ".join(_said(key, row[key]) for key in keys if key in row) or spec.run_id
+    return " ".join(_in_words(key, row[key]) for key in keys if key in row) or spec.run_id
 
 
 def varying_keys(specs: Sequence[Spec]) -> list[str]:
-    """Keys with more than one value, in the order of the first spec."""
+    """Return the keys with more than one value, in the order of the first spec."""
     found: set[str] = set()
     first = specs[0].what
     for spec in specs:
         _differences(first, spec.what, "", found)
     order = dict.fromkeys([*flatten(first), *sorted(found)])
-    told = found - _told_by_class(specs, found)
-    return [key for key in order if key in told and _told(key)]
+    progress_text = found - _varying_with_class(specs, found)
+    return [key for key in order if key in progress_text and _is_shown(key)]
 
 
-def _told_by_class(specs: Sequence[Spec], found: Set[str]) -> set[str]:
-    """Settings that have one value wherever their class is chosen: its name says them."""
+def _varying_with_class(specs: Sequence[Spec], found: Set[str]) -> set[str]:
+    """Return settings that are constant for each chosen class: the class name implies them."""
     classes = {key.removesuffix("_target_") for key in found if key.endswith("._target_")}
     classes = {prefix for prefix in classes if not prefix.startswith("control.")}
     seen: dict[tuple[str, str], set[str]] = {}
@@ -118,14 +117,14 @@ def _told_by_class(specs: Sequence[Spec], found: Set[str]) -> set[str]:
         for key, prefix in inside.items():
             if key in row and not key.endswith("._target_"):
                 seen.setdefault((key, row[f"{prefix}_target_"]), set()).add(str(row[key]))
-    told = {key for (key, _), values in seen.items() if len(values) == 1}
-    return told - {key for (key, _), values in seen.items() if len(values) > 1}
+    progress_text = {key for (key, _), values in seen.items() if len(values) == 1}
+    return progress_text - {key for (key, _), values in seen.items() if len(values) > 1}
 
 
 def tail(path: Path, num_lines: int, outputs: Path) -> list[str]:
-    """The last lines of a log in ``outputs``, without blank ones and control characters.
+    """Return the last lines of a log in ``outputs``, without blank lines and control characters.
 
-    None where there is no file; raises Damaged where it lies elsewhere, or is not a log.
+    Empty without a file; raises Damaged if the path is outside ``outputs`` or not a regular file.
     """
     require_inside(outputs, path)
     try:
@@ -137,12 +136,12 @@ def tail(path: Path, num_lines: int, outputs: Path) -> list[str]:
 
 
 def log_of(job: SentJob) -> Path:
-    """Where the errors of a job's first process are."""
+    """Return the path of the error log of a job's first process."""
     return job.submission.folder / f"{job.job_id}_0_log.err"
 
 
 def _newest(jobs: Iterable[SentJob]) -> dict[str, SentJob]:
-    """A live job goes before an ended one, a later one before an earlier."""
+    """Return one job per run: live jobs win over ended ones, later over earlier ones."""
     newest: dict[str, SentJob] = {}
     for job in jobs:
         for run_id in job.run_ids:
@@ -154,7 +153,7 @@ def _newest(jobs: Iterable[SentJob]) -> dict[str, SentJob]:
 def _differences(
     one: Mapping[str, Any], other: Mapping[str, Any], prefix: str, found: set[str]
 ) -> None:
-    """Whole branches are compared first: most of a sweep is the same everywhere."""
+    """Collect differing keys; equal branches are skipped, because most of a sweep is equal."""
     if one == other:
         return
     for key in one.keys() | other.keys():
@@ -169,16 +168,19 @@ def _branch(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _told(key: str) -> bool:
-    """Not what another key says already: a model takes its size, a format has a name."""
+def _is_shown(key: str) -> bool:
+    """Return whether a key adds information: a model implies its size, a format has a name."""
     group, _, name = key.partition(".")
     if group == "precision":
         return name == "name"
     return group != "model" or name == "_target_"
 
 
-def _said(key: str, value: Any) -> str:
-    """A control by its name, its settings with it; a class as what it is of: schedule=linear."""
+def _in_words(key: str, value: Any) -> str:
+    """Return the text of one setting.
+
+    A control is written as its name, then its settings; a class with its group: schedule=linear.
+    """
     group, _, name = key.partition(".")
     if group != "control":
         if (noun := key.removesuffix("._target_")) != key:
@@ -212,14 +214,14 @@ def _state(point: Point, folder: RunFolder, jobs: Jobs) -> RunState:
         state=state,
         step=step,
         max_steps=max_steps,
-        told=progress_told(row),
+        progress_text=progress_text(row),
         steps_per_second=_speed(life, step) if state == "running" else None,
         reason="; ".join(filter(None, [reason, *damaged])) or None,
     )
 
 
 def _read(read: Callable[[], dict[str, Any] | None], damaged: list[str]) -> dict[str, Any]:
-    """What a file holds; nothing where it is damaged, which ``damaged`` then says."""
+    """Return the content of a file; if it is damaged, return nothing and append to ``damaged``."""
     try:
         return read() or {}
     except Damaged as error:
@@ -230,7 +232,7 @@ def _read(read: Callable[[], dict[str, Any] | None], damaged: list[str]) -> dict
 def _unclaimed(
     folder: RunFolder, life: Mapping[str, Any], job: SentJob | None, known: bool
 ) -> tuple[str, str | None]:
-    """State and reason of a run that no process holds."""
+    """Return state and reason of a run that no process holds."""
     failure = folder.failure()
     if "death" in life and not (job and _sent_after(job, life)):
         return "lost", life["death"]

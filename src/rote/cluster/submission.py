@@ -1,4 +1,4 @@
-"""One array of jobs into SLURM's queue, exactly once or not at all."""
+"""Submit one job array to SLURM, exactly once or not at all."""
 
 import io
 import logging
@@ -21,14 +21,14 @@ from rote.core.process import SAFE_PATH_VARIABLE
 LOG = logging.getLogger(__name__)
 UNANSWERED = ("timed out", "Unexpected message", "Zero Bytes", "Connection reset")
 RECONCILE_SECONDS = 120.0
-SETTLE_SECONDS = 2.0  # a request that was in flight shows up once the controller has caught up
-# From the start until our handlers stand, a signal of a preemption would kill the process as a
-# failure; ignored, it leaves SLURM to end the job and to requeue it.
+SETTLE_SECONDS = 2.0  # until the controller shows a request that was in flight
+# Until our handlers are installed, a preemption signal would kill the process as a failure; if it
+# is ignored, SLURM ends the job and requeues it.
 PYTHON = f"env --ignore-signal=USR2 --ignore-signal=TERM {SAFE_PATH_VARIABLE}=1 {START}"
 
 
 class Refused(ValueError):
-    """The controller does not take the job as it is asked for; nothing of it is queued."""
+    """The controller rejects the job; nothing of it is queued."""
 
 
 def submit(
@@ -40,8 +40,8 @@ def submit(
 ) -> Submission:
     """Queue a job for each assignment.
 
-    Raises Refused, and ValueError where nobody answers or where a setting would add lines to the
-    job's script.
+    Raises Refused, and ValueError if nobody answers or if a setting would add lines to the job's
+    script.
     """
     _require_single_lines({"job name": job_name, **parameters})
     for _ in range(2):
@@ -60,18 +60,18 @@ def submit(
 
 
 def take_back(journal: Journal, submission: Submission, jobs: Iterable[str]) -> None:
-    """Cancel these jobs of a submission; its workers checkpoint and stay away."""
+    """Cancel these jobs of a submission; its workers checkpoint and do not requeue."""
     folder = journal.jobs_folder(submission.uid)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / CANCELLED).touch()  # before the order: a worker that is leaving looks for it
+    (folder / CANCELLED).touch()  # first: a worker that is leaving checks for it
     queue.cancel(sorted({job.partition("_")[0] for job in jobs}))
 
 
 def reconcile(journal: Journal, submission: Submission) -> None:
-    """Find out what became of a request whose answer was lost; withdraw it.
+    """Find the jobs of a request whose answer was lost, cancel them and withdraw the request.
 
-    Its jobs lack their pickles and touch no run. Raises QueueUnknown where the controller stays
-    silent.
+    Its jobs lack their pickles and touch no run. Raises QueueUnknown if the controller does not
+    answer.
     """
     deadline = time.monotonic() + RECONCILE_SECONDS
     while True:
@@ -101,12 +101,12 @@ def _sbatch(
         job_name=submission.job_name,
         comment=queue.comment_of(submission.uid),
     )
-    with redirect_stderr(io.StringIO()):  # submitit shows sbatch's words and raises them as well
+    with redirect_stderr(io.StringIO()):  # submitit prints sbatch's errors and raises them as well
         return [job.job_id for job in executor.map_array(work, assignments)]
 
 
 def _clean_up(journal: Journal, submission: Submission, message: str) -> None:
-    """After a failed sbatch: returns where a second try is right, raises where it is not."""
+    """After a failed sbatch, return if a second try is right; otherwise raise."""
     if any(words in message for words in UNANSWERED):
         LOG.warning("sbatch got no answer: looking for what it may have queued")
         try:
@@ -120,7 +120,7 @@ def _clean_up(journal: Journal, submission: Submission, message: str) -> None:
 
 
 def _require_single_lines(settings: Mapping[str, Any]) -> None:
-    """But for ``setup``, which are lines; the flags of ``additional_parameters`` too."""
+    """Raises ValueError for multi-line settings and ``additional_parameters``, except ``setup``."""
     for key, value in settings.items():
         if isinstance(value, Mapping):
             _require_single_lines({f"{key}: {flag}": text for flag, text in value.items()})
@@ -134,6 +134,6 @@ def _jobs_of(submission: Submission) -> list[str]:
 
 
 def _reason(message: str) -> str:
-    """The controller's words without submitit's frame around them."""
+    """Return the controller's words without submitit's text around them."""
     lines = [line.partition("error: ")[2] for line in message.splitlines() if "error: " in line]
     return "; ".join(line.strip() for line in lines if line) or " ".join(message.split())

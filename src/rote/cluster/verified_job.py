@@ -1,8 +1,8 @@
-"""This module checks a job, then unpickles it: ``python -m rote.cluster.verified_job ... FOLDER``.
+"""Verify a job's pickle, then run it: ``python -m rote.cluster.verified_job ... FOLDER``.
 
-Whoever can change a pickle decides what the job runs. The launcher therefore notes the digest of
-each pickle in the sweep's journal, and a job compares before it unpickles. The command line is that
-of submitit's own entry, whose other words are ignored.
+Anybody who can change a pickle decides what the job runs. So the launcher records the digest of
+each pickle in the sweep's journal, and a job compares it before it unpickles. The command line is
+that of submitit's own entry point; its other arguments are ignored.
 """
 
 import os
@@ -19,16 +19,16 @@ import submitit
 from rote.cluster.journal import SENT, Journal
 from rote.io.write import sha256, sha256_of_file
 
-# Before the words of submitit's own entry. -P: no module is imported from the current folder.
+# The start of submitit's command line. -P: no module is imported from the current folder.
 START = f"{shlex.quote(sys.executable)} -P -u -m rote.cluster.verified_job"
-PICKLE = "_submitted.pkl"  # behind the job's id, as submitit names it
-PATIENCE_SECONDS = 60.0  # a job may start before its launcher has noted it
+PICKLE = "_submitted.pkl"  # after the job's id, as submitit names it
+PATIENCE_SECONDS = 60.0  # a job may start before its launcher has recorded it
 PAUSE_SECONDS = 0.5
 
 
 @contextmanager
 def private(folder: Path) -> Iterator[None]:
-    """Nobody else may enter ``folder`` while its pickles are written and digested."""
+    """Deny others access to ``folder`` while its pickles are written and digested."""
     folder.mkdir(parents=True, mode=0o700)
     try:
         yield
@@ -38,7 +38,7 @@ def private(folder: Path) -> Iterator[None]:
 
 
 def record_digest(folder: Path) -> dict[str, str]:
-    """The SHA-256 of each job's pickle, by job id; from now on only its owner can change it."""
+    """Return the SHA-256 of each job's pickle by job id; from now on only the owner may write."""
     digests = {}
     for path in folder.glob(f"*{PICKLE}"):
         path.chmod(0o600)
@@ -47,7 +47,7 @@ def record_digest(folder: Path) -> dict[str, str]:
 
 
 def content_of(path: Path, job_id: str, journal: Journal, uid: str) -> bytes:
-    """The pickle of a job, as it was sent; raises ValueError where it was changed or never sent."""
+    """Return a job's pickle as it was sent; raises ValueError if it was changed or never sent."""
     wanted = _digest_of(job_id, journal, uid)
     if wanted is None:
         raise ValueError(f"{journal.path} does not say that job {job_id} was sent: nothing is run")
@@ -61,7 +61,7 @@ def content_of(path: Path, job_id: str, journal: Journal, uid: str) -> bytes:
 
 
 def main() -> None:
-    """Run the job; the exit code is 1 where its pickle is not the one that was sent."""
+    """Run the job; exit with code 1 if its pickle is not the one that was sent."""
     folder = Path(sys.argv[-1])
     os.environ["SUBMITIT_FOLDER"] = str(folder)
     environment = submitit.JobEnvironment()
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def _digest_of(job_id: str, journal: Journal, uid: str) -> str | None:
-    """Waits for the launcher, which writes the journal once the host has taken the job."""
+    """Wait for the launcher, which writes the journal once the host has accepted the job."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         own = [one for one in journal.submissions() if one.uid == uid and one.state == SENT]

@@ -1,7 +1,7 @@
-"""A job: it carries out its share of a sweep, each run or stack of runs in a process of its own.
+"""Carry out one job's share of a sweep, each run or stack of runs in a process of its own.
 
-Any number of jobs, on any number of machines that share the outputs folder, may be given the same
-run: each is claimed through a lock that the operating system drops when its holder dies.
+Several jobs, on several machines that share the outputs folder, may get the same run: a process
+claims it through a lock that the operating system drops when the process dies.
 """
 
 import logging
@@ -28,34 +28,32 @@ from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
 
 LOG = logging.getLogger(__name__)
-WAIT_FOR_HELD_SECONDS = (
-    60.0  # with a run that another process holds: a dying one lets go of it sooner
-)
+WAIT_FOR_HELD_SECONDS = 60.0  # for a run that another process holds: a dying one releases it sooner
 PAUSE_SECONDS = 2.0
-MAX_RESTARTS_WITHOUT_STEP = 5  # without a single step: the time limit is shorter than the start
+MAX_RESTARTS_WITHOUT_STEP = 5  # after that, the time limit must be shorter than the start-up
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """What a worker is sent: frozen specs, so that editing a YAML afterwards changes nothing."""
+    """What a worker receives: frozen specs, so that editing a YAML afterwards changes nothing."""
 
     specs: tuple[Spec, ...]
     outputs: str
-    retry_failures: Mapping[str, float]  # run id -> time of a failure that is to be tried again
+    retry_failures: Mapping[str, float]  # run id -> time of a failure that is to be retried
     runs_at_once: int  # processes
     stack: int  # runs of one shape that a process trains as one
-    code: Mapping[str, str | None]  # that sent it
-    own_modules: tuple[str, ...] = ()  # folders where the user's modules lie, beside installed ones
+    code: Mapping[str, str | None]  # of the launcher
+    own_modules: tuple[str, ...] = ()  # folders of the user's modules that are not installed
 
 
 def work(assignment: Assignment) -> list[str]:
-    """Run what nobody has finished, holds, or has failed at; one failing run stops no other.
+    """Run what is not finished, held or failed; a failing run does not stop the others.
 
     Returns the ids of the runs that failed here.
     """
-    _allow(assignment.specs, assignment.own_modules)  # the launcher checked them
+    _allow(assignment.specs, assignment.own_modules)  # the launcher has checked them
     flag = StopFlag().install()
-    os.environ[OUTPUTS_VARIABLE] = assignment.outputs  # prepared data lie beside the runs
+    os.environ[OUTPUTS_VARIABLE] = assignment.outputs  # prepared data are beside the runs
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     folder = Path(os.environ["SUBMITIT_FOLDER"])
     _compare_code(assignment.code)
@@ -74,10 +72,10 @@ def attempt(
     parent: int,
     own_modules: Sequence[str] = (),
 ) -> Outcome:
-    """The runs of this process; orphaned, it stops as if it were told to."""
+    """Execute the runs of this process; if its parent dies, it stops as if signalled."""
     from rote.training.training_run import Interrupted
 
-    _allow(specs, own_modules)  # a spawned process knows nothing of it
+    _allow(specs, own_modules)  # a spawned process inherits nothing
     flag = StopFlag().install()
 
     def stop() -> bool:
@@ -95,7 +93,7 @@ def attempt(
 def _execute(
     specs: Specs, store: Store, stop: Callable[[], bool], noted: Mapping[str, Any]
 ) -> dict[str, Exception]:
-    """Together where they can be stacked; returns what ended those that have no record."""
+    """Train the specs, stacked if possible; return the errors of those without a record."""
     from rote.run.execute import execute, execute_together
     from rote.training.stack import CannotStack
     from rote.training.training_run import Interrupted
@@ -117,7 +115,7 @@ def _execute(
 
 
 class _Worker:
-    """Goes through runs until told to stop."""
+    """Works through runs until it has to stop."""
 
     def __init__(self, assignment: Assignment, flag: StopFlag, folder: Path) -> None:
         self.assignment = assignment
@@ -125,10 +123,10 @@ class _Worker:
         self.folder = folder
         self.store = Store(Path(assignment.outputs))
         self.failed: list[str] = []
-        self.interrupted = False  # another process may have got the signal alone
+        self.interrupted = False  # another process may have received the only signal
 
     def work_alone(self) -> None:
-        """All runs, then again those that other jobs held, for a while."""
+        """Work through all runs, then retry for a while those that other jobs held."""
         make = partial(
             attempt,
             outputs=self.assignment.outputs,
@@ -184,12 +182,12 @@ class _Worker:
                     LOG.error("run %s: %s", spec.run_id, outcome)
                     record_kill(run, str(outcome))
                 elif outcome is Outcome.FINISHED:
-                    held.append((spec,))  # another process was at it
+                    held.append((spec,))  # another process had it
                 else:
                     self.interrupted = True
 
     def work_distributed(self) -> None:
-        """The first process chooses the runs, the others train along."""
+        """Choose the runs in the first process; the other processes train along."""
         from rote.cluster import rendezvous
         from rote.training.training_run import Interrupted
 
@@ -201,7 +199,7 @@ class _Worker:
         for spec in self.assignment.specs:
             if not self._must_stop():
                 self._run_distributed(spec)
-        if not self.interrupted:  # that, they have heard in the middle of training
+        if not self.interrupted:  # else they were interrupted during training, too
             rendezvous.release_processes()
         if self._must_stop():
             self._leave()
@@ -224,10 +222,10 @@ class _Worker:
             self.failed.append(spec.run_id)  # on all ranks at once: they are ready for the next
         except RunIsTaken:
             LOG.warning("left to others: %s", spec.run_id)
-        # Anything else is raised: the others stand in the middle of a step, none can go on.
+        # Other errors are raised: the other processes are in the middle of a step and cannot go on.
 
     def _is_begun(self, run: RunFolder) -> bool:
-        """Note who takes it up; where its folder takes no files, that stops no other run."""
+        """Record this attempt; a run whose folder is not writable does not stop other runs."""
         try:
             require_lockable(run.lock_path)
             record_attempt(run, self.folder)

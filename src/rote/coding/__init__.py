@@ -1,1 +1,1 @@
-"""Files through a trained model and an entropy coder, there and back, bit for bit."""
+"""Compress files with a trained model and an entropy coder, and restore them bit for bit."""

@@ -1,10 +1,12 @@
-"""Tokens to bits and back with a model's probabilities and a range coder.
+"""Encode tokens to bits, and decode them, with a model's probabilities and a range coder.
 
-Tokens are cut into windows as long as the model's sequences; a window knows nothing of another.
-Several go through the model together, position by position, with keys and values kept, and both
-directions take the same steps with the same shapes: the probabilities are the same bits.
+Tokens are cut into windows as long as the model's sequences; windows are independent. Several
+windows go through the model together, position by position, with a key-value cache. Both directions
+take the same steps with the same shapes, so their probabilities have the same bits.
+
 The range coder is constriction's (Bamler 2022, arXiv 2201.01741). It rounds probabilities to 24
-bits and gives no token less than 2^-24: a certain token costs 1.4 V / 2^24 bits, not none.
+bits and gives every token at least 2^-24: a certain token costs 1.4 V / 2^24 bits, not 0.
+
 Shapes: B windows, A of them with a token at a position, V vocabulary, N tokens of the whole file.
 """
 
@@ -24,12 +26,12 @@ PROBABILITIES = constriction.stream.model.Categorical(perfect=False)
 
 
 class OtherProbabilities(ValueError):
-    """Decoding has left the path of encoding."""
+    """The decoder computes other probabilities than the encoder did."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TokenWindows:
-    """How a row of tokens is cut; the last window may be shorter than the others."""
+    """How a row of tokens is cut into windows; the last one may be shorter than the others."""
 
     num_tokens: int
     length: int
@@ -37,27 +39,27 @@ class TokenWindows:
 
     @property
     def number(self) -> int:
-        """How many there are."""
+        """Return the number of windows."""
         return -(-self.num_tokens // self.length)
 
     def batches(self) -> list[range]:
-        """The windows that go through the model together."""
+        """Return the groups of windows that go through the model together."""
         starts = range(0, self.number, self.at_once)
         return [range(start, min(start + self.at_once, self.number)) for start in starts]
 
     def tokens_in(self, batch: range) -> slice:
-        """Where they are in the row."""
+        """Return where the tokens of a batch are in the row."""
         return slice(batch.start * self.length, min(batch.stop * self.length, self.num_tokens))
 
     def filled(self, batch: range, position: int) -> int:
-        """How many of them, the first ones, have a token there."""
+        """Return how many windows of a batch (the first ones) have a token at a position."""
         last = self.num_tokens - (batch.stop - 1) * self.length
         return len(batch) - (position >= last)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encoded:
-    """What was written, and what the model said it would take."""
+    """The coded words, and the code length in bits that the model predicts."""
 
     words: np.ndarray  # uint32
     claimed_bits: float
@@ -66,7 +68,7 @@ class Encoded:
 def encode(
     model: nn.Module, tokens_N: np.ndarray, windows: TokenWindows, progress: Progress
 ) -> Encoded:
-    """Call it inside the model's precision context."""
+    """Encode the tokens; call it inside the model's precision context."""
     writer = _Writer(tokens_N, windows)
     _step_through(model, windows, with_progress(windows.batches(), "compressing", progress), writer)
     claimed_bits = bits_from_nats(writer.claimed_nats)
@@ -76,9 +78,9 @@ def encode(
 def decode(
     model: nn.Module, words: np.ndarray, windows: TokenWindows, progress: Progress
 ) -> np.ndarray:
-    """The tokens, int64; call it inside the model's precision context.
+    """Return the tokens, int64; call it inside the model's precision context.
 
-    Raises OtherProbabilities where it notices them; a checksum has to find the rest.
+    Raises OtherProbabilities if it detects them; a checksum has to detect the remaining cases.
     """
     reader = _Reader(words, windows)
     _step_through(
@@ -88,7 +90,7 @@ def decode(
 
 
 class _Writer:
-    """Gives the tokens that are there, and writes them down."""
+    """Return the known tokens and encode them."""
 
     def __init__(self, tokens_N: np.ndarray, windows: TokenWindows) -> None:
         self.tokens_N, self.windows = tokens_N, windows
@@ -105,7 +107,7 @@ class _Writer:
 
 
 class _Reader:
-    """Gives the tokens that were written."""
+    """Decode the tokens and return them."""
 
     def __init__(self, words: np.ndarray, windows: TokenWindows) -> None:
         self.tokens_N, self.windows = np.empty(windows.num_tokens, np.int64), windows
@@ -115,7 +117,7 @@ class _Reader:
         probabilities_AV = _probabilities(logits_AV)
         try:
             tokens_A = self.coder.decode(PROBABILITIES, probabilities_AV).astype(np.int64)
-        except AssertionError as error:  # what constriction raises for words that cannot be
+        except AssertionError as error:  # constriction raises it for impossible words
             raise OtherProbabilities from error
         row_N = self.tokens_N[self.windows.tokens_in(batch)]
         row_N[position :: self.windows.length] = tokens_A
@@ -129,7 +131,10 @@ def _step_through(
     batches: Iterable[range],
     code: Callable[[range, int, Tensor], Tensor],
 ) -> None:
-    """``code(batch, position, logits_AV)`` gives the tokens there, which the model reads next."""
+    """Run the model over all positions.
+
+    ``code(batch, position, logits_AV)`` returns the tokens there, which the model reads next.
+    """
     for batch in batches:
         decoder = token_reader(model)
         tokens_B1 = torch.zeros(len(batch), 1, dtype=torch.int64)

@@ -1,6 +1,6 @@
-"""A file through the model of a finished run, and back.
+"""Compress a file with the model of a finished run, and restore it.
 
-What general compressors make of the same bytes, at settings near their best.
+General compressors at settings near their best give sizes to compare with.
 """
 
 import lzma
@@ -29,20 +29,20 @@ from rote.tasks.protocol import Task
 
 @dataclass(frozen=True, kw_only=True)
 class Compressed:
-    """A compressed file, and what it took."""
+    """A compressed file and its sizes."""
 
     file: bytes
     content_bytes: int
     code_bytes: int  # without header and checksum
-    claimed_bits: float  # -log2 p of the tokens, as the model says
+    claimed_bits: float  # -log2 p of the tokens under the model
 
 
 def compress(
     folder: RunFolder, content: bytes | None, *, name: str, progress: Progress
 ) -> tuple[bytes, Compressed]:
-    """``content``, or where it is None the run's own training set as .npy, and what became of it.
+    """Compress ``content``, or the run's training set as .npy if it is None; return it, too.
 
-    Raises ValueError where the run's task has no tokens for it, or the run kept no model.
+    Raises ValueError if the run's task has no tokens for the content, or the run kept no model.
     """
     model, task, spec = load_trained(folder)
     if content is None:
@@ -83,7 +83,7 @@ def compress(
 def decompress(
     folder: RunFolder, header: Header, words: np.ndarray, *, progress: Progress
 ) -> bytes:
-    """What was compressed; raises ValueError where this run's model gives something else."""
+    """Return the original content; raises ValueError if this run's model cannot restore it."""
     model, task, spec = load_trained(folder)
     if sha256_of_file(folder.weights_path) != header.weights_sha256:
         raise ValueError(f"{folder.weights_path} is not the model that the file was made with")
@@ -111,7 +111,7 @@ def decompress(
 
 @contextmanager
 def _as_trained(spec: Spec, threads: int) -> Iterator[None]:
-    """The run's number format, and so many threads that sums are taken in the same order."""
+    """Use the run's number format and thread count, so that sums are taken in the same order."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -122,7 +122,7 @@ def _as_trained(spec: Spec, threads: int) -> Iterator[None]:
 
 
 def _training_set(task: Task, seed: int) -> bytes:
-    """In the smallest format that holds a token: other compressors are not given zeros to save."""
+    """Return the set in the smallest integer type, so other compressors save no padding zeros."""
     sequences = task.train(seed)
     tokens_NL = sequences.tokens(torch.arange(sequences.num_sequences)).numpy()
     return container.npy(tokens_NL.astype(np.min_scalar_type(task.vocab_size - 1)))
@@ -155,7 +155,7 @@ ZSTD_LEVEL = 22
 
 
 def sizes_in_bytes(content: bytes) -> dict[str, int]:
-    """Compressed size under each, its own header and checksum included."""
+    """Return the size under each compressor, with its own header and checksum."""
     return {
         f"zlib -{ZLIB_LEVEL}": len(zlib.compress(content, ZLIB_LEVEL)),
         "xz -9e": len(lzma.compress(content, preset=XZ_PRESET)),

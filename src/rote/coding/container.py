@@ -1,4 +1,4 @@
-"""What a compressed file looks like: magic, a readable header, coded words, a checksum of it all.
+"""Define the format of a compressed file: magic, readable header, coded words, checksum.
 
     8 bytes   "rote-c" and the version, 16 bits
     4 bytes   length of the header
@@ -6,9 +6,8 @@
     ...       words of the range coder, 32 bits each
     32 bytes  SHA-256 of everything before
 
-All numbers are little-endian.
-
-How the content of a file stands in tokens: its bytes, its text, or an array of tokens.
+All numbers are little-endian. The module also converts content to tokens and back: the content is
+bytes, text, or an array of tokens.
 
 Shapes: N tokens of a file.
 """
@@ -20,14 +19,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from rote.io.read import json_of
 from rote.io.shapes import keyed, listed, mapped, matching, optional, text, whole
-from rote.tasks.protocol import Task
 from rote.tasks.text.tokenisers import NUM_BYTES, ByteEncoder, Encoder
+
+if TYPE_CHECKING:
+    from rote.tasks.protocol import Task
 
 MAGIC = b"rote-c"
 VERSION = 1
@@ -36,7 +37,7 @@ CHECKSUM_BYTES = 32
 WORD = np.dtype("<u4")
 MOST_TOKENS = 1 << 32
 MOST_THREADS = 1 << 10
-MOST_AT_ONCE = 256  # windows: more are no faster on a CPU
+MOST_AT_ONCE = 256  # windows; more are no faster on a CPU
 NUMPY_WHOLE = matching("[<>|][iu][1248]", "numpy's name of a whole number")
 SHAPE = keyed(
     {
@@ -60,35 +61,36 @@ SHAPE = keyed(
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """Everything that decoding needs to know beside the model, and what it has to give."""
+    """Everything that decoding needs besides the model, and the digests to check its result."""
 
     run_id: str
     weights_sha256: str
-    corpus: str | None  # of the run's task, where it has one: its tokeniser made the tokens
-    kind: str  # how tokens stand for content: `rote.coding.container`
-    shape: Mapping[str, Any]  # what else of the content is no token
+    corpus: str | None  # of the run's task, if it has one: its tokeniser made the tokens
+    kind: str  # how content becomes tokens: bytes, text or array
+    shape: Mapping[str, Any]  # the rest of the content, which tokens do not hold
     content_bytes: int
     content_sha256: str
     num_tokens: int
     window_tokens: int
     num_windows: int
     windows_at_once: int
-    threads: int  # sums in another order change last bits, and a last bit changes all that follows
-    made_with: Mapping[str, str]  # versions; for the message where decoding gives something else
+    threads: int  # the order of sums changes their last bits, and one bit changes all that follows
+    made_with: Mapping[str, str]  # versions, shown if decoding gives another result
 
 
 def pack(header: Header, words: np.ndarray) -> bytes:
-    """The whole file."""
+    """Return the whole file."""
     text = json.dumps(asdict(header), allow_nan=False, separators=(",", ":")).encode()
     body = PREAMBLE.pack(MAGIC, VERSION, len(text)) + text + words.astype(WORD).tobytes()
     return body + sha256(body).digest()
 
 
 def unpack(file: bytes, name: str) -> tuple[Header, np.ndarray]:
-    """The header and the coder's words, uint32.
+    """Return the header and the coder's words, uint32.
 
-    Raises ValueError naming the file where it is of another kind, damaged, cut short, or says what
-    cannot be.
+    Raises ValueError naming the file if it is of another kind, damaged, cut short, or holds
+    impossible
+    numbers.
     """
     if len(file) < PREAMBLE.size or not file.startswith(MAGIC):
         raise ValueError(f"{name} was not written by rote compress")
@@ -109,7 +111,7 @@ def unpack(file: bytes, name: str) -> tuple[Header, np.ndarray]:
 
 
 def _require_possible(header: Header, name: str) -> None:
-    """Raises ValueError for numbers that `pack` never writes: they may be any size."""
+    """Raises ValueError for numbers that `pack` never writes: they may be of any size."""
     windows = -(-header.num_tokens // max(1, header.window_tokens))
     is_possible = (
         header.window_tokens >= 1
@@ -123,7 +125,7 @@ def _require_possible(header: Header, name: str) -> None:
 
 
 def require_run(header: Header, run_id: str, name: str) -> None:
-    """Raises ValueError where the file was made with another run."""
+    """Raises ValueError if the file was made with another run."""
     if run_id != header.run_id:
         raise ValueError(f"{name} was made with run {header.run_id}, not {run_id}")
 
@@ -136,21 +138,21 @@ class OfText(Protocol):
     """A task whose tokens were text."""
 
     def encoder(self) -> Encoder:
-        """What made the tokens."""
+        """Return the tokeniser that made the tokens."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredContent:
-    """A file that a task's model can read."""
+    """The content of a file as tokens that a task's model can read."""
 
     kind: str
     tokens_N: np.ndarray
     shape: Mapping[str, Any] = field(default_factory=dict)  # of an array: dtype and shape
 
 
-def read(content: bytes, task: Task, name: str) -> StoredContent:
-    """Raises ValueError naming the file, with the way out, where the task has no tokens for it."""
+def read(content: bytes, task: "Task", name: str) -> StoredContent:
+    """Convert content to tokens; raises ValueError if the task has no tokens for it."""
     if isinstance(task, OfText):
         encoder = task.encoder()
         if not isinstance(encoder, ByteEncoder):
@@ -166,7 +168,7 @@ def read(content: bytes, task: Task, name: str) -> StoredContent:
 
 
 def array(content: bytes, vocab_size: int, name: str) -> StoredContent:
-    """Tokens as numpy saves them; raises ValueError."""
+    """Read tokens that numpy saved; raises ValueError."""
     try:
         loaded = np.load(io.BytesIO(content), allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
@@ -182,14 +184,14 @@ def array(content: bytes, vocab_size: int, name: str) -> StoredContent:
 
 
 def npy(values: np.ndarray) -> bytes:
-    """The bytes that numpy saves."""
+    """Return the bytes that numpy.save writes."""
     stream = io.BytesIO()
     np.save(stream, values, allow_pickle=False)
     return stream.getvalue()
 
 
-def write(content: StoredContent, task: Task) -> bytes:
-    """The inverse of `read`; raises ValueError where its tokens cannot be of this kind."""
+def write(content: StoredContent, task: "Task") -> bytes:
+    """Convert tokens back to content (inverse of `read`); raises ValueError if they do not fit."""
     if content.kind == BYTES:
         return content.tokens_N.astype(np.uint8).tobytes()
     if content.kind == ARRAY:

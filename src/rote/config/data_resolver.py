@@ -1,11 +1,12 @@
-"""What only a look at the data tells, filled in before a run has its id; no torch."""
+"""Resolve data-dependent configuration before the run id is computed; no torch."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from rote.config.base_weights import with_base_digest
 from rote.config.build import build, target_of
 from rote.core.progress import Progress
-from rote.tasks.protocol import Preparation, Prepares
+from rote.tasks.preparation import Preparation, Prepares
 
 
 class DataResolver:
@@ -16,8 +17,9 @@ class DataResolver:
         self._known: dict[Preparation, Mapping[str, Any]] = {}
 
     def resolved(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """The configuration with its task's open keys filled in; raises ValueError."""
-        return {**config, "task": self._resolved(config["task"])}
+        """The configuration with open keys of its task and model filled in; raises ValueError."""
+        model = with_base_digest(config["model"])
+        return {**config, "task": self._resolved(config["task"]), "model": model}
 
     def _resolved(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """Tasks inside of it first: one may have been made of others."""

@@ -1,1 +1,1 @@
-"""What every other room needs: units, checks, random streams, progress, provenance."""
+"""Helpers that all other packages use: units, checks, random streams, progress, provenance."""

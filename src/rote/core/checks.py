@@ -1,11 +1,11 @@
-"""What a constructor asks of its numbers."""
+"""Check the arguments of constructors; each function raises ValueError for a wrong value."""
 
 from collections.abc import Sequence
 from math import inf
 
 
 def require_whole(name: str, value: object, least: int, most: int | None = None) -> None:
-    """Raises ValueError naming the key, the value and the range unless it is such an integer."""
+    """Raises ValueError with key, value and range unless the value is an integer in the range."""
     whole = isinstance(value, int) and not isinstance(value, bool)
     if not whole or value < least or (most is not None and value > most):  # type: ignore[operator]
         upper = "up" if most is None else f"to {most}"
@@ -13,13 +13,13 @@ def require_whole(name: str, value: object, least: int, most: int | None = None)
 
 
 def require_flag(name: str, value: object) -> None:
-    """Raises ValueError naming the key and the value unless it is true or false."""
+    """Raises ValueError with the key and the value unless the value is true or false."""
     if not isinstance(value, bool):
         raise ValueError(f"{name} must be true or false, got {value!r}")
 
 
 def require_number(name: str, value: object, least: float, *, below: float = inf) -> None:
-    """Raises ValueError naming the key, the value and the range unless it is such a number."""
+    """Raises ValueError with key, value and range unless ``least`` <= value < ``below``."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not least <= value < below:  # type: ignore[operator]
         upper = "up" if below == inf else f"to below {below}"
@@ -27,34 +27,34 @@ def require_number(name: str, value: object, least: float, *, below: float = inf
 
 
 def require_positive(name: str, value: object) -> None:
-    """Raises ValueError naming the key and the value unless it is a finite number above 0."""
+    """Raises ValueError with the key and the value unless it is a finite number above 0."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not 0 < value < inf:  # type: ignore[operator]
         raise ValueError(f"{name} must be a number above 0, got {value!r}")
 
 
 def require_distinct(name: str, values: Sequence[object]) -> None:
-    """Raises ValueError naming the key and the values where there are none, or two alike."""
+    """Raises ValueError with the key and the values if they are empty or two are equal."""
     if len(values) == 0 or len(set(values)) != len(values):
         raise ValueError(f"{name} must hold one or more different values, got {list(values)}")
 
 
 def require_choice(name: str, value: object, choices: Sequence[str]) -> None:
-    """Raises ValueError naming the key, the value and the choices unless it is one of them."""
+    """Raises ValueError with the key, the value and the choices unless it is one of them."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
 
 
 def require_line(name: str, value: object) -> None:
-    """Raises ValueError naming the key and the value unless it is one printable line of text."""
+    """Raises ValueError with the key and the value unless it is one printable line of text."""
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise ValueError(f"{name} must be one line of text, got {value!r}")
 
 
 def require_word(name: str, value: object) -> None:
-    """Raises ValueError naming the key and the value unless it can stand as one word in a script.
+    """Raises ValueError with the key and the value unless it can be one word of a shell script.
 
-    A whole number is such a word; a text that begins with a dash is a flag.
+    A whole number counts as a word. Text that begins with a dash does not: it would be a flag.
     """
     is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
     is_word = isinstance(value, str) and value.isprintable() and len(value.split()) == 1

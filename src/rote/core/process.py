@@ -1,8 +1,8 @@
-"""What this process sets for itself and for the Python processes that it starts.
+"""Set the environment of child Python processes and the memory allocator of this process.
 
-``python -m`` puts the current folder first on the import path: a random.py that lies there would be
-imported in the place of Python's own. With PYTHONSAFEPATH, Python leaves it out; what PYTHONPATH
-names stays importable.
+``python -m`` puts the current folder first on the import path, so a random.py in that folder would
+shadow Python's own module. PYTHONSAFEPATH makes Python leave the folder out; the folders of
+PYTHONPATH stay importable.
 """
 
 import ctypes
@@ -15,15 +15,15 @@ PATH_VARIABLE = "PYTHONPATH"  # an empty entry would be the current folder
 
 
 def isolate_children() -> None:
-    """From now on, for every process that this one starts."""
+    """Set PYTHONSAFEPATH for all processes that this process starts from now on."""
     os.environ[SAFE_PATH_VARIABLE] = "1"
 
 
 @contextmanager
 def isolated_children(*importable: str) -> Iterator[None]:
-    """While the block lasts: for callers whose process is not ours alone, such as a notebook.
+    """Set PYTHONSAFEPATH inside the block only, for a caller that shares its process (a notebook).
 
-    The children find modules in the folders ``importable``, before those of PYTHONPATH.
+    Child processes search the folders ``importable`` for modules before those of PYTHONPATH.
     """
     folders = [*importable, *os.environ.get(PATH_VARIABLE, "").split(os.pathsep)]
     changed = {
@@ -48,11 +48,13 @@ NEVER_TRIM = 2**31 - 1
 
 
 def keep_freed_memory() -> None:
-    """Ask glibc's malloc to hold on to freed blocks for the next step.
+    """Make glibc's malloc keep freed blocks for the next training step.
 
-    By itself it gives large ones back to the system after each step, and every page of the next
-    step's tensors faults anew: 6,400 faults a step of 535K parameters with 1,024 tokens, 36,000
-    with 4,096, which took 6 to 20 % of the step. Elsewhere (musl, macOS) nothing happens.
+    By default malloc returns large blocks to the system after each step, and every page of the next
+    step's tensors faults again: 6,400 faults a step with 535K parameters and 1,024 tokens, 36,000
+    with
+    4,096 tokens, which took 6 to 20 % of the step. On other systems (musl, macOS) this does
+    nothing.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

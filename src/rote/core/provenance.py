@@ -1,4 +1,4 @@
-"""Where and with what a run was made: commit, versions, host, job ids. Never secrets."""
+"""Record how a run was made: commit, package versions, host, job ids. Never secrets."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ JOB_VARIABLES = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "S
 
 
 def provenance() -> dict[str, Any]:
-    """Plain, JSON-ready facts; only the named environment variables are read."""
+    """Return JSON-ready facts; only the environment variables in `JOB_VARIABLES` are read."""
     return {
         **code(),
         "versions": {name: _version(name) for name in PACKAGES},
@@ -27,25 +27,25 @@ def provenance() -> dict[str, Any]:
 
 
 def code() -> dict[str, str | None]:
-    """Which code this is."""
+    """Return the commit and the digest of uncommitted changes."""
     return {"commit": commit(), "uncommitted_digest": uncommitted_digest()}
 
 
 @cache
 def commit() -> str | None:
-    """The commit of the code that runs; None outside a checkout (an installed wheel)."""
+    """Return the commit of the running code; None outside a checkout (an installed wheel)."""
     return (_git("rev-parse", "HEAD") or "").strip() or None
 
 
 @cache
 def uncommitted_digest() -> str | None:
-    """Digest of the uncommitted changes; None where there are none or no checkout."""
+    """Return a digest of the uncommitted changes; None without changes or without a checkout."""
     changes = _git("diff", "HEAD")
     return hashlib.sha256(changes.encode()).hexdigest()[:16] if changes else None
 
 
 def processor() -> str:
-    """The processor's name as the operating system tells it."""
+    """Return the processor's name as the operating system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -64,7 +64,7 @@ def _version(package: str) -> str | None:
 def _git(*arguments: str) -> str | None:
     source = Path(__file__).parent
     if not (source.parents[1] / ".git").exists():
-        return None  # site-packages inside somebody else's checkout is not our commit
+        return None  # if site-packages lies inside another checkout, its commit is not ours
     try:
         done = subprocess.run(
             ["git", "-C", str(source), *arguments], capture_output=True, text=True, check=True

@@ -1,4 +1,4 @@
-"""One seed, many named independent streams: the same names give the same numbers on any machine."""
+"""Derive independent named random streams from one seed, the same on every machine."""
 
 import hashlib
 
@@ -9,20 +9,20 @@ LOW_32 = 0xFFFFFFFF
 
 
 def stream_seed(seed: int, *names: str | int) -> int:
-    """A 63-bit seed that depends on the run's seed and on what the stream is for."""
+    """Return a 63-bit seed derived from the run's seed and the names of the stream."""
     text = "/".join(str(part) for part in ("rote", seed, *names))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def generator(seed: int, *names: str | int, device: torch.device | str = "cpu") -> torch.Generator:
-    """A generator on the named stream; what a CPU and a GPU draw from one stream differs."""
+    """Return a generator for the named stream; CPU and GPU draw different numbers from it."""
     return torch.Generator(device).manual_seed(stream_seed(seed, *names))
 
 
 def random_32_bits(counters: Tensor, key: int) -> Tensor:
-    """Of each int64, a number in [0, 2^32): SplitMix64 (Steele, Lea and Flood 2014), upper half.
+    """Hash each int64 counter to a number in [0, 2^32).
 
-    int64 arithmetic wraps as it needs.
+    The upper half of SplitMix64 (Steele, Lea and Flood 2014); it relies on int64 wrap-around.
     """
     mixed = counters * signed(0x9E3779B97F4A7C15) + signed(key)
     mixed = (mixed ^ _shift_right(mixed, 30)) * signed(0xBF58476D1CE4E5B9)
@@ -32,10 +32,10 @@ def random_32_bits(counters: Tensor, key: int) -> Tensor:
 
 
 def signed(value: int) -> int:
-    """The int64 with these 64 bits."""
+    """Return the int64 that has the same 64 bits as the unsigned ``value``."""
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
 def _shift_right(values: Tensor, num_bits: int) -> Tensor:
-    """Logical shift: torch's is arithmetic."""
+    """Shift logically (torch's own shift is arithmetic)."""
     return (values >> num_bits) & ((1 << (64 - num_bits)) - 1)

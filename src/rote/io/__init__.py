@@ -1,1 +1,1 @@
-"""Files: written whole or not at all, read as if a stranger had written them."""
+"""File access: writes are atomic, and reads treat every file as untrusted."""

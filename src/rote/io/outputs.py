@@ -1,22 +1,23 @@
-"""Where everything that runs leave behind lives: ``ROTE_OUTPUTS``, or ``outputs``."""
+"""Locate the outputs folder (``ROTE_OUTPUTS``, or ``outputs``) and check names inside it."""
 
 import os
 from pathlib import Path
 
 OUTPUTS_VARIABLE = "ROTE_OUTPUTS"
-MOST_BYTES = 200  # of a name; a file system takes 255, and suffixes are added
+MOST_BYTES = 200  # per name; file systems allow 255, and suffixes are added
 
 
 def outputs_folder() -> Path:
-    """``ROTE_OUTPUTS``, or ``outputs`` in the current folder."""
+    """Return ``ROTE_OUTPUTS``, or ``outputs`` in the current folder, as an absolute path."""
     return Path(os.environ.get(OUTPUTS_VARIABLE) or "outputs").absolute()
 
 
 def below(folder: Path, what: str, name: object) -> Path:
-    """``folder / name``, where the name is a single part of a path.
+    """Return ``folder / name`` if the name is a single part of a path.
 
-    Raises ValueError, calling it ``what``, for anything that would lead elsewhere: an empty name,
-    dots, a path, control characters.
+    Raises ValueError, calling it ``what``, for any other name: empty, dots, a path, control
+    characters,
+    or more than `MOST_BYTES` bytes.
     """
     is_name = (
         isinstance(name, str)

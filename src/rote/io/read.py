@@ -1,7 +1,7 @@
-"""This module reads files of an outputs folder, which may be damaged or come from a stranger.
+"""Read files of an outputs folder; the files may be damaged or come from a stranger.
 
-Nothing here blocks (a FIFO is refused before it is read), follows a link out of a folder that was
-named, or raises anything but FileNotFoundError and `Damaged`.
+These functions never block (a FIFO is refused before it is read), never follow a link out of the
+folder that the caller names, and raise only FileNotFoundError and `Damaged`.
 """
 
 import json
@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 
 from rote.io.shapes import Shape
 
-MOST_LEVELS = 64  # of objects and lists inside each other; our own files have fewer than ten
-MOST_DIGITS = 40  # of a whole number
+MOST_LEVELS = 64  # of nested objects and lists; our own files have fewer than ten
+MOST_DIGITS = 40  # of an integer
 SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])?")
 CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)])
@@ -23,7 +23,7 @@ del CONTROLS[ord("\n")], CONTROLS[ord("\t")]
 
 
 class Damaged(ValueError):
-    """A file that cannot be used: the message names it, says why, and what to do."""
+    """A file cannot be used: the message names the file, the reason and a remedy."""
 
     def __init__(self, path: Path, reason: object, remedy: str = "") -> None:
         words = " ".join(str(reason).split())
@@ -34,8 +34,9 @@ class Damaged(ValueError):
 def open_regular(path: Path) -> BinaryIO:
     """Open a regular file for reading.
 
-    Raises FileNotFoundError, and Damaged for a folder, a FIFO, a device, a link that leads nowhere
-    and for what the operating system refuses.
+    Raises FileNotFoundError; raises Damaged for a folder, a FIFO, a device or a broken link, and
+    when
+    the operating system refuses.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -54,9 +55,10 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_bytes(path: Path, *, most_bytes: int | None = None) -> bytes:
-    """The content of a regular file.
+    """Return the content of a regular file.
 
-    Raises FileNotFoundError, and Damaged as `open_regular` and for more than ``most_bytes``.
+    Raises FileNotFoundError; raises Damaged as `open_regular` does and for more than
+    ``most_bytes``.
     """
     with open_regular(path) as stream:
         try:
@@ -69,7 +71,7 @@ def read_bytes(path: Path, *, most_bytes: int | None = None) -> bytes:
 
 
 def read_end(path: Path, num_bytes: int) -> bytes:
-    """At most the last ``num_bytes`` of a regular file; raises as `read_bytes`."""
+    """Return at most the last ``num_bytes`` of a regular file; raises as `read_bytes` does."""
     with open_regular(path) as stream:
         try:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - num_bytes))
@@ -79,28 +81,28 @@ def read_end(path: Path, num_bytes: int) -> bytes:
 
 
 def read_inside(folder: Path, path: Path) -> bytes:
-    """As `read_bytes`, of a file that lies in ``folder``, wherever links on the way to it lead."""
+    """Read a file as `read_bytes` does; raises Damaged if its real path is outside ``folder``."""
     require_inside(folder, path)
     return read_bytes(path)
 
 
 def require_inside(folder: Path, path: Path) -> None:
-    """Raises Damaged where a path leads out of ``folder``, by its name or through a link."""
+    """Raises Damaged if the path leaves ``folder``, by its name or through a link."""
     try:
         is_inside = path.resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError, ValueError):  # links in a circle; a NUL in the name
+    except (OSError, RuntimeError, ValueError):  # links in a circle, or a NUL in the name
         is_inside = False
     if not is_inside:
         raise Damaged(path, f"it lies outside of {folder}", "only files inside are shown")
 
 
 def read_json(path: Path, shape: Shape, remedy: str = "") -> Any:
-    """The value in a JSON file, of this shape; raises FileNotFoundError, and Damaged."""
+    """Return the value in a JSON file of this shape; raises FileNotFoundError and Damaged."""
     return json_of(read_bytes(path), path, shape, remedy)
 
 
 def json_of(text: str | bytes, path: Path, shape: Shape, remedy: str = "") -> Any:
-    """As `read_json`, of what was read of ``path``; raises Damaged."""
+    """Parse the text read from ``path`` as `read_json` does; raises Damaged."""
     try:
         value = json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_bounded)
         _require_levels(text, value)
@@ -108,21 +110,21 @@ def json_of(text: str | bytes, path: Path, shape: Shape, remedy: str = "") -> An
         shape(value, "")
     except RecursionError as error:
         raise Damaged(path, f"it is nested more than {MOST_LEVELS} levels deep", remedy) from error
-    except ValueError as error:  # bytes that are not text, too
+    except ValueError as error:  # also raised for bytes that are not text
         raise Damaged(path, error, remedy) from error
     return value
 
 
 def printable(text: str) -> str:
-    """The text without escape sequences and control characters, lines and tabs kept.
+    """Return the text without escape sequences and control characters; lines and tabs stay.
 
-    A terminal would carry them out: move its cursor, set its title, answer with keys.
+    A terminal would obey them: move its cursor, set its title, send keys as an answer.
     """
     return ESCAPES.sub("", text).translate(CONTROLS)
 
 
 def is_regular(path: Path) -> bool:
-    """Whether there is a regular file, through links too; nothing is opened."""
+    """Return whether the path, or the target of its link, is a regular file; opens nothing."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except (OSError, ValueError):
@@ -130,7 +132,7 @@ def is_regular(path: Path) -> bool:
 
 
 def levels(value: Any) -> int:
-    """How deep objects and lists are inside each other; a plain value has none."""
+    """Return the nesting depth of objects and lists; 0 for a plain value."""
     depth, layer = 0, [value]
     while layer := [each for each in layer if isinstance(each, dict | list)]:
         depth += 1
@@ -141,11 +143,14 @@ def levels(value: Any) -> int:
 
 
 def _require_levels(text: str | bytes, value: Any) -> None:
-    """Counting the brackets of the text first: walking through a large value takes longer."""
+    """Raises RecursionError for a value that is nested too deeply.
+
+    Brackets in the text are counted first, because a walk through a large value takes longer.
+    """
     data = text.encode(errors="surrogatepass") if isinstance(text, str) else text
     if data.count(b"[") + data.count(b"{") <= MOST_LEVELS:
         return
-    import numpy as np  # a third of the time that rote --help takes
+    import numpy as np  # imported here: it takes a third of the time of rote --help
 
     codes = np.frombuffer(data, np.uint8)
     opened = np.isin(codes, (0x5B, 0x7B)).astype(np.int64) - np.isin(codes, (0x5D, 0x7D))
@@ -154,7 +159,7 @@ def _require_levels(text: str | bytes, value: Any) -> None:
 
 
 def _require_unicode(text: str | bytes, value: Any) -> None:
-    """Half of a surrogate pair, written as an escape, can be neither printed nor stored."""
+    """Refuse an escaped half of a surrogate pair: it can be neither printed nor stored."""
     data = text.encode(errors="surrogatepass") if isinstance(text, str) else text
     if SURROGATE.search(data):
         json.dumps(value, ensure_ascii=False).encode()

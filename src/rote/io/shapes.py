@@ -1,7 +1,7 @@
-"""This module says what values read from a file must look like: a shape checks one value.
+"""Check that values read from a file have the expected shape; a shape checks one value.
 
-A shape is called with the value and its place (``points.0.run_id``, empty for the whole) and raises
-ValueError naming the place, what is wanted and what is there.
+A shape is called with the value and its place (``points.0.run_id``, empty for the whole). It raises
+ValueError with the place, the expected value and the actual one.
 """
 
 import math
@@ -59,7 +59,7 @@ def tree(value: Any, place: str) -> None:
 
 
 def optional(shape: Shape) -> Shape:
-    """Accepts null besides."""
+    """Return a shape that accepts null or the given shape."""
 
     def check(value: Any, place: str) -> None:
         if value is not None:
@@ -69,7 +69,7 @@ def optional(shape: Shape) -> Shape:
 
 
 def listed(shape: Shape) -> Shape:
-    """Accepts a list whose items have this shape."""
+    """Return a shape that accepts a list whose items have the given shape."""
 
     def check(value: Any, place: str) -> None:
         _require(isinstance(value, list), value, place, "a list")
@@ -80,7 +80,7 @@ def listed(shape: Shape) -> Shape:
 
 
 def mapped(shape: Shape) -> Shape:
-    """Accepts an object whose values have this shape; its keys are text."""
+    """Return a shape that accepts an object with text keys whose values have the given shape."""
 
     def check(value: Any, place: str) -> None:
         _require(isinstance(value, dict), value, place, "an object")
@@ -93,7 +93,10 @@ def mapped(shape: Shape) -> Shape:
 
 
 def keyed(required: Mapping[str, Shape], maybe: Mapping[str, Shape] | None = None) -> Shape:
-    """Accepts an object with these keys, those of ``maybe`` if they are there, and any others."""
+    """Return a shape for an object that has the required keys.
+
+    Keys of ``maybe`` are checked if they are present; any other key is accepted.
+    """
 
     def check(value: Any, place: str) -> None:
         mapped(anything)(value, place)
@@ -107,7 +110,7 @@ def keyed(required: Mapping[str, Shape], maybe: Mapping[str, Shape] | None = Non
 
 
 def matching(pattern: str, what: str) -> Shape:
-    """Accepts text that fits a regular expression from its beginning to its end."""
+    """Return a shape that accepts text if the regular expression matches all of it."""
     compiled = re.compile(pattern)
 
     def check(value: Any, place: str) -> None:
@@ -131,6 +134,6 @@ def _short(value: Any) -> str:
         return "an object" if isinstance(value, dict) else "a list"
     try:
         shown = repr(value)
-    except ValueError:  # an integer of more digits than Python prints
+    except ValueError:  # an integer with more digits than Python prints
         return "a number of very many digits"
     return shown if len(shown) <= 60 else f"{shown[:60]}..."

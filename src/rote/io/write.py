@@ -1,4 +1,4 @@
-"""Whole files or none: write beside, fsync, rename once."""
+"""Write files atomically: write a temporary file in the same folder, fsync, rename once."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_with(path: Path, write: Callable[[Path], object]) -> None:
-    """As `write_bytes`, for a library that writes a file itself, to the path it is given."""
+    """Replace ``path`` atomically with a library that writes to the path it receives."""
     path.parent.mkdir(parents=True, exist_ok=True)
     require_replaceable(path)
     beside = _beside(path)
@@ -32,13 +32,13 @@ def write_with(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def require_replaceable(path: Path) -> None:
-    """Raises ValueError naming the way out where a folder lies in the place of a file."""
+    """Raises ValueError with a remedy if ``path`` is a folder: a file is to be written there."""
     if path.is_dir() and not path.is_symlink():
         raise ValueError(f"{path} is a folder, a file is to be written there: move it away")
 
 
 def write_named_by_digest(folder: Path, stem: str, dump: Callable[[Any], None]) -> Path:
-    """Stream ``dump`` into ``folder/stem.<sha256>``: whole under that name, or not there at all."""
+    """Stream ``dump`` into ``folder/stem.<sha256>``: the file appears complete or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     beside = _beside(folder / stem)
     try:
@@ -56,48 +56,48 @@ def write_named_by_digest(folder: Path, stem: str, dump: Callable[[Any], None]) 
 
 
 def write_text(path: Path, text: str) -> None:
-    """`write_bytes` of UTF-8."""
+    """Write UTF-8 text as `write_bytes` does."""
     write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
-    """`write_bytes` of `readable_json`."""
+    """Write `readable_json` as `write_bytes` does."""
     write_bytes(path, readable_json(value))
 
 
 def readable_json(value: Any) -> bytes:
-    """Indented, with a last line's end; refuses NaN, which is not JSON."""
+    """Return indented JSON that ends with a line break; refuses NaN, which is not JSON."""
     return f"{json.dumps(value, indent=1, allow_nan=False)}\n".encode()
 
 
 def is_lfs_pointer(head: bytes) -> bool:
-    """Whether a file begins as what a clone without git-lfs leaves in place of the real one."""
+    """Return whether this is the start of a git-lfs pointer, left by a clone without git-lfs."""
     return head.startswith(b"version https://git-lfs.github.com/spec/")
 
 
 def canonical_json(value: Any) -> str:
-    """One text per value, whatever the order of its keys: what digests are taken of."""
+    """Return one text per value, whatever the order of its keys, as input for digests."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def named_by_digest(name: str, asked: Any) -> str:
-    """A folder's name for what was asked: the same again gives the same one, all else another."""
+    """Return a folder name from a digest: equal requests, and only they, share a name."""
     return f"{name}-{sha256(canonical_json(asked).encode())[:8]}"
 
 
 def sha256(data: bytes) -> str:
-    """Hex digest."""
+    """Return the hex digest."""
     return hashlib.sha256(data).hexdigest()
 
 
 def sha256_of_file(path: Path) -> str:
-    """Hex digest, read in pieces."""
+    """Return the hex digest of a file, which is read in pieces."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def require_writable(folder: Path) -> Path:
-    """Make ``folder`` and prove that it takes a file; raises ValueError naming it otherwise."""
+    """Create ``folder`` and check that it accepts a file; raises ValueError naming it otherwise."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder):

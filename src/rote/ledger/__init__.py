@@ -1,1 +1,1 @@
-"""What was asked for, what came out, and where it is kept."""
+"""Define specs and results, and the files that hold them."""

@@ -1,4 +1,4 @@
-"""The lock by which one process owns a run; the operating system drops it with its holder."""
+"""Lock a run for one process; the operating system drops the lock when the process dies."""
 
 import errno
 import fcntl
@@ -14,24 +14,25 @@ CONTENTION = (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK)
 
 
 class RunIsTaken(RuntimeError):
-    """Another process is running this very run."""
+    """Another process holds this run."""
 
 
 class ClaimLost(RuntimeError):
-    """Files of a run were deleted or replaced under the process that trains it."""
+    """Files of a run were deleted or replaced while this process trained it."""
 
 
 class Claim:
-    """A run owned as long as the context lasts; raises RunIsTaken, and ValueError for no lock.
+    """Ownership of a run within a context; raises RunIsTaken, or ValueError if no lock is possible.
 
-    Somebody may delete the lock's file meanwhile, and another process may then make one of its own
-    and own the run too: `renew` finds that out before anything is written.
+    If somebody deletes the lock file meanwhile, another process may create a new one and own the
+    run
+    too: `renew` detects that before anything is written.
     """
 
     def __init__(self, path: Path, what: str) -> None:
         self.path, self.what = path, what
         self._locks: list[FileLock] = []
-        self._watched: dict[Path, int] = {}  # path -> descriptor: its inode is not given out again
+        self._watched: dict[Path, int] = {}  # path -> descriptor, so its inode is not reused
 
     def __enter__(self) -> Self:
         self._acquire()
@@ -49,11 +50,11 @@ class Claim:
             os.close(self._watched.popitem()[1])
 
     def watch(self, path: Path) -> None:
-        """Have `renew` find out that this file, which the owner writes, was replaced."""
+        """Make `renew` detect that this file, which the owner writes, was replaced."""
         self._watched[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def renew(self) -> None:
-        """Raises ClaimLost where another process owns the run, or has owned it in between."""
+        """Raises ClaimLost if another process owns the run, or has owned it in between."""
         if _inode(self.path) != self._inode:
             try:
                 self._acquire()
@@ -86,10 +87,10 @@ def _inode(path: Path) -> int | None:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds the lock in this file; nothing is written."""
+    """Return whether a living process holds this lock; writes nothing."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:  # none there, or nothing that a process could hold
+    except OSError:  # no file, or one that a process could not hold
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -97,11 +98,11 @@ def is_held(path: Path) -> bool:
     except OSError as error:
         return error.errno in CONTENTION or _is_held_softly(path)
     finally:
-        os.close(descriptor)  # and with it the shared lock
+        os.close(descriptor)  # this releases the shared lock, too
 
 
 def _is_held_softly(path: Path) -> bool:
-    """On a file system without flock, where filelock has another way."""
+    """Check through filelock, which has another method on file systems without flock."""
     try:
         with FileLock(path, timeout=0):
             return False
@@ -110,7 +111,7 @@ def _is_held_softly(path: Path) -> bool:
 
 
 def require_lockable(path: Path) -> None:
-    """Raises ValueError naming the way out where no lock can be made; a link is not followed."""
+    """Raises ValueError with a remedy if no lock can be made; a link is not followed."""
     try:
         mode = os.lstat(path).st_mode
     except OSError:

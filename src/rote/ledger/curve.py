@@ -1,6 +1,6 @@
-"""What a row of a training curve says; its names are read in more than one place.
+"""Define the names in a row of the training curve, and the shapes of a run's JSON files.
 
-What the JSON files of a run must hold for their readers; more keys may stand beside.
+Readers rely on these keys; a file may hold more.
 """
 
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ from rote.core.units import bits_from_nats
 from rote.io.shapes import keyed, mapped, number, optional, text, whole
 
 MEMORISED_BITS = "memorised_bits"
-# Where the source's entropy is unknown: a part of this is generalised, so it is not memorised.
-BELOW_UNIFORM_BITS = "below_uniform_bits"  # than a uniform guesser's code length
+# Used if the source's entropy is unknown: a part of it is generalisation, not memorisation.
+BELOW_UNIFORM_BITS = "below_uniform_bits"  # relative to a uniform guesser's code length
 LOSS_NATS = "loss_nats_per_token"
 
 
-def progress_told(row: Mapping[str, float]) -> str:
-    """Where a run stands, in few words: bits memorised, or what a token costs."""
+def progress_text(row: Mapping[str, float]) -> str:
+    """Return a run's progress in few words: memorised bits, or bits per token."""
     if MEMORISED_BITS in row:
         return f"{row[MEMORISED_BITS]:,.0f} bits"
     return f"{bits_from_nats(row[LOSS_NATS]):.3f} bits per token" if LOSS_NATS in row else ""
@@ -39,7 +39,7 @@ ROW = mapped(number)
 
 
 def curve_row(value: Any, place: str) -> None:
-    """Numbers by name, the step among them; raises ValueError.
+    """Accept an object of numbers that includes the step; raises ValueError.
 
     The first condition is for speed: a sweep's curves have a million rows.
     """

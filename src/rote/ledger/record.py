@@ -1,4 +1,4 @@
-"""What a finished run leaves: raw sums and counts, never ratios."""
+"""Define the record of a finished run: raw sums and counts, never ratios."""
 
 import json
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from rote.io.shapes import anything, flag, keyed, mapped, number, optional, text
 from rote.io.write import canonical_json, sha256
 
 RECORD = Path("record.json")
-VERSION = 3  # raise it when a field is added, renamed or removed
+VERSION = 3  # increase it when a field is added, renamed or removed
 ADDED: dict[int, dict[str, Any]] = {
     1: {"embedding_parameters": None, "sealed": False},
     2: {"sealed": False},
-}  # by the version before: what its records do not say
+}  # older version -> defaults of the fields it lacks
 CHECKED = keyed({"sha256": anything, "version": anything})
 SHAPE = keyed(
     {
@@ -42,22 +42,22 @@ class Record:
 
     run_id: str
     what: Mapping[str, Any]
-    parameters: int  # all of them, the tied embedding once
-    embedding_parameters: int | None  # of them: of tokens and positions; None where not recorded
-    entropy_bits: float | None  # of the whole training set; None where the source's is unknown
+    parameters: int  # those that train: nearly always all; the tied embedding counts once
+    embedding_parameters: int | None  # of them, for tokens and positions; None if not recorded
+    entropy_bits: float | None  # of the training set; None if the source's entropy is unknown
     entropy_after_first_token_bits: float | None
     training: Mapping[str, Any]  # steps, tokens_seen, converged, growth
-    measures: Mapping[str, Mapping[str, float]]  # measure -> totals that add
+    measures: Mapping[str, Mapping[str, float]]  # measure -> totals that can be added
     sealed: bool = True  # whether seal.json beside it holds the digests of the run's files
 
     def to_json(self) -> str:
-        """Text that carries its own checksum."""
+        """Return text that carries its own checksum."""
         content = {"version": VERSION, **asdict(self)}
         return json.dumps({"sha256": _digest(content), **content}, indent=1, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, content_json: str | bytes) -> "Record":
-        """Raises DamagedRecord where the text is not what was written."""
+        """Parse a record; raises DamagedRecord if the text is not what was written."""
         try:
             content = json_of(content_json, RECORD, CHECKED)
         except Damaged as error:

@@ -1,7 +1,7 @@
-"""seal.json of a run: size and SHA-256 of each of its files, written just before the record.
+"""Write and check seal.json: size and SHA-256 of a run's files, written just before the record.
 
-Circumstances differ between two equal runs, and records do not: so digests stand in a file of their
-own. It also holds the digest of the record, and a checksum of itself.
+Equal runs have equal records but different circumstances, so digests are in a file of their own. It
+also holds the digest of the record, and a checksum of itself.
 """
 
 import json
@@ -20,7 +20,7 @@ NAMES = (
     "spec.yaml", "curve.jsonl", "arrays.npz", "circumstances.json", "manifest.json",
     "model.safetensors",
 )  # fmt: skip
-MOST_BYTES_IN_PASSING = 1 << 26  # read by `rote status` where a copy has lost the files' times
+MOST_BYTES_IN_PASSING = 1 << 26  # `rote status` reads at most this if a copy lost the files' times
 VERSION = 1
 REPAIR = "rote repair NAME of its sweep trains the run anew"
 SHAPE = keyed(
@@ -30,24 +30,24 @@ SHAPE = keyed(
         "files": mapped(keyed({"bytes": whole, "sha256": text})),
     }
 )
-SEEN: dict[Path, tuple[object, ...]] = {}  # what the files were like when they were found sound
+SEEN: dict[Path, tuple[object, ...]] = {}  # the files' state when they were found intact
 
 
 @dataclass(frozen=True)
 class Seal:
-    """What the files of one finished run were when it was done."""
+    """The digests and sizes of one finished run's files."""
 
     folder: Path
     files: Mapping[str, Mapping[str, Any]]
-    written_ns: int  # when the seal was
+    written_ns: int  # time of the seal
 
     def require(self, name: str, data: bytes) -> None:
-        """Raises Damaged where ``data``, the content of this file, is not what was written."""
+        """Raises Damaged if ``data`` is not what was written to this file."""
         if name not in self.files or self.files[name]["sha256"] != sha256(data):
             raise self._changed(name)
 
     def require_file(self, name: str) -> None:
-        """As `require`, of a file that is read in pieces."""
+        """Check a file as `require` does, reading it in pieces."""
         path = self.folder / name
         try:
             open_regular(path).close()
@@ -57,10 +57,11 @@ class Seal:
             raise self._changed(name)
 
     def require_all(self, *, thorough: bool) -> None:
-        """Raises Damaged for the first file that is not as it was.
+        """Raises Damaged for the first file that has changed.
 
-        Unless ``thorough``, a file of the right size that was last written before the seal counts
-        as sound, and so does any large one of the right size: only a look at the disk is taken.
+        Unless ``thorough``, a file of the right size counts as intact without being read if it was
+        last
+        written before the seal, or if it is large.
         """
         for name in self.files:
             if thorough or not self._looks_sound(name):
@@ -81,7 +82,7 @@ class Seal:
 
 
 def write_seal(folder: Path, record: bytes) -> None:
-    """Of the files that are there, and of the record that is written next."""
+    """Seal the existing files and the record, which is written next."""
     files = {
         name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_of_file(folder / name)}
         for name in NAMES
@@ -94,7 +95,7 @@ def write_seal(folder: Path, record: bytes) -> None:
 
 
 def read_seal(folder: Path) -> Seal | None:
-    """None where there is none; raises Damaged."""
+    """Read the seal; None if there is none; raises Damaged."""
     path = folder / NAME
     try:
         content = json_of(read_bytes(path), path, SHAPE, REPAIR)
@@ -112,7 +113,7 @@ def read_seal(folder: Path) -> Seal | None:
 
 
 def stamp(folder: Path) -> tuple[object, ...]:
-    """Changes when a file that a seal may cover does; nothing is read."""
+    """Return a value that changes when a sealed file does; reads no file."""
     found: list[object] = []
     for name in (*NAMES, RECORD, NAME):
         try:

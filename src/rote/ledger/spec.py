@@ -1,6 +1,6 @@
-"""A run's specification: plain, resolved, frozen; its digest is the run's name.
+"""Define the spec of a run: plain, resolved, frozen; its digest is the run's id.
 
-spec.yaml read, whoever wrote it: a bounded amount of YAML, without aliases, not too deep.
+spec.yaml may come from a stranger, so reading limits its size and depth and refuses aliases.
 """
 
 import copy
@@ -18,10 +18,10 @@ from rote.io.read import MOST_LEVELS, Damaged, read_bytes
 from rote.io.shapes import anything, keyed, mapped, number, optional, text, tree, whole
 from rote.io.write import canonical_json, sha256
 
-VERSION = 1  # raise it when the meaning of a key changes: every run id moves
+VERSION = 1  # increase it when the meaning of a key changes: every run id changes
 WHAT = ("task", "model", "size", "optim", "budget", "precision", "measure", "seed")
-# Left out where none is chosen: a run without controls is what it was before there were any, and so
-# are its id and its files. The same holds of a budget's second phase.
+# Left out if none is chosen, so that a run without controls keeps the id and files that it had
+# before controls existed. The same holds for a budget's second phase.
 CONTROL = "control"
 FINISH = "finish"
 HOW = ("host", "log")
@@ -56,9 +56,9 @@ SHAPE = keyed(
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """What is run (its digest is the run id) and how (moves no id).
+    """What is run (its digest is the run id), and how (which does not affect the id).
 
-    Raises ValueError where a key is missing or unknown.
+    Raises ValueError for a missing or unknown key.
     """
 
     what: Mapping[str, Any]
@@ -72,7 +72,7 @@ class Spec:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Spec":
-        """From a fully resolved configuration; keys that are neither what nor how are left out."""
+        """Take what and how from a resolved configuration; other keys are left out."""
         what = (*WHAT, CONTROL) if config[CONTROL] else WHAT
         chosen = {key: copy.deepcopy(config[key]) for key in what}
         if not chosen["budget"].get(FINISH, True):
@@ -84,30 +84,30 @@ class Spec:
 
     @property
     def controls(self) -> Mapping[str, Mapping[str, Any]]:
-        """By name; none in most runs."""
+        """Return the controls by name; most runs have none."""
         return dict(self.what[CONTROL]) if CONTROL in self.what else {}
 
     @property
     def longest(self) -> int:
-        """Optimiser steps, and evaluations of a second phase, that it may take in all."""
+        """Return the most optimiser steps, plus evaluations of a second phase, that it may take."""
         budget = self.what["budget"]
         return int(budget["max_steps"]) + int(budget.get(FINISH, {}).get("max_evaluations", 0))
 
     @property
     def run_id(self) -> str:
-        """16 hex digits of SHA-256 over everything that changes a result."""
+        """Return 16 hex digits of SHA-256 over everything that changes a result."""
         text = canonical_json({"version": VERSION, **_whole_numbers(dict(self.what))})
         return sha256(text.encode())[:ID_DIGITS]
 
 
 def spec_of(plain: Any, place: str = "") -> Spec:
-    """A spec as files hold it; raises ValueError naming the key that is missing or wrong."""
+    """Build a spec from a file's content; raises ValueError naming a missing or wrong key."""
     SHAPE(plain, place)
     return Spec(what=plain["what"], how=plain["how"])
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted names, as on the command line; lists stay whole."""
+    """Return dotted names, as on the command line; lists stay whole."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, Mapping):
@@ -118,7 +118,7 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _whole_numbers(value: Any) -> Any:
-    """1.0 becomes 1, so that both spellings name one run; True stays True."""
+    """Convert 1.0 to 1, so that both spellings give one run id; True stays True."""
     if isinstance(value, Mapping):
         return {key: _whole_numbers(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -128,12 +128,12 @@ def _whole_numbers(value: Any) -> Any:
     return value
 
 
-MOST_BYTES = 1 << 20  # a spec has some 3 KiB
+MOST_BYTES = 1 << 20  # a spec has about 3 KiB
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_spec(path: Path) -> Spec:
-    """Raises ValueError naming the file where it is not a spec, or not there."""
+    """Read a spec; raises ValueError naming the file if it is not a spec, or missing."""
     try:
         data = read_bytes(path, most_bytes=MOST_BYTES)
     except FileNotFoundError as error:
@@ -151,7 +151,7 @@ def read_spec(path: Path) -> Spec:
 
 
 def _require_plain(text: str) -> None:
-    """Raises ValueError for aliases, which may be circular or grow without end, and for depth."""
+    """Raises ValueError for deep nesting and for aliases, which may be circular or very large."""
     depth = 0
     for event in yaml.parse(text, Loader=LOADER):
         if isinstance(event, yaml.AliasEvent):

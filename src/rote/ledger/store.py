@@ -1,8 +1,8 @@
-"""Runs on disk. A record's existence means done; it is written last, once.
+"""Store runs on disk. A run is done if its record exists; the record is written last, once.
 
-runs/<run_id>/ holds spec.yaml, curve.jsonl, arrays.npz, circumstances.json (where, when, how fast:
-what differs between two equal runs), failure.json while the last try failed, model.safetensors
-where that was asked for, seal.json with the digest of each of them, and record.json.
+runs/<run_id>/ holds spec.yaml, curve.jsonl, arrays.npz, circumstances.json (where, when and how
+fast; it differs between equal runs), failure.json while the last try failed, model.safetensors if
+requested, seal.json with the digest of each of them, and record.json.
 """
 
 import io
@@ -29,7 +29,7 @@ from rote.ledger.spec import Spec, read_spec
 
 RUN_ID = re.compile(r"[0-9a-f]{16}")
 RETRAINED = "the run's next process writes it anew from its checkpoint: rote resume"
-LAST_BYTES = 4096  # a row of a curve has some 200
+LAST_BYTES = 4096  # a row of a curve has about 200
 
 
 @dataclass(frozen=True)
@@ -40,32 +40,32 @@ class RunFolder:
 
     @property
     def run_id(self) -> str:
-        """The folder's name."""
+        """Return the folder's name."""
         return self.path.name
 
     @property
     def spec_path(self) -> Path:
-        """What and how, frozen before training."""
+        """The spec, frozen before training."""
         return self.path / "spec.yaml"
 
     @property
     def curve_path(self) -> Path:
-        """One JSON object a line, appended while the run trains."""
+        """One JSON object per line, appended while the run trains."""
         return self.path / "curve.jsonl"
 
     @property
     def record_path(self) -> Path:
-        """Present if and only if the run is done."""
+        """Exists if and only if the run is done."""
         return self.path / "record.json"
 
     @property
     def manifest_path(self) -> Path:
-        """What the task has planted in its data, written before training."""
+        """What the task has inserted into its data; written before training."""
         return self.path / "manifest.json"
 
     @property
     def weights_path(self) -> Path:
-        """The trained model, where log.keep_weights was true; there before the record."""
+        """The trained model, if log.keep_weights was true; written before the record."""
         return self.path / "model.safetensors"
 
     @property
@@ -75,31 +75,31 @@ class RunFolder:
 
     @property
     def lock_path(self) -> Path:
-        """Held, through the operating system, by the process that runs this run."""
+        """The lock file of the process that trains this run."""
         return self.path / "lock"
 
     @property
     def checkpoints_path(self) -> Path:
-        """Emptied once there is a record."""
+        """The checkpoints; removed once there is a record."""
         return self.path / "checkpoints"
 
     def has_checkpoint(self) -> bool:
-        """Whether training has come as far as leaving one."""
+        """Return whether training has left a checkpoint."""
         return any(self.checkpoints_path.glob("*"))
 
     def is_done(self) -> bool:
-        """A look at the disk, nothing read."""
+        """Return whether the record exists; reads no file."""
         return os.path.lexists(self.record_path)
 
     def spec(self) -> Spec:
-        """As it was run; raises ValueError naming the file where it cannot be read."""
+        """Return the spec of the run; raises ValueError naming the file if it cannot be read."""
         spec = read_spec(self.spec_path)
         if spec.run_id != self.run_id:
             raise ValueError(f"{self.spec_path} was changed: what it says is run {spec.run_id}")
         return spec
 
     def record(self) -> Record:
-        """Raises DamagedRecord naming the file and the way out."""
+        """Return the record; raises DamagedRecord with the file and a remedy."""
         try:
             record = Record.from_json(read_bytes(self.record_path))
             if record.run_id != self.run_id:
@@ -115,9 +115,9 @@ class RunFolder:
         return record
 
     def damage(self, *, thorough: bool = False) -> str | None:
-        """Why a finished run cannot be used; None where it can.
+        """Return why a finished run cannot be used; None if it can.
 
-        Unless ``thorough``, files that were not written to since the run was done are not read.
+        Unless ``thorough``, files that were not written since the run was done are not read.
         """
         seen = seal.stamp(self.path)
         if not thorough and seal.SEEN.get(self.path) == seen:
@@ -134,39 +134,39 @@ class RunFolder:
         return None
 
     def require_undamaged(self, *, thorough: bool = False) -> None:
-        """Raises ValueError where `damage` has a reason."""
+        """Raises ValueError if `damage` returns a reason."""
         if reason := self.damage(thorough=thorough):
             raise ValueError(reason)
 
     def require_sound(self, name: str) -> None:
-        """Raises Damaged where this file of a finished run is not what the run wrote."""
+        """Raises Damaged if this file of a finished run is not what the run wrote."""
         open_regular(self.path / name).close()
         if sealed := seal.read_seal(self.path):
             sealed.require_file(name)
 
     def circumstances(self) -> dict[str, Any]:
-        """Of a finished run: host, versions, seconds, memory; raises Damaged."""
+        """Return host, versions, seconds and memory of a finished run; raises Damaged."""
         name = "circumstances.json"
         return json_of(self._sound_bytes(name), self.path / name, CIRCUMSTANCES, seal.REPAIR)
 
     def curve(self) -> list[dict[str, Any]]:
-        """Every row so far, a torn last line left out; raises Damaged."""
+        """Return every row so far, without a torn last line; raises Damaged."""
         return [self.row(line) for line in self.curve_lines()]
 
     def curve_lines(self) -> list[bytes]:
-        """The lines of `curve`, which `row` reads; raises Damaged."""
+        """Return the lines that `row` parses for `curve`; raises Damaged."""
         try:
             return self._sound_bytes(self.curve_path.name).split(b"\n")[:-1]
         except FileNotFoundError:
             return []
 
     def row(self, line: bytes) -> dict[str, Any]:
-        """One line of the curve; raises Damaged."""
+        """Parse one line of the curve; raises Damaged."""
         remedy = seal.REPAIR if self.is_done() else RETRAINED
         return json_of(line, self.curve_path, curve_row, remedy)
 
     def last_row(self) -> dict[str, Any] | None:
-        """Where the curve stands, read from its end; raises Damaged."""
+        """Return the last row of the curve, read from the file's end; raises Damaged."""
         try:
             whole = read_end(self.curve_path, LAST_BYTES).rpartition(b"\n")[0]
         except FileNotFoundError:
@@ -174,19 +174,19 @@ class RunFolder:
         return self.row(whole.rpartition(b"\n")[2]) if whole else None
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Per-sequence arrays, by measure and name; raises Damaged."""
+        """Return per-sequence arrays by measure and name; raises Damaged."""
         name = "arrays.npz"
         data = self._sound_bytes(name)
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as stored:
                 return dict(stored)
-        except Exception as error:  # zip, zlib and numpy raise a dozen kinds for bytes at random
+        except Exception as error:  # zip, zlib and numpy raise a dozen types for random bytes
             raise Damaged(self.path / name, error, seal.REPAIR) from error
 
     def failure(self) -> dict[str, Any] | None:
-        """The last failure, None where there is none.
+        """Return the last failure; None if there is none.
 
-        A damaged failure.json is a failure too, whose reason is not known.
+        A damaged failure.json counts as a failure with an unknown reason.
         """
         try:
             return dict(read_json(self.failure_path, FAILURE, "rote retry tries the run again"))
@@ -196,18 +196,18 @@ class RunFolder:
             return {"reason": str(error), "details": "", "time_unix_seconds": 0.0}
 
     def claim(self) -> Claim:
-        """Owns the run, as a context, until the block ends or the process dies.
+        """Return a context that owns the run until the block ends or the process dies.
 
-        Raises RunIsTaken, and ValueError where no lock can be made.
+        Raises RunIsTaken, and ValueError if no lock can be made.
         """
         return Claim(self.lock_path, f"run {self.run_id}")
 
     def is_claimed(self) -> bool:
-        """Whether a living process owns the run now."""
+        """Return whether a living process owns the run now."""
         return is_held(self.lock_path)
 
     def begin(self, spec: Spec, curve_so_far: str = "") -> None:
-        """Write the frozen spec, forget the last failure, cut the curve back to a checkpoint's."""
+        """Write the frozen spec, delete the last failure, cut the curve back to the checkpoint."""
         require_replaceable(self.failure_path)
         self.failure_path.unlink(missing_ok=True)
         plain = {"what": spec.what, "how": spec.how}
@@ -225,7 +225,7 @@ class RunFolder:
         arrays: Mapping[str, np.ndarray],
         circumstances: Mapping[str, Any],
     ) -> None:
-        """Everything else first, then the digests of it all, the record last."""
+        """Write all other files, then their digests, then the record."""
         packed = io.BytesIO()
         np.savez(packed, **arrays)  # type: ignore[arg-type]
         write_bytes(self.path / "arrays.npz", packed.getvalue())
@@ -235,14 +235,14 @@ class RunFolder:
         write_text(self.record_path, text)
 
     def fail(self, reason: str, details: str, circumstances: Mapping[str, Any]) -> None:
-        """Say why there is no record."""
+        """Record why there is no record."""
         failure = {"reason": reason, "details": details, "time_unix_seconds": time.time()}
         write_json(self.failure_path, {**failure, "circumstances": dict(circumstances)})
 
     def _sound_bytes(self, name: str) -> bytes:
-        """A file's content, of a finished run as it was written.
+        """Return a file's content; check that a finished run's file is unchanged.
 
-        Raises Damaged, and FileNotFoundError for one that an unfinished run has not written yet.
+        Raises Damaged, and FileNotFoundError for a file that an unfinished run has not written yet.
         """
         path = self.path / name
         if not self.is_done():
@@ -256,7 +256,7 @@ class RunFolder:
         return data
 
     def _require_readable(self, *, thorough: bool) -> None:
-        """Of a run that was done before there were seals; raises ValueError."""
+        """Check a run from before seals existed by reading it; raises ValueError."""
         self.record()
         if thorough:
             for read in (self.circumstances, self.curve, self.arrays, self.spec):
@@ -270,10 +270,10 @@ class Store:
     outputs: Path
 
     def run(self, run_id: str) -> RunFolder:
-        """Where that run lives, whether it exists or not; raises ValueError for a path."""
+        """Return the folder of a run, existing or not; raises ValueError for a path."""
         return RunFolder(below(self.outputs / "runs", "a run id", run_id))
 
     def runs(self) -> list[RunFolder]:
-        """All that are there, by id; what was set aside is not among them."""
+        """Return all existing runs by id, without those that were set aside."""
         folders = sorted((self.outputs / "runs").glob("*"))
         return [RunFolder(path) for path in folders if RUN_ID.fullmatch(path.name)]

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from rote.core.checks import require_whole
 from rote.measures.cost import batches
 from rote.measures.protocol import Measurement
-from rote.scores.forward import Documents, Floats, documents, moments
+from rote.scores.documents import Documents, Floats
+from rote.scores.forward import documents, moments
 from rote.scores.likelihood import loss, lowercase, min_k, min_k_plus_plus, zlib_bytes, zlib_ratio
 from rote.tasks.protocol import Sequences, Task, members_of, scored_from, text_of
 

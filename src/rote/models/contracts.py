@@ -2,11 +2,9 @@
 
 A model is an `nn.Module`; each protocol that it fulfils makes it faster or lets more be measured.
 Shapes: B sequences, L positions, V vocabulary, D width.
-
-Exact parameter counts; embeddings counted, the tied one once.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -35,6 +33,37 @@ class HasBlocks(Protocol):
     """Equal modules that run one after another: they can run twice, or be shared out."""
 
     blocks: nn.ModuleList
+
+
+@runtime_checkable
+class HasPasses(Protocol):
+    """Goes through its blocks in an order of its own, through some more than once."""
+
+    blocks: nn.ModuleList
+
+    def passes(self) -> Iterator[nn.Module]:
+        """Blocks in the order in which they run, each as often as it does."""
+        ...
+
+
+@runtime_checkable
+class HasActiveParameters(Protocol):
+    """A token goes through a part of its parameters, as in a mixture of experts."""
+
+    @property
+    def active_parameters(self) -> int:
+        """How many, the same for every token."""
+        ...
+
+
+@runtime_checkable
+class HasKeptNumbers(Protocol):
+    """Says what its blocks keep for the backward pass, where they are not built as GPT-2's."""
+
+    @property
+    def kept_numbers(self) -> int:
+        """Of one block for each position, in float32: inputs of products, powers, norms."""
+        ...
 
 
 @runtime_checkable
@@ -143,10 +172,3 @@ def require_causal(model: nn.Module, *, vocab_size: int, length: int) -> None:
             f"{name} is not causal: its logits of a position depend on later tokens, so that it "
             "gives no likelihood of a sequence"
         )
-
-
-def embedding_parameters(model: nn.Module) -> int:
-    """Of tokens and positions: what the other convention leaves out (Kaplan et al. 2020)."""
-    tables = (module for module in model.modules() if isinstance(module, nn.Embedding))
-    weights = {id(table.weight): table.weight.numel() for table in tables}
-    return sum(weights.values())

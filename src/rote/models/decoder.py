@@ -8,7 +8,7 @@ Shapes: B sequences, L positions, V vocabulary, D width.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +51,7 @@ class Decoder(nn.Module):
         normed_BLD: Tensor = self.final_norm(residual_BLD)
         return normed_BLD
 
-    def pasts(self) -> list[Past]:
+    def pasts(self) -> list[Any]:
         """Nothing read yet, one for each pass through a block: what ``read`` needs."""
         return [Past(self.max_length) for _ in self.passes()]
 
@@ -60,7 +60,7 @@ class Decoder(nn.Module):
         """What ``pasts`` keep of each token: a key and a value in every pass."""
         return 2 * len(list(self.passes())) * self.token_embedding.embedding_dim
 
-    def read(self, tokens_BL: Tensor, pasts: Sequence[Past]) -> Tensor:
+    def read(self, tokens_BL: Tensor, pasts: Sequence[Any]) -> Tensor:
         """As ``hidden`` for tokens that follow those of ``pasts``, which they are added to."""
         residual_BLD = self.embedded(tokens_BL, pasts[0].length)
         for block, past in zip(self.passes(), pasts, strict=True):

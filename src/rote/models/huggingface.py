@@ -44,7 +44,10 @@ BUFFERS = re.compile(r"transformer\.h\.\d+\.attn\.(bias|masked_bias)")  # masks 
 
 
 def save_gpt2(model: GPT, folder: Path) -> None:
-    """Write ``model`` so that ``GPT2LMHeadModel.from_pretrained(folder)`` reads it."""
+    """Write ``model`` so that ``GPT2LMHeadModel.from_pretrained(folder)`` reads it.
+
+    Raises ValueError for weights that GPT-2 has no place for, as adapters.
+    """
     weights = {
         _their_name(name): _transposed(name, tensor).contiguous()
         for name, tensor in model.state_dict().items()
@@ -122,6 +125,8 @@ def _their_name(name: str) -> str:
     if name in OUTER:
         return OUTER[name]
     _, layer, *path, leaf = name.split(".")
+    if leaf not in ("weight", "bias"):
+        raise ValueError(f"GPT-2 has no place for the weight {name!r}")
     return f"transformer.h.{layer}.{INNER['.'.join(path)]}.{leaf}"
 
 

@@ -81,6 +81,14 @@ class Moe(Llama):
         self.num_experts, self.num_active, self.balance = num_experts, num_active, balance
         super().__init__(**llama)
 
+    @property
+    def active_parameters(self) -> int:
+        """All but those of the experts that a token does not go through."""
+        idle = self.num_experts - self.num_active
+        width = self.token_embedding.embedding_dim
+        of_experts = len(self.blocks) * idle * 3 * width * self.mlp_width
+        return sum(one.numel() for one in self.parameters()) - of_experts
+
     def make_mlp(self, width: int) -> nn.Module:
         """Of one block."""
         return Experts(

@@ -1,1 +1,1 @@
-"""Optimisers called with a model's named parameters, and learning-rate schedules."""
+"""Optimisers that take a model's named parameters, and learning-rate schedules."""

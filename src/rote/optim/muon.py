@@ -1,9 +1,10 @@
-"""Muon for matrices, AdamW for norms and biases.
+"""Optimise matrices with Muon, norms and biases with AdamW.
 
 Source: Jordan et al. 2024 (Muon): momentum, then the nearest orthogonal matrix by Newton-Schulz
-iteration. They leave embeddings to AdamW; here that is a choice, because models this small memorise
-more without it. `torch.optim.Muon` does the same one matrix at a time; here all matrices of one
-shape go through the iteration together, those of stacked models as well.
+iteration. They use AdamW for embeddings; here that is a choice, because models this small memorise
+more without it. `torch.optim.Muon` handles one matrix at a time; here all matrices of one shape,
+including those of stacked models, go through the iteration together.
+
 Shapes: M matrices, R rows, C columns.
 """
 
@@ -16,16 +17,16 @@ from torch.optim import AdamW, Optimizer
 
 from rote.optim.pair import Pair
 
-# Quintic iteration with its slope at zero as steep as it goes: singular values end in 0.7 to 1.2.
+# Quintic iteration, as steep as possible at zero: singular values end between 0.7 and 1.2.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 NUM_ITERATIONS = 5
 LEAST_NORM = 1e-7
 
 
 class Muon(Optimizer):
-    """Nesterov momentum, orthogonalised; a weight's last two dimensions are its matrix.
+    """Orthogonalised Nesterov momentum; the last two dimensions of a weight are its matrix.
 
-    Raises ValueError for a setting that is no number from 0 up.
+    Raises ValueError for a setting that is not a number from 0 up.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One update of every weight that has a gradient."""
+        """Update every weight that has a gradient."""
         loss = closure() if closure else None
         for group in self.param_groups:
             weights = [one for one in group["params"] if one.grad is not None]
@@ -57,7 +58,7 @@ class Muon(Optimizer):
         return loss
 
     def _with_momentum(self, weights: list[nn.Parameter], momentum: float) -> list[Tensor]:
-        """In one call for all weights: on a GPU calls cost more than what they compute."""
+        """Add momentum in one call for all weights: on a GPU a call costs more than its work."""
         gradients: list[Tensor] = [one.grad for one in weights if one.grad is not None]
         for weight, gradient in zip(weights, gradients, strict=True):
             if not self.state[weight]:
@@ -68,9 +69,9 @@ class Muon(Optimizer):
 
 
 def _alike(weights: list[nn.Parameter]) -> dict[float, list[int]]:
-    """Which have to move how much further, by their shapes.
+    """Group the weights by how much further they have to move, depending on their shapes.
 
-    A tall matrix has a larger update: its outputs shall move as those of a wide one.
+    A tall matrix gets a larger update, so that its outputs move as much as those of a wide one.
     """
     alike: dict[float, list[int]] = {}
     for number, weight in enumerate(weights):
@@ -80,7 +81,7 @@ def _alike(weights: list[nn.Parameter]) -> dict[float, list[int]]:
 
 
 def orthogonalised(matrices: list[Tensor]) -> list[Tensor]:
-    """Each [..., R, C] with its singular values near 1; equal shapes are computed as one batch."""
+    """Return each [..., R, C] with singular values near 1; equal shapes form one batch."""
     flat = [one.mT if one.shape[-2] > one.shape[-1] else one for one in matrices]
     batches: dict[torch.Size, list[int]] = {}
     for number, one in enumerate(flat):
@@ -99,7 +100,10 @@ def orthogonalised(matrices: list[Tensor]) -> list[Tensor]:
 
 
 def _newton_schulz(matrices_MRC: Tensor) -> Tensor:
-    """In bfloat16 on a GPU, as published; a CPU gains nothing from it at the sizes it trains."""
+    """Iterate in bfloat16 on a GPU, as published, and in float32 on a CPU.
+
+    A CPU gains nothing from bfloat16 at the sizes that it trains.
+    """
     first, second, third = COEFFICIENTS
     kind = torch.bfloat16 if matrices_MRC.device.type == "cuda" else torch.float32
     whole_MRC = matrices_MRC.to(kind)
@@ -122,17 +126,18 @@ def muon_with_adamw(
     adamw_lr: float,
     adamw_betas: tuple[float, float],
 ) -> Pair:
-    """Both optimisers as one; ``lr`` and ``weight_decay`` are Muon's, decay of AdamW is 0.
+    """Return both optimisers as one; ``lr`` and ``weight_decay`` are Muon's, AdamW has no decay.
 
-    ``embeddings`` gives Muon the embeddings too; they are told by their names.
+    ``embeddings`` makes Muon train the embeddings too; their names identify them.
     """
     matrices: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
     for name, weight in named_parameters:
         is_matrix = weight.ndim == 2 and (embeddings or "embedding" not in name)
         (matrices if is_matrix else rest).append(weight)
+    # A group may be empty, as where LoRA trains matrices alone; a list may not.
     betas = (adamw_betas[0], adamw_betas[1])
     return Pair(
         Muon(matrices, lr=lr, momentum=momentum, weight_decay=weight_decay),
-        AdamW(rest, lr=adamw_lr, betas=betas, weight_decay=0.0, fused=True),
+        AdamW([{"params": rest}], lr=adamw_lr, betas=betas, weight_decay=0.0, fused=True),
     )

@@ -1,6 +1,6 @@
-"""Learning-rate schedules: the fraction of the peak rate at a step, warm-up included.
+"""Compute learning-rate schedules: the fraction of the peak rate at a step, with warm-up.
 
-Each is a pure function of (step, max_steps), so that resuming needs no state. Step 0 is the first
+Each is a pure function of (step, max_steps), so resuming needs no state. Step 0 is the first
 update; the last one, max_steps - 1, still moves the weights.
 """
 
@@ -25,9 +25,9 @@ def linear(step: int, max_steps: int, *, warmup_steps: int, final_fraction: floa
 def flat_linear(
     step: int, max_steps: int, *, warmup_steps: int, decay_fraction: float, final_fraction: float
 ) -> float:
-    """Linear warm-up, 1, then over the last ``decay_fraction`` of the rest a line as `linear`'s.
+    """Linear warm-up, then 1, then a linear decay over the last ``decay_fraction`` of the rest.
 
-    Raises ValueError for a fraction that leaves no steps to decay over, or more than there are.
+    Raises ValueError for a ``decay_fraction`` outside (0, 1].
     """
     if not 0 < decay_fraction <= 1:
         raise ValueError(f"optim.schedule.decay_fraction must be in (0, 1], got {decay_fraction}")
@@ -54,10 +54,11 @@ def cosine_floor(
 
 
 def earliest_end(schedule: Schedule, step: int, max_steps: int) -> int:
-    """The fewest steps in all under which the rate at ``step`` is what it is under ``max_steps``.
+    """Return the smallest total number of steps with the same rate at ``step`` as ``max_steps``.
 
-    That of a constant rate is the next step; a flat part ends now and its decay begins; a rate that
-    is falling already would jump, so ``max_steps`` stays.
+    A constant schedule may end at the next step. In a flat part the decay may start now. A rate
+    that
+    is already falling would jump, so ``max_steps`` stays.
     """
     rate = schedule(step, max_steps)
     ends = range(step + 1, max_steps)
@@ -69,5 +70,5 @@ def _warmup(step: int, warmup_steps: int) -> float:
 
 
 def _progress(step: int, max_steps: int, warmup_steps: int) -> float:
-    """0 until the warm-up is over, 1 at ``max_steps``."""
+    """Return the progress after warm-up: 0 until its end, 1 at ``max_steps``."""
     return max(0.0, step - warmup_steps) / max(1, max_steps - warmup_steps)

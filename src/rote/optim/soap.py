@@ -1,9 +1,10 @@
-"""SOAP for matrices, Adam for norms and biases.
+"""Optimise matrices with SOAP, norms and biases with Adam.
 
-Source: Vyas et al. 2024 (arXiv 2409.11321): Adam in the eigenbases of Shampoo's two factors, which
-are followed by one step of subspace iteration every few updates. Embeddings are matrices here too.
-All matrices of one shape are computed together, those of stacked models as well.
-Shapes: M matrices of one shape, R rows, C columns, N of either side; stacks stand in "...".
+Source: Vyas et al. 2024 (arXiv 2409.11321): Adam in the eigenbases of Shampoo's two factors; every
+few updates one step of subspace iteration refreshes the bases. Here embeddings count as matrices.
+All matrices of one shape are computed together, including those of stacked models.
+
+Shapes: M matrices of one shape, R rows, C columns, N either of the two; "..." is the stack.
 """
 
 import math
@@ -18,14 +19,16 @@ from rote.core.checks import require_number, require_whole
 from rote.optim.pair import Pair
 
 MOMENTS = ("mean", "square")  # Adam's, in the eigenbases
-# A larger side is left as it is: its factor costs more than the model (Vyas et al., section 4).
+# A larger side is not rotated: its factor would cost more than the model (Vyas et al., section 4).
 LARGEST_SIDE = 512
 
 
 class Soap(Optimizer):
-    """A weight's last two dimensions are its matrix; the first update only looks at the gradient.
+    """SOAP; the last two dimensions of a weight are its matrix.
 
-    Raises ValueError for a setting that is out of its range.
+    The first update only makes the bases from the gradient and moves no weight. Raises ValueError
+    for a
+    setting out of its range.
     """
 
     def __init__(
@@ -63,7 +66,7 @@ class Soap(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One update of every weight; all have gradients, or none has."""
+        """Update every weight; either all weights have gradients or none has."""
         loss = closure() if closure else None
         for group in self.param_groups:
             weights = [one for one in group["params"] if one.grad is not None]
@@ -72,7 +75,7 @@ class Soap(Optimizer):
         return loss
 
     def _batches_of(self, weights: list[nn.Parameter]) -> list["_Batch"]:
-        """Kept while the states are those that it made: a checkpoint or a stack brings others."""
+        """Return the batches, rebuilt if a checkpoint or a stack has replaced their states."""
         same = [weight for batch in self._batches for weight in batch.weights]
         if len(same) != len(weights) or not all(one.is_of(self.state) for one in self._batches):
             by_shape: dict[torch.Size, list[Tensor]] = {}
@@ -83,7 +86,7 @@ class Soap(Optimizer):
 
 
 class _Batch:
-    """Weights of one shape; what the optimiser holds of each is a view of what is held of all."""
+    """Weights of one shape; the state of each weight is a view into one tensor for all of them."""
 
     def __init__(self, weights: list[Tensor], state: Any) -> None:
         self.weights = weights
@@ -105,12 +108,12 @@ class _Batch:
         self._shown = [one["mean"] for one in self.states]
 
     def is_of(self, state: Any) -> bool:
-        """Whether the optimiser still holds these views."""
+        """Return whether the optimiser still holds these views."""
         pairs = zip(self.weights, self._shown, strict=True)
         return all(state[weight].get("mean") is view for weight, view in pairs)
 
     def step(self, group: dict[str, Any]) -> None:
-        """One update; the first makes the bases."""
+        """Run one update; the first one only makes the bases."""
         gradients = [weight.grad for weight in self.weights if weight.grad is not None]
         whole_MRC = torch.stack(gradients).float()
         steps = self.states[0]["step"]
@@ -137,7 +140,7 @@ class _Batch:
         torch._foreach_add_(self.weights, kinds, alpha=-group["lr"] * scale)
 
     def _follow(self, gradient_MRC: Tensor, beta: float) -> None:
-        """The factors: running means of G G^T and G^T G."""
+        """Update the factors: running means of G G^T and G^T G."""
         for side in self.sides:
             square = (
                 gradient_MRC @ gradient_MRC.mT if side == -2 else gradient_MRC.mT @ gradient_MRC
@@ -145,7 +148,7 @@ class _Batch:
             self.whole[f"factor{side}"].lerp_(square, 1 - beta)
 
     def _refresh(self, *, first: bool) -> None:
-        """New bases; the moments go along, the squares by the order of the eigenvalues alone."""
+        """Compute new bases; move the means into them, and only reorder the squares."""
         mean_MRC = self._turned_back(self.whole["mean"])
         for side in self.sides:
             factor, basis = self.whole[f"factor{side}"], self.whole[f"basis{side}"]
@@ -162,7 +165,7 @@ class _Batch:
         self.whole["mean"].copy_(self._turned(mean_MRC))
 
     def _turned(self, matrices_MRC: Tensor) -> Tensor:
-        """Into the eigenbases."""
+        """Rotate into the eigenbases."""
         if -2 in self.sides:
             matrices_MRC = self.whole["basis-2"].mT @ matrices_MRC
         return matrices_MRC @ self.whole["basis-1"] if -1 in self.sides else matrices_MRC
@@ -174,11 +177,11 @@ class _Batch:
 
 
 def soap_with_adamw(named_parameters: Iterable[tuple[str, nn.Parameter]], **settings: Any) -> Pair:
-    """Both optimisers as one at one rate; ``settings`` are `Soap`'s, decay is of matrices alone."""
+    """Return both optimisers as one at one rate; ``settings`` are `Soap`'s; AdamW has no decay."""
     matrices: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
     for _, weight in named_parameters:
         (matrices if weight.ndim == 2 else rest).append(weight)
     soap = Soap(matrices, **settings)
     shared = {name: soap.defaults[name] for name in ("lr", "betas", "eps")}
-    return Pair(soap, AdamW(rest, weight_decay=0.0, fused=True, **shared))
+    return Pair(soap, AdamW([{"params": rest}], weight_decay=0.0, fused=True, **shared))

@@ -1,1 +1,1 @@
-"""What runs will cost, before they are run."""
+"""Predict what runs will cost, before they are run."""

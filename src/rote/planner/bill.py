@@ -1,13 +1,11 @@
-"""The bill of a sweep: points, parameters, bits, FLOPs, memory, hours; no torch.
+"""Estimate the cost of a sweep: points, parameters, bits, FLOPs, memory and hours; no torch.
 
-Every figure but the parameter counts is an upper bound: saturated runs stop early.
+All figures except the parameter counts are upper bounds, because saturated runs stop early.
 
-What training takes on a GPU, foretold from rates that were measured there; no torch.
-
-A step takes the time of its calls, which grows with layers and not with what they compute, and
-that of its arithmetic, 6 P FLOPs a token (Kaplan et al. 2020, section 2.1). A run alone waits for
-the longer of the two, since calls are queued while the GPU computes; a stack, as measured, for
-both. Letters: P parameters.
+GPU time is predicted from rates that were measured on one. A step takes the time of its calls,
+which grows with layers and not with their arithmetic, and the time of its arithmetic, 6 P FLOPs a
+token (Kaplan et al. 2020, section 2.1). A single run takes the longer of the two, since calls are
+queued while the GPU computes; a stack, as measured, takes both. Letters: P parameters.
 """
 
 import os
@@ -22,7 +20,7 @@ from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN, peak_flops_per_
 
 @dataclass(frozen=True)
 class Measured:
-    """How fast a stack trained."""
+    """The measured training speed of one stack."""
 
     layers: int
     parameters: int
@@ -34,7 +32,7 @@ class Measured:
 
 
 # All on one NVIDIA H100 80GB HBM3 (SXM), torch 2.11, bf16_mixed, AdamW. Stacks and 1.5b are bare
-# steps, medians of five rounds; `rote train` was another call on another machine of the kind.
+# steps, medians of five rounds; `rote train` was measured on another machine of the same kind.
 STACKS, PRODUCT, LARGE = (
     f"benchmarks/results/gpu.json, {part}" for part in ("stacks", "product", "large")
 )
@@ -55,22 +53,22 @@ RATES = (
     Measured(48, 1_557_611_200, 8192, 1, False, 3.637, LARGE),
 )
 
-# Fitted to the rows above: seconds of a step's calls, and more for each layer.
+# Fitted to the rows above: seconds of a step's calls, and of each layer's calls.
 CALLS_SECONDS, CALLS_SECONDS_A_LAYER = 2.2e-3, 2.4e-3
 REPLAYED_SECONDS, REPLAYED_SECONDS_A_LAYER = 0.2e-3, 0.46e-3
-# The formula is 0.82 to 1.15 of every row. Of the 24 runs of capacity_80k (Muon, two stacks at a
-# time, docs/findings.md), from which nothing was fitted, it foretells 54 s; they held a GPU, which
+# The formula gives 0.82 to 1.15 of every row. For the 24 runs of capacity_80k (Muon, two stacks at
+# a time, docs/findings.md), to which nothing was fitted, it predicts 54 s; they held a GPU, which
 # had other work besides, for 91 s with starting and measuring.
 FACTOR = 2.0
 SHEET_NAME, SHEET_FORMATS = "NVIDIA H100 80GB HBM3", ("fp32", "tf32", "bf16_mixed", "bf16_true")
-# The most that a GPU may be faster than the one measured. Nothing was measured on an H200: the same
+# Upper bounds on a GPU's speed over the measured one. Nothing was measured on an H200: the same
 # chip with memory of 4.8 instead of 3.35 TB/s (NVIDIA's data sheets, 2023 and 2024).
 FASTER = {"H100": 1.0, "H200": 4.8 / 3.35}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """Of a run's training: so many gradients of so many tokens, as one of a stack."""
+    """A part of a run's training: gradients of so many tokens each, within a stack."""
 
     gradients: int
     tokens: int
@@ -79,7 +77,7 @@ class Phase:
 
 
 def gpu_hours(seconds: float) -> dict[str, tuple[float, float]]:
-    """Least and most hours, by kind of GPU, that what is foretold as ``seconds`` may take there."""
+    """Return the least and most hours for the predicted ``seconds``, by kind of GPU."""
     hours = seconds / 3600
     return {name: (hours / FACTOR / faster, hours * FACTOR) for name, faster in FASTER.items()}
 
@@ -87,9 +85,9 @@ def gpu_hours(seconds: float) -> dict[str, tuple[float, float]]:
 def h100_seconds(
     phases: Iterable[Phase], *, layers: int, parameters: int, is_replayed: bool
 ) -> float:
-    """One run's share of its stacks' time, if nothing stops it early.
+    """Return one run's share of its stacks' time, if nothing stops it early.
 
-    ``is_replayed``: a step's calls are, as one graph.
+    ``is_replayed``: a step's calls are replayed as one graph.
     """
     calls = _calls_seconds(layers, is_replayed=is_replayed)
     seconds = 0.0
@@ -102,10 +100,11 @@ def h100_seconds(
 
 
 def flops_per_second(parameters: int, precision: str) -> float:
-    """Of a step's arithmetic: between measured sizes by their logarithms, else as the nearest.
+    """Return the rate of a step's arithmetic, interpolated between measured sizes by logarithms.
 
-    Formats but bf16_mixed were not timed: they are as fast up to the share of their peak that
-    bf16_mixed reaches with the largest model; an unknown one is taken for fp32.
+    Sizes outside take the nearest rate. Formats other than bf16_mixed were not timed: they are
+    assumed as fast, up to the share of their peak that bf16_mixed reaches with the largest model.
+    An unknown format counts as fp32.
     """
     known = _arithmetic_rates()
     sizes = sorted(known)
@@ -115,7 +114,7 @@ def flops_per_second(parameters: int, precision: str) -> float:
 
 
 def _arithmetic_rates() -> dict[int, float]:
-    """By parameters: of the row of each size that computes most at a step, its calls left out."""
+    """Return rates by parameters, each from the row with most arithmetic a step, without calls."""
     rates: dict[int, float] = {}
     for row in sorted(RATES, key=lambda row: row.stack):
         if not row.is_replayed:
@@ -153,7 +152,7 @@ START_SECONDS, RUN_SECONDS = 10.0, 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One point of the grid, as far as its cost goes."""
+    """The cost of one point of the grid."""
 
     label: str
     parameters: int
@@ -165,22 +164,22 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Bill:
-    """All lines, and what they add up to."""
+    """All lines and their totals."""
 
     lines: tuple[Line, ...]
     num_done: int
     flops: float
     max_memory_bytes: int
-    seconds_here: float  # at most, for what is not done, on this machine's cores
-    gpu_hours: Mapping[str, tuple[float, float]]  # the same on one GPU, from and to, by its kind
+    seconds_here: float  # at most, for points not done, on this machine's cores
+    gpu_hours: Mapping[str, tuple[float, float]]  # the same on one GPU, least and most, by its kind
 
 
 def bill(
     lines: Sequence[Line], *, seconds: Sequence[float], num_workers: int, h100_seconds: float
 ) -> Bill:
-    """Add up ``lines``, and the ``seconds`` of each that is not done, here and on a GPU."""
+    """Add up ``lines``, and the ``seconds`` of each unfinished one, here and on a GPU."""
     whole = [each + RUN_SECONDS for each in seconds]
-    # No schedule beats the mean load, none with greedy workers exceeds it by more than one run.
+    # No schedule beats the mean load; greedy workers exceed it by at most one run.
     span = max(sum(whole) / max(1, num_workers), max(whole, default=0.0))
     return Bill(
         lines=tuple(lines),
@@ -193,17 +192,17 @@ def bill(
 
 
 def flops_per_second_here() -> float:
-    """What training sustains on one core of this machine, measured here and now."""
+    """Measure the rate that training sustains on one core of this machine."""
     return MATMUL_SHARE * matmul_flops_per_second()
 
 
 def matmul_flops_per_second() -> float:
-    """float32 matrix products of numpy's BLAS, per core, best of five."""
+    """Measure float32 matrix products of numpy's BLAS, per core, best of five."""
     matrix = np.random.default_rng(0).standard_normal((CALIBRATION_SIZE,) * 2, dtype=np.float32)
     times = []
     for _ in range(5):
         start = time.perf_counter()
         np.matmul(matrix, matrix)
         times.append(time.perf_counter() - start)
-    num_cores = len(os.sched_getaffinity(0))  # BLAS takes them all
+    num_cores = len(os.sched_getaffinity(0))  # BLAS uses them all
     return 2.0 * CALIBRATION_SIZE**3 / min(times) / num_cores

@@ -1,6 +1,6 @@
-"""What the runs of a sweep tell: laws fitted to them, published ones where they cannot tell.
+"""Fit laws to the runs of a sweep, and take published laws where the runs do not suffice.
 
-What is known without a run of one's own: published laws, in published units.
+A plan without runs uses only published laws, in published units.
 """
 
 from collections.abc import Mapping
@@ -35,15 +35,15 @@ from rote.planner.law_estimates import (
     ValidationErrors,
 )
 
-WINDOW_TOKENS = 64  # of the published membership law (Morris et al. 2025)
+WINDOW_TOKENS = 64  # window of the published membership law (Morris et al. 2025)
 # Hoffmann et al. 2022, section 3: 70M to over 16B parameters on 5B to 500B tokens.
 LOSS_RANGES = {"parameters": (7e7, 1.6e10), "tokens": (5e9, 5e11)}
-# The six printed rows of Morris et al. 2025 that tried the law.
+# The six printed rows of Morris et al. 2025 that tested the law.
 MEMBERSHIP_RANGES = {"windows_per_parameter": (0.012, 0.11)}
 
 
 def published_estimates() -> LawEstimates:
-    """The loss of large models on web text; membership and capacity of models up to 1.5B."""
+    """Return the loss of large models on web text; membership and capacity of models up to 1.5B."""
     return LawEstimates(
         count=RunCount.TOTAL,
         window_tokens=WINDOW_TOKENS,
@@ -59,7 +59,7 @@ def published_estimates() -> LawEstimates:
 
 
 def published_repeats(*warnings: str) -> RepetitionLaw:
-    """The worth of tokens alone: R_N belongs to its own A and B, which are not those in use."""
+    """Return only the worth of tokens: R_N belongs to its own A and B, which are not used here."""
     (source,) = REPETITION.published
     return RepetitionLaw(
         R_D=MUENNIGHOFF.R_D, R_N=None, source=f"published: {source}", law=None, warnings=warnings
@@ -67,7 +67,7 @@ def published_repeats(*warnings: str) -> RepetitionLaw:
 
 
 def published_membership(*warnings: str) -> LawEstimate:
-    """Its interval is Student's t times the root mean square of its own validation errors."""
+    """Return the published law; its interval is Student's t times the RMS of its test errors."""
     estimate = published_estimate("membership", "membership", MEMBERSHIP_RANGES)
     error, number = validation_error(PUBLISHED_CURVES[0]), len(VALIDATIONS)
     validation_errors = ValidationErrors(
@@ -81,7 +81,7 @@ def published_membership(*warnings: str) -> LawEstimate:
 
 
 def published_estimate(name: str, law: str, ranges: Mapping[str, Interval]) -> LawEstimate:
-    """The newest of a law's published fits; the others are its rivals."""
+    """Return the newest of a law's published fits, with all fits as rivals."""
     found = kinds.law(law)
     fits = found.published
     source = list(fits)[-1]
@@ -98,16 +98,16 @@ def published_estimate(name: str, law: str, ranges: Mapping[str, Interval]) -> L
 
 EFFORT = FitEffort(
     num_resamples=200, profiles=False
-)  # intervals of predictions need resamples alone
+)  # intervals of predictions need only resamples
 
 
 def fitted_estimates(
     name: str, runs: pl.DataFrame, count: RunCount, alphas: Mapping[str, CapacityScale]
 ) -> LawEstimates:
-    """``runs`` as `rote.analysis.quantities.scaling.scaling_runs` gives them.
+    """Fit all laws to ``runs``, as `rote.analysis.quantities.scaling.scaling_runs` returns them.
 
-    Raises ValueError where the loss law cannot be fitted, or runs have windows of several lengths
-    or several precisions.
+    Raises ValueError if the loss law cannot be fitted, or if runs have several window lengths or
+    several precisions.
     """
     fitted = _fitted("parametric", runs, count)
     scale = capacity_scale(alphas, str(_only(runs, "precision.name")))
@@ -144,7 +144,9 @@ def _estimate(
 
 
 def _repeats(name: str, runs: pl.DataFrame, count: RunCount) -> RepetitionLaw:
-    """Of these runs where they tell R_D, else the published one, with the reason."""
+    """Fit the repetition law if these runs identify R_D; else take the published one, with the
+    reason.
+    """
     try:
         fitted = _fitted("repetition", runs, count)
     except ValueError as error:
@@ -152,7 +154,7 @@ def _repeats(name: str, runs: pl.DataFrame, count: RunCount) -> RepetitionLaw:
     found = {constant.name: constant for constant in fitted.constants}
     spread = found["R_D"].standard_error
     if spread is None or spread > GREATEST_ERROR * found["R_D"].value:
-        return published_repeats(f"not fitted to {name}: its runs hardly tell R_D")
+        return published_repeats(f"not fitted to {name}: its runs hardly determine R_D")
     law = _estimate("repetition", fitted, name, fitted.ranges)
     return RepetitionLaw(
         R_D=found["R_D"].value,
@@ -164,7 +166,7 @@ def _repeats(name: str, runs: pl.DataFrame, count: RunCount) -> RepetitionLaw:
 
 
 def _membership(name: str, runs: pl.DataFrame, count: RunCount) -> LawEstimate:
-    """Of these runs, else the published one, with the reason among its warnings."""
+    """Fit the membership law to these runs; else take the published one, with the reason."""
     try:
         return _estimate(
             "membership", _fitted("membership", runs, count), name, _ratios(runs, "f1")
@@ -176,7 +178,7 @@ def _membership(name: str, runs: pl.DataFrame, count: RunCount) -> LawEstimate:
 def _leak(
     name: str, runs: pl.DataFrame, column: str, *, chance: float, most: float | None
 ) -> LawEstimate | None:
-    """None where no run measured it, or all leak alike."""
+    """Fit a leak curve; None if no run measured it, or if all runs leak alike."""
     if column not in runs.columns or most is None:
         return None
     known = runs.drop_nulls([column])
@@ -205,14 +207,14 @@ def _ratios(runs: pl.DataFrame, column: str) -> dict[str, Interval]:
 
 
 def _most_bits(runs: pl.DataFrame) -> float | None:
-    """The largest exposure that could be told; None where none was measured."""
+    """Return the least of the runs' largest measurable exposures; None if none was measured."""
     if "exposure_most_bits" not in runs.columns or not runs["exposure_most_bits"].count():
         return None
     return float(runs["exposure_most_bits"].drop_nulls().to_numpy().min())
 
 
 def _only(runs: pl.DataFrame, column: str) -> str | float:
-    """Raises ValueError where runs differ: one plan has one of each."""
+    """Return the one value of a column; raises ValueError if runs differ, as a plan has one."""
     values = runs[column].drop_nulls().unique().to_list()
     if len(values) != 1:
         raise ValueError(f"a plan needs runs of one {column}, these have {sorted(values)}")

@@ -1,6 +1,6 @@
-"""What a plan takes to be true: laws with their constants, where they are from, how far they go.
+"""Hold the laws that a plan relies on: their constants, sources, ranges and intervals.
 
-Loss over parameters and tokens seen where the distinct ones are limited.
+One of them is the loss over parameters and tokens seen when the distinct tokens are limited.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,14 +16,14 @@ from rote.analysis.laws.repetition import worth
 
 @dataclass(frozen=True, kw_only=True)
 class DataLimited:
-    """A loss law of which no more than ``distinct`` tokens differ."""
+    """A loss law in which at most ``distinct`` tokens differ."""
 
-    law: LawCurve  # over parameters and tokens; without R_D over unique tokens besides
+    law: LawCurve  # over parameters and tokens; without R_D also over unique tokens
     distinct: float
-    R_D: float | None  # None: the law itself knows what repeats are worth
+    R_D: float | None  # None: the law itself includes the worth of repeats
 
     def predict(self, parameters: ArrayLike, tokens: ArrayLike) -> Floats:
-        """Loss in nats per token."""
+        """Return the loss in nats per token."""
         seen = np.asarray(tokens, dtype=np.float64)
         unique = np.minimum(seen, self.distinct)
         if self.R_D is None:
@@ -32,13 +32,13 @@ class DataLimited:
 
 
 Interval = tuple[float, float]
-Surface = Callable[[float, float], float]  # of parameters and of data, tokens or samples
-NEARLY = 1.01  # times the end of a range: still within
+Surface = Callable[[float, float], float]  # of parameters and data (tokens or samples)
+NEARLY = 1.01  # times the end of a range: still counts as within
 
 
 @dataclass(frozen=True, kw_only=True)
 class Extrapolation:
-    """A law taken further than it was measured."""
+    """An input of a law outside its measured range."""
 
     law: str
     input: str
@@ -47,15 +47,15 @@ class Extrapolation:
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationErrors:
-    """How far a law was off where it was tried: an interval where it has no rivals."""
+    """Errors of a law where it was tested: they give an interval if it has no rivals."""
 
-    reach: float  # half the 95 % interval of one more trial
-    floor: float  # what the output cannot leave
+    reach: float  # half the 95 % interval of one more test
+    floor: float  # least possible output; ceiling: the largest
     ceiling: float
     source: str
 
     def around(self, value: float) -> Interval:
-        """Cut off at floor and ceiling."""
+        """Return the interval around a value, cut off at floor and ceiling."""
         return max(value - self.reach, self.floor), min(value + self.reach, self.ceiling)
 
 
@@ -64,28 +64,28 @@ class LawEstimate:
     """One law. ``rivals`` are its bootstrap, or other published fits of the same form."""
 
     name: str
-    inputs: tuple[str, ...]  # of the curve: parameters and one kind of data, in its order
+    inputs: tuple[str, ...]  # inputs of the curve, in order: parameters and one kind of data
     curve: LawCurve
     rivals: tuple[LawCurve, ...]
-    is_resampled: bool  # rivals are a bootstrap: the interval is 95 %; else it spans them
+    is_resampled: bool  # rivals are a bootstrap with a 95 % interval; else it spans them
     source: str
-    ranges: Mapping[str, Interval]  # of what was measured, by input
+    ranges: Mapping[str, Interval]  # measured range of each input
     warnings: tuple[str, ...] = ()
     validation_errors: ValidationErrors | None = None
 
     def surface(self, curve: LawCurve) -> Surface:
-        """A curve of this law as a function of parameters first, then data."""
+        """Return a curve of this law as a function of parameters first, then data."""
         if self.inputs[0] == "parameters":
             return lambda parameters, data: float(curve.predict(parameters, data))
         return lambda parameters, data: float(curve.predict(data, parameters))
 
     @property
     def best(self) -> Surface:
-        """What is taken to be true."""
+        """The surface of the best fit."""
         return self.surface(self.curve)
 
     def interval(self, parameters: float, data: float) -> Interval | None:
-        """None where there is one fit and nothing else."""
+        """Return the interval, or None if there is only one fit."""
         if self.validation_errors:
             return self.validation_errors.around(self.best(parameters, data))
         if not self.rivals:
@@ -93,13 +93,13 @@ class LawEstimate:
         return self.spread([self.surface(curve)(parameters, data) for curve in self.rivals])
 
     def spread(self, values: list[float]) -> Interval:
-        """Of what the rivals say."""
+        """Return the interval of the rivals' values."""
         if self.is_resampled:
             return interval_of(values)
         return min(values), max(values)
 
     def beyond(self, **inputs: float) -> Iterator[Extrapolation]:
-        """The inputs that lie outside what was measured."""
+        """Yield the inputs that lie outside their measured ranges."""
         for name, value in inputs.items():
             low, high = self.ranges.get(name, (0.0, np.inf))
             end = high if value > high * NEARLY else low if value < low / NEARLY else None
@@ -109,13 +109,13 @@ class LawEstimate:
 
 @dataclass(frozen=True, kw_only=True)
 class RepetitionLaw:
-    """What tokens seen again, and parameters beyond those that distinct tokens call for, are worth.
+    """The worth of repeated tokens, and of parameters beyond the optimum for distinct tokens.
 
-    As `rote.analysis.laws.repetition` has it.
+    The law is that of `rote.analysis.laws.repetition`.
     """
 
-    R_D: float  # epochs after which repeating is worth 1 - 1 / e of what it ever is
-    R_N: float | None  # the same of surplus parameters; None: they are not discounted
+    R_D: float  # epochs after which repeats have 1 - 1 / e of their total worth
+    R_N: float | None  # the same for surplus parameters; None: they are not discounted
     source: str
     law: (
         LawEstimate | None
@@ -125,7 +125,7 @@ class RepetitionLaw:
 
 @dataclass(frozen=True, kw_only=True)
 class CapacityEstimate:
-    """Bits that a parameter can store."""
+    """Bits that one parameter can store."""
 
     bits_per_parameter: float
     source: str
@@ -133,10 +133,10 @@ class CapacityEstimate:
 
 @dataclass(frozen=True, kw_only=True)
 class LawEstimates:
-    """All that a plan is made with; a kind of leakage that nothing is known of is None."""
+    """All laws of a plan; a kind of leakage without a law is None."""
 
     count: RunCount
-    window_tokens: int  # of one sample of |D|
+    window_tokens: int  # length of one sample of |D|
     loss: LawEstimate  # (parameters, tokens) -> nats per token
     repeats: RepetitionLaw
     membership: LawEstimate | None  # (parameters, samples) -> F1
@@ -145,10 +145,10 @@ class LawEstimates:
     capacity: CapacityEstimate
 
     def loss_of(self, distinct: float | None) -> LawEstimate:
-        """Over parameters and tokens seen, of which so many differ at most; None: all do.
+        """Return the loss over parameters and tokens seen; at most ``distinct`` differ, None: all.
 
-        Where the repetition law is known whole it takes the place of the loss law, in every row, so
-        that no loss jumps where a second epoch begins.
+        If the whole repetition law is known, it replaces the loss law in every row, so that the
+        loss does not jump where a second epoch begins.
         """
         if distinct is None:
             return self.loss
@@ -169,6 +169,6 @@ class LawEstimates:
 
     @property
     def leakage(self) -> list[LawEstimate]:
-        """The kinds that something is known of."""
+        """The kinds of leakage that have a law."""
         kinds = (self.membership, self.exposure, self.extraction)
         return [estimate for estimate in kinds if estimate is not None]

@@ -1,4 +1,4 @@
-"""What a plan shows: the table of sizes, the figure, plan.html and plan.json."""
+"""Show a plan: the table of sizes, the figure, plan.html and plan.json."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
@@ -23,14 +23,14 @@ from rote.planner.wording import answer, beyond_briefly, beyond_in_full, loss_bi
 
 QUESTION = "Which size, how much data, and what will it leak?"
 LOSS = METRICS["heldout_bits_per_token"]
-WIDE = ("D/N", "H100 time", "storable")  # columns that a narrow screen does without
+WIDE = ("D/N", "H100 time", "storable")  # columns that a narrow screen omits
 CARDS = ("parameters", "tokens", LOSS.title, METRICS["f1"].title)
 
 Of = Callable[[Projection], Value | None]
 
 
 def write_plan(plan: TrainingPlan, path: Path, command: str) -> None:
-    """The page at ``path``, figure and tables beside it; ``command`` makes it again."""
+    """Write the page to ``path``, figure and tables beside it; ``command`` reproduces it."""
     content = Content(
         headlines=tuple(answer(plan)),
         setting=" ".join(answer(plan)) or "Projected for every size of the ladder.",
@@ -48,7 +48,7 @@ def write_plan(plan: TrainingPlan, path: Path, command: str) -> None:
 
 
 def sizes(plan: TrainingPlan, *, is_narrow: bool = False, is_brief: bool = False) -> Table:
-    """A row a size; ``is_brief``: the furthest extrapolation alone. What is the same is folded."""
+    """Build a row per size, equal columns folded; ``is_brief``: only the furthest extrapolation."""
     beyond = beyond_briefly if is_brief else beyond_in_full
     columns = [
         *(each for each in _columns(plan) if not (is_narrow and each.title in WIDE)),
@@ -59,7 +59,7 @@ def sizes(plan: TrainingPlan, *, is_narrow: bool = False, is_brief: bool = False
 
 
 def plan_json(plan: TrainingPlan) -> Mapping[str, Any]:
-    """Plain numbers; laws by their constants and sources."""
+    """Return the plan as plain numbers; laws by their constants and sources."""
     estimates = plan.estimates
     return {
         "question": asdict(plan.question),
@@ -102,7 +102,7 @@ def _plain(constants: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _columns(plan: TrainingPlan) -> Iterator[Column]:
-    """Those that this plan knows something of, but for marks."""
+    """Yield the columns that this plan has values for, except marks."""
     asked = plan.question
     right: dict[str, Any] = {"is_number": True}
     yield Column("parameters", lambda row: short(row.parameters), unit="N", **right)
@@ -122,7 +122,7 @@ def _columns(plan: TrainingPlan) -> Iterator[Column]:
 
 
 def _projected(plan: TrainingPlan) -> Iterator[tuple[float | None, str, str, str, Of]]:
-    """Loss and each kind of leakage: what is asked at most, title, unit, form and values."""
+    """Yield loss and each kind of leakage: requested maximum, title, unit, form and values."""
     asked, estimates = plan.question, plan.estimates
     most = None if asked.loss_nats is None else bits_from_nats(asked.loss_nats)
     yield most, LOSS.title, LOSS.unit, LOSS.form, loss_bits
@@ -164,7 +164,7 @@ def _cards(plan: TrainingPlan) -> Iterator[Card]:
 
 
 def _plot(plan: TrainingPlan) -> Plot:
-    """Projected loss and each kind of leakage against the size, the best row marked."""
+    """Plot projected loss and each kind of leakage over size, with the best row marked."""
     rows, asked = [], []
     for most, title, unit, _, of in _projected(plan):
         panel = f"{title} ({unit})" if unit else title

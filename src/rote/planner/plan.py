@@ -1,4 +1,4 @@
-"""From a question to a plan: a ladder of sizes, which row to take, which no other beats."""
+"""Make a plan from a request: a ladder of sizes, the best row, and the Pareto-optimal rows."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,31 +17,28 @@ from rote.planner.solving import (
     tokens_for_loss,
 )
 
-# One H100 at 40 % of its 989 TFLOP/s of dense bf16 (NVIDIA's data sheet): a well-run cluster.
-
-
 RUNGS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 2, 4, 8, 16)  # sizes about the best one
-SMALLEST = 1e3  # parameters: below, no ladder goes
-MOST_TOKENS = 1e18  # more than there are: where no amount keeps a ceiling
-LADDER = (1e6, 1e7, 1e8, 1e9, 1e10)  # sizes where nothing says which is best
+SMALLEST = 1e3  # parameters: lower end of every ladder
+MOST_TOKENS = 1e18  # more than exist: used if no amount keeps a ceiling
+LADDER = (1e6, 1e7, 1e8, 1e9, 1e10)  # sizes if no best one is known
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPlan:
-    """Rows by size. ``best`` is the row to take; None where none keeps what is asked."""
+    """Rows by size. ``best`` is the recommended row; None if no row keeps the request."""
 
     question: PlanRequest
     estimates: LawEstimates
     rows: tuple[Projection, ...]
     pareto: tuple[int, ...]  # rows that no other beats in loss, leakage and cost together
     best: int | None
-    optimum: float | None  # parameters, where compute decides
+    optimum: float | None  # parameters, if compute decides
     optimum_interval: Interval | None
-    left_out: tuple[str, ...]  # sizes of the ladder, and why
+    left_out: tuple[str, ...]  # omitted sizes of the ladder, with reasons
 
 
 def make_plan(question: PlanRequest, estimates: LawEstimates) -> TrainingPlan:
-    """Raises ValueError where no size can be what is asked, or what is asked is not known."""
+    """Make a plan; raises ValueError if no size satisfies the request, or its law is unknown."""
     _require_known(question, estimates)
     optimum = _optimum(question, estimates)
     rows, left_out = [], []
@@ -66,7 +63,7 @@ def make_plan(question: PlanRequest, estimates: LawEstimates) -> TrainingPlan:
 
 
 def pareto(rows: Sequence[Projection]) -> Iterator[int]:
-    """Those that no other row beats: as good in everything, better in something."""
+    """Yield the rows that no other row beats: as good in everything, better in something."""
     goods = [_costs(row) for row in rows]
     for index, mine in enumerate(goods):
         if not any(np.all(other <= mine) and np.any(other < mine) for other in goods):
@@ -74,7 +71,7 @@ def pareto(rows: Sequence[Projection]) -> Iterator[int]:
 
 
 def _costs(row: Projection) -> np.ndarray:
-    """Less is better in each; what differs in the seventh digit is equal."""
+    """Return costs, each better if less; differences in the seventh digit count as equal."""
     leaks = [value.value for value in (row.f1, row.exposure_bits, row.extracted) if value]
     costs = [row.loss_nats.value, *leaks, row.flops]
     return np.array([float(f"{cost:.6g}") for cost in costs])
@@ -95,7 +92,7 @@ def _require_known(question: PlanRequest, estimates: LawEstimates) -> None:
 
 
 def _optimum(question: PlanRequest, estimates: LawEstimates) -> float | None:
-    """The size where compute decides."""
+    """Return the best size if compute decides."""
     loss = estimates.loss_of(question.tokens)
     if question.flops is not None:
         return optimal_parameters(loss.best, question.flops)
@@ -125,7 +122,7 @@ def _optimum_interval(question: PlanRequest, estimates: LawEstimates) -> Interva
 
 
 def _largest_within(question: PlanRequest, estimates: LawEstimates) -> float | None:
-    """For a budget: the size above which less data a parameter breaks a ceiling on leakage."""
+    """Return, for a budget, the largest size whose data still keep every ceiling on leakage."""
     flops = question.flops
     if flops is None or not question.has_ceiling:
         return None
@@ -139,7 +136,7 @@ def _largest_within(question: PlanRequest, estimates: LawEstimates) -> float | N
 
 
 def _ladder(question: PlanRequest, optimum: float | None, largest: float | None) -> list[float]:
-    """Those asked for; else about the optimum, and the largest that keeps the ceilings."""
+    """Return the requested sizes; else sizes about the optimum, and the largest within ceilings."""
     if question.parameters:
         return sorted(question.parameters)
     if optimum is None:
@@ -150,9 +147,9 @@ def _ladder(question: PlanRequest, optimum: float | None, largest: float | None)
 
 
 def _tokens(question: PlanRequest, estimates: LawEstimates, parameters: float) -> float | str:
-    """What this size is trained on: by the budget, else the target, else the data, else leakage.
+    """Return the tokens for this size: from the budget, else the target, the data, or leakage.
 
-    A reason in words where it cannot be.
+    Returns a reason in words if it cannot be trained.
     """
     if question.flops is not None:
         tokens = question.flops / FLOPS_PER_PARAMETER_AND_TOKEN / parameters
@@ -170,9 +167,9 @@ def _tokens(question: PlanRequest, estimates: LawEstimates, parameters: float) -
 
 
 def _best(question: PlanRequest, rows: Sequence[Projection]) -> int | None:
-    """Of those that keep everything asked: the cheapest for a target, else the lowest loss.
+    """Return the best row that keeps the request: the cheapest for a target, else of lowest loss.
 
-    None where sizes differ in everything, or more is better without end.
+    None if sizes differ in everything, or if more is always better.
     """
     is_choice = question.flops or question.loss_nats or (question.tokens and question.has_ceiling)
     kept = [index for index, row in enumerate(rows) if not row.breaks]

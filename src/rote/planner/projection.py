@@ -1,4 +1,4 @@
-"""One size trained on so many tokens: projected loss, leakage, storage and cost."""
+"""Project loss, leakage, storage and cost of one size trained on so many tokens."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from rote.planner.law_estimates import Extrapolation, Interval, LawEstimate, Law
 from rote.planner.request import PlanRequest
 from rote.planner.solving import samples_for_ceiling
 
-SLACK = 1e-6  # relative: a row made to just keep a ceiling keeps it
+SLACK = 1e-6  # relative: a row at exactly a ceiling keeps it
 
 
 @dataclass(frozen=True, kw_only=True)
 class Value:
-    """A projected number and its interval; None where there are no rivals."""
+    """A projected number and its interval; None without rivals."""
 
     value: float
     interval: Interval | None
@@ -34,14 +34,14 @@ class Projection:
     exposure_bits: Value | None
     extracted: Value | None
     capacity_bits: float
-    data_bits: float  # unique tokens, at the projected loss
+    data_bits: float  # bits of the unique tokens, at the projected loss
     least_tokens: float | None  # unique, for every ceiling on leakage; None: not asked, or never
-    breaks: tuple[str, ...]  # what is asked and not kept
+    breaks: tuple[str, ...]  # requests that are not kept
     beyond: tuple[Extrapolation, ...]
 
     @property
     def tokens_per_parameter(self) -> float:
-        """Repeats counted."""
+        """Tokens seen, with repeats, per parameter."""
         return self.tokens / self.parameters
 
     @property
@@ -51,14 +51,14 @@ class Projection:
 
     @property
     def stored_share(self) -> float:
-        """Of the data, what the model could hold at most if it held nothing else."""
+        """The largest share of the data that the model could hold, if it held nothing else."""
         return min(1.0, self.capacity_bits / self.data_bits)
 
 
 def project(
     estimates: LawEstimates, question: PlanRequest, parameters: float, tokens: float
 ) -> Projection:
-    """Everything that the estimates say of one size and data set."""
+    """Project everything that the estimates give for one size and data set."""
     unique = min(tokens, question.tokens or tokens)
     samples = unique / estimates.window_tokens
     loss = _value(estimates.loss_of(question.tokens), parameters, tokens)
@@ -86,7 +86,9 @@ def project(
 
 
 def least_tokens(estimates: LawEstimates, question: PlanRequest, parameters: float) -> float | None:
-    """Distinct ones, so that every ceiling on leakage is kept; None where none is set, or never."""
+    """Return the distinct tokens that keep all ceilings on leakage; None if none is set, or none
+    do.
+    """
     most = 0.0
     for estimate, ceiling in _leaks(estimates, question):
         if estimate is None or ceiling is None:
@@ -101,7 +103,7 @@ def least_tokens(estimates: LawEstimates, question: PlanRequest, parameters: flo
 def _leaks(
     estimates: LawEstimates, question: PlanRequest
 ) -> list[tuple[LawEstimate | None, float | None]]:
-    """Each kind with its ceiling: F1, bits of exposure, share extracted."""
+    """Return each kind with its ceiling: F1, bits of exposure, share extracted."""
     return [
         (estimates.membership, question.max_f1),
         (estimates.exposure, question.max_exposure_bits),

@@ -1,4 +1,4 @@
-"""What is asked of a plan: a budget, a target, a data set, or ceilings on leakage."""
+"""Define the request for a plan: a budget, a target, a data set, or ceilings on leakage."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ DEVICE_FLOPS_PER_SECOND = 4.0e14
 
 @dataclass(frozen=True, kw_only=True)
 class PlanRequest:
-    """None: not asked. Raises ValueError for a question that cannot be answered."""
+    """A request; None: not requested. Raises ValueError for a request that cannot be answered."""
 
-    flops: float | None = None  # of training: 6 N D
+    flops: float | None = None  # training FLOPs, 6 N D
     loss_nats: float | None = None  # held-out, per token, at most
-    tokens: float | None = None  # that there are; seen again where the budget buys more
-    parameters: tuple[float, ...] = ()  # sizes to look at; none: a ladder about the best
-    max_f1: float | None = None  # of membership inference
-    max_exposure_bits: float | None = None  # of canaries
+    tokens: float | None = None  # tokens available; repeated if the budget buys more
+    parameters: tuple[float, ...] = ()  # sizes to project; empty: a ladder around the best
+    max_f1: float | None = None  # F1 of membership inference
+    max_exposure_bits: float | None = None  # exposure of canaries
     max_extracted: float | None = None  # share of training windows
     device_flops_per_second: float = DEVICE_FLOPS_PER_SECOND
 
@@ -33,6 +33,6 @@ class PlanRequest:
 
     @property
     def has_ceiling(self) -> bool:
-        """On any kind of leakage."""
+        """Whether any kind of leakage has a ceiling."""
         ceilings = (self.max_f1, self.max_exposure_bits, self.max_extracted)
         return any(each is not None for each in ceilings)

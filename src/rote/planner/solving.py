@@ -1,6 +1,6 @@
-"""Where a law takes a value: the optimum of a budget, the tokens for a loss or a leakage ceiling.
+"""Solve laws: the optimum of a budget, and the tokens for a loss or for a leakage ceiling.
 
-Numerical, in logarithms, so that any law serves; closed forms are what tests compare with.
+Solutions are numerical, in logarithms, so that any law works; tests compare with closed forms.
 """
 
 import math
@@ -11,13 +11,13 @@ from scipy.optimize import brentq, minimize_scalar
 from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.planner.law_estimates import Surface
 
-LEAST, MOST = math.log(1.0), math.log(1e18)  # parameters and tokens that are looked at
-TOLERANCE = 1e-10  # of a logarithm
-ROUNDING = 1e-9  # to the side that keeps a ceiling
+LEAST, MOST = math.log(1.0), math.log(1e18)  # range of parameters and tokens
+TOLERANCE = 1e-10  # tolerance of a logarithm
+ROUNDING = 1e-9  # margin on the side that keeps a ceiling
 
 
 def optimal_parameters(surface: Surface, flops: float) -> float:
-    """The size with the lowest loss for a budget of 6 N D FLOPs."""
+    """Return the size with the lowest loss for a budget of 6 N D FLOPs."""
     most = math.log(flops / FLOPS_PER_PARAMETER_AND_TOKEN)
 
     def loss(log_parameters: float) -> float:
@@ -30,7 +30,7 @@ def optimal_parameters(surface: Surface, flops: float) -> float:
 
 
 def cheapest_parameters(surface: Surface, loss_nats: float) -> float | None:
-    """The size that reaches a loss with the fewest FLOPs; None where the law never gets there."""
+    """Return the size that reaches a loss with the fewest FLOPs; None if none reaches it."""
     lowest = surface(math.exp(MOST), math.exp(MOST))
     if loss_nats <= lowest:
         return None
@@ -46,19 +46,19 @@ def cheapest_parameters(surface: Surface, loss_nats: float) -> float | None:
 
 
 def tokens_for_loss(surface: Surface, loss_nats: float, parameters: float) -> float | None:
-    """The fewest; None where this size never gets there."""
+    """Return the fewest tokens for this loss; None if this size never reaches it."""
     log_tokens = _falling(lambda log: surface(parameters, math.exp(log)) - loss_nats, LEAST, MOST)
     return None if log_tokens is None else math.exp(log_tokens)
 
 
 def samples_for_ceiling(surface: Surface, ceiling: float, parameters: float) -> float | None:
-    """The fewest |D| at which a leakage that falls with data is at most this; None where never."""
+    """Return the fewest |D| whose leakage, which falls with data, is at most this; None if none."""
     log_samples = _falling(lambda log: surface(parameters, math.exp(log)) - ceiling, LEAST, MOST)
     return None if log_samples is None else math.exp(log_samples)
 
 
 def largest_within(lacking: Callable[[float], float], least: float, most: float) -> float | None:
-    """The largest size at which a rising ratio is at most 1; None where it never is."""
+    """Return the largest size at which a rising ratio is at most 1; None if it never is."""
     if lacking(least) > 1:
         return None
     log_size = _falling(lambda log: 1 - lacking(math.exp(log)), math.log(least), math.log(most))
@@ -66,7 +66,7 @@ def largest_within(lacking: Callable[[float], float], least: float, most: float)
 
 
 def _falling(excess: Callable[[float], float], low: float, high: float) -> float | None:
-    """The first place at which a falling function is 0 or less."""
+    """Return the first place at which a falling function is 0 or less."""
     if excess(low) <= 0:
         return low
     if excess(high) > 0:

@@ -1,4 +1,4 @@
-"""A plan in words: the lines that come first, marks of a row, notes."""
+"""Put a plan into words: its first lines, marks of a row, and notes."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,7 +23,7 @@ AS_WRITTEN = 5e-4  # F1 has three digits
 
 
 def marks(plan: TrainingPlan, index: int) -> str:
-    """What is to be said of a row."""
+    """Return the remarks about a row."""
     row = plan.rows[index]
     words = ["best"] if index == plan.best else []
     if row.parameters == plan.optimum:
@@ -34,7 +34,7 @@ def marks(plan: TrainingPlan, index: int) -> str:
 
 
 def answer(plan: TrainingPlan) -> Iterator[str]:
-    """The first lines."""
+    """Yield the first lines."""
     if plan.best is not None:
         row = plan.rows[plan.best]
         yield (
@@ -62,7 +62,7 @@ def answer(plan: TrainingPlan) -> Iterator[str]:
 
 
 def notes(plan: TrainingPlan) -> Iterator[str]:
-    """What every number rests on, how it is computed, and how far it can be trusted."""
+    """Yield the sources of every number, how it is computed, and how reliable it is."""
     estimates = plan.estimates
     for estimate in (estimates.loss, *estimates.leakage):
         yield f"{estimate.name}: {estimate.source}; intervals: {_meaning(estimate)}."
@@ -100,7 +100,7 @@ def _of_repeats(repeats: RepetitionLaw) -> Iterator[str]:
 
 
 def beyond_briefly(row: Projection) -> str:
-    """The furthest that any law is taken in each input: D x7.7, |D|/N x0.1."""
+    """Return the furthest extrapolation of any law in each input: D x7.7, |D|/N x0.1."""
     furthest: dict[str, float] = {}
     for each in row.beyond:
         symbol = SYMBOLS[each.input]
@@ -110,7 +110,7 @@ def beyond_briefly(row: Projection) -> str:
 
 
 def beyond_in_full(row: Projection) -> str:
-    """Every law and input."""
+    """Return the extrapolation of every law and input."""
     return "; ".join(
         f"{each.law}: {each.input.replace('_', ' ')} x{short(each.factor)} of the "
         f"{'most' if each.factor > 1 else 'least'} measured"
@@ -119,7 +119,7 @@ def beyond_in_full(row: Projection) -> str:
 
 
 def loss_bits(row: Projection) -> Value:
-    """Projected held-out loss in bits per token."""
+    """Return the projected held-out loss in bits per token."""
     value, interval = row.loss_nats.value, row.loss_nats.interval
     ends = interval and (bits_from_nats(interval[0]), bits_from_nats(interval[1]))
     return replace(row.loss_nats, value=bits_from_nats(value), interval=ends)
@@ -131,7 +131,7 @@ def _value(value: Value, form: str) -> str:
 
 
 def _leaks(row: Projection) -> str:
-    """Each kind, and where it is what a guess reaches."""
+    """Describe each kind of leakage, and whether a guess reaches it."""
     parts = []
     if row.f1:
         by_chance = ", that of a guess" if row.f1.value < CHANCE_F1 + AS_WRITTEN else ""
@@ -153,7 +153,7 @@ def _meaning(estimate: LawEstimate) -> str:
 
 
 def _is_of_ceiling(plan: TrainingPlan) -> bool:
-    """Nothing but the ceiling says how much data there is."""
+    """Whether only the ceiling determines the amount of data."""
     asked = plan.question
     return asked.flops is None and asked.loss_nats is None and asked.tokens is None
 

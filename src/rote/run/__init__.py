@@ -1,1 +1,1 @@
-"""One run: put together from its spec, checked, trained, measured, recorded."""
+"""Execute one run: build it from its spec, check, train, measure and record it."""

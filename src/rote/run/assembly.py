@@ -1,4 +1,4 @@
-"""A run put together as its spec says: model, data, order, optimiser, budget."""
+"""Build a training run from its spec: model, data, order, optimiser, budget."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -31,7 +31,7 @@ def make_training_run(
     checkpointing: CheckpointPolicy,
     resume: Mapping[str, Any] | None,
 ) -> TrainingRun:
-    """The model, its data and its budget, as the spec says; raises ValueError."""
+    """Build the model, its data and its budget from the spec; raises ValueError."""
     what, seed = spec.what, spec.what["seed"]
     torch.manual_seed(stream_seed(seed, "init"))
     model: nn.Module = build(what["model"], vocab_size=task.vocab_size, max_length=task.length)
@@ -39,7 +39,7 @@ def make_training_run(
     require_causal(model, vocab_size=task.vocab_size, length=task.length)
     device = device_of(spec.how["host"]["accelerator"])
     controls = Controls.of(spec.controls, build)
-    controls.require_company(spec.how["host"]["strategy"])
+    controls.require_strategy(spec.how["host"]["strategy"])
     controls.change_model(model)
     budget, precision = build(what["budget"]), build(what["precision"])
     if budget.finish and distributed.num_processes() > 1:
@@ -57,7 +57,7 @@ def make_training_run(
     entropy_bits = task.entropy_bits(from_position=first)
     watches = controls.watches
     return TrainingRun(
-        model=precision.cast(model),
+        model=precision.trainable(precision.cast(model)),
         sequences=sequences,
         length=task.length,
         entropy_bits=uniform_bits(num_tokens, task.vocab_size)
@@ -91,7 +91,7 @@ def make_training_run(
 def _reading(
     controls: Controls, budget: Budget, num_sequences: int, seed: int
 ) -> tuple[Order, GradientMaker | None]:
-    """What each step reads: a gradient maker has an order of its own."""
+    """Return the order in which steps read; a gradient maker has its own order."""
     batch_size = budget.batch_size
     if makes := controls.gradients:
         maker = makes.begin(

@@ -1,4 +1,4 @@
-"""Runs: from frozen specs to records."""
+"""Execute frozen specs, alone or stacked, and write their records."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -26,7 +26,7 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def never() -> bool:
-    """Nobody asks the run to stop."""
+    """Return False: nobody asks the run to stop."""
     return False
 
 
@@ -37,18 +37,21 @@ def execute(
     stop: Callable[[], bool] = never,
     noted: Mapping[str, Any] = NOTHING,
 ) -> Record:
-    """Run ``spec``, go on where it was interrupted, or return its record at once if it is done.
+    """Run ``spec``, resume it after an interruption, or return its record at once if it is done.
 
-    ``noted`` goes into circumstances.json beside what is found out here.
-    Raises what ended the run, after noting it in failure.json; Interrupted, noting nothing, once
-    ``stop()`` is true and a checkpoint is left; RunIsTaken where another process is at it, and
-    ClaimLost, noting nothing, where it came to be while this one trained.
+    ``noted`` is added to circumstances.json.
+
+    Raises the error that ended the run, after recording it in failure.json. Raises Interrupted,
+    without
+    recording, once ``stop()`` is true and a checkpoint is left; RunIsTaken if another process holds
+    the
+    run; ClaimLost, without recording, if another process took it while this one trained.
     """
     folder = store.run(spec.run_id)
     if folder.is_done():
         return folder.record()
     with folder.claim() as claim:
-        if folder.is_done():  # somebody finished it while we asked
+        if folder.is_done():  # finished by another process meanwhile
             return folder.record()
         session = RunSession(spec, folder, observers, stop, noted, claim)
         try:
@@ -63,7 +66,7 @@ def execute(
 
 
 def _train(run: TrainingRun, spec: Spec) -> None:
-    """The optimiser's steps, and the second phase where the budget has one."""
+    """Run the optimiser's steps, then the second phase if the budget has one."""
     if run.progress.finish is None:
         _fit(_alone(run, spec), spec)
     if run.budget.finish:
@@ -71,7 +74,7 @@ def _train(run: TrainingRun, spec: Spec) -> None:
 
 
 def _alone(run: TrainingRun, spec: Spec) -> TrainingModule | StackedTrainingModule:
-    """A stack of one where its steps are to be recorded, since stacks are made for that."""
+    """Return the module for one run: a stack of one if its steps are recorded as CUDA graphs."""
     device = device_of(spec.how["host"]["accelerator"])
     if run.compile_mode == GRAPH and device.type == "cuda" and distributed.num_processes() == 1:
         with suppress(CannotStack):
@@ -90,11 +93,13 @@ def execute_together(
     stop: Callable[[], bool] = never,
     noted: Mapping[str, Any] = NOTHING,
 ) -> dict[str, Exception]:
-    """Run specs of one shape as one stacked model; each gets a record of its own.
+    """Run specs of one shape as one stacked model; each gets its own record.
 
-    Returns what ended those that have none, noted in their failure.json; RunIsTaken and ClaimLost,
-    for those that another process is at, are not noted. Raises Interrupted when all have left
-    checkpoints, and CannotStack, before anything is trained, for specs that have to run one by one.
+    Returns the errors of those without a record, also written to their failure.json, except
+    RunIsTaken
+    and ClaimLost: another process has these runs. Raises Interrupted when all have left
+    checkpoints;
+    raises CannotStack, before any training, for specs that have to run one by one.
     """
     ended: dict[str, Exception] = {}
     with ExitStack() as claims:
@@ -116,7 +121,7 @@ def execute_together(
 
 
 def _leaver(sessions: dict[int, RunSession], ended: dict[str, Exception]) -> OnEnd:
-    """What becomes of a run whose phase is over: it waits for the next one, or is recorded."""
+    """Return a callback for a finished phase: the run waits for the next one, or is recorded."""
 
     def on_end(run: TrainingRun, diverged: Diverged | None) -> None:
         session = sessions[id(run)]
@@ -149,7 +154,7 @@ def _train_together(sessions: dict[int, RunSession], ended: dict[str, Exception]
             session.pause()
         raise
     except Exception as error:
-        if not sessions:  # all have their records: nobody else would hear of it
+        if not sessions:  # all have records: nobody else would report the error
             raise
         for session in sessions.values():
             with _noted_in(session, ended):
@@ -157,7 +162,7 @@ def _train_together(sessions: dict[int, RunSession], ended: dict[str, Exception]
 
 
 class _noted_in(suppress):
-    """What ends a session is noted, and no other session hears of it."""
+    """Record an exception as this session's end, and keep it from other sessions."""
 
     def __init__(self, session: RunSession, ended: dict[str, Exception]) -> None:
         super().__init__(Exception)
@@ -176,7 +181,7 @@ class _noted_in(suppress):
 def assist(stop: Callable[[], bool] = never) -> None:
     """Train along with the process of rank 0, run after run, until it has no more.
 
-    What diverges ends here as it does there; Interrupted is raised on all ranks at one step.
+    A run that diverges ends here as it does there; Interrupted is raised on all ranks at one step.
     """
     while (order := distributed.from_first(None)) is not None:
         spec, saved = order

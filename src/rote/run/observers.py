@@ -1,4 +1,4 @@
-"""Those who follow a run: a progress bar, a mirror in wandb. None of them can make it fail."""
+"""Notify observers of a run (a progress bar, a mirror in wandb); none can make it fail."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -12,35 +12,35 @@ LOG = logging.getLogger(__name__)
 
 
 class Observer(Protocol):
-    """Somebody who follows a run; whatever it raises, the run goes on without it."""
+    """Follows a run; if it raises, the run continues without it."""
 
     def start(self, spec: Spec, parameters: int, epoch_tokens: int) -> None:
-        """Before the first step, or before the first since a checkpoint.
+        """Called before the first step, or before the first one after a checkpoint.
 
-        ``epoch_tokens`` are those scored in one pass over the training set.
+        ``epoch_tokens`` is the number of tokens scored in one pass over the training set.
         """
 
     def row(self, row: dict[str, float]) -> None:
-        """After each stride."""
+        """Called after each stride."""
 
     def finish(self, record: Record) -> None:
-        """The record is on disk."""
+        """Called when the record is on disk."""
 
     def pause(self) -> None:
-        """The run stops here and goes on later."""
+        """Called when the run stops here and will resume later."""
 
     def fail(self, reason: str) -> None:
-        """The run ended without a record."""
+        """Called when the run ended without a record."""
 
 
 class Observers:
-    """Those who are still listening; one that raises is left behind, with a note."""
+    """The active observers; one that raises is removed, with a warning."""
 
     def __init__(self, listening: Iterable[Observer]) -> None:
         self.listening = list(listening)
 
-    def tell(self, event: str, *arguments: Any) -> None:
-        """Pass an event on to everybody."""
+    def notify(self, event: str, *arguments: Any) -> None:
+        """Pass an event on to all observers."""
         for observer in list(self.listening):
             try:
                 getattr(observer, event)(*arguments)
@@ -50,7 +50,7 @@ class Observers:
 
 
 def configured(configs: Mapping[str, Mapping[str, Any]], *, folder: str) -> list[Observer]:
-    """Those that conf/log names; one that cannot be made is left out, with a note."""
+    """Build the observers that conf/log names; one that fails is left out, with a warning."""
     made: list[Observer] = []
     for name, config in configs.items():
         try:

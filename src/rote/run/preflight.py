@@ -1,4 +1,4 @@
-"""What can be known of a run before it starts: built, checked, counted, nothing trained."""
+"""Check a run before it starts and predict its costs: parts are built, but nothing is trained."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,6 @@ from rote.core.checks import require_whole
 from rote.ledger.spec import Spec
 from rote.measures.protocol import ChecksTask
 from rote.models.contracts import require_causal, require_contract
-from rote.precision import Precision
 from rote.training.budget import Budget
 from rote.training.controls.combined import Controls
 from rote.training.controls.protocol import PlannedTraining
@@ -25,15 +24,15 @@ from rote.training.finish.lbfgs import SINGLE_VECTORS
 from rote.training.graphed import require_mode
 from rote.training.memory import ModelShape, StepMemory
 
-MOST_TRIED = 20_000_000  # parameters of a model that is tried before a run: more take seconds
+MOST_TRIED = 20_000_000  # parameters of a model that is tried beforehand: larger ones take seconds
 
 Built = TypeVar("Built")
-# What parts raise for numbers of absurd size, and for keys that are missing or of another type.
+# What parts raise for numbers of absurd size, and for keys that are missing or of a wrong type.
 ODD = (LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, MemoryError)
 
 
 class _NoInitialisation(TorchFunctionMode):
-    """Weights that are only counted need no values: torch's meta normal_ costs 2 s at first."""
+    """Skip initialisation of weights that are only counted: meta normal_ costs 2 s at first."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -45,29 +44,32 @@ class _NoInitialisation(TorchFunctionMode):
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What one run will cost at most."""
+    """The most that one run will cost."""
 
     parameters: int
     entropy_bits: float | None
     max_steps: int
     tokens_per_step: int
-    finish_evaluations: int  # gradients of the whole training set that follow the steps
-    epoch_tokens: int  # of that set
-    trains_alone: bool  # whatever stacks the host makes
-    step: StepMemory  # as one process alone would do it
+    finish_evaluations: int  # gradients of the whole training set, after the steps
+    epoch_tokens: int  # of the training set
+    trains_alone: bool  # even if the host makes stacks
+    step: StepMemory  # in a single process
     finish: "Finishing | None"
-    optimiser_copies: float  # numbers that the optimiser keeps for each weight
+    optimiser_copies: float  # values that the optimiser keeps per weight
     recompute_above_gib: float | None
 
     @property
     def max_flops(self) -> float:
-        """6 P a token (Kaplan et al. 2020, section 2.1), attention scores left out."""
+        """Return the FLOPs of all tokens: 6 P each if all parameters train and run once.
+
+        `rote.models.count` has the other cases (Kaplan et al. 2020, section 2.1, without scores).
+        """
         tokens = self.tokens_per_step * self.max_steps
         tokens += self.epoch_tokens * self.finish_evaluations
-        return 6.0 * self.parameters * tokens
+        return self.step.shape.flops_per_token * tokens
 
     def peak_bytes(self, processes: int) -> int:
-        """What each of so many processes that train together holds at most."""
+        """Return the peak bytes of each process if so many train together."""
         step = replace(self.step, processes=processes)
         peak = step.peak_bytes(
             optimiser_copies=self.optimiser_copies,
@@ -78,13 +80,13 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Finishing:
-    """What the second phase holds: chunks of data, and float64 vectors of all parameters."""
+    """Memory of the second phase: chunks of data, and float64 vectors of all parameters."""
 
     step: StepMemory  # of one chunk
     vectors: int
 
     def peak_bytes(self) -> int:
-        """Blocks never run twice there."""
+        """Return the peak bytes; this phase never recomputes blocks."""
         copies = self.vectors * 8 / self.step.weight_bytes
         peak = self.step.peak_bytes(optimiser_copies=copies, recomputed=False)
         return peak + OWN_GRADIENT_BYTES
@@ -92,7 +94,7 @@ class Finishing:
 
 @dataclass(frozen=True, kw_only=True)
 class _Data:
-    """What a task tells; the task itself, which may be large, is let go."""
+    """The facts about a task; the task itself may be large and is released."""
 
     vocab_size: int
     length: int
@@ -102,12 +104,12 @@ class _Data:
 
 @dataclass
 class Preflight:
-    """Checks specs; keep one for a whole grid, since each distinct part is built once."""
+    """Checks specs; use one for a whole grid, because it builds each distinct part once."""
 
     _known: dict[str, Any] = field(default_factory=dict)
 
     def facts(self, spec: Spec) -> Facts:
-        """Raises ValueError with one line for anything that could not run."""
+        """Return the facts of a run; raises ValueError with one line if it could not run."""
         try:
             return self._facts(spec)
         except ODD as error:
@@ -131,13 +133,17 @@ class Preflight:
         if spec.controls:
             key = [spec.controls, what["task"], what["model"], what["budget"], host["compile"]]
             controls = self._once(key, partial(_checked_controls, spec, budget))
-        anatomy = self._anatomy(what["model"], (data.vocab_size, data.length), controls)
-        _check_finish(spec, budget, precision, controls)
+        shape = self._model_shape(what["model"], (data.vocab_size, data.length), controls)
+        _check_finish(spec, budget, controls)
+        precision.check(
+            device_type=device_of(host["accelerator"]).type, strategy=host["strategy"],
+            has_finish=budget.finish is not None, has_own_gradients=controls.gradients is not None,
+        )  # fmt: skip
         steps, optim = budget.max_steps, what["optim"]
         copies = self._once([optim, steps], partial(_try_optim, optim, steps))
         batch_size = min(budget.batch_size, data.num_sequences)
         step = StepMemory.of(
-            anatomy,
+            shape,
             precision,
             batch_size=batch_size,
             length=data.length,
@@ -147,7 +153,7 @@ class Preflight:
             microbatch_size=controls.microbatch_size,
         )
         return Facts(
-            parameters=anatomy.parameters,
+            parameters=shape.parameters,
             entropy_bits=data.entropy_bits,
             max_steps=steps,
             tokens_per_step=batch_size * data.length,
@@ -161,12 +167,13 @@ class Preflight:
         )
 
     def parameters(self, config: Mapping[str, Any]) -> int:
-        """Exact count for a configuration's model, built without memory on the meta device."""
-        # No more of the task: a point of a grid may get its number of sequences from this count.
+        """Return the exact number of parameters, from a model on the meta device."""
+        # Only the task's shape: a point of a grid may derive its number of sequences from this
+        # count.
         shape = self._once([config["task"], "shape"], partial(_shape, config["task"]))
-        return self._anatomy(config["model"], shape, Controls()).parameters
+        return self._model_shape(config["model"], shape, Controls()).parameters
 
-    def _anatomy(
+    def _model_shape(
         self, model: Mapping[str, Any], shape: tuple[int, int], controls: Controls
     ) -> ModelShape:
         key = [model, *shape, controls]
@@ -176,14 +183,14 @@ class Preflight:
         return self._once([task], partial(_look_at, task))
 
     def _once(self, key: Sequence[Any], make: Callable[[], Built]) -> Built:
-        text = repr(key)  # not JSON: it would refuse NaN before its owner says what is wrong
+        text = repr(key)  # not JSON, which would refuse NaN before the part that reports it
         if text not in self._known:
             self._known[text] = make()
         return self._known[text]
 
 
 def _shape(config: Mapping[str, Any]) -> tuple[int, int]:
-    """Vocabulary and length."""
+    """Return vocabulary size and length."""
     task = build(config)
     return task.vocab_size, task.length
 
@@ -198,8 +205,8 @@ def _look_at(config: Mapping[str, Any]) -> _Data:
     )
 
 
-def _check_finish(spec: Spec, budget: Budget, precision: Precision, controls: Controls) -> None:
-    """It takes the plain loss of all data to a minimum, by steps that only float32 holds."""
+def _check_finish(spec: Spec, budget: Budget, controls: Controls) -> None:
+    """Raises ValueError if the second phase would undo a choice."""
     if budget.finish is None:
         return
     undone = [f"control.{name}" for name in controls.beyond_data]
@@ -209,11 +216,6 @@ def _check_finish(spec: Spec, budget: Budget, precision: Precision, controls: Co
         raise ValueError(
             f"budget.finish takes the plain loss of the whole training set to a minimum, which "
             f"would undo {undone[0]}: choose one of the two"
-        )
-    if (precision.weights, precision.autocast, precision.matmul) != ("float32", None, "highest"):
-        raise ValueError(
-            f"budget.finish needs precision=fp32, not {precision.name}: near a minimum, gradients "
-            "in a shorter format are mostly rounding, and what float32 finds does not survive it"
         )
 
 
@@ -230,7 +232,7 @@ def _check_task(measure: ChecksTask, task: Mapping[str, Any]) -> None:
 
 
 def _checked_controls(spec: Spec, budget: Budget) -> Controls:
-    """With the task and the model, as a run would have them; these are let go."""
+    """Check the controls with the task and model of the run; both are released."""
     what = spec.what
     controls = Controls.of(spec.controls, build)
     task = build(what["task"])
@@ -252,9 +254,9 @@ def _look_inside(
 ) -> ModelShape:
     built = _on_meta(model, vocab_size, length)
     require_contract(built, vocab_size=vocab_size)
-    anatomy = ModelShape.of(built)
-    is_own = type(built).__module__.startswith("rote.")  # those are tested
-    if not is_own and anatomy.parameters <= MOST_TRIED:
+    shape = ModelShape.of(built)
+    is_own = type(built).__module__.startswith("rote.")  # our own models are tested
+    if not is_own and shape.parameters <= MOST_TRIED:
         tried: nn.Module = build(model, vocab_size=vocab_size, max_length=length)
         require_causal(tried, vocab_size=vocab_size, length=length)
     controls.change_model(built)
@@ -268,9 +270,9 @@ def _on_meta(model: Mapping[str, Any], vocab_size: int, length: int) -> nn.Modul
 
 
 def _try_optim(optim: Mapping[str, Any], max_steps: int) -> float:
-    """Try optimiser and schedule on two small weights: numbers that are none fail here.
+    """Try optimiser and schedule on two small weights, so that bad settings fail here.
 
-    Returns how many numbers the optimiser keeps for each weight, counted after a step.
+    Returns how many values the optimiser keeps per weight, counted after a step.
     """
     weights = [("matrix", nn.Parameter(torch.zeros(8, 8))), ("bias", nn.Parameter(torch.zeros(2)))]
     try:
@@ -288,7 +290,7 @@ def _try_optim(optim: Mapping[str, Any], max_steps: int) -> float:
 
 
 def _numel(state: Any) -> int:
-    """Numbers in all tensors of a nested state; counters, which are single, left out."""
+    """Count the numbers in all tensors of a nested state, without scalars (counters)."""
     if isinstance(state, torch.Tensor):
         return state.numel() if state.ndim else 0
     if isinstance(state, Mapping):

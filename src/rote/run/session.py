@@ -1,4 +1,4 @@
-"""One process's time with one run: from its claim to a record, a failure or a pause."""
+"""Write the files of one process's session with a run, up to a record, failure or pause."""
 
 import resource
 import sys
@@ -21,7 +21,7 @@ from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder
 from rote.measures.protocol import Measure
-from rote.models.contracts import embedding_parameters
+from rote.models.count import embedding_parameters, trainable_parameters, unusual_counts
 from rote.run.assembly import make_training_run
 from rote.run.observers import Observer, Observers, configured
 from rote.run.weights import save_weights
@@ -33,13 +33,13 @@ from rote.training.training_run import CheckpointPolicy, Row, TrainingRun
 
 
 def prepare_process(spec: Spec) -> None:
-    """Threads and memory as training wants them."""
+    """Set the threads and the memory allocator for training."""
     torch.set_num_threads(spec.how["host"]["threads"])
     keep_freed_memory()
 
 
 class RunSession:
-    """What is written of a run while a process has it; ``begin`` comes first, one end last."""
+    """Writes a run's files while a process owns it; call ``begin`` first, and one end last."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class RunSession:
         self.started_unix_seconds = time.time()
 
     def begin(self) -> TrainingRun:
-        """The run as it was left, or new; training may start. Calls those who train along."""
+        """Return the run, new or from a checkpoint, ready to train; start assisting processes."""
         prepare_process(self.spec)
         saved = self.checkpoints.newest()
         remember([self.spec])
@@ -77,15 +77,16 @@ class RunSession:
         self.run = make_training_run(
             self.spec, self.task, on_row=self._row, checkpointing=checkpointing, resume=saved
         )
-        self.parameters = sum(one.numel() for one in self.run.model.parameters())
+        self.parameters = trainable_parameters(self.run.model)
+        self.unusual_counts = unusual_counts(self.run.model)
         self.embedding_parameters = embedding_parameters(self.run.model)
-        self.observers.tell("start", self.spec, self.parameters, self.run.epoch_tokens)
+        self.observers.notify("start", self.spec, self.parameters, self.run.epoch_tokens)
         self.prepared_unix_seconds = time.time()
         self.clock.start()
         return self.run
 
     def finish(self) -> Record:
-        """Measure the trained model; the record is written last."""
+        """Measure the trained model and write the record last."""
         train_seconds, trained = self.clock.seconds(), time.time()
         self.run.finish()
         totals, arrays = self._measure()
@@ -96,7 +97,7 @@ class RunSession:
             embedding_parameters=self.embedding_parameters,
             entropy_bits=self.task.entropy_bits(),
             entropy_after_first_token_bits=self.task.entropy_bits(from_position=1),
-            training={**_training_facts(self.run), **self.run.facts()},
+            training={**_training_facts(self.run), **self.unusual_counts, **self.run.facts()},
             measures=totals,
         )
         circumstances = {
@@ -106,7 +107,7 @@ class RunSession:
             "started_unix_seconds": self.started_unix_seconds,
             "setup_seconds": self.prepared_unix_seconds - self.started_unix_seconds,
             "resumed_at_step": self.resumed_at_step,
-            "train_seconds": train_seconds,  # without what killed sessions lost
+            "train_seconds": train_seconds,  # without time lost in killed sessions
             "measure_seconds": time.time() - trained,
             "peak_memory_bytes": _peak_memory_bytes(self._device()),
         }
@@ -115,24 +116,24 @@ class RunSession:
             save_weights(self.run.model, self.folder)
         self.folder.finish(record, arrays, circumstances)
         self.checkpoints.clear()
-        self.observers.tell("finish", record)
+        self.observers.notify("finish", record)
         return record
 
     def fail(self, error: Exception) -> None:
-        """Say why there is no record."""
+        """Record why there is no record."""
         reason = f"{type(error).__name__}: {error}"
         details = "".join(traceback.format_exception(error))
         self.folder.fail(reason, details, provenance())
-        self.observers.tell("fail", reason)
+        self.observers.notify("fail", reason)
 
     def pause(self) -> None:
-        """A checkpoint is left; the next session goes on from there."""
-        self.observers.tell("pause")
+        """Tell observers that a checkpoint is left, from which the next session resumes."""
+        self.observers.notify("pause")
 
     def _row(self, row: Row) -> None:
         self.claim.renew()
         self.folder.append(row)
-        self.observers.tell("row", row)
+        self.observers.notify("row", row)
 
     def _save(self, step: int, state: dict[str, Any]) -> None:
         self.claim.renew()
@@ -142,7 +143,7 @@ class RunSession:
         )
 
     def _measure(self) -> tuple[dict[str, dict[str, float]], dict[str, np.ndarray]]:
-        """Every measure of the spec, in the precision context that the model was trained in."""
+        """Compute every measure of the spec in the precision of training."""
         device, what = self._device(), self.spec.what
         task = self.run.controls.reported(self.task)
         model = self.run.model.to(device).eval()
@@ -196,8 +197,8 @@ def _device_name(device: torch.device) -> str:
 
 
 def _peak_memory_bytes(device: torch.device) -> int:
-    """Of the device's allocator, or of this process, which is one run's."""
+    """Return the peak of the device's allocator, or of this process, which has one run."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes there, KiB elsewhere
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB elsewhere
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

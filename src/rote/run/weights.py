@@ -1,4 +1,4 @@
-"""The model of a finished run, kept and given back: weights in safetensors, nothing unpickled."""
+"""Save and load the model of a finished run: weights in safetensors, nothing is unpickled."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from rote.training.controls.combined import Controls
 
 
 class Trained(NamedTuple):
-    """What a finished run leaves of its model; use it inside the precision of ``spec``."""
+    """The model of a finished run; use it in the precision of ``spec``."""
 
     model: nn.Module
     task: Task
@@ -24,15 +24,15 @@ class Trained(NamedTuple):
 
 
 def save_weights(model: nn.Module, folder: RunFolder) -> None:
-    """Into the run's folder, in the format that the model was trained in; whole or not at all."""
+    """Write the weights into the run's folder in the format of training, atomically."""
     write_with(folder.weights_path, lambda path: save_model(model, str(path)))
 
 
 def load_trained(folder: RunFolder) -> Trained:
-    """On the CPU, not training.
+    """Load the model on the CPU, in evaluation mode.
 
-    Raises ValueError where the run is not done, is damaged, kept no weights, or names code that is
-    not allowed.
+    Raises ValueError if the run is not done, is damaged, kept no weights, or names code that is not
+    allowed.
     """
     if not folder.is_done():
         raise ValueError(f"run {folder.run_id} is not done: there is no {folder.record_path}")

@@ -1,1 +1,1 @@
-"""Membership scores: pure functions of token log-probabilities, higher = member everywhere."""
+"""Compute membership scores, pure functions of token log-probabilities; higher = member."""

@@ -1,12 +1,11 @@
-"""The blind baseline: which documents are members, told from their words without any model.
+"""Compute the blind baseline, and remove near-duplicates among guesses.
 
-Where it beats a coin, members and non-members differ by themselves (in date, topic, source), and a
-model's scores say nothing of memorisation (Das et al. 2024, arXiv 2406.16201). Multinomial naive
-Bayes on a bag of symbols, cross-validated. Shapes: D documents, T symbols of all of them, V kinds.
+The baseline predicts membership from a document's words, without a model. If it beats a coin,
+members and non-members differ by themselves (in date, topic, source), and a model's scores are no
+evidence of memorisation (Das et al. 2024, arXiv 2406.16201). It is multinomial naive Bayes on a bag
+of symbols, cross-validated. A guess is a sequence of symbols: tokens, words or bytes.
 
-Guesses without near-duplicates: what is said often is found once.
-
-A guess is a sequence of symbols: tokens, words or bytes.
+Shapes: D documents, T symbols of all documents together, V different symbols.
 """
 
 from collections import Counter
@@ -15,11 +14,11 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from rote.core.checks import require_whole
-from rote.scores.forward import Floats, Integers
+from rote.scores.documents import Floats, Integers
 
 
 def word_ids(texts: Sequence[str]) -> list[Integers]:
-    """Each word of each text (what white space parts, in lower case) as a number."""
+    """Number the words of each text; words are split at white space, in lower case."""
     ids: dict[str, int] = {}
     return [
         np.array([ids.setdefault(word, len(ids)) for word in text.lower().split()], dtype=np.int64)
@@ -34,10 +33,12 @@ def blind_scores(
     num_folds: int = 10,
     seed: int = 0,
 ) -> tuple[Floats, Floats]:
-    """Log-odds of membership from the folds that a document is not in; higher = member.
+    """Return each document's log-odds of membership, fitted on the other folds; higher = member.
 
-    Documents are symbols (token ids, `word_ids`), one may be empty. Each side is dealt to the folds
-    by itself. Raises ValueError for a side with fewer than ``num_folds`` documents.
+    A document is a row of symbols (token ids, or `word_ids`) and may be empty. Members and
+    non-members
+    are assigned to folds separately. Raises ValueError if either set has fewer than ``num_folds``
+    documents.
     """
     require_whole("num_folds", num_folds, 2)
     sides = [_Side(documents, num_folds, seed) for documents in (members, nonmembers)]
@@ -52,7 +53,7 @@ def blind_scores(
 
 
 class _Side:
-    """All members, or all others, as one run of symbols."""
+    """The symbols of all members, or of all non-members, in one row."""
 
     def __init__(self, documents: Sequence[Integers], num_folds: int, seed: int) -> None:
         if len(documents) < num_folds:
@@ -64,13 +65,13 @@ class _Side:
         self.fold_D = places % num_folds
 
     def log_frequencies(self, fold: int, vocab_size: int) -> Floats:
-        """ln of each symbol's share outside of a fold, [V], with Laplace's one more of each."""
+        """Return ln of each symbol's share outside a fold, [V], with Laplace smoothing (+1)."""
         outside_T = self.fold_D[self.document_T] != fold
         count_V = 1.0 + np.bincount(self.symbols_T[outside_T], minlength=vocab_size)
         return np.asarray(np.log(count_V / count_V.sum()))
 
     def sums(self, weight_V: Floats) -> Floats:
-        """Of the weights [V] of each document's symbols, [D]."""
+        """Return the sum of the weights [V] over each document's symbols, [D]."""
         weights_T = weight_V[self.symbols_T]
         return np.asarray(
             np.bincount(self.document_T, weights_T, minlength=len(self.fold_D)), dtype=np.float64
@@ -84,15 +85,17 @@ DUPLICATE_SHARE = 0.5
 
 
 def distinct(guesses: Sequence[Guess]) -> list[int]:
-    """Indices of guesses that are no near-duplicate of one kept before them, in their order.
+    """Return the indices of guesses that are not near-duplicates of an earlier kept guess.
 
-    A guess is one where at least half of its trigrams, as a multiset, are those of the other
-    (Carlini et al. 2021, arXiv 2012.07805, who count trigrams of words). Guesses too short for a
-    trigram are compared whole.
+    A guess is a near-duplicate of another if the other holds at least half of its trigrams, counted
+    as
+    a multiset (Carlini et al. 2021, arXiv 2012.07805, who count trigrams of words). Guesses too
+    short
+    for a trigram are compared whole.
     """
     kept: list[int] = []
     trigrams_of: dict[int, Trigrams] = {}
-    holders: dict[tuple[Hashable, ...], list[int]] = {}  # which kept guesses hold a trigram
+    holders: dict[tuple[Hashable, ...], list[int]] = {}  # trigram -> kept guesses that hold it
     short: set[tuple[Hashable, ...]] = set()
     for index, guess in enumerate(guesses):
         trigrams: Trigrams = Counter(zip(guess, guess[1:], guess[2:], strict=False))
@@ -111,5 +114,5 @@ def distinct(guesses: Sequence[Guess]) -> list[int]:
 
 
 def is_near_duplicate(trigrams: Trigrams, of: Trigrams) -> bool:
-    """Whether at least half of ``trigrams`` are among those ``of`` another guess."""
+    """Return whether at least half of ``trigrams`` are also trigrams ``of`` another guess."""
     return (trigrams & of).total() >= DUPLICATE_SHARE * trigrams.total()

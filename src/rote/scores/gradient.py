@@ -1,4 +1,4 @@
-"""Gradient norm: what a document would still change in the model (Nasr et al. 2019, 1812.00910).
+"""Score a document by the gradient norm of its loss (Nasr et al. 2019, arXiv 1812.00910).
 
 One L2 norm over all weights together; mimir (2402.07841) averages the norms of single weights.
 """
@@ -8,15 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from rote.models.likelihood import token_nats
-from rote.scores.forward import Floats, Integers
+from rote.scores.documents import Floats, Integers
 
 
 def gradient_norm(model: nn.Module, tokens_BL: Tensor, lengths_B: Integers) -> Floats:
-    """Minus the L2 norm, over all trained weights, of the gradient of the mean loss; [B].
+    """Return minus the L2 norm, over all trained weights, of the gradient of the mean loss; [B].
 
-    One backward pass a document: the kernels of `rote.models` offer no batched gradients. Leaves
-    the model's own gradients alone. Raises ValueError for a model without trainable weights and
-    where a gradient is not finite.
+    Runs one backward pass per document: the kernels of `rote.models` offer no batched gradients.
+    The
+    model's own gradients stay as they are. Raises ValueError for a model without trainable weights
+    and
+    for a gradient that is not finite.
     """
     weights: list[Tensor] = [weight for weight in model.parameters() if weight.requires_grad]
     if not weights:

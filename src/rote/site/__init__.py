@@ -1,1 +1,1 @@
-"""All runs as pages: a site of plain files, and the same live over http."""
+"""Show all runs as a website: static files, or the same pages live over http."""

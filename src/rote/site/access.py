@@ -1,7 +1,7 @@
-"""Who may read the live site: whoever opened the address that the terminal shows.
+"""Admit readers of the live site only if they have opened the address from the terminal.
 
-A machine may have many accounts, and any of them can connect to a local port. As Jupyter's, the
-printed address holds a token; opened once, it leaves a cookie.
+A machine may have many accounts, and each can connect to a local port. As with Jupyter, the printed
+address holds a token; opening it once sets a cookie.
 """
 
 import hmac
@@ -18,36 +18,38 @@ REFUSAL = (
 
 
 class Access:
-    """One server's token."""
+    """The token of one server, and the checks for it."""
 
     def __init__(self) -> None:
         self._token = secrets.token_urlsafe()
 
     def address(self, origin: str) -> str:
-        """What to open: it lets in."""
+        """Return the address that admits a reader."""
         return f"{origin}?{PARAMETER}={self._token}"
 
     def is_shown_by(self, query: str) -> bool:
-        """Whether what stands behind the ? of an address holds the token."""
+        """Return whether the query of an address holds the token."""
         return any(map(self._is_token, parse_qs(query).get(PARAMETER, [])))
 
     def is_admitted(self, headers: Message) -> bool:
-        """Whether one of the cookies is ours.
+        """Return whether one of the cookies is ours.
 
-        Other servers of this address leave cookies too, in any form: one that a strict reader
-        stumbles over must not hide ours.
+        Other servers at this address set cookies too, in any form: one that breaks a strict parser
+        must not
+        hide ours.
         """
         pairs = (each.strip().partition("=") for each in headers.get("Cookie", "").split(";"))
         name = _cookie_name(headers)
         return any(key == name and self._is_token(value) for key, _, value in pairs)
 
     def entry(self, path: str, headers: Message) -> tuple[bytes, dict[str, str]]:
-        """A page, with its headers, that leaves the cookie and goes on to ``path``, no token in it.
+        """Return a page and headers that set the cookie and lead on to ``path`` without the token.
 
-        Not a redirect of HTTP: where another page led here, a browser counts what follows a
-        redirect as asked for by that page, and keeps a strict cookie back.
+        This is no HTTP redirect: if another page led here, a browser attributes what follows a
+        redirect to
+        that page and withholds a strict cookie.
         """
-        onward = "/" + quote(unquote(path).lstrip("/\\"))  # two of them begin another site's name
+        onward = "/" + quote(unquote(path).lstrip("/\\"))  # else // names another site
         cookie = f"{_cookie_name(headers)}={self._token}; HttpOnly; SameSite=Strict; Path=/"
         body = (
             '<!doctype html><title>rote</title><link rel="icon" href="data:,">'
@@ -62,7 +64,9 @@ class Access:
 
 
 def _cookie_name(headers: Message) -> str:
-    """By the port that the browser sees, another one through a tunnel: cookies know no ports, and
-    servers at two of them would otherwise overwrite each other's."""
+    """Return a name with the port that the browser sees (a tunnel may change it).
+
+    Cookies ignore ports, so servers at two ports would otherwise overwrite each other's.
+    """
     port = re.search(r":(\d+)$", headers.get("Host", ""))
     return f"rote-{port[1] if port else 80}"

@@ -1,8 +1,7 @@
-"""Which sweeps and runs there are, and where each stands now: what every page is made of.
+"""List all sweeps and runs with their current states, and read finished runs, for every page.
 
-Finished runs as read from disk, each read once as long as its files do not change.
-
-Data as scripts: a page opened as a file may load a script, it may not fetch.
+Files are read again only when they change. Data are written as scripts, because a page opened as a
+file may load a script but may not fetch.
 """
 
 import json
@@ -21,15 +20,15 @@ from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
 
-SINGLE = "single-runs"  # what `rote train` leaves: runs of no sweep, shown as one
-QUEUE_SECONDS = 5.0  # a controller serves a whole cluster
-SILENT_SECONDS = 60.0  # where it did not answer: every page would wait for it again
+SINGLE = "single-runs"  # runs of `rote train`, which belong to no sweep, shown as one
+QUEUE_SECONDS = 5.0  # rarely, because the controller serves a whole cluster
+SILENT_SECONDS = 60.0  # after no answer: else every page would wait for it again
 STAMPED = ("record.json", "failure.json", "curve.jsonl", "worker.json", "circumstances.json")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepEntry:
-    """A sweep as it stands at one moment."""
+    """A sweep and its run states at one moment."""
 
     plan: Plan
     runs: tuple[RunState, ...]  # in the plan's order
@@ -37,18 +36,18 @@ class SweepEntry:
 
 
 class Catalogue:
-    """Everything below one outputs folder; what has not changed is read once."""
+    """Everything below one outputs folder; unchanged files are read once."""
 
     def __init__(self, outputs: Path) -> None:
         self.outputs = outputs
         self.store = Store(outputs)
-        self.damaged: dict[str, str] = {}  # name -> why it is not among the sweeps
+        self.damaged: dict[str, str] = {}  # name -> why it is missing from the sweeps
         self._plans: dict[str, tuple[str, Plan]] = {}
         self._specs: dict[str, Spec] = {}
         self._jobs: tuple[float, tuple[str, ...], Jobs] = (float("-inf"), (), Jobs({}))
 
     def plans(self) -> dict[str, Plan]:
-        """By name: launched sweeps, then the runs that belong to none."""
+        """Return plans by name: launched sweeps, then one of the runs that belong to none."""
         self.damaged = {}
         found: dict[str, Plan] = {}
         for name in launched(self.outputs):
@@ -60,12 +59,12 @@ class Catalogue:
         return found | ({SINGLE: alone} if alone.points else {})
 
     def sweep(self, plan: Plan, jobs: Jobs) -> SweepEntry:
-        """Where its runs stand now."""
+        """Return a sweep with the current states of its runs."""
         runs = tuple(states(plan, self.store, jobs))
         return SweepEntry(plan=plan, runs=runs, queue_is_known=jobs.known)
 
     def jobs(self, names: Iterable[str]) -> Jobs:
-        """One question to the queue for all of them, asked anew after a few seconds."""
+        """Return the jobs of all sweeps from one query, repeated after a few seconds."""
         wanted = tuple(name for name in names if name != SINGLE)
         asked, known, jobs = self._jobs
         holds_seconds = QUEUE_SECONDS if jobs.known else SILENT_SECONDS
@@ -87,7 +86,7 @@ class Catalogue:
         question = "Runs that belong to no sweep"
         listed = tuple(point for point in points if point)
         plan = Plan(name=SINGLE, question=question, report="", points=listed)
-        # The same object as long as it says the same: it may be asked for every second.
+        # The same object while its runs are the same: it may be requested every second.
         before = self._plans.get(SINGLE, ("", plan))[1]
         kept = before if before.run_ids == plan.run_ids else plan
         self._plans[SINGLE] = ("", kept)
@@ -109,7 +108,7 @@ class Catalogue:
 
 
 def by_run(sweeps: Mapping[str, SweepEntry]) -> dict[str, tuple[Point, RunState, list[str]]]:
-    """Every run once, with the sweeps that it belongs to."""
+    """Return every run once, with the sweeps that it belongs to."""
     found: dict[str, tuple[Point, RunState, list[str]]] = {}
     for name, sweep in sweeps.items():
         for point, state in zip(sweep.plan.points, sweep.runs, strict=True):
@@ -118,24 +117,24 @@ def by_run(sweeps: Mapping[str, SweepEntry]) -> dict[str, tuple[Point, RunState,
 
 
 def stamp(paths: Iterable[Path]) -> str:
-    """Changes when one of these files does, told by time and size; nothing is read."""
-    return sha256("\n".join(map(_told, paths)).encode())
+    """Return a digest that changes with the time or size of one of these files; reads none."""
+    return sha256("\n".join(map(_stamp_of, paths)).encode())
 
 
 def stamp_of_run(folder: RunFolder) -> str:
-    """`stamp` of everything that a page shows of it."""
+    """Return the `stamp` of everything that a page shows of a run."""
     return stamp(folder.path / name for name in STAMPED)
 
 
 def changed_at(path: Path) -> float | None:
-    """In Unix seconds; None where there is no such file."""
+    """Return the modification time in Unix seconds; None without such a file."""
     try:
         return path.lstat().st_mtime
     except OSError:
         return None
 
 
-def _told(path: Path) -> str:
+def _stamp_of(path: Path) -> str:
     try:
         seen = path.stat()
     except OSError as error:
@@ -145,14 +144,14 @@ def _told(path: Path) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedRuns:
-    """What a done run left, but for its arrays."""
+    """The results of a finished run, except its arrays."""
 
-    record: Record  # its `what` is the plan's own: ten thousand copies would fill the memory
+    record: Record  # its `what` is the plan's own object: ten thousand copies would fill the memory
     circumstances: Mapping[str, Any]
 
 
 class Records:
-    """By run."""
+    """Finished runs by id, read once while unchanged."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -161,7 +160,7 @@ class Records:
     def of_runs(
         self, runs: Iterable[tuple[Point, RunState]]
     ) -> tuple[dict[str, FinishedRuns], dict[str, str]]:
-        """Of those that are done: what can be trusted, and why the others cannot, by run id."""
+        """Return, by run id, usable finished runs, and the reasons why the others are unusable."""
         finished, damaged = {}, {}
         for point, run in runs:
             if run.state == "damaged":
@@ -175,7 +174,7 @@ class Records:
         return finished, damaged
 
     def of_run(self, point: Point) -> FinishedRuns:
-        """Raises DamagedRecord, or OSError and ValueError where circumstances.json is no such."""
+        """Read one run; raises DamagedRecord, or OSError and ValueError for circumstances.json."""
         folder = self.store.run(point.run_id)
         seen = stamp([folder.record_path])
         if point.run_id not in self._read or self._read[point.run_id][0] != seen:
@@ -185,20 +184,20 @@ class Records:
         return self._read[point.run_id][1]
 
 
-SIGNIFICANT_DIGITS = 7  # in tables and curves; records themselves are given in full
+SIGNIFICANT_DIGITS = 7  # in tables and curves; records are shown in full
 
 
 def script(name: str, value: Any) -> bytes:
-    """Hands ``value`` to whoever waits for ``name`` in the page.
+    """Return a script that passes ``value`` to the page's waiter for ``name``.
 
-    JSON is read faster inside a string than as a program (by a factor of two for a megabyte).
+    Browsers parse JSON in a string faster than as a program (twice as fast for a megabyte).
     """
     text = json.dumps(json.dumps(value, separators=(",", ":"), allow_nan=False))
     return f"rote.take({json.dumps(name)}, {text});\n".encode()
 
 
 def short(values: Iterable[Any]) -> list[Any]:
-    """Floats to seven digits; what is not finite is null, for JSON has no word for it."""
+    """Round floats to seven digits; non-finite ones become null, because JSON lacks them."""
     return [_short(value) if isinstance(value, float) else value for value in values]
 
 

@@ -1,4 +1,4 @@
-"""One sweep as columns: where each run stands, its settings, its sums, what is derived of them."""
+"""Present one sweep as columns: run states, settings, stored sums, and derived numbers."""
 
 import io
 import json
@@ -21,15 +21,15 @@ from rote.site.catalogue import FinishedRuns, Records, SweepEntry, short
 Column = dict[str, Any]
 
 NUMBERS = {int, float}
-# Records of one sweep that do not make one table, or lack what a ratio is made of.
+# Raised if the records of a sweep do not form one table, or lack the parts of a ratio.
 CANNOT = (ValueError, KeyError, pl.exceptions.PolarsError)
 MAIN = {name for name, metric in METRICS.items() if metric.is_main}
 
 
 def sweep_data(sweep: SweepEntry, records: Records, report: Path) -> dict[str, Any]:
-    """JSON-ready: ids, columns in the plan's order, settings that all runs share, notes.
+    """Return JSON-ready ids, columns in the plan's order, settings common to all runs, and notes.
 
-    ``report`` is the table.parquet of its last report; what only that derives is added.
+    ``report`` is the table.parquet of the last report; columns that only it derives are added.
     """
     plan = sweep.plan
     finished, damaged = records.of_runs(zip(plan.points, sweep.runs, strict=True))
@@ -65,7 +65,7 @@ def sweep_data(sweep: SweepEntry, records: Records, report: Path) -> dict[str, A
 
 
 def _rank(column: Column) -> int:
-    """Where a run stands, what is derived of it, how it was trained, and the rest."""
+    """Return the order of a column: state, derived numbers, parameters, then the rest."""
     key = column["key"]
     if key in MAIN:
         return 1 if METRICS[key].expression is not None else 2
@@ -75,9 +75,9 @@ def _rank(column: Column) -> int:
 def measured(
     finished: Sequence[FinishedRuns], names: Iterable[str] | None = None
 ) -> pl.DataFrame | None:
-    """Stored sums with what is derived of them, all or these ``names``; None of no runs.
+    """Return stored sums and derived columns, all or these ``names``; None without runs.
 
-    Raises ValueError where one column would hold values of different kinds.
+    Raises ValueError if one column would hold values of different types.
     """
     if not finished:
         return None
@@ -88,7 +88,7 @@ def measured(
 def _standing(sweep: SweepEntry, damaged: Mapping[str, str]) -> list[Column]:
     states = ["damaged" if run.run_id in damaged else run.state for run in sweep.runs]
     steps = [None if run.state == "done" else run.step for run in sweep.runs]
-    # Known before a run is done; 0 for a run of no sweep, which nobody has counted.
+    # Known before a run is done; 0 for a run of no sweep until its record counts them.
     parameters = [point.parameters or None for point in sweep.plan.points]
     columns = [
         _column("state", "standing", states, is_shown=True),
@@ -99,7 +99,7 @@ def _standing(sweep: SweepEntry, damaged: Mapping[str, str]) -> list[Column]:
 
 
 def _settings(sweep: SweepEntry) -> tuple[list[Column], dict[str, Any]]:
-    """Names, controls and keys of conf that differ, as columns; others with their one value."""
+    """Return names, controls and varying keys of conf as columns, and the other keys' values."""
     specs = sweep.plan.specs
     rows = [flatten(spec.what) for spec in specs]
     shown = set(varying_keys(specs))
@@ -119,7 +119,7 @@ def _settings(sweep: SweepEntry) -> tuple[list[Column], dict[str, Any]]:
 
 
 def _reported(path: Path) -> pl.DataFrame | None:
-    """Raises ValueError and what polars raises for a file that is not the table of a report."""
+    """Read the table of a report; raises ValueError for another file."""
     try:
         table = pl.read_parquet(io.BytesIO(read_bytes(path)))
     except FileNotFoundError:
@@ -134,7 +134,7 @@ def _reported(path: Path) -> pl.DataFrame | None:
 def _aligned(
     table: pl.DataFrame, run_ids: Sequence[str], group: str, *, leaving_out: Iterable[str]
 ) -> list[Column]:
-    """Its columns in the order of ``run_ids``; null where it has no such run."""
+    """Return the table's columns in the order of ``run_ids``; null for missing runs."""
     place = {run_id: index for index, run_id in enumerate(table["run_id"])}
     order = [place.get(run_id) for run_id in run_ids]
     columns = []
@@ -149,10 +149,10 @@ def _aligned(
 
 
 def _column(key: str, group: str, values: Sequence[Any], *, is_shown: bool) -> Column | None:
-    """With its title, unit and form; numbers as they are, anything else by its word's place in a
-    list; None for no value at all.
+    """Return a column with title, unit and form; None if it has no value.
 
-    Raises nothing for mixed kinds: they are words then.
+    Numbers stay as they are; other values become indices into a list of words. Mixed types raise
+    nothing: they become words.
     """
     kinds = {type(value) for value in values if value is not None}
     if not kinds:
@@ -164,14 +164,14 @@ def _column(key: str, group: str, values: Sequence[Any], *, is_shown: bool) -> C
     }  # fmt: skip
     if kinds <= NUMBERS:
         return {**column, "values": short(values)}
-    said = [None if value is None else _word(key, value) for value in values]
-    words = list(dict.fromkeys(word for word in said if word is not None))
+    named = [None if value is None else _word(key, value) for value in values]
+    words = list(dict.fromkeys(word for word in named if word is not None))
     codes = {word: code for code, word in enumerate(words)}
-    return {**column, "words": words, "codes": [codes.get(word, -1) for word in said]}  # type: ignore[arg-type]
+    return {**column, "words": words, "codes": [codes.get(word, -1) for word in named]}  # type: ignore[arg-type]
 
 
 def _word(key: str, value: Any) -> str:
-    """Of a class its own name."""
+    """Return the word for a value; for a class its own name."""
     if key.endswith("_target_"):
         return str(value).rpartition(".")[2]
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""One run in full: settings, curve, sums, circumstances, checks, and why it failed where it did."""
+"""Describe one run in full: settings, curve, sums, circumstances, checks, and failure."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -22,24 +22,24 @@ from rote.ledger.store import RunFolder, Store
 from rote.site.catalogue import FinishedRuns, Records, short
 from rote.site.columns import CANNOT, measured
 
-POINTS_OF_A_CURVE = 200  # more than a screen tells apart; all of them are in curve.jsonl
+POINTS_OF_A_CURVE = 200  # a screen resolves no more; curve.jsonl holds all of them
 LINES_OF_A_LOG = 30
 BITS_PER_TOKEN = "loss_bits_per_token"
-CURVES = (MEMORISED_BITS, BELOW_UNIFORM_BITS, BITS_PER_TOKEN)  # in charts of their own
+CURVES = (MEMORISED_BITS, BELOW_UNIFORM_BITS, BITS_PER_TOKEN)  # each in its own chart
 CARDS = [name for name, each in METRICS.items() if each.is_main and each.expression is not None]
 
 
 def runs_data(
     runs: Sequence[tuple[Point, RunState, list[str]]], records: Records
 ) -> dict[str, dict[str, Any]]:
-    """JSON-ready, by run id, for runs of one sweep; each comes with the sweeps it belongs to.
+    """Return JSON-ready data by run id, for runs of one sweep with the sweeps they belong to.
 
-    A record that cannot be trusted is told as a reason, not shown.
+    An untrusted record is not shown; its reason is.
     """
     finished, damaged = records.of_runs([(point, run) for point, run, _ in runs])
     try:
         numbers = _main_numbers(list(finished.values()))
-    except CANNOT:  # the sweep's own page says which column is at fault
+    except CANNOT:  # the sweep's own page names the faulty column
         numbers = {}
     return {
         point.run_id: {
@@ -52,7 +52,7 @@ def runs_data(
 
 
 def _main_numbers(finished: Sequence[FinishedRuns]) -> dict[str, list[dict[str, str]]]:
-    """By run id, each with its title and unit."""
+    """Return main numbers by run id, each with its title and unit."""
     table = measured(finished, CARDS)
     if table is None:
         return {}
@@ -75,16 +75,16 @@ def _page(
     finished: FinishedRuns | None,
     damaged: Mapping[str, str],
 ) -> dict[str, Any]:
-    """What is damaged of an unfinished run stands in its reason; the rest is shown."""
+    """Return one run's data; damage of an unfinished run is added to its reason."""
     found: list[str] = []
     left = _left(point, run, store, finished, found)
     damage = damaged.get(point.run_id)
     reasons = [damage or run.reason, *(one for one in found if one not in (run.reason or ""))]
     reason = "; ".join(filter(None, reasons)) or None
-    return {**_told(point, run, reason, is_damaged=damage is not None), **left}
+    return {**_state(point, run, reason, is_damaged=damage is not None), **left}
 
 
-def _told(point: Point, run: RunState, reason: str | None, *, is_damaged: bool) -> dict[str, Any]:
+def _state(point: Point, run: RunState, reason: str | None, *, is_damaged: bool) -> dict[str, Any]:
     return {
         "id": point.run_id,
         "name": run_name(flatten(point.spec.what), point.run_id),
@@ -100,7 +100,7 @@ def _told(point: Point, run: RunState, reason: str | None, *, is_damaged: bool) 
 def _left(
     point: Point, run: RunState, store: Store, finished: FinishedRuns | None, damaged: list[str]
 ) -> dict[str, Any]:
-    """What it wrote, as far as it has come and is not ``damaged``, which is then added to."""
+    """Return what a run has written; damaged files are left out and added to ``damaged``."""
     folder = store.run(point.run_id)
     is_done = run.state in ("done", "damaged")
 
@@ -124,7 +124,7 @@ def _left(
 
 
 def _levels(point: Point, finished: FinishedRuns | None) -> dict[str, list[tuple[str, float]]]:
-    """By curve, lines to hold it against: a uniform guess, and the entropy of the data."""
+    """Return reference lines by curve: a uniform guess, and the entropy of the data."""
     settings = flatten(point.spec.what)
     number_of, length, symbols, base_symbols = (
         value if isinstance(value := settings.get(f"task.{key}"), int) else 0
@@ -143,7 +143,7 @@ def _levels(point: Point, finished: FinishedRuns | None) -> dict[str, list[tuple
 
 
 def curve(folder: RunFolder) -> dict[str, list[Any]]:
-    """By name, at most some 200 rows, the first and the last among them; losses in bits.
+    """Return the curve by name, about 200 rows with the first and the last; losses in bits.
 
     Raises Damaged.
     """
@@ -169,9 +169,9 @@ def _record(finished: FinishedRuns | None) -> dict[str, Any] | None:
 
 
 def _checks(point: Point, finished: FinishedRuns | None) -> list[dict[str, Any]]:
-    """What is known to hold; ``holds`` is None where a no is a caution rather than a fault."""
+    """Return facts that were checked; ``holds`` is None if a no is a caution, not a fault."""
     checks = [
-        {"said": "the run id is the digest of its settings",
+        {"statement": "the run id is the digest of its settings",
          "holds": point.spec.run_id == point.run_id},
     ]  # fmt: skip
     if finished is None:
@@ -180,10 +180,10 @@ def _checks(point: Point, finished: FinishedRuns | None) -> list[dict[str, Any]]
     is_committed = finished.circumstances.get("uncommitted_digest") is None
     return [
         *checks,
-        {"said": "the record's checksum matches its content", "holds": True},
-        {"said": "training converged (otherwise memorised bits are a lower bound)",
+        {"statement": "the record's checksum matches its content", "holds": True},
+        {"statement": "training converged (otherwise memorised bits are a lower bound)",
          "holds": converged or None},
-        {"said": "trained by committed code", "holds": is_committed or None},
+        {"statement": "trained by committed code", "holds": is_committed or None},
     ]  # fmt: skip
 
 

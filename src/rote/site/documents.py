@@ -1,4 +1,4 @@
-"""Pages that other commands left: reports, comparisons, fits, plans and audits."""
+"""Find the pages that other commands wrote: reports, comparisons, fits, plans and audits."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ from rote.io.read import is_regular, read_json
 from rote.io.shapes import anything, mapped
 from rote.site.catalogue import changed_at
 
-FIGURES = ("svg", "png", "csv")  # files that pages offer, by their ending
+FIGURES = ("svg", "png", "csv")  # file types that pages offer
 
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentKind:
-    """Where a command leaves its pages, and which lines of its numbers say what was found."""
+    """Where a command writes its pages, and which lines of its numbers state the findings."""
 
     heading: str
     folder: str  # below outputs, and below the site
     page: str
-    numbers: str  # a JSON file beside it
+    numbers: str  # a JSON file beside the page
     lines: Callable[[Mapping[str, Any]], Iterable[str]]
 
 
 def _headlines(numbers: Mapping[str, Any]) -> Iterable[str]:
-    return numbers.get("headlines", ())  # manifests have not always had them
+    return numbers.get("headlines", ())  # old manifests lack them
 
 
 def _laws(numbers: Mapping[str, Any]) -> Iterable[str]:
@@ -58,48 +58,48 @@ KINDS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """One such page."""
+    """One page of another command."""
 
     kind: DocumentKind
     path: Path
-    of_sweep: str = ""  # whose own report it is
-    figures: tuple[Path, ...] = ()  # files that lie beside it
+    of_sweep: str = ""  # the sweep whose report it is
+    figures: tuple[Path, ...] = ()  # files beside it
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """Return the name of its folder."""
         return self.path.parent.name
 
     @property
     def address(self) -> str:
-        """Below the site."""
+        """Return its address below the site."""
         return f"{self.kind.folder}/{self.name}.html"
 
     @property
     def written(self) -> str:
-        """When."""
+        """Return the time at which it was written."""
         return clock(changed_at(self.path) or 0.0)
 
     @property
     def thumbnail(self) -> str:
-        """The address of its main figure, which its manifest lists first; empty without one."""
+        """Return the address of its main figure, the first in its manifest; empty without one."""
         named = self.numbers.get("figures", {})
         main = f"{next(iter(named), '')}.png" if isinstance(named, dict) else ""
         return next((self.address_of(each) for each in self.figures if each.name == main), "")
 
     def address_of(self, figure: Path) -> str:
-        """Of a file beside it, below the site."""
+        """Return the address of a file beside it, below the site."""
         return f"{self.kind.folder}/{self.name}/{figure.name}"
 
     def findings(self) -> list[str]:
-        """What was found, a line each; none while it is being written."""
+        """Return the findings, one per line; empty while the page is being written."""
         try:
             return [line for line in self.kind.lines(self.numbers) if isinstance(line, str)]
         except (KeyError, TypeError, AttributeError):
             return []
 
     def sweeps(self) -> list[str]:
-        """Those that a comparison is of."""
+        """Return the sweeps of a comparison."""
         sweeps = self.numbers.get("sweeps", [])
         return (
             [name for name in sweeps if isinstance(name, str)] if isinstance(sweeps, list) else []
@@ -107,7 +107,7 @@ class Document:
 
     @cached_property
     def numbers(self) -> Mapping[str, Any]:
-        """All that its numbers' file holds; nothing where it cannot be read."""
+        """Return the content of its numbers file; empty if it cannot be read."""
         try:
             numbers: dict[str, Any] = read_json(
                 self.path.parent / self.kind.numbers, mapped(anything)
@@ -118,7 +118,7 @@ class Document:
 
 
 def documents(outputs: Path, sweeps: Collection[str]) -> list[Document]:
-    """All there are, kind after kind."""
+    """Return all documents, kind by kind."""
     return [
         Document(
             kind=kind, path=path, figures=_figures(path.parent),
@@ -131,7 +131,7 @@ def documents(outputs: Path, sweeps: Collection[str]) -> list[Document]:
 
 
 def clock(unix_seconds: float) -> str:
-    """As pages write a moment."""
+    """Format a time as pages show it."""
     return f"{datetime.fromtimestamp(unix_seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 

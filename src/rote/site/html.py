@@ -1,4 +1,4 @@
-"""The pages: what is known of sweeps as HTML; tables, charts and runs are filled in by scripts."""
+"""Render the pages as HTML; scripts fill in tables, charts and runs."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -24,7 +24,7 @@ SCRIPTS = {
     ),
     "run": ("plotly.min", "data", "charts", "points", "yaml", "run"),
 }  # fmt: skip
-# Few words for a bar: what ended well, what moves, what went wrong, what is left.
+# Few words for a bar: successful, active, failed, left.
 PARTS = {
     "done": ("done",),
     "running": ("running", "requeued"),
@@ -36,18 +36,18 @@ DOWNLOAD = re.compile(rf'href="([\w.-]+\.(?:{"|".join(FIGURES)}))" download'.enc
 
 
 def style() -> bytes:
-    """The look of reports, and what only the site has."""
+    """Return the style of reports plus that of the site."""
     page = resources.files("rote.analysis").joinpath("page.css").read_bytes()
     return page + asset("site.css")
 
 
 def asset(name: str) -> bytes:
-    """A file of ours that pages load."""
+    """Return one of our files that pages load."""
     return resources.files("rote.site").joinpath("assets", name).read_bytes()
 
 
 def assets() -> list[str]:
-    """The names of our scripts."""
+    """Return the names of our scripts."""
     names = {name for names in SCRIPTS.values() for name in names}
     return sorted(f"{name}.js" for name in names if name != "plotly.min")
 
@@ -59,8 +59,10 @@ def index_page(
     *,
     is_live: bool,
 ) -> bytes:
-    """Every sweep, the newest first: question, kind, where its runs stand, its main figure and
-    first findings; then other pages."""
+    """Render every sweep, the newest first, then other pages.
+
+    A sweep shows question, kind, run states, its main figure and first findings.
+    """
     entries = [_entry(catalogue, sweep, documents) for sweep in sweeps.values()]
     others = [one for one in documents if one.kind is not REPORTS or one.name not in sweeps]
     listed = [(kind.heading, [one for one in others if one.kind is kind]) for kind in KINDS]
@@ -80,7 +82,7 @@ def index_page(
 def sweep_page(
     catalogue: Catalogue, sweep: SweepEntry, documents: Sequence[Document], *, is_live: bool
 ) -> bytes:
-    """One sweep, around a table that a script fills in."""
+    """Render one sweep, around a table that a script fills in."""
     name = sweep.plan.name
     commands = "rote train ..." if name == SINGLE else f"rote sweep {name}\nrote report {name}"
     return _page(
@@ -96,12 +98,12 @@ def sweep_page(
 
 
 def run_page(catalogue: Catalogue, *, is_live: bool) -> bytes:
-    """Any run: which one is said behind the # of its address."""
+    """Render the page of any run: the fragment of its address names the run."""
     return _page("run", catalogue, is_live=is_live, title="Run")
 
 
 def with_ways_back(page: bytes, document: Document, run_ids: Collection[str]) -> bytes:
-    """A page that another command made, one folder below the index, with links to the site."""
+    """Add links to the site to a page of another command, one folder below the index."""
     name = document.name
     link = ""
     if document.of_sweep:
@@ -113,7 +115,7 @@ def with_ways_back(page: bytes, document: Document, run_ids: Collection[str]) ->
 
 
 def counts(sweep: SweepEntry) -> dict[str, int]:
-    """How many runs are done, running, failed and left."""
+    """Return how many runs are done, running, failed and left."""
     each = count(sweep.runs)
     return {part: sum(each[state] for state in states) for part, states in PARTS.items()}
 
@@ -121,7 +123,7 @@ def counts(sweep: SweepEntry) -> dict[str, int]:
 def _entry(
     catalogue: Catalogue, sweep: SweepEntry, documents: Sequence[Document]
 ) -> dict[str, Any]:
-    """What a sweep's card and page say of it."""
+    """Return the facts for a sweep's card and page."""
     plan = sweep.plan
     planned = changed_at(catalogue.outputs / "sweeps" / plan.name / "plan.json")
     done = [
@@ -130,7 +132,7 @@ def _entry(
         if run.state == "done"
     ]
     last = max((at for at in done if at), default=None)
-    said = [("planned", planned), ("last run done", last)]
+    times = [("planned", planned), ("last run done", last)]
     return {
         "name": plan.name,
         "kind": plan.report or "no report",
@@ -139,12 +141,12 @@ def _entry(
         "report": next((one for one in documents if one.of_sweep == plan.name), None),
         "can_report": plan.name != SINGLE,
         "changed": max(planned or 0.0, last or 0.0),
-        "when": ", ".join(f"{word} {clock(at)}" for word, at in said if at),
+        "when": ", ".join(f"{word} {clock(at)}" for word, at in times if at),
     }
 
 
 def _compared(documents: Sequence[Document], name: str) -> list[tuple[str, str]]:
-    """The other sweep and the address of each comparison that a sweep is part of."""
+    """Return the other sweep and the address of each comparison that includes a sweep."""
     found = [(one, one.sweeps()) for one in documents if one.kind is COMPARISONS]
     return [
         (next((each for each in sweeps if each != name), name), one.address)
@@ -175,5 +177,5 @@ def _templates() -> Environment:
 
 
 def _finding(line: str) -> Markup:
-    """With true minus signs, and no line's end before a per cent sign."""
+    """Use true minus signs, and allow no line break before a per cent sign."""
     return Markup(escape(typeset(line)).replace(" %", "&nbsp;%"))

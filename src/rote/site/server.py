@@ -1,6 +1,6 @@
-"""The site over http for one account of this machine: pages on demand, progress as it happens.
+"""Serve the site over http to one account of this machine, and open it in a browser.
 
-The browser sent to an address that nobody else may see.
+Pages are made on demand and show progress as it happens. The address is not visible to others.
 """
 
 import errno
@@ -25,8 +25,8 @@ from rote.site.access import REFUSAL, Access
 from rote.site.site import Site, live_index, live_sweep
 
 ADDRESS = "127.0.0.1"
-MOMENT_SECONDS = 1.0  # how long what was seen counts as now
-# A page elsewhere whose name resolves to this address must not read ours (DNS rebinding).
+MOMENT_SECONDS = 1.0  # how long a view of the folder counts as current
+# A foreign page whose name resolves to this address must not read ours (DNS rebinding).
 NAMES = ("127.0.0.1", "localhost")
 KINDS = {
     "html": "text/html; charset=utf-8",
@@ -41,9 +41,9 @@ HEADERS = {
     "Cache-Control": "no-cache",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    # Data come as scripts, which any page could load.
+    # Data are scripts, which any page could load.
     "Cross-Origin-Resource-Policy": "same-origin",
-    # Styles within: plotly and reports have them. Nothing else runs, and nothing leaves.
+    # plotly and reports have inline styles. Nothing else may run, and nothing leaves the page.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; connect-src 'self'; "
         "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
@@ -53,7 +53,7 @@ HEADERS = {
 
 
 class Responses:
-    """Bytes by path; one thread at a time looks at the folder."""
+    """Page contents by path; one thread at a time looks at the folder."""
 
     def __init__(self, outputs: Path) -> None:
         self._site = Site(outputs, is_live=True)
@@ -62,7 +62,7 @@ class Responses:
         self._seen = float("-inf")
 
     def __call__(self, path: str) -> bytes | None:
-        """None where there is no such page."""
+        """Return the page, or None if there is no such page."""
         with self._lock:
             self.look()
             if path.startswith("live/"):
@@ -70,7 +70,7 @@ class Responses:
             return self._file(path or "index.html")
 
     def look(self) -> None:
-        """Where every run stands, unless that was seen a moment ago."""
+        """Update the state of every run, unless it is current."""
         if time.monotonic() - self._seen > MOMENT_SECONDS:
             self._site.refresh()
             self._seen = time.monotonic()
@@ -79,14 +79,14 @@ class Responses:
         site = self._site
         match words:
             case ["index"]:
-                told: dict[str, Any] = live_index(site)
+                answer: dict[str, Any] = live_index(site)
             case ["sweeps", name] if name in site.sweeps:
-                told = live_sweep(site, name)
+                answer = live_sweep(site, name)
             case ["runs", run_id] if run_id in site.runs:
-                told = site.run_data([run_id])[run_id]
+                answer = site.run_data([run_id])[run_id]
             case _:
                 return None
-        return json.dumps(told, allow_nan=False).encode()
+        return json.dumps(answer, allow_nan=False).encode()
 
     def _file(self, path: str) -> bytes | None:
         make = self._site.files().get(path)
@@ -102,12 +102,12 @@ class Responses:
 
 
 class Server(ThreadingHTTPServer):
-    """Listens from the start; ``serve_forever`` answers."""
+    """Listens from its creation; ``serve_forever`` answers."""
 
     daemon_threads = True
 
     def __init__(self, outputs: Path, *, port: int) -> None:
-        """Raises ValueError where the port is taken or not allowed; 0 takes a free one."""
+        """Listen on a port, 0 for any free one; raises ValueError if it is taken or not allowed."""
         require_whole("port", port, least=0, most=65535)
         self.answers = Responses(outputs)
         self.admission = Access()
@@ -124,21 +124,21 @@ class Server(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """What to open; it holds the token, and whoever knows it may read."""
+        """Return the address to open; it holds the token, and anybody who knows it may read."""
         return self.admission.address(f"http://{ADDRESS}:{self.server_address[1]}/")
 
 
 class Handler(BaseHTTPRequestHandler):
-    """GET and HEAD; anything else is refused by the standard library."""
+    """Answers GET and HEAD; the standard library refuses other methods."""
 
     server: Server
     protocol_version = "HTTP/1.1"
-    timeout = 60  # seconds that a silent connection keeps its thread
+    timeout = 60  # seconds that a silent connection may keep its thread
     server_version = "rote"
     sys_version = ""
 
     def do_GET(self) -> None:
-        """The page, or 304 where the browser has it already."""
+        """Send the page, or 304 if the browser has it already."""
         if self._name() not in NAMES:
             return self._send(HTTPStatus.FORBIDDEN, b"not by this name", "html")
         path, _, query = self.path.partition("?")
@@ -164,10 +164,10 @@ class Handler(BaseHTTPRequestHandler):
         return self._send(HTTPStatus.OK, body, kind)
 
     def log_message(self, *_: Any) -> None:
-        """The terminal is for the address alone; addresses asked for may hold the token."""
+        """Log nothing: the terminal shows only the address, and requests may hold the token."""
 
     def _name(self) -> str:
-        """Without the port: it may be another one, through a tunnel."""
+        """Return the host without the port, which a tunnel may change."""
         return self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
 
     def _send(
@@ -185,16 +185,16 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(body)
-        except ConnectionError:  # the page was left
+        except ConnectionError:  # the reader left the page
             self.close_connection = True
 
 
 @contextmanager
 def open_in_browser(address: str, folder: Path) -> Iterator[None]:
-    """Open it, through a file in ``folder`` that lasts as long as the context.
+    """Open the address through a file in ``folder`` that exists as long as the context.
 
-    What a browser is started with, every account of the machine can list; this file, only ours can
-    read. Where ``folder`` takes none, nothing is open_in_browser: the address is in the terminal.
+    Every account of the machine can list a browser's arguments; only ours can read this file. If
+    ``folder`` is not writable, no browser is opened: the terminal shows the address.
     """
     path = folder / f"open-{secrets.token_hex(4)}.html"
     try:

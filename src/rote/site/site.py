@@ -1,8 +1,7 @@
-"""The files of the site by their path: what is written to disk, or answered over http.
+"""Build the files of the site, for the disk or for http, and the data of live pages.
 
-What a page asks for every two seconds while runs are under way, JSON-ready.
-
-The site as files: only what has changed is made and written, each file whole or not at all.
+Pages request the live data every two seconds while runs are under way. On disk only changed files
+are made and written, each atomically.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,12 +26,12 @@ from rote.site.detail import runs_data
 from rote.site.documents import Document, documents
 from rote.site.html import counts
 
-VERSION = "2"  # raise it when data files change in kind: those on disk are then made anew
-CHUNK_DIGITS = 2  # runs whose ids begin alike share a file: 256 files, however many runs
+VERSION = "2"  # increase it when data files change in form: old ones are then rebuilt
+CHUNK_DIGITS = 2  # runs whose ids begin alike share a file: 256 files for any number of runs
 
 
 class Site:
-    """All pages of one outputs folder, at one moment; ``refresh`` moves on to the next."""
+    """All pages of one outputs folder at one moment; ``refresh`` updates them."""
 
     def __init__(self, outputs: Path, *, is_live: bool) -> None:
         self.catalogue = Catalogue(outputs)
@@ -44,7 +43,7 @@ class Site:
         self.documents: list[Document] = []
 
     def refresh(self) -> None:
-        """Look where every run stands now."""
+        """Update the state of every run."""
         plans = self.catalogue.plans()
         jobs = self.catalogue.jobs(plans)
         self.sweeps = {name: self.catalogue.sweep(plan, jobs) for name, plan in plans.items()}
@@ -55,9 +54,9 @@ class Site:
             self.chunks.setdefault(run_id[:CHUNK_DIGITS], []).append(run_id)
 
     def files(self) -> dict[str, Callable[[], bytes]]:
-        """Every file, by its path below the site, with what makes it.
+        """Return every file by its path below the site, with the function that makes it.
 
-        A name from the outside is only ever looked up among these: no path is put together of it.
+        Requested names are only looked up here: no path is ever built from them.
         """
         made: dict[str, Callable[[], bytes]] = {
             "index.html": lambda: html.index_page(
@@ -80,9 +79,9 @@ class Site:
         return made
 
     def run_data(self, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """All that is known of these runs, JSON-ready; raises KeyError for an unknown one.
+        """Return all JSON-ready data of these runs; raises KeyError for an unknown run.
 
-        Runs of one sweep have columns of one kind, so that ratios are derived sweep by sweep.
+        Ratios are derived sweep by sweep, because runs of one sweep have the same column types.
         """
         found: dict[str, dict[str, Any]] = {}
         for _, group in groupby(run_ids, key=lambda run_id: self.runs[run_id][2]):
@@ -90,21 +89,23 @@ class Site:
         return found
 
     def stamps(self) -> dict[str, str]:
-        """For files that take long to make: what changes when, and only when, they must be anew."""
+        """Return digests of files that are slow to make; they change if and only if the data do."""
         found = {f"data/sweeps/{name}.js": self.stamp(name) for name in self.sweeps}
         found |= {one.address_of(path): stamp([path]) for one in self.documents
                   for path in one.figures}  # fmt: skip
         runs: dict[str, list[str]] = {}
         for run_id, (_, state, sweeps) in self.runs.items():
             seen = stamp_of_run(self.catalogue.store.run(run_id))
-            runs.setdefault(run_id[:CHUNK_DIGITS], []).append(f"{_told(state)} {sweeps} {seen}")
+            runs.setdefault(run_id[:CHUNK_DIGITS], []).append(
+                f"{_state_text(state)} {sweeps} {seen}"
+            )
         return found | {
             f"data/runs/{chunk}.js": _digest([VERSION, *sorted(seen)])
             for chunk, seen in runs.items()
         }
 
     def stamp(self, name: str, *, only_done: bool = False) -> str:
-        """Of a sweep's table: who is done, with which record, and how the others stand."""
+        """Return the digest of a sweep's table: records of finished runs, states of the others."""
         sweep, store = self.sweeps[name], self.catalogue.store
         plan = self.catalogue.outputs / "sweeps" / name / "plan.json"
         runs = []
@@ -112,7 +113,7 @@ class Site:
             if run.state == "done":
                 runs.append(f"{run.run_id} {stamp([store.run(run.run_id).record_path])}")
             elif not only_done:
-                runs.append(_told(run))
+                runs.append(_state_text(run))
         return _digest([VERSION, stamp([plan, self._report_table(name)]), *runs])
 
     def _of_sweep(self, name: str) -> dict[str, Callable[[], bytes]]:
@@ -130,7 +131,7 @@ class Site:
         return html.with_ways_back(self._read(document.path), document, self.runs)
 
     def _read(self, path: Path) -> bytes:
-        """A file that another command made; raises Damaged where it leads out of the outputs."""
+        """Read a file of another command; raises Damaged if it leads out of the outputs."""
         return read_inside(self.catalogue.outputs, path)
 
     def _chunk(self, chunk: str) -> bytes:
@@ -142,12 +143,12 @@ class Site:
 
 
 def _plotly() -> bytes:
-    """The library's own file, whole: nothing is loaded from elsewhere."""
+    """Return the whole file of the library, so that pages load nothing from elsewhere."""
     return resources.files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
 
 
-def _told(run: RunState) -> str:
-    """Its speed, which differs at every look, is in no file."""
+def _state_text(run: RunState) -> str:
+    """Return a run's state without its speed, which differs each time and is in no file."""
     return f"{run.run_id} {run.state} {run.step} {run.reason}"
 
 
@@ -155,16 +156,16 @@ def _digest(words: list[str]) -> str:
     return sha256("\n".join(words).encode())
 
 
-STILL = ("done", "waiting")  # what a table of a second ago has already
+STILL = ("done", "waiting")  # states that do not change within a second
 
 
 def live_index(site: Site) -> dict[str, Any]:
-    """The four counts of every sweep."""
+    """Return the four counts of every sweep."""
     return {name: counts(sweep) for name, sweep in site.sweeps.items()}
 
 
 def live_sweep(site: Site, name: str) -> dict[str, Any]:
-    """Counts, how each unfinished run stands, and a word that changes with every finished one."""
+    """Return counts, states of unfinished runs, and a digest that changes with finished runs."""
     now = site.sweeps[name]
     keys = varying_keys(now.plan.specs) if any(run.state == "running" for run in now.runs) else []
     return {
@@ -189,30 +190,30 @@ def _moving(run: RunState) -> dict[str, Any]:
         "id": run.run_id,
         "step": run.step,
         "max_steps": run.max_steps,
-        "told": run.told,
+        "progress": run.progress_text,
         "left_seconds": None if run.eta_seconds is None else round(run.eta_seconds),
     }
 
 
-MADE = "made.json"  # stamps of the files that take long to make, as of the last time
+MADE = "made.json"  # stamps of slow files at the last build
 
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """What there is now, and how much of it was written."""
+    """The size of the site, and how much of it was written."""
 
     index: Path
     num_sweeps: int
     num_runs: int
     num_files: int
     num_written: int
-    damaged: tuple[str, ...]  # one line for each thing that could not be shown
+    damaged: tuple[str, ...]  # one line per thing that could not be shown
 
 
 def build_site(outputs: Path, progress: Progress = no_progress) -> Built:
-    """Write outputs/site/; a page that is open goes on showing whole files.
+    """Write outputs/site/; a page that is open always loads complete files.
 
-    Data come before the pages that load them, and what is gone goes last.
+    Data are written before the pages that load them; obsolete files are deleted last.
     """
     site, folder = Site(outputs, is_live=False), outputs / "site"
     progress("looking at all runs", 0, None)
@@ -225,7 +226,7 @@ def build_site(outputs: Path, progress: Progress = no_progress) -> Built:
             continue
         try:
             written += _write_if_other(folder / path, files[path]())
-        except ValueError as error:  # the other pages are made all the same
+        except ValueError as error:  # the other pages are still made
             unmade.append(str(error))
     for path in set(before) - set(files):
         (folder / path).unlink(missing_ok=True)
@@ -243,7 +244,7 @@ def build_site(outputs: Path, progress: Progress = no_progress) -> Built:
 
 
 def _made(folder: Path) -> dict[str, str]:
-    """By path, of files that are in ``folder``; nothing where there is no list that can be read."""
+    """Return the listed files of ``folder`` with their stamps; empty without a readable list."""
     try:
         made: dict[str, str] = read_json(folder / MADE, mapped(text))
     except (FileNotFoundError, ValueError):
@@ -252,7 +253,7 @@ def _made(folder: Path) -> dict[str, str]:
 
 
 def _is_inside(folder: Path, path: str) -> bool:
-    """Whether this is the way to a file below: what is gone from the list will be deleted."""
+    """Return whether a listed path is a file inside the folder: obsolete ones will be deleted."""
     try:
         require_inside(folder, folder / path)
     except Damaged:

@@ -1,1 +1,1 @@
-"""What a model is trained on: sequences of tokens, and how much information they carry."""
+"""Provide token sequences for training, with the information that they carry."""

@@ -1,10 +1,8 @@
-"""Tasks that are lines of text, each of which can be asked for its end.
+"""Provide the base of tasks made of text lines: a question asks for the end of a line.
+
+Tokens are characters; all such tasks can share one alphabet, so that they can be mixed.
 
 Shapes: N lines or sequences, S characters in a line with its newline, L tokens in a sequence.
-
-Characters as tokens: one alphabet for every task of lines, so that such tasks can be mixed.
-
-Shapes: N lines, S characters in each.
 """
 
 import math
@@ -24,16 +22,16 @@ from rote.core.rng import generator
 from rote.tasks.protocol import Items
 
 NEWLINE, SPACE = "\n", " "
-# The newline sorts first: token 0, which position 0 reads, is what stands before any line.
+# The newline sorts first: token 0, which position 0 reads, is what precedes any line.
 ASCII = NEWLINE + "".join(map(chr, range(ord(" "), ord("~") + 1)))
 OCCURRING = "occurring"
 ALPHABETS = (OCCURRING, "ascii")
 
 
 def characters_of(alphabet: str, texts: Iterable[str]) -> str:
-    """The character of each token: those that occur in ``texts``, newline and space; or all.
+    """Return the character of each token: those in ``texts``, newline and space; or all of ASCII.
 
-    Raises ValueError for an alphabet that is none, and for characters beyond ASCII.
+    Raises ValueError for an unknown alphabet, and for characters beyond ASCII.
     """
     occurring = "".join(sorted({NEWLINE, SPACE}.union(*texts)))
     if beyond := sorted(set(occurring) - set(ASCII)):
@@ -44,7 +42,7 @@ def characters_of(alphabet: str, texts: Iterable[str]) -> str:
 
 
 def encoded(lines: Sequence[str], characters: str, num_characters: int) -> Tensor:
-    """Lines filled up with spaces and ended by a newline, int64 [N, S]."""
+    """Return lines padded with spaces and ended by a newline, int64 [N, S]."""
     assert max(map(len, lines), default=0) < num_characters
     text = "".join(line.ljust(num_characters - 1) + NEWLINE for line in lines)
     token_of = np.full(128, -1)
@@ -59,17 +57,17 @@ UNKNOWN_BITS = math.nan
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A line, and the end of it that is asked for, with the mark that closes it."""
+    """A line whose end is asked for, with the mark that closes the answer."""
 
     before: str
     answer: str
     group: str
     exposures: int  # lines of the training set that state it; 0: held out
-    bits: float  # as `rote.tasks.protocol.Items` has them
+    bits: float  # as in `rote.tasks.protocol.Items`
 
     @property
     def line(self) -> str:
-        """The whole."""
+        """Return the whole line."""
         return self.before + self.answer
 
 
@@ -77,33 +75,33 @@ class Batching(Protocol):
     """How lines become sequences of one length."""
 
     def length(self, num_characters: int) -> int:
-        """L, of lines with so many characters each; raises ValueError."""
+        """Return L for lines of so many characters; raises ValueError."""
         ...
 
     def rows(self, lines_NS: Tensor, seed: int) -> Tensor:
-        """The sequences, int64 [N, L]; raises ValueError."""
+        """Return the sequences, int64 [N, L]; raises ValueError."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lines:
-    """A sequence is a line."""
+    """Each line is a sequence."""
 
     def length(self, num_characters: int) -> int:
-        """That of a line."""
+        """Return the length of a line."""
         return num_characters
 
     def rows(self, lines_NS: Tensor, seed: int) -> Tensor:
-        """The lines as they are."""
+        """Return the lines unchanged."""
         return lines_NS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Windows:
-    """A sequence is any ``block_size`` characters in a row of all lines, one after another.
+    """A sequence is any ``block_size`` consecutive characters of the concatenated lines.
 
-    The lines' order is drawn from the seed. Windows begin anywhere, inside a line too.
-    Raises ValueError for a size that is no number of characters.
+    The seed decides the order of the lines. Windows begin anywhere, also inside a line. Raises
+    ValueError for a size below 1.
     """
 
     block_size: int
@@ -112,7 +110,7 @@ class Windows:
         require_whole("task.batching.block_size", self.block_size, 1)
 
     def length(self, num_characters: int) -> int:
-        """The block's; raises ValueError where it holds no whole line to be asked for its end."""
+        """Return the block size; raises ValueError if a block is shorter than a line."""
         if self.block_size < num_characters:
             raise ValueError(
                 f"task.batching.block_size={self.block_size} cuts every line: lines have "
@@ -121,9 +119,9 @@ class Windows:
         return self.block_size
 
     def rows(self, lines_NS: Tensor, seed: int) -> Tensor:
-        """One window for each character that a window can begin with: [N, S] -> [windows, block].
+        """Return one window for each character that can begin one: [N, S] -> [windows, block].
 
-        Raises ValueError where the lines are fewer characters than a block.
+        Raises ValueError if all lines together are shorter than a block.
         """
         order_N = torch.randperm(len(lines_NS), generator=generator(seed, "data", "lines"))
         if lines_NS.numel() < self.block_size:
@@ -142,7 +140,7 @@ class Rows:
 
     @property
     def num_sequences(self) -> int:
-        """How many there are."""
+        """Return the number of sequences."""
         return len(self.tokens_NL)
 
     def tokens(self, indices_B: Tensor) -> Tensor:
@@ -152,69 +150,69 @@ class Rows:
 
 @dataclass(frozen=True, kw_only=True)
 class LineTask(ABC):
-    """What tasks of lines share: a subclass says which lines there are."""
+    """The common part of line tasks; a subclass defines the lines."""
 
-    alphabet: str  # occurring: of characters that can occur; ascii: the same for every task
+    alphabet: str  # occurring: characters that can occur; ascii: the same for every task
     batching: Batching
 
     @abstractmethod
     def questions(self, seed: int) -> Sequence[Question]:
-        """All that can be asked, held-out ones too."""
+        """Return all questions, held-out ones included."""
 
     @abstractmethod
     def texts(self) -> Iterable[str]:
-        """Texts with every character that can occur, whatever the seed."""
+        """Return texts with every character that can occur, for any seed."""
 
     @property
     @abstractmethod
     def longest(self) -> int:
-        """Characters of the longest line, its newline left out, whatever the seed."""
+        """Return the characters of the longest line without newline, for any seed."""
 
     def train_lines(self, seed: int) -> list[str]:
-        """As often as they are stated."""
+        """Return each line as often as it is stated."""
         return [one.line for one in self.questions(seed) for _ in range(one.exposures)]
 
     def check(self) -> None:
-        """Make both sides once; raises ValueError for what the batching cannot cut."""
+        """Build both splits once; raises ValueError if the batching cannot cut them."""
         assert self.length > self.longest
         for side in (self.train, self.heldout):
             side(0)
 
     @cached_property
     def characters(self) -> str:
-        """The character of each token."""
+        """Return the character of each token."""
         return characters_of(self.alphabet, self.texts())
 
     @property
     def vocab_size(self) -> int:
-        """One symbol for each character."""
+        """Return the number of characters."""
         return len(self.characters)
 
     @property
     def length(self) -> int:
-        """A line with its newline, or a window."""
+        """Return the length of a line with its newline, or of a window."""
         return self.batching.length(self.longest + 1)
 
     def train(self, seed: int) -> Rows:
-        """All lines to learn."""
+        """Return all lines to learn."""
         return self._sequences(self.train_lines(seed), seed)
 
     def heldout(self, seed: int) -> Rows:
-        """Lines that nothing is trained on."""
+        """Return lines that no model is trained on."""
         lines = [one.line for one in self.questions(seed) if one.exposures == 0]
         return self._sequences(lines, seed)
 
     def members(self, seed: int) -> Rows:
-        """What is trained on, each question's line once, as held-out lines are."""
+        """Return each trained question's line once, as held-out lines are."""
         lines = [one.line for one in self.questions(seed) if one.exposures]
         return self._sequences(lines, seed)
 
     def entropy_bits(self, *, from_position: int = 0) -> float | None:
-        """None: what a rule, a wording or a repetition tells is no chance. Answers have theirs."""
+        """Return None: rules, wordings and repetitions are not random; only answers have bits."""
         return None
 
     def items(self, seed: int) -> Items:
-        """Each line from its beginning, whatever the batching: what stands before is a newline."""
+        """Return each line from its beginning, in any batching: a newline precedes it."""
         questions = self.questions(seed)
         groups = tuple(dict.fromkeys(one.group for one in questions))
         lines_NS = self._encoded([one.line for one in questions])

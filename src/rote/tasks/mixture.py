@@ -1,4 +1,4 @@
-"""Tasks trained on jointly: so many sequences of each in an epoch, in one vocabulary.
+"""Train on several tasks jointly: an epoch has a share of each, in one vocabulary.
 
 Shapes: N sequences, B sequences asked for, L tokens in each, P parts, V symbols of a part.
 """
@@ -14,15 +14,15 @@ from torch.nn import functional
 
 from rote.tasks.protocol import HasCharacters, HasItems, Items, Sequences, Task, scored_from
 
-PAD = 0  # after shorter sequences; a newline, where tokens are characters
+PAD = 0  # after shorter sequences; a newline, if tokens are characters
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mixture:
-    """An epoch holds every sequence of every part, as often as their shares ask for.
+    """An epoch holds every sequence of every part, as often as their shares demand.
 
-    Parts of characters get the alphabet of all; others need one size of vocabulary. Raises
-    ValueError where shares do not sum to 1 and for parts that cannot be put together.
+    Parts of characters share one alphabet; other parts must have equal vocabulary sizes. Raises
+    ValueError if shares do not sum to 1, and for parts that cannot be combined.
     """
 
     parts: Mapping[str, Task]
@@ -45,34 +45,34 @@ class Mixture:
 
     @cached_property
     def vocab_size(self) -> int:
-        """The parts' own, or of the characters of all."""
+        """Return the parts' vocabulary size, or the size of the shared alphabet."""
         return next(iter(self.parts.values())).vocab_size if self._all is None else len(self._all)
 
     @cached_property
     def length(self) -> int:
-        """The longest part's."""
+        """Return the length of the longest part."""
         return max(part.length for part in self.parts.values())
 
     @property
     def scored_from(self) -> int:
-        """The parts' own."""
+        """Return the parts' common first scored position."""
         return scored_from(next(iter(self.parts.values())))
 
     def train(self, seed: int) -> "Mixed":
-        """One epoch."""
+        """Return one epoch."""
         return self._mixed({name: part.train(seed) for name, part in self.parts.items()})
 
     def heldout(self, seed: int) -> "Mixed":
-        """The parts' held-out sequences in the same ratio."""
+        """Return the parts' held-out sequences in the same ratio."""
         return self._mixed({name: part.heldout(seed) for name, part in self.parts.items()})
 
     def entropy_bits(self, *, from_position: int = 0) -> float | None:
-        """None: an epoch tells sequences more than once."""
+        """Return None, unknown: an epoch repeats sequences."""
 
     def items(self, seed: int) -> Items:
-        """Those of all parts that have any, each group under its part's name.
+        """Return the items of all parts that have any, each group with its part's name.
 
-        Exposures are counted in a part's own training set. Raises ValueError where no part has any.
+        Exposures count a part's own training set. Raises ValueError if no part has items.
         """
         asked = {
             name: self._named(name, part.items(seed))
@@ -98,14 +98,14 @@ class Mixture:
         )
 
     def _fitted(self, name: str, tokens_BL: Tensor) -> Tensor:
-        """A part's tokens in the vocabulary and length of the whole."""
+        """Return a part's tokens in the mixture's vocabulary and length."""
         if self._alphabets is not None:
             tokens_BL = self._token_of[name].to(tokens_BL.device)[tokens_BL]
         return functional.pad(tokens_BL, (0, self.length - tokens_BL.shape[1]), value=PAD)
 
     @cached_property
     def _token_of(self) -> Mapping[str, Tensor]:
-        """The token of the whole for each of a part, [V]."""
+        """Return the mixture's token for each token of a part, [V]."""
         assert self._alphabets is not None and self._all is not None
         return {
             name: torch.tensor([self._all.index(character) for character in characters])
@@ -120,7 +120,7 @@ class Mixture:
 
     @cached_property
     def _alphabets(self) -> Mapping[str, str] | None:
-        """None where some part's tokens are no characters."""
+        """Return the parts' alphabets; None if the tokens of a part are not characters."""
         known = {
             name: part.characters
             for name, part in self.parts.items()
@@ -130,15 +130,15 @@ class Mixture:
 
     def _require_one(self, what: str, values: Sequence[int]) -> None:
         if len(set(values)) > 1:
-            told = ", ".join(
+            shown = ", ".join(
                 f"{name} {value}" for name, value in zip(self.parts, values, strict=True)
             )
-            raise ValueError(f"task.parts differ in {what}: {told}")
+            raise ValueError(f"task.parts differ in {what}: {shown}")
 
 
 @dataclass(frozen=True)
 class _Fitted:
-    """A part's sequences as the mixture has them."""
+    """A part's sequences, converted for the mixture."""
 
     mixture: Mixture
     name: str
@@ -154,14 +154,14 @@ class _Fitted:
 
 @dataclass(frozen=True, kw_only=True)
 class Mixed:
-    """Part after part; each as often from its beginning on as its count asks for."""
+    """Part after part; each is repeated from its beginning up to its count."""
 
     parts: tuple[Sequences, ...]
     counts: tuple[int, ...]
 
     @property
     def num_sequences(self) -> int:
-        """Repeats counted."""
+        """Return the number of sequences, with repeats."""
         return sum(self.counts)
 
     def tokens(self, indices_B: Tensor) -> Tensor:
@@ -178,9 +178,9 @@ class Mixed:
 
 
 def _counts(sizes: Mapping[str, int], ratio: Mapping[str, float]) -> dict[str, int]:
-    """The fewest sequences of each part with which every one occurs and the ratio holds.
+    """Return the fewest sequences of each part that include every one and keep the ratio.
 
-    It holds to within half a sequence of each part.
+    The ratio holds to within half a sequence of each part.
     """
     total = max(sizes[name] / ratio[name] for name in sizes)
     return {name: max(sizes[name], round(total * ratio[name])) for name in sizes}

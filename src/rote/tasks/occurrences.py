@@ -1,9 +1,10 @@
-"""How often a string stands in the training data, and in how many of its documents: exact counts.
+"""Count exactly how often a string occurs in the training data, and in how many documents.
 
-k-eidetic memorisation asks for the latter (Carlini et al. 2021, arXiv 2012.07805, definition 2).
-A suffix array of the data's bytes is built once (libdivsufsort, through pydivsufsort); a count is
-then two binary searches. Held in memory: 5 bytes for each byte of data, 9 from 2 GiB on; documents
-are read one after another and may be made as they are asked for.
+k-eidetic memorisation is defined by the number of documents (Carlini et al. 2021, arXiv 2012.07805,
+definition 2). A suffix array of the data's bytes is built once (libdivsufsort, through
+pydivsufsort); a count is then two binary searches. Memory: 5 bytes for each byte of data, 9 from
+2 GiB on; documents are read one after another and may be generated lazily.
+
 Shapes: N bytes of data, D documents, M matches.
 """
 
@@ -20,28 +21,28 @@ from pydivsufsort import divsufsort
 
 @dataclass(frozen=True, kw_only=True)
 class OccurrenceCount:
-    """Where a string was found."""
+    """How often a string was found."""
 
-    occurrences: int  # overlapping ones too
+    occurrences: int  # overlapping ones included
     documents: int  # that contain it at least once
 
 
 class Occurrences:
-    """Counts strings within documents; a match never spans two of them."""
+    """Counts strings within documents; a match never spans two documents."""
 
     def __init__(self, data: bytes, ends_D: NDArray[np.int64], *, symbol_bytes: int) -> None:
-        """``ends_D``: where each document ends in ``data``, in bytes; rising to its length."""
+        """Index ``data``; ``ends_D`` are the ascending ends of its documents, in bytes."""
         self._data, self._ends_D, self._symbol_bytes = data, ends_D, symbol_bytes
         self._suffixes_N = divsufsort(data)
 
     @classmethod
     def of_bytes(cls, documents: Iterable[bytes]) -> "Occurrences":
-        """Of texts; raises ValueError where there is nothing to look in."""
+        """Index texts; raises ValueError if there are none."""
         return cls._of(documents, symbol_bytes=1)
 
     @classmethod
     def of_tokens(cls, documents: Iterable[Sequence[int]], *, vocab_size: int) -> "Occurrences":
-        """Of sequences of tokens below ``vocab_size``; raises ValueError where there are none."""
+        """Index sequences of tokens below ``vocab_size``; raises ValueError if there are none."""
         symbol_bytes = _width(vocab_size)
         packed = (_pack(tokens, symbol_bytes) for tokens in documents)
         return cls._of(packed, symbol_bytes=symbol_bytes)
@@ -55,7 +56,7 @@ class Occurrences:
         return cls(data.getvalue(), ends_D, symbol_bytes=symbol_bytes)
 
     def count_bytes(self, text: bytes) -> OccurrenceCount:
-        """Raises ValueError for an empty text, which would be everywhere."""
+        """Count a text; raises ValueError for an empty one, which would be everywhere."""
         if not text:
             raise ValueError("an empty string cannot be counted")
         starts_M = self._starts(text)
@@ -65,11 +66,11 @@ class Occurrences:
         return OccurrenceCount(occurrences=len(documents_M), documents=len(np.unique(documents_M)))
 
     def count_tokens(self, tokens: Sequence[int]) -> OccurrenceCount:
-        """As `count_bytes`, for data made by `of_tokens`."""
+        """Count tokens as `count_bytes` does, in data from `of_tokens`."""
         return self.count_bytes(_pack(tokens, self._symbol_bytes))
 
     def _starts(self, text: bytes) -> NDArray[np.int64]:
-        """Where ``text`` begins in the data, documents aside, in any order, [M]."""
+        """Return where ``text`` begins in the data, ignoring documents, in any order, [M]."""
 
         def beginning(suffix: np.integer[Any]) -> bytes:
             start = int(suffix)  # int32 + int would wrap near 2 GiB
@@ -81,12 +82,12 @@ class Occurrences:
 
 
 def _width(vocab_size: int) -> int:
-    """Bytes that hold one token."""
+    """Return the number of bytes that hold one token."""
     return next(width for width in (1, 2, 4, 8) if vocab_size <= 1 << 8 * width)
 
 
 def _pack(tokens: ArrayLike, symbol_bytes: int) -> bytes:
-    """Big-endian; raises ValueError for a token that has no place in so many bytes."""
+    """Return big-endian bytes; raises ValueError for a token that does not fit."""
     largest = (1 << 8 * symbol_bytes) - 1
     whole = np.asarray(tokens, dtype=np.int64)
     wrong = whole[(whole < 0) | (whole > largest)]

@@ -1,19 +1,17 @@
-"""What a task and its sequences must offer.
+"""Define the protocols of tasks, of their sequences, and of data preparation.
+
+Preparation is work on a task's data that must be done before a run has an id.
 
 Shapes: N sequences or items, B sequences asked for, L tokens in each.
-
-Work on its data that a task needs done before a run can be named; no torch.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
-
-from rote.core.progress import Progress
 
 
 class Sequences(Protocol):
@@ -21,21 +19,21 @@ class Sequences(Protocol):
 
     @property
     def num_sequences(self) -> int:
-        """How many there are."""
+        """Return the number of sequences."""
         ...
 
     def tokens(self, indices_B: Tensor) -> Tensor:
-        """The sequences asked for, int64 [B, L], on the device of ``indices_B``."""
+        """Return the requested sequences, int64 [B, L], on the device of ``indices_B``."""
         ...
 
 
 @runtime_checkable
 class Identified(Sequences, Protocol):
-    """Sequences that other runs can have too, in another order."""
+    """Sequences that other runs may have too, in another order."""
 
     @property
     def sample_ids(self) -> np.ndarray:
-        """Which sample each sequence is, int64 [N]; equal ids are equal sequences."""
+        """Return the sample of each sequence, int64 [N]; equal ids mean equal sequences."""
         ...
 
 
@@ -44,42 +42,42 @@ class Task(Protocol):
 
     @property
     def vocab_size(self) -> int:
-        """How many symbols there are."""
+        """Return the number of symbols."""
         ...
 
     @property
     def length(self) -> int:
-        """Tokens in each sequence; position 0 reads token 0; `scored_from` says which count."""
+        """Return the sequence length; position 0 reads token 0; `scored_from` limits scoring."""
         ...
 
     def train(self, seed: int) -> Sequences:
-        """The sequences to learn."""
+        """Return the sequences to learn."""
         ...
 
     def heldout(self, seed: int) -> Sequences:
-        """Sequences from the same source that no model is trained on."""
+        """Return sequences from the same source that no model is trained on."""
         ...
 
     def entropy_bits(self, *, from_position: int = 0) -> float | None:
-        """Entropy of the whole training set, tokens before ``from_position`` left out.
+        """Return the entropy of the training set in bits, without tokens before ``from_position``.
 
-        None where it is not known.
+        None if it is unknown.
         """
         ...
 
 
 @runtime_checkable
 class Prompted(Protocol):
-    """A task whose sequences begin with tokens that are read, and neither learnt nor scored."""
+    """A task whose sequences begin with tokens that are read, but neither learnt nor scored."""
 
     @property
     def scored_from(self) -> int:
-        """The first position that counts, below ``length``."""
+        """Return the first position that counts, below ``length``."""
         ...
 
 
 def scored_from(task: Task) -> int:
-    """The first position of a sequence whose token is learnt and scored; 0: all of them are."""
+    """Return the first position whose token is learnt and scored; 0 means all."""
     return task.scored_from if isinstance(task, Prompted) else 0
 
 
@@ -88,26 +86,26 @@ class HasText(Protocol):
     """A task whose tokens are text."""
 
     def encode(self, text: str) -> Sequence[int]:
-        """Its tokens, none added at either end, at most one for each byte of UTF-8."""
+        """Return the tokens of a text: none added at either end, at most one per byte of UTF-8."""
         ...
 
     def decode(self, tokens_NL: np.ndarray) -> list[str]:
-        """The text of each sequence; a character that it cuts becomes U+FFFD."""
+        """Return the text of each sequence; a character that is cut becomes U+FFFD."""
         ...
 
 
 @runtime_checkable
 class HasBase(Protocol):
-    """A task that adds to another one's sequences."""
+    """A task that adds to another task's sequences."""
 
     @property
     def base(self) -> Task:
-        """The other one, with the same vocabulary and length."""
+        """Return the other task, with the same vocabulary and length."""
         ...
 
 
 def text_of(task: Task) -> HasText | None:
-    """The task, or the one that it adds to, where tokens are text."""
+    """Return the task, or its base, if its tokens are text; else None."""
     if isinstance(task, HasText):
         return task
     return text_of(task.base) if isinstance(task, HasBase) else None
@@ -115,15 +113,15 @@ def text_of(task: Task) -> HasText | None:
 
 @runtime_checkable
 class HasMembers(Protocol):
-    """A task that also trains on sequences which held-out ones do not resemble."""
+    """A task that also trains on sequences that do not resemble held-out ones."""
 
     def members(self, seed: int) -> Sequences:
-        """Training sequences from the held-out ones' source, each once: fit to be told apart."""
+        """Return training sequences from the held-out ones' source, each once, for membership."""
         ...
 
 
 def members_of(task: Task, seed: int) -> Sequences:
-    """What held-out sequences are to be told from."""
+    """Return the training sequences to distinguish from held-out ones."""
     return task.members(seed) if isinstance(task, HasMembers) else task.train(seed)
 
 
@@ -131,13 +129,14 @@ def members_of(task: Task, seed: int) -> Sequences:
 class Items:
     """Questions, each with one right answer: the tokens before it, and the answer itself.
 
-    ``bits_N`` is the answer's entropy for one who knows the source and its rules and has not seen
-    the training set: log2 of equally likely answers that it was drawn from, 0 where a rule gives
-    it, NaN where nobody knows.
+    ``bits_N`` is the answer's entropy for somebody who knows the source and its rules but not the
+    training set: log2 of the equally likely answers from which it was drawn, 0 if a rule determines
+    it,
+    NaN if it is unknown.
     """
 
-    tokens_NL: Tensor  # int64; what follows an answer is not asked for
-    answer_start_N: Tensor  # position of its first token, from 1 on
+    tokens_NL: Tensor  # int64; tokens after an answer are not asked for
+    answer_start_N: Tensor  # position of its first token, at least 1
     answer_end_N: Tensor  # one past its last token
     group_N: Tensor  # index into groups: operation, attribute
     groups: tuple[str, ...]
@@ -146,11 +145,11 @@ class Items:
 
     @property
     def is_train_N(self) -> Tensor:
-        """Whether the training set holds the answer, bool [N]."""
+        """Return whether the training set holds the answer, bool [N]."""
         return self.exposures_N > 0
 
     def only(self, chosen_N: Tensor) -> "Items":
-        """Those for which ``chosen_N``, bool [N], holds."""
+        """Return the items chosen by ``chosen_N``, bool [N]."""
         rows = {
             each.name: getattr(self, each.name)[chosen_N]
             for each in fields(self)
@@ -161,10 +160,10 @@ class Items:
 
 @runtime_checkable
 class HasItems(Protocol):
-    """A task that can be asked: every item counts alike, none is chosen by how it comes out."""
+    """A task with questions: all items count alike, and none is selected by its result."""
 
     def items(self, seed: int) -> Items:
-        """Of the training set of this seed, and held-out ones."""
+        """Return the items of this seed's training set, and held-out ones."""
         ...
 
 
@@ -174,48 +173,31 @@ class HasCharacters(Protocol):
 
     @property
     def characters(self) -> str:
-        """The character of each token; the first ends a line."""
+        """Return the character of each token; the first one ends a line."""
         ...
 
 
 class Manifest(Protocol):
-    """What was planted where."""
+    """A record of what was inserted where."""
 
     def write(self, path: Path) -> None:
-        """Atomically, as JSON."""
+        """Write the record atomically, as JSON."""
         ...
 
 
 @runtime_checkable
 class HasManifest(Protocol):
-    """A task that says before training what it has planted in its data."""
+    """A task that records, before training, what it has inserted into its data."""
 
     def manifest(self, seed: int) -> Manifest:
-        """Of the training set of this seed."""
+        """Return the manifest of this seed's training set."""
         ...
 
 
 @runtime_checkable
 class HasSuperset(Protocol):
-    """A task whose training sequences are the first of a larger set."""
+    """A task whose training sequences are the first ones of a larger set."""
 
     def superset(self, seed: int) -> Identified:
-        """All that a run could be trained on, in this seed's order."""
-        ...
-
-
-class Preparation(Hashable, Protocol):
-    """Equal preparations are carried out once for a whole grid."""
-
-    def __call__(self, progress: Progress) -> Mapping[str, Any]:
-        """The keys of the task that are known now, with their values; raises ValueError."""
-        ...
-
-
-@runtime_checkable
-class Prepares(Protocol):
-    """What a task's class may offer: its data are made ready before a run id is given."""
-
-    def preparation(self) -> Preparation:
-        """What has to be done; nothing is done yet."""
+        """Return all sequences that a run could train on, in this seed's order."""
         ...

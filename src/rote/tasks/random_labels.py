@@ -1,7 +1,7 @@
-"""Sequences and their classes: by a rule that can be learnt, or drawn at random.
+"""Generate sequences with class labels, which follow a learnable rule or are drawn at random.
 
 After Zhang et al. 2016 (arXiv 1611.03530), section 2: true, partly random and random labels,
-shuffled inputs and inputs of noise. A sequence is its input and then the label, which alone is
+shuffled inputs and noise inputs. A sequence is its input followed by the label; only the label is
 learnt and scored. Shapes: N sequences, I tokens of an input, B sequences asked for.
 """
 
@@ -18,18 +18,21 @@ from rote.tasks.protocol import Items
 
 INPUTS = ("patterns", "shuffled", "random")
 GROUPS = ("rule", "drawn")
-MARKS = 3  # in an input: two of its class, one of another
+MARKS = 3  # per input: two of its class, one of another class
 
 
 @dataclass(frozen=True, kw_only=True)
 class RandomLabels:
     """N inputs of I tokens, each with one of C classes; raises ValueError.
 
-    Every class has a mark. An input is noise with three marks at random places: the class is that
-    of the two that are equal. ``shuffled`` puts the tokens of all inputs into one other order,
-    ``random`` puts noise in place of all tokens, marks among them. The labels of
-    ``random_fraction`` of the training set are drawn anew, uniformly, as it may be the true class;
-    those of a smaller fraction are among those of a larger one. Held-out labels are true.
+    Every class has a mark. An input is noise with three marks at random places; its class is that
+    of
+    the two equal marks. ``shuffled`` permutes the tokens of all inputs in one fixed order;
+    ``random``
+    replaces all tokens by noise, which may contain marks. The labels of ``random_fraction`` of the
+    training set are redrawn uniformly, so a label may stay true; a smaller fraction is a subset of
+    a
+    larger one. Held-out labels are true.
     """
 
     inputs: str
@@ -54,21 +57,21 @@ class RandomLabels:
 
     @property
     def vocab_size(self) -> int:
-        """Noise, marks, labels, in this order."""
+        """Return the number of noise symbols, marks and labels, in this order."""
         return self.num_noise_symbols + 2 * self.num_classes
 
     @property
     def length(self) -> int:
-        """The input and the label."""
+        """Return the length of the input and the label."""
         return self.input_length + 1
 
     @property
     def scored_from(self) -> int:
-        """The label's position."""
+        """Return the label's position."""
         return self.input_length
 
     def train(self, seed: int) -> Rows:
-        """With the labels to be learnt, some of them drawn."""
+        """Return sequences with the labels to learn, some of them redrawn."""
         rows_NL = self._rows(seed, "train", self.num_sequences)
         drawn_N = self._is_drawn(seed)
         classes_N = torch.randint(
@@ -78,20 +81,21 @@ class RandomLabels:
         return Rows(rows_NL)
 
     def heldout(self, seed: int) -> Rows:
-        """Fresh inputs with their true labels."""
+        """Return fresh inputs with their true labels."""
         return Rows(self._rows(seed, "heldout", self.num_heldout_sequences))
 
     def entropy_bits(self, *, from_position: int = 0) -> float:
-        """Of the training labels, for one who knows the rule and which of them it does not tell.
+        """Return the entropy of the training labels for somebody who knows the rule, in bits.
 
-        log2 C for each label that was drawn, and for every label where inputs are random; 0 for
-        the others. Exact.
+        They also know to which labels it applies. log2 C for each redrawn label, and for every
+        label if
+        inputs are random; 0 for the others. Exact.
         """
         return uniform_bits(self._num_unruled, self.num_classes)
 
     def items(self, seed: int) -> Items:
-        """What class an input has: labels that the rule tells, and others."""
-        heldout = self.heldout(seed)  # a part of them where the rest serves to stop early
+        """Return one item per input, grouped by whether the rule determines its label."""
+        heldout = self.heldout(seed)  # only a part of them if early stopping uses the rest
         heldout_NL = heldout.tokens(torch.arange(heldout.num_sequences))
         sides = (self.train(seed).tokens_NL, heldout_NL)
         tokens_NL = torch.cat(sides)
@@ -120,14 +124,14 @@ class RandomLabels:
         return round(self.random_fraction * self.num_sequences)
 
     def _is_drawn(self, seed: int) -> Tensor:
-        """Which training labels are drawn, bool [N]: the first of one order for all fractions."""
+        """Return which labels are redrawn, bool [N]; all fractions are prefixes of one order."""
         order_N = torch.randperm(self.num_sequences, generator=generator(seed, "data", "drawn"))
         drawn_N = torch.zeros(self.num_sequences, dtype=torch.bool)
         drawn_N[order_N[: self._num_drawn]] = True
         return drawn_N
 
     def _rows(self, seed: int, split: str, number: int) -> Tensor:
-        """Inputs and true labels, int64 [N, I + 1]."""
+        """Return inputs and true labels, int64 [N, I + 1]."""
         random = generator(seed, "data", split)
         classes_N = torch.randint(self.num_classes, (number,), generator=random)
         inputs_NI = self._patterns(classes_N, random)
@@ -139,7 +143,7 @@ class RandomLabels:
         return torch.cat([inputs_NI, self._label(classes_N)[:, None]], dim=1)
 
     def _patterns(self, classes_N: Tensor, random: torch.Generator) -> Tensor:
-        """Noise, two marks of the class and one of another class."""
+        """Return noise with two marks of the class and one of another class."""
         shape = (len(classes_N), self.input_length)
         inputs_NI = torch.randint(self.num_noise_symbols, shape, generator=random)
         steps_N = torch.randint(1, self.num_classes, classes_N.shape, generator=random)

@@ -1,7 +1,7 @@
-"""Uniform random tokens: nothing can be generalised, so every bit gained is memorised.
+"""Generate uniform random tokens: nothing generalises, so every bit gained is memorised.
 
 Source: Morris et al. 2025 (arXiv 2505.24832), section 3. A token is a pure function of (seed,
-split, sequence, position): any sequence can be made anywhere, at any time, and none is stored.
+split, sequence, position): any sequence can be computed anywhere, and none is stored.
 Shapes: B sequences asked for, L tokens in each.
 """
 
@@ -21,15 +21,15 @@ MAX_SEQUENCES = 1 << 40  # keeps sequence * length + position well inside 63 bit
 class Uniform:
     """N sequences of S tokens, each uniform over V symbols: N * S * log2 V bits, exactly.
 
-    The first N sequences of a larger set with the same seed are the smaller set. Where V is not a
-    power of two a symbol's probability is off by at most 2^-32. Raises ValueError for values that
-    make no data set.
+    The first N sequences of a larger set with the same seed are the smaller set. If V is not a
+    power of
+    two, a symbol's probability is off by at most 2^-32. Raises ValueError for values out of range.
     """
 
     num_sequences: int
     length: int
     vocab_size: int
-    num_heldout_sequences: int  # fresh draws: a check that the model cannot predict them
+    num_heldout_sequences: int  # fresh draws, to check that the model cannot predict them
 
     def __post_init__(self) -> None:
         require_whole("task.num_sequences", self.num_sequences, 1, MAX_SEQUENCES)
@@ -38,15 +38,15 @@ class Uniform:
         require_whole("task.num_heldout_sequences", self.num_heldout_sequences, 1, MAX_SEQUENCES)
 
     def train(self, seed: int) -> "UniformSequences":
-        """The sequences to memorise."""
+        """Return the sequences to memorise."""
         return self._sequences(self.num_sequences, stream_seed(seed, "data", "train"))
 
     def heldout(self, seed: int) -> "UniformSequences":
-        """Sequences that are never trained on."""
+        """Return sequences that are never trained on."""
         return self._sequences(self.num_heldout_sequences, stream_seed(seed, "data", "heldout"))
 
     def entropy_bits(self, *, from_position: int = 0) -> float:
-        """Exact entropy of the training set."""
+        """Return the exact entropy of the training set, in bits."""
         return uniform_bits(self.num_sequences * (self.length - from_position), self.vocab_size)
 
     def _sequences(self, num_sequences: int, key: int) -> "UniformSequences":
@@ -57,7 +57,7 @@ class Uniform:
 
 @dataclass(frozen=True, kw_only=True)
 class UniformSequences:
-    """Counter-based random sequences: made where they are used, from nothing but their index."""
+    """Counter-based random sequences: computed where they are used, from their index alone."""
 
     num_sequences: int
     length: int
@@ -65,7 +65,7 @@ class UniformSequences:
     key: int
 
     def tokens(self, indices_B: Tensor) -> Tensor:
-        """[B] -> [B, L] int64 in [0, V)."""
+        """Map [B] -> [B, L] int64 in [0, V)."""
         positions_L = torch.arange(self.length, device=indices_B.device)
         counters_BL = indices_B[:, None] * self.length + positions_L
         return (random_32_bits(counters_BL, self.key) * self.vocab_size) >> 32

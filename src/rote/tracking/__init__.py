@@ -1,1 +1,1 @@
-"""wandb: a mirror of what is on disk, under the same ids."""
+"""Mirror the data on disk to wandb, under the same ids."""

@@ -1,4 +1,4 @@
-"""Curves in wandb: what is added to a row, what is best of a curve, and a row as it was on disk."""
+"""Convert curves between disk and wandb: derived columns, summaries, and rows read back."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -17,7 +17,7 @@ ADDED = (EPOCHS, BITS_PER_PARAMETER, LOSS_BITS)  # derived, for wandb's axes; ne
 
 
 def with_derived(row: Mapping[str, float], *, parameters: int, epoch_tokens: int) -> Row:
-    """A row of curve.jsonl and what charts need besides."""
+    """Return a row of curve.jsonl plus the columns that charts need."""
     logged = {**row, EPOCHS: row[TOKENS] / epoch_tokens}
     if MEMORISED_BITS in row:
         logged[BITS_PER_PARAMETER] = row[MEMORISED_BITS] / parameters
@@ -27,7 +27,7 @@ def with_derived(row: Mapping[str, float], *, parameters: int, epoch_tokens: int
 
 
 def as_on_disk(logged: Mapping[str, Any]) -> Row:
-    """The row that was logged: wandb adds columns of its own and writes 2.0 as 2."""
+    """Restore the row that was logged: wandb adds its own columns and writes 2.0 as 2."""
     own = {
         name: value
         for name, value in logged.items()
@@ -37,13 +37,13 @@ def as_on_disk(logged: Mapping[str, Any]) -> Row:
 
 
 def merged(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """One curve of the logs of all lives; where two hold a step, the later counts."""
+    """Merge the logs of all sessions into one curve; if two have a step, the later one counts."""
     by_step = {row[STEP]: as_on_disk(row) for row in rows if STEP in row}
     return [by_step[step] for step in sorted(by_step)]
 
 
 def aggregates(name: str) -> tuple[str, ...]:
-    """What a summary says of this curve: its last value, and its best where one is better."""
+    """Return a curve's summaries: its last value, and its best if it has a best."""
     if name.endswith("_per_token"):
         return "min", "last"
     if name.endswith(("_bits", BITS_PER_PARAMETER)):
@@ -52,7 +52,7 @@ def aggregates(name: str) -> tuple[str, ...]:
 
 
 def curve_summary(rows: Iterable[Row]) -> dict[str, dict[str, float]]:
-    """Best and last of every curve over all lives; wandb itself knows those of the last alone."""
+    """Return best and last of every curve over all sessions; wandb knows only the last session."""
     columns: dict[str, list[float]] = {}
     for row in rows:
         for name, value in row.items():
@@ -69,5 +69,5 @@ def _aggregate(kind: str, values: list[float]) -> float:
 
 
 def _ordered(names: Iterable[str]) -> list[str]:
-    """Axes first: wandb keeps no order of columns."""
+    """Return axes first: wandb does not keep the order of columns."""
     return sorted(names, key=lambda name: (name not in COUNTS, name))

@@ -1,9 +1,8 @@
-"""A run's curve and result in wandb, offline by default; the local files are the truth.
+"""Mirror a run's curve and result to wandb, offline by default; the local files are the truth.
 
-A finished run as the summary of a wandb run, and back again, exactly.
-
-What people look at is nested as in conf and in the record. wandb's own service rewrites numbers on
-their way (2.0 becomes 2, and so would a column its type), so what is read back travels as text.
+The result becomes the summary of a wandb run and is read back exactly. Values for people are nested
+as in conf and in the record. wandb's service rewrites numbers in transit (2.0 becomes 2, which
+would change a column's type), so values to be read back are stored as text.
 """
 
 import json
@@ -27,21 +26,21 @@ from rote.tracking.offline import history, logs
 TRAIN, REPORT = "train", "report"  # job types
 RECORD = "record_json"  # the text of record.json, with its checksum
 CIRCUMSTANCES = "circumstances_json"
-DERIVED = "derived"  # what `rote.analysis.metrics` makes of the sums
-SETTING = "setting"  # in the config: equal for runs that differ in their seeds alone
+DERIVED = "derived"  # metrics that `rote.analysis.metrics` derives from the sums
+SETTING = "setting"  # in the config: equal for runs that differ only in their seeds
 SHOWN_CIRCUMSTANCES = ("device", "train_seconds", "measure_seconds", "peak_memory_bytes")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedRun:
-    """What a table and a report need to know of a run besides its arrays."""
+    """The data of a run, without its arrays, for a table and a report."""
 
     record: Record
     circumstances: Mapping[str, Any]
 
 
 def summary_of(record: Record, circumstances: Mapping[str, Any]) -> dict[str, Any]:
-    """Keys of the summary: sums, counts and what is derived of them, and the two texts."""
+    """Return the summary: sums, counts, derived numbers, and the two texts."""
     return {
         "entropy_bits": record.entropy_bits,
         "entropy_after_first_token_bits": record.entropy_after_first_token_bits,
@@ -56,7 +55,7 @@ def summary_of(record: Record, circumstances: Mapping[str, Any]) -> dict[str, An
 
 
 def finished_of(summary: Mapping[str, Any]) -> FinishedRun | None:
-    """None where the run had not ended; raises DamagedRecord for a record that was changed."""
+    """Return the run; None if it had not ended. Raises DamagedRecord for a changed record."""
     if RECORD not in summary or CIRCUMSTANCES not in summary:
         return None
     return FinishedRun(
@@ -66,7 +65,7 @@ def finished_of(summary: Mapping[str, Any]) -> FinishedRun | None:
 
 
 def _derived(record: Record, circumstances: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested where a name has dots, as wandb writes them."""
+    """Return derived numbers, nested at dots in their names as wandb writes them."""
     stored = table_of([record], {record.run_id: circumstances})
     (row,) = derive(stored).select(pl.exclude(stored.columns)).rows(named=True)
     nested: dict[str, Any] = {}
@@ -77,7 +76,7 @@ def _derived(record: Record, circumstances: Mapping[str, Any]) -> dict[str, Any]
 
 
 class WandbMirror:
-    """Follows one run. What it raises is caught by the run, which goes on without it."""
+    """An observer of one run; the run catches its errors and continues without it."""
 
     def __init__(
         self,
@@ -94,10 +93,10 @@ class WandbMirror:
         self.group, self.notes = group, notes
 
     def start(self, spec: Spec, parameters: int, epoch_tokens: int) -> None:
-        """Open the wandb run under the run's own id, and log what a killed life did not."""
+        """Open the wandb run under the run's id, and log rows that a killed session did not."""
         self.parameters, self.epoch_tokens = parameters, epoch_tokens
         settings = flatten(spec.what)
-        # Read before a new log is begun: rows that an earlier life has logged are not logged again.
+        # Read before a new log begins, so that rows of an earlier session are not logged again.
         self.last_step = max((row[STEP] for row in self._logged()), default=-1)
         self.run = session.begin(
             self.folder.path,
@@ -120,29 +119,29 @@ class WandbMirror:
         for axis in AXES:
             self.run.define_metric(axis)
         self.defined = set(AXES)
-        for row in self.folder.curve():  # a checkpoint's: its end may have died in wandb's buffer
+        for row in self.folder.curve():  # a checkpoint's; wandb's buffer may have lost its end
             self.row(row)
 
     def row(self, row: Row) -> None:
-        """One point of every curve at an explicit step; each step once in all lives of a run."""
+        """Log one point of every curve at an explicit step, each step once in all sessions."""
         if row[STEP] <= self.last_step:
             return
         logged = self._with_derived(row)
         for name in [name for name in logged if name not in self.defined]:
             self.run.define_metric(name, step_metric=STEP, summary=",".join(aggregates(name)))
             self.defined.add(name)
-        # Without commit wandb keeps the row back until the next step, and may lose the last one.
+        # Without commit, wandb holds the row back until the next step and may lose the last one.
         self.run.log(logged, step=int(row[STEP]), commit=True)
         self.last_step = row[STEP]
 
     def finish(self, record: Record) -> None:
-        """The stored sums as the run's summary, and each curve's best and last."""
+        """Log the stored sums as the run's summary, with each curve's best and last."""
         self.run.summary.update(curve_summary(map(self._with_derived, self.folder.curve())))
         self.run.summary.update(summary_of(record, self.folder.circumstances()))
         session.end(self.run)
 
     def pause(self) -> None:
-        """Close this log; the run's next life opens another under the same id."""
+        """Close this log; the run's next session opens another under the same id."""
         session.end(self.run)
 
     def fail(self, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""Read wandb's transaction log: what an offline run holds, up to a torn tail.
+"""Read wandb's transaction log: the content of an offline run, up to a torn tail.
 
 The format is LevelDB's log (blocks of 32 KiB; records with CRC, length and kind) of protobuf
 messages, after a header of 7 bytes. wandb has no public reader that returns rows (its `wandb leet
@@ -27,10 +27,10 @@ FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
 
 @dataclass(kw_only=True)
 class Log:
-    """What one transaction log says of its run."""
+    """The content of one transaction log."""
 
     path: Path
-    run_id: str = ""  # empty where a process was killed before it told
+    run_id: str = ""  # empty if the process was killed before it was written
     project: str = ""
     group: str = ""
     job_type: str = ""
@@ -38,22 +38,22 @@ class Log:
     config: dict[str, Any] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)  # in the order of logging
     summary: dict[str, Any] = field(default_factory=dict)
-    exit_code: int | None = None  # None: it was killed, or still runs
+    exit_code: int | None = None  # None: it was killed, or is still running
 
 
 def logs(folder: Path) -> list[Path]:
-    """The transaction logs of all lives that wandb kept below ``folder``/wandb, oldest first."""
-    # The names begin with the time; `latest-run`, a link to one of them, is not meant.
+    """Return the transaction logs of all sessions in ``folder``/wandb, oldest first."""
+    # The names begin with the time; the pattern skips `latest-run`, a link to one of them.
     return sorted(folder.glob("wandb/*run-*/*.wandb"), key=_began)
 
 
 def read_log(path: Path) -> Log:
-    """Up to a torn tail. Raises ValueError where it is no such file."""
+    """Read a log up to a torn tail; raises ValueError for another kind of file."""
     log = Log(path=path)
     for record in records(path):
         kind = record.WhichOneof("record_type")
         if kind == "run" and not log.run_id:
-            _tell_identity(log, record.run)
+            _set_identity(log, record.run)
         elif kind == "history":
             log.rows.append(_values(record.history.item))
         elif kind == "summary":
@@ -64,7 +64,7 @@ def read_log(path: Path) -> Log:
 
 
 def run_id_of(path: Path) -> str:
-    """Empty where the log ends before it tells; read no further than that."""
+    """Return the run id, reading no further; empty if the log ends before it."""
     for record in records(path):
         if record.WhichOneof("record_type") == "run":
             return str(record.run.run_id)
@@ -72,12 +72,12 @@ def run_id_of(path: Path) -> str:
 
 
 def history(path: Path) -> list[dict[str, Any]]:
-    """Every logged row, in the order of logging. Raises ValueError where it is no such file."""
+    """Return every logged row in order; raises ValueError for another kind of file."""
     return read_log(path).rows
 
 
 def is_complete(path: Path) -> bool:
-    """Whether the log holds its run's exit: nothing more will come."""
+    """Return whether the log holds its run's exit: no more rows will follow."""
     last = None
     for last in records(path):  # noqa: B007
         pass
@@ -85,7 +85,7 @@ def is_complete(path: Path) -> bool:
 
 
 def whole_bytes(path: Path) -> int:
-    """How far the file holds whole records; the file's size but for a torn tail."""
+    """Return the length of the file without a torn tail."""
     data = read_bytes(path)
     position = min(FILE_HEADER_BYTES, len(data))
     for kind, _, end in _pieces(data):
@@ -95,9 +95,9 @@ def whole_bytes(path: Path) -> int:
 
 
 def records(path: Path) -> Iterator[Any]:
-    """Protobuf records up to the first that is torn: a killed run loses its unflushed tail."""
+    """Yield protobuf records up to the first torn one: a killed run loses its unflushed tail."""
     data = read_bytes(path)
-    if not data.startswith(MAGIC[: len(data)]):  # a killed run may leave nothing at all
+    if not data.startswith(MAGIC[: len(data)]):  # a killed run may leave an empty file
         raise ValueError(f"{path} is not a wandb transaction log")
     body = b""
     for kind, piece, _ in _pieces(data):
@@ -116,7 +116,7 @@ def _record(body: bytes, path: Path) -> Any:
 
 
 def _pieces(data: bytes) -> Iterator[tuple[int, bytes, int]]:
-    """Kind, body and end of each piece whose checksum holds."""
+    """Yield kind, body and end of each piece whose checksum is right."""
     position = FILE_HEADER_BYTES
     while position + HEADER.size <= len(data):
         left_in_block = BLOCK_BYTES - position % BLOCK_BYTES
@@ -135,7 +135,7 @@ def _began(path: Path) -> str:
     return path.parent.name.removeprefix("offline-")
 
 
-def _tell_identity(log: Log, run: Any) -> None:
+def _set_identity(log: Log, run: Any) -> None:
     log.run_id, log.project = run.run_id, run.project
     log.group, log.job_type = run.run_group, run.job_type
     log.config = _values(run.config.update)
@@ -143,7 +143,7 @@ def _tell_identity(log: Log, run: Any) -> None:
 
 
 def _values(items: Any) -> dict[str, Any]:
-    """A nested key of several parts is written with dots."""
+    """Return values by key; a nested key is joined with dots."""
     return {
         str(item.key) or ".".join(item.nested_key): json.loads(item.value_json) for item in items
     }

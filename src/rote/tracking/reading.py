@@ -1,7 +1,7 @@
-"""Runs read back from wandb, equal to what is on disk: from offline logs, or from a server.
+"""Read runs back from wandb, equal to those on disk: from offline logs, or from a server.
 
-Curves are read whole: from the transaction log, or through scan_history. wandb's history() draws
-a sample of 500 rows, and is never used.
+Curves are read in full: from the transaction log, or through scan_history. wandb's history()
+returns a sample of 500 rows and is never used.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from rote.tracking.session import asking, require_server
 
 ONLINE, OFFLINE = "wandb:", "wandb-offline:"
 SOURCES = f"{ONLINE}ENTITY/PROJECT or {OFFLINE}FOLDER"
-ROWS_A_PAGE = 1000  # what a page of wandb's own scan holds at most
+ROWS_A_PAGE = 1000  # the most per page of wandb's own scan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,16 +29,16 @@ class Mirrored:
 
     @property
     def run_id(self) -> str:
-        """As on disk."""
+        """Return the run id, as on disk."""
         return self.finished.record.run_id
 
 
 def read_back(
     source: str, group: str, run_ids: Sequence[str] | None, progress: Progress = no_progress
 ) -> list[Mirrored]:
-    """The finished runs of these ids in this order; without ids those of a group, oldest first.
+    """Return finished runs: these ids in this order, or without ids a group's, oldest first.
 
-    Raises ValueError for a source that is not there, and DamagedRecord.
+    Raises ValueError for a source that does not exist, and DamagedRecord.
     """
     if source.startswith(ONLINE):
         found = _from_server(source.removeprefix(ONLINE), group, run_ids, progress)
@@ -56,7 +56,7 @@ def _from_logs(
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder")
     lives: dict[str, list[Log]] = {}
-    # latest-run, wandb's link to one of them, is not meant: its name does not go on after -run.
+    # The pattern skips latest-run, wandb's link to one of them: its name ends after -run.
     paths = list(folder.glob("**/*run-*/*.wandb"))
     for log in map(read_log, with_progress(paths, "reading logs", progress)):
         wanted = log.run_id in run_ids if run_ids is not None else log.group == group
@@ -79,7 +79,7 @@ def _from_server(
     filters: dict[str, Any] = {"jobType": TRAIN}
     filters |= {"group": group} if run_ids is None else {"name": {"$in": list(run_ids)}}
     with asking(f"cannot read {ONLINE}{path}"):
-        import wandb  # seconds: not for those who read logs
+        import wandb  # takes seconds; reading logs does not need it
 
         require_server()
         runs = wandb.Api().runs(path, filters=filters, order="+created_at", lazy=False)
@@ -89,7 +89,7 @@ def _from_server(
 
 
 def _scanned(run: Any, what: Mapping[str, Any]) -> list[Row]:
-    """A page is a range of steps, of which only those that end a stride have rows."""
+    """Scan the curve; a page is a range of steps, and only steps that end a stride have rows."""
     page_size = ROWS_A_PAGE * what["budget"]["check_every_steps"]
     rows = run.scan_history(page_size=page_size, use_cache=False)
     return merged(row for row in rows if STEP in row)

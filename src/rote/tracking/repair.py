@@ -1,4 +1,4 @@
-"""Finished runs whose process died before wandb had heard of their end."""
+"""Complete wandb logs of finished runs whose process died before it logged their end."""
 
 from rote.config.build import build
 from rote.config.trust import require_own
@@ -10,18 +10,18 @@ OBSERVER = "wandb"  # its name in conf/log
 
 
 def repair(run: RunFolder) -> bool:
-    """Open a further log that holds what the last one lacks; says whether there was any need.
+    """Write a further log with what the last one lacks; return whether that was needed.
 
-    Raises ValueError for a run that names code which is not allowed.
-    The run is done, and nobody else may be at it: claim it before.
+    The run must be done and claimed by the caller. Raises ValueError for a run that names code
+    that is not allowed.
     """
     found = logs(run.path)
     if not found or is_complete(found[-1]):
         return False
-    told = [read_log(path) for path in found]
-    if any(RECORD in log.summary for log in told):
+    read = [read_log(path) for path in found]
+    if any(RECORD in log.summary for log in read):
         return False
-    spec, epoch_tokens = run.spec(), _epoch_tokens(told)
+    spec, epoch_tokens = run.spec(), _epoch_tokens(read)
     observers = spec.how["log"]["observers"]
     if OBSERVER not in observers or epoch_tokens is None:
         return False
@@ -33,6 +33,6 @@ def repair(run: RunFolder) -> bool:
     return True
 
 
-def _epoch_tokens(told: list[Log]) -> int | None:
-    """None where every process died before wandb had written what was run."""
-    return next((log.config["epoch_tokens"] for log in told if "epoch_tokens" in log.config), None)
+def _epoch_tokens(logs: list[Log]) -> int | None:
+    """Return the tokens of an epoch; None if no process lived to log its config."""
+    return next((log.config["epoch_tokens"] for log in logs if "epoch_tokens" in log.config), None)

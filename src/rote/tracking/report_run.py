@@ -1,4 +1,4 @@
-"""A sweep's report as one wandb run: its table, its figures, its page, its headline numbers."""
+"""Log a sweep's report as one wandb run: table, figures, page, headline numbers."""
 
 import json
 from collections.abc import Mapping
@@ -18,15 +18,15 @@ from rote.tracking.workspaces import FIGURES, PAGE, RUN_TABLE
 
 
 def report_run_id(sweep: str, records_sha256: Mapping[str, str]) -> str:
-    """Of the sweep's name and its records: the same report has the same run."""
+    """Derive the id from the sweep's name and records: equal reports have one run."""
     text = canonical_json({"sweep": sweep, "records_sha256": dict(records_sha256)})
     return sha256(text.encode())[:ID_DIGITS]
 
 
 def log_report(folder: Path, account: Account) -> str:
-    """Log the report that lies in ``folder``; returns the id of its run.
+    """Log the report in ``folder``; return the id of its run.
 
-    What was logged to its end before is not logged again.
+    A report that was logged completely before is not logged again.
     """
     manifest = json.loads((folder / "manifest.json").read_text())
     run_id = report_run_id(manifest["name"], manifest["records_sha256"])
@@ -72,13 +72,13 @@ def _headline_numbers(numbers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(number: Any) -> Any:
-    """A number of the manifest without the list of runs behind it; two numbers as low and high."""
+    """Drop the list of runs from a number of the manifest; a pair becomes low and high."""
     if not isinstance(number, Mapping):
         return number
-    told: dict[str, Any] = {}
+    plain: dict[str, Any] = {}
     for key, value in number.items():
         if not isinstance(value, list | tuple):
-            told[key] = _plain(value)
+            plain[key] = _plain(value)
         elif len(value) == 2 and all(isinstance(end, int | float) for end in value):
-            told |= {f"{key}_low": value[0], f"{key}_high": value[1]}
-    return told
+            plain |= {f"{key}_low": value[0], f"{key}_high": value[1]}
+    return plain

@@ -1,7 +1,4 @@
-"""A wandb run from its first record to its last, the same way for runs and reports.
-
-Where runs go in wandb, and what a server's refusal says, in one line.
-"""
+"""Open and close wandb runs, for training runs and reports, and handle wandb's server and login."""
 
 import os
 import time
@@ -18,7 +15,7 @@ import wandb
 from rote.ledger.record import DamagedRecord
 from rote.tracking.offline import is_complete
 
-NO_LOGIN = "No API key configured"  # as wandb says it
+NO_LOGIN = "No API key configured"  # wandb's own words
 TRUE = ("1", "true", "yes", "on")
 PATIENCE_SECONDS = 20.0
 LOGIN = "no login for wandb: run `wandb login`, or set WANDB_API_KEY (and WANDB_BASE_URL)"
@@ -26,20 +23,20 @@ LOGIN = "no login for wandb: run `wandb login`, or set WANDB_API_KEY (and WANDB_
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """As conf/log names it."""
+    """Where runs go in wandb, from conf/log."""
 
     project: str
-    entity: str | None  # None: the account's own
+    entity: str | None  # None: the account's default
     mode: str
 
     @classmethod
     def of(cls, observer: Mapping[str, Any]) -> "Account":
-        """Of an observer's configuration."""
+        """Take the account from an observer's configuration."""
         return cls(**{key: observer[key] for key in ("project", "entity", "mode")})
 
 
 def allowed_mode(mode: str) -> str:
-    """The mode that conf/log names, or a stricter one where the environment forbids it.
+    """Return the mode of conf/log, or a stricter one if the environment demands it.
 
     WANDB_MODE=disabled and WANDB_DISABLED=true log nothing, WANDB_MODE=offline sends nothing.
     """
@@ -51,15 +48,15 @@ def allowed_mode(mode: str) -> str:
 
 
 def require_server() -> None:
-    """Raises ValueError where nobody answers: wandb itself would go on trying without a word."""
-    import wandb  # a second: only once something is to be sent
+    """Raises ValueError if no server answers: wandb itself would silently keep trying."""
+    import wandb  # takes a second; only needed to send
 
     settings = wandb.Settings()
     settings.update_from_system_settings()
     settings.update_from_env_vars(dict(os.environ))
     try:
         urlopen(settings.base_url, timeout=PATIENCE_SECONDS).close()
-    except HTTPError:  # an answer all the same
+    except HTTPError:  # the server has answered
         return
     except OSError as error:
         raise ValueError(f"{settings.base_url} does not answer: {error}") from error
@@ -67,26 +64,26 @@ def require_server() -> None:
 
 @contextmanager
 def asking(what: str) -> Iterator[None]:
-    """Whatever a server or wandb raises becomes a ValueError of one line."""
+    """Turn any error of a server or of wandb into a ValueError of one line."""
     try:
         yield
     except DamagedRecord:
         raise
     except Exception as error:
-        told = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(LOGIN if NO_LOGIN in told else f"{what}: {told}") from error
+        message = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(LOGIN if NO_LOGIN in message else f"{what}: {message}") from error
 
 
 with suppress(ImportError):
-    import wandb.sdk.launch  # every init imports it: here once, before a worker forks
+    import wandb.sdk.launch  # every init imports it: import once, before a worker forks
 
 LAST_RECORD_SECONDS = 30.0
 
 
 def begin(folder: Path, *, run_id: str, mode: str, **identity: Any) -> Any:
-    """Open the wandb run of this id; its log lies in ``folder``/wandb.
+    """Open the wandb run of this id, with its log in ``folder``/wandb.
 
-    The environment may forbid what ``mode`` asks for: see `rote.tracking.session.allowed_mode`.
+    The environment may restrict ``mode``: see `allowed_mode`.
     """
     mode = allowed_mode(mode)
     _wait_for_a_name_of_its_own(folder)
@@ -94,7 +91,7 @@ def begin(folder: Path, *, run_id: str, mode: str, **identity: Any) -> Any:
         id=run_id,
         mode=mode,  # type: ignore[arg-type]
         dir=str(folder),
-        # One process runs many runs: without this a second init returns the first run.
+        # One process runs many runs: without this, a second init returns the first run.
         reinit="create_new",
         resume="allow" if mode == "online" else None,
         settings=wandb.Settings(
@@ -102,7 +99,7 @@ def begin(folder: Path, *, run_id: str, mode: str, **identity: Any) -> Any:
             console="off",
             disable_git=True,
             x_disable_stats=True,
-            # A killed run loses what was not flushed: by default 15 s or 32 KiB.
+            # A killed run loses unflushed data: by default 15 s or 32 KiB.
             x_transaction_log_flush_interval=0.5,
         ),
         **identity,
@@ -110,7 +107,7 @@ def begin(folder: Path, *, run_id: str, mode: str, **identity: Any) -> Any:
 
 
 def end(run: Any, exit_code: int = 0) -> None:
-    """Until the log holds its last record: wandb returns up to a flush interval before."""
+    """Finish the run and wait for its last record: wandb returns up to a flush interval earlier."""
     if run.disabled:
         run.finish(exit_code=exit_code)
         return
@@ -124,6 +121,6 @@ def end(run: Any, exit_code: int = 0) -> None:
 
 
 def _wait_for_a_name_of_its_own(folder: Path) -> None:
-    """wandb names logs by the second: two lives in one second would share a file."""
+    """Wait if needed: wandb names logs by the second, and two sessions must not share a file."""
     while list(folder.glob(f"wandb/*run-{time.strftime('%Y%m%d_%H%M%S')}-*")):
         time.sleep(0.1)

@@ -1,9 +1,9 @@
-"""Offline logs sent to a wandb server by `wandb sync`, each once, whatever died before.
+"""Send offline logs to a wandb server with `wandb sync`, each once, even after a crash.
 
-What `wandb sync` 0.31 does, and what is made of it: it ends with 0 when an upload failed, and marks
-the log as sent (so its words are read, and the mark that counts is our own); it leaves a run's
-later lives behind where a log ends in a torn record (so that is cut off first); one log without a
-run stops all others (so it is left out); sending a log again appends its rows again (so it is not).
+Workarounds for `wandb sync` 0.31: it exits with 0 when an upload failed, and marks the log as sent
+(so its output is parsed, and our own mark counts); it drops a run's later sessions after a log with
+a torn record (so the tail is cut off first); one log without a run stops all others (so it is left
+out); sending a log again appends its rows again (so that is avoided).
 """
 
 import os
@@ -23,32 +23,32 @@ from rote.io.write import sha256_of_file, write_bytes, write_json
 from rote.tracking.offline import logs, run_id_of, whole_bytes
 from rote.tracking.session import LOGIN, NO_LOGIN, require_server
 
-BATCH = 50  # runs a process: starting one takes a second
-ERROR = re.compile(r"wandb: ERROR|\w*Error:")  # wandb's own words, and those of a crash
+BATCH = 50  # runs per process: starting one takes a second
+ERROR = re.compile(r"wandb: ERROR|\w*Error:")  # wandb's own errors, and those of a crash
 SEND_AGAIN = "move it away if the log beside it was not sent"
 SENT, PENDING, FAILED, RUNNING, EMPTY = "sent", "pending", "failed", "running", "empty"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Upload:
-    """One offline log and where it stands."""
+    """One offline log and its state."""
 
     path: Path
-    run_id: str  # empty where the log tells none
+    run_id: str  # empty if the log lacks one
     state: str
     error: str = ""
 
     @property
     def mark(self) -> Path:
-        """Written once it was sent: the digest of what was."""
+        """The file written after sending; it holds the digest of what was sent."""
         return self.path.with_name("sent.json")
 
 
 def offline_logs(folder: Path, *, is_running: bool) -> list[Upload]:
-    """The offline logs below ``folder``/wandb, oldest first.
+    """Return the offline logs in ``folder``/wandb, oldest first.
 
-    Nothing is pending while a process writes. From the first that was not sent on, all of a run
-    are: its last life has to have the last word.
+    Nothing is pending while a process writes. All logs of a run from the first unsent one on are
+    pending, because the last session must be sent last.
     """
     found = [path for path in logs(folder) if path.parent.name.startswith("offline-")]
     uploads: list[Upload] = []
@@ -64,7 +64,7 @@ def offline_logs(folder: Path, *, is_running: bool) -> list[Upload]:
 
 
 def send(pending: Sequence[Upload], *, jobs: int) -> Iterator[Upload]:
-    """Send what is pending, ``jobs`` runs at a time; yields each log as it then stands.
+    """Send pending logs, ``jobs`` runs at a time; yield each log with its new state.
 
     Raises ValueError without a login, or without a server.
     """
@@ -80,10 +80,11 @@ def send(pending: Sequence[Upload], *, jobs: int) -> Iterator[Upload]:
 
 
 def failed_runs(uploads: Sequence[Upload], errors: Sequence[str]) -> Mapping[str, str]:
-    """By run, what went wrong.
+    """Return the error of each run that failed.
 
-    Words that name no run, such as a crash, are meant for those that wandb did not mark; where it
-    marked all of them, for all.
+    An error that names no run, such as a crash, applies to runs that wandb did not mark as sent; if
+    it
+    marked all of them, to all.
     """
     run_ids = {upload.run_id for upload in uploads}
     unmarked = {upload.run_id for upload in uploads if not _wandbs_mark(upload).exists()}
@@ -104,14 +105,14 @@ def _send_batch(uploads: Sequence[Upload], jobs: int) -> list[Upload]:
 
 
 def _wandb_sync(paths: Iterable[Path], jobs: int) -> list[str]:
-    """What wandb said went wrong."""
+    """Run `wandb sync` and return its errors."""
     command = [sys.executable, "-P", "-m", "wandb", "sync", "--no-skip-synced", "-n", str(jobs)]
     with tempfile.TemporaryDirectory() as logs_of_its_own:
         done = subprocess.run(
             [*command, *(str(path.absolute()) for path in paths)],
             capture_output=True,
             text=True,
-            stdin=subprocess.DEVNULL,  # it would ask for a key
+            stdin=subprocess.DEVNULL,  # else it would ask for a key
             cwd=logs_of_its_own,
             env={**os.environ, "WANDB_SILENT": "false", "WANDB_DIR": logs_of_its_own},
         )
@@ -134,7 +135,7 @@ def _settled(upload: Upload, error: str) -> Upload:
 
 
 def _was_sent(upload: Upload) -> bool:
-    """Raises Damaged where that cannot be known."""
+    """Return whether this log was sent; raises Damaged if the mark is unreadable."""
     try:
         sent = read_json(upload.mark, keyed({"sha256": text}), SEND_AGAIN)
     except FileNotFoundError:
@@ -147,6 +148,6 @@ def _wandbs_mark(upload: Upload) -> Path:
 
 
 def _cut_torn_tail(path: Path) -> None:
-    """A torn record says nothing; what is whole before it stays, byte for byte."""
+    """Cut a torn record off; the complete ones before it stay, byte for byte."""
     if (whole := whole_bytes(path)) < path.stat().st_size:
         write_bytes(path, path.read_bytes()[:whole])

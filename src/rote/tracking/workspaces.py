@@ -1,6 +1,6 @@
-"""Dashboards as wandb workspaces and reports: made, written as JSON, saved on a server.
+"""Build dashboards as wandb workspaces and reports, write them as JSON, save them on a server.
 
-wandb-workspaces writes its own JSON in ``_to_model``, which is private: its version is resolved.
+wandb-workspaces produces JSON in ``_to_model``, which is private, so its version is pinned.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,19 +13,19 @@ from rote.tracking.curves import AXES
 from rote.tracking.mirror import DERIVED, REPORT, SETTING, TRAIN
 from rote.tracking.session import asking, require_server
 
-MAX_RUNS = 200  # lines in a chart; wandb draws 10 where nothing is said
+MAX_RUNS = 200  # lines in a chart; wandb draws 10 by default
 COLUMNS, WIDTH, HEIGHT = 3, 8, 6  # of a report's grid, which is 24 wide
 INSTALL = "dashboards need wandb-workspaces: pip install 'rote[dashboards]'"
 RUN_TABLE, FIGURES, PAGE = "runs", "figures", "page"  # keys of the report run
 OF_A_RECORD = ("entropy_bits", "entropy_after_first_token_bits", "embedding_parameters")
-TABLE = ("parameters", "seed", "training.converged")  # columns that every dashboard pins
+TABLE = ("parameters", "seed", "training.converged")  # columns pinned by every dashboard
 OVER_SEEDS: dict[str, Any] = {"groupby_aggfunc": "mean", "groupby_rangefunc": "minmax"}
 
 
 class Workspaces:
-    """One kind's dashboard as wandb has it, of a sweep's runs or of all runs of a project.
+    """The dashboard of one kind of sweep, for a sweep's runs or all runs of a project.
 
-    ``figures`` are the names of those that its report logged. Raises ValueError where
+    ``figures`` are names of figures that the sweep's report logged. Raises ValueError if
     wandb-workspaces is not installed.
     """
 
@@ -41,7 +41,7 @@ class Workspaces:
             raise ValueError(INSTALL) from error
         self.overview, self.question, self.figures = overview, question, figures
         self.name = f"{overview.title}: {group}" if group else overview.title
-        # Without a name here the library would ask the server for the account's own.
+        # Without a name, the library would ask the server for the account's default.
         self.place = {"entity": entity or "", "project": project}
         self.reports, self.workspaces = reports, workspaces
         self.all_of = expr.And
@@ -51,7 +51,7 @@ class Workspaces:
         self.by_setting: dict[str, Any] = {"groupby": reports.Config(SETTING), **OVER_SEEDS}
 
     def workspace(self) -> Any:
-        """Sections of panels over the runs, curves and figures together."""
+        """Return sections of panels that show runs, curves and figures together."""
         make = self.workspaces
         sections = [
             make.Section(name=title, panels=panels, is_open=True)
@@ -70,7 +70,7 @@ class Workspaces:
         )
 
     def report(self) -> Any:
-        """The same panels with the words between them, and what the report run logged."""
+        """Return the same panels with text between them, and what the report run logged."""
         make = self.reports
         blocks = [make.P(self.question)] if self.question else []
         for title, text, panels, job_type in self._sections():
@@ -80,7 +80,7 @@ class Workspaces:
         )
 
     def specs(self) -> dict[str, Any]:
-        """Both as wandb stores them, the same bytes each time; nothing is asked of a server."""
+        """Return both as JSON, byte for byte reproducible; contacts no server."""
         made = {"workspace": self.workspace(), "report": self.report()}
         return {
             name: _renumbered(
@@ -90,13 +90,13 @@ class Workspaces:
         }
 
     def push(self) -> list[str]:
-        """Save both as new views; returns their addresses. Raises ValueError without a login."""
+        """Save both as new views and return their addresses; raises ValueError without a login."""
         with asking(f"cannot save a dashboard in {self.place['entity']}/{self.place['project']}"):
             require_server()
             return [each.save().url for each in (self.workspace(), self.report())]
 
     def _sections(self) -> list[tuple[str, str, list[Any], Any]]:
-        """Title, text, panels, and the kind of runs that they are of."""
+        """Return title, text, panels, and the kind of runs that they show."""
         overview = self.overview
         ups = dict.fromkeys(up for _, up in self._axes())
         results = [
@@ -113,7 +113,7 @@ class Workspaces:
         ]
 
     def _axes(self) -> list[tuple[str, str]]:
-        """Those whose numbers a run's summary holds; others are in the report alone."""
+        """Return axes that a run's summary holds; others are only in the report."""
         return [pair for pair in self.overview.axes if all(map(wandb_column, pair))]
 
     def _grid(self, panels: list[Any], job_type: Any) -> Any:
@@ -140,7 +140,7 @@ class Workspaces:
         )  # fmt: skip
 
     def _bars(self, up: str, by: str | None) -> Any:
-        """Means by one setting, or by all of them together."""
+        """Return means by one setting, or by all settings together."""
         words = metric_of(by).title if by else SETTING
         grouped = self.by_setting | ({"groupby": self.reports.Config(by)} if by else {})
         return self.reports.BarPlot(
@@ -155,7 +155,7 @@ class Workspaces:
         return kinds[section](name)
 
     def _logged(self) -> list[Any]:
-        """The page holds every figure; those whose names are known have panels of their own."""
+        """Return panels of the page, which holds every figure, and of figures with known names."""
         keys = [PAGE, *(f"{FIGURES}/{name}" for name in self.figures)]
         return [
             *(
@@ -167,9 +167,9 @@ class Workspaces:
 
 
 def wandb_column(column: str) -> str:
-    """A column of the table of runs as wandb names it: ``config:`` or ``summary:`` and a path.
+    """Return wandb's name for a column: ``config:`` or ``summary:`` and a path.
 
-    Empty for a number that a report alone derives.
+    Empty for a number that only a report derives.
     """
     first = column.partition(".")[0]
     if first in (*WHAT, CONTROL) or column == "parameters":
@@ -180,12 +180,12 @@ def wandb_column(column: str) -> str:
 
 
 def _is_count(column: str) -> bool:
-    """Whether it spans decades: bits, parameters, sequences."""
+    """Return whether a column spans decades: bits, parameters, sequences."""
     return metric_of(column).form.startswith("{:,")
 
 
 def _resolved(column: str) -> str:
-    """As wandb's table of runs wants it: each key of a config is wrapped once, at its top."""
+    """Return the name in wandb's table of runs: a config key is wrapped once, at its top."""
     section, _, name = wandb_column(column).partition(":")
     if section == "summary":
         return f"summary:{name}"
@@ -194,7 +194,7 @@ def _resolved(column: str) -> str:
 
 
 def _renumbered(spec: Any) -> Any:
-    """Random ids of panels and run sets replaced by their places, so that two prints compare."""
+    """Replace random ids of panels and run sets by their places, so that two prints compare."""
     ids: Iterator[int] = iter(range(1_000_000))
     return _with_ids(spec, ids)
 

@@ -1,1 +1,1 @@
-"""Training to saturation: data order, the Lightning module, the stopping rule, the curve."""
+"""Train models to saturation: data order, Lightning modules, stopping rules, loss curve."""

@@ -1,4 +1,4 @@
-"""How long a run may train, on how much at a time, and when it may stop."""
+"""Define how long a run may train, on how large batches, and when it may stop."""
 
 from dataclasses import dataclass
 
@@ -10,16 +10,18 @@ from rote.training.saturation import Saturation
 class LBFGS:
     """A second phase: L-BFGS on the whole training set, after the optimiser's steps.
 
-    It ends converged where the quadratic model at hand predicts that 1,000 more iterations like the
-    last ones gain less than ``max_gain_per_1000_iterations`` of the bits memorised. Raises
-    ValueError for numbers that are none of these.
+    It ends converged when the current quadratic model predicts that 1,000 more iterations like the
+    last
+    ones gain less than ``max_gain_per_1000_iterations`` of the memorised bits. Raises ValueError
+    for
+    numbers out of range.
     """
 
-    max_evaluations: int  # of loss and gradient, each of the whole training set
-    check_every_evaluations: int  # a row of the curve
-    memory: int  # pairs of steps and changes of the gradient: two float64 for each parameter
-    renew_every_iterations: int  # of the diagonal metric
-    max_gain_per_1000_iterations: float  # relative to the bits memorised
+    max_evaluations: int  # of loss and gradient on the whole training set
+    check_every_evaluations: int  # interval between rows of the curve
+    memory: int  # pairs of steps and gradient changes: two float64 per parameter
+    renew_every_iterations: int  # interval between updates of the diagonal metric
+    max_gain_per_1000_iterations: float  # relative to the memorised bits
 
     def __post_init__(self) -> None:
         for name in (
@@ -35,20 +37,23 @@ class LBFGS:
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """Raises ValueError for counts that are not positive whole numbers."""
+    """Limits of one training run.
+
+    Raises ValueError for counts that are not positive whole numbers.
+    """
 
     max_steps: int  # optimiser steps
     batch_size: int  # sequences a step; a smaller data set is read whole
-    check_every_steps: int  # a row of the curve, a look at the loss and at saturation
+    check_every_steps: int  # interval between rows of the curve and checks for saturation
     saturation: Saturation
-    finish: LBFGS | None = None  # what comes after them
+    finish: LBFGS | None = None  # a second phase after the steps
 
     def __post_init__(self) -> None:
         for name in ("max_steps", "batch_size", "check_every_steps"):
             require_whole(f"budget.{name}", getattr(self, name), 1)
 
     def strides(self) -> list[range]:
-        """All steps, cut where the loss is looked at."""
+        """Return all steps, cut where the loss is checked."""
         starts = range(0, self.max_steps, self.check_every_steps)
         return [
             range(start, min(start + self.check_every_steps, self.max_steps)) for start in starts

@@ -1,8 +1,8 @@
-"""Checkpoints of a run that is not finished: the newest whole one wins.
+"""Save and load checkpoints of an unfinished run; the newest intact one is loaded.
 
-A checkpoint's name carries the digest of its bytes, so that a torn or edited file is told from a
-whole one before anything is unpacked. Two are kept: where the newest is damaged, the one before it.
-So it is where a file is whole and still not a checkpoint of this run.
+A checkpoint's name carries the digest of its bytes, so that a torn or edited file is detected
+before it is unpickled. Two are kept: if the newest is damaged, or intact but no checkpoint of this
+run, the one before it is loaded.
 """
 
 import logging
@@ -61,10 +61,10 @@ class Checkpoints:
     """The checkpoints of one run."""
 
     folder: Path
-    shape: Shape = anything  # of a state that may be gone on from
+    shape: Shape = anything  # of a state that training can resume from
 
     def save(self, step: int, state: Mapping[str, Any]) -> None:
-        """Write one, drop all but the last two; a full disk costs the checkpoint, not the run."""
+        """Write a checkpoint and delete all but the last two; on a full disk only warn."""
         try:
             write_named_by_digest(
                 self.folder, f"{step:010d}", lambda stream: torch.save(dict(state), stream)
@@ -76,11 +76,11 @@ class Checkpoints:
             path.unlink(missing_ok=True)
 
     def newest(self) -> State | None:
-        """The newest that is whole, on the CPU; None where there is none."""
+        """Return the newest intact checkpoint, on the CPU; None if there is none."""
         return next(self._whole(), None)
 
     def clear(self) -> None:
-        """Drop all of them: the run is done."""
+        """Delete all checkpoints: the run is done."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _whole(self) -> Iterator[State]:
@@ -103,7 +103,7 @@ class Checkpoints:
             self.shape(state, "")
         except Damaged:
             raise
-        except Exception as error:  # torch has no end of kinds for files that are not its own
+        except Exception as error:  # torch raises many types for files that are not its own
             raise Damaged(path, f"it is not a checkpoint of this run ({error})") from error
         return state
 

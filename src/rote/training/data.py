@@ -1,15 +1,10 @@
-"""Training data on the device: made once where it fits, made for each batch where it does not.
+"""Provide training sequences on the device, subsets of them, and the order of reading.
 
-Shapes: N sequences, B sequences asked for, L tokens in each; K runs, M sequences of all of them.
+Sequences are made once if they fit into memory, else for each batch. The batch of a step is a pure
+function of (seed, step): a run that resumes at any step reads the same batches as without a break.
 
-Some of a set of sequences.
-
-Shapes: B sequences asked for, N in the part, L tokens in each.
-
-Which sequences each step reads: streams that need no state.
-
-The batch of a step is a pure function of (seed, step): a run resumed at any step reads on where it
-would have. Shapes: K steps, B sequences in a batch, N sequences in all.
+Shapes: N sequences, or those of a subset, B sequences of a batch, L tokens in each, T steps;
+for stacks K runs, M sequences of all runs.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,7 +29,7 @@ class TokensInMemory:
 
     @property
     def num_sequences(self) -> int:
-        """How many there are."""
+        """Return the number of sequences."""
         return self.tokens_NL.shape[0]
 
     def tokens(self, indices_B: Tensor) -> Tensor:
@@ -51,22 +46,22 @@ class StackedTokens:
 
     @classmethod
     def of(cls, runs: Sequence[TokensInMemory]) -> "StackedTokens":
-        """Of one length."""
+        """Concatenate the sequences of runs; all must have one length."""
         whole_ML = torch.cat([one.tokens_NL for one in runs])
         counts_K = torch.tensor([one.num_sequences for one in runs])
         return cls(whole_ML, (counts_K.cumsum(0) - counts_K).to(whole_ML.device))
 
     def tokens(self, indices_KB: Tensor) -> Tensor:
-        """Those of each run, [K, B] -> [K, B, L]."""
+        """Return the tokens of each run, [K, B] -> [K, B, L]."""
         return self.tokens_ML[indices_KB + self.starts_K[:, None]]
 
     def keep(self, runs: Sequence[int]) -> "StackedTokens":
-        """Without the others, in this order."""
+        """Keep only these runs, in this order."""
         return StackedTokens(self.tokens_ML, self.starts_K[list(runs)])
 
 
 def on_device(sequences: Sequences, *, length: int, device: torch.device) -> Sequences:
-    """The same sequences, resident on ``device`` where they fit."""
+    """Return the same sequences, held on ``device`` if they fit."""
     if sequences.num_sequences * length > RESIDENT_TOKENS:
         return sequences
     return TokensInMemory(sequences.tokens(torch.arange(sequences.num_sequences, device=device)))
@@ -74,14 +69,14 @@ def on_device(sequences: Sequences, *, length: int, device: torch.device) -> Seq
 
 @dataclass(frozen=True, kw_only=True)
 class Subset:
-    """Numbered anew, in the order of ``index_N``."""
+    """Some of a set of sequences, renumbered in the order of ``index_N``."""
 
     sequences: Sequences
-    index_N: np.ndarray  # int64: which of them
+    index_N: np.ndarray  # int64 indices into the sequences
 
     @property
     def num_sequences(self) -> int:
-        """How many of them."""
+        """Return the number of sequences in the subset."""
         return len(self.index_N)
 
     def tokens(self, indices_B: Tensor) -> Tensor:
@@ -92,13 +87,13 @@ class Subset:
 
 @dataclass(frozen=True, kw_only=True)
 class IdentifiedSubset(Subset):
-    """As `Subset`, of sequences that other runs can have too."""
+    """A `Subset` whose sequences carry ids, because other runs may have them too."""
 
     sample_ids: np.ndarray
 
 
 def subset_of(sequences: Sequences, index_N: np.ndarray) -> Subset:
-    """Identified where the whole is."""
+    """Return a subset, with ids if the sequences have ids."""
     if isinstance(sequences, Identified):
         sample_ids = sequences.sample_ids[index_N]
         return IdentifiedSubset(sequences=sequences, index_N=index_N, sample_ids=sample_ids)
@@ -106,26 +101,26 @@ def subset_of(sequences: Sequences, index_N: np.ndarray) -> Subset:
 
 
 class Order(Protocol):
-    """What a step reads."""
+    """Decides which sequences each step reads."""
 
     @property
     def batch_size(self) -> int:
-        """Sequences a step, or the mean number of them."""
+        """Return the number of sequences a step, or its mean."""
         ...
 
     def read(self, steps: range, *, share: slice, device: torch.device) -> Iterable[Tensor]:
-        """This process's ``share`` of the indices read at each of ``steps``, int64."""
+        """Return this process's ``share`` of the indices read at each of ``steps``, int64."""
         ...
 
     def batches(self, steps: range) -> float:
-        """The sequences read at ``steps`` over the batch size."""
+        """Return the sequences read at ``steps`` over the batch size."""
         ...
 
 
 class BatchOrder:
-    """Epoch after epoch, each freshly permuted, cut into batches of equal size.
+    """Epochs, each freshly permuted, cut into batches of equal size.
 
-    A batch may span two epochs; none is larger than the data set.
+    A batch may span two epochs; no batch is larger than the data set.
     """
 
     def __init__(self, *, num_sequences: int, batch_size: int, seed: int) -> None:
@@ -135,15 +130,15 @@ class BatchOrder:
         self._epochs: dict[int, Tensor] = {}
 
     def read(self, steps: range, *, share: slice, device: torch.device) -> Iterable[Tensor]:
-        """[B], or what falls to this process of it."""
+        """Return [B] indices for each step, or this process's share of them."""
         return self.indices(steps)[:, share].to(device)
 
     def batches(self, steps: range) -> float:
-        """One a step."""
+        """Return one batch for each step."""
         return len(steps)
 
     def indices(self, steps: range) -> Tensor:
-        """Indices read at ``steps``, int64 [K, B], on the CPU."""
+        """Return the indices read at ``steps``, int64 [T, B], on the CPU."""
         if not steps:
             return torch.empty(0, self.batch_size, dtype=torch.int64)
         start, stop = steps.start * self.batch_size, steps.stop * self.batch_size
@@ -154,17 +149,18 @@ class BatchOrder:
         return stream[start - offset : stop - offset].view(len(steps), self.batch_size)
 
     def _epoch(self, epoch: int) -> Tensor:
-        """Kept while the next steps may still read from it."""
+        """Return an epoch's permutation, cached while the next steps may still read from it."""
         if epoch in self._epochs:
             return self._epochs[epoch]
         return torch.randperm(self.num_sequences, generator=generator(self.seed, "order", epoch))
 
 
 class PoissonOrder:
-    """Each sequence is read at each step with the same probability, independently of all others.
+    """Each step reads each sequence with the same probability, independently of all others.
 
-    What the accounting of differential privacy supposes: batches of shuffled epochs are another
-    thing (Chua et al. 2024, arXiv 2403.17673). A batch may be empty.
+    The accounting of differential privacy assumes this; batches of shuffled epochs differ from it
+    (Chua
+    et al. 2024, arXiv 2403.17673). A batch may be empty.
     """
 
     def __init__(self, *, num_sequences: int, batch_size: int, seed: int) -> None:
@@ -174,15 +170,15 @@ class PoissonOrder:
 
     @property
     def sample_rate(self) -> float:
-        """The probability."""
+        """Return the probability that a step reads a sequence."""
         return self.batch_size / self.num_sequences
 
     def read(self, steps: range, *, share: slice, device: torch.device) -> Iterable[Tensor]:
-        """Of sizes that vary around B."""
+        """Return index tensors whose sizes vary around B."""
         return [self._indices(step)[share].to(device) for step in steps]
 
     def batches(self, steps: range) -> float:
-        """Not a whole number."""
+        """Return the sequences read over the batch size, not a whole number."""
         return sum(len(self._indices(step)) for step in steps) / self.batch_size
 
     def _indices(self, step: int) -> Tensor:

@@ -1,8 +1,7 @@
-"""Several processes that train one model: who they are, and the little they tell each other.
+"""Join the processes that train one model, exchange values among them, and choose the device.
 
-Alone, every function answers at once: a run need not know whether it has company.
-
-Where a run trains; without Lightning, so that a launcher can ask.
+In a single process every exchange returns at once, so callers need not distinguish. The module does
+not import Lightning, so that a launcher can use it.
 """
 
 import os
@@ -15,13 +14,13 @@ from torch import Tensor, distributed
 
 Value = TypeVar("Value")
 
-# Rank 0 measures while the others wait for the next run.
+# Long, because the others wait for the next run while rank 0 measures.
 TIMEOUT = timedelta(hours=6)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DistributedProcess:
-    """One process among those that the launcher started."""
+    """One of the processes that the launcher started."""
 
     rank: int
     num_processes: int
@@ -32,7 +31,7 @@ class DistributedProcess:
     master_port: int
 
     def join(self) -> None:
-        """Meet the others. Lightning finds the group made, and the variables its own names."""
+        """Join the process group and set the variables in which Lightning looks for it."""
         os.environ.update(
             RANK=str(self.rank),
             WORLD_SIZE=str(self.num_processes),
@@ -47,28 +46,28 @@ class DistributedProcess:
 
 
 def leave() -> None:
-    """Leave the others; a group left to the interpreter's end may abort the process there."""
+    """Leave the group; if it is left to the interpreter's exit, the process may abort there."""
     if distributed.is_initialized():
         distributed.destroy_process_group()
 
 
 def rank() -> int:
-    """0 for the one that writes."""
+    """Return this process's rank; rank 0 writes files."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
 def num_processes() -> int:
-    """How many train together."""
+    """Return how many processes train together."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
 def num_nodes() -> int:
-    """How many machines they are on."""
+    """Return the number of machines they run on."""
     return int(os.environ.get("NUM_NODES", "1")) if distributed.is_initialized() else 1
 
 
 def from_first(value: Value) -> Value:
-    """What rank 0 gave, on every rank."""
+    """Return rank 0's value on every rank."""
     if num_processes() == 1:
         return value
     box = [value]
@@ -77,7 +76,7 @@ def from_first(value: Value) -> Value:
 
 
 def any_of(flag: bool) -> bool:
-    """Whether the flag is up on any rank."""
+    """Return whether the flag is set on any rank."""
     if num_processes() == 1:
         return flag
     raised = torch.tensor(int(flag))
@@ -86,7 +85,7 @@ def any_of(flag: bool) -> bool:
 
 
 def from_all(value: float) -> list[float]:
-    """Every rank's value, in the order of ranks."""
+    """Return every rank's value, in the order of ranks."""
     if num_processes() == 1:
         return [value]
     values: list[float] = [0.0] * num_processes()
@@ -95,7 +94,7 @@ def from_all(value: float) -> list[float]:
 
 
 def mean_of_all(values: Tensor) -> Tensor:
-    """The mean over processes; nothing is waited for where there is one."""
+    """Return the mean over processes; a single process does not wait."""
     if num_processes() == 1:
         return values
     total = values.clone()
@@ -107,7 +106,7 @@ ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 
 
 def device_of(accelerator: str) -> torch.device:
-    """The device Lightning chooses for this accelerator; raises ValueError with the choices."""
+    """Return the device that Lightning chooses for this accelerator; raises ValueError."""
     if accelerator not in ACCELERATORS:
         raise ValueError(
             f"host.accelerator must be one of {', '.join(ACCELERATORS)}, got {accelerator!r}"
@@ -118,7 +117,7 @@ def device_of(accelerator: str) -> torch.device:
 
 
 def require_device(accelerator: str) -> None:
-    """Raises ValueError where this machine, which is to train, has no such accelerator."""
+    """Raises ValueError if this machine lacks the accelerator that training needs."""
     device = device_of(accelerator).type
     if not (device == "cpu" or getattr(torch, device).is_available()):
         raise ValueError(

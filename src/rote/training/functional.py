@@ -1,8 +1,7 @@
-"""Several sets of weights of one model in one pass, through `torch.func.vmap`.
+"""Run one model with several sets of weights in one pass, and take per-sequence gradients.
 
-A model knows nothing of it. Shapes: K sets of weights, B sequences of each, L positions.
-
-Gradients of single sequences. Shapes: b sequences at once, L positions.
+Both use `torch.func.vmap`; the model needs no changes. Shapes: K sets of weights, B sequences of
+each, L positions, b sequences whose own gradients are taken at once.
 """
 
 from collections.abc import Mapping
@@ -19,9 +18,11 @@ from rote.training.objective import Objective
 def stacked_model(
     template: nn.Module, weights: Mapping[str, Tensor], *, num_sets: int, randomness: str = "error"
 ) -> Model:
-    """As a model: [K * B, L] -> [K * B, L, V], set after set; weights have an axis of sets first.
+    """Return a model that maps [K * B, L] -> [K * B, L, V], set after set.
 
-    ``randomness`` is vmap's: whether dropout may draw, "different" for each set.
+    Weights have a leading axis of sets. ``randomness`` is vmap's: whether dropout may draw,
+    "different"
+    for each set.
     """
 
     def one(of_set: Mapping[str, Tensor], inputs_BL: Tensor) -> Tensor:
@@ -29,8 +30,9 @@ def stacked_model(
 
     def logits(inputs_BL: Tensor) -> Tensor:
         inputs_KBL = inputs_BL.view(num_sets, -1, inputs_BL.shape[1])
-        # Fused kernels know no vmap: a CPU's is called in a loop, and the backward pass of CUDA's
-        # raises "LSE is not correctly aligned" (torch 2.11, H100).
+        # Fused kernels do not support vmap: a CPU's would be called in a loop, and the backward
+        # pass of
+        # CUDA's raises "LSE is not correctly aligned" (torch 2.11, H100).
         with sdpa_kernel(SDPBackend.MATH):
             return vmap(one, randomness=randomness)(weights, inputs_KBL).flatten(0, 1)
 
@@ -40,28 +42,30 @@ def stacked_model(
 def per_sample_gradients(
     model: nn.Module, tokens_bL: Tensor, objective: Objective
 ) -> tuple[dict[str, Tensor], Tensor]:
-    """By parameter, [b, ...] each, of every sequence's own loss; and its mean cost, nats, [b].
+    """Return gradients of every sequence's loss, [b, ...] by parameter, and its mean nats, [b].
 
-    Each sequence gets weights of its own, equal and not copied, of which one backward pass takes
-    the gradients: 1.5 to 2 times as fast as vmap over grad for models of up to 100,000 parameters.
+    Each sequence gets its own view of the weights, without a copy, and one backward pass computes
+    their
+    gradients: 1.5 to 2 times as fast as vmap over grad for models of up to 100,000 parameters.
     """
     own = own_weights(model, len(tokens_bL))
+    moved = {name: weight for name, weight in own.items() if weight.requires_grad}
     logits = own_logits(model, own, len(tokens_bL))
     trained_bL, nats_bL = objective.of_tokens(logits, tokens_bL, len(tokens_bL))
     gradients = torch.autograd.grad(
-        trained_bL.mean(dim=1).sum(), list(own.values()), materialize_grads=True
+        trained_bL.mean(dim=1).sum(), list(moved.values()), materialize_grads=True
     )
-    return dict(zip(own, gradients, strict=True)), nats_bL.detach().mean(dim=1)
+    return dict(zip(moved, gradients, strict=True)), nats_bL.detach().mean(dim=1)
 
 
 def own_weights(model: nn.Module, number: int) -> dict[str, Tensor]:
-    """The model's, once for each of so many sequences and none copied."""
+    """Return the model's weights repeated for each sequence, without copies."""
     return {
-        name: weight.detach().expand(number, *weight.shape).requires_grad_()
+        name: weight.detach().expand(number, *weight.shape).requires_grad_(weight.requires_grad)
         for name, weight in model.named_parameters()
     }
 
 
 def own_logits(model: nn.Module, own: Mapping[str, Tensor], number: int) -> Model:
-    """As a model of so many sequences, each under weights of its own."""
+    """Return a model for ``number`` sequences, each with its own weights."""
     return stacked_model(model, own, num_sets=number, randomness="different")

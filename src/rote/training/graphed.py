@@ -1,13 +1,13 @@
-"""Many calls as one CUDA graph: a whole step of a stack, or loss and gradient of whole data sets.
+"""Speed up training steps: record them as a CUDA graph, or compile the loss with torch.compile.
 
-A small model's step is many short kernels, and a GPU waits for the calls between them; a graph is
-recorded once and replayed by one call.
+A small model's step is many short kernels, and a GPU waits for the calls between them. A graph is
+recorded once (a whole step of a stack, or loss and gradient of whole data sets) and replayed by one
+call.
 
-The loss of a training step through torch.compile: off unless the host asks for it.
-
-Only training is compiled; measures read the same weights through the plain functions. What is
-compiled is kept on disk by torch (TORCHINDUCTOR_CACHE_DIR), so that the next run of a shape starts
-in seconds. Results agree to the last digits only, as with more threads.
+torch.compile is off unless the host config selects it. Only training is compiled; measures read the
+same weights through the plain functions. Torch keeps compiled code on disk
+(TORCHINDUCTOR_CACHE_DIR), so the next run of a shape starts in seconds. Results differ in the last
+digits, as with another number of threads.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,16 +17,17 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-WARMUP_STEPS = 3  # real ones, on a stream of their own: torch's recipe for recording
+WARMUP_STEPS = 3  # real steps on a separate stream: torch's recipe for recording
 
 Step = Callable[..., Tensor]
 
 
 class Graphed:
-    """As ``step``, whose kernels are recorded at the fourth call and replayed from then on.
+    """Runs ``step`` normally three times, records its kernels at the fourth and replays them.
 
-    ``step(*tensors)`` may neither wait for the GPU nor look at what is on it, and every call has to
-    have the same shapes. Its optimisers are told while it is recorded.
+    ``step(*tensors)`` may not wait for the GPU or read its results, and every call must have the
+    same
+    shapes. The optimisers are set to capturable while it is recorded.
     """
 
     def __init__(self, step: Step, optimisers: tuple[Optimizer, ...] = ()) -> None:
@@ -35,7 +36,7 @@ class Graphed:
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, *tensors: Tensor) -> Tensor:
-        """What ``step`` returns."""
+        """Return the result of ``step``."""
         if self.left_to_warm_up:
             self.left_to_warm_up -= 1
             return self._on_the_side(tensors)
@@ -56,7 +57,7 @@ class Graphed:
         return output
 
     def _record(self, tensors: Sequence[Tensor]) -> None:
-        """Nothing is computed: the step of these tensors is the first replay."""
+        """Record without computing: the first replay computes the step of these tensors."""
         self.inputs = [one.clone() for one in tensors]
         groups = [group for one in self.optimisers for group in one.param_groups]
         capturable = [group for group in groups if "capturable" in group]
@@ -67,26 +68,26 @@ class Graphed:
             with torch.cuda.graph(graph):
                 self.output = self.step(*self.inputs)
         finally:
-            for group in capturable:  # a checkpoint with it could not be read on a CPU
+            for group in capturable:  # a CPU could not load a checkpoint with it
                 group["capturable"] = False
         self.graph = graph
 
 
-# The whole step as one CUDA graph, through no compiler (`rote.training.graphed`). On a CPU, and for
-# what cannot be stacked: no difference.
+# The whole step as one CUDA graph, without a compiler. No effect on a CPU and for runs that cannot
+# be stacked.
 GRAPH = "graph"
-# torch's names besides; reduce-overhead records CUDA graphs of the loss.
+# The others are torch's names; reduce-overhead records CUDA graphs of the loss.
 MODES = (GRAPH, "default", "reduce-overhead", "max-autotune")
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
 def require_mode(mode: str | None) -> None:
-    """Raises ValueError for a mode that is none."""
+    """Raises ValueError for an unknown mode."""
     if mode is not None and mode not in MODES:
         raise ValueError(f"host.compile={mode!r}: choose from {MODES} or null")
 
 
 def compiled(loss: Callable[Arguments, Result], mode: str | None) -> Callable[Arguments, Result]:
-    """As it is, or compiled: for one shape of batches, then, where a stack shrinks, for any."""
+    """Return the loss, compiled if asked: for one batch shape, and for any once a stack shrinks."""
     return loss if mode in (None, GRAPH) else torch.compile(loss, mode=mode)

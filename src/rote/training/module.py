@@ -1,10 +1,12 @@
-"""The Lightning module: one Lightning step is one stride of many optimiser steps.
+"""This module trains one run as a LightningModule; `fit` is the Trainer that `rote` uses for it.
 
-Lightning costs about half a millisecond a step of its own, as much as a small model's forward pass;
-a stride pays it once, and the host looks at the loss once a stride.
+How Lightning is used. One Lightning step is one stride, the optimiser steps up to the next look at
+the loss: Lightning costs about half a millisecond a step, as much as a small model's forward pass.
+It chooses device and strategy (DDP, FSDP2), and moves and shares the model. Checkpoints, curves and
+signals are ours, since a run has to resume bit for bit at any step; `fit` switches Lightning's own
+off. Under a Trainer of your own they work: it sees one batch and one global step a stride, and
+receives the loss through `log` (examples/own_trainer.py).
 Shapes: K steps in a stride, B batch, L positions.
-
-Lightning's trainer with everything switched off that is not training.
 """
 
 import gc
@@ -21,6 +23,8 @@ from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor
 from torch.optim import Optimizer
 
+from rote.ledger.curve import LOSS_NATS
+from rote.models.count import named_trainable
 from rote.training import distributed, sharding
 from rote.training.finish.module import FinishModule
 from rote.training.graphed import compiled
@@ -44,22 +48,22 @@ class TrainingModule(lightning.LightningModule):
         self.objective = run.controls.objective(run.scored_from)
         self.of_tokens = compiled(self.objective.of_tokens, run.compile_mode)
 
-    def strides_left(self) -> range:
-        """Numbers of the strides that are not over; a stride interrupted at its end is not."""
+    def train_dataloader(self) -> list[int]:
+        """Return the numbers of unfinished strides; one interrupted at its end is unfinished."""
         done = len(self.run.progress.memorised_bits)
-        return range(done, len(self.run.budget.strides()))
+        return list(range(done, len(self.run.budget.strides())))
 
     def configure_model(self) -> None:
-        """Lightning's hook for sharing a model out; it gives a mesh only where that is asked."""
+        """Shard the model if Lightning provides a device mesh, which only fsdp does."""
         if self.device_mesh is not None:
             sharding.shard(self.model, self.device_mesh["data_parallel"])
 
     def configure_optimizers(self) -> Optimizer:
-        """Schedules are pure functions of the step, applied in `_step`: Lightning needs none."""
-        return self.run.optimiser(self.model.named_parameters())
+        """Return the optimiser; `_step` applies the schedule, so Lightning needs none."""
+        return self.run.optimiser(named_trainable(self.model))
 
     def on_fit_start(self) -> None:
-        """Keep all weights and peak rates of their groups; then go on from a checkpoint, if any."""
+        """Store weights and peak rates of their groups, then load a checkpoint, if any."""
         optimiser = self._optimiser()
         self.weights = list(self.model.parameters())
         self.peak_rates = [group["lr"] for group in optimiser.param_groups]
@@ -68,10 +72,10 @@ class TrainingModule(lightning.LightningModule):
             sharding.load_weights(self.model, resume["model"])
             sharding.load_optimiser(optimiser, resume["optimiser"])
             torch.set_rng_state(resume["rng"])
-            self.run.resume = None  # the copy of the weights is not needed any more
+            self.run.resume = None  # frees the copy of the weights
 
     def training_step(self, stride: int, _: int) -> None:
-        """One stride, or what is left of it: a "batch" of the loader is no more than its number."""
+        """Train one stride, or the rest of it; the loader's "batch" is only its number."""
         run, progress = self.run, self.run.progress
         whole = run.budget.strides()[stride]
         steps = range(max(whole.start, progress.steps), whole.stop)
@@ -81,16 +85,19 @@ class TrainingModule(lightning.LightningModule):
         share = slice(distributed.rank(), None, distributed.num_processes())
         indices_KB = run.order.read(steps, share=share, device=self.device)
         for step, indices_B in zip(steps, indices_KB, strict=True):
-            loss_sum += self._step(step, run.sequences.tokens(indices_B))
+            is_last = step + 1 == whole.stop
+            loss_sum += self._step(step, run.sequences.tokens(indices_B), is_counted=is_last)
             progress.steps = step + 1
             self._keep(loss_sum)
         loss_nats = _mean(distributed.from_all(float(loss_sum))) / run.order.batches(whole)
         run.check_loss(whole, loss_nats, self._optimiser().param_groups[0]["lr"])
+        if self.trainer.loggers:
+            self.log_dict({LOSS_NATS: loss_nats, run.bits_name: run.bits(loss_nats)})
         if run.is_over():
             self.trainer.should_stop = True
 
     def _keep(self, loss_sum: Tensor) -> None:
-        """At a step's end: leave a checkpoint where one is due, and stop where that is asked."""
+        """At the end of a step, save a checkpoint when it is due, and stop on request."""
         run = self.run
         stop = distributed.any_of(run.checkpointing.stop())
         due = time.monotonic() >= self.next_save_seconds
@@ -110,8 +117,11 @@ class TrainingModule(lightning.LightningModule):
         every = self.run.checkpointing.every_seconds
         return math.inf if every is None else time.monotonic() + every
 
-    def _step(self, step: int, tokens_BL: Tensor) -> Tensor:
-        """One update; returns the loss before it, in nats per token."""
+    def _step(self, step: int, tokens_BL: Tensor, *, is_counted: bool) -> Tensor:
+        """Run one update; return the loss before it, in nats per token.
+
+        ``is_counted``: the update goes through Lightning's wrapper, which counts a global step.
+        """
         run, optimiser = self.run, self._optimiser()
         fraction = run.fraction(step)
         for group, peak in zip(optimiser.param_groups, self.peak_rates, strict=True):
@@ -120,38 +130,39 @@ class TrainingModule(lightning.LightningModule):
         with run.precision.active(self.device.type):
             loss = self._gradients(step, tokens_BL)
         gradients = [one.grad for one in self.weights if one.grad is not None]
+        run.precision.unscale(gradients)
         if run.clip_norm is not None:
             _clip(gradients, run.clip_norm)
         if run.controls.gradient_changers:
             run.controls.change_gradients(gradients, seed=run.seed, step=step)
-        optimiser.step()
+        (self.optimizers() if is_counted else optimiser).step()  # type: ignore[union-attr]
         for weight in self.weights:
             weight.grad = None
         return loss.detach()
 
     def _gradients(self, step: int, tokens_BL: Tensor) -> Tensor:
-        """Into the parameters; returns what the tokens cost, whatever is trained on."""
+        """Compute gradients in the parameters; return the plain cost of the tokens, in nats."""
         if make := self.run.gradient_maker:
             return make(self.model, tokens_BL, step=step, objective=self.objective)
         trained_BL, nats_BL = self.of_tokens(self.model, tokens_BL)
         loss = trained_BL.mean()
-        self._backward(loss)
+        self._backward(self.run.precision.scaled(loss))
         return loss if trained_BL is nats_BL else nats_BL.mean()
 
     def _backward(self, loss: Tensor) -> None:
-        """Lightning's own where gradients are averaged over processes; the bare one is cheaper."""
+        """Run backward, through Lightning only if processes average gradients: it is slower."""
         if distributed.num_processes() > 1:
             self.manual_backward(loss)
         else:
             loss.backward()  # type: ignore[no-untyped-call]
 
     def _optimiser(self) -> Any:
-        """The bare one: Lightning's wrapper costs 50 us a step and adds nothing here."""
+        """Return the bare optimiser: Lightning's wrapper costs 50 us a step and adds nothing."""
         return self.optimizers(use_pl_optimizer=False)
 
 
 def _clip(gradients: list[Tensor], max_norm: float) -> None:
-    """As `torch.nn.utils.clip_grad_norm_`, which takes 70 us for 1x12 where this takes 35."""
+    """Clip like `torch.nn.utils.clip_grad_norm_`, which takes 70 us for 1x12; this takes 35."""
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
     torch._foreach_mul_(gradients, (max_norm / (norm + 1e-6)).clamp(max=1.0))
 
@@ -163,8 +174,8 @@ def _mean(values: list[float]) -> float:
 Phase = TrainingModule | StackedTrainingModule | FinishModule
 
 HARMLESS = (
-    ".*configure_optimizers. returned .None.*",  # the finish has a minimiser of its own
-    ".*does not have many workers.*",  # the "loader" counts strides: nothing for workers to do
+    ".*configure_optimizers. returned .None.*",  # the finish has its own minimiser
+    ".*does not have many workers.*",  # the "loader" counts strides: workers have nothing to do
     ".*`srun` command is available.*",  # one process needs no srun
     ".*isinstance.treespec, LeafSpec.*",  # Lightning 2.6 against newer torch
 )
@@ -173,8 +184,8 @@ HARMLESS = (
 def fit(module: Phase, *, accelerator: str, strategy: str) -> None:
     """Train ``module`` in place; raises what training raises.
 
-    ``strategy`` says how several processes share a model: ddp gives each a whole one, fsdp a part;
-    rank 0 ends with the whole one in either case.
+    ``strategy`` decides how several processes share a model: ddp gives each a whole model, fsdp a
+    shard. In both cases rank 0 ends with the whole model.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     _forget_the_run_before()
@@ -187,34 +198,37 @@ def fit(module: Phase, *, accelerator: str, strategy: str) -> None:
             strategy=_shared_by(strategy),
             devices=distributed.num_processes() // num_nodes,
             num_nodes=num_nodes,
-            max_epochs=1,  # the strides are one pass; data epochs are counted by `BatchOrder`
+            max_epochs=1,  # the strides are one pass; `BatchOrder` counts data epochs
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            # Lightning would take over SLURM's signals and requeue by itself: one owner only.
+            # Without this, Lightning would handle SLURM's signals and requeue; only one owner may
+            # do so.
             plugins=[LightningEnvironment()],
         )
         _leave_signals_alone(trainer)
-        batches = list(module.strides_left())
         if not isinstance(module, TrainingModule):
-            trainer.fit(module, train_dataloaders=batches)
+            trainer.fit(module)
             return
         hollow = sharding.outline(module.model)
-        trainer.fit(module, train_dataloaders=batches)
+        trainer.fit(module)
         if module.device_mesh is not None:
             module.run.model = sharding.whole(module.model, hollow)
 
 
 def _forget_the_run_before() -> None:
-    """Trainer and module hold each other: what a run had on a GPU stays there until this."""
+    """Free the previous run's GPU memory: Trainer and module reference each other."""
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         gc.collect()
         torch.cuda.reset_peak_memory_stats()
 
 
 def _shared_by(strategy: str) -> str | ModelParallelStrategy:
-    """In Lightning's words. Its FSDPStrategy refuses CPUs, its ModelParallelStrategy does not."""
+    """Return the strategy in Lightning's terms; its FSDPStrategy refuses CPUs.
+
+    ModelParallelStrategy accepts them.
+    """
     if distributed.num_processes() == 1:
         return "auto"
     if strategy == "ddp":
@@ -225,10 +239,10 @@ def _shared_by(strategy: str) -> str | ModelParallelStrategy:
 
 
 def _leave_signals_alone(trainer: lightning.Trainer) -> None:
-    """Lightning's own SIGTERM handler would end a run between two strides without a checkpoint.
+    """Disable Lightning's SIGTERM handler: it would end a run mid-stride without a checkpoint.
 
-    It also broadcasts inside the handler, which another process answers with its gradients. No
-    argument of the Trainer switches it off.
+    It also broadcasts inside the handler, and another process would answer with its gradients. No
+    argument of the Trainer disables it.
     """
     connector = trainer._signal_connector
     assert callable(connector.register_signal_handlers)

@@ -1,7 +1,7 @@
-"""What a batch is trained on, and what it costs: one pass of the model gives both.
+"""Compute the training loss and the plain cost of a batch in one pass of the model.
 
-The cost of a token is its plain -ln p: curve, saturation and memorised bits are about it alone,
-whatever controls make of the loss. Shapes: B sequences of all runs, L positions, V vocabulary.
+The cost of a token is its plain -ln p: curve, saturation and memorised bits use it alone, however
+controls change the loss. Shapes: B sequences of all runs, L positions, V vocabulary.
 """
 
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from rote.training import distributed
 
 @runtime_checkable
 class ChangesLoss(Protocol):
-    """A control of the loss of each token; logits are held whole for it."""
+    """A control of the loss of each token; it needs all logits in memory."""
 
     def change_loss(self, loss_BL: Tensor, logits_BLV: Tensor, tokens_BL: Tensor) -> Tensor:
-        """The loss to train on instead, [B, L]."""
+        """Return the loss to train on instead, [B, L]."""
         ...
 
 
@@ -28,31 +28,32 @@ class WeighsTokens(Protocol):
     """A control of how much each token counts for the gradient."""
 
     def weights(self, tokens_BL: Tensor) -> Tensor:
-        """From 0, not learnt, to 1; float32 [B, L]."""
+        """Return weights from 0 (not learnt) to 1; float32 [B, L]."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """``(model, tokens_BL) -> (trained_BL, nats_BL)`` of the tokens that count.
+    """Computes ``(model, tokens_BL) -> (trained_BL, nats_BL)`` for the tokens that count.
 
-    The mean of the first is what the gradient is taken of: it is weighted so that this is the mean
-    over what counts. Both are the same tensor where no control changes anything.
+    The gradient is that of the mean of ``trained_BL``, which is weighted so that its mean is the
+    mean
+    over tokens that count. Both are the same tensor if no control changes anything.
     """
 
     losses: tuple[ChangesLoss, ...] = ()
     weighers: tuple[WeighsTokens, ...] = ()
-    scored_from: int = 0  # tokens before it are read only
+    scored_from: int = 0  # earlier tokens are only read
 
     @property
     def changes(self) -> bool:
-        """Whether any control has a say in it."""
+        """Return whether any control changes the loss or the weights."""
         return bool(self.losses or self.weighers)
 
     def of_tokens(
         self, model: Model, tokens_BL: Tensor, num_members: int = 1
     ) -> tuple[Tensor, Tensor]:
-        """``num_members``: in so many equal parts of the batch weights are averaged apart."""
+        """Compute both; weights are averaged in each of ``num_members`` equal batch parts."""
         if self.losses:
             nats_BL, logits_BLV = nats_and_logits(model, tokens_BL)
         else:
@@ -68,10 +69,10 @@ class Objective:
         return trained_BL, nats_BL
 
     def _weights(self, tokens_BL: Tensor, num_members: int) -> Tensor:
-        """Of mean 1 in each part, that of all processes together; 0 where nothing counts."""
+        """Return weights with mean 1 over each part of all processes; 0 if no token counts."""
         weights_BL = torch.stack([one.weights(tokens_BL) for one in self.weighers]).prod(0)
         weights_BL = weights_BL[:, self.scored_from :]
         parts_KN = weights_BL.reshape(num_members, -1)
         means_K = distributed.mean_of_all(parts_KN.mean(1))
-        least = 1 / parts_KN.shape[1]  # of one token: nothing is divided by zero
+        least = 1 / parts_KN.shape[1]  # one token's weight, so that nothing is divided by zero
         return (parts_KN / means_K.clamp(min=least)[:, None]).view(weights_BL.shape)

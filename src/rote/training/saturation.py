@@ -1,22 +1,22 @@
-"""When a run has stopped memorising: growth of memorised bits, judged on training loss alone."""
+"""Decide when a run stops memorising, from the growth of memorised bits in training loss alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rote.core.checks import require_whole
 
-STARTED_FRACTION = 0.01  # of the entropy; below it a run has not begun to memorise, not finished
+STARTED_FRACTION = 0.01  # of the entropy; below it a run has not begun to memorise
 
 
 @dataclass(frozen=True, kw_only=True)
 class Saturation:
-    """Bits gained per 1,000 steps, as a fraction of what is memorised, below a threshold.
+    """A run is saturated if bits gained per 1,000 steps, relative to all, are below a threshold.
 
-    Raises ValueError for steps that are no count.
+    Raises ValueError for step counts out of range.
     """
 
-    window_steps: int  # growth is taken between this window's mean and the one before it
-    max_growth_per_1000_steps: float  # relative to the bits memorised
+    window_steps: int  # growth is the difference of the means of this window and the one before
+    max_growth_per_1000_steps: float  # relative to the memorised bits
     min_steps: int  # never stop earlier
 
     def __post_init__(self) -> None:
@@ -24,7 +24,7 @@ class Saturation:
         require_whole("budget.saturation.min_steps", self.min_steps, 0)
 
     def growth(self, memorised_bits: Sequence[float], check_every_steps: int) -> float | None:
-        """Bits per 1,000 steps from equally spaced estimates; None before two windows are full."""
+        """Return bits per 1,000 steps from evenly spaced estimates; None before two windows."""
         width = max(1, round(self.window_steps / check_every_steps))
         if len(memorised_bits) < 2 * width:
             return None
@@ -33,9 +33,9 @@ class Saturation:
         return (now - before) * 1000 / (width * check_every_steps)
 
     def reached(self, growth: float | None, memorised_bits: float, entropy_bits: float) -> bool:
-        """Whether growth has died down, either way, on a run that has begun to memorise.
+        """Return whether growth is near zero in a run that has begun to memorise.
 
-        A fall is not saturation: a spike of the loss must not look like the end.
+        A large fall is not saturation: a spike of the loss must not look like the end.
         """
         if growth is None or memorised_bits <= STARTED_FRACTION * entropy_bits:
             return False

@@ -1,6 +1,6 @@
-"""One model shared out over processes: weights, gradients and optimiser state in equal parts.
+"""Shard one model over processes: weights, gradients and optimiser state in equal parts.
 
-Each process holds its rows of every weight (torch's FSDP2) and gathers a block when it computes it.
+Each process holds its rows of every weight (torch's FSDP2) and gathers a block to compute it.
 Source: Zhao et al. 2023 (arXiv 2304.11277).
 """
 
@@ -22,12 +22,12 @@ from torch.optim import Optimizer
 from rote.models.contracts import HasBlocks, HasHead
 from rote.training.distributed import rank
 
-# A sum of bfloat16 gradients over processes would lose what each of them has kept.
+# A sum of bfloat16 gradients over processes would lose precision that each process has.
 POLICY = MixedPrecisionPolicy(reduce_dtype=torch.float32)
 
 
 def shard(model: nn.Module, mesh: DeviceMesh) -> None:
-    """Share ``model`` out in place, block by block; what is outside of blocks is gathered once.
+    """Shard ``model`` in place, block by block; weights outside of blocks are gathered once.
 
     Raises ValueError for a model without ``blocks``.
     """
@@ -41,13 +41,13 @@ def shard(model: nn.Module, mesh: DeviceMesh) -> None:
 
 
 def outline(model: nn.Module) -> nn.Module:
-    """A copy without values: it takes no memory and is not shared out when the model is."""
+    """Return a copy without values: it takes no memory and stays unsharded."""
     hollow = {id(one): nn.Parameter(one.to("meta")) for one in model.parameters()}
     return copy.deepcopy(model, hollow)
 
 
 def whole(model: nn.Module, hollow: nn.Module) -> nn.Module:
-    """``hollow`` with the weights of ``model``, on rank 0's CPU; all ranks call it together."""
+    """Return ``hollow`` with the weights of ``model``, on rank 0's CPU; all ranks must call it."""
     weights = gathered(model.state_dict())
     if rank() == 0:
         hollow.load_state_dict(weights, assign=True)
@@ -55,10 +55,11 @@ def whole(model: nn.Module, hollow: nn.Module) -> nn.Module:
 
 
 def gathered(state: Any) -> Any:
-    """``state``, nested as it may be, with whole tensors on rank 0 and None for them elsewhere.
+    """Return nested ``state`` with whole tensors on rank 0, and None for them on other ranks.
 
-    All ranks call it together. What is not shared out stays what it is: a checkpoint of one process
-    and one of many look the same.
+    All ranks must call it together. Unsharded values stay as they are, so checkpoints of one
+    process
+    and of many look the same.
     """
     if isinstance(state, DTensor):
         full = state.full_tensor()
@@ -71,15 +72,15 @@ def gathered(state: Any) -> Any:
 
 
 def load_weights(model: nn.Module, saved: Mapping[str, Tensor]) -> None:
-    """From whole tensors; each process keeps its part."""
+    """Load whole tensors; each process keeps its part."""
     own = model.state_dict()
     model.load_state_dict({name: _part(saved[name], own[name]) for name in saved})
 
 
 def load_optimiser(optimiser: Optimizer, saved: Mapping[str, Any]) -> None:
-    """From whole tensors; each process keeps its part of those that are shaped like a weight."""
+    """Load whole tensors; each process keeps its part of those shaped like a weight."""
     optimiser.load_state_dict(dict(saved))
-    for part in getattr(optimiser, "parts", (optimiser,)):  # of a `rote.optim.muon.Pair`
+    for part in getattr(optimiser, "parts", (optimiser,)):  # of a `rote.optim.pair.Pair`
         for weight, state in part.state.items():
             for name, value in state.items():
                 if isinstance(value, Tensor) and value.shape == weight.shape:
@@ -89,7 +90,7 @@ def load_optimiser(optimiser: Optimizer, saved: Mapping[str, Any]) -> None:
 def _part(tensor: Tensor, like: Tensor) -> Tensor:
     if not isinstance(like, DTensor):
         return tensor
-    # Every process has read the whole tensor: nothing is sent.
+    # Every process has read the whole tensor, so nothing is sent.
     return distribute_tensor(
         tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None
     )

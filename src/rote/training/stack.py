@@ -1,8 +1,8 @@
-"""Runs of one shape advance as one: K models in parameters that have a leading axis of runs.
+"""Advance runs of one shape together: K models in parameters with a leading axis of runs.
 
-The forward pass goes through `torch.func.vmap`, so a model knows nothing of it. Nothing is summed
-over runs: each has its own data, rates and norm of the gradient, and one that diverges harms no
-other. Shapes: K runs, B batch, L positions.
+The forward pass uses `torch.func.vmap`, so the model needs no changes. Nothing is summed over runs:
+each has its own data, rates and gradient norm, and one that diverges does not affect others.
+Shapes: K runs, B batch, L positions.
 """
 
 import copy
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, NAdam, Optimizer, RAdam
 
+from rote.models.count import named_trainable
 from rote.optim.muon import Muon
 from rote.optim.pair import Pair
 from rote.optim.soap import Soap
@@ -22,9 +23,9 @@ from rote.training.graphed import GRAPH, Graphed, compiled
 from rote.training.objective import Objective
 from rote.training.training_run import MakeOptimiser
 
-# Each number's update depends on its own gradients alone and is proportional to the rate.
+# The update of each number depends on its own gradients alone and is proportional to the rate.
 ELEMENTWISE = (Adam, AdamW, NAdam, RAdam, SGD)
-MATRIXWISE = (Muon, Soap)  # the same of each matrix, those of a stack's runs apart
+MATRIXWISE = (Muon, Soap)  # likewise for each matrix; runs of a stack stay separate
 
 PLAIN = Objective()
 ChangeGradients = Callable[[int, Sequence[Tensor]], None]  # of one run, in place
@@ -35,9 +36,11 @@ class CannotStack(ValueError):
 
 
 class Stack:
-    """Models and optimisers of K runs at one step; raises CannotStack where they differ in more.
+    """Models and optimisers of K runs at one step.
 
-    What may differ: weights, optimiser state, learning rates.
+    They may differ in weights, optimiser state and learning rates; CannotStack is raised if they
+    differ
+    in more.
     """
 
     def __init__(
@@ -56,14 +59,14 @@ class Stack:
         self.precision = precision
         self._losses = compiled(self._plain_losses, compile_mode)
         self.compile_mode = compile_mode
-        own = [
-            make(model.named_parameters()) for make, model in zip(optimisers, models, strict=True)
-        ]
+        own = [make(named_trainable(model)) for make, model in zip(optimisers, models, strict=True)]
         _require_stackable(models[0], own)
         named = [dict(model.named_parameters()) for model in models]
         self.parameters = {
-            name: nn.Parameter(torch.stack([weights[name].detach() for weights in named]))
-            for name in named[0]
+            name: nn.Parameter(
+                torch.stack([weights[name].detach() for weights in named]), one.requires_grad
+            )
+            for name, one in named[0].items()
         }
         self.device = next(iter(self.parameters.values())).device
         self.optimiser = own[0]
@@ -84,9 +87,9 @@ class Stack:
         fractions_K: Tensor,
         change: ChangeGradients | None = None,
     ) -> Tensor:
-        """One update of every run at these fractions of its peak rates, on its device.
+        """Update every run, at these fractions of its peak rates, on its device.
 
-        Returns what a token cost each run before it, in nats, [K].
+        Returns each run's nats per token before the update, [K].
         """
         if self.graphed and change is None:
             return self.graphed(tokens_KBL, fractions_K)
@@ -97,7 +100,8 @@ class Stack:
     ) -> Tensor:
         with self.precision.active(tokens_KBL.device.type):
             trained_K, nats_K = self._losses(tokens_KBL)
-            trained_K.sum().backward()  # type: ignore[no-untyped-call]
+            self.precision.scaled(trained_K.sum()).backward()  # type: ignore[no-untyped-call]
+        self.precision.unscale(self._all_gradients())
         if self.clip_norm is not None:
             self._clip(self.clip_norm)
         if change:
@@ -109,19 +113,19 @@ class Stack:
         return nats_K.detach()
 
     def weights(self, run: int) -> dict[str, Tensor]:
-        """Copies, named as in the model."""
+        """Return copies of a run's weights, named as in the model."""
         return {name: weight[run].detach().clone() for name, weight in self.parameters.items()}
 
     def optimiser_state(self, run: int) -> dict[str, Any]:
-        """As the optimiser of that run alone would give it."""
+        """Return a run's optimiser state as its own optimiser would."""
         return _of_each(lambda whole: whole[run].clone(), [self.optimiser.state_dict()])
 
     def load_optimiser_states(self, states: Sequence[Mapping[str, Any]]) -> None:
-        """What `optimiser_state`, or each run's own optimiser, gave."""
+        """Load states from `optimiser_state` or from each run's own optimiser."""
         self.optimiser.load_state_dict(_of_each(lambda *each: torch.stack(each), states))
 
     def keep(self, runs: Sequence[int]) -> None:
-        """Let the others leave; those that stay are numbered anew, in this order."""
+        """Remove all other runs; the rest are renumbered in this order."""
         index = torch.tensor(runs, device=self.device)
         for part in _parts(self.optimiser):
             for weight, state in part.state.items():
@@ -132,15 +136,18 @@ class Stack:
         self.graphed = self._graphed()
 
     def _graphed(self) -> Graphed | None:
-        """Anew for every number of runs; controls of the loss may look at their tokens."""
+        """Make a new graph for every number of runs, except if controls change the loss.
+
+        Such controls may look at their tokens.
+        """
         if self.compile_mode != GRAPH or self.device.type != "cuda" or self.objective.changes:
             return None
         if any(isinstance(part, Soap) for part in _parts(self.optimiser)):
-            return None  # its bases are renewed at some steps only, which one graph cannot be of
+            return None  # it renews its bases at some steps only, which one graph cannot do
         return Graphed(self._step, _parts(self.optimiser))
 
     def _plain_losses(self, tokens_KBL: Tensor) -> tuple[Tensor, Tensor]:
-        """What is trained on and what a token costs, in nats, [K] each."""
+        """Return the training loss and the plain cost of a token, in nats, [K] each."""
         model = stacked_model(self.template, self.parameters, num_sets=len(self))
         trained_NL, nats_NL = self.objective.of_tokens(model, tokens_KBL.flatten(0, 1), len(self))
         nats_K = nats_NL.view(len(self), -1, nats_NL.shape[1]).mean(dim=(1, 2))
@@ -152,7 +159,7 @@ class Stack:
         return [weight.grad for weight in self.parameters.values() if weight.grad is not None]
 
     def _clip(self, max_norm: float) -> None:
-        """As `torch.nn.utils.clip_grad_norm_`, for each run."""
+        """Clip each run like `torch.nn.utils.clip_grad_norm_`."""
         gradients = self._all_gradients()
         squares_K = torch.stack([one.flatten(1).float().square().sum(1) for one in gradients]).sum(
             0
@@ -162,8 +169,9 @@ class Stack:
             one.mul_(_along(scale_K, one))
 
     def _update(self, fractions_K: Tensor) -> None:
-        """One step at rate 1, of which each run goes as far as its own rate says."""
-        before = [weight.detach().clone() for weight in self.parameters.values()]
+        """Step the optimiser at lr = 1, then scale the update by each run's rate."""
+        weights = [weight for weight in self.parameters.values() if weight.requires_grad]
+        before = [weight.detach().clone() for weight in weights]
         for group in self.optimiser.param_groups:
             group["lr"] = 1.0
         self.optimiser.step()
@@ -173,7 +181,7 @@ class Stack:
             for weight in group["params"]
         }
         with torch.no_grad():
-            for weight, start in zip(self.parameters.values(), before, strict=True):
+            for weight, start in zip(weights, before, strict=True):
                 weight.copy_(torch.lerp(start, weight, _along(rates[id(weight)], weight)))
 
 
@@ -199,13 +207,13 @@ def _parts(optimiser: Optimizer) -> tuple[Optimizer, ...]:
 
 
 def _give(optimiser: Optimizer, instead: Mapping[int, nn.Parameter]) -> None:
-    """Let it move these weights; it has moved none yet."""
+    """Make the optimiser train these weights; it has not stepped yet."""
     for group in optimiser.param_groups:
         group["params"] = [instead[id(weight)] for weight in group["params"]]
 
 
 def _of_each(change: Callable[..., Tensor], states: Sequence[Any]) -> Any:
-    """One state of several, nested alike; a count of steps has no axis and is the same in all."""
+    """Merge states of equal nesting into one; scalar tensors are equal in all and have no axis."""
     first = states[0]
     if isinstance(first, Tensor):
         return change(*states) if first.ndim else first
@@ -217,5 +225,5 @@ def _of_each(change: Callable[..., Tensor], states: Sequence[Any]) -> Any:
 
 
 def _along(values_K: Tensor, weight: Tensor) -> Tensor:
-    """[K] -> [K, 1, ...], to go along with a stacked weight."""
+    """Reshape [K] -> [K, 1, ...] to broadcast over a stacked weight."""
     return values_K.to(weight.dtype).view(-1, *[1] * (weight.ndim - 1))

@@ -1,4 +1,4 @@
-"""The Lightning module of a stack: one Lightning step is one stride of every run.
+"""Train a stack with Lightning: one Lightning step is one stride of every run.
 
 Shapes: T steps in a stride, K runs, B batch, L positions.
 """
@@ -22,17 +22,18 @@ OnEnd = Callable[[TrainingRun, Diverged | None], None]
 
 
 class StackedTrainingModule(lightning.LightningModule):
-    """Trains runs of one shape side by side; each leaves when it is over or has diverged.
+    """Trains runs of one shape together; each leaves when it is over or has diverged.
 
-    ``on_end`` is called with a run that leaves, its model holding its weights. Raises
-    CannotStack for runs that differ in more than data, seed and learning rates, and Interrupted
-    once each has left a checkpoint, from which it can go on alone as well.
+    ``on_end`` is called with a run that leaves, after its model has received its weights. Raises
+    CannotStack for runs that differ in more than data, seed and learning rates; raises Interrupted
+    once
+    each has left a checkpoint, from which it can also resume alone.
     """
 
     def __init__(self, runs: Sequence[TrainingRun], on_end: OnEnd, device: torch.device) -> None:
         super().__init__()
         self.automatic_optimization = False
-        if why := runs[0].controls.why_alone:
+        if why := runs[0].controls.why_alone or runs[0].precision.why_alone:
             raise CannotStack(why)
         _require_one_pace(runs)
         self.active = list(runs)
@@ -54,30 +55,30 @@ class StackedTrainingModule(lightning.LightningModule):
         if states:
             self.stack.load_optimiser_states(states)
         self.pooled = _pooled(runs)
-        # Nothing draws from it in training: a run that goes on alone finds its own.
+        # Training here never draws from it; a run that resumes alone finds its own state.
         self.rng = [state["rng"] if state else torch.get_rng_state() for state in saved]
         for run in runs:
-            run.resume = None  # the copies of the weights are not needed any more
+            run.resume = None  # frees the copies of the weights
 
-    def strides_left(self) -> range:
-        """At most: every Lightning step ends a stride of at least one run."""
-        return range(sum(len(run.budget.strides()) for run in self.active))
+    def train_dataloader(self) -> list[int]:
+        """Return numbers for the Lightning steps, an upper bound: each ends a stride of a run."""
+        return list(range(sum(len(run.budget.strides()) for run in self.active)))
 
     def configure_optimizers(self) -> Optimizer:
-        """Its rates are set by the stack."""
+        """Return the optimiser; the stack sets its rates."""
         return self.stack.optimiser
 
     def on_fit_start(self) -> None:
-        """The time of the first checkpoint counts from here."""
+        """Start the clock for the first checkpoint."""
         self.next_save_seconds = self._next_save()
 
     def training_step(self, *_: int) -> None:
-        """The steps up to the next look at a loss."""
+        """Train up to the next check of a loss."""
         start = self.active[0].progress.steps
         steps = range(start, min(run.stride().stop for run in self.active))
         begun = [sum(run.progress.stride_loss_nats) for run in self.active]
         sums_K = torch.tensor(begun, dtype=torch.float64, device=self.stack.device)
-        # Both for the whole stride at once: a copy to a GPU waits for all that it has to do.
+        # Both for the whole stride at once, because a copy to a GPU waits for all its queued work.
         fractions_TK = torch.tensor([[one.fraction(step) for one in self.active] for step in steps])
         indices_TKB = torch.stack([_indices(run, steps) for run in self.active], dim=1)
         for step, fractions_K, indices_KB in zip(
@@ -99,7 +100,7 @@ class StackedTrainingModule(lightning.LightningModule):
             self.trainer.should_stop = True
 
     def _change(self, step: int, number: int, gradients: Sequence[Tensor]) -> None:
-        """Each run draws on its own seed."""
+        """Change one run's gradients with its own seed."""
         run = self.active[number]
         run.controls.change_gradients(gradients, seed=run.seed, step=step)
 
@@ -110,7 +111,7 @@ class StackedTrainingModule(lightning.LightningModule):
         return torch.stack(read)
 
     def _look(self, sums: list[float]) -> None:
-        """At the losses of those whose stride has ended; who is over leaves."""
+        """Check the losses of runs whose stride has ended; runs that are over leave."""
         staying = []
         for number, (run, loss_sum) in enumerate(zip(self.active, sums, strict=True)):
             steps = run.progress.steps
@@ -136,7 +137,7 @@ class StackedTrainingModule(lightning.LightningModule):
             self.rng = [self.rng[number] for number in staying]
 
     def _keep(self, sums_K: Tensor) -> None:
-        """At a step's end: leave checkpoints where they are due, and stop where that is asked."""
+        """At the end of a step, save checkpoints when they are due, and stop on request."""
         stop = any(run.checkpointing.stop() for run in self.active)
         if not stop and time.monotonic() < self.next_save_seconds:
             return
@@ -179,11 +180,11 @@ def _require_one_pace(runs: Sequence[TrainingRun]) -> None:
 
 
 def _pooled(runs: Sequence[TrainingRun]) -> StackedTokens | None:
-    """None where sequences are made for each batch."""
+    """Return all sequences in one tensor; None if some are made for each batch."""
     resident = [one.sequences for one in runs if isinstance(one.sequences, TokensInMemory)]
     return StackedTokens.of(resident) if len(resident) == len(runs) else None
 
 
 def _indices(run: TrainingRun, steps: range) -> Tensor:
-    assert isinstance(run.order, BatchOrder)  # other orders come with controls that run alone
+    assert isinstance(run.order, BatchOrder)  # other orders need controls that run alone
     return run.order.indices(steps)

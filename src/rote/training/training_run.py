@@ -1,6 +1,6 @@
-"""One run in training: what it reads and when, how far it has come, when it is over.
+"""Hold the state of one training run: data, settings, progress, and when it is over.
 
-The weights are moved by `rote.training.module`, alone, or by `rote.training.stacked`, with others.
+`rote.training.module` trains a run alone, `rote.training.stacked` several together.
 """
 
 import math
@@ -23,62 +23,67 @@ from rote.training.controls.combined import Controls
 from rote.training.controls.protocol import Facts, GradientMaker, StoppingRule
 from rote.training.data import Order
 
-DIVERGED_FACTOR = 2.0  # times the loss of a model that knows nothing
+DIVERGED_FACTOR = 2.0  # times the loss of a uniform guesser
 
 Row = dict[str, float]
 MakeOptimiser = Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer]
 
 
 class Diverged(RuntimeError):
-    """The loss is not finite, or far above that of a model that knows nothing."""
+    """The loss is not finite, or far above that of a uniform guesser."""
 
 
 class Interrupted(RuntimeError):
-    """Training was asked to stop and has left a checkpoint; the same run goes on from there."""
+    """Training stopped on request and left a checkpoint, from which the same run resumes."""
 
 
 @dataclass
 class FinishProgress:
-    """How far the second phase has come; bits are memorised, or below a uniform guesser's."""
+    """Progress of the second phase; bits are memorised ones, or those below a uniform guesser."""
 
     evaluations: int = 0  # of loss and gradient of the whole training set
     iterations: int = 0
     renewed_at_iteration: int = 0
     bits_before: float = 0.0
     bits_after: float = 0.0
-    gradient_norm: float = 0.0  # of the mean nats of a token
+    gradient_norm: float = 0.0  # of the mean nats per token
     gains_bits: list[float] = field(default_factory=list)  # predicted, of the last iterations
-    ended_by: str | None = None  # why it is over; None: it is not
+    ended_by: str | None = None  # why it is over; None while it runs
 
 
 @dataclass
 class Progress:
-    """How far training has come: with weights and optimiser, all that going on needs."""
+    """Progress of training: together with weights and optimiser, all that a resume needs."""
 
     steps: int = 0  # optimiser steps done
-    # Sums over the steps done of the stride under way, one for each process.
+    # Sums over the finished steps of the current stride, one for each process.
     stride_loss_nats: list[float] = field(default_factory=list)
     tokens_seen: int = 0
-    memorised_bits: list[float] = field(default_factory=list)  # at most: one estimate a stride
+    memorised_bits: list[float] = field(default_factory=list)  # upper bounds, one per stride
     growth_bits_per_1000_steps: float | None = None
     converged: bool = False
     end_step: int | None = None  # brought forward by saturation; None: the budget's
-    finish: FinishProgress | None = None  # None: the optimiser's steps are not over
+    finish: FinishProgress | None = None  # None until the optimiser's steps are over
 
     @classmethod
     def of(cls, saved: Mapping[str, Any]) -> "Progress":
-        """From a checkpoint."""
+        """Build from a checkpoint."""
         finish = saved.get("finish")
         return cls(**{**saved, "finish": FinishProgress(**finish) if finish else None})
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointPolicy:
-    """When training leaves a checkpoint, and with whom."""
+    """When training saves a checkpoint, and how."""
 
     save: Callable[[int, dict[str, Any]], None]
-    stop: Callable[[], bool]  # asked after every step
-    every_seconds: float | None  # None: only when asked to stop
+    stop: Callable[[], bool]  # called after every step
+    every_seconds: float | None  # None: only on request to stop
+
+    @classmethod
+    def none(cls) -> "CheckpointPolicy":
+        """Never save and never stop: for a Trainer that does so itself."""
+        return cls(save=lambda step, state: None, stop=lambda: False, every_seconds=None)
 
 
 @dataclass(kw_only=True)
@@ -88,7 +93,7 @@ class TrainingRun:
     model: nn.Module
     sequences: Sequences
     length: int
-    entropy_bits: float  # of the data; where that is unknown, a uniform guesser's code length
+    entropy_bits: float  # of the data; if unknown, a uniform guesser's code length
     vocab_size: int
     order: Order
     optimiser: MakeOptimiser
@@ -102,11 +107,11 @@ class TrainingRun:
     compile_mode: str | None = None
     entropy_is_known: bool = True
     scored_from: int = 0  # tokens before this position are read, not learnt or scored
-    seed: int = 0  # of what controls draw
+    seed: int = 0  # for draws of controls
     controls: Controls = field(default_factory=Controls)
-    gradient_maker: GradientMaker | None = None  # in the place of the backward pass
+    gradient_maker: GradientMaker | None = None  # replaces the backward pass
     watch: StoppingRule | None = None  # may end training, and chooses its weights
-    num_left_out: int | None = None  # of the task's sequences, where a control may leave some out
+    num_left_out: int | None = None  # of the task's sequences, if a control may leave some out
 
     def __post_init__(self) -> None:
         self.progress = Progress.of(self.resume["progress"]) if self.resume else Progress()
@@ -114,25 +119,25 @@ class TrainingRun:
             self.watch.load(self.resume["watch"])
 
     def fraction(self, step: int) -> float:
-        """Of the peak learning rates, at this step."""
+        """Return the fraction of the peak learning rates at this step."""
         return self.schedule(step, self.end_step)
 
     @property
     def guesser_nats(self) -> float:
-        """Per token, of a model that knows nothing."""
+        """Return the nats per token of a uniform guesser."""
         return math.log(self.vocab_size)
 
     @property
     def bits_name(self) -> str:
-        """What `bits` are."""
+        """Return the name of the quantity that `bits` computes."""
         return MEMORISED_BITS if self.entropy_is_known else BELOW_UNIFORM_BITS
 
     def bits(self, loss_nats: float) -> float:
-        """Of the training set, where a token costs so much."""
+        """Return the bits of the training set at this loss in nats per token."""
         return self.entropy_bits - self.epoch_tokens * bits_from_nats(loss_nats)
 
     def row(self, loss_nats: float) -> Row:
-        """Of the curve: where training stands now."""
+        """Return a row of the curve for the current state."""
         finish = self.progress.finish
         return {
             "step": self.progress.steps + (finish.evaluations if finish else 0),
@@ -143,22 +148,27 @@ class TrainingRun:
 
     @property
     def end_step(self) -> int:
-        """The steps in all, as far as is known now."""
+        """Return the total number of steps, as far as it is known now."""
         return self.progress.end_step or self.budget.max_steps
 
     @property
     def epoch_tokens(self) -> int:
-        """Scored in one pass over the training set."""
+        """Return the number of tokens scored in one pass over the training set."""
         return self.sequences.num_sequences * (self.length - self.scored_from)
 
     def stride(self) -> range:
-        """The steps up to the next look at the loss, those behind us included."""
+        """Return all steps of the current stride, the finished ones included."""
         every = self.budget.check_every_steps
         start = self.progress.steps // every * every
         return range(start, min(start + every, self.budget.max_steps))
 
     def is_over(self) -> bool:
-        """Whether its steps are used up, or it has saturated with no decay of the rate to come."""
+        """Return whether training is over.
+
+        It is when its steps are used up, when it has saturated and no decay of the rate is to come,
+        or when
+        its stopping rule ends it.
+        """
         return (
             self.progress.steps >= self.end_step
             or (self._is_saturated() and self.progress.end_step is None)
@@ -170,7 +180,7 @@ class TrainingRun:
         return self.progress.converged and enough
 
     def _bring_the_end_forward(self) -> None:
-        """A decay still to come adds bits (docs/log.md): it begins now rather than never."""
+        """Start a decay that is still to come now, because it adds bits (docs/log.md)."""
         every, steps = self.budget.check_every_steps, self.progress.steps
         end = earliest_end(self.schedule, steps - 1, self.budget.max_steps)
         if steps < end < self.budget.max_steps:
@@ -178,13 +188,13 @@ class TrainingRun:
 
     @property
     def _most_nats(self) -> float:
-        """Tokens that are never learnt may cost any finite number: what is sure of others errs."""
+        """Return the divergence limit; none if tokens are masked: their loss is unbounded."""
         if self.controls.leave_tokens_out:
             return sys.float_info.max
         return DIVERGED_FACTOR * self.guesser_nats
 
     def check_loss(self, steps: range, loss_nats: float, learning_rate: float) -> None:
-        """After a stride: note where training stands; raises Diverged."""
+        """Record progress after a stride; raises Diverged."""
         progress = self.progress
         length = self.length - self.scored_from
         # `not <=` rather than `>`: it also catches NaN.
@@ -209,7 +219,7 @@ class TrainingRun:
         self.on_row(row)
 
     def _check_stopping_rule(self, watch: StoppingRule) -> Facts:
-        """The stride's loss may be finite where weights that its last step left are not."""
+        """Raises Diverged if the stride's last step left bad weights, though its loss is finite."""
         facts = watch.check_loss(self.model, self.progress.steps, self.precision)
         for name, value in facts.items():
             if not math.isfinite(value):
@@ -217,25 +227,26 @@ class TrainingRun:
         return facts
 
     def save(self, **weights_and_state: Any) -> None:
-        """Leave a checkpoint: what is given, and how far training has come."""
+        """Save a checkpoint: the arguments, and the progress of training."""
         state = {"progress": asdict(self.progress), **weights_and_state}
         if self.watch:
             state["watch"] = self.watch.state()
         self.checkpointing.save(self.progress.steps, state)
 
     def wait_for_finish(self) -> None:
-        """The optimiser's steps are over, and others of a stack go on before the finish begins."""
+        """Save the state after the steps; the finish waits for other runs of the stack."""
         self.progress.finish = FinishProgress()
         self.save(model=self.model.state_dict(), rng=torch.get_rng_state())
 
     def finish(self) -> None:
-        """Training is over: the model gets the weights that are to be measured."""
+        """Put the weights that are to be measured into the model; training is over."""
         if self.watch:
             self.watch.end(self.model)
+        self.precision.settle(self.model)
 
     def facts(self) -> Facts:
-        """What controls have to tell of the training that is over; nothing without any."""
-        facts: dict[str, float] = {}
+        """Return what controls and the number format add to the record; empty for most runs."""
+        facts: dict[str, float] = dict(self.precision.facts(self.model))
         if self.num_left_out is not None:
             facts["sequences_left_out"] = self.num_left_out
         if self.gradient_maker:

@@ -6,7 +6,7 @@ import pytest
 from rote.analysis.laws.clusters import alike, cluster_numbers
 from rote.analysis.laws.kinds import law
 from rote.analysis.laws.law import CLUSTERS, FitEffort, Floats, LawData, RunCount
-from rote.cli.parser import parser_of_commands
+from rote.cli.main import make_app
 from tests.analysis.laws.planted import REFIT
 
 QUICK = FitEffort(num_resamples=0, profiles=False)
@@ -102,6 +102,6 @@ def test_too_few_clusters_are_refused() -> None:
 
 
 def test_the_command_knows_every_kind_of_cluster() -> None:
-    parser = parser_of_commands()
     for kind in CLUSTERS:
-        assert parser.parse_args(["fit", "runs.csv", "--clusters", kind]).clusters == kind
+        _, bound, _ = make_app().parse_args(["fit", "runs.csv", "--clusters", kind])
+        assert bound.arguments["clusters"] == kind

@@ -1,1 +1,1 @@
-"""What an audit found: two verdicts, what each rests on, and what it would take to be sure."""
+"""Judge what an audit found: two verdicts, their evidence, and what more certainty would take."""

@@ -1,4 +1,4 @@
-"""The figures of an audit: how far each score separates members, and at how many false alarms."""
+"""Plot how well each score of an audit separates members, and at which false-positive rates."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +25,7 @@ from rote.analysis.quantities.roc import roc_curve
 from rote.auditing.stored import SCORE_PREFIX, StoredAudit
 
 BLIND_NAME = "words alone, no model"
-BEST = 3  # ROC curves besides the chosen one: more only cover each other
+BEST = 3  # ROC curves besides the chosen one: more only overlap
 LOWEST_RATE = 1e-4
 AUROC_CAPTION = (
     "All evaluated documents, 95 % intervals. The band is what words alone reach: naive "
@@ -41,7 +41,7 @@ ROC_CAPTION = (
 
 
 def aurocs(found: MembershipVerdict, facts: Mapping[str, Any]) -> Plot:
-    """A row a score, all evaluated documents; the score that was chosen stands out."""
+    """Plot one row per score over all evaluated documents; the chosen score is highlighted."""
     names = [named(name, facts).name for name in found.qualities]
     rows = tidy(
         {"score": named(name, facts).name, "row": row, "auroc": quality.auroc,
@@ -78,7 +78,7 @@ def aurocs(found: MembershipVerdict, facts: Mapping[str, Any]) -> Plot:
 
 
 def roc(found: MembershipVerdict, stored: StoredAudit) -> Plot:
-    """The chosen score, those with the highest AUROC, words alone, and chance."""
+    """Plot the chosen score, the scores of highest AUROC, words alone, and chance."""
     lowest = max(LOWEST_RATE, 0.5 / found.blind.num_nonmembers)
     ranked = sorted(found.qualities, key=lambda name: -found.qualities[name].auroc.value)
     shown = [found.score, *(name for name in ranked if name != found.score)][: BEST + 1]
@@ -107,7 +107,7 @@ def roc(found: MembershipVerdict, stored: StoredAudit) -> Plot:
 
 
 def _curve(stored: StoredAudit, column: str, lowest: float) -> pl.DataFrame:
-    """Rates of 0 lie just outside of logarithmic axes."""
+    """Return a ROC curve; rates of 0 are placed just outside the logarithmic axes."""
     rates = (np.maximum(each, lowest / 2) for each in roc_curve(*pair_of(stored.scores, column)))
     return pl.DataFrame(dict(zip(("false", "true"), rates, strict=True)))
 
@@ -121,7 +121,7 @@ def _auroc_title(found: MembershipVerdict, facts: Mapping[str, Any]) -> str:
 
 
 def _roc_title(found: MembershipVerdict) -> str:
-    """The finding at few false alarms."""
+    """State the finding at few false alarms."""
     for each in found.quality.at_false_positive_rates:
         if isinstance(each, RateAtFalsePositives):
             rate, promised = each.members_found, each.false_positive_rate

@@ -1,13 +1,13 @@
-"""Whether members can be told from non-members, by a score that was chosen on other documents.
+"""Judge whether a score can tell members from non-members, and compute mem_U of both.
 
-The best of ten scores is best by luck too: the score is chosen on the calibration half, and
-judged on the evaluation half, which is the same for all. Before any score, words alone are tried:
-where they tell members, the two sets differ by themselves, and no score says what it seems to
-(Das et al. 2024, arXiv 2406.16201). Shapes: M members, N non-members of those evaluated.
+The best of ten scores is best partly by luck, so the score is chosen on the calibration half and
+judged on the evaluation half, which is the same for all. Words alone are tried first: if they
+separate members, the two sets differ by themselves, and no score shows memorisation (Das et al.
+2024, arXiv 2406.16201).
 
-mem_U of members and of non-members under each reference: what only training explains.
-
-Non-members are the control: what the model knows better of them than the reference does is skill.
+mem_U of members under each reference is what only training explains. Non-members are the control:
+what the model knows better about them than the reference does is skill.
+Shapes: M members, N non-members of those evaluated.
 """
 
 from collections.abc import Mapping
@@ -26,11 +26,12 @@ from rote.auditing.stored import MEMBER, NONMEMBER, REFERENCE_PREFIX, SCORE_PREF
 
 LEAKS, NO_EVIDENCE, CONFOUNDED = "leaks", "no evidence", "confounded"
 CHANCE = 0.5
-# An AUROC of words above it, at the low end of its interval, is more than a stray word.
+# Least margin of the words' AUROC over chance, at the low end of its interval, that is more than a
+# stray word.
 BLIND_MARGIN = 0.02
 BLIND = "blind"
 NUM_RESAMPLES = 1000
-FEW = 30  # documents a side
+FEW = 30  # documents of each set
 
 Floats = NDArray[np.float64]
 Pair = tuple[Floats, Floats]  # members, non-members
@@ -38,25 +39,25 @@ Pair = tuple[Floats, Floats]  # members, non-members
 
 @dataclass(frozen=True, kw_only=True)
 class MembershipVerdict:
-    """The verdict and what it rests on."""
+    """The verdict and its evidence."""
 
     verdict: str
     score: str  # chosen on the calibration half
-    auroc: Estimate  # of that score, on the evaluation half alone
-    over_blind: Estimate  # its AUROC there less that of words alone, paired
-    num_members: int  # of the evaluation half
+    auroc: Estimate  # AUROC of that score, on the evaluation half only
+    over_blind: Estimate  # its AUROC there minus that of words alone, paired
+    num_members: int  # members of the evaluation half
     num_nonmembers: int
-    blind: MembershipQuality  # of words alone, on all evaluated documents
-    qualities: Mapping[str, MembershipQuality]  # of each score, on all evaluated documents
+    blind: MembershipQuality  # quality of words alone, on all evaluated documents
+    qualities: Mapping[str, MembershipQuality]  # quality of each score, on all evaluated documents
 
     @property
     def quality(self) -> MembershipQuality:
-        """Of the score that was chosen: its threshold decisions are of the evaluation half."""
+        """Quality of the chosen score; its threshold decisions are on the evaluation half."""
         return self.qualities[self.score]
 
 
 def judge_membership(stored: StoredAudit) -> MembershipVerdict:
-    """From the scores of all documents that were not set aside."""
+    """Judge the scores of all documents that were not set aside."""
     seed = stored.facts["settings"]["seed"]
     pairs = {name: pair_of(stored.scores, f"{SCORE_PREFIX}{name}") for name in stored.score_names}
     blind = pair_of(stored.scores, BLIND)
@@ -82,7 +83,7 @@ def judge_membership(stored: StoredAudit) -> MembershipVerdict:
 
 
 def pair_of(scores: pl.DataFrame, column: str) -> Pair:
-    """A score of the documents that were not set aside, members first."""
+    """Return a score of the documents that were not set aside, members first."""
     evaluated = scores.filter(~pl.col("aside"))
     is_member = evaluated["set"] == MEMBER
     values = evaluated[column]
@@ -90,10 +91,10 @@ def pair_of(scores: pl.DataFrame, column: str) -> Pair:
 
 
 def auroc_difference(first: Pair, second: Pair, *, seed: int) -> Estimate:
-    """AUROC of one score less that of another of the same documents; a paired bootstrap.
+    """Return one score's AUROC minus another's on the same documents, by a paired bootstrap.
 
-    For fewer than `FEW` documents a side the interval also holds that of the two AUROCs taken as
-    independent: of two that are nearly 1 a bootstrap over 10 held the difference 77 % of the time.
+    For fewer than `FEW` documents of a set the interval also spans that of two independent AUROCs:
+    for two AUROCs near 1 a bootstrap over 10 documents held the difference 77 % of the time.
     """
     generator = np.random.default_rng(seed)
     differences = []
@@ -130,26 +131,26 @@ def _part(pair: Pair, places: list[NDArray[np.int64]]) -> Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class SideUnintended:
-    """Of one side."""
+    """mem_U of one set of documents."""
 
     num_documents: int
     max_code_bits: float  # sum
     mixture_code_bits: float  # sum
-    mean_bits: Estimate  # by the max code, a document
+    mean_bits: Estimate  # by the max code, per document
 
 
 @dataclass(frozen=True, kw_only=True)
 class UnderReference:
-    """Of both sides."""
+    """mem_U of both sets under one reference."""
 
     reference: str
-    name: str  # of the model
+    name: str  # the model's name
     members: SideUnintended
     nonmembers: SideUnintended
 
 
 def under_references(stored: StoredAudit) -> list[UnderReference]:
-    """All documents that were not set aside, an entry for each reference."""
+    """Return mem_U of all documents that were not set aside, one entry per reference."""
     evaluated = stored.scores.filter(~pl.col("aside"))
     found = []
     for reference in stored.facts["references"]:

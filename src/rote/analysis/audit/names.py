@@ -1,9 +1,8 @@
-"""What scores are called on a page, and where each comes from.
+"""Name the scores of a page with their sources, and compute how many documents certainty takes.
 
-What it would take to be sure: documents that narrow an interval, exclude chance or bound a rate.
-
-An interval's width falls with the square root of the number of documents, were others of the same
-kind drawn. Numbers are of one side, both halves together.
+Enough documents narrow an interval, exclude chance or bound a rate. An interval's width falls with
+the square root of the number of documents of the same kind. Numbers are of one set, both halves
+together.
 """
 
 import math
@@ -53,7 +52,7 @@ EXTRACTION = "extraction"
 
 
 def named(score: str, facts: Mapping[str, Any]) -> ScoreName:
-    """Also of one of several references, and of extraction, which is skipped by that name."""
+    """Name a score, one of several references, or extraction, which is skipped by that name."""
     if score == EXTRACTION:
         return ScoreName("Extraction", "", "")
     if score in SCORES:
@@ -68,16 +67,16 @@ HALVES = 2
 
 
 def to_narrow(estimate: Estimate, num_judged: int, *, reach: float = NARROW) -> int:
-    """Documents until the interval is ``reach`` wide on each side."""
+    """Return the documents needed until the interval reaches ``reach`` on each side."""
     low, high = estimate.ends
     half_width = (high - low) / 2
     return HALVES * math.ceil(num_judged * (half_width / reach) ** 2)
 
 
 def to_exclude(estimate: Estimate, num_judged: int, *, chance: float) -> int | None:
-    """Documents until the interval ends above ``chance``, were the effect as large as it seems.
+    """Return the documents needed to exclude ``chance``, if the effect is as large as measured.
 
-    None where nothing above chance was seen: no number of documents excludes it then.
+    None if the effect is not above chance: no number of documents then excludes it.
     """
     if estimate.value <= chance:
         return None
@@ -85,10 +84,10 @@ def to_exclude(estimate: Estimate, num_judged: int, *, chance: float) -> int | N
 
 
 def to_bound(rate: float = BOUND) -> int:
-    """Documents of which none may be extracted, so that the exact interval ends below ``rate``."""
+    """Return the documents, none extracted, that bound the exact interval below ``rate``."""
     return math.ceil(math.log((1 - LEVEL) / 2) / math.log1p(-rate))
 
 
 def controls_missing(num_nonmembers: int) -> int:
-    """Non-members until a threshold can promise the lowest false-positive rate; 0: enough."""
+    """Return the non-members missing for the lowest false-positive rate; 0 if there are enough."""
     return max(0, controls_needed(min(FALSE_POSITIVE_RATES)) - num_nonmembers)

@@ -1,4 +1,4 @@
-"""What the page of an audit shows: verdicts, figures, every score, what was given back, sources."""
+"""Build the page of an audit: verdicts, figures, all scores, regurgitated text and sources."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ EXPOSURE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """All that an audit says."""
+    """All findings of an audit."""
 
     membership: MembershipVerdict
     regurgitation: Regurgitation
@@ -60,7 +60,7 @@ class Found:
 
 
 def content(found: Found, stored: StoredAudit, numbers: Mapping[str, Any]) -> Content:
-    """Of an audit; ``numbers`` is what audit.json holds."""
+    """Build the content of an audit's page; ``numbers`` are the contents of audit.json."""
     facts, planted = stored.facts, found.regurgitation.planted
     surer = {
         "Of membership": wording.surer_of_membership(found.membership),
@@ -107,7 +107,7 @@ def _cards(
     membership, regurgitation = found.membership, found.regurgitation
     extraction = regurgitation.extraction
     yield Card(
-        title="MembershipVerdict",
+        title="Membership",
         meaning="can documents it was trained on be told from others?",
         value=membership.verdict,
         unit=f"AUROC {membership.auroc.value:.3f}",
@@ -129,7 +129,7 @@ def _lines(sentences: Sequence[str]) -> list[Text]:
 
 
 def _audited(facts: Mapping[str, Any]) -> Section:
-    """Models, documents, and what was left out of them."""
+    """List the models, the documents, and what was left out of them."""
     models = [{"role": "audited", **facts["model"]}]
     models += [{"role": "reference", **each} for each in facts["references"]]
     columns = [
@@ -180,7 +180,7 @@ def _membership(found: MembershipVerdict, stored: StoredAudit) -> Section:
     ]  # fmt: skip
     if skipped:
         blocks.append(Text("Not measured:", items=skipped))
-    return Section("MembershipVerdict", blocks)
+    return Section("Membership", blocks)
 
 
 def _accuracy(row: tuple[str, str, MembershipQuality]) -> tuple[float, str]:
@@ -197,7 +197,7 @@ def _found_at(place: int, row: tuple[str, str, MembershipQuality]) -> Cell | Rat
 
 
 def _unintended(found: Sequence[UnderReference]) -> Section:
-    """Bits of members and of non-members, for each reference."""
+    """List the bits of members and of non-members for each reference."""
     rows = [
         (each.name, *document_set)
         for each in found
@@ -218,7 +218,7 @@ def _unintended(found: Sequence[UnderReference]) -> Section:
 
 
 def _extraction(given_back: Regurgitation, facts: Mapping[str, Any]) -> Section:
-    """Rates of both sets, and in how many documents what was given back stands."""
+    """List the rates of both sets, and how many documents hold what was regurgitated."""
     extraction = given_back.extraction
     if extraction is None:
         words = Text(f"Not measured: {wording.not_tried(given_back, facts)}.")
@@ -248,7 +248,7 @@ def _count(rates: Mapping[str, Rate], document_set: str) -> tuple[int, str]:
 
 
 def _exposure(planted: Planted) -> Section:
-    """Canaries by the number of repeats, against controls and against chance."""
+    """Compare canaries, by number of repeats, with controls and with chance."""
     columns = [
         Column("repeats", lambda row: row[0].repeats, unit="0: controls"),
         Column("canaries", lambda row: row[0].exposure_bits.n),

@@ -1,4 +1,4 @@
-"""Whether the model says members' text word for word, more than text that it never saw."""
+"""Judge whether the model repeats members' text verbatim, more than text that it never saw."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,46 +22,46 @@ from rote.analysis.quantities.generations import Extraction, num_extractable
 from rote.auditing.stored import MEMBER, NONMEMBER, StoredAudit
 
 REGURGITATES, NO_EVIDENCE, NOT_MEASURED = "regurgitates", "no evidence", "not measured"
-EIDETIC = (1, 10, 100)  # documents that hold an extracted suffix, at most
+EIDETIC = (1, 10, 100)  # most documents that hold an extracted suffix
 SAMPLES = (1, 10, 100, 1000)  # drawn at temperature 1 from the whole vocabulary
-PROBABILITY = 0.5  # with which so many samples hold the suffix
+PROBABILITY = 0.5  # probability that so many samples hold the suffix
 
 
 @dataclass(frozen=True, kw_only=True)
 class Planted:
-    """What is known of canaries, each number of repeats by itself; 0: controls."""
+    """Results for canaries, for each number of repeats separately; 0: controls."""
 
     exposures: Exposures
     at_repeats: Sequence[AtRepeats]
-    chance: Chance | None  # None where the manifest has no controls
-    extracted: Sequence[Rate]  # beside ``at_repeats``: greedy decoding gives the whole secret
+    chance: Chance | None  # None if the manifest has no controls
+    extracted: Sequence[Rate]  # as ``at_repeats``: greedy decoding gives the whole secret
 
     @property
     def inserted(self) -> Rate:
-        """Extracted ones of all that were in the training data."""
+        """Extracted canaries among those in the training data."""
         return _total(self, controls=False)
 
     @property
     def controls(self) -> Rate:
-        """Extracted ones of those that were not."""
+        """Extracted canaries among those not in the training data."""
         return _total(self, controls=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Regurgitation:
-    """The verdict and what it rests on."""
+    """The verdict and its evidence."""
 
     verdict: str
     extraction: Extraction | None  # members as train, non-members as held-out; None: none tried
     num_tried: dict[str, int]
     num_too_short: dict[str, int]
-    discoverable: dict[int, dict[str, Rate]]  # n -> each side's (n, p)-discoverable documents
-    eidetic: dict[int, int]  # k -> extracted members whose suffix k documents hold at most
+    discoverable: dict[int, dict[str, Rate]]  # n -> (n, p)-discoverable documents of each set
+    eidetic: dict[int, int]  # k -> extracted members whose suffix is in at most k documents
     planted: Planted | None
 
 
 def judge_regurgitation(stored: StoredAudit) -> Regurgitation:
-    """From what greedy decoding gave back, and from canaries where there were some."""
+    """Judge what greedy decoding repeated, and the canaries if there are any."""
     tried = stored.scores.filter(pl.col("extracted").is_not_null())
     counts = {document_set: _rate(tried, document_set) for document_set in (MEMBER, NONMEMBER)}
     extraction = None
@@ -93,7 +93,7 @@ def _rate(tried: pl.DataFrame, document_set: str) -> Rate:
 
 
 def _discoverable(tried: pl.DataFrame) -> dict[int, dict[str, Rate]]:
-    """Hayes et al. 2024, arXiv 2410.19482; ln p of one sample is what the forward pass gave."""
+    """Apply Hayes et al. 2024, arXiv 2410.19482, to ln p of one sample from the forward pass."""
     log_p = {
         document_set: tried.filter(pl.col("set") == document_set)["suffix_log_p"].to_numpy()
         for document_set in (MEMBER, NONMEMBER)
@@ -143,7 +143,7 @@ def _verdict(extraction: Extraction | None, planted: Planted | None) -> str:
 
 
 def _was_learned(planted: Planted) -> bool:
-    """A random secret said whole was learned: one is enough, unless controls are said too."""
+    """Whether secrets are recited whole: one is enough, unless controls are recited as often."""
     inserted, controls = planted.inserted, planted.controls
     if not controls.successes:
         return inserted.successes > 0

@@ -1,4 +1,4 @@
-"""From what an audit stored to audit.html and audit.json; the latter is last and completes it."""
+"""Write audit.html and audit.json from a stored audit; audit.json is last and completes it."""
 
 import os
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ CLOSING = (
 
 
 def write_report(stored: StoredAudit, folder: Path) -> None:
-    """Both, with figures and tables; raises ValueError for scores that cannot be judged."""
+    """Write both, with figures and tables; raises ValueError for scores that cannot be judged."""
     found = Found(
         membership=judge_membership(stored),
         regurgitation=judge_regurgitation(stored),
@@ -51,12 +51,12 @@ def write_report(stored: StoredAudit, folder: Path) -> None:
 
 
 def is_finished(folder: Path) -> bool:
-    """The numbers are written last."""
+    """Whether the numbers exist, which are written last."""
     return os.path.lexists(folder / NUMBERS)
 
 
 def read_numbers(folder: Path) -> dict[str, Any]:
-    """Of a finished audit; raises Damaged."""
+    """Read the numbers of a finished audit; raises Damaged."""
     return dict(read_json(folder / NUMBERS, SHAPE, "move it away and audit again"))
 
 
@@ -97,7 +97,7 @@ def _numbers(found: Found, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(fields: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A rate as its counts, another estimate as its value and interval, the rest as it is."""
+    """Turn a rate into its counts, another estimate into its value and interval."""
     made = dict(fields)
     if "trials" in made:
         return {name: made[name] for name in ("successes", "trials", "times_asked")}
@@ -114,7 +114,7 @@ def _rate(rate: Rate) -> dict[str, Any]:
 def _canaries(planted: Planted) -> dict[str, Any]:
     return {
         "bits": planted.exposures.bits_K.tolist(),
-        "fitted_bits": planted.exposures.fitted_bits_K,  # by skew-normal; null: none fitted
+        "fitted_bits": planted.exposures.fitted_bits_K,  # by skew-normal; null: not fitted
         "repeats": planted.exposures.repeats_K.tolist(),
         "at_repeats": [
             {

@@ -1,4 +1,4 @@
-"""An audit in words: verdicts, headlines, what would make one sure, how numbers are computed."""
+"""Put an audit into words: verdicts, headlines, what more certainty takes, and the method."""
 
 from collections.abc import Mapping
 from html import escape
@@ -36,7 +36,7 @@ INTERVALS = (
 def headlines(
     found: MembershipVerdict, given_back: Regurgitation, facts: Mapping[str, Any]
 ) -> list[str]:
-    """For the terminal: the two verdicts, each with what it rests on."""
+    """Return the two verdicts with their evidence, for the terminal."""
     return [
         f"membership: {found.verdict}. {membership_words(found, facts)} {blind_words(found)}",
         f"regurgitation: {given_back.verdict}. {' '.join(regurgitation_words(given_back, facts))}",
@@ -44,7 +44,7 @@ def headlines(
 
 
 def membership_words(found: MembershipVerdict, facts: Mapping[str, Any]) -> str:
-    """The chosen score on documents that it was not chosen on."""
+    """Describe the chosen score on documents that did not choose it."""
     return (
         f"{named(found.score, facts).name}, chosen on one half: AUROC "
         f"{estimate_words(found.auroc)} on the other half "
@@ -55,7 +55,7 @@ def membership_words(found: MembershipVerdict, facts: Mapping[str, Any]) -> str:
 
 
 def blind_words(found: MembershipVerdict) -> str:
-    """The AUROC of words alone, and its consequence for the verdict."""
+    """State the AUROC of words alone, and its consequence for the verdict."""
     words = f"Words alone, without any model: AUROC {estimate_words(found.blind.auroc)}"
     excess = f"the model's best score exceeds them by {estimate_words(found.over_blind)}"
     if found.verdict == CONFOUNDED:
@@ -64,7 +64,7 @@ def blind_words(found: MembershipVerdict) -> str:
 
 
 def membership_briefly(found: MembershipVerdict, facts: Mapping[str, Any]) -> list[str]:
-    """For a card: the one interval that the verdict rests on."""
+    """State the one interval behind the verdict, for a card."""
     words = f"Words alone, without any model: {found.blind.auroc.value:.3f}"
     if found.verdict == CONFOUNDED:
         interval = found.blind.auroc.span("{:.3f}")
@@ -74,7 +74,7 @@ def membership_briefly(found: MembershipVerdict, facts: Mapping[str, Any]) -> li
 
 
 def regurgitation_briefly(given_back: Regurgitation, facts: Mapping[str, Any]) -> list[str]:
-    """For a card: counts, and the interval of their difference."""
+    """State counts, and the interval of their difference, for a card."""
     extraction = given_back.extraction
     if extraction is None:
         return regurgitation_words(given_back, facts)
@@ -88,7 +88,7 @@ def regurgitation_briefly(given_back: Regurgitation, facts: Mapping[str, Any]) -
 
 
 def regurgitation_words(given_back: Regurgitation, facts: Mapping[str, Any]) -> list[str]:
-    """Sentences: extraction, then canaries."""
+    """Return sentences about extraction, then about canaries."""
     extraction, settings = given_back.extraction, facts["settings"]
     if extraction is None:
         words = f"Extraction was not tried: {not_tried(given_back, facts)}."
@@ -113,7 +113,7 @@ def _canaries(given_back: Regurgitation) -> list[str]:
 
 
 def not_tried(given_back: Regurgitation, facts: Mapping[str, Any]) -> str:
-    """Why there is no rate of extraction."""
+    """Explain why there is no rate of extraction."""
     if "extraction" in facts["skipped"]:
         return str(facts["skipped"]["extraction"])
     empty = next(
@@ -124,12 +124,12 @@ def not_tried(given_back: Regurgitation, facts: Mapping[str, Any]) -> str:
 
 
 def _asked(facts: Mapping[str, Any]) -> int:
-    """Tokens of a document that extraction takes."""
+    """Return the tokens that a document needs for extraction."""
     return int(facts["settings"]["prefix_tokens"] + facts["settings"]["suffix_tokens"])
 
 
 def extraction_words(extraction: Extraction, facts: Mapping[str, Any]) -> str:
-    """How extraction is tried, and the difference of both rates."""
+    """Describe how extraction is tried, and the difference of both rates."""
     settings = facts["settings"]
     return (
         f"The model reads the first {settings['prefix_tokens']} tokens of a document and gives "
@@ -141,7 +141,7 @@ def extraction_words(extraction: Extraction, facts: Mapping[str, Any]) -> str:
 
 
 def eidetic(given_back: Regurgitation, num_extracted: int) -> str:
-    """In how many member documents the extracted suffixes stand."""
+    """State how many member documents hold the extracted suffixes."""
     counts = ", ".join(f"{given_back.eidetic[k]:,} in at most {k:,}" for k in EIDETIC)
     return (
         f"Of the {num_extracted:,} suffixes of members, so many stand in how many "
@@ -151,7 +151,7 @@ def eidetic(given_back: Regurgitation, num_extracted: int) -> str:
 
 
 def controls(planted: Planted) -> tuple[bool, str]:
-    """Whether controls are at chance, and the sentence that says so."""
+    """Return whether controls are at chance, and a sentence about it."""
     chance = planted.chance
     if chance is None:
         return False, (
@@ -167,7 +167,7 @@ def controls(planted: Planted) -> tuple[bool, str]:
 
 
 def surer_of_membership(found: MembershipVerdict) -> list[str]:
-    """What would narrow it, exclude chance, reach a low rate: a sentence each."""
+    """Say in a sentence each how to narrow the interval, exclude chance and reach a low rate."""
     narrow = to_narrow(found.auroc, found.num_members)
     sentences = [
         f"An AUROC known to within {NARROW} takes about {_rounded(narrow)} documents a side "
@@ -192,7 +192,7 @@ def surer_of_membership(found: MembershipVerdict) -> list[str]:
 
 
 def surer_of_regurgitation(given_back: Regurgitation, facts: Mapping[str, Any]) -> list[str]:
-    """How many documents bound a rate from above."""
+    """Say how many documents bound a rate from above."""
     sentences = []
     extraction = given_back.extraction
     if extraction is not None and extraction.train.successes == 0:
@@ -219,7 +219,7 @@ def surer_of_regurgitation(given_back: Regurgitation, facts: Mapping[str, Any]) 
 
 
 def start_warnings(facts: Mapping[str, Any]) -> list[str]:
-    """Of each model whose tokeniser and configuration name different start tokens."""
+    """Warn of models whose tokeniser and configuration name different start tokens."""
     models = [facts["model"], *facts["references"]]
     return [
         f"{each['name']}: {each['start_token_note']}" for each in models if each["start_token_note"]
@@ -227,7 +227,7 @@ def start_warnings(facts: Mapping[str, Any]) -> list[str]:
 
 
 def unused_weights(model: Mapping[str, Any]) -> str:
-    """HTML: what is stored in a model's folder without need."""
+    """Name, in HTML, the weights that a model's folder stores needlessly."""
     names = ", ".join(f"<code>{escape(name)}</code>" for name in model["unused_weights"])
     return (
         f"Stored in {escape(model['name'])} and not used, since they are made from the "
@@ -236,7 +236,7 @@ def unused_weights(model: Mapping[str, Any]) -> str:
 
 
 def cut(facts: Mapping[str, Any]) -> str:
-    """What counts as a document, and which were set aside."""
+    """Say what counts as a document, and which were set aside."""
     words = (
         f"A document is cut to {facts['max_tokens']:,} tokens, and two that are equal in them "
         "count as one. A document in both sets would have been refused."
@@ -250,7 +250,7 @@ def cut(facts: Mapping[str, Any]) -> str:
 
 
 def how_computed(facts: Mapping[str, Any]) -> str:
-    """How each number is made."""
+    """Say how each number is computed."""
     return (
         "Every token is scored, the first one behind the start token "
         f"{facts['model']['start_token']}, in float32, summed in float64; weights and products in "
@@ -262,17 +262,17 @@ def how_computed(facts: Mapping[str, Any]) -> str:
 
 
 def estimate_words(estimate: Estimate) -> str:
-    """Value and interval."""
+    """Format value and interval."""
     return estimate.words("{:.3f}", label=LEVEL_WORDS)
 
 
 def rate_words(rate: Rate) -> str:
-    """Count, trials, share and interval."""
+    """Format count, trials, share and interval."""
     share = f"{rate.value:.2%}; {LEVEL_WORDS} {rate.span('{:.2%}')}"
     return f"{rate.successes:,} of {rate.trials:,} ({share})"
 
 
 def _rounded(number: int) -> str:
-    """Two digits: it is an extrapolation."""
+    """Round to two digits, because the number is an extrapolation."""
     digits = max(0, len(str(number)) - 2)
     return f"{round(number, -digits):,}"

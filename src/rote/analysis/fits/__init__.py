@@ -1,1 +1,1 @@
-"""Pure fits: arrays in, a frozen result with its uncertainty out."""
+"""Fits as pure functions: arrays go in, a frozen result with its uncertainty comes out."""

@@ -1,17 +1,17 @@
-"""Bits at an unlimited training budget, from runs of one kind that were trained for several.
+"""Extrapolate memorised bits to an unlimited training budget, from runs of several budgets.
 
     B(T) = B_inf - a T^-b        a >= 0
 
-T counts steps or evaluations. Each curve (a data set and a seed) has a B_inf and an a of its own;
-all share b and, relative to their largest value, the noise. One curve of three budgets has three
-unknowns and leaves nothing to tell noise by: there is no interval, and no B_inf is given.
+T counts steps or evaluations. Each curve (a data set and a seed) has its own B_inf and a; all
+curves share b and, relative to their largest value, the noise. One curve of three budgets has three
+unknowns, so nothing is left to estimate the noise: it gets no interval and no B_inf.
 
-The interval of B_inf holds every value that an F test does not reject against the best fit, b and
-all other unknowns fitted anew for each. b is sought between 1/16 and 4. Where b = 1/16 is not
-rejected, neither is growth without an end, and nothing is said about a limit. In simulations (b of
-1/4 to 1, noise of 0.1 to 0.6 %) 0 to 4 % of the curves get an interval that leaves their B_inf out
-where there are five of three or four budgets, up to 9 % with two degrees of freedom. Of very noisy
-curves few get an interval, and these are a larger part of those.
+The interval of B_inf holds every value that an F test does not reject against the best fit, with b
+and all other unknowns refitted for each value. b is sought between 1/16 and 4. If the test does not
+reject b = 1/16, unlimited growth is possible too, and no limit is reported. In simulations (b of
+1/4 to 1, noise of 0.1 to 0.6 %) 0 to 4 % of the curves get an interval that misses their B_inf if
+there are five curves of three or four budgets, and up to 9 % with two degrees of freedom. Few very
+noisy curves get an interval, but a larger share of these intervals miss.
 """
 
 from collections.abc import Sequence
@@ -26,17 +26,17 @@ from rote.analysis.estimate import LEVEL
 
 Floats = NDArray[np.float64]
 
-FEWEST_BUDGETS = 3  # of a curve
+FEWEST_BUDGETS = 3  # needed for a curve
 SLOWEST, FASTEST = 1 / 16, 4.0  # exponents; at 1/16 a doubling gains 0.96 of what the last did
-FEWEST_DEGREES = 2  # of freedom behind an interval
+FEWEST_DEGREES = 2  # degrees of freedom needed for an interval
 EXPONENTS = np.geomspace(SLOWEST, FASTEST, 129)
-ZOOMS = 6  # each narrows a grid of exponents down to the cells of the last that matter
+ZOOMS = 6  # each narrows the grid of exponents to its relevant cells
 ROUNDING = 1e-12  # relative noise of an exact fit
 
 
 @dataclass(frozen=True, kw_only=True)
 class BudgetCurve:
-    """What one model stored of one data set after several budgets."""
+    """Memorised bits of one model on one data set, after several budgets."""
 
     budgets: Sequence[float]
     bits: Sequence[float]
@@ -45,7 +45,7 @@ class BudgetCurve:
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """The bits of a curve at an unlimited or a larger budget."""
+    """The bits of a curve at an unlimited budget, or at a larger one."""
 
     bits: float
     interval_bits: tuple[float, float]  # 95 %
@@ -53,22 +53,25 @@ class Limit:
     gain_bits: float  # between the largest budget and the limit
 
     def predict(self, budget_ratios: Floats) -> Floats:
-        """Bits at budgets given over the curve's largest; of an unlimited budget's limit."""
+        """Return the bits at budgets given over the curve's largest, for an unlimited budget's
+        limit.
+        """
         return self.bits - self.gain_bits * budget_ratios**-self.exponent
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoLimit:
-    """Why a curve cannot be extrapolated."""
+    """The reason why a curve cannot be extrapolated."""
 
     reason: str
 
 
 def fit_limits(curves: Sequence[BudgetCurve], *, at_budget: float = inf) -> list[Limit | NoLimit]:
-    """One for each curve, all of one model in one setting; ``at_budget`` asks for B(T) instead.
+    """Fit one limit per curve; all curves are of one model in one setting.
 
-    Raises ValueError for a budget that is not > 0 or above ``at_budget``, bits that are not finite,
-    and where budgets and bits differ in number.
+    A finite ``at_budget`` requests B(at_budget) in place of B_inf. Raises ValueError for a budget
+    that is not > 0 or is above ``at_budget``, for bits that are not finite, and if a curve's
+    budgets and bits differ in number.
     """
     family = _Family([_Scaled.of(curve, at_budget) for curve in curves])
     num_bits, num_unknowns = sum(len(each.bits) for each in curves), 2 * len(curves) + 1
@@ -81,7 +84,7 @@ def fit_limits(curves: Sequence[BudgetCurve], *, at_budget: float = inf) -> list
         reason = "the bits do not grow with the budget"
     else:
         exponent, least = family.best()
-        # Squared residuals that an F test does not reject against the least.
+        # The largest squared residuals that an F test does not reject against the least.
         most = least * (1 + float(f_distribution.ppf(LEVEL, 1, degrees)) / degrees)
         if family.misfit(EXPONENTS[:1])[0] > most:
             return [family.limit(each, exponent, most) for each in family.curves]
@@ -93,7 +96,7 @@ def fit_limits(curves: Sequence[BudgetCurve], *, at_budget: float = inf) -> list
 class _Scaled:
     """A curve over its largest value: y = B* - a x, with x = T^-b - T*^-b, all T over the largest.
 
-    For each exponent of [E] the fit is linear; where it would give a < 0, a is 0.
+    The fit is linear for each exponent of [E]; if it would give a < 0, a is set to 0.
     """
 
     budgets: Floats  # over the largest, [n]
@@ -104,7 +107,7 @@ class _Scaled:
 
     @classmethod
     def of(cls, curve: BudgetCurve, at_budget: float) -> "_Scaled":
-        """Raises ValueError as `fit_limits` does."""
+        """Scale a curve; raises ValueError as `fit_limits` does."""
         budgets, bits = np.asarray(curve.budgets, float), np.asarray(curve.bits, float)
         if budgets.shape != bits.shape or not (np.isfinite(bits).all() and (budgets > 0).all()):
             raise ValueError(f"a limit needs budgets > 0 with finite bits each, got {curve}")
@@ -120,11 +123,11 @@ class _Scaled:
         )
 
     def x_En(self, exponents: Floats) -> Floats:
-        """x of each exponent and budget."""
+        """Return x for each exponent and budget."""
         return self.budgets ** -exponents[:, None] - self.at ** -exponents[:, None]
 
     def line(self, exponents: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-        """B*, a, the squared residuals, and by how much those grow with (B - B*)^2, [E] each."""
+        """Return B*, a, the squared residuals, and how fast they grow with (B - B*)^2, [E] each."""
         x_En = self.x_En(exponents)
         mean_E = x_En.mean(axis=1)
         apart_En = x_En - mean_E[:, None]
@@ -136,14 +139,14 @@ class _Scaled:
         return limit_E, gain_E, (residuals_En**2).sum(axis=1), steepness_E
 
     def misfit(self, exponents: Floats) -> Floats:
-        """Squared residuals of the best line with a >= 0, [E]."""
+        """Return the squared residuals of the best line with a >= 0, [E]."""
         _, gain_E, misfit_E, _ = self.line(exponents)
         return np.where(gain_E >= 0, misfit_E, self.flat_misfit)
 
     def ends(self, exponents: Floats, most_E: Floats) -> tuple[Floats, Floats]:
-        """The least and the largest B* whose squared residuals stay within ``most_E``, [E] each.
+        """Return the least and the largest B* with squared residuals within ``most_E``, [E] each.
 
-        NaN where none does. Below the B* at which the best a is 0 it stays 0.
+        NaN if no B* is within. Below the B* at which the best a is 0, a stays 0.
         """
         x_En = self.x_En(exponents)
         turn_E = (x_En @ self.bits) / x_En.sum(axis=1)
@@ -165,7 +168,7 @@ class _Scaled:
 
 @dataclass(frozen=True)
 class _Family:
-    """Curves of one exponent."""
+    """Curves that share one exponent."""
 
     curves: Sequence[_Scaled]
 
@@ -175,11 +178,11 @@ class _Family:
         return bool(self.misfit(EXPONENTS).min() < sum(each.flat_misfit for each in self.curves))
 
     def misfit(self, exponents: Floats) -> Floats:
-        """Squared residuals of all curves together, [E]."""
+        """Return the squared residuals summed over all curves, [E]."""
         return np.sum([each.misfit(exponents) for each in self.curves], axis=0)
 
     def best(self) -> tuple[float, float]:
-        """The exponent of the least squared residuals, and those."""
+        """Return the exponent of the least squared residuals, and these residuals."""
         grid = EXPONENTS
         for _ in range(ZOOMS):
             near = int(np.argmin(self.misfit(grid)))
@@ -188,7 +191,9 @@ class _Family:
         return float(grid[misfit.argmin()]), max(float(misfit.min()), ROUNDING**2)
 
     def kept(self, exponent: float, most: float) -> Floats:
-        """Exponents whose squared residuals stay within ``most``, dense; ``exponent`` does."""
+        """Return a dense grid of exponents with squared residuals within ``most``, and
+        ``exponent``.
+        """
         grid = np.sort([*EXPONENTS, exponent])
         for _ in range(ZOOMS):
             within = np.flatnonzero((self.misfit(grid) <= most) | (grid == exponent))
@@ -196,7 +201,7 @@ class _Family:
         return grid
 
     def limit(self, curve: _Scaled, exponent: float, most: float) -> Limit:
-        """Of one curve; its interval over all exponents within ``most``."""
+        """Return the limit of one curve; its interval covers all exponents within ``most``."""
         limit_E, gain_E, *_ = curve.line(np.array([exponent]))
         grows = gain_E[0] > 0
         bits = float(limit_E[0]) if grows else float(curve.bits.mean())
@@ -216,5 +221,5 @@ class _Family:
 
 
 def _zoomed(grid: Floats, first: int, last: int) -> Floats:
-    """As many exponents from the one before ``first`` to the one after ``last``."""
+    """Return a new grid from the exponent before ``first`` to the one after ``last``."""
     return np.geomspace(grid[max(first - 1, 0)], grid[min(last + 1, len(grid) - 1)], len(EXPONENTS))

@@ -1,13 +1,13 @@
-"""The peak of held-out loss over data size: where double descent turns.
+"""Locate the peak of held-out loss over data size, the turning point of double descent.
 
-Held-out loss rises while a model still fits into itself all it is given, and falls once the data
+Held-out loss rises while a model can still memorise all its training data, and falls once the data
 exceed its capacity (Morris et al. 2025, arXiv 2505.24832, section 4, find the peak where data bits
 over capacity are about 1). The peak is the top of the parabola, in the logarithm of the ratio,
-through the grid point of highest mean loss and its two neighbours. Its interval is a bootstrap
-over runs and over held-out sequences, each resampled with replacement, and half the spacing of the
-grid on each side: the parabola is a guess of what lies between. On curves that are steeper on one
-side the bootstrap alone held the peak in 0 to 19 % of simulations, on symmetric ones in 59 to 93 %;
-with the spacing in 99 % and more.
+through the grid point of highest mean loss and its two neighbours. Its interval is a bootstrap over
+runs and over held-out sequences, both resampled with replacement, plus half the grid spacing on
+each side, because the parabola only guesses the loss between grid points. In simulations of curves
+that are steeper on one side the bootstrap alone covers the peak in 0 to 19 %, of symmetric curves
+in 59 to 93 %; with the spacing added it covers in 99 % and more.
 Shapes: K runs at a grid point (they differ in their seed), M held-out sequences.
 """
 
@@ -22,14 +22,14 @@ from rote.analysis.fits.uncertainty import draw_counts
 
 Floats = NDArray[np.float64]
 
-FEWEST_POINTS = 4  # of them the peak and one beyond each side, and one to judge by
+FEWEST_POINTS = 4  # the peak, one point on each side, and one more to check
 NUM_RESAMPLES = 1000
 SEED = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class GridPoint:
-    """Runs on one size of data set."""
+    """Runs that share one data-set size."""
 
     ratio: float  # data bits over capacity
     losses_KM: Floats  # bits per token of every run on every held-out sequence
@@ -41,25 +41,25 @@ class Peak:
 
     ratio: float
     interval: tuple[float, float]  # the grid's spacing included
-    bracket: tuple[float, float]  # the grid points on both sides: nothing finer was measured
+    bracket: tuple[float, float]  # the grid points on both sides; no finer ones were measured
     loss_bits_per_token: float  # the mean at the highest grid point
-    rise_bits_per_token: float  # from the smallest data set up to there
-    fall_bits_per_token: float  # from there to the largest data set
-    interior_share: float  # of the resamples, how many have their maximum inside the grid
+    rise_bits_per_token: float  # from the smallest data set to the peak
+    fall_bits_per_token: float  # from the peak to the largest data set
+    interior_share: float  # share of resamples whose maximum lies inside the grid
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoPeak:
-    """Held-out loss has no maximum inside the grid."""
+    """The reason why held-out loss has no maximum inside the grid."""
 
     reason: str
 
 
 def fit_descent(points: Sequence[GridPoint]) -> Peak | NoPeak:
-    """Locate the peak; raises ValueError for ratios not > 0 or losses that do not match."""
+    """Locate the peak; raises ValueError for ratios not > 0 or losses whose shapes do not match."""
     ordered = _checked(points)
     if len(ordered) < FEWEST_POINTS:
-        return NoPeak(reason=f"{len(ordered)} sizes of data set are too few to tell a peak")
+        return NoPeak(reason=f"{len(ordered)} sizes of data set are too few to show a peak")
     log_ratios = np.log([point.ratio for point in ordered])
     means = np.array([point.losses_KM.mean() for point in ordered])
     highest, last = int(means.argmax()), len(means) - 1
@@ -101,7 +101,7 @@ def _checked(points: Sequence[GridPoint]) -> list[GridPoint]:
 
 
 def _resampled_means(points: Sequence[GridPoint]) -> Floats:
-    """[resamples, points]: the held-out sequences drawn are the same for every point."""
+    """Return [resamples, points]; all points of a resample use the same held-out sequences."""
     generator = np.random.default_rng(SEED)
     num_sequences = points[0].losses_KM.shape[1]
     weights = draw_counts(np.arange(num_sequences), generator, num_draws=NUM_RESAMPLES)
@@ -114,7 +114,9 @@ def _resampled_means(points: Sequence[GridPoint]) -> Floats:
 
 
 def _top(log_ratios: Floats, losses: Floats) -> float:
-    """Of the parabola through the highest point and its neighbours; or the end that is highest."""
+    """Return the top of the parabola through the highest point and its neighbours, or the highest
+    end.
+    """
     highest = int(losses.argmax())
     centre = float(log_ratios[highest])
     if highest in (0, len(losses) - 1):

@@ -1,9 +1,9 @@
-"""How a kind of leakage falls with windows a parameter, x = |D| / P: a logistic curve in ln x.
+"""Fit a logistic curve to leakage over windows per parameter, x = |D| / P, in ln x.
 
     y(x) = chance + (most - chance) / (1 + (x / middle)^steepness)
 
-``chance`` and ``most`` are known beforehand: 1.44 bits and log2 of what a canary is ranked among
-for exposure, 0 and 1 for a share extracted. The form is ours; nobody has published one.
+``chance`` and ``most`` are known in advance: 1.44 bits and log2 of the number of candidates for
+exposure, 0 and 1 for an extracted share. The form is ours; no such curve has been published.
 """
 
 from dataclasses import dataclass
@@ -18,39 +18,39 @@ from rote.analysis.fits.uncertainty import clusters_of_sizes, wild_noise
 
 Floats = NDArray[np.float64]
 
-FEWEST_RATIOS = 3  # distinct ones: two unknowns and one to judge them by
-GREATEST_STEEPNESS = 20.0  # runs on either side of a cliff do not tell how steep it is
-FARTHEST = 1e6  # how far from all runs the middle may lie, as a factor
-AT_BOUND = 1e-4  # relative: the search ends as near
-LEAST_FALL = 1e-12  # of the share with its logit: a run far from the middle keeps a derivative
+FEWEST_RATIOS = 3  # distinct ratios: two unknowns and one to check the fit
+GREATEST_STEEPNESS = 20.0  # runs on either side of a cliff cannot show its steepness
+FARTHEST = 1e6  # largest factor between the middle and any run
+AT_BOUND = 1e-4  # relative distance at which a value counts as at its bound
+LEAST_FALL = 1e-12  # least derivative of the share: runs far from the middle keep one
 
 
 @dataclass(frozen=True, kw_only=True)
 class LeakCurve:
-    """The curve with constants put in."""
+    """The curve with its constants."""
 
     chance: float
     most: float
-    middle: float  # windows a parameter at which half of it is gone
+    middle: float  # windows per parameter at which half the leakage is gone
     steepness: float
 
     def predict(self, parameters: ArrayLike, samples: ArrayLike) -> Floats:
-        """Leakage of |D| samples from a model of this size, in the unit of ``most``."""
+        """Return the leakage of |D| samples from a model of this size, in the unit of ``most``."""
         return self.at(np.asarray(samples, dtype=np.float64) / np.asarray(parameters))
 
     def at(self, ratio: Floats) -> Floats:
-        """The same at x = |D| / N."""
+        """Return the leakage at x = |D| / N."""
         fallen = expit(-self.steepness * (np.log(ratio) - np.log(self.middle)))
         return np.asarray(self.chance + (self.most - self.chance) * fallen)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FittedLeakCurve:
-    """The curve, and those of a wild bootstrap whose clusters are the sizes."""
+    """The fitted curve, and the curves of a wild bootstrap with the sizes as clusters."""
 
     curve: LeakCurve
     resampled: tuple[LeakCurve, ...]
-    steepness_at_bound: bool  # the runs lie on either side of a cliff, and it may be steeper
+    steepness_at_bound: bool  # runs lie on both sides of a cliff; it may be steeper
 
 
 def fit_leak_curve(
@@ -63,9 +63,10 @@ def fit_leak_curve(
     num_resamples: int = 200,
     seed: int = 0,
 ) -> FittedLeakCurve:
-    """Every run is a point; a size may leak more or less than the curve at all its ratios.
+    """Fit the curve to all runs; each run is a point and each size a cluster.
 
-    Raises ValueError for fewer than three ratios, or where no run leaks or all leak everything.
+    Sizes are clusters because one size may leak more, or less, than the curve at all its ratios.
+    Raises ValueError for fewer than three ratios, or if no run leaks or all runs leak everything.
     """
     sizes = np.asarray(parameters, dtype=np.float64)
     x, y = np.asarray(samples, dtype=np.float64) / sizes, np.asarray(leakage, dtype=np.float64)
@@ -100,14 +101,14 @@ def _share(theta: Floats | tuple[float, float], log_x: Floats) -> Floats:
 
 
 def _design(theta: tuple[float, float], log_x: Floats) -> Floats:
-    """Derivatives of the share by ln middle and ln steepness, [M, 2]; those of a cliff are tiny."""
+    """Return derivatives of the share by ln middle and ln steepness, [M, 2]; tiny on a cliff."""
     share = _share(theta, log_x)
     fall = np.maximum(share * (1 - share), LEAST_FALL) * np.exp(theta[1])
     return np.column_stack([fall, -fall * (log_x - theta[0])])
 
 
 def _fit(log_x: Floats, share: Floats, start: tuple[float, float]) -> tuple[float, float]:
-    """ln middle and ln steepness, by least squares on the share."""
+    """Return ln middle and ln steepness, by least squares on the share."""
     log_middle, log_steepness = least_squares_within(
         lambda theta: _share(theta, log_x) - share,
         start,

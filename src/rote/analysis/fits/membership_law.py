@@ -1,9 +1,9 @@
-"""The membership law: F1 of an attack falls to one half as the data outgrow the model.
+"""Fit the membership law: the F1 of an attack falls to one half as the data outgrow the model.
 
     F1(x) = (1 + height * sigma(slope * x + offset)) / 2, and never above 1
 
-The published law is inconsistent as printed (`rote.analysis.published`); two readings of
-it are not, and both are fitted:
+The published law is inconsistent as printed (`rote.analysis.published`). Two readings of it are
+consistent, and both are fitted:
 
 - SAMPLES_PER_PARAMETER: x = |D| / P, slope < 0.
 - CAPACITY_BITS_PER_SAMPLE: x = C / |D|, slope > 0. Its limit for endless data is not one half by
@@ -31,40 +31,40 @@ from rote.analysis.fits.uncertainty import (
 
 Floats = NDArray[np.float64]
 
-FEWEST_RATIOS = 4  # distinct ones: three unknowns and one to judge them by
-LEAKS = 0.02  # F1 above one half by more: such a run tells something about the curve
-LEAST_NOISE = 1e-9  # of F1: an exact fit keeps an error above 0
-STEEPEST = 1e6  # |slope| times the median ratio, or one over it: a step, or a level
-AT_BOUND = 1e-6  # below a bound: the search ends as near
-APART = "height, slope and offset cannot be told apart: no runs on the way from high to low"
-LEAST_CONDITION = 1e-9  # of the normal matrix at unit diagonal, below which it cannot be inverted
-# F1 at the start of the second reading is (1 + height) / 2, so height is at most 1; its limit is at
-# most (1 + 0.02) / 2. The first reading may start anywhere above 1, where it is cut off.
+FEWEST_RATIOS = 4  # distinct ratios: three unknowns and one to check the fit
+LEAKS = 0.02  # excess of F1 over one half above which a run informs the curve
+LEAST_NOISE = 1e-9  # noise of F1: an exact fit keeps an error above 0
+STEEPEST = 1e6  # |slope| times the median ratio, or its inverse: a step, or a level
+AT_BOUND = 1e-6  # below a bound: a value so close counts as at the bound
+APART = "height, slope and offset cannot be separated: no runs on the way from high to low"
+LEAST_CONDITION = 1e-9  # of the normal matrix at unit diagonal: below, no inverse
+# In the second reading F1 starts at (1 + height) / 2, so height is at most 1, and its limit is at
+# most (1 + 0.02) / 2. The first reading may start anywhere above 1, where F1 is cut off.
 GREATEST_HEIGHT = {"samples_per_parameter": 2.0, "capacity_bits_per_sample": 1.0}
 GREATEST_OFFSET = {"samples_per_parameter": np.inf, "capacity_bits_per_sample": float(logit(0.02))}
 
 
 class LawReading(Enum):
-    """What the curve is a function of."""
+    """The quantity that the curve is a function of."""
 
     SAMPLES_PER_PARAMETER = "samples_per_parameter"
     CAPACITY_BITS_PER_SAMPLE = "capacity_bits_per_sample"
 
     def ratio(self, num_samples: ArrayLike, size: ArrayLike) -> Floats:
-        """x; ``size`` is parameters in the first reading and capacity in bits in the second."""
+        """Return x; ``size`` is parameters in the first reading, capacity in bits in the second."""
         samples = np.asarray(num_samples, dtype=np.float64)
         sizes = np.asarray(size, dtype=np.float64)
         return samples / sizes if self is LawReading.SAMPLES_PER_PARAMETER else sizes / samples
 
     @property
     def sign(self) -> int:
-        """Of the slope."""
+        """Sign of the slope."""
         return -1 if self is LawReading.SAMPLES_PER_PARAMETER else 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class MembershipCurve:
-    """The law with constants put in."""
+    """The law with its constants."""
 
     reading: LawReading
     height: float = constant(
@@ -74,56 +74,58 @@ class MembershipCurve:
     offset: float = constant("of the argument")
 
     def predict(self, num_samples: ArrayLike, size: ArrayLike) -> Floats:
-        """F1 for |D| samples in a model of this size, as `LawReading.ratio` takes it."""
+        """Return F1 for |D| samples in a model of this size (unit as in `LawReading.ratio`)."""
         return self.at(self.reading.ratio(num_samples, size))
 
     def at(self, ratio: Floats) -> Floats:
-        """F1 at x."""
+        """Return F1 at x."""
         curve = (1 + self.height * expit(self.slope * ratio + self.offset)) / 2
         return np.asarray(np.minimum(curve, 1.0))
 
     @property
     def limit(self) -> float:
-        """F1 as |D| grows without end."""
+        """F1 as |D| grows to infinity."""
         falls_away = self.reading is LawReading.SAMPLES_PER_PARAMETER
         return 0.5 if falls_away else float(self.at(np.zeros(())))
 
 
 @dataclass(frozen=True, kw_only=True)
 class MembershipLaw:
-    """A fitted curve; intervals are 95 %, and allow for sizes that differ by more than noise."""
+    """A fitted curve; 95 % intervals, which allow for sizes that differ by more than noise."""
 
     curve: MembershipCurve
-    height_error: float  # standard errors, to first order
+    height_error: float  # standard error, to first order; so the next two
     slope_error: float
     offset_error: float
     residuals: tuple[float, ...]  # observed minus fitted F1, in the order of the runs
-    noise: float  # their standard deviation, three degrees of freedom spent
-    between_sizes: float | None  # standard deviation of F1 between sizes, beyond the noise of runs
+    noise: float  # standard deviation of the residuals, three degrees of freedom used
+    between_sizes: float | None  # standard deviation of F1 over sizes, beyond run noise
     num_sizes: int
     resampled: tuple[MembershipCurve, ...]
 
     @property
     def at_bounds(self) -> tuple[str, ...]:
-        """Constants that the fit would move beyond their bounds: their errors say little."""
+        """Constants that the fit pushed to their bounds: their errors mean little."""
         reading = self.curve.reading.value
         greatest = {"height": GREATEST_HEIGHT[reading], "offset": GREATEST_OFFSET[reading]}
         found = (name for name in greatest if getattr(self.curve, name) > greatest[name] - AT_BOUND)
         return tuple(found)
 
     def predict(self, num_samples: ArrayLike, size: ArrayLike) -> Floats:
-        """F1 for |D| samples in a model of this size, as `LawReading.ratio` takes it."""
+        """Return F1 for |D| samples in a model of this size (unit as in `LawReading.ratio`)."""
         return self.curve.predict(num_samples, size)
 
     def interval(self, num_samples: ArrayLike, size: ArrayLike) -> tuple[Floats, Floats]:
-        """95 %, low and high, of the curve itself; single runs scatter about it by ``noise``."""
+        """Return the curve's 95 % interval, low and high; single runs scatter about it by
+        ``noise``.
+        """
         curves = [each.predict(num_samples, size) for each in self.resampled]
         return band_of(curves)
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoMembershipLaw:
-    """The runs do not tell all three constants."""
+    """The reason why the runs do not identify all three constants."""
 
     reading: LawReading
     reason: str
@@ -140,14 +142,14 @@ def fit_membership_law(
 ) -> MembershipLaw | NoMembershipLaw:
     """Fit all sizes together by least squares on F1; every run is a point.
 
-    ``size`` is parameters or capacity in bits, as `LawReading.ratio` says. Sizes are clusters, for
-    each may leak more or less than the curve at all its ratios: standard errors are CR3's, and the
-    bootstrap is wild, with one of Webb's weights a size on the residuals of leaving that size out,
-    times Student's t over 1.96. Of 2 to 5 sizes that differ by 30 % in ln x or 5 % in height its
-    band covers 88-96 %, where residuals drawn for any run cover 46-75 %. One size alone is no
-    cluster: its runs are, and nothing is known of others.
+    ``size`` is parameters, or capacity in bits, as `LawReading.ratio` requires. Sizes are clusters,
+    because a size may leak more or less than the curve at all its ratios: standard errors are CR3,
+    and the bootstrap is wild. It draws one of Webb's weights per size, times the residuals of
+    leaving that size out, times Student's t over 1.96. With 2 to 5 sizes that differ by 30 % in ln
+    x or 5 % in height its band covers 88-96 %; residuals drawn for any run cover 46-75 %. With a
+    single size the runs are the clusters, and the interval says nothing about other sizes.
 
-    Raises ValueError for arrays that differ in length, are empty, or hold what is no count, size or
+    Raises ValueError for arrays that are empty, differ in length, or hold an invalid count, size or
     F1.
     """
     ratio, observed = _checked(reading, num_samples, size, f1)
@@ -182,7 +184,7 @@ def fit_membership_law(
 
 
 def _between(residuals: Floats, sizes: NDArray[np.int64]) -> float | None:
-    """Random effects of the sizes' mean residuals; None for one size, or one run a size."""
+    """Return the random-effects spread of sizes; None for one size, or for one run per size."""
     counts = np.bincount(sizes)
     if len(counts) < 2 or counts.max() < 2:
         return None
@@ -219,7 +221,7 @@ def _too_little(ratio: Floats, observed: Floats) -> str | None:
 
 
 def _starts(reading: LawReading, ratio: Floats) -> list[MembershipCurve]:
-    """Curves that fall at each quarter of the runs, gently and steeply."""
+    """Return start curves that fall at each quarter of the runs, gently and steeply."""
     middles = np.quantile(ratio, [0.25, 0.5, 0.75])
     steepness = np.array([1.0, 4.0]) * reading.sign / np.median(ratio)
     return [
@@ -234,7 +236,7 @@ def _starts(reading: LawReading, ratio: Floats) -> list[MembershipCurve]:
 
 
 def _search(ratio: Floats, observed: Floats, start: MembershipCurve) -> MembershipCurve:
-    """Over height, ln |slope| and offset: a slope never changes its sign."""
+    """Search over height, ln |slope| and offset, so that the slope keeps its sign."""
     reading, steepest = start.reading, np.log(STEEPEST)
     unit = float(np.median(ratio))
 
@@ -259,7 +261,7 @@ def _search(ratio: Floats, observed: Floats, start: MembershipCurve) -> Membersh
 
 
 def _jacobian(ratio: Floats, curve: MembershipCurve) -> Floats:
-    """Derivatives of F1 by (height, slope, offset); none where F1 is held at 1."""
+    """Return the derivatives of F1 by (height, slope, offset), 0 where F1 is cut off at 1."""
     sigma = expit(curve.slope * ratio + curve.offset)
     by_offset = curve.height * sigma * (1 - sigma) / 2
     moves = (1 + curve.height * sigma) / 2 < 1

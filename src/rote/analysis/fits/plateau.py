@@ -1,17 +1,17 @@
-"""The plateau: how many bits a model of one size holds, however much data it is given.
+"""Fit the plateau: the bits that a model of one size memorises, however many data it gets.
 
-Memorised bits B are a soft minimum of the ceiling H, all that can be memorised of a data set
+Memorised bits B are a soft minimum of the ceiling H, the bits of the data set that can be memorised
 (`rote.measures.cost`), and a capacity C:
 
     B(H) = (H^-p + C^-p)^(-1/p)
 
 C and the sharpness p of the knee are fitted by least squares on relative residuals. At an equal
-budget far larger data sets may be stored less well: where three of them or more lie beyond the
-knee the curve may fall as H^-f, f >= 0, and C is its top,
+budget a model may memorise fewer bits of far larger data sets. If three or more data sets lie
+beyond the knee, the curve may therefore fall as H^-f, f >= 0, and C is its top:
 
     B(H) = H (1 + (H/K)^p)^(-(1+f)/p),    log C = log K - ((1+f) log(1+f) - f log f) / p.
 
-C is an estimate, no bound: the most that one run memorised stands beside it.
+C is an estimate, not a bound; the maximum over single runs is reported beside it.
 """
 
 from dataclasses import dataclass, replace
@@ -25,41 +25,43 @@ from rote.analysis.fits.search import least_squares_within
 
 Floats = NDArray[np.float64]
 
-FEWEST_SIZES = 3  # distinct data-set sizes: two unknowns and one to judge them by
-DATA_LIMITED = 0.9  # a capacity above that share of the largest ceiling may be the data's limit
+FEWEST_SIZES = 3  # distinct data-set sizes: two unknowns and one to check the fit
+DATA_LIMITED = 0.9  # a capacity above this share of the largest ceiling may be the data's limit
 SHARPNESS = (0.5, 512.0)  # at 512 the curve is within 0.14 % of a hard minimum everywhere
 LIMITED = "data-limited: the capacity is not 10 % below all that its largest data set holds"
-SCATTERED = "the runs scatter too much to tell a capacity"
+SCATTERED = "the runs scatter too much to determine a capacity"
 TYPICAL_SHARPNESS = 4.0  # where the search starts
 BINDS = 0.1  # d log B / d log C above which a run constrains the capacity
-FALL = (1e-6, 1.0)  # exponents f; at the lower one the curve without is taken, f = 0
-TYPICAL_FALL = 0.05  # where the search for it starts
-FARTHEST = 14.0  # of log C from where the search starts, or to an interval's end: a million times
+FALL = (1e-6, 1.0)  # exponents f; at the lower one the curve with f = 0 is taken
+TYPICAL_FALL = 0.05  # where the search for f starts
+FARTHEST = 14.0  # distance in log C from the start, or to an interval's end: a millionfold
 BEYOND = 0.5  # d log B / d log C above which a data set is beyond the knee
 
 
 @dataclass(frozen=True, kw_only=True)
 class Knee:
-    """The curve itself."""
+    """The curve with its constants."""
 
     capacity_bits: float  # its top
     sharpness: float
-    fall: float = 0.0  # f: beyond the knee bits go as data^-f
+    fall: float = 0.0  # f: beyond the knee, bits fall as data^-f
 
     def predict(self, ceiling_bits: ArrayLike) -> Floats:
-        """Memorised bits of data sets of which so many can be memorised."""
+        """Return the memorised bits for data sets with these ceilings."""
         log_data = np.log(np.asarray(ceiling_bits, dtype=np.float64))
         spent = (1 + self.fall) / self.sharpness * np.logaddexp(0, self._steps(log_data))
         bits: Floats = np.exp(log_data - spent)
         return bits
 
     def pull(self, ceiling_bits: ArrayLike) -> Floats:
-        """How full the model is: 0 on the ceiling, one half at the knee, 1 beyond."""
+        """Return how full the model is: 0 on the ceiling, one half at the knee, 1 far beyond it."""
         share: Floats = expit(self._steps(np.log(np.asarray(ceiling_bits, dtype=np.float64))))
         return share
 
     def slopes(self, ceiling_bits: Floats) -> Floats:
-        """Derivatives of log B by (log C, log p, f), a row a data set; f's are 0 where f is 0."""
+        """Return derivatives of log B by (log C, log p, f), a row per data set; f's are 0 if f is
+        0.
+        """
         log_data, p, f = np.log(ceiling_bits), self.sharpness, self.fall
         share, steps = self.pull(ceiling_bits), self._steps(log_data)
         by_sharpness = (np.logaddexp(0, steps) - share * (steps + _drop(f))) / p
@@ -69,13 +71,13 @@ class Knee:
         return np.column_stack([(1 + f) * share, (1 + f) * by_sharpness, by_fall])
 
     def _steps(self, log_data: Floats) -> Floats:
-        """p log(H / K)."""
+        """Return p log(H / K)."""
         steps: Floats = self.sharpness * (log_data - np.log(self.capacity_bits)) - _drop(self.fall)
         return steps
 
 
 def _drop(fall: float) -> float:
-    """p (log K - log C): how far the top lies below the two asymptotes' crossing."""
+    """Return p (log K - log C): how far the top lies below the crossing of the two asymptotes."""
     return float((1 + fall) * np.log1p(fall) - xlogy(fall, fall))
 
 
@@ -86,38 +88,38 @@ class Plateau:
     knee: Knee
     relative_noise: float  # standard deviation of the relative residuals where capacity binds
     degrees_of_freedom: int  # behind the noise
-    log_capacity_errors_per_noise: float  # standard error of log C over the noise: set by design
+    log_capacity_errors_per_noise: float  # standard error of log C over the noise, set by design
     interval_bits: tuple[float, float]  # from the standard error and Student's t
     maximum_bits: float  # the most that any run memorised
 
     @property
     def capacity_bits(self) -> float:
-        """C."""
+        """C, the fitted capacity."""
         return self.knee.capacity_bits
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoPlateau:
-    """No capacity can be fitted; the maximum is a lower bound on it."""
+    """The reason why no capacity can be fitted; the maximum is a lower bound on it."""
 
     reason: str
     maximum_bits: float
 
     @property
     def is_data_limited(self) -> bool:
-        """Whether larger data sets are what is missing."""
+        """Whether only larger data sets are missing."""
         return self.reason == LIMITED
 
 
 def fit_plateau(ceiling_bits: ArrayLike, memorised_bits: ArrayLike) -> Plateau | NoPlateau:
-    """Fit one model size in one precision; every run is a point.
+    """Fit the capacity of one model size in one precision; every run is a point.
 
-    The standard error is Gauss-Newton's. Noise and degrees of freedom are counted on the runs where
+    The standard error is Gauss-Newton's. Noise and degrees of freedom come only from the runs where
     capacity binds: a run far below capacity stores its data exactly, and as a point without noise
-    it would make the others look better than they are (75-85 % coverage where 95 % is claimed).
-    A largest ceiling of only 1.12 C gives a wide interval, which covers (93-99 % in simulations).
+    it would make the other runs look too precise (75-85 % coverage where 95 % is claimed). A
+    largest ceiling of only 1.12 C gives a wide interval that still covers (93-99 % in simulations).
 
-    Raises ValueError for arrays that differ in length, are empty, or hold what is no bit count.
+    Raises ValueError for arrays that are empty, differ in length, or hold invalid bit counts.
     """
     data, memorised = _checked(ceiling_bits, memorised_bits)
     maximum_bits = float(memorised.max())
@@ -131,9 +133,9 @@ def fit_plateau(ceiling_bits: ArrayLike, memorised_bits: ArrayLike) -> Plateau |
     jacobian = _jacobian(data, memorised, knee)
     binding = _residuals(data, memorised, knee)[knee.pull(data) > BINDS]
     degrees = len(binding) - jacobian.shape[1]
-    # An exact fit keeps a finite weight in the mean over several sizes.
+    # A floor on the noise gives an exact fit a finite weight in the mean over sizes.
     noise = max(float(np.sqrt(binding @ binding / degrees)), float(np.finfo(np.float64).eps))
-    # Where no run lies at the knee, p is free and its column vanishes: the pseudo-inverse drops it.
+    # If no run lies at the knee, p is free and its column vanishes: the pseudo-inverse drops it.
     inverse = np.linalg.pinv(jacobian.T @ jacobian, rcond=1e-9, hermitian=True)
     errors_per_noise = float(np.sqrt(inverse[0, 0]))
     reach = student(degrees) * errors_per_noise * noise
@@ -182,10 +184,10 @@ def _not_reached(data: Floats, knee: Knee) -> str | None:
 
 
 def _falling(data: Floats, memorised: Floats, level: Knee) -> Knee:
-    """The curve that may fall beyond the knee, where enough data sets lie there.
+    """Return the curve that may fall beyond the knee, if enough data sets lie there.
 
-    Fitted whether or not a test says that it falls: the interval of C then covers 93 to 96 % in
-    simulations, and only 74 % at f = 0.03 where an F test at 5 % decides.
+    It is fitted without a test for the fall: the interval of C then covers 93 to 96 % in
+    simulations, but only 74 % at f = 0.03 if an F test at 5 % decides.
     """
     if len(np.unique(data[level.pull(data) > BEYOND])) < FEWEST_SIZES:
         return level
@@ -199,13 +201,13 @@ def _residuals(data: Floats, memorised: Floats, knee: Knee) -> Floats:
 
 
 def _jacobian(data: Floats, memorised: Floats, knee: Knee) -> Floats:
-    """Derivatives of the residuals by what is fitted: (log C, log p), and f where it falls."""
+    """Return the derivatives of the residuals by (log C, log p), and by f if the curve falls."""
     ratio = memorised / knee.predict(data)
     return -ratio[:, None] * knee.slopes(data)[:, : 3 if knee.fall else 2]
 
 
 def _search(data: Floats, memorised: Floats, start: Knee) -> Knee:
-    """With an exponent of the fall where the start has one."""
+    """Fit C and p, and also f if the start has one."""
     low, high = np.log(SHARPNESS).tolist()
     bounds = [(-np.inf, np.inf), (low, high), FALL]
     unknowns = [np.log(start.capacity_bits), np.log(start.sharpness)]

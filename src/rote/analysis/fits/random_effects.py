@@ -1,19 +1,18 @@
-"""The mean of quantities that differ by more than their errors: a random-effects mean.
+"""Compute random-effects means, and with them the mean bits per parameter over model sizes.
 
     y_k = mu + u_k + e_k,   u_k of variance tau^2 between groups,   e_k of known variance s_k^2
 
-Weights are 1 / (tau^2 + s_k^2). tau^2 is Paule and Mandel's (1982): the weighted squares about the
-mean are then as large as their degrees of freedom; its interval is the Q profile of Viechtbauer
-(2007). The interval of mu is Knapp and Hartung's (2003), by Student's t with K - 1 degrees, never
-narrower than the known errors alone would have it (Roever et al. 2015).
+The weights are 1 / (tau^2 + s_k^2). tau^2 is Paule and Mandel's (1982): it makes the weighted
+squares about the mean equal to their degrees of freedom; its interval is the Q profile of
+Viechtbauer (2007). The interval of mu is Knapp and Hartung's (2003), by Student's t with K - 1
+degrees, never narrower than the known errors alone give (Roever et al. 2015).
 
-Bits per parameter over several sizes: the mean of capacity over parameters.
-
-Sizes differ by more than the errors of their plateaus, so the mean is one of random effects
-(`rote.analysis.fits.random_effects`), and the spread between sizes stands beside it. A plateau's
-error is relative to its own capacity: weights made of absolute errors prefer sizes that happen to
-hold little, and a mean of 16 sizes that scatter by 8 % came out 2 % low (95 % intervals held it in
-81-90 %). Errors here are relative ones times the plain mean, alike for sizes measured alike.
+Bits per parameter is the mean of capacity over parameters. Sizes differ by more than the errors of
+their plateaus, so this mean is one of random effects, and the spread between sizes is reported
+beside it. A plateau's error is relative to its own capacity: weights from absolute errors prefer
+sizes that happen to hold little, and a mean of 16 sizes that scatter by 8 % came out 2 % low (95 %
+intervals held it in 81-90 %). The errors here are the relative ones times the plain mean, so that
+sizes measured alike weigh alike.
 """
 
 import math
@@ -33,7 +32,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class RandomEffectsMean:
-    """mu and tau, in the unit of the values."""
+    """The mean mu and the spread tau, in the unit of the values."""
 
     mean: Estimate
     standard_error: float
@@ -42,7 +41,7 @@ class RandomEffectsMean:
 
 
 def random_effects_mean(values: ArrayLike, errors: ArrayLike) -> RandomEffectsMean:
-    """``errors`` are standard errors, taken as known.
+    """Compute the mean of values with known standard errors ``errors``.
 
     Raises ValueError below two groups, for arrays that differ in length, or an error not > 0.
     """
@@ -70,13 +69,15 @@ def random_effects_mean(values: ArrayLike, errors: ArrayLike) -> RandomEffectsMe
 
 
 def _squares(variance: float, y: Floats, s: Floats) -> float:
-    """About the mean, weighted."""
+    """Return the weighted sum of squares about the weighted mean."""
     weights = 1 / (variance + s**2)
     return float((weights * (y - np.average(y, weights=weights)) ** 2).sum())
 
 
 def _variance(y: Floats, s: Floats, level: float) -> float:
-    """At which the weighted squares, which fall with it, are ``level``; 0 if they never are."""
+    """Return the variance at which the falling weighted squares equal ``level``; 0 if they never
+    do.
+    """
     if _squares(0.0, y, s) <= level:
         return 0.0
     low, high, unit = 0.0, float((s**2).min()), float((s**2).min())
@@ -90,16 +91,16 @@ class Slope:
     """Mean bits per parameter over ``n`` sizes."""
 
     bits_per_parameter: Estimate
-    standard_error_bits_per_parameter: float  # spread between sizes included
+    standard_error_bits_per_parameter: float  # includes the spread between sizes
     between_sizes_bits_per_parameter: Estimate | None  # standard deviation; None for one size
     degrees_of_freedom: int
 
 
 def fit_slope(plateaus: Sequence[tuple[int, Plateau]]) -> Slope:
-    """Of (parameters, plateau) of each size; raises ValueError without a size.
+    """Fit the mean to (parameters, plateau) of each size; raises ValueError without a size.
 
-    The relative noise of a run is pooled over the sizes. A size alone has few runs to tell its
-    noise by; one that looked exact by luck would carry the mean alone (65 % coverage where 95 % is
+    The relative noise of a run is pooled over the sizes. A single size has too few runs to estimate
+    its noise: one that looked exact by luck would dominate the mean (65 % coverage where 95 % is
     claimed, in simulations of 16 sizes with 5 runs each).
     """
     if not plateaus:

@@ -1,10 +1,11 @@
-"""Nonlinear regression of many weightings at once: damped Gauss-Newton steps in log constants.
+"""Solve many weighted nonlinear regressions at once, by damped Gauss-Newton steps.
 
-Constants are positive and held as logarithms. A residual is that of ln(output), or a relative one;
-the objective is half its square, or Huber's, which is linear beyond a reach. Huber's is minimised
-by reweighting: a residual beyond the reach weighs reach / |residual| (Holland and Welsch 1977), and
-a quarter of that here, which takes half as many steps; damping sees to it that each is downhill.
-Starts, resamples and profiles are solved together, as rows of one array, which scipy has not.
+Constants are positive and stored as logarithms. A residual is that of ln(output), or a relative
+one; the objective is half its square, or Huber's, which is linear beyond a reach. Huber's is
+minimised by reweighting: a residual beyond the reach weighs reach / |residual| (Holland and Welsch
+1977). Here it weighs a quarter of that, which halves the number of steps; damping makes every step
+go downhill. Starts, resamples and profiles are solved together as rows of one array, which scipy
+cannot do.
 Shapes: R rows, M points, K constants.
 """
 
@@ -20,16 +21,16 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 MOST_STEPS = 300
-DIFFERENCE = 1e-5  # of a log constant: central differences are then good to about 1e-10
-SETTLED = 1e-12  # of the objective, expected from one more step: a millionth of its square root
-NOTHING = 1e-26  # objective a point that rounding leaves of an exact fit
-LEAST_DAMPING = 1e-13  # keeps a free combination of constants where it is
-HASTE = 0.25  # of the weight beyond the reach
-AT_ONCE = 2**15  # points of all rows in one array: 256 kB, so that it stays in the cache
+DIFFERENCE = 1e-5  # step of a log constant: central differences are then accurate to 1e-10
+SETTLED = 1e-12  # relative gain expected of one more step; 1e-6 of the objective's root
+NOTHING = 1e-26  # objective per point that rounding leaves of an exact fit
+LEAST_DAMPING = 1e-13  # keeps a free combination of constants in place
+HASTE = 0.25  # factor on the weight beyond the reach
+AT_ONCE = 2**15  # points of all rows in one array: 256 kB, which fits the cache
 
 
 class Residual(Enum):
-    """What is to be small."""
+    """The kind of residual that is minimised."""
 
     LOG = "log"
     RELATIVE = "relative"  # 1 - predicted / observed
@@ -37,22 +38,22 @@ class Residual(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class RegressionProblem:
-    """What is minimised."""
+    """A curve, its observed targets and bounds, and the objective."""
 
     log_output: Callable[[Floats], Floats]  # log constants [R, K] -> ln(output) [R, M]
     targets_M: Floats  # observed ln(output)
-    bounds_K2: Floats  # of the log constants
+    bounds_K2: Floats  # bounds of the log constants
     residual: Residual = Residual.LOG
     reach: float = np.inf  # residual beyond which Huber's objective is linear
 
     def residuals(self, constants_RK: Floats) -> Floats:
-        """[R, M]."""
+        """Return the residuals, [R, M]."""
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             apart = self.targets_M - self.log_output(constants_RK)
             return apart if self.residual is Residual.LOG else -np.expm1(-apart)
 
     def objective(self, constants_RK: Floats, weights_RM: Floats | float = 1.0) -> Floats:
-        """[R], summed over the points; infinite where a residual is not finite."""
+        """Return the objective summed over points, [R]; infinite if a residual is not finite."""
         size = np.abs(self.residuals(constants_RK))
         inside = np.minimum(size, self.reach)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -60,11 +61,11 @@ class RegressionProblem:
         return np.where(np.isfinite(summed), summed, np.inf)
 
     def slope(self, residuals: Floats) -> Floats:
-        """Derivative of the objective by the residual, psi."""
+        """Return psi, the derivative of the objective by the residual."""
         return np.clip(residuals, -self.reach, self.reach)
 
     def jacobian(self, constants_RK: Floats) -> Floats:
-        """Derivatives of the residuals by the log constants, [R, M, K]."""
+        """Return the derivatives of the residuals by the log constants, [R, M, K]."""
         columns = []
         for shift in np.eye(constants_RK.shape[1]) * DIFFERENCE:
             apart = self.residuals(constants_RK + shift) - self.residuals(constants_RK - shift)
@@ -72,11 +73,11 @@ class RegressionProblem:
         return np.stack(columns, axis=-1)
 
     def inside(self, constants_RK: Floats) -> Floats:
-        """Moved to the bounds where they are beyond."""
+        """Clip the constants to their bounds."""
         return np.clip(constants_RK, *self.bounds_K2.T)
 
     def of_runs(self, kept_M: Flags) -> "RegressionProblem":
-        """The same without some points."""
+        """Return the same problem on the kept points only."""
         return replace(
             self,
             log_output=lambda logs_RK: self.log_output(logs_RK)[:, kept_M],
@@ -85,7 +86,7 @@ class RegressionProblem:
 
 
 class Solved(NamedTuple):
-    """Where each row ended."""
+    """The end point of each row."""
 
     constants_RK: Floats  # logarithms
     objective_R: Floats
@@ -100,14 +101,14 @@ def solve(
     fixed_RK: Flags | None = None,
     most_steps: int = MOST_STEPS,
 ) -> Solved:
-    """Minimise from each start; ``fixed_RK`` marks constants that stay where they start."""
+    """Minimise from each start; ``fixed_RK`` marks constants that keep their start value."""
     num_points = len(problem.targets_M)
     shape = (len(starts_RK), num_points)
     weights = np.broadcast_to(1.0 if weights_RM is None else weights_RM, shape)
     fixed = np.zeros(starts_RK.shape, dtype=bool) if fixed_RK is None else fixed_RK
     rows = max(1, AT_ONCE // num_points)
     parts = []
-    for first in range(0, max(1, len(starts_RK)), rows):  # without a row there is one empty part
+    for first in range(0, max(1, len(starts_RK)), rows):  # without rows, one empty part
         some = slice(first, first + rows)
         parts.append(_solve(problem, starts_RK[some], weights[some], fixed[some], most_steps))
     return Solved(*(np.concatenate(each) for each in zip(*parts, strict=True)))
@@ -143,7 +144,7 @@ def _solve(
 def _step(
     problem: RegressionProblem, at: Floats, weights: Floats, fixed: Flags, damping: Floats
 ) -> tuple[Floats, Floats]:
-    """The damped step, and what a step without damping should gain."""
+    """Return the damped step, and the gain expected of a step without damping."""
     downhill, normal = _quadratic(problem, at, weights, fixed)
     diagonal = np.einsum("rkk->rk", normal)
     idle = diagonal == 0
@@ -162,9 +163,10 @@ def _step(
 def _quadratic(
     problem: RegressionProblem, at: Floats, weights: Floats, fixed: Flags
 ) -> tuple[Floats, Floats]:
-    """Downhill [R, K] and curvature [R, K, K]; both 0 for constants that stay.
+    """Return the descent direction [R, K] and the curvature [R, K, K].
 
-    Those at a bound stay that the objective would push beyond it.
+    Both are 0 for constants that stay: fixed ones, and those at a bound that the objective would
+    push beyond it.
     """
     residuals = problem.residuals(at)
     jacobian = np.nan_to_num(problem.jacobian(at), posinf=0.0, neginf=0.0)

@@ -1,25 +1,20 @@
-"""Least squares of one curve, in which no constant runs away.
+"""Search for the constants of curves: bounded least squares, grids of starts, and profiles.
 
-Runs may leave a constant without a best value (all on one side of a knee, bits below zero, a cliff
-between two sizes), and of resampled ones some always do: the search then runs to infinity, and
-with it whatever the curve is asked for. A constant without a bound of its own ends as far from its
-start as ``farthest`` says; before it gets there the search is scipy's own.
+Bounded least squares keeps every constant finite. Runs may leave a constant without a best value
+(all on one side of a knee, bits below zero, a cliff between two sizes), and some resamples always
+do: the search then runs to infinity, and takes the curve's predictions with it. A constant without
+bounds of its own therefore stops ``farthest`` from its start; until then the search is scipy's own.
 
-Curves: what their constants mean, between which values these are sought, and power laws.
+Starts come from variable projection (Golub and Pereyra 1973). A sum of power laws is linear in its
+factors, which follow from the exponents by nonnegative least squares. With every exponent on a grid
+the factors cost a small solve each, and only few starts are left to a search over all constants.
 
-Variable projection: linear constants follow from the exponents by nonnegative least squares.
-
-Golub and Pereyra 1973. A sum of power laws is linear in its factors; with every exponent on a grid
-the factors cost a small solve each, and few starts are left for a search over all constants.
-Shapes: M runs, J linear constants, R starts, K constants.
-
-Profile likelihood: each constant held, all others refitted, until the objective says no.
-
-The rise of the objective, twice over its tension, is a squared Student's t at the end of an
-interval (Bates and Watts 1988, section 6.1); each constant has a tension of its own, so that noise
-of unequal size is allowed for. All ends are sought together: distances are doubled until one is
-beyond, then cut by interpolation.
-Shapes: K constants, P = 2 K ends.
+A profile likelihood holds each constant and refits all others until the objective rejects it. At
+the end of an interval the rise of the objective, twice over its tension, is a squared Student's t
+(Bates and Watts 1988, section 6.1). Each constant has its own tension, which allows for noise of
+unequal size. All ends are sought together: distances double until one is beyond the end, and then
+shrink by interpolation.
+Shapes: M runs, J linear constants, R starts, K constants, P = 2 K ends.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,7 +41,7 @@ def least_squares_within(
     jacobian: Callable[[Floats], Floats] | None = None,
     x_scale: Any = "jac",
 ) -> Floats:
-    """The constants [K]; ``bounds_K2`` may be infinite where there is a ``farthest``."""
+    """Return the constants [K]; infinite ``bounds_K2`` need a finite ``farthest``."""
     bounds, start = np.array(bounds_K2, dtype=np.float64), np.asarray(start_K, dtype=np.float64)
     ends = np.where(np.isfinite(bounds), bounds, start[:, None] + farthest * np.array([-1.0, 1.0]))
     assert np.isfinite(ends).all(), "a constant that nothing bounds"
@@ -68,12 +63,12 @@ EXPONENT = (1e-3, 10.0)  # bounds of every exponent
 
 
 def constant(meaning: str, *bounds: float, default: Any = MISSING) -> Any:
-    """A constant of a curve; ``bounds`` are the least and the greatest value that is tried."""
+    """Return a field for a curve's constant; ``bounds`` are the least and largest values tried."""
     return field(default=default, metadata={"meaning": meaning, "bounds": bounds})
 
 
 def power(scale: ArrayLike, x: ArrayLike, exponent: ArrayLike) -> NDArray[np.float64]:
-    """(scale / x)^exponent, for factors that no float holds on the way."""
+    """Return (scale / x)^exponent, also if intermediate factors exceed floats."""
     return np.exp(np.asarray(exponent) * (np.log(scale) - np.log(x)))
 
 
@@ -81,10 +76,10 @@ Row = Callable[[Floats, float, float], Floats]
 
 
 def factors(design_MJ: Floats, observed_M: Floats) -> tuple[Floats, float]:
-    """Nonnegative factors [J] of least relative residual over M runs, and its sum of squares."""
+    """Return nonnegative factors [J] of least relative residual over M runs, and its square sum."""
     design = design_MJ / observed_M[:, None]
     scale = np.linalg.norm(design, axis=0)
-    scale[scale == 0] = 1.0  # a steep power of a large number is nothing, and so is its factor
+    scale[scale == 0] = 1.0  # a steep power of a large number is 0, and so is its factor
     together = np.column_stack([design / scale, np.ones(len(design))])
     triangle = np.asarray(np.linalg.qr(together, mode="r"))
     found, distance = nnls(triangle[:, :-1], triangle[:, -1])
@@ -98,10 +93,10 @@ def grid_starts(
     *,
     num_starts: int,
 ) -> Floats:
-    """[R, K]: where to start, from every pair of exponents on the grid, best first.
+    """Return the best starts [R, K], one per pair of exponents on the grid, best first.
 
-    ``linear`` gives design, output and what multiplies its relative residuals for two exponents;
-    ``row`` the log constants of factors and exponents.
+    ``linear`` returns, for two exponents, the design, the output and the scale of its relative
+    residuals; ``row`` returns the log constants for factors and exponents.
     """
     pairs, solved, squares = list(product(grid.tolist(), grid.tolist())), [], []
     for pair in pairs:
@@ -114,12 +109,12 @@ def grid_starts(
 
 
 MOST_ROUNDS = 40
-CLOSE = 0.005  # of the rise, as a share of the quantile
-FARTHEST_FIRST = 2.0  # of a log constant: where standard errors say more, or nothing, start here
+CLOSE = 0.005  # tolerance of the rise, as a share of the quantile
+FARTHEST_FIRST = 2.0  # largest first step of a log constant, also without standard errors
 
 
 def profile_ends(fit: RegressionFit) -> Floats:
-    """[K, 2] in log constants; -inf or inf where a bound is reached first."""
+    """Return the ends [K, 2] in log constants; -inf or inf if a bound is reached first."""
     problem, best_K = fit.problem, fit.best_K
     num_constants = len(best_K)
     which_P = np.repeat(np.arange(num_constants), 2)
@@ -156,14 +151,14 @@ def profile_ends(fit: RegressionFit) -> Floats:
 
 
 def _ridge(fit: RegressionFit) -> Floats:
-    """[K, K]: how far the others move with each constant, to first order."""
+    """Return [K, K]: how far the other constants move with each constant, to first order."""
     covariance = np.nan_to_num(fit.inverse_KK)
     variances = np.diag(covariance)
     return np.asarray(covariance / np.where(variances == 0, 1.0, variances)[:, None])
 
 
 def _next(near: Floats, rise: Floats, far: Floats, far_rise: Floats, span: Floats) -> Floats:
-    """Doubled where nothing is beyond yet; else between, and a twentieth away from both."""
+    """Double the distance until an end is bracketed; then interpolate, a twentieth inside."""
     bracketed = np.isfinite(far)
     gap = np.where(bracketed, far - near, 0.0)
     finite_rise = np.where(np.isfinite(far_rise), far_rise, rise + 2 * (1 - rise))

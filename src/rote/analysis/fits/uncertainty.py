@@ -1,34 +1,31 @@
-"""Standard errors of a regression that hold for noise of unequal size: the sandwich.
+"""Estimate the uncertainty of a regression: sandwich standard errors, and resampling of runs.
 
 An M-estimator that minimises the sum of rho(residual), with psi = rho', has to first order the
 covariance  H^-1 S H^-1,  H = sum E[psi'_i] x_i x_i^T  and  S = sum psi_i^2 x_i x_i^T, where x_i are
-the derivatives of residual i by the log constants (Huber 1967; White 1980). Residuals in S are
-those of leaving the run out, e / (1 - leverage): HC3, which MacKinnon and White (1985) find best in
-small samples. With clusters, S sums the scores of each cluster before it squares them, and a whole
-cluster is left out at once, e_g -> (I - H_gg)^-1 e_g: CR3 (Bell and McCaffrey 2002; Cameron and
-Miller 2015).
+the derivatives of residual i by the log constants (Huber 1967; White 1980). It holds for noise of
+unequal size. Residuals in S are those of leaving the run out, e / (1 - leverage): HC3, which
+MacKinnon and White (1985) find best in small samples. With clusters, S sums the scores of each
+cluster before it squares them, and leaves a whole cluster out at once, e_g -> (I - H_gg)^-1 e_g:
+CR3 (Bell and McCaffrey 2002; Cameron and Miller 2015).
 
 For squares E[psi'_i] is 1. With Huber's objective and a reach far below the noise it is the density
 of residual i at 0, times twice the reach: a Gaussian kernel at that residual alone (Powell 1991),
-so that runs in a noisy region weigh little. One density for all runs, whatever their noise, gave
-standard errors that held the truth in 70 to 80 % where 95 % were stated, on runs that others
-published; see the coverage table in docs/scaling_laws.md.
-Shapes: M runs, K constants, G clusters.
+so that runs in a noisy region weigh little. One density for all runs gave standard errors that held
+the truth in 70 to 80 % where 95 % were stated, on published runs of others; see the coverage table
+in docs/scaling_laws.md.
 
-Resampling: runs drawn with replacement, alone or in clusters, and wild noise for whole clusters.
+The bootstrap draws runs with their own residuals ("pairs", Freedman 1981), alone or in whole
+clusters. Residuals of real runs spread more in some places than in others, and pooled residuals
+cover too little there. Besiroglu et al. 2024 (arXiv 2404.10102) also draw pairs, 4,000 times, and
+print the standard deviation of the refits as standard error. A wild bootstrap instead keeps every
+run and draws a factor for its residual, or one factor per cluster.
 
-Runs are drawn with their own residuals ("pairs", Freedman 1981) rather than residuals for any run:
-those of real runs spread more in some places than in others, and a pooled residual covers too
-little there. Besiroglu et al. 2024 (arXiv 2404.10102) do so too, 4,000 times, and print the
-standard deviation of the refits as standard error. With clusters whole clusters are drawn. A wild
-bootstrap leaves every run and draws what its residual is multiplied with.
-
-Squares make residuals smaller than the noise by sqrt((M - K) / M), and percentiles are a Gaussian's
-where Student's t is due: refits are therefore moved away from the best fit by the quotient of both
-(Hesterberg 2015, "expanded percentiles"). Huber's objective needs as much of that as the share of
-residuals within its reach: with few of them, refits of absolute deviations spread enough by
-themselves (97-99 % of intervals cover for 20 runs and 5 constants).
-Shapes: B draws, M runs, K constants.
+Fits of squares make residuals smaller than the noise by sqrt((M - K) / M), and percentiles are a
+Gaussian's although Student's t is due: refits are therefore moved away from the best fit by the
+quotient of both (Hesterberg 2015, "expanded percentiles"). Huber's objective needs this in
+proportion to the share of residuals within its reach: with few of them, refits of absolute
+deviations spread enough by themselves (97-99 % of intervals cover for 20 runs and 5 constants).
+Shapes: B draws, M runs, K constants, G clusters.
 """
 
 from dataclasses import dataclass
@@ -45,46 +42,46 @@ from rote.analysis.fits.regression import RegressionProblem, solve
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-LEAST_NOISE = 1e-10  # of a residual: an exact fit keeps a scale above the rounding
-LEAST_FELT = 1e-9  # derivative by a log constant, over all runs: what differences leave of none
-LEAST_EIGENVALUE = 1e-13  # of the normal matrix at unit diagonal: below it rounding decides
+LEAST_NOISE = 1e-10  # least noise of a residual: keeps the scale of an exact fit above rounding
+LEAST_FELT = 1e-9  # derivative by a log constant, over all runs: smaller is rounding
+LEAST_EIGENVALUE = 1e-13  # of the normal matrix at unit diagonal: a smaller one is rounding
 LEAST_FREEDOM = 1e-6  # 1 - leverage of a run that alone determines a constant; its residual is 0
 NORMAL_REFERENCE = 1.06  # kernel width over deviation * M^(-1/5) (Silverman 1986, eq. 3.28)
-GAUSSIAN_MEDIAN = 0.6745  # of |residual|, over the standard deviation
+GAUSSIAN_MEDIAN = 0.6745  # median of |residual| over the standard deviation
 
 
 @dataclass(frozen=True, kw_only=True)
 class RegressionFit:
     """A minimum, and the first-order uncertainty of its log constants.
 
-    NaN for a constant that is not identified: it lies at a bound, or no run depends on it.
+    NaN for a constant that is not identified, because it lies at a bound or no run depends on it.
     """
 
     problem: RegressionProblem
     best_K: Floats
     clusters_M: Ints | None  # runs whose residuals may depend on each other; None: each alone
-    objective: float  # the least
-    residuals_M: Floats  # what the objective is a function of
-    jacobian_MK: Floats  # their derivatives by the log constants
+    objective: float  # at the minimum
+    residuals_M: Floats  # residuals of the objective
+    jacobian_MK: Floats  # derivatives of the residuals by the log constants
     covariance_KK: Floats  # the sandwich
     inverse_KK: Floats  # H^-1, of the objective's expected curvature
     slope_share: float  # mean of E[psi'_i]: 1 for squares, near 0 for absolute deviations
-    degrees: int  # of freedom
-    condition: float  # of H at unit diagonal
+    degrees: int  # degrees of freedom
+    condition: float  # condition of H at unit diagonal
 
     @property
     def log_residuals_M(self) -> Floats:
-        """Of ln(output), whatever is minimised."""
+        """Residuals of ln(output), whatever residuals are minimised."""
         return np.asarray(self.problem.targets_M - self.problem.log_output(self.best_K[None])[0])
 
     @property
     def spare(self) -> int:
-        """Runs beside the constants."""
+        """Number of runs beyond the number of constants."""
         return len(self.residuals_M) - len(self.best_K)
 
     @cached_property
     def quantile(self) -> float:
-        """Student's, two-sided, for the degrees of freedom."""
+        """Student's quantile, two-sided, for the degrees of freedom."""
         return student(self.degrees)
 
     @property
@@ -94,22 +91,22 @@ class RegressionFit:
 
     @property
     def interval_K2(self) -> Floats:
-        """95 % of the log constants, from standard errors."""
+        """95 % intervals of the log constants, from standard errors."""
         return self.best_K[:, None] + np.outer(self.quantile * self.errors_K, [-1.0, 1.0])
 
     @property
     def correlation_KK(self) -> Floats:
-        """Of the log constants."""
+        """Correlations of the log constants."""
         with np.errstate(invalid="ignore", divide="ignore"):
             return self.covariance_KK / np.outer(self.errors_K, self.errors_K)
 
     @property
     def tension_K(self) -> Floats:
-        """Twice an objective's rise along the profile of a constant, over this, is chi-squared.
+        """Divisor that makes twice the objective's rise along a constant's profile chi-squared.
 
-        The ratio of the two variances makes the profile of each constant robust (Royall and Tsou
-        2003, for a likelihood of a wrong model). For a constant that is not free it is that of
-        equal noise, E[psi^2] / E[psi'].
+        It is the ratio of the two variances, which makes each profile robust (Royall and Tsou 2003,
+        for a likelihood of a wrong model). A constant that is not free takes that of equal noise,
+        E[psi^2] / E[psi'].
         """
         squares = float((self.problem.slope(self.residuals_M) ** 2).sum())
         pooled = max(squares / self.spare, LEAST_NOISE**2) / self.slope_share
@@ -121,7 +118,7 @@ class RegressionFit:
 def regression_fit(
     problem: RegressionProblem, best_K: Floats, clusters_M: Ints | None = None
 ) -> RegressionFit:
-    """At the minimum; takes more points than constants."""
+    """Describe the fit at the minimum; needs more points than constants."""
     residuals, jacobian = (each(best_K[None])[0] for each in (problem.residuals, problem.jacobian))
     low, high = problem.bounds_K2.T
     felt = np.linalg.norm(jacobian, axis=0) > LEAST_FELT
@@ -150,7 +147,7 @@ def regression_fit(
 
 
 def _slope_shares(problem: RegressionProblem, residuals_M: Floats) -> Floats:
-    """E[psi'_i], [M]: how often each run's residual falls within the reach."""
+    """Return E[psi'_i], [M]: the probability that each run's residual is within the reach."""
     size, reach = np.abs(residuals_M), problem.reach
     if np.isinf(reach):
         return np.ones_like(size)
@@ -161,7 +158,7 @@ def _slope_shares(problem: RegressionProblem, residuals_M: Floats) -> Floats:
 
 
 def inverse_normal(design_MK: Floats) -> tuple[Floats, Floats]:
-    """Inverse of the normal matrix, and its eigenvalues at unit diagonal, rising."""
+    """Return the inverse of the normal matrix, and its eigenvalues at unit diagonal, rising."""
     scale = np.linalg.norm(design_MK, axis=0)
     scale[scale == 0] = 1.0  # a constant that nothing depends on has an eigenvalue of 0
     values, vectors = np.linalg.eigh((design_MK / scale).T @ (design_MK / scale))
@@ -170,17 +167,17 @@ def inverse_normal(design_MK: Floats) -> tuple[Floats, Floats]:
 
 
 def leverage(design_MK: Floats) -> Floats:
-    """[M]; columns may be of any scale, and none of them all 0."""
+    """Return the leverages [M]; columns may have any scale, but none may be all 0."""
     return np.asarray((_orthonormal(design_MK) ** 2).sum(axis=1))
 
 
 def left_out_residuals(
     design_MK: Floats, residuals_M: Floats, clusters_M: Ints | None = None
 ) -> Floats:
-    """[M], of leaving the run, or its whole cluster, out of a linear fit; without clusters alone.
+    """Return the residuals [M] of a linear fit that leaves out each run, or its whole cluster.
 
-    Covariances and wild bootstraps of them are neither narrow where a fit follows its own runs,
-    nor where noise is unequal.
+    Without clusters each run is left out alone. Covariances and wild bootstraps from these
+    residuals are not too narrow if a fit follows its own runs, or if noise is unequal.
     """
     if clusters_M is None:
         return np.asarray(residuals_M / np.maximum(1 - leverage(design_MK), LEAST_FREEDOM))
@@ -197,7 +194,7 @@ def left_out_residuals(
 def sandwich(
     inverse_KK: Floats, design_MK: Floats, left_out_M: Floats, clusters_M: Ints | None
 ) -> Floats:
-    """[K, K] of scores that are added up in each cluster before they are squared."""
+    """Return the covariance [K, K] of scores that are summed over each cluster, then squared."""
     scores = design_MK * left_out_M[:, None]
     if clusters_M is not None:
         names, member_M = np.unique(clusters_M, return_inverse=True)
@@ -211,15 +208,15 @@ def _orthonormal(design_MK: Floats) -> Floats:
     return np.asarray(root)
 
 
-MOST_TRIES = 1000  # draws for each that is kept, where nearly all lack runs
-WEBB = np.sqrt([1.5, 1.0, 0.5])  # sizes of weights: 6^G draws differ where signs alone give 2^G
+MOST_TRIES = 1000  # draws per kept one, if nearly all lack runs
+WEBB = np.sqrt([1.5, 1.0, 0.5])  # sizes of weights: 6^G draws differ, 2^G with signs alone
 GAUSSIAN = norm.ppf(ENDS[1])
 
 
 def refits(fit: RegressionFit, *, num_resamples: int, seed: int) -> Floats:
-    """Log constants [B, K] of refits to drawn runs that settled, warm-started from the best fit.
+    """Return the log constants [B, K] of converged refits to drawn runs, started from the best fit.
 
-    Fewer than asked for where hardly a draw tells K constants.
+    Fewer than requested if hardly any draw identifies K constants.
     """
     best_K, num_runs = fit.best_K, len(fit.problem.targets_M)
     clusters_M = np.arange(num_runs) if fit.clusters_M is None else fit.clusters_M
@@ -235,9 +232,9 @@ def refits(fit: RegressionFit, *, num_resamples: int, seed: int) -> Floats:
 def draw_counts(
     clusters_M: Ints, generator: np.random.Generator, *, num_draws: int, fewest_runs: int = 1
 ) -> Floats:
-    """[B, M]: how often each run is drawn, a cluster as a whole.
+    """Return [B, M]: how often each run is drawn, a cluster as a whole.
 
-    Draws with fewer than ``fewest_runs`` different runs are left out, and drawn anew.
+    Draws with fewer than ``fewest_runs`` different runs are discarded and drawn anew.
     """
     names, member_M = np.unique(clusters_M, return_inverse=True)
     share = np.full(len(names), 1 / len(names))
@@ -251,13 +248,13 @@ def draw_counts(
 
 
 def expansion(fit: RegressionFit) -> float:
-    """Factor on the distance of refits from the best fit; at least 1."""
+    """Return the factor on the distance of refits from the best fit, at least 1."""
     by_squares = fit.quantile / GAUSSIAN * np.sqrt(len(fit.problem.targets_M) / fit.spare)
     return float(1 + fit.slope_share * (by_squares - 1))
 
 
 def clusters_of_sizes(sizes_M: ArrayLike) -> Ints:
-    """The size of each run as a cluster; of one size alone each run is a cluster of its own."""
+    """Return the size of each run as its cluster; with a single size each run is a cluster."""
     names, member_M = np.unique(sizes_M, return_inverse=True)
     return np.asarray(member_M if len(names) > 1 else np.arange(len(member_M)), dtype=np.int64)
 
@@ -265,11 +262,11 @@ def clusters_of_sizes(sizes_M: ArrayLike) -> Ints:
 def wild_noise(
     design_MK: Floats, residuals_M: Floats, clusters_M: Ints, *, num_draws: int, seed: int
 ) -> Floats:
-    """[B, M]: what a wild bootstrap adds to a fit with these derivatives.
+    """Return the noise [B, M] that a wild bootstrap adds to a fit with these derivatives.
 
-    Residuals of leaving each cluster out, times one weight of mean 0 and variance 1 for all runs of
-    a cluster (Webb 2023), times Student's t of M - K degrees or, if fewer, G - 1 over the
-    Gaussian's 1.96, since intervals are percentiles.
+    It is the residuals of leaving each cluster out, times one weight of mean 0 and variance 1 for
+    all runs of a cluster (Webb 2023), times Student's t of M - K degrees or, if fewer, G - 1 over
+    the Gaussian's 1.96, because intervals are percentiles.
     """
     names, member_M = np.unique(clusters_M, return_inverse=True)
     left_out = left_out_residuals(design_MK, residuals_M, clusters_M)

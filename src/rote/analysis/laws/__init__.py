@@ -1,1 +1,1 @@
-"""Laws: one file each, a curve with named constants and how it is fitted to measured runs."""
+"""Laws, one file each: a curve with named constants, and its fit to measured runs."""

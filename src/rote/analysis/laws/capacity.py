@@ -1,10 +1,10 @@
-"""Memorised bits over size and data: plateaus of each size, and the slope through them, as a law.
+"""Fit memorised bits over size and data as a law, from the plateau of each size.
 
     B = (H^-p + (alpha P)^-p)^(-1 / p)
 
-H is all that can be memorised of the training set. `rote.analysis.fits.plateau` and `slope` find
-alpha, a mean over the sizes, and their spread about it; p is the median. Resampled curves draw
-alpha from Student's t about the mean.
+H is the bits of the training set that can be memorised. `rote.analysis.fits.plateau` finds the
+plateaus; ``fit_slope`` finds alpha, their mean over the sizes, and its spread. p is the median over
+the sizes. Resampled curves draw alpha from Student's t about the mean.
 """
 
 from dataclasses import dataclass, replace
@@ -17,25 +17,25 @@ from rote.analysis.fits.random_effects import Slope, fit_slope
 from rote.analysis.fits.search import constant
 from rote.analysis.laws.law import Constant, FitEffort, FittedLaw, Floats, Law, LawData
 
-LEAST_SHARE = 1e-9  # of alpha, of resampled ones
+LEAST_SHARE = 1e-9  # least resampled alpha, as a share of alpha
 
 
 @dataclass(frozen=True, kw_only=True)
 class Capacity:
-    """The law with constants put in."""
+    """The law with its constants."""
 
     alpha: float = constant("bits per parameter")
     p: float = constant("sharpness of the knee, median of the sizes")
 
     def predict(self, parameters: ArrayLike, data_bits: ArrayLike) -> Floats:
-        """Memorised bits."""
+        """Return the memorised bits."""
         capacity_bits = self.alpha * np.asarray(parameters, dtype=np.float64)
         knee = Knee(capacity_bits=1.0, sharpness=self.p)
         return capacity_bits * knee.predict(np.asarray(data_bits) / capacity_bits)
 
 
 def _search(law: Law, measured: LawData, effort: FitEffort) -> FittedLaw:
-    """Raises ValueError where no size has reached its plateau, with the reasons."""
+    """Fit the law; raises ValueError, with the reasons, if no size has reached its plateau."""
     plateaus, warnings = _plateaus(measured)
     if not plateaus:
         raise ValueError(f"law capacity finds no plateau; {'; '.join(warnings)}")
@@ -53,7 +53,7 @@ def _search(law: Law, measured: LawData, effort: FitEffort) -> FittedLaw:
         slope.degrees_of_freedom, size=effort.num_resamples
     )
     mean, error = slope.bits_per_parameter.value, slope.standard_error_bits_per_parameter
-    # An error as large as alpha itself reaches below 0.
+    # If the error is as large as alpha, draws reach below 0.
     alphas = np.maximum(mean + error * draws, LEAST_SHARE * mean)
     found = law.fitted(
         measured,
@@ -68,7 +68,7 @@ def _search(law: Law, measured: LawData, effort: FitEffort) -> FittedLaw:
 
 
 def _plateaus(measured: LawData) -> tuple[list[tuple[int, Plateau]], list[str]]:
-    """Of each size that has one, and why the others have none."""
+    """Return the plateau of each size that has one, and why the other sizes have none."""
     plateaus, left_out = [], []
     for size in np.unique(measured["parameters"]).tolist():
         runs = measured.rows(measured["parameters"] == size)
@@ -81,7 +81,7 @@ def _plateaus(measured: LawData) -> tuple[list[tuple[int, Plateau]], list[str]]:
 
 
 def _between(slope: Slope) -> tuple[Constant, ...]:
-    """None for one size."""
+    """Return tau, the spread of alpha between sizes, or nothing for one size."""
     between = slope.between_sizes_bits_per_parameter
     if between is None:
         return ()
@@ -101,7 +101,7 @@ CAPACITY = Law(
     method="least squares on relative residuals of each size, random-effects mean over sizes",
     curve=Capacity,
     search=_search,
-    # Means over 16 models; a hard knee, as min(capacity, entropy) is all that is said of it.
+    # Means over 16 models; the knee is hard, since the paper states only min(capacity, entropy).
     published={
         "Morris et al. 2025, arXiv 2505.24832, fp32": Capacity(alpha=3.83, p=SHARPNESS[1]),
         "Morris et al. 2025, arXiv 2505.24832, bf16": Capacity(alpha=3.51, p=SHARPNESS[1]),

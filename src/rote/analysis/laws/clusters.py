@@ -1,7 +1,7 @@
-"""Runs whose residuals may depend on each other: those of one size, one data set or one sweep line.
+"""Group runs whose residuals may be correlated: of one size, one data set or one sweep line.
 
-A law that bends where it should not leaves the same residual on all runs of a size; drawing runs
-one by one then takes them for so many independent ones. A cluster is drawn, and left out, whole.
+If a law has the wrong curvature, all runs of a size have the same residual, and drawing runs one by
+one treats them as independent. A cluster is therefore drawn, or left out, as a whole.
 """
 
 from warnings import catch_warnings
@@ -13,14 +13,14 @@ from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.analysis.fits.uncertainty import Ints
 from rote.analysis.laws.law import CLUSTERS, Floats, LawData
 
-TOLERANCE = {"flops": 0.1}  # of a sweep line: budgets are rounded to whole steps
-SAME = 0.01  # of the others: sizes read off a figure
-FEWEST_BESIDE = 2  # clusters beside the constants
+TOLERANCE = {"flops": 0.1}  # tolerance of a sweep line: budgets are rounded to whole steps
+SAME = 0.01  # tolerance of the others: sizes may be read off a figure
+FEWEST_BESIDE = 2  # clusters needed beyond the number of constants
 SURE = 0.01  # level of the test, over all kinds of clusters together
 
 
 def grouped(values: Floats, tolerance: float) -> list[Floats]:
-    """Indices of each group: its values are at most ``tolerance`` (relative) above its first."""
+    """Return the indices of each group: values at most ``tolerance`` (relative) above its first."""
     order = np.argsort(values, kind="stable")
     groups: list[list[int]] = []
     for run in order.tolist():
@@ -31,7 +31,7 @@ def grouped(values: Floats, tolerance: float) -> list[Floats]:
 
 
 def cluster_numbers(measured: LawData, kind: str) -> Ints:
-    """[M]: the cluster of every run; raises ValueError for an unknown kind or a missing column."""
+    """Return each run's cluster, [M]; raises ValueError for an unknown kind or a missing column."""
     if kind not in CLUSTERS:
         raise ValueError(f"clusters={kind!r}: choose from {', '.join(CLUSTERS)}")
     numbers = np.zeros(len(measured), dtype=np.int64)
@@ -42,9 +42,9 @@ def cluster_numbers(measured: LawData, kind: str) -> Ints:
 
 
 def required_clusters(measured: LawData, kind: str, num_constants: int) -> Ints | None:
-    """The same; None for the empty kind, which is every run by itself.
+    """Return the cluster of every run, [M], or None for the empty kind (each run alone).
 
-    Raises ValueError where the clusters are too few to tell so many constants.
+    Raises ValueError if there are too few clusters for so many constants.
     """
     if not kind:
         return None
@@ -58,10 +58,10 @@ def required_clusters(measured: LawData, kind: str, num_constants: int) -> Ints 
 
 
 def alike(measured: LawData, residuals_M: Floats) -> dict[str, float]:
-    """Kinds of clusters within which residuals are alike, with the correlation of their ranks.
+    """Return the kinds of clusters with correlated residuals, each with its rank correlation.
 
-    One-way analysis of variance of the ranks; an F test at 1 % over all kinds together. Kinds
-    that leave each run alone, or all runs together, are passed over.
+    One-way analysis of variance of the ranks, with an F test at 1 % over all kinds together. Kinds
+    whose clusters are single runs, or all runs together, are skipped.
     """
     ranks = rankdata(residuals_M)
     kinds = [kind for kind in CLUSTERS if _has(measured, kind)]
@@ -74,7 +74,7 @@ def alike(measured: LawData, residuals_M: Floats) -> dict[str, float]:
 
 
 def _within(ranks: Floats, numbers: Ints) -> tuple[float, float]:
-    """Intraclass correlation, and how often chance alone gives one as large."""
+    """Return the intraclass correlation, and the probability of one as large by chance."""
     sizes = np.bincount(numbers)
     num_runs, num_groups = len(ranks), len(sizes)
     if not 1 < num_groups < num_runs:

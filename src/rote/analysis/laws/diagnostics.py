@@ -1,10 +1,10 @@
-"""Warnings about a fit: constants that the runs do not tell, outliers, single runs that carry it,
-noise that is not alike, residuals that depend on each other.
+"""Warn about a fit: unidentified constants, outliers, influential runs, and unusual noise.
 
-Warn where a few runs decide a constant: the law is refitted without the most influential ones.
-
-Which runs those are is found to first order, for each constant and each direction (Broderick,
-Giordano and Meager 2020, arXiv 2011.14999: approximate maximum influence); the refits are exact.
+Noise is unusual if it is unequal, or if residuals depend on each other. A run is influential if it
+determines its own prediction, or if a few such runs decide a constant. For the latter the law is
+refitted without the most influential runs. These are found to first order, for each constant and
+each direction (Broderick, Giordano and Meager 2020, arXiv 2011.14999: approximate maximum
+influence); the refits are exact.
 Shapes: M runs, K constants, R sets of runs.
 """
 
@@ -20,15 +20,15 @@ from rote.analysis.fits.uncertainty import GAUSSIAN_MEDIAN, RegressionFit, lever
 from rote.analysis.laws.clusters import FEWEST_BESIDE, alike, cluster_numbers
 from rote.analysis.laws.law import Floats, Law, LawData
 
-GREATEST_CONDITION = 1e6  # of the normal matrix at unit diagonal
+GREATEST_CONDITION = 1e6  # largest condition of the normal matrix at unit diagonal
 GREATEST_CORRELATION = 0.99
-GREATEST_ERROR = 0.5  # of a constant, relative
-FAR = 6.0  # robust deviations: of 1,000 Gaussian residuals one in 500,000 cases lies beyond
+GREATEST_ERROR = 0.5  # relative standard error of a constant
+FAR = 6.0  # robust deviations: 1,000 Gaussian residuals reach it in one of 500,000 cases
 MOST_NAMED = 5
-CARRIES = 0.5  # leverage: the run decides more of its own prediction than all others
-TYPICAL = 3.0  # times the mean leverage K / M, below which a small design is simply small
+CARRIES = 0.5  # leverage: the run decides more of its prediction than all others do
+TYPICAL = 3.0  # times the mean leverage K / M; below, the design is simply small
 SURE = 0.01  # level of the tests, over all inputs together
-EXACT = 1e-8  # rms of residuals of ln(output): nothing is left to test
+EXACT = 1e-8  # rms residual of ln(output) below which nothing is left to test
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,21 +37,21 @@ class LawFit(RegressionFit):
 
     law: Law
     measured: LawData
-    clusters: str  # the kind that standard errors allow for, empty for none
+    clusters: str  # the kind that standard errors allow for; empty for none
 
     @property
     def names(self) -> list[str]:
-        """Of the constants, in order."""
+        """Names of the constants, in order."""
         return list(self.law.constants)
 
     def run(self, row: int) -> str:
-        """As "3 (parameters 1e+06, ...)"."""
+        """Describe a run as "3 (parameters 1e+06, ...)"."""
         shown = (f"{name} {each[row]:.3g}" for name, each in self.measured.columns.items())
         return f"{row + 1} ({', '.join(shown)})"
 
 
 def identification(fit: LawFit) -> Iterator[str]:
-    """About constants that the runs do not tell, or do not tell apart."""
+    """Warn about constants that the runs do not identify, or not separately."""
     names, bounds_K2 = fit.names, fit.problem.bounds_K2
     for name, value, (low, high), error in zip(
         names, fit.best_K, bounds_K2, fit.errors_K, strict=True
@@ -63,13 +63,13 @@ def identification(fit: LawFit) -> Iterator[str]:
         elif np.isnan(error):
             yield f"{name} is free: no run depends on it"
         elif error > GREATEST_ERROR:
-            yield f"{name} is weakly told: its standard error is {100 * error:.0f} % of it"
+            yield f"{name} is weakly determined: its standard error is {100 * error:.0f} % of it"
     correlation = np.nan_to_num(fit.correlation_KK)
     for i, j in combinations(range(len(names)), 2):
         if abs(correlation[i, j]) > GREATEST_CORRELATION:
             yield (
                 f"{names[i]} and {names[j]} move together (correlation {correlation[i, j]:.4f}): "
-                "the curve tells them only as a pair"
+                "the curve determines them only as a pair"
             )
     if fit.condition > GREATEST_CONDITION:
         yield (
@@ -79,7 +79,7 @@ def identification(fit: LawFit) -> Iterator[str]:
 
 
 def about_residuals(fit: LawFit) -> Iterator[str]:
-    """Nothing where residuals are small, alike and independent."""
+    """Warn about residuals that are large, unequal or correlated."""
     if np.sqrt((fit.log_residuals_M**2).mean()) < EXACT:
         return
     yield from _outliers(fit)
@@ -132,33 +132,34 @@ def _unequal(fit: LawFit) -> Iterator[str]:
 
 
 def _alike(fit: LawFit, kind: str, correlation: float) -> str:
-    said = (
+    found = (
         f"residuals of runs of equal {kind.replace('_', ' ')} are alike (correlation of ranks "
         f"{correlation:.2f})"
     )
     numbers = cluster_numbers(fit.measured, kind)
     if (number := len(np.unique(numbers))) < len(fit.names) + FEWEST_BESIDE:
-        return f"{said}: intervals are too narrow, and {number} groups are too few to tell how far"
+        return f"{found}: intervals are too narrow, and {number} groups are too few to say how much"
     wider_K = np.nan_to_num(
         regression_fit(fit.problem, fit.best_K, numbers).errors_K / fit.errors_K
     )
     most = int(wider_K.argmax())
     return (
-        f"{said}: with --clusters {kind} the standard error of {fit.names[most]} is "
+        f"{found}: with --clusters {kind} the standard error of {fit.names[most]} is "
         f"{wider_K[most]:.2f} times as large"
     )
 
 
-SHARE = 0.02  # of the runs, at most, that are left out together
+SHARE = 0.02  # largest share of the runs that is left out together
 MOST_RUNS = 5
-FEWEST_LEFT = 2  # beside the constants
+FEWEST_LEFT = 2  # runs left beyond the number of constants
 
 
 def influence(fit: LawFit, ends_K2: Floats | None) -> Iterator[str]:
-    """One sentence where leaving out a few runs moves constants out of a 95 % interval.
+    """Warn, in one sentence, if leaving out a few runs moves constants out of a 95 % interval.
 
-    That of the whole fit, or that of the fit without them: an outlier widens the intervals of the
-    whole. ``ends_K2`` are those of the log constants; without them standard errors give them.
+    The interval is that of the whole fit or that of the fit without these runs, because an outlier
+    widens the intervals of the whole. ``ends_K2`` are intervals of the log constants; if None,
+    standard errors give them.
     """
     best_K, num_runs = fit.best_K, len(fit.measured)
     ends_K2 = fit.interval_K2 if ends_K2 is None else ends_K2
@@ -190,7 +191,7 @@ def influence(fit: LawFit, ends_K2: Floats | None) -> Iterator[str]:
 
 
 def _most_influential(fit: LawFit, size: int) -> np.ndarray:
-    """[R, M] of flags: for each constant and direction, the runs that pull hardest."""
+    """Return flags [R, M]: for each constant and direction, the runs that pull hardest."""
     pull_MK = fit.problem.slope(fit.residuals_M)[:, None] * (
         np.nan_to_num(fit.jacobian_MK) @ np.nan_to_num(fit.inverse_KK)
     )
@@ -200,9 +201,9 @@ def _most_influential(fit: LawFit, size: int) -> np.ndarray:
 
 
 def _beyond(logs: Floats, middle: Floats, ends: Floats) -> Floats:
-    """How far outside the interval, in units of its half on that side; 0 inside and where open.
+    """Return the distance outside the interval over its half-width on that side.
 
-    Each [K] or [R, K]; ``ends`` have a last axis of 2.
+    It is 0 inside, and on an open side. Each is [K] or [R, K]; ``ends`` have a last axis of 2.
     """
     low, high = ends[..., 0], ends[..., 1]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -212,7 +213,7 @@ def _beyond(logs: Floats, middle: Floats, ends: Floats) -> Floats:
 
 
 def _sentence(fit: LawFit, rows: list[int], moved: list[int], logs_K6: Floats) -> str:
-    """``logs_K6``: each constant without the runs, low, high, and the same with them."""
+    """Write the warning; ``logs_K6`` holds value, low and high without the runs, then with them."""
     changes = ", ".join(
         f"{fit.names[k]} {without:.4g} (95 %: {low:.4g} to {high:.4g}) instead of {value:.4g} "
         f"({least:.4g} to {most:.4g})"

@@ -1,17 +1,17 @@
-"""Compute-optimal parameters and tokens as power laws of FLOPs, by two ways of finding minima.
+"""Fit compute-optimal parameters and tokens as power laws of FLOPs, by two ways to find minima.
 
 Isoflop (Hoffmann et al. 2022, arXiv 2203.15556, section 3.2, approach 2): a parabola in ln N
-through the runs of each level, which holds runs of at most 10 % more FLOPs than its first. The loss
-at equal FLOPs is steeper on the side of small models unless alpha = beta, so sizes far from the
-minimum pull the vertex: keep them within a factor of ten.
+through the runs of each level, which holds runs of at most 10 % more FLOPs than its first. Unless
+alpha = beta, the loss at equal FLOPs is steeper on the side of small models, so that sizes far from
+the minimum pull the vertex: keep them within a factor of ten.
 
 Envelope (section 3.1, approach 1), for finished runs in place of training curves: the best run of
-each bin, whose runs differ in FLOPs by at most a quarter of a decade. A bin whose best run is its
-smallest or largest has not enclosed a minimum and is left out.
+each bin, whose runs differ in FLOPs by at most a quarter of a decade. If the best run of a bin is
+its smallest or its largest, the bin encloses no minimum and is left out.
 
-Both draw straight lines through the logarithms of the minima. Their standard errors are those of
-least squares on the minima; a line being linear in its constants, its profile interval is
-Student's. Resampled minima carry the noise of the runs within a level.
+Both fit straight lines through the logarithms of the minima. The standard errors are those of least
+squares on the minima; a line is linear in its constants, so its profile interval is Student's.
+Resampled minima carry the noise of the runs within a level.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,15 +28,15 @@ from rote.analysis.fits.uncertainty import LEAST_FREEDOM, leverage
 from rote.analysis.laws.clusters import grouped
 from rote.analysis.laws.law import FitEffort, FittedLaw, Floats, Law, LawData, RunSelection, failed
 
-TOLERANCE = 0.1  # of FLOPs within a level
-WIDTH = 10**0.25 - 1  # of a bin, as a tolerance on FLOPs
-FEWEST_SIZES = 3  # of a parabola
-FEWEST_MINIMA = 3  # of a line: two constants and one to judge by
+TOLERANCE = 0.1  # relative spread of FLOPs within a level
+WIDTH = 10**0.25 - 1  # width of a bin, as a tolerance on FLOPs
+FEWEST_SIZES = 3  # needed for a parabola
+FEWEST_MINIMA = 3  # needed for a line: two constants and one to check the fit
 
 
 @dataclass(frozen=True, kw_only=True)
 class Frontier:
-    """The two power laws with constants put in."""
+    """The two power laws with their constants."""
 
     k_N: float = constant("optimal parameters at one FLOP")
     a: float = constant("exponent of the optimal parameters in FLOPs")
@@ -44,17 +44,17 @@ class Frontier:
     b: float = constant("exponent of the optimal tokens in FLOPs")
 
     def predict(self, flops: ArrayLike) -> Floats:
-        """Optimal parameters."""
+        """Return the optimal parameters."""
         return np.exp(np.log(self.k_N) + self.a * np.log(np.asarray(flops, dtype=np.float64)))
 
     def optimum(self, flops: ArrayLike) -> tuple[Floats, Floats]:
-        """Optimal parameters and tokens."""
+        """Return the optimal parameters and tokens."""
         log_flops = np.log(np.asarray(flops, dtype=np.float64))
         return self.predict(flops), np.exp(np.log(self.k_D) + self.b * log_flops)
 
 
 class Minimum(NamedTuple):
-    """Where loss is least among runs of as many FLOPs."""
+    """The point of least loss among runs of equal FLOPs."""
 
     flops: float
     parameters: float
@@ -69,11 +69,13 @@ class Level:
 
     @property
     def flops(self) -> float:
-        """Their geometric mean."""
+        """Geometric mean of the runs' FLOPs."""
         return float(np.exp(np.log(self.runs["flops"]).mean()))
 
     def best_run(self, chosen: NDArray[np.int64] | slice = slice(None)) -> Minimum | str:
-        """Of the chosen ones, inside the sizes of all; or why there is none."""
+        """Return the best of the chosen runs if it lies inside the range of sizes, or else the
+        reason.
+        """
         sizes, rows = self.runs["parameters"], np.arange(len(self.runs))[chosen]
         best = rows[self.runs["loss_nats"][rows].argmin()]
         if not sizes.min() < sizes[best] < sizes.max():
@@ -82,31 +84,31 @@ class Level:
 
     @cached_property
     def log_sizes_M(self) -> Floats:
-        """ln N."""
+        """ln N of each run."""
         return np.log(self.runs["parameters"])
 
     @cached_property
     def powers_M3(self) -> Floats:
-        """1, x, x^2 of ln N about its mean."""
+        """Powers 1, x, x^2 of x, which is ln N about its mean."""
         return np.vander(self.log_sizes_M - self.log_sizes_M.mean(), 3, increasing=True)
 
     def parabola(self, losses_M: Floats) -> Floats:
-        """Its three constants."""
+        """Return the parabola's three constants."""
         return np.asarray(np.linalg.lstsq(self.powers_M3, losses_M)[0])
 
     @cached_property
     def fitted_M(self) -> Floats:
-        """Loss on the parabola of the runs."""
+        """Loss on the parabola fitted to the runs."""
         return np.asarray(self.powers_M3 @ self.parabola(self.runs["loss_nats"]))
 
     @cached_property
     def widened_M(self) -> Floats:
-        """Residuals over sqrt(1 - leverage): what the parabola took of each is given back."""
+        """Residuals over sqrt(1 - leverage), which restores noise that the parabola absorbed."""
         freedom = np.maximum(1 - leverage(self.powers_M3), LEAST_FREEDOM)
         return np.asarray((self.runs["loss_nats"] - self.fitted_M) / np.sqrt(freedom))
 
     def vertex(self, losses_M: Floats) -> Minimum | str:
-        """Of the parabola; or why there is none."""
+        """Return the vertex of the parabola, or why there is none."""
         _, slope, curvature = self.parabola(losses_M).tolist()
         if curvature <= 0:
             return f"at {self.flops:.3g} FLOPs loss has no minimum over size"
@@ -117,14 +119,15 @@ class Level:
         return Minimum(self.flops, *np.exp([vertex, rise * vertex + offset]).tolist())
 
     def redrawn_run(self, generator: np.random.Generator) -> Minimum | str:
-        """The best of runs drawn anew from this level."""
+        """Return the best of runs drawn anew from this level."""
         return self.best_run(generator.choice(len(self.runs), size=len(self.runs)))
 
     def redrawn_vertex(self, generator: np.random.Generator, *, pooled: Floats) -> Minimum | str:
-        """With the size of each residual kept and its sign drawn (wild bootstrap, Wu 1986).
+        """Return the vertex after each residual's sign is drawn anew (wild bootstrap, Wu 1986).
 
-        Levels of large FLOPs are often less noisy than those of small ones, so residuals stay where
-        they are. A level of three runs has none of its own and draws from ``pooled`` ones.
+        Levels of large FLOPs are often less noisy than those of small FLOPs, so residuals stay at
+        their runs. A level of three runs has no residuals of its own and draws from the ``pooled``
+        ones.
         """
         residuals = self.widened_M
         if len(residuals) <= FEWEST_SIZES:
@@ -171,7 +174,7 @@ def _through(
     effort: FitEffort,
     *left_out: str,
 ) -> FittedLaw:
-    """Lines through the minima; raises ValueError below three."""
+    """Fit lines through the minima; raises ValueError below three minima."""
     used = [level for level, each in tried if isinstance(each, Minimum)]
     minima = [each for _, each in tried if isinstance(each, Minimum)]
     warnings = [*left_out, *(each for _, each in tried if isinstance(each, str))]
@@ -207,14 +210,14 @@ def _through(
 
 
 def _log_errors(minima: Sequence[Minimum]) -> Floats:
-    """Standard errors of the factors' logarithms and the exponents, in the order of `Frontier`."""
+    """Return standard errors of the log factors and the exponents, in the order of `Frontier`."""
     log_flops, *outputs = np.log(np.array(minima)).T
     lines = (np.polyfit(log_flops, each, 1, cov=True)[1] for each in outputs)
     return np.concatenate([np.sqrt(np.diag(each))[::-1] for each in lines])
 
 
 def _frontier(minima: Sequence[Minimum]) -> Frontier:
-    """Both lines, through two different FLOPs or more."""
+    """Fit both lines through minima of two or more different FLOPs."""
     log_flops, *outputs = np.log(np.array(minima)).T
     (a, log_k_n), (b, log_k_d) = (np.polyfit(log_flops, each, 1).tolist() for each in outputs)
     return Frontier(k_N=float(np.exp(log_k_n)), a=a, k_D=float(np.exp(log_k_d)), b=b)

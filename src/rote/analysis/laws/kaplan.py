@@ -1,11 +1,11 @@
-"""Loss over model and data together: how far too few data hold a model back.
+"""Fit loss over model and data together, and how much data a model needs to avoid overfitting.
 
     L(N, D) = [(Nc / N)^(alpha_N / alpha_D) + Dc / D]^alpha_D
     delta L(N, D) = L(N, D) / L(N, inf) - 1,   D >= k N^a for delta L <= 0.02
 
-Kaplan et al. 2020, arXiv 2001.08361, equations 1.5 and 4.2 to 4.4; N without embeddings, D the
-tokens of the data set, each run stopped where its held-out loss is least. 0.02 is the spread of
-their seeds; they print k = 5e3 and a = 0.74. The curve of both laws predicts loss.
+Kaplan et al. 2020, arXiv 2001.08361, equations 1.5 and 4.2 to 4.4. N counts parameters without
+embeddings, D the tokens of the data set; each run stops at its least held-out loss. 0.02 is the
+spread of their seeds; they print k = 5e3 and a = 0.74. The curve of both laws predicts loss.
 """
 
 from dataclasses import dataclass, replace
@@ -18,14 +18,14 @@ from rote.analysis.fits.search import EXPONENT, constant, grid_starts
 from rote.analysis.laws.law import Floats, Law, LawData, RunSelection
 from rote.analysis.laws.regression import Derived, Regression
 
-GRID = np.geomspace(0.02, 1.0, 12)  # of each exponent
-NUM_STARTS = 32  # of 60 random surfaces 8 lose two, 32 none
-MOST = 0.02  # delta L
+GRID = np.geomspace(0.02, 1.0, 12)  # start values of each exponent
+NUM_STARTS = 32  # of 60 random surfaces 8 starts miss two, 32 none
+MOST = 0.02  # largest delta L
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kaplan:
-    """The law with constants put in."""
+    """The law with its constants."""
 
     Nc: float = constant("parameters at which endless data leave 1 nat", 1e-100, 1e200)
     Dc: float = constant(
@@ -35,24 +35,24 @@ class Kaplan:
     alpha_D: float = constant("exponent of the unique tokens", *EXPONENT)
 
     def predict(self, parameters: ArrayLike, unique_tokens: ArrayLike) -> Floats:
-        """Loss in nats per token."""
+        """Return the loss in nats per token."""
         size = np.log(self.Nc) - np.log(np.asarray(parameters))
         data = np.log(self.Dc) - np.log(np.asarray(unique_tokens))
         return np.exp(self.alpha_D * np.logaddexp(self.alpha_N / self.alpha_D * size, data))
 
     @property
     def ratio(self) -> float:
-        """alpha_N / alpha_D: how data have to grow with size."""
+        """alpha_N / alpha_D, the exponent by which data must grow with size."""
         return self.alpha_N / self.alpha_D
 
     def factor(self, most: float) -> float:
-        """k of D = k N^ratio at which delta L is ``most`` (equation 4.3 solved for D)."""
+        """Return k of D = k N^ratio at which delta L is ``most`` (equation 4.3 solved for D)."""
         room = np.expm1(np.log1p(most) / self.alpha_D)
         return float(np.exp(np.log(self.Dc) - self.ratio * np.log(self.Nc)) / room)
 
 
 def _starts(measured: LawData) -> Floats:
-    """Log constants [R, 4]: L^(1 / alpha_D) is linear in what the exponents leave."""
+    """Return start log constants [R, 4]; for given exponents L^(1 / alpha_D) is linear."""
     size, data, loss = measured["parameters"], measured["unique_tokens"], measured["loss_nats"]
 
     def linear(n: float, d: float) -> tuple[Floats, Floats, float]:

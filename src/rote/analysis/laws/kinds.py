@@ -1,4 +1,4 @@
-"""Which laws there are: each is the `Law` of its name in one of these files."""
+"""List the laws by name, and load the `Law` of a name from its file."""
 
 from importlib import import_module
 
@@ -14,12 +14,12 @@ FILES = {
 
 
 def laws() -> list[str]:
-    """Their names."""
+    """Return the names of all laws."""
     return list(FILES)
 
 
 def law(name: str) -> Law:
-    """Raises ValueError, with the choices, for a law that is not there."""
+    """Return a law by name; raises ValueError, with the choices, for an unknown name."""
     if name not in FILES:
         raise unknown("law", name, FILES)
     found: Law = getattr(import_module(f"rote.analysis.laws.{FILES[name]}"), name.upper())

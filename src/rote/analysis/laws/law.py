@@ -1,4 +1,4 @@
-"""What a law is: inputs, an output, a curve with constants put in, and a fit to measured runs."""
+"""Define a law: its inputs, its output, a curve with constants, and its fit to measured runs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -27,14 +27,14 @@ COLUMNS = {
     "data_bits": "of the training set: all that can be memorised of it",
     "memorised_bits": "of the training set",
 }
-# A constant that runs, or resampled ones, do not identify ends at a bound of its search: what
-# follows from it may be beyond floats, and is then infinite or left out.
+# A constant that the runs, or resampled runs, do not identify ends at a bound of its search. Values
+# derived from it may exceed floats; they are then infinite or left out.
 beyond_floats = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 CLUSTERS = ("parameters", "tokens", "unique_tokens", "flops")  # runs of equal ones: a cluster
 
 
 class RunSelection(Enum):
-    """Which runs of a sweep a law is about; rows of somebody's own table are all fitted."""
+    """The runs of a sweep that a law uses; all rows of a user's own table are used."""
 
     ALL = "all runs"
     FRESH = "runs of one epoch, nearly"
@@ -45,7 +45,7 @@ class RunSelection(Enum):
 
 
 class RunCount(Enum):
-    """Which parameters are counted: laws of the two conventions have other constants."""
+    """The parameters that are counted; a law has other constants in each of the two conventions."""
 
     TOTAL = "total"
     NON_EMBEDDING = "non-embedding"
@@ -53,10 +53,10 @@ class RunCount(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class LawData:
-    """One number a run in every column, as `COLUMNS` has them.
+    """Measured columns with one number per run, as `COLUMNS` defines them.
 
     Raises ValueError for an unknown column, for columns that differ in length, and for a number
-    that is not finite or, but for F1, not above 0.
+    that is not finite or (except F1) not above 0.
     """
 
     columns: Mapping[str, Floats]
@@ -75,7 +75,7 @@ class LawData:
                 raise ValueError(f"{name} of run {row + 1} is {values[row]:g}: no such measurement")
 
     def __getitem__(self, name: str) -> Floats:
-        """Raises ValueError for a column that was not measured."""
+        """Return a column; raises ValueError if it was not measured."""
         if name not in self.columns:
             raise ValueError(f"column {name!r} is needed ({COLUMNS[name]})")
         return self.columns[name]
@@ -84,23 +84,23 @@ class LawData:
         return len(next(iter(self.columns.values())))
 
     def rows(self, chosen: NDArray[np.generic]) -> "LawData":
-        """The runs of a mask, or of indices; one may come twice."""
+        """Return the runs of a mask or of indices, which may repeat."""
         columns = {name: values[chosen] for name, values in self.columns.items()}
         return LawData(columns=columns, count=self.count)
 
 
 class LawCurve(Protocol):
-    """A law with constants put in: a frozen dataclass of them."""
+    """A law with its constants: a frozen dataclass of them."""
 
     @property
     def predict(self) -> Callable[..., Floats]:
-        """A method: the law's output, for its inputs in the order of `FittedLaw.inputs`."""
+        """A method that returns the law's output for inputs in the order of `FittedLaw.inputs`."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Constant:
-    """One constant, or what follows from them; intervals are 95 %, None where not computed."""
+    """A constant, or a value derived from constants; 95 % intervals, None if not computed."""
 
     name: str
     meaning: str
@@ -112,11 +112,11 @@ class Constant:
 
 @dataclass(frozen=True, kw_only=True)
 class Goodness:
-    """How well the curve goes through the points."""
+    """How well the curve fits the points."""
 
     num_points: int
     num_constants: int
-    rms_log_residual: float  # of ln(output): 0.01 is one per cent
+    rms_log_residual: float  # residual of ln(output): 0.01 is one per cent
     largest_log_residual: float
     explained: float  # share of the variance of ln(output)
     objective: float  # what was minimised
@@ -124,7 +124,7 @@ class Goodness:
 
 @dataclass(frozen=True, kw_only=True)
 class FittedLaw:
-    """A fitted law."""
+    """A fitted law, with its constants, intervals and warnings."""
 
     law: str
     formula: str
@@ -133,21 +133,21 @@ class FittedLaw:
     inputs: tuple[str, ...]
     output: str
     curve: LawCurve
-    resampled: tuple[LawCurve, ...]  # the bootstrap's; refits that failed are left out and told of
+    resampled: tuple[LawCurve, ...]  # bootstrap curves; failed refits are left out, with a warning
     constants: tuple[Constant, ...]
     derived: tuple[Constant, ...]
     goodness: Goodness
     warnings: tuple[str, ...]  # weakly identified constants, bounds reached, failed refits
-    ranges: Mapping[str, Interval]  # of the inputs that were fitted
+    ranges: Mapping[str, Interval]  # range of each fitted input
 
     @beyond_floats
     def predict(self, *inputs: ArrayLike) -> Floats:
-        """The output, in the unit that `COLUMNS` gives it, for the law's inputs in their order."""
+        """Return the output, in the unit of `COLUMNS`, for the law's inputs in their order."""
         return self.curve.predict(*inputs)
 
     @beyond_floats
     def interval(self, *inputs: ArrayLike) -> tuple[Floats, Floats]:
-        """95 %, low and high, of the curve; raises ValueError where nothing was resampled."""
+        """Return the curve's 95 % interval, low and high; raises ValueError without resamples."""
         if not self.resampled:
             raise ValueError(f"law {self.law} was fitted without resamples: it has no intervals")
         return band_of([each.predict(*inputs) for each in self.resampled])
@@ -155,17 +155,17 @@ class FittedLaw:
 
 @dataclass(frozen=True, kw_only=True)
 class FitEffort:
-    """How much is computed beside the best fit."""
+    """What is computed beside the best fit."""
 
     num_resamples: int = 1000
     profiles: bool = True
     seed: int = 0
-    clusters: str = ""  # one of `CLUSTERS`: runs of equal ones are drawn together; else each alone
+    clusters: str = ""  # one of `CLUSTERS`, drawn as wholes; empty: each run alone
 
 
 @dataclass(frozen=True, kw_only=True)
 class Law:
-    """What `rote fit` needs to know of a law."""
+    """All that `rote fit` needs to know about a law."""
 
     name: str
     formula: str
@@ -174,22 +174,22 @@ class Law:
     output: str
     method: str
     curve: type  # a `LawCurve` whose constants have a `constant` each
-    search: Callable[["Law", LawData, FitEffort], FittedLaw]  # ValueError where runs cannot tell it
-    only: tuple[str, ...] = ()  # the constants that are fitted; none stands for all
-    optional: tuple[str, ...] = ()  # columns that are used where they are there
+    search: Callable[["Law", LawData, FitEffort], FittedLaw]  # ValueError if runs cannot fit it
+    only: tuple[str, ...] = ()  # the constants that are fitted; empty means all
+    optional: tuple[str, ...] = ()  # columns that are used if present
     runs: RunSelection = RunSelection.ALL
-    needs: tuple[str, ...] = ()  # columns to fit; none stands for inputs and output
+    needs: tuple[str, ...] = ()  # columns to fit; empty means inputs and output
     published: Mapping[str, LawCurve] = field(default_factory=dict)  # by source, in its convention
 
     @property
     def constants(self) -> dict[str, Mapping[str, Any]]:
-        """Meaning and bounds of those that are fitted, in order."""
+        """Meaning and bounds of the fitted constants, in order."""
         known = {each.name: each.metadata for each in fields(self.curve) if each.metadata}
         return {name: known[name] for name in self.only or known}
 
     @beyond_floats
     def fit(self, measured: LawData, effort: FitEffort) -> FittedLaw:
-        """Raises ValueError for a missing column, and for runs that cannot tell the law."""
+        """Fit the law; raises ValueError for a missing column, or runs that do not identify it."""
         for column in self.needs or (*self.inputs, self.output):
             measured[column]
         return self.search(self, measured, effort)
@@ -202,13 +202,13 @@ class Law:
         errors_K: Sequence[float] | Floats,
         profiles_K2: Sequence[Interval] | None = None,
         *,
-        num_constants: int = 0,  # of the output alone, where not all of them
+        num_constants: int = 0,  # those of the output alone; 0 means all
         objective: float | None = None,  # half the squared residuals of ln(output) if None
         **others: Any,
     ) -> FittedLaw:
-        """With constants, goodness and ranges; ``others`` are the other fields of `FittedLaw`.
+        """Build a `FittedLaw` with constants, goodness and ranges; ``others`` are its other fields.
 
-        An error that is not finite is one of a constant that is not identified.
+        An error that is not finite marks a constant that is not identified.
         """
         columns = {name: measured[name] for name in self.inputs}
         observed = np.log(measured[self.output])
@@ -252,7 +252,7 @@ def described(
     error: float,
     **others: Any,
 ) -> Constant:
-    """A value of the curve, with the quantiles of two resampled ones or more."""
+    """Build a `Constant` from a value of the curve; two or more resampled curves give quantiles."""
     draws = [value(each) for each in resampled]
     return Constant(
         name=name,
@@ -265,7 +265,7 @@ def described(
 
 
 def failed(number: int, of: int) -> tuple[str, ...]:
-    """The warning about refits that did not settle."""
+    """Return the warning about refits that did not converge."""
     if not number:
         return ()
     return (f"{number} of {of} resampled fits did not settle and are left out of the intervals",)

@@ -1,6 +1,7 @@
-"""F1 of membership inference over samples and size: `rote.analysis.fits.membership_law` as a law.
+"""Fit the F1 of membership inference over samples and size as a law.
 
-In its reading that takes |D| / P, the only one that needs no capacity beside the runs.
+`rote.analysis.fits.membership_law` does the fit, in its reading over |D| / P: the only one that
+needs no capacity beside the runs.
 """
 
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from rote.analysis.fits.membership_law import (
 from rote.analysis.laws.law import FitEffort, FittedLaw, Law, LawData
 from rote.analysis.published import PUBLISHED_CURVES
 
-LEAST_F1 = 0.01  # in ln F1: a threshold that accuses nobody would be infinitely far
+LEAST_F1 = 0.01  # floor for ln F1: an F1 of zero would be infinitely far off
 
 
 def _search(law: Law, measured: LawData, effort: FitEffort) -> FittedLaw:
@@ -47,7 +48,7 @@ def _warnings(found: MembershipLaw) -> Iterator[str]:
         yield f"{name} is at the bound of the fit: its errors say little"
     for name, error in (("height", found.height_error), ("slope", found.slope_error)):
         if error > abs(getattr(found.curve, name)) / 2:
-            yield f"{name} is weakly told: its standard error is {error:.2g}"
+            yield f"{name} is weakly determined: its standard error is {error:.2g}"
     if found.num_sizes == 1:
         yield "runs of one size: that others follow this law is not shown"
     elif found.between_sizes:

@@ -1,14 +1,14 @@
-"""Loss as a sum of what cannot be reduced, what the size lacks and what the data lack.
+"""Fit loss as a sum of an irreducible term, a term of model size and a term of data.
 
     L(N, D) = E + A / N^alpha + B / D^beta
 
 Hoffmann et al. 2022, arXiv 2203.15556, section 3.3 (approach 3): Huber's objective with a reach of
-1e-3 on ln L, summed over the runs (a mean ends their search early: Besiroglu et al. 2024).
-Their grid of 4,500 starts is here a grid of exponents, whose linear constants follow.
+1e-3 on ln L, summed over the runs (a mean ends their search early: Besiroglu et al. 2024). Their
+grid of 4,500 starts is here a grid of exponents, from which the linear constants follow.
 
-The same by another way tells whether Huber's objective, or the search over five constants, decides
-a result: least squares on relative residuals, where E, A and B follow from any two exponents by
-nonnegative least squares (Golub and Pereyra 1973) and the exponents alone are searched.
+A second method shows whether a result depends on Huber's objective or on the search over five
+constants: least squares on relative residuals, where E, A and B follow from any two exponents by
+nonnegative least squares (Golub and Pereyra 1973), and only the exponents are searched.
 """
 
 from dataclasses import dataclass, replace
@@ -27,23 +27,23 @@ from rote.analysis.laws.regression import Derived, Regression
 
 REACH = 1e-3
 FACTOR = (1e-12, 1e60)  # bounds of A and B: wide enough for any exponent
-GRID = np.geomspace(0.05, 2.0, 12)  # of each exponent
+GRID = np.geomspace(0.05, 2.0, 12)  # start values of each exponent
 NUM_STARTS = 8
-NUM_SEARCHES = 2  # of them, by variable projection
+NUM_SEARCHES = 2  # starts that variable projection uses
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parametric:
-    """The law with constants put in."""
+    """The law with its constants."""
 
-    E: float = constant("irreducible loss, nats per token")  # no size and no data take it away
+    E: float = constant("irreducible loss, nats per token")  # no size and no data reduce it
     A: float = constant("of the parameters' term, nats per token at one parameter", *FACTOR)
     B: float = constant("of the tokens' term, nats per token at one token", *FACTOR)
     alpha: float = constant("exponent of the parameters", *EXPONENT)
     beta: float = constant("exponent of the tokens", *EXPONENT)
 
     def predict(self, parameters: ArrayLike, tokens: ArrayLike) -> Floats:
-        """Loss in nats per token."""
+        """Return the loss in nats per token."""
         size, data = np.log(np.asarray(parameters)), np.log(np.asarray(tokens))
         return np.asarray(
             self.E
@@ -53,25 +53,27 @@ class Parametric:
 
     @property
     def size_exponent(self) -> float:
-        """a of N* ~ C^a."""
+        """The exponent a of N* ~ C^a."""
         return self.beta / (self.alpha + self.beta)
 
     @property
     def data_exponent(self) -> float:
-        """b of D* ~ C^b."""
+        """The exponent b of D* ~ C^b."""
         return self.alpha / (self.alpha + self.beta)
 
     def optimum(self, flops: ArrayLike) -> tuple[Floats, Floats]:
-        """Parameters and tokens of least loss at C = 6 N D (Hoffmann et al. 2022, equation 4)."""
+        """Return parameters and tokens of least loss at C = 6 N D (Hoffmann et al. 2022, equation
+        4).
+        """
         ratio = (self.alpha * self.A / (self.beta * self.B)) ** (1 / (self.alpha + self.beta))
         product = np.asarray(flops, dtype=np.float64) / FLOPS_PER_PARAMETER_AND_TOKEN
         return ratio * product**self.size_exponent, product**self.data_exponent / ratio
 
 
 def starts(measured: LawData) -> Floats:
-    """Log constants [R, 5]: the best of the grid."""
+    """Return the best start log constants [R, 5] of the grid."""
     loss = measured["loss_nats"]
-    least = np.array([1e-3 * loss.min(), 1e-3, 1e-3])  # for what projection set to 0
+    least = np.array([1e-3 * loss.min(), 1e-3, 1e-3])  # floors for constants that are 0
 
     def row(linear: Floats, alpha: float, beta: float) -> Floats:
         return np.log([*np.maximum(linear, least), alpha, beta])
@@ -80,14 +82,14 @@ def starts(measured: LawData) -> Floats:
 
 
 def _linear(measured: LawData, alpha: float, beta: float) -> tuple[Floats, Floats, float]:
-    """What E, A and B are multiplied with, [M, 3]; the loss."""
+    """Return the factors of E, A and B, [M, 3], and the loss with its residual scale."""
     size, data = measured["parameters"], measured["tokens"]
     design = np.column_stack([np.ones_like(size), size**-alpha, data**-beta])
     return design, measured["loss_nats"], 1.0
 
 
 def _project(squares: Regression, law: Law, measured: LawData, effort: FitEffort) -> FittedLaw:
-    """Simplex over the exponents, which needs no derivative of a projection."""
+    """Search the exponents by the simplex method, which needs no derivative of the projection."""
     squares.require(law, measured)
 
     def projected(exponents: Floats) -> tuple[Floats, float]:
@@ -124,9 +126,10 @@ DERIVED = (
 SURFACE = Regression(
     distinct={"parameters": 3, "tokens": 3}, starts=starts, derived=DERIVED, reach=REACH
 )
-# Hoffmann et al. print 1.69, 406.4, 410.7, 0.34 and 0.28; these are their TeX source's, unrounded
-# (Besiroglu et al. 2024, section 3). At the refit's optimum for 1e21 FLOPs the printed ones give
-# 2.334 nats a token and these 2.297: rounding beta makes the term of the data 15 % too large.
+# Hoffmann et al. print 1.69, 406.4, 410.7, 0.34 and 0.28; these are the unrounded values in their
+# TeX source (Besiroglu et al. 2024, section 3). At the refit's optimum for 1e21 FLOPs the printed
+# values give 2.334 nats a token and these give 2.297: rounding beta makes the data term 15 % too
+# large.
 PUBLISHED = {
     "Hoffmann et al. 2022, arXiv 2203.15556": Parametric(
         E=float(np.exp(0.5267228)),

@@ -1,14 +1,15 @@
-"""Loss over parameters, or over unique tokens, alone: a power law of one quantity.
+"""Fit loss over parameters alone, or over unique tokens alone, as a power law.
 
     L(N) = (Nc / N)^alpha,  L(D) = (Dc / D)^alpha
 
-Kaplan et al. 2020, arXiv 2001.08361, equations 1.1 and 1.2: of sizes with data and training enough,
-N without embeddings; of data sets for large models stopped before they overfit, D in tokens.
+Kaplan et al. 2020, arXiv 2001.08361, equations 1.1 and 1.2. The law of N (parameters without
+embeddings) is for sizes with enough data and training; the law of D (in tokens) is for data sets
+with large models, stopped before they overfit.
 
-The published laws have no irreducible term: over their ranges loss was far above the entropy of
-text. Where it is not, a pure power law bends, and its extrapolation falls below what can be
-reached. The term is taken up when least squares with it is better than chance allows at 1 % (F
-test of one constant): rarely without reason, and never from an exact power law.
+The published laws have no irreducible term, because over their ranges loss was far above the
+entropy of text. Near that entropy a pure power law bends, and its extrapolation falls below the
+reachable loss. The term is therefore added if least squares with it is better than chance allows at
+1 % (F test of one constant): rarely without reason, and never for an exact power law.
 """
 
 from dataclasses import dataclass, replace
@@ -24,44 +25,44 @@ from rote.analysis.laws.law import FitEffort, FittedLaw, Floats, Law, LawData, R
 from rote.analysis.laws.regression import Regression
 
 CHANCE = 0.01
-NO_NOISE = 1e-8  # relative residual below which a power law is exact, and nothing is left to test
-SHARES = (0.2, 0.5, 0.8, 0.95)  # of the lowest loss: where the search for the term starts
-FEWEST_RUNS, FEWEST_VALUES = 5, 4  # of a fit with the term
+NO_NOISE = 1e-8  # relative residual below which a power law is exact and cannot be tested
+SHARES = (0.2, 0.5, 0.8, 0.95)  # shares of the lowest loss: starts of the search for the term
+FEWEST_RUNS, FEWEST_VALUES = 5, 4  # needed for a fit with the term
 IRREDUCIBLE = "irreducible loss, nats per token"
 PAPER = "Kaplan et al. 2020, arXiv 2001.08361"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SizeCurve:
-    """The law of sizes with constants put in."""
+    """The law of sizes with its constants."""
 
     Nc: float = constant("parameters at which the power is 1 nat", 1e-100, 1e200)
     alpha: float = constant("exponent of the parameters", *EXPONENT)
-    E: float = constant(IRREDUCIBLE, default=0.0)  # none in the published form
+    E: float = constant(IRREDUCIBLE, default=0.0)  # absent in the published form
 
     def predict(self, parameters: ArrayLike) -> Floats:
-        """Loss in nats per token."""
+        """Return the loss in nats per token."""
         return self.E + power(self.Nc, parameters, self.alpha)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataCurve:
-    """The law of data sets with constants put in."""
+    """The law of data sets with its constants."""
 
     Dc: float = constant("unique tokens at which the power is 1 nat", 1e-100, 1e200)
     alpha: float = constant("exponent of the unique tokens", *EXPONENT)
     E: float = constant(IRREDUCIBLE, default=0.0)
 
     def predict(self, unique_tokens: ArrayLike) -> Floats:
-        """Loss in nats per token."""
+        """Return the loss in nats per token."""
         return self.E + power(self.Dc, unique_tokens, self.alpha)
 
 
 def _line(column: str, measured: LawData, share: float = 0.0) -> Floats:
-    """(ln scale, ln alpha), [1, 2], of a line through the logarithms; a share of loss taken off."""
+    """Return (ln scale, ln alpha), [1, 2], of a log-log line after taking off a share of loss."""
     loss = measured["loss_nats"]
     slope, offset = np.polyfit(np.log(measured[column]), np.log(loss - share * loss.min()), 1)
-    alpha = max(-slope, 1e-2)  # a loss that rises is refused by the bound on alpha
+    alpha = max(-slope, 1e-2)  # the bound on alpha rejects a loss that rises
     return np.array([[offset / alpha, np.log(alpha)]])
 
 

@@ -1,4 +1,4 @@
-"""Laws whose constants are found by regression, and all that is said of such a fit."""
+"""Fit laws by regression, and describe each fit: constants, intervals and warnings."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,22 +23,22 @@ from rote.analysis.laws.law import (
     failed,
 )
 
-FIRST_STEPS, NUM_FINISHED = 20, 3  # of a search from several starts
-FEWEST_RESIDUALS = 2  # that a bootstrap draws from
+FIRST_STEPS, NUM_FINISHED = 20, 3  # steps from every start, and starts that are finished
+FEWEST_RESIDUALS = 2  # that a bootstrap needs
 TOO_FEW = "the runs leave one residual beside the constants: no bootstrap"
-LEAST_SHARE = 1e-6  # of the lowest output: a constant E below is none
+LEAST_SHARE = 1e-6  # share of the lowest output: a smaller constant E counts as none
 
 
 @dataclass(frozen=True)
 class Derived:
-    """What follows from the constants."""
+    """A value that follows from the constants."""
 
     name: str
     meaning: str
-    value: Callable[[Any], float]  # of the curve; > 0
+    value: Callable[[Any], float]  # a function of the curve; > 0
 
     def error(self, fit: LawFit) -> float:
-        """That of its logarithm, to first order."""
+        """Return the standard error of its logarithm, to first order."""
         slope_K = [
             self.value(_curve(fit.law, fit.best_K + shift))
             - self.value(_curve(fit.law, fit.best_K - shift))
@@ -49,19 +49,21 @@ class Derived:
 
 @dataclass(frozen=True, kw_only=True)
 class Regression:
-    """How the constants of a law, all positive and all bounded, are found.
+    """How to find the constants of a law, all of them positive and bounded.
 
-    Whatever a resample makes of a constant, it ends at a bound; those of E are given by the output.
+    The bounds also hold a constant that a resample does not identify; the output sets those of E.
     """
 
-    distinct: Mapping[str, int]  # fewest different values of a column
+    distinct: Mapping[str, int]  # fewest different values of each column
     starts: Callable[[LawData], Floats]  # log constants [R, K]
     derived: tuple[Derived, ...] = ()
     residual: Residual = Residual.LOG
     reach: float = np.inf
 
     def __call__(self, law: Law, measured: LawData, effort: FitEffort, *warnings: str) -> FittedLaw:
-        """Raises ValueError for too few runs or clusters, and where no start leads anywhere."""
+        """Fit; raises ValueError for too few runs or clusters, or if no start leads to a finite
+        fit.
+        """
         self.require(law, measured)
         return self.describe(law, measured, self.best(law, measured), effort, *warnings)
 
@@ -80,7 +82,7 @@ class Regression:
                 )
 
     def problem(self, law: Law, measured: LawData) -> RegressionProblem:
-        """The regression on these runs."""
+        """Return the regression problem for these runs."""
         columns, output = [measured[name] for name in law.inputs], measured[law.output]
         bounds = {name: known["bounds"] for name, known in law.constants.items()}
         if "E" in bounds:
@@ -99,9 +101,9 @@ class Regression:
         )
 
     def best(self, law: Law, measured: LawData) -> Floats:
-        """Log constants [K] of the lowest end; raises ValueError where no start leads anywhere.
+        """Return the best log constants [K]; raises ValueError if no start leads to a finite fit.
 
-        All starts go a little way, the best of them to the end: those that lead nowhere take
+        All starts take a few steps and only the best go to the end, because bad starts take
         longest.
         """
         problem = self.problem(law, measured)
@@ -116,7 +118,7 @@ class Regression:
     def describe(
         self, law: Law, measured: LawData, best_K: Floats, effort: FitEffort, *warnings: str
     ) -> FittedLaw:
-        """Everything beside the best fit; raises ValueError for clusters that are too few."""
+        """Compute everything beside the best fit; raises ValueError for too few clusters."""
         clusters = required_clusters(measured, effort.clusters, len(best_K))
         regression = regression_fit(self.problem(law, measured), best_K, clusters)
         fit = LawFit(**vars(regression), law=law, measured=measured, clusters=effort.clusters)
@@ -154,7 +156,7 @@ def _curve(law: Law, logs_K: Floats) -> LawCurve:
 
 
 def _drawn(clusters: str) -> str:
-    """What standard errors and the bootstrap take for independent."""
+    """Describe which units the standard errors and the bootstrap treat as independent."""
     if not clusters:
         return "runs are drawn one by one"
     return f"runs of equal {clusters.replace('_', ' ')} are drawn together"

@@ -1,11 +1,12 @@
-"""Loss when data are repeated: each further epoch is worth less, and so is each surplus parameter.
+"""Fit loss with repeated data: each further epoch is worth less, as is each surplus parameter.
 
     L = E + A / N'^alpha + B / D'^beta
     D' = U_D + U_D R_D (1 - exp(-r_D / R_D)),   r_D = D / U_D - 1
     N' = U_N + U_N R_N (1 - exp(-r_N / R_N)),   r_N = N / U_N - 1
 
-Muennighoff et al. 2023, arXiv 2305.16264, section 3.1: U_D are the unique tokens seen, U_N the
-parameters that would be optimal for them, at most N. They tie alpha to beta; here both are free.
+Muennighoff et al. 2023, arXiv 2305.16264, section 3.1: U_D is the number of unique tokens seen, U_N
+the number of parameters that would be optimal for them, at most N. They tie alpha to beta; here
+both are free.
 """
 
 from dataclasses import dataclass, replace
@@ -17,12 +18,12 @@ from rote.analysis.fits.search import constant
 from rote.analysis.laws import parametric
 from rote.analysis.laws.law import Floats, Law, LawData, RunSelection
 
-STARTS = (1.5, 5.0, 15.0)  # of R_D and R_N
+STARTS = (1.5, 5.0, 15.0)  # start values of R_D and R_N
 
 
 @dataclass(frozen=True, kw_only=True)
 class Repetition(parametric.Parametric):
-    """The law with constants put in."""
+    """The law with its constants."""
 
     R_D: float = constant("decay of repeated tokens' worth, in repetitions", 0.01, 1e4)
     R_N: float = constant(
@@ -32,36 +33,36 @@ class Repetition(parametric.Parametric):
     def predict(
         self, parameters: ArrayLike, tokens: ArrayLike, unique_tokens: ArrayLike = np.inf
     ) -> Floats:
-        """Loss in nats per token."""
+        """Return the loss in nats per token."""
         return super().predict(*self.worth(parameters, tokens, unique_tokens))
 
     def worth(
         self, parameters: ArrayLike, tokens: ArrayLike, unique_tokens: ArrayLike
     ) -> tuple[Floats, Floats]:
-        """N' and D': parameters and tokens as if nothing were repeated."""
+        """Return N' and D', the equivalent parameters and tokens without repetition."""
         size, seen = np.asarray(parameters, np.float64), np.asarray(tokens, np.float64)
         unique = np.minimum(seen, np.asarray(unique_tokens, dtype=np.float64))
         optimal = np.minimum(size, self.optimal_parameters(unique))
         return worth(size, optimal, self.R_N), worth(seen, unique, self.R_D)
 
     def optimal_parameters(self, tokens: ArrayLike) -> Floats:
-        """For which so many tokens, none repeated, are compute-optimal."""
+        """Return the parameters for which so many tokens, none repeated, are compute-optimal."""
         scale = np.log(self.alpha * self.A / (self.beta * self.B))
         return np.exp((scale + self.beta * np.log(np.asarray(tokens))) / self.alpha)
 
 
 def worth(total: Floats, unique: Floats, decay: float) -> Floats:
-    """What so many, ``unique`` of them distinct, are worth in distinct ones (equation 5).
+    """Return how many distinct items equal ``total`` items of which ``unique`` differ (equation 5).
 
-    ``decay``: repetitions after which another is worth 1 / e of the first.
+    After ``decay`` repetitions one more is worth 1 / e of the first.
     """
     return unique * (1 - decay * np.expm1(-(total / unique - 1) / decay))
 
 
 def _starts(measured: LawData) -> Floats:
-    """Log constants [R, 7]: tokens worth what each R_D says, then as `parametric` starts.
+    """Return start log constants [R, 7]: those of `parametric`, with tokens worth what R_D implies.
 
-    Raises ValueError for runs that repeat nothing.
+    Raises ValueError if no run repeats data.
     """
     seen, unique = measured["tokens"], measured["unique_tokens"]
     if (seen <= unique).all():

@@ -1,11 +1,11 @@
-"""Loss over model and optimiser steps, with data enough and any batch.
+"""Fit loss over model size and optimiser steps, with enough data and any batch.
 
     L(N, S) = (Nc / N)^alpha_N + (Sc / S_min)^alpha_S,   S_min = S / (1 + B_crit(L) / B)
     B_crit(L) = B_star / L^(1 / alpha_B)
 
-Kaplan et al. 2020, arXiv 2001.08361, equations 1.4 and 1.6 and section 5.1; N without embeddings,
-batches in tokens. S_min is the number of steps that a batch far above the critical one would take.
-B_crit depends on the loss that is being predicted: the equation is solved for it.
+Kaplan et al. 2020, arXiv 2001.08361, equations 1.4 and 1.6 and section 5.1; N excludes embeddings,
+and batches are in tokens. S_min is the number of steps at a batch far above the critical one.
+B_crit depends on the predicted loss itself, so the equation is solved for the loss.
 """
 
 from dataclasses import dataclass, replace
@@ -19,17 +19,17 @@ from rote.analysis.laws.law import FitEffort, FittedLaw, Floats, Law, LawData, R
 from rote.analysis.laws.regression import Regression
 
 FEWEST_BATCHES = 3
-GRID = np.geomspace(0.02, 2.0, 12)  # of each exponent
+GRID = np.geomspace(0.02, 2.0, 12)  # start values of each exponent
 NUM_STARTS = 8
-CRITICAL = (0.1, 1.0, 10.0)  # critical batch over the median one: where the search starts
-ALPHAS_B = (0.15, 0.4)  # about Kaplan's 0.21
+CRITICAL = (0.1, 1.0, 10.0)  # critical batch over the median one: starts of the search
+ALPHAS_B = (0.15, 0.4)  # start values around Kaplan's 0.21
 MOST_NEWTON = 50
 FORMULA = "L = (Nc / N)^alpha_N + (Sc / S_min)^alpha_S"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Steps:
-    """The law for steps taken as they are."""
+    """The law that takes steps as they are."""
 
     Nc: float = constant("parameters at which endless training leaves 1 nat", 1e-100, 1e200)
     Sc: float = constant("steps at which the term of training is 1 nat", 1e-20, 1e60)
@@ -37,13 +37,13 @@ class Steps:
     alpha_S: float = constant("exponent of the steps", *EXPONENT)
 
     def predict(self, parameters: ArrayLike, steps: ArrayLike) -> Floats:
-        """Loss in nats per token."""
+        """Return the loss in nats per token."""
         return power(self.Nc, parameters, self.alpha_N) + power(self.Sc, steps, self.alpha_S)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchedSteps(Steps):
-    """The law with its critical batch."""
+    """The law with a critical batch."""
 
     B_star: float = constant("critical batch at a loss of 1 nat, tokens", 1e-6, 1e30)
     alpha_B: float = constant(
@@ -53,7 +53,7 @@ class BatchedSteps(Steps):
     def predict(
         self, parameters: ArrayLike, steps: ArrayLike, batch_tokens: ArrayLike = np.inf
     ) -> Floats:
-        """Loss in nats per token; an endless batch takes the steps as S_min."""
+        """Return the loss in nats per token; with an endless batch, steps count as S_min."""
         batch = np.asarray(batch_tokens, dtype=np.float64)
         floor = power(self.Nc, parameters, self.alpha_N)
         most = power(self.Sc, steps, self.alpha_S)
@@ -70,12 +70,12 @@ class BatchedSteps(Steps):
         return np.exp(log_loss)
 
     def critical_batch(self, loss_nats: ArrayLike) -> Floats:
-        """Tokens a step at which half the steps' worth is lost to noise."""
+        """Return the tokens per step at which noise wastes half of the steps."""
         return np.exp(np.log(self.B_star) - np.log(np.asarray(loss_nats)) / self.alpha_B)
 
 
 def _starts(measured: LawData) -> Floats:
-    """Log constants [R, 4] without a critical batch."""
+    """Return start log constants [R, 4] without a critical batch."""
     size, steps, loss = measured["parameters"], measured["steps"], measured["loss_nats"]
 
     def linear(n: float, s: float) -> tuple[Floats, Floats, float]:
@@ -89,7 +89,7 @@ def _starts(measured: LawData) -> Floats:
 
 
 def _batched_starts(measured: LawData) -> Floats:
-    """[R, 6]: critical batches below, at and above the median one."""
+    """Return starts [R, 6] with critical batches below, at and above the median batch."""
     batch, loss = np.median(measured["batch_tokens"]), np.median(measured["loss_nats"])
     return np.array(
         [
@@ -104,16 +104,16 @@ BATCHED = replace(PLAIN, starts=_batched_starts)
 
 
 def _search(law: Law, measured: LawData, effort: FitEffort) -> FittedLaw:
-    """With a critical batch where there are enough different ones."""
+    """Fit with a critical batch if there are enough different batches."""
     number = len(np.unique(measured.columns.get("batch_tokens", ())))
     if number >= FEWEST_BATCHES:
         law = replace(law, inputs=(*law.inputs, "batch_tokens"))
         return BATCHED(law, measured, effort)
-    said = (
+    method = (
         f"{number} different batch_tokens, and a critical batch takes "
         f"{FEWEST_BATCHES}: steps are taken as they are, not as S_min"
     )
-    return PLAIN(replace(law, formula=FORMULA, curve=Steps), measured, effort, said)
+    return PLAIN(replace(law, formula=FORMULA, curve=Steps), measured, effort, method)
 
 
 STEPS = Law(

@@ -1,1 +1,1 @@
-"""Derived columns: sums and quotients of what the runs stored."""
+"""Derived columns: sums and quotients of stored quantities."""

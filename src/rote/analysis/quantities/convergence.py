@@ -1,10 +1,10 @@
-"""Whether training had converged, and by which rule; all reports use these words.
+"""Judge whether training converged, and add loss and data size per capacity to the table.
 
-A run with a finish, a full-batch minimisation after its optimiser steps, has converged where that
-ended because the bits which its model of the loss still predicts had fallen below a share of those
-memorised. Any other run has converged where bits grow by less than a share of them per 1,000 steps.
-
-Loss in bits per token, and data bits over capacity: the axes of double descent.
+All reports use the words of this module. A run with a finish (a full-batch minimisation after its
+optimiser steps) has converged if the finish ended because the bits which its model of the loss
+still predicts had fallen below a share of the memorised bits. Any other run has converged if its
+memorised bits grow by less than a share of them per 1,000 steps. Loss in bits per token and data
+bits over capacity are the axes of double descent.
 """
 
 from collections.abc import Mapping
@@ -15,22 +15,22 @@ import polars as pl
 from rote.analysis.metrics import derive
 from rote.analysis.published import CapacityScale, capacity_scale
 
-ENDED_BY = "training.finish.ended_by"  # of a run with a finish; null or no column without
+ENDED_BY = "training.finish.ended_by"  # null, or no such column, for a run without a finish
 GROWTH, FINISH = "growth", "finish"
 RULES = {
     GROWTH: "growth per 1,000 steps",
     FINISH: "the gain that the full-batch finish predicts",
 }
-NOT_CONVERGED = "not converged when training ended"  # the key of hollow marks
+NOT_CONVERGED = "not converged when training ended"  # legend of hollow marks
 
 
 def num_converged(runs: pl.DataFrame) -> int:
-    """Of these runs."""
+    """Return how many of these runs converged."""
     return runs.filter("training.converged").height
 
 
 def converged(runs: pl.DataFrame) -> str:
-    """How many of these runs had converged, by which rule: "12 of 18 runs converged, judged by"."""
+    """Describe how many runs converged, and by which rule: "12 of 18 runs converged, judged by"."""
     named = runs.with_columns(rule=rule(runs))
     counts = {
         name: f"{num_converged(part):,} of {part.height:,}"
@@ -44,7 +44,7 @@ def converged(runs: pl.DataFrame) -> str:
 
 
 def rule(runs: pl.DataFrame) -> pl.Expr:
-    """By which each run is judged: a key of `RULES`."""
+    """Return the rule that judges each run, a key of `RULES`."""
     if ENDED_BY not in runs.columns:
         return pl.lit(GROWTH)
     has_finish = pl.col(ENDED_BY).is_not_null()
@@ -52,13 +52,13 @@ def rule(runs: pl.DataFrame) -> pl.Expr:
 
 
 def standing(run: Mapping[str, Any]) -> tuple[str, str]:
-    """Of a row of the table: "yes" or "no", and the rule with what ended a finish."""
+    """Return, for a row of the table, "yes" or "no", and the rule with how a finish ended."""
     ended_by = run.get(ENDED_BY)
     reason = GROWTH if ended_by is None else f"{FINISH}: {ended_by}"
     return ("yes" if run["training.converged"] else "no"), reason
 
 
-ORACLE = "oracle.reference_bits"  # the training set's code length under the oracle, where paired
+ORACLE = "oracle.reference_bits"  # the training set's code length under the oracle, if paired
 EXACT, CODED, GUESSED = (
     "exact entropy",
     "code length of the training set under the oracle",
@@ -67,12 +67,12 @@ EXACT, CODED, GUESSED = (
 
 
 def loss_quantities(table: pl.DataFrame, alphas: Mapping[str, CapacityScale]) -> pl.DataFrame:
-    """The table with derived columns added.
+    """Return the table with derived columns added.
 
-    ``data_bits`` is what a training set holds that cannot be generalised: its entropy for random
-    tokens; for text its code length under the oracle, which never saw it; without an oracle the
-    tokens times the lowest held-out loss of any run of the table on that corpus.
-    ``data_bits_basis`` names it. ``data_per_capacity`` divides by alpha times parameters.
+    ``data_bits`` is the part of a training set that cannot be generalised, in bits: its entropy for
+    random tokens; for text its code length under the oracle, which never saw it; without an oracle
+    the tokens times the lowest held-out loss of any run of the table on that corpus.
+    ``data_bits_basis`` names the source. ``data_per_capacity`` divides by alpha times parameters.
     """
     known = derive(table, ("train_bits_per_token", "heldout_bits_per_token"))
     scales = [capacity_scale(alphas, precision) for precision in table["precision.name"]]

@@ -1,7 +1,7 @@
-"""How much a model exposes of canaries, in bits: log2 |R| - log2 rank and its two estimates.
+"""Compute the exposure of canaries in bits, log2 |R| - log2 rank, and its two estimates.
 
 Source: Carlini et al. 2018 (arXiv 1802.08232), section 4. A model that knows nothing of a secret
-ranks it anywhere: its exposure is then exponential with mean 1 / ln 2 = 1.44 bits.
+ranks it at random: its exposure is then exponential with mean 1 / ln 2 = 1.44 bits.
 Shapes: K canaries, n references of one canary, T of all together.
 """
 
@@ -23,21 +23,21 @@ Floats = NDArray[np.float64]
 
 CHANCE_BITS = 1 / NATS_PER_BIT
 KS_LEVEL = 0.1  # below this p-value the skew-normal does not fit
-FEWEST_TO_FIT = 20  # references: three unknowns and a distribution to judge
-FEWEST_IN_GROUP = 3  # canaries: of fewer an interval spans nearly all there is
-DIRECT = 1e-3  # a distribution function above it is taken as scipy gives it, below it by the tail
+FEWEST_TO_FIT = 20  # references: three unknowns, and a distribution to check
+FEWEST_IN_GROUP = 3  # canaries: with fewer, an interval spans nearly all values
+DIRECT = 1e-3  # scipy's distribution function is used above it, the tail below
 
 
 def exposure_by_rank(secret_bits: ArrayLike, ranks: ArrayLike) -> Floats:
-    """log2 |R| - log2 rank, ranks from 1 among all of R; raises ValueError for a rank below."""
+    """Return log2 |R| - log2 rank, for ranks from 1 among all of R; raises ValueError for less."""
     return np.asarray(secret_bits, dtype=np.float64) - np.log2(_counts(ranks, least=1))
 
 
 def exposure_by_sampling(num_references: ArrayLike, num_as_likely: ArrayLike) -> Floats:
-    """log2 n - log2(1 + m), m of n references being as likely as the canary or likelier.
+    """Return log2 n - log2(1 + m), where m of n references are at least as likely as the canary.
 
-    At most log2 n: a canary likelier than all references is known to expose at least that.
-    Raises ValueError for counts that cannot be.
+    It is at most log2 n: a canary likelier than all references exposes at least that. Raises
+    ValueError for impossible counts.
     """
     numbers, as_likely = _counts(num_references, least=1), _counts(num_as_likely, least=0)
     if np.any(as_likely > numbers):
@@ -46,7 +46,7 @@ def exposure_by_sampling(num_references: ArrayLike, num_as_likely: ArrayLike) ->
 
 
 def chance_bits(num_secrets: int) -> float:
-    """Exact expectation of `exposure_by_rank` for a rank that is uniform on 1 ... |R|."""
+    """Return the exact expectation of `exposure_by_rank` for a uniform rank on 1 ... |R|."""
     return math.log2(num_secrets) - bits_from_nats(gammaln(num_secrets + 1)) / num_secrets
 
 
@@ -62,7 +62,7 @@ class SkewNormal:
 
     @property
     def warning(self) -> str | None:
-        """Why exposures that follow from it are not to be trusted, if so."""
+        """Why the exposures from this fit are unreliable, or None."""
         if self.ks_p_value >= KS_LEVEL:
             return None
         return (
@@ -71,14 +71,14 @@ class SkewNormal:
         )
 
     def exposure_bits(self, code_bits: float) -> float:
-        """-log2 of the share of secrets that are as likely as this one or likelier."""
+        """Return -log2 of the share of secrets that are at least as likely as this one."""
         place = (code_bits - self.location_bits) / self.scale_bits
         return -float(bits_from_nats(_log_distribution(place, self.shape)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoSkewNormal:
-    """Nothing can be fitted."""
+    """The reason why no skew-normal was fitted."""
 
     reason: str
 
@@ -87,7 +87,7 @@ NOT_FITTED = NoSkewNormal(reason="none was wanted")
 
 
 def fit_skew_normal(reference_code_bits: ArrayLike) -> SkewNormal | NoSkewNormal:
-    """Maximum likelihood, and the Kolmogorov-Smirnov test of the fit on the same references."""
+    """Fit by maximum likelihood, and test the fit by Kolmogorov-Smirnov on the same references."""
     codes = np.asarray(reference_code_bits, dtype=np.float64)
     if len(codes) < FEWEST_TO_FIT:
         return NoSkewNormal(reason=f"{len(codes)} references, fewer than {FEWEST_TO_FIT}")
@@ -96,7 +96,7 @@ def fit_skew_normal(reference_code_bits: ArrayLike) -> SkewNormal | NoSkewNormal
     centre, spread = codes.mean(), codes.std()
     if spread <= 1e-9 * abs(centre):
         return NoSkewNormal(reason="the references' code lengths do not differ")
-    # In units of its own spread: scipy's search takes steps of a fixed size.
+    # In units of their own spread, because scipy's search takes steps of a fixed size.
     shape, place, scale = skewnorm.fit((codes - centre) / spread)
     location, scale = centre + spread * place, spread * scale
     test = kstest(codes, skewnorm(shape, location, scale).cdf)
@@ -111,24 +111,24 @@ def fit_skew_normal(reference_code_bits: ArrayLike) -> SkewNormal | NoSkewNormal
 
 @dataclass(frozen=True, kw_only=True)
 class Chance:
-    """Whether controls expose as much as a guess does, as they must where nothing is wrong."""
+    """Whether controls expose as much as guesses do; otherwise something is wrong."""
 
     num_controls: int
     mean_bits: float
     expected_bits: float  # 1 / ln 2
-    range_bits: tuple[float, float]  # of the mean under chance, 95 %
+    range_bits: tuple[float, float]  # 95 % range of the mean under chance
     p_value: float  # two-sided
 
     @property
     def holds(self) -> bool:
-        """Whether the mean lies where chance puts it."""
+        """Whether the mean lies in the range that chance allows."""
         return self.range_bits[0] <= self.mean_bits <= self.range_bits[1]
 
 
 def compare_with_chance(control_bits: ArrayLike) -> Chance:
-    """K exponential exposures of mean 1 / ln 2 add up to a gamma variable of shape K.
+    """Compare controls with chance: K exponentials of mean 1 / ln 2 sum to a gamma of shape K.
 
-    Raises ValueError where there are no controls.
+    Raises ValueError if there are no controls.
     """
     exposures = np.asarray(control_bits, dtype=np.float64)
     number = len(exposures)
@@ -151,13 +151,13 @@ class AtRepeats:
     """Mean exposure of the canaries that were inserted equally often."""
 
     repeats: int  # 0: controls
-    exposure_bits: Estimate  # the interval: were other canaries drawn
+    exposure_bits: Estimate  # its interval is over other draws of canaries
 
 
 def against_repeats(
     repeats: ArrayLike, exposure_bits: ArrayLike, most_bits: ArrayLike
 ) -> list[AtRepeats]:
-    """One entry for each number of repeats, rising; all [K], ``most_bits`` as in `Exposures`."""
+    """Return one entry per number of repeats, rising; all [K], ``most_bits`` as in `Exposures`."""
     times_K, bits_K, most_K = (
         np.asarray(each, dtype=np.float64) for each in (repeats, exposure_bits, most_bits)
     )
@@ -173,11 +173,11 @@ def against_repeats(
 
 
 def mean_exposure(exposure_bits_K: ArrayLike, *, most_bits: float) -> Estimate:
-    """Over canaries, in bits; no interval for fewer than `FEWEST_IN_GROUP`.
+    """Return the mean over canaries in bits; no interval for fewer than `FEWEST_IN_GROUP`.
 
-    Exposures lie between none and the most measurable; where many are at either end a bootstrap and
-    Student's t hold the mean far too rarely (`rote.analysis.estimators.bounded_mean`). One by
-    sampling may lie below 0 by log2(1 + 1 / n), and counts as 0 in the interval.
+    Exposures lie between 0 and the largest measurable value. If many are at either end, a bootstrap
+    and Student's t cover the mean far too rarely (`rote.analysis.estimators.bounded_mean`). An
+    exposure by sampling may lie below 0 by log2(1 + 1 / n), and counts as 0 in the interval.
     """
     bits_K = np.asarray(exposure_bits_K, dtype=np.float64)
     found = bounded_mean(np.maximum(0.0, bits_K), least=0.0, most=most_bits)
@@ -189,25 +189,25 @@ def mean_exposure(exposure_bits_K: ArrayLike, *, most_bits: float) -> Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Exposures:
-    """Of every canary of one run, in the manifest's order; None where nothing could be fitted."""
+    """Exposures of every canary of one run, in the manifest's order; None if not fitted."""
 
     repeats_K: NDArray[np.int64]
-    bits_K: Floats  # by rank where all secrets were ranked, by sampling elsewhere
-    most_bits_K: Floats  # the largest measurable: log2 of what a canary was ranked among
+    bits_K: Floats  # by rank if all secrets were ranked, else by sampling
+    most_bits_K: Floats  # the largest measurable: log2 of the number of ranked secrets
     fits_K: tuple[SkewNormal | NoSkewNormal, ...]
     fitted_bits_K: tuple[float | None, ...]
 
     @property
     def is_control_K(self) -> NDArray[np.bool_]:
-        """Never inserted."""
+        """Whether each canary is a control, which was never inserted."""
         return self.repeats_K == 0
 
 
 def exposures(arrays: Mapping[str, NDArray[np.generic]], *, fitted: bool = True) -> Exposures:
-    """From the arrays that `rote.measures.exposure` leaves in a run; skew-normals where wanted."""
+    """Read the arrays that `rote.measures.exposure` stores; ``fitted`` also fits skew-normals."""
     own = {key.removeprefix("exposure."): values for key, values in arrays.items()}
     exact_K = own["is_exact"].astype(np.bool_)
-    # Where R is ranked whole there are |R| - 1 references, and 1 + num_as_likely is the rank.
+    # If all of R is ranked there are |R| - 1 references, and 1 + num_as_likely is the rank.
     ranked_K = exposure_by_rank(own["secret_bits"], 1 + own["num_as_likely"].astype(np.int64))
     sampled_K = exposure_by_sampling(own["num_references"], own["num_as_likely"])
     starts = np.cumsum(own["num_references"].astype(np.int64))[:-1]
@@ -230,10 +230,11 @@ def exposures(arrays: Mapping[str, NDArray[np.generic]], *, fitted: bool = True)
 
 
 def _log_distribution(place: float, shape: float) -> float:
-    """ln of the standard skew-normal's distribution function, where it would underflow too.
+    """Return ln of the standard skew-normal's distribution function, without underflow.
 
-    Far out the density is taken out of the integral: F(z) = f(z) * integral of f(z - u) / f(z) over
-    u from 0, whose integrand falls from 1 about as fast as exp(-|z| (1 + max(shape, 0)^2) u).
+    In the far tail the density is taken out of the integral: F(z) = f(z) * integral of f(z - u) /
+    f(z) over u from 0, whose integrand falls from 1 about as fast as exp(-|z| (1 + max(shape, 0)^2)
+    u).
     """
     direct = float(skewnorm.cdf(place, shape))
     if direct > DIRECT:

@@ -1,18 +1,18 @@
-"""Which of a model's samples a ranking puts first, and how many of those are training data.
+"""Measure extraction: ranked samples, greedy continuations, and (n, p)-discoverable sequences.
 
-Source: Carlini et al. 2021 (arXiv 2012.07805), section 5: six rankings, the first 100 of each.
-Read from what measure `generation` stores. Shapes: N samples of one drawing.
+Rankings of samples, and how many of the first are training data: Carlini et al. 2021 (arXiv
+2012.07805), section 5, with six rankings and the first 100 of each. They are read from what measure
+`generation` stores.
 
-Extraction rates with intervals, and how much of them held-out text explains.
+Extraction rates have intervals, and a part that held-out text explains. A sequence is extracted if
+the greedy continuation of its prefix equals the rest of it exactly (Carlini et al. 2022, arXiv
+2202.07646). Text that can be guessed is extracted too: the held-out rate is what a model reaches
+without having seen the sequence.
 
-A sequence is extracted where greedy continuation of its prefix equals the rest of it exactly
-(Carlini et al. 2022, arXiv 2202.07646). Text that can be guessed is extracted too: a held-out rate
-is what a model reaches without having seen the sequence.
-
-(n, p)-discoverable extraction: how probably n samples hold the suffix, from ln p of one sample.
-
-Source: Hayes et al. 2024 (arXiv 2410.19482). Everything stays in logarithms: the
-probability of 50 tokens in one sample underflows easily. Shapes: N sequences.
+(n, p)-discoverable extraction asks how probably n samples hold the suffix, given ln p of one sample
+(Hayes et al. 2024, arXiv 2410.19482). Everything stays in logarithms, because the probability of 50
+tokens in one sample easily underflows.
+Shapes: N samples of one drawing, or N sequences.
 """
 
 import math
@@ -24,12 +24,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from rote.analysis.estimate import Estimate, Rate
 from rote.analysis.estimators import difference, rate
-from rote.scores.forward import Floats
+from rote.scores.documents import Floats
 from rote.scores.likelihood import lowercase, ratio_of_nats
 
-PREFIX = "generation."  # of the measure's arrays in a run's file
+PREFIX = "generation."  # prefix of the measure's arrays in a run's file
 REFERENCE, NATS = "reference_", "_nats"
-NUM_TAKEN = 100  # of each ranking: the paper's
+NUM_TAKEN = 100  # first samples of each ranking, as in the paper
 MAX_ERRORS = 100
 
 
@@ -37,8 +37,8 @@ MAX_ERRORS = 100
 class Recall:
     """What was found by following a ranking until too many guesses were wrong."""
 
-    num_right: int  # targets: guessed twice, one counts once
-    num_wrong: int  # guesses, the last error among them
+    num_right: int  # distinct targets; a target guessed twice counts once
+    num_wrong: int  # guesses, including the last error
     num_targets: int
 
     @property
@@ -51,45 +51,45 @@ class Recall:
 class Ranked:
     """The distinct samples of one drawing in one order."""
 
-    precision: Rate  # of the first NUM_TAKEN, or of all where there are fewer
-    precision_in_heldout: Rate  # the same of the control: what can be guessed
-    recall: Recall | None  # before error number MAX_ERRORS; None where nothing is training data
+    precision: Rate  # among the first NUM_TAKEN, or all if there are fewer
+    precision_in_heldout: Rate  # the same for the control: guessable text
+    recall: Recall | None  # before error number MAX_ERRORS; None if nothing is training data
 
 
 @dataclass(frozen=True, kw_only=True)
 class Generated:
     """The distinct samples of one drawing, in the order in which they were drawn."""
 
-    rows_N: NDArray[np.int64]  # which of all samples they are
-    documents_N: NDArray[np.int64]  # of the training data: k, 0 where not memorised
+    rows_N: NDArray[np.int64]  # their indices among all samples
+    documents_N: NDArray[np.int64]  # k: training documents that hold it; 0 if not memorised
     heldout_documents_N: NDArray[np.int64]
     rankings: Mapping[str, Floats]  # higher = likelier training data
 
     @property
     def is_memorised_N(self) -> NDArray[np.bool_]:
-        """Whether the training data hold a piece of it verbatim."""
+        """Whether the training data hold a piece of the sample verbatim."""
         return self.documents_N > 0
 
     @property
     def memorised(self) -> Rate:
-        """Samples that hold a piece of the training data."""
+        """Share of samples that hold a piece of the training data."""
         return rate(int(self.is_memorised_N.sum()), len(self.rows_N))
 
     @property
     def memorised_in_heldout(self) -> Rate:
-        """The control: samples that hold a piece of held-out data, which can be guessed."""
+        """The control: share of samples with a piece of held-out data, which can be guessed."""
         return rate(int((self.heldout_documents_N > 0).sum()), len(self.rows_N))
 
     def num_eidetic(self, most_documents: int) -> int:
-        """Samples that are k-eidetic memorised: what they repeat stands in k documents at most."""
+        """Count k-eidetic memorised samples: at most k documents hold what they repeat."""
         return int((self.is_memorised_N & (self.documents_N <= most_documents)).sum())
 
     def first(self, ranking: str, number: int = NUM_TAKEN) -> NDArray[np.int64]:
-        """Rows of all samples, the best first; of equal ones those that are not memorised."""
+        """Return the sample rows in ranking order; among equals those not memorised come first."""
         return self.rows_N[self._order(ranking, self.is_memorised_N)[:number]]
 
     def ranked(self, ranking: str) -> Ranked:
-        """What following one ranking finds."""
+        """Return the precision and recall of one ranking."""
         memorised_N, guessed_N = self.is_memorised_N, self.heldout_documents_N > 0
         num_memorised = int(memorised_N.sum())
         recall = None
@@ -111,12 +111,12 @@ class Generated:
         return rate(int(taken.sum()), len(taken))
 
     def _order(self, ranking: str, is_right_N: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Highest first; among equal ones the wrong ones."""
+        """Sort highest first; among equal scores wrong ones come first."""
         return np.lexsort((is_right_N, -self.rankings[ranking]))
 
 
 def generated(arrays: Mapping[str, NDArray[np.generic]], drawing: str) -> Generated:
-    """From a run's arrays; raises ValueError naming the drawings there are for one that is not."""
+    """Read one drawing from a run's arrays; raises ValueError with the choices if it is absent."""
     start = f"{PREFIX}{drawing}_"
     if f"{start}is_distinct" not in arrays:
         raise ValueError(f"no drawing {drawing!r} in these arrays, only {drawings_in(arrays)}")
@@ -134,16 +134,17 @@ def generated(arrays: Mapping[str, NDArray[np.generic]], drawing: str) -> Genera
 
 
 def drawings_in(arrays: Mapping[str, NDArray[np.generic]]) -> list[str]:
-    """Their names, in the order in which they were drawn."""
+    """Return the drawings' names, in the order in which they were drawn."""
     end = "_is_distinct"
     names = [name for name in arrays if name.startswith(PREFIX) and name.endswith(end)]
     return [name.removeprefix(PREFIX).removesuffix(end) for name in names]
 
 
 def _rankings(pieces: Mapping[str, NDArray[np.generic]]) -> dict[str, Floats]:
-    """As in the paper, whose perplexity is of the mean loss; ``perplexity`` is minus its logarithm.
+    """Return the paper's rankings; ``perplexity`` is minus the logarithm of the paper's.
 
-    All samples have as many tokens. ``window`` is a sum over as many for each.
+    The paper's perplexity is that of the mean loss, and all samples have equally many tokens.
+    ``window`` is a sum over equally many tokens for each.
     """
     values = {name: np.asarray(piece, dtype=np.float64) for name, piece in pieces.items()}
     num_tokens = pieces["tokens"].shape[1]
@@ -167,13 +168,13 @@ def recall_at_errors(
     max_errors: int = 100,
     targets: ArrayLike | None = None,
 ) -> Recall:
-    """Follow guesses from the highest score down to error number ``max_errors``, and count no more.
+    """Count right guesses from the highest score down to error number ``max_errors``.
 
     The rule of the Training Data Extraction Challenge (google-research/lm-extraction-benchmark,
-    ``score_submission.py``): a right guess counts while fewer errors than that came before it, and
-    a target that is guessed again counts once. ``targets`` names each guess's target; None: no two
-    guesses are at the same one. All [N]. Among equal scores wrong guesses come first. Raises
-    ValueError for what cannot be ranked, more right targets than there are, and no error allowed.
+    ``score_submission.py``): a right guess counts while fewer errors than that precede it, and a
+    target counts once however often it is guessed. ``targets`` names each guess's target; None: all
+    targets differ. All are [N]. Among equal scores wrong guesses come first. Raises ValueError for
+    scores that cannot be ranked, for more right targets than there are, and if no error is allowed.
     """
     scores_N, right_N = np.asarray(scores, dtype=np.float64), np.asarray(is_right, dtype=np.bool_)
     targets_N = np.arange(len(right_N)) if targets is None else np.asarray(targets)
@@ -197,7 +198,7 @@ def recall_at_errors(
 
 @dataclass(frozen=True, kw_only=True)
 class Extraction:
-    """Rates of one run, or of runs that differ in their seed alone, from prefixes of one length."""
+    """Rates of one run, or of runs that differ only in their seed, for one prefix length."""
 
     prefix_tokens: int
     train: Rate
@@ -205,24 +206,24 @@ class Extraction:
 
     @property
     def excess(self) -> Estimate:
-        """The train rate less the held-out rate: what only training explains."""
+        """The train rate minus the held-out rate: the part that only training explains."""
         return difference(self.train, self.heldout)
 
     @property
     def explained_by_heldout(self) -> float | None:
-        """The part of the train rate that held-out text reaches too; None where that is 0 of 0."""
+        """The share of the train rate that held-out text reaches too; None if it is 0 of 0."""
         if not self.train.successes:
             return None
         return min(1.0, self.heldout.value / self.train.value)
 
 
-# Below it p is less than half of float64's resolution at 1, and -ln(1 - p) is p.
+# Below it p is less than half of float64's resolution at 1, so that -ln(1 - p) is p.
 TINY_LOG = -37.0
-ROUNDING = 1e-9  # relative: a number of samples this little above a whole one is that one
+ROUNDING = 1e-9  # relative: so little above a whole number of samples rounds to it
 
 
 def probability_within(log_p_N: ArrayLike, num_samples: float) -> Floats:
-    """1 - (1 - p)^n, as -expm1(n log1p(-p)); raises ValueError for ln p above 0 or n below 0."""
+    """Return 1 - (1 - p)^n, as -expm1(n log1p(-p)); raises ValueError for ln p > 0 or n < 0."""
     if not num_samples >= 0:
         raise ValueError(f"a number of samples must be from 0 up, got {num_samples}")
     with np.errstate(divide="ignore"):
@@ -231,9 +232,9 @@ def probability_within(log_p_N: ArrayLike, num_samples: float) -> Floats:
 
 
 def log_samples_needed(log_p_N: ArrayLike, probability: float) -> Floats:
-    """ln of the least real n for which `probability_within` n is ``probability``.
+    """Return ln of the least real n for which `probability_within` is ``probability``.
 
-    Infinite where p is 0. Raises ValueError for ln p above 0, or a probability not within (0, 1).
+    Infinite if p is 0. Raises ValueError for ln p above 0, or a probability not within (0, 1).
     """
     if not 0 < probability < 1:
         raise ValueError(f"a probability to reach must be between 0 and 1, got {probability}")
@@ -241,21 +242,21 @@ def log_samples_needed(log_p_N: ArrayLike, probability: float) -> Floats:
 
 
 def samples_needed(log_p_N: ArrayLike, probability: float) -> Floats:
-    """Whole numbers, one at least; infinite where float64 has no such number."""
+    """Return whole numbers of samples, at least 1; infinite beyond the range of float64."""
     with np.errstate(over="ignore"):
         exact_N = np.exp(log_samples_needed(log_p_N, probability))
     return np.maximum(1.0, np.ceil(exact_N * (1 - ROUNDING)))
 
 
 def num_extractable(log_p_N: ArrayLike, num_samples: float, probability: float) -> int:
-    """How many sequences are (n, p)-discoverable; divide by N for the rate."""
+    """Return how many sequences are (n, p)-discoverable; divide by N for the rate."""
     return int((samples_needed(log_p_N, probability) <= num_samples).sum())
 
 
 def _log_hazard(log_p_N: ArrayLike) -> Floats:
-    """ln(-ln(1 - p))."""
+    """Return ln(-ln(1 - p))."""
     logs = np.asarray(log_p_N, dtype=np.float64)
-    if not np.all(logs <= 0):  # also where one is NaN
+    if not np.all(logs <= 0):  # also catches NaN
         raise ValueError("ln p must be 0 or below for every sequence")
     with np.errstate(divide="ignore"):
         exact = np.log(-np.log1p(-np.exp(logs)))

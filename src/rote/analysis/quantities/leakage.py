@@ -1,4 +1,4 @@
-"""What each run leaks: membership scores, canaries and windows out of its arrays, as tables.
+"""Read the leakage of each run from its arrays: membership scores, canaries and windows.
 
 Shapes: K canaries of a run, N sequences of a split.
 """
@@ -29,9 +29,9 @@ from rote.core.progress import with_progress
 
 Arrays = Mapping[str, NDArray[Any]]
 
-HEADLINE = "loss"  # the score whose F1 is a run's
-RESAMPLES, FEWER_RESAMPLES = 1000, 200  # of the headline score, of each other
-UNUSED = 2  # resamples of an interval that nobody looks at
+HEADLINE = "loss"  # the score whose F1 stands for the run
+RESAMPLES, FEWER_RESAMPLES = 1000, 200  # resamples for the headline score, and for each other score
+UNUSED = 2  # resamples for an interval that is not used
 SIZE = "task.num_sequences"
 LIFTED = ("num_sequences", "length", "pool", "corpus")  # of the task that canaries are planted in
 COST = [
@@ -39,13 +39,13 @@ COST = [
     for split in ("train", "heldout")
     for name in ("code_bits", "tokens", "sequences")
 ]
-MEASURES = {  # a column that each leaves
+MEASURES = {  # a column that each measure stores
     "membership": "membership.members",
     "exposure": "exposure.canaries",
     "extraction": "extraction.train_tried",
 }
-# Kinds of leakage as one number a run, by their names in `rote.analysis.metrics`, and what a model
-# that remembers nothing leaks.
+# Kinds of leakage as one number per run, by their names in `rote.analysis.metrics`, and the leakage
+# of a model that remembers nothing.
 GUESSES = {
     "f1": 0.5,
     "exposure_bits": CHANCE_BITS,
@@ -55,14 +55,14 @@ GUESSES = {
 OF_QUALITY = ("f1", "f1_low", "f1_high", "largest_f1", "balanced_accuracy", "auroc")
 CANARIES = {
     "run_id": pl.String,
-    "place": pl.Int64,  # in the manifest
+    "place": pl.Int64,  # index in the manifest
     "repeats": pl.Int64,  # 0: a control
     "bits": pl.Float64,  # its exposure
     "most_bits": pl.Float64,  # the largest that can be measured
     "secret_bits": pl.Float64,
-    "is_fitted": pl.Boolean,  # a skew-normal to its references
-    "fitted_bits": pl.Float64,  # exposure by it; null where the test rejects it
-    "is_extracted": pl.Boolean,  # null where the run did not try
+    "is_fitted": pl.Boolean,  # whether a skew-normal is fitted to its references
+    "fitted_bits": pl.Float64,  # exposure by the skew-normal; null if the test rejects it
+    "is_extracted": pl.Boolean,  # null if the run did not try
 }
 WINDOWS = {
     "run_id": pl.String,
@@ -76,13 +76,13 @@ WINDOWS = {
 
 @dataclass(frozen=True, kw_only=True)
 class LeakageRun:
-    """Of all runs; what a run did not measure has no entry and no row."""
+    """Leakage of all runs; what a run did not measure has no entry and no row."""
 
     qualities: Mapping[str, Mapping[str, MembershipQuality]]  # by run id and score
-    canaries: pl.DataFrame  # `CANARIES`, a row a run and canary
-    windows: pl.DataFrame  # `WINDOWS`, a row a run and prefix: counts
+    canaries: pl.DataFrame  # `CANARIES`, one row per run and canary
+    windows: pl.DataFrame  # `WINDOWS`, counts per run and prefix
     oracles: Mapping[str, str | None]  # by run id
-    codes: Mapping[str, Codes]  # of runs that have others of their kind for shadows
+    codes: Mapping[str, Codes]  # of runs that have shadows
 
 
 def has_leakage(runs: pl.DataFrame) -> bool:
@@ -91,9 +91,9 @@ def has_leakage(runs: pl.DataFrame) -> bool:
 
 
 def leakage_runs(results: Results) -> pl.DataFrame:
-    """Runs that were trained on what they are attacked for, with losses and series.
+    """Return runs that were trained on the data under attack, with losses and series.
 
-    Raises ValueError where there are none, or none of them measured leakage.
+    Raises ValueError if there are none, or if none of them measured leakage.
     """
     if results.table.is_empty():
         raise ValueError("no finished run to report on")
@@ -106,7 +106,7 @@ def leakage_runs(results: Results) -> pl.DataFrame:
             raise ValueError(
                 f"no run says {needed}: task text, uniform, or canaries in one of them"
             )
-    if "task.pool" in table.columns:  # runs on the reference pool serve as oracles only
+    if "task.pool" in table.columns:  # runs on the reference pool serve only as oracles
         table = table.filter(pl.col("task.pool").fill_null("train") == "train")
     if table.is_empty():
         raise ValueError("no finished run on the train pool (task.pool=train)")
@@ -125,10 +125,10 @@ def leakage_runs(results: Results) -> pl.DataFrame:
 
 
 def quick_leakage(results: Results) -> pl.DataFrame | None:
-    """`leakage_runs` with the columns of `with_kinds`, intervals left out; None without leakage.
+    """Return `leakage_runs` with the columns of `with_kinds` but no intervals, or None.
 
-    The headline score alone is judged and no skew-normal is fitted: these take 0.6 and 0.3 seconds
-    a run.
+    None means that no run measured leakage. Only the headline score is judged and no skew-normal is
+    fitted, because these take 0.6 and 0.3 seconds a run.
     """
     if not has_leakage(results.table):
         return None
@@ -137,11 +137,11 @@ def quick_leakage(results: Results) -> pl.DataFrame | None:
 
 
 def with_kinds(runs: pl.DataFrame, leakage: LeakageRun) -> pl.DataFrame:
-    """A column for each of `GUESSES`, null where a run has not measured it.
+    """Add a column for each of `GUESSES`, null if a run has not measured it.
 
-    Canaries are all that were inserted, however often; windows are those with the longest prefix,
-    less the rate of held-out ones. ``exposure_most_bits`` is the mean over the same canaries of the
-    largest exposure that can be measured.
+    Canaries are all inserted ones, however often. Windows are those with the longest prefix, minus
+    the held-out rate. ``exposure_most_bits`` is the mean over the same canaries of the largest
+    exposure that can be measured.
     """
     rows = [
         {"run_id": run_id, "oracle_id": leakage.oracles.get(run_id)}
@@ -168,7 +168,7 @@ def with_kinds(runs: pl.DataFrame, leakage: LeakageRun) -> pl.DataFrame:
 
 
 def read(results: Results, runs: pl.DataFrame, *, quick: bool = False) -> LeakageRun:
-    """Of these runs; every file of arrays is read once, and most of it let go.
+    """Read the leakage of these runs; each array file is read once, and mostly not kept.
 
     Raises ValueError naming a run whose scores cannot be judged.
     """
@@ -208,7 +208,7 @@ def read(results: Results, runs: pl.DataFrame, *, quick: bool = False) -> Leakag
 def judged(
     run_id: str, pairs: Mapping[str, Pair], num_resamples: int = RESAMPLES
 ) -> dict[str, MembershipQuality]:
-    """By score, with so many resamples of the headline; raises ValueError naming the run."""
+    """Judge each score, the headline with ``num_resamples``; raises ValueError naming the run."""
     try:
         return {
             name: membership_quality(
@@ -231,7 +231,7 @@ def _of_quality(quality: MembershipQuality | None) -> dict[str, float | None]:
 
 
 def _lifted(table: pl.DataFrame) -> pl.DataFrame:
-    """What a base says of itself under the names that a task without one uses."""
+    """Copy the settings of a base task to the names that a task without a base uses."""
     for name in LIFTED:
         own, base = f"task.{name}", f"task.base.{name}"
         if base in table.columns:
@@ -241,7 +241,7 @@ def _lifted(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _stored_scores(arrays: Arrays) -> dict[str, Pair]:
-    """The headline first."""
+    """Return the stored scores of members and non-members, the headline first."""
     start = "membership.member_"
     names = [key.removeprefix(start) for key in arrays if key.startswith(start)]
     return {
@@ -273,7 +273,7 @@ def _canaries(arrays: Arrays, run_id: str, *, fitted: bool) -> pl.DataFrame:
 
 
 def _windows(arrays: Arrays, run: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-    """Canaries and repeated windows stand after the first N of a training set: left out."""
+    """Yield window counts, without canaries and repeated windows, which follow the first N."""
     name = re.compile(r"extraction\.train_extracted_(\d+)")
     for prefix in sorted(int(found[1]) for key in arrays if (found := name.fullmatch(key))):
         train_N = arrays[f"extraction.train_extracted_{prefix}"][: run[SIZE]]

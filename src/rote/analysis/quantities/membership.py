@@ -1,6 +1,7 @@
-"""What a membership score is worth: threshold chosen on one half, decisions counted on the other.
+"""Judge a membership score: choose a threshold on one half, count decisions on the other.
 
-Higher scores mean member. Shapes: K distinct scores, ascending.
+Higher scores mean member.
+Shapes: K distinct scores, ascending.
 """
 
 import math
@@ -21,37 +22,37 @@ from rote.analysis.quantities.roc import (
 )
 
 FALSE_POSITIVE_RATES = (0.01, 0.001)
-FEWEST = 4  # documents on a side: two in each half
+FEWEST = 4  # documents of each class: two in each half
 
 
 @dataclass(frozen=True, kw_only=True)
 class RateAtFalsePositives:
-    """Members found, at a threshold that others of the calibration half pass rarely enough."""
+    """Members found at a threshold that few non-members of the calibration half exceed."""
 
-    false_positive_rate: float  # the promise: a new non-member passes with this chance at most
-    threshold: float  # a member is what scores above it
+    false_positive_rate: float  # guaranteed: a new non-member passes with at most this chance
+    threshold: float  # scores above it count as members
     members_found: Rate
-    others_found: Rate  # what the promise came to on the evaluation half
+    others_found: Rate  # the actual false positives on the evaluation half
 
 
 @dataclass(frozen=True, kw_only=True)
 class TooFewControls:
-    """No threshold can promise this false-positive rate."""
+    """There are too few non-members to guarantee this false-positive rate."""
 
     false_positive_rate: float
     reason: str
-    controls_needed: int  # in all, both halves together
+    controls_needed: int  # both halves together
 
 
 @dataclass(frozen=True, kw_only=True)
 class Threshold:
-    """Called members: all above it, and this share of those that score exactly it."""
+    """A threshold: scores above it count as members, and this share of scores equal to it."""
 
     score: float
     share_at: float
 
     def rate(self, values_K: Floats, count_K: Counts) -> float:
-        """Share of one class that is called a member."""
+        """Return the share of one class that is called a member."""
         first, above = np.searchsorted(values_K, [self.score, np.nextafter(self.score, np.inf)])
         called = count_K[above:].sum() + self.share_at * count_K[first:above].sum()
         return float(called / count_K.sum())
@@ -59,12 +60,12 @@ class Threshold:
 
 @dataclass(frozen=True, kw_only=True)
 class MembershipQuality:
-    """Of one score; both classes weigh the same however many documents they have."""
+    """The quality of one score; both classes weigh the same, whatever their size."""
 
     num_members: int
     num_nonmembers: int
     auroc: Estimate  # over all documents
-    threshold: Threshold  # chosen on the calibration half; what follows is of the other half
+    threshold: Threshold  # chosen on the calibration half; the rest is of the other half
     f1: Estimate  # at equal errors
     precision: float
     recall: float
@@ -80,19 +81,21 @@ def membership_quality(
     seed: int = 0,
     num_resamples: int = 1000,
 ) -> MembershipQuality:
-    """Judge one score. Each class is halved by itself, alike for all scores of the same documents.
+    """Judge one score. Each class is halved alike for all scores of the same documents.
 
-    The threshold misses as large a share of members as it accuses of others: then precision,
-    recall, F1 and accuracy agree on the calibration half, and are 1/2 where a score knows nothing.
-    One that maximises F1 calls everybody a member there, and reaches 2/3: ``largest_f1``, since
-    other work may mean that by an F1. On the same scores the two differ by 0.1 and more.
+    The threshold misses as large a share of members as it accuses of non-members. Then precision,
+    recall, F1 and accuracy agree on the calibration half, and are 1/2 for a score without
+    information. A threshold that maximises F1 instead calls everybody a member for such a score,
+    and reaches 2/3; ``largest_f1`` is that F1, because other work may report it. On the same scores
+    the two differ by 0.1 and more.
 
-    Intervals resample both halves and choose the threshold anew. Few documents or a nearly perfect
-    score leave such a bootstrap too little width (it held an AUROC of 0.99 of 10 documents a side
-    in 36 % of draws): intervals reach as far as those of closed form too, `score_interval` for
-    AUROC, and for F1 Clopper and Pearson's of both rates put together.
+    Intervals resample both halves and choose the threshold anew. With few documents or a nearly
+    perfect score such a bootstrap is too narrow (it held an AUROC of 0.99 of 10 documents a side in
+    36 % of draws). Intervals therefore also span those of closed form: `score_interval` for AUROC,
+    and for F1 a combination of Clopper and Pearson's intervals of both rates.
 
-    Raises ValueError for fewer than FEWEST documents on a side, and for scores that are not finite.
+    Raises ValueError for fewer than FEWEST documents of a class, and for scores that are not
+    finite.
     """
     values_K, (calibration, evaluation) = _halves(member_scores, nonmember_scores, seed)
     threshold = _equal_error_threshold(values_K, calibration)
@@ -123,16 +126,16 @@ def membership_quality(
 
 
 def controls_needed(false_positive_rate: float) -> int:
-    """Non-members without which no threshold can promise this rate, both halves together.
+    """Return the non-members needed to guarantee this rate, both halves together.
 
-    A new one passes the highest of n controls with chance 1 / (n + 1), as ranks of exchangeable
-    draws do: 1 / rate - 1 in the calibration half, and as many in the other.
+    A new one exceeds the highest of n controls with chance 1 / (n + 1), as ranks of exchangeable
+    draws do: this takes 1 / rate - 1 in the calibration half, and as many in the other.
     """
     return 2 * (math.ceil(1 / false_positive_rate - 1e-9) - 1)
 
 
 def halved(*numbers: int, seed: int) -> list[list[NDArray[np.int64]]]:
-    """Of each class of so many documents, the places of calibration and of evaluation.
+    """Split each class, given its number of documents, into calibration and evaluation indices.
 
     An odd document goes to evaluation.
     """
@@ -150,12 +153,12 @@ def _halves(
 
 
 def _f1(true: float, false: float) -> float:
-    """Of rates, classes weighing the same: 2 TP / (2 TP + FP + FN)."""
+    """Return F1 from the rates, with equal class weights: 2 TP / (2 TP + FP + FN)."""
     return 2 * true / (true + false + 1)
 
 
 def _largest_f1(values_K: Floats, calibration: Tally, evaluation: Tally) -> float:
-    """Members are those from the score on that has the greatest F1 on the calibration half."""
+    """Return F1 at the threshold that has the greatest F1 on the calibration half."""
     true_K, false_K = (
         count_K[::-1].cumsum()[::-1] / count_K.sum()
         for count_K in (calibration.members_K, calibration.others_K)
@@ -167,10 +170,10 @@ def _largest_f1(values_K: Floats, calibration: Tally, evaluation: Tally) -> floa
 
 
 def _f1_interval(true: float, false: float, evaluation: Tally) -> tuple[float, float]:
-    """From exact intervals of the two rates at a threshold that is taken as it is.
+    """Return the F1 interval from exact intervals of the two rates, at a fixed threshold.
 
-    F1 rises with one rate and falls with the other: their reaches add up as squares (Zou and Donner
-    2008). Where documents that score the threshold itself are shared out, counts are no whole ones.
+    F1 rises with one rate and falls with the other: their reaches add as squares (Zou and Donner
+    2008). If documents that score exactly the threshold are split, counts are not whole numbers.
     """
     (true_low, true_high), (false_low, false_high) = (
         clopper_pearson(rate * count_K.sum(), count_K.sum())
@@ -183,14 +186,14 @@ def _f1_interval(true: float, false: float, evaluation: Tally) -> tuple[float, f
 
 
 def _equal_error_threshold(values_K: Floats, tally: Tally) -> Threshold:
-    """Where the shares called members, of one class and of the other, add up to 1."""
+    """Return the threshold at which the called shares of the two classes add up to 1."""
     weight_K = tally.members_K / tally.members_K.sum() + tally.others_K / tally.others_K.sum()
     (seen,) = np.nonzero(weight_K[::-1])  # from the highest score down, those that occur
     score, weight = values_K[::-1][seen], weight_K[::-1][seen]
     reached = weight.cumsum()
     at = int(np.searchsorted(reached, 1 - 1e-12))
     share_at = (1 - (reached[at] - weight[at])) / weight[at]
-    if share_at > 1 - 1e-9:  # nothing to part: halfway to the next score, as likely on each side
+    if share_at > 1 - 1e-9:  # no ties to split: halfway to the next score
         return Threshold(score=float(score[at] / 2 + score[at + 1] / 2), share_at=0.0)
     return Threshold(score=float(score[at]), share_at=float(share_at))
 
@@ -198,7 +201,7 @@ def _equal_error_threshold(values_K: Floats, tally: Tally) -> Threshold:
 def _at_false_positive_rate(
     values_K: Floats, calibration: Tally, evaluation: Tally, promised: float
 ) -> RateAtFalsePositives | TooFewControls:
-    """The threshold is the j-th highest of n controls with j / (n + 1) <= rate."""
+    """Use the j-th highest of n controls, with j / (n + 1) <= rate, as the threshold."""
     num_controls = int(calibration.others_K.sum())
     rank = math.floor(promised * (num_controls + 1) + 1e-9)
     if rank < 1:
@@ -226,7 +229,7 @@ def _at_false_positive_rate(
 def _resampled(
     values_K: Floats, calibration: Tally, evaluation: Tally, num_resamples: int, seed: int
 ) -> tuple[list[float], list[float]]:
-    """AUROC and F1 of each resample."""
+    """Return AUROC and F1 of each resample."""
     generator = np.random.default_rng(seed)
     aurocs, f1s = [], []
     for _ in range(num_resamples):

@@ -1,6 +1,7 @@
-"""Which run a run on text is held against: the two references of Morris et al. 2025, section 2.
+"""Choose the reference runs of each run on text, and compute mem_U under them.
 
-Runs on text beside their references: mem_U of every run, from the arrays of two.
+The two references are those of Morris et al. 2025, section 2: a run of the same size on more data,
+and an oracle. mem_U comes from the arrays of the run and of its reference.
 """
 
 from collections.abc import Sequence
@@ -26,16 +27,16 @@ ORIGIN = ("task.corpus", "task.length", *SPLIT)
 
 
 def origin_of(run: dict[str, Any]) -> Origin:
-    """Of a row of the table."""
+    """Return the origin of a row of the table."""
     split = " ".join(f"{name.partition('.')[2]}={run[name]}" for name in SPLIT)
     return Origin(corpus=run["task.corpus"], length=run["task.length"], split=split)
 
 
 def same_size_reference(runs: pl.DataFrame, target_id: str) -> str | None:
-    """The same model on more of the train pool, the most there is, with the same seed if possible.
+    """Return the run of the same model on the most train-pool data, preferably of the same seed.
 
-    Its training set holds the target's samples too where the seeds are equal. None where no run
-    saw more than the target.
+    With equal seeds its training set includes the target's samples. None if no run saw more data
+    than the target.
     """
     target = _row(runs, target_id)
     shared = [name for name in runs.columns if name.startswith(SAME_MODEL)]
@@ -55,9 +56,9 @@ def same_size_reference(runs: pl.DataFrame, target_id: str) -> str | None:
 
 
 def oracle_reference(runs: pl.DataFrame, target_id: str) -> str | None:
-    """Of the runs trained on the reference pool, which nobody else sees, the best on held-out text.
+    """Return the run on the reference pool, unseen by others, that is best on held-out text.
 
-    None where no such run scored the train pool (measure superset).
+    None if no such run scored the train pool (measure superset).
     """
     target = _row(runs, target_id)
     candidates = _alike(runs, target, ORIGIN).filter(
@@ -77,10 +78,10 @@ def _scored_superset(runs: pl.DataFrame) -> pl.Expr:
 
 
 def _covers(runs: pl.DataFrame, target: dict[str, Any]) -> pl.Expr:
-    """A part of the train pool is the first of it in the order of a seed: no other seed's."""
+    """Whether a run scored the target's part of the pool, which depends on the target's seed."""
     same_seed = pl.col("seed") == target["seed"]
     name = "measure.superset.num_sequences"
-    if name not in runs.columns:  # every run scored all of it, or none did
+    if name not in runs.columns:  # every run scored the whole pool, or none did
         return _scored_superset(runs) | same_seed
     enough = pl.col(name) >= target["task.num_sequences"]
     return (_scored_superset(runs) & pl.col(name).is_null()) | (same_seed & enough.fill_null(True))
@@ -96,28 +97,28 @@ def _alike(runs: pl.DataFrame, target: dict[str, Any], names: Sequence[str]) -> 
 
 
 TEXT_TASK = "rote.tasks.text.task.Text"
-MOST_HELD = 16  # references: a series and its oracle need two
+MOST_HELD = 16  # references kept: a series and its oracle need two
 REFERENCES = {"same_size": same_size_reference, "oracle": oracle_reference}
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """Pairs runs of one ledger; what the last references scored stays in memory."""
+    """Pairs runs of one ledger; the scores of the latest references stay in memory."""
 
     results: Results
     runs: pl.DataFrame  # on text
     _scored: dict[str, CodeLengths] = field(default_factory=dict)
 
     def unintended(self, target_id: str, reference_id: str) -> Unintended:
-        """mem_U of the target's training set."""
+        """Return mem_U of the target's training set."""
         return pair(self.trained(target_id), self.scored(reference_id))
 
     def trained(self, run_id: str) -> CodeLengths:
-        """Code lengths of a run's own training set."""
+        """Return the code lengths of a run's own training set."""
         return trained_samples(self._arrays(run_id), origin_of(self._run(run_id)))
 
     def scored(self, run_id: str) -> CodeLengths:
-        """Code lengths of all samples that a run can serve as a reference for."""
+        """Return the code lengths of all samples for which a run can serve as a reference."""
         if run_id not in self._scored:
             while len(self._scored) >= MOST_HELD:
                 self._scored.pop(next(iter(self._scored)))
@@ -126,7 +127,7 @@ class Pairing:
         return self._scored[run_id]
 
     def heldout(self, target_id: str, reference_id: str) -> Unintended:
-        """The same of text that neither has seen: what mere skill looks like."""
+        """Return mem_U of text that neither run has seen: a baseline of mere skill."""
         target, reference = (
             heldout_samples(self._arrays(run_id), origin_of(self._run(run_id)))
             for run_id in (target_id, reference_id)
@@ -134,7 +135,7 @@ class Pairing:
         return pair(target, reference)
 
     def row(self, target_id: str) -> dict[str, Any]:
-        """Totals under each reference as columns ``<reference>.<total>``; none without one."""
+        """Return totals as columns ``<reference>.<total>``, for each reference that exists."""
         columns: dict[str, Any] = {"run_id": target_id}
         for kind, choose in REFERENCES.items():
             reference_id = choose(self.runs, target_id)
@@ -155,14 +156,15 @@ class Pairing:
 
 
 def text_runs(table: pl.DataFrame) -> pl.DataFrame:
-    """Those whose task is text."""
+    """Return the runs whose task is text."""
     return table.filter(pl.col("task._target_") == TEXT_TASK)
 
 
 def with_unintended(results: Results, runs: pl.DataFrame) -> pl.DataFrame:
-    """Every run on the train pool gets its totals under both references; other runs get null.
+    """Add the totals under both references to runs on the train pool; other runs get null.
 
-    A reference that no run has gets the columns of the other one, all null.
+    If no run has one of the references, its columns are those of the other one, all null. Raises
+    ValueError if no finished run is on the train pool.
     """
     pairing = Pairing(results, runs)
     targets = runs.filter(pl.col("task.pool") == "train")["run_id"]

@@ -1,7 +1,8 @@
-"""Two classes ranked by a score: AUROC and the ROC curve.
+"""Rank two classes by a score: AUROC and the ROC curve.
 
-Scores are held as counts at each distinct value, so that ties are exact and a bootstrap resample
-sorts nothing. Higher scores mean member. Shapes: K distinct values, ascending.
+Scores are stored as counts at each distinct value, so that ties are exact and a bootstrap resample
+needs no sort. Higher scores mean member.
+Shapes: K distinct values, ascending.
 """
 
 from dataclasses import dataclass
@@ -21,15 +22,15 @@ NEAR_ENDS = 1e-9
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """Documents of each class at each distinct score."""
+    """Number of documents of each class at each distinct score."""
 
     members_K: Counts
     others_K: Counts
 
     @property
     def auroc(self) -> float:
-        """Chance that a member scores above another document, ties counted as one half."""
-        twice_below_K = 2 * self.others_K.cumsum() - self.others_K  # whole numbers: exact
+        """Chance that a member scores above a non-member; ties count one half."""
+        twice_below_K = 2 * self.others_K.cumsum() - self.others_K  # whole numbers, hence exact
         pairs = int(self.members_K.sum()) * int(self.others_K.sum())
         return int((self.members_K * twice_below_K).sum()) / (2 * pairs)
 
@@ -39,7 +40,7 @@ class Tally:
         )
 
     def resampled(self, generator: np.random.Generator) -> "Tally":
-        """As many of each class, drawn with replacement."""
+        """Draw as many documents of each class with replacement."""
         return Tally(
             members_K=_redrawn(self.members_K, generator),
             others_K=_redrawn(self.others_K, generator),
@@ -47,22 +48,22 @@ class Tally:
 
 
 def auroc(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> float:
-    """Chance that a member scores above another document, ties counted as one half.
+    """Return the chance that a member scores above a non-member; ties count one half.
 
-    Raises ValueError for an empty side and for scores that are not finite.
+    Raises ValueError for an empty class and for scores that are not finite.
     """
     return _whole(member_scores, nonmember_scores).auroc
 
 
 def score_interval(value: float, *, num_members: int, num_nonmembers: int) -> tuple[float, float]:
-    """95 % for an AUROC from its value and the numbers of documents alone.
+    """Return the 95 % interval of an AUROC from its value and the numbers of documents only.
 
-    Newcombe 2006 (Statistics in Medicine 25, 559-573), method 5: values that the normal
-    distribution of Hanley and McNeil's variance (1982) does not reject. It has a width where every
-    member scores above every other document, as a bootstrap has not.
+    Newcombe 2006 (Statistics in Medicine 25, 559-573), method 5: the values that the normal
+    distribution of Hanley and McNeil's variance (1982) does not reject. Unlike a bootstrap, it has
+    a width even if every member scores above every non-member.
     """
     reach = float(norm.ppf(0.5 + LEVEL / 2))
-    inside = min(1 - NEAR_ENDS, max(NEAR_ENDS, value))  # at an end nothing is rejected either
+    inside = min(1 - NEAR_ENDS, max(NEAR_ENDS, value))  # an end value is not rejected either
     extra = (num_members + num_nonmembers) / 2 - 1
 
     def beyond(truth: float) -> float:
@@ -76,7 +77,7 @@ def score_interval(value: float, *, num_members: int, num_nonmembers: int) -> tu
 
 
 def roc_curve(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> tuple[Floats, Floats]:
-    """False- and true-positive rates from (0, 0) to (1, 1), one point for each distinct score.
+    """Return false- and true-positive rates from (0, 0) to (1, 1), a point per distinct score.
 
     Raises ValueError as `auroc` does.
     """
@@ -89,7 +90,7 @@ def roc_curve(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> tuple[Fl
 
 
 def checked_scores(name: str, scores: ArrayLike, *, fewest: int) -> Floats:
-    """One side as an array; raises ValueError for too few, and for what is not finite."""
+    """Return one class as an array; raises ValueError for too few scores, or scores not finite."""
     side = np.asarray(scores, dtype=np.float64)
     if side.ndim != 1 or len(side) < fewest:
         raise ValueError(f"membership takes {fewest} or more {name}, got shape {side.shape}")
@@ -99,7 +100,7 @@ def checked_scores(name: str, scores: ArrayLike, *, fewest: int) -> Floats:
 
 
 def tallied(*tallies: tuple[Floats, Floats]) -> tuple[Floats, list[Tally]]:
-    """Distinct scores of all, and of each pair (members, others) how many have them."""
+    """Return the distinct scores of all, and the counts of each pair (members, others)."""
     sides = [side for pair in tallies for side in pair]
     values_K, places = np.unique(np.concatenate(sides), return_inverse=True)
     ends = np.cumsum([len(side) for side in sides])[:-1]

@@ -1,4 +1,4 @@
-"""Size, data, compute and loss of every run of a sweep: what scaling laws are fitted to."""
+"""Collect size, data, compute and loss of every run of a sweep, to fit scaling laws to."""
 
 from collections.abc import Callable
 
@@ -13,19 +13,19 @@ from rote.analysis.quantities.settings import with_setting
 from rote.analysis.results import Results
 from rote.core.units import nats_from_bits
 
-MOST_EPOCHS = 1.5  # that still count as fresh; up to four cost little (Muennighoff et al. 2023)
+MOST_EPOCHS = 1.5  # upper limit of fresh runs; four cost little (Muennighoff et al. 2023)
 BEST_STEP = "training.best_step"
 FORMAT = "precision.name"
 CONVERGED = "training.converged"
 HEADS = "size.num_heads"
-SAME = ("parameters", FORMAT, "seed", "samples")  # runs equal in these differ in their setting
+SAME = ("parameters", FORMAT, "seed", "samples")  # runs equal in these may differ in their setting
 
 
 def scaling_runs(results: Results, count: RunCount) -> pl.DataFrame:
-    """The table with the columns of `rote.analysis.laws.law.COLUMNS` that its runs can tell.
+    """Return the table with the columns of `rote.analysis.laws.law.COLUMNS` that its runs measured.
 
-    Tokens and steps of a run that was stopped early are those of the weights that were kept.
-    Raises ValueError where no run measured its cost, or embeddings were not recorded.
+    Tokens and steps of a run that was stopped early are those of the kept weights. Raises
+    ValueError if no run measured its cost, or embeddings were not recorded.
     """
     table = results.table
     if "cost.heldout_code_bits" not in table.columns:
@@ -57,46 +57,46 @@ def scaling_runs(results: Results, count: RunCount) -> pl.DataFrame:
 
 
 def formats(runs: pl.DataFrame) -> tuple[str, ...]:
-    """Number formats (precisions) among the runs: losses and bits of several are no one law's."""
+    """Return the number formats (precisions) of the runs; no single law covers several of them."""
     return tuple(sorted(runs[FORMAT].unique().to_list()))
 
 
 def doubts(runs: pl.DataFrame, law: Law) -> list[str]:
-    """About laws of trained-out models: runs that had not converged, and settings that differ.
+    """Return warnings for laws of fully trained models: unconverged runs and mixed settings.
 
     ``runs`` are of one number format.
     """
     known = runs.drop_nulls([*law.inputs, law.output])
     if law.runs is not RunSelection.ALL or known.is_empty():
         return []
-    told = []
+    warnings = []
     if CONVERGED in known.columns and (missed := known.height - num_converged(known)):
-        told.append(
+        warnings.append(
             f"{missed} of {known.height} runs had not converged: they hold, and leak, less than "
             "they would"
         )
     settings = sorted(with_setting(known, at=SAME)["setting"].unique().to_list())
     if len(settings) > 1:
         named = "; ".join(setting or "none of these" for setting in settings)
-        told.append(
+        warnings.append(
             f"runs of {len(settings)} settings are fitted together, {named}: the report of the "
             "sweep keeps them apart"
         )
     if HEADS in known.columns and _differ(known, HEADS):
-        told.append("runs of one size have several numbers of heads: the report takes the best")
-    return told
+        warnings.append("runs of one size have several numbers of heads: the report takes the best")
+    return warnings
 
 
 def _differ(runs: pl.DataFrame, column: str) -> bool:
-    """Whether runs of one size do."""
+    """Whether runs of one size differ in this column."""
     return runs.group_by("parameters").agg(pl.n_unique(column))[column].max() != 1
 
 
 def measured(runs: pl.DataFrame, law: Law, count: RunCount) -> LawData:
-    """What ``law`` is fitted to; raises ValueError where a column is missing or no run is left."""
+    """Return the data that ``law`` is fitted to; raises ValueError without a column or any run."""
     names = [*(law.needs or (*law.inputs, law.output))]
     if missing := [name for name in names if name not in runs.columns or not runs[name].count()]:
-        raise ValueError(f"no run tells {' and '.join(missing)}")
+        raise ValueError(f"no run has {' and '.join(missing)}")
     names += [name for name in law.optional if name in runs.columns and runs[name].count()]
     chosen = CHOICES[law.runs](runs.drop_nulls(names))
     if chosen.is_empty():

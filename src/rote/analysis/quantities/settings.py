@@ -1,6 +1,7 @@
-"""In words what distinguishes runs: settings that differ, and the controls of a run.
+"""Name in words what distinguishes runs, and group runs into the lines of a figure.
 
-Which runs make one line in a figure: all that differ only in data size and seed.
+Words name the settings that differ and the controls of a run. Runs form one line if they differ
+only in data size and seed.
 """
 
 from collections.abc import Sequence
@@ -17,9 +18,9 @@ IN_OPTIM = {  # controls that are settings of the optimiser (conf/control)
 def with_setting(
     runs: pl.DataFrame, *, at: Sequence[str], apart_from: Sequence[str] = ()
 ) -> pl.DataFrame:
-    """Column ``setting`` added: what differs between runs that are equal in all of ``at``, or "".
+    """Add column ``setting``: what differs between runs that are equal in all of ``at``, or "".
 
-    Controls are named by `control_words`; keys that begin with one of ``apart_from`` are left out.
+    `control_words` names controls; keys that begin with one of ``apart_from`` are left out.
     """
     names = [name for name in runs.columns if name.startswith(AXES) and name not in at]
     names = [name for name in names if not name.startswith(tuple(apart_from) or "\0")]
@@ -31,9 +32,9 @@ def with_setting(
 def differing_settings(
     runs: pl.DataFrame, names: Sequence[str], *, at: Sequence[str]
 ) -> list[pl.Expr]:
-    """In words those of the columns ``names`` that differ between runs equal in all of ``at``.
+    """Describe those columns of ``names`` that differ between runs equal in all of ``at``.
 
-    What comes with a class, and has one value wherever it is there, is left out.
+    Settings that come with a class, and have one value wherever they occur, are left out.
     """
     counts = {name: runs.group_by(at).agg(pl.n_unique(name))[name].max() for name in names}
     differing = [name for name, count in counts.items() if count != 1]
@@ -50,25 +51,26 @@ def differing_settings(
 
 
 def _in_words(name: str) -> pl.Expr:
-    """The last word of a key and its value; a class with its kind: schedule linear."""
+    """Format the last word of a key and its value; a class with its kind, as "schedule linear"."""
     if (noun := name.removesuffix("._target_")) != name:
         return pl.format(f"{noun.rpartition('.')[2]} {{}}", pl.col(name).str.split(".").list.last())
     return pl.format(f"{name.rpartition('.')[2]} {{}}", pl.col(name))
 
 
 def control_words(runs: pl.DataFrame) -> pl.Expr:
-    """Each control of a run with its strength; null without any.
+    """Describe each control of a run with its strength; null without controls.
 
-    A strength is what differs between runs with that control, or else its first setting.
+    The strength is the settings that differ between runs with that control, or else its first
+    setting.
     """
     return _or_null([_with_strength(runs, name) for name in _controls(runs)], ", ")
 
 
 def with_control(runs: pl.DataFrame, *, within: str) -> pl.DataFrame:
-    """Columns ``control``, its name, and ``control_words``, both null for a run without any.
+    """Add columns ``control`` (its name) and ``control_words``, both null without controls.
 
-    A setting of the optimiser that is one of `IN_OPTIM` is a control where it is not what most
-    runs have that share ``within``. Several controls of one run are joined by " + ".
+    A setting of the optimiser in `IN_OPTIM` is a control if it differs from the most common value
+    among runs that share ``within``. Several controls of one run are joined by " + ".
     """
     names, words = list(map(_named, _controls(runs))), [control_words(runs)]
     for key, name in IN_OPTIM.items():
@@ -105,16 +107,16 @@ def _or_null(parts: Sequence[pl.Expr], separator: str) -> pl.Expr:
 
 
 SERIES_AXES = ("task.", "model.", "optim.", "budget.")  # besides size and precision
-ALONG = "task.num_sequences"  # a series runs along it
-POOL = "task.pool"  # references are in another pool; it does not name a series
+ALONG = "task.num_sequences"  # the axis of a series
+POOL = "task.pool"  # references use another pool; it does not name a series
 SOURCES = {"rote.tasks.uniform.Uniform": "random tokens", "rote.tasks.text.task.Text": "text"}
 
 
 def with_series(runs: pl.DataFrame) -> pl.DataFrame:
-    """Columns ``source`` and ``series`` added, runs in order; takes the column ``model``.
+    """Add columns ``source`` and ``series`` and sort the runs; requires the column ``model``.
 
     A setting that takes several values for one size of data set, model, precision and seed makes
-    series of its own and stands in their names; one that follows from the size does not.
+    separate series and appears in their names; a setting that follows from the size does not.
     """
     known = runs.with_columns(
         source=pl.col("task._target_").replace_strict(

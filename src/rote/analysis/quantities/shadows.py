@@ -1,9 +1,9 @@
-"""Membership scores that take other models: an oracle, or runs of other seeds (LiRA and RMIA).
+"""Compute membership scores that need other models: an oracle, or shadows (LiRA and RMIA).
 
-The oracle is the best run on the reference pool, which no other run was trained on. Of runs that
-differ in their seed alone each is a target once, and all others are its shadows. Members are what
-the target was trained on, non-members all else of the pool that was scored.
-Shapes: S shadows, B samples of the pool, Z held-out samples, which nobody was trained on.
+The oracle is the best run on the reference pool, on which no other run was trained. Among runs that
+differ only in their seed each is a target once, and all others are its shadows. Members are the
+target's training samples, non-members are all other samples of the pool that was scored.
+Shapes: S shadows, B samples of the pool, Z held-out samples, which no run was trained on.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,16 +42,16 @@ Arrays = Mapping[str, NDArray[Any]]
 
 CONFIGURATION = ("task.", "model.", "size.", "optim.", "budget.", "precision.")
 SCORED = "superset.sequences"
-MOST_JUDGED = 10_000  # samples of each side, drawn at random: more only narrow intervals
-GAMMA = 1.0  # of probabilities a token 2, the paper's, would ask for one bit a token
-SHARES = tuple(np.linspace(0, 1, 11))  # of RMIA's a, tuned on the shadows as the paper does
+MOST_JUDGED = 10_000  # samples of each class, drawn at random: more only narrow intervals
+GAMMA = 1.0  # for probabilities per token; the paper's 2 would require one bit a token
+SHARES = tuple(np.linspace(0, 1, 11))  # values of RMIA's a, tuned on the shadows as in the paper
 SEED = 0
 TUNED, TOO_FEW_TO_TUNE = "rmia_offline", "its prior is tuned on the shadows, and takes 2"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Codes:
-    """Code lengths of one run: of all that it scored of the pool, and of held-out samples."""
+    """Code lengths of one run: of all pool samples that it scored, and of held-out samples."""
 
     scored: CodeLengths
     heldout: CodeLengths
@@ -59,7 +59,7 @@ class Codes:
 
 @dataclass(frozen=True, kw_only=True)
 class _Setting:
-    """A target and its shadows, ln p a token."""
+    """A target and its shadows, as ln p per token."""
 
     log_p_B: Floats
     member_B: Flags
@@ -69,7 +69,7 @@ class _Setting:
 
 
 def oracles_of(table: pl.DataFrame, runs: pl.DataFrame) -> dict[str, str | None]:
-    """Of the runs on text that have the code lengths of their samples (measure cost), by run id."""
+    """Return the oracle of each text run that stored code lengths (measure cost), by run id."""
     texts = text_runs(table)
     name = "cost.heldout_code_bits"
     texts = texts.drop_nulls(name) if name in texts.columns else texts.clear()
@@ -78,13 +78,13 @@ def oracles_of(table: pl.DataFrame, runs: pl.DataFrame) -> dict[str, str | None]
 
 
 def codes_of(arrays: Arrays, run: dict[str, Any]) -> Codes:
-    """Of a row of the table and its arrays."""
+    """Return the code lengths of a row of the table, from its arrays."""
     origin = origin_of(run)
     return Codes(scored=scored_samples(arrays, origin), heldout=heldout_samples(arrays, origin))
 
 
 def beside_oracle(arrays: Arrays, run: dict[str, Any], oracle: Codes) -> Pair:
-    """Bits a token that the run saves on a sample over the oracle, which never saw it."""
+    """Return bits a token that the run saves on a sample over the oracle, which never saw it."""
     origin = origin_of(run)
     known = pair(trained_samples(arrays, origin), oracle.scored)
     unknown = pair(heldout_samples(arrays, origin), oracle.heldout)
@@ -97,7 +97,7 @@ def beside_oracle(arrays: Arrays, run: dict[str, Any], oracle: Codes) -> Pair:
 
 
 def groups(runs: pl.DataFrame) -> list[list[str]]:
-    """Run ids of text runs that scored the pool, equal in all but seed and measures."""
+    """Return the run ids of text runs that scored the pool, equal in all but seed and measures."""
     if SCORED not in runs.columns:
         return []
     scored = runs.filter(
@@ -113,13 +113,13 @@ def groups(runs: pl.DataFrame) -> list[list[str]]:
 def shadow_scores(
     target: Codes, shadows: Sequence[Codes], *, length: int
 ) -> Mapping[str, Pair | str]:
-    """Each score on the samples that have enough shadows for it, or why it cannot be computed.
+    """Return each score on the samples that have enough shadows, or why there is none.
 
-    Which samples these are depends on the seeds alone, so that scores on different ones compare.
+    The choice of samples depends only on the seeds, so that scores on different samples compare.
     Raises ValueError for samples of different corpora or splits.
     """
     setting = _setting(target, shadows, length)
-    # Of each the function, and the fewest shadows with and without a sample.
+    # For each: the function, and the fewest shadows trained with and without a sample.
     scores: dict[str, tuple[Callable[[_Setting], Floats], int, int]] = {
         "loss": (lambda seen: seen.log_p_B, 0, 0),
         "lira_online": (partial(_lira, lira_online, is_fixed=False), 2, 2),
@@ -177,7 +177,7 @@ def _rmia(log_p_B: Floats, prior_B: Floats, log_p_Z: Floats, heldout: Shadows) -
 
 
 def _tuning(seen: _Setting, a: float) -> float:
-    """Mean AUROC of shadows that stand in for the target; it never looks at the target."""
+    """Return the mean AUROC with each shadow as the target; the true target is not used."""
     found = []
     for place, log_p_B in enumerate(seen.shadows.log_p_SB):
         others = _without(seen.shadows, place)
@@ -228,7 +228,7 @@ def _setting(target: Codes, shadows: Sequence[Codes], length: int) -> _Setting:
 
 
 def _drawn(ids: NDArray[np.int64], member_B: Flags) -> NDArray[np.int64]:
-    """At most `MOST_JUDGED` of each side."""
+    """Draw at most `MOST_JUDGED` of each class."""
     random = np.random.default_rng(SEED)
     sides = (ids[member_B], ids[~member_B])
     return np.sort(np.concatenate([random.permutation(side)[:MOST_JUDGED] for side in sides]))

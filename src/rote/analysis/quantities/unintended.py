@@ -1,19 +1,18 @@
-"""Unintended memorisation of each sample, by subtraction of the code lengths of two runs.
+"""Compute unintended memorisation of each sample, and text properties that may explain it.
 
     mem_U(x) = H(x | reference) - H(x | reference, target),    H = -log2 p of the whole sequence
 
-Morris et al. 2025 (arXiv 2505.24832), section 2. The joint code length is that of the better model
-(max code, which is not normalised) or of an equal mixture of both, at most one bit longer.
-Shapes: N sequences as trained on, M samples, each once.
+Morris et al. 2025 (arXiv 2505.24832), section 2, from the code lengths of two runs. The joint code
+length is that of the better model (max code, which is not normalised) or of an equal mixture of
+both, at most one bit longer.
 
-Properties of a text that may go with how much of it is memorised.
-
-TF-IDF as in Morris et al. 2025 (arXiv 2505.24832), section 4, with natural logarithms:
+TF-IDF is as in section 4 of that paper, with natural logarithms:
 
     TF-IDF(d; D) = 1/|d| * sum over words w of d of log(|D| / tf(w, D))
 
-|d| words in the text, |D| texts in the collection, tf(w, D) occurrences of w in all of them: large
-for texts of rare words, negative for texts of words that come more than once a text.
+where the text has |d| words, the collection |D| texts, and w occurs tf(w, D) times in all of them.
+It is large for texts of rare words, negative for words that occur more than once per text.
+Shapes: N sequences as trained on, M samples, each once.
 """
 
 import re
@@ -33,12 +32,12 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Arrays = Mapping[str, NDArray[Any]]
 
-LEAST_BITS = 2.0**-20  # that a reference is taken to need of its worst sample: a range has a width
+LEAST_BITS = 2.0**-20  # least code length assumed for the worst sample, so that a range has a width
 
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """What a sample id is an index into: ids of two runs name one text only where this is equal."""
+    """What sample ids index: ids of two runs name the same texts only if origins are equal."""
 
     corpus: str
     length: int
@@ -47,22 +46,22 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True)
 class CodeLengths:
-    """Of samples under one run, each once, in the order of their ids."""
+    """Code lengths of samples under one run, each once, in the order of their ids."""
 
     origin: Origin
     sample_ids: Ints  # [M], ascending
     code_bits: Floats  # [M]
-    occurrences: Ints  # [M], times in the run's own training set: 0 where it never saw the sample
+    occurrences: Ints  # [M], times in the run's own training set; 0 if never seen
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unintended:
-    """A target's samples under a reference; all arrays are [M] and go together."""
+    """A target's samples under a reference; all arrays are [M] in the same order."""
 
     sample_ids: Ints
     target_bits: Floats
     reference_bits: Floats
-    occurrences: Ints  # in the target's training set
+    occurrences: Ints  # times in the target's training set
     in_reference: NDArray[np.bool_]  # the reference was trained on the sample too
     num_unpaired: int  # samples of the target that the reference did not score
 
@@ -73,11 +72,11 @@ class Unintended:
 
     @property
     def mixture_code_bits(self) -> Floats:
-        """mem_U by the mixture code: the max code's less at most one bit a sample."""
+        """mem_U by the mixture code: at most one bit per sample below the max code's."""
         return mixture_code_bits(self.target_bits, self.reference_bits)
 
     def totals(self) -> dict[str, float | int]:
-        """Sums and counts, and the interval of one; a sample counts once, however often it came."""
+        """Return sums, counts, and one interval; repeated samples count once."""
         outside = ~self.in_reference
         low_bits, high_bits = mean_max_code(self.max_code_bits, self.reference_bits).ends
         return {
@@ -96,39 +95,39 @@ class Unintended:
 
 
 def max_code_bits(target_bits: ArrayLike, reference_bits: ArrayLike) -> Floats:
-    """mem_U where the joint code is the shorter of the two."""
+    """Return mem_U with the shorter of the two codes as the joint code."""
     difference_bits = np.asarray(reference_bits, np.float64) - np.asarray(target_bits, np.float64)
     return np.maximum(0.0, difference_bits)
 
 
 def mean_max_code(max_code_bits_M: Floats, reference_bits_M: ArrayLike) -> Estimate:
-    """The mean of mem_U by the max code, bits a sample; the interval: were other samples drawn.
+    """Return the mean of mem_U by the max code, bits per sample, over other draws of samples.
 
-    mem_U is 0 for many samples and at most the reference's code length: where 80 % of 20 samples
-    are 0 Student's t held the mean in 81 % of draws.
+    mem_U is 0 for many samples and at most the reference's code length: if 80 % of 20 samples are
+    0, Student's t held the mean in 81 % of draws.
     """
     most = float(np.max(reference_bits_M))
     return bounded_mean(max_code_bits_M, least=0.0, most=max(most, LEAST_BITS))
 
 
 def mixture_code_bits(target_bits: ArrayLike, reference_bits: ArrayLike) -> Floats:
-    """mem_U where the joint code is that of an equal mixture: in [max - 1, max] bits, > -1."""
+    """Return mem_U with an equal mixture as the joint code: in [max - 1, max] bits, > -1."""
     target, reference = np.asarray(target_bits, np.float64), np.asarray(reference_bits, np.float64)
     return reference - (1.0 - np.logaddexp2(-reference, -target))
 
 
 def trained_samples(arrays: Arrays, origin: Origin) -> CodeLengths:
-    """The run's training set, from its ``cost.train_*`` arrays."""
+    """Return the run's training set, from its ``cost.train_*`` arrays."""
     return _samples(arrays, "cost.train_", origin)
 
 
 def heldout_samples(arrays: Arrays, origin: Origin) -> CodeLengths:
-    """Samples that no run was trained on, from the ``cost.heldout_*`` arrays."""
+    """Return samples that no run was trained on, from the ``cost.heldout_*`` arrays."""
     return _samples(arrays, "cost.heldout_", origin)
 
 
 def scored_samples(arrays: Arrays, origin: Origin) -> CodeLengths:
-    """Every sample of the train pool that the run can serve as a reference for."""
+    """Return every train-pool sample for which the run can serve as a reference."""
     trained = trained_samples(arrays, origin)
     if "superset.sample_ids" not in arrays:
         return trained
@@ -145,9 +144,9 @@ def scored_samples(arrays: Arrays, origin: Origin) -> CodeLengths:
 
 
 def pair(target: CodeLengths, reference: CodeLengths) -> Unintended:
-    """The target's samples under the reference, matched by sample id.
+    """Match the target's samples with the reference's, by sample id.
 
-    Raises ValueError where ids mean different texts, or the two have no sample in common.
+    Raises ValueError if ids mean different texts, or the two runs share no sample.
     """
     if target.origin != reference.origin:
         raise ValueError(
@@ -184,17 +183,17 @@ def _samples(arrays: Arrays, prefix: str, origin: Origin) -> CodeLengths:
 
 WORD = re.compile(r"\w+|[^\w\s]")  # runs of letters, digits and underscores; every other sign alone
 CODE_SIGNS = frozenset("{}[]()<>=_;:/\\|&*+#@$%^~`\"'")
-COMMON_SHARE = 0.99  # of all tokens: the tokens outside of this many are called rare
+COMMON_SHARE = 0.99  # share of all tokens: the tokens beyond it are called rare
 ZLIB_LEVEL = 9
 
 
 def words(text: str) -> list[str]:
-    """Lower-cased words and single signs; a window may begin or end inside a word."""
+    """Return lower-cased words and single signs; a window may begin or end inside a word."""
     return WORD.findall(text.lower())
 
 
 def term_frequencies(texts: Iterable[str]) -> Counter[str]:
-    """tf(w, D) of every word."""
+    """Return tf(w, D) of every word."""
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(words(text))
@@ -202,9 +201,9 @@ def term_frequencies(texts: Iterable[str]) -> Counter[str]:
 
 
 def tf_idf(text: str, frequencies: Counter[str], num_texts: int) -> float:
-    """(1 / |d|) sum over its words of ln(|D| / tf(w, D)), nats a word (Morris et al. 2025).
+    """Return (1 / |d|) sum over words of ln(|D| / tf(w, D)), nats a word (Morris et al. 2025).
 
-    Of a text of the collection of ``num_texts``; 0 for a text without words.
+    The text is one of the ``num_texts`` texts of the collection; 0 for a text without words.
     """
     found = words(text)
     if not found:
@@ -213,12 +212,12 @@ def tf_idf(text: str, frequencies: Counter[str], num_texts: int) -> float:
 
 
 def compressed_bytes(text: str) -> int:
-    """Length under zlib: how much the text repeats itself."""
+    """Return the length under zlib, which measures how much the text repeats itself."""
     return len(zlib.compress(text.encode(), ZLIB_LEVEL))
 
 
 def character_shares(text: str) -> dict[str, float]:
-    """Shares of characters of one class: a coarse look at script and at code."""
+    """Return the shares of character classes, a coarse look at script and code."""
     count = max(1, len(text))
     return {
         "non_ascii_share": sum(not sign.isascii() for sign in text) / count,
@@ -228,7 +227,7 @@ def character_shares(text: str) -> dict[str, float]:
 
 
 def rare_token_shares(tokens_NL: NDArray[np.int64], counts_V: NDArray[np.int64]) -> Floats:
-    """[N], the share of each window's tokens outside the commonest that make up 99 % of all."""
+    """Return each window's share of tokens outside the commonest that make up 99 % of all, [N]."""
     order = np.argsort(-counts_V, kind="stable")
     before = np.cumsum(counts_V[order]) - counts_V[order]
     is_rare_V = np.empty(len(counts_V), dtype=bool)
@@ -244,7 +243,7 @@ def covariates_of(
     num_texts: int,
     token_counts_V: NDArray[np.int64],
 ) -> dict[str, Floats]:
-    """Each covariate, [N]; word and token counts are those of the collection."""
+    """Return each covariate, [N]; word and token counts are those of the collection."""
     shares = [character_shares(text) for text in texts]
     return {
         "tf_idf": np.array([tf_idf(text, frequencies, num_texts) for text in texts]),

@@ -1,1 +1,1 @@
-"""The kinds of report: a folder each, found by name."""
+"""The kinds of report, a module or a folder each, found by name."""

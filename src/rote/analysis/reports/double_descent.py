@@ -1,4 +1,4 @@
-"""The report on double descent: where held-out loss turns, for random tokens and for text."""
+"""Make the report on double descent: the peak of held-out loss, on random tokens and on text."""
 
 import polars as pl
 
@@ -24,7 +24,7 @@ from rote.analysis.runs_table import runs_section
 
 
 def make(results: Results) -> Content:
-    """Raises ValueError where no run is on a train pool or one was not scored (measure cost)."""
+    """Make it; raises ValueError if no run is on a train pool or one has no cost (measure cost)."""
     runs = with_series(loss_quantities(_paired(results), results.alphas))
     shown = runs.filter(pl.col("task.pool").fill_null("train") == "train")
     curves = descents(results, shown)
@@ -51,7 +51,7 @@ def make(results: Results) -> Content:
 
 
 def _paired(results: Results) -> pl.DataFrame:
-    """All runs; those on text with the code length of their data under an oracle."""
+    """Return all runs; runs on text get the code length of their data under an oracle."""
     table = results.table
     if table.is_empty():
         raise ValueError("no finished run to report on")

@@ -1,4 +1,4 @@
-"""The report on scaling: every law that can be fitted to the runs, and what the best size was."""
+"""Make the report on scaling: every law that fits the runs, and the best size."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -26,12 +26,12 @@ from rote.analysis.table import Column, Table
 
 COUNT = RunCount.TOTAL  # `rote fit --count non-embedding` has the other
 EFFORT = FitEffort(num_resamples=400)
-CARDS = (("parametric", "a"), ("isoflop", "a"), ("repetition", "R_D"))  # what is headlined
+CARDS = (("parametric", "a"), ("isoflop", "a"), ("repetition", "R_D"))  # constants on cards
 OF_RUNS = ("tokens", "unique_tokens", "epochs", "is_stopped", "flops", "heldout_bits_per_token")
 
 
 def make(results: Results) -> Content:
-    """Raises ValueError where no law can be fitted."""
+    """Make it; raises ValueError if no law can be fitted."""
     runs = scaling_runs(results, COUNT)
     fitted, others = fit_laws(kinds.laws(), runs_of(runs, COUNT), EFFORT, results.progress)
     if not fitted:
@@ -62,7 +62,7 @@ def make(results: Results) -> Content:
 
 
 def _lead(best: Through, laws: Sequence[Section]) -> tuple[Block | None, Sequence[Section]]:
-    """The figure of the law that explains most, out of its section; none of a useless law."""
+    """Move the figure of the best law out of its section; none if the law is not useful."""
     if not best.is_useful:
         return None, laws
     *blocks, figure = laws[0].blocks

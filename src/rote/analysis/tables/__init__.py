@@ -1,1 +1,1 @@
-"""Somebody's own table: read from a file, its columns named, its cells turned into numbers."""
+"""Read a user's own table: from a file, with named columns, and cells turned into numbers."""

@@ -1,6 +1,7 @@
-"""Read a file as a table of cells: separated text, JSON or parquet, whatever its suffix says.
+"""Read a file as a table of cells, and turn the cells into numbers.
 
-Cells as numbers: which mark divides decimals, which thousands, and what cannot be read.
+The content, not the suffix, decides between separated text, JSON and parquet. Numbers need the
+marks of decimals and thousands; errors name what cannot be read.
 """
 
 import codecs
@@ -18,7 +19,7 @@ from rote.analysis.tables.separated import split
 
 SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".dat", ".json", ".jsonl", ".ndjson", ".parquet",
             ".xlsx", ".xls", ".ods")  # fmt: skip
-NOT_TABLES = {  # how files begin that need another program first
+NOT_TABLES = {  # first bytes of files that need another program first
     b"PK\x03\x04": "is a spreadsheet or a zip archive: save the sheet as CSV",
     b"\xd0\xcf\x11\xe0": "is an old Excel workbook: save the sheet as CSV",
     b"\x1f\x8b": "is compressed by gzip: unpack it first",
@@ -29,7 +30,7 @@ NOT_TABLES = {  # how files begin that need another program first
     b"<": "is HTML or XML: save the table as CSV",
     b"version https://git-lfs": "is a pointer of Git LFS: git lfs pull fetches the table",
 }
-MARKS = (  # of the encodings; those of four bytes begin with those of two
+MARKS = (  # byte-order marks; those of four bytes begin with those of two
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"),
@@ -39,16 +40,16 @@ WHITE = "\t\n\r\f\v"
 
 @dataclass(frozen=True, kw_only=True)
 class Cells:
-    """A table before its cells are numbers: texts, or what JSON and parquet hold."""
+    """A table before its cells are numbers: texts, or the values of JSON and parquet."""
 
-    file: str  # its name
-    names: tuple[str, ...]  # of the columns, without white space around them
+    file: str  # the file's name
+    names: tuple[str, ...]  # column names, without white space around them
     rows: tuple[tuple[Any, ...], ...]
-    places: tuple[str, ...]  # of each row in the file: "line 3"
+    places: tuple[str, ...]  # place of each row in the file: "line 3"
     separator: str | None = None  # None: the file has none
 
     def column(self, name: str) -> list[Any]:
-        """Raises ValueError where two columns have this name."""
+        """Return a column; raises ValueError if two columns have this name."""
         if self.names.count(name) > 1:
             raise ValueError(f"{self.file}: {self.names.count(name)} columns are called {name!r}")
         place = self.names.index(name)
@@ -56,7 +57,7 @@ class Cells:
 
 
 def read_cells(path: Path) -> Cells:
-    """Raises ValueError naming the file and, where one is at fault, the line."""
+    """Read a file; raises ValueError naming the file and, if one is at fault, the line."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -86,7 +87,7 @@ def read_cells(path: Path) -> Cells:
 
 
 def _decoded(path: Path, content: bytes) -> str:
-    """By its mark; without one as UTF-8, UTF-16 or, where it is neither, as Windows' Latin."""
+    """Decode by the mark; without one as UTF-8, UTF-16 or, failing both, as Windows' Latin."""
     encodings = ["utf-8", "cp1252", "latin-1"]
     marked = [(mark, encoding) for mark, encoding in MARKS if content.startswith(mark)]
     if marked:
@@ -106,7 +107,7 @@ def _decoded(path: Path, content: bytes) -> str:
 
 
 def _of_json(path: Path, text: str) -> Cells:
-    """A list of objects, an object of lists, or an object a line."""
+    """Read a list of objects, an object of lists, or one object per line."""
     try:
         whole = json.loads(text)
     except ValueError:
@@ -160,7 +161,7 @@ class Style:
     decimal: str  # "." or ","; the other one groups thousands
 
     def number(self, text: str) -> float | None:
-        """None for what is no number in this style."""
+        """Return the number, or None if the text is no number in this style."""
         plain = GAP.sub("", text.strip().replace(MINUS, "-"))
         if not (POINT if self.decimal == "." else COMMA).fullmatch(plain):
             return None
@@ -169,9 +170,9 @@ class Style:
 
 
 def style_of(cells: Cells, columns: Sequence[str]) -> Style:
-    """The style in which these columns are written.
+    """Return the style in which these columns are written.
 
-    Raises ValueError naming the cell where a comma may divide decimals as well as thousands.
+    Raises ValueError naming the cell if a comma may separate decimals as well as thousands.
     """
     point, comma = Style("."), Style(",")
     undecided = ""
@@ -190,13 +191,13 @@ def style_of(cells: Cells, columns: Sequence[str]) -> Style:
                 )
     if undecided and cells.separator not in (",", ";"):
         raise ValueError(undecided)
-    # Where commas part the cells, one inside of quotes groups thousands; semicolons part them
-    # where the comma is taken for decimals.
+    # If commas separate the cells, a comma inside quotes groups thousands. Semicolons separate
+    # cells in files that use the comma for decimals.
     return comma if undecided and cells.separator == ";" else point
 
 
 def numbers(cells: Cells, column: str, style: Style, *, is_count: bool) -> list[float]:
-    """The column as numbers; a count may end in k, M, B or T.
+    """Return the column as numbers; a count may end in k, M, B or T.
 
     Raises ValueError naming file, line, column and text of the first cell that is no number.
     """

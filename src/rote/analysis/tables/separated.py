@@ -1,6 +1,7 @@
-"""Separated text as rows of cells: the separator is found, comment lines and titles are skipped.
+"""Split separated text into rows of cells, and warn of columns in a wrong unit.
 
-Warn of columns that look like counts in millions or billions, or like another unit.
+The separator is detected; comment lines and titles are skipped. Warnings are for columns that look
+like counts in millions or billions, or like another unit.
 """
 
 import csv
@@ -17,7 +18,7 @@ from rote.analysis.laws.law import Floats
 SEPARATORS = (",", ";", "\t", "|")
 COMMENT = "#"
 DECLARED = re.compile(r'"?sep=(?P<separator>.)"?', re.IGNORECASE)  # as Excel writes it
-LIMIT_BYTES = 2**20  # of one cell
+LIMIT_BYTES = 2**20  # largest size of one cell
 NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -25,13 +26,13 @@ NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?", re.ASCII)
 class TableRow:
     """One row of a file."""
 
-    line: int  # from 1
+    line: int  # line number from 1
     cells: list[str]  # without white space around them
 
 
 @dataclass(frozen=True)
 class _Division:
-    """The file as one separator divides it."""
+    """The file as split by one separator."""
 
     separator: str
     rows: list[TableRow]
@@ -44,10 +45,10 @@ class _Division:
 
 
 def split(file: str, text: str) -> tuple[TableRow, list[TableRow], str]:
-    """The row of names, the others, and the separator.
+    """Return the row of names, the other rows, and the separator.
 
-    Raises ValueError naming the line where rows differ in width, where a quote is not closed, and
-    where there are no names.
+    Raises ValueError naming the line if rows differ in width or a quote is not closed, and if there
+    are no names.
     """
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     declared = DECLARED.fullmatch(lines[0].strip())
@@ -111,7 +112,7 @@ def _rows(file: str, body: str, separator: str) -> Iterator[TableRow]:
 def _header(
     file: str, chosen: _Division, comments: list[TableRow]
 ) -> tuple[TableRow, list[TableRow]]:
-    """The first row of the usual width, or the comment above it, as numpy writes names."""
+    """Return the first row of the usual width, or the comment above it, as numpy writes names."""
     _, width = chosen.evenness
     first = next(n for n, row in enumerate(chosen.rows) if len(row.cells) >= width)
     header = chosen.rows[first]
@@ -168,23 +169,23 @@ POWER = re.compile(r"(?:1e|10\s*(?:\^|\*\*)\s*)(?P<exponent>\d+)", re.IGNORECASE
 FACTORS = (
     ("thousand", "1e3"), ("k", "1e3"), ("m", "1e6"), ("b", "1e9"), ("g", "1e9"), ("t", "1e12"),
 )  # fmt: skip
-GREATEST_IN_UNITS = 1e7  # beyond it the numbers are counts, whatever the name says
+GREATEST_IN_UNITS = 1e7  # larger numbers are counts, whatever the name says
 LEAST = {"parameters": 100, "tokens": 1000, "unique_tokens": 100, "flops": 1e6}
 TOKENS_PER_PARAMETER = (1e-3, 1e6)  # beyond these one of the two is in another unit
-FLOPS_OFF = 100.0  # times 6 N D, or a part of it
+FLOPS_OFF = 100.0  # largest factor from 6 N D, up or down
 GREATEST_LOSS = 20.0  # nats: e^20 words, more than any vocabulary has
 
 
 @dataclass(frozen=True)
 class ChosenColumns:
-    """A column of a table, and what its numbers are multiplied with."""
+    """A column of a table, and the factor on its numbers."""
 
     column: str
     factor: float = 1.0
 
 
 def doubts(columns: Mapping[str, Floats], chosen: Mapping[str, ChosenColumns]) -> list[str]:
-    """Sentences; ``columns`` hold the numbers that are fitted, ``chosen`` where they come from."""
+    """Return warnings; ``columns`` hold the fitted numbers, ``chosen`` their origin."""
     found = dict(_of_units(columns, chosen))
     return [*found.values(), *_of_values(columns, found)]
 
@@ -214,7 +215,7 @@ def _factor(unit: str) -> str:
 
 
 def _of_values(columns: Mapping[str, Floats], found: Mapping[str, str]) -> Iterator[str]:
-    """About loss, and about ratios of columns whose units ``found`` does not doubt."""
+    """Check loss, and ratios of columns whose units ``found`` does not doubt."""
     if "loss_nats" in columns and columns["loss_nats"].max() > GREATEST_LOSS:
         yield (
             f"loss_nats is up to {columns['loss_nats'].max():.4g}, more than any vocabulary can "

@@ -1,1 +1,1 @@
-"""Sums, differences and products as lines of characters: learnt as a rule, or by rote."""
+"""Arithmetic as lines of characters: a model can learn the rule, or memorise."""

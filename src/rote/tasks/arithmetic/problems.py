@@ -1,4 +1,4 @@
-"""Problems of two operands: all that a range and some operations make."""
+"""Generate all two-operand problems of a range of operands and some operations."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ OPERATIONS: dict[str, tuple[str, Callable[[int, int], int]]] = {
     "subtract": ("-", sub),
     "multiply": ("*", mul),
 }
-MAX_PROBLEMS = 1 << 18  # held as text, one by one
+MAX_PROBLEMS = 1 << 18  # they are held as text, one by one
 
 
 @dataclass(frozen=True)
 class ArithmeticProblem:
-    """``<a+b=c>``, as Barron and White 2025 (arXiv 2506.09099) write it."""
+    """A problem written as ``<a+b=c>``, like in Barron and White 2025 (arXiv 2506.09099)."""
 
     first: int
     operation: str
@@ -25,19 +25,19 @@ class ArithmeticProblem:
 
     @property
     def before(self) -> str:
-        """What is given."""
+        """Return the given part."""
         return f"<{self.first}{OPERATIONS[self.operation][0]}{self.second}="
 
     @property
     def answer(self) -> str:
-        """What is asked for: without its end, 1 would be the beginning of 12."""
+        """Return the answer with its end mark: without it, 1 would be the beginning of 12."""
         return f"{self.result}>"
 
 
 def problems_of(
     operations: Sequence[str], *, least: int, largest: int, modulus: int | None
 ) -> list[ArithmeticProblem]:
-    """Every operation on every pair of operands, in that order; raises ValueError."""
+    """Return every operation on every pair of operands, in that order; raises ValueError."""
     _check(operations, least, largest, modulus)
     operands = range(least, largest + 1)
     return [

@@ -1,4 +1,4 @@
-"""Which problems are held out; a split is a function of the problems and its own seed alone."""
+"""Choose which problems are held out, from the problems and the split's own seed alone."""
 
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ PLACES = {"first": (0,), "second": (1,), "either": (0, 1)}
 
 
 class Split(Protocol):
-    """One choice of conf/task/split."""
+    """A choice of conf/task/split."""
 
     def heldout(self, problems: Sequence[ArithmeticProblem]) -> Collection[ArithmeticProblem]:
-        """Those that nothing is trained on."""
+        """Return the problems that no model is trained on."""
         ...
 
 
@@ -27,7 +27,7 @@ class Original:
     """The four that Barron and White 2025 (arXiv 2506.09099) print: 5+7, 7+5, 5-7 and 7-5."""
 
     def heldout(self, problems: Sequence[ArithmeticProblem]) -> Collection[ArithmeticProblem]:
-        """As far as they are among the problems."""
+        """Return those of the four that are among the problems."""
         return {one for one in problems if (one.first, one.operation, one.second) in PRINTED}
 
 
@@ -35,13 +35,14 @@ class Original:
 class Randomly:
     """A fraction, drawn from ``seed``; raises ValueError.
 
-    By ``pair``: of unordered pairs of operands, with all their problems, as the original holds out
-    {5, 7}. By ``problem``, 7+5 may be trained on where 5+7 is held out.
+    By ``pair``: unordered pairs of operands with all their problems, as the original holds out {5,
+    7}.
+    By ``problem``: 7+5 may be in training while 5+7 is held out.
     """
 
     fraction: float
     by: str
-    seed: int  # of the split: the run's seed does not move it
+    seed: int  # of the split: the run's seed does not change it
 
     def __post_init__(self) -> None:
         require_whole("task.split.seed", self.seed, 0)
@@ -54,7 +55,7 @@ class Randomly:
             raise ValueError(f"task.split.by={self.by!r}: choose from {', '.join(UNITS)}")
 
     def heldout(self, problems: Sequence[ArithmeticProblem]) -> Collection[ArithmeticProblem]:
-        """The fraction, rounded, of pairs or of problems."""
+        """Return the fraction, rounded, of pairs or of problems."""
         units = list(dict.fromkeys(map(self._unit, problems)))
         Random(stream_seed(self.seed, "split")).shuffle(units)
         drawn = set(units[: round(self.fraction * len(units))])
@@ -67,7 +68,7 @@ class Randomly:
 
 @dataclass(frozen=True, kw_only=True)
 class Operand:
-    """A digit that training never shows in one place of an operand; raises ValueError."""
+    """A digit that training never shows at one place of an operand; raises ValueError."""
 
     digit: int
     place: int  # 0: units, 1: tens; an operand without that place has no digit there
@@ -82,7 +83,7 @@ class Operand:
             )
 
     def heldout(self, problems: Sequence[ArithmeticProblem]) -> Collection[ArithmeticProblem]:
-        """All that show the digit there."""
+        """Return all problems that show the digit there."""
         return {one for one in problems if self._shows(one)}
 
     def _shows(self, problem: ArithmeticProblem) -> bool:
@@ -101,6 +102,6 @@ class Length:
         require_whole("task.split.trained_digits", self.trained_digits, 1)
 
     def heldout(self, problems: Sequence[ArithmeticProblem]) -> Collection[ArithmeticProblem]:
-        """All with a longer operand."""
+        """Return all problems with a longer operand."""
         least = 10**self.trained_digits
         return {one for one in problems if max(one.first, one.second) >= least}

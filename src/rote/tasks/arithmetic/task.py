@@ -1,7 +1,7 @@
-"""Arithmetic in characters: Barron and White 2025 (arXiv 2506.09099), and what it leaves open.
+"""Define the arithmetic task in characters, after Barron and White 2025 (arXiv 2506.09099).
 
-One line is a problem filled up with spaces, ``<5+7=12>`` and a newline; which problems are held out
-is a choice of its own, so that operand ranges, operations and splits are axes.
+A line is a problem padded with spaces, ``<5+7=12>``, and a newline. The choice of held-out problems
+is separate, so that operand ranges, operations and splits are axes of a sweep.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ from rote.tasks.lines import LineTask, Question
 
 @dataclass(frozen=True, kw_only=True)
 class Arithmetic(LineTask):
-    """Every operation on every pair of operands; raises ValueError where a side would be empty.
+    """Every operation on every pair of operands; raises ValueError for an empty split.
 
     Lines, items and split are the same for every seed.
     """
@@ -23,7 +23,7 @@ class Arithmetic(LineTask):
     operations: Sequence[str]
     least_operand: int
     largest_operand: int
-    modulus: int | None  # p: results are taken mod p; None: as they are
+    modulus: int | None  # p: results are taken mod p; None: plain results
     split: Split
 
     def __post_init__(self) -> None:
@@ -37,7 +37,7 @@ class Arithmetic(LineTask):
         self.check()
 
     def questions(self, seed: int) -> Sequence[Question]:
-        """Every problem, in the order of operations and operands."""
+        """Return every problem, in the order of operations and operands."""
         return [
             Question(
                 before=one.before,
@@ -50,12 +50,12 @@ class Arithmetic(LineTask):
         ]
 
     def texts(self) -> Iterable[str]:
-        """All lines."""
+        """Return all lines."""
         return (one.before + one.answer for one in self._problems)
 
     @cached_property
     def longest(self) -> int:
-        """8 for sums and differences of single digits."""
+        """Return the length of the longest line: 8 for sums and differences of digits."""
         return max(map(len, self.texts()))
 
     @cached_property

@@ -1,1 +1,1 @@
-"""Secrets of exactly known randomness, put into training data to see what a model tells of them."""
+"""Insert secrets of exactly known randomness into training data, to measure their exposure."""

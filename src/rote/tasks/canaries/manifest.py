@@ -1,7 +1,7 @@
-"""What was planted and what was not: written down before anything is trained.
+"""Record which canaries were inserted and which were not, before any training.
 
-A control is made like every other canary and never inserted. Its secret is as likely as any other
-in its set, whatever the model: what a control seems to expose is chance.
+A control is made like every other canary but never inserted. Its secret is as likely as any other
+of its set under every model, so any apparent exposure of a control is chance.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from rote.io.write import write_json
 from rote.tasks.canaries.spaces import TOKENS, TextSpace, TokenSpace, bits, text_space
 
 VERSION = 1
-# What reading a manifest raises where it holds something else.
+# What reading a manifest raises for other content.
 FALSE = (OSError, LookupError, TypeError, ValueError, AttributeError, OverflowError)
 NOUNS = {
     "uuid": "UUID", "email": "address", "phone": "phone number", "card": "card number",
@@ -32,32 +32,32 @@ Encode = Callable[[str], Sequence[int]]
 
 @dataclass(frozen=True, kw_only=True)
 class Canary:
-    """A template with a secret in it: ``before``, the secret, ``after``, all text or all tokens."""
+    """A template with a secret: ``before``, the secret, ``after``; all text or all tokens."""
 
     kind: str
-    number: int  # within its kind, and in its template: no two share a context
+    number: int  # within its kind; part of its template, so contexts are unique
     before: Piece
     secret: Piece
     after: Piece
-    bits: float  # log2 |R|: what a reader who knows the template does not know
+    bits: float  # log2 |R|: unknown to a reader who knows the template
     repeats: int  # how often it was inserted; 0: a control
     indices: tuple[int, ...]  # of the training sequences that hold it
 
     @property
     def is_control(self) -> bool:
-        """Never inserted."""
+        """Return whether it was never inserted."""
         return self.repeats == 0
 
     def filled(self, secret: Piece) -> Piece:
-        """The template with another secret of the same set in it."""
+        """Return the template with another secret of the same set."""
         return self.before + secret + self.after  # type: ignore[operator]
 
     def tokens(self, secret: Piece, encode: Encode) -> Sequence[int]:
-        """The template with ``secret`` in it, no filler behind."""
+        """Return the tokens of the template with ``secret``, without filler."""
         return _tokens(self.filled(secret), encode)
 
     def first_of_secret(self, encode: Encode) -> int:
-        """How many tokens stand before the secret; none of them reaches into it."""
+        """Return how many tokens precede the secret; none of them overlaps it."""
         opening, whole = _tokens(self.before, encode), self.tokens(self.secret, encode)
         differ = (
             place
@@ -69,26 +69,26 @@ class Canary:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """Every canary of a data set, in the order in which they were made."""
+    """Every canary of a data set, in the order of creation."""
 
     seed: int
     vocab_size: int
-    secret_length: int  # words or tokens in a secret of these kinds
+    secret_length: int  # words or tokens per secret, for these kinds
     canaries: tuple[Canary, ...]
 
     def space(self, kind: str) -> Space:
-        """The set that secrets of ``kind`` were drawn from."""
+        """Return the set from which secrets of ``kind`` were drawn."""
         return space_of(kind, secret_length=self.secret_length, vocab_size=self.vocab_size)
 
     def write(self, path: Path) -> None:
-        """Atomically, as JSON."""
+        """Write the manifest atomically, as JSON."""
         canaries = [asdict(one) | {"is_control": one.is_control} for one in self.canaries]
         write_json(path, {"version": VERSION, **asdict(self), "canaries": canaries})
 
 
 @dataclass(frozen=True, kw_only=True)
 class CanaryPlacement:
-    """How many canaries of which kinds, and how often each is inserted."""
+    """How many canaries of which kinds to make, and how often to insert each."""
 
     kinds: Sequence[str]
     secret_length: int
@@ -98,7 +98,7 @@ class CanaryPlacement:
     num_controls: int  # for each kind
 
     def manifest(self, seed: int, random: Random, first_index: int) -> Manifest:
-        """Secrets drawn from ``random``; sequences are counted on from ``first_index``."""
+        """Draw secrets from ``random``; inserted sequences are numbered from ``first_index``."""
         canaries = []
         for kind, number, repeats in self.rows():
             space = space_of(kind, secret_length=self.secret_length, vocab_size=self.vocab_size)
@@ -124,14 +124,14 @@ class CanaryPlacement:
         )
 
     def rows(self) -> Iterator[tuple[str, int, int]]:
-        """Kind, number and repeats of every canary; controls come last in their kind."""
+        """Yield kind, number and repeats of every canary; controls come last in their kind."""
         all_repeats = [times for times in self.repeats for _ in range(self.num_each)]
         for kind in self.kinds:
             for number, times in enumerate([*all_repeats, *[0] * self.num_controls]):
                 yield kind, number, times
 
     def template(self, kind: str, number: int) -> tuple[Piece, Piece]:
-        """What stands before and after the secret."""
+        """Return the parts before and after the secret."""
         if kind != TOKENS:
             return f"Note {number}: the {NOUNS[kind]} is ", "."
         largest = len(self.repeats) * self.num_each + self.num_controls - 1
@@ -142,7 +142,7 @@ class CanaryPlacement:
         return (*TOKEN_OPENING, *digits), ()
 
     def longest(self, kind: str) -> int:
-        """The most tokens that a canary may take: one for each byte of text."""
+        """Return the most tokens that a canary may take: one for each byte of text."""
         number = len(self.repeats) * self.num_each + self.num_controls - 1
         before, after = self.template(kind, number)
         space = space_of(kind, secret_length=self.secret_length, vocab_size=self.vocab_size)
@@ -150,14 +150,14 @@ class CanaryPlacement:
 
 
 def space_of(kind: str, *, secret_length: int, vocab_size: int) -> Space:
-    """Raises ValueError for a kind that is none."""
+    """Return the set of secrets of a kind; raises ValueError for an unknown kind."""
     if kind == TOKENS:
         return TokenSpace(vocab_size=vocab_size, num_tokens=secret_length)
     return text_space(kind, num_words=secret_length)
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Raises ValueError naming the file where it is not one, or a secret is not of its set."""
+    """Read a manifest; raises ValueError for another file, or a secret outside its set."""
     try:
         content = read_json(path, mapped(anything))
         if content["version"] != VERSION:

@@ -1,7 +1,7 @@
-"""The sets R that secrets are drawn from, uniformly: log2 |R| bits each, exactly.
+"""Define the sets R from which secrets are drawn uniformly: log2 |R| bits each, exactly.
 
-Every set is a bijection between the ranks 0 ... |R| - 1 and its secrets, so that all of them can be
-counted up, drawn or compared with. Nothing here can be somebody's:
+Every set is a bijection between the ranks 0 ... |R| - 1 and its secrets, so secrets can be
+enumerated, drawn and compared. None of them can belong to a real person:
 
 uuid   version 4, RFC 9562 section 5.4: 122 random bits
 email  domains that RFC 2606, sections 2 and 3, keeps out of use
@@ -10,10 +10,8 @@ phone  555-0100 to 555-0199, kept for fiction in every geographic area code of t
        N[0-8]X, without those whose last two digits are equal: these are services or toll-free
 card   IIN 00000, which ISO/TC 68 has assigned as a test IIN (ISO/IEC 7812-1:2015, note on IINs
        that begin with 00), with the check digit of its annex B (Luhn)
-words  of a list of our own
-tokens of the vocabulary, any
-
-Two hundred and fifty-six plain words, eight bits each.
+words  from our own list of 256 plain words, eight bits each
+tokens any of the vocabulary
 """
 
 import math
@@ -59,41 +57,41 @@ KINDS = (*TEXT_KINDS, TOKENS)
 
 
 def bits(space: "TextSpace | TokenSpace") -> float:
-    """log2 |R|."""
+    """Return log2 |R|."""
     return math.log2(space.size)
 
 
 @dataclass(frozen=True)
 class TextSpace:
-    """Texts that are made of one choice for each place; the last place varies fastest."""
+    """Texts with one choice for each place; the last place varies fastest."""
 
     places: tuple[Sequence[str], ...]
     has_check_digit: bool = False  # Luhn's, after the last place
 
     @cached_property
     def size(self) -> int:
-        """|R|."""
+        """Return |R|."""
         return math.prod(map(len, self.places))
 
     @property
     def longest(self) -> int:
-        """Characters of the longest text; each is one byte of UTF-8."""
+        """Return the characters of the longest text; each is one byte of UTF-8."""
         return sum(max(map(len, place)) for place in self.places) + self.has_check_digit
 
     def unrank(self, rank: int) -> str:
-        """The text at ``rank``, from 0; raises IndexError beyond the end."""
+        """Return the text at ``rank``, from 0; raises IndexError beyond the end."""
         chosen = _mixed_radix(rank, [len(place) for place in self.places])
         text = "".join(place[i] for place, i in zip(self.places, chosen, strict=True))
         return text + luhn_digit(text) if self.has_check_digit else text
 
     def rank(self, secret: str) -> int:
-        """Raises ValueError for what is not in the set."""
+        """Return the rank of a text; raises ValueError for a text outside the set."""
         match = self._pattern.fullmatch(secret)
         if match:
             rank = 0
             for place, part in zip(self.places, match.groups(), strict=True):
                 rank = rank * len(place) + place.index(part)
-            if self.unrank(rank) == secret:  # the check digit too
+            if self.unrank(rank) == secret:  # checks the check digit, too
                 return rank
         raise ValueError(f"{secret!r} is not in the set that its kind is drawn from")
 
@@ -112,20 +110,20 @@ class TokenSpace:
 
     @property
     def size(self) -> int:
-        """|R|."""
+        """Return |R|."""
         return int(self.vocab_size**self.num_tokens)
 
     @property
     def longest(self) -> int:
-        """Tokens of each."""
+        """Return the number of tokens."""
         return self.num_tokens
 
     def unrank(self, rank: int) -> tuple[int, ...]:
-        """The tokens at ``rank``, from 0; the last varies fastest. Raises IndexError."""
+        """Return the tokens at ``rank``, from 0; the last varies fastest. Raises IndexError."""
         return tuple(_mixed_radix(rank, [self.vocab_size] * self.num_tokens))
 
     def rank(self, secret: Sequence[int]) -> int:
-        """Raises ValueError for what is not in the set."""
+        """Return the rank of tokens; raises ValueError for tokens outside the set."""
         known = all(0 <= token < self.vocab_size for token in secret)
         if not known or len(secret) != self.num_tokens:
             raise ValueError(
@@ -139,7 +137,7 @@ class TokenSpace:
 
 
 def text_space(kind: str, *, num_words: int) -> TextSpace:
-    """The set behind a kind that is text; raises ValueError for another name."""
+    """Return the set of a text kind; raises ValueError for another name."""
     if kind not in TEXT_KINDS:
         raise ValueError(f"canary kind {kind!r} is not among {', '.join(TEXT_KINDS)}")
     return {
@@ -152,7 +150,7 @@ def text_space(kind: str, *, num_words: int) -> TextSpace:
 
 
 def _uuid_places() -> tuple[Sequence[str], ...]:
-    """Eight, four, four, four and twelve hex digits; the version and two bits are fixed."""
+    """Return eight, four, four, four and twelve hex digits; version and two bits are fixed."""
     dash = ("-",)
     return (
         *[HEX] * 8, dash, *[HEX] * 4, dash, ("4",), *[HEX] * 3, dash, "89ab", *[HEX] * 3, dash,
@@ -161,7 +159,7 @@ def _uuid_places() -> tuple[Sequence[str], ...]:
 
 
 def luhn_digit(digits: str) -> str:
-    """The digit that makes the whole pass Luhn's check (ISO/IEC 7812-1, annex B)."""
+    """Return the digit with which the whole passes Luhn's check (ISO/IEC 7812-1, annex B)."""
     total = 0
     for place, digit in enumerate(reversed(digits)):
         value = int(digit) * (2 if place % 2 == 0 else 1)
@@ -175,6 +173,6 @@ def _mixed_radix(rank: int, radices: Sequence[int]) -> list[int]:
     for radix in reversed(radices):
         left, digit = divmod(left, radix)
         chosen.append(digit)
-    if left != 0:  # also below 0, where it ends at -1
+    if left != 0:  # also for a negative rank, where it ends at -1
         raise IndexError(f"rank {rank} is not within {math.prod(radices)} secrets")
     return chosen[::-1]

@@ -1,7 +1,8 @@
-"""Any task with canaries among its training sequences (Carlini et al. 2018, arXiv 1802.08232).
+"""Add canaries to the training sequences of any task (Carlini et al. 2018, arXiv 1802.08232).
 
-A canary is a sequence of its own: the template with the secret in it, then filler. What a model
-knows of a secret is judged on the canary's own tokens, which the filler comes after.
+A canary is a sequence of its own: the template with the secret, then filler. Measures score a
+secret on the canary's own tokens, which come before the filler.
+
 Shapes: B sequences asked for, L tokens in each, C distinct canaries, M inserted sequences.
 """
 
@@ -18,7 +19,7 @@ from rote.tasks.canaries.manifest import Canary, CanaryPlacement, Manifest
 from rote.tasks.canaries.spaces import KINDS, TOKENS
 from rote.tasks.protocol import Sequences, Task, members_of, scored_from, text_of
 
-FILLER = " Nothing follows."  # after a canary of text, again and again
+FILLER = " Nothing follows."  # repeated after a canary of text
 TOKEN_FILLER = (0,)
 
 
@@ -26,13 +27,13 @@ TOKEN_FILLER = (0,)
 class Canaries:
     """``base`` with canaries after its training sequences, which keep their indices.
 
-    For each kind, ``num_each`` canaries are inserted as often as each of ``repeats`` says, and
-    ``num_controls`` are not inserted at all. Raises ValueError for what cannot be planted.
+    For each kind and each number in ``repeats``, ``num_each`` canaries are inserted that often;
+    ``num_controls`` are never inserted. Raises ValueError for canaries that do not fit the base.
     """
 
     base: Task
     kinds: Sequence[str]
-    secret_length: int  # words or tokens of a secret of these kinds
+    secret_length: int  # words or tokens per secret, for these kinds
     repeats: Sequence[int]
     num_each: int
     num_controls: int
@@ -53,16 +54,16 @@ class Canaries:
 
     @property
     def vocab_size(self) -> int:
-        """The base's."""
+        """Return the base's vocabulary size."""
         return self.base.vocab_size
 
     @property
     def length(self) -> int:
-        """The base's."""
+        """Return the base's sequence length."""
         return self.base.length
 
     def train(self, seed: int) -> "WithCanaries":
-        """The base's sequences, then every canary as often as its manifest says."""
+        """Return the base's sequences, then each canary as often as its manifest says."""
         inserted = [one for one in self.manifest(seed).canaries if not one.is_control]
         times_C = torch.tensor([one.repeats for one in inserted])
         return WithCanaries(
@@ -72,17 +73,17 @@ class Canaries:
         )
 
     def heldout(self, seed: int) -> Sequences:
-        """The base's."""
+        """Return the base's held-out sequences."""
         return self.base.heldout(seed)
 
     def members(self, seed: int) -> Sequences:
-        """The base's."""
+        """Return the base's members."""
         return members_of(self.base, seed)
 
     def entropy_bits(self, *, from_position: int = 0) -> float | None:
-        """The base's and that of the inserted secrets, each counted once; templates have none.
+        """Return the base's entropy plus that of the inserted secrets, in bits.
 
-        No secret reaches into the first token.
+        Each secret counts once; templates have no entropy. No secret includes the first token.
         """
         base_bits = self.base.entropy_bits(from_position=from_position)
         if base_bits is None:
@@ -91,12 +92,12 @@ class Canaries:
         return base_bits + sum(one.bits for one in planted if not one.is_control)
 
     def manifest(self, seed: int) -> Manifest:
-        """What is planted and what is not: a function of the task and the seed."""
+        """Return the canaries and controls, which depend on the task and the seed only."""
         random = Random(stream_seed(seed, "canaries"))
         return self._plan.manifest(seed, random, self.base.train(seed).num_sequences)
 
     def encode(self, text: str) -> Sequence[int]:
-        """Tokens of the base, whose tokens are text where a canary is."""
+        """Return the base's tokens of a text; only called if its tokens are text."""
         base = text_of(self.base)
         assert base is not None
         return base.encode(text)
@@ -132,15 +133,15 @@ class Canaries:
 
 @dataclass(frozen=True, kw_only=True)
 class WithCanaries:
-    """Sequences of a base, and canaries after them."""
+    """The sequences of a base, followed by canaries."""
 
     base: Sequences
     canaries_CL: Tensor
-    canary_M: Tensor  # which canary each sequence after the base's is
+    canary_M: Tensor  # the canary of each sequence after the base's
 
     @property
     def num_sequences(self) -> int:
-        """Repeats counted."""
+        """Return the number of sequences, with repeats."""
         return self.base.num_sequences + len(self.canary_M)
 
     def tokens(self, indices_B: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""Facts as lines of characters: nothing to be generalised, so what is right was remembered."""
+"""Facts as lines of characters: nothing generalises, so a right answer was memorised."""

@@ -1,13 +1,11 @@
-"""Sentences about invented people: knowledge of exactly known entropy.
+"""Generate sentences about invented people: knowledge of exactly known entropy.
 
-After Allen-Zhu and Li 2024 (arXiv 2404.05405), sections 2 and 3: N people, attributes drawn
-uniformly, each stated in one or more wordings. A value can only be known from having been read, so
-log2 of its choices minus its code length are bits of knowledge.
+After Allen-Zhu and Li 2024 (arXiv 2404.05405), sections 2 and 3: N people with uniformly drawn
+attributes, each stated in one or more wordings. A model can know a value only from reading it, so
+log2 of the number of choices minus the value's code length is knowledge in bits.
 
-What is told of invented people: attributes, what they are drawn from, and how they are worded.
-
-After the biographies of Allen-Zhu and Li 2024 (arXiv 2404.05405), section 2, with lists of our own.
-Names are made of syllables that no language puts together so, cities and companies of two parts.
+The lists of attributes, values and wordings are our own. Names combine syllables as no language
+does; cities and companies have two parts.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +27,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _behind(text: str) -> tuple[str, ...]:
-    """Words that stand as the second of two."""
+    """Return words for the second place of two."""
     return tuple(f" {word}" for word in _words(text))
 
 
@@ -56,7 +54,7 @@ Bank Brewery Ceramics Dairy Dyeworks Engines Foods Foundry Freight Glass Lamps M
 Press Shipping Textiles
 """)
 _MAJORS = _words("""
-accounting acoustics agronomy algebra anatomy anthropology archaeology architecture astronomy
+accounting acoustics agronomy algebra shape anthropology archaeology architecture astronomy
 ballet biochemistry biology botany calculus carpentry ceramics chemistry cinema cookery
 cryptography dentistry design drama ecology economics education electronics engineering ethics
 forestry genetics geography geology geometry grammar history horticulture hydrology immunology
@@ -69,14 +67,14 @@ _PLACES = TextSpace((_OPENINGS, _CITIES))
 
 @dataclass(frozen=True)
 class Attribute:
-    """One choice of each place of ``values``, uniformly; ``wordings`` say what stands before it."""
+    """One uniform choice for each place of ``values``; ``wordings`` come before the value."""
 
     values: TextSpace
     wordings: tuple[str, ...]
 
     @property
     def bits(self) -> float:
-        """log2 of how many values there are."""
+        """Return log2 of the number of values."""
         return bits(self.values)
 
 
@@ -110,7 +108,7 @@ NUM_WORDINGS = min(len(one.wordings) for one in ATTRIBUTES.values())
 
 
 def longest_line(names: Sequence[str]) -> int:
-    """Characters of the longest sentence that some attributes can make, full stop included."""
+    """Return the characters of the longest sentence about some attributes, full stop included."""
     return max(
         max(map(len, ATTRIBUTES[name].wordings))
         - len(BLANK)
@@ -122,7 +120,7 @@ def longest_line(names: Sequence[str]) -> int:
 
 
 END = "."
-MAX_PEOPLE = 1 << 17  # held as text, sentence by sentence; and far fewer than there are names
+MAX_PEOPLE = 1 << 17  # held as text, sentence by sentence; there are far more names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,24 +134,25 @@ class _Fact:
     exposures: int
 
     def before(self, exposure: int, paraphrases: int) -> str:
-        """Wordings follow one another in a circle, from one that was drawn."""
+        """Return the text before the value; wordings rotate, from one that was drawn."""
         wording = (self.first_wording + exposure) % paraphrases
         return ATTRIBUTES[self.attribute].wordings[wording].replace(BLANK, self.name)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Biographies(LineTask):
-    """One sentence a line: a person, an attribute, its value. Raises ValueError.
+    """One sentence per line: a person, an attribute, its value. Raises ValueError.
 
-    People of a smaller set are the first of a larger one. A held-out person is one of whom no
-    sentence is trained on. A question is asked in the wording that was shown first.
+    The people of a smaller set are the first ones of a larger set. No sentence about a held-out
+    person
+    is in the training set. A question uses the wording that was shown first.
     """
 
     num_people: int
     num_heldout_people: int
     attributes: Sequence[str]
-    exposures: Sequence[int]  # sentences of each fact; people are dealt these in turn
-    paraphrases: int  # wordings of each attribute
+    exposures: Sequence[int]  # sentences per fact; people get these numbers in turn
+    paraphrases: int  # wordings per attribute
 
     def __post_init__(self) -> None:
         require_whole("task.num_people", self.num_people, 1, MAX_PEOPLE)
@@ -174,7 +173,7 @@ class Biographies(LineTask):
         self.check()
 
     def questions(self, seed: int) -> Sequence[Question]:
-        """Person by person; held-out people come last."""
+        """Return questions person by person; held-out people come last."""
         return [
             Question(
                 before=fact.before(0, self.paraphrases),
@@ -187,7 +186,7 @@ class Biographies(LineTask):
         ]
 
     def train_lines(self, seed: int) -> list[str]:
-        """Each fact as often as it is stated, in one wording after another."""
+        """Return each fact as often as it is stated, with rotating wordings."""
         return [
             fact.before(exposure, self.paraphrases) + fact.value + END
             for fact in self._facts(seed)
@@ -195,7 +194,7 @@ class Biographies(LineTask):
         ]
 
     def texts(self) -> Iterable[str]:
-        """Parts of names, wordings and values."""
+        """Return the parts of names, wordings and values."""
         used = [ATTRIBUTES[name] for name in self.attributes]
         wordings = (text.replace(BLANK, "") for one in used for text in one.wordings)
         values = chain(*(place for one in used for place in one.values.places))
@@ -203,7 +202,7 @@ class Biographies(LineTask):
 
     @cached_property
     def longest(self) -> int:
-        """In any wording, also of those that are not used: wordings move no parameter count."""
+        """Return the longest line in any wording, so that wordings change no parameter count."""
         return longest_line(self.attributes)
 
     def _facts(self, seed: int) -> Iterator[_Fact]:
@@ -224,7 +223,7 @@ class Biographies(LineTask):
 
 
 def _names(seed: int, number: int) -> list[str]:
-    """All different, in the order in which they are drawn."""
+    """Return different names in the order in which they are drawn."""
     random = Random(stream_seed(seed, "names"))
     ranks: dict[int, None] = {}
     while len(ranks) < number:

@@ -1,8 +1,7 @@
-"""Pairs of a name and what belongs to it, one a line: the facts of Barron and White 2025.
+"""Define the facts task of Barron and White 2025: a name and its answer on each line.
 
-Source: arXiv 2506.09099, 50 lines of the form ``Capital of X is Y ``. The list is our own.
-
-Sixty countries and their capitals, as everybody can look them up; each name is ASCII.
+Source: arXiv 2506.09099, 50 lines of the form ``Capital of X is Y ``. The list is our own: sixty
+countries and their capitals, which are public knowledge; all names are ASCII.
 """
 
 from collections.abc import Iterable, Sequence
@@ -82,17 +81,17 @@ CAPITALS = tuple(
 
 
 BLANK = "{}"
-END = " "  # closes an answer, and fills up the line
+END = " "  # closes an answer, and pads the line
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts(LineTask):
-    """The first ``num_facts`` pairs are trained on, the others held out, whatever the seed.
+    """The first ``num_facts`` pairs are trained on, the others held out, for every seed.
 
-    Raises ValueError for names that occur twice, and where a side would be empty.
+    Raises ValueError for names that occur twice, and if either part would be empty.
     """
 
-    template: str  # what is said before the answer, with {} where the name stands
+    template: str  # text before the answer, with {} for the name
     pairs: Sequence[Sequence[str]] | None  # None: sixty countries and their capitals
     num_facts: int
 
@@ -108,7 +107,7 @@ class Facts(LineTask):
         self.check()
 
     def questions(self, seed: int) -> Sequence[Question]:
-        """All pairs in their order."""
+        """Return all pairs in their order."""
         return [
             Question(
                 before=self.template.replace(BLANK, name),
@@ -121,12 +120,12 @@ class Facts(LineTask):
         ]
 
     def texts(self) -> Iterable[str]:
-        """All lines."""
+        """Return all lines."""
         return (one.line for one in self.questions(0))
 
     @cached_property
     def longest(self) -> int:
-        """Of all lines, held-out ones too."""
+        """Return the length of the longest line, held-out ones included."""
         return max(map(len, self.texts()))
 
     @property

@@ -1,1 +1,1 @@
-"""Real text: sources, tokenisers, windows prepared once, pools that share no window."""
+"""Real text: sources, tokenisers, windows that are prepared once, and disjoint pools of windows."""

@@ -1,7 +1,7 @@
-"""Which windows are kept: exact duplicates go, and near ones where that is asked; no torch.
+"""Find duplicate windows: exact ones, and near ones on request; no torch.
 
-Windows are read from their file in parts: the pages of a whole memory map would count as memory.
-Shapes: N windows, L tokens in each, P of them in a part.
+Windows are read from their file in parts, because the pages of a whole memory map would count as
+memory. Shapes: N windows, L tokens in each, P of them in a part.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ import numpy as np
 from rote.core.progress import Progress
 
 PART_BYTES = 1 << 24
-PERMUTATIONS = 128  # an error of about 1 / sqrt(128) in an estimated similarity
+PERMUTATIONS = 128  # error of an estimated similarity: about 1 / sqrt(128)
 SHINGLE_TOKENS = 5
 HASH_SEED = 42
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -35,27 +35,27 @@ class WindowFile:
         return self.length * self.dtype.itemsize
 
     def parts(self) -> Iterator[np.ndarray]:
-        """All of them in order, [P, L] at a time."""
+        """Yield all windows in order, [P, L] at a time."""
         num_windows = max(1, PART_BYTES // self._window_bytes)
         with self.path.open("rb") as stream:
             while data := stream.read(num_windows * self._window_bytes):
                 yield np.frombuffer(data, self.dtype).reshape(-1, self.length)
 
     def at(self, indices: np.ndarray) -> np.ndarray:
-        """Those asked for, [N, L]; the map lives no longer than this call."""
+        """Return windows by index, [N, L]; the memory map is closed after the call."""
         mapped = np.memmap(self.path, self.dtype, mode="r").reshape(-1, self.length)
         return np.array(mapped[indices])
 
 
 def exact_duplicates(windows: WindowFile, progress: Progress) -> np.ndarray:
-    """True [N] for each window that an earlier one equals, token by token.
+    """Return True [N] for each window that equals an earlier one, token by token.
 
-    Equal hashes only say which to compare.
+    Equal hashes only select which windows to compare.
     """
     hashes_N = _hashes(windows, progress)
     order_N = np.argsort(hashes_N, kind="stable")  # equal hashes: the earlier window first
     sorted_N = hashes_N[order_N]
-    follows_N = np.zeros(len(order_N), dtype=bool)  # has the hash of the one before
+    follows_N = np.zeros(len(order_N), dtype=bool)  # has the same hash as the one before
     follows_N[1:] = sorted_N[1:] == sorted_N[:-1]
     del hashes_N, sorted_N
     positions = np.flatnonzero(follows_N)
@@ -64,7 +64,7 @@ def exact_duplicates(windows: WindowFile, progress: Progress) -> np.ndarray:
     same = _are_equal(windows, order_N[positions], order_N[firsts], progress)
     duplicate_N = np.zeros(len(order_N), dtype=bool)
     duplicate_N[order_N[positions[same]]] = True
-    # Two different windows of one hash are all but never seen; each such group is compared whole.
+    # Different windows with equal hashes are extremely rare; each such group is compared in full.
     for start in np.unique(firsts[~same]):
         group = order_N[[start, *positions[firsts == start]]]
         duplicate_N[_repeated(windows, np.sort(group))] = True
@@ -74,11 +74,11 @@ def exact_duplicates(windows: WindowFile, progress: Progress) -> np.ndarray:
 def near_duplicates(
     windows: WindowFile, duplicate_N: np.ndarray, threshold: float, progress: Progress
 ) -> np.ndarray:
-    """True [N] for each window, but the duplicates, that is like an earlier one that is kept.
+    """Return True [N] for windows similar to an earlier kept one, exact duplicates excluded.
 
-    Like: an estimated Jaccard similarity of their sets of 5 tokens in a row of at least
-    ``threshold``, by MinHash with locality-sensitive hashing (``rensa``, extra ``text``).
-    Raises ValueError where that is not installed.
+    Similar: the estimated Jaccard similarity of their sets of 5 consecutive tokens is at least
+    ``threshold``, by MinHash with locality-sensitive hashing (``rensa``, extra ``text``). Raises
+    ValueError if that is not installed.
     """
     try:
         from rensa import RMinHashDeduplicator
@@ -99,7 +99,7 @@ def near_duplicates(
 
 
 def _hashes(windows: WindowFile, progress: Progress) -> np.ndarray:
-    """uint64 [N]."""
+    """Return the hashes of all windows, uint64 [N]."""
     hashes_N = np.empty(len(windows), dtype=np.uint64)
     start = 0
     for part_PL in windows.parts():
@@ -110,7 +110,7 @@ def _hashes(windows: WindowFile, progress: Progress) -> np.ndarray:
 
 
 def window_hashes(tokens_PL: np.ndarray) -> np.ndarray:
-    """A polynomial of the tokens modulo 2^64, its upper bits mixed into the lower: uint64 [P]."""
+    """Hash with a polynomial modulo 2^64, its upper bits mixed into the lower: uint64 [P]."""
     hashes_P = np.zeros(len(tokens_PL), dtype=np.uint64)
     for position in range(tokens_PL.shape[1]):
         hashes_P += tokens_PL[:, position] + np.uint64(1)
@@ -122,7 +122,7 @@ def window_hashes(tokens_PL: np.ndarray) -> np.ndarray:
 def _are_equal(
     windows: WindowFile, some: np.ndarray, others: np.ndarray, progress: Progress
 ) -> np.ndarray:
-    """Whether the windows at these pairs of indices are equal in every token."""
+    """Return whether the windows at these pairs of indices are equal in every token."""
     same = np.empty(len(some), dtype=bool)
     size = max(1, PART_BYTES // (windows.length * windows.dtype.itemsize))
     for start in range(0, len(some), size):
@@ -133,7 +133,7 @@ def _are_equal(
 
 
 def _repeated(windows: WindowFile, ascending: np.ndarray) -> list[int]:
-    """Which of these windows an earlier one of them equals."""
+    """Return which of these windows equal an earlier one of them."""
     seen: set[bytes] = set()
     repeated = []
     for index, row in zip(ascending.tolist(), windows.at(ascending), strict=True):

@@ -1,4 +1,4 @@
-"""Text from the Hugging Face hub, streamed; no torch."""
+"""Stream text from the Hugging Face hub; no torch."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -12,18 +12,19 @@ from rote.tasks.text.reading.formats import files_of
 from rote.tasks.text.reading.rows import content_of
 from rote.tasks.text.sources import Piece, pieces, wanted_text
 
-# Of `datasets`, for local files. Others are no text, and its reader of pandas files unpickles them.
+# Readers of `datasets` for local files. Others hold no text, and that of pandas files unpickles.
 READERS = ("arrow", "csv", "json", "parquet", "text", "xml")
 COMMIT = re.compile(r"[0-9a-f]{40}")
-ANSWER_SECONDS = 10.0  # the hub is asked once before anything is streamed: no retries
+ANSWER_SECONDS = 10.0  # the hub is queried once before streaming, without retries
 
 
 @dataclass(frozen=True, kw_only=True)
 class HuggingFace:
-    """A data set of the hub through ``datasets`` (extra ``text``), one document a row.
+    """A data set of the hub through ``datasets`` (extra ``text``), one document per row.
 
     ``repository`` without a slash is one of `READERS` for the local ``data_files``. Raises
-    ValueError for another reader, and where the hub does not answer or knows no such data.
+    ValueError
+    for another reader, and if the hub does not answer or lacks the data.
     """
 
     repository: str
@@ -48,18 +49,18 @@ class HuggingFace:
             object.__setattr__(self, "data_files", tuple(map(str, self.data_files)))
 
     def version(self) -> str:
-        """Over the commit, or the bytes of local files, and what is taken of them."""
+        """Return a digest of the commit, or of local files, and of what is selected from them."""
         known = bool(self.revision and COMMIT.fullmatch(self.revision))
         wanted = [self.name, self.split, self.field, self.data_files, self.max_documents]
         content = self.revision if known else self._look_up()
         return sha256(canonical_json([self.repository, content, *wanted]).encode())
 
     def total_bytes(self) -> int | None:
-        """Only the stream tells."""
+        """Return None: only the stream shows its size."""
         return None
 
     def pieces(self) -> Iterator[Piece]:
-        """Row after row, as the hub gives them."""
+        """Yield row after row in the order of the hub."""
         wanted = wanted_text(self.field, "set task.source.field")
         for number, row in enumerate(islice(self._rows(), self.max_documents), start=1):
             text = content_of(row, wanted, f"{self.repository}, row {number}")
@@ -81,11 +82,11 @@ class HuggingFace:
             )
         except ImportError as error:
             raise _needs_extra(error) from error
-        except Exception as error:  # each reader of `datasets` raises errors of its own library
+        except Exception as error:  # each reader of `datasets` raises its own library's errors
             raise self._cannot_read(error) from error
 
     def _look_up(self) -> str:
-        """The commit that the revision names now, or a digest of local files."""
+        """Return the commit of the revision now, or digests of local files."""
         if "/" not in self.repository:
             paths = [path for pattern in self.data_files or () for path in files_of(pattern)]
             return canonical_json([sha256_of_file(path) for path in paths])
@@ -97,7 +98,7 @@ class HuggingFace:
             )
         except ImportError as error:
             raise _needs_extra(error) from error
-        except Exception as error:  # its HTTP library's own errors, and that library has changed
+        except Exception as error:  # errors of its HTTP library, which has changed before
             raise self._cannot_read(error) from error
         return str(info.sha)
 

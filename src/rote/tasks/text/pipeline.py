@@ -1,4 +1,4 @@
-"""A corpus under preparation: killed at any time, it goes on where it was; no torch.
+"""Prepare a corpus in stages; a killed preparation resumes where it was; no torch.
 
 Shapes: N windows, L tokens in each.
 """
@@ -27,47 +27,47 @@ from rote.tasks.text.windows import Cutter
 
 LOG = logging.getLogger(__name__)
 BATCH_CHARACTERS = 1 << 22  # tokenised at once: a tokeniser's own objects grow with it
-BATCH_PIECES = 1 << 16  # of documents without text there may be millions
+BATCH_PIECES = 1 << 16  # there may be millions of documents without text
 SMALL_VOCABULARY = 1 << 16
 STATE, READY, WHOLE = "progress.json", "encoder", "whole"
 
 
 @dataclass
 class FinishedStages:
-    """How far tokenising has come: what lies beyond in the files is cut off."""
+    """Progress of tokenising; later parts of the files are cut off."""
 
     cutter: dict[str, Any]
     pieces: int = 0
-    nulls: int = 0  # documents that a source holds null for: they count as empty
+    nulls: int = 0  # documents that are null in a source: they count as empty
     text_bytes: int = 0
     tokens: int = 0
     windows: int = 0
-    text_digest: str = ""  # of the pieces so far, each upon the one before
+    text_digest: str = ""  # of the pieces so far, chained
     is_complete: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeptWindows:
-    """Which windows stay, bool [N] each."""
+    """Which windows are duplicates, bool [N] each."""
 
     exact_N: np.ndarray
     near_N: np.ndarray
 
     @property
     def kept_N(self) -> np.ndarray:
-        """Those that are neither, bool [N]."""
+        """Return the windows that are no duplicates, bool [N]."""
         return ~(self.exact_N | self.near_N)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparationPipeline:
-    """A folder beside the prepared corpora."""
+    """A working folder beside the prepared corpora."""
 
     folder: Path
     recipe: Recipe
 
     def carry_out(self, progress: Progress) -> Path:
-        """All that is not done yet; returns the folder that is ready to be renamed.
+        """Do all that is not done yet; return the folder that is ready to be renamed.
 
         Raises ValueError for text that makes no window.
         """
@@ -89,7 +89,7 @@ class PreparationPipeline:
         raw = WindowFile(path=self.folder / TOKENS, length=self.recipe.length, dtype=dtype)
         kept = self._without_duplicates(raw, progress)
         whole = self.folder / WHOLE
-        shutil.rmtree(whole, ignore_errors=True)  # of a life that was killed here
+        shutil.rmtree(whole, ignore_errors=True)  # from a session that was killed here
         whole.mkdir()
         encoder.save(whole)
         self._write_kept(whole, raw, kept.kept_N, progress)
@@ -129,7 +129,7 @@ class PreparationPipeline:
         return done
 
     def _done(self) -> FinishedStages:
-        """Raises Damaged where what an earlier life left cannot be gone on from."""
+        """Return the progress so far; raises Damaged if it cannot be resumed."""
         state = self.folder / STATE
         remedy = f"move {self.folder} away, and the corpus is prepared from its beginning"
         try:
@@ -212,7 +212,7 @@ def _batches(pieces: Iterator[Piece]) -> Iterator[list[Piece]]:
 def _add(
     batch: list[Piece], encoder: Encoder, done: FinishedStages
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The windows [N, L] of a batch and the document [N] of each; ``done`` goes on."""
+    """Return the windows [N, L] of a batch and the document [N] of each; updates ``done``."""
     cutter = Cutter(**done.cutter)
     windows, documents = [], []
     for piece, tokens in zip(batch, encoder.encode([one.text for one in batch]), strict=True):

@@ -1,8 +1,8 @@
-"""From a recipe to a prepared corpus, once; no torch.
+"""Turn a recipe into a prepared corpus, once; no torch.
 
-Work goes on in outputs/corpora/.<request>.part and is picked up there after a kill; the result
-appears under its content hash by one rename. requests/<request>.json remembers which corpus a
-recipe gave, so that the source is only hashed, not prepared, the next time.
+Work happens in outputs/corpora/.<request>.part and resumes there after a kill; the result appears
+under its content hash by one rename. requests/<request>.json records which corpus a recipe gave, so
+the next time the source is only hashed, not prepared.
 """
 
 import errno
@@ -27,25 +27,25 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedText:
-    """A recipe, and the id that its corpus must have where one is given."""
+    """A recipe, and the id that its corpus must have, if one is given."""
 
     recipe: Recipe
     corpus: str | None
 
     def __call__(self, progress: Progress) -> dict[str, Any]:
-        """Before a run has its id: raises ValueError where the source gives another corpus."""
+        """Prepare before a run has its id; raises ValueError if the source gives another corpus."""
         if self._is_there() and not self._has_its_source():
-            return {"corpus": self.corpus}  # it was brought here alone
+            return {"corpus": self.corpus}  # it was copied here without its source
         return {"corpus": self._made(progress)}
 
     def open_or_make(self, progress: Progress) -> str:
-        """What a worker does: its corpus as it was prepared, or again from the source."""
+        """Return the corpus for a worker: as prepared, or made again from the source."""
         if self.corpus is not None and self._is_there():
             return self.corpus
         return self._made(progress)
 
     def _is_there(self) -> bool:
-        """Raises ValueError where it was prepared in another way."""
+        """Return whether it is prepared; raises ValueError if with other settings."""
         if self.corpus is None or not is_prepared(self.corpus):
             return False
         there = open_prepared(self.corpus).manifest["settings"]
@@ -75,7 +75,7 @@ class PreparedText:
 
 
 def prepare(recipe: Recipe, progress: Progress) -> str:
-    """The corpus id; one process prepares, others that ask for the same wait for it.
+    """Return the corpus id; one process prepares, others with the same request wait.
 
     Raises ValueError for a source or a tokeniser that makes no corpus, and for a full disk.
     """
@@ -101,7 +101,7 @@ def prepare(recipe: Recipe, progress: Progress) -> str:
 
 
 def _remembered(known: Path) -> str | None:
-    """None where it is not known, or the corpus is gone; raises Damaged."""
+    """Return the corpus of an earlier request; None if unknown or deleted; raises Damaged."""
     try:
         corpus: str = read_json(known, keyed({"corpus": text}))["corpus"]
         return corpus if is_prepared(corpus) and open_prepared(corpus) else None
@@ -113,11 +113,11 @@ def _make(recipe: Recipe, part: Path, progress: Progress) -> str:
     whole = PreparationPipeline(folder=part, recipe=recipe).carry_out(progress)
     manifest = read_json(whole / MANIFEST, mapped(anything))
     content = {"settings": manifest["settings"], "digests": manifest["digests"]}
-    # The word before the digits keeps a command line from reading them as a number.
+    # The word before the digits keeps a command line from parsing them as a number.
     corpus = f"text-{sha256(canonical_json(content).encode())[:ID_DIGITS]}"
     try:
         whole.rename(corpora_folder() / corpus)
-    except OSError:  # the same text has come from another place
+    except OSError:  # the same text came from another source
         if not is_prepared(corpus):
             raise
     shutil.rmtree(part)

@@ -1,8 +1,8 @@
-"""Prepared text, read: windows of tokens in one memory-mapped file; no torch.
+"""Read prepared text: windows of tokens in one memory-mapped file; no torch.
 
 outputs/corpora/<corpus id>/ holds manifest.json, tokens.bin (windows one after the other),
-documents.bin (which document each window is of) and, but at byte level, tokeniser.json. It appears
-whole, by one rename. Shapes: N windows asked for, L tokens in each.
+documents.bin (the document of each window) and, except at byte level, tokeniser.json. It appears
+complete, by one rename. Shapes: N windows asked for, L tokens in each.
 """
 
 import os
@@ -32,17 +32,17 @@ SHAPE = keyed(
 
 
 def corpora_folder() -> Path:
-    """Every prepared corpus, beside the runs."""
+    """Return the folder of all prepared corpora, beside the runs."""
     return outputs_folder() / "corpora"
 
 
 def is_prepared(corpus: str) -> bool:
-    """A look at the disk, nothing read."""
+    """Return whether a corpus exists; reads no file."""
     return os.path.lexists(corpora_folder() / corpus / MANIFEST)
 
 
 def open_prepared(corpus: str) -> "Prepared":
-    """Raises ValueError where no such corpus is prepared, or where its files are damaged."""
+    """Open a corpus; raises ValueError if it is not prepared, or its files are damaged."""
     folder = below(corpora_folder(), "task.corpus", corpus)
     try:
         manifest = read_json(folder / MANIFEST, SHAPE, PREPARE_AGAIN)
@@ -56,7 +56,7 @@ def open_prepared(corpus: str) -> "Prepared":
 
 
 def _require_bytes(path: Path, wanted: int) -> None:
-    """Raises Damaged for a file of another size, or none."""
+    """Raises Damaged for a missing file or one of another size."""
     try:
         with open_regular(path) as stream:
             found = stream.seek(0, 2)
@@ -75,39 +75,39 @@ class Prepared:
 
     @property
     def corpus(self) -> str:
-        """Its content hash."""
+        """Return its content hash."""
         return self.folder.name
 
     @property
     def length(self) -> int:
-        """Tokens in a window."""
+        """Return the tokens of a window."""
         return int(self.manifest["settings"]["length"])
 
     @property
     def vocab_size(self) -> int:
-        """Symbols of the tokeniser, those that do not occur included."""
+        """Return the tokeniser's number of symbols, unused ones included."""
         return int(self.manifest["vocab_size"])
 
     @property
     def num_windows(self) -> int:
-        """After duplicates went."""
+        """Return the number of windows without duplicates."""
         return int(self.manifest["counts"]["windows"])
 
     @property
     def dtype(self) -> np.dtype:
-        """As stored."""
+        """Return the stored type of tokens."""
         return np.dtype(self.manifest["dtype"])
 
     def tokens(self, ids: np.ndarray) -> np.ndarray:
-        """Windows by sample id, int64 [N, L]."""
+        """Return windows by sample id, int64 [N, L]."""
         return self._tokens_NL[ids].astype(np.int64)
 
     def text(self, ids: np.ndarray) -> list[str]:
-        """Windows by sample id, decoded; a character that a window cuts becomes U+FFFD."""
+        """Return windows by sample id as text; a character that is cut becomes U+FFFD."""
         return load(self.folder).decode(self.tokens(ids))
 
     def documents(self) -> np.ndarray:
-        """The number of the document that each window of the corpus is of."""
+        """Return the document number of each window of the corpus."""
         return np.fromfile(self.folder / DOCUMENTS, DOCUMENT_TYPE)
 
     @cached_property

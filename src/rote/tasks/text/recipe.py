@@ -1,4 +1,4 @@
-"""What a prepared corpus is made from, and how; no torch."""
+"""Define the recipe of a prepared corpus: its source and all settings; no torch."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,12 +8,12 @@ from rote.tasks.text.sources import Source
 from rote.tasks.text.tokenisers import Tokeniser
 from rote.tasks.text.windows import WINDOWS
 
-VERSION = 1  # raise it when the same text gives other windows: every corpus id moves
+VERSION = 1  # increase it when the same text gives other windows: all corpus ids change
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Equal recipes give equal corpora; raises ValueError for values that make none."""
+    """Equal recipes give equal corpora; raises ValueError for settings out of range."""
 
     source: Source
     tokeniser: Tokeniser
@@ -32,11 +32,11 @@ class Recipe:
             )
 
     def versions(self) -> tuple[str, str]:
-        """Of source and tokeniser; raises ValueError where one cannot be read."""
+        """Return the versions of source and tokeniser; raises ValueError for an unreadable one."""
         return self.source.version(), self.tokeniser.version()
 
     def settings(self) -> dict[str, Any]:
-        """All but the content: what a prepared corpus must agree with."""
+        """Return everything except the content; a prepared corpus must agree with it."""
         return {
             "version": VERSION,
             "length": self.length,

@@ -1,8 +1,7 @@
-"""Where text comes from: files of this machine; no torch, no network.
+"""Read text of this machine as documents, in pieces for tokenisers; no torch, no network.
 
-A source offers what `Source` says; `rote.tasks.text.hub` has one more.
-
-Text as it flows from sources to tokenisers: documents, the long ones in pieces; no torch.
+`Source` is the protocol; `rote.tasks.text.hub` has another source. Long documents are cut into
+pieces.
 """
 
 import ast
@@ -20,11 +19,11 @@ from rote.tasks.text.reading.encoding import blocks_of_utf8
 from rote.tasks.text.reading.formats import PARQUET, TEXT, FileFormat, files_of, kind_of
 from rote.tasks.text.reading.rows import RowSelection, rows_of
 
-PIECE_CHARACTERS = 1 << 18  # a tokeniser's memory grows with what it takes at once
+PIECE_CHARACTERS = 1 << 18  # a tokeniser's memory grows with its input
 
 
 class Piece(NamedTuple):
-    """A document, or what was cut from one after the end of a line."""
+    """A document, or a part of one; parts end after a line if possible."""
 
     text: str
     ends_document: bool
@@ -32,7 +31,7 @@ class Piece(NamedTuple):
 
 
 def pieces(document: Iterable[str], *, is_null: bool = False) -> Iterator[Piece]:
-    """Cut a document that comes in blocks; where it is cut depends on the blocks' sizes alone."""
+    """Cut a document that comes in blocks; the cuts depend on the text and the sizes of blocks."""
     rest = ""
     for block in document:
         text, start = rest + block, 0
@@ -47,48 +46,48 @@ def pieces(document: Iterable[str], *, is_null: bool = False) -> Iterator[Piece]
 
 CONTENTS = ("sources", "docstrings")
 TESTS = {"test", "tests", "idle_test"}  # some of their files are broken on purpose
-MOST_BYTES = 1 << 28  # of a row or a line, which is held whole
+MOST_BYTES = 1 << 28  # of a row or a line, which is held in memory
 
 
 class Source(Protocol):
     """Documents in a fixed order; frozen and hashable."""
 
     def version(self) -> str:
-        """A digest that moves where the documents may have changed; the same on any machine."""
+        """Return a digest that changes if the documents may have changed; equal on all machines."""
         ...
 
     def total_bytes(self) -> int | None:
-        """About how much text there is; None where only reading it tells."""
+        """Return the approximate size of the text; None if only reading shows it."""
         ...
 
     def pieces(self) -> Iterator[Piece]:
-        """Every document; raises ValueError naming what cannot be read, and where."""
+        """Yield every document; raises ValueError naming what cannot be read, and where."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class PythonLibrary:
-    """The standard library of the Python that runs, a document for each module, sorted by name.
+    """The standard library of the running Python, one document per module, sorted by name.
 
-    Tests are left out. Raises ValueError where Python was installed without its sources.
+    Tests are left out. Raises ValueError if Python was installed without its sources.
     """
 
-    content: str  # sources: whole files; docstrings: documentation strings alone
+    content: str  # sources: whole files; docstrings: only these
 
     def __post_init__(self) -> None:
         if self.content not in CONTENTS:
             raise ValueError(f"task.source.content must be one of {CONTENTS}, got {self.content!r}")
 
     def version(self) -> str:
-        """Over every module's name and bytes."""
+        """Return a digest of every module's name and bytes."""
         return _digest([self.content, *(f"{n}:{sha256_of_file(p)}" for n, p in self._modules())])
 
     def total_bytes(self) -> int | None:
-        """Of whole files, also where documentation strings alone are taken."""
+        """Return the size of whole files, even if only docstrings are taken."""
         return sum(path.stat().st_size for _, path in self._modules())
 
     def pieces(self) -> Iterator[Piece]:
-        """Decoded as Python would."""
+        """Yield modules, decoded as Python does."""
         for _, path in self._modules():
             with tokenize.open(path) as stream:
                 text = stream.read()
@@ -108,15 +107,14 @@ class PythonLibrary:
 
 @dataclass(frozen=True, kw_only=True)
 class LocalFiles:
-    """Files by path or glob pattern, or those of a folder, each in the order of their names.
+    """Files by path or glob pattern, or all of a folder, each in the order of their names.
 
-    Lines of JSON, entries of a JSON list and rows of parquet, .csv or .tsv are documents, any
-    other text is one whole; files may be compressed. Raises ValueError for a pattern that fits
-    no file.
+    Lines of JSON, entries of a JSON list and rows of parquet, .csv or .tsv are documents; any other
+    file is one document. Files may be compressed. Raises ValueError for a pattern without a file.
     """
 
     paths: Sequence[str]
-    field: str  # that holds the text, of a row
+    field: str  # of a row; it holds the text
 
     def __post_init__(self) -> None:
         if isinstance(self.paths, str) or not self.paths:
@@ -127,12 +125,12 @@ class LocalFiles:
         object.__setattr__(self, "paths", tuple(map(str, self.paths)))
 
     def version(self) -> str:
-        """Over how every file is read and its bytes, not over their names."""
+        """Return a digest of the format and bytes of every file, without names."""
         parts = [f"{self._kind(path).label}:{sha256_of_file(path)}" for path in self._files()]
         return _digest([self.field, *parts])
 
     def total_bytes(self) -> int | None:
-        """As stored; None where a file is packed."""
+        """Return the stored size; None if a file is compressed or parquet."""
         files = self._files()
         kinds = [self._kind(path) for path in files]
         if any(kind.compression or kind.format == PARQUET for kind in kinds):
@@ -140,7 +138,7 @@ class LocalFiles:
         return sum(path.stat().st_size for path in files)
 
     def pieces(self) -> Iterator[Piece]:
-        """File after file."""
+        """Yield the documents file by file."""
         wanted = wanted_text(
             self.field, "set task.source.field, or name it .txt where all of it is the text"
         )
@@ -161,7 +159,7 @@ class LocalFiles:
 
 
 def wanted_text(field: str, way_out: str) -> RowSelection:
-    """A field with text, of a row of files or of a data set."""
+    """Select a field with text, in a row of a file or data set."""
     return RowSelection(
         field=field,
         way_out=way_out,

@@ -1,14 +1,10 @@
-"""Windows of real text: what a model gains on them is not all memorised.
+"""Define the task of real text windows; a model's gain on them is not all memorised.
 
 Source: Morris et al. 2025 (arXiv 2505.24832), section 4: windows of 64 tokens, deduplicated after
-truncation. Shapes: N sequences, B sequences asked for, L tokens in each.
+truncation. Windows are divided into pools for training, held-out data and references. Pool and
+order depend only on a key and a window's (or document's) number: no state, equal on all machines.
 
-Text prepared for a look at it: the outputs folder is read, not written to; no torch.
-
-Which windows are trained on, held out, kept for references; and in which order.
-
-Everything here is a function of a window's (or document's) number and a key: no state, the same on
-any machine. Shapes: N numbers.
+Shapes: N sequences or numbers, B sequences asked for, L tokens in each.
 """
 
 import os
@@ -39,7 +35,7 @@ SPLIT_BY = ("window", "document")
 
 @dataclass(frozen=True, kw_only=True)
 class Pools:
-    """How windows go to the three pools; raises ValueError where nothing is left to train."""
+    """How windows are divided into three pools; raises ValueError if none is left to train."""
 
     seed: int
     by: str
@@ -56,9 +52,9 @@ class Pools:
             raise ValueError("task.heldout_share and task.reference_share leave nothing to train")
 
 
-@lru_cache(maxsize=2)  # a run asks for its pools several times
+@lru_cache(maxsize=2)  # a run needs its pools several times
 def pools(corpus: str, split: Pools) -> dict[str, np.ndarray]:
-    """The sample ids of each pool, int64, in the order of the corpus."""
+    """Return the sample ids of each pool, int64, in the order of the corpus."""
     prepared = open_prepared(corpus)
     numbers_N = np.arange(prepared.num_windows)
     if split.by == "document":
@@ -73,12 +69,12 @@ def pools(corpus: str, split: Pools) -> dict[str, np.ndarray]:
 
 
 def shuffled(ids_N: np.ndarray, key: int) -> np.ndarray:
-    """The same ids [N] in the order that ``key``, 64 bits, says."""
+    """Return the same ids [N] in an order given by ``key``, 64 bits."""
     return ids_N[np.argsort(_random_64_bits(ids_N, key), kind="stable")]
 
 
 def _random_64_bits(counters_N: np.ndarray, key: int) -> np.ndarray:
-    """SplitMix64 (Steele, Lea and Flood 2014) at these counters, uint64 [N]."""
+    """Return SplitMix64 (Steele, Lea and Flood 2014) of these counters, uint64 [N]."""
     mixed = counters_N.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(key)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -95,16 +91,17 @@ TRAINED = ("train", "reference")
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """N windows of one pool in an order that the seed says: N sequences are a prefix of 2N.
+    """N windows of one pool in an order given by the seed: N sequences are a prefix of 2N.
 
     ``corpus`` is the content hash of the prepared windows; `preparation` finds it before a run has
-    its id. Raises ValueError for values that make no data set, and where the pools hold too few.
+    its
+    id. Raises ValueError for settings out of range, and if the pools are too small.
     """
 
     source: Source
     tokeniser: Tokeniser
     length: int
-    windows: str  # all windows of a document, or its first
+    windows: str  # all windows of a document, or only the first
     near_duplicate_threshold: float | None
     split_by: str
     split_seed: int
@@ -114,7 +111,7 @@ class Text:
     num_sequences: int
     num_heldout_sequences: int
     duplicated_fraction: float  # of the N sequences
-    repeats: int  # how often each of those occurs in all
+    repeats: int  # total occurrences of each of those
     corpus: str | None
 
     def __post_init__(self) -> None:
@@ -135,7 +132,7 @@ class Text:
         self._split()
 
     def preparation(self) -> PreparedText:
-        """Tokens, windows, deduplication: done once for all runs on the same text."""
+        """Return tokenising, windows and deduplication, done once for all runs on the same text."""
         recipe = Recipe(
             source=self.source,
             tokeniser=self.tokeniser,
@@ -147,45 +144,45 @@ class Text:
 
     @property
     def vocab_size(self) -> int:
-        """The tokeniser's."""
+        """Return the tokeniser's vocabulary size."""
         return self._prepared.vocab_size
 
     def train(self, seed: int) -> "TextSequences":
-        """N windows of the pool, then those that are repeated once more for each repeat."""
+        """Return N windows of the pool, then the duplicated ones once for each further repeat."""
         once = self.members(seed)
         num_duplicated = round(self.duplicated_fraction * self.num_sequences)
         again = np.tile(once.sample_ids[:num_duplicated], self.repeats - 1)
         return replace(once, sample_ids=np.concatenate([once.sample_ids, again]))
 
     def members(self, seed: int) -> "TextSequences":
-        """The N windows, each once."""
+        """Return the N windows, each once."""
         ids_N = self._ordered(self.pool, seed)[: self.num_sequences]
         return TextSequences(prepared=self._prepared, sample_ids=ids_N)
 
     def heldout(self, seed: int) -> "TextSequences":
-        """The same windows for every seed."""
+        """Return the same windows for every seed."""
         ids_N = self._ordered("heldout", 0)[: self.num_heldout_sequences]
         return TextSequences(prepared=self._prepared, sample_ids=ids_N)
 
     def superset(self, seed: int) -> "TextSequences":
-        """The whole train pool in its order for this seed, whichever pool is trained on."""
+        """Return the whole train pool in this seed's order, whichever pool is trained on."""
         return TextSequences(prepared=self._prepared, sample_ids=self._ordered("train", seed))
 
     def encoder(self) -> Encoder:
-        """What made the tokens of its text."""
+        """Return the tokeniser of its text."""
         return self._encoder
 
     def encode(self, text: str) -> Sequence[int]:
-        """Its tokens, none added at either end."""
+        """Return the tokens of a text; none are added at either end."""
         tokens: list[int] = self._encoder.encode([text])[0].tolist()
         return tokens
 
     def decode(self, tokens_NL: np.ndarray) -> list[str]:
-        """The text of each sequence."""
+        """Return the text of each sequence."""
         return self._encoder.decode(tokens_NL)
 
     def entropy_bits(self, *, from_position: int = 0) -> None:
-        """Nobody knows it."""
+        """Return None: the entropy of real text is unknown."""
 
     def _ordered(self, pool: str, seed: int) -> np.ndarray:
         members = pools(self._prepared.corpus, self._split())
@@ -217,7 +214,7 @@ class Text:
 
     @cached_property
     def _prepared(self) -> Prepared:
-        """Opened, or made again where this machine does not have it."""
+        """Open the corpus, or make it again if this machine lacks it."""
         return open_prepared(self.preparation().open_or_make(no_progress))
 
 
@@ -226,11 +223,11 @@ class TextSequences:
     """Windows of a prepared corpus, read from its memory-mapped file."""
 
     prepared: Prepared
-    sample_ids: np.ndarray  # int64 [N]: the number of each window in the prepared corpus
+    sample_ids: np.ndarray  # int64 [N]: window numbers in the prepared corpus
 
     @property
     def num_sequences(self) -> int:
-        """Repeats counted."""
+        """Return the number of sequences, with repeats."""
         return len(self.sample_ids)
 
     def tokens(self, indices_B: Tensor) -> Tensor:
@@ -241,7 +238,10 @@ class TextSequences:
 
 @contextmanager
 def rehearsal() -> Iterator[None]:
-    """Until the block ends, corpora that are not prepared yet are made in a temporary folder."""
+    """Inside the block, make missing corpora in a temporary folder.
+
+    The outputs folder is read, but not written.
+    """
     there = corpora_folder()
     before = os.environ.get(OUTPUTS_VARIABLE)
     with TemporaryDirectory(prefix="rote-") as outputs:

@@ -1,4 +1,4 @@
-"""From text to tokens and back: bytes, BPE trained on the corpus, a tokenizer.json; no torch.
+"""Convert text to tokens and back: bytes, BPE trained on the corpus, a tokenizer.json; no torch.
 
 Shapes: N sequences, L tokens in each.
 """
@@ -24,27 +24,27 @@ DEFINITION = "tokeniser.json"  # in a prepared corpus; absent at byte level
 
 
 class Encoder(Protocol):
-    """A tokeniser that is ready."""
+    """A tokeniser that is ready for use."""
 
     @property
     def vocab_size(self) -> int:
-        """One more than its largest symbol."""
+        """Return the largest symbol plus one."""
         ...
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """The tokens of each text."""
+        """Return the tokens of each text."""
         ...
 
     def decode(self, tokens_NL: np.ndarray) -> list[str]:
-        """The text of each sequence; where it cuts a character there stands U+FFFD."""
+        """Return the text of each sequence; a character that is cut becomes U+FFFD."""
         ...
 
     def vocabulary_digest(self) -> str:
-        """Of what each symbol stands for, however a file writes that down."""
+        """Return a digest of the symbols' meanings, independent of the file format."""
         ...
 
     def save(self, folder: Path) -> None:
-        """What `load` needs."""
+        """Write what `load` needs."""
         ...
 
 
@@ -52,41 +52,42 @@ class Tokeniser(Protocol):
     """How text becomes tokens; frozen and hashable."""
 
     def settings(self) -> dict[str, Any]:
-        """What a prepared corpus must agree with."""
+        """Return the settings that a prepared corpus must agree with."""
         ...
 
     def version(self) -> str:
-        """A digest of what the settings do not tell, empty where they tell all."""
+        """Return a digest of what the settings do not cover; empty if they cover all."""
         ...
 
     def encoder(self, corpus: Iterator[Piece]) -> Encoder:
-        """Make it ready; raises ValueError."""
+        """Return the ready tokeniser; raises ValueError."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bytes:
-    """A symbol for each byte of UTF-8: nothing to learn, nothing lost."""
+    """One symbol per byte of UTF-8: it needs no training and is lossless."""
 
     def settings(self) -> dict[str, Any]:
-        """Its kind."""
+        """Return its kind."""
         return {"kind": "bytes"}
 
     def version(self) -> str:
-        """There is one."""
+        """Return an empty version: there is only one."""
         return ""
 
     def encoder(self, corpus: Iterator[Piece]) -> Encoder:
-        """The corpus is not looked at."""
+        """Return the encoder; the corpus is not read."""
         return ByteEncoder()
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedBPE:
-    """Byte-pair encoding over bytes, trained on the beginning of the corpus; nothing is lost.
+    """Byte-pair encoding over bytes, trained on the beginning of the corpus; lossless.
 
-    ``tokenizers`` (extra ``text``) trains it. Raises ValueError where the corpus is too small for
-    so many symbols.
+    ``tokenizers`` (extra ``text``) trains it. Raises ValueError if the corpus is too small for so
+    many
+    symbols.
     """
 
     vocab_size: int
@@ -97,15 +98,15 @@ class TrainedBPE:
         require_whole("task.tokeniser.train_bytes", self.train_bytes, 1)
 
     def settings(self) -> dict[str, Any]:
-        """All that is asked for."""
+        """Return all settings."""
         return {"kind": "bpe", "vocab_size": self.vocab_size, "train_bytes": self.train_bytes}
 
     def version(self) -> str:
-        """The corpus tells the rest."""
+        """Return an empty version: settings and corpus determine it."""
         return ""
 
     def encoder(self, corpus: Iterator[Piece]) -> Encoder:
-        """The same for the same text."""
+        """Train the tokeniser; equal text gives equal results."""
         from_text = _trained(_beginning(corpus, self.train_bytes), self.vocab_size)
         if from_text.vocab_size != self.vocab_size:
             raise ValueError(
@@ -119,28 +120,28 @@ class TrainedBPE:
 class TokeniserFile:
     """A ``tokenizer.json`` of Hugging Face's ``tokenizers`` (extra ``text``).
 
-    Raises ValueError where it is missing, is none, or has another number of symbols than is said.
+    Raises ValueError if it is missing, is another file, or has another vocabulary size than given.
     """
 
     path: str
-    vocab_size: int | None  # None: as many as the file has
+    vocab_size: int | None  # None: the file's own
 
     def __post_init__(self) -> None:
         if not isinstance(self.path, str):
             raise ValueError(f"task.tokeniser.path must name a tokenizer.json, got {self.path!r}")
 
     def settings(self) -> dict[str, Any]:
-        """Not where it lies."""
+        """Return the settings, without the path."""
         return {"kind": "file"}
 
     def version(self) -> str:
-        """Of the file, and of the number that it is checked against."""
+        """Return the digest of the file, with the expected vocabulary size."""
         if not Path(self.path).is_file():
             raise ValueError(f"task.tokeniser.path: there is no file {self.path!r}")
         return f"{sha256_of_file(Path(self.path))}:{self.vocab_size}"
 
     def encoder(self, corpus: Iterator[Piece]) -> Encoder:
-        """The corpus is not looked at."""
+        """Load the tokeniser; the corpus is not read."""
         encoder = _from_file(Path(self.path))
         if self.vocab_size not in (None, encoder.vocab_size):
             raise ValueError(
@@ -151,29 +152,29 @@ class TokeniserFile:
 
 
 class ByteEncoder:
-    """UTF-8."""
+    """UTF-8 bytes as tokens."""
 
     vocab_size = NUM_BYTES
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """A view of each text's bytes."""
+        """Return a view of each text's bytes."""
         return [np.frombuffer(text.encode(), dtype=np.uint8) for text in texts]
 
     def decode(self, tokens_NL: np.ndarray) -> list[str]:
-        """Bytes that are no UTF-8, as where a window cuts a character, become U+FFFD."""
+        """Return texts; bytes that are not UTF-8 (a window may cut a character) become U+FFFD."""
         rows = tokens_NL.astype(np.uint8)
         return [row.tobytes().decode(errors="replace") for row in rows]
 
     def vocabulary_digest(self) -> str:
-        """There is one such vocabulary."""
+        """Return a constant: there is only one such vocabulary."""
         return "bytes"
 
     def save(self, folder: Path) -> None:
-        """Nothing: it is what `load` takes where no definition lies."""
+        """Write nothing; `load` defaults to the byte tokeniser."""
 
 
 class JsonEncoder:
-    """One of Hugging Face's."""
+    """A tokeniser of Hugging Face's ``tokenizers``."""
 
     def __init__(self, tokenizer: "Tokenizer") -> None:
         tokenizer.no_truncation()
@@ -182,7 +183,7 @@ class JsonEncoder:
         self.vocab_size = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Without special tokens; raises ValueError where a regular expression of it fails."""
+        """Return tokens without special ones; raises ValueError if its regular expression fails."""
         try:
             encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         except BaseException as error:  # a panic of tokenizers is no Exception
@@ -192,20 +193,20 @@ class JsonEncoder:
         return [np.array(one.ids, dtype=np.uint32) for one in encoded]
 
     def decode(self, tokens_NL: np.ndarray) -> list[str]:
-        """Special tokens too."""
+        """Return texts that include special tokens."""
         return self._tokenizer.decode_batch(tokens_NL.tolist(), skip_special_tokens=False)
 
     def vocabulary_digest(self) -> str:
-        """Of symbols and their numbers."""
+        """Return a digest of symbols and their numbers."""
         return sha256(canonical_json(self._tokenizer.get_vocab(with_added_tokens=True)).encode())
 
     def save(self, folder: Path) -> None:
-        """As the one file that `tokenizers` reads."""
+        """Write the one file that `tokenizers` reads."""
         write_text(folder / DEFINITION, self._tokenizer.to_str())
 
 
 def load(folder: Path) -> Encoder:
-    """What `Encoder.save` left in a folder; raises ValueError where it is damaged."""
+    """Load what `Encoder.save` wrote to a folder; raises ValueError if it is damaged."""
     path = folder / DEFINITION
     return _from_file(path) if os.path.lexists(path) else ByteEncoder()
 
@@ -239,7 +240,7 @@ def _trained(texts: Iterator[str], vocab_size: int) -> JsonEncoder:
 
 
 def _beginning(corpus: Iterator[Piece], num_bytes: int) -> Iterator[str]:
-    """Pieces until there are so many bytes; the last one is whole."""
+    """Yield pieces up to ``num_bytes``; the last one is complete."""
     seen = 0
     for piece in corpus:
         if seen >= num_bytes:

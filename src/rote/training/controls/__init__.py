@@ -1,1 +1,1 @@
-"""Controls against memorising: each changes one thing of training, and works with every task."""
+"""Controls against memorisation: each changes one part of training and works with every task."""

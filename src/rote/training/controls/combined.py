@@ -1,4 +1,4 @@
-"""All controls of one run, asked by what they change."""
+"""Combine all controls of one run and apply them by what they change."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,14 +27,17 @@ KINDS = (
     HasStoppingRule,
 )  # fmt: skip
 ONE_AT_MOST = (MakesGradients, HasStoppingRule)
-# What several models in one pass cannot do apart: draw, take other gradients, end on other weights.
+# Runs of a stack cannot draw apart, take other gradients, or end with other weights.
 ALONE = (ChangesModel, MakesGradients, HasStoppingRule)
-WHOLE_WEIGHTS = (ChangesGradients, HasStoppingRule)  # not parts of them, as FSDP's processes hold
+WHOLE_WEIGHTS = (ChangesGradients, HasStoppingRule)  # not shards of them, as FSDP's processes hold
 
 
 @dataclass(frozen=True)
 class Controls:
-    """By name; their order says nothing. Raises ValueError for what does not go together."""
+    """The controls of a run by name; their order has no meaning.
+
+    Raises ValueError for controls that exclude each other.
+    """
 
     by_name: Mapping[str, object] = field(default_factory=dict)
 
@@ -50,17 +53,17 @@ class Controls:
     def of(
         cls, configs: Mapping[str, Mapping[str, Any]], build: Callable[[Mapping[str, Any]], object]
     ) -> "Controls":
-        """As a spec says them, each made by ``build``."""
+        """Build the controls of a spec, each with ``build``."""
         return cls({name: build(config) for name, config in configs.items()})
 
-    def check(self, prospect: PlannedTraining) -> None:
-        """Before any training; raises ValueError."""
+    def check(self, planned: PlannedTraining) -> None:
+        """Check the controls before training; raises ValueError."""
         for control in self._ordered:
             if isinstance(control, Checks):
-                control.check(prospect)
+                control.check(planned)
 
-    def require_company(self, strategy: str) -> None:
-        """Raises ValueError for what the processes that train together cannot do."""
+    def require_strategy(self, strategy: str) -> None:
+        """Raises ValueError for controls that do not work with several processes."""
         if distributed.num_processes() == 1:
             return
         if names := self._names((MakesGradients,)):
@@ -70,12 +73,12 @@ class Controls:
 
     @property
     def why_alone(self) -> str | None:
-        """What in a run's controls keeps it from training in a stack."""
+        """Return the control that keeps a run from training in a stack, as a reason; else None."""
         names = self._names(ALONE)
         return f"control.{names[0]} has to train one by one" if names else None
 
     def objective(self, scored_from: int) -> Objective:
-        """What a batch is trained on, and what it costs."""
+        """Return the objective: the loss that a batch is trained on, and its plain cost."""
         return Objective(
             losses=tuple(one for one in self._ordered if isinstance(one, ChangesLoss)),
             weighers=tuple(one for one in self._ordered if isinstance(one, WeighsTokens)),
@@ -84,17 +87,17 @@ class Controls:
 
     @property
     def leave_tokens_out(self) -> bool:
-        """Whether some tokens may count less for the gradient than for the curve."""
+        """Return whether some tokens may count less for the gradient than for the curve."""
         return bool(self._names((WeighsTokens,)))
 
     def change_model(self, model: nn.Module) -> None:
-        """In place, before training."""
+        """Change the model in place, before training."""
         for control in self._ordered:
             if isinstance(control, ChangesModel):
                 control.change_model(model)
 
     def change_sequences(self, sequences: Sequences, *, length: int) -> Sequences:
-        """Those to train on."""
+        """Return the sequences to train on."""
         for control in self._ordered:
             if isinstance(control, ChangesSequences):
                 sequences = control.change_sequences(sequences, length=length)
@@ -102,47 +105,47 @@ class Controls:
 
     @property
     def change_which_sequences(self) -> bool:
-        """Whether `change_sequences` may leave some out."""
+        """Return whether `change_sequences` may leave some out."""
         return bool(self._names((ChangesSequences,)))
 
     @property
     def beyond_data(self) -> list[str]:
-        """Names of those that change more than which sequences are read."""
+        """Return the names of controls that change more than which sequences are read."""
         data_alone = self._names((ChangesSequences,))
         return [name for name in sorted(self.by_name) if name not in data_alone]
 
     def before_step(self, *, seed: int, step: int) -> None:
-        """What a model draws in its forward pass is a function of seed, step and process."""
+        """Seed the forward pass, so that its draws depend on seed, step and process only."""
         if self._draw:
             torch.manual_seed(stream_seed(seed, "forward", step, distributed.rank()))
 
     def change_gradients(self, gradients: Sequence[Tensor], *, seed: int, step: int) -> None:
-        """In place, after clipping."""
+        """Change the gradients in place, after clipping."""
         for control in self.gradient_changers:
             control.change_gradients(gradients, seed=seed, step=step)
 
     @cached_property
     def gradient_changers(self) -> list[ChangesGradients]:
-        """Asked at every step."""
+        """Return the controls that change gradients; cached because every step asks for them."""
         return [one for one in self._ordered if isinstance(one, ChangesGradients)]
 
     @property
     def gradients(self) -> MakesGradients | None:
-        """What takes the place of the backward pass."""
+        """Return the control that replaces the backward pass, if any."""
         return next((one for one in self._ordered if isinstance(one, MakesGradients)), None)
 
     @property
     def microbatch_size(self) -> int | None:
-        """Sequences whose own gradients are held at once; None where none are."""
+        """Return how many sequences' own gradients are held at once; None for other controls."""
         return self.gradients.microbatch_size if self.gradients else None
 
     @property
     def watches(self) -> HasStoppingRule | None:
-        """What looks at held-out sequences of its own."""
+        """Return the control that reads held-out sequences of its own, if any."""
         return next((one for one in self._ordered if isinstance(one, HasStoppingRule)), None)
 
     def reported(self, task: Task) -> Task:
-        """The task without held-out sequences that training looks at."""
+        """Return the task without held-out sequences that training reads."""
         return self.watches.reported(task) if self.watches else task
 
     @property

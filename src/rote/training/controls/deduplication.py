@@ -1,7 +1,7 @@
-"""Deduplication: of equal training sequences the first one stays.
+"""Deduplicate training sequences: keep the first of equal ones.
 
-Source: Lee et al. 2022 (arXiv 2107.06499), here for whole sequences. What is measured are the
-task's own sequences, repeats included. Shapes: B sequences at once, L tokens in each.
+Source: Lee et al. 2022 (arXiv 2107.06499), here for whole sequences. Measures still read the task's
+own sequences, repeats included. Shapes: B sequences at once, L tokens in each.
 """
 
 import hashlib
@@ -14,15 +14,15 @@ from rote.tasks.protocol import Sequences
 from rote.training.data import subset_of
 
 TOKENS_AT_ONCE = 1 << 22  # 32 MiB of int64
-DIGEST_BYTES = 16  # 2^64 sequences before two of them are likely to share a digest
+DIGEST_BYTES = 16  # two of 2^64 sequences are likely to share a digest
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deduplication:
-    """No settings: equal means equal in every token."""
+    """Deduplication has no settings: sequences are equal if all their tokens are."""
 
     def change_sequences(self, sequences: Sequences, *, length: int) -> Sequences:
-        """Each distinct one once, in the order of first appearances."""
+        """Return each distinct sequence once, in the order of first appearances."""
         firsts = _first_indices(sequences, max(1, TOKENS_AT_ONCE // length))
         if len(firsts) == sequences.num_sequences:
             return sequences

@@ -1,16 +1,15 @@
-"""DP-SGD: gradients of single sequences, clipped, summed, with Gaussian noise.
+"""Train with DP-SGD: clip the gradient of each sequence, sum them, add Gaussian noise.
 
-Source: Abadi et al. 2016 (arXiv 1607.00133). What is protected is one training sequence: one that
-stands there twice is not covered as one. Opacus accounts for the privacy; gradients are our own,
-since its hooks do not see a head tied to the embedding. Any optimiser may follow: what it does with
-a private gradient costs nothing more.
+Source: Abadi et al. 2016 (arXiv 1607.00133). Privacy protects one training sequence; a sequence
+that occurs twice is not protected as one. Any optimiser may follow: what it does with a private
+gradient spends no more privacy. The gradients are our own, because Opacus' hooks do not see a head
+tied to the embedding.
+
+Opacus' accountants compute the epsilon of (epsilon, delta)-differential privacy for one training
+sequence more or less, under Poisson sampling. RDP is by Mironov et al. 2019 (arXiv 1908.10530); PRV
+by Gopi et al. 2021 (arXiv 2106.02848) is tighter and slower.
+
 Shapes: B batch, b sequences at once, L positions.
-
-What steps of noisy gradients cost in privacy: Opacus' accountants, asked twice and no more.
-
-epsilon is that of (epsilon, delta)-differential privacy for one training sequence more or less,
-under Poisson sampling. Source: Abadi et al. 2016 (arXiv 1607.00133); RDP by Mironov et al. 2019
-(arXiv 1908.10530), the tighter and slower PRV by Gopi et al. 2021 (arXiv 2106.02848).
 """
 
 import warnings
@@ -24,22 +23,23 @@ from torch import Tensor, nn
 
 from rote.core.checks import require_number, require_positive, require_whole
 from rote.core.rng import generator
+from rote.models.count import named_trainable
 from rote.training.controls.protocol import Facts, PlannedTraining
 from rote.training.data import PoissonOrder
 from rote.training.functional import own_logits, own_weights, per_sample_gradients
 from rote.training.objective import Objective
 
 ACCOUNTANTS = ("rdp", "prv")
-MAX_NOISE_MULTIPLIER = 1e5  # with more, nothing of a gradient is left
+MAX_NOISE_MULTIPLIER = 1e5  # more noise would leave nothing of a gradient
 
 
 @lru_cache
 def noise_multiplier(
     epsilon: float, delta: float, *, sample_rate: float, steps: int, accountant: str
 ) -> float:
-    """Standard deviation of the noise, in clipping norms, that spends at most ``epsilon``.
+    """Return the standard deviation of noise, in clipping norms, that spends at most ``epsilon``.
 
-    Raises ValueError where no noise is enough, or Opacus is missing.
+    Raises ValueError if no noise is enough, or if Opacus is missing.
     """
     spent = spent_epsilon(
         MAX_NOISE_MULTIPLIER, delta, sample_rate=sample_rate, steps=steps, accountant=accountant
@@ -68,7 +68,7 @@ def noise_multiplier(
 def spent_epsilon(
     noise_multiplier: float, delta: float, *, sample_rate: float, steps: int, accountant: str
 ) -> float:
-    """After so many steps; raises ValueError where Opacus is missing."""
+    """Return the epsilon spent by ``steps`` steps; raises ValueError if Opacus is missing."""
     with _opacus():
         from opacus.accountants import create_accountant
 
@@ -79,7 +79,7 @@ def spent_epsilon(
 
 @contextmanager
 def _opacus() -> Iterator[None]:
-    """It warns where its grid of orders ends, which makes a bound looser and no less true."""
+    """Silence Opacus' warning that its grid of orders ends: the bound is looser but still valid."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -88,18 +88,18 @@ def _opacus() -> Iterator[None]:
         raise ValueError(f"control.dp_sgd needs pip install 'rote[dp]' ({error})") from error
 
 
-LEAST_READ = 21  # sequences a stride on average: e^-21, one in a billion, that it reads none
+LEAST_READ = 21  # mean sequences a stride: it reads none with probability e^-21, one in a billion
 LEAST_NORM = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
 class DPSGD:
-    """Raises ValueError for numbers that are no budget."""
+    """Settings of DP-SGD; raises ValueError for numbers that are no privacy budget."""
 
-    epsilon: float  # spent when all of budget.max_steps are taken; less where training ends early
+    epsilon: float  # spent by all of budget.max_steps; less if training ends early
     delta: float
     max_grad_norm: float  # of one sequence's gradient
-    microbatch_size: int  # sequences whose gradients are held at once: a matter of memory
+    microbatch_size: int  # sequences whose gradients are held at once: only memory depends on it
     accountant: str  # rdp, or prv: tighter and slower
 
     def __post_init__(self) -> None:
@@ -112,29 +112,29 @@ class DPSGD:
                 f"control.dp_sgd.accountant={self.accountant!r}: choose from {ACCOUNTANTS}"
             )
 
-    def check(self, prospect: PlannedTraining) -> None:
-        """Layers, budget of privacy, and enough to read between two looks."""
-        if prospect.compile_mode is not None:
+    def check(self, planned: PlannedTraining) -> None:
+        """Check the layers, the privacy budget, and that each stride reads enough sequences."""
+        if planned.compile_mode is not None:
             raise ValueError("control.dp_sgd does not go with host.compile: set it to null")
-        self._check_model(prospect.model, prospect.task.length)
-        shortest = len(prospect.budget.strides()[-1])
-        if prospect.batch_size * shortest < LEAST_READ:
+        self._check_model(planned.model, planned.task.length)
+        shortest = len(planned.budget.strides()[-1])
+        if planned.batch_size * shortest < LEAST_READ:
             raise ValueError(
                 f"control.dp_sgd reads batches of random size: {shortest} steps of "
-                f"{prospect.batch_size} between two looks at the loss may read nothing, "
+                f"{planned.batch_size} between two looks at the loss may read nothing, "
                 f"take {LEAST_READ} sequences or more"
             )
         self.begin(
-            num_sequences=prospect.num_sequences,
-            batch_size=prospect.batch_size,
-            max_steps=prospect.budget.max_steps,
+            num_sequences=planned.num_sequences,
+            batch_size=planned.batch_size,
+            max_steps=planned.budget.max_steps,
             seed=0,
         )
 
     def begin(
         self, *, num_sequences: int, batch_size: int, max_steps: int, seed: int
     ) -> "PrivateGradients":
-        """With the noise that its budget asks for."""
+        """Choose the noise that meets the privacy budget."""
         if not 0 < self.delta < 1 / num_sequences:
             raise ValueError(
                 f"control.dp_sgd.delta={self.delta:g} must be above 0 and below one over the "
@@ -151,7 +151,7 @@ class DPSGD:
         return PrivateGradients(settings=self, order=order, noise_multiplier=noise, seed=seed)
 
     def _check_model(self, model: nn.Module, length: int) -> None:
-        """Opacus knows layers that mix sequences; what vmap cannot do shows when it is tried."""
+        """Validate the layers with Opacus, then try vmap to find what it does not support."""
         from opacus.validators import ModuleValidator
 
         if errors := ModuleValidator.validate(model):
@@ -160,7 +160,8 @@ class DPSGD:
         try:
             own = own_weights(model, len(tokens_BL))
             logits = own_logits(model, own, len(tokens_BL))
-            torch.autograd.grad(logits(tokens_BL).sum(), list(own.values()), materialize_grads=True)
+            moved = [weight for weight in own.values() if weight.requires_grad]
+            torch.autograd.grad(logits(tokens_BL).sum(), moved, materialize_grads=True)
         except (RuntimeError, NotImplementedError, ValueError) as error:
             raise ValueError(
                 f"control.dp_sgd: no gradients of single sequences from {type(model).__name__}: "
@@ -170,7 +171,7 @@ class DPSGD:
 
 @dataclass(frozen=True, kw_only=True)
 class PrivateGradients:
-    """Takes the gradients of one run."""
+    """Computes the private gradients of one run."""
 
     settings: DPSGD
     order: PoissonOrder
@@ -180,8 +181,11 @@ class PrivateGradients:
     def __call__(
         self, model: nn.Module, tokens_BL: Tensor, *, step: int, objective: Objective
     ) -> Tensor:
-        """Divided by the expected batch size, as is the loss: the true one would tell of it."""
-        weights = dict(model.named_parameters())
+        """Divide by the expected batch size: the actual batch size would leak membership.
+
+        The loss is divided by it too.
+        """
+        weights = dict(named_trainable(model))
         sums = {name: torch.zeros_like(one, dtype=torch.float32) for name, one in weights.items()}
         loss = torch.zeros((), dtype=torch.float64, device=tokens_BL.device)
         for start in range(0, len(tokens_BL), self.settings.microbatch_size):
@@ -195,7 +199,7 @@ class PrivateGradients:
         return loss / self.order.batch_size
 
     def facts(self, steps: int) -> Facts:
-        """What the steps taken have spent."""
+        """Return the privacy spent by the steps taken."""
         spent = spent_epsilon(
             self.noise_multiplier,
             self.settings.delta,
@@ -211,7 +215,7 @@ class PrivateGradients:
         }
 
     def _add_noise(self, sums: Mapping[str, Tensor], step: int) -> None:
-        """A function of seed and step: who knows the seed knows the noise."""
+        """Add noise that depends on seed and step: anybody with the seed can compute it."""
         std = self.noise_multiplier * self.settings.max_grad_norm
         draws = generator(self.seed, "private noise", step, device=next(iter(sums.values())).device)
         for total in sums.values():
@@ -221,7 +225,7 @@ class PrivateGradients:
 def _add_clipped(
     sums: Mapping[str, Tensor], gradients: Mapping[str, Tensor], max_norm: float
 ) -> None:
-    """Each sequence's gradient at most so long, summed in float32."""
+    """Clip each sequence's gradient to ``max_norm`` and add it, in float32."""
     squares_b = sum(one.flatten(1).float().square().sum(1) for one in gradients.values())
     assert isinstance(squares_b, Tensor)
     scale_b = (max_norm / (squares_b.sqrt() + LEAST_NORM)).clamp(max=1.0)

@@ -1,7 +1,7 @@
-"""Dropout at GPT-2's places: on the sum of embeddings, on attention weights, on every branch.
+"""Apply dropout at GPT-2's places: on summed embeddings, attention weights, every branch.
 
-Source: Srivastava et al. 2014, JMLR 15; the places are those of Radford et al. 2019.
-The curve's loss is that of the thinned model; measures read the whole one.
+Source: Srivastava et al. 2014, JMLR 15; the places are those of Radford et al. 2019. The curve's
+loss includes dropout; measures read the whole model.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from rote.training.controls.protocol import PlannedTraining
 
 @dataclass(frozen=True, kw_only=True)
 class Dropout:
-    """Raises ValueError for a rate that is none and a place that is not known."""
+    """Settings of dropout; raises ValueError for a rate outside [0, 1) and an unknown place."""
 
     rate: float
     places: Sequence[str]
@@ -28,13 +28,13 @@ class Dropout:
             if place not in PLACES:
                 raise ValueError(f"control.dropout.places: {place!r} is not among {PLACES}")
 
-    def check(self, prospect: PlannedTraining) -> None:
-        """A model says itself where it can drop numbers."""
-        if not isinstance(prospect.model, HasDropout):
-            name = type(prospect.model).__name__
+    def check(self, planned: PlannedTraining) -> None:
+        """Raises ValueError for a model that has no places for dropout."""
+        if not isinstance(planned.model, HasDropout):
+            name = type(planned.model).__name__
             raise ValueError(f"control.dropout: {name} has no places for it (no set_dropout)")
 
     def change_model(self, model: nn.Module) -> None:
-        """Names and number of parameters stay."""
+        """Switch dropout on; names and number of parameters stay."""
         assert isinstance(model, HasDropout)
         model.set_dropout(self.rate, self.places)

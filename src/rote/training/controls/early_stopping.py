@@ -1,7 +1,7 @@
-"""Early stopping: the weights of the step whose validation loss was lowest.
+"""Stop early: keep the weights of the step with the lowest validation loss.
 
-Validation sequences are a share of the task's held-out ones, drawn at random; the others, and they
-alone, are what measures report. Source: Prechelt 1998, Early stopping - but when?
+Validation sequences are a random share of the task's held-out ones; measures report only the
+others. Source: Prechelt 1998, Early stopping - but when?
 Shapes: B batch, L positions, N sequences.
 """
 
@@ -29,26 +29,26 @@ VALIDATION_NATS = "validation_nats_per_token"
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyStopping:
-    """Raises ValueError for a share or a patience that is none."""
+    """Settings; raises ValueError for a share outside [0, 1) and a patience below 1."""
 
     validation_share: float  # of the held-out sequences
-    patience_looks: int  # looks at the loss (budget.check_every_steps) without a lower one
+    patience_looks: int  # checks of the loss (budget.check_every_steps) without a lower one
 
     def __post_init__(self) -> None:
         name = "control.early_stopping.validation_share"
         require_number(name, self.validation_share, 0, below=1)
         require_whole("control.early_stopping.patience_looks", self.patience_looks, 1)
 
-    def check(self, prospect: PlannedTraining) -> None:
-        """Both parts need a sequence, and items that were looked at have to be found again."""
-        number = prospect.task.heldout(0).num_sequences
+    def check(self, planned: PlannedTraining) -> None:
+        """Raises ValueError if a part has no sequence, or validation items cannot be identified."""
+        number = planned.task.heldout(0).num_sequences
         if number < 2:
             raise ValueError(f"control.early_stopping splits held-out sequences: there is {number}")
-        if isinstance(prospect.task, HasItems):
-            self._reported_items(prospect.task, 0)
+        if isinstance(planned.task, HasItems):
+            self._reported_items(planned.task, 0)
 
     def reported(self, task: Task) -> Task:
-        """The same task, of the same protocols, whose held-out sequences are the reported part."""
+        """Return the task, its protocols kept, with only reported held-out sequences."""
 
         def heldout(seed: int) -> Sequences:
             sequences = task.heldout(seed)
@@ -61,7 +61,10 @@ class EarlyStopping:
         return changed
 
     def _reported_items(self, task: Task, seed: int) -> Items:
-        """Without those of validation sequences; raises ValueError where they cannot be told."""
+        """Return the items without those of validation sequences.
+
+        Raises ValueError if they cannot be identified.
+        """
         assert isinstance(task, HasItems)
         items, sequences = task.items(seed), task.heldout(seed)
         rows_NL = sequences.tokens(torch.arange(sequences.num_sequences)).tolist()
@@ -79,7 +82,7 @@ class EarlyStopping:
     def watch(
         self, task: Task, *, seed: int, batch_size: int, device: torch.device
     ) -> "ValidationStopping":
-        """With the best of nothing."""
+        """Start to follow a run."""
         sequences = task.heldout(seed)
         validation = subset_of(sequences, self._parts(sequences.num_sequences, seed)[0])
         return ValidationStopping(
@@ -91,9 +94,9 @@ class EarlyStopping:
         )
 
     def _parts(self, num_sequences: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Validation and reported, each in the task's order and of one sequence at least.
+        """Return validation and reported indices, each in the task's order and at least one.
 
-        At random: a task may have its held-out sequences in an order that means something.
+        Drawn at random: the order of a task's held-out sequences may have a meaning.
         """
         order_N = torch.randperm(num_sequences, generator=generator(seed, "validation")).numpy()
         size = min(max(1, round(self.validation_share * num_sequences)), num_sequences - 1)
@@ -118,7 +121,7 @@ class ValidationStopping:
         self.best_weights: dict[str, Tensor] = {}
 
     def check_loss(self, model: nn.Module, step: int, precision: Precision) -> Facts:
-        """Every process looks at all of it; what rank 0 sees decides."""
+        """Compute the validation loss on every process; rank 0's value decides."""
         with precision.active(self.device.type):
             nats = distributed.from_first(self._nats(model))
         self.looks_since += 1
@@ -130,24 +133,24 @@ class ValidationStopping:
 
     @property
     def is_over(self) -> bool:
-        """Whether patience has run out."""
+        """Return whether patience has run out."""
         return self.looks_since >= self.patience_looks
 
     def state(self) -> dict[str, Any]:
-        """All of it."""
+        """Return the state for a checkpoint."""
         return {name: getattr(self, name) for name in STATE}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """What `state` gave."""
+        """Restore the state that `state` returned."""
         for name in STATE:
             setattr(self, name, state[name])
 
     def end(self, model: nn.Module) -> None:
-        """Back to the best weights, however training ended."""
+        """Restore the best weights, however training ended."""
         model.load_state_dict(self.best_weights)
 
     def facts(self) -> Facts:
-        """Which weights the record is of."""
+        """Return which weights the record describes."""
         return {
             "best_step": self.best_step,
             f"best_{VALIDATION_NATS}": self.best_nats,
@@ -156,7 +159,7 @@ class ValidationStopping:
 
     @torch.inference_mode()
     def _nats(self, model: nn.Module) -> float:
-        """Mean -ln p of the tokens that count, the model as it is measured."""
+        """Return the mean -ln p of scored tokens, with the model in evaluation mode."""
         was_training = model.training
         model.eval()
         total = torch.zeros((), dtype=torch.float64, device=self.device)

@@ -1,11 +1,12 @@
-"""Goldfish loss: one token in k is never learnt, and it is always the same one.
+"""Compute the goldfish loss: one token in k is never learnt, always the same one.
 
-Whether a token is dropped is told by the h tokens before it, through a hash: a passage that comes
-again, in another epoch or elsewhere, loses the same tokens. A model that recites it has to guess
-them. Source: Hans et al. 2024 (arXiv 2406.10209). The hash is our own; where fewer than h tokens
-come before, those there are decide, so that a passage's first h tokens depend on where it begins.
-A sequence's first token, which nothing comes before, is always learnt.
-Shapes: B batch, L positions, H tokens looked back at.
+A hash of the h tokens before a token decides whether it is dropped. So a passage that occurs again,
+in another epoch or elsewhere, loses the same tokens, and a model that recites it has to guess them.
+Source: Hans et al. 2024 (arXiv 2406.10209). The hash is our own. With fewer than h tokens before,
+the existing ones decide, so a passage's first h tokens depend on where it begins. The first token
+of a sequence is always learnt, because no token comes before it.
+
+Shapes: B batch, L positions, H earlier tokens in the hash.
 """
 
 from dataclasses import dataclass, field
@@ -17,18 +18,19 @@ from torch.nn import functional
 from rote.core.checks import require_whole
 from rote.core.rng import random_32_bits, stream_seed
 
-# Of the hash, the same in every run: a passage loses the same tokens in all of them.
+# Keys of the hash, the same in every run: a passage loses the same tokens in all of them.
 KEY, LOW_KEY, HIGH_KEY = (stream_seed(0, "goldfish", *part) for part in ((), ("low",), ("high",)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Goldfish:
-    """Raises ValueError for numbers that are no counts."""
+    """Settings of the goldfish loss; raises ValueError for numbers out of range."""
 
-    k: int  # one token in so many is dropped
-    h: int  # told by so many tokens before it
-    # One for each distance. A tensor made beforehand: torch.compile would take products of a range
-    # for arithmetic without an end, and overflow.
+    k: int  # one token in k is dropped
+    h: int  # tokens before it that decide
+    # One factor per distance. The tensor is made beforehand, because torch.compile would turn
+    # products
+    # of a range into endless arithmetic and overflow.
     _factors_H: Tensor = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -39,16 +41,16 @@ class Goldfish:
         object.__setattr__(self, "_factors_H", (high_H << 32) + low_H | 1)
 
     def weights(self, tokens_BL: Tensor) -> Tensor:
-        """0 for what is dropped, else 1, float32 [B, L]."""
+        """Return 0 for dropped tokens, else 1, float32 [B, L]."""
         return (~self.is_dropped(tokens_BL)).float()
 
     def is_dropped(self, tokens_BL: Tensor) -> Tensor:
-        """Whether each token is, [B, L]."""
+        """Return whether each token is dropped, [B, L]."""
         hash_BL = random_32_bits(self._sums(tokens_BL), KEY)
         dropped_BL = hash_BL * self.k < 1 << 32
         return dropped_BL & (torch.arange(tokens_BL.shape[1], device=tokens_BL.device) > 0)
 
     def _sums(self, tokens_BL: Tensor) -> Tensor:
-        """Of the H tokens before each, times a factor of their distance; absent ones add 0."""
+        """Sum the H tokens before each, times a factor per distance; absent tokens add 0."""
         before_BLH = functional.pad(tokens_BL[:, :-1] + 1, (self.h, 0)).unfold(1, self.h, 1)
         return (before_BLH * self._factors_H.to(tokens_BL.device)).sum(dim=2)

@@ -1,7 +1,7 @@
-"""What a control may change of a run: each kind is a protocol, and a control is of one or more.
+"""Define protocols for what a control may change in a run; a control follows one or more.
 
-Controls are frozen settings: two runs with equal ones may train as one stack. What they draw is a
-function of the run's seed and the step. Shapes: B batch, L positions, V vocabulary.
+Controls are frozen settings: two runs with equal controls may train as one stack. Their random
+draws depend on the run's seed and the step only. Shapes: B batch, L positions, V vocabulary.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from rote.training.budget import Budget
 from rote.training.data import Order
 from rote.training.objective import Objective
 
-Facts = Mapping[str, float]  # what a record tells beside the settings
+Facts = Mapping[str, float]  # what a record states besides the settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,126 +26,126 @@ class PlannedTraining:
 
     task: Task
     model: nn.Module  # on the meta device: shapes without values
-    num_sequences: int  # to train on, as controls leave them
+    num_sequences: int  # to train on, after controls have changed them
     budget: Budget
     compile_mode: str | None
 
     @property
     def batch_size(self) -> int:
-        """A smaller data set is read whole."""
+        """Return the batch size; a data set smaller than a batch is read whole."""
         return min(self.budget.batch_size, self.num_sequences)
 
 
 @runtime_checkable
 class Checks(Protocol):
-    """A control that does not go with everything."""
+    """A control that does not work with every run."""
 
-    def check(self, prospect: PlannedTraining) -> None:
-        """Before any training; raises ValueError."""
+    def check(self, planned: PlannedTraining) -> None:
+        """Raises ValueError before any training if the control does not work with this run."""
         ...
 
 
 @runtime_checkable
 class ChangesModel(Protocol):
-    """A control of how the model computes while it trains, perhaps at random."""
+    """A control that changes how the model computes in training, perhaps at random."""
 
     def change_model(self, model: nn.Module) -> None:
-        """In place; torch's generator is set anew at each step of such a run."""
+        """Change the model in place; torch's generator is seeded at each step of such a run."""
         ...
 
 
 @runtime_checkable
 class ChangesSequences(Protocol):
-    """A control of what is trained on; measures go on reading the task's own sequences."""
+    """A control that changes the training set; measures still read the task's own sequences."""
 
     def change_sequences(self, sequences: Sequences, *, length: int) -> Sequences:
-        """Those to train on."""
+        """Return the sequences to train on."""
         ...
 
 
 @runtime_checkable
 class ChangesGradients(Protocol):
-    """A control of the step: it comes after clipping, right before the optimiser."""
+    """A control of the step: it acts after clipping, right before the optimiser."""
 
     def change_gradients(self, gradients: Sequence[Tensor], *, seed: int, step: int) -> None:
-        """In place; the gradients of one model, in the order of its parameters."""
+        """Change the gradients of one model in place; they are in the order of its parameters."""
         ...
 
 
 class GradientMaker(Protocol):
-    """Who takes the gradients of one run."""
+    """Computes the gradients of one run."""
 
     @property
     def order(self) -> Order:
-        """Which sequences each step reads."""
+        """Return which sequences each step reads."""
         ...
 
     def __call__(
         self, model: nn.Module, tokens_BL: Tensor, *, step: int, objective: Objective
     ) -> Tensor:
-        """Leave gradients in the parameters; returns this batch's part of the loss, in nats."""
+        """Leave gradients in the parameters; return this batch's part of the loss, in nats."""
         ...
 
     def facts(self, steps: int) -> Facts:
-        """After so many steps."""
+        """Return facts for the record after so many steps."""
         ...
 
 
 @runtime_checkable
 class MakesGradients(Protocol):
-    """A control that takes the place of the backward pass; a run has one at most."""
+    """A control that replaces the backward pass; a run has one at most."""
 
     @property
     def microbatch_size(self) -> int:
-        """Sequences whose own gradients are held at once."""
+        """Return how many sequences' own gradients are held at once."""
         ...
 
     def begin(
         self, *, num_sequences: int, batch_size: int, max_steps: int, seed: int
     ) -> GradientMaker:
-        """For one run; raises ValueError."""
+        """Return the gradient maker of one run; raises ValueError."""
         ...
 
 
 class StoppingRule(Protocol):
-    """Who follows one run's held-out loss."""
+    """Follows the held-out loss of one run."""
 
     def check_loss(self, model: nn.Module, step: int, precision: Precision) -> Facts:
-        """After a stride; returns what the curve's row tells besides."""
+        """Compute the loss after a stride; return further columns for the curve's row."""
         ...
 
     @property
     def is_over(self) -> bool:
-        """Whether training ends here."""
+        """Return whether training ends here."""
         ...
 
     def state(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """Return the state for a checkpoint."""
         ...
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """From a checkpoint."""
+        """Restore the state from a checkpoint."""
         ...
 
     def end(self, model: nn.Module) -> None:
-        """Training is over: leave the weights that are to be measured."""
+        """Leave the weights that are to be measured in the model; training is over."""
         ...
 
     def facts(self) -> Facts:
-        """Of the whole training."""
+        """Return facts about the whole training."""
         ...
 
 
 @runtime_checkable
 class HasStoppingRule(Protocol):
-    """A control that looks at held-out sequences of its own; a run has one at most."""
+    """A control that reads held-out sequences of its own; a run has one at most."""
 
     def reported(self, task: Task) -> Task:
-        """The task without them."""
+        """Return the task without those sequences."""
         ...
 
     def watch(
         self, task: Task, *, seed: int, batch_size: int, device: torch.device
     ) -> StoppingRule:
-        """Begin to follow a run."""
+        """Start to follow a run."""
         ...

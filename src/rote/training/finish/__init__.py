@@ -1,1 +1,1 @@
-"""The second phase of a run: down to a minimum of the whole training set's loss."""
+"""Run the second phase: minimise the loss of the whole training set."""

@@ -1,4 +1,4 @@
-"""Loss, gradient and metric of whole training sets, in chunks that memory holds.
+"""Compute loss, gradient and metric on whole training sets, in chunks that fit into memory.
 
 Shapes: K runs with equally many sequences, N of each, L positions, P parameters, b a chunk.
 """
@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from rote.models.count import named_trainable
 from rote.models.likelihood import whole_logits_bytes
 from rote.training.functional import per_sample_gradients, stacked_model
 from rote.training.graphed import GRAPH, Graphed
@@ -16,17 +17,17 @@ from rote.training.objective import Objective
 from rote.training.training_run import TrainingRun
 
 FLOAT32 = 4
-# What stays in a core's cache: all of 1x32 with 8 heads at V=2048, S=64, N=514 takes 1,024 ms at
-# once and 365 in chunks of this size, 1x12 at V=256, S=16, N=193 7.4 and 6.4 (AMD EPYC, one core).
+# Fits into a core's cache: all of 1x32 with 8 heads at V=2048, S=64, N=514 takes 1,024 ms at once
+# and 365 in chunks of this size; 1x12 at V=256, S=16, N=193 takes 7.4 and 6.4 (AMD EPYC, one core).
 CACHED_LOGITS_BYTES = 1 << 21
 # Squared gradients of single sequences that are held at once.
 OWN_GRADIENT_BYTES = 1 << 26
-# Of the mean square, added to each: a weight without gradient must not get an infinite step.
+# Fraction of the mean square, added to each: a weight without gradient must not get infinite steps.
 FLOOR = 1e-4
 
 
 def chunk_sequences(batch_size: int, length: int, vocab_size: int, *, on_cpu: bool) -> int:
-    """Sequences whose loss is taken at once, by the logits that they need."""
+    """Return the number of sequences whose loss is computed at once, limited by their logits."""
     sequence_bytes = FLOAT32 * length * vocab_size
     if on_cpu:
         return max(1, CACHED_LOGITS_BYTES // sequence_bytes)
@@ -34,31 +35,32 @@ def chunk_sequences(batch_size: int, length: int, vocab_size: int, *, on_cpu: bo
 
 
 class FullBatch:
-    """The runs' losses at any points of their parameters."""
+    """The runs' losses on their whole training sets, as functions of their parameters."""
 
     def __init__(self, runs: Sequence[TrainingRun], device: torch.device) -> None:
         first = runs[0]
         self.runs, self.device, self.precision = list(runs), device, first.precision
         self.objective = Objective(scored_from=first.scored_from)
-        self.shapes = {name: one.shape for name, one in first.model.named_parameters()}
+        self.shapes = {name: one.shape for name, one in named_trainable(first.model)}
         self.num_tokens = first.epoch_tokens
         rows = chunk_sequences(
             first.order.batch_size, first.length, first.vocab_size, on_cpu=device.type == "cpu"
         )
         self.rows = max(1, rows // len(runs))
         for one in runs:
-            one.model.eval()  # the loss itself: no dropout, no balance loss of experts
+            one.model.eval()  # the plain loss: no dropout, no balance loss of experts
         self.template = copy.deepcopy(first.model).to("meta") if len(runs) > 1 else first.model
+        self.frozen = _frozen([one.model for one in runs]) if len(runs) > 1 else {}
         graphed = first.compile_mode == GRAPH and device.type == "cuda"
         self.losses_and_gradients = Graphed(self._evaluated) if graphed else self._evaluated
 
     def __call__(self, points: Sequence[Tensor]) -> list[tuple[float, Tensor]]:
-        """Mean nats of a token at each point, float64 [P], and the gradient of that."""
+        """Return the mean nats per token at each point (float64 [P]), and its gradient."""
         found = self.losses_and_gradients(torch.stack(list(points)))
         return [(loss, row[1:]) for loss, row in zip(found[:, 0].tolist(), found, strict=True)]
 
     def _evaluated(self, points_KP: Tensor) -> Tensor:
-        """Loss, then gradient: float64 [K, 1 + P]."""
+        """Return loss and gradient in one row per run: float64 [K, 1 + P]."""
         parts = self._parts(points_KP)
         for part in parts.values():
             part.requires_grad_()
@@ -72,10 +74,10 @@ class FullBatch:
         return torch.cat([losses_K[:, None], *(one.double() for one in gradients)], dim=1)
 
     def _parts(self, points_KP: Tensor) -> dict[str, Tensor]:
-        """By parameter; one run's are the model's own."""
+        """Split points into parameters; with a single run they are the model's own."""
         sizes = [shape.numel() for shape in self.shapes.values()]
         pieces = points_KP.split(sizes, dim=1)  # type: ignore[no-untyped-call]
-        own: dict[str, Tensor] = dict(self.runs[0].model.named_parameters())
+        own: dict[str, Tensor] = dict(named_trainable(self.runs[0].model))
         if len(points_KP) == 1:
             for one, piece in zip(own.values(), pieces, strict=True):
                 one.data.copy_(piece.view_as(one))
@@ -88,22 +90,25 @@ class FullBatch:
         return (torch.zeros_like(part) if gradient is None else gradient).view(num_members, -1)
 
     def _nats(self, parts: dict[str, Tensor], start: int) -> Tensor:
-        """Of a chunk of each run, summed in float64, [K]."""
+        """Return the summed nats of one chunk of each run, float64 [K]."""
         stop = min(start + self.rows, self.runs[0].sequences.num_sequences)
         rows_b = torch.arange(start, stop, device=self.device)
         tokens_KbL = torch.stack([one.sequences.tokens(rows_b) for one in self.runs])
         number = len(self.runs)
         model = (
-            self.template if number == 1 else stacked_model(self.template, parts, num_sets=number)
+            self.template
+            if number == 1
+            else stacked_model(self.template, self.frozen | parts, num_sets=number)
         )
         _, nats_NL = self.objective.of_tokens(model, tokens_KbL.flatten(0, 1), number)
         return nats_NL.view(number, -1).sum(1, dtype=torch.float64)
 
     def metric(self, number: int, point_P: Tensor) -> Tensor:
-        """Diagonal guess of the inverse Hessian at a run's point, of mean 1, float64 [P].
+        """Estimate the diagonal of the inverse Hessian at a run's point, of mean 1, float64 [P].
 
-        One over the root of the mean square of sequences' own gradients: that mean is the diagonal
-        of the empirical Fisher matrix.
+        It is one over the root of the mean square of the sequences' own gradients; that mean square
+        is the
+        diagonal of the empirical Fisher matrix.
         """
         model = self.runs[number].model
         put(model, point_P)
@@ -114,7 +119,7 @@ class FullBatch:
             squares = [one.double().square().sum(0).flatten() for one in gradients.values()]
             squares_P += torch.cat(squares)
         squares_P /= self.runs[number].sequences.num_sequences
-        least = torch.finfo(torch.float64).tiny  # where nothing is left to learn
+        least = torch.finfo(torch.float64).tiny  # if all gradients are 0
         metric_P = (squares_P + FLOOR * squares_P.mean()).clamp(min=least).rsqrt()
         return metric_P / metric_P.mean()
 
@@ -126,14 +131,21 @@ class FullBatch:
             yield sequences.tokens(rows_b)
 
 
+def _frozen(models: Sequence[nn.Module]) -> dict[str, Tensor]:
+    """Weights that do not train, by name, with an axis of models in front."""
+    names = [name for name, one in models[0].named_parameters() if not one.requires_grad]
+    named = [dict(model.named_parameters()) for model in models]
+    return {name: torch.stack([weights[name].detach() for weights in named]) for name in names}
+
+
 def flat(model: nn.Module) -> Tensor:
-    """All parameters in their order, float64 [P]."""
-    return torch.cat([one.detach().double().flatten() for one in model.parameters()])
+    """Return all trained parameters in their order, float64 [P]."""
+    return torch.cat([one.detach().double().flatten() for _, one in named_trainable(model)])
 
 
 def put(model: nn.Module, point_P: Tensor) -> None:
-    """The other way round, rounded to the parameters' own format."""
-    sizes = [one.numel() for one in model.parameters()]
-    pieces = point_P.split(sizes)  # type: ignore[no-untyped-call]
-    for one, piece in zip(model.parameters(), pieces, strict=True):
+    """Write a point into the parameters (inverse of `flat`), rounded to their format."""
+    weights = [one for _, one in named_trainable(model)]
+    pieces = point_P.split([one.numel() for one in weights])  # type: ignore[no-untyped-call]
+    for one, piece in zip(weights, pieces, strict=True):
         one.data.copy_(piece.view_as(one))

@@ -1,9 +1,9 @@
-"""L-BFGS in a diagonal metric, one evaluation at a time, so that it can stop and go on anywhere.
+"""Run L-BFGS in a diagonal metric, one evaluation at a time: it can stop and resume anywhere.
 
 Sources: Byrd, Nocedal and Schnabel 1994, the compact form of the inverse (theorem 2.2), so that an
-iteration is six products of matrix and vector and not 4 M loops; Lewis and Overton 2013,
-bisection to a step that fulfils the weak Wolfe conditions. Vectors are float64: differences of
-gradients near a minimum are all that is known of it. Shapes: P parameters, M pairs remembered.
+iteration is six products of matrix and vector instead of 4 M loops; Lewis and Overton 2013,
+bisection to a step that fulfils the weak Wolfe conditions. Vectors are float64, because near a
+minimum only differences of gradients carry information. Shapes: P parameters, M pairs remembered.
 """
 
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ from torch import Tensor
 
 ARMIJO, CURVATURE = 1e-4, 0.9  # the weak Wolfe conditions: Nocedal and Wright 2006, section 3.1
 MOST_TRIES = 12  # evaluations of one line search: the step is then 1/2,048 of the first
-SINGLE_VECTORS = 10  # of all parameters, beside the pairs: what is held, and what is being made
-FIRST_STEP = 0.01  # norm of a step along the bare gradient: nothing is known of its length
+SINGLE_VECTORS = 10  # vectors of length P besides the pairs: stored ones and temporary ones
+FIRST_STEP = 0.01  # norm of a step along the bare gradient, whose length is unknown
 
-# What a checkpoint holds besides the search, by name.
+# Names in a checkpoint, besides the search.
 VECTORS = ("at_P", "metric_P", "gradient_P", "direction_P", "steps_MP", "turned_MP")
 PRODUCTS = ("steps_by_changes_MM", "changes_by_turned_MM")
 COUNTS = ("loss", "iterations", "stuck", "order")
@@ -28,7 +28,7 @@ COUNTS = ("loss", "iterations", "stuck", "order")
 
 @dataclass
 class Search:
-    """A line search under way, or none: steps known to be too short and too long."""
+    """The current line search, with steps known to be too short and too long."""
 
     slope: float = 0.0  # of the loss along the direction, at its start
     step: float = 1.0
@@ -38,10 +38,11 @@ class Search:
 
 
 class Lbfgs:
-    """Asks for loss and gradient at `point`, and is told them.
+    """A minimiser: the caller evaluates loss and gradient at `point` and passes them to `update`.
 
-    ``metric`` is the diagonal first guess of the inverse Hessian, up to a factor. `ended_by` says
-    that no step lowers the loss any more.
+    ``metric`` is the diagonal first guess of the inverse Hessian, up to a factor. `stuck` means
+    that no
+    step lowers the loss any more.
     """
 
     def __init__(self, start_P: Tensor, metric_P: Tensor, *, memory: int) -> None:
@@ -57,7 +58,7 @@ class Lbfgs:
         self._forget()
 
     def _forget(self) -> None:
-        """All pairs: the next direction is that of the bare gradient."""
+        """Forget all pairs: the next direction is the bare gradient."""
         self.steps_MP = self.at_P.new_zeros(self.memory, len(self.at_P))
         self.turned_MP = torch.zeros_like(self.steps_MP)  # metric times change of gradient
         self.steps_by_changes_MM = np.zeros((self.memory, self.memory))
@@ -66,23 +67,23 @@ class Lbfgs:
 
     @property
     def point(self) -> Tensor:
-        """Where loss and gradient are wanted, float64 [P]."""
+        """Return where loss and gradient are needed next, float64 [P]."""
         if self.loss is None:
             return self.at_P
         return torch.add(self.at_P, self.direction_P, alpha=self.search.step)
 
     @property
     def predicted_gain(self) -> float:
-        """How much lower the minimum of the quadratic model lies; infinite before there is one."""
+        """Return how far the quadratic model's minimum is below the loss, or infinity."""
         return -self.search.slope / 2 if self.order else float("inf")
 
     @property
     def gradient_norm(self) -> float:
-        """Euclidean, at the best point so far."""
+        """Return the Euclidean norm of the gradient at the best point so far."""
         return float(torch.linalg.vector_norm(self.gradient_P))
 
-    def tell(self, loss: float, gradient_P: Tensor) -> None:
-        """What was found at `point`; a loss that is no number counts as too high."""
+    def update(self, loss: float, gradient_P: Tensor) -> None:
+        """Take loss and gradient at `point`; a loss of NaN counts as too high."""
         gradient_P = gradient_P.double()
         if self.loss is None:
             self._accept(self.at_P, loss, gradient_P)
@@ -93,7 +94,7 @@ class Lbfgs:
             search.high = search.step
         elif float(gradient_P @ self.direction_P) < CURVATURE * search.slope:
             search.low = search.step
-            if search.tries >= MOST_TRIES:  # lower, if not flat enough: better than nothing
+            if search.tries >= MOST_TRIES:  # lower though not flat enough: better than nothing
                 self._accept(self.point, loss, gradient_P)
                 return
         else:
@@ -106,7 +107,7 @@ class Lbfgs:
             search.step = 2 * search.low if high is None else (search.low + high) / 2
 
     def _give_up(self) -> None:
-        """Try the bare gradient instead; where that was it already, this is the end."""
+        """Try the bare gradient instead; if it was the bare gradient already, mark the end."""
         if not self.order:
             self.stuck = True
             return
@@ -121,7 +122,7 @@ class Lbfgs:
         self._aim()
 
     def _remember(self, step_P: Tensor, change_P: Tensor) -> None:
-        """The newest pair in the place of the oldest; one without curvature is left out."""
+        """Replace the oldest pair by the newest one; a pair without curvature is left out."""
         if float(step_P @ change_P) <= 0:
             return
         row = len(self.order) if len(self.order) < self.memory else self.order.pop(0)
@@ -133,17 +134,17 @@ class Lbfgs:
         self.changes_by_turned_MM[:, row] = self.changes_by_turned_MM[row] = with_turned_M
 
     def _aim(self) -> None:
-        """The direction from here, and a first step along it."""
+        """Choose the direction from here and a first step along it."""
         self.search = Search()
         self.direction_P = self._downhill()
         self.search.slope = float(self.gradient_P @ self.direction_P)
-        if self.search.slope >= 0:  # of a Hessian that rounding has spoilt
+        if self.search.slope >= 0:  # rounding has spoilt the Hessian
             self._forget()
             self.direction_P = self._downhill()
             self.search.slope = float(self.gradient_P @ self.direction_P)
 
     def _downhill(self) -> Tensor:
-        """Minus inverse Hessian times gradient, of the compact form."""
+        """Return minus the inverse Hessian times the gradient, from the compact form."""
         bare_P = self.metric_P * self.gradient_P
         if not self.order:
             norm = torch.linalg.vector_norm(bare_P).clamp(min=torch.finfo(torch.float64).tiny)
@@ -163,13 +164,13 @@ class Lbfgs:
         return -(factor * bare_P + of_steps_M @ self.steps_MP - of_turned_M @ self.turned_MP)
 
     def _on_all_rows(self, values: np.ndarray) -> Tensor:
-        """In the order of the rows, 0 where none is in use."""
+        """Return the values in the order of the rows, with 0 for unused rows."""
         whole = np.zeros(self.memory)
         whole[self.order] = values
         return torch.from_numpy(whole).to(self.at_P.device)
 
     def renew(self, metric_P: Tensor) -> None:
-        """Another metric from here on: what is remembered is turned, a search begins anew."""
+        """Change the metric: remembered pairs are converted, and a new search begins."""
         metric_P = metric_P.double()
         self.turned_MP *= metric_P / self.metric_P
         self.metric_P = metric_P
@@ -179,7 +180,7 @@ class Lbfgs:
             self._aim()
 
     def state(self) -> dict[str, Any]:
-        """All that `load` needs to go on as if nothing had happened."""
+        """Return all that `load` needs to resume exactly."""
         return {
             **{name: getattr(self, name) for name in (*VECTORS, *COUNTS)},
             **{name: torch.from_numpy(getattr(self, name).copy()) for name in PRODUCTS},
@@ -187,7 +188,7 @@ class Lbfgs:
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """What `state` gave, perhaps on another device."""
+        """Restore the state that `state` returned, perhaps on another device."""
         for name in VECTORS:
             setattr(self, name, state[name].to(self.at_P.device))
         for name in PRODUCTS:

@@ -1,6 +1,6 @@
-"""The Lightning module of the second phase: one Lightning step is many evaluations of every run.
+"""Train the second phase with Lightning: one Lightning step is many evaluations of every run.
 
-Members with equally many sequences are evaluated as one stacked model. Shapes: P parameters.
+Runs with equally many sequences are evaluated as one stacked model. Shapes: P parameters.
 """
 
 import math
@@ -18,18 +18,19 @@ from rote.training.finish.lbfgs import Lbfgs
 from rote.training.training_run import Diverged, FinishProgress, Interrupted, Row, TrainingRun
 
 PREDICTED_GAIN, EVALUATIONS, LINE_SEARCH = "predicted gain", "evaluations", "line search"
-EVALUATIONS_A_STRIDE = 50  # between two words with Lightning
-RECENT_ITERATIONS = 50  # whose mean is taken: single predictions scatter by a factor of three
-FEWEST_ITERATIONS = 100  # before which no run ends: the quadratic model is still being learnt
+EVALUATIONS_A_STRIDE = 50  # evaluations per Lightning step
+RECENT_ITERATIONS = 50  # averaged, because single predictions scatter by a factor of three
+FEWEST_ITERATIONS = 100  # no run ends before: the quadratic model is still inaccurate
 
 OnEnd = Callable[[TrainingRun, Diverged | None], None]
 
 
 class FinishModule(lightning.LightningModule):
-    """Takes runs on from where their optimisers left them, or from a checkpoint of this phase.
+    """Continues runs after their optimisers' steps, or from a checkpoint of this phase.
 
-    ``on_end`` is called with each that is over, its model holding its weights. Raises Interrupted
-    once each has left a checkpoint.
+    ``on_end`` is called with each run that is over, after its model has received its weights.
+    Raises
+    Interrupted once each run has left a checkpoint.
     """
 
     def __init__(self, runs: Sequence[TrainingRun], on_end: OnEnd, device: torch.device) -> None:
@@ -41,7 +42,7 @@ class FinishModule(lightning.LightningModule):
         self._share_out()
 
     def _share_out(self) -> None:
-        """Those that can be evaluated as one."""
+        """Group the runs that can be evaluated as one."""
         alike: dict[int, list[_Finishing]] = {}
         for one in self.active:
             alike.setdefault(one.run.sequences.num_sequences, []).append(one)
@@ -50,20 +51,20 @@ class FinishModule(lightning.LightningModule):
             for group in alike.values()
         ]
 
-    def strides_left(self) -> range:
-        """At most: numbers of Lightning steps."""
+    def train_dataloader(self) -> list[int]:
+        """Return numbers for the Lightning steps, an upper bound."""
         most = max((one.plan.max_evaluations for one in self.active), default=0)
-        return range(-(-most // EVALUATIONS_A_STRIDE))
+        return list(range(-(-most // EVALUATIONS_A_STRIDE)))
 
     def configure_optimizers(self) -> None:
-        """Lightning has nothing to step."""
+        """Lightning steps no optimiser here."""
 
     def on_fit_start(self) -> None:
-        """The time of the first checkpoint counts from here."""
+        """Start the clock for the first checkpoint."""
         self.next_save_seconds = self._next_save()
 
     def training_step(self, *_: int) -> None:
-        """Some evaluations: Lightning costs half a millisecond of its own."""
+        """Run several evaluations, because a Lightning step costs half a millisecond by itself."""
         for _evaluation in range(EVALUATIONS_A_STRIDE):
             self._evaluate()
             if not self.active:
@@ -71,14 +72,14 @@ class FinishModule(lightning.LightningModule):
                 return
 
     def _evaluate(self) -> None:
-        """Once; who is over leaves."""
+        """Evaluate every run once; runs that are over leave."""
         for group, full in self.groups:
             for number, one in enumerate(group):
                 one.begin(full, number)
             for one, (loss, gradient_P) in zip(
                 group, full([one.minimiser.point for one in group]), strict=True
             ):
-                one.tell(loss, gradient_P)
+                one.update(loss, gradient_P)
         leaving = [one for one in self.active if one.is_over]
         for one in self.active:
             due = one.progress.evaluations % one.plan.check_every_evaluations == 0
@@ -90,10 +91,10 @@ class FinishModule(lightning.LightningModule):
             self.on_end(one.run, one.diverged)
         if leaving:
             self._share_out()
-        self._keep()  # after its row: who goes on from here writes the next one
+        self._keep()  # after the row, because a resumed run writes the next one
 
     def _keep(self) -> None:
-        """Leave checkpoints where they are due, and stop where that is asked."""
+        """Save checkpoints when they are due, and stop on request."""
         stop = any(one.run.checkpointing.stop() for one in self.active)
         if not stop and time.monotonic() < self.next_save_seconds:
             return
@@ -114,7 +115,7 @@ class _Finishing:
     minimiser: Lbfgs
 
     def __init__(self, run: TrainingRun, device: torch.device) -> None:
-        assert run.budget.finish  # those without are never given here
+        assert run.budget.finish  # runs without a finish never get here
         self.run, self.plan = run, run.budget.finish
         run.model.to(device)
         self.saved: Any = None
@@ -133,7 +134,7 @@ class _Finishing:
         return self.diverged is not None or self.progress.ended_by is not None
 
     def begin(self, full: FullBatch, number: int) -> None:
-        """Make the minimiser, from a checkpoint where there is one; renew its metric when due."""
+        """Make the minimiser, from a checkpoint if there is one; renew its metric when due."""
         if not self.begun:
             at_P = flat(self.run.model)
             metric_P = torch.ones_like(at_P) if self.saved else full.metric(number, at_P)
@@ -146,13 +147,13 @@ class _Finishing:
             self.minimiser.renew(full.metric(number, self.minimiser.at_P))
             self.progress.renewed_at_iteration = self.minimiser.iterations
 
-    def tell(self, loss_nats: float, gradient_P: torch.Tensor) -> None:
-        """Let the minimiser go on, and note how far it has come."""
+    def update(self, loss_nats: float, gradient_P: torch.Tensor) -> None:
+        """Pass the evaluation to the minimiser and record progress."""
         run, progress, minimiser = self.run, self.progress, self.minimiser
-        minimiser.tell(loss_nats, gradient_P)
+        minimiser.update(loss_nats, gradient_P)
         progress.evaluations += 1
         run.progress.tokens_seen += run.epoch_tokens
-        assert minimiser.loss is not None  # the first evaluation is always taken
+        assert minimiser.loss is not None  # the first evaluation is always accepted
         bits = run.bits(minimiser.loss)
         if progress.evaluations == 1:
             progress.bits_before = bits
@@ -166,8 +167,8 @@ class _Finishing:
         progress.ended_by = self._ended_by(bits)
 
     def _note_gain(self, nats: float) -> None:
-        """What the quadratic model predicts an iteration to gain, of all tokens, in bits."""
-        if math.isfinite(nats):  # else of the bare gradient: there is no model
+        """Record the predicted gain of an iteration, over all tokens, in bits."""
+        if math.isfinite(nats):  # infinite without a quadratic model
             bits = bits_from_nats(nats) * self.run.epoch_tokens
             self.progress.gains_bits = [*self.progress.gains_bits, bits][-RECENT_ITERATIONS:]
 
@@ -182,7 +183,7 @@ class _Finishing:
         return EVALUATIONS if progress.evaluations >= self.plan.max_evaluations else None
 
     def check_loss(self) -> None:
-        """A row of the curve."""
+        """Write a row of the curve."""
         assert self.minimiser.loss is not None
         row: Row = self.run.row(self.minimiser.loss) | {
             "evaluations": self.progress.evaluations,
@@ -201,6 +202,6 @@ class _Finishing:
         )
 
     def leave(self) -> None:
-        """The model gets the best weights."""
+        """Write the best weights into the model."""
         put(self.run.model, self.minimiser.at_P)
         self.run.progress.converged = self.progress.ended_by == PREDICTED_GAIN

@@ -1,1 +1,1 @@
-"""Bits per parameter on random tokens."""
+"""The report on capacity: bits per parameter on random tokens."""

@@ -1,4 +1,4 @@
-"""What longer training would give: bits after several budgets, and their limit."""
+"""Estimate the gain of longer training: bits after several budgets, and their limit."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from rote.analysis.results import Curve
 from rote.ledger.curve import MEMORISED_BITS
 
 BUDGET = ("budget.max_steps", "budget.saturation.min_steps")  # how long a run trains
-PREFIXES = (0.25, 0.5, 1.0)  # of a run that ends at its full rate, or with a finish
+PREFIXES = (0.25, 0.5, 1.0)  # parts of a run that ends at its full rate, or with a finish
 SCHEDULE, CONSTANT = "optim.schedule._target_", "constant"
 STEPS, EVALUATIONS = "optimiser steps", "evaluations of the finish"
 
@@ -21,7 +21,7 @@ Found = tuple[tuple[str, ...], BudgetCurve]  # run ids, the longest last
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedSize:
-    """One data set and seed after several budgets."""
+    """One data set and seed, trained for several budgets."""
 
     run_ids: tuple[str, ...]
     curve: BudgetCurve
@@ -30,27 +30,27 @@ class TrainedSize:
 
 @dataclass(frozen=True, kw_only=True)
 class Budgets:
-    """Of one model and format."""
+    """The budgets of one model and format."""
 
     unit: str  # `STEPS` or `EVALUATIONS`
     trained: tuple[TrainedSize, ...]
-    held_back: Limit | NoLimit  # of `most`: its longest budget, predicted from the shorter ones
+    held_back: Limit | NoLimit  # the longest budget of `most`, predicted from the shorter ones
 
     @property
     def most(self) -> TrainedSize:
-        """The one that memorised most at its longest budget."""
+        """The data set and seed with the most memorised bits at its longest budget."""
         return max(self.trained, key=lambda each: each.curve.bits[-1])
 
     @property
     def stored_bits(self) -> float:
-        """What that one memorised at its longest budget."""
+        """The bits that `most` memorised at its longest budget."""
         return self.most.curve.bits[-1]
 
 
 def with_longest(runs: pl.DataFrame, *, apart_from: Sequence[str]) -> pl.DataFrame:
-    """Columns ``point``, one text for runs that differ in nothing but `BUDGET`, and ``is_longest``.
+    """Add ``point``, one text for runs that differ only in `BUDGET`, and ``is_longest``.
 
-    ``apart_from`` are the beginnings of keys that tell runs apart, beside seed, precision, control.
+    ``apart_from`` are prefixes of keys that distinguish runs, beside seed, precision and control.
     """
     beginnings = (*apart_from, "precision.", "control.", "seed")
     keys = [key for key in runs.columns if key.startswith(beginnings) and key not in BUDGET]
@@ -62,10 +62,10 @@ def with_longest(runs: pl.DataFrame, *, apart_from: Sequence[str]) -> pl.DataFra
 
 
 def budgets_of(runs: pl.DataFrame, curves: Mapping[str, Curve]) -> Budgets | None:
-    """Of all runs of one model and format: repeated ones, else parts of each; None without any.
+    """Return the budgets of one model and format: repeated runs, or else parts of each run.
 
-    Data sets of which hardly more can be stored are left out where there are others: it is the
-    ceiling that stops those, and they would spoil the exponent that all share.
+    None if there are none. Nearly full data sets are left out if there are others: the ceiling
+    stops their growth, and they would spoil the exponent that all share.
     """
     for unit, found in (
         (STEPS, _repeated(runs)),
@@ -102,7 +102,7 @@ def _is_full(curve: BudgetCurve) -> bool:
 
 
 def _repeated(runs: pl.DataFrame) -> list[Found]:
-    """Runs that were trained anew for each budget."""
+    """Return runs that were trained anew for each budget."""
     points = runs.sort("training.steps").partition_by("point", maintain_order=True)
     return [
         (
@@ -125,7 +125,7 @@ def _at_constant_rate(runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _prefixes(runs: pl.DataFrame, curves: Mapping[str, Curve], key: str) -> list[Found]:
-    """Of each longest run that has some: bits at a quarter, at half and at the end of its curve."""
+    """Return, for each longest run with a curve, bits at a quarter, half and end of the curve."""
     found: list[Found] = []
     for run_id, ceiling_bits in runs.filter("is_longest").select("run_id", "ceiling_bits").rows():
         rows = [row for row in curves.get(run_id, ()) if key in row and MEMORISED_BITS in row]

@@ -1,9 +1,9 @@
-"""Whether two formats hold different amounts: a paired difference.
+"""Test by paired differences whether two formats hold different amounts.
 
-Intervals of two means may overlap although the formats differ at every size, and be apart where
-sizes are different ones. Formats are therefore compared size by size: the difference in bits per
-parameter of a size is the mean over its seeds, whose data sets are the same in both formats, and
-its interval is Student's t over sizes (over the seeds of a single size).
+Intervals of two means may overlap although the formats differ at every size, and may be separate if
+the sizes differ. Formats are therefore compared size by size: the difference in bits per parameter
+at a size is the mean over its seeds, whose data sets are the same in both formats, and its interval
+is Student's t over sizes (over seeds if there is a single size).
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ STORED = "memorised_bits"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Difference:
-    """Bits per parameter of the second format less the first."""
+    """Bits per parameter of the second format minus the first."""
 
     first: Alpha
     second: Alpha
@@ -32,17 +32,17 @@ class Difference:
 
     @property
     def formats(self) -> str:
-        """Which less which."""
+        """The two formats, as "second less first"."""
         return f"{self.second.format} less {self.first.format}"
 
     @property
     def is_of_bounds(self) -> bool:
-        """Whether longer training may move either."""
+        """Whether longer training may change either value."""
         return self.first.is_lower_bound or self.second.is_lower_bound
 
 
 def differences(study: Study) -> tuple[Difference, ...]:
-    """Each format less the first one; none where nothing was measured in both."""
+    """Return each format minus the first; none if nothing was measured in both."""
     first, *others = study.alphas
     found = (_difference(first, other) for other in others)
     return tuple(each for each in found if each)
@@ -63,7 +63,7 @@ def _difference(first: Alpha, second: Alpha) -> Difference | None:
 
 
 def _by_size(first: Alpha, second: Alpha) -> list[np.ndarray]:
-    """Differences of each size in both, one a seed."""
+    """Return the differences at each size in both formats, one per seed."""
     others = {each.size: each for each in second.capacities}
     both = [(mine, others[mine.size]) for mine in first.capacities if mine.size in others]
     found = [
@@ -73,7 +73,7 @@ def _by_size(first: Alpha, second: Alpha) -> list[np.ndarray]:
 
 
 def _on_shared_data(mine: CapacityOfSize, other: CapacityOfSize) -> np.ndarray:
-    """Of each seed in both: the mean over the data sets in both that fill both models."""
+    """Return, per shared seed, the mean over the shared data sets that fill both models."""
     full_bits = max(mine.capacity_bits, other.capacity_bits)
     here, there = (
         each.runs.filter(pl.col("ceiling_bits") >= full_bits).select("seed", DATA, STORED)
@@ -85,7 +85,7 @@ def _on_shared_data(mine: CapacityOfSize, other: CapacityOfSize) -> np.ndarray:
 
 
 def _of_plateaus(mine: CapacityOfSize, other: CapacityOfSize) -> np.ndarray:
-    """Of each seed with a plateau in both; else of the plateaus of all seeds."""
+    """Return the difference per seed with a plateau in both; else that of the overall plateaus."""
     if not (isinstance(mine.plateau, Plateau) and isinstance(other.plateau, Plateau)):
         return np.array([])
     here, there = map(_seed_plateaus, (mine, other))
@@ -95,7 +95,7 @@ def _of_plateaus(mine: CapacityOfSize, other: CapacityOfSize) -> np.ndarray:
 
 
 def _seed_plateaus(capacity: CapacityOfSize) -> dict[int, float]:
-    """Bits per parameter."""
+    """Return the plateau of each seed, in bits per parameter."""
     found = {}
     for runs in capacity.runs.partition_by("seed", maintain_order=True):
         plateau = fit_plateau(runs["ceiling_bits"].to_numpy(), runs[STORED].to_numpy())
@@ -105,7 +105,7 @@ def _seed_plateaus(capacity: CapacityOfSize) -> dict[int, float]:
 
 
 def _unpaired(first: Alpha, second: Alpha) -> Estimate:
-    """Errors of the two means added as squares, Student's t of the smaller degrees of freedom."""
+    """Add the errors of both means as squares; Student's t has the smaller degrees of freedom."""
     assert first.slope and second.slope
     slopes = (first.slope, second.slope)
     error = hypot(*(each.standard_error_bits_per_parameter for each in slopes))

@@ -1,4 +1,4 @@
-"""Capacity in figures: over data, over sizes, over heads."""
+"""Plot capacity over data, over sizes and over heads."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -57,18 +57,18 @@ BITS, ENTROPY, SIZE = "memorised_bits", "entropy_bits", "parameters"
 ALPHA = METRICS["capacity_bits_per_parameter"].label
 DOUBTFUL = "not converged, or no plateau"
 DOTTED, FINE = (0, (1, 1)), (0, (1, 3))
-VISIBLY = 0.03  # of the entropy: a ceiling as much below it is a line of its own
-SIDE_STEP = 1.025  # factor between the formats of one size, so that their intervals stay apart
-REACH = 1.5  # times the measured sizes: as far away published sizes are drawn
+VISIBLY = 0.03  # share of the entropy: a ceiling so far below it gets its own line
+SIDE_STEP = 1.025  # factor between the formats of one size, which separates their intervals
+REACH = 1.5  # times the measured sizes: published ones are drawn up to here
 
 
 def memorised_bits(study: Study) -> Plot:
-    """Against the entropy of the data: a panel a depth, a colour a width, a dash a format."""
+    """Plot over the data's entropy: a panel per depth, a colour per width, dashes per format."""
     runs = study.runs
     ceilings = runs.group_by(ENTROPY).agg(pl.col("ceiling_bits").mean().alias(BITS)).sort(ENTROPY)
     is_lower = pl.col("ceiling_bits") < (1 - VISIBLY) * pl.col(ENTROPY)
     entropies = ceilings.select(ENTROPY, pl.col(ENTROPY).alias(BITS))
-    # A logarithmic axis has no place for a run that memorised nothing.
+    # A logarithmic axis cannot show a run that memorised nothing.
     single = pl.concat(map(_single, study.best)).filter(pl.col(BITS) > 0)
     by = ["depth", "width", "format", ENTROPY]
     marked = single.with_columns(pl.col("unconverged").any().over(by))
@@ -121,7 +121,7 @@ def _single(capacity: CapacityOfSize) -> pl.DataFrame:
 
 
 def _plateaus(study: Study) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """A line each from where the data equal it to the most data, and its interval at that end."""
+    """Return a line per plateau, from data equal to it to the most data, and an interval there."""
     lines, ends = [], []
     far = float(study.runs[ENTROPY].to_numpy().max())
     for place, each in enumerate(study.best, start=1):
@@ -136,7 +136,7 @@ def _plateaus(study: Study) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def _count_sequences(axes: Axes, runs: pl.DataFrame) -> None:
-    """A second axis on top, where all sequences hold equally many bits."""
+    """Add a second axis on top if all sequences hold equally many bits."""
     each_bits = runs.select(pl.col(ENTROPY) / pl.col("task.num_sequences"))[ENTROPY].to_numpy()
     if np.ptp(each_bits) > 1e-6 * each_bits.max():
         return
@@ -148,7 +148,7 @@ def _count_sequences(axes: Axes, runs: pl.DataFrame) -> None:
 
 
 def bits_per_parameter(study: Study) -> Plot:
-    """Against parameters; of published values those of sizes like the measured ones."""
+    """Plot over parameters, with the published values of sizes near the measured ones."""
     formats = [alpha.format for alpha in study.alphas]
     sides = [SIDE_STEP ** (2 * place + 1 - len(formats)) for place in range(len(formats))]
     aside = pl.col(SIZE) * pl.col("format").replace_strict(formats, sides)
@@ -181,7 +181,7 @@ def bits_per_parameter(study: Study) -> Plot:
 def _capacities(
     capacities: Iterable[CapacityOfSize], looks: Mapping[str, Any], *moved: pl.Expr
 ) -> list[Layer]:
-    """A mark each with its interval, and a small one for the most that each seed stored."""
+    """Return a mark per capacity with its interval, and a small one per seed's maximum."""
     rows, maxima = [], []
     for each in capacities:
         row = {"format": each.format, "shape": each.shape, "heads": each.num_heads}
@@ -196,7 +196,7 @@ def _capacities(
 
 
 def _published(study: Study) -> tuple[pl.DataFrame, str]:
-    """Comparable with these models and formats: marks of sizes like theirs, others in words."""
+    """Return comparable published values: marks of nearby sizes, and a text of the others."""
     alphas = [alpha for alpha in study.alphas if wording.published(alpha)[0]]
     sizes = [each.parameters for alpha in alphas for each in alpha.capacities]
     marks, words = [], []
@@ -214,7 +214,7 @@ def _published(study: Study) -> tuple[pl.DataFrame, str]:
 
 
 def heads(study: Study) -> Plot | None:
-    """Bits per parameter against heads at equal parameters; None where no size has several."""
+    """Plot bits per parameter over heads at equal parameters; None if no size has several."""
     numbers: dict[Any, set[int | None]] = {}
     for each in study.capacities:
         numbers.setdefault((each.size, each.format), set()).add(each.num_heads)
@@ -255,7 +255,7 @@ def heads(study: Study) -> Plot | None:
 
 
 def published_of(capacity: CapacityOfSize) -> list[PublishedAlpha]:
-    """Of the same shape, precision and data, of GPT-2 blocks."""
+    """Return published values of the same shape, precision and data, for GPT-2 blocks."""
     first = capacity.runs.row(0, named=True)
     if not is_comparable(first) or other_data(first):
         return []

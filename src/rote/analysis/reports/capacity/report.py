@@ -1,4 +1,4 @@
-"""The capacity report: how many bits a parameter holds, over sizes and precisions."""
+"""Make the capacity report: how many bits a parameter holds, over sizes and precisions."""
 
 from collections.abc import Sequence
 from statistics import stdev
@@ -24,6 +24,11 @@ PRECISION_MEANINGS = {
     "tf32": "32-bit weights, TF32 products",
     "bf16_mixed": "32-bit weights, bf16 autocast",
     "bf16_true": "bf16 weights",
+    "fp16_mixed": "32-bit weights, fp16 autocast, scaled loss",
+    "fp8": "32-bit weights, fp8 linear layers, bf16 otherwise",
+    "qat_int8": "8-bit matrices, trained in",
+    "qat_int4": "4-bit matrices in groups of 32, trained in",
+    "qat_ternary": "ternary matrices, trained in",
 }
 CAPACITIES_NOTE = (
     "The plateau is an estimate from all runs of a model; the most that one run stored is certain, "
@@ -46,7 +51,7 @@ FINISH = ("training.finish.memorised_bits_before", "training.finish.evaluations"
 
 
 def make(results: Results) -> Content:
-    """Raises ValueError for an empty table, or one that mixes settings or has unknown entropy."""
+    """Make it; raises ValueError for an empty table, mixed settings or unknown entropy."""
     found = study(results.table, results.curves)
     compared = differences(found)
     plots: tuple[Plot | None, ...] = (
@@ -60,7 +65,7 @@ def make(results: Results) -> Content:
         lead=figures.memorised_bits(found),
         sections=(
             Section(
-                "CapacityOfSize of each model",
+                "Capacity of each model",
                 [_capacity_table(found), *_doubts(found), Text(CAPACITIES_NOTE)],
             ),
             *([_compared(compared)] if compared else []),
@@ -93,7 +98,7 @@ def _card(alpha: Alpha) -> Card:
 
 
 def _doubts(found: Study) -> list[Text]:
-    """Why models may hold more than was found."""
+    """List why models may hold more than was found."""
     reasons: dict[str, list[str]] = {}
     for each in found.capacities:
         name = f"{each.model} in {each.format}"
@@ -107,7 +112,7 @@ def _doubts(found: Study) -> list[Text]:
 
 
 def _capacity_table(found: Study) -> Table:
-    """Columns for unlimited budgets and published values where there are any."""
+    """Build the table, with columns for unlimited budgets and published values if there are any."""
     bits = "bits, 95 % interval"
     untried = "not trained for several"
     limit = Column("unlimited budget", _limit, unit=bits, form="{:,.0f}", missing=untried)
@@ -172,7 +177,7 @@ def _compared(compared: Sequence[Difference]) -> Section:
 
 
 def _run_table(found: Study) -> Table:
-    """Columns for the finish where any run has one."""
+    """Build the table, with columns for the finish if any run has one."""
     finish = FINISH if ENDED_BY in found.runs.columns else ()
     columns = [
         Column("run", "run_id", is_code=True),
@@ -222,7 +227,7 @@ def _capacity_entry(capacity: CapacityOfSize) -> dict[str, Any]:
         "bits_per_parameter": capacity.bits_per_parameter.value,
         "interval_bits_per_parameter": capacity.bits_per_parameter.interval,
         "maximum_bits": plateau.maximum_bits,
-        # f where bits go as data^-f beyond the knee, 0 where too few data sets lie there.
+        # f of bits ~ data^-f beyond the knee, 0 if too few data sets lie there.
         "fall_exponent": plateau.knee.fall if isinstance(plateau, Plateau) else None,
         "heads": capacity.num_heads,
         "data_limited": capacity.is_data_limited,

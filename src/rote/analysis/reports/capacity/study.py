@@ -1,8 +1,8 @@
-"""From runs to one capacity per model and format, and one mean per format.
+"""Derive one capacity per model and format from runs, and one mean per format.
 
-A model is a size with a number of heads: heads are no parameters. A format is a precision, and
-where a sweep varies something else besides, one setting of that. Of runs that differ in their
-training budget alone the longest counts; the others show what a longer one would give.
+A model is a size with a number of heads, which are not parameters. A format is a precision, with
+one further setting if the sweep varies any. Of runs that differ only in their training budget the
+longest counts; the others show the gain of a longer budget.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,8 +19,11 @@ from rote.analysis.quantities.settings import with_setting
 from rote.analysis.reports.capacity.budgets import BUDGET, Budgets, budgets_of, with_longest
 from rote.analysis.results import Curve
 
-PRECISIONS = ("fp32", "tf32", "bf16_mixed", "bf16_true")  # the order in tables and legends
-SETTINGS = ("task.", "model.", "size.", "optim.", "budget.", "measure.")  # what must not be mixed
+PRECISIONS = (  # the order in tables and legends
+    "fp32", "tf32", "fp16_mixed", "bf16_mixed", "bf16_true", "fp8",
+    "qat_int8", "qat_int4", "qat_ternary",
+)  # fmt: skip
+SETTINGS = ("task.", "model.", "size.", "optim.", "budget.", "measure.")  # must not be mixed
 DATA = "task.num_sequences"
 MAY_VARY = (DATA, "budget.batch_size")  # within one capacity; a batch may be a share of the data
 DERIVED = (
@@ -31,21 +34,21 @@ DERIVED = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CapacityOfSize:
-    """What one model holds in one format."""
+    """The capacity of one model in one format."""
 
     model: str  # "1x12, 4 heads"
     shape: str  # "1x12"
-    num_heads: int | None  # None for a model without
+    num_heads: int | None  # None for a model without heads
     precision: str
     format: str  # precision and setting: "fp32, schedule linear"
     parameters: int
-    runs: pl.DataFrame  # of each data set and seed the longest
+    runs: pl.DataFrame  # the longest run of each data set and seed
     plateau: Plateau | NoPlateau
-    capacity_bits: float  # the plateau, or the most that one run stored where none can be fitted
-    bits_per_parameter: Estimate  # of these; no interval where no plateau can be fitted
+    capacity_bits: float  # the plateau, or the most that one run stored without one
+    bits_per_parameter: Estimate  # from these bits; no interval without a plateau
     seed_maxima_bits: tuple[float, ...]  # the most that a run of each seed memorised
     num_unconverged: int  # runs at or beyond capacity that had not converged
-    budgets: Budgets | None  # None where nothing was trained for several
+    budgets: Budgets | None  # None if no run has several budgets
 
     @property
     def name(self) -> str:
@@ -54,7 +57,7 @@ class CapacityOfSize:
 
     @property
     def size(self) -> tuple[str, int]:
-        """What models that differ in their heads share."""
+        """The identity that models with different heads share."""
         return self.shape, self.parameters
 
     @property
@@ -64,18 +67,18 @@ class CapacityOfSize:
 
     @property
     def is_data_limited(self) -> bool:
-        """Whether the largest data set hardly holds more than was stored of it."""
+        """Whether the largest data set holds hardly more bits than were stored."""
         return isinstance(self.plateau, NoPlateau) and self.plateau.is_data_limited
 
     @property
     def limit(self) -> Limit | None:
-        """The bits of its best run at an unlimited budget; None where none can be given."""
+        """The bits of its best run at an unlimited budget; None if there is no estimate."""
         found = self.budgets and self.budgets.most.limit
         return found if isinstance(found, Limit) else None
 
     @property
     def doubts(self) -> list[str]:
-        """Why the model may hold more than this; none for a plateau of converged runs."""
+        """Why the model may hold more; empty for a plateau of converged runs."""
         count = self.num_unconverged
         unconverged = f"{plural(count, 'run')} at or beyond capacity had not converged"
         no_plateau = [self.plateau.reason] if isinstance(self.plateau, NoPlateau) else []
@@ -88,12 +91,12 @@ class Alpha:
 
     format: str  # precision and setting
     precision: str
-    slope: Slope | None  # None where no size has a plateau
+    slope: Slope | None  # None if no size has a plateau
     bits_per_parameter: Estimate  # the mean over sizes, or the best maximum without a plateau
     maximum_bits_per_parameter: float  # the most that any run memorised
-    capacities: tuple[CapacityOfSize, ...]  # of every size, with the best heads (`best_of_heads`)
+    capacities: tuple[CapacityOfSize, ...]  # one per size, with the best heads (`best_of_heads`)
     fitted: tuple[CapacityOfSize, ...]  # those whose plateaus are in the mean
-    has_chosen_heads: bool  # whether any size had several
+    has_chosen_heads: bool  # whether any size had several numbers of heads
     runs: pl.DataFrame  # every run behind the numbers
 
     @property
@@ -103,7 +106,7 @@ class Alpha:
 
     @property
     def num_data_limited(self) -> int:
-        """Sizes whose data sets were too small."""
+        """Number of sizes whose data sets were too small."""
         return sum(each.is_data_limited for each in self.capacities)
 
 
@@ -117,12 +120,12 @@ class Study:
 
     @property
     def longest(self) -> pl.DataFrame:
-        """The runs that the capacities are of."""
+        """The runs on which the capacities are based."""
         return self.runs.filter("is_longest")
 
     @property
     def best(self) -> tuple[CapacityOfSize, ...]:
-        """Of every size and format the capacity with the heads that hold most."""
+        """The capacity of every size and format, with the heads that hold most."""
         return tuple(each for alpha in self.alphas for each in alpha.capacities)
 
 
@@ -142,9 +145,9 @@ def study(table: pl.DataFrame, curves: Mapping[str, Curve]) -> Study:
 
 
 def best_of_heads(capacities: Iterable[CapacityOfSize]) -> list[CapacityOfSize]:
-    """Of those with one shape and as many parameters the one of which a run memorised most.
+    """Choose, among models of one shape and parameter count, that of the largest maximum.
 
-    The maximum and not the plateau, which may be extrapolated from few runs.
+    It takes the maximum over runs, because a plateau may be extrapolated from few runs.
     """
     best: dict[tuple[str, int], CapacityOfSize] = {}
     for each in capacities:
@@ -169,10 +172,10 @@ def _check(table: pl.DataFrame) -> None:
 
 
 def _with_format(table: pl.DataFrame) -> pl.DataFrame:
-    """Columns ``point``, ``is_longest``, ``setting``, which a shorter run has of its longest, and
-    ``format``.
+    """Add columns ``point``, ``is_longest``, ``setting`` and ``format``.
 
-    Where a task's ceiling is not known its entropy bounds what can be memorised.
+    A shorter run takes the ``setting`` of its longest. If the ceiling of a task is unknown, its
+    entropy bounds the bits that can be memorised.
     """
     runs = with_longest(table, apart_from=SETTINGS).with_columns(
         pl.coalesce("ceiling_bits", pl.col("entropy_bits").cast(pl.Float64)).alias("ceiling_bits")

@@ -1,4 +1,4 @@
-"""Training in figures: over budgets, with their limit, and over steps."""
+"""Plot training: bits over budgets with their limit, and over steps."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -31,12 +31,12 @@ CAPTIONS = {
     ),
 }
 BITS, DATA = "memorised_bits", "data_bits_per_parameter"
-FURTHER = 16.0  # times the largest budget: how far a fitted curve is drawn
-MOST_POINTS = 200  # of a training curve
+FURTHER = 16.0  # times the largest budget: the end of fitted curves
+MOST_POINTS = 200  # points per training curve
 
 
 def budgets(study: Study) -> Plot | None:
-    """Bits per parameter against the training budget, a panel a capacity, with its limit."""
+    """Plot bits per parameter over the training budget, a panel per capacity, with its limit."""
     repeated = [each for each in study.best if each.budgets]
     if not repeated:
         return None
@@ -88,7 +88,7 @@ def _measured(capacity: CapacityOfSize) -> Iterable[dict[str, Any]]:
 
 
 def _extrapolated(capacity: CapacityOfSize) -> pl.DataFrame:
-    """The fitted curve, and its limit with the interval."""
+    """Return the fitted curve, and its limit with the interval."""
     assert capacity.budgets is not None and capacity.limit is not None
     limit, trained = capacity.limit, capacity.budgets.most.curve.budgets
     ratios = np.geomspace(min(trained) / max(trained), FURTHER, 200)
@@ -100,7 +100,7 @@ def _extrapolated(capacity: CapacityOfSize) -> pl.DataFrame:
 
 
 def training_curves(study: Study, curves: Mapping[str, Curve]) -> Plot:
-    """Memorised bits against optimiser steps, a panel a size and format, a line a run."""
+    """Plot memorised bits over optimiser steps, a panel per size and format, a line per run."""
     capacities = sorted(study.best, key=lambda each: each.parameters)
     lines = tidy(
         {"panel": each.name, "run": run_id, DATA: data, "step": row["step"], BITS: row[BITS]}
@@ -137,7 +137,7 @@ def _thinned(curve: Curve) -> Iterable[Mapping[str, float]]:
 
 
 def _in_panels(panels: Sequence[CapacityOfSize], *, name: str, **parts: Any) -> Plot:
-    """A panel a capacity."""
+    """Build a plot with one panel per capacity."""
     is_wide = len(panels) <= 8
     return Plot(
         name=name, caption=CAPTIONS[name], panel="panel", shares_y=False,

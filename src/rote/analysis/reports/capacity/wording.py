@@ -1,4 +1,4 @@
-"""Findings in words: the sentences that the terminal, the page and the figures share."""
+"""Put findings on capacity into sentences for the terminal, the page and the figures."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -18,14 +18,14 @@ NOTHING = "No run memorised anything"
 
 
 def headlines(study: Study, compared: Sequence[Difference]) -> tuple[str, ...]:
-    """Lines for the terminal: each format, convergence, unlimited budgets, and differences."""
+    """Return terminal lines: formats, convergence, unlimited budgets, and differences."""
     limits = [limit(each) for each in study.best if each.budgets][:NUM_NAMED]
     of_formats = map(difference, compared[: NUM_NAMED - 1])
     return (*map(headline, study.alphas), converged(study.longest), *limits, *of_formats)
 
 
 def headline(alpha: Alpha) -> str:
-    """Value, interval, published value."""
+    """State value, interval and published value."""
     if alpha.maximum_bits_per_parameter <= 0:
         return f"{alpha.format}: no run memorised anything"
     mean, others = published(alpha)
@@ -34,14 +34,14 @@ def headline(alpha: Alpha) -> str:
 
 
 def published(alpha: Alpha) -> tuple[PublishedAlpha | None, str]:
-    """The mean that is comparable with all sizes, and how its data differ."""
+    """Return the published mean comparable with all sizes, and how its data differ."""
     runs = alpha.runs.to_dicts()
     mean = published_mean(alpha.precision) if all(map(is_comparable, runs)) else None
     return mean, next(filter(None, map(other_data, runs)), "")
 
 
 def difference(found: Difference) -> str:
-    """By how much two formats differ, and whether that is beyond doubt."""
+    """State the difference of two formats, and whether it is significant."""
     bits = found.bits_per_parameter
     spanned = f"95 % interval {bits.span('{:+.3f}')}" if bits.interval else bits.why_none
     return (
@@ -51,7 +51,7 @@ def difference(found: Difference) -> str:
 
 
 def verdict(found: Difference) -> str:
-    """From the interval of the difference alone."""
+    """Judge by the interval of the difference alone."""
     if found.bits_per_parameter.interval is None:
         return "no interval, no verdict"
     if not found.bits_per_parameter.sign:
@@ -60,7 +60,7 @@ def verdict(found: Difference) -> str:
 
 
 def value(alpha: Alpha) -> str:
-    """Bits per parameter; where runs had not converged, the most that one run stored."""
+    """Format bits per parameter; if runs had not converged, the most that one run stored."""
     most = alpha.maximum_bits_per_parameter
     if most <= 0:
         return "none"
@@ -70,13 +70,13 @@ def value(alpha: Alpha) -> str:
 
 
 def floored(bits_per_parameter: float) -> str:
-    """What was stored, > 0, rounded down so that it stays a bound; of little two digits."""
+    """Round a stored amount > 0 down, so that it stays a bound; small ones to two digits."""
     digits = max(2, 1 - math.floor(math.log10(bits_per_parameter)))
     return f"{math.floor(bits_per_parameter * 10**digits) / 10**digits:.{digits}f}"
 
 
 def basis(alpha: Alpha) -> str:
-    """The interval and the sizes behind a value."""
+    """State the interval and the sizes behind a value."""
     if alpha.slope is None:
         parts = ["the largest maximum: no size reached a plateau"]
     else:
@@ -94,7 +94,7 @@ def basis(alpha: Alpha) -> str:
 
 
 def _heads(alpha: Alpha) -> list[str]:
-    """The heads behind a value: the best of each size, or those that all sizes have."""
+    """State the heads behind a value: the best of each size, or those that all sizes have."""
     names = [each.model for each in alpha.capacities]
     if alpha.has_chosen_heads:
         named = names if len(names) <= NUM_NAMED else [names[0], "...", names[-1]]
@@ -106,7 +106,7 @@ def _heads(alpha: Alpha) -> list[str]:
 
 
 def standing(capacity: CapacityOfSize) -> str:
-    """In few words what a capacity is: a plateau, the data's limit, or less than that."""
+    """State briefly whether a capacity is a plateau, data-limited, or only a maximum."""
     words = ["not converged"] if capacity.num_unconverged else []
     if capacity.is_data_limited:
         words.append("data-limited")
@@ -116,9 +116,9 @@ def standing(capacity: CapacityOfSize) -> str:
 
 
 def all_hold(study: Study) -> str:
-    """The finding over all sizes: the range of the plateaus whose runs had converged.
+    """State the range of the plateaus of all sizes whose runs had converged.
 
-    Where there is none, the most that one run stored.
+    Without such plateaus, state the most that one run stored.
     """
     best = study.best
     most = max(each.maximum_bits_per_parameter for each in best)
@@ -136,7 +136,7 @@ def all_hold(study: Study) -> str:
 
 
 def limit(capacity: CapacityOfSize) -> str:
-    """What its best run would store at an unlimited budget, beside what it stored."""
+    """State the bits of its best run at an unlimited budget, beside the stored bits."""
     budgets, parameters = capacity.budgets, capacity.parameters
     assert budgets is not None
     stored = f"{budgets.stored_bits / parameters:.2f} stored"
@@ -156,7 +156,7 @@ def limit(capacity: CapacityOfSize) -> str:
 
 
 def limits_found(capacities: Sequence[CapacityOfSize]) -> str:
-    """The finding over budgets: what an unlimited one would add."""
+    """State, over budgets, what an unlimited one would add."""
     if len(capacities) == 1:
         return limit(capacities[0])
     gains = [each.limit.gain_bits / each.parameters for each in capacities if each.limit]
@@ -167,7 +167,7 @@ def limits_found(capacities: Sequence[CapacityOfSize]) -> str:
 
 
 def heads_compared(capacities: Sequence[CapacityOfSize]) -> str:
-    """The finding over heads: the size for which they matter most, if they do beyond doubt."""
+    """State the size for which heads matter most, if the difference is significant."""
     by_size: dict[tuple[str, str], list[CapacityOfSize]] = {}
     for each in sorted(capacities, key=lambda each: each.bits_per_parameter.value):
         by_size.setdefault((each.shape, each.format), []).append(each)
@@ -188,7 +188,7 @@ def heads_compared(capacities: Sequence[CapacityOfSize]) -> str:
 
 
 def alphas_compared(study: Study) -> str:
-    """The finding over formats: each, or of many the least and the most."""
+    """State each format's value, or the least and the largest of many."""
     ordered = sorted(study.alphas, key=lambda alpha: alpha.bits_per_parameter.value)
     if max(alpha.maximum_bits_per_parameter for alpha in ordered) <= 0:
         return NOTHING
@@ -204,7 +204,7 @@ def alphas_compared(study: Study) -> str:
 
 
 def setting(study: Study) -> str:
-    """What was trained, on what, for how long: the conditions every number holds under."""
+    """State the conditions of all numbers: models, data and training length."""
     runs, finish = study.runs, ""
     if EVALUATIONS in runs.columns and runs[EVALUATIONS].count():
         finish = f", then {extent(runs[EVALUATIONS].drop_nulls())} full-batch evaluations"

@@ -1,1 +1,1 @@
-"""Controls against memorising: what they save, and what they cost."""
+"""The report on controls against memorising: what they save, and what they cost."""

@@ -1,4 +1,4 @@
-"""The report on controls: which one lowers leakage, and what it costs in held-out loss."""
+"""Make the report on controls: which control lowers leakage, and its cost in held-out loss."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from rote.analysis.reports.controls.study import LOSS, ControlPoint, Panel, Stud
 from rote.analysis.results import Results
 from rote.analysis.table import Cell, Column, Table, warning
 
-WIDE = 10  # largest over least loss: beyond that the axis is logarithmic
+WIDE = 10  # largest over least loss: above, the axis is logarithmic
 ROW_NOTE = (
     "All of this, with every setting of every run, is in <code>table.parquet</code> and "
     "<code>table.csv</code> beside this page."
@@ -23,7 +23,7 @@ ROW_NOTE = (
 
 
 def make(results: Results) -> Content:
-    """Raises ValueError where no run measured leakage and held-out loss."""
+    """Make it; raises ValueError if no run measured leakage and held-out loss."""
     found = study(results)
     lines = [Text(words=f"{wording.panel_line(panel)}.") for panel in found.panels]
     sections = [
@@ -50,7 +50,7 @@ def make(results: Results) -> Content:
 
 
 def frontier(found: Study) -> Plot:
-    """A panel a task and kind of leakage, a mark a control and strength."""
+    """Plot a panel per task and kind of leakage, with a mark per control and strength."""
     rows = [
         {
             "panel": _title(panel), "control": point.control.replace("_", " "),
@@ -103,7 +103,7 @@ def _title(panel: Panel) -> str:
 
 
 def _strength(point: ControlPoint) -> str:
-    """The last number of its words; nothing for a control without a strength."""
+    """Return the last number of its words; empty for a control without a strength."""
     last = point.words.rpartition(" ")[2]
     return last if last[:1].isdigit() else ""
 
@@ -133,7 +133,7 @@ def _table(found: Study) -> Table:
 
 
 def _amount(row: tuple[Panel, ControlPoint], what: str) -> Cell:
-    """In the form of the panel's kind of leakage."""
+    """Format in the form of the panel's kind of leakage."""
     panel, point = row
     form = panel.kind.form if what == "leak" else panel.kind.signed
     return Column(title="", value=what, form=form, missing="none").cell(point)
@@ -150,7 +150,7 @@ def _fitted_section(found: Study) -> Section:
     columns = [
         Column(title="task", value="panel"),
         Column(title="control", value=lambda each: each.words.replace("_", " ")),
-        Column(title="random labels told", unit="95 % interval", form="{:.1%}", value="share"),
+        Column(title="random labels answered", unit="95 % interval", form="{:.1%}", value="share"),
     ]
     lines = [Text(words=f"{line}.") for line in wording.regularisation_lines(found)]
     return Section(
@@ -164,7 +164,7 @@ def _fitted_section(found: Study) -> Section:
 
 def _card(panel: Panel) -> Card:
     helping = wording.lowering(panel)
-    assert panel.anchor is not None  # `make` leaves others out
+    assert panel.anchor is not None  # `make` excludes panels without one
     best, form = helping[0] if helping else None, panel.kind.form
     lines = ["no control lowers it beyond doubt"]
     if best:
@@ -181,7 +181,7 @@ def _card(panel: Panel) -> Card:
 
 
 def _setting(found: Study) -> str:
-    """What was trained, for how long."""
+    """State what was trained, and for how long."""
     runs = found.runs
     return (
         f"{', '.join(dict.fromkeys(each.name for each in found.panels))}; models of "

@@ -1,4 +1,4 @@
-"""All that the report on controls says, derived before anything is drawn."""
+"""Derive everything that the report on controls states, before anything is drawn."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,9 +15,8 @@ from rote.analysis.quantities.settings import with_control
 from rote.analysis.results import Results
 
 LOSS = "heldout_bits_per_token"
-# Entropy less code length where no rule tells anything, of labels that were drawn or of all tokens.
+# Entropy minus code length for data without a rule: drawn labels, or all tokens.
 BITS = replace(METRICS["memorised_bits"], title="bits memorised", form="{:z,.0f}")
-EXPOSURE = replace(METRICS["exposure_bits"], title="exposure of the most repeated canaries")
 EXPOSURE = replace(METRICS["exposure_bits"], title="exposure of the most repeated canaries")
 KINDS = (EXPOSURE, METRICS["extracted_share"], METRICS["drawn_right"], BITS)
 LEAKS = [kind.name for kind in KINDS]
@@ -37,18 +36,18 @@ class ControlPoint:
     """One control at one strength, in one panel and kind of leakage, over seeds."""
 
     control: str
-    words: str  # with its strength
+    words: str  # the control and its strength
     run_ids: tuple[str, ...]
     leak: Estimate
-    counted: Estimate  # the same, no run's below what a guess leaks; no interval where one is
+    counted: Estimate  # the same, but each run at least a guess; no interval if one was raised
     loss: Estimate  # held-out, bits per token
-    saved: Estimate | None  # counted leakage less that of the run without control, seed by seed
+    saved: Estimate | None  # counted leakage minus that without control, seed by seed
     cost: Estimate | None  # held-out loss, likewise
     on_frontier: bool  # no other point has less of one and no more of the other
 
     @property
     def is_anchor(self) -> bool:
-        """Whether it is what others are held against."""
+        """Whether it is the point without control, to which others are compared."""
         return self.control == NONE
 
 
@@ -58,23 +57,23 @@ class Panel:
 
     name: str
     kind: Metric
-    guess: float  # what a model that remembers nothing leaks
+    guess: float  # leakage of a model that remembers nothing
     points: tuple[ControlPoint, ...]
 
     @property
     def anchor(self) -> ControlPoint | None:
-        """Without any control."""
+        """The point without any control."""
         return next((each for each in self.points if each.is_anchor), None)
 
     @property
     def controlled(self) -> list[ControlPoint]:
-        """All others."""
+        """The points with a control."""
         return [each for each in self.points if not each.is_anchor]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FittedCurve:
-    """Random labels that were told right under one control, in one panel."""
+    """Share of random labels answered right under one control, in one panel."""
 
     panel: str
     control: str
@@ -92,12 +91,12 @@ class Study:
 
 
 def guess_of(kind: Metric) -> str:
-    """The column of what a model that remembers nothing leaks."""
+    """Return the column for the leakage of a model that remembers nothing."""
     return f"{kind.name}_guess"
 
 
 def study(results: Results) -> Study:
-    """Raises ValueError where no run measured leakage and held-out loss."""
+    """Derive everything; raises ValueError if no run measured leakage and held-out loss."""
     if results.table.is_empty():
         raise ValueError("no finished run to report on")
     runs = with_control(with_leakage(results, results.table), within="panel")
@@ -145,21 +144,23 @@ def _points(runs: pl.DataFrame, column: str) -> Iterable[ControlPoint]:
 
 
 def _counted(runs: pl.DataFrame, column: str) -> Estimate:
-    """Without an interval where a run was raised to a guess: half of three such seeds are equal."""
+    """Return the mean; no interval if a run was raised to a guess: half of three such seeds are
+    equal.
+    """
     mean = mean_over_seeds(runs["counted"].to_list())
     raised = (runs["counted"] != runs[column]).any()
     return replace(mean, low=None, high=None, why_none=RAISED) if raised else mean
 
 
 def is_on_frontier(place: tuple[float, float], places: Sequence[tuple[float, float]]) -> bool:
-    """Whether no other place is as low in both and lower in one."""
+    """Whether no other place is at most as high in both and lower in one."""
     return not any(
         other[0] <= place[0] and other[1] <= place[1] and other != place for other in places
     )
 
 
 def _apart(runs: pl.DataFrame, anchor: pl.DataFrame, column: str) -> Estimate | None:
-    """None for the anchor itself, and where no seed is in both."""
+    """Return the difference to the anchor; None for the anchor itself, or without shared seeds."""
     if runs["control"][0] == NONE:
         return None
     of_anchor = dict(anchor.select("seed", column).iter_rows())
@@ -183,11 +184,11 @@ def _fitted(runs: pl.DataFrame) -> Iterable[FittedCurve]:
 
 
 def with_leakage(results: Results, runs: pl.DataFrame) -> pl.DataFrame:
-    """Columns added: ``panel``, held-out loss, and of each kind what is leaked, and by a guess.
+    """Add ``panel``, held-out loss, and for each kind the leakage and that of a guess.
 
-    Null where a kind is not measured. A guess tells one label in C that was drawn. Bits memorised
-    are entropy less code length where no rule tells anything: a model that has learnt a rule pays
-    more than their entropy for labels that were drawn beside it.
+    Null if a kind is not measured. A guess answers one of C drawn labels right. Memorised bits are
+    entropy minus code length for data without a rule, because a model that has learnt a rule pays
+    more than their entropy for the drawn labels beside it.
     """
     canaries = [_canaries(results, row) for row in runs.iter_rows(named=True)]
     whole = _column(runs, "entropy_bits") - _column(runs, "cost.train_code_bits")
@@ -195,12 +196,12 @@ def with_leakage(results: Results, runs: pl.DataFrame) -> pl.DataFrame:
     tried = _column(runs, f"{DRAWN}tried")
     is_labels = pl.col("task._target_") == "rote.tasks.random_labels.RandomLabels"
     is_ruled = _column(runs, "exact_match.train_rule_tried") > 0
-    told = (
+    measured = (
         pl.Series(name, [each[place] for each in canaries], dtype=pl.Float64)
         for place, name in enumerate(OF_CANARIES)
     )
     return runs.with_columns(
-        *told,
+        *measured,
         panel=_panel(runs),
         heldout_bits_per_token=_column(runs, "cost.heldout_code_bits")
         / _column(runs, "cost.heldout_tokens"),
@@ -216,12 +217,12 @@ def with_leakage(results: Results, runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def counted(kind: Metric) -> pl.Expr:
-    """What is leaked, but no less than by a guess: to be worse than that protects nothing more."""
+    """Return the leakage, but at least that of a guess: doing worse protects nothing more."""
     return pl.max_horizontal(kind.name, guess_of(kind))
 
 
 def _canaries(results: Results, run: Mapping[str, Any]) -> tuple[float | None, ...]:
-    """`OF_CANARIES`: means over those that were inserted most often."""
+    """Return `OF_CANARIES`: means over the canaries that were inserted most often."""
     if run.get("exposure.canaries") is None:
         return (None,) * len(OF_CANARIES)
     arrays = results.folders[run["run_id"]].arrays()
@@ -238,7 +239,7 @@ def _canaries(results: Results, run: Mapping[str, Any]) -> tuple[float | None, .
 
 
 def _panel(runs: pl.DataFrame) -> pl.Expr:
-    """What is trained on; sizes and shares of random labels tell panels apart where they differ."""
+    """Name the training data; differing sizes and shares of random labels separate panels."""
     base = "task.base._target_"
     target = pl.coalesce(base, "task._target_") if base in runs.columns else pl.col("task._target_")
     name = target.replace_strict(TASKS, default=target.str.split(".").list.last())
@@ -258,5 +259,5 @@ def _panel(runs: pl.DataFrame) -> pl.Expr:
 
 
 def _column(runs: pl.DataFrame, name: str) -> pl.Expr:
-    """Null throughout where no run has it."""
+    """Return the column; null throughout if no run has it."""
     return pl.col(name).cast(pl.Float64) if name in runs.columns else pl.lit(None, pl.Float64)

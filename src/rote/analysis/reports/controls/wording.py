@@ -1,10 +1,10 @@
-"""Findings of the report on controls in words, shared by the terminal, the page and the figures."""
+"""Put findings on controls into words for the terminal, the page and the figures."""
 
 from rote.analysis.estimate import Estimate
 from rote.analysis.reports.controls.study import NONE, ControlPoint, FittedCurve, Panel, Study
 
-REGULARISERS = ("dropout", "weight_decay")  # those of Zhang et al. that text has too
-FITTED_SHARE = 0.95  # of random training labels right: they are said to be fitted
+REGULARISERS = ("dropout", "weight_decay")  # those of Zhang et al. that also apply to text
+FITTED_SHARE = 0.95  # share of random training labels right: above, they count as fitted
 SOURCE = "Zhang et al. 2016, arXiv 1611.03530"
 CLAIM = "qualitatively unaffected by explicit regularisation"
 FRONTIER_CAPTION = (
@@ -31,12 +31,12 @@ TABLE_NOTE = (
 
 
 def headlines(found: Study) -> tuple[str, ...]:
-    """Lines for the terminal."""
+    """Return the lines for the terminal."""
     return (*map(panel_line, found.panels), *regularisation_lines(found))
 
 
 def panel_line(panel: Panel) -> str:
-    """Which control lowers leakage, at which cost."""
+    """State which control lowers leakage, and its cost."""
     name = f"{panel.name}, {panel.kind.title}"
     if panel.anchor is None:
         return f"{name}: no run without control to hold others against"
@@ -47,20 +47,20 @@ def panel_line(panel: Panel) -> str:
         return f"{without}; no control lowers it beyond doubt (interval over seeds)"
     best = helping[0]
     cheapest = min(helping, key=lambda each: each.loss.value)
-    told = f"{without}; lowest with {_point(panel, best)}"
+    text = f"{without}; lowest with {_point(panel, best)}"
     if cheapest is not best:
-        told += f"; lowered at the lowest held-out loss by {_point(panel, cheapest)}"
+        text += f"; lowered at the lowest held-out loss by {_point(panel, cheapest)}"
     dearer = sum(each.cost is not None and each.cost.sign > 0 for each in helping)
     return (
-        f"{told}; {len(helping)} of {len(panel.controlled)} lower it, {dearer or 'none'} of these "
+        f"{text}; {len(helping)} of {len(panel.controlled)} lower it, {dearer or 'none'} of these "
         "at a cost beyond doubt"
     )
 
 
 def lowering(panel: Panel) -> list[ControlPoint]:
-    """Controls whose leakage is below that without, by the whole interval; the lowest first.
+    """Return the controls that lower leakage by their whole interval, the lowest leakage first.
 
-    Of those that cannot be told from a guess, the cheapest.
+    Among those that cannot be distinguished from a guess, the cheapest comes first.
     """
     helping = [each for each in panel.controlled if each.saved and each.saved.sign < 0]
     return sorted(helping, key=lambda each: _rank(panel, each))
@@ -72,7 +72,7 @@ def _rank(panel: Panel, point: ControlPoint) -> tuple[float, float]:
 
 
 def _is_a_guess(panel: Panel, point: ControlPoint) -> bool:
-    """By the lower end of the interval; one run is taken at its word."""
+    """Judge by the lower end of the interval; a single run counts as exact."""
     return point.leak.ends[0] <= panel.guess
 
 
@@ -81,19 +81,19 @@ def _point(panel: Panel, point: ControlPoint) -> str:
 
 
 def _leak(panel: Panel, point: ControlPoint) -> str:
-    told = panel.kind.amount(point.leak.value)
-    return f"{told}: not told from a guess" if _is_a_guess(panel, point) else told
+    text = panel.kind.amount(point.leak.value)
+    return f"{text}: not told from a guess" if _is_a_guess(panel, point) else text
 
 
 def cost_words(cost: Estimate | None) -> str:
-    """Held-out loss more or less, and whether seeds leave that in doubt."""
+    """State the change in held-out loss, with its interval over seeds."""
     if cost is None:
         return "cost not known"
     return f"held-out loss {cost.words('{:+.3f}')} bits per token"
 
 
 def regularisation_lines(found: Study) -> tuple[str, ...]:
-    """Whether random labels are fitted whatever the regulariser, a line a panel."""
+    """State, one line per panel, whether random labels are fitted whatever the regulariser."""
     panels = dict.fromkeys(each.panel for each in found.fitted)
     return tuple(
         _regularisation(name, [each for each in found.fitted if each.panel == name])
@@ -119,13 +119,13 @@ def _regularisation(panel: str, fitted: list[FittedCurve]) -> str:
         if all(_verdict(each) == "fitted" for each in explicit)
         else "cannot be decided from these seeds"
     )
-    told = f"{start} {verdict} ({len(explicit)} strengths of dropout and weight decay)"
+    text = f"{start} {verdict} ({len(explicit)} strengths of dropout and weight decay)"
     stopped = [each for each in others if _verdict(each) == "not fitted"]
-    return f"{told}; of other controls these keep labels from being fitted: {_listed(stopped)}"
+    return f"{text}; of other controls these keep labels from being fitted: {_listed(stopped)}"
 
 
 def _verdict(fitted: FittedCurve) -> str:
-    """Fitted, not fitted, or in doubt; one run is taken at its word."""
+    """Return fitted, not fitted, or in doubt; a single run counts as exact."""
     low, high = fitted.share.ends
     if low >= FITTED_SHARE:
         return "fitted"
@@ -133,12 +133,12 @@ def _verdict(fitted: FittedCurve) -> str:
 
 
 def _listed(some: list[FittedCurve]) -> str:
-    told = [f"{each.words.replace('_', ' ')} {each.share.value:.0%}" for each in some]
-    return ", ".join(told) or "none"
+    text = [f"{each.words.replace('_', ' ')} {each.share.value:.0%}" for each in some]
+    return ", ".join(text) or "none"
 
 
 def frontier_title(found: Study) -> str:
-    """How many controls help beyond doubt."""
+    """State how many controls significantly lower leakage."""
     helping = {each.control for panel in found.panels for each in lowering(panel)}
     tried = {each.control for panel in found.panels for each in panel.controlled}
     return f"{len(helping)} of {len(tried)} controls lower leakage somewhere; what that costs"

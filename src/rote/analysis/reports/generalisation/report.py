@@ -1,4 +1,4 @@
-"""The report on generalisation: rules against rote, by size, over splits and seeds."""
+"""Make the report on generalisation: rules against rote, by size, over splits and seeds."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -29,12 +29,12 @@ ASKED = {
 INTERVAL = "95 % interval"
 KNOWLEDGE, GIVEN = METRICS["knowledge_bits"], METRICS["given_bits"]
 PARAMETERS = Axis(label=METRICS["parameters"].label, is_log=True)
-BITS_LINES = (1.0, 2.0)  # bits per parameter, for the eye
-LAST_LINEAR_BITS = 100.0  # below that the axis of knowledge is linear: 0 and less have a place
+BITS_LINES = (1.0, 2.0)  # bits per parameter, as guides for the eye
+LAST_LINEAR_BITS = 100.0  # below, the axis of knowledge is linear, so that it shows 0 and less
 
 
 def make(results: Results) -> Content:
-    """Raises ValueError where no run measured exact matches."""
+    """Make it; raises ValueError if no run measured exact matches."""
     found = study(results)
     tested = claims(found)
     sections = [
@@ -65,7 +65,7 @@ def make(results: Results) -> Content:
 
 
 def _matches(found: Study) -> Plot:
-    """Share right against parameters, a panel a subject and split, a colour a setting."""
+    """Plot share right over parameters, a panel per subject and split, a colour per setting."""
     means, single = [], []
     for each in (point for side in SIDES for point in found.wholes if point.side == side):
         row: dict[str, Any] = {
@@ -95,7 +95,7 @@ def _colour(settings: Iterable[str]) -> dict[str, Any]:
 
 
 def _knowledge(people: pl.DataFrame) -> Plot:
-    """Bits stored of biographies against parameters."""
+    """Plot bits stored of biographies over parameters."""
     runs = people.with_columns(pl.col("setting").map_elements(_label, pl.String))
     means = tidy(
         {
@@ -149,7 +149,7 @@ def _match_table(found: Study) -> Table:
 
 
 def _split_table(found: Study) -> Table:
-    """A row a series of arithmetic, size and split: held-out items, seeds added up."""
+    """Build a row per series of arithmetic, size and split: held-out items summed over seeds."""
     rows = [
         (point, split, rate)
         for point in found.wholes
@@ -184,7 +184,7 @@ def _claim_table(tested: Sequence[PublishedClaim]) -> Table:
 
 
 def _published_table(found: Study) -> Table | Text:
-    """Sizes that were published, on the split that was published or on facts."""
+    """List sizes that were published, on the published split or on facts."""
     keys = ["trained_on", "setting", "size", "size.num_layers", "size.width"]
     chosen = found.runs.filter(pl.col("split").is_in(["original", ""])).select(keys)
     rows = []
@@ -237,7 +237,7 @@ def _recall_table(found: Study) -> Table:
 
 
 def _card(each: ComparedSizes) -> Card:
-    assert each.apart is not None  # `make` leaves others out
+    assert each.apart is not None  # `make` excludes those without one
     low, high = (f"{100 * end:+.0f}" for end in each.apart.ends)
     points, is_open = f"{100 * each.apart.value:+.0f}", each.apart.sign == 0
     splits = f"{plural(each.apart.num_splits, 'split')}, {plural(each.apart.n, 'pair')} of runs"

@@ -1,4 +1,4 @@
-"""Shares of right answers by size and split, and bits of knowledge, for the report."""
+"""Derive shares of right answers by size and split, and bits of knowledge, for the report."""
 
 import re
 from collections.abc import Hashable, Iterable, Sequence
@@ -20,7 +20,7 @@ PARTS = re.compile(r"task\.parts\.(\w+)\._target_")
 ENTROPY = r"^exact_match\.train_\w+_answer_bits$"
 TASKS = {"Arithmetic": "arithmetic", "Facts": "facts", "Mixture": "joint"}
 TASKS |= {"Biographies": "biographies"}
-ALL = "all"  # groups together
+ALL = "all"  # all groups together
 SERIES = ("trained_on", "subject", "split", "setting")
 RUN = ("run_id", "trained_on", "split", "split_seed", "size", "parameters", "setting", "seed")
 COUNTS = ("tried", "right_forced", "right_free")
@@ -28,26 +28,26 @@ COUNTS = ("tried", "right_forced", "right_free")
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """Runs that differ in size, split seed and seed alone, asked about one subject."""
+    """Runs that differ only in size, split seed and seed, tested on one subject."""
 
     trained_on: str  # arithmetic, facts, biographies, joint
-    subject: str  # what is asked about: a part of what it was trained on
+    subject: str  # the subject of the items: a part of the training data
     split: str  # original, randomly, operand, length; "" without one
-    setting: str  # what else sets it apart
+    setting: str  # other settings that distinguish it
 
     @property
     def name(self) -> str:
-        """Unique within a report; in the manifest."""
+        """A name for the manifest that is unique within a report."""
         return ", ".join(filter(None, (self.place, self.setting)))
 
     @property
     def title(self) -> str:
-        """The same in words."""
+        """The same name in words."""
         return ", ".join(filter(None, (self.place, setting_words(self.setting))))
 
     @property
     def place(self) -> str:
-        """Without its setting."""
+        """The name without the setting."""
         subject = self.subject
         if self.trained_on != subject:
             subject += ", trained jointly"
@@ -75,12 +75,12 @@ class AccuracyPoint:
 
     @property
     def pooled(self) -> Rate:
-        """All free-running answers added up."""
+        """All free-running answers, summed."""
         return pooled(each.rate for each in self.answers)
 
     @property
     def by_split(self) -> dict[Hashable, Rate]:
-        """Its seeds added up, by split."""
+        """Answers summed over seeds, by split."""
         splits: dict[Hashable, list[Rate]] = {}
         for each in self.answers:
             splits.setdefault(each.split, []).append(each.rate)
@@ -89,7 +89,7 @@ class AccuracyPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class ComparedSizes:
-    """The largest size of a series less the smallest, all groups together, free-running."""
+    """The largest size of a series minus the smallest, all groups together, free-running."""
 
     series: Series
     side: str
@@ -107,25 +107,25 @@ class Study:
     wholes: tuple[AccuracyPoint, ...]  # of all groups together, or of the only one
     compared: tuple[ComparedSizes, ...]
     knowledge: pl.DataFrame  # runs on biographies, with the bits they were given and have stored
-    recalls: tuple[dict[str, Any], ...]  # of biographies, by attribute and exposures
+    recalls: tuple[dict[str, Any], ...]  # recall of biographies, by attribute and exposures
 
     def of(self, series: Series, side: str) -> list[AccuracyPoint]:
-        """Its whole, by size: one entry for all groups of each."""
+        """Return the series' points over all groups, one per size."""
         return [each for each in self.wholes if (each.series, each.side) == (series, side)]
 
     def runs_of(self, series: Series) -> list[str]:
-        """Every run behind it."""
+        """Return every run behind a series."""
         points = (each for each in self.points if each.series == series)
         return list(dict.fromkeys(run_id for each in points for run_id in each.run_ids))
 
     @property
     def series(self) -> list[Series]:
-        """In the order of points."""
+        """All series, in the order of points."""
         return list(dict.fromkeys(each.series for each in self.points))
 
     @property
     def extrapolated(self) -> list[ComparedSizes]:
-        """Those on held-out arithmetic."""
+        """The comparisons on held-out arithmetic."""
         return [
             each
             for each in self.compared
@@ -134,7 +134,7 @@ class Study:
 
 
 def study(results: Results) -> Study:
-    """Raises ValueError where no run measured exact matches."""
+    """Derive everything; raises ValueError if no run measured exact matches."""
     runs = results.table
     measured = [name for name in runs.columns if name.startswith(MEASURED)]
     if not measured:
@@ -157,9 +157,9 @@ def study(results: Results) -> Study:
 
 
 def _with_split(runs: pl.DataFrame) -> pl.DataFrame:
-    """Columns added: ``trained_on``, the ``split`` of arithmetic, its ``split_seed``, ``size``.
+    """Add ``trained_on``, the ``split`` of arithmetic, its ``split_seed``, and ``size``.
 
-    A part's split is the mixture's; "" and 0 where held-out items are not drawn.
+    The split of a part is that of the mixture; "" and 0 if held-out items are not drawn.
     """
     splits = [name for name in runs.columns if name.endswith(".split._target_")]
     seeds = [name for name in runs.columns if name.endswith(".split.seed")]
@@ -173,9 +173,9 @@ def _with_split(runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _matches(runs: pl.DataFrame) -> pl.DataFrame:
-    """A row a run, side, subject and group; also one for all groups where there are several.
+    """Return a row per run, side, subject and group, and one for several groups together.
 
-    ``subject`` is what is asked about: a part of a mixture, else the task.
+    ``subject`` is the part of a mixture that the items test, or else the task.
     """
     found = [match for name in runs.columns if (match := TRIED.fullmatch(name))]
     parts = sorted({match[1] for name in runs.columns if (match := PARTS.fullmatch(name))})
@@ -240,7 +240,7 @@ def _place(point: AccuracyPoint) -> tuple[Series, str, str]:
 
 
 def _knowledge(people: pl.DataFrame) -> pl.DataFrame:
-    """``given_bits`` is the entropy of all values; each fact counts once, however often it came."""
+    """Add ``given_bits``, the entropy of all values; each fact counts once."""
     if people.is_empty():
         return people
     known = derive(people, ["knowledge_bits", "knowledge_bits_per_parameter"])
@@ -248,7 +248,7 @@ def _knowledge(people: pl.DataFrame) -> pl.DataFrame:
 
 
 def _recalls(results: Results, people: pl.DataFrame) -> Iterable[dict[str, Any]]:
-    """Facts of one attribute that came equally often, runs of one size added up."""
+    """Sum, over runs of one size, facts of one attribute with equal exposures."""
     for runs in people.partition_by("size", "setting", maintain_order=True):
         items = pl.concat([_items(results, run_id) for run_id in runs["run_id"]])
         for part in items.partition_by("attribute", "exposures", maintain_order=True):
@@ -261,7 +261,7 @@ def _recalls(results: Results, people: pl.DataFrame) -> Iterable[dict[str, Any]]
 
 
 def _items(results: Results, run_id: str) -> pl.DataFrame:
-    """Every fact of a run: how often it came (0: held out), its bits, whether it is recalled."""
+    """Return every fact of a run: its exposures (0: held out), bits, and whether it is recalled."""
     arrays = results.folders[run_id].arrays()
     own = {key.removeprefix(MEASURED): values for key, values in arrays.items()}
     return pl.DataFrame(

@@ -1,8 +1,7 @@
-"""Findings of the report on generalisation in words.
+"""Put findings on generalisation into words, and judge which published conclusions hold.
 
-Which published conclusions hold here: decided from intervals, by rules that are written down.
-
-The conclusions are those of Barron and White 2025 (arXiv 2506.09099), abstract.
+The conclusions are those of Barron and White 2025 (arXiv 2506.09099), abstract. Stated rules decide
+them from intervals.
 """
 
 from collections import Counter
@@ -49,7 +48,7 @@ class PublishedClaim:
 
 
 def claims(found: Study) -> tuple[PublishedClaim, ...]:
-    """Those that the runs test."""
+    """Return the conclusions that the runs test."""
     return tuple(claim for series in found.series for claim in _claims(found, series))
 
 
@@ -90,7 +89,7 @@ def _all(verdicts: Sequence[str]) -> str:
 
 
 def _beside_seen(found: Study, points: Sequence[AccuracyPoint]) -> str:
-    """Beside shares of seen items: what a model has not learnt it cannot extrapolate."""
+    """State shares beside those of seen items: a model can extrapolate only what it has learnt."""
     seen = [
         f"{each.size} {each.free.value:.0%}"
         for each in found.of(points[0].series, "train")
@@ -139,7 +138,7 @@ OPEN_WHICH = "which one answers more is not decided"
 
 
 def headlines(found: Study, tested: Sequence[PublishedClaim]) -> tuple[str, ...]:
-    """Lines for the terminal."""
+    """Return the lines for the terminal."""
     most = found.knowledge.sort("knowledge_bits") if found.knowledge.height else pl.DataFrame()
     best = {run["size"]: _stored(run) for run in most.iter_rows(named=True)}
     return (
@@ -151,7 +150,7 @@ def headlines(found: Study, tested: Sequence[PublishedClaim]) -> tuple[str, ...]
 
 
 def compared(each: ComparedSizes) -> str:
-    """Whether the larger model answers less of what it has not seen."""
+    """State whether the larger model answers fewer unseen items."""
     name, smaller, larger = each.series.title, each.smaller, each.larger
     if each.apart is None:
         return f"{name}: sizes share no split and seed"
@@ -166,7 +165,7 @@ def compared(each: ComparedSizes) -> str:
 
 
 def verdict(tested: Sequence[PublishedClaim]) -> str:
-    """How many conclusions survive."""
+    """State how many conclusions survive."""
     if not tested:
         return "No published conclusion is tested by these runs."
     counts = Counter(each.verdict for each in tested)
@@ -177,7 +176,7 @@ def verdict(tested: Sequence[PublishedClaim]) -> str:
 
 
 def matches_title(found: Study) -> str:
-    """What the figure shows of extrapolation."""
+    """State what the figure shows about extrapolation."""
     known = [(each.series, each.apart) for each in found.extrapolated if each.apart]
     if not known:
         return "Exact answers, seen and held out"
@@ -189,7 +188,7 @@ def matches_title(found: Study) -> str:
 
 
 def knowledge_title(people: pl.DataFrame) -> str:
-    """The most that any run stored."""
+    """State the most knowledge that any run stored."""
     most = people.sort(PER_PARAMETER.name, descending=True).row(0, named=True)
     if most["knowledge_bits"] <= 0:
         return "No run knows the values better than a guess"
@@ -207,7 +206,7 @@ def _stored(run: dict[str, float]) -> str:
 
 
 def setting(runs: pl.DataFrame) -> str:
-    """What was trained, for how long."""
+    """State what was trained, and for how long."""
     splits = runs.filter(pl.col("split") != "")["split_seed"].n_unique()
     return (
         f"{', '.join(sorted(runs['trained_on'].unique()))}; models of "

@@ -1,1 +1,1 @@
-"""Membership, exposure and extraction against size, data and repeats."""
+"""The report on leakage: membership, exposure and extraction over size, data and repeats."""

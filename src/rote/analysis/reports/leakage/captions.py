@@ -1,4 +1,4 @@
-"""What stands below each figure, and what the page says where a part is missing. HTML."""
+"""Hold the captions of figures, and the texts for missing parts, as HTML."""
 
 CAPTIONS = {
     "membership_law": (

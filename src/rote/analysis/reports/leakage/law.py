@@ -1,4 +1,4 @@
-"""The membership law of these runs in both readings, in numbers and in words."""
+"""Fit the membership law to these runs in both readings, and put it into numbers and words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from rote.analysis.fits.membership_law import (
 )
 from rote.analysis.published import PUBLISHED_CURVES, Validation, beside_observed, published_size
 
-NEAR_HALF = 0.01  # what the limit may be above one half, by how the second reading is bounded
-ENDLESS = 1e18  # samples, from one on, over which a law is computed
+NEAR_HALF = 0.01  # largest limit above one half, by the bounds of the second reading
+ENDLESS = 1e18  # samples: a law is computed from 1 to this
 MIDDLE = 0.75  # an F1 halfway down
 CHANCE_F1 = 0.5
 BOUND = " is at the bound of the fit"
@@ -25,22 +25,22 @@ BOUND = " is at the bound of the fit"
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Numerical, over 1 to `ENDLESS` samples."""
+    """A numerical check over 1 to `ENDLESS` samples."""
 
-    limit: float  # what the formula tends to
+    limit: float  # the limit of the formula
     at_endless: float
     never_rises: bool
 
     @property
     def holds(self) -> bool:
-        """F1 falls to one half, within `NEAR_HALF`, and never rises on its way."""
+        """Whether F1 falls to one half, within `NEAR_HALF`, and never rises on the way."""
         near = abs(self.limit - 0.5) <= NEAR_HALF + 1e-9
         return near and self.never_rises and abs(self.at_endless - self.limit) < 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """At a published model and data set."""
+    """A prediction for a published model and data set."""
 
     observed: Validation
     published_f1: float
@@ -50,7 +50,7 @@ class Forecast:
 
 @dataclass(frozen=True, kw_only=True)
 class FittedReading:
-    """One reading: its points, its law or why there is none."""
+    """One reading: its points, and its law or why there is none."""
 
     reading: LawReading
     runs: pl.DataFrame  # with the columns ``size`` and ``ratio``
@@ -59,26 +59,26 @@ class FittedReading:
 
     @property
     def name(self) -> str:
-        """Of x."""
+        """The name of x."""
         by_parameters = self.reading is LawReading.SAMPLES_PER_PARAMETER
         return "|D| / P" if by_parameters else "C / |D|"
 
     @property
     def ratios(self) -> Interval:
-        """The least and the greatest x among the runs."""
+        """The least and the largest x among the runs."""
         ratios = self.runs["ratio"].to_numpy()
         return float(ratios.min()), float(ratios.max())
 
     @property
     def check(self) -> Check | None:
-        """Of the law, for a model of the median size."""
+        """The check of the law, for a model of the median size."""
         if isinstance(self.law, NoMembershipLaw):
             return None
         return check(self.law.curve, float(np.median(self.runs["size"])))
 
     @property
     def forecasts(self) -> list[Forecast]:
-        """At the published models and data sets, in their order."""
+        """Predictions at the published models and data sets, in their order."""
         return [self._forecast(observed, f1) for observed, f1 in beside_observed(self.published)]
 
     def _forecast(self, observed: Validation, published_f1: float) -> Forecast:
@@ -98,13 +98,13 @@ class FittedReading:
 
 
 def fit_laws(runs: pl.DataFrame) -> tuple[FittedReading, ...]:
-    """Both readings, of runs with an F1 and a counted training set; nothing where none has."""
+    """Fit both readings to runs with an F1 and a counted training set; empty without such runs."""
     known = runs.drop_nulls(["f1", "cost.train_sequences"])
     return () if known.is_empty() else tuple(_fit(known, curve) for curve in PUBLISHED_CURVES)
 
 
 def crossing(curve: MembershipCurve) -> float | None:
-    """x at which F1 is `MIDDLE`; None where the curve never is as high."""
+    """Return the x at which F1 is `MIDDLE`; None if the curve never reaches it."""
     share = (2 * MIDDLE - 1) / curve.height if curve.height > 0 else 1.0
     if share >= 1:
         return None
@@ -113,7 +113,7 @@ def crossing(curve: MembershipCurve) -> float | None:
 
 
 def check(curve: MembershipCurve, size: float) -> Check:
-    """For a model of this size."""
+    """Check the curve for a model of this size."""
     f1 = curve.predict(np.geomspace(1, ENDLESS, 4001), size)
     never_rises = bool((np.diff(f1) <= 1e-12).all())
     return Check(limit=curve.limit, at_endless=float(f1[-1]), never_rises=never_rises)
@@ -135,7 +135,7 @@ def _fit(known: pl.DataFrame, published: MembershipCurve) -> FittedReading:
 
 
 def line(fitted: FittedReading) -> str:
-    """The law with its errors, where it is halfway, and what it tends to."""
+    """State the law with its errors, its midpoint, and its limit."""
     law, published = fitted.law, fitted.published
     if isinstance(law, NoMembershipLaw):
         return f"Membership law in {fitted.name}: none, {law.reason}"
@@ -155,14 +155,14 @@ def line(fitted: FittedReading) -> str:
 
 
 def constant(value: float, error: float) -> str:
-    """With its error; an error as large as the value itself determines nothing."""
+    """Format a constant with its error; an error as large as the value determines nothing."""
     if error >= abs(value):
         return f"{value:#.3g} (not determined: error {error:.1g})"
     return f"{value:#.3g} \N{PLUS-MINUS SIGN} {error:.2g}"
 
 
 def short_line(fitted: FittedReading) -> str:
-    """Where F1 is `MIDDLE`, fitted and published; or why there is no law."""
+    """State where F1 is `MIDDLE`, fitted and published; or why there is no law."""
     if isinstance(fitted.law, NoMembershipLaw):
         return f"no law in {fitted.name}: {fitted.law.reason}"
     here, there = crossing(fitted.law.curve), crossing(fitted.published)
@@ -175,7 +175,7 @@ def short_line(fitted: FittedReading) -> str:
 
 
 def title(laws: Sequence[FittedReading]) -> str:
-    """The fall between the least and the most data a parameter, of means over the runs there."""
+    """State the fall of mean F1 between the least and the most data per parameter."""
     runs, ratios = laws[0].runs, laws[0].ratios
     ends = [
         runs.filter(ratio=ratio).select(pl.col("ratio", "f1", "f1_low").mean()) for ratio in ratios
@@ -196,7 +196,7 @@ def title(laws: Sequence[FittedReading]) -> str:
 
 
 def check_line(fitted: FittedReading) -> str:
-    """What the law does numerically as the data grow."""
+    """State how the law behaves numerically as the data grow."""
     assert fitted.check is not None
     check = fitted.check
     way = "never rises" if check.never_rises else "rises"
@@ -208,7 +208,7 @@ def check_line(fitted: FittedReading) -> str:
 
 
 def beyond_line(fitted: FittedReading) -> str:
-    """Whether the published points lie among the runs."""
+    """State whether the published points lie among the runs."""
     beyond = sum(each.is_beyond for each in fitted.forecasts)
     sizes = fitted.runs["parameters"].to_list()
     larger = sum(
@@ -223,7 +223,7 @@ def beyond_line(fitted: FittedReading) -> str:
 
 
 def doubts(fitted: FittedReading) -> list[str]:
-    """Constants at their bounds, and how far sizes differ."""
+    """List constants at their bounds, and how far sizes differ."""
     law, name = fitted.law, fitted.name
     assert isinstance(law, MembershipLaw)
     lines = [f"In {name}: {each}{BOUND}, and the errors say little." for each in law.at_bounds]

@@ -1,4 +1,4 @@
-"""F1 of the loss attack against data over size, with the law, its band and its residuals."""
+"""Plot F1 of the loss attack over data per size, with the law, its band and its residuals."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -20,7 +20,7 @@ from rote.analysis.reports.leakage.plots import DOTTED, labels, marks
 from rote.analysis.reports.leakage.sizes import Row
 from rote.analysis.reports.leakage.study import Study
 
-MARGIN, MARGIN_OF_ONE = 1.4, 2.5  # times the extremes of the runs, to each side
+MARGIN, MARGIN_OF_ONE = 1.4, 2.5  # times the extremes of the runs, on each side
 RATIOS = {
     LawReading.SAMPLES_PER_PARAMETER: "samples a parameter, |D| / P",
     LawReading.CAPACITY_BITS_PER_SAMPLE: "bits of capacity a sample, C / |D|",
@@ -28,7 +28,7 @@ RATIOS = {
 
 
 def law_plot(found: Study) -> Plot:
-    """A column a reading, residuals below; more data are on the right in both."""
+    """Plot a column per reading, residuals below; more data are on the right in both."""
     fitted = [each for each in found.laws if isinstance(each.law, MembershipLaw)]
     guesses = pl.DataFrame([{"panel": each.name, "f1": law.CHANCE_F1} for each in found.laws])
     curves = pl.concat(map(_curve, found.laws), how="diagonal")
@@ -75,7 +75,7 @@ def _curve(fitted: FittedReading) -> pl.DataFrame:
 
 
 def _levels(found: Study, fitted: FittedReading) -> Iterator[Row]:
-    """F1 at each size and N, and what the law leaves of it."""
+    """Yield F1 at each size and N, and its residual from the law."""
     ratios = {key: part["ratio"].mean() for key, part in fitted.runs.group_by("series", SIZE)}
     for row in found.levels:
         place = row["series"], row["N"]

@@ -1,6 +1,6 @@
-"""The figures of the report on leakage.
+"""Draw the figures of the report on leakage.
 
-In each, small faint marks are single runs, hollow where they had not converged, and large ones are
+In each figure small faint marks are single runs (hollow if not converged), and large marks are
 means over seeds with their intervals.
 """
 
@@ -26,16 +26,16 @@ from rote.analysis.reports.leakage.captions import CAPTIONS
 from rote.analysis.reports.leakage.sizes import Row
 from rote.analysis.reports.leakage.study import LOSS, Study
 
-MOST_PANELS = 6  # of one figure: the least, the most, and what lies evenly between
-DODGE = 0.07  # of the way from one number of repeats to the next, between sizes
-ROW = 0.5  # of the way from one score to the next, over all sizes and N
+MOST_PANELS = 6  # in one figure: the first, the last, and evenly spaced ones between
+DODGE = 0.07  # distance between sizes, over that between numbers of repeats
+ROW = 0.5  # spread of sizes and N, over the distance between scores
 SMALLEST_MARK, LARGEST_MARK = 4.0, 9.0  # points, for the least and the most N
 DOTTED: Mapping[str, Any] = {"color": GREY, "linestyle": ":", "linewidth": 1}
 COUNT = Axis(label="training sequences N", is_log=True, form="count")
 
 
 def scores_plot(found: Study) -> Plot:
-    """AUROC against N, a panel a size, a line a score."""
+    """Plot AUROC over N, a panel per size, a line per score."""
     rows = [
         {**row, "score": wording.score_name(row["score"]), "singles": _aurocs(row),
          "panel": f"{row['series']}, {found.parameters[row['series']]:,} parameters"}
@@ -49,7 +49,7 @@ def scores_plot(found: Study) -> Plot:
 
 
 def shadows_plot(found: Study) -> Plot:
-    """AUROC and members found at 1 % false positives, a row a score, a colour a size."""
+    """Plot AUROC and members found at 1 % false positives, a row per score, a colour per size."""
     shown = [row for row in found.shadowed if row["auroc"]]
     names = _ordered(shown)
     places = list(dict.fromkeys((row["series"], row["N"]) for row in shown))
@@ -81,7 +81,7 @@ def shadows_plot(found: Study) -> Plot:
 
 
 def exposure_plot(found: Study) -> Plot:
-    """Mean exposure against repeats, a panel an N, a line a size."""
+    """Plot mean exposure over repeats, a panel per N, a line per size."""
     most = pl.DataFrame([{"panel": _n(row["N"]), "y": row["most_bits"]} for row in found.planted])
     most = most.group_by("panel", maintain_order=True).mean()
     dashed = {"color": INK, "linestyle": "--", "linewidth": 0.9}
@@ -96,7 +96,7 @@ def exposure_plot(found: Study) -> Plot:
 
 
 def canaries_plot(found: Study) -> Plot:
-    """Share of canaries that greedy decoding recites, laid out alike."""
+    """Plot the share of canaries that greedy decoding recites, in the same layout."""
     axis = Axis(label="share extracted", form="share")
     title = wording.canaries_title(found)
     return _against_repeats(found, "canaries_extracted", title, "extracted", axis, [])
@@ -125,7 +125,7 @@ def _against_repeats(
 
 
 def windows_plot(found: Study) -> Plot:
-    """Train less held-out rate against N, a panel a prefix, a line a size."""
+    """Plot train minus held-out rate over N, a panel per prefix, a line per size."""
     rows = [
         {**row, "panel": f"prefix of {row['prefix']} tokens"}
         for row in sorted(found.windows, key=lambda row: row["prefix"])
@@ -138,7 +138,7 @@ def windows_plot(found: Study) -> Plot:
 
 
 def risk_plot(found: Study) -> Plot:
-    """Each kind against held-out loss: colour for size, a mean's own size for N."""
+    """Plot each kind over held-out loss; the colour shows the size, the size of a mean shows N."""
     loss = dict(found.runs.select("run_id", LOSS).drop_nulls().iter_rows())
     rows = [
         {**row, "panel": row["kind"].label, LOSS: np.mean([loss[each] for each in having])}
@@ -167,7 +167,7 @@ def _mark_size(number: float, least: float, most: float) -> float:
 
 
 def sizes_plot(found: Study) -> Plot:
-    """Each kind against parameters, a line an N."""
+    """Plot each kind over parameters, a line per N."""
     rows = [
         {**row, "panel": row["kind"].label, "parameters": found.parameters[row["series"]],
          "of N": _n(row["N"])}
@@ -186,7 +186,7 @@ def _plot(
     axes: tuple[Axis, Axis], before: Sequence[Layer], hue: str = "", is_across: bool = False,
     layers: Sequence[Layer] = (), **more: Any,
 ) -> Plot:  # fmt: skip
-    """`marks` of the rows, or these layers, behind ``before``; at most `MOST_PANELS` panels."""
+    """Draw `marks` of the rows, or ``layers``, over ``before``; at most `MOST_PANELS` panels."""
     every = list(dict.fromkeys(row["panel"] for row in rows))
     last, most = len(every) - 1, min(len(every), MOST_PANELS)
     panels = [every[round(step * last / max(1, most - 1))] for step in range(most)]
@@ -208,10 +208,10 @@ def _plot(
 def marks(
     found: Study, rows: Sequence[Row], x: str, y: str, *, hue: str = "", is_across: bool = False
 ) -> list[Layer]:
-    """Single runs, lines between means, and means.
+    """Return layers of single runs, of lines between means, and of means.
 
-    Of rows with the estimate ``y`` at ``x``, and ``singles``, its value in each run; ``is_across``
-    exchanges the axes, and draws no lines. A colour is a size, or a value of ``hue``.
+    Rows have the estimate ``y`` at ``x``, and ``singles``, its value in each run. ``is_across``
+    exchanges the axes and draws no lines. A colour is a size, or a value of ``hue``.
     """
     missed = set(found.runs.filter(~pl.col("training.converged"))["run_id"])
     named = [{**row, "hue": row[hue] if hue else label(found, row)} for row in rows]
@@ -236,19 +236,19 @@ def marks(
 
 
 def labels(found: Study) -> list[str]:
-    """Of all sizes, in their order."""
+    """Return the labels of all sizes, in order."""
     return [label(found, {"series": one}) for one in found.series]
 
 
 def label(found: Study, row: Row) -> str:
-    """A size with its parameters, 2,868 as 2.9k."""
+    """Return a size with its parameters, 2,868 as 2.9k."""
     number = found.parameters[row["series"]]
     short = EngFormatter(places=1 if number >= 1000 else 0, sep="")(number)
     return f"{row['series']} ({short})"
 
 
 def _ordered(rows: Iterable[Row]) -> list[str]:
-    """Known scores in their order, then others."""
+    """Return known scores in their order, then others."""
     names = dict.fromkeys(row["score"] for row in rows)
     known = [name for name in wording.SCORE_NAMES if name in names]
     return [*known, *(name for name in names if name not in known)]

@@ -1,4 +1,4 @@
-"""The report on leakage: membership, exposure and extraction against size, data and repeats."""
+"""Make the report on leakage: membership, exposure and extraction over size, data and repeats."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from statistics import fmean
@@ -25,7 +25,7 @@ Numbers = Iterator[tuple[str, dict[str, Any]]]
 
 
 def make(results: Results) -> Content:
-    """Raises ValueError where there are no runs, or none of them measured leakage."""
+    """Make it; raises ValueError if there are no runs, or if none of them measured leakage."""
     found = study(results)
     runs = found.runs
     drawn = _plots(found)
@@ -43,7 +43,7 @@ def make(results: Results) -> Content:
 
 
 def _plots(found: Study) -> dict[str, Plot]:
-    """Of every part that was measured; the first leads the page."""
+    """Return a plot of every measured part; the first leads the page."""
     wanted = (
         (found.laws, law_plot),
         (found.scored, plots.scores_plot),
@@ -59,7 +59,7 @@ def _plots(found: Study) -> dict[str, Plot]:
 
 
 def _card(found: Study, kind: Metric) -> Card:
-    """The level in the smallest and the largest size, then the difference."""
+    """Show the level in the smallest and the largest size, then the difference."""
     compared = [row for row in found.compared if row["kind"] is kind]
     levels = [row for row in found.levels if row["kind"] is kind]
     if compared:
@@ -87,7 +87,7 @@ def _card(found: Study, kind: Metric) -> Card:
 
 
 def _sections(found: Study, drawn: Mapping[str, Plot], lead: Plot | None) -> Iterator[Section]:
-    """Tables without rows are left out."""
+    """Yield the sections; tables without rows are left out."""
 
     def plot(name: str, has_any: object, missing: str) -> Block | None:
         if name in drawn:
@@ -138,7 +138,7 @@ def _sections(found: Study, drawn: Mapping[str, Plot], lead: Plot | None) -> Ite
 
 
 def _law_lines(found: Study) -> Iterator[str]:
-    """The capacity, and of each reading checks and doubts."""
+    """Yield the capacity, and checks and doubts of each reading."""
     if not found.laws:
         return
     sources = found.laws[0].runs.select("alpha", "alpha_source").unique().sort("alpha").rows()
@@ -152,7 +152,7 @@ def _law_lines(found: Study) -> Iterator[str]:
 
 
 def _numbers(found: Study) -> Numbers:
-    """For the manifest, each by a name that is unique within the report."""
+    """Yield the numbers for the manifest, by names that are unique within the report."""
     for fitted in found.laws:
         yield f"membership law {fitted.reading.value}", _law_numbers(fitted)
     yield from _score_numbers(found.scored, "")

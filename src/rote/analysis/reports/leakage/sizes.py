@@ -1,4 +1,4 @@
-"""Each kind of leakage at each size and N, and how much more of it the largest size leaks."""
+"""Estimate each kind of leakage at each size and N, and how much more the largest size leaks."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,11 +13,11 @@ from rote.analysis.quantities.exposure import mean_exposure
 from rote.analysis.quantities.leakage import GUESSES, HEADLINE, SIZE, LeakageRun
 
 Row = Mapping[str, Any]
-FEWEST_PAIRS = 8  # canaries: of fewer bounded differences Student's t covers 71 to 95 %
+FEWEST_PAIRS = 8  # canaries: with fewer bounded differences Student's t covers 71 to 95 %
 
 
 def levels(runs: pl.DataFrame, leakage: LeakageRun, inserted: pl.DataFrame) -> Iterator[Row]:
-    """Each kind at each size and N; ``inserted`` are the canaries that are no controls."""
+    """Yield each kind at each size and N; ``inserted`` are the canaries that are not controls."""
     for name in GUESSES:
         known = runs.drop_nulls(name)
         for (series, number), part in known.group_by("series", SIZE, maintain_order=True):
@@ -30,9 +30,9 @@ def levels(runs: pl.DataFrame, leakage: LeakageRun, inserted: pl.DataFrame) -> I
 
 
 def compared(runs: pl.DataFrame, found: Sequence[Row], inserted: pl.DataFrame) -> Iterator[Row]:
-    """The largest size less the smallest over all N, then at each; ``found`` are their `levels`.
+    """Yield the largest size minus the smallest over all N, then at each; ``found``: `levels`.
 
-    Nothing where sizes are one, or not all that differs.
+    Yields nothing for a single size, or if more than the size differs.
     """
     series = runs["series"].unique(maintain_order=True).to_list()
     if len(series) < 2 or len(series) > runs["parameters"].n_unique():
@@ -62,7 +62,7 @@ def compared(runs: pl.DataFrame, found: Sequence[Row], inserted: pl.DataFrame) -
 
 
 def _with_overall(rows: list[Row], pairs: pl.DataFrame | None) -> Iterator[Row]:
-    """The mean over N first; a canary that several N share counts as one thing in it."""
+    """Yield the mean over N first, in which a canary that several N share counts once."""
     if not rows:
         return
     apart: Estimate | None
@@ -96,13 +96,13 @@ def _level(name: str, ids: list[str], leakage: LeakageRun, inserted: pl.DataFram
 
 
 def excess(row: Row) -> Estimate:
-    """Of one run's windows: the rate of training windows less that of held-out ones."""
+    """Return one run's rate of training windows minus that of held-out windows."""
     train, heldout = (rate(row[side], row[f"{side}_tried"]) for side in ("train", "heldout"))
     return difference(train, heldout)
 
 
 def _pairs(inserted: pl.DataFrame, ends: tuple[str, str]) -> pl.DataFrame:
-    """Canaries of equal seeds: the same secrets in both models."""
+    """Return canaries of equal seeds: the same secrets in both models."""
     small, large = (inserted.filter(pl.col("series") == one) for one in ends)
     same = [SIZE, "seed", "place", "repeats", "secret_bits"]
     return small.join(large, on=same, suffix="_larger").select(*same, "bits", "bits_larger")

@@ -1,7 +1,7 @@
-"""All that the report on leakage says, derived before anything is drawn.
+"""Derive everything that the report on leakage states, before anything is drawn.
 
-Rows are mappings, each of one ``series`` (a size and its settings) and one N, the number of
-training sequences, over ``runs``, the ids of all its seeds.
+Rows are mappings, each for one ``series`` (a size and its settings) and one N, the number of
+training sequences; ``runs`` are the ids of all its seeds.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,38 +41,38 @@ INSERTED = pl.col("repeats") > 0
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """``runs`` is the table with all derived columns, by size, N and seed."""
+    """All results; ``runs`` is the table with all derived columns, by size, N and seed."""
 
     runs: pl.DataFrame
     laws: tuple[FittedReading, ...]  # both readings; empty without membership
     scored: list[Row]  # score, qualities (one a run), auroc, found, reason
-    shadowed: list[Row]  # likewise, beside runs of other seeds; auroc is None for a reason
+    shadowed: list[Row]  # likewise, with shadows; auroc is None if there is a reason
     planted: list[Row]  # repeats, exposure, most_bits, secret_bits, fitted, num_fitted, extracted
     controls: list[Row]  # chance
-    fits: pl.DataFrame  # canaries to whose references a skew-normal was fitted
+    fits: pl.DataFrame  # canaries whose references have a fitted skew-normal
     windows: list[Row]  # prefix, extraction
     levels: list[Row]  # kind, level
     compared: list[Row]  # kind, smaller, larger, apart; N is None for the mean over N
 
     @cached_property
     def series(self) -> list[str]:
-        """In the order of size."""
+        """All series, in the order of size."""
         return self.runs["series"].unique(maintain_order=True).to_list()
 
     @cached_property
     def parameters(self) -> Mapping[str, int]:
-        """Of each series."""
+        """Parameters of each series."""
         first = self.runs.unique("series", keep="first", maintain_order=True)
         return dict(zip(first["series"], first["parameters"], strict=True))
 
     @property
     def kinds(self) -> list[Metric]:
-        """Of leakage that any run measured."""
+        """Kinds of leakage that any run measured."""
         return [METRICS[name] for name in GUESSES if self.runs[name].count()]
 
     @property
     def leaking(self) -> list[Metric]:
-        """Kinds that exceed a guess somewhere by the whole interval."""
+        """Kinds whose whole interval exceeds a guess somewhere."""
         above = {
             row["kind"].name
             for row in self.levels
@@ -87,7 +87,7 @@ class Study:
 
     @property
     def has_shadows(self) -> bool:
-        """Whether any score beside runs of other seeds could be computed."""
+        """Whether any score with shadows could be computed."""
         return any(row["auroc"] for row in self.shadowed)
 
     @property
@@ -96,9 +96,9 @@ class Study:
         return any(row["extracted"] for row in self.planted)
 
     def with_loss(self, kind: Metric, *, at_equal_n: bool) -> Estimate | None:
-        """Rank correlation of held-out loss with a kind over runs; None for too few.
+        """Return the rank correlation of held-out loss with a kind over runs; None for too few.
 
-        At equal N: of ranks among the runs of one N, less the mean of these.
+        At equal N it is that of ranks among the runs of one N, minus their mean.
         """
         names = [LOSS, kind.name]
         known = self.runs.drop_nulls(names)
@@ -109,7 +109,7 @@ class Study:
 
 
 def study(results: Results) -> Study:
-    """Raises ValueError where there are no runs, or none of them measured leakage."""
+    """Derive everything; raises ValueError if there are no runs, or if none measured leakage."""
     bare = leakage_runs(results)
     leakage = read(results, bare)
     runs = with_kinds(bare, leakage)
@@ -139,7 +139,7 @@ def study(results: Results) -> Study:
 
 
 def _places(table: pl.DataFrame, *more: str) -> list[pl.DataFrame]:
-    """Parts of one series and N, in their order."""
+    """Split into parts of one series and N, in order."""
     if table.is_empty():
         return []
     return table.partition_by("series", SIZE, *more, maintain_order=True)
@@ -154,7 +154,7 @@ def _place(part: pl.DataFrame) -> dict[str, Any]:
 
 
 def _planted(part: pl.DataFrame) -> Row:
-    """Canaries that were inserted equally often."""
+    """Summarise canaries that were inserted equally often."""
     tried = part["is_extracted"]
     return {
         **_place(part),
@@ -194,7 +194,7 @@ def _windows(part: pl.DataFrame) -> Row:
 
 
 def _scores(part: pl.DataFrame, leakage: LeakageRun) -> Iterator[Row]:
-    """Every score that a run has by itself or beside its oracle."""
+    """Yield every score that a run has alone or with its oracle."""
     of_runs = {run_id: leakage.qualities[run_id] for run_id in part["run_id"]}
     for name in dict.fromkeys(name for scores in of_runs.values() for name in scores):
         having = {run_id: scores[name] for run_id, scores in of_runs.items() if name in scores}
@@ -216,7 +216,7 @@ def _score(place: Row, name: str, qualities: Mapping[str, MembershipQuality]) ->
 
 
 def _members_found(qualities: Sequence[MembershipQuality], which: int) -> Rate | TooFewControls:
-    """At the false-positive rate of this index, runs added up; or why it is refused."""
+    """Return the summed rate at the false-positive rate of this index, or why it is refused."""
     counted = []
     for quality in qualities:
         found = quality.at_false_positive_rates[which]
@@ -227,7 +227,7 @@ def _members_found(qualities: Sequence[MembershipQuality], which: int) -> Rate |
 
 
 def _shadowed(runs: pl.DataFrame, leakage: LeakageRun) -> Iterator[Row]:
-    """Scores beside runs of other seeds, every run of a group once the target."""
+    """Yield scores with shadows, with every run of a group as the target once."""
     for group in groups(runs):
         part = runs.filter(pl.col("run_id").is_in(group))
         scores = {

@@ -1,4 +1,4 @@
-"""The tables of the report on leakage."""
+"""Build the tables of the report on leakage."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -32,7 +32,7 @@ OF_RUNS = (
 
 
 def law_table(found: Study) -> Table:
-    """A row a reading that was fitted."""
+    """Build a row per fitted reading."""
 
     def of(name: str, fitted: Any) -> Value:
         value, error = getattr(fitted.law.curve, name), getattr(fitted.law, f"{name}_error")
@@ -57,7 +57,7 @@ def law_table(found: Study) -> Table:
 
 
 def forecast_table(found: Study) -> Table:
-    """A row a published validation point, both readings beside each other."""
+    """Build a row per published validation point, with both readings side by side."""
 
     def observed(name: str, row: Sequence[Any]) -> Value:
         return getattr(row[0].observed, name)
@@ -91,7 +91,7 @@ def forecast_table(found: Study) -> Table:
 
 
 def score_table(rows: Sequence[Row]) -> Table:
-    """A row a size, N and score."""
+    """Build a row per size, N and score."""
 
     def auroc(row: Row) -> Value:
         return row["auroc"] or ("none", row["reason"])
@@ -125,7 +125,7 @@ def _with_runs(row: Row) -> Value:
 
 
 def planted_table(found: Study) -> Table:
-    """A row a size, N and number of repeats."""
+    """Build a row per size, N and number of repeats."""
 
     def repeats(row: Row) -> Value:
         return row["repeats"] or "0, controls"
@@ -151,7 +151,7 @@ def planted_table(found: Study) -> Table:
 
 
 def control_table(found: Study) -> Table:
-    """A row a size and N."""
+    """Build a row per size and N."""
 
     def mean(row: Row) -> Value:
         return row["chance"].mean_bits, span(row["chance"].range_bits, "{:.2f}")
@@ -171,7 +171,7 @@ def control_table(found: Study) -> Table:
 
 
 def window_table(found: Study) -> Table:
-    """A row a size, N and prefix."""
+    """Build a row per size, N and prefix."""
 
     def side(name: str, row: Row) -> Value:
         return getattr(row["extraction"], name)
@@ -188,7 +188,7 @@ def window_table(found: Study) -> Table:
 
 
 def loss_table(found: Study) -> Table:
-    """A row a kind: its rank correlation with held-out loss over runs."""
+    """Build a row per kind: its rank correlation with held-out loss over runs."""
     columns = [
         Column(
             "rho with held-out loss", partial(found.with_loss, at_equal_n=at_equal_n),
@@ -200,7 +200,7 @@ def loss_table(found: Study) -> Table:
 
 
 def compared_table(found: Study) -> Table:
-    """A row a kind, over all N and at each."""
+    """Build rows per kind, over all N and at each."""
 
     def number(name: str, row: Row) -> Value:
         form = row["kind"].signed if name == "apart" else row["kind"].form
@@ -218,7 +218,7 @@ def compared_table(found: Study) -> Table:
 
 
 def run_table(found: Study) -> Table:
-    """A row a run, what it leaks first."""
+    """Build a row per run, with its leakage first."""
 
     def data(run: Mapping[str, Any]) -> Value:
         number = run["cost.train_sequences"]

@@ -1,6 +1,6 @@
-"""Findings of the report on leakage in words, shared by the terminal, the page and the figures.
+"""Put findings on leakage into words for the terminal, the page and the figures.
 
-A sentence claims no leakage where the interval holds what a guess reaches.
+No sentence claims leakage if the interval includes a guess.
 """
 
 from collections.abc import Iterable, Sequence
@@ -38,7 +38,7 @@ VERDICTS = {
 
 
 def headlines(found: Study) -> tuple[str, ...]:
-    """Lines for the terminal: levels, then differences, then the law."""
+    """Return the lines for the terminal: levels, then differences, then the law."""
     lines = [scores_title(found), rate_line(found)] if found.scored else []
     if found.has_shadows:
         lines.append(shadows_title(found))
@@ -53,7 +53,7 @@ def headlines(found: Study) -> tuple[str, ...]:
 
 
 def setting(found: Study) -> str:
-    """What was trained, on what, for how long."""
+    """State what was trained, on what, and for how long."""
     runs = found.runs
     sources = " and ".join(runs["source"].unique(maintain_order=True))
     return (
@@ -65,7 +65,7 @@ def setting(found: Study) -> str:
 
 
 def cautions(found: Study) -> list[str]:
-    """What these runs cannot show."""
+    """List what these runs cannot show."""
     missed = found.runs.height - num_converged(found.runs)
     lines = []
     if missed:
@@ -79,17 +79,17 @@ def cautions(found: Study) -> list[str]:
 
 
 def score_name(name: str) -> str:
-    """In words; a score without a name here under its own."""
+    """Return a score in words, or its own name if it has none here."""
     return SCORE_NAMES.get(name, name)
 
 
 def sentence(words: str) -> str:
-    """With a capital at its beginning."""
+    """Start the words with a capital."""
     return words[:1].upper() + words[1:]
 
 
 def mean_aurocs(rows: Iterable[Row]) -> dict[str, Estimate]:
-    """Of each score, over the places that have all of them; the highest first."""
+    """Return the mean of each score over the places that have all scores; the highest first."""
     rows = [row for row in rows if row["auroc"]]
     names = {row["score"] for row in rows}
     at: dict[tuple[str, int], dict[str, Estimate]] = {}
@@ -101,7 +101,7 @@ def mean_aurocs(rows: Iterable[Row]) -> dict[str, Estimate]:
 
 
 def scores_title(found: Study) -> str:
-    """The highest of one model's scores, over all sizes and N that every score has."""
+    """State the highest score of single models, over all sizes and N that have every score."""
     means = mean_aurocs(found.scored)
     if not means:
         return "No size and N has all scores: their means do not compare"
@@ -109,7 +109,7 @@ def scores_title(found: Study) -> str:
 
 
 def shadows_title(found: Study) -> str:
-    """The highest score that takes other models, beside the loss on the same samples."""
+    """State the highest score with shadow models, beside the loss on the same samples."""
     means = mean_aurocs(found.shadowed)
     if not means:
         return "No size and N has all scores beside shadow models: their means do not compare"
@@ -121,7 +121,7 @@ def shadows_title(found: Study) -> str:
 
 
 def _highest(means: dict[str, Estimate]) -> str:
-    """Names all that are equal as written, and the loss beside them."""
+    """Name all scores that are equal as printed, and the loss beside them."""
     top = next(iter(means.values()))
     if not (top.excludes(CHANCE_AUROC) and top.value > CHANCE_AUROC):
         return (
@@ -136,7 +136,7 @@ def _highest(means: dict[str, Estimate]) -> str:
 
 
 def rate_line(found: Study) -> str:
-    """Members that the loss, or whatever there is, finds where its AUROC is the highest."""
+    """State the members that the loss, or any score, finds where its AUROC is highest."""
     losses = [row for row in found.scored if row["score"] == HEADLINE]
     top = max(reversed(losses or found.scored), key=lambda row: row["auroc"].value)
     shares = "; ".join(
@@ -156,7 +156,7 @@ def _members_found(found: Estimate | TooFewControls) -> str:
 
 
 def exposure_title(found: Study) -> str:
-    """Of the smallest and the largest size, over N and repeats."""
+    """State exposure in the smallest and the largest size, over N and repeats."""
     inserted = [row for row in found.planted if row["repeats"]]
     if not inserted:
         return "No canary was inserted: controls alone"
@@ -169,7 +169,7 @@ def exposure_title(found: Study) -> str:
 
 
 def canaries_title(found: Study) -> str:
-    """Of the smallest and the largest size, over N and repeats."""
+    """State recited canaries in the smallest and the largest size, over N and repeats."""
     tried = [row for row in found.planted if row["extracted"] and row["repeats"]]
     if not tried:
         return "No run tried to extract an inserted canary"
@@ -181,7 +181,7 @@ def canaries_title(found: Study) -> str:
 
 
 def windows_title(found: Study) -> str:
-    """The excess at the longest prefix, of the smallest and the largest size."""
+    """State the excess at the longest prefix, in the smallest and the largest size."""
     longest = max(row["prefix"] for row in found.windows)
     means = _by_series(found, [row for row in found.windows if row["prefix"] == longest], "excess")
     shares = _in_words(means, "{:.1%}")
@@ -199,7 +199,7 @@ def _inserted(rows: Sequence[Row]) -> str:
 
 
 def _by_series(found: Study, rows: Sequence[Row], name: str) -> dict[str, Estimate]:
-    """Means of an estimate of the smallest and of the largest size that have any."""
+    """Return means of an estimate in the smallest and the largest size that have any."""
     own = {
         series: [row[name] for row in rows if row["series"] == series] for series in found.series
     }
@@ -212,7 +212,7 @@ def _in_words(means: dict[str, Estimate], form: str) -> str:
 
 
 def controls_line(found: Study) -> str:
-    """Whether what was never inserted looks like a guess."""
+    """State whether canaries that were never inserted look like a guess."""
     chances = [row["chance"] for row in found.controls]
     if not chances:
         return "No controls: nothing shows what a guess exposes here"
@@ -227,7 +227,7 @@ def controls_line(found: Study) -> str:
 
 
 def fits_line(found: Study) -> str:
-    """How many skew-normals the test rejects."""
+    """State how many skew-normals the test rejects."""
     rejected, number = found.fits["fitted_bits"].null_count(), found.fits.height
     if not number:
         return (
@@ -240,7 +240,7 @@ def fits_line(found: Study) -> str:
 
 
 def compared_line(found: Study, row: Row) -> str:
-    """Both levels, then how much more the largest size leaks."""
+    """State both levels, then how much more the largest size leaks."""
     kind, small, large = row["kind"], found.series[0], found.series[-1]
     apart = row["apart"].words(kind.signed, label="95 % interval")
     return (
@@ -250,12 +250,12 @@ def compared_line(found: Study, row: Row) -> str:
 
 
 def verdict(row: Row) -> str:
-    """What the interval says."""
+    """State the verdict of the interval."""
     return VERDICTS[row["apart"].sign]
 
 
 def sizes_title(found: Study) -> str:
-    """In how many ways the largest size leaks more."""
+    """State in how many ways the largest size leaks more."""
     signs = [row["apart"].sign for row in found.compared if row["N"] is None]
     if not any(signs):
         return "At equal N no kind of leakage differs beyond doubt between the sizes"
@@ -264,7 +264,7 @@ def sizes_title(found: Study) -> str:
 
 
 def risk_title(found: Study) -> str:
-    """How many kinds of leakage go with capacity."""
+    """State how many kinds of leakage correlate with held-out loss."""
     if not found.leaking:
         return "No kind of leakage exceeds a guess beyond doubt, at any held-out loss"
     rhos = [found.with_loss(kind, at_equal_n=True) for kind in found.leaking]

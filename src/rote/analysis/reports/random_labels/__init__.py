@@ -1,1 +1,1 @@
-"""Random labels: how fast they are fitted, and how many bits of them are stored."""
+"""The report on random labels: how fast they are fitted, and how many of their bits are stored."""

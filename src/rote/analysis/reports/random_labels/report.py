@@ -1,6 +1,6 @@
-"""The report on random labels: time to fit, answers that are right, and bits memorised.
+"""Make the report on random labels: time to fit, right answers, and bits memorised.
 
-Zhang et al. 2016 (arXiv 1611.03530) claim that networks fit random labels, and then are right on
+Zhang et al. 2016 (arXiv 1611.03530) claim that networks fit random labels, and are then right on
 new inputs no more often than a guess.
 """
 
@@ -20,10 +20,10 @@ from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
 from rote.analysis.table import Column, Table
 
-FITTED_SHARE = 0.95  # of training labels right: random ones are said to be fitted above it
+FITTED_SHARE = 0.95  # share of training labels right: above, random ones count as fitted
 STEPS, RANDOM = METRICS["steps_to_fit"], METRICS["unruled"]
 BITS, ENTROPY = METRICS["memorised_bits"], METRICS["label_entropy_bits"]
-ASIDE = 0.012  # series of one share of random labels stand so far apart
+ASIDE = 0.012  # distance between series of one share of random labels
 SHARE = Axis(label=RANDOM.label, form="share", low=-0.06, high=1.06)
 DOTTED = {"color": GREY, "linestyle": ":", "linewidth": 1}
 SOURCE = "Zhang et al. 2016, arXiv 1611.03530"
@@ -56,10 +56,10 @@ BITS_CAPTION = (
 
 
 def make(results: Results) -> Content:
-    """Raises ValueError where no run on random labels measured exact matches."""
+    """Make it; raises ValueError if no run on random labels measured exact matches."""
     runs, rows = study(results)
     noise = [each for each in rows if each["unruled"] == 1]
-    most = {each["series"]: each for each in rows}  # rows go by share: the last is the largest
+    most = {each["series"]: each for each in rows}  # rows rise by share: the last is the largest
     return Content(
         headlines=(*map(_line, most.values()), f"{verdict(noise)}."),
         setting=f"{extent(runs['task.num_sequences'])} sequences of {runs['task.input_length'][0]} "
@@ -163,7 +163,7 @@ def _table(rows: Sequence[Row]) -> Table:
 
 
 def _published(noise: Sequence[Row]) -> Table:
-    """Published networks, then ours where all labels are random."""
+    """List published networks, then ours for which all labels are random."""
     names = ("network", "train", "heldout")
     rows: list[Row] = [
         dict(zip(names, (network, f"{train:g} %", f"{test:g} %"), strict=True))
@@ -211,7 +211,7 @@ def _line(row: Row) -> str:
 
 
 def fitted(row: Row) -> str:
-    """When, and how many seeds did."""
+    """State when labels were fitted, and by how many seeds."""
     if row[STEPS.name] is None:
         return "not fitted when its budget ended"
     steps = f"fitted after {row[STEPS.name].words(STEPS.form)} steps"
@@ -220,7 +220,7 @@ def fitted(row: Row) -> str:
 
 
 def verdict(noise: Sequence[Row]) -> str:
-    """Whether networks of this kind fit random labels and learn nothing by it."""
+    """State whether networks of this kind fit random labels and learn nothing by it."""
     if not noise:
         return "No run had random labels alone"
     those = sum(each["train"].ends[0] > FITTED_SHARE for each in noise)
@@ -233,7 +233,7 @@ def verdict(noise: Sequence[Row]) -> str:
 
 
 def fit_title(noise: Sequence[Row]) -> str:
-    """How much longer random labels take, and of how many runs that is known."""
+    """State how much longer random labels take, and for how many runs that is known."""
     slow = [each["slowdown"] for each in noise if each["slowdown"]]
     if not slow:
         return "Steps to fit against the share of random labels"
@@ -248,7 +248,7 @@ def fit_title(noise: Sequence[Row]) -> str:
 
 
 def bits_title(noise: Sequence[Row]) -> str:
-    """Of what there was."""
+    """State the share of label bits that is memorised."""
     known = [each for each in noise if each["stored"] is not None]
     if not known:
         return "Bits memorised about labels"
@@ -259,6 +259,6 @@ def bits_title(noise: Sequence[Row]) -> str:
 
 
 def _differs(estimate: Estimate, level: float) -> bool:
-    """By the interval; several runs that are equal have none and leave no doubt."""
+    """Judge by the interval; several equal runs have none and leave no doubt."""
     is_equal = estimate.n > 1 and estimate.interval is None
     return estimate.excludes(level) or (is_equal and estimate.value != level)

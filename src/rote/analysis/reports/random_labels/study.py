@@ -1,4 +1,4 @@
-"""Steps to fit, right answers and memorised bits by share of random labels, for the report."""
+"""Derive steps to fit, right answers and memorised bits by share of random labels."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,18 +13,18 @@ from rote.analysis.results import Curve, Results
 from rote.core.units import bits_from_nats
 
 TASK = "rote.tasks.random_labels.RandomLabels"
-FIT_SHARE = 0.1  # of what a guess costs, log2 C: labels are fitted where the loss is below it
-KEYS = ["inputs", "size", "parameters", "setting"]  # of a series: what is left differs in its seed
-INPUTS = {"patterns": "patterned"}  # others are called as their setting
+FIT_SHARE = 0.1  # share of a guess's cost, log2 C: below this loss, labels count as fitted
+KEYS = ["inputs", "size", "parameters", "setting"]  # of a series: its runs differ in their seed
+INPUTS = {"patterns": "patterned"}  # others keep the name of their setting
 SPLITS = {"train": "training labels", "heldout": "held-out labels"}
 Row = dict[str, Any]
 
 
 def study(results: Results) -> tuple[pl.DataFrame, list[Row]]:
-    """The table of runs with derived columns, and a row a series and share of random labels.
+    """Return the runs with derived columns, and a row per series and share of random labels.
 
-    Rows hold what seeds have in common, and means over seeds. Raises ValueError where no run on
-    random labels measured exact matches.
+    Rows hold what seeds have in common, and means over seeds. Raises ValueError if no run on random
+    labels measured exact matches.
     """
     tried = "exact_match.train_rule_tried"
     if tried not in results.table.columns:
@@ -43,20 +43,20 @@ def study(results: Results) -> tuple[pl.DataFrame, list[Row]]:
 
 
 def _series(run: Row) -> str:
-    """In words, unique within a report."""
+    """Name the series in words, unique within a report."""
     words = f"{run['size']}, {INPUTS.get(run['inputs'], run['inputs'])} inputs"
     return f"{words}, {setting_words(run['setting'])}" if run["setting"] else words
 
 
 def steps_to_fit(curve: Curve, *, num_classes: int) -> int | None:
-    """The first step of a curve whose loss is below `FIT_SHARE` of a guess's; None for none."""
+    """Return the first step whose loss is below `FIT_SHARE` of a guess's; None if there is none."""
     bound_bits = FIT_SHARE * np.log2(num_classes)
     below = (row for row in curve if bits_from_nats(row["loss_nats_per_token"]) < bound_bits)
     return next((int(row["step"]) for row in below), None)
 
 
 def _with_labels(runs: pl.DataFrame, curves: Mapping[str, Curve]) -> pl.DataFrame:
-    """Columns added: what is fitted when, what is answered right, and what is memorised."""
+    """Add columns: steps to fit, right answers, and memorised bits."""
     steps = [
         steps_to_fit(curves[run_id], num_classes=classes)
         for run_id, classes in runs.select("run_id", "task.num_classes").iter_rows()
@@ -113,7 +113,7 @@ def _row(runs: pl.DataFrame, every: pl.DataFrame) -> Row:
 
 
 def _share(runs: pl.DataFrame, right: str, tried: str) -> OverSplits:
-    """Each seed has labels of its own, so seeds are resampled as splits are."""
+    """Return the share right; each seed has its own labels, so seeds count as splits."""
     counts = runs.select("seed", right, tried).iter_rows()
     return share(
         [AnswersOfSplits(split=seed, seed=seed, rate=rate(*both)) for seed, *both in counts]

@@ -1,1 +1,1 @@
-"""Unintended memorisation of text, extraction, and what is remembered."""
+"""The report on text: unintended memorisation, extraction, and what is remembered."""

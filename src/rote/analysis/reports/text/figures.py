@@ -1,4 +1,4 @@
-"""The figures of the report on text, but for double descent."""
+"""Draw the figures of the report on text, except double descent."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,15 +14,15 @@ from rote.analysis.quantities.convergence import NOT_CONVERGED
 from rote.analysis.reports.text import wording
 from rote.analysis.reports.text.study import SPLITS, Study
 
-MAX_MARKS = 3000  # of a scatter: more only blacken it
-LAST_LINEAR_BITS = 1.0  # below that the axis of mem_U is linear, so that 0 has a place
+MAX_MARKS = 3000  # marks in a scatter: more only blacken it
+LAST_LINEAR_BITS = 1.0  # below, the axis of mem_U is linear, so that it shows 0
 SEQUENCES, SUM = METRICS["task.num_sequences"], METRICS["max_code_bits"]
 SAMPLE_BITS, LOSS = METRICS["mean_max_code_bits"], METRICS["heldout_bits_per_token"]
 SIZES = Axis(label=SEQUENCES.label, is_log=True)
 
 
 def unintended(found: Study) -> Plot:
-    """Sum of mem_U against N, a panel a reference, a colour a series, with the capacity of each."""
+    """Plot the sum of mem_U over N with capacities, a panel per reference, a colour per series."""
     size, bits, mixture = SEQUENCES.name, SUM.name, "mixture_code_bits"
     runs = found.pairs.filter(pl.col(bits) > 0).with_columns(
         is_unconverged=~pl.col("training.converged"),
@@ -57,7 +57,7 @@ def unintended(found: Study) -> Plot:
 
 
 def extraction(found: Study) -> Plot:
-    """Share of sequences extracted against N, train and held-out, a panel a prefix."""
+    """Plot the share of sequences extracted over N, train and held-out, a panel per prefix."""
     means, single = [], []
     for each in sorted(found.extracted, key=lambda each: each["prefix"]):
         for split, words in SPLITS.items():
@@ -79,7 +79,7 @@ def extraction(found: Study) -> Plot:
 
 
 def covariates(found: Study) -> Plot:
-    """The rank correlation of every covariate with mem_U."""
+    """Plot the rank correlation of every covariate with mem_U."""
     names, number = wording.COVARIATE_NAMES, len(found.remembered)
     rows = [
         {
@@ -111,7 +111,7 @@ def covariates(found: Study) -> Plot:
 
 
 def tf_idf(found: Study) -> Plot:
-    """mem_U against TF-IDF in one run of the largest model."""
+    """Plot mem_U over TF-IDF in one run of the largest model."""
     each = found.remembered[-1]
     samples = {"tf_idf": each.covariates["tf_idf"], "bits": each.mem_u_bits}
     frame = pl.DataFrame({name: values[:MAX_MARKS] for name, values in samples.items()})
@@ -130,7 +130,7 @@ def tf_idf(found: Study) -> Plot:
 
 
 def oracle_quality(found: Study) -> Plot:
-    """Mean mem_U of a run against the held-out loss of whatever serves as its reference."""
+    """Plot the mean mem_U of a run over the held-out loss of each possible reference."""
     marks = [each | {"is_inside": each["pool"] == "train"} for each in found.qualities]
     outside = tidy(each for each in marks if not each["is_inside"])
     axes: dict[str, Any] = {"x": "loss", "y": "mean_bits", "hue": "series"}

@@ -1,4 +1,4 @@
-"""What one run remembers: its samples ordered by mem_U, their text, and what goes with it."""
+"""Describe what a run remembers: its samples ordered by mem_U, their text, and covariates."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,10 +14,10 @@ from rote.analysis.quantities.references import Pairing
 from rote.analysis.quantities.unintended import Unintended, covariates_of, term_frequencies
 from rote.analysis.results import Corpus, Results
 
-SHOWN_CHARACTERS = 160  # of a sample's text
+SHOWN_CHARACTERS = 160  # longest text shown of a sample
 NUM_EXTREMES = 12  # samples listed at each end
-MAX_CORRELATED = 10_000  # samples, drawn at random: their texts are read whole
-FEWEST_CORRELATED = 10  # samples: of fewer a rank correlation says nothing
+MAX_CORRELATED = 10_000  # samples, drawn at random, because their texts are read in full
+FEWEST_CORRELATED = 10  # samples: with fewer, a rank correlation says nothing
 WINDOWS_AT_ONCE = 20_000  # while words are counted
 SEED = 0
 Arrays = Mapping[str, NDArray[Any]]
@@ -33,21 +33,21 @@ class Remembered:
     reference: str  # "oracle" or "same_size"
     reference_id: str
     most: list[dict[str, Any]]  # samples, descending mem_U
-    least: list[dict[str, Any]]  # ascending reference bits less target bits
+    least: list[dict[str, Any]]  # ascending reference bits minus target bits
     covariates: Mapping[str, NDArray[np.float64]]
     mem_u_bits: NDArray[np.float64]
     correlations: Mapping[str, Estimate | None]
 
 
 def name_of(run: Mapping[str, Any]) -> str:
-    """Of a row of the table, unique within a report."""
+    """Name a run (a row of the table), uniquely within a report."""
     return f"{run['series']}, N = {run['task.num_sequences']:,}, seed {run['seed']}"
 
 
 def remembered(
     results: Results, pairing: Pairing, runs: Sequence[dict[str, Any]]
 ) -> tuple[Remembered, ...]:
-    """Of runs of one corpus, each under its oracle, or the same size where it has no oracle.
+    """Describe runs of one corpus, each under its oracle, or else the same size.
 
     Words and tokens are counted in all of the train pool that the reference scored.
     """
@@ -94,7 +94,7 @@ def _chosen(memorised: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _counted(corpus: Corpus, sample_ids: NDArray[np.int64]) -> dict[str, Any]:
-    """A collection of texts by its counts, as `covariates_of` takes them."""
+    """Return the counts of a collection of texts for `covariates_of`."""
     frequencies: Counter[str] = Counter()
     token_counts_V = np.zeros(corpus.vocab_size, dtype=np.int64)
     for start in range(0, len(sample_ids), WINDOWS_AT_ONCE):
@@ -134,7 +134,7 @@ def _samples(
 
 
 def shortened(text: str) -> str:
-    """On one line, what cannot be seen written out, cut at `SHOWN_CHARACTERS`."""
+    """Put text on one line, with invisible signs escaped, cut at `SHOWN_CHARACTERS`."""
     seen = "".join(
         sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
     )

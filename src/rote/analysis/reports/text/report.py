@@ -1,4 +1,4 @@
-"""The report on text: what is memorised beyond skill, what of it comes out, and which texts."""
+"""Make the report on text: what is memorised beyond skill, what is extracted, and which texts."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ LOSS = METRICS["heldout_bits_per_token"]
 
 
 def make(results: Results) -> Content:
-    """Raises ValueError for runs that are not on one corpus, or have no reference."""
+    """Make it; raises ValueError for runs that are not on one corpus, or have no reference."""
     found = study(results)
     return Content(
         headlines=(*wording.headlines(found), *map(headline, found.descents)),
@@ -79,7 +79,7 @@ def _sections(found: Study) -> tuple[Section, ...]:
 
 
 def _unintended_table(found: Study) -> Table:
-    """A row a run and reference."""
+    """Build a row per run and reference."""
 
     def bits(row: Row) -> tuple[float, str]:
         ends = row["max_code_low_bits"], row["max_code_high_bits"]
@@ -110,12 +110,12 @@ def _unintended_table(found: Study) -> Table:
 
 
 def _beside(first: str, below: str, form: str = "{:,}") -> Callable[[Row], tuple[Any, str]]:
-    """A column's value with another one in small print."""
+    """Return a column's value with another one in small print."""
     return lambda row: (row[first], form.format(row[below]))
 
 
 def _extraction_table(found: Study) -> Table:
-    """A row a series, size and prefix."""
+    """Build a row per series, size and prefix."""
     explained: dict[str, Any] = {"unit": "of the train rate", "missing": "none extracted"}
     columns = [
         Column("series", "series"),
@@ -130,7 +130,7 @@ def _extraction_table(found: Study) -> Table:
 
 
 def _discoverable_table(found: Study) -> Table:
-    """A row a run, sampler, prefix and split."""
+    """Build a row per run, sampler, prefix and split."""
     columns = [
         Column("run", "name"),
         Column("windows", "windows"),
@@ -146,7 +146,7 @@ def _discoverable_table(found: Study) -> Table:
 
 
 def _drawn_tables(found: Study) -> list[Table]:
-    """What was drawn, a row a run and drawing; and what each ranking finds where there is any."""
+    """Build a row per run and drawing; and one per ranking if anything is memorised."""
     ranked = [
         {
             "name": each["name"],
@@ -180,7 +180,7 @@ def _drawn_tables(found: Study) -> list[Table]:
 
 
 def _correlation_table(found: Study) -> Table:
-    """A row a covariate and run."""
+    """Build a row per covariate and run."""
     rows = [
         {"covariate": words, "name": each.name, "rho": each.correlations[name]}
         for name, words in wording.COVARIATE_NAMES.items()
@@ -196,7 +196,7 @@ def _correlation_table(found: Study) -> Table:
 
 
 def _quality_table(found: Study) -> Table:
-    """A row a target and possible reference, the best reference first."""
+    """Build a row per target and possible reference, the best reference first."""
     columns = [
         Column("series", "series"),
         Column("reference", _beside("reference", "pool", "{}"), unit="its pool"),

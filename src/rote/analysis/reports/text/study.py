@@ -1,4 +1,4 @@
-"""The quantities of the report on text, derived before anything is drawn."""
+"""Derive the quantities of the report on text, before anything is drawn."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ NUM_SAMPLES, PROBABILITY = (1, 10, 100, 1000), 0.5
 DRAWN = re.compile(r"generation\.\w+_samples")
 SIZE = "task.num_sequences"
 OF_RUN = ("run_id", "series", SIZE, "seed", "parameters", "training.converged", "capacity_bits")
-FEWEST_OUTSIDE = 20  # samples that a reference has not trained on, for a mean over them
+FEWEST_OUTSIDE = 20  # samples unseen by a reference, for a mean over them
 SPLITS = {"train": "train", "heldout": "held-out"}
 Row = dict[str, Any]
 Arrays = Mapping[str, NDArray[Any]]
@@ -36,35 +36,37 @@ REFERENCE_NAMES = {"same_size": "same size, all data", "oracle": "oracle"}
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """``runs`` is the table with all derived columns, ``targets`` are those on the train pool."""
+    """All results; ``runs`` has all derived columns, ``targets`` are the runs on the train pool."""
 
     runs: pl.DataFrame
     targets: pl.DataFrame
-    pairs: pl.DataFrame  # a row a target and reference
+    pairs: pl.DataFrame  # a row per target and reference
     descents: tuple[Descent, ...]
-    extracted: list[Row]  # by series, data size and prefix: rates of each run, and of seeds pooled
-    discoverable: list[Row]  # a row a run, sampler, prefix and split
-    drawn: list[Row]  # a row a run and drawing of samples
-    remembered: tuple[Remembered, ...]  # of each series the run with most mem_U, then most data
-    qualities: list[Row]  # a row a run and possible reference, the best reference first
+    extracted: list[Row]  # by series, data size and prefix: rates of each run, and seeds pooled
+    discoverable: list[Row]  # a row per run, sampler, prefix and split
+    drawn: list[Row]  # a row per run and drawing of samples
+    remembered: tuple[Remembered, ...]  # per series the run with most mem_U, then most data
+    qualities: list[Row]  # a row per run and possible reference, the best reference first
 
     @property
     def references(self) -> list[str]:
-        """Those of the two kinds that any run has."""
+        """The kinds of reference, of the two, that any run has."""
         return self.pairs["kind"].unique(maintain_order=True).to_list()
 
     @property
     def series(self) -> list[str]:
-        """In the order of size."""
+        """All series, in the order of size."""
         return self.targets["series"].unique(maintain_order=True).to_list()
 
     def fullest(self, kind: str) -> list[Row]:
-        """Of each series the run with the largest sum of mem_U under this reference."""
+        """Return the run of each series with the largest sum of mem_U under this reference."""
         return _focus(self.pairs.filter(pl.col("kind") == kind), pl.col("max_code_bits"))
 
 
 def study(results: Results) -> Study:
-    """Raises ValueError where there is no run on text, none on its train pool, or no reference."""
+    """Derive everything; raises ValueError without a run on text, on its train pool, or a
+    reference.
+    """
     text = text_runs(results.table)
     if text.is_empty():
         raise ValueError("no finished run of task text to report on")
@@ -97,17 +99,17 @@ def study(results: Results) -> Study:
 
 
 def _focus(targets: pl.DataFrame, by: pl.Expr) -> list[Row]:
-    """Of each series the run with the most of something, in the order of size."""
+    """Return the run of each series with the largest value, in the order of size."""
     ordered = targets.filter(by.is_not_null()).sort(-by, "run_id")
     first = ordered.unique("series", keep="first", maintain_order=True)
     return first.sort("parameters", "series").to_dicts()
 
 
 def _pairs(targets: pl.DataFrame) -> pl.DataFrame:
-    """Totals of mem_U under each reference, its share of capacity, and means of a sample.
+    """Return sums of mem_U under each reference, their share of capacity, and means per sample.
 
-    ``heldout_mean_bits`` is of samples that neither model was trained on; a sum ``is_above`` them
-    by the lower end of its interval.
+    ``heldout_mean_bits`` is over samples that neither model was trained on. A sum ``is_above`` them
+    if the lower end of its interval is.
     """
     parts = []
     for kind, name in REFERENCE_NAMES.items():
@@ -162,7 +164,7 @@ def _rates(runs: pl.DataFrame, split: str, prefix: int) -> list[Rate]:
 def _measured(
     results: Results, runs: pl.DataFrame, names: re.Pattern[str]
 ) -> Iterable[tuple[Row, Arrays]]:
-    """Runs with a total of one of these names, and their arrays."""
+    """Yield runs with a total of one of these names, and their arrays."""
     totals = [name for name in runs.columns if names.fullmatch(name)]
     for run in runs.iter_rows(named=True):
         if any(run[name] is not None for name in totals):
@@ -182,7 +184,7 @@ def _drawn(results: Results, runs: pl.DataFrame) -> Iterable[Row]:
 
 
 def _discoverable(results: Results, runs: pl.DataFrame) -> Iterable[Row]:
-    """Rates of windows whose rest n samples of one sampler hold with probability `PROBABILITY`."""
+    """Yield rates of windows whose rest is in n samples with probability `PROBABILITY`."""
     for run, arrays in _measured(results, runs, EXPECTED):
         for name in filter(LOG_P.fullmatch, arrays):
             split, sampler, prefix = LOG_P.fullmatch(name).groups()  # type: ignore[union-attr]
@@ -198,7 +200,9 @@ def _discoverable(results: Results, runs: pl.DataFrame) -> Iterable[Row]:
 
 
 def _qualities(pairing: Pairing, focus: Sequence[Row]) -> Iterable[Row]:
-    """mem_U of every run in focus under every other run that scored samples it never trained on."""
+    """Yield mem_U of each run in focus under every other run, over samples that it did not train
+    on.
+    """
     targets = [(run, pairing.trained(run["run_id"])) for run in focus]
     for reference in pairing.runs.iter_rows(named=True):
         scored = pairing.scored(reference["run_id"])

@@ -1,4 +1,4 @@
-"""Findings of the report on text in words."""
+"""Put findings on text into words."""
 
 import polars as pl
 
@@ -85,7 +85,7 @@ CAPTIONS = {
 
 
 def headlines(found: Study) -> tuple[str, ...]:
-    """Lines for the terminal, but for those on descents."""
+    """Return the lines for the terminal, except those on descents."""
     return (
         *(_most(run) for kind in found.references for run in found.fullest(kind)),
         *(_extraction_line(found, series) for series in found.series if found.extracted),
@@ -113,7 +113,7 @@ def _most(run: Row) -> str:
 
 
 def _longest(found: Study, series: str) -> list[Row]:
-    """Of one series from the longest prefix, by data size."""
+    """Return the rates of one series at the longest prefix, by data size."""
     points = [each for each in found.extracted if each["series"] == series]
     return [each for each in points if each["prefix"] == max(one["prefix"] for one in points)]
 
@@ -139,7 +139,7 @@ def _drawn_line(each: Row) -> str:
 
 
 def correlation_words(correlation: Estimate | None) -> str:
-    """Rho with its interval."""
+    """Format rho with its interval."""
     if correlation is None:
         return "too few memorised samples to correlate"
     samples = f", {correlation.n:,} samples"
@@ -148,7 +148,7 @@ def correlation_words(correlation: Estimate | None) -> str:
 
 
 def check(found: Study) -> str:
-    """Whether sums stay below capacity."""
+    """State whether sums stay below capacity."""
     beyond = found.pairs.filter(pl.col("of_capacity") > 1)["run_id"].n_unique()
     alpha, source = found.targets["alpha"][0], found.targets["alpha_source"][0]
     verdict = f"Sums of mem_U of {plural(beyond, 'run')} exceed" if beyond else NO_SUM_EXCEEDS
@@ -156,7 +156,7 @@ def check(found: Study) -> str:
 
 
 def unintended(found: Study) -> str:
-    """The title of the figure: the range of the largest sums, under the best reference."""
+    """Return the figure's title: the range of the largest sums, under the best reference."""
     kind = found.references[-1]
     above = [run for run in found.fullest(kind) if run["is_above"]]
     if not above:
@@ -169,7 +169,7 @@ def unintended(found: Study) -> str:
 
 
 def quality(found: Study) -> str:
-    """The title of the figure: how far mem_U moves from the best to the worst oracle."""
+    """Return the figure's title: the change in mem_U from the best to the worst oracle."""
     series = found.series[-1]
     outside = [
         each["mean_bits"]
@@ -190,7 +190,7 @@ def quality(found: Study) -> str:
 
 
 def extraction(found: Study) -> str:
-    """The title of the figure."""
+    """Return the figure's title."""
     ends = _longest(found, found.series[-1]) or found.extracted
     first, last = ends[0], ends[-1]
     if first["excess"].sign <= 0:
@@ -204,7 +204,7 @@ def extraction(found: Study) -> str:
 
 
 def covariates(found: Study) -> str:
-    """The title of the figure."""
+    """Return the figure's title."""
     largest = found.remembered[-1]
     correlation = largest.correlations["tf_idf"]
     if correlation is None:
@@ -216,7 +216,7 @@ def covariates(found: Study) -> str:
 
 
 def setting(found: Study) -> str:
-    """What was trained, on what, for how long."""
+    """State what was trained, on what, and for how long."""
     runs, targets = found.runs, found.targets
     return (
         f"{extent(targets['task.num_sequences'])} windows of {runs['task.length'][0]} tokens of "

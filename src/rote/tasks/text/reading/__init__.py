@@ -1,1 +1,1 @@
-"""Documents from files in any usual format, compression and encoding; no torch."""
+"""Read documents from files in any usual format, compression and encoding; no torch."""

@@ -1,4 +1,4 @@
-"""Compressed files read as streams, with a bound on what they may grow to; no torch."""
+"""Read compressed files as streams, with a limit on their unpacked size; no torch."""
 
 import bz2
 import gzip
@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import IO, Any
 
 READ_BYTES = 1 << 16
-ZSTANDARD_BYTES = 1 << 11  # 4 bytes may stand for 128 KiB, and all of a block comes at once
-ZSTANDARD_WINDOW_BYTES = 1 << 31  # of dumps that were made with --long=31
-# Text shrinks to a third or a tenth, logs and copies to a hundredth. What exceeds both is a bomb.
+ZSTANDARD_BYTES = 1 << 11  # 4 bytes may expand to 128 KiB, and a block unpacks at once
+ZSTANDARD_WINDOW_BYTES = 1 << 31  # for dumps that were made with --long=31
+# Text shrinks to a third or a tenth, logs and copies to a hundredth. Beyond both limits it is a
+# bomb.
 MOST_TIMES, FREE_BYTES = 250, 1 << 28
 MAGIC = {
     b"\x1f\x8b": "gzip",
@@ -20,7 +21,7 @@ MAGIC = {
     b"\xfd7zXZ\x00": "xz",
     b"]\x00\x00": "xz",  # the older .lzma
     b"\x28\xb5\x2f\xfd": "zstandard",
-    b"\x50\x2a\x4d\x18": "zstandard",  # a frame to skip, as pzstd begins
+    b"\x50\x2a\x4d\x18": "zstandard",  # a skippable frame, with which pzstd begins
 }
 SUFFIXES = (".gz", ".gzip", ".bz2", ".xz", ".lzma", ".zst", ".zstd")
 
@@ -32,11 +33,11 @@ class Blocks(RawIOBase):
         self._blocks, self._below, self._rest = blocks, below, b""
 
     def readable(self) -> bool:
-        """It can."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill ``buffer`` as far as the next block goes; 0 at the end."""
+        """Fill ``buffer`` from the next block; return 0 at the end."""
         while not self._rest:
             block = next(self._blocks, None)
             if block is None:
@@ -48,32 +49,32 @@ class Blocks(RawIOBase):
         return len(part)
 
     def close(self) -> None:
-        """Close what lies below as well."""
+        """Close the underlying stream as well."""
         self._below.close()
         super().close()
 
 
 def buffered(blocks: Iterator[bytes], below: IO[bytes]) -> IO[bytes]:
-    """A file that gives ``blocks`` and closes ``below``."""
+    """Return a file that reads ``blocks`` and closes ``below``."""
     return BufferedReader(Blocks(blocks, below), READ_BYTES)
 
 
 def compression_of(head: bytes) -> str | None:
-    """The compression that the first bytes of a file show, whatever its name; None: none."""
+    """Return the compression that a file's first bytes show, whatever its name; else None."""
     return next((name for magic, name in MAGIC.items() if head.startswith(magic)), None)
 
 
 def without_compression(path: Path) -> str:
-    """The file's name in lower case, without a suffix such as .gz."""
+    """Return the file's name in lower case, without a suffix such as .gz."""
     name = path.name.lower()
     return name[: name.rindex(".")] if name.endswith(SUFFIXES) else name
 
 
 def open_bytes(path: Path) -> IO[bytes]:
-    """The bytes of a file, decompressed where it is compressed.
+    """Open a file, decompressed if it is compressed.
 
-    Reading raises ValueError for an archive that is damaged or cut off, and for one that grows
-    beyond all text: then it is a bomb.
+    Reading raises ValueError for an archive that is damaged or cut off, and for one that grows more
+    than any text would: a bomb.
     """
     stream = BufferedReader(path.open("rb", buffering=0), READ_BYTES)
     compression = compression_of(stream.peek())
@@ -84,7 +85,7 @@ def open_bytes(path: Path) -> IO[bytes]:
 
 
 def require_growth(path: Path, num_bytes: int) -> None:
-    """Raises ValueError where ``path`` unpacks to more bytes than any text would."""
+    """Raises ValueError if ``path`` unpacks to more bytes than any text would."""
     stored = path.stat().st_size
     if num_bytes > max(FREE_BYTES, MOST_TIMES * stored):
         raise ValueError(
@@ -120,7 +121,7 @@ def _by_opening(open_it: Callable[..., Any]) -> Callable[[IO[bytes], Path], Iter
 
 
 def _zstandard(stream: IO[bytes], path: Path) -> Iterator[bytes]:
-    """Frame after frame; its own reader takes a frame that is cut off for one that ended."""
+    """Read frame by frame: zstandard's own reader takes a truncated frame for a complete one."""
     try:
         import zstandard
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Text files as UTF-8 without byte order marks, in blocks and in lines; no torch."""
+"""Read text files as UTF-8 without byte order marks, in blocks or lines; no torch."""
 
 import codecs
 from collections.abc import Iterator
@@ -17,18 +17,18 @@ ENCODINGS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 LOOKED_AT_BYTES = 1 << 12
-BLOCK_BYTES = 1 << 20  # where long documents are cut follows from it
+BLOCK_BYTES = 1 << 20  # it decides where long documents are cut
 
 
 def encoding_of(head: bytes) -> str | None:
-    """The encoding that a byte order mark names; None without one."""
+    """Return the encoding that a byte order mark names; None without one."""
     return next((name for mark, name in ENCODINGS.items() if head.startswith(mark)), None)
 
 
 def open_utf8(path: Path) -> IO[bytes]:
-    """The text of a file as UTF-8 bytes: decompressed, its byte order mark dropped.
+    """Open the text of a file as UTF-8 bytes: decompressed, without byte order mark.
 
-    Raises ValueError for what holds so many zeros that it is no UTF-8 text, and as `open_bytes`.
+    Raises ValueError for a file with too many zeros for UTF-8 text, and as `open_bytes` does.
     """
     stream = open_bytes(path)
     head = stream.peek(LOOKED_AT_BYTES)  # type: ignore[attr-defined]  # both are buffered
@@ -41,10 +41,10 @@ def open_utf8(path: Path) -> IO[bytes]:
 
 
 def blocks_of_utf8(path: Path) -> Iterator[str]:
-    """A file read in blocks; raises ValueError with the byte position of what is not UTF-8."""
+    """Yield a file in blocks; raises ValueError with the position of a byte that is not UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     with open_utf8(path) as stream:
-        taken = 0  # bytes that the decoder has made characters of
+        taken = 0  # bytes that the decoder has converted
         while data := stream.read(BLOCK_BYTES):
             kept = len(decoder.getstate()[0])
             yield _decoded(decoder, data, path, taken)
@@ -53,10 +53,10 @@ def blocks_of_utf8(path: Path) -> Iterator[str]:
 
 
 def lines_of_utf8(path: Path, most_bytes: int) -> Iterator[tuple[int, str]]:
-    """Lines with their ends, numbered from 1, marks at their beginning dropped.
+    """Yield lines with their ends, numbered from 1, without leading byte order marks.
 
-    A file without line feeds is cut at carriage returns. Raises ValueError naming line and byte
-    for what is not UTF-8, and for a line of more than ``most_bytes``.
+    A file without line feeds is split at carriage returns. Raises ValueError with line and byte for
+    text that is not UTF-8, and for a line of more than ``most_bytes``.
     """
     position = 0
     with open_utf8(path) as stream:
@@ -74,7 +74,7 @@ def lines_of_utf8(path: Path, most_bytes: int) -> Iterator[tuple[int, str]]:
 
 
 def utf8(data: bytes, path: Path, position: int) -> str:
-    """Bytes that begin at ``position`` of ``path`` as text; raises ValueError."""
+    """Decode bytes that begin at ``position`` of ``path``; raises ValueError."""
     return _decoded(codecs.getincrementaldecoder("utf-8")(), data, path, position, is_end=True)
 
 

@@ -1,6 +1,6 @@
-"""Which format a file of documents has: its content decides, then its name; no torch.
+"""Find files by path, pattern or folder, and detect the format of each; no torch.
 
-Files by path, by pattern, or all of a folder; no torch.
+The content of a file decides its format first, then its name.
 """
 
 import json
@@ -24,7 +24,7 @@ OF_SUFFIX = {
     ".parquet": PARQUET, ".parq": PARQUET, ".pq": PARQUET,
 }  # fmt: skip
 PARQUET_MAGIC = b"PAR1"
-# Said of files whose bytes are no text, rather than which byte is not.
+# Named in errors about files whose bytes are no text.
 OTHERS = {
     b"PK\x03\x04": "a zip archive",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive",
@@ -43,7 +43,7 @@ OTHERS = {
 TAR_MAGIC, TAR_MAGIC_AT = b"ustar", 257
 HEAD_BYTES = 1 << 20
 LINES_LOOKED_AT = 16
-JSON_OPENINGS = ('"', "{", "]", "n")  # of a list of documents: text, objects, none, null
+JSON_OPENINGS = ('"', "{", "]", "n")  # of a list of documents: text, object, empty list, null
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +53,11 @@ class FileFormat:
     format: str
     suffix: str  # without that of a compression, in lower case
     compression: str | None
-    encoding: str | None  # what a byte order mark names
+    encoding: str | None  # from a byte order mark
 
     @property
     def label(self) -> str:
-        """What a digest of the documents covers beside the bytes."""
+        """Return what a digest of the documents includes besides the bytes."""
         if self.compression is None and self.encoding is None:
             plain = {TEXT: self.suffix, JSON_LINES: ".jsonl", PARQUET: ".parquet"}
             return plain.get(self.format, f"{self.format}{self.suffix}")
@@ -65,9 +65,9 @@ class FileFormat:
 
 
 def kind_of(path: Path, fields: Sequence[str]) -> FileFormat:
-    """How the documents of a file are read; one of ``fields`` of a JSON object holds a document.
+    """Return how a file's documents are read; one of ``fields`` of a JSON object is the document.
 
-    Raises ValueError for archives and binary files that hold no documents, with the way out.
+    Raises ValueError, with a remedy, for archives and binary files.
     """
     with path.open("rb") as stream:
         compression = compression_of(stream.read(16))
@@ -120,7 +120,7 @@ def _of_content(path: Path, known: str | None, fields: Sequence[str]) -> str:
 
 
 def _of_unnamed(head: str, fields: Sequence[str], *, is_whole: bool) -> str:
-    """JSON only where the first rows hold one of the fields."""
+    """Return JSON only if the first rows hold one of the fields."""
     if head.startswith("["):
         try:
             first, _ = json.JSONDecoder().raw_decode(head[1:].lstrip())
@@ -129,7 +129,7 @@ def _of_unnamed(head: str, fields: Sequence[str], *, is_whole: bool) -> str:
         return JSON if _is_document(first, fields) else TEXT
     lines = head.split("\n")
     if not is_whole:
-        lines.pop()  # it is cut
+        lines.pop()  # it may be incomplete
     rows = [_value(line) for line in lines[:LINES_LOOKED_AT] if line.strip()]
     return JSON_LINES if rows and all(_is_document(row, fields) for row in rows) else TEXT
 
@@ -148,9 +148,9 @@ def _value(line: str) -> Any:
 
 
 def files_of(pattern: str) -> list[Path]:
-    """Sorted; a folder stands for all files below it, but for hidden ones.
+    """Return sorted files; a folder stands for all files below it, except hidden ones.
 
-    Raises ValueError where there is none, and for a pipe or a device, which cannot be read twice.
+    Raises ValueError if there is none, and for a pipe or a device, which cannot be read twice.
     """
     path = Path(pattern)
     if path.is_file():  # its name may look like a pattern

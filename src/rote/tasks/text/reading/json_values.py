@@ -1,4 +1,4 @@
-"""The values of a JSON file, one after the other, however long the file is; no torch."""
+"""Read the values of a JSON file one by one, for files of any length; no torch."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ BLANK = " \t\r\n"
 
 
 def json_value(text: str, where: str) -> Any:
-    """What JSON text holds; raises ValueError naming ``where`` for what is not JSON."""
+    """Parse JSON text; raises ValueError naming ``where`` if it is not JSON."""
     try:
         return json.loads(text)
     except ValueError as error:
@@ -22,9 +22,9 @@ def json_value(text: str, where: str) -> Any:
 
 
 def json_values(path: Path, most_bytes: int) -> Iterator[Any]:
-    """The entries of a list, or values that follow each other; a part of the file is held.
+    """Yield the entries of a list, or consecutive values, holding only a part of the file.
 
-    Raises ValueError naming the entry that is not JSON, or that is longer than ``most_bytes``.
+    Raises ValueError for an entry that is not JSON, or is longer than ``most_bytes``.
     """
     text = _Text(path, most_bytes)
     is_list = text.starts_with("[")
@@ -48,7 +48,7 @@ def json_values(path: Path, most_bytes: int) -> Iterator[Any]:
 
 
 class _Text:
-    """What was read and not yet taken; it grows until the next value is whole."""
+    """The text read but not consumed yet; it grows until the next value is complete."""
 
     def __init__(self, path: Path, most_bytes: int) -> None:
         self.most_bytes = most_bytes
@@ -56,14 +56,14 @@ class _Text:
         self.held, self.at, self.is_all = "", 0, False
 
     def starts_with(self, sign: str) -> bool:
-        """Behind white space."""
+        """Return whether the sign follows, after white space."""
         return not self.is_at_end() and self.held[self.at] == sign
 
     def skip(self, number: int) -> None:
         self.at += number
 
     def is_at_end(self) -> bool:
-        """Whether nothing but white space is left, which is skipped."""
+        """Skip white space and return whether nothing is left."""
         while True:
             while self.at < len(self.held) and self.held[self.at] in BLANK:
                 self.at += 1
@@ -76,7 +76,7 @@ class _Text:
         while True:
             try:
                 value, end = DECODER.raw_decode(self.held, self.at)
-                if end < len(self.held) or not self._grow(1):  # a number may go on
+                if end < len(self.held) or not self._grow(1):  # a number may continue
                     self.at = end
                     return value
             except RecursionError as error:
@@ -89,10 +89,10 @@ class _Text:
                     ) from error
                 if not self._grow(more):
                     raise ValueError(f"{where} is not JSON: {_short(error)}") from error
-                more *= 2  # so that a long value is not begun again for each block
+                more *= 2  # so that a long value is not parsed again for each block
 
     def _grow(self, num_blocks: int) -> bool:
-        """Read on; whether there was more."""
+        """Read on and return whether there was more."""
         taken = [block for _, block in zip(range(num_blocks), self.blocks, strict=False)]
         if taken:
             self.held, self.at = self.held[self.at :] + "".join(taken), 0

@@ -1,4 +1,4 @@
-"""Documents of a file in any format, numbered: one reader for training and for audits; no torch."""
+"""Read numbered documents from a file of any format, for training and for audits; no torch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,24 +10,24 @@ from rote.tasks.text.reading.formats import JSON, JSON_LINES, PARQUET, TABLE, TE
 from rote.tasks.text.reading.json_values import json_value, json_values
 from rote.tasks.text.reading.tables import parquet_rows, table_rows
 
-TOKENS = "tokens"  # the field that holds token ids, where the text's field is absent
-BLANK = object()  # a line without any row
+TOKENS = "tokens"  # the field of token ids, used if the text's field is absent
+BLANK = object()  # a line without a row
 
 Content = str | tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowSelection:
-    """What is looked for in a row, and in which words a user is asked for another field."""
+    """Which field of a row holds the document, and how a user can choose another."""
 
     field: str
-    way_out: str  # to another field: set task.source.field, give --field
-    takes_tokens: bool  # a list of token ids in the field, or in `TOKENS`
-    most_bytes: int  # of a document
+    way_out: str  # how to choose a field: set task.source.field, give --field
+    takes_tokens: bool  # accept a list of token ids in the field, or in `TOKENS`
+    most_bytes: int  # per document
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """Those that may hold a document, the first one rather."""
+        """Return the fields that may hold a document, the preferred one first."""
         return (self.field, TOKENS) if self.takes_tokens else (self.field,)
 
 
@@ -36,20 +36,20 @@ class DocumentRow:
     """A document of a file; ``number`` counts its lines, rows or entries from 1."""
 
     number: int
-    content: Content  # empty where there is none
+    content: Content  # empty if there is none
     is_null: bool = False
-    is_blank: bool = False  # a line without any row
+    is_blank: bool = False  # a line without a row
 
     @property
     def is_empty(self) -> bool:
-        """No text but white space, or no token."""
+        """Return whether it holds only white space, or no token."""
         return not (self.content.strip() if isinstance(self.content, str) else self.content)
 
 
 def rows_of(path: Path, kind: FileFormat, wanted: RowSelection) -> Iterator[DocumentRow]:
-    """Every row of ``path``, and every line of plain text.
+    """Yield every row of ``path``, or every line of plain text.
 
-    Raises ValueError naming the file and the row that holds no document.
+    Raises ValueError with file and row for a row without a document.
     """
     if kind.format == TEXT:
         for number, line in lines_of_utf8(path, wanted.most_bytes):
@@ -64,7 +64,7 @@ def rows_of(path: Path, kind: FileFormat, wanted: RowSelection) -> Iterator[Docu
 
 
 def content_of(row: Any, wanted: RowSelection, where: str) -> Content | None:
-    """The document in a row, None for null; raises ValueError where there is no document in it."""
+    """Return the document in a row, None for null; raises ValueError if it has none."""
     if row is None or isinstance(row, str):
         return None if row is None else _unicode(row, "it", where)
     if not isinstance(row, dict):
@@ -78,7 +78,7 @@ def content_of(row: Any, wanted: RowSelection, where: str) -> Content | None:
             f"{where} has no {wanted.field!r}, it holds {sorted(row)}: {wanted.way_out}"
         )
     value = row[name]
-    if value is None or value != value:  # NaN: what a table without a value is written as
+    if value is None or value != value:  # NaN: a table's empty value may be written so
         return None
     if isinstance(value, str):
         return _unicode(value, repr(name), where)
@@ -90,7 +90,7 @@ def content_of(row: Any, wanted: RowSelection, where: str) -> Content | None:
 
 
 def _numbered(path: Path, kind: FileFormat, wanted: RowSelection) -> Iterator[tuple[int, str, Any]]:
-    """Number, what is numbered, and the row, or `BLANK`."""
+    """Yield number, unit, and the row, or `BLANK`."""
     if kind.format == JSON_LINES:
         for number, line in lines_of_utf8(path, wanted.most_bytes):
             where = f"{path}, line {number}"
@@ -108,7 +108,7 @@ def _numbered(path: Path, kind: FileFormat, wanted: RowSelection) -> Iterator[tu
 
 
 def _unicode(text: str, name: str, where: str) -> str:
-    """JSON can write halves of surrogate pairs, which no encoding holds."""
+    """Refuse halves of surrogate pairs: JSON can hold them, but no encoding can."""
     try:
         text.encode()
     except UnicodeEncodeError as error:

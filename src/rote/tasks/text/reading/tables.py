@@ -1,4 +1,4 @@
-"""Rows of parquet files and of tables with separators, as streams; no torch."""
+"""Stream the rows of parquet files and of tables with separators; no torch."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from rote.tasks.text.reading.encoding import lines_of_utf8
 
 ROWS_AT_ONCE = 1000
 SEPARATORS = (",", "\t", ";", "|")
-# Rows that take no space are one value said so many times: a row a bit is more than text needs.
+# Rows that take no space repeat one value: a row per bit is more than text needs.
 MOST_ROWS_PER_BYTE, FREE_ROWS = 8, 1_000_000
 
 Row = dict[str, Any]
@@ -21,10 +21,10 @@ Row = dict[str, Any]
 def table_rows(
     path: Path, fields: Sequence[str], way_out: str, most_bytes: int
 ) -> Iterator[tuple[int, Row | None]]:
-    """Rows below a header, each with the number of its last line; None for an empty line.
+    """Yield the rows below a header with the number of their last line; None for an empty line.
 
-    The separator is the one that finds one of ``fields`` in the header. Raises ValueError for a
-    header without any of them, a row with more or fewer cells, and quotes that do not end.
+    The separator is the one with which the header holds one of ``fields``. Raises ValueError for a
+    header without any of them, a row with more or fewer cells, and unclosed quotes.
     """
     csv.field_size_limit(most_bytes)
     lines = (line for _, line in lines_of_utf8(path, most_bytes))
@@ -72,9 +72,9 @@ def _separator(first: str, fields: Sequence[str]) -> str:
 
 
 def parquet_rows(path: Path, fields: Sequence[str]) -> Iterator[Row]:
-    """Rows with the first of ``fields`` that the file holds; rows of all columns where it has none.
+    """Yield rows with the first of ``fields`` in the file; with all columns if none is there.
 
-    Raises ValueError for what is not parquet, and for rows that take no space in the file.
+    Raises ValueError for a file that is not parquet, and for rows that take no space in it.
     """
     try:
         frame = pl.scan_parquet(path)
@@ -100,6 +100,6 @@ def parquet_rows(path: Path, fields: Sequence[str]) -> Iterator[Row]:
 
 
 def _size(batch: pl.DataFrame) -> int:
-    """Bytes of text."""
+    """Return the bytes of text."""
     text = [column for column in batch if column.dtype == pl.String]
     return sum(int(column.str.len_bytes().sum() or 0) for column in text)

@@ -1,0 +1,237 @@
+"""Commands that turn finished runs into tables, reports, comparisons and the site."""
+
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from rote.cli.arguments import CAPACITY, LAUNCHED, Json, Launched, argument, flag, whole
+from rote.cli.progress import Bar
+from rote.cli.screen import print_json, require_no_damage, screen
+from rote.cli.wandb import log_report, require_wandb
+from rote.io.outputs import below, outputs_folder
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from rote.analysis.report import Report
+    from rote.analysis.results import Results
+    from rote.cluster.plan import Plan
+
+SOURCE = "wandb:ENTITY/PROJECT or wandb-offline:FOLDER, instead of the records on disk"
+KIND = "instead of the sweep's own, which for a grid of `rote train -m` is capacity"
+
+
+def collect(
+    name: Annotated[str, LAUNCHED],
+    /,
+    *,
+    from_: Annotated[str | None, argument(SOURCE, name="--from", metavar="SOURCE")] = None,
+    json: Json = False,
+) -> int:
+    """Writes table.parquet, table.csv and curves.parquet into the sweep's folder.
+
+    The table holds settings, stored sums, all that `rote.analysis.metrics` derives of them, and the
+    sweep's axes.
+    ``from_`` may hold a group of wandb that was not launched here.
+
+    Raises ValueError for runs that are damaged, once the others are written.
+    """
+    from rote.analysis.results import curves_table, write_curves, write_table
+    from rote.cli.gathering import collected, sound_runs
+    from rote.cluster.plan import launched, load_plan, sweep_folder
+    from rote.ledger.store import Store
+
+    outputs = outputs_folder()
+    folder = sweep_folder(outputs, name)
+    damaged: list[str] = []
+    plan = load_plan(outputs, name) if not from_ or name in launched(outputs) else None
+    with Bar() as progress:
+        if from_:  # the runs of the plan in its order; without a plan those of the group
+            from rote.tracking.reading import read_back
+
+            read = read_back(from_, name, plan.run_ids if plan else None, progress)
+            if not read:
+                raise ValueError(f"{from_} holds no finished run of {name!r}")
+            table = collected([each.finished for each in read], plan)
+            curves = {each.run_id: each.curve for each in read}
+        else:
+            assert plan is not None  # without a source the plan is needed, and loaded
+            runs, damaged = sound_runs(plan, Store(outputs), progress)
+            table = collected(runs, plan)
+            curves = {each.record.run_id: each.curve for each in runs}
+    write_table(table, folder)
+    write_curves(curves_table(curves), folder)
+    if json:
+        print_json(_table_json(folder, table, plan))
+    counted = f"{table.height} of {len(plan.specs)} runs" if plan else f"{table.height} runs"
+    files = f"{folder / 'table.parquet'}, table.csv, curves.parquet"
+    screen().print(f"{counted}, {table.width} columns: {files}", soft_wrap=True)
+    require_no_damage(damaged)
+    return 0
+
+
+def _table_json(folder: Path, table: "pl.DataFrame", plan: "Plan | None") -> dict[str, Any]:
+    """Only a plan knows which runs are missing."""
+    there = set(table["run_id"])
+    return {
+        "table_parquet": str(folder / "table.parquet"),
+        "table_csv": str(folder / "table.csv"),
+        "curves_parquet": str(folder / "curves.parquet"),
+        "num_rows": table.height,
+        "columns": table.columns,
+        "missing_run_ids": [each for each in plan.run_ids if each not in there] if plan else None,
+    }
+
+
+def report(
+    name: Annotated[str | None, LAUNCHED] = None,
+    /,
+    *,
+    all_: Annotated[bool, flag("a site of all sweeps and runs instead", name="--all")] = False,
+    kind: Annotated[str | None, argument(KIND)] = None,
+    capacity_from: Annotated[str | None, CAPACITY] = None,
+    wandb: Annotated[bool, flag("log it as a run beside its own")] = False,
+    json: Json = False,
+) -> int:
+    """Writes outputs/reports/<name>/, or <name>-<kind>/ of another kind; with all, outputs/site/.
+
+    Prints the headline; with wandb, logs the report as a run.
+
+    Raises ValueError for runs that are damaged, once the others are reported.
+    """
+    if (name is None) != all_:
+        raise ValueError("give a launched sweep, or --all for the site; see rote report --help")
+    if wandb:
+        require_wandb()
+    if name is None:
+        _build_site(as_json=json)
+        return 0
+    from rote.cli.gathering import gathered
+    from rote.io.write import require_writable
+
+    with Bar() as progress:
+        plan, results, damaged = gathered(name, progress, capacity_from=capacity_from)
+        require_writable(outputs_folder())
+        written = _write_report(plan, kind, results)
+    console = screen()
+    if missing := len(plan.specs) - results.table.height:
+        console.print(f"{missing} of {len(plan.specs)} runs are not in it", style="yellow")
+    for line in written.headlines:
+        console.print(line)
+    console.print(f"{written.page}", soft_wrap=True)
+    run_id = log_report(plan, written.folder) if wandb else None
+    if json:
+        print_json(_report_json(plan, results, written) | {"wandb_run_id": run_id})
+    require_no_damage(damaged)
+    return 0
+
+
+def _build_site(*, as_json: bool) -> None:
+    from rote.io.write import require_writable
+    from rote.site.site import build_site
+
+    with Bar() as progress:
+        built = build_site(require_writable(outputs_folder()), progress)
+    if as_json:
+        print_json(asdict(built) | {"index": str(built.index)})
+        return
+    console = screen()
+    for line in built.damaged:
+        console.print(line, style="yellow")
+    console.print(
+        f"{built.num_sweeps} sweeps, {built.num_runs:,} runs; "
+        f"{built.num_written} of {built.num_files} files are new or changed"
+    )
+    console.print(f"{built.index}", soft_wrap=True)
+
+
+def _write_report(plan: "Plan", other_kind: str | None, results: "Results") -> "Report":
+    from rote.analysis.report import require_kind, write_report
+    from rote.cli.gathering import needs_columns
+
+    kind = require_kind(other_kind or plan.report)
+    name = plan.name if kind == plan.report else f"{plan.name}-{kind}"
+    folder = below(outputs_folder() / "reports", "a report's name", name)
+    with needs_columns(plan.name):
+        return write_report(
+            kind=kind, name=plan.name, question=plan.question, results=results, folder=folder
+        )
+
+
+def _report_json(plan: "Plan", results: "Results", written: "Report") -> dict[str, Any]:
+    return {
+        "name": plan.name,
+        "question": plan.question,
+        "page": str(written.page),
+        "manifest": str(written.folder / "manifest.json"),
+        "num_runs": len(plan.specs),
+        "num_done": results.table.height,
+        "headlines": list(written.headlines),
+        "numbers": dict(written.numbers),
+    }
+
+
+def compare(
+    first: Launched,
+    second: Annotated[str, argument("another, which shares points with it but for a setting")],
+    /,
+    *,
+    json: Json = False,
+) -> int:
+    """Prints what differs and the paired differences; writes outputs/comparisons/<a>-<b>/.
+
+    Raises ValueError for runs that are damaged, once the others are compared.
+    """
+    from rote.analysis.comparison import comparable, comparison_json
+    from rote.analysis.comparison import compare as compare_results
+    from rote.analysis.comparison_page import pairs, summary, write_comparison
+    from rote.cli.gathering import gathered, needs_columns
+    from rote.cli.screen import grid
+
+    with Bar() as progress:
+        one, other = (gathered(name, progress) for name in (first, second))
+    names = (one.plan.name, other.plan.name)
+    with needs_columns(" and ".join(names)):
+        found = compare_results(names, comparable(one.results), comparable(other.results))
+    folder = below(outputs_folder() / "comparisons", "a comparison's name", "-".join(names))
+    written = write_comparison(found, one.results, other.results, folder)
+    if json:
+        print_json(comparison_json(found))
+    console = screen()
+    for each in found.differing:
+        console.print(f"{each.key}: {each.first} against {each.second}", soft_wrap=True)
+    console.print(pairs(found))
+    styles = ["bold" if each.difference.sign else "" for each in found.compared]
+    console.print(grid(summary(found), styles=styles))
+    console.print(f"{written.page}", soft_wrap=True)
+    require_no_damage([*one.damaged, *other.damaged])
+    return 0
+
+
+def serve(
+    *,
+    port: Annotated[int, whole(0, 65535, "0: a free one")] = 8421,
+    open_: Annotated[bool, flag("open it in a browser", name="--open")] = False,
+) -> int:
+    """Answers until Ctrl-C. Raises ValueError where the port is taken."""
+    import signal
+    import threading
+
+    from rote.site.server import Server, open_in_browser
+
+    outputs = outputs_folder()
+    if not outputs.is_dir():
+        raise ValueError(f"there is no outputs folder {outputs}: rote sweep, or set ROTE_OUTPUTS")
+    console = screen()
+    with Server(outputs, port=port) as server:
+        # Not through an exception, which could come in the middle of a line.
+        signal.signal(signal.SIGINT, lambda *_: threading.Thread(target=server.shutdown).start())
+        with Bar() as progress:  # of many runs it takes seconds; later ones start from it
+            progress("looking at all runs", 0, None)
+            server.answers.look()
+        console.print(f"{server.address}  ({outputs}; Ctrl-C ends it)", soft_wrap=True)
+        with open_in_browser(server.address, outputs) if open_ else nullcontext():
+            server.serve_forever(poll_interval=0.1)
+    console.print("ended")
+    return 0

@@ -1,0 +1,113 @@
+"""Commands that send the runs of a sweep, look at them and end them."""
+
+from typing import Annotated, Literal
+
+from rote.cli.arguments import (
+    LAUNCHED,
+    Follow,
+    Json,
+    Launched,
+    argument,
+    flag,
+    run_id,
+    sweep_files,
+    whole,
+)
+
+Mode = Literal["cached", "retry", "repair", "force", "read-only"]
+MODE = "retry: failures too, repair: damaged runs too, force: all anew, read-only: launch nothing"
+SHOWN_RUNS = 5
+
+
+def sweep(
+    name: Annotated[str, argument("a file of sweeps/, without .yaml", completer=sweep_files)],
+    /,
+    *overrides: Annotated[str, argument("KEY=VALUE; for an axis: its new values")],
+    dry_run: Annotated[bool, flag("check every point, print the bill")] = False,
+    mode: Annotated[Mode, argument(MODE, converter=None)] = "cached",
+    follow: Follow = False,
+    json: Json = False,
+) -> int:
+    """Plan, print the bill, launch and follow."""
+    from rote.cli.launching import launch_sweep, renamed
+    from rote.config.compose import OWN, Composer
+    from rote.config.sweep import load_sweep, with_overrides
+
+    changed = renamed(with_overrides(load_sweep(name), overrides), overrides, OWN)
+    return launch_sweep(changed, Composer(), mode=mode, dry_run=dry_run, wait=follow, as_json=json)
+
+
+def status(
+    name: Annotated[str | None, LAUNCHED] = None, /, *, follow: Follow = False, json: Json = False
+) -> int:
+    """One sweep run by run, or every launched sweep on a line.
+
+    Raises ValueError for plans and journals that are damaged, once the others have been shown.
+    """
+    from rote.cli.status import print_status
+
+    return print_status(name, wait=follow, as_json=json)
+
+
+def resume(name: Launched, /, *, follow: Follow = False, json: Json = False) -> int:
+    """The frozen plan, launched again: launching twice sends nothing the second time."""
+    return _launch_again(name, "cached", follow, json)
+
+
+def retry(name: Launched, /, *, follow: Follow = False, json: Json = False) -> int:
+    """As `resume`; a run that fails again is listed again."""
+    return _launch_again(name, "retry", follow, json)
+
+
+def repair(name: Launched, /, *, follow: Follow = False, json: Json = False) -> int:
+    """As `resume`; the old folders of damaged runs are moved aside."""
+    return _launch_again(name, "repair", follow, json)
+
+
+def _launch_again(name: str, mode: str, follow: bool, json: bool) -> int:
+    from rote.cli.launching import launch_again
+
+    return launch_again(name, mode=mode, wait=follow, as_json=json)
+
+
+def cancel(name: Launched, /, *, json: Json = False) -> int:
+    """End its jobs; `rote resume` goes on from there.
+
+    Raises ValueError for runs that no known job trains.
+    """
+    from rote.cli.screen import print_json, screen
+    from rote.cluster.launching import cancel
+    from rote.cluster.plan import load_plan
+    from rote.io.outputs import outputs_folder
+    from rote.ledger.store import Store
+
+    outputs = outputs_folder()
+    plan = load_plan(outputs, name)
+    jobs = cancel(outputs, plan.name)
+    if json:
+        print_json({"name": plan.name, "cancelled_job_ids": [job.job_id for job in jobs]})
+    screen().print(f"{plan.name}: {len(jobs)} jobs cancelled; rote resume {plan.name} goes on")
+    ended = {run_id for job in jobs for run_id in job.run_ids}
+    store = Store(outputs)
+    left = [each for each in plan.run_ids if each not in ended and store.run(each).is_claimed()]
+    if left:
+        raise ValueError(
+            f"{len(left)} runs ({', '.join(left[:SHOWN_RUNS])}) are trained by processes that "
+            f"jobs.json of {plan.name!r} does not name: end those by hand, they keep checkpoints"
+        )
+    return 0
+
+
+def logs(
+    run: Annotated[str, argument("16 hex digits", converter=run_id, name="run_id")],
+    /,
+    *,
+    lines: Annotated[int, whole(1, 10**6, "how many")] = 40,
+) -> int:
+    """The end of its worker's log, and its failure where it failed.
+
+    Raises ValueError for a run that is not there, and for a log that cannot be shown.
+    """
+    from rote.cli.status import print_logs
+
+    return print_logs(run, lines)

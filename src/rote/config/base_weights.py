@@ -1,0 +1,46 @@
+"""This module fills in the digest of weights that a model begins with; no torch."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rote.io.outputs import outputs_folder
+from rote.io.write import sha256_of_file
+from rote.ledger.store import Store
+
+RUN, DIGEST, BASE = "base_run", "base_sha256", "base"
+
+
+def with_base_digest(model: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The model's configuration with ``base_sha256``, where its ``base_run`` names a run.
+
+    Raises ValueError where that run is not done, is damaged, kept no weights or trained another
+    model than ``base``, and where the digest that is given is not that of its weights.
+    """
+    if model.get(RUN) is None:
+        return model
+    name = f"model.{RUN}={model[RUN]}"
+    folder = Store(outputs_folder()).run(str(model[RUN]))
+    if not folder.is_done():
+        raise ValueError(f"{name}: there is no {folder.record_path}")
+    folder.require_undamaged()
+    if not folder.weights_path.exists():
+        raise ValueError(
+            f"{name}: that run kept no weights; move {folder.record_path} away and run it again "
+            "with log.keep_weights=true"
+        )
+    folder.require_sound(folder.weights_path.name)
+    _require_same(name, folder.spec().what["model"], model[BASE])
+    digest = sha256_of_file(folder.weights_path)
+    if model[DIGEST] not in (None, digest):
+        raise ValueError(f"{name}: its weights have changed: model.{DIGEST}={model[DIGEST]}")
+    return {**model, DIGEST: digest}
+
+
+def _require_same(name: str, trained: Mapping[str, Any], base: Mapping[str, Any]) -> None:
+    wanted = {key: value for key, value in base.items() if key != "_partial_"}
+    for key in sorted(trained.keys() | wanted.keys()):
+        if trained.get(key) != wanted.get(key):
+            raise ValueError(
+                f"{name}: that run's model has {key}={trained.get(key)}, model.base has "
+                f"{wanted.get(key)}"
+            )

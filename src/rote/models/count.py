@@ -1,0 +1,91 @@
+"""Exact counts of a model: parameters, the tied embedding once, and FLOPs of a token by them.
+
+A parameter costs a token 2 FLOPs forwards, a multiplication and an addition, 2 for the gradient of
+what it reads and 2 for its own (Kaplan et al. 2020, arXiv 2001.08361, section 2.1); attention
+scores are left out.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from torch import Tensor, nn
+
+from rote.models.contracts import HasActiveParameters, HasBlocks, HasPasses
+
+
+def named_trainable(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """Those that an optimiser moves, in the model's order."""
+    return ((name, one) for name, one in model.named_parameters() if one.requires_grad)
+
+
+def trainable_parameters(model: nn.Module) -> int:
+    """Those that training moves: what bits per parameter divide by."""
+    return _numel(one for _, one in named_trainable(model))
+
+
+def frozen_parameters(model: nn.Module) -> int:
+    """Those that stay as they are."""
+    return _numel(one for one in model.parameters() if not one.requires_grad)
+
+
+def embedding_parameters(model: nn.Module) -> int:
+    """Of tokens and positions, if they train: what others leave out (Kaplan et al. 2020)."""
+    tables = (module for module in model.modules() if isinstance(module, nn.Embedding))
+    weights = {id(one): one for table in tables for one in table.parameters()}
+    return _numel(one for one in weights.values() if one.requires_grad)
+
+
+def num_passes(model: nn.Module) -> int:
+    """Through blocks, a block as often as a token goes through it; 0 where there are none."""
+    if isinstance(model, HasPasses):
+        return len(list(model.passes()))
+    return len(model.blocks) if isinstance(model, HasBlocks) else 0
+
+
+def forward_flops_per_token(model: nn.Module) -> float:
+    """Two for each parameter, as often as a token goes through it."""
+    return 2.0 * _used(model, trainable_only=False)
+
+
+def training_flops_per_token(model: nn.Module) -> float:
+    """Six for each parameter that a token goes through, four for a frozen one."""
+    trained = _used(model, trainable_only=True)
+    return 4.0 * _used(model, trainable_only=False) + 2.0 * trained
+
+
+def unusual_counts(model: nn.Module) -> dict[str, float]:
+    """What a record says beside P: nothing of a model whose parameters all train and run once.
+
+    ``total_parameters`` where some are frozen, ``active_parameters`` where a token uses a part, and
+    FLOPs of a token where they are not 2 P forwards and 6 P in training.
+    """
+    counts: dict[str, float] = {}
+    parameters = trainable_parameters(model)
+    if frozen := frozen_parameters(model):
+        counts["total_parameters"] = parameters + frozen
+    if isinstance(model, HasActiveParameters):
+        counts["active_parameters"] = model.active_parameters
+    forward = forward_flops_per_token(model)
+    if forward != 2 * parameters:
+        counts["forward_flops_per_token"] = forward
+        counts["flops_per_token"] = training_flops_per_token(model)
+    return counts
+
+
+def _used(model: nn.Module, *, trainable_only: bool) -> int:
+    """Parameters that one token goes through, as often as it does."""
+
+    def of(modules: Iterable[nn.Module]) -> int:
+        weights = (one for module in modules for one in module.parameters())
+        return _numel(one for one in weights if one.requires_grad or not trainable_only)
+
+    idle = 0
+    if isinstance(model, HasActiveParameters):
+        idle = sum(one.numel() for one in model.parameters()) - model.active_parameters
+    if trainable_only and frozen_parameters(model):
+        idle = 0  # adapters are no part of experts
+    again = of(model.passes()) - of(model.blocks) if isinstance(model, HasPasses) else 0
+    return of([model]) - idle + again
+
+
+def _numel(weights: Iterable[Tensor]) -> int:
+    return sum(one.numel() for one in weights)

@@ -1,0 +1,128 @@
+"""The bill of a planned sweep: what its runs cost at most, from measured and fitted rates."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
+from rote.cluster.host import Host, host_settings
+from rote.cluster.pack import Speed, estimates, stacks
+from rote.cluster.plan import Plan
+from rote.cluster.status import labels, varying_keys
+from rote.config.build import build
+from rote.ledger.spec import Spec, flatten
+from rote.ledger.store import Store
+from rote.planner.bill import (
+    STEP_OVERHEAD_SECONDS,
+    Bill,
+    Line,
+    Phase,
+    bill,
+    flops_per_second_here,
+    h100_seconds,
+)
+from rote.run.preflight import Facts
+from rote.training.graphed import GRAPH
+
+LOCAL_WORKERS = "workers"  # a key of the local host alone
+
+
+def make_bill(plan: Plan, facts: Sequence[Facts], todo: Sequence[int], store: Store) -> Bill:
+    """What the whole costs, and how long what is left takes here.
+
+    The time is that of finished runs of the same kind where there are any.
+    """
+    seconds: list[float] = []
+    if todo:
+        speed = Speed(
+            flops_per_second=flops_per_second_here(), step_overhead_seconds=STEP_OVERHEAD_SECONDS
+        )
+        seconds = estimates(plan.points, [plan.points[index] for index in todo], store, speed)
+    host: Host = build(host_settings(plan.host))
+    left = [(plan.specs[index], facts[index]) for index in todo]
+    return bill(
+        _lines(plan, facts, host),
+        seconds=seconds,
+        num_workers=_workers(plan.host),
+        h100_seconds=_h100_seconds(left, host),
+    )
+
+
+def _workers(host: Mapping[str, Any]) -> int:
+    cores = len(os.sched_getaffinity(0))
+    return (host[LOCAL_WORKERS] or cores) if LOCAL_WORKERS in host else cores
+
+
+def _lines(plan: Plan, facts: Sequence[Facts], host: Host) -> list[Line]:
+    return [
+        Line(
+            label=name,
+            parameters=fact.parameters,
+            entropy_bits=fact.entropy_bits,
+            max_steps=fact.max_steps + fact.finish_evaluations,
+            flops=fact.max_flops,
+            memory_bytes=fact.peak_bytes(host.processes(fact.parameters)),
+        )
+        for name, fact in zip(labels(plan.specs), facts, strict=True)
+    ]
+
+
+def _h100_seconds(left: Sequence[tuple[Spec, Facts]], host: Host) -> float:
+    """Of all these runs, stacked as the host would."""
+    facts = {spec.run_id: fact for spec, fact in left}
+    by_size: dict[int, list[Spec]] = {}
+    for spec, fact in left:
+        most = 1 if fact.trains_alone else host.stack_of(fact.parameters)
+        by_size.setdefault(most, []).append(spec)
+    together = [stack for most, specs in by_size.items() for stack in stacks(specs, most)]
+    return sum(
+        _run_seconds(spec, facts[spec.run_id], len(stack)) for stack in together for spec in stack
+    )
+
+
+def _run_seconds(spec: Spec, fact: Facts, stack: int) -> float:
+    steps = Phase(
+        gradients=fact.max_steps,
+        tokens=fact.tokens_per_step,
+        stack=stack,
+        precision=spec.what["precision"]["name"],
+    )
+    # Equal data sets are evaluated as one: how many of a stack these are is not looked at here.
+    finish = Phase(
+        gradients=fact.finish_evaluations, tokens=fact.epoch_tokens, stack=1, precision="fp32"
+    )
+    return h100_seconds(
+        [steps, finish],
+        layers=fact.step.shape.num_blocks,
+        parameters=round(fact.step.shape.flops_per_token / FLOPS_PER_PARAMETER_AND_TOKEN),
+        is_replayed=spec.how["host"]["compile"] == GRAPH,
+    )
+
+
+def bill_json(plan: Plan, total: Bill, todo: Sequence[int]) -> dict[str, Any]:
+    """For JSON; of each run the settings that differ between runs."""
+    keys, left = varying_keys(plan.specs), set(todo)
+    settings = [flatten(spec.what) for spec in plan.specs]
+    return {
+        "name": plan.name,
+        "question": plan.question,
+        "num_runs": len(total.lines),
+        "num_done": total.num_done,
+        "max_flops": total.flops,
+        "max_memory_bytes": total.max_memory_bytes,
+        "max_seconds_here": total.seconds_here,
+        "max_gpu_hours": total.gpu_hours,
+        "runs": [
+            {
+                "run_id": spec.run_id,
+                "overrides": {key: settings[index][key] for key in keys if key in settings[index]},
+                "parameters": line.parameters,
+                "data_bits": line.entropy_bits,
+                "max_steps": line.max_steps,
+                "max_flops": line.flops,
+                "max_memory_bytes": line.memory_bytes,
+                "is_done": index not in left,
+            }
+            for index, (spec, line) in enumerate(zip(plan.specs, total.lines, strict=True))
+        ],
+    }

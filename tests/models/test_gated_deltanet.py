@@ -1,0 +1,169 @@
+"""Gated DeltaNet gives what Qwen3-Next of transformers gives with linear layers alone."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rote.models.gated_deltanet import GatedDeltaNet
+from rote.models.likelihood import token_nats
+from rote.models.recurrence import CHUNK, scan
+
+SHAPE = {"num_layers": 2, "width": 24, "num_heads": 3, "vocab_size": 37, "num_taps": 4}
+VARIANTS = [
+    {"key_width": 6, "value_width": 12, "mlp_width": None, "is_tied": True},
+    {"key_width": 5, "value_width": 3, "mlp_width": 20, "is_tied": False},
+]
+LENGTHS = [11, CHUNK, 2 * CHUNK + 3]
+NAMES = {
+    "token_embedding": "model.embed_tokens", "final_norm": "model.norm", "unembedding": "lm_head",
+    "blocks.": "model.layers.", "mixer_norm": "input_layernorm",
+    "mlp_norm": "post_attention_layernorm", "mixer.project.": "linear_attn.out_proj.",
+    "convolution": "conv1d", "log_decay": "A_log", "step_bias": "dt_bias",
+    "norm_weight": "norm.weight", "mixer.": "linear_attn.", "mlp.gate": "mlp.gate_proj",
+    "mlp.expand": "mlp.up_proj", "mlp.contract": "mlp.down_proj",
+}  # fmt: skip
+
+
+def renamed(name: str) -> str:
+    for ours, theirs in NAMES.items():
+        name = name.replace(ours, theirs)
+    return name
+
+
+def in_their_order(model: GatedDeltaNet, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """By their names: heads' parts lie side by side there, and norms are 1 + w."""
+    own = {}
+    for name, weight in weights.items():
+        if not name.endswith("project_in.weight"):
+            is_centred = name.endswith("norm.weight")
+            own[renamed(name)] = weight - 1 if is_centred else weight
+            continue
+        keys, values = 3 * model.key_width, 3 * model.value_width
+        parts = weight.split([keys, keys, values, values, 3, 3])
+        by_head = [part.unflatten(0, (3, -1)) for part in parts]
+        stem = renamed(name).removesuffix("project_in.weight")
+        own[f"{stem}in_proj_qkvz.weight"] = torch.cat(by_head[:4], dim=1).flatten(0, 1)
+        own[f"{stem}in_proj_ba.weight"] = torch.cat(by_head[4:], dim=1).flatten(0, 1)
+    return own
+
+
+def of_transformers(model: GatedDeltaNet, *, is_tied: bool) -> nn.Module:
+    """Its Qwen3NextForCausalLM with these weights, in plain PyTorch."""
+    transformers = pytest.importorskip("transformers")
+    config = transformers.Qwen3NextConfig(
+        vocab_size=37, hidden_size=24, num_hidden_layers=2, intermediate_size=model.mlp_width,
+        linear_num_key_heads=3, linear_num_value_heads=3, linear_key_head_dim=model.key_width,
+        linear_value_head_dim=model.value_width, linear_conv_kernel_dim=4, num_experts=0,
+        layer_types=["linear_attention"] * 2, num_attention_heads=3, num_key_value_heads=3,
+        head_dim=8, tie_word_embeddings=is_tied, rms_norm_eps=1e-6,
+    )  # fmt: skip
+    theirs = transformers.Qwen3NextForCausalLM(config).eval()
+    own = in_their_order(model, model.state_dict())
+    missing, unexpected = theirs.load_state_dict(own, strict=False)
+    assert not unexpected and set(missing) <= {"lm_head.weight"}
+    theirs.tie_weights()
+    return theirs
+
+
+@pytest.fixture(params=VARIANTS)
+def pair(request: pytest.FixtureRequest) -> tuple[GatedDeltaNet, nn.Module]:
+    torch.manual_seed(0)
+    model = GatedDeltaNet(**SHAPE, max_length=max(LENGTHS), **request.param)
+    for parameter in model.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    return model, of_transformers(model, is_tied=request.param["is_tied"])
+
+
+def tokens(length: int) -> Tensor:
+    return torch.randint(37, (3, length), generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_logits_loss_and_gradients_are_those_of_transformers(
+    pair: tuple[GatedDeltaNet, nn.Module], length: int
+) -> None:
+    model, theirs = pair
+    tokens_BL = tokens(length)
+    logits_BLV = theirs(input_ids=tokens_BL, use_cache=False).logits
+    torch.testing.assert_close(model(tokens_BL), logits_BLV, atol=1e-5, rtol=1e-5)
+    inputs_BL = torch.cat([torch.zeros_like(tokens_BL[:, :1]), tokens_BL[:, :-1]], dim=1)
+    loss = nn.functional.cross_entropy(
+        theirs(input_ids=inputs_BL, use_cache=False).logits.flatten(0, 1), tokens_BL.flatten()
+    )
+    loss.backward()
+    ours = token_nats(model, tokens_BL).mean()
+    ours.backward()
+    torch.testing.assert_close(ours, loss, atol=1e-6, rtol=1e-5)
+    wanted = {name: weight.grad for name, weight in theirs.named_parameters()}
+    # The order of gradients is that of weights; norms' are not moved by the 1 that is added.
+    made = {
+        name: weight.grad + 1 if name.endswith("norm.weight") else weight.grad
+        for name, weight in model.named_parameters()
+    }
+    for name, gradient in in_their_order(model, made).items():
+        torch.testing.assert_close(gradient, wanted[name], atol=1e-6, rtol=1e-4)
+
+
+def test_it_reads_on_from_any_position_as_it_reads_all(
+    pair: tuple[GatedDeltaNet, nn.Module],
+) -> None:
+    model, _ = pair
+    tokens_BL = tokens(CHUNK + 9)
+    pasts = model.pasts()
+    steps = [model.read(tokens_BL[:, :2], pasts), model.read(tokens_BL[:, 2:CHUNK], pasts)]
+    steps += [model.read(tokens_BL[:, [at]], pasts) for at in range(CHUNK, CHUNK + 9)]
+    torch.testing.assert_close(torch.cat(steps, dim=1), model.hidden(tokens_BL))
+    kept = [one[0] for past in pasts for one in (past.window_BTE, past.state_BHKV)]
+    assert model.past_numbers == -(-sum(one.numel() for one in kept) // max(LENGTHS))
+
+
+@pytest.mark.parametrize("has_rates", [False, True])
+def test_chunks_give_what_one_position_after_another_gives(has_rates: bool) -> None:
+    torch.manual_seed(0)
+    queries, keys = torch.randn(2, 2, 3, 70, 4)
+    keys = nn.functional.normalize(keys, dim=-1)
+    values, log_decays = torch.randn(2, 3, 70, 5), -torch.rand(2, 3, 70)
+    rates = torch.rand(2, 3, 70) if has_rates else None
+    state = torch.zeros(2, 3, 4, 5)
+    wanted = []
+    for at in range(70):
+        state = state * log_decays[:, :, at, None, None].exp()
+        new, key = values[:, :, at], keys[:, :, at, :, None]
+        if rates is not None:
+            new = (new - (state * key).sum(dim=-2)) * rates[:, :, at, None]
+        state = state + key * new.unsqueeze(-2)
+        wanted.append((state * queries[:, :, at, :, None]).sum(dim=-2))
+    made, last = scan(queries, keys, values, log_decays, rates_BHL=rates)
+    torch.testing.assert_close(made, torch.stack(wanted, dim=2), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(last, state, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_formula_counts_its_parameters(variant: dict[str, int | bool | None]) -> None:
+    model = GatedDeltaNet(**SHAPE, max_length=11, **variant)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    keys, values = 3 * variant["key_width"], 3 * variant["value_width"]
+    mixer = 24 * (2 * keys + 3 * values + 6) + (2 * keys + values) * 4 + 6 + variant["value_width"]
+    block = mixer + 3 * 24 * model.mlp_width + 2 * 24
+    assert count == 37 * 24 * (1 if variant["is_tied"] else 2) + 2 * block + 24
+
+
+def test_widths_that_are_left_open_are_those_of_the_paper() -> None:
+    given = {"key_width": None, "value_width": None, "mlp_width": None, "is_tied": True}
+    model = GatedDeltaNet(**SHAPE, max_length=11, **given)
+    assert (model.key_width, model.value_width, model.mlp_width) == (6, 12, 64)
+    matrices = [model.blocks[0].mixer.project_in.weight, model.blocks[0].mixer.project.weight]
+    assert sum(one.numel() for one in matrices) == 6 * 24**2 + 2 * 3 * 24
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"num_heads": 0}, "size.num_heads must be a whole number from 1 up"),
+        ({"key_width": 0}, "model.key_width must be a whole number from 1 up"),
+        ({"num_taps": 0}, "model.num_taps must be a whole number from 1 up"),
+    ],
+)
+def test_a_size_that_it_cannot_have_is_refused(change: dict[str, int], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        GatedDeltaNet(**{**SHAPE, "max_length": 11, **VARIANTS[0], **change})
