@@ -1,21 +1,25 @@
-"""The command `rote new`: write a first model, task, measure or sweep in the current folder."""
+"""The command that writes a first version of one's own model, task, measure or sweep."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 from rote.cli.arguments import argument
 from rote.cli.screen import screen
-from rote.config.skeletons import next_commands, write_skeleton
+
+Kind = Literal["model", "task", "measure", "sweep"]
 
 
 def new(
-    kind: Annotated[
-        Literal["model", "task", "measure", "sweep"], argument("what to begin", converter=None)
-    ],
+    kind: Annotated[Kind, argument("what it is", converter=None)],
     name: Annotated[str, argument("small letters, digits and _; also that of its module")],
     /,
 ) -> int:
-    """Print what was written and what to type next; nothing is overwritten."""
+    """Writes a module, its YAML and its test into the current folder, and over no file.
+
+    Prints what was written and what to type next.
+    """
+    from rote.config.skeletons import next_commands, write_skeleton
+
     console = screen()
     for path in write_skeleton(kind, name, Path.cwd()):
         console.print(f"wrote {path.relative_to(Path.cwd())}")
