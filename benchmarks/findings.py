@@ -108,12 +108,17 @@ def _rows(key: str, entry: dict[str, Any]) -> Iterator[str]:
         if "interval" not in of or not interval or None in interval:
             continue
         quantity = of.replace("bootstrap_interval", "value").replace("interval", "").strip("_")
-        value = entry.get(quantity) if quantity else next(iter(entry.values()))
+        value = entry.get(quantity) if quantity else _own_value(entry)
         if isinstance(value, float):
             low, high = interval
             is_plain = quantity in ("", "value")
             label = key if is_plain else f"{key}, {quantity.replace('_', ' ')}"
             yield f"| {label} | {value:.4g} | {low:.4g} to {high:.4g} | {runs} |"
+
+
+def _own_value(entry: dict[str, Any]) -> Any:
+    """The number that an interval without a name is of: a difference, else what comes first."""
+    return entry.get("difference", next(iter(entry.values())))
 
 
 def _timed(environment: dict[str, str], *arguments: str) -> tuple[float, str]:
