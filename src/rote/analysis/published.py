@@ -38,7 +38,7 @@ LENGTH = 64
 GPT2 = "rote.models.gpt.GPT"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class PublishedAlpha:
     """One printed value; precision is "fp32" or "bf16", as the paper does not state which bf16."""
 
@@ -76,36 +76,24 @@ def published_mean(precision: str) -> PublishedAlpha | None:
     return next((each for each in PUBLISHED_MEANS if each.has_precision(precision)), None)
 
 
-def _rows(num_layers: int, width: int, **bits: float) -> list[PublishedAlpha]:
-    return [
-        PublishedAlpha(
-            model=f"{num_layers}x{width}",
-            parameters=gpt2_parameters(num_layers, width),
-            precision=precision,
-            bits_per_parameter=value,
-            source=INDEPENDENT if (num_layers, width) == (8, 128) else TABLE,
-        )
-        for precision, value in bits.items()
-    ]
-
-
-PUBLISHED_MEANS = tuple(  # +- 0.1 as printed
-    PublishedAlpha(
-        model=None, parameters=None, precision=precision, bits_per_parameter=value, source=MEANS
+PUBLISHED_MEANS = (  # +- 0.1 as printed
+    PublishedAlpha(None, None, "fp32", 3.83, MEANS),
+    PublishedAlpha(None, None, "bf16", 3.51, MEANS),
+)
+PUBLISHED_ALPHAS = tuple(
+    PublishedAlpha(f"{layers}x{width}", gpt2_parameters(layers, width), precision, bits, source)
+    for layers, width, of_precision, source in (
+        (1, 32, {"fp32": 4.23, "bf16": 3.93}, TABLE),
+        (1, 128, {"fp32": 3.65, "bf16": 3.61}, TABLE),
+        (2, 64, {"fp32": 4.08, "bf16": 3.94}, TABLE),
+        (2, 128, {"fp32": 3.99, "bf16": 3.89}, TABLE),
+        (4, 256, {"fp32": 3.68, "bf16": 3.51}, TABLE),
+        (8, 32, {"fp32": 3.02, "bf16": 2.86}, TABLE),
+        (8, 256, {"fp32": 3.96, "bf16": 3.65}, TABLE),
+        (8, 128, {"fp32": 3.50}, INDEPENDENT),
     )
-    for precision, value in (("fp32", 3.83), ("bf16", 3.51))
+    for precision, bits in of_precision.items()
 )
-PUBLISHED_ALPHAS = (
-    *_rows(1, 32, fp32=4.23, bf16=3.93),
-    *_rows(1, 128, fp32=3.65, bf16=3.61),
-    *_rows(2, 64, fp32=4.08, bf16=3.94),
-    *_rows(2, 128, fp32=3.99, bf16=3.89),
-    *_rows(4, 256, fp32=3.68, bf16=3.51),
-    *_rows(8, 32, fp32=3.02, bf16=2.86),
-    *_rows(8, 256, fp32=3.96, bf16=3.65),
-    *_rows(8, 128, fp32=3.50),
-)
-
 
 SOURCE = "Barron and White 2025, arXiv 2506.09099"
 # Name, layers, width, then arithmetic (held-out answers), facts, joint (three numbers in the order
@@ -147,7 +135,7 @@ PUBLISHED_CURVES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Validation:
     """One printed row: a data set for which the law predicts ``target_f1``, and the result."""
 
@@ -158,22 +146,13 @@ class Validation:
     observed_error: float  # as printed, +-
 
 
-VALIDATIONS = tuple(
-    Validation(
-        parameters=parameters,
-        num_samples=num_samples,
-        target_f1=target,
-        observed_f1=observed,
-        observed_error=error,
-    )
-    for parameters, num_samples, target, observed, error in (
-        (1_556_075_200, 170_654_583, 0.55, 0.5461, 0.013),
-        (1_556_075_200, 76_795_021, 0.75, 0.7108, 0.004),
-        (1_556_075_200, 18_851_574, 0.95, 0.9585, 0.008),
-        (123_702_528, 13_566_442, 0.55, 0.5344, 0.011),
-        (123_702_528, 6_104_935, 0.75, 0.6569, 0.006),
-        (123_702_528, 1_498_634, 0.95, 0.9798, 0.003),
-    )
+VALIDATIONS = (
+    Validation(1_556_075_200, 170_654_583, 0.55, 0.5461, 0.013),
+    Validation(1_556_075_200, 76_795_021, 0.75, 0.7108, 0.004),
+    Validation(1_556_075_200, 18_851_574, 0.95, 0.9585, 0.008),
+    Validation(123_702_528, 13_566_442, 0.55, 0.5344, 0.011),
+    Validation(123_702_528, 6_104_935, 0.75, 0.6569, 0.006),
+    Validation(123_702_528, 1_498_634, 0.95, 0.9798, 0.003),
 )
 
 
@@ -195,13 +174,9 @@ def published_size(reading: LawReading, parameters: int) -> float:
 
 def beside_observed(curve: MembershipCurve) -> list[tuple[Validation, float]]:
     """Return each published observation with the prediction of a curve, published or fitted."""
-    return [
-        (
-            each,
-            float(curve.predict(each.num_samples, published_size(curve.reading, each.parameters))),
-        )
-        for each in VALIDATIONS
-    ]
+    sizes = [published_size(curve.reading, each.parameters) for each in VALIDATIONS]
+    predicted = curve.predict([each.num_samples for each in VALIDATIONS], sizes)
+    return list(zip(VALIDATIONS, predicted.tolist(), strict=True))
 
 
 MANIFEST = keyed({"name": text, "numbers": mapped(anything)})
@@ -246,18 +221,13 @@ def measured_alphas(
     for key, number in manifest["numbers"].items():
         kind, _, words = key.partition(" ")
         precision, _, _ = words.partition(",")  # a setting may follow
-        if kind != "alpha" or not _is_above_zero(number):
+        bits = number.get("bits_per_parameter") if isinstance(number, dict) else None
+        if kind != "alpha" or not isinstance(bits, int | float) or bits <= 0:
             continue
-        bits = number["bits_per_parameter"]
         if precision not in found or bits > found[precision].bits_per_parameter:
             source = f"measured: capacity report {manifest['name']}, {words}"
             found[precision] = CapacityScale(bits_per_parameter=bits, source=source)
     return found
-
-
-def _is_above_zero(number: Any) -> bool:
-    value = number.get("bits_per_parameter") if isinstance(number, dict) else None
-    return isinstance(value, int | float) and value > 0
 
 
 def capacity_scale(measured: Mapping[str, CapacityScale], precision: str) -> CapacityScale:

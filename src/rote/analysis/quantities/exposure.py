@@ -57,18 +57,12 @@ class SkewNormal:
     shape: float
     location_bits: float
     scale_bits: float
-    ks_statistic: float
     ks_p_value: float  # too large: the parameters were fitted to the same references
 
     @property
-    def warning(self) -> str | None:
-        """Why the exposures from this fit are unreliable, or None."""
-        if self.ks_p_value >= KS_LEVEL:
-            return None
-        return (
-            f"the skew-normal does not fit the references (Kolmogorov-Smirnov: D = "
-            f"{self.ks_statistic:.3f}, p = {self.ks_p_value:.2g}): what it extrapolates is a guess"
-        )
+    def holds(self) -> bool:
+        """Whether Kolmogorov and Smirnov's test admits the fit: else its exposures are a guess."""
+        return self.ks_p_value >= KS_LEVEL
 
     def exposure_bits(self, code_bits: float) -> float:
         """Return -log2 of the share of secrets that are at least as likely as this one."""
@@ -76,36 +70,25 @@ class SkewNormal:
         return -float(bits_from_nats(_log_distribution(place, self.shape)))
 
 
-@dataclass(frozen=True, kw_only=True)
-class NoSkewNormal:
-    """The reason why no skew-normal was fitted."""
+def fit_skew_normal(reference_code_bits: ArrayLike) -> SkewNormal | None:
+    """Fit by maximum likelihood, and test the fit by Kolmogorov-Smirnov on the same references.
 
-    reason: str
-
-
-NOT_FITTED = NoSkewNormal(reason="none was wanted")
-
-
-def fit_skew_normal(reference_code_bits: ArrayLike) -> SkewNormal | NoSkewNormal:
-    """Fit by maximum likelihood, and test the fit by Kolmogorov-Smirnov on the same references."""
+    None for fewer than `FEWEST_TO_FIT` references, and if some are infinite or all are equal.
+    """
     codes = np.asarray(reference_code_bits, dtype=np.float64)
-    if len(codes) < FEWEST_TO_FIT:
-        return NoSkewNormal(reason=f"{len(codes)} references, fewer than {FEWEST_TO_FIT}")
-    if not np.isfinite(codes).all():
-        return NoSkewNormal(reason="some references' code lengths are infinite")
+    if len(codes) < FEWEST_TO_FIT or not np.isfinite(codes).all():
+        return None
     centre, spread = codes.mean(), codes.std()
     if spread <= 1e-9 * abs(centre):
-        return NoSkewNormal(reason="the references' code lengths do not differ")
+        return None
     # In units of their own spread, because scipy's search takes steps of a fixed size.
     shape, place, scale = skewnorm.fit((codes - centre) / spread)
     location, scale = centre + spread * place, spread * scale
-    test = kstest(codes, skewnorm(shape, location, scale).cdf)
     return SkewNormal(
         shape=float(shape),
         location_bits=float(location),
         scale_bits=float(scale),
-        ks_statistic=float(test.statistic),
-        ks_p_value=float(test.pvalue),
+        ks_p_value=float(kstest(codes, skewnorm(shape, location, scale).cdf).pvalue),
     )
 
 
@@ -115,7 +98,6 @@ class Chance:
 
     num_controls: int
     mean_bits: float
-    expected_bits: float  # 1 / ln 2
     range_bits: tuple[float, float]  # 95 % range of the mean under chance
     p_value: float  # two-sided
 
@@ -140,7 +122,6 @@ def compare_with_chance(control_bits: ArrayLike) -> Chance:
     return Chance(
         num_controls=number,
         mean_bits=mean,
-        expected_bits=CHANCE_BITS,
         range_bits=(float(low), float(high)),
         p_value=2 * min(below, 1 - below),
     )
@@ -194,7 +175,7 @@ class Exposures:
     repeats_K: NDArray[np.int64]
     bits_K: Floats  # by rank if all secrets were ranked, else by sampling
     most_bits_K: Floats  # the largest measurable: log2 of the number of ranked secrets
-    fits_K: tuple[SkewNormal | NoSkewNormal, ...]
+    fits_K: tuple[SkewNormal | None, ...]
     fitted_bits_K: tuple[float | None, ...]
 
     @property
@@ -212,7 +193,7 @@ def exposures(arrays: Mapping[str, NDArray[np.generic]], *, fitted: bool = True)
     sampled_K = exposure_by_sampling(own["num_references"], own["num_as_likely"])
     starts = np.cumsum(own["num_references"].astype(np.int64))[:-1]
     parts = np.split(own["reference_code_bits"], starts)
-    fits_K = tuple(fit_skew_normal(part) if fitted else NOT_FITTED for part in parts)
+    fits_K = tuple(fit_skew_normal(part) if fitted else None for part in parts)
     return Exposures(
         repeats_K=own["repeats"].astype(np.int64),
         bits_K=np.where(exact_K, ranked_K, sampled_K),
@@ -223,7 +204,7 @@ def exposures(arrays: Mapping[str, NDArray[np.generic]], *, fitted: bool = True)
         ),
         fits_K=fits_K,
         fitted_bits_K=tuple(
-            fit.exposure_bits(float(code)) if isinstance(fit, SkewNormal) else None
+            fit and fit.exposure_bits(float(code))
             for fit, code in zip(fits_K, own["code_bits"].astype(np.float64), strict=True)
         ),
     )

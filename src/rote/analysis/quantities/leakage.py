@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rote.analysis.quantities.convergence import loss_quantities
-from rote.analysis.quantities.exposure import CHANCE_BITS, SkewNormal, exposures
+from rote.analysis.quantities.exposure import CHANCE_BITS, exposures
 from rote.analysis.quantities.membership import MembershipQuality, membership_quality
 from rote.analysis.quantities.settings import SOURCES, with_series
 from rote.analysis.quantities.shadows import (
@@ -53,6 +53,11 @@ GUESSES = {
     "windows_excess": 0.0,
 }
 OF_QUALITY = ("f1", "f1_low", "f1_high", "largest_f1", "balanced_accuracy", "auroc")
+SCORES = {
+    "run_id": pl.String(),
+    "oracle_id": pl.String(),
+    **dict.fromkeys(OF_QUALITY, pl.Float64()),
+}
 CANARIES = {
     "run_id": pl.String,
     "place": pl.Int64,  # index in the manifest
@@ -144,12 +149,10 @@ def with_kinds(runs: pl.DataFrame, leakage: LeakageRun) -> pl.DataFrame:
     exposure that can be measured.
     """
     rows = [
-        {"run_id": run_id, "oracle_id": leakage.oracles.get(run_id)}
-        | _of_quality(leakage.qualities[run_id].get(HEADLINE))
+        (run_id, leakage.oracles.get(run_id), *_of_quality(leakage.qualities[run_id].get(HEADLINE)))
         for run_id in runs["run_id"]
     ]
-    names = dict.fromkeys(("run_id", "oracle_id"), pl.String())
-    scores = pl.DataFrame(rows, schema={**names, **dict.fromkeys(OF_QUALITY, pl.Float64())})
+    scores = pl.DataFrame(rows, schema=SCORES, orient="row")
     inserted = leakage.canaries.filter(pl.col("repeats") > 0)
     canaries = inserted.group_by("run_id").agg(
         exposure_bits=pl.col("bits").mean(),
@@ -220,14 +223,11 @@ def judged(
         raise ValueError(f"run {run_id}: {error}") from error
 
 
-def _of_quality(quality: MembershipQuality | None) -> dict[str, float | None]:
+def _of_quality(quality: MembershipQuality | None) -> tuple[float | None, ...]:
     if quality is None:
-        return {}
-    values = (
-        quality.f1.value, quality.f1.low, quality.f1.high, quality.largest_f1,
-        quality.balanced_accuracy, quality.auroc.value,
-    )  # fmt: skip
-    return dict(zip(OF_QUALITY, values, strict=True))
+        return (None,) * len(OF_QUALITY)
+    f1, others = quality.f1, (quality.largest_f1, quality.balanced_accuracy, quality.auroc.value)
+    return f1.value, f1.low, f1.high, *others
 
 
 def _lifted(table: pl.DataFrame) -> pl.DataFrame:
@@ -262,9 +262,9 @@ def _canaries(arrays: Arrays, run_id: str, *, fitted: bool) -> pl.DataFrame:
     columns: Sequence[Any] = (
         [run_id] * number, range(number), found.repeats_K, found.bits_K, found.most_bits_K,
         arrays["exposure.secret_bits"].astype(np.float64),
-        [isinstance(fit, SkewNormal) for fit in found.fits_K],
+        [fit is not None for fit in found.fits_K],
         [
-            bits if isinstance(fit, SkewNormal) and not fit.warning else None
+            bits if fit and fit.holds else None
             for fit, bits in zip(found.fits_K, found.fitted_bits_K, strict=True)
         ],
         [None] * number if extracted_K is None else extracted_K.astype(np.bool_),

@@ -51,11 +51,15 @@ class Threshold:
     score: float
     share_at: float
 
-    def rate(self, values_K: Floats, count_K: Counts) -> float:
-        """Return the share of one class that is called a member."""
+    def rates(self, values_K: Floats, tally: Tally) -> tuple[float, float]:
+        """Return the shares of members and of others that are called members."""
         first, above = np.searchsorted(values_K, [self.score, np.nextafter(self.score, np.inf)])
-        called = count_K[above:].sum() + self.share_at * count_K[first:above].sum()
-        return float(called / count_K.sum())
+
+        def share(count_K: Counts) -> float:
+            called = count_K[above:].sum() + self.share_at * count_K[first:above].sum()
+            return float(called / count_K.sum())
+
+        return share(tally.members_K), share(tally.others_K)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +103,7 @@ def membership_quality(
     """
     values_K, (calibration, evaluation) = _halves(member_scores, nonmember_scores, seed)
     threshold = _equal_error_threshold(values_K, calibration)
-    true = threshold.rate(values_K, evaluation.members_K)
-    false = threshold.rate(values_K, evaluation.others_K)
+    true, false = threshold.rates(values_K, evaluation)
     aurocs, f1s = _resampled(values_K, calibration, evaluation, num_resamples, seed)
     whole = calibration + evaluation
     numbers = {
@@ -165,8 +168,7 @@ def _largest_f1(values_K: Floats, calibration: Tally, evaluation: Tally) -> floa
     )
     best = int(np.argmax(2 * true_K / (true_K + false_K + 1)))
     threshold = Threshold(score=float(values_K[best]), share_at=1.0)
-    rates = (threshold.rate(values_K, each) for each in (evaluation.members_K, evaluation.others_K))
-    return _f1(*rates)
+    return _f1(*threshold.rates(values_K, evaluation))
 
 
 def _f1_interval(true: float, false: float, evaluation: Tally) -> tuple[float, float]:
@@ -235,7 +237,6 @@ def _resampled(
     for _ in range(num_resamples):
         first, second = calibration.resampled(generator), evaluation.resampled(generator)
         threshold = _equal_error_threshold(values_K, first)
-        rates = (threshold.rate(values_K, each) for each in (second.members_K, second.others_K))
         aurocs.append((first + second).auroc)
-        f1s.append(_f1(*rates))
+        f1s.append(_f1(*threshold.rates(values_K, second)))
     return aurocs, f1s

@@ -19,7 +19,7 @@ STEPS, EVALUATIONS = "optimiser steps", "evaluations of the finish"
 Found = tuple[tuple[str, ...], BudgetCurve]  # run ids, the longest last
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class TrainedSize:
     """One data set and seed, trained for several budgets."""
 
@@ -67,22 +67,20 @@ def budgets_of(runs: pl.DataFrame, curves: Mapping[str, Curve]) -> Budgets | Non
     None if there are none. Nearly full data sets are left out if there are others: the ceiling
     stops their growth, and they would spoil the exponent that all share.
     """
+    constant = pl.lit(False)
+    if SCHEDULE in runs.columns:
+        constant = pl.col(SCHEDULE).str.ends_with(CONSTANT)
     for unit, found in (
         (STEPS, _repeated(runs)),
         (EVALUATIONS, _prefixes(runs, curves, "evaluations")),
-        (STEPS, _prefixes(_at_constant_rate(runs), curves, "step")),
+        (STEPS, _prefixes(runs.filter(constant), curves, "step")),
     ):
-        found = [each for each in found if not _is_full(each[1])] or found
+        is_full = [curve.bits[-1] > DATA_LIMITED * curve.ceiling_bits for _, curve in found]
+        found = [each for each, full in zip(found, is_full, strict=True) if not full] or found
         if found:
-            limits = fit_limits([curve for _, curve in found])
-            return Budgets(
-                unit=unit,
-                trained=tuple(
-                    TrainedSize(run_ids=run_ids, curve=curve, limit=limit)
-                    for (run_ids, curve), limit in zip(found, limits, strict=True)
-                ),
-                held_back=_held_back([curve for _, curve in found]),
-            )
+            run_ids, curves_found = zip(*found, strict=True)
+            trained = map(TrainedSize, run_ids, curves_found, fit_limits(curves_found))
+            return Budgets(unit=unit, trained=tuple(trained), held_back=_held_back(curves_found))
     return None
 
 
@@ -97,31 +95,15 @@ def _held_back(curves: Sequence[BudgetCurve]) -> Limit | NoLimit:
     return fit_limits(shorter, at_budget=longest)[0]
 
 
-def _is_full(curve: BudgetCurve) -> bool:
-    return curve.bits[-1] > DATA_LIMITED * curve.ceiling_bits
-
-
 def _repeated(runs: pl.DataFrame) -> list[Found]:
     """Return runs that were trained anew for each budget."""
-    points = runs.sort("training.steps").partition_by("point", maintain_order=True)
-    return [
-        (
-            tuple(point["run_id"]),
-            BudgetCurve(
-                budgets=point["training.steps"].to_list(),
-                bits=point["memorised_bits"].to_list(),
-                ceiling_bits=point["ceiling_bits"][0],
-            ),
-        )
-        for point in points
-        if point["training.steps"].n_unique() >= FEWEST_BUDGETS
-    ]
-
-
-def _at_constant_rate(runs: pl.DataFrame) -> pl.DataFrame:
-    if SCHEDULE not in runs.columns:
-        return runs.clear()
-    return runs.filter(pl.col(SCHEDULE).str.ends_with(CONSTANT))
+    found: list[Found] = []
+    for point in runs.sort("training.steps").partition_by("point", maintain_order=True):
+        budgets, bits = point["training.steps"].to_list(), point["memorised_bits"].to_list()
+        if len(set(budgets)) >= FEWEST_BUDGETS:
+            curve = BudgetCurve(budgets=budgets, bits=bits, ceiling_bits=point["ceiling_bits"][0])
+            found.append((tuple(point["run_id"]), curve))
+    return found
 
 
 def _prefixes(runs: pl.DataFrame, curves: Mapping[str, Curve], key: str) -> list[Found]:

@@ -139,9 +139,9 @@ def _standing(capacity: CapacityOfSize) -> Value:
 
 
 def _most(capacity: CapacityOfSize) -> Value:
-    maxima = capacity.seed_maxima_bits
-    spread = stdev(maxima) / capacity.parameters if len(maxima) > 1 else None
-    below = "one seed" if spread is None else number(spread, "{:.3f}")
+    maxima, below = capacity.seed_maxima_bits, "one seed"
+    if len(maxima) > 1:
+        below = number(stdev(maxima) / capacity.parameters, "{:.3f}")
     return capacity.maximum_bits_per_parameter, below
 
 

@@ -20,6 +20,7 @@ NEAR_HALF = 0.01  # largest limit above one half, by the bounds of the second re
 ENDLESS = 1e18  # samples: a law is computed from 1 to this
 MIDDLE = 0.75  # an F1 halfway down
 CHANCE_F1 = 0.5
+CONSTANTS = ("height", "slope", "offset")
 BOUND = " is at the bound of the fit"
 
 
@@ -136,26 +137,23 @@ def _fit(known: pl.DataFrame, published: MembershipCurve) -> FittedReading:
 
 def line(fitted: FittedReading) -> str:
     """State the law with its errors, its midpoint, and its limit."""
-    law, published = fitted.law, fitted.published
+    law = fitted.law
     if isinstance(law, NoMembershipLaw):
         return f"Membership law in {fitted.name}: none, {law.reason}"
     assert fitted.check is not None
-    curve = law.curve
-    constants = ", ".join(
-        f"{name} {constant(getattr(curve, name), getattr(law, f'{name}_error'))}"
-        for name in ("height", "slope", "offset")
-    )
+    constants = ", ".join(f"{name} {constant(law, name)}" for name in CONSTANTS)
+    theirs = ", ".join(f"{getattr(fitted.published, name):#.3g}" for name in CONSTANTS)
     bounds = "".join(f"; {each}{BOUND}" for each in law.at_bounds)
     return (
-        f"Membership law in {fitted.name}: {constants} (published {published.height:#.3g}, "
-        f"{published.slope:#.3g}, {published.offset:#.3g}){bounds}; {short_line(fitted)}; F1 tends "
-        f"to {fitted.check.limit:.3f}. F1 is at equal errors here; how the published threshold was "
-        "chosen is not stated"
+        f"Membership law in {fitted.name}: {constants} (published {theirs}){bounds}; "
+        f"{short_line(fitted)}; F1 tends to {fitted.check.limit:.3f}. F1 is at equal errors here; "
+        "how the published threshold was chosen is not stated"
     )
 
 
-def constant(value: float, error: float) -> str:
+def constant(law: MembershipLaw, name: str) -> str:
     """Format a constant with its error; an error as large as the value determines nothing."""
+    value, error = getattr(law.curve, name), getattr(law, f"{name}_error")
     if error >= abs(value):
         return f"{value:#.3g} (not determined: error {error:.1g})"
     return f"{value:#.3g} \N{PLUS-MINUS SIGN} {error:.2g}"

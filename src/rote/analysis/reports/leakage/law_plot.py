@@ -51,7 +51,8 @@ def law_plot(found: Study) -> Plot:
     singles, _, means = marks(found, rows, "ratio", "f1")
     return Plot(
         name="membership_law", title=law.title(found.laws), caption=CAPTIONS["membership_law"],
-        panel="panel", shares_x=False, shares_y=False, panel_inches=2.2, hue_order=labels(found),
+        panel="panel", shares_x=False, shares_y=False, panel_inches=2.2,
+        hue_order=list(labels(found).values()),
         x=Axis(label="", is_log=True, form="ratio"), y=Axis(label=""),
         layers=[*layers, singles, means], finish=lambda axes: _finish(found, axes),
     )  # fmt: skip

@@ -37,7 +37,7 @@ COUNT = Axis(label="training sequences N", is_log=True, form="count")
 def scores_plot(found: Study) -> Plot:
     """Plot AUROC over N, a panel per size, a line per score."""
     rows = [
-        {**row, "score": wording.score_name(row["score"]), "singles": _aurocs(row),
+        {**row, "score": wording.score_name(row["score"]),
          "panel": f"{row['series']}, {found.parameters[row['series']]:,} parameters"}
         for row in found.scored
     ]  # fmt: skip
@@ -58,12 +58,12 @@ def shadows_plot(found: Study) -> Plot:
     for row in shown:
         aside = places.index((row["series"], row["N"])) - (len(places) - 1) / 2
         own = {**row, "at": names.index(row["score"]) + ROW * aside / max(1, len(places) - 1)}
-        rows.append({**own, "panel": panels[0], "value": row["auroc"], "singles": _aurocs(row)})
+        rows.append({**own, "panel": panels[0], "value": row["auroc"]})
         if isinstance(share := row["found"][0], Estimate):
-            shares = {
-                run_id: quality.at_false_positive_rates[0].members_found.value
-                for run_id, quality in row["qualities"].items()
+            firsts = {
+                key: each.at_false_positive_rates[0] for key, each in row["qualities"].items()
             }
+            shares = {run_id: each.members_found.value for run_id, each in firsts.items()}
             rows.append({**own, "panel": panels[1], "value": share, "singles": shares})
     guesses = pl.DataFrame({"panel": panels, "value": [wording.CHANCE_AUROC, 0.01]})
 
@@ -83,23 +83,23 @@ def shadows_plot(found: Study) -> Plot:
 def exposure_plot(found: Study) -> Plot:
     """Plot mean exposure over repeats, a panel per N, a line per size."""
     most = pl.DataFrame([{"panel": _n(row["N"]), "y": row["most_bits"]} for row in found.planted])
-    most = most.group_by("panel", maintain_order=True).mean()
-    dashed = {"color": INK, "linestyle": "--", "linewidth": 0.9}
-    limit = "the most that can be measured"
-    before = [
-        _guess(CHANCE_BITS, "a guess, 1.44 bits"),
-        Layer(frame=most, kind="across", y="y", label=limit, look=dashed),
-    ]
-    axis = Axis(label="mean exposure (bits)")
-    title = wording.exposure_title(found)
-    return _against_repeats(found, "exposure", title, "exposure", axis, before)
+    limit = Layer(
+        frame=most.group_by("panel", maintain_order=True).mean(), kind="across", y="y",
+        label="the most that can be measured",
+        look={"color": INK, "linestyle": "--", "linewidth": 0.9},
+    )  # fmt: skip
+    return _against_repeats(
+        found, "exposure", wording.exposure_title(found), "exposure",
+        Axis(label="mean exposure (bits)"), [_guess(CHANCE_BITS, "a guess, 1.44 bits"), limit],
+    )  # fmt: skip
 
 
 def canaries_plot(found: Study) -> Plot:
     """Plot the share of canaries that greedy decoding recites, in the same layout."""
-    axis = Axis(label="share extracted", form="share")
-    title = wording.canaries_title(found)
-    return _against_repeats(found, "canaries_extracted", title, "extracted", axis, [])
+    return _against_repeats(
+        found, "canaries_extracted", wording.canaries_title(found), "extracted",
+        Axis(label="share extracted", form="share"), [],
+    )  # fmt: skip
 
 
 def _against_repeats(
@@ -117,10 +117,9 @@ def _against_repeats(
         for one in axes.values():
             one.set_xticks(range(len(ticks)), list(map(str, ticks)))
 
-    axes = Axis(label="times inserted"), axis
     return _plot(
-        found, name, title, rows, x="at", y=key, axes=axes, before=before, finish=finish,
-        aside=DODGE,
+        found, name, title, rows, x="at", y=key, axes=(Axis(label="times inserted"), axis),
+        before=before, finish=finish, aside=DODGE,
     )  # fmt: skip
 
 
@@ -198,7 +197,7 @@ def _plot(
         else each
         for each in (*before, *own)
     ]
-    usual: dict[str, Any] = {"panel_inches": 2.4, "hue_order": labels(found)}
+    usual: dict[str, Any] = {"panel_inches": 2.4, "hue_order": list(labels(found).values())}
     return Plot(
         name=name, title=title, caption=CAPTIONS[name], panel="panel", x=axes[0], y=axes[1],
         layers=drawn, num_columns=2 if most in (2, 4) else min(3, most), **(usual | more),
@@ -214,7 +213,8 @@ def marks(
     exchanges the axes and draws no lines. A colour is a size, or a value of ``hue``.
     """
     missed = set(found.runs.filter(~pl.col("training.converged"))["run_id"])
-    named = [{**row, "hue": row[hue] if hue else label(found, row)} for row in rows]
+    sizes = labels(found)
+    named = [{**row, "hue": row[hue] if hue else sizes[row["series"]]} for row in rows]
     means = tidy(
         {name: row[name] for name in ("series", "N", "panel", "hue", x, y)} for row in named
     )
@@ -235,27 +235,18 @@ def marks(
     return [layer for layer in layers if layer.kind != "line" or not is_across]
 
 
-def labels(found: Study) -> list[str]:
-    """Return the labels of all sizes, in order."""
-    return [label(found, {"series": one}) for one in found.series]
-
-
-def label(found: Study, row: Row) -> str:
-    """Return a size with its parameters, 2,868 as 2.9k."""
-    number = found.parameters[row["series"]]
-    short = EngFormatter(places=1 if number >= 1000 else 0, sep="")(number)
-    return f"{row['series']} ({short})"
+def labels(found: Study) -> dict[str, str]:
+    """Return each size with its parameters, 2,868 as 2.9k."""
+    short = {
+        one: EngFormatter(places=int(one >= 1000), sep="") for one in found.parameters.values()
+    }
+    return {one: f"{one} ({short[size](size)})" for one, size in found.parameters.items()}
 
 
 def _ordered(rows: Iterable[Row]) -> list[str]:
     """Return known scores in their order, then others."""
     names = dict.fromkeys(row["score"] for row in rows)
-    known = [name for name in wording.SCORE_NAMES if name in names]
-    return [*known, *(name for name in names if name not in known)]
-
-
-def _aurocs(row: Row) -> dict[str, float]:
-    return {run_id: quality.auroc.value for run_id, quality in row["qualities"].items()}
+    return [name for name in dict.fromkeys((*wording.SCORE_NAMES, *names)) if name in names]
 
 
 def _guess(value: float, words: str = "a guess") -> Layer:

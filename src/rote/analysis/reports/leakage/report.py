@@ -1,11 +1,10 @@
 """Make the report on leakage: membership, exposure and extraction over size, data and repeats."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from statistics import fmean
 from typing import Any
 
 from rote.analysis.estimate import Estimate
-from rote.analysis.estimators import mean_of_estimates
 from rote.analysis.fits.membership_law import MembershipLaw
 from rote.analysis.metrics import Metric
 from rote.analysis.page import Block, Card, Content, Heading, Section, Text
@@ -21,8 +20,6 @@ from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
 from rote.analysis.table import Table
 
-Numbers = Iterator[tuple[str, dict[str, Any]]]
-
 
 def make(results: Results) -> Content:
     """Make it; raises ValueError if there are no runs, or if none of them measured leakage."""
@@ -36,7 +33,7 @@ def make(results: Results) -> Content:
         cards=tuple(_card(found, kind) for kind in found.kinds),
         lead=lead,
         sections=tuple(_sections(found, drawn, lead)),
-        numbers=dict(_numbers(found)),
+        numbers=_numbers(found),
         table=runs,
         arrays_of=tuple(dict.fromkeys([*runs["run_id"], *runs["oracle_id"].drop_nulls()])),
     )
@@ -64,12 +61,8 @@ def _card(found: Study, kind: Metric) -> Card:
     levels = [row for row in found.levels if row["kind"] is kind]
     if compared:
         levels = [row for row in levels if row["N"] in {each["N"] for each in compared}]
-    by_size: dict[str, list[Estimate]] = {}
-    for row in levels:
-        by_size.setdefault(row["series"], []).append(row["level"])
-    means = {one: mean_of_estimates(own) for one, own in by_size.items()}
-    ends = dict.fromkeys((next(iter(means)), next(reversed(means))))
-    lines = [f"{one}: {means[one].words(kind.form, label='95 % interval')}" for one in ends]
+    ends = found.ends(levels, "level")
+    lines = [f"{one}: {mean.words(kind.form, label='95 % interval')}" for one, mean in ends.items()]
     lines += [
         f"difference {row['apart'].words(kind.signed)}: {wording.verdict(row)}"
         for row in compared[:1]
@@ -80,7 +73,7 @@ def _card(found: Study, kind: Metric) -> Card:
     return Card(
         title=wording.sentence(kind.title),
         meaning=f"mean over N and seeds in {' and in '.join(ends)}; a guess: {guess}",
-        value=" \N{RIGHTWARDS ARROW} ".join(kind.form.format(means[one].value) for one in ends),
+        value=" \N{RIGHTWARDS ARROW} ".join(kind.form.format(each.value) for each in ends.values()),
         unit=kind.unit,
         lines=[Text(line) for line in lines],
     )
@@ -89,52 +82,50 @@ def _card(found: Study, kind: Metric) -> Card:
 def _sections(found: Study, drawn: Mapping[str, Plot], lead: Plot | None) -> Iterator[Section]:
     """Yield the sections; tables without rows are left out."""
 
-    def plot(name: str, has_any: object, missing: str) -> Block | None:
+    def plot(name: str, missing: str) -> list[Block]:
         if name in drawn:
-            return drawn[name] if drawn[name] is not lead else None
-        return None if has_any else Text(missing, is_html=True)
+            return [drawn[name]] if drawn[name] is not lead else []
+        return [Text(missing, is_html=True)] if missing else []
 
-    pieces: dict[str, list[Block | None]] = {
+    law_missing = captions.NO_COST if found.scored else captions.NO_MEMBERSHIP
+    lines = (wording.controls_line(found), wording.fits_line(found)) if found.planted else ()
+    pieces: dict[str, list[Block]] = {
         "Membership": [
             *(Text(line, is_warning=True) for line in wording.cautions(found)),
-            plot(
-                "membership_law", found.laws,
-                captions.NO_COST if found.scored else captions.NO_MEMBERSHIP,
-            ),
+            *plot("membership_law", law_missing),
             tables.law_table(found),
             *(Text(line) for line in _law_lines(found)),
             tables.forecast_table(found),
         ],
         "Scores compared": [
-            plot("scores", found.scored, captions.NO_MEMBERSHIP),
+            *plot("scores", captions.NO_MEMBERSHIP),
             tables.score_table(found.scored),
             Heading("Beside models of other seeds"),
-            plot("shadows", found.shadowed, captions.NO_SHADOWS),
+            *plot("shadows", "" if found.shadowed else captions.NO_SHADOWS),
             tables.score_table(found.shadowed),
         ],
         "Exposure against repeats": [
-            plot("exposure", found.planted, captions.NO_EXPOSURE),
+            *plot("exposure", captions.NO_EXPOSURE),
             tables.planted_table(found),
-            Text(f"{wording.controls_line(found)}.") if found.planted else None,
-            Text(f"{wording.fits_line(found)}.") if found.planted else None,
+            *(Text(f"{line}.") for line in lines),
             tables.control_table(found),
         ],
         "Extraction against repeats and data": [
-            plot("canaries_extracted", found.has_tried, captions.NO_CANARIES_TRIED),
-            plot("windows_extracted", found.windows, captions.NO_WINDOWS),
+            *plot("canaries_extracted", captions.NO_CANARIES_TRIED),
+            *plot("windows_extracted", captions.NO_WINDOWS),
             tables.window_table(found),
         ],
         "Capacity and risk": [
-            plot("risk", found.has_loss, captions.NO_LOSS),
-            tables.loss_table(found) if found.has_loss else None,
-            plot("sizes", found.compared, captions.ONE_SIZE),
+            *plot("risk", captions.NO_LOSS),
+            *([tables.loss_table(found)] if found.has_loss else []),
+            *plot("sizes", captions.ONE_SIZE),
             tables.compared_table(found),
         ],
         "Runs": [tables.run_table(found), Text(NOTE, is_html=True)],
     }  # fmt: skip
     for title, blocks in pieces.items():
         shown = [each for each in blocks if not isinstance(each, Table) or each.rows]
-        yield Section(title=title, blocks=[each for each in shown if each is not None])
+        yield Section(title=title, blocks=shown)
 
 
 def _law_lines(found: Study) -> Iterator[str]:
@@ -151,55 +142,41 @@ def _law_lines(found: Study) -> Iterator[str]:
             yield f"{law.line(fitted)}."
 
 
-def _numbers(found: Study) -> Numbers:
-    """Yield the numbers for the manifest, by names that are unique within the report."""
-    for fitted in found.laws:
-        yield f"membership law {fitted.reading.value}", _law_numbers(fitted)
-    yield from _score_numbers(found.scored, "")
-    yield from _score_numbers(found.shadowed, " beside shadows")
+def _numbers(found: Study) -> dict[str, Any]:
+    """Return the numbers for the manifest, by names that are unique within the report."""
+    numbers = {f"membership law {each.reading.value}": _law_numbers(each) for each in found.laws}
+    for rows, beside in ((found.scored, ""), (found.shadowed, " beside shadows")):
+        for row in rows:
+            if auroc := row["auroc"]:
+                name = f"AUROC {row['score']}{beside}, {_place(row)}"
+                numbers[name] = _score_numbers(row, auroc)
     for row in found.planted:
-        extracted, exposure = row["extracted"], row["exposure"]
-        yield (
-            f"exposure, {_place(row)}, {row['repeats']} repeats",
-            {
-                "mean_bits": exposure.value,
-                "interval_bits": exposure.interval,
-                "extracted": extracted and extracted.value,
-                "runs": row["runs"],
-            },
-        )
+        exposure, extracted = row["exposure"], row["extracted"]
+        numbers[f"exposure, {_place(row)}, {row['repeats']} repeats"] = {
+            "mean_bits": exposure.value, "interval_bits": exposure.interval,
+            "extracted": extracted and extracted.value, "runs": row["runs"],
+        }  # fmt: skip
     for row in found.windows:
-        yield (
-            f"windows extracted, {_place(row)}, prefix {row['prefix']}",
-            {
-                "excess": row["excess"].value,
-                "interval": row["excess"].interval,
-                "runs": row["runs"],
-            },
-        )
+        excess = row["excess"]
+        numbers[f"windows extracted, {_place(row)}, prefix {row['prefix']}"] = {
+            "excess": excess.value, "interval": excess.interval, "runs": row["runs"],
+        }  # fmt: skip
     for row in found.compared:
-        where = "all N" if row["N"] is None else f"N = {row['N']}"
-        apart = row["apart"]
-        yield (
-            f"largest less smallest, {row['kind'].label}, {where}",
-            {
-                "smaller": row["smaller"],
-                "larger": row["larger"],
-                "difference": apart.value,
-                "interval": apart.interval,
-                "runs": row["runs"],
-            },
-        )
+        where, apart = "all N" if row["N"] is None else f"N = {row['N']}", row["apart"]
+        numbers[f"largest less smallest, {row['kind'].label}, {where}"] = {
+            "smaller": row["smaller"], "larger": row["larger"], "difference": apart.value,
+            "interval": apart.interval, "runs": row["runs"],
+        }  # fmt: skip
+    return numbers
 
 
 def _law_numbers(fitted: FittedReading) -> dict[str, Any]:
     found, runs = fitted.law, list(fitted.runs["run_id"])
     if not isinstance(found, MembershipLaw):
         return {"height": None, "reason": found.reason, "runs": runs}
-    names = ("height", "slope", "offset")
     return {
-        **{name: getattr(found.curve, name) for name in (*names, "limit")},
-        **{f"{name}_error": getattr(found, f"{name}_error") for name in names},
+        **{name: getattr(found.curve, name) for name in (*law.CONSTANTS, "limit")},
+        **{f"{name}_error": getattr(found, f"{name}_error") for name in law.CONSTANTS},
         "noise": found.noise,
         "between_sizes": found.between_sizes,
         "at_bounds": list(found.at_bounds),
@@ -208,22 +185,16 @@ def _law_numbers(fitted: FittedReading) -> dict[str, Any]:
     }
 
 
-def _score_numbers(rows: Iterable[Row], beside: str) -> Numbers:
-    for row in rows:
-        if row["auroc"] is None:
-            continue
-        judged = row["qualities"].values()
-        yield (
-            f"AUROC {row['score']}{beside}, {_place(row)}",
-            {
-                "auroc": row["auroc"].value,
-                "interval": row["auroc"].interval,
-                "f1_at_equal_errors": fmean(each.f1.value for each in judged),
-                "balanced_accuracy": fmean(each.balanced_accuracy for each in judged),
-                "largest_f1": fmean(each.largest_f1 for each in judged),
-                "runs": row["runs"],
-            },
-        )
+def _score_numbers(row: Row, auroc: Estimate) -> dict[str, Any]:
+    judged = row["qualities"].values()
+    return {
+        "auroc": auroc.value,
+        "interval": auroc.interval,
+        "f1_at_equal_errors": fmean(each.f1.value for each in judged),
+        "balanced_accuracy": fmean(each.balanced_accuracy for each in judged),
+        "largest_f1": fmean(each.largest_f1 for each in judged),
+        "runs": row["runs"],
+    }
 
 
 def _place(row: Row) -> str:

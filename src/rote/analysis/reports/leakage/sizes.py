@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rote.analysis.estimate import Estimate
+from rote.analysis.estimate import Estimate, Rate
 from rote.analysis.estimators import difference, mean_of_estimates, paired_difference, rate
 from rote.analysis.metrics import METRICS
 from rote.analysis.quantities.exposure import mean_exposure
@@ -87,11 +87,17 @@ def _level(name: str, ids: list[str], leakage: LeakageRun, inserted: pl.DataFram
         own = leakage.windows.filter(pl.col("run_id").is_in(ids))
         longest = own.filter(pl.col("prefix") == pl.col("prefix").max().over("run_id"))
         return mean_of_estimates([excess(row) for row in longest.iter_rows(named=True)])
-    if name == "exposure_bits":
-        return mean_exposure(
-            inserted["bits"], most_bits=float(inserted["most_bits"].to_numpy().max())
-        )
-    tried = inserted["is_extracted"]
+    return exposure(inserted) if name == "exposure_bits" else recited(inserted)
+
+
+def exposure(canaries: pl.DataFrame) -> Estimate:
+    """Return the mean exposure of canaries in bits."""
+    return mean_exposure(canaries["bits"], most_bits=float(canaries["most_bits"].to_numpy().max()))
+
+
+def recited(canaries: pl.DataFrame) -> Rate:
+    """Return the share of canaries, among those tried, that greedy decoding gives whole."""
+    tried = canaries["is_extracted"]
     return rate(int(tried.sum()), tried.count())
 
 

@@ -14,7 +14,7 @@ import polars as pl
 from rote.analysis.estimate import Estimate, Rate
 from rote.analysis.estimators import mean_of_estimates, pooled, rank_correlation, rate
 from rote.analysis.metrics import METRICS, Metric
-from rote.analysis.quantities.exposure import compare_with_chance, mean_exposure
+from rote.analysis.quantities.exposure import compare_with_chance
 from rote.analysis.quantities.generations import Extraction
 from rote.analysis.quantities.leakage import (
     GUESSES,
@@ -32,7 +32,7 @@ from rote.analysis.quantities.membership import (
 )
 from rote.analysis.quantities.shadows import groups, shadow_scores
 from rote.analysis.reports.leakage.law import FittedReading, fit_laws
-from rote.analysis.reports.leakage.sizes import Row, compared, excess, levels
+from rote.analysis.reports.leakage.sizes import Row, compared, excess, exposure, levels, recited
 from rote.analysis.results import Results
 
 LOSS = "heldout_bits_per_token"
@@ -45,7 +45,7 @@ class Study:
 
     runs: pl.DataFrame
     laws: tuple[FittedReading, ...]  # both readings; empty without membership
-    scored: list[Row]  # score, qualities (one a run), auroc, found, reason
+    scored: list[Row]  # score, qualities (one a run), singles, auroc, found, reason
     shadowed: list[Row]  # likewise, with shadows; auroc is None if there is a reason
     planted: list[Row]  # repeats, exposure, most_bits, secret_bits, fitted, num_fitted, extracted
     controls: list[Row]  # chance
@@ -94,6 +94,14 @@ class Study:
     def has_tried(self) -> bool:
         """Whether any run tried to extract canaries."""
         return any(row["extracted"] for row in self.planted)
+
+    def ends(self, rows: Sequence[Row], name: str) -> dict[str, Estimate]:
+        """Return the means of an estimate in the smallest and the largest size that have any."""
+        having = [one for one in self.series if any(row["series"] == one for row in rows)]
+        return {
+            one: mean_of_estimates([row[name] for row in rows if row["series"] == one])
+            for one in dict.fromkeys((having[0], having[-1]))
+        }
 
     def with_loss(self, kind: Metric, *, at_equal_n: bool) -> Estimate | None:
         """Return the rank correlation of held-out loss with a kind over runs; None for too few.
@@ -155,25 +163,21 @@ def _place(part: pl.DataFrame) -> dict[str, Any]:
 
 def _planted(part: pl.DataFrame) -> Row:
     """Summarise canaries that were inserted equally often."""
-    tried = part["is_extracted"]
+    by_run = part.group_by("run_id", maintain_order=True).agg(
+        pl.col("bits").mean(), pl.col("is_extracted").cast(pl.Float64).mean()
+    )
     return {
         **_place(part),
         "repeats": part["repeats"][0],
-        "exposure": mean_exposure(
-            part["bits"], most_bits=float(part["most_bits"].to_numpy().max())
-        ),
-        "exposure_by_run": _by_run(part, pl.col("bits")),
+        "exposure": exposure(part),
+        "exposure_by_run": dict(by_run.select("run_id", "bits").iter_rows()),
         "most_bits": part["most_bits"].mean(),
         "secret_bits": part["secret_bits"].mean(),
         "fitted": part["fitted_bits"].mean(),
         "num_fitted": part["fitted_bits"].count(),
-        "extracted": rate(int(tried.sum()), tried.count()) if tried.count() else None,
-        "extracted_by_run": _by_run(part, pl.col("is_extracted").cast(pl.Float64)),
+        "extracted": recited(part) if part["is_extracted"].count() else None,
+        "extracted_by_run": dict(by_run.select("run_id", "is_extracted").iter_rows()),
     }
-
-
-def _by_run(part: pl.DataFrame, value: pl.Expr) -> dict[str, float | None]:
-    return dict(part.group_by("run_id", maintain_order=True).agg(value.mean()).iter_rows())
 
 
 def _windows(part: pl.DataFrame) -> Row:
@@ -208,6 +212,7 @@ def _score(place: Row, name: str, qualities: Mapping[str, MembershipQuality]) ->
         "score": name,
         "runs": list(qualities),
         "qualities": qualities,
+        "singles": {run_id: each.auroc.value for run_id, each in qualities.items()},
         "auroc": mean_of_estimates([each.auroc for each in judged_runs]),
         "found": [_members_found(judged_runs, each) for each in range(len(FALSE_POSITIVE_RATES))],
         "members": sum(each.num_members for each in judged_runs),

@@ -11,7 +11,7 @@ from rote.analysis.quantities.convergence import num_converged
 from rote.analysis.quantities.exposure import FEWEST_IN_GROUP
 from rote.analysis.quantities.leakage import GUESSES, SIZE
 from rote.analysis.quantities.membership import FALSE_POSITIVE_RATES
-from rote.analysis.reports.leakage.law import FittedReading, constant
+from rote.analysis.reports.leakage.law import CONSTANTS, constant
 from rote.analysis.reports.leakage.sizes import Row
 from rote.analysis.reports.leakage.study import LOSS, Study
 from rote.analysis.reports.leakage.wording import score_name, verdict
@@ -19,9 +19,6 @@ from rote.analysis.runs_table import converged
 from rote.analysis.table import Column, Table, Value, warning
 
 INTERVAL = "95 % interval"
-F1 = f"F1 at equal errors, {INTERVAL}"
-FOUND = f"{INTERVAL} at that threshold, or the reason"
-FROM_THREE = f"{INTERVAL} from {FEWEST_IN_GROUP} canaries on"
 OBSERVED = "Morris et al. 2025; how thresholds were chosen is not stated"
 SIZE_COLUMN, N_COLUMN = Column("size", "series"), Column("N", "N")
 OF_RUNS = (
@@ -34,24 +31,20 @@ OF_RUNS = (
 def law_table(found: Study) -> Table:
     """Build a row per fitted reading."""
 
-    def of(name: str, fitted: Any) -> Value:
-        value, error = getattr(fitted.law.curve, name), getattr(fitted.law, f"{name}_error")
-        return constant(value, error), f"{getattr(fitted.published, name):.4g}"
+    def of(name: str, each: Any) -> Value:
+        return constant(each.law, name), f"{getattr(each.published, name):.4g}"
 
-    def largest(fitted: Any) -> Value:
-        return max(fitted.law.residuals, key=abs)
+    def runs(each: Any) -> Value:
+        return each.runs.height, f"{each.runs.height - num_converged(each.runs):,}"
 
-    def runs(fitted: FittedReading) -> Value:
-        return fitted.runs.height, f"{fitted.runs.height - num_converged(fitted.runs):,}"
-
-    deviation = "their standard deviation"
     columns = [
         Column("x", "name"),
-        *(Column(one, partial(of, one), unit="published") for one in ("height", "slope", "offset")),
-        Column("residuals", lambda each: each.law.noise, unit=deviation, form="{:.4f}"),
-        Column("largest residual", largest, form="{:+.4f}"),
+        *(Column(name, partial(of, name), unit="published") for name in CONSTANTS),
+        Column("residuals", lambda each: each.law.noise, unit="their standard deviation",
+               form="{:.4f}"),
+        Column("largest residual", lambda each: max(each.law.residuals, key=abs), form="{:+.4f}"),
         Column("runs", runs, unit="not converged"),
-    ]
+    ]  # fmt: skip
     rows = [each for each in found.laws if isinstance(each.law, MembershipLaw)]
     return Table(rows=rows, columns=columns)
 
@@ -59,33 +52,32 @@ def law_table(found: Study) -> Table:
 def forecast_table(found: Study) -> Table:
     """Build a row per published validation point, with both readings side by side."""
 
-    def observed(name: str, row: Sequence[Any]) -> Value:
-        return getattr(row[0].observed, name)
-
-    def observed_f1(row: Sequence[Any]) -> Value:
+    def observed(row: Sequence[Any]) -> Value:
         seen = row[0].observed
         return seen.observed_f1, f"\N{PLUS-MINUS SIGN} {seen.observed_error:.3f}"
+
+    def of(place: int, name: str, row: Sequence[Any]) -> Value:
+        return getattr(row[place], name)
 
     def finding(row: Sequence[Any]) -> Value:
         names = [one.name for one, each in zip(found.laws, row, strict=True) if each.is_beyond]
         beyond = warning(f"beyond these runs in {' and '.join(names)}")
         return beyond if names else "within their ratios"
 
-    def of(place: int, name: str, row: Sequence[Any]) -> Value:
-        return getattr(row[place], name)
-
     columns = [
-        Column("parameters", partial(observed, "parameters"), unit="of the published model"),
-        Column("|D|", partial(observed, "num_samples")),
-        Column("observed F1", observed_f1, unit=OBSERVED, form="{:.4f}"),
-        Column("aimed at", partial(observed, "target_f1"), unit="by their law", form="{:.2f}"),
-    ]
+        Column("parameters", lambda row: row[0].observed.parameters, unit="of the published model"),
+        Column("|D|", lambda row: row[0].observed.num_samples),
+        Column("observed F1", observed, unit=OBSERVED, form="{:.4f}"),
+        Column("aimed at", lambda row: row[0].observed.target_f1, unit="by their law",
+               form="{:.2f}"),
+    ]  # fmt: skip
     for place, one in enumerate(found.laws):
-        fitted, published = (partial(of, place, name) for name in ("fitted_f1", "published_f1"))
         columns += [
-            Column(f"law in {one.name}", fitted, unit=F1, form="{:.4f}", missing="none"),
-            Column("published", published, unit=f"in {one.name}", form="{:.4f}"),
-        ]
+            Column(f"law in {one.name}", partial(of, place, "fitted_f1"),
+                   unit=f"F1 at equal errors, {INTERVAL}", form="{:.4f}", missing="none"),
+            Column("published", partial(of, place, "published_f1"), unit=f"in {one.name}",
+                   form="{:.4f}"),
+        ]  # fmt: skip
     rows = list(zip(*(one.forecasts for one in found.laws), strict=True))
     return Table(rows=rows, columns=[*columns, Column("finding", finding)])
 
@@ -93,30 +85,26 @@ def forecast_table(found: Study) -> Table:
 def score_table(rows: Sequence[Row]) -> Table:
     """Build a row per size, N and score."""
 
-    def auroc(row: Row) -> Value:
-        return row["auroc"] or ("none", row["reason"])
-
-    def found(which: int, row: Row) -> Value:
+    def share(which: int, row: Row) -> Value:
         if row["auroc"] is None:
             return "none"
-        share = row["found"][which]
-        return share if isinstance(share, Estimate) else ("refused", share.reason)
+        found = row["found"][which]
+        return found if isinstance(found, Estimate) else ("refused", found.reason)
 
     def members(row: Row) -> Value:
         return (row["members"], f"{row['others']:,}") if row["auroc"] else None
 
-    shares = [
-        Column(f"found at {100 * rate:g} % FPR", partial(found, which), unit=FOUND, form="{:.1%}")
-        for which, rate in enumerate(FALSE_POSITIVE_RATES)
-    ]
     columns = [
         SIZE_COLUMN,
         Column("N", _with_runs, unit="targets"),
         Column("score", lambda row: score_name(row["score"])),
-        Column("AUROC", auroc, unit=INTERVAL, form="{:.3f}"),
-        *shares,
+        Column("AUROC", lambda row: row["auroc"] or ("none", row["reason"]), unit=INTERVAL,
+               form="{:.3f}"),
+        *(Column(f"found at {100 * rate:g} % FPR", partial(share, which), form="{:.1%}",
+                 unit=f"{INTERVAL} at that threshold, or the reason")
+          for which, rate in enumerate(FALSE_POSITIVE_RATES)),
         Column("members", members, unit="others", missing="none"),
-    ]
+    ]  # fmt: skip
     return Table(rows=rows, columns=columns, is_tall=True)
 
 
@@ -126,27 +114,20 @@ def _with_runs(row: Row) -> Value:
 
 def planted_table(found: Study) -> Table:
     """Build a row per size, N and number of repeats."""
-
-    def repeats(row: Row) -> Value:
-        return row["repeats"] or "0, controls"
-
-    def most(row: Row) -> Value:
-        return row["most_bits"], f"{row['secret_bits']:.1f}"
-
-    def fitted(row: Row) -> Value:
-        return row["fitted"], str(row["num_fitted"])
-
-    holding = "canaries whose fit holds"
     columns = [
         SIZE_COLUMN,
         Column("N", _with_runs, unit="runs"),
-        Column("inserted", repeats, unit="times", is_number=True),
-        Column("mean exposure (bits)", "exposure", unit=FROM_THREE, form="{:.2f}"),
+        Column("inserted", lambda row: row["repeats"] or "0, controls", unit="times",
+               is_number=True),
+        Column("mean exposure (bits)", "exposure", form="{:.2f}",
+               unit=f"{INTERVAL} from {FEWEST_IN_GROUP} canaries on"),
         Column("extracted", "extracted", unit=INTERVAL, form="{:.0%}", missing="not tried"),
         Column("canaries", lambda row: row["exposure"].n),
-        Column("most measurable", most, unit="secret, bits", form="{:.1f}"),
-        Column("by skew-normal (bits)", fitted, unit=holding, form="{:.2f}", missing="none"),
-    ]
+        Column("most measurable", lambda row: (row["most_bits"], f"{row['secret_bits']:.1f}"),
+               unit="secret, bits", form="{:.1f}"),
+        Column("by skew-normal (bits)", lambda row: (row["fitted"], str(row["num_fitted"])),
+               unit="canaries whose fit holds", form="{:.2f}", missing="none"),
+    ]  # fmt: skip
     return Table(rows=found.planted, columns=columns, is_tall=True)
 
 
@@ -172,17 +153,13 @@ def control_table(found: Study) -> Table:
 
 def window_table(found: Study) -> Table:
     """Build a row per size, N and prefix."""
-
-    def side(name: str, row: Row) -> Value:
-        return getattr(row["extraction"], name)
-
     columns = [
         SIZE_COLUMN,
         N_COLUMN,
         Column("prefix", "prefix", unit="tokens"),
         Column("difference", "excess", unit=INTERVAL, form="{:+.1%}"),
-        Column("train", partial(side, "train"), unit=INTERVAL, form="{:.1%}"),
-        Column("held-out", partial(side, "heldout"), unit=INTERVAL, form="{:.1%}"),
+        Column("train", lambda row: row["extraction"].train, unit=INTERVAL, form="{:.1%}"),
+        Column("held-out", lambda row: row["extraction"].heldout, unit=INTERVAL, form="{:.1%}"),
     ]
     return Table(rows=found.windows, columns=columns, is_tall=True)
 
@@ -225,9 +202,8 @@ def run_table(found: Study) -> Table:
         return run[SIZE], "not counted" if number is None else f"{number:,.0f}"
 
     def f1(run: Mapping[str, Any]) -> Value:
-        if run["f1"] is None:
-            return None
-        return run["f1"], span((run["f1_low"], run["f1_high"]), "{:.3f}")
+        ends = None if run["f1"] is None else (run["f1_low"], run["f1_high"])
+        return run["f1"], span(ends, "{:.3f}")
 
     columns = [
         Column("run", "run_id", is_code=True),

@@ -160,7 +160,7 @@ def exposure_title(found: Study) -> str:
     inserted = [row for row in found.planted if row["repeats"]]
     if not inserted:
         return "No canary was inserted: controls alone"
-    means = _by_series(found, inserted, "exposure")
+    means = found.ends(inserted, "exposure")
     bits = _in_words(means, "{:.1f} bits")
     if not any(mean.ends[0] > CHANCE_BITS for mean in means.values()):
         return f"{_inserted(inserted)} cannot be distinguished from a guess (1.44 bits): {bits}"
@@ -176,14 +176,14 @@ def canaries_title(found: Study) -> str:
     if not any(row["extracted"].successes for row in tried):
         trials = sum(row["extracted"].trials for row in tried)
         return f"{_inserted(tried)} are never recited, in {plural(trials, 'trial')}"
-    shares = _in_words(_by_series(found, tried, "extracted"), "{:.0%}")
+    shares = _in_words(found.ends(tried, "extracted"), "{:.0%}")
     return f"{_inserted(tried)} are recited: {shares}"
 
 
 def windows_title(found: Study) -> str:
     """State the excess at the longest prefix, in the smallest and the largest size."""
     longest = max(row["prefix"] for row in found.windows)
-    means = _by_series(found, [row for row in found.windows if row["prefix"] == longest], "excess")
+    means = found.ends([row for row in found.windows if row["prefix"] == longest], "excess")
     shares = _in_words(means, "{:.1%}")
     if not any(mean.sign > 0 for mean in means.values()):
         start = f"Windows extracted from {longest} tokens do not exceed held-out ones"
@@ -196,15 +196,6 @@ def _inserted(rows: Sequence[Row]) -> str:
     least, most = min(repeats), max(repeats)
     times = {1: "once", 2: "twice"}.get(most, f"{most} times")
     return f"Canaries inserted {times if least == most else f'{least} to {times}'}"
-
-
-def _by_series(found: Study, rows: Sequence[Row], name: str) -> dict[str, Estimate]:
-    """Return means of an estimate in the smallest and the largest size that have any."""
-    own = {
-        series: [row[name] for row in rows if row["series"] == series] for series in found.series
-    }
-    means = {series: mean_of_estimates(each) for series, each in own.items() if each}
-    return {series: means[series] for series in (next(iter(means)), next(reversed(means)))}
 
 
 def _in_words(means: dict[str, Estimate], form: str) -> str:
