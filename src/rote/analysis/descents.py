@@ -97,7 +97,7 @@ def _losses(results: Results, run: dict[str, Any]) -> NDArray[np.float64]:
 def headline(curve: Descent) -> str:
     """State the peak with its interval, or why there is none, and any doubts."""
     seeds = "; one seed" if curve.runs["seed"].n_unique() == 1 else ""
-    if not isinstance(curve.fit, Peak):
+    if isinstance(curve.fit, NoPeak):
         finding = f"no interior peak: {curve.fit.reason}"
     else:
         below, above = curve.fit.bracket
@@ -150,8 +150,8 @@ def descents_table(curves: Sequence[Descent]) -> Table:
         )  # fmt: skip
 
     def finding(curve: Descent) -> Value:
-        is_none = isinstance(curve.fit, NoPeak)
-        return warning(f"none: {curve.fit.reason}") if is_none else "interior peak"  # type: ignore[union-attr]
+        fit = curve.fit
+        return warning(f"none: {fit.reason}") if isinstance(fit, NoPeak) else "interior peak"
 
     tokens, loss = "bits per token", "{:.3f}"
     return Table(

@@ -11,9 +11,8 @@ from math import hypot
 
 import numpy as np
 import polars as pl
-from scipy.stats import t as student_t
 
-from rote.analysis.estimate import ENDS, Estimate, plural
+from rote.analysis.estimate import Estimate, plural, student
 from rote.analysis.estimators import paired_difference
 from rote.analysis.fits.plateau import Plateau, fit_plateau
 from rote.analysis.reports.capacity.study import DATA, Alpha, CapacityOfSize, Study
@@ -110,7 +109,7 @@ def _unpaired(first: Alpha, second: Alpha) -> Estimate:
     slopes = (first.slope, second.slope)
     error = hypot(*(each.standard_error_bits_per_parameter for each in slopes))
     degrees = min(each.degrees_of_freedom for each in slopes)
-    reach = float(student_t.ppf(ENDS[1], degrees) * error)
+    reach = student(degrees) * error
     value = second.bits_per_parameter.value - first.bits_per_parameter.value
     return Estimate.of(
         value,

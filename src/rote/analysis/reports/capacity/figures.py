@@ -1,5 +1,6 @@
 """Plot capacity over data, over sizes and over heads."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -215,11 +216,10 @@ def _published(study: Study) -> tuple[pl.DataFrame, str]:
 
 def heads(study: Study) -> Plot | None:
     """Plot bits per parameter over heads at equal parameters; None if no size has several."""
-    numbers: dict[Any, set[int | None]] = {}
-    for each in study.capacities:
-        numbers.setdefault((each.size, each.format), set()).add(each.num_heads)
-    shown = [each for each in study.capacities if len(numbers[each.size, each.format]) > 1]
-    shown = [each for each in shown if each.num_heads]
+    tried = Counter((each.size, each.format) for each in study.capacities)
+    shown = [
+        each for each in study.capacities if tried[each.size, each.format] > 1 and each.num_heads
+    ]
     if not shown:
         return None
     published = tidy(

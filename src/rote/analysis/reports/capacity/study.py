@@ -191,7 +191,8 @@ def _with_format(table: pl.DataFrame) -> pl.DataFrame:
 def _capacity(everything: pl.DataFrame, curves: Mapping[str, Curve]) -> CapacityOfSize:
     runs = everything.filter("is_longest")
     _refuse_mixture(runs, may_vary=BUDGET if runs.height < everything.height else ())
-    first, parameters = runs.row(0, named=True), runs["parameters"][0]
+    first = runs.row(0, named=True)
+    parameters = first["parameters"]
     plateau = fit_plateau(runs["ceiling_bits"].to_numpy(), runs["memorised_bits"].to_numpy())
     bits, interval = plateau.maximum_bits, None
     if isinstance(plateau, Plateau):
@@ -200,12 +201,9 @@ def _capacity(everything: pl.DataFrame, curves: Mapping[str, Curve]) -> Capacity
     by_seed = runs.group_by("seed", maintain_order=True).agg(pl.max("memorised_bits"))
     is_beyond = pl.col("ceiling_bits") >= bits
     return CapacityOfSize(
-        model=first["model"],
-        shape=first["shape"],
+        **{name: first[name] for name in ("model", "shape", "format", "parameters")},
         num_heads=first.get("size.num_heads"),
         precision=first["precision.name"],
-        format=first["format"],
-        parameters=parameters,
         runs=runs,
         plateau=plateau,
         capacity_bits=bits,
@@ -235,19 +233,17 @@ def _refuse_mixture(runs: pl.DataFrame, *, may_vary: tuple[str, ...]) -> None:
 def _alpha(capacities: list[CapacityOfSize]) -> Alpha:
     best = best_of_heads(capacities)
     most = max(each.maximum_bits_per_parameter for each in best)
-    mean, slope = Estimate.of(most, None, n=1, method="maximum", why_none="no plateau"), None
-    sized = [(each.parameters, each.plateau) for each in best]
-    if plateaus := [(size, found) for size, found in sized if isinstance(found, Plateau)]:
-        slope = fit_slope(plateaus)
-        mean = slope.bits_per_parameter
+    none = Estimate.of(most, None, n=1, method="maximum", why_none="no plateau")
+    plateaus = [(each, each.plateau) for each in best if isinstance(each.plateau, Plateau)]
+    slope = fit_slope([(each.parameters, found) for each, found in plateaus]) if plateaus else None
     return Alpha(
         format=best[0].format,
         precision=best[0].precision,
         slope=slope,
-        bits_per_parameter=mean,
+        bits_per_parameter=slope.bits_per_parameter if slope else none,
         maximum_bits_per_parameter=most,
         capacities=tuple(best),
-        fitted=tuple(each for each in best if isinstance(each.plateau, Plateau)),
+        fitted=tuple(each for each, _ in plateaus),
         has_chosen_heads=len(best) < len(capacities),
         runs=pl.concat([each.runs for each in best]),
     )

@@ -39,7 +39,7 @@ class Check:
         return near and self.never_rises and abs(self.at_endless - self.limit) < 1e-6
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Forecast:
     """A prediction for a published model and data set."""
 
@@ -49,7 +49,7 @@ class Forecast:
     is_beyond: bool  # its ratio lies outside those of the runs
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class FittedReading:
     """One reading: its points, and its law or why there is none."""
 
@@ -90,12 +90,8 @@ class FittedReading:
             value, number = float(self.law.predict(*place)), self.runs.height
             fitted = Estimate.of(value, (low, high), n=number, method="wild bootstrap over sizes")
         least, greatest = self.ratios
-        return Forecast(
-            observed=observed,
-            published_f1=published_f1,
-            fitted_f1=fitted,
-            is_beyond=not least <= float(self.reading.ratio(*place)) <= greatest,
-        )
+        is_beyond = not least <= float(self.reading.ratio(*place)) <= greatest
+        return Forecast(observed, published_f1, fitted, is_beyond)
 
 
 def fit_laws(runs: pl.DataFrame) -> tuple[FittedReading, ...]:
@@ -125,14 +121,11 @@ def _fit(known: pl.DataFrame, published: MembershipCurve) -> FittedReading:
     by_parameters = reading is LawReading.SAMPLES_PER_PARAMETER
     sizes = known["parameters" if by_parameters else "capacity_bits"].to_numpy().astype(np.float64)
     samples = known["cost.train_sequences"].to_numpy()
-    return FittedReading(
-        reading=reading,
-        runs=known.with_columns(
-            size=pl.Series(sizes), ratio=pl.Series(reading.ratio(samples, sizes))
-        ),
-        law=fit_membership_law(reading, samples, sizes, known["f1"].to_numpy()),
-        published=published,
+    placed = known.with_columns(
+        size=pl.Series(sizes), ratio=pl.Series(reading.ratio(samples, sizes))
     )
+    found = fit_membership_law(reading, samples, sizes, known["f1"].to_numpy())
+    return FittedReading(reading, placed, found, published)
 
 
 def line(fitted: FittedReading) -> str:

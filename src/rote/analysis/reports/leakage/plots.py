@@ -37,12 +37,12 @@ COUNT = Axis(label="training sequences N", is_log=True, form="count")
 def scores_plot(found: Study) -> Plot:
     """Plot AUROC over N, a panel per size, a line per score."""
     rows = [
-        {**row, "score": wording.score_name(row["score"]),
+        {**row, "hue": wording.score_name(row["score"]),
          "panel": f"{row['series']}, {found.parameters[row['series']]:,} parameters"}
         for row in found.scored
     ]  # fmt: skip
     return _plot(
-        found, "scores", wording.scores_title(found), rows, x="N", y="auroc", hue="score",
+        found, "scores", wording.scores_title(found), rows, x="N", y="auroc",
         axes=(COUNT, Axis(label=METRICS["auroc"].label)), before=[_guess(wording.CHANCE_AUROC)],
         hue_order=[wording.score_name(name) for name in _ordered(found.scored)],
     )  # fmt: skip
@@ -67,13 +67,16 @@ def shadows_plot(found: Study) -> Plot:
             rows.append({**own, "panel": panels[1], "value": share, "singles": shares})
     guesses = pl.DataFrame({"panel": panels, "value": [wording.CHANCE_AUROC, 0.01]})
 
+    singles, _, means = marks(found, rows, "at", "value")
+    across = [replace(each, x="value", y="at") for each in (singles, means)]
+
     def finish(axes: Mapping[Any, Axes]) -> None:
         for one in axes.values():
             one.set_yticks(range(len(names)), list(map(wording.score_name, names)))
             one.set_ylim(len(names) - 0.5, -0.5)
 
     return _plot(
-        found, "shadows", wording.shadows_title(found), rows, x="at", y="value", is_across=True,
+        found, "shadows", wording.shadows_title(found), rows, x="at", y="value", layers=across,
         axes=(Axis(label=""), Axis(label="")), finish=finish, shares_x=False,
         before=[Layer(frame=guesses, kind="upright", x="value", label="a guess", look=DOTTED)],
         panel_inches=0.4 + 0.36 * len(names),
@@ -169,12 +172,12 @@ def sizes_plot(found: Study) -> Plot:
     """Plot each kind over parameters, a line per N."""
     rows = [
         {**row, "panel": row["kind"].label, "parameters": found.parameters[row["series"]],
-         "of N": _n(row["N"])}
+         "hue": _n(row["N"])}
         for row in found.levels
     ]  # fmt: skip
     axis = Axis(label=METRICS["parameters"].label, is_log=True, form="count")
     return _plot(
-        found, "sizes", wording.sizes_title(found), rows, x="parameters", y="level", hue="of N",
+        found, "sizes", wording.sizes_title(found), rows, x="parameters", y="level",
         axes=(axis, Axis(label="")), before=[_no_leakage(found)], shares_y=False,
         hue_order=[_n(number) for number in sorted({row["N"] for row in rows})],
     )  # fmt: skip
@@ -182,15 +185,14 @@ def sizes_plot(found: Study) -> Plot:
 
 def _plot(
     found: Study, name: str, title: str, rows: Sequence[Row], *, x: str, y: str,
-    axes: tuple[Axis, Axis], before: Sequence[Layer], hue: str = "", is_across: bool = False,
-    layers: Sequence[Layer] = (), **more: Any,
+    axes: tuple[Axis, Axis], before: Sequence[Layer], layers: Sequence[Layer] = (), **more: Any,
 ) -> Plot:  # fmt: skip
     """Draw `marks` of the rows, or ``layers``, over ``before``; at most `MOST_PANELS` panels."""
     every = list(dict.fromkeys(row["panel"] for row in rows))
     last, most = len(every) - 1, min(len(every), MOST_PANELS)
     panels = [every[round(step * last / max(1, most - 1))] for step in range(most)]
     shown = [row for row in rows if row["panel"] in panels]
-    own = layers or marks(found, shown, x, y, hue=hue, is_across=is_across)
+    own = layers or marks(found, shown, x, y)
     drawn = [
         replace(each, frame=each.frame.filter(pl.col("panel").is_in(panels)))
         if "panel" in each.frame.columns
@@ -204,17 +206,15 @@ def _plot(
     )  # fmt: skip
 
 
-def marks(
-    found: Study, rows: Sequence[Row], x: str, y: str, *, hue: str = "", is_across: bool = False
-) -> list[Layer]:
+def marks(found: Study, rows: Sequence[Row], x: str, y: str) -> list[Layer]:
     """Return layers of single runs, of lines between means, and of means.
 
-    Rows have the estimate ``y`` at ``x``, and ``singles``, its value in each run. ``is_across``
-    exchanges the axes and draws no lines. A colour is a size, or a value of ``hue``.
+    Rows have the estimate ``y`` at ``x``, and ``singles``, its value in each run. A colour is a
+    row's ``hue``, or else its size.
     """
     missed = set(found.runs.filter(~pl.col("training.converged"))["run_id"])
     sizes = labels(found)
-    named = [{**row, "hue": row[hue] if hue else sizes[row["series"]]} for row in rows]
+    named = [{"hue": sizes[row["series"]], **row} for row in rows]
     means = tidy(
         {name: row[name] for name in ("series", "N", "panel", "hue", x, y)} for row in named
     )
@@ -227,12 +227,10 @@ def marks(
             if value is not None
         ]
     )  # fmt: skip
-    means = means.sort(x, maintain_order=True)
-    x, y = (y, x) if is_across else (x, y)
-    layers = runs_and_means(
-        singles, means, x=x, y=y, hue="hue", hollow="is_unconverged", hollow_label=NOT_CONVERGED
-    )
-    return [layer for layer in layers if layer.kind != "line" or not is_across]
+    return runs_and_means(
+        singles, means.sort(x, maintain_order=True), x=x, y=y, hue="hue",
+        hollow="is_unconverged", hollow_label=NOT_CONVERGED,
+    )  # fmt: skip
 
 
 def labels(found: Study) -> dict[str, str]:

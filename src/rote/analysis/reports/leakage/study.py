@@ -26,8 +26,8 @@ from rote.analysis.quantities.leakage import (
     with_kinds,
 )
 from rote.analysis.quantities.membership import (
-    FALSE_POSITIVE_RATES,
     MembershipQuality,
+    RateAtFalsePositives,
     TooFewControls,
 )
 from rote.analysis.quantities.shadows import groups, shadow_scores
@@ -206,29 +206,26 @@ def _scores(part: pl.DataFrame, leakage: LeakageRun) -> Iterator[Row]:
 
 
 def _score(place: Row, name: str, qualities: Mapping[str, MembershipQuality]) -> Row:
-    judged_runs = list(qualities.values())
+    each_run = list(qualities.values())
+    by_rate = zip(*(each.at_false_positive_rates for each in each_run), strict=True)
     return {
         **place,
         "score": name,
         "runs": list(qualities),
         "qualities": qualities,
         "singles": {run_id: each.auroc.value for run_id, each in qualities.items()},
-        "auroc": mean_of_estimates([each.auroc for each in judged_runs]),
-        "found": [_members_found(judged_runs, each) for each in range(len(FALSE_POSITIVE_RATES))],
-        "members": sum(each.num_members for each in judged_runs),
-        "others": sum(each.num_nonmembers for each in judged_runs),
+        "auroc": mean_of_estimates([each.auroc for each in each_run]),
+        "found": list(map(_members_found, by_rate)),
+        "members": sum(each.num_members for each in each_run),
+        "others": sum(each.num_nonmembers for each in each_run),
     }
 
 
-def _members_found(qualities: Sequence[MembershipQuality], which: int) -> Rate | TooFewControls:
-    """Return the summed rate at the false-positive rate of this index, or why it is refused."""
-    counted = []
-    for quality in qualities:
-        found = quality.at_false_positive_rates[which]
-        if isinstance(found, TooFewControls):
-            return found
-        counted.append(found.members_found)
-    return pooled(counted)
+def _members_found(found: Sequence[RateAtFalsePositives | TooFewControls]) -> Rate | TooFewControls:
+    """Return the summed rate over runs, or why it is refused in one."""
+    refused = next((each for each in found if isinstance(each, TooFewControls)), None)
+    rates = [each.members_found for each in found if isinstance(each, RateAtFalsePositives)]
+    return refused or pooled(rates)
 
 
 def _shadowed(runs: pl.DataFrame, leakage: LeakageRun) -> Iterator[Row]:
@@ -245,13 +242,8 @@ def _shadowed(runs: pl.DataFrame, leakage: LeakageRun) -> Iterator[Row]:
         }
         for name in scores[group[0]]:
             pairs = {target: scores[target][name] for target in group}
-            reason = next((pair for pair in pairs.values() if isinstance(pair, str)), None)
-            if reason is not None:
-                yield {**_place(part), "score": name, "auroc": None, "reason": reason}
-                continue
-            qualities = {
-                target: judged(target, {name: pair})[name]
-                for target, pair in pairs.items()
-                if not isinstance(pair, str)
-            }
-            yield _score(_place(part), name, qualities)
+            if reasons := [pair for pair in pairs.values() if isinstance(pair, str)]:
+                yield {**_place(part), "score": name, "auroc": None, "reason": reasons[0]}
+            else:
+                judged_of = {each: judged(each, {name: pair})[name] for each, pair in pairs.items()}
+                yield _score(_place(part), name, judged_of)
