@@ -1,7 +1,7 @@
 """Judge a membership score: choose a threshold on one half, count decisions on the other.
 
 Higher scores mean member.
-Shapes: K distinct scores, ascending.
+Shapes: K distinct scores, ascending; 2 classes, members first.
 """
 
 import math
@@ -15,9 +15,11 @@ from rote.analysis.estimators import bootstrap, clopper_pearson, rate
 from rote.analysis.quantities.roc import (
     Counts,
     Floats,
-    Tally,
+    auroc_of,
     checked_scores,
+    resampled,
     score_interval,
+    shares_from,
     tallied,
 )
 
@@ -51,15 +53,12 @@ class Threshold:
     score: float
     share_at: float
 
-    def rates(self, values_K: Floats, tally: Tally) -> tuple[float, float]:
+    def rates(self, values_K: Floats, counts_2K: Counts) -> tuple[float, float]:
         """Return the shares of members and of others that are called members."""
         first, above = np.searchsorted(values_K, [self.score, np.nextafter(self.score, np.inf)])
-
-        def share(count_K: Counts) -> float:
-            called = count_K[above:].sum() + self.share_at * count_K[first:above].sum()
-            return float(called / count_K.sum())
-
-        return share(tally.members_K), share(tally.others_K)
+        at_2, above_2 = counts_2K[:, first:above].sum(1), counts_2K[:, above:].sum(1)
+        true, false = (above_2 + self.share_at * at_2) / counts_2K.sum(1)
+        return float(true), float(false)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,15 +105,13 @@ def membership_quality(
     true, false = threshold.rates(values_K, evaluation)
     aurocs, f1s = _resampled(values_K, calibration, evaluation, num_resamples, seed)
     whole = calibration + evaluation
-    numbers = {
-        "num_members": int(whole.members_K.sum()),
-        "num_nonmembers": int(whole.others_K.sum()),
-    }
-    closed = score_interval(whole.auroc, **numbers)
+    num_members, num_nonmembers = whole.sum(1).tolist()
+    numbers = {"num_members": num_members, "num_nonmembers": num_nonmembers}
+    closed = score_interval(auroc_of(whole), **numbers)
     closed_f1 = _f1_interval(true, false, evaluation)
     return MembershipQuality(
         **numbers,
-        auroc=bootstrap(whole.auroc, aurocs, n=sum(numbers.values()), at_least=closed),
+        auroc=bootstrap(auroc_of(whole), aurocs, n=sum(numbers.values()), at_least=closed),
         threshold=threshold,
         f1=bootstrap(_f1(true, false), f1s, n=sum(numbers.values()), at_least=closed_f1),
         precision=true / (true + false) if true + false > 0 else 0.0,
@@ -148,7 +145,7 @@ def halved(*numbers: int, seed: int) -> list[list[NDArray[np.int64]]]:
 
 def _halves(
     member_scores: ArrayLike, nonmember_scores: ArrayLike, seed: int
-) -> tuple[Floats, list[Tally]]:
+) -> tuple[Floats, list[Counts]]:
     members = checked_scores("members", member_scores, fewest=FEWEST)
     others = checked_scores("non-members", nonmember_scores, fewest=FEWEST)
     (first, second), (third, fourth) = halved(len(members), len(others), seed=seed)
@@ -160,26 +157,23 @@ def _f1(true: float, false: float) -> float:
     return 2 * true / (true + false + 1)
 
 
-def _largest_f1(values_K: Floats, calibration: Tally, evaluation: Tally) -> float:
+def _largest_f1(values_K: Floats, calibration: Counts, evaluation: Counts) -> float:
     """Return F1 at the threshold that has the greatest F1 on the calibration half."""
-    true_K, false_K = (
-        count_K[::-1].cumsum()[::-1] / count_K.sum()
-        for count_K in (calibration.members_K, calibration.others_K)
-    )
+    true_K, false_K = shares_from(calibration)
     best = int(np.argmax(2 * true_K / (true_K + false_K + 1)))
     threshold = Threshold(score=float(values_K[best]), share_at=1.0)
     return _f1(*threshold.rates(values_K, evaluation))
 
 
-def _f1_interval(true: float, false: float, evaluation: Tally) -> tuple[float, float]:
+def _f1_interval(true: float, false: float, evaluation: Counts) -> tuple[float, float]:
     """Return the F1 interval from exact intervals of the two rates, at a fixed threshold.
 
     F1 rises with one rate and falls with the other: their reaches add as squares (Zou and Donner
     2008). If documents that score exactly the threshold are split, counts are not whole numbers.
     """
     (true_low, true_high), (false_low, false_high) = (
-        clopper_pearson(rate * count_K.sum(), count_K.sum())
-        for rate, count_K in ((true, evaluation.members_K), (false, evaluation.others_K))
+        clopper_pearson(rate * number, number)
+        for rate, number in zip((true, false), evaluation.sum(1), strict=True)
     )
     value = _f1(true, false)
     below = math.hypot(value - _f1(true_low, false), value - _f1(true, false_high))
@@ -187,9 +181,9 @@ def _f1_interval(true: float, false: float, evaluation: Tally) -> tuple[float, f
     return max(0.0, value - below), min(1.0, value + above)
 
 
-def _equal_error_threshold(values_K: Floats, tally: Tally) -> Threshold:
+def _equal_error_threshold(values_K: Floats, counts_2K: Counts) -> Threshold:
     """Return the threshold at which the called shares of the two classes add up to 1."""
-    weight_K = tally.members_K / tally.members_K.sum() + tally.others_K / tally.others_K.sum()
+    weight_K = (counts_2K / counts_2K.sum(1, keepdims=True)).sum(0)
     (seen,) = np.nonzero(weight_K[::-1])  # from the highest score down, those that occur
     score, weight = values_K[::-1][seen], weight_K[::-1][seen]
     reached = weight.cumsum()
@@ -201,24 +195,24 @@ def _equal_error_threshold(values_K: Floats, tally: Tally) -> Threshold:
 
 
 def _at_false_positive_rate(
-    values_K: Floats, calibration: Tally, evaluation: Tally, promised: float
+    values_K: Floats, calibration: Counts, evaluation: Counts, promised: float
 ) -> RateAtFalsePositives | TooFewControls:
     """Use the j-th highest of n controls, with j / (n + 1) <= rate, as the threshold."""
-    num_controls = int(calibration.others_K.sum())
+    others_K = calibration[1]
+    num_controls = int(others_K.sum())
     rank = math.floor(promised * (num_controls + 1) + 1e-9)
     if rank < 1:
-        in_all = num_controls + int(evaluation.others_K.sum())
+        in_all = num_controls + int(evaluation[1].sum())
         return TooFewControls(
             false_positive_rate=promised,
             reason=f"{in_all} non-members; a rate of {promised:.1%} takes "
             f"{controls_needed(promised)}",
             controls_needed=controls_needed(promised),
         )
-    from_top = int(np.searchsorted(calibration.others_K[::-1].cumsum(), rank))
+    from_top = int(np.searchsorted(others_K[::-1].cumsum(), rank))
     place = len(values_K) - 1 - from_top
     members, others = (
-        rate(int(count_K[place + 1 :].sum()), int(count_K.sum()))
-        for count_K in (evaluation.members_K, evaluation.others_K)
+        rate(int(count_K[place + 1 :].sum()), int(count_K.sum())) for count_K in evaluation
     )
     return RateAtFalsePositives(
         false_positive_rate=promised,
@@ -229,14 +223,14 @@ def _at_false_positive_rate(
 
 
 def _resampled(
-    values_K: Floats, calibration: Tally, evaluation: Tally, num_resamples: int, seed: int
+    values_K: Floats, calibration: Counts, evaluation: Counts, num_resamples: int, seed: int
 ) -> tuple[list[float], list[float]]:
     """Return AUROC and F1 of each resample."""
     generator = np.random.default_rng(seed)
     aurocs, f1s = [], []
     for _ in range(num_resamples):
-        first, second = calibration.resampled(generator), evaluation.resampled(generator)
+        first, second = (resampled(each, generator) for each in (calibration, evaluation))
         threshold = _equal_error_threshold(values_K, first)
-        aurocs.append((first + second).auroc)
+        aurocs.append(auroc_of(first + second))
         f1s.append(_f1(*threshold.rates(values_K, second)))
     return aurocs, f1s

@@ -2,10 +2,8 @@
 
 Scores are stored as counts at each distinct value, so that ties are exact and a bootstrap resample
 needs no sort. Higher scores mean member.
-Shapes: K distinct values, ascending.
+Shapes: K distinct values, ascending; 2 classes, members first.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,31 +18,27 @@ Counts = NDArray[np.int64]
 NEAR_ENDS = 1e-9
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tally:
-    """Number of documents of each class at each distinct score."""
+def auroc_of(counts_2K: Counts) -> float:
+    """Return the chance that a member scores above a non-member; ties count one half."""
+    members_K, others_K = counts_2K
+    twice_below_K = 2 * others_K.cumsum() - others_K  # whole numbers, hence exact
+    return int((members_K * twice_below_K).sum()) / (2 * int(members_K.sum()) * int(others_K.sum()))
 
-    members_K: Counts
-    others_K: Counts
 
-    @property
-    def auroc(self) -> float:
-        """Chance that a member scores above a non-member; ties count one half."""
-        twice_below_K = 2 * self.others_K.cumsum() - self.others_K  # whole numbers, hence exact
-        pairs = int(self.members_K.sum()) * int(self.others_K.sum())
-        return int((self.members_K * twice_below_K).sum()) / (2 * pairs)
+def resampled(counts_2K: Counts, generator: np.random.Generator) -> Counts:
+    """Draw as many documents of each class with replacement."""
+    drawn = []
+    for count_K in counts_2K:
+        places = np.repeat(np.arange(len(count_K)), count_K)
+        chosen = places[generator.integers(len(places), size=len(places))]
+        drawn.append(np.bincount(chosen, minlength=len(count_K)))
+    return np.stack(drawn)
 
-    def __add__(self, other: "Tally") -> "Tally":
-        return Tally(
-            members_K=self.members_K + other.members_K, others_K=self.others_K + other.others_K
-        )
 
-    def resampled(self, generator: np.random.Generator) -> "Tally":
-        """Draw as many documents of each class with replacement."""
-        return Tally(
-            members_K=_redrawn(self.members_K, generator),
-            others_K=_redrawn(self.others_K, generator),
-        )
+def shares_from(counts_2K: Counts) -> Floats:
+    """Return the shares of both classes with each score or a higher one, [2, K]."""
+    shares_2K: Floats = counts_2K[:, ::-1].cumsum(1)[:, ::-1] / counts_2K.sum(1, keepdims=True)
+    return shares_2K
 
 
 def auroc(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> float:
@@ -52,7 +46,7 @@ def auroc(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> float:
 
     Raises ValueError for an empty class and for scores that are not finite.
     """
-    return _whole(member_scores, nonmember_scores).auroc
+    return auroc_of(_whole(member_scores, nonmember_scores))
 
 
 def score_interval(value: float, *, num_members: int, num_nonmembers: int) -> tuple[float, float]:
@@ -81,11 +75,8 @@ def roc_curve(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> tuple[Fl
 
     Raises ValueError as `auroc` does.
     """
-    tally = _whole(member_scores, nonmember_scores)
-    false, true = (
-        np.concatenate([[0.0], count_K[::-1].cumsum() / count_K.sum()])
-        for count_K in (tally.others_K, tally.members_K)
-    )
+    shares_2K = shares_from(_whole(member_scores, nonmember_scores))[:, ::-1]
+    true, false = np.pad(shares_2K, ((0, 0), (1, 0)))
     return false, true
 
 
@@ -99,23 +90,16 @@ def checked_scores(name: str, scores: ArrayLike, *, fewest: int) -> Floats:
     return side
 
 
-def tallied(*tallies: tuple[Floats, Floats]) -> tuple[Floats, list[Tally]]:
-    """Return the distinct scores of all, and the counts of each pair (members, others)."""
-    sides = [side for pair in tallies for side in pair]
+def tallied(*pairs: tuple[Floats, Floats]) -> tuple[Floats, list[Counts]]:
+    """Return the distinct scores of all, and the counts [2, K] of each pair (members, others)."""
+    sides = [side for pair in pairs for side in pair]
     values_K, places = np.unique(np.concatenate(sides), return_inverse=True)
     ends = np.cumsum([len(side) for side in sides])[:-1]
     counts = [np.bincount(part, minlength=len(values_K)) for part in np.split(places, ends)]
-    pairs = zip(counts[::2], counts[1::2], strict=True)
-    return values_K, [Tally(members_K=members, others_K=others) for members, others in pairs]
+    return values_K, list(np.stack(counts).reshape(len(pairs), 2, -1))
 
 
-def _whole(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> Tally:
+def _whole(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> Counts:
     members = checked_scores("members", member_scores, fewest=1)
     others = checked_scores("non-members", nonmember_scores, fewest=1)
     return tallied((members, others))[1][0]
-
-
-def _redrawn(count_K: Counts, generator: np.random.Generator) -> Counts:
-    places = np.repeat(np.arange(len(count_K)), count_K)
-    total = len(places)
-    return np.bincount(places[generator.integers(total, size=total)], minlength=len(count_K))

@@ -11,6 +11,7 @@ from rote.analysis.fits.plateau import DATA_LIMITED
 from rote.analysis.results import Curve
 from rote.ledger.curve import MEMORISED_BITS
 
+SETTINGS = ("task.", "model.", "size.", "optim.", "budget.", "measure.")  # must not be mixed
 BUDGET = ("budget.max_steps", "budget.saturation.min_steps")  # how long a run trains
 PREFIXES = (0.25, 0.5, 1.0)  # parts of a run that ends at its full rate, or with a finish
 SCHEDULE, CONSTANT = "optim.schedule._target_", "constant"
@@ -47,12 +48,9 @@ class Budgets:
         return self.most.curve.bits[-1]
 
 
-def with_longest(runs: pl.DataFrame, *, apart_from: Sequence[str]) -> pl.DataFrame:
-    """Add ``point``, one text for runs that differ only in `BUDGET`, and ``is_longest``.
-
-    ``apart_from`` are prefixes of keys that distinguish runs, beside seed, precision and control.
-    """
-    beginnings = (*apart_from, "precision.", "control.", "seed")
+def with_longest(runs: pl.DataFrame) -> pl.DataFrame:
+    """Add ``point``, one text for runs that differ only in `BUDGET`, and ``is_longest``."""
+    beginnings = (*SETTINGS, "precision.", "control.", "seed")
     keys = [key for key in runs.columns if key.startswith(beginnings) and key not in BUDGET]
     texts = [pl.col(key).cast(pl.String).fill_null("") for key in keys]
     budget = pl.struct(key for key in BUDGET if key in runs.columns)

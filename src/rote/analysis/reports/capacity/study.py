@@ -16,14 +16,19 @@ from rote.analysis.fits.plateau import NoPlateau, Plateau, fit_plateau
 from rote.analysis.fits.random_effects import Slope, fit_slope
 from rote.analysis.metrics import derive
 from rote.analysis.quantities.settings import with_setting
-from rote.analysis.reports.capacity.budgets import BUDGET, Budgets, budgets_of, with_longest
+from rote.analysis.reports.capacity.budgets import (
+    BUDGET,
+    SETTINGS,
+    Budgets,
+    budgets_of,
+    with_longest,
+)
 from rote.analysis.results import Curve
 
 PRECISIONS = (  # the order in tables and legends
     "fp32", "tf32", "fp16_mixed", "bf16_mixed", "bf16_true", "fp8",
     "qat_int8", "qat_int4", "qat_ternary",
 )  # fmt: skip
-SETTINGS = ("task.", "model.", "size.", "optim.", "budget.", "measure.")  # must not be mixed
 DATA = "task.num_sequences"
 MAY_VARY = (DATA, "budget.batch_size")  # within one capacity; a batch may be a share of the data
 DERIVED = (
@@ -177,7 +182,7 @@ def _with_format(table: pl.DataFrame) -> pl.DataFrame:
     A shorter run takes the ``setting`` of its longest. If the ceiling of a task is unknown, its
     entropy bounds the bits that can be memorised.
     """
-    runs = with_longest(table, apart_from=SETTINGS).with_columns(
+    runs = with_longest(table).with_columns(
         pl.coalesce("ceiling_bits", pl.col("entropy_bits").cast(pl.Float64)).alias("ceiling_bits")
     )
     longest = with_setting(runs.filter("is_longest"), at=("model", "precision.name", "seed", DATA))

@@ -175,13 +175,14 @@ def heads_compared(capacities: Sequence[CapacityOfSize]) -> str:
     gaps = [apart(best.bits_per_parameter, least.bits_per_parameter) for least, best in ends]
     place = max(range(len(ends)), key=lambda place: gaps[place].value)
     least, best = ends[place]
-    amounts = (
-        f"{best.bits_per_parameter.value:.2f} bits per parameter with "
-        f"{plural(best.num_heads or 0, 'head')}, {least.bits_per_parameter.value:.2f} with "
-        f"{plural(least.num_heads or 0, 'head')} ({best.shape}, {best.format})"
+    (most, with_most), (fewest, with_least) = (
+        (each.bits_per_parameter, plural(each.num_heads or 0, "head")) for each in (best, least)
     )
-    has_intervals = best.bits_per_parameter.interval and least.bits_per_parameter.interval
-    if not has_intervals or gaps[place].sign <= 0:
+    amounts = (
+        f"{most.value:.2f} bits per parameter with {with_most}, {fewest.value:.2f} with "
+        f"{with_least} ({best.shape}, {best.format})"
+    )
+    if not (most.interval and fewest.interval) or gaps[place].sign <= 0:
         return f"No difference between heads is shown at equal parameters: {amounts}"
     is_bound = best.num_unconverged or least.num_unconverged
     return f"At equal parameters heads matter{' in this training' if is_bound else ''}: {amounts}"

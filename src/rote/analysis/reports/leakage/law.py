@@ -168,10 +168,9 @@ def short_line(fitted: FittedReading) -> str:
 def title(laws: Sequence[FittedReading]) -> str:
     """State the fall of mean F1 between the least and the most data per parameter."""
     runs, ratios = laws[0].runs, laws[0].ratios
-    ends = [
-        runs.filter(ratio=ratio).select(pl.col("ratio", "f1", "f1_low").mean()) for ratio in ratios
-    ]
-    (_, first, first_low), (_, last, last_low) = (end.row(0) for end in ends)
+    (first, first_low), (last, last_low) = (
+        runs.filter(ratio=ratio).select(pl.col("f1", "f1_low").mean()).row(0) for ratio in ratios
+    )
     least, greatest = (f"{ratio:.2g} samples a parameter" for ratio in ratios)
     if max(first_low, last_low) <= CHANCE_F1:
         return (
@@ -191,25 +190,24 @@ def check_line(fitted: FittedReading) -> str:
     assert fitted.check is not None
     check = fitted.check
     way = "never rises" if check.never_rises else "rises"
+    verdict = "as it must" if check.holds else "this is no membership law"
     return (
         f"In {fitted.name}: as |D| grows F1 tends to {check.limit:.4f} (at 1e18 samples it is "
-        f"{check.at_endless:.4f}) and {way} on the way: "
-        f"{'as it must' if check.holds else 'this is no membership law'}."
+        f"{check.at_endless:.4f}) and {way} on the way: {verdict}."
     )
 
 
 def beyond_line(fitted: FittedReading) -> str:
     """State whether the published points lie among the runs."""
-    beyond = sum(each.is_beyond for each in fitted.forecasts)
-    sizes = fitted.runs["parameters"].to_list()
-    larger = sum(
-        not min(sizes) <= each.observed.parameters <= max(sizes) for each in fitted.forecasts
-    )
+    forecasts, sizes = fitted.forecasts, fitted.runs["parameters"].to_list()
+    small, large = min(sizes), max(sizes)
+    beyond = sum(each.is_beyond for each in forecasts)
+    larger = sum(not small <= each.observed.parameters <= large for each in forecasts)
     least, greatest = (f"{x:.3g}" if x < 1000 else f"{x:,.0f}" for x in fitted.ratios)
     return (
-        f"The runs have {fitted.name} from {least} to {greatest} and {min(sizes):,} to "
-        f"{max(sizes):,} parameters. Of the {len(fitted.forecasts)} published points {beyond} "
-        f"lie beyond their ratios and {larger} beyond their sizes: there the law is extrapolated."
+        f"The runs have {fitted.name} from {least} to {greatest} and {small:,} to {large:,} "
+        f"parameters. Of the {len(forecasts)} published points {beyond} lie beyond their ratios "
+        f"and {larger} beyond their sizes: there the law is extrapolated."
     )
 
 
