@@ -204,7 +204,7 @@ def exposures(arrays: Mapping[str, NDArray[np.generic]], *, fitted: bool = True)
         ),
         fits_K=fits_K,
         fitted_bits_K=tuple(
-            fit and fit.exposure_bits(float(code))
+            fit.exposure_bits(float(code)) if fit else None
             for fit, code in zip(fits_K, own["code_bits"].astype(np.float64), strict=True)
         ),
     )

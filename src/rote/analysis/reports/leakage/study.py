@@ -245,5 +245,6 @@ def _shadowed(runs: pl.DataFrame, leakage: LeakageRun) -> Iterator[Row]:
             if reasons := [pair for pair in pairs.values() if isinstance(pair, str)]:
                 yield {**_place(part), "score": name, "auroc": None, "reason": reasons[0]}
             else:
-                judged_of = {each: judged(each, {name: pair})[name] for each, pair in pairs.items()}
-                yield _score(_place(part), name, judged_of)
+                known = {one: pair for one, pair in pairs.items() if not isinstance(pair, str)}
+                qualities = {one: judged(one, {name: pair})[name] for one, pair in known.items()}
+                yield _score(_place(part), name, qualities)
