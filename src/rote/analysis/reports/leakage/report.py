@@ -15,7 +15,7 @@ from rote.analysis.reports.leakage import captions, law, plots, tables, wording
 from rote.analysis.reports.leakage.law import FittedReading
 from rote.analysis.reports.leakage.law_plot import law_plot
 from rote.analysis.reports.leakage.sizes import Row
-from rote.analysis.reports.leakage.study import Study, study
+from rote.analysis.reports.leakage.study import LOSS, Study, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
 from rote.analysis.table import Table
@@ -28,7 +28,7 @@ def make(results: Results) -> Content:
     drawn = _plots(found)
     lead = next(iter(drawn.values()), None)
     return Content(
-        headlines=wording.headlines(found),
+        headlines=wording.headlines(found, {name: plot.title for name, plot in drawn.items()}),
         setting=wording.setting(found),
         cards=tuple(_card(found, kind) for kind in found.kinds),
         lead=lead,
@@ -41,14 +41,15 @@ def make(results: Results) -> Content:
 
 def _plots(found: Study) -> dict[str, Plot]:
     """Return a plot of every measured part; the first leads the page."""
+    has_loss = any(found.runs.drop_nulls([LOSS, kind.name]).height for kind in found.kinds)
     wanted = (
         (found.laws, law_plot),
         (found.scored, plots.scores_plot),
-        (found.has_shadows, plots.shadows_plot),
+        (any(row["auroc"] for row in found.shadowed), plots.shadows_plot),
         (found.planted, plots.exposure_plot),
-        (found.has_tried, plots.canaries_plot),
+        (any(row["extracted"] for row in found.planted), plots.canaries_plot),
         (found.windows, plots.windows_plot),
-        (found.has_loss, plots.risk_plot),
+        (has_loss, plots.risk_plot),
         (found.compared, plots.sizes_plot),
     )
     made = [plot(found) for is_there, plot in wanted if is_there]
@@ -117,7 +118,7 @@ def _sections(found: Study, drawn: Mapping[str, Plot], lead: Plot | None) -> Ite
         ],
         "Capacity and risk": [
             *plot("risk", captions.NO_LOSS),
-            *([tables.loss_table(found)] if found.has_loss else []),
+            *([tables.loss_table(found)] if "risk" in drawn else []),
             *plot("sizes", captions.ONE_SIZE),
             tables.compared_table(found),
         ],

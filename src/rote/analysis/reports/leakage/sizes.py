@@ -37,47 +37,35 @@ def compared(runs: pl.DataFrame, found: Sequence[Row], inserted: pl.DataFrame) -
     series = runs["series"].unique(maintain_order=True).to_list()
     if len(series) < 2 or len(series) > runs["parameters"].n_unique():
         return
-    ends = series[0], series[-1]
+    first, last = series[0], series[-1]
     for name in GUESSES:
         at = {(row["series"], row["N"]): row for row in found if row["kind"].name == name}
-        numbers = sorted(number for one, number in at if one == ends[0] and (ends[1], number) in at)
-        pairs = _pairs(inserted, ends) if name == "exposure_bits" else None
-        rows: list[Row] = []
-        for number in numbers:
-            small, large = (at[one, number] for one in ends)
-            apart = (
-                difference(large["level"], small["level"])
-                if pairs is None
-                else _paired(pairs.filter(pl.col(SIZE) == number))
-            )
-            if apart is not None:
-                rows.append(
-                    {
-                        "kind": METRICS[name], "N": number, "apart": apart,
-                        "smaller": small["level"].value, "larger": large["level"].value,
-                        "runs": [*small["runs"], *large["runs"]],
-                    }
-                )  # fmt: skip
-        yield from _with_overall(rows, pairs)
+        numbers = sorted(number for one, number in at if one == first and (last, number) in at)
+        ends = {number: (at[first, number], at[last, number]) for number in numbers}
+        if name == "exposure_bits":  # a canary that several N share counts once over all N
+            pairs = _pairs(inserted, first, last)
+            apart = {number: _paired(pairs.filter(pl.col(SIZE) == number)) for number in numbers}
+            overall = _paired(pairs.group_by("seed", "place", maintain_order=True).mean())
+        else:
+            apart = {number: difference(large["level"], small["level"])
+                     for number, (small, large) in ends.items()}  # fmt: skip
+            overall = mean_of_estimates(list(apart.values())) if apart else None
+        known = {number: each for number, each in apart.items() if each}
+        if known and overall:
+            yield _compared(None, overall, [ends[number] for number in known])
+            for number, each in known.items():
+                yield _compared(number, each, [ends[number]])
 
 
-def _with_overall(rows: list[Row], pairs: pl.DataFrame | None) -> Iterator[Row]:
-    """Yield the mean over N first, in which a canary that several N share counts once."""
-    if not rows:
-        return
-    apart: Estimate | None
-    if pairs is None:
-        apart = mean_of_estimates([row["apart"] for row in rows])
-    else:
-        apart = _paired(pairs.group_by("seed", "place", maintain_order=True).mean())
-    if apart is not None:
-        yield {
-            "kind": rows[0]["kind"], "N": None, "apart": apart,
-            "smaller": float(np.mean([row["smaller"] for row in rows])),
-            "larger": float(np.mean([row["larger"] for row in rows])),
-            "runs": [run_id for row in rows for run_id in row["runs"]],
-        }  # fmt: skip
-        yield from rows
+def _compared(number: int | None, apart: Estimate, ends: Sequence[tuple[Row, Row]]) -> Row:
+    smaller, larger = (
+        float(np.mean([pair[side]["level"].value for pair in ends])) for side in (0, 1)
+    )
+    return {
+        "kind": ends[0][0]["kind"], "N": number, "apart": apart,
+        "smaller": smaller, "larger": larger,
+        "runs": [run_id for pair in ends for row in pair for run_id in row["runs"]],
+    }  # fmt: skip
 
 
 def _level(name: str, ids: list[str], leakage: LeakageRun, inserted: pl.DataFrame) -> Estimate:
@@ -107,9 +95,9 @@ def excess(row: Row) -> Estimate:
     return difference(train, heldout)
 
 
-def _pairs(inserted: pl.DataFrame, ends: tuple[str, str]) -> pl.DataFrame:
+def _pairs(inserted: pl.DataFrame, first: str, last: str) -> pl.DataFrame:
     """Return canaries of equal seeds: the same secrets in both models."""
-    small, large = (inserted.filter(pl.col("series") == one) for one in ends)
+    small, large = (inserted.filter(pl.col("series") == one) for one in (first, last))
     same = [SIZE, "seed", "place", "repeats", "secret_bits"]
     return small.join(large, on=same, suffix="_larger").select(*same, "bits", "bits_larger")
 

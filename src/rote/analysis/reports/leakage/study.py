@@ -80,21 +80,6 @@ class Study:
         }
         return [kind for kind in self.kinds if kind.name in above]
 
-    @property
-    def has_loss(self) -> bool:
-        """Whether any run measured both leakage and held-out loss."""
-        return any(self.runs.drop_nulls([LOSS, kind.name]).height for kind in self.kinds)
-
-    @property
-    def has_shadows(self) -> bool:
-        """Whether any score with shadows could be computed."""
-        return any(row["auroc"] for row in self.shadowed)
-
-    @property
-    def has_tried(self) -> bool:
-        """Whether any run tried to extract canaries."""
-        return any(row["extracted"] for row in self.planted)
-
     def ends(self, rows: Sequence[Row], name: str) -> dict[str, Estimate]:
         """Return the means of an estimate in the smallest and the largest size that have any."""
         having = [one for one in self.series if any(row["series"] == one for row in rows)]

@@ -3,7 +3,7 @@
 No sentence claims leakage if the interval includes a guess.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rote.analysis.estimate import Estimate, extent, plural
 from rote.analysis.estimators import mean_of_estimates
@@ -37,19 +37,20 @@ VERDICTS = {
 }
 
 
-def headlines(found: Study) -> tuple[str, ...]:
-    """Return the lines for the terminal: levels, then differences, then the law."""
-    lines = [scores_title(found), rate_line(found)] if found.scored else []
-    if found.has_shadows:
-        lines.append(shadows_title(found))
-    if found.planted:
-        lines += [exposure_title(found), controls_line(found), fits_line(found)]
-    if found.has_tried:
-        lines.append(canaries_title(found))
-    if found.windows:
-        lines.append(windows_title(found))
-    lines += [compared_line(found, each) for each in found.compared if each["N"] is None]
-    return (*lines, *map(law.line, found.laws), converged(found.runs))
+def headlines(found: Study, titles: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the lines for the terminal: ``titles`` of figures, then differences, then the law."""
+    further = {
+        "scores": (rate_line,), "shadows": (), "exposure": (controls_line, fits_line),
+        "canaries_extracted": (), "windows_extracted": (),
+    }  # fmt: skip
+    levels = [
+        line
+        for name, lines in further.items()
+        if name in titles
+        for line in (titles[name], *(each(found) for each in lines))
+    ]
+    apart = [compared_line(found, each) for each in found.compared if each["N"] is None]
+    return (*levels, *apart, *map(law.line, found.laws), converged(found.runs))
 
 
 def setting(found: Study) -> str:
