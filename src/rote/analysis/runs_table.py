@@ -1,6 +1,6 @@
-"""List every run of a report, with the losses behind its figures."""
+"""List every run of a report, with the numbers behind its figures."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -10,27 +10,33 @@ from rote.analysis.page import Section, Text
 from rote.analysis.quantities import convergence
 from rote.analysis.table import Cell, Column, Table
 
-LOSSES = ("data_per_capacity", "train_bits_per_token", "heldout_bits_per_token", "training.steps")
+CONVERGED = "training.converged"
 NOTE = (
     "All of this, with every setting of every run, is in <code>table.parquet</code> and "
     "<code>table.csv</code> beside this page."
 )
 
 
-def runs_section(runs: pl.DataFrame) -> Section:
-    """Build the section from runs with the columns of losses and series."""
-    columns = [
-        Column.of(METRICS["name"], lambda run: (run["name"], run["run_id"])),
-        Column("source", "source"),
-        Column("series", "series", unit="layers x width"),
-        Column.of(METRICS["parameters"]),
-        Column("pool", lambda run: run["task.pool"] or "train"),
-        Column.of(METRICS["task.num_sequences"]),
-        Column.of(METRICS["seed"]),
-        *(Column.of(METRICS[name]) for name in LOSSES),
-        Column.of(METRICS["training.converged"], converged),
+OF_LOSSES = (
+    Column.of(METRICS["name"], lambda run: (run["name"], run["run_id"])),
+    Column("source", "source"),
+    Column("series", "series", unit="layers x width"),
+    "parameters",
+    Column("pool", lambda run: run["task.pool"] or "train"),
+    "task.num_sequences", "seed", "data_per_capacity", "train_bits_per_token",
+    "heldout_bits_per_token", "training.steps", CONVERGED,
+)  # fmt: skip
+
+
+def runs_section(runs: pl.DataFrame, columns: Sequence[Column | str] = OF_LOSSES) -> Section:
+    """Build the section; a column may be the name of a metric, also of one still to be derived."""
+    named = [
+        Column.of(METRICS[each], converged if each == CONVERGED else None)
+        if isinstance(each, str)
+        else each
+        for each in columns
     ]
-    table = Table(columns=columns, rows=derive(runs, ["name"]).to_dicts(), is_tall=True)
+    table = Table(columns=named, rows=derive(runs, ["name"]).to_dicts(), is_tall=True)
     return Section("Runs", [table, Text(NOTE, is_html=True)])
 
 

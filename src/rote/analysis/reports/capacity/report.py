@@ -16,7 +16,7 @@ from rote.analysis.reports.capacity import figures, training_figures, wording
 from rote.analysis.reports.capacity.differences import Difference, differences
 from rote.analysis.reports.capacity.study import Alpha, CapacityOfSize, Study, study
 from rote.analysis.results import Results
-from rote.analysis.runs_table import NOTE, converged
+from rote.analysis.runs_table import runs_section
 from rote.analysis.table import Column, Table, Value, warning
 
 PRECISION_MEANINGS = {
@@ -42,11 +42,11 @@ DIFFERENCES_NOTE = (
     "the same in both; intervals are Student's t over the pairs, 95 % each."
 )
 FORMAT = Column("format", "format")
-OF_DATA = (
-    "task.num_sequences", "seed", "bits_per_parameter", "memorised_bits",
-    "memorised_bits_after_first_token", "ceiling_bits", "entropy_bits",
+OF_RUNS = (
+    Column("run", "run_id", is_code=True), "model", FORMAT, "task.num_sequences", "seed",
+    "bits_per_parameter", "memorised_bits", "memorised_bits_after_first_token", "ceiling_bits",
+    "entropy_bits", "training.converged", "training.steps", "training.growth_bits_per_1000_steps",
 )  # fmt: skip
-OF_TRAINING = ("training.steps", "training.growth_bits_per_1000_steps")
 FINISH = ("training.finish.memorised_bits_before", "training.finish.evaluations")
 
 
@@ -54,6 +54,7 @@ def make(results: Results) -> Content:
     """Make it; raises ValueError for an empty table, mixed settings or unknown entropy."""
     found = study(results.table, results.curves)
     compared = differences(found)
+    finish = FINISH if ENDED_BY in found.runs.columns else ()
     plots: tuple[Plot | None, ...] = (
         figures.bits_per_parameter(found), figures.heads(found), training_figures.budgets(found),
         training_figures.training_curves(found, results.curves),
@@ -70,7 +71,7 @@ def make(results: Results) -> Content:
             ),
             *([_compared(compared)] if compared else []),
             Section("Figures", [plot for plot in plots if plot]),
-            Section("Runs", [_run_table(found), Text(NOTE, is_html=True)]),
+            runs_section(found.runs, [*OF_RUNS, *finish]),
         ),
         numbers=_numbers(found, compared),
         table=found.runs.drop("point"),
@@ -174,20 +175,6 @@ def _compared(compared: Sequence[Difference]) -> Section:
     ]
     table = Table(columns=columns, rows=compared)
     return Section("Formats compared", [table, Text(DIFFERENCES_NOTE)])
-
-
-def _run_table(found: Study) -> Table:
-    """Build the table, with columns for the finish if any run has one."""
-    finish = FINISH if ENDED_BY in found.runs.columns else ()
-    columns = [
-        Column("run", "run_id", is_code=True),
-        Column.of(METRICS["model"]),
-        FORMAT,
-        *(Column.of(METRICS[name]) for name in OF_DATA),
-        Column.of(METRICS["training.converged"], converged),
-        *(Column.of(METRICS[name]) for name in (*OF_TRAINING, *finish)),
-    ]
-    return Table(columns=columns, rows=found.runs.to_dicts(), is_tall=True)
 
 
 def _numbers(found: Study, compared: Sequence[Difference]) -> dict[str, Any]:

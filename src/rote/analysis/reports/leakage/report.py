@@ -17,7 +17,7 @@ from rote.analysis.reports.leakage.law_plot import law_plot
 from rote.analysis.reports.leakage.sizes import Row
 from rote.analysis.reports.leakage.study import LOSS, Study, study
 from rote.analysis.results import Results
-from rote.analysis.runs_table import NOTE
+from rote.analysis.runs_table import runs_section
 from rote.analysis.table import Table
 
 
@@ -122,11 +122,11 @@ def _sections(found: Study, drawn: Mapping[str, Plot], lead: Plot | None) -> Ite
             *plot("sizes", captions.ONE_SIZE),
             tables.compared_table(found),
         ],
-        "Runs": [tables.run_table(found), Text(NOTE, is_html=True)],
     }  # fmt: skip
     for title, blocks in pieces.items():
         shown = [each for each in blocks if not isinstance(each, Table) or each.rows]
         yield Section(title=title, blocks=shown)
+    yield runs_section(found.runs, tables.run_columns())
 
 
 def _law_lines(found: Study) -> Iterator[str]:

@@ -6,7 +6,6 @@ from typing import Any
 
 from rote.analysis.estimate import Estimate, span
 from rote.analysis.fits.membership_law import MembershipLaw
-from rote.analysis.metrics import METRICS
 from rote.analysis.quantities.convergence import num_converged
 from rote.analysis.quantities.exposure import FEWEST_IN_GROUP
 from rote.analysis.quantities.leakage import GUESSES, SIZE
@@ -15,17 +14,11 @@ from rote.analysis.reports.leakage.law import CONSTANTS, constant
 from rote.analysis.reports.leakage.sizes import Row
 from rote.analysis.reports.leakage.study import LOSS, Study
 from rote.analysis.reports.leakage.wording import score_name, verdict
-from rote.analysis.runs_table import converged
 from rote.analysis.table import Column, Table, Value, warning
 
 INTERVAL = "95 % interval"
 OBSERVED = "Morris et al. 2025; how thresholds were chosen is not stated"
 SIZE_COLUMN, N_COLUMN = Column("size", "series"), Column("N", "N")
-OF_RUNS = (
-    *(name for name in GUESSES if name != "f1"),
-    "largest_f1", "balanced_accuracy", LOSS, "samples_per_parameter", "parameters",
-    "training.steps",
-)  # fmt: skip
 
 
 def law_table(found: Study) -> Table:
@@ -194,8 +187,8 @@ def compared_table(found: Study) -> Table:
     return Table(rows=found.compared, columns=columns, is_tall=True)
 
 
-def run_table(found: Study) -> Table:
-    """Build a row per run, with its leakage first."""
+def run_columns() -> list[Column | str]:
+    """List the columns of the table of runs, leakage first."""
 
     def data(run: Mapping[str, Any]) -> Value:
         number = run["cost.train_sequences"]
@@ -205,14 +198,15 @@ def run_table(found: Study) -> Table:
         ends = None if run["f1"] is None else (run["f1_low"], run["f1_high"])
         return run["f1"], span(ends, "{:.3f}")
 
-    columns = [
+    return [
         Column("run", "run_id", is_code=True),
         Column("size", "model", unit="layers x width"),
         Column("N", data, unit="all sequences |D|"),
-        Column.of(METRICS["seed"]),
+        "seed",
         Column("F1", f1, unit=f"at equal errors, {INTERVAL}", form="{:.3f}"),
-        *(Column.of(METRICS[name]) for name in OF_RUNS),
+        *(name for name in GUESSES if name != "f1"),
+        "largest_f1", "balanced_accuracy", LOSS, "samples_per_parameter", "parameters",
+        "training.steps",
         Column("source", "source"),
-        Column.of(METRICS["training.converged"], converged),
-    ]
-    return Table(rows=found.runs.to_dicts(), columns=columns, is_tall=True)
+        "training.converged",
+    ]  # fmt: skip
