@@ -13,25 +13,16 @@ from rote.analysis.quantities.exposure import (
     against_repeats,
     chance_bits,
     compare_with_chance,
-    exposure_by_rank,
-    exposure_by_sampling,
+    exposure_bits,
     exposures,
     fit_skew_normal,
     mean_exposure,
 )
 
 
-def test_exposure_by_rank() -> None:
-    assert exposure_by_rank([10, 10, 10], [1, 2, 1024]).tolist() == [10, 9, 0]
-    with pytest.raises(ValueError, match="counts must be from 1 up, got 0"):
-        exposure_by_rank([10], [0])
-
-
-def test_exposure_by_sampling() -> None:
-    assert exposure_by_sampling([1024] * 3, [0, 1, 7]).tolist() == [10, 9, 7]
-    assert exposure_by_sampling(1023, 1023) == pytest.approx(np.log2(1023 / 1024))
-    with pytest.raises(ValueError, match="more references"):
-        exposure_by_sampling([3], [4])
+def test_exposure_is_the_most_less_the_rank_in_bits() -> None:
+    assert exposure_bits([10, 10, 10], [0, 1, 1023]).tolist() == [10, 9, 0]
+    assert exposure_bits(np.log2(1023), 1023) == pytest.approx(np.log2(1023 / 1024))
 
 
 def test_a_guess_has_an_expectation_of_1_44_bits() -> None:

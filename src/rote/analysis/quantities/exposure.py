@@ -28,25 +28,17 @@ FEWEST_IN_GROUP = 3  # canaries: with fewer, an interval spans nearly all values
 DIRECT = 1e-3  # scipy's distribution function is used above it, the tail below
 
 
-def exposure_by_rank(secret_bits: ArrayLike, ranks: ArrayLike) -> Floats:
-    """Return log2 |R| - log2 rank, for ranks from 1 among all of R; raises ValueError for less."""
-    return np.asarray(secret_bits, dtype=np.float64) - np.log2(_counts(ranks, least=1))
+def exposure_bits(most_bits: ArrayLike, num_as_likely: ArrayLike) -> Floats:
+    """Return most - log2(1 + m), where m references are at least as likely as the canary.
 
-
-def exposure_by_sampling(num_references: ArrayLike, num_as_likely: ArrayLike) -> Floats:
-    """Return log2 n - log2(1 + m), where m of n references are at least as likely as the canary.
-
-    It is at most log2 n: a canary likelier than all references exposes at least that. Raises
-    ValueError for impossible counts.
+    If all of R is ranked, 1 + m is the rank and log2 |R| the most. Of n sampled references the most
+    is log2 n: a canary likelier than all of them exposes at least that.
     """
-    numbers, as_likely = _counts(num_references, least=1), _counts(num_as_likely, least=0)
-    if np.any(as_likely > numbers):
-        raise ValueError("more references are as likely as a canary than there are")
-    return np.log2(numbers) - np.log2(1 + as_likely)
+    return np.asarray(most_bits, np.float64) - np.log2(1 + np.asarray(num_as_likely, np.float64))
 
 
 def chance_bits(num_secrets: int) -> float:
-    """Return the exact expectation of `exposure_by_rank` for a uniform rank on 1 ... |R|."""
+    """Return the exact expectation of `exposure_bits` for a uniform rank on 1 ... |R|."""
     return math.log2(num_secrets) - bits_from_nats(gammaln(num_secrets + 1)) / num_secrets
 
 
@@ -187,21 +179,14 @@ class Exposures:
 def exposures(arrays: Mapping[str, NDArray[np.generic]], *, fitted: bool = True) -> Exposures:
     """Read the arrays that `rote.measures.exposure` stores; ``fitted`` also fits skew-normals."""
     own = {key.removeprefix("exposure."): values for key, values in arrays.items()}
-    exact_K = own["is_exact"].astype(np.bool_)
-    # If all of R is ranked there are |R| - 1 references, and 1 + num_as_likely is the rank.
-    ranked_K = exposure_by_rank(own["secret_bits"], 1 + own["num_as_likely"].astype(np.int64))
-    sampled_K = exposure_by_sampling(own["num_references"], own["num_as_likely"])
-    starts = np.cumsum(own["num_references"].astype(np.int64))[:-1]
-    parts = np.split(own["reference_code_bits"], starts)
+    numbers_K = own["num_references"].astype(np.int64)
+    most_K = np.where(own["is_exact"].astype(np.bool_), own["secret_bits"], np.log2(numbers_K))
+    parts = np.split(own["reference_code_bits"], np.cumsum(numbers_K)[:-1])
     fits_K = tuple(fit_skew_normal(part) if fitted else None for part in parts)
     return Exposures(
         repeats_K=own["repeats"].astype(np.int64),
-        bits_K=np.where(exact_K, ranked_K, sampled_K),
-        most_bits_K=np.where(
-            exact_K,
-            own["secret_bits"].astype(np.float64),
-            np.log2(own["num_references"].astype(np.float64)),
-        ),
+        bits_K=exposure_bits(most_K, own["num_as_likely"]),
+        most_bits_K=most_K,
         fits_K=fits_K,
         fitted_bits_K=tuple(
             fit.exposure_bits(float(code)) if fit else None
@@ -227,10 +212,3 @@ def _log_distribution(place: float, shape: float) -> float:
         return math.exp(float(skewnorm.logpdf(place - v / rate, shape)) - at_place)
 
     return at_place + math.log(quad(ratio, 0, math.inf)[0] / rate)
-
-
-def _counts(values: ArrayLike, *, least: int) -> Floats:
-    numbers = np.asarray(values, dtype=np.float64)
-    if np.any(numbers < least):
-        raise ValueError(f"counts must be from {least} up, got {numbers.min():g}")
-    return numbers
