@@ -154,12 +154,10 @@ def best_of_heads(capacities: Iterable[CapacityOfSize]) -> list[CapacityOfSize]:
 
     It takes the maximum over runs, because a plateau may be extrapolated from few runs.
     """
-    best: dict[tuple[str, int], CapacityOfSize] = {}
+    of_size: dict[tuple[str, int], list[CapacityOfSize]] = {}
     for each in capacities:
-        other = best.setdefault(each.size, each)
-        if each.maximum_bits_per_parameter > other.maximum_bits_per_parameter:
-            best[each.size] = each
-    return list(best.values())
+        of_size.setdefault(each.size, []).append(each)
+    return [max(same, key=lambda one: one.maximum_bits_per_parameter) for same in of_size.values()]
 
 
 def _check(table: pl.DataFrame) -> None:

@@ -64,12 +64,11 @@ def _card(found: Study, kind: Metric) -> Card:
         levels = [row for row in levels if row["N"] in {each["N"] for each in compared}]
     ends = found.ends(levels, "level")
     lines = [f"{one}: {mean.words(kind.form, label='95 % interval')}" for one, mean in ends.items()]
-    lines += [
-        f"difference {row['apart'].words(kind.signed)}: {wording.verdict(row)}"
-        for row in compared[:1]
-    ]
-    if kind.name == "f1":
-        lines += [f"{wording.sentence(law.short_line(fitted))}." for fitted in found.laws[:1]]
+    if compared:
+        apart = compared[0]["apart"].words(kind.signed)
+        lines.append(f"difference {apart}: {wording.verdict(compared[0])}")
+    if kind.name == "f1" and found.laws:
+        lines.append(f"{wording.sentence(law.short_line(found.laws[0]))}.")
     guess = kind.form.format(GUESSES[kind.name])
     return Card(
         title=wording.sentence(kind.title),

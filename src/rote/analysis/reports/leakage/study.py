@@ -57,7 +57,7 @@ class Study:
     @cached_property
     def series(self) -> list[str]:
         """All series, in the order of size."""
-        return self.runs["series"].unique(maintain_order=True).to_list()
+        return list(self.parameters)
 
     @cached_property
     def parameters(self) -> Mapping[str, int]:
@@ -73,12 +73,12 @@ class Study:
     @property
     def leaking(self) -> list[Metric]:
         """Kinds whose whole interval exceeds a guess somewhere."""
-        above = {
-            row["kind"].name
+        above = [
+            row["kind"]
             for row in self.levels
-            if row["level"].interval and row["level"].interval[0] > GUESSES[row["kind"].name]
-        }
-        return [kind for kind in self.kinds if kind.name in above]
+            if row["level"].interval and row["level"].low > GUESSES[row["kind"].name]
+        ]
+        return [kind for kind in self.kinds if kind in above]
 
     def ends(self, rows: Sequence[Row], name: str) -> dict[str, Estimate]:
         """Return the means of an estimate in the smallest and the largest size that have any."""
