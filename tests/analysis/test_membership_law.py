@@ -106,7 +106,7 @@ def test_fitting_the_same_runs_twice_is_the_same() -> None:
     [
         ([1, 2, 3, 3], [0.9, 0.8, 0.6, 0.6], "3 ratios"),
         ([1, 2, 3, 4], [0.5, 0.51, 0.49, 0.5], "no run leaks"),
-        ([1, 2, 3, 4], [1.0, 1.0, 1.0, 1.0], "cannot be told apart"),
+        ([1, 2, 3, 4], [1.0, 1.0, 1.0, 1.0], "cannot be separated"),
     ],
 )
 def test_too_little_is_told(

@@ -224,6 +224,7 @@ def test_settings_out_of_range(checkpoint: Path, sides: tuple[Path, Path], tmp_p
     for words, expected in (
         (["--max-tokens", "1"], "--max-tokens must be a whole number from 2"),
         (["--prefix-tokens", "0"], "--prefix-tokens must be a whole number from 1"),
+        (["--precision", "qat_int4"], "only a run that was trained in it has such weights"),
         (["--precision", "fp23"], "precision 'fp23' is not known. Did you mean 'fp32'?"),
         (["--canaries", str(tmp_path / "m.jsonl")], "is not a manifest of canaries"),
     ):

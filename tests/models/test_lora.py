@@ -152,7 +152,7 @@ def test_a_finished_run_is_begun_from(outputs: Store) -> None:
     spec = spec_of(*chosen, "budget.max_steps=10", "optim.optimiser.lr=0")
     assert len(spec.what["model"]["base_sha256"]) == 64
     facts = Preflight().facts(spec)
-    assert facts.step.anatomy.frozen_parameters == record.parameters - 2 * 12
+    assert facts.step.shape.frozen_parameters == record.parameters - 2 * 12
     begun = execute(spec, outputs)
     assert begun.measures["cost"] == pytest.approx(record.measures["cost"], rel=1e-6)
     model, task, _ = load_trained(outputs.run(first.run_id))

@@ -15,6 +15,7 @@ from rote.auditing.stored import SCORES
 from rote.ledger.store import Store
 from rote.run.execute import execute, execute_together
 from rote.run.preflight import Preflight
+from rote.training.float8 import LEAST_CAPABILITY
 from rote.training.training_run import Interrupted
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
@@ -38,6 +39,29 @@ def test_a_gpu_trains_what_a_cpu_trains(
         curves.append(losses(store, spec))
     tolerance = max(TOLERANCE[precision], 0.0 if optim == "adamw" else 1e-2)
     assert curves[1] == pytest.approx(curves[0], rel=tolerance)
+
+
+@pytest.mark.parametrize("precision", ["fp16_mixed", "qat_int8", "qat_int4", "qat_ternary"])
+def test_formats_of_few_bits_train_as_on_a_cpu(
+    tiny: MakeSpec, tmp_path: Path, precision: str
+) -> None:
+    curves = []
+    for device in ("cpu", "gpu"):
+        spec = tiny(f"precision={precision}", f"host.accelerator={device}")
+        execute(spec, Store(tmp_path / device))
+        curves.append(losses(Store(tmp_path / device), spec))
+    assert curves[1] == pytest.approx(curves[0], rel=1e-2)
+
+
+def test_float8_trains_as_bfloat16_does(tiny: MakeSpec, tmp_path: Path) -> None:
+    if torch.cuda.get_device_capability() < LEAST_CAPABILITY:
+        pytest.skip("this GPU has no float8")
+    curves = []
+    for precision in ("bf16_mixed", "fp8"):
+        spec = tiny(f"precision={precision}", GPU, "size.width=16")
+        execute(spec, Store(tmp_path))
+        curves.append(losses(Store(tmp_path), spec))
+    assert curves[1] == pytest.approx(curves[0], rel=2e-2)
 
 
 def test_the_same_run_twice_is_bit_identical(tiny: MakeSpec, tmp_path: Path) -> None:

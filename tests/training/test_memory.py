@@ -138,7 +138,7 @@ def test_gradients_of_single_sequences_are_held_as_the_formula_says() -> None:
     assert three - two == made.block_bytes()
     gradients, _ = per_sample_gradients(models[1], tokens_bL, plain)
     given = sum(one.untyped_storage().nbytes() for one in gradients.values())
-    assert given == B * 4 * made.anatomy.parameters
+    assert given == B * 4 * made.shape.parameters
     whole = replace(made, microbatch_size=None)
     assert made.positions == B * L and whole.positions == 10 * B * L
     assert not made.is_recomputed(0) and whole.is_recomputed(0)
@@ -201,8 +201,8 @@ def test_frozen_weights_have_no_gradient_and_no_state() -> None:
 
 
 def test_of_a_model_without_blocks_only_the_weights_are_known() -> None:
-    anatomy = ModelShape.of(nn.Linear(3, 2))
-    assert (anatomy.parameters, anatomy.num_blocks, anatomy.vocab_size) == (8, 0, 0)
+    shape = ModelShape.of(nn.Linear(3, 2))
+    assert (shape.parameters, shape.num_blocks, shape.vocab_size) == (8, 0, 0)
     assert not step(nn.Linear(3, 2), FORMATS["fp32"]).is_recomputed(0)
 
 
@@ -224,7 +224,7 @@ def test_fsdp_divides_the_state_ddp_does_not() -> None:
     )  # fmt: skip
     eight = replace(large, batch_size=8 * B, processes=8)
     assert eight.positions == large.positions
-    buckets = 4 * large.anatomy.parameters
+    buckets = 4 * large.shape.parameters
     assert peak(eight) == peak(large) + buckets
     assert peak(replace(eight, strategy="fsdp")) < 0.6 * peak(large)
 

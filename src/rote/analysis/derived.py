@@ -11,6 +11,7 @@ import polars as pl
 from rote.config.names import run_name
 
 UNIFORM = "rote.tasks.uniform.Uniform"
+BITS_OF_DTYPE = {"float32": 32, "float16": 16, "bfloat16": 16}  # keys of conf/precision
 LEAST_CODE = "cost.train_least_code_bits"
 TRIED = re.compile(r"exact_match\.((train|heldout)_(\w+))_tried")
 EXTRACTED = re.compile(r"extraction\.(train|heldout)_extracted_(\d+)")
@@ -24,9 +25,11 @@ FLOPS_PER_PARAMETER_AND_TOKEN = 6.0  # Kaplan et al. 2020, section 2.1; attentio
 PEAK_FLOPS_PER_SECOND = {
     r"(NVIDIA )?A100(-SXM4-\d+GB|-PCIE-\d+GB| 80GB PCIe)": {
         "fp32": 19.5e12, "tf32": 156e12, "bf16_mixed": 312e12, "bf16_true": 312e12,
+        "fp16_mixed": 312e12,
     },
     r"NVIDIA (H100( 80GB HBM3)?|H200)": {
         "fp32": 67e12, "tf32": 494.7e12, "bf16_mixed": 989.4e12, "bf16_true": 989.4e12,
+        "fp16_mixed": 989.4e12,
     },
 }  # fmt: skip
 
@@ -34,6 +37,35 @@ PEAK_FLOPS_PER_SECOND = {
 def memorised() -> pl.Expr:
     """Return the memorised bits: entropy minus code length of the training data."""
     return pl.col("entropy_bits") - pl.col("cost.train_code_bits")
+
+
+def stored_bits(table: pl.DataFrame) -> pl.Expr | None:
+    """Of the model that is measured: as a format of few bits counts them, else all weights' dtype.
+
+    Mixed precision keeps weights in float32: that is what it stores.
+    """
+    if not {"precision.weights", "parameters"} <= set(table.columns):
+        return None
+    of_weight = pl.col("precision.weights").replace_strict(
+        BITS_OF_DTYPE, default=None, return_dtype=pl.Int64
+    )
+    total = "training.total_parameters"  # of a model some of whose weights are frozen
+    numbers = pl.coalesce(total, "parameters") if total in table.columns else pl.col("parameters")
+    whole = of_weight * numbers
+    counted = "training.stored_bits"
+    return pl.coalesce(counted, whole) if counted in table.columns else whole
+
+
+def stored_bits_per_parameter(table: pl.DataFrame) -> pl.Expr | None:
+    """Scales and unquantised vectors included."""
+    stored = stored_bits(table)
+    return None if stored is None else stored / pl.col("parameters")
+
+
+def memorised_per_stored_bit(table: pl.DataFrame) -> pl.Expr | None:
+    """Bits memorised over bits stored."""
+    stored = stored_bits(table)
+    return None if stored is None else memorised() / stored
 
 
 def tokens_per_second() -> pl.Expr:

@@ -95,14 +95,14 @@ HYPHEN_OF_A_NUMBER = re.compile(r"(?<![\w.])-(?=[\d.∞])")
 
 def number(value: float, form: str) -> str:
     """Format the value with ``form``: 0 gets no sign, a value that would show as zero one digit."""
-    told = form.format(value)
+    written = form.format(value)
     if value == 0:
-        return told.replace("+", "")
-    if not re.search(r"[1-9]", told) and re.search(r"\d", told):
+        return written.replace("+", "")
+    if not re.search(r"[1-9]", written) and re.search(r"\d", written):
         if "%" in form:
             return f"{'+' if '+' in form and value > 0 else ''}{100 * value:.1g}%"
         return f"{value:{'+' if '+' in form else ''}.1g}"
-    return told
+    return written
 
 
 def typeset(text: str) -> str:

@@ -74,6 +74,11 @@ PRECISION_LOOKS = {
     "tf32": PrecisionStyle(colour="#009E73", marker="v", linestyle="-."),
     "bf16_mixed": PrecisionStyle(colour="#D55E00", marker="s", linestyle="--"),
     "bf16_true": PrecisionStyle(colour="#CC79A7", marker="^", linestyle=":"),
+    "fp16_mixed": PrecisionStyle(colour="#E69F00", marker="D", linestyle="--"),
+    "fp8": PrecisionStyle(colour="#8C564B", marker="<", linestyle="-."),
+    "qat_int8": PrecisionStyle(colour="#56B4E9", marker="P", linestyle="-"),
+    "qat_int4": PrecisionStyle(colour="#6B6B6B", marker="X", linestyle="-"),
+    "qat_ternary": PrecisionStyle(colour="#000000", marker="d", linestyle="-"),
 }
 
 

@@ -135,6 +135,14 @@ _ALL = (
         expression=derived.memorised() / pl.col("parameters"), is_main=True, is_compared=True,
     ),
     Metric(
+        name="stored_bits_per_parameter", title="stored", unit="bits per parameter",
+        form="{:.2f}", expression=derived.stored_bits_per_parameter,
+    ),
+    Metric(
+        name="bits_memorised_per_bit_stored", title="memorised per bit stored", form="{:.3f}",
+        expression=derived.memorised_per_stored_bit,
+    ),
+    Metric(
         name="bits_per_active_parameter", title="memorised", unit="bits per active parameter",
         form="{:.3f}", expression=derived.memorised() / pl.col("training.active_parameters"),
     ),
@@ -205,7 +213,7 @@ _ALL = (
     Metric(
         name="extracted_share", title="share of the most repeated canaries extracted", form="{:.0%}"
     ),
-    Metric(name="drawn_right", title="share of random labels told right", form="{:.0%}"),
+    Metric(name="drawn_right", title="share of random labels answered right", form="{:.0%}"),
     Metric(
         name="canaries_extracted", title="inserted canaries extracted", form="{:.1%}",
         is_compared=True,

@@ -67,6 +67,17 @@ OVERVIEWS = {
         axes=(("data_per_capacity", HELDOUT), (SEQUENCES, HELDOUT), ("parameters", HELDOUT)),
         curves=(LOSS, MEMORISED_BITS, BELOW_UNIFORM_BITS),
     ),
+    "formats": Overview(
+        title="Number formats",
+        text="Bits memorised against bits stored: nothing lies above the diagonal. Formats that "
+        "were only measured after training are in the report.",
+        axes=(
+            ("stored_bits_per_parameter", "bits_per_parameter"),
+            ("stored_bits_per_parameter", "bits_memorised_per_bit_stored"),
+        ),
+        by=(("precision.name", "bits_memorised_per_bit_stored"),),
+        curves=(LOSS, MEMORISED_BITS),
+    ),
     "generalisation": Overview(
         title="Memorise or generalise",
         text="Answered right without help, seen and held out. A rule shows on what was held out, "

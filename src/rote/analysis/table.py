@@ -117,8 +117,8 @@ class Table:
         """Indices of the columns that are shown."""
         if not self.is_folded or len(self.cells) < 2:
             return list(range(len(self.columns)))
-        told = [{row[place].line for row in self.cells} for place in range(len(self.columns))]
-        return [place for place, lines in enumerate(told) if len(lines) > 1]
+        lines = [{row[place].line for row in self.cells} for place in range(len(self.columns))]
+        return [place for place, lines in enumerate(lines) if len(lines) > 1]
 
     @property
     def heads(self) -> list[tuple[Column, bool]]:

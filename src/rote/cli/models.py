@@ -70,11 +70,17 @@ def audit(
     from rote.analysis.audit.report import is_finished, read_numbers, write_report
     from rote.auditing.request import AuditRequest, AuditSettings
     from rote.auditing.targets import precision_of
+    from rote.training.quantisation_aware import QuantisationAware
 
     def target(word: str) -> "AuditTarget":
         return _target(word, start_token=start_token, allow_pickle=allow_pickle)
 
     audited = target(model)
+    scored_in = precision_of(precision or audited.precision)
+    if isinstance(scored_in, QuantisationAware) and scored_in.name != audited.precision:
+        raise ValueError(
+            f"--precision {scored_in.name}: only a run that was trained in it has such weights"
+        )
     request = AuditRequest(
         target=audited,
         references=[target(word) for word in reference],
@@ -87,7 +93,7 @@ def audit(
             quick=quick,
             prefix_tokens=prefix_tokens,
             suffix_tokens=suffix_tokens,
-            precision=precision_of(precision or audited.precision).name,
+            precision=scored_in.name,
             device=_device(accelerator),
             seed=seed,
             start_token=start_token,

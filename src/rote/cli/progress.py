@@ -17,7 +17,7 @@ from rich.text import Text
 
 from rote.cli.screen import aside
 from rote.io.read import printable
-from rote.ledger.curve import MEMORISED_BITS, progress_told
+from rote.ledger.curve import MEMORISED_BITS, progress_text
 
 if TYPE_CHECKING:
     from rote.ledger.record import Record
@@ -129,7 +129,7 @@ class ProgressBar:
 
     def row(self, row: dict[str, float]) -> None:
         """Another stride is done."""
-        text = progress_told(row)
+        text = progress_text(row)
         if MEMORISED_BITS in row:
             text += f", {row[MEMORISED_BITS] / self.parameters:.2f} per parameter"
         self.progress.update(self.task, completed=row["step"], bits=text)

@@ -243,7 +243,7 @@ def _show(
     if run.state == "running":
         if run.run_id not in lines:
             lines[run.run_id] = progress.add_task(f"  {name}", total=run.max_steps, bits="")
-        progress.update(lines[run.run_id], completed=run.step, bits=run.told)
+        progress.update(lines[run.run_id], completed=run.step, bits=run.progress_text)
     elif run.state == "done" or run.run_id in lines:
         if run.run_id in lines:
             progress.remove_task(lines.pop(run.run_id))

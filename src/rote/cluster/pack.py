@@ -106,5 +106,5 @@ def _step_seconds(folder: RunFolder) -> float:
     steps = training["steps"] + training.get(FINISH, {}).get("evaluations", 0)
     steps *= circumstances.get("stacked", 1)
     if not steps or "train_seconds" not in circumstances:
-        raise ValueError(f"run {folder.run_id} does not tell how long a step took")
+        raise ValueError(f"run {folder.run_id} does not record how long a step took")
     return float(circumstances["train_seconds"] / steps)

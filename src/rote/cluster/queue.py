@@ -94,7 +94,7 @@ def max_array_size(*, timeout_seconds: float) -> int:
         key, _, value = line.partition("=")
         if key.strip() == "MaxArraySize":
             return int(value)
-    raise QueueUnknown("the controller does not tell MaxArraySize")
+    raise QueueUnknown("the controller does not report MaxArraySize")
 
 
 def _ask(command: list[str], timeout_seconds: float) -> str:

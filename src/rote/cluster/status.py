@@ -13,7 +13,7 @@ from rote.cluster.journal import Journal
 from rote.cluster.liveness import GONE, SentJob, last_attempt, sent_jobs
 from rote.cluster.plan import Plan, Point, sweep_folder
 from rote.io.read import Damaged, printable, read_end, require_inside
-from rote.ledger.curve import progress_told
+from rote.ledger.curve import progress_text
 from rote.ledger.spec import Spec, flatten
 from rote.ledger.store import RunFolder, Store
 
@@ -34,7 +34,7 @@ class RunState:
     state: str  # one of STATES
     step: int
     max_steps: int
-    told: str = ""  # progress in the curve's last row
+    progress_text: str = ""  # progress in the curve's last row
     steps_per_second: float | None = None  # while it runs
     reason: str | None = None  # of a failure or damage, or why it waits
 
@@ -91,7 +91,7 @@ def labels(specs: Sequence[Spec]) -> list[str]:
 def label(spec: Spec, keys: Sequence[str]) -> str:
     """Return the values of these keys in one run, if it has them."""
     row = flatten(spec.what)
-    return " ".join(_said(key, row[key]) for key in keys if key in row) or spec.run_id
+    return " ".join(_in_words(key, row[key]) for key in keys if key in row) or spec.run_id
 
 
 def varying_keys(specs: Sequence[Spec]) -> list[str]:
@@ -101,11 +101,11 @@ def varying_keys(specs: Sequence[Spec]) -> list[str]:
     for spec in specs:
         _differences(first, spec.what, "", found)
     order = dict.fromkeys([*flatten(first), *sorted(found)])
-    told = found - _told_by_class(specs, found)
-    return [key for key in order if key in told and _told(key)]
+    progress_text = found - _varying_with_class(specs, found)
+    return [key for key in order if key in progress_text and _is_shown(key)]
 
 
-def _told_by_class(specs: Sequence[Spec], found: Set[str]) -> set[str]:
+def _varying_with_class(specs: Sequence[Spec], found: Set[str]) -> set[str]:
     """Return settings that are constant for each chosen class: the class name implies them."""
     classes = {key.removesuffix("_target_") for key in found if key.endswith("._target_")}
     classes = {prefix for prefix in classes if not prefix.startswith("control.")}
@@ -117,8 +117,8 @@ def _told_by_class(specs: Sequence[Spec], found: Set[str]) -> set[str]:
         for key, prefix in inside.items():
             if key in row and not key.endswith("._target_"):
                 seen.setdefault((key, row[f"{prefix}_target_"]), set()).add(str(row[key]))
-    told = {key for (key, _), values in seen.items() if len(values) == 1}
-    return told - {key for (key, _), values in seen.items() if len(values) > 1}
+    progress_text = {key for (key, _), values in seen.items() if len(values) == 1}
+    return progress_text - {key for (key, _), values in seen.items() if len(values) > 1}
 
 
 def tail(path: Path, num_lines: int, outputs: Path) -> list[str]:
@@ -168,7 +168,7 @@ def _branch(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _told(key: str) -> bool:
+def _is_shown(key: str) -> bool:
     """Return whether a key adds information: a model implies its size, a format has a name."""
     group, _, name = key.partition(".")
     if group == "precision":
@@ -176,7 +176,7 @@ def _told(key: str) -> bool:
     return group != "model" or name == "_target_"
 
 
-def _said(key: str, value: Any) -> str:
+def _in_words(key: str, value: Any) -> str:
     """Return the text of one setting.
 
     A control is written as its name, then its settings; a class with its group: schedule=linear.
@@ -214,7 +214,7 @@ def _state(point: Point, folder: RunFolder, jobs: Jobs) -> RunState:
         state=state,
         step=step,
         max_steps=max_steps,
-        told=progress_told(row),
+        progress_text=progress_text(row),
         steps_per_second=_speed(life, step) if state == "running" else None,
         reason="; ".join(filter(None, [reason, *damaged])) or None,
     )

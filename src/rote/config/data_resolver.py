@@ -1,4 +1,4 @@
-"""What only a look at the data tells, filled in before a run has its id; no torch."""
+"""Resolve data-dependent configuration before the run id is computed; no torch."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -15,7 +15,7 @@ BELOW_UNIFORM_BITS = "below_uniform_bits"  # relative to a uniform guesser's cod
 LOSS_NATS = "loss_nats_per_token"
 
 
-def progress_told(row: Mapping[str, float]) -> str:
+def progress_text(row: Mapping[str, float]) -> str:
     """Return a run's progress in few words: memorised bits, or bits per token."""
     if MEMORISED_BITS in row:
         return f"{row[MEMORISED_BITS]:,.0f} bits"

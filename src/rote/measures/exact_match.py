@@ -110,10 +110,10 @@ def _free(model: nn.Module, items: Items, task: Task, device: torch.device) -> n
 def _greedy(model: nn.Module, prompts_BL: Tensor, length: int) -> Tensor:
     """The likeliest token after token, so many, [B, length]."""
     decoder = token_reader(model)
-    said = [decoder.read(prompts_BL).argmax(dim=-1, keepdim=True)]
-    while len(said) < length:
-        said.append(decoder.read(said[-1]).argmax(dim=-1, keepdim=True))
-    return torch.cat(said, dim=1)
+    decoded = [decoder.read(prompts_BL).argmax(dim=-1, keepdim=True)]
+    while len(decoded) < length:
+        decoded.append(decoder.read(decoded[-1]).argmax(dim=-1, keepdim=True))
+    return torch.cat(decoded, dim=1)
 
 
 def _inside(items: Items, rows: slice | Tensor) -> Tensor:

@@ -30,7 +30,7 @@ def frozen_parameters(model: nn.Module) -> int:
 def embedding_parameters(model: nn.Module) -> int:
     """Of tokens and positions, if they train: what others leave out (Kaplan et al. 2020)."""
     tables = (module for module in model.modules() if isinstance(module, nn.Embedding))
-    weights = {id(table.weight): table.weight for table in tables}
+    weights = {id(one): one for table in tables for one in table.parameters()}
     return _numel(one for one in weights.values() if one.requires_grad)
 
 

@@ -154,7 +154,7 @@ def _repeats(name: str, runs: pl.DataFrame, count: RunCount) -> RepetitionLaw:
     found = {constant.name: constant for constant in fitted.constants}
     spread = found["R_D"].standard_error
     if spread is None or spread > GREATEST_ERROR * found["R_D"].value:
-        return published_repeats(f"not fitted to {name}: its runs hardly tell R_D")
+        return published_repeats(f"not fitted to {name}: its runs hardly determine R_D")
     law = _estimate("repetition", fitted, name, fitted.ranges)
     return RepetitionLaw(
         R_D=found["R_D"].value,

@@ -93,8 +93,8 @@ def _run_seconds(spec: Spec, fact: Facts, stack: int) -> float:
     )
     return h100_seconds(
         [steps, finish],
-        layers=fact.step.anatomy.num_blocks,
-        parameters=round(fact.step.anatomy.flops_per_token / FLOPS_PER_PARAMETER_AND_TOKEN),
+        layers=fact.step.shape.num_blocks,
+        parameters=round(fact.step.shape.flops_per_token / FLOPS_PER_PARAMETER_AND_TOKEN),
         is_replayed=spec.how["host"]["compile"] == GRAPH,
     )
 

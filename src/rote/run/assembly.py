@@ -39,7 +39,7 @@ def make_training_run(
     require_causal(model, vocab_size=task.vocab_size, length=task.length)
     device = device_of(spec.how["host"]["accelerator"])
     controls = Controls.of(spec.controls, build)
-    controls.require_company(spec.how["host"]["strategy"])
+    controls.require_strategy(spec.how["host"]["strategy"])
     controls.change_model(model)
     budget, precision = build(what["budget"]), build(what["precision"])
     if budget.finish and distributed.num_processes() > 1:
@@ -57,7 +57,7 @@ def make_training_run(
     entropy_bits = task.entropy_bits(from_position=first)
     watches = controls.watches
     return TrainingRun(
-        model=precision.cast(model),
+        model=precision.trainable(precision.cast(model)),
         sequences=sequences,
         length=task.length,
         entropy_bits=uniform_bits(num_tokens, task.vocab_size)

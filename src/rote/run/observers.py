@@ -39,7 +39,7 @@ class Observers:
     def __init__(self, listening: Iterable[Observer]) -> None:
         self.listening = list(listening)
 
-    def tell(self, event: str, *arguments: Any) -> None:
+    def notify(self, event: str, *arguments: Any) -> None:
         """Pass an event on to all observers."""
         for observer in list(self.listening):
             try:

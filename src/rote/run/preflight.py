@@ -15,7 +15,6 @@ from rote.core.checks import require_whole
 from rote.ledger.spec import Spec
 from rote.measures.protocol import ChecksTask
 from rote.models.contracts import require_causal, require_contract
-from rote.precision import Precision
 from rote.training.budget import Budget
 from rote.training.controls.combined import Controls
 from rote.training.controls.protocol import PlannedTraining
@@ -67,7 +66,7 @@ class Facts:
         """
         tokens = self.tokens_per_step * self.max_steps
         tokens += self.epoch_tokens * self.finish_evaluations
-        return self.step.anatomy.flops_per_token * tokens
+        return self.step.shape.flops_per_token * tokens
 
     def peak_bytes(self, processes: int) -> int:
         """Return the peak bytes of each process if so many train together."""
@@ -134,13 +133,17 @@ class Preflight:
         if spec.controls:
             key = [spec.controls, what["task"], what["model"], what["budget"], host["compile"]]
             controls = self._once(key, partial(_checked_controls, spec, budget))
-        anatomy = self._anatomy(what["model"], (data.vocab_size, data.length), controls)
-        _check_finish(spec, budget, precision, controls)
+        shape = self._model_shape(what["model"], (data.vocab_size, data.length), controls)
+        _check_finish(spec, budget, controls)
+        precision.check(
+            device_type=device_of(host["accelerator"]).type, strategy=host["strategy"],
+            has_finish=budget.finish is not None, has_own_gradients=controls.gradients is not None,
+        )  # fmt: skip
         steps, optim = budget.max_steps, what["optim"]
         copies = self._once([optim, steps], partial(_try_optim, optim, steps))
         batch_size = min(budget.batch_size, data.num_sequences)
         step = StepMemory.of(
-            anatomy,
+            shape,
             precision,
             batch_size=batch_size,
             length=data.length,
@@ -150,7 +153,7 @@ class Preflight:
             microbatch_size=controls.microbatch_size,
         )
         return Facts(
-            parameters=anatomy.parameters,
+            parameters=shape.parameters,
             entropy_bits=data.entropy_bits,
             max_steps=steps,
             tokens_per_step=batch_size * data.length,
@@ -168,9 +171,9 @@ class Preflight:
         # Only the task's shape: a point of a grid may derive its number of sequences from this
         # count.
         shape = self._once([config["task"], "shape"], partial(_shape, config["task"]))
-        return self._anatomy(config["model"], shape, Controls()).parameters
+        return self._model_shape(config["model"], shape, Controls()).parameters
 
-    def _anatomy(
+    def _model_shape(
         self, model: Mapping[str, Any], shape: tuple[int, int], controls: Controls
     ) -> ModelShape:
         key = [model, *shape, controls]
@@ -202,8 +205,8 @@ def _look_at(config: Mapping[str, Any]) -> _Data:
     )
 
 
-def _check_finish(spec: Spec, budget: Budget, precision: Precision, controls: Controls) -> None:
-    """Raises ValueError if the second phase would undo a choice, or runs in less than float32."""
+def _check_finish(spec: Spec, budget: Budget, controls: Controls) -> None:
+    """Raises ValueError if the second phase would undo a choice."""
     if budget.finish is None:
         return
     undone = [f"control.{name}" for name in controls.beyond_data]
@@ -213,11 +216,6 @@ def _check_finish(spec: Spec, budget: Budget, precision: Precision, controls: Co
         raise ValueError(
             f"budget.finish takes the plain loss of the whole training set to a minimum, which "
             f"would undo {undone[0]}: choose one of the two"
-        )
-    if (precision.weights, precision.autocast, precision.matmul) != ("float32", None, "highest"):
-        raise ValueError(
-            f"budget.finish needs precision=fp32, not {precision.name}: near a minimum, gradients "
-            "in a shorter format are mostly rounding, and what float32 finds does not survive it"
         )
 
 
@@ -256,9 +254,9 @@ def _look_inside(
 ) -> ModelShape:
     built = _on_meta(model, vocab_size, length)
     require_contract(built, vocab_size=vocab_size)
-    anatomy = ModelShape.of(built)
+    shape = ModelShape.of(built)
     is_own = type(built).__module__.startswith("rote.")  # our own models are tested
-    if not is_own and anatomy.parameters <= MOST_TRIED:
+    if not is_own and shape.parameters <= MOST_TRIED:
         tried: nn.Module = build(model, vocab_size=vocab_size, max_length=length)
         require_causal(tried, vocab_size=vocab_size, length=length)
     controls.change_model(built)

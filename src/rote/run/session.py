@@ -80,7 +80,7 @@ class RunSession:
         self.parameters = trainable_parameters(self.run.model)
         self.unusual_counts = unusual_counts(self.run.model)
         self.embedding_parameters = embedding_parameters(self.run.model)
-        self.observers.tell("start", self.spec, self.parameters, self.run.epoch_tokens)
+        self.observers.notify("start", self.spec, self.parameters, self.run.epoch_tokens)
         self.prepared_unix_seconds = time.time()
         self.clock.start()
         return self.run
@@ -116,7 +116,7 @@ class RunSession:
             save_weights(self.run.model, self.folder)
         self.folder.finish(record, arrays, circumstances)
         self.checkpoints.clear()
-        self.observers.tell("finish", record)
+        self.observers.notify("finish", record)
         return record
 
     def fail(self, error: Exception) -> None:
@@ -124,16 +124,16 @@ class RunSession:
         reason = f"{type(error).__name__}: {error}"
         details = "".join(traceback.format_exception(error))
         self.folder.fail(reason, details, provenance())
-        self.observers.tell("fail", reason)
+        self.observers.notify("fail", reason)
 
     def pause(self) -> None:
         """Tell observers that a checkpoint is left, from which the next session resumes."""
-        self.observers.tell("pause")
+        self.observers.notify("pause")
 
     def _row(self, row: Row) -> None:
         self.claim.renew()
         self.folder.append(row)
-        self.observers.tell("row", row)
+        self.observers.notify("row", row)
 
     def _save(self, step: int, state: dict[str, Any]) -> None:
         self.claim.renew()

@@ -118,7 +118,7 @@ def by_run(sweeps: Mapping[str, SweepEntry]) -> dict[str, tuple[Point, RunState,
 
 def stamp(paths: Iterable[Path]) -> str:
     """Return a digest that changes with the time or size of one of these files; reads none."""
-    return sha256("\n".join(map(_told, paths)).encode())
+    return sha256("\n".join(map(_stamp_of, paths)).encode())
 
 
 def stamp_of_run(folder: RunFolder) -> str:
@@ -134,7 +134,7 @@ def changed_at(path: Path) -> float | None:
         return None
 
 
-def _told(path: Path) -> str:
+def _stamp_of(path: Path) -> str:
     try:
         seen = path.stat()
     except OSError as error:

@@ -164,10 +164,10 @@ def _column(key: str, group: str, values: Sequence[Any], *, is_shown: bool) -> C
     }  # fmt: skip
     if kinds <= NUMBERS:
         return {**column, "values": short(values)}
-    said = [None if value is None else _word(key, value) for value in values]
-    words = list(dict.fromkeys(word for word in said if word is not None))
+    named = [None if value is None else _word(key, value) for value in values]
+    words = list(dict.fromkeys(word for word in named if word is not None))
     codes = {word: code for code, word in enumerate(words)}
-    return {**column, "words": words, "codes": [codes.get(word, -1) for word in said]}  # type: ignore[arg-type]
+    return {**column, "words": words, "codes": [codes.get(word, -1) for word in named]}  # type: ignore[arg-type]
 
 
 def _word(key: str, value: Any) -> str:

@@ -81,10 +81,10 @@ def _page(
     damage = damaged.get(point.run_id)
     reasons = [damage or run.reason, *(one for one in found if one not in (run.reason or ""))]
     reason = "; ".join(filter(None, reasons)) or None
-    return {**_told(point, run, reason, is_damaged=damage is not None), **left}
+    return {**_state(point, run, reason, is_damaged=damage is not None), **left}
 
 
-def _told(point: Point, run: RunState, reason: str | None, *, is_damaged: bool) -> dict[str, Any]:
+def _state(point: Point, run: RunState, reason: str | None, *, is_damaged: bool) -> dict[str, Any]:
     return {
         "id": point.run_id,
         "name": run_name(flatten(point.spec.what), point.run_id),
@@ -171,7 +171,7 @@ def _record(finished: FinishedRuns | None) -> dict[str, Any] | None:
 def _checks(point: Point, finished: FinishedRuns | None) -> list[dict[str, Any]]:
     """Return facts that were checked; ``holds`` is None if a no is a caution, not a fault."""
     checks = [
-        {"said": "the run id is the digest of its settings",
+        {"statement": "the run id is the digest of its settings",
          "holds": point.spec.run_id == point.run_id},
     ]  # fmt: skip
     if finished is None:
@@ -180,10 +180,10 @@ def _checks(point: Point, finished: FinishedRuns | None) -> list[dict[str, Any]]
     is_committed = finished.circumstances.get("uncommitted_digest") is None
     return [
         *checks,
-        {"said": "the record's checksum matches its content", "holds": True},
-        {"said": "training converged (otherwise memorised bits are a lower bound)",
+        {"statement": "the record's checksum matches its content", "holds": True},
+        {"statement": "training converged (otherwise memorised bits are a lower bound)",
          "holds": converged or None},
-        {"said": "trained by committed code", "holds": is_committed or None},
+        {"statement": "trained by committed code", "holds": is_committed or None},
     ]  # fmt: skip
 
 

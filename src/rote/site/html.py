@@ -132,7 +132,7 @@ def _entry(
         if run.state == "done"
     ]
     last = max((at for at in done if at), default=None)
-    said = [("planned", planned), ("last run done", last)]
+    times = [("planned", planned), ("last run done", last)]
     return {
         "name": plan.name,
         "kind": plan.report or "no report",
@@ -141,7 +141,7 @@ def _entry(
         "report": next((one for one in documents if one.of_sweep == plan.name), None),
         "can_report": plan.name != SINGLE,
         "changed": max(planned or 0.0, last or 0.0),
-        "when": ", ".join(f"{word} {clock(at)}" for word, at in said if at),
+        "when": ", ".join(f"{word} {clock(at)}" for word, at in times if at),
     }
 
 

@@ -79,14 +79,14 @@ class Responses:
         site = self._site
         match words:
             case ["index"]:
-                told: dict[str, Any] = live_index(site)
+                answer: dict[str, Any] = live_index(site)
             case ["sweeps", name] if name in site.sweeps:
-                told = live_sweep(site, name)
+                answer = live_sweep(site, name)
             case ["runs", run_id] if run_id in site.runs:
-                told = site.run_data([run_id])[run_id]
+                answer = site.run_data([run_id])[run_id]
             case _:
                 return None
-        return json.dumps(told, allow_nan=False).encode()
+        return json.dumps(answer, allow_nan=False).encode()
 
     def _file(self, path: str) -> bytes | None:
         make = self._site.files().get(path)

@@ -96,7 +96,9 @@ class Site:
         runs: dict[str, list[str]] = {}
         for run_id, (_, state, sweeps) in self.runs.items():
             seen = stamp_of_run(self.catalogue.store.run(run_id))
-            runs.setdefault(run_id[:CHUNK_DIGITS], []).append(f"{_told(state)} {sweeps} {seen}")
+            runs.setdefault(run_id[:CHUNK_DIGITS], []).append(
+                f"{_state_text(state)} {sweeps} {seen}"
+            )
         return found | {
             f"data/runs/{chunk}.js": _digest([VERSION, *sorted(seen)])
             for chunk, seen in runs.items()
@@ -111,7 +113,7 @@ class Site:
             if run.state == "done":
                 runs.append(f"{run.run_id} {stamp([store.run(run.run_id).record_path])}")
             elif not only_done:
-                runs.append(_told(run))
+                runs.append(_state_text(run))
         return _digest([VERSION, stamp([plan, self._report_table(name)]), *runs])
 
     def _of_sweep(self, name: str) -> dict[str, Callable[[], bytes]]:
@@ -145,7 +147,7 @@ def _plotly() -> bytes:
     return resources.files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
 
 
-def _told(run: RunState) -> str:
+def _state_text(run: RunState) -> str:
     """Return a run's state without its speed, which differs each time and is in no file."""
     return f"{run.run_id} {run.state} {run.step} {run.reason}"
 
@@ -188,7 +190,7 @@ def _moving(run: RunState) -> dict[str, Any]:
         "id": run.run_id,
         "step": run.step,
         "max_steps": run.max_steps,
-        "told": run.told,
+        "progress": run.progress_text,
         "left_seconds": None if run.eta_seconds is None else round(run.eta_seconds),
     }
 

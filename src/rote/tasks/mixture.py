@@ -130,10 +130,10 @@ class Mixture:
 
     def _require_one(self, what: str, values: Sequence[int]) -> None:
         if len(set(values)) > 1:
-            told = ", ".join(
+            shown = ", ".join(
                 f"{name} {value}" for name, value in zip(self.parts, values, strict=True)
             )
-            raise ValueError(f"task.parts differ in {what}: {told}")
+            raise ValueError(f"task.parts differ in {what}: {shown}")
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def read_log(path: Path) -> Log:
     for record in records(path):
         kind = record.WhichOneof("record_type")
         if kind == "run" and not log.run_id:
-            _tell_identity(log, record.run)
+            _set_identity(log, record.run)
         elif kind == "history":
             log.rows.append(_values(record.history.item))
         elif kind == "summary":
@@ -135,7 +135,7 @@ def _began(path: Path) -> str:
     return path.parent.name.removeprefix("offline-")
 
 
-def _tell_identity(log: Log, run: Any) -> None:
+def _set_identity(log: Log, run: Any) -> None:
     log.run_id, log.project = run.run_id, run.project
     log.group, log.job_type = run.run_group, run.job_type
     log.config = _values(run.config.update)

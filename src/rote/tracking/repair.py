@@ -13,16 +13,15 @@ def repair(run: RunFolder) -> bool:
     """Write a further log with what the last one lacks; return whether that was needed.
 
     The run must be done and claimed by the caller. Raises ValueError for a run that names code
-    which is
-    not allowed.
+    that is not allowed.
     """
     found = logs(run.path)
     if not found or is_complete(found[-1]):
         return False
-    told = [read_log(path) for path in found]
-    if any(RECORD in log.summary for log in told):
+    read = [read_log(path) for path in found]
+    if any(RECORD in log.summary for log in read):
         return False
-    spec, epoch_tokens = run.spec(), _epoch_tokens(told)
+    spec, epoch_tokens = run.spec(), _epoch_tokens(read)
     observers = spec.how["log"]["observers"]
     if OBSERVER not in observers or epoch_tokens is None:
         return False
@@ -34,6 +33,6 @@ def repair(run: RunFolder) -> bool:
     return True
 
 
-def _epoch_tokens(told: list[Log]) -> int | None:
+def _epoch_tokens(logs: list[Log]) -> int | None:
     """Return the tokens of an epoch; None if no process lived to log its config."""
-    return next((log.config["epoch_tokens"] for log in told if "epoch_tokens" in log.config), None)
+    return next((log.config["epoch_tokens"] for log in logs if "epoch_tokens" in log.config), None)

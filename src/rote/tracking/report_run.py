@@ -75,10 +75,10 @@ def _plain(number: Any) -> Any:
     """Drop the list of runs from a number of the manifest; a pair becomes low and high."""
     if not isinstance(number, Mapping):
         return number
-    told: dict[str, Any] = {}
+    plain: dict[str, Any] = {}
     for key, value in number.items():
         if not isinstance(value, list | tuple):
-            told[key] = _plain(value)
+            plain[key] = _plain(value)
         elif len(value) == 2 and all(isinstance(end, int | float) for end in value):
-            told |= {f"{key}_low": value[0], f"{key}_high": value[1]}
-    return told
+            plain |= {f"{key}_low": value[0], f"{key}_high": value[1]}
+    return plain

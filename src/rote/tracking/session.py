@@ -70,8 +70,8 @@ def asking(what: str) -> Iterator[None]:
     except DamagedRecord:
         raise
     except Exception as error:
-        told = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(LOGIN if NO_LOGIN in told else f"{what}: {told}") from error
+        message = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(LOGIN if NO_LOGIN in message else f"{what}: {message}") from error
 
 
 with suppress(ImportError):

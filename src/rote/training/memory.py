@@ -71,11 +71,12 @@ class ModelShape:
 class StepMemory:
     """The memory of one training step in one process."""
 
-    anatomy: ModelShape
+    shape: ModelShape
     batch_size: int  # of all processes together
     length: int
     weight_bytes: int  # of one weight, gradient, or optimiser value
     product_bytes: int  # of one value from a matrix product
+    copied_bytes: int  # of a weight's copy, cast or rounded, that products read; 0: none is made
     on_cpu: bool
     processes: int  # that train together
     strategy: str  # ddp or fsdp: how processes share the model
@@ -84,7 +85,7 @@ class StepMemory:
     @classmethod
     def of(
         cls,
-        anatomy: ModelShape,
+        shape: ModelShape,
         precision: Precision,
         *,
         batch_size: int,
@@ -101,7 +102,7 @@ class StepMemory:
         if strategy not in STRATEGIES:
             raise ValueError(f"host.strategy={strategy!r}: choose from {STRATEGIES}")
         return cls(
-            anatomy=anatomy,
+            shape=shape,
             batch_size=batch_size,
             length=length,
             processes=processes,
@@ -109,6 +110,7 @@ class StepMemory:
             microbatch_size=microbatch_size,
             weight_bytes=DTYPES[precision.weights].itemsize,
             product_bytes=DTYPES[precision.autocast or precision.weights].itemsize,
+            copied_bytes=precision.copied_bytes,
             on_cpu=device_type == "cpu",
         )
 
@@ -127,11 +129,11 @@ class StepMemory:
         after
         the GELU (8 D); the attention; masks of two branches.
         """
-        if not self.anatomy.num_blocks:
+        if not self.shape.num_blocks:
             return 0
-        if self.anatomy.kept_numbers is not None:
-            return self.positions * self.anatomy.kept_numbers * FLOAT32
-        width = self.anatomy.width
+        if self.shape.kept_numbers is not None:
+            return self.positions * self.shape.kept_numbers * FLOAT32
+        width = self.shape.width
         norms = 2 if self.microbatch_size is None else 4
         per_position = (norms * width + 4) * self.weight_bytes + 11 * width * self.product_bytes
         masks = 2 * width * self._mask_bytes("residual", self.product_bytes)
@@ -139,7 +141,7 @@ class StepMemory:
 
     def activation_bytes(self) -> int:
         """Return the bytes that all blocks together keep."""
-        return self.anatomy.num_blocks * self.block_bytes()
+        return self.shape.num_blocks * self.block_bytes()
 
     def is_recomputed(self, limit_gib: float | None) -> bool:
         """Return whether blocks run again in the backward pass, given the limit of conf/host."""
@@ -156,18 +158,18 @@ class StepMemory:
         """
         begins = self._kept_bytes(recomputed) + max(self._head_bytes(), self._passing_bytes())
         ends = self._gradient_bytes()
-        made = max(begins, ends) + self._autocast_bytes()
+        made = max(begins, ends) + self._copies_bytes()
         held = self._own_bytes() * (1 + optimiser_copies) + self._exchanged_bytes()
         held += self._summed_bytes() + self._frozen_bytes()
         return int(held + INTERPRETER_BYTES + HEAP_FACTOR * made if self.on_cpu else held + made)
 
     def _own_bytes(self) -> float:
         """Return the bytes of this process's part of the weights that train."""
-        return self.anatomy.parameters * self.weight_bytes / self._shares
+        return self.shape.parameters * self.weight_bytes / self._shares
 
     def _frozen_bytes(self) -> float:
         """Return the same for frozen weights, which have no gradient and no optimiser state."""
-        return self.anatomy.frozen_parameters * self.weight_bytes / self._shares
+        return self.shape.frozen_parameters * self.weight_bytes / self._shares
 
     @property
     def _shares(self) -> int:
@@ -182,7 +184,7 @@ class StepMemory:
         if self.microbatch_size is None:
             return self._own_bytes() + passing
         sequences = self.positions // self.length
-        width, vocab_size = self.anatomy.width, self.anatomy.vocab_size
+        width, vocab_size = self.shape.width, self.shape.vocab_size
         squares = FLOAT32 * sequences * width * max(vocab_size, 4 * width)
         return sequences * self._own_bytes() + max(passing, squares)
 
@@ -190,18 +192,18 @@ class StepMemory:
         """Return the bytes of the float32 sum of sequences' gradients and of the final one."""
         if self.microbatch_size is None:
             return 0.0
-        return FLOAT32 * self.anatomy.parameters + self._own_bytes()
+        return FLOAT32 * self.shape.parameters + self._own_bytes()
 
     def _embedding_bytes(self) -> int:
-        return self.anatomy.vocab_size * self.anatomy.width * self.weight_bytes
+        return self.shape.vocab_size * self.shape.width * self.weight_bytes
 
     def _kept_bytes(self, recomputed: bool) -> int:
         """Return the bytes kept for the backward pass, the final norm and its output included."""
-        numbers = self.positions * self.anatomy.width
+        numbers = self.positions * self.shape.width
         residual = numbers * self.weight_bytes
         mask = numbers * self._mask_bytes("embedding", self.weight_bytes)
         if recomputed:
-            return (self.anatomy.num_blocks + 2) * residual + mask + self.block_bytes()
+            return (self.shape.num_blocks + 2) * residual + mask + self.block_bytes()
         final = 2 if self.microbatch_size is None else 3
         return self.activation_bytes() + final * residual + mask
 
@@ -212,10 +214,10 @@ class StepMemory:
         in
         float32 and the latest of them are added.
         """
-        logits = FLOAT32 * self.positions * self.anatomy.vocab_size
+        logits = FLOAT32 * self.positions * self.shape.vocab_size
         if logits <= whole_logits_bytes(on_cpu=self.on_cpu):
             return 3 * logits if self.on_cpu else self._logits_on_gpu(logits)
-        head = self.anatomy.vocab_size * self.anatomy.width
+        head = self.shape.vocab_size * self.shape.width
         chunk = chunk_logits_bytes(on_cpu=self.on_cpu)
         return FLOAT32 * head + max(3 * chunk, self.product_bytes * head + chunk)
 
@@ -232,16 +234,14 @@ class StepMemory:
         gradient
         comes twice, from the head and from the input.
         """
-        width, heads = self.anatomy.width, self.anatomy.num_heads
+        width, heads = self.shape.width, self.shape.num_heads
         weights = 3 * heads * self.length if self._is_written_out else 0
         return self._embedding_bytes() + self.positions * (9 * width + weights) * self.product_bytes
 
-    def _autocast_bytes(self) -> int:
-        """Return the bytes of matrix copies that autocast keeps from forward to backward."""
-        if self.product_bytes == self.weight_bytes:
-            return 0
-        copied = self.anatomy.parameters + self.anatomy.frozen_parameters
-        return copied * self.product_bytes
+    def _copies_bytes(self) -> int:
+        """Return the bytes of matrix copies, cast or rounded, kept from forward to backward."""
+        copied = self.shape.parameters + self.shape.frozen_parameters
+        return copied * self.copied_bytes
 
     def _exchanged_bytes(self) -> int:
         """Return the bytes of DDP's buckets (all gradients), or of what FSDP gathers.
@@ -251,8 +251,8 @@ class StepMemory:
         if self.processes == 1:
             return 0
         if self.strategy == "ddp":
-            return self.anatomy.parameters * self.weight_bytes
-        gathered = self._embedding_bytes() // self.weight_bytes + 24 * self.anatomy.width**2
+            return self.shape.parameters * self.weight_bytes
+        gathered = self._embedding_bytes() // self.weight_bytes + 24 * self.shape.width**2
         return gathered * (2 * self.weight_bytes + FLOAT32)
 
     @property
@@ -261,22 +261,22 @@ class StepMemory:
 
         Torch's fused kernel for CPUs does not support dropout, so plain products replace it.
         """
-        if not self.on_cpu or not self.anatomy.num_heads:
+        if not self.on_cpu or not self.shape.num_heads:
             return False
         is_mapped = self.microbatch_size is not None
         return (
             is_mapped
-            or "attention" in self.anatomy.dropout_places
+            or "attention" in self.shape.dropout_places
             or is_written_out(
                 length=self.length,
-                head_width=self.anatomy.width // self.anatomy.num_heads,
+                head_width=self.shape.width // self.shape.num_heads,
                 number_bytes=self.product_bytes,
             )
         )
 
     def _attention_bytes(self) -> int:
         """Return bytes per position: query, key, value, and weights (if fused, their log-sum)."""
-        width, heads = self.anatomy.width, self.anatomy.num_heads
+        width, heads = self.shape.width, self.shape.num_heads
         if not self._is_written_out:
             return 3 * width * self.product_bytes + FLOAT32 * heads
         weights = heads * self.length
@@ -286,7 +286,7 @@ class StepMemory:
 
     def _mask_bytes(self, place: str, number_bytes: int) -> int:
         """Return mask bytes per number: on a CPU torch keeps a mask of numbers, else one byte."""
-        if place not in self.anatomy.dropout_places:
+        if place not in self.shape.dropout_places:
             return 0
         return number_bytes if self.on_cpu else 1
 

@@ -130,6 +130,7 @@ class TrainingModule(lightning.LightningModule):
         with run.precision.active(self.device.type):
             loss = self._gradients(step, tokens_BL)
         gradients = [one.grad for one in self.weights if one.grad is not None]
+        run.precision.unscale(gradients)
         if run.clip_norm is not None:
             _clip(gradients, run.clip_norm)
         if run.controls.gradient_changers:
@@ -145,7 +146,7 @@ class TrainingModule(lightning.LightningModule):
             return make(self.model, tokens_BL, step=step, objective=self.objective)
         trained_BL, nats_BL = self.of_tokens(self.model, tokens_BL)
         loss = trained_BL.mean()
-        self._backward(loss)
+        self._backward(self.run.precision.scaled(loss))
         return loss if trained_BL is nats_BL else nats_BL.mean()
 
     def _backward(self, loss: Tensor) -> None:

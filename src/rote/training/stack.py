@@ -100,7 +100,8 @@ class Stack:
     ) -> Tensor:
         with self.precision.active(tokens_KBL.device.type):
             trained_K, nats_K = self._losses(tokens_KBL)
-            trained_K.sum().backward()  # type: ignore[no-untyped-call]
+            self.precision.scaled(trained_K.sum()).backward()  # type: ignore[no-untyped-call]
+        self.precision.unscale(self._all_gradients())
         if self.clip_norm is not None:
             self._clip(self.clip_norm)
         if change:

@@ -33,7 +33,7 @@ class StackedTrainingModule(lightning.LightningModule):
     def __init__(self, runs: Sequence[TrainingRun], on_end: OnEnd, device: torch.device) -> None:
         super().__init__()
         self.automatic_optimization = False
-        if why := runs[0].controls.why_alone:
+        if why := runs[0].controls.why_alone or runs[0].precision.why_alone:
             raise CannotStack(why)
         _require_one_pace(runs)
         self.active = list(runs)

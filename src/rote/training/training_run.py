@@ -242,10 +242,11 @@ class TrainingRun:
         """Put the weights that are to be measured into the model; training is over."""
         if self.watch:
             self.watch.end(self.model)
+        self.precision.settle(self.model)
 
     def facts(self) -> Facts:
-        """Return facts that controls report about the finished training; empty without controls."""
-        facts: dict[str, float] = {}
+        """Return what controls and the number format add to the record; empty for most runs."""
+        facts: dict[str, float] = dict(self.precision.facts(self.model))
         if self.num_left_out is not None:
             facts["sequences_left_out"] = self.num_left_out
         if self.gradient_maker:

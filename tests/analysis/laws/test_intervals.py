@@ -139,7 +139,7 @@ def test_wide_designs_are_told_apart_better_than_narrow_ones() -> None:
 
     wide, narrow = fitted(30.0), fitted(3.0)
     assert any("A and alpha move together" in each for each in narrow.warnings)
-    assert any("A is weakly told" in each for each in narrow.warnings)
+    assert any("A is weakly determined" in each for each in narrow.warnings)
     assert not any("weakly told" in each for each in wide.warnings)
     assert len(narrow.warnings) > len(wide.warnings)
 

@@ -141,9 +141,9 @@ def test_several_processes_are_refused_what_they_cannot_do(
         ("gradient_noise", "fsdp", "control.gradient_noise does not go with host.strategy=fsdp"),
     ):
         with pytest.raises(ValueError, match=message):
-            controls(f"control=[{name}]").require_company(strategy)
-    controls("control=[early_stopping,gradient_noise]").require_company("ddp")
-    controls("control=[dropout,goldfish,label_smoothing]").require_company("fsdp")
+            controls(f"control=[{name}]").require_strategy(strategy)
+    controls("control=[early_stopping,gradient_noise]").require_strategy("ddp")
+    controls("control=[dropout,goldfish,label_smoothing]").require_strategy("fsdp")
 
 
 def test_what_is_no_control_or_cannot_be_had_twice_is_refused() -> None:

@@ -43,7 +43,7 @@ def minimised(function: Function, minimiser: Lbfgs, evaluations: int) -> Lbfgs:
     for _ in range(evaluations):
         if minimiser.stuck:
             break
-        minimiser.tell(*function(minimiser.point))
+        minimiser.update(*function(minimiser.point))
     return minimiser
 
 
@@ -69,7 +69,7 @@ def test_directions_are_those_of_the_textbooks_two_loops(memory: int) -> None:
     known = 0
     for evaluation in range(30):
         before = (minimiser.at_P, minimiser.gradient_P)
-        minimiser.tell(*function(minimiser.point))
+        minimiser.update(*function(minimiser.point))
         if minimiser.iterations > known:
             pairs.append((minimiser.at_P - before[0], minimiser.gradient_P - before[1]))
             known = minimiser.iterations
@@ -108,7 +108,7 @@ def test_every_step_that_is_taken_is_long_and_low_enough() -> None:
         )
         step = minimiser.search.step
         loss, gradient = rosenbrock(minimiser.point)
-        minimiser.tell(loss, gradient)
+        minimiser.update(loss, gradient)
         if minimiser.iterations > before[3] and float(gradient.abs().max()) > 1e-6:
             assert loss <= before[0] + ARMIJO * step * before[1]
             assert float(gradient @ before[2]) >= CURVATURE * before[1]

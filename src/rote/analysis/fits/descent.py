@@ -59,7 +59,7 @@ def fit_descent(points: Sequence[GridPoint]) -> Peak | NoPeak:
     """Locate the peak; raises ValueError for ratios not > 0 or losses whose shapes do not match."""
     ordered = _checked(points)
     if len(ordered) < FEWEST_POINTS:
-        return NoPeak(reason=f"{len(ordered)} sizes of data set are too few to tell a peak")
+        return NoPeak(reason=f"{len(ordered)} sizes of data set are too few to show a peak")
     log_ratios = np.log([point.ratio for point in ordered])
     means = np.array([point.losses_KM.mean() for point in ordered])
     highest, last = int(means.argmax()), len(means) - 1

@@ -36,7 +36,7 @@ LEAKS = 0.02  # excess of F1 over one half above which a run informs the curve
 LEAST_NOISE = 1e-9  # noise of F1: an exact fit keeps an error above 0
 STEEPEST = 1e6  # |slope| times the median ratio, or its inverse: a step, or a level
 AT_BOUND = 1e-6  # below a bound: a value so close counts as at the bound
-APART = "height, slope and offset cannot be told apart: no runs on the way from high to low"
+APART = "height, slope and offset cannot be separated: no runs on the way from high to low"
 LEAST_CONDITION = 1e-9  # of the normal matrix at unit diagonal: below, no inverse
 # In the second reading F1 starts at (1 + height) / 2, so height is at most 1, and its limit is at
 # most (1 + 0.02) / 2. The first reading may start anywhere above 1, where F1 is cut off.

@@ -29,7 +29,7 @@ FEWEST_SIZES = 3  # distinct data-set sizes: two unknowns and one to check the f
 DATA_LIMITED = 0.9  # a capacity above this share of the largest ceiling may be the data's limit
 SHARPNESS = (0.5, 512.0)  # at 512 the curve is within 0.14 % of a hard minimum everywhere
 LIMITED = "data-limited: the capacity is not 10 % below all that its largest data set holds"
-SCATTERED = "the runs scatter too much to tell a capacity"
+SCATTERED = "the runs scatter too much to determine a capacity"
 TYPICAL_SHARPNESS = 4.0  # where the search starts
 BINDS = 0.1  # d log B / d log C above which a run constrains the capacity
 FALL = (1e-6, 1.0)  # exponents f; at the lower one the curve with f = 0 is taken

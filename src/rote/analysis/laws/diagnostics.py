@@ -63,13 +63,13 @@ def identification(fit: LawFit) -> Iterator[str]:
         elif np.isnan(error):
             yield f"{name} is free: no run depends on it"
         elif error > GREATEST_ERROR:
-            yield f"{name} is weakly told: its standard error is {100 * error:.0f} % of it"
+            yield f"{name} is weakly determined: its standard error is {100 * error:.0f} % of it"
     correlation = np.nan_to_num(fit.correlation_KK)
     for i, j in combinations(range(len(names)), 2):
         if abs(correlation[i, j]) > GREATEST_CORRELATION:
             yield (
                 f"{names[i]} and {names[j]} move together (correlation {correlation[i, j]:.4f}): "
-                "the curve tells them only as a pair"
+                "the curve determines them only as a pair"
             )
     if fit.condition > GREATEST_CONDITION:
         yield (
@@ -132,19 +132,19 @@ def _unequal(fit: LawFit) -> Iterator[str]:
 
 
 def _alike(fit: LawFit, kind: str, correlation: float) -> str:
-    said = (
+    found = (
         f"residuals of runs of equal {kind.replace('_', ' ')} are alike (correlation of ranks "
         f"{correlation:.2f})"
     )
     numbers = cluster_numbers(fit.measured, kind)
     if (number := len(np.unique(numbers))) < len(fit.names) + FEWEST_BESIDE:
-        return f"{said}: intervals are too narrow, and {number} groups are too few to tell how far"
+        return f"{found}: intervals are too narrow, and {number} groups are too few to say how much"
     wider_K = np.nan_to_num(
         regression_fit(fit.problem, fit.best_K, numbers).errors_K / fit.errors_K
     )
     most = int(wider_K.argmax())
     return (
-        f"{said}: with --clusters {kind} the standard error of {fit.names[most]} is "
+        f"{found}: with --clusters {kind} the standard error of {fit.names[most]} is "
         f"{wider_K[most]:.2f} times as large"
     )
 

@@ -48,7 +48,7 @@ def _warnings(found: MembershipLaw) -> Iterator[str]:
         yield f"{name} is at the bound of the fit: its errors say little"
     for name, error in (("height", found.height_error), ("slope", found.slope_error)):
         if error > abs(getattr(found.curve, name)) / 2:
-            yield f"{name} is weakly told: its standard error is {error:.2g}"
+            yield f"{name} is weakly determined: its standard error is {error:.2g}"
     if found.num_sizes == 1:
         yield "runs of one size: that others follow this law is not shown"
     elif found.between_sizes:

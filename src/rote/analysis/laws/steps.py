@@ -109,11 +109,11 @@ def _search(law: Law, measured: LawData, effort: FitEffort) -> FittedLaw:
     if number >= FEWEST_BATCHES:
         law = replace(law, inputs=(*law.inputs, "batch_tokens"))
         return BATCHED(law, measured, effort)
-    said = (
+    method = (
         f"{number} different batch_tokens, and a critical batch takes "
         f"{FEWEST_BATCHES}: steps are taken as they are, not as S_min"
     )
-    return PLAIN(replace(law, formula=FORMULA, curve=Steps), measured, effort, said)
+    return PLAIN(replace(law, formula=FORMULA, curve=Steps), measured, effort, method)
 
 
 STEPS = Law(

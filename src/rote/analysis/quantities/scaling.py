@@ -69,22 +69,22 @@ def doubts(runs: pl.DataFrame, law: Law) -> list[str]:
     known = runs.drop_nulls([*law.inputs, law.output])
     if law.runs is not RunSelection.ALL or known.is_empty():
         return []
-    told = []
+    warnings = []
     if CONVERGED in known.columns and (missed := known.height - num_converged(known)):
-        told.append(
+        warnings.append(
             f"{missed} of {known.height} runs had not converged: they hold, and leak, less than "
             "they would"
         )
     settings = sorted(with_setting(known, at=SAME)["setting"].unique().to_list())
     if len(settings) > 1:
         named = "; ".join(setting or "none of these" for setting in settings)
-        told.append(
+        warnings.append(
             f"runs of {len(settings)} settings are fitted together, {named}: the report of the "
             "sweep keeps them apart"
         )
     if HEADS in known.columns and _differ(known, HEADS):
-        told.append("runs of one size have several numbers of heads: the report takes the best")
-    return told
+        warnings.append("runs of one size have several numbers of heads: the report takes the best")
+    return warnings
 
 
 def _differ(runs: pl.DataFrame, column: str) -> bool:
@@ -96,7 +96,7 @@ def measured(runs: pl.DataFrame, law: Law, count: RunCount) -> LawData:
     """Return the data that ``law`` is fitted to; raises ValueError without a column or any run."""
     names = [*(law.needs or (*law.inputs, law.output))]
     if missing := [name for name in names if name not in runs.columns or not runs[name].count()]:
-        raise ValueError(f"no run tells {' and '.join(missing)}")
+        raise ValueError(f"no run has {' and '.join(missing)}")
     names += [name for name in law.optional if name in runs.columns and runs[name].count()]
     chosen = CHOICES[law.runs](runs.drop_nulls(names))
     if chosen.is_empty():

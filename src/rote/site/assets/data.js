@@ -38,7 +38,7 @@ rote.find = (id) => document.getElementById(id);
 
 rote.choice = (label, options, chosen, change, settings = {}) => {
   const select = rote.make("select", { onchange: () => change(select.value), ...settings });
-  for (const [value, said] of options) select.append(rote.make("option", { value }, said));
+  for (const [value, label] of options) select.append(rote.make("option", { value }, label));
   select.value = chosen;
   return rote.make("label", {}, `${label} `, select);
 };
@@ -62,8 +62,8 @@ rote.number = (value, form = "") => {
     : kind === "g" ? rote.plainNumber(Number(value.toPrecision(Number(digits))))
       : rote.fixed(kind === "%" ? 100 * value : value, Number(digits), Boolean(comma)) + (kind === "%" ? "%" : "");
   // What is no zero is not written as one.
-  const told = value && !/[1-9]/.test(written) ? value.toPrecision(1) : written;
-  return told.replace(/^-/, "\u2212");
+  const text = value && !/[1-9]/.test(written) ? value.toPrecision(1) : written;
+  return text.replace(/^-/, "\u2212");
 };
 
 rote.plainNumber = (value) => {
@@ -79,7 +79,7 @@ rote.fixed = (value, digits, useGrouping) => {
   return rote.FIXED.get(key).format(value);
 };
 
-rote.said = (value, form) => {
+rote.written = (value, form) => {
   if (typeof value === "number") return rote.number(value, form);
   return typeof value === "string" ? value : JSON.stringify(value);
 };
@@ -102,10 +102,10 @@ rote.flatten = (tree, prefix = "") =>
 rote.listing = (pairs) => {
   const body = rote.make("tbody");
   for (const [key, value] of pairs) {
-    const told = typeof value === "string" ? value : JSON.stringify(value);
+    const text = typeof value === "string" ? value : JSON.stringify(value);
     body.append(
       rote.make("tr", {}, rote.make("th", { scope: "row", class: "text" }, key),
-        rote.make("td", { class: "text sample" }, told)),
+        rote.make("td", { class: "text sample" }, text)),
     );
   }
   return rote.make("table", { class: "listing" }, body);
@@ -123,7 +123,7 @@ rote.complain = (error) => {
 // to say that there is nothing more to come.
 rote.poll = (path, take) => {
   if (!rote.page.live) return;
-  const told = rote.find("live");
+  const text = rote.find("live");
   const address = `${rote.page.root}live/${path.split("/").map(encodeURIComponent).join("/")}.json`;
   let tag = null;
   let status = 0;
@@ -143,13 +143,13 @@ rote.poll = (path, take) => {
     status = 0;
     try {
       if (!document.hidden) over = await ask();
-      told.textContent = "live";
-      told.className = "";
+      text.textContent = "live";
+      text.className = "";
     } catch (error) {
-      told.textContent = status === 403
+      text.textContent = status === 403
         ? "not live: rote serve was started again, with another address"
         : "not live: rote serve does not answer";
-      told.className = "bound";
+      text.className = "bound";
     }
     if (!over) setTimeout(again, rote.POLL_MS);
   };

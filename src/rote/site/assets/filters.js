@@ -38,9 +38,9 @@ rote.Column = class {
     this.label = this.unit ? `${this.title} (${this.unit})` : this.title;
   }
 
-  said(index, isDone = true) {
+  written(index, isDone = true) {
     const value = this.at(index);
-    if (value !== null) return rote.said(value, this.form);
+    if (value !== null) return rote.written(value, this.form);
     return this.group === "setting" || this.group === "standing" ? "none"
       : isDone ? "not measured" : "not yet";
   }

@@ -11,10 +11,10 @@ rote.standing = new Map();
 
 // `enter(point, event)`, where there is one, is what Enter does.
 rote.walk = (place, name, enter = null) => {
-  const told = rote.make("span", { class: "unseen", role: "status" });
+  const status = rote.make("span", { class: "unseen", role: "status" });
   const keys = enter ? `${rote.KEYS} Enter opens the run.` : rote.KEYS;
   const hint = rote.make("p", { class: "setting keys", id: `${place.id}-keys` }, keys);
-  place.after(hint, told);
+  place.after(hint, status);
   place.tabIndex = 0;
   place.setAttribute("role", "application"); // arrows are ours, not a screen reader's
   place.setAttribute("aria-roledescription", "chart");
@@ -25,11 +25,11 @@ rote.walk = (place, name, enter = null) => {
   const show = (point) => {
     rote.standing.set(place.id, point);
     Plotly.Fx.hover(place, [{ curveNumber: point.curve, pointNumber: point.index }]);
-    told.textContent = rote.unplain(place.data[point.curve].text[point.index]);
+    status.textContent = rote.unplain(place.data[point.curve].text[point.index]);
   };
   const leave = () => {
     Plotly.Fx.unhover(place);
-    told.textContent = "";
+    status.textContent = "";
   };
   place.addEventListener("blur", leave);
   place.addEventListener("keydown", (event) => {

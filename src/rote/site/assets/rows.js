@@ -11,7 +11,7 @@ rote.runRow = (table, index, columns) => {
       column.key === "state" ? `state ${value}` : "",
       column.key === "training.converged" && value === "no" ? "bound" : "",
     ];
-    row.append(rote.make("td", { class: kinds.join(" ").trim() }, column.said(index, isDone)));
+    row.append(rote.make("td", { class: kinds.join(" ").trim() }, column.written(index, isDone)));
   }
   return row;
 };
@@ -32,7 +32,7 @@ rote.settingRow = (table, indices, columns) => {
 
 rote.meanCell = (table, column, indices) => {
   const found = table.mean(column, indices);
-  if (!found) return rote.make("td", { class: "missing" }, column.said(indices[0]));
+  if (!found) return rote.make("td", { class: "missing" }, column.written(indices[0]));
   const written = (value) => rote.number(value, column.form);
   const span = `${written(found.low)} to ${written(found.high)}`;
   const below = found.hasInterval ? [rote.make("small", {}, span)] : [];
@@ -42,7 +42,7 @@ rote.meanCell = (table, column, indices) => {
 rote.tally = (table, column, indices) => {
   const counts = new Map();
   for (const index of indices) {
-    const word = column.said(index, table.isDone(index));
+    const word = column.written(index, table.isDone(index));
     counts.set(word, (counts.get(word) ?? 0) + 1);
   }
   const words = [...counts].map(([word, n]) => (counts.size > 1 && n > 1 ? `${n} ${word}` : word));

@@ -50,7 +50,7 @@
 
   const checks = (run) => rote.make("ul", { class: "checks" }, ...run.checks.map((check) =>
     rote.make("li", { class: check.holds ? "holds" : "bound" },
-      `${check.said}: ${MARKS[check.holds]}`)));
+      `${check.statement}: ${MARKS[check.holds]}`)));
 
   const clock = (unixSeconds) =>
     `${new Date(unixSeconds * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC`;
@@ -81,7 +81,7 @@
       text(`ROTE_OUTPUTS=again rote train --spec spec.yaml   # this run alone${whole}`)];
   };
 
-  const told = (run) => {
+  const state = (run) => {
     const steps = run.state === "done" ? run.record.training.steps : run.step;
     const reason = run.reason ? `: ${run.reason}` : "";
     return [rote.make("span", { class: `state ${run.state}` }, run.state),
@@ -97,7 +97,7 @@
   // While it runs, what moves is replaced; what is being read stays.
   const move = (run) => {
     const focused = document.activeElement.id;
-    rote.find("told").replaceChildren(...told(run));
+    rote.find("state").replaceChildren(...state(run));
     rote.find("training").replaceChildren(...curves(run));
     curves.draw?.();
     if (focused) rote.find(focused)?.focus({ preventScroll: true });
@@ -114,7 +114,7 @@
     place.replaceChildren(
       rote.make("h1", {}, run.name),
       rote.make("p", { class: "name" }, "Run ", rote.make("code", {}, run.id)),
-      rote.make("p", { class: "setting", id: "told" }, ...told(run)),
+      rote.make("p", { class: "setting", id: "state" }, ...state(run)),
       ...cards(run), ...failure(run),
       ...section("Training", rote.make("div", { id: "training" }, ...curves(run))),
       ...(run.record ? listed("Sums and counts", run.record) : []),
@@ -128,8 +128,8 @@
   };
 
   const missing = (id) => {
-    const told = rote.make("p", { class: "damaged", role: "alert" }, `There is no run ${id}.`);
-    place.replaceChildren(told);
+    const state = rote.make("p", { class: "damaged", role: "alert" }, `There is no run ${id}.`);
+    place.replaceChildren(state);
   };
 
   const start = async () => {

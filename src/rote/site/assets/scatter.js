@@ -133,7 +133,7 @@ rote.Scatter = class {
     const collator = new Intl.Collator("en", { numeric: true });
     const names = [...found.keys()].sort((a, b) => collator.compare(String(a), String(b)));
     return names.map((name, place) => ({
-      name: name === null ? "none" : rote.said(name, column.form),
+      name: name === null ? "none" : rote.written(name, column.form),
       indices: found.get(name),
       marker: {
         color: rote.PALETTE[place % rote.PALETTE.length],
@@ -181,7 +181,7 @@ rote.Scatter = class {
       x: indices.map((index) => x.at(index)),
       y: indices.map((index) => y.at(index)),
       customdata: indices.map((index) => this.table.ids[index]),
-      text: indices.map((index) => this.told(index, x, y)),
+      text: indices.map((index) => this.hover(index, x, y)),
       hovertemplate: "%{text}<extra></extra>",
       ...look,
     };
@@ -209,8 +209,8 @@ rote.Scatter = class {
     };
   }
 
-  told(index, x, y) {
-    const numbers = [x, y].map((column) => `${column.label}: ${column.said(index)}`);
+  hover(index, x, y) {
+    const numbers = [x, y].map((column) => `${column.label}: ${column.written(index)}`);
     const bound = this.table.isConverged(index) ? "" : "not converged";
     const lines = [this.table.name(index), this.label(index), ...numbers, bound];
     return lines.filter(Boolean).map(rote.plain).join("<br>");

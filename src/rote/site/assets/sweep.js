@@ -7,7 +7,7 @@
   const label = (table) => (index) =>
     table.columns
       .filter((column) => column.group === "setting" && column.shown && column.at(index) !== null)
-      .map((column) => `${column.title} ${column.said(index)}`)
+      .map((column) => `${column.title} ${column.written(index)}`)
       .join(", ");
 
   const UNKNOWN = "the queue does not answer: what waits in it is not known";
@@ -25,7 +25,7 @@
       const bar = rote.make("progress", { max: run.max_steps, value: run.step,
         "aria-label": `steps of ${run.name}` });
       const cells = [link, run.label, rote.number(run.step),
-        rote.number(run.max_steps), bar, rote.duration(run.left_seconds), run.told];
+        rote.number(run.max_steps), bar, rote.duration(run.left_seconds), run.progress];
       const isText = [true, true, false, false, true, false, true];
       return rote.make("tr", {}, ...cells.map((cell, at) =>
         rote.make("td", { class: isText[at] ? "text" : "" }, cell)));

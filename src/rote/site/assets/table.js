@@ -283,9 +283,9 @@ rote.Table = class {
     const page = this.state.page;
     const step = (name, to, isOff) => rote.make("button",
       { type: "button", disabled: isOff, onclick: () => this.change({ page: to }) }, name);
-    const told = `page ${page + 1} of ${last + 1}`;
+    const shown = `page ${page + 1} of ${last + 1}`;
     const before = step("Earlier", page - 1, page === 0);
     const after = step("Later", page + 1, page === last);
-    rote.find("pages").replaceChildren(...(last ? [before, told, after] : []));
+    rote.find("pages").replaceChildren(...(last ? [before, shown, after] : []));
   }
 };

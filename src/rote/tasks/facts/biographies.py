@@ -54,7 +54,7 @@ Bank Brewery Ceramics Dairy Dyeworks Engines Foods Foundry Freight Glass Lamps M
 Press Shipping Textiles
 """)
 _MAJORS = _words("""
-accounting acoustics agronomy algebra anatomy anthropology archaeology architecture astronomy
+accounting acoustics agronomy algebra shape anthropology archaeology architecture astronomy
 ballet biochemistry biology botany calculus carpentry ceramics chemistry cinema cookery
 cryptography dentistry design drama ecology economics education electronics engineering ethics
 forestry genetics geography geology geometry grammar history horticulture hydrology immunology

@@ -56,13 +56,13 @@ class Controls:
         """Build the controls of a spec, each with ``build``."""
         return cls({name: build(config) for name, config in configs.items()})
 
-    def check(self, prospect: PlannedTraining) -> None:
+    def check(self, planned: PlannedTraining) -> None:
         """Check the controls before training; raises ValueError."""
         for control in self._ordered:
             if isinstance(control, Checks):
-                control.check(prospect)
+                control.check(planned)
 
-    def require_company(self, strategy: str) -> None:
+    def require_strategy(self, strategy: str) -> None:
         """Raises ValueError for controls that do not work with several processes."""
         if distributed.num_processes() == 1:
             return

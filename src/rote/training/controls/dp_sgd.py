@@ -112,22 +112,22 @@ class DPSGD:
                 f"control.dp_sgd.accountant={self.accountant!r}: choose from {ACCOUNTANTS}"
             )
 
-    def check(self, prospect: PlannedTraining) -> None:
+    def check(self, planned: PlannedTraining) -> None:
         """Check the layers, the privacy budget, and that each stride reads enough sequences."""
-        if prospect.compile_mode is not None:
+        if planned.compile_mode is not None:
             raise ValueError("control.dp_sgd does not go with host.compile: set it to null")
-        self._check_model(prospect.model, prospect.task.length)
-        shortest = len(prospect.budget.strides()[-1])
-        if prospect.batch_size * shortest < LEAST_READ:
+        self._check_model(planned.model, planned.task.length)
+        shortest = len(planned.budget.strides()[-1])
+        if planned.batch_size * shortest < LEAST_READ:
             raise ValueError(
                 f"control.dp_sgd reads batches of random size: {shortest} steps of "
-                f"{prospect.batch_size} between two looks at the loss may read nothing, "
+                f"{planned.batch_size} between two looks at the loss may read nothing, "
                 f"take {LEAST_READ} sequences or more"
             )
         self.begin(
-            num_sequences=prospect.num_sequences,
-            batch_size=prospect.batch_size,
-            max_steps=prospect.budget.max_steps,
+            num_sequences=planned.num_sequences,
+            batch_size=planned.batch_size,
+            max_steps=planned.budget.max_steps,
             seed=0,
         )
 

@@ -28,10 +28,10 @@ class Dropout:
             if place not in PLACES:
                 raise ValueError(f"control.dropout.places: {place!r} is not among {PLACES}")
 
-    def check(self, prospect: PlannedTraining) -> None:
+    def check(self, planned: PlannedTraining) -> None:
         """Raises ValueError for a model that has no places for dropout."""
-        if not isinstance(prospect.model, HasDropout):
-            name = type(prospect.model).__name__
+        if not isinstance(planned.model, HasDropout):
+            name = type(planned.model).__name__
             raise ValueError(f"control.dropout: {name} has no places for it (no set_dropout)")
 
     def change_model(self, model: nn.Module) -> None:

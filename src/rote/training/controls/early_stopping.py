@@ -39,13 +39,13 @@ class EarlyStopping:
         require_number(name, self.validation_share, 0, below=1)
         require_whole("control.early_stopping.patience_looks", self.patience_looks, 1)
 
-    def check(self, prospect: PlannedTraining) -> None:
+    def check(self, planned: PlannedTraining) -> None:
         """Raises ValueError if a part has no sequence, or validation items cannot be identified."""
-        number = prospect.task.heldout(0).num_sequences
+        number = planned.task.heldout(0).num_sequences
         if number < 2:
             raise ValueError(f"control.early_stopping splits held-out sequences: there is {number}")
-        if isinstance(prospect.task, HasItems):
-            self._reported_items(prospect.task, 0)
+        if isinstance(planned.task, HasItems):
+            self._reported_items(planned.task, 0)
 
     def reported(self, task: Task) -> Task:
         """Return the task, its protocols kept, with only reported held-out sequences."""

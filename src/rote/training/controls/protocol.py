@@ -40,7 +40,7 @@ class PlannedTraining:
 class Checks(Protocol):
     """A control that does not work with every run."""
 
-    def check(self, prospect: PlannedTraining) -> None:
+    def check(self, planned: PlannedTraining) -> None:
         """Raises ValueError before any training if the control does not work with this run."""
         ...
 

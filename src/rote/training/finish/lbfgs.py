@@ -38,7 +38,7 @@ class Search:
 
 
 class Lbfgs:
-    """A minimiser: the caller evaluates loss and gradient at `point` and passes them to `tell`.
+    """A minimiser: the caller evaluates loss and gradient at `point` and passes them to `update`.
 
     ``metric`` is the diagonal first guess of the inverse Hessian, up to a factor. `stuck` means
     that no
@@ -82,7 +82,7 @@ class Lbfgs:
         """Return the Euclidean norm of the gradient at the best point so far."""
         return float(torch.linalg.vector_norm(self.gradient_P))
 
-    def tell(self, loss: float, gradient_P: Tensor) -> None:
+    def update(self, loss: float, gradient_P: Tensor) -> None:
         """Take loss and gradient at `point`; a loss of NaN counts as too high."""
         gradient_P = gradient_P.double()
         if self.loss is None:

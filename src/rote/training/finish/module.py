@@ -79,7 +79,7 @@ class FinishModule(lightning.LightningModule):
             for one, (loss, gradient_P) in zip(
                 group, full([one.minimiser.point for one in group]), strict=True
             ):
-                one.tell(loss, gradient_P)
+                one.update(loss, gradient_P)
         leaving = [one for one in self.active if one.is_over]
         for one in self.active:
             due = one.progress.evaluations % one.plan.check_every_evaluations == 0
@@ -147,10 +147,10 @@ class _Finishing:
             self.minimiser.renew(full.metric(number, self.minimiser.at_P))
             self.progress.renewed_at_iteration = self.minimiser.iterations
 
-    def tell(self, loss_nats: float, gradient_P: torch.Tensor) -> None:
+    def update(self, loss_nats: float, gradient_P: torch.Tensor) -> None:
         """Pass the evaluation to the minimiser and record progress."""
         run, progress, minimiser = self.run, self.progress, self.minimiser
-        minimiser.tell(loss_nats, gradient_P)
+        minimiser.update(loss_nats, gradient_P)
         progress.evaluations += 1
         run.progress.tokens_seen += run.epoch_tokens
         assert minimiser.loss is not None  # the first evaluation is always accepted

@@ -24,6 +24,11 @@ PRECISION_MEANINGS = {
     "tf32": "32-bit weights, TF32 products",
     "bf16_mixed": "32-bit weights, bf16 autocast",
     "bf16_true": "bf16 weights",
+    "fp16_mixed": "32-bit weights, fp16 autocast, scaled loss",
+    "fp8": "32-bit weights, fp8 linear layers, bf16 otherwise",
+    "qat_int8": "8-bit matrices, trained in",
+    "qat_int4": "4-bit matrices in groups of 32, trained in",
+    "qat_ternary": "ternary matrices, trained in",
 }
 CAPACITIES_NOTE = (
     "The plateau is an estimate from all runs of a model; the most that one run stored is certain, "

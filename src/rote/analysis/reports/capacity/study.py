@@ -19,7 +19,10 @@ from rote.analysis.quantities.settings import with_setting
 from rote.analysis.reports.capacity.budgets import BUDGET, Budgets, budgets_of, with_longest
 from rote.analysis.results import Curve
 
-PRECISIONS = ("fp32", "tf32", "bf16_mixed", "bf16_true")  # the order in tables and legends
+PRECISIONS = (  # the order in tables and legends
+    "fp32", "tf32", "fp16_mixed", "bf16_mixed", "bf16_true", "fp8",
+    "qat_int8", "qat_int4", "qat_ternary",
+)  # fmt: skip
 SETTINGS = ("task.", "model.", "size.", "optim.", "budget.", "measure.")  # must not be mixed
 DATA = "task.num_sequences"
 MAY_VARY = (DATA, "budget.batch_size")  # within one capacity; a batch may be a share of the data

@@ -150,7 +150,7 @@ def _fitted_section(found: Study) -> Section:
     columns = [
         Column(title="task", value="panel"),
         Column(title="control", value=lambda each: each.words.replace("_", " ")),
-        Column(title="random labels told", unit="95 % interval", form="{:.1%}", value="share"),
+        Column(title="random labels answered", unit="95 % interval", form="{:.1%}", value="share"),
     ]
     lines = [Text(words=f"{line}.") for line in wording.regularisation_lines(found)]
     return Section(

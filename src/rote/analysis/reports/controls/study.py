@@ -196,12 +196,12 @@ def with_leakage(results: Results, runs: pl.DataFrame) -> pl.DataFrame:
     tried = _column(runs, f"{DRAWN}tried")
     is_labels = pl.col("task._target_") == "rote.tasks.random_labels.RandomLabels"
     is_ruled = _column(runs, "exact_match.train_rule_tried") > 0
-    told = (
+    measured = (
         pl.Series(name, [each[place] for each in canaries], dtype=pl.Float64)
         for place, name in enumerate(OF_CANARIES)
     )
     return runs.with_columns(
-        *told,
+        *measured,
         panel=_panel(runs),
         heldout_bits_per_token=_column(runs, "cost.heldout_code_bits")
         / _column(runs, "cost.heldout_tokens"),

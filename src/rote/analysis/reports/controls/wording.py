@@ -47,12 +47,12 @@ def panel_line(panel: Panel) -> str:
         return f"{without}; no control lowers it beyond doubt (interval over seeds)"
     best = helping[0]
     cheapest = min(helping, key=lambda each: each.loss.value)
-    told = f"{without}; lowest with {_point(panel, best)}"
+    text = f"{without}; lowest with {_point(panel, best)}"
     if cheapest is not best:
-        told += f"; lowered at the lowest held-out loss by {_point(panel, cheapest)}"
+        text += f"; lowered at the lowest held-out loss by {_point(panel, cheapest)}"
     dearer = sum(each.cost is not None and each.cost.sign > 0 for each in helping)
     return (
-        f"{told}; {len(helping)} of {len(panel.controlled)} lower it, {dearer or 'none'} of these "
+        f"{text}; {len(helping)} of {len(panel.controlled)} lower it, {dearer or 'none'} of these "
         "at a cost beyond doubt"
     )
 
@@ -81,8 +81,8 @@ def _point(panel: Panel, point: ControlPoint) -> str:
 
 
 def _leak(panel: Panel, point: ControlPoint) -> str:
-    told = panel.kind.amount(point.leak.value)
-    return f"{told}: not told from a guess" if _is_a_guess(panel, point) else told
+    text = panel.kind.amount(point.leak.value)
+    return f"{text}: not told from a guess" if _is_a_guess(panel, point) else text
 
 
 def cost_words(cost: Estimate | None) -> str:
@@ -119,9 +119,9 @@ def _regularisation(panel: str, fitted: list[FittedCurve]) -> str:
         if all(_verdict(each) == "fitted" for each in explicit)
         else "cannot be decided from these seeds"
     )
-    told = f"{start} {verdict} ({len(explicit)} strengths of dropout and weight decay)"
+    text = f"{start} {verdict} ({len(explicit)} strengths of dropout and weight decay)"
     stopped = [each for each in others if _verdict(each) == "not fitted"]
-    return f"{told}; of other controls these keep labels from being fitted: {_listed(stopped)}"
+    return f"{text}; of other controls these keep labels from being fitted: {_listed(stopped)}"
 
 
 def _verdict(fitted: FittedCurve) -> str:
@@ -133,8 +133,8 @@ def _verdict(fitted: FittedCurve) -> str:
 
 
 def _listed(some: list[FittedCurve]) -> str:
-    told = [f"{each.words.replace('_', ' ')} {each.share.value:.0%}" for each in some]
-    return ", ".join(told) or "none"
+    text = [f"{each.words.replace('_', ' ')} {each.share.value:.0%}" for each in some]
+    return ", ".join(text) or "none"
 
 
 def frontier_title(found: Study) -> str:
