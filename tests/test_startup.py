@@ -32,7 +32,7 @@ TORCHLESS = (
     "rote.analysis.audit.report", "rote.auditing.stored",
     "rote.auditing.document_sets",
     "rote.site.site", "rote.site.server",
-    "rote.config.trust", "rote.config.skeletons",
+    "rote.config.trust", "rote.config.skeletons", "rote.cli.new",
     "rote.io.read",
     "rote.coding.container",
 )  # fmt: skip

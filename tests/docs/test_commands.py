@@ -80,8 +80,8 @@ def check_train(words: list[str], composer: Composer) -> None:
 def check_parsed(words: list[str], composer: Composer) -> None:
     _, bound, _ = make_app().parse_args(words)
     if words[0] == "sweep":
-        sweep = load_sweep(bound.arguments["name"])
-        compose_first(sweep, bound.arguments.get("overrides", ()), composer)
+        overrides = bound.arguments.get("overrides", ())
+        compose_first(load_sweep(bound.arguments["name"]), overrides, composer)
 
 
 def compose_first(sweep: Sweep, overrides: Sequence[str], composer: Composer) -> None:

@@ -107,7 +107,7 @@ def needs_columns(name: str) -> Iterator[None]:
 
 
 def table_of_sweep(name: str) -> pl.DataFrame:
-    """As `rote.table`."""
+    """Return the table of `rote.table`."""
     outputs = outputs_folder()
     plan = load_plan(outputs, name)
     runs, damaged = sound_runs(plan, Store(outputs), no_progress)
@@ -137,7 +137,7 @@ def collected(
 
 
 def _axis(name: str, values: Sequence[Any]) -> pl.Series:
-    """Numbers beside words (``1`` and ``auto``) are all words."""
+    """Return a column; if some values are words (``auto``), all become words."""
     is_text = any(isinstance(value, str) for value in values)
     return series(name, [str(v) if is_text and v is not None else v for v in values])
 

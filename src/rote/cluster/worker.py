@@ -43,7 +43,7 @@ class Assignment:
     runs_at_once: int  # processes
     stack: int  # runs of one shape that a process trains as one
     code: Mapping[str, str | None]  # of the launcher
-    own_modules: tuple[str, ...] = ()  # folders of the user's modules that are not installed
+    own_modules: tuple[str, ...] = ()  # folders of the user's modules, beside installed ones
 
 
 def work(assignment: Assignment) -> list[str]:
