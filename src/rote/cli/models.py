@@ -25,12 +25,9 @@ COUNTED = ("empty", "too_short", "duplicates", "truncated")
 WARNINGS = ("leaks", "confounded", "regurgitates")
 FILES = ".txt, .jsonl, .csv, .parquet"
 REFERENCE = argument(
-    "not trained on the members",
-    converter=texts,
-    consume_multiple=1,
-    metavar="MODEL ...",
+    "not trained on the members", converter=texts, consume_multiple=1, metavar="MODEL ...",
     show_default=False,
-)
+)  # fmt: skip
 Accelerator = Literal["auto", "cpu", "gpu"]
 tokens = partial(whole, 1, 10**7)
 
