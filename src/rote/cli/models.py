@@ -73,9 +73,8 @@ def audit(
     audited = target(model)
     scored_in = precision_of(precision or audited.precision)
     if isinstance(scored_in, QuantisationAware) and scored_in.name != audited.precision:
-        raise ValueError(
-            f"--precision {scored_in.name}: only a run that was trained in it has such weights"
-        )
+        reason = "only a run that was trained in it has such weights"
+        raise ValueError(f"--precision {scored_in.name}: {reason}")
     request = AuditRequest(
         target=audited,
         references=[target(word) for word in reference],
