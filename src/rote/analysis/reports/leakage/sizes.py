@@ -49,7 +49,9 @@ def compared(runs: pl.DataFrame, found: Sequence[Row], inserted: pl.DataFrame) -
         else:
             apart = {number: difference(large["level"], small["level"])
                      for number, (small, large) in ends.items()}  # fmt: skip
-            overall = mean_of_estimates(list(apart.values())) if apart else None
+            overall = (
+                mean_of_estimates([each for each in apart.values() if each]) if apart else None
+            )
         known = {number: each for number, each in apart.items() if each}
         if known and overall:
             yield _compared(None, overall, [ends[number] for number in known])
