@@ -28,6 +28,7 @@ OUTPUTS = ROOT / "outputs" / "findings"
 PAGE = ROOT / "docs" / "findings.md"
 ROTE = Path(sys.executable).parent / "rote"
 OTHER_KERNELS = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+MOST_ROWS = 20  # of a table that is not folded
 MOVES = "demo"  # trained a second time under OTHER_KERNELS
 DEMOS = (
     "demo",
@@ -83,24 +84,41 @@ def _measured(name: str, outputs: Path, kernels: dict[str, str]) -> Iterator[str
     yield ""
     yield from (f"- {line}" for line in report["headlines"])
     yield ""
+    rows = [row for key, entry in report["numbers"].items() for row in _rows(key, entry)]
+    is_folded = len(rows) > MOST_ROWS
+    if is_folded:
+        yield f'<details markdown="1"><summary>{len(rows)} numbers with intervals</summary>'
+        yield ""
     yield "| | value | 95 % interval | runs |"
     yield "|---|---|---|---|"
-    for key, entry in report["numbers"].items():
-        yield from _rows(key, entry)
+    yield from rows
+    if is_folded:
+        yield ""
+        yield "</details>"
 
 
 def _rows(key: str, entry: dict[str, Any]) -> Iterator[str]:
-    """A row of each number that has an interval."""
+    """A row of each number that has an interval; constants of a law are entries of their own."""
+    runs = len(entry.get("runs", ())) or ""
     for of, interval in entry.items():
-        if not of.startswith("interval") or not interval:
+        if of == "constants":
+            for name, constant in interval.items():
+                yield from _rows(f"{key}, {name}", constant)
             continue
-        quantity = of.removeprefix("interval").removeprefix("_")
-        value = entry.get(quantity) if quantity else next(iter(entry.values()))
+        if "interval" not in of or not interval or None in interval:
+            continue
+        quantity = of.replace("bootstrap_interval", "value").replace("interval", "").strip("_")
+        value = entry.get(quantity) if quantity else _own_value(entry)
         if isinstance(value, float):
             low, high = interval
-            label = f"{key}, {quantity.replace('_', ' ')}" if quantity else key
-            runs = len(entry.get("runs", ()))
-            yield f"| {label} | {value:.4g} | {low:.4g} to {high:.4g} | {runs or ''} |"
+            is_plain = quantity in ("", "value")
+            label = key if is_plain else f"{key}, {quantity.replace('_', ' ')}"
+            yield f"| {label} | {value:.4g} | {low:.4g} to {high:.4g} | {runs} |"
+
+
+def _own_value(entry: dict[str, Any]) -> Any:
+    """The number that an interval without a name is of: a difference, else what comes first."""
+    return entry.get("difference", next(iter(entry.values())))
 
 
 def _timed(environment: dict[str, str], *arguments: str) -> tuple[float, str]:

@@ -71,8 +71,9 @@ def test_every_room_stands_on_a_floor() -> None:
 
 
 def test_files_are_short_and_begin_with_a_docstring() -> None:
+    """A room's __init__.py is its docstring; that of rote besides has what `import rote` offers."""
     for path in SOURCE.rglob("*.py"):
         text = path.read_text()
-        most = 1 if path.name == "__init__.py" else 300
+        most = 1 if path.name == "__init__.py" and path.parent != SOURCE else 300
         assert len(text.splitlines()) <= most, f"{path.relative_to(SOURCE)} is too long"
         assert ast.get_docstring(ast.parse(text)), path.relative_to(SOURCE)

@@ -10,7 +10,7 @@ from pathlib import Path
 TORCHLESS = (
     "rote.core.units", "rote.core.checks", "rote.io.write", "rote.io.outputs",
     "rote.core.provenance", "rote.core.process",
-    "rote.core.progress",
+    "rote.core.progress", "rote.core.own_modules",
     "rote.tasks.text.prepare", "rote.tasks.text.prepared",
     "rote.ledger.store", "rote.config.sweep", "rote.config.data_resolver",
     "rote.cluster.plan", "rote.cluster.status", "rote.cluster.launching", "rote.cluster.slurm",
@@ -32,7 +32,7 @@ TORCHLESS = (
     "rote.analysis.audit.report", "rote.auditing.stored",
     "rote.auditing.document_sets",
     "rote.site.site", "rote.site.server",
-    "rote.config.trust",
+    "rote.config.trust", "rote.config.skeletons", "rote.cli.new",
     "rote.io.read",
     "rote.coding.container",
 )  # fmt: skip

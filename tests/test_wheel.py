@@ -33,3 +33,10 @@ def test_a_wheel_works_from_an_empty_folder(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "There is no run yet" in (empty / "outputs" / "site" / "index.html").read_text()
+    for words in (["new", "model", "gru"], ["train", "model=gru", "size=demo_s", "--dry-run"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "rote", *words],
+            cwd=empty, env=environment, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    assert "52,136 parameters" in done.stdout

@@ -1,4 +1,4 @@
-"""A model of one's own package: in one run, in a sweep's jobs, resumed, audited, from elsewhere."""
+"""A model of one's own package or folder: in a run, in jobs, resumed, used, from elsewhere."""
 
 import contextlib
 import shutil
@@ -13,6 +13,8 @@ from tests.conftest import TINY
 from rote.cli.main import main
 from rote.cluster.plan import load_plan
 from rote.config import trust
+from rote.config.folders import conf_folder
+from rote.core import own_modules
 from rote.ledger.store import Store
 
 PACKAGE = """
@@ -23,6 +25,7 @@ class Mine(GPT):
 """
 SWEEP = "question: own?\nreport: capacity\nfixed: {log.keep_weights: true}\n"
 OWN = "model._target_=own_models.Mine"
+IN_FOLDER = "of_this_folder.Mine"
 
 pytestmark = pytest.mark.usefixtures("preloaded_workers")
 
@@ -48,6 +51,8 @@ def rote(*words: str) -> tuple[int, str]:
     said = StringIO()
     with pytest.MonkeyPatch.context() as monkeypatch, contextlib.ExitStack() as streams:
         monkeypatch.setattr(trust, "_composed", set())
+        monkeypatch.setattr(own_modules._finder, "folders", [])
+        sys.modules.pop("of_this_folder", None)
         streams.enter_context(contextlib.redirect_stdout(said))
         streams.enter_context(contextlib.redirect_stderr(said))
         return main(words), said.getvalue()
@@ -85,3 +90,38 @@ def test_it_is_trained_resumed_and_used_where_it_was_composed(
 def test_one_run_is_trained(folder: Path) -> None:
     done = rote("train", OWN, *TINY, "budget.max_steps=1", "budget.check_every_steps=1")
     assert done[0] == 0, done[1]
+
+
+def test_a_model_of_the_current_folder_goes_into_jobs_and_comes_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("of_this_folder.py").write_text(PACKAGE)
+    Path("conf/model").mkdir(parents=True)
+    text = (conf_folder() / "model" / "gpt.yaml").read_text()
+    Path("conf/model/mine.yaml").write_text(text.replace("rote.models.gpt.GPT", IN_FOLDER))
+    steps = ("budget.max_steps=3", "budget.check_every_steps=1")
+    done = rote("sweep", "own", "model=mine", "seed=0,1", *TINY, *steps)
+    assert done[0] == 0, done[1]
+    (name,) = (path.name for path in Path("outputs/sweeps").iterdir())
+    run = Store(folder / "outputs").run(load_plan(folder / "outputs", name).run_ids[0])
+    assert run.record().what["model"]["_target_"] == IN_FOLDER
+
+    run.path.rename(folder / "first")
+    for words in (("resume", name), ("compress", run.run_id, "--task-train", "-o", "out.rote")):
+        done = rote(*words)
+        assert done[0] == 0, done[1]
+    assert run.record().to_json() == (folder / "first" / "record.json").read_text()
+
+    # The outputs in another folder, which has a module of the same name.
+    (folder / "other").mkdir()
+    shutil.copy("of_this_folder.py", "other")
+    monkeypatch.setenv("ROTE_OUTPUTS", str(folder / "outputs"))
+    monkeypatch.chdir(folder / "other")
+    for words in (("resume", name), ("train", "--spec", str(run.spec_path))):
+        code, said = rote(*words)
+        assert code == 2
+        assert f"{IN_FOLDER}, whose module is neither installed nor one that you have" in said
+    shutil.rmtree(folder / "state")
+    code, said = rote("train", "--spec", str(run.spec_path))
+    assert code == 2
+    assert f"{IN_FOLDER}, which is not allowed to run" in said

@@ -101,7 +101,8 @@ def test_a_choice_that_reaches_into_another_group_is_composed_with_it(
     )
     new = '# @package _global_\nnew: {key: 1}\nmeasure: {_target_: any, key: "${new.key}"}\n'
     (folder / "measure" / "new.yaml").write_text(new)
-    monkeypatch.setattr("rote.config.primary.conf_folder", lambda: folder)
+    for module in ("folders", "primary"):
+        monkeypatch.setattr(f"rote.config.{module}.conf_folder", lambda: folder)
     composer = Composer()
     for overrides in (
         ["budget=reaching", "size=93k"],

@@ -284,4 +284,4 @@ def test_two_primary_configurations_are_two_sweeps(
 def test_hydras_flags_are_known_and_no_other() -> None:
     ours = {flag for action in _parser()._actions for flag in action.option_strings}
     hydras = {flag for action in get_args_parser()._actions for flag in action.option_strings}
-    assert ours - {"--spec"} == hydras - {"--help", "-h"}
+    assert ours - {"--spec", "--dry-run"} == hydras - {"--help", "-h"}

@@ -1,6 +1,7 @@
 """Every command that the pages show is one, as it stands: it parses, and its first point composes.
 
-README and tutorial are carried out in test_typed.py, the page on SLURM in tests/slurm.
+README and tutorial are carried out in test_typed.py, the page on one's own model in
+test_your_model.py, the page on SLURM in tests/slurm.
 """
 
 import ast
@@ -14,7 +15,10 @@ from tests.conftest import COMPOSER
 from tests.docs.pages import DOCS, PAGES, ROOT, blocks, commands, name
 
 from rote.cli.main import make_app
+from rote.config.compose import Composer
+from rote.config.skeletons import write_skeleton
 from rote.config.sweep import Grid, Sweep, load_sweep, points, with_overrides
+from rote.core import own_modules
 
 LAUNCHERS = ("hydra/launcher=rote_slurm", "hydra/launcher=rote_local")
 PARAMETERS = 100_000  # of every model: counting them would take torch
@@ -24,6 +28,7 @@ PARAMETERS = 100_000  # of every model: counting them would take torch
 def _sweeps_of_the_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sweep file that a page writes is there, in the current folder."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(own_modules._finder, "folders", [])
     for text in (text for page in PAGES for text in blocks(page, "yaml")):
         if written := re.match(r"# (sweeps/\w+\.yaml)\n", text):
             path = tmp_path / written[1]
@@ -33,14 +38,17 @@ def _sweeps_of_the_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_command_is_one(page: Path) -> None:
-    for command in commands(page):
+    typed = commands(page)
+    writes = any(command[:2] == ["rote", "new"] for command in typed)
+    composer = Composer() if writes else COMPOSER  # a composer reads once which choices there are
+    for command in typed:
         try:
-            check(command)
+            check(command, composer)
         except (CycloptsError, ValueError) as error:
             pytest.fail(f"{name(page)}: {' '.join(command)}: {error}")
 
 
-def check(command: list[str]) -> None:
+def check(command: list[str], composer: Composer = COMPOSER) -> None:
     program, *words = command
     if program == "make":
         targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
@@ -48,36 +56,39 @@ def check(command: list[str]) -> None:
     elif program == "python":
         assert words[0].startswith("-") or (ROOT / words[0]).is_file(), command
     elif words[0] == "train":
-        check_train(words[1:])
+        check_train(words[1:], composer)
+    elif words[0] == "new":
+        write_skeleton(*words[1:], folder=Path.cwd())
     else:
-        check_parsed(words)
+        check_parsed(words, composer)
 
 
-def check_train(words: list[str]) -> None:
+def check_train(words: list[str], composer: Composer) -> None:
     if words[0] == "--spec":
         assert len(words) == 2, words
         return
-    settings = [word for word in words if word not in ("-m", *LAUNCHERS)]
+    settings = [word for word in words if word not in ("-m", "--dry-run", *LAUNCHERS)]
     if "-m" not in words:
-        COMPOSER.config(settings)
+        composer.config(settings)
         return
     chosen = [word.removeprefix("+sweep=") for word in settings if word.startswith("+sweep=")]
     rest = [word for word in settings if not word.startswith("+sweep=")]
     bare = Sweep(name="grid", question="", report="capacity", fixed={}, grid=Grid())
-    compose_first(load_sweep(chosen[0]) if chosen else bare, rest)
+    compose_first(load_sweep(chosen[0]) if chosen else bare, rest, composer)
 
 
-def check_parsed(words: list[str]) -> None:
+def check_parsed(words: list[str], composer: Composer) -> None:
     _, bound, _ = make_app().parse_args(words)
     if words[0] == "sweep":
-        compose_first(load_sweep(bound.arguments["name"]), bound.arguments.get("overrides", ()))
+        overrides = bound.arguments.get("overrides", ())
+        compose_first(load_sweep(bound.arguments["name"]), overrides, composer)
 
 
-def compose_first(sweep: Sweep, overrides: Sequence[str]) -> None:
+def compose_first(sweep: Sweep, overrides: Sequence[str], composer: Composer) -> None:
     """``host=mine`` is a file that the reader is told to write; it begins with slurm's keys."""
     given = ["host=slurm" if word == "host=mine" else word for word in overrides]
     changed = with_overrides(sweep, given)
-    COMPOSER.config(next(points(changed, COMPOSER, lambda config: PARAMETERS)))
+    composer.config(next(points(changed, composer, lambda config: PARAMETERS)))
 
 
 def test_commands_are_found() -> None:

@@ -17,7 +17,7 @@ def launched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]
     """What is handed to the planning of sweeps, instead of being launched."""
     given: list[list[str]] = []
 
-    def note(overrides: Sequence[str], _: object) -> int:
+    def note(overrides: Sequence[str], _: object, *, dry_run: bool) -> int:
         given.append(list(overrides))
         return 0
 

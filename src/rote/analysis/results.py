@@ -75,7 +75,23 @@ def table_of(
     if circumstances is not None:
         rows = [row | _around(row["run_id"], circumstances[row["run_id"]]) for row in rows]
     names = list(dict.fromkeys(name for row in rows for name in row))
-    return pl.DataFrame([_series(name, [row.get(name) for row in rows]) for name in names])
+    return pl.DataFrame([series(name, [row.get(name) for row in rows]) for name in names])
+
+
+def series(name: str, values: Sequence[Any]) -> pl.Series:
+    """One column; whole numbers among others become floats, lists JSON.
+
+    Raises ValueError naming a column that holds values of different kinds.
+    """
+    plain = [json.dumps(value) if isinstance(value, list) else value for value in values]
+    kinds = {type(value) for value in plain if value is not None}
+    if kinds == NUMBERS:
+        plain = [None if value is None else float(value) for value in plain]
+    elif len(kinds) > 1:
+        names = sorted(kind.__name__ for kind in kinds)
+        raise ValueError(f"column {name!r} mixes {' and '.join(names)}: not one table")
+    # The type of a column that is null throughout cannot be inferred.
+    return pl.Series(name, plain, dtype=None if kinds else pl.Float64)
 
 
 def write_table(table: pl.DataFrame, folder: Path) -> None:
@@ -123,15 +139,3 @@ def _around(run_id: str, circumstances: Mapping[str, Any]) -> dict[str, Any]:
     if missing := [key for key in CIRCUMSTANCES if key not in known]:
         raise ValueError(f"circumstances.json of run {run_id} is damaged: no {missing[0]!r}")
     return {f"circumstances.{key}": known[key] for key in CIRCUMSTANCES}
-
-
-def _series(name: str, values: list[Any]) -> pl.Series:
-    plain = [json.dumps(value) if isinstance(value, list) else value for value in values]
-    kinds = {type(value) for value in plain if value is not None}
-    if kinds == NUMBERS:
-        plain = [None if value is None else float(value) for value in plain]
-    elif len(kinds) > 1:
-        names = sorted(kind.__name__ for kind in kinds)
-        raise ValueError(f"column {name!r} mixes {' and '.join(names)}: not one table")
-    # The type of a column that is null throughout cannot be inferred.
-    return pl.Series(name, plain, dtype=None if kinds else pl.Float64)

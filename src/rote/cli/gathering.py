@@ -8,13 +8,14 @@ import polars as pl
 
 from rote.analysis.metrics import derive
 from rote.analysis.published import measured_alphas, report_of
-from rote.analysis.results import Results, table_of
+from rote.analysis.results import Results, series, table_of
 from rote.cli.screen import require_no_damage
 from rote.cluster.plan import Plan, load_plan
-from rote.core.progress import Progress, with_progress
+from rote.core.progress import Progress, no_progress, with_progress
 from rote.io.outputs import outputs_folder
 from rote.io.write import sha256_of_file
 from rote.ledger.record import Record
+from rote.ledger.spec import flatten
 from rote.ledger.store import RunFolder, Store
 from rote.tasks.text.prepared import open_prepared
 
@@ -103,6 +104,42 @@ def needs_columns(name: str) -> Iterator[None]:
         raise ValueError(
             f"the runs of {name!r} do not hold what this is made of: {lacking}"
         ) from error
+
+
+def table_of_sweep(name: str) -> pl.DataFrame:
+    """Return the table of `rote.table`."""
+    outputs = outputs_folder()
+    plan = load_plan(outputs, name)
+    runs, damaged = sound_runs(plan, Store(outputs), no_progress)
+    require_no_damage(damaged)
+    return collected(runs, plan)
+
+
+def collected(
+    runs: "Sequence[SoundRun] | Sequence[FinishedRun]", plan: Plan | None
+) -> pl.DataFrame:
+    """A row a run: settings, stored sums, what is derived from them, and the axes of the plan.
+
+    An axis that is no column yet (``ratio``) becomes one; one that chooses files holds their names.
+    If a column of another meaning has its name (``model``, a model's shape), it is ``axis.model``.
+    Plans of earlier versions hold no axes.
+    """
+    table = derive(stored(runs))
+    points = plan.points if plan is not None else ()
+    axes = {point.run_id: point.axes for point in points}
+    settings = {key for point in points for key in flatten(point.spec.what)}
+    names = dict.fromkeys(name for each in axes.values() for name in each if name not in settings)
+    rows = [axes.get(run_id, {}) for run_id in table["run_id"]]
+    return table.with_columns(
+        _axis(f"axis.{name}" if name in table.columns else name, [row.get(name) for row in rows])
+        for name in names
+    )
+
+
+def _axis(name: str, values: Sequence[Any]) -> pl.Series:
+    """Return a column; if some values are words (``auto``), all become words."""
+    is_text = any(isinstance(value, str) for value in values)
+    return series(name, [str(v) if is_text and v is not None else v for v in values])
 
 
 def stored(runs: "Sequence[SoundRun] | Sequence[FinishedRun]") -> pl.DataFrame:

@@ -26,6 +26,10 @@ def read_flags(words: list[str]) -> argparse.Namespace:
     for name in ("package", "resolve"):
         if getattr(flags, name) and not flags.cfg:
             raise ValueError(f"{_flag(name)} is about what --cfg prints: give --cfg job as well")
+    if flags.dry_run and (flags.cfg or flags.info or flags.spec is not None):
+        raise ValueError(
+            "--dry-run is about what is trained: give it without --cfg, --info, --spec"
+        )
     modes = [name for name in ("run", "multirun", "cfg", "info") if getattr(flags, name)]
     if len(modes) > 1:
         raise ValueError(f"{' and '.join(map(_flag, modes))} exclude each other")
@@ -65,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="rote train", add_help=False)
     parser.add_argument("overrides", nargs="*", type=_text)
     parser.add_argument("--spec", nargs="*", type=_text)
+    parser.add_argument("--dry-run", action="store_true")
     for short, name in (
         ("-r", "--run"), ("-m", "--multirun"), ("-sc", "--shell-completion"),
     ):  # fmt: skip

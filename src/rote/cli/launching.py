@@ -35,7 +35,9 @@ SHOWN_JOBS = 8
 NUMBERS = ("parameters", "data bits", "bits/parameter", "max steps", "max FLOPs", "peak MiB")
 
 
-def sweep_from_overrides(overrides: Sequence[str], primary: Primary) -> int:
+def sweep_from_overrides(
+    overrides: Sequence[str], primary: Primary, *, dry_run: bool = False
+) -> int:
     """Hydra's multirun: ``+sweep=NAME`` and overrides, or axes given as ``key=a,b`` alone.
 
     Points are composed from ``primary``.
@@ -50,7 +52,7 @@ def sweep_from_overrides(overrides: Sequence[str], primary: Primary) -> int:
             fixed={}, grid=Grid(),
         )  # fmt: skip
     changed = renamed(with_overrides(sweep, rest, primary), rest, primary)
-    failed = launch_sweep(changed, Composer(primary))
+    failed = launch_sweep(changed, Composer(primary), dry_run=dry_run)
     if failed:
         raise SystemExit(failed)  # Hydra drops what a sweeper returns
     return failed

@@ -19,6 +19,7 @@ Outputs go to ./outputs, or to the folder that ROTE_OUTPUTS names; -q prints err
 COMMANDS = {
     "Training": {
         "train": ("main:train", "one run, or a grid with -m; see rote train --help"),
+        "new": ("new:new", "write a model, task, measure or sweep to begin with"),
     },
     "Sweeps": {
         "sweep": ("sweeps:sweep", "launch a sweep file and follow it to its end"),
@@ -60,6 +61,7 @@ Groups and their choices:
 {groups}
 
   rote train --spec FILE        one run again, as its spec.yaml says
+  rote train --dry-run ...      check the run or every point of the grid, train nothing
 
 Every key of a group can be set (optim.optimiser.lr=3e-3). Hydra's own flags work:
   --cfg job        print the configuration and stop

@@ -31,14 +31,14 @@ def collect(
 ) -> int:
     """Writes table.parquet, table.csv and curves.parquet into the sweep's folder.
 
-    The table holds settings, stored sums and all that `rote.analysis.metrics` derives of them.
+    The table holds settings, stored sums, all that `rote.analysis.metrics` derives of them, and the
+    sweep's axes.
     ``from_`` may hold a group of wandb that was not launched here.
 
     Raises ValueError for runs that are damaged, once the others are written.
     """
-    from rote.analysis.metrics import derive
     from rote.analysis.results import curves_table, write_curves, write_table
-    from rote.cli.gathering import sound_runs, stored
+    from rote.cli.gathering import collected, sound_runs
     from rote.cluster.plan import launched, load_plan, sweep_folder
     from rote.ledger.store import Store
 
@@ -53,12 +53,12 @@ def collect(
             read = read_back(from_, name, plan.run_ids if plan else None, progress)
             if not read:
                 raise ValueError(f"{from_} holds no finished run of {name!r}")
-            table = derive(stored([each.finished for each in read]))
+            table = collected([each.finished for each in read], plan)
             curves = {each.run_id: each.curve for each in read}
         else:
             assert plan is not None  # without a source the plan is needed, and loaded
             runs, damaged = sound_runs(plan, Store(outputs), progress)
-            table = derive(stored(runs))
+            table = collected(runs, plan)
             curves = {each.record.run_id: each.curve for each in runs}
     write_table(table, folder)
     write_curves(curves_table(curves), folder)

@@ -22,7 +22,7 @@ from rote.config.compose import Composer, plain
 from rote.config.data_resolver import DataResolver
 from rote.config.folders import conf_folder, sweep_files
 from rote.config.grammar import parse, plain_words
-from rote.config.primary import MAIN, Primary
+from rote.config.primary import MAIN, Primary, composing
 from rote.config.sweep import as_grid
 from rote.config.trust import require_own
 from rote.io.outputs import outputs_folder
@@ -34,11 +34,13 @@ from rote.ledger.store import Store
 
 SPLITS = ("train", "heldout")
 _raised: ContextVar[list[Exception]] = ContextVar("raised")  # in Hydra's application
+_is_dry: ContextVar[bool] = ContextVar("is_dry", default=False)  # --dry-run: nothing is trained
 
 
 def train(arguments: list[str]) -> int:
     """Raises ValueError with one line for anything wrong with the flags or the overrides."""
     flags = read_flags(arguments)
+    _is_dry.set(flags.dry_run)
     parse(flags.overrides)  # in our words, before Hydra reads them
     for_hydra = words_for_hydra(flags)
     if flags.spec is not None:
@@ -75,7 +77,8 @@ def launch_grid(jobs: Sequence[Sequence[str]], *, host: str | None, settings: Di
     overrides = as_grid(jobs)
     if host and not any(override.key_or_group == "host" for override in parse(overrides)):
         overrides = [*overrides, f"host={host}"]
-    return sweep_from_overrides(overrides, Primary.of_application(settings))
+    primary = Primary.of_application(settings)
+    return sweep_from_overrides(overrides, primary, dry_run=_is_dry.get())
 
 
 def _hand_over_to_hydra(words: list[str], *, shows: bool) -> int:
@@ -89,7 +92,8 @@ def _hand_over_to_hydra(words: list[str], *, shows: bool) -> int:
     raised: list[Exception] = []
     _raised.set(raised)
     try:
-        application(run_from_hydra)()
+        with composing():
+            application(run_from_hydra)()
         if raised:
             raise raised[0]
     except (HydraException, OmegaConfBaseException) as error:
@@ -123,10 +127,25 @@ def _refuse_sweep(overrides: Sequence[str]) -> None:
 
 def _run_one(config: dict[str, Any]) -> int:
     console = screen()
+    if _is_dry.get():
+        return _rehearse(console, config)
     store = Store(require_writable(outputs_folder()))
     with Bar() as progress:
         spec = Spec.from_config(DataResolver(progress).resolved(config))
     return _execute(console, store, spec)
+
+
+def _rehearse(console: Console, config: dict[str, Any]) -> int:
+    """Compose and check one run as a plan does; print what it is."""
+    from rote.run.preflight import Preflight
+    from rote.tasks.text.task import rehearsal
+
+    with Bar() as show, rehearsal():
+        spec = Spec.from_config(DataResolver(show).resolved(config))
+    facts = Preflight().facts(spec)
+    counted = f"{facts.parameters:,} parameters, {spec.longest:,} steps at most"
+    console.print(f"run {spec.run_id}: {counted}")
+    return 0
 
 
 def _execute(console: Console, store: Store, spec: Spec) -> int:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol
 from rote.cluster.journal import Journal
 from rote.cluster.plan import Plan, Point
 from rote.cluster.worker import Assignment
+from rote.core.own_modules import folders_imported_from
 from rote.core.provenance import code
 
 
@@ -40,6 +41,7 @@ class LaunchRequest:
             runs_at_once=runs_at_once,
             stack=stack,
             code=code(),
+            own_modules=tuple(map(str, folders_imported_from())),
         )
 
 

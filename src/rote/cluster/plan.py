@@ -2,14 +2,15 @@
 
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rote.config.choices import unknown
 from rote.io.outputs import below
 from rote.io.read import Damaged, read_json
-from rote.io.shapes import keyed, listed, matching, number, scalar, text, whole
+from rote.io.shapes import keyed, listed, mapped, matching, number, scalar, text, whole
 from rote.io.write import write_text
 from rote.ledger.spec import Spec, spec_of
 
@@ -20,7 +21,8 @@ POINT = keyed(
         "run_id": matching("[0-9a-f]{16}", "a run id, 16 hex digits"),
         "parameters": whole,
         "max_flops": number,
-    }
+    },
+    {"axes": mapped(scalar)},
 )
 SHAPE = keyed(
     {"name": text, "question": scalar, "report": text, "points": listed(POINT)},
@@ -36,6 +38,8 @@ class Point:
     spec: Spec
     parameters: int
     max_flops: float
+    # Axis of the sweep -> value or name of a choice; also axes that only expressions use.
+    axes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +135,7 @@ def _plain(point: Point) -> dict[str, Any]:
         "run_id": point.run_id,
         "parameters": point.parameters,
         "max_flops": point.max_flops,
+        "axes": dict(point.axes),
         "what": point.spec.what,
         "how": point.spec.how,
     }
@@ -142,4 +147,5 @@ def _point(plain: dict[str, Any], place: str) -> Point:
         spec=spec_of(plain, place),
         parameters=plain["parameters"],
         max_flops=plain["max_flops"],
+        axes=plain.get("axes", {}),
     )

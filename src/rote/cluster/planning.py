@@ -8,8 +8,9 @@ from rote.cluster.plan import Plan, Point
 from rote.config.build import build
 from rote.config.compose import Composer
 from rote.config.data_resolver import DataResolver
+from rote.config.grammar import written
 from rote.config.host_and_log import require_log
-from rote.config.sweep import Sweep, points
+from rote.config.sweep import Sweep, grid_points
 from rote.core.progress import Progress, no_progress
 from rote.ledger.spec import Spec
 from rote.run.preflight import Facts, Preflight
@@ -30,8 +31,8 @@ def make_plan(
     def count(config: Mapping[str, Any]) -> int:
         return preflight.parameters(resolver.resolved(config))
 
-    for overrides in points(sweep, composer, count):
-        config = resolver.resolved(composer.config(overrides))
+    for each in grid_points(sweep, composer, count):
+        config = resolver.resolved(composer.config(each.overrides))
         require_log(config["log"])
         config["log"] |= {"group": sweep.name, "question": sweep.question}
         for observer in config["log"]["observers"].values():
@@ -42,7 +43,11 @@ def make_plan(
             fact = preflight.facts(spec)
             facts.append(fact)
             planned[run_id] = Point(
-                run_id=run_id, spec=spec, parameters=fact.parameters, max_flops=fact.max_flops
+                run_id=run_id,
+                spec=spec,
+                parameters=fact.parameters,
+                max_flops=fact.max_flops,
+                axes={axis: _scalar(value) for axis, value in each.axes.items()},
             )
     plan = Plan(
         name=sweep.name,
@@ -55,3 +60,8 @@ def make_plan(
     for point in plan.points:
         host.check(point)
     return plan, facts
+
+
+def _scalar(value: Any) -> Any:
+    """As a column of a table holds it; a list of choices is one text."""
+    return written(value) if isinstance(value, list | tuple | dict) else value

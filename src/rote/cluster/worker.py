@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from rote.cluster.preemption import StopFlag, leave
 from rote.cluster.process_pool import Killed, Outcome, ProcessPool, Specs
 from rote.config.trust import allow
 from rote.core import provenance
+from rote.core.own_modules import import_from
 from rote.io.outputs import OUTPUTS_VARIABLE
 from rote.ledger.claim import RunIsTaken, require_lockable
 from rote.ledger.spec import Spec
@@ -42,6 +43,7 @@ class Assignment:
     runs_at_once: int  # processes
     stack: int  # runs of one shape that a process trains as one
     code: Mapping[str, str | None]  # of the launcher
+    own_modules: tuple[str, ...] = ()  # folders of the user's modules, beside installed ones
 
 
 def work(assignment: Assignment) -> list[str]:
@@ -49,7 +51,7 @@ def work(assignment: Assignment) -> list[str]:
 
     Returns the ids of the runs that failed here.
     """
-    allow([[spec.what, spec.how] for spec in assignment.specs])  # the launcher has checked them
+    _allow(assignment.specs, assignment.own_modules)  # the launcher has checked them
     flag = StopFlag().install()
     os.environ[OUTPUTS_VARIABLE] = assignment.outputs  # prepared data are beside the runs
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -63,11 +65,17 @@ def work(assignment: Assignment) -> list[str]:
     return worker.failed
 
 
-def attempt(specs: Specs, outputs: str, code: Mapping[str, str | None], parent: int) -> Outcome:
+def attempt(
+    specs: Specs,
+    outputs: str,
+    code: Mapping[str, str | None],
+    parent: int,
+    own_modules: Sequence[str] = (),
+) -> Outcome:
     """Execute the runs of this process; if its parent dies, it stops as if signalled."""
     from rote.training.training_run import Interrupted
 
-    allow([[spec.what, spec.how] for spec in specs])  # a spawned process inherits nothing
+    _allow(specs, own_modules)  # a spawned process inherits nothing
     flag = StopFlag().install()
 
     def stop() -> bool:
@@ -119,8 +127,13 @@ class _Worker:
 
     def work_alone(self) -> None:
         """Work through all runs, then retry for a while those that other jobs held."""
-        code = self.assignment.code
-        make = partial(attempt, outputs=self.assignment.outputs, code=code, parent=os.getpid())
+        make = partial(
+            attempt,
+            outputs=self.assignment.outputs,
+            code=self.assignment.code,
+            parent=os.getpid(),
+            own_modules=self.assignment.own_modules,
+        )
         pool = ProcessPool(self.assignment.runs_at_once, make)
         todo = deque(stacks(self.assignment.specs, self.assignment.stack))
         held: list[Specs] = []
@@ -248,6 +261,12 @@ class _Worker:
     def _made_no_progress(self) -> bool:
         runs = [self.store.run(spec.run_id) for spec in self.assignment.specs]
         return not any(run.is_done() or run.failure() or run.has_checkpoint() for run in runs)
+
+
+def _allow(specs: Sequence[Spec], own_modules: Sequence[str]) -> None:
+    allow([[spec.what, spec.how] for spec in specs])
+    for folder in own_modules:
+        import_from(Path(folder))
 
 
 def _compare_code(sent_by: Mapping[str, str | None]) -> None:

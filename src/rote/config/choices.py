@@ -2,16 +2,26 @@
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 
 
-def unknown(what: str, given: str, choices: Iterable[str]) -> ValueError:
-    """The error to raise: names the value, the nearest choice, and the choices."""
-    known = sorted(choices)
+def unknown(what: str, given: str, choices: Iterable[str], *, own: str = "") -> ValueError:
+    """The error to raise: names the value, the nearest choice, and the choices.
+
+    ``own`` is the file that would add the choice, where files are choices.
+    """
+    known, place = sorted(choices), f". One of your own is the file {own}" if own else ""
     if not known:
-        return ValueError(f"{what} {given!r} is not known: there is none yet")
+        return ValueError(f"{what} {given!r} is not known: there is none yet{place}")
     return ValueError(
-        f"{what} {given!r} is not known.{near(given, known)} Choices: {', '.join(known)}"
+        f"{what} {given!r} is not known.{near(given, known)} Choices: {', '.join(known)}{place}"
     )
+
+
+def own_place(folder: str, name: str) -> str:
+    """The file of the current folder that would add a choice of a group, or a sweep."""
+    inside = "sweeps" if folder == "sweeps" else f"conf/{folder}"
+    return f"{inside}/{name}.yaml of the current folder ({Path.cwd()})"
 
 
 def unknown_key(given: str, keys: Iterable[str]) -> ValueError:

@@ -9,6 +9,7 @@ import copy
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import Override
@@ -18,11 +19,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rote.config.budget_scale import with_scaled_budget
 from rote.config.build import require_known_keys
-from rote.config.choices import unknown, unknown_key
-from rote.config.folders import conf_folder
+from rote.config.choices import own_place, unknown, unknown_key
+from rote.config.folders import conf_folders
 from rote.config.grammar import parse, plain_words
+from rote.config.own_choices import own_contents, require_chosen, require_named_defaults
 from rote.config.primary import MAIN, Primary
-from rote.config.trust import allow
+from rote.config.trust import allow_chosen
 from rote.ledger.spec import flatten
 
 REFERENCE = re.compile(r"\$\{(?:oc\.select:)?(?P<key>[a-zA-Z_][\w.]*)[,}]")  # an absolute one
@@ -64,11 +66,15 @@ class _Base:
 
 
 def groups() -> dict[str, list[str]]:
-    """Every configuration group of conf/ (``optim``, ``optim/schedule``) with its choices."""
-    root = conf_folder()
-    folders = sorted(path for path in root.rglob("*") if path.is_dir())
-    names = [folder.relative_to(root).as_posix() for folder in folders]
-    return {name: OWN.choices(name) for name in names}
+    """Every configuration group (``optim``, ``optim/schedule``) that has choices, with these."""
+    names = {
+        folder.relative_to(root).as_posix()
+        for root in conf_folders()
+        for folder in root.rglob("*")
+        if folder.is_dir()
+    }
+    found = {name: OWN.choices(name) for name in sorted(names)}
+    return {name: choices for name, choices in found.items() if choices}
 
 
 def plain(config: DictConfig, *, resolve: bool = True) -> dict[str, Any]:
@@ -83,6 +89,8 @@ class Composer:
     def __init__(self, primary: Primary = OWN) -> None:
         self.primary = primary
         self._choices: dict[str, list[str]] = {}
+        self._checked: set[str] = set()
+        self._own: dict[str, list[Any]] = {}
         self._bases: dict[tuple[str, ...], _Base] = {}
         self._parts: dict[tuple[str, ...], dict[str, Any]] = {}
 
@@ -92,8 +100,18 @@ class Composer:
         All code that it names is allowed in this process: the caller chose it.
         """
         config = with_scaled_budget(self._resolved(overrides))
-        allow(config)
+        allow_chosen([config, *self._own_contents(overrides)])
         return config
+
+    def require_chosen(self, overrides: Sequence[str], source: str) -> None:
+        """Check the code that choices of ./conf name in a file, before `config` allows it.
+
+        Raises ValueError naming ``source`` for code that the user has not chosen.
+        """
+        if contents := self._own_contents(overrides):
+            require_named_defaults(contents, source)
+            words = " ".join(line for line in overrides if self._own.get(line))
+            require_chosen(self._resolved(overrides), contents, source, words)
 
     def _resolved(self, overrides: Sequence[str]) -> dict[str, Any]:
         parsed = parse(overrides)
@@ -124,13 +142,28 @@ class Composer:
             self._choices[group] = self.primary.choices(group)
         return self._choices[group]
 
+    def _own_contents(self, overrides: Sequence[str]) -> list[Any]:
+        """What is in the files of ./conf that the overrides choose; empty for most points."""
+        found: list[Any] = []
+        for override in parse(overrides):
+            line, group = str(override.input_line), override.key_or_group
+            if line not in self._own:
+                is_choice = self.is_choice(override)
+                self._own[line] = own_contents(group, override.value()) if is_choice else []
+            found += self._own[line]
+        return found
+
     def _checked_choice(self, override: Override) -> str:
-        value = override.value()
-        for choice in value if isinstance(value, list) else [value]:
-            choices = self._choices_of(override.key_or_group)
-            if str(choice) not in choices:
-                raise unknown(override.key_or_group, str(choice), choices)
-        return str(override.input_line)
+        line, group, value = str(override.input_line), override.key_or_group, override.value()
+        if line in self._checked:
+            return line
+        for choice in map(str, value if isinstance(value, list) else [value]):
+            choices = self._choices_of(group)
+            if choice not in choices:
+                raise unknown(group, choice, choices, own=own_place(group, choice))
+            _require_one_file(f"{group}={choice}", self.primary.files(group, choice))
+        self._checked.add(line)
+        return line
 
     def _base(self, choices: tuple[str, ...]) -> _Base:
         if choices not in self._bases:
@@ -176,6 +209,13 @@ class Composer:
         if override.is_add() and not isinstance(value, dict | list):
             line = str(override.input_line).lstrip("+")
             raise ValueError(f"'+{line}': the key is there already: write {line} or ++{line}")
+
+
+def _require_one_file(choice: str, files: Sequence[Path]) -> None:
+    """Of two files that differ, Hydra would take the first without a word."""
+    other = next((path for path in files if path.read_bytes() != files[0].read_bytes()), None)
+    if other is not None:
+        raise ValueError(f"{choice} is {files[0]} and also {other}: rename the latter")
 
 
 def _require_one_value(override: Override) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,10 +11,26 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from rote.config.folders import conf_folder
+from rote.config.folders import conf_folder, conf_folders, own_conf_folder
 
 MAIN = "train"
 OF_HYDRA = "hydra.conf"  # the package of Hydra's own settings
+_composing: ContextVar[bool] = ContextVar("composing", default=False)
+
+
+@contextmanager
+def composing() -> Iterator[None]:
+    """While the block lasts, Hydra also searches conf/ of packages and of the current folder."""
+    token = _composing.set(True)
+    try:
+        yield
+    finally:
+        _composing.reset(token)
+
+
+def is_composing() -> bool:
+    """Whether Hydra composes for rote now, and not for another program of this process."""
+    return _composing.get()
 
 
 @dataclass(frozen=True)
@@ -22,7 +39,7 @@ class Primary:
 
     name: str
     overrides: tuple[str, ...] = ()  # of Hydra's own settings, such as hydra.searchpath
-    searched: tuple[Path, ...] | None = None  # by the application; None: outside of one, conf/
+    searched: tuple[Path, ...] | None = None  # by the application; None: `conf_folders`
 
     @classmethod
     def of_application(cls, settings: Any) -> "Primary":
@@ -37,8 +54,9 @@ class Primary:
 
     @property
     def changes(self) -> list[str]:
-        """What differs from our own; empty for train.yaml."""
-        folders = [str(folder) for folder in self.searched or () if folder != conf_folder()]
+        """What differs from our own; empty for train.yaml and the folders that rote knows."""
+        known = conf_folders()
+        folders = [str(folder) for folder in self.searched or () if folder not in known]
         return [self.name, *folders] if folders or self.name != MAIN else []
 
     def compose(self, choices: Sequence[str]) -> DictConfig:
@@ -48,16 +66,34 @@ class Primary:
 
     def choices(self, group: str) -> list[str]:
         """The choices of a configuration group (``optim``, ``optim/schedule``); empty: no group."""
-        folders = (conf_folder(),) if self.searched is None else self.searched
-        paths = [path for folder in folders for path in (folder / group).glob("*.yaml")]
-        return sorted({path.stem for path in paths}) if _can_be_group(group) else []
+        if not _can_be_group(group):
+            return []
+        paths = [
+            path for folder in self._folders(group) for path in (folder / group).glob("*.yaml")
+        ]
+        return sorted({path.stem for path in paths})
+
+    def files(self, group: str, choice: str) -> list[Path]:
+        """Those that a choice can mean; the first one is composed."""
+        paths = [folder / group / f"{choice}.yaml" for folder in self._folders(group)]
+        return [path for path in paths if path.is_file()]
+
+    def _folders(self, group: str) -> list[Path]:
+        """./conf may be that of another program: it adds to rote's top groups, and has no others.
+
+        A folder conf/seed/ would otherwise make ``seed=3`` the choice of a file.
+        """
+        folders = conf_folders() if self.searched is None else self.searched
+        is_known = (conf_folder() / group.partition("/")[0]).is_dir()
+        own = None if is_known else own_conf_folder()
+        return [folder for folder in folders if folder != own]
 
     @contextmanager
     def _initialised(self) -> Iterator[None]:
         if self.searched is not None:  # by the application
             yield
             return
-        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        with composing(), initialize_config_dir(str(conf_folder()), version_base="1.3"):
             yield
 
 

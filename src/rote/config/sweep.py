@@ -22,12 +22,13 @@ from omegaconf.errors import OmegaConfBaseException
 from simpleeval import DEFAULT_OPERATORS, EvalWithCompoundTypes, InvalidExpression
 from yaml import YAMLError
 
-from rote.config.choices import unknown
+from rote.config.choices import own_place, unknown
 from rote.config.compose import OWN, Composer
 from rote.config.folders import sweep_files
 from rote.config.grammar import parse, swept_values, written
+from rote.config.own_choices import own_contents
 from rote.config.primary import Primary
-from rote.config.trust import allow, require_allowed
+from rote.config.trust import allow_chosen, allow_chosen_before, require_allowed
 from rote.core.units import sequences_holding
 from rote.io.outputs import below
 
@@ -100,7 +101,7 @@ def load_sweep(name: str) -> Sweep:
     """Raises ValueError for a name or a key that is not known."""
     files = sweep_files()
     if name not in files:
-        raise unknown("sweep", name, files)
+        raise unknown("sweep", name, files, own=own_place("sweeps", name))
     return read_sweep(files[name])
 
 
@@ -148,9 +149,10 @@ def with_overrides(sweep: Sweep, overrides: Sequence[str], primary: Primary = OW
             continue
         is_swept = override.is_sweep_override()
         given: Any = swept_values(override, primary.choices) if is_swept else override.value()
-        allow({key: given})
         side_by_side = _side_by_side(override) if key == ZIP else {}
-        for axis in side_by_side or [key]:
+        chosen = side_by_side or {key: given}
+        allow_chosen([chosen, *(own_contents(*each) for each in chosen.items())])
+        for axis in chosen:
             for axes in (fixed, product, zipped, derive, *itertools.chain(*cases.values())):
                 axes.pop(axis, None)
         if side_by_side:
@@ -183,20 +185,36 @@ def as_grid(jobs: Sequence[Sequence[str]]) -> list[str]:
     return _lines(fixed | ({ZIP: zipped} if zipped else {}))
 
 
+@dataclass(frozen=True)
+class GridPoint:
+    """One combination of the axes."""
+
+    axes: Mapping[str, Any]  # the value of each axis, also of those that only expressions use
+    overrides: list[str]
+
+
 def points(sweep: Sweep, composer: Composer, count: CountParameters) -> Iterator[list[str]]:
-    """The overrides of every point; ``count`` gives the parameters of a configuration's model.
+    """The overrides of every point, as `grid_points` gives them."""
+    return (point.overrides for point in grid_points(sweep, composer, count))
+
+
+def grid_points(sweep: Sweep, composer: Composer, count: CountParameters) -> Iterator[GridPoint]:
+    """Every point; ``count`` gives the parameters of a configuration's model.
 
     Raises ValueError where nothing is left, where an expression or a key is wrong, and where the
     sweep names code that is not allowed: its file may be somebody else's.
     """
     num_points = 0
     source, grid = f"sweep {sweep.name!r}", sweep.grid
-    require_allowed([sweep.fixed, grid.product, grid.zip, grid.cases], source)
+    named = [sweep.fixed, grid.product, grid.zip, grid.cases]
+    allow_chosen_before(named)
+    require_allowed(named, source)
     used = _names([*sweep.grid.derive.values(), *sweep.grid.filter])
     for axes in sweep.axes():
         own = {key for key in axes if key in used and "." not in key and key != "seed"}
         own = {key for key in own if not composer.is_group(key)}
         overrides = _lines(sweep.fixed) + _lines({k: v for k, v in axes.items() if k not in own})
+        composer.require_chosen(overrides, source)
         if sweep.grid.derive or sweep.grid.filter:
             names = axes | composer.config(overrides)
             if PARAMETERS in used:
@@ -206,8 +224,9 @@ def points(sweep: Sweep, composer: Composer, count: CountParameters) -> Iterator
                 continue
             require_allowed(derived, source)
             overrides += _lines(derived)
+            composer.require_chosen(overrides, source)
         num_points += 1
-        yield overrides
+        yield GridPoint(axes, overrides)
     if not num_points:
         raise ValueError(
             f"sweep {sweep.name!r} has no points: an axis is empty or a filter too strict"

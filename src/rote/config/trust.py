@@ -4,12 +4,23 @@ A configuration names code in three places: a ``_target_`` is called, the lines 
 by a shell, and the flags of ``extra_sbatch`` may set the environment of a job. An interpolation
 reads the environment. Each of these is allowed where
 
-- a file of conf/ or sweeps/ beside the sources names it (rote's own, or one that was added there),
+- a file of conf/ or sweeps/ names it that lies beside the sources (rote's own, or one that was
+  added there) or in an installed package (entry point ``rote.conf``),
 - ROTE_ALLOW or an entry point of the group ``rote.targets`` names it, or the package it is in, or
 - this process composed it from its own command line.
 
 What was composed is remembered in the user's state folder, by digest, so that a later command
 accepts the run or sweep that an earlier one made. A file from somebody else is not remembered.
+
+./conf, ./sweeps and the modules of the current folder may be somebody else's: a user can enter a
+folder that came in an archive. None of them allows code by being there. A user who names a choice
+of ./conf on the command line (``model=mine``) wants the code that it names, as with
+``model._target_=mine.Mine``: nothing else can be meant, for ./conf cannot replace a choice of
+rote's, and no default lies in it. That code is allowed, and modules of the folder become importable
+behind all that is installed. The pair of folder and code is remembered, so that a sweep file of
+this folder may choose it later. A sweep file alone is not such a wish, because its name does not
+say which code it runs; nor is a spec or a plan, for which the folder's memory is not asked: what
+they name must have been composed by this user to the last key.
 """
 
 import os
@@ -26,13 +37,17 @@ from typing import Any
 import yaml
 from hydra.utils import get_object
 
-from rote.config.folders import conf_folder, sweeps_folder
+from rote.config.folders import CONF, SWEEPS, conf_folder, packaged_folders, sweeps_folder
+from rote.core.own_modules import import_from, is_importable, is_module_of
 from rote.io.write import canonical_json, sha256
 from rote.ledger.spec import Spec
 
 ALLOW_VARIABLE = "ROTE_ALLOW"
 ENTRY_POINTS = "rote.targets"
 TARGET, INTERPOLATION = "_target_", "${"
+RESOLVER = re.compile(
+    r"\$\{(?!oc\.select:)[^{}]*:"
+)  # a call; ${size.width} reads the configuration
 KEYS = (TARGET, "setup", "extra_sbatch")
 Named = tuple[str, str]  # the key that names code, or INTERPOLATION, and its value
 
@@ -44,9 +59,38 @@ def allow(config: Any) -> None:
     _composed.update(named_code(config))
 
 
-def require_allowed(config: Any, source: object = "the configuration") -> None:
-    """Raise ValueError naming ``source`` and the first thing in ``config`` that is not allowed."""
-    _require(config, source, set())
+def allow_chosen(config: Any) -> None:
+    """Allow all that ``config`` names: the user chose it on the command line of this process.
+
+    Modules of the current folder that it names are importable from now on, and it is remembered
+    that this user chose them in this folder.
+    """
+    new = set(named_code(config)) - _composed
+    _composed.update(new)
+    here = _of_current_folder(new)
+    if here:
+        import_from(Path.cwd())
+        _note({_digest_here(named) for named in here})
+
+
+def allow_chosen_before(config: Any) -> None:
+    """Allow what ``config`` names of the current folder where this user chose it here before."""
+    here = _of_current_folder(set(named_code(config)) - _composed)
+    remembered = _remembered() if here else frozenset()
+    known = {named for named in here if _digest_here(named) in remembered}
+    if known:
+        import_from(Path.cwd())
+        _composed.update(known)
+
+
+def require_allowed(
+    config: Any, source: object = "the configuration", remedy: str | None = None
+) -> None:
+    """Raise ValueError naming ``source`` and the first thing in ``config`` that is not allowed.
+
+    ``remedy`` is what a user can do who trusts code of the current folder; else ROTE_ALLOW is.
+    """
+    _require(config, source, set(), remedy)
 
 
 def require_own(specs: Iterable[Spec], source: object) -> None:
@@ -64,7 +108,9 @@ def require_own(specs: Iterable[Spec], source: object) -> None:
             remembered = _remembered() if remembered is None else remembered
             if _digest(spec) not in remembered:
                 raise
+            allow_chosen_before([spec.what, spec.how])
             allow([spec.what, spec.how])
+            _require_importable(spec, source)
 
 
 def remember(specs: Iterable[Spec]) -> None:
@@ -78,14 +124,7 @@ def remember(specs: Iterable[Spec]) -> None:
         for spec in specs
         if _first_other([spec.what, spec.how], standing, _is_standing) is not None
     } - {""}
-    if not (new := own - _remembered() if own else own):
-        return
-    with suppress(OSError, RuntimeError):
-        path = _state_file()
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with path.open("a") as stream:
-            stream.write("".join(f"{digest}\n" for digest in sorted(new)))
-        path.chmod(0o600)
+    _note(own)
 
 
 def named_code(config: Any, key: str = "") -> Iterator[Named]:
@@ -102,13 +141,13 @@ def named_code(config: Any, key: str = "") -> Iterator[Named]:
         yield INTERPOLATION, config
 
 
-def _require(config: Any, source: object, allowed: set[Named]) -> None:
+def _require(config: Any, source: object, allowed: set[Named], remedy: str | None = None) -> None:
     try:
         wrong = _first_other(config, allowed, _is_allowed)
     except RecursionError as error:
         raise ValueError(f"{source} is nested too deeply") from error
     if wrong is not None:
-        raise ValueError(_refusal(wrong, source))
+        raise ValueError(_refusal(wrong, source, remedy))
 
 
 def _first_other(config: Any, known: set[Named], is_fine: Callable[[Named], bool]) -> Named | None:
@@ -127,10 +166,35 @@ def _is_allowed(named: Named) -> bool:
 
 def _is_standing(named: Named) -> bool:
     """Whether it is allowed in every process of this user."""
-    if any(named in _of_files(folder) for folder in (conf_folder(), sweeps_folder())):
+    if _is_in_files(named):
         return True
     key, value = named
     return key == TARGET and any(_covers(name, value) for name in _registered())
+
+
+def _is_in_files(named: Named) -> bool:
+    """Whether a file of rote's or of an installed package names it."""
+    packaged = (*packaged_folders(CONF), *packaged_folders(SWEEPS))
+    return any(named in _of_files(path) for path in (conf_folder(), sweeps_folder(), *packaged))
+
+
+def _of_current_folder(names: Iterable[Named]) -> list[Named]:
+    """Targets whose module lies in the current folder and nowhere else; calls of resolvers."""
+    return [
+        (key, value)
+        for key, value in names
+        if (key == INTERPOLATION and RESOLVER.search(value))
+        or (key == TARGET and not _is_in_files((key, value)) and is_module_of(Path.cwd(), value))
+    ]
+
+
+def _require_importable(spec: Spec, source: object) -> None:
+    for key, value in named_code([spec.what, spec.how]):
+        if key == TARGET and not is_importable(value):
+            raise ValueError(
+                f"{source} names {TARGET}={value}, whose module is neither installed nor one that "
+                f"you have chosen in this folder: go to the folder where it was composed"
+            )
 
 
 @cache
@@ -172,15 +236,17 @@ def _covers(name: str, target: str) -> bool:
     return is_code and f"{found.__module__}.".startswith(f"{name}.")
 
 
-def _refusal(named: Named, source: object) -> str:
+def _refusal(named: Named, source: object, remedy: str | None) -> str:
     key, value = named
     if key == TARGET:
+        usual = f"set {ALLOW_VARIABLE}={value} or its package's name (docs/extending.md)"
         return (
-            f"{source} names {TARGET}={value}, which is not allowed to run. If you trust it, set "
-            f"{ALLOW_VARIABLE}={value} or its package's name (docs/extending.md)"
+            f"{source} names {TARGET}={value}, which is not allowed to run. If you trust it, "
+            f"{remedy if remedy and is_module_of(Path.cwd(), value) else usual}"
         )
     if key == INTERPOLATION:
-        return f"{source} holds the interpolation {value!r}: only resolved values are read"
+        usual = "only resolved values are read"
+        return f"{source} holds the interpolation {value!r}: {remedy or usual}"
     return (
         f"{source} names {key}={value!r}, which is not allowed to run: no file of conf/host names "
         f"it. If you trust it, give host.{key} on the command line of rote train or rote sweep"
@@ -192,6 +258,23 @@ def _digest(spec: Spec) -> str:
     with suppress(TypeError, ValueError, RecursionError):
         return sha256(canonical_json({"what": spec.what, "how": spec.how}).encode())
     return ""
+
+
+def _note(digests: set[str]) -> None:
+    """Add lines to the state file that it lacks."""
+    if not (new := digests - _remembered() if digests else digests):
+        return
+    with suppress(OSError, RuntimeError):
+        path = _state_file()
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with path.open("a") as stream:
+            stream.write("".join(f"{digest}\n" for digest in sorted(new)))
+        path.chmod(0o600)
+
+
+def _digest_here(named: Named) -> str:
+    """Of code and the current folder: of the same name elsewhere it says nothing."""
+    return sha256(canonical_json([str(Path.cwd()), *named]).encode())
 
 
 def _remembered() -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +97,7 @@ def plan_json(plan: TrainingPlan) -> Mapping[str, Any]:
 
 def _plain(constants: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        name: value if isinstance(value, int | float | str) else str(value)
-        for name, value in constants.items()
+        name: value.value if isinstance(value, Enum) else value for name, value in constants.items()
     }
 
 

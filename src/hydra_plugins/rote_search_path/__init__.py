@@ -1,0 +1,1 @@
+"""The search path of our application: conf/ of installed packages and of the current folder."""
