@@ -17,7 +17,7 @@ from rote.analysis.quantities.architectures import (
 PER_PARAMETER = METRICS["bits_per_parameter"]
 LOWER_BOUND = "a lower bound: not converged, or data-limited"
 CAPTION = (
-    "Large marks are means over seeds with 95 % intervals, Student's t; small grey ones are single "
+    "Large marks are means over seeds with 95 % intervals, Student's t; small ones are single "
     "runs. Open marks are lower bounds: runs that had not converged, or that store nearly all of "
     "their data. Parameters are those that train: of LoRA the adapters, of a mixture all experts."
 )
@@ -114,4 +114,5 @@ def title(sizes: Sequence[Sequence[Point]]) -> str:
     if not points:
         return "No architecture memorises anything beyond doubt"
     values = [each.per_parameter.value for each in points]
-    return f"Architectures memorise {between(values, '{:.2f}')} bits per parameter"
+    bounds = ", lower bounds among them" if any(each.is_lower_bound for each in points) else ""
+    return f"Architectures memorise {between(values, '{:.2f}')} bits per parameter{bounds}"
