@@ -7,8 +7,14 @@ import polars as pl
 import pytest
 
 from rote.analysis.comparison import comparable, compare, comparison_json
-from rote.analysis.comparison_figures import differences, sides, verdict
-from rote.analysis.comparison_page import headlines, pairs, write_comparison
+from rote.analysis.comparison_page import (
+    differences,
+    headlines,
+    pairs,
+    sides,
+    verdict,
+    write_comparison,
+)
 from rote.io.write import sha256
 from tests.analysis.scaled import noisy, results, table
 

@@ -12,6 +12,7 @@ Shapes: M members, N non-members of those evaluated.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -129,53 +130,27 @@ def _part(pair: Pair, places: list[NDArray[np.int64]]) -> Pair:
     return members, nonmembers
 
 
-@dataclass(frozen=True, kw_only=True)
-class SideUnintended:
-    """mem_U of one set of documents."""
+def under_references(stored: StoredAudit) -> list[dict[str, Any]]:
+    """Return mem_U of all documents that were not set aside, one row per reference.
 
-    num_documents: int
-    max_code_bits: float  # sum
-    mixture_code_bits: float  # sum
-    mean_bits: Estimate  # by the max code, per document
-
-
-@dataclass(frozen=True, kw_only=True)
-class UnderReference:
-    """mem_U of both sets under one reference."""
-
-    reference: str
-    name: str  # the model's name
-    members: SideUnintended
-    nonmembers: SideUnintended
-
-
-def under_references(stored: StoredAudit) -> list[UnderReference]:
-    """Return mem_U of all documents that were not set aside, one entry per reference."""
-    evaluated = stored.scores.filter(~pl.col("aside"))
-    found = []
-    for reference in stored.facts["references"]:
-        column = f"{REFERENCE_PREFIX}{reference['score']}"
-        document_sets = {
-            document_set: _of_side(evaluated.filter(pl.col("set") == document_set), column)
-            for document_set in (MEMBER, NONMEMBER)
+    ``members`` and ``nonmembers`` hold the number of documents, sums, and the mean by the max code.
+    """
+    sets = stored.scores.filter(~pl.col("aside")).partition_by("set", as_dict=True)
+    return [
+        {
+            "reference": each["score"], "name": each["name"],
+            "members": _unintended(sets[(MEMBER,)], REFERENCE_PREFIX + each["score"]),
+            "nonmembers": _unintended(sets[(NONMEMBER,)], REFERENCE_PREFIX + each["score"]),
         }
-        found.append(
-            UnderReference(
-                reference=reference["score"],
-                name=reference["name"],
-                members=document_sets[MEMBER],
-                nonmembers=document_sets[NONMEMBER],
-            )
-        )
-    return found
+        for each in stored.facts["references"]
+    ]  # fmt: skip
 
 
-def _of_side(documents: pl.DataFrame, column: str) -> SideUnintended:
+def _unintended(documents: pl.DataFrame, column: str) -> dict[str, Any]:
     target, reference = documents["code_bits"].to_numpy(), documents[column].to_numpy()
     bits = max_code_bits(target, reference)
-    return SideUnintended(
-        num_documents=len(bits),
-        max_code_bits=float(np.sum(bits)),
-        mixture_code_bits=float(np.sum(mixture_code_bits(target, reference))),
-        mean_bits=mean_max_code(bits, reference),
-    )
+    return {
+        "num_documents": len(bits), "max_code_bits": float(bits.sum()),
+        "mixture_code_bits": float(mixture_code_bits(target, reference).sum()),
+        "mean_bits": mean_max_code(bits, reference),
+    }  # fmt: skip

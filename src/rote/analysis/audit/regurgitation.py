@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rote.analysis.estimate import Rate
-from rote.analysis.estimators import pooled, rate
+from rote.analysis.estimators import difference, pooled, rate
 from rote.analysis.quantities.exposure import (
     AtRepeats,
     Chance,
@@ -22,6 +22,7 @@ from rote.analysis.quantities.generations import Extraction, num_extractable
 from rote.auditing.stored import MEMBER, NONMEMBER, StoredAudit
 
 REGURGITATES, NO_EVIDENCE, NOT_MEASURED = "regurgitates", "no evidence", "not measured"
+SETS = (MEMBER, NONMEMBER)
 EIDETIC = (1, 10, 100)  # most documents that hold an extracted suffix
 SAMPLES = (1, 10, 100, 1000)  # drawn at temperature 1 from the whole vocabulary
 PROBABILITY = 0.5  # probability that so many samples hold the suffix
@@ -39,12 +40,16 @@ class Planted:
     @property
     def inserted(self) -> Rate:
         """Extracted canaries among those in the training data."""
-        return _total(self, controls=False)
+        return self._extracted(is_control=False)
 
     @property
     def controls(self) -> Rate:
         """Extracted canaries among those not in the training data."""
-        return _total(self, controls=True)
+        return self._extracted(is_control=True)
+
+    def _extracted(self, *, is_control: bool) -> Rate:
+        each_number = zip(self.at_repeats, self.extracted, strict=True)
+        return pooled(rate for each, rate in each_number if (each.repeats == 0) == is_control)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,46 +67,43 @@ class Regurgitation:
 
 def judge_regurgitation(stored: StoredAudit) -> Regurgitation:
     """Judge what greedy decoding repeated, and the canaries if there are any."""
-    tried = stored.scores.filter(pl.col("extracted").is_not_null())
-    counts = {document_set: _rate(tried, document_set) for document_set in (MEMBER, NONMEMBER)}
+    tried = {
+        each: stored.scores.filter(pl.col("extracted").is_not_null(), set=each) for each in SETS
+    }
     extraction = None
-    if all(each.trials for each in counts.values()):
+    if all(each.height for each in tried.values()):
         extraction = Extraction(
             prefix_tokens=stored.facts["settings"]["prefix_tokens"],
-            train=counts[MEMBER],
-            heldout=counts[NONMEMBER],
+            train=_rate(tried[MEMBER]),
+            heldout=_rate(tried[NONMEMBER]),
         )
     planted = None if stored.canaries is None else _planted(stored.canaries)
-    given_back = tried.filter(pl.col("extracted") & (pl.col("set") == MEMBER))
+    given_back = tried[MEMBER].filter("extracted")["suffix_documents"]
     return Regurgitation(
         verdict=_verdict(extraction, planted),
         extraction=extraction,
-        num_tried={document_set: each.trials for document_set, each in counts.items()},
+        num_tried={name: each.height for name, each in tried.items()},
         num_too_short={
-            document_set: stored.scores.filter(pl.col("set") == document_set).height - each.trials
-            for document_set, each in counts.items()
+            name: stored.scores.filter(set=name).height - each.height
+            for name, each in tried.items()
         },
         discoverable={} if extraction is None else _discoverable(tried),
-        eidetic={k: given_back.filter(pl.col("suffix_documents") <= k).height for k in EIDETIC},
+        eidetic={k: int((given_back <= k).sum()) for k in EIDETIC},
         planted=planted,
     )
 
 
-def _rate(tried: pl.DataFrame, document_set: str) -> Rate:
-    of_side = tried.filter(pl.col("set") == document_set)
-    return rate(int(of_side["extracted"].sum()), of_side.height)
+def _rate(tried: pl.DataFrame) -> Rate:
+    return rate(int(tried["extracted"].sum()), tried.height)
 
 
-def _discoverable(tried: pl.DataFrame) -> dict[int, dict[str, Rate]]:
+def _discoverable(tried: Mapping[str, pl.DataFrame]) -> dict[int, dict[str, Rate]]:
     """Apply Hayes et al. 2024, arXiv 2410.19482, to ln p of one sample from the forward pass."""
-    log_p = {
-        document_set: tried.filter(pl.col("set") == document_set)["suffix_log_p"].to_numpy()
-        for document_set in (MEMBER, NONMEMBER)
-    }
+    log_p = {name: each["suffix_log_p"].to_numpy() for name, each in tried.items()}
     return {
         number: {
-            document_set: rate(num_extractable(logs, number, PROBABILITY), len(logs))
-            for document_set, logs in log_p.items()
+            name: rate(num_extractable(logs, number, PROBABILITY), len(logs))
+            for name, logs in log_p.items()
         }
         for number in SAMPLES
     }
@@ -126,14 +128,6 @@ def _planted(arrays: Mapping[str, NDArray[Any]]) -> Planted:
     )
 
 
-def _total(planted: Planted, *, controls: bool) -> Rate:
-    return pooled(
-        extracted
-        for each, extracted in zip(planted.at_repeats, planted.extracted, strict=True)
-        if (each.repeats == 0) == controls
-    )
-
-
 def _verdict(extraction: Extraction | None, planted: Planted | None) -> str:
     if planted is not None and _was_learned(planted):
         return REGURGITATES
@@ -147,5 +141,4 @@ def _was_learned(planted: Planted) -> bool:
     inserted, controls = planted.inserted, planted.controls
     if not controls.successes:
         return inserted.successes > 0
-    both = Extraction(prefix_tokens=0, train=inserted, heldout=controls)
-    return both.excess.sign > 0
+    return difference(inserted, controls).sign > 0

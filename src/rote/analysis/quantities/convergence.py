@@ -8,7 +8,6 @@ bits over capacity are the axes of double descent.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import polars as pl
 
@@ -49,13 +48,6 @@ def rule(runs: pl.DataFrame) -> pl.Expr:
         return pl.lit(GROWTH)
     has_finish = pl.col(ENDED_BY).is_not_null()
     return pl.when(has_finish).then(pl.lit(FINISH)).otherwise(pl.lit(GROWTH))
-
-
-def standing(run: Mapping[str, Any]) -> tuple[str, str]:
-    """Return, for a row of the table, "yes" or "no", and the rule with how a finish ended."""
-    ended_by = run.get(ENDED_BY)
-    reason = GROWTH if ended_by is None else f"{FINISH}: {ended_by}"
-    return ("yes" if run["training.converged"] else "no"), reason
 
 
 ORACLE = "oracle.reference_bits"  # the training set's code length under the oracle, if paired

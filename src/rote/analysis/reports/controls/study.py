@@ -134,9 +134,9 @@ def _points(runs: pl.DataFrame, column: str) -> Iterable[ControlPoint]:
             control=part["control"][0],
             words=part["control_words"][0],
             run_ids=tuple(part["run_id"]),
-            leak=mean_over_seeds(part[column].to_list()),
+            leak=mean_over_seeds(part[column]),
             counted=_counted(part, column),
-            loss=mean_over_seeds(part[LOSS].to_list()),
+            loss=mean_over_seeds(part[LOSS]),
             saved=_apart(part, anchor, "counted"),
             cost=_apart(part, anchor, LOSS),
             on_frontier=is_on_frontier(place, places),
@@ -147,7 +147,7 @@ def _counted(runs: pl.DataFrame, column: str) -> Estimate:
     """Return the mean; no interval if a run was raised to a guess: half of three such seeds are
     equal.
     """
-    mean = mean_over_seeds(runs["counted"].to_list())
+    mean = mean_over_seeds(runs["counted"])
     raised = (runs["counted"] != runs[column]).any()
     return replace(mean, low=None, high=None, why_none=RAISED) if raised else mean
 
@@ -163,13 +163,11 @@ def _apart(runs: pl.DataFrame, anchor: pl.DataFrame, column: str) -> Estimate | 
     """Return the difference to the anchor; None for the anchor itself, or without shared seeds."""
     if runs["control"][0] == NONE:
         return None
-    of_anchor = dict(anchor.select("seed", column).iter_rows())
-    values = [
-        value - of_anchor[seed]
-        for seed, value in runs.select("seed", column).iter_rows()
-        if seed in of_anchor
-    ]
-    return mean_over_seeds(values) if values else None
+    of_anchor = anchor.select("seed", of_anchor=column)
+    values = runs.join(of_anchor, on="seed", maintain_order="left").select(
+        pl.col(column) - pl.col("of_anchor")
+    )
+    return None if values.is_empty() else mean_over_seeds(values[column])
 
 
 def _fitted(runs: pl.DataFrame) -> Iterable[FittedCurve]:
@@ -179,7 +177,7 @@ def _fitted(runs: pl.DataFrame) -> Iterable[FittedCurve]:
             panel=part["panel"][0],
             control=part["control"][0],
             words=part["control_words"][0],
-            share=mean_over_seeds(part["drawn_right"].to_list()),
+            share=mean_over_seeds(part["drawn_right"]),
         )
 
 
