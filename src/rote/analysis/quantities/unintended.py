@@ -77,14 +77,12 @@ class Unintended:
 
     def totals(self) -> dict[str, float | int]:
         """Return sums, counts, and one interval; repeated samples count once."""
-        outside = ~self.in_reference
         low_bits, high_bits = mean_max_code(self.max_code_bits, self.reference_bits).ends
         return {
             "max_code_low_bits": low_bits * len(self.sample_ids),
             "max_code_high_bits": high_bits * len(self.sample_ids),
             "max_code_bits": float(self.max_code_bits.sum()),
             "mixture_code_bits": float(self.mixture_code_bits.sum()),
-            "outside_max_code_bits": float(self.max_code_bits[outside].sum()),
             "target_bits": float(self.target_bits.sum()),
             "reference_bits": float(self.reference_bits.sum()),
             "samples": len(self.sample_ids),

@@ -6,12 +6,11 @@ from typing import Any
 import polars as pl
 
 from rote.analysis.estimate import plural, setting_words
-from rote.analysis.estimators import mean_over_seeds
 from rote.analysis.figures import GREY, PALETTE
 from rote.analysis.marks import Layer, runs_and_means
 from rote.analysis.metrics import METRICS
 from rote.analysis.page import Card, Content, Section, Text
-from rote.analysis.plot import Axis, Plot, tidy
+from rote.analysis.plot import Axis, Plot, means, tidy
 from rote.analysis.published import published_match
 from rote.analysis.reports.generalisation import wording
 from rote.analysis.reports.generalisation.study import ComparedSizes, Series, Study, study
@@ -66,22 +65,22 @@ def make(results: Results) -> Content:
 
 def _matches(found: Study) -> Plot:
     """Plot share right over parameters, a panel per subject and split, a colour per setting."""
-    means, single = [], []
+    shares, single = [], []
     for each in (point for side in SIDES for point in found.wholes if point.side == side):
         row: dict[str, Any] = {
             "panel": each.series.place, "parameters": each.parameters,
             "setting": _label(each.series.setting),
             "items": SIDES[each.side],
         }  # fmt: skip
-        means.append(row | {"right": each.free})
+        shares.append(row | {"right": each.free})
         single += [row | {"right": answer.rate.value} for answer in each.answers]
     return Plot(
         name="matches", title=wording.matches_title(found), caption=wording.MATCHES_CAPTION,
         panel="panel", panel_inches=2.2, x=PARAMETERS,
         y=Axis(label="answered exactly", form="share", low=-0.04, high=1.04),
         layers=runs_and_means(
-            tidy(single), tidy(means).sort("parameters"), x="parameters", y="right",
-            style="items", **_colour(row["setting"] for row in means),
+            tidy(single), tidy(shares).sort("parameters"), x="parameters", y="right",
+            style="items", **_colour(row["setting"] for row in shares),
         ),
     )  # fmt: skip
 
@@ -97,13 +96,7 @@ def _colour(settings: Iterable[str]) -> dict[str, Any]:
 def _knowledge(people: pl.DataFrame) -> Plot:
     """Plot bits stored of biographies over parameters."""
     runs = people.with_columns(pl.col("setting").map_elements(_label, pl.String))
-    means = tidy(
-        {
-            "parameters": part["parameters"][0], "setting": part["setting"][0],
-            "knowledge_bits": mean_over_seeds(part["knowledge_bits"].to_list()),
-        }
-        for part in runs.partition_by("setting", "parameters", maintain_order=True)
-    )  # fmt: skip
+    averages = means(runs, KNOWLEDGE.name, by=["setting", "parameters"])
     sizes = runs.select("parameters").unique(maintain_order=True)
     lines = sizes.join(pl.DataFrame({"each": BITS_LINES}), how="cross").with_columns(
         knowledge_bits=pl.col("each") * pl.col("parameters")
@@ -121,7 +114,7 @@ def _knowledge(people: pl.DataFrame) -> Plot:
                 frame=runs, x="parameters", y="given_bits", label=GIVEN.title,
                 look={"color": GREY, "marker": "_", "markersize": 12},
             ),
-            *runs_and_means(runs, means, **axes, **_colour(runs["setting"])),
+            *runs_and_means(runs, averages, **axes, **_colour(runs["setting"])),
         ],
     )  # fmt: skip
 
