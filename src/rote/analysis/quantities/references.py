@@ -12,7 +12,6 @@ import polars as pl
 
 from rote.analysis.quantities.unintended import (
     CodeLengths,
-    Origin,
     Unintended,
     heldout_samples,
     pair,
@@ -26,10 +25,9 @@ SPLIT = ("task.split_seed", "task.split_by", "task.heldout_share", "task.referen
 ORIGIN = ("task.corpus", "task.length", *SPLIT)
 
 
-def origin_of(run: dict[str, Any]) -> Origin:
-    """Return the origin of a row of the table."""
-    split = " ".join(f"{name.partition('.')[2]}={run[name]}" for name in SPLIT)
-    return Origin(corpus=run["task.corpus"], length=run["task.length"], split=split)
+def origin_of(run: dict[str, Any]) -> str:
+    """Return what the sample ids of a row of the table index: corpus, length and split."""
+    return " ".join(f"{name.partition('.')[2]}={run[name]}" for name in ORIGIN)
 
 
 def same_size_reference(runs: pl.DataFrame, target_id: str) -> str | None:

@@ -80,7 +80,8 @@ def beside_oracle(arrays: Arrays, run: dict[str, Any], oracle: Codes) -> Pair:
     unknown = pair(heldout_samples(arrays, origin), oracle.heldout)
     random = np.random.default_rng(SEED)
     members, nonmembers = (
-        random.permutation(each.reference_bits - each.target_bits)[:MOST_JUDGED] / origin.length
+        random.permutation(each.reference_bits - each.target_bits)[:MOST_JUDGED]
+        / run["task.length"]
         for each in (known, unknown)
     )
     return members, nonmembers

@@ -194,10 +194,8 @@ def with_leakage(results: Results, runs: pl.DataFrame) -> pl.DataFrame:
     tried = _column(runs, f"{DRAWN}tried")
     is_labels = pl.col("task._target_") == "rote.tasks.random_labels.RandomLabels"
     is_ruled = _column(runs, "exact_match.train_rule_tried") > 0
-    measured = (
-        pl.Series(name, [each[place] for each in canaries], dtype=pl.Float64)
-        for place, name in enumerate(OF_CANARIES)
-    )
+    of_canaries = dict.fromkeys(OF_CANARIES, pl.Float64)
+    measured = pl.DataFrame(canaries, schema=of_canaries, orient="row").get_columns()
     return runs.with_columns(
         *measured,
         panel=_panel(runs),

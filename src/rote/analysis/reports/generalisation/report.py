@@ -1,6 +1,6 @@
 """Make the report on generalisation: rules against rote, by size, over splits and seeds."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import polars as pl
@@ -13,7 +13,13 @@ from rote.analysis.page import Card, Content, Section, Text
 from rote.analysis.plot import Axis, Plot, means, tidy
 from rote.analysis.published import published_match
 from rote.analysis.reports.generalisation import wording
-from rote.analysis.reports.generalisation.study import ComparedSizes, Series, Study, study
+from rote.analysis.reports.generalisation.study import (
+    AccuracyPoint,
+    ComparedSizes,
+    Series,
+    Study,
+    study,
+)
 from rote.analysis.reports.generalisation.wording import HOLDS, PublishedClaim, claims
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
@@ -192,29 +198,24 @@ def _published_table(found: Study) -> Table | Text:
             if each.size == size
         }
         if published:
-            rows.append({**own, "size": f"{published.model}, {size}", "points": points,
-                         "printed": published.printed})  # fmt: skip
-
-    def right(title: str) -> Callable[[Any], Cell | tuple[str, str]]:
-        def cell(row: Any) -> Cell | tuple[str, str]:
-            if title not in row["points"]:
-                return Cell(text="none", is_text=False)
-            each = row["points"][title]
-            share = f"{each.free.value:.1%}, {each.free.span('{:.0%}')}"
-            return f"{each.pooled.successes} of {each.pooled.trials}", share
-
-        return cell
-
+            right = {title: _right(each) for title, each in points.items()}
+            name, runs = f"{published.model}, {size}", max(each.free.n for each in points.values())
+            rows.append(own | right | {"size": name, "printed": published.printed, "runs": runs})
     if not rows:
         return Text("None of these runs is one that was published.")
     columns = [
         Column("trained on", lambda row: (row["trained_on"], setting_words(row["setting"]))),
         Column("size", "size"),
         Column("published", "printed"),
-        *(Column(title, right(title), unit="right of asked") for title in ASKED),
-        Column("runs", lambda row: max(each.free.n for each in row["points"].values())),
+        *(Column(title, title, unit="right of asked", missing="none") for title in ASKED),
+        Column("runs", "runs"),
     ]
     return Table(columns=columns, rows=rows)
+
+
+def _right(each: AccuracyPoint) -> tuple[str, str]:
+    counts = f"{each.pooled.successes} of {each.pooled.trials}"
+    return counts, f"{each.free.value:.1%}, {each.free.span('{:.0%}')}"
 
 
 def _recall_table(found: Study) -> Table:
