@@ -12,6 +12,7 @@ Shapes: M members, N non-members of those evaluated.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -66,8 +67,8 @@ def judge_membership(stored: StoredAudit) -> MembershipVerdict:
     calibration, evaluation = ([document_set[half] for document_set in places] for half in (0, 1))
     chosen = max(pairs, key=lambda name: auroc(*_part(pairs[name], calibration)))
     judged = _part(pairs[chosen], evaluation)
-    estimate = membership_quality(*judged, seed=seed, num_resamples=NUM_RESAMPLES).auroc
-    blind_quality = membership_quality(*blind, seed=seed, num_resamples=NUM_RESAMPLES)
+    quality = partial(membership_quality, seed=seed, num_resamples=NUM_RESAMPLES)
+    estimate, blind_quality = quality(*judged).auroc, quality(*blind)
     return MembershipVerdict(
         verdict=_verdict(estimate, blind_quality.auroc),
         score=chosen,
@@ -76,10 +77,7 @@ def judge_membership(stored: StoredAudit) -> MembershipVerdict:
         num_members=len(judged[0]),
         num_nonmembers=len(judged[1]),
         blind=blind_quality,
-        qualities={
-            name: membership_quality(*pair, seed=seed, num_resamples=NUM_RESAMPLES)
-            for name, pair in pairs.items()
-        },
+        qualities={name: quality(*pair) for name, pair in pairs.items()},
     )
 
 

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rote.analysis.audit.membership import CHANCE, judge_membership, under_references
-from rote.analysis.audit.names import controls_missing, to_bound, to_exclude, to_narrow
+from rote.analysis.audit.membership import judge_membership, under_references
+from rote.analysis.audit.names import controls_missing, to_bound, to_exclude_chance, to_narrow
 from rote.analysis.audit.page import Found, content
 from rote.analysis.audit.regurgitation import Planted, judge_regurgitation
 from rote.analysis.estimate import Rate
@@ -68,8 +68,8 @@ def _numbers(found: Found, facts: Mapping[str, Any]) -> dict[str, Any]:
         "membership": {
             **plain["membership"],
             "documents_a_side_to_narrow": to_narrow(membership.auroc, membership.num_members),
-            "documents_a_side_to_exclude_chance": to_exclude(
-                membership.auroc, membership.num_members, chance=CHANCE
+            "documents_a_side_to_exclude_chance": to_exclude_chance(
+                membership.auroc, membership.num_members
             ),
             "nonmembers_missing": controls_missing(membership.blind.num_nonmembers),
         },

@@ -12,7 +12,7 @@ from rote.analysis.audit.names import (
     controls_missing,
     named,
     to_bound,
-    to_exclude,
+    to_exclude_chance,
     to_narrow,
 )
 from rote.analysis.audit.regurgitation import EIDETIC, Planted, Regurgitation
@@ -173,7 +173,7 @@ def surer_of_membership(found: MembershipVerdict) -> list[str]:
         f"An AUROC known to within {NARROW} takes about {_rounded(narrow)} documents a side "
         f"({2 * found.num_members:,} were judged and calibrated on)."
     ]
-    exclude = to_exclude(found.auroc, found.num_members, chance=CHANCE)
+    exclude = to_exclude_chance(found.auroc, found.num_members)
     if found.verdict == NO_EVIDENCE and exclude is not None:
         sentences.append(
             f"Were the effect as large as it seems ({found.auroc.value:.3f}), about "

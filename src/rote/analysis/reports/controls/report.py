@@ -123,8 +123,8 @@ def _table(found: Study) -> Table:
     return Table(rows=rows, is_tall=True, columns=columns)
 
 
-def _words(each: Any) -> str:
-    return str(each.words.replace("_", " "))
+def _words(point: ControlPoint) -> str:
+    return point.words.replace("_", " ")
 
 
 def _amount(row: tuple[Panel, ControlPoint], what: str) -> Cell:
@@ -144,7 +144,7 @@ def _lowered(row: tuple[Panel, ControlPoint]) -> Cell | bool | str:
 def _fitted_section(found: Study) -> Section:
     columns = [
         Column("task", "panel"),
-        Column("control", _words),
+        Column("control", lambda each: each["control_words"].replace("_", " ")),
         Column("random labels answered", "share", unit="95 % interval", form="{:.1%}"),
     ]
     lines = [Text(f"{line}.") for line in wording.regularisation_lines(found)]

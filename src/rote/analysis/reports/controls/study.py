@@ -28,6 +28,7 @@ TASKS = {
     "rote.tasks.random_labels.RandomLabels": "random labels",
 }
 NONE = "no control"
+Row = dict[str, Any]
 RAISED = "a run is raised to a guess, no interval"
 
 
@@ -72,22 +73,12 @@ class Panel:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FittedCurve:
-    """Share of random labels answered right under one control, in one panel."""
-
-    panel: str
-    control: str
-    words: str
-    share: Estimate
-
-
-@dataclass(frozen=True, kw_only=True)
 class Study:
     """``runs`` is the table with derived columns."""
 
     runs: pl.DataFrame
     panels: tuple[Panel, ...]
-    fitted: tuple[FittedCurve, ...]  # empty without random labels
+    fitted: tuple[Row, ...]  # shares of random labels answered right, by panel and control
 
 
 def guess_of(kind: Metric) -> str:
@@ -170,15 +161,10 @@ def _apart(runs: pl.DataFrame, anchor: pl.DataFrame, column: str) -> Estimate | 
     return None if values.is_empty() else mean_over_seeds(values[column])
 
 
-def _fitted(runs: pl.DataFrame) -> Iterable[FittedCurve]:
-    known = runs.drop_nulls("drawn_right")
-    for part in known.partition_by("panel", "control_words", maintain_order=True):
-        yield FittedCurve(
-            panel=part["panel"][0],
-            control=part["control"][0],
-            words=part["control_words"][0],
-            share=mean_over_seeds(part["drawn_right"]),
-        )
+def _fitted(runs: pl.DataFrame) -> Iterable[Row]:
+    keys = ["panel", "control", "control_words"]
+    for part in runs.drop_nulls("drawn_right").partition_by(keys, maintain_order=True):
+        yield part.select(keys).row(0, named=True) | {"share": mean_over_seeds(part["drawn_right"])}
 
 
 def with_leakage(results: Results, runs: pl.DataFrame) -> pl.DataFrame:
