@@ -1,10 +1,16 @@
-"""Rankings of samples, worked by hand."""
+"""Rankings of samples and rates of extraction, worked by hand."""
 
 import numpy as np
 import pytest
 
 from rote.analysis.estimators import rate
-from rote.analysis.quantities.generations import Generated, Ranked, drawings_in, generated
+from rote.analysis.quantities.generations import (
+    Extraction,
+    Generated,
+    Ranked,
+    drawings_in,
+    generated,
+)
 
 Arrays = dict[str, np.ndarray]
 
@@ -92,3 +98,18 @@ def test_a_right_guess_behind_the_hundredth_error_earns_nothing() -> None:
     found = ordered(right)
     assert (found.num_found, found.num_memorised, found.recall) == (51, 100, 0.51)
     assert (found.precision, found.precision_in_heldout) == (rate(50, 100), rate(50, 100))
+
+
+def test_the_excess_is_train_less_heldout() -> None:
+    both = Extraction(train=rate(80, 100), heldout=rate(20, 100))
+    low, high = both.excess.ends
+    assert both.excess.value == pytest.approx(0.6)
+    assert 0.4 < low < 0.6 < high < 0.8
+    assert both.explained_by_heldout == pytest.approx(0.25)
+
+
+def test_nothing_extracted_needs_no_explanation() -> None:
+    none = rate(0, 50)
+    both = Extraction(train=none, heldout=none)
+    assert both.explained_by_heldout is None
+    assert both.excess.sign == 0

@@ -20,7 +20,7 @@ from rote.analysis.results import Results
 from rote.analysis.table import Column, Table
 from rote.io.write import readable_json
 
-PAIR = {"label": "one pair of runs", "look": {"color": PALETTE[0], "alpha": 0.6}}
+PAIR: dict[str, Any] = {"label": "one pair of runs", "look": {"color": PALETTE[0], "alpha": 0.6}}
 PAIRS_HEIGHT, MEAN_HEIGHT = 0.35, -0.35  # within a row, so that neither covers the other
 MEANS = (
     (True, "mean, 95 % interval without 0", ACCENT), (False, "mean, interval with 0 or none", INK),

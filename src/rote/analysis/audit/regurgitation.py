@@ -72,11 +72,7 @@ def judge_regurgitation(stored: StoredAudit) -> Regurgitation:
     }
     extraction = None
     if all(each.height for each in tried.values()):
-        extraction = Extraction(
-            prefix_tokens=stored.facts["settings"]["prefix_tokens"],
-            train=_rate(tried[MEMBER]),
-            heldout=_rate(tried[NONMEMBER]),
-        )
+        extraction = Extraction(train=_rate(tried[MEMBER]), heldout=_rate(tried[NONMEMBER]))
     planted = None if stored.canaries is None else _planted(stored.canaries)
     given_back = tried[MEMBER].filter("extracted")["suffix_documents"]
     return Regurgitation(

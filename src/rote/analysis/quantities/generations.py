@@ -147,7 +147,6 @@ def _rankings(pieces: Mapping[str, NDArray[np.generic]]) -> dict[str, Floats]:
 class Extraction:
     """Rates of one run, or of runs that differ only in their seed, for one prefix length."""
 
-    prefix_tokens: int
     train: Rate
     heldout: Rate
 

@@ -179,7 +179,6 @@ def _by_run(part: pl.DataFrame, value: pl.Expr) -> dict[str, float | None]:
 def _windows(part: pl.DataFrame) -> Row:
     counts = part.select(pl.exclude(pl.String).sum()).row(0, named=True)
     extraction = Extraction(
-        prefix_tokens=part["prefix"][0],
         train=rate(counts["train"], counts["train_tried"]),
         # Held-out windows are the same for all seeds.
         heldout=rate(counts["heldout"], counts["heldout_tried"], times_asked=part.height),

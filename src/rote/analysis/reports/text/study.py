@@ -142,11 +142,7 @@ def _extracted(targets: pl.DataFrame) -> Iterable[Row]:
     for point in tried.partition_by("series", SIZE, maintain_order=True):
         for prefix in prefixes:
             train, heldout = (_rates(point, split, prefix) for split in ("train", "heldout"))
-            both = Extraction(
-                prefix_tokens=prefix,
-                train=pooled(train),
-                heldout=pooled(heldout, same_things=True),
-            )
+            both = Extraction(train=pooled(train), heldout=pooled(heldout, same_things=True))
             yield {
                 **point.select("series", SIZE).row(0, named=True), "prefix": prefix,
                 "train": both.train, "heldout": both.heldout, "excess": both.excess,
