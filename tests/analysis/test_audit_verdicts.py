@@ -7,10 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rote.analysis.audit.membership import auroc_difference, judge_membership
 from rote.analysis.audit.names import controls_missing, to_bound, to_exclude_chance, to_narrow
 from rote.analysis.audit.page import Found, content
-from rote.analysis.audit.regurgitation import judge_regurgitation
+from rote.analysis.audit.verdicts import auroc_difference, judge_membership, judge_regurgitation
 from rote.analysis.estimate import Estimate
 from rote.analysis.page import Content
 from rote.analysis.plot import Plot

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from rote.analysis.audit.membership import CHANCE
+from rote.analysis.audit.verdicts import CHANCE
 from rote.analysis.estimate import LEVEL, Estimate
 from rote.analysis.quantities.membership import FALSE_POSITIVE_RATES, controls_needed
 

@@ -7,9 +7,15 @@ from typing import Any
 
 from rote.analysis.audit import wording
 from rote.analysis.audit.figures import BLIND_NAME, aurocs, roc
-from rote.analysis.audit.membership import CONFOUNDED, LEAKS, MembershipVerdict
 from rote.analysis.audit.names import named
-from rote.analysis.audit.regurgitation import REGURGITATES, Planted, Regurgitation
+from rote.analysis.audit.verdicts import (
+    CONFOUNDED,
+    LEAKS,
+    REGURGITATES,
+    MembershipVerdict,
+    Planted,
+    Regurgitation,
+)
 from rote.analysis.estimate import Rate
 from rote.analysis.page import Block, Card, Content, Heading, Section, Text
 from rote.analysis.quantities.exposure import FEWEST_IN_GROUP

@@ -6,10 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rote.analysis.audit.membership import judge_membership, under_references
 from rote.analysis.audit.names import controls_missing, to_bound, to_exclude_chance, to_narrow
 from rote.analysis.audit.page import Found, content
-from rote.analysis.audit.regurgitation import Planted, judge_regurgitation
+from rote.analysis.audit.verdicts import (
+    Planted,
+    judge_membership,
+    judge_regurgitation,
+    under_references,
+)
 from rote.analysis.estimate import Rate
 from rote.analysis.page import Section, Text
 from rote.analysis.quantities.exposure import CHANCE_BITS

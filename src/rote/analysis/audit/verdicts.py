@@ -1,4 +1,4 @@
-"""Judge whether a score can tell members from non-members, and compute mem_U of both.
+"""Judge whether a score tells members from non-members, and whether the model repeats members.
 
 The best of ten scores is best partly by luck, so the score is chosen on the calibration half and
 judged on the evaluation half, which is the same for all. Words alone are tried first: if they
@@ -10,7 +10,7 @@ what the model knows better about them than the reference does is skill.
 Shapes: M members, N non-members of those evaluated.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,8 +19,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rote.analysis.estimate import Estimate
-from rote.analysis.estimators import bootstrap, difference
+from rote.analysis.estimate import Estimate, Rate
+from rote.analysis.estimators import bootstrap, difference, rate
+from rote.analysis.quantities.exposure import (
+    AtRepeats,
+    Chance,
+    Exposures,
+    against_repeats,
+    compare_with_chance,
+    exposures,
+)
+from rote.analysis.quantities.generations import Extraction, num_extractable
 from rote.analysis.quantities.membership import MembershipQuality, halved, membership_quality
 from rote.analysis.quantities.roc import auroc, score_interval
 from rote.analysis.quantities.unintended import max_code_bits, mean_max_code, mixture_code_bits
@@ -34,6 +43,10 @@ BLIND_MARGIN = 0.02
 BLIND = "blind"
 NUM_RESAMPLES = 1000
 FEW = 30  # documents of each set
+REGURGITATES, NOT_MEASURED = "regurgitates", "not measured"
+EIDETIC = (1, 10, 100)  # most documents that hold an extracted suffix
+SAMPLES = (1, 10, 100, 1000)  # drawn at temperature 1 from the whole vocabulary
+PROBABILITY = 0.5  # probability that so many samples hold the suffix
 
 Floats = NDArray[np.float64]
 Pair = tuple[Floats, Floats]  # members, non-members
@@ -70,7 +83,7 @@ def judge_membership(stored: StoredAudit) -> MembershipVerdict:
     quality = partial(membership_quality, seed=seed, num_resamples=NUM_RESAMPLES)
     estimate, blind_quality = quality(*judged).auroc, quality(*blind)
     return MembershipVerdict(
-        verdict=_verdict(estimate, blind_quality.auroc),
+        verdict=_membership_verdict(estimate, blind_quality.auroc),
         score=chosen,
         auroc=estimate,
         over_blind=auroc_difference(judged, _part(blind, evaluation), seed=seed),
@@ -117,7 +130,7 @@ def _by_itself(pair: Pair) -> Estimate:
     return Estimate.of(value, interval, n=num_members + num_nonmembers, method="Newcombe 2006")
 
 
-def _verdict(estimate: Estimate, blind: Estimate) -> str:
+def _membership_verdict(estimate: Estimate, blind: Estimate) -> str:
     if blind.ends[0] > CHANCE + BLIND_MARGIN:
         return CONFOUNDED
     return LEAKS if estimate.ends[0] > CHANCE else NO_EVIDENCE
@@ -152,3 +165,103 @@ def _unintended(documents: pl.DataFrame, column: str) -> dict[str, Any]:
         "mixture_code_bits": float(mixture_code_bits(target, reference).sum()),
         "mean_bits": mean_max_code(bits, reference),
     }  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planted:
+    """Results for canaries, for each number of repeats separately; 0: controls."""
+
+    exposures: Exposures
+    at_repeats: Sequence[AtRepeats]
+    chance: Chance | None  # None if the manifest has no controls
+    extracted: Sequence[Rate]  # as ``at_repeats``: greedy decoding gives the whole secret
+    inserted: Rate  # secrets recited whole, of canaries in the training data
+    controls: Rate  # the same of canaries that are not in it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regurgitation:
+    """The verdict and its evidence."""
+
+    verdict: str
+    extraction: Extraction | None  # members as train, non-members as held-out; None: none tried
+    num_tried: dict[str, int]
+    num_too_short: dict[str, int]
+    discoverable: dict[int, dict[str, Rate]]  # n -> (n, p)-discoverable documents of each set
+    eidetic: dict[int, int]  # k -> extracted members whose suffix is in at most k documents
+    planted: Planted | None
+
+
+def judge_regurgitation(stored: StoredAudit) -> Regurgitation:
+    """Judge what greedy decoding repeated, and the canaries if there are any."""
+    tried = {
+        each: stored.scores.filter(pl.col("extracted").is_not_null(), set=each)
+        for each in (MEMBER, NONMEMBER)
+    }
+    extraction = None
+    if all(each.height for each in tried.values()):
+        extraction = Extraction(train=_rate(tried[MEMBER]), heldout=_rate(tried[NONMEMBER]))
+    planted = None if stored.canaries is None else _planted(stored.canaries)
+    given_back = tried[MEMBER].filter("extracted")["suffix_documents"]
+    return Regurgitation(
+        verdict=_regurgitation_verdict(extraction, planted),
+        extraction=extraction,
+        num_tried={name: each.height for name, each in tried.items()},
+        num_too_short={
+            name: stored.scores.filter(set=name).height - each.height
+            for name, each in tried.items()
+        },
+        discoverable={} if extraction is None else _discoverable(tried),
+        eidetic={k: int((given_back <= k).sum()) for k in EIDETIC},
+        planted=planted,
+    )
+
+
+def _rate(tried: pl.DataFrame) -> Rate:
+    return rate(int(tried["extracted"].sum()), tried.height)
+
+
+def _discoverable(tried: Mapping[str, pl.DataFrame]) -> dict[int, dict[str, Rate]]:
+    """Apply Hayes et al. 2024, arXiv 2410.19482, to ln p of one sample from the forward pass."""
+    log_p = {name: each["suffix_log_p"].to_numpy() for name, each in tried.items()}
+    return {
+        number: {
+            name: rate(num_extractable(logs, number, PROBABILITY), len(logs))
+            for name, logs in log_p.items()
+        }
+        for number in SAMPLES
+    }
+
+
+def _planted(arrays: Mapping[str, NDArray[Any]]) -> Planted:
+    found, is_extracted_K = exposures(arrays), arrays["is_extracted"].astype(np.bool_)
+    at_repeats = against_repeats(found.repeats_K, found.bits_K, found.most_bits_K)
+    controls = found.bits_K[found.is_control_K]
+
+    def recited(chosen_K: NDArray[np.bool_]) -> Rate:
+        return rate(int(is_extracted_K[chosen_K].sum()), int(chosen_K.sum()))
+
+    return Planted(
+        exposures=found,
+        at_repeats=at_repeats,
+        chance=compare_with_chance(controls) if len(controls) else None,
+        extracted=[recited(found.repeats_K == each.repeats) for each in at_repeats],
+        inserted=recited(~found.is_control_K),
+        controls=recited(found.is_control_K),
+    )
+
+
+def _regurgitation_verdict(extraction: Extraction | None, planted: Planted | None) -> str:
+    if planted is not None and _was_learned(planted):
+        return REGURGITATES
+    if extraction is None:
+        return NOT_MEASURED if planted is None else NO_EVIDENCE
+    return REGURGITATES if extraction.excess.sign > 0 else NO_EVIDENCE
+
+
+def _was_learned(planted: Planted) -> bool:
+    """Whether secrets are recited whole: one is enough, unless controls are recited as often."""
+    inserted, controls = planted.inserted, planted.controls
+    if not controls.successes:
+        return inserted.successes > 0
+    return difference(inserted, controls).sign > 0
