@@ -21,7 +21,7 @@ def listed(text: str) -> list[Any]:
     [
         ("size=glob(demo*)", ["demo_m", "demo_s"]),
         ("size=glob([demo*,80k],exclude=*_m)", ["80k", "demo_s"]),
-        ("precision=glob(fp*)", ["fp32"]),
+        ("precision=glob(fp*)", ["fp16_mixed", "fp32", "fp8"]),
         ("optim/schedule=glob(co*)", ["constant", "cosine", "cosine_floor"]),
         ("seed=choice(1,2)", [1, 2]),
         ("seed=range(1,4)", [1, 2, 3]),

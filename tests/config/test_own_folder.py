@@ -280,7 +280,7 @@ def test_an_error_names_the_file_that_a_missing_choice_would_be(
     ):
         assert f"One of your own is the file {file} {place}" in refused(*words)
     assert f"path=file://{folder}/conf" in refused("train", "-m", "model=mien")
-    assert "unrecognized arguments: --config-dir" in refused("sweep", "demo", "--config-dir=more")
+    assert "'--config-dir=more' is not known" in refused("sweep", "demo", "--config-dir=more")
 
 
 def test_an_installed_package_offers_choices_and_sweeps(

@@ -114,9 +114,10 @@ def _reason(error: CycloptsError) -> str:
             return f"{name} must be given once"
         case CoercionError(msg=str(reason)):
             return f"{name} {reason}"
-        case CoercionError(token=Token(value=word), target_type=hint):
-            choices = ", ".join(get_args(hint)) or "true, false"
-            return f"{name} must be one of {choices}, got {word!r}"
+        case CoercionError(token=Token(value=word), target_type=kind):
+            choices = get_args(kind) or ("true", "false")
+            line = f"{name} must be one of {', '.join(choices)}, got {word!r}"
+            return f"{line}.{nearest}" if (nearest := near(word, choices)) else line
     return str(error)
 
 

@@ -49,9 +49,8 @@ def _amounts(_: Any, words: Sequence[Token]) -> tuple[float, ...]:
 
 SIZES = positive(
     "to look at, as 124m,1.5b; default: a ladder about the best",
-    converter=_amounts,
-    show_default=False,
-)
+    converter=_amounts, show_default=False,
+)  # fmt: skip
 DEVICE = positive("that one device sustains a second", show_default=short)
 FITTED = argument(
     "laws fitted to its runs; without it published ones",

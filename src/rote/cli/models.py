@@ -25,12 +25,9 @@ COUNTED = ("empty", "too_short", "duplicates", "truncated")
 WARNINGS = ("leaks", "confounded", "regurgitates")
 FILES = ".txt, .jsonl, .csv, .parquet"
 REFERENCE = argument(
-    "not trained on the members",
-    converter=texts,
-    consume_multiple=1,
+    "not trained on the members", converter=texts, consume_multiple=1, show_default=False,
     metavar="MODEL ...",
-    show_default=False,
-)
+)  # fmt: skip
 Accelerator = Literal["auto", "cpu", "gpu"]
 tokens = partial(whole, 1, 10**7)
 
@@ -72,15 +69,12 @@ def audit(
     from rote.auditing.targets import precision_of
     from rote.training.quantisation_aware import QuantisationAware
 
-    def target(word: str) -> "AuditTarget":
-        return _target(word, start_token=start_token, allow_pickle=allow_pickle)
-
+    target = partial(_target, start_token=start_token, allow_pickle=allow_pickle)
     audited = target(model)
     scored_in = precision_of(precision or audited.precision)
     if isinstance(scored_in, QuantisationAware) and scored_in.name != audited.precision:
-        raise ValueError(
-            f"--precision {scored_in.name}: only a run that was trained in it has such weights"
-        )
+        reason = "only a run that was trained in it has such weights"
+        raise ValueError(f"--precision {scored_in.name}: {reason}")
     request = AuditRequest(
         target=audited,
         references=[target(word) for word in reference],

@@ -51,20 +51,20 @@ def status(
 
 def resume(name: Launched, /, *, follow: Follow = False, json: Json = False) -> int:
     """The frozen plan, launched again: launching twice sends nothing the second time."""
-    return _launch_again(name, "cached", follow, json)
+    return _launch_again(name, mode="cached", follow=follow, json=json)
 
 
 def retry(name: Launched, /, *, follow: Follow = False, json: Json = False) -> int:
     """As `resume`; a run that fails again is listed again."""
-    return _launch_again(name, "retry", follow, json)
+    return _launch_again(name, mode="retry", follow=follow, json=json)
 
 
 def repair(name: Launched, /, *, follow: Follow = False, json: Json = False) -> int:
     """As `resume`; the old folders of damaged runs are moved aside."""
-    return _launch_again(name, "repair", follow, json)
+    return _launch_again(name, mode="repair", follow=follow, json=json)
 
 
-def _launch_again(name: str, mode: str, follow: bool, json: bool) -> int:
+def _launch_again(name: str, *, mode: str, follow: bool, json: bool) -> int:
     from rote.cli.launching import launch_again
 
     return launch_again(name, mode=mode, wait=follow, as_json=json)

@@ -1,7 +1,8 @@
 """Run each run of a job in its own process, so that one that dies does not affect others.
 
 On Linux the processes are forked from one that has imported everything, so a short run pays
-milliseconds, not the seconds that torch and Lightning take to import.
+milliseconds, not the seconds that torch and Lightning take to import. The process that forks must
+never touch CUDA: its children could not use a GPU then.
 """
 
 import multiprocessing

@@ -131,8 +131,10 @@ def _step_through(
     batches: Iterable[range],
     code: Callable[[range, int, Tensor], Tensor],
 ) -> None:
-    """Run the model over all positions.
+    """Run the model over all positions, for encoding and for decoding.
 
+    One function for both, with equal shapes and threads: a probability that differs in its last bit
+    changes every token that follows.
     ``code(batch, position, logits_AV)`` returns the tokens there, which the model reads next.
     """
     for batch in batches:

@@ -20,8 +20,8 @@ from rote.io.write import canonical_json, sha256
 
 VERSION = 1  # increase it when the meaning of a key changes: every run id changes
 WHAT = ("task", "model", "size", "optim", "budget", "precision", "measure", "seed")
-# Left out if none is chosen, so that a run without controls keeps the id and files that it had
-# before controls existed. The same holds for a budget's second phase.
+# Left out of digest and record if none is chosen, so that a run without controls keeps the id and
+# files that it had before controls existed. The same holds for a budget's second phase.
 CONTROL = "control"
 FINISH = "finish"
 HOW = ("host", "log")

@@ -172,7 +172,7 @@ class Discoverable:
     def _log_p(
         self, model: nn.Module, sequences: Sequences, tried: int, task: Task, device: torch.device
     ) -> Iterator[tuple[str, np.ndarray]]:
-        """Of each sampler and prefix, named, from one pass."""
+        """Of each sampler and prefix, named, from one pass over the true tokens."""
         logits = CPU_LOGITS_PER_BATCH if device.type == "cpu" else LOGITS_PER_BATCH
         size = max(1, logits // (task.length * task.vocab_size))
         samplers, prefixes = [*self.samplers.values()], len(self.prefix_tokens)

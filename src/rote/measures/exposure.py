@@ -29,6 +29,8 @@ from rote.tasks.protocol import Task
 class Exposure:
     """Ranks canaries among all secrets of their set, or among references drawn from it.
 
+    Secrets are ranks in a finite set, so the bits of one are exact and a small set is ranked whole.
+
     Carlini et al. 2018, arXiv 1802.08232, section 4. Raises ValueError for a setting out of range.
     """
 

@@ -27,7 +27,7 @@ def dropped(values: Tensor, rate: float) -> Tensor:
 # core, their time over its time; docs/log.md has all). Float32, with AVX-512 and without: 0.65 to
 # 1.05 for heads of 2 to 8 numbers and up to 64 positions, but 1.2 to 1.8 for heads of one number,
 # 0.95 to 1.2 for wide ones. 16 bits: 0.1 to 0.8 with AVX-512 up to 256 positions, else a step of
-# 535k takes 1.1 times as long.
+# 535k takes 1.1 times as long. tests/models/test_kernels.py holds both ways equal.
 NARROW_HEADS, NARROW_LENGTH = range(2, 9), 64
 SIXTEEN_BIT_LENGTHS = {"AVX512": 256}
 SIXTEEN_BIT_LENGTH = SIXTEEN_BIT_LENGTHS.get(torch.backends.cpu.get_cpu_capability(), 0)
@@ -110,6 +110,8 @@ class Past:
         self._kept_2BHTK = self._kept_2BHTK[:, rows]
 
 
+# What attention keeps for the backward pass is also counted in `_attention_bytes` of
+# `rote.training.memory`: change both together.
 def is_written_out(*, length: int, head_width: int, number_bytes: int) -> bool:
     """Whether attention on a CPU goes through plain products, without dropout and outside of vmap.
 
@@ -123,6 +125,7 @@ def is_written_out(*, length: int, head_width: int, number_bytes: int) -> bool:
 def attend(query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, dropout: float) -> Tensor:
     """Values mixed over earlier positions, [B, H, L, K]; ``dropout`` is the weights' rate."""
     length, head_width = query_BHLK.shape[-2:]
+    # Under vmap too: torch's fused kernel for CPUs has no batching rule (torch 2.13).
     plain = query_BHLK.device.type == "cpu" and (
         torch._C._are_functorch_transforms_active()
         or is_written_out(

@@ -86,8 +86,9 @@ class CachePast:
 def with_what_it_offers(model: nn.Module, *, start_token: int, vocab_size: int) -> CausalLM:
     """``model`` with ``head``, ``hidden`` and ``pasts`` where they give what ``forward`` gives.
 
-    That is tried on a few tokens: a head may have a bias, a scale or a cap of which nothing else
-    tells. Raises ValueError for a model that is not causal, or gives no numbers.
+    That is tried on a few tokens at load, never believed: a head may have a bias, a scale or a cap
+    of which nothing else tells. Raises ValueError for a model that is not causal, or gives no
+    numbers.
     """
     plain = CausalLM(model, start_token=start_token)
     places = torch.arange(NUM_SEQUENCES * NUM_TOKENS) * max(1, vocab_size // 17) % vocab_size

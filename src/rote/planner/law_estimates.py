@@ -61,7 +61,11 @@ class ValidationErrors:
 
 @dataclass(frozen=True, kw_only=True)
 class LawEstimate:
-    """One law. ``rivals`` are its bootstrap, or other published fits of the same form."""
+    """One law. ``rivals`` are its bootstrap, or other published fits of the same form.
+
+    Published laws come without a covariance, so their interval is the span of the published fits;
+    plans must call it that, not a 95 % interval.
+    """
 
     name: str
     inputs: tuple[str, ...]  # inputs of the curve, in order: parameters and one kind of data

@@ -50,7 +50,10 @@ class Observers:
 
 
 def configured(configs: Mapping[str, Mapping[str, Any]], *, folder: str) -> list[Observer]:
-    """Build the observers that conf/log names; one that fails is left out, with a warning."""
+    """Build the observers that conf/log names; one that fails is left out, with a warning.
+
+    They are named there, not imported: this package knows no wandb.
+    """
     made: list[Observer] = []
     for name, config in configs.items():
         try:

@@ -33,7 +33,11 @@ from rote.training.training_run import CheckpointPolicy, Row, TrainingRun
 
 
 def prepare_process(spec: Spec) -> None:
-    """Set the threads and the memory allocator for training."""
+    """Set the threads and the memory allocator for training.
+
+    conf/host says one thread: more add in another order, which changes last bits, and tiny models
+    gain nothing from a second one.
+    """
     torch.set_num_threads(spec.how["host"]["threads"])
     keep_freed_memory()
 

@@ -30,7 +30,7 @@ class Documents:
     mean_BL: Floats  # mu = sum_V p ln p over the vocabulary, minus the entropy
     spread_BL: Floats  # sqrt(sum_V p (ln p)^2 - mu^2)
     lengths_B: Integers
-    zlib_bytes_B: Integers | None = None  # of the text itself, by `rote.scores.compression`
+    zlib_bytes_B: Integers | None = None  # of the text itself, by `rote.scores.likelihood`
 
     def __post_init__(self) -> None:
         """Refuses what would make a score undefined."""

@@ -14,11 +14,6 @@ from torch import Tensor, split
 from rote.models.likelihood import Model, logits_in_chunks, started
 from rote.scores.documents import Documents, Floats, Integers
 
-# Half the distance from 1 to the next smaller float32: no p < 1 has a smaller -ln p. It keeps
-# ratios of code lengths defined if a model is certain of every token.
-# Square root of float32's 2^-24: a smaller standard deviation is lost in the rounding of its sum.
-
-
 # Each chunk is traversed six times. On a CPU it fits into a core's cache (1 MiB of float32 logits);
 # on a GPU it is large enough to keep every core busy.
 CPU_CHUNK_LOGITS = 1 << 18
@@ -92,7 +87,7 @@ def _moments(logits_CV: Tensor, tokens_C: Tensor) -> tuple[Tensor, Tensor, Tenso
     ln p = z - ln sum exp z, where z is the logit minus the largest logit. The shift does not change
     a
     spread, and equal logits make every z exactly 0. So sums of squares lose no precision for a flat
-    distribution, and their difference is exactly 0.
+    distribution, their difference is exactly 0, and Min-K%++ is defined there.
     """
     with torch.autocast(logits_CV.device.type, enabled=False):
         behind_CV = logits_CV - logits_CV.amax(dim=1, keepdim=True)

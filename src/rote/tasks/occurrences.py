@@ -62,6 +62,7 @@ class Occurrences:
         starts_M = self._starts(text)
         documents_M = np.searchsorted(self._ends_D, starts_M, side="right")
         inside_M = starts_M + len(text) <= self._ends_D[documents_M]
+        # The index is of bytes: a match that begins inside a token is no match of tokens.
         documents_M = documents_M[inside_M & (starts_M % self._symbol_bytes == 0)]
         return OccurrenceCount(occurrences=len(documents_M), documents=len(np.unique(documents_M)))
 
@@ -87,7 +88,10 @@ def _width(vocab_size: int) -> int:
 
 
 def _pack(tokens: ArrayLike, symbol_bytes: int) -> bytes:
-    """Return big-endian bytes; raises ValueError for a token that does not fit."""
+    """Return big-endian bytes, so that one index of bytes serves text and tokens.
+
+    Raises ValueError for a token that does not fit.
+    """
     largest = (1 << 8 * symbol_bytes) - 1
     whole = np.asarray(tokens, dtype=np.int64)
     wrong = whole[(whole < 0) | (whole > largest)]

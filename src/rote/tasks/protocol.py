@@ -77,7 +77,10 @@ class Prompted(Protocol):
 
 
 def scored_from(task: Task) -> int:
-    """Return the first position whose token is learnt and scored; 0 means all."""
+    """Return the first position whose token is learnt and scored; 0 means all.
+
+    Losses, sums and counts (tokens seen too) are over scored tokens only.
+    """
     return task.scored_from if isinstance(task, Prompted) else 0
 
 
@@ -121,7 +124,10 @@ class HasMembers(Protocol):
 
 
 def members_of(task: Task, seed: int) -> Sequences:
-    """Return the training sequences to distinguish from held-out ones."""
+    """Return the training sequences to distinguish from held-out ones: no canaries, no repeats.
+
+    Membership is a question only about sequences that held-out ones resemble.
+    """
     return task.members(seed) if isinstance(task, HasMembers) else task.train(seed)
 
 

@@ -1,7 +1,8 @@
 """Join the processes that train one model, exchange values among them, and choose the device.
 
-In a single process every exchange returns at once, so callers need not distinguish. The module does
-not import Lightning, so that a launcher can use it.
+Rank 0 alone claims, writes and measures runs, and calls the others to each run (`from_first`). In a
+single process every exchange returns at once, so callers need not distinguish. The module does not
+import Lightning, so that a launcher can use it.
 """
 
 import os

@@ -75,7 +75,11 @@ class TrainingModule(lightning.LightningModule):
             self.run.resume = None  # frees the copy of the weights
 
     def training_step(self, stride: int, _: int) -> None:
-        """Train one stride, or the rest of it; the loader's "batch" is only its number."""
+        """Train one stride, or the rest of it; the loader's "batch" is only its number.
+
+        Nothing in the loop may wait for the device, except to save: the loss is read once, at the
+        end of the stride.
+        """
         run, progress = self.run, self.run.progress
         whole = run.budget.strides()[stride]
         steps = range(max(whole.start, progress.steps), whole.stop)

@@ -1,6 +1,8 @@
 """Hold the state of one training run: data, settings, progress, and when it is over.
 
-`rote.training.module` trains a run alone, `rote.training.stacked` several together.
+`rote.training.module` trains a run alone, `rote.training.stacked` several together. A checkpoint of
+either serves the other, because this state knows nothing of how the weights move: so neither the
+module nor the stack is part of a run id.
 """
 
 import math

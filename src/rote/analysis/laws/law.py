@@ -34,7 +34,11 @@ CLUSTERS = ("parameters", "tokens", "unique_tokens", "flops")  # runs of equal o
 
 
 class RunSelection(Enum):
-    """The runs of a sweep that a law uses; all rows of a user's own table are used."""
+    """The runs of a sweep that a law uses; all rows of a user's own table are used.
+
+    L(N, D) of Hoffmann et al. is about runs of one epoch, that of Kaplan et al. about runs that
+    were stopped early: fitted to both kinds at once, either gives constants without a meaning.
+    """
 
     ALL = "all runs"
     FRESH = "runs of one epoch, nearly"

@@ -119,6 +119,7 @@ def leakage_runs(results: Results) -> pl.DataFrame:
         runs = runs.with_columns(source=pl.coalesce(name, "source"))
     if runs["source"].n_unique() > 1:
         runs = runs.with_columns(series=pl.format("{}, {}", "source", "series"))
+    # |D| counts canaries, since they are stored too; membership does not (`members_of`).
     return runs.sort("parameters", "series", SIZE, "seed", "run_id").with_columns(
         samples_per_parameter=pl.col("cost.train_sequences") / pl.col("parameters")
     )

@@ -86,8 +86,8 @@ def membership_quality(
     The threshold misses as large a share of members as it accuses of non-members. Then precision,
     recall, F1 and accuracy agree on the calibration half, and are 1/2 for a score without
     information. A threshold that maximises F1 instead calls everybody a member for such a score,
-    and reaches 2/3; ``largest_f1`` is that F1, because other work may report it. On the same scores
-    the two differ by 0.1 and more.
+    and reaches 2/3, so no law of F1 could fall to 1/2; ``largest_f1`` is that F1, because other
+    work may report it. On the same scores the two differ by 0.1 and more.
 
     Intervals resample both halves and choose the threshold anew. With few documents or a nearly
     perfect score such a bootstrap is too narrow (it held an AUROC of 0.99 of 10 documents a side in

@@ -61,7 +61,7 @@ def control_words(runs: pl.DataFrame) -> pl.Expr:
     """Describe each control of a run with its strength; null without controls.
 
     The strength is the settings that differ between runs with that control, or else its first
-    setting.
+    setting: the first key in the control's YAML is therefore its strength.
     """
     return _or_null([_with_strength(runs, name) for name in _controls(runs)], ", ")
 

@@ -36,8 +36,7 @@ class Randomly:
     """A fraction, drawn from ``seed``; raises ValueError.
 
     By ``pair``: unordered pairs of operands with all their problems, as the original holds out {5,
-    7}.
-    By ``problem``: 7+5 may be in training while 5+7 is held out.
+    7}, because 7+5 gives 5+7 away. By ``problem``: 7+5 may be in training while 5+7 is held out.
     """
 
     fraction: float

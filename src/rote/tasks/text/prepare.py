@@ -79,6 +79,7 @@ def prepare(recipe: Recipe, progress: Progress) -> str:
 
     Raises ValueError for a source or a tokeniser that makes no corpus, and for a full disk.
     """
+    # The source is hashed at every call, so an edited file gives a new corpus.
     content = [recipe.settings(), *recipe.versions()]
     request = sha256(canonical_json(content).encode())[:ID_DIGITS]
     requests = corpora_folder() / "requests"

@@ -115,7 +115,10 @@ class Controls:
         return [name for name in sorted(self.by_name) if name not in data_alone]
 
     def before_step(self, *, seed: int, step: int) -> None:
-        """Seed the forward pass, so that its draws depend on seed, step and process only."""
+        """Seed the forward pass, so that its draws depend on seed, step and process only.
+
+        A run without draws is not seeded: it costs nothing, and keeps the numbers that it had.
+        """
         if self._draw:
             torch.manual_seed(stream_seed(seed, "forward", step, distributed.rank()))
 

@@ -1,7 +1,8 @@
 """Define protocols for what a control may change in a run; a control follows one or more.
 
 Controls are frozen settings: two runs with equal controls may train as one stack. Their random
-draws depend on the run's seed and the step only. Shapes: B batch, L positions, V vocabulary.
+draws depend on the run's seed and the step only. The first key of a control's YAML is its strength
+in reports. Shapes: B batch, L positions, V vocabulary.
 """
 
 from collections.abc import Mapping, Sequence

@@ -199,7 +199,10 @@ def with_leakage(results: Results, runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def counted(kind: Metric) -> pl.Expr:
-    """Return the leakage, but at least that of a guess: doing worse protects nothing more."""
+    """Return the leakage, but at least that of a guess: doing worse protects nothing more.
+
+    Bits below zero are of a model that errs, not of one that forgot.
+    """
     return pl.max_horizontal(kind.name, guess_of(kind))
 
 

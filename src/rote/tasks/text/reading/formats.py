@@ -1,6 +1,7 @@
 """Find files by path, pattern or folder, and detect the format of each; no torch.
 
-The content of a file decides its format first, then its name.
+The content of a file decides its format first, then its name. Training and audits share this one
+reader.
 """
 
 import json
@@ -57,7 +58,10 @@ class FileFormat:
 
     @property
     def label(self) -> str:
-        """Return what a digest of the documents includes besides the bytes."""
+        """Return what a digest of the documents includes besides the bytes.
+
+        Corpus ids and digests of audits depend on it: plain files must keep the label they have.
+        """
         if self.compression is None and self.encoding is None:
             plain = {TEXT: self.suffix, JSON_LINES: ".jsonl", PARQUET: ".parquet"}
             return plain.get(self.format, f"{self.format}{self.suffix}")
