@@ -11,7 +11,7 @@ from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import mean_over_seeds
 from rote.analysis.metrics import METRICS, Metric
 from rote.analysis.quantities.exposure import chance_bits, exposures
-from rote.analysis.quantities.settings import with_control
+from rote.analysis.quantities.settings import SOURCES, with_control
 from rote.analysis.results import Results
 
 LOSS = "heldout_bits_per_token"
@@ -22,11 +22,8 @@ KINDS = (EXPOSURE, METRICS["extracted_share"], METRICS["drawn_right"], BITS)
 LEAKS = [kind.name for kind in KINDS]
 OF_CANARIES = ("exposure_bits", "exposure_bits_guess", "extracted_share", "extracted_share_guess")
 DRAWN = "exact_match.train_drawn_"
-TASKS = {
-    "rote.tasks.uniform.Uniform": "random tokens",
-    "rote.tasks.text.task.Text": "text",
-    "rote.tasks.random_labels.RandomLabels": "random labels",
-}
+RANDOM_LABELS = "rote.tasks.random_labels.RandomLabels"
+TASKS = {**SOURCES, RANDOM_LABELS: "random labels"}
 NONE = "no control"
 Row = dict[str, Any]
 RAISED = "a run is raised to a guess, no interval"
@@ -178,7 +175,7 @@ def with_leakage(results: Results, runs: pl.DataFrame) -> pl.DataFrame:
     whole = _column(runs, "entropy_bits") - _column(runs, "cost.train_code_bits")
     drawn = _column(runs, f"{DRAWN}answer_bits") - _column(runs, f"{DRAWN}answer_code_bits")
     tried = _column(runs, f"{DRAWN}tried")
-    is_labels = pl.col("task._target_") == "rote.tasks.random_labels.RandomLabels"
+    is_labels = pl.col("task._target_") == RANDOM_LABELS
     is_ruled = _column(runs, "exact_match.train_rule_tried") > 0
     of_canaries = dict.fromkeys(OF_CANARIES, pl.Float64)
     measured = pl.DataFrame(canaries, schema=of_canaries, orient="row").get_columns()
