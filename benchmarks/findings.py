@@ -40,6 +40,7 @@ DEMOS = (
     "controls_demo",
     "scaling_demo",
     "formats_demo",
+    "architectures_demo",
 )
 
 

@@ -65,7 +65,7 @@ def test_embeddings_are_left_out_on_demand(tmp_path: Path) -> None:
 
 
 def test_what_no_run_tells_is_named(runs: pl.DataFrame, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no run tells f1"):
+    with pytest.raises(ValueError, match="no run has f1"):
         measured(runs, kinds.law("membership"), RunCount.TOTAL)
     with pytest.raises(ValueError, match="there are no runs that were stopped early"):
         measured(runs.filter(~pl.col("is_stopped")), kinds.law("kaplan"), RunCount.TOTAL)

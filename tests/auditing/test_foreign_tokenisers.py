@@ -37,7 +37,7 @@ def replacement(tokeniser: dict) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "expected"),
     [
         (pre_tokeniser(r"(\w+\s?)+$"), "its tokeniser fails: Onig: Regex search error"),
         (pre_tokeniser(r"(a"), "its tokeniser cannot be read: "),

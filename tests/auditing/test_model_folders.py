@@ -157,7 +157,7 @@ def test_pointers_of_git_lfs_are_named(folder: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "expected"),
     [
         ({"vocab_size": 60_000_000}, "larger model than"),
         ({"num_hidden_layers": 90_000}, "larger model than"),
@@ -202,7 +202,7 @@ def test_positions_that_nobody_stores_are_bounded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "expected"),
     [
         ({"architectures": ["BertForMaskedLM"], "model_type": "bert"}, "it is an encoder,"),
         ({"architectures": ["BertModel"], "model_type": "bert"}, "it is an encoder,"),

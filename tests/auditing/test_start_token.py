@@ -11,7 +11,7 @@ DEFAULT = "the default of LlamaConfig is 1"
 
 
 @pytest.mark.parametrize(
-    ("config", "tokeniser", "options", "wanted", "told"),
+    ("config", "tokeniser", "options", "wanted", "expected"),
     [
         ({"bos_token_id": 7}, {}, [], 0, "that of the tokeniser; that of config.json is 7"),
         ({"bos_token_id": None, "eos_token_id": None}, {}, [], 0, DEFAULT),

@@ -71,7 +71,7 @@ def test_each_state_is_told(point: Point, store: Store) -> None:
         told = states(plan, store, Jobs({}))
     assert [run.state for run in told] == names
     assert told[1].reason == "it broke"
-    assert (told[3].step, told[3].told) == (7, "2 bits")
+    assert (told[3].step, told[3].progress_text) == (7, "2 bits")
     silent = states(plan, store, Jobs({}, known=False))
     assert silent[2].state == "unknown"
 

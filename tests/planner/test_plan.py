@@ -171,7 +171,7 @@ def test_the_published_f1_has_the_interval_of_its_own_misses() -> None:
     assert law.interval(1e6, 1e9)[0] == 0.5
     plan = make_plan(PlanRequest(flops=1e21), published_estimates())
     assert all(row.f1 and row.f1.interval for row in plan.rows)
-    assert any("root mean square of validation_errors" in note for note in notes(plan))
+    assert any("root mean square of errors" in note for note in notes(plan))
 
 
 def test_a_plan_claims_nothing_that_it_does_not_know(tmp_path: Path) -> None:

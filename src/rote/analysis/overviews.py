@@ -36,6 +36,14 @@ def overview_of(kind: str) -> Overview:
 
 
 OVERVIEWS = {
+    "architectures": Overview(
+        title="Architectures",
+        text="Bits memorised by models of nearly equal parameters. A run that had not converged "
+        "gives a lower bound. Differences paired by seed, and FLOPs, are in the report.",
+        axes=(("parameters", "bits_per_parameter"), ("entropy_bits", "memorised_bits")),
+        by=(("model._target_", "bits_per_parameter"),),
+        curves=(LOSS, MEMORISED_BITS, "bits_per_parameter"),
+    ),
     "capacity": Overview(
         title="Capacity",
         text="On the diagonal data are stored whole; where points leave it a model is full. A run "

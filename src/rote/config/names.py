@@ -66,6 +66,11 @@ def size_name(size: Mapping[str, Any]) -> str:
     return shape if heads == 1 else f"{shape} {heads} heads"
 
 
+def model_name(target: str) -> str:
+    """The file of conf/model that names this class, or the words of a class that none names."""
+    return _models().get(target) or _class_words(target)
+
+
 def _class_words(target: object) -> str:
     """As "random labels" of a class RandomLabels."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(target).rpartition(".")[2]).lower()
@@ -75,3 +80,11 @@ def _class_words(target: object) -> str:
 def _sizes() -> dict[str, dict[str, Any]]:
     paths = sorted((conf_folder() / "size").glob("*.yaml"))
     return {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in paths}
+
+
+@cache
+def _models() -> dict[str, str]:
+    paths = sorted((conf_folder() / "model").glob("*.yaml"))
+    return {
+        yaml.safe_load(path.read_text(encoding="utf-8"))["_target_"]: path.stem for path in paths
+    }

@@ -132,7 +132,7 @@ def test_what_is_read_is_what_was_written(files: list[str], make_recipe: MakeRec
 
 CHILD = """
 import os, signal, sys
-from rote.tasks.text import work
+from rote.tasks.text import pipeline
 from rote.tasks.text.prepare import prepare
 from rote.tasks.text.recipe import Recipe
 from rote.tasks.text.sources import LocalFiles

@@ -157,7 +157,7 @@ RUN = (
 
 def spec(files: list[str], *overrides: str) -> Spec:
     chosen = [*RUN, f"task.source.paths=[{','.join(files)}]", *overrides]
-    return Spec.from_config(DataResolver(no_progress).pinned(COMPOSER.config(chosen)))
+    return Spec.from_config(DataResolver(no_progress).resolved(COMPOSER.config(chosen)))
 
 
 def test_a_run_stores_what_its_costs_are_of(files: list[str], store: Store) -> None:
