@@ -232,11 +232,7 @@ def rate_rows(draws: int) -> Iterator[Row]:
 
 
 def _extraction(train: int, heldout: int, trials: int) -> Extraction:
-    return Extraction(
-        prefix_tokens=1,
-        train=rate(train, trials),
-        heldout=rate(heldout, trials),
-    )
+    return Extraction(train=rate(train, trials), heldout=rate(heldout, trials))
 
 
 def mean_and_rate_rows(draws: int) -> Iterator[Row]:

@@ -12,7 +12,7 @@ from groups import Random, Row, holds, row
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from rote.analysis.audit.membership import auroc_difference
+from rote.analysis.audit.verdicts import auroc_difference
 from rote.analysis.estimators import (
     AnswersOfSplits,
     difference,

@@ -1,5 +1,6 @@
 """Runs with exact matches that never ran: shares right are planted in them."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from rote.analysis.results import Results
-from rote.ledger.store import RunFolder
+from tests.analysis.scaled import results
 
 PARAMETERS = {14: 1582, 56: 20_440}
 NUM_SPLITS, NUM_SEEDS = 6, 2
@@ -36,16 +37,8 @@ def results_of(
     curves: Mapping[str, list[dict[str, float]]] | None = None,
 ) -> Results:
     """Of rows that have a run id."""
-    table = pl.DataFrame(rows, infer_schema_length=None)
-    run_ids = list(table["run_id"])
-    return Results(
-        table=table,
-        curves={run_id: (curves or {}).get(run_id, []) for run_id in run_ids},
-        records_sha256=dict.fromkeys(run_ids, "0" * 64),
-        folders={run_id: RunFolder(folder / run_id) for run_id in run_ids},
-        alphas={},
-        open_corpus=lambda corpus: None,  # type: ignore[arg-type, return-value]
-    )
+    made = results(pl.DataFrame(rows, infer_schema_length=None), folder)
+    return dataclasses.replace(made, curves={**made.curves, **(curves or {})})
 
 
 def counts(name: str, right: int, tried: int) -> dict[str, Any]:

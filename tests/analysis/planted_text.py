@@ -39,11 +39,10 @@ def planted_results(
 
     ``share`` is what is memorised of what fits.
     """
-    rows = []
-    for (width, parameters), size, seed in product(WIDTHS.items(), SIZES, seeds):
-        rows.append(
-            _run(folder, width, parameters, size, seed, pool="train", surplus=0.0, most=share)
-        )
+    rows = [
+        _run(folder, width, parameters, size, seed, pool="train", most=share)
+        for (width, parameters), size, seed in product(WIDTHS.items(), SIZES, seeds)
+    ]
     for surplus, width in ((0.0, 32), (0.25, 24)):
         rows.append(_run(folder, width, 9000, 500, 0, pool="reference", surplus=surplus))
     return results_of(folder, rows, alpha=ALPHA, open_corpus=lambda corpus: PlantedCorpus())
@@ -72,16 +71,9 @@ def with_random_tokens(results: Results) -> Results:
 
 
 def _run(
-    folder: Path,
-    width: int,
-    parameters: int,
-    size: int,
-    seed: int,
-    *,
-    pool: str,
-    surplus: float,
-    most: float = 0.0,
-) -> dict[str, Any]:
+    folder: Path, width: int, parameters: int, size: int, seed: int,
+    *, pool: str, surplus: float = 0.0, most: float = 0.0,
+) -> dict[str, Any]:  # fmt: skip
     run_id = f"{pool}-{width}-{size}-{seed}"
     order = np.random.default_rng(seed).permutation(NUM_WINDOWS // 2)
     truth = np.random.default_rng(99).normal(BITS_PER_WINDOW, 4, NUM_WINDOWS) * (1 + surplus)

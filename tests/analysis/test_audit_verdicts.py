@@ -7,10 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rote.analysis.audit.membership import auroc_difference, judge_membership
-from rote.analysis.audit.names import controls_missing, to_bound, to_exclude, to_narrow
+from rote.analysis.audit.names import controls_missing, to_bound, to_exclude_chance, to_narrow
 from rote.analysis.audit.page import Found, content
-from rote.analysis.audit.regurgitation import judge_regurgitation
+from rote.analysis.audit.verdicts import auroc_difference, judge_membership, judge_regurgitation
 from rote.analysis.estimate import Estimate
 from rote.analysis.page import Content
 from rote.analysis.plot import Plot
@@ -98,10 +97,10 @@ def test_numbers_of_documents_by_hand() -> None:
     # Half the width is 0.06: to 0.01 takes 6^2 times as many, in each of two halves.
     assert to_narrow(estimate, 500) == 2 * 36 * 500
     # An effect of 0.04 needs a half-width of 0.04: (0.06 / 0.04)^2 = 2.25 times.
-    assert to_exclude(estimate, 500, chance=0.5) == 2 * 1125
-    assert to_exclude(below, 500, chance=0.5) is None
+    assert to_exclude_chance(estimate, 500) == 2 * 1125
+    assert to_exclude_chance(below, 500) is None
     # 1 - (0.025)^(1 / n) < 0.001.
-    assert to_bound(0.001) == 3688
+    assert to_bound() == 3688
     assert 1 - 0.025 ** (1 / 3688) < 0.001 < 1 - 0.025 ** (1 / 3687)
     assert (controls_missing(1800), controls_missing(5000)) == (198, 0)
 

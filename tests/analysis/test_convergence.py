@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from rote.analysis.quantities.convergence import converged, num_converged, standing
+from rote.analysis.quantities.convergence import converged, num_converged
 from rote.analysis.results import table_of
 from rote.analysis.runs_table import converged as cell
 from rote.ledger.record import Record
@@ -40,5 +40,5 @@ def test_one_rule_is_named_once_and_two_are_counted_apart() -> None:
 def test_a_row_names_its_rule_and_what_ended_its_finish() -> None:
     ended = {**GROWTH, "converged": False, "finish": FINISH | {"ended_by": "line search"}}
     rows = table(GROWTH, ended).rows(named=True)
-    assert [standing(row) for row in rows] == [("yes", "growth"), ("no", "finish: line search")]
+    assert [cell(row).line for row in rows] == ["yes (growth)", "no (finish: line search)"]
     assert [cell(row).is_warning for row in rows] == [False, True]

@@ -7,7 +7,6 @@ import pytest
 
 from rote.analysis.quantities.unintended import (
     character_shares,
-    compressed_bytes,
     covariates_of,
     rare_token_shares,
     term_frequencies,
@@ -26,10 +25,9 @@ def test_tf_idf_is_the_mean_log_of_texts_over_occurrences() -> None:
     assert tf_idf("", counts, 3) == 0
 
 
-def test_character_shares_and_compressed_length() -> None:
+def test_character_shares() -> None:
     shares = character_shares("a1{é}")
     assert shares == {"non_ascii_share": 0.2, "digit_share": 0.2, "code_sign_share": 0.4}
-    assert compressed_bytes("ab" * 50) < compressed_bytes("".join(map(chr, range(32, 132))))
 
 
 def test_tokens_beyond_the_common_ones_are_rare() -> None:
@@ -39,20 +37,12 @@ def test_tokens_beyond_the_common_ones_are_rare() -> None:
 
 
 def test_every_covariate_is_made_for_every_text() -> None:
-    made = covariates_of(
-        TEXTS,
-        np.zeros((3, 4), np.int64),
-        frequencies=term_frequencies(TEXTS),
-        num_texts=3,
-        token_counts_V=np.array([12]),
-    )
-    assert {len(values) for values in made.values()} == {3}
-    assert "tf_idf" in made
-    none = covariates_of(
-        [],
-        np.zeros((0, 4), np.int64),
-        frequencies=term_frequencies(TEXTS),
-        num_texts=3,
-        token_counts_V=np.array([12]),
-    )
-    assert list(none) == list(made) and {len(values) for values in none.values()} == {0}
+    def made(texts: list[str]) -> dict[str, np.ndarray]:
+        counted = {"frequencies": term_frequencies(TEXTS), "token_counts_V": np.array([12])}
+        tokens = np.zeros((len(texts), 4), np.int64)
+        return covariates_of(texts, tokens, num_texts=3, **counted)
+
+    texts, none = made(["the " * 50, "the dog", "The zebu!"]), made([])
+    assert {len(values) for values in texts.values()} == {3}
+    assert texts["compressed_bytes"][0] < texts["text_bytes"][0] == 200
+    assert list(none) == list(texts) and {len(values) for values in none.values()} == {0}

@@ -2,7 +2,11 @@
 
 import polars as pl
 
-from rote.analysis.quantities.references import oracle_reference, same_size_reference
+from rote.analysis.quantities.references import (
+    oracle_reference,
+    origin_of,
+    same_size_reference,
+)
 
 BASE = {
     "task.corpus": "c", "task.length": 64, "task.split_seed": 0, "task.split_by": "window",
@@ -42,3 +46,10 @@ def test_the_oracle_is_the_best_on_heldout_of_those_outside() -> None:
     assert oracle_reference(table, "target") == "good"
     assert oracle_reference(table, "good") == "worse"
     assert oracle_reference(table.filter(pl.col("task.pool") == "train"), "target") is None
+
+
+def test_ids_name_other_texts_where_corpus_length_or_split_differ() -> None:
+    changes = {"task.corpus": "d", "task.length": 32, "task.split_seed": 1}
+    origins = {origin_of(BASE | {name: value}) for name, value in changes.items()}
+    assert len({*origins, origin_of(BASE)}) == 4
+    assert origin_of(BASE | {"seed": 1, "task.pool": "reference"}) == origin_of(BASE)

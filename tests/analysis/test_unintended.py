@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from rote.analysis.quantities.unintended import (
-    Origin,
     heldout_samples,
     max_code_bits,
     mixture_code_bits,
@@ -13,7 +12,7 @@ from rote.analysis.quantities.unintended import (
     trained_samples,
 )
 
-ORIGIN = Origin(corpus="c" * 16, length=64, split="seed 0")
+ORIGIN = "corpus=c length=64 split_seed=0"
 
 
 def arrays(ids, bits, superset=()):
@@ -60,7 +59,7 @@ def test_samples_are_paired_by_id_and_repeats_count_once() -> None:
     assert paired.occurrences.tolist() == [2, 1]
     assert paired.in_reference.tolist() == [True, False]
     totals = paired.totals()
-    assert totals["max_code_bits"] == 45 and totals["outside_max_code_bits"] == 40
+    assert totals["max_code_bits"] == 45
     assert (totals["samples"], totals["samples_in_reference"], totals["samples_unpaired"]) == (
         2, 1, 1,
     )  # fmt: skip
@@ -71,12 +70,10 @@ def test_heldout_samples_are_nobodys_training_data() -> None:
     assert heldout_samples(held, ORIGIN).occurrences.tolist() == [0, 0]
 
 
-@pytest.mark.parametrize("other", [{"corpus": "d" * 16}, {"length": 32}, {"split": "seed 1"}])
-def test_another_corpus_is_refused(other) -> None:
+def test_another_corpus_is_refused() -> None:
     target = trained_samples(arrays([1], [1]), ORIGIN)
-    changed = Origin(**{"corpus": ORIGIN.corpus, "length": 64, "split": "seed 0"} | other)
     with pytest.raises(ValueError, match="one corpus and one split"):
-        pair(target, trained_samples(arrays([1], [1]), changed))
+        pair(target, trained_samples(arrays([1], [1]), "corpus=d length=64 split_seed=0"))
 
 
 def test_no_common_sample_is_refused() -> None:

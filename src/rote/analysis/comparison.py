@@ -8,6 +8,7 @@ Student's 95 % interval over the pairs.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ class Compared:
     first: Floats
     second: Floats
 
-    @property
+    @cached_property
     def difference(self) -> Estimate:
         """Mean of second minus first."""
         return paired_difference(self.second - self.first)
@@ -53,6 +54,11 @@ class Compared:
     def is_equal(self) -> bool:
         """Whether all pairs are equal."""
         return bool((self.first == self.second).all())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the difference has an interval that holds 0."""
+        return self.difference.interval is not None and not self.difference.sign
 
     @property
     def num_higher(self) -> int:
@@ -264,15 +270,11 @@ def _unconverged(table: pl.DataFrame, run_ids: pl.Series) -> int:
 
 def _valued(pairs: pl.DataFrame, first: pl.DataFrame, second: pl.DataFrame) -> pl.DataFrame:
     """Add the metrics that both tables have, for both runs of each pair."""
-    for column in COMPARED:
-        if column in first.columns and column in second.columns:
-            value = pl.col(column).cast(pl.Float64)
-            one = first.select("run_id", value.alias(f"{column}.first"))
-            other = second.select(
-                pl.col("run_id").alias("run_id_second"), value.alias(f"{column}.second")
-            )
-            pairs = pairs.join(one, on="run_id", maintain_order="left")
-            pairs = pairs.join(other, on="run_id_second", maintain_order="left")
+    columns = [name for name in COMPARED if name in first.columns and name in second.columns]
+    for table, key, side in ((first, "run_id", "first"), (second, "run_id_second", "second")):
+        values = [pl.col(name).cast(pl.Float64).alias(f"{name}.{side}") for name in columns]
+        own = table.select(pl.col("run_id").alias(key), *values)
+        pairs = pairs.join(own, on=key, maintain_order="left")
     return pairs
 
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from rote.analysis.metrics import METRICS, derive
 from rote.analysis.page import Section, Text
-from rote.analysis.quantities import convergence
+from rote.analysis.quantities.convergence import ENDED_BY, FINISH, GROWTH
 from rote.analysis.table import Cell, Column, Table
 
 CONVERGED = "training.converged"
@@ -42,5 +42,9 @@ def runs_section(runs: pl.DataFrame, columns: Sequence[Column | str] = OF_LOSSES
 
 def converged(run: Mapping[str, Any]) -> Cell:
     """Return whether a run (a row of the table) had converged, and by which rule."""
-    answer, rule = convergence.standing(run)
-    return Cell(text=answer, below=rule, is_warning=not run["training.converged"])
+    ended_by, answer = run.get(ENDED_BY), run["training.converged"]
+    return Cell(
+        text="yes" if answer else "no",
+        below=GROWTH if ended_by is None else f"{FINISH}: {ended_by}",
+        is_warning=not answer,
+    )

@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 
-from rote.analysis.audit.membership import (
+from rote.analysis.audit.names import named
+from rote.analysis.audit.verdicts import (
     BLIND,
     CHANCE,
     CONFOUNDED,
@@ -16,7 +17,6 @@ from rote.analysis.audit.membership import (
     MembershipVerdict,
     pair_of,
 )
-from rote.analysis.audit.names import named
 from rote.analysis.figures import ACCENT, GREY, INK, PALETTE
 from rote.analysis.marks import Layer
 from rote.analysis.plot import Axis, Plot, tidy

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from rote.analysis.audit.verdicts import CHANCE
 from rote.analysis.estimate import LEVEL, Estimate
 from rote.analysis.quantities.membership import FALSE_POSITIVE_RATES, controls_needed
 
@@ -73,19 +74,18 @@ def to_narrow(estimate: Estimate, num_judged: int, *, reach: float = NARROW) -> 
     return HALVES * math.ceil(num_judged * (half_width / reach) ** 2)
 
 
-def to_exclude(estimate: Estimate, num_judged: int, *, chance: float) -> int | None:
-    """Return the documents needed to exclude ``chance``, if the effect is as large as measured.
+def to_exclude_chance(estimate: Estimate, num_judged: int) -> int | None:
+    """Return the documents needed to exclude chance, if the effect is as large as measured.
 
     None if the effect is not above chance: no number of documents then excludes it.
     """
-    if estimate.value <= chance:
-        return None
-    return to_narrow(estimate, num_judged, reach=estimate.value - chance)
+    effect = estimate.value - CHANCE
+    return to_narrow(estimate, num_judged, reach=effect) if effect > 0 else None
 
 
-def to_bound(rate: float = BOUND) -> int:
-    """Return the documents, none extracted, that bound the exact interval below ``rate``."""
-    return math.ceil(math.log((1 - LEVEL) / 2) / math.log1p(-rate))
+def to_bound() -> int:
+    """Return the documents, none extracted, that bound the exact interval below `BOUND`."""
+    return math.ceil(math.log((1 - LEVEL) / 2) / math.log1p(-BOUND))
 
 
 def controls_missing(num_nonmembers: int) -> int:

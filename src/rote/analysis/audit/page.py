@@ -7,9 +7,15 @@ from typing import Any
 
 from rote.analysis.audit import wording
 from rote.analysis.audit.figures import BLIND_NAME, aurocs, roc
-from rote.analysis.audit.membership import CONFOUNDED, LEAKS, MembershipVerdict, UnderReference
 from rote.analysis.audit.names import named
-from rote.analysis.audit.regurgitation import REGURGITATES, Planted, Regurgitation
+from rote.analysis.audit.verdicts import (
+    CONFOUNDED,
+    LEAKS,
+    REGURGITATES,
+    MembershipVerdict,
+    Planted,
+    Regurgitation,
+)
 from rote.analysis.estimate import Rate
 from rote.analysis.page import Block, Card, Content, Heading, Section, Text
 from rote.analysis.quantities.exposure import FEWEST_IN_GROUP
@@ -56,7 +62,7 @@ class Found:
 
     membership: MembershipVerdict
     regurgitation: Regurgitation
-    unintended: Sequence[UnderReference]
+    unintended: Sequence[Mapping[str, Any]]  # a row per reference
 
 
 def content(found: Found, stored: StoredAudit, numbers: Mapping[str, Any]) -> Content:
@@ -196,22 +202,19 @@ def _found_at(place: int, row: tuple[str, str, MembershipQuality]) -> Cell | Rat
     return found.members_found
 
 
-def _unintended(found: Sequence[UnderReference]) -> Section:
+def _unintended(found: Sequence[Mapping[str, Any]]) -> Section:
     """List the bits of members and of non-members for each reference."""
     rows = [
-        (each.name, *document_set)
+        {"name": each["name"], "set": title, **each[key]}
         for each in found
-        for document_set in (("members", each.members), ("non-members", each.nonmembers))
+        for key, title in (("members", "members"), ("nonmembers", "non-members"))
     ]
     columns = [
-        Column("reference", lambda row: row[0]),
-        Column("set", lambda row: row[1]),
-        Column("documents", lambda row: row[2].num_documents),
-        Column("mem_U", lambda row: row[2].mean_bits,
-               unit="bits a document, max code, 95 % interval", form="{:.2f}"),
-        Column("sum, max code", lambda row: row[2].max_code_bits, unit="bits", form="{:,.0f}"),
-        Column("sum, mixture code", lambda row: row[2].mixture_code_bits, unit="bits",
-               form="{:,.0f}"),
+        Column("reference", "name"), Column("set", "set"), Column("documents", "num_documents"),
+        Column("mem_U", "mean_bits", unit="bits a document, max code, 95 % interval",
+               form="{:.2f}"),
+        Column("sum, max code", "max_code_bits", unit="bits", form="{:,.0f}"),
+        Column("sum, mixture code", "mixture_code_bits", unit="bits", form="{:,.0f}"),
     ]  # fmt: skip
     words = Text(UNINTENDED, is_html=True)
     return Section("Unintended memorisation", [words, Table(columns=columns, rows=rows)])

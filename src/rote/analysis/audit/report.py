@@ -6,10 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rote.analysis.audit.membership import CHANCE, judge_membership, under_references
-from rote.analysis.audit.names import controls_missing, to_bound, to_exclude, to_narrow
+from rote.analysis.audit.names import controls_missing, to_bound, to_exclude_chance, to_narrow
 from rote.analysis.audit.page import Found, content
-from rote.analysis.audit.regurgitation import Planted, judge_regurgitation
+from rote.analysis.audit.verdicts import (
+    Planted,
+    judge_membership,
+    judge_regurgitation,
+    under_references,
+)
 from rote.analysis.estimate import Rate
 from rote.analysis.page import Section, Text
 from rote.analysis.quantities.exposure import CHANCE_BITS
@@ -63,12 +67,13 @@ def read_numbers(folder: Path) -> dict[str, Any]:
 def _numbers(found: Found, facts: Mapping[str, Any]) -> dict[str, Any]:
     membership, regurgitation = found.membership, found.regurgitation
     extraction, planted = regurgitation.extraction, regurgitation.planted
+    plain = asdict(found, dict_factory=_plain)
     return {
         "membership": {
-            **asdict(membership, dict_factory=_plain),
+            **plain["membership"],
             "documents_a_side_to_narrow": to_narrow(membership.auroc, membership.num_members),
-            "documents_a_side_to_exclude_chance": to_exclude(
-                membership.auroc, membership.num_members, chance=CHANCE
+            "documents_a_side_to_exclude_chance": to_exclude_chance(
+                membership.auroc, membership.num_members
             ),
             "nonmembers_missing": controls_missing(membership.blind.num_nonmembers),
         },
@@ -76,10 +81,10 @@ def _numbers(found: Found, facts: Mapping[str, Any]) -> dict[str, Any]:
             "verdict": regurgitation.verdict,
             "tried": regurgitation.num_tried,
             "too_short": regurgitation.num_too_short,
-            "members": None if extraction is None else _rate(extraction.train),
-            "nonmembers": None if extraction is None else _rate(extraction.heldout),
-            "excess": None if extraction is None else extraction.excess.value,
-            "excess_interval": None if extraction is None else extraction.excess.interval,
+            "members": extraction and _rate(extraction.train),
+            "nonmembers": extraction and _rate(extraction.heldout),
+            "excess": extraction and extraction.excess.value,
+            "excess_interval": extraction and extraction.excess.interval,
             "discoverable": [
                 {
                     "samples": number,
@@ -89,9 +94,9 @@ def _numbers(found: Found, facts: Mapping[str, Any]) -> dict[str, Any]:
             ],
             "eidetic": {str(k): count for k, count in regurgitation.eidetic.items()},
             "documents_to_bound": to_bound(),
-            "canaries": None if planted is None else _canaries(planted),
+            "canaries": planted and _canaries(planted),
         },
-        "unintended": [asdict(each, dict_factory=_plain) for each in found.unintended],
+        "unintended": plain["unintended"],
         **facts,
     }
 

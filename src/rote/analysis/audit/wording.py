@@ -4,18 +4,24 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from rote.analysis.audit import regurgitation as regurgitation_verdicts
-from rote.analysis.audit.membership import CHANCE, CONFOUNDED, NO_EVIDENCE, MembershipVerdict
 from rote.analysis.audit.names import (
     BOUND,
     NARROW,
     controls_missing,
     named,
     to_bound,
-    to_exclude,
+    to_exclude_chance,
     to_narrow,
 )
-from rote.analysis.audit.regurgitation import EIDETIC, Planted, Regurgitation
+from rote.analysis.audit.verdicts import (
+    CHANCE,
+    CONFOUNDED,
+    EIDETIC,
+    NO_EVIDENCE,
+    MembershipVerdict,
+    Planted,
+    Regurgitation,
+)
 from rote.analysis.estimate import Estimate, Rate
 from rote.analysis.quantities.generations import Extraction
 from rote.auditing.stored import MEMBER
@@ -173,7 +179,7 @@ def surer_of_membership(found: MembershipVerdict) -> list[str]:
         f"An AUROC known to within {NARROW} takes about {_rounded(narrow)} documents a side "
         f"({2 * found.num_members:,} were judged and calibrated on)."
     ]
-    exclude = to_exclude(found.auroc, found.num_members, chance=CHANCE)
+    exclude = to_exclude_chance(found.auroc, found.num_members)
     if found.verdict == NO_EVIDENCE and exclude is not None:
         sentences.append(
             f"Were the effect as large as it seems ({found.auroc.value:.3f}), about "
@@ -201,7 +207,7 @@ def surer_of_regurgitation(given_back: Regurgitation, facts: Mapping[str, Any]) 
             f"None of {extraction.train.trials:,} members was given back: the rate is below "
             f"{high:.2%}. To say below {BOUND:.1%} takes {to_bound():,} without a single one."
         )
-    elif extraction is not None and given_back.verdict == regurgitation_verdicts.NO_EVIDENCE:
+    elif extraction is not None and given_back.verdict == NO_EVIDENCE:
         sentences.append(
             "Members and non-members are given back alike: what can be guessed is no memory. "
             "Longer suffixes are guessed less."

@@ -8,7 +8,6 @@ bits over capacity are the axes of double descent.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import polars as pl
 
@@ -31,7 +30,10 @@ def num_converged(runs: pl.DataFrame) -> int:
 
 def converged(runs: pl.DataFrame) -> str:
     """Describe how many runs converged, and by which rule: "12 of 18 runs converged, judged by"."""
-    named = runs.with_columns(rule=rule(runs))
+    rule = pl.lit(GROWTH)
+    if ENDED_BY in runs.columns:
+        rule = pl.when(pl.col(ENDED_BY).is_null()).then(rule).otherwise(pl.lit(FINISH))
+    named = runs.with_columns(rule=rule)
     counts = {
         name: f"{num_converged(part):,} of {part.height:,}"
         for (name,), part in named.group_by("rule", maintain_order=True)
@@ -41,21 +43,6 @@ def converged(runs: pl.DataFrame) -> str:
         return f"{count} runs converged, judged by {RULES[str(name)]}"
     each = "; ".join(f"{count} judged by {RULES[str(name)]}" for name, count in counts.items())
     return f"{num_converged(runs):,} of {runs.height:,} runs converged: {each}"
-
-
-def rule(runs: pl.DataFrame) -> pl.Expr:
-    """Return the rule that judges each run, a key of `RULES`."""
-    if ENDED_BY not in runs.columns:
-        return pl.lit(GROWTH)
-    has_finish = pl.col(ENDED_BY).is_not_null()
-    return pl.when(has_finish).then(pl.lit(FINISH)).otherwise(pl.lit(GROWTH))
-
-
-def standing(run: Mapping[str, Any]) -> tuple[str, str]:
-    """Return, for a row of the table, "yes" or "no", and the rule with how a finish ended."""
-    ended_by = run.get(ENDED_BY)
-    reason = GROWTH if ended_by is None else f"{FINISH}: {ended_by}"
-    return ("yes" if run["training.converged"] else "no"), reason
 
 
 ORACLE = "oracle.reference_bits"  # the training set's code length under the oracle, if paired

@@ -27,33 +27,30 @@ from rote.analysis.estimators import difference, rate
 from rote.scores.documents import Floats
 from rote.scores.likelihood import lowercase, ratio_of_nats
 
-PREFIX = "generation."  # prefix of the measure's arrays in a run's file
+PREFIX, END = "generation.", "_is_distinct"  # around a drawing's name in a run's arrays
 REFERENCE, NATS = "reference_", "_nats"
 NUM_TAKEN = 100  # first samples of each ranking, as in the paper
 MAX_ERRORS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recall:
-    """What was found by following a ranking until too many guesses were wrong."""
-
-    num_right: int  # distinct targets; a target guessed twice counts once
-    num_wrong: int  # guesses, including the last error
-    num_targets: int
-
-    @property
-    def share(self) -> float:
-        """Targets found over all targets."""
-        return self.num_right / self.num_targets
-
-
-@dataclass(frozen=True, kw_only=True)
 class Ranked:
-    """The distinct samples of one drawing in one order."""
+    """The distinct samples of one drawing in one order; among equal scores wrong ones come first.
+
+    ``num_found`` follows the Training Data Extraction Challenge (google-research/
+    lm-extraction-benchmark, ``score_submission.py``): a right guess counts while fewer than
+    MAX_ERRORS errors precede it.
+    """
 
     precision: Rate  # among the first NUM_TAKEN, or all if there are fewer
     precision_in_heldout: Rate  # the same for the control: guessable text
-    recall: Recall | None  # before error number MAX_ERRORS; None if nothing is training data
+    num_found: int  # memorised samples before error number MAX_ERRORS
+    num_memorised: int
+
+    @property
+    def recall(self) -> float | None:
+        """Samples found over all that are memorised; None if there is none."""
+        return self.num_found / self.num_memorised if self.num_memorised else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,42 +81,29 @@ class Generated:
         """Count k-eidetic memorised samples: at most k documents hold what they repeat."""
         return int((self.is_memorised_N & (self.documents_N <= most_documents)).sum())
 
-    def first(self, ranking: str, number: int = NUM_TAKEN) -> NDArray[np.int64]:
-        """Return the sample rows in ranking order; among equals those not memorised come first."""
-        return self.rows_N[self._order(ranking, self.is_memorised_N)[:number]]
-
     def ranked(self, ranking: str) -> Ranked:
         """Return the precision and recall of one ranking."""
-        memorised_N, guessed_N = self.is_memorised_N, self.heldout_documents_N > 0
-        num_memorised = int(memorised_N.sum())
-        recall = None
-        if num_memorised:
-            recall = recall_at_errors(
-                self.rankings[ranking],
-                memorised_N,
-                num_targets=num_memorised,
-                max_errors=MAX_ERRORS,
-            )
+        right_N = self._in_order(ranking, self.is_memorised_N)
+        guessed_N = self._in_order(ranking, self.heldout_documents_N > 0)
         return Ranked(
-            precision=self._precision(ranking, memorised_N),
-            precision_in_heldout=self._precision(ranking, guessed_N),
-            recall=recall,
+            precision=_of_first(right_N),
+            precision_in_heldout=_of_first(guessed_N),
+            num_found=int((right_N & (np.cumsum(~right_N) < MAX_ERRORS)).sum()),
+            num_memorised=int(right_N.sum()),
         )
 
-    def _precision(self, ranking: str, is_right_N: NDArray[np.bool_]) -> Rate:
-        taken = is_right_N[self._order(ranking, is_right_N)[:NUM_TAKEN]]
-        return rate(int(taken.sum()), len(taken))
+    def _in_order(self, ranking: str, is_right_N: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return is_right_N[np.lexsort((is_right_N, -self.rankings[ranking]))]
 
-    def _order(self, ranking: str, is_right_N: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Sort highest first; among equal scores wrong ones come first."""
-        return np.lexsort((is_right_N, -self.rankings[ranking]))
+
+def _of_first(is_right_N: NDArray[np.bool_]) -> Rate:
+    taken = is_right_N[:NUM_TAKEN]
+    return rate(int(taken.sum()), len(taken))
 
 
 def generated(arrays: Mapping[str, NDArray[np.generic]], drawing: str) -> Generated:
-    """Read one drawing from a run's arrays; raises ValueError with the choices if it is absent."""
+    """Read one of `drawings_in` a run's arrays."""
     start = f"{PREFIX}{drawing}_"
-    if f"{start}is_distinct" not in arrays:
-        raise ValueError(f"no drawing {drawing!r} in these arrays, only {drawings_in(arrays)}")
     pieces = {
         name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)
     }
@@ -135,9 +119,8 @@ def generated(arrays: Mapping[str, NDArray[np.generic]], drawing: str) -> Genera
 
 def drawings_in(arrays: Mapping[str, NDArray[np.generic]]) -> list[str]:
     """Return the drawings' names, in the order in which they were drawn."""
-    end = "_is_distinct"
-    names = [name for name in arrays if name.startswith(PREFIX) and name.endswith(end)]
-    return [name.removeprefix(PREFIX).removesuffix(end) for name in names]
+    names = [name for name in arrays if name.startswith(PREFIX) and name.endswith(END)]
+    return [name.removeprefix(PREFIX).removesuffix(END) for name in names]
 
 
 def _rankings(pieces: Mapping[str, NDArray[np.generic]]) -> dict[str, Floats]:
@@ -160,47 +143,10 @@ def _rankings(pieces: Mapping[str, NDArray[np.generic]]) -> dict[str, Floats]:
     return rankings
 
 
-def recall_at_errors(
-    scores: ArrayLike,
-    is_right: ArrayLike,
-    *,
-    num_targets: int,
-    max_errors: int = 100,
-    targets: ArrayLike | None = None,
-) -> Recall:
-    """Count right guesses from the highest score down to error number ``max_errors``.
-
-    The rule of the Training Data Extraction Challenge (google-research/lm-extraction-benchmark,
-    ``score_submission.py``): a right guess counts while fewer errors than that precede it, and a
-    target counts once however often it is guessed. ``targets`` names each guess's target; None: all
-    targets differ. All are [N]. Among equal scores wrong guesses come first. Raises ValueError for
-    scores that cannot be ranked, for more right targets than there are, and if no error is allowed.
-    """
-    scores_N, right_N = np.asarray(scores, dtype=np.float64), np.asarray(is_right, dtype=np.bool_)
-    targets_N = np.arange(len(right_N)) if targets is None else np.asarray(targets)
-    if scores_N.shape != right_N.shape or np.isnan(scores_N).any():
-        raise ValueError("every guess needs a score that is a number, and whether it is right")
-    if targets_N.shape != right_N.shape:
-        raise ValueError(f"{len(right_N)} guesses, and targets of shape {targets_N.shape}")
-    if (num_found := len(np.unique(targets_N[right_N]))) > num_targets or num_targets < 1:
-        raise ValueError(f"guesses are right of {num_found} targets, and there are {num_targets}")
-    if max_errors < 1:
-        raise ValueError(f"a recall needs an error that ends it, got max_errors={max_errors}")
-    order_N = np.lexsort((right_N, -scores_N))
-    right_N, targets_N = right_N[order_N], targets_N[order_N]
-    before_N = np.cumsum(~right_N) < max_errors
-    return Recall(
-        num_right=len(np.unique(targets_N[right_N & before_N])),
-        num_wrong=min(max_errors, int((~right_N).sum())),
-        num_targets=num_targets,
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class Extraction:
     """Rates of one run, or of runs that differ only in their seed, for one prefix length."""
 
-    prefix_tokens: int
     train: Rate
     heldout: Rate
 
@@ -219,38 +165,21 @@ class Extraction:
 
 # Below it p is less than half of float64's resolution at 1, so that -ln(1 - p) is p.
 TINY_LOG = -37.0
-ROUNDING = 1e-9  # relative: so little above a whole number of samples rounds to it
-
-
-def probability_within(log_p_N: ArrayLike, num_samples: float) -> Floats:
-    """Return 1 - (1 - p)^n, as -expm1(n log1p(-p)); raises ValueError for ln p > 0 or n < 0."""
-    if not num_samples >= 0:
-        raise ValueError(f"a number of samples must be from 0 up, got {num_samples}")
-    with np.errstate(divide="ignore"):
-        log_number = np.log(np.float64(num_samples))
-    return -np.expm1(-np.exp(log_number + _log_hazard(log_p_N)))
-
-
-def log_samples_needed(log_p_N: ArrayLike, probability: float) -> Floats:
-    """Return ln of the least real n for which `probability_within` is ``probability``.
-
-    Infinite if p is 0. Raises ValueError for ln p above 0, or a probability not within (0, 1).
-    """
-    if not 0 < probability < 1:
-        raise ValueError(f"a probability to reach must be between 0 and 1, got {probability}")
-    return math.log(-math.log1p(-probability)) - _log_hazard(log_p_N)
-
-
-def samples_needed(log_p_N: ArrayLike, probability: float) -> Floats:
-    """Return whole numbers of samples, at least 1; infinite beyond the range of float64."""
-    with np.errstate(over="ignore"):
-        exact_N = np.exp(log_samples_needed(log_p_N, probability))
-    return np.maximum(1.0, np.ceil(exact_N * (1 - ROUNDING)))
+ROUNDING = 1e-9  # relative: as many samples as that are enough, up to rounding
 
 
 def num_extractable(log_p_N: ArrayLike, num_samples: float, probability: float) -> int:
-    """Return how many sequences are (n, p)-discoverable; divide by N for the rate."""
-    return int((samples_needed(log_p_N, probability) <= num_samples).sum())
+    """Count sequences that n samples hold with this probability: 1 - (1 - p)^n reaches it.
+
+    Divide by N for the rate. Raises ValueError for ln p above 0, a number of samples that is not
+    above 0, or a probability not within (0, 1).
+    """
+    if not 0 < probability < 1:
+        raise ValueError(f"a probability to reach must be between 0 and 1, got {probability}")
+    if not num_samples > 0:
+        raise ValueError(f"a number of samples must be above 0, got {num_samples}")
+    log_needed_N = math.log(-math.log1p(-probability)) - _log_hazard(log_p_N)
+    return int((log_needed_N <= math.log(num_samples) + ROUNDING).sum())
 
 
 def _log_hazard(log_p_N: ArrayLike) -> Floats:

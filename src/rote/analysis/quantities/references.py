@@ -12,7 +12,6 @@ import polars as pl
 
 from rote.analysis.quantities.unintended import (
     CodeLengths,
-    Origin,
     Unintended,
     heldout_samples,
     pair,
@@ -26,10 +25,9 @@ SPLIT = ("task.split_seed", "task.split_by", "task.heldout_share", "task.referen
 ORIGIN = ("task.corpus", "task.length", *SPLIT)
 
 
-def origin_of(run: dict[str, Any]) -> Origin:
-    """Return the origin of a row of the table."""
-    split = " ".join(f"{name.partition('.')[2]}={run[name]}" for name in SPLIT)
-    return Origin(corpus=run["task.corpus"], length=run["task.length"], split=split)
+def origin_of(run: dict[str, Any]) -> str:
+    """Return what the sample ids of a row of the table index: corpus, length and split."""
+    return " ".join(f"{name.partition('.')[2]}={run[name]}" for name in ORIGIN)
 
 
 def same_size_reference(runs: pl.DataFrame, target_id: str) -> str | None:
@@ -115,21 +113,21 @@ class Pairing:
 
     def trained(self, run_id: str) -> CodeLengths:
         """Return the code lengths of a run's own training set."""
-        return trained_samples(self._arrays(run_id), origin_of(self._run(run_id)))
+        return trained_samples(self._arrays(run_id), origin_of(_row(self.runs, run_id)))
 
     def scored(self, run_id: str) -> CodeLengths:
         """Return the code lengths of all samples for which a run can serve as a reference."""
         if run_id not in self._scored:
             while len(self._scored) >= MOST_HELD:
                 self._scored.pop(next(iter(self._scored)))
-            origin = origin_of(self._run(run_id))
+            origin = origin_of(_row(self.runs, run_id))
             self._scored[run_id] = scored_samples(self._arrays(run_id), origin)
         return self._scored[run_id]
 
     def heldout(self, target_id: str, reference_id: str) -> Unintended:
         """Return mem_U of text that neither run has seen: a baseline of mere skill."""
         target, reference = (
-            heldout_samples(self._arrays(run_id), origin_of(self._run(run_id)))
+            heldout_samples(self._arrays(run_id), origin_of(_row(self.runs, run_id)))
             for run_id in (target_id, reference_id)
         )
         return pair(target, reference)
@@ -150,9 +148,6 @@ class Pairing:
 
     def _arrays(self, run_id: str) -> dict[str, Any]:
         return self.results.folders[run_id].arrays()
-
-    def _run(self, run_id: str) -> dict[str, Any]:
-        return self.runs.row(by_predicate=pl.col("run_id") == run_id, named=True)
 
 
 def text_runs(table: pl.DataFrame) -> pl.DataFrame:

@@ -106,7 +106,6 @@ def _or_null(parts: Sequence[pl.Expr], separator: str) -> pl.Expr:
     return pl.when(joined != "").then(joined)
 
 
-SERIES_AXES = ("task.", "model.", "optim.", "budget.")  # besides size and precision
 ALONG = "task.num_sequences"  # the axis of a series
 POOL = "task.pool"  # references use another pool; it does not name a series
 SOURCES = {"rote.tasks.uniform.Uniform": "random tokens", "rote.tasks.text.task.Text": "text"}
@@ -125,7 +124,7 @@ def with_series(runs: pl.DataFrame) -> pl.DataFrame:
     )
     held = [POOL] if POOL in runs.columns else []
     point = ["source", "model", "precision.name", "seed", ALONG, *held]
-    names = [name for name in runs.columns if name.startswith(SERIES_AXES) and name not in point]
+    names = [name for name in runs.columns if name.startswith(AXES) and name not in point]
     parts = [pl.col("model")]
     if runs["precision.name"].n_unique() > 1:
         parts.append(pl.col("precision.name"))

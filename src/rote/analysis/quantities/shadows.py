@@ -38,6 +38,7 @@ from rote.scores.shadow_models import (
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Pair = tuple[Floats, Floats]  # scores of members, of non-members
+Score = Callable[[Floats, Shadows], Floats]  # of the target's samples, given its shadows
 Arrays = Mapping[str, NDArray[Any]]
 
 CONFIGURATION = ("task.", "model.", "size.", "optim.", "budget.", "precision.")
@@ -55,17 +56,6 @@ class Codes:
 
     scored: CodeLengths
     heldout: CodeLengths
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Setting:
-    """A target and its shadows, as ln p per token."""
-
-    log_p_B: Floats
-    member_B: Flags
-    shadows: Shadows
-    heldout_log_p_Z: Floats
-    heldout: Shadows  # the same shadows on held-out samples
 
 
 def oracles_of(table: pl.DataFrame, runs: pl.DataFrame) -> dict[str, str | None]:
@@ -90,7 +80,8 @@ def beside_oracle(arrays: Arrays, run: dict[str, Any], oracle: Codes) -> Pair:
     unknown = pair(heldout_samples(arrays, origin), oracle.heldout)
     random = np.random.default_rng(SEED)
     members, nonmembers = (
-        random.permutation(each.reference_bits - each.target_bits)[:MOST_JUDGED] / origin.length
+        random.permutation(each.reference_bits - each.target_bits)[:MOST_JUDGED]
+        / run["task.length"]
         for each in (known, unknown)
     )
     return members, nonmembers
@@ -118,32 +109,27 @@ def shadow_scores(
     The choice of samples depends only on the seeds, so that scores on different samples compare.
     Raises ValueError for samples of different corpora or splits.
     """
-    setting = _setting(target, shadows, length)
+    pool, heldout = _log_p_per_token([target, *shadows], length)
     # For each: the function, and the fewest shadows trained with and without a sample.
-    scores: dict[str, tuple[Callable[[_Setting], Floats], int, int]] = {
-        "loss": (lambda seen: seen.log_p_B, 0, 0),
-        "lira_online": (partial(_lira, lira_online, is_fixed=False), 2, 2),
-        "lira_online_fixed": (partial(_lira, lira_online, is_fixed=True), 1, 1),
-        "lira_offline": (partial(_lira, lira_offline, is_fixed=False), 0, 2),
-        "lira_offline_fixed": (partial(_lira, lira_offline, is_fixed=True), 0, 1),
-        "rmia_online": (_rmia_online, 1, 1),
-        "rmia_offline": (_rmia_offline, 0, 1),
+    scores: dict[str, tuple[Score, int, int]] = {
+        "loss": (lambda log_p_B, _: log_p_B, 0, 0),
+        "lira_online": (partial(lira_online, fixed_variance=False), 2, 2),
+        "lira_online_fixed": (partial(lira_online, fixed_variance=True), 1, 1),
+        "lira_offline": (partial(lira_offline, fixed_variance=False), 0, 2),
+        "lira_offline_fixed": (partial(lira_offline, fixed_variance=True), 0, 1),
+        "rmia_online": (partial(_rmia_online, heldout=heldout), 1, 1),
+        TUNED: (partial(_rmia_offline, heldout=heldout), 0, 1),
     }
-    found = {name: _scored(setting, *each) for name, each in scores.items() if name != TUNED}
-    is_tunable = len(shadows) > 1
-    return found | {TUNED: _scored(setting, *scores[TUNED]) if is_tunable else TOO_FEW_TO_TUNE}
+    return {
+        name: TOO_FEW_TO_TUNE if name == TUNED and len(shadows) < 2 else _scored(pool, *each)
+        for name, each in scores.items()
+    }
 
 
-def _lira(score: Callable[..., Floats], seen: _Setting, *, is_fixed: bool) -> Floats:
-    return score(seen.log_p_B, seen.shadows, fixed_variance=is_fixed)
-
-
-def _scored(
-    setting: _Setting, score: Callable[[_Setting], Floats], least_with: int, least_without: int
-) -> Pair | str:
-    shadows, member_B = setting.shadows, setting.member_B
-    num_with_B = shadows.trained_SB.sum(axis=0)
-    num_without_B = len(shadows.trained_SB) - num_with_B
+def _scored(pool: Shadows, score: Score, least_with: int, least_without: int) -> Pair | str:
+    """Score the samples that have so many shadows; the first row of the pool is the target's."""
+    member_B, num_with_B = pool.trained_SB[0], pool.trained_SB[1:].sum(axis=0)
+    num_without_B = len(pool.trained_SB) - 1 - num_with_B
     enough_B = (num_with_B >= least_with) & (num_without_B >= least_without)
     num_members, num_others = (int((enough_B & side).sum()) for side in (member_B, ~member_B))
     if min(num_members, num_others) < FEWEST:
@@ -151,47 +137,37 @@ def _scored(
             f"{num_members} members and {num_others} others have {least_with} shadows with and "
             f"{least_without} without them; it takes {FEWEST} of each"
         )
-    seen = _Setting(
-        log_p_B=setting.log_p_B[enough_B],
-        member_B=member_B[enough_B],
-        shadows=_samples(shadows, enough_B),
-        heldout_log_p_Z=setting.heldout_log_p_Z,
-        heldout=setting.heldout,
-    )
-    score_B = score(seen)
-    return score_B[seen.member_B], score_B[~seen.member_B]
+    score_B = score(pool.log_p_SB[0, enough_B], _samples(_without(pool, 0), enough_B))
+    return score_B[member_B[enough_B]], score_B[~member_B[enough_B]]
 
 
-def _rmia_online(seen: _Setting) -> Floats:
-    return _rmia(seen.log_p_B, online_prior(seen.shadows), seen.heldout_log_p_Z, seen.heldout)
+def _rmia_online(log_p_B: Floats, shadows: Shadows, *, heldout: Shadows) -> Floats:
+    return _rmia(log_p_B, online_prior(shadows), heldout, 0)
 
 
-def _rmia_offline(seen: _Setting) -> Floats:
-    share = max(SHARES, key=lambda a: _tuning(seen, float(a)))
-    prior_B = offline_prior(seen.shadows, a=float(share))
-    return _rmia(seen.log_p_B, prior_B, seen.heldout_log_p_Z, seen.heldout)
+def _rmia_offline(log_p_B: Floats, shadows: Shadows, *, heldout: Shadows) -> Floats:
+    of_shadows = _without(heldout, 0)
+    share = max(SHARES, key=lambda a: _tuning(shadows, of_shadows, float(a)))
+    return _rmia(log_p_B, offline_prior(shadows, a=float(share)), heldout, 0)
 
 
-def _rmia(log_p_B: Floats, prior_B: Floats, log_p_Z: Floats, heldout: Shadows) -> Floats:
-    return rmia(log_p_B, prior_B, log_p_Z, offline_prior(heldout, a=1), gamma=GAMMA)
+def _rmia(log_p_B: Floats, prior_B: Floats, heldout: Shadows, place: int) -> Floats:
+    """Score the model in this row of the held-out samples against the other rows."""
+    prior_Z = offline_prior(_without(heldout, place), a=1)
+    return rmia(log_p_B, prior_B, heldout.log_p_SB[place], prior_Z, gamma=GAMMA)
 
 
-def _tuning(seen: _Setting, a: float) -> float:
+def _tuning(shadows: Shadows, heldout: Shadows, a: float) -> float:
     """Return the mean AUROC with each shadow as the target; the true target is not used."""
     found = []
-    for place, log_p_B in enumerate(seen.shadows.log_p_SB):
-        others = _without(seen.shadows, place)
+    for place, log_p_B in enumerate(shadows.log_p_SB):
+        others = _without(shadows, place)
         usable_B = np.asarray(~others.trained_SB.all(axis=0))
-        member_B = seen.shadows.trained_SB[place, usable_B]
-        if not 0 < member_B.sum() < len(member_B):
-            continue
-        score_B = _rmia(
-            log_p_B[usable_B],
-            offline_prior(_samples(others, usable_B), a=a),
-            seen.heldout.log_p_SB[place],
-            _without(seen.heldout, place),
-        )
-        found.append(auroc(score_B[member_B], score_B[~member_B]))
+        member_B = shadows.trained_SB[place, usable_B]
+        if 0 < member_B.sum() < len(member_B):
+            prior_B = offline_prior(_samples(others, usable_B), a=a)
+            score_B = _rmia(log_p_B[usable_B], prior_B, heldout, place)
+            found.append(auroc(score_B[member_B], score_B[~member_B]))
     return float(np.mean(found)) if found else 0.0
 
 
@@ -206,37 +182,28 @@ def _without(shadows: Shadows, place: int) -> Shadows:
     )
 
 
-def _setting(target: Codes, shadows: Sequence[Codes], length: int) -> _Setting:
-    everybody = [target, *shadows]
-    origins = {each.scored.origin for each in everybody}
+def _log_p_per_token(runs: Sequence[Codes], length: int) -> tuple[Shadows, Shadows]:
+    """Return ln p per token of samples of the pool, and of held-out samples; one row per run.
+
+    Samples are those that all runs scored, at most `MOST_JUDGED` of each class of the first run.
+    """
+    origins = {each.scored.origin for each in runs}
     if len(origins) > 1:
         raise ValueError(f"shadows share one corpus and one split, got {origins}")
-    ids = reduce(np.intersect1d, [each.scored.sample_ids for each in everybody])
-    heldout_ids = reduce(np.intersect1d, [each.heldout.sample_ids for each in everybody])
-    chosen = _drawn(ids, _is_trained(target.scored, ids))
-    log_p_SB = np.stack([_log_p(each.scored, chosen, length) for each in everybody])
-    trained_SB = np.stack([_is_trained(each.scored, chosen) for each in everybody])
-    heldout_SZ = np.stack([_log_p(each.heldout, heldout_ids, length) for each in everybody])
-    nowhere_SZ = np.zeros(heldout_SZ[1:].shape, dtype=np.bool_)
-    return _Setting(
-        log_p_B=log_p_SB[0],
-        member_B=trained_SB[0],
-        shadows=Shadows(log_p_SB=log_p_SB[1:], trained_SB=trained_SB[1:]),
-        heldout_log_p_Z=heldout_SZ[0],
-        heldout=Shadows(log_p_SB=heldout_SZ[1:], trained_SB=nowhere_SZ),
+    ids = reduce(np.intersect1d, [each.scored.sample_ids for each in runs])
+    member_B, random = _is_trained(runs[0].scored, ids), np.random.default_rng(SEED)
+    drawn = [random.permutation(ids[side])[:MOST_JUDGED] for side in (member_B, ~member_B)]
+    heldout_ids = reduce(np.intersect1d, [each.heldout.sample_ids for each in runs])
+    pool = _rows([each.scored for each in runs], np.sort(np.concatenate(drawn)), length)
+    return pool, _rows([each.heldout for each in runs], heldout_ids, length)
+
+
+def _rows(codes: Sequence[CodeLengths], ids: NDArray[np.int64], length: int) -> Shadows:
+    bits_SB = np.stack([each.code_bits[np.searchsorted(each.sample_ids, ids)] for each in codes])
+    return Shadows(
+        log_p_SB=-nats_from_bits(bits_SB) / length,
+        trained_SB=np.stack([_is_trained(each, ids) for each in codes]),
     )
-
-
-def _drawn(ids: NDArray[np.int64], member_B: Flags) -> NDArray[np.int64]:
-    """Draw at most `MOST_JUDGED` of each class."""
-    random = np.random.default_rng(SEED)
-    sides = (ids[member_B], ids[~member_B])
-    return np.sort(np.concatenate([random.permutation(side)[:MOST_JUDGED] for side in sides]))
-
-
-def _log_p(codes: CodeLengths, ids: NDArray[np.int64], length: int) -> Floats:
-    bits = codes.code_bits[np.searchsorted(codes.sample_ids, ids)]
-    return np.asarray(-nats_from_bits(bits) / length)
 
 
 def _is_trained(codes: CodeLengths, ids: NDArray[np.int64]) -> Flags:

@@ -36,19 +36,10 @@ LEAST_BITS = 2.0**-20  # least code length assumed for the worst sample, so that
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origin:
-    """What sample ids index: ids of two runs name the same texts only if origins are equal."""
-
-    corpus: str
-    length: int
-    split: str  # how its pools were made
-
-
-@dataclass(frozen=True, kw_only=True)
 class CodeLengths:
     """Code lengths of samples under one run, each once, in the order of their ids."""
 
-    origin: Origin
+    origin: str  # what sample ids index: ids name the same texts only if origins are equal
     sample_ids: Ints  # [M], ascending
     code_bits: Floats  # [M]
     occurrences: Ints  # [M], times in the run's own training set; 0 if never seen
@@ -77,14 +68,12 @@ class Unintended:
 
     def totals(self) -> dict[str, float | int]:
         """Return sums, counts, and one interval; repeated samples count once."""
-        outside = ~self.in_reference
         low_bits, high_bits = mean_max_code(self.max_code_bits, self.reference_bits).ends
         return {
             "max_code_low_bits": low_bits * len(self.sample_ids),
             "max_code_high_bits": high_bits * len(self.sample_ids),
             "max_code_bits": float(self.max_code_bits.sum()),
             "mixture_code_bits": float(self.mixture_code_bits.sum()),
-            "outside_max_code_bits": float(self.max_code_bits[outside].sum()),
             "target_bits": float(self.target_bits.sum()),
             "reference_bits": float(self.reference_bits.sum()),
             "samples": len(self.sample_ids),
@@ -116,30 +105,29 @@ def mixture_code_bits(target_bits: ArrayLike, reference_bits: ArrayLike) -> Floa
     return reference - (1.0 - np.logaddexp2(-reference, -target))
 
 
-def trained_samples(arrays: Arrays, origin: Origin) -> CodeLengths:
+def trained_samples(arrays: Arrays, origin: str) -> CodeLengths:
     """Return the run's training set, from its ``cost.train_*`` arrays."""
     return _samples(arrays, "cost.train_", origin)
 
 
-def heldout_samples(arrays: Arrays, origin: Origin) -> CodeLengths:
+def heldout_samples(arrays: Arrays, origin: str) -> CodeLengths:
     """Return samples that no run was trained on, from the ``cost.heldout_*`` arrays."""
     return _samples(arrays, "cost.heldout_", origin)
 
 
-def scored_samples(arrays: Arrays, origin: Origin) -> CodeLengths:
+def scored_samples(arrays: Arrays, origin: str) -> CodeLengths:
     """Return every train-pool sample for which the run can serve as a reference."""
     trained = trained_samples(arrays, origin)
     if "superset.sample_ids" not in arrays:
         return trained
     scored = _samples(arrays, "superset.", origin)
-    new = ~np.isin(scored.sample_ids, trained.sample_ids)
-    sample_ids = np.concatenate([trained.sample_ids, scored.sample_ids[new]])
-    order = np.argsort(sample_ids)
+    both_ids = np.concatenate([trained.sample_ids, scored.sample_ids])
+    sample_ids, first = np.unique(both_ids, return_index=True)  # its training set comes first
     return CodeLengths(
         origin=origin,
-        sample_ids=sample_ids[order],
-        code_bits=np.concatenate([trained.code_bits, scored.code_bits[new]])[order],
-        occurrences=np.concatenate([trained.occurrences, scored.occurrences[new]])[order],
+        sample_ids=sample_ids,
+        code_bits=np.concatenate([trained.code_bits, scored.code_bits])[first],
+        occurrences=np.concatenate([trained.occurrences, scored.occurrences])[first],
     )
 
 
@@ -168,7 +156,7 @@ def pair(target: CodeLengths, reference: CodeLengths) -> Unintended:
     )
 
 
-def _samples(arrays: Arrays, prefix: str, origin: Origin) -> CodeLengths:
+def _samples(arrays: Arrays, prefix: str, origin: str) -> CodeLengths:
     sample_ids, first, counts = np.unique(
         arrays[f"{prefix}sample_ids"], return_index=True, return_counts=True
     )
@@ -194,10 +182,7 @@ def words(text: str) -> list[str]:
 
 def term_frequencies(texts: Iterable[str]) -> Counter[str]:
     """Return tf(w, D) of every word."""
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(words(text))
-    return counts
+    return Counter(word for text in texts for word in words(text))
 
 
 def tf_idf(text: str, frequencies: Counter[str], num_texts: int) -> float:
@@ -209,11 +194,6 @@ def tf_idf(text: str, frequencies: Counter[str], num_texts: int) -> float:
     if not found:
         return 0.0
     return sum(float(np.log(num_texts / frequencies[word])) for word in found) / len(found)
-
-
-def compressed_bytes(text: str) -> int:
-    """Return the length under zlib, which measures how much the text repeats itself."""
-    return len(zlib.compress(text.encode(), ZLIB_LEVEL))
 
 
 def character_shares(text: str) -> dict[str, float]:
@@ -244,11 +224,11 @@ def covariates_of(
     token_counts_V: NDArray[np.int64],
 ) -> dict[str, Floats]:
     """Return each covariate, [N]; word and token counts are those of the collection."""
-    shares = [character_shares(text) for text in texts]
+    shares, raws = [character_shares(text) for text in texts], [text.encode() for text in texts]
     return {
         "tf_idf": np.array([tf_idf(text, frequencies, num_texts) for text in texts]),
-        "compressed_bytes": np.array([compressed_bytes(text) for text in texts], float),
-        "text_bytes": np.array([len(text.encode()) for text in texts], float),
+        "compressed_bytes": np.array([len(zlib.compress(raw, ZLIB_LEVEL)) for raw in raws], float),
+        "text_bytes": np.array([len(raw) for raw in raws], float),
         "rare_token_share": rare_token_shares(tokens_NL, token_counts_V),
         **{name: np.array([each[name] for each in shares]) for name in character_shares("")},
     }

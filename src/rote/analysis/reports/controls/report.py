@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.estimate import extent, plural
+from rote.analysis.estimate import Estimate, extent, plural
 from rote.analysis.figures import GREY, INK
 from rote.analysis.marks import Layer
 from rote.analysis.metrics import METRICS
@@ -13,25 +13,22 @@ from rote.analysis.plot import Axis, Plot, tidy
 from rote.analysis.reports.controls import wording
 from rote.analysis.reports.controls.study import LOSS, ControlPoint, Panel, Study, study
 from rote.analysis.results import Results
+from rote.analysis.runs_table import NOTE
 from rote.analysis.table import Cell, Column, Table, warning
 
 WIDE = 10  # largest over least loss: above, the axis is logarithmic
-ROW_NOTE = (
-    "All of this, with every setting of every run, is in <code>table.parquet</code> and "
-    "<code>table.csv</code> beside this page."
-)
 
 
 def make(results: Results) -> Content:
     """Make it; raises ValueError if no run measured leakage and held-out loss."""
     found = study(results)
-    lines = [Text(words=f"{wording.panel_line(panel)}.") for panel in found.panels]
+    lines = [Text(f"{wording.panel_line(panel)}.") for panel in found.panels]
     sections = [
         Section(
-            title="What each control saves, and what it costs",
-            blocks=[
+            "What each control saves, and what it costs",
+            [
                 *lines, _table(found),
-                Text(words=f"{wording.TABLE_NOTE} {ROW_NOTE}", is_html=True),
+                Text(f"{wording.TABLE_NOTE} {NOTE}", is_html=True),
             ],
         )
     ]  # fmt: skip
@@ -110,33 +107,31 @@ def _strength(point: ControlPoint) -> str:
 
 def _table(found: Study) -> Table:
     rows = [(panel, point) for panel in found.panels for point in panel.points]
-    return Table(
-        rows=rows,
-        is_tall=True,
-        columns=[
-            Column(title="task", value=lambda row: row[0].name),
-            Column(title="leakage", value=lambda row: row[0].kind.title),
-            Column(title="control", value=lambda row: row[1].words.replace("_", " ")),
-            Column(title="leaked", unit="95 % interval", value=lambda row: _amount(row, "leak")),
-            Column(title="change", unit="95 % interval", value=lambda row: _amount(row, "saved")),
-            Column(title="lowered", unit="by the interval", value=_lowered),
-            Column(
-                title="held-out loss", unit="bits per token", form="{:.3f}",
-                value=lambda row: row[1].loss,
-            ),
-            Column(title="cost", unit="95 % interval", form="{:+.3f}", missing="none",
-                   value=lambda row: row[1].cost),
-            Column(title="frontier", value=lambda row: row[1].on_frontier),
-            Column(title="seeds", value=lambda row: row[1].leak.n),
-        ],
-    )  # fmt: skip
+    interval: dict[str, Any] = {"unit": "95 % interval"}
+    columns = [
+        Column("task", lambda row: row[0].name),
+        Column("leakage", lambda row: row[0].kind.title),
+        Column("control", lambda row: _words(row[1])),
+        Column("leaked", lambda row: _amount(row, "leak"), **interval),
+        Column("change", lambda row: _amount(row, "saved"), **interval),
+        Column("lowered", _lowered, unit="by the interval"),
+        Column("held-out loss", lambda row: row[1].loss, unit="bits per token", form="{:.3f}"),
+        Column("cost", lambda row: row[1].cost, form="{:+.3f}", missing="none", **interval),
+        Column("frontier", lambda row: row[1].on_frontier),
+        Column("seeds", lambda row: row[1].leak.n),
+    ]
+    return Table(rows=rows, is_tall=True, columns=columns)
+
+
+def _words(point: ControlPoint) -> str:
+    return point.words.replace("_", " ")
 
 
 def _amount(row: tuple[Panel, ControlPoint], what: str) -> Cell:
     """Format in the form of the panel's kind of leakage."""
     panel, point = row
     form = panel.kind.form if what == "leak" else panel.kind.signed
-    return Column(title="", value=what, form=form, missing="none").cell(point)
+    return Column("", what, form=form, missing="none").cell(point)
 
 
 def _lowered(row: tuple[Panel, ControlPoint]) -> Cell | bool | str:
@@ -148,16 +143,16 @@ def _lowered(row: tuple[Panel, ControlPoint]) -> Cell | bool | str:
 
 def _fitted_section(found: Study) -> Section:
     columns = [
-        Column(title="task", value="panel"),
-        Column(title="control", value=lambda each: each.words.replace("_", " ")),
-        Column(title="random labels answered", unit="95 % interval", form="{:.1%}", value="share"),
+        Column("task", "panel"),
+        Column("control", lambda each: each["control_words"].replace("_", " ")),
+        Column("random labels answered", "share", unit="95 % interval", form="{:.1%}"),
     ]
-    lines = [Text(words=f"{line}.") for line in wording.regularisation_lines(found)]
+    lines = [Text(f"{line}.") for line in wording.regularisation_lines(found)]
     return Section(
-        title="Does regularisation keep random labels from being fitted?",
-        blocks=[
+        "Does regularisation keep random labels from being fitted?",
+        [
             *lines, Table(columns=columns, rows=found.fitted, is_tall=True),
-            Text(words=wording.FITTED_NOTE),
+            Text(wording.FITTED_NOTE),
         ],
     )  # fmt: skip
 
@@ -168,7 +163,7 @@ def _card(panel: Panel) -> Card:
     best, form = helping[0] if helping else None, panel.kind.form
     lines = ["no control lowers it beyond doubt"]
     if best:
-        lines = [best.words.replace("_", " "), wording.cost_words(best.cost)]
+        lines = [_words(best), wording.cost_words(best.cost)]
     return Card(
         title=panel.name,
         meaning=f"{panel.kind.title}: without control, and as low as a control makes it; a guess: "
@@ -176,7 +171,7 @@ def _card(panel: Panel) -> Card:
         value=form.format(panel.anchor.leak.value)
         + (f" \N{RIGHTWARDS ARROW} {form.format(best.leak.value)}" if best else ""),
         unit=panel.kind.unit,
-        lines=[Text(words=line) for line in lines],
+        lines=[Text(line) for line in lines],
     )
 
 
@@ -193,17 +188,20 @@ def _setting(found: Study) -> str:
 def _numbers(found: Study) -> dict[str, Any]:
     return {
         f"{panel.kind.name} {panel.name}, {point.words}": {
-            "leak": point.leak.value,
-            "leak_interval": point.leak.interval,
             "guess": panel.guess,
-            "saved": point.saved and point.saved.value,
-            "saved_interval": point.saved and point.saved.interval,
             "heldout_bits_per_token": point.loss.value,
-            "cost": point.cost and point.cost.value,
-            "cost_interval": point.cost and point.cost.interval,
+            **_with_interval("leak", point.leak),
+            **_with_interval("saved", point.saved),
+            **_with_interval("cost", point.cost),
             "on_frontier": point.on_frontier,
             "runs": list(point.run_ids),
         }
         for panel in found.panels
         for point in panel.points
     }
+
+
+def _with_interval(name: str, estimate: Estimate | None) -> dict[str, Any]:
+    return {
+        name: estimate and estimate.value, f"{name}_interval": estimate and estimate.interval,
+    }  # fmt: skip

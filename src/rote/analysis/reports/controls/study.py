@@ -11,7 +11,7 @@ from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import mean_over_seeds
 from rote.analysis.metrics import METRICS, Metric
 from rote.analysis.quantities.exposure import chance_bits, exposures
-from rote.analysis.quantities.settings import with_control
+from rote.analysis.quantities.settings import SOURCES, with_control
 from rote.analysis.results import Results
 
 LOSS = "heldout_bits_per_token"
@@ -22,12 +22,10 @@ KINDS = (EXPOSURE, METRICS["extracted_share"], METRICS["drawn_right"], BITS)
 LEAKS = [kind.name for kind in KINDS]
 OF_CANARIES = ("exposure_bits", "exposure_bits_guess", "extracted_share", "extracted_share_guess")
 DRAWN = "exact_match.train_drawn_"
-TASKS = {
-    "rote.tasks.uniform.Uniform": "random tokens",
-    "rote.tasks.text.task.Text": "text",
-    "rote.tasks.random_labels.RandomLabels": "random labels",
-}
+RANDOM_LABELS = "rote.tasks.random_labels.RandomLabels"
+TASKS = {**SOURCES, RANDOM_LABELS: "random labels"}
 NONE = "no control"
+Row = dict[str, Any]
 RAISED = "a run is raised to a guess, no interval"
 
 
@@ -72,22 +70,12 @@ class Panel:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FittedCurve:
-    """Share of random labels answered right under one control, in one panel."""
-
-    panel: str
-    control: str
-    words: str
-    share: Estimate
-
-
-@dataclass(frozen=True, kw_only=True)
 class Study:
     """``runs`` is the table with derived columns."""
 
     runs: pl.DataFrame
     panels: tuple[Panel, ...]
-    fitted: tuple[FittedCurve, ...]  # empty without random labels
+    fitted: tuple[Row, ...]  # shares of random labels answered right, by panel and control
 
 
 def guess_of(kind: Metric) -> str:
@@ -134,9 +122,9 @@ def _points(runs: pl.DataFrame, column: str) -> Iterable[ControlPoint]:
             control=part["control"][0],
             words=part["control_words"][0],
             run_ids=tuple(part["run_id"]),
-            leak=mean_over_seeds(part[column].to_list()),
+            leak=mean_over_seeds(part[column]),
             counted=_counted(part, column),
-            loss=mean_over_seeds(part[LOSS].to_list()),
+            loss=mean_over_seeds(part[LOSS]),
             saved=_apart(part, anchor, "counted"),
             cost=_apart(part, anchor, LOSS),
             on_frontier=is_on_frontier(place, places),
@@ -147,7 +135,7 @@ def _counted(runs: pl.DataFrame, column: str) -> Estimate:
     """Return the mean; no interval if a run was raised to a guess: half of three such seeds are
     equal.
     """
-    mean = mean_over_seeds(runs["counted"].to_list())
+    mean = mean_over_seeds(runs["counted"])
     raised = (runs["counted"] != runs[column]).any()
     return replace(mean, low=None, high=None, why_none=RAISED) if raised else mean
 
@@ -163,24 +151,17 @@ def _apart(runs: pl.DataFrame, anchor: pl.DataFrame, column: str) -> Estimate | 
     """Return the difference to the anchor; None for the anchor itself, or without shared seeds."""
     if runs["control"][0] == NONE:
         return None
-    of_anchor = dict(anchor.select("seed", column).iter_rows())
-    values = [
-        value - of_anchor[seed]
-        for seed, value in runs.select("seed", column).iter_rows()
-        if seed in of_anchor
-    ]
-    return mean_over_seeds(values) if values else None
+    of_anchor = anchor.select("seed", of_anchor=column)
+    values = runs.join(of_anchor, on="seed", maintain_order="left").select(
+        pl.col(column) - pl.col("of_anchor")
+    )
+    return None if values.is_empty() else mean_over_seeds(values[column])
 
 
-def _fitted(runs: pl.DataFrame) -> Iterable[FittedCurve]:
-    known = runs.drop_nulls("drawn_right")
-    for part in known.partition_by("panel", "control_words", maintain_order=True):
-        yield FittedCurve(
-            panel=part["panel"][0],
-            control=part["control"][0],
-            words=part["control_words"][0],
-            share=mean_over_seeds(part["drawn_right"].to_list()),
-        )
+def _fitted(runs: pl.DataFrame) -> Iterable[Row]:
+    keys = ["panel", "control", "control_words"]
+    for part in runs.drop_nulls("drawn_right").partition_by(keys, maintain_order=True):
+        yield part.select(keys).row(0, named=True) | {"share": mean_over_seeds(part["drawn_right"])}
 
 
 def with_leakage(results: Results, runs: pl.DataFrame) -> pl.DataFrame:
@@ -194,12 +175,10 @@ def with_leakage(results: Results, runs: pl.DataFrame) -> pl.DataFrame:
     whole = _column(runs, "entropy_bits") - _column(runs, "cost.train_code_bits")
     drawn = _column(runs, f"{DRAWN}answer_bits") - _column(runs, f"{DRAWN}answer_code_bits")
     tried = _column(runs, f"{DRAWN}tried")
-    is_labels = pl.col("task._target_") == "rote.tasks.random_labels.RandomLabels"
+    is_labels = pl.col("task._target_") == RANDOM_LABELS
     is_ruled = _column(runs, "exact_match.train_rule_tried") > 0
-    measured = (
-        pl.Series(name, [each[place] for each in canaries], dtype=pl.Float64)
-        for place, name in enumerate(OF_CANARIES)
-    )
+    of_canaries = dict.fromkeys(OF_CANARIES, pl.Float64)
+    measured = pl.DataFrame(canaries, schema=of_canaries, orient="row").get_columns()
     return runs.with_columns(
         *measured,
         panel=_panel(runs),

@@ -1,7 +1,7 @@
 """Put findings on controls into words for the terminal, the page and the figures."""
 
 from rote.analysis.estimate import Estimate
-from rote.analysis.reports.controls.study import NONE, ControlPoint, FittedCurve, Panel, Study
+from rote.analysis.reports.controls.study import NONE, ControlPoint, Panel, Row, Study
 
 REGULARISERS = ("dropout", "weight_decay")  # those of Zhang et al. that also apply to text
 FITTED_SHARE = 0.95  # share of random training labels right: above, they count as fitted
@@ -94,21 +94,21 @@ def cost_words(cost: Estimate | None) -> str:
 
 def regularisation_lines(found: Study) -> tuple[str, ...]:
     """State, one line per panel, whether random labels are fitted whatever the regulariser."""
-    panels = dict.fromkeys(each.panel for each in found.fitted)
+    panels = dict.fromkeys(each["panel"] for each in found.fitted)
     return tuple(
-        _regularisation(name, [each for each in found.fitted if each.panel == name])
+        _regularisation(name, [each for each in found.fitted if each["panel"] == name])
         for name in panels
     )
 
 
-def _regularisation(panel: str, fitted: list[FittedCurve]) -> str:
+def _regularisation(panel: str, fitted: list[Row]) -> str:
     start = f'{panel}: "{CLAIM}"'
-    anchor = next((each for each in fitted if each.control == NONE), None)
+    anchor = next((each for each in fitted if each["control"] == NONE), None)
     if anchor is None or _verdict(anchor) != "fitted":
-        share = "not tried" if anchor is None else anchor.share.words("{:.1%}")
+        share = "not tried" if anchor is None else anchor["share"].words("{:.1%}")
         return f"{start} cannot be judged: without control random labels are not fitted ({share})"
-    explicit = [each for each in fitted if each.control in REGULARISERS]
-    others = [each for each in fitted if each.control not in (*REGULARISERS, NONE)]
+    explicit = [each for each in fitted if each["control"] in REGULARISERS]
+    others = [each for each in fitted if each["control"] not in (*REGULARISERS, NONE)]
     missing = [each for each in explicit if _verdict(each) == "not fitted"]
     verdict = (
         "is not tested: no run with dropout or weight decay"
@@ -124,16 +124,16 @@ def _regularisation(panel: str, fitted: list[FittedCurve]) -> str:
     return f"{text}; of other controls these keep labels from being fitted: {_listed(stopped)}"
 
 
-def _verdict(fitted: FittedCurve) -> str:
+def _verdict(fitted: Row) -> str:
     """Return fitted, not fitted, or in doubt; a single run counts as exact."""
-    low, high = fitted.share.ends
+    low, high = fitted["share"].ends
     if low >= FITTED_SHARE:
         return "fitted"
     return "not fitted" if high < FITTED_SHARE else "in doubt"
 
 
-def _listed(some: list[FittedCurve]) -> str:
-    text = [f"{each.words.replace('_', ' ')} {each.share.value:.0%}" for each in some]
+def _listed(some: list[Row]) -> str:
+    text = [f"{each['control_words'].replace('_', ' ')} {each['share'].value:.0%}" for each in some]
     return ", ".join(text) or "none"
 
 

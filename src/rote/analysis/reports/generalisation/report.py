@@ -1,20 +1,25 @@
 """Make the report on generalisation: rules against rote, by size, over splits and seeds."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import polars as pl
 
 from rote.analysis.estimate import plural, setting_words
-from rote.analysis.estimators import mean_over_seeds
 from rote.analysis.figures import GREY, PALETTE
 from rote.analysis.marks import Layer, runs_and_means
 from rote.analysis.metrics import METRICS
 from rote.analysis.page import Card, Content, Section, Text
-from rote.analysis.plot import Axis, Plot, tidy
+from rote.analysis.plot import Axis, Plot, means, tidy
 from rote.analysis.published import published_match
 from rote.analysis.reports.generalisation import wording
-from rote.analysis.reports.generalisation.study import ComparedSizes, Series, Study, study
+from rote.analysis.reports.generalisation.study import (
+    AccuracyPoint,
+    ComparedSizes,
+    Series,
+    Study,
+    study,
+)
 from rote.analysis.reports.generalisation.wording import HOLDS, PublishedClaim, claims
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
@@ -66,22 +71,22 @@ def make(results: Results) -> Content:
 
 def _matches(found: Study) -> Plot:
     """Plot share right over parameters, a panel per subject and split, a colour per setting."""
-    means, single = [], []
+    shares, single = [], []
     for each in (point for side in SIDES for point in found.wholes if point.side == side):
         row: dict[str, Any] = {
             "panel": each.series.place, "parameters": each.parameters,
             "setting": _label(each.series.setting),
             "items": SIDES[each.side],
         }  # fmt: skip
-        means.append(row | {"right": each.free})
+        shares.append(row | {"right": each.free})
         single += [row | {"right": answer.rate.value} for answer in each.answers]
     return Plot(
         name="matches", title=wording.matches_title(found), caption=wording.MATCHES_CAPTION,
         panel="panel", panel_inches=2.2, x=PARAMETERS,
         y=Axis(label="answered exactly", form="share", low=-0.04, high=1.04),
         layers=runs_and_means(
-            tidy(single), tidy(means).sort("parameters"), x="parameters", y="right",
-            style="items", **_colour(row["setting"] for row in means),
+            tidy(single), tidy(shares).sort("parameters"), x="parameters", y="right",
+            style="items", **_colour(row["setting"] for row in shares),
         ),
     )  # fmt: skip
 
@@ -97,13 +102,7 @@ def _colour(settings: Iterable[str]) -> dict[str, Any]:
 def _knowledge(people: pl.DataFrame) -> Plot:
     """Plot bits stored of biographies over parameters."""
     runs = people.with_columns(pl.col("setting").map_elements(_label, pl.String))
-    means = tidy(
-        {
-            "parameters": part["parameters"][0], "setting": part["setting"][0],
-            "knowledge_bits": mean_over_seeds(part["knowledge_bits"].to_list()),
-        }
-        for part in runs.partition_by("setting", "parameters", maintain_order=True)
-    )  # fmt: skip
+    averages = means(runs, KNOWLEDGE.name, by=["setting", "parameters"])
     sizes = runs.select("parameters").unique(maintain_order=True)
     lines = sizes.join(pl.DataFrame({"each": BITS_LINES}), how="cross").with_columns(
         knowledge_bits=pl.col("each") * pl.col("parameters")
@@ -121,7 +120,7 @@ def _knowledge(people: pl.DataFrame) -> Plot:
                 frame=runs, x="parameters", y="given_bits", label=GIVEN.title,
                 look={"color": GREY, "marker": "_", "markersize": 12},
             ),
-            *runs_and_means(runs, means, **axes, **_colour(runs["setting"])),
+            *runs_and_means(runs, averages, **axes, **_colour(runs["setting"])),
         ],
     )  # fmt: skip
 
@@ -199,29 +198,24 @@ def _published_table(found: Study) -> Table | Text:
             if each.size == size
         }
         if published:
-            rows.append({**own, "size": f"{published.model}, {size}", "points": points,
-                         "printed": published.printed})  # fmt: skip
-
-    def right(title: str) -> Callable[[Any], Cell | tuple[str, str]]:
-        def cell(row: Any) -> Cell | tuple[str, str]:
-            if title not in row["points"]:
-                return Cell(text="none", is_text=False)
-            each = row["points"][title]
-            share = f"{each.free.value:.1%}, {each.free.span('{:.0%}')}"
-            return f"{each.pooled.successes} of {each.pooled.trials}", share
-
-        return cell
-
+            right = {title: _right(each) for title, each in points.items()}
+            name, runs = f"{published.model}, {size}", max(each.free.n for each in points.values())
+            rows.append(own | right | {"size": name, "printed": published.printed, "runs": runs})
     if not rows:
         return Text("None of these runs is one that was published.")
     columns = [
         Column("trained on", lambda row: (row["trained_on"], setting_words(row["setting"]))),
         Column("size", "size"),
         Column("published", "printed"),
-        *(Column(title, right(title), unit="right of asked") for title in ASKED),
-        Column("runs", lambda row: max(each.free.n for each in row["points"].values())),
+        *(Column(title, title, unit="right of asked", missing="none") for title in ASKED),
+        Column("runs", "runs"),
     ]
     return Table(columns=columns, rows=rows)
+
+
+def _right(each: AccuracyPoint) -> tuple[str, str]:
+    counts = f"{each.pooled.successes} of {each.pooled.trials}"
+    return counts, f"{each.free.value:.1%}, {each.free.span('{:.0%}')}"
 
 
 def _recall_table(found: Study) -> Table:

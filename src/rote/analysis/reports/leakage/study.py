@@ -168,7 +168,6 @@ def _planted(part: pl.DataFrame) -> Row:
 def _windows(part: pl.DataFrame) -> Row:
     counts = part.select(pl.exclude(pl.String).sum()).row(0, named=True)
     extraction = Extraction(
-        prefix_tokens=part["prefix"][0],
         train=rate(counts["train"], counts["train_tried"]),
         # Held-out windows are the same for all seeds.
         heldout=rate(counts["heldout"], counts["heldout_tried"], times_asked=part.height),

@@ -6,10 +6,9 @@ from typing import Any
 import polars as pl
 from matplotlib.axes import Axes
 
-from rote.analysis.estimators import mean_over_seeds
 from rote.analysis.marks import Layer, runs_and_means
 from rote.analysis.metrics import METRICS
-from rote.analysis.plot import Axis, Plot, tidy
+from rote.analysis.plot import Axis, Plot, means, tidy
 from rote.analysis.quantities.convergence import NOT_CONVERGED
 from rote.analysis.reports.text import wording
 from rote.analysis.reports.text.study import SPLITS, Study
@@ -29,19 +28,15 @@ def unintended(found: Study) -> Plot:
         panel=pl.format("reference: {}", "reference"),
     )
     keys = ["panel", "series", size]
-    parts = runs.sort(size).partition_by(keys, maintain_order=True)
-    means = tidy(
-        part.select(keys).row(0, named=True) | {bits: mean_over_seeds(part[bits].to_list())}
-        for part in parts
-    )
-    mixtures = runs.sort(size).group_by(keys, maintain_order=True).agg(pl.col(mixture).mean())
+    runs = runs.sort(size)
+    mixtures = runs.group_by(keys, maintain_order=True).agg(pl.col(mixture).mean())
     return Plot(
         name="unintended", title=wording.unintended(found), caption=wording.CAPTIONS["unintended"],
         panel="panel", x=SIZES, y=Axis(label=SUM.label, is_log=True), hue_order=found.series,
         layers=[
             *runs_and_means(
-                runs, means, x=size, y=bits, hue="series", hollow="is_unconverged",
-                hollow_label=NOT_CONVERGED,
+                runs, means(runs, bits, by=keys), x=size, y=bits, hue="series",
+                hollow="is_unconverged", hollow_label=NOT_CONVERGED,
             ),
             Layer(
                 frame=mixtures.filter(pl.col(mixture) > 0), kind="line", x=size, y=mixture,
@@ -58,21 +53,21 @@ def unintended(found: Study) -> Plot:
 
 def extraction(found: Study) -> Plot:
     """Plot the share of sequences extracted over N, train and held-out, a panel per prefix."""
-    means, single = [], []
+    pooled, single = [], []
     for each in sorted(found.extracted, key=lambda each: each["prefix"]):
         for split, words in SPLITS.items():
             row = {
                 "panel": f"prefix of {each['prefix']} tokens", "windows": words,
                 "series": each["series"], SEQUENCES.name: each[SEQUENCES.name],
             }  # fmt: skip
-            means.append(row | {"extracted": each[split]})
+            pooled.append(row | {"extracted": each[split]})
             single += [row | {"extracted": rate.value} for rate in each["runs"][split]]
     return Plot(
         name="extraction", title=wording.extraction(found), caption=wording.CAPTIONS["extraction"],
         panel="panel", x=SIZES, y=Axis(label="extracted", form="share", low=-0.03, high=1.03),
         hue_order=found.series,
         layers=runs_and_means(
-            tidy(single), tidy(means), x=SEQUENCES.name, y="extracted", hue="series",
+            tidy(single), tidy(pooled), x=SEQUENCES.name, y="extracted", hue="series",
             style="windows",
         ),
     )  # fmt: skip

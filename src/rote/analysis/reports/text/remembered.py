@@ -18,6 +18,10 @@ SHOWN_CHARACTERS = 160  # longest text shown of a sample
 NUM_EXTREMES = 12  # samples listed at each end
 MAX_CORRELATED = 10_000  # samples, drawn at random, because their texts are read in full
 FEWEST_CORRELATED = 10  # samples: with fewer, a rank correlation says nothing
+SHOWN = (
+    "target_bits", "reference_bits", "max_code_bits", "mixture_code_bits", "occurrences",
+    "in_reference",
+)  # fmt: skip
 WINDOWS_AT_ONCE = 20_000  # while words are counted
 SEED = 0
 Arrays = Mapping[str, NDArray[Any]]
@@ -62,7 +66,9 @@ def remembered(
         paired = pairing.unintended(run["run_id"], reference_id)
         order = np.argsort(paired.target_bits - paired.reference_bits, kind="stable")
         chosen = _chosen(np.flatnonzero(paired.max_code_bits > 0))
-        made = _covariates(corpus, paired, chosen, collections[reference_id])
+        ids = paired.sample_ids[chosen]
+        made = covariates_of(corpus.text(ids), corpus.tokens(ids), **collections[reference_id])
+        made["reference_bits"] = paired.reference_bits[chosen]
         bits = paired.max_code_bits[chosen]
         arrays = results.folders[run["run_id"]].arrays()
         is_enough = len(bits) >= FEWEST_CORRELATED
@@ -106,23 +112,11 @@ def _counted(corpus: Corpus, sample_ids: NDArray[np.int64]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _covariates(
-    corpus: Corpus, paired: Unintended, chosen: NDArray[np.int64], counted: Mapping[str, Any]
-) -> dict[str, NDArray[np.float64]]:
-    ids = paired.sample_ids[chosen]
-    made = covariates_of(corpus.text(ids), corpus.tokens(ids), **counted)
-    return {**made, "reference_bits": paired.reference_bits[chosen]}
-
-
 def _samples(
     corpus: Corpus, paired: Unintended, indices: NDArray[np.int64], arrays: Arrays
 ) -> list[dict[str, Any]]:
     ids = paired.sample_ids[indices]
-    columns = {
-        "target_bits": paired.target_bits, "reference_bits": paired.reference_bits,
-        "max_code_bits": paired.max_code_bits, "mixture_code_bits": paired.mixture_code_bits,
-        "occurrences": paired.occurrences, "in_reference": paired.in_reference,
-    }  # fmt: skip
+    columns = {name: getattr(paired, name) for name in SHOWN}
     return [
         {
             "sample_id": int(sample_id), "text": shortened(text),

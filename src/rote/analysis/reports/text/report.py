@@ -151,7 +151,7 @@ def _drawn_tables(found: Study) -> list[Table]:
         {
             "name": each["name"],
             "ranking": name.replace("_", " "),
-            **vars(each["found"].ranked(name)),
+            "found": each["found"].ranked(name),
         }
         for each in found.drawn
         if each["memorised"].successes
@@ -159,8 +159,10 @@ def _drawn_tables(found: Study) -> list[Table]:
     ]
 
     def recall(row: Row) -> tuple[float, str]:
-        return row["recall"].share, f"{row['recall'].num_right} of {row['recall'].num_targets}"
+        each = row["found"]
+        return each.recall, f"{each.num_found} of {each.num_memorised}"
 
+    rates: dict[str, Any] = {"unit": INTERVAL, "form": "{:.0%}"}
     drawn = [
         Column("drawing", "name"),
         Column("hold training text", "memorised", unit=INTERVAL, form="{:.1%}"),
@@ -171,8 +173,8 @@ def _drawn_tables(found: Study) -> list[Table]:
     by_rank = [
         Column("drawing", "name"),
         Column("ranking", "ranking"),
-        Column("precision", "precision", unit=INTERVAL, form="{:.0%}"),
-        Column("held-out text", "precision_in_heldout", unit=INTERVAL, form="{:.0%}"),
+        Column("precision", lambda row: row["found"].precision, **rates),
+        Column("held-out text", lambda row: row["found"].precision_in_heldout, **rates),
         Column("recall", recall, unit="before the 100th error", form="{:.0%}"),
     ]
     tables = [Table(columns=drawn, rows=found.drawn, is_tall=True)]

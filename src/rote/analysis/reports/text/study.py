@@ -113,16 +113,15 @@ def _pairs(targets: pl.DataFrame) -> pl.DataFrame:
     """
     parts = []
     for kind, name in REFERENCE_NAMES.items():
-        own = [each for each in targets.columns if each.startswith(f"{kind}.")]
-        known = targets.drop_nulls(f"{kind}.run_id").with_columns(
-            kind=pl.lit(kind), of=pl.lit(name)
-        )
-        totals = (
-            pl.col(each).alias(each.partition(".")[2]) for each in own if "run_id" not in each
-        )
-        reference_id = pl.col(f"{kind}.run_id").alias("reference_id")
+        totals = pl.col(f"^{kind}\\..*$").exclude(f"{kind}.run_id")
         parts.append(
-            known.select("kind", pl.col("of").alias("reference"), *OF_RUN, reference_id, *totals)
+            targets.drop_nulls(f"{kind}.run_id").select(
+                pl.lit(kind).alias("kind"),
+                pl.lit(name).alias("reference"),
+                *OF_RUN,
+                pl.col(f"{kind}.run_id").alias("reference_id"),
+                totals.name.map(lambda column: column.partition(".")[2]),
+            )
         )
     return (
         pl.concat(parts, how="vertical_relaxed")
@@ -143,11 +142,7 @@ def _extracted(targets: pl.DataFrame) -> Iterable[Row]:
     for point in tried.partition_by("series", SIZE, maintain_order=True):
         for prefix in prefixes:
             train, heldout = (_rates(point, split, prefix) for split in ("train", "heldout"))
-            both = Extraction(
-                prefix_tokens=prefix,
-                train=pooled(train),
-                heldout=pooled(heldout, same_things=True),
-            )
+            both = Extraction(train=pooled(train), heldout=pooled(heldout, same_things=True))
             yield {
                 **point.select("series", SIZE).row(0, named=True), "prefix": prefix,
                 "train": both.train, "heldout": both.heldout, "excess": both.excess,
