@@ -62,7 +62,7 @@ def _version(package: str) -> str | None:
 
 
 def _git(*arguments: str) -> str | None:
-    source = Path(__file__).parent
+    source = Path(__file__).parents[1]
     if not (source.parents[1] / ".git").exists():
         return None  # if site-packages lies inside another checkout, its commit is not ours
     try:
