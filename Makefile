@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all coverage mutants browser slurm-up slurm-down test-slurm bench findings docs check format clean
+.PHONY: help setup demo test test-all coverage mutants browser slurm-up slurm-down test-slurm bench findings docs check shells format clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | \
@@ -28,7 +28,7 @@ demo: $(READY) ## measure bits per parameter on two tiny models, write outputs/r
 test: $(READY) ## the quick tests, in parallel: what every change has to pass
 	$(BIN)/python -m pytest --numprocesses auto -m "not slow and not slurm"
 
-test-all: $(READY) browser slurm-up ## every test, on the real cluster and in Chromium too (root)
+test-all: $(READY) browser shells slurm-up ## every test, on the real cluster and in Chromium too (root)
 	$(BIN)/python -m pytest --numprocesses auto -m "not slurm"
 	$(BIN)/python -m pytest -m slurm
 
@@ -40,6 +40,9 @@ mutants: $(READY) ## change 200 places of the code, count how many the quick tes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[mutants]'
 	$(BIN)/python -m tests.mutants
+
+shells: ## install zsh and fish for the tests of completion (Debian or Ubuntu, root)
+	tests/cli/install.sh
 
 browser: ## install Chromium for the tests of the site (Debian or Ubuntu, root)
 	tests/site/install.sh
