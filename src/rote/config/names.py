@@ -32,7 +32,7 @@ def setting_words(settings: Mapping[str, Any]) -> str:
     number = next((given[key] for key in NUMBERS_OF_SEQUENCES if key in given), None)
     controls = dict.fromkeys(key.split(".")[1] for key in given if key.startswith("control."))
     words = [
-        _class_words(given.get("model._target_", "")).replace(" ", ""),
+        model_name(given.get("model._target_", "")) if "model._target_" in given else "",
         size_name({key[5:]: value for key, value in given.items() if key.startswith("size.")}),
         "" if task == USUAL_TASK else _class_words(task),
         "" if number is None else f"N={number}",
