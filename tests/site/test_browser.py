@@ -51,7 +51,7 @@ def test_from_the_index_to_a_run_by_the_keyboard(open_page, site: Path) -> None:
     page.focus(f"{ROWS} a >> nth=0")
     page.keyboard.press("Enter")
     page.wait_for_selector("#run h1")
-    assert page.inner_text("#told").startswith("done, 30 of at most 30 steps")
+    assert page.inner_text("#run-state").startswith("done, 30 of at most 30 steps")
     for curve, level in (("memorised_bits", "entropy"), ("loss_bits_per_token", "log2 V")):
         assert page.locator(f"#curve-{curve} .scatterlayer path.js-line").count() == 2
         assert level in page.text_content(f"#curve-{curve} .legend")
@@ -193,7 +193,7 @@ def test_a_failed_run_says_why(open_page, site: Path, outputs: Path) -> None:
     run_id = load_plan(outputs, "many").run_ids[-2]
     page = open_page(f"{site.parent.as_uri()}/run.html#{run_id}")
     page.wait_for_selector("#run h1")
-    assert "Diverged: the loss is 17" in page.inner_text("#told")
+    assert "Diverged: the loss is 17" in page.inner_text("#run-state")
     assert "Traceback <script>" in page.inner_text("#run")
 
 

@@ -67,11 +67,11 @@ def test_progress_is_seen_as_it_happens(admitted, moving: Path) -> None:
         page.wait_for_selector("#moving progress")
         assert "70 bits" in page.inner_text("#moving")
         alone = admitted(f"run.html#{run.run_id}")
-        alone.wait_for_selector("#told:has-text('running, 10 of at most 30 steps')")
+        alone.wait_for_selector("#run-state:has-text('running, 10 of at most 30 steps')")
         alone.focus("#curve-memorised_bits")
         run.append({"step": 20, "memorised_bits": 90.0, "loss_nats_per_token": 1.0})
         page.wait_for_selector("#moving:has-text('90 bits')")
-        alone.wait_for_selector("#told:has-text('running, 20 of at most 30 steps')")
+        alone.wait_for_selector("#run-state:has-text('running, 20 of at most 30 steps')")
         assert alone.evaluate("document.querySelector('#curve-memorised_bits').data[0].y") == [
             70,
             90,

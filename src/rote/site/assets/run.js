@@ -97,7 +97,7 @@
   // While it runs, what moves is replaced; what is being read stays.
   const move = (run) => {
     const focused = document.activeElement.id;
-    rote.find("state").replaceChildren(...state(run));
+    rote.find("run-state").replaceChildren(...state(run));
     rote.find("training").replaceChildren(...curves(run));
     curves.draw?.();
     if (focused) rote.find(focused)?.focus({ preventScroll: true });
@@ -114,7 +114,7 @@
     place.replaceChildren(
       rote.make("h1", {}, run.name),
       rote.make("p", { class: "name" }, "Run ", rote.make("code", {}, run.id)),
-      rote.make("p", { class: "setting", id: "state" }, ...state(run)),
+      rote.make("p", { class: "setting", id: "run-state" }, ...state(run)),
       ...cards(run), ...failure(run),
       ...section("Training", rote.make("div", { id: "training" }, ...curves(run))),
       ...(run.record ? listed("Sums and counts", run.record) : []),
