@@ -12,7 +12,7 @@ STEPS = (  # wherever they stand below budget and optim
 
 
 def with_scaled_budget(config: dict[str, Any]) -> dict[str, Any]:
-    """``config`` with its steps multiplied by ROTE_BUDGET_SCALE, at least one each.
+    """Return ``config`` with its steps multiplied by ROTE_BUDGET_SCALE, at least one each.
 
     The run id covers the scaled counts, so such a run is never taken for the full one.
     Raises ValueError where the variable is not a number above 0 and at most 1.

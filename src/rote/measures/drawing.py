@@ -18,7 +18,7 @@ from rote.models.decoder import sequences_at_once, token_reader
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """A sampler, optionally hotter at first and after a prompt; raises ValueError for a bad value."""
+    """A sampler, optionally hotter at first and after a prompt; raises ValueError."""
 
     sampler: Sampler
     first_temperature: float | None  # None: the sampler's own from the first token on

@@ -137,7 +137,7 @@ class DeltaBlock(nn.Module):
 
 
 class GatedDeltaNet(RecurrentDecoder):
-    """Has P = V d (twice where the head is untied) + L (mixer + 3 d M + 2 d) + d parameters.
+    """P = V d (twice where the head is untied) + L (mixer + 3 d M + 2 d) + d.
 
     mixer = d (2 X + 3 Y + 2 H) + (2 X + Y) T + 2 H + v, X = H ``key_width``, Y = H v, v =
     ``value_width``, T = ``num_taps``. Key and value widths that are None are 3/4 and 3/2 of d / H,

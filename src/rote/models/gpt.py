@@ -51,10 +51,10 @@ class Block(nn.Module):
 
 
 class GPT(Decoder):
-    """A model ``forward(tokens_BL) -> logits_BLV``; P = V d + S d + L (12 d^2 + 13 d) + 2 d parameters.
+    """A model ``forward(tokens_BL) -> logits_BLV``; P = V d + S d + L (12 d^2 + 13 d) + 2 d.
 
-    That is Hugging Face's count of GPT-2: the tied embedding once, S = ``max_length`` positions.
-    Raises ValueError for a size that cannot be built.
+    P is Hugging Face's parameter count of GPT-2: the tied embedding once, S = ``max_length``
+    positions. Raises ValueError for a size that cannot be built.
     """
 
     block: type[nn.Module] = Block

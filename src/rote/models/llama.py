@@ -139,7 +139,7 @@ class LlamaBlock(nn.Module):
 
 
 class Llama(Decoder):
-    """P = V d (twice where the head is untied) + L (2 d^2 + 2 d^2 G / H + 3 d M + 2 d) + d parameters.
+    """P = V d (twice where the head is untied) + L (2 d^2 + 2 d^2 G / H + 3 d M + 2 d) + d.
 
     A ``mlp_width`` of None is 8/3 of the width, rounded up to a multiple of 4: about as many
     weights as GPT-2's. Weights are drawn as GPT-2's. Raises ValueError for a size that cannot be

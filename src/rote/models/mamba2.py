@@ -78,7 +78,7 @@ class Mixer(nn.Module):
         return self.project(self._gated(out_BHLP.transpose(1, 2).flatten(2), gate_BLI))
 
     def _of_heads(self, shared: Tensor) -> Tensor:
-        """Repeat groups for their heads, [B, L, G N] -> [B, H, L, N]; one group gives [B, 1, L, N]."""
+        """Repeat groups for their heads, [B, L, G N] -> [B, H, L, N]; [B, 1, L, N] if one group."""
         by_group_BGLN = by_head(shared, self.num_groups)
         times = 1 if self.num_groups == 1 else self.num_heads // self.num_groups
         return by_group_BGLN.repeat_interleave(times, dim=1) if times > 1 else by_group_BGLN
@@ -132,7 +132,7 @@ class MambaBlock(nn.Module):
 
 
 class Mamba2(RecurrentDecoder):
-    """Has V d (2 V d if untied) + L (d (2 I + X + H) + X' + 3 H + I + I d + d) + d parameters.
+    """P = V d (twice where the head is untied) + L (d (2 I + X + H) + X' + 3 H + I + I d + d) + d.
 
     I = ``expand`` d, X = 2 G N, X' = (I + X) (T + 1), T = ``num_taps``. There are no positions.
     Raises ValueError for a size that cannot be built.
