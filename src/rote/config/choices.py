@@ -36,6 +36,6 @@ def unknown_key(given: str, keys: Iterable[str]) -> ValueError:
 
 
 def near(given: str, known: Sequence[str]) -> str:
-    """Return a sentence that suggests the nearest known word, or an empty string if none is near."""
+    """Return a sentence that suggests the nearest known word, or "" if none is near."""
     found = get_close_matches(given, known, n=1)
     return f" Did you mean {found[0]!r}?" if found else ""

@@ -52,7 +52,7 @@ class _Base:
         return self._is_named(key)
 
     def has_effect(self, key: str) -> bool:
-        """Return whether an interpolation reads ``key``, or may: one not understood names a part of it."""
+        """Return if an interpolation reads ``key``, or may: one not understood names a part of it."""
         if self.referred is not None:
             return self._is_named(key)
         values = flatten(plain(self.config, resolve=False)).values()
@@ -66,7 +66,7 @@ class _Base:
 
 
 def groups() -> dict[str, list[str]]:
-    """Return the choices of every configuration group (``optim``, ``optim/schedule``) that has some."""
+    """Return every configuration group (``optim``, ``optim/schedule``) that has choices, with these."""
     names = {
         folder.relative_to(root).as_posix()
         for root in conf_folders()
@@ -143,7 +143,7 @@ class Composer:
         return self._choices[group]
 
     def _own_contents(self, overrides: Sequence[str]) -> list[Any]:
-        """Return the contents of the ./conf files that the overrides choose; empty for most points."""
+        """Return the contents of the ./conf files that the overrides choose, usually none."""
         found: list[Any] = []
         for override in parse(overrides):
             line, group = str(override.input_line), override.key_or_group
@@ -179,8 +179,8 @@ class Composer:
     def _put_together(self, choices: tuple[str, ...]) -> dict[str, Any]:
         """Merge what Hydra composes for ``choices``, from parts that it composed one by one.
 
-        A part holds the choices below one top-level group. Where two parts change the same key (a file
-        that reaches into another group), Hydra composes the whole.
+        A part holds the choices below one top-level group. Where two parts change the same key (a
+        file that reaches into another group), Hydra composes the whole.
         """
         own = self._part(())
         whole, changed = dict(own), set[str]()

@@ -10,7 +10,7 @@ from rote.tasks.preparation import Preparation, Prepares
 
 
 class DataResolver:
-    """Prepares the data that tasks need; use one for a whole grid, since equal work is done once."""
+    """Prepares the data that tasks need; use one for a whole grid: equal work is done once."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress

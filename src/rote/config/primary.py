@@ -1,4 +1,4 @@
-"""Define the primary configuration: the YAML that composition starts from, and its search folders."""
+"""Define the primary configuration: the YAML that composition starts from, and where groups lie."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ def is_composing() -> bool:
 
 @dataclass(frozen=True)
 class Primary:
-    """Our own train.yaml, or inside Hydra's application the configuration that it was started with."""
+    """Our own train.yaml; inside Hydra's application, the configuration that it was given."""
 
     name: str
     overrides: tuple[str, ...] = ()  # of Hydra's own settings, such as hydra.searchpath
@@ -65,7 +65,7 @@ class Primary:
             return compose(self.name, overrides=[*self.overrides, *choices])
 
     def choices(self, group: str) -> list[str]:
-        """Return the choices of a group (``optim``, ``optim/schedule``); empty if it is not a group."""
+        """Return a group's choices (``optim``, ``optim/schedule``); empty if it is not a group."""
         if not _can_be_group(group):
             return []
         paths = [
@@ -81,7 +81,7 @@ class Primary:
     def _folders(self, group: str) -> list[Path]:
         """Return the folders that may hold a group; ./conf may only add to rote's top groups.
 
-        ./conf may belong to another program: its conf/seed/ would otherwise make ``seed=3`` the choice
+        ./conf may be another program's: its conf/seed/ would otherwise make ``seed=3`` the choice
         of a file.
         """
         folders = conf_folders() if self.searched is None else self.searched
@@ -103,7 +103,7 @@ def _can_be_group(name: str) -> bool:
 
 
 def _folders(source: Any) -> list[Path]:
-    """Return the folders of an entry of Hydra's search path; the ConfigStore and Hydra have none."""
+    """Return the folders of an entry of Hydra's search path; the ConfigStore has none."""
     if source.schema == "file":
         return [Path(source.path)]
     if source.schema != "pkg" or source.path in ("", OF_HYDRA):

@@ -58,7 +58,7 @@ class Grid:
         for name in ("product", "zip", "cases", "derive"):
             if not isinstance(getattr(self, name), Mapping):
                 raise ValueError(f"grid.{name} must be keys with values: {getattr(self, name)!r}")
-        if isinstance(self.filter, str):  # its every letter would be read as an expression
+        if isinstance(self.filter, str):  # each letter would be read as an expression
             raise ValueError(f"grid.filter must be a list of expressions: [{self.filter}]")
         lengths = {key: len(values) for key, values in self.zip.items()}
         if len(set(lengths.values())) > 1:

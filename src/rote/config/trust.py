@@ -128,7 +128,7 @@ def remember(specs: Iterable[Spec]) -> None:
 
 
 def named_code(config: Any, key: str = "") -> Iterator[Named]:
-    """Yield all code that a configuration names, at any depth; keys may be dotted, as in a sweep."""
+    """Yield all code that a configuration names, at any depth; keys may be dotted as in sweeps."""
     if isinstance(config, Mapping):
         for name, value in config.items():
             yield from named_code(value, str(name).rpartition(".")[2])
@@ -151,7 +151,7 @@ def _require(config: Any, source: object, allowed: set[Named], remedy: str | Non
 
 
 def _first_other(config: Any, known: set[Named], is_fine: Callable[[Named], bool]) -> Named | None:
-    """Return the first code that is not fine; adds fine code to ``known``, since grids repeat it."""
+    """Return the first code that is not fine; ``known`` collects fine code, which grids repeat."""
     for named in named_code(config):
         if named not in known:
             if not is_fine(named):
