@@ -54,7 +54,7 @@ def sweep_from_overrides(
     changed = renamed(with_overrides(sweep, rest, primary), rest, primary)
     failed = launch_sweep(changed, Composer(primary), dry_run=dry_run)
     if failed:
-        raise SystemExit(failed)  # Hydra drops what a sweeper returns
+        raise SystemExit(failed)  # Hydra ignores a sweeper's return value
     return failed
 
 

@@ -69,7 +69,7 @@ class Bar:
         amount = f"{done / total:4.0%}" if total else f"{done:,.0f}" if done else ""
         if self.task is None or total != self.total:
             self._begin(what, total)
-        assert self.task is not None  # just begun
+        assert self.task is not None  # _begin has set it
         self.progress.update(self.task, description=what, completed=done, amount=amount)
 
     def _begin(self, what: str, total: float | None) -> None:

@@ -72,7 +72,7 @@ def launch_grid(jobs: Sequence[Sequence[str]], *, host: str | None, settings: Di
 
     ``host`` applies where no override names one; ``settings`` are Hydra's own.
     """
-    from rote.cli.launching import sweep_from_overrides  # torch: not for --help
+    from rote.cli.launching import sweep_from_overrides  # imports torch, which --help does not need
 
     overrides = as_grid(jobs)
     if host and not any(override.key_or_group == "host" for override in parse(overrides)):
@@ -165,7 +165,7 @@ def _execute(console: Console, store: Store, spec: Spec) -> int:
         raise ValueError(str(error)) from error
     except (OSError, ValueError):
         raise
-    except Exception as error:  # diverged, or no memory, or a checkpoint; noted with its place
+    except Exception as error:  # divergence, memory, a checkpoint; the failure is stored
         reason = f"{type(error).__name__}: {error}"
         raise Failed(f"run {spec.run_id}: {reason}; rote logs {spec.run_id} says where") from error
     _print_result(console, record)

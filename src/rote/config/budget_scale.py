@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 VARIABLE = "ROTE_BUDGET_SCALE"
-STEPS = (  # wherever they stand below budget and optim
+STEPS = (  # scaled at any depth below budget and optim
     "max_steps", "check_every_steps", "window_steps", "min_steps", "warmup_steps", "decay_steps",
     "max_evaluations", "check_every_evaluations",
 )  # fmt: skip

@@ -27,7 +27,7 @@ from rote.config.primary import MAIN, Primary
 from rote.config.trust import allow_chosen
 from rote.ledger.spec import flatten
 
-REFERENCE = re.compile(r"\$\{(?:oc\.select:)?(?P<key>[a-zA-Z_][\w.]*)[,}]")  # an absolute one
+REFERENCE = re.compile(r"\$\{(?:oc\.select:)?(?P<key>[a-zA-Z_][\w.]*)[,}]")  # an absolute reference
 INTERPOLATION = "${"
 OWN = Primary(MAIN)
 
@@ -37,7 +37,7 @@ class _Base:
     """One choice of groups as Hydra composed it, resolved, and the keys that others refer to."""
 
     config: DictConfig
-    resolved: dict[str, Any] | None  # None: only with further settings
+    resolved: dict[str, Any] | None  # None: resolves only with further settings
     referred: frozenset[str] | None  # None: some interpolation is not understood here
 
     @property
@@ -52,7 +52,7 @@ class _Base:
         return self._is_named(key)
 
     def has_effect(self, key: str) -> bool:
-        """Return if an interpolation reads ``key``, or may: one not understood names a part of it."""
+        """Return if an interpolation reads ``key``, or may: if not understood, it names a part."""
         if self.referred is not None:
             return self._is_named(key)
         values = flatten(plain(self.config, resolve=False)).values()
@@ -60,13 +60,13 @@ class _Base:
         return any(part in text for text in texts for part in key.split("."))
 
     def _is_named(self, key: str) -> bool:
-        assert self.referred is not None  # callers have looked
+        assert self.referred is not None  # callers have checked
         inside = f"{key}."
         return any(f"{n}.".startswith(inside) or inside.startswith(f"{n}.") for n in self.referred)
 
 
 def groups() -> dict[str, list[str]]:
-    """Return every configuration group (``optim``, ``optim/schedule``) that has choices, with these."""
+    """Return the configuration groups (``optim``, ``optim/schedule``) and their choices."""
     names = {
         folder.relative_to(root).as_posix()
         for root in conf_folders()

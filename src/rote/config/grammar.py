@@ -29,9 +29,9 @@ from hydra.errors import HydraException
 
 from rote.config.choices import unknown
 
-PLAIN = re.compile(r"[\w.+-]+", re.ASCII)  # what the grammar may read without quotes
-CALL = re.compile(r"while evaluating '(?P<call>.*)': (?P<reason>.*)")  # of a function of Hydra's
-INTERNAL = re.compile(  # what Hydra and OmegaConf append for their own developers
+PLAIN = re.compile(r"[\w.+-]+", re.ASCII)  # texts that the grammar may read without quotes
+CALL = re.compile(r"while evaluating '(?P<call>.*)': (?P<reason>.*)")  # error of a Hydra function
+INTERNAL = re.compile(  # text that Hydra and OmegaConf append for their developers
     r"(full_key: \S*|object_type=\w+|reference_type=\S+|See https://hydra\.cc\S* for details)\s*"
 )
 MOST_VALUES = 100_000  # of one axis

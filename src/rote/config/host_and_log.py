@@ -22,12 +22,12 @@ from rote.core.checks import (
 Check = Callable[[str, object], None]
 
 FLAG = re.compile(r"(--)?[A-Za-z][\w-]*(=.*)?")
-PROJECT = re.compile(r"[^/\\#?%:]{1,128}")  # what wandb takes as a project's name
+PROJECT = re.compile(r"[^/\\#?%:]{1,128}")  # the project names that wandb accepts
 MIRROR = "rote.tracking.mirror.WandbMirror"
 LIMIT_KEY = "up_to_parameters"
-MOST_THREADS = 1 << 12  # torch would try to start any number
+MOST_THREADS = 1 << 12  # torch would try to start more
 LONGEST_SIGNAL_SECONDS = 65535  # of sbatch --signal
-OF_A_RUN = (  # which every host has: a run reads them, on whatever host
+OF_A_RUN = (  # every host has these keys, because every run reads them
     "threads", "accelerator", "recompute_above_gib", "strategy", "compile",
     "checkpoint_every_seconds",
 )  # fmt: skip

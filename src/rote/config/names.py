@@ -12,7 +12,7 @@ from rote.io.write import canonical_json, sha256
 
 ID_LETTERS = 6
 SEPARATOR = " \N{MIDDLE DOT} "
-USUAL_TASK = "rote.tasks.uniform.Uniform"  # what most runs train on: left out of a name
+USUAL_TASK = "rote.tasks.uniform.Uniform"  # the task of most runs, left out of a name
 NUMBERS_OF_SEQUENCES = ("task.num_sequences", "task.base.num_sequences")
 
 

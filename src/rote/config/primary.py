@@ -39,7 +39,7 @@ class Primary:
 
     name: str
     overrides: tuple[str, ...] = ()  # of Hydra's own settings, such as hydra.searchpath
-    searched: tuple[Path, ...] | None = None  # by the application; None: `conf_folders`
+    searched: tuple[Path, ...] | None = None  # folders of the application; None: `conf_folders`
 
     @classmethod
     def of_application(cls, settings: Any) -> "Primary":
@@ -91,7 +91,7 @@ class Primary:
 
     @contextmanager
     def _initialised(self) -> Iterator[None]:
-        if self.searched is not None:  # by the application
+        if self.searched is not None:  # the application has initialised Hydra
             yield
             return
         with composing(), initialize_config_dir(str(conf_folder()), version_base="1.3"):

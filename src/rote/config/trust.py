@@ -51,7 +51,7 @@ RESOLVER = re.compile(
 KEYS = (TARGET, "setup", "extra_sbatch")
 Named = tuple[str, str]  # the key that names code, or INTERPOLATION, and its value
 
-_composed: set[Named] = set()  # by this process; Hydra's own stores are one per process, too
+_composed: set[Named] = set()  # by this process; a global, as Hydra's own stores are
 
 
 def allow(config: Any) -> None:

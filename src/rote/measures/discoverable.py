@@ -130,7 +130,7 @@ class Discoverable:
     """Measures the first sequences of both splits; raises ValueError for a setting out of range."""
 
     prefix_tokens: Sequence[int]
-    num_sequences: int  # of each split; all, where it has fewer
+    num_sequences: int  # of each split; all, if it has fewer
     samplers: Mapping[str, Sampler]
     num_beams: int | None  # None: no beam search
 

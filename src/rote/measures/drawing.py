@@ -23,7 +23,7 @@ class Drawing:
     sampler: Sampler
     first_temperature: float | None  # None: the sampler's own from the first token on
     decay_tokens: int  # over which the temperature falls to the sampler's own, linearly
-    prompt_tokens: int  # of a text that is not training data
+    prompt_tokens: int  # from a text that is not training data
 
     def __post_init__(self) -> None:
         require_whole("decay_tokens", self.decay_tokens, 0)
@@ -31,7 +31,7 @@ class Drawing:
         if self.first_temperature is not None:
             if self.decay_tokens == 0:
                 raise ValueError("first_temperature needs decay_tokens of 1 or more")
-            replace(self.sampler, temperature=self.first_temperature)  # refuses what is none
+            replace(self.sampler, temperature=self.first_temperature)  # raises if invalid
 
     def sampler_at(self, position: int) -> Sampler:
         """Return the sampler of the token at this position, counted from the end of the prompt."""

@@ -43,7 +43,7 @@ class ExactMatch:
         return Measurement(
             totals=_totals(items, code_bits_N, forced_N, free_N),
             arrays={
-                "groups": np.array(items.groups),  # their names; ``group`` counts them from 0
+                "groups": np.array(items.groups),  # names; ``group`` is an index from 0
                 "group": items.group_N.numpy().astype(np.uint8),
                 "exposures": items.exposures_N.numpy().astype(np.int32),
                 "answer_bits": items.bits_N.numpy().astype(np.float32),

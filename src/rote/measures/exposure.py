@@ -34,8 +34,8 @@ class Exposure:
     range.
     """
 
-    exact_up_to: int  # secrets: a set no larger is ranked whole
-    num_references: int  # drawn for each canary of a larger one
+    exact_up_to: int  # a set of at most so many secrets is ranked whole
+    num_references: int  # drawn for each canary of a larger set
 
     def __post_init__(self) -> None:
         require_whole("measure.exposure.exact_up_to", self.exact_up_to, 0, 1 << 24)

@@ -25,7 +25,7 @@ class Extraction:
     """Measures the first sequences of both splits; raises ValueError for a setting out of range."""
 
     prefix_tokens: Sequence[int]
-    num_sequences: int  # of each split; all, where it has fewer
+    num_sequences: int  # of each split; all, if it has fewer
 
     def __post_init__(self) -> None:
         require_whole("measure.extraction.num_sequences", self.num_sequences, 1)

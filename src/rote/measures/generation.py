@@ -24,7 +24,7 @@ from rote.scores.likelihood import zlib_bytes
 from rote.tasks.occurrences import Occurrences
 from rote.tasks.protocol import HasText, Sequences, Task, text_of
 
-NumDocuments = Callable[[Sequence[int]], int]  # that contain these tokens
+NumDocuments = Callable[[Sequence[int]], int]  # number of documents that contain these tokens
 
 SEQUENCES_AT_ONCE = 4096
 CUT = "\N{REPLACEMENT CHARACTER}"
@@ -87,12 +87,12 @@ Arrays = dict[str, np.ndarray]
 class Target:
     """The inputs of an attack on a model, besides the model."""
 
-    length: int  # tokens of a sample, its prompt among them; the model reads as many at most
+    length: int  # tokens of a sample with its prompt; the model reads at most as many
     vocab_size: int
-    prompts_BP: Tensor  # of text that is not training data, on the model's device; used in turn
+    prompts_BP: Tensor  # from text that is not training data, on the model's device; used in turn
     in_training: NumDocuments
-    in_heldout: NumDocuments  # the control: what stands there can be guessed
-    text: HasText | None  # None: tokens are no text
+    in_heldout: NumDocuments  # the control: text found there can be guessed
+    text: HasText | None  # None: tokens are not text
     references: Mapping[str, nn.Module] = field(default_factory=dict)  # with the same tokens
 
 

@@ -30,7 +30,7 @@ class Membership:
     and a repeated sequence counts once.
     """
 
-    num_sequences: int  # of each side; all, where it has fewer
+    num_sequences: int  # of each set; all, if it has fewer
     k_percent: int  # of a sequence's tokens: the k of Min-K%
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-PLACES = ("embedding", "attention", "residual")  # GPT-2's
+PLACES = ("embedding", "attention", "residual")  # of dropout, as in GPT-2
 
 
 def dropped(values: Tensor, rate: float) -> Tensor:

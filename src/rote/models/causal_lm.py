@@ -102,7 +102,7 @@ def with_what_it_offers(model: nn.Module, *, start_token: int, vocab_size: int) 
         fits = _head_fits(cached, tokens_BL, logits_BLV) and _steps_fit(
             cached, tokens_BL, logits_BLV
         )
-    except Exception:  # whatever an architecture raises that has no such head, base or cache
+    except Exception:  # architectures without such a head, base or cache may raise anything
         return plain
     return cached if fits else plain
 

@@ -103,8 +103,8 @@ class Architecture:
     """A model as its config.json describes it; None where it does not say."""
 
     model_type: str
-    vocab_size: int  # logits
-    max_length: int | None  # tokens: position 0 reads a start, the last token is never read
+    vocab_size: int  # number of logits
+    max_length: int | None  # in tokens: position 0 reads a start, the last token is never read
     config: Mapping[str, Any]  # as in the file
     read: Any  # transformers' object, with the defaults of its class
 

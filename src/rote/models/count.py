@@ -82,7 +82,7 @@ def _used(model: nn.Module, *, trainable_only: bool) -> int:
     if isinstance(model, HasActiveParameters):
         idle = sum(one.numel() for one in model.parameters()) - model.active_parameters
     if trainable_only and frozen_parameters(model):
-        idle = 0  # adapters are no part of experts
+        idle = 0  # experts hold no adapters
     again = of(model.passes()) - of(model.blocks) if isinstance(model, HasPasses) else 0
     return of([model]) - idle + again
 

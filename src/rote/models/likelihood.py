@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from rote.models.crossentropy import cross_entropy
 
-Model = Callable[[Tensor], Tensor]  # a module, or several as one
+Model = Callable[[Tensor], Tensor]  # a module, or a stack of several
 
 START_TOKEN = 0  # position 0 reads it, so that the first token is scored without an extra symbol
 # A third party's model was trained with a symbol of its own there, which this attribute names.

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from rote.models.decoder import Decoder
 
-# Positions that are computed at once. Milliseconds of `scan`, forwards and backwards, with chunks
+# Positions computed at once. Milliseconds of `scan`, forwards and backwards, with chunks
 # of 16, 32, 64, 128 (one core, B=8, H=4, K=V=16, torch 2.13): L=64 3.0, 2.4, 2.2, 2.3; L=512 30,
 # 24, 26, 40; with the delta rule 5.0, 4.2, 4.7, 4.9 and 43, 39, 46, 74.
 CHUNK = 32
@@ -147,7 +147,7 @@ def scan(
         )
         decays_BHNC = _chunks(log_decays_BHL.float().unsqueeze(-1), chunk)[..., 0].cumsum(-1)
         between_BHNCC = _decays_between(decays_BHNC)
-        grown = decays_BHNC.exp().unsqueeze(-1)  # since the chunk began
+        grown = decays_BHNC.exp().unsqueeze(-1)  # decay since the chunk began
         erased = None
         if rates_BHL is not None:
             rates = _chunks(rates_BHL.float().unsqueeze(-1), chunk)

@@ -24,7 +24,7 @@ class StoredWeights:
 
     by_name: dict[str, Any]
     shapes: dict[str, tuple[int, ...]]
-    whole: frozenset[str]  # names of those that hold whole numbers or flags, as masks do
+    whole: frozenset[str]  # names of tensors of whole numbers or flags, such as masks
     num_bytes: int  # of the files
 
     @property

@@ -93,9 +93,9 @@ def _token(read: Any, key: str) -> int | None:
 
 # Seconds of processor time, which does not grow on a busy machine as wall-clock time does.
 LOADING_SECONDS, ANSWER_SECONDS = 60, 10
-CHARACTERS_PER_SECOND = 50_000  # of the slowest tokenisers, in Python
+CHARACTERS_PER_SECOND = 50_000  # rate of the slowest tokenisers, in Python
 CHARACTERS_AT_ONCE = 1 << 18
-MEMORY_BYTES = 16 << 30  # beyond what the process has when it begins
+MEMORY_BYTES = 16 << 30  # beyond the memory of the process at its start
 LATE = (
     "works on an answer without an end: a regular expression of tokenizer.json may be one that "
     "tries all ways to fit"
@@ -167,7 +167,7 @@ def _serve(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGXCPU):
         signal.signal(number, signal.SIG_DFL)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # a panic is written there before it is raised
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # a panic is printed before it is raised
     faulthandler.disable()
     _bound_memory()
     _bound_time(LOADING_SECONDS)
@@ -184,7 +184,7 @@ def _serve(
             _bound_time(ANSWER_SECONDS + sum(map(len, argument)) / CHARACTERS_PER_SECOND)
             try:
                 answer = (True, _ANSWERS[name](tokeniser, argument))
-            except BaseException as error:  # a panic of tokenizers is no Exception
+            except BaseException as error:  # a panic of tokenizers is not an Exception
                 answer = (False, f"fails: {first_line(error)}")
 
 
