@@ -18,7 +18,7 @@ WITH_VALUE = ("cfg", "package", "config_path", "config_name", "config_dir", "inf
 
 
 def read_flags(words: list[str]) -> argparse.Namespace:
-    """Read overrides and flags in any order; raises ValueError for a flag without effect."""
+    """Read overrides and flags, in any order; raises ValueError for a flag that rote refuses."""
     flags = _parser().parse_intermixed_args(words)
     for name, reason in REFUSED.items():
         if getattr(flags, name):

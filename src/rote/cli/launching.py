@@ -109,7 +109,7 @@ def launch_sweep(
 
 
 def launch_again(name: str, *, mode: str, wait: bool, as_json: bool) -> int:
-    """Launch the frozen plan again, without reading YAML."""
+    """Launch a frozen plan again, without reading YAML."""
     outputs = outputs_folder()
     plan = load_plan(outputs, name)
     require_writable(outputs)

@@ -1,4 +1,4 @@
-"""Run the `rote` command: parse, call the command's function, turn errors into line and code."""
+"""Run the `rote` command: parse, call its function, turn errors into one line and an exit code."""
 
 import os
 import sys

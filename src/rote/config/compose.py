@@ -52,7 +52,10 @@ class _Base:
         return self._is_named(key)
 
     def has_effect(self, key: str) -> bool:
-        """Return if an interpolation reads ``key``, or may: if not understood, it names a part."""
+        """Return whether an interpolation reads ``key``, or may read it.
+
+        An interpolation that is not understood may read each key of which it contains a part.
+        """
         if self.referred is not None:
             return self._is_named(key)
         values = flatten(plain(self.config, resolve=False)).values()

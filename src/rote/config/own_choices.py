@@ -50,7 +50,7 @@ def require_chosen(config: Any, contents: list[Any], source: str, words: str) ->
     """Check a composed configuration and the files of ./conf that it was made from.
 
     Raises ValueError naming ``source`` for code, and for calls of resolvers in these files, that
-    the user has not chosen in this folder; ``words`` on the command line would choose them.
+    the user has not chosen in this folder; giving ``words`` on the command line chooses them.
     """
     allow_chosen_before([config, *contents])
     calls = [text for key, text in named_code(contents) if key == INTERPOLATION]

@@ -77,7 +77,7 @@ def _totals(
 def _forced(
     model: nn.Module, items: Items, task: Task, device: torch.device
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return each answer's code length, float64, and if all its tokens are likeliest, [N] both."""
+    """Return each answer's code length, float64, and whether all its tokens are likeliest, [N]."""
     number = len(items.tokens_NL)
     nats_N = torch.empty(number, dtype=torch.float64, device=device)
     right_N = torch.empty(number, dtype=torch.bool, device=device)

@@ -54,7 +54,10 @@ def num_documents(
 
 
 def among_sequences(sequences: Sequences, task: Task, device: torch.device) -> NumDocuments:
-    """Count the sequences, repeats too, that hold given tokens; 5 bytes of index a packed byte."""
+    """Return a function that counts the sequences, repeats too, that contain given tokens.
+
+    Its index takes 5 bytes a packed byte.
+    """
     starts = range(0, sequences.num_sequences, SEQUENCES_AT_ONCE)
     parts = (
         sequences.tokens(
@@ -68,9 +71,10 @@ def among_sequences(sequences: Sequences, task: Task, device: torch.device) -> N
 
 
 def among_texts(index: Occurrences, text: HasText) -> NumDocuments:
-    """Count the documents of an index of bytes that contain the text of given tokens.
+    """Return a function that counts the documents that contain the text of given tokens.
 
-    Characters that the tokens cut are left out at both ends; if no others are left, the count is 0.
+    ``index`` is one of bytes. Characters that the tokens cut are left out at both ends; if no
+    others are left, the count is 0.
     """
 
     def holding(tokens: Sequence[int]) -> int:

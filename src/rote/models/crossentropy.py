@@ -39,7 +39,7 @@ class _CrossEntropy(torch.autograd.Function):
         ctx.save_for_backward(probabilities_NV, tokens_N)
         ctx.logits_dtype = logits_NV.dtype
         of_token_N = probabilities_NV.gather(1, tokens_N[:, None])[:, 0]
-        # On a GPU the look would synchronise; under torch.compile it would break the graph.
+        # On a GPU, reading the minimum would synchronise; torch.compile would break its graph.
         may_look = logits_NV.device.type == "cpu" and not torch.compiler.is_compiling()
         if may_look and of_token_N.min() >= LEAST:
             return -of_token_N.log()

@@ -29,7 +29,7 @@ def gelu(inputs: Tensor) -> Tensor:
 
 
 def _is_transformed() -> bool:
-    """Return if torch.compile, which fuses torch's GELU, or vmap, with no rule for ours, is on."""
+    """Return whether torch.compile, which fuses torch's GELU, or vmap, with no rule, is active."""
     return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
 
 
