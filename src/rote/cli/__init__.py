@@ -1,1 +1,1 @@
-"""The door: argument parsing and printing, no logic."""
+"""Parse arguments and print results; the command line holds no other logic."""

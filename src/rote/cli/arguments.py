@@ -1,4 +1,4 @@
-"""Types of the values on the command line, and one line for each mistake in them.
+"""Define the types of command-line values, and one line for each mistake in them.
 
 A converter turns one word into a value, or raises ValueError with what the value must be.
 """
@@ -22,17 +22,17 @@ RUN_ID = re.compile(r"[0-9a-f]{16}")
 
 
 def argument(meaning: str, **more: Any) -> Parameter:
-    """A word of the command line and its line of help; ``more`` as `cyclopts.Parameter` has it."""
+    """Define a word of the command line and its help; ``more`` goes to `cyclopts.Parameter`."""
     return Parameter(help=meaning, **({"converter": text} | more))
 
 
 def flag(meaning: str, **more: Any) -> Parameter:
-    """A switch, which is off unless it is given."""
+    """Define a switch, which is off unless it is given."""
     return Parameter(help=meaning, show_default=False, **more)
 
 
 def whole(least: int, most: int, meaning: str, **more: Any) -> Parameter:
-    """A whole number of a range, written in the digits 0 to 9."""
+    """Define a whole number of a range, written in the digits 0 to 9."""
 
     def convert(_: Any, words: Sequence[Token]) -> int:
         word = words[0].value
@@ -44,7 +44,7 @@ def whole(least: int, most: int, meaning: str, **more: Any) -> Parameter:
 
 
 def require_text(word: str) -> str:
-    """The word. Raises ValueError where it is empty or holds what cannot be printed."""
+    """Return the word; raises ValueError if it is empty or holds unprintable characters."""
     if not word.strip():
         raise ValueError(f"must not be empty, got {word!r}")
     if not word.isprintable():
@@ -53,17 +53,17 @@ def require_text(word: str) -> str:
 
 
 def text(kind: Any, words: Sequence[Token]) -> Any:
-    """Converter of names and paths: ``kind`` is str or Path, as the command's function says."""
+    """Convert a name or path; ``kind`` is str or Path, as in the command's signature."""
     return kind(require_text(words[0].value))
 
 
 def texts(_: Any, words: Sequence[Token]) -> tuple[str, ...]:
-    """Converter of a flag that takes several words."""
+    """Convert a flag that takes several words."""
     return tuple(require_text(word.value) for word in words)
 
 
 def run_id(_: Any, words: Sequence[Token]) -> str:
-    """Converter of the whole name of a run."""
+    """Convert the full id of a run; raises ValueError for anything but 16 hex digits."""
     if not RUN_ID.fullmatch(words[0].value):
         raise ValueError(
             f"must be 16 hex digits, as rote status shows them, got {words[0].value!r}"
@@ -72,7 +72,7 @@ def run_id(_: Any, words: Sequence[Token]) -> str:
 
 
 def launched_sweeps(_: Any) -> list[str]:
-    """Candidates of a shell's completion."""
+    """Return names of launched sweeps for shell completion."""
     from rote.cluster.plan import launched
     from rote.io.outputs import outputs_folder
 
@@ -80,14 +80,14 @@ def launched_sweeps(_: Any) -> list[str]:
 
 
 def sweep_files(_: Any) -> list[str]:
-    """Candidates of a shell's completion."""
+    """Return names of sweep files for shell completion."""
     from rote.config.folders import sweep_files
 
     return list(sweep_files())
 
 
 def complaint(error: CycloptsError) -> str:
-    """One line: the flag, what it must be, and which help says more."""
+    """Return one line: the flag, what it must be, and which help says more."""
     command = " ".join(["rote", *(error.command_chain or ())])
     return f"{_reason(error)}; see {command} --help"
 
@@ -122,7 +122,7 @@ def _reason(error: CycloptsError) -> str:
 
 
 def _name(error: CycloptsError) -> str:
-    """As it was typed; words without a flag in capitals, as the help shows them."""
+    """Return the name as typed; a word without a flag in capitals, as the help shows it."""
     token = getattr(error, "token", None)
     typed = getattr(error, "keyword", None) or (token.keyword if token else None)
     if typed or error.argument is None:

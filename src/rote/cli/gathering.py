@@ -1,4 +1,4 @@
-"""The results of a launched sweep, as tables, reports, fits and plans take them."""
+"""Gather the results of a launched sweep for tables, reports, fits and plans."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ from rote.tasks.text.prepared import open_prepared
 if TYPE_CHECKING:
     from rote.tracking.mirror import FinishedRun
 
-# What every report's table has besides stored sums; a report derives what it is about.
+# Columns of every report's table besides stored sums; a report derives the columns it needs.
 IN_EVERY_REPORT = (
     "name", "train_tokens_per_second", "train_flops_per_second", "model_flops_utilisation",
 )  # fmt: skip
@@ -38,7 +38,7 @@ class SoundRun(NamedTuple):
 
 
 class GatheredRuns(NamedTuple):
-    """A sweep's plan and results, and why some of its files are not among them."""
+    """A sweep's plan and results, and the reasons why some of its files were left out."""
 
     plan: Plan
     results: Results
@@ -46,7 +46,7 @@ class GatheredRuns(NamedTuple):
 
 
 def gathered(name: str, progress: Progress, *, capacity_from: str | None = None) -> GatheredRuns:
-    """``capacity_from`` names the sweep whose reported capacity is scaled by, in the plan's place.
+    """Gather a sweep; ``capacity_from`` replaces the sweep whose capacity the plan scales by.
 
     Raises ValueError for a sweep that was not launched, or has no sound finished run, and where
     ``capacity_from`` has no report that states a capacity.
@@ -73,9 +73,9 @@ def gathered(name: str, progress: Progress, *, capacity_from: str | None = None)
 
 
 def sound_runs(plan: Plan, store: Store, progress: Progress) -> tuple[list[SoundRun], list[str]]:
-    """The finished runs that can be used, and why others cannot.
+    """Return the finished runs that can be used, and why others cannot.
 
-    Raises ValueError where there is none that can.
+    Raises ValueError if none can be used.
     """
     runs, damaged = [], []
     for run_id in with_progress(plan.run_ids, "reading runs", progress):
@@ -118,7 +118,7 @@ def table_of_sweep(name: str) -> pl.DataFrame:
 def collected(
     runs: "Sequence[SoundRun] | Sequence[FinishedRun]", plan: Plan | None
 ) -> pl.DataFrame:
-    """A row a run: settings, stored sums, what is derived from them, and the axes of the plan.
+    """Return a row a run: settings, stored sums, columns derived from them, and the plan's axes.
 
     An axis that is no column yet (``ratio``) becomes one; one that chooses files holds their names.
     If a column of another meaning has its name (``model``, a model's shape), it is ``axis.model``.
@@ -143,6 +143,6 @@ def _axis(name: str, values: Sequence[Any]) -> pl.Series:
 
 
 def stored(runs: "Sequence[SoundRun] | Sequence[FinishedRun]") -> pl.DataFrame:
-    """Sums as stored, and circumstances."""
+    """Return stored sums and circumstances of the runs."""
     around = {run.record.run_id: run.circumstances for run in runs}
     return table_of([run.record for run in runs], around)

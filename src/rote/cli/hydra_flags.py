@@ -1,4 +1,4 @@
-"""Hydra's flags for `rote train`, read before Hydra sees them: those without effect are refused."""
+"""Read Hydra's flags for `rote train` before Hydra does, and refuse those without effect."""
 
 import argparse
 import re
@@ -18,7 +18,7 @@ WITH_VALUE = ("cfg", "package", "config_path", "config_name", "config_dir", "inf
 
 
 def read_flags(words: list[str]) -> argparse.Namespace:
-    """Overrides and flags, in any order; raises ValueError for a flag that cannot be honoured."""
+    """Read overrides and flags, in any order; raises ValueError for a flag that rote refuses."""
     flags = _parser().parse_intermixed_args(words)
     for name, reason in REFUSED.items():
         if getattr(flags, name):
@@ -39,14 +39,14 @@ def read_flags(words: list[str]) -> argparse.Namespace:
 
 
 def words_for_hydra(flags: argparse.Namespace) -> list[str]:
-    """The flags that were given, as Hydra's own parser reads them; no overrides."""
+    """Return the given flags, without overrides, in the form that Hydra's parser reads."""
     switches = [_flag(name) for name in SWITCHES if getattr(flags, name)]
     given = [name for name in WITH_VALUE if getattr(flags, name)]
     return switches + [f"{_flag(name)}={getattr(flags, name)}" for name in given]
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse's, but a mistake is a ValueError of one line, not the usage and an exit."""
+    """An argparse parser that raises a ValueError of one line instead of exiting with usage."""
 
     def error(self, message: str) -> NoReturn:
         """Raises ValueError, always."""
@@ -65,7 +65,7 @@ def _flag(name: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    """The flags of Hydra 1.3; a test compares them with Hydra's."""
+    """Build a parser for the flags of Hydra 1.3; a test compares them with Hydra's."""
     parser = _Parser(prog="rote train", add_help=False)
     parser.add_argument("overrides", nargs="*", type=_text)
     parser.add_argument("--spec", nargs="*", type=_text)

@@ -1,4 +1,4 @@
-"""This module plans a sweep, prints its bill, launches it and follows it."""
+"""Plan a sweep, print its bill, launch it and follow it."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ NUMBERS = ("parameters", "data bits", "bits/parameter", "max steps", "max FLOPs"
 def sweep_from_overrides(
     overrides: Sequence[str], primary: Primary, *, dry_run: bool = False
 ) -> int:
-    """Hydra's multirun: ``+sweep=NAME`` and overrides, or axes given as ``key=a,b`` alone.
+    """Launch Hydra's multirun: ``+sweep=NAME`` and overrides, or only axes such as ``key=a,b``.
 
     Points are composed from ``primary``.
     """
@@ -54,7 +54,7 @@ def sweep_from_overrides(
     changed = renamed(with_overrides(sweep, rest, primary), rest, primary)
     failed = launch_sweep(changed, Composer(primary), dry_run=dry_run)
     if failed:
-        raise SystemExit(failed)  # Hydra drops what a sweeper returns
+        raise SystemExit(failed)  # Hydra ignores a sweeper's return value
     return failed
 
 
@@ -66,7 +66,7 @@ def _one_name(chosen: Sequence[str]) -> str:
 
 
 def renamed(sweep: Sweep, overrides: Sequence[str], primary: Primary) -> Sweep:
-    """A changed sweep gets a name of its own, so that it never mixes with the one in the file."""
+    """Rename a changed sweep, so that it never mixes with the one in the file."""
     how = ("host", "log")
     changes = sorted(word for word in overrides if not word.lstrip("+").startswith(how))
     changes += primary.changes
@@ -85,7 +85,7 @@ def launch_sweep(
     wait: bool = False,
     as_json: bool = False,
 ) -> int:
-    """Plan it, print the bill and launch what is not done. A dry run ends with the bill."""
+    """Plan the sweep, print the bill and launch what is not done; a dry run ends with the bill."""
     console = screen()
     require_mode(mode)
     require_kind(sweep.report)
@@ -109,7 +109,7 @@ def launch_sweep(
 
 
 def launch_again(name: str, *, mode: str, wait: bool, as_json: bool) -> int:
-    """The frozen plan, launched again; no YAML is read."""
+    """Launch a frozen plan again, without reading YAML."""
     outputs = outputs_folder()
     plan = load_plan(outputs, name)
     require_writable(outputs)
@@ -132,7 +132,7 @@ def _all_done(console: Console, plan: Plan, outputs: Path) -> int:
 
 
 def _launch(console: Console, plan: Plan, outputs: Path, *, mode: str, wait: bool) -> int:
-    """Send what is left; follow it where this terminal holds it or ``wait`` says so."""
+    """Send the remaining runs; follow them if they run in this terminal or ``wait`` is set."""
     launched = launch(plan, outputs, mode)
     if launched.job_ids:
         console.print(f"{launched.num_runs} runs in {_jobs(launched.job_ids)}")
@@ -158,7 +158,7 @@ def _jobs(job_ids: Sequence[str]) -> str:
 
 
 def _print_bill(console: Console, plan: Plan, bill: Bill, *, each: bool) -> None:
-    """A line for the whole; ``each``: a line for every run as well."""
+    """Print one line for the sweep; with ``each`` also one for every run."""
     console.print(f"{plan.name}: {plan.question}", style="bold", soft_wrap=True)
     if each:
         console.print(_bill_table(plan.specs, bill))
@@ -198,5 +198,5 @@ def _bill_table(specs: Sequence[Spec], bill: Bill) -> Table:
 
 
 def _round(hours: float) -> str:
-    """To two digits: no more is known."""
+    """Round to two digits, the precision of the estimate."""
     return f"{float(f'{hours:.2g}'):,g}"

@@ -1,4 +1,4 @@
-"""Commands that fit laws to runs and plan a training from laws."""
+"""Define the commands that fit laws to runs and plan a training from laws."""
 
 import shlex
 import sys
@@ -34,7 +34,7 @@ Count = Annotated[Literal["total", "non-embedding"], argument("of parameters", c
 
 
 def positive(meaning: str, **more: Any) -> Parameter:
-    """A number above 0, such as 1.5b."""
+    """Define a number above 0, such as 1.5b."""
     form = {"converter": _amount, "metavar": "X", "allow_leading_hyphen": True}
     return argument(meaning, **(form | more))
 
@@ -77,7 +77,7 @@ def fit(
     count: Count = "total",
     json: Json = False,
 ) -> int:
-    """Writes outputs/fits/<name>-<digest of what is asked>/; prints the constants.
+    """Writes outputs/fits/<name>-<digest of the request>/; prints the constants.
 
     Raises ValueError for runs that are damaged, once laws are fitted to the others.
     """
@@ -120,10 +120,10 @@ def _why_none(others: "Sequence[NotFitted]") -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _Source:
-    """What laws are fitted to."""
+    """The runs that laws are fitted to."""
 
     name: str
-    asked: tuple[str, ...]  # what it holds, where another one of this name may hold other runs
+    asked: tuple[str, ...]  # identifies the content, if a source of this name may hold other runs
     runs: "Runs"
     damaged: tuple[str, ...] = ()  # runs that were left out
 
@@ -211,9 +211,9 @@ def plan(
     count: Count = "total",
     json: Json = False,
 ) -> int:
-    """Writes outputs/plans/<from>-<digest of what is asked>/, and prints the table.
+    """Writes outputs/plans/<from>-<digest of the request>/, and prints the table.
 
-    Raises ValueError for runs that are damaged, once the others have given their laws.
+    Raises ValueError for runs that are damaged, once laws are fitted to the others.
     """
     from rote.planner.page import plan_json, write_plan
     from rote.planner.plan import make_plan
@@ -250,7 +250,7 @@ def plan(
 def _estimates(
     sweep: str | None, capacity_from: str | None, count: str, progress: "Progress"
 ) -> "tuple[LawEstimates, list[str]]":
-    """Fitted or published laws, and why runs of the sweep were left out."""
+    """Return fitted or published laws, and why runs of the sweep were left out."""
     from rote.analysis.laws.law import RunCount
     from rote.analysis.quantities.scaling import scaling_runs
     from rote.cli.gathering import gathered, needs_columns

@@ -1,4 +1,4 @@
-"""Commands about this machine: what it has, what it lacks, and completion in its shell."""
+"""Define the commands about this machine: its parts, its faults, and shell completion."""
 
 import os
 import shutil
@@ -20,12 +20,12 @@ YES = {True: "yes", False: "no"}
 
 
 class Finding(NamedTuple):
-    """One part of this machine."""
+    """One part of this machine, its state, and what to do about it."""
 
     name: str
     found: str
     remedy: str
-    is_ok: bool = True  # false where something that is wanted does not work
+    is_ok: bool = True  # false if a wanted part does not work
 
 
 def doctor(
@@ -33,7 +33,7 @@ def doctor(
     outputs: Annotated[bool, flag("check every file of the outputs instead")] = False,
     json: Json = False,
 ) -> int:
-    """Exit code 1 where rote cannot run at all, or a file of the outputs is damaged."""
+    """Returns exit code 1 where rote cannot run at all, or a file of the outputs is damaged."""
     from rich.table import Table
 
     if outputs:
@@ -134,7 +134,7 @@ def completion(
     from rote.cli.main import make_app
 
     script = make_app().generate_completion(prog_name="rote", shell=shell)
-    if shell == "zsh":  # cyclopts' script is a file for fpath; eval has to name the function
+    if shell == "zsh":  # cyclopts' script is a file for fpath; under eval it must name its function
         script += "compdef _cyclopts_rote rote\n"
     sys.stdout.write(script)
     return 0

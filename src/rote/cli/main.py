@@ -1,4 +1,4 @@
-"""The `rote` command: parse, call the command's function, turn errors into one line and a code."""
+"""Run the `rote` command: parse, call its function, turn errors into one line and an exit code."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ Measure how much a transformer memorises, when it generalises instead, what leak
 
 Outputs go to ./outputs, or to the folder that ROTE_OUTPUTS names; -q prints errors alone.
 """
-# Modules are imported when their command is called: `rote --help` reads no other file.
+# A module is imported when its command is called: `rote --help` imports none of them.
 COMMANDS = {
     "Training": {
         "train": ("main:train", "one run, or a grid with -m; see rote train --help"),
@@ -71,7 +71,7 @@ Every key of a group can be set (optim.optimiser.lr=3e-3). Hydra's own flags wor
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code: 0 done, 1 something failed, 2 the input was wrong, 130 interrupted."""
+    """Return the exit code: 0 done, 1 something failed, 2 the input was wrong, 130 interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         return _dispatch(given)
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def train(*words: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
-    """All words are Hydra's, so that `main` calls this before cyclopts reads them."""
+    """Passes all words to Hydra; `main` calls this before cyclopts reads them."""
     if "-h" in words or "--help" in words:
         from rote.config.compose import groups
 
@@ -103,7 +103,7 @@ def train(*words: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
 
 
 def make_app() -> App:
-    """All commands in their groups, none of their modules imported."""
+    """Define all commands in their groups, without importing their modules."""
     app = App(
         name="rote",
         usage="Usage: rote [-q] COMMAND ...",
@@ -125,13 +125,13 @@ def make_app() -> App:
 
 
 def _version() -> str:
-    from importlib import metadata  # a sixth of what `rote --help` takes
+    from importlib import metadata  # takes a sixth of the time of `rote --help`
 
     return metadata.version("rote")
 
 
 def _one_line(message: str) -> str:
-    """What cannot be printed, such as a terminal's control characters, is written as an escape."""
+    """Join lines; unprintable characters, such as a terminal's control characters, are escaped."""
     line = " ".join(message.split())
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
 

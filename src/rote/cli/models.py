@@ -1,4 +1,4 @@
-"""Commands that open a trained model: audit it, code files with it."""
+"""Define the commands that open a trained model: audit it, code files with it."""
 
 import os
 from collections.abc import Iterator
@@ -115,7 +115,7 @@ def audit(
 
 
 def _target(word: str, *, start_token: int | None, allow_pickle: bool) -> "AuditTarget":
-    """A folder that is no run is somebody's checkpoint."""
+    """Return the run of this name; a folder that is not a run is a third party's checkpoint."""
     from rote.auditing.targets import CheckpointTarget, RunTarget
 
     path = Path(word)
@@ -196,7 +196,7 @@ def compress(
 
 
 def _sums(run_id: str, coded: "Compressed", rivals: dict[str, int]) -> dict[str, Any]:
-    """Ratios are left to the reader, and to the table."""
+    """Return the sizes; ratios are left to the reader and to the table."""
     return {
         "run_id": run_id,
         "content_bytes": coded.content_bytes,
@@ -236,7 +236,7 @@ def decompress(
     force: Force = False,
     json: Json = False,
 ) -> int:
-    """Raises ValueError with one line for a damaged file, another run, another machine."""
+    """Writes the file; raises ValueError for a damaged file, another run, another machine."""
     from rote.coding.container import require_run, unpack
 
     _require_new(output, force=force)
@@ -256,7 +256,7 @@ def decompress(
 
 
 def _require_new(path: Path, *, force: bool) -> None:
-    """Raises ValueError where a file would be lost, or where none can be written."""
+    """Raises ValueError where a file would be overwritten, or where none can be written."""
     if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise ValueError(f"{path} cannot be written: give a file in a folder that takes it")
     if path.exists() and not force:
@@ -273,9 +273,9 @@ def _needs_extra() -> Iterator[None]:
 
 
 def find_run(outputs: Path, word: str) -> "RunFolder":
-    """The run that a word names: an id, its beginning, a folder, or the newest of a sweep.
+    """Return the run that a word names: an id, its beginning, a folder, or the newest of a sweep.
 
-    Raises ValueError where there is no such run, more than one, or none that is done.
+    Raises ValueError where no run matches, several match, or none is done.
     """
     from rote.cluster.plan import launched, load_plan
     from rote.config.choices import unknown

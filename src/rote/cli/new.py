@@ -1,4 +1,4 @@
-"""The command that writes a first version of one's own model, task, measure or sweep."""
+"""Define the command that writes a first version of a user's model, task, measure or sweep."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,7 +14,7 @@ def new(
     name: Annotated[str, argument("small letters, digits and _; also that of its module")],
     /,
 ) -> int:
-    """Writes a module, its YAML and its test into the current folder, and over no file.
+    """Writes a module, its YAML and its test into the current folder, and overwrites no file.
 
     Prints what was written and what to type next.
     """

@@ -1,4 +1,4 @@
-"""This module shows progress on a terminal: of long calls, and of runs that train."""
+"""Show the progress of long calls and of training runs on a terminal."""
 
 from typing import TYPE_CHECKING, Self
 
@@ -28,20 +28,20 @@ REFRESHES_A_SECOND = 4  # a sweep is followed for hours, often through ssh
 
 
 class Words(TextColumn):
-    """Text as it is: labels hold settings, which others may have written."""
+    """A column of literal text, because labels hold settings that others may have written."""
 
     def __init__(self, form: str) -> None:
         super().__init__(form, markup=False)
 
     def render(self, task: Task) -> Text:
-        """The text without control characters."""
+        """Return the text without control characters."""
         return Text(printable(super().render(task).plain), style=self.style, justify=self.justify)
 
 
 class Bar:
     """A `Progress` callback that shows one line, which disappears when the block ends.
 
-    Written to standard error, on a terminal alone, from the first call on.
+    It writes to standard error, only on a terminal, from the first call on.
     """
 
     def __init__(self) -> None:
@@ -65,15 +65,15 @@ class Bar:
         self.progress.stop()
 
     def __call__(self, what: str, done: float, total: float | None) -> None:
-        """The clock goes on from stage to stage as long as they are parts of one whole."""
+        """Update the line; the clock continues across stages that have the same total."""
         amount = f"{done / total:4.0%}" if total else f"{done:,.0f}" if done else ""
         if self.task is None or total != self.total:
             self._begin(what, total)
-        assert self.task is not None  # just begun
+        assert self.task is not None  # _begin has set it
         self.progress.update(self.task, description=what, completed=done, amount=amount)
 
     def _begin(self, what: str, total: float | None) -> None:
-        """rich cannot take back a total that it was given: another line instead."""
+        """Start a new line, because rich cannot unset a total."""
         if self.task is not None:
             self.progress.remove_task(self.task)
         eta = "eta" if total else ""
@@ -83,7 +83,7 @@ class Bar:
 
 
 def steps_of(console: Console) -> Progress:
-    """A line for each run that trains: label, bar, steps, elapsed, time left, bits.
+    """Show a line for each training run: label, bar, steps, elapsed, time left, bits.
 
     A narrow screen shows label, share done, time left and bits.
     """
@@ -97,7 +97,7 @@ def steps_of(console: Console) -> Progress:
 
 
 def _progress(console: Console, *columns: ProgressColumn, is_transient: bool) -> Progress:
-    """Disabled in a pipe and under --quiet."""
+    """Build a display, which is disabled in a pipe and under --quiet."""
     hidden = console.quiet or not console.is_terminal
     return Progress(
         *columns,
@@ -109,7 +109,7 @@ def _progress(console: Console, *columns: ProgressColumn, is_transient: bool) ->
 
 
 class ProgressBar:
-    """An observer of one run."""
+    """An observer that shows the progress of one run."""
 
     def __init__(self, max_steps: int, console: Console) -> None:
         self.progress = steps_of(console)
@@ -123,24 +123,24 @@ class ProgressBar:
         self.progress.stop()
 
     def start(self, spec: "Spec", parameters: int, epoch_tokens: int) -> None:
-        """The clock starts with the first step, so that set-up does not blur the ETA."""
+        """Start the clock with the first step, so that set-up does not blur the ETA."""
         self.parameters = parameters
         self.progress.reset(self.task)
 
     def row(self, row: dict[str, float]) -> None:
-        """Another stride is done."""
+        """Show the progress after another stride."""
         text = progress_text(row)
         if MEMORISED_BITS in row:
             text += f", {row[MEMORISED_BITS] / self.parameters:.2f} per parameter"
         self.progress.update(self.task, completed=row["step"], bits=text)
 
     def finish(self, record: "Record") -> None:
-        """A run that saturated early is complete."""
+        """Show the run as complete, also if it saturated early."""
         self.progress.update(self.task, total=record.training["steps"])
 
     def pause(self) -> None:
         """Shows nothing: the caller that stopped the run prints it."""
 
     def fail(self, reason: str) -> None:
-        """The error itself is printed by whoever catches it."""
+        """Show the reason; the caller that catches the error prints the error itself."""
         self.progress.update(self.task, bits=f"failed: {reason}")

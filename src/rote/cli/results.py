@@ -1,4 +1,4 @@
-"""Commands that turn finished runs into tables, reports, comparisons and the site."""
+"""Define the commands that turn finished runs into tables, reports, comparisons and the site."""
 
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -31,10 +31,8 @@ def collect(
 ) -> int:
     """Writes table.parquet, table.csv and curves.parquet into the sweep's folder.
 
-    The table holds settings, stored sums, all that `rote.analysis.metrics` derives of them, and the
-    sweep's axes.
-    ``from_`` may hold a group of wandb that was not launched here.
-
+    The table holds settings, stored sums, all columns that `rote.analysis.metrics` derives from
+    them, and the sweep's axes. ``from_`` may hold a group of wandb that was not launched here.
     Raises ValueError for runs that are damaged, once the others are written.
     """
     from rote.analysis.results import curves_table, write_curves, write_table
@@ -47,7 +45,7 @@ def collect(
     damaged: list[str] = []
     plan = load_plan(outputs, name) if not from_ or name in launched(outputs) else None
     with Bar() as progress:
-        if from_:  # the runs of the plan in its order; without a plan those of the group
+        if from_:  # the runs of the plan, in its order; without a plan those of the group
             from rote.tracking.reading import read_back
 
             read = read_back(from_, name, plan.run_ids if plan else None, progress)
@@ -56,7 +54,7 @@ def collect(
             table = collected([each.finished for each in read], plan)
             curves = {each.run_id: each.curve for each in read}
         else:
-            assert plan is not None  # without a source the plan is needed, and loaded
+            assert plan is not None  # without a source the plan was loaded above
             runs, damaged = sound_runs(plan, Store(outputs), progress)
             table = collected(runs, plan)
             curves = {each.record.run_id: each.curve for each in runs}
@@ -72,7 +70,7 @@ def collect(
 
 
 def _table_json(folder: Path, table: "pl.DataFrame", plan: "Plan | None") -> dict[str, Any]:
-    """Only a plan knows which runs are missing."""
+    """Return the table's files and columns; missing runs are known only with a plan."""
     there = set(table["run_id"])
     return {
         "table_parquet": str(folder / "table.parquet"),
@@ -97,7 +95,6 @@ def report(
     """Writes outputs/reports/<name>/, or <name>-<kind>/ of another kind; with all, outputs/site/.
 
     Prints the headline; with wandb, logs the report as a run.
-
     Raises ValueError for runs that are damaged, once the others are reported.
     """
     if (name is None) != all_:
@@ -225,9 +222,9 @@ def serve(
         raise ValueError(f"there is no outputs folder {outputs}: rote sweep, or set ROTE_OUTPUTS")
     console = screen()
     with Server(outputs, port=port) as server:
-        # Not through an exception, which could come in the middle of a line.
+        # No KeyboardInterrupt, which could interrupt the middle of a line.
         signal.signal(signal.SIGINT, lambda *_: threading.Thread(target=server.shutdown).start())
-        with Bar() as progress:  # of many runs it takes seconds; later ones start from it
+        with Bar() as progress:  # the first look at many runs takes seconds; later ones reuse it
             progress("looking at all runs", 0, None)
             server.answers.look()
         console.print(f"{server.address}  ({outputs}; Ctrl-C ends it)", soft_wrap=True)

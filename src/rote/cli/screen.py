@@ -1,4 +1,4 @@
-"""This module prints: results, errors, or one JSON document instead."""
+"""Print results and errors, or one JSON document instead."""
 
 import json
 import os
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rote.analysis.table import Table
 
 PIPE_COLUMNS = 200
-QUIET = "ROTE_QUIET"  # set: nothing but errors and JSON that was asked for
+QUIET = "ROTE_QUIET"  # if set, only errors and requested JSON are printed
 SHOWN_REASONS = 5
 
 
@@ -26,18 +26,18 @@ class Failed(RuntimeError):
 
 
 class Screen(Console):
-    """A console that prints text as it is: no markup in it, no emoji, no terminal's escapes.
+    """A console that prints text literally: no markup, no emoji, no terminal escapes.
 
     Questions, names, reasons and logs come from files that others may have written.
     """
 
     def render_str(self, text: str, **looks: Any) -> Text:
-        """As rich renders it, without control characters."""
+        """Render as rich does, but without control characters."""
         return super().render_str(printable(text), **{**looks, "markup": False, "emoji": False})
 
 
 def screen() -> Screen:
-    """Where commands print their results; in a pipe they are not folded at 80 columns."""
+    """Return the console for results, which does not fold at 80 columns in a pipe."""
     console = Screen(highlight=False, soft_wrap=False, quiet=QUIET in os.environ)
     if not console.is_terminal:
         console.width = PIPE_COLUMNS
@@ -45,26 +45,26 @@ def screen() -> Screen:
 
 
 def aside() -> Screen:
-    """Standard error, for how far something is: results may go to a file meanwhile."""
+    """Return standard error for progress, since results may go to a file."""
     return Screen(stderr=True, quiet=QUIET in os.environ)
 
 
 def errors() -> Screen:
-    """Standard error, a line each."""
+    """Return standard error for errors, one line each."""
     return Screen(stderr=True, soft_wrap=True, highlight=False)
 
 
 def print_json(value: Any) -> None:
-    """The one document on standard output, --quiet or not; refuses NaN, which is not JSON."""
+    """Print the one JSON document, even under --quiet; refuses NaN, which is not JSON."""
     sys.stdout.write(json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
 def grid(
     shown: "Table", *, styles: Sequence[str] = (), is_stacked: bool = False, **looks: Any
 ) -> table.Table:
-    """A table of a page for the terminal; a style for each row, ``looks`` as rich takes them.
+    """Return a page's table for the terminal, with a style for each row; rich takes ``looks``.
 
-    ``is_stacked``: small print stands below a cell, else behind it in brackets.
+    ``is_stacked``: small print stands below a cell, otherwise behind it in brackets.
     """
     made = table.Table(**looks)
     for column, is_text in shown.heads:
@@ -77,7 +77,7 @@ def grid(
 
 
 def require_no_damage(damaged: Sequence[str]) -> None:
-    """Raises ValueError with the reasons, once all that is sound has been shown or written."""
+    """Raises ValueError with the reasons; call it after all sound results are shown or written."""
     if damaged:
         more = len(damaged) - SHOWN_REASONS
         rest = [f"and {more} more: rote doctor --outputs"] if more > 0 else []
@@ -86,7 +86,7 @@ def require_no_damage(damaged: Sequence[str]) -> None:
 
 @contextmanager
 def silence(*, is_wanted: bool) -> Iterator[None]:
-    """Sets ROTE_QUIET until the block ends; `print_json` still prints."""
+    """Set ROTE_QUIET until the block ends; `print_json` still prints."""
     if not is_wanted or QUIET in os.environ:
         yield
         return

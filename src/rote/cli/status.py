@@ -1,4 +1,4 @@
-"""This module shows where runs stand: tables, progress lines until the end, failures, logs."""
+"""Show the state of runs: tables, progress lines until the end, failures, logs."""
 
 import time
 from collections.abc import Sequence
@@ -33,20 +33,20 @@ from rote.io.read import Damaged
 from rote.ledger.store import Store
 
 POLL_SECONDS = 0.5
-QUEUE_POLL_SECONDS = 5.0  # a controller serves a whole cluster
+QUEUE_POLL_SECONDS = 5.0  # SLURM's controller serves a whole cluster
 LINES_OF_A_LOG = 3
 WELL = ("done", "running", "pending", "requeued")
 ILL = ("failed", "lost", "damaged")
 LOOKS = {"done": "green", "failed": "red"}
 SHOWN_RUNS = 200
-# What a person must see first, where not all can be shown.
+# The order in which states are shown if not all runs can be.
 URGENCY = (
     "damaged", "failed", "lost", "running", "requeued", "unknown", "waiting", "pending", "done",
 )  # fmt: skip
 
 
 def print_status(name: str | None, *, wait: bool, as_json: bool) -> int:
-    """One sweep run by run, or every launched sweep on a line; as JSON the same.
+    """Print one sweep run by run, or every launched sweep on a line; as JSON the same.
 
     Raises ValueError for plans and journals that are damaged, once the others have been shown.
     """
@@ -73,7 +73,7 @@ def print_status(name: str | None, *, wait: bool, as_json: bool) -> int:
 
 
 def _readable(outputs: Path, names: Sequence[str]) -> tuple[list[Plan], list[str]]:
-    """The plans of these sweeps, and why others cannot be read."""
+    """Return the plans of these sweeps, and why others cannot be read."""
     plans, damaged = [], []
     for name in names:
         try:
@@ -84,7 +84,7 @@ def _readable(outputs: Path, names: Sequence[str]) -> tuple[list[Plan], list[str
 
 
 def standing(outputs: Path, plans: Sequence[Plan], jobs: Jobs) -> list[dict[str, Any]]:
-    """For JSON: sweeps, each with its runs."""
+    """Return the sweeps, each with its runs, for JSON."""
     return [
         {
             "name": plan.name,
@@ -135,9 +135,9 @@ def _warn_if_unknown(console: Console, jobs: Jobs) -> None:
 
 
 def print_logs(run_id: str, num_lines: int) -> int:
-    """The end of a run's log and its failure.
+    """Print the end of a run's log and its failure.
 
-    Raises ValueError for a run that is not there, and for a log that cannot be shown.
+    Raises ValueError for a run that does not exist, and for a log that cannot be shown.
     """
     outputs = outputs_folder()
     run = Store(outputs).run(run_id)
@@ -162,7 +162,7 @@ def _print_log(console: Console, path: Path, num_lines: int, outputs: Path) -> N
 
 
 def follow(console: Console, plan: Plan, outputs: Path, *, detached: bool) -> None:
-    """A line for each run that is under way, a bar for the whole, until no job is left."""
+    """Show a line for each training run and a bar for the whole sweep, until no job is left."""
     store = Store(outputs)
     names = dict(zip(plan.run_ids, labels(plan.specs), strict=True))
     reported = {run_id for run_id in plan.run_ids if store.run(run_id).is_done()}
@@ -171,7 +171,7 @@ def follow(console: Console, plan: Plan, outputs: Path, *, detached: bool) -> No
         lines: dict[str, TaskID] = {}
         over = False
         while not over:
-            # The queue first, so that the folders, read after it, show the end.
+            # The queue is read first, so that the folders, read after it, show how jobs ended.
             jobs = sweep_status(outputs, [plan.name])
             over = jobs.known and not any(job.is_live for job in jobs.by_run.values())
             runs = states(plan, store, jobs)
@@ -189,7 +189,7 @@ def follow(console: Console, plan: Plan, outputs: Path, *, detached: bool) -> No
 
 
 def summarise(console: Console, plan: Plan, outputs: Path) -> int:
-    """All failures, each with its reason; 0 only where every run is done or on its way."""
+    """Print each failure with its reason; return 0 only if every run is done or on its way."""
     jobs = sweep_status(outputs, [plan.name])
     runs = states(plan, Store(outputs), jobs)
     names = dict(zip(plan.run_ids, labels(plan.specs), strict=True))
@@ -211,7 +211,7 @@ def summarise(console: Console, plan: Plan, outputs: Path) -> int:
 def _print_last_lines(
     console: Console, outputs: Path, runs: Sequence[RunState], jobs: Jobs
 ) -> None:
-    """The last lines of the logs of jobs that were lost, each log once."""
+    """Print the last lines of the logs of lost jobs, each log once."""
     lost = {run.run_id for run in runs if run.state == "lost"}
     logs = {log_of(job) for run_id, job in jobs.by_run.items() if run_id in lost}
     for path in sorted(logs):
@@ -225,21 +225,21 @@ def _print_last_lines(
 
 
 def _print_held(console: Console, jobs: Jobs) -> None:
-    """What to type for jobs that SLURM holds: they would wait for ever."""
+    """Print how to release jobs that SLURM holds, which would wait for ever."""
     held = {job.job_id: job.waits_for for job in jobs.by_run.values() if job.is_held}
     for job_id, words in sorted(held.items()):
         console.print(f"job {job_id} is {words}", style="yellow", soft_wrap=True)
 
 
 def _tally(counts: dict[str, int]) -> str:
-    """The states that occur."""
+    """Count the states that occur."""
     return ", ".join(f"{number} {state}" for state, number in counts.items() if number)
 
 
 def _show(
     progress: Progress, lines: dict[str, TaskID], reported: set[str], run: RunState, name: str
 ) -> None:
-    """A bar while it runs, a printed line once it has ended; updates ``lines`` and ``reported``."""
+    """Show a bar while a run trains, a line at its end; updates ``lines`` and ``reported``."""
     if run.state == "running":
         if run.run_id not in lines:
             lines[run.run_id] = progress.add_task(f"  {name}", total=run.max_steps, bits="")

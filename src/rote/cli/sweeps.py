@@ -1,4 +1,4 @@
-"""Commands that send the runs of a sweep, look at them and end them."""
+"""Define the commands that launch, show and cancel the runs of a sweep."""
 
 from typing import Annotated, Literal
 
@@ -40,7 +40,7 @@ def sweep(
 def status(
     name: Annotated[str | None, LAUNCHED] = None, /, *, follow: Follow = False, json: Json = False
 ) -> int:
-    """One sweep run by run, or every launched sweep on a line.
+    """Print one sweep run by run, or every launched sweep on a line.
 
     Raises ValueError for plans and journals that are damaged, once the others have been shown.
     """
@@ -50,17 +50,17 @@ def status(
 
 
 def resume(name: Launched, /, *, follow: Follow = False, json: Json = False) -> int:
-    """The frozen plan, launched again: launching twice sends nothing the second time."""
+    """Launch the frozen plan again: a second launch sends nothing."""
     return _launch_again(name, mode="cached", follow=follow, json=json)
 
 
 def retry(name: Launched, /, *, follow: Follow = False, json: Json = False) -> int:
-    """As `resume`; a run that fails again is listed again."""
+    """Do as `resume`, and train failed runs again; a run that fails again is listed again."""
     return _launch_again(name, mode="retry", follow=follow, json=json)
 
 
 def repair(name: Launched, /, *, follow: Follow = False, json: Json = False) -> int:
-    """As `resume`; the old folders of damaged runs are moved aside."""
+    """Do as `resume`, and train damaged runs anew; their old folders are moved aside."""
     return _launch_again(name, mode="repair", follow=follow, json=json)
 
 
@@ -71,7 +71,7 @@ def _launch_again(name: str, *, mode: str, follow: bool, json: bool) -> int:
 
 
 def cancel(name: Launched, /, *, json: Json = False) -> int:
-    """End its jobs; `rote resume` goes on from there.
+    """End the sweep's jobs; `rote resume` continues from there.
 
     Raises ValueError for runs that no known job trains.
     """
@@ -104,9 +104,9 @@ def logs(
     *,
     lines: Annotated[int, whole(1, 10**6, "how many")] = 40,
 ) -> int:
-    """The end of its worker's log, and its failure where it failed.
+    """Print the end of the log of the run's worker, and the failure if it failed.
 
-    Raises ValueError for a run that is not there, and for a log that cannot be shown.
+    Raises ValueError for a run that does not exist, and for a log that cannot be shown.
     """
     from rote.cli.status import print_logs
 

@@ -1,4 +1,4 @@
-"""`rote train`: Hydra's own application, with our checks before it and our errors after it."""
+"""Run `rote train`: Hydra's own application, with our checks before it and our errors after it."""
 
 import os
 import sys
@@ -33,20 +33,20 @@ from rote.ledger.spec import Spec, read_spec
 from rote.ledger.store import Store
 
 SPLITS = ("train", "heldout")
-_raised: ContextVar[list[Exception]] = ContextVar("raised")  # in Hydra's application
+_raised: ContextVar[list[Exception]] = ContextVar("raised")  # by runs in Hydra's application
 _is_dry: ContextVar[bool] = ContextVar("is_dry", default=False)  # --dry-run: nothing is trained
 
 
 def train(arguments: list[str]) -> int:
-    """Raises ValueError with one line for anything wrong with the flags or the overrides."""
+    """Train; raises ValueError with one line for anything wrong with the flags or the overrides."""
     flags = read_flags(arguments)
     _is_dry.set(flags.dry_run)
-    parse(flags.overrides)  # in our words, before Hydra reads them
+    parse(flags.overrides)  # raises errors in our words, before Hydra reads them
     for_hydra = words_for_hydra(flags)
     if flags.spec is not None:
         return _run_spec([*flags.spec, *for_hydra, *flags.overrides])
     if not for_hydra and not any(word.lstrip("+").startswith("hydra") for word in flags.overrides):
-        # One run needs nothing of Hydra's application, and its errors are better in our words.
+        # One run does not need Hydra's application, and our own error messages are better.
         _refuse_sweep(flags.overrides)
         return _run_one(Composer().config(flags.overrides))
     return _hand_over_to_hydra([*for_hydra, *flags.overrides], shows=flags.cfg is not None)
@@ -55,7 +55,7 @@ def train(arguments: list[str]) -> int:
 def run_from_hydra(config: DictConfig) -> None:
     """Train what Hydra composed and shows, after our own checks of the overrides.
 
-    What is raised is kept for `train`: Hydra would print a line of its own about it.
+    Exceptions are kept for `train`, because Hydra would print a line of its own about them.
     """
     settings = HydraConfig.get()
     overrides = list(settings.overrides.task)
@@ -68,11 +68,11 @@ def run_from_hydra(config: DictConfig) -> None:
 
 
 def launch_grid(jobs: Sequence[Sequence[str]], *, host: str | None, settings: DictConfig) -> int:
-    """Plan and launch what a sweeper gave: a grid as it was written, or one job per point.
+    """Plan and launch a sweeper's jobs: a grid as it was written, or one job per point.
 
-    ``host`` is taken where no override names one; ``settings`` are Hydra's own.
+    ``host`` applies where no override names one; ``settings`` are Hydra's own.
     """
-    from rote.cli.launching import sweep_from_overrides  # torch: not for --help
+    from rote.cli.launching import sweep_from_overrides  # imports torch, which --help does not need
 
     overrides = as_grid(jobs)
     if host and not any(override.key_or_group == "host" for override in parse(overrides)):
@@ -82,11 +82,11 @@ def launch_grid(jobs: Sequence[Sequence[str]], *, host: str | None, settings: Di
 
 
 def _hand_over_to_hydra(words: list[str], *, shows: bool) -> int:
-    """``shows``: the configuration is printed and nothing is trained."""
+    """Run Hydra's application; with ``shows`` it prints the configuration and trains nothing."""
     if any(word.lstrip("+").startswith("sweep=") for word in words):
         for name, path in sweep_files().items():
             ConfigStore.instance().store(group="sweep", name=name, node=OmegaConf.load(path))
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing: one place for errors
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing; we print all errors
     sys.argv = ["rote train", *words]
     application = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=MAIN)
     raised: list[Exception] = []
@@ -106,7 +106,7 @@ def _hand_over_to_hydra(words: list[str], *, shows: bool) -> int:
 
 
 def _run_spec(words: list[str]) -> int:
-    """One run as its spec.yaml says, wherever that file came from; no YAML of conf is read."""
+    """Train one run from a spec.yaml, wherever that file came from; no YAML of conf is read."""
     if len(words) != 1:
         raise ValueError(f"rote train --spec takes one file and nothing else, got {words}")
     spec = read_spec(Path(words[0]))
@@ -136,7 +136,7 @@ def _run_one(config: dict[str, Any]) -> int:
 
 
 def _rehearse(console: Console, config: dict[str, Any]) -> int:
-    """Compose and check one run as a plan does; print what it is."""
+    """Compose and check one run as a plan does, and print its id and size."""
     from rote.run.preflight import Preflight
     from rote.tasks.text.task import rehearsal
 
@@ -165,7 +165,7 @@ def _execute(console: Console, store: Store, spec: Spec) -> int:
         raise ValueError(str(error)) from error
     except (OSError, ValueError):
         raise
-    except Exception as error:  # diverged, or no memory, or a checkpoint; noted with its place
+    except Exception as error:  # divergence, memory, a checkpoint; the failure is stored
         reason = f"{type(error).__name__}: {error}"
         raise Failed(f"run {spec.run_id}: {reason}; rote logs {spec.run_id} says where") from error
     _print_result(console, record)

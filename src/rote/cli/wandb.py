@@ -1,4 +1,4 @@
-"""Commands that send runs to wandb, and make its workspaces and reports."""
+"""Define the commands that send runs to wandb, and create its workspaces and reports."""
 
 from collections import Counter
 from contextlib import suppress
@@ -28,7 +28,7 @@ def dashboard(
     print_: Annotated[bool, flag("the default; calls no server", name="--print")] = False,
     push: Annotated[str | None, PLACE] = None,
 ) -> int:
-    """Prints the spec as JSON and calls nobody, or with ``push`` saves it."""
+    """Prints the spec as JSON without calling a server, or with ``push`` saves it there."""
     if print_ and push:
         raise ValueError("--print and --push exclude each other; see rote dashboard --help")
     made = _workspaces(name, kind, push)
@@ -66,7 +66,7 @@ def _workspaces(name: str | None, kind: str | None, push: str | None) -> "Worksp
 
 
 def _figures(report: Path) -> list[str]:
-    """Names of those that the report holds; none before there is one."""
+    """Return the names of a report's figures; empty if it does not exist yet."""
     from rote.io.read import read_json
     from rote.io.shapes import anything, keyed, mapped
 
@@ -78,7 +78,7 @@ def _figures(report: Path) -> list[str]:
 
 
 def account_of(plan: "Plan | None") -> "Account":
-    """Where the runs of a sweep go: as its plan says, else as conf/log/offline.yaml does."""
+    """Return where a sweep's runs go: as its plan says, else as conf/log/offline.yaml does."""
     from rote.config.compose import Composer
     from rote.tracking.session import Account
 
@@ -97,7 +97,7 @@ def require_wandb() -> None:
 
 
 def log_report(plan: "Plan", folder: Path) -> str:
-    """Log a sweep's report as a run beside its own; its id."""
+    """Log a sweep's report as a run beside its own, and return its id."""
     from rote.tracking import report_run
     from rote.tracking.session import allowed_mode
 
@@ -116,7 +116,7 @@ def sync(
     jobs: Annotated[int, whole(1, 64, "runs at a time")] = 5,
     json: Json = False,
 ) -> int:
-    """Prints how many logs were sent, failed or wait; 1 where one could not be sent.
+    """Prints how many logs were sent, failed or wait; returns 1 if one could not be sent.
 
     Raises ValueError for damaged runs and logs, once the others are sent.
     """
@@ -140,7 +140,7 @@ def sync(
 
 
 def _folders(outputs: Path, name: str | None) -> "tuple[list[RunFolder], list[Path]]":
-    """Runs and reports of a sweep, or of all that is here. Raises ValueError for a name."""
+    """Return runs and reports of a sweep, or of all outputs; raises ValueError if it is unknown."""
     from rote.cluster.plan import load_plan
     from rote.ledger.store import Store
 
@@ -167,7 +167,7 @@ def _offline_logs(
 
 
 def _complete(runs: "list[RunFolder]", damaged: list[str]) -> None:
-    """Logs of processes that died after their last step get the numbers that they lack."""
+    """Add the numbers missing from logs of processes that died after their last step."""
     from rote.ledger.claim import RunIsTaken
     from rote.tracking.repair import repair
 

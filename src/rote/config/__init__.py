@@ -1,1 +1,1 @@
-"""From YAML and command-line overrides to plain, checked configurations; OmegaConf stops here."""
+"""Turn YAML and command-line overrides into plain, checked configurations; OmegaConf stops here."""

@@ -1,4 +1,4 @@
-"""This module fills in the digest of weights that a model begins with; no torch."""
+"""Fill in the digest of the weights that a model starts from; imports no torch."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,10 +11,10 @@ RUN, DIGEST, BASE = "base_run", "base_sha256", "base"
 
 
 def with_base_digest(model: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The model's configuration with ``base_sha256``, where its ``base_run`` names a run.
+    """Return the model's configuration with ``base_sha256``, if its ``base_run`` names a run.
 
     Raises ValueError where that run is not done, is damaged, kept no weights or trained another
-    model than ``base``, and where the digest that is given is not that of its weights.
+    model than ``base``, and where a given digest is not that of its weights.
     """
     if model.get(RUN) is None:
         return model

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 VARIABLE = "ROTE_BUDGET_SCALE"
-STEPS = (  # wherever they stand below budget and optim
+STEPS = (  # scaled at any depth below budget and optim
     "max_steps", "check_every_steps", "window_steps", "min_steps", "warmup_steps", "decay_steps",
     "max_evaluations", "check_every_evaluations",
 )  # fmt: skip
 
 
 def with_scaled_budget(config: dict[str, Any]) -> dict[str, Any]:
-    """``config`` with its steps multiplied by ROTE_BUDGET_SCALE, at least one each.
+    """Return ``config`` with its steps multiplied by ROTE_BUDGET_SCALE, at least one each.
 
     The run id covers the scaled counts, so such a run is never taken for the full one.
     Raises ValueError where the variable is not a number above 0 and at most 1.

@@ -1,6 +1,6 @@
-"""This module builds objects from `_target_` nodes that are allowed, and passes their errors on.
+"""Build objects from allowed `_target_` nodes, and check that every key of a configuration is read.
 
-Which keys of a configuration are read: any other key would be shown and then have no effect.
+A key that nothing reads would be shown and have no effect.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +17,7 @@ from rote.ledger.spec import CONTROL, HOW, WHAT
 
 
 def build(config: Mapping[str, Any], **arguments: Any) -> Any:
-    """Hydra's instantiate; a ValueError of the constructor passes through unwrapped.
+    """Call Hydra's instantiate; a ValueError of the constructor passes through unwrapped.
 
     Lists and mappings reach constructors as plain ones: OmegaConf's would hide the methods of
     objects that were built inside of them. Raises ValueError for a target that is not allowed,
@@ -33,7 +33,7 @@ def build(config: Mapping[str, Any], **arguments: Any) -> Any:
 
 
 def target_of(config: Mapping[str, Any]) -> Any:
-    """The class or function that ``config`` names, not called.
+    """Return the class or function that ``config`` names, without calling it.
 
     Raises ValueError where it is not allowed, and ImportError where it does not exist.
     """
@@ -64,7 +64,7 @@ OF_SIZE = ("size.num_layers", "size.width", "size.num_heads", "size.mlp_ratio")
 
 
 def require_known_keys(config: Mapping[str, Any], is_read: Callable[[str], bool]) -> None:
-    """Raises ValueError for a key that nothing reads, and for one that rote reads and is missing.
+    """Raises ValueError for a key that nothing reads, and for a missing key that rote reads.
 
     ``is_read`` says whether an interpolation reads a key.
     """
@@ -86,7 +86,7 @@ def require_known_keys(config: Mapping[str, Any], is_read: Callable[[str], bool]
 
 
 def _without_constructor(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Dotted keys of the values that no `_target_` beside or above them takes."""
+    """Yield dotted keys of the values that no `_target_` beside or above them takes."""
     if "_target_" in tree:
         return
     for key, value in tree.items():

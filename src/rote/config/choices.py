@@ -1,4 +1,4 @@
-"""One clear line for a word that is not among the choices."""
+"""Compose one clear line for a word that is not among the choices."""
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def unknown(what: str, given: str, choices: Iterable[str], *, own: str = "") -> ValueError:
-    """The error to raise: names the value, the nearest choice, and the choices.
+    """Return the error to raise, which names the value, the nearest choice, and the choices.
 
     ``own`` is the file that would add the choice, where files are choices.
     """
@@ -19,13 +19,13 @@ def unknown(what: str, given: str, choices: Iterable[str], *, own: str = "") -> 
 
 
 def own_place(folder: str, name: str) -> str:
-    """The file of the current folder that would add a choice of a group, or a sweep."""
+    """Name the file of the current folder that would add a choice of a group, or a sweep."""
     inside = "sweeps" if folder == "sweeps" else f"conf/{folder}"
     return f"{inside}/{name}.yaml of the current folder ({Path.cwd()})"
 
 
 def unknown_key(given: str, keys: Iterable[str]) -> ValueError:
-    """As `unknown`, for dotted keys: those of the same group are listed, all are guessed from."""
+    """Return `unknown` for a dotted key; lists keys of the same group, guesses from all."""
     known = sorted(keys)
     group, leaf = given.split(".")[0], given.rpartition(".")[2]
     same_leaf = [key for key in known if key.rpartition(".")[2] == leaf]
@@ -36,6 +36,6 @@ def unknown_key(given: str, keys: Iterable[str]) -> ValueError:
 
 
 def near(given: str, known: Sequence[str]) -> str:
-    """A sentence that asks whether the nearest known word was meant; empty where none is near."""
+    """Return a sentence that suggests the nearest known word, or "" if none is near."""
     found = get_close_matches(given, known, n=1)
     return f" Did you mean {found[0]!r}?" if found else ""

@@ -1,8 +1,8 @@
-"""Overrides to a plain configuration: Hydra composes each choice of a group once.
+"""Compose overrides into a plain configuration; Hydra composes each choice of a group once.
 
-Composing costs Hydra some 60 ms, parsing an override 0.3 ms; both are kept, parts that touch
-different keys are put together here, and values are set on copies (0.1 ms a point), so that
-thousands of points are planned in seconds. A key that no YAML names is refused, also with + before.
+Hydra takes some 60 ms to compose and 0.3 ms to parse an override. Both results are cached; parts
+that change different keys are merged here, and values are set on copies (0.1 ms a point), so that
+thousands of points are planned in seconds. A key that no YAML names is refused, also after a +.
 """
 
 import copy
@@ -27,32 +27,35 @@ from rote.config.primary import MAIN, Primary
 from rote.config.trust import allow_chosen
 from rote.ledger.spec import flatten
 
-REFERENCE = re.compile(r"\$\{(?:oc\.select:)?(?P<key>[a-zA-Z_][\w.]*)[,}]")  # an absolute one
+REFERENCE = re.compile(r"\$\{(?:oc\.select:)?(?P<key>[a-zA-Z_][\w.]*)[,}]")  # an absolute reference
 INTERPOLATION = "${"
 OWN = Primary(MAIN)
 
 
 @dataclass(frozen=True)
 class _Base:
-    """One choice of groups: as Hydra composed it, resolved, and which keys others refer to."""
+    """One choice of groups as Hydra composed it, resolved, and the keys that others refer to."""
 
     config: DictConfig
-    resolved: dict[str, Any] | None  # None: only with further settings
+    resolved: dict[str, Any] | None  # None: resolves only with further settings
     referred: frozenset[str] | None  # None: some interpolation is not understood here
 
     @property
     def known(self) -> dict[str, Any]:
-        """The keys that can be set."""
+        """The keys that can be set, with their values."""
         return plain(self.config, resolve=False) if self.resolved is None else self.resolved
 
     def is_referred(self, key: str) -> bool:
-        """Whether setting ``key`` may change the value of another one."""
+        """Return whether setting ``key`` may change the value of another one."""
         if self.referred is None:
             return True
         return self._is_named(key)
 
     def has_effect(self, key: str) -> bool:
-        """Whether an interpolation reads ``key``, or may: it is not understood and names a part."""
+        """Return whether an interpolation reads ``key``, or may read it.
+
+        An interpolation that is not understood may read each key of which it contains a part.
+        """
         if self.referred is not None:
             return self._is_named(key)
         values = flatten(plain(self.config, resolve=False)).values()
@@ -60,13 +63,13 @@ class _Base:
         return any(part in text for text in texts for part in key.split("."))
 
     def _is_named(self, key: str) -> bool:
-        assert self.referred is not None  # callers have looked
+        assert self.referred is not None  # callers have checked
         inside = f"{key}."
         return any(f"{n}.".startswith(inside) or inside.startswith(f"{n}.") for n in self.referred)
 
 
 def groups() -> dict[str, list[str]]:
-    """Every configuration group (``optim``, ``optim/schedule``) that has choices, with these."""
+    """Return the configuration groups (``optim``, ``optim/schedule``) and their choices."""
     names = {
         folder.relative_to(root).as_posix()
         for root in conf_folders()
@@ -78,13 +81,13 @@ def groups() -> dict[str, list[str]]:
 
 
 def plain(config: DictConfig, *, resolve: bool = True) -> dict[str, Any]:
-    """Plain dictionaries and lists; raises OmegaConf's errors where a value is missing."""
+    """Return plain dictionaries and lists; raises OmegaConf's errors where a value is missing."""
     container: Any = OmegaConf.to_container(config, resolve=resolve, throw_on_missing=resolve)
     return {str(key): value for key, value in container.items()}
 
 
 class Composer:
-    """Composes many points; keep one for a whole grid."""
+    """Composes configurations; use one for all points of a grid, since it caches."""
 
     def __init__(self, primary: Primary = OWN) -> None:
         self.primary = primary
@@ -95,9 +98,9 @@ class Composer:
         self._parts: dict[tuple[str, ...], dict[str, Any]] = {}
 
     def config(self, overrides: Sequence[str]) -> dict[str, Any]:
-        """The fully resolved configuration; raises ValueError with one line.
+        """Return the fully resolved configuration; raises ValueError with one line.
 
-        All code that it names is allowed in this process: the caller chose it.
+        All code that it names is allowed in this process, because the caller chose it.
         """
         config = with_scaled_budget(self._resolved(overrides))
         allow_chosen([config, *self._own_contents(overrides)])
@@ -130,11 +133,11 @@ class Composer:
         return resolved
 
     def is_choice(self, override: Override) -> bool:
-        """Whether it chooses a file of a group rather than sets a value."""
+        """Return whether the override chooses a file of a group rather than sets a value."""
         return self.is_group(override.key_or_group)
 
     def is_group(self, key: str) -> bool:
-        """Whether ``key`` is chosen from files, as ``optim`` is."""
+        """Return whether ``key`` is chosen from files, as ``optim`` is."""
         return bool(self._choices_of(key))
 
     def _choices_of(self, group: str) -> list[str]:
@@ -143,7 +146,7 @@ class Composer:
         return self._choices[group]
 
     def _own_contents(self, overrides: Sequence[str]) -> list[Any]:
-        """What is in the files of ./conf that the overrides choose; empty for most points."""
+        """Return the contents of the ./conf files that the overrides choose, usually none."""
         found: list[Any] = []
         for override in parse(overrides):
             line, group = str(override.input_line), override.key_or_group
@@ -177,10 +180,10 @@ class Composer:
         return self._bases[choices]
 
     def _put_together(self, choices: tuple[str, ...]) -> dict[str, Any]:
-        """What Hydra composes for ``choices``, from parts that it composed one by one.
+        """Merge what Hydra composes for ``choices``, from parts that it composed one by one.
 
-        The parts are the choices below one top-level group. Where two of them change the same key
-        (a file that reaches into another group), Hydra composes the whole.
+        A part holds the choices below one top-level group. Where two parts change the same key (a
+        file that reaches into another group), Hydra composes the whole.
         """
         own = self._part(())
         whole, changed = dict(own), set[str]()
@@ -212,7 +215,7 @@ class Composer:
 
 
 def _require_one_file(choice: str, files: Sequence[Path]) -> None:
-    """Of two files that differ, Hydra would take the first without a word."""
+    """Raises ValueError for two files that differ, of which Hydra would silently take the first."""
     other = next((path for path in files if path.read_bytes() != files[0].read_bytes()), None)
     if other is not None:
         raise ValueError(f"{choice} is {files[0]} and also {other}: rename the latter")
@@ -227,12 +230,12 @@ def _require_one_value(override: Override) -> None:
 
 
 def _reaches_further(base: _Base, override: Override) -> bool:
-    """Whether setting it changes other keys, or its value is to be resolved."""
+    """Return whether setting it changes other keys, or its value needs resolving."""
     return INTERPOLATION in str(override.input_line) or base.is_referred(override.key_or_group)
 
 
 def _named(key: str, value: Any) -> Iterator[str]:
-    """The keys that are set: a dictionary sets the keys inside it."""
+    """Yield the keys that are set: a dictionary sets the keys inside it."""
     if not isinstance(value, dict) or not value:
         yield key
         return
@@ -279,7 +282,7 @@ def _has(tree: Any, key: str) -> bool:
 
 
 def _resolved(config: DictConfig) -> dict[str, Any] | None:
-    """None where a value is missing or refers to nothing: a setting may still provide it."""
+    """Resolve, or return None where a value is missing that a setting may still provide."""
     try:
         return plain(config)
     except OmegaConfBaseException:
@@ -287,7 +290,7 @@ def _resolved(config: DictConfig) -> dict[str, Any] | None:
 
 
 def _referred(config: DictConfig) -> frozenset[str] | None:
-    """Keys that interpolations read; None where one is relative or calls another resolver."""
+    """Return keys that interpolations read; None if one is relative or calls another resolver."""
     values = [str(value) for value in flatten(plain(config, resolve=False)).values()]
     if any(INTERPOLATION in REFERENCE.sub("", value) for value in values):
         return None

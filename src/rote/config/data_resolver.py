@@ -10,19 +10,19 @@ from rote.tasks.preparation import Preparation, Prepares
 
 
 class DataResolver:
-    """Prepares what tasks ask for; keep one for a whole grid, since equal work is done once."""
+    """Prepares the data that tasks need; use one for a whole grid: equal work is done once."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._known: dict[Preparation, Mapping[str, Any]] = {}
 
     def resolved(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """The configuration with open keys of its task and model filled in; raises ValueError."""
+        """Fill in the open keys of the configuration's task and model; raises ValueError."""
         model = with_base_digest(config["model"])
         return {**config, "task": self._resolved(config["task"]), "model": model}
 
     def _resolved(self, task: Mapping[str, Any]) -> dict[str, Any]:
-        """Tasks inside of it first: one may have been made of others."""
+        """Resolve inner tasks first, because a task may be made of others."""
         inner = {
             key: self._resolved(value) if isinstance(value, Mapping) else value
             for key, value in task.items()
@@ -36,8 +36,8 @@ class DataResolver:
 
 
 def _prepares(task: Mapping[str, Any]) -> bool:
-    """Asked of the class: most tasks need not be built for it."""
+    """Check the class, since most tasks need not be built for this."""
     try:
         return issubclass(target_of(task), Prepares)
-    except Exception:  # no such class, or not allowed: who builds the task says so
+    except Exception:  # no such class, or not allowed: building the task reports it
         return False

@@ -1,4 +1,4 @@
-"""This module finds the folders of configuration groups and of sweeps.
+"""Find the folders of configuration groups and of sweeps.
 
 Rote's own lie beside the sources in a checkout, inside the package in a wheel. Installed packages
 offer theirs through the entry point ``rote.conf``, which names a package folder that holds conf/,
@@ -17,33 +17,33 @@ CONF, SWEEPS = "conf", "sweeps"
 
 
 def conf_folder() -> Path:
-    """The folder of rote's own configuration groups."""
+    """Return the folder of rote's own configuration groups."""
     return _data_folder(CONF)
 
 
 def sweeps_folder() -> Path:
-    """The folder of rote's own sweeps."""
+    """Return the folder of rote's own sweeps."""
     return _data_folder(SWEEPS)
 
 
 def conf_folders() -> tuple[Path, ...]:
-    """Every folder of configuration groups, in the order in which a choice is looked for.
+    """Return every folder of configuration groups, in the order in which a choice is searched.
 
-    Rote's own come first: ``model=gpt`` is the same model wherever it is named.
+    Rote's own come first, so that ``model=gpt`` is the same model wherever it is named.
     """
     own = own_conf_folder()
     return (conf_folder(), *packaged_folders(CONF), *(() if own is None else (own,)))
 
 
 def own_conf_folder() -> Path | None:
-    """./conf of the current folder; None where there is none, or it is rote's or a package's."""
+    """Return ./conf of the current folder; None if missing, or if it is rote's or a package's."""
     folder = Path.cwd() / CONF
     known = {path.resolve() for path in (conf_folder(), *packaged_folders(CONF))}
     return folder if folder.is_dir() and folder.resolve() not in known else None
 
 
 def own_choice(group: str, name: str) -> Path | None:
-    """The file of ./conf that a choice names; None where an earlier folder has that choice."""
+    """Return the file of ./conf that a choice names; None if an earlier folder has the choice."""
     own = own_conf_folder()
     for folder in conf_folders() if own is not None else ():
         for path in (folder / group).glob("*.yaml"):
@@ -53,20 +53,20 @@ def own_choice(group: str, name: str) -> Path | None:
 
 
 def packaged_folders(kind: str) -> tuple[Path, ...]:
-    """The folders of this name (``conf``, ``sweeps``) that installed packages offer."""
+    """Return the folders of this name (``conf``, ``sweeps``) that installed packages offer."""
     offered = _offered(tuple(sys.path))
     return tuple(folder / kind for folder in offered if (folder / kind).is_dir())
 
 
 def sweep_files() -> dict[str, Path]:
-    """Every sweep by name; those in ``sweeps`` of the current folder come before all others."""
+    """Return every sweep's file by name; ``sweeps`` of the current folder precedes all others."""
     folders = (sweeps_folder(), *packaged_folders(SWEEPS), Path.cwd() / SWEEPS)
     return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
 
 
 @cache
 def _offered(_: tuple[str, ...]) -> tuple[Path, ...]:
-    """By what is installed on this path; the packages are found and not imported."""
+    """Return the folders of the packages installed on this path, which are found, not imported."""
     values = sorted(one.value.replace(":", ".") for one in entry_points(group=ENTRY_POINTS))
     return tuple(folder for value in values for folder in _package_folders(value))
 

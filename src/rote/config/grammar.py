@@ -1,4 +1,4 @@
-"""Hydra's override grammar: parse overrides, list the values of a sweep, write values back.
+"""Apply Hydra's override grammar: parse overrides, list a sweep's values, write values back.
 
 Under ``python -O`` Hydra cannot read its own grammar, because its visitor steps through the tokens
 inside of asserts. That one module is then compiled with its asserts.
@@ -29,16 +29,16 @@ from hydra.errors import HydraException
 
 from rote.config.choices import unknown
 
-PLAIN = re.compile(r"[\w.+-]+", re.ASCII)  # what the grammar may read without quotes
-CALL = re.compile(r"while evaluating '(?P<call>.*)': (?P<reason>.*)")  # of a function of Hydra's
-INTERNAL = re.compile(  # what Hydra and OmegaConf append for their own developers
+PLAIN = re.compile(r"[\w.+-]+", re.ASCII)  # texts that the grammar may read without quotes
+CALL = re.compile(r"while evaluating '(?P<call>.*)': (?P<reason>.*)")  # error of a Hydra function
+INTERNAL = re.compile(  # text that Hydra and OmegaConf append for their developers
     r"(full_key: \S*|object_type=\w+|reference_type=\S+|See https://hydra\.cc\S* for details)\s*"
 )
 MOST_VALUES = 100_000  # of one axis
 
 
 class _WithAsserts(SourceFileLoader):
-    """Compiles a module with its asserts, whatever -O says."""
+    """Compiles a module with its asserts, even under -O."""
 
     def get_code(self, fullname: str) -> CodeType:
         return compile(self.get_data(self.path), self.path, "exec", optimize=0, dont_inherit=True)
@@ -80,9 +80,9 @@ def _parse_one(text: str) -> Override:
 
 
 def swept_values(override: Override, choices: Callable[[str], list[str]]) -> list[Any]:
-    """List the values of a sweep override, in its order.
+    """Return the values of a sweep override, in its order.
 
-    ``choices`` gives those of a configuration group, for ``glob()``. Raises ValueError where the
+    ``choices`` lists those of a configuration group, for ``glob()``. Raises ValueError where the
     values cannot be listed.
     """
     line, sweep = override.input_line, override._value
@@ -118,7 +118,7 @@ def written(value: Any) -> str:
 
 
 def plain_words(error: Exception) -> str:
-    """Hydra's or OmegaConf's message in one line, without what is for their developers."""
+    """Return Hydra's or OmegaConf's message in one line, without what is for their developers."""
     return " ".join(INTERNAL.sub("", " ".join(str(error).split())).split())
 
 
@@ -153,6 +153,6 @@ def _require_short(line: str | None, sweep: RangeSweep) -> None:
 
 
 def _reads_as_itself(text: str) -> bool:
-    """Whether the text without quotes is read as this text, and not as a number or as null."""
+    """Return whether the unquoted text is read as itself, and not as a number or as null."""
     value = _parse_one(f"key={text}").value()
     return isinstance(value, str) and value == text

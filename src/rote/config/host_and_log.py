@@ -1,7 +1,7 @@
 """Check the keys that say how runs are carried out (`host`, `log`), before anything is sent.
 
-Every key of conf/host and conf/log has its check here. Keys of a host that is not ours are left to
-its constructor.
+Every key of conf/host and conf/log has its check here. The constructor of a third party's host
+checks its own further keys.
 """
 
 import re
@@ -22,19 +22,19 @@ from rote.core.checks import (
 Check = Callable[[str, object], None]
 
 FLAG = re.compile(r"(--)?[A-Za-z][\w-]*(=.*)?")
-PROJECT = re.compile(r"[^/\\#?%:]{1,128}")  # what wandb takes as a project's name
+PROJECT = re.compile(r"[^/\\#?%:]{1,128}")  # the project names that wandb accepts
 MIRROR = "rote.tracking.mirror.WandbMirror"
 LIMIT_KEY = "up_to_parameters"
-MOST_THREADS = 1 << 12  # torch would try to start any number
+MOST_THREADS = 1 << 12  # torch would try to start more
 LONGEST_SIGNAL_SECONDS = 65535  # of sbatch --signal
-OF_A_RUN = (  # which every host has: a run reads them, on whatever host
+OF_A_RUN = (  # every host has these keys, because every run reads them
     "threads", "accelerator", "recompute_above_gib", "strategy", "compile",
     "checkpoint_every_seconds",
 )  # fmt: skip
 
 
 def require_host(host: Mapping[str, Any]) -> None:
-    """Raises ValueError naming the key, the value and what is allowed; also inside of rules."""
+    """Raises ValueError naming the key, the value and what is allowed, also for keys of rules."""
     for key in OF_A_RUN:
         if key not in host:
             raise ValueError(f"host has no {key!r}, which runs read")
@@ -76,7 +76,7 @@ def _require_rule(name: str, rule: object) -> None:
 
 
 def _require_time_to_leave(where: str, host: Mapping[str, Any]) -> None:
-    """A job that is told to leave as soon as it starts would be requeued for ever."""
+    """Raises ValueError for a job signalled to leave at its start: it would requeue for ever."""
     if "time_minutes" in host and host["signal_seconds"] >= 60 * host["time_minutes"]:
         raise ValueError(
             f"{where}.signal_seconds must be less than the {host['time_minutes']} minutes of "

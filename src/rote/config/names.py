@@ -1,4 +1,4 @@
-"""Readable names of runs, as ``gpt demo_m N=244 fp32 · 792782``; the 16 digits stay the id."""
+"""Compose readable names of runs, as ``gpt demo_m N=244 fp32 · 792782``; the id keeps 16 digits."""
 
 import re
 from collections.abc import Mapping
@@ -12,21 +12,21 @@ from rote.io.write import canonical_json, sha256
 
 ID_LETTERS = 6
 SEPARATOR = " \N{MIDDLE DOT} "
-USUAL_TASK = "rote.tasks.uniform.Uniform"  # what most runs train on: left out of a name
+USUAL_TASK = "rote.tasks.uniform.Uniform"  # the task of most runs, left out of a name
 NUMBERS_OF_SEQUENCES = ("task.num_sequences", "task.base.num_sequences")
 
 
 def run_name(settings: Mapping[str, Any], run_id: str) -> str:
-    """The words of its setting and the first letters of its id.
+    """Return the words of a run's setting and the first letters of its id.
 
-    ``settings`` are a run's settings by dotted name, as `rote.ledger.spec.flatten` gives them or as
-    a row of the table of runs holds them, in which what a run lacks is None.
+    ``settings`` are a run's settings by dotted name, from `rote.ledger.spec.flatten` or from a row
+    of the table of runs, in which a setting that the run lacks is None.
     """
     return f"{setting_words(settings)}{SEPARATOR}{run_id[:ID_LETTERS]}"
 
 
 def setting_words(settings: Mapping[str, Any]) -> str:
-    """Model, size, task, number of sequences, number format and controls."""
+    """Return model, size, task, number of sequences, number format and controls, in words."""
     given = {key: value for key, value in settings.items() if value is not None}
     task = given.get("task._target_", USUAL_TASK)
     number = next((given[key] for key in NUMBERS_OF_SEQUENCES if key in given), None)
@@ -43,19 +43,19 @@ def setting_words(settings: Mapping[str, Any]) -> str:
 
 
 def setting_id(settings: Mapping[str, Any]) -> str:
-    """Equal for runs that differ in their seeds alone: the words of the setting and a digest."""
+    """Return words and a digest, which are equal for runs that differ in their seeds alone."""
     kept = {key: value for key, value in settings.items() if not is_seed(key)}
     digest = sha256(canonical_json(kept).encode())[:ID_LETTERS]
     return f"{setting_words(settings)}{SEPARATOR}{digest}"
 
 
 def is_seed(key: str) -> bool:
-    """Whether a dotted name is that of a seed."""
+    """Return whether a dotted name is that of a seed."""
     return key.rpartition(".")[2].endswith("seed")
 
 
 def size_name(size: Mapping[str, Any]) -> str:
-    """The name of the file of conf/size that it equals, or layers x width and the heads."""
+    """Return the conf/size file with these values, or else layers x width and the heads."""
     equal = [name for name, known in _sizes().items() if known == size]
     if equal or not size:
         return equal[0] if equal else ""
@@ -67,12 +67,12 @@ def size_name(size: Mapping[str, Any]) -> str:
 
 
 def model_name(target: str) -> str:
-    """The file of conf/model that names this class, or the words of a class that none names."""
+    """Return the conf/model file that names this class, or else the words of the class."""
     return _models().get(target) or _class_words(target)
 
 
 def _class_words(target: object) -> str:
-    """As "random labels" of a class RandomLabels."""
+    """Split a class name into words: RandomLabels gives "random labels"."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(target).rpartition(".")[2]).lower()
 
 

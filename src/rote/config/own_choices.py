@@ -1,7 +1,7 @@
-"""This module reads which files of ./conf a choice brings, and what is in them.
+"""Find which files of ./conf a choice selects, and read their contents.
 
-Composing one choice alone would not do: it may need another one (``task/source`` needs a task). And
-a composed configuration no longer shows which of its values were read from the environment.
+Composing one choice alone is not enough: it may need another one (``task/source`` needs a task).
+And a composed configuration no longer shows which of its values came from the environment.
 """
 
 import re
@@ -25,15 +25,15 @@ DEFAULTS = "defaults"
 
 
 def own_files(group: str, choices: Any) -> list[Path]:
-    """The files of ./conf among one choice of a group, or a list of them."""
+    """Return the files of ./conf that one choice of a group, or a list of them, names."""
     names = choices if isinstance(choices, list | tuple) else [choices]
     return [path for name in names if (path := own_choice(group, str(name))) is not None]
 
 
 def own_contents(group: str, choices: Any) -> list[Any]:
-    """What is in these files, and in those of ./conf that their defaults lists choose.
+    """Read these files, and those of ./conf that their defaults lists choose.
 
-    A file that is no YAML is left out: whoever composes it reports that.
+    A file that is not YAML is left out: composing it reports the error.
     """
     found: dict[Path, Any] = {}
     todo = [(group, path) for path in own_files(group, choices)]
@@ -50,7 +50,7 @@ def require_chosen(config: Any, contents: list[Any], source: str, words: str) ->
     """Check a composed configuration and the files of ./conf that it was made from.
 
     Raises ValueError naming ``source`` for code, and for calls of resolvers in these files, that
-    the user has not chosen in this folder; ``words`` on the command line would choose them.
+    the user has not chosen in this folder; giving ``words`` on the command line chooses them.
     """
     allow_chosen_before([config, *contents])
     calls = [text for key, text in named_code(contents) if key == INTERPOLATION]
@@ -59,7 +59,7 @@ def require_chosen(config: Any, contents: list[Any], source: str, words: str) ->
 
 
 def require_named_defaults(contents: list[Any], source: str) -> None:
-    """Raise ValueError where an interpolation decides which files a defaults list brings."""
+    """Raise ValueError where an interpolation decides which files a defaults list selects."""
     lists = [str(each.get(DEFAULTS)) for each in contents if isinstance(each, Mapping)]
     if open_choice := next((text for text in lists if INTERPOLATION in text), None):
         raise ValueError(f"{source}: a defaults list must name its choices, got {open_choice}")
@@ -73,7 +73,7 @@ def _content(path: Path) -> Any:
 
 
 def _defaults(content: Any, group: str) -> Iterator[tuple[str, Any]]:
-    """Group and choices of each entry of a file's defaults list; relative ones are made whole."""
+    """Yield group and choices of each entry of a file's defaults list; groups are made absolute."""
     entries = content.get(DEFAULTS) if isinstance(content, Mapping) else None
     for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, str):

@@ -1,4 +1,4 @@
-"""The primary configuration: the YAML that composition starts from, and where groups are found."""
+"""Define the primary configuration: the YAML that composition starts from, and where groups lie."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ _composing: ContextVar[bool] = ContextVar("composing", default=False)
 
 @contextmanager
 def composing() -> Iterator[None]:
-    """While the block lasts, Hydra also searches conf/ of packages and of the current folder."""
+    """Within the block, Hydra also searches conf/ of packages and of the current folder."""
     token = _composing.set(True)
     try:
         yield
@@ -29,21 +29,21 @@ def composing() -> Iterator[None]:
 
 
 def is_composing() -> bool:
-    """Whether Hydra composes for rote now, and not for another program of this process."""
+    """Return whether Hydra now composes for rote, not for another program of this process."""
     return _composing.get()
 
 
 @dataclass(frozen=True)
 class Primary:
-    """Our own train.yaml; inside Hydra's application the configuration that this was given."""
+    """Our own train.yaml; inside Hydra's application, the configuration that it was given."""
 
     name: str
     overrides: tuple[str, ...] = ()  # of Hydra's own settings, such as hydra.searchpath
-    searched: tuple[Path, ...] | None = None  # by the application; None: `conf_folders`
+    searched: tuple[Path, ...] | None = None  # folders of the application; None: `conf_folders`
 
     @classmethod
     def of_application(cls, settings: Any) -> "Primary":
-        """From Hydra's own settings (the node ``hydra``) of the application that is running."""
+        """Read it from Hydra's own settings (the node ``hydra``) of the running application."""
         return cls(
             name=str(settings.job.config_name),
             overrides=tuple(settings.overrides.hydra),
@@ -54,18 +54,18 @@ class Primary:
 
     @property
     def changes(self) -> list[str]:
-        """What differs from our own; empty for train.yaml and the folders that rote knows."""
+        """The differences from our own; empty for train.yaml and the folders that rote knows."""
         known = conf_folders()
         folders = [str(folder) for folder in self.searched or () if folder not in known]
         return [self.name, *folders] if folders or self.name != MAIN else []
 
     def compose(self, choices: Sequence[str]) -> DictConfig:
-        """Hydra's own composition, unresolved; raises what Hydra raises."""
+        """Return Hydra's own composition, unresolved; raises what Hydra raises."""
         with self._initialised():
             return compose(self.name, overrides=[*self.overrides, *choices])
 
     def choices(self, group: str) -> list[str]:
-        """The choices of a configuration group (``optim``, ``optim/schedule``); empty: no group."""
+        """Return a group's choices (``optim``, ``optim/schedule``); empty if it is not a group."""
         if not _can_be_group(group):
             return []
         paths = [
@@ -74,14 +74,15 @@ class Primary:
         return sorted({path.stem for path in paths})
 
     def files(self, group: str, choice: str) -> list[Path]:
-        """Those that a choice can mean; the first one is composed."""
+        """Return the files that a choice can mean; the first one is composed."""
         paths = [folder / group / f"{choice}.yaml" for folder in self._folders(group)]
         return [path for path in paths if path.is_file()]
 
     def _folders(self, group: str) -> list[Path]:
-        """./conf may be that of another program: it adds to rote's top groups, and has no others.
+        """Return the folders that may hold a group; ./conf may only add to rote's top groups.
 
-        A folder conf/seed/ would otherwise make ``seed=3`` the choice of a file.
+        ./conf may be another program's: its conf/seed/ would otherwise make ``seed=3`` the choice
+        of a file.
         """
         folders = conf_folders() if self.searched is None else self.searched
         is_known = (conf_folder() / group.partition("/")[0]).is_dir()
@@ -90,7 +91,7 @@ class Primary:
 
     @contextmanager
     def _initialised(self) -> Iterator[None]:
-        if self.searched is not None:  # by the application
+        if self.searched is not None:  # the application has initialised Hydra
             yield
             return
         with composing(), initialize_config_dir(str(conf_folder()), version_base="1.3"):
@@ -102,7 +103,7 @@ def _can_be_group(name: str) -> bool:
 
 
 def _folders(source: Any) -> list[Path]:
-    """Of one entry of Hydra's search path; the ConfigStore and Hydra's own package have none."""
+    """Return the folders of an entry of Hydra's search path; the ConfigStore has none."""
     if source.schema == "file":
         return [Path(source.path)]
     if source.schema != "pkg" or source.path in ("", OF_HYDRA):

@@ -1,4 +1,4 @@
-"""This module writes a first version of one's own model, task, measure or sweep.
+"""Write a first version of a user's own model, task, measure or sweep.
 
 Each is complete: it runs and its test passes before a line is changed.
 """
@@ -26,7 +26,7 @@ SWEEP_FILES = {
 
 
 def write_skeleton(kind: str, name: str, folder: Path) -> list[Path]:
-    """Write the files of one kind into ``folder``; returns their paths.
+    """Write the files of one kind into ``folder`` and return their paths.
 
     Raises ValueError, with nothing written, for a kind or name that cannot be used, and where one
     of the files exists.
@@ -43,13 +43,13 @@ def write_skeleton(kind: str, name: str, folder: Path) -> list[Path]:
     _require_free(kind, name)
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:  # x: never over what somebody wrote
+        with path.open("x", encoding="utf-8") as file:  # x: never overwrites a file
             file.write(text)
     return list(texts)
 
 
 def next_commands(kind: str, name: str) -> list[str]:
-    """What to type next."""
+    """Return the commands to type next."""
     chosen = f"{kind}=[cost,{name}]" if kind == "measure" else f"{kind}={name}"
     if kind == "sweep":
         return [f"rote sweep {name} --dry-run", f"python -m pytest test_sweep_{name}.py"]
@@ -69,7 +69,7 @@ def _require_plain(name: str) -> None:
 
 
 def _require_free(kind: str, name: str) -> None:
-    """Raises ValueError where the name would choose, or import, something else."""
+    """Raises ValueError where the name would already choose or import something else."""
     if kind == "sweep":
         if name in sweep_files():
             raise ValueError(f"there is a sweep {name!r} already: choose another name")

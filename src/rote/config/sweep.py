@@ -1,10 +1,11 @@
-"""A sweep file: one question, one grid, one figure.
+"""Read a sweep file, which states one question, one grid and one report, and list its points.
 
 grid.product   axis -> values, all combinations
-grid.zip       axis -> values, side by side (all of one length)
+grid.zip       axis -> values, paired by position (all of one length)
 grid.cases     name -> cases, each of them settings that belong together; all combinations of cases
 grid.derive    key -> expression over the axes, the point's configuration and P (its parameters)
 grid.filter    expressions; a point stays where all hold
+
 An axis is a configuration key or group, or a name of its own that an expression uses.
 """
 
@@ -36,8 +37,8 @@ FUNCTIONS = {
     "round": round, "floor": math.floor, "ceil": math.ceil, "min": min, "max": max,
     "sqrt": math.sqrt, "log2": math.log2, "sequences_holding": sequences_holding,
 }  # fmt: skip
-ZIP = "grid.zip"  # as an override: axes side by side, a dictionary of lists
-FILTER = "grid.filter"  # as an override: a list of expressions that have to hold as well
+ZIP = "grid.zip"  # as an override: axes paired by position, a dictionary of lists
+FILTER = "grid.filter"  # as an override: a list of further expressions that must hold
 PARAMETERS = "P"  # in an expression: the exact parameter count of the point's model
 
 CountParameters = Callable[[Mapping[str, Any]], int]
@@ -45,7 +46,7 @@ CountParameters = Callable[[Mapping[str, Any]], int]
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """How the points are made from the axes."""
+    """Defines the points by their axes; raises ValueError for a part of the wrong shape."""
 
     product: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     zip: Mapping[str, Sequence[Any]] = field(default_factory=dict)
@@ -57,7 +58,7 @@ class Grid:
         for name in ("product", "zip", "cases", "derive"):
             if not isinstance(getattr(self, name), Mapping):
                 raise ValueError(f"grid.{name} must be keys with values: {getattr(self, name)!r}")
-        if isinstance(self.filter, str):  # of which every letter would be an expression
+        if isinstance(self.filter, str):  # each letter would be read as an expression
             raise ValueError(f"grid.filter must be a list of expressions: [{self.filter}]")
         lengths = {key: len(values) for key, values in self.zip.items()}
         if len(set(lengths.values())) > 1:
@@ -66,14 +67,14 @@ class Grid:
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """A question and the runs that answer it."""
+    """A question and the runs that answer it; raises ValueError for a key of the wrong type."""
 
     name: str
     question: str
-    report: str  # which report is written of it
+    report: str  # the kind of report
     fixed: Mapping[str, Any]
     grid: Grid
-    capacity_from: str = ""  # whose reported capacity that report scales by; "": published
+    capacity_from: str = ""  # the sweep whose reported capacity scales the report; "": published
 
     def __post_init__(self) -> None:
         if not isinstance(self.fixed, Mapping):
@@ -84,7 +85,7 @@ class Sweep:
             below(Path(), "capacity_from", self.capacity_from)
 
     def axes(self) -> list[dict[str, Any]]:
-        """Every combination of the axes, before filters and derived keys."""
+        """Return every combination of the axes, before filters and derived keys."""
         names = list(self.grid.product)
         products = itertools.product(*(_values(self.grid.product[name]) for name in names))
         rows = [dict(zip(names, values, strict=True)) for values in products]
@@ -98,7 +99,7 @@ class Sweep:
 
 
 def load_sweep(name: str) -> Sweep:
-    """Raises ValueError for a name or a key that is not known."""
+    """Load a sweep by name; raises ValueError for a name or a key that is not known."""
     files = sweep_files()
     if name not in files:
         raise unknown("sweep", name, files, own=own_place("sweeps", name))
@@ -106,7 +107,7 @@ def load_sweep(name: str) -> Sweep:
 
 
 def read_sweep(path: Path) -> Sweep:
-    """Raises ValueError naming the file where it is not a sweep."""
+    """Read a sweep file; raises ValueError naming the file where it is not a sweep."""
     try:
         content = OmegaConf.to_container(OmegaConf.load(path))
     except (YAMLError, OmegaConfBaseException) as error:
@@ -130,9 +131,9 @@ def read_sweep(path: Path) -> Sweep:
 
 
 def with_overrides(sweep: Sweep, overrides: Sequence[str], primary: Primary = OWN) -> Sweep:
-    """The sweep as changed on the command line: a value for an axis replaces the axis.
+    """Return the sweep as changed on the command line: a value for an axis replaces the axis.
 
-    ``primary`` knows the choices of each group, for ``glob()``. Code that the command line names is
+    ``primary`` lists the choices of each group, for ``glob()``. Code that the command line names is
     allowed in this process; what the file names is checked. Raises ValueError for what is not an
     override, deletes a key, or has values that cannot be listed.
     """
@@ -168,7 +169,7 @@ def with_overrides(sweep: Sweep, overrides: Sequence[str], primary: Primary = OW
 
 
 def as_grid(jobs: Sequence[Sequence[str]]) -> list[str]:
-    """The overrides of the grid that has just these points; a job alone may be a grid already.
+    """Return the overrides of the grid with exactly these points; a lone job may already be a grid.
 
     Raises ValueError where two jobs set different keys.
     """
@@ -187,21 +188,21 @@ def as_grid(jobs: Sequence[Sequence[str]]) -> list[str]:
 
 @dataclass(frozen=True)
 class GridPoint:
-    """One combination of the axes."""
+    """One combination of the axes, and the overrides that configure it."""
 
     axes: Mapping[str, Any]  # the value of each axis, also of those that only expressions use
     overrides: list[str]
 
 
 def points(sweep: Sweep, composer: Composer, count: CountParameters) -> Iterator[list[str]]:
-    """The overrides of every point, as `grid_points` gives them."""
+    """Return the overrides of every point of `grid_points`."""
     return (point.overrides for point in grid_points(sweep, composer, count))
 
 
 def grid_points(sweep: Sweep, composer: Composer, count: CountParameters) -> Iterator[GridPoint]:
-    """Every point; ``count`` gives the parameters of a configuration's model.
+    """Yield every point; ``count`` returns the number of parameters of a configuration's model.
 
-    Raises ValueError where nothing is left, where an expression or a key is wrong, and where the
+    Raises ValueError where no point is left, where an expression or a key is wrong, and where the
     sweep names code that is not allowed: its file may be somebody else's.
     """
     num_points = 0
@@ -257,7 +258,7 @@ def _names(expressions: Sequence[str]) -> set[str]:
 
 
 def _equal(left: Any, right: Any) -> bool:
-    """A group stands for its settings: held against a name they would differ, and nobody hear."""
+    """Compare; raises ValueError for a group and a name, which would silently be unequal."""
     for settings, name in ((left, right), (right, left)):
         if isinstance(settings, dict) and isinstance(name, str):
             raise ValueError(

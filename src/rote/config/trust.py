@@ -1,26 +1,26 @@
-"""This module decides which code a configuration may name: only what an allowlist holds.
+"""Decide which code a configuration may name: only what an allowlist holds.
 
-A configuration names code in three places: a ``_target_`` is called, the lines of ``setup`` are run
-by a shell, and the flags of ``extra_sbatch`` may set the environment of a job. An interpolation
+A configuration names code in three places: a ``_target_`` is called, a shell runs the lines of
+``setup``, and the flags of ``extra_sbatch`` may set the environment of a job. An interpolation
 reads the environment. Each of these is allowed where
 
 - a file of conf/ or sweeps/ names it that lies beside the sources (rote's own, or one that was
-  added there) or in an installed package (entry point ``rote.conf``),
-- ROTE_ALLOW or an entry point of the group ``rote.targets`` names it, or the package it is in, or
+added there) or in an installed package (entry point ``rote.conf``),
+- ROTE_ALLOW or an entry point of the group ``rote.targets`` names it, or its package, or
 - this process composed it from its own command line.
 
-What was composed is remembered in the user's state folder, by digest, so that a later command
-accepts the run or sweep that an earlier one made. A file from somebody else is not remembered.
+The user's state folder keeps a digest of what was composed, so that a later command accepts the
+run or sweep that an earlier one made. A file from somebody else has no digest there.
 
 ./conf, ./sweeps and the modules of the current folder may be somebody else's: a user can enter a
-folder that came in an archive. None of them allows code by being there. A user who names a choice
-of ./conf on the command line (``model=mine``) wants the code that it names, as with
-``model._target_=mine.Mine``: nothing else can be meant, for ./conf cannot replace a choice of
-rote's, and no default lies in it. That code is allowed, and modules of the folder become importable
-behind all that is installed. The pair of folder and code is remembered, so that a sweep file of
-this folder may choose it later. A sweep file alone is not such a wish, because its name does not
-say which code it runs; nor is a spec or a plan, for which the folder's memory is not asked: what
-they name must have been composed by this user to the last key.
+folder that came in an archive. Their presence allows no code. A user who names a choice of ./conf
+on the command line (``model=mine``) wants the code that it names, as with
+``model._target_=mine.Mine``: nothing else can be meant, because ./conf cannot replace a choice of
+rote's and holds no default. That code is allowed, and modules of the folder become importable
+after everything installed. The pair of folder and code is remembered, so that a sweep file of this
+folder may choose it later. A sweep file alone does not express that wish, because its name does not
+say which code it runs. Nor does a spec or a plan, for which the folder's memory is not consulted:
+this user must have composed exactly what they name, to the last key.
 """
 
 import os
@@ -51,11 +51,11 @@ RESOLVER = re.compile(
 KEYS = (TARGET, "setup", "extra_sbatch")
 Named = tuple[str, str]  # the key that names code, or INTERPOLATION, and its value
 
-_composed: set[Named] = set()  # by this process; Hydra's own stores are one per process, too
+_composed: set[Named] = set()  # by this process; a global, as Hydra's own stores are
 
 
 def allow(config: Any) -> None:
-    """Allow all that ``config`` names in this process: it was composed here."""
+    """Allow all that ``config`` names in this process, which composed it."""
     _composed.update(named_code(config))
 
 
@@ -74,7 +74,7 @@ def allow_chosen(config: Any) -> None:
 
 
 def allow_chosen_before(config: Any) -> None:
-    """Allow what ``config`` names of the current folder where this user chose it here before."""
+    """Allow what ``config`` names of the current folder, if this user chose it here before."""
     here = _of_current_folder(set(named_code(config)) - _composed)
     remembered = _remembered() if here else frozenset()
     known = {named for named in here if _digest_here(named) in remembered}
@@ -88,7 +88,7 @@ def require_allowed(
 ) -> None:
     """Raise ValueError naming ``source`` and the first thing in ``config`` that is not allowed.
 
-    ``remedy`` is what a user can do who trusts code of the current folder; else ROTE_ALLOW is.
+    ``remedy`` tells a user who trusts code of the current folder what to do; default: ROTE_ALLOW.
     """
     _require(config, source, set(), remedy)
 
@@ -96,7 +96,7 @@ def require_allowed(
 def require_own(specs: Iterable[Spec], source: object) -> None:
     """Check specs that were read from a file, before anything of them is built.
 
-    Those that this user composed before are allowed, in this process, as they were then. Raises
+    A spec that this user composed before is allowed in this process, unchanged. Raises
     ValueError naming ``source``.
     """
     allowed: set[Named] = set()
@@ -114,7 +114,7 @@ def require_own(specs: Iterable[Spec], source: object) -> None:
 
 
 def remember(specs: Iterable[Spec]) -> None:
-    """Note specs that this process composed, where they name more than is always allowed.
+    """Record specs that this process composed, if they name more than is always allowed.
 
     A state folder that cannot be written to is no error: later commands then need ROTE_ALLOW.
     """
@@ -128,7 +128,7 @@ def remember(specs: Iterable[Spec]) -> None:
 
 
 def named_code(config: Any, key: str = "") -> Iterator[Named]:
-    """All code that a configuration names, at any depth; keys may be dotted, as in a sweep."""
+    """Yield all code that a configuration names, at any depth; keys may be dotted as in sweeps."""
     if isinstance(config, Mapping):
         for name, value in config.items():
             yield from named_code(value, str(name).rpartition(".")[2])
@@ -151,7 +151,7 @@ def _require(config: Any, source: object, allowed: set[Named], remedy: str | Non
 
 
 def _first_other(config: Any, known: set[Named], is_fine: Callable[[Named], bool]) -> Named | None:
-    """The first code that is not fine; ``known``, which grows, is: grids name the same for ever."""
+    """Return the first code that is not fine; ``known`` collects fine code, which grids repeat."""
     for named in named_code(config):
         if named not in known:
             if not is_fine(named):
@@ -165,7 +165,7 @@ def _is_allowed(named: Named) -> bool:
 
 
 def _is_standing(named: Named) -> bool:
-    """Whether it is allowed in every process of this user."""
+    """Return whether it is allowed in every process of this user."""
     if _is_in_files(named):
         return True
     key, value = named
@@ -173,13 +173,13 @@ def _is_standing(named: Named) -> bool:
 
 
 def _is_in_files(named: Named) -> bool:
-    """Whether a file of rote's or of an installed package names it."""
+    """Return whether a file of rote's or of an installed package names it."""
     packaged = (*packaged_folders(CONF), *packaged_folders(SWEEPS))
     return any(named in _of_files(path) for path in (conf_folder(), sweeps_folder(), *packaged))
 
 
 def _of_current_folder(names: Iterable[Named]) -> list[Named]:
-    """Targets whose module lies in the current folder and nowhere else; calls of resolvers."""
+    """Return targets whose module lies in the current folder alone, and calls of resolvers."""
     return [
         (key, value)
         for key, value in names
@@ -202,25 +202,25 @@ def _of_files(folder: Path) -> frozenset[Named]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     found: set[Named] = set()
     for path in folder.rglob("*.yaml"):
-        with suppress(yaml.YAMLError, UnicodeDecodeError):  # whoever composes it reports that
+        with suppress(yaml.YAMLError, UnicodeDecodeError):  # composing it reports the error
             found.update(named_code(yaml.load(path.read_text(), Loader=loader)))
     return frozenset(named for named in found if named[0] != INTERPOLATION)
 
 
 def _registered() -> list[str]:
-    """Modules, packages and single classes that the user or an installed package allows."""
+    """Return modules, packages and classes that the user or an installed package allows."""
     from_environment = re.split(r"[\s,:]+", os.environ.get(ALLOW_VARIABLE, ""))
     return [name for name in (*from_environment, *_from_packages(tuple(sys.path))) if name]
 
 
 @cache
 def _from_packages(_: tuple[str, ...]) -> tuple[str, ...]:
-    """Of what is installed on this path; looking through it takes some 20 ms."""
+    """Return what packages installed on this path register; the search takes some 20 ms."""
     return tuple(one.value.replace(":", ".") for one in entry_points(group=ENTRY_POINTS))
 
 
 def _covers(name: str, target: str) -> bool:
-    """Whether ``target`` is ``name``, or a class or function that is defined in it.
+    """Return whether ``target`` is ``name``, or a class or function that is defined in it.
 
     What a module only imports is not covered: ``mine.os.system`` is not defined in ``mine``.
     """
@@ -230,7 +230,7 @@ def _covers(name: str, target: str) -> bool:
         return False
     try:
         found = get_object(target)
-    except Exception:  # there is no such thing: `build` says so in its own words
+    except Exception:  # it does not exist: `build` reports that
         return True
     is_code = isclass(found) or isfunction(found) or ismethod(found)
     return is_code and f"{found.__module__}.".startswith(f"{name}.")
@@ -254,14 +254,14 @@ def _refusal(named: Named, source: object, remedy: str | None) -> str:
 
 
 def _digest(spec: Spec) -> str:
-    """Over every key; empty, which is never remembered, for what is not JSON, such as NaN."""
+    """Digest every key; empty, which is never remembered, for what is not JSON, such as NaN."""
     with suppress(TypeError, ValueError, RecursionError):
         return sha256(canonical_json({"what": spec.what, "how": spec.how}).encode())
     return ""
 
 
 def _note(digests: set[str]) -> None:
-    """Add lines to the state file that it lacks."""
+    """Add the digests that the state file lacks."""
     if not (new := digests - _remembered() if digests else digests):
         return
     with suppress(OSError, RuntimeError):
@@ -273,7 +273,7 @@ def _note(digests: set[str]) -> None:
 
 
 def _digest_here(named: Named) -> str:
-    """Of code and the current folder: of the same name elsewhere it says nothing."""
+    """Digest code with the current folder: it does not hold for the same name elsewhere."""
     return sha256(canonical_json([str(Path.cwd()), *named]).encode())
 
 
@@ -284,6 +284,6 @@ def _remembered() -> frozenset[str]:
 
 
 def _state_file() -> Path:
-    """Raises RuntimeError for a user without a home folder."""
+    """Return the state file's path; raises RuntimeError for a user without a home folder."""
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "rote" / "composed"

@@ -1,1 +1,1 @@
-"""Measurements of a trained model: totals that add, and arrays with one value per sequence."""
+"""Measure a trained model: totals that add, and arrays with one value per sequence."""

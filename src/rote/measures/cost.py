@@ -1,16 +1,14 @@
-"""Code length of every training and held-out sequence, in bits: of the tokens that are scored.
+"""Compute the code length of every training and held-out sequence, in bits, over scored tokens.
 
-Scored in float32, summed in float64: accumulating in bfloat16 is 2-4 % off, which hides a plateau.
-Shapes: N sequences, B batch, L positions.
+Scores are computed in float32 and summed in float64: accumulating in bfloat16 is 2-4 % off, which
+hides a plateau. The module also computes the shortest code that any model can have of a training
+set, which bounds what a model can memorise: a model gives a probability to a sequence, not to its
+place in the training set. If c of the n training sequences that share a prompt are copies of one
+sequence, the probabilities of what follows the prompt add to at most 1, so the code is shortest
+where each has c / n, and then takes log2(n / c) bits a sequence (Gibbs' inequality). N distinct
+sequences without a prompt take N log2 N bits.
 
-The shortest code that any model can have of a training set: what it can never memorise.
-
-A model gives a probability to a sequence, not to its place in the training set. Of the n training
-sequences that share a prompt, c are copies of one; the probabilities of what follows the prompt add
-to at most 1, so the code is shortest where each has c / n, and then takes log2(n / c) bits a
-sequence (Gibbs' inequality). N distinct sequences without a prompt take N log2 N bits.
-
-Shapes: N sequences, B batch, L positions.
+Shapes: H hashes, N sequences, B batch, L positions.
 """
 
 from collections.abc import Iterator
@@ -27,16 +25,16 @@ from rote.models.likelihood import token_nats
 from rote.tasks.protocol import Identified, Sequences, Task, scored_from
 
 TOKENS_PER_BATCH = 1 << 22  # 32 MiB of int64
-# Two multilinear hashes modulo 2^64 stand for a sequence. Two different ones differ somewhere by a
-# number below V, so that of the 2^64 factors of that place fewer than V make the sums equal: both
-# hashes do for one pair in (2^64 / V)^2. With 2^30 sequences of 2^17 symbols any of the 2^59 pairs
-# does so with a probability of 2^-35.
+# Two multilinear hashes modulo 2^64 stand for a sequence. Two different sequences differ somewhere
+# by a number below V, so fewer than V of the 2^64 factors of that position make the sums equal.
+# Both hashes collide for one pair in (2^64 / V)^2: with 2^30 sequences of 2^17 symbols, any of the
+# 2^59 pairs collides with a probability of 2^-35.
 NUM_HASHES = 2
 
 
 @torch.inference_mode()
 def least_code_bits(sequences: Sequences, task: Task, *, device: torch.device) -> float:
-    """Sum over the sequences of log2(n / c), in bits; 16 to 32 bytes a sequence are held."""
+    """Return the sum over sequences of log2(n / c), in bits; 16 to 32 bytes a sequence are held."""
     start = scored_from(task)
     factors_HL = _factors(task.length).to(device)
     ends = [task.length, start] if start else [task.length]
@@ -55,7 +53,7 @@ def least_code_bits(sequences: Sequences, task: Task, *, device: torch.device) -
 
 
 def _factors(length: int) -> Tensor:
-    """Random int64 [H, L]; sums and products of int64 wrap, as they have to modulo 2^64."""
+    """Return random int64 factors [H, L]; int64 sums and products wrap modulo 2^64, as intended."""
     positions_L = torch.arange(length)
     halves = [
         random_32_bits(positions_L, stream_seed(0, "least code", index))
@@ -66,7 +64,7 @@ def _factors(length: int) -> Tensor:
 
 
 def _count_bits(hash_HN: np.ndarray) -> float:
-    """Sum of n log2 n over the groups of equal columns, n of them in each."""
+    """Return the sum of n log2 n over the groups of equal columns, where n is a group's size."""
     sorted_HN = hash_HN[:, np.lexsort(hash_HN)]
     is_new = (sorted_HN[:, 1:] != sorted_HN[:, :-1]).any(axis=0)
     starts = np.flatnonzero(np.concatenate([[True], is_new, [True]]))
@@ -80,15 +78,15 @@ CPU_LOGITS_PER_BATCH = 1 << 22  # 16 MiB stay in a cache until the softmax reads
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """-log2 p of each sequence under the model: what is left to tell somebody who has the model."""
+    """Measures -log2 p of each sequence: its code length for a receiver who has the model."""
 
     def __call__(
         self, model: nn.Module, task: Task, *, seed: int, device: torch.device
     ) -> Measurement:
-        """Totals and arrays for both splits, under both conventions for the first token.
+        """Return totals and arrays for both splits, under both conventions for the first token.
 
-        Where a prompt is not scored there is one: the first token is no part of what is.
-        ``train_least_code_bits`` is what no model's code of the training set can be shorter than.
+        Where a prompt is not scored, only one convention exists: the first token is not scored.
+        No model's code of the training set is shorter than ``train_least_code_bits``.
         """
         totals: dict[str, float] = {}
         arrays: dict[str, np.ndarray] = {}
@@ -112,7 +110,7 @@ class Cost:
 
 
 def num_scored_tokens(sequences: Sequences, task: Task) -> int:
-    """Of all sequences: the tokens that code lengths are sums over."""
+    """Return the number of tokens, of all sequences, over which code lengths are summed."""
     return sequences.num_sequences * (task.length - scored_from(task))
 
 
@@ -120,10 +118,10 @@ def num_scored_tokens(sequences: Sequences, task: Task) -> int:
 def sequence_code_bits(
     model: nn.Module, sequences: Sequences, task: Task, *, device: torch.device
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Code length of each sequence's scored tokens and of its first token alone, float64 [N] each.
+    """Return the code length of each sequence's scored tokens and of its first token, float64 [N].
 
-    Results go into tensors made beforehand: small ones that outlive a batch would be cut from what
-    large ones have freed, and every batch would then take its logits' memory anew.
+    Results go into tensors allocated beforehand: small tensors that outlive a batch would be cut
+    from the memory that large ones freed, and every batch would then allocate its logits anew.
     """
     num_sequences, start = sequences.num_sequences, scored_from(task)
     whole_N = torch.empty(num_sequences, dtype=torch.float64, device=device)
@@ -138,7 +136,7 @@ def sequence_code_bits(
 
 
 def batches(num_sequences: int, task: Task, device: torch.device) -> Iterator[range]:
-    """Indices of so many sequences that the logits of each batch stay within a bound."""
+    """Yield ranges of indices, so many that the logits of each batch stay within a bound."""
     logits = CPU_LOGITS_PER_BATCH if device.type == "cpu" else LOGITS_PER_BATCH
     size = max(1, logits // (task.length * task.vocab_size))
     for start in range(0, num_sequences, size):

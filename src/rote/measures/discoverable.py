@@ -1,14 +1,13 @@
-"""How probably one sample of the model is the true rest of a sequence: (n, p)-discoverable text.
+"""Compute how probably one sample of the model is a sequence's true rest: (n, p)-discoverable text.
 
-Source: Hayes et al. 2024 (arXiv 2410.19482). Stored is ln p_z of one sample; what n samples find is
-derived in `rote.analysis.quantities.generations`. Beside it, optionally, whether a beam search
-finds the rest. Shapes: N sequences, B batch, L positions, V vocabulary, C positions at a time,
-K samplers.
+Source: Hayes et al. 2024 (arXiv 2410.19482). ln p_z of one sample is stored; what n samples find is
+derived in `rote.analysis.quantities.generations`. Optionally a beam search, which keeps the few
+likeliest continuations of a prefix, also looks for the rest.
 
-Beam search: the likeliest continuations of a prefix that keeping a few at a time can find.
-
-Shapes: B prefixes, A of them that are left, P tokens of each, S tokens of a continuation,
-V vocabulary, K hypotheses, C candidates that they grow into, R rows that the model reads.
+Shapes: N sequences, B of a batch (prefixes in a beam search, A of them still searched),
+L positions, P tokens of a prefix, S tokens of a continuation, V vocabulary; K samplers or
+hypotheses, C positions at a time or candidates that the hypotheses grow into, R rows that the model
+reads.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,11 +30,11 @@ from rote.tasks.protocol import Identified, Sequences, Task
 def beam_search(
     model: nn.Module, prefix_BP: Tensor, *, num_tokens: int, num_beams: int
 ) -> tuple[Tensor, Tensor]:
-    """Continuations [B, K, S], likeliest first, and their ln p, float64 [B, K].
+    """Return continuations [B, K, S], likeliest first, and their ln p, float64 [B, K].
 
-    K is ``num_beams``, or V^S where there are no more. Of equally likely ones that comes first
-    whose beginning did, then that of the lower token: one beam is greedy decoding. Call it inside
-    the model's precision context.
+    K is ``num_beams``, or V^S if that is smaller. Ties go to the hypothesis whose beginning came
+    first, then to the lower token: one beam is greedy decoding. Call it inside the model's
+    precision context.
     """
     beam = _Beam(model, prefix_BP, num_beams)
     for _ in range(num_tokens):
@@ -47,9 +46,10 @@ def beam_search(
 def beam_ranks(
     model: nn.Module, tokens_BL: Tensor, *, prefix_tokens: int, num_beams: int
 ) -> Tensor:
-    """Which of a beam search's hypotheses is the true rest: 0 the likeliest, -1 none; int64 [B].
+    """Return the rank of the true rest among a beam search's hypotheses, int64 [B].
 
-    A sequence whose true beginning has left the beam is left.
+    0 is the likeliest, -1 not among them. A sequence is dropped once its true beginning has left
+    the beam.
     """
     prefix_BP, suffix_BS = tokens_BL.tensor_split([prefix_tokens], dim=1)
     beam = _Beam(model, prefix_BP, num_beams)
@@ -68,7 +68,7 @@ def beam_ranks(
 
 
 class _Beam:
-    """The hypotheses of several prefixes, one token longer each time."""
+    """The hypotheses of several prefixes, which grow by one token at a time."""
 
     def __init__(self, model: nn.Module, prefix_BP: Tensor, num_beams: int) -> None:
         self.num_beams, self.decoder = num_beams, token_reader(model)
@@ -78,7 +78,7 @@ class _Beam:
         self.parent_BK = torch.zeros_like(self.log_p_BK, dtype=torch.int64)
 
     def grow(self) -> None:
-        """By the token that makes each likeliest."""
+        """Extend the hypotheses by one token and keep the likeliest."""
         if self.tokens_BKS.shape[2]:
             self.decoder.keep(self.parent_BK.flatten())
             self.logits_RV = self.decoder.read(self.tokens_BKS[:, :, -1].reshape(-1, 1))
@@ -87,7 +87,7 @@ class _Beam:
         )
 
     def keep(self, prefixes: Tensor) -> None:
-        """Go on with the hypotheses of these alone; the decoder follows with the next token."""
+        """Keep the hypotheses of these prefixes only; the decoder follows with the next token."""
         self.tokens_BKS, self.log_p_BK = self.tokens_BKS[prefixes], self.log_p_BK[prefixes]
         self.parent_BK = self.parent_BK[prefixes]
 
@@ -95,9 +95,9 @@ class _Beam:
 def _grown(
     tokens_BKS: Tensor, log_p_BK: Tensor, logits_RV: Tensor, num_beams: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The best hypotheses with one token more, their ln p, and the row that each one grew from."""
+    """Return the best hypotheses one token longer, their ln p, and the row each one grew from."""
     num_prefixes, num_hypotheses = log_p_BK.shape
-    # In float64 different logits stay different, and one beam takes the token that argmax takes.
+    # In float64 different logits stay different, so that one beam chooses as argmax does.
     log_p_RV = logits_RV.double().log_softmax(dim=-1)
     vocab_size = log_p_RV.shape[1]
     log_p_BC = (log_p_BK.view(-1, 1) + log_p_RV).view(num_prefixes, -1)
@@ -112,7 +112,7 @@ def _grown(
 
 
 def _best(log_p_BC: Tensor, number: int) -> Tensor:
-    """Indices of the highest, [B, K]; of equal ones the lowest, which `torch.topk` does not say."""
+    """Return indices of the highest, [B, K]; ties go to the lowest, unspecified in `torch.topk`."""
     least_B1 = log_p_BC.topk(number, dim=1).values[:, -1:]
     is_above_BC, is_least_BC = log_p_BC > least_B1, log_p_BC == least_B1
     room_B1 = number - is_above_BC.sum(dim=1, keepdim=True)
@@ -127,10 +127,10 @@ KEY = "measure.discoverable.prefix_tokens"
 
 @dataclass(frozen=True, kw_only=True)
 class Discoverable:
-    """Of the first sequences of both splits; raises ValueError."""
+    """Measures the first sequences of both splits; raises ValueError for a setting out of range."""
 
     prefix_tokens: Sequence[int]
-    num_sequences: int  # of each split; all, where it has fewer
+    num_sequences: int  # of each split; all, if it has fewer
     samplers: Mapping[str, Sampler]
     num_beams: int | None  # None: no beam search
 
@@ -149,7 +149,7 @@ class Discoverable:
     def __call__(
         self, model: nn.Module, task: Task, *, seed: int, device: torch.device
     ) -> Measurement:
-        """Arrays of ln p_z (float64, -inf: never drawn) and of ranks in the beam (-1: not there).
+        """Return arrays of ln p_z (float64, -inf: never drawn) and of beam ranks (-1: not found).
 
         Totals count what one draw for each sequence finds on average, and what beams find.
         """
@@ -172,7 +172,7 @@ class Discoverable:
     def _log_p(
         self, model: nn.Module, sequences: Sequences, tried: int, task: Task, device: torch.device
     ) -> Iterator[tuple[str, np.ndarray]]:
-        """Of each sampler and prefix, named, from one pass over the true tokens."""
+        """Yield name and ln p_z [N] of each sampler and prefix, from one pass over true tokens."""
         logits = CPU_LOGITS_PER_BATCH if device.type == "cpu" else LOGITS_PER_BATCH
         size = max(1, logits // (task.length * task.vocab_size))
         samplers, prefixes = [*self.samplers.values()], len(self.prefix_tokens)
@@ -210,15 +210,15 @@ class Discoverable:
 def suffix_log_p(
     model: nn.Module, tokens_BL: Tensor, *, prefix_tokens: int, samplers: Sequence[Sampler]
 ) -> Tensor:
-    """ln p_z of what follows the first ``prefix_tokens``, for each sampler, float64 [K, B]."""
+    """Return ln p_z of what follows ``prefix_tokens`` tokens, for each sampler, float64 [K, B]."""
     return _of_suffix(token_log_p(model, tokens_BL, samplers), prefix_tokens)
 
 
 @torch.inference_mode()
 def token_log_p(model: nn.Module, tokens_BL: Tensor, samplers: Sequence[Sampler]) -> Tensor:
-    """ln of what each token is drawn with behind the true ones before it, float32 [K, B, L].
+    """Return ln of each token's sampling probability after the true ones, float32 [K, B, L].
 
-    One pass for all samplers; no more than a few positions' distributions are held at once, which
+    One pass serves all samplers. Only a few positions' distributions are held at once, which
     top-p sorts. Call it inside the model's precision context.
     """
     pieces = [

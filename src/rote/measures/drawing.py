@@ -1,4 +1,4 @@
-"""Sequences drawn from a model, as an attacker draws them who hopes for training data.
+"""Draw sequences from a model, as an attacker who looks for training data does.
 
 Source: Carlini et al. 2021 (arXiv 2012.07805), sections 4 and 5.1: top-n sampling, a temperature
 that decays over the first tokens, and prompts of text from elsewhere. Shapes: N sequences, B batch,
@@ -18,12 +18,12 @@ from rote.models.decoder import sequences_at_once, token_reader
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """A sampler, hotter at first, behind a prompt or behind none; raises ValueError."""
+    """A sampler, optionally hotter at first and after a prompt; raises ValueError."""
 
     sampler: Sampler
     first_temperature: float | None  # None: the sampler's own from the first token on
     decay_tokens: int  # over which the temperature falls to the sampler's own, linearly
-    prompt_tokens: int  # of a text that is not training data
+    prompt_tokens: int  # from a text that is not training data
 
     def __post_init__(self) -> None:
         require_whole("decay_tokens", self.decay_tokens, 0)
@@ -31,10 +31,10 @@ class Drawing:
         if self.first_temperature is not None:
             if self.decay_tokens == 0:
                 raise ValueError("first_temperature needs decay_tokens of 1 or more")
-            replace(self.sampler, temperature=self.first_temperature)  # refuses what is none
+            replace(self.sampler, temperature=self.first_temperature)  # raises if invalid
 
     def sampler_at(self, position: int) -> Sampler:
-        """Of the token that so many others have been drawn before."""
+        """Return the sampler of the token at this position, counted from the end of the prompt."""
         if self.first_temperature is None or position >= self.decay_tokens:
             return self.sampler
         last = self.sampler.temperature
@@ -47,10 +47,10 @@ class Drawing:
 def drawn(
     model: nn.Module, prompts_NP: Tensor, uniform_NS: Tensor, drawing: Drawing, *, vocab_size: int
 ) -> Tensor:
-    """Prompts and what the model says after them, int64 [N, L] with L = P + S.
+    """Return prompts followed by what the model samples, int64 [N, L] with L = P + S.
 
-    ``uniform_NS``, float64 from [0, 1): each number alone decides about one token, so a sequence
-    does not depend on those that are drawn beside it. Call it inside the model's precision context.
+    ``uniform_NS`` is float64 from [0, 1). Each number decides one token, so a sequence does not
+    depend on those that are drawn beside it. Call it inside the model's precision context.
     """
     length = prompts_NP.shape[1] + uniform_NS.shape[1]
     size = sequences_at_once(model, length=length, vocab_size=vocab_size)
@@ -66,7 +66,7 @@ def drawn(
 def _continued(
     model: nn.Module, prompts_BP: Tensor, uniform_BS: Tensor, drawing: Drawing
 ) -> Iterator[Tensor]:
-    """One token after another, [B, 1] each."""
+    """Yield one sampled token after another, [B, 1] each."""
     decoder = token_reader(model)
     read_BL = prompts_BP
     for position in range(uniform_BS.shape[1]):
@@ -77,8 +77,8 @@ def _continued(
 
 
 def _chosen(log_p_BV: Tensor, uniform_B1: Tensor) -> Tensor:
-    """The first token with which the probabilities add up to more than the uniform number."""
+    """Return the first token at which the cumulative probability exceeds the uniform number."""
     total_BV = log_p_BV.double().exp().cumsum(dim=1)
     reached_B1 = uniform_B1 * total_BV[:, -1:]
-    # A product rounded up to the whole sum lies behind the last token.
+    # Rounding may push the product up to the whole sum, which would select past the last token.
     return torch.searchsorted(total_BV, reached_B1, right=True).clamp(max=total_BV.shape[1] - 1)

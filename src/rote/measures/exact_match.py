@@ -1,9 +1,10 @@
-"""Which items a model answers exactly, and how many bits each answer costs it.
+"""Test which items a model answers exactly, and how many bits each answer costs it.
 
 Teacher-forced: every token of the answer is the likeliest one after the true tokens before it.
 Free-running: greedy decoding from what stands before the answer gives the whole answer. Up to its
-first mistake greedy decoding reads the true tokens, so the two agree but for rounding (a cache of
-keys and values adds in another order); the second is what the model would really say.
+first mistake greedy decoding reads the true tokens, so the two differ only by rounding (a key-value
+cache adds in another order); the free-running test is what the model would really answer.
+
 Shapes: N items, B of a batch, L positions.
 """
 
@@ -23,7 +24,7 @@ from rote.tasks.protocol import HasItems, Items, Task
 
 @dataclass(frozen=True, kw_only=True)
 class ExactMatch:
-    """Every item of the task, seen and held out: none is chosen by how it comes out."""
+    """Measures every item of the task, seen and held out; no item is selected by its outcome."""
 
     def check(self, task: Task) -> None:
         """Raises ValueError for a task that has no items."""
@@ -32,9 +33,9 @@ class ExactMatch:
     def __call__(
         self, model: nn.Module, task: Task, *, seed: int, device: torch.device
     ) -> Measurement:
-        """Totals for each split and group; arrays with one value for each item.
+        """Return totals for each split and group, and arrays with one value for each item.
 
-        ``answer_bits`` is left out of the totals of a group where it is not known.
+        The totals of a group lack ``answer_bits`` where it is not known.
         """
         items = _with_items(task).items(seed)
         code_bits_N, forced_N = _forced(model, items, task, device)
@@ -42,7 +43,7 @@ class ExactMatch:
         return Measurement(
             totals=_totals(items, code_bits_N, forced_N, free_N),
             arrays={
-                "groups": np.array(items.groups),  # their names; ``group`` counts them from 0
+                "groups": np.array(items.groups),  # names; ``group`` is an index from 0
                 "group": items.group_N.numpy().astype(np.uint8),
                 "exposures": items.exposures_N.numpy().astype(np.int32),
                 "answer_bits": items.bits_N.numpy().astype(np.float32),
@@ -76,7 +77,7 @@ def _totals(
 def _forced(
     model: nn.Module, items: Items, task: Task, device: torch.device
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Code length of each answer, float64, and whether each of its tokens is the likeliest, [N]."""
+    """Return each answer's code length, float64, and whether all its tokens are likeliest, [N]."""
     number = len(items.tokens_NL)
     nats_N = torch.empty(number, dtype=torch.float64, device=device)
     right_N = torch.empty(number, dtype=torch.bool, device=device)
@@ -92,7 +93,7 @@ def _forced(
 
 @torch.inference_mode()
 def _free(model: nn.Module, items: Items, task: Task, device: torch.device) -> np.ndarray:
-    """Whether greedy decoding gives the whole answer, bool [N]."""
+    """Return whether greedy decoding gives the whole answer, bool [N]."""
     size = sequences_at_once(model, length=task.length, vocab_size=task.vocab_size)
     right_N = torch.empty(len(items.tokens_NL), dtype=torch.bool)
     for start in np.unique(items.answer_start_N.numpy()).tolist():
@@ -108,7 +109,7 @@ def _free(model: nn.Module, items: Items, task: Task, device: torch.device) -> n
 
 
 def _greedy(model: nn.Module, prompts_BL: Tensor, length: int) -> Tensor:
-    """The likeliest token after token, so many, [B, length]."""
+    """Decode ``length`` tokens greedily, [B, length]."""
     decoder = token_reader(model)
     decoded = [decoder.read(prompts_BL).argmax(dim=-1, keepdim=True)]
     while len(decoded) < length:
@@ -117,7 +118,7 @@ def _greedy(model: nn.Module, prompts_BL: Tensor, length: int) -> Tensor:
 
 
 def _inside(items: Items, rows: slice | Tensor) -> Tensor:
-    """Which positions are of the answer, bool [B, L]."""
+    """Mark the positions that belong to the answer, bool [B, L]."""
     positions_L = torch.arange(items.tokens_NL.shape[1])
     starts_B1, ends_B1 = items.answer_start_N[rows, None], items.answer_end_N[rows, None]
     return (positions_L >= starts_B1) & (positions_L < ends_B1)

@@ -1,7 +1,7 @@
-"""How likely a model finds each canary beside the other secrets that could stand in its place.
+"""Rank each planted canary among the other secrets that could stand in its place.
 
-Source: Carlini et al. 2018 (arXiv 1802.08232), section 4. What is stored are code lengths in bits
-(their log-perplexity) and ranks; exposure is derived in `rote.analysis.quantities.exposure`.
+Source: Carlini et al. 2018 (arXiv 1802.08232), section 4. Code lengths in bits (the paper's
+log-perplexity) and ranks are stored; exposure is derived in `rote.analysis.quantities.exposure`.
 Shapes: K canaries, R secrets, L positions, T references of all canaries together.
 """
 
@@ -30,12 +30,12 @@ class Exposure:
     """Ranks canaries among all secrets of their set, or among references drawn from it.
 
     Secrets are ranks in a finite set, so the bits of one are exact and a small set is ranked whole.
-
-    Carlini et al. 2018, arXiv 1802.08232, section 4. Raises ValueError for a setting out of range.
+    Source: Carlini et al. 2018, arXiv 1802.08232, section 4. Raises ValueError for a setting out of
+    range.
     """
 
-    exact_up_to: int  # secrets: a set no larger is ranked whole
-    num_references: int  # drawn for each canary of a larger one
+    exact_up_to: int  # a set of at most so many secrets is ranked whole
+    num_references: int  # drawn for each canary of a larger set
 
     def __post_init__(self) -> None:
         require_whole("measure.exposure.exact_up_to", self.exact_up_to, 0, 1 << 24)
@@ -48,7 +48,7 @@ class Exposure:
     def __call__(
         self, model: nn.Module, task: Task, *, seed: int, device: torch.device
     ) -> Measurement:
-        """As `canary_measurement` of what the task has planted."""
+        """Apply `canary_measurement` to the canaries that the task has planted."""
         canaries = _with_canaries(task)
         return canary_measurement(
             model,
@@ -73,11 +73,11 @@ def canary_measurement(
     exact_up_to: int,
     num_references: int,
 ) -> Measurement:
-    """Arrays in the manifest's order; the references of one canary follow those of another.
+    """Return arrays in the manifest's order; the references follow in the order of their canaries.
 
     ``num_as_likely`` counts the references that are as likely as the canary or likelier. Where
-    ``is_exact`` the references are all other secrets, and 1 + num_as_likely is the rank.
-    ``is_extracted``: what the model finds likeliest after the template is the secret and its end.
+    ``is_exact``, the references are all other secrets, and 1 + num_as_likely is the rank.
+    ``is_extracted``: greedy decoding after the template gives the secret and its end.
     """
     codes = []
     for place, canary in enumerate(manifest.canaries):
@@ -93,7 +93,7 @@ def canary_measurement(
 def _secrets(
     canary: Canary, space: Space, random: Random, exact_up_to: int, num_references: int
 ) -> list[Piece]:
-    """The canary's own, then others than it."""
+    """Return the canary's own secret, then the others."""
     own = space.rank(canary.secret)  # type: ignore[arg-type]
     if space.size <= exact_up_to:
         others = [*range(own), *range(own + 1, space.size)]
@@ -144,7 +144,7 @@ def _with_canaries(task: Task) -> Canaries:
 def _code_bits(
     model: nn.Module, rows: Sequence[Sequence[int]], vocab_size: int, device: torch.device
 ) -> np.ndarray:
-    """-log2 p of each row of tokens, from its first on, float64 [R]."""
+    """Return -log2 p of each row of tokens, the first token included, float64 [R]."""
     nats_R = torch.cat([_nats(model, *part).cpu() for part in _parts(rows, vocab_size, device)])
     return np.asarray(bits_from_nats(nats_R.numpy()))
 
@@ -157,8 +157,10 @@ def _is_extracted(
     vocab_size: int,
     device: torch.device,
 ) -> np.ndarray:
-    """Greedily, bool [K]. The model reads the secret itself: up to its first mistake it would have
-    read the same."""
+    """Return whether greedy decoding gives the secret, bool [K].
+
+    The model reads the true secret: up to its first mistake it would have read the same.
+    """
     rows = [one.tokens(one.secret, encode) for one in canaries]
     first_K = torch.tensor([one.first_of_secret(encode) for one in canaries])
     parts = _parts(rows, vocab_size, device)
@@ -169,7 +171,7 @@ def _is_extracted(
 def _parts(
     rows: Sequence[Sequence[int]], vocab_size: int, device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Padded rows and whether each column is of the row, [B, L] both."""
+    """Yield batches of padded rows and a mask of the columns inside the row, [B, L] both."""
     logits = CPU_LOGITS_PER_BATCH if device.type == "cpu" else LOGITS_PER_BATCH
     size = max(1, logits // (max(map(len, rows)) * vocab_size))
     for start in range(0, len(rows), size):
@@ -180,12 +182,12 @@ def _parts(
 
 
 def _nats(model: nn.Module, tokens_BL: Tensor, inside_BL: Tensor) -> Tensor:
-    """Of whole rows, float64 [B]; what pads them cannot change what comes before."""
+    """Return the nats of whole rows, float64 [B]; padding cannot change what comes before it."""
     return token_nats(model, tokens_BL).double().where(inside_BL, 0.0).sum(dim=1)
 
 
 def _last_wrong(model: nn.Module, tokens_BL: Tensor, inside_BL: Tensor) -> Tensor:
-    """The last position whose likeliest token is not the row's, [B]; -1 where there is none."""
+    """Return the last position whose likeliest token is not the row's, [B]; -1 if all are."""
     logits_BLV = model(started(model, tokens_BL[:, :-1]))
     wrong_BL = (logits_BLV.argmax(dim=-1) != tokens_BL) & inside_BL
     positions_L = torch.arange(tokens_BL.shape[1], device=tokens_BL.device)

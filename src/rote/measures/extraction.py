@@ -1,4 +1,4 @@
-"""Which sequences a model gives back, token by token, when it is given their beginning.
+"""Test which sequences a model reproduces token by token from their beginning.
 
 A sequence is extracted from p tokens where the greedy continuation is the whole rest, exactly:
 Carlini et al. 2022 (arXiv 2202.07646), section 3; prefixes of 8, 16 and 32 of 64 tokens: Morris et
@@ -22,17 +22,17 @@ KEY = "measure.extraction.prefix_tokens"
 
 @dataclass(frozen=True, kw_only=True)
 class Extraction:
-    """Greedy continuation of the first sequences of both splits; raises ValueError."""
+    """Measures the first sequences of both splits; raises ValueError for a setting out of range."""
 
     prefix_tokens: Sequence[int]
-    num_sequences: int  # of each split; all, where it has fewer
+    num_sequences: int  # of each split; all, if it has fewer
 
     def __post_init__(self) -> None:
         require_whole("measure.extraction.num_sequences", self.num_sequences, 1)
         require_prefixes(KEY, self.prefix_tokens)
 
     def check(self, task: Task) -> None:
-        """Raises ValueError where a prefix would leave nothing, or what is not learnt."""
+        """Raises ValueError where a prefix leaves nothing to continue, or unscored tokens."""
         require_rest(KEY, self.prefix_tokens, task.length)
         if (shortest := min(self.prefix_tokens)) < (start := scored_from(task)):
             raise ValueError(
@@ -43,7 +43,7 @@ class Extraction:
     def __call__(
         self, model: nn.Module, task: Task, *, seed: int, device: torch.device
     ) -> Measurement:
-        """Totals and arrays (uint8, 1 where extracted) for both splits and every prefix."""
+        """Return totals and arrays (uint8, 1 where extracted) for both splits and every prefix."""
         totals: dict[str, float] = {}
         arrays: dict[str, np.ndarray] = {}
         for split, sequences in (("train", task.train(seed)), ("heldout", task.heldout(seed))):
@@ -76,12 +76,12 @@ class Extraction:
 def last_wrong_positions(
     model: nn.Module, tokens_BL: Tensor, shortest: int, longest: int
 ) -> Tensor:
-    """The last position from ``shortest`` on at which the likeliest token is not the true one, [B].
+    """Return the last position from ``shortest`` on whose likeliest token is not the true one, [B].
 
-    -1 where there is none. The model reads the true tokens: up to its first mistake they are what
-    it would have said itself, so that the continuation of p tokens is right if and only if the last
-    mistake lies before p, and one pass serves all prefixes. After a mistake from ``longest`` on no
-    prefix can be saved and the sequence is left: the position given is then not the very last one.
+    -1 if every one is right. The model reads the true tokens: up to its first mistake they are what
+    it would have decoded itself. So the continuation of p tokens is right if and only if the last
+    mistake lies before p, and one pass serves all prefixes. After a mistake at ``longest`` or later
+    every prefix has failed, and the sequence may be dropped; its position is then not the last one.
     """
     last_wrong_B = tokens_BL.new_full((len(tokens_BL),), -1)
     for position, rows_A, wrong_A in _steps(model, tokens_BL, shortest, longest):
@@ -92,7 +92,7 @@ def last_wrong_positions(
 def _steps(
     model: nn.Module, tokens_BL: Tensor, shortest: int, longest: int
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Position, the rows that are still read, and which of them go wrong there."""
+    """Yield each position, the rows that are still read, and which of them are wrong there."""
     decoder = token_reader(model)
     rows_A = torch.arange(len(tokens_BL), device=tokens_BL.device)
     logits_AV = decoder.read(tokens_BL[:, :shortest])
@@ -106,7 +106,7 @@ def _steps(
             num_left = int((~lost_A).sum())
             if num_left == 0:
                 return
-            # Moving the keys and values pays off where many rows go: at most log2 B times.
+            # Moving the keys and values pays off when half of the rows leave: at most log2 B times.
             if 2 * num_left <= len(rows_A):
                 left = (~lost_A).nonzero()[:, 0]
                 rows_A, true_A, lost_A = rows_A[left], true_A[left], lost_A[left]

@@ -1,13 +1,9 @@
-"""Generate and rank: samples of the model, what ranks them, and which stand in the training data.
+"""Generate samples of the model, rank them, and look them up word for word in the training data.
 
-Source: Carlini et al. 2021 (arXiv 2012.07805), sections 4 and 5. Stored is what rankings are made
-of; they are derived in `rote.analysis.quantities.generations`. Shapes: N samples, B batch,
-L tokens in each with its prompt, P tokens of the longest prompt, V vocabulary.
-
-How many training documents hold a piece of what a model has said, word for word.
-
-k-eidetic memorisation: Carlini et al. 2021 (arXiv 2012.07805), definition 2. Shapes: N samples,
-L tokens in each.
+Sources: Carlini et al. 2021 (arXiv 2012.07805), sections 4 and 5; definition 2 for k-eidetic
+memorisation, which counts the training documents that hold a piece of a sample. The inputs of the
+rankings are stored; `rote.analysis.quantities.generations` derives the rankings. Shapes: N samples,
+B batch, L tokens of a sample with its prompt, P tokens of the longest prompt, W windows.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +24,7 @@ from rote.scores.likelihood import zlib_bytes
 from rote.tasks.occurrences import Occurrences
 from rote.tasks.protocol import HasText, Sequences, Task, text_of
 
-NumDocuments = Callable[[Sequence[int]], int]  # that contain these tokens
+NumDocuments = Callable[[Sequence[int]], int]  # number of documents that contain these tokens
 
 SEQUENCES_AT_ONCE = 4096
 CUT = "\N{REPLACEMENT CHARACTER}"
@@ -37,14 +33,15 @@ CUT = "\N{REPLACEMENT CHARACTER}"
 def num_documents(
     samples_NL: np.ndarray, *, match_tokens: int, holding: NumDocuments
 ) -> np.ndarray:
-    """Of each sample's windows of ``match_tokens`` that stand in the data the rarest's documents.
+    """Count the documents that hold the rarest window of each sample that occurs in the data, [N].
 
-    int64 [N]; 0 where none does. Raises ValueError where samples are shorter than a window.
+    A window has ``match_tokens`` tokens. int64; 0 if no window occurs. Raises ValueError where
+    samples are shorter than a window.
     """
     length = samples_NL.shape[1]
     if not 1 <= match_tokens <= length:
         raise ValueError(f"no window of {match_tokens} tokens fits into samples of {length}")
-    known: dict[bytes, int] = {}  # what a model has memorised it says again and again
+    known: dict[bytes, int] = {}  # a model repeats what it has memorised again and again
     rarest_N = np.zeros(len(samples_NL), dtype=np.int64)
     for row, sample_L in enumerate(samples_NL):
         windows = np.lib.stride_tricks.sliding_window_view(sample_L, match_tokens)
@@ -57,7 +54,10 @@ def num_documents(
 
 
 def among_sequences(sequences: Sequences, task: Task, device: torch.device) -> NumDocuments:
-    """Counts those that contain tokens, repeats too; the index takes 5 bytes a packed byte."""
+    """Return a function that counts the sequences, repeats too, that contain given tokens.
+
+    Its index takes 5 bytes a packed byte.
+    """
     starts = range(0, sequences.num_sequences, SEQUENCES_AT_ONCE)
     parts = (
         sequences.tokens(
@@ -71,9 +71,10 @@ def among_sequences(sequences: Sequences, task: Task, device: torch.device) -> N
 
 
 def among_texts(index: Occurrences, text: HasText) -> NumDocuments:
-    """Counts the documents of an index of bytes that contain the tokens' text.
+    """Return a function that counts the documents that contain the text of given tokens.
 
-    Characters that the tokens cut are left out at both ends; nothing but such is found nowhere.
+    ``index`` is one of bytes. Characters that the tokens cut are left out at both ends; if no
+    others are left, the count is 0.
     """
 
     def holding(tokens: Sequence[int]) -> int:
@@ -88,20 +89,20 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """All that an attack on a model needs besides the model."""
+    """The inputs of an attack on a model, besides the model."""
 
-    length: int  # tokens of a sample, its prompt among them; the model reads as many at most
+    length: int  # tokens of a sample with its prompt; the model reads at most as many
     vocab_size: int
-    prompts_BP: Tensor  # of text that is not training data, on the model's device; used in turn
+    prompts_BP: Tensor  # from text that is not training data, on the model's device; used in turn
     in_training: NumDocuments
-    in_heldout: NumDocuments  # the control: what stands there can be guessed
-    text: HasText | None  # None: tokens are no text
+    in_heldout: NumDocuments  # the control: text found there can be guessed
+    text: HasText | None  # None: tokens are not text
     references: Mapping[str, nn.Module] = field(default_factory=dict)  # with the same tokens
 
 
 @dataclass(frozen=True, kw_only=True)
 class Generation:
-    """Draws samples in several ways; raises ValueError."""
+    """Draws samples in several ways; raises ValueError for a setting out of range."""
 
     num_samples: int  # of each drawing
     match_tokens: int
@@ -116,13 +117,13 @@ class Generation:
             raise ValueError("measure.generation.drawings is empty: nothing would be drawn")
 
     def check(self, task: Task) -> None:
-        """Raises ValueError where a window is longer than what is drawn."""
+        """Raises ValueError where a window is longer than a sample."""
         self._require_room(task.length)
 
     def __call__(
         self, model: nn.Module, task: Task, *, seed: int, device: torch.device
     ) -> Measurement:
-        """Of a run: prompts and the control are its held-out sequences."""
+        """Attack a run's model; its held-out sequences are the prompts and the control."""
         train, heldout = task.train(seed), task.heldout(seed)
         num_prompts = min(self.num_samples, heldout.num_sequences)
         target = Target(
@@ -138,12 +139,13 @@ class Generation:
     def attack(
         self, model: nn.Module, target: Target, *, seed: int, device: torch.device
     ) -> Measurement:
-        """Arrays ``<drawing>_<piece>``, a value (of ``tokens`` a row) for each sample.
+        """Return arrays ``<drawing>_<piece>``, a value (for ``tokens`` a row) for each sample.
 
-        Pieces: nats of the whole sample, and under each reference; the least nats of
-        ``window_tokens`` in a row; of text bytes under zlib, and nats and tokens of its lower-case
-        form, cut at L; in how many documents its rarest verbatim window stands (k), and of the
-        control; whether no sample before it is a near-duplicate. Raises ValueError as `check`.
+        Pieces: the nats of the whole sample, and under each reference; the least nats of
+        ``window_tokens`` in a row; for text the bytes under zlib, and the nats and tokens of its
+        lower-case form, cut at L; the number of training documents that hold its rarest verbatim
+        window (k), and of control documents; whether no earlier sample is a near-duplicate. Raises
+        ValueError as `check`.
         """
         self._require_room(target.length)
         if (longest := target.prompts_BP.shape[1]) < self._longest_prompt:
@@ -183,7 +185,7 @@ class Generation:
         seed: int,
         device: torch.device,
     ) -> Tensor:
-        """On the CPU's stream of random numbers, whatever the model is on."""
+        """Draw with random numbers of the CPU, whatever device the model is on."""
         shape = (self.num_samples, target.length - drawing.prompt_tokens)
         random = generator(seed, "generation", name)
         uniform_NS = torch.rand(shape, generator=random, dtype=torch.float64).to(device)
@@ -220,7 +222,7 @@ class Generation:
 
 
 def _totals(pieces: Arrays) -> dict[str, float]:
-    """Of all samples, and of those that are no near-duplicates."""
+    """Count all samples, and those that are not near-duplicates."""
     is_distinct_N = pieces["is_distinct"] == 1
     found_N, guessed_N = pieces["documents"] > 0, pieces["heldout_documents"] > 0
     return {
@@ -233,7 +235,7 @@ def _totals(pieces: Arrays) -> dict[str, float]:
 
 
 def _guesses(text: HasText | None, samples_NL: np.ndarray) -> Sequence[Sequence[str | int]]:
-    """Words, as in the paper; tokens where there are none."""
+    """Split each text into words, as in the paper; without a text, return tokens."""
     if text is None:
         return samples_NL.tolist()
     return [whole.split() for whole in text.decode(samples_NL)]
@@ -242,7 +244,7 @@ def _guesses(text: HasText | None, samples_NL: np.ndarray) -> Sequence[Sequence[
 def _lowercase(
     model: nn.Module, target: Target, texts: Sequence[str], device: torch.device
 ) -> Arrays:
-    """What the model says of the texts in lower case, cut to what it can read."""
+    """Return nats and tokens of the texts in lower case, cut to the model's length."""
     assert target.text is not None
     rows = [target.text.encode(text.lower())[: target.length] for text in texts]
     lengths_N = torch.tensor([len(row) for row in rows], device=device)
@@ -259,7 +261,7 @@ def _lowercase(
 
 @torch.inference_mode()
 def _nats(model: nn.Module, tokens_NL: Tensor, vocab_size: int) -> Tensor:
-    """Of each token, float64 [N, L]."""
+    """Return the nats of each token, float64 [N, L]."""
     logits = CPU_LOGITS_PER_BATCH if tokens_NL.device.type == "cpu" else LOGITS_PER_BATCH
     size = max(1, logits // (tokens_NL.shape[1] * vocab_size))
     nats_NL = torch.empty(tokens_NL.shape, dtype=torch.float64, device=tokens_NL.device)

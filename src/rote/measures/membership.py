@@ -1,8 +1,9 @@
-"""Membership scores of training and held-out sequences: what a single model gives away.
+"""Compute membership scores of training and held-out sequences from a single model.
 
-All but the lower-case score come from one forward pass a batch; the scores themselves are
-`rote.scores`, of the tokens that the task scores. Higher = member.
-Shapes: N sequences of one side, B batch, L positions.
+All but the lower-case score come from one forward pass a batch; `rote.scores` defines the scores,
+over the tokens that the task scores. A higher score means member.
+
+Shapes: N sequences of one set, B batch, L positions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,13 +24,13 @@ from rote.tasks.protocol import Sequences, Task, members_of, scored_from, text_o
 
 @dataclass(frozen=True, kw_only=True)
 class Membership:
-    """Scores of the first sequences of both sides; raises ValueError.
+    """Scores the first members and non-members; raises ValueError for a setting out of range.
 
-    Members are the training sequences that held-out ones resemble: planted canaries are none, and
-    what is repeated counts once.
+    Members are the training sequences that resemble held-out ones: planted canaries are excluded,
+    and a repeated sequence counts once.
     """
 
-    num_sequences: int  # of each side; all, where it has fewer
+    num_sequences: int  # of each set; all, if it has fewer
     k_percent: int  # of a sequence's tokens: the k of Min-K%
 
     def __post_init__(self) -> None:
@@ -39,7 +40,7 @@ class Membership:
     def __call__(
         self, model: nn.Module, task: Task, *, seed: int, device: torch.device
     ) -> Measurement:
-        """Totals: how many of each side. Arrays: one value of every score for each sequence."""
+        """Return totals, the size of each set, and arrays, each score of every sequence."""
         sides = {"member": members_of(task, seed), "nonmember": task.heldout(seed)}
         totals: dict[str, float] = {}
         arrays: dict[str, np.ndarray] = {}
@@ -86,6 +87,6 @@ class Membership:
 
 
 def _documents(model: nn.Module, rows: Sequence[Sequence[int]], device: torch.device) -> Documents:
-    """Of rows that differ in length."""
+    """Score rows that differ in length."""
     padded_BL = nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
     return documents(moments(model, padded_BL.to(device)), np.array([len(row) for row in rows]))

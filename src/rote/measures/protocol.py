@@ -1,7 +1,4 @@
-"""What a measurement takes and gives.
-
-Prefixes that a model is given to go on from, as a measure's settings hold them.
-"""
+"""Define the interface of measures, and check the prefixes in their settings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,21 +26,21 @@ class Measure(Protocol):
     def __call__(
         self, model: nn.Module, task: Task, *, seed: int, device: torch.device
     ) -> Measurement:
-        """Must not change the model."""
+        """Measure the model without changing it."""
         ...
 
 
 @runtime_checkable
 class ChecksTask(Protocol):
-    """A measure that not every task can be measured with."""
+    """A measure that applies to some tasks only."""
 
     def check(self, task: Task) -> None:
-        """Before any training; raises ValueError."""
+        """Check the task before any training; raises ValueError."""
         ...
 
 
 def require_prefixes(key: str, prefixes: Sequence[int]) -> None:
-    """Raises ValueError for numbers of tokens of which one is no number, or that are none."""
+    """Raises ValueError for an empty list, or an entry that is not a whole number from 1 on."""
     if len(prefixes) == 0:
         raise ValueError(f"{key} is empty: [8, 16, 32] are usual")
     for prefix in prefixes:

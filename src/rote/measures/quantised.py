@@ -1,7 +1,7 @@
-"""What the trained model still knows once its weights are rounded to fewer bits.
+"""Measure what the trained model still knows once its weights are rounded to fewer bits.
 
 Every matrix is quantised after training, the tied embedding included, and code lengths are measured
-again: what is memorised per bit stored. Shapes: N sequences, B batch, L positions.
+again; this gives the bits memorised per bit stored. Shapes: N sequences, B batch, L positions.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,14 +26,14 @@ from rote.models.quantise import (
 )
 from rote.tasks.protocol import Identified, Sequences, Task
 
-GPTQ = "gptq"  # ends the names of formats that were rounded by it
+GPTQ = "gptq"  # suffix of the names of formats that were rounded by GPTQ
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quantised:
-    """-log2 p of each sequence under the model in each format; raises ValueError.
+    """Measures -log2 p of each sequence in each format; raises ValueError for a wrong setting.
 
-    ``gptq`` names formats of integers that are rounded by GPTQ besides, calibrated on the first
+    ``gptq`` names integer formats that are also rounded by GPTQ, calibrated on the first
     ``calibration_sequences`` of the training set: ``int4_g32`` gives ``int4_g32_gptq``.
     """
 
@@ -56,9 +56,10 @@ class Quantised:
     def __call__(
         self, model: nn.Module, task: Task, *, seed: int, device: torch.device
     ) -> Measurement:
-        """Code lengths of both splits in bits, and ``stored_bits`` of the model, for each format.
+        """Return code lengths of both splits in bits, and ``stored_bits``, for each format.
 
-        ``stored_bits`` count scales, zero points and what is not quantised: norms and biases.
+        ``stored_bits`` of the model count scales, zero points and what is not quantised: norms and
+        biases.
         """
         splits = {"train": task.train(seed), "heldout": task.heldout(seed)}
         kept = sum(one.numel() for one in model.parameters())
@@ -83,7 +84,7 @@ class Quantised:
     def _weights(
         self, model: nn.Module, calibration: partial[Iterator[Tensor]]
     ) -> Iterator[tuple[str, WeightFormat, dict[str, Tensor]]]:
-        """One format after the other: a copy of the weights is held at a time."""
+        """Yield one format after the other: only one copy of the weights is held at a time."""
         for name, form in self.formats.items():
             yield name, form, rounded_weights(model, form)
         for name in self.gptq:

@@ -1,4 +1,4 @@
-"""The probability that one sample emits a given suffix, under temperature, top-k and top-p.
+"""Compute the probability that one sample emits a given suffix, under temperature, top-k and top-p.
 
 Source: Hayes et al. 2024 (arXiv 2410.19482). Shapes: B sequences, S tokens of a suffix,
 V vocabulary, K of its likeliest tokens.
@@ -11,17 +11,17 @@ from torch import Tensor
 
 from rote.core.checks import require_whole
 
-# Tried before all are sorted: a 12x768 model with peaked predictions at V=50257 then takes 0.6 ms a
-# token more than a pass alone, not 4.3 (one core of a CPU).
+# So many likeliest tokens are tried before all are sorted: a 12x768 model with peaked predictions
+# at V=50257 then takes 0.6 ms a token more than a pass alone, not 4.3 (one core of a CPU).
 FEW = 512
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sampler:
-    """Temperature first, then the k likeliest tokens, then of these the fewest that hold top_p.
+    """Applies the temperature, then keeps the top k, then the fewest of these that hold top_p.
 
     Tokens as likely as the last one kept are kept too, so that the order of equal logits cannot
-    matter. Raises ValueError for values that draw nothing.
+    matter. Raises ValueError for values under which nothing can be drawn.
     """
 
     temperature: float
@@ -37,7 +37,7 @@ class Sampler:
             raise ValueError(f"top_p must be a number above 0 and up to 1, got {self.top_p!r}")
 
     def log_probabilities(self, logits_BSV: Tensor) -> Tensor:
-        """ln of what each token is drawn with, -inf where it never is, float32 [B, S, V]."""
+        """Return ln of each token's probability, -inf if never drawn, float32 [B, S, V]."""
         logits_BSV = logits_BSV.float() / self.temperature
         if self.top_k is not None and self.top_k < logits_BSV.shape[-1]:
             least_BS1 = logits_BSV.topk(self.top_k, dim=-1).values[..., -1:]
@@ -49,7 +49,7 @@ class Sampler:
         return logits_BSV.log_softmax(dim=-1)
 
     def log_p(self, logits_BSV: Tensor, suffix_BS: Tensor) -> Tensor:
-        """ln p_z of each whole suffix, float64 [B]; logits are those that its tokens follow from.
+        """Return ln p_z of each whole suffix, float64 [B], from the logits that predict it.
 
         -inf for a suffix with a token that is never drawn.
         """
@@ -58,7 +58,7 @@ class Sampler:
 
 
 def _least_kept(probabilities_BSV: Tensor, top_p: float) -> Tensor:
-    """The probability of the token with which the likeliest together reach ``top_p``, [B, S, 1]."""
+    """Return the probability of the last token needed to reach ``top_p``, [B, S, 1]."""
     few = min(FEW, probabilities_BSV.shape[-1])
     falling_BSK = probabilities_BSV.topk(few, dim=-1).values
     if (falling_BSK.cumsum(dim=-1)[..., -1] < top_p).any():

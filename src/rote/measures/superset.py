@@ -1,7 +1,7 @@
-"""Code length of sequences that a run need not have been trained on, in bits.
+"""Compute the code length, in bits, of sequences on which a run need not have been trained.
 
-What a reference knows of the samples of other runs: with the ids stored beside, a run of any part
-of the same pool can be compared with it, sample by sample. Shapes: M sequences.
+It records what a reference model knows of the samples of other runs: with the stored ids, a run on
+any part of the same pool can be compared with it sample by sample. Shapes: M sequences.
 """
 
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ from rote.tasks.protocol import HasSuperset, Sequences, Task
 
 @dataclass(frozen=True, kw_only=True)
 class Superset:
-    """-log2 p of the first M of the whole train pool, in the order of the run's seed.
+    """Measures -log2 p of the first M of the whole train pool, in the order of the run's seed.
 
-    Raises ValueError for a number that is none.
+    Raises ValueError for a number below 1.
     """
 
     num_sequences: int | None  # M; None: all
@@ -43,7 +43,7 @@ class Superset:
     def __call__(
         self, model: nn.Module, task: Task, *, seed: int, device: torch.device
     ) -> Measurement:
-        """One value for each sequence, and its sample id."""
+        """Return one value for each sequence, and its sample id."""
         assert isinstance(task, HasSuperset)
         whole = task.superset(seed)
         sequences = _First(whole, self.num_sequences or whole.num_sequences)
@@ -63,7 +63,7 @@ class Superset:
 
 @dataclass(frozen=True)
 class _First:
-    """The first of a larger set."""
+    """The first ``num_sequences`` of a larger set."""
 
     whole: Sequences
     num_sequences: int

@@ -1,1 +1,1 @@
-"""Language models: an ``nn.Module`` from tokens to logits, and its exact parameter count."""
+"""Define language models: an ``nn.Module`` from tokens to logits, and its exact parameter count."""

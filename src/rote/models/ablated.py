@@ -1,6 +1,6 @@
-"""GPT-2 with half of each block left out: attention alone, or MLPs alone.
+"""Define GPT-2 with half of each block left out: attention alone, or MLPs alone.
 
-An MLP alone sees one token and its position, so that it holds at most what a table of these holds.
+An MLP alone sees one token and its position, so it can hold at most a table of such pairs.
 """
 
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from rote.models.gpt import GPT, Block
 
 
 class AttentionBlock(Block):
-    """Without its MLP."""
+    """A GPT-2 block without its MLP."""
 
     def __init__(self, *, width: int, num_heads: int) -> None:
         super().__init__(width=width, num_heads=num_heads)
@@ -21,7 +21,7 @@ class AttentionBlock(Block):
 
 
 class MlpBlock(Block):
-    """Without its attention."""
+    """A GPT-2 block without its attention."""
 
     def __init__(self, *, width: int, num_heads: int) -> None:
         super().__init__(width=width, num_heads=num_heads)
@@ -32,18 +32,18 @@ class MlpBlock(Block):
         return self._widened(residual_BLD)
 
     def read(self, residual_BLD: Tensor, past: Past) -> Tensor:
-        """The past has no say in it, but its length is the next position."""
+        """Apply ``forward``; the past only counts the positions, which gives the next one."""
         past.skip(residual_BLD)
         return self._widened(residual_BLD)
 
 
 class AttentionOnly(GPT):
-    """P = V d + S d + L (4 d^2 + 6 d) + 2 d."""
+    """GPT-2 without MLPs; P = V d + S d + L (4 d^2 + 6 d) + 2 d."""
 
     block: type[nn.Module] = AttentionBlock
 
 
 class MlpOnly(GPT):
-    """P = V d + S d + L (8 d^2 + 7 d) + 2 d; heads are not used."""
+    """GPT-2 without attention, whose heads are not used; P = V d + S d + L (8 d^2 + 7 d) + 2 d."""
 
     block: type[nn.Module] = MlpBlock

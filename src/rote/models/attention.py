@@ -1,9 +1,9 @@
-"""Causal multi-head self-attention as in GPT-2: torch's fused kernels, or plain products on a CPU.
+"""Compute causal multi-head self-attention as in GPT-2, with fused kernels or plain products.
+
+Plain products run on a CPU where they are faster. Dropout at rate 0 costs nothing.
 
 Shapes: B batch, L positions, D width, H heads, K width of one head, N heads of all sequences,
 T positions read so far.
-
-Dropout: where the rate is 0 it costs nothing.
 """
 
 import math
@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-PLACES = ("embedding", "attention", "residual")  # GPT-2's
+PLACES = ("embedding", "attention", "residual")  # of dropout, as in GPT-2
 
 
 def dropped(values: Tensor, rate: float) -> Tensor:
-    """Each number 0 with this probability, else grown so that the mean stays.
+    """Set each number to 0 with probability ``rate`` and scale the others so that the mean stays.
 
     Source: Srivastava et al. 2014, JMLR 15.
     """
@@ -24,17 +24,17 @@ def dropped(values: Tensor, rate: float) -> Tensor:
 
 
 # Where plain products beat torch's fused kernel on a CPU, forwards and backwards (torch 2.13, one
-# core, their time over its time; docs/log.md has all). Float32, with AVX-512 and without: 0.65 to
+# core, plain time over fused time; docs/log.md has all). Float32, with AVX-512 and without: 0.65 to
 # 1.05 for heads of 2 to 8 numbers and up to 64 positions, but 1.2 to 1.8 for heads of one number,
 # 0.95 to 1.2 for wide ones. 16 bits: 0.1 to 0.8 with AVX-512 up to 256 positions, else a step of
-# 535k takes 1.1 times as long. tests/models/test_kernels.py holds both ways equal.
+# 535k takes 1.1 times as long. tests/models/test_kernels.py tests that both give the same.
 NARROW_HEADS, NARROW_LENGTH = range(2, 9), 64
 SIXTEEN_BIT_LENGTHS = {"AVX512": 256}
 SIXTEEN_BIT_LENGTH = SIXTEEN_BIT_LENGTHS.get(torch.backends.cpu.get_cpu_capability(), 0)
 
 
 class CausalSelfAttention(nn.Module):
-    """One fused query-key-value projection, attention over earlier positions, one projection back.
+    """A fused query-key-value projection, attention over earlier positions, an output projection.
 
     Raises ValueError where ``width`` is not a multiple of ``num_heads``.
     """
@@ -53,9 +53,9 @@ class CausalSelfAttention(nn.Module):
         return self._projected(attend(*self._heads(residual_BLD), dropout))
 
     def read(self, residual_BLD: Tensor, past: "Past") -> Tensor:
-        """As ``forward`` [B, L, D], for L positions that follow those of ``past`` and join them.
+        """Apply ``forward`` [B, L, D] to L positions after those of ``past``, and add them to it.
 
-        Several at once only where nothing was read before.
+        L may exceed 1 only if ``past`` is empty.
         """
         query_BHLK, key_BHLK, value_BHLK = self._heads(residual_BLD)
         if past.length == 0:
@@ -66,9 +66,9 @@ class CausalSelfAttention(nn.Module):
         return self._projected(attend_from_last(query_BHLK, *past.keys_and_values()))
 
     def _heads(self, residual_BLD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Query, key and value, [B, H, L, K] each."""
+        """Return query, key and value, [B, H, L, K] each."""
         batch, length, width = residual_BLD.shape
-        # Split rather than unbound: the backward pass then puts three gradients together at once.
+        # Split, not unbind: the backward pass then joins the three gradients in one step.
         query_BHLK, key_BHLK, value_BHLK = (
             part_BLD.view(batch, length, self.num_heads, -1).transpose(1, 2)
             for part_BLD in self.query_key_value(residual_BLD).split(width, dim=-1)
@@ -80,13 +80,13 @@ class CausalSelfAttention(nn.Module):
 
 
 class Past:
-    """Keys and values of all positions that one attention layer has read."""
+    """The keys and values of all positions that one attention layer has read."""
 
     def __init__(self, max_length: int) -> None:
         self.max_length, self.length = max_length, 0
 
     def add(self, key_BHLK: Tensor, value_BHLK: Tensor) -> None:
-        """Room for all positions is taken with the first ones."""
+        """Append keys and values; the first call allocates room for all positions."""
         if self.length == 0:
             batch, heads, _, head_width = key_BHLK.shape
             self._kept_2BHTK = key_BHLK.new_empty(2, batch, heads, self.max_length, head_width)
@@ -95,7 +95,7 @@ class Past:
         self._kept_2BHTK[1, :, :, start : self.length] = value_BHLK
 
     def skip(self, residual_BLD: Tensor) -> None:
-        """Positions that leave nothing behind: they are counted alone."""
+        """Count positions of a layer that keeps nothing of them."""
         self.length += residual_BLD.shape[1]
 
     def keys_and_values(self) -> tuple[Tensor, Tensor]:
@@ -104,16 +104,16 @@ class Past:
         return keys_BHTK, values_BHTK
 
     def keep(self, rows: Tensor) -> None:
-        """Forget all sequences but these."""
-        if not hasattr(self, "_kept_2BHTK"):  # all were skipped
+        """Keep only these sequences."""
+        if not hasattr(self, "_kept_2BHTK"):  # all positions were skipped
             return
         self._kept_2BHTK = self._kept_2BHTK[:, rows]
 
 
-# What attention keeps for the backward pass is also counted in `_attention_bytes` of
-# `rote.training.memory`: change both together.
+# `_attention_bytes` of `rote.training.memory` also counts what attention keeps for the backward
+# pass: change both together.
 def is_written_out(*, length: int, head_width: int, number_bytes: int) -> bool:
-    """Whether attention on a CPU goes through plain products, without dropout and outside of vmap.
+    """Return whether attention on a CPU uses plain products, without dropout and outside of vmap.
 
     Under vmap it always does: a stack's step is 3 to 9 % faster than with torch's own.
     """
@@ -123,7 +123,7 @@ def is_written_out(*, length: int, head_width: int, number_bytes: int) -> bool:
 
 
 def attend(query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, dropout: float) -> Tensor:
-    """Values mixed over earlier positions, [B, H, L, K]; ``dropout`` is the weights' rate."""
+    """Mix the values over earlier positions, [B, H, L, K]; ``dropout`` is the weights' rate."""
     length, head_width = query_BHLK.shape[-2:]
     # Under vmap too: torch's fused kernel for CPUs has no batching rule (torch 2.13).
     plain = query_BHLK.device.type == "cpu" and (
@@ -137,10 +137,11 @@ def attend(query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, dropout: fl
 
 
 def attend_from_last(query_BH1K: Tensor, keys_BHTK: Tensor, values_BHTK: Tensor) -> Tensor:
-    """Of one query that sees all keys, [B, H, 1, K].
+    """Return the attention of one query that sees all keys, [B, H, 1, K].
 
     Plain products: for one query the fused kernels are slower on a CPU (0.5 against 0.9 ms for
-    B=64, H=4, T=256, K=32 in float32, 0.6 against 3.5 ms in bfloat16; torch 2.13, one core)."""
+    B=64, H=4, T=256, K=32 in float32, 0.6 against 3.5 ms in bfloat16; torch 2.13, one core).
+    """
     scores_BH1T = query_BH1K @ keys_BHTK.mT * query_BH1K.shape[-1] ** -0.5
     return scores_BH1T.softmax(dim=-1) @ values_BHTK
 
@@ -154,7 +155,7 @@ def _fused(query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, dropout: fl
 def _written_out(
     query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, dropout: float
 ) -> Tensor:
-    """The same from plain products, which `torch.func.vmap` takes as well."""
+    """Compute the same from plain products, which `torch.func.vmap` also supports."""
     length, head_width = query_BHLK.shape[-2:]
     future_LL = query_BHLK.new_full((length, length), -math.inf).triu(1)
     scores_NLL = torch.baddbmm(
@@ -166,7 +167,7 @@ def _written_out(
 
 
 def require_divides(key: str, part: int, whole_key: str, whole: int) -> None:
-    """Raises ValueError, with the choices, where ``part`` does not divide ``whole``."""
+    """Raises ValueError, which lists the choices, where ``part`` does not divide ``whole``."""
     if part < 1 or whole % part:
         choices = [number for number in range(1, whole + 1) if whole % number == 0]
         name = key.rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""Any causal language model of transformers, as our measures and decoders call one.
+"""Wrap any causal language model of transformers in the interface of our measures and decoders.
 
 Shapes: B sequences, L positions, V vocabulary, D width.
 """
@@ -11,33 +11,33 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-NUM_SEQUENCES, NUM_TOKENS = 2, 8  # that a model is tried on
-# Largest difference over the largest logit. A head is the same product again, decoding is rounded
+NUM_SEQUENCES, NUM_TOKENS = 2, 8  # of the batch that a model is tested on
+# Largest difference over the largest logit. A head repeats the same product; decoding rounds
 # elsewhere: bfloat16 keeps 8 bits, and a cap on logits of 30 moves one of 10 by 4 %.
 SAME_PRODUCT = {torch.float32: 1e-5, torch.bfloat16: 1e-2}
 OTHER_ORDER = {torch.float32: 1e-4, torch.bfloat16: 6e-2}
 
 
 class CausalLM(nn.Module):
-    """``forward(tokens_BL) -> logits_BLV``; ``start_token`` is what position 0 reads."""
+    """A model with ``forward(tokens_BL) -> logits_BLV``; position 0 reads ``start_token``."""
 
     def __init__(self, model: nn.Module, *, start_token: int) -> None:
         super().__init__()
         self.model: Any = model
         self.start_token = start_token
-        self.unused_weights: list[str] = []  # stored ones that the model says the same without
+        self.unused_weights: list[str] = []  # stored ones that do not change the logits
 
     def forward(self, tokens_BL: Tensor) -> Tensor:
-        """Logits of the next token at every position, [B, L] int64 -> [B, L, V]."""
+        """Return logits of the next token at every position, [B, L] int64 -> [B, L, V]."""
         return self.model(input_ids=tokens_BL, use_cache=False).logits
 
 
 class CachedCausalLM(CausalLM):
-    """One that `with_what_it_offers` has tried: logits are hidden states times a plain head."""
+    """A model that `with_what_it_offers` has tested: logits are hidden states times a head."""
 
     def __init__(self, model: nn.Module, *, start_token: int) -> None:
         super().__init__(model, start_token=start_token)
-        self.past_numbers = 0  # what ``pasts`` keep of each token
+        self.past_numbers = 0  # numbers that ``pasts`` keep of each token
 
     @property
     def head(self) -> Tensor:
@@ -45,16 +45,16 @@ class CachedCausalLM(CausalLM):
         return self.model.get_output_embeddings().weight
 
     def hidden(self, tokens_BL: Tensor) -> Tensor:
-        """What the head reads, [B, L] int64 -> [B, L, D]."""
+        """Return the head's input, [B, L] int64 -> [B, L, D]."""
         return self.model.base_model(input_ids=tokens_BL, use_cache=False).last_hidden_state
 
     def pasts(self) -> list["CachePast"]:
-        """Nothing read yet; one object holds all layers."""
+        """Return an empty cache; one object holds all layers."""
         cache = import_module("transformers").DynamicCache(config=self.model.config)
         return [CachePast(cache)]
 
     def read(self, tokens_BL: Tensor, pasts: Sequence["CachePast"]) -> Tensor:
-        """As ``hidden`` for tokens that follow those of ``pasts``, which they are added to."""
+        """Apply ``hidden`` to tokens that follow those of ``pasts``, and add them to it."""
         (past,) = pasts
         read = self.model.base_model(
             input_ids=tokens_BL, past_key_values=past.cache, use_cache=True
@@ -63,32 +63,32 @@ class CachedCausalLM(CausalLM):
 
 
 class CachePast:
-    """Keys and values of all layers and positions that were read, in transformers' own cache."""
+    """Keys and values of all layers and positions read so far, in transformers' own cache."""
 
     def __init__(self, cache: Any) -> None:
         self.cache = cache
 
     @property
     def length(self) -> int:
-        """Positions."""
+        """The number of positions read."""
         return int(self.cache.get_seq_length())
 
     def keep(self, rows: Tensor) -> None:
-        """Forget all sequences but these."""
+        """Keep only these sequences."""
         self.cache.batch_select_indices(rows)
 
     def numbers(self) -> int:
-        """Held of all sequences and positions."""
+        """Return how many numbers are held for all sequences and positions."""
         return sum(layer.keys.numel() + layer.values.numel() for layer in self.cache.layers)
 
 
 @torch.inference_mode()
 def with_what_it_offers(model: nn.Module, *, start_token: int, vocab_size: int) -> CausalLM:
-    """``model`` with ``head``, ``hidden`` and ``pasts`` where they give what ``forward`` gives.
+    """Wrap ``model``, with ``head``, ``hidden`` and ``pasts`` where they agree with ``forward``.
 
-    That is tried on a few tokens at load, never believed: a head may have a bias, a scale or a cap
-    of which nothing else tells. Raises ValueError for a model that is not causal, or gives no
-    numbers.
+    They are tested on a few tokens at load, never assumed: a head may have a bias, a scale or a
+    cap that nothing declares. Raises ValueError for a model that is not causal, or gives logits
+    that are not finite.
     """
     plain = CausalLM(model, start_token=start_token)
     places = torch.arange(NUM_SEQUENCES * NUM_TOKENS) * max(1, vocab_size // 17) % vocab_size
@@ -102,7 +102,7 @@ def with_what_it_offers(model: nn.Module, *, start_token: int, vocab_size: int) 
         fits = _head_fits(cached, tokens_BL, logits_BLV) and _steps_fit(
             cached, tokens_BL, logits_BLV
         )
-    except Exception:  # whatever an architecture raises that has no such head, base or cache
+    except Exception:  # architectures without such a head, base or cache may raise anything
         return plain
     return cached if fits else plain
 
@@ -127,7 +127,7 @@ def _head_fits(model: CachedCausalLM, tokens_BL: Tensor, logits_BLV: Tensor) -> 
 
 
 def _steps_fit(model: CachedCausalLM, tokens_BL: Tensor, logits_BLV: Tensor) -> bool:
-    """Also after half of the sequences were left; says what a token takes in the cache."""
+    """Test decoding, also after half of the sequences are dropped; sets ``past_numbers``."""
     pasts = model.pasts()
     model.read(tokens_BL[:, :-2], pasts)
     first_BD = model.read(tokens_BL[:, -2:-1], pasts)[:, -1]

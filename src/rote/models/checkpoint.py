@@ -1,9 +1,8 @@
-"""A Hugging Face folder from somebody else: looked at, refused with one line, or loaded.
+"""Inspect a third party's Hugging Face folder, then load it or refuse it with one line.
 
-Weights are read from safetensors; a pickle only where that is insisted on, and then by torch's
-``weights_only``, which builds tensors and calls nothing. No code that lies in the folder is run.
-
-A bound on the modules, weights and buffers that may be made while a model is built.
+Weights are read from safetensors; a pickle is read only on explicit request, and then by torch's
+``weights_only``, which builds tensors and calls nothing. No code from the folder is run. While a
+model is built, a bound limits the modules, weights and buffers that may be created.
 """
 
 import warnings
@@ -42,30 +41,30 @@ from rote.models.stored_weights import (
 
 
 class TooLarge(Exception):
-    """More was made than the bound allows."""
+    """The model being built exceeds its bound."""
 
 
 @dataclass(kw_only=True)
 class Bound:
-    """What may still be made."""
+    """How many parts, numbers and bytes may still be created."""
 
     parts: int  # modules and weights
     numbers: int  # of all weights, tied ones more than once
     buffer_bytes: int
 
     def take_module(self, _: nn.Module, __: str, ___: Any) -> None:
-        """A module was added to another one."""
+        """Subtract a module that was added to another one."""
         self.parts -= 1
         self._check()
 
     def take_weight(self, _: nn.Module, __: str, weight: Tensor | None) -> None:
-        """A weight was added to a module."""
+        """Subtract a weight that was added to a module."""
         self.parts -= 1
         self.numbers -= 0 if weight is None else weight.numel()
         self._check()
 
     def take_buffer(self, _: nn.Module, __: str, buffer: Tensor | None) -> None:
-        """A buffer was added to a module."""
+        """Subtract a buffer that was added to a module."""
         self.buffer_bytes -= 0 if buffer is None else buffer.numel() * buffer.element_size()
         self._check()
 
@@ -76,7 +75,7 @@ class Bound:
 
 @contextmanager
 def bounded_construction(bound: Bound) -> Iterator[None]:
-    """Raises `TooLarge` from within where more is made; for one thread."""
+    """Within the block, raises `TooLarge` once the bound is exceeded; for one thread."""
     with ExitStack() as stack:
         for handle in (
             register_module_module_registration_hook(bound.take_module),
@@ -88,38 +87,38 @@ def bounded_construction(bound: Bound) -> Iterator[None]:
 
 
 LENGTH_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
-# A configuration class makes lists of so many entries before anything can look at them.
+# A configuration class creates lists of so many entries before anything can check them.
 COUNTS, MOST_OF_THEM = ("layer", "depth", "num_labels"), 100_000
-# What config.json may describe beside what is stored: tied weights are made twice, 4-bit ones count
-# half, modules and tables of positions are made that nobody stores.
+# How much more config.json may describe than is stored: tied weights are created twice, 4-bit ones
+# count half, and some modules and tables of positions are created but not stored.
 MOST_TIMES, FREE_NUMBERS, FREE_BUFFER_BYTES = 4, 1 << 20, 1 << 30
 PARTS_PER_TENSOR, FREE_PARTS = 100, 3_000
 MOST_TENSORS_PER_WEIGHT = 1_024  # the experts of a layer are stored one by one and held as one
-# Keys of config.json by which transformers takes other files than those that are looked at here.
+# Keys of config.json that make transformers read other files than those checked here.
 REDIRECTIONS = ("transformers_weights", "fusion_config")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """What config.json says of a model; None where it does not."""
+    """A model as its config.json describes it; None where it does not say."""
 
     model_type: str
-    vocab_size: int  # logits
-    max_length: int | None  # tokens: position 0 reads a start, the last token is never read
+    vocab_size: int  # number of logits
+    max_length: int | None  # in tokens: position 0 reads a start, the last token is never read
     config: Mapping[str, Any]  # as in the file
     read: Any  # transformers' object, with the defaults of its class
 
     @property
     def text(self) -> Any:
-        """The part of ``read`` that is about text."""
+        """The part of ``read`` that configures the text model."""
         return self.read.get_text_config()
 
 
 def architecture(folder: Path) -> Architecture:
-    """Nothing is loaded but the configuration.
+    """Read the configuration and nothing else.
 
     Raises ValueError for a folder that holds no causal language model, for one that brings code
-    of its own, and for sizes that are none.
+    of its own, and for sizes that are invalid.
     """
     require_plain_entries(folder)
     require_no_adapter(folder)
@@ -135,7 +134,7 @@ def architecture(folder: Path) -> Architecture:
         )
         text = read.get_text_config()
         sizes = [text.vocab_size, *(getattr(text, name, None) for name in LENGTH_NAMES)]
-    except Exception as error:  # a configuration class may raise anything over a value it dislikes
+    except Exception as error:  # a configuration class may raise anything for an invalid value
         raise ValueError(f"{folder / CONFIG} cannot be read: {first_line(error)}") from error
     vocab_size, *lengths = [size if type(size) is int else None for size in sizes]
     max_length = next((length for length in lengths if length is not None), None)
@@ -149,7 +148,7 @@ def architecture(folder: Path) -> Architecture:
 
 
 def load_tokeniser(folder: Path) -> Any:
-    """transformers' own, the fast kind where there is one; raises what its libraries raise."""
+    """Load transformers' tokeniser, a fast one if it exists; its libraries' errors pass through."""
     return import_transformers().AutoTokenizer.from_pretrained(
         folder, local_files_only=True, trust_remote_code=False, use_fast=True
     )
@@ -167,17 +166,17 @@ def require_fitting(folder: Path, found: Architecture, paths: Sequence[Path]) ->
 def load_causal_lm(
     folder: Path, *, dtype: torch.dtype, start_token: int, allow_pickle: bool
 ) -> CausalLM:
-    """On the CPU, not training, with weights of ``dtype``.
+    """Load the model on the CPU, in eval mode, with weights of ``dtype``.
 
     Raises ValueError where a weight is missing (transformers would draw it at random), has another
-    shape than the configuration says or is not used by it, and for a model that is no causal
+    shape than the configuration says or is not used by it, and for a model that is not a causal
     language model.
     """
     found = architecture(folder)
     with stored_weights(weight_files(folder, allow_pickle=allow_pickle)) as stored:
         empty = _empty_model(folder, found, stored)
         try:
-            # By value: what lies in the folder besides does not count.
+            # Weights are passed by value, so that no other file of the folder is read.
             model, report = type(empty).from_pretrained(
                 None,
                 config=empty.config,
@@ -186,7 +185,7 @@ def load_causal_lm(
                 ignore_mismatched_sizes=True,  # so that the report says which
                 dtype=dtype,
             )
-        except Exception as error:  # transformers, safetensors and pickle have no common one
+        except Exception as error:  # transformers, safetensors and pickle share no error class
             raise ValueError(f"{folder} cannot be loaded: {first_line(error)}") from error
         harmless = _require_same(folder, found, stored, model, report)
     tried = _tried(folder, model.eval(), start_token=start_token, vocab_size=found.vocab_size)
@@ -195,7 +194,7 @@ def load_causal_lm(
 
 
 def import_transformers() -> Any:
-    """Raises ValueError where it is not installed; its bars and warnings are kept back."""
+    """Import it without progress bars and warnings; raises ValueError if it is not installed."""
     try:
         transformers = import_module("transformers")
     except ModuleNotFoundError as error:
@@ -206,7 +205,7 @@ def import_transformers() -> Any:
 
 
 def _empty_model(folder: Path, found: Architecture, stored: StoredWeights) -> Any:
-    """Without values, as large as config.json says; raises ValueError beyond ``stored``."""
+    """Build config.json's model without values; raises ValueError if ``stored`` is far smaller."""
     read = found.read
     read._attn_implementation = None  # config.json may name a kernel to be downloaded
     for name in REDIRECTIONS:
@@ -219,7 +218,7 @@ def _empty_model(folder: Path, found: Architecture, stored: StoredWeights) -> An
     )
     try:
         with torch.device("meta"), bounded_construction(bound), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of sizes that make no model
+            warnings.simplefilter("ignore")  # about sizes that make no model
             model = import_transformers().AutoModelForCausalLM.from_config(
                 read, trust_remote_code=False
             )
@@ -229,7 +228,7 @@ def _empty_model(folder: Path, found: Architecture, stored: StoredWeights) -> An
             f"{folder / CONFIG} describes a larger model than the {stored.num_numbers:,} numbers "
             f"of its weights make (vocab_size {found.vocab_size:,}, num_hidden_layers {layers})"
         ) from error
-    except Exception as error:  # whatever an architecture raises over sizes that do not fit
+    except Exception as error:  # an architecture may raise anything for sizes that do not fit
         raise ValueError(f"{folder / CONFIG} makes no model: {first_line(error)}") from error
     num_weights = len(list(model.parameters()))
     if len(stored.shapes) > MOST_TENSORS_PER_WEIGHT * num_weights:
@@ -245,7 +244,7 @@ def _empty_model(folder: Path, found: Architecture, stored: StoredWeights) -> An
 def _require_same(
     folder: Path, found: Architecture, stored: StoredWeights, model: Any, report: Mapping[str, Any]
 ) -> list[str]:
-    """Names of stored weights that do no harm; raises ValueError unless all others are used."""
+    """Return names of harmless stored weights; raises ValueError unless all others are used."""
     if wrong := sorted(report["mismatched_keys"]):
         name, held, wanted = wrong[0]
         raise ValueError(f"{folder}: weight {name!r} is {[*held]}, {CONFIG} says {[*wanted]}")
@@ -268,7 +267,7 @@ def _require_same(
 
 
 def _require_counts(value: Any, path: Path) -> None:
-    """Of every object within ``value``."""
+    """Raises ValueError for a count above the limit, at any depth of ``value``."""
     for key, held in value.items():
         if isinstance(held, dict):
             _require_counts(held, path)

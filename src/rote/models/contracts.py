@@ -1,7 +1,7 @@
-"""What a model may offer besides ``forward(tokens_BL) -> logits_BLV``; checks before training.
+"""Define the optional interfaces of a model, and check a model before training.
 
-A model is an `nn.Module`; each protocol that it fulfils makes it faster or lets more be measured.
-Shapes: B sequences, L positions, V vocabulary, D width.
+A model is an `nn.Module` with ``forward(tokens_BL) -> logits_BLV``; each protocol that it fulfils
+makes it faster or allows more measures. Shapes: B sequences, L positions, V vocabulary, D width.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -10,102 +10,102 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-PROBE_LENGTH = 8  # tokens, at most, of the two sequences that a model is tried on
-SAME = 1e-3  # relative: logits of one prefix, added up in another order
+PROBE_LENGTH = 8  # tokens, at most, of the two sequences that a model is tested on
+SAME = 1e-3  # relative tolerance: logits of one prefix may be summed in another order
 
 
 @runtime_checkable
 class HasHead(Protocol):
-    """Logits are ``hidden(tokens_BL) @ head.T``: they can be made and forgotten in chunks."""
+    """Logits are ``hidden(tokens_BL) @ head.T``, so they can be computed and dropped in chunks."""
 
     @property
     def head(self) -> Tensor:
-        """[V, D], a tensor and no module; it may be the token embedding's weight."""
+        """[V, D], a tensor and not a module; it may be the token embedding's weight."""
         ...
 
     def hidden(self, tokens_BL: Tensor) -> Tensor:
-        """[B, L] int64 -> [B, L, D]."""
+        """Return the head's input, [B, L] int64 -> [B, L, D]."""
         ...
 
 
 @runtime_checkable
 class HasBlocks(Protocol):
-    """Equal modules that run one after another: they can run twice, or be shared out."""
+    """Equal modules run one after another, so they can be recomputed or sharded."""
 
     blocks: nn.ModuleList
 
 
 @runtime_checkable
 class HasPasses(Protocol):
-    """Goes through its blocks in an order of its own, through some more than once."""
+    """The model runs its blocks in an order of its own, some more than once."""
 
     blocks: nn.ModuleList
 
     def passes(self) -> Iterator[nn.Module]:
-        """Blocks in the order in which they run, each as often as it does."""
+        """Yield the blocks in the order in which they run, repeated ones repeatedly."""
         ...
 
 
 @runtime_checkable
 class HasActiveParameters(Protocol):
-    """A token goes through a part of its parameters, as in a mixture of experts."""
+    """A token uses a part of the parameters, as in a mixture of experts."""
 
     @property
     def active_parameters(self) -> int:
-        """How many, the same for every token."""
+        """The number of parameters that a token uses, the same for every token."""
         ...
 
 
 @runtime_checkable
 class HasKeptNumbers(Protocol):
-    """Says what its blocks keep for the backward pass, where they are not built as GPT-2's."""
+    """The model states what its blocks keep for the backward pass, if not built as GPT-2's."""
 
     @property
     def kept_numbers(self) -> int:
-        """Of one block for each position, in float32: inputs of products, powers, norms."""
+        """Float32 numbers that one block keeps per position: inputs of products, powers, norms."""
         ...
 
 
 @runtime_checkable
 class HasCache(Protocol):
-    """Reads on from what it has read: each position is computed once when tokens are decoded."""
+    """The model continues from a cache, so that decoding computes each position once."""
 
     head: Tensor
 
     def __call__(self, tokens_BL: Tensor) -> Tensor:
-        """Logits, [B, L] int64 -> [B, L, V]."""
+        """Return logits, [B, L] int64 -> [B, L, V]."""
         ...
 
     @property
     def past_numbers(self) -> int:
-        """What is kept of each token."""
+        """How many numbers the cache keeps of each token."""
         ...
 
     def pasts(self) -> Sequence[Any]:
-        """Nothing read yet."""
+        """Return an empty cache."""
         ...
 
     def read(self, tokens_BL: Tensor, pasts: Sequence[Any]) -> Tensor:
-        """Hidden states [B, L, D] of tokens that follow those of ``pasts``, and join them."""
+        """Return hidden states [B, L, D] of tokens after those of ``pasts``, and add them to it."""
         ...
 
 
 @runtime_checkable
 class HasDropout(Protocol):
-    """Has places where numbers can be dropped while it trains."""
+    """The model has places where numbers can be dropped in training."""
 
     def set_dropout(self, rate: float, places: Collection[str]) -> None:
-        """Drop at these of `rote.models.attention.PLACES` from now on, before that nothing."""
+        """Drop at these of `rote.models.attention.PLACES` from now on; nothing before."""
         ...
 
     @property
     def dropout_places(self) -> Collection[str]:
-        """Where that is."""
+        """The places with dropout."""
         ...
 
 
 def num_heads(model: nn.Module) -> int:
-    """Of its attention, as the memory formula needs them; 0 for blocks without attention."""
+    """Return the number of attention heads, for the memory formula; 0 without attention."""
     if not isinstance(model, HasBlocks) or not len(model.blocks):
         return 0
     heads = getattr(getattr(model.blocks[0], "attention", None), "num_heads", 0)
@@ -113,7 +113,7 @@ def num_heads(model: nn.Module) -> int:
 
 
 def require_contract(model: nn.Module, *, vocab_size: int) -> None:
-    """Whether head and blocks are what they have to be; the model may be on the meta device.
+    """Check the types and shapes of head and blocks; the model may be on the meta device.
 
     Raises ValueError with one line.
     """
@@ -138,10 +138,10 @@ def require_contract(model: nn.Module, *, vocab_size: int) -> None:
 
 @torch.inference_mode()
 def require_causal(model: nn.Module, *, vocab_size: int, length: int) -> None:
-    """Try it on two short sequences that differ in their last token, in its own device and mode.
+    """Test on two short sequences that differ in their last token, in the model's device and mode.
 
-    Raises ValueError with one line where it gives no logits [B, L, V], or says of a token what
-    depends on later ones.
+    Raises ValueError with one line where it does not give logits [B, L, V], or where the logits of
+    a position depend on later tokens.
     """
     name, was_training = type(model).__name__, model.training
     device = next(model.parameters()).device

@@ -1,4 +1,4 @@
-"""Exact counts of a model: parameters, the tied embedding once, and FLOPs of a token by them.
+"""Count exactly a model's parameters, the tied embedding once, and from them the FLOPs of a token.
 
 A parameter costs a token 2 FLOPs forwards, a multiplication and an addition, 2 for the gradient of
 what it reads and 2 for its own (Kaplan et al. 2020, arXiv 2001.08361, section 2.1); attention
@@ -13,47 +13,47 @@ from rote.models.contracts import HasActiveParameters, HasBlocks, HasPasses
 
 
 def named_trainable(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """Those that an optimiser moves, in the model's order."""
+    """Return the parameters that an optimiser updates, in the model's order."""
     return ((name, one) for name, one in model.named_parameters() if one.requires_grad)
 
 
 def trainable_parameters(model: nn.Module) -> int:
-    """Those that training moves: what bits per parameter divide by."""
+    """Return the number of trainable parameters, the denominator of bits per parameter."""
     return _numel(one for _, one in named_trainable(model))
 
 
 def frozen_parameters(model: nn.Module) -> int:
-    """Those that stay as they are."""
+    """Return the number of parameters that training leaves unchanged."""
     return _numel(one for one in model.parameters() if not one.requires_grad)
 
 
 def embedding_parameters(model: nn.Module) -> int:
-    """Of tokens and positions, if they train: what others leave out (Kaplan et al. 2020)."""
+    """Count trainable embeddings of tokens and positions, which Kaplan et al. 2020 leave out."""
     tables = (module for module in model.modules() if isinstance(module, nn.Embedding))
     weights = {id(one): one for table in tables for one in table.parameters()}
     return _numel(one for one in weights.values() if one.requires_grad)
 
 
 def num_passes(model: nn.Module) -> int:
-    """Through blocks, a block as often as a token goes through it; 0 where there are none."""
+    """Count a token's passes through blocks, repeated ones too; 0 for a model without blocks."""
     if isinstance(model, HasPasses):
         return len(list(model.passes()))
     return len(model.blocks) if isinstance(model, HasBlocks) else 0
 
 
 def forward_flops_per_token(model: nn.Module) -> float:
-    """Two for each parameter, as often as a token goes through it."""
+    """Return two FLOPs for each parameter, as often as a token passes it."""
     return 2.0 * _used(model, trainable_only=False)
 
 
 def training_flops_per_token(model: nn.Module) -> float:
-    """Six for each parameter that a token goes through, four for a frozen one."""
+    """Return six FLOPs for each parameter that a token passes, four for a frozen one."""
     trained = _used(model, trainable_only=True)
     return 4.0 * _used(model, trainable_only=False) + 2.0 * trained
 
 
 def unusual_counts(model: nn.Module) -> dict[str, float]:
-    """What a record says beside P: nothing of a model whose parameters all train and run once.
+    """Return what a record needs beside P; empty if all parameters train and run once.
 
     ``total_parameters`` where some are frozen, ``active_parameters`` where a token uses a part, and
     FLOPs of a token where they are not 2 P forwards and 6 P in training.
@@ -72,7 +72,7 @@ def unusual_counts(model: nn.Module) -> dict[str, float]:
 
 
 def _used(model: nn.Module, *, trainable_only: bool) -> int:
-    """Parameters that one token goes through, as often as it does."""
+    """Count the parameters that one token passes, as often as it does."""
 
     def of(modules: Iterable[nn.Module]) -> int:
         weights = (one for module in modules for one in module.parameters())
@@ -82,7 +82,7 @@ def _used(model: nn.Module, *, trainable_only: bool) -> int:
     if isinstance(model, HasActiveParameters):
         idle = sum(one.numel() for one in model.parameters()) - model.active_parameters
     if trainable_only and frozen_parameters(model):
-        idle = 0  # adapters are no part of experts
+        idle = 0  # experts hold no adapters
     again = of(model.passes()) - of(model.blocks) if isinstance(model, HasPasses) else 0
     return of([model]) - idle + again
 

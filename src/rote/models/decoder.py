@@ -1,10 +1,9 @@
-"""What decoder-only transformers share: an embedding, blocks one after another, a norm, a head.
+"""Define what decoder-only transformers share, and decode token by token through any model.
 
-Shapes: B batch, L positions, D width, V vocabulary.
+A decoder is an embedding, blocks one after another, a norm and a head. A coder and a greedy
+continuation step through a model with a `TokenReader`.
 
-Token after token through a model: what a coder and a greedy continuation step with.
-
-Shapes: B sequences, L positions, V vocabulary, D width.
+Shapes: B sequences, L positions, D width, V vocabulary.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,10 +19,10 @@ from rote.models.likelihood import started
 
 
 class Decoder(nn.Module):
-    """``forward(tokens_BL) -> logits_BLV``; fulfils `HasHead`, `HasBlocks` and `HasCache`.
+    """A model ``forward(tokens_BL) -> logits_BLV``; fulfils `HasHead`, `HasBlocks` and `HasCache`.
 
-    A block takes residual_BLD, and in ``read`` a `Past` besides. Subclasses make blocks and norm,
-    after what else they embed: weights are drawn in the order in which modules are made.
+    A block takes residual_BLD, and in ``read`` also a `Past`. Subclasses create blocks and norm
+    after their other embeddings: weights are drawn in the order in which modules are created.
     """
 
     blocks: nn.ModuleList
@@ -35,16 +34,16 @@ class Decoder(nn.Module):
         self.token_embedding = nn.Embedding(vocab_size, width)
 
     def forward(self, tokens_BL: Tensor) -> Tensor:
-        """Logits of the next token at every position, [B, L] int64 -> [B, L, V]."""
+        """Return logits of the next token at every position, [B, L] int64 -> [B, L, V]."""
         return functional.linear(self.hidden(tokens_BL), self.head)
 
     @property
     def head(self) -> Tensor:
-        """Logits are hidden states times its transpose, [V, D]: the token embedding itself."""
+        """[V, D], the token embedding itself; logits are hidden states times its transpose."""
         return self.token_embedding.weight
 
     def hidden(self, tokens_BL: Tensor) -> Tensor:
-        """What the head reads, [B, L] int64 -> [B, L, D]."""
+        """Return the head's input, [B, L] int64 -> [B, L, D]."""
         residual_BLD = self.embedded(tokens_BL, 0)
         for block in self.passes():
             residual_BLD = block(residual_BLD)
@@ -52,16 +51,16 @@ class Decoder(nn.Module):
         return normed_BLD
 
     def pasts(self) -> list[Any]:
-        """Nothing read yet, one for each pass through a block: what ``read`` needs."""
+        """Return an empty cache for ``read``, one object for each pass through a block."""
         return [Past(self.max_length) for _ in self.passes()]
 
     @property
     def past_numbers(self) -> int:
-        """What ``pasts`` keep of each token: a key and a value in every pass."""
+        """How many numbers ``pasts`` keep of each token: a key and a value in every pass."""
         return 2 * len(list(self.passes())) * self.token_embedding.embedding_dim
 
     def read(self, tokens_BL: Tensor, pasts: Sequence[Any]) -> Tensor:
-        """As ``hidden`` for tokens that follow those of ``pasts``, which they are added to."""
+        """Apply ``hidden`` to tokens that follow those of ``pasts``, and add them to it."""
         residual_BLD = self.embedded(tokens_BL, pasts[0].length)
         for block, past in zip(self.passes(), pasts, strict=True):
             residual_BLD = block.read(residual_BLD, past)  # type: ignore[operator]
@@ -69,11 +68,11 @@ class Decoder(nn.Module):
         return normed_BLD
 
     def passes(self) -> Iterator[nn.Module]:
-        """Blocks in the order in which they are gone through."""
+        """Return the blocks in the order in which they run."""
         return iter(self.blocks)
 
     def embedded(self, tokens_BL: Tensor, start: int) -> Tensor:
-        """What the first block reads, [B, L] -> [B, L, D]; ``start`` is the first position."""
+        """Return the first block's input, [B, L] -> [B, L, D]; ``start`` is the first position."""
         embedded_BLD: Tensor = self.token_embedding(tokens_BL)
         return embedded_BLD
 
@@ -83,30 +82,30 @@ CACHE_NUMBERS = 1 << 26  # keys and values of all sequences: 256 MiB in float32
 
 
 class TokenReader(Protocol):
-    """Several sequences of the same number of tokens, read from their start."""
+    """Reads several sequences of the same number of tokens, from their start."""
 
     def read(self, tokens_BL: Tensor) -> Tensor:
-        """Logits of the token after these, in the model's own format, [B, L] int64 -> [B, V].
+        """Return logits of the token after these, in the model's format, [B, L] int64 -> [B, V].
 
-        The first time L may be anything, 0 too: a start is put in front. Later it is 1.
+        In the first call L may be anything, 0 too, because a start is put in front. Later it is 1.
         """
         ...
 
     def keep(self, rows: Tensor) -> None:
-        """Go on with these sequences alone, in this order."""
+        """Keep only these sequences, in this order."""
         ...
 
 
 def token_reader(model: nn.Module) -> TokenReader:
-    """A new one; call it, and use it, inside the model's precision context.
+    """Return a new reader; create and use it inside the model's precision context.
 
-    A model with a cache computes each position once; others read all anew.
+    A model with a cache computes each position once; others recompute all of them.
     """
     return _Cached(model) if isinstance(model, HasCache) else _Rereading(model)
 
 
 def sequences_at_once(model: nn.Module, *, length: int, vocab_size: int) -> int:
-    """How many to decode together, so that memory is bounded whatever the model and V are."""
+    """Return how many sequences to decode together: memory is bounded for any model and V."""
     if not isinstance(model, HasCache):
         return max(1, STEP_LOGITS // (vocab_size * length))
     return max(1, min(STEP_LOGITS // vocab_size, CACHE_NUMBERS // (length * model.past_numbers)))

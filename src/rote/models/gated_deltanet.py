@@ -1,4 +1,4 @@
-"""Gated DeltaNet: linear attention whose state forgets, and corrects what it gave for a key.
+"""Define Gated DeltaNet: linear attention whose state decays and corrects its value for a key.
 
 Source: Yang, Kautz and Hatamizadeh 2024 (arXiv 2412.06464), the model without attention layers; it
 computes what Qwen3-Next does with linear layers alone. Weights are drawn as GPT-2's, decays as
@@ -31,9 +31,9 @@ NORM_EPS = 1e-6  # Qwen3-Next's, of norms and of keys' lengths
 class DeltaMixer(nn.Module):
     """One projection gives query, key, value, gate, rate b and step of each head.
 
-    Queries, keys and values go through a short convolution; queries and keys get length 1. The
-    state changes by the gated delta rule (`rote.models.recurrence`), b = sigmoid, decay a =
-    -exp(log_decay) softplus(step + bias). What it gives is normed head by head, multiplied by
+    Queries, keys and values pass a short convolution; queries and keys are scaled to length 1. The
+    state changes by the gated delta rule (`rote.models.recurrence`), b = sigmoid(rate), decay a =
+    -exp(log_decay) softplus(step + bias). Its output is normed head by head, multiplied by
     silu(gate) and projected back.
     """
 
@@ -54,16 +54,16 @@ class DeltaMixer(nn.Module):
 
     @property
     def state_numbers(self) -> int:
-        """What a `State` keeps of one sequence."""
+        """How many numbers a `State` keeps of one sequence."""
         numbers = self.num_heads * self.key_width * self.value_width
         return numbers + self.convolution.window_numbers
 
     @property
     def kept_numbers(self) -> int:
-        """Of one position for the backward pass.
+        """Numbers kept of one position for the backward pass.
 
         The projection; the convolution, three times; queries and keys in unit length, in chunks and
-        with their decay; values; what the system of a chunk takes and gives; six matrices of a
+        with their decay; values; inputs and outputs of a chunk's linear system; six matrices of a
         chunk for each head; two states of each chunk; from there to the projection back six times.
         """
         keys, values = self.num_heads * self.key_width, self.num_heads * self.value_width
@@ -72,7 +72,7 @@ class DeltaMixer(nn.Module):
         return projected + 3 * convolved + 9 * keys + 10 * values + scanned
 
     def forward(self, residual_BLD: Tensor, past: State | None = None) -> Tensor:
-        """[B, L, D] -> [B, L, D], for positions that follow those of ``past`` and join them."""
+        """Map [B, L, D] -> [B, L, D], for positions after those of ``past``, which they join."""
         heads, keys = self.num_heads, self.num_heads * self.key_width
         values = heads * self.value_width
         mixed, gate, rates_BLH, steps_BLH = self.project_in(residual_BLD).split(
@@ -111,12 +111,12 @@ class DeltaBlock(nn.Module):
 
     @property
     def state_numbers(self) -> int:
-        """What a `State` keeps of one sequence."""
+        """How many numbers a `State` keeps of one sequence."""
         return self.mixer.state_numbers
 
     @property
     def kept_numbers(self) -> int:
-        """Of one position for the backward pass; 1.00 to 1.02 of what torch keeps in float32.
+        """Numbers kept of one position for the backward pass; 1.00 to 1.02 of torch's in float32.
 
         Norms (4 D); what the mixer keeps; four times the MLP's width.
         """
@@ -128,7 +128,7 @@ class DeltaBlock(nn.Module):
         return self._widened(residual_BLD + self.mixer(self.mixer_norm(residual_BLD)))
 
     def read(self, residual_BLD: Tensor, past: State) -> Tensor:
-        """As ``forward``, for positions that follow those of ``past``."""
+        """Apply ``forward`` to positions that follow those of ``past``."""
         return self._widened(residual_BLD + self.mixer(self.mixer_norm(residual_BLD), past))
 
     def _widened(self, residual_BLD: Tensor) -> Tensor:
@@ -140,9 +140,9 @@ class GatedDeltaNet(RecurrentDecoder):
     """P = V d (twice where the head is untied) + L (mixer + 3 d M + 2 d) + d.
 
     mixer = d (2 X + 3 Y + 2 H) + (2 X + Y) T + 2 H + v, X = H ``key_width``, Y = H v, v =
-    ``value_width``, T = ``num_taps``. Widths that are None are 3/4 and 3/2 of d / H, rounded up, as
-    the paper's (6 d^2 in all), and the MLP's is Llama's. There are no positions. Raises ValueError
-    for a size that cannot be built.
+    ``value_width``, T = ``num_taps``. Key and value widths that are None are 3/4 and 3/2 of d / H,
+    rounded up, as in the paper (6 d^2 in all); an MLP width of None is Llama's. There are no
+    positions. Raises ValueError for a size that cannot be built.
     """
 
     def __init__(
@@ -199,7 +199,7 @@ class GatedDeltaNet(RecurrentDecoder):
 
 
 def _unit(vectors: Tensor, num_heads: int) -> Tensor:
-    """[B, L, H K] -> [B, H, L, K], each of length 1, in float32."""
+    """Scale each head's vector to length 1 in float32, [B, L, H K] -> [B, H, L, K]."""
     by_head_BHLK = by_head(vectors, num_heads).float()
     squares_BHL1 = by_head_BHLK.square().sum(dim=-1, keepdim=True)
     return by_head_BHLK * (squares_BHL1 + NORM_EPS).rsqrt()

@@ -1,4 +1,4 @@
-"""GELU in its tanh form, as GPT-2 has it, at half the price of torch's kernel on a CPU."""
+"""Compute GELU in GPT-2's tanh form, at half the cost of torch's kernel on a CPU."""
 
 import math
 from typing import Any
@@ -11,13 +11,13 @@ from torch.nn import functional
 # (1 + tanh u) / 2 = sigmoid(2u), and 2u = SCALE (x + CUBIC x^3); source: Hendrycks & Gimpel 2016
 SCALE = 2 * math.sqrt(2 / math.pi)
 CUBIC = 0.044715
-# As tensors they save a pass each; models are built, and this imported, under other devices too.
+# As tensors they save a pass each. The device is fixed, since this may be imported under another.
 SCALE_TENSOR, LESS_TWICE_SCALE = (torch.tensor(n * SCALE, device="cpu") for n in (1, -2))
-FEW = 1 << 15  # numbers for which one call of torch's kernel costs less than our seven
+FEW = 1 << 15  # below so many numbers one call of torch's kernel costs less than our seven
 
 
 def gelu(inputs: Tensor) -> Tensor:
-    """x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2, of the same shape and format.
+    """Return x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2, of the same shape and format.
 
     torch's CPU kernel spends its time in tanh: 0.65 ms for 1024 x 256 float32 numbers forwards and
     backwards, where a sigmoid and a few products take 0.28 ms; without AVX-512 1.22 and 0.35 (torch
@@ -29,14 +29,14 @@ def gelu(inputs: Tensor) -> Tensor:
 
 
 def _is_transformed() -> bool:
-    """Under torch.compile, which fuses torch's own; under vmap, which knows no rule for ours."""
+    """Return whether torch.compile, which fuses torch's GELU, or vmap, with no rule, is active."""
     return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
 
 
 class _Gelu(torch.autograd.Function):
-    """Makes value and slope together: the backward pass is one product, in the slope's place.
+    """Computes value and slope together; the backward pass, one product, overwrites the slope.
 
-    A second backward pass through one graph raises RuntimeError: the first has used the slope up.
+    A second backward pass through one graph raises RuntimeError: the first overwrote the slope.
     """
 
     @staticmethod

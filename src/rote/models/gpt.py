@@ -1,4 +1,4 @@
-"""GPT-2 as published: pre-LN blocks, GELU-tanh, biases, learned positions, tied head.
+"""Define GPT-2 as published: pre-LN blocks, GELU-tanh, biases, learned positions, tied head.
 
 Source: Radford et al. 2019; the configuration of Morris et al. 2025 (arXiv 2505.24832), section 3.
 Shapes: B batch, L positions, D width, V vocabulary.
@@ -17,7 +17,7 @@ from rote.models.gelu import gelu
 
 INIT_STD = 0.02  # GPT-2's; the two projections into the residual get INIT_STD / sqrt(2 * layers)
 
-MOST_LAYERS = 1 << 12  # more could not even be counted: each is built
+MOST_LAYERS = 1 << 12  # counting parameters builds each layer, so more cannot be counted
 
 
 class Block(nn.Module):
@@ -38,7 +38,7 @@ class Block(nn.Module):
         return self._widened(residual_BLD + self._dropped(mixed_BLD))
 
     def read(self, residual_BLD: Tensor, past: Past) -> Tensor:
-        """As ``forward`` [B, L, D], for L positions that follow those of ``past``."""
+        """Apply ``forward`` [B, L, D] to L positions that follow those of ``past``."""
         mixed_BLD = self.attention.read(self.attention_norm(residual_BLD), past)
         return self._widened(residual_BLD + mixed_BLD)
 
@@ -51,10 +51,10 @@ class Block(nn.Module):
 
 
 class GPT(Decoder):
-    """``forward(tokens_BL) -> logits_BLV``; P = V d + S d + L (12 d^2 + 13 d) + 2 d parameters.
+    """A model ``forward(tokens_BL) -> logits_BLV``; P = V d + S d + L (12 d^2 + 13 d) + 2 d.
 
-    That is Hugging Face's count of GPT-2: the tied embedding once, S = ``max_length`` positions.
-    Raises ValueError for a size that cannot be built.
+    P is Hugging Face's parameter count of GPT-2: the tied embedding once, S = ``max_length``
+    positions. Raises ValueError for a size that cannot be built.
     """
 
     block: type[nn.Module] = Block
@@ -74,7 +74,7 @@ class GPT(Decoder):
         self._initialise()
 
     def set_dropout(self, rate: float, places: Collection[str]) -> None:
-        """As GPT-2: of embeddings' sum, attention weights, and what a branch adds to the residual.
+        """Drop as GPT-2 does: in summed embeddings, attention weights, and a branch's output.
 
         See `rote.models.contracts.HasDropout`.
         """
@@ -96,14 +96,14 @@ class GPT(Decoder):
         return tuple(place for place, rate in rates.items() if rate)
 
     def embedded(self, tokens_BL: Tensor, start: int) -> Tensor:
-        """Tokens and learned positions, [B, L] -> [B, L, D]."""
+        """Sum embeddings of tokens and learned positions, [B, L] -> [B, L, D]."""
         positions_L = torch.arange(start, start + tokens_BL.shape[1], device=tokens_BL.device)
         embedded_BLD = self.token_embedding(tokens_BL) + self.position_embedding(positions_L)
         return dropped(embedded_BLD, self.embedding_dropout if self.training else 0.0)
 
     @property
     def residual_std(self) -> float:
-        """Of the weights at their start that add to the residual, as GPT-2 has it."""
+        """The initial standard deviation of weights that add to the residual, as in GPT-2."""
         return INIT_STD / math.sqrt(2 * len(self.blocks))
 
     def _initialise(self) -> None:

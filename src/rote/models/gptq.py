@@ -1,7 +1,7 @@
-"""GPTQ: a layer's weights rounded column by column, each error made good by the columns after it.
+"""Round a linear layer's weights column by column, later columns compensating errors (GPTQ).
 
-Source: Frantar et al. 2022 (arXiv 2210.17323), algorithm 1, with groups whose grids are set when
-their first column is reached. Of `torch.nn.Linear`; other matrices, the embedding among them, are
+Source: Frantar et al. 2022 (arXiv 2210.17323), algorithm 1; a group's grid is set when its first
+column is reached. It applies to `torch.nn.Linear`; other matrices, such as the embedding, are
 rounded to nearest. Shapes: B sequences, L positions, R outputs, C inputs, N positions of a batch.
 """
 
@@ -13,17 +13,17 @@ from torch import Tensor, nn
 from rote.models.likelihood import logits_in_chunks, started
 from rote.models.quantise import Integers, matrices, replaced, rounded_weights, set_weights
 
-DAMPING = 0.01  # of the Hessian's mean diagonal, added to it (section 3.3)
+DAMPING = 0.01  # share of the Hessian's mean diagonal that is added to it (section 3.3)
 
 Batches = Callable[[], Iterable[Tensor]]  # of tokens [B, L], the same at each call
 
 
 @torch.no_grad()
 def gptq_weights(model: nn.Module, form: Integers, batches: Batches) -> dict[str, Tensor]:
-    """Every matrix of ``model`` in this format, by name; the model is left as it was.
+    """Return every matrix of ``model`` in this format, by name; the model is unchanged afterwards.
 
-    Layers go in the order in which they first run. The inputs of each are those of a model whose
-    earlier layers and embedding are rounded already. Each layer takes a pass over ``batches``.
+    Layers go in the order in which they first run. The inputs of each come from a model whose
+    earlier layers and embedding are already rounded. Each layer takes a pass over ``batches``.
     """
     weights = rounded_weights(model, form)
     linears = _linears(model, batches)
@@ -39,10 +39,10 @@ def gptq_weights(model: nn.Module, form: Integers, batches: Batches) -> dict[str
 
 @torch.no_grad()
 def gptq(weight_RC: Tensor, hessian_CC: Tensor, form: Integers) -> Tensor:
-    """The weight in this format, [R, C] in its own dtype.
+    """Return the weight in this format, [R, C] in its own dtype.
 
-    ``hessian_CC`` is a multiple of the sum of x x^T over inputs x. An input that is always 0 is
-    rounded to nearest. Computed in float64.
+    ``hessian_CC`` is a multiple of the sum of x x^T over inputs x. The weights of an input that is
+    always 0 are rounded to nearest. Computed in float64.
     """
     left_RC, hessian_CC = weight_RC.double(), hessian_CC.double().clone()
     columns = weight_RC.shape[1]
@@ -64,7 +64,7 @@ def gptq(weight_RC: Tensor, hessian_CC: Tensor, form: Integers) -> Tensor:
 
 
 def _linears(model: nn.Module, batches: Batches) -> dict[str, nn.Linear]:
-    """Layers with a weight of their own, by the weight's name, in the order of their first run."""
+    """Return layers with a weight of their own, by its name, in the order of their first run."""
     tables = {id(one.weight) for one in model.modules() if isinstance(one, nn.Embedding)}
     names = {id(weight): name for name, weight in matrices(model).items()}
     order: dict[str, nn.Linear] = {}
@@ -87,7 +87,7 @@ def _linears(model: nn.Module, batches: Batches) -> dict[str, nn.Linear]:
 
 
 def _hessian(model: nn.Module, layer: nn.Linear, batches: Batches) -> Tensor:
-    """Sum of x x^T over all inputs x of a layer, float64 [C, C]."""
+    """Return the sum of x x^T over all inputs x of a layer, float64 [C, C]."""
     shape, device = (layer.in_features, layer.in_features), layer.weight.device
     hessian_CC = torch.zeros(shape, dtype=torch.float64, device=device)
 

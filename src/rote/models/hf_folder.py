@@ -1,6 +1,7 @@
-"""The files of a Hugging Face folder from somebody else: which are read, and which are refused.
+"""Select the files of a third party's Hugging Face folder that are read, and refuse the others.
 
-Whether a configuration is that of a causal language model, and in words what it is if not.
+The module also checks that a configuration is that of a causal language model, and says in words
+what another one is.
 """
 
 import json
@@ -16,7 +17,7 @@ PICKLE, SHARDED_PICKLE = "pytorch_model.bin", "pytorch_model.bin.index.json"
 TOKENISER_FILES = (
     "tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "*.model",
 )  # fmt: skip
-# What other programs call weights: named where those that are read are missing.
+# Weight files of other programs: an error names them if the expected files are missing.
 OTHER_WEIGHTS = (
     "*.safetensors", "*.bin", "*.gguf", "*.pth", "*.pt", "*.h5", "*.msgpack", "*.onnx", "*.ckpt",
 )  # fmt: skip
@@ -25,14 +26,14 @@ HEAD_BYTES = 64
 
 
 def require_plain_entries(folder: Path) -> None:
-    """Raises ValueError for pipes, sockets and devices: whoever opens one may wait for ever."""
+    """Raises ValueError for pipes, sockets and devices: opening one may block for ever."""
     for path in sorted(folder.iterdir()):
         if path.exists() and not path.is_file() and not path.is_dir():
             raise ValueError(f"{path} is neither a file nor a folder: it is not opened")
 
 
 def require_no_adapter(folder: Path) -> None:
-    """Raises ValueError for the folder of an adapter, which holds a part of a model."""
+    """Raises ValueError for the folder of an adapter, which holds only a part of a model."""
     path = folder / ADAPTER
     if not path.exists() and not list(folder.glob("adapter_model.*")):
         return
@@ -45,7 +46,7 @@ def require_no_adapter(folder: Path) -> None:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object; raises ValueError naming the file for all else."""
+    """Read a JSON object; raises ValueError naming the file for anything else."""
     require_file(path)
     if path.stat().st_size > MOST_JSON_BYTES:
         raise ValueError(f"{path} has {path.stat().st_size:,} bytes, as no such file has")
@@ -61,7 +62,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def require_file(path: Path) -> None:
-    """Raises ValueError for what is no regular file, and for what git-lfs left in its place."""
+    """Raises ValueError for what is not a regular file, and for a git-lfs pointer in its place."""
     if not path.is_file():
         raise ValueError(f"{path} is not a regular file")
     with path.open("rb") as stream:
@@ -73,10 +74,10 @@ def require_file(path: Path) -> None:
 
 
 def weight_files(folder: Path, *, allow_pickle: bool) -> list[Path]:
-    """The files of weights, behind their index where there is one.
+    """Return the files of weights, after their index if one exists.
 
-    Raises ValueError where there are none that may be read, where a part of them is missing, and
-    where a part lies outside of the folder.
+    Raises ValueError where none may be read, where a part of them is missing, and where a part
+    lies outside of the folder.
     """
     if (folder / WHOLE).exists() and (folder / SHARDED).exists():
         raise ValueError(f"{folder} holds {WHOLE} and {SHARDED}: remove the one that is not meant")
@@ -92,7 +93,7 @@ def weight_files(folder: Path, *, allow_pickle: bool) -> list[Path]:
 
 
 def tokeniser_files(folder: Path) -> list[Path]:
-    """Sorted; empty where there is no tokeniser. Raises ValueError for what git-lfs left."""
+    """Return them sorted, or nothing if none exists. Raises ValueError for a git-lfs pointer."""
     found = {path for pattern in TOKENISER_FILES for path in folder.glob(pattern)}
     files = sorted(path for path in found if path.is_file())
     for path in files:
@@ -139,7 +140,7 @@ def _are_names(values: Any) -> bool:
 
 
 def _require_inside(path: Path, index: Path) -> None:
-    """A link may lead to where a download of the Hugging Face hub keeps its files."""
+    """Raises ValueError for a file outside the folder; a link into the hub's cache is allowed."""
     folder = index.parent
     roots = [folder.resolve()]
     if folder.parent.name == "snapshots":
@@ -173,7 +174,7 @@ CAUSAL_ENDINGS = ("CausalLM", "LMHeadModel", "LMHead")
 
 
 def require_causal(folder: Path, config: Mapping[str, Any], transformers: Any) -> str:
-    """The model_type; ``config`` is that of config.json.
+    """Return the model_type of ``config``, the content of config.json.
 
     Raises ValueError for a model that gives no likelihood of a text, and for one that comes with
     code of its own.

@@ -1,4 +1,4 @@
-"""GPT-2 weights in and out of the Hugging Face format: a folder of safetensors and config.json."""
+"""Convert GPT-2 weights to and from the Hugging Face format: a safetensors file and config.json."""
 
 import json
 import re
@@ -30,7 +30,7 @@ INNER = {
 }
 
 
-# What our GPT computes, by transformers' names; the first is what a file without the name means.
+# Values that our GPT computes, by transformers' names; the first is the default of a missing name.
 # Attention that is reordered and upcast (reorder_and_upcast_attn) is the same in float32.
 COMPUTED: dict[str, tuple[object, ...]] = {
     "activation_function": ("gelu_new", "gelu_pytorch_tanh"),  # two names of GELU-tanh
@@ -38,7 +38,7 @@ COMPUTED: dict[str, tuple[object, ...]] = {
     "scale_attn_by_inverse_layer_idx": (False,),
     "add_cross_attention": (False,),
 }
-EPSILON = 1e-5  # of layer norms, where a file leaves it out
+EPSILON = 1e-5  # of layer norms, if a file leaves it out
 HEAD = "lm_head.weight"
 BUFFERS = re.compile(r"transformer\.h\.\d+\.attn\.(bias|masked_bias)")  # masks of old files
 
@@ -46,7 +46,7 @@ BUFFERS = re.compile(r"transformer\.h\.\d+\.attn\.(bias|masked_bias)")  # masks 
 def save_gpt2(model: GPT, folder: Path) -> None:
     """Write ``model`` so that ``GPT2LMHeadModel.from_pretrained(folder)`` reads it.
 
-    Raises ValueError for weights that GPT-2 has no place for, as adapters.
+    Raises ValueError for weights that GPT-2 has no place for, such as adapters.
     """
     weights = {
         _their_name(name): _transposed(name, tensor).contiguous()
@@ -59,9 +59,9 @@ def save_gpt2(model: GPT, folder: Path) -> None:
 def load_gpt2(folder: Path) -> GPT:
     """Read a GPT-2 from a Hugging Face folder; safetensors only, nothing is unpickled.
 
-    Epsilons of layer norms are taken over. Raises ValueError naming the file where the folder holds
+    Epsilons of layer norms are kept. Raises ValueError naming the file where the folder holds
     another architecture, a setting that our GPT does not compute (`COMPUTED`), a head that is not
-    the token embedding, or weights that are missing, of another shape or without a use.
+    the token embedding, or weights that are missing, unused or of another shape.
     """
     config = json.loads((folder / CONFIG).read_text())
     _require_computed(config, folder / CONFIG)
@@ -94,7 +94,7 @@ def _require_computed(config: Mapping[str, Any], source: Path) -> None:
 
 
 def _require_tied(theirs: dict[str, Tensor], config: Mapping[str, Any], source: Path) -> None:
-    """Takes the head out of the weights; one of its own would be lost."""
+    """Remove the head from the weights; raises ValueError if it differs, since it would be lost."""
     embedding = theirs.get(OUTER["token_embedding.weight"])
     head = theirs.pop(f"transformer.{HEAD}", theirs.pop(HEAD, None))
     if head is None and not config.get("tie_word_embeddings", True):
@@ -104,7 +104,7 @@ def _require_tied(theirs: dict[str, Tensor], config: Mapping[str, Any], source: 
 
 
 def _ours(model: GPT, theirs: Mapping[str, Tensor], source: Path) -> dict[str, Tensor]:
-    """Their weights under our names."""
+    """Return their weights under our names."""
     names = {_their_name(name): name for name in model.state_dict()}
     if missing := [name for name in names if name not in theirs]:
         raise ValueError(f"{source}: no weight {missing[0]!r} ({len(missing)} missing)")
@@ -131,7 +131,7 @@ def _their_name(name: str) -> str:
 
 
 def _transposed(name: str, tensor: Tensor) -> Tensor:
-    """Their projections are Conv1D, [in, out]; ours are Linear, [out, in]."""
+    """Transpose a projection: theirs are Conv1D, [in, out]; ours are Linear, [out, in]."""
     is_projection = name.startswith("blocks.") and tensor.ndim == 2
     return tensor.T if is_projection else tensor
 

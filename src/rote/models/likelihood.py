@@ -1,4 +1,4 @@
-"""How many nats a model needs for each token: the one definition that training and measuring share.
+"""Compute the nats a model needs for each token: the one definition for training and measuring.
 
 Shapes: B batch, L positions, V vocabulary, D width, N positions of all sequences, C of a
 chunk, R rows of a padded head.
@@ -14,30 +14,30 @@ from torch.nn import functional
 
 from rote.models.crossentropy import cross_entropy
 
-Model = Callable[[Tensor], Tensor]  # a module, or several as one
+Model = Callable[[Tensor], Tensor]  # a module, or a stack of several
 
 START_TOKEN = 0  # position 0 reads it, so that the first token is scored without an extra symbol
-# A model from elsewhere was trained with a symbol of its own there, and says so by this attribute.
+# A third party's model was trained with a symbol of its own there, which this attribute names.
 START_ATTRIBUTE = "start_token"
 
 # Logits of up to 128 MiB in float32 (4 N V bytes; training holds three such tensors) stay whole: at
 # V=2048 up to 16,384 tokens a step. One sequence at V=50257, S=1024 has 196 MiB and goes in chunks.
 WHOLE_LOGITS_BYTES = 1 << 27
-# 333 positions at V=50257: with fewer, adding up the head's gradient costs more than its products.
+# 333 positions at V=50257: with fewer, summing the head's gradient costs more than its products.
 CHUNK_LOGITS_BYTES = 1 << 26
-GPU_TIMES = 8  # both there: a GPU has more memory than work in 333 positions
-# Rows of a head that goes in chunks are padded with zeros to a multiple of this. GPT-2's 50,257 are
-# odd, and a GPU multiplies by them without aligned loads: a step of 1.5b in bfloat16, B=16, S=1024,
-# took 420 ms, with 50,304 rows 348 (torch 2.11, H200). A CPU gains nothing.
+GPU_TIMES = 8  # factor of both on a GPU, for which 333 positions are too little work
+# A head that is used in chunks is padded with rows of zeros to a multiple of this. GPT-2's 50,257
+# is odd, so a GPU multiplies without aligned loads: a step of 1.5b in bfloat16, B=16, S=1024, took
+# 420 ms, with 50,304 rows 348 (torch 2.11, H200). A CPU gains nothing.
 ROWS_MULTIPLE = {"cuda": 64}
 
 
 def token_nats(model: Model, tokens_BL: Tensor) -> Tensor:
-    """-ln p(token | earlier tokens) for every position, float32 [B, L].
+    """Return -ln p(token | earlier tokens) for every position, float32 [B, L].
 
-    Logits are taken to float32 before the softmax, whatever the model computes in. Where they would
-    be large, and the model offers ``hidden(tokens_BL) -> hidden_BLD`` and ``head`` [V, D] (as
-    `rote.models.gpt.GPT` does), they are made and forgotten chunk by chunk, in both directions.
+    Logits are cast to float32 before the softmax, whatever the model computes in. If they would be
+    large, and the model offers ``hidden(tokens_BL) -> hidden_BLD`` and ``head`` [V, D] (as
+    `rote.models.gpt.GPT` does), they are computed and dropped chunk by chunk, in both directions.
     """
     inputs_BL = started(model, tokens_BL[:, :-1])
     if is_chunked(model, tokens_BL.numel()):
@@ -49,19 +49,19 @@ def token_nats(model: Model, tokens_BL: Tensor) -> Tensor:
 
 
 def nats_and_logits(model: Model, tokens_BL: Tensor) -> tuple[Tensor, Tensor]:
-    """As `token_nats`, and the logits behind it, [B, L, V], which are held whole at any size."""
+    """Return `token_nats` and the logits they come from, [B, L, V], held whole at any size."""
     logits_BLV = model(started(model, tokens_BL[:, :-1]))
     return _nats(logits_BLV.flatten(0, 1), tokens_BL.flatten()).view(tokens_BL.shape), logits_BLV
 
 
 def started(model: Model, tokens_BL: Tensor) -> Tensor:
-    """What the model reads to predict these tokens and the one after them, [B, L] -> [B, L + 1]."""
+    """Return the model's input to predict these tokens and the next, [B, L] -> [B, L + 1]."""
     start = getattr(model, START_ATTRIBUTE, START_TOKEN)
     return torch.cat([tokens_BL.new_full((len(tokens_BL), 1), start), tokens_BL], dim=1)
 
 
 def logits_in_chunks(model: Model, inputs_BL: Tensor) -> Iterator[Tensor]:
-    """What the model gives for these inputs, row after row, [C, V] each; whole where that is small.
+    """Yield the model's logits for these inputs, row after row, [C, V] each; whole if small.
 
     For passes without gradients; under `torch.autocast` in its format, as the model's own.
     """
@@ -75,7 +75,7 @@ def logits_in_chunks(model: Model, inputs_BL: Tensor) -> Iterator[Tensor]:
 
 
 def is_chunked(model: Model, num_tokens: int) -> bool:
-    """Whether the logits of so many tokens are never held whole."""
+    """Return whether the logits of so many tokens are never held whole."""
     head_VD = getattr(model, "head", None)
     if head_VD is None:
         return False
@@ -83,12 +83,12 @@ def is_chunked(model: Model, num_tokens: int) -> bool:
 
 
 def whole_logits_bytes(*, on_cpu: bool) -> int:
-    """Logits in float32 that are made at once."""
+    """Return the largest size of float32 logits that are computed at once."""
     return WHOLE_LOGITS_BYTES if on_cpu else GPU_TIMES * WHOLE_LOGITS_BYTES
 
 
 def chunk_logits_bytes(*, on_cpu: bool) -> int:
-    """Where they are not, the largest part of them that is."""
+    """Return the largest size of a chunk of logits that are not computed at once."""
     return CHUNK_LOGITS_BYTES if on_cpu else GPU_TIMES * CHUNK_LOGITS_BYTES
 
 
@@ -99,14 +99,14 @@ def _nats(logits_NV: Tensor, tokens_N: Tensor) -> Tensor:
 
 def _in_chunks(hidden_ND: Tensor, head_VD: Tensor, tokens_N: Tensor) -> Tensor:
     kind = tokens_N.device.type
-    if torch.is_autocast_enabled(kind):  # inside a Function nothing is cast by itself
+    if torch.is_autocast_enabled(kind):  # autocast does not act inside a Function
         dtype = torch.get_autocast_dtype(kind)
         hidden_ND, head_VD = hidden_ND.to(dtype), head_VD.to(dtype)
     return _ChunkedNats.apply(hidden_ND, head_VD, tokens_N)  # type: ignore[no-untyped-call]
 
 
 class _ChunkedNats(torch.autograd.Function):
-    """Nats of hidden states under a head; the backward pass makes each chunk's logits again."""
+    """Nats of hidden states under a head; the backward pass recomputes each chunk's logits."""
 
     @staticmethod
     def forward(ctx: Any, hidden_ND: Tensor, head_VD: Tensor, tokens_N: Tensor) -> Tensor:
@@ -139,13 +139,13 @@ class _ChunkedNats(torch.autograd.Function):
 
 
 def _padded(head_VD: Tensor) -> Tensor:
-    """[V, D] -> [R, D], R a multiple of `ROWS_MULTIPLE`; what is added is 0."""
+    """Pad with zeros, [V, D] -> [R, D], where R is a multiple of `ROWS_MULTIPLE`."""
     missing = -len(head_VD) % ROWS_MULTIPLE.get(head_VD.device.type, 1)
     return functional.pad(head_VD, (0, 0, 0, missing)) if missing else head_VD
 
 
 def _chunks(head_VD: Tensor, *tensors_N: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """The same few positions of each tensor, one chunk after another."""
+    """Yield the same few positions of each tensor, one chunk after another."""
     most = chunk_logits_bytes(on_cpu=head_VD.device.type == "cpu")
     rows = max(1, most // (4 * len(head_VD)))
     pieces = [tensor.split(rows) for tensor in tensors_N]  # type: ignore[no-untyped-call]

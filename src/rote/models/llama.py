@@ -1,4 +1,4 @@
-"""Llama: RMS norms, rotary positions, gated SiLU MLPs, shared keys and values, no biases.
+"""Define Llama: RMS norms, rotary positions, gated SiLU MLPs, shared keys and values, no biases.
 
 Sources: Touvron et al. 2023 (arXiv 2302.13971); Su et al. 2021 (2104.09864); Zhang and Sennrich
 2019 (1910.07467); Shazeer 2020 (2002.05202); Ainslie et al. 2023 (2305.13245).
@@ -21,9 +21,10 @@ NORM_EPS = 1e-5  # Llama's
 
 
 class RotaryAttention(nn.Module):
-    """Causal attention whose queries and keys are turned by their position.
+    """Causal attention whose queries and keys are rotated by their position.
 
-    Raises ValueError for heads that do not divide the width, or groups the heads.
+    Raises ValueError for heads that do not divide the width, or groups that do not divide the
+    heads, and for heads of odd width.
     """
 
     def __init__(self, *, width: int, num_heads: int, num_groups: int, rotary_base: float) -> None:
@@ -49,9 +50,9 @@ class RotaryAttention(nn.Module):
         return self._projected(mixed_BHLK)
 
     def read(self, residual_BLD: Tensor, past: Past) -> Tensor:
-        """As ``forward``, for positions that follow those of ``past`` and join them.
+        """Apply ``forward`` to positions that follow those of ``past``, and add them to it.
 
-        Several at once only where nothing was read before.
+        They may be several only if ``past`` is empty.
         """
         is_first = past.length == 0
         query_BHLK, key_BGLK, value_BGLK = self._heads(residual_BLD, past.length)
@@ -81,7 +82,7 @@ class RotaryAttention(nn.Module):
         )
 
     def _turned(self, heads_BHLK: Tensor, positions_L: Tensor) -> Tensor:
-        """Pairs (k, k + K/2) turned by position / base^(2k/K), in float32."""
+        """Rotate pairs (k, k + K/2) by position / base^(2k/K), in float32."""
         half = heads_BHLK.shape[-1] // 2
         powers = torch.arange(half, device=heads_BHLK.device, dtype=torch.float32) / half
         angles_LC = positions_L[:, None].float() * self.rotary_base**-powers
@@ -91,7 +92,7 @@ class RotaryAttention(nn.Module):
         return torch.cat(turned, dim=-1).to(heads_BHLK.dtype)
 
     def _shared(self, heads_BGTK: Tensor) -> Tensor:
-        """[B, G, T, K] -> [B, H, T, K]."""
+        """Repeat groups for their heads, [B, G, T, K] -> [B, H, T, K]."""
         times = self.num_heads // self.num_groups
         return heads_BGTK if times == 1 else heads_BGTK.repeat_interleave(times, dim=1)
 
@@ -100,7 +101,7 @@ class RotaryAttention(nn.Module):
 
 
 class GatedMlp(nn.Module):
-    """contract(silu(gate(x)) * expand(x))."""
+    """Computes contract(silu(gate(x)) * expand(x))."""
 
     def __init__(self, *, width: int, mlp_width: int) -> None:
         super().__init__()
@@ -128,7 +129,7 @@ class LlamaBlock(nn.Module):
         return self._widened(residual_BLD + self.attention(self.attention_norm(residual_BLD)))
 
     def read(self, residual_BLD: Tensor, past: Past) -> Tensor:
-        """As ``forward``, for positions that follow those of ``past``."""
+        """Apply ``forward`` to positions that follow those of ``past``."""
         mixed_BLD = self.attention.read(self.attention_norm(residual_BLD), past)
         return self._widened(residual_BLD + mixed_BLD)
 
@@ -140,8 +141,9 @@ class LlamaBlock(nn.Module):
 class Llama(Decoder):
     """P = V d (twice where the head is untied) + L (2 d^2 + 2 d^2 G / H + 3 d M + 2 d) + d.
 
-    ``mlp_width`` None is 8/3 of the width, rounded up to a multiple of 4: about as many weights as
-    GPT-2's. Weights are drawn as GPT-2's. Raises ValueError for a size that cannot be built.
+    A ``mlp_width`` of None is 8/3 of the width, rounded up to a multiple of 4: about as many
+    weights as GPT-2's. Weights are drawn as GPT-2's. Raises ValueError for a size that cannot be
+    built.
     """
 
     def __init__(
@@ -178,7 +180,7 @@ class Llama(Decoder):
         self._initialise()
 
     def make_mlp(self, width: int) -> nn.Module:
-        """Of one block."""
+        """Return the MLP of one block."""
         return GatedMlp(width=width, mlp_width=self.mlp_width)
 
     @property
@@ -189,7 +191,7 @@ class Llama(Decoder):
 
     @property
     def past_numbers(self) -> int:
-        """Keys and values of a token are shared between heads."""
+        """How many numbers the cache keeps of each token; heads share keys and values."""
         return super().past_numbers * self.num_groups // self.num_heads
 
     def _initialise(self) -> None:

@@ -1,4 +1,4 @@
-"""Blocks that are gone through several times: depth without parameters.
+"""Define a GPT whose blocks run several times, which adds depth without parameters.
 
 Source: Dehghani et al. 2018, Universal Transformers (arXiv 1807.03819), without its halting.
 """
@@ -13,7 +13,7 @@ from rote.models.gpt import GPT, INIT_STD
 
 
 class Looped(GPT):
-    """As `GPT`, with its parameters, whose blocks run ``num_loops`` times one after another.
+    """A `GPT`, with the same parameters, whose blocks run ``num_loops`` times one after another.
 
     Raises ValueError for a size that cannot be built.
     """
@@ -39,11 +39,11 @@ class Looped(GPT):
         )
 
     def passes(self) -> Iterator[nn.Module]:
-        """All blocks, as often as there are loops."""
+        """Yield all blocks, once for each loop."""
         for _ in range(self.num_loops):
             yield from self.blocks
 
     @property
     def residual_std(self) -> float:
-        """Of weights that add to the residual, as of that many blocks."""
+        """The initial standard deviation of weights that add to the residual, for all passes."""
         return INIT_STD / math.sqrt(2 * len(self.blocks) * self.num_loops)

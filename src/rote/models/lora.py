@@ -1,4 +1,4 @@
-"""LoRA: the weights of a model stay as they are, adapters of low rank train beside them.
+"""Add LoRA adapters to a model: its weights are frozen, adapters of low rank train beside them.
 
 Source: Hu et al. 2021 (arXiv 2106.09685). Shapes: B batch, L positions, I inputs and O outputs of a
 linear layer, R rank.
@@ -22,7 +22,7 @@ WEIGHTS = "model.safetensors"
 
 
 class AdaptedLinear(nn.Module):
-    """W x + b + alpha / R B A x, of which A [R, I] and B [O, R] train; B is 0 at the start."""
+    """Computes W x + b + alpha / R B A x; A [R, I] and B [O, R] train, and B is 0 at the start."""
 
     def __init__(self, linear: nn.Linear, *, rank: int, alpha: float) -> None:
         super().__init__()
@@ -52,12 +52,12 @@ def lora(
     vocab_size: int,
     max_length: int,
 ) -> nn.Module:
-    """The model that ``base`` makes, frozen, with adapters on linear layers of its blocks.
+    """Return the model that ``base`` builds, frozen, with adapters on linear layers of its blocks.
 
-    P = R times the sum of I + O over these layers, those that ``layers`` names or all, and the
+    P is R times the sum of I + O over these layers, those that ``layers`` names or all, plus the
     modules of the base that ``modules_to_save`` names, which train whole (PEFT's term). The base is
     drawn from ``base_seed``, whatever the run's seed, or has the weights of ``base_run``, whose
-    digest is ``base_sha256``. Raises ValueError for numbers that cannot be, names that no layer
+    digest is ``base_sha256``. Raises ValueError for numbers out of range, names that no layer
     has, and weights that are missing, changed, or those of another model.
     """
     require_whole("model.rank", rank, 1)
@@ -86,7 +86,7 @@ def lora(
 
 
 def _load(model: nn.Module, path: Path, *, digest: str | None) -> None:
-    """On the meta device, where nothing is read, it is checked alone."""
+    """Check the file and copy its weights; a model on the meta device is only checked."""
     if not path.exists():
         raise ValueError(f"model.base_run: there is no {path}")
     if sha256_of_file(path) != digest:
@@ -108,7 +108,7 @@ def _load(model: nn.Module, path: Path, *, digest: str | None) -> None:
 
 
 def _adapt(model: nn.Module, layers: Collection[str] | None, *, rank: int, alpha: float) -> None:
-    """In place: each linear layer of these names gets an adapter."""
+    """Replace each linear layer of these names by one with an adapter, in place."""
     inside = model.blocks if isinstance(model, HasBlocks) else model
     linear = {name: one for name, one in inside.named_modules() if isinstance(one, nn.Linear)}
     names = sorted({name.rpartition(".")[2] for name in linear})

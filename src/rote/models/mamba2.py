@@ -1,4 +1,4 @@
-"""Mamba-2: a state space whose decay, input and output depend on the token, instead of attention.
+"""Define Mamba-2: a state space whose decay, input and output depend on the token; no attention.
 
 Source: Dao and Gu 2024, Transformers are SSMs (arXiv 2405.21060), section 7; weights are drawn as
 in the authors' code (state-spaces/mamba).
@@ -31,8 +31,8 @@ NORM_EPS = 1e-5  # Mamba's
 class Mixer(nn.Module):
     """One projection gives gate, x, B, C and time step; the state of each head is [N, P].
 
-    State <- exp(dt A) state + B (dt x)^T; what comes out, C^T state + D x, is multiplied by
-    silu(gate), normed within each group and projected back.
+    State <- exp(dt A) state + B (dt x)^T. The output C^T state + D x is multiplied by silu(gate),
+    normed within each group and projected back.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Mixer(nn.Module):
         self.project = nn.Linear(self.inner, width, bias=False)
 
     def forward(self, residual_BLD: Tensor, past: State | None = None) -> Tensor:
-        """[B, L, D] -> [B, L, D], for positions that follow those of ``past`` and join them."""
+        """Map [B, L, D] -> [B, L, D], for positions after those of ``past``, which they join."""
         shared = self.num_groups * self.state_width
         gate_BLI, mixed, steps_BLH = self.project_in(residual_BLD).split(
             [self.inner, self.inner + 2 * shared, self.num_heads], dim=-1
@@ -63,7 +63,7 @@ class Mixer(nn.Module):
             [self.inner, shared, shared], dim=-1
         )
         values_BHLP = by_head(values, self.num_heads)
-        # In float32, as everything that is raised to a power.
+        # In float32, as all exponents are.
         steps_BHL = functional.softplus(steps_BLH.float() + self.step_bias.float()).transpose(1, 2)
         out_BHLP, state_BHNP = scan(
             self._of_heads(queries),
@@ -78,7 +78,7 @@ class Mixer(nn.Module):
         return self.project(self._gated(out_BHLP.transpose(1, 2).flatten(2), gate_BLI))
 
     def _of_heads(self, shared: Tensor) -> Tensor:
-        """[B, L, G N] -> [B, H, L, N], or [B, 1, L, N] where all heads are one group."""
+        """Repeat groups for their heads, [B, L, G N] -> [B, H, L, N]; [B, 1, L, N] if one group."""
         by_group_BGLN = by_head(shared, self.num_groups)
         times = 1 if self.num_groups == 1 else self.num_heads // self.num_groups
         return by_group_BGLN.repeat_interleave(times, dim=1) if times > 1 else by_group_BGLN
@@ -92,7 +92,7 @@ class Mixer(nn.Module):
 
 
 class MambaBlock(nn.Module):
-    """The mixer on the norm of the residual, added to it; there is no MLP."""
+    """Adds the mixer's output on the norm of the residual to it; there is no MLP."""
 
     def __init__(self, *, width: int, mixer: Mixer) -> None:
         super().__init__()
@@ -101,13 +101,13 @@ class MambaBlock(nn.Module):
 
     @property
     def state_numbers(self) -> int:
-        """Of one sequence, all that the mixer keeps of what it has read."""
+        """How many numbers the mixer keeps of one sequence that it has read."""
         mixer = self.mixer
         return mixer.inner * mixer.state_width + mixer.convolution.window_numbers
 
     @property
     def kept_numbers(self) -> int:
-        """Of one position for the backward pass; 0.96 to 0.99 of what torch keeps in float32.
+        """Numbers kept of one position for the backward pass; 0.96 to 0.99 of torch's in float32.
 
         The norm (2 D); the projection; the convolution, three times; the scan: queries and keys
         for all heads together and, with their decay, for each, values, and three matrices of a
@@ -126,7 +126,7 @@ class MambaBlock(nn.Module):
         return mixed_BLD
 
     def read(self, residual_BLD: Tensor, past: State) -> Tensor:
-        """As ``forward``, for positions that follow those of ``past``."""
+        """Apply ``forward`` to positions that follow those of ``past``."""
         mixed_BLD: Tensor = residual_BLD + self.mixer(self.norm(residual_BLD), past)
         return mixed_BLD
 

@@ -1,7 +1,8 @@
-"""Mixture of experts: Llama whose MLPs are several, of which a router chooses a few for each token.
+"""Define a mixture of experts: a Llama with several MLPs a block, a few of them chosen by a router.
 
-Sources: Shazeer et al. 2017 (arXiv 1701.06538); the router of Mixtral, Jiang et al. 2024
-(2401.04088); the balance loss of Fedus et al. 2021 (2101.03961), equations 4 to 6.
+The router chooses for each token. Sources: Shazeer et al. 2017 (arXiv 1701.06538); the router of
+Mixtral, Jiang et al. 2024 (2401.04088); the balance loss of Fedus et al. 2021 (2101.03961),
+equations 4 to 6.
 Shapes: B batch, L positions, N tokens of all sequences, D width, M width of an expert's MLP,
 E experts.
 """
@@ -17,11 +18,10 @@ from rote.models.llama import Llama
 
 
 class Experts(nn.Module):
-    """The ``num_active`` experts with the largest router logits, weighted by their softmax.
+    """Sums the ``num_active`` experts with the largest router logits, weighted by their softmax.
 
-    While it trains, the gradient of ``balance`` x E x sum_e f_e p_e is added, f_e the share of
-    choices that fall on an expert and p_e its mean probability; losses that are reported are
-    without it.
+    In training the gradient of ``balance`` x E x sum_e f_e p_e is added, where f_e is the share of
+    choices that fall on an expert and p_e its mean probability; reported losses exclude it.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Experts(nn.Module):
         chosen = shares_NE.topk(self.num_active, dim=-1)
         weights = chosen.values / chosen.values.sum(dim=-1, keepdim=True)
         weights_NE = torch.zeros_like(shares_NE).scatter(-1, chosen.indices, weights)
-        # Under vmap no shape may depend on values: there all experts see all tokens.
+        # Under vmap no shape may depend on values, so that all experts see all tokens.
         mixed = self._of_all if torch._C._are_functorch_transforms_active() else self._of_chosen
         mixed_ND = mixed(inputs_ND, weights_NE.to(inputs_ND.dtype))
         if self.training and self.balance:
@@ -67,7 +67,7 @@ class Experts(nn.Module):
 
 
 class Moe(Llama):
-    """P is Llama's with E MLPs of width ``mlp_width`` and a router of E D weights in each block.
+    """Has Llama's P with E MLPs of width ``mlp_width`` and a router of E D weights in each block.
 
     Raises ValueError for a size that cannot be built.
     """
@@ -83,14 +83,14 @@ class Moe(Llama):
 
     @property
     def active_parameters(self) -> int:
-        """All but those of the experts that a token does not go through."""
+        """The number of parameters without those of the experts that a token does not use."""
         idle = self.num_experts - self.num_active
         width = self.token_embedding.embedding_dim
         of_experts = len(self.blocks) * idle * 3 * width * self.mlp_width
         return sum(one.numel() for one in self.parameters()) - of_experts
 
     def make_mlp(self, width: int) -> nn.Module:
-        """Of one block."""
+        """Return the experts of one block."""
         return Experts(
             width=width,
             mlp_width=self.mlp_width,
@@ -101,7 +101,7 @@ class Moe(Llama):
 
 
 class _WithLoss(torch.autograd.Function):
-    """Its first argument; backwards the gradient of the second, a loss, is added to all others."""
+    """Returns its first argument; backwards adds the gradient of the second, a loss."""
 
     generate_vmap_rule = True
 

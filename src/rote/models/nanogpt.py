@@ -1,4 +1,4 @@
-"""GPT-2 without biases and with an MLP of any width, as nanoGPT can be set (Karpathy, MIT).
+"""Define GPT-2 without biases and with an MLP of any width, an option of nanoGPT (Karpathy, MIT).
 
 The models of Barron and White 2025 (arXiv 2506.09099) are of this kind: their counts leave the
 position embedding out, as nanoGPT prints them. Theirs has the exact GELU, ours GPT-2's tanh.
@@ -11,7 +11,7 @@ from rote.models.gpt import GPT, Block
 
 
 class NanoGPT(GPT):
-    """As `GPT` but for the MLP's width and the biases, of norms too.
+    """A `GPT` with an MLP of another width and no biases, in norms neither.
 
     P = V d + S d + L ((4 + 2 m) d^2 + 2 d) + d parameters, m = ``mlp_ratio``; nanoGPT itself prints
     P - S d. Raises ValueError for a size that cannot be built.

@@ -1,8 +1,7 @@
-"""Weight formats: matrices rounded to few bits, and how many bits storing them takes.
+"""Round matrices to few bits in several weight formats, and count the bits that storing them takes.
 
-Every parameter with two dimensions or more is a matrix and is quantised, the tied embedding too,
+Every parameter with two dimensions or more is a matrix and is quantised, also the tied embedding,
 which is most of a small model. Vectors (norms and biases) stay as they are.
-
 Shapes: "..." leading dimensions (experts, models of a stack), R rows (outputs), C columns
 (inputs), G groups of a row, S columns of a group.
 """
@@ -26,14 +25,14 @@ LARGEST_E4M3 = 448.0  # of torch.float8_e4m3fn (Micikevicius et al. 2022, arXiv 
 
 
 class WeightFormat(Protocol):
-    """How matrices are rounded."""
+    """A format that rounds matrices."""
 
     def rounded(self, weight_RC: Tensor) -> Tensor:
-        """[..., R, C] in the weight's own dtype: the values that the stored bits stand for."""
+        """Return [..., R, C] in the weight's own dtype: the values that the stored bits encode."""
         ...
 
     def stored_bits(self, shape: Sequence[int]) -> int:
-        """Of a weight [..., R, C], scales and zero points included."""
+        """Return the bits of a weight [..., R, C], scales and zero points included."""
         ...
 
 
@@ -41,7 +40,7 @@ class WeightFormat(Protocol):
 class Integers:
     """Whole multiples of a scale, one scale for each group of columns in a row.
 
-    Symmetric: levels -(2^(bits-1) - 1) to 2^(bits-1) - 1, the scale is the largest magnitude over
+    Symmetric: levels -(2^(bits-1) - 1) to 2^(bits-1) - 1; the scale is the largest magnitude over
     the highest level. Otherwise 2^bits levels from the group's least value, or 0, to its largest,
     and a zero point of ``bits`` beside the scale (Jacob et al. 2017, arXiv 1712.05877). Rounded to
     nearest, ties to even. Raises ValueError for numbers out of range.
@@ -68,9 +67,9 @@ class Integers:
         return rounded_RGS.flatten(-2)[..., :columns].contiguous().to(weight_RC.dtype)
 
     def grid(self, group_S: Tensor) -> tuple[Tensor, Tensor]:
-        """Scale and zero point of groups [..., S], [..., 1] each; the scale is a float16's value.
+        """Return scale, a float16's value, and zero point of groups [..., S], [..., 1] each.
 
-        Where all weights of a group round to 0 the scale is 1.
+        The scale is 1 where all weights of a group round to 0.
         """
         if self.is_symmetric:
             scale = group_S.abs().amax(dim=-1, keepdim=True) / self._levels
@@ -82,7 +81,7 @@ class Integers:
         return scale, (-least / scale).round().clamp(0, self._levels)
 
     def snapped(self, values: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
-        """The nearest values of a grid."""
+        """Round the values to the nearest of a grid."""
         least = -self._levels if self.is_symmetric else 0
         level = ((values / scale).round() + zero).clamp(least, self._levels)
         return (level - zero) * scale
@@ -96,13 +95,13 @@ class Integers:
 
     @property
     def _levels(self) -> int:
-        """The highest."""
+        """The highest level."""
         return int(2 ** (self.bits - 1) - 1 if self.is_symmetric else 2**self.bits - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Float8:
-    """float8 e4m3 (4 bits of exponent, 3 of mantissa), scaled so that a matrix's largest is 448."""
+    """float8 e4m3 (4 bits of exponent, 3 of mantissa); a matrix's largest is scaled to 448."""
 
     def rounded(self, weight_RC: Tensor) -> Tensor:
         """See `WeightFormat`."""
@@ -121,8 +120,8 @@ class Float8:
 class Ternary:
     """-1, 0 or 1 times the mean magnitude of a matrix: BitNet b1.58's absmean.
 
-    Source: Ma et al. 2024 (arXiv 2402.17764), equations 1 to 3; of weights alone, activations keep
-    their format.
+    Source: Ma et al. 2024 (arXiv 2402.17764), equations 1 to 3, applied to weights alone;
+    activations keep their format.
     """
 
     def rounded(self, weight_RC: Tensor) -> Tensor:
@@ -138,17 +137,17 @@ class Ternary:
 
 
 def matrices(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters that are quantised, by name; a tied one once."""
+    """Return the parameters that are quantised, by name; a tied one once."""
     return {name: one for name, one in model.named_parameters() if one.ndim >= 2}
 
 
 def rounded_weights(model: nn.Module, form: WeightFormat) -> dict[str, Tensor]:
-    """Every matrix rounded to nearest, by name."""
+    """Return every matrix rounded to nearest, by name."""
     return {name: form.rounded(weight.detach()) for name, weight in matrices(model).items()}
 
 
 def stored_bits(model: nn.Module, form: WeightFormat) -> int:
-    """Of the whole model: matrices in this format, all else in the dtype that it has."""
+    """Return the bits of the model: matrices in this format, all else in its own dtype."""
     quantised = matrices(model)
     rest = [one for name, one in model.named_parameters() if name not in quantised]
     return sum(form.stored_bits(one.shape) for one in quantised.values()) + sum(
@@ -158,9 +157,9 @@ def stored_bits(model: nn.Module, form: WeightFormat) -> int:
 
 @contextmanager
 def replaced(model: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
-    """Inside, the model has these weights; afterwards its own again, bit for bit.
+    """Give the model these weights inside the block, and its own again afterwards, bit for bit.
 
-    The tensors themselves are exchanged, none is copied.
+    The tensors themselves are exchanged; nothing is copied.
     """
     named = dict(model.named_parameters())
     own = {name: named[name].data for name in weights}
@@ -172,14 +171,14 @@ def replaced(model: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
 
 
 def set_weights(named: Mapping[str, nn.Parameter], weights: Mapping[str, Tensor]) -> None:
-    """Give parameters other tensors; autocast forgets its copies of the old ones."""
+    """Give parameters other tensors, and clear autocast's copies of the old ones."""
     for name, weight in weights.items():
         named[name].data = weight
     torch.clear_autocast_cache()
 
 
 def _as_float16(scale: Tensor) -> Tensor:
-    """Its value there, kept in range; 1 in the place of 0."""
+    """Round to a float16's value, kept in range; 0 becomes 1."""
     largest = torch.finfo(torch.float16).max
     return _not_zero(scale.clamp(max=largest).to(torch.float16).to(scale.dtype))
 

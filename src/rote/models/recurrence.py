@@ -1,9 +1,9 @@
-"""What models without softmax attention share: a recurrent state, a short convolution, a cache.
+"""Define what models without softmax attention share: a recurrent state, short convolution, cache.
 
 The state S [K, V] of a head changes at each position by S <- exp(a) S + k v^T (linear attention
 with decay: Mamba-2's SSD, Dao and Gu 2024, arXiv 2405.21060), or by the gated delta rule, which
-first takes away what the state gives for the key (Yang et al. 2024, 2412.06464):
-S <- exp(a) S + k (b (v - exp(a) S^T k))^T. Both give S^T q.
+first subtracts the state's current value for the key (Yang et al. 2024, 2412.06464):
+S <- exp(a) S + k (b (v - exp(a) S^T k))^T. The output of both is S^T q.
 Shapes: B batch, L positions, H heads, K numbers of a key, V of a value, N chunks, C positions of a
 chunk, E channels, T positions that a convolution reads.
 """
@@ -18,15 +18,15 @@ from torch.nn import functional
 
 from rote.models.decoder import Decoder
 
-# Positions that are computed at once. Milliseconds of `scan`, forwards and backwards, with chunks
+# Positions computed at once. Milliseconds of `scan`, forwards and backwards, with chunks
 # of 16, 32, 64, 128 (one core, B=8, H=4, K=V=16, torch 2.13): L=64 3.0, 2.4, 2.2, 2.3; L=512 30,
 # 24, 26, 40; with the delta rule 5.0, 4.2, 4.7, 4.9 and 43, 39, 46, 74.
 CHUNK = 32
-STEPS = (1e-3, 1e-1)  # time steps at the start lie between, by their logarithm
+STEPS = (1e-3, 1e-1)  # initial time steps lie between these, uniform in their logarithm
 
 
 class State:
-    """What one layer keeps of all positions that it has read; it does not grow with them."""
+    """The state of one layer after all positions that it has read; it does not grow with them."""
 
     def __init__(self) -> None:
         self.length = 0
@@ -34,7 +34,7 @@ class State:
         self.state_BHKV: Tensor | None = None
 
     def keep(self, rows: Tensor) -> None:
-        """Forget all sequences but these."""
+        """Keep only these sequences."""
         if self.window_BTE is not None and self.state_BHKV is not None:
             self.window_BTE, self.state_BHKV = self.window_BTE[rows], self.state_BHKV[rows]
 
@@ -42,7 +42,7 @@ class State:
 class RecurrentDecoder(Decoder):
     """A `Decoder` whose blocks keep a `State` of what they have read, and whose head may be untied.
 
-    Subclasses make ``unembedding``, None for the token embedding itself, after blocks and norm.
+    Subclasses create ``unembedding``, None for the token embedding itself, after blocks and norm.
     """
 
     unembedding: nn.Linear | None
@@ -54,12 +54,12 @@ class RecurrentDecoder(Decoder):
         return self.token_embedding.weight if own is None else own.weight
 
     def pasts(self) -> list[Any]:
-        """Nothing read yet, one for each block."""
+        """Return an empty state for each block."""
         return [State() for _ in self.blocks]
 
     @property
     def past_numbers(self) -> int:
-        """The numbers of all states, which do not grow, as a share of each of the most tokens."""
+        """The numbers of all states, which do not grow, divided by ``max_length``, rounded up."""
         numbers: int = sum(block.state_numbers for block in self.blocks)  # type: ignore[misc]
         return -(-numbers // self.max_length)
 
@@ -70,9 +70,9 @@ class RecurrentDecoder(Decoder):
 
 
 class ShortConvolution(nn.Module):
-    """Each channel mixed over the last ``num_taps`` positions with weights of its own, then SiLU.
+    """Mixes each channel over the last ``num_taps`` positions with its own weights, then SiLU.
 
-    Weights [E, 1, T] as those of `nn.Conv1d`, so that they count as no matrix to an optimiser.
+    Weights are [E, 1, T] as in `nn.Conv1d`, so that an optimiser does not treat them as a matrix.
     """
 
     def __init__(self, *, num_channels: int, num_taps: int, has_bias: bool) -> None:
@@ -81,21 +81,21 @@ class ShortConvolution(nn.Module):
         self.bias = nn.Parameter(torch.zeros(num_channels)) if has_bias else None
 
     def initialise(self) -> None:
-        """Taps uniform, as those of `nn.Conv1d`; the bias is 0."""
+        """Draw the taps uniformly, as `nn.Conv1d` does; the bias stays 0."""
         bound = self.weight.shape[-1] ** -0.5
         nn.init.uniform_(self.weight, -bound, bound)
 
     @property
     def window_numbers(self) -> int:
-        """What a `State` keeps of one sequence's inputs."""
+        """How many inputs a `State` keeps of one sequence."""
         num_channels, _, num_taps = self.weight.shape
         return num_channels * (num_taps - 1)
 
     def forward(self, inputs_BLE: Tensor, state: State | None = None) -> Tensor:
-        """[B, L, E] -> [B, L, E]; before the first position lie zeros, or what ``state`` keeps.
+        """Map [B, L, E] -> [B, L, E]; before the first position lie zeros, or what ``state`` keeps.
 
-        Sums of shifted inputs: as quick as `nn.Conv1d` on a CPU (0.85 to 1.1 of its time), and
-        plain products under vmap.
+        Computed as sums of shifted inputs: as quick as `nn.Conv1d` on a CPU (0.85 to 1.1 of its
+        time), and plain products under vmap.
         """
         length, num_before = inputs_BLE.shape[1], self.weight.shape[-1] - 1
         if state is None or state.window_BTE is None:
@@ -112,7 +112,7 @@ class ShortConvolution(nn.Module):
 
 
 def initialise_decay(log_decay_H: nn.Parameter, step_bias_H: nn.Parameter) -> None:
-    """As Mamba-2's authors do: -A uniform in 1 to 16, time steps between ``STEPS`` by logarithm.
+    """Draw as Mamba-2's authors do: -A uniform in 1 to 16, time steps in ``STEPS`` by logarithm.
 
     The state is multiplied by exp(A softplus(step + bias)) at a position.
     """
@@ -133,10 +133,10 @@ def scan(
     rates_BHL: Tensor | None = None,
     state_BHKV: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """What the state gives at every position, [B, H, L, V], and the last state; float32.
+    """Return the state's output at every position, [B, H, L, V], and the last state; float32.
 
-    ``rates_BHL`` are b of the delta rule; without them values are added as they are. Log decays are
-    at most 0. Heads may share queries and keys, whose axis H is 1 then. Positions of a chunk are
+    ``rates_BHL`` are b of the delta rule; without them values are added unchanged. Log decays are
+    at most 0. Heads may share queries and keys, whose axis H is then 1. Positions of a chunk are
     computed at once (equation 8 of 2412.06464; section 6 of 2405.21060), chunks one after another.
     """
     with _without_autocast(queries_BHLK.device.type):
@@ -147,7 +147,7 @@ def scan(
         )
         decays_BHNC = _chunks(log_decays_BHL.float().unsqueeze(-1), chunk)[..., 0].cumsum(-1)
         between_BHNCC = _decays_between(decays_BHNC)
-        grown = decays_BHNC.exp().unsqueeze(-1)  # since the chunk began
+        grown = decays_BHNC.exp().unsqueeze(-1)  # decay since the chunk began
         erased = None
         if rates_BHL is not None:
             rates = _chunks(rates_BHL.float().unsqueeze(-1), chunk)
@@ -174,19 +174,19 @@ def by_head(values: Tensor, num_heads: int) -> Tensor:
 
 
 def _without_autocast(device_type: str) -> AbstractContextManager[Any]:
-    """The meta device, on which shapes alone are tried, knows no autocast."""
+    """Disable autocast; the meta device, which only tests shapes, does not support it."""
     return nullcontext() if device_type == "meta" else torch.autocast(device_type, enabled=False)
 
 
 def _chunks(values: Tensor, chunk: int) -> Tensor:
-    """[B, H, L, X] -> [B, H, N, C, X]; zeros at the end change no state."""
+    """Split into chunks, [B, H, L, X] -> [B, H, N, C, X]; zeros at the end change no state."""
     padded = functional.pad(values, (0, 0, 0, -values.shape[2] % chunk))
     batch, heads, _, width = padded.shape
     return padded.reshape(batch, heads, -1, chunk, width)
 
 
 def _decays_between(decays_BHNC: Tensor) -> Tensor:
-    """By how much a position of a chunk is forgotten at a later one, [B, H, N, C, C]."""
+    """Return the decay from each position of a chunk to each later one, [B, H, N, C, C]."""
     gaps = decays_BHNC.unsqueeze(-1) - decays_BHNC.unsqueeze(-2)
     future = gaps.new_ones(gaps.shape[-2:], dtype=torch.bool).triu(1)
     return gaps.masked_fill(future, -math.inf).exp()
@@ -195,9 +195,10 @@ def _decays_between(decays_BHNC: Tensor) -> Tensor:
 def _corrected(
     keys: Tensor, values: Tensor, rates: Tensor, between: Tensor, grown: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """What positions write less what others of the chunk wrote for their keys; and the same keys.
+    """Solve a chunk's delta rule: return the values to write, and the keys, both corrected.
 
-    The latter times the state at the chunk's start is what it gave for them: `scan` takes it off.
+    From the values, what other positions of the chunk wrote for the same keys is subtracted. The
+    keys times the state at the chunk's start are its outputs for them, which `scan` subtracts.
     """
     system = rates * (keys @ keys.mT) * between
     wanted = rates * torch.cat([values, (keys * grown).expand(*values.shape[:-1], -1)], dim=-1)

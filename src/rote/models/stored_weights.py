@@ -1,6 +1,6 @@
-"""Weights as files hold them: names and shapes at once, values when they are asked for.
+"""Read stored weights, names and shapes at once and values on demand, and sort out unused ones.
 
-Stored weights that a configured model does not use: harmless ones, or another model's.
+Stored weights that the configured model does not use are either harmless or another model's.
 """
 
 import re
@@ -20,22 +20,22 @@ SAFE, PICKLED = ".safetensors", ".bin"
 
 @dataclass(frozen=True, kw_only=True)
 class StoredWeights:
-    """Tensors by name, or what becomes one where it is indexed; open as long as the block lasts."""
+    """Tensors by name, or slices that become tensors when indexed; valid until the block ends."""
 
     by_name: dict[str, Any]
     shapes: dict[str, tuple[int, ...]]
-    whole: frozenset[str]  # names of those that hold whole numbers or flags, as masks do
+    whole: frozenset[str]  # names of tensors of whole numbers or flags, such as masks
     num_bytes: int  # of the files
 
     @property
     def num_numbers(self) -> int:
-        """Of all tensors together; a number that a pickle repeats is one."""
+        """The number of stored numbers; one that a pickle repeats counts once."""
         return sum(map(_num_stored, self.by_name.values()))
 
 
 @contextmanager
 def stored_weights(paths: Sequence[Path]) -> Iterator[StoredWeights]:
-    """Of the files of one model; an index among them is passed over.
+    """Open the weight files of one model; an index among them is skipped.
 
     Raises ValueError for a file that is damaged, a pickle of anything but tensors, and a weight
     that is in two files.
@@ -77,14 +77,14 @@ def _of_safetensors(path: Path, stack: ExitStack) -> dict[str, Any]:
     try:
         held = stack.enter_context(safe_open(path, framework="pt"))
         return {name: held.get_slice(name) for name in held.keys()}  # noqa: SIM118  # no mapping
-    except Exception as error:  # safetensors has an error of its own, and raises others
+    except Exception as error:  # safetensors raises its own error class and others
         raise ValueError(f"{path} cannot be loaded: {first_line(error)}") from error
 
 
 def _of_pickle(path: Path) -> dict[str, Any]:
     try:
         held = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
-    except Exception as error:  # pickle and torch have no common one
+    except Exception as error:  # pickle and torch share no error class
         raise ValueError(f"{path} cannot be loaded: {first_line(error)}") from error
     if not isinstance(held, dict) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in held.items()
@@ -94,14 +94,14 @@ def _of_pickle(path: Path) -> dict[str, Any]:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, without the paragraphs behind it."""
+    """Return an error's first line, and the second if the first ends with a colon."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return " ".join(line.strip() for line in lines[: 2 if lines[0].endswith(":") else 1])
 
 
 Shape = Sequence[int]
-# Buffers that older versions stored and newer ones make from the configuration, with the shapes
-# that these have; what only shares their name is a weight. This is the one list of them.
+# Buffers that older versions stored and newer ones compute from the configuration. Their shapes
+# (`_SHAPES`) tell them from weights of the same name. No other list of them exists.
 ROTARY = r"(^|\.)(rope|rotary\w*)\.(inv_freq|original_inv_freq|freqs|(cos|sin)_cached)$"
 MASK = r"(^|\.)(attn|attention|crossattention|self_attn)\.(bias|causal_mask)$"
 MASK_VALUE = r"(^|\.)masked_bias$"
@@ -112,7 +112,7 @@ LAYER = r"\.(\d+)\."
 
 
 def is_harmless(name: str, shape: Shape, declared: Iterable[str]) -> bool:
-    """Whether a model says the same without it.
+    """Return whether the model computes the same without this weight.
 
     ``declared`` are patterns that the architecture itself calls needless.
     """
@@ -125,9 +125,9 @@ def is_harmless(name: str, shape: Shape, declared: Iterable[str]) -> bool:
 def unused_weights(
     shapes: Mapping[str, Shape], unexpected: Iterable[str], model: Any
 ) -> tuple[list[str], list[str]]:
-    """Names of the stored weights that ``model`` does not use: harmless ones, and the others.
+    """Return names of stored weights that ``model`` does not use: harmless ones, then the others.
 
-    ``unexpected`` are those that loading found no place for; it passes over those that the
+    ``unexpected`` are those that loading found no place for; loading skips those that the
     architecture declares.
     """
     declared = sorted(model._keys_to_ignore_on_load_unexpected or ())
@@ -145,7 +145,7 @@ def unused_weights(
 
 
 def require_merged(folder: Path, unused: Sequence[str]) -> None:
-    """Raises ValueError where weights of an adapter are left over."""
+    """Raises ValueError where unused weights belong to an adapter."""
     if adapters := [name for name in unused if re.search(ADAPTERS, name)]:
         raise ValueError(
             f"{folder} holds an adapter that is not merged ({adapters[0]!r} and "
@@ -154,7 +154,7 @@ def require_merged(folder: Path, unused: Sequence[str]) -> None:
 
 
 def require_all_used(folder: Path, unused: Sequence[str], num_layers: Any) -> None:
-    """Raises ValueError where weights are left over that may change what a model says."""
+    """Raises ValueError for unused weights, since they may change what a model computes."""
     if not unused:
         return
     layers = [int(found[1]) for name in unused if (found := re.search(LAYER, name))]

@@ -1,9 +1,8 @@
-"""A tokeniser from somebody else in a process of its own, with bounds on its time and memory.
+"""Run a third party's tokeniser in a process of its own, with bounds on its time and memory.
 
 A regular expression of a tokenizer.json may take years, or panic, and a replacement may fill the
-memory: the process that asks gets one line instead.
-
-What position 0 reads, where a tokeniser, config.json and a class's defaults name several.
+memory: the calling process then gets one line instead. The module also chooses the start token,
+which position 0 reads, where a tokeniser, config.json and a class's defaults name several.
 """
 
 import contextlib
@@ -31,7 +30,7 @@ WAY_OUT = "--start-token N reads another"
 
 @dataclass(frozen=True, kw_only=True)
 class NamedToken:
-    """Tokens that begin and end a text; None where none is named."""
+    """The tokens that begin and end a text; None where no token is named."""
 
     begin: int | None
     end: int | None
@@ -39,7 +38,7 @@ class NamedToken:
 
 @dataclass(frozen=True, kw_only=True)
 class StartToken:
-    """A token, and a sentence where others name another one."""
+    """The start token, and a sentence if other sources name another one."""
 
     token: int
     note: str | None
@@ -48,10 +47,10 @@ class StartToken:
 def chosen_start(
     config: Mapping[str, Any], read: Any, tokeniser: NamedToken | None
 ) -> StartToken | None:
-    """The tokeniser's beginning; else that of config.json, else an end, as GPT-2 has it.
+    """Choose the tokeniser's begin token, else config.json's, else an end token, as GPT-2 has it.
 
-    ``read`` is transformers' configuration, whose class fills in what config.json leaves out; that
-    counts only where there is no tokeniser. None where nothing names a token.
+    ``read`` is transformers' configuration, whose class fills in what config.json leaves out; such
+    a default counts only without a tokeniser. Returns None where nothing names a token.
     """
     begin, end = _token(read, BEGIN), _token(read, END)
     is_begin_stated, is_end_stated = _states(config, BEGIN), _states(config, END)
@@ -68,7 +67,7 @@ def chosen_start(
     if found is None:
         return None
     token, origin = found
-    # What is read by whoever asks transformers' configuration alone.
+    # The token that a reader of transformers' configuration alone would use.
     usual, is_stated = (end, is_end_stated) if begin is None else (begin, is_begin_stated)
     note = None
     if origin == of_class:
@@ -80,23 +79,23 @@ def chosen_start(
 
 
 def _states(config: Mapping[str, Any], key: str) -> bool:
-    """Whether config.json says something of it, be it null."""
+    """Return whether config.json holds the key, even with null."""
     inner = config.get("text_config")
     return key in config or (isinstance(inner, Mapping) and key in inner)
 
 
 def _token(read: Any, key: str) -> int | None:
-    """Some configurations list several."""
+    """Return the token of ``key``, the first if a configuration lists several."""
     token = getattr(read, key, None)
     first = token[0] if isinstance(token, list) and token else token
     return first if isinstance(first, int) else None
 
 
-# Of the processor, not of the clock: on a busy machine an answer takes longer, but no more work.
+# Seconds of processor time, which does not grow on a busy machine as wall-clock time does.
 LOADING_SECONDS, ANSWER_SECONDS = 60, 10
-CHARACTERS_PER_SECOND = 50_000  # of the slowest tokenisers, in Python
+CHARACTERS_PER_SECOND = 50_000  # rate of the slowest tokenisers, in Python
 CHARACTERS_AT_ONCE = 1 << 18
-MEMORY_BYTES = 16 << 30  # beyond what the process has when it begins
+MEMORY_BYTES = 16 << 30  # beyond the memory of the process at its start
 LATE = (
     "works on an answer without an end: a regular expression of tokenizer.json may be one that "
     "tries all ways to fit"
@@ -105,7 +104,7 @@ ENDED = "ended without an answer: it takes too much memory, or was killed"
 
 
 class TokeniserProcess:
-    """The tokeniser that ``load`` gives; raises ValueError wherever it does not answer."""
+    """A process that runs the tokeniser of ``load``; raises ValueError if it does not answer."""
 
     def __init__(self, folder: Path, load: Callable[[Path], Any]) -> None:
         self.folder = folder
@@ -119,7 +118,7 @@ class TokeniserProcess:
         self.named: NamedToken = self._answer()
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Tokens of each text, int64, without special ones."""
+        """Return tokens of each text, int64, without special ones."""
         encoded: list[np.ndarray] = []
         while len(encoded) < len(texts):
             start = len(encoded)
@@ -128,12 +127,12 @@ class TokeniserProcess:
         return encoded
 
     def decode(self, rows: Sequence[np.ndarray]) -> list[str]:
-        """The text of each row of tokens, special ones too."""
+        """Return the text of each row of tokens, special ones included."""
         texts: list[str] = self._asked("decode", [row.tolist() for row in rows])
         return texts
 
     def _asked(self, name: str, argument: Any) -> Any:
-        with contextlib.suppress(BrokenPipeError):  # its last words are in the pipe
+        with contextlib.suppress(BrokenPipeError):  # its last answer is still in the pipe
             self._connection.send((name, argument))
         return self._answer()
 
@@ -152,7 +151,7 @@ class TokeniserProcess:
 
 
 def _end_of_batch(texts: Sequence[str], start: int) -> int:
-    """Behind the text at ``start`` and as many more as are small beside it."""
+    """Return the end of a batch: the text at ``start`` and those after it up to a size."""
     size, end = len(texts[start]), start + 1
     while end < len(texts) and size + len(texts[end]) <= CHARACTERS_AT_ONCE:
         size += len(texts[end])
@@ -163,12 +162,12 @@ def _end_of_batch(texts: Sequence[str], start: int) -> int:
 def _serve(
     connection: Connection, others: Connection, folder: Path, load: Callable[[Path], Any]
 ) -> None:
-    """Answer until the process that asks is gone."""
+    """Answer requests until the calling process has ended."""
     others.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGXCPU):
         signal.signal(number, signal.SIG_DFL)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # a panic is written there before it is raised
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # a panic is printed before it is raised
     faulthandler.disable()
     _bound_memory()
     _bound_time(LOADING_SECONDS)
@@ -185,7 +184,7 @@ def _serve(
             _bound_time(ANSWER_SECONDS + sum(map(len, argument)) / CHARACTERS_PER_SECOND)
             try:
                 answer = (True, _ANSWERS[name](tokeniser, argument))
-            except BaseException as error:  # a panic of tokenizers is no Exception
+            except BaseException as error:  # a panic of tokenizers is not an Exception
                 answer = (False, f"fails: {first_line(error)}")
 
 
@@ -215,7 +214,7 @@ def _bound_memory() -> None:
 
 
 def _bound_time(seconds: float) -> None:
-    """From now on, of all threads together; the system ends the process then."""
+    """Limit the processor time of all threads from now on; the system then ends the process."""
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     with contextlib.suppress(ValueError, OSError):  # a smaller limit is in force
         resource.setrlimit(resource.RLIMIT_CPU, (ceil(time.process_time() + seconds), hard))
