@@ -8,6 +8,8 @@ from tests.conftest import COMPOSER, TINY
 from rote.config.trust import allow
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
+from rote.models.contracts import require_causal
+from rote.models.gpt import GPT
 from rote.run.execute import execute
 from rote.run.preflight import Preflight
 
@@ -51,3 +53,8 @@ def test_models_without_attention_are_counted_trained_and_measured(
     record = execute(spec, Store(tmp_path))
     assert record.parameters == facts.parameters
     assert any(key.startswith("train") for key in record.measures["extraction"]), record.measures
+
+
+def test_sequences_of_one_token_have_nothing_to_look_ahead_at() -> None:
+    model = GPT(num_layers=1, width=8, num_heads=1, vocab_size=5, max_length=1)
+    require_causal(model, vocab_size=5, length=1)

@@ -1,6 +1,7 @@
 """Our GPT is GPT-2: the reference implementation agrees on the same weights."""
 
 import copy
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,16 @@ def test_weights_come_back(ours: GPT, tmp_path: Path) -> None:
     back = load_gpt2(tmp_path)
     for name, tensor in ours.state_dict().items():
         assert torch.equal(back.state_dict()[name], tensor), name
+
+
+@pytest.mark.parametrize("missing", ["n_layer", "vocab_size"])
+def test_a_config_without_a_size_is_named(ours: GPT, tmp_path: Path, missing: str) -> None:
+    save_gpt2(ours, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config[missing]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=rf"config\.json lacks {missing}"):
+        load_gpt2(tmp_path)
 
 
 def test_their_fresh_model_loads_here(tmp_path: Path, tokens_BL: Tensor) -> None:

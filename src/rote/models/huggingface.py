@@ -41,6 +41,10 @@ COMPUTED: dict[str, tuple[object, ...]] = {
 EPSILON = 1e-5  # of layer norms, if a file leaves it out
 HEAD = "lm_head.weight"
 BUFFERS = re.compile(r"transformer\.h\.\d+\.attn\.(bias|masked_bias)")  # masks of old files
+SIZES = {  # arguments of `GPT` and the keys of config.json
+    "num_layers": "n_layer", "width": "n_embd", "num_heads": "n_head",
+    "vocab_size": "vocab_size", "max_length": "n_positions",
+}  # fmt: skip
 
 
 def save_gpt2(model: GPT, folder: Path) -> None:
@@ -65,13 +69,9 @@ def load_gpt2(folder: Path) -> GPT:
     """
     config = json.loads((folder / CONFIG).read_text())
     _require_computed(config, folder / CONFIG)
-    model = GPT(
-        num_layers=config["n_layer"],
-        width=config["n_embd"],
-        num_heads=config["n_head"],
-        vocab_size=config["vocab_size"],
-        max_length=config["n_positions"],
-    )
+    if missing := [name for name in SIZES.values() if name not in config]:
+        raise ValueError(f"{folder / CONFIG} lacks {', '.join(missing)}")
+    model = GPT(**{ours: config[theirs] for ours, theirs in SIZES.items()})
     theirs = load_file(folder / WEIGHTS)
     # The published checkpoints of GPT-2 leave the prefix out.
     prefix = "" if any(name.startswith("transformer.") for name in theirs) else "transformer."
