@@ -18,7 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
 
-from rote.analysis.estimate import Estimate, typeset
+from rote.analysis.estimate import typeset
 
 Handle = Line2D | Patch
 
@@ -142,35 +142,6 @@ def label_outside(figure: Figure, grid: Sequence[Axes], *, x: str, y: str) -> No
             axes.set_ylabel(y)
         if index + num_columns >= len(grid):
             axes.set_xlabel(x)
-
-
-def count_axis(axes: Axes) -> None:
-    """Make the x axis logarithmic with short numbers, at least a factor of 4 wide."""
-    low, high = axes.get_xlim()
-    if high < 4 * low:
-        middle = (low * high) ** 0.5
-        axes.set_xlim(middle / 2, 2 * middle)
-    logarithmic_numbers(axes.xaxis, axes.get_xlim())
-
-
-def plot_intervals(
-    axes: Axes,
-    places: Sequence[float],
-    estimates: Sequence[Estimate],
-    *,
-    across: bool = False,
-    **look: Any,
-) -> None:
-    """Draw marks with intervals, upright or ``across``; ``look`` is passed to `Axes.errorbar`."""
-    if not estimates:
-        return
-    values = [each.value for each in estimates]
-    reach = np.abs(np.array([each.ends for each in estimates]).T - np.array(values))
-    usual: dict[str, Any] = {"marker": "o", "markersize": 4, "capsize": 2, "elinewidth": 0.8}
-    if across:
-        axes.errorbar(values, places, xerr=reach, **(usual | look))
-    else:
-        axes.errorbar(places, values, yerr=reach, **(usual | look))
 
 
 def short_numbers(*scales: Axis) -> None:

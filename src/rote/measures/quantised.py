@@ -43,8 +43,13 @@ class Quantised:
 
     def __post_init__(self) -> None:
         require_whole("measure.quantised.calibration_sequences", self.calibration_sequences, 1)
-        if len(self.formats) == 0:
-            raise ValueError("measure.quantised.formats is empty: nothing would be measured")
+        if not isinstance(self.formats, Mapping) or not self.formats:
+            raise ValueError(
+                "measure.quantised.formats must hold at least one format by name, got "
+                f"{self.formats!r}"
+            )
+        if not isinstance(self.gptq, Sequence) or isinstance(self.gptq, str):
+            raise ValueError(f"measure.quantised.gptq must be a list of names, got {self.gptq!r}")
         for name in self.gptq:
             if not isinstance(self.formats.get(name), Integers):
                 whole = [key for key, one in self.formats.items() if isinstance(one, Integers)]
