@@ -47,8 +47,7 @@ def read_rows(path: Path, field: str, progress: Progress) -> list[DocumentRow]:
     """Read every line or row of a file, or of all files of a folder, numbered across files.
 
     Raises ValueError naming file and line for a row that is no document, and for too many documents
-    or
-    bytes.
+    or bytes.
     """
     rows: list[DocumentRow] = []
     num_bytes = 0

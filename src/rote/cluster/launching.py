@@ -44,11 +44,9 @@ def launch(plan: Plan, outputs: Path, mode: str) -> Launch:
     """Send what ``mode`` allows and return at once; a second launch of the same plan sends nothing.
 
     cached: runs with neither record nor failure; retry: also failed runs; repair: also damaged
-    runs,
-    their old folders moved aside; force: all runs, old folders moved aside; read-only: nothing.
-    Raises
-    ValueError, also for a plan that names code which is not allowed here: it may come from a
-    stranger.
+    runs, their old folders moved aside; force: all runs, old folders moved aside; read-only:
+    nothing. Raises ValueError, also for a plan that names code which is not allowed here: it may
+    come from a stranger.
     """
     require_mode(mode)
     _require_own_ids(plan)

@@ -26,8 +26,7 @@ class StopFlag:
     """Whether a signal has asked this process to end.
 
     submitit's own handlers, which our jobs do not install, would requeue at once, in the middle of
-    a
-    step, and take any preemption of a job of ten minutes or less for a time-out.
+    a step, and take any preemption of a job of ten minutes or less for a time-out.
     """
 
     def __init__(self) -> None:

@@ -134,8 +134,8 @@ def _step_through(
     """Run the model over all positions, for encoding and for decoding.
 
     One function for both, with equal shapes and threads: a probability that differs in its last bit
-    changes every token that follows.
-    ``code(batch, position, logits_AV)`` returns the tokens there, which the model reads next.
+    changes every token that follows. ``code(batch, position, logits_AV)`` returns the tokens there,
+    which the model reads next.
     """
     for batch in batches:
         decoder = token_reader(model)

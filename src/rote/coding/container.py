@@ -89,8 +89,7 @@ def unpack(file: bytes, name: str) -> tuple[Header, np.ndarray]:
     """Return the header and the coder's words, uint32.
 
     Raises ValueError naming the file if it is of another kind, damaged, cut short, or holds
-    impossible
-    numbers.
+    impossible numbers.
     """
     if len(file) < PREAMBLE.size or not file.startswith(MAGIC):
         raise ValueError(f"{name} was not written by rote compress")

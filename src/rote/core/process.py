@@ -52,8 +52,7 @@ def keep_freed_memory() -> None:
 
     By default malloc returns large blocks to the system after each step, and every page of the next
     step's tensors faults again: 6,400 faults a step with 535K parameters and 1,024 tokens, 36,000
-    with
-    4,096 tokens, which took 6 to 20 % of the step. On other systems (musl, macOS) this does
+    with 4,096 tokens, which took 6 to 20 % of the step. On other systems (musl, macOS) this does
     nothing.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -37,8 +37,7 @@ def sequences_holding(bits: float, length: int, vocab_size: int) -> int:
     """Return the number of distinct uniform sequences whose ceiling is nearest to ``bits``.
 
     The ceiling grows until there are V^S / e sequences, each worth log2 e bits. Raises ValueError
-    for
-    more bits than that, and for bits that are not > 0.
+    for more bits than that, and for bits that are not > 0.
     """
     per_sequence_bits, least_bits = uniform_bits(length, vocab_size), bits_from_nats(1.0)
     if not (bits > 0 and math.log2(bits / least_bits) <= per_sequence_bits - least_bits):

@@ -16,8 +16,7 @@ def below(folder: Path, what: str, name: object) -> Path:
     """Return ``folder / name`` if the name is a single part of a path.
 
     Raises ValueError, calling it ``what``, for any other name: empty, dots, a path, control
-    characters,
-    or more than `MOST_BYTES` bytes.
+    characters, or more than `MOST_BYTES` bytes.
     """
     is_name = (
         isinstance(name, str)

@@ -35,8 +35,7 @@ def open_regular(path: Path) -> BinaryIO:
     """Open a regular file for reading.
 
     Raises FileNotFoundError; raises Damaged for a folder, a FIFO, a device or a broken link, and
-    when
-    the operating system refuses.
+    when the operating system refuses.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

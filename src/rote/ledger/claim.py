@@ -25,8 +25,7 @@ class Claim:
     """Ownership of a run within a context; raises RunIsTaken, or ValueError if no lock is possible.
 
     If somebody deletes the lock file meanwhile, another process may create a new one and own the
-    run
-    too: `renew` detects that before anything is written.
+    run too: `renew` detects that before anything is written.
     """
 
     def __init__(self, path: Path, what: str) -> None:

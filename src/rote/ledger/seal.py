@@ -60,8 +60,7 @@ class Seal:
         """Raises Damaged for the first file that has changed.
 
         Unless ``thorough``, a file of the right size counts as intact without being read if it was
-        last
-        written before the seal, or if it is large.
+        last written before the seal, or if it is large.
         """
         for name in self.files:
             if thorough or not self._looks_sound(name):

@@ -57,8 +57,7 @@ def earliest_end(schedule: Schedule, step: int, max_steps: int) -> int:
     """Return the smallest total number of steps with the same rate at ``step`` as ``max_steps``.
 
     A constant schedule may end at the next step. In a flat part the decay may start now. A rate
-    that
-    is already falling would jump, so ``max_steps`` stays.
+    that is already falling would jump, so ``max_steps`` stays.
     """
     rate = schedule(step, max_steps)
     ends = range(step + 1, max_steps)

@@ -27,8 +27,7 @@ class Soap(Optimizer):
     """SOAP; the last two dimensions of a weight are its matrix.
 
     The first update only makes the bases from the gradient and moves no weight. Raises ValueError
-    for a
-    setting out of its range.
+    for a setting out of its range.
     """
 
     def __init__(

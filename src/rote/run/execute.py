@@ -42,10 +42,9 @@ def execute(
     ``noted`` is added to circumstances.json.
 
     Raises the error that ended the run, after recording it in failure.json. Raises Interrupted,
-    without
-    recording, once ``stop()`` is true and a checkpoint is left; RunIsTaken if another process holds
-    the
-    run; ClaimLost, without recording, if another process took it while this one trained.
+    without recording, once ``stop()`` is true and a checkpoint is left; RunIsTaken if another
+    process holds the run; ClaimLost, without recording, if another process took it while this one
+    trained.
     """
     folder = store.run(spec.run_id)
     if folder.is_done():
@@ -96,10 +95,8 @@ def execute_together(
     """Run specs of one shape as one stacked model; each gets its own record.
 
     Returns the errors of those without a record, also written to their failure.json, except
-    RunIsTaken
-    and ClaimLost: another process has these runs. Raises Interrupted when all have left
-    checkpoints;
-    raises CannotStack, before any training, for specs that have to run one by one.
+    RunIsTaken and ClaimLost: another process has these runs. Raises Interrupted when all have left
+    checkpoints; raises CannotStack, before any training, for specs that have to run one by one.
     """
     ended: dict[str, Exception] = {}
     with ExitStack() as claims:

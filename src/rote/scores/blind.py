@@ -36,9 +36,8 @@ def blind_scores(
     """Return each document's log-odds of membership, fitted on the other folds; higher = member.
 
     A document is a row of symbols (token ids, or `word_ids`) and may be empty. Members and
-    non-members
-    are assigned to folds separately. Raises ValueError if either set has fewer than ``num_folds``
-    documents.
+    non-members are assigned to folds separately. Raises ValueError if either set has fewer than
+    ``num_folds`` documents.
     """
     require_whole("num_folds", num_folds, 2)
     sides = [_Side(documents, num_folds, seed) for documents in (members, nonmembers)]
@@ -88,10 +87,8 @@ def distinct(guesses: Sequence[Guess]) -> list[int]:
     """Return the indices of guesses that are not near-duplicates of an earlier kept guess.
 
     A guess is a near-duplicate of another if the other holds at least half of its trigrams, counted
-    as
-    a multiset (Carlini et al. 2021, arXiv 2012.07805, who count trigrams of words). Guesses too
-    short
-    for a trigram are compared whole.
+    as a multiset (Carlini et al. 2021, arXiv 2012.07805, who count trigrams of words). Guesses too
+    short for a trigram are compared whole.
     """
     kept: list[int] = []
     trigrams_of: dict[int, Trigrams] = {}

@@ -36,8 +36,7 @@ def moments(model: Model, tokens_BL: Tensor) -> Moments:
     The conventions are those of `rote.models.likelihood.token_nats`: position 0 reads a start,
     probabilities are float32 in every precision of the model. If the logits would be large and the
     model has ``hidden`` and ``head``, they are never all held at once. Models are causal, so
-    padding on
-    the right of a document changes no earlier number.
+    padding on the right of a document changes no earlier number.
     """
     columns = zip(*(_moments(*piece) for piece in scored_pieces(model, tokens_BL)), strict=True)
     log_p_BL, mean_BL, spread_BL = (torch.cat(parts).view(tokens_BL.shape) for parts in columns)
@@ -85,9 +84,8 @@ def _moments(logits_CV: Tensor, tokens_C: Tensor) -> tuple[Tensor, Tensor, Tenso
     """Return ln p of each token, and mean and standard deviation of ln p under p, each [C].
 
     ln p = z - ln sum exp z, where z is the logit minus the largest logit. The shift does not change
-    a
-    spread, and equal logits make every z exactly 0. So sums of squares lose no precision for a flat
-    distribution, their difference is exactly 0, and Min-K%++ is defined there.
+    a spread, and equal logits make every z exactly 0. So sums of squares lose no precision for a
+    flat distribution, their difference is exactly 0, and Min-K%++ is defined there.
     """
     with torch.autocast(logits_CV.device.type, enabled=False):
         behind_CV = logits_CV - logits_CV.amax(dim=1, keepdim=True)

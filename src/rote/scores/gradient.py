@@ -15,10 +15,8 @@ def gradient_norm(model: nn.Module, tokens_BL: Tensor, lengths_B: Integers) -> F
     """Return minus the L2 norm, over all trained weights, of the gradient of the mean loss; [B].
 
     Runs one backward pass per document: the kernels of `rote.models` offer no batched gradients.
-    The
-    model's own gradients stay as they are. Raises ValueError for a model without trainable weights
-    and
-    for a gradient that is not finite.
+    The model's own gradients stay as they are. Raises ValueError for a model without trainable
+    weights and for a gradient that is not finite.
     """
     weights: list[Tensor] = [weight for weight in model.parameters() if weight.requires_grad]
     if not weights:

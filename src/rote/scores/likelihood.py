@@ -38,8 +38,7 @@ def min_k_plus_plus(documents: Documents, *, k_percent: int) -> Floats:
     """Return the mean of the lowest k % of (ln p - mu) / sigma; [B].
 
     mu and sigma are moments of ln p weighted by the model's probabilities. If all symbols are
-    equally
-    likely, ln p equals mu and the value is 0.
+    equally likely, ln p equals mu and the value is 0.
     """
     spread_BL = np.maximum(documents.spread_BL, LEAST_SPREAD_NATS)
     standard_BL = (documents.log_p_BL - documents.mean_BL) / spread_BL
@@ -111,8 +110,7 @@ def neighbourhood(nats_B: Floats, others_BW: Floats) -> Floats:
     """Return the neighbours' mean loss minus the document's, in nats per token.
 
     Source: Mattern et al. 2023, 2305.18462. Others: W neighbours of each document. The paper draws
-    them
-    from a masked language model, `neighbours` below from a pool of tokens.
+    them from a masked language model, `neighbours` below from a pool of tokens.
     """
     mean_B: Floats = others_BW.mean(axis=1)
     return mean_B - nats_B
@@ -134,8 +132,7 @@ def neighbours(
     """Return neighbours [W, L] with pool tokens at floor(percent L / 100) places, at least one.
 
     The places are drawn anew for each neighbour. Raises ValueError for an empty document or pool,
-    and
-    for numbers out of range.
+    and for numbers out of range.
     """
     require_whole("num_neighbours", num_neighbours, 1)
     require_whole("percent", percent, 1, 100)

@@ -26,8 +26,7 @@ class Shadows:
     """ln p of each document under each shadow, and whether that shadow was trained on it.
 
     Any normalisation works (per token, whole document) if the target uses the same. Raises
-    ValueError
-    for shapes that differ, and for values that are no logarithm of a probability.
+    ValueError for shapes that differ, and for values that are no logarithm of a probability.
     """
 
     log_p_SB: Floats
@@ -87,10 +86,8 @@ def lira_offline(log_p_B: Floats, shadows: Shadows, *, fixed_variance: bool) -> 
     """Return how many standard deviations the target is above shadows not trained on the document.
 
     The paper's 1 - Pr[Z > confidence] is the normal distribution function of this number; it is 1
-    for
-    everything beyond 8, which would cause ties. Raises ValueError as `lira_online` does, for
-    shadows
-    that were not trained on the document.
+    for everything beyond 8, which would cause ties. Raises ValueError as `lira_online` does, for
+    shadows that were not trained on the document.
     """
     require_log_p(log_p_B)
     shadows.require(trained=0, untrained=1 if fixed_variance else 2)
@@ -133,8 +130,7 @@ def rmia(
     """Return the share of the population with [p(x) / prior(x)] / [p(z) / prior(z)] >= gamma.
 
     All arguments are logarithms of probabilities per token: with those of whole documents the
-    offline
-    prior would vanish. Raises ValueError for an empty population and for gamma < 1.
+    offline prior would vanish. Raises ValueError for an empty population and for gamma < 1.
     """
     for log_p in (log_p_B, prior_B, population_log_p_Z, population_prior_Z):
         require_log_p(log_p)
@@ -162,9 +158,8 @@ def offline_prior(shadows: Shadows, *, a: float) -> Floats:
     """Return ln of ((1 + a) p + 1 - a) / 2, where p is the mean over shadows without the document.
 
     p with a document is modelled as a p + 1 - a, where p is that without it. a lies from 0 to 1;
-    the
-    paper tunes it on shadows. a = 1 leaves p unchanged: the prior of a population that no model was
-    trained on. Raises ValueError for another a, and for a document without such a shadow.
+    the paper tunes it on shadows. a = 1 leaves p unchanged: the prior of a population that no model
+    was trained on. Raises ValueError for another a, and for a document without such a shadow.
     """
     if not 0 <= a <= 1:
         raise ValueError(f"a must be from 0 to 1, got {a!r}")

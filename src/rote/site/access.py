@@ -35,8 +35,7 @@ class Access:
         """Return whether one of the cookies is ours.
 
         Other servers at this address set cookies too, in any form: one that breaks a strict parser
-        must not
-        hide ours.
+        must not hide ours.
         """
         pairs = (each.strip().partition("=") for each in headers.get("Cookie", "").split(";"))
         name = _cookie_name(headers)
@@ -46,8 +45,7 @@ class Access:
         """Return a page and headers that set the cookie and lead on to ``path`` without the token.
 
         This is no HTTP redirect: if another page led here, a browser attributes what follows a
-        redirect to
-        that page and withholds a strict cookie.
+        redirect to that page and withholds a strict cookie.
         """
         onward = "/" + quote(unquote(path).lstrip("/\\"))  # else // names another site
         cookie = f"{_cookie_name(headers)}={self._token}; HttpOnly; SameSite=Strict; Path=/"

@@ -137,8 +137,7 @@ class Items:
 
     ``bits_N`` is the answer's entropy for somebody who knows the source and its rules but not the
     training set: log2 of the equally likely answers from which it was drawn, 0 if a rule determines
-    it,
-    NaN if it is unknown.
+    it, NaN if it is unknown.
     """
 
     tokens_NL: Tensor  # int64; tokens after an answer are not asked for

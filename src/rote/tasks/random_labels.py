@@ -26,13 +26,10 @@ class RandomLabels:
     """N inputs of I tokens, each with one of C classes; raises ValueError.
 
     Every class has a mark. An input is noise with three marks at random places; its class is that
-    of
-    the two equal marks. ``shuffled`` permutes the tokens of all inputs in one fixed order;
-    ``random``
-    replaces all tokens by noise, which may contain marks. The labels of ``random_fraction`` of the
-    training set are redrawn uniformly, so a label may stay true; a smaller fraction is a subset of
-    a
-    larger one. Held-out labels are true.
+    of the two equal marks. ``shuffled`` permutes the tokens of all inputs in one fixed order;
+    ``random`` replaces all tokens by noise, which may contain marks. The labels of
+    ``random_fraction`` of the training set are redrawn uniformly, so a label may stay true; a
+    smaller fraction is a subset of a larger one. Held-out labels are true.
     """
 
     inputs: str
@@ -88,8 +85,7 @@ class RandomLabels:
         """Return the entropy of the training labels for somebody who knows the rule, in bits.
 
         They also know to which labels it applies. log2 C for each redrawn label, and for every
-        label if
-        inputs are random; 0 for the others. Exact.
+        label if inputs are random; 0 for the others. Exact.
         """
         return uniform_bits(self._num_unruled, self.num_classes)
 

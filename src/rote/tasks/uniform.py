@@ -22,8 +22,8 @@ class Uniform:
     """N sequences of S tokens, each uniform over V symbols: N * S * log2 V bits, exactly.
 
     The first N sequences of a larger set with the same seed are the smaller set. If V is not a
-    power of
-    two, a symbol's probability is off by at most 2^-32. Raises ValueError for values out of range.
+    power of two, a symbol's probability is off by at most 2^-32. Raises ValueError for values out
+    of range.
     """
 
     num_sequences: int

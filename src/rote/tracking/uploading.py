@@ -83,8 +83,7 @@ def failed_runs(uploads: Sequence[Upload], errors: Sequence[str]) -> Mapping[str
     """Return the error of each run that failed.
 
     An error that names no run, such as a crash, applies to runs that wandb did not mark as sent; if
-    it
-    marked all of them, to all.
+    it marked all of them, to all.
     """
     run_ids = {upload.run_id for upload in uploads}
     unmarked = {upload.run_id for upload in uploads if not _wandbs_mark(upload).exists()}

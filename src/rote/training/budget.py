@@ -11,10 +11,8 @@ class LBFGS:
     """A second phase: L-BFGS on the whole training set, after the optimiser's steps.
 
     It ends converged when the current quadratic model predicts that 1,000 more iterations like the
-    last
-    ones gain less than ``max_gain_per_1000_iterations`` of the memorised bits. Raises ValueError
-    for
-    numbers out of range.
+    last ones gain less than ``max_gain_per_1000_iterations`` of the memorised bits. Raises
+    ValueError for numbers out of range.
     """
 
     max_evaluations: int  # of loss and gradient on the whole training set

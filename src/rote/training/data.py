@@ -159,8 +159,7 @@ class PoissonOrder:
     """Each step reads each sequence with the same probability, independently of all others.
 
     The accounting of differential privacy assumes this; batches of shuffled epochs differ from it
-    (Chua
-    et al. 2024, arXiv 2403.17673). A batch may be empty.
+    (Chua et al. 2024, arXiv 2403.17673). A batch may be empty.
     """
 
     def __init__(self, *, num_sequences: int, batch_size: int, seed: int) -> None:

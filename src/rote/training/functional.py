@@ -21,8 +21,7 @@ def stacked_model(
     """Return a model that maps [K * B, L] -> [K * B, L, V], set after set.
 
     Weights have a leading axis of sets. ``randomness`` is vmap's: whether dropout may draw,
-    "different"
-    for each set.
+    "different" for each set.
     """
 
     def one(of_set: Mapping[str, Tensor], inputs_BL: Tensor) -> Tensor:
@@ -45,8 +44,8 @@ def per_sample_gradients(
     """Return gradients of every sequence's loss, [b, ...] by parameter, and its mean nats, [b].
 
     Each sequence gets its own view of the weights, without a copy, and one backward pass computes
-    their
-    gradients: 1.5 to 2 times as fast as vmap over grad for models of up to 100,000 parameters.
+    their gradients: 1.5 to 2 times as fast as vmap over grad for models of up to 100,000
+    parameters.
     """
     own = own_weights(model, len(tokens_bL))
     moved = {name: weight for name, weight in own.items() if weight.requires_grad}

@@ -26,8 +26,7 @@ class Graphed:
     """Runs ``step`` normally three times, records its kernels at the fourth and replays them.
 
     ``step(*tensors)`` may not wait for the GPU or read its results, and every call must have the
-    same
-    shapes. The optimisers are set to capturable while it is recorded.
+    same shapes. The optimisers are set to capturable while it is recorded.
     """
 
     def __init__(self, step: Step, optimisers: tuple[Optimizer, ...] = ()) -> None:

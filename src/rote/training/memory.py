@@ -124,10 +124,8 @@ class StepMemory:
         """Return the bytes a block keeps for backward (as Korthikanti et al. 2022, section 4.1).
 
         Inputs of two norms (2 D; 4 D if each sequence has its own weights, before and after
-        scaling) and
-        their statistics; inputs of six products: normed inputs and mixed values (3 D), before and
-        after
-        the GELU (8 D); the attention; masks of two branches.
+        scaling) and their statistics; inputs of six products: normed inputs and mixed values (3 D),
+        before and after the GELU (8 D); the attention; masks of two branches.
         """
         if not self.shape.num_blocks:
             return 0
@@ -153,8 +151,7 @@ class StepMemory:
         """Return the most bytes held at once: where the backward pass begins, or where it ends.
 
         In between, activations are freed and gradients appear block by block. On a CPU the
-        interpreter is
-        included; otherwise this is the device's memory alone.
+        interpreter is included; otherwise this is the device's memory alone.
         """
         begins = self._kept_bytes(recomputed) + max(self._head_bytes(), self._passing_bytes())
         ends = self._gradient_bytes()
@@ -211,8 +208,7 @@ class StepMemory:
         """Return the bytes of logits, probabilities (later their gradient), and a float32 copy.
 
         A GPU makes no copy of logits that are in float32. In chunks the sum of the head's gradients
-        in
-        float32 and the latest of them are added.
+        in float32 and the latest of them are added.
         """
         logits = FLOAT32 * self.positions * self.shape.vocab_size
         if logits <= whole_logits_bytes(on_cpu=self.on_cpu):
@@ -231,8 +227,7 @@ class StepMemory:
         """Return the bytes of gradients inside one block, and of the tied embedding's.
 
         Those of the MLP (9 D) and of written-out attention's weights (3 H L). The embedding's
-        gradient
-        comes twice, from the head and from the input.
+        gradient comes twice, from the head and from the input.
         """
         width, heads = self.shape.width, self.shape.num_heads
         weights = 3 * heads * self.length if self._is_written_out else 0

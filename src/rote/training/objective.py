@@ -37,8 +37,7 @@ class Objective:
     """Computes ``(model, tokens_BL) -> (trained_BL, nats_BL)`` for the tokens that count.
 
     The gradient is that of the mean of ``trained_BL``, which is weighted so that its mean is the
-    mean
-    over tokens that count. Both are the same tensor if no control changes anything.
+    mean over tokens that count. Both are the same tensor if no control changes anything.
     """
 
     losses: tuple[ChangesLoss, ...] = ()

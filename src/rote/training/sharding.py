@@ -58,8 +58,7 @@ def gathered(state: Any) -> Any:
     """Return nested ``state`` with whole tensors on rank 0, and None for them on other ranks.
 
     All ranks must call it together. Unsharded values stay as they are, so checkpoints of one
-    process
-    and of many look the same.
+    process and of many look the same.
     """
     if isinstance(state, DTensor):
         full = state.full_tensor()

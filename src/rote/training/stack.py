@@ -39,8 +39,7 @@ class Stack:
     """Models and optimisers of K runs at one step.
 
     They may differ in weights, optimiser state and learning rates; CannotStack is raised if they
-    differ
-    in more.
+    differ in more.
     """
 
     def __init__(

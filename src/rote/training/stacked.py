@@ -26,8 +26,7 @@ class StackedTrainingModule(lightning.LightningModule):
 
     ``on_end`` is called with a run that leaves, after its model has received its weights. Raises
     CannotStack for runs that differ in more than data, seed and learning rates; raises Interrupted
-    once
-    each has left a checkpoint, from which it can also resume alone.
+    once each has left a checkpoint, from which it can also resume alone.
     """
 
     def __init__(self, runs: Sequence[TrainingRun], on_end: OnEnd, device: torch.device) -> None:

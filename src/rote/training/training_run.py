@@ -168,8 +168,7 @@ class TrainingRun:
         """Return whether training is over.
 
         It is when its steps are used up, when it has saturated and no decay of the rate is to come,
-        or when
-        its stopping rule ends it.
+        or when its stopping rule ends it.
         """
         return (
             self.progress.steps >= self.end_step

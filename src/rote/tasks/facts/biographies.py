@@ -144,8 +144,7 @@ class Biographies(LineTask):
     """One sentence per line: a person, an attribute, its value. Raises ValueError.
 
     The people of a smaller set are the first ones of a larger set. No sentence about a held-out
-    person
-    is in the training set. A question uses the wording that was shown first.
+    person is in the training set. A question uses the wording that was shown first.
     """
 
     num_people: int

@@ -23,8 +23,7 @@ class HuggingFace:
     """A data set of the hub through ``datasets`` (extra ``text``), one document per row.
 
     ``repository`` without a slash is one of `READERS` for the local ``data_files``. Raises
-    ValueError
-    for another reader, and if the hub does not answer or lacks the data.
+    ValueError for another reader, and if the hub does not answer or lacks the data.
     """
 
     repository: str

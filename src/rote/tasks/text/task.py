@@ -94,8 +94,7 @@ class Text:
     """N windows of one pool in an order given by the seed: N sequences are a prefix of 2N.
 
     ``corpus`` is the content hash of the prepared windows; `preparation` finds it before a run has
-    its
-    id. Raises ValueError for settings out of range, and if the pools are too small.
+    its id. Raises ValueError for settings out of range, and if the pools are too small.
     """
 
     source: Source

@@ -86,8 +86,7 @@ class TrainedBPE:
     """Byte-pair encoding over bytes, trained on the beginning of the corpus; lossless.
 
     ``tokenizers`` (extra ``text``) trains it. Raises ValueError if the corpus is too small for so
-    many
-    symbols.
+    many symbols.
     """
 
     vocab_size: int

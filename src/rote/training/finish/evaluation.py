@@ -107,8 +107,7 @@ class FullBatch:
         """Estimate the diagonal of the inverse Hessian at a run's point, of mean 1, float64 [P].
 
         It is one over the root of the mean square of the sequences' own gradients; that mean square
-        is the
-        diagonal of the empirical Fisher matrix.
+        is the diagonal of the empirical Fisher matrix.
         """
         model = self.runs[number].model
         put(model, point_P)

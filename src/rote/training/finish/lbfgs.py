@@ -41,8 +41,7 @@ class Lbfgs:
     """A minimiser: the caller evaluates loss and gradient at `point` and passes them to `update`.
 
     ``metric`` is the diagonal first guess of the inverse Hessian, up to a factor. `stuck` means
-    that no
-    step lowers the loss any more.
+    that no step lowers the loss any more.
     """
 
     def __init__(self, start_P: Tensor, metric_P: Tensor, *, memory: int) -> None:

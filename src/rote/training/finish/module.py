@@ -29,8 +29,7 @@ class FinishModule(lightning.LightningModule):
     """Continues runs after their optimisers' steps, or from a checkpoint of this phase.
 
     ``on_end`` is called with each run that is over, after its model has received its weights.
-    Raises
-    Interrupted once each run has left a checkpoint.
+    Raises Interrupted once each run has left a checkpoint.
     """
 
     def __init__(self, runs: Sequence[TrainingRun], on_end: OnEnd, device: torch.device) -> None:
