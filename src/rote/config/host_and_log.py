@@ -194,6 +194,7 @@ HOST: Mapping[str, Check] = {
     "strategy": _one_of("ddp", "fsdp"),
     "compile": _or_null(require_word),  # its modes are those of `rote.training.graphed`
     "checkpoint_every_seconds": _or_null(_from(0)),
+    "code": _one_of("snapshot", "live"),
 }
 LOG: Mapping[str, Check] = {
     "group": _or_null(require_line),
