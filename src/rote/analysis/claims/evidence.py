@@ -15,7 +15,18 @@ from rote.analysis.claims.claim import PRINTED, SMALLER, Claim, ClaimTest
 from rote.analysis.estimate import Interval
 from rote.analysis.published import report_of
 from rote.io.read import Damaged, read_json
-from rote.io.shapes import anything, keyed, listed, mapped, number, optional, text, whole
+from rote.io.shapes import (
+    anything,
+    flag,
+    keyed,
+    listed,
+    mapped,
+    number,
+    optional,
+    scalar,
+    text,
+    whole,
+)
 
 HOLDS, FAILS, UNDECIDED, UNTESTED = "holds", "does not hold", "not decided", "not tested"
 VERDICTS = (HOLDS, FAILS, UNDECIDED, UNTESTED)
@@ -46,10 +57,16 @@ class Measured:
         return self.interval[0], math.inf if self.is_lower_bound else self.interval[1]
 
 
+def _interval_shape(value: Any, place: str) -> None:
+    listed(number)(value, place)
+    if len(value) != 2:
+        raise ValueError(f"{place} must have two ends: {value!r}")
+
+
 MEASURED = keyed(
     {
-        "report": text, "number": text, "path": text, "value": anything,
-        "interval": optional(listed(number)), "is_lower_bound": anything, "num_runs": whole,
+        "report": text, "number": text, "path": text, "value": scalar,
+        "interval": optional(_interval_shape), "is_lower_bound": flag, "num_runs": whole,
         "runs_converged": listed(whole), "commits": listed(text), "trained_until": text,
     }
 )  # fmt: skip
@@ -125,16 +142,13 @@ def judge(
 
 
 def measured_json(measured: Measured) -> dict[str, Any]:
-    """Return what `read_measured` reads."""
+    """Return what `measured_of` reads."""
     return asdict(measured)
 
 
-def read_measured(content: Mapping[str, Any]) -> Measured:
-    """Build from an earlier scorecard; raises ValueError for another content."""
-    MEASURED(content, "evidence")
+def measured_of(content: Mapping[str, Any]) -> Measured:
+    """Build from JSON of the shape `MEASURED`."""
     interval = content["interval"]
-    if interval is not None and len(interval) != 2:
-        raise ValueError(f"evidence.interval must have two ends: {interval}")
     return Measured(**{**content, "interval": tuple(interval) if interval else None})
 
 

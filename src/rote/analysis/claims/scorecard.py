@@ -11,6 +11,7 @@ from rote.analysis.claims.claim import PRINTED, TOPICS
 from rote.analysis.claims.evidence import (
     FAILS,
     HOLDS,
+    MEASURED,
     UNDECIDED,
     UNTESTED,
     VERDICTS,
@@ -18,16 +19,17 @@ from rote.analysis.claims.evidence import (
     JudgedClaim,
     Measured,
     measured_json,
-    read_measured,
+    measured_of,
 )
 from rote.analysis.estimate import number, plural, span, typeset
 from rote.analysis.page import Card, Content, Section, Text
 from rote.analysis.table import Cell, Column, Table, warning
 from rote.io.read import read_json
-from rote.io.shapes import anything, keyed, listed, whole
+from rote.io.shapes import keyed, listed, whole
 
 VERSION = 1
-SHAPE = keyed({"version": whole, "claims": listed(keyed({"evidence": listed(anything)}))})
+EVIDENCE = listed(keyed({"measured": MEASURED}))
+SHAPE = keyed({"version": whole, "claims": listed(keyed({"evidence": EVIDENCE}))})
 QUESTION = "Which published claims hold where they were measured here?"
 FORM = "{:.3g}"
 MOST_SHOWN = 4  # numbers of one claim in a table's cell
@@ -39,17 +41,17 @@ MEANINGS = {
     UNTESTED: "no report holds the number",
 }
 NOTE = (
-    "Nothing is called reproduced that was not run at the settings of its source. A verdict at other "
-    f"sizes, data or steps is marked: {SMALL_SCALE}. A number from runs that had not converged is a "
-    "lower bound, and cannot show that a value stays below another."
+    "Nothing is called reproduced that was not run at the settings of its source. A verdict at "
+    f"other sizes, data or steps is marked: {SMALL_SCALE}. A number from runs that had not "
+    "converged is a lower bound, and cannot show that a value stays below another."
 )
 
 
 def read_earlier(path: Path) -> list[Measured]:
-    """Return the numbers of an earlier scorecard's JSON; raises ValueError, FileNotFoundError."""
+    """Return the numbers of an earlier scorecard's JSON; raises Damaged, FileNotFoundError."""
     content = read_json(path, SHAPE)
     rows = [each for claim in content["claims"] for each in claim["evidence"]]
-    return [read_measured(row["measured"]) for row in rows]
+    return [measured_of(row["measured"]) for row in rows]
 
 
 def scorecard(judged: Sequence[JudgedClaim], bills: Mapping[str, str]) -> Content:
