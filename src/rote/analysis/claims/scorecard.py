@@ -161,19 +161,20 @@ def _table(judged: Sequence[JudgedClaim], bills: Mapping[str, str]) -> Table:
     return Table(
         columns=(
             Column("claim", lambda each: Cell(text=each.claim.says, below=each.claim.source)),
+            Column("verdict", _verdict_cell),
             Column("printed", lambda each: Cell(text=each.claim.printed, below=each.claim.about)),
             Column("measured here", _measured_cell),
-            Column("verdict", _verdict_cell),
-            Column("decides it", lambda each: _command_cell(each, bills)),
+            Column("would decide more", lambda each: _command_cell(each, bills)),
         ),
         rows=judged,
+        is_prose=True,
     )
 
 
 def _measured_cell(judged: JudgedClaim) -> Cell:
     shown = [each for each in judged.evidence if each.settings == judged.settings]
     if not shown:
-        return Cell(text=UNTESTED)
+        return Cell(text="")
     lines = [_words(each) for each in shown[:MOST_SHOWN]]
     if len(shown) > MOST_SHOWN:
         lines.append(f"and {len(shown) - MOST_SHOWN} more")
