@@ -51,6 +51,8 @@ class Results:
     alphas: Mapping[str, CapacityScale]  # by precision, from the capacity report that is named
     open_corpus: Callable[[str], Corpus]  # opens a corpus by its id
     progress: Progress = no_progress  # receives the progress of a long report
+    commits: Sequence[str] = ()  # by which the runs were trained
+    trained_until: str = ""  # the day on which the last of them began, as 2026-11-30
 
 
 NUMBERS = {int, float}

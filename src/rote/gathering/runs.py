@@ -1,7 +1,8 @@
 """Gather the results of a launched sweep for tables, reports, fits and plans."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
@@ -68,8 +69,15 @@ def gathered(name: str, progress: Progress, *, capacity_from: str | None = None)
         alphas=alphas,
         open_corpus=open_prepared,
         progress=progress,
+        commits=sorted({run.circumstances.get("commit") or "" for run in runs} - {""}),
+        trained_until=max(_day(run.circumstances) for run in runs),
     )
     return GatheredRuns(plan, results, damaged)
+
+
+def _day(circumstances: Mapping[str, Any]) -> str:
+    began = circumstances.get("started_unix_seconds")
+    return datetime.fromtimestamp(began, UTC).date().isoformat() if began else ""
 
 
 def sound_runs(
