@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from rote.cli.arguments import Json, argument, flag
 from rote.cli.progress import Bar
-from rote.cli.screen import print_json, require_no_damage, screen
+from rote.cli.screen import print_json, screen
 from rote.io.outputs import outputs_folder
+from rote.io.read import require_no_damage
 
 if TYPE_CHECKING:
     from rote.analysis.claims.evidence import JudgedClaim

@@ -94,7 +94,7 @@ def load_claims() -> tuple[Claim, ...]:
 def read_claim(path: Path) -> Claim:
     """Read one file; raises ValueError naming the file if it holds no claim."""
     try:
-        content = OmegaConf.to_container(OmegaConf.load(path))
+        content: Any = OmegaConf.to_container(OmegaConf.load(path))
         if not isinstance(content, dict):
             raise ValueError("it holds no keys")
         _require_keys(content, KEYS)

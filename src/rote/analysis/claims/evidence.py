@@ -213,11 +213,9 @@ def _says(value: Any, wanted: str) -> str:
 def _judged(rule: str, bound: Any, ends: Interval | None) -> str:
     if ends is None:
         return UNDECIDED
-    least, most = {
-        "above": lambda: (bound, math.inf),
-        "below": lambda: (-math.inf, bound),
-        "within": lambda: tuple(bound),
-    }[rule]()
+    least, most = bound if rule == "within" else (bound, bound)
+    least = -math.inf if rule == "below" else least
+    most = math.inf if rule == "above" else most
     if least <= ends[0] and ends[1] <= most:
         return HOLDS
     return FAILS if ends[1] < least or ends[0] > most else UNDECIDED
