@@ -82,7 +82,7 @@ def test_equal_definitions_agree_and_independent_ones_agree_by_chance() -> None:
     values_TDB = np.stack([one_TB, np.exp(one_TB), other_TB], axis=1)
     equal, independent, _ = compare(values_TDB, ["one", "same", "other"], share=0.1)
     assert (equal.one, equal.other, equal.num_targets) == ("one", "same", 3)
-    assert equal.rho.value == pytest.approx(1) and equal.disagreement.ends == pytest.approx((0, 0))
+    assert equal.rho.value == pytest.approx(1) and equal.disagreement.ends == (0, 0)
     assert independent.rho.low < 0 < independent.rho.high
     assert independent.rho.high - independent.rho.low < 0.2
     assert independent.disagreement.low < 0.9 < independent.disagreement.high
@@ -127,10 +127,11 @@ def test_marks_flip_with_the_seed_as_far_as_they_are_noise() -> None:
     worth_B = random.normal(size=600)
     first, second = (np.stack([worth_B, random.normal(size=600)]) for _ in range(2))
     stable, noise = flip_rates([(first, second)], share=0.1)
-    assert stable.ends == pytest.approx((0, 0))
+    assert stable.ends == (0, 0)
     assert noise.low < 0.9 < noise.high
     unknown = flip_rates([(np.full((1, 50), np.nan), np.zeros((1, 50)))], share=0.1)
-    assert unknown == [None]
+    constant = flip_rates([(np.zeros((1, 50)), np.zeros((1, 50)))], share=0.1)
+    assert unknown == constant == [None]
 
 
 def test_scores_beside_references_are_of_the_targets_samples_alone() -> None:
@@ -155,7 +156,7 @@ def test_sets_of_references_share_none_and_change_nothing_without_noise() -> Non
     worth_B, saved_B = random.normal(60, 8, 400), random.uniform(1, 9, 400)
     bits_RB = worth_B - saved_B * trained_RB
     found, _ = flip_rates(reference_halves(bits_RB, trained_RB, number=4, length=LENGTH), share=0.1)
-    assert found.value == pytest.approx(0, abs=1e-9)
+    assert found.value == 0
     noisy_RB = worth_B + random.normal(0, 1, (9, 400))
     noise, _ = flip_rates(
         reference_halves(noisy_RB, trained_RB, number=4, length=LENGTH), share=0.1
@@ -190,6 +191,8 @@ def test_all_definitions_of_shadow_runs_are_compared(tmp_path: Path) -> None:
     assert (group.series, group.num_sequences, len(group.runs)) == ("1x8", planted.TRAINED, 5)
     assert group.mean_bits.value == pytest.approx(planted.SAVED_BITS, abs=0.2)
     assert group.mean_bits.low < planted.SAVED_BITS < group.mean_bits.high
+    assert group.mem_u_bits is not None
+    assert group.mem_u_bits.value == pytest.approx(planted.SAVED_BITS, abs=0.3)
     assert group.share == pytest.approx(0.25, abs=0.05)
     found = {(each.one, each.other): each for each in group.agreements}
     names = ["loss", "mem_U", "extraction from 16 tokens", "discoverable from 16 tokens",
@@ -242,3 +245,16 @@ def test_the_section_is_there_only_for_shadow_runs(tmp_path: Path) -> None:
     arrays = dict(np.load(shadows.folders["train-0"].path / "arrays.npz"))
     np.savez(shadows.folders["train-1"].path / "arrays.npz", **arrays)
     assert found_in(shadows) == []
+
+
+def test_ten_percent_are_marked_where_few_or_most_are_extracted(tmp_path: Path) -> None:
+    for extracted, share in ((1, 0.1), (40, 0.2), (150, 0.1)):
+        results = planted.text_results(tmp_path / str(extracted), seeds=(0, 1, 2))
+        for run_id in results.table["run_id"]:
+            path = results.folders[run_id].path / "arrays.npz"
+            arrays = dict(np.load(path))
+            trained = {"extraction.train_sample_ids": arrays["cost.train_sample_ids"]}
+            trained["extraction.train_extracted_4"] = np.arange(planted.TRAINED) < extracted
+            np.savez(path, **arrays, **trained)
+        (group,) = found_in(results)
+        assert group.share == pytest.approx(share, abs=0.03)

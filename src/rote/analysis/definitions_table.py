@@ -8,7 +8,13 @@ from typing import Any
 
 from rote.analysis.page import Block, Heading, Section, Text
 from rote.analysis.quantities.definitions import NUM_DRAWS, Agreement
-from rote.analysis.quantities.definitions_of_runs import USUAL_SHARE, ComparedGroup, Flip
+from rote.analysis.quantities.definitions_of_runs import (
+    LARGEST_SHARE,
+    LEAST_SHARE,
+    USUAL_SHARE,
+    ComparedGroup,
+    Flip,
+)
 from rote.analysis.table import Column, Table
 
 INTERVAL = "95 % interval"
@@ -16,10 +22,11 @@ CAPTION = (
     "Each run is the target once, and the other runs of its size and N are its references. A "
     "definition is a number for each sample that the target was trained on; all are compared on "
     "the same samples. Each definition marks the same share of them, its highest ones: as many as "
-    f"greedy decoding extracts, or {USUAL_SHARE:.0%} where it extracts none or more than half. "
-    "Disagreement is the share of the samples that one definition marks and the other does not; a "
-    "sample that ties at the threshold counts in part. Numbers are means over targets. Their "
-    f"intervals ({NUM_DRAWS} resamples of the samples) are for other samples, not for other runs."
+    f"greedy decoding extracts, or {USUAL_SHARE:.0%} if these are less than {LEAST_SHARE:.0%} or "
+    f"more than {LARGEST_SHARE:.0%}. Disagreement is the share of the samples that one definition "
+    "marks and the other does not; a sample that ties at the threshold counts in part. Numbers are "
+    f"means over targets. Their intervals ({NUM_DRAWS} resamples of the samples) are for other "
+    "samples, not for other runs."
 )
 SOURCES = (
     "Counterfactual memorisation is the mean code length under runs without a sample less that "
@@ -60,7 +67,7 @@ def definition_numbers(found: Sequence[ComparedGroup]) -> dict[str, Any]:
         place, runs = f"{group.series}, N = {group.num_sequences}", list(group.runs)
         numbers[f"counterfactual memorisation, {place}"] = {
             "mean_bits_per_sample": group.mean_bits.value, "interval": group.mean_bits.interval,
-            "runs": runs,
+            "mean_mem_u_bits_per_sample": group.mem_u_bits and group.mem_u_bits.value, "runs": runs,
         }  # fmt: skip
         for each in group.agreements:
             numbers[f"definitions {each.one} and {each.other}, {place}"] = {
@@ -83,8 +90,10 @@ def _group_table(found: Sequence[ComparedGroup]) -> Table:
         Column("N", lambda group: (group.num_sequences, str(len(group.runs))), unit="targets"),
         Column("counterfactual memorisation (bits)", "mean_bits", form="{:.2f}",
                unit=f"mean per sample, {INTERVAL} over runs"),
+        Column("mem_U (bits)", "mem_u_bits", form="{:.2f}", missing="no oracle",
+               unit="mean per sample, likewise"),
         Column("above 0", lambda group: group.above_zero if group.above_zero.trials else None,
-               unit="samples whose own interval over runs is", form="{:.1%}",
+               unit="samples whose own interval of counterfactual memorisation is", form="{:.1%}",
                missing="too few runs"),
         Column("marked", "share", form="{:.1%}", unit="by each definition"),
         Column("chance", lambda group: 1 - group.share, form="{:.1%}",

@@ -36,6 +36,7 @@ Flags = NDArray[np.bool_]
 OF_REFERENCES = ("counterfactual", "LiRA online")  # definitions that compare with other runs
 FEWEST = 20  # samples: with fewer, neither ranks nor marks say anything
 NUM_DRAWS = 200  # resamples of the samples
+DIGITS = 12  # of a share: the rest is rounding error
 SEED = 0
 
 
@@ -154,7 +155,7 @@ def marks(values_KN: Floats, share: float) -> Floats:
 def _unshared(one_KN: Floats, other_KN: Floats, share: float) -> Floats:
     """Return the share of what a row marks that the same row of the other does not mark, [K]."""
     common = np.minimum(one_KN, other_KN).sum(axis=-1) / (share * one_KN.shape[-1])
-    return np.asarray(1.0 - np.minimum(1.0, common))
+    return np.maximum(0.0, np.round(1.0 - common, DIGITS))
 
 
 def compare(values_TDB: Floats, names: Sequence[str], *, share: float) -> list[Agreement]:
@@ -184,7 +185,7 @@ def flip_rates(
     """Return for each definition the share of marked samples that the second of a pair unmarks.
 
     A pair is two targets, or one target beside two sets of references, each [D, B]; the samples are
-    those that both were trained on. The mean is over pairs; None if no pair has `FEWEST` samples.
+    those that both were trained on. The mean is over pairs; None if no pair has `FEWEST` samples that differ.
     """
     stacked = [np.concatenate(pair) for pair in pairs_PDB]
     found = _over_samples(stacked, partial(_flips, share=share))
@@ -202,8 +203,13 @@ def _of_pairs(values_DN: Floats, *, share: float) -> Floats:
 
 
 def _flips(values_KN: Floats, *, share: float) -> Floats:
-    """Return disagreements of the first half of the rows with the second, [K / 2]."""
-    one_DN, other_DN = np.split(marks(values_KN, share), 2)
+    """Return disagreements of the first half of the rows with the second, [K / 2].
+
+    NaN for two rows of which one is equal for all samples: it decides nothing.
+    """
+    is_flat_KN = values_KN == values_KN[:, :1]
+    decided_KN = np.where(is_flat_KN.all(axis=1, keepdims=True), np.nan, marks(values_KN, share))
+    one_DN, other_DN = np.split(decided_KN, 2)
     return _unshared(one_DN, other_DN, share)
 
 

@@ -18,7 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rote.analysis.estimate import Estimate, Rate
-from rote.analysis.estimators import rate
+from rote.analysis.estimators import mean_over_seeds, rate
 from rote.analysis.quantities.definitions import (
     FEWEST,
     OF_REFERENCES,
@@ -46,7 +46,8 @@ Values = Mapping[str, Floats]  # by definition, [B]; NaN for samples that have n
 
 SIZE = "task.num_sequences"
 MOST_SAMPLES = 8_000  # of a group, drawn at random: more only narrow intervals
-USUAL_SHARE, LARGEST_SHARE = 0.1, 0.5  # of the samples, that a definition marks
+USUAL_SHARE = 0.1  # of the samples, that a definition marks
+LEAST_SHARE, LARGEST_SHARE = 0.05, 0.5  # that are marked if greedy decoding extracts so many
 STORED = {"extraction": "extracted", "discoverable": r"log_p_\w+"}  # measures and their arrays
 
 
@@ -67,6 +68,7 @@ class ComparedGroup:
     num_sequences: int
     runs: Sequence[str]
     mean_bits: Estimate  # counterfactual memorisation per sample, with an interval over runs
+    mem_u_bits: Estimate | None  # likewise, of the same samples; None without an oracle
     above_zero: Rate  # samples whose own interval over runs is above 0, of those that have one
     share: float  # of the samples, that each definition marks
     agreements: Sequence[Agreement]
@@ -160,11 +162,17 @@ def _compared(samples: _Samples, first: Mapping[str, Any], group: Sequence[str])
         num_sequences=first[SIZE],
         runs=group,
         mean_bits=mean_counterfactual(bits_RB, trained_RB),
+        mem_u_bits=_mean_mem_u(samples.own),
         above_zero=rate(int((bits_B > reach_B).sum()), int((~np.isnan(reach_B)).sum())),
         share=share,
         agreements=compare(values_TDB, names, share=share),
         flips=list(_flips(samples, names, values_TDB, share)),
     )
+
+
+def _mean_mem_u(own: Sequence[Values]) -> Estimate | None:
+    means = [float(np.nanmean(values["mem_U"])) for values in own if "mem_U" in values]
+    return mean_over_seeds(means) if means else None
 
 
 def _values(samples: _Samples) -> tuple[list[str], Floats]:
@@ -186,11 +194,11 @@ def _values(samples: _Samples) -> tuple[list[str], Floats]:
 
 
 def _marked_share(names: Sequence[str], values_TDB: Floats) -> float:
-    """Return the share that greedy decoding extracts; `USUAL_SHARE` if it is none or too large."""
+    """Return the share that greedy decoding extracts; `USUAL_SHARE` if few or most of them are."""
     extracted = [place for place, name in enumerate(names) if name.startswith("extraction")]
     tried = values_TDB[:, extracted]
     found = float(np.nansum(tried)) / max(1, int((~np.isnan(tried)).sum()))
-    return found if 0 < found <= LARGEST_SHARE else USUAL_SHARE
+    return found if LEAST_SHARE <= found <= LARGEST_SHARE else USUAL_SHARE
 
 
 def _flips(
