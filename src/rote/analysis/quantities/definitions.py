@@ -185,7 +185,8 @@ def flip_rates(
     """Return for each definition the share of marked samples that the second of a pair unmarks.
 
     A pair is two targets, or one target beside two sets of references, each [D, B]; the samples are
-    those that both were trained on. The mean is over pairs; None if no pair has `FEWEST` samples that differ.
+    those that both were trained on. The mean is over pairs; None if no pair has `FEWEST` samples,
+    or if a definition is equal for all samples.
     """
     stacked = [np.concatenate(pair) for pair in pairs_PDB]
     found = _over_samples(stacked, partial(_flips, share=share))
