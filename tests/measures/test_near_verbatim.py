@@ -123,7 +123,7 @@ def test_no_bound_exceeds_the_truth_and_enough_beams_reach_it(
 
 @pytest.mark.parametrize("is_edit", [False, True], ids=["hamming", "edit"])
 def test_a_hundredth_of_the_passes_finds_more_than_half(is_edit: bool) -> None:
-    """Of a memorised rest; p of one sample is 0.3 to 0.6 for the rest itself."""
+    """Of a memorised rest; one sample is the rest itself with p near one half."""
     # Enumeration, at its cheapest, reads every beginning of every continuation once.
     assert (enumerated_tokens := sum(V**length for length in range(S))) == 21_845
     for seed in range(4):
@@ -140,7 +140,7 @@ def test_a_hundredth_of_the_passes_finds_more_than_half(is_edit: bool) -> None:
 def test_bounds_rise_with_distance_and_with_beams(is_edit: bool) -> None:
     for seed, boost in itertools.product(range(3), (0.0, 2.0)):
         model = Planted(seed, boost)
-        bounds = [bound(model, S, number, is_edit=is_edit)[0] for number in (1, 8, 64, 512)]
+        bounds = [bound(model, S, number, is_edit=is_edit)[0] for number in (1, 8, 64, 128)]
         assert (np.diff(bounds, axis=1) >= 0).all()
         assert (np.diff(bounds, axis=0) >= -1e-12).all()
         assert bounds[-1][D] > bounds[0][D]
@@ -191,9 +191,7 @@ def test_totals_add_up_what_the_arrays_hold() -> None:
             assert log_p_N.dtype == np.float64 and (log_p_N <= 0).all()
             total = result.totals[name.replace("log_p", "expected")]
             assert np.exp(log_p_N).sum() == pytest.approx(total)
-    assert (
-        result.arrays["train_log_p_edit_2_1"] >= result.arrays["train_log_p_hamming_2_1"]
-    ).all()
+    assert (result.arrays["train_log_p_edit_2_1"] >= result.arrays["train_log_p_hamming_2_1"]).all()
     assert result.totals["train_search_tokens"] > 0
 
 

@@ -23,7 +23,6 @@ from rote.models.decoder import sequences_at_once
 from rote.scores.forward import scored_pieces
 from rote.tasks.protocol import Identified, Sequences, Task
 
-
 KEY = "measure.discoverable.prefix_tokens"
 
 

@@ -103,8 +103,9 @@ class NearVerbatim:
         self, model: nn.Module, sequences: Sequences, tried: int, task: Task, device: torch.device
     ) -> Iterator[Tensor]:
         rows = sequences_at_once(model, length=task.length, vocab_size=task.vocab_size)
-        for indices_B in torch.arange(tried, device=device).split(max(1, rows // self.num_beams)):
-            yield sequences.tokens(indices_B)
+        size = max(1, rows // self.num_beams)
+        for start in range(0, tried, size):
+            yield sequences.tokens(torch.arange(start, min(start + size, tried), device=device))
 
     def _of_batch(
         self, model: nn.Module, tokens_BL: Tensor, prefix: int
@@ -241,7 +242,7 @@ def _nearest(cells_BKW: Tensor, window_BW: Tensor, true_B: Tensor, vocab_size: i
     Tokens outside the window all do the same. Where the window exceeds the rest, the true token is
     computed once more.
     """
-    num_prefixes, num_hypotheses, num_cells = cells_BKW.shape
+    _, num_hypotheses, num_cells = cells_BKW.shape
     other_BK1 = _least(_next_cells(cells_BKW, torch.zeros_like(cells_BKW, dtype=torch.bool)))
     tokens_BW = torch.where(window_BW == NO_TOKEN, true_B[:, None], window_BW)
     is_equal_BWW = tokens_BW[:, :, None] == window_BW[:, None, :]

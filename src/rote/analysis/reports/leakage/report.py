@@ -7,6 +7,7 @@ from typing import Any
 from rote.analysis.estimate import Estimate
 from rote.analysis.fits.membership_law import MembershipLaw
 from rote.analysis.metrics import Metric
+from rote.analysis.near_verbatim import near_verbatim
 from rote.analysis.page import Block, Card, Content, Heading, Section, Text
 from rote.analysis.plot import Plot
 from rote.analysis.published import BITS_PER_PARAMETER
@@ -27,13 +28,19 @@ def make(results: Results) -> Content:
     runs = found.runs
     drawn = _plots(found)
     lead = next(iter(drawn.values()), None)
+    near = near_verbatim(results, runs)
+    titles = {name: plot.title for name, plot in drawn.items()}
     return Content(
-        headlines=wording.headlines(found, {name: plot.title for name, plot in drawn.items()}),
+        headlines=(*wording.headlines(found, titles), *near.headlines),
         setting=wording.setting(found),
         cards=tuple(_card(found, kind) for kind in found.kinds),
         lead=lead,
-        sections=tuple(_sections(found, drawn, lead)),
-        numbers=_numbers(found),
+        sections=(
+            *_sections(found, drawn, lead),
+            *near.sections,
+            runs_section(runs, tables.run_columns()),
+        ),
+        numbers=_numbers(found) | near.numbers,
         table=runs,
         arrays_of=tuple(dict.fromkeys([*runs["run_id"], *runs["oracle_id"].drop_nulls()])),
     )
@@ -125,7 +132,6 @@ def _sections(found: Study, drawn: Mapping[str, Plot], lead: Plot | None) -> Ite
     for title, blocks in pieces.items():
         shown = [each for each in blocks if not isinstance(each, Table) or each.rows]
         yield Section(title=title, blocks=shown)
-    yield runs_section(found.runs, tables.run_columns())
 
 
 def _law_lines(found: Study) -> Iterator[str]:
