@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from rote.measures.discoverable import suffix_log_p
 from rote.measures.near_verbatim import (
     NearVerbatim,
-    edit_distances,
+    greedy_distances,
     longest_matches,
     near_log_p,
 )
@@ -98,11 +98,11 @@ def truth(
 def bound(
     model: nn.Module, num_tokens: int, num_beams: int, sampler: Sampler = PLAIN, *, is_edit: bool
 ) -> tuple[np.ndarray, int]:
-    log_p_BD, num_read = near_log_p(
+    found, num_read = near_log_p(
         model, TRUE_L[None, : 1 + num_tokens], prefix_tokens=1, distance_tokens=D,
-        is_edit=is_edit, sampler=sampler, num_beams=num_beams,
+        sampler=sampler, num_beams=num_beams,
     )  # fmt: skip
-    return log_p_BD[0].exp().numpy(), num_read
+    return found["edit" if is_edit else "hamming"][0].exp().numpy(), num_read
 
 
 @pytest.mark.parametrize("is_edit", [False, True], ids=["hamming", "edit"])
@@ -150,9 +150,9 @@ def test_distances_are_those_of_the_whole_table() -> None:
     said_NS = continuations(FEW)
     rest_NS = TRUE_L[1 : 1 + FEW].expand(len(said_NS), -1)
     hamming_N, edit_N = (distances(FEW, is_edit=each) for each in (False, True))
-    assert (edit_distances(said_NS, rest_NS, reach=0).numpy() == hamming_N).all()
-    assert (edit_distances(said_NS, rest_NS, reach=FEW).numpy() == edit_N).all()
-    narrow_N = edit_distances(said_NS, rest_NS, reach=2).numpy()
+    assert (greedy_distances(said_NS, rest_NS, reach=0).numpy() == hamming_N).all()
+    assert (greedy_distances(said_NS, rest_NS, reach=FEW).numpy() == edit_N).all()
+    narrow_N = greedy_distances(said_NS, rest_NS, reach=2).numpy()
     assert (narrow_N[edit_N <= 2] == edit_N[edit_N <= 2]).all() and (narrow_N >= edit_N).all()
     assert (edit_N < hamming_N).any()
 

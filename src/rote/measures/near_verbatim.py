@@ -12,12 +12,8 @@ The greedy continuation is compared with the rest too: its distances, and the lo
 that both hold, which nv-recall approximates by blocks in whole books (Ahmed et al. 2026, arXiv
 2601.02671, as its abstract defines it).
 
-Distances are cells of the alignment table near its diagonal: cell w of a hypothesis of t tokens is
-its distance to the first t + w - (W - 1) / 2 tokens of the rest. The diagonal alone, W = 1, is the
-Hamming distance; W = 2 d + 1 gives edit distances up to d exactly.
-
 Shapes: N sequences, B of a batch, L positions, S tokens of a rest, K hypotheses, V vocabulary,
-W cells, D distances 0 to the largest.
+W cells of an alignment, X any shape, D distances from 0 to the largest.
 """
 
 from collections.abc import Iterator, Sequence
@@ -115,19 +111,14 @@ class NearVerbatim:
         greedy_BKS, _ = beam_search(model, prefix_BP, num_tokens=rest_BS.shape[1], num_beams=1)
         greedy_BS = greedy_BKS[:, 0]
         found = {
-            "greedy_hamming_tokens": edit_distances(greedy_BS, rest_BS, reach=0),
-            "greedy_edit_tokens": edit_distances(greedy_BS, rest_BS, reach=rest_BS.shape[1]),
+            "greedy_hamming_tokens": greedy_distances(greedy_BS, rest_BS, reach=0),
+            "greedy_edit_tokens": greedy_distances(greedy_BS, rest_BS, reach=rest_BS.shape[1]),
             "longest_match_tokens": longest_matches(greedy_BS, rest_BS),
         }
-        of_kinds, num_read = {}, 0
-        for kind in ("hamming", "edit"):
-            of_kinds[kind], read = near_log_p(
-                model, tokens_BL, prefix_tokens=prefix, distance_tokens=max(self.distances_tokens),
-                is_edit=kind == "edit", sampler=self.sampler, num_beams=self.num_beams,
-            )  # fmt: skip
-            num_read += read
-        # A substitution is an edit: what one search finds counts in the other.
-        of_kinds["edit"] = torch.maximum(of_kinds["hamming"], of_kinds["edit"])
+        of_kinds, num_read = near_log_p(
+            model, tokens_BL, prefix_tokens=prefix, distance_tokens=max(self.distances_tokens),
+            sampler=self.sampler, num_beams=self.num_beams,
+        )  # fmt: skip
         found["log_p_exact"] = of_kinds["hamming"][:, 0]
         for distance in self.distances_tokens:
             for kind, log_p_BD in of_kinds.items():
@@ -157,46 +148,55 @@ def near_log_p(
     *,
     prefix_tokens: int,
     distance_tokens: int,
-    is_edit: bool,
     sampler: Sampler,
     num_beams: int,
-) -> tuple[Tensor, int]:
-    """Return ln of the bound for each distance up to the largest, float64 [B, D], and tokens read.
+) -> tuple[dict[str, Tensor], int]:
+    """Return ln of bounds for all distances up to the largest, float64 [B, D], and tokens read.
 
-    Column d is at least ln p_z, and rises with d. The bound is exact if the beam holds all
-    beginnings that can end near the rest. Call it inside the model's precision context.
+    ``hamming`` and ``edit`` come from one search. Column d is at least ln p_z and does not fall
+    with d; bounds are exact if the beam holds all beginnings that can end near the rest. Call it
+    inside the model's precision context.
     """
     prefix_BP, rest_BS = tokens_BL.tensor_split([prefix_tokens], dim=1)
-    reach, num_steps = (distance_tokens if is_edit else 0), rest_BS.shape[1]
+    hamming, edit = _Distances(rest_BS, reach=0), _Distances(rest_BS, reach=distance_tokens)
     beam = Beam(model, prefix_BP, num_beams=num_beams, sampler=sampler)
-    cells_BKW = _first_cells(reach, rest_BS).expand(len(rest_BS), 1, -1)
-    for step, window_BW in enumerate(_windows(rest_BS, reach)):
-        log_p_BKV = beam.candidates()
-        nearest_BKV = _nearest(cells_BKW, window_BW, rest_BS[:, step], log_p_BKV.shape[2])
-        if step + 1 == num_steps:
-            break
-        log_p_BKV = log_p_BKV.masked_fill(nearest_BKV > distance_tokens, -torch.inf)
+    log_p_BKV = beam.candidates()
+    vocab_size = log_p_BKV.shape[2]
+    for true_B in rest_BS[:, :-1].unbind(dim=1):
+        is_far_BKV = edit.nearest(vocab_size) > distance_tokens
+        log_p_BKV = log_p_BKV.masked_fill(is_far_BKV, -torch.inf)
         score_BKV = log_p_BKV.clone()
-        score_BKV[:, 0].scatter_(1, rest_BS[:, step, None], torch.inf)  # the true rest comes first
+        score_BKV[:, 0].scatter_(1, true_B[:, None], torch.inf)  # the true rest comes first
         beam.grow(log_p_BKV, score_BKV)
-        is_equal_BKW = beam.tokens_BKS[:, :, -1:] == window_BW[:, None]
-        cells_BKW = _next_cells(cells_BKW.flatten(0, 1)[beam.parent_BK], is_equal_BKW)
+        for distances in (hamming, edit):
+            distances.grow(beam.parent_BK, beam.tokens_BKS[:, :, -1])
+        log_p_BKV = beam.candidates()
+    found = {
+        kind: _sums(log_p_BKV, distances.nearest(vocab_size), distance_tokens)
+        for kind, distances in (("hamming", hamming), ("edit", edit))
+    }
+    return found, beam.num_read
+
+
+def _sums(log_p_BKV: Tensor, nearest_BKV: Tensor, distance_tokens: int) -> Tensor:
+    """Return ln of the summed p within each distance, [B, D]."""
     of_distances = [
         log_p_BKV.masked_fill(nearest_BKV > distance, -torch.inf).flatten(1).logsumexp(dim=1)
         for distance in range(distance_tokens + 1)
     ]
-    return torch.stack(of_distances, dim=1).clamp_max(0.0), beam.num_read
+    return torch.stack(of_distances, dim=1).clamp_max(0.0)  # above only by rounding
 
 
-def edit_distances(said_BS: Tensor, rest_BS: Tensor, *, reach: int) -> Tensor:
+def greedy_distances(said_BS: Tensor, rest_BS: Tensor, *, reach: int) -> Tensor:
     """Return the least cost of aligning tokens at most ``reach`` places apart, int32 [B].
 
     0 gives Hamming distances, S edit distances.
     """
-    cells_BW = _first_cells(reach, rest_BS).expand(len(rest_BS), -1)
-    for said_B, window_BW in zip(said_BS.unbind(dim=1), _windows(rest_BS, reach), strict=True):
-        cells_BW = _next_cells(cells_BW, said_B[:, None] == window_BW)
-    return cells_BW[:, reach]
+    distances = _Distances(rest_BS, reach=reach)
+    own_B1 = torch.arange(len(said_BS), device=said_BS.device)[:, None]
+    for said_B in said_BS.unbind(dim=1):
+        distances.grow(own_B1, said_B[:, None])
+    return distances.cells_BKW[:, 0, reach]
 
 
 def longest_matches(said_BS: Tensor, rest_BS: Tensor) -> Tensor:
@@ -209,53 +209,58 @@ def longest_matches(said_BS: Tensor, rest_BS: Tensor) -> Tensor:
     return longest_B
 
 
-def _windows(rest_BS: Tensor, reach: int) -> Iterator[Tensor]:
-    """Yield for each next token those of the rest that it can be aligned with, [B, W]."""
-    padded_BX = pad(rest_BS, (reach, reach), value=NO_TOKEN)
-    for step in range(rest_BS.shape[1]):
-        yield padded_BX[:, step : step + 2 * reach + 1]
+class _Distances:
+    """Distances of hypotheses to the true rest: cells of the alignment table near its diagonal.
 
-
-def _offsets(cells_XW: Tensor) -> Tensor:
-    reach = cells_XW.shape[-1] // 2
-    return torch.arange(-reach, reach + 1, dtype=torch.int32, device=cells_XW.device)
-
-
-def _first_cells(reach: int, like: Tensor) -> Tensor:
-    """Return the cells of an empty hypothesis, [W]."""
-    offsets_W = _offsets(like.new_empty(2 * reach + 1))
-    return torch.where(offsets_W < 0, FAR, offsets_W)
-
-
-def _next_cells(cells_XW: Tensor, is_equal_XW: Tensor) -> Tensor:
-    """Return the cells after one more token, which equals some of its window's (any shape X)."""
-    inserted_XW = pad(cells_XW[..., 1:], (0, 1), value=FAR) + 1
-    best_XW = torch.minimum(inserted_XW, cells_XW + (~is_equal_XW).int())
-    # To leave tokens of the rest out costs 1 each: a running minimum, less one for each cell.
-    offsets_W = _offsets(cells_XW)
-    return (best_XW - offsets_W).cummin(dim=-1).values + offsets_W
-
-
-def _nearest(cells_BKW: Tensor, window_BW: Tensor, true_B: Tensor, vocab_size: int) -> Tensor:
-    """Return the least distance in which each hypothesis can end with each next token, [B, K, V].
-
-    Tokens outside the window all do the same. Where the window exceeds the rest, the true token is
-    computed once more.
+    Cell w of a hypothesis of t tokens is its distance to the first t + w - ``reach`` tokens of the
+    rest. The diagonal alone gives Hamming distances, a ``reach`` of d edit distances up to d.
     """
-    _, num_hypotheses, num_cells = cells_BKW.shape
-    other_BK1 = _least(_next_cells(cells_BKW, torch.zeros_like(cells_BKW, dtype=torch.bool)))
-    tokens_BW = torch.where(window_BW == NO_TOKEN, true_B[:, None], window_BW)
-    is_equal_BWW = tokens_BW[:, :, None] == window_BW[:, None, :]
-    cells_BKWW = cells_BKW[:, :, None, :].expand(-1, -1, num_cells, -1)
-    of_window_BKW = _least(_next_cells(cells_BKWW, is_equal_BWW[:, None]))[..., 0]
-    nearest_BKV = other_BK1.repeat(1, 1, vocab_size)
-    indices_BKW = tokens_BW[:, None].expand(-1, num_hypotheses, -1)
-    return nearest_BKV.scatter_(2, indices_BKW, of_window_BKW)
 
+    def __init__(self, rest_BS: Tensor, *, reach: int) -> None:
+        self.rest_BS, self.num_grown = rest_BS, 0
+        # The tokens of the rest that the next token can be aligned with are a window of these.
+        self.padded_BX = pad(rest_BS, (reach, reach), value=NO_TOKEN)
+        self.offsets_W = torch.arange(
+            -reach, reach + 1, dtype=torch.int32, device=rest_BS.device
+        )  # from the diagonal
+        first_W = self.offsets_W.masked_fill(self.offsets_W < 0, FAR)
+        self.cells_BKW = first_W.expand(len(rest_BS), 1, -1)
 
-def _least(cells_XW: Tensor) -> Tensor:
-    """Return the least distance that any completion to the rest's length can have, [X, 1].
+    def grow(self, parent_BK: Tensor, tokens_BK: Tensor) -> None:
+        """Append a token to each hypothesis; parents are rows among all earlier hypotheses."""
+        is_equal_BKW = tokens_BK[..., None] == self._window_BW()[:, None]
+        self.cells_BKW = self._next(self.cells_BKW.flatten(0, 1)[parent_BK], is_equal_BKW)
+        self.num_grown += 1
 
-    From a cell off the diagonal, as many insertions or deletions lead back to it as it lies away.
-    """
-    return (cells_XW + _offsets(cells_XW).abs()).amin(dim=-1, keepdim=True)
+    def nearest(self, vocab_size: int) -> Tensor:
+        """Return the least distance at which hypotheses can end after each next token, [B, K, V].
+
+        All tokens outside the window do the same. Where the window exceeds the rest, the true
+        token is computed once more.
+        """
+        window_BW, (_, num_hypotheses, num_cells) = self._window_BW(), self.cells_BKW.shape
+        other_BK1 = self._least(self._next(self.cells_BKW, torch.zeros_like(self.cells_BKW).bool()))
+        true_B1 = self.rest_BS[:, self.num_grown, None]
+        tokens_BW = torch.where(window_BW == NO_TOKEN, true_B1, window_BW)
+        is_equal_BWW = tokens_BW[:, :, None] == window_BW[:, None, :]
+        cells_BKWW = self.cells_BKW[:, :, None, :].expand(-1, -1, num_cells, -1)
+        of_window_BKW = self._least(self._next(cells_BKWW, is_equal_BWW[:, None]))[..., 0]
+        indices_BKW = tokens_BW[:, None].expand(-1, num_hypotheses, -1)
+        return other_BK1.repeat(1, 1, vocab_size).scatter_(2, indices_BKW, of_window_BKW)
+
+    def _window_BW(self) -> Tensor:
+        return self.padded_BX[:, self.num_grown : self.num_grown + len(self.offsets_W)]
+
+    def _next(self, cells_XW: Tensor, is_equal_XW: Tensor) -> Tensor:
+        """Return the cells after one more token, which equals some of its window's (any X)."""
+        inserted_XW = pad(cells_XW[..., 1:], (0, 1), value=FAR) + 1
+        best_XW = torch.minimum(inserted_XW, cells_XW + (~is_equal_XW).int())
+        # To leave tokens of the rest out costs 1 each: a running minimum, plus 1 for each cell.
+        return (best_XW - self.offsets_W).cummin(dim=-1).values + self.offsets_W
+
+    def _least(self, cells_XW: Tensor) -> Tensor:
+        """Return the least distance that any completion to the rest's length can have, [X, 1].
+
+        A cell w places off the diagonal needs w insertions or deletions to return to it.
+        """
+        return (cells_XW + self.offsets_W.abs()).amin(dim=-1, keepdim=True)
