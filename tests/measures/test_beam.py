@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rote.measures.discoverable import beam_ranks, beam_search
+from rote.measures.beam import beam_ranks, beam_search
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
 

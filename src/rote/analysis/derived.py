@@ -15,6 +15,8 @@ BITS_OF_DTYPE = {"float32": 32, "float16": 16, "bfloat16": 16}  # keys of conf/p
 LEAST_CODE = "cost.train_least_code_bits"
 TRIED = re.compile(r"exact_match\.((train|heldout)_(\w+))_tried")
 EXTRACTED = re.compile(r"extraction\.(train|heldout)_extracted_(\d+)")
+NEAR = re.compile(r"near_verbatim\.(train|heldout)_(greedy|expected|longest_match_tokens)_(\w+)")
+NEAR_SHARES = {"greedy": "near_extracted", "expected": "near_drawn"}  # of the sequences tried
 FLOPS_PER_TOKEN = "training.flops_per_token"  # of models that use a parameter not at all or again
 FLOPS_PER_PARAMETER_AND_TOKEN = 6.0  # Kaplan et al. 2020, section 2.1; attention scores left out
 
@@ -123,13 +125,21 @@ def model(table: pl.DataFrame) -> pl.Expr:
 
 
 def shares(table: pl.DataFrame) -> list[pl.Expr]:
-    """Return shares of items answered right and of sequences extracted; null if none was tried."""
+    """Return shares of items answered right and sequences extracted, exactly or nearly.
+
+    They are null if none was tried.
+    """
     found = {}
     for name in table.columns:
         if match := TRIED.fullmatch(name):
             found[f"accuracy.{match[1]}"] = f"exact_match.{match[1]}_right_free", name
         if match := EXTRACTED.fullmatch(name):
             found[f"extracted.{match[1]}_{match[2]}"] = name, f"extraction.{match[1]}_tried"
+        if match := NEAR.fullmatch(name):
+            split, what, rest = match.groups()
+            family, of = NEAR_SHARES.get(what, "longest_match"), f"rest_tokens_{rest}"
+            of_all = f"near_verbatim.{split}_{'tried' if what in NEAR_SHARES else of}"
+            found[f"{family}.{split}_{rest}"] = name, of_all
     return [
         pl.when(pl.col(tried) > 0).then(pl.col(right) / pl.col(tried)).alias(name)
         for name, (right, tried) in found.items()

@@ -10,7 +10,13 @@ import polars as pl
 
 from rote.analysis import derived
 
-SHARES = {"accuracy": "answered right", "extracted": "extracted, tokens given"}
+SHARES = {
+    "accuracy": "answered right",
+    "extracted": "extracted, tokens given",
+    "near_extracted": "extracted within a distance, tokens given",
+    "near_drawn": "probability of a sample within a distance, at least",
+    "longest_match": "longest match with the rest, tokens given",
+}
 
 Derive = Callable[[pl.DataFrame], pl.Expr | None]  # None if the table lacks the columns
 
@@ -54,7 +60,8 @@ def derive(table: pl.DataFrame, names: Iterable[str] | None = None) -> pl.DataFr
 
     If all are derived, shares are added too: of the items of a split and group, those that greedy
     decoding answers right (``accuracy.train_add``), and of the sequences of a split, those that it
-    continues from so many tokens (``extracted.train_16``); null if a run has none.
+    continues from so many tokens (``extracted.train_16``), exactly or within a distance
+    (``near_extracted.train_edit_5_16``); null if a run has none.
     """
     wanted = METRICS.values() if names is None else [METRICS[name] for name in names]
     made = [each.of(table) for each in wanted if each.name not in table.columns]

@@ -1,13 +1,10 @@
 """Compute how probably one sample of the model is a sequence's true rest: (n, p)-discoverable text.
 
 Source: Hayes et al. 2024 (arXiv 2410.19482). ln p_z of one sample is stored; what n samples find is
-derived in `rote.analysis.quantities.generations`. Optionally a beam search, which keeps the few
-likeliest continuations of a prefix, also looks for the rest.
+derived in `rote.analysis.quantities.generations`. Optionally a beam search also looks for the rest.
 
-Shapes: N sequences, B of a batch (prefixes in a beam search, A of them still searched),
-L positions, P tokens of a prefix, S tokens of a continuation, V vocabulary; K samplers or
-hypotheses, C positions at a time or candidates that the hypotheses grow into, R rows that the model
-reads.
+Shapes: N sequences, B of a batch, L positions, P prefixes, V vocabulary, K samplers, C positions at
+a time.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,109 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from rote.core.checks import require_whole
+from rote.measures.beam import beam_ranks
 from rote.measures.cost import CPU_LOGITS_PER_BATCH, LOGITS_PER_BATCH
 from rote.measures.protocol import Measurement, require_prefixes, require_rest
 from rote.measures.sampling import Sampler
-from rote.models.decoder import sequences_at_once, token_reader
+from rote.models.decoder import sequences_at_once
 from rote.scores.forward import scored_pieces
 from rote.tasks.protocol import Identified, Sequences, Task
-
-
-@torch.inference_mode()
-def beam_search(
-    model: nn.Module, prefix_BP: Tensor, *, num_tokens: int, num_beams: int
-) -> tuple[Tensor, Tensor]:
-    """Return continuations [B, K, S], likeliest first, and their ln p, float64 [B, K].
-
-    K is ``num_beams``, or V^S if that is smaller. Ties go to the hypothesis whose beginning came
-    first, then to the lower token: one beam is greedy decoding. Call it inside the model's
-    precision context.
-    """
-    beam = _Beam(model, prefix_BP, num_beams)
-    for _ in range(num_tokens):
-        beam.grow()
-    return beam.tokens_BKS, beam.log_p_BK
-
-
-@torch.inference_mode()
-def beam_ranks(
-    model: nn.Module, tokens_BL: Tensor, *, prefix_tokens: int, num_beams: int
-) -> Tensor:
-    """Return the rank of the true rest among a beam search's hypotheses, int64 [B].
-
-    0 is the likeliest, -1 not among them. A sequence is dropped once its true beginning has left
-    the beam.
-    """
-    prefix_BP, suffix_BS = tokens_BL.tensor_split([prefix_tokens], dim=1)
-    beam = _Beam(model, prefix_BP, num_beams)
-    rank_B = torch.full_like(tokens_BL[:, 0], -1)
-    rows_A = torch.arange(len(tokens_BL), device=tokens_BL.device)
-    for num_grown in range(1, suffix_BS.shape[1] + 1):
-        beam.grow()
-        is_true_AK = (beam.tokens_BKS == suffix_BS[rows_A, None, :num_grown]).all(dim=-1)
-        left = is_true_AK.any(dim=1).nonzero()[:, 0]
-        rows_A, is_true_AK = rows_A[left], is_true_AK[left]
-        if len(left) == 0:
-            return rank_B
-        beam.keep(left)
-    rank_B[rows_A] = is_true_AK.int().argmax(dim=1)
-    return rank_B
-
-
-class _Beam:
-    """The hypotheses of several prefixes, which grow by one token at a time."""
-
-    def __init__(self, model: nn.Module, prefix_BP: Tensor, num_beams: int) -> None:
-        self.num_beams, self.decoder = num_beams, token_reader(model)
-        self.logits_RV = self.decoder.read(prefix_BP)
-        self.tokens_BKS = prefix_BP.new_empty(len(prefix_BP), 1, 0)
-        self.log_p_BK = self.logits_RV.new_zeros(len(prefix_BP), 1, dtype=torch.float64)
-        self.parent_BK = torch.zeros_like(self.log_p_BK, dtype=torch.int64)
-
-    def grow(self) -> None:
-        """Extend the hypotheses by one token and keep the likeliest."""
-        if self.tokens_BKS.shape[2]:
-            self.decoder.keep(self.parent_BK.flatten())
-            self.logits_RV = self.decoder.read(self.tokens_BKS[:, :, -1].reshape(-1, 1))
-        self.tokens_BKS, self.log_p_BK, self.parent_BK = _grown(
-            self.tokens_BKS, self.log_p_BK, self.logits_RV, self.num_beams
-        )
-
-    def keep(self, prefixes: Tensor) -> None:
-        """Keep the hypotheses of these prefixes only; the decoder follows with the next token."""
-        self.tokens_BKS, self.log_p_BK = self.tokens_BKS[prefixes], self.log_p_BK[prefixes]
-        self.parent_BK = self.parent_BK[prefixes]
-
-
-def _grown(
-    tokens_BKS: Tensor, log_p_BK: Tensor, logits_RV: Tensor, num_beams: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the best hypotheses one token longer, their ln p, and the row each one grew from."""
-    num_prefixes, num_hypotheses = log_p_BK.shape
-    # In float64 different logits stay different, so that one beam chooses as argmax does.
-    log_p_RV = logits_RV.double().log_softmax(dim=-1)
-    vocab_size = log_p_RV.shape[1]
-    log_p_BC = (log_p_BK.view(-1, 1) + log_p_RV).view(num_prefixes, -1)
-    chosen_BK = _best(log_p_BC, min(num_beams, log_p_BC.shape[1]))
-    hypothesis_BK = chosen_BK // vocab_size
-    first_row_B1 = num_hypotheses * torch.arange(num_prefixes, device=chosen_BK.device)[:, None]
-    parent_BK = first_row_B1 + hypothesis_BK
-    grown_BKS = torch.cat(
-        [tokens_BKS.flatten(0, 1)[parent_BK], (chosen_BK % vocab_size)[..., None]], dim=-1
-    )
-    return grown_BKS, log_p_BC.gather(1, chosen_BK), parent_BK
-
-
-def _best(log_p_BC: Tensor, number: int) -> Tensor:
-    """Return indices of the highest, [B, K]; ties go to the lowest, unspecified in `torch.topk`."""
-    least_B1 = log_p_BC.topk(number, dim=1).values[:, -1:]
-    is_above_BC, is_least_BC = log_p_BC > least_B1, log_p_BC == least_B1
-    room_B1 = number - is_above_BC.sum(dim=1, keepdim=True)
-    is_in_BC = is_above_BC | (is_least_BC & (is_least_BC.cumsum(dim=1) <= room_B1))
-    rising_BK = is_in_BC.nonzero()[:, 1].view(-1, number)
-    order_BK = log_p_BC.gather(1, rising_BK).sort(dim=1, descending=True, stable=True).indices
-    return rising_BK.gather(1, order_BK)
-
 
 KEY = "measure.discoverable.prefix_tokens"
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from rote.core.checks import require_whole
-from rote.measures.protocol import Measurement, require_prefixes, require_rest
+from rote.measures.protocol import Measurement, require_learnt, require_prefixes, require_rest
 from rote.models.decoder import sequences_at_once, token_reader
-from rote.tasks.protocol import Identified, Sequences, Task, scored_from
+from rote.tasks.protocol import Identified, Sequences, Task
 
 KEY = "measure.extraction.prefix_tokens"
 
@@ -34,11 +34,7 @@ class Extraction:
     def check(self, task: Task) -> None:
         """Raises ValueError where a prefix leaves nothing to continue, or unscored tokens."""
         require_rest(KEY, self.prefix_tokens, task.length)
-        if (shortest := min(self.prefix_tokens)) < (start := scored_from(task)):
-            raise ValueError(
-                f"{KEY}: a prefix of {shortest} tokens leaves some to "
-                f"continue that are not learnt: {type(task).__name__} begins to score at {start}"
-            )
+        require_learnt(KEY, self.prefix_tokens, task)
 
     def __call__(
         self, model: nn.Module, task: Task, *, seed: int, device: torch.device

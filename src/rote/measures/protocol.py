@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from rote.core.checks import require_whole
-from rote.tasks.protocol import Task
+from rote.tasks.protocol import Task, scored_from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,4 +53,13 @@ def require_rest(key: str, prefixes: Sequence[int], length: int) -> None:
         raise ValueError(
             f"{key}: a prefix of {longest} tokens leaves nothing to continue in sequences of "
             f"task.length={length}"
+        )
+
+
+def require_learnt(key: str, prefixes: Sequence[int], task: Task) -> None:
+    """Raises ValueError where a prefix leaves tokens to continue that training does not score."""
+    if (shortest := min(prefixes)) < (start := scored_from(task)):
+        raise ValueError(
+            f"{key}: a prefix of {shortest} tokens leaves some to "
+            f"continue that are not learnt: {type(task).__name__} begins to score at {start}"
         )

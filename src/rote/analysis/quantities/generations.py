@@ -31,6 +31,7 @@ PREFIX, END = "generation.", "_is_distinct"  # around a drawing's name in a run'
 REFERENCE, NATS = "reference_", "_nats"
 NUM_TAKEN = 100  # first samples of each ranking, as in the paper
 MAX_ERRORS = 100
+NUM_SAMPLES, PROBABILITY = (1, 10, 100, 1000), 0.5  # of (n, p)-discoverable sequences in reports
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +181,15 @@ def num_extractable(log_p_N: ArrayLike, num_samples: float, probability: float) 
         raise ValueError(f"a number of samples must be above 0, got {num_samples}")
     log_needed_N = math.log(-math.log1p(-probability)) - _log_hazard(log_p_N)
     return int((log_needed_N <= math.log(num_samples) + ROUNDING).sum())
+
+
+def rates_in_samples(log_p_N: ArrayLike) -> dict[str, Rate]:
+    """Return the share of sequences that n samples hold with `PROBABILITY`, as "in 10" for n."""
+    logs = np.asarray(log_p_N)
+    return {
+        f"in {number}": rate(num_extractable(logs, number, PROBABILITY), len(logs))
+        for number in NUM_SAMPLES
+    }
 
 
 def _log_hazard(log_p_N: ArrayLike) -> Floats:

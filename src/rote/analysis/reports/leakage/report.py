@@ -8,6 +8,7 @@ from rote.analysis.definitions_table import definition_numbers, definitions_sect
 from rote.analysis.estimate import Estimate
 from rote.analysis.fits.membership_law import MembershipLaw
 from rote.analysis.metrics import Metric
+from rote.analysis.near_verbatim import near_verbatim
 from rote.analysis.page import Block, Card, Content, Heading, Section, Text
 from rote.analysis.plot import Plot
 from rote.analysis.published import BITS_PER_PARAMETER
@@ -30,17 +31,20 @@ def make(results: Results) -> Content:
     definitions = compare_definitions(results, runs)
     drawn = _plots(found)
     lead = next(iter(drawn.values()), None)
+    near = near_verbatim(results, runs)
+    titles = {name: plot.title for name, plot in drawn.items()}
     return Content(
-        headlines=wording.headlines(found, {name: plot.title for name, plot in drawn.items()}),
+        headlines=(*wording.headlines(found, titles), *near.headlines),
         setting=wording.setting(found),
         cards=tuple(_card(found, kind) for kind in found.kinds),
         lead=lead,
         sections=(
             *_sections(found, drawn, lead),
+            *near.sections,
             *([definitions_section(definitions)] if definitions else []),
             runs_section(runs, tables.run_columns()),
         ),
-        numbers=_numbers(found) | definition_numbers(definitions),
+        numbers=_numbers(found) | near.numbers | definition_numbers(definitions),
         table=runs,
         arrays_of=tuple(dict.fromkeys([*runs["run_id"], *runs["oracle_id"].drop_nulls()])),
     )

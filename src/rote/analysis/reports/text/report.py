@@ -6,9 +6,11 @@ from typing import Any
 from rote.analysis.descents import axis_note, descents_plot, descents_table, headline, number
 from rote.analysis.estimate import plural, span
 from rote.analysis.metrics import METRICS
+from rote.analysis.near_verbatim import near_verbatim
 from rote.analysis.page import Block, Card, Content, Heading, Section, Text
+from rote.analysis.quantities.generations import NUM_SAMPLES
 from rote.analysis.reports.text import figures, wording
-from rote.analysis.reports.text.study import NUM_SAMPLES, REFERENCE_NAMES, SIZE, Row, Study, study
+from rote.analysis.reports.text.study import REFERENCE_NAMES, SIZE, Row, Study, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import runs_section
 from rote.analysis.table import Cell, Column, Table
@@ -21,13 +23,14 @@ LOSS = METRICS["heldout_bits_per_token"]
 def make(results: Results) -> Content:
     """Make it; raises ValueError for runs that are not on one corpus, or have no reference."""
     found = study(results)
+    near = near_verbatim(results, found.targets)
     return Content(
-        headlines=(*wording.headlines(found), *map(headline, found.descents)),
+        headlines=(*wording.headlines(found), *map(headline, found.descents), *near.headlines),
         setting=wording.setting(found),
         cards=tuple(_cards(found)),
         lead=figures.unintended(found),
-        sections=_sections(found),
-        numbers=_numbers(found),
+        sections=(*_sections(found), *near.sections, runs_section(found.runs)),
+        numbers=_numbers(found) | near.numbers,
         table=found.runs,
         arrays_of=tuple(found.runs["run_id"]),
     )
@@ -74,7 +77,6 @@ def _sections(found: Study) -> tuple[Section, ...]:
             "How good the reference has to be",
             [figures.oracle_quality(found), _quality_table(found)],
         ),
-        runs_section(found.runs),
     )
 
 

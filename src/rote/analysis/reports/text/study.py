@@ -13,7 +13,12 @@ from rote.analysis.descents import Descent, descents
 from rote.analysis.estimate import Rate
 from rote.analysis.estimators import pooled, rate
 from rote.analysis.quantities.convergence import loss_quantities
-from rote.analysis.quantities.generations import Extraction, drawings_in, generated, num_extractable
+from rote.analysis.quantities.generations import (
+    Extraction,
+    drawings_in,
+    generated,
+    rates_in_samples,
+)
 from rote.analysis.quantities.references import Pairing, text_runs, with_unintended
 from rote.analysis.quantities.settings import with_series
 from rote.analysis.quantities.unintended import mean_max_code, pair
@@ -23,7 +28,6 @@ from rote.analysis.results import Results
 EXTRACTED = re.compile(r"extraction\.train_extracted_(\d+)")
 EXPECTED = re.compile(r"discoverable\.\w+_expected_\w+")
 LOG_P = re.compile(r"discoverable\.(train|heldout)_log_p_(\w+)_(\d+)")
-NUM_SAMPLES, PROBABILITY = (1, 10, 100, 1000), 0.5
 DRAWN = re.compile(r"generation\.\w+_samples")
 SIZE = "task.num_sequences"
 OF_RUN = ("run_id", "series", SIZE, "seed", "parameters", "training.converged", "capacity_bits")
@@ -184,13 +188,11 @@ def _discoverable(results: Results, runs: pl.DataFrame) -> Iterable[Row]:
         for name in filter(LOG_P.fullmatch, arrays):
             split, sampler, prefix = LOG_P.fullmatch(name).groups()  # type: ignore[union-attr]
             ranks = arrays.get(f"discoverable.{split}_beam_rank_{prefix}")
-            logs = arrays[name]
             yield {
                 "name": name_of(run), "run_id": run["run_id"], "windows": SPLITS[split],
                 "sampler": sampler.replace("_", " "), "prefix": int(prefix),
                 "beam": None if ranks is None else rate(int((ranks >= 0).sum()), len(ranks)),
-                **{f"in {number}": rate(num_extractable(logs, number, PROBABILITY), len(logs))
-                   for number in NUM_SAMPLES},
+                **rates_in_samples(arrays[name]),
             }  # fmt: skip
 
 

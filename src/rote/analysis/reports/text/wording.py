@@ -5,7 +5,8 @@ import polars as pl
 from rote.analysis.estimate import Estimate, between, extent, plural
 from rote.analysis.estimators import difference
 from rote.analysis.quantities.convergence import converged
-from rote.analysis.reports.text.study import PROBABILITY, SIZE, Row, Study
+from rote.analysis.quantities.generations import PROBABILITY
+from rote.analysis.reports.text.study import SIZE, Row, Study
 
 COVARIATE_NAMES = {
     "tf_idf": "TF-IDF",
