@@ -46,6 +46,7 @@ def audit(
     members: Annotated[Path, argument(f"documents it was trained on: {FILES}")],
     nonmembers: Annotated[Path, argument(f"others of the same source: {FILES}")],
     reference: Annotated[tuple[str, ...], REFERENCE] = (),
+    base: Annotated[Path | None, argument("the model that an adapter folder changes")] = None,
     canaries: Annotated[Path | None, argument("what was planted: a run's manifest.json")] = None,
     field: Annotated[str, argument("of a row with the text")] = "text",
     quick: Annotated[bool, flag("the scores of one forward pass alone")] = False,
@@ -67,9 +68,12 @@ def audit(
     from rote.analysis.audit.report import is_finished, read_numbers, write_report
     from rote.auditing.request import AuditRequest, AuditSettings
     from rote.auditing.targets import precision_of
+    from rote.models.adapters import is_adapter
     from rote.training.quantisation_aware import QuantisationAware
 
-    target = partial(_target, start_token=start_token, allow_pickle=allow_pickle)
+    target = partial(_target, start_token=start_token, allow_pickle=allow_pickle, base=base)
+    if base is not None and not any(is_adapter(Path(word)) for word in (model, *reference)):
+        raise ValueError(f"--base is the model that an adapter changes, and {model} is no adapter")
     audited = target(model)
     scored_in = precision_of(precision or audited.precision)
     if isinstance(scored_in, QuantisationAware) and scored_in.name != audited.precision:
@@ -114,13 +118,17 @@ def audit(
     return 0
 
 
-def _target(word: str, *, start_token: int | None, allow_pickle: bool) -> "AuditTarget":
+def _target(
+    word: str, *, start_token: int | None, allow_pickle: bool, base: Path | None
+) -> "AuditTarget":
     """Return the run of this name; a folder that is not a run is a third party's checkpoint."""
     from rote.auditing.targets import CheckpointTarget, RunTarget
 
     path = Path(word)
     if path.is_dir() and not (path / "spec.yaml").is_file():
-        return CheckpointTarget(path, start_token=start_token, allow_pickle=allow_pickle)
+        return CheckpointTarget(
+            path, start_token=start_token, allow_pickle=allow_pickle, base=base
+        )
     try:
         folder = find_run(outputs_folder(), word)
     except ValueError as error:

@@ -21,12 +21,12 @@ from torch.nn.modules.module import (
     register_module_parameter_registration_hook,
 )
 
+from rote.models.adapters import Adapter, is_adapter
 from rote.models.causal_lm import CausalLM, with_what_it_offers
 from rote.models.hf_folder import (
     CONFIG,
     read_object,
     require_causal,
-    require_no_adapter,
     require_plain_entries,
     weight_files,
 )
@@ -121,7 +121,8 @@ def architecture(folder: Path) -> Architecture:
     of its own, and for sizes that are invalid.
     """
     require_plain_entries(folder)
-    require_no_adapter(folder)
+    if is_adapter(folder):
+        raise ValueError(f"{folder} is an adapter, which holds only a part of a model")
     if not (folder / CONFIG).exists():
         raise ValueError(f"{folder} is no model of Hugging Face: there is no {folder / CONFIG}")
     config = read_object(folder / CONFIG)
@@ -154,19 +155,28 @@ def load_tokeniser(folder: Path) -> Any:
     )
 
 
-def require_fitting(folder: Path, found: Architecture, paths: Sequence[Path]) -> None:
+def require_fitting(
+    folder: Path, found: Architecture, paths: Sequence[Path], adapter: Adapter | None
+) -> None:
     """Raises ValueError where config.json describes much more than ``paths`` hold weights for.
 
-    Nothing is allocated.
+    Raises it too for an ``adapter`` of another model. Nothing is allocated.
     """
     with stored_weights(paths) as stored:
-        _empty_model(folder, found, stored)
+        empty = _empty_model(folder, found, stored)
+    if adapter is not None:
+        adapter.require_fitting(empty)
 
 
 def load_causal_lm(
-    folder: Path, *, dtype: torch.dtype, start_token: int, allow_pickle: bool
+    folder: Path,
+    *,
+    dtype: torch.dtype,
+    start_token: int,
+    allow_pickle: bool,
+    adapter: Adapter | None = None,
 ) -> CausalLM:
-    """Load the model on the CPU, in eval mode, with weights of ``dtype``.
+    """Load the model on the CPU, in eval mode, with weights of ``dtype`` and ``adapter`` merged.
 
     Raises ValueError where a weight is missing (transformers would draw it at random), has another
     shape than the configuration says or is not used by it, and for a model that is not a causal
@@ -188,6 +198,8 @@ def load_causal_lm(
         except Exception as error:  # transformers, safetensors and pickle share no error class
             raise ValueError(f"{folder} cannot be loaded: {first_line(error)}") from error
         harmless = _require_same(folder, found, stored, model, report)
+    if adapter is not None:
+        adapter.merge(model)
     tried = _tried(folder, model.eval(), start_token=start_token, vocab_size=found.vocab_size)
     tried.unused_weights = harmless
     return tried
