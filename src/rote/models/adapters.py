@@ -23,6 +23,7 @@ from rote.models.stored_weights import StoredWeights, stored_weights
 WEIGHTS, PICKLE = "adapter_model.safetensors", "adapter_model.bin"
 PREFIX = "base_model.model."
 LOW_RANK = re.compile(r"(?P<module>.+)\.lora_(?P<embedding>embedding_)?A(\.weight)?")
+ALPHA = 8  # the default of PEFT
 NAME = re.compile(r"\w+(\.\w+)*", re.ASCII)
 # Keys of adapter_config.json that are merged here, or that change nothing after training. Any
 # other key that is set is refused: it may change how the adapter acts (DoRA, QALoRA, ...).
@@ -113,8 +114,8 @@ class Adapter:
                 rank = len(in_RI)
                 by = math.sqrt(rank) if self.config.get("use_rslora") else rank
                 change_OI: Tensor = each.alpha / by * out_OR @ in_RI
-                weight = weights[each.weight]
-                weight.copy_(weight.float() + (change_OI.T if each.is_transposed else change_OI))
+                changed = weights[each.weight]
+                changed.copy_(changed.float() + (change_OI.T if each.is_transposed else change_OI))
 
     def _shapes(self, stored: StoredWeights) -> dict[str, tuple[int, ...]]:
         """Return the shape of what is added to, or replaces, each weight of the base."""
@@ -215,7 +216,7 @@ def _require_plain(path: Path, config: Mapping[str, Any]) -> None:
             f"{path}: alpha_pattern {unclear[0]!r} is more than the end of a name, which is not "
             "merged here: merge it with peft (merge_and_unload) and audit the result"
         )
-    for alpha in (config.get("lora_alpha"), *patterns.values()):
+    for alpha in (config.get("lora_alpha", ALPHA), *patterns.values()):
         if type(alpha) not in (int, float) or not math.isfinite(alpha):
             raise ValueError(f"{path}: lora_alpha must be a number, got {alpha!r}")
 
@@ -224,4 +225,4 @@ def _alpha(config: Mapping[str, Any], module: str) -> float:
     """Return lora_alpha, or the first of alpha_pattern that ends the module's name."""
     patterns = config.get("alpha_pattern") or {}
     fitting = (each for each in patterns if f".{module}".endswith(f".{each}"))
-    return float(patterns.get(next(fitting, None), config["lora_alpha"]))
+    return float(patterns.get(next(fitting, None), config.get("lora_alpha", ALPHA)))
