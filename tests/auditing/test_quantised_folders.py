@@ -111,12 +111,12 @@ def test_a_missing_package_is_named(
         CheckpointTarget(tmp_path / "model", start_token=None, allow_pickle=False)
 
 
-def test_floating_point_weights_that_config_json_calls_quantised_are_refused(
-    dense: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """They have no scales: what they stand for is not known."""
+def test_bits_without_a_scale_are_refused(dense: Path, tmp_path: Path) -> None:
+    """transformers reads such E4M3 bits as the numbers themselves."""
     fp8(dense, tmp_path / "model")
     stored = load_file(tmp_path / "model" / WEIGHTS)
-    kept = {name: each for name, each in stored.items() if not name.endswith("scale_inv")}
-    save_file(kept, tmp_path / "model" / WEIGHTS, metadata={"format": "pt"})
-    assert "model" in refusal(tmp_path / "model", sides(tmp_path), capsys)
+    del stored[f"{PROJECTION}_scale_inv"]
+    save_file(stored, tmp_path / "model" / WEIGHTS, metadata={"format": "pt"})
+    target = CheckpointTarget(tmp_path / "model", start_token=None, allow_pickle=False)
+    with pytest.raises(ValueError, match=f"'{PROJECTION}' is quantised, and its scale is missing"):
+        target.load(precision_of("fp32"))

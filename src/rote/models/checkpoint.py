@@ -138,7 +138,7 @@ def load_causal_lm(
         empty = _empty_model(folder, found, stored)
         try:
             if is_quantised(found.config):
-                model, report = load_dequantised(folder, empty, dtype)
+                model, report = load_dequantised(folder, empty, stored, dtype)
             else:
                 model, report = _load_values(empty, stored, dtype)
         except Exception as error:  # transformers, safetensors and pickle share no error class

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from rote.models.hf_folder import CONFIG
+from rote.models.stored_weights import StoredWeights, is_harmless
 
 QUANTISED = "quantization_config"
 # Each method and the packages, besides transformers, that turn its weights back on a CPU.
@@ -24,6 +25,9 @@ PACKAGES = {
     "fp8": ("accelerate",),
     "mxfp4": ("accelerate",),
 }
+# Part of the name of a tensor that says what the bits of its module stand for.
+SCALES = ("scale", "absmax", "SCB")
+WIDE = ("F64", "F32", "F16", "BF16")  # safetensors' names of formats that stand for themselves
 WHILE_LOADING = ("compressed-tensors", "fp8", "mxfp4")  # weights are dense once they are read
 
 
@@ -51,13 +55,14 @@ def require_dequantisable(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def load_dequantised(
-    folder: Path, empty: Any, dtype: torch.dtype
+    folder: Path, empty: Any, stored: StoredWeights, dtype: torch.dtype
 ) -> tuple[nn.Module, Mapping[str, Any]]:
     """Return the model and transformers' report of what it found; ``empty`` has no values.
 
-    Raises ValueError if a weight is not floating-point, or not of the shape that it has in
-    ``empty``; errors of transformers and the packages pass through.
+    Raises ValueError if bits have no scale, and if a weight is not floating-point or not of the
+    shape that it has in ``empty``; errors of transformers and the packages pass through.
     """
+    _require_scales(folder, stored)
     config = empty.config
     settings = config.quantization_config
     settings = settings if isinstance(settings, dict) else settings.to_dict()
@@ -89,6 +94,19 @@ def _method(settings: Mapping[str, Any]) -> str:
     if settings.get("load_in_8bit") or settings.get("load_in_4bit"):
         return "bitsandbytes"  # older files do not name it
     return str(settings.get("quant_method"))
+
+
+def _require_scales(folder: Path, stored: StoredWeights) -> None:
+    """Raises ValueError for bits without a scale, which some methods read as numbers."""
+    scaled = {name.rpartition(".")[0] for name in stored.shapes if any(s in name for s in SCALES)}
+    for name, value in stored.by_name.items():
+        is_wide = isinstance(value, torch.Tensor) or value.get_dtype() in WIDE
+        if not is_wide and not is_harmless(name, stored.shapes[name], ()):
+            module = name.rpartition(".")[0]
+            if not {module, f"{module}.weight"} & scaled:
+                raise ValueError(
+                    f"{folder}: weight {name!r} is quantised, and its scale is missing"
+                )
 
 
 def _require_dense(folder: Path, empty: nn.Module, model: nn.Module) -> None:
