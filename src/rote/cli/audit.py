@@ -22,7 +22,11 @@ WARNINGS = ("leaks", "confounded", "regurgitates")
 FILES = ".txt, .jsonl, .csv, .parquet"
 REFERENCE = argument(
     "not trained on the members", converter=texts, consume_multiple=1, show_default=False,
-    metavar="MODEL ...",
+    metavar="MODEL ...", alias="--standard",
+)  # fmt: skip
+SUITE = argument(
+    "hubble, pythia or canaries, and its files, in place of members and non-members",
+    converter=texts, consume_multiple=(2, 2), show_default=False, metavar="NAME FOLDER",
 )  # fmt: skip
 Accelerator = Literal["auto", "cpu", "gpu"]
 tokens = partial(whole, 1, 10**7)
@@ -32,8 +36,9 @@ def audit(
     model: Annotated[str, argument("a Hugging Face folder, or a run as for compress")],
     /,
     *,
-    members: Annotated[Path, argument(f"documents it was trained on: {FILES}")],
-    nonmembers: Annotated[Path, argument(f"others of the same source: {FILES}")],
+    members: Annotated[Path | None, argument(f"documents it was trained on: {FILES}")] = None,
+    nonmembers: Annotated[Path | None, argument(f"others of the same source: {FILES}")] = None,
+    suite: Annotated[tuple[str, ...], SUITE] = (),
     reference: Annotated[tuple[str, ...], REFERENCE] = (),
     base: Annotated[Path | None, argument("the model that an adapter folder changes")] = None,
     canaries: Annotated[Path | None, argument("what was planted: a run's manifest.json")] = None,
@@ -60,6 +65,7 @@ def audit(
     from rote.models.adapters import is_adapter
     from rote.training.quantisation_aware import QuantisationAware
 
+    documents = _documents(members, nonmembers, suite)
     target = partial(_target, start_token=start_token, allow_pickle=allow_pickle, base=base)
     if base is not None and not any(is_adapter(Path(word)) for word in (model, *reference)):
         raise ValueError(f"--base is the model that an adapter changes, and {model} is no adapter")
@@ -71,9 +77,8 @@ def audit(
     request = AuditRequest(
         target=audited,
         references=[target(word) for word in reference],
-        members=members,
-        nonmembers=nonmembers,
-        canaries=canaries,
+        **documents,
+        canaries=canaries or (documents["suite"] and documents["suite"].manifest),
         settings=AuditSettings(
             field=field,
             max_tokens=max_tokens,
@@ -105,6 +110,28 @@ def audit(
     else:
         _print_audit(screen(), numbers, folder)
     return 0
+
+
+def _documents(
+    members: Path | None, nonmembers: Path | None, suite: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return the members, non-members and suite of a request; raises ValueError unless clear."""
+    from rote.auditing.suites import CANARIES, HUBBLE, PYTHIA, Suite, find_suite
+    from rote.config.choices import unknown
+
+    if bool(suite) == (members is not None or nonmembers is not None):
+        raise ValueError("give --members and --nonmembers, or --suite NAME FOLDER")
+    if not suite:
+        if members is None or nonmembers is None:
+            raise ValueError(f"{'--members' if members is None else '--nonmembers'} is missing")
+        return {"members": members, "nonmembers": nonmembers, "suite": None}
+    name, path = suite
+    if name not in (HUBBLE, PYTHIA, CANARIES):
+        raise unknown("suite", name, (HUBBLE, PYTHIA, CANARIES))
+    found = find_suite(name, Path(path))
+    if isinstance(found, Suite):
+        return {"members": found.path, "nonmembers": found.path, "suite": found}
+    return {"members": found[0], "nonmembers": found[1], "suite": None}
 
 
 def _target(

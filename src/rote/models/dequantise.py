@@ -62,7 +62,7 @@ def load_dequantised(
     Raises ValueError if bits have no scale, and if a weight is not floating-point or not of the
     shape that it has in ``empty``; errors of transformers and the packages pass through.
     """
-    _require_scales(folder, stored)
+    _require_scales(stored)
     config = empty.config
     settings = config.quantization_config
     settings = settings if isinstance(settings, dict) else settings.to_dict()
@@ -84,7 +84,7 @@ def load_dequantised(
         for name, weight in list(module.named_parameters(recurse=False)):
             if type(weight) is not nn.Parameter:  # torchao packs weights in a subclass of Tensor
                 setattr(module, name, nn.Parameter(weight.dequantize(), requires_grad=False))
-    _require_dense(folder, empty, model)
+    _require_dense(empty, model)
     for weight in model.parameters():  # buffers, such as rotary frequencies, stay float32
         weight.data = weight.to(dtype)
     return model.requires_grad_(True), report
@@ -96,20 +96,18 @@ def _method(settings: Mapping[str, Any]) -> str:
     return str(settings.get("quant_method"))
 
 
-def _require_scales(folder: Path, stored: StoredWeights) -> None:
+def _require_scales(stored: StoredWeights) -> None:
     """Raises ValueError for bits without a scale, which some methods read as numbers."""
     scaled = {name.rpartition(".")[0] for name in stored.shapes if any(s in name for s in SCALES)}
     for name, value in stored.by_name.items():
         is_wide = isinstance(value, torch.Tensor) or value.get_dtype() in WIDE
         if not is_wide and not is_harmless(name, stored.shapes[name], ()):
             module = name.rpartition(".")[0]
-            if not {module, f"{module}.weight"} & scaled:
-                raise ValueError(
-                    f"{folder}: weight {name!r} is quantised, and its scale is missing"
-                )
+            if not {module, f"{module}.weight", module.rpartition(".")[0]} & scaled:
+                raise ValueError(f"{name!r} is quantised, and its scale is missing")
 
 
-def _require_dense(folder: Path, empty: nn.Module, model: nn.Module) -> None:
+def _require_dense(empty: nn.Module, model: nn.Module) -> None:
     wanted = {name: weight.shape for name, weight in empty.named_parameters()}
     found = {
         name: weight.shape
@@ -117,4 +115,4 @@ def _require_dense(folder: Path, empty: nn.Module, model: nn.Module) -> None:
         if type(weight) is nn.Parameter and weight.is_floating_point()
     }
     if wrong := sorted(wanted.items() ^ found.items()):
-        raise ValueError(f"{folder}: weight {wrong[0][0]!r} was not turned back from its bits")
+        raise ValueError(f"weight {wrong[0][0]!r} was not turned back from its bits")
