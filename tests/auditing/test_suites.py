@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -10,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 from tests.auditing.conftest import Checkpoints, make_checkpoints, texts, write_texts
-from tests.auditing.small_folders import audited, refusal, saved
+from tests.auditing.small_folders import V, audited, refusal, saved
 
 from rote.analysis.audit.duplicates import paired_mean
 from rote.auditing.document_sets import read_rows
@@ -18,7 +20,7 @@ from rote.auditing.suites import Suite, find_suite
 from rote.core.progress import no_progress
 from rote.tasks.canaries.manifest import CanaryPlacement
 
-NUM, REPEATED, TIMES = 100, 20, 31  # of make_checkpoints: the first members occur more often
+NUM, REPEATED, TIMES = 200, 20, 31  # of make_checkpoints: the first members occur more often
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +47,25 @@ def hubble(folder: Path) -> Path:
     return folder
 
 
-def test_leakage_rises_with_the_number_of_duplicates(trained: Checkpoints, tmp_path: Path) -> None:
-    folder = hubble(tmp_path / "biographies")
-    words = ["--suite", "hubble", str(folder), "--standard", str(trained.untrained)]
-    found = audited(trained.trained, tmp_path / "out", words)
-    assert found["suite"] == "hubble" and found["digests"]["suite"]["name"] == "hubble"
-    never, once, often = found["by_duplicates"]
+@pytest.fixture(scope="module")
+def output(trained: Checkpoints, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of an audit with all that one can have: a suite, a reference and canaries."""
+    folder = tmp_path_factory.mktemp("output")
+    words = ["--suite", "hubble", str(hubble(folder / "biographies"))]
+    words += ["--standard", str(trained.untrained), "--canaries", str(trained.manifest)]
+    audited(trained.trained, folder / "out", words)
+    (made,) = (folder / "out").iterdir()
+    return Path(made)
+
+
+@pytest.fixture(scope="module")
+def numbers(output: Path) -> dict[str, Any]:
+    return dict(json.loads((output / "audit.json").read_text()))
+
+
+def test_leakage_rises_with_the_number_of_duplicates(output: Path, numbers: dict[str, Any]) -> None:
+    assert numbers["suite"] == "hubble" and numbers["digests"]["suite"]["name"] == "hubble"
+    never, once, often = numbers["by_duplicates"]
     assert [row["duplicates"] for row in (never, once, often)] == [0, 1, TIMES]
     assert [row["num_documents"] for row in (never, once, often)] == [NUM, NUM - REPEATED, REPEATED]
     assert never["auroc"] is None and often["auroc"]["value"] > once["auroc"]["value"]
@@ -58,13 +73,57 @@ def test_leakage_rises_with_the_number_of_duplicates(trained: Checkpoints, tmp_p
     assert often["extracted"]["trials"] == REPEATED
     saved_bits = [row["saved_bits"]["reference"] for row in (never, once, often)]
     assert saved_bits[2]["interval"][0] > saved_bits[1]["interval"][1]
-    (table,) = (tmp_path / "out").glob("*/scores.parquet")
-    scores = pl.read_parquet(table).filter(duplicates=TIMES)
+    scores = pl.read_parquet(output / "scores.parquet").filter(duplicates=TIMES)
     mean = (scores["reference.reference"] - scores["code_bits"]).mean()
     assert saved_bits[2]["value"] == pytest.approx(mean)
-    assert "duplicates: AUROC" in found["headlines"][2]
-    (page,) = (tmp_path / "out").glob("*/audit.html")
-    assert "By number of duplicates" in page.read_text()
+    assert "duplicates: AUROC" in numbers["headlines"][2]
+    assert "By number of duplicates" in (output / "audit.html").read_text()
+
+
+ROW = re.compile(r"^\| `([\w.\[\]]+)` \| (\w*) \|", re.MULTILINE)
+# Parts with the keys of another part, as the table says.
+AS_ANOTHER = (
+    (r"^membership\.qualities\.\w+\.", "membership.blind."),
+    (r"^unintended\[\]\.nonmembers\.", "unintended[].members."),
+    (r"^references\[\]\.(?!score$)", "model."),
+    (r"^nonmembers\.", "members."),
+)
+KINDS = {
+    ("value", "interval"): "estimate",
+    ("count", "trials", "interval"): "rate",
+    ("successes", "trials", "times_asked"): "counts",
+}
+MAPS = ("eidetic", "saved_bits", "settings", "skipped", "digests", "versions")
+
+
+def keys_of(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Every key of the file with its type."""
+    if isinstance(value, dict) and (kind := KINDS.get(tuple(value))):
+        yield key, kind
+    elif isinstance(value, dict) and key.rpartition(".")[2] in MAPS:
+        yield key, "object"
+    elif isinstance(value, dict):
+        for name, held in value.items():
+            yield from keys_of(held, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for held in value:
+            yield from keys_of(held, f"{key}[]")
+    else:
+        yield key, type(value).__name__
+
+
+def test_the_page_has_every_key_of_audit_json_with_its_type(numbers: dict[str, Any]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "audit.md").read_text().partition("## audit.json")
+    written = {key: kind for key, kind in ROW.findall(page[2]) if kind}
+    found: dict[str, set[str]] = {}
+    for key, kind in keys_of(numbers):
+        for pattern, other in AS_ANOTHER:
+            key = re.sub(pattern, other, key)
+        found.setdefault(key, set()).add(kind)
+    assert found.keys() == written.keys()
+    for key, kinds in found.items():
+        assert kinds <= {written[key], "NoneType"} | ({"int"} if written[key] == "float" else set())
+    assert f"`schema_version` is {numbers['schema_version']}." in page[2]
 
 
 @pytest.mark.parametrize("is_text", [True, False])
@@ -114,7 +173,7 @@ def test_canaries_of_a_manifest_are_documents_with_their_repeats(
     untrained: Path, tmp_path: Path
 ) -> None:
     plan = CanaryPlacement(
-        kinds=("words",), secret_length=3, vocab_size=512, repeats=(1, 8), num_each=10,
+        kinds=("tokens",), secret_length=1, vocab_size=V, repeats=(1, 8), num_each=10,
         num_controls=20,
     )  # fmt: skip
     plan.manifest(0, Random(0), 0).write(tmp_path / "run" / "manifest.json")
