@@ -200,6 +200,7 @@ def test_canaries_of_rows_have_a_count(tmp_path: Path) -> None:
         ([], "give --members and --nonmembers, or --suite NAME FOLDER"),
         (["--members", "m"], "--nonmembers is missing"),
         (["--suite", "hubble", "{empty}", "--members", "m"], "or --suite NAME FOLDER"),
+        (["--suite", "hubble", "{empty}", "--field", "body"], "leave out --field"),
         (["--suite", "huble", "{empty}"], "suite 'huble' is not known. Did you mean 'hubble'?"),
         (["--suite", "hubble", "{empty}/no"], "there is no file or folder"),
         (["--suite", "hubble", "{empty}"], "there is no file in the folder"),

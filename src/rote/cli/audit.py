@@ -65,7 +65,7 @@ def audit(
     from rote.models.adapters import is_adapter
     from rote.training.quantisation_aware import QuantisationAware
 
-    documents = _documents(members, nonmembers, suite)
+    documents = _documents(members, nonmembers, suite, field)
     target = partial(_target, start_token=start_token, allow_pickle=allow_pickle, base=base)
     if base is not None and not any(is_adapter(Path(word)) for word in (model, *reference)):
         raise ValueError(f"--base is the model that an adapter changes, and {model} is no adapter")
@@ -113,10 +113,10 @@ def audit(
 
 
 def _documents(
-    members: Path | None, nonmembers: Path | None, suite: tuple[str, ...]
+    members: Path | None, nonmembers: Path | None, suite: tuple[str, ...], field: str
 ) -> dict[str, Any]:
     """Return the members, non-members and suite of a request; raises ValueError unless clear."""
-    from rote.auditing.suites import CANARIES, HUBBLE, PYTHIA, Suite, find_suite
+    from rote.auditing.suites import CANARIES, FIELD, HUBBLE, PYTHIA, Suite, find_suite
     from rote.config.choices import unknown
 
     if bool(suite) == (members is not None or nonmembers is not None):
@@ -125,6 +125,8 @@ def _documents(
         if members is None or nonmembers is None:
             raise ValueError(f"{'--members' if members is None else '--nonmembers'} is missing")
         return {"members": members, "nonmembers": nonmembers, "suite": None}
+    if field != FIELD:
+        raise ValueError(f"the texts of a suite are in its field {FIELD!r}: leave out --field")
     name, path = suite
     if name not in (HUBBLE, PYTHIA, CANARIES):
         raise unknown("suite", name, (HUBBLE, PYTHIA, CANARIES))

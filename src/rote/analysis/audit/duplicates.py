@@ -18,7 +18,7 @@ from rote.analysis.audit.verdicts import (
     MembershipVerdict,
     evaluation_half,
 )
-from rote.analysis.estimate import Estimate, Rate
+from rote.analysis.estimate import Estimate, Rate, plural
 from rote.analysis.estimators import bootstrap, rate, student_interval
 from rote.analysis.page import Section, Text
 from rote.analysis.quantities.membership import FEWEST, membership_quality
@@ -99,7 +99,7 @@ def headline(rows: Sequence[AtDuplicates]) -> Iterator[str]:
     if known:
         parts = [
             f"{each.auroc.words('{:.3f}', label='95 % interval')} of those inserted "
-            f"{each.duplicates} times"
+            f"{plural(each.duplicates, 'time')}"
             for each in (known[:1] + known[-1:] if len(known) > 1 else known)
             if each.auroc is not None
         ]

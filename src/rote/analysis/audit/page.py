@@ -63,7 +63,7 @@ class Found:
     membership: MembershipVerdict
     regurgitation: Regurgitation
     unintended: Sequence[Mapping[str, Any]]  # a row per reference
-    by_duplicates: Sequence[duplicates.AtDuplicates]
+    by_duplicates: Sequence[duplicates.AtDuplicates] = ()  # none: not known
 
 
 def content(found: Found, stored: StoredAudit, numbers: Mapping[str, Any]) -> Content:
