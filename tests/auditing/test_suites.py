@@ -26,7 +26,7 @@ NUM, REPEATED, TIMES = 200, 20, 31  # of make_checkpoints: the first members occ
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Checkpoints:
     folder = tmp_path_factory.mktemp("suites")
-    make_checkpoints(folder, num=NUM, steps=60)
+    make_checkpoints(folder, num=NUM, steps=40)
     return Checkpoints(folder=folder)
 
 
