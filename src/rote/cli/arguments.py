@@ -5,6 +5,7 @@ A converter turns one word into a value, or raises ValueError with what the valu
 
 import re
 from collections.abc import Sequence
+from math import inf
 from typing import Annotated, Any, get_args
 
 from cyclopts import Argument, CycloptsError, Parameter, Token
@@ -39,6 +40,22 @@ def whole(least: int, most: int, meaning: str, **more: Any) -> Parameter:
         if not WHOLE.fullmatch(word) or not least <= int(word[:40]) <= most:
             raise ValueError(f"must be a whole number from {least} to {most}, got {word!r}")
         return int(word)
+
+    return Parameter(help=meaning, converter=convert, allow_leading_hyphen=True, **more)
+
+
+def number(meaning: str, **more: Any) -> Parameter:
+    """Define a finite number above 0, written as 0.5, 12 or 1e3."""
+
+    def convert(_: Any, words: Sequence[Token]) -> float:
+        word = words[0].value
+        try:
+            value = float(word)
+        except ValueError:
+            value = 0.0
+        if not 0 < value < inf:
+            raise ValueError(f"must be a number above 0, got {word!r}")
+        return value
 
     return Parameter(help=meaning, converter=convert, allow_leading_hyphen=True, **more)
 

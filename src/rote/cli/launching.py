@@ -14,7 +14,8 @@ from rote.cli.progress import Bar
 from rote.cli.screen import print_json, screen
 from rote.cli.status import follow, standing, summarise
 from rote.cluster.launching import cancel, launch, require_mode, wait_for_end
-from rote.cluster.plan import Plan, load_plan
+from rote.cluster.limits import Limits, reached
+from rote.cluster.plan import Plan, load_plan, sweep_folder
 from rote.cluster.planning import make_plan
 from rote.cluster.status import sweep_status
 from rote.config.compose import Composer
@@ -31,6 +32,7 @@ from rote.planner.formatting import duration
 from rote.planner.sweep_bill import bill_json, make_bill
 from rote.tasks.text.task import rehearsal
 
+NO_LIMITS = Limits()
 LAST_CHECKPOINT_SECONDS = 30.0
 SHOWN_JOBS = 8
 NUMBERS = ("parameters", "data bits", "bits/parameter", "max steps", "max FLOPs", "peak MiB")
@@ -85,6 +87,7 @@ def launch_sweep(
     dry_run: bool = False,
     wait: bool = False,
     as_json: bool = False,
+    limits: Limits = NO_LIMITS,
 ) -> int:
     """Plan the sweep, print the bill and launch what is not done; a dry run ends with the bill."""
     console = screen()
@@ -99,7 +102,7 @@ def launch_sweep(
             print_json(bill_json(plan, bill, todo))
         return 0
     if todo or mode in ("force", "repair"):
-        code = _launch(console, plan, outputs, mode=mode, wait=wait)
+        code = _launch(console, plan, outputs, mode=mode, wait=wait, limits=limits)
     else:
         code = _all_done(console, plan, outputs)
     _print_standing(outputs, plan, as_json=as_json)
@@ -123,12 +126,12 @@ def _planned(
     return plan, todo, make_bill(plan, facts, todo, store)
 
 
-def launch_again(name: str, *, mode: str, wait: bool, as_json: bool) -> int:
+def launch_again(name: str, *, mode: str, wait: bool, as_json: bool, limits: Limits) -> int:
     """Launch a frozen plan again, without reading YAML."""
     outputs = outputs_folder()
     plan = load_plan(outputs, name)
     require_writable(outputs)
-    code = _launch(screen(), plan, outputs, mode=mode, wait=wait)
+    code = _launch(screen(), plan, outputs, mode=mode, wait=wait, limits=limits)
     _print_standing(outputs, plan, as_json=as_json)
     return code
 
@@ -146,8 +149,17 @@ def _all_done(console: Console, plan: Plan, outputs: Path) -> int:
     return 0
 
 
-def _launch(console: Console, plan: Plan, outputs: Path, *, mode: str, wait: bool) -> int:
-    """Send the remaining runs; follow them if they run in this terminal or ``wait`` is set."""
+def _launch(
+    console: Console, plan: Plan, outputs: Path, *, mode: str, wait: bool, limits: Limits
+) -> int:
+    """Send the remaining runs; follow them if they run in this terminal or ``wait`` is set.
+
+    Raises ValueError for a sweep that has reached a limit.
+    """
+    folder = sweep_folder(outputs, plan.name)
+    limits.write(folder)
+    if reason := reached(folder, Store(outputs)):
+        raise ValueError(f"{plan.name} has stopped: {reason}; give a higher limit")
     launched = launch(plan, outputs, mode)
     if launched.job_ids:
         console.print(f"{launched.num_runs} runs in {_jobs(launched.job_ids)}")

@@ -13,8 +13,9 @@ from rich.table import Table
 
 from rote.cli.progress import steps_of
 from rote.cli.screen import print_json, screen
+from rote.cluster.limits import reached
 from rote.cluster.liveness import last_attempt
-from rote.cluster.plan import Plan, launched, load_plan
+from rote.cluster.plan import Plan, launched, load_plan, sweep_folder
 from rote.cluster.status import (
     STATES,
     Jobs,
@@ -90,6 +91,7 @@ def standing(outputs: Path, plans: Sequence[Plan], jobs: Jobs) -> list[dict[str,
             "name": plan.name,
             "question": plan.question,
             "queue_is_known": jobs.known,
+            "stopped_by": reached(sweep_folder(outputs, plan.name), Store(outputs)),
             "runs": [asdict(run) for run in states(plan, Store(outputs), jobs)],
         }
         for plan in plans
@@ -118,6 +120,13 @@ def _print_runs(console: Console, plan: Plan, outputs: Path, jobs: Jobs) -> None
     _print_last_lines(console, outputs, runs, jobs)
     _print_held(console, jobs)
     console.print(f"{plan.name}: {_tally(count(runs))}")
+    _print_stop(console, plan, outputs)
+
+
+def _print_stop(console: Console, plan: Plan, outputs: Path) -> None:
+    """Print which limit of the sweep is reached, if one is."""
+    if reason := reached(sweep_folder(outputs, plan.name), Store(outputs)):
+        console.print(f"stopped: {reason}; rote resume takes a higher one", style="yellow")
 
 
 def _table(runs: Sequence[RunState], names: Sequence[str]) -> Table:
@@ -205,6 +214,7 @@ def summarise(console: Console, plan: Plan, outputs: Path) -> int:
     if counts["damaged"]:
         console.print(f"rote repair {plan.name} trains what is damaged anew")
     console.print(f"{plan.name}: {_tally(counts)}")
+    _print_stop(console, plan, outputs)
     return 0 if sum(counts[state] for state in WELL) == len(runs) else 1
 
 

@@ -9,6 +9,7 @@ from rote.cli.arguments import (
     Launched,
     argument,
     flag,
+    number,
     run_id,
     sweep_files,
     whole,
@@ -17,6 +18,10 @@ from rote.cli.arguments import (
 Mode = Literal["cached", "retry", "repair", "force", "read-only"]
 MODE = "retry: failures too, repair: damaged runs too, force: all anew, read-only: launch nothing"
 SHOWN_RUNS = 5
+FAILURES = "stop the whole sweep once so many of its runs have failed"
+GPU_HOURS = "stop it once its jobs have had GPUs for so long, all together"
+MaxFailures = Annotated[int | None, whole(1, 10**9, FAILURES)]
+MaxGpuHours = Annotated[float | None, number(GPU_HOURS)]
 
 
 def sweep(
@@ -25,16 +30,22 @@ def sweep(
     *overrides: Annotated[str, argument("KEY=VALUE; for an axis: its new values")],
     dry_run: Annotated[bool, flag("check every point, print the bill")] = False,
     mode: Annotated[Mode, argument(MODE, converter=None)] = "cached",
+    max_failures: MaxFailures = None,
+    max_gpu_hours: MaxGpuHours = None,
     follow: Follow = False,
     json: Json = False,
 ) -> int:
     """Plan, print the bill, launch and follow."""
     from rote.cli.launching import launch_sweep, renamed
+    from rote.cluster.limits import Limits
     from rote.config.compose import OWN, Composer
     from rote.config.sweep import load_sweep, with_overrides
 
     changed = renamed(with_overrides(load_sweep(name), overrides), overrides, OWN)
-    return launch_sweep(changed, Composer(), mode=mode, dry_run=dry_run, wait=follow, as_json=json)
+    return launch_sweep(
+        changed, Composer(), mode=mode, dry_run=dry_run, wait=follow, as_json=json,
+        limits=Limits(max_failures, max_gpu_hours),
+    )  # fmt: skip
 
 
 def status(
@@ -49,25 +60,59 @@ def status(
     return print_status(name, wait=follow, as_json=json)
 
 
-def resume(name: Launched, /, *, follow: Follow = False, json: Json = False) -> int:
+def resume(
+    name: Launched,
+    /,
+    *,
+    max_failures: MaxFailures = None,
+    max_gpu_hours: MaxGpuHours = None,
+    follow: Follow = False,
+    json: Json = False,
+) -> int:
     """Launch the frozen plan again: a second launch sends nothing."""
-    return _launch_again(name, mode="cached", follow=follow, json=json)
+    return _launch_again(name, "cached", max_failures, max_gpu_hours, follow=follow, json=json)
 
 
-def retry(name: Launched, /, *, follow: Follow = False, json: Json = False) -> int:
+def retry(
+    name: Launched,
+    /,
+    *,
+    max_failures: MaxFailures = None,
+    max_gpu_hours: MaxGpuHours = None,
+    follow: Follow = False,
+    json: Json = False,
+) -> int:
     """Do as `resume`, and train failed runs again; a run that fails again is listed again."""
-    return _launch_again(name, mode="retry", follow=follow, json=json)
+    return _launch_again(name, "retry", max_failures, max_gpu_hours, follow=follow, json=json)
 
 
-def repair(name: Launched, /, *, follow: Follow = False, json: Json = False) -> int:
+def repair(
+    name: Launched,
+    /,
+    *,
+    max_failures: MaxFailures = None,
+    max_gpu_hours: MaxGpuHours = None,
+    follow: Follow = False,
+    json: Json = False,
+) -> int:
     """Do as `resume`, and train damaged runs anew; their old folders are moved aside."""
-    return _launch_again(name, mode="repair", follow=follow, json=json)
+    return _launch_again(name, "repair", max_failures, max_gpu_hours, follow=follow, json=json)
 
 
-def _launch_again(name: str, *, mode: str, follow: bool, json: bool) -> int:
+def _launch_again(
+    name: str,
+    mode: str,
+    max_failures: int | None,
+    max_gpu_hours: float | None,
+    *,
+    follow: bool,
+    json: bool,
+) -> int:
     from rote.cli.launching import launch_again
+    from rote.cluster.limits import Limits
 
-    return launch_again(name, mode=mode, wait=follow, as_json=json)
+    limits = Limits(max_failures, max_gpu_hours)
+    return launch_again(name, mode=mode, wait=follow, as_json=json, limits=limits)
 
 
 def cancel(name: Launched, /, *, json: Json = False) -> int:

@@ -12,6 +12,7 @@ from rote.cluster import queue
 from rote.cluster.journal import Journal
 from rote.cluster.liveness import GONE, SentJob, last_attempt, sent_jobs
 from rote.cluster.plan import Plan, Point, sweep_folder
+from rote.cluster.preemption import CANCELLED
 from rote.io.read import Damaged, printable, read_end, require_inside
 from rote.ledger.curve import progress_text
 from rote.ledger.spec import Spec, flatten
@@ -241,7 +242,7 @@ def _unclaimed(
         return ("requeued" if came_back else "pending"), job.waits_for
     if failure:
         return "failed", failure["reason"]
-    if job is None or job.state == "CANCELLED":
+    if job is None or job.state == "CANCELLED" or (job.submission.folder / CANCELLED).exists():
         return ("waiting" if known else "unknown"), None
     return "lost", f"its job {job.job_id} {'ended' if job.state == GONE else job.state}"
 

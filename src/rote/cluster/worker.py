@@ -15,9 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rote.cluster.limits import spending_of_job
 from rote.cluster.liveness import record_attempt, record_kill
 from rote.cluster.pack import stacks
-from rote.cluster.preemption import StopFlag, leave
+from rote.cluster.preemption import CANCELLED, StopFlag, leave
 from rote.cluster.process_pool import Killed, Outcome, ProcessPool, Specs
 from rote.config.trust import allow
 from rote.core import provenance
@@ -122,6 +123,7 @@ class _Worker:
         self.flag = flag
         self.folder = folder
         self.store = Store(Path(assignment.outputs))
+        self.spending = spending_of_job(folder, self.store)
         self.failed: list[str] = []
         self.interrupted = False  # another process may have received the only signal
 
@@ -243,9 +245,13 @@ class _Worker:
         return failure is not None and failure["time_unix_seconds"] != retry_failures
 
     def _must_stop(self) -> bool:
-        return self.interrupted or self.flag.is_set()
+        return self.interrupted or self.flag.is_set() or self.spending.is_over(self.failed)
 
     def _leave(self) -> None:
+        if self.spending.reason and not self.flag.is_set():
+            LOG.warning("the sweep stops: %s", self.spending.reason)
+            (self.folder / CANCELLED).touch()  # jobs of this submission are not requeued
+            leave(self.folder)
         LOG.warning("%s: leaving at a step boundary", self.flag.signal_name or "another's")
         if (
             int(os.environ.get("SLURM_RESTART_COUNT", 0)) >= MAX_RESTARTS_WITHOUT_STEP

@@ -194,11 +194,12 @@ def _log_p_per_token(runs: Sequence[Codes], length: int) -> tuple[Shadows, Shado
     member_B, random = _is_trained(runs[0].scored, ids), np.random.default_rng(SEED)
     drawn = [random.permutation(ids[side])[:MOST_JUDGED] for side in (member_B, ~member_B)]
     heldout_ids = reduce(np.intersect1d, [each.heldout.sample_ids for each in runs])
-    pool = _rows([each.scored for each in runs], np.sort(np.concatenate(drawn)), length)
-    return pool, _rows([each.heldout for each in runs], heldout_ids, length)
+    pool = aligned([each.scored for each in runs], np.sort(np.concatenate(drawn)), length)
+    return pool, aligned([each.heldout for each in runs], heldout_ids, length)
 
 
-def _rows(codes: Sequence[CodeLengths], ids: NDArray[np.int64], length: int) -> Shadows:
+def aligned(codes: Sequence[CodeLengths], ids: NDArray[np.int64], length: int) -> Shadows:
+    """Return ln p per token of these samples, which all runs scored; one row per run."""
     bits_SB = np.stack([each.code_bits[np.searchsorted(each.sample_ids, ids)] for each in codes])
     return Shadows(
         log_p_SB=-nats_from_bits(bits_SB) / length,

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping
 from statistics import fmean
 from typing import Any
 
+from rote.analysis.definitions_table import definition_numbers, definitions_section
 from rote.analysis.estimate import Estimate
 from rote.analysis.fits.membership_law import MembershipLaw
 from rote.analysis.metrics import Metric
 from rote.analysis.page import Block, Card, Content, Heading, Section, Text
 from rote.analysis.plot import Plot
 from rote.analysis.published import BITS_PER_PARAMETER
+from rote.analysis.quantities.definitions_of_runs import compare_definitions
 from rote.analysis.quantities.leakage import GUESSES
 from rote.analysis.reports.leakage import captions, law, plots, tables, wording
 from rote.analysis.reports.leakage.law import FittedReading
@@ -25,6 +27,7 @@ def make(results: Results) -> Content:
     """Make it; raises ValueError if there are no runs, or if none of them measured leakage."""
     found = study(results)
     runs = found.runs
+    definitions = compare_definitions(results, runs)
     drawn = _plots(found)
     lead = next(iter(drawn.values()), None)
     return Content(
@@ -32,8 +35,12 @@ def make(results: Results) -> Content:
         setting=wording.setting(found),
         cards=tuple(_card(found, kind) for kind in found.kinds),
         lead=lead,
-        sections=tuple(_sections(found, drawn, lead)),
-        numbers=_numbers(found),
+        sections=(
+            *_sections(found, drawn, lead),
+            *([definitions_section(definitions)] if definitions else []),
+            runs_section(runs, tables.run_columns()),
+        ),
+        numbers=_numbers(found) | definition_numbers(definitions),
         table=runs,
         arrays_of=tuple(dict.fromkeys([*runs["run_id"], *runs["oracle_id"].drop_nulls()])),
     )
@@ -125,7 +132,6 @@ def _sections(found: Study, drawn: Mapping[str, Plot], lead: Plot | None) -> Ite
     for title, blocks in pieces.items():
         shown = [each for each in blocks if not isinstance(each, Table) or each.rows]
         yield Section(title=title, blocks=shown)
-    yield runs_section(found.runs, tables.run_columns())
 
 
 def _law_lines(found: Study) -> Iterator[str]:
