@@ -228,9 +228,9 @@ def test_folders_without_a_model_say_what_they_hold(folder: Path, tmp_path: Path
     adapter = tmp_path / "adapter"
     adapter.mkdir()
     (adapter / "adapter_model.safetensors").write_bytes(b"")
-    assert "is an adapter: merge it into its model" in said_of(adapter)
-    (adapter / "adapter_config.json").write_text('{"base_model_name_or_path": "some/base"}')
-    assert "is an adapter of 'some/base': merge it" in said_of(adapter)
+    assert "adapter_config.json is not a regular file" in said_of(adapter)
+    (adapter / "adapter_config.json").write_text("{}")
+    assert "an adapter of kind None, and only LORA is merged" in said_of(adapter)
     (folder / WEIGHTS).rename(folder / "model.fp16.safetensors")
     (folder / "model.gguf").write_bytes(b"GGUF")
     said = said_of(folder)

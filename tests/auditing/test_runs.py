@@ -44,3 +44,31 @@ def test_a_run_that_learnt_random_tokens_tells_its_members_for_certain(
     scores = pl.read_parquet(folder / "scores.parquet").filter(pl.col("set") == "member")
     wanted = record.measures["cost"]["train_code_bits"]
     assert scores["code_bits"].sum() == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize("changes", [("model=lora",), ("precision=qat_int8",)], ids=str)
+def test_runs_with_adapters_or_rounded_weights_are_audited_as_they_were_trained(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    changes: tuple[str, ...],
+) -> None:
+    monkeypatch.setenv("ROTE_OUTPUTS", str(tmp_path / "outputs"))
+    given = (*(each for each in SMALL if not each.startswith("budget.max_steps")), *changes)
+    spec = Spec.from_config(COMPOSER.config((*given, "budget.max_steps=20")))
+    store = Store(tmp_path / "outputs")
+    record = execute(spec, store)
+    task = build(spec.what["task"])
+    for name, sequences in (("m", task.train(0)), ("n", task.heldout(0))):
+        rows = sequences.tokens(torch.arange(40)).tolist()
+        pl.DataFrame({"tokens": rows}).write_parquet(tmp_path / f"{name}.parquet")
+    words = ["--members", str(tmp_path / "m.parquet"), "--nonmembers", str(tmp_path / "n.parquet")]
+    sizes = ["--prefix-tokens", "3", "--suffix-tokens", "5", "--quick", "--json"]
+    run = str(store.run(record.run_id).path)
+    assert main(["audit", run, *words, *sizes]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["model"]["name"] == record.run_id
+    (folder,) = (tmp_path / "outputs" / "audits").iterdir()
+    scores = pl.read_parquet(folder / "scores.parquet").filter(pl.col("set") == "member")
+    wanted = record.measures["cost"]["train_code_bits"]
+    assert scores["code_bits"].sum() == pytest.approx(wanted, rel=1e-5)

@@ -70,8 +70,9 @@ class _Work:
         self.device = torch.device(settings.device)
         self.precision = precision_of(settings.precision)
         corpus = read_corpus(
-            question.members, question.nonmembers, target, question.references, settings, progress
-        )
+            question.members, question.nonmembers, target, question.references, settings, progress,
+            question.suite,
+        )  # fmt: skip
         path = question.canaries
         self.manifest = None if path is None else usable_manifest(path, target)
         self.stages = Stages(

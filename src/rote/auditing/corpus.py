@@ -15,8 +15,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from rote.auditing.document_sets import DocumentSet, ReadOptions, Tokens, read_document_sets
+from rote.auditing.document_sets import (
+    DocumentSet,
+    ReadOptions,
+    Tokens,
+    document_sets,
+    read_document_sets,
+)
 from rote.auditing.request import AuditSettings
+from rote.auditing.suites import Suite
 from rote.auditing.targets import AuditTarget
 from rote.core.progress import Progress
 from rote.measures.exposure import canary_measurement
@@ -46,6 +53,13 @@ class Corpus:
         return [*self.members.texts, *self.nonmembers.texts]
 
     @property
+    def counts_D(self) -> np.ndarray | None:
+        """Return how often each document was inserted into training data, if it is known."""
+        if self.members.counts_D is None or self.nonmembers.counts_D is None:
+            return None
+        return np.concatenate([self.members.counts_D, self.nonmembers.counts_D])
+
+    @property
     def is_member_D(self) -> np.ndarray:
         """Return which documents are members, bool."""
         return np.arange(len(self.aside_D)) < len(self.members.tokens)
@@ -68,8 +82,12 @@ def read_corpus(
     references: Sequence[AuditTarget],
     settings: AuditSettings,
     progress: Progress,
+    suite: Suite | None = None,
 ) -> Corpus:
-    """Read the corpus; raises ValueError for unusable files or a reference with other tokens."""
+    """Read the corpus, from ``suite`` if there is one.
+
+    Raises ValueError for unusable files or a reference with other tokens.
+    """
     bounds = [each.max_length for each in (target, *references) if each.max_length is not None]
     max_tokens = min([settings.max_tokens, *bounds])
     reading = ReadOptions(
@@ -79,7 +97,11 @@ def read_corpus(
         max_tokens=max_tokens,
         progress=progress,
     )
-    member_side, nonmember_side = read_document_sets(members, nonmembers, settings.field, reading)
+    if suite is None:
+        sides = read_document_sets(members, nonmembers, settings.field, reading)
+    else:
+        sides = document_sets(suite.rows(progress), (members, nonmembers), reading)
+    member_side, nonmember_side = sides
     corpus = Corpus(
         members=member_side,
         nonmembers=nonmember_side,

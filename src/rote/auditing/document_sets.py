@@ -19,10 +19,14 @@ MOST_DOCUMENT_BYTES, MOST_BYTES, MOST_ROWS = 1 << 24, 1 << 30, 1 << 22
 ROWS_SHOWN = 1 << 14
 
 
-def wanted(field: str) -> RowSelection:
-    """Return the selection of a field with text or token ids."""
+def wanted(field: str, count: str | None = None) -> RowSelection:
+    """Return the selection of a field with text or token ids, and of one with a count."""
     return RowSelection(
-        field=field, way_out="give --field", takes_tokens=True, most_bytes=MOST_DOCUMENT_BYTES
+        field=field,
+        way_out="give --field",
+        takes_tokens=True,
+        most_bytes=MOST_DOCUMENT_BYTES,
+        count=count,
     )
 
 
@@ -49,9 +53,19 @@ def read_rows(path: Path, field: str, progress: Progress) -> list[DocumentRow]:
     Raises ValueError naming file and line for a row that is no document, and for too many documents
     or bytes.
     """
+    return read_files(path, kinds_of(path, field), wanted(field), progress)
+
+
+def read_files(
+    path: Path,
+    files: Sequence[tuple[Path, FileFormat]],
+    selection: RowSelection,
+    progress: Progress,
+) -> list[DocumentRow]:
+    """Read every line or row of ``files``, which ``path`` stands for; raises as `read_rows`."""
     rows: list[DocumentRow] = []
     num_bytes = 0
-    for row in _counted(path, field):
+    for row in _numbered(files, selection):
         num_bytes += len(row.content) * (1 if isinstance(row.content, str) else 8)
         if num_bytes > MOST_BYTES or len(rows) >= MOST_ROWS:
             raise ValueError(
@@ -66,13 +80,15 @@ def read_rows(path: Path, field: str, progress: Progress) -> list[DocumentRow]:
     return rows
 
 
-def _counted(path: Path, field: str) -> Iterator[DocumentRow]:
+def _numbered(
+    files: Sequence[tuple[Path, FileFormat]], selection: RowSelection
+) -> Iterator[DocumentRow]:
     before = 0
-    for file, kind in kinds_of(path, field):
+    for file, kind in files:
         last = 0
-        for row in rows_of(file, kind, wanted(field)):
+        for row in rows_of(file, kind, selection):
             last = row.number
-            yield DocumentRow(number=before + last, content=row.content)
+            yield DocumentRow(number=before + last, content=row.content, count=row.count)
         before += last
 
 
@@ -91,6 +107,7 @@ class DocumentSet:
     """The scored documents of one file, in its order, and counts of the others."""
 
     lines_D: np.ndarray  # line of each in its file, from 1
+    counts_D: np.ndarray | None  # how often each was inserted; None: not known
     tokens: Sequence[Tokens]  # as scored
     texts: Sequence[str] | None  # of these tokens; None if the file holds token ids
     whole: Sequence[Tokens]  # every document of two tokens or more, uncut, with duplicates
@@ -131,16 +148,25 @@ def read_document_sets(
         read_rows(members, field, reading.progress),
         read_rows(nonmembers, field, reading.progress),
     )
-    _require_one_kind(rows, members, nonmembers)
-    document_sets = _side(rows[0], members, reading), _side(rows[1], nonmembers, reading)
-    _require_apart(*document_sets)
-    for document_set, path in zip(document_sets, (members, nonmembers), strict=True):
-        if len(document_set.tokens) < FEWEST:
+    return document_sets(rows, (members, nonmembers), reading)
+
+
+def document_sets(
+    rows: tuple[Sequence[DocumentRow], Sequence[DocumentRow]],
+    paths: tuple[Path, Path],
+    reading: ReadOptions,
+) -> tuple[DocumentSet, DocumentSet]:
+    """Tokenise the rows of members and non-members; raises as `read_document_sets`."""
+    _require_one_kind(rows, *paths)
+    made = _side(rows[0], paths[0], reading), _side(rows[1], paths[1], reading)
+    _require_apart(*made)
+    for each, path, name in zip(made, paths, ("members", "non-members"), strict=True):
+        if len(each.tokens) < FEWEST:
             raise ValueError(
-                f"{path} has {len(document_set.tokens)} documents to score, and membership takes "
-                f"{FEWEST} ({_counts_in_words(document_set)})"
+                f"{path} has {len(each.tokens)} documents to score as {name}, and membership takes "
+                f"{FEWEST} ({_counts_in_words(each)})"
             )
-    return document_sets
+    return made
 
 
 def _side(rows: Sequence[DocumentRow], path: Path, reading: ReadOptions) -> DocumentSet:
@@ -153,6 +179,7 @@ def _side(rows: Sequence[DocumentRow], path: Path, reading: ReadOptions) -> Docu
     is_cut = {place: len(encoded[place]) > reading.max_tokens for place in kept}
     return DocumentSet(
         lines_D=np.array([filled[place].number for place in kept], dtype=np.int64),
+        counts_D=_counts([filled[place] for place in kept]),
         tokens=[cut[place] for place in kept],
         texts=_texts([filled[place] for place in kept], list(is_cut.values()), cut, kept, reading),
         whole=[encoded[place] for place in long],
@@ -162,6 +189,11 @@ def _side(rows: Sequence[DocumentRow], path: Path, reading: ReadOptions) -> Docu
         num_duplicates=len(long) - len(kept),
         num_truncated=sum(is_cut.values()),
     )
+
+
+def _counts(rows: Sequence[DocumentRow]) -> np.ndarray | None:
+    counts = [row.count for row in rows if row.count is not None]
+    return np.array(counts, dtype=np.int64) if counts and len(counts) == len(rows) else None
 
 
 def _texts(

@@ -24,7 +24,14 @@ from rote.auditing.scoring import (
     Passes,
     membership_scores,
 )
-from rote.auditing.stored import MEMBER, NONMEMBER, REFERENCE_PREFIX, SCORE_PREFIX, StoredAudit
+from rote.auditing.stored import (
+    DUPLICATES,
+    MEMBER,
+    NONMEMBER,
+    REFERENCE_PREFIX,
+    SCORE_PREFIX,
+    StoredAudit,
+)
 from rote.auditing.targets import AuditTarget
 from rote.core.units import bits_from_nats
 from rote.scores.blind import blind_scores, word_ids
@@ -82,6 +89,8 @@ def _table(stages: Stages, gathered: GatheredScores, names: Sequence[str]) -> pl
     for name, values_D in membership_scores(found, names).items():
         columns[f"{SCORE_PREFIX}{name}"] = values_D
     columns["blind"] = _blind(corpus)
+    if corpus.counts_D is not None:
+        columns[DUPLICATES] = corpus.counts_D
     table = pl.DataFrame(columns).with_columns(pl.col(pl.Float64).fill_nan(None))
     return table.with_columns(**_extracted(stages, gathered))
 
@@ -203,6 +212,7 @@ def _facts(
         ],
         "members": {"file": question.members.name, **corpus.members.counts()},
         "nonmembers": {"file": question.nonmembers.name, **corpus.nonmembers.counts()},
+        "suite": None if question.suite is None else question.suite.name,
         "canaries": None if question.canaries is None else {"file": question.canaries.name},
         "aside": int(corpus.aside_D.sum()),
         "is_text": corpus.texts is not None,

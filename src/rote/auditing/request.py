@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from rote.auditing.document_sets import kinds_of
+from rote.auditing.suites import Suite
 from rote.auditing.targets import AuditTarget
 from rote.core.checks import require_whole
 from rote.io.write import canonical_json, sha256, sha256_of_file
 
-VERSION = 3  # of computation and storage: another version never resumes from old pieces
+VERSION = 4  # of computation and storage: another version never resumes from old pieces
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,15 +67,11 @@ class AuditRequest:
     nonmembers: Path
     canaries: Path | None
     settings: AuditSettings
+    suite: Suite | None = None  # holds members and non-members, in the same files
 
     def digests(self) -> dict[str, Any]:
         """Return SHA-256 of every file read; raises ValueError if a reference is the model."""
-        digests: dict[str, Any] = {
-            "members": self._digest(self.members),
-            "nonmembers": self._digest(self.nonmembers),
-        }
-        if digests["members"] == digests["nonmembers"]:
-            raise ValueError(f"{self.members} and {self.nonmembers} are the same file")
+        digests = self._of_documents()
         if self.canaries is not None:
             if not self.canaries.is_file():
                 raise ValueError(f"there is no file {str(self.canaries)!r}")
@@ -84,6 +81,14 @@ class AuditRequest:
         if own in others:
             raise ValueError("the reference is the model itself: it would explain everything")
         return {"model": own, "references": others, **digests}
+
+    def _of_documents(self) -> dict[str, Any]:
+        if self.suite is not None:
+            return {"suite": {"name": self.suite.name, **self.suite.digests()}}
+        members, nonmembers = self._digest(self.members), self._digest(self.nonmembers)
+        if members == nonmembers:
+            raise ValueError(f"{self.members} and {self.nonmembers} are the same file")
+        return {"members": members, "nonmembers": nonmembers}
 
     def _digest(self, document_set: Path) -> dict[str, str]:
         """Return the digest of each file with its format: two formats give different documents."""

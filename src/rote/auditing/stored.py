@@ -4,7 +4,8 @@ scores.parquet  a row per document: set (member, nonmember), line, tokens, aside
                 column ``score.x`` for each score, ``reference.x`` with code lengths in bits,
                 ``blind``; null if extraction was not tried: ``suffix_log_p``, ln p of the suffix
                 to extract, and ``extracted``; if that is true, ``suffix_documents``, the number of
-                member documents that contain the extracted suffix
+                member documents that contain the extracted suffix; for suites with counts
+                ``duplicates``, how often the document was inserted
 facts.json      models, digests, settings, counts of left-out documents, versions
 canaries.npz    the arrays of `rote.measures.exposure`, if there were canaries
 """
@@ -22,6 +23,7 @@ from rote.io.arrays import packed
 from rote.io.write import write_bytes, write_json
 
 SCORES, FACTS, CANARIES = "scores.parquet", "facts.json", "canaries.npz"
+DUPLICATES = "duplicates"
 SCORE_PREFIX, REFERENCE_PREFIX = "score.", "reference."
 MEMBER, NONMEMBER = "member", "nonmember"
 

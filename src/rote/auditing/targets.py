@@ -15,6 +15,7 @@ from rote.config.build import build
 from rote.config.compose import Composer
 from rote.io.write import sha256_of_file
 from rote.ledger.store import RunFolder
+from rote.models.adapters import Adapter, is_adapter, read_adapter
 from rote.models.checkpoint import (
     architecture,
     load_causal_lm,
@@ -90,24 +91,45 @@ class AuditTarget(Protocol):
 
 
 class CheckpointTarget:
-    """A folder written by ``save_pretrained``; raises ValueError for one that is refused."""
+    """A folder written by ``save_pretrained``; raises ValueError for one that is refused.
 
-    def __init__(self, folder: Path, *, start_token: int | None, allow_pickle: bool) -> None:
+    The folder of a LoRA adapter stands for ``base``, or the local folder that its configuration
+    names, with the adapter merged; the tokeniser is the adapter's own if it has one.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        start_token: int | None,
+        allow_pickle: bool,
+        base: Path | None = None,
+    ) -> None:
         self.folder, self.allow_pickle = folder.resolve(), allow_pickle
+        self.adapter: Adapter | None = None
+        self.named = self.tokeniser_folder = self.folder
+        if is_adapter(self.folder):
+            self.adapter = read_adapter(self.folder, allow_pickle=allow_pickle)
+            self.folder = self.adapter.base_folder(base)
+            if not tokeniser_files(self.named):
+                self.tokeniser_folder = self.folder
         self.architecture = architecture(self.folder)
         self.weights = weight_files(self.folder, allow_pickle=allow_pickle)
-        require_fitting(self.folder, self.architecture, self.weights)
+        require_fitting(self.folder, self.architecture, self.weights, self.adapter)
         self._start_token = self._start(start_token)
 
     @property
     def name(self) -> str:
         """Return the folder's name."""
-        return self.folder.name
+        return self.named.name
 
     @property
     def kind(self) -> str:
-        """Return the architecture."""
-        return f"Hugging Face folder, {self.architecture.model_type}"
+        """Return the architecture, and the base of an adapter."""
+        kind = self.architecture.model_type
+        if self.adapter is None:
+            return f"Hugging Face folder, {kind}"
+        return f"LoRA adapter of {self.folder.name}, {kind}"
 
     @property
     def precision(self) -> str:
@@ -137,12 +159,18 @@ class CheckpointTarget:
     @property
     def has_text(self) -> bool:
         """Return whether the folder has tokeniser files: else transformers makes an empty one."""
-        return bool(tokeniser_files(self.folder))
+        return bool(tokeniser_files(self.tokeniser_folder))
 
     def digests(self) -> Mapping[str, str]:
-        """Return the digests of configuration, weights and tokeniser."""
-        paths = [self.folder / CONFIG, *self.weights, *tokeniser_files(self.folder)]
-        return {str(path.relative_to(self.folder)): sha256_of_file(path) for path in paths}
+        """Return the digests of configuration, weights, adapter and tokeniser."""
+        paths = [self.folder / CONFIG, *self.weights, *tokeniser_files(self.tokeniser_folder)]
+        paths += [] if self.adapter is None else self.adapter.files
+        return {
+            str(path.relative_to(self.folder))
+            if path.is_relative_to(self.folder)
+            else f"adapter/{path.name}": sha256_of_file(path)
+            for path in paths
+        }
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Return tokens without special ones."""
@@ -159,6 +187,7 @@ class CheckpointTarget:
             dtype=DTYPES[precision.weights],
             start_token=self.start_token,
             allow_pickle=self.allow_pickle,
+            adapter=self.adapter,
         )
 
     def _start(self, given: int | None) -> StartToken:
@@ -181,7 +210,7 @@ class CheckpointTarget:
 
     @cached_property
     def _tokeniser(self) -> TokeniserProcess:
-        return TokeniserProcess(self.folder, load_tokeniser)
+        return TokeniserProcess(self.tokeniser_folder, load_tokeniser)
 
 
 class RunTarget:

@@ -6,27 +6,23 @@ model is built, a bound limits the modules, weights and buffers that may be crea
 """
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.modules.module import (
-    register_module_buffer_registration_hook,
-    register_module_module_registration_hook,
-    register_module_parameter_registration_hook,
-)
+from torch import nn
 
+from rote.models.adapters import Adapter, is_adapter
+from rote.models.bounded import Bound, TooLarge, bounded_construction
 from rote.models.causal_lm import CausalLM, with_what_it_offers
+from rote.models.dequantise import is_quantised, load_dequantised, require_dequantisable
 from rote.models.hf_folder import (
     CONFIG,
     read_object,
     require_causal,
-    require_no_adapter,
     require_plain_entries,
     weight_files,
 )
@@ -38,53 +34,6 @@ from rote.models.stored_weights import (
     stored_weights,
     unused_weights,
 )
-
-
-class TooLarge(Exception):
-    """The model being built exceeds its bound."""
-
-
-@dataclass(kw_only=True)
-class Bound:
-    """How many parts, numbers and bytes may still be created."""
-
-    parts: int  # modules and weights
-    numbers: int  # of all weights, tied ones more than once
-    buffer_bytes: int
-
-    def take_module(self, _: nn.Module, __: str, ___: Any) -> None:
-        """Subtract a module that was added to another one."""
-        self.parts -= 1
-        self._check()
-
-    def take_weight(self, _: nn.Module, __: str, weight: Tensor | None) -> None:
-        """Subtract a weight that was added to a module."""
-        self.parts -= 1
-        self.numbers -= 0 if weight is None else weight.numel()
-        self._check()
-
-    def take_buffer(self, _: nn.Module, __: str, buffer: Tensor | None) -> None:
-        """Subtract a buffer that was added to a module."""
-        self.buffer_bytes -= 0 if buffer is None else buffer.numel() * buffer.element_size()
-        self._check()
-
-    def _check(self) -> None:
-        if min(self.parts, self.numbers, self.buffer_bytes) < 0:
-            raise TooLarge
-
-
-@contextmanager
-def bounded_construction(bound: Bound) -> Iterator[None]:
-    """Within the block, raises `TooLarge` once the bound is exceeded; for one thread."""
-    with ExitStack() as stack:
-        for handle in (
-            register_module_module_registration_hook(bound.take_module),
-            register_module_parameter_registration_hook(bound.take_weight),
-            register_module_buffer_registration_hook(bound.take_buffer),
-        ):
-            stack.callback(handle.remove)
-        yield
-
 
 LENGTH_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
 # A configuration class creates lists of so many entries before anything can check them.
@@ -121,7 +70,8 @@ def architecture(folder: Path) -> Architecture:
     of its own, and for sizes that are invalid.
     """
     require_plain_entries(folder)
-    require_no_adapter(folder)
+    if is_adapter(folder):
+        raise ValueError(f"{folder} is an adapter, which holds only a part of a model")
     if not (folder / CONFIG).exists():
         raise ValueError(f"{folder} is no model of Hugging Face: there is no {folder / CONFIG}")
     config = read_object(folder / CONFIG)
@@ -154,19 +104,30 @@ def load_tokeniser(folder: Path) -> Any:
     )
 
 
-def require_fitting(folder: Path, found: Architecture, paths: Sequence[Path]) -> None:
+def require_fitting(
+    folder: Path, found: Architecture, paths: Sequence[Path], adapter: Adapter | None
+) -> None:
     """Raises ValueError where config.json describes much more than ``paths`` hold weights for.
 
-    Nothing is allocated.
+    Raises it too for an ``adapter`` of another model, and for weights that are quantised in a way
+    that is not turned back. Nothing is allocated.
     """
+    require_dequantisable(folder, found.config)
     with stored_weights(paths) as stored:
-        _empty_model(folder, found, stored)
+        empty = _empty_model(folder, found, stored)
+    if adapter is not None:
+        adapter.require_fitting(empty)
 
 
 def load_causal_lm(
-    folder: Path, *, dtype: torch.dtype, start_token: int, allow_pickle: bool
+    folder: Path,
+    *,
+    dtype: torch.dtype,
+    start_token: int,
+    allow_pickle: bool,
+    adapter: Adapter | None = None,
 ) -> CausalLM:
-    """Load the model on the CPU, in eval mode, with weights of ``dtype``.
+    """Load the model on the CPU, in eval mode, with weights of ``dtype`` and ``adapter`` merged.
 
     Raises ValueError where a weight is missing (transformers would draw it at random), has another
     shape than the configuration says or is not used by it, and for a model that is not a causal
@@ -176,21 +137,33 @@ def load_causal_lm(
     with stored_weights(weight_files(folder, allow_pickle=allow_pickle)) as stored:
         empty = _empty_model(folder, found, stored)
         try:
-            # Weights are passed by value, so that no other file of the folder is read.
-            model, report = type(empty).from_pretrained(
-                None,
-                config=empty.config,
-                state_dict=dict(stored.by_name),
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,  # so that the report says which
-                dtype=dtype,
-            )
+            if is_quantised(found.config):
+                model, report = load_dequantised(folder, empty, stored, dtype)
+            else:
+                model, report = _load_values(empty, stored, dtype)
         except Exception as error:  # transformers, safetensors and pickle share no error class
             raise ValueError(f"{folder} cannot be loaded: {first_line(error)}") from error
         harmless = _require_same(folder, found, stored, model, report)
+    if adapter is not None:
+        adapter.merge(model)
     tried = _tried(folder, model.eval(), start_token=start_token, vocab_size=found.vocab_size)
     tried.unused_weights = harmless
     return tried
+
+
+def _load_values(
+    empty: Any, stored: StoredWeights, dtype: torch.dtype
+) -> tuple[Any, Mapping[str, Any]]:
+    """Pass weights by value, so that no other file of the folder is read."""
+    model, report = type(empty).from_pretrained(
+        None,
+        config=empty.config,
+        state_dict=dict(stored.by_name),
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # so that the report says which
+        dtype=dtype,
+    )
+    return model, report
 
 
 def import_transformers() -> Any:
@@ -211,9 +184,12 @@ def _empty_model(folder: Path, found: Architecture, stored: StoredWeights) -> An
     for name in REDIRECTIONS:
         if hasattr(read, name):
             delattr(read, name)
+    num_numbers = stored.num_numbers
+    if is_quantised(found.config):
+        num_numbers = 2 * stored.num_bytes  # the smallest have four bits
     bound = Bound(
         parts=FREE_PARTS + PARTS_PER_TENSOR * len(stored.shapes),
-        numbers=FREE_NUMBERS + MOST_TIMES * stored.num_numbers,
+        numbers=FREE_NUMBERS + MOST_TIMES * num_numbers,
         buffer_bytes=FREE_BUFFER_BYTES + MOST_TIMES * stored.num_bytes,
     )
     try:
@@ -258,7 +234,7 @@ def _require_same(
     require_all_used(folder, unused, getattr(found.text, "num_hidden_layers", None))
     buffers = {name for name, held in model.state_dict().items() if not held.is_floating_point()}
     whole = sorted(stored.whole.difference(harmless, buffers))
-    if whole and "quantization_config" not in found.config:
+    if whole and not is_quantised(found.config):
         raise ValueError(
             f"{folder}: weight {whole[0]!r} holds whole numbers, as a quantised one does, and "
             f"{CONFIG} says nothing of it: save the model with floating-point weights"

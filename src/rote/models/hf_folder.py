@@ -32,19 +32,6 @@ def require_plain_entries(folder: Path) -> None:
             raise ValueError(f"{path} is neither a file nor a folder: it is not opened")
 
 
-def require_no_adapter(folder: Path) -> None:
-    """Raises ValueError for the folder of an adapter, which holds only a part of a model."""
-    path = folder / ADAPTER
-    if not path.exists() and not list(folder.glob("adapter_model.*")):
-        return
-    base = read_object(path).get("base_model_name_or_path") if path.exists() else None
-    of = f" of {base!r}" if isinstance(base, str) and base else ""
-    raise ValueError(
-        f"{folder} is an adapter{of}: merge it into its model (merge_and_unload of peft), save "
-        "that with its tokeniser, and audit the folder"
-    )
-
-
 def read_object(path: Path) -> dict[str, Any]:
     """Read a JSON object; raises ValueError naming the file for anything else."""
     require_file(path)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from rote.analysis.audit import wording
+from rote.analysis.audit import duplicates, wording
 from rote.analysis.audit.figures import BLIND_NAME, aurocs, roc
 from rote.analysis.audit.names import named
 from rote.analysis.audit.verdicts import (
@@ -63,6 +63,7 @@ class Found:
     membership: MembershipVerdict
     regurgitation: Regurgitation
     unintended: Sequence[Mapping[str, Any]]  # a row per reference
+    by_duplicates: Sequence[duplicates.AtDuplicates] = ()  # none: not known
 
 
 def content(found: Found, stored: StoredAudit, numbers: Mapping[str, Any]) -> Content:
@@ -82,13 +83,17 @@ def content(found: Found, stored: StoredAudit, numbers: Mapping[str, Any]) -> Co
         _audited(facts),
         _membership(found.membership, stored),
         *([_unintended(found.unintended)] if found.unintended else []),
+        *([duplicates.section(found.by_duplicates, facts)] if found.by_duplicates else []),
         _extraction(found.regurgitation, facts),
         *([_exposure(planted)] if planted is not None else []),
         Section("What it would take to be sure", lists),
         _sources(found.membership, facts),
     ]
     return Content(
-        headlines=tuple(wording.headlines(found.membership, found.regurgitation, facts)),
+        headlines=(
+            *wording.headlines(found.membership, found.regurgitation, facts),
+            *duplicates.headline(found.by_duplicates),
+        ),
         setting=_setting(facts),
         cards=tuple(_cards(found, facts, [sentences[:1] for sentences in surer.values()])),
         lead=aurocs(found.membership, facts),

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rote.analysis.audit.duplicates import by_duplicates
 from rote.analysis.audit.names import controls_missing, to_bound, to_exclude_chance, to_narrow
 from rote.analysis.audit.page import Found, content
 from rote.analysis.audit.verdicts import (
@@ -24,9 +25,12 @@ from rote.io.shapes import keyed, listed, text, whole
 from rote.io.write import write_json
 
 PAGE, NUMBERS = "audit.html", "audit.json"
+# Of audit.json: raised when a key goes or changes its meaning or unit, not for a new key.
+SCHEMA_VERSION = 1
 COUNTS = ("rows", "scored", "empty", "too_short", "duplicates", "truncated")
 SHAPE = keyed(
     {
+        "schema_version": whole,
         "headlines": listed(text),
         **{key: keyed(dict.fromkeys(COUNTS, whole)) for key in ("members", "nonmembers")},
     }
@@ -42,16 +46,19 @@ CLOSING = (
 
 def write_report(stored: StoredAudit, folder: Path) -> None:
     """Write both, with figures and tables; raises ValueError for scores that cannot be judged."""
+    membership = judge_membership(stored)
     found = Found(
-        membership=judge_membership(stored),
+        membership=membership,
         regurgitation=judge_regurgitation(stored),
         unintended=under_references(stored),
+        by_duplicates=by_duplicates(stored, membership),
     )
     made = content(found, stored, _numbers(found, stored.facts))
     closing = Section("Files", [Text(CLOSING, is_html=True)])
     name = f"Audit of {stored.facts['model']['name']}"
     write_page(folder / PAGE, name=name, question=QUESTION, content=made, closing=closing)
-    write_json(folder / NUMBERS, {"headlines": list(made.headlines), **made.numbers})
+    numbers = {"schema_version": SCHEMA_VERSION, "headlines": list(made.headlines)}
+    write_json(folder / NUMBERS, {**numbers, **made.numbers})
 
 
 def is_finished(folder: Path) -> bool:
@@ -97,6 +104,10 @@ def _numbers(found: Found, facts: Mapping[str, Any]) -> dict[str, Any]:
             "canaries": planted and _canaries(planted),
         },
         "unintended": plain["unintended"],
+        "by_duplicates": [
+            {**row, "extracted": each.extracted and _rate(each.extracted)}
+            for row, each in zip(plain["by_duplicates"], found.by_duplicates, strict=True)
+        ],
         **facts,
     }
 

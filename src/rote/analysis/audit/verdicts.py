@@ -102,6 +102,14 @@ def pair_of(scores: pl.DataFrame, column: str) -> Pair:
     return values.filter(is_member).to_numpy(), values.filter(~is_member).to_numpy()
 
 
+def evaluation_half(evaluated: pl.DataFrame, *, seed: int) -> pl.DataFrame:
+    """Return the rows, of those not set aside, that the verdict is judged on."""
+    is_member = evaluated["set"] == MEMBER
+    sets = evaluated.filter(is_member), evaluated.filter(~is_member)
+    places = halved(*(each.height for each in sets), seed=seed)
+    return pl.concat(each[half[1]] for each, half in zip(sets, places, strict=True))
+
+
 def auroc_difference(first: Pair, second: Pair, *, seed: int) -> Estimate:
     """Return one score's AUROC minus another's on the same documents, by a paired bootstrap.
 

@@ -10,6 +10,7 @@ from rote.tasks.text.reading.formats import JSON, JSON_LINES, PARQUET, TABLE, TE
 from rote.tasks.text.reading.json_values import json_value, json_values
 from rote.tasks.text.reading.tables import parquet_rows, table_rows
 
+META = "meta"  # the field with what a data set says of a document besides
 TOKENS = "tokens"  # the field of token ids, used if the text's field is absent
 BLANK = object()  # a line without a row
 
@@ -24,6 +25,7 @@ class RowSelection:
     way_out: str  # how to choose a field: set task.source.field, give --field
     takes_tokens: bool  # accept a list of token ids in the field, or in `TOKENS`
     most_bytes: int  # per document
+    count: str | None = None  # also read how often a document was inserted, from this field
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -39,6 +41,7 @@ class DocumentRow:
     content: Content  # empty if there is none
     is_null: bool = False
     is_blank: bool = False  # a line without a row
+    count: int | None = None  # how often it was inserted into training data; None: not read
 
     @property
     def is_empty(self) -> bool:
@@ -59,8 +62,12 @@ def rows_of(path: Path, kind: FileFormat, wanted: RowSelection) -> Iterator[Docu
         if row is BLANK:
             yield DocumentRow(number=number, content="", is_blank=True)
             continue
-        content = content_of(row, wanted, f"{path}, {unit} {number}")
-        yield DocumentRow(number=number, content=content or "", is_null=content is None)
+        where = f"{path}, {unit} {number}"
+        content = content_of(row, wanted, where)
+        count = None if wanted.count is None else count_of(row, wanted.count, where)
+        yield DocumentRow(
+            number=number, content=content or "", is_null=content is None, count=count
+        )
 
 
 def content_of(row: Any, wanted: RowSelection, where: str) -> Content | None:
@@ -89,6 +96,23 @@ def content_of(row: Any, wanted: RowSelection, where: str) -> Content | None:
     return tuple(value)
 
 
+def count_of(row: Any, field: str, where: str) -> int:
+    """Return the count in a row, or in its ``meta``, which may be an object written as text.
+
+    Raises ValueError for a row without a whole count of 0 or more.
+    """
+    held = row if isinstance(row, dict) else {}
+    meta = held.get(META)
+    if field not in held and isinstance(meta, str):
+        meta = json_value(meta, f"{where}: {META!r}")
+    if field not in held and isinstance(meta, dict):
+        held = meta
+    count = held.get(field)
+    if type(count) is not int or count < 0:
+        raise ValueError(f"{where}: {field!r} must be a whole number of 0 or more, got {count!r}")
+    return count
+
+
 def _numbered(path: Path, kind: FileFormat, wanted: RowSelection) -> Iterator[tuple[int, str, Any]]:
     """Yield number, unit, and the row, or `BLANK`."""
     if kind.format == JSON_LINES:
@@ -103,7 +127,8 @@ def _numbered(path: Path, kind: FileFormat, wanted: RowSelection) -> Iterator[tu
             yield number, "line", BLANK if row is None else row
     else:
         assert kind.format == PARQUET
-        for number, row in enumerate(parquet_rows(path, wanted.fields), start=1):
+        beside = () if wanted.count is None else (wanted.count, META)
+        for number, row in enumerate(parquet_rows(path, wanted.fields, beside=beside), start=1):
             yield number, "row", row
 
 

@@ -71,8 +71,10 @@ def _separator(first: str, fields: Sequence[str]) -> str:
     return max(SEPARATORS, key=first.count)
 
 
-def parquet_rows(path: Path, fields: Sequence[str]) -> Iterator[Row]:
+def parquet_rows(path: Path, fields: Sequence[str], *, beside: Sequence[str] = ()) -> Iterator[Row]:
     """Yield rows with the first of ``fields`` in the file; with all columns if none is there.
+
+    Columns of ``beside`` are added where they exist.
 
     Raises ValueError for a file that is not parquet, and for rows that take no space in it.
     """
@@ -86,6 +88,7 @@ def parquet_rows(path: Path, fields: Sequence[str]) -> Iterator[Row]:
                 f"{path} claims {num_rows:,} rows in {stored:,} bytes, as no text does"
             )
         chosen = [name for name in fields if name in held][:1]
+        chosen += [name for name in beside if name in held and chosen]
         batches = frame.select(chosen or held).collect_batches(
             chunk_size=ROWS_AT_ONCE, maintain_order=True
         )
