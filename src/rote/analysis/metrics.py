@@ -211,6 +211,12 @@ _ALL = (
         name="exposure_most_bits", title="largest exposure measurable", unit="bits", form="{:.2f}"
     ),
     Metric(
+        name="suffix_nats", title="surprisal of training suffixes", unit="nats per token",
+        form="{:.3f}",
+    ),
+    Metric(name="repeats", title="occurrences of a sequence", unit="in the training set"),
+    Metric(name="p_z", title="p_z", unit="of one sample", form="{:.2g}"),
+    Metric(
         name="extracted_share", title="share of the most repeated canaries extracted", form="{:.0%}"
     ),
     Metric(name="drawn_right", title="share of random labels answered right", form="{:.0%}"),

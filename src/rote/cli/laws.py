@@ -191,6 +191,8 @@ def _print_law(console: "Console", through: "Through") -> None:
     console.print(
         f"{fits.goodness(through.fitted)}. {fits.method(through.fitted)}.", soft_wrap=True
     )
+    for check in through.fitted.checks:
+        console.print(f"{check}.", soft_wrap=True)
     for warning in through.fitted.warnings:
         console.print(f"- {warning}", style="yellow", soft_wrap=True)
     console.print()

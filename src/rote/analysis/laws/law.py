@@ -26,11 +26,16 @@ COLUMNS = {
     "f1": "of membership inference, at equal errors in runs of ours, from 0 to 1",
     "data_bits": "of the training set: all that can be memorised of it",
     "memorised_bits": "of the training set",
+    "epochs": "passes over the training set",
+    "repeats": "how often a sequence occurs in the training set",
+    "suffix_nats": "surprisal of training suffixes, -ln p_z per token",
+    "run": "number of the run, if it has several rows",
 }
 # A constant that the runs, or resampled runs, do not identify ends at a bound of its search. Values
 # derived from it may exceed floats; they are then infinite or left out.
 beyond_floats = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 CLUSTERS = ("parameters", "tokens", "unique_tokens", "flops")  # runs of equal ones: a cluster
+RUN = "run"  # rows of one run are a cluster too, unless another kind is asked for
 
 
 class RunSelection(Enum):
@@ -143,6 +148,7 @@ class FittedLaw:
     goodness: Goodness
     warnings: tuple[str, ...]  # weakly identified constants, bounds reached, failed refits
     ranges: Mapping[str, Interval]  # range of each fitted input
+    checks: tuple[str, ...] = ()  # how well runs that were held back are predicted
 
     @beyond_floats
     def predict(self, *inputs: ArrayLike) -> Floats:
