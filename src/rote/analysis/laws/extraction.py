@@ -59,7 +59,7 @@ class Extraction:
 def _starts(measured: LawData) -> Floats:
     """Return start log constants [R, 5]: for a given X, ln K is linear in the other four.
 
-    Raises ValueError if runs have one amount of data, or sequences that were all seen equally often.
+    Raises ValueError if runs do not differ in data, or in how often sequences were seen.
     """
     names = ("parameters", "tokens", "epochs", "repeats")
     size, seen, passes, times = (np.log(measured[name]) for name in names)

@@ -48,10 +48,10 @@ def check_of_largest(
     low, high = prediction_interval(fitted, others, held, seed=effort.seed)
     observed = held[fitted.output]
     inside = rate(int(((low <= observed) & (observed <= high)).sum()), len(held))
-    error = np.log(observed) - np.log(fitted.predict(*(held[each] for each in fitted.inputs)))
+    off = np.log(observed) - np.log(fitted.predict(*(held[each] for each in fitted.inputs)))
     sentence = (
         f"{what}, predicted from the others: {inside.successes} of {inside.trials} lie inside the "
-        f"95 % prediction intervals ({inside.span('{:.0%}')}); residuals {np.mean(error):+.1%} on "
+        f"95 % prediction intervals ({inside.span('{:.0%}')}); residuals {np.mean(off):+.1%} on "
         f"average, of the logarithm"
     )
     is_broken = binom.cdf(inside.successes, inside.trials, LEVEL) < SURE
