@@ -80,13 +80,13 @@ def test_the_interval_is_that_of_the_bootstrap() -> None:
 
 
 def test_a_budget_under_a_ceiling_takes_a_size_that_keeps_it() -> None:
-    plan = make_plan(PlanRequest(flops=1e20, max_p_z=1e-25, repeats=4), estimates())
+    plan = make_plan(PlanRequest(flops=1e20, max_p_z=1e-31, repeats=4), estimates())
     assert plan.best is not None
     best = plan.rows[plan.best]
-    assert best.p_z is not None and best.p_z.value <= 1e-25 * (1 + 1e-6)
+    assert best.p_z is not None and best.p_z.value <= 1e-31 * (1 + 1e-6)
     larger = [row for row in plan.rows if row.parameters > best.parameters * 1.001]
-    assert larger and all(row.breaks == ("p_z above 1e-25",) for row in larger)
-    assert "p_z at most 1e-25" in next(answer(plan))
+    assert larger and all(row.breaks == ("p_z above 1e-31",) for row in larger)
+    assert "p_z at most 1e-31" in next(answer(plan))
 
 
 @pytest.mark.parametrize(
