@@ -1,4 +1,4 @@
-"""Surprisal of suffixes of runs: planted log probabilities come back by how often text occurs."""
+"""Suffixes of runs: planted log probabilities come back by how often text occurs."""
 
 from pathlib import Path
 from typing import Any
@@ -49,15 +49,17 @@ def test_means_are_those_of_the_longest_prefix_without_copies(tmp_path: Path, ta
     runs = table(task)
     found = with_suffixes(with_arrays(runs, tmp_path), runs)
     assert found["suffix_tokens"].to_list() == [SUFFIX] * 2
-    assert found["suffix_nats.8"].to_list() == pytest.approx([AGAIN] * 2)
-    assert found["suffix_nats.1"].to_list() == pytest.approx([ONCE] * 2)
+    assert found["suffix_token_p.8"].to_list() == pytest.approx([np.exp(-AGAIN)] * 2)
+    assert found["suffix_token_p.1"].to_list() == pytest.approx([np.exp(-ONCE)] * 2)
 
 
 def test_text_without_repeated_windows_occurs_once(tmp_path: Path) -> None:
     runs = table(duplicated_fraction=0.0)
     found = with_suffixes(with_arrays(runs, tmp_path), runs)
-    assert found["suffix_nats.1"].to_list() == pytest.approx([(2 * AGAIN + 8 * ONCE) / 10] * 2)
-    assert "suffix_nats.8" not in found.columns
+    assert found["suffix_token_p.1"].to_list() == pytest.approx(
+        [np.exp(-(AGAIN + 4 * ONCE) / 5)] * 2
+    )
+    assert "suffix_token_p.8" not in found.columns
 
 
 def test_a_task_of_unknown_repeats_measures_nothing(tmp_path: Path) -> None:
@@ -70,8 +72,9 @@ def test_a_task_of_unknown_repeats_measures_nothing(tmp_path: Path) -> None:
 def test_the_law_has_a_row_for_each_number_of_repeats(tmp_path: Path) -> None:
     runs = scaling_runs(with_arrays(table(), tmp_path), RunCount.TOTAL)
     points = measured(runs, kinds.law("extraction"), RunCount.TOTAL)
-    rows = sorted(zip(points["run"], points["repeats"], points["suffix_nats"], strict=True))
-    expected = [(1, 1, ONCE), (1, 8, AGAIN), (2, 1, ONCE), (2, 8, AGAIN)]
+    rows = sorted(zip(points["run"], points["repeats"], points["suffix_token_p"], strict=True))
+    once, again = np.exp(-ONCE), np.exp(-AGAIN)
+    expected = [(1, 1, once), (1, 8, again), (2, 1, once), (2, 8, again)]
     np.testing.assert_allclose(rows, expected)
     assert len(measured(runs, kinds.law("repetition"), RunCount.TOTAL)) == 2
     assert doubts(runs, kinds.law("extraction")) == []
@@ -79,5 +82,5 @@ def test_the_law_has_a_row_for_each_number_of_repeats(tmp_path: Path) -> None:
 
 def test_runs_that_measured_no_suffix_are_named(tmp_path: Path) -> None:
     runs = scaling_runs(scaled.results(scaled.table(), tmp_path), RunCount.TOTAL)
-    with pytest.raises(ValueError, match="no run has repeats and suffix_nats"):
+    with pytest.raises(ValueError, match="no run has repeats and suffix_token_p"):
         measured(runs, kinds.law("extraction"), RunCount.TOTAL)

@@ -44,7 +44,9 @@ def distinct_tokens(p_z: float, repeats: float, seen: float | None = None) -> fl
 
 @pytest.mark.parametrize("repeats", [1.0, 8.0])
 @pytest.mark.parametrize("p_z", [1e-12, 1e-3, 0.5])
-def test_the_fewest_distinct_tokens_are_those_of_the_closed_form(p_z: float, repeats: float) -> None:
+def test_the_fewest_distinct_tokens_are_those_of_the_closed_form(
+    p_z: float, repeats: float
+) -> None:
     question = PlanRequest(max_p_z=p_z, repeats=repeats, parameters=(SIZE,))
     (row,) = make_plan(question, estimates()).rows
     assert row.least_tokens == pytest.approx(distinct_tokens(p_z, repeats), rel=1e-8)
@@ -69,10 +71,10 @@ def test_the_interval_is_that_of_the_bootstrap() -> None:
     plan = make_plan(PlanRequest(tokens=1e9, parameters=(SIZE,)), estimates())
     (row,) = plan.rows
     assert row.p_z is not None and row.p_z.interval is not None
-    nats = LAW.predict(SIZE, 1e9, 1, 1)
-    assert row.p_z.value == pytest.approx(math.exp(-SUFFIX_TOKENS * float(nats)))
+    nats = -math.log(LAW.predict(SIZE, 1e9, 1, 1))
+    assert row.p_z.value == pytest.approx(math.exp(-SUFFIX_TOKENS * nats))
     low, high = row.p_z.interval
-    worst = math.exp(-SUFFIX_TOKENS * float(nats) * 2.6 / 2.4)
+    worst = math.exp(-SUFFIX_TOKENS * nats * 2.6 / 2.4)
     assert worst <= low < row.p_z.value < high
     assert "p_z: fitted to 40 points of a test; intervals: 95 %." in list(notes(plan))
     assert plan_json(plan)["laws"]["p_z"]["constants"]["gamma"] == 1.5

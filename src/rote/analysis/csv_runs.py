@@ -19,8 +19,8 @@ from rote.config.choices import unknown
 from rote.core.units import nats_from_bits
 
 IN_BITS = {"loss_bits": "loss_nats"}  # given in bits per token, fitted in nats
-P_Z, SUFFIX_TOKENS = "p_z", "suffix_tokens"  # given together, fitted as suffix_nats
-FITTED_AS = {**IN_BITS, P_Z: "suffix_nats"}
+P_Z, SUFFIX_TOKENS = "p_z", "suffix_tokens"  # given together, fitted as suffix_token_p
+FITTED_AS = {**IN_BITS, P_Z: "suffix_token_p"}
 NAME = re.compile(r"\s*(?P<name>\w+)\s*=\s*")
 QUOTED = re.compile(r"""(?P<quote>["'])(?P<column>.*?)(?P=quote)(?=\s*([*,]|$))""")
 END = re.compile(r"\s*(\*\s*(?P<factor>[^,*]*))?\s*(,|$)")
@@ -46,7 +46,7 @@ class OwnRuns:
         given = self._own[name]
         series = self._numbers(given).rename(name)
         if given == P_Z:
-            return self._suffix_nats(series)
+            return self._suffix_token_p(series)
         return nats_from_bits(series) if given in IN_BITS else series
 
     def _numbers(self, given: str) -> pl.Series:
@@ -54,18 +54,18 @@ class OwnRuns:
         values = numbers(self.cells, column.column, self._style, is_count=given in COUNTS)
         return pl.Series(given, values, dtype=pl.Float64) * column.factor
 
-    def _suffix_nats(self, p_z: pl.Series) -> pl.Series:
-        """Return -ln p_z per token of the suffix."""
+    def _suffix_token_p(self, p_z: pl.Series) -> pl.Series:
+        """Return the probability of a token of the suffix, a geometric mean."""
         if SUFFIX_TOKENS not in self.chosen:
             raise ValueError(f"p_z needs {SUFFIX_TOKENS}: --columns {SUFFIX_TOKENS}=...")
         tokens = self._numbers(SUFFIX_TOKENS)
         for name, values, is_right in (
-            (P_Z, p_z, (p_z > 0) & (p_z < 1)), (SUFFIX_TOKENS, tokens, tokens > 0)
+            (P_Z, p_z, (p_z > 0) & (p_z <= 1)), (SUFFIX_TOKENS, tokens, tokens > 0)
         ):  # fmt: skip
             if not is_right.all():
                 row = (~is_right).arg_true()[0]
                 raise ValueError(f"{name} of run {row + 1} is {values[row]:g}: no such measurement")
-        return -p_z.log() / tokens
+        return (p_z.log() / tokens).exp()
 
     def doubts(self, names: Sequence[str]) -> list[str]:
         """Return warnings about these quantities; raises as `__getitem__`."""
@@ -104,8 +104,8 @@ def read_runs(path: Path, mapping: str) -> OwnRuns:
     chosen = {name: ChosenColumns(name) for name in known if name in cells.names} | mapped
     if {"loss_nats", "loss_bits"} <= set(chosen):
         raise ValueError(f"{path.name}: the loss is given in nats and in bits, one unit is needed")
-    if {"suffix_nats", P_Z} <= set(chosen):
-        raise ValueError(f"{path.name}: suffix_nats and p_z are the same quantity, give one")
+    if {"suffix_token_p", P_Z} <= set(chosen):
+        raise ValueError(f"{path.name}: suffix_token_p and p_z are one quantity, give one")
     for name, other in (("loss_nats", "bits"), ("loss_bits", "nats")):
         if name in chosen and other in (column := chosen[name].column).lower():
             raise ValueError(f"{path.name}: column {column!r} says {other}: map it to loss_{other}")

@@ -19,7 +19,6 @@ NUM_PLACES = 120  # points per curve
 THROUGH, AGREEMENT = "the law through the runs", "measured against predicted"
 SIZES, BUDGETS = "line: the size with the lowest loss", "loss over size, a line for each budget"
 LOSS = "loss_nats"
-LOGARITHMIC = ("parameters", "memorised_bits", "suffix_nats")  # outputs over many decades
 AS_SHOWN = {LOSS: "heldout_bits_per_token"}
 POINTS = {"marker": "o", "markersize": 4, "alpha": 0.7}
 
@@ -52,7 +51,7 @@ def fit_plot(
         caption=caption,
         panel="panel",
         x=Axis(label=title_of(along), is_log=True),
-        y=Axis(label="", is_log=fitted.output in LOGARITHMIC, form="count"),
+        y=Axis(label="", is_log=fitted.output in ("parameters", "memorised_bits"), form="count"),
         shares_x=False,
         shares_y=False,
         panel_inches=inches,

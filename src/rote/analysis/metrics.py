@@ -210,10 +210,7 @@ _ALL = (
     Metric(
         name="exposure_most_bits", title="largest exposure measurable", unit="bits", form="{:.2f}"
     ),
-    Metric(
-        name="suffix_nats", title="surprisal of training suffixes", unit="nats per token",
-        form="{:.3f}",
-    ),
+    Metric(name="suffix_token_p", title="probability of a suffix token", form="{:.3f}"),
     Metric(name="repeats", title="occurrences of a sequence", unit="in the training set"),
     Metric(name="p_z", title="p_z", unit="of one sample", form="{:.2g}"),
     Metric(

@@ -35,7 +35,7 @@ class DataLimited:
 class SuffixProbability:
     """p_z over parameters and distinct training sequences, all else fixed."""
 
-    law: LawCurve  # over parameters, tokens, epochs and repeats: nats per token of the suffix
+    law: LawCurve  # over parameters, tokens, epochs and repeats: of one token of the suffix
     suffix_tokens: float
     window_tokens: int
     repeats: float
@@ -45,8 +45,8 @@ class SuffixProbability:
         """Return the probability that one sample is the true suffix."""
         unique = np.asarray(samples, dtype=np.float64) * self.window_tokens
         seen = np.maximum(self.seen_tokens, unique)
-        nats = self.law.predict(parameters, seen, seen / unique, self.repeats)
-        return np.asarray(np.exp(-nats * self.suffix_tokens))
+        token_p = self.law.predict(parameters, seen, seen / unique, self.repeats)
+        return np.asarray(token_p**self.suffix_tokens)
 
 
 Interval = tuple[float, float]
@@ -157,7 +157,7 @@ class CapacityEstimate:
 class SuffixLaw:
     """The law of `rote.analysis.laws.extraction`, and the suffix that it was fitted to."""
 
-    estimate: LawEstimate  # (parameters, tokens, epochs, repeats) -> nats per token
+    estimate: LawEstimate  # (parameters, tokens, epochs, repeats) -> p of a token
     suffix_tokens: float
 
 

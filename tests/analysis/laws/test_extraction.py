@@ -22,7 +22,7 @@ def runs(seed: int = 0, *, by_run: float = 0.05, by_point: float = 0.02) -> LawD
     run = np.unique(settings, axis=0, return_inverse=True)[1].ravel()
     random = np.random.default_rng(seed)
     noise = random.normal(0, by_run, run.max() + 1)[run] + random.normal(0, by_point, len(run))
-    return changed(exact, suffix_nats=exact["suffix_nats"] * np.exp(noise), run=run + 1.0)
+    return changed(exact, suffix_token_p=exact["suffix_token_p"] * np.exp(noise), run=run + 1.0)
 
 
 def changed(measured: LawData, **columns: Floats) -> LawData:
@@ -41,16 +41,17 @@ def test_standard_errors_cover_where_points_of_a_run_share_their_noise() -> None
     assert (hits >= 88).all()
 
 
-def test_points_of_a_run_count_less_than_as_many_runs() -> None:
-    """With the noise of the run alone, two points determine the level X about as one does."""
-    measured = runs(by_point=0.0)
-    alone = {name: measured[name] for name in measured.columns if name != "run"}
-    together, apart = (
-        LAW.fit(each, QUICK).constants[0].standard_error
-        for each in (measured, LawData(columns=alone, count=RunCount.TOTAL))
-    )
-    assert together is not None and apart is not None
-    assert together > 1.1 * apart
+def test_a_point_that_its_run_has_twice_counts_once() -> None:
+    measured = runs(by_run=0.0, by_point=0.05)
+    once = changed(measured, run=np.arange(1.0, len(measured) + 1))
+    twice = once.rows(np.repeat(np.arange(len(once)), 2))
+    alone = {name: twice[name] for name in twice.columns if name != "run"}
+    errors = [
+        np.array([constant.standard_error for constant in LAW.fit(each, QUICK).constants])
+        for each in (once, twice, LawData(columns=alone, count=RunCount.TOTAL))
+    ]
+    np.testing.assert_allclose(errors[1], errors[0], rtol=0.05)
+    np.testing.assert_allclose(errors[2], errors[0] / 2**0.5, rtol=0.1)
 
 
 def test_the_bootstrap_draws_whole_runs() -> None:
@@ -63,7 +64,7 @@ def test_the_bootstrap_draws_whole_runs() -> None:
 
 
 def test_runs_that_follow_the_law_are_predicted() -> None:
-    """Of 20 checks, each of which fails by chance in about 1 % of cases, three would be unlikely."""
+    """Each of 20 checks fails by chance in about 1 % of cases: three failures are unlikely."""
     warned = 0
     for seed in range(10):
         fitted = LAW.fit(runs(seed, by_run=0.0, by_point=0.05), CHECKED)
@@ -81,7 +82,7 @@ def test_a_break_beyond_the_fitted_runs_is_found(name: str) -> None:
     largest = measured[name] == measured[name].max()
     before = np.where(largest, np.unique(measured[name])[-2], measured[name])
     inputs = [before if each == name else measured[each] for each in LAW.inputs]
-    bent = changed(measured, suffix_nats=published("extraction").predict(*inputs))
+    bent = changed(measured, suffix_token_p=published("extraction").predict(*inputs))
     (warning,) = (each for each in LAW.fit(bent, CHECKED).warnings if "does not hold" in each)
     assert f"the largest {name}" in warning
 
@@ -98,9 +99,9 @@ def test_a_check_that_cannot_be_made_says_why() -> None:
 def test_p_z_is_a_probability_however_far_the_inputs_lie() -> None:
     curve = published("extraction")
     far = curve.predict(*(np.geomspace(1e-6, 1e30, 50) for _ in range(4)))
-    assert ((far >= 0) & (far <= 2.4)).all()
-    assert curve.predict(1e30, 1e9, 1, 1) == pytest.approx(0, abs=1e-12)
-    assert curve.predict(1e4, 1e60, 1, 1) == pytest.approx(2.4)
+    assert ((far >= np.exp(-2.4)) & (far <= 1)).all()
+    assert curve.predict(1e30, 1e9, 1, 1) == pytest.approx(1)
+    assert curve.predict(1e4, 1e60, 1, 1) == pytest.approx(np.exp(-2.4))
 
 
 @pytest.mark.parametrize(
@@ -115,19 +116,23 @@ def test_runs_that_do_not_differ_are_refused(name: str, message: str) -> None:
         LAW.fit(few, QUICK)
 
 
-def test_a_table_of_p_z_is_read_as_surprisal(tmp_path: Path) -> None:
+def test_a_table_of_p_z_gives_the_probability_of_a_token(tmp_path: Path) -> None:
     path = tmp_path / "theirs.csv"
     path.write_text(
-        "parameters,tokens,epochs,repeats,suffix_tokens,p_z\n1e8,1e9,1,1,50,1e-20\n1e8,1e9,4,8,50,0.5"
+        "parameters,tokens,epochs,repeats,suffix_tokens,p_z\n1e8,1e9,1,1,50,1e-20\n1e8,1e9,4,8,50,1"
     )
     points = measured_rows(read_runs(path, ""), LAW, RunCount.TOTAL)
-    np.testing.assert_allclose(points["suffix_nats"], -np.log([1e-20, 0.5]) / 50)
+    np.testing.assert_allclose(points["suffix_token_p"], [10**-0.4, 1])
     assert "run" not in points.columns
 
 
 @pytest.mark.parametrize(
     ("row", "message"),
-    [("50,1", "p_z of run 1 is 1"), ("50,0", "p_z of run 1 is 0"), ("0,0.5", "suffix_tokens of")],
+    [
+        ("50,1.5", "p_z of run 1 is 1.5"),
+        ("50,0", "p_z of run 1 is 0"),
+        ("0,0.5", "suffix_tokens of"),
+    ],
 )
 def test_what_is_no_probability_is_refused(tmp_path: Path, row: str, message: str) -> None:
     path = tmp_path / "theirs.csv"

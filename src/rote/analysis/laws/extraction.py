@@ -1,16 +1,16 @@
 """Fit how probable the true suffix of a training sequence is, over size, data and repetition.
 
-    x = X / (1 + K),   K = A P^alpha n^gamma / U^beta,   p_z = exp(-x S)
+    p_z = q^S,   q = exp(-X / (1 + K)),   K = A P^alpha n^gamma / U^beta
 
-x is the surprisal of a suffix, nats per token: -ln p_z over its S tokens, where p_z is the
-probability that one sample after the prefix is the true suffix (Hayes et al. 2024, arXiv
-2410.19482). U is the tokens of one epoch, n how often training saw the sequence: epochs times its
-repeats in the training set. X is the surprisal of a suffix that the model has not memorised.
+p_z is the probability that one sample after the prefix is the true suffix of S tokens (Hayes et al.
+2024, arXiv 2410.19482), and q that of a token of it, a geometric mean. U is the tokens of one
+epoch, n how often training saw the sequence: epochs times its repeats in the training set. X is the
+surprisal, -ln q, of a suffix that the model has not memorised.
 
-The form is ours. ln(X / x - 1) is linear in the logarithms of size, repeats and data, the inputs in
-which Carlini et al. 2022 (arXiv 2202.07646) find log-linear growth of what greedy decoding
-extracts. x stays between 0 and X, so that p_z is a probability for any input, and a long suffix
-turns the smooth fall of x into a steep rise of p_z.
+The form is ours. The logit of -ln q / X is linear in the logarithms of size, repeats and data:
+those inputs in which Carlini et al. 2022 (arXiv 2202.07646) find log-linear growth of what greedy
+decoding extracts. q stays between exp(-X) and 1 for any input, and a long suffix turns the smooth
+rise of q into a steep one of p_z. Residuals are those of ln q, in nats per token.
 """
 
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from rote.analysis.laws.law import Floats, Law, LawData
 from rote.analysis.laws.regression import Regression
 
 ABOVE = (1.01, 1.2, 2.0, 8.0)  # start values of X, over the largest surprisal of the runs
+LEAST_NATS = 1e-3  # share of the largest: what is known by heart has a logit all the same
 LEAST_SPREAD = 0.01  # of a logarithm: smaller differences are rounding
 
 
@@ -42,7 +43,7 @@ class Extraction:
     def predict(
         self, parameters: ArrayLike, tokens: ArrayLike, epochs: ArrayLike, repeats: ArrayLike
     ) -> Floats:
-        """Return the surprisal in nats per token; ``tokens`` are all that training saw."""
+        """Return q, a probability; ``tokens`` are all that training saw."""
         size, seen, passes, times = (
             np.log(np.asarray(each, dtype=np.float64))
             for each in (parameters, tokens, epochs, repeats)
@@ -53,7 +54,7 @@ class Extraction:
             + self.gamma * (passes + times)
             - self.beta * (seen - passes)
         )
-        return np.asarray(self.X * expit(-log_k))
+        return np.exp(-self.X * expit(-log_k))
 
 
 def _starts(measured: LawData) -> Floats:
@@ -66,23 +67,24 @@ def _starts(measured: LawData) -> Floats:
     for values, what in ((seen - passes, "tokens / epochs"), (passes + times, "epochs x repeats")):
         if np.ptp(values) < LEAST_SPREAD:
             raise ValueError(f"law extraction takes runs that differ in {what}")
-    x = measured["suffix_nats"]
+    nats = -np.log(measured["suffix_token_p"])
+    nats = np.maximum(nats, LEAST_NATS * nats.max())
     design = np.column_stack([np.ones_like(size), size, passes - seen, passes + times])
     rows = []
-    for most in np.array(ABOVE) * x.max():
-        (log_a, *exponents), *_ = np.linalg.lstsq(design, np.log(most / x - 1))
+    for most in np.array(ABOVE) * nats.max():
+        (log_a, *exponents), *_ = np.linalg.lstsq(design, np.log(most / nats - 1))
         rows.append([np.log(most), log_a, *np.log(np.maximum(exponents, EXPONENT[0]))])
     return np.array(rows)
 
 
 EXTRACTION = Law(
     name="extraction",
-    formula="x = X / (1 + K), K = A P^alpha (epochs repeats)^gamma / (tokens / epochs)^beta; "
-    "p_z = exp(-x suffix tokens)",
+    formula="p_z = q^S, q = exp(-X / (1 + K)), "
+    "K = A P^alpha (epochs repeats)^gamma / (tokens / epochs)^beta",
     source="p_z of Hayes et al. 2024, arXiv 2410.19482; the form is ours",
     inputs=("parameters", "tokens", "epochs", "repeats"),
-    output="suffix_nats",
-    method="least squares on ln x",
+    output="suffix_token_p",
+    method="least squares on ln q",
     curve=Extraction,
     search=Regression(
         distinct={"parameters": 2}, starts=_starts, held_back=("parameters", "repeats")

@@ -28,7 +28,7 @@ COLUMNS = {
     "memorised_bits": "of the training set",
     "epochs": "passes over the training set",
     "repeats": "how often a sequence occurs in the training set",
-    "suffix_nats": "surprisal of training suffixes, -ln p_z per token",
+    "suffix_token_p": "of training suffixes, p_z^(1 / suffix tokens)",
     "run": "number of the run, if it has several rows",
 }
 # A constant that the runs, or resampled runs, do not identify ends at a bound of its search. Values

@@ -10,7 +10,7 @@ from rote.analysis.metrics import derive
 from rote.analysis.quantities.convergence import loss_quantities, num_converged
 from rote.analysis.quantities.leakage import quick_leakage
 from rote.analysis.quantities.settings import with_setting
-from rote.analysis.quantities.suffixes import NATS, by_repeats, with_suffixes
+from rote.analysis.quantities.suffixes import TOKEN_P, by_repeats, with_suffixes
 from rote.analysis.results import Results
 from rote.core.units import nats_from_bits
 
@@ -110,8 +110,8 @@ def measured(runs: pl.DataFrame, law: Law, count: RunCount) -> LawData:
 
 
 def _rows(runs: pl.DataFrame, law: Law) -> pl.DataFrame:
-    """Return the rows of a law: runs, or for surprisals a row per number of repeats in a run."""
-    return by_repeats(runs) if law.output == NATS else runs
+    """Return the rows of a law: runs, or for suffixes a row per number of repeats in a run."""
+    return by_repeats(runs) if law.output == TOKEN_P else runs
 
 
 def _counted(runs: pl.DataFrame, count: RunCount) -> pl.Expr:

@@ -1,8 +1,9 @@
-"""Compute how surprising training suffixes are, by how often their sequences occur.
+"""Compute how probable training suffixes are, by how often their sequences occur.
 
 Measure `discoverable` stores ln p_z of each sequence, the log probability that one sample after the
-prefix is the true suffix (Hayes et al. 2024, arXiv 2410.19482). The mean of -ln p_z over its tokens
-makes p_z a geometric mean: about half of the sequences are likelier. Only the sampler ``plain`` is
+prefix is the true suffix (Hayes et al. 2024, arXiv 2410.19482). Its mean over sequences and tokens
+is the logarithm of a token's probability q, a geometric mean: about half of the sequences have a
+higher one. Only the sampler ``plain`` is
 read, since a sampler that cuts tokens off gives some suffixes a probability of 0.
 Shapes: N sequences, without repeated ones and canaries, which follow the first N.
 """
@@ -19,11 +20,11 @@ from rote.analysis.results import Results
 
 TRIED = "discoverable.train_tried"
 LOG_P = re.compile(r"discoverable\.train_log_p_plain_(\d+)")
-NATS = "suffix_nats"
+TOKEN_P = "suffix_token_p"
 
 
 def with_suffixes(results: Results, runs: pl.DataFrame) -> pl.DataFrame:
-    """Add ``suffix_tokens`` and ``suffix_nats.<repeats>``, nats per token, to runs that tried.
+    """Add ``suffix_tokens`` and ``suffix_token_p.<repeats>`` to runs that tried.
 
     The prefix is the longest that was measured. Runs on tasks of unknown repeats have nulls.
     """
@@ -40,19 +41,19 @@ def with_suffixes(results: Results, runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def by_repeats(runs: pl.DataFrame) -> pl.DataFrame:
-    """Return a row for each run and number of repeats, with ``repeats``, ``suffix_nats``, ``run``.
+    """Return a row for each run and number of repeats, with ``repeats``, ``suffix_token_p``, ``run``.
 
     ``run`` numbers the runs. Runs that measured no suffix have no row.
     """
-    measured = [name for name in runs.columns if name.startswith(f"{NATS}.")]
+    measured = [name for name in runs.columns if name.startswith(f"{TOKEN_P}.")]
     if not measured:
         return runs
     others = [name for name in runs.columns if name not in measured]
     rows = runs.with_row_index("run", offset=1).unpivot(
-        measured, index=["run", *others], variable_name="repeats", value_name=NATS
+        measured, index=["run", *others], variable_name="repeats", value_name=TOKEN_P
     )
-    times = pl.col("repeats").str.strip_prefix(f"{NATS}.").cast(pl.Float64)
-    return rows.with_columns(repeats=times).drop_nulls(NATS)
+    times = pl.col("repeats").str.strip_prefix(f"{TOKEN_P}.").cast(pl.Float64)
+    return rows.with_columns(repeats=times).drop_nulls(TOKEN_P)
 
 
 def _of_run(run: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[str, float]:
@@ -61,11 +62,15 @@ def _of_run(run: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[
     number = run.get(f"{task}num_sequences")
     if not prefixes or number is None:
         return {}
-    suffix_tokens = run["task.length"] - max(prefixes)
-    nats_N = -arrays[f"discoverable.train_log_p_plain_{max(prefixes)}"][:number] / suffix_tokens
+    suffix_tokens = run[f"{task}length"] - max(prefixes)
+    log_q_N = arrays[f"discoverable.train_log_p_plain_{max(prefixes)}"][:number] / suffix_tokens
     num_repeated = round((run.get(f"{task}duplicated_fraction") or 0.0) * number)
-    parts = {1: nats_N[num_repeated:]}
+    parts = {1: log_q_N[num_repeated:]}
     if num_repeated:
-        parts[run[f"{task}repeats"]] = nats_N[:num_repeated]
-    means = {f"{NATS}.{times}": float(np.mean(part)) for times, part in parts.items() if len(part)}
+        parts[run[f"{task}repeats"]] = log_q_N[:num_repeated]
+    means = {
+        f"{TOKEN_P}.{times}": float(np.exp(np.mean(part)))
+        for times, part in parts.items()
+        if len(part)
+    }
     return {"suffix_tokens": suffix_tokens, **means}
