@@ -41,9 +41,9 @@ def with_suffixes(results: Results, runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def by_repeats(runs: pl.DataFrame) -> pl.DataFrame:
-    """Return a row for each run and number of repeats, with ``repeats``, ``suffix_token_p``, ``run``.
+    """Return a row for each run and number of repeats; runs that measured no suffix have none.
 
-    ``run`` numbers the runs. Runs that measured no suffix have no row.
+    Their columns are those of ``runs``, and ``run``, a number, ``repeats`` and ``suffix_token_p``.
     """
     measured = [name for name in runs.columns if name.startswith(f"{TOKEN_P}.")]
     if not measured:
