@@ -2,11 +2,18 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
+from tests.analysis import scaled
 from tests.planner.known_estimates import believed
 
 from rote.analysis.laws.extraction import Extraction
+from rote.analysis.laws.law import RunCount
+from rote.analysis.quantities.scaling import scaling_runs
+from rote.planner.fitted import fitted_estimates
 from rote.planner.law_estimates import LawEstimate, LawEstimates, SuffixLaw
 from rote.planner.page import plan_json
 from rote.planner.plan import make_plan
@@ -120,3 +127,33 @@ def test_sizes_beyond_the_runs_are_left_out_of_an_answer_about_p_z() -> None:
 def test_without_the_law_a_ceiling_is_refused() -> None:
     with pytest.raises(ValueError, match=r"needs a fitted law of p_z \(published laws have none\)"):
         make_plan(PlanRequest(max_p_z=0.1), believed())
+
+
+def test_the_law_is_fitted_to_the_runs_of_a_sweep(tmp_path: Path) -> None:
+    """Runs on windows of which half occur eight times, with p_z by a planted law."""
+    planted = Extraction(X=2.4, A=1e-3, alpha=1.0, beta=0.3, gamma=0.6)
+    length, prefix, bare = scaled.LENGTH, 4, scaled.table()
+    settings = {"num_sequences": 4, "duplicated_fraction": 0.5, "repeats": 8, "length": length}
+    table = bare.with_columns(
+        **{f"task.{name}": pl.lit(value) for name, value in settings.items()},
+        **{"discoverable.train_tried": pl.lit(4)},
+    )
+    known = scaling_runs(scaled.results(bare, tmp_path), RunCount.TOTAL)
+    for run in known.iter_rows(named=True):
+        inputs = run["parameters"], run["tokens"], run["epochs"]
+        log_q = np.log([planted.predict(*inputs, times) for times in (8, 8, 1, 1)])
+        (tmp_path / run["run_id"]).mkdir()
+        np.savez(
+            tmp_path / run["run_id"] / "arrays.npz",
+            **{f"discoverable.train_log_p_plain_{prefix}": log_q * (length - prefix)},
+        )
+    runs = scaling_runs(scaled.results(table, tmp_path), RunCount.TOTAL)
+    own = fitted_estimates("mine", runs, RunCount.TOTAL, {})
+    assert own.suffix is not None and own.suffix.suffix_tokens == length - prefix
+    sizes = tuple(sorted(scaled.SIZES.values()))
+    plan = make_plan(PlanRequest(max_p_z=0.5, repeats=8, tokens=3e6, parameters=sizes), own)
+    for row in plan.rows:
+        assert row.p_z is not None
+        exact = float(planted.predict(row.parameters, 3e6, 1, 8)) ** (length - prefix)
+        assert row.p_z.value == pytest.approx(exact, rel=0.01)
+    assert "p_z: fitted to 64 points of mine; intervals: 95 %." in list(notes(plan))
