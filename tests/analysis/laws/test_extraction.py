@@ -22,7 +22,9 @@ def runs(seed: int = 0, *, by_run: float = 0.05, by_point: float = 0.02) -> LawD
     run = np.unique(settings, axis=0, return_inverse=True)[1].ravel()
     random = np.random.default_rng(seed)
     noise = random.normal(0, by_run, run.max() + 1)[run] + random.normal(0, by_point, len(run))
-    return changed(exact, suffix_token_p=exact["suffix_token_p"] * np.exp(noise), run=run + 1.0)
+    return changed(
+        exact, suffix_token_p=np.minimum(1, exact["suffix_token_p"] * np.exp(noise)), run=run + 1.0
+    )
 
 
 def changed(measured: LawData, **columns: Floats) -> LawData:
@@ -139,6 +141,11 @@ def test_what_is_no_probability_is_refused(tmp_path: Path, row: str, message: st
     path.write_text(f"parameters,tokens,epochs,repeats,suffix_tokens,p_z\n1e8,1e9,1,1,{row}\n")
     with pytest.raises(ValueError, match=message):
         measured_rows(read_runs(path, ""), LAW, RunCount.TOTAL)
+
+
+def test_a_token_is_not_likelier_than_certain() -> None:
+    with pytest.raises(ValueError, match=r"suffix_token_p of run 3 is 1\.5: no such"):
+        changed(surface("extraction").rows(np.arange(3)), suffix_token_p=np.array([0.5, 1, 1.5]))
 
 
 def test_p_z_alone_does_not_say_how_long_the_suffix_is(tmp_path: Path) -> None:

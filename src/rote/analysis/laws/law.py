@@ -65,7 +65,7 @@ class LawData:
     """Measured columns with one number per run, as `COLUMNS` defines them.
 
     Raises ValueError for an unknown column, for columns that differ in length, and for a number
-    that is not finite or (except F1) not above 0.
+    that is not finite or (except F1) not above 0, and for a probability of a token above 1.
     """
 
     columns: Mapping[str, Floats]
@@ -78,7 +78,8 @@ class LawData:
             raise ValueError("columns differ in length")
         for name, values in self.columns.items():
             least = 0.0 if name == "f1" else np.nextafter(0, 1)
-            wrong = ~(np.isfinite(values) & (values >= least))
+            most = 1.0 if name == "suffix_token_p" else np.inf
+            wrong = ~(np.isfinite(values) & (values >= least) & (values <= most))
             if wrong.any():
                 row = int(wrong.argmax())
                 raise ValueError(f"{name} of run {row + 1} is {values[row]:g}: no such measurement")
