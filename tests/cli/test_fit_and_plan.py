@@ -173,6 +173,8 @@ def test_another_question_leaves_the_page_of_the_first_alone(
         (["plan", "--flops", "10", "--params", "1m"], "do not pay for one window"),
         (["plan", "--max-f1", "0.4"], "--max-f1 is above 0.5"),
         (["plan", "--max-exposure", "20"], "nothing is known of exposure"),
+        (["plan", "--max-extraction", "0.01"], "--max-extraction needs a fitted law of p_z"),
+        (["plan", "--max-extraction", "2"], "--max-extraction is between 0 and 1, got 2"),
         (["plan", "--from", "nothing", "--flops", "1e9"], "launched sweep 'nothing' is not known"),
         (["fit", "nothing"], "launched sweep 'nothing' is not known"),
         (["fit", "none.csv"], "none.csv is not a table"),

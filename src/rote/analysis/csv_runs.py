@@ -19,6 +19,8 @@ from rote.config.choices import unknown
 from rote.core.units import nats_from_bits
 
 IN_BITS = {"loss_bits": "loss_nats"}  # given in bits per token, fitted in nats
+P_Z, SUFFIX_TOKENS = "p_z", "suffix_tokens"  # given together, fitted as suffix_token_p
+FITTED_AS = {**IN_BITS, P_Z: "suffix_token_p"}
 NAME = re.compile(r"\s*(?P<name>\w+)\s*=\s*")
 QUOTED = re.compile(r"""(?P<quote>["'])(?P<column>.*?)(?P=quote)(?=\s*([*,]|$))""")
 END = re.compile(r"\s*(\*\s*(?P<factor>[^,*]*))?\s*(,|$)")
@@ -35,15 +37,35 @@ class OwnRuns:
     @cached_property
     def _own(self) -> dict[str, str]:
         """The quantities in the file, each with the name under which it is given."""
-        return {IN_BITS.get(name, name): name for name in self.chosen}
+        return {FITTED_AS.get(name, name): name for name in self.chosen if name != SUFFIX_TOKENS}
 
     def __getitem__(self, name: str) -> pl.Series:
-        """Return a quantity; raises ValueError naming the line and column of a non-number."""
+        """Return a quantity; raises ValueError naming the line and column of a non-number, and for
+        p_z that is no probability or has no number of suffix tokens.
+        """
         given = self._own[name]
+        series = self._numbers(given).rename(name)
+        if given == P_Z:
+            return self._suffix_token_p(series)
+        return nats_from_bits(series) if given in IN_BITS else series
+
+    def _numbers(self, given: str) -> pl.Series:
         column = self.chosen[given]
         values = numbers(self.cells, column.column, self._style, is_count=given in COUNTS)
-        series = pl.Series(name, values, dtype=pl.Float64) * column.factor
-        return nats_from_bits(series) if given in IN_BITS else series
+        return pl.Series(given, values, dtype=pl.Float64) * column.factor
+
+    def _suffix_token_p(self, p_z: pl.Series) -> pl.Series:
+        """Return the probability of a token of the suffix, a geometric mean."""
+        if SUFFIX_TOKENS not in self.chosen:
+            raise ValueError(f"p_z needs {SUFFIX_TOKENS}: --columns {SUFFIX_TOKENS}=...")
+        tokens = self._numbers(SUFFIX_TOKENS)
+        for name, values, is_right in (
+            (P_Z, p_z, (p_z > 0) & (p_z <= 1)), (SUFFIX_TOKENS, tokens, tokens > 0)
+        ):  # fmt: skip
+            if not is_right.all():
+                row = (~is_right).arg_true()[0]
+                raise ValueError(f"{name} of run {row + 1} is {values[row]:g}: no such measurement")
+        return (p_z.log() / tokens).exp()
 
     def doubts(self, names: Sequence[str]) -> list[str]:
         """Return warnings about these quantities; raises as `__getitem__`."""
@@ -74,7 +96,7 @@ def read_runs(path: Path, mapping: str) -> OwnRuns:
     table, an unknown name or column, and a loss in two units.
     """
     cells = read_cells(path)
-    known = [*COLUMNS, *IN_BITS]
+    known = [*COLUMNS, *FITTED_AS, SUFFIX_TOKENS]
     mapped = parse_columns(mapping, cells.names, path.name)
     for name in mapped:
         if name not in known:
@@ -82,6 +104,8 @@ def read_runs(path: Path, mapping: str) -> OwnRuns:
     chosen = {name: ChosenColumns(name) for name in known if name in cells.names} | mapped
     if {"loss_nats", "loss_bits"} <= set(chosen):
         raise ValueError(f"{path.name}: the loss is given in nats and in bits, one unit is needed")
+    if {"suffix_token_p", P_Z} <= set(chosen):
+        raise ValueError(f"{path.name}: suffix_token_p and p_z are one quantity, give one")
     for name, other in (("loss_nats", "bits"), ("loss_bits", "nats")):
         if name in chosen and other in (column := chosen[name].column).lower():
             raise ValueError(f"{path.name}: column {column!r} says {other}: map it to loss_{other}")

@@ -162,7 +162,8 @@ def section(through: Through) -> Section:
     )  # fmt: skip
     blocks: list[Block] = [
         Text(formula, is_html=True), Text(f"{goodness(fitted)}. {method(fitted)}."),
-        constants(through), Text(items=fitted.warnings, is_warning=True), figure,
+        constants(through), Text(items=fitted.checks), Text(items=fitted.warnings, is_warning=True),
+        figure,
     ]  # fmt: skip
     return Section(f"Law: {through.name}", blocks)
 
@@ -241,6 +242,7 @@ def numbers(through: Through) -> Mapping[str, Any]:
         "ranges": {name: list(ends) for name, ends in fitted.ranges.items()},
         "warnings": list(fitted.warnings),
         "resamples": len(fitted.resampled),
+        **({"checks": list(fitted.checks)} if fitted.checks else {}),
     }
     return {name: _plain(value) for name, value in found.items()}
 

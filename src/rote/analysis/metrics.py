@@ -217,6 +217,9 @@ _ALL = (
     Metric(
         name="exposure_most_bits", title="largest exposure measurable", unit="bits", form="{:.2f}"
     ),
+    Metric(name="suffix_token_p", title="probability of a suffix token", form="{:.3f}"),
+    Metric(name="repeats", title="occurrences of a sequence", unit="in the training set"),
+    Metric(name="p_z", title="p_z", unit="of one sample", form="{:.2g}"),
     Metric(
         name="extracted_share", title="share of the most repeated canaries extracted", form="{:.0%}"
     ),

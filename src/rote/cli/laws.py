@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 QUESTION = "Which law do these runs follow, and how well do they determine its constants?"
 COLUMNS = "of a file, e.g. parameters=N,tokens=D*1e9,loss_nats=loss; loss_bits for bits a token"
 CLUSTERS = "draw runs of equal ones together: their residuals are alike; without it each alone"
+MAX_EXTRACTION = "p_z: probability that one sample is the rest of a training sequence"
 NARROW = 120  # columns of a screen
 
 Count = Annotated[Literal["total", "non-embedding"], argument("of parameters", converter=None)]
@@ -192,6 +193,8 @@ def _print_law(console: "Console", through: "Through") -> None:
     console.print(
         f"{fits.goodness(through.fitted)}. {fits.method(through.fitted)}.", soft_wrap=True
     )
+    for check in through.fitted.checks:
+        console.print(f"{check}.", soft_wrap=True)
     for warning in through.fitted.warnings:
         console.print(f"- {warning}", style="yellow", soft_wrap=True)
     console.print()
@@ -206,6 +209,8 @@ def plan(
     max_f1: Annotated[float | None, positive("of membership inference, from 0.5 to 1")] = None,
     max_exposure: Annotated[float | None, positive("of canaries, bits")] = None,
     max_extracted: Annotated[float | None, positive("share of training windows")] = None,
+    max_extraction: Annotated[float | None, positive(MAX_EXTRACTION)] = None,
+    repeats: Annotated[float, positive("of that sequence in the training set")] = 1.0,
     device_flops: Annotated[float, DEVICE] = DEVICE_FLOPS_PER_SECOND,
     from_: Annotated[str | None, FITTED] = None,
     capacity_from: Annotated[str | None, CAPACITY] = None,
@@ -227,6 +232,8 @@ def plan(
         max_f1=max_f1,
         max_exposure_bits=max_exposure,
         max_extracted=max_extracted,
+        max_p_z=max_extraction,
+        repeats=repeats,
         device_flops_per_second=device_flops,
     )
     outputs = require_writable(outputs_folder())

@@ -32,6 +32,7 @@ from rote.planner.law_estimates import (
     LawEstimate,
     LawEstimates,
     RepetitionLaw,
+    SuffixLaw,
     ValidationErrors,
 )
 
@@ -110,6 +111,7 @@ def fitted_estimates(
     several precisions.
     """
     fitted = _fitted("parametric", runs, count)
+    suffix, why_no_suffix = _suffix(name, runs, count)
     scale = capacity_scale(alphas, str(_only(runs, "precision.name")))
     return LawEstimates(
         count=count,
@@ -120,6 +122,8 @@ def fitted_estimates(
         exposure=_leak(name, runs, "exposure_bits", chance=CHANCE_BITS, most=_most_bits(runs)),
         extraction=_leak(name, runs, "windows_excess", chance=0.0, most=1.0),
         capacity=CapacityEstimate(bits_per_parameter=scale.bits_per_parameter, source=scale.source),
+        suffix=suffix,
+        why_no_suffix=why_no_suffix,
     )
 
 
@@ -173,6 +177,18 @@ def _membership(name: str, runs: pl.DataFrame, count: RunCount) -> LawEstimate:
         )
     except ValueError as error:
         return published_membership(f"not fitted to {name}: {error}")
+
+
+def _suffix(name: str, runs: pl.DataFrame, count: RunCount) -> tuple[SuffixLaw | None, str]:
+    """Fit the law of p_z to these runs; without it, return the reason."""
+    try:
+        fitted = _fitted("extraction", runs, count)
+        suffix_tokens = float(_only(runs, "suffix_tokens"))
+    except ValueError as error:
+        return None, f"not fitted to {name}: {error}"
+    estimate = _estimate("p_z", fitted, name, fitted.ranges)
+    source = f"fitted to {fitted.goodness.num_points} points of {name}"
+    return SuffixLaw(estimate=replace(estimate, source=source), suffix_tokens=suffix_tokens), ""
 
 
 def _leak(

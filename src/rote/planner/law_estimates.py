@@ -31,6 +31,24 @@ class DataLimited:
         return self.law.predict(parameters, worth(seen, unique, self.R_D))
 
 
+@dataclass(frozen=True, kw_only=True)
+class SuffixProbability:
+    """p_z over parameters and distinct training sequences, all else fixed."""
+
+    law: LawCurve  # over parameters, tokens, epochs and repeats: of one token of the suffix
+    suffix_tokens: float
+    window_tokens: int
+    repeats: float
+    seen_tokens: float  # at least all distinct tokens are seen, once
+
+    def predict(self, parameters: ArrayLike, samples: ArrayLike) -> Floats:
+        """Return the probability that one sample is the true suffix."""
+        unique = np.asarray(samples, dtype=np.float64) * self.window_tokens
+        seen = np.maximum(self.seen_tokens, unique)
+        token_p = self.law.predict(parameters, seen, seen / unique, self.repeats)
+        return np.asarray(token_p**self.suffix_tokens)
+
+
 Interval = tuple[float, float]
 Surface = Callable[[float, float], float]  # of parameters and data (tokens or samples)
 NEARLY = 1.01  # times the end of a range: still counts as within
@@ -136,6 +154,14 @@ class CapacityEstimate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SuffixLaw:
+    """The law of `rote.analysis.laws.extraction`, and the suffix that it was fitted to."""
+
+    estimate: LawEstimate  # (parameters, tokens, epochs, repeats) -> p of a token
+    suffix_tokens: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class LawEstimates:
     """All laws of a plan; a kind of leakage without a law is None."""
 
@@ -147,6 +173,8 @@ class LawEstimates:
     exposure: LawEstimate | None  # (parameters, samples) -> bits
     extraction: LawEstimate | None  # (parameters, samples) -> share of training windows
     capacity: CapacityEstimate
+    suffix: SuffixLaw | None = None
+    why_no_suffix: str = "published laws have none"
 
     def loss_of(self, distinct: float | None) -> LawEstimate:
         """Return the loss over parameters and tokens seen; at most ``distinct`` differ, None: all.
@@ -171,8 +199,31 @@ class LawEstimates:
             rivals=rivals,
         )
 
+    def p_z(self, repeats: float, seen_tokens: float) -> LawEstimate | None:
+        """Return p_z over parameters and samples, of a sequence that occurs ``repeats`` times."""
+        if self.suffix is None:
+            return None
+        found, suffix_tokens = self.suffix.estimate, self.suffix.suffix_tokens
+
+        def probability(curve: LawCurve) -> SuffixProbability:
+            return SuffixProbability(
+                law=curve,
+                suffix_tokens=suffix_tokens,
+                window_tokens=self.window_tokens,
+                repeats=repeats,
+                seen_tokens=seen_tokens,
+            )
+
+        return replace(
+            found,
+            inputs=("parameters", "samples"),
+            curve=probability(found.curve),
+            rivals=tuple(map(probability, found.rivals)),
+        )
+
     @property
     def leakage(self) -> list[LawEstimate]:
         """The kinds of leakage that have a law."""
-        kinds = (self.membership, self.exposure, self.extraction)
+        suffix = self.suffix.estimate if self.suffix else None
+        kinds = (self.membership, self.exposure, self.extraction, suffix)
         return [estimate for estimate in kinds if estimate is not None]

@@ -133,6 +133,9 @@ def _projected(plan: TrainingPlan) -> Iterator[tuple[float | None, str, str, str
         yield asked.max_exposure_bits, "exposure", "bits", "{:.2f}", lambda row: row.exposure_bits
     if estimates.extraction:
         yield asked.max_extracted, "extracted", "of windows", "{:.1%}", lambda row: row.extracted
+    if estimates.suffix:
+        p_z = METRICS["p_z"]
+        yield asked.max_p_z, p_z.title, p_z.unit, p_z.form, lambda row: row.p_z
 
 
 def _with_interval(of: Of, form: str) -> Callable[[Projection], tuple[float, str] | None]:

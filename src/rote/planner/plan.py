@@ -46,8 +46,12 @@ def make_plan(question: PlanRequest, estimates: LawEstimates) -> TrainingPlan:
         tokens = _tokens(question, estimates, parameters)
         if isinstance(tokens, str):
             left_out.append(f"{short(parameters)}: {tokens}")
+            continue
+        row = project(estimates, question, parameters, tokens)
+        if reason := _outside_suffix_law(question, row):
+            left_out.append(f"{short(parameters)}: {reason}")
         else:
-            rows.append(project(estimates, question, parameters, tokens))
+            rows.append(row)
     if not rows:
         raise ValueError(f"no size can be trained for this: {'; '.join(left_out)}")
     return TrainingPlan(
@@ -72,7 +76,7 @@ def pareto(rows: Sequence[Projection]) -> Iterator[int]:
 
 def _costs(row: Projection) -> np.ndarray:
     """Return costs, each better if less; differences in the seventh digit count as equal."""
-    leaks = [value.value for value in (row.f1, row.exposure_bits, row.extracted) if value]
+    leaks = [value.value for value in (row.f1, row.exposure_bits, row.extracted, row.p_z) if value]
     costs = [row.loss_nats.value, *leaks, row.flops]
     return np.array([float(f"{cost:.6g}") for cost in costs])
 
@@ -89,6 +93,32 @@ def _require_known(question: PlanRequest, estimates: LawEstimates) -> None:
                 f"nothing is known of {measure}: --from a sweep whose runs measure it, differ in "
                 "windows a parameter and do not all leak alike"
             )
+    if question.max_p_z is not None:
+        _require_suffix_law(question, estimates)
+
+
+def _require_suffix_law(question: PlanRequest, estimates: LawEstimates) -> None:
+    """Raises ValueError without a law of p_z, and for repeats that no run had."""
+    if estimates.suffix is None:
+        raise ValueError(
+            f"--max-extraction needs a fitted law of p_z ({estimates.why_no_suffix}): "
+            "--from a sweep that measures discoverable"
+        )
+    if [*estimates.suffix.estimate.beyond(repeats=question.repeats)]:
+        low, high = estimates.suffix.estimate.ranges["repeats"]
+        raise ValueError(
+            f"--repeats {question.repeats:g} is outside the {low:g} to {high:g} repeats that the "
+            "extraction law was fitted to"
+        )
+
+
+def _outside_suffix_law(question: PlanRequest, row: Projection) -> str:
+    """Return why a row is no answer about p_z, or nothing: the law is not extrapolated for it."""
+    outside = [each for each in row.beyond if each.law == "p_z"]
+    if question.max_p_z is None or not outside:
+        return ""
+    named = ", ".join(f"{each.input} x{short(each.factor)}" for each in outside)
+    return f"outside the runs of the extraction law ({named} of the most or least)"
 
 
 def _optimum(question: PlanRequest, estimates: LawEstimates) -> float | None:
@@ -130,7 +160,7 @@ def _largest_within(question: PlanRequest, estimates: LawEstimates) -> float | N
     def lacking(parameters: float) -> float:
         tokens = flops / FLOPS_PER_PARAMETER_AND_TOKEN / parameters
         unique = min(tokens, question.tokens or tokens)
-        return (least_tokens(estimates, question, parameters) or MOST_TOKENS) / unique
+        return (least_tokens(estimates, question, parameters, tokens) or MOST_TOKENS) / unique
 
     return largest_within(lacking, SMALLEST, flops / FLOPS_PER_PARAMETER_AND_TOKEN)
 
@@ -162,7 +192,7 @@ def _tokens(question: PlanRequest, estimates: LawEstimates, parameters: float) -
         return needed or f"never reaches {question.loss_nats:g} nats a token"
     if question.tokens is not None:
         return question.tokens
-    least = least_tokens(estimates, question, parameters)
+    least = least_tokens(estimates, question, parameters, seen_tokens=0.0)
     return least or "no amount of data keeps the ceiling on leakage"
 
 

@@ -33,6 +33,7 @@ class Projection:
     f1: Value | None
     exposure_bits: Value | None
     extracted: Value | None
+    p_z: Value | None
     capacity_bits: float
     data_bits: float  # bits of the unique tokens, at the projected loss
     least_tokens: float | None  # unique, for every ceiling on leakage; None: not asked, or never
@@ -64,7 +65,7 @@ def project(
     loss = _value(estimates.loss_of(question.tokens), parameters, tokens)
     leaks = [
         None if estimate is None else _value(estimate, parameters, samples)
-        for estimate, _ in _leaks(estimates, question)
+        for estimate, _ in _leaks(estimates, question, tokens)
     ]
     flops = FLOPS_PER_PARAMETER_AND_TOKEN * parameters * tokens
     return Projection(
@@ -77,20 +78,23 @@ def project(
         f1=leaks[0],
         exposure_bits=leaks[1],
         extracted=leaks[2],
+        p_z=leaks[3],
         capacity_bits=estimates.capacity.bits_per_parameter * parameters,
         data_bits=unique * bits_from_nats(loss.value),
-        least_tokens=least_tokens(estimates, question, parameters),
+        least_tokens=least_tokens(estimates, question, parameters, tokens),
         breaks=tuple(_breaks(question, loss, leaks)),
         beyond=tuple(_beyond(estimates, question, parameters, tokens, unique)),
     )
 
 
-def least_tokens(estimates: LawEstimates, question: PlanRequest, parameters: float) -> float | None:
+def least_tokens(
+    estimates: LawEstimates, question: PlanRequest, parameters: float, seen_tokens: float
+) -> float | None:
     """Return the distinct tokens that keep all ceilings on leakage; None if none is set, or none
-    do.
+    do. If training sees more than these, ``seen_tokens``, it repeats them.
     """
     most = 0.0
-    for estimate, ceiling in _leaks(estimates, question):
+    for estimate, ceiling in _leaks(estimates, question, seen_tokens):
         if estimate is None or ceiling is None:
             continue
         samples = samples_for_ceiling(estimate.best, ceiling, parameters)
@@ -101,13 +105,14 @@ def least_tokens(estimates: LawEstimates, question: PlanRequest, parameters: flo
 
 
 def _leaks(
-    estimates: LawEstimates, question: PlanRequest
+    estimates: LawEstimates, question: PlanRequest, seen_tokens: float
 ) -> list[tuple[LawEstimate | None, float | None]]:
-    """Return each kind with its ceiling: F1, bits of exposure, share extracted."""
+    """Return each kind with its ceiling: F1, bits of exposure, share extracted, p_z."""
     return [
         (estimates.membership, question.max_f1),
         (estimates.exposure, question.max_exposure_bits),
         (estimates.extraction, question.max_extracted),
+        (estimates.p_z(question.repeats, seen_tokens), question.max_p_z),
     ]
 
 
@@ -123,6 +128,7 @@ def _breaks(question: PlanRequest, loss: Value, leaks: Sequence[Value | None]) -
         ("membership F1", question.max_f1, leaks[0]),
         ("exposure", question.max_exposure_bits, leaks[1]),
         ("extraction", question.max_extracted, leaks[2]),
+        ("p_z", question.max_p_z, leaks[3]),
     )
     for name, most, projected in asked:
         if most is not None and projected is not None and projected.value > most * (1 + SLACK):
@@ -137,3 +143,6 @@ def _beyond(
     windows_per_parameter = unique / estimates.window_tokens / parameters
     for estimate in estimates.leakage:
         yield from estimate.beyond(windows_per_parameter=windows_per_parameter)
+    if estimates.suffix:
+        inputs = {"parameters": parameters, "tokens": tokens, "epochs": tokens / unique}
+        yield from estimates.suffix.estimate.beyond(**inputs, repeats=question.repeats)

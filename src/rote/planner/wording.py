@@ -17,6 +17,8 @@ SYMBOLS = {
     "tokens": "D",
     "unique_tokens": "U",
     "windows_per_parameter": "|D|/N",
+    "epochs": "epochs",
+    "repeats": "repeats",
 }
 CHANCE_F1 = 0.5
 AS_WRITTEN = 5e-4  # F1 has three digits
@@ -77,6 +79,13 @@ def notes(plan: TrainingPlan) -> Iterator[str]:
         "are learnt: single passes over much data leak less. "
         f"Parameters are counted as {estimates.count.value}."
     )
+    if estimates.suffix:
+        yield (
+            "p_z is the probability that one sample is the last "
+            f"{estimates.suffix.suffix_tokens:g} tokens of a training sequence, given the others; "
+            f"it occurs {plan.question.repeats:g} times in the training set. "
+            "It is a geometric mean: about half of the sequences have a higher one."
+        )
     is_whole = plan.question.tokens is not None and estimates.repeats.law is not None
     if is_whole or any(row.epochs > 1 for row in plan.rows):
         yield from _of_repeats(estimates.repeats)
@@ -141,6 +150,8 @@ def _leaks(row: Projection) -> str:
         parts.append(f"{_value(row.exposure_bits, '{:.2f}')} bits of exposure ({guess})")
     if row.extracted:
         parts.append(f"{_value(row.extracted, '{:.1%}')} of windows extracted")
+    if row.p_z:
+        parts.append(f"a p_z of {_value(row.p_z, '{:.2g}')}")
     return f", {', '.join(parts)}" if parts else ""
 
 
@@ -169,5 +180,6 @@ def _asked(plan: TrainingPlan) -> str:
         f"F1 at most {asked.max_f1:g}" if asked.max_f1 else "",
         f"exposure at most {asked.max_exposure_bits:g} bits" if asked.max_exposure_bits else "",
         f"extraction at most {asked.max_extracted:g}" if asked.max_extracted else "",
+        f"p_z at most {asked.max_p_z:g}" if asked.max_p_z else "",
     ]
     return f"For {', '.join(filter(None, parts))}"

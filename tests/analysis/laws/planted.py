@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rote.analysis.laws.extraction import Extraction
 from rote.analysis.laws.kinds import law
 from rote.analysis.laws.law import FitEffort, Floats, LawCurve, LawData, RunCount
 from rote.analysis.laws.parametric import PUBLISHED, Parametric
@@ -30,6 +31,12 @@ DESIGNS = {
     ),
     "membership": (np.geomspace(500, 2e4, 8), np.array([2e4, 6e4, 2e5])),
     "capacity": (np.array([1e5, 4e5, 1e6]), np.geomspace(1e5, 2e7, 12)),
+    "extraction": (
+        np.geomspace(5e3, 7e4, 4),
+        np.array([5e5, 2e6]),
+        np.array([1.0, 10.0, 50.0]),
+        np.array([1.0, 8.0]),
+    ),
 }
 SURFACES = tuple(DESIGNS)
 FLOPS = np.geomspace(1e18, 1e22, 5)
@@ -42,7 +49,9 @@ def columns(name: str) -> tuple[str, ...]:
 
 
 def published(name: str) -> LawCurve:
-    """The first published curve; capacities have no published knee, so theirs is planted."""
+    """The first published curve, or one of ours: no knee of capacities is published, nor p_z."""
+    if name == "extraction":
+        return Extraction(X=2.4, A=3e-7, alpha=1.8, beta=0.4, gamma=1.5)
     if name == "capacity":
         return type(law(name).published["Morris et al. 2025, arXiv 2505.24832, fp32"])(
             alpha=3.6, p=4.0

@@ -87,7 +87,7 @@ def test_four_epochs_are_worth_nearly_new_data() -> None:
 
 
 def test_every_law_predicts_by_its_published_constants() -> None:
-    assert len(laws()) == 12
+    assert len(laws()) == 13
     for name in laws():
         assert law(name).name == name
         for source, curve in law(name).published.items():

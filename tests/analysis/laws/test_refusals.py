@@ -16,6 +16,7 @@ REGRESSIONS = {
     "overfitting": 4,
     "steps": 6,
     "repetition": 7,
+    "extraction": 5,
 }
 
 
@@ -44,7 +45,12 @@ def test_too_few_runs(name: str, num_constants: int) -> None:
 
 @pytest.mark.parametrize(
     ("name", "column"),
-    [(name, column) for name in REGRESSIONS for column in law(name).inputs[:2]],
+    [
+        (name, column)
+        for name in REGRESSIONS
+        for column in law(name).inputs[:2]
+        if (name, column) != ("extraction", "tokens")  # epochs may vary its data instead
+    ],
 )
 def test_a_single_size_or_data_set(name: str, column: str) -> None:
     measured = surface(name)

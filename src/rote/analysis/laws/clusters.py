@@ -11,9 +11,10 @@ from scipy.stats import ConstantInputWarning, f_oneway, rankdata
 
 from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.analysis.fits.uncertainty import Ints
-from rote.analysis.laws.law import CLUSTERS, Floats, LawData
+from rote.analysis.laws.law import CLUSTERS, RUN, Floats, LawData
 
-TOLERANCE = {"flops": 0.1}  # tolerance of a sweep line: budgets are rounded to whole steps
+# Budgets of a sweep line are rounded to whole steps; runs are numbered.
+TOLERANCE = {"flops": 0.1, RUN: 0.0}
 SAME = 0.01  # tolerance of the others: sizes may be read off a figure
 FEWEST_BESIDE = 2  # clusters needed beyond the number of constants
 SURE = 0.01  # level of the test, over all kinds of clusters together
@@ -32,7 +33,7 @@ def grouped(values: Floats, tolerance: float) -> list[Floats]:
 
 def cluster_numbers(measured: LawData, kind: str) -> Ints:
     """Return each run's cluster, [M]; raises ValueError for an unknown kind or a missing column."""
-    if kind not in CLUSTERS:
+    if kind not in (*CLUSTERS, RUN):
         raise ValueError(f"clusters={kind!r}: choose from {', '.join(CLUSTERS)}")
     numbers = np.zeros(len(measured), dtype=np.int64)
     groups = grouped(_values(measured, kind), TOLERANCE.get(kind, SAME))

@@ -6,7 +6,8 @@ from rote.analysis.laws.law import Law
 from rote.config.choices import unknown
 
 FILES = {
-    "capacity": "capacity", "data": "power", "envelope": "frontier", "isoflop": "frontier",
+    "capacity": "capacity", "data": "power", "envelope": "frontier", "extraction": "extraction",
+    "isoflop": "frontier",
     "kaplan": "kaplan", "membership": "membership", "overfitting": "kaplan",
     "parametric": "parametric", "repetition": "repetition", "size": "power", "steps": "steps",
     "variable_projection": "parametric",

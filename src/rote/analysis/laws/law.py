@@ -26,11 +26,16 @@ COLUMNS = {
     "f1": "of membership inference, at equal errors in runs of ours, from 0 to 1",
     "data_bits": "of the training set: all that can be memorised of it",
     "memorised_bits": "of the training set",
+    "epochs": "passes over the training set",
+    "repeats": "how often a sequence occurs in the training set",
+    "suffix_token_p": "of training suffixes, p_z^(1 / suffix tokens)",
+    "run": "number of the run, if it has several rows",
 }
 # A constant that the runs, or resampled runs, do not identify ends at a bound of its search. Values
 # derived from it may exceed floats; they are then infinite or left out.
 beyond_floats = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 CLUSTERS = ("parameters", "tokens", "unique_tokens", "flops")  # runs of equal ones: a cluster
+RUN = "run"  # rows of one run are a cluster too, unless another kind is asked for
 
 
 class RunSelection(Enum):
@@ -60,7 +65,7 @@ class LawData:
     """Measured columns with one number per run, as `COLUMNS` defines them.
 
     Raises ValueError for an unknown column, for columns that differ in length, and for a number
-    that is not finite or (except F1) not above 0.
+    that is not finite or (except F1) not above 0, and for a probability of a token above 1.
     """
 
     columns: Mapping[str, Floats]
@@ -73,7 +78,8 @@ class LawData:
             raise ValueError("columns differ in length")
         for name, values in self.columns.items():
             least = 0.0 if name == "f1" else np.nextafter(0, 1)
-            wrong = ~(np.isfinite(values) & (values >= least))
+            most = 1.0 if name == "suffix_token_p" else np.inf
+            wrong = ~(np.isfinite(values) & (values >= least) & (values <= most))
             if wrong.any():
                 row = int(wrong.argmax())
                 raise ValueError(f"{name} of run {row + 1} is {values[row]:g}: no such measurement")
@@ -143,6 +149,7 @@ class FittedLaw:
     goodness: Goodness
     warnings: tuple[str, ...]  # weakly identified constants, bounds reached, failed refits
     ranges: Mapping[str, Interval]  # range of each fitted input
+    checks: tuple[str, ...] = ()  # how well runs that were held back are predicted
 
     @beyond_floats
     def predict(self, *inputs: ArrayLike) -> Floats:

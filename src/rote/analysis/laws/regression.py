@@ -1,7 +1,8 @@
 """Fit laws by regression, and describe each fit: constants, intervals and warnings."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ from rote.analysis.fits.search import profile_ends
 from rote.analysis.fits.uncertainty import refits, regression_fit
 from rote.analysis.laws.clusters import required_clusters
 from rote.analysis.laws.diagnostics import LawFit, about_residuals, identification, influence
+from rote.analysis.laws.held_back import Check, check_of_largest
 from rote.analysis.laws.law import (
     COLUMNS,
+    RUN,
     FitEffort,
     FittedLaw,
     Floats,
@@ -59,6 +62,7 @@ class Regression:
     derived: tuple[Derived, ...] = ()
     residual: Residual = Residual.LOG
     reach: float = np.inf
+    held_back: tuple[str, ...] = ()  # inputs: runs with their largest value check the prediction
 
     def __call__(self, law: Law, measured: LawData, effort: FitEffort, *warnings: str) -> FittedLaw:
         """Fit; raises ValueError for too few runs or clusters, or if no start leads to a finite
@@ -119,14 +123,16 @@ class Regression:
         self, law: Law, measured: LawData, best_K: Floats, effort: FitEffort, *warnings: str
     ) -> FittedLaw:
         """Compute everything beside the best fit; raises ValueError for too few clusters."""
-        clusters = required_clusters(measured, effort.clusters, len(best_K))
+        kind = effort.clusters or (RUN if RUN in measured.columns else "")
+        clusters = required_clusters(measured, kind, len(best_K))
         regression = regression_fit(self.problem(law, measured), best_K, clusters)
-        fit = LawFit(**vars(regression), law=law, measured=measured, clusters=effort.clusters)
+        fit = LawFit(**vars(regression), law=law, measured=measured, clusters=kind)
         asked = effort.num_resamples if fit.spare >= FEWEST_RESIDUALS else 0
         drawn = refits(fit, num_resamples=asked, seed=effort.seed)
         curve, *resampled = (_curve(law, logs_K) for logs_K in (best_K, *drawn))
         ends_K2 = profile_ends(fit) if effort.profiles else None
         profiles = None if ends_K2 is None else [(a, b) for a, b in np.exp(ends_K2).tolist()]
+        checks = self._checks(law, measured, effort) if drawn.size else []
         return law.fitted(
             measured,
             curve,
@@ -134,7 +140,7 @@ class Regression:
             np.exp(best_K) * fit.errors_K,
             profiles,
             objective=fit.objective,
-            method=f"{law.method}; {_drawn(effort.clusters)}",
+            method=f"{law.method}; {_drawn(kind)}",
             derived=tuple(
                 described(each.name, each.meaning, each.value, curve, resampled, each.error(fit))
                 for each in self.derived
@@ -146,8 +152,14 @@ class Regression:
                 *influence(fit, ends_K2),
                 *failed(asked - len(resampled), asked),
                 *([TOO_FEW] if asked < effort.num_resamples else []),
+                *(each.warning for each in checks if each.warning),
             ),
+            checks=tuple(each.sentence for each in checks),
         )
+
+    def _checks(self, law: Law, measured: LawData, effort: FitEffort) -> list[Check]:
+        refit = partial(replace(self, held_back=()), law)
+        return [check_of_largest(refit, measured, effort, name) for name in self.held_back]
 
 
 def _curve(law: Law, logs_K: Floats) -> LawCurve:
@@ -159,4 +171,6 @@ def _drawn(clusters: str) -> str:
     """Describe which units the standard errors and the bootstrap treat as independent."""
     if not clusters:
         return "runs are drawn one by one"
+    if clusters == RUN:
+        return "the points of a run are drawn together"
     return f"runs of equal {clusters.replace('_', ' ')} are drawn together"

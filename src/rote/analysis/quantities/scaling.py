@@ -10,6 +10,7 @@ from rote.analysis.metrics import derive
 from rote.analysis.quantities.convergence import loss_quantities, num_converged
 from rote.analysis.quantities.leakage import quick_leakage
 from rote.analysis.quantities.settings import with_setting
+from rote.analysis.quantities.suffixes import TOKEN_P, by_repeats, with_suffixes
 from rote.analysis.results import Results
 from rote.core.units import nats_from_bits
 
@@ -33,6 +34,7 @@ def scaling_runs(results: Results, count: RunCount) -> pl.DataFrame:
     runs = quick_leakage(results)
     if runs is None:
         runs = loss_quantities(table, results.alphas)
+    runs = with_suffixes(results, runs)
     stopped = pl.col(BEST_STEP) if BEST_STEP in runs.columns else pl.lit(None, pl.Float64)
     batch_tokens = pl.col("training.tokens_seen") / pl.col("training.steps")
     return (
@@ -66,11 +68,12 @@ def doubts(runs: pl.DataFrame, law: Law) -> list[str]:
 
     ``runs`` are of one number format.
     """
-    known = runs.drop_nulls([*law.inputs, law.output])
+    known = _rows(runs, law).drop_nulls([*law.inputs, law.output]).unique("run_id")
     if law.runs is not RunSelection.ALL or known.is_empty():
         return []
     warnings = []
-    if CONVERGED in known.columns and (missed := known.height - num_converged(known)):
+    is_of_end = "epochs" not in law.inputs
+    if is_of_end and CONVERGED in known.columns and (missed := known.height - num_converged(known)):
         warnings.append(
             f"{missed} of {known.height} runs had not converged: they hold, and leak, less than "
             "they would"
@@ -94,6 +97,7 @@ def _differ(runs: pl.DataFrame, column: str) -> bool:
 
 def measured(runs: pl.DataFrame, law: Law, count: RunCount) -> LawData:
     """Return the data that ``law`` is fitted to; raises ValueError without a column or any run."""
+    runs = _rows(runs, law)
     names = [*(law.needs or (*law.inputs, law.output))]
     if missing := [name for name in names if name not in runs.columns or not runs[name].count()]:
         raise ValueError(f"no run has {' and '.join(missing)}")
@@ -103,6 +107,11 @@ def measured(runs: pl.DataFrame, law: Law, count: RunCount) -> LawData:
         raise ValueError(f"there are no {law.runs.value}")
     columns = {name: chosen[name].cast(pl.Float64).to_numpy() for name in names}
     return LawData(columns=columns, count=count)
+
+
+def _rows(runs: pl.DataFrame, law: Law) -> pl.DataFrame:
+    """Return the rows of a law: runs, or for suffixes a row per number of repeats in a run."""
+    return by_repeats(runs) if law.output == TOKEN_P else runs
 
 
 def _counted(runs: pl.DataFrame, count: RunCount) -> pl.Expr:

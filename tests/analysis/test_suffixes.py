@@ -1,0 +1,86 @@
+"""Suffixes of runs: planted log probabilities come back by how often text occurs."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from rote.analysis.laws import kinds
+from rote.analysis.laws.law import RunCount
+from rote.analysis.quantities.scaling import doubts, measured, scaling_runs
+from rote.analysis.quantities.suffixes import by_repeats, with_suffixes
+from tests.analysis import scaled
+
+LENGTH, PREFIX = scaled.LENGTH, scaled.LENGTH // 2
+SUFFIX = LENGTH - PREFIX
+ONCE, AGAIN = 1.5, 0.25  # nats per token of a suffix that occurs once, and eight times
+SETTINGS = {"num_sequences": 10, "duplicated_fraction": 0.2, "repeats": 8, "length": LENGTH}
+
+
+def table(task: str = "task.", **settings: Any) -> pl.DataFrame:
+    """Two runs that measured suffixes, on ten windows of which two occur eight times."""
+    named = {f"{task}{name}": value for name, value in {**SETTINGS, **settings}.items()}
+    return scaled.table().head(2).with_columns(**{
+        name: pl.lit(value) for name, value in {**named, "discoverable.train_tried": 24}.items()
+    })  # fmt: skip
+
+
+def with_arrays(runs: pl.DataFrame, folder: Path) -> Any:
+    """Arrays as the measure writes them: 10 windows and 14 copies, two prefixes and samplers."""
+    nats_N = np.array([AGAIN * 0.8, AGAIN * 1.2, *np.full(8, ONCE), *np.full(14, AGAIN)])
+    for run_id in runs["run_id"]:
+        (folder / run_id).mkdir()
+        np.savez(
+            folder / run_id / "arrays.npz",
+            **{
+                f"discoverable.train_log_p_plain_{PREFIX}": -nats_N * SUFFIX,
+                "discoverable.train_log_p_plain_2": np.full(24, -1e3),
+                f"discoverable.train_log_p_top_k_{PREFIX}": np.full(24, -np.inf),
+                f"discoverable.heldout_log_p_plain_{PREFIX}": np.full(24, -1e3),
+            },
+        )
+    return scaled.results(runs, folder)
+
+
+@pytest.mark.parametrize("task", ["task.", "task.base."])
+def test_means_are_those_of_the_longest_prefix_without_copies(tmp_path: Path, task: str) -> None:
+    runs = table(task)
+    found = with_suffixes(with_arrays(runs, tmp_path), runs)
+    assert found["suffix_tokens"].to_list() == [SUFFIX] * 2
+    assert found["suffix_token_p.8"].to_list() == pytest.approx([np.exp(-AGAIN)] * 2)
+    assert found["suffix_token_p.1"].to_list() == pytest.approx([np.exp(-ONCE)] * 2)
+
+
+def test_text_without_repeated_windows_occurs_once(tmp_path: Path) -> None:
+    runs = table(duplicated_fraction=0.0)
+    found = with_suffixes(with_arrays(runs, tmp_path), runs)
+    assert found["suffix_token_p.1"].to_list() == pytest.approx(
+        [np.exp(-(AGAIN + 4 * ONCE) / 5)] * 2
+    )
+    assert "suffix_token_p.8" not in found.columns
+
+
+def test_a_task_of_unknown_repeats_measures_nothing(tmp_path: Path) -> None:
+    runs = table().drop("task.num_sequences")
+    assert by_repeats(with_suffixes(with_arrays(runs, tmp_path), runs)).equals(runs)
+    bare = scaled.table()
+    assert with_suffixes(scaled.results(bare, tmp_path), bare) is bare
+
+
+def test_the_law_has_a_row_for_each_number_of_repeats(tmp_path: Path) -> None:
+    runs = scaling_runs(with_arrays(table(), tmp_path), RunCount.TOTAL)
+    points = measured(runs, kinds.law("extraction"), RunCount.TOTAL)
+    rows = sorted(zip(points["run"], points["repeats"], points["suffix_token_p"], strict=True))
+    once, again = np.exp(-ONCE), np.exp(-AGAIN)
+    expected = [(1, 1, once), (1, 8, again), (2, 1, once), (2, 8, again)]
+    np.testing.assert_allclose(rows, expected)
+    assert len(measured(runs, kinds.law("repetition"), RunCount.TOTAL)) == 2
+    assert doubts(runs, kinds.law("extraction")) == []
+
+
+def test_runs_that_measured_no_suffix_are_named(tmp_path: Path) -> None:
+    runs = scaling_runs(scaled.results(scaled.table(), tmp_path), RunCount.TOTAL)
+    with pytest.raises(ValueError, match="no run has repeats and suffix_token_p"):
+        measured(runs, kinds.law("extraction"), RunCount.TOTAL)
