@@ -42,7 +42,7 @@ def test_each_command_is_understood(plan: TrainingPlan, tmp_path: Path) -> None:
         assert "MODEL" in done.stderr or "TRAIN" in done.stderr, done.stderr
 
 
-@pytest.mark.parametrize("f1", [0.51, 0.52])
+@pytest.mark.parametrize("f1", [0.505, 0.51])
 def test_so_many_documents_tell_the_projected_f1_from_chance(plan: TrainingPlan, f1: float) -> None:
     (check, *_) = checks(with_f1(plan, f1))
     number = int(check.needs.split()[0].replace(",", ""))
@@ -52,7 +52,7 @@ def test_so_many_documents_tell_the_projected_f1_from_chance(plan: TrainingPlan,
         hits = draw.getrandbits(number).bit_count()
         misses = draw.getrandbits(number).bit_count()
         found.append(2 * hits / (hits + misses + number))
-    assert 1.96 * statistics.stdev(found) == pytest.approx(f1 - 0.5, rel=0.1)
+    assert 1.96 * statistics.stdev(found) == pytest.approx(f1 - 0.5, rel=0.15)
 
 
 def test_the_number_of_documents_has_bounds(plan: TrainingPlan) -> None:
