@@ -275,6 +275,7 @@ def _estimates(
 
 
 def _print_plan(console: "Console", made: "TrainingPlan") -> None:
+    from rote.planner.checks import checks
     from rote.planner.page import sizes
     from rote.planner.wording import answer, notes
 
@@ -293,3 +294,7 @@ def _print_plan(console: "Console", made: "TrainingPlan") -> None:
         console.print("plan.html has more columns, as a wider screen would", style="dim")
     for note in notes(made):
         console.print(f"- {note}", soft_wrap=True)
+    console.print("Check it on the trained model:", style="bold")
+    for check in checks(made):
+        console.print(f"- {check.measures}: {check.expects}", soft_wrap=True)
+        console.print(f"  {check.command}", style="dim", soft_wrap=True)

@@ -12,11 +12,12 @@ from rote.analysis.estimate import span
 from rote.analysis.figures import ACCENT, GREY, PALETTE
 from rote.analysis.marks import Layer
 from rote.analysis.metrics import METRICS
-from rote.analysis.page import Card, Content, Section, Text
+from rote.analysis.page import Block, Card, Commands, Content, Section, Text
 from rote.analysis.plot import Axis, Plot
 from rote.analysis.report import reproduce, write_page
 from rote.analysis.table import Column, Table
 from rote.core.units import bits_from_nats
+from rote.planner.checks import checks
 from rote.planner.formatting import duration, short
 from rote.planner.plan import TrainingPlan
 from rote.planner.projection import Projection, Value
@@ -39,6 +40,7 @@ def write_plan(plan: TrainingPlan, path: Path, command: str) -> None:
         lead=_plot(plan),
         sections=(
             Section("Sizes", [sizes(plan)]),
+            Section("Check it on your own model", _checks(plan)),
             Section("What this rests on", [Text(items=tuple(notes(plan)))]),
         ),
         numbers={},
@@ -46,6 +48,16 @@ def write_plan(plan: TrainingPlan, path: Path, command: str) -> None:
     )
     closing = reproduce([command])
     write_page(path, name="plan", question=QUESTION, content=content, closing=closing)
+
+
+def _checks(plan: TrainingPlan) -> list[Block]:
+    blocks: list[Block] = []
+    for check in checks(plan):
+        blocks += [
+            Text(f"{check.measures.capitalize()}. Expected: {check.expects}. Takes {check.needs}."),
+            Commands(lines=[check.command]),
+        ]
+    return blocks
 
 
 def sizes(plan: TrainingPlan, *, is_narrow: bool = False, is_brief: bool = False) -> Table:
@@ -92,6 +104,7 @@ def plan_json(plan: TrainingPlan) -> Mapping[str, Any]:
         "window_tokens": estimates.window_tokens,
         "count": estimates.count.value,
         "notes": list(notes(plan)),
+        "checks": [asdict(check) for check in checks(plan)],
     }
 
 
