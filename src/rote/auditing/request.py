@@ -10,7 +10,7 @@ from rote.auditing.targets import AuditTarget
 from rote.core.checks import require_whole
 from rote.io.write import canonical_json, sha256, sha256_of_file
 
-VERSION = 3  # of computation and storage: another version never resumes from old pieces
+VERSION = 4  # of computation and storage: another version never resumes from old pieces
 
 
 @dataclass(frozen=True, kw_only=True)
