@@ -129,7 +129,7 @@ def test_nothing_of_the_text_and_no_gap_in_the_numbers(quick: Path) -> None:
     values = scores.select(pl.col(pl.Float64)).to_numpy()
     assert np.isfinite(values).all()
     page = (quick / "audit.html").read_text()
-    assert page.count("<svg ") == 2 and "$" not in page and "nan" not in page.lower().split()
+    assert page.count("<svg ") == 3 and "$" not in page and "nan" not in page.lower().split()
 
 
 def test_every_score_of_a_full_audit(checkpoints: Checkpoints, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_every_score_of_a_full_audit(checkpoints: Checkpoints, tmp_path: Path) -
     found = numbers(folder)
     assert set(found["membership"]["qualities"]) == {
         "loss", "zlib", "min_k", "min_k_plus_plus", "gradient_norm", "lowercase", "recall",
-        "neighbourhood", "reference_1", "reference_2", "rmia", "lira",
+        "neighbourhood", "reference_1", "reference_2", "rmia", "lira", "dc_pdd", "ez", "wbc",
     }  # fmt: skip
     assert found["aside"] == 8 and found["prefix_of_recall_tokens"] == 4
     for side in ("members", "nonmembers"):
@@ -166,7 +166,7 @@ def test_every_score_of_a_full_audit(checkpoints: Checkpoints, tmp_path: Path) -
     scores = pl.read_parquet(folder / "scores.parquet")
     evaluated = scores.filter(~pl.col("aside"))
     every = evaluated.select("code_bits", "blind", pl.col(r"^(score|reference)\..*$"))
-    assert every.width == 16 and every.null_count().sum_horizontal().item() == 0
+    assert every.width == 19 and every.null_count().sum_horizontal().item() == 0
     assert scores.filter(pl.col("aside"))["score.recall"].null_count() == 8
     # Neither reference was trained: two that are equal leave LiRA with the least spread there is.
     assert evaluated["score.reference_1"].to_list() == evaluated["score.reference_2"].to_list()

@@ -25,7 +25,7 @@ def test_error_zone_is_zero_where_it_is_not_defined(
 
 
 def test_windows_of_each_size_vote_alike() -> None:
-    """Sizes 2, 3 and 4 fit into four tokens: sums (1, -1, 1), (2, 0), (1), of which 0 is no vote."""
+    """Sizes 2, 3 and 4 fit four tokens: sums (1, -1, 0), (2, -2), (1), and 0 is no vote."""
     shift = np.array([3.0, -2.0, 1.0, -1.0, -7.0])
     found = window_votes(shift, np.array([4, 1]))
     assert found == pytest.approx([(1 / 3 + 1 / 2 + 1) / 3, 0.0])

@@ -126,11 +126,11 @@ def run_stage(
 ) -> dict[str, np.ndarray]:
     """Return each array in the order of the rows; load ``model`` only if pieces are missing.
 
-    Values of tokens follow one another, row by row, without padding. ``report_work`` receives the cost of each piece. Raises `StageImpossible`, and ValueError for a
-    model that gives no finite numbers.
+    Values of tokens follow one another, row by row, without padding. ``report_work`` receives the
+    cost of each piece. Raises `StageImpossible`, and ValueError for a model that gives no finite
+    numbers.
     """
     arrays: dict[str, np.ndarray] = {}
-    ends_R = np.cumsum(stage.lengths_R)
     for number, batches in enumerate(_pieces(batches_of(stage), stage)):
         name = f"{stage.name}-{number:05d}"
         held = pieces.read(name)
@@ -138,16 +138,20 @@ def run_stage(
             held = _computed(stage, batches, *model())
             pieces.write(name, held)
         places = np.concatenate(batches)
-        lengths = stage.lengths_R[places]
-        token_places = np.repeat(ends_R[places] - np.cumsum(lengths), lengths)
-        token_places += np.arange(len(token_places))
         for key, values in held.items():
             is_of_tokens = key.startswith(OF_TOKENS)
-            size = ends_R[-1] if is_of_tokens else len(stage.lengths_R)
+            size = int(stage.lengths_R.sum()) if is_of_tokens else len(stage.lengths_R)
             whole = arrays.setdefault(key, np.empty(size, values.dtype))
-            whole[token_places if is_of_tokens else places] = values
+            whole[_token_places(stage, places) if is_of_tokens else places] = values
         report_work(stage.weight * float(stage.lengths_R[places].sum()))
     return arrays
+
+
+def _token_places(stage: Stage, rows: np.ndarray) -> np.ndarray:
+    """Return where the tokens of some rows lie among those of all rows."""
+    lengths = stage.lengths_R[rows]
+    shifts = np.cumsum(stage.lengths_R)[rows] - np.cumsum(lengths)
+    return np.repeat(shifts, lengths) + np.arange(lengths.sum())
 
 
 def batches_of(stage: Stage) -> Iterator[np.ndarray]:

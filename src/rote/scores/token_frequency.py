@@ -23,24 +23,26 @@ def dc_pdd(documents: Documents, tokens: Sequence[Integers], counts_V: Integers)
     DC-PDD (Zhang et al. 2024, arXiv 2409.14781), as in the authors' code. They count f in a large
     public corpus; ``counts_V`` counts the tokens of all documents, these included.
     """
-    scores = []
+    total, scores = int(counts_V.sum()), []
     for log_p_L, tokens_L in zip(documents.log_p_BL, tokens, strict=True):
-        first_U, _, rarity_nats_U = _rarity(tokens_L, counts_V)
+        first_U, _, rarity_nats_U = _rarity(tokens_L, counts_V, total)
         scores.append(np.minimum(np.exp(log_p_L[first_U]) * rarity_nats_U, MOST_OF_A_TOKEN).mean())
     return np.array(scores)
 
 
 def rarity_nats(tokens: Sequence[Integers], counts_V: Integers) -> Floats:
     """Return the mean of -ln f over a document's tokens, in nats; [B]."""
-    means = []
+    total, means = int(counts_V.sum()), []
     for tokens_L in tokens:
-        _, number_U, rarity_nats_U = _rarity(tokens_L, counts_V)
+        _, number_U, rarity_nats_U = _rarity(tokens_L, counts_V, total)
         means.append(number_U @ rarity_nats_U / len(tokens_L))
     return np.array(means)
 
 
-def _rarity(tokens_L: Integers, counts_V: Integers) -> tuple[Integers, Integers, Floats]:
+def _rarity(
+    tokens_L: Integers, counts_V: Integers, total: int
+) -> tuple[Integers, Integers, Floats]:
     """Return, for each different token, its first place, its number here, and -ln f elsewhere."""
     token_U, first_U, number_U = np.unique(tokens_L, return_index=True, return_counts=True)
-    total = counts_V.sum() - len(tokens_L) + len(counts_V)
-    return first_U, number_U, np.log(total) - np.log1p(counts_V[token_U] - number_U)
+    log_others = np.log(total - len(tokens_L) + len(counts_V))
+    return first_U, number_U, log_others - np.log1p(counts_V[token_U] - number_U)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from rote.analysis.audit import wording
-from rote.analysis.audit.figures import BLIND_NAME, aurocs, roc
+from rote.analysis.audit.figures import BLIND_NAME, aurocs, roc, tradeoff
 from rote.analysis.audit.names import named
 from rote.analysis.audit.verdicts import (
     CONFOUNDED,
@@ -21,6 +21,7 @@ from rote.analysis.page import Block, Card, Content, Heading, Section, Text
 from rote.analysis.quantities.exposure import FEWEST_IN_GROUP
 from rote.analysis.quantities.membership import (
     FALSE_POSITIVE_RATES,
+    LOSS_TAIL_RATE,
     MembershipQuality,
     TooFewControls,
 )
@@ -81,6 +82,7 @@ def content(found: Found, stored: StoredAudit, numbers: Mapping[str, Any]) -> Co
     sections = [
         _audited(facts),
         _membership(found.membership, stored),
+        _privacy(found.membership, facts),
         *([_unintended(found.unintended)] if found.unintended else []),
         _extraction(found.regurgitation, facts),
         *([_exposure(planted)] if planted is not None else []),
@@ -178,6 +180,8 @@ def _membership(found: MembershipVerdict, stored: StoredAudit) -> Section:
                    unit="false positives", form="{:.2%}")
             for place, rate in enumerate(FALSE_POSITIVE_RATES)
         ),
+        Column(f"non-members excluded at {LOSS_TAIL_RATE:.1%}", _excluded,
+               unit="members missed", form="{:.2%}"),
     ]  # fmt: skip
     skipped = [f"{named(name, facts).name}: {reason}" for name, reason in facts["skipped"].items()]
     blocks: list[Block] = [
@@ -200,6 +204,33 @@ def _found_at(place: int, row: tuple[str, str, MembershipQuality]) -> Cell | Rat
     if isinstance(found, TooFewControls):
         return warning(f"takes {found.controls_needed:,}", "non-members")
     return found.members_found
+
+
+def _excluded(row: tuple[str, str, MembershipQuality]) -> Cell | Rate:
+    found = row[2].nonmembers_excluded
+    if isinstance(found, TooFewControls):
+        return warning(f"takes {found.controls_needed:,}", "members")
+    return found
+
+
+def _privacy(found: MembershipVerdict, facts: Mapping[str, Any]) -> Section:
+    """List the lower bounds, each with what it takes for granted."""
+    bounds = found.privacy
+    rows = [
+        ("epsilon", bounds.epsilon, "scores independent"),
+        ("mu", bounds.mu, "the same, and noise that acts as a Gaussian"),
+        ("epsilon, from mu", bounds.epsilon_by_mu, "the same"),
+        ("epsilon, one run", bounds.epsilon_one_run, "members and non-members drawn alike"),
+    ]
+    columns = [
+        Column("bound", lambda row: row[0]),
+        Column("at least", lambda row: row[1], unit="95 % confidence", form="{:.2f}"),
+        Column("if", lambda row: row[2]),
+    ]
+    words = Text(wording.privacy(found, facts))
+    return Section(
+        "Differential privacy", [words, tradeoff(found), Table(columns=columns, rows=rows)]
+    )
 
 
 def _unintended(found: Sequence[Mapping[str, Any]]) -> Section:
