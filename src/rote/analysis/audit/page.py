@@ -201,36 +201,32 @@ def _accuracy(row: tuple[str, str, MembershipQuality]) -> tuple[float, str]:
 
 def _found_at(place: int, row: tuple[str, str, MembershipQuality]) -> Cell | Rate:
     found = row[2].at_false_positive_rates[place]
-    if isinstance(found, TooFewControls):
-        return warning(f"takes {found.controls_needed:,}", "non-members")
-    return found.members_found
+    return _needed(found) if isinstance(found, TooFewControls) else found.members_found
 
 
 def _excluded(row: tuple[str, str, MembershipQuality]) -> Cell | Rate:
     found = row[2].nonmembers_excluded
-    if isinstance(found, TooFewControls):
-        return warning(f"takes {found.controls_needed:,}", "members")
-    return found
+    return _needed(found, "members") if isinstance(found, TooFewControls) else found
+
+
+def _needed(found: TooFewControls, noun: str = "non-members") -> Cell:
+    return warning(f"takes {found.controls_needed:,}", noun)
 
 
 def _privacy(found: MembershipVerdict, facts: Mapping[str, Any]) -> Section:
     """List the lower bounds, each with what it takes for granted."""
-    bounds = found.privacy
     rows = [
-        ("epsilon", bounds.epsilon, "scores independent"),
-        ("mu", bounds.mu, "the same, and noise that acts as a Gaussian"),
-        ("epsilon, from mu", bounds.epsilon_by_mu, "the same"),
-        ("epsilon, one run", bounds.epsilon_one_run, "members and non-members drawn alike"),
+        ("epsilon", found.privacy.epsilon, "scores independent"),
+        ("mu", found.privacy.mu, "the same, and noise that acts as a Gaussian"),
+        ("epsilon, from mu", found.privacy.epsilon_by_mu, "the same"),
+        ("epsilon, one run", found.privacy.epsilon_one_run, "members and non-members drawn alike"),
     ]
     columns = [
-        Column("bound", lambda row: row[0]),
+        Column("bound", lambda row: row[0]), Column("if", lambda row: row[2]),
         Column("at least", lambda row: row[1], unit="95 % confidence", form="{:.2f}"),
-        Column("if", lambda row: row[2]),
-    ]
-    words = Text(wording.privacy(found, facts))
-    return Section(
-        "Differential privacy", [words, tradeoff(found), Table(columns=columns, rows=rows)]
-    )
+    ]  # fmt: skip
+    words, table = Text(wording.privacy(found, facts)), Table(columns=columns, rows=rows)
+    return Section("Differential privacy", [words, tradeoff(found), table])
 
 
 def _unintended(found: Sequence[Mapping[str, Any]]) -> Section:
