@@ -72,7 +72,10 @@ def _passes(shape: Shape) -> dict[str, Callable[[], object]]:
     rows = [generator.integers(1, shape.vocab_size, length) for length in lengths]
     texts = [row.astype(np.int32).tobytes() for row in rows]
     half = shape.length // 2
-    score = OnePass(k_percent=K_PERCENT, beginning_tokens=shape.length, suffix=(half // 2, half))
+    score = OnePass(
+        k_percent=K_PERCENT, beginning_tokens=shape.length, suffix=(half // 2, half),
+        counts_V=np.bincount(np.concatenate(rows), minlength=shape.vocab_size), keeps_tokens=True,
+    )  # fmt: skip
     stage = stage_of(
         "forward", rows, score,
         most_tokens=tokens_at_once(shape.vocab_size, torch.device("cpu")),

@@ -69,6 +69,8 @@ def test_the_verdict_follows_from_the_chosen_score_and_from_words(
         assert found.score == "loss"
         # The normal shift d has AUROC Phi(d / sqrt 2): 0.760 for 1.
         assert found.auroc.interval[0] < 0.760 < found.auroc.interval[1]
+    assert (found.privacy.epsilon_one_run > 0) == (model > 0)
+    assert found.privacy.mu <= max(model, 0)
 
 
 @pytest.mark.slow
@@ -147,10 +149,11 @@ def test_a_page_at_chance_claims_nothing() -> None:
     assert leaking.lead.title == "Loss separates members from non-members"
     assert [card.value for card in at_chance.cards] == ["no evidence", "not measured"]
     assert not any(card.is_warning for card in at_chance.cards)
-    (roc,) = (
+    roc, tradeoff = (
         block for each in at_chance.sections for block in each.blocks if isinstance(block, Plot)
     )
     assert roc.title.endswith("% of members are found, no more than by chance")
+    assert tradeoff.title == "These errors refute no privacy at all"
     assert at_chance.headlines[1] == (
         "regurgitation: not measured. Extraction was not tried: no document has 100 tokens."
     )

@@ -282,6 +282,25 @@ def test_membership_without_cost_has_no_law(tmp_path: Path) -> None:
     assert captions.NO_COST in sentences(content)
 
 
+def test_the_planned_epsilon_stands_beside_what_the_scores_refute(tmp_path: Path) -> None:
+    """One of two sizes has DP-SGD; its members score a planted shift above the others."""
+    whole = planted.canary_results(tmp_path, seeds=(0,), sizes=(40,))
+    is_private = pl.col("size.width") == 32
+    table = whole.table.with_columns(
+        pl.when(is_private).then(8.0).alias("control.dp_sgd.epsilon"),
+        pl.when(is_private).then(1e-4).alias("control.dp_sgd.delta"),
+    )
+    content = report.make(dataclasses.replace(whole, table=table))
+    (numbers,) = (number for name, number in content.numbers.items() if name.startswith("privacy"))
+    assert numbers["runs"] == ["32-40-0"]
+    assert (numbers["planned_epsilon"], numbers["delta"]) == (8.0, 1e-4)
+    folder = whole.folders["32-40-0"].arrays()
+    members, others = folder["membership.member_loss"], folder["membership.nonmember_loss"]
+    assert 0 < numbers["mu"] < members.mean() - others.mean()
+    assert captions.PRIVATE in sentences(content)
+    assert captions.PRIVATE not in sentences(report.make(whole))
+
+
 def test_nothing_is_claimed_of_models_that_leak_nothing(tmp_path: Path) -> None:
     """One seed, unconverged, every score noise, every canary at a guess's rank, no window told."""
     results = planted.canary_results(tmp_path, seeds=(0,))

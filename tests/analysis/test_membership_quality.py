@@ -172,6 +172,19 @@ def test_too_few_controls_are_refused_with_the_number_needed(rate: float, needed
             assert at.reason == f"{num} non-members; a rate of {rate:.1%} takes {needed}"
 
 
+def test_non_members_are_excluded_below_nearly_all_members() -> None:
+    """99 members a half allow one of them below the threshold: half of 400 others lie there."""
+    members, others = np.arange(198.0), np.where(np.arange(400) % 2, -5.0, 500.0)
+    found = membership_quality(members, others).nonmembers_excluded
+    assert not isinstance(found, TooFewControls)
+    assert found.trials == 200 and found.value == pytest.approx(0.5, abs=0.1)
+    inverted = membership_quality(-others, -members).at_false_positive_rates[0]
+    assert not isinstance(inverted, TooFewControls) and inverted.members_found.trials == 200
+    few = membership_quality(members[:100], others).nonmembers_excluded
+    assert isinstance(few, TooFewControls)
+    assert few.reason == "100 members; a rate of 1.0% takes 198"
+
+
 def test_the_promised_false_positive_rate_is_kept_on_average() -> None:
     """300 splits of continuous and of tied scores."""
     for decimals in (9, 1):

@@ -129,7 +129,7 @@ def test_nothing_of_the_text_and_no_gap_in_the_numbers(quick: Path) -> None:
     values = scores.select(pl.col(pl.Float64)).to_numpy()
     assert np.isfinite(values).all()
     page = (quick / "audit.html").read_text()
-    assert page.count("<svg ") == 2 and "$" not in page and "nan" not in page.lower().split()
+    assert page.count("<svg ") == 3 and "$" not in page and "nan" not in page.lower().split()
 
 
 def test_every_score_of_a_full_audit(checkpoints: Checkpoints, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_every_score_of_a_full_audit(checkpoints: Checkpoints, tmp_path: Path) -
     found = numbers(folder)
     assert set(found["membership"]["qualities"]) == {
         "loss", "zlib", "min_k", "min_k_plus_plus", "gradient_norm", "lowercase", "recall",
-        "neighbourhood", "reference_1", "reference_2", "rmia", "lira",
+        "neighbourhood", "reference_1", "reference_2", "rmia", "lira", "dc_pdd", "ez", "wbc",
     }  # fmt: skip
     assert found["aside"] == 8 and found["prefix_of_recall_tokens"] == 4
     for side in ("members", "nonmembers"):
@@ -166,10 +166,36 @@ def test_every_score_of_a_full_audit(checkpoints: Checkpoints, tmp_path: Path) -
     scores = pl.read_parquet(folder / "scores.parquet")
     evaluated = scores.filter(~pl.col("aside"))
     every = evaluated.select("code_bits", "blind", pl.col(r"^(score|reference)\..*$"))
-    assert every.width == 16 and every.null_count().sum_horizontal().item() == 0
+    assert every.width == 19 and every.null_count().sum_horizontal().item() == 0
     assert scores.filter(pl.col("aside"))["score.recall"].null_count() == 8
+    for row in evaluated.filter(set="member").head(4).iter_rows(named=True):
+        text = sides["members"].read_text().splitlines()[row["line"] - 1]
+        ez, wbc = against_a_reference(checkpoints, text)
+        assert row["score.ez"] == pytest.approx(ez, rel=1e-3)
+        assert row["score.wbc"] == pytest.approx(wbc)
     # Neither reference was trained: two that are equal leave LiRA with the least spread there is.
     assert evaluated["score.reference_1"].to_list() == evaluated["score.reference_2"].to_list()
+
+
+def against_a_reference(checkpoints: Checkpoints, text: str) -> tuple[float, float]:
+    """EZ-MIA and WBC of one text, position by position."""
+    ids = AutoTokenizer.from_pretrained(checkpoints.trained)(text)["input_ids"]
+    log_p, greedy = [], []
+    for folder in (checkpoints.trained, checkpoints.untrained):
+        model = GPT2LMHeadModel.from_pretrained(folder).eval()
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor([[0, *ids[:-1]]])).logits[0].double()
+        log_p.append(logits.log_softmax(-1)[range(len(ids)), ids])
+        greedy.append(logits.argmax(-1).tolist())
+    shifts = (log_p[0] - log_p[1]).tolist()
+    wrong = [one for one, token, best in zip(shifts, ids, greedy[0], strict=True) if token != best]
+    up, down = sum(x for x in wrong if x > 0), -sum(x for x in wrong if x < 0)
+    votes = []
+    for size in (2, 3, 4, 5, 8, 11, 15, 21, 29, 40):
+        windows = [shifts[at : at + size] for at in range(len(shifts) - size + 1)]
+        if windows:
+            votes.append(sum(sum(window) > 0 for window in windows) / len(windows))
+    return up / down if len(wrong) > 1 and down else 0.0, sum(votes) / len(votes)
 
 
 @pytest.mark.parametrize("precision", ["bf16_true", "bf16_mixed"])

@@ -49,6 +49,8 @@ def test_scores_of_both_sides_are_those_of_sums_by_hand(model: Fixed) -> None:
     log_V = log_p(model)
     mean = (np.exp(log_V) * log_V).sum()
     spread = np.sqrt((np.exp(log_V) * log_V**2).sum() - mean**2)
+    halves = [(task.train(3), 6), (task.heldout(3), 5)]
+    every = np.concatenate([half.tokens(torch.arange(number)).numpy() for half, number in halves])
     for side, sequences in (("member", task.train(3)), ("nonmember", task.heldout(3))):
         tokens = sequences.tokens(torch.arange(sequences.num_sequences)).numpy()
         lowest = np.sort(log_V[tokens], axis=1)[:, :4].mean(axis=1)
@@ -57,7 +59,13 @@ def test_scores_of_both_sides_are_those_of_sums_by_hand(model: Fixed) -> None:
         assert arrays[f"{side}_min_k"] == pytest.approx(lowest, rel=1e-5)
         standard = (lowest - mean) / spread
         assert arrays[f"{side}_min_k_plus_plus"] == pytest.approx(standard, rel=1e-5)
-    assert {name.split("_", 1)[1] for name in arrays} == {"loss", "min_k", "min_k_plus_plus"}
+        counts = np.bincount(every.ravel(), minlength=V)
+        for row, score in zip(tokens, arrays[f"{side}_dc_pdd"], strict=True):
+            elsewhere = counts - np.bincount(row, minlength=V) + 1
+            weighted_V = np.exp(log_V) * -np.log(elsewhere / elsewhere.sum())
+            assert score == pytest.approx(np.minimum(weighted_V[np.unique(row)], 0.01).mean())
+    wanted = {"loss", "min_k", "min_k_plus_plus", "dc_pdd"}
+    assert {name.split("_", 1)[1] for name in arrays} == wanted
 
 
 def test_text_has_scores_of_the_text_itself(model: Fixed) -> None:
@@ -105,7 +113,8 @@ def test_a_part_is_the_first_of_each_side_and_batches_change_nothing(
     part = measured(numbers(), model, num_sequences=5)
     assert part.totals == {"members": 5, "nonmembers": 5}
     for name, values in part.arrays.items():
-        assert values.tolist() == whole[name][:5].tolist()
+        if not name.endswith("dc_pdd"):  # its frequencies are those of all that is scored
+            assert values.tolist() == whole[name][:5].tolist()
 
 
 @pytest.mark.parametrize("wrong", [{"num_sequences": 0}, {"k_percent": 101}, {"k_percent": 0.2}])

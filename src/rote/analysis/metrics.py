@@ -211,6 +211,10 @@ _ALL = (
     Metric(name="balanced_accuracy", title="balanced accuracy", form="{:.3f}"),
     Metric(name="auroc", title="AUROC", form="{:.3f}"),
     Metric(
+        name="nonmembers_excluded", title="non-members excluded where 1 % of members are missed",
+        form="{:.1%}",
+    ),
+    Metric(
         name="exposure_bits", title="exposure of inserted canaries", unit="bits", form="{:.2f}",
         is_compared=True,
     ),

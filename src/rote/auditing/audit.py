@@ -79,6 +79,7 @@ class _Work:
             corpus=corpus,
             target=target,
             settings=settings,
+            num_references=len(question.references),
             weights=self.precision.weights,
             device=self.device,
         )

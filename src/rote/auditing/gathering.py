@@ -21,6 +21,8 @@ from rote.auditing.scoring import (
     FEWEST_FOR_LIRA,
     LOG_P,
     SUFFIX_LOG_P,
+    TOKEN_IS_GREEDY,
+    TOKEN_LOG_P,
     Passes,
     membership_scores,
 )
@@ -36,6 +38,9 @@ from rote.auditing.targets import AuditTarget
 from rote.core.units import bits_from_nats
 from rote.scores.blind import blind_scores, word_ids
 from rote.scores.documents import Floats
+from rote.scores.likelihood import zlib_bytes
+from rote.scores.quantile import FEWEST
+from rote.scores.token_frequency import rarity_nats
 from rote.tasks.occurrences import Occurrences
 
 PACKAGES = ("rote", "torch", "transformers", "tokenizers", "numpy")
@@ -99,7 +104,7 @@ def _passes(stages: Stages, gathered: GatheredScores) -> Passes:
     corpus, passed = stages.corpus, gathered.passed
     number = len(corpus.aside_D)
     forward = passed[stages_of_passes.FORWARD]
-    single = {name: forward[name] for name in ("min_k", "min_k_plus_plus")}
+    single = {name: forward[name] for name in ("min_k", "min_k_plus_plus", "dc_pdd")}
     if stages_of_passes.GRADIENT in passed:
         norms_E = passed[stages_of_passes.GRADIENT]["gradient_norm"]
         single["gradient_norm"] = _spread(norms_E, corpus)
@@ -116,8 +121,30 @@ def _passes(stages: Stages, gathered: GatheredScores) -> Passes:
         ),
         neighbours_DW=_neighbours(stages, gathered),
         references_SD=np.array(references).reshape(-1, number),
+        shift_nats_T=_shift(gathered),
+        is_greedy_T=forward.get(TOKEN_IS_GREEDY),
+        features_DF=_features(stages),
         aside_D=corpus.aside_D,
     )
+
+
+def _shift(gathered: GatheredScores) -> Floats | None:
+    """Return ln p of each token less that under the first reference; None without one."""
+    first = gathered.passed.get("reference-0")
+    if first is None:
+        return None
+    log_p_T = gathered.passed[stages_of_passes.FORWARD][TOKEN_LOG_P]
+    return log_p_T.astype(np.float64) - first[TOKEN_LOG_P]
+
+
+def _features(stages: Stages) -> Floats:
+    """Return what is known of a document without a model, [D, F]: how long and how rare it is."""
+    corpus = stages.corpus
+    lengths_D = np.array([len(row) for row in corpus.tokens])
+    columns = [np.log(lengths_D), rarity_nats(corpus.tokens, stages.counts_V)]
+    if corpus.texts is not None:
+        columns.append(zlib_bytes([text.encode() for text in corpus.texts]) / lengths_D)
+    return np.column_stack(columns)
 
 
 def _beside(name: str, gathered: GatheredScores, corpus: Corpus, rows: Any) -> Any:
@@ -219,20 +246,22 @@ def _facts(
         "max_tokens": corpus.max_tokens,
         "prefix_of_recall_tokens": len(stages.prefix),
         "settings": asdict(settings),
-        "skipped": dict(gathered.skipped) | _needing_references(len(names), corpus),
+        "skipped": dict(gathered.skipped) | _needing_others(len(names), corpus),
         "digests": dict(digests),
         "versions": {name: _version(name) for name in PACKAGES},
     }
 
 
-def _needing_references(number: int, corpus: Corpus) -> dict[str, str]:
+def _needing_others(number: int, corpus: Corpus) -> dict[str, str]:
     reasons = {}
     if not number:
-        reasons = dict.fromkeys(("reference", "rmia"), "no --reference")
+        reasons = dict.fromkeys(("reference", "ez", "wbc", "rmia"), "no --reference")
     elif not corpus.aside_D.any():
         reasons["rmia"] = "no non-members were set aside"
     if number < FEWEST_FOR_LIRA:
         reasons["lira"] = f"takes {FEWEST_FOR_LIRA} references or more"
+    if corpus.aside_D.sum() < FEWEST:
+        reasons["quantile"] = f"takes {FEWEST} non-members set aside"
     return reasons
 
 

@@ -31,6 +31,7 @@ class Stages:
     corpus: Corpus
     target: AuditTarget
     settings: AuditSettings
+    num_references: int
     weights: str  # the dtype in which they are stored
     device: torch.device
 
@@ -71,7 +72,14 @@ class Stages:
 
     def of_reference(self, number: int) -> Stage:
         """Return the stage of a reference: the same documents under another model."""
-        return self._stage(f"reference-{number}", self.corpus.tokens, LogLikelihood())
+        score = LogLikelihood(keeps_tokens=number == 0)
+        return self._stage(f"reference-{number}", self.corpus.tokens, score)
+
+    @property
+    def counts_V(self) -> np.ndarray:
+        """Return how often each token occurs in all documents."""
+        tokens_T = np.concatenate(self.corpus.tokens)
+        return np.bincount(tokens_T, minlength=self.target.vocab_size)
 
     @property
     def tried(self) -> np.ndarray:
@@ -113,6 +121,8 @@ class Stages:
             k_percent=settings.k_percent,
             beginning_tokens=self.room_tokens,
             suffix=(settings.prefix_tokens, settings.extraction_tokens),
+            counts_V=self.counts_V,
+            keeps_tokens=self.num_references > 0,
         )
         return self._stage(FORWARD, self.corpus.tokens, score)
 

@@ -1,7 +1,7 @@
 """Compute the results of passes through a model, and membership scores from stored results.
 
 Membership scores: higher = member. Shapes: B rows of a batch, L positions, D documents of both
-sets, S references.
+sets, T tokens of all of them, S references, V vocabulary, F features.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rote.auditing.stages import StageImpossible
+from rote.auditing.stages import OF_TOKENS, StageImpossible
 from rote.measures.extraction import last_wrong_positions
 from rote.models.decoder import sequences_at_once
 from rote.models.likelihood import token_nats
@@ -27,10 +27,14 @@ from rote.scores.likelihood import (
     reference,
     zlib_bytes,
 )
+from rote.scores.quantile import FEWEST, above_quantile
 from rote.scores.shadow_models import Shadows, lira_offline, offline_prior, rmia
+from rote.scores.token_frequency import dc_pdd
+from rote.scores.token_shifts import error_zone, window_votes
 
 # ln p of all tokens, of the first ones, and of the suffix for extraction.
 LOG_P, BEGINNING_LOG_P, SUFFIX_LOG_P = "log_p", "beginning_log_p", "suffix_log_p"
+TOKEN_LOG_P, TOKEN_IS_GREEDY = f"{OF_TOKENS}log_p", f"{OF_TOKENS}is_greedy"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,18 +44,29 @@ class OnePass:
     k_percent: int
     beginning_tokens: int  # length of the beginning that is compared with the one after a prefix
     suffix: tuple[int, int]  # ln p of these positions, if a document has them
+    counts_V: Integers  # of the tokens of all documents
+    keeps_tokens: bool  # for scores that set single tokens against a reference
 
     def __call__(
         self, model: nn.Module, tokens_BL: Tensor, lengths_B: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Return float64 scores, ln p in nats."""
-        scored = documents(moments(model, tokens_BL), lengths_B)
+        """Return float64 scores, ln p in nats; of single tokens ln p in float32."""
+        found = moments(model, tokens_BL)
+        scored = documents(found, lengths_B)
+        padded = zip(tokens_BL.cpu().numpy(), lengths_B, strict=True)
+        tokens = [row[:length] for row, length in padded]
+        of_tokens = {
+            TOKEN_LOG_P: found.log_p_BL.cpu().numpy(),
+            TOKEN_IS_GREEDY: found.is_greedy_BL.cpu().numpy(),
+        }
         return {
             LOG_P: scored.log_likelihood_B,
             BEGINNING_LOG_P: _between(scored, 0, self.beginning_tokens),
             SUFFIX_LOG_P: _between(scored, *self.suffix),
             "min_k": min_k(scored, k_percent=self.k_percent),
             "min_k_plus_plus": min_k_plus_plus(scored, k_percent=self.k_percent),
+            "dc_pdd": dc_pdd(scored, tokens, self.counts_V),
+            **(of_tokens if self.keeps_tokens else {}),
         }
 
 
@@ -60,6 +75,7 @@ class LogLikelihood:
     """ln p of the tokens after a prefix, given the prefix."""
 
     prefix_tokens: int = 0
+    keeps_tokens: bool = False  # ln p of single tokens too, float32
 
     @torch.inference_mode()
     def __call__(
@@ -72,7 +88,8 @@ class LogLikelihood:
         log_p_B = -np.where(is_behind_BL, nats_BL, 0.0).sum(axis=1)
         if not np.isfinite(log_p_B).all():
             raise ValueError("a model gives no finite probability to a document")
-        return {LOG_P: log_p_B}
+        of_tokens = {TOKEN_LOG_P: -nats_BL.astype(np.float32)} if self.keeps_tokens else {}
+        return {LOG_P: log_p_B, **of_tokens}
 
 
 def gradient(model: nn.Module, tokens_BL: Tensor, lengths_B: np.ndarray) -> dict[str, np.ndarray]:
@@ -130,6 +147,9 @@ class Passes:
     behind_prefix: tuple[Floats, Integers] | None  # ln p and lengths of beginnings after a prefix
     neighbours_DW: Floats | None  # nats per token
     references_SD: Floats  # ln p under each reference
+    shift_nats_T: Floats | None  # ln p of each token less that under the first reference
+    is_greedy_T: np.ndarray | None  # bool: no other token is likelier
+    features_DF: Floats  # of documents, without any model: length, rarity, compressed bytes
     aside_D: np.ndarray  # bool: set aside, not evaluated
 
 
@@ -152,19 +172,29 @@ def membership_scores(passes: Passes, names: Sequence[str]) -> dict[str, Floats]
         made["neighbourhood"] = neighbourhood(nats_D, passes.neighbours_DW)
     for name, log_p_D in zip(names, passes.references_SD, strict=True):
         made[name] = reference(nats_D, -log_p_D / passes.lengths_D)
-    return made | _with_references(passes)
+    return made | _beside_others(passes)
 
 
-def _with_references(passes: Passes) -> dict[str, Floats]:
-    """Return scores per token, so that long documents do not saturate them."""
+def _beside_others(passes: Passes) -> dict[str, Floats]:
+    """Return scores that need references or known non-members.
+
+    They are per token, so that long documents do not saturate them.
+    """
     made: dict[str, Floats] = {}
     num_references = len(passes.references_SD)
+    aside_D = passes.aside_D
     log_p_D = passes.log_p_D / passes.lengths_D
     log_p_SD = passes.references_SD / passes.lengths_D
-    if num_references and passes.aside_D.any():
+    if passes.shift_nats_T is not None and passes.is_greedy_T is not None:
+        made["ez"] = error_zone(passes.shift_nats_T, passes.is_greedy_T, passes.lengths_D)
+        made["wbc"] = window_votes(passes.shift_nats_T, passes.lengths_D)
+    if aside_D.sum() >= FEWEST:
+        known = log_p_D[aside_D], passes.features_DF[aside_D]
+        made["quantile"] = above_quantile(log_p_D, passes.features_DF, *known)
+    if num_references and aside_D.any():
         prior_D = offline_prior(_untrained(log_p_SD), a=RMIA_A)
-        aside = passes.aside_D
-        made["rmia"] = rmia(log_p_D, prior_D, log_p_D[aside], prior_D[aside], gamma=RMIA_GAMMA)
+        known = log_p_D[aside_D], prior_D[aside_D]
+        made["rmia"] = rmia(log_p_D, prior_D, *known, gamma=RMIA_GAMMA)
     if num_references >= FEWEST_FOR_LIRA:
         made["lira"] = lira_offline(log_p_D, _untrained(log_p_SD), fixed_variance=True)
     return made

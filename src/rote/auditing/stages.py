@@ -59,8 +59,11 @@ class StageImpossible(Exception):
     """A stage that cannot run here; the message gives the reason to users."""
 
 
+OF_TOKENS = "token_"  # begins the names of arrays with a value per token
+
+
 class Score(Protocol):
-    """Computes named arrays for a batch, with one value per row."""
+    """Computes named arrays for a batch: [B], or [B, L] where the name begins with `OF_TOKENS`."""
 
     def __call__(self, model: nn.Module, tokens_BL: Tensor, lengths_B: np.ndarray) -> Arrays:
         """Compute the arrays; rows are padded on their right with token 0."""
@@ -118,8 +121,9 @@ def run_stage(
 ) -> dict[str, np.ndarray]:
     """Return each array in the order of the rows; load ``model`` only if pieces are missing.
 
-    ``report_work`` receives the cost of each piece. Raises `StageImpossible`, and ValueError for a
-    model that gives no finite numbers.
+    Values of tokens follow one another, row by row, without padding. ``report_work`` receives the
+    cost of each piece. Raises `StageImpossible`, and ValueError for a model that gives no finite
+    numbers.
     """
     arrays: dict[str, np.ndarray] = {}
     for number, batches in enumerate(_pieces(batches_of(stage), stage)):
@@ -130,9 +134,19 @@ def run_stage(
             pieces.write(name, held)
         places = np.concatenate(batches)
         for key, values in held.items():
-            arrays.setdefault(key, np.empty(len(stage.lengths_R), values.dtype))[places] = values
+            is_of_tokens = key.startswith(OF_TOKENS)
+            size = int(stage.lengths_R.sum()) if is_of_tokens else len(stage.lengths_R)
+            whole = arrays.setdefault(key, np.empty(size, values.dtype))
+            whole[_token_places(stage, places) if is_of_tokens else places] = values
         report_work(stage.weight * float(stage.lengths_R[places].sum()))
     return arrays
+
+
+def _token_places(stage: Stage, rows: np.ndarray) -> np.ndarray:
+    """Return where the tokens of some rows lie among those of all rows."""
+    lengths = stage.lengths_R[rows]
+    shifts = np.cumsum(stage.lengths_R)[rows] - np.cumsum(lengths)
+    return np.repeat(shifts, lengths) + np.arange(lengths.sum())
 
 
 def batches_of(stage: Stage) -> Iterator[np.ndarray]:
@@ -169,5 +183,12 @@ def _computed(
         tokens_BL = np.zeros((len(batch), int(lengths_B.max())), dtype=np.int64)
         for row, place in zip(tokens_BL, batch.tolist(), strict=True):
             row[: stage.lengths_R[place]] = stage.row(place)
-        parts.append(stage.score(model, torch.from_numpy(tokens_BL).to(device), lengths_B))
+        scored = stage.score(model, torch.from_numpy(tokens_BL).to(device), lengths_B)
+        inside_BL = np.arange(tokens_BL.shape[1]) < lengths_B[:, None]
+        parts.append(
+            {
+                key: values[inside_BL] if key.startswith(OF_TOKENS) else values
+                for key, values in scored.items()
+            }
+        )
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}

@@ -3,10 +3,10 @@
 All but the lower-case score come from one forward pass a batch; `rote.scores` defines the scores,
 over the tokens that the task scores. A higher score means member.
 
-Shapes: N sequences of one set, B batch, L positions.
+Shapes: N sequences of one set, B batch, L positions, V vocabulary.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from rote.core.checks import require_whole
 from rote.measures.cost import batches
 from rote.measures.protocol import Measurement
-from rote.scores.documents import Documents, Floats
+from rote.scores.documents import Documents, Floats, Integers
 from rote.scores.forward import documents, moments
 from rote.scores.likelihood import loss, lowercase, min_k, min_k_plus_plus, zlib_bytes, zlib_ratio
+from rote.scores.token_frequency import dc_pdd
 from rote.tasks.protocol import Sequences, Task, members_of, scored_from, text_of
 
 
@@ -42,29 +43,32 @@ class Membership:
     ) -> Measurement:
         """Return totals, the size of each set, and arrays, each score of every sequence."""
         sides = {"member": members_of(task, seed), "nonmember": task.heldout(seed)}
-        totals: dict[str, float] = {}
+        counts_V = np.zeros(task.vocab_size, dtype=np.int64)
+        for sequences in sides.values():
+            for tokens_BL in self._batches(sequences, task, device):
+                scored_T = tokens_BL[:, scored_from(task) :].flatten().cpu().numpy()
+                counts_V += np.bincount(scored_T, minlength=task.vocab_size)
         arrays: dict[str, np.ndarray] = {}
         for side, sequences in sides.items():
-            number = min(self.num_sequences, sequences.num_sequences)
-            totals[f"{side}s"] = number
-            scores = self._scores(model, sequences, number, task, device)
-            arrays |= {f"{side}_{name}": values_N for name, values_N in scores.items()}
+            parts = [
+                self._of_batch(model, tokens_BL, task, counts_V)
+                for tokens_BL in self._batches(sequences, task, device)
+            ]
+            for name in parts[0]:
+                scores_N = np.concatenate([part[name] for part in parts])
+                arrays[f"{side}_{name}"] = scores_N.astype(np.float32)
+        totals = {f"{side}s": len(arrays[f"{side}_loss"]) for side in sides}
         return Measurement(totals=totals, arrays=arrays)
 
-    def _scores(
-        self, model: nn.Module, sequences: Sequences, number: int, task: Task, device: torch.device
-    ) -> Mapping[str, np.ndarray]:
-        scored: dict[str, np.ndarray] = {}
+    def _batches(self, sequences: Sequences, task: Task, device: torch.device) -> Iterator[Tensor]:
+        """Yield the tokens of the first sequences, [B, L]."""
+        number = min(self.num_sequences, sequences.num_sequences)
         for batch in batches(number, task, device):
-            indices_B = torch.arange(batch.start, batch.stop, device=device)
-            tokens_BL = sequences.tokens(indices_B)
-            for name, values_B in self._of_batch(model, tokens_BL, task).items():
-                scored.setdefault(name, np.empty(number, np.float32))[batch.start : batch.stop] = (
-                    values_B
-                )
-        return scored
+            yield sequences.tokens(torch.arange(batch.start, batch.stop, device=device))
 
-    def _of_batch(self, model: nn.Module, tokens_BL: Tensor, task: Task) -> Mapping[str, Floats]:
+    def _of_batch(
+        self, model: nn.Module, tokens_BL: Tensor, task: Task, counts_V: Integers
+    ) -> Mapping[str, Floats]:
         start = scored_from(task)
         lengths_B = np.full(len(tokens_BL), task.length - start)
         scored = documents(moments(model, tokens_BL), lengths_B, from_position=start)
@@ -72,6 +76,7 @@ class Membership:
             "loss": loss(scored),
             "min_k": min_k(scored, k_percent=self.k_percent),
             "min_k_plus_plus": min_k_plus_plus(scored, k_percent=self.k_percent),
+            "dc_pdd": dc_pdd(scored, list(tokens_BL[:, start:].cpu().numpy()), counts_V),
         }
         if (text := text_of(task)) is None:
             return values

@@ -27,6 +27,7 @@ class Moments:
     log_p_BL: Tensor  # ln p(token | earlier tokens)
     mean_BL: Tensor  # sum_V p ln p
     spread_BL: Tensor  # standard deviation of ln p under p
+    is_greedy_BL: Tensor  # bool: no other token is likelier
 
 
 @torch.inference_mode()
@@ -39,8 +40,12 @@ def moments(model: Model, tokens_BL: Tensor) -> Moments:
     padding on the right of a document changes no earlier number.
     """
     columns = zip(*(_moments(*piece) for piece in scored_pieces(model, tokens_BL)), strict=True)
-    log_p_BL, mean_BL, spread_BL = (torch.cat(parts).view(tokens_BL.shape) for parts in columns)
-    return Moments(log_p_BL=log_p_BL, mean_BL=mean_BL, spread_BL=spread_BL)
+    log_p_BL, mean_BL, spread_BL, is_greedy_BL = (
+        torch.cat(parts).view(tokens_BL.shape) for parts in columns
+    )
+    return Moments(
+        log_p_BL=log_p_BL, mean_BL=mean_BL, spread_BL=spread_BL, is_greedy_BL=is_greedy_BL
+    )
 
 
 def scored_pieces(model: Model, tokens_BL: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -80,8 +85,8 @@ def _float64(values_BL: Tensor, from_position: int) -> Floats:
     return np.asarray(values_BL[:, from_position:].double().cpu().numpy())
 
 
-def _moments(logits_CV: Tensor, tokens_C: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return ln p of each token, and mean and standard deviation of ln p under p, each [C].
+def _moments(logits_CV: Tensor, tokens_C: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the fields of `Moments`, each [C].
 
     ln p = z - ln sum exp z, where z is the logit minus the largest logit. The shift does not change
     a spread, and equal logits make every z exactly 0. So sums of squares lose no precision for a
@@ -96,4 +101,4 @@ def _moments(logits_CV: Tensor, tokens_C: Tensor) -> tuple[Tensor, Tensor, Tenso
         second_C = weights_CV.mul_(behind_CV).sum(dim=1) / total_C
         token_C = behind_CV.gather(1, tokens_C[:, None])[:, 0]
     spread_C = (second_C - first_C**2).clamp_min(0).sqrt()
-    return token_C - log_total_C, first_C - log_total_C, spread_C
+    return token_C - log_total_C, first_C - log_total_C, spread_C, token_C == 0

@@ -38,6 +38,11 @@ ROC_CAPTION = (
     "shows at the left alone. The curve runs over all evaluated documents; the table has rates at "
     "thresholds that were chosen on one half and counted on the other."
 )
+TRADEOFF_CAPTION = (
+    "Marks are upper ends of both errors of the chosen score, at thresholds that one class sets; "
+    "all of them hold at once in 95 % of cases. A private training keeps every attack above its "
+    "curve (Dong et al. 2019, arXiv 1905.02383)."
+)
 
 
 def aurocs(found: MembershipVerdict, facts: Mapping[str, Any]) -> Plot:
@@ -102,6 +107,35 @@ def roc(found: MembershipVerdict, stored: StoredAudit) -> Plot:
             Layer(frame=pl.concat(named_curves), kind="steps", x="false", y="true", hue="score"),
             Layer(frame=_curve(stored, BLIND, lowest), kind="steps", x="false", y="true",
                   label=BLIND_NAME, look={"color": INK, "linestyle": "--"}),
+        ],
+    )  # fmt: skip
+
+
+def tradeoff(found: MembershipVerdict) -> Plot:
+    """Plot the upper ends of both errors, beside the least private curve that they refute."""
+    bounds = found.privacy
+    ends = pl.DataFrame(bounds.curve, schema=["false", "missed"], orient="row")
+    false = np.linspace(0, 1, 201)
+    slope, delta = np.exp(bounds.epsilon), bounds.delta
+    private = np.maximum(1 - delta - slope * false, (1 - delta - false) / slope)
+    allowed = pl.DataFrame({"false": false, "missed": np.maximum(private, 0)})
+    chance = pl.DataFrame({"false": [0.0, 1.0], "missed": [1.0, 0.0]})
+    return Plot(
+        name="tradeoff",
+        title=f"Training is not ({bounds.epsilon:.2f}, {delta:g})-private or better"
+        if bounds.epsilon > 0
+        else "These errors refute no privacy at all",
+        caption=TRADEOFF_CAPTION,
+        x=Axis(label="false-positive rate", form="ratio", low=0.0, high=1.0),
+        y=Axis(label="false-negative rate", form="ratio", low=0.0, high=1.0),
+        panel_inches=3.6,
+        layers=[
+            Layer(frame=chance, kind="line", x="false", y="missed", label="perfect privacy",
+                  look={"linewidth": 1}),
+            Layer(frame=allowed, kind="line", x="false", y="missed",
+                  label="the bound on epsilon allows", look={"color": INK, "linestyle": "--"}),
+            Layer(frame=ends, x="false", y="missed", label="the attack, at most",
+                  look={"color": ACCENT, "markersize": 3}),
         ],
     )  # fmt: skip
 

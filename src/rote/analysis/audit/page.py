@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from rote.analysis.audit import duplicates, wording
-from rote.analysis.audit.figures import BLIND_NAME, aurocs, roc
+from rote.analysis.audit.figures import BLIND_NAME, aurocs, roc, tradeoff
 from rote.analysis.audit.names import named
 from rote.analysis.audit.verdicts import (
     CONFOUNDED,
@@ -21,6 +21,7 @@ from rote.analysis.page import Block, Card, Content, Heading, Section, Text
 from rote.analysis.quantities.exposure import FEWEST_IN_GROUP
 from rote.analysis.quantities.membership import (
     FALSE_POSITIVE_RATES,
+    LOSS_TAIL_RATE,
     MembershipQuality,
     TooFewControls,
 )
@@ -82,6 +83,7 @@ def content(found: Found, stored: StoredAudit, numbers: Mapping[str, Any]) -> Co
     sections = [
         _audited(facts),
         _membership(found.membership, stored),
+        _privacy(found.membership, facts),
         *([_unintended(found.unintended)] if found.unintended else []),
         *([duplicates.section(found.by_duplicates, facts)] if found.by_duplicates else []),
         _extraction(found.regurgitation, facts),
@@ -183,6 +185,8 @@ def _membership(found: MembershipVerdict, stored: StoredAudit) -> Section:
                    unit="false positives", form="{:.2%}")
             for place, rate in enumerate(FALSE_POSITIVE_RATES)
         ),
+        Column(f"non-members excluded at {LOSS_TAIL_RATE:.1%}", _excluded,
+               unit="members missed", form="{:.2%}"),
     ]  # fmt: skip
     skipped = [f"{named(name, facts).name}: {reason}" for name, reason in facts["skipped"].items()]
     blocks: list[Block] = [
@@ -202,9 +206,32 @@ def _accuracy(row: tuple[str, str, MembershipQuality]) -> tuple[float, str]:
 
 def _found_at(place: int, row: tuple[str, str, MembershipQuality]) -> Cell | Rate:
     found = row[2].at_false_positive_rates[place]
-    if isinstance(found, TooFewControls):
-        return warning(f"takes {found.controls_needed:,}", "non-members")
-    return found.members_found
+    return _needed(found) if isinstance(found, TooFewControls) else found.members_found
+
+
+def _excluded(row: tuple[str, str, MembershipQuality]) -> Cell | Rate:
+    found = row[2].nonmembers_excluded
+    return _needed(found, "members") if isinstance(found, TooFewControls) else found
+
+
+def _needed(found: TooFewControls, noun: str = "non-members") -> Cell:
+    return warning(f"takes {found.controls_needed:,}", noun)
+
+
+def _privacy(found: MembershipVerdict, facts: Mapping[str, Any]) -> Section:
+    """List the lower bounds, each with what it takes for granted."""
+    rows = [
+        ("epsilon", found.privacy.epsilon, "scores independent"),
+        ("mu", found.privacy.mu, "the same, and noise that acts as a Gaussian"),
+        ("epsilon, from mu", found.privacy.epsilon_by_mu, "the same"),
+        ("epsilon, one run", found.privacy.epsilon_one_run, "members and non-members drawn alike"),
+    ]
+    columns = [
+        Column("bound", lambda row: row[0]), Column("if", lambda row: row[2]),
+        Column("at least", lambda row: row[1], unit="95 % confidence", form="{:.2f}"),
+    ]  # fmt: skip
+    words, table = Text(wording.privacy(found, facts)), Table(columns=columns, rows=rows)
+    return Section("Differential privacy", [words, tradeoff(found), table])
 
 
 def _unintended(found: Sequence[Mapping[str, Any]]) -> Section:

@@ -31,6 +31,7 @@ from rote.analysis.quantities.exposure import (
 )
 from rote.analysis.quantities.generations import Extraction, num_extractable
 from rote.analysis.quantities.membership import MembershipQuality, halved, membership_quality
+from rote.analysis.quantities.privacy import PrivacyBounds, privacy_bounds
 from rote.analysis.quantities.roc import auroc, score_interval
 from rote.analysis.quantities.unintended import max_code_bits, mean_max_code, mixture_code_bits
 from rote.auditing.stored import MEMBER, NONMEMBER, REFERENCE_PREFIX, SCORE_PREFIX, StoredAudit
@@ -60,6 +61,7 @@ class MembershipVerdict:
     score: str  # chosen on the calibration half
     auroc: Estimate  # AUROC of that score, on the evaluation half only
     over_blind: Estimate  # its AUROC there minus that of words alone, paired
+    privacy: PrivacyBounds  # by that score, there
     num_members: int  # members of the evaluation half
     num_nonmembers: int
     blind: MembershipQuality  # quality of words alone, on all evaluated documents
@@ -87,6 +89,7 @@ def judge_membership(stored: StoredAudit) -> MembershipVerdict:
         score=chosen,
         auroc=estimate,
         over_blind=auroc_difference(judged, _part(blind, evaluation), seed=seed),
+        privacy=privacy_bounds(*judged, seed=seed),
         num_members=len(judged[0]),
         num_nonmembers=len(judged[1]),
         blind=blind_quality,

@@ -93,6 +93,19 @@ def regurgitation_briefly(given_back: Regurgitation, facts: Mapping[str, Any]) -
     ]
 
 
+def privacy(found: MembershipVerdict, facts: Mapping[str, Any]) -> str:
+    """Explain the lower bounds on differential privacy, by the chosen score."""
+    return (
+        f"Bounds from below on the privacy of training, by {named(found.score, facts).name} on the "
+        f"half that judges it, at delta = {found.privacy.delta:g}. A training that is "
+        "(epsilon, delta)-private lets no attack make so few errors with a smaller epsilon; a "
+        "stronger attack may refute a larger one. Sources: of the error rates Jagielski et al. "
+        "2020, arXiv 2006.07709; of mu, Gaussian differential privacy, Nasr et al. 2023, arXiv "
+        "2302.07956; of one run Steinke et al. 2023, arXiv 2305.08846, whose epsilon is that of "
+        "replacing a document, up to twice that of adding one."
+    )
+
+
 def regurgitation_words(given_back: Regurgitation, facts: Mapping[str, Any]) -> list[str]:
     """Return sentences about extraction, then about canaries."""
     extraction, settings = given_back.extraction, facts["settings"]

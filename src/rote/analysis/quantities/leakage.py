@@ -14,7 +14,12 @@ from numpy.typing import NDArray
 
 from rote.analysis.quantities.convergence import loss_quantities
 from rote.analysis.quantities.exposure import CHANCE_BITS, exposures
-from rote.analysis.quantities.membership import MembershipQuality, membership_quality
+from rote.analysis.quantities.membership import (
+    MembershipQuality,
+    TooFewControls,
+    membership_quality,
+)
+from rote.analysis.quantities.privacy import PrivacyBounds, privacy_bounds
 from rote.analysis.quantities.settings import SOURCES, with_series
 from rote.analysis.quantities.shadows import (
     Codes,
@@ -52,7 +57,10 @@ GUESSES = {
     "canaries_extracted": 0.0,
     "windows_excess": 0.0,
 }
-OF_QUALITY = ("f1", "f1_low", "f1_high", "largest_f1", "balanced_accuracy", "auroc")
+OF_QUALITY = (
+    "f1", "f1_low", "f1_high", "largest_f1", "balanced_accuracy", "auroc", "nonmembers_excluded",
+)  # fmt: skip
+DP_EPSILON, DP_DELTA = "control.dp_sgd.epsilon", "control.dp_sgd.delta"
 SCORES = {
     "run_id": pl.String(),
     "oracle_id": pl.String(),
@@ -84,6 +92,7 @@ class LeakageRun:
     """Leakage of all runs; what a run did not measure has no entry and no row."""
 
     qualities: Mapping[str, Mapping[str, MembershipQuality]]  # by run id and score
+    privacy: Mapping[str, PrivacyBounds]  # of runs with DP-SGD, by the headline score
     canaries: pl.DataFrame  # `CANARIES`, one row per run and canary
     windows: pl.DataFrame  # `WINDOWS`, counts per run and prefix
     oracles: Mapping[str, str | None]  # by run id
@@ -184,7 +193,7 @@ def read(results: Results, runs: pl.DataFrame, *, quick: bool = False) -> Leakag
         if each is not None
     }
     in_groups = set() if quick else {run_id for group in groups(runs) for run_id in group}
-    qualities, codes = {}, {}
+    qualities, privacy, codes = {}, {}, {}
     canaries: list[pl.DataFrame] = []
     windows: list[tuple[Any, ...]] = []
     for run in with_progress(list(runs.iter_rows(named=True)), "judging scores", results.progress):
@@ -195,6 +204,8 @@ def read(results: Results, runs: pl.DataFrame, *, quick: bool = False) -> Leakag
             pairs = {name: each for name, each in pairs.items() if name == HEADLINE}
         elif (oracle := oracles.get(run_id)) is not None:
             pairs["reference"] = beside_oracle(arrays, run, oracle_codes[oracle])
+        if not quick and run.get(DP_EPSILON) is not None and HEADLINE in pairs:
+            privacy[run_id] = privacy_bounds(*pairs[HEADLINE], delta=run[DP_DELTA])
         qualities[run_id] = judged(run_id, pairs, UNUSED if quick else RESAMPLES)
         canaries.append(_canaries(arrays, run_id, fitted=not quick))
         windows += _windows(arrays, run)
@@ -202,6 +213,7 @@ def read(results: Results, runs: pl.DataFrame, *, quick: bool = False) -> Leakag
             codes[run_id] = codes_of(arrays, run)
     return LeakageRun(
         qualities=qualities,
+        privacy=privacy,
         canaries=pl.concat(canaries),
         windows=pl.DataFrame(windows, schema=WINDOWS, orient="row"),
         oracles=oracles,
@@ -228,7 +240,9 @@ def _of_quality(quality: MembershipQuality | None) -> tuple[float | None, ...]:
     if quality is None:
         return (None,) * len(OF_QUALITY)
     f1, others = quality.f1, (quality.largest_f1, quality.balanced_accuracy, quality.auroc.value)
-    return f1.value, f1.low, f1.high, *others
+    tail = quality.nonmembers_excluded
+    excluded = None if isinstance(tail, TooFewControls) else tail.value
+    return f1.value, f1.low, f1.high, *others, excluded
 
 
 def _lifted(table: pl.DataFrame) -> pl.DataFrame:

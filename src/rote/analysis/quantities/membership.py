@@ -5,7 +5,7 @@ Shapes: K distinct scores, ascending; 2 classes, members first.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +24,7 @@ from rote.analysis.quantities.roc import (
 )
 
 FALSE_POSITIVE_RATES = (0.01, 0.001)
+LOSS_TAIL_RATE = 0.01  # of members that are missed where non-members are excluded
 FEWEST = 4  # documents of each class: two in each half
 
 
@@ -75,6 +76,7 @@ class MembershipQuality:
     balanced_accuracy: float
     largest_f1: float  # at the threshold of greatest F1 on the calibration half; 2/3 by chance
     at_false_positive_rates: tuple[RateAtFalsePositives | TooFewControls, ...]
+    nonmembers_excluded: Rate | TooFewControls  # at a threshold that few members lie below
 
 
 def membership_quality(
@@ -122,6 +124,7 @@ def membership_quality(
             _at_false_positive_rate(values_K, calibration, evaluation, promised)
             for promised in FALSE_POSITIVE_RATES
         ),
+        nonmembers_excluded=_excluded(values_K, calibration, evaluation),
     )
 
 
@@ -220,6 +223,21 @@ def _at_false_positive_rate(
         members_found=members,
         others_found=others,
     )
+
+
+def _excluded(values_K: Floats, calibration: Counts, evaluation: Counts) -> Rate | TooFewControls:
+    """Return the non-members below a threshold that at most 1 % of members lie below.
+
+    Of the loss it estimates, without any reference, how vulnerable a model is to attacks that have
+    references: the true-negative rate at few false negatives (Dodd et al. 2025, arXiv 2510.19773,
+    as the abstract defines it). It is the other end of the ROC curve, with both classes exchanged.
+    """
+    found = _at_false_positive_rate(
+        -values_K[::-1], calibration[::-1, ::-1], evaluation[::-1, ::-1], LOSS_TAIL_RATE
+    )
+    if isinstance(found, RateAtFalsePositives):
+        return found.members_found
+    return replace(found, reason=found.reason.replace("non-members", "members"))
 
 
 def _resampled(

@@ -71,6 +71,14 @@ NO_SHADOWS = (
     "No shadow models: runs of task text that differ in their seed alone, with "
     "<code>superset</code> in measure, make LiRA and RMIA possible."
 )
+PRIVATE = (
+    "Training with DP-SGD promises the planned epsilon at delta for one sequence more or less. Its "
+    "loss on members and non-members refutes a smaller epsilon than the bound: a bound above the "
+    "plan shows a fault. The first two bounds take scores as independent; that of one run does "
+    "not, and its epsilon of replacing a sequence is up to twice the planned one (Jagielski et al. "
+    "2020, arXiv 2006.07709; Nasr et al. 2023, arXiv 2302.07956; Steinke et al. 2023, arXiv "
+    "2305.08846)."
+)
 NO_EXPOSURE = (
     "No run measured exposure: add <code>exposure</code> to measure, with "
     "<code>task=canaries</code>."

@@ -1,6 +1,7 @@
 """Make the report on leakage: membership, exposure and extraction over size, data and repeats."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from statistics import fmean
 from typing import Any
 
@@ -13,7 +14,7 @@ from rote.analysis.page import Block, Card, Content, Heading, Section, Text
 from rote.analysis.plot import Plot
 from rote.analysis.published import BITS_PER_PARAMETER
 from rote.analysis.quantities.definitions_of_runs import compare_definitions
-from rote.analysis.quantities.leakage import GUESSES
+from rote.analysis.quantities.leakage import GUESSES, SIZE
 from rote.analysis.reports.leakage import captions, law, plots, tables, wording
 from rote.analysis.reports.leakage.law import FittedReading
 from rote.analysis.reports.leakage.law_plot import law_plot
@@ -114,6 +115,9 @@ def _sections(found: Study, drawn: Mapping[str, Plot], lead: Plot | None) -> Ite
             Heading("Beside models of other seeds"),
             *plot("shadows", "" if found.shadowed else captions.NO_SHADOWS),
             tables.score_table(found.shadowed),
+            *([Heading("Beside the privacy planned")] if found.private else []),
+            tables.private_table(found),
+            *([Text(captions.PRIVATE)] if found.private else []),
         ],
         "Exposure against repeats": [
             *plot("exposure", captions.NO_EXPOSURE),
@@ -160,6 +164,12 @@ def _numbers(found: Study) -> dict[str, Any]:
             if auroc := row["auroc"]:
                 name = f"AUROC {row['score']}{beside}, {_place(row)}"
                 numbers[name] = _score_numbers(row, auroc)
+    for row in found.private:
+        numbers[f"privacy, {row['series']}, N = {row[SIZE]}, seed {row['seed']}"] = {
+            "planned_epsilon": row["planned"],
+            **{name: value for name, value in asdict(row["bounds"]).items() if name != "curve"},
+            "runs": [row["run_id"]],
+        }
     for row in found.planted:
         exposure, extracted = row["exposure"], row["extracted"]
         numbers[f"exposure, {_place(row)}, {row['repeats']} repeats"] = {

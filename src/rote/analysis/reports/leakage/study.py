@@ -17,6 +17,7 @@ from rote.analysis.metrics import METRICS, Metric
 from rote.analysis.quantities.exposure import compare_with_chance
 from rote.analysis.quantities.generations import Extraction
 from rote.analysis.quantities.leakage import (
+    DP_EPSILON,
     GUESSES,
     SIZE,
     LeakageRun,
@@ -47,6 +48,7 @@ class Study:
     laws: tuple[FittedReading, ...]  # both readings; empty without membership
     scored: list[Row]  # score, qualities (one a run), singles, auroc, found, reason
     shadowed: list[Row]  # likewise, with shadows; auroc is None if there is a reason
+    private: list[Row]  # of runs with DP-SGD: planned, bounds
     planted: list[Row]  # repeats, exposure, most_bits, secret_bits, fitted, num_fitted, extracted
     controls: list[Row]  # chance
     fits: pl.DataFrame  # canaries whose references have a fitted skew-normal
@@ -119,6 +121,11 @@ def study(results: Results) -> Study:
         laws=fit_laws(runs),
         scored=[row for part in _places(runs) for row in _scores(part, leakage)],
         shadowed=list(_shadowed(runs, leakage)),
+        private=[
+            {**row, "planned": row[DP_EPSILON], "bounds": leakage.privacy[row["run_id"]]}
+            for row in runs.iter_rows(named=True)
+            if row["run_id"] in leakage.privacy
+        ],
         planted=[_planted(part) for part in _places(canaries, "repeats")],
         controls=[
             {**_place(part), "chance": compare_with_chance(part["bits"])}
@@ -200,6 +207,7 @@ def _score(place: Row, name: str, qualities: Mapping[str, MembershipQuality]) ->
         "singles": {run_id: each.auroc.value for run_id, each in qualities.items()},
         "auroc": mean_of_estimates([each.auroc for each in each_run]),
         "found": list(map(_members_found, by_rate)),
+        "excluded": _pooled([each.nonmembers_excluded for each in each_run]),
         "members": sum(each.num_members for each in each_run),
         "others": sum(each.num_nonmembers for each in each_run),
     }
@@ -207,9 +215,14 @@ def _score(place: Row, name: str, qualities: Mapping[str, MembershipQuality]) ->
 
 def _members_found(found: Sequence[RateAtFalsePositives | TooFewControls]) -> Rate | TooFewControls:
     """Return the summed rate over runs, or why it is refused in one."""
+    return _pooled(
+        [each if isinstance(each, TooFewControls) else each.members_found for each in found]
+    )
+
+
+def _pooled(found: Sequence[Rate | TooFewControls]) -> Rate | TooFewControls:
     refused = next((each for each in found if isinstance(each, TooFewControls)), None)
-    rates = [each.members_found for each in found if isinstance(each, RateAtFalsePositives)]
-    return refused or pooled(rates)
+    return refused or pooled(each for each in found if isinstance(each, Rate))
 
 
 def _shadowed(runs: pl.DataFrame, leakage: LeakageRun) -> Iterator[Row]:

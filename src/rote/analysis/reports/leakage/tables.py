@@ -9,7 +9,11 @@ from rote.analysis.fits.membership_law import MembershipLaw
 from rote.analysis.quantities.convergence import num_converged
 from rote.analysis.quantities.exposure import FEWEST_IN_GROUP
 from rote.analysis.quantities.leakage import GUESSES, SIZE
-from rote.analysis.quantities.membership import FALSE_POSITIVE_RATES
+from rote.analysis.quantities.membership import (
+    FALSE_POSITIVE_RATES,
+    LOSS_TAIL_RATE,
+    TooFewControls,
+)
 from rote.analysis.reports.leakage.law import CONSTANTS, constant
 from rote.analysis.reports.leakage.sizes import Row
 from rote.analysis.reports.leakage.study import LOSS, Study
@@ -84,6 +88,10 @@ def score_table(rows: Sequence[Row]) -> Table:
         found = row["found"][which]
         return found if isinstance(found, Estimate) else ("refused", found.reason)
 
+    def excluded(row: Row) -> Value:
+        found = row["excluded"] if row["auroc"] else "none"
+        return ("refused", found.reason) if isinstance(found, TooFewControls) else found
+
     def members(row: Row) -> Value:
         return (row["members"], f"{row['others']:,}") if row["auroc"] else None
 
@@ -96,6 +104,8 @@ def score_table(rows: Sequence[Row]) -> Table:
         *(Column(f"found at {100 * rate:g} % FPR", partial(share, which), form="{:.1%}",
                  unit=f"{INTERVAL} at that threshold, or the reason")
           for which, rate in enumerate(FALSE_POSITIVE_RATES)),
+        Column(f"others excluded at {100 * LOSS_TAIL_RATE:g} % FNR", excluded, form="{:.1%}",
+               unit=f"{INTERVAL} at that threshold, or the reason"),
         Column("members", members, unit="others", missing="none"),
     ]  # fmt: skip
     return Table(rows=rows, columns=columns, is_tall=True)
@@ -103,6 +113,29 @@ def score_table(rows: Sequence[Row]) -> Table:
 
 def _with_runs(row: Row) -> Value:
     return row["N"], str(len(row["runs"]))
+
+
+def private_table(found: Study) -> Table:
+    """Build a row per run with DP-SGD: the epsilon planned, and what its scores refute."""
+
+    def bound(name: str, row: Row) -> Value:
+        return getattr(row["bounds"], name)
+
+    columns = [
+        SIZE_COLUMN,
+        Column("N", SIZE),
+        Column("seed", "seed"),
+        Column("epsilon planned", lambda row: (row["planned"], f"{row['bounds'].delta:g}"),
+               unit="delta", form="{:g}"),
+        *(
+            Column(title, partial(bound, name), form="{:.2f}", unit="at least, 95 % confidence")
+            for title, name in (
+                ("epsilon", "epsilon"), ("epsilon, from mu", "epsilon_by_mu"),
+                ("epsilon of replacing, one run", "epsilon_one_run"),
+            )
+        ),
+    ]  # fmt: skip
+    return Table(rows=found.private, columns=columns, is_tall=True)
 
 
 def planted_table(found: Study) -> Table:

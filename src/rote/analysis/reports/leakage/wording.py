@@ -21,6 +21,7 @@ SCORE_NAMES = {
     "lowercase": "lower case",
     "min_k": "Min-K%",
     "min_k_plus_plus": "Min-K%++",
+    "dc_pdd": "DC-PDD",
     "reference": "reference (oracle)",
     "lira_online": "LiRA online, a variance each",
     "lira_online_fixed": "LiRA online, one variance",
