@@ -11,6 +11,7 @@ from typing import Any
 from rote.config.choices import unknown
 from rote.core.checks import (
     require_choice,
+    require_distinct,
     require_flag,
     require_line,
     require_number,
@@ -153,6 +154,21 @@ def _text(name: str, value: object) -> None:
         raise ValueError(f"{name} must be a text, got {value!r}")
 
 
+def _steps(name: str, value: object) -> None:
+    """Raises ValueError unless it is a list of different whole numbers."""
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{name} must be a list of steps such as [0, 100], got {value!r}")
+    require_distinct(name, value)
+    for step in value:
+        require_whole(f"{name}: each step", step, 0)
+
+
+def _names(name: str, value: object) -> None:
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise ValueError(f"{name} must be a list of measures such as [cost], got {value!r}")
+    require_distinct(name, value)
+
+
 def _project(name: str, value: object) -> None:
     require_line(name, value)
     if not PROJECT.fullmatch(str(value)):
@@ -199,6 +215,8 @@ LOG: Mapping[str, Check] = {
     "group": _or_null(require_line),
     "question": _or_null(_text),
     "keep_weights": require_flag,
+    "look_at": _or_null(_steps),
+    "look_with": _or_null(_names),
     "observers": _mapping,
 }
 MIRROR_KEYS: Mapping[str, Check] = {

@@ -14,6 +14,7 @@ from rote.training import distributed
 from rote.training.controls.protocol import (
     ChangesGradients,
     ChangesModel,
+    ChangesOrder,
     ChangesSequences,
     Checks,
     HasStoppingRule,
@@ -23,10 +24,10 @@ from rote.training.controls.protocol import (
 from rote.training.objective import ChangesLoss, Objective, WeighsTokens
 
 KINDS = (
-    ChangesModel, ChangesSequences, ChangesLoss, WeighsTokens, ChangesGradients, MakesGradients,
-    HasStoppingRule,
+    ChangesModel, ChangesSequences, ChangesLoss, WeighsTokens, ChangesGradients, ChangesOrder,
+    MakesGradients, HasStoppingRule,
 )  # fmt: skip
-ONE_AT_MOST = (MakesGradients, HasStoppingRule)
+ONE_AT_MOST = ((ChangesOrder, MakesGradients), (HasStoppingRule,))  # a gradient maker has an order
 # Runs of a stack cannot draw apart, take other gradients, or end with other weights.
 ALONE = (ChangesModel, MakesGradients, HasStoppingRule)
 WHOLE_WEIGHTS = (ChangesGradients, HasStoppingRule)  # not shards of them, as FSDP's processes hold
@@ -45,8 +46,8 @@ class Controls:
         for name, control in self.by_name.items():
             if not isinstance(control, KINDS):
                 raise ValueError(f"control.{name}: {type(control).__name__} is no control")
-        for kind in ONE_AT_MOST:
-            if len(names := self._names((kind,))) > 1:
+        for kinds in ONE_AT_MOST:
+            if len(names := self._names(kinds)) > 1:
                 raise ValueError(f"control: {' and '.join(names)} cannot be had together")
 
     @classmethod
@@ -131,6 +132,11 @@ class Controls:
     def gradient_changers(self) -> list[ChangesGradients]:
         """Return the controls that change gradients; cached because every step asks for them."""
         return [one for one in self._ordered if isinstance(one, ChangesGradients)]
+
+    @property
+    def orders(self) -> ChangesOrder | None:
+        """Return the control that chooses which sequences each step reads, if any."""
+        return next((one for one in self._ordered if isinstance(one, ChangesOrder)), None)
 
     @property
     def gradients(self) -> MakesGradients | None:
