@@ -1,4 +1,4 @@
-"""Planted forgetting: known half-lives come back, and nothing is claimed where nothing is forgotten.
+"""Planted half-lives come back, and nothing is claimed where nothing is forgotten.
 
 Shapes: N sequences, T looks.
 """
@@ -63,8 +63,7 @@ def test_the_interval_holds_a_planted_half_life_as_often_as_it_says(
     claims = [each.half_life_steps for each in chosen if each.half_life_steps]
     assert len(claims) >= 75
     held = np.mean([low <= truth <= high for low, high in (each.ends for each in claims)])
-    print(form, runs, len(chosen), len(claims), held, np.median([each.value for each in claims]), truth)
-    assert 0.88 <= held <= 1.0
+    assert held >= 0.88
     assert np.median([each.value for each in claims]) == pytest.approx(truth, rel=0.1)
 
 
@@ -72,7 +71,11 @@ def test_what_is_never_forgotten_has_no_half_life() -> None:
     found = [planted(seed, 3, rate=0.0) for seed in range(50)]
     claims = [each for each in found if each.half_life_steps is not None]
     assert len(claims) <= 3  # 2.5 % are expected
-    assert all("not forgotten beyond doubt within the looks" in each.reason for each in found if each not in claims)
+    assert all(
+        "not forgotten beyond doubt within the looks" in each.reason
+        for each in found
+        if each not in claims
+    )
     assert all(each.acquired_bits.sign > 0 for each in found)
 
 

@@ -137,7 +137,7 @@ def shape(form: str, rates: Floats, ages: Floats) -> Floats:
 
 
 def half_life_steps(form: str, rate: float) -> float:
-    """Return the age at which half of the start is left; infinite for a rate that is not above 0."""
+    """Return the age at which half of the start is left; infinite for a rate of 0 or less."""
     if rate <= 0:
         return np.inf
     with np.errstate(over="ignore"):

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
 
 from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import rank_correlation
@@ -105,7 +106,8 @@ def with_the_end(memorised_bits_TN: ArrayLike, groups_N: ArrayLike) -> list[Esti
     """Return Spearman's rank correlation of the bits at each look with those at the last one.
 
     Ranks are those among the sequences of a group (as often shown, say), less their mean. None
-    where too few sequences differ. The interval is over sequences.
+    where too few sequences differ. The interval is over sequences. All looks share the one that
+    counts as 0: bits of two looks correlate by its noise too, also those of controls.
     """
     ranks_TN = _ranks(np.asarray(memorised_bits_TN, np.float64), np.asarray(groups_N))
     return [rank_correlation(ranks_N, ranks_TN[-1]) for ranks_N in ranks_TN]
@@ -115,6 +117,6 @@ def _ranks(bits_TN: Floats, groups_N: NDArray[np.generic]) -> Floats:
     ranks_TN = np.empty_like(bits_TN)
     for group in np.unique(groups_N):
         own_N = groups_N == group
-        places_TN = bits_TN[:, own_N].argsort(axis=1).argsort(axis=1)
+        places_TN = rankdata(bits_TN[:, own_N], axis=1)
         ranks_TN[:, own_N] = places_TN - places_TN.mean(axis=1, keepdims=True)
     return ranks_TN
