@@ -11,7 +11,6 @@ from typing import Any
 from rote.config.choices import unknown
 from rote.core.checks import (
     require_choice,
-    require_distinct,
     require_flag,
     require_line,
     require_number,
@@ -154,19 +153,23 @@ def _text(name: str, value: object) -> None:
         raise ValueError(f"{name} must be a text, got {value!r}")
 
 
-def _steps(name: str, value: object) -> None:
-    """Raises ValueError unless it is a list of different whole numbers."""
-    if not isinstance(value, list | tuple):
-        raise ValueError(f"{name} must be a list of steps such as [0, 100], got {value!r}")
-    require_distinct(name, value)
-    for step in value:
-        require_whole(f"{name}: each step", step, 0)
+def _different(accepts: Callable[[object], bool], what: str) -> Check:
+    """Return a check for a list of one or more different values that are each accepted."""
+
+    def check(name: str, value: object) -> None:
+        is_list = isinstance(value, list | tuple) and len(value) > 0
+        if not is_list or not all(map(accepts, value)) or len(set(value)) < len(value):  # type: ignore[arg-type, call-overload]
+            raise ValueError(f"{name} must be a list of different {what}, got {value!r}")
+
+    return check
 
 
-def _names(name: str, value: object) -> None:
-    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
-        raise ValueError(f"{name} must be a list of measures such as [cost], got {value!r}")
-    require_distinct(name, value)
+def _is_step(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _project(name: str, value: object) -> None:
@@ -215,8 +218,8 @@ LOG: Mapping[str, Check] = {
     "group": _or_null(require_line),
     "question": _or_null(_text),
     "keep_weights": require_flag,
-    "look_at": _or_null(_steps),
-    "look_with": _or_null(_names),
+    "look_at": _or_null(_different(_is_step, "steps such as [0, 100]")),
+    "look_with": _or_null(_different(_is_text, "measures such as [cost]")),
     "observers": _mapping,
 }
 MIRROR_KEYS: Mapping[str, Check] = {

@@ -27,7 +27,9 @@ KINDS = (
     ChangesModel, ChangesSequences, ChangesLoss, WeighsTokens, ChangesGradients, ChangesOrder,
     MakesGradients, HasStoppingRule,
 )  # fmt: skip
-ONE_AT_MOST = ((ChangesOrder, MakesGradients), (HasStoppingRule,))  # a gradient maker has an order
+ONE_AT_MOST = (ChangesOrder, MakesGradients, HasStoppingRule)
+# A gradient maker has an order of its own, and an order is of the task's own sequences.
+EXCLUSIVE = ((ChangesOrder, MakesGradients), (ChangesOrder, ChangesSequences))
 # Runs of a stack cannot draw apart, take other gradients, or end with other weights.
 ALONE = (ChangesModel, MakesGradients, HasStoppingRule)
 WHOLE_WEIGHTS = (ChangesGradients, HasStoppingRule)  # not shards of them, as FSDP's processes hold
@@ -46,8 +48,10 @@ class Controls:
         for name, control in self.by_name.items():
             if not isinstance(control, KINDS):
                 raise ValueError(f"control.{name}: {type(control).__name__} is no control")
-        for kinds in ONE_AT_MOST:
-            if len(names := self._names(kinds)) > 1:
+        groups = [self._names((kind,)) for kind in ONE_AT_MOST]
+        groups += [[*self._names((one,))[:1], *self._names((other,))[:1]] for one, other in EXCLUSIVE]
+        for names in groups:
+            if len(names) > 1:
                 raise ValueError(f"control: {' and '.join(names)} cannot be had together")
 
     @classmethod

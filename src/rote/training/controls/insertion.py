@@ -84,8 +84,6 @@ class Insertion:
 
     def check(self, planned: PlannedTraining) -> None:
         """Raises ValueError for a window that the task, the batch or the budget has no room for."""
-        if planned.num_sequences != planned.task.train(0).num_sequences:
-            raise ValueError(f"{KEY} does not go with control.deduplication, which renumbers")
         self.order(
             planned.task, batch_size=planned.budget.batch_size,
             max_steps=planned.budget.max_steps, seed=0,
