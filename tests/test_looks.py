@@ -5,9 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import MakeSpec
-from tests.shared import Shared
-from tests.test_resume import EVERY_STEP, After, left
 
 from rote.io.read import Damaged
 from rote.ledger.spec import Spec
@@ -16,6 +13,9 @@ from rote.run.execute import execute, execute_together
 from rote.run.looks import Looks
 from rote.run.preflight import Preflight
 from rote.training.training_run import Interrupted
+from tests.conftest import MakeSpec
+from tests.shared import Shared
+from tests.test_resume import EVERY_STEP, After, left
 
 AT = "log.look_at=[30,0,3,10,17]"
 EXTRACTED = ("measure=[cost,extraction]", "measure.extraction.prefix_tokens=[2]")
@@ -47,9 +47,7 @@ def test_a_run_trains_the_same_bits_with_and_without(
     assert folder.damage(thorough=True) is None
 
 
-def test_runs_of_a_stack_train_the_same_bits_with_and_without(
-    tiny: MakeSpec, store: Store
-) -> None:
+def test_runs_of_a_stack_train_the_same_bits_with_and_without(tiny: MakeSpec, store: Store) -> None:
     more = [("seed=0", AT), ("seed=1", "task.num_sequences=20", "log.look_at=[4]"), ("seed=2",)]
     stores = [Store(store.outputs / name) for name in ("looked", "plain")]
     specs = [tiny(*each) for each in more]
@@ -107,9 +105,7 @@ def test_an_interrupted_run_has_all_its_looks(
             assert looks_of(folder) == looks_of(whole)
 
 
-def test_a_damaged_checkpoint_costs_no_look(
-    tiny: MakeSpec, shared: Shared, store: Store
-) -> None:
+def test_a_damaged_checkpoint_costs_no_look(tiny: MakeSpec, shared: Shared, store: Store) -> None:
     spec = tiny(AT, EVERY_STEP)
     with pytest.raises(Interrupted):
         execute(spec, store, stop=After(17))

@@ -1,11 +1,8 @@
 """Store runs on disk. A run is done if its record exists; the record is written last, once.
 
-runs/<run_id>/ holds spec.yaml, curve.jsonl, arrays.npz, circumstances.json (where, when and how
-fast; it differs between equal runs), failure.json while the last try failed, model.safetensors and
-looks.npz if requested, seal.json with the digest of each of them, and record.json.
+The section On disk of docs/design.md lists a run's files.
 """
 
-import io
 import json
 import os
 import re
@@ -18,6 +15,7 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
+from rote.io.arrays import packed, unpacked
 from rote.io.outputs import below
 from rote.io.read import Damaged, json_of, open_regular, read_bytes, read_end, read_json
 from rote.io.write import require_replaceable, write_bytes, write_json, write_text
@@ -188,18 +186,16 @@ class RunFolder:
         ``steps`` is int64 [T], ascending; every other array has T as its first axis. Raises
         ValueError if the run is not done or was not looked at, and Damaged.
         """
-        path = self.looks_path
         if not self.is_done():
             raise ValueError(f"run {self.run_id} is not done: there is no {self.record_path}")
-        sealed = seal.read_seal(self.path)
-        if not path.exists() and (sealed is None or path.name not in sealed.files):
+        path, sealed = self.looks_path, seal.read_seal(self.path)
+        if not path.exists() and not (sealed and path.name in sealed.files):
             raise ValueError(
                 f"run {self.run_id} was not looked at: move {self.record_path} away and run it "
                 "again with log.look_at=[0,100]"
             )
         arrays = self._npz(path.name)
-        lengths = {len(array) if array.ndim else 0 for array in arrays.values()}
-        if "steps" not in arrays or len(lengths) != 1:
+        if "steps" not in arrays or len({array.shape[:1] for array in arrays.values()}) > 1:
             raise Damaged(path, "its arrays have no common axis of steps", seal.REPAIR)
         return arrays
 
@@ -246,7 +242,7 @@ class RunFolder:
         circumstances: Mapping[str, Any],
     ) -> None:
         """Write all other files, then their digests, then the record."""
-        self._write_npz("arrays.npz", arrays)
+        write_bytes(self.path / "arrays.npz", packed(arrays))
         write_json(self.path / "circumstances.json", dict(circumstances))
         text = record.to_json()
         seal.write_seal(self.path, text.encode())
@@ -254,7 +250,7 @@ class RunFolder:
 
     def write_looks(self, looks: Mapping[str, np.ndarray]) -> None:
         """Write what `looks` returns, before `finish`."""
-        self._write_npz(self.looks_path.name, looks)
+        write_bytes(self.looks_path, packed(looks))
 
     def fail(self, reason: str, details: str, circumstances: Mapping[str, Any]) -> None:
         """Record why there is no record."""
@@ -262,17 +258,7 @@ class RunFolder:
         write_json(self.failure_path, {**failure, "circumstances": dict(circumstances)})
 
     def _npz(self, name: str) -> dict[str, np.ndarray]:
-        data = self._sound_bytes(name)
-        try:
-            with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-                return dict(stored)
-        except Exception as error:  # zip, zlib and numpy raise a dozen types for random bytes
-            raise Damaged(self.path / name, error, seal.REPAIR) from error
-
-    def _write_npz(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-        packed = io.BytesIO()
-        np.savez(packed, **arrays)  # type: ignore[arg-type]
-        write_bytes(self.path / name, packed.getvalue())
+        return unpacked(self._sound_bytes(name), self.path / name, seal.REPAIR)
 
     def _sound_bytes(self, name: str) -> bytes:
         """Return a file's content; check that a finished run's file is unchanged.

@@ -49,7 +49,9 @@ class Controls:
             if not isinstance(control, KINDS):
                 raise ValueError(f"control.{name}: {type(control).__name__} is no control")
         groups = [self._names((kind,)) for kind in ONE_AT_MOST]
-        groups += [[*self._names((one,))[:1], *self._names((other,))[:1]] for one, other in EXCLUSIVE]
+        groups += [
+            [*self._names((one,))[:1], *self._names((other,))[:1]] for one, other in EXCLUSIVE
+        ]
         for names in groups:
             if len(names) > 1:
                 raise ValueError(f"control: {' and '.join(names)} cannot be had together")

@@ -8,7 +8,7 @@ Shapes: S showings, T steps, B batch.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,25 +106,25 @@ class Insertion:
             )
         return order
 
-    def _items(self, task: Task, seed: int) -> tuple[dict[int, Sequence[int]], range]:
+    def _items(self, task: Task, seed: int) -> tuple[Mapping[int, Sequence[int]], range]:
         """Return each item with the sequence of each of its showings, and ordinary sequences."""
         if self.num_inserted is not None:
             assert self.times is not None  # both or neither
             number = task.train(seed).num_sequences
             if self.num_inserted >= number:
                 raise ValueError(f"{KEY}.num_inserted must be below the {number} sequences")
-            items = {index: [index] * self.times for index in range(self.num_inserted)}
-            return items, range(self.num_inserted, number)
+            chosen = range(self.num_inserted)
+            return {index: [index] * self.times for index in chosen}, range(len(chosen), number)
         if not isinstance(task, Canaries):
             raise ValueError(
                 f"{KEY} needs task=canaries, or num_inserted and times: {type(task).__name__} "
                 "holds no canaries"
             )
         canaries = enumerate(task.manifest(seed).canaries)
-        items = {place: one.indices for place, one in canaries if not one.is_control}
-        return items, range(task.base.train(seed).num_sequences)
+        planted = {place: one.indices for place, one in canaries if not one.is_control}
+        return planted, range(task.base.train(seed).num_sequences)
 
-    def _showings(self, items: dict[int, Sequence[int]], seed: int) -> Showings:
+    def _showings(self, items: Mapping[int, Sequence[int]], seed: int) -> Showings:
         rows = [
             (step, sequence, item)
             for item, sequences in items.items()
