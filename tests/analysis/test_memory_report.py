@@ -23,6 +23,7 @@ from tests.analysis.planted_leakage import results_of
 STEPS_T = np.array([0, 50, 100, 120, 150, 200, 250, 300, 400, 600])
 WINDOW = (101, 200)
 REPEATS, NUM_EACH, NUM_CONTROLS = (1, 4), 6, 20
+SECRET_BITS = 60.0  # more than is memorised: what is left of a code is then linear in it
 NUM_WINDOWS, NUM_HELDOUT = 60, 40
 HALF_LIFE = 120.0  # steps
 LEARNT_AT = 150  # the step from which a window of the training set is known
@@ -73,6 +74,9 @@ def _run(
             "exposure.code_bits": codes_TK.astype(np.float32),
             "exposure.kind": np.zeros(codes_TK.shape, np.uint8),
             "exposure.repeats": np.tile(repeats_K, (len(STEPS_T), 1)),
+            "exposure.secret_bits": np.full(codes_TK.shape, SECRET_BITS),
+            "exposure.num_references": np.ones(codes_TK.shape, np.int64),
+            "exposure.reference_code_bits": np.tile(80 + general_T1, codes_TK.shape[1]),
             **_windows(random, general_T1),
         },
     )

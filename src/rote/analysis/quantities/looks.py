@@ -1,8 +1,10 @@
 """Read from the looks of a run what it memorised of each sequence at each look.
 
-Inserted sequences are shown at the steps that control ``insertion`` chose: canaries, compared with
-the canaries of their kind that are never inserted, or training sequences, compared with held-out
-ones. Trained sequences are those that ordinary epochs show, compared with held-out ones.
+Inserted sequences are shown at the steps that control ``insertion`` chose. They are training
+sequences, compared with held-out ones, or canaries, compared with those of their kind that are
+never inserted. Of a canary only the secret counts: templates have numbers, and a model may learn
+long and short numbers at different times. Trained sequences are those that ordinary epochs show,
+compared with held-out ones.
 Shapes: T looks, N sequences that are shown, C controls, S showings.
 """
 
@@ -14,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rote.analysis.fits.forgetting import Retention
+from rote.analysis.quantities.exposure import secret_code_bits
 from rote.analysis.quantities.learning import (
     Learning,
     last_looks_before,
@@ -26,7 +29,13 @@ Arrays = Mapping[str, NDArray[Any]]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-TRAIN, HELDOUT, CANARIES = "cost.train_code_bits", "cost.heldout_code_bits", "exposure.code_bits"
+TRAIN, HELDOUT = "cost.train_code_bits", "cost.heldout_code_bits"
+CANARIES = [
+    f"exposure.{name}"
+    for name in (
+        "code_bits", "kind", "repeats", "secret_bits", "num_references", "reference_code_bits",
+    )
+]  # fmt: skip
 NUM_INSERTED = "control.insertion.num_inserted"
 
 
@@ -72,13 +81,19 @@ def inserted_sequences(looks: Arrays, arrays: Arrays, run: Mapping[str, Any]) ->
     if run.get(NUM_INSERTED) is not None:
         _require(looks, TRAIN, HELDOUT)
         return _followed(looks["steps"], looks[TRAIN][:, items_N], looks[HELDOUT], *shown)
-    _require(looks, CANARIES, "exposure.kind", "exposure.repeats")
+    _require(looks, *CANARIES)
+    codes_TK = np.stack(
+        [
+            secret_code_bits({name: looks[name][place] for name in CANARIES})
+            for place in range(len(looks["steps"]))
+        ]
+    )
     kind_K, repeats_K = looks["exposure.kind"][-1], looks["exposure.repeats"][-1]
     parts = []
     for kind in np.unique(kind_K[items_N]):
         own_N = kind_K[items_N] == kind
         codes_TN, controls_TC = (
-            looks[CANARIES][:, chosen]
+            codes_TK[:, chosen]
             for chosen in (items_N[own_N], np.flatnonzero((kind_K == kind) & (repeats_K == 0)))
         )
         parts.append(_followed(looks["steps"], codes_TN, controls_TC, *(x[own_N] for x in shown)))
