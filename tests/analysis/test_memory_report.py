@@ -177,6 +177,7 @@ def test_the_page_states_intervals_seeds_and_convergence(results: Results, tmp_p
     headlines = "\n".join(content.headlines)
     assert "in 4 of 4 groups" in headlines
     assert "6 of 6 runs converged" in headlines
+    assert "spaced" not in headlines  # one of the windows has no spacing to compare
     assert "3 seeds" in content.setting
     numbers = content.numbers["forgetting, 1x8, at random steps, 101 to 200, shown 4 times"]
     assert numbers["runs"] == [f"0{seed:015x}" for seed in range(3)]
@@ -195,6 +196,19 @@ def test_nothing_is_claimed_where_nothing_is_remembered_or_forgotten(tmp_path: P
     lasting = report.make(planted(tmp_path / "lasting", rate=0.0, every_steps=[None]))
     assert all(each["half_life_steps"] is None for each in lasting.numbers.values())
     assert any("not forgotten beyond doubt within the looks" in line for line in lasting.headlines)
+
+
+def test_spacings_are_compared_at_equal_age(tmp_path: Path) -> None:
+    """Of showings 20 steps apart more is forgotten before the last one than of those 4 apart."""
+    results = planted(tmp_path, every_steps=[4, 20], seeds=range(5))
+    (row,) = study(results).spaced
+    close, wide = (
+        (0.5 ** (every * np.arange(4) / HALF_LIFE)).sum() for every in (row["close"], row["wide"])
+    )
+    assert (row["close"], row["wide"], row["repeats"]) == (4, 20, 4)
+    assert row["wide_bits"].value / row["close_bits"].value == pytest.approx(wide / close, rel=0.1)
+    assert row["apart"].sign == -1
+    assert "less in 1." in report.make(results).headlines[3]
 
 
 def test_one_seed_has_intervals_over_its_sequences(tmp_path: Path) -> None:

@@ -62,6 +62,15 @@ class Retention:
         last_N = np.append(self.starts_N[1:], len(self.bits_P)) - 1
         return self.bits_P[np.stack([self.starts_N, last_N], axis=1)]
 
+    @cached_property
+    def by_age(self) -> Mapping[int, tuple[float, float]]:
+        """Mean age and bits in bins of age, each twice as wide as the one before; 0 is age 0."""
+        bins, bin_P = np.unique(np.floor(np.log2(1 + self.ages_P)), return_inverse=True)
+        means = (
+            np.bincount(bin_P, each) / np.bincount(bin_P) for each in (self.ages_P, self.bits_P)
+        )
+        return dict(zip(bins.astype(int).tolist(), zip(*means, strict=True), strict=True))
+
     def squares_RN(self, form: str, rates_R: Floats) -> Floats:
         """Return each sequence's sum of squared residuals at its best start, in bits squared."""
         shape_RP = shape(form, rates_R[:, None], self.ages_P)

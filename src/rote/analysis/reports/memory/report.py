@@ -1,12 +1,12 @@
 """Make the report on memory over time: what is learnt when, and how fast it is forgotten."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rote.analysis.estimate import Estimate, extent, number, plural
 from rote.analysis.fits.forgetting import FORMS
 from rote.analysis.metrics import METRICS
-from rote.analysis.page import Block, Card, Content, Section, Text
+from rote.analysis.page import Block, Card, Content, Heading, Section, Text
 from rote.analysis.plot import Plot
 from rote.analysis.quantities.convergence import converged
 from rote.analysis.quantities.learning import FEWEST_CONTROLS
@@ -20,7 +20,7 @@ from rote.analysis.reports.memory.plots import (
 from rote.analysis.reports.memory.study import Row, Study, study, times_words
 from rote.analysis.results import Results
 from rote.analysis.runs_table import runs_section
-from rote.analysis.table import Column, Table, Value, warning
+from rote.analysis.table import Cell, Column, Table, Value, warning
 
 ACQUIRED, RETAINED, SHARE = (
     METRICS[name] for name in ("acquired_bits", "retained_bits", "retained_share")
@@ -42,6 +42,14 @@ FORGETTING_NOTE = (
     "share of the variance within sequences."
 )
 
+SPACING = {1: "wide spacing retains more", 0: "no difference beyond doubt",
+           -1: "close spacing retains more"}  # fmt: skip
+SPACING_NOTE = (
+    "Bits memorised of sequences that were shown equally often, in windows that begin alike: means "
+    "over the bins of age that both have, so that widely spaced showings gain nothing from being "
+    "more recent. Intervals are Student's t over seeds, and of the difference Zou and Donner's."
+)
+
 
 def make(results: Results) -> Content:
     """Make it; raises ValueError if there is no run, or none that was looked at."""
@@ -51,7 +59,8 @@ def make(results: Results) -> Content:
     most = [row for row in found.remembered if row["repeats"] == _most(found, row)]
     return Content(
         headlines=(
-            *(f"{plot.title}." for plot in drawn.values()), *map(_line, most),
+            *(f"{plot.title}." for plot in drawn.values()), *_spacing_line(found),
+            *map(_line, most),
             f"{converged(runs)}.",
         ),
         setting=f"Models of {extent(runs['parameters'])} parameters; "
@@ -91,6 +100,10 @@ def _forgotten(found: Study) -> Iterator[Block]:
         return
     yield _forgetting_table(found.remembered)
     yield Text(FORGETTING_NOTE)
+    if found.spaced:
+        yield Heading("Close and wide spacing")
+        yield _spacing_table(found.spaced)
+        yield Text(SPACING_NOTE)
 
 
 def _when(found: Study, drawn: Mapping[str, Plot]) -> Iterator[Block]:
@@ -141,6 +154,33 @@ def _beyond(steps: Estimate) -> tuple[str, str]:
 def _retained(row: Row) -> float | None:
     acquired, retained = row["forgetting"].acquired_bits, row["forgetting"].retained_bits
     return retained.value / acquired.value if acquired.sign > 0 else None
+
+
+def _spacing_table(rows: Sequence[Row]) -> Table:
+    def bits(end: str) -> Callable[[Row], Value]:
+        return lambda row: Cell(
+            text=row[f"{end}_bits"].words("{:.1f}"), below=f"every {row[end]} steps", is_text=False
+        )
+
+    columns = [
+        PLACE[0],
+        Column("window", "window", unit="steps of first showings"),
+        Column("times shown", "repeats"),
+        Column("close", bits("close"), unit=ACQUIRED.unit),
+        Column("wide", bits("wide"), unit=ACQUIRED.unit),
+        Column("wide less close", "apart", unit=INTERVAL, form="{:+.1f}"),
+        Column("finding", lambda row: SPACING[row["apart"].sign]),
+    ]
+    return Table(rows=rows, columns=columns)
+
+
+def _spacing_line(found: Study) -> Iterator[str]:
+    if found.spaced:
+        signs = [row["apart"].sign for row in found.spaced]
+        yield (
+            f"At equal age more is left of showings spaced widely in {signs.count(1)} of "
+            f"{len(signs)} comparisons, less in {signs.count(-1)}."
+        )
 
 
 def _learnt_table(rows: Sequence[Row]) -> Table:

@@ -13,7 +13,7 @@ import polars as pl
 
 from rote.analysis.derived import shape
 from rote.analysis.estimate import Estimate, plural
-from rote.analysis.estimators import mean_of_estimates, mean_over_seeds, rate
+from rote.analysis.estimators import difference, mean_of_estimates, mean_over_seeds, rate
 from rote.analysis.fits.forgetting import Retention, forgetting
 from rote.analysis.quantities.learning import with_the_end
 from rote.analysis.quantities.looks import Arrays, Followed, inserted_sequences, trained_sequences
@@ -37,6 +37,7 @@ class Study:
     runs: pl.DataFrame
     left_out: Mapping[str, str]  # why a run, or a part of it, is left out
     remembered: list[Row]  # repeats, forgetting, curve (rows of age and bits); a row per repeats
+    spaced: list[Row]  # window, repeats, close and wide (steps), close_bits, wide_bits, apart
     learnt: list[Row]  # name, repeats, ever, at_end, events, first; and share (rows of step)
     late: list[Row]  # name, step, rho: rank correlation with the last look
 
@@ -73,6 +74,7 @@ def study(results: Results) -> Study:
         runs=_with_bits(runs, inserted),
         left_out=left_out,
         remembered=[row for part in places for row in _remembered(part, inserted)],
+        spaced=list(_spaced(places, inserted)),
         learnt=[row for part in places for row in _learnt(part, inserted, trained)],
         late=[row for part in places for row in _late(part, inserted, trained)],
     )
@@ -134,12 +136,40 @@ def _repeats(runs: Sequence[Followed]) -> list[int]:
 
 
 def _curve(runs: Sequence[Retention]) -> Iterator[Row]:
-    """Yield the mean over runs in bins of age, each twice as wide as the one before."""
-    bins = [np.floor(np.log2(1 + run.ages_P)).astype(np.int64) for run in runs]
-    for place in sorted(set.intersection(*(set(bin_P.tolist()) for bin_P in bins))):
-        ages = np.concatenate([run.ages_P[b == place] for run, b in zip(runs, bins, strict=True)])
-        bits = [run.bits_P[b == place].mean() for run, b in zip(runs, bins, strict=True)]
-        yield {"age": float(ages.mean()), "bits": mean_over_seeds(bits)}
+    """Yield means over runs in the bins of age that all runs have."""
+    for place in _common(runs):
+        ages, bits = zip(*(run.by_age[place] for run in runs), strict=True)
+        yield {"age": float(np.mean(ages)), "bits": mean_over_seeds(bits)}
+
+
+def _common(runs: Sequence[Retention]) -> list[int]:
+    return sorted(set.intersection(*(set(run.by_age) for run in runs)))
+
+
+def _spaced(places: Sequence[pl.DataFrame], inserted: Mapping[str, Followed]) -> Iterator[Row]:
+    """Compare the closest and the widest spacing of one window, at equal age and repeats."""
+    found: dict[tuple[Any, ...], dict[int, list[Retention]]] = {}
+    for part in places:
+        place, runs = _place(part, inserted)
+        every, *window = part.select(WINDOW).row(0)
+        for times in [each for each in _repeats(runs) if each > 1 and every is not None]:
+            kept = [each for run in runs if (each := run.retention(times))]
+            if kept:
+                found.setdefault((place["series"], *window, times), {})[int(every)] = kept
+    for (series, start, stop, times), by_spacing in found.items():
+        close, wide = min(by_spacing), max(by_spacing)
+        bins = _common([run for runs in by_spacing.values() for run in runs])
+        if close == wide or not bins:
+            continue
+        means = {
+            every: mean_over_seeds([np.mean([run.by_age[b][1] for b in bins]) for run in runs])
+            for every, runs in by_spacing.items()
+        }
+        yield {
+            "series": series, "window": f"{start:.0f} to {stop:.0f}", "repeats": times,
+            "close": close, "wide": wide, "close_bits": means[close], "wide_bits": means[wide],
+            "apart": difference(means[wide], means[close]),
+        }  # fmt: skip
 
 
 def _learnt(
