@@ -162,6 +162,9 @@ def test_damaged_looks_are_found(tiny: MakeSpec, store: Store) -> None:
     folder.write_looks({"steps": np.arange(2), "cost.train_code_bits": np.zeros((3, 4))})
     with pytest.raises(Damaged, match=r"looks\.npz .*SHA-256 differs"):
         folder.looks()
+    folder.finish(folder.record(), folder.arrays(), folder.circumstances())  # sealed as it is
+    with pytest.raises(Damaged, match=r"its arrays have no common axis of steps"):
+        folder.looks()
     (folder.path / "looks.npz").unlink()
     with pytest.raises(Damaged, match=r"looks\.npz is damaged: it is missing"):
         folder.looks()

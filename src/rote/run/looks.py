@@ -64,7 +64,7 @@ class Looks:
     def state(self) -> dict[str, dict[str, Tensor]]:
         """Return all looks for a checkpoint."""
         return {
-            str(step): {name: torch.from_numpy(array) for name, array in arrays.items()}
+            str(step): {name: torch.tensor(array) for name, array in arrays.items()}
             for step, arrays in self._taken.items()
         }
 

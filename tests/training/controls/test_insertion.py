@@ -107,6 +107,17 @@ def test_the_record_has_the_showings_that_happened(tiny: MakeSpec, store: Store)
     assert order.showings.until(20)["insertion.shown_items"].size == (steps <= 20).sum()
 
 
+def test_before_their_windows_two_runs_are_the_same(tiny: MakeSpec, store: Store) -> None:
+    looks = []
+    for first in (6, 12):
+        window = WINDOW.replace("from_step:6", f"from_step:{first}")
+        spec = tiny("control=[insertion]", window, "log.look_at=[0,5,20]")
+        execute(spec, store)
+        looks.append(store.run(spec.run_id).looks()["cost.train_code_bits"])
+    assert np.array_equal(looks[0][:2], looks[1][:2])
+    assert not np.array_equal(looks[0][2], looks[1][2])
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

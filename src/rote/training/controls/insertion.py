@@ -64,9 +64,9 @@ class InsertionOrder(BatchOrder):
 class Insertion:
     """Settings; raises ValueError for numbers out of range."""
 
-    every_steps: int | None  # between showings of one sequence; None: at random steps
     from_step: int  # first step of the window
     to_step: int  # its last step; with every_steps, of the first showings
+    every_steps: int | None  # between showings of one sequence; None: at random steps
     num_inserted: int | None  # the first so many training sequences; None: the task's canaries
     times: int | None  # each of those is shown; None: canaries, as often as the task says
 
