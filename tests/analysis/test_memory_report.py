@@ -4,6 +4,7 @@ Shapes: T looks, K canaries, N training windows, C held-out windows.
 """
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,8 @@ def test_the_page_states_intervals_seeds_and_convergence(results: Results, tmp_p
         kind="memory", name="planted", question="?", results=results, folder=tmp_path
     )
     assert "forgetting" in written.page.read_text()
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert set(manifest["looks_sha256"]) == set(results.table["run_id"])
 
 
 def test_nothing_is_claimed_where_nothing_is_remembered_or_forgotten(tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ def make(results: Results) -> Content:
         numbers=dict(map(_numbers, found.remembered)),
         table=runs,
         arrays_of=tuple(runs["run_id"]),
+        looks_of=tuple(runs["run_id"]),
     )  # fmt: skip
 
 
