@@ -143,13 +143,13 @@ def late_title(found: Study) -> str:
         if (rhos := [row["rho"] for row in early if row["name"] == name])
     }
     name = INSERTED if INSERTED in means else EVERY_EPOCH
-    when = "right after they were shown" if name == INSERTED else "halfway"
+    when = "Right after the window" if name == INSERTED else "Halfway"
     if name not in means or CONTROLS[name] not in means:
         return "Nothing to compare early memory with"
     rho, control = means[name], means[CONTROLS[name]]
     verdict = {1: "more than", 0: "not beyond doubt more than", -1: "less than"}
     return (
-        f"Bits of sequences {name} {when} correlate with those at the end by {rho.value:+.2f}, "
+        f"{when}, bits of sequences {name} correlate with those at the end by {rho.value:+.2f}, "
         f"{verdict[difference(rho, control).sign]} those of sequences {CONTROLS[name]} "
         f"({control.value:+.2f})"
     )
