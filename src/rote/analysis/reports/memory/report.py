@@ -26,6 +26,7 @@ ACQUIRED, RETAINED, SHARE = (
     METRICS[name] for name in ("acquired_bits", "retained_bits", "retained_share")
 )
 INTERVAL = "95 % interval"
+LOST = f"bits of a sequence, {INTERVAL}"
 FEW_CONTROLS = (
     f"Fewer than {FEWEST_CONTROLS} sequences are never shown: which are learnt is undecided."
 )
@@ -36,12 +37,11 @@ NO_INSERTION = (
 FORGETTING_NOTE = (
     "Half-lives are of the form that fits better: exponential, or a power law, in which the bits "
     "fall linearly in the logarithm of age (Chang et al. 2024, arXiv 2406.11813, section 4.3). "
-    "All sequences of a run share the rate. Intervals are Student's t over the rates of seeds; of "
-    "one seed they leave each sequence out. No half-life is given where the rate does not exceed 0 "
-    "beyond doubt, or where its interval ends beyond ten times the oldest age. Explained is the "
-    "share of the variance within sequences."
+    "All seeds share the rate; its interval is Student's t, leaving each seed out, or each "
+    "sequence of a single seed. No half-life is given where nothing is memorised beyond doubt, "
+    "where the rate does not exceed 0 beyond doubt, or where its interval ends beyond ten times "
+    "the oldest age. Explained is the share of the variance between bins of age."
 )
-
 SPACING = {1: "wide spacing retains more", 0: "no difference beyond doubt",
            -1: "close spacing retains more"}  # fmt: skip
 SPACING_NOTE = (
@@ -140,6 +140,7 @@ def _forgetting_table(rows: Sequence[Row]) -> Table:
         Column("times shown", "repeats"),
         Column.of(ACQUIRED, lambda row: row["forgetting"].acquired_bits),
         Column.of(RETAINED, lambda row: row["forgetting"].retained_bits),
+        Column("forgotten", lambda row: row["forgetting"].lost_bits, unit=LOST, form="{:+.1f}"),
         Column.of(SHARE, _retained),
         Column.of(HALF_LIFE, half_life),
         Column("better form", explained, unit="explained"),

@@ -137,13 +137,14 @@ def _repeats(runs: Sequence[Followed]) -> list[int]:
 
 def _curve(runs: Sequence[Retention]) -> Iterator[Row]:
     """Yield means over runs in the bins of age that all runs have."""
-    for place in _common(runs):
-        ages, bits = zip(*(run.by_age[place] for run in runs), strict=True)
-        yield {"age": float(np.mean(ages)), "bits": mean_over_seeds(bits)}
+    for part in _common(runs).partition_by("bin", maintain_order=True):
+        yield {"age": part["age"].mean(), "bits": mean_over_seeds(part["bits"].to_numpy())}
 
 
-def _common(runs: Sequence[Retention]) -> list[int]:
-    return sorted(set.intersection(*(set(run.by_age) for run in runs)))
+def _common(runs: Sequence[Retention]) -> pl.DataFrame:
+    """Return the bins of age that all runs have, with the place of each run."""
+    bins = pl.concat(run.bins.with_columns(run=place) for place, run in enumerate(runs))
+    return bins.filter(pl.len().over("bin") == len(runs)).sort("bin", "run")
 
 
 def _spaced(places: Sequence[pl.DataFrame], inserted: Mapping[str, Followed]) -> Iterator[Row]:
@@ -158,13 +159,13 @@ def _spaced(places: Sequence[pl.DataFrame], inserted: Mapping[str, Followed]) ->
                 found.setdefault((place["series"], *window, times), {})[int(every)] = kept
     for (series, start, stop, times), by_spacing in found.items():
         close, wide = min(by_spacing), max(by_spacing)
-        bins = _common([run for runs in by_spacing.values() for run in runs])
-        if close == wide or not bins:
+        ends = [*by_spacing[close], *by_spacing[wide]]
+        bins = _common(ends)
+        if close == wide or bins.is_empty():
             continue
-        means = {
-            every: mean_over_seeds([np.mean([run.by_age[b][1] for b in bins]) for run in runs])
-            for every, runs in by_spacing.items()
-        }
+        bits = bins.group_by("run", maintain_order=True).agg(pl.col("bits").mean())["bits"]
+        number = len(by_spacing[close])
+        means = {close: mean_over_seeds(bits[:number]), wide: mean_over_seeds(bits[number:])}
         yield {
             "series": series, "window": f"{start:.0f} to {stop:.0f}", "repeats": times,
             "close": close, "wide": wide, "close_bits": means[close], "wide_bits": means[wide],
