@@ -23,7 +23,7 @@ from tests.analysis.planted_leakage import results_of
 
 STEPS_T = np.array([0, 50, 100, 120, 150, 200, 250, 300, 400, 600])
 WINDOW = (101, 200)
-REPEATS, NUM_EACH, NUM_CONTROLS = (1, 4), 6, 20
+REPEATS, NUM_EACH = (1, 4), 6
 SECRET_BITS = 60.0  # more than is memorised: what is left of a code is then linear in it
 NUM_WINDOWS, NUM_HELDOUT = 60, 40
 HALF_LIFE = 120.0  # steps
@@ -33,10 +33,10 @@ LEARNT_AT = 150  # the step from which a window of the training set is known
 def planted(
     folder: Path, *, seeds: Sequence[int] = (0, 1, 2),
     every_steps: Sequence[int | None] = (None, 20),
-    bits: float = 12.0, rate: float = np.log(2) / HALF_LIFE,
+    bits: float = 12.0, rate: float = np.log(2) / HALF_LIFE, num_controls: int = 20,
 ) -> Results:  # fmt: skip
     rows = [
-        _run(folder, f"{place:x}{seed:015x}", seed, spacing, bits, rate)
+        _run(folder, f"{place:x}{seed:015x}", seed, spacing, bits, rate, num_controls)
         for place, spacing in enumerate(every_steps)
         for seed in seeds
     ]
@@ -44,10 +44,16 @@ def planted(
 
 
 def _run(
-    folder: Path, run_id: str, seed: int, spacing: int | None, bits: float, rate: float
+    folder: Path,
+    run_id: str,
+    seed: int,
+    spacing: int | None,
+    bits: float,
+    rate: float,
+    num_controls: int,
 ) -> dict[str, Any]:
     random = np.random.default_rng([seed, spacing or 0])
-    repeats_K = np.repeat([*REPEATS, 0], [NUM_EACH] * len(REPEATS) + [NUM_CONTROLS])
+    repeats_K = np.repeat([*REPEATS, 0], [NUM_EACH] * len(REPEATS) + [num_controls])
     shown = [_shown(random, int(times), spacing) for times in repeats_K]
     general_T1 = -np.linspace(0, 30, len(STEPS_T))[:, None]
     codes_TK = 80 + general_T1 + random.normal(0, 4, len(repeats_K))
@@ -129,7 +135,8 @@ def blocks(content: Content) -> list[Block]:
 
 
 def texts(content: Content) -> str:
-    return "\n".join(each.words for each in blocks(content) if isinstance(each, Text))
+    found = [each for each in blocks(content) if isinstance(each, Text)]
+    return "\n".join(line for each in found for line in (each.words, *each.items))
 
 
 def test_the_planted_half_life_is_found_for_every_window_and_number_of_showings(
@@ -231,6 +238,14 @@ def test_runs_without_looks_or_with_damaged_ones_are_named_and_left_out(tmp_path
     assert content.table["run_id"].to_list() == [whole]
     assert f"run {damaged}: " in texts(content)
     assert f"run {blind} was not looked at" in texts(content)
+
+
+def test_few_canaries_that_are_never_inserted_leave_learnt_undecided(tmp_path: Path) -> None:
+    results = planted(tmp_path, every_steps=[None], seeds=[0], num_controls=18)
+    content = report.make(results)
+    assert "fewer than 19 of its sequences are never shown" in texts(content)
+    assert {row["name"] for row in study(results).learnt} == {EVERY_EPOCH}
+    assert content.numbers  # what is forgotten is known nevertheless
 
 
 def test_looks_that_lack_a_measure_or_an_early_look_say_so(tmp_path: Path) -> None:

@@ -6,10 +6,9 @@ from typing import Any
 from rote.analysis.estimate import Estimate, extent, number, plural
 from rote.analysis.fits.forgetting import FORMS
 from rote.analysis.metrics import METRICS
-from rote.analysis.page import Block, Card, Content, Heading, Section, Text
+from rote.analysis.page import Block, Card, Content, Section, Text
 from rote.analysis.plot import Plot
 from rote.analysis.quantities.convergence import converged
-from rote.analysis.quantities.learning import FEWEST_CONTROLS
 from rote.analysis.reports.memory.plots import (
     HALF_LIFE,
     forgetting_plot,
@@ -27,9 +26,7 @@ ACQUIRED, RETAINED, SHARE = (
 )
 INTERVAL = "95 % interval"
 LOST = f"bits of a sequence, {INTERVAL}"
-FEW_CONTROLS = (
-    f"Fewer than {FEWEST_CONTROLS} sequences are never shown: which are learnt is undecided."
-)
+UNDECIDED = "Too few sequences are never shown: which others are learnt is undecided."
 NO_INSERTION = (
     "No sequence was inserted, so nothing is forgotten: <code>control=[insertion]</code> shows "
     "canaries in a window of steps, and looks behind the window find what is left of them."
@@ -70,6 +67,7 @@ def make(results: Results) -> Content:
         lead=drawn.get("forgetting"),
         sections=(
             Section("What is forgotten", list(_forgotten(found))),
+            *_spacing(found),
             Section("When sequences are learnt", list(_when(found, drawn))),
             Section("Whether early memory predicts late memory", list(_late(drawn))),
             runs_section(runs, RUN_COLUMNS),
@@ -94,22 +92,25 @@ def _most(found: Study, row: Row) -> int:
 
 
 def _forgotten(found: Study) -> Iterator[Block]:
-    for run_id, reason in found.left_out.items():
-        yield Text(f"Left out, wholly or in part: run {run_id}: {reason}", is_warning=True)
+    if found.left_out:
+        runs = [f"run {run_id}: {reason}" for run_id, reason in found.left_out.items()]
+        yield Text("Left out, wholly or in part:", items=runs, is_warning=True)
     if not found.remembered:
         yield Text(NO_INSERTION, is_html=True)
         return
     yield _forgetting_table(found.remembered)
     yield Text(FORGETTING_NOTE)
+
+
+def _spacing(found: Study) -> Iterator[Section]:
     if found.spaced:
-        yield Heading("Close and wide spacing")
-        yield _spacing_table(found.spaced)
-        yield Text(SPACING_NOTE)
+        table, note = _spacing_table(found.spaced), Text(SPACING_NOTE)
+        yield Section("Whether spacing helps", [table, note])
 
 
 def _when(found: Study, drawn: Mapping[str, Plot]) -> Iterator[Block]:
     if "learnt" not in drawn:
-        yield Text(FEW_CONTROLS, is_warning=True)
+        yield Text(UNDECIDED, is_warning=True)
         return
     yield drawn["learnt"]
     yield _learnt_table(found.learnt)
@@ -141,7 +142,7 @@ def _forgetting_table(rows: Sequence[Row]) -> Table:
         Column.of(ACQUIRED, lambda row: row["forgetting"].acquired_bits),
         Column.of(RETAINED, lambda row: row["forgetting"].retained_bits),
         Column("forgotten", lambda row: row["forgetting"].lost_bits, unit=LOST, form="{:+.1f}"),
-        Column.of(SHARE, _retained),
+        Column(SHARE.title, _retained, unit=SHARE.unit, form=SHARE.form, missing="none acquired"),
         Column.of(HALF_LIFE, half_life),
         Column("better form", explained, unit="explained"),
         Column("runs", lambda row: len(row["runs"])),

@@ -15,7 +15,7 @@ from rote.analysis.derived import shape
 from rote.analysis.estimate import Estimate, plural
 from rote.analysis.estimators import difference, mean_of_estimates, mean_over_seeds, rate
 from rote.analysis.fits.forgetting import Retention, forgetting
-from rote.analysis.quantities.learning import with_the_end
+from rote.analysis.quantities.learning import FEWEST_CONTROLS, with_the_end
 from rote.analysis.quantities.looks import Arrays, Followed, inserted_sequences, trained_sequences
 from rote.analysis.quantities.settings import AXES, control_words, differing_settings
 from rote.analysis.results import Results
@@ -27,6 +27,7 @@ WINDOW = [f"{INSERTION}{name}" for name in ("every_steps", "from_step", "to_step
 NOT_INSERTED = "nothing inserted"
 EVERY_EPOCH, INSERTED = "shown in every epoch", "inserted"
 CONTROLS = {INSERTED: "never inserted", EVERY_EPOCH: "held out"}
+FEW_CONTROLS = f"fewer than {FEWEST_CONTROLS} of its sequences are never shown: learnt is undecided"
 Reader = Callable[[Arrays, Arrays, Mapping[str, Any]], Followed]
 
 
@@ -63,6 +64,8 @@ def study(results: Results) -> Study:
         for found, reader in readers:
             try:
                 found[run_id] = reader(looks, arrays, run)
+                if found[run_id].learning is None:
+                    left_out[run_id] = FEW_CONTROLS
             except (ValueError, IndexError) as error:
                 left_out[run_id] = str(error)
     runs = table.filter(pl.col("run_id").is_in([*inserted, *trained]))
