@@ -20,6 +20,7 @@ TORCHLESS = (
     "rote.analysis.reports.double_descent", "rote.analysis.reports.leakage.report",
     "rote.analysis.quantities.membership", "rote.analysis.reports.controls.report",
     "rote.analysis.reports.generalisation.report", "rote.analysis.reports.random_labels.report",
+    "rote.analysis.reports.memory.report",
     "rote.analysis.quantities.exposure", "rote.analysis.quantities.generations",
     "rote.tasks.canaries.manifest", "rote.tasks.occurrences",
     "rote.analysis.laws.kinds", "rote.analysis.laws.repetition", "rote.analysis.laws.capacity",

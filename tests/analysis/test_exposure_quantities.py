@@ -17,6 +17,7 @@ from rote.analysis.quantities.exposure import (
     exposures,
     fit_skew_normal,
     mean_exposure,
+    secret_code_bits,
 )
 
 
@@ -121,3 +122,16 @@ def test_a_runs_arrays_are_read_in_their_order() -> None:
     assert found.is_control_K.tolist() == [False, True]
     assert found.fits_K[0] is found.fitted_bits_K[0] is None
     assert found.fitted_bits_K[1] == pytest.approx(1.0, abs=0.4)
+
+
+def test_the_code_of_a_secret_is_that_among_all_with_its_template() -> None:
+    arrays = {
+        "exposure.code_bits": np.array([37.0, 34.0, 50.0, 1e4]),
+        "exposure.secret_bits": np.array([3.0, 3.0, 20.0, 3.0]),
+        "exposure.num_references": np.array([7, 7, 2, 7]),
+        "exposure.reference_code_bits": np.array([*[37.0] * 14, 50.0, 50.0, *[1e4] * 7]),
+    }
+    codes_K = secret_code_bits(arrays)
+    assert codes_K[0] == pytest.approx(3.0)  # all eight are as likely
+    assert codes_K[1] == pytest.approx(np.log2(15 / 8))  # eight times as likely as each of seven
+    assert codes_K[2:] == pytest.approx([20.0, 3.0])  # two stand for all others; no underflow

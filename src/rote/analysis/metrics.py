@@ -227,6 +227,18 @@ _ALL = (
     Metric(
         name="extracted_share", title="share of the most repeated canaries extracted", form="{:.0%}"
     ),
+    Metric(
+        name="acquired_bits", title="memorised when last shown", unit="bits of a sequence",
+        form="{:.1f}",
+    ),
+    Metric(
+        name="retained_bits", title="memorised at the last look", unit="bits of a sequence",
+        form="{:.1f}",
+    ),
+    Metric(name="retained_share", title="retained", unit="share of the bits", form="{:.0%}"),
+    Metric(
+        name="half_life_steps", title="half-life", unit="optimiser steps", form="{:,.0f}",
+    ),
     Metric(name="drawn_right", title="share of random labels answered right", form="{:.0%}"),
     Metric(
         name="canaries_extracted", title="inserted canaries extracted", form="{:.1%}",

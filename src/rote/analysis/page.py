@@ -89,6 +89,7 @@ class Content:
     numbers: Mapping[str, Any]  # for the manifest; each names the runs behind it
     table: pl.DataFrame  # the runs with their derived columns
     arrays_of: tuple[str, ...] = ()  # runs whose per-sequence arrays were read
+    looks_of: tuple[str, ...] = ()  # runs whose looks were read
     lead: Block | None = None  # the main figure, right below the cards
 
 

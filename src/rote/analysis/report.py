@@ -192,9 +192,10 @@ def _sources(content: Content, results: Results) -> dict[str, Any]:
             precision: {"bits_per_parameter": alpha, "source": source}
             for precision, alpha, source in each.sort("precision.name").rows()
         }
-    if content.arrays_of:
-        sources["arrays_sha256"] = {
-            run_id: sha256_of_file(results.folders[run_id].path / "arrays.npz")
-            for run_id in content.arrays_of
-        }
+    for what, of in (("arrays", content.arrays_of), ("looks", content.looks_of)):
+        if of:
+            sources[f"{what}_sha256"] = {
+                run_id: sha256_of_file(results.folders[run_id].path / f"{what}.npz")
+                for run_id in of
+            }
     return sources

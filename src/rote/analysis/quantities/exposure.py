@@ -2,7 +2,7 @@
 
 Source: Carlini et al. 2018 (arXiv 1802.08232), section 4. A model that knows nothing of a secret
 ranks it at random: its exposure is then exponential with mean 1 / ln 2 = 1.44 bits.
-Shapes: K canaries, n references of one canary, T of all together.
+Shapes: K canaries, n references of one canary, T references of all together.
 """
 
 import math
@@ -35,6 +35,25 @@ def exposure_bits(most_bits: ArrayLike, num_as_likely: ArrayLike) -> Floats:
     is log2 n: a canary likelier than all of them exposes at least that.
     """
     return np.asarray(most_bits, np.float64) - np.log2(1 + np.asarray(num_as_likely, np.float64))
+
+
+def secret_code_bits(arrays: Mapping[str, NDArray[np.generic]]) -> Floats:
+    """Return the code length of each secret given its template, in bits, float64 [K].
+
+    It is -log2 of the canary's probability over that of all canaries with the same template, which
+    references that were drawn stand for. A model that knows nothing takes log2 |R| bits on average
+    over uniform secrets, or more.
+    """
+    own = {key.removeprefix("exposure."): values for key, values in arrays.items()}
+    numbers_K = own["num_references"].astype(np.int64)
+    others_K = np.exp2(own["secret_bits"].astype(np.float64)) - 1
+    codes_T = own["reference_code_bits"].astype(np.float64)
+    starts_K = np.cumsum(numbers_K) - numbers_K
+    likeliest_K = -np.minimum.reduceat(codes_T, starts_K)
+    shares_T = np.exp2(-codes_T - np.repeat(likeliest_K, numbers_K))
+    references_K = likeliest_K + np.log2(np.add.reduceat(shares_T, starts_K) * others_K / numbers_K)
+    code_K = own["code_bits"].astype(np.float64)
+    return np.asarray(np.logaddexp2(-code_K, references_K) + code_K)
 
 
 def chance_bits(num_secrets: int) -> float:

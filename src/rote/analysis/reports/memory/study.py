@@ -1,0 +1,249 @@
+"""Derive everything that the report on memory over time states, before anything is drawn.
+
+Rows are mappings, each for runs of one ``series`` (a size and its settings) and ``schedule`` (the
+window of insertion), which differ in their seed; ``runs`` are their ids.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from rote.analysis.derived import shape
+from rote.analysis.estimate import Estimate, plural
+from rote.analysis.estimators import difference, mean_of_estimates, mean_over_seeds, rate
+from rote.analysis.fits.forgetting import Retention, forgetting
+from rote.analysis.quantities.learning import FEWEST_CONTROLS, with_the_end
+from rote.analysis.quantities.looks import Arrays, Followed, inserted_sequences, trained_sequences
+from rote.analysis.quantities.settings import AXES, control_words, differing_settings
+from rote.analysis.results import Results
+
+Row = dict[str, Any]
+
+INSERTION = "control.insertion."
+WINDOW = [f"{INSERTION}{name}" for name in ("every_steps", "from_step", "to_step")]
+NOT_INSERTED = "nothing inserted"
+EVERY_EPOCH, INSERTED = "shown in every epoch", "inserted"
+CONTROLS = {INSERTED: "never inserted", EVERY_EPOCH: "held out"}
+FEW_CONTROLS = f"fewer than {FEWEST_CONTROLS} of its sequences are never shown: learnt is undecided"
+Reader = Callable[[Arrays, Arrays, Mapping[str, Any]], Followed]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """All results; ``runs`` is the table of runs that were looked at, with derived columns."""
+
+    runs: pl.DataFrame
+    left_out: Mapping[str, str]  # why a run, or a part of it, is left out
+    remembered: list[Row]  # repeats, forgetting, curve (rows of age and bits); a row per repeats
+    spaced: list[Row]  # window, repeats, close and wide (steps), close_bits, wide_bits, apart
+    learnt: list[Row]  # name, repeats, ever, at_end, events, first; and share (rows of step)
+    late: list[Row]  # name, step, rho: rank correlation with the last look
+
+
+def study(results: Results) -> Study:
+    """Derive everything; raises ValueError if there is no run, or none that was looked at."""
+    if results.table.is_empty():
+        raise ValueError("no finished run to report on")
+    table = _with_series(results.table)
+    inserted: dict[str, Followed] = {}
+    trained: dict[str, Followed] = {}
+    left_out: dict[str, str] = {}
+    for run in table.iter_rows(named=True):
+        run_id = run["run_id"]
+        try:
+            looks, arrays = results.folders[run_id].looks(), results.folders[run_id].arrays()
+        except (ValueError, FileNotFoundError) as error:
+            left_out[run_id] = str(error)
+            continue
+        readers: list[tuple[dict[str, Followed], Reader]] = [(trained, trained_sequences)]
+        if run["schedule"] != NOT_INSERTED:
+            readers.append((inserted, inserted_sequences))
+        for found, reader in readers:
+            try:
+                found[run_id] = reader(looks, arrays, run)
+                if found[run_id].learning is None:
+                    left_out[run_id] = FEW_CONTROLS
+            except (ValueError, IndexError) as error:
+                left_out[run_id] = str(error)
+    runs = table.filter(pl.col("run_id").is_in([*inserted, *trained]))
+    if runs.is_empty():
+        reason = next(iter(left_out.values()))
+        raise ValueError(f"no run was looked at with sequences to follow: {reason}")
+    places = runs.partition_by("series", "schedule", maintain_order=True)
+    return Study(
+        runs=_with_bits(runs, inserted),
+        left_out=left_out,
+        remembered=[row for part in places for row in _remembered(part, inserted)],
+        spaced=list(_spaced(places, inserted)),
+        learnt=[row for part in places for row in _learnt(part, inserted, trained)],
+        late=[row for part in places for row in _late(part, inserted, trained)],
+    )
+
+
+def _with_series(table: pl.DataFrame) -> pl.DataFrame:
+    """Add ``series`` and ``schedule``, in words, and sort."""
+    known = table.with_columns(
+        pl.lit(None).alias(name) for name in WINDOW if name not in table.columns
+    ).with_columns(model=shape())
+    names = [name for name in table.columns if name.startswith(AXES)]
+    others = known.select(pl.exclude(rf"^{INSERTION}.*$"))
+    parts = [*differing_settings(known, names, at=["model", "seed"]), control_words(others)]
+    every, start, stop = map(pl.col, WINDOW)
+    window = pl.format("{} to {}", start.cast(pl.Int64), stop.cast(pl.Int64))
+    spaced = pl.format("every {} steps, first in {}", every.cast(pl.Int64), window)
+    return known.with_columns(
+        series=pl.concat_str("model", *parts, separator=", ", ignore_nulls=True),
+        schedule=pl.coalesce(
+            spaced, pl.format("at random steps, {}", window), pl.lit(NOT_INSERTED)
+        ),
+    ).sort("parameters", "series", *WINDOW[1:], WINDOW[0], "seed", "run_id")
+
+
+def _with_bits(runs: pl.DataFrame, inserted: Mapping[str, Followed]) -> pl.DataFrame:
+    """Add means over the inserted sequences of each run, null if it has none."""
+    rows = []
+    for run_id, followed in inserted.items():
+        parts = [
+            part for times in np.unique(followed.times_N) if (part := followed.retention(times))
+        ]
+        ends_N2 = np.concatenate([part.ends_N2 for part in parts] or [np.full((1, 2), np.nan)])
+        rows.append((run_id, *map(float, ends_N2.mean(axis=0))))
+    schema = {"run_id": pl.String, "acquired_bits": pl.Float64, "retained_bits": pl.Float64}
+    bits = pl.DataFrame(rows, schema=schema, orient="row").with_columns(
+        retained_share=pl.col("retained_bits") / pl.col("acquired_bits")
+    )
+    return runs.join(bits, on="run_id", how="left", maintain_order="left")
+
+
+def _place(part: pl.DataFrame, of: Mapping[str, Followed]) -> tuple[Row, list[Followed]]:
+    """Return the place of these runs, and what was followed in those that have any."""
+    run_ids = [run_id for run_id in part["run_id"] if run_id in of]
+    place = {"series": part["series"][0], "schedule": part["schedule"][0], "runs": run_ids}
+    return place, [of[run_id] for run_id in run_ids]
+
+
+def _remembered(part: pl.DataFrame, inserted: Mapping[str, Followed]) -> Iterator[Row]:
+    place, runs = _place(part, inserted)
+    for times in _repeats(runs):
+        found = [kept for run in runs if (kept := run.retention(times))]
+        if found:
+            curve = list(_curve(found))
+            yield {**place, "repeats": times, "forgetting": forgetting(found), "curve": curve}
+
+
+def _repeats(runs: Sequence[Followed]) -> list[int]:
+    return sorted({int(times) for run in runs for times in run.times_N})
+
+
+def _curve(runs: Sequence[Retention]) -> Iterator[Row]:
+    """Yield means over runs in the bins of age that all runs have."""
+    for part in _common(runs).partition_by("bin", maintain_order=True):
+        yield {"age": part["age"].mean(), "bits": mean_over_seeds(part["bits"].to_numpy())}
+
+
+def _common(runs: Sequence[Retention]) -> pl.DataFrame:
+    """Return the bins of age that all runs have, with the place of each run."""
+    bins = pl.concat(run.bins.with_columns(run=place) for place, run in enumerate(runs))
+    return bins.filter(pl.len().over("bin") == len(runs)).sort("bin", "run")
+
+
+def _spaced(places: Sequence[pl.DataFrame], inserted: Mapping[str, Followed]) -> Iterator[Row]:
+    """Compare the closest and the widest spacing of one window, at equal age and repeats."""
+    found: dict[tuple[Any, ...], dict[int, list[Retention]]] = {}
+    for part in places:
+        place, runs = _place(part, inserted)
+        every, *window = part.select(WINDOW).row(0)
+        for times in [each for each in _repeats(runs) if each > 1 and every is not None]:
+            kept = [each for run in runs if (each := run.retention(times))]
+            if kept:
+                found.setdefault((place["series"], *window, times), {})[int(every)] = kept
+    for (series, start, stop, times), by_spacing in found.items():
+        close, wide = min(by_spacing), max(by_spacing)
+        ends = [*by_spacing[close], *by_spacing[wide]]
+        bins = _common(ends)
+        if close == wide or bins.is_empty():
+            continue
+        bits = bins.group_by("run", maintain_order=True).agg(pl.col("bits").mean())["bits"]
+        number = len(by_spacing[close])
+        means = {close: mean_over_seeds(bits[:number]), wide: mean_over_seeds(bits[number:])}
+        yield {
+            "series": series, "window": f"{start:.0f} to {stop:.0f}", "repeats": times,
+            "close": close, "wide": wide, "close_bits": means[close], "wide_bits": means[wide],
+            "apart": difference(means[wide], means[close]),
+        }  # fmt: skip
+
+
+def _learnt(
+    part: pl.DataFrame, inserted: Mapping[str, Followed], trained: Mapping[str, Followed]
+) -> Iterator[Row]:
+    """Yield shares of sequences that are learnt, of inserted ones by repeats."""
+    for of in (inserted, trained):
+        place, runs = _place(part, {key: each for key, each in of.items() if each.learning})
+        for times in _repeats(runs):
+            name = times_words(times) if of is inserted else EVERY_EPOCH
+            yield {**place, "name": name, "repeats": times, **_learning(runs, times)}
+
+
+def times_words(number: int) -> str:
+    """Return "shown once", or "shown 4 times"."""
+    return f"shown {'once' if number == 1 else plural(number, 'time')}"
+
+
+def _learning(runs: Sequence[Followed], times: int) -> Row:
+    """Pool sequences over runs: each has its own."""
+    parts = [(run, run.times_N == times) for run in runs if run.learning]
+
+    def joined(name: str) -> Any:
+        return np.concatenate([getattr(run.learning, name)[own_N] for run, own_N in parts])
+
+    ever_N, first_N = joined("ever_learnt_N"), joined("first_step_N")
+    shown_N = np.concatenate([run.first_shown_N[own_N] for run, own_N in parts])
+    steps = sorted(set.intersection(*(set(run.steps_T.tolist()) for run, _ in parts)))
+    share = []
+    for step in steps:
+        learnt = [
+            run.learning.learnt_TN[run.steps_T == step][:, own_N]  # type: ignore[union-attr]
+            for run, own_N in parts
+        ]
+        right = int(sum(each.sum() for each in learnt))
+        share.append({"step": step, "share": rate(right, sum(each.size for each in learnt))})
+    return {
+        "ever": rate(int(ever_N.sum()), len(ever_N)),
+        "at_end": rate(int(joined("learnt_at_end_N").sum()), len(ever_N)),
+        "forgetting_events": float(joined("forgetting_events_N").mean()),
+        "steps_to_learn": float(np.median((first_N - shown_N)[ever_N])) if ever_N.any() else None,
+        "share": share,
+    }
+
+
+def _late(
+    part: pl.DataFrame, inserted: Mapping[str, Followed], trained: Mapping[str, Followed]
+) -> Iterator[Row]:
+    """Yield rank correlations with the last look, of inserted ones after all were shown."""
+    for name, of, start in (
+        (INSERTED, inserted, "last_shown_N"), (EVERY_EPOCH, trained, "first_shown_N"),
+    ):  # fmt: skip
+        place, runs = _place(part, of)
+        for label, bits in ((name, "bits_TN"), (CONTROLS[name], "control_bits_TC")):
+            for step, rhos in sorted(_with_the_end(runs, bits, start).items()):
+                if len(rhos) == len(runs):
+                    yield {**place, "name": label, "step": step, "rho": mean_of_estimates(rhos)}
+
+
+def _with_the_end(runs: Sequence[Followed], bits: str, start: str) -> dict[int, list[Estimate]]:
+    """Return the correlations of each run that has any, by step."""
+    found: dict[int, list[Estimate]] = {}
+    for run in runs:
+        is_after_T = run.steps_T >= getattr(run, start).max()
+        if not is_after_T.any():
+            continue
+        table_TN = getattr(run, bits)[is_after_T]
+        groups_N = run.times_N if bits == "bits_TN" else np.zeros(table_TN.shape[1])
+        rhos = with_the_end(table_TN, groups_N)[:-1]
+        for step, rho in zip(run.steps_T[is_after_T][:-1], rhos, strict=True):
+            if rho is not None:
+                found.setdefault(int(step), []).append(rho)
+    return found
