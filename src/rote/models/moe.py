@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rote.core.checks import require_number, require_whole
+from rote.models.contracts import StepFormat
 from rote.models.llama import Llama
 
 
@@ -49,6 +50,16 @@ class Experts(nn.Module):
             balance = self.balance * len(self.gate) * (chosen_E * shares_NE.mean(dim=0)).sum()
             mixed_ND = _WithLoss.apply(mixed_ND, balance)  # type: ignore[no-untyped-call]
         return mixed_ND.view(inputs_BLD.shape)
+
+    def activation_bytes(self, step: StepFormat) -> float:
+        """Bytes kept of a position: each expert's input, four times its width, its output twice.
+
+        The router's input is one more. Under vmap every expert keeps them.
+        """
+        num_experts, mlp_width, width = self.gate.shape
+        number = num_experts if step.has_own_weights else self.num_active
+        of_expert = (step.cast_inputs(2) + 2) * width + 4 * mlp_width
+        return (number * of_expert + width) * step.product_bytes
 
     def _of_all(self, inputs_ND: Tensor, weights_NE: Tensor) -> Tensor:
         gated_NEM = functional.silu(torch.einsum("nd,emd->nem", inputs_ND, self.gate))
