@@ -144,6 +144,22 @@ class RunFolder:
         if sealed := seal.read_seal(self.path):
             sealed.require_file(name)
 
+    def kept_weights(self) -> Path:
+        """Return the file of a finished run's weights, unchanged since it was written.
+
+        Raises ValueError if the run is not done, is damaged, or kept no weights.
+        """
+        if not self.is_done():
+            raise ValueError(f"run {self.run_id} is not done: there is no {self.record_path}")
+        self.require_undamaged()
+        if not self.weights_path.exists():
+            raise ValueError(
+                f"run {self.run_id} kept no weights: move {self.record_path} away and run it again "
+                "with log.keep_weights=true"
+            )
+        self.require_sound(self.weights_path.name)
+        return self.weights_path
+
     def circumstances(self) -> dict[str, Any]:
         """Return host, versions, seconds and memory of a finished run; raises Damaged."""
         name = "circumstances.json"
@@ -162,8 +178,11 @@ class RunFolder:
 
     def row(self, line: bytes) -> dict[str, Any]:
         """Parse one line of the curve; raises Damaged."""
-        remedy = seal.REPAIR if self.is_done() else RETRAINED
-        return json_of(line, self.curve_path, curve_row, remedy)
+        try:
+            return json_of(line, self.curve_path, curve_row)
+        except Damaged as error:
+            remedy = seal.REPAIR if self.is_done() else RETRAINED
+            raise Damaged(self.curve_path, error.reason, remedy) from error
 
     def last_row(self) -> dict[str, Any] | None:
         """Return the last row of the curve, read from the file's end; raises Damaged."""
