@@ -1,4 +1,4 @@
-"""The finish of a mixture of experts: experts are fixed for a round, and results are the model's."""
+"""In the finish of a mixture experts are fixed for a round, and what is reported is the model's."""
 
 import pytest
 import torch
