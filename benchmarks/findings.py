@@ -5,7 +5,9 @@ between its two marks in docs/findings.md: commit, processor and times, the repo
 numbers with their intervals. `python benchmarks/findings.py demo double_descent_demo` does two of
 them; with `--report` first their runs stay and only the reports are made anew. The first demo is
 also trained as a processor without AVX-512 would (other kernels, other last bits), which tells how
-far its numbers move with the machine. Refused with uncommitted code.
+far its numbers move with the machine. Then the scorecard of claims is written anew into
+docs/claims.md, docs/claims.json and README.md; a number whose report was not made this time stays
+as it was. Refused with uncommitted code.
 """
 
 import json
@@ -26,6 +28,9 @@ from rote.core.provenance import commit, processor, uncommitted_digest
 ROOT = Path(__file__).parents[1]
 OUTPUTS = ROOT / "outputs" / "findings"
 PAGE = ROOT / "docs" / "findings.md"
+SCORECARD = ROOT / "docs" / "claims.json"
+CLAIMS = ROOT / "docs" / "claims.md"
+README = ROOT / "README.md"
 ROTE = Path(sys.executable).parent / "rote"
 OTHER_KERNELS = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 MOST_ROWS = 20  # of a table that is not folded
@@ -59,7 +64,19 @@ def main() -> None:
         if name == MOVES:
             block += ["", "The same as a processor without AVX-512 trains it:", ""]
             block += _measured(name, OUTPUTS / "avx2", OTHER_KERNELS)
-        _replace(name, block)
+        _replace(PAGE, name, block)
+    _judge_claims()
+
+
+def _judge_claims() -> None:
+    environment = os.environ | {"ROTE_OUTPUTS": str(OUTPUTS / "native")}
+    earlier = ("--with", str(SCORECARD)) if SCORECARD.exists() else ()
+    _timed(environment, "claims", "--bill", *earlier)
+    made = OUTPUTS / "native" / "claims"
+    shutil.copy(made / "claims.json", SCORECARD)
+    lines = (made / "claims.md").read_text().splitlines()
+    _replace(CLAIMS, "claims", lines)
+    _replace(README, "claims", [f"{lines[0]} ([the scorecard](docs/claims.md))"])
 
 
 def _where() -> str:
@@ -130,15 +147,15 @@ def _timed(environment: dict[str, str], *arguments: str) -> tuple[float, str]:
     return time.perf_counter() - begun, done.stdout
 
 
-def _replace(name: str, lines: list[str]) -> None:
-    """What stands between the marks of a demo; raises ValueError where they are not there."""
+def _replace(page: Path, name: str, lines: list[str]) -> None:
+    """What stands between the marks of a name; raises ValueError where they are not there."""
     begin, end = f"<!-- {name}: make findings -->", f"<!-- end of {name} -->"
-    text = PAGE.read_text()
+    text = page.read_text()
     before, found, rest = text.partition(begin)
     _, closed, after = rest.partition(end)
     if not (found and closed):
-        raise ValueError(f"{PAGE} has no marks {begin} and {end}")
-    PAGE.write_text("\n".join([before + begin, "", *lines, "", end]) + after)
+        raise ValueError(f"{page} has no marks {begin} and {end}")
+    page.write_text("\n".join([before + begin, "", *lines, "", end]) + after)
 
 
 if __name__ == "__main__":

@@ -71,6 +71,7 @@ def needed_beside(group: str, name: str, outputs: Path) -> list[str]:
         ("measure", "superset"): files,
         ("precision", "fp8"): ["host.accelerator=gpu"],
         ("measure", "exposure"): ["task=canaries"],
+        ("control", "insertion"): ["task=canaries"],
         ("measure", "exact_match"): ["task=arithmetic"],
         ("task/split", "length"): ["task=arithmetic", "task.largest_operand=10"],
         ("task", "fineweb"): local,

@@ -13,7 +13,7 @@ FLOORS = {
     "run": 4,
     "coding": 5, "auditing": 5,
     "cluster": 6, "analysis": 6, "planner": 7, "site": 7, "tracking": 7,
-    "cli": 8, "__main__": 9,
+    "gathering": 8, "cli": 9, "__main__": 10,
 }  # fmt: skip
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 

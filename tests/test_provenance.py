@@ -21,7 +21,5 @@ def test_a_checkout_has_the_commit_that_git_names() -> None:
 def test_sources_that_are_no_checkout_have_no_commit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        provenance, "__file__", str(tmp_path / "src" / "rote" / "core" / "provenance.py")
-    )
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
     assert provenance._git("rev-parse", "HEAD") is None

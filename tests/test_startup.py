@@ -27,7 +27,7 @@ TORCHLESS = (
     "rote.scores.blind", "rote.analysis.quantities.generations",
     "rote.planner.bill", "rote.cli.main", "rote.cli.sweeps", "rote.cli.status",
     "rote.cli.results", "rote.cli.wandb", "rote.cli.laws", "rote.cli.models", "rote.cli.machine",
-    "rote.cli.gathering", "rote.tracking.offline",
+    "rote.gathering.runs", "rote.tracking.offline",
     "rote.tracking.mirror", "rote.tracking.report_run",
     "rote.analysis.audit.report", "rote.auditing.stored",
     "rote.auditing.document_sets",

@@ -122,3 +122,48 @@ def test_status_without_an_answering_controller_tells_from_files(bench: Bench) -
         os.kill(controller, signal.SIGCONT)
     assert "queue unknown" in told
     assert "2 unknown" in told
+
+
+OWN_MODEL = """
+from rote.models.gpt import GPT
+
+
+class Mine(GPT):
+    pass
+
+
+print("own model of version {version}", flush=True)
+"""
+
+
+def test_a_job_runs_the_code_as_it_was_when_it_was_sent(bench: Bench) -> None:
+    """The model is edited, so that it cannot even be imported, while the job waits."""
+    (bench.folder / "waiting_models.py").write_text(OWN_MODEL.format(version=1))
+    bench.write("t-edited", seeds=[0])
+    bench.sweep("t-edited", HELD, "model._target_=waiting_models.Mine", "host.code=snapshot")
+    (name,) = [path.name for path in bench.outputs.glob("sweeps/t-edited*")]
+    (bench.folder / "waiting_models.py").write_text("raise RuntimeError('edited')\n")
+    (job,) = bench.live(name)
+    command("scontrol", "release", job.job_id)
+    bench.wait_done(name)
+    (run,) = bench.runs(name)
+    (code,) = (bench.outputs / "sweeps" / name / "code").iterdir()
+    assert run.circumstances()["snapshot"] == code.name
+    assert run.circumstances()["submitted_by"]["snapshot"] == code.name
+    (log,) = (bench.outputs / "sweeps" / name / "jobs").glob("*/*_log.out")
+    assert "own model of version 1" in log.read_text()
+
+
+def test_with_live_code_a_job_runs_what_it_finds_at_its_start(bench: Bench) -> None:
+    (bench.folder / "edited_models.py").write_text(OWN_MODEL.format(version=1))
+    bench.write("t-live", seeds=[0])
+    bench.sweep("t-live", HELD, "model._target_=edited_models.Mine", "host.code=live")
+    (name,) = [path.name for path in bench.outputs.glob("sweeps/t-live*")]
+    (bench.folder / "edited_models.py").write_text(OWN_MODEL.format(version=2))
+    (job,) = bench.live(name)
+    command("scontrol", "release", job.job_id)
+    bench.wait_done(name)
+    (run,) = bench.runs(name)
+    assert run.circumstances()["snapshot"] is None
+    (log,) = (bench.outputs / "sweeps" / name / "jobs").glob("*/*_log.out")
+    assert "own model of version 2" in log.read_text()

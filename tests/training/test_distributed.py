@@ -91,7 +91,7 @@ def alone(tmp_path: Path) -> Callable[[Spec], list[dict[str, float]]]:
 @pytest.mark.parametrize(
     ("overrides", "in_chunks", "tolerance"),
     [
-        (["host.strategy=ddp", MANY], False, 1e-6),
+        (["host.strategy=ddp", MANY, "log.look_at=[0,17,30]"], False, 1e-6),
         pytest.param(["host.strategy=ddp"], False, 1e-6, marks=SLOW),
         pytest.param(["host.strategy=fsdp"], False, 1e-6, marks=SLOW),
         # Each process drops other numbers: losses are those of one process in kind alone.
@@ -131,7 +131,8 @@ def test_losses_packs_and_resume(
     assert not list(broken.glob("runs/*/record.json"))
     in_two(broken)
     for spec in specs:
-        for name in ("record.json", "curve.jsonl", "arrays.npz", "model.safetensors"):
+        looks = ["looks.npz"] if spec.how["log"]["look_at"] else []
+        for name in ("record.json", "curve.jsonl", "arrays.npz", "model.safetensors", *looks):
             whole, resumed = (
                 (tmp_path / place / "runs" / spec.run_id / name).read_bytes()
                 for place in ("whole", "broken")

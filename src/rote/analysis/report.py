@@ -171,9 +171,17 @@ def _require(run_ids: pl.Series, held: Mapping[str, object], what: str) -> None:
             raise ValueError(f"run {run_id} has no {what}")
 
 
+def _num_converged(table: pl.DataFrame) -> list[int]:
+    """Return how many runs converged, and how many there are."""
+    return [int(table["training.converged"].sum()), table.height]
+
+
 def _sources(content: Content, results: Results) -> dict[str, Any]:
     run_ids = list(results.table["run_id"])
     sources: dict[str, Any] = {
+        "commits": list(results.commits),
+        "trained_until": results.trained_until,
+        "runs_converged": _num_converged(results.table),
         "figures": {each.drawing.name: run_ids for each in figures_of(content)},
         "numbers": dict(content.numbers),
         "records_sha256": {run_id: results.records_sha256[run_id] for run_id in run_ids},

@@ -51,9 +51,16 @@ class Results:
     alphas: Mapping[str, CapacityScale]  # by precision, from the capacity report that is named
     open_corpus: Callable[[str], Corpus]  # opens a corpus by its id
     progress: Progress = no_progress  # receives the progress of a long report
+    commits: Sequence[str] = ()  # by which the runs were trained
+    trained_until: str = ""  # the day on which the last of them began, as 2026-11-30
 
 
 NUMBERS = {int, float}
+WRITERS: Mapping[str, Callable[..., Any]] = {
+    ".parquet": pl.DataFrame.write_parquet,
+    ".csv": pl.DataFrame.write_csv,
+    ".arrow": pl.DataFrame.write_ipc,
+}
 CURVE_AXES = ("run_id", "step", "tokens")
 
 CIRCUMSTANCES = (
@@ -96,10 +103,15 @@ def series(name: str, values: Sequence[Any]) -> pl.Series:
 
 def write_table(table: pl.DataFrame, folder: Path) -> None:
     """Write table.parquet and table.csv, each whole or not at all."""
+    for name in ("table.parquet", "table.csv"):
+        write_frame(table, folder / name)
+
+
+def write_frame(frame: pl.DataFrame, path: Path) -> None:
+    """Write a table whole or not at all, in the format of the file's suffix, one of `WRITERS`."""
     packed = io.BytesIO()
-    table.write_parquet(packed)
-    write_bytes(folder / "table.parquet", packed.getvalue())
-    write_bytes(folder / "table.csv", table.write_csv().encode())
+    WRITERS[path.suffix](frame, packed)
+    write_bytes(path, packed.getvalue())
 
 
 def curves_table(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> pl.DataFrame:
@@ -112,13 +124,6 @@ def curves_table(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> pl.Data
     names = [*CURVE_AXES, *sorted(given - set(CURVE_AXES))]
     kinds = {"run_id": pl.String, "step": pl.Int64, "tokens": pl.Int64}
     return pl.DataFrame(rows, schema={name: kinds.get(name, pl.Float64) for name in names})
-
-
-def write_curves(curves: pl.DataFrame, folder: Path) -> None:
-    """Write curves.parquet, whole or not at all."""
-    packed = io.BytesIO()
-    curves.write_parquet(packed)
-    write_bytes(folder / "curves.parquet", packed.getvalue())
 
 
 def _row(record: Record) -> dict[str, Any]:

@@ -106,6 +106,7 @@ class Table:
     rows: Sequence[Any]
     is_tall: bool = False  # scrolls in height too
     is_folded: bool = False
+    is_prose: bool = False  # cells hold sentences, which are broken into lines
 
     @cached_property
     def cells(self) -> list[list[Cell]]:

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rote.io.read import open_regular
-from rote.io.write import write_with
+from rote.io.arrays import packed, unpacked
+from rote.io.read import Damaged, read_bytes
+from rote.io.write import write_bytes
 from rote.measures.cost import CPU_LOGITS_PER_BATCH, LOGITS_PER_BATCH
 
 Arrays = Mapping[str, np.ndarray]
@@ -33,19 +34,13 @@ class PartialResults:
     def read(self, name: str) -> dict[str, np.ndarray] | None:
         """Return a piece; None if it was not finished, or its file is damaged."""
         try:
-            with open_regular(self._path(name)) as stream:
-                return dict(np.load(stream, allow_pickle=False))
-        except Exception:  # zip, zlib and numpy raise a dozen types for random bytes
+            return unpacked(read_bytes(self._path(name)), self._path(name), "")
+        except (FileNotFoundError, Damaged):
             return None
 
     def write(self, name: str, arrays: Arrays) -> None:
         """Write a piece atomically."""
-
-        def save(path: Path) -> None:
-            with path.open("wb") as stream:
-                np.savez(stream, allow_pickle=False, **arrays)  # type: ignore[arg-type]
-
-        write_with(self._path(name), save)
+        write_bytes(self._path(name), packed(arrays))
 
     def forget(self) -> None:
         """Delete all pieces, after they were combined."""

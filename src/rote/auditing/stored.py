@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from rote.io.arrays import packed
 from rote.io.write import write_bytes, write_json
 
 SCORES, FACTS, CANARIES = "scores.parquet", "facts.json", "canaries.npz"
@@ -44,11 +45,9 @@ class StoredAudit:
 
     def write(self, folder: Path) -> None:
         """Write each file atomically; the facts come last."""
-        packed = io.BytesIO()
-        self.scores.write_parquet(packed)
-        write_bytes(folder / SCORES, packed.getvalue())
+        table = io.BytesIO()
+        self.scores.write_parquet(table)
+        write_bytes(folder / SCORES, table.getvalue())
         if self.canaries is not None:
-            arrays = io.BytesIO()
-            np.savez(arrays, allow_pickle=False, **self.canaries)  # type: ignore[arg-type]
-            write_bytes(folder / CANARIES, arrays.getvalue())
+            write_bytes(folder / CANARIES, packed(self.canaries))
         write_json(folder / FACTS, self.facts)

@@ -21,6 +21,7 @@ from rote.config.compose import Composer
 from rote.config.grammar import parse
 from rote.config.primary import Primary
 from rote.config.sweep import Grid, Sweep, load_sweep, with_overrides
+from rote.core.progress import Progress
 from rote.io.outputs import outputs_folder
 from rote.io.write import canonical_json, require_writable, sha256
 from rote.ledger.spec import Spec
@@ -91,10 +92,7 @@ def launch_sweep(
     require_kind(sweep.report)
     outputs = outputs_folder() if dry_run else require_writable(outputs_folder())
     with Bar() as progress, rehearsal() if dry_run else nullcontext():
-        plan, facts = make_plan(sweep, composer, progress)
-    store = Store(outputs)
-    todo = [index for index, name in enumerate(plan.run_ids) if not store.run(name).is_done()]
-    bill = make_bill(plan, facts, todo, store)
+        plan, todo, bill = _planned(sweep, composer, Store(outputs), progress)
     _print_bill(console, plan, bill, each=dry_run)
     if dry_run:
         if as_json:
@@ -106,6 +104,23 @@ def launch_sweep(
         code = _all_done(console, plan, outputs)
     _print_standing(outputs, plan, as_json=as_json)
     return code
+
+
+def cost_of(name: str, progress: Progress) -> str:
+    """Return what the runs of a sweep file that are not done cost at most, in words."""
+    with rehearsal():
+        _, _, bill = _planned(load_sweep(name), Composer(), Store(outputs_folder()), progress)
+    here = f"at most {duration(bill.seconds_here)} on this machine"
+    return f"{here}, or {_gpu_hours(bill)} hours of one GPU" if bill.gpu_hours else here
+
+
+def _planned(
+    sweep: Sweep, composer: Composer, store: Store, progress: Progress
+) -> tuple[Plan, list[int], Bill]:
+    """Return the plan, the indices of its runs that are not done, and their bill."""
+    plan, facts = make_plan(sweep, composer, progress)
+    todo = [index for index, name in enumerate(plan.run_ids) if not store.run(name).is_done()]
+    return plan, todo, make_bill(plan, facts, todo, store)
 
 
 def launch_again(name: str, *, mode: str, wait: bool, as_json: bool) -> int:
@@ -169,11 +184,14 @@ def _print_bill(console: Console, plan: Plan, bill: Bill, *, each: bool) -> None
         highlight=False,
     )
     if bill.num_done < len(bill.lines):
-        hours = ", ".join(
-            f"{_round(least)} to {_round(most)} {name}"
-            for name, (least, most) in bill.gpu_hours.items()
-        )
-        console.print(f"hours of one GPU, at most: {hours}", highlight=False)
+        console.print(f"hours of one GPU, at most: {_gpu_hours(bill)}", highlight=False)
+
+
+def _gpu_hours(bill: Bill) -> str:
+    return ", ".join(
+        f"{_round(least)} to {_round(most)} {name}"
+        for name, (least, most) in bill.gpu_hours.items()
+    )
 
 
 def _bill_table(specs: Sequence[Spec], bill: Bill) -> Table:

@@ -11,8 +11,9 @@ from cyclopts import Parameter, Token
 
 from rote.cli.arguments import CAPACITY, Json, argument, launched_sweeps, whole
 from rote.cli.progress import Bar
-from rote.cli.screen import grid, print_json, require_no_damage, screen
+from rote.cli.screen import grid, print_json, screen
 from rote.io.outputs import outputs_folder
+from rote.io.read import require_no_damage
 from rote.io.write import named_by_digest, require_writable, sha256_of_file, write_json
 from rote.planner.formatting import amount, short
 from rote.planner.request import DEVICE_FLOPS_PER_SECOND, PlanRequest
@@ -134,7 +135,7 @@ def _read_source(source: str, columns: str, count: str, progress: "Progress") ->
     from rote.analysis.laws.law import RunCount
     from rote.analysis.quantities.scaling import scaling_runs
     from rote.analysis.tables.cells import SUFFIXES
-    from rote.cli.gathering import gathered, needs_columns
+    from rote.gathering.runs import gathered, needs_columns
 
     counted = RunCount(count)
     path = Path(source)
@@ -253,7 +254,7 @@ def _estimates(
     """Return fitted or published laws, and why runs of the sweep were left out."""
     from rote.analysis.laws.law import RunCount
     from rote.analysis.quantities.scaling import scaling_runs
-    from rote.cli.gathering import gathered, needs_columns
+    from rote.gathering.runs import gathered, needs_columns
     from rote.planner.fitted import fitted_estimates, published_estimates
 
     if sweep is None:

@@ -41,6 +41,7 @@ COMMANDS = {
     "Questions": {
         "fit": ("laws:fit", "scaling and other laws through a sweep or a table"),
         "plan": ("laws:plan", "which size and how much data, and what it leaks"),
+        "claims": ("claims:claims", "which published claims hold by the reports made here"),
         "audit": ("models:audit", "what a model gives away of its training data"),
         "compress": ("models:compress", "code a file with a run's model, bit for bit"),
         "decompress": ("models:decompress", "the file that rote compress was given"),

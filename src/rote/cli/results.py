@@ -1,15 +1,17 @@
 """Define the commands that turn finished runs into tables, reports, comparisons and the site."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from rote.cli.arguments import CAPACITY, LAUNCHED, Json, Launched, argument, flag, whole
 from rote.cli.progress import Bar
-from rote.cli.screen import print_json, require_no_damage, screen
+from rote.cli.screen import print_json, screen
 from rote.cli.wandb import log_report, require_wandb
 from rote.io.outputs import below, outputs_folder
+from rote.io.read import require_no_damage
 
 if TYPE_CHECKING:
     import polars as pl
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from rote.cluster.plan import Plan
 
 SOURCE = "wandb:ENTITY/PROJECT or wandb-offline:FOLDER, instead of the records on disk"
+NETCDF = "netcdf"
+Form = Literal["parquet", "csv", "arrow", "netcdf"]
+FORM = "of the files, instead of the usual three"
+COLLECTED = ("table.parquet", "table.csv", "curves.parquet")
 KIND = "instead of the sweep's own, which for a grid of `rote train -m` is capacity"
 
 
@@ -27,19 +33,23 @@ def collect(
     /,
     *,
     from_: Annotated[str | None, argument(SOURCE, name="--from", metavar="SOURCE")] = None,
+    form: Annotated[Form | None, argument(FORM, name="--format", converter=None)] = None,
     json: Json = False,
 ) -> int:
     """Writes table.parquet, table.csv and curves.parquet into the sweep's folder.
 
-    The table holds settings, stored sums, all columns that `rote.analysis.metrics` derives from
-    them, and the sweep's axes. ``from_`` may hold a group of wandb that was not launched here.
+    With a format, table and curves in it instead; netcdf: results.nc, the metrics by the sweep's
+    axes. The table holds settings, stored sums, all columns that `rote.analysis.metrics` derives
+    from them, and the sweep's axes. ``from_`` may hold a group of wandb that was not launched here.
     Raises ValueError for runs that are damaged, once the others are written.
     """
-    from rote.analysis.results import curves_table, write_curves, write_table
-    from rote.cli.gathering import collected, sound_runs
+    from rote.analysis.results import curves_table, write_frame
     from rote.cluster.plan import launched, load_plan, sweep_folder
+    from rote.gathering.runs import collected, sound_runs
     from rote.ledger.store import Store
 
+    if form == NETCDF:
+        return _collect_netcdf(name, from_=from_, as_json=json)
     outputs = outputs_folder()
     folder = sweep_folder(outputs, name)
     damaged: list[str] = []
@@ -58,28 +68,49 @@ def collect(
             runs, damaged = sound_runs(plan, Store(outputs), progress)
             table = collected(runs, plan)
             curves = {each.record.run_id: each.curve for each in runs}
-    write_table(table, folder)
-    write_curves(curves_table(curves), folder)
+    names = [f"table.{form}", f"curves.{form}"] if form else list(COLLECTED)
+    for file in names:
+        write_frame(table if file.startswith("table") else curves_table(curves), folder / file)
     if json:
-        print_json(_table_json(folder, table, plan))
+        print_json(_table_json([folder / file for file in names], table, plan))
     counted = f"{table.height} of {len(plan.specs)} runs" if plan else f"{table.height} runs"
-    files = f"{folder / 'table.parquet'}, table.csv, curves.parquet"
+    files = ", ".join([f"{folder / names[0]}", *names[1:]])
     screen().print(f"{counted}, {table.width} columns: {files}", soft_wrap=True)
     require_no_damage(damaged)
     return 0
 
 
-def _table_json(folder: Path, table: "pl.DataFrame", plan: "Plan | None") -> dict[str, Any]:
+def _table_json(
+    files: Sequence[Path], table: "pl.DataFrame", plan: "Plan | None"
+) -> dict[str, Any]:
     """Return the table's files and columns; missing runs are known only with a plan."""
     there = set(table["run_id"])
     return {
-        "table_parquet": str(folder / "table.parquet"),
-        "table_csv": str(folder / "table.csv"),
-        "curves_parquet": str(folder / "curves.parquet"),
+        **{file.name.replace(".", "_"): str(file) for file in files},
         "num_rows": table.height,
         "columns": table.columns,
         "missing_run_ids": [each for each in plan.run_ids if each not in there] if plan else None,
     }
+
+
+def _collect_netcdf(name: str, *, from_: str | None, as_json: bool) -> int:
+    """Write results.nc; raises ValueError for another source than the records on disk."""
+    from rote.cluster.plan import sweep_folder
+    from rote.gathering.sweep_results import SweepResults
+    from rote.io.write import write_with
+
+    if from_:
+        raise ValueError("--format netcdf takes the records on disk, without --from")
+    with Bar() as progress:
+        made = SweepResults(name, progress).dataset()
+    path = sweep_folder(outputs_folder(), name) / "results.nc"
+    write_with(path, lambda place: made.to_netcdf(place, engine="h5netcdf"))
+    if as_json:
+        print_json({"results_nc": str(path), "axes": dict(made.sizes), "variables": [*made]})
+    screen().print(
+        f"{len(made)} metrics by {', '.join(map(str, made.sizes))}: {path}", soft_wrap=True
+    )
+    return 0
 
 
 def report(
@@ -104,7 +135,7 @@ def report(
     if name is None:
         _build_site(as_json=json)
         return 0
-    from rote.cli.gathering import gathered
+    from rote.gathering.runs import gathered
     from rote.io.write import require_writable
 
     with Bar() as progress:
@@ -145,7 +176,7 @@ def _build_site(*, as_json: bool) -> None:
 
 def _write_report(plan: "Plan", other_kind: str | None, results: "Results") -> "Report":
     from rote.analysis.report import require_kind, write_report
-    from rote.cli.gathering import needs_columns
+    from rote.gathering.runs import needs_columns
 
     kind = require_kind(other_kind or plan.report)
     name = plan.name if kind == plan.report else f"{plan.name}-{kind}"
@@ -183,8 +214,8 @@ def compare(
     from rote.analysis.comparison import comparable, comparison_json
     from rote.analysis.comparison import compare as compare_results
     from rote.analysis.comparison_page import pairs, summary, write_comparison
-    from rote.cli.gathering import gathered, needs_columns
     from rote.cli.screen import grid
+    from rote.gathering.runs import gathered, needs_columns
 
     with Bar() as progress:
         one, other = (gathered(name, progress) for name in (first, second))

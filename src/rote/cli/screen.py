@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 PIPE_COLUMNS = 200
 QUIET = "ROTE_QUIET"  # if set, only errors and requested JSON are printed
-SHOWN_REASONS = 5
 
 
 class Failed(RuntimeError):
@@ -74,14 +73,6 @@ def grid(
         lines = [f"{cell.text}\n{cell.below}" if is_stacked else cell.line for cell in row]
         made.add_row(*map(str.rstrip, lines), style=styles[place] if styles else "")
     return made
-
-
-def require_no_damage(damaged: Sequence[str]) -> None:
-    """Raises ValueError with the reasons; call it after all sound results are shown or written."""
-    if damaged:
-        more = len(damaged) - SHOWN_REASONS
-        rest = [f"and {more} more: rote doctor --outputs"] if more > 0 else []
-        raise ValueError("; ".join([*damaged[:SHOWN_REASONS], *rest]))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from rote.cli.progress import steps_of
-from rote.cli.screen import print_json, require_no_damage, screen
+from rote.cli.screen import print_json, screen
 from rote.cluster.liveness import last_attempt
 from rote.cluster.plan import Plan, launched, load_plan
 from rote.cluster.status import (
@@ -29,7 +29,7 @@ from rote.cluster.status import (
     varying_keys,
 )
 from rote.io.outputs import outputs_folder
-from rote.io.read import Damaged
+from rote.io.read import Damaged, require_no_damage
 from rote.ledger.store import Store
 
 POLL_SECONDS = 0.5

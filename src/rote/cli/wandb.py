@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from rote.cli.arguments import LAUNCHED, Json, argument, flag, whole
-from rote.cli.screen import print_json, require_no_damage, screen
+from rote.cli.screen import print_json, screen
 from rote.io.outputs import outputs_folder
+from rote.io.read import require_no_damage
 
 if TYPE_CHECKING:
     from rote.cluster.plan import Plan

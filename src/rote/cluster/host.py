@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 from rote.cluster.journal import Journal
 from rote.cluster.plan import Plan, Point
+from rote.cluster.snapshot import Snapshot
 from rote.cluster.worker import Assignment
 from rote.core.own_modules import folders_imported_from
 from rote.core.provenance import code
@@ -31,6 +32,7 @@ class LaunchRequest:
     todo: tuple[Point, ...]
     retry_failures: dict[str, float] = field(default_factory=dict)  # see `Assignment`
     suspect: frozenset[str] = frozenset()  # runs whose worker died: each gets a job of its own
+    snapshot: Snapshot | None = None  # the code that jobs run; None: what is on disk then
 
     def assignment(self, points: Sequence[Point], *, runs_at_once: int, stack: int) -> Assignment:
         """Return the assignment of one worker."""
@@ -40,9 +42,18 @@ class LaunchRequest:
             retry_failures=self.retry_failures,
             runs_at_once=runs_at_once,
             stack=stack,
-            code=code(),
-            own_modules=tuple(map(str, folders_imported_from())),
+            code={**code(), "snapshot": self.snapshot.digest if self.snapshot else None},
+            own_modules=(
+                self.snapshot.own_modules
+                if self.snapshot
+                else tuple(map(str, folders_imported_from()))
+            ),
         )
+
+    @property
+    def import_first(self) -> tuple[str, ...]:
+        """Return the folders that jobs search for modules before all others."""
+        return (str(self.snapshot.source),) if self.snapshot else ()
 
 
 class Host(Protocol):

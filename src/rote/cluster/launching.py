@@ -17,11 +17,14 @@ from rote.cluster.journal import SENT, Journal
 from rote.cluster.liveness import SentJob, sent_jobs, unanswered
 from rote.cluster.plan import Plan, Point, launched, plan_path, sweep_folder
 from rote.cluster.preemption import CANCELLED
+from rote.cluster.snapshot import LIVE, SNAPSHOT, take_snapshot
 from rote.cluster.submission import reconcile, take_back
 from rote.config.build import build
 from rote.config.choices import unknown
 from rote.config.trust import remember, require_own
+from rote.core.own_modules import folders_imported_from
 from rote.ledger.claim import require_lockable
+from rote.ledger.spec import flatten
 from rote.ledger.store import Store
 
 MODES = ("cached", "retry", "repair", "force", "read-only")
@@ -61,6 +64,11 @@ def launch(plan: Plan, outputs: Path, mode: str) -> Launch:
         stand = survey(plan, outputs, live)
         stand = _made_anew(plan, outputs, stand, mode)
         order = _order(plan, outputs, journal, stand, retry=mode == "retry")
+        if order.todo and getattr(host, "code", LIVE) == SNAPSHOT:
+            taken = take_snapshot(
+                journal.folder / "code", folders_imported_from(), _targets(order.todo)
+            )
+            order = replace(order, snapshot=taken)
         was_launched = plan.name in launched(outputs)
         path = plan.save(outputs)
         try:
@@ -118,6 +126,16 @@ def cancel(outputs: Path, name: str) -> list[SentJob]:
             with suppress(ProcessLookupError):  # it has ended meanwhile
                 os.kill(int(job.job_id), signal.SIGTERM)  # it passes the signal on to the worker
     return jobs
+
+
+def _targets(points: Iterable[Point]) -> set[str]:
+    """Return the dotted names of what the runs build."""
+    return {
+        str(value)
+        for point in points
+        for key, value in flatten(point.spec.what).items()
+        if key.rpartition(".")[2] == "_target_"
+    }
 
 
 @contextmanager

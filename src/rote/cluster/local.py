@@ -13,6 +13,7 @@ import submitit
 
 from rote.cluster.host import Launch, LaunchRequest
 from rote.cluster.plan import Point
+from rote.cluster.snapshot import LIVE
 from rote.cluster.verified_job import START, private, record_digest
 from rote.cluster.worker import work
 from rote.config.host_and_log import require_host
@@ -37,6 +38,7 @@ class LocalHost:
     strategy: str
     compile: str | None
     checkpoint_every_seconds: float
+    code: str = LIVE  # as plans of earlier versions have it
 
     def __post_init__(self) -> None:
         require_host(dataclasses.asdict(self))
@@ -64,7 +66,7 @@ class LocalHost:
         with private(folder):
             executor = submitit.LocalExecutor(folder=folder, python=START)
             executor.update_parameters(timeout_min=MINUTES_WITHOUT_END, gpus_per_node=_num_gpus())
-            with _interrupts_ignored(), isolated_children():
+            with _interrupts_ignored(), isolated_children(*order.import_first):
                 job = executor.submit(work, assignment)
             digests = record_digest(folder)
         jobs = {job.job_id: [point.run_id for point in order.todo]}

@@ -10,6 +10,7 @@ from rote.cluster.host import Launch, LaunchRequest
 from rote.cluster.journal import Submission
 from rote.cluster.pack import Speed, estimates, packs
 from rote.cluster.plan import Point
+from rote.cluster.snapshot import LIVE
 from rote.cluster.submission import submit, take_back
 from rote.config.host_and_log import LIMIT_KEY, require_host
 from rote.ledger.spec import FINISH
@@ -74,6 +75,7 @@ class SlurmHost(Resources):
     strategy: str
     compile: str | None
     checkpoint_every_seconds: float
+    code: str = LIVE  # as plans of earlier versions have it
 
     def __post_init__(self) -> None:
         require_host({field.name: getattr(self, field.name) for field in dataclasses.fields(self)})
@@ -125,6 +127,7 @@ class SlurmHost(Resources):
                         job_name=name,
                         parameters=parameters,
                         assignments=assignments,
+                        import_first=order.import_first,
                     )
                 )
         except queue.QueueUnknown as error:

@@ -2,6 +2,8 @@
 
 import io
 import logging
+import os
+import shlex
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +18,7 @@ from rote.cluster.journal import Journal, Submission
 from rote.cluster.preemption import CANCELLED
 from rote.cluster.verified_job import START, private, record_digest
 from rote.cluster.worker import Assignment, work
-from rote.core.process import SAFE_PATH_VARIABLE
+from rote.core.process import PATH_VARIABLE, SAFE_PATH_VARIABLE, isolated_children
 
 LOG = logging.getLogger(__name__)
 UNANSWERED = ("timed out", "Unexpected message", "Zero Bytes", "Connection reset")
@@ -24,7 +26,7 @@ RECONCILE_SECONDS = 120.0
 SETTLE_SECONDS = 2.0  # until the controller shows a request that was in flight
 # Until our handlers are installed, a preemption signal would kill the process as a failure; if it
 # is ignored, SLURM ends the job and requeues it.
-PYTHON = f"env --ignore-signal=USR2 --ignore-signal=TERM {SAFE_PATH_VARIABLE}=1 {START}"
+PYTHON = "env --ignore-signal=USR2 --ignore-signal=TERM"
 
 
 class Refused(ValueError):
@@ -37,8 +39,9 @@ def submit(
     job_name: str,
     parameters: Mapping[str, Any],
     assignments: Sequence[Assignment],
+    import_first: Sequence[str] = (),
 ) -> Submission:
-    """Queue a job for each assignment.
+    """Queue a job for each assignment; jobs import from ``import_first`` before all others.
 
     Raises Refused, and ValueError if nobody answers or if a setting would add lines to the job's
     script.
@@ -49,7 +52,7 @@ def submit(
         try:
             folder = journal.jobs_folder(submission.uid)
             with private(folder):
-                jobs = _sbatch(journal, submission, parameters, assignments)
+                jobs = _sbatch(journal, submission, parameters, assignments, import_first)
                 digests = record_digest(folder)
         except (FailedJobError, FailedSubmissionError) as error:
             _clean_up(journal, submission, str(error))
@@ -94,8 +97,14 @@ def _sbatch(
     submission: Submission,
     parameters: Mapping[str, Any],
     assignments: Sequence[Assignment],
+    import_first: Sequence[str],
 ) -> list[str]:
-    executor = submitit.SlurmExecutor(folder=journal.jobs_folder(submission.uid), python=PYTHON)
+    # Written into the script: a cluster may be set up to pass no environment on to its jobs.
+    with isolated_children(*import_first):
+        variables = {name: os.environ[name] for name in (SAFE_PATH_VARIABLE, PATH_VARIABLE)}
+    given = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
+    python = f"{PYTHON} {given} {START}"
+    executor = submitit.SlurmExecutor(folder=journal.jobs_folder(submission.uid), python=python)
     executor.update_parameters(
         **parameters,
         job_name=submission.job_name,

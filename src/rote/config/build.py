@@ -59,6 +59,8 @@ READ = (
     "seed", "optim.optimiser", "optim.schedule", "optim.clip_norm",
     "log.group", "log.question", "log.keep_weights", "log.observers",
 )  # fmt: skip
+# Read as well, but a file of conf/log may lack them, as specs do that were frozen before them.
+MAY_READ = ("log.look_at", "log.look_with")
 # Read by models through interpolations; not every model reads all of them.
 OF_SIZE = ("size.num_layers", "size.width", "size.num_heads", "size.mlp_ratio")
 
@@ -68,11 +70,12 @@ def require_known_keys(config: Mapping[str, Any], is_read: Callable[[str], bool]
 
     ``is_read`` says whether an interpolation reads a key.
     """
+    known = (*TOP, *READ, *MAY_READ, *OF_SIZE)
     unread = [key for key in config if key not in TOP]
-    unread += [key for key in _without_constructor(config) if key not in (*TOP, *READ, *OF_SIZE)]
+    unread += [key for key in _without_constructor(config) if key not in known]
     for key in unread:
         if not is_read(key):
-            hint = near(key, (*TOP, *READ, *OF_SIZE))
+            hint = near(key, known)
             raise ValueError(
                 f"key {key!r} has no effect: rote does not know it, no interpolation refers to it, "
                 f"and no _target_ stands above it.{hint}"

@@ -1,8 +1,8 @@
-"""Find the folders of configuration groups and of sweeps.
+"""Find the folders of configuration groups, of sweeps and of claims.
 
 Rote's own lie beside the sources in a checkout, inside the package in a wheel. Installed packages
-offer theirs through the entry point ``rote.conf``, which names a package folder that holds conf/,
-sweeps/ or both. Last come ./conf and ./sweeps of the current folder.
+offer theirs through the entry point ``rote.conf``, which names a package folder that holds some of
+conf/, sweeps/ and claims/. Last come the same folders of the current one.
 """
 
 import sys
@@ -13,7 +13,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 ENTRY_POINTS = "rote.conf"
-CONF, SWEEPS = "conf", "sweeps"
+CONF, SWEEPS, CLAIMS = "conf", "sweeps", "claims"
 
 
 def conf_folder() -> Path:
@@ -53,14 +53,23 @@ def own_choice(group: str, name: str) -> Path | None:
 
 
 def packaged_folders(kind: str) -> tuple[Path, ...]:
-    """Return the folders of this name (``conf``, ``sweeps``) that installed packages offer."""
+    """Return the folders of this name (``conf``, ``sweeps``...) that installed packages offer."""
     offered = _offered(tuple(sys.path))
     return tuple(folder / kind for folder in offered if (folder / kind).is_dir())
 
 
 def sweep_files() -> dict[str, Path]:
     """Return every sweep's file by name; ``sweeps`` of the current folder precedes all others."""
-    folders = (sweeps_folder(), *packaged_folders(SWEEPS), Path.cwd() / SWEEPS)
+    return _files(SWEEPS)
+
+
+def claim_files() -> dict[str, Path]:
+    """Return every claim's file by name; ``claims`` of the current folder precedes all others."""
+    return _files(CLAIMS)
+
+
+def _files(kind: str) -> dict[str, Path]:
+    folders = (_data_folder(kind), *packaged_folders(kind), Path.cwd() / kind)
     return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
 
 

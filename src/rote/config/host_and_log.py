@@ -153,6 +153,25 @@ def _text(name: str, value: object) -> None:
         raise ValueError(f"{name} must be a text, got {value!r}")
 
 
+def _different(accepts: Callable[[object], bool], what: str) -> Check:
+    """Return a check for a list of one or more different values that are each accepted."""
+
+    def check(name: str, value: object) -> None:
+        is_list = isinstance(value, list | tuple) and len(value) > 0
+        if not is_list or not all(map(accepts, value)) or len(set(value)) < len(value):  # type: ignore[arg-type, call-overload]
+            raise ValueError(f"{name} must be a list of different {what}, got {value!r}")
+
+    return check
+
+
+def _is_step(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
 def _project(name: str, value: object) -> None:
     require_line(name, value)
     if not PROJECT.fullmatch(str(value)):
@@ -194,11 +213,14 @@ HOST: Mapping[str, Check] = {
     "strategy": _one_of("ddp", "fsdp"),
     "compile": _or_null(require_word),  # its modes are those of `rote.training.graphed`
     "checkpoint_every_seconds": _or_null(_from(0)),
+    "code": _one_of("snapshot", "live"),
 }
 LOG: Mapping[str, Check] = {
     "group": _or_null(require_line),
     "question": _or_null(_text),
     "keep_weights": require_flag,
+    "look_at": _or_null(_different(_is_step, "steps such as [0, 100]")),
+    "look_with": _or_null(_different(_is_text, "measures such as [cost]")),
     "observers": _mapping,
 }
 MIRROR_KEYS: Mapping[str, Check] = {

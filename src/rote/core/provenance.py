@@ -1,6 +1,10 @@
-"""Record how a run was made: commit, package versions, host, job ids. Never secrets."""
+"""Record how a run was made: commit, package versions, host, job ids. Never secrets.
+
+In a copy of the code, which no git knows, a file says which commit it was taken of.
+"""
 
 import hashlib
+import json
 import os
 import platform
 import socket
@@ -11,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("rote", "torch", "lightning", "hydra-core", "omegaconf", "submitit", "wandb", "numpy")
+SNAPSHOT_FILE = "code.json"  # beside src/ of a copy: see `rote.cluster.snapshot`
+ROOT = Path(__file__).parents[3]
 JOB_VARIABLES = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT")
 
 
@@ -27,19 +33,35 @@ def provenance() -> dict[str, Any]:
 
 
 def code() -> dict[str, str | None]:
-    """Return the commit and the digest of uncommitted changes."""
-    return {"commit": commit(), "uncommitted_digest": uncommitted_digest()}
+    """Return the commit, the digest of uncommitted changes, and that of the snapshot, if any."""
+    return {
+        "commit": commit(),
+        "uncommitted_digest": uncommitted_digest(),
+        "snapshot": _noted().get("snapshot"),
+    }
+
+
+@cache
+def _noted() -> dict[str, str | None]:
+    """Return what a snapshot says of itself; empty outside one."""
+    try:
+        noted: dict[str, str | None] = json.loads((ROOT / SNAPSHOT_FILE).read_text())
+    except FileNotFoundError:
+        return {}
+    return noted
 
 
 @cache
 def commit() -> str | None:
     """Return the commit of the running code; None outside a checkout (an installed wheel)."""
-    return (_git("rev-parse", "HEAD") or "").strip() or None
+    return _noted().get("commit") or (_git("rev-parse", "HEAD") or "").strip() or None
 
 
 @cache
 def uncommitted_digest() -> str | None:
     """Return a digest of the uncommitted changes; None without changes or without a checkout."""
+    if noted := _noted():
+        return noted.get("uncommitted_digest")
     changes = _git("diff", "HEAD")
     return hashlib.sha256(changes.encode()).hexdigest()[:16] if changes else None
 
@@ -62,12 +84,11 @@ def _version(package: str) -> str | None:
 
 
 def _git(*arguments: str) -> str | None:
-    source = Path(__file__).parents[1]
-    if not (source.parents[1] / ".git").exists():
+    if not (ROOT / ".git").exists():
         return None  # if site-packages lies inside another checkout, its commit is not ours
     try:
         done = subprocess.run(
-            ["git", "-C", str(source), *arguments], capture_output=True, text=True, check=True
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
         return None

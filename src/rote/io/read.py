@@ -9,11 +9,13 @@ import math
 import os
 import re
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from rote.io.shapes import Shape
 
+SHOWN_REASONS = 5
 MOST_LEVELS = 64  # of nested objects and lists; our own files have fewer than ten
 MOST_DIGITS = 40  # of an integer
 SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -29,6 +31,14 @@ class Damaged(ValueError):
         words = " ".join(str(reason).split())
         super().__init__(f"{path} is damaged: {words}" + (f"; {remedy}" if remedy else ""))
         self.reason = words
+
+
+def require_no_damage(damaged: Sequence[str]) -> None:
+    """Raises ValueError with the reasons; call it after all sound results are shown or written."""
+    if damaged:
+        more = len(damaged) - SHOWN_REASONS
+        rest = [f"and {more} more: rote doctor --outputs"] if more > 0 else []
+        raise ValueError("; ".join([*damaged[:SHOWN_REASONS], *rest]))
 
 
 def open_regular(path: Path) -> BinaryIO:

@@ -18,7 +18,7 @@ from rote.io.write import canonical_json, sha256, sha256_of_file, write_text
 NAME, RECORD = "seal.json", "record.json"
 NAMES = (
     "spec.yaml", "curve.jsonl", "arrays.npz", "circumstances.json", "manifest.json",
-    "model.safetensors",
+    "model.safetensors", "looks.npz",
 )  # fmt: skip
 MOST_BYTES_IN_PASSING = 1 << 26  # `rote status` reads at most this if a copy lost the files' times
 VERSION = 1

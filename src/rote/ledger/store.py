@@ -1,11 +1,8 @@
 """Store runs on disk. A run is done if its record exists; the record is written last, once.
 
-runs/<run_id>/ holds spec.yaml, curve.jsonl, arrays.npz, circumstances.json (where, when and how
-fast; it differs between equal runs), failure.json while the last try failed, model.safetensors if
-requested, seal.json with the digest of each of them, and record.json.
+The section On disk of docs/design.md lists a run's files.
 """
 
-import io
 import json
 import os
 import re
@@ -18,6 +15,7 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
+from rote.io.arrays import packed, unpacked
 from rote.io.outputs import below
 from rote.io.read import Damaged, json_of, open_regular, read_bytes, read_end, read_json
 from rote.io.write import require_replaceable, write_bytes, write_json, write_text
@@ -67,6 +65,11 @@ class RunFolder:
     def weights_path(self) -> Path:
         """The trained model, if log.keep_weights was true; written before the record."""
         return self.path / "model.safetensors"
+
+    @property
+    def looks_path(self) -> Path:
+        """What was measured while the run trained, if log.look_at named steps."""
+        return self.path / "looks.npz"
 
     @property
     def failure_path(self) -> Path:
@@ -194,13 +197,26 @@ class RunFolder:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return per-sequence arrays by measure and name; raises Damaged."""
-        name = "arrays.npz"
-        data = self._sound_bytes(name)
-        try:
-            with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-                return dict(stored)
-        except Exception as error:  # zip, zlib and numpy raise a dozen types for random bytes
-            raise Damaged(self.path / name, error, seal.REPAIR) from error
+        return self._npz("arrays.npz")
+
+    def looks(self) -> dict[str, np.ndarray]:
+        """Return what was measured while the run trained, by measure and name.
+
+        ``steps`` is int64 [T], ascending; every other array has T as its first axis. Raises
+        ValueError if the run is not done or was not looked at, and Damaged.
+        """
+        if not self.is_done():
+            raise ValueError(f"run {self.run_id} is not done: there is no {self.record_path}")
+        path, sealed = self.looks_path, seal.read_seal(self.path)
+        if not path.exists() and not (sealed and path.name in sealed.files):
+            raise ValueError(
+                f"run {self.run_id} was not looked at: move {self.record_path} away and run it "
+                "again with log.look_at=[0,100]"
+            )
+        arrays = self._npz(path.name)
+        if "steps" not in arrays or len({array.shape[:1] for array in arrays.values()}) > 1:
+            raise Damaged(path, "its arrays have no common axis of steps", seal.REPAIR)
+        return arrays
 
     def failure(self) -> dict[str, Any] | None:
         """Return the last failure; None if there is none.
@@ -245,18 +261,23 @@ class RunFolder:
         circumstances: Mapping[str, Any],
     ) -> None:
         """Write all other files, then their digests, then the record."""
-        packed = io.BytesIO()
-        np.savez(packed, **arrays)  # type: ignore[arg-type]
-        write_bytes(self.path / "arrays.npz", packed.getvalue())
+        write_bytes(self.path / "arrays.npz", packed(arrays))
         write_json(self.path / "circumstances.json", dict(circumstances))
         text = record.to_json()
         seal.write_seal(self.path, text.encode())
         write_text(self.record_path, text)
 
+    def write_looks(self, looks: Mapping[str, np.ndarray]) -> None:
+        """Write what `looks` returns, before `finish`."""
+        write_bytes(self.looks_path, packed(looks))
+
     def fail(self, reason: str, details: str, circumstances: Mapping[str, Any]) -> None:
         """Record why there is no record."""
         failure = {"reason": reason, "details": details, "time_unix_seconds": time.time()}
         write_json(self.failure_path, {**failure, "circumstances": dict(circumstances)})
+
+    def _npz(self, name: str) -> dict[str, np.ndarray]:
+        return unpacked(self._sound_bytes(name), self.path / name, seal.REPAIR)
 
     def _sound_bytes(self, name: str) -> bytes:
         """Return a file's content; check that a finished run's file is unchanged.

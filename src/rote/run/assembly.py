@@ -20,7 +20,7 @@ from rote.training.controls.protocol import GradientMaker
 from rote.training.data import BatchOrder, Order, on_device
 from rote.training.distributed import device_of
 from rote.training.memory import ModelShape, StepMemory, recompute_blocks
-from rote.training.training_run import CheckpointPolicy, Row, TrainingRun
+from rote.training.training_run import CheckpointPolicy, LookPolicy, Row, TrainingRun
 
 
 def make_training_run(
@@ -30,6 +30,7 @@ def make_training_run(
     on_row: Callable[[Row], None],
     checkpointing: CheckpointPolicy,
     resume: Mapping[str, Any] | None,
+    looking: LookPolicy | None = None,
 ) -> TrainingRun:
     """Build the model, its data and its budget from the spec; raises ValueError."""
     what, seed = spec.what, spec.what["seed"]
@@ -49,7 +50,7 @@ def make_training_run(
     sequences = on_device(to_learn, length=task.length, device=device)
     first = scored_from(task)
     num_tokens = sequences.num_sequences * (task.length - first)
-    order, maker = _reading(controls, budget, sequences.num_sequences, seed)
+    order, maker = _reading(controls, budget, task, sequences.num_sequences, seed)
     if isinstance(model, HasBlocks) and _is_recomputed(
         spec, model, precision, controls, order.batch_size, task.length
     ):
@@ -74,6 +75,7 @@ def make_training_run(
         on_row=on_row,
         checkpointing=checkpointing,
         resume=resume,
+        looking=looking,
         compile_mode=spec.how["host"]["compile"],
         scored_from=first,
         seed=seed,
@@ -89,9 +91,9 @@ def make_training_run(
 
 
 def _reading(
-    controls: Controls, budget: Budget, num_sequences: int, seed: int
+    controls: Controls, budget: Budget, task: Task, num_sequences: int, seed: int
 ) -> tuple[Order, GradientMaker | None]:
-    """Return the order in which steps read; a gradient maker has its own order."""
+    """Return the order in which steps read, and what replaces the backward pass, if anything."""
     batch_size = budget.batch_size
     if makes := controls.gradients:
         maker = makes.begin(
@@ -101,6 +103,9 @@ def _reading(
             seed=stream_seed(seed, "private"),
         )
         return maker.order, maker
+    if orders := controls.orders:
+        max_steps = budget.max_steps
+        return orders.order(task, batch_size=batch_size, max_steps=max_steps, seed=seed), None
     key = stream_seed(seed, "order")
     return BatchOrder(num_sequences=num_sequences, batch_size=batch_size, seed=key), None
 

@@ -15,6 +15,7 @@ from rote.core.checks import require_whole
 from rote.ledger.spec import Spec
 from rote.measures.protocol import ChecksTask
 from rote.models.contracts import require_causal, require_contract
+from rote.run.looks import require_looks
 from rote.training.budget import Budget
 from rote.training.controls.combined import Controls
 from rote.training.controls.protocol import PlannedTraining
@@ -122,6 +123,7 @@ class Preflight:
         self._once([host, "host"], partial(require_host, host))
         require_mode(host["compile"])
         self._once([spec.how["log"], "log"], partial(require_log, spec.how["log"]))
+        require_looks(spec)
         data = self._data(what["task"])
         budget = self._once([what["budget"]], partial(build, what["budget"]))
         precision = self._once([what["precision"]], partial(build, what["precision"]))

@@ -23,13 +23,15 @@ from rote.ledger.store import RunFolder
 from rote.measures.protocol import Measure
 from rote.models.count import embedding_parameters, trainable_parameters, unusual_counts
 from rote.run.assembly import make_training_run
+from rote.run.looks import Looks, look_measures, look_steps
 from rote.run.observers import Observer, Observers, configured
 from rote.run.weights import save_weights
 from rote.tasks.protocol import HasManifest, Task
 from rote.training import distributed
 from rote.training.checkpoint import OF_A_RUN, Checkpoints
+from rote.training.controls.insertion import InsertionOrder
 from rote.training.distributed import device_of
-from rote.training.training_run import CheckpointPolicy, Row, TrainingRun
+from rote.training.training_run import CheckpointPolicy, LookPolicy, Row, TrainingRun
 
 
 def prepare_process(spec: Spec) -> None:
@@ -78,9 +80,11 @@ class RunSession:
         checkpointing = CheckpointPolicy(
             save=self._save, stop=self.stop, every_seconds=every_seconds
         )
+        self.looks = Looks(saved.get("looks", {}) if saved else {})
         self.run = make_training_run(
-            self.spec, self.task, on_row=self._row, checkpointing=checkpointing, resume=saved
-        )
+            self.spec, self.task, on_row=self._row, checkpointing=checkpointing, resume=saved,
+            looking=LookPolicy(at=look_steps(self.spec), take=self._look),
+        )  # fmt: skip
         self.parameters = trainable_parameters(self.run.model)
         self.unusual_counts = unusual_counts(self.run.model)
         self.embedding_parameters = embedding_parameters(self.run.model)
@@ -93,7 +97,9 @@ class RunSession:
         """Measure the trained model and write the record last."""
         train_seconds, trained = self.clock.seconds(), time.time()
         self.run.finish()
-        totals, arrays = self._measure()
+        totals, arrays = self._measure(self.spec.what["measure"])
+        if isinstance(self.run.order, InsertionOrder):
+            arrays |= self.run.order.showings.until(self.run.progress.steps)
         record = Record(
             run_id=self.spec.run_id,
             what=dict(self.spec.what),
@@ -118,6 +124,8 @@ class RunSession:
         self.claim.renew()
         if self.spec.how["log"]["keep_weights"]:
             save_weights(self.run.model, self.folder)
+        if look_steps(self.spec):
+            self.folder.write_looks(self.looks.stacked())
         self.folder.finish(record, arrays, circumstances)
         self.checkpoints.clear()
         self.observers.notify("finish", record)
@@ -143,19 +151,34 @@ class RunSession:
         self.claim.renew()
         curve = self.folder.curve_path.read_text()
         self.checkpoints.save(
-            step, {**state, "curve": curve, "train_seconds": self.clock.seconds()}
-        )
+            step,
+            {
+                **state, "curve": curve, "train_seconds": self.clock.seconds(),
+                "looks": self.looks.state(),
+            },
+        )  # fmt: skip
 
-    def _measure(self) -> tuple[dict[str, dict[str, float]], dict[str, np.ndarray]]:
-        """Compute every measure of the spec in the precision of training."""
+    def _look(self) -> None:
+        """Measure the current weights; modes and random states of training are restored."""
+        run, device = self.run, self._device()
+        was_training = run.model.training
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            measured = self._measure(look_measures(self.spec))
+        self.looks.add(run.progress.steps, *measured)
+        run.model.train(was_training)
+
+    def _measure(
+        self, names: Iterable[str]
+    ) -> tuple[dict[str, dict[str, float]], dict[str, np.ndarray]]:
+        """Compute these measures of the spec in the precision of training."""
         device, what = self._device(), self.spec.what
         task = self.run.controls.reported(self.task)
         model = self.run.model.to(device).eval()
         totals: dict[str, dict[str, float]] = {}
         arrays: dict[str, np.ndarray] = {}
         with self.run.precision.active(device.type):
-            for name, config in what["measure"].items():
-                measure: Measure = build(config)
+            for name in names:
+                measure: Measure = build(what["measure"][name])
                 measured = measure(model, task, seed=what["seed"], device=device)
                 totals[name] = dict(measured.totals)
                 arrays |= {f"{name}.{key}": array for key, array in measured.arrays.items()}

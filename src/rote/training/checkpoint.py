@@ -52,7 +52,8 @@ OF_A_RUN = keyed(
                 "end_step": optional(whole),
             }
         ),
-    }
+    },
+    {"looks": mapped(mapped(anything))},  # by step, then by name of the array
 )
 
 

@@ -73,6 +73,7 @@ class TrainingModule(lightning.LightningModule):
             sharding.load_optimiser(optimiser, resume["optimiser"])
             torch.set_rng_state(resume["rng"])
             self.run.resume = None  # frees the copy of the weights
+        self.run.look()
 
     def training_step(self, stride: int, _: int) -> None:
         """Train one stride, or the rest of it; the loader's "batch" is only its number.
@@ -92,6 +93,7 @@ class TrainingModule(lightning.LightningModule):
             is_last = step + 1 == whole.stop
             loss_sum += self._step(step, run.sequences.tokens(indices_B), is_counted=is_last)
             progress.steps = step + 1
+            run.look()
             self._keep(loss_sum)
         loss_nats = _mean(distributed.from_all(float(loss_sum))) / run.order.batches(whole)
         run.check_loss(whole, loss_nats, self._optimiser().param_groups[0]["lr"])

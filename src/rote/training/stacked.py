@@ -70,6 +70,7 @@ class StackedTrainingModule(lightning.LightningModule):
     def on_fit_start(self) -> None:
         """Start the clock for the first checkpoint."""
         self.next_save_seconds = self._next_save()
+        self._measure()
 
     def training_step(self, *_: int) -> None:
         """Train up to the next check of a loss."""
@@ -93,8 +94,9 @@ class StackedTrainingModule(lightning.LightningModule):
             sums_K += self.stack.step(tokens_KBL, fractions_K, change)
             for run in self.active:
                 run.progress.steps = step + 1
+            self._measure()
             self._keep(sums_K)
-        self._look(sums_K.tolist())
+        self._check_losses(sums_K.tolist())
         if not self.active:
             self.trainer.should_stop = True
 
@@ -109,7 +111,14 @@ class StackedTrainingModule(lightning.LightningModule):
         read = [one.sequences.tokens(row) for one, row in zip(self.active, indices_KB, strict=True)]
         return torch.stack(read)
 
-    def _look(self, sums: list[float]) -> None:
+    def _measure(self) -> None:
+        """Measure each run of which a look is due; its model receives its weights."""
+        for number, run in enumerate(self.active):
+            if run.is_look_due():
+                run.model.load_state_dict(self.stack.weights(number))
+                run.look()
+
+    def _check_losses(self, sums: list[float]) -> None:
         """Check the losses of runs whose stride has ended; runs that are over leave."""
         staying = []
         for number, (run, loss_sum) in enumerate(zip(self.active, sums, strict=True)):

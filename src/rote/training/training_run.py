@@ -88,6 +88,14 @@ class CheckpointPolicy:
         return cls(save=lambda step, state: None, stop=lambda: False, every_seconds=None)
 
 
+@dataclass(frozen=True, kw_only=True)
+class LookPolicy:
+    """When a run is measured while it trains, and how."""
+
+    at: frozenset[int]  # optimiser steps done; 0: before training
+    take: Callable[[], None]  # measures the run's model without changing what training computes
+
+
 @dataclass(kw_only=True)
 class TrainingRun:
     """A model, one fixed set of sequences, and the budget in which it may memorise them."""
@@ -106,6 +114,7 @@ class TrainingRun:
     on_row: Callable[[Row], None]
     checkpointing: CheckpointPolicy
     resume: Mapping[str, Any] | None
+    looking: LookPolicy | None = None
     compile_mode: str | None = None
     entropy_is_known: bool = True
     scored_from: int = 0  # tokens before this position are read, not learnt or scored
@@ -163,6 +172,15 @@ class TrainingRun:
         every = self.budget.check_every_steps
         start = self.progress.steps // every * every
         return range(start, min(start + every, self.budget.max_steps))
+
+    def is_look_due(self) -> bool:
+        """Return whether the run is measured after the steps that are done now."""
+        return self.looking is not None and self.progress.steps in self.looking.at
+
+    def look(self) -> None:
+        """Measure the model, which holds the current weights, if a look is due."""
+        if self.looking and self.is_look_due():
+            self.looking.take()
 
     def is_over(self) -> bool:
         """Return whether training is over.

@@ -21,6 +21,7 @@ from rote.training.controls.combined import Controls
 from rote.training.controls.deduplication import Deduplication
 from rote.training.controls.early_stopping import EarlyStopping
 from rote.training.controls.goldfish import Goldfish
+from rote.training.controls.insertion import Insertion
 from rote.training.stack import CannotStack
 from rote.training.training_run import Diverged, Interrupted
 
@@ -32,6 +33,9 @@ SETTINGS = {  # not the defaults; what a record of it must hold
         "control.early_stopping.patience_looks=2", "control.early_stopping.patience_looks", 2,
     ),
     "deduplication": ("task.vocab_size=2", "control.deduplication", None),
+    "insertion": (
+        "control.insertion={num_inserted:2,times:3,to_step:20}", "control.insertion.times", 3,
+    ),
     "dp_sgd": ("control.dp_sgd.epsilon=4", "control.dp_sgd.epsilon", 4),
     "gradient_noise": ("control.gradient_noise.eta=0.3", "control.gradient_noise.eta", 0.3),
     "weight_decay": (
@@ -71,6 +75,7 @@ def test_a_run_with_it_trains_and_its_record_tells_the_settings(
     "overrides",
     [
         ("control=[goldfish,label_smoothing,gradient_noise,deduplication]",),
+        ("control=[insertion]", "control.insertion={num_inserted:2,times:3,to_step:20}"),
         *(pytest.param(more, marks=pytest.mark.slow) for more in (
             ("control=[dp_sgd,dropout]",),
             ("control=[dropout]",),
@@ -152,6 +157,9 @@ def test_what_is_no_control_or_cannot_be_had_twice_is_refused() -> None:
     stopping = EarlyStopping(validation_share=0.5, patience_looks=3)
     with pytest.raises(ValueError, match="control: one and other cannot be had together"):
         Controls({"other": stopping, "one": stopping})
+    inserted = Insertion(every_steps=None, from_step=1, to_step=9, num_inserted=None, times=None)
+    with pytest.raises(ValueError, match="control: one and other cannot be had together"):
+        Controls({"one": inserted, "other": Deduplication()})
     Controls({"one": Goldfish(k=3, h=4), "other": Goldfish(k=5, h=4), "third": Deduplication()})
 
 

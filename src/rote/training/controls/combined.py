@@ -14,6 +14,7 @@ from rote.training import distributed
 from rote.training.controls.protocol import (
     ChangesGradients,
     ChangesModel,
+    ChangesOrder,
     ChangesSequences,
     Checks,
     HasStoppingRule,
@@ -23,10 +24,12 @@ from rote.training.controls.protocol import (
 from rote.training.objective import ChangesLoss, Objective, WeighsTokens
 
 KINDS = (
-    ChangesModel, ChangesSequences, ChangesLoss, WeighsTokens, ChangesGradients, MakesGradients,
-    HasStoppingRule,
+    ChangesModel, ChangesSequences, ChangesLoss, WeighsTokens, ChangesGradients, ChangesOrder,
+    MakesGradients, HasStoppingRule,
 )  # fmt: skip
-ONE_AT_MOST = (MakesGradients, HasStoppingRule)
+ONE_AT_MOST = (ChangesOrder, MakesGradients, HasStoppingRule)
+# A gradient maker has an order of its own, and an order is of the task's own sequences.
+EXCLUSIVE = ((ChangesOrder, MakesGradients), (ChangesOrder, ChangesSequences))
 # Runs of a stack cannot draw apart, take other gradients, or end with other weights.
 ALONE = (ChangesModel, MakesGradients, HasStoppingRule)
 WHOLE_WEIGHTS = (ChangesGradients, HasStoppingRule)  # not shards of them, as FSDP's processes hold
@@ -45,8 +48,12 @@ class Controls:
         for name, control in self.by_name.items():
             if not isinstance(control, KINDS):
                 raise ValueError(f"control.{name}: {type(control).__name__} is no control")
-        for kind in ONE_AT_MOST:
-            if len(names := self._names((kind,))) > 1:
+        groups = [self._names((kind,)) for kind in ONE_AT_MOST]
+        groups += [
+            [*self._names((one,))[:1], *self._names((other,))[:1]] for one, other in EXCLUSIVE
+        ]
+        for names in groups:
+            if len(names) > 1:
                 raise ValueError(f"control: {' and '.join(names)} cannot be had together")
 
     @classmethod
@@ -131,6 +138,11 @@ class Controls:
     def gradient_changers(self) -> list[ChangesGradients]:
         """Return the controls that change gradients; cached because every step asks for them."""
         return [one for one in self._ordered if isinstance(one, ChangesGradients)]
+
+    @property
+    def orders(self) -> ChangesOrder | None:
+        """Return the control that chooses which sequences each step reads, if any."""
+        return next((one for one in self._ordered if isinstance(one, ChangesOrder)), None)
 
     @property
     def gradients(self) -> MakesGradients | None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from rote.precision import Precision
 from rote.tasks.protocol import Sequences, Task
 from rote.training.budget import Budget
-from rote.training.data import Order
+from rote.training.data import BatchOrder, Order
 from rote.training.objective import Objective
 
 Facts = Mapping[str, float]  # what a record states besides the settings
@@ -70,6 +70,15 @@ class ChangesGradients(Protocol):
 
     def change_gradients(self, gradients: Sequence[Tensor], *, seed: int, step: int) -> None:
         """Change the gradients of one model in place; they are in the order of its parameters."""
+        ...
+
+
+@runtime_checkable
+class ChangesOrder(Protocol):
+    """A control of which sequences each step reads; a run has one at most."""
+
+    def order(self, task: Task, *, batch_size: int, max_steps: int, seed: int) -> BatchOrder:
+        """Return the order of one run, a pure function of seed and step; raises ValueError."""
         ...
 
 

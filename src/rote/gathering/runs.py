@@ -1,7 +1,8 @@
 """Gather the results of a launched sweep for tables, reports, fits and plans."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
@@ -9,10 +10,10 @@ import polars as pl
 from rote.analysis.metrics import derive
 from rote.analysis.published import measured_alphas, report_of
 from rote.analysis.results import Results, series, table_of
-from rote.cli.screen import require_no_damage
 from rote.cluster.plan import Plan, load_plan
-from rote.core.progress import Progress, no_progress, with_progress
+from rote.core.progress import Progress, with_progress
 from rote.io.outputs import outputs_folder
+from rote.io.read import require_no_damage
 from rote.io.write import sha256_of_file
 from rote.ledger.record import Record
 from rote.ledger.spec import flatten
@@ -34,7 +35,7 @@ class SoundRun(NamedTuple):
     folder: RunFolder
     record: Record
     circumstances: dict[str, Any]
-    curve: list[dict[str, Any]]
+    curve: list[dict[str, Any]]  # empty if curves were not asked for
 
 
 class GatheredRuns(NamedTuple):
@@ -68,11 +69,20 @@ def gathered(name: str, progress: Progress, *, capacity_from: str | None = None)
         alphas=alphas,
         open_corpus=open_prepared,
         progress=progress,
+        commits=sorted({run.circumstances.get("commit") or "" for run in runs} - {""}),
+        trained_until=max(_day(run.circumstances) for run in runs),
     )
     return GatheredRuns(plan, results, damaged)
 
 
-def sound_runs(plan: Plan, store: Store, progress: Progress) -> tuple[list[SoundRun], list[str]]:
+def _day(circumstances: Mapping[str, Any]) -> str:
+    began = circumstances.get("started_unix_seconds")
+    return datetime.fromtimestamp(began, UTC).date().isoformat() if began else ""
+
+
+def sound_runs(
+    plan: Plan, store: Store, progress: Progress, *, with_curves: bool = True
+) -> tuple[list[SoundRun], list[str]]:
     """Return the finished runs that can be used, and why others cannot.
 
     Raises ValueError if none can be used.
@@ -84,8 +94,8 @@ def sound_runs(plan: Plan, store: Store, progress: Progress) -> tuple[list[Sound
             continue
         try:
             folder.require_undamaged()
-            run = SoundRun(folder, folder.record(), folder.circumstances(), folder.curve())
-            runs.append(run)
+            curve = folder.curve() if with_curves else []
+            runs.append(SoundRun(folder, folder.record(), folder.circumstances(), curve))
         except ValueError as error:
             damaged.append(str(error))
     if not runs:
@@ -104,15 +114,6 @@ def needs_columns(name: str) -> Iterator[None]:
         raise ValueError(
             f"the runs of {name!r} do not hold what this is made of: {lacking}"
         ) from error
-
-
-def table_of_sweep(name: str) -> pl.DataFrame:
-    """Return the table of `rote.table`."""
-    outputs = outputs_folder()
-    plan = load_plan(outputs, name)
-    runs, damaged = sound_runs(plan, Store(outputs), no_progress)
-    require_no_damage(damaged)
-    return collected(runs, plan)
 
 
 def collected(

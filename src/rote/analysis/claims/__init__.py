@@ -1,0 +1,1 @@
+"""Judge published claims by the numbers of finished reports."""

@@ -1,0 +1,111 @@
+"""Jobs run the code that was sent: a copy, named by its content, checked before it is used."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rote.cluster import snapshot
+from rote.cluster.snapshot import take_snapshot
+from rote.core import provenance
+
+MINE = "def answer():\n    return {}\n"
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A folder with a module, a package with data, and what is none of either."""
+    folder = tmp_path / "own"
+    (folder / "package" / "__pycache__").mkdir(parents=True)
+    (folder / "package" / "__init__.py").write_text("")
+    (folder / "package" / "words.txt").write_text("apple")
+    (folder / "package" / "__pycache__" / "old.pyc").write_text("x")
+    (folder / "mine.py").write_text(MINE.format(1))
+    (folder / "outputs").mkdir()
+    (folder / "outputs" / "large.bin").write_text("data")
+    (folder / ".hidden.py").write_text("secret")
+    return folder
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def run(code: str, *folders: Path) -> str:
+    """What a new interpreter prints that searches these folders first."""
+    path = ":".join(map(str, folders))
+    return subprocess.run(
+        [sys.executable, "-P", "-c", code], env={"PYTHONPATH": path}, capture_output=True,
+        text=True, check=True, cwd="/",
+    ).stdout.strip()  # fmt: skip
+
+
+def test_a_snapshot_holds_modules_and_packages_and_nothing_else(tmp_path: Path, own: Path) -> None:
+    taken = take_snapshot(tmp_path / "code", [own])
+    (place,) = map(Path, taken.own_modules)
+    assert files(place) == {"mine.py", "package/__init__.py", "package/words.txt"}
+    rote = files(taken.source / "rote")
+    assert "cluster/snapshot.py" in rote
+    assert not [name for name in rote if "__pycache__" in name]
+    assert (taken.folder / "conf" / "train.yaml").exists()
+
+
+def test_equal_code_is_copied_once_and_an_edit_makes_another(tmp_path: Path, own: Path) -> None:
+    first = take_snapshot(tmp_path / "code", [own])
+    written = (first.folder / "code.json").stat().st_mtime_ns
+    assert take_snapshot(tmp_path / "code", [own]) == first
+    assert (first.folder / "code.json").stat().st_mtime_ns == written
+    (own / "mine.py").write_text(MINE.format(2))
+    second = take_snapshot(tmp_path / "code", [own])
+    assert second.digest != first.digest
+    assert (Path(first.own_modules[0]) / "mine.py").read_text() == MINE.format(1)
+
+
+def test_the_copy_is_imported_and_names_the_commit(tmp_path: Path, own: Path) -> None:
+    taken = take_snapshot(tmp_path / "code", [own])
+    said = json.loads(
+        run(
+            "import json, rote; from rote.core import provenance; "
+            "print(json.dumps([rote.__file__, provenance.code()]))",
+            taken.source,
+        )
+    )
+    assert said[0].startswith(str(taken.source))
+    assert said[1] == {**provenance.code(), "snapshot": taken.digest}
+
+
+def test_a_package_that_is_edited_in_place_is_copied(
+    tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(own))
+    taken = take_snapshot(tmp_path / "code", [], ["mine.answer", "rote.models.gpt.GPT", "torch.nn"])
+    assert {path.name for path in taken.source.iterdir()} == {"rote", "mine.py"}
+    (own / "mine.py").write_text(MINE.format(2))
+    assert run("import mine; print(mine.answer())", taken.source, own) == "1"
+    sys.modules.pop("mine", None)
+
+
+@pytest.mark.parametrize("change", ["edit", "add", "remove"])
+def test_a_copy_that_somebody_changed_is_not_used(tmp_path: Path, own: Path, change: str) -> None:
+    taken = take_snapshot(tmp_path / "code", [own])
+    path = taken.source / "rote" / "__main__.py"
+    if change == "add":
+        (path.parent / "evil.py").write_text("evil = 1")
+    else:
+        content = path.read_bytes()
+        path.unlink()
+        if change == "edit":
+            path.write_bytes(content + b"\nevil = 1\n")
+    with pytest.raises(ValueError, match="is not the code that its name says"):
+        take_snapshot(tmp_path / "code", [own])
+
+
+def test_a_module_with_a_mountain_of_data_is_refused(
+    tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot, "MOST_BYTES", 10)
+    with pytest.raises(ValueError, match=r"take host\.code=live"):
+        take_snapshot(tmp_path / "code", [own])
+    assert not (tmp_path / "code").exists()
