@@ -45,7 +45,8 @@ rote.Scatter = class {
     return wanted.find((key) => keys.includes(key)) ?? keys.at(-1) ?? "";
   }
 
-  // The first setting that has a few values among the runs that are drawn; words before numbers.
+  // The model where models differ, else the first setting that has a few values among the runs that
+  // are drawn; words before numbers.
   firstColour() {
     const { x, y } = this.chosen;
     const [across, up] = [x, y].map((key) => this.table.byKey.get(key));
