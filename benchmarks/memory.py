@@ -4,7 +4,7 @@
 
 Each case is `rote train` in a process of its own, two optimiser steps and the measures after them;
 its peak is the kernel's ru_maxrss. Writes benchmarks/results/memory.json, where the rows of cases
-that were not asked for stay. All of them need 10 GiB and, on two cores, half an hour.
+that were not asked for stay. All of them need 10 GiB and, on two cores, 45 minutes.
 """
 
 import json
@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rote.config.compose import Composer
+from rote.config.compose import Composer, groups
 from rote.core.provenance import provenance
 from rote.ledger.spec import Spec
 from rote.run.preflight import Preflight
@@ -36,6 +36,8 @@ GPT2 = ("task.length=1024", "task.vocab_size=50257", "host.threads=2")
 DEMO = ("task.length=16", "task.vocab_size=64")
 NEVER, ALWAYS = "host.recompute_above_gib=null", "host.recompute_above_gib=0"
 FORMATS = ("fp32", "bf16_mixed", "bf16_true")
+WIDE = ("size=535k", "size.num_layers=2", "size.width=256", "size.num_heads=4", "task.length=128",
+        "task.vocab_size=256", NEVER)  # fmt: skip
 
 
 def cases() -> dict[str, list[str]]:
@@ -52,6 +54,9 @@ def cases() -> dict[str, list[str]]:
             1, ("bf16_true",), ("size=774m", *GPT2, "task.length=256", ALWAYS),
         ),
     }  # fmt: skip
+    for model in sorted(groups()["model"]):
+        shapes[f"{model} 535k B=256"] = (256, ("fp32",), ("size=535k", NEVER, f"model={model}"))
+        shapes[f"{model} 2x256 B=64"] = (64, ("fp32",), (*WIDE, f"model={model}"))
     return {
         f"{name} {precision}": [
             *COMMON,

@@ -6,6 +6,7 @@ import pytest
 import torch
 from tests.conftest import COMPOSER, TINY
 from tests.models.formulas import gpt_parameters
+from tests.models.parity import LLAMA_NAMES, Weights, renamed, require_same, with_weights
 from torch import Tensor, nn
 
 from rote.config.compose import groups
@@ -80,6 +81,18 @@ def test_ablations_count_what_is_left(tokens_BL: Tensor) -> None:
     torch.testing.assert_close(mlp_only(other_BL)[:, -1], mlp_only(tokens_BL)[:, -1])
 
 
+def in_mixtrals_names(weights: Weights) -> dict[str, Tensor]:
+    own = dict(weights)
+    for layer in range(2):
+        experts = f"blocks.{layer}.mlp."
+        parts = [own.pop(f"{experts}{part}") for part in ("gate", "expand")]
+        own[f"{experts}experts.gate_up_proj"] = torch.cat(parts, dim=1)
+        own[f"{experts}experts.down_proj"] = own.pop(f"{experts}contract")
+        own[f"{experts}gate.weight"] = own.pop(f"{experts}router.weight")
+    names = {ours: name for ours, name in LLAMA_NAMES.items() if not ours.startswith("mlp.")}
+    return renamed(own, names)
+
+
 def of_mixtral(model: Moe) -> nn.Module:
     transformers = pytest.importorskip("transformers")
     config = transformers.MixtralConfig(
@@ -88,41 +101,14 @@ def of_mixtral(model: Moe) -> nn.Module:
         tie_word_embeddings=True, num_local_experts=4, num_experts_per_tok=2, rope_theta=1e4,
         attn_implementation="eager", bos_token_id=None, eos_token_id=None,
     )  # fmt: skip
-    theirs = transformers.MixtralForCausalLM(config).eval()
-    names = {
-        "token_embedding": "model.embed_tokens", "final_norm": "model.norm",
-        "blocks.": "model.layers.", "attention.query": "self_attn.q_proj",
-        "attention.key": "self_attn.k_proj", "attention.value": "self_attn.v_proj",
-        "attention.project": "self_attn.o_proj", "attention_norm": "input_layernorm",
-        "mlp_norm": "post_attention_layernorm", "mlp.router": "mlp.gate",
-        "mlp.contract": "mlp.experts.down_proj",
-    }  # fmt: skip
-    own = {}
-    weights = model.state_dict()
-    for name, weight in weights.items():
-        if name.endswith(("mlp.gate", "mlp.expand")):
-            continue
-        for ours, other in names.items():
-            name = name.replace(ours, other)
-        own[name] = weight
-    for layer in range(2):
-        parts = [weights[f"blocks.{layer}.mlp.{part}"] for part in ("gate", "expand")]
-        own[f"model.layers.{layer}.mlp.experts.gate_up_proj"] = torch.cat(parts, dim=1)
-    missing, unexpected = theirs.load_state_dict(own, strict=False)
-    assert not unexpected and set(missing) <= {"lm_head.weight"}
-    theirs.tie_weights()
-    return theirs
+    return with_weights(
+        transformers.MixtralForCausalLM(config), in_mixtrals_names(model.state_dict())
+    )
 
 
 def test_experts_are_those_of_mixtral(tokens_BL: Tensor) -> None:
     model = shaken(Moe(**MOE)).eval()
-    theirs = of_mixtral(model)
-    logits_BLV = theirs(input_ids=tokens_BL, use_cache=False).logits
-    torch.testing.assert_close(model(tokens_BL), logits_BLV, atol=1e-5, rtol=1e-5)
-    model(tokens_BL).square().mean().backward()
-    logits_BLV.square().mean().backward()
-    gradient = theirs.model.layers[0].mlp.experts.down_proj.grad
-    torch.testing.assert_close(model.blocks[0].mlp.contract.grad, gradient, atol=1e-6, rtol=1e-4)
+    require_same(model, of_mixtral(model), tokens_BL, in_mixtrals_names)
 
 
 def test_all_experts_and_chosen_ones_give_the_same() -> None:

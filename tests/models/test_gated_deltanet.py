@@ -1,11 +1,13 @@
 """Gated DeltaNet gives what Qwen3-Next of transformers gives with linear layers alone."""
 
+from functools import partial
+
 import pytest
 import torch
+from tests.models.parity import Weights, renamed, require_same, with_weights
 from torch import Tensor, nn
 
 from rote.models.gated_deltanet import GatedDeltaNet
-from rote.models.likelihood import token_nats
 from rote.models.recurrence import CHUNK, scan
 
 SHAPE = {"num_layers": 2, "width": 24, "num_heads": 3, "vocab_size": 37, "num_taps": 4}
@@ -24,27 +26,22 @@ NAMES = {
 }  # fmt: skip
 
 
-def renamed(name: str) -> str:
-    for ours, theirs in NAMES.items():
-        name = name.replace(ours, theirs)
-    return name
-
-
-def in_their_order(model: GatedDeltaNet, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """By their names: heads' parts lie side by side there, and norms are 1 + w."""
+def in_their_order(
+    model: GatedDeltaNet, weights: Weights, *, norms_less: float = 0.0
+) -> dict[str, Tensor]:
+    """By their names: heads' parts lie side by side there; norms are 1 + w, so 1 is taken off."""
     own = {}
+    keys, values = 3 * model.key_width, 3 * model.value_width
     for name, weight in weights.items():
         if not name.endswith("project_in.weight"):
-            is_centred = name.endswith("norm.weight")
-            own[renamed(name)] = weight - 1 if is_centred else weight
+            own[name] = weight - norms_less if name.endswith("norm.weight") else weight
             continue
-        keys, values = 3 * model.key_width, 3 * model.value_width
         parts = weight.split([keys, keys, values, values, 3, 3])
         by_head = [part.unflatten(0, (3, -1)) for part in parts]
-        stem = renamed(name).removesuffix("project_in.weight")
+        stem = name.removesuffix("project_in.weight")
         own[f"{stem}in_proj_qkvz.weight"] = torch.cat(by_head[:4], dim=1).flatten(0, 1)
         own[f"{stem}in_proj_ba.weight"] = torch.cat(by_head[4:], dim=1).flatten(0, 1)
-    return own
+    return renamed(own, NAMES)
 
 
 def of_transformers(model: GatedDeltaNet, *, is_tied: bool) -> nn.Module:
@@ -57,12 +54,8 @@ def of_transformers(model: GatedDeltaNet, *, is_tied: bool) -> nn.Module:
         layer_types=["linear_attention"] * 2, num_attention_heads=3, num_key_value_heads=3,
         head_dim=8, tie_word_embeddings=is_tied, rms_norm_eps=1e-6,
     )  # fmt: skip
-    theirs = transformers.Qwen3NextForCausalLM(config).eval()
-    own = in_their_order(model, model.state_dict())
-    missing, unexpected = theirs.load_state_dict(own, strict=False)
-    assert not unexpected and set(missing) <= {"lm_head.weight"}
-    theirs.tie_weights()
-    return theirs
+    weights = in_their_order(model, model.state_dict(), norms_less=1.0)
+    return with_weights(transformers.Qwen3NextForCausalLM(config), weights)
 
 
 @pytest.fixture(params=VARIANTS)
@@ -83,25 +76,7 @@ def test_logits_loss_and_gradients_are_those_of_transformers(
     pair: tuple[GatedDeltaNet, nn.Module], length: int
 ) -> None:
     model, theirs = pair
-    tokens_BL = tokens(length)
-    logits_BLV = theirs(input_ids=tokens_BL, use_cache=False).logits
-    torch.testing.assert_close(model(tokens_BL), logits_BLV, atol=1e-5, rtol=1e-5)
-    inputs_BL = torch.cat([torch.zeros_like(tokens_BL[:, :1]), tokens_BL[:, :-1]], dim=1)
-    loss = nn.functional.cross_entropy(
-        theirs(input_ids=inputs_BL, use_cache=False).logits.flatten(0, 1), tokens_BL.flatten()
-    )
-    loss.backward()
-    ours = token_nats(model, tokens_BL).mean()
-    ours.backward()
-    torch.testing.assert_close(ours, loss, atol=1e-6, rtol=1e-5)
-    wanted = {name: weight.grad for name, weight in theirs.named_parameters()}
-    # The order of gradients is that of weights; norms' are not moved by the 1 that is added.
-    made = {
-        name: weight.grad + 1 if name.endswith("norm.weight") else weight.grad
-        for name, weight in model.named_parameters()
-    }
-    for name, gradient in in_their_order(model, made).items():
-        torch.testing.assert_close(gradient, wanted[name], atol=1e-6, rtol=1e-4)
+    require_same(model, theirs, tokens(length), partial(in_their_order, model))
 
 
 def test_it_reads_on_from_any_position_as_it_reads_all(

@@ -1,10 +1,12 @@
 """Llama gives what transformers' own gives on the same weights: logits, loss and gradients."""
 
+from functools import partial
+
 import pytest
 import torch
+from tests.models.parity import LLAMA_NAMES, renamed, require_same, with_weights
 from torch import Tensor, nn
 
-from rote.models.likelihood import token_nats
 from rote.models.llama import Llama
 
 SHAPE = {"num_layers": 2, "width": 24, "num_heads": 4, "vocab_size": 37, "max_length": 11}
@@ -24,24 +26,9 @@ def of_transformers(model: Llama, *, num_groups: int, is_tied: bool) -> nn.Modul
         rms_norm_eps=1e-5, tie_word_embeddings=is_tied, rope_theta=10_000.0,
         attn_implementation="eager", bos_token_id=None, eos_token_id=None,
     )  # fmt: skip
-    theirs = transformers.LlamaForCausalLM(config).eval()
-    names = {
-        "token_embedding": "model.embed_tokens", "final_norm": "model.norm",
-        "unembedding": "lm_head", "blocks.": "model.layers.", "attention.query": "self_attn.q_proj",
-        "attention.key": "self_attn.k_proj", "attention.value": "self_attn.v_proj",
-        "attention.project": "self_attn.o_proj", "attention_norm": "input_layernorm",
-        "mlp_norm": "post_attention_layernorm", "mlp.gate": "mlp.gate_proj",
-        "mlp.expand": "mlp.up_proj", "mlp.contract": "mlp.down_proj",
-    }  # fmt: skip
-    own = {}
-    for name, weight in model.state_dict().items():
-        for ours, other in names.items():
-            name = name.replace(ours, other)
-        own[name] = weight
-    missing, unexpected = theirs.load_state_dict(own, strict=False)
-    assert not unexpected and set(missing) <= {"lm_head.weight"}
-    theirs.tie_weights()
-    return theirs
+    return with_weights(
+        transformers.LlamaForCausalLM(config), renamed(model.state_dict(), LLAMA_NAMES)
+    )
 
 
 @pytest.fixture(params=VARIANTS)
@@ -62,21 +49,7 @@ def tokens_BL() -> Tensor:
 def test_logits_loss_and_gradients_are_those_of_transformers(
     pair: tuple[Llama, nn.Module], tokens_BL: Tensor
 ) -> None:
-    model, theirs = pair
-    logits_BLV = theirs(input_ids=tokens_BL, use_cache=False).logits
-    torch.testing.assert_close(model(tokens_BL), logits_BLV, atol=1e-5, rtol=1e-5)
-    inputs_BL = torch.cat([torch.zeros_like(tokens_BL[:, :1]), tokens_BL[:, :-1]], dim=1)
-    loss = nn.functional.cross_entropy(
-        theirs(input_ids=inputs_BL, use_cache=False).logits.flatten(0, 1), tokens_BL.flatten()
-    )
-    loss.backward()
-    ours = token_nats(model, tokens_BL).mean()
-    ours.backward()
-    torch.testing.assert_close(ours, loss, atol=1e-6, rtol=1e-5)
-    gradient = theirs.model.layers[0].self_attn.k_proj.weight.grad
-    torch.testing.assert_close(
-        model.blocks[0].attention.key.weight.grad, gradient, atol=1e-6, rtol=1e-4
-    )
+    require_same(*pair, tokens_BL, partial(renamed, names=LLAMA_NAMES))
 
 
 def test_it_reads_token_by_token_as_it_reads_all(

@@ -178,7 +178,9 @@ def test_the_digest_of_its_weights_moves_the_run_id(outputs: Store) -> None:
 
 def test_a_run_that_is_missing_or_does_not_fit_is_refused(outputs: Store) -> None:
     chosen = (*ADAPTED, "model.base_seed=null")
-    with pytest.raises(ValueError, match=r"model.base_run=0123456789abcdef: there is no"):
+    with pytest.raises(
+        ValueError, match=r"model.base_run: run 0123456789abcdef is not done: there is no"
+    ):
         spec_of(*chosen, "model.base_run=0123456789abcdef")
     bare = spec_of("seed=1")
     execute(bare, outputs)

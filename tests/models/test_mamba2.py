@@ -1,11 +1,13 @@
 """Mamba-2 gives what transformers' own gives on the same weights: logits, loss and gradients."""
 
+from functools import partial
+
 import pytest
 import torch
+from tests.models.parity import renamed, require_same, with_weights
 from torch import Tensor, nn
 
 from rote.models.decoder import sequences_at_once, token_reader
-from rote.models.likelihood import token_nats
 from rote.models.mamba2 import Mamba2
 from rote.models.recurrence import CHUNK
 
@@ -23,12 +25,6 @@ NAMES = {
 }  # fmt: skip
 
 
-def renamed(name: str) -> str:
-    for ours, theirs in NAMES.items():
-        name = name.replace(ours, theirs)
-    return name
-
-
 def of_transformers(model: Mamba2, *, variant: dict[str, int | bool]) -> nn.Module:
     """Its Mamba2ForCausalLM with these weights, in plain PyTorch."""
     transformers = pytest.importorskip("transformers")
@@ -39,12 +35,7 @@ def of_transformers(model: Mamba2, *, variant: dict[str, int | bool]) -> nn.Modu
         chunk_size=16, tie_word_embeddings=variant["is_tied"], bos_token_id=None,
         eos_token_id=None, pad_token_id=None,
     )  # fmt: skip
-    theirs = transformers.Mamba2ForCausalLM(config).eval()
-    own = {renamed(name): weight for name, weight in model.state_dict().items()}
-    missing, unexpected = theirs.load_state_dict(own, strict=False)
-    assert not unexpected and set(missing) <= {"lm_head.weight"}
-    theirs.tie_weights()
-    return theirs
+    return with_weights(transformers.Mamba2ForCausalLM(config), renamed(model.state_dict(), NAMES))
 
 
 @pytest.fixture(params=VARIANTS)
@@ -64,21 +55,7 @@ def tokens(length: int) -> Tensor:
 def test_logits_loss_and_gradients_are_those_of_transformers(
     pair: tuple[Mamba2, nn.Module], length: int
 ) -> None:
-    model, theirs = pair
-    tokens_BL = tokens(length)
-    logits_BLV = theirs(input_ids=tokens_BL, use_cache=False).logits
-    torch.testing.assert_close(model(tokens_BL), logits_BLV, atol=1e-5, rtol=1e-5)
-    inputs_BL = torch.cat([torch.zeros_like(tokens_BL[:, :1]), tokens_BL[:, :-1]], dim=1)
-    loss = nn.functional.cross_entropy(
-        theirs(input_ids=inputs_BL, use_cache=False).logits.flatten(0, 1), tokens_BL.flatten()
-    )
-    loss.backward()
-    ours = token_nats(model, tokens_BL).mean()
-    ours.backward()
-    torch.testing.assert_close(ours, loss, atol=1e-6, rtol=1e-5)
-    gradients = {name: weight.grad for name, weight in theirs.named_parameters()}
-    for name, weight in model.named_parameters():
-        torch.testing.assert_close(weight.grad, gradients[renamed(name)], atol=1e-6, rtol=1e-4)
+    require_same(*pair, tokens(length), partial(renamed, names=NAMES))
 
 
 def test_it_reads_on_from_any_position_as_it_reads_all(pair: tuple[Mamba2, nn.Module]) -> None:

@@ -11,17 +11,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import paired_difference
 from rote.analysis.metrics import METRICS, Metric, derive
 from rote.analysis.quantities.leakage import quick_leakage
 from rote.analysis.results import Results
-
-Floats = NDArray[np.float64]
+from rote.core.arrays import Floats
 
 GROUPS = ("task", "model", "size", "optim", "budget", "precision", "control", "seed", "measure")
 COMPARED = tuple(name for name, metric in METRICS.items() if metric.is_compared)

@@ -78,15 +78,15 @@ class OwnRuns:
 
     def names_for(self, law: Law) -> list[str]:
         """Return the columns that a law uses; raises ValueError naming those that are missing."""
-        needed = [*(law.needs or (*law.inputs, law.output))]
-        if missing := [name for name in needed if name not in self._own]:
+        if missing := [name for name in law.columns if name not in self._own]:
             mapped = ",".join(f"{name}=..." for name in missing)
             have = ", ".join(map(repr, self.cells.names))
             raise ValueError(
                 f"needs {' and '.join(missing)}: --columns {mapped} "
                 f"(columns of {self.cells.file}: {have})"
             )
-        return needed + [name for name in law.optional if name in self._own]
+        optional = (name for name in law.optional if name in self._own)
+        return [*law.columns, *optional]
 
 
 def read_runs(path: Path, mapping: str) -> OwnRuns:

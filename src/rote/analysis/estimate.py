@@ -11,8 +11,9 @@ from typing import Self
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from scipy.stats import t as student_t
+
+from rote.core.arrays import Floats
 
 Interval = tuple[float, float]
 
@@ -133,8 +134,6 @@ def setting_words(setting: str) -> str:
     counted = COUNT_OF.sub(lambda found: f"{int(found[2]):,} {found[1]}", setting)
     return counted.replace("_", " ")
 
-
-Floats = NDArray[np.float64]
 
 LEVEL = 0.95
 ENDS = (0.5 - LEVEL / 2, 0.5 + LEVEL / 2)  # shares of draws that lie below an interval's ends

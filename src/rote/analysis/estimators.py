@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import betaincinv
 from scipy.stats import norm, spearmanr
 from scipy.stats import t as student_t
@@ -23,8 +23,7 @@ from rote.analysis.estimate import (
     hull,
     interval_of,
 )
-
-Floats = NDArray[np.float64]
+from rote.core.arrays import Floats
 
 STUDENT, ZOU_DONNER = "Student's t", "Zou and Donner 2008"
 FEWEST_RANKED = 5  # things: with fewer, a rank correlation says nothing

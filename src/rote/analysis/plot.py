@@ -13,7 +13,6 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
 from matplotlib.ticker import PercentFormatter
-from numpy.typing import NDArray
 
 from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import mean_over_seeds
@@ -32,9 +31,9 @@ from rote.analysis.figures import (
     short_numbers,
 )
 from rote.analysis.marks import Layer, Styles, draw_layer, values_of
+from rote.core.arrays import Floats
 
 Form = Literal["plain", "count", "ratio", "share"]
-Floats = NDArray[np.float64]
 MARGIN = 0.06  # beyond the outermost marks, as a share of their distance
 LEAST_DECADES = 0.3  # on both sides of a single value on a logarithmic axis
 

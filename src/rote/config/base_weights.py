@@ -20,17 +20,12 @@ def with_base_digest(model: Mapping[str, Any]) -> Mapping[str, Any]:
         return model
     name = f"model.{RUN}={model[RUN]}"
     folder = Store(outputs_folder()).run(str(model[RUN]))
-    if not folder.is_done():
-        raise ValueError(f"{name}: there is no {folder.record_path}")
-    folder.require_undamaged()
-    if not folder.weights_path.exists():
-        raise ValueError(
-            f"{name}: that run kept no weights; move {folder.record_path} away and run it again "
-            "with log.keep_weights=true"
-        )
-    folder.require_sound(folder.weights_path.name)
+    try:
+        path = folder.kept_weights()
+    except ValueError as error:
+        raise ValueError(f"model.{RUN}: {error}") from error
     _require_same(name, folder.spec().what["model"], model[BASE])
-    digest = sha256_of_file(folder.weights_path)
+    digest = sha256_of_file(path)
     if model[DIGEST] not in (None, digest):
         raise ValueError(f"{name}: its weights have changed: model.{DIGEST}={model[DIGEST]}")
     return {**model, DIGEST: digest}

@@ -111,6 +111,17 @@ def read_seal(folder: Path) -> Seal | None:
     return Seal(folder, content["files"], written_ns)
 
 
+def sound_bytes(folder: Path, name: str) -> bytes:
+    """Return a file of a finished run; raises Damaged if it is not what the run wrote."""
+    try:
+        data = read_bytes(folder / name)
+    except FileNotFoundError:
+        raise Damaged(folder / name, "it is missing", REPAIR) from None
+    if sealed := read_seal(folder):
+        sealed.require(name, data)
+    return data
+
+
 def stamp(folder: Path) -> tuple[object, ...]:
     """Return a value that changes when a sealed file does; reads no file."""
     found: list[object] = []

@@ -127,10 +127,12 @@ class RunFolder:
             return None
         try:
             sealed = seal.read_seal(self.path)
-            if sealed is None:
-                self._require_readable(thorough=thorough)
-            else:
+            if sealed:
                 sealed.require_all(thorough=thorough)
+            else:  # a run from before seals existed
+                more = (self.circumstances, self.curve, self.arrays, self.spec) if thorough else ()
+                for read in (self.record, *more):
+                    read()
         except (ValueError, FileNotFoundError) as error:
             return str(error)
         seal.SEEN[self.path] = seen
@@ -146,6 +148,18 @@ class RunFolder:
         open_regular(self.path / name).close()
         if sealed := seal.read_seal(self.path):
             sealed.require_file(name)
+
+    def kept_weights(self) -> Path:
+        """Return the file of a finished run's weights, unchanged since it was written.
+
+        Raises ValueError if the run is not done, is damaged, or kept no weights.
+        """
+        self._require_done()
+        self.require_undamaged()
+        if not self.weights_path.exists():
+            raise self._lacks("kept no weights", "log.keep_weights=true")
+        self.require_sound(self.weights_path.name)
+        return self.weights_path
 
     def circumstances(self) -> dict[str, Any]:
         """Return host, versions, seconds and memory of a finished run; raises Damaged."""
@@ -165,8 +179,11 @@ class RunFolder:
 
     def row(self, line: bytes) -> dict[str, Any]:
         """Parse one line of the curve; raises Damaged."""
-        remedy = seal.REPAIR if self.is_done() else RETRAINED
-        return json_of(line, self.curve_path, curve_row, remedy)
+        try:
+            return json_of(line, self.curve_path, curve_row)
+        except Damaged as error:
+            remedy = seal.REPAIR if self.is_done() else RETRAINED
+            raise Damaged(self.curve_path, error.reason, remedy) from error
 
     def last_row(self) -> dict[str, Any] | None:
         """Return the last row of the curve, read from the file's end; raises Damaged."""
@@ -186,14 +203,10 @@ class RunFolder:
         ``steps`` is int64 [T], ascending; every other array has T as its first axis. Raises
         ValueError if the run is not done or was not looked at, and Damaged.
         """
-        if not self.is_done():
-            raise ValueError(f"run {self.run_id} is not done: there is no {self.record_path}")
+        self._require_done()
         path, sealed = self.looks_path, seal.read_seal(self.path)
         if not path.exists() and not (sealed and path.name in sealed.files):
-            raise ValueError(
-                f"run {self.run_id} was not looked at: move {self.record_path} away and run it "
-                "again with log.look_at=[0,100]"
-            )
+            raise self._lacks("was not looked at", "log.look_at=[0,100]")
         arrays = self._npz(path.name)
         if "steps" not in arrays or len({array.shape[:1] for array in arrays.values()}) > 1:
             raise Damaged(path, "its arrays have no common axis of steps", seal.REPAIR)
@@ -212,10 +225,7 @@ class RunFolder:
             return {"reason": str(error), "details": "", "time_unix_seconds": 0.0}
 
     def claim(self) -> Claim:
-        """Return a context that owns the run until the block ends or the process dies.
-
-        Raises RunIsTaken, and ValueError if no lock can be made.
-        """
+        """Return a context that owns the run; raises RunIsTaken, and ValueError without a lock."""
         return Claim(self.lock_path, f"run {self.run_id}")
 
     def is_claimed(self) -> bool:
@@ -257,31 +267,20 @@ class RunFolder:
         failure = {"reason": reason, "details": details, "time_unix_seconds": time.time()}
         write_json(self.failure_path, {**failure, "circumstances": dict(circumstances)})
 
+    def _require_done(self) -> None:
+        if not self.is_done():
+            raise ValueError(f"run {self.run_id} is not done: there is no {self.record_path}")
+
+    def _lacks(self, what: str, remedy: str) -> ValueError:
+        again = f"move {self.record_path} away and run it again with {remedy}"
+        return ValueError(f"run {self.run_id} {what}: {again}")
+
     def _npz(self, name: str) -> dict[str, np.ndarray]:
         return unpacked(self._sound_bytes(name), self.path / name, seal.REPAIR)
 
     def _sound_bytes(self, name: str) -> bytes:
-        """Return a file's content; check that a finished run's file is unchanged.
-
-        Raises Damaged, and FileNotFoundError for a file that an unfinished run has not written yet.
-        """
-        path = self.path / name
-        if not self.is_done():
-            return read_bytes(path)
-        try:
-            data = read_bytes(path)
-        except FileNotFoundError:
-            raise Damaged(path, "it is missing", seal.REPAIR) from None
-        if sealed := seal.read_seal(self.path):
-            sealed.require(name, data)
-        return data
-
-    def _require_readable(self, *, thorough: bool) -> None:
-        """Check a run from before seals existed by reading it; raises ValueError."""
-        self.record()
-        if thorough:
-            for read in (self.circumstances, self.curve, self.arrays, self.spec):
-                read()
+        """Raises Damaged, and FileNotFoundError for what an unfinished run has not written yet."""
+        return seal.sound_bytes(self.path, name) if self.is_done() else read_bytes(self.path / name)
 
 
 @dataclass(frozen=True)

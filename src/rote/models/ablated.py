@@ -6,6 +6,7 @@ An MLP alone sees one token and its position, so it can hold at most a table of 
 from torch import Tensor, nn
 
 from rote.models.attention import Past
+from rote.models.contracts import StepFormat
 from rote.models.gpt import GPT, Block
 
 
@@ -15,6 +16,10 @@ class AttentionBlock(Block):
     def __init__(self, *, width: int, num_heads: int) -> None:
         super().__init__(width=width, num_heads=num_heads)
         del self.mlp_norm, self.expand, self.contract
+
+    def activation_bytes(self, step: StepFormat) -> float:
+        """See `rote.models.contracts.HasActivationBytes`."""
+        return self._mixing_bytes(step)
 
     def _widened(self, residual_BLD: Tensor) -> Tensor:
         return residual_BLD
@@ -26,6 +31,10 @@ class MlpBlock(Block):
     def __init__(self, *, width: int, num_heads: int) -> None:
         super().__init__(width=width, num_heads=num_heads)
         del self.attention_norm, self.attention
+
+    def activation_bytes(self, step: StepFormat) -> float:
+        """See `rote.models.contracts.HasActivationBytes`."""
+        return self._mlp_bytes(step)
 
     def forward(self, residual_BLD: Tensor) -> Tensor:
         """[B, L, D] -> [B, L, D]."""

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rote.models.contracts import FLOAT32, StepFormat
+
 PLACES = ("embedding", "attention", "residual")  # of dropout, as in GPT-2
 
 
@@ -65,6 +67,13 @@ class CausalSelfAttention(nn.Module):
         past.add(key_BHLK, value_BHLK)
         return self._projected(attend_from_last(query_BHLK, *past.keys_and_values()))
 
+    def activation_bytes(self, step: StepFormat) -> float:
+        """Bytes kept of a position: input, query, key, value, weights, mixed values."""
+        width = self.project.weight.shape[1]
+        return 2 * width * step.product_bytes + attention_bytes(
+            step, width=width, num_heads=self.num_heads, has_dropout=self.weights_dropout > 0
+        )
+
     def _heads(self, residual_BLD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return query, key and value, [B, H, L, K] each."""
         batch, length, width = residual_BLD.shape
@@ -110,8 +119,6 @@ class Past:
         self._kept_2BHTK = self._kept_2BHTK[:, rows]
 
 
-# `_attention_bytes` of `rote.training.memory` also counts what attention keeps for the backward
-# pass: change both together.
 def is_written_out(*, length: int, head_width: int, number_bytes: int) -> bool:
     """Return whether attention on a CPU uses plain products, without dropout and outside of vmap.
 
@@ -120,6 +127,35 @@ def is_written_out(*, length: int, head_width: int, number_bytes: int) -> bool:
     if number_bytes == 2:
         return length <= SIXTEEN_BIT_LENGTH
     return length <= NARROW_LENGTH and head_width in NARROW_HEADS
+
+
+def attention_bytes(
+    step: StepFormat, *, width: int, num_heads: int, has_dropout: bool = False
+) -> float:
+    """Return the bytes that `attend` keeps of a position: query, key, value, and the weights.
+
+    Torch's fused kernel keeps the log of the weights' sum instead, and with dropout on a CPU torch
+    itself uses plain products.
+    """
+    heads = 3 * width * step.product_bytes
+    is_plain = step.on_cpu and (
+        step.has_own_weights
+        or has_dropout
+        or is_written_out(
+            length=step.length,
+            head_width=width // num_heads,
+            number_bytes=step.product_bytes,
+        )
+    )
+    if not is_plain:
+        return heads + FLOAT32 * num_heads
+    weights = num_heads * step.length * step.product_bytes
+    return heads + (3 if has_dropout else 1) * weights  # dropped ones and their mask
+
+
+def mask_bytes(step: StepFormat, number_bytes: int) -> int:
+    """Return the bytes that dropout keeps of one number: on a CPU a number, else one byte."""
+    return number_bytes if step.on_cpu else 1
 
 
 def attend(query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, dropout: float) -> Tensor:

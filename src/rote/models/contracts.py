@@ -5,6 +5,7 @@ makes it faster or allows more measures. Shapes: B sequences, L positions, V voc
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -56,13 +57,30 @@ class HasActiveParameters(Protocol):
         ...
 
 
-@runtime_checkable
-class HasKeptNumbers(Protocol):
-    """The model states what its blocks keep for the backward pass, if not built as GPT-2's."""
+FLOAT32 = 4  # bytes
 
-    @property
-    def kept_numbers(self) -> int:
-        """Float32 numbers that one block keeps per position: inputs of products, powers, norms."""
+
+@dataclass(frozen=True, kw_only=True)
+class StepFormat:
+    """What decides, besides the model, how many bytes a position's activations take."""
+
+    length: int
+    weight_bytes: int  # of one number of the residual
+    product_bytes: int  # of one number that a matrix product reads or gives
+    on_cpu: bool
+    has_own_weights: bool  # each sequence has its own, under vmap
+
+    def cast_inputs(self, number: int) -> int:
+        """Return how many copies of one input so many products keep: autocast makes one each."""
+        return number if self.product_bytes < self.weight_bytes else 1
+
+
+@runtime_checkable
+class HasActivationBytes(Protocol):
+    """The block states what it keeps for the backward pass."""
+
+    def activation_bytes(self, step: StepFormat) -> float:
+        """Return the bytes that the block keeps of one position: inputs of products and norms."""
         ...
 
 
@@ -102,14 +120,6 @@ class HasDropout(Protocol):
     def dropout_places(self) -> Collection[str]:
         """The places with dropout."""
         ...
-
-
-def num_heads(model: nn.Module) -> int:
-    """Return the number of attention heads, for the memory formula; 0 without attention."""
-    if not isinstance(model, HasBlocks) or not len(model.blocks):
-        return 0
-    heads = getattr(getattr(model.blocks[0], "attention", None), "num_heads", 0)
-    return heads if isinstance(heads, int) else 0
 
 
 def require_contract(model: nn.Module, *, vocab_size: int) -> None:

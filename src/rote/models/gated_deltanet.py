@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rote.core.checks import require_whole
+from rote.models.contracts import FLOAT32, StepFormat
 from rote.models.gpt import INIT_STD, MOST_LAYERS
-from rote.models.llama import GatedMlp
+from rote.models.llama import NORM_BYTES, GatedMlp
 from rote.models.recurrence import (
     CHUNK,
     RecurrentDecoder,
@@ -58,18 +59,19 @@ class DeltaMixer(nn.Module):
         numbers = self.num_heads * self.key_width * self.value_width
         return numbers + self.convolution.window_numbers
 
-    @property
-    def kept_numbers(self) -> int:
-        """Numbers kept of one position for the backward pass.
+    def activation_bytes(self, step: StepFormat) -> float:
+        """Return the bytes kept of a position.
 
-        The projection; the convolution, three times; queries and keys in unit length, in chunks and
+        In float32: the gate; the convolution, twice; queries and keys in unit length, in chunks and
         with their decay; values; inputs and outputs of a chunk's linear system; six matrices of a
         chunk for each head; two states of each chunk; from there to the projection back six times.
+        As products: inputs of both projections and of the convolution.
         """
-        keys, values = self.num_heads * self.key_width, self.num_heads * self.value_width
-        projected, convolved = len(self.project_in.weight), len(self.convolution.weight)
+        width, keys = self.project_in.weight.shape[1], self.num_heads * self.key_width
+        values, convolved = self.num_heads * self.value_width, len(self.convolution.weight)
         scanned = 6 * self.num_heads * CHUNK + 2 * keys * self.value_width // CHUNK
-        return projected + 3 * convolved + 9 * keys + 10 * values + scanned
+        kept = FLOAT32 * (2 * convolved + 9 * keys + 10 * values + scanned)
+        return kept + step.product_bytes * (width + convolved + values)
 
     def forward(self, residual_BLD: Tensor, past: State | None = None) -> Tensor:
         """Map [B, L, D] -> [B, L, D], for positions after those of ``past``, which they join."""
@@ -114,14 +116,10 @@ class DeltaBlock(nn.Module):
         """How many numbers a `State` keeps of one sequence."""
         return self.mixer.state_numbers
 
-    @property
-    def kept_numbers(self) -> int:
-        """Numbers kept of one position for the backward pass; 1.00 to 1.02 of torch's in float32.
-
-        Norms (4 D); what the mixer keeps; four times the MLP's width.
-        """
-        mlp_width, width = self.mlp.gate.weight.shape
-        return 4 * width + self.mixer.kept_numbers + 4 * mlp_width
+    def activation_bytes(self, step: StepFormat) -> float:
+        """See `rote.models.contracts.HasActivationBytes`."""
+        norms = 2 * NORM_BYTES * len(self.mlp_norm.weight)
+        return norms + self.mixer.activation_bytes(step) + self.mlp.activation_bytes(step)
 
     def forward(self, residual_BLD: Tensor) -> Tensor:
         """[B, L, D] -> [B, L, D]."""

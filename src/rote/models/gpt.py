@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from rote.core.checks import require_whole
-from rote.models.attention import CausalSelfAttention, Past, dropped
+from rote.models.attention import CausalSelfAttention, Past, dropped, mask_bytes
+from rote.models.contracts import StepFormat
 from rote.models.decoder import Decoder
 from rote.models.gelu import gelu
 
@@ -25,7 +26,7 @@ class Block(nn.Module):
 
     def __init__(self, *, width: int, num_heads: int) -> None:
         super().__init__()
-        self.residual_dropout = 0.0
+        self.residual_dropout, self.width = 0.0, width
         self.attention_norm = nn.LayerNorm(width)
         self.attention = CausalSelfAttention(width=width, num_heads=num_heads)
         self.mlp_norm = nn.LayerNorm(width)
@@ -41,6 +42,25 @@ class Block(nn.Module):
         """Apply ``forward`` [B, L, D] to L positions that follow those of ``past``."""
         mixed_BLD = self.attention.read(self.attention_norm(residual_BLD), past)
         return self._widened(residual_BLD + mixed_BLD)
+
+    def activation_bytes(self, step: StepFormat) -> float:
+        """See `rote.models.contracts.HasActivationBytes` (Korthikanti et al. 2022, section 4.1)."""
+        return self._mixing_bytes(step) + self._mlp_bytes(step)
+
+    def _mixing_bytes(self, step: StepFormat) -> float:
+        """The norm's input, what attention keeps, and the mask."""
+        return self._branch_bytes(step) + self.attention.activation_bytes(step)
+
+    def _mlp_bytes(self, step: StepFormat) -> float:
+        """The norm's input and output, the numbers before and after the GELU, and the mask."""
+        mlp_width, width = self.expand.weight.shape
+        return self._branch_bytes(step) + (2 * mlp_width + width) * step.product_bytes
+
+    def _branch_bytes(self, step: StepFormat) -> float:
+        """The norm's input (again after scaling, with own weights), statistics and the mask."""
+        norms = 2 if step.has_own_weights else 1
+        mask = self.width * mask_bytes(step, step.product_bytes) if self.residual_dropout else 0
+        return (norms * self.width + 2) * step.weight_bytes + mask
 
     def _widened(self, residual_BLD: Tensor) -> Tensor:
         hidden_BLM = gelu(self.expand(self.mlp_norm(residual_BLD)))

@@ -20,7 +20,7 @@ START_TOKEN = 0  # position 0 reads it, so that the first token is scored withou
 # A third party's model was trained with a symbol of its own there, which this attribute names.
 START_ATTRIBUTE = "start_token"
 
-# Logits of up to 128 MiB in float32 (4 N V bytes; training holds three such tensors) stay whole: at
+# Logits of up to 128 MiB in float32 (4 N V bytes; training holds two such tensors) stay whole: at
 # V=2048 up to 16,384 tokens a step. One sequence at V=50257, S=1024 has 196 MiB and goes in chunks.
 WHOLE_LOGITS_BYTES = 1 << 27
 # 333 positions at V=50257: with fewer, summing the head's gradient costs more than its products.

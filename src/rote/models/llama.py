@@ -13,11 +13,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rote.core.checks import require_whole
-from rote.models.attention import Past, attend, attend_from_last, require_divides
+from rote.models.attention import (
+    Past,
+    attend,
+    attend_from_last,
+    attention_bytes,
+    require_divides,
+)
+from rote.models.contracts import FLOAT32, StepFormat
 from rote.models.decoder import Decoder
 from rote.models.gpt import INIT_STD, MOST_LAYERS
 
 NORM_EPS = 1e-5  # Llama's
+NORM_BYTES = 2 * FLOAT32  # that an RMS norm keeps of a number: input and normed input
 
 
 class RotaryAttention(nn.Module):
@@ -63,6 +71,14 @@ class RotaryAttention(nn.Module):
         assert residual_BLD.shape[1] == 1, residual_BLD.shape
         keys_BHTK, values_BHTK = map(self._shared, past.keys_and_values())
         return self._projected(attend_from_last(query_BHLK, keys_BHTK, values_BHTK))
+
+    def activation_bytes(self, step: StepFormat) -> float:
+        """Bytes kept of a position: input, heads, weights, mixed values by head and by position."""
+        width = len(self.query.weight)
+        numbers = (step.cast_inputs(3) + 2) * width
+        return numbers * step.product_bytes + attention_bytes(
+            step, width=width, num_heads=self.num_heads
+        )
 
     def _heads(self, residual_BLD: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:
         batch, length, _ = residual_BLD.shape
@@ -113,6 +129,11 @@ class GatedMlp(nn.Module):
         """[B, L, D] -> [B, L, D]."""
         return self.contract(functional.silu(self.gate(inputs_BLD)) * self.expand(inputs_BLD))
 
+    def activation_bytes(self, step: StepFormat) -> float:
+        """Bytes kept of a position: input, both projections, the gate, the input of the last."""
+        mlp_width, width = self.gate.weight.shape
+        return (step.cast_inputs(2) * width + 4 * mlp_width) * step.product_bytes
+
 
 class LlamaBlock(nn.Module):
     """Attention, then the MLP, each on the norm of the residual and added to it."""
@@ -132,6 +153,12 @@ class LlamaBlock(nn.Module):
         """Apply ``forward`` to positions that follow those of ``past``."""
         mixed_BLD = self.attention.read(self.attention_norm(residual_BLD), past)
         return self._widened(residual_BLD + mixed_BLD)
+
+    def activation_bytes(self, step: StepFormat) -> float:
+        """See `rote.models.contracts.HasActivationBytes`."""
+        norms = 2 * NORM_BYTES * len(self.mlp_norm.weight)
+        mlp: float = self.mlp.activation_bytes(step)  # type: ignore[operator]
+        return norms + self.attention.activation_bytes(step) + mlp
 
     def _widened(self, residual_BLD: Tensor) -> Tensor:
         widened_BLD: Tensor = residual_BLD + self.mlp(self.mlp_norm(residual_BLD))

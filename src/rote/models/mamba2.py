@@ -14,7 +14,9 @@ from torch.nn import functional
 
 from rote.core.checks import require_whole
 from rote.models.attention import require_divides
+from rote.models.contracts import FLOAT32, StepFormat
 from rote.models.gpt import INIT_STD, MOST_LAYERS
+from rote.models.llama import NORM_BYTES
 from rote.models.recurrence import (
     CHUNK,
     RecurrentDecoder,
@@ -105,20 +107,20 @@ class MambaBlock(nn.Module):
         mixer = self.mixer
         return mixer.inner * mixer.state_width + mixer.convolution.window_numbers
 
-    @property
-    def kept_numbers(self) -> int:
-        """Numbers kept of one position for the backward pass; 0.96 to 0.99 of torch's in float32.
+    def activation_bytes(self, step: StepFormat) -> float:
+        """See `rote.models.contracts.HasActivationBytes`.
 
-        The norm (2 D); the projection; the convolution, three times; the scan: queries and keys
-        for all heads together and, with their decay, for each, values, and three matrices of a
-        chunk for each head and one for all; from there to the projection back seven times I.
+        In float32: the norm (2 D); the convolution, twice; the scan: queries and keys for all heads
+        together and, with their decay, for each, values, and three matrices of a chunk for each
+        head and one for all; from there to the projection back six times I. As products: inputs of
+        both projections and of the convolution, and the gate.
         """
-        mixer, chunk = self.mixer, CHUNK
-        projected, inner = mixer.project_in.weight.shape
+        mixer, width = self.mixer, self.mixer.project_in.weight.shape[1]
         convolved = len(mixer.convolution.weight)
         scanned = 2 * (1 + mixer.num_heads) * mixer.state_width
-        scanned += (1 + 3 * mixer.num_heads) * chunk
-        return 2 * inner + projected + 3 * convolved + scanned + 7 * mixer.inner
+        scanned += (1 + 3 * mixer.num_heads) * CHUNK
+        kept = NORM_BYTES * width + FLOAT32 * (2 * convolved + scanned + 6 * mixer.inner)
+        return kept + step.product_bytes * (width + convolved + 2 * mixer.inner)
 
     def forward(self, residual_BLD: Tensor) -> Tensor:
         """[B, L, D] -> [B, L, D]."""

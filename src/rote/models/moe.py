@@ -4,7 +4,7 @@ The router chooses for each token. Sources: Shazeer et al. 2017 (arXiv 1701.0653
 Mixtral, Jiang et al. 2024 (2401.04088); the balance loss of Fedus et al. 2021 (2101.03961),
 equations 4 to 6.
 Shapes: B batch, L positions, N tokens of all sequences, D width, M width of an expert's MLP,
-E experts.
+E experts, A that a token goes through.
 """
 
 from typing import Any
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rote.core.checks import require_number, require_whole
+from rote.models.contracts import StepFormat
 from rote.models.llama import Llama
 
 
@@ -33,22 +34,42 @@ class Experts(nn.Module):
         self.gate = nn.Parameter(torch.zeros(num_experts, mlp_width, width))
         self.expand = nn.Parameter(torch.zeros(num_experts, mlp_width, width))
         self.contract = nn.Parameter(torch.zeros(num_experts, width, mlp_width))
+        # Experts of each token that are used instead of those with the largest shares.
+        self.choices_NA: Tensor | None
+        self.register_buffer("choices_NA", None, persistent=False)
 
     def forward(self, inputs_BLD: Tensor) -> Tensor:
         """[B, L, D] -> [B, L, D]."""
         inputs_ND = inputs_BLD.flatten(0, 1)
         shares_NE = self.router(inputs_ND).float().softmax(dim=-1)
-        chosen = shares_NE.topk(self.num_active, dim=-1)
-        weights = chosen.values / chosen.values.sum(dim=-1, keepdim=True)
-        weights_NE = torch.zeros_like(shares_NE).scatter(-1, chosen.indices, weights)
-        # Under vmap no shape may depend on values, so that all experts see all tokens.
-        mixed = self._of_all if torch._C._are_functorch_transforms_active() else self._of_chosen
+        choices_NA = self.choices(shares_NE) if self.choices_NA is None else self.choices_NA
+        chosen_NA = shares_NE.gather(-1, choices_NA)
+        weights_NA = chosen_NA / chosen_NA.sum(dim=-1, keepdim=True)
+        weights_NE = torch.zeros_like(shares_NE).scatter(-1, choices_NA, weights_NA)
+        # Under vmap and in a CUDA graph, which the finish may record, no shape may depend on
+        # values: all experts see all tokens.
+        is_mapped = torch._C._are_functorch_transforms_active()
+        mixed = self._of_chosen if self.choices_NA is None and not is_mapped else self._of_all
         mixed_ND = mixed(inputs_ND, weights_NE.to(inputs_ND.dtype))
         if self.training and self.balance:
             chosen_E = (weights_NE > 0).float().mean(dim=0)
             balance = self.balance * len(self.gate) * (chosen_E * shares_NE.mean(dim=0)).sum()
             mixed_ND = _WithLoss.apply(mixed_ND, balance)  # type: ignore[no-untyped-call]
         return mixed_ND.view(inputs_BLD.shape)
+
+    def choices(self, shares_NE: Tensor) -> Tensor:
+        """Return the experts with the largest shares, [N, A]."""
+        return shares_NE.topk(self.num_active, dim=-1).indices
+
+    def activation_bytes(self, step: StepFormat) -> float:
+        """Bytes kept of a position: each expert's input, four times its width, its output twice.
+
+        The router's input is one more. Under vmap every expert keeps them.
+        """
+        num_experts, mlp_width, width = self.gate.shape
+        number = num_experts if step.has_own_weights else self.num_active
+        of_expert = (step.cast_inputs(2) + 2) * width + 4 * mlp_width
+        return (number * of_expert + width) * step.product_bytes
 
     def _of_all(self, inputs_ND: Tensor, weights_NE: Tensor) -> Tensor:
         gated_NEM = functional.silu(torch.einsum("nd,emd->nem", inputs_ND, self.gate))

@@ -63,11 +63,6 @@ class RecurrentDecoder(Decoder):
         numbers: int = sum(block.state_numbers for block in self.blocks)  # type: ignore[misc]
         return -(-numbers // self.max_length)
 
-    @property
-    def kept_numbers(self) -> int:
-        """See `rote.models.contracts.HasKeptNumbers`."""
-        return int(self.blocks[0].kept_numbers)  # type: ignore[arg-type]
-
 
 class ShortConvolution(nn.Module):
     """Mixes each channel over the last ``num_taps`` positions with its own weights, then SiLU.

@@ -34,22 +34,14 @@ def load_trained(folder: RunFolder) -> Trained:
     Raises ValueError if the run is not done, is damaged, kept no weights, or names code that is not
     allowed.
     """
-    if not folder.is_done():
-        raise ValueError(f"run {folder.run_id} is not done: there is no {folder.record_path}")
-    folder.require_undamaged()
-    if not folder.weights_path.exists():
-        raise ValueError(
-            f"run {folder.run_id} kept no weights: move {folder.record_path} away and run it again "
-            "with log.keep_weights=true"
-        )
-    folder.require_sound(folder.weights_path.name)
+    path = folder.kept_weights()
     spec = folder.spec()
     require_own([spec], folder.spec_path)
     task = Controls.of(spec.controls, build).reported(build(spec.what["task"]))
     model = build(spec.what["model"], vocab_size=task.vocab_size, max_length=task.length)
     model = build(spec.what["precision"]).cast(model).eval()
     try:
-        load_model(model, folder.weights_path)
+        load_model(model, path)
     except (SafetensorError, RuntimeError) as error:
-        raise ValueError(f"{folder.weights_path} is damaged: {error}") from error
+        raise ValueError(f"{path} is damaged: {error}") from error
     return Trained(model, task, spec)

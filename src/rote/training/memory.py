@@ -1,24 +1,30 @@
 """Estimate the peak memory of one training process, and recompute blocks to reduce it.
 
-`benchmarks/memory.py` measures real peaks; docs/performance.md has predicted over measured. The
-formula follows this project's GPT, except where a model states what its blocks keep; for a model
-without ``blocks`` and ``head`` it counts only weights, gradients and optimiser state. Recomputed
-blocks keep only their input and run again in the backward pass (Chen et al. 2016, arXiv
-1604.06174): a third more arithmetic, the same result.
+`benchmarks/memory.py` measures real peaks; docs/performance.md has predicted over measured. What a
+block keeps for the backward pass, the block states (`activation_bytes`); one that does not counts
+as GPT-2's. For a model without ``blocks`` and ``head`` only weights, gradients and optimiser state
+count. Recomputed blocks keep only their input and run again in the backward pass (Chen et al. 2016,
+arXiv 1604.06174): a third more arithmetic, the same result.
 
-Letters: P parameters, N positions in a step, L in a sequence, D width, H heads, V vocabulary, b
-sequences whose own gradients are held at once.
+Letters: N positions in a step, D width, b sequences whose own gradients are held at once.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from rote.models.attention import is_written_out
-from rote.models.contracts import HasBlocks, HasDropout, HasHead, HasKeptNumbers, num_heads
+from rote.models.attention import mask_bytes
+from rote.models.contracts import (
+    FLOAT32,
+    HasActivationBytes,
+    HasBlocks,
+    HasDropout,
+    HasHead,
+    StepFormat,
+)
 from rote.models.count import (
     frozen_parameters,
     num_passes,
@@ -28,7 +34,6 @@ from rote.models.count import (
 from rote.models.likelihood import chunk_logits_bytes, whole_logits_bytes
 from rote.precision import DTYPES, Precision
 
-FLOAT32 = 4
 INTERPRETER_BYTES = 450 << 20  # Python, torch, Lightning and rote after a step of 6,700 parameters
 # On a CPU glibc keeps freed memory (`rote.core.process`), with holes. Fitted to 15 measured peaks
 # of 0.45 to 6 GiB: predictions are 0.90 to 1.09 of them.
@@ -45,26 +50,32 @@ class ModelShape:
     flops_per_token: float  # of training
     num_blocks: int  # that run, one that runs twice as two
     width: int
-    num_heads: int
     vocab_size: int
-    dropout_places: Collection[str]
-    kept_numbers: int | None  # of one block for each position; None: as the formula says
+    drops_embeddings: bool
+    block_bytes: Callable[[StepFormat], float]  # what one block keeps of each position
 
     @classmethod
     def of(cls, model: nn.Module) -> "ModelShape":
         """Read the properties off a model, which may be on the meta device."""
         vocab_size, width = model.head.shape if isinstance(model, HasHead) else (0, 0)
+        block = model.blocks[0] if isinstance(model, HasBlocks) and len(model.blocks) else None
         return cls(
             parameters=trainable_parameters(model),
             frozen_parameters=frozen_parameters(model),
             flops_per_token=training_flops_per_token(model),
             num_blocks=num_passes(model),
             width=width,
-            num_heads=num_heads(model),
             vocab_size=vocab_size,
-            dropout_places=model.dropout_places if isinstance(model, HasDropout) else (),
-            kept_numbers=model.kept_numbers if isinstance(model, HasKeptNumbers) else None,
+            drops_embeddings=isinstance(model, HasDropout) and "embedding" in model.dropout_places,
+            block_bytes=block.activation_bytes
+            if isinstance(block, HasActivationBytes)
+            else partial(_as_of_gpt2, width),
         )
+
+
+def _as_of_gpt2(width: int, step: StepFormat) -> float:
+    """Return what a GPT-2 block keeps of a position: 2 D of norms and 14 D of products."""
+    return 2 * width * step.weight_bytes + 14 * width * step.product_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,21 +132,20 @@ class StepMemory:
         return min(sequences, self.microbatch_size or sequences) * self.length
 
     def block_bytes(self) -> int:
-        """Return the bytes a block keeps for backward (as Korthikanti et al. 2022, section 4.1).
-
-        Inputs of two norms (2 D; 4 D if each sequence has its own weights, before and after
-        scaling) and their statistics; inputs of six products: normed inputs and mixed values (3 D),
-        before and after the GELU (8 D); the attention; masks of two branches.
-        """
+        """Return the bytes that one block keeps for the backward pass."""
         if not self.shape.num_blocks:
             return 0
-        if self.shape.kept_numbers is not None:
-            return self.positions * self.shape.kept_numbers * FLOAT32
-        width = self.shape.width
-        norms = 2 if self.microbatch_size is None else 4
-        per_position = (norms * width + 4) * self.weight_bytes + 11 * width * self.product_bytes
-        masks = 2 * width * self._mask_bytes("residual", self.product_bytes)
-        return self.positions * (per_position + self._attention_bytes() + masks)
+        return int(self.positions * self.shape.block_bytes(self._format))
+
+    @property
+    def _format(self) -> StepFormat:
+        return StepFormat(
+            length=self.length,
+            weight_bytes=self.weight_bytes,
+            product_bytes=self.product_bytes,
+            on_cpu=self.on_cpu,
+            has_own_weights=self.microbatch_size is not None,
+        )
 
     def activation_bytes(self) -> int:
         """Return the bytes that all blocks together keep."""
@@ -198,21 +208,23 @@ class StepMemory:
         """Return the bytes kept for the backward pass, the final norm and its output included."""
         numbers = self.positions * self.shape.width
         residual = numbers * self.weight_bytes
-        mask = numbers * self._mask_bytes("embedding", self.weight_bytes)
+        mask = 0
+        if self.shape.drops_embeddings:
+            mask = numbers * mask_bytes(self._format, self.weight_bytes)
         if recomputed:
             return (self.shape.num_blocks + 2) * residual + mask + self.block_bytes()
         final = 2 if self.microbatch_size is None else 3
         return self.activation_bytes() + final * residual + mask
 
     def _head_bytes(self) -> int:
-        """Return the bytes of logits, probabilities (later their gradient), and a float32 copy.
+        """Return the bytes of logits and their probabilities, which become their gradient.
 
-        A GPU makes no copy of logits that are in float32. In chunks the sum of the head's gradients
-        in float32 and the latest of them are added.
+        A GPU also copies logits of 16 bits to float32. In chunks the sum of the head's gradients in
+        float32 and the latest of them are added.
         """
         logits = FLOAT32 * self.positions * self.shape.vocab_size
         if logits <= whole_logits_bytes(on_cpu=self.on_cpu):
-            return 3 * logits if self.on_cpu else self._logits_on_gpu(logits)
+            return 2 * logits if self.on_cpu else self._logits_on_gpu(logits)
         head = self.shape.vocab_size * self.shape.width
         chunk = chunk_logits_bytes(on_cpu=self.on_cpu)
         return FLOAT32 * head + max(3 * chunk, self.product_bytes * head + chunk)
@@ -226,12 +238,11 @@ class StepMemory:
     def _passing_bytes(self) -> int:
         """Return the bytes of gradients inside one block, and of the tied embedding's.
 
-        Those of the MLP (9 D) and of written-out attention's weights (3 H L). The embedding's
-        gradient comes twice, from the head and from the input.
+        Those of the MLP (9 D); beside frozen weights adapters have as many of their own. The
+        embedding's gradient comes twice, from the head and from the input.
         """
-        width, heads = self.shape.width, self.shape.num_heads
-        weights = 3 * heads * self.length if self._is_written_out else 0
-        return self._embedding_bytes() + self.positions * (9 * width + weights) * self.product_bytes
+        numbers = (18 if self.shape.frozen_parameters else 9) * self.shape.width
+        return self._embedding_bytes() + self.positions * numbers * self.product_bytes
 
     def _copies_bytes(self) -> int:
         """Return the bytes of matrix copies, cast or rounded, kept from forward to backward."""
@@ -249,41 +260,6 @@ class StepMemory:
             return self.shape.parameters * self.weight_bytes
         gathered = self._embedding_bytes() // self.weight_bytes + 24 * self.shape.width**2
         return gathered * (2 * self.weight_bytes + FLOAT32)
-
-    @property
-    def _is_written_out(self) -> bool:
-        """Return whether attention is plain products, as `rote.models.attention` decides.
-
-        Torch's fused kernel for CPUs does not support dropout, so plain products replace it.
-        """
-        if not self.on_cpu or not self.shape.num_heads:
-            return False
-        is_mapped = self.microbatch_size is not None
-        return (
-            is_mapped
-            or "attention" in self.shape.dropout_places
-            or is_written_out(
-                length=self.length,
-                head_width=self.shape.width // self.shape.num_heads,
-                number_bytes=self.product_bytes,
-            )
-        )
-
-    def _attention_bytes(self) -> int:
-        """Return bytes per position: query, key, value, and weights (if fused, their log-sum)."""
-        width, heads = self.shape.width, self.shape.num_heads
-        if not self._is_written_out:
-            return 3 * width * self.product_bytes + FLOAT32 * heads
-        weights = heads * self.length
-        mask = self._mask_bytes("attention", self.product_bytes)
-        dropped = weights * (mask + self.product_bytes) if mask else 0  # with their mask
-        return (3 * width + weights) * self.product_bytes + dropped
-
-    def _mask_bytes(self, place: str, number_bytes: int) -> int:
-        """Return mask bytes per number: on a CPU torch keeps a mask of numbers, else one byte."""
-        if place not in self.shape.dropout_places:
-            return 0
-        return number_bytes if self.on_cpu else 1
 
 
 def recompute_blocks(model: HasBlocks) -> None:

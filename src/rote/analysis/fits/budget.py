@@ -19,12 +19,10 @@ from dataclasses import dataclass
 from math import inf
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import f as f_distribution
 
 from rote.analysis.estimate import LEVEL
-
-Floats = NDArray[np.float64]
+from rote.core.arrays import Floats
 
 FEWEST_BUDGETS = 3  # needed for a curve
 SLOWEST, FASTEST = 1 / 16, 4.0  # exponents; at 1/16 a doubling gains 0.96 of what the last did

@@ -15,12 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rote.analysis.estimate import ENDS, interval_of
 from rote.analysis.fits.uncertainty import draw_counts
-
-Floats = NDArray[np.float64]
+from rote.core.arrays import Floats
 
 FEWEST_POINTS = 4  # the peak, one point on each side, and one more to check
 NUM_RESAMPLES = 1000

@@ -9,14 +9,13 @@ exposure, 0 and 1 for an extracted share. The form is ours; no such curve has be
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import expit
 
 from rote.analysis.estimate import plural
 from rote.analysis.fits.search import least_squares_within
 from rote.analysis.fits.uncertainty import clusters_of_sizes, wild_noise
-
-Floats = NDArray[np.float64]
+from rote.core.arrays import Floats
 
 FEWEST_RATIOS = 3  # distinct ratios: two unknowns and one to check the fit
 GREATEST_STEEPNESS = 20.0  # runs on either side of a cliff cannot show its steepness

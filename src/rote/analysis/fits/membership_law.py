@@ -28,8 +28,7 @@ from rote.analysis.fits.uncertainty import (
     sandwich,
     wild_noise,
 )
-
-Floats = NDArray[np.float64]
+from rote.core.arrays import Floats
 
 FEWEST_RATIOS = 4  # distinct ratios: three unknowns and one to check the fit
 LEAKS = 0.02  # excess of F1 over one half above which a run informs the curve

@@ -17,13 +17,12 @@ C is an estimate, not a bound; the maximum over single runs is reported beside i
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import expit, xlogy
 
 from rote.analysis.estimate import plural, student
 from rote.analysis.fits.search import least_squares_within
-
-Floats = NDArray[np.float64]
+from rote.core.arrays import Floats
 
 FEWEST_SIZES = 3  # distinct data-set sizes: two unknowns and one to check the fit
 DATA_LIMITED = 0.9  # a capacity above this share of the largest ceiling may be the data's limit

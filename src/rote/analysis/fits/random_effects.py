@@ -20,14 +20,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.stats import chi2
 
 from rote.analysis.estimate import ENDS, Estimate, student
 from rote.analysis.fits.plateau import Plateau
-
-Floats = NDArray[np.float64]
+from rote.core.arrays import Floats
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from rote.core.arrays import Floats
+
 Flags = NDArray[np.bool_]
 
 MOST_STEPS = 300

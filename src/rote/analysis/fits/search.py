@@ -28,8 +28,7 @@ from scipy.optimize import least_squares, nnls
 
 from rote.analysis.fits.regression import solve
 from rote.analysis.fits.uncertainty import RegressionFit
-
-Floats = NDArray[np.float64]
+from rote.core.arrays import Floats
 
 
 def least_squares_within(

@@ -38,8 +38,8 @@ from scipy.stats import norm
 
 from rote.analysis.estimate import ENDS, student
 from rote.analysis.fits.regression import RegressionProblem, solve
+from rote.core.arrays import Floats
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 LEAST_NOISE = 1e-10  # least noise of a residual: keeps the scale of an exact fit above rounding

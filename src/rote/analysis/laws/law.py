@@ -189,8 +189,13 @@ class Law:
     only: tuple[str, ...] = ()  # the constants that are fitted; empty means all
     optional: tuple[str, ...] = ()  # columns that are used if present
     runs: RunSelection = RunSelection.ALL
-    needs: tuple[str, ...] = ()  # columns to fit; empty means inputs and output
+    needs: tuple[str, ...] = ()  # instead of inputs and output, what `columns` returns
     published: Mapping[str, LawCurve] = field(default_factory=dict)  # by source, in its convention
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns without which the law cannot be fitted."""
+        return self.needs or (*self.inputs, self.output)
 
     @property
     def constants(self) -> dict[str, Mapping[str, Any]]:
@@ -201,7 +206,7 @@ class Law:
     @beyond_floats
     def fit(self, measured: LawData, effort: FitEffort) -> FittedLaw:
         """Fit the law; raises ValueError for a missing column, or runs that do not identify it."""
-        for column in self.needs or (*self.inputs, self.output):
+        for column in self.columns:
             measured[column]
         return self.search(self, measured, effort)
 

@@ -98,7 +98,7 @@ def _differ(runs: pl.DataFrame, column: str) -> bool:
 def measured(runs: pl.DataFrame, law: Law, count: RunCount) -> LawData:
     """Return the data that ``law`` is fitted to; raises ValueError without a column or any run."""
     runs = _rows(runs, law)
-    names = [*(law.needs or (*law.inputs, law.output))]
+    names = [*law.columns]
     if missing := [name for name in names if name not in runs.columns or not runs[name].count()]:
         raise ValueError(f"no run has {' and '.join(missing)}")
     names += [name for name in law.optional if name in runs.columns and runs[name].count()]

@@ -25,6 +25,7 @@ from rote.analysis.quantities.unintended import (
     scored_samples,
     trained_samples,
 )
+from rote.core.arrays import Floats
 from rote.core.units import nats_from_bits
 from rote.scores.shadow_models import (
     Shadows,
@@ -35,7 +36,6 @@ from rote.scores.shadow_models import (
     rmia,
 )
 
-Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Pair = tuple[Floats, Floats]  # scores of members, of non-members
 Score = Callable[[Floats, Shadows], Floats]  # of the target's samples, given its shadows

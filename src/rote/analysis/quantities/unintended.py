@@ -27,8 +27,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import bounded_mean
+from rote.core.arrays import Floats
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Arrays = Mapping[str, NDArray[Any]]
 

@@ -45,16 +45,17 @@ rote.Scatter = class {
     return wanted.find((key) => keys.includes(key)) ?? keys.at(-1) ?? "";
   }
 
-  // The first setting that has a few values among the runs that are drawn; words before numbers.
+  // The model where models differ, else the first setting that has a few values among the runs that
+  // are drawn; words before numbers.
   firstColour() {
     const { x, y } = this.chosen;
     const [across, up] = [x, y].map((key) => this.table.byKey.get(key));
     const drawn = [...this.table.ids.keys()].filter(
       (index) => (across?.at(index) ?? null) !== null && (up?.at(index) ?? null) !== null);
-    const hasFew = (column) => {
-      const number = new Set(drawn.map((index) => column.at(index))).size;
-      return number > 1 && number <= rote.PALETTE.length;
-    };
+    const distinct = (column) => new Set(drawn.map((index) => column.at(index))).size;
+    const model = this.table.byKey.get("model._target_");
+    if (model && distinct(model) > 1) return model.key; // many models share colours, not marks
+    const hasFew = (column) => distinct(column) > 1 && distinct(column) <= rote.PALETTE.length;
     const settings = this.table.columns.filter((c) => c.group === "setting" && c.shown && !c.seed
       && c !== across && c !== up && hasFew(c));
     return (settings.find((c) => !c.isNumber) ?? settings[0])?.key ?? "";

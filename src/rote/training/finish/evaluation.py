@@ -1,16 +1,20 @@
 """Compute loss, gradient and metric on whole training sets, in chunks that fit into memory.
 
-Shapes: K runs with equally many sequences, N of each, L positions, P parameters, b a chunk.
+Shapes: K runs with equally many sequences, N of each, L positions, P parameters, b a chunk, T
+tokens of a training set, A active experts.
 """
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from rote.models.count import named_trainable
-from rote.models.likelihood import whole_logits_bytes
+from rote.models.likelihood import Model, started, whole_logits_bytes
+from rote.training.finish.routing import chosen_experts
 from rote.training.functional import per_sample_gradients, stacked_model
 from rote.training.graphed import GRAPH, Graphed
 from rote.training.objective import Objective
@@ -51,8 +55,16 @@ class FullBatch:
             one.model.eval()  # the plain loss: no dropout, no balance loss of experts
         self.template = copy.deepcopy(first.model).to("meta") if len(runs) > 1 else first.model
         self.frozen = _frozen([one.model for one in runs]) if len(runs) > 1 else {}
+        self.choices: dict[str, Tensor] = {}  # [K, T, A]; empty: every token is routed anew
         graphed = first.compile_mode == GRAPH and device.type == "cuda"
         self.losses_and_gradients = Graphed(self._evaluated) if graphed else self._evaluated
+
+    def fix(self, choices: Sequence[Mapping[str, Tensor]]) -> None:
+        """Let the tokens of each run go through these experts, [T, A] by the name of a buffer."""
+        for name in choices[0]:
+            stacked_KTA = torch.stack([one[name] for one in choices])
+            # A recorded graph reads the same memory every time.
+            self.choices.setdefault(name, torch.empty_like(stacked_KTA)).copy_(stacked_KTA)
 
     def __call__(self, points: Sequence[Tensor]) -> list[tuple[float, Tensor]]:
         """Return the mean nats per token at each point (float64 [P]), and its gradient."""
@@ -94,14 +106,26 @@ class FullBatch:
         stop = min(start + self.rows, self.runs[0].sequences.num_sequences)
         rows_b = torch.arange(start, stop, device=self.device)
         tokens_KbL = torch.stack([one.sequences.tokens(rows_b) for one in self.runs])
-        number = len(self.runs)
-        model = (
-            self.template
-            if number == 1
-            else stacked_model(self.template, self.frozen | parts, num_sets=number)
-        )
+        number, length = len(self.runs), self.runs[0].length
+        model: Model = self.template
+        part = slice(start * length, stop * length)
+        choices = {name: one_KTA[:, part] for name, one_KTA in self.choices.items()}
+        if number > 1:
+            model = stacked_model(self.template, self.frozen | parts | choices, num_sets=number)
+        elif choices:
+            fixed = {name: one_KTA[0] for name, one_KTA in choices.items()}
+            model = partial(functional_call, self.template, fixed)
         _, nats_NL = self.objective.of_tokens(model, tokens_KbL.flatten(0, 1), number)
         return nats_NL.view(number, -1).sum(1, dtype=torch.float64)
+
+    def chosen_experts(self, number: int, point_P: Tensor) -> dict[str, Tensor]:
+        """Return the experts of each token of a run at this point, [T, A] by a buffer's name."""
+        run = self.runs[number]
+        put(run.model, point_P)
+        rows = torch.arange(run.sequences.num_sequences, device=self.device).split(self.rows)  # type: ignore[no-untyped-call]
+        with self.precision.active(self.device.type):
+            inputs = (started(run.model, run.sequences.tokens(one)[:, :-1]) for one in rows)
+            return chosen_experts(run.model, inputs)
 
     def metric(self, number: int, point_P: Tensor) -> Tensor:
         """Estimate the diagonal of the inverse Hessian at a run's point, of mean 1, float64 [P].

@@ -178,6 +178,11 @@ class Lbfgs:
         if self.loss is not None:
             self._aim()
 
+    def restart(self, metric_P: Tensor) -> None:
+        """Continue at the best point where the loss has become another; remembered pairs stay."""
+        self.loss, self.stuck = None, False
+        self.renew(metric_P)
+
     def state(self) -> dict[str, Any]:
         """Return all that `load` needs to resume exactly."""
         return {

@@ -15,6 +15,7 @@ import torch
 from rote.core.units import bits_from_nats
 from rote.training.finish.evaluation import FullBatch, flat, put
 from rote.training.finish.lbfgs import Lbfgs
+from rote.training.finish.routing import Rounds, has_experts
 from rote.training.training_run import Diverged, FinishProgress, Interrupted, Row, TrainingRun
 
 PREDICTED_GAIN, EVALUATIONS, LINE_SEARCH = "predicted gain", "evaluations", "line search"
@@ -75,6 +76,8 @@ class FinishModule(lightning.LightningModule):
         for group, full in self.groups:
             for number, one in enumerate(group):
                 one.begin(full, number)
+            if choices := [one.rounds.choices for one in group if one.rounds]:
+                full.fix(choices)
             for one, (loss, gradient_P) in zip(
                 group, full([one.minimiser.point for one in group]), strict=True
             ):
@@ -118,9 +121,12 @@ class _Finishing:
         self.run, self.plan = run, run.budget.finish
         run.model.to(device)
         self.saved: Any = None
+        self.rounds = Rounds() if has_experts(run.model) else None
         if state := run.resume:
             run.model.load_state_dict(state["model"])
             self.saved = state.get("minimiser")
+            if rounds := state.get("rounds"):
+                self.rounds = Rounds(**rounds)
             run.resume = None
         if run.progress.finish is None:
             run.progress.finish = FinishProgress()
@@ -141,9 +147,16 @@ class _Finishing:
             if self.saved:
                 self.minimiser.load(self.saved)
             self.saved, self.begun = None, True
+        at_P = self.minimiser.at_P
+        if self.rounds:
+            left = self.plan.max_evaluations - self.progress.evaluations
+            if self.rounds.is_over(left, stuck=self.minimiser.stuck):
+                self.minimiser.restart(full.metric(number, at_P))
+                self.rounds.begin(full.chosen_experts(number, at_P))
+            return
         since = self.minimiser.iterations - self.progress.renewed_at_iteration
         if since >= self.plan.renew_every_iterations:
-            self.minimiser.renew(full.metric(number, self.minimiser.at_P))
+            self.minimiser.renew(full.metric(number, at_P))
             self.progress.renewed_at_iteration = self.minimiser.iterations
 
     def update(self, loss_nats: float, gradient_P: torch.Tensor) -> None:
@@ -152,8 +165,9 @@ class _Finishing:
         minimiser.update(loss_nats, gradient_P)
         progress.evaluations += 1
         run.progress.tokens_seen += run.epoch_tokens
-        assert minimiser.loss is not None  # the first evaluation is always accepted
-        bits = run.bits(minimiser.loss)
+        if self.rounds:
+            self.rounds.note(loss_nats, minimiser.at_P)
+        bits = run.bits(self.loss_nats)
         if progress.evaluations == 1:
             progress.bits_before = bits
             if not math.isfinite(loss_nats):
@@ -165,6 +179,21 @@ class _Finishing:
         progress.gradient_norm = minimiser.gradient_norm
         progress.ended_by = self._ended_by(bits)
 
+    @property
+    def loss_nats(self) -> float:
+        """The lowest loss of the model itself."""
+        if self.rounds:
+            return self.rounds.loss_nats
+        assert self.minimiser.loss is not None  # the first evaluation is always accepted
+        return self.minimiser.loss
+
+    @property
+    def best_P(self) -> torch.Tensor:
+        """Where the loss is the lowest."""
+        if self.rounds and self.rounds.point_P is not None:
+            return self.rounds.point_P
+        return self.minimiser.at_P
+
     def _note_gain(self, nats: float) -> None:
         """Record the predicted gain of an iteration, over all tokens, in bits."""
         if math.isfinite(nats):  # infinite without a quadratic model
@@ -173,6 +202,8 @@ class _Finishing:
 
     def _ended_by(self, bits: float) -> str | None:
         progress, gains, stuck = self.progress, self.progress.gains_bits, self.minimiser.stuck
+        if self.rounds:  # gains are those of fixed experts
+            return EVALUATIONS if progress.evaluations >= self.plan.max_evaluations else None
         least = self.plan.max_gain_per_1000_iterations * bits / 1000
         is_settled = progress.iterations >= FEWEST_ITERATIONS and gains and mean(gains) < least
         if is_settled or (stuck and gains and gains[-1] < least):
@@ -183,8 +214,7 @@ class _Finishing:
 
     def check_loss(self) -> None:
         """Write a row of the curve."""
-        assert self.minimiser.loss is not None
-        row: Row = self.run.row(self.minimiser.loss) | {
+        row: Row = self.run.row(self.loss_nats) | {
             "evaluations": self.progress.evaluations,
             "gradient_norm": self.progress.gradient_norm,
         }
@@ -197,10 +227,11 @@ class _Finishing:
         self.run.save(
             model=self.run.model.state_dict(),
             minimiser=self.minimiser.state(),
+            rounds=self.rounds and vars(self.rounds),
             rng=torch.get_rng_state(),
         )
 
     def leave(self) -> None:
         """Write the best weights into the model."""
-        put(self.run.model, self.minimiser.at_P)
+        put(self.run.model, self.best_P)
         self.run.progress.converged = self.progress.ended_by == PREDICTED_GAIN

@@ -1,0 +1,6 @@
+"""Name the types of arrays."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
