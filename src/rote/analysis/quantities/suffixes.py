@@ -3,8 +3,8 @@
 Measure `discoverable` stores ln p_z of each sequence, the log probability that one sample after the
 prefix is the true suffix (Hayes et al. 2024, arXiv 2410.19482). Its mean over sequences and tokens
 is the logarithm of a token's probability q, a geometric mean: about half of the sequences have a
-higher one. Only the sampler ``plain`` is
-read, since a sampler that cuts tokens off gives some suffixes a probability of 0.
+higher one. Only the sampler ``plain`` is read, since a sampler that cuts tokens off gives some
+suffixes a probability of 0.
 Shapes: N sequences, without repeated ones and canaries, which follow the first N.
 """
 
