@@ -1,12 +1,8 @@
 """Make the report on leakage: membership, exposure and extraction over size, data and repeats."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
-from statistics import fmean
-from typing import Any
 
 from rote.analysis.definitions_table import definition_numbers, definitions_section
-from rote.analysis.estimate import Estimate
 from rote.analysis.fits.membership_law import MembershipLaw
 from rote.analysis.metrics import Metric
 from rote.analysis.near_verbatim import near_verbatim
@@ -14,11 +10,10 @@ from rote.analysis.page import Block, Card, Content, Heading, Section, Text
 from rote.analysis.plot import Plot
 from rote.analysis.published import BITS_PER_PARAMETER
 from rote.analysis.quantities.definitions_of_runs import compare_definitions
-from rote.analysis.quantities.leakage import GUESSES, SIZE
+from rote.analysis.quantities.leakage import GUESSES
 from rote.analysis.reports.leakage import captions, law, plots, tables, wording
-from rote.analysis.reports.leakage.law import FittedReading
 from rote.analysis.reports.leakage.law_plot import law_plot
-from rote.analysis.reports.leakage.sizes import Row
+from rote.analysis.reports.leakage.numbers import numbers
 from rote.analysis.reports.leakage.study import LOSS, Study, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import runs_section
@@ -45,7 +40,7 @@ def make(results: Results) -> Content:
             *([definitions_section(definitions)] if definitions else []),
             runs_section(runs, tables.run_columns()),
         ),
-        numbers=_numbers(found) | near.numbers | definition_numbers(definitions),
+        numbers=numbers(found) | near.numbers | definition_numbers(definitions),
         table=runs,
         arrays_of=tuple(dict.fromkeys([*runs["run_id"], *runs["oracle_id"].drop_nulls()])),
     )
@@ -154,68 +149,3 @@ def _law_lines(found: Study) -> Iterator[str]:
             yield from (law.check_line(fitted), law.beyond_line(fitted), *law.doubts(fitted))
         else:
             yield f"{law.line(fitted)}."
-
-
-def _numbers(found: Study) -> dict[str, Any]:
-    """Return the numbers for the manifest, by names that are unique within the report."""
-    numbers = {f"membership law {each.reading.value}": _law_numbers(each) for each in found.laws}
-    for rows, beside in ((found.scored, ""), (found.shadowed, " beside shadows")):
-        for row in rows:
-            if auroc := row["auroc"]:
-                name = f"AUROC {row['score']}{beside}, {_place(row)}"
-                numbers[name] = _score_numbers(row, auroc)
-    for row in found.private:
-        numbers[f"privacy, {row['series']}, N = {row[SIZE]}, seed {row['seed']}"] = {
-            "planned_epsilon": row["planned"],
-            **{name: value for name, value in asdict(row["bounds"]).items() if name != "curve"},
-            "runs": [row["run_id"]],
-        }
-    for row in found.planted:
-        exposure, extracted = row["exposure"], row["extracted"]
-        numbers[f"exposure, {_place(row)}, {row['repeats']} repeats"] = {
-            "mean_bits": exposure.value, "interval_bits": exposure.interval,
-            "extracted": extracted and extracted.value, "runs": row["runs"],
-        }  # fmt: skip
-    for row in found.windows:
-        excess = row["excess"]
-        numbers[f"windows extracted, {_place(row)}, prefix {row['prefix']}"] = {
-            "excess": excess.value, "interval": excess.interval, "runs": row["runs"],
-        }  # fmt: skip
-    for row in found.compared:
-        where, apart = "all N" if row["N"] is None else f"N = {row['N']}", row["apart"]
-        numbers[f"largest less smallest, {row['kind'].label}, {where}"] = {
-            "smaller": row["smaller"], "larger": row["larger"], "difference": apart.value,
-            "interval": apart.interval, "runs": row["runs"],
-        }  # fmt: skip
-    return numbers
-
-
-def _law_numbers(fitted: FittedReading) -> dict[str, Any]:
-    found, runs = fitted.law, list(fitted.runs["run_id"])
-    if not isinstance(found, MembershipLaw):
-        return {"height": None, "reason": found.reason, "runs": runs}
-    return {
-        **{name: getattr(found.curve, name) for name in (*law.CONSTANTS, "limit")},
-        **{f"{name}_error": getattr(found, f"{name}_error") for name in law.CONSTANTS},
-        "noise": found.noise,
-        "between_sizes": found.between_sizes,
-        "at_bounds": list(found.at_bounds),
-        "ratios": fitted.ratios,
-        "runs": runs,
-    }
-
-
-def _score_numbers(row: Row, auroc: Estimate) -> dict[str, Any]:
-    judged = row["qualities"].values()
-    return {
-        "auroc": auroc.value,
-        "interval": auroc.interval,
-        "f1_at_equal_errors": fmean(each.f1.value for each in judged),
-        "balanced_accuracy": fmean(each.balanced_accuracy for each in judged),
-        "largest_f1": fmean(each.largest_f1 for each in judged),
-        "runs": row["runs"],
-    }
-
-
-def _place(row: Row) -> str:
-    return f"{row['series']}, N = {row['N']}"

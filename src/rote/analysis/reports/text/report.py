@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rote.analysis.descents import axis_note, descents_plot, descents_table, headline, number
+from rote.analysis.descents import axis_note, descents_plot, descents_table, headline
 from rote.analysis.estimate import plural, span
 from rote.analysis.metrics import METRICS
 from rote.analysis.near_verbatim import near_verbatim
 from rote.analysis.page import Block, Card, Content, Heading, Section, Text
 from rote.analysis.quantities.generations import NUM_SAMPLES
 from rote.analysis.reports.text import figures, wording
+from rote.analysis.reports.text.numbers import numbers
 from rote.analysis.reports.text.study import REFERENCE_NAMES, SIZE, Row, Study, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import runs_section
@@ -30,7 +31,7 @@ def make(results: Results) -> Content:
         cards=tuple(_cards(found)),
         lead=figures.unintended(found),
         sections=(*_sections(found), *near.sections, runs_section(found.runs)),
-        numbers=_numbers(found) | near.numbers,
+        numbers=numbers(found) | near.numbers,
         table=found.runs,
         arrays_of=tuple(found.runs["run_id"]),
     )
@@ -257,42 +258,3 @@ def _cards(found: Study) -> list[Card]:
         lines=[Text(wording.correlation_words(correlation))],
     )
     return [*made, rho]
-
-
-def _numbers(found: Study) -> dict[str, Any]:
-    names = ("max_code_bits", "mixture_code_bits", "samples_in_reference", "capacity_bits")
-    sums = {
-        f"mem_U {run['series']} against {kind}": {
-            **{name: run[name] for name in names},
-            "runs": [run["run_id"], run["reference_id"]],
-        }
-        for kind in found.references
-        for run in found.fullest(kind)
-    }
-    correlations = {
-        f"TF-IDF {each.name}": {
-            "rho": correlation and correlation.value,
-            "interval": correlation and correlation.interval,
-            "runs": [each.run_id, each.reference_id],
-        }
-        for each in found.remembered
-        for correlation in (each.correlations["tf_idf"],)
-    }
-    drawn = {
-        f"drawn {each['name']}": {
-            "memorised": each["memorised"].value,
-            "interval": each["memorised"].interval,
-            "in_heldout": each["control"].value,
-            "runs": [each["run_id"]],
-        }
-        for each in found.drawn
-    }
-    discoverable = {
-        f"discoverable {each['name']}, {each['sampler']} {each['prefix']}, {each['windows']}": {
-            **{f"in {number}": each[f"in {number}"].value for number in NUM_SAMPLES},
-            "runs": [each["run_id"]],
-        }
-        for each in found.discoverable
-    }
-    peaks = {f"peak {curve.name}": number(curve) for curve in found.descents}
-    return sums | peaks | correlations | drawn | discoverable
