@@ -108,6 +108,14 @@ OVERVIEWS = {
         ),
         by=(("size.width", "extracted.train_32"),),
     ),
+    "memory": Overview(
+        title="Memory over time",
+        text="Losses of runs with windows of insertion. What is learnt and forgotten is in the "
+        "report: it is made of the code lengths of single sequences at several steps.",
+        axes=(("control.insertion.every_steps", HELDOUT), ("parameters", HELDOUT)),
+        by=(("control.insertion.from_step", HELDOUT),),
+        curves=(LOSS,),
+    ),
     "random_labels": Overview(
         title="Random labels",
         text="Random labels can only be learnt by heart; those of the rule also held out. The more "
