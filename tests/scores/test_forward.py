@@ -54,6 +54,13 @@ def by_hand(model: nn.Module, tokens_BL: Tensor) -> tuple[np.ndarray, np.ndarray
     return token_BL.numpy(), mean_BL.numpy(), variance_BL.sqrt().numpy()
 
 
+@torch.no_grad()
+def greedy(model: nn.Module, tokens_BL: Tensor) -> Tensor:
+    starts_B1 = torch.full_like(tokens_BL[:, :1], START_TOKEN)
+    best_BL: Tensor = model(torch.cat([starts_B1, tokens_BL[:, :-1]], dim=1)).argmax(-1)
+    return best_BL
+
+
 @pytest.mark.parametrize("limits", [None, (7 * 4 * V, 3 * V), (4, 1)], ids=str)
 def test_moments_are_those_of_the_definition_in_whole_and_in_chunks(
     limits: tuple[int, int] | None, gpt: GPT, tokens_BL: Tensor, monkeypatch: pytest.MonkeyPatch
@@ -67,6 +74,9 @@ def test_moments_are_those_of_the_definition_in_whole_and_in_chunks(
     np.testing.assert_allclose(found.log_p_BL, token_BL, rtol=1e-5)
     np.testing.assert_allclose(found.mean_BL, mean_BL, rtol=1e-5)
     np.testing.assert_allclose(found.spread_BL, spread_BL, rtol=1e-4)
+    best_BL = greedy(gpt, tokens_BL)
+    assert found.is_greedy_BL.equal(best_BL == tokens_BL)
+    assert moments(gpt, best_BL).is_greedy_BL[:, 0].all()  # all read the same start
 
 
 @pytest.mark.parametrize(
