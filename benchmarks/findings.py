@@ -46,6 +46,8 @@ DEMOS = (
     "scaling_demo",
     "formats_demo",
     "architectures_demo",
+    "definitions_demo",
+    "memory_demo",
 )
 
 
