@@ -10,7 +10,7 @@ from rote.io.read import Damaged
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
 from rote.run.execute import execute, execute_together
-from rote.run.looks import Looks
+from rote.run.looks import Looks, look_steps
 from rote.run.preflight import Preflight
 from rote.training.training_run import Interrupted
 from tests.conftest import MakeSpec
@@ -127,10 +127,18 @@ def test_a_run_that_ends_early_has_the_looks_until_then(tiny: MakeSpec, store: S
     assert steps == [step for step in (0, 3, 10, 17, 30) if step <= ended]
 
 
+def test_a_number_asks_for_so_many_steps_evenly_in_their_logarithms(tiny: MakeSpec) -> None:
+    spec = tiny("log.look_at=5", "budget.max_steps=1000")
+    assert look_steps(spec) == {0, 1, 10, 100, 1000}
+    assert look_steps(tiny("log.look_at=20", "budget.max_steps=4")) == {0, 1, 2, 3, 4}
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
         (("log.look_at=[5,31]",), r"log\.look_at: 31 is beyond budget\.max_steps=30"),
+        (("log.look_at=1",), r"log\.look_at must be null or a whole number from 2 up"),
+        (("log.look_at=true",), r"log\.look_at must be null or a whole number from 2 up"),
         (("log.look_at=[-1]",), r"log\.look_at must be null or a list of different steps"),
         ((AT, "log.look_with=[exposure]"), r"log\.look_with: the run has no measure 'exposure'"),
         ((AT, "measure=[membership]"), r"log\.look_at needs one of measure=\['cost'"),

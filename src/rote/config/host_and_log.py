@@ -164,6 +164,13 @@ def _different(accepts: Callable[[object], bool], what: str) -> Check:
     return check
 
 
+def _steps(name: str, value: object) -> None:
+    if isinstance(value, int):  # so many, evenly in their logarithms
+        require_whole(name, value, 2)
+    else:
+        _different(_is_step, "steps such as [0, 100]")(name, value)
+
+
 def _is_step(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
@@ -219,7 +226,7 @@ LOG: Mapping[str, Check] = {
     "group": _or_null(require_line),
     "question": _or_null(_text),
     "keep_weights": require_flag,
-    "look_at": _or_null(_different(_is_step, "steps such as [0, 100]")),
+    "look_at": _or_null(_steps),
     "look_with": _or_null(_different(_is_text, "measures such as [cost]")),
     "observers": _mapping,
 }

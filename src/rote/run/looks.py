@@ -17,8 +17,16 @@ Arrays = Mapping[str, np.ndarray]
 
 
 def look_steps(spec: Spec) -> frozenset[int]:
-    """Return the optimiser steps after which the run is measured; most runs have none."""
-    return frozenset(spec.how["log"].get("look_at") or ())
+    """Return the optimiser steps after which the run is measured; most runs have none.
+
+    A number asks for so many steps: 0, and others from 1 to the last, evenly in their logarithms.
+    Small ones coincide, so that there may be fewer.
+    """
+    named = spec.how["log"].get("look_at") or ()
+    if isinstance(named, int):
+        spaced = np.geomspace(1, spec.what["budget"]["max_steps"], named - 1)
+        return frozenset({0, *map(int, spaced.round())})
+    return frozenset(named)
 
 
 def look_measures(spec: Spec) -> Sequence[str]:
