@@ -191,8 +191,7 @@ class SlurmHost(Resources):
         asked = resources.sbatch() | {"array_parallelism": self.max_parallel_jobs or num_jobs}
         if self.max_parallel_jobs:
             # Arrays of one name run one after another, so that the limit of each is the limit of
-            # all, also
-            # across a later `rote resume`.
+            # all, also across a later `rote resume`.
             asked["dependency"] = "singleton"
         return asked
 

@@ -29,8 +29,7 @@ class Goldfish:
     k: int  # one token in k is dropped
     h: int  # tokens before it that decide
     # One factor per distance. The tensor is made beforehand, because torch.compile would turn
-    # products
-    # of a range into endless arithmetic and overflow.
+    # products of a range into endless arithmetic and overflow.
     _factors_H: Tensor = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
