@@ -133,7 +133,12 @@ def _rows(key: str, entry: dict[str, Any]) -> Iterator[str]:
             low, high = interval
             is_plain = quantity in ("", "value")
             label = key if is_plain else f"{key}, {quantity.replace('_', ' ')}"
-            yield f"| {label} | {value:.4g} | {low:.4g} to {high:.4g} | {runs} |"
+            yield f"| {label} | {_short(value)} | {_short(low)} to {_short(high)} | {runs} |"
+
+
+def _short(value: float) -> str:
+    """Four digits; thousands are written out."""
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
 def _own_value(entry: dict[str, Any]) -> Any:

@@ -1,6 +1,6 @@
 """Judge whether a score tells members from non-members, and whether the model repeats members.
 
-The best of ten scores is best partly by luck, so the score is chosen on the calibration half and
+The best of many scores is best partly by luck, so the score is chosen on the calibration half and
 judged on the evaluation half, which is the same for all. Words alone are tried first: if they
 separate members, the two sets differ by themselves, and no score shows memorisation (Das et al.
 2024, arXiv 2406.16201).
