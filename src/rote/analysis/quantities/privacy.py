@@ -169,8 +169,8 @@ def one_run_p_value(
     """Return the most that so many right guesses or more can be likely under (epsilon, delta).
 
     Steinke et al. 2023, appendix D: beta + 2 m delta alpha. beta is the chance that a binomial of r
-    guesses, each right with chance 1 / (1 + exp(-epsilon)), reaches the v that are right; alpha the
-    largest, over i, of its chance to lie from v - i to v - 1, over i.
+    guesses, each right with chance 1 / (1 + exp(-epsilon)), reaches the v that are right; alpha is
+    the largest of its chances to lie from v - i to v - 1, each divided by i.
     """
     accuracy = 1 / (1 + math.exp(-epsilon))
     short = np.arange(1, num_right + 1)
