@@ -1,4 +1,4 @@
-"""The built wheel, installed away from the sources, still finds conf and sweeps."""
+"""The built wheel, installed away from the sources, still finds conf, sweeps and claims."""
 
 import os
 import subprocess
@@ -33,6 +33,12 @@ def test_a_wheel_works_from_an_empty_folder(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "There is no run yet" in (empty / "outputs" / "site" / "index.html").read_text()
+    done = subprocess.run(
+        [sys.executable, "-m", "rote", "claims"],
+        cwd=empty, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "claims: 0 hold" in done.stdout
     for words in (["new", "model", "gru"], ["train", "model=gru", "size=demo_s", "--dry-run"]):
         done = subprocess.run(
             [sys.executable, "-m", "rote", *words],

@@ -45,10 +45,11 @@ def code() -> dict[str, str | None]:
 def _noted() -> dict[str, str | None]:
     """Return what a snapshot says of itself; empty outside one."""
     try:
-        noted: dict[str, str | None] = json.loads((ROOT / SNAPSHOT_FILE).read_text())
-    except FileNotFoundError:
+        noted = json.loads((ROOT / SNAPSHOT_FILE).read_text())
+    except (OSError, ValueError):
         return {}
-    return noted
+    # Beside an installed package a file of this name may be anybody's.
+    return noted if isinstance(noted, dict) and "snapshot" in noted else {}
 
 
 @cache
