@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rote.analysis.estimate import Estimate
-from rote.analysis.estimators import mean_over_seeds, paired_difference
+from rote.analysis.estimators import mean_of_estimates, mean_over_seeds, paired_difference
 from rote.analysis.fits.membership_law import MembershipLaw
 from rote.analysis.quantities.leakage import SIZE
 from rote.analysis.reports.leakage import law
@@ -121,6 +121,11 @@ def _trends(found: Study) -> dict[str, Any]:
             made[f"windows extracted per tenfold size, prefix {prefix}"] = _trend(
                 "share", list(by_size.values()), [run for runs in by_size for run in runs]
             )
+    for row in _with_most_data(found):
+        f1 = mean_of_estimates([each.f1 for each in row["qualities"].values()])
+        made[f"membership F1 at the largest N, {row['series']}"] = {
+            "f1": f1.value, "interval_f1": f1.interval, "sequences": row["N"], "runs": row["runs"],
+        }  # fmt: skip
     apart = _apart(found, MIN_K_PLUS_PLUS, LOSS)
     if apart:
         estimate = paired_difference(list(apart.values()))
@@ -128,6 +133,12 @@ def _trends(found: Study) -> dict[str, Any]:
             "difference": estimate.value, "interval": estimate.interval, "runs": list(apart),
         }  # fmt: skip
     return made
+
+
+def _with_most_data(found: Study) -> Iterable[Row]:
+    """Return the loss's row of the largest N of each series."""
+    rows = sorted((row for row in found.scored if row["score"] == LOSS), key=lambda row: row["N"])
+    return {row["series"]: row for row in rows}.values()
 
 
 def _trend(name: str, values: list[float], runs: Iterable[str]) -> dict[str, Any]:
