@@ -278,3 +278,16 @@ def test_a_file_that_is_no_scorecard_is_refused(own_folder: Path, content: str) 
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
     assert "old.json" in done.stderr or "evidence" in done.stderr
+
+
+def test_a_sweep_that_cannot_be_planned_here_has_no_bill_and_stops_nothing(
+    own_folder: Path,
+) -> None:
+    sweep = own_folder / "sweeps" / "tiny.yaml"
+    sweep.write_text(
+        TINY.replace("size: demo_s", "size: demo_s\n  task: text\n  task/source: files")
+    )
+    done = rote(own_folder, "claims", "--bill")
+    assert done.returncode == 0, done.stderr
+    (claim,) = json.loads((own_folder / "outputs" / "claims" / "claims.json").read_text())["claims"]
+    assert claim["cost"].startswith("not known here: ")

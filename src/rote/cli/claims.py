@@ -75,9 +75,14 @@ def _launch(sweeps: Iterable[str]) -> None:
 
 
 def _bills(judged: "Sequence[JudgedClaim]") -> dict[str, str]:
-    """Return what each deciding sweep costs, by its name."""
+    """Return what each deciding sweep costs, by its name; or why that is not known here."""
     from rote.cli.launching import cost_of
 
-    names = dict.fromkeys(each.deciding.sweep for each in judged if each.deciding)
+    bills: dict[str, str] = {}
     with Bar() as progress:
-        return {name: cost_of(name, progress) for name in names}
+        for name in dict.fromkeys(each.deciding.sweep for each in judged if each.deciding):
+            try:
+                bills[name] = cost_of(name, progress)
+            except ValueError as error:  # its text is on the hub, say, and there is no network
+                bills[name] = f"not known here: {error}"
+    return bills
