@@ -189,7 +189,9 @@ def test_the_page_states_intervals_seeds_and_convergence(results: Results, tmp_p
     assert "3 seeds" in content.setting
     numbers = content.numbers["forgetting, 1x8, at random steps, 101 to 200, shown 4 times"]
     assert numbers["runs"] == [f"0{seed:015x}" for seed in range(3)]
-    assert numbers["half_life_interval"][0] < HALF_LIFE < numbers["half_life_interval"][1]
+    assert (
+        numbers["interval_half_life_steps"][0] < HALF_LIFE < numbers["interval_half_life_steps"][1]
+    )
     written = write_report(
         kind="memory", name="planted", question="?", results=results, folder=tmp_path
     )

@@ -246,11 +246,11 @@ def _numbers(row: Row) -> tuple[str, dict[str, Any]]:
     half_life = found.half_life_steps
     return f"forgetting, {panel_of(row)}, {times_words(row['repeats'])}", {
         "acquired_bits": found.acquired_bits.value,
-        "acquired_interval": found.acquired_bits.interval,
+        "interval_acquired_bits": found.acquired_bits.interval,
         "retained_bits": found.retained_bits.value,
-        "retained_interval": found.retained_bits.interval,
+        "interval_retained_bits": found.retained_bits.interval,
         "half_life_steps": half_life and half_life.value,
-        "half_life_interval": half_life and half_life.interval,
+        "interval_half_life_steps": half_life and half_life.interval,
         "reason": found.reason,
         "form": found.form,
         **{f"explained_{form.replace(' ', '_')}": found.explained.get(form) for form in FORMS},
