@@ -60,6 +60,24 @@ def definitions_section(found: Sequence[ComparedGroup]) -> Section:
     return Section("Definitions of memorisation compared", blocks)
 
 
+def definition_headlines(found: Sequence[ComparedGroup]) -> tuple[str, ...]:
+    """Return a line for each group: which definitions agree most and least."""
+    return tuple(_headline(group) for group in found)
+
+
+def _headline(group: ComparedGroup) -> str:
+    words = (
+        f"Counterfactual memorisation, {group.series} at N = {group.num_sequences}: "
+        f"{group.mean_bits.words('{:.1f}')} bits a sample"
+    )
+    known = [(each.rho, f"{each.one} and {each.other}") for each in group.agreements if each.rho]
+    if len(known) < 2:
+        return words
+    ranked = sorted(known, key=lambda pair: pair[0].value)
+    least, most = (f"{names} {rho.words('{:+.2f}')}" for rho, names in (ranked[0], ranked[-1]))
+    return f"{words}; definitions rank samples most alike by {most}, least by {least}"
+
+
 def definition_numbers(found: Sequence[ComparedGroup]) -> dict[str, Any]:
     """Return the numbers for the manifest, each with the runs behind it."""
     numbers: dict[str, Any] = {}

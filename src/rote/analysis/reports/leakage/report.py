@@ -2,7 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
-from rote.analysis.definitions_table import definition_numbers, definitions_section
+from rote.analysis.definitions_table import (
+    definition_headlines,
+    definition_numbers,
+    definitions_section,
+)
 from rote.analysis.fits.membership_law import MembershipLaw
 from rote.analysis.metrics import Metric
 from rote.analysis.near_verbatim import near_verbatim
@@ -30,7 +34,11 @@ def make(results: Results) -> Content:
     near = near_verbatim(results, runs)
     titles = {name: plot.title for name, plot in drawn.items()}
     return Content(
-        headlines=(*wording.headlines(found, titles), *near.headlines),
+        headlines=(
+            *wording.headlines(found, titles),
+            *near.headlines,
+            *definition_headlines(definitions),
+        ),
         setting=wording.setting(found),
         cards=tuple(_card(found, kind) for kind in found.kinds),
         lead=lead,
