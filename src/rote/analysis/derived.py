@@ -22,7 +22,7 @@ ATTENTION_FLOPS_PER_TOKEN = "training.attention_flops_per_token"  # 12 L d S
 FLOPS_PER_PARAMETER_AND_TOKEN = 6.0  # Kaplan et al. 2020, section 2.1; attention scores left out
 
 # TFLOP/s of dense matrix products, without sparsity, in fp32 (outside of tensor cores), TF32 and 16
-# bits with float32 sums: NVIDIA's data sheets of A100 (2021), H100, L40S (2023) and H200 (2024), and
+# bits with float32 sums: NVIDIA's data sheets of A100 (2021), H100, L40S (2023), H200 (2024), and
 # its white paper on Ada (2022) for RTX 4090. Sheets print twice as much for tensor cores: sparsity.
 # Keys are patterns of torch's name for the whole device: a MIG part has no data sheet.
 PEAK_TERAFLOPS = {
