@@ -172,7 +172,7 @@ class Bill:
     max_memory_bytes: int
     seconds_here: float  # at most, for points not done, on this machine's cores
     gpu_hours: Mapping[str, tuple[float, float]]  # the same on one GPU, least and most, by its kind
-    h100_mfu: float | None  # that the prediction assumes, without attention; None if nothing is left
+    h100_mfu: float | None  # without attention, by the prediction; None if nothing is left
 
 
 def bill(
