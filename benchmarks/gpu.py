@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
         all_finished &= part["ended"] == FINISHED
         sys.stdout.write(json.dumps({name: part}, indent=1) + "\n")
         sys.stdout.flush()
-        if part["device"] != "cpu" or asked.results != RESULTS:
+        if part["device"] not in (None, "cpu") or asked.results != RESULTS:
             merge(asked.results, name, part)
     return 0 if all_finished else 1
 

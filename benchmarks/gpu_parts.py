@@ -143,24 +143,24 @@ def _finish(shape: tuple[int, ...], count: int, mode: str | None) -> Row:
 
 def memory() -> Rows:
     """Peak memory of two steps of `rote train`, beside the bill's."""
-    cases = {"1x12 B=32": ("size=demo_s", "task.length=16", "budget.batch_size=32")}
+    gpt2 = ("task.length=1024", "task.vocab_size=50257")
+    cases = [("demo_s", 32, ("task.length=16",))]
     if IS_GPU:
-        gpt2 = ("task.length=1024", "task.vocab_size=50257")
-        cases = {"535k B=1024": ("size=535k", "budget.batch_size=1024")}
-        for size, batch in (("124m", 4), ("355m", 8), ("774m", 8)):
-            cases[f"{size} B={batch}"] = (f"size={size}", *gpt2, f"budget.batch_size={batch}")
-    for name, case in cases.items():
+        cases = [("535k", 1024, ()), ("124m", 4, gpt2), ("355m", 8, gpt2), ("774m", 8, gpt2)]
+    for size, batch_size, task in cases:
         for precision in ("fp32", "bf16_mixed", "bf16_true"):
             spec = spec_of(
-                *case, f"precision={precision}", "optim=adamw", "budget.max_steps=2",
-                "budget.check_every_steps=2", "task.num_sequences=1024",
+                f"size={size}", *task, f"precision={precision}", "optim=adamw",
+                "budget.max_steps=2", "budget.check_every_steps=2",
+                f"budget.batch_size={batch_size}", f"task.num_sequences={batch_size}",
                 "task.num_heldout_sequences=1",
             )  # fmt: skip
             if IS_GPU:
                 torch.cuda.reset_peak_memory_stats()
             measured = _circumstances(spec)["peak_memory_bytes"]
             predicted = Preflight().facts(spec).peak_bytes(1)
-            yield f"{name} {precision}", {"predicted_bytes": predicted, "peak_bytes": measured}
+            row = {"predicted_bytes": predicted, "peak_memory_bytes": measured}
+            yield f"{size} B={batch_size} {precision}", row
 
 
 def capacity() -> Rows:
