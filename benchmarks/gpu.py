@@ -126,4 +126,5 @@ def _failure(code: int, log: Path) -> str:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a part ends with the driver
     sys.exit(main(sys.argv[1:]))
