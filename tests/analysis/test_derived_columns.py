@@ -68,12 +68,42 @@ def test_a_runs_speed_is_its_tokens_over_its_share_of_the_time(
     (row,) = derive(table_of([record], {spec.run_id: facts})).to_dicts()
     assert row["train_tokens_per_second"] == pytest.approx(30 * 4 * 8 / facts["train_seconds"])
     assert row["train_flops_per_second"] == 6 * 2196 * row["train_tokens_per_second"]
-    assert row["model_flops_utilisation"] is None  # a processor
+    assert row["mfu"] is row["format_peak_share"] is None  # a processor
     assert 2**27 < row["circumstances.peak_memory_bytes"] < 2**34
     on_gpu = {**facts, "device": "NVIDIA H200", "stacked": 4}
     (other,) = derive(table_of([record], {spec.run_id: on_gpu})).to_dicts()
     assert other["train_tokens_per_second"] == pytest.approx(4 * row["train_tokens_per_second"])
-    assert other["model_flops_utilisation"] == other["train_flops_per_second"] / 67e12
+    assert other["format_peak_share"] == pytest.approx(other["train_flops_per_second"] / 67e12)
+    attention = 12 * record.what["size"]["num_layers"] * record.what["size"]["width"] * 8
+    flops = (6 * 2196 + attention) * other["train_tokens_per_second"]
+    assert other["mfu"] == pytest.approx(flops / 989.4e12)  # of bf16, though it trains in fp32
+    (shared_by_two,) = derive(
+        table_of([record], {spec.run_id: on_gpu | {"processes": 2}})
+    ).to_dicts()
+    assert shared_by_two["mfu"] == pytest.approx(other["mfu"] / 2)
+
+
+def test_mfu_of_a_published_run_is_what_its_table_says() -> None:
+    """The row "1b, 1024" of H100 in llm-foundry's scripts/train/benchmarking/README.md: 41.95 %."""
+    table = pl.DataFrame(
+        {
+            "parameters": [1_313_853_440] * 3,
+            "training.attention_flops_per_token": [12.0 * 24 * 2048 * 1024] * 2 + [None],
+            "training.tokens_seen": [48_910] * 3,
+            "circumstances.train_seconds": [1.0] * 3,
+            "circumstances.stacked": [1] * 3,
+            "circumstances.processes": [1] * 3,
+            "circumstances.device": ["NVIDIA H100 80GB HBM3", "NVIDIA H100X", "NVIDIA H200"],
+        }
+    )
+    published, unknown_device, older_record = derive(table, ["mfu"])["mfu"]
+    assert published == pytest.approx(0.4195, abs=5e-4)
+    assert unknown_device is None and older_record is None
+
+
+def test_a_format_without_a_peak_has_no_share_of_one() -> None:
+    assert peak_flops_per_second("NVIDIA H200", "fp8") is None
+    assert peak_flops_per_second("NVIDIA H200") == 989.4e12
 
 
 @pytest.mark.parametrize(
@@ -88,9 +118,13 @@ def test_a_runs_speed_is_its_tokens_over_its_share_of_the_time(
         ("NVIDIA A100 80GB PCIe", (19.5, 312 / 2, 624 / 2, 624 / 2)),
         ("NVIDIA H100 80GB HBM3", (67, 989.4 / 2, 1978.8 / 2, 1978.8 / 2)),
         ("NVIDIA H200", (67, 989.4 / 2, 1978.8 / 2, 1978.8 / 2)),
+        ("NVIDIA H100 PCIe", (51, 756 / 2, 1512 / 2, 1512 / 2)),
+        ("NVIDIA H100 NVL", (60, 835 / 2, 1670 / 2, 1670 / 2)),
+        ("NVIDIA L40S", (91.6, 366 / 2, 724 / 2, 724 / 2)),
+        ("NVIDIA GeForce RTX 4090", (82.6, 165.2 / 2, 330.4 / 2, 330.4 / 2)),
         *((other, None) for other in (
             "cpu", "NVIDIA GH100X", "NVIDIA GH200 480GB", "NVIDIA A100X", "NVIDIA H800",
-            "NVIDIA H100 PCIe", "NVIDIA H100 NVL", "NVIDIA H200 NVL",  # slower cards
+            "NVIDIA H200 NVL", "NVIDIA GeForce RTX 4090 D", "NVIDIA L40",  # slower cards
             "NVIDIA A100-SXM4-40GB MIG 1g.5gb", "NVIDIA H100 80GB HBM3 MIG 3g.40gb",  # parts
             "GRID A100-10C",
         )),

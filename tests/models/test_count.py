@@ -2,7 +2,9 @@
 
 from tests.models.formulas import gpt_parameters
 
+from rote.models.ablated import MlpOnly
 from rote.models.count import (
+    attention_flops_per_token,
     embedding_parameters,
     forward_flops_per_token,
     frozen_parameters,
@@ -12,7 +14,9 @@ from rote.models.count import (
     unusual_counts,
 )
 from rote.models.gpt import GPT
+from rote.models.llama import Llama
 from rote.models.looped import Looped
+from rote.models.mamba2 import Mamba2
 from rote.models.moe import Moe
 
 SHAPE = {"num_layers": 2, "width": 12, "num_heads": 2, "vocab_size": 17, "max_length": 9}
@@ -41,6 +45,20 @@ def test_loops_cost_flops_and_no_parameters() -> None:
     assert forward_flops_per_token(looped) == 2 * used
     counts = {"forward_flops_per_token": 2 * used, "flops_per_token": 6 * used}
     assert unusual_counts(looped) == counts
+
+
+def test_attention_costs_twelve_flops_a_layer_a_number_and_a_position() -> None:
+    of_two_layers = 12 * 2 * 12 * 9
+    llama = Llama(**SHAPE, num_groups=1, mlp_width=8, rotary_base=1e4, is_tied=True)
+    for model in (GPT(**SHAPE), llama):  # shared keys and values save no products
+        assert attention_flops_per_token(model, 9) == of_two_layers
+    assert attention_flops_per_token(Looped(**SHAPE, num_loops=3), 9) == 3 * of_two_layers
+
+
+def test_models_without_attention_have_no_such_flops() -> None:
+    mamba = Mamba2(**SHAPE, expand=2, state_width=4, num_groups=1, num_taps=4, is_tied=True)
+    assert attention_flops_per_token(mamba, 9) == 0
+    assert attention_flops_per_token(MlpOnly(**SHAPE), 9) == 0
 
 
 def test_a_token_goes_through_its_own_experts_alone() -> None:

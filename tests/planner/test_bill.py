@@ -17,21 +17,25 @@ def test_time_is_for_what_is_left_over_the_workers() -> None:
         [line(4e9), line(2e9), line(2e9), line(9e9)],
         seconds=[5, 3, 3],
         num_workers=2,
+        flops_left=989.4e12 * 7200 / 4,
         h100_seconds=7200,
     )
     assert total.flops == 17e9
     assert total.num_done == 1
     assert total.seconds_here == pytest.approx(START_SECONDS + (5 + 3 + 3 + 3 * RUN_SECONDS) / 2)
     assert total.gpu_hours["H100"] == (1.0, 4.0)
+    assert total.h100_mfu == pytest.approx(0.25)
 
 
 def test_no_number_of_workers_beats_the_longest_run() -> None:
-    total = bill([line(4e9), line(1e9)], seconds=[5.0, 2.0], num_workers=100, h100_seconds=0.0)
+    nothing = {"flops_left": 0.0, "h100_seconds": 0.0}
+    total = bill([line(4e9), line(1e9)], seconds=[5.0, 2.0], num_workers=100, **nothing)
     assert total.seconds_here == pytest.approx(START_SECONDS + 5.0 + RUN_SECONDS)
 
 
 def test_nothing_to_do_takes_no_time() -> None:
-    assert bill([line(1e9)], seconds=[], num_workers=2, h100_seconds=0.0).seconds_here == 0.0
+    total = bill([line(1e9)], seconds=[], num_workers=2, flops_left=0.0, h100_seconds=0.0)
+    assert total.seconds_here == 0.0 and total.h100_mfu is None
 
 
 def test_training_sustains_a_share_of_the_matrix_product_rate(

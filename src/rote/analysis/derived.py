@@ -18,22 +18,22 @@ EXTRACTED = re.compile(r"extraction\.(train|heldout)_extracted_(\d+)")
 NEAR = re.compile(r"near_verbatim\.(train|heldout)_(greedy|expected|longest_match_tokens)_(\w+)")
 NEAR_SHARES = {"greedy": "near_extracted", "expected": "near_drawn"}  # of the sequences tried
 FLOPS_PER_TOKEN = "training.flops_per_token"  # of models that use a parameter not at all or again
+ATTENTION_FLOPS_PER_TOKEN = "training.attention_flops_per_token"  # 12 L d S
 FLOPS_PER_PARAMETER_AND_TOKEN = 6.0  # Kaplan et al. 2020, section 2.1; attention scores left out
 
-# FLOP/s of dense matrix products on tensor cores, without sparsity, from NVIDIA's data sheets: A100
-# (2021), H100 (2023) and H200 (2024). Keys are patterns of torch's name for the whole device. Of
-# the PCIe and NVL cards only those of the A100 are as fast as SXM; a MIG part has no data sheet.
-# Number formats are those of conf/precision; fp32 with TF32 off runs outside of tensor cores.
-PEAK_FLOPS_PER_SECOND = {
-    r"(NVIDIA )?A100(-SXM4-\d+GB|-PCIE-\d+GB| 80GB PCIe)": {
-        "fp32": 19.5e12, "tf32": 156e12, "bf16_mixed": 312e12, "bf16_true": 312e12,
-        "fp16_mixed": 312e12,
-    },
-    r"NVIDIA (H100( 80GB HBM3)?|H200)": {
-        "fp32": 67e12, "tf32": 494.7e12, "bf16_mixed": 989.4e12, "bf16_true": 989.4e12,
-        "fp16_mixed": 989.4e12,
-    },
-}  # fmt: skip
+# TFLOP/s of dense matrix products, without sparsity, in fp32 (outside of tensor cores), TF32 and 16
+# bits with float32 sums: NVIDIA's data sheets of A100 (2021), H100, L40S (2023), H200 (2024), and
+# its white paper on Ada (2022) for RTX 4090. Sheets print twice as much for tensor cores: sparsity.
+# Keys are patterns of torch's name for the whole device: a MIG part has no data sheet.
+PEAK_TERAFLOPS = {
+    r"(NVIDIA )?A100(-SXM4-\d+GB|-PCIE-\d+GB| 80GB PCIe)": (19.5, 156, 312),
+    r"NVIDIA (H100( 80GB HBM3)?|H200)": (67, 494.7, 989.4),
+    r"NVIDIA H100 PCIe": (51, 378, 756),
+    r"NVIDIA H100 NVL": (60, 417.5, 835),
+    r"NVIDIA L40S": (91.6, 183, 362),
+    r"NVIDIA GeForce RTX 4090": (82.6, 82.6, 165.2),
+}
+HALF_FORMATS = ("bf16_mixed", "bf16_true", "fp16_mixed")  # of conf/precision
 
 
 def memorised() -> pl.Expr:
@@ -76,21 +76,46 @@ def tokens_per_second() -> pl.Expr:
     return pl.col("training.tokens_seen") / seconds
 
 
-def flops_per_second(table: pl.DataFrame) -> pl.Expr:
+def flops_per_token(table: pl.DataFrame) -> pl.Expr:
     """Six FLOP a parameter and token, where a record does not say another number of a token."""
     flops = FLOPS_PER_PARAMETER_AND_TOKEN * pl.col("parameters")
-    if FLOPS_PER_TOKEN in table.columns:
-        flops = pl.coalesce(FLOPS_PER_TOKEN, flops)
-    return flops * tokens_per_second()
+    return pl.coalesce(FLOPS_PER_TOKEN, flops) if FLOPS_PER_TOKEN in table.columns else flops
 
 
-def utilisation(table: pl.DataFrame) -> pl.Expr | None:
-    """Return the share of the peak FLOP/s, null if the peak is unknown."""
-    needed = ["circumstances.device", "precision.name"]
-    if not set(needed) <= set(table.columns):
+def flops_per_second(table: pl.DataFrame) -> pl.Expr:
+    """Return the FLOP/s of training, attention scores left out."""
+    return flops_per_token(table) * tokens_per_second()
+
+
+def mfu(table: pl.DataFrame) -> pl.Expr | None:
+    """Return the model FLOPs utilisation: (6 N + 12 L d S) FLOPs a token over the bf16 peak.
+
+    Chowdhery et al. 2022 (arXiv 2204.02311, appendix B), counted as llm-foundry does: N has all
+    parameters that a token passes, embeddings too, S is the whole sequence, and the peak is that of
+    dense products in bfloat16, whatever the run's format. Null for a device without a known peak
+    and for records that do not say what attention costs.
+    """
+    peaks = _peaks(table, ["circumstances.device"])
+    if peaks is None:
         return None
-    peaks = [peak_flops_per_second(*row) for row in table.select(needed).rows()]
-    return flops_per_second(table) / pl.Series(peaks, dtype=pl.Float64)
+    flops = flops_per_token(table) + pl.col(ATTENTION_FLOPS_PER_TOKEN)
+    return flops * tokens_per_second() / (peaks * pl.col("circumstances.processes"))
+
+
+def format_peak_share(table: pl.DataFrame) -> pl.Expr | None:
+    """Return the FLOP/s without attention over the peak of the run's number format."""
+    peaks = _peaks(table, ["circumstances.device", "precision.name"])
+    if peaks is None:
+        return None
+    return flops_per_second(table) / (peaks * pl.col("circumstances.processes"))
+
+
+def _peaks(table: pl.DataFrame, columns: list[str]) -> pl.Expr | None:
+    """Return each run's peak by device and, where named, format; None without these columns."""
+    if not set(columns) <= set(table.columns):
+        return None
+    peaks = [peak_flops_per_second(*row) for row in table.select(columns).rows()]
+    return pl.lit(pl.Series(peaks, dtype=pl.Float64))
 
 
 def ceiling_bits(table: pl.DataFrame) -> pl.Expr | None:
@@ -179,9 +204,10 @@ def knowledge_bits_per_parameter(table: pl.DataFrame) -> pl.Expr | None:
     return None if bits is None else bits / pl.col("parameters")
 
 
-def peak_flops_per_second(device: str, precision: str) -> float | None:
-    """Return a device's peak by torch's name; None for a processor or an unknown device."""
-    for pattern, peaks in PEAK_FLOPS_PER_SECOND.items():
+def peak_flops_per_second(device: str, precision: str = "bf16_true") -> float | None:
+    """Return the peak by torch's name of the device; None for others and for other formats."""
+    for pattern, (fp32, tf32, half) in PEAK_TERAFLOPS.items():
         if re.fullmatch(pattern, device):
-            return peaks[precision]
+            peaks = {"fp32": fp32, "tf32": tf32, **dict.fromkeys(HALF_FORMATS, half)}
+            return 1e12 * peaks[precision] if precision in peaks else None
     return None

@@ -263,8 +263,11 @@ _ALL = (
         expression=derived.flops_per_second,
     ),
     Metric(
-        name="model_flops_utilisation", title="share of the device's peak", form="{:.1%}",
-        expression=derived.utilisation,
+        name="mfu", title="MFU, share of the bf16 peak", form="{:.1%}", expression=derived.mfu,
+    ),
+    Metric(
+        name="format_peak_share", title="share of its format's peak, without attention",
+        form="{:.1%}", expression=derived.format_peak_share,
     ),
 )  # fmt: skip
 METRICS = {metric.name: metric for metric in _ALL}

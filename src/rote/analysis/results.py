@@ -65,6 +65,7 @@ CURVE_AXES = ("run_id", "step", "tokens")
 
 CIRCUMSTANCES = (
     "device", "setup_seconds", "train_seconds", "measure_seconds", "peak_memory_bytes", "stacked",
+    "processes",
 )  # fmt: skip
 
 
@@ -140,7 +141,7 @@ def _row(record: Record) -> dict[str, Any]:
 
 
 def _around(run_id: str, circumstances: Mapping[str, Any]) -> dict[str, Any]:
-    known = {"stacked": 1, **circumstances}
+    known = {"stacked": 1, "processes": 1, **circumstances}
     if missing := [key for key in CIRCUMSTANCES if key not in known]:
         raise ValueError(f"circumstances.json of run {run_id} is damaged: no {missing[0]!r}")
     return {f"circumstances.{key}": known[key] for key in CIRCUMSTANCES}

@@ -196,7 +196,8 @@ def _print_bill(console: Console, plan: Plan, bill: Bill, *, each: bool) -> None
         highlight=False,
     )
     if bill.num_done < len(bill.lines):
-        console.print(f"hours of one GPU, at most: {_gpu_hours(bill)}", highlight=False)
+        mfu = f" (the H100 at an MFU of {100 * bill.h100_mfu:.2g} %)" if bill.h100_mfu else ""
+        console.print(f"hours of one GPU, at most: {_gpu_hours(bill)}{mfu}", highlight=False)
 
 
 def _gpu_hours(bill: Bill) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Columns of every report's table besides stored sums; a report derives the columns it needs.
 IN_EVERY_REPORT = (
-    "name", "train_tokens_per_second", "train_flops_per_second", "model_flops_utilisation",
+    "name", "train_tokens_per_second", "train_flops_per_second", "mfu",
 )  # fmt: skip
 
 

@@ -32,6 +32,7 @@ CIRCUMSTANCES = keyed(
         "measure_seconds": number,
         "peak_memory_bytes": number,
         "stacked": whole,
+        "processes": whole,
         "uncommitted_digest": optional(text),
     },
 )

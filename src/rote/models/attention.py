@@ -44,7 +44,7 @@ class CausalSelfAttention(nn.Module):
     def __init__(self, *, width: int, num_heads: int) -> None:
         super().__init__()
         require_divides("size.num_heads", num_heads, "size.width", width)
-        self.num_heads = num_heads
+        self.num_heads, self.attention_width = num_heads, width
         self.weights_dropout = 0.0
         self.query_key_value = nn.Linear(width, 3 * width)
         self.project = nn.Linear(width, width)

@@ -85,6 +85,13 @@ class HasActivationBytes(Protocol):
 
 
 @runtime_checkable
+class HasAttentionWidth(Protocol):
+    """A layer whose every position attends to all earlier ones, at a cost that grows with them."""
+
+    attention_width: int  # heads times the width of a head
+
+
+@runtime_checkable
 class HasCache(Protocol):
     """The model continues from a cache, so that decoding computes each position once."""
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from torch import Tensor, nn
 
-from rote.models.contracts import HasActiveParameters, HasBlocks, HasPasses
+from rote.models.contracts import HasActiveParameters, HasAttentionWidth, HasBlocks, HasPasses
 
 
 def named_trainable(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
@@ -36,9 +36,20 @@ def embedding_parameters(model: nn.Module) -> int:
 
 def num_passes(model: nn.Module) -> int:
     """Count a token's passes through blocks, repeated ones too; 0 for a model without blocks."""
-    if isinstance(model, HasPasses):
-        return len(list(model.passes()))
-    return len(model.blocks) if isinstance(model, HasBlocks) else 0
+    return len(_passes(model))
+
+
+def attention_flops_per_token(model: nn.Module, length: int) -> float:
+    """Return the FLOPs of attention scores that a token of training costs: 12 L d S.
+
+    L layers, as often as a token passes them; d heads times their width; S the ``length`` of a
+    sequence in tokens, as if every position saw all others (Chowdhery et al. 2022, arXiv
+    2204.02311, appendix B). 0 for a model without attention: a recurrent state's FLOPs do not
+    count.
+    """
+    layers = [layer for block in _passes(model) for layer in block.modules()]
+    widths = [layer.attention_width for layer in layers if isinstance(layer, HasAttentionWidth)]
+    return 12.0 * sum(widths) * length
 
 
 def forward_flops_per_token(model: nn.Module) -> float:
@@ -69,6 +80,13 @@ def unusual_counts(model: nn.Module) -> dict[str, float]:
         counts["forward_flops_per_token"] = forward
         counts["flops_per_token"] = training_flops_per_token(model)
     return counts
+
+
+def _passes(model: nn.Module) -> list[nn.Module]:
+    """Return a model's blocks in the order in which a token passes them, repeated ones too."""
+    if isinstance(model, HasPasses):
+        return list(model.passes())
+    return list(model.blocks) if isinstance(model, HasBlocks) else []
 
 
 def _used(model: nn.Module, *, trainable_only: bool) -> int:

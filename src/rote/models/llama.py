@@ -45,6 +45,7 @@ class RotaryAttention(nn.Module):
                 f"got {width} / {num_heads}"
             )
         self.num_heads, self.num_groups, self.rotary_base = num_heads, num_groups, rotary_base
+        self.attention_width = width
         self.query = nn.Linear(width, width, bias=False)
         shared = width // num_heads * num_groups
         self.key = nn.Linear(width, shared, bias=False)

@@ -172,12 +172,21 @@ class Bill:
     max_memory_bytes: int
     seconds_here: float  # at most, for points not done, on this machine's cores
     gpu_hours: Mapping[str, tuple[float, float]]  # the same on one GPU, least and most, by its kind
+    h100_mfu: float | None  # without attention, by the prediction; None if nothing is left
 
 
 def bill(
-    lines: Sequence[Line], *, seconds: Sequence[float], num_workers: int, h100_seconds: float
+    lines: Sequence[Line],
+    *,
+    seconds: Sequence[float],
+    num_workers: int,
+    flops_left: float,
+    h100_seconds: float,
 ) -> Bill:
-    """Add up ``lines``, and the ``seconds`` of each unfinished one, here and on a GPU."""
+    """Add up ``lines``, and the ``seconds`` of each unfinished one, here and on a GPU.
+
+    ``flops_left`` and ``h100_seconds``, on one H100, are of all unfinished ones together.
+    """
     whole = [each + RUN_SECONDS for each in seconds]
     # No schedule beats the mean load; greedy workers exceed it by at most one run.
     span = max(sum(whole) / max(1, num_workers), max(whole, default=0.0))
@@ -188,6 +197,7 @@ def bill(
         max_memory_bytes=max((line.memory_bytes for line in lines), default=0),
         seconds_here=span + START_SECONDS if whole else 0.0,
         gpu_hours=gpu_hours(h100_seconds),
+        h100_mfu=flops_left / h100_seconds / _peak("bf16_mixed") if h100_seconds else None,
     )
 
 

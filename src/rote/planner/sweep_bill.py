@@ -44,6 +44,7 @@ def make_bill(plan: Plan, facts: Sequence[Facts], todo: Sequence[int], store: St
         _lines(plan, facts, host),
         seconds=seconds,
         num_workers=_workers(plan.host),
+        flops_left=sum(fact.max_flops for _, fact in left),
         h100_seconds=_h100_seconds(left, host),
     )
 
@@ -112,6 +113,7 @@ def bill_json(plan: Plan, total: Bill, todo: Sequence[int]) -> dict[str, Any]:
         "max_memory_bytes": total.max_memory_bytes,
         "max_seconds_here": total.seconds_here,
         "max_gpu_hours": total.gpu_hours,
+        "h100_mfu": total.h100_mfu,
         "runs": [
             {
                 "run_id": spec.run_id,

@@ -21,7 +21,12 @@ from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder
 from rote.measures.protocol import Measure
-from rote.models.count import embedding_parameters, trainable_parameters, unusual_counts
+from rote.models.count import (
+    attention_flops_per_token,
+    embedding_parameters,
+    trainable_parameters,
+    unusual_counts,
+)
 from rote.run.assembly import make_training_run
 from rote.run.looks import Looks, look_measures, look_steps
 from rote.run.observers import Observer, Observers, configured
@@ -86,7 +91,12 @@ class RunSession:
             looking=LookPolicy(at=look_steps(self.spec), take=self._look),
         )  # fmt: skip
         self.parameters = trainable_parameters(self.run.model)
-        self.unusual_counts = unusual_counts(self.run.model)
+        self.counts = {
+            **unusual_counts(self.run.model),
+            "attention_flops_per_token": attention_flops_per_token(
+                self.run.model, self.task.length
+            ),
+        }
         self.embedding_parameters = embedding_parameters(self.run.model)
         self.observers.notify("start", self.spec, self.parameters, self.run.epoch_tokens)
         self.prepared_unix_seconds = time.time()
@@ -107,13 +117,14 @@ class RunSession:
             embedding_parameters=self.embedding_parameters,
             entropy_bits=self.task.entropy_bits(),
             entropy_after_first_token_bits=self.task.entropy_bits(from_position=1),
-            training={**_training_facts(self.run), **self.unusual_counts, **self.run.facts()},
+            training={**_training_facts(self.run), **self.counts, **self.run.facts()},
             measures=totals,
         )
         circumstances = {
             **provenance(),
             **self.noted,
             "device": _device_name(self._device()),
+            "processes": distributed.num_processes(),
             "started_unix_seconds": self.started_unix_seconds,
             "setup_seconds": self.prepared_unix_seconds - self.started_unix_seconds,
             "resumed_at_step": self.resumed_at_step,
