@@ -5,10 +5,8 @@ of the processor and its peak memory. Run it from the root of the repository as
 ``PYTHONPATH=. python benchmarks/many_runs.py [RUNS]``; writes benchmarks/results/many_runs.json.
 """
 
-import copy
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -29,9 +27,8 @@ from rote.io.write import write_text
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 
-NUM_RUNS, NUM_FORMATS = 10_000, 224  # the sweep `capacity` has 224 points a seed
+NUM_RUNS, NUM_SETTINGS = 10_000, 224  # the sweep `capacity` has 224 points a seed
 ROWS = 20  # of a curve: a run logs its loss on a logarithmic grid of steps
-PLANNED = "from benchmarks.planning import plan_once; import json; print(json.dumps(plan_once(0)))"
 STEPS = ("status", "status many", "collect many", "archive many", "status many", "collect many",
          "archive many --restore")  # fmt: skip
 
@@ -54,17 +51,16 @@ def main() -> None:
 
 def planning(number: int) -> dict[str, Any]:
     """Compose and check so many points of `capacity`."""
-    code = f"import benchmarks.planning as p; p.OVERRIDES = ['seed=range(0,{number // NUM_FORMATS})'];"
-    return {"step": "plan", **taken(["-c", f"{code} p.plan_once(0)"], Path())}
+    seeds = f"['seed=range(0,{number // NUM_SETTINGS})']"
+    code = f"import benchmarks.planning as one; one.OVERRIDES = {seeds}; one.plan_once(0)"
+    return {"step": "plan", **taken(["-c", code], Path())}
 
 
 def taken(words: list[str], outputs: Path) -> dict[str, float]:
     """Seconds of a Python process, its start included, and its peak memory in MiB."""
     environment = {**os.environ, "ROTE_OUTPUTS": str(outputs)}
     begun = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, *words], env=environment, stdout=subprocess.DEVNULL
-    )
+    process = subprocess.Popen([sys.executable, *words], env=environment, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     return {
         "exit_code": os.waitstatus_to_exitcode(status),

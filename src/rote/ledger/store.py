@@ -116,8 +116,8 @@ class RunFolder:
                 raise DamagedRecord(f"{seal.NAME}, which was written before it, is missing")
         except (DamagedRecord, Damaged) as error:
             raise DamagedRecord(
-                f"{self.record_path} is damaged: {getattr(error, 'reason', error)}; {seal.REPAIR}, or move it away to run "
-                "this point again: nothing was changed"
+                f"{self.record_path} is damaged: {getattr(error, 'reason', error)}; "
+                f"{seal.REPAIR}, or move it away to run this point again: nothing was changed"
             ) from error
         return record
 
