@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
@@ -21,6 +22,7 @@ FOLDER, INDEX = "archives", "index.jsonl"
 RESTORE = "rote archive NAME --restore of its sweep brings back what is sound"
 ID_DIGITS = 16
 FILES = mapped(listed(whole))  # name -> offset and size in bytes, modification time in Unix ns
+UNTOUCHED = ("untouched",)
 KNOWN: dict[Path, tuple[int, dict[str, "Packed"]]] = {}  # folder -> its time, runs when it was read
 
 
@@ -33,7 +35,7 @@ class Packed:
 
     def files(self) -> Mapping[str, tuple[int, int, int]]:
         """Return offset, bytes and modification time in Unix ns by name; raises Damaged."""
-        return dict(json_of(self.files_json, index_of(self.shard), FILES, RESTORE))
+        return _parsed(self.files_json, index_of(self.shard))
 
     def read(self, name: str) -> bytes:
         """Return one file; raises Damaged for a shard that is cut, FileNotFoundError without it."""
@@ -51,13 +53,19 @@ class Packed:
             raise Damaged(self.shard, "its end is missing", RESTORE)
         return data
 
-    def is_untouched(self) -> bool:
-        """Return whether the shard was last written before its index; reads neither."""
+    def stamp(self) -> tuple[object, ...]:
+        """Return `UNTOUCHED` if the shard was last written before its index, else its state."""
         try:
-            times = [path.stat().st_mtime_ns for path in (self.shard, index_of(self.shard))]
+            shard, index = self.shard.stat(), index_of(self.shard).stat()
         except OSError:
-            return False
-        return times[0] <= times[1]
+            return ()
+        is_older = shard.st_mtime_ns <= index.st_mtime_ns
+        return UNTOUCHED if is_older else (shard.st_mtime_ns, shard.st_size, shard.st_ino)
+
+
+@lru_cache(maxsize=8)  # a run's files are read one after another
+def _parsed(files_json: bytes, index: Path) -> Mapping[str, tuple[int, int, int]]:
+    return dict(json_of(files_json, index, FILES, RESTORE))
 
 
 def find(run: Path) -> Packed | None:

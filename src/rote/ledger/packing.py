@@ -117,12 +117,10 @@ def _unfit(run: RunFolder) -> str | None:
 
 
 def _shards(store: Store, name: str) -> list[Path]:
-    """Return the shards of one sweep, oldest first; raises ValueError if there is none."""
+    """Return the shards of one sweep, oldest first."""
     own = re.compile(re.escape(name) + r"\.\d{4,}\.zip")
-    found = [path for path in (store.outputs / FOLDER).glob("*.zip") if own.fullmatch(path.name)]
-    if not found:
-        raise ValueError(f"no run of {name!r} is archived")
-    return sorted(found)
+    found = (store.outputs / FOLDER).glob("*.zip")
+    return sorted(path for path in found if own.fullmatch(path.name))
 
 
 def _next_shard(store: Store, name: str) -> Path:

@@ -126,8 +126,9 @@ class RunFolder:
 
         Unless ``thorough``, files that were not written since the run was done are not read.
         """
-        seen, packed = seal.stamp(self.path), self.in_archive()
-        if not thorough and (packed.is_untouched() if packed else seal.SEEN.get(self.path) == seen):
+        packed = self.in_archive()
+        seen = packed.stamp() if packed else seal.stamp(self.path)
+        if not thorough and seen in (archive.UNTOUCHED, seal.SEEN.get(self.path)):
             return None
         try:
             if sealed := seal.read_seal(self.path):
@@ -138,8 +139,7 @@ class RunFolder:
                     read()
         except (ValueError, FileNotFoundError) as error:
             return str(error)
-        if not packed:
-            seal.SEEN[self.path] = seen
+        seal.SEEN[self.path] = seen
         return None
 
     def require_undamaged(self, *, thorough: bool = False) -> None:
