@@ -193,6 +193,8 @@ def test_a_missing_shard_and_a_damaged_index_do_not_make_runs_undone(runs: Store
     assert all(runs.run(run_id).damage() is None for run_id in IDS[2:])
     with pytest.raises(Damaged, match="it is missing"):
         runs.run(IDS[0]).curve()
+    assert restore(runs).num_runs == 3
+    assert [runs.run(run_id).is_done() for run_id in IDS] == [False] * 2 + [True] * 3
 
 
 def test_a_run_in_a_shard_is_not_set_aside_to_be_trained_anew(runs: Store) -> None:

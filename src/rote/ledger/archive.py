@@ -5,7 +5,6 @@ one member leaves the others readable. Its last member lists each run's files wi
 copy of it lies beside the shard, because a zip's own directory of 7,000 files takes longer to read.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from zipfile import BadZipFile, ZipFile
 from rote.io import read
 from rote.io.read import Damaged, json_of, open_regular
 from rote.io.shapes import listed, mapped, whole
-from rote.io.write import sha256
+from rote.io.write import sha256, sha256_of_file
 
 FOLDER, INDEX = "archives", "index.jsonl"
 RESTORE = "rote archive NAME --restore of its sweep brings back what is sound"
@@ -81,19 +80,20 @@ def packed_runs(folder: Path) -> dict[str, Packed]:
     except OSError:
         return {}
     if folder not in KNOWN or KNOWN[folder][0] != seen:
-        shards = sorted({*folder.glob("*.zip"), *map(shard_of, folder.glob("*.index"))})
-        KNOWN[folder] = (seen, {key: run for path in shards for key, run in _runs(path).items()})
+        found = {key: run for path in shards(folder) for key, run in _runs(path).items()}
+        KNOWN[folder] = (seen, found)
     return KNOWN[folder][1]
+
+
+def shards(folder: Path) -> list[Path]:
+    """Return the paths of all shards, also of one that is missing beside its index."""
+    beside = (index.with_suffix(".zip") for index in folder.glob("*.index"))
+    return sorted({*folder.glob("*.zip"), *beside})
 
 
 def index_of(shard: Path) -> Path:
     """Return the path of the index beside a shard."""
     return shard.with_suffix(".index")
-
-
-def shard_of(index: Path) -> Path:
-    """Return the path of the shard beside an index."""
-    return index.with_suffix(".zip")
 
 
 def index(files_by_run: Mapping[str, Mapping[str, tuple[int, int, int]]]) -> bytes:
@@ -116,10 +116,10 @@ def read_bytes(path: Path, *, most_bytes: int | None = None) -> bytes:
 def sha256_of(path: Path) -> str:
     """Return the digest of a file of a run, as `read_bytes` finds it, read in pieces on disk."""
     try:
-        with open_regular(path) as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        open_regular(path).close()
     except FileNotFoundError:
         return sha256(read_bytes(path))
+    return sha256_of_file(path)
 
 
 def _runs(shard: Path) -> dict[str, Packed]:

@@ -71,10 +71,9 @@ def restore(store: Store, name: str, progress: Progress) -> Moved:
             os.sync()  # all files are on disk before the shard goes
             num_runs += len(runs) - len(bad)
             index_of(shard).unlink(missing_ok=True)
-            if bad:
+            if bad and shard.exists():
                 shard.replace(shard.with_suffix(".zip.damaged"))
-            else:
-                shard.unlink()
+            shard.unlink(missing_ok=True)
             archive.KNOWN.clear()
             left += bad
     return Moved(num_runs, left)
@@ -119,14 +118,13 @@ def _unfit(run: RunFolder) -> str | None:
 def _shards(store: Store, name: str) -> list[Path]:
     """Return the shards of one sweep, oldest first."""
     own = re.compile(re.escape(name) + r"\.\d{4,}\.zip")
-    found = (store.outputs / FOLDER).glob("*.zip")
-    return sorted(path for path in found if own.fullmatch(path.name))
+    return [path for path in archive.shards(store.outputs / FOLDER) if own.fullmatch(path.name)]
 
 
 def _next_shard(store: Store, name: str) -> Path:
     folder = store.outputs / FOLDER
     below(folder, "a sweep's name", name)
-    taken = {path.name.partition(".zip")[0] for path in folder.glob("*.zip*")}
+    taken = {path.name.partition(".zip")[0].removesuffix(".index") for path in folder.glob("*")}
     numbers = (f"{name}.{number:04}" for number in range(1, len(taken) + 2))
     return folder / f"{next(stem for stem in numbers if stem not in taken)}.zip"
 
