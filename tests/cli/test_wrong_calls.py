@@ -11,7 +11,7 @@ OF_A_RUN = "0123456789abcdef"
 AUDIT = ["audit", "model", "--members", "a.txt", "--nonmembers", "b.txt"]
 COMMANDS = (
     "sweep", "status", "resume", "retry", "cancel", "collect", "report", "dashboard", "sync",
-    "compare", "compress", "fit",
+    "compare", "compress", "fit", "archive",
 )  # fmt: skip
 OPERANDS = {"compare": ["other"], "compress": ["file", "-o", "out"]}
 CALLS: list[list[str]] = [

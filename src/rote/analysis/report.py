@@ -25,7 +25,8 @@ from rote.analysis.page import (
 )
 from rote.analysis.results import Results, write_table
 from rote.config.choices import unknown
-from rote.io.write import sha256, sha256_of_file, write_bytes, write_json
+from rote.io.write import sha256, write_bytes, write_json
+from rote.ledger.archive import sha256_of
 
 FOLDER = Path(__file__).parent / "reports"
 
@@ -195,7 +196,6 @@ def _sources(content: Content, results: Results) -> dict[str, Any]:
     for what, of in (("arrays", content.arrays_of), ("looks", content.looks_of)):
         if of:
             sources[f"{what}_sha256"] = {
-                run_id: sha256_of_file(results.folders[run_id].path / f"{what}.npz")
-                for run_id in of
+                run_id: sha256_of(results.folders[run_id].path / f"{what}.npz") for run_id in of
             }
     return sources

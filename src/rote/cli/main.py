@@ -28,6 +28,7 @@ COMMANDS = {
         "retry": ("sweeps:retry", "as resume, and what failed is tried again"),
         "repair": ("sweeps:repair", "as resume, and damaged finished runs are trained anew"),
         "cancel": ("sweeps:cancel", "end the jobs of a sweep, keep what they have done"),
+        "archive": ("sweeps:archive", "pack finished runs into few files, or bring them back"),
         "logs": ("sweeps:logs", "what a run's worker wrote last, and why the run failed"),
     },
     "Results": {

@@ -152,9 +152,9 @@ def find_run(outputs: Path, word: str) -> "RunFolder":
         return RunFolder(Path(word).resolve())
     if word in launched(outputs):
         runs = [store.run(run_id) for run_id in load_plan(outputs, word).run_ids]
-        done = [run for run in runs if run.is_done()]
-        if not done:
-            raise ValueError(f"no run of {word!r} is done: rote sweep {word}")
+        done = [run for run in runs if run.is_done() and not run.in_archive()]
+        if not done:  # archived runs have no weights
+            raise ValueError(f"no run of {word!r} is done, or all are archived: rote sweep {word}")
         return max(done, key=lambda run: run.record_path.lstat().st_mtime_ns)
     begun = [run.run_id for run in store.runs() if run.run_id.startswith(word)]
     if not word or not begun:

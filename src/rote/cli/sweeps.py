@@ -143,6 +143,44 @@ def cancel(name: Launched, /, *, json: Json = False) -> int:
     return 0
 
 
+def archive(
+    name: Launched,
+    /,
+    *,
+    restore: Annotated[bool, flag("bring the folders back instead")] = False,
+    json: Json = False,
+) -> int:
+    """Pack the folders of finished runs into shards of 1,000, which every command reads.
+
+    Raises ValueError for runs that cannot be restored, once the others are.
+    """
+    from rote.cli.progress import Bar
+    from rote.cli.screen import print_json, screen
+    from rote.cluster.plan import load_plan
+    from rote.io.outputs import outputs_folder
+    from rote.io.read import require_no_damage
+    from rote.ledger import packing
+    from rote.ledger.store import Store
+
+    outputs = outputs_folder()
+    plan, store = load_plan(outputs, name), Store(outputs)
+    with Bar() as progress:
+        if restore:
+            moved = packing.restore(store, plan.name, progress)
+        else:
+            moved = packing.pack(store, plan.name, plan.run_ids, progress)
+    if json:
+        print_json({"name": plan.name, "num_runs": moved.num_runs, "left": moved.left})
+    console = screen()
+    verb = "restored" if restore else "archived"
+    console.print(f"{plan.name}: {moved.num_runs} runs {verb}, {len(moved.left)} left")
+    if restore:
+        require_no_damage(moved.left)
+    for line in moved.left[:SHOWN_RUNS]:
+        console.print(f"  {line}", soft_wrap=True)
+    return 0
+
+
 def logs(
     run: Annotated[str, argument("16 hex digits", converter=run_id, name="run_id")],
     /,

@@ -172,7 +172,7 @@ def _complete(runs: "list[RunFolder]", damaged: list[str]) -> None:
     from rote.ledger.claim import RunIsTaken
     from rote.tracking.repair import repair
 
-    for run in (run for run in runs if run.is_done()):
+    for run in (run for run in runs if run.is_done() and not run.in_archive()):
         try:
             with suppress(RunIsTaken), run.claim():
                 repair(run)

@@ -4,7 +4,7 @@ import itertools
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -202,8 +202,11 @@ def _made_anew(plan: Plan, outputs: Path, stand: SweepState, mode: str) -> Sweep
     return stand
 
 
-def _set_aside(points: Iterable[Point], outputs: Path) -> None:
-    """Rename the folders of runs to <id>.<n>; nothing is ever deleted."""
+def _set_aside(points: Sequence[Point], outputs: Path) -> None:
+    """Rename the folders of runs to <id>.<n>; nothing is ever deleted; raises ValueError."""
+    packed = sum(bool(Store(outputs).run(point.run_id).in_archive()) for point in points)
+    if packed:
+        raise ValueError(f"{packed} of these runs are archived: rote archive NAME --restore first")
     for point in points:
         folder = Store(outputs).run(point.run_id).path
         if os.path.lexists(folder):

@@ -14,7 +14,7 @@ from rote.cluster.plan import Plan, load_plan
 from rote.core.progress import Progress, with_progress
 from rote.io.outputs import outputs_folder
 from rote.io.read import require_no_damage
-from rote.io.write import sha256_of_file
+from rote.ledger.archive import sha256_of
 from rote.ledger.record import Record
 from rote.ledger.spec import flatten
 from rote.ledger.store import RunFolder, Store
@@ -64,7 +64,7 @@ def gathered(name: str, progress: Progress, *, capacity_from: str | None = None)
     results = Results(
         table=derive(stored(runs), IN_EVERY_REPORT),
         curves={run.record.run_id: run.curve for run in runs},
-        records_sha256={run.record.run_id: sha256_of_file(run.folder.record_path) for run in runs},
+        records_sha256={run.record.run_id: sha256_of(run.folder.record_path) for run in runs},
         folders={run.record.run_id: run.folder for run in runs},
         alphas=alphas,
         open_corpus=open_prepared,

@@ -35,7 +35,7 @@ class Damaged(ValueError):
 
 def require_no_damage(damaged: Sequence[str]) -> None:
     """Raises ValueError with the reasons; call it after all sound results are shown or written."""
-    if damaged:
+    if damaged := list(dict.fromkeys(damaged)):  # a damaged shard is the reason of all its runs
         more = len(damaged) - SHOWN_REASONS
         rest = [f"and {more} more: rote doctor --outputs"] if more > 0 else []
         raise ValueError("; ".join([*damaged[:SHOWN_REASONS], *rest]))

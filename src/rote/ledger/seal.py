@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rote.io.read import Damaged, json_of, open_regular, read_bytes
+from rote.io.read import Damaged, json_of
 from rote.io.shapes import keyed, mapped, text, whole
 from rote.io.write import canonical_json, sha256, sha256_of_file, write_text
+from rote.ledger.archive import read_bytes, sha256_of
 
 NAME, RECORD = "seal.json", "record.json"
 NAMES = (
@@ -50,10 +51,10 @@ class Seal:
         """Check a file as `require` does, reading it in pieces."""
         path = self.folder / name
         try:
-            open_regular(path).close()
+            digest = sha256_of(path)
         except FileNotFoundError:
             raise Damaged(path, "it is missing", REPAIR) from None
-        if name not in self.files or self.files[name]["sha256"] != sha256_of_file(path):
+        if name not in self.files or self.files[name]["sha256"] != digest:
             raise self._changed(name)
 
     def require_all(self, *, thorough: bool) -> None:
@@ -98,7 +99,7 @@ def read_seal(folder: Path) -> Seal | None:
     path = folder / NAME
     try:
         content = json_of(read_bytes(path), path, SHAPE, REPAIR)
-        written_ns = path.stat().st_mtime_ns
+        written_ns = path.stat().st_mtime_ns if path.exists() else 0  # 0: in a shard
     except FileNotFoundError:
         return None
     digest = content.pop("sha256", None)

@@ -14,9 +14,10 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rote.io.read import MOST_LEVELS, Damaged, read_bytes
+from rote.io.read import MOST_LEVELS, Damaged
 from rote.io.shapes import anything, keyed, mapped, number, optional, text, tree, whole
 from rote.io.write import canonical_json, sha256
+from rote.ledger.archive import read_bytes
 
 VERSION = 1  # increase it when the meaning of a key changes: every run id changes
 WHAT = ("task", "model", "size", "optim", "budget", "precision", "measure", "seed")

@@ -17,9 +17,10 @@ from omegaconf import OmegaConf
 
 from rote.io.arrays import packed, unpacked
 from rote.io.outputs import below
-from rote.io.read import Damaged, json_of, open_regular, read_bytes, read_end, read_json
+from rote.io.read import Damaged, json_of, read_end, read_json
 from rote.io.write import require_replaceable, write_bytes, write_json, write_text
-from rote.ledger import seal
+from rote.ledger import archive, seal
+from rote.ledger.archive import read_bytes
 from rote.ledger.claim import Claim, is_held
 from rote.ledger.curve import CIRCUMSTANCES, FAILURE, curve_row
 from rote.ledger.record import DamagedRecord, Record
@@ -91,8 +92,12 @@ class RunFolder:
         return any(self.checkpoints_path.glob("*"))
 
     def is_done(self) -> bool:
-        """Return whether the record exists; reads no file."""
-        return os.path.lexists(self.record_path)
+        """Return whether the record exists, here or in an archive; reads no file of the run."""
+        return os.path.lexists(self.record_path) or self.in_archive() is not None
+
+    def in_archive(self) -> archive.Packed | None:
+        """Return where the run is packed; None if its record is in its folder, or nowhere."""
+        return None if os.path.lexists(self.record_path) else archive.find(self.path)
 
     def spec(self) -> Spec:
         """Return the spec of the run; raises ValueError naming the file if it cannot be read."""
@@ -110,10 +115,9 @@ class RunFolder:
             if record.sealed and seal.read_seal(self.path) is None:
                 raise DamagedRecord(f"{seal.NAME}, which was written before it, is missing")
         except (DamagedRecord, Damaged) as error:
-            reason = error.reason if isinstance(error, Damaged) else error
             raise DamagedRecord(
-                f"{self.record_path} is damaged: {reason}; {seal.REPAIR}, or move it away to run "
-                "this point again: nothing was changed"
+                f"{self.record_path} is damaged: {getattr(error, 'reason', error)}; "
+                f"{seal.REPAIR}, or move it away to run this point again: nothing was changed"
             ) from error
         return record
 
@@ -122,12 +126,12 @@ class RunFolder:
 
         Unless ``thorough``, files that were not written since the run was done are not read.
         """
-        seen = seal.stamp(self.path)
-        if not thorough and seal.SEEN.get(self.path) == seen:
+        packed = self.in_archive()
+        seen = packed.stamp() if packed else seal.stamp(self.path)
+        if not thorough and seen in (archive.UNTOUCHED, seal.SEEN.get(self.path)):
             return None
         try:
-            sealed = seal.read_seal(self.path)
-            if sealed:
+            if sealed := seal.read_seal(self.path):
                 sealed.require_all(thorough=thorough)
             else:  # a run from before seals existed
                 more = (self.circumstances, self.curve, self.arrays, self.spec) if thorough else ()
@@ -143,12 +147,6 @@ class RunFolder:
         if reason := self.damage(thorough=thorough):
             raise ValueError(reason)
 
-    def require_sound(self, name: str) -> None:
-        """Raises Damaged if this file of a finished run is not what the run wrote."""
-        open_regular(self.path / name).close()
-        if sealed := seal.read_seal(self.path):
-            sealed.require_file(name)
-
     def kept_weights(self) -> Path:
         """Return the file of a finished run's weights, unchanged since it was written.
 
@@ -158,7 +156,8 @@ class RunFolder:
         self.require_undamaged()
         if not self.weights_path.exists():
             raise self._lacks("kept no weights", "log.keep_weights=true")
-        self.require_sound(self.weights_path.name)
+        if sealed := seal.read_seal(self.path):
+            sealed.require_file(self.weights_path.name)
         return self.weights_path
 
     def circumstances(self) -> dict[str, Any]:
@@ -272,8 +271,8 @@ class RunFolder:
             raise ValueError(f"run {self.run_id} is not done: there is no {self.record_path}")
 
     def _lacks(self, what: str, remedy: str) -> ValueError:
-        again = f"move {self.record_path} away and run it again with {remedy}"
-        return ValueError(f"run {self.run_id} {what}: {again}")
+        path = self.record_path
+        return ValueError(f"run {self.run_id} {what}: move {path} away and run again with {remedy}")
 
     def _npz(self, name: str) -> dict[str, np.ndarray]:
         return unpacked(self._sound_bytes(name), self.path / name, seal.REPAIR)
@@ -295,5 +294,7 @@ class Store:
 
     def runs(self) -> list[RunFolder]:
         """Return all existing runs by id, without those that were set aside."""
-        folders = sorted((self.outputs / "runs").glob("*"))
-        return [RunFolder(path) for path in folders if RUN_ID.fullmatch(path.name)]
+        folder = self.outputs / "runs"
+        names = {path.name for path in folder.glob("*")}
+        names |= archive.packed_runs(self.outputs / archive.FOLDER).keys()
+        return [RunFolder(folder / name) for name in sorted(names) if RUN_ID.fullmatch(name)]
