@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 from tests.conftest import COMPOSER, MakeSpec
-
 from torch import nn
 
 from rote.cluster import local
@@ -83,7 +82,7 @@ def test_a_smaller_gpu_has_smaller_stacks(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_on_a_cpu_each_run_trains_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Its bits must not depend on its sweep; the hours of a GPU are those of stacks all the same."""
+    """Its bits must not depend on its sweep; the hours of a GPU are of stacks all the same."""
     pretend(monkeypatch)
     plan, facts = planned("host.accelerator=cpu", "seed=0")
     assert set(sizes(plan)) == {1}

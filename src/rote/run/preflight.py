@@ -114,6 +114,7 @@ class Preflight:
         require_looks(spec)
         data = self._data(what["task"])
         budget = self._once([what["budget"]], partial(build, what["budget"]))
+        finish = budget.finish
         precision = self._once([what["precision"]], partial(build, what["precision"]))
         for config in what["measure"].values():
             measure = self._once([config], partial(build, config))
@@ -127,7 +128,7 @@ class Preflight:
         _check_finish(spec, budget, controls)
         precision.check(
             device_type=device_of(host["accelerator"]).type, strategy=host["strategy"],
-            has_finish=budget.finish is not None, has_own_gradients=controls.gradients is not None,
+            has_finish=finish is not None, has_own_gradients=controls.gradients is not None,
         )  # fmt: skip
         steps, optim = budget.max_steps, what["optim"]
         optimiser, copies = self._once([optim, steps], partial(_try_optim, optim, steps))
@@ -142,7 +143,7 @@ class Preflight:
             strategy=host["strategy"],
             microbatch_size=controls.microbatch_size,
         )
-        key = [what["model"], data.vocab_size, data.length, optim, "stack"]
+        key = [what["model"], data.vocab_size, data.length, optim["optimiser"]["_target_"]]
         alone = not self._once(key, lambda: can_stack(_on_meta(*key[:3]), optimiser))
         alone |= bool(controls.why_alone or precision.why_alone)
         is_foreign = not what["model"]["_target_"].startswith("rote.")
@@ -151,14 +152,14 @@ class Preflight:
             entropy_bits=data.entropy_bits,
             max_steps=steps,
             tokens_per_step=batch_size * data.length,
-            finish_evaluations=budget.finish.max_evaluations if budget.finish else 0,
+            finish_evaluations=finish.max_evaluations if finish else 0,
             epoch_tokens=data.num_sequences * data.length,
             trains_alone=alone,
             step=step,
-            finish=budget.finish and Finishing.of(step, budget.finish, data.num_sequences),
+            finish=Finishing.of(step, finish, data.num_sequences) if finish else None,
             optimiser_copies=copies,
             recompute_above_gib=host["recompute_above_gib"],
-            stack=None if alone or is_foreign else StackMemory.of(step, budget.finish, copies),
+            stack=None if alone or is_foreign else StackMemory.of(step, finish, copies),
         )
 
     def parameters(self, config: Mapping[str, Any]) -> int:
