@@ -75,7 +75,7 @@ def test_capacity_80k_plans_six_stacks_of_twelve_two_at_a_time(
 
 
 def test_a_smaller_gpu_has_smaller_stacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    pretend(monkeypatch, 8.0)
+    pretend(monkeypatch, 2.0)
     plan, _ = planned(ON_GPU)
     assert 1 < max(sizes(plan)) < 12
     assert sum(sizes(plan)) == 72

@@ -92,7 +92,11 @@ def stacks(points: Iterable[Point], most_of: Callable[[Point], int]) -> list[tup
     open_stacks: dict[str, tuple[list[Point], int]] = {}
     made: list[list[Point]] = []
     for point in points:
-        shape, most = _shape(point.spec), most_of(point)
+        most = most_of(point)
+        if most == 1:
+            made.append([point])
+            continue
+        shape = _shape(point.spec)
         stack, limit = open_stacks.get(shape, ([], 0))
         if len(stack) >= min(limit, most):
             stack, limit = [], most
