@@ -41,7 +41,7 @@ OF_LOG = {
     "group": ("5", "''", '"a\nb"', "[a]"),
     "question": ("5", "[a]"),
     "keep_weights": ("yes_please", "1", "null"),
-    "look_at": ("5", "[]", "[1,1]", "[-1]", "[1.5]", "[true]"),
+    "look_at": ("1", "[]", "[1,1]", "[-1]", "[1.5]", "[true]"),
     "look_with": ("cost", "[]", "[5]", "[cost,cost]"),
     "observers": ("null", "[]", "wandb"),
     "observers.wandb": ("null", "3", "[]"),
