@@ -1,20 +1,37 @@
 """Packs hold what fits, and estimates come from what was measured."""
 
+from dataclasses import replace
+
 import pytest
 from tests.conftest import MakeSpec
 
-from rote.cluster.pack import Speed, estimates, packs, stacks
+from rote.cluster.pack import (
+    MOST_STACKED,
+    MOST_STACKED_PARAMETERS,
+    Speed,
+    estimates,
+    packs,
+    stack_on_gpu,
+    stacks,
+)
 from rote.cluster.plan import Point
+from rote.ledger.spec import Spec
 from rote.ledger.store import Store
+from rote.planner.bill import RATES
 from rote.run.execute import execute
 
 SPEED = Speed(flops_per_second=100.0, step_overhead_seconds=0.5)
 
 
+def planned(spec: Spec) -> Point:
+    """A point of this run."""
+    return Point(run_id=spec.run_id, spec=spec, parameters=1000, max_flops=500.0)
+
+
 @pytest.fixture
 def points(tiny: MakeSpec) -> list[Point]:
     """Four runs of 30 steps."""
-    specs = [tiny(f"seed={seed}") for seed in range(4)]
+    specs = [tiny(f"seed={seed}") for seed in range(4)]  # of one shape
     return [
         Point(run_id=spec.run_id, spec=spec, parameters=1000 * index, max_flops=500.0)
         for index, spec in enumerate(specs)
@@ -59,9 +76,43 @@ def test_a_stack_holds_runs_of_one_shape_up_to_its_size(tiny: MakeSpec) -> None:
         tiny("task.num_sequences=3"), tiny("optim=adamw"),
     ]  # fmt: skip
     mixed = [alike[0], other[0], *alike[1:], *other[1:]]
-    made = stacks(mixed, 3)
+    made = [[point.spec for point in stack] for stack in stacks(map(planned, mixed), lambda _: 3)]
     assert [list(map(alike.index, stack)) for stack in made if stack[0] in alike] == [
         [0, 1, 2], [3, 4],
     ]  # fmt: skip
-    assert [stack for stack in made if stack[0] in other] == [(spec,) for spec in other]
-    assert stacks(alike, 1) == [(spec,) for spec in alike]
+    assert [stack for stack in made if stack[0] in other] == [[spec] for spec in other]
+    assert stacks(map(planned, alike), lambda _: 1) == [(planned(spec),) for spec in alike]
+
+
+def test_the_run_with_least_room_limits_its_stack(points: list[Point]) -> None:
+    most = dict(zip((point.run_id for point in points), (4, 2, 4, 4), strict=True))
+    made = stacks(points, lambda point: most[point.run_id])
+    assert made == [tuple(points[:2]), tuple(points[2:])]
+
+
+@pytest.mark.parametrize(
+    ("changes", "memory_gib", "most"),
+    [
+        ({}, 80.0, 128),  # 64 GiB hold 640 runs
+        ({}, 10.0, 80),
+        ({"stack_base_bytes": 4 << 30}, 10.0, 40),
+        ({}, 0.01, 1),
+        ({}, None, 16),
+        ({"stack_run_bytes": None}, 80.0, 1),
+        ({"parameters": 535_168}, 80.0, 128),
+        ({"parameters": 535_169}, 80.0, 1),
+    ],
+)
+def test_a_gpu_stacks_as_many_as_fit_up_to_the_most_timed(
+    points: list[Point], changes: dict[str, int | None], memory_gib: float | None, most: int
+) -> None:
+    point = replace(points[0], **({"stack_run_bytes": (1 << 30) // 10} | changes))
+    assert stack_on_gpu(point, memory_gib) == most
+
+
+def test_the_most_stacked_are_the_fastest_and_the_largest_timed() -> None:
+    timed = [row for row in RATES if row.stack > 1]
+    assert max(row.parameters for row in timed) == MOST_STACKED_PARAMETERS
+    for size in {row.parameters for row in timed}:
+        of_size = [row for row in timed if row.parameters == size]
+        assert max(of_size, key=lambda row: row.steps_per_second).stack == MOST_STACKED

@@ -1,10 +1,13 @@
 """Resources that depend on the size, and keys that are none."""
 
+from pathlib import Path
+
 import pytest
 from tests.conftest import COMPOSER
 
-from rote.cluster.host import host_settings
-from rote.cluster.plan import Point
+from rote.cluster.host import LaunchRequest, host_settings
+from rote.cluster.journal import Journal
+from rote.cluster.plan import Plan, Point
 from rote.cluster.slurm import SlurmHost
 from rote.config.build import build
 from rote.ledger.spec import Spec
@@ -67,9 +70,51 @@ def test_numbers_that_are_none_are_refused(key: str) -> None:
 def test_gpus_go_by_size() -> None:
     made = host("host=slurm_gpu")
     asked = [made.resources(size) for size in (500_000, 124_000_000, 1_500_000_000)]
-    assert [(one.runs_at_once, one.stack) for one in asked] == [(2, 32), (1, 1), (1, 1)]
+    assert [one.runs_at_once for one in asked] == [2, 1, 1]
     assert [one.sbatch()["gpus_per_node"] for one in asked] == [1, 1, 8]
     assert [one.tasks_per_node for one in asked] == [1, 1, 8]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "most"),
+    [
+        ([], 1),  # on CPUs
+        (["host.gpus_per_node=1"], 32),  # 0.8 of 40 GiB
+        (["host.gpus_per_node=1", "host.accelerator=cpu"], 1),
+        (["host.accelerator=gpu", "host.gpu_memory_gib=20"], 16),
+        (["host.gpus_per_node=1", "host.runs_at_once=2"], 16),
+        (["host.gpus_per_node=2", "host.runs_at_once=2"], 32),
+        (["host.gpus_per_node=1", "host.gpu_memory_gib=null"], 16),
+        (["host.gpus_per_node=2", "host.tasks_per_node=2"], 1),
+        (["host.stack=3"], 3),
+        (["host.gpus_per_node=1", "host.by_parameters=[{up_to_parameters:9,stack:3}]"], 3),
+    ],
+)
+def test_auto_stacks_what_fits_into_a_share_of_a_gpu(overrides: list[str], most: int) -> None:
+    spec = Spec.from_config(COMPOSER.config(["host=slurm"]))
+    point = Point(
+        run_id=spec.run_id, spec=spec, parameters=1, max_flops=1.0, stack_run_bytes=1 << 30
+    )
+    assert host(*overrides).stack_of(point) == most
+
+
+def test_a_stack_is_packed_whole(tmp_path: Path) -> None:
+    """Six runs of 10 minutes: two stacks of three, and packs of 30 minutes; one worker has died."""
+    specs = [Spec.from_config(COMPOSER.config([f"seed={seed}"])) for seed in range(7)]
+    points = tuple(
+        Point(run_id=spec.run_id, spec=spec, parameters=1, max_flops=6e12) for spec in specs
+    )
+    order = LaunchRequest(
+        plan=Plan(name="x", question="", report="capacity", points=points),
+        outputs=tmp_path,
+        journal=Journal(tmp_path),
+        todo=points,
+        suspect=frozenset({points[1].run_id}),
+    )
+    made = host("host.stack=3", "host.step_overhead_seconds=0")
+    ((_, assignments),) = made._arrays(order, size=100)
+    seeds = [[[spec.what["seed"] for spec in stack] for stack in one.stacks] for one in assignments]
+    assert seeds == [[[1]], [[0, 2, 3]], [[4, 5, 6]]]
 
 
 def test_where_a_run_is_carried_out_moves_no_id() -> None:

@@ -140,11 +140,10 @@ def test_a_job_that_never_takes_a_step_is_not_requeued_for_ever(
     monkeypatch.setattr(worker, "leave", left.append)
     monkeypatch.setenv("SLURM_RESTART_COUNT", str(lives))
     assignment = worker.Assignment(
-        specs=(spec,),
+        stacks=((spec,),),
         outputs=str(store.outputs),
         retry_failures={},
         runs_at_once=1,
-        stack=1,
         code={},
     )
     flag = StopFlag()

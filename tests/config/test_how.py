@@ -30,6 +30,7 @@ WRONG = {
     "flops_per_second": (*NOT_NUMBERS, *NULL, "0"),
     "step_overhead_seconds": (*NOT_NUMBERS, *NULL),
     "recompute_above_gib": NOT_NUMBERS,
+    "gpu_memory_gib": (*NOT_NUMBERS, "0"),
     "checkpoint_every_seconds": NOT_NUMBERS,
     "by_parameters": (*NULL, "5", "[5]", "[{up_to_parameters:0}]"),
     "accelerator": (*NULL, "tpuu", "true", "''"),
@@ -40,7 +41,7 @@ OF_LOG = {
     "group": ("5", "''", '"a\nb"', "[a]"),
     "question": ("5", "[a]"),
     "keep_weights": ("yes_please", "1", "null"),
-    "look_at": ("5", "[]", "[1,1]", "[-1]", "[1.5]", "[true]"),
+    "look_at": ("1", "[]", "[1,1]", "[-1]", "[1.5]", "[true]"),
     "look_with": ("cost", "[]", "[5]", "[cost,cost]"),
     "observers": ("null", "[]", "wandb"),
     "observers.wandb": ("null", "3", "[]"),
@@ -102,7 +103,8 @@ def test_every_host_of_conf_is_accepted(name: str) -> None:
         "host.extra_sbatch=['--mail-type=FAIL',hold]",
         "host.by_parameters=[{up_to_parameters:1e9,nodes:2},{up_to_parameters:null}]",
         "host.pack_minutes=0.5", "host.recompute_above_gib=0", "host.checkpoint_every_seconds=null",
-        "host.gpus_per_node=0", "host.max_parallel_jobs=1", "host.signal_seconds=60",
+        "host.gpus_per_node=0", "host.stack=auto", "host.stack=8", "host.gpu_memory_gib=null",
+        "host.max_parallel_jobs=1", "host.signal_seconds=60",
     ],
 )  # fmt: skip
 def test_right_values_are_sent(override: str) -> None:

@@ -137,7 +137,7 @@ def test_a_worker_takes_up_what_can_be_rebuilt_and_leaves_the_rest(
         path = run.path / name
         world.DAMAGES[damage](path)
         assignment = Assignment(
-            specs=(), outputs=str(outputs), retry_failures={}, runs_at_once=1, stack=1, code={}
+            stacks=(), outputs=str(outputs), retry_failures={}, runs_at_once=1, code={}
         )
         worker = _Worker(assignment, StopFlag(), outputs)
         if worker._is_begun(run):

@@ -1,7 +1,10 @@
 """The bill adds up."""
 
+from typing import get_args
+
 import pytest
 
+from rote.cli.sweeps import Gpu
 from rote.planner import bill as module
 from rote.planner.bill import RUN_SECONDS, START_SECONDS, Line, bill, flops_per_second_here
 
@@ -17,6 +20,7 @@ def test_time_is_for_what_is_left_over_the_workers() -> None:
         [line(4e9), line(2e9), line(2e9), line(9e9)],
         seconds=[5, 3, 3],
         num_workers=2,
+        num_stacks=3,
         flops_left=989.4e12 * 7200 / 4,
         h100_seconds=7200,
     )
@@ -28,14 +32,24 @@ def test_time_is_for_what_is_left_over_the_workers() -> None:
 
 
 def test_no_number_of_workers_beats_the_longest_run() -> None:
-    nothing = {"flops_left": 0.0, "h100_seconds": 0.0}
+    nothing = {"num_stacks": 2, "flops_left": 0.0, "h100_seconds": 0.0}
     total = bill([line(4e9), line(1e9)], seconds=[5.0, 2.0], num_workers=100, **nothing)
     assert total.seconds_here == pytest.approx(START_SECONDS + 5.0 + RUN_SECONDS)
 
 
 def test_nothing_to_do_takes_no_time() -> None:
-    total = bill([line(1e9)], seconds=[], num_workers=2, flops_left=0.0, h100_seconds=0.0)
+    nothing = {"num_stacks": 0, "flops_left": 0.0, "h100_seconds": 0.0}
+    total = bill([line(1e9)], seconds=[], num_workers=2, **nothing)
     assert total.seconds_here == 0.0 and total.h100_mfu is None
+
+
+def test_the_bill_on_one_gpu_has_its_hours_alone() -> None:
+    total = bill(
+        [line(1e9)], seconds=[1.0], num_workers=1, num_stacks=1, flops_left=1e9, h100_seconds=3600
+    )
+    for name in get_args(Gpu):
+        assert list(total.on(name).gpu_hours.values()) == [total.gpu_hours[name.upper()]]
+    assert {name.upper() for name in get_args(Gpu)} == set(total.gpu_hours)
 
 
 def test_training_sustains_a_share_of_the_matrix_product_rate(

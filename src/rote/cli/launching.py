@@ -88,14 +88,19 @@ def launch_sweep(
     wait: bool = False,
     as_json: bool = False,
     limits: Limits = NO_LIMITS,
+    gpu: str | None = None,
 ) -> int:
-    """Plan the sweep, print the bill and launch what is not done; a dry run ends with the bill."""
+    """Plan the sweep, print the bill and launch what is not done; a dry run ends with the bill.
+
+    ``gpu``: the kind of GPU whose hours the bill has; None: of all kinds.
+    """
     console = screen()
     require_mode(mode)
     require_kind(sweep.report)
     outputs = outputs_folder() if dry_run else require_writable(outputs_folder())
     with Bar() as progress, rehearsal() if dry_run else nullcontext():
         plan, todo, bill = _planned(sweep, composer, Store(outputs), progress)
+    bill = bill.on(gpu) if gpu else bill
     _print_bill(console, plan, bill, each=dry_run)
     if dry_run:
         if as_json:
@@ -195,7 +200,9 @@ def _print_bill(console: Console, plan: Plan, bill: Bill, *, each: bool) -> None
         f"{duration(bill.seconds_here)} on this machine",
         highlight=False,
     )
-    if bill.num_done < len(bill.lines):
+    if bill.num_stacks < (num_left := len(bill.lines) - bill.num_done):
+        console.print(f"{num_left} runs train as {bill.num_stacks} stacks", highlight=False)
+    if num_left:
         mfu = f" (the H100 at an MFU of {100 * bill.h100_mfu:.2g} %)" if bill.h100_mfu else ""
         console.print(f"hours of one GPU, at most: {_gpu_hours(bill)}{mfu}", highlight=False)
 

@@ -17,6 +17,8 @@ from rote.cli.arguments import (
 
 Mode = Literal["cached", "retry", "repair", "force", "read-only"]
 MODE = "retry: failures too, repair: damaged runs too, force: all anew, read-only: launch nothing"
+Gpu = Literal["h100", "h200"]
+GPU = "the GPU whose hours the bill has; the rates are an H100's, no others were measured"
 SHOWN_RUNS = 5
 FAILURES = "stop the whole sweep once so many of its runs have failed"
 GPU_HOURS = "stop it once its jobs have had GPUs for so long, all together"
@@ -29,6 +31,7 @@ def sweep(
     /,
     *overrides: Annotated[str, argument("KEY=VALUE; for an axis: its new values")],
     dry_run: Annotated[bool, flag("check every point, print the bill")] = False,
+    on: Annotated[Gpu | None, argument(GPU, converter=None)] = None,
     mode: Annotated[Mode, argument(MODE, converter=None)] = "cached",
     max_failures: MaxFailures = None,
     max_gpu_hours: MaxGpuHours = None,
@@ -44,7 +47,7 @@ def sweep(
     changed = renamed(with_overrides(load_sweep(name), overrides), overrides, OWN)
     return launch_sweep(
         changed, Composer(), mode=mode, dry_run=dry_run, wait=follow, as_json=json,
-        limits=Limits(max_failures, max_gpu_hours),
+        limits=Limits(max_failures, max_gpu_hours), gpu=on,
     )  # fmt: skip
 
 

@@ -34,14 +34,13 @@ class LaunchRequest:
     suspect: frozenset[str] = frozenset()  # runs whose worker died: each gets a job of its own
     snapshot: Snapshot | None = None  # the code that jobs run; None: what is on disk then
 
-    def assignment(self, points: Sequence[Point], *, runs_at_once: int, stack: int) -> Assignment:
+    def assignment(self, stacks: Sequence[tuple[Point, ...]], *, runs_at_once: int) -> Assignment:
         """Return the assignment of one worker."""
         return Assignment(
-            specs=tuple(point.spec for point in points),
+            stacks=tuple(tuple(point.spec for point in stack) for stack in stacks),
             outputs=str(self.outputs),
             retry_failures=self.retry_failures,
             runs_at_once=runs_at_once,
-            stack=stack,
             code={**code(), "snapshot": self.snapshot.digest if self.snapshot else None},
             own_modules=(
                 self.snapshot.own_modules
@@ -67,8 +66,8 @@ class Host(Protocol):
     def processes(self, parameters: int) -> int:
         """Return how many processes train one run of a model of this size together."""
 
-    def stack_of(self, parameters: int) -> int:
-        """Return how many runs of one shape train as one, at most, for a model of this size."""
+    def stack_of(self, point: Point) -> int:
+        """Return how many runs of this run's shape train as one stacked model, at most."""
 
     def launch(self, order: LaunchRequest) -> Launch:
         """Send the runs and return at once; raises ValueError if the host refuses them."""

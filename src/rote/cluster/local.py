@@ -6,17 +6,19 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from socket import gethostname
 from typing import ClassVar
 
 import submitit
 
 from rote.cluster.host import Launch, LaunchRequest
+from rote.cluster.pack import SHARING, stack_on_gpu, stacks
 from rote.cluster.plan import Point
 from rote.cluster.snapshot import LIVE
 from rote.cluster.verified_job import START, private, record_digest
 from rote.cluster.worker import work
-from rote.config.host_and_log import require_host
+from rote.config.host_and_log import AUTO, require_host
 from rote.core.process import isolated_children
 
 MINUTES_WITHOUT_END = (
@@ -31,7 +33,7 @@ class LocalHost:
     detached: ClassVar[bool] = False
 
     workers: int | None
-    stack: int
+    stack: int | str
     threads: int
     accelerator: str
     recompute_above_gib: float | None
@@ -53,16 +55,29 @@ class LocalHost:
         """Return 1: each run has one process."""
         return 1
 
-    def stack_of(self, parameters: int) -> int:
-        """Return the stack size, the same for all model sizes."""
-        return self.stack
+    def stack_of(self, point: Point) -> int:
+        """Return `host.stack`; auto: 1 on a CPU, else what fits into a process's share of a GPU."""
+        if self.stack != AUTO:
+            return int(self.stack)
+        memory_gib = gpus_gib(self.accelerator)
+        if not memory_gib:
+            return 1
+        sharing = -(-self._places() // len(memory_gib))
+        return stack_on_gpu(point, min(memory_gib) / sharing)
+
+    def _places(self) -> int:
+        """Return how many processes train at a time, at most."""
+        cores = len(os.sched_getaffinity(0))
+        gpus = gpus_gib(self.accelerator) if self.stack == AUTO else ()
+        return self.workers or min(cores, SHARING * len(gpus)) or cores
 
     def launch(self, order: LaunchRequest) -> Launch:
-        """Start one worker; it runs as many runs at a time as there are cores."""
+        """Start one worker; it trains as many stacks at a time as `host.workers` allows."""
         submission = order.journal.begin(host=gethostname(), job_name="")
         folder = order.journal.jobs_folder(submission.uid)
-        places = min(len(order.todo), self.workers or len(os.sched_getaffinity(0)))
-        assignment = order.assignment(order.todo, runs_at_once=places, stack=self.stack)
+        together = stacks(order.todo, self.stack_of)
+        places = min(len(together), self._places())
+        assignment = order.assignment(together, runs_at_once=places)
         with private(folder):
             executor = submitit.LocalExecutor(folder=folder, python=START)
             executor.update_parameters(timeout_min=MINUTES_WITHOUT_END, gpus_per_node=_num_gpus())
@@ -72,6 +87,19 @@ class LocalHost:
         jobs = {job.job_id: [point.run_id for point in order.todo]}
         order.journal.sent(submission, jobs, digests)
         return Launch((job.job_id,), len(order.todo), self.detached)
+
+
+@cache
+def gpus_gib(accelerator: str) -> tuple[float, ...]:
+    """Return the memory of each CUDA device that this accelerator stands for here, in GiB."""
+    import torch
+
+    from rote.training.distributed import device_of
+
+    if device_of(accelerator).type != "cuda":
+        return ()
+    devices = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
+    return tuple(device.total_memory / 2**30 for device in devices)
 
 
 def _num_gpus() -> int:

@@ -1,14 +1,32 @@
-"""Group short runs into jobs: estimate their time, fill packs, and form stacks."""
+"""Group runs: form stacks, estimate their time, and fill jobs with them.
+
+On a CPU `host.stack: auto` means 1, because a stack agrees with single runs to the last digits only
+and the results of a run must not depend on what else its sweep holds. On a GPU it means what
+`stack_on_gpu` returns.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 from rote.cluster.plan import Point
 from rote.io.write import canonical_json
 from rote.ledger.spec import FINISH, Spec
 from rote.ledger.store import RunFolder, Store
+
+# Of the stacks timed on a GPU, 128 runs took most steps a second at both sizes timed, 80,352 and
+# 535,168 parameters (docs/performance.md). No stack of larger models was timed.
+MOST_STACKED, MOST_STACKED_PARAMETERS = 128, 535_168
+STACKED_BLINDLY = 16  # on a GPU whose memory is unknown
+# Of the memory, what stacks are planned to fill: predictions are to be within 15 %
+# (`rote.training.memory`), and each process has a CUDA context besides.
+FILLED = 0.8
+# Processes that share a GPU: capacity_80k was timed with two stacks at once (docs/findings.md).
+SHARING = 2
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,41 +62,61 @@ def estimates(
 
 
 def packs(
-    points: Sequence[Point],
+    items: Sequence[Item],
     seconds: Sequence[float],
     *,
     target_seconds: float,
-    alone: Callable[[Point], bool],
-) -> list[tuple[Point, ...]]:
-    """Group points in order up to the target time; points that must be ``alone`` get own packs."""
-    made: list[list[Point]] = []
-    filled = math.inf  # so that the first point opens a pack
-    for point, length in zip(points, seconds, strict=True):
-        if alone(point):
-            made.insert(0, [point])
+    alone: Callable[[Item], bool],
+) -> list[tuple[Item, ...]]:
+    """Group items in order up to the target time; items that must be ``alone`` get own packs."""
+    made: list[list[Item]] = []
+    filled = math.inf  # so that the first item opens a pack
+    for item, length in zip(items, seconds, strict=True):
+        if alone(item):
+            made.insert(0, [item])
         elif filled + length > target_seconds:
-            made.append([point])
+            made.append([item])
             filled = length
         else:
-            made[-1].append(point)
+            made[-1].append(item)
             filled += length
     return [tuple(pack) for pack in made]
 
 
-def stacks(specs: Iterable[Spec], most: int) -> list[tuple[Spec, ...]]:
-    """Group specs that can train as one stacked model, at most ``most`` each, in given order.
+def stacks(points: Iterable[Point], most_of: Callable[[Point], int]) -> list[tuple[Point, ...]]:
+    """Group runs that can train as one stacked model, in given order.
 
-    Seeds, amounts of data, learning rates, schedules and lengths of training may differ.
+    ``most_of`` is how many runs the stack of a run may hold; each run of a stack limits it. Seeds,
+    amounts of data, learning rates, schedules and lengths of training may differ.
     """
-    open_stacks: dict[str, list[Spec]] = {}
-    made: list[list[Spec]] = []
-    for spec in specs:
-        shape = _shape(spec)
-        if shape not in open_stacks or len(open_stacks[shape]) == most:
-            open_stacks[shape] = []
-            made.append(open_stacks[shape])
-        open_stacks[shape].append(spec)
+    open_stacks: dict[str, tuple[list[Point], int]] = {}
+    made: list[list[Point]] = []
+    for point in points:
+        most = most_of(point)
+        if most == 1:
+            made.append([point])
+            continue
+        shape = _shape(point.spec)
+        stack, limit = open_stacks.get(shape, ([], 0))
+        if len(stack) >= min(limit, most):
+            stack, limit = [], most
+            made.append(stack)
+        stack.append(point)
+        open_stacks[shape] = stack, min(limit, most)
     return [tuple(stack) for stack in made]
+
+
+def stack_on_gpu(point: Point, memory_gib: float | None) -> int:
+    """Return how many runs like this one a process trains as one on a GPU.
+
+    ``memory_gib`` is the process's share of the GPU's memory, None if it is unknown.
+    """
+    if point.stack_run_bytes is None or point.parameters > MOST_STACKED_PARAMETERS:
+        return 1
+    if memory_gib is None:
+        return STACKED_BLINDLY
+    room_bytes = FILLED * memory_gib * 2**30 - point.stack_base_bytes
+    return max(1, min(MOST_STACKED, int(room_bytes / point.stack_run_bytes)))
 
 
 def _shape(spec: Spec) -> str:

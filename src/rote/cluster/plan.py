@@ -22,7 +22,7 @@ POINT = keyed(
         "parameters": whole,
         "max_flops": number,
     },
-    {"axes": mapped(scalar)},
+    {"axes": mapped(scalar), "stack_run_bytes": whole, "stack_base_bytes": whole},
 )
 SHAPE = keyed(
     {"name": text, "question": scalar, "report": text, "points": listed(POINT)},
@@ -40,6 +40,10 @@ class Point:
     max_flops: float
     # Axis of the sweep -> value or name of a choice; also axes that only expressions use.
     axes: Mapping[str, Any] = field(default_factory=dict)
+    # Of a GPU, predicted: what each run adds to a stack, and what a stack takes whatever it holds.
+    # None: it trains alone under `host.stack: auto`.
+    stack_run_bytes: int | None = None
+    stack_base_bytes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +135,9 @@ def launched(outputs: Path) -> list[str]:
 
 
 def _plain(point: Point) -> dict[str, Any]:
+    stack = {"stack_run_bytes": point.stack_run_bytes, "stack_base_bytes": point.stack_base_bytes}
     return {
+        **(stack if point.stack_run_bytes is not None else {}),
         "run_id": point.run_id,
         "parameters": point.parameters,
         "max_flops": point.max_flops,
@@ -148,4 +154,6 @@ def _point(plain: dict[str, Any], place: str) -> Point:
         parameters=plain["parameters"],
         max_flops=plain["max_flops"],
         axes=plain.get("axes", {}),
+        stack_run_bytes=plain.get("stack_run_bytes"),
+        stack_base_bytes=plain.get("stack_base_bytes", 0),
     )

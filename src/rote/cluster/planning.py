@@ -48,6 +48,8 @@ def make_plan(
                 parameters=fact.parameters,
                 max_flops=fact.max_flops,
                 axes={axis: _scalar(value) for axis, value in each.axes.items()},
+                stack_run_bytes=fact.stack.run_bytes if fact.stack else None,
+                stack_base_bytes=fact.stack.base_bytes if fact.stack else 0,
             )
     plan = Plan(
         name=sweep.name,

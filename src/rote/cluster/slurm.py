@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 from rote.cluster import queue
 from rote.cluster.host import Launch, LaunchRequest
 from rote.cluster.journal import Submission
-from rote.cluster.pack import Speed, estimates, packs
+from rote.cluster.pack import Speed, estimates, packs, stack_on_gpu, stacks
 from rote.cluster.plan import Point
 from rote.cluster.snapshot import LIVE
 from rote.cluster.submission import submit, take_back
-from rote.config.host_and_log import LIMIT_KEY, require_host
+from rote.config.host_and_log import AUTO, LIMIT_KEY, require_host
 from rote.ledger.spec import FINISH
 from rote.ledger.store import Store
 
@@ -32,13 +32,14 @@ class Resources:
     nodes: int
     tasks_per_node: int
     runs_at_once: int
-    stack: int
+    stack: int | str
     constraint: str | None
     extra_sbatch: Sequence[str]
     setup: Sequence[str]
     pack_minutes: float
     flops_per_second: float
     step_overhead_seconds: float
+    gpu_memory_gib: float | None = None  # as plans of earlier versions have it
 
     def sbatch(self) -> dict[str, Any]:
         """Return submitit's parameters; unset values are left out."""
@@ -110,9 +111,21 @@ class SlurmHost(Resources):
         asked = self.resources(parameters)
         return asked.nodes * asked.tasks_per_node
 
-    def stack_of(self, parameters: int) -> int:
-        """Return the stack size of the rule for this model size."""
-        return self.resources(parameters).stack
+    def stack_of(self, point: Point) -> int:
+        """Return `host.stack` of the rule for this model size.
+
+        auto: 1 on CPUs and for runs of several processes, else what fits into a process's share of
+        a GPU.
+        """
+        asked = self.resources(point.parameters)
+        if asked.stack != AUTO:
+            return int(asked.stack)
+        has_gpu = self.accelerator in ("gpu", "cuda")
+        has_gpu |= self.accelerator == "auto" and asked.gpus_per_node > 0
+        if not has_gpu or self.processes(point.parameters) > 1:
+            return 1
+        sharing = -(-asked.runs_at_once // max(1, asked.gpus_per_node))
+        return stack_on_gpu(point, asked.gpu_memory_gib and asked.gpu_memory_gib / sharing)
 
     def launch(self, order: LaunchRequest) -> Launch:
         """Submit arrays of packs, one resource class at a time; either all of them or none."""
@@ -159,17 +172,19 @@ class SlurmHost(Resources):
                 step_overhead_seconds=resources.step_overhead_seconds,
             )
             seconds = estimates(order.plan.points, points, Store(order.outputs), speed)
+            of_run = dict(zip((point.run_id for point in points), seconds, strict=True))
+            together = stacks(
+                points, lambda point: 1 if point.run_id in order.suspect else self.stack_of(point)
+            )
             made = packs(
-                points,
-                seconds,
+                together,
+                [sum(of_run[point.run_id] for point in stack) for stack in together],
                 target_seconds=60.0 * resources.pack_minutes * resources.runs_at_once,
-                alone=lambda point: point.run_id in order.suspect,
+                alone=lambda stack: stack[0].run_id in order.suspect,
             )
             for start in range(0, len(made), size):
                 part = [
-                    order.assignment(
-                        pack, runs_at_once=resources.runs_at_once, stack=resources.stack
-                    )
+                    order.assignment(pack, runs_at_once=resources.runs_at_once)
                     for pack in made[start : start + size]
                 ]
                 yield self._sbatch(resources, len(part)), part

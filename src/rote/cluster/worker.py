@@ -17,7 +17,6 @@ from typing import Any
 
 from rote.cluster.limits import spending_of_job
 from rote.cluster.liveness import record_attempt, record_kill
-from rote.cluster.pack import stacks
 from rote.cluster.preemption import CANCELLED, StopFlag, leave
 from rote.cluster.process_pool import Killed, Outcome, ProcessPool, Specs
 from rote.config.trust import allow
@@ -38,13 +37,17 @@ MAX_RESTARTS_WITHOUT_STEP = 5  # after that, the time limit must be shorter than
 class Assignment:
     """What a worker receives: frozen specs, so that editing a YAML afterwards changes nothing."""
 
-    specs: tuple[Spec, ...]
+    stacks: tuple[Specs, ...]  # each is trained by one process
     outputs: str
     retry_failures: Mapping[str, float]  # run id -> time of a failure that is to be retried
     runs_at_once: int  # processes
-    stack: int  # runs of one shape that a process trains as one
     code: Mapping[str, str | None]  # of the launcher
     own_modules: tuple[str, ...] = ()  # folders of the user's modules, beside installed ones
+
+    @property
+    def specs(self) -> Specs:
+        """Return all runs."""
+        return tuple(spec for stack in self.stacks for spec in stack)
 
 
 def work(assignment: Assignment) -> list[str]:
@@ -137,7 +140,7 @@ class _Worker:
             own_modules=self.assignment.own_modules,
         )
         pool = ProcessPool(self.assignment.runs_at_once, make)
-        todo = deque(stacks(self.assignment.specs, self.assignment.stack))
+        todo = deque(self.assignment.stacks)
         held: list[Specs] = []
         give_up_at = None
         while (todo or pool.running) and not self._must_stop():

@@ -22,6 +22,7 @@ from rote.core.checks import (
 Check = Callable[[str, object], None]
 
 FLAG = re.compile(r"(--)?[A-Za-z][\w-]*(=.*)?")
+AUTO = "auto"  # host.stack: as many runs as memory and the measured gain allow
 PROJECT = re.compile(r"[^/\\#?%:]{1,128}")  # the project names that wandb accepts
 MIRROR = "rote.tracking.mirror.WandbMirror"
 LIMIT_KEY = "up_to_parameters"
@@ -107,13 +108,19 @@ def _one_of(*choices: str) -> Check:
 
 
 def _or_null(check: Check) -> Check:
+    return _or(None, "null", check)
+
+
+def _or(also: object, word: str, check: Check) -> Check:
+    """Return a check that accepts one more value, called ``word`` in messages."""
+
     def checked(name: str, value: object) -> None:
-        if value is None:
+        if value == also:
             return
         try:
             check(name, value)
         except ValueError as error:
-            raise ValueError(str(error).replace(" must be ", " must be null or ", 1)) from None
+            raise ValueError(str(error).replace(" must be ", f" must be {word} or ", 1)) from None
 
     return checked
 
@@ -199,7 +206,8 @@ RESOURCES: Mapping[str, Check] = {
     "nodes": _whole(1),
     "tasks_per_node": _whole(1),
     "runs_at_once": _whole(1),
-    "stack": _whole(1),
+    "stack": _or(AUTO, AUTO, _whole(1)),
+    "gpu_memory_gib": _or_null(require_positive),
     "constraint": _or_null(require_line),
     "extra_sbatch": _flags,
     "setup": _lines,

@@ -11,7 +11,7 @@ queued while the GPU computes; a stack, as measured, takes both. Letters: P para
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -64,6 +64,7 @@ SHEET_NAME, SHEET_FORMATS = "NVIDIA H100 80GB HBM3", ("fp32", "tf32", "bf16_mixe
 # Upper bounds on a GPU's speed over the measured one. Nothing was measured on an H200: the same
 # chip with memory of 4.8 instead of 3.35 TB/s (NVIDIA's data sheets, 2023 and 2024).
 FASTER = {"H100": 1.0, "H200": 4.8 / 3.35}
+H100_GIB = 80e9 / 2**30  # of memory, by the data sheet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,11 +169,17 @@ class Bill:
 
     lines: tuple[Line, ...]
     num_done: int
+    num_stacks: int  # that the runs not done form on the sweep's host, single runs included
     flops: float
     max_memory_bytes: int
     seconds_here: float  # at most, for points not done, on this machine's cores
     gpu_hours: Mapping[str, tuple[float, float]]  # the same on one GPU, least and most, by its kind
     h100_mfu: float | None  # without attention, by the prediction; None if nothing is left
+
+    def on(self, gpu: str) -> "Bill":
+        """Return the bill with the hours of this kind of GPU alone."""
+        hours = {name: hours for name, hours in self.gpu_hours.items() if name.lower() == gpu}
+        return replace(self, gpu_hours=hours)
 
 
 def bill(
@@ -180,6 +187,7 @@ def bill(
     *,
     seconds: Sequence[float],
     num_workers: int,
+    num_stacks: int,
     flops_left: float,
     h100_seconds: float,
 ) -> Bill:
@@ -193,6 +201,7 @@ def bill(
     return Bill(
         lines=tuple(lines),
         num_done=len(lines) - len(seconds),
+        num_stacks=num_stacks,
         flops=sum(line.flops for line in lines),
         max_memory_bytes=max((line.memory_bytes for line in lines), default=0),
         seconds_here=span + START_SECONDS if whole else 0.0,

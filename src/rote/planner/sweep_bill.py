@@ -6,13 +6,15 @@ from typing import Any
 
 from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
 from rote.cluster.host import Host, host_settings
-from rote.cluster.pack import Speed, estimates, stacks
-from rote.cluster.plan import Plan
+from rote.cluster.pack import SHARING, Speed, estimates, stack_on_gpu, stacks
+from rote.cluster.plan import Plan, Point
 from rote.cluster.status import labels, varying_keys
 from rote.config.build import build
-from rote.ledger.spec import Spec, flatten
+from rote.config.host_and_log import AUTO
+from rote.ledger.spec import flatten
 from rote.ledger.store import Store
 from rote.planner.bill import (
+    H100_GIB,
     STEP_OVERHEAD_SECONDS,
     Bill,
     Line,
@@ -39,13 +41,20 @@ def make_bill(plan: Plan, facts: Sequence[Facts], todo: Sequence[int], store: St
         )
         seconds = estimates(plan.points, [plan.points[index] for index in todo], store, speed)
     host: Host = build(host_settings(plan.host))
-    left = [(plan.specs[index], facts[index]) for index in todo]
+    left = {plan.run_ids[index]: facts[index] for index in todo}
+    points = [plan.points[index] for index in todo]
+
+    def here(point: Point) -> int:
+        return 1 if left[point.run_id].trains_alone else host.stack_of(point)
+
+    is_auto = plan.host.get("stack") == AUTO
     return bill(
         _lines(plan, facts, host),
         seconds=seconds,
         num_workers=_workers(plan.host),
-        flops_left=sum(fact.max_flops for _, fact in left),
-        h100_seconds=_h100_seconds(left, host),
+        num_stacks=len(stacks(points, here)),
+        flops_left=sum(facts_of.max_flops for facts_of in left.values()),
+        h100_seconds=_h100_seconds(stacks(points, _on_h100 if is_auto else here), left),
     )
 
 
@@ -68,25 +77,25 @@ def _lines(plan: Plan, facts: Sequence[Facts], host: Host) -> list[Line]:
     ]
 
 
-def _h100_seconds(left: Sequence[tuple[Spec, Facts]], host: Host) -> float:
-    """Of all these runs, stacked as the host would."""
-    facts = {spec.run_id: fact for spec, fact in left}
-    by_size: dict[int, list[Spec]] = {}
-    for spec, fact in left:
-        most = 1 if fact.trains_alone else host.stack_of(fact.parameters)
-        by_size.setdefault(most, []).append(spec)
-    together = [stack for most, specs in by_size.items() for stack in stacks(specs, most)]
+def _on_h100(point: Point) -> int:
+    """Return what `host.stack: auto` is there, wherever the sweep is planned."""
+    return stack_on_gpu(point, H100_GIB / SHARING)
+
+
+def _h100_seconds(together: Sequence[tuple[Point, ...]], facts: Mapping[str, Facts]) -> float:
     return sum(
-        _run_seconds(spec, facts[spec.run_id], len(stack)) for stack in together for spec in stack
+        _run_seconds(point, facts[point.run_id], len(stack))
+        for stack in together
+        for point in stack
     )
 
 
-def _run_seconds(spec: Spec, fact: Facts, stack: int) -> float:
+def _run_seconds(point: Point, fact: Facts, stack: int) -> float:
     steps = Phase(
         gradients=fact.max_steps,
         tokens=fact.tokens_per_step,
         stack=stack,
-        precision=spec.what["precision"]["name"],
+        precision=point.spec.what["precision"]["name"],
     )
     # Equal data sets are evaluated as one: how many of a stack these are is not looked at here.
     finish = Phase(
@@ -96,7 +105,7 @@ def _run_seconds(spec: Spec, fact: Facts, stack: int) -> float:
         [steps, finish],
         layers=fact.step.shape.num_blocks,
         parameters=round(fact.step.shape.flops_per_token / FLOPS_PER_PARAMETER_AND_TOKEN),
-        is_replayed=spec.how["host"]["compile"] == GRAPH,
+        is_replayed=point.spec.how["host"]["compile"] == GRAPH,
     )
 
 
@@ -109,6 +118,7 @@ def bill_json(plan: Plan, total: Bill, todo: Sequence[int]) -> dict[str, Any]:
         "question": plan.question,
         "num_runs": len(total.lines),
         "num_done": total.num_done,
+        "num_stacks": total.num_stacks,
         "max_flops": total.flops,
         "max_memory_bytes": total.max_memory_bytes,
         "max_seconds_here": total.seconds_here,

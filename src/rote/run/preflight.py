@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 from torch.overrides import TorchFunctionMode
 
 from rote.config.build import build
@@ -16,12 +17,11 @@ from rote.ledger.spec import Spec
 from rote.measures.protocol import ChecksTask
 from rote.models.contracts import require_causal, require_contract
 from rote.run.looks import require_looks
+from rote.run.peaks import Finishing, StackMemory, can_stack
 from rote.training.budget import Budget
 from rote.training.controls.combined import Controls
 from rote.training.controls.protocol import PlannedTraining
 from rote.training.distributed import device_of
-from rote.training.finish.evaluation import OWN_GRADIENT_BYTES, chunk_sequences
-from rote.training.finish.lbfgs import SINGLE_VECTORS
 from rote.training.graphed import require_mode
 from rote.training.memory import ModelShape, StepMemory
 
@@ -55,9 +55,11 @@ class Facts:
     epoch_tokens: int  # of the training set
     trains_alone: bool  # even if the host makes stacks
     step: StepMemory  # in a single process
-    finish: "Finishing | None"
+    finish: Finishing | None
     optimiser_copies: float  # values that the optimiser keeps per weight
     recompute_above_gib: float | None
+    # On a GPU. None: it trains alone, or its model is not rote's, which vmap might refuse.
+    stack: StackMemory | None
 
     @property
     def max_flops(self) -> float:
@@ -77,20 +79,6 @@ class Facts:
             recomputed=step.is_recomputed(self.recompute_above_gib),
         )
         return max(peak, self.finish.peak_bytes()) if self.finish else peak
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finishing:
-    """Memory of the second phase: chunks of data, and float64 vectors of all parameters."""
-
-    step: StepMemory  # of one chunk
-    vectors: int
-
-    def peak_bytes(self) -> int:
-        """Return the peak bytes; this phase never recomputes blocks."""
-        copies = self.vectors * 8 / self.step.weight_bytes
-        peak = self.step.peak_bytes(optimiser_copies=copies, recomputed=False)
-        return peak + OWN_GRADIENT_BYTES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +114,7 @@ class Preflight:
         require_looks(spec)
         data = self._data(what["task"])
         budget = self._once([what["budget"]], partial(build, what["budget"]))
+        finish = budget.finish
         precision = self._once([what["precision"]], partial(build, what["precision"]))
         for config in what["measure"].values():
             measure = self._once([config], partial(build, config))
@@ -139,10 +128,10 @@ class Preflight:
         _check_finish(spec, budget, controls)
         precision.check(
             device_type=device_of(host["accelerator"]).type, strategy=host["strategy"],
-            has_finish=budget.finish is not None, has_own_gradients=controls.gradients is not None,
+            has_finish=finish is not None, has_own_gradients=controls.gradients is not None,
         )  # fmt: skip
         steps, optim = budget.max_steps, what["optim"]
-        copies = self._once([optim, steps], partial(_try_optim, optim, steps))
+        optimiser, copies = self._once([optim, steps], partial(_try_optim, optim, steps))
         batch_size = min(budget.batch_size, data.num_sequences)
         step = StepMemory.of(
             shape,
@@ -154,18 +143,23 @@ class Preflight:
             strategy=host["strategy"],
             microbatch_size=controls.microbatch_size,
         )
+        key = [what["model"], data.vocab_size, data.length, optim["optimiser"]["_target_"]]
+        alone = not self._once(key, lambda: can_stack(_on_meta(*key[:3]), optimiser))
+        alone |= bool(controls.why_alone or precision.why_alone)
+        is_foreign = not what["model"]["_target_"].startswith("rote.")
         return Facts(
             parameters=shape.parameters,
             entropy_bits=data.entropy_bits,
             max_steps=steps,
             tokens_per_step=batch_size * data.length,
-            finish_evaluations=budget.finish.max_evaluations if budget.finish else 0,
+            finish_evaluations=finish.max_evaluations if finish else 0,
             epoch_tokens=data.num_sequences * data.length,
-            trains_alone=controls.why_alone is not None,
+            trains_alone=alone,
             step=step,
-            finish=_finishing(step, data, budget),
+            finish=Finishing.of(step, finish, data.num_sequences) if finish else None,
             optimiser_copies=copies,
             recompute_above_gib=host["recompute_above_gib"],
+            stack=None if alone or is_foreign else StackMemory.of(step, finish, copies),
         )
 
     def parameters(self, config: Mapping[str, Any]) -> int:
@@ -221,14 +215,6 @@ def _check_finish(spec: Spec, budget: Budget, controls: Controls) -> None:
         )
 
 
-def _finishing(step: StepMemory, data: _Data, budget: Budget) -> Finishing | None:
-    if budget.finish is None:
-        return None
-    rows = chunk_sequences(step.batch_size, data.length, data.vocab_size, on_cpu=step.on_cpu)
-    chunk = replace(step, batch_size=min(rows, data.num_sequences), product_bytes=step.weight_bytes)
-    return Finishing(step=chunk, vectors=2 * budget.finish.memory + SINGLE_VECTORS)
-
-
 def _check_task(measure: ChecksTask, task: Mapping[str, Any]) -> None:
     measure.check(build(task))
 
@@ -271,10 +257,10 @@ def _on_meta(model: Mapping[str, Any], vocab_size: int, length: int) -> nn.Modul
         return built
 
 
-def _try_optim(optim: Mapping[str, Any], max_steps: int) -> float:
+def _try_optim(optim: Mapping[str, Any], max_steps: int) -> tuple[Optimizer, float]:
     """Try optimiser and schedule on two small weights, so that bad settings fail here.
 
-    Returns how many values the optimiser keeps per weight, counted after a step.
+    Returns that optimiser and how many values it keeps per weight, counted after a step.
     """
     weights = [("matrix", nn.Parameter(torch.zeros(8, 8))), ("bias", nn.Parameter(torch.zeros(2)))]
     try:
@@ -288,7 +274,8 @@ def _try_optim(optim: Mapping[str, Any], max_steps: int) -> float:
     for _, weight in weights:
         weight.grad = torch.zeros_like(weight)
     optimiser.step()
-    return _numel(optimiser.state_dict()) / sum(weight.numel() for _, weight in weights)
+    copies = _numel(optimiser.state_dict()) / sum(weight.numel() for _, weight in weights)
+    return optimiser, copies
 
 
 def _numel(state: Any) -> int:

@@ -92,6 +92,7 @@ class StepMemory:
     processes: int  # that train together
     strategy: str  # ddp or fsdp: how processes share the model
     microbatch_size: int | None  # b; None: one gradient of a whole batch
+    is_stacked: bool = False  # one run's part of a stack's step
 
     @classmethod
     def of(
@@ -144,7 +145,7 @@ class StepMemory:
             weight_bytes=self.weight_bytes,
             product_bytes=self.product_bytes,
             on_cpu=self.on_cpu,
-            has_own_weights=self.microbatch_size is not None,
+            has_own_weights=self.is_stacked or self.microbatch_size is not None,
         )
 
     def activation_bytes(self) -> int:
@@ -189,7 +190,8 @@ class StepMemory:
         """
         passing = self.block_bytes() + self._passing_bytes()
         if self.microbatch_size is None:
-            return self._own_bytes() + passing
+            # A stack keeps the weights from before the update (`rote.training.stack`).
+            return self._own_bytes() * (2 if self.is_stacked else 1) + passing
         sequences = self.positions // self.length
         width, vocab_size = self.shape.width, self.shape.vocab_size
         squares = FLOAT32 * sequences * width * max(vocab_size, 4 * width)
@@ -213,7 +215,7 @@ class StepMemory:
             mask = numbers * mask_bytes(self._format, self.weight_bytes)
         if recomputed:
             return (self.shape.num_blocks + 2) * residual + mask + self.block_bytes()
-        final = 2 if self.microbatch_size is None else 3
+        final = 3 if self._format.has_own_weights else 2
         return self.activation_bytes() + final * residual + mask
 
     def _head_bytes(self) -> int:
@@ -223,7 +225,7 @@ class StepMemory:
         float32 and the latest of them are added.
         """
         logits = FLOAT32 * self.positions * self.shape.vocab_size
-        if logits <= whole_logits_bytes(on_cpu=self.on_cpu):
+        if self.is_stacked or logits <= whole_logits_bytes(on_cpu=self.on_cpu):
             return 2 * logits if self.on_cpu else self._logits_on_gpu(logits)
         head = self.shape.vocab_size * self.shape.width
         chunk = chunk_logits_bytes(on_cpu=self.on_cpu)

@@ -59,7 +59,7 @@ class Stack:
         self._losses = compiled(self._plain_losses, compile_mode)
         self.compile_mode = compile_mode
         own = [make(named_trainable(model)) for make, model in zip(optimisers, models, strict=True)]
-        _require_stackable(models[0], own)
+        require_stackable(models[0], own)
         named = [dict(model.named_parameters()) for model in models]
         self.parameters = {
             name: nn.Parameter(
@@ -184,7 +184,8 @@ class Stack:
                 weight.copy_(torch.lerp(start, weight, _along(rates[id(weight)], weight)))
 
 
-def _require_stackable(model: nn.Module, optimisers: Sequence[Optimizer]) -> None:
+def require_stackable(model: nn.Module, optimisers: Sequence[Optimizer]) -> None:
+    """Raises CannotStack with the reason if such models cannot train together."""
     if any(True for _ in model.buffers()):
         raise CannotStack("the model has buffers")
     if any(isinstance(part, nn.Dropout) and part.p for part in model.modules()):
