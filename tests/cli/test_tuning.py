@@ -147,7 +147,11 @@ def tuned(folder: Path, *words: str, chosen: Sequence[str] = CHOSEN) -> Complete
         (CHOSEN[:1], [INTERVAL], "hydra.sweeper.direction"),
         (CHOSEN, [], "there is nothing to search"),
         (CHOSEN, [f"{RATE}x=interval(1,2)"], f"key '{RATE}x' is not known"),
-        (CHOSEN, [INTERVAL, "measure=[]"], "metric 'memorised_bits' needs the measure cost"),
+        (
+            CHOSEN,
+            [INTERVAL, "measure=[extraction]"],
+            "metric 'memorised_bits' needs the measure cost",
+        ),
         (CHOSEN, [INTERVAL, "hydra.launcher.timeout_min=3"], "is for other applications"),
     ],
 )

@@ -87,7 +87,7 @@ def tune(search: Search, overrides: Sequence[str], primary: Primary, *, dry_run:
     runs = TrialRuns(search, overrides, fixed, primary)
     study = study_of(search)
     if dry_run:
-        runs.add(_asked(study, space, min(search.trials_at_once, search.num_trials)))
+        runs.add(ask(study, space, min(search.trials_at_once, search.num_trials)))
         return runs.launch(dry_run=True)
     run_trials(study, search, space, runs.evaluate)
     if runs.num_launched < len(runs.jobs):
@@ -122,11 +122,16 @@ def study_of(search: Search) -> optuna.Study:
     return optuna.create_study(direction=search.direction, sampler=sampler)
 
 
+def ask(study: optuna.Study, space: Space, num_trials: int) -> list[Settings]:
+    """Return the settings of so many further trials."""
+    return [study.ask(dict(space)).params for _ in range(num_trials)]
+
+
 def run_trials(study: optuna.Study, search: Search, space: Space, evaluate: Evaluate) -> None:
     """Carry out all trials in batches; a failed one counts as worse than any that has a value."""
     while left := search.num_trials - len(study.trials):
         first = len(study.trials)
-        values = evaluate(_asked(study, space, min(left, search.trials_at_once)))
+        values = evaluate(ask(study, space, min(left, search.trials_at_once)))
         for number, value in enumerate(values, start=first):
             study.tell(number, value, TrialState.PRUNED if value is None else None)
 
@@ -196,10 +201,6 @@ class TrialRuns:
         if not isinstance(value, int | float) or not isfinite(value):
             raise ValueError(f"run {run_id} holds no number {self._metric!r}: search for another")
         return float(value)
-
-
-def _asked(study: optuna.Study, space: Space, num_trials: int) -> list[Settings]:
-    return [study.ask(dict(space)).params for _ in range(num_trials)]
 
 
 def _line(key: str, value: Any) -> str:
