@@ -8,6 +8,7 @@ import ast
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cyclopts import CycloptsError
@@ -15,12 +16,14 @@ from tests.conftest import COMPOSER
 from tests.docs.pages import DOCS, PAGES, ROOT, blocks, commands, name
 
 from rote.cli.main import make_app
-from rote.config.compose import Composer
+from rote.config.compose import OWN, Composer
+from rote.config.grammar import parse
 from rote.config.skeletons import write_skeleton
 from rote.config.sweep import Grid, Sweep, load_sweep, points, with_overrides
 from rote.core import own_modules
 
 LAUNCHERS = ("hydra/launcher=rote_slurm", "hydra/launcher=rote_local")
+TUNES = "hydra/sweeper=rote_optuna"
 PARAMETERS = 100_000  # of every model: counting them would take torch
 
 
@@ -68,6 +71,9 @@ def check_train(words: list[str], composer: Composer) -> None:
         assert len(words) == 2, words
         return
     settings = [word for word in words if word not in ("-m", "--dry-run", *LAUNCHERS)]
+    if TUNES in settings:
+        check_search([word for word in settings if word != TUNES], composer)
+        return
     if "-m" not in words:
         composer.config(settings)
         return
@@ -75,6 +81,22 @@ def check_train(words: list[str], composer: Composer) -> None:
     rest = [word for word in settings if not word.startswith("+sweep=")]
     bare = Sweep(name="grid", question="", report="capacity", fixed={}, grid=Grid())
     compose_first(load_sweep(chosen[0]) if chosen else bare, rest, composer)
+
+
+def check_search(words: list[str], composer: Composer) -> None:
+    """Its first trial composes."""
+    pytest.importorskip("optuna")
+    from rote.cli.tuning import Search, TrialRuns, ask, space_of, study_of
+
+    given: dict[str, Any] = {"num_trials": 20, "trials_at_once": 4, "seed": 0}
+    of_sweeper = [word for word in words if word.startswith("hydra.sweeper.")]
+    for override in parse(of_sweeper):
+        given[override.key_or_group.removeprefix("hydra.sweeper.")] = override.value()
+    search, rest = Search(**given), [word for word in words if word not in of_sweeper]
+    space, fixed = space_of(rest, OWN)
+    runs = TrialRuns(search, rest, fixed, OWN)
+    runs.add(ask(study_of(search), space, 1))
+    composer.config(runs.jobs[0])
 
 
 def check_parsed(words: list[str], composer: Composer) -> None:

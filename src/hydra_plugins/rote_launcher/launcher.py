@@ -22,6 +22,8 @@ from rote.core.process import isolated_children
 if TYPE_CHECKING:
     import submitit
 
+    from rote.cli.tuning import Search
+
 LOG = logging.getLogger(__name__)
 POLL_SECONDS = 0.2
 ASK_SECONDS = 30.0  # time for a busy controller to answer
@@ -49,15 +51,24 @@ class RoteLauncher(Launcher):
         self._config = config
 
     def launch(
-        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+        self,
+        job_overrides: Sequence[Sequence[str]],
+        initial_job_idx: int,
+        search: "Search | None" = None,
     ) -> Sequence[JobReturn]:
-        """Return one answer per job; none for rote itself, whose answers are its records."""
+        """Return one answer per job; none for rote itself, whose answers are its records.
+
+        With ``search`` the only job holds the space that is searched. Raises ValueError for a
+        search of another application, whose answers are not in records.
+        """
         from rote.cli.train import launch_grid, run_from_hydra  # a mere --help does not need it
 
         if self._task_function is run_from_hydra:
             self._refuse_parameters()
-            launch_grid(job_overrides, host=self.host, settings=self._config.hydra)
+            launch_grid(job_overrides, host=self.host, settings=self._config.hydra, search=search)
             return []
+        if search is not None:
+            raise ValueError("hydra/sweeper=rote_optuna searches over runs of rote alone")
         return self._launch_each(job_overrides, initial_job_idx)
 
     @abstractmethod

@@ -58,12 +58,16 @@ class RoteSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Pass the grid on as it was written: the launcher expands it."""
+        self._launcher.launch([self.with_params(arguments)], initial_job_idx=0)
+
+    def with_params(self, arguments: list[str]) -> list[str]:
+        """Return the overrides of the command line, behind the params that it does not replace."""
         from rote.config.grammar import parse  # Hydra imports plugins everywhere
 
         given = {override.key_or_group for override in parse(arguments)}
         lines = [f"{key}={value}" for key, value in self._params.items()]
         own = [line for line in lines if parse([line])[0].key_or_group not in given]
-        self._launcher.launch([own + arguments], initial_job_idx=0)
+        return own + arguments
 
 
 def _refuse_unheeded(config: DictConfig) -> None:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -31,6 +31,9 @@ from rote.ledger.claim import ClaimLost, RunIsTaken
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec, read_spec
 from rote.ledger.store import Store
+
+if TYPE_CHECKING:
+    from rote.cli.tuning import Search
 
 SPLITS = ("train", "heldout")
 _raised: ContextVar[list[Exception]] = ContextVar("raised")  # by runs in Hydra's application
@@ -67,10 +70,17 @@ def run_from_hydra(config: DictConfig) -> None:
         _raised.get().append(error)
 
 
-def launch_grid(jobs: Sequence[Sequence[str]], *, host: str | None, settings: DictConfig) -> int:
+def launch_grid(
+    jobs: Sequence[Sequence[str]],
+    *,
+    host: str | None,
+    settings: DictConfig,
+    search: "Search | None" = None,
+) -> int:
     """Plan and launch a sweeper's jobs: a grid as it was written, or one job per point.
 
-    ``host`` applies where no override names one; ``settings`` are Hydra's own.
+    ``host`` applies where no override names one; ``settings`` are Hydra's own. With ``search`` the
+    only job holds the space that is searched.
     """
     from rote.cli.launching import sweep_from_overrides  # imports torch, which --help does not need
 
@@ -78,6 +88,10 @@ def launch_grid(jobs: Sequence[Sequence[str]], *, host: str | None, settings: Di
     if host and not any(override.key_or_group == "host" for override in parse(overrides)):
         overrides = [*overrides, f"host={host}"]
     primary = Primary.of_application(settings)
+    if search is not None:
+        from rote.cli.tuning import tune
+
+        return tune(search, overrides, primary, dry_run=_is_dry.get())
     return sweep_from_overrides(overrides, primary, dry_run=_is_dry.get())
 
 
