@@ -38,23 +38,6 @@ LEFT_OUT = {
     "scored": "scored",
     "truncated": "of these, cut to the limit",
 }
-SAMPLED = (
-    "Columns n: documents whose rest is among n drawn ones with a chance of one half or more, "
-    "at temperature 1 from the whole vocabulary ((n, p)-discoverable extraction: Hayes et al. "
-    "2024, arXiv 2410.19482), computed from the forward pass, nothing is drawn."
-)
-UNINTENDED = (
-    "How many bits the model saves on a document beyond what the reference knows: "
-    "mem_U(x) = max(0, log<sub>2</sub> p(x | model) - log<sub>2</sub> p(x | reference)), on "
-    "whole documents (Morris et al. 2025, arXiv 2505.24832, section 2). It stays a bound from "
-    "below. What non-members have is skill that the reference lacks: members are to be read "
-    "against them."
-)
-EXPOSURE = (
-    "How far up a canary's secret ranks among all that could stand in its place, "
-    "log<sub>2</sub> |R| - log<sub>2</sub> rank, or among references drawn from them, which "
-    "bounds it (Carlini et al. 2018, arXiv 1802.08232). A guess exposes 1.44 bits."
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,7 +231,7 @@ def _unintended(found: Sequence[Mapping[str, Any]]) -> Section:
         Column("sum, max code", "max_code_bits", unit="bits", form="{:,.0f}"),
         Column("sum, mixture code", "mixture_code_bits", unit="bits", form="{:,.0f}"),
     ]  # fmt: skip
-    words = Text(UNINTENDED, is_html=True)
+    words = Text(wording.UNINTENDED, is_html=True)
     return Section("Unintended memorisation", [words, Table(columns=columns, rows=rows)])
 
 
@@ -271,7 +254,7 @@ def _extraction(given_back: Regurgitation, facts: Mapping[str, Any]) -> Section:
     ]  # fmt: skip
     blocks: list[Block] = [
         Text(wording.extraction_words(extraction, facts)),
-        Table(columns=columns, rows=list(SETS)), Text(SAMPLED),
+        Table(columns=columns, rows=list(SETS)), Text(wording.SAMPLED),
     ]  # fmt: skip
     if extraction.train.successes:
         blocks.append(Text(wording.eidetic(given_back, extraction.train.successes)))
@@ -294,7 +277,7 @@ def _exposure(planted: Planted) -> Section:
     ]  # fmt: skip
     rows = list(zip(planted.at_repeats, planted.extracted, strict=True))
     holds, words = wording.controls(planted)
-    table, text = Table(columns=columns, rows=rows), Text(EXPOSURE, is_html=True)
+    table, text = Table(columns=columns, rows=rows), Text(wording.EXPOSURE, is_html=True)
     return Section("Exposure", [text, table, Text(words, is_warning=not holds)])
 
 
