@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from rote.analysis.audit import duplicates, wording
+from rote.analysis.audit import captions, duplicates, wording
 from rote.analysis.audit.figures import BLIND_NAME, aurocs, roc, tradeoff
 from rote.analysis.audit.names import named
 from rote.analysis.audit.verdicts import (
@@ -231,7 +231,7 @@ def _unintended(found: Sequence[Mapping[str, Any]]) -> Section:
         Column("sum, max code", "max_code_bits", unit="bits", form="{:,.0f}"),
         Column("sum, mixture code", "mixture_code_bits", unit="bits", form="{:,.0f}"),
     ]  # fmt: skip
-    words = Text(wording.UNINTENDED, is_html=True)
+    words = Text(captions.UNINTENDED, is_html=True)
     return Section("Unintended memorisation", [words, Table(columns=columns, rows=rows)])
 
 
@@ -254,7 +254,7 @@ def _extraction(given_back: Regurgitation, facts: Mapping[str, Any]) -> Section:
     ]  # fmt: skip
     blocks: list[Block] = [
         Text(wording.extraction_words(extraction, facts)),
-        Table(columns=columns, rows=list(SETS)), Text(wording.SAMPLED),
+        Table(columns=columns, rows=list(SETS)), Text(captions.SAMPLED),
     ]  # fmt: skip
     if extraction.train.successes:
         blocks.append(Text(wording.eidetic(given_back, extraction.train.successes)))
@@ -277,7 +277,7 @@ def _exposure(planted: Planted) -> Section:
     ]  # fmt: skip
     rows = list(zip(planted.at_repeats, planted.extracted, strict=True))
     holds, words = wording.controls(planted)
-    table, text = Table(columns=columns, rows=rows), Text(wording.EXPOSURE, is_html=True)
+    table, text = Table(columns=columns, rows=rows), Text(captions.EXPOSURE, is_html=True)
     return Section("Exposure", [text, table, Text(words, is_warning=not holds)])
 
 
