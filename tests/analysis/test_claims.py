@@ -180,6 +180,15 @@ def test_an_earlier_scorecard_stands_in_for_reports_that_are_not_here(tmp_path: 
     assert judge(claim, tmp_path / "here", earlier, []).verdict == FAILS
 
 
+def test_a_number_of_several_claims_is_read_once(tmp_path: Path) -> None:
+    write_report(tmp_path / "there", "s", x=between(2, 3))
+    claims = [a_claim(a_test({rule: 1})) for rule in ("above", "below")]
+    judged = [judge(claim, tmp_path / "there", [], []) for claim in claims]
+    (tmp_path / "claims.json").write_text(json.dumps(scorecard_json(judged, {})))
+    earlier = read_earlier(tmp_path / "claims.json")
+    assert [judge(claim, tmp_path / "here", earlier, []) for claim in claims] == judged
+
+
 def test_markdown_and_summary_count_the_same_verdicts(tmp_path: Path) -> None:
     write_report(tmp_path, "s", x=between(2, 3))
     judged = [

@@ -50,8 +50,10 @@ NOTE = (
 def read_earlier(path: Path) -> list[Measured]:
     """Return the numbers of an earlier scorecard's JSON; raises Damaged, FileNotFoundError."""
     content = read_json(path, SHAPE)
-    rows = [each for claim in content["claims"] for each in claim["evidence"]]
-    return [measured_of(row["measured"]) for row in rows]
+    rows = [row["measured"] for claim in content["claims"] for row in claim["evidence"]]
+    # Several claims may rest on one number.
+    by_place = {(row["report"], row["number"], row["path"]): row for row in rows}
+    return [measured_of(row) for row in by_place.values()]
 
 
 def scorecard(judged: Sequence[JudgedClaim], bills: Mapping[str, str]) -> Content:
