@@ -119,7 +119,8 @@ def study_of(search: Search) -> optuna.Study:
     """Return an empty study in memory, whose sampler proposes the same trials each time."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=search.seed)
-    return optuna.create_study(direction=search.direction, sampler=sampler)
+    direction = optuna.study.StudyDirection[search.direction.upper()]
+    return optuna.create_study(direction=direction, sampler=sampler)
 
 
 def ask(study: optuna.Study, space: Space, num_trials: int) -> list[Settings]:
