@@ -58,7 +58,7 @@ TEXT = ["train", "task=text", "task/source=files", "task.length=64"]
         (["status", "--jsn"], "flag '--jsn' is not known. Did you mean '--json'?"),
         (["trian"], "command 'trian' is not known. Did you mean 'train'?"),
         (["status", "demo", "text"], "'text' is one word too many; see rote status --help"),
-        (["audit", "model"], "--members is missing; see rote audit --help"),
+        (["audit", "model"], "give --members and --nonmembers, or --suite NAME FOLDER"),
         (["fit", "demo", "--law"], "--law must have a value"),
         (["fit", "demo", "--law", "size", "--law", "data"], "--law must be given once"),
         (

@@ -37,7 +37,8 @@ def settings(sweep: Sweep) -> dict[str, list[Any]]:
 def known_of(kind: str) -> tuple[set[str], set[str]]:
     """Keys and measures of this kind's demo: of its first point, and what its file sets."""
     demos = [read_sweep(path) for name, path in sweep_files().items() if name.endswith("demo")]
-    (demo,) = [sweep for sweep in demos if sweep.report == kind]
+    own = [sweep for sweep in demos if sweep.report == kind]
+    demo = max(own, key=lambda sweep: sweep.name == f"{kind}_demo")
     first = next(points(demo, COMPOSER, lambda config: 1000))
     told = settings(demo)
     measures = {name for each in told.get("measure", [["cost"]]) for name in each}

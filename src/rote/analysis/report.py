@@ -52,6 +52,7 @@ def maker(kind: str) -> Callable[[Results], Content]:
     return make
 
 
+CONVERGED = "training.converged"
 SCALE = ("precision.name", "alpha", "alpha_source")  # the capacity that a report divides by
 LATEX_HEAD = "% The tables of the report; they take \\usepackage{booktabs}."
 REPRODUCE_NOTE = (
@@ -173,8 +174,10 @@ def _require(run_ids: pl.Series, held: Mapping[str, object], what: str) -> None:
 
 
 def _num_converged(table: pl.DataFrame) -> list[int]:
-    """Return how many runs converged, and how many there are."""
-    return [int(table["training.converged"].sum()), table.height]
+    """Return how many runs converged, and how many there are; empty where none says it."""
+    if CONVERGED not in table.columns:
+        return []
+    return [int(table[CONVERGED].sum()), table.height]
 
 
 def _sources(content: Content, results: Results) -> dict[str, Any]:

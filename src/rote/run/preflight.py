@@ -124,7 +124,7 @@ class Preflight:
         if spec.controls:
             key = [spec.controls, what["task"], what["model"], what["budget"], host["compile"]]
             controls = self._once(key, partial(_checked_controls, spec, budget))
-        shape = self._model_shape(what["model"], (data.vocab_size, data.length), controls)
+        shape, built = self._model(what["model"], (data.vocab_size, data.length), controls)
         _check_finish(spec, budget, controls)
         precision.check(
             device_type=device_of(host["accelerator"]).type, strategy=host["strategy"],
@@ -143,8 +143,7 @@ class Preflight:
             strategy=host["strategy"],
             microbatch_size=controls.microbatch_size,
         )
-        key = [what["model"], data.vocab_size, data.length, optim["optimiser"]["_target_"]]
-        alone = not self._once(key, lambda: can_stack(_on_meta(*key[:3]), optimiser))
+        alone = not can_stack(built, optimiser)
         alone |= bool(controls.why_alone or precision.why_alone)
         is_foreign = not what["model"]["_target_"].startswith("rote.")
         return Facts(
@@ -167,11 +166,11 @@ class Preflight:
         # Only the task's shape: a point of a grid may derive its number of sequences from this
         # count.
         shape = self._once([config["task"], "shape"], partial(_shape, config["task"]))
-        return self._model_shape(config["model"], shape, Controls()).parameters
+        return self._model(config["model"], shape, Controls())[0].parameters
 
-    def _model_shape(
+    def _model(
         self, model: Mapping[str, Any], shape: tuple[int, int], controls: Controls
-    ) -> ModelShape:
+    ) -> tuple[ModelShape, nn.Module]:
         key = [model, *shape, controls]
         return self._once(key, partial(_look_inside, model, *shape, controls))
 
@@ -239,7 +238,8 @@ def _checked_controls(spec: Spec, budget: Budget) -> Controls:
 
 def _look_inside(
     model: Mapping[str, Any], vocab_size: int, length: int, controls: Controls
-) -> ModelShape:
+) -> tuple[ModelShape, nn.Module]:
+    """Return what memory is counted from, and the model, which has no values."""
     built = _on_meta(model, vocab_size, length)
     require_contract(built, vocab_size=vocab_size)
     shape = ModelShape.of(built)
@@ -248,7 +248,7 @@ def _look_inside(
         tried: nn.Module = build(model, vocab_size=vocab_size, max_length=length)
         require_causal(tried, vocab_size=vocab_size, length=length)
     controls.change_model(built)
-    return ModelShape.of(built)
+    return ModelShape.of(built), built
 
 
 def _on_meta(model: Mapping[str, Any], vocab_size: int, length: int) -> nn.Module:

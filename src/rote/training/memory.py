@@ -10,7 +10,7 @@ Letters: N positions in a step, D width, b sequences whose own gradients are hel
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from torch import nn
@@ -52,7 +52,8 @@ class ModelShape:
     width: int
     vocab_size: int
     drops_embeddings: bool
-    block_bytes: Callable[[StepFormat], float]  # what one block keeps of each position
+    # What one block keeps of each position. Equal blocks have unequal methods.
+    block_bytes: Callable[[StepFormat], float] = field(compare=False)
 
     @classmethod
     def of(cls, model: nn.Module) -> "ModelShape":
