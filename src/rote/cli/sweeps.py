@@ -1,6 +1,9 @@
 """Define the commands that launch, show and cancel the runs of a sweep."""
 
+from dataclasses import asdict, dataclass
 from typing import Annotated, Literal
+
+from cyclopts import Parameter
 
 from rote.cli.arguments import (
     LAUNCHED,
@@ -22,8 +25,18 @@ GPU = "the GPU whose hours the bill has; the rates are an H100's, no others were
 SHOWN_RUNS = 5
 FAILURES = "stop the whole sweep once so many of its runs have failed"
 GPU_HOURS = "stop it once its jobs have had GPUs for so long, all together"
-MaxFailures = Annotated[int | None, whole(1, 10**9, FAILURES)]
-MaxGpuHours = Annotated[float | None, number(GPU_HOURS)]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class LimitFlags:
+    """Where a sweep stops by itself."""
+
+    max_failures: Annotated[int | None, whole(1, 10**9, FAILURES)] = None
+    max_gpu_hours: Annotated[float | None, number(GPU_HOURS)] = None
+
+
+NO_LIMITS = LimitFlags()
 
 
 def sweep(
@@ -33,8 +46,7 @@ def sweep(
     dry_run: Annotated[bool, flag("check every point, print the bill")] = False,
     on: Annotated[Gpu | None, argument(GPU, converter=None)] = None,
     mode: Annotated[Mode, argument(MODE, converter=None)] = "cached",
-    max_failures: MaxFailures = None,
-    max_gpu_hours: MaxGpuHours = None,
+    limits: LimitFlags = NO_LIMITS,
     follow: Follow = False,
     json: Json = False,
 ) -> int:
@@ -47,7 +59,7 @@ def sweep(
     changed = renamed(with_overrides(load_sweep(name), overrides), overrides, OWN)
     return launch_sweep(
         changed, Composer(), mode=mode, dry_run=dry_run, wait=follow, as_json=json,
-        limits=Limits(max_failures, max_gpu_hours), gpu=on,
+        limits=Limits(**asdict(limits)), gpu=on,
     )  # fmt: skip
 
 
@@ -67,55 +79,43 @@ def resume(
     name: Launched,
     /,
     *,
-    max_failures: MaxFailures = None,
-    max_gpu_hours: MaxGpuHours = None,
+    limits: LimitFlags = NO_LIMITS,
     follow: Follow = False,
     json: Json = False,
 ) -> int:
     """Launch the frozen plan again: a second launch sends nothing."""
-    return _launch_again(name, "cached", max_failures, max_gpu_hours, follow=follow, json=json)
+    return _launch_again(name, "cached", limits, follow=follow, json=json)
 
 
 def retry(
     name: Launched,
     /,
     *,
-    max_failures: MaxFailures = None,
-    max_gpu_hours: MaxGpuHours = None,
+    limits: LimitFlags = NO_LIMITS,
     follow: Follow = False,
     json: Json = False,
 ) -> int:
     """Do as `resume`, and train failed runs again; a run that fails again is listed again."""
-    return _launch_again(name, "retry", max_failures, max_gpu_hours, follow=follow, json=json)
+    return _launch_again(name, "retry", limits, follow=follow, json=json)
 
 
 def repair(
     name: Launched,
     /,
     *,
-    max_failures: MaxFailures = None,
-    max_gpu_hours: MaxGpuHours = None,
+    limits: LimitFlags = NO_LIMITS,
     follow: Follow = False,
     json: Json = False,
 ) -> int:
     """Do as `resume`, and train damaged runs anew; their old folders are moved aside."""
-    return _launch_again(name, "repair", max_failures, max_gpu_hours, follow=follow, json=json)
+    return _launch_again(name, "repair", limits, follow=follow, json=json)
 
 
-def _launch_again(
-    name: str,
-    mode: str,
-    max_failures: int | None,
-    max_gpu_hours: float | None,
-    *,
-    follow: bool,
-    json: bool,
-) -> int:
+def _launch_again(name: str, mode: str, limits: LimitFlags, *, follow: bool, json: bool) -> int:
     from rote.cli.launching import launch_again
     from rote.cluster.limits import Limits
 
-    limits = Limits(max_failures, max_gpu_hours)
-    return launch_again(name, mode=mode, wait=follow, as_json=json, limits=limits)
+    return launch_again(name, mode=mode, wait=follow, as_json=json, limits=Limits(**asdict(limits)))
 
 
 def cancel(name: Launched, /, *, json: Json = False) -> int:
