@@ -24,6 +24,8 @@ class PlantedCorpus:
     """Window i says "the" and a word of its own: those of the second half come once."""
 
     vocab_size = 16
+    num_windows = 900
+    num_duplicates = 100
 
     def tokens(self, ids: np.ndarray) -> np.ndarray:
         return (np.asarray(ids)[:, None] + np.arange(LENGTH)) % self.vocab_size

@@ -141,7 +141,7 @@ def test_data_that_never_fill_the_model_give_the_maximum(build_table, page) -> N
     assert "had not converged: 1x16, 2 heads in tf32 (1 run); 1x24" in doubt
 
 
-@pytest.mark.parametrize("column", ["optim.lr", "budget.max_steps", "task.length"])
+@pytest.mark.parametrize("column", ["optim.lr", "budget.max_steps"])
 def test_mixed_settings_are_refused(build_table, column: str) -> None:
     table = build_table()
     other = pl.when(pl.int_range(pl.len()) == 0).then(pl.col(column) * 2).otherwise(pl.col(column))
@@ -161,6 +161,18 @@ def test_mixed_settings_are_refused(build_table, column: str) -> None:
 def test_unusable_tables_are_refused(build_table, spoil, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         study(spoil(build_table()))
+
+
+def test_each_length_of_sequences_has_a_capacity_although_N_follows_from_it(build_table) -> None:
+    short = build_table(shapes=((1, 16),), planted={"fp32": 3.0})
+    long = storing(renamed(short, "long"), 1.1).with_columns(
+        pl.col("task.length") * 2, pl.col("task.num_sequences") + 1
+    )
+    one, other = study(pl.concat([short, long])).alphas
+    length = short["task.length"][0]
+    assert (one.format, other.format) == (f"fp32, length {length}", f"fp32, length {2 * length}")
+    assert other.bits_per_parameter.value == pytest.approx(3.3, rel=0.01)
+    assert one.bits_per_parameter.value == pytest.approx(3.0, rel=0.01)
 
 
 def test_what_else_a_sweep_varies_makes_capacities_of_its_own(build_table) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rote.analysis.fits.plateau import Knee, NoPlateau, Plateau, fit_plateau
+from rote.analysis.fits.plateau import Knee, NoPlateau, Plateau, exponent_beyond, fit_plateau
 
 CAPACITY_BITS = 10_000.0
 FILLS = np.array([0.1, 0.25, 0.5, 1, 1.5, 2, 4, 8])
@@ -16,6 +16,17 @@ def fitted(data_bits, memorised_bits) -> Plateau:
     plateau = fit_plateau(data_bits, memorised_bits)
     assert isinstance(plateau, Plateau), plateau
     return plateau
+
+
+def test_the_exponent_beyond_capacity_is_that_of_planted_runs() -> None:
+    data = np.array([0.5, 1.2, 1.5, 2.0, 3.0]) * 100.0
+    found = exponent_beyond(data, np.minimum(data, 100.0 * (data / 100) ** -0.05), 100.0)
+    assert found is not None and found.n == 4
+    assert found.value == pytest.approx(-0.05)
+    noisy = exponent_beyond(data, np.array([50.0, 101, 99, 100, 101]), 100.0)
+    assert noisy is not None and noisy.interval is not None
+    assert noisy.interval[0] < 0 < noisy.interval[1]
+    assert exponent_beyond(data[:3], data[:3], 100.0) is None
 
 
 @pytest.mark.parametrize("sharpness", [1.0, 3.0, 8.0, 30.0])

@@ -31,6 +31,16 @@ class Corpus(Protocol):
         """Number of symbols of the tokeniser."""
         ...
 
+    @property
+    def num_windows(self) -> int:
+        """Number of windows without duplicates."""
+        ...
+
+    @property
+    def num_duplicates(self) -> int:
+        """Number of windows that were removed because an equal one came before."""
+        ...
+
     def tokens(self, ids: NDArray[Any]) -> NDArray[Any]:
         """Return the windows of these ids, int64 [n, L]."""
         ...

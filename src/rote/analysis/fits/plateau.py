@@ -19,8 +19,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, xlogy
+from scipy.stats import linregress
 
-from rote.analysis.estimate import plural, student
+from rote.analysis.estimate import Estimate, plural, student
 from rote.analysis.fits.search import least_squares_within
 from rote.core.arrays import Floats
 
@@ -34,6 +35,7 @@ BINDS = 0.1  # d log B / d log C above which a run constrains the capacity
 FALL = (1e-6, 1.0)  # exponents f; at the lower one the curve with f = 0 is taken
 TYPICAL_FALL = 0.05  # where the search for f starts
 FARTHEST = 14.0  # distance in log C from the start, or to an interval's end: a millionfold
+BEYOND_CAPACITY = 1.1  # data sets of which the exponent is fitted, in capacities
 BEYOND = 0.5  # d log B / d log C above which a data set is beyond the knee
 
 
@@ -148,6 +150,29 @@ def fit_plateau(ceiling_bits: ArrayLike, memorised_bits: ArrayLike) -> Plateau |
         log_capacity_errors_per_noise=errors_per_noise,
         interval_bits=(knee.capacity_bits * low, knee.capacity_bits * high),
         maximum_bits=maximum_bits,
+    )
+
+
+def exponent_beyond(
+    ceiling_bits: ArrayLike, memorised_bits: ArrayLike, capacity_bits: float
+) -> Estimate | None:
+    """Fit e in B ~ H^e to the runs whose data exceed the capacity: 0 if that is a ceiling.
+
+    The interval is that of the least-squares line through the logarithms. None where fewer than
+    three runs, or one size of data set alone, lie `BEYOND_CAPACITY` times above the capacity.
+    Raises ValueError as `fit_plateau` does.
+    """
+    data, memorised = _checked(ceiling_bits, memorised_bits)
+    is_beyond = (data > BEYOND_CAPACITY * capacity_bits) & (memorised > 0)
+    if is_beyond.sum() < 3 or len(np.unique(data[is_beyond])) < 2:
+        return None
+    line = linregress(np.log(data[is_beyond]), np.log(memorised[is_beyond]))
+    reach = student(int(is_beyond.sum()) - 2) * line.stderr
+    return Estimate.of(
+        line.slope,
+        (line.slope - reach, line.slope + reach),
+        n=int(is_beyond.sum()),
+        method="Student's t of a line through logarithms",
     )
 
 

@@ -25,7 +25,7 @@ def with_setting(
     names = [name for name in runs.columns if name.startswith(AXES) and name not in at]
     names = [name for name in names if not name.startswith(tuple(apart_from) or "\0")]
     return runs.with_columns(
-        setting=_joined([*differing_settings(runs, names, at=at), control_words(runs)], ", ")
+        setting=joined_words([*differing_settings(runs, names, at=at), control_words(runs)], ", ")
     )
 
 
@@ -97,12 +97,13 @@ def _with_strength(runs: pl.DataFrame, name: str) -> pl.Expr:
     return pl.concat_str([_named(name), *map(_in_words, strengths)], separator=" ")
 
 
-def _joined(parts: Sequence[pl.Expr], separator: str) -> pl.Expr:
+def joined_words(parts: Sequence[pl.Expr], separator: str) -> pl.Expr:
+    """Concatenate words, without those that are null; "" if all are."""
     return pl.concat_str([pl.lit(None, pl.String), *parts], separator=separator, ignore_nulls=True)
 
 
 def _or_null(parts: Sequence[pl.Expr], separator: str) -> pl.Expr:
-    joined = _joined(parts, separator)
+    joined = joined_words(parts, separator)
     return pl.when(joined != "").then(joined)
 
 

@@ -26,7 +26,7 @@ SHAPE = keyed(
         "settings": keyed({"length": whole}),
         "vocab_size": whole,
         "dtype": matching("<u[24]", "a type of whole numbers"),
-        "counts": keyed({"windows": whole}),
+        "counts": keyed({"windows": whole, "exact_duplicates_removed": whole}),
     }
 )
 
@@ -92,6 +92,11 @@ class Prepared:
     def num_windows(self) -> int:
         """Return the number of windows without duplicates."""
         return int(self.manifest["counts"]["windows"])
+
+    @property
+    def num_duplicates(self) -> int:
+        """Return the number of windows that were removed because an equal one came before."""
+        return int(self.manifest["counts"]["exact_duplicates_removed"])
 
     @property
     def dtype(self) -> np.dtype:

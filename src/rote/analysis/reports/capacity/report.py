@@ -6,7 +6,7 @@ from typing import Any
 
 from rote.analysis.estimate import number, plural, span
 from rote.analysis.fits.budget import NoLimit
-from rote.analysis.fits.plateau import NoPlateau, Plateau
+from rote.analysis.fits.plateau import NoPlateau, Plateau, exponent_beyond
 from rote.analysis.metrics import METRICS
 from rote.analysis.page import Card, Content, Section, Text
 from rote.analysis.plot import Plot
@@ -209,13 +209,19 @@ def _alpha_entry(alpha: Alpha) -> dict[str, Any]:
 
 
 def _capacity_entry(capacity: CapacityOfSize) -> dict[str, Any]:
-    plateau = capacity.plateau
+    plateau, runs = capacity.plateau, capacity.runs
+    beyond = exponent_beyond(
+        runs["ceiling_bits"].to_numpy(), runs["memorised_bits"].to_numpy(), capacity.capacity_bits
+    )
     return {
         "bits_per_parameter": capacity.bits_per_parameter.value,
         "interval_bits_per_parameter": capacity.bits_per_parameter.interval,
         "maximum_bits": plateau.maximum_bits,
         # f of bits ~ data^-f beyond the knee, 0 if too few data sets lie there.
         "fall_exponent": plateau.knee.fall if isinstance(plateau, Plateau) else None,
+        # e of bits ~ data^e among the runs whose data exceed the capacity, 0 at a ceiling.
+        "data_exponent": beyond and beyond.value,
+        "interval_data_exponent": beyond and beyond.interval,
         "heads": capacity.num_heads,
         "data_limited": capacity.is_data_limited,
         "unconverged_runs": capacity.num_unconverged,

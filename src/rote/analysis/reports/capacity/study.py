@@ -15,7 +15,7 @@ from rote.analysis.fits.budget import Limit
 from rote.analysis.fits.plateau import NoPlateau, Plateau, fit_plateau
 from rote.analysis.fits.random_effects import Slope, fit_slope
 from rote.analysis.metrics import derive
-from rote.analysis.quantities.settings import with_setting
+from rote.analysis.quantities.settings import differing_settings, joined_words, with_setting
 from rote.analysis.reports.capacity.budgets import (
     BUDGET,
     SETTINGS,
@@ -30,6 +30,7 @@ PRECISIONS = (  # the order in tables and legends
     "qat_int8", "qat_int4", "qat_ternary",
 )  # fmt: skip
 DATA = "task.num_sequences"
+MODEL = ("model", "precision.name", "seed")
 MAY_VARY = (DATA, "budget.batch_size")  # within one capacity; a batch may be a share of the data
 DERIVED = (
     "shape", "model", "memorised_bits", "memorised_bits_after_first_token", "ceiling_bits",
@@ -183,8 +184,13 @@ def _with_format(table: pl.DataFrame) -> pl.DataFrame:
     runs = with_longest(table).with_columns(
         pl.coalesce("ceiling_bits", pl.col("entropy_bits").cast(pl.Float64)).alias("ceiling_bits")
     )
-    longest = with_setting(runs.filter("is_longest"), at=("model", "precision.name", "seed", DATA))
-    settings = longest.select("point", "setting").unique("point")
+    longest = runs.filter("is_longest")
+    # The number of sequences may follow from their length and vocabulary, which stay settings.
+    of_task = [name for name in longest.columns if name.startswith("task.") and name != DATA]
+    data = differing_settings(longest, of_task, at=MODEL)
+    other = with_setting(longest, at=(*MODEL, DATA), apart_from=("task.",))
+    words = [*data, pl.col("setting").replace("", None)]
+    settings = other.select("point", setting=joined_words(words, ", ")).unique("point")
     both = pl.format("{}, {}", "precision.name", "setting")
     return runs.join(settings, on="point", how="left", maintain_order="left").with_columns(
         format=pl.when(pl.col("setting") == "").then("precision.name").otherwise(both)

@@ -121,11 +121,14 @@ def _trends(found: Study) -> dict[str, Any]:
             made[f"windows extracted per tenfold size, prefix {prefix}"] = _trend(
                 "share", list(by_size.values()), [run for runs in by_size for run in runs]
             )
-    for row in _with_most_data(found):
+    of_loss = [row for row in found.scored if row["score"] == LOSS]
+    for row in sorted(of_loss, key=lambda row: row["N"]):
         f1 = mean_of_estimates([each.f1 for each in row["qualities"].values()])
-        made[f"membership F1 at the largest N, {row['series']}"] = {
+        entry = {
             "f1": f1.value, "interval_f1": f1.interval, "sequences": row["N"], "runs": row["runs"],
         }  # fmt: skip
+        made[f"membership F1, {_place(row)}"] = entry
+        made[f"membership F1 at the largest N, {row['series']}"] = entry  # the last one stays
     apart = _apart(found, MIN_K_PLUS_PLUS, LOSS)
     if apart:
         estimate = paired_difference(list(apart.values()))
@@ -133,12 +136,6 @@ def _trends(found: Study) -> dict[str, Any]:
             "difference": estimate.value, "interval": estimate.interval, "runs": list(apart),
         }  # fmt: skip
     return made
-
-
-def _with_most_data(found: Study) -> Iterable[Row]:
-    """Return the loss's row of the largest N of each series."""
-    rows = sorted((row for row in found.scored if row["score"] == LOSS), key=lambda row: row["N"])
-    return {row["series"]: row for row in rows}.values()
 
 
 def _trend(name: str, values: list[float], runs: Iterable[str]) -> dict[str, Any]:

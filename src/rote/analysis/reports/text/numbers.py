@@ -51,7 +51,13 @@ def numbers(found: Study) -> dict[str, Any]:
         for each in found.discoverable
     }
     peaks = {f"peak {curve.name}": number(curve) for curve in found.descents}
-    trends = _after_the_peak(found) | _extraction_at_the_ends(found)
+    duplicates = {
+        "duplicates after truncation": {
+            "share": found.duplicates.value, "interval_share": found.duplicates.interval,
+            "windows": found.duplicates.n, "runs": list(found.runs["run_id"]),
+        }
+    }  # fmt: skip
+    trends = duplicates | _after_the_peak(found) | _extraction_at_the_ends(found)
     return sums | peaks | correlations | drawn | discoverable | trends
 
 

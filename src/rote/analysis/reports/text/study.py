@@ -50,6 +50,7 @@ class Study:
     discoverable: list[Row]  # a row per run, sampler, prefix and split
     drawn: list[Row]  # a row per run and drawing of samples
     remembered: tuple[Remembered, ...]  # per series the run with most mem_U, then most data
+    duplicates: Rate  # windows of the text that equal an earlier one, and were removed
     qualities: list[Row]  # a row per run and possible reference, the best reference first
 
     @property
@@ -89,6 +90,7 @@ def study(results: Results) -> Study:
     fullest = _focus(targets, most_bits)
     largest = _focus(targets.filter(most_bits.is_not_null()), pl.col(SIZE))
     both = {run["run_id"]: run for run in (*fullest, *largest)}
+    corpus = results.open_corpus(text["task.corpus"][0])
     return Study(
         runs=runs,
         targets=targets,
@@ -98,6 +100,7 @@ def study(results: Results) -> Study:
         discoverable=list(_discoverable(results, runs)),
         drawn=list(_drawn(results, runs)),
         remembered=remembered(results, pairing, list(both.values())),
+        duplicates=rate(corpus.num_duplicates, corpus.num_duplicates + corpus.num_windows),
         qualities=sorted(_qualities(pairing, fullest), key=lambda each: each["loss"]),
     )
 

@@ -221,7 +221,8 @@ def setting(found: Study) -> str:
     runs, targets = found.runs, found.targets
     return (
         f"{extent(targets['task.num_sequences'])} windows of {runs['task.length'][0]} tokens of "
-        f"text; models of {extent(runs['parameters'])} parameters; "
+        f"text ({found.duplicates.value:.1%} of all equalled earlier ones and were removed); "
+        f"models of {extent(runs['parameters'])} parameters; "
         f"{extent(runs['training.steps'])} optimiser steps; "
         f"{plural(targets['seed'].n_unique(), 'seed')}."
     )
