@@ -14,7 +14,6 @@ from rote.analysis.page import Card, Content, Section, Text
 from rote.analysis.plot import Axis, Plot, tidy
 from rote.analysis.quantities.convergence import NOT_CONVERGED, converged
 from rote.analysis.quantities.formats import (
-    DATA,
     METHODS,
     NEAREST,
     REFERENCE,
@@ -23,6 +22,7 @@ from rote.analysis.quantities.formats import (
     difference_over_seeds,
     format_points,
 )
+from rote.analysis.quantities.points import DATA
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
 from rote.analysis.table import Column, Table

@@ -13,13 +13,13 @@ from rote.analysis.metrics import METRICS
 from rote.analysis.page import Card, Content, Section, Text
 from rote.analysis.plot import Axis, Plot, tidy
 from rote.analysis.quantities.architectures import (
-    DATA,
     REFERENCE,
     Point,
     architecture_points,
     difference_to_reference,
 )
 from rote.analysis.quantities.convergence import converged
+from rote.analysis.quantities.points import DATA
 from rote.analysis.reports.architectures import wording
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
