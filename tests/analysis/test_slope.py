@@ -32,42 +32,42 @@ def plateau(capacity_bits: float, *, noise: float, degrees: int) -> Plateau:
 
 def test_planted_mean_is_recovered() -> None:
     slope = fit_slope(plateaus(0, 0, 0, 0))
-    assert slope.bits_per_parameter.value == pytest.approx(ALPHA)
+    assert slope.mean.value == pytest.approx(ALPHA)
     # Four errors of 2 % each: 1 % of their mean, whatever the sizes.
-    assert slope.standard_error_bits_per_parameter == pytest.approx(0.01 * ALPHA)
-    between = slope.between_sizes_bits_per_parameter
-    assert (slope.degrees_of_freedom, between and between.value) == (3, 0.0)
+    assert slope.standard_error == pytest.approx(0.01 * ALPHA)
+    between = slope.between
+    assert (slope.degrees, between and between.value) == (3, 0.0)
 
 
 def test_a_size_that_holds_less_weighs_no_more() -> None:
     """Equal relative errors: the plain mean of 0.8, 0.8, 1.2 and 1.2 is 1."""
     slope = fit_slope(plateaus(-0.2, -0.2, 0.2, 0.2))
-    assert slope.bits_per_parameter.value == pytest.approx(ALPHA)
+    assert slope.mean.value == pytest.approx(ALPHA)
 
 
 def test_scatter_beyond_the_errors_is_the_spread_between_sizes() -> None:
     """Deviations of 10 % about the mean: variance 4/3 of their square, the errors' taken off."""
     slope = fit_slope(plateaus(0.1, -0.1, 0.1, -0.1))
-    between = slope.between_sizes_bits_per_parameter
+    between = slope.between
     expected = ALPHA * np.sqrt(0.1**2 * 4 / 3 - 0.02**2)
     assert between is not None and between.value == pytest.approx(expected)
     error = ALPHA * np.sqrt(0.1**2 / 3)
-    assert slope.standard_error_bits_per_parameter == pytest.approx(error)
+    assert slope.standard_error == pytest.approx(error)
 
 
 def test_one_size_keeps_the_error_of_its_plateau() -> None:
     slope = fit_slope(plateaus(0))
-    assert slope.bits_per_parameter.value == pytest.approx(ALPHA)
-    assert slope.standard_error_bits_per_parameter == pytest.approx(0.02 * ALPHA)
-    assert slope.degrees_of_freedom == 3
-    assert slope.between_sizes_bits_per_parameter is None
+    assert slope.mean.value == pytest.approx(ALPHA)
+    assert slope.standard_error == pytest.approx(0.02 * ALPHA)
+    assert slope.degrees == 3
+    assert slope.between is None
 
 
 def test_noise_is_pooled_over_sizes() -> None:
     """A size that looks exact by luck must not carry the mean alone."""
     lucky, plain = (plateau(4.0, noise=noise, degrees=2) for noise in (1e-9, 0.04))
     slope = fit_slope([(1, lucky), (1, plain)])
-    assert slope.standard_error_bits_per_parameter == pytest.approx(4 * 0.02 / np.sqrt(2 * 2))
+    assert slope.standard_error == pytest.approx(4 * 0.02 / np.sqrt(2 * 2))
 
 
 def test_no_size_is_refused() -> None:
@@ -96,8 +96,8 @@ def test_sixteen_sizes_that_scatter_have_an_unbiased_and_covered_mean(mean, scat
     for seed in range(200):
         drawn = mean * (1 + scatter * np.random.default_rng([7, seed]).standard_normal(16))
         slope = fitted(dict(zip(sizes, drawn.tolist(), strict=True)), noise=0.01, seed=seed)
-        low, high = slope.bits_per_parameter.ends
-        found.append(slope.bits_per_parameter.value)
+        low, high = slope.mean.ends
+        found.append(slope.mean.value)
         held += low <= mean <= high
     assert np.mean(found) == pytest.approx(mean, rel=0.01)
     assert held / 200 >= 0.9
@@ -112,5 +112,5 @@ def test_the_mean_of_the_published_sizes_is_found(precision: str) -> None:
         for each in PUBLISHED_ALPHAS
         if each.precision == precision and each.source == TABLE and each.parameters
     }
-    found = [fitted(alphas, noise=0.01, seed=seed).bits_per_parameter.value for seed in range(40)]
+    found = [fitted(alphas, noise=0.01, seed=seed).mean.value for seed in range(40)]
     assert np.mean(found) == pytest.approx(np.mean(list(alphas.values())), rel=0.01)

@@ -1,7 +1,7 @@
 """Draw layers of marks into axes, and name them in a legend."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -150,14 +150,10 @@ def _key_of(layer: Layer) -> Handle:
     return line_key(layer.label, **_of_key(layer, {"marker": "o", **known}))
 
 
-def _groups(layer: Layer, frame: pl.DataFrame) -> Iterable[pl.DataFrame]:
-    by = list(dict.fromkeys(filter(None, (layer.hue, layer.style, layer.each, layer.shade))))
-    return frame.partition_by(by, maintain_order=True) if by else [frame]
-
-
 def draw_layer(axes: Axes, layer: Layer, frame: pl.DataFrame, looks: Styles) -> None:
     """Draw each group that hue, style, shade and ``each`` distinguish, one after another."""
-    for group in _groups(layer, frame):
+    by = list(dict.fromkeys(filter(None, (layer.hue, layer.style, layer.each, layer.shade))))
+    for group in frame.partition_by(by, maintain_order=True) if by else [frame]:
         look = looks.of(layer, group.row(0, named=True))
         match layer.kind:
             case "across" | "upright":

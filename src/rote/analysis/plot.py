@@ -93,7 +93,7 @@ class Plot:
 
     @in_house_style
     def draw(self) -> RenderedFigure:
-        """Draw as SVG and PNG."""
+        """Draw as SVG and PNG, with the marks as CSV."""
         values = self.panels or [None]
         num_columns = min(self.num_columns, len(values))
         rows = -(-len(values) // num_columns)
@@ -115,7 +115,7 @@ class Plot:
             self.finish(dict(zip(values, grid, strict=True)))
         if handles := looks.handles():
             legend_below(figure, handles, num_columns=4)
-        return render(figure, name=self.name, alt=self.title)
+        return render(figure, name=self.name, alt=self.title, caption=self.caption, data=self.csv())
 
     def _fill(self, axes: Axes, value: Any, looks: "Styles") -> None:
         is_empty = True

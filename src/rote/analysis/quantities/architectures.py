@@ -7,6 +7,7 @@ number format, are points of their own and never pooled.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import polars as pl
 
@@ -169,9 +170,10 @@ def _best(rows: pl.DataFrame) -> Point:
     first = runs.row(0, named=True)
     same = ("size", "architecture", "setting", "model", "parameters", "forward_flops")
     means = ("memorised_bits", "per_parameter", "per_active_parameter", "per_flop")
+    estimates: dict[str, Any] = {name: mean_over_seeds(runs[name]) for name in means}
     return Point(
         **{name: first[name] for name in same},
-        **{name: mean_over_seeds(runs[name]) for name in means},
+        **estimates,
         active_parameters=int(first["active_parameters"]),
         total_parameters=int(first["total_parameters"]),
         num_sequences=first[DATA],

@@ -135,9 +135,10 @@ def _best(rows: pl.DataFrame) -> Point:
     first = runs.row(0, named=True)
     means = ("memorised", "per_bit", "kept", "heldout")
     known = {name: runs[name].drop_nulls() for name in means}
+    estimates: dict[str, Any] = {
+        name: mean_over_seeds(each) if len(each) else None for name, each in known.items()
+    }
     return Point(
-        **{name: first[name] for name in ("parameters", "stored", *GROUP)},
-        **{name: mean_over_seeds(each) if len(each) else None for name, each in known.items()},
-        num_sequences=first[DATA],
-        runs=runs,
-    )
+        **{name: first[name] for name in ("parameters", "stored", *GROUP)}, **estimates,
+        num_sequences=first[DATA], runs=runs,
+    )  # fmt: skip

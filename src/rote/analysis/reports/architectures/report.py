@@ -1,6 +1,7 @@
 """Make the report on architectures: two figures, a card for each size, and the table."""
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import polars as pl
@@ -34,7 +35,7 @@ FORM, INTERVAL = PER_PARAMETER.form, "95 % interval"
 def make(results: Results) -> Content:
     """Raises ValueError where no run memorised data of known entropy."""
     runs, points = architecture_points(results.table)
-    sizes = _by_size(points)
+    sizes = [list(each) for _, each in groupby(points, key=lambda each: each.size)]
     lines = tuple(line for each in sizes for line in wording.lines(each))
     words = converged(runs)
     doubt = Text(words, is_warning=not runs["training.converged"].all())
@@ -58,11 +59,6 @@ def make(results: Results) -> Content:
         numbers={f"{each.size}, {each.name}": _number(each, points) for each in points},
         table=runs,
     )
-
-
-def _by_size(points: Sequence[Point]) -> list[list[Point]]:
-    sizes = dict.fromkeys(each.size for each in points)
-    return [[one for one in points if one.size == size] for size in sizes]
 
 
 def _card(points: Sequence[Point]) -> Card:

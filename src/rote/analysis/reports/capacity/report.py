@@ -5,8 +5,8 @@ from statistics import stdev
 from typing import Any
 
 from rote.analysis.estimate import number, plural, span
-from rote.analysis.fits.budget import NoLimit
 from rote.analysis.fits.plateau import NoPlateau, Plateau
+from rote.analysis.fits.search import NoFit
 from rote.analysis.metrics import METRICS
 from rote.analysis.page import Card, Content, Section, Text
 from rote.analysis.plot import Plot
@@ -156,7 +156,7 @@ def _limit(capacity: CapacityOfSize) -> Value:
     if capacity.budgets is None:
         return None
     found = capacity.budgets.most.limit
-    if isinstance(found, NoLimit):
+    if isinstance(found, NoFit):
         return "none", found.reason
     return found.bits, span(found.interval_bits, "{:,.0f}")
 
@@ -195,7 +195,7 @@ def _numbers(found: Study, compared: Sequence[Difference]) -> dict[str, Any]:
 
 
 def _alpha_entry(alpha: Alpha) -> dict[str, Any]:
-    between = alpha.slope and alpha.slope.between_sizes_bits_per_parameter
+    between = alpha.slope and alpha.slope.between
     return {
         "bits_per_parameter": alpha.bits_per_parameter.value,
         "interval_bits_per_parameter": alpha.bits_per_parameter.interval,

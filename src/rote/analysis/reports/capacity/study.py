@@ -13,7 +13,7 @@ import polars as pl
 from rote.analysis.estimate import Estimate, plural
 from rote.analysis.fits.budget import Limit
 from rote.analysis.fits.plateau import NoPlateau, Plateau, fit_plateau
-from rote.analysis.fits.random_effects import Slope, fit_slope
+from rote.analysis.fits.random_effects import RandomEffectsMean, fit_slope
 from rote.analysis.metrics import derive
 from rote.analysis.quantities.settings import with_setting
 from rote.analysis.reports.capacity.budgets import (
@@ -96,7 +96,7 @@ class Alpha:
 
     format: str  # precision and setting
     precision: str
-    slope: Slope | None  # None if no size has a plateau
+    slope: RandomEffectsMean | None  # in bits per parameter; None if no size has a plateau
     bits_per_parameter: Estimate  # the mean over sizes, or the best maximum without a plateau
     maximum_bits_per_parameter: float  # the most that any run memorised
     capacities: tuple[CapacityOfSize, ...]  # one per size, with the best heads (`best_of_heads`)
@@ -243,7 +243,7 @@ def _alpha(capacities: list[CapacityOfSize]) -> Alpha:
         format=best[0].format,
         precision=best[0].precision,
         slope=slope,
-        bits_per_parameter=slope.bits_per_parameter if slope else none,
+        bits_per_parameter=slope.mean if slope else none,
         maximum_bits_per_parameter=most,
         capacities=tuple(best),
         fitted=tuple(each for each, _ in plateaus),

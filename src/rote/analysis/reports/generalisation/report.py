@@ -199,8 +199,9 @@ def _published_table(found: Study) -> Table | Text:
         }
         if published:
             right = {title: _right(each) for title, each in points.items()}
-            name, runs = f"{published.model}, {size}", max(each.free.n for each in points.values())
-            rows.append(own | right | {"size": name, "printed": published.printed, "runs": runs})
+            model, printed = published
+            name, runs = f"{model}, {size}", max(each.free.n for each in points.values())
+            rows.append(own | right | {"size": name, "printed": printed, "runs": runs})
     if not rows:
         return Text("None of these runs is one that was published.")
     columns = [

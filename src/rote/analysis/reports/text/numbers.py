@@ -4,9 +4,9 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.descents import number
 from rote.analysis.estimators import paired_difference
 from rote.analysis.quantities.generations import NUM_SAMPLES
+from rote.analysis.reports.double_descent import number
 from rote.analysis.reports.text.study import SIZE, Study
 
 

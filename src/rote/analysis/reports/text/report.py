@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rote.analysis.descents import axis_note, descents_plot, descents_table, headline
 from rote.analysis.estimate import plural, span
 from rote.analysis.metrics import METRICS
 from rote.analysis.near_verbatim import near_verbatim
 from rote.analysis.page import Block, Card, Content, Heading, Section, Text
 from rote.analysis.quantities.generations import NUM_SAMPLES
+from rote.analysis.reports.double_descent import axis_note, descents_plot, descents_table, headline
 from rote.analysis.reports.text import figures, wording
 from rote.analysis.reports.text.numbers import numbers
 from rote.analysis.reports.text.study import REFERENCE_NAMES, SIZE, Row, Study, study
