@@ -48,6 +48,12 @@ class Axis:
     low: float | None = None  # None: fits the marks
     high: float | None = None
     linear_below: float | None = None  # logarithmic beyond, on both sides of 0
+    names: Sequence[str] = ()  # written at 0, 1, 2 and so on
+
+    @classmethod
+    def of_rows(cls, names: Sequence[str]) -> "Axis":
+        """Return the y axis of rows with these names, the first on top."""
+        return cls(label="", names=names, low=len(names) - 0.5, high=-0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +183,8 @@ def _frame(scale: XAxis | YAxis, axis: Axis, numbers: Floats) -> None:
     given = [axis.low, axis.high]
     limits = [end if own is None else own for end, own in zip(ends, given, strict=True)]
     scale.axes.set(**{f"{scale.axis_name}lim": limits})
+    if axis.names:
+        scale.set_ticks(range(len(axis.names)), list(axis.names))
     if axis.form == "share":
         scale.set_major_formatter(PercentFormatter(1.0, decimals=None))
     elif axis.form == "ratio" and axis.is_log:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rote.analysis.fits.regression import DIFFERENCE, RegressionProblem, Residual, solve
+from rote.analysis.fits.regression import DIFFERENCE, RegressionProblem, solve
 from rote.analysis.fits.search import profile_ends
 from rote.analysis.fits.uncertainty import refits, regression_fit
 from rote.analysis.laws.clusters import required_clusters
@@ -60,7 +60,7 @@ class Regression:
     distinct: Mapping[str, int]  # fewest different values of each column
     starts: Callable[[LawData], Floats]  # log constants [R, K]
     derived: tuple[Derived, ...] = ()
-    residual: Residual = Residual.LOG
+    is_relative: bool = False  # as in `RegressionProblem`
     reach: float = np.inf
     held_back: tuple[str, ...] = ()  # inputs: runs with their largest value check the prediction
 
@@ -100,7 +100,7 @@ class Regression:
             log_output=log_output,
             targets_M=np.log(output),
             bounds_K2=np.log(list(bounds.values())),
-            residual=self.residual,
+            is_relative=self.is_relative,
             reach=self.reach,
         )
 

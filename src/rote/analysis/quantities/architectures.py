@@ -14,8 +14,7 @@ import polars as pl
 from rote.analysis.estimate import Estimate, extent
 from rote.analysis.estimators import mean_over_seeds, paired_difference
 from rote.analysis.fits.plateau import DATA_LIMITED
-from rote.analysis.quantities.points import DATA, of_best_data, usable_runs
-from rote.analysis.quantities.points import Point as RunsPoint
+from rote.analysis.quantities.points import DATA, OverSeeds, of_best_data, usable_runs
 from rote.analysis.quantities.settings import with_setting
 from rote.config.names import model_name
 
@@ -27,7 +26,7 @@ FORWARD_FLOPS_PER_PARAMETER = 2  # Kaplan et al. 2020 (arXiv 2001.08361), sectio
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point(RunsPoint):
+class Point(OverSeeds):
     """One architecture at one size, over the seeds of the data set of which most is memorised."""
 
     size: str  # in words, the parameters of all that are compared with it

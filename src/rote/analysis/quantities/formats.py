@@ -12,8 +12,7 @@ import polars as pl
 
 from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import mean_over_seeds
-from rote.analysis.quantities.points import DATA, of_best_data, usable_runs
-from rote.analysis.quantities.points import Point as RunsPoint
+from rote.analysis.quantities.points import DATA, OverSeeds, of_best_data, usable_runs
 from rote.analysis.quantities.settings import with_setting
 
 TRAINED, NEAREST, GPTQ = "trained in it", "rounded after training", "GPTQ after training"
@@ -31,7 +30,7 @@ DERIVED = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point(RunsPoint):
+class Point(OverSeeds):
     """One format of one model; per parameter, over the seeds of one data set."""
 
     base: str  # precision that was trained in

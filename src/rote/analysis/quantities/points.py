@@ -15,7 +15,7 @@ DATA = "task.num_sequences"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
+class OverSeeds:
     """Runs that differ in their seed alone, on one data set."""
 
     model: str  # layers x width, heads
@@ -38,7 +38,7 @@ class Point:
         """Return the name with what else distinguishes the point."""
         return ", ".join(filter(None, (name, self.setting)))
 
-    def less(self, other: "Point", column: str) -> list[float]:
+    def less(self, other: "OverSeeds", column: str) -> list[float]:
         """Return the differences to another point, by pairs of equal seed."""
         theirs = dict(other.runs.select("seed", column).iter_rows())
         pairs = self.runs.select("seed", column).iter_rows()

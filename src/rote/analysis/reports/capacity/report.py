@@ -14,22 +14,11 @@ from rote.analysis.quantities.convergence import ENDED_BY
 from rote.analysis.quantities.convergence import converged as convergence_words
 from rote.analysis.reports.capacity import figures, training_figures, wording
 from rote.analysis.reports.capacity.differences import Difference, differences
-from rote.analysis.reports.capacity.study import Alpha, CapacityOfSize, Study, study
+from rote.analysis.reports.capacity.study import PRECISIONS, Alpha, CapacityOfSize, Study, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import runs_section
 from rote.analysis.table import Column, Table, Value, warning
 
-PRECISION_MEANINGS = {
-    "fp32": "32-bit weights and products, TF32 off",
-    "tf32": "32-bit weights, TF32 products",
-    "bf16_mixed": "32-bit weights, bf16 autocast",
-    "bf16_true": "bf16 weights",
-    "fp16_mixed": "32-bit weights, fp16 autocast, scaled loss",
-    "fp8": "32-bit weights, fp8 linear layers, bf16 otherwise",
-    "qat_int8": "8-bit matrices, trained in",
-    "qat_int4": "4-bit matrices in groups of 32, trained in",
-    "qat_ternary": "ternary matrices, trained in",
-}
 CAPACITIES_NOTE = (
     "The plateau is an estimate from all runs of a model; the most that one run stored is certain, "
     "and picks the luckiest run. Where runs at or beyond capacity had not converged only that is "
@@ -87,7 +76,7 @@ def _card(alpha: Alpha) -> Card:
     value = wording.value(alpha)
     return Card(
         title=alpha.format,
-        meaning=PRECISION_MEANINGS[alpha.precision],
+        meaning=PRECISIONS[alpha.precision],
         value=value,
         unit="" if value == "none" else "bits per parameter",
         lines=[

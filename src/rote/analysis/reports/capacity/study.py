@@ -25,10 +25,17 @@ from rote.analysis.reports.capacity.budgets import (
 )
 from rote.analysis.results import Curve
 
-PRECISIONS = (  # the order in tables and legends
-    "fp32", "tf32", "fp16_mixed", "bf16_mixed", "bf16_true", "fp8",
-    "qat_int8", "qat_int4", "qat_ternary",
-)  # fmt: skip
+PRECISIONS = {  # in the order of tables and legends
+    "fp32": "32-bit weights and products, TF32 off",
+    "tf32": "32-bit weights, TF32 products",
+    "fp16_mixed": "32-bit weights, fp16 autocast, scaled loss",
+    "bf16_mixed": "32-bit weights, bf16 autocast",
+    "bf16_true": "bf16 weights",
+    "fp8": "32-bit weights, fp8 linear layers, bf16 otherwise",
+    "qat_int8": "8-bit matrices, trained in",
+    "qat_int4": "4-bit matrices in groups of 32, trained in",
+    "qat_ternary": "ternary matrices, trained in",
+}
 DATA = "task.num_sequences"
 MAY_VARY = (DATA, "budget.batch_size")  # within one capacity; a batch may be a share of the data
 DERIVED = (
@@ -137,7 +144,7 @@ class Study:
 def study(table: pl.DataFrame, curves: Mapping[str, Curve]) -> Study:
     """Fit everything; raises ValueError for a table that is empty or mixes settings."""
     _check(table)
-    order = [pl.col("precision.name").replace_strict(PRECISIONS, range(len(PRECISIONS)))]
+    order = [pl.col("precision.name").replace_strict([*PRECISIONS], range(len(PRECISIONS)))]
     names = ("setting", "size.num_layers", "size.width", "size.num_heads", "entropy_bits", "seed",
              "budget.max_steps", "run_id")  # fmt: skip
     runs = _with_format(derive(table, DERIVED))
@@ -171,7 +178,7 @@ def _check(table: pl.DataFrame) -> None:
             "random data"
         )
     if unknown := sorted(set(table["precision.name"]) - set(PRECISIONS)):
-        raise ValueError(f"precision.name={unknown[0]!r}: choose from {PRECISIONS}")
+        raise ValueError(f"precision.name={unknown[0]!r}: choose from {(*PRECISIONS,)}")
 
 
 def _with_format(table: pl.DataFrame) -> pl.DataFrame:

@@ -203,7 +203,8 @@ def _score(place: Row, name: str, qualities: Mapping[str, MembershipQuality]) ->
         "singles": {run_id: each.auroc.value for run_id, each in qualities.items()},
         "auroc": mean_of_estimates([each.auroc for each in each_run]),
         "found": [
-            _pooled([getattr(each, "members_found", each) for each in found]) for found in by_rate
+            _pooled([x if isinstance(x, TooFewControls) else x.members_found for x in found])
+            for found in by_rate
         ],
         "excluded": _pooled([each.nonmembers_excluded for each in each_run]),
         "members": sum(each.num_members for each in each_run),

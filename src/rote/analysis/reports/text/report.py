@@ -3,11 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rote.analysis.estimate import plural, span
+from rote.analysis import near_verbatim
+from rote.analysis.estimate import span
 from rote.analysis.metrics import METRICS
-from rote.analysis.near_verbatim import near_verbatim
 from rote.analysis.page import Block, Card, Content, Heading, Section, Text
-from rote.analysis.quantities.generations import NUM_SAMPLES
 from rote.analysis.reports.double_descent import axis_note, descents_plot, descents_table, headline
 from rote.analysis.reports.text import figures, wording
 from rote.analysis.reports.text.numbers import numbers
@@ -24,17 +23,22 @@ LOSS = METRICS["heldout_bits_per_token"]
 def make(results: Results) -> Content:
     """Make it; raises ValueError for runs that are not on one corpus, or have no reference."""
     found = study(results)
-    near = near_verbatim(results, found.targets)
+    near = near_verbatim.near_rows(results, found.targets)
     return Content(
-        headlines=(*wording.headlines(found), *map(headline, found.descents), *near.headlines),
+        headlines=(
+            *wording.headlines(found), *map(headline, found.descents),
+            *near_verbatim.headlines(near),
+        ),
         setting=wording.setting(found),
         cards=tuple(_cards(found)),
         lead=figures.unintended(found),
-        sections=(*_sections(found), *near.sections, runs_section(found.runs)),
-        numbers=numbers(found) | near.numbers,
+        sections=(
+            *_sections(found), *near_verbatim.sections(near), runs_section(found.runs),
+        ),
+        numbers=numbers(found) | near_verbatim.numbers(near),
         table=found.runs,
         arrays_of=tuple(found.runs["run_id"]),
-    )
+    )  # fmt: skip
 
 
 def _sections(found: Study) -> tuple[Section, ...]:
@@ -139,10 +143,7 @@ def _discoverable_table(found: Study) -> Table:
         Column("windows", "windows"),
         Column("sampler", "sampler"),
         Column("prefix", "prefix", unit="tokens"),
-        *(
-            Column(f"in {plural(number, 'sample')}", f"in {number}", unit=INTERVAL, form="{:.1%}")
-            for number in NUM_SAMPLES
-        ),
+        *near_verbatim.sample_columns(INTERVAL),
         Column("in the beam", "beam", unit=INTERVAL, form="{:.1%}"),
     ]
     return Table(columns=columns, rows=found.discoverable, is_tall=True)
