@@ -65,7 +65,8 @@ def _after_the_peak(found: Study) -> dict[str, Any]:
             means = part.group_by(SIZE, maintain_order=True).agg(pl.col("max_code_bits").mean())
             if means.height < 2:
                 continue
-            peak, largest = means.sort("max_code_bits", maintain_order=True)[SIZE][-1], means[SIZE].max()
+            rising = means.sort("max_code_bits", maintain_order=True)
+            peak, largest = rising[SIZE][-1], means[SIZE].max()
             ends = [part.filter(pl.col(SIZE) == size) for size in (peak, largest)]
             both = ends[0].join(ends[1], on="seed", suffix="_largest")
             name = f"mem_U after its peak, {series} against {kind}"
