@@ -81,7 +81,10 @@ class Styles:
         styles: list[Any] = []
         for layer in layers:
             styles += [one for one in values_of(layer.style, [layer]) if one not in styles]
-        self.colour_of = self._coloured(hues)
+        if hues and all(hue in PRECISION_LOOKS for hue in hues):
+            self.colour_of = {hue: PRECISION_LOOKS[hue].colour for hue in hues}
+        else:
+            self.colour_of = dict(zip(hues, colours(len(hues)), strict=True))
         cycles = zip(itertools.cycle(MARKERS), itertools.cycle(DASHES), strict=False)
         self.style_of = {
             one: (PRECISION_LOOKS[one].marker, PRECISION_LOOKS[one].linestyle)
@@ -93,12 +96,6 @@ class Styles:
         numbers = [value for layer in shaded for value in values_of(layer.shade, [layer])]
         self.shade = log_shade(numbers) if numbers else None
         self.shade_label = shaded[0].label if shaded else ""
-
-    @staticmethod
-    def _coloured(hues: Sequence[Any]) -> dict[Any, str]:
-        if hues and all(hue in PRECISION_LOOKS for hue in hues):
-            return {hue: PRECISION_LOOKS[hue].colour for hue in hues}
-        return dict(zip(hues, colours(len(hues)), strict=True))
 
     def of(self, layer: Layer, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return colour, marker and line of one row's group."""

@@ -161,7 +161,9 @@ def _membership(found: MembershipVerdict, stored: StoredAudit) -> Section:
         Column("score", lambda row: (row[0], "chosen" if row[1] == found.score else "")),
         Column("AUROC", lambda row: row[2].auroc, unit="95 % interval", form="{:.3f}"),
         Column("F1", lambda row: row[2].f1, unit="at equal errors, 95 % interval", form="{:.3f}"),
-        Column("balanced accuracy", _accuracy, unit="at equal errors", form="{:.3f}"),
+        Column("balanced accuracy", lambda row: (row[2].balanced_accuracy, f"precision "
+               f"{row[2].precision:.3f}, recall {row[2].recall:.3f}"), unit="at equal errors",
+               form="{:.3f}"),
         Column("largest F1", lambda row: row[2].largest_f1, unit="2/3 by chance", form="{:.3f}"),
         *(
             Column(f"members found at {rate:.1%}", partial(_found_at, place),
@@ -179,12 +181,6 @@ def _membership(found: MembershipVerdict, stored: StoredAudit) -> Section:
     if skipped:
         blocks.append(Text("Not measured:", items=skipped))
     return Section("Membership", blocks)
-
-
-def _accuracy(row: tuple[str, str, MembershipQuality]) -> tuple[float, str]:
-    quality = row[2]
-    parts = f"precision {quality.precision:.3f}, recall {quality.recall:.3f}"
-    return quality.balanced_accuracy, parts
 
 
 def _found_at(place: int, row: tuple[str, str, MembershipQuality]) -> Cell | Rate:

@@ -29,7 +29,7 @@ from rote.analysis.quantities.references import text_runs, with_unintended
 from rote.analysis.quantities.settings import with_series
 from rote.analysis.results import Results
 from rote.analysis.runs_table import runs_section
-from rote.analysis.table import Column, Table, Value, warning
+from rote.analysis.table import Column, Table, warning
 
 MAX_BLOCKS = 1000  # more held-out sequences are resampled in blocks: 8 MB a resampling
 RATIO = "data_per_capacity"
@@ -214,17 +214,14 @@ def descents_table(curves: Sequence[Descent]) -> Table:
             missing="none",
         )  # fmt: skip
 
-    def finding(curve: Descent) -> Value:
-        fit = curve.fit
-        return warning(f"none: {fit.reason}") if isinstance(fit, NoFit) else "interior peak"
-
     tokens, loss = "bits per token", "{:.3f}"
     return Table(
         rows=curves,
         columns=[
             Column("source", "source"),
             Column("series", "series", unit="layers x width"),
-            Column("finding", finding),
+            Column("finding", lambda curve: "interior peak" if curve.peak
+                   else warning(f"none: {curve.fit.reason}")),
             of_peak("peak", lambda peak: peak.ratio, METRICS[RATIO].title, "{:.2f}"),
             of_peak("95 % interval", lambda peak: (span(peak.interval, "{:.2f}"),
                     f"{peak.interior_share:.0%}"), "resamples with an interior peak"),

@@ -156,10 +156,6 @@ def _marks(sizes: Sequence[Sequence[Point]]) -> tuple[pl.DataFrame, pl.DataFrame
 
 
 def _table(points: Sequence[Point]) -> Table:
-    def converged_runs(each: Point) -> Cell | str:
-        words = f"{each.num_converged} of {each.runs.height}"
-        return words if each.has_converged else warning(words)
-
     def stored(each: Point) -> Cell | float:
         share = each.stored_share
         return warning(f"{share:.0%}", "data-limited") if each.is_data_limited else share
@@ -186,7 +182,10 @@ def _table(points: Sequence[Point]) -> Table:
             Column("memorised", "per_flop", unit=PER_FLOP.unit, form=FORM),
             Column("stored", stored, unit="of what can be", form="{:.0%}"),
             Column("seeds", lambda each: each.per_parameter.n),
-            Column("converged", converged_runs),
+            Column("converged", lambda each: Cell(
+                text=f"{each.num_converged} of {each.runs.height}",
+                is_warning=not each.has_converged,
+            )),
         ],
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ from rote.analysis.reports.capacity.differences import Difference, differences
 from rote.analysis.reports.capacity.study import PRECISIONS, Alpha, CapacityOfSize, Study, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import runs_section
-from rote.analysis.table import Column, Table, Value, warning
+from rote.analysis.table import Cell, Column, Table, Value
 
 CAPACITIES_NOTE = (
     "The plateau is an estimate from all runs of a model; the most that one run stored is certain, "
@@ -124,8 +124,7 @@ def _capacity_table(found: Study) -> Table:
 
 
 def _standing(capacity: CapacityOfSize) -> Value:
-    words = wording.standing(capacity)
-    return warning(words) if capacity.doubts else words
+    return Cell(text=wording.standing(capacity), is_warning=bool(capacity.doubts))
 
 
 def _most(capacity: CapacityOfSize) -> Value:

@@ -13,7 +13,7 @@ from rote.analysis.reports.text.numbers import numbers
 from rote.analysis.reports.text.study import REFERENCE_NAMES, SIZE, Row, Study, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import runs_section
-from rote.analysis.table import Cell, Column, Table
+from rote.analysis.table import Column, Table, warning
 
 INTERVAL = "95 % interval"
 SUM, MEAN = METRICS["max_code_bits"], METRICS["mean_max_code_bits"]
@@ -92,17 +92,13 @@ def _unintended_table(found: Study) -> Table:
         ends = row["max_code_low_bits"], row["max_code_high_bits"]
         return row["max_code_bits"], span(ends, SUM.form)
 
-    def fits(row: Row) -> Cell:
-        is_below = row["of_capacity"] <= 1
-        return Cell(text="yes" if is_below else "no", is_warning=not is_below)
-
     columns = [
         Column("series", "series"),
         Column("reference", "reference"),
         Column("N", _beside(SIZE, "seed"), unit="seed"),
         Column("mem_U (bits)", bits, unit="max code, 95 % interval", form=SUM.form),
         Column("of capacity", "of_capacity", form="{:.1%}"),
-        Column("sum <= capacity", fits),
+        Column("sum <= capacity", lambda row: "yes" if row["of_capacity"] <= 1 else warning("no")),
         Column("mem_U (bits)", "mixture_code_bits", unit="mixture code", form=SUM.form),
         Column("a sample (bits)", "mean_bits", unit="max code", form=MEAN.form),
         Column("held-out control", "heldout_mean_bits", unit="bits a sample", form=MEAN.form),
@@ -152,19 +148,11 @@ def _discoverable_table(found: Study) -> Table:
 def _drawn_tables(found: Study) -> list[Table]:
     """Build a row per run and drawing; and one per ranking if anything is memorised."""
     ranked = [
-        {
-            "name": each["name"],
-            "ranking": name.replace("_", " "),
-            "found": each["found"].ranked(name),
-        }
+        (each["name"], name.replace("_", " "), each["found"].ranked(name))
         for each in found.drawn
         if each["memorised"].successes
         for name in each["found"].rankings
     ]
-
-    def recall(row: Row) -> tuple[float, str]:
-        each = row["found"]
-        return each.recall, f"{each.num_found} of {each.num_memorised}"
 
     rates: dict[str, Any] = {"unit": INTERVAL, "form": "{:.0%}"}
     drawn = [
@@ -175,12 +163,13 @@ def _drawn_tables(found: Study) -> list[Table]:
         Column("distinct samples", _beside("distinct", "samples"), unit="of all"),
     ]
     by_rank = [
-        Column("drawing", "name"),
-        Column("ranking", "ranking"),
-        Column("precision", lambda row: row["found"].precision, **rates),
-        Column("held-out text", lambda row: row["found"].precision_in_heldout, **rates),
-        Column("recall", recall, unit="before the 100th error", form="{:.0%}"),
-    ]
+        Column("drawing", lambda row: row[0]),
+        Column("ranking", lambda row: row[1]),
+        Column("precision", lambda row: row[2].precision, **rates),
+        Column("held-out text", lambda row: row[2].precision_in_heldout, **rates),
+        Column("recall", lambda row: (row[2].recall, f"{row[2].num_found} of "
+               f"{row[2].num_memorised}"), unit="before the 100th error", form="{:.0%}"),
+    ]  # fmt: skip
     tables = [Table(columns=drawn, rows=found.drawn, is_tall=True)]
     return [*tables, Table(columns=by_rank, rows=ranked, is_tall=True)] if ranked else tables
 
@@ -214,22 +203,17 @@ def _quality_table(found: Study) -> Table:
 
 
 def _sample_table(samples: Sequence[Row]) -> Table:
-    def text(row: Row) -> Cell:
-        return Cell(text=row["text"], below=str(row["sample_id"]), is_code=True)
-
-    def reference(row: Row) -> tuple[float, str]:
-        return row["reference_bits"], "trained on it" * row["in_reference"]
-
     bits: dict[str, Any] = {"form": "{:.1f}"}
     mem_u = _beside("max_code_bits", "mixture_code_bits", "{:.1f}")
     columns = [
-        Column("text", text, unit="sample id"),
+        Column("text", _beside("text", "sample_id", "{}"), unit="sample id", is_code=True),
         Column("model (bits)", "target_bits", **bits),
-        Column("reference (bits)", reference, **bits),
+        Column("reference (bits)",
+               lambda row: (row["reference_bits"], "trained on it" * row["in_reference"]), **bits),
         Column("mem_U (bits)", mem_u, unit="mixture code", **bits),
         Column("occurrences", "occurrences"),
         Column("extracted", "extracted", unit="from so many tokens"),
-    ]
+    ]  # fmt: skip
     return Table(columns=columns, rows=samples, is_tall=True)
 
 
