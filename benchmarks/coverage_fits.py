@@ -29,11 +29,11 @@ from rote.analysis.fits.leak_curve import LeakCurve, fit_leak_curve
 from rote.analysis.fits.membership_law import (
     LawReading,
     MembershipLaw,
-    NoMembershipLaw,
     fit_membership_law,
 )
 from rote.analysis.fits.plateau import Knee, Plateau, fit_plateau
-from rote.analysis.fits.random_effects import Slope, fit_slope
+from rote.analysis.fits.random_effects import RandomEffectsMean, fit_slope
+from rote.analysis.fits.search import NoFit
 from rote.analysis.laws.clusters import cluster_numbers
 from rote.analysis.laws.kinds import law
 from rote.analysis.laws.law import Constant, FitEffort, FittedLaw, Floats, LawData, RunCount
@@ -122,9 +122,9 @@ def sizes(draws: int, path: Path | None) -> Shares:
             parameters = np.geomspace(8e4, 7e6, number)
             alphas = MEAN * (1 + scatter * random.standard_normal(number))
             slope = _slope(parameters, alphas, random)
-            low, high = slope.bits_per_parameter.ends
+            low, high = slope.mean.ends
             held += low <= MEAN <= high
-            means.append(slope.bits_per_parameter.value)
+            means.append(slope.mean.value)
             widths.append(high - low)
         key = f"{number} sizes, {scatter:.0%}"
         found[f"{key} held"] = held / draws
@@ -133,7 +133,7 @@ def sizes(draws: int, path: Path | None) -> Shares:
     return found
 
 
-def _slope(parameters: Floats, alphas: Floats, random: np.random.Generator) -> Slope:
+def _slope(parameters: Floats, alphas: Floats, random: np.random.Generator) -> RandomEffectsMean:
     """Six data sets, three seeds, noise of 1 %: the design of sweeps/capacity."""
     plateaus = []
     for size, alpha in zip(parameters.tolist(), alphas.tolist(), strict=True):
@@ -166,7 +166,7 @@ def membership(draws: int, path: Path | None) -> Shares:
 
 def _membership(
     number: int, by_ratio: float, by_height: float, random: np.random.Generator
-) -> MembershipLaw | NoMembershipLaw:
+) -> MembershipLaw | NoFit:
     """Eight ratios a size, noise of 0.015 in F1."""
     ratio = np.tile([0.01, 0.02, 0.035, 0.05, 0.07, 0.1, 0.15, 0.3], number)
     parameters = np.repeat(np.geomspace(2e4, 2e6, number), 8)

@@ -52,65 +52,39 @@ def _table(
         ceiling_bits = uniform_ceiling_bits(num_sequences, length, vocab_size)
         pull = knee.pull(ceiling_bits)
         memorised_bits = float(knee.predict(ceiling_bits) * (1 + noise * pull * generator.normal()))
-        rows.append(
-            _row(
-                run_id=f"{len(rows):016x}",
-                shape=(layers, width),
-                precision=precision,
-                seed=seed,
-                num_sequences=num_sequences,
-                vocab_size=vocab_size,
-                length=length,
-                parameters=parameters,
-                memorised_bits=memorised_bits,
-            )
-        )
+        first_bits = num_sequences * float(np.log2(vocab_size))
+        entropy_bits = first_bits * length
+        row = {
+            "run_id": f"{len(rows):016x}",
+            "task._target_": "rote.tasks.uniform.Uniform",
+            "task.num_sequences": num_sequences,
+            "task.length": length,
+            "task.vocab_size": vocab_size,
+            "size.num_layers": layers,
+            "size.width": width,
+            "size.num_heads": 2,
+            "precision.name": precision,
+            "budget.max_steps": 2000,
+            "optim.lr": 1e-3,
+            "optim.betas": "[0.9, 0.99]",
+            "seed": seed,
+            "parameters": parameters,
+            "entropy_bits": entropy_bits,
+            "entropy_after_first_token_bits": entropy_bits - first_bits,
+            "cost.train_code_bits": entropy_bits - memorised_bits,
+            "cost.train_first_token_code_bits": first_bits,
+            "cost.train_sequences": num_sequences,
+            "cost.train_tokens": num_sequences * length,
+            "cost.heldout_code_bits": entropy_bits,
+            "cost.heldout_sequences": num_sequences,
+            "cost.heldout_tokens": num_sequences * length,
+            "training.steps": 2000,
+            "training.tokens_seen": 2000 * 64 * length,
+            "training.converged": True,
+            "training.growth_bits_per_1000_steps": 0.1,
+        }
+        rows.append(row)
     return pl.DataFrame(rows)
-
-
-def _row(
-    *,
-    run_id: str,
-    shape: Shape,
-    precision: str,
-    seed: int,
-    num_sequences: int,
-    vocab_size: int,
-    length: int,
-    parameters: int,
-    memorised_bits: float,
-) -> dict[str, Any]:
-    first_bits = num_sequences * float(np.log2(vocab_size))
-    entropy_bits = first_bits * length
-    return {
-        "run_id": run_id,
-        "task._target_": "rote.tasks.uniform.Uniform",
-        "task.num_sequences": num_sequences,
-        "task.length": length,
-        "task.vocab_size": vocab_size,
-        "size.num_layers": shape[0],
-        "size.width": shape[1],
-        "size.num_heads": 2,
-        "precision.name": precision,
-        "budget.max_steps": 2000,
-        "optim.lr": 1e-3,
-        "optim.betas": "[0.9, 0.99]",
-        "seed": seed,
-        "parameters": parameters,
-        "entropy_bits": entropy_bits,
-        "entropy_after_first_token_bits": entropy_bits - first_bits,
-        "cost.train_code_bits": entropy_bits - memorised_bits,
-        "cost.train_first_token_code_bits": first_bits,
-        "cost.train_sequences": num_sequences,
-        "cost.train_tokens": num_sequences * length,
-        "cost.heldout_code_bits": entropy_bits,
-        "cost.heldout_sequences": num_sequences,
-        "cost.heldout_tokens": num_sequences * length,
-        "training.steps": 2000,
-        "training.tokens_seen": 2000 * 64 * length,
-        "training.converged": True,
-        "training.growth_bits_per_1000_steps": 0.1,
-    }
 
 
 def _curve(row: dict[str, Any]) -> list[dict[str, float]]:

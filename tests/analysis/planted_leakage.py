@@ -14,7 +14,7 @@ from scipy.stats import norm
 
 from rote.analysis.published import PUBLISHED_CURVES, CapacityScale
 from rote.analysis.results import Results
-from rote.ledger.store import RunFolder
+from tests.analysis.scaled import results
 
 WIDTHS = {8: 1000, 16: 4000, 32: 16_000}  # width -> parameters
 SIZES = (40, 160, 640)
@@ -29,6 +29,10 @@ LAW = PUBLISHED_CURVES[0]
 POOL, TRAINED, POOL_HELDOUT = 400, 200, 80  # windows of the text runs
 SAVED_BITS = 4.0  # on a window that a run was trained on
 SPLIT = {
+    "task.corpus": "planted",
+    "task.length": LENGTH,
+    "task.duplicated_fraction": 0.0,
+    "measure.superset.num_sequences": None,
     "task.split_seed": 0,
     "task.split_by": "window",
     "task.heldout_share": 0.1,
@@ -53,16 +57,9 @@ def results_of(
     open_corpus: Callable[[str], Any] = lambda corpus: None,
 ) -> Results:
     """Of runs whose arrays lie in the folder."""
+    alphas = {"fp32": CapacityScale(bits_per_parameter=alpha, source="planted")}
     table = pl.DataFrame(rows, infer_schema_length=None)
-    run_ids = list(table["run_id"])
-    return Results(
-        table=table,
-        curves={run_id: [] for run_id in run_ids},
-        records_sha256=dict.fromkeys(run_ids, "0" * 64),
-        folders={run_id: RunFolder(folder / run_id) for run_id in run_ids},
-        alphas={"fp32": CapacityScale(bits_per_parameter=alpha, source="planted")},
-        open_corpus=open_corpus,
-    )
+    return results(table, folder, alphas=alphas, open_corpus=open_corpus)
 
 
 def planted_f1(parameters: int, size: int) -> float:
@@ -116,7 +113,7 @@ def _canary_run(
         "task.base.pool": "train",
         "task.base.num_sequences": size,
         "task.repeats": "[1, 4, 16]",
-        **_shared(width, parameters, seed, converged=size < max(SIZES)),
+        **shared(width, parameters, seed, converged=size < max(SIZES)),
         "cost.train_sequences": size + NUM_INSERTED,
         "cost.train_tokens": (size + NUM_INSERTED) * LENGTH,
         "cost.train_code_bits": 10.0 * size,
@@ -179,14 +176,10 @@ def _text_run(folder: Path, seed: int, *, pool: str = "train") -> dict[str, Any]
     return {
         "run_id": run_id,
         "task._target_": "rote.tasks.text.task.Text",
-        "task.corpus": "planted",
-        "task.length": LENGTH,
         **SPLIT,
         "task.pool": pool,
         "task.num_sequences": TRAINED,
-        "task.duplicated_fraction": 0.0,
-        "measure.superset.num_sequences": None,
-        **_shared(8, 1000, seed, converged=True),
+        **shared(8, 1000, seed, converged=True),
         "cost.train_sequences": TRAINED,
         "cost.train_tokens": TRAINED * LENGTH,
         "cost.train_code_bits": float(train_bits.sum()),
@@ -198,7 +191,8 @@ def _text_run(folder: Path, seed: int, *, pool: str = "train") -> dict[str, Any]
     }
 
 
-def _shared(width: int, parameters: int, seed: int, *, converged: bool) -> dict[str, Any]:
+def shared(width: int, parameters: int, seed: int, *, converged: bool = True) -> dict[str, Any]:
+    """What every run has."""
     return {
         "size.num_layers": 1,
         "size.width": width,

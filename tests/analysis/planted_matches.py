@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from rote.analysis.results import Results
+from tests.analysis.planted_leakage import save
 from tests.analysis.scaled import results
 
 PARAMETERS = {14: 1582, 56: 20_440}
@@ -121,11 +122,10 @@ def _biographies(folder: Path, width: int, seed: int) -> dict[str, Any]:
     right = (exposures == 4) & (width == 56)
     code = ATTRIBUTE_BITS - stored
     is_train = exposures > 0
-    path = folder / run["run_id"]
-    path.mkdir(parents=True)
-    np.savez(
-        path / "arrays.npz",
-        **{
+    save(
+        folder,
+        run["run_id"],
+        {
             "exact_match.groups": np.array(["birth_city"]),
             "exact_match.group": np.zeros(PEOPLE, np.uint8),
             "exact_match.exposures": exposures.astype(np.int32),

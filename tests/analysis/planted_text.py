@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 
 from rote.analysis.results import Results
-from tests.analysis.planted_leakage import results_of
+from tests.analysis.planted_leakage import LENGTH, SPLIT, results_of, save, shared
 
-NUM_WINDOWS, LENGTH, NUM_HELDOUT = 600, 8, 64
+NUM_WINDOWS, NUM_HELDOUT = 600, 64
 SIZES = (10, 20, 40, 80, 160, 320)
 WIDTHS = {8: 1000, 16: 2000}  # width -> parameters
 BITS_PER_WINDOW = 40.0
@@ -98,27 +98,14 @@ def _run(
         "extraction.train_sample_ids": trained,
         "extraction.train_extracted_4": (train_bits < 0.2 * truth[trained]).astype(np.uint8),
     }
-    (folder / run_id).mkdir(parents=True)
-    np.savez(folder / run_id / "arrays.npz", **arrays)
+    save(folder, run_id, arrays)
     return {
         "run_id": run_id,
         "task._target_": "rote.tasks.text.task.Text",
-        "task.corpus": "planted",
-        "task.length": LENGTH,
-        "task.split_seed": 0,
-        "task.split_by": "window",
-        "task.heldout_share": 0.1,
-        "task.reference_share": 0.4,
+        **SPLIT,
         "task.pool": pool,
         "task.num_sequences": size,
-        "task.duplicated_fraction": 0.0,
-        "size.num_layers": 1,
-        "size.width": width,
-        "precision.name": "fp32",
-        "measure.superset.num_sequences": None,
-        "seed": seed,
-        "parameters": parameters,
-        "entropy_bits": None,
+        **shared(width, parameters, seed, converged=size < 320),
         "cost.train_code_bits": float(train_bits.sum()),
         "cost.train_tokens": len(trained) * LENGTH,
         "cost.heldout_code_bits": float(heldout_bits.sum()),
@@ -128,6 +115,4 @@ def _run(
         "extraction.train_extracted_4": int(arrays["extraction.train_extracted_4"].sum()),
         "extraction.heldout_tried": NUM_HELDOUT,
         "extraction.heldout_extracted_4": 1,
-        "training.steps": 100,
-        "training.converged": size < 320,
     }

@@ -2,6 +2,7 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -27,17 +28,15 @@ def table() -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
-def results(runs: pl.DataFrame, folder: Path) -> Results:
-    """Nothing but the table."""
+def results(runs: pl.DataFrame, folder: Path, **others: Any) -> Results:
+    """Nothing but the table, and ``others`` of the fields."""
     ids = runs["run_id"].to_list()
-    return Results(
-        table=runs,
-        curves={run_id: [] for run_id in ids},
-        records_sha256=dict.fromkeys(ids, "0"),
-        folders={run_id: RunFolder(folder / run_id) for run_id in ids},
-        alphas={},
-        open_corpus=lambda corpus: None,  # type: ignore[arg-type,return-value]
-    )
+    fields = {
+        "curves": {run_id: [] for run_id in ids}, "records_sha256": dict.fromkeys(ids, "0" * 64),
+        "folders": {run_id: RunFolder(folder / run_id) for run_id in ids},
+        "alphas": {}, "open_corpus": lambda corpus: None,
+    }  # fmt: skip
+    return Results(table=runs, **fields | others)
 
 
 def _row(width: int, tokens: int, stopped: bool) -> dict[str, object]:

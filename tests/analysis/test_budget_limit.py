@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from rote.analysis.fits.budget import BudgetCurve, Limit, NoLimit, fit_limits
+from rote.analysis.fits.budget import BudgetCurve, Limit, fit_limits
+from rote.analysis.fits.search import NoFit
 
 BUDGETS = 1000 * 2.0 ** np.arange(3)
 LIMIT_BITS = 10_000.0
@@ -70,7 +71,7 @@ def test_a_limit_takes_two_more_measurements_than_unknowns() -> None:
     """Three budgets of one curve have none more, of two one, of three two."""
     for num_curves, told in ((1, "3 measurements of 3"), (2, "6 measurements of 5")):
         for found in fit_limits(planted(0.5, num_curves=num_curves)):
-            assert isinstance(found, NoLimit) and f"no interval: {told}" in found.reason
+            assert isinstance(found, NoFit) and f"no interval: {told}" in found.reason
     limits_of(planted(0.5, num_curves=3))
     limits_of(planted(0.5, num_curves=1, budgets=1000 * 2.0 ** np.arange(5)))
 
@@ -99,14 +100,14 @@ def test_a_limit_is_never_above_all_that_can_be_memorised() -> None:
 def test_what_has_no_limit_says_why(bits: list[list[float]], reason: str) -> None:
     curves = [BudgetCurve(budgets=[1.0, 2.0, 4.0][: len(one)], bits=one) for one in bits]
     for found in fit_limits(curves):
-        assert isinstance(found, NoLimit) and reason in found.reason
+        assert isinstance(found, NoFit) and reason in found.reason
 
 
 def test_a_finish_that_gains_as_much_with_every_evaluation_doubled_has_no_limit() -> None:
     """Bits per parameter of a real run after 74, 300 and 1,070 evaluations of L-BFGS."""
     curve = BudgetCurve(budgets=[74, 300, 1070], bits=[3.004, 3.157, 3.293])
     (found, *_) = fit_limits([curve] * 3)
-    assert isinstance(found, NoLimit) and "without an end" in found.reason
+    assert isinstance(found, NoFit) and "without an end" in found.reason
 
 
 @pytest.mark.parametrize(

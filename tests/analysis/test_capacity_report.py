@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from scipy.stats import t as student_t
 
-from rote.analysis.fits.budget import NoLimit
 from rote.analysis.fits.plateau import NoPlateau
+from rote.analysis.fits.search import NoFit
 from rote.analysis.page import Content
 from rote.analysis.published import GPT2
 from rote.analysis.reports.capacity import study as capacity_study
@@ -245,7 +245,7 @@ def test_of_runs_that_differ_in_their_budget_the_longest_counts(build_table) -> 
     full = found.longest.filter(pl.col("memorised_bits") > 0.9 * pl.col("ceiling_bits"))
     assert 0 < full.height == table.height - len(capacity.budgets.trained)
     assert len(capacity.budgets.most.run_ids) == 3
-    assert isinstance(capacity.budgets.held_back, NoLimit)  # two shorter budgets predict nothing
+    assert isinstance(capacity.budgets.held_back, NoFit)  # two shorter budgets predict nothing
     (capacity,) = study(trained_for(table, 500, 1000, 2000, 4000)).capacities
     stored = f"{capacity.maximum_bits_per_parameter:.2f}"
     assert wording.limit(capacity).endswith(f"{stored} predicted from shorter budgets")
@@ -387,8 +387,8 @@ def test_formats_of_different_sizes_add_their_errors_as_squares(build_table) -> 
     found = study(pl.concat([fp32, renamed(tf32, "t")]))
     (apart,) = differences(found)
     slopes = [alpha.slope for alpha in found.alphas]
-    error = np.hypot(*(each.standard_error_bits_per_parameter for each in slopes))
-    reach = student_t.ppf(0.975, min(each.degrees_of_freedom for each in slopes)) * error
+    error = np.hypot(*(each.standard_error for each in slopes))
+    reach = student_t.ppf(0.975, min(each.degrees for each in slopes)) * error
     assert apart.pairs == "no size in both"
     assert apart.bits_per_parameter.ends[1] - apart.bits_per_parameter.value == pytest.approx(reach)
     assert differences(study(fp32)) == ()

@@ -1,8 +1,18 @@
-"""Convergence in words: how many runs, by which of two rules."""
+"""Convergence in words; data bits over capacity, with the basis that each run allows."""
 
 import polars as pl
+import pytest
 
-from rote.analysis.quantities.convergence import converged, num_converged
+from rote.analysis.published import CapacityScale
+from rote.analysis.quantities.convergence import (
+    CODED,
+    EXACT,
+    GUESSED,
+    converged,
+    loss_quantities,
+    num_converged,
+)
+from rote.analysis.quantities.settings import with_series
 from rote.analysis.results import table_of
 from rote.analysis.runs_table import converged as cell
 from rote.ledger.record import Record
@@ -42,3 +52,44 @@ def test_a_row_names_its_rule_and_what_ended_its_finish() -> None:
     rows = table(GROWTH, ended).rows(named=True)
     assert [cell(row).line for row in rows] == ["yes (growth)", "no (finish: line search)"]
     assert [cell(row).is_warning for row in rows] == [False, True]
+
+
+BASE = {
+    "task._target_": "rote.tasks.text.task.Text", "task.corpus": "c", "task.num_sequences": 10,
+    "task.pool": "train", "task.repeats": 2, "budget.max_steps": 100,
+    "size.num_layers": 1, "size.width": 8, "precision.name": "fp32",
+    "parameters": 100, "entropy_bits": None, "seed": 0, "oracle.reference_bits": None,
+    "cost.train_code_bits": 50.0, "cost.train_tokens": 100,
+    "cost.heldout_code_bits": 30.0, "cost.heldout_tokens": 10,
+}  # fmt: skip
+ALPHAS = {"fp32": CapacityScale(bits_per_parameter=2.0, source="planted")}
+
+
+def runs(*changes: dict) -> pl.DataFrame:
+    rows = [BASE | {"run_id": str(index)} | change for index, change in enumerate(changes)]
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def test_data_bits_are_the_best_that_is_known() -> None:
+    uniform = {
+        "task._target_": "rote.tasks.uniform.Uniform", "task.corpus": None, "entropy_bits": 400.0,
+        "cost.heldout_code_bits": 0.0,
+    }  # fmt: skip
+    better = {"cost.heldout_code_bits": 20.0}
+    made = loss_quantities(runs(uniform, {"oracle.reference_bits": 300.0}, better), ALPHAS)
+    assert made["data_bits"].to_list() == [400, 300, 200]  # 100 tokens at 2 bits: the best run's
+    assert made["data_bits_basis"].to_list() == [EXACT, CODED, GUESSED]
+    assert made["data_per_capacity"].to_list() == pytest.approx([2, 1.5, 1])
+    assert made["train_bits_per_token"][0] == 0.5
+
+
+def test_what_varies_at_one_size_names_a_series_and_what_follows_from_it_does_not() -> None:
+    table = runs(
+        {"task.repeats": 2, "budget.max_steps": 100},
+        {"task.repeats": 9, "budget.max_steps": 100},
+        {"task.repeats": 2, "budget.max_steps": 100, "task.pool": "reference"},
+        {"task.num_sequences": 20, "budget.max_steps": 200, "seed": 1},
+    )
+    made = with_series(loss_quantities(table, ALPHAS))
+    assert made["series"].to_list() == ["1x8, repeats 2"] * 3 + ["1x8, repeats 9"]
+    assert set(made["source"]) == {"text"}

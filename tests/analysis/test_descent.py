@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from rote.analysis.fits.descent import GridPoint, NoPeak, Peak, fit_descent
+from rote.analysis.fits.descent import GridPoint, Peak, fit_descent
+from rote.analysis.fits.search import NoFit
 
 SPACED = (1.3 / np.sqrt(2), 1.3 * np.sqrt(2))  # half the spacing of RATIOS on each side
 RATIOS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -87,16 +88,16 @@ def test_a_hard_text_is_no_evidence_against_a_peak() -> None:
 )
 def test_a_monotone_curve_has_no_peak(height, reason: str) -> None:
     found = fit_descent(curve(height))
-    assert isinstance(found, NoPeak) and reason in found.reason
+    assert isinstance(found, NoFit) and reason in found.reason
 
 
 def test_noise_alone_has_no_peak() -> None:
     found = [fit_descent(curve(lambda ratio: 5.0, noise=1.0, seed=seed)) for seed in range(40)]
-    assert sum(isinstance(each, NoPeak) for each in found) >= 30
+    assert sum(isinstance(each, NoFit) for each in found) >= 30
 
 
 def test_too_few_sizes_and_bad_points() -> None:
-    assert isinstance(fit_descent(curve(planted)[:3]), NoPeak)
+    assert isinstance(fit_descent(curve(planted)[:3]), NoFit)
     with pytest.raises(ValueError, match="capacity > 0"):
         fit_descent([GridPoint(ratio=0.0, losses_KM=np.ones((1, 1)))])
     with pytest.raises(ValueError, match="as many held-out"):

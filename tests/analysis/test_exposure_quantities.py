@@ -87,11 +87,11 @@ def test_equal_infinite_and_few_references_have_no_fit(codes: list[float]) -> No
 
 def test_means_and_intervals_against_repeats() -> None:
     rows = against_repeats([4, 0, 4, 1, 4], [6.0, 1.0, 8.0, 3.0, 7.0], [10.0] * 5)
-    assert [(row.repeats, row.exposure_bits.n, row.exposure_bits.value) for row in rows] == [
+    assert [(times, mean.n, mean.value) for times, mean in rows.items()] == [
         (0, 1, 1.0), (1, 1, 3.0), (4, 3, 7.0),
     ]  # fmt: skip
-    assert rows[0].exposure_bits.span("{:.1f}") == "fewer than 3 canaries"
-    low, high = rows[2].exposure_bits.ends
+    assert rows[0].span("{:.1f}") == "fewer than 3 canaries"
+    low, high = rows[4].ends
     assert 0.0 < low < 7.0 < high < 10.0
 
 

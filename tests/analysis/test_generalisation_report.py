@@ -151,7 +151,6 @@ def test_unusable_runs_are_refused(results: Results) -> None:
 
 
 def test_the_published_table() -> None:
-    small = published_match("arithmetic", 1, 14)
-    assert small is not None and small.printed == "40 of 40 held-out"
-    assert published_match("joint", 6, 384).printed == "97.8 / 97.8 / 100 %"  # type: ignore[union-attr]
+    assert published_match("arithmetic", 1, 14) == ("n14", "40 of 40 held-out")
+    assert published_match("joint", 6, 384) == ("10.6M", "97.8 / 97.8 / 100 %")
     assert published_match("facts", 2, 14) is None

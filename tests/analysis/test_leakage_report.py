@@ -12,8 +12,8 @@ from rote.analysis.fits.membership_law import (
     LawReading,
     MembershipCurve,
     MembershipLaw,
-    NoMembershipLaw,
 )
+from rote.analysis.fits.search import NoFit
 from rote.analysis.page import Block, Content, Text
 from rote.analysis.plot import Plot
 from rote.analysis.quantities.membership import TooFewControls
@@ -206,7 +206,7 @@ def test_the_oracle_makes_a_score_and_its_arrays_are_named(texts: Study) -> None
     assert isinstance(scores["loss"]["found"][1], TooFewControls)
     assert texts.runs["oracle_id"].unique().to_list() == ["reference-0"]
     assert "reference-0" not in texts.runs["run_id"]
-    assert isinstance(texts.laws[0].law, NoMembershipLaw)
+    assert isinstance(texts.laws[0].law, NoFit)
 
 
 def test_the_report_states_what_was_planted(

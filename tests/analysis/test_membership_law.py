@@ -7,9 +7,9 @@ from rote.analysis.fits.membership_law import (
     LawReading,
     MembershipCurve,
     MembershipLaw,
-    NoMembershipLaw,
     fit_membership_law,
 )
+from rote.analysis.fits.search import NoFit
 from rote.analysis.published import PUBLISHED_CURVES, beside_observed, published_size
 
 SIZES = (20_000, 60_000, 200_000)  # parameters
@@ -113,7 +113,7 @@ def test_too_little_is_told(
     reading: LawReading, num_samples: list[int], f1: list[float], reason: str
 ) -> None:
     found = fit_membership_law(reading, num_samples, [10.0] * 4, f1)
-    assert isinstance(found, NoMembershipLaw)
+    assert isinstance(found, NoFit)
     assert reason in found.reason
 
 
@@ -136,7 +136,7 @@ def test_what_is_no_run_is_refused(num_samples: list, sizes: list, f1: list, mes
 def test_an_f1_of_exactly_0_or_1_is_accepted() -> None:
     """An attack that finds no member at all has an F1 of 0; nothing lies below it."""
     reading, columns = LawReading.SAMPLES_PER_PARAMETER, ([1, 2, 3, 4], [1.0] * 4)
-    assert isinstance(fit_membership_law(reading, *columns, [0.0] * 4), NoMembershipLaw)
+    assert isinstance(fit_membership_law(reading, *columns, [0.0] * 4), NoFit)
     law = fit_membership_law(reading, *columns, [1.0, 0.9, 0.6, 0.0], num_resamples=2)
     assert isinstance(law, MembershipLaw)
     assert law.residuals[-1] == pytest.approx(0.0 - law.predict([4], [1.0])[0])

@@ -19,7 +19,7 @@ from rote.analysis.report import write_report
 from rote.analysis.reports.memory import report
 from rote.analysis.reports.memory.study import CONTROLS, EVERY_EPOCH, INSERTED, study
 from rote.analysis.results import Results
-from tests.analysis.planted_leakage import results_of
+from tests.analysis.planted_leakage import results_of, save, shared
 
 STEPS_T = np.array([0, 50, 100, 120, 150, 200, 250, 300, 400, 600])
 WINDOW = (101, 200)
@@ -64,16 +64,16 @@ def _run(
             codes_TK[:, place] -= np.where(ages_T >= 0, bits * np.exp(-rate * ages_T), 0)
     showings = sorted((step, place) for place, steps in enumerate(shown) for step in steps)
     steps_S, items_S = np.array(showings, np.int64).T
-    folder = folder / run_id
-    folder.mkdir(parents=True)
-    np.savez(
-        folder / "arrays.npz",
-        **{
+    save(
+        folder,
+        run_id,
+        {
             "insertion.shown_steps": steps_S,
             "insertion.shown_items": items_S,
             "insertion.shown_sequences": NUM_WINDOWS + np.arange(len(steps_S)),
         },
     )
+    folder = folder / run_id
     np.savez(
         folder / "looks.npz",
         **{
@@ -97,13 +97,8 @@ def _run(
         "control.insertion.from_step": WINDOW[0],
         "control.insertion.to_step": WINDOW[1],
         "control.insertion.num_inserted": None,
-        "size.num_layers": 1,
-        "size.width": 8,
-        "precision.name": "fp32",
-        "seed": seed,
-        "parameters": 1000,
+        **shared(8, 1000, seed),
         "training.steps": 600,
-        "training.converged": True,
     }
 
 

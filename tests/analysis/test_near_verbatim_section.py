@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from rote.analysis import near_verbatim
 from rote.analysis.metrics import derive, title_of
-from rote.analysis.near_verbatim import near_verbatim
 from rote.analysis.page import Content
 from rote.analysis.reports.leakage import report as leakage
 from rote.analysis.reports.text import report as text
@@ -66,7 +66,7 @@ def test_a_report_shows_exact_and_near_rows_side_by_side(
     make: Callable[[Results], Content], planted: Callable[..., Results], tmp_path: Path
 ) -> None:
     bare = planted(tmp_path, seeds=(0,))
-    assert near_verbatim(bare, bare.table).sections == ()
+    assert near_verbatim.near_rows(bare, bare.table) == []
     results, run = with_near(bare, tmp_path)
     content = make(results)
     assert [section.title for section in content.sections[-2:]] == [

@@ -3,13 +3,14 @@
 import json
 import re
 from html.parser import HTMLParser
+from inspect import signature
 from pathlib import Path
 from xml.etree import ElementTree
 
 import polars as pl
 import pytest
 
-from rote.analysis.report import Report, write_report
+from rote.analysis.report import Report, kinds, maker, require_kind, write_report
 from rote.analysis.results import Corpus, Results
 from rote.io.write import sha256
 
@@ -123,3 +124,14 @@ def test_a_run_that_memorised_nothing_is_drawn_around(write, build_table) -> Non
 def test_a_run_without_curve_or_record_is_refused(write, build_table, missing: str) -> None:
     with pytest.raises(ValueError, match="run 0000000000000000 has no"):
         write(build_table(), **{missing: {}})
+
+
+def test_every_kind_can_be_made() -> None:
+    assert "capacity" in kinds()
+    for kind in kinds():
+        assert list(signature(maker(kind)).parameters) == ["results"]
+
+
+def test_an_unknown_kind_names_the_choices() -> None:
+    with pytest.raises(ValueError, match=r"report 'capcity' is not known.*'capacity'"):
+        require_kind("capcity")

@@ -9,8 +9,13 @@ import pytest
 
 from rote.analysis.laws import kinds
 from rote.analysis.laws.law import RunCount
-from rote.analysis.quantities.scaling import doubts, measured, scaling_runs
-from rote.analysis.quantities.suffixes import by_repeats, with_suffixes
+from rote.analysis.quantities.scaling import (
+    by_repeats,
+    doubts,
+    measured,
+    scaling_runs,
+    with_suffixes,
+)
 from tests.analysis import scaled
 
 LENGTH, PREFIX = scaled.LENGTH, scaled.LENGTH // 2

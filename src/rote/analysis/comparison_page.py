@@ -59,7 +59,7 @@ def write_comparison(found: Comparison, first: Results, second: Results, folder:
         closing=reproduce([*made_by, f"rote compare {' '.join(found.names)}"], FILES),
         sources={
             "sweeps": list(found.names),
-            "figures": {each.drawing.name: run_ids for each in figures_of(content)},
+            "figures": {each.name: run_ids for each in figures_of(content)},
             "records_sha256": {run_id: records[run_id] for run_id in run_ids},
         },
         folder=folder,

@@ -118,11 +118,6 @@ def measured_rows(runs: OwnRuns, law: Law, count: RunCount) -> LawData:
     return LawData(columns=columns, count=count)
 
 
-def doubts_about(runs: OwnRuns, law: Law) -> list[str]:
-    """Return warnings about the columns that the law uses; raises as `measured_rows`."""
-    return runs.doubts(runs.names_for(law))
-
-
 def parse_columns(mapping: str, columns: Sequence[str], file: str) -> dict[str, ChosenColumns]:
     """Parse the mapping into columns by quantity; ``columns`` are those of the table.
 

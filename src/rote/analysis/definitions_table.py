@@ -60,12 +60,8 @@ def definitions_section(found: Sequence[ComparedGroup]) -> Section:
     return Section("Definitions of memorisation compared", blocks)
 
 
-def definition_headlines(found: Sequence[ComparedGroup]) -> tuple[str, ...]:
-    """Return a line for each group: which definitions agree most and least."""
-    return tuple(_headline(group) for group in found)
-
-
-def _headline(group: ComparedGroup) -> str:
+def definitions_headline(group: ComparedGroup) -> str:
+    """State which definitions agree most and least."""
     words = (
         f"Counterfactual memorisation, {group.series} at N = {group.num_sequences}: "
         f"{group.mean_bits.words('{:.1f}')} bits a sample"

@@ -90,6 +90,8 @@ class RenderedFigure:
     alt: str
     svg: bytes
     png: bytes
+    caption: str = ""  # HTML
+    data: bytes = b""  # the marks as CSV
 
 
 in_house_style = mpl.rc_context(LOOK)  # decorates a function that draws and renders
@@ -198,12 +200,12 @@ def colour_scale(
     bar.ax.yaxis.set_minor_formatter(NullFormatter())
 
 
-def render(figure: Figure, *, name: str, alt: str) -> RenderedFigure:
-    """Render SVG and PNG; neither contains a date or a version."""
+def render(figure: Figure, **others: Any) -> RenderedFigure:
+    """Render SVG and PNG, which contain no date or version; ``others`` are the other fields."""
     svg, png = io.BytesIO(), io.BytesIO()
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     figure.savefig(png, format="png", dpi=PNG_DOTS_PER_INCH, metadata={"Software": None})
-    return RenderedFigure(name=name, alt=alt, svg=svg.getvalue(), png=png.getvalue())
+    return RenderedFigure(svg=svg.getvalue(), png=png.getvalue(), **others)
 
 
 def _shape(grid: Sequence[Axes]) -> tuple[int, int]:

@@ -115,9 +115,6 @@ def _fit(name: str, number_format: str, runs: Runs, effort: FitEffort) -> Throug
 def ranking(fitted: Sequence[Through]) -> Table:
     """Build a table with one row per law: how much it explains, and its main constant."""
 
-    def good(name: str) -> Callable[[Through], Value]:
-        return lambda each: getattr(each.fitted.goodness, name)
-
     def explained(each: Through) -> Value:
         share, below = f"{each.fitted.goodness.explained:.2%}", "" if each.is_useful else "little"
         return Cell(text=share, below=below, is_text=False, is_warning=not each.is_useful)
@@ -128,14 +125,14 @@ def ranking(fitted: Sequence[Through]) -> Table:
             Column("law", "name"),
             Column("of", lambda each: METRICS[shown_name(each.fitted.output)].title),
             Column("explained", explained, unit="of the variance of its logarithm"),
-            Column("residuals", good("rms_log_residual"), unit="rms, of the logarithm",
-                   form="{:.2%}"),
+            Column("residuals", lambda each: each.fitted.goodness.rms_log_residual,
+                   unit="rms, of the logarithm", form="{:.2%}"),
             Column("main constant", lambda each: f"{each.headlined.name} = "
                    f"{FORM.format(each.headlined.value)}"),
             Column("95 %", lambda each: span(_interval(each.headlined), FORM) or "none",
                    is_number=True),
-            Column("runs", good("num_points")),
-            Column("constants", good("num_constants")),
+            Column("runs", lambda each: each.fitted.goodness.num_points),
+            Column("constants", lambda each: each.fitted.goodness.num_constants),
             Column("warnings", lambda each: len(each.fitted.warnings)),
         ],
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """Draw layers of marks into axes, and name them in a legend."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -81,7 +81,10 @@ class Styles:
         styles: list[Any] = []
         for layer in layers:
             styles += [one for one in values_of(layer.style, [layer]) if one not in styles]
-        self.colour_of = self._coloured(hues)
+        if hues and all(hue in PRECISION_LOOKS for hue in hues):
+            self.colour_of = {hue: PRECISION_LOOKS[hue].colour for hue in hues}
+        else:
+            self.colour_of = dict(zip(hues, colours(len(hues)), strict=True))
         cycles = zip(itertools.cycle(MARKERS), itertools.cycle(DASHES), strict=False)
         self.style_of = {
             one: (PRECISION_LOOKS[one].marker, PRECISION_LOOKS[one].linestyle)
@@ -93,12 +96,6 @@ class Styles:
         numbers = [value for layer in shaded for value in values_of(layer.shade, [layer])]
         self.shade = log_shade(numbers) if numbers else None
         self.shade_label = shaded[0].label if shaded else ""
-
-    @staticmethod
-    def _coloured(hues: Sequence[Any]) -> dict[Any, str]:
-        if hues and all(hue in PRECISION_LOOKS for hue in hues):
-            return {hue: PRECISION_LOOKS[hue].colour for hue in hues}
-        return dict(zip(hues, colours(len(hues)), strict=True))
 
     def of(self, layer: Layer, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return colour, marker and line of one row's group."""
@@ -150,14 +147,10 @@ def _key_of(layer: Layer) -> Handle:
     return line_key(layer.label, **_of_key(layer, {"marker": "o", **known}))
 
 
-def _groups(layer: Layer, frame: pl.DataFrame) -> Iterable[pl.DataFrame]:
-    by = list(dict.fromkeys(filter(None, (layer.hue, layer.style, layer.each, layer.shade))))
-    return frame.partition_by(by, maintain_order=True) if by else [frame]
-
-
 def draw_layer(axes: Axes, layer: Layer, frame: pl.DataFrame, looks: Styles) -> None:
     """Draw each group that hue, style, shade and ``each`` distinguish, one after another."""
-    for group in _groups(layer, frame):
+    by = list(dict.fromkeys(filter(None, (layer.hue, layer.style, layer.each, layer.shade))))
+    for group in frame.partition_by(by, maintain_order=True) if by else [frame]:
         look = looks.of(layer, group.row(0, named=True))
         match layer.kind:
             case "across" | "upright":

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -33,65 +32,53 @@ NOTE = (
 )
 
 
-@dataclass(frozen=True)
-class NearVerbatim:
-    """What a report shows; ``rows`` has a row per run, split, prefix and distance."""
-
-    rows: list[Row]
-
-    @property
-    def headlines(self) -> tuple[str, ...]:
-        """Return a line per run: its longest prefix, exact and in the largest edit distance."""
-        return tuple(
-            _line([row for row in self.rows if row["run_id"] == run_id])
-            for run_id in dict.fromkeys(row["run_id"] for row in self.rows)
-        )
-
-    @property
-    def sections(self) -> tuple[Section, ...]:
-        """Return the section, or none if no run measured it."""
-        if not self.rows:
-            return ()
-        samples = (
-            Column(f"in {plural(number, 'sample')}", f"in {number}", unit=f"at least, {INTERVAL}",
-                   form="{:.1%}")
-            for number in NUM_SAMPLES
-        )  # fmt: skip
-        columns = [
-            Column.of(METRICS["name"], lambda row: (row["name"], row["run_id"])),
-            Column("windows", "windows"),
-            Column("prefix", "prefix", unit="tokens"),
-            Column("rest", "near", unit="tokens that differ, at most"),
-            Column("greedy", "greedy", unit=INTERVAL, form="{:.1%}"),
-            *samples,
-            Column("longest match", "longest_match", unit="of the rest", form="{:.1%}", missing=""),
-        ]
-        return (
-            Section(
-                "Near-verbatim extraction",
-                [Table(columns=columns, rows=self.rows, is_tall=True), Text(NOTE)],
-            ),
-        )
-
-    @property
-    def numbers(self) -> dict[str, Any]:
-        """Return the rates for the manifest."""
-        names = ("greedy", *(f"in {number}" for number in NUM_SAMPLES))
-        return {
-            f"near-verbatim {row['run_id']}, {row['windows']}, prefix {row['prefix']}, "
-            f"{row['near']}": {
-                **{name: row[name].value for name in names}, "runs": [row["run_id"]],
-            }
-            for row in self.rows
-        }  # fmt: skip
-
-
-def near_verbatim(results: Results, runs: pl.DataFrame) -> NearVerbatim:
-    """Read it from the arrays of the runs that measured it."""
+def near_rows(results: Results, runs: pl.DataFrame) -> list[Row]:
+    """Return a row per run that measured it, split, prefix and distance, from the runs' arrays."""
     if TRIED not in runs.columns:
-        return NearVerbatim([])
+        return []
     measured = derive(runs.drop_nulls(TRIED), ["name"])
-    return NearVerbatim([row for run in measured.to_dicts() for row in _rows(results, run)])
+    return [row for run in measured.to_dicts() for row in _rows(results, run)]
+
+
+def headlines(rows: list[Row]) -> Iterator[str]:
+    """Yield a line per run: its longest prefix, exact and in the largest edit distance."""
+    for run_id in dict.fromkeys(row["run_id"] for row in rows):
+        yield _line([row for row in rows if row["run_id"] == run_id])
+
+
+def sections(rows: list[Row]) -> Iterator[Section]:
+    """Yield the section, or none if no run measured it."""
+    columns = [
+        Column.of(METRICS["name"], lambda row: (row["name"], row["run_id"])),
+        Column("windows", "windows"),
+        Column("prefix", "prefix", unit="tokens"),
+        Column("rest", "near", unit="tokens that differ, at most"),
+        Column("greedy", "greedy", unit=INTERVAL, form="{:.1%}"),
+        *sample_columns(f"at least, {INTERVAL}"),
+        Column("longest match", "longest_match", unit="of the rest", form="{:.1%}", missing=""),
+    ]
+    if rows:
+        table = Table(columns=columns, rows=rows, is_tall=True)
+        yield Section("Near-verbatim extraction", [table, Text(NOTE)])
+
+
+def sample_columns(unit: str) -> list[Column]:
+    """Return columns of `rates_in_samples`, one for each number of samples."""
+    return [
+        Column(f"in {plural(number, 'sample')}", f"in {number}", unit=unit, form="{:.1%}")
+        for number in NUM_SAMPLES
+    ]
+
+
+def numbers(rows: list[Row]) -> dict[str, Any]:
+    """Return the rates for the manifest."""
+    names = ("greedy", *(f"in {number}" for number in NUM_SAMPLES))
+    return {
+        f"near-verbatim {row['run_id']}, {row['windows']}, prefix {row['prefix']}, {row['near']}": {
+            **{name: row[name].value for name in names}, "runs": [row["run_id"]],
+        }
+        for row in rows
+    }  # fmt: skip
 
 
 def _rows(results: Results, run: Row) -> Iterator[Row]:

@@ -46,16 +46,7 @@ class Commands:
     lines: Sequence[str]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    """A drawing with a caption in HTML, and its marks as CSV."""
-
-    drawing: RenderedFigure
-    caption: str
-    data: bytes = b""
-
-
-Block = Text | Heading | Commands | Table | Plot | Figure
+Block = Text | Heading | Commands | Table | Plot | RenderedFigure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,10 +94,10 @@ def tables_of(content: Content) -> Iterator[tuple[str, Table]]:
                 yield section.title, block
 
 
-def figures_of(content: Content) -> list[Figure]:
+def figures_of(content: Content) -> list[RenderedFigure]:
     """Return the figures, the lead first; all plots must be drawn."""
     blocks = [content.lead, *(block for each in content.sections for block in each.blocks)]
-    return [block for block in blocks if isinstance(block, Figure)]
+    return [block for block in blocks if isinstance(block, RenderedFigure)]
 
 
 LETTERS_OF_A_CAPTION = 290  # about three lines; the rest is folded
@@ -132,8 +123,8 @@ def page(*, name: str, question: str, content: Content, closing: Section) -> str
         question=question,
         setting=content.setting,
         cards=content.cards,
-        lead=content.lead and _shown(content.lead),
-        sections=[_section(each) for each in (*content.sections, closing)],
+        lead=content.lead,
+        sections=[*content.sections, closing],
     )
 
 
@@ -143,9 +134,7 @@ def style_sheet() -> str:
 
 
 def _figure_of(block: Block) -> Block:
-    if not isinstance(block, Plot):
-        return block
-    return Figure(drawing=block.draw(), caption=block.caption, data=block.csv())
+    return block.draw() if isinstance(block, Plot) else block
 
 
 @cache
@@ -154,35 +143,14 @@ def _template() -> Any:
         loader=PackageLoader("rote.analysis"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     made.filters |= {
-        "typeset": typeset, "markup": _markup, "inline": _inline, "kind_of_cell": _kind_of_cell,
+        "typeset": typeset, "markup": lambda words: Markup(typeset(words)),  # of our own HTML
+        "kind": lambda block: type(block).__name__, "kind_of_cell": _kind_of_cell,
+        "inline": _inline,
+        "anchor": lambda title: re.sub(r"\W+", "-", title.lower()).strip("-"),
         "first_lines": lambda caption: _folded(caption)[0],
         "further_lines": lambda caption: _folded(caption)[1],
     }  # fmt: skip
     return made.get_template("page.html")
-
-
-def _section(section: Section) -> dict[str, Any]:
-    identity = re.sub(r"\W+", "-", section.title.lower()).strip("-")
-    blocks = [_shown(block) for block in section.blocks]
-    return {"id": identity, "title": section.title, "blocks": blocks}
-
-
-def _shown(block: Block) -> dict[str, Any]:
-    match block:
-        case Table():
-            return {"kind": "table", "of": block}
-        case Figure():
-            return {"kind": "figure", "of": block}
-        case Heading():
-            return {"kind": "heading", "of": block}
-        case Commands():
-            return {"kind": "commands", "of": block}
-    return {"kind": "text", "of": block}
-
-
-def _markup(words: str) -> Markup:
-    """Mark our own HTML as safe."""
-    return Markup(typeset(words))
 
 
 def _kind_of_cell(cell: Cell) -> Markup:

@@ -48,6 +48,12 @@ class Axis:
     low: float | None = None  # None: fits the marks
     high: float | None = None
     linear_below: float | None = None  # logarithmic beyond, on both sides of 0
+    names: Sequence[str] = ()  # written at 0, 1, 2 and so on
+
+    @classmethod
+    def of_rows(cls, names: Sequence[str]) -> "Axis":
+        """Return the y axis of rows with these names, the first on top."""
+        return cls(label="", names=names, low=len(names) - 0.5, high=-0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +99,7 @@ class Plot:
 
     @in_house_style
     def draw(self) -> RenderedFigure:
-        """Draw as SVG and PNG."""
+        """Draw as SVG and PNG, with the marks as CSV."""
         values = self.panels or [None]
         num_columns = min(self.num_columns, len(values))
         rows = -(-len(values) // num_columns)
@@ -115,7 +121,7 @@ class Plot:
             self.finish(dict(zip(values, grid, strict=True)))
         if handles := looks.handles():
             legend_below(figure, handles, num_columns=4)
-        return render(figure, name=self.name, alt=self.title)
+        return render(figure, name=self.name, alt=self.title, caption=self.caption, data=self.csv())
 
     def _fill(self, axes: Axes, value: Any, looks: "Styles") -> None:
         is_empty = True
@@ -177,6 +183,8 @@ def _frame(scale: XAxis | YAxis, axis: Axis, numbers: Floats) -> None:
     given = [axis.low, axis.high]
     limits = [end if own is None else own for end, own in zip(ends, given, strict=True)]
     scale.axes.set(**{f"{scale.axis_name}lim": limits})
+    if axis.names:
+        scale.set_ticks(range(len(axis.names)), list(axis.names))
     if axis.form == "share":
         scale.set_major_formatter(PercentFormatter(1.0, decimals=None))
     elif axis.form == "ratio" and axis.is_log:

@@ -91,31 +91,21 @@ PUBLISHED_ALPHAS = tuple(
 )
 
 SOURCE = "Barron and White 2025, arXiv 2506.09099"
-# Name, layers, width, then arithmetic (held-out answers), facts, joint (three numbers in the order
-# printed, the last for facts: the others stop where held-out problems begin).
-_ROWS = (
-    ("n14", 1, 14, "40 of 40 held-out", "8.2 %", "32.6 / 38.2 / 2.0 %"),
-    ("n28", 1, 28, "0 of 40 held-out", "100 %", "94.5 / 96.7 / 88.4 %"),
-    ("n56", 1, 56, "0 of 40 held-out", "100 %", "97.8 / 97.8 / 100 %"),
-    ("10.6M", 6, 384, "0 of 40 held-out", "100 %", "97.8 / 97.8 / 100 %"),
-)
-_TRAINED_ON = ("arithmetic", "facts", "joint")
+# By layers and width: the name, then arithmetic (held-out answers), facts, joint (three numbers in
+# the order printed, the last for facts: the others stop where held-out problems begin).
+_MATCHES = {
+    (1, 14): ("n14", "40 of 40 held-out", "8.2 %", "32.6 / 38.2 / 2.0 %"),
+    (1, 28): ("n28", "0 of 40 held-out", "100 %", "94.5 / 96.7 / 88.4 %"),
+    (1, 56): ("n56", "0 of 40 held-out", "100 %", "97.8 / 97.8 / 100 %"),
+    (6, 384): ("10.6M", "0 of 40 held-out", "100 %", "97.8 / 97.8 / 100 %"),
+}
+_TRAINED_ON = ("name", "arithmetic", "facts", "joint")
 
 
-@dataclass(frozen=True)
-class PublishedMatch:
-    """The printed result of one model."""
-
-    model: str
-    printed: str
-
-
-def published_match(trained_on: str, num_layers: int, width: int) -> PublishedMatch | None:
-    """Return the printed result; None for a model or task that is not in the paper."""
-    for model, layers, size, *printed in _ROWS:
-        if (layers, size) == (num_layers, width) and trained_on in _TRAINED_ON:
-            return PublishedMatch(model, printed[_TRAINED_ON.index(trained_on)])
-    return None
+def published_match(trained_on: str, num_layers: int, width: int) -> tuple[str, str] | None:
+    """Return a model's name and printed result; None if the paper lacks the model or the task."""
+    match = dict(zip(_TRAINED_ON, _MATCHES.get((num_layers, width), ()), strict=False))
+    return (match["name"], match[trained_on]) if trained_on in match else None
 
 
 BITS_PER_PARAMETER = 3.64  # for the capacities of the second reading

@@ -23,6 +23,7 @@ from rote.analysis.page import (
     page,
     tables_of,
 )
+from rote.analysis.quantities.convergence import num_converged
 from rote.analysis.results import Results, write_table
 from rote.config.choices import unknown
 from rote.io.write import sha256, write_bytes, write_json
@@ -52,7 +53,6 @@ def maker(kind: str) -> Callable[[Results], Content]:
     return make
 
 
-CONVERGED = "training.converged"
 SCALE = ("precision.name", "alpha", "alpha_source")  # the capacity that a report divides by
 LATEX_HEAD = "% The tables of the report; they take \\usepackage{booktabs}."
 REPRODUCE_NOTE = (
@@ -147,18 +147,14 @@ def page_files(
 ) -> dict[str, bytes]:
     """Return the page, figures as SVG, PNG and CSV, and tables.tex; plots must be drawn."""
     figures = figures_of(content)
+    latex = [table.latex(title) for title, table in tables_of(content) if table.rows]
     return {
-        **{f"{each.drawing.name}.svg": each.drawing.svg for each in figures},
-        **{f"{each.drawing.name}.png": each.drawing.png for each in figures},
-        **{f"{each.drawing.name}.csv": each.data for each in figures if each.data},
+        **{f"{each.name}.svg": each.svg for each in figures},
+        **{f"{each.name}.png": each.png for each in figures},
+        **{f"{each.name}.csv": each.data for each in figures if each.data},
         filename: page(name=name, question=question, content=content, closing=closing).encode(),
-        "tables.tex": _latex(content).encode(),
+        "tables.tex": ("\n\n".join([LATEX_HEAD, *latex]) + "\n").encode(),
     }
-
-
-def _latex(content: Content) -> str:
-    made = [table.latex(title) for title, table in tables_of(content) if table.rows]
-    return "\n\n".join([LATEX_HEAD, *made]) + "\n"
 
 
 def reproduce(commands: Sequence[str], note: str = "") -> Section:
@@ -173,20 +169,15 @@ def _require(run_ids: pl.Series, held: Mapping[str, object], what: str) -> None:
             raise ValueError(f"run {run_id} has no {what}")
 
 
-def _num_converged(table: pl.DataFrame) -> list[int]:
-    """Return how many runs converged, and how many there are; empty where none says it."""
-    if CONVERGED not in table.columns:
-        return []
-    return [int(table[CONVERGED].sum()), table.height]
-
-
 def _sources(content: Content, results: Results) -> dict[str, Any]:
-    run_ids = list(results.table["run_id"])
+    table = results.table
+    run_ids = list(table["run_id"])
+    says_converged = "training.converged" in table.columns
     sources: dict[str, Any] = {
         "commits": list(results.commits),
         "trained_until": results.trained_until,
-        "runs_converged": _num_converged(results.table),
-        "figures": {each.drawing.name: run_ids for each in figures_of(content)},
+        "runs_converged": [num_converged(table), table.height] if says_converged else [],
+        "figures": {each.name: run_ids for each in figures_of(content)},
         "numbers": dict(content.numbers),
         "records_sha256": {run_id: results.records_sha256[run_id] for run_id in run_ids},
     }

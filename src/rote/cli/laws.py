@@ -132,7 +132,7 @@ class _Source:
 
 def _read_source(source: str, columns: str, count: str, progress: "Progress") -> _Source:
     from rote.analysis import fit_sections as fits
-    from rote.analysis.csv_runs import doubts_about, measured_rows, read_runs
+    from rote.analysis.csv_runs import measured_rows, read_runs
     from rote.analysis.laws.law import RunCount
     from rote.analysis.quantities.scaling import scaling_runs
     from rote.analysis.tables.cells import SUFFIXES
@@ -144,7 +144,7 @@ def _read_source(source: str, columns: str, count: str, progress: "Progress") ->
         table = read_runs(path, columns)
         runs = fits.Runs(
             columns=lambda law, _: measured_rows(table, law, counted),
-            doubts=lambda law, _: doubts_about(table, law),
+            doubts=lambda law, _: table.doubts(table.names_for(law)),
         )
         return _Source(name=path.stem, asked=(sha256_of_file(path), columns), runs=runs)
     if columns:

@@ -58,8 +58,6 @@ def aurocs(found: MembershipVerdict, facts: Mapping[str, Any]) -> Plot:
     def finish(grid: Mapping[Any, Axes]) -> None:
         (axes,) = grid.values()
         axes.axvspan(*blind.ends, color=GREY, alpha=0.15, linewidth=0)
-        axes.set_yticks(range(len(names)), names)
-        axes.set_ylim(len(names) - 0.5, -0.5)
 
     chosen: dict[str, Any] = {"label": "chosen on the calibration half", "look": {"color": ACCENT}}
     others: dict[str, Any] = {"label": "score", "look": {"color": PALETTE[0]}}
@@ -68,7 +66,7 @@ def aurocs(found: MembershipVerdict, facts: Mapping[str, Any]) -> Plot:
         title=_auroc_title(found, facts),
         caption=AUROC_CAPTION,
         x=Axis(label="AUROC, 95 % interval"),
-        y=Axis(label=""),
+        y=Axis.of_rows(names),
         panel_inches=0.4 + 0.27 * len(names),
         layers=[
             Layer(frame=pl.DataFrame({"auroc": [CHANCE]}), kind="upright", x="auroc",

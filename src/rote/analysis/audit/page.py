@@ -161,7 +161,9 @@ def _membership(found: MembershipVerdict, stored: StoredAudit) -> Section:
         Column("score", lambda row: (row[0], "chosen" if row[1] == found.score else "")),
         Column("AUROC", lambda row: row[2].auroc, unit="95 % interval", form="{:.3f}"),
         Column("F1", lambda row: row[2].f1, unit="at equal errors, 95 % interval", form="{:.3f}"),
-        Column("balanced accuracy", _accuracy, unit="at equal errors", form="{:.3f}"),
+        Column("balanced accuracy", lambda row: (row[2].balanced_accuracy, f"precision "
+               f"{row[2].precision:.3f}, recall {row[2].recall:.3f}"), unit="at equal errors",
+               form="{:.3f}"),
         Column("largest F1", lambda row: row[2].largest_f1, unit="2/3 by chance", form="{:.3f}"),
         *(
             Column(f"members found at {rate:.1%}", partial(_found_at, place),
@@ -179,12 +181,6 @@ def _membership(found: MembershipVerdict, stored: StoredAudit) -> Section:
     if skipped:
         blocks.append(Text("Not measured:", items=skipped))
     return Section("Membership", blocks)
-
-
-def _accuracy(row: tuple[str, str, MembershipQuality]) -> tuple[float, str]:
-    quality = row[2]
-    parts = f"precision {quality.precision:.3f}, recall {quality.recall:.3f}"
-    return quality.balanced_accuracy, parts
 
 
 def _found_at(place: int, row: tuple[str, str, MembershipQuality]) -> Cell | Rate:
@@ -261,21 +257,21 @@ def _extraction(given_back: Regurgitation, facts: Mapping[str, Any]) -> Section:
     return Section("Extraction", blocks)
 
 
-def _count(rates: Mapping[str, Rate], document_set: str) -> tuple[int, str]:
-    return rates[document_set].successes, rates[document_set].span("{:.2%}")
+def _count(rates: Mapping[Any, Rate], of: Any, form: str = "{:.2%}") -> tuple[int, str]:
+    return rates[of].successes, rates[of].span(form)
 
 
 def _exposure(planted: Planted) -> Section:
     """Compare canaries, by number of repeats, with controls and with chance."""
     columns = [
-        Column("repeats", lambda row: row[0].repeats, unit="0: controls"),
-        Column("canaries", lambda row: row[0].exposure_bits.n),
-        Column("mean exposure", lambda row: row[0].exposure_bits, form="{:.2f}",
+        Column("repeats", lambda times: times, unit="0: controls"),
+        Column("canaries", lambda times: planted.at_repeats[times].n),
+        Column("mean exposure", planted.at_repeats.get, form="{:.2f}",
                unit=f"bits, 95 % interval from {FEWEST_IN_GROUP} canaries on"),
-        Column("recited whole", lambda row: (row[1].successes, row[1].span("{:.1%}")),
+        Column("recited whole", partial(_count, planted.extracted, form="{:.1%}"),
                unit="95 % interval"),
     ]  # fmt: skip
-    rows = list(zip(planted.at_repeats, planted.extracted, strict=True))
+    rows = list(planted.at_repeats)
     holds, words = wording.controls(planted)
     table, text = Table(columns=columns, rows=rows), Text(captions.EXPOSURE, is_html=True)
     return Section("Exposure", [text, table, Text(words, is_warning=not holds)])

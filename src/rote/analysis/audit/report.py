@@ -134,13 +134,13 @@ def _canaries(planted: Planted) -> dict[str, Any]:
         "repeats": planted.exposures.repeats_K.tolist(),
         "at_repeats": [
             {
-                "repeats": each.repeats,
-                "num_canaries": each.exposure_bits.n,
-                "mean_bits": each.exposure_bits.value,
-                "interval_bits": each.exposure_bits.interval,
-                "extracted": _rate(rate),
+                "repeats": times,
+                "num_canaries": bits.n,
+                "mean_bits": bits.value,
+                "interval_bits": bits.interval,
+                "extracted": _rate(planted.extracted[times]),
             }
-            for each, rate in zip(planted.at_repeats, planted.extracted, strict=True)
+            for times, bits in planted.at_repeats.items()
         ],
         "chance": planted.chance and {**asdict(planted.chance), "expected_bits": CHANCE_BITS},
     }

@@ -10,7 +10,7 @@ what the model knows better about them than the reference does is skill.
 Shapes: M members, N non-members of those evaluated.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,14 +22,13 @@ from numpy.typing import NDArray
 from rote.analysis.estimate import Estimate, Rate
 from rote.analysis.estimators import bootstrap, difference, rate
 from rote.analysis.quantities.exposure import (
-    AtRepeats,
     Chance,
     Exposures,
     against_repeats,
     compare_with_chance,
     exposures,
 )
-from rote.analysis.quantities.generations import Extraction, num_extractable
+from rote.analysis.quantities.generations import NUM_SAMPLES, Extraction, rates_in_samples
 from rote.analysis.quantities.membership import MembershipQuality, halved, membership_quality
 from rote.analysis.quantities.privacy import PrivacyBounds, privacy_bounds
 from rote.analysis.quantities.roc import auroc, score_interval
@@ -46,8 +45,6 @@ NUM_RESAMPLES = 1000
 FEW = 30  # documents of each set
 REGURGITATES, NOT_MEASURED = "regurgitates", "not measured"
 EIDETIC = (1, 10, 100)  # most documents that hold an extracted suffix
-SAMPLES = (1, 10, 100, 1000)  # drawn at temperature 1 from the whole vocabulary
-PROBABILITY = 0.5  # probability that so many samples hold the suffix
 
 Floats = NDArray[np.float64]
 Pair = tuple[Floats, Floats]  # members, non-members
@@ -183,9 +180,9 @@ class Planted:
     """Results for canaries, for each number of repeats separately; 0: controls."""
 
     exposures: Exposures
-    at_repeats: Sequence[AtRepeats]
+    at_repeats: Mapping[int, Estimate]  # mean exposure, bits
     chance: Chance | None  # None if the manifest has no controls
-    extracted: Sequence[Rate]  # as ``at_repeats``: greedy decoding gives the whole secret
+    extracted: Mapping[int, Rate]  # greedy decoding gives the whole secret
     inserted: Rate  # secrets recited whole, of canaries in the training data
     controls: Rate  # the same of canaries that are not in it
 
@@ -234,13 +231,10 @@ def _rate(tried: pl.DataFrame) -> Rate:
 
 def _discoverable(tried: Mapping[str, pl.DataFrame]) -> dict[int, dict[str, Rate]]:
     """Apply Hayes et al. 2024, arXiv 2410.19482, to ln p of one sample from the forward pass."""
-    log_p = {name: each["suffix_log_p"].to_numpy() for name, each in tried.items()}
+    rates = {name: rates_in_samples(each["suffix_log_p"]) for name, each in tried.items()}
     return {
-        number: {
-            name: rate(num_extractable(logs, number, PROBABILITY), len(logs))
-            for name, logs in log_p.items()
-        }
-        for number in SAMPLES
+        number: {name: each[f"in {number}"] for name, each in rates.items()}
+        for number in NUM_SAMPLES
     }
 
 
@@ -256,7 +250,7 @@ def _planted(arrays: Mapping[str, NDArray[Any]]) -> Planted:
         exposures=found,
         at_repeats=at_repeats,
         chance=compare_with_chance(controls) if len(controls) else None,
-        extracted=[recited(found.repeats_K == each.repeats) for each in at_repeats],
+        extracted={times: recited(found.repeats_K == times) for times in at_repeats},
         inserted=recited(~found.is_control_K),
         controls=recited(found.is_control_K),
     )

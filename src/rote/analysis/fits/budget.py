@@ -22,6 +22,7 @@ import numpy as np
 from scipy.stats import f as f_distribution
 
 from rote.analysis.estimate import LEVEL
+from rote.analysis.fits.search import NoFit
 from rote.core.arrays import Floats
 
 FEWEST_BUDGETS = 3  # needed for a curve
@@ -57,14 +58,7 @@ class Limit:
         return self.bits - self.gain_bits * budget_ratios**-self.exponent
 
 
-@dataclass(frozen=True, kw_only=True)
-class NoLimit:
-    """The reason why a curve cannot be extrapolated."""
-
-    reason: str
-
-
-def fit_limits(curves: Sequence[BudgetCurve], *, at_budget: float = inf) -> list[Limit | NoLimit]:
+def fit_limits(curves: Sequence[BudgetCurve], *, at_budget: float = inf) -> list[Limit | NoFit]:
     """Fit one limit per curve; all curves are of one model in one setting.
 
     A finite ``at_budget`` requests B(at_budget) in place of B_inf. Raises ValueError for a budget
@@ -87,7 +81,7 @@ def fit_limits(curves: Sequence[BudgetCurve], *, at_budget: float = inf) -> list
         if family.misfit(EXPONENTS[:1])[0] > most:
             return [family.limit(each, exponent, most) for each in family.curves]
         reason = "growth without an end is not excluded"
-    return [NoLimit(reason=reason) for _ in curves]
+    return [NoFit(reason) for _ in curves]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rote.analysis.estimate import ENDS, interval_of
+from rote.analysis.fits.search import NoFit
 from rote.analysis.fits.uncertainty import draw_counts
 from rote.core.arrays import Floats
 
@@ -46,29 +47,22 @@ class Peak:
     interior_share: float  # share of resamples whose maximum lies inside the grid
 
 
-@dataclass(frozen=True, kw_only=True)
-class NoPeak:
-    """The reason why held-out loss has no maximum inside the grid."""
-
-    reason: str
-
-
-def fit_descent(points: Sequence[GridPoint]) -> Peak | NoPeak:
+def fit_descent(points: Sequence[GridPoint]) -> Peak | NoFit:
     """Locate the peak; raises ValueError for ratios not > 0 or losses whose shapes do not match."""
     ordered = _checked(points)
     if len(ordered) < FEWEST_POINTS:
-        return NoPeak(reason=f"{len(ordered)} sizes of data set are too few to show a peak")
+        return NoFit(f"{len(ordered)} sizes of data set are too few to show a peak")
     log_ratios = np.log([point.ratio for point in ordered])
     means = np.array([point.losses_KM.mean() for point in ordered])
     highest, last = int(means.argmax()), len(means) - 1
     if highest in (0, last):
         end = "largest" if highest else "smallest"
-        return NoPeak(reason=f"held-out loss is highest at the {end} data set")
+        return NoFit(f"held-out loss is highest at the {end} data set")
     resampled = _resampled_means(ordered)
     climbs = resampled[:, highest] - resampled[:, [0, last]].max(axis=1)
     if (low := float(np.quantile(climbs, ENDS[0]))) <= 0:
-        return NoPeak(
-            reason=f"the highest held-out loss stands {low:.3f} bits above an end of the grid at "
+        return NoFit(
+            f"the highest held-out loss stands {low:.3f} bits above an end of the grid at "
             "the low end of 95 % of resamples"
         )
     spacing = np.diff(log_ratios[highest - 1 : highest + 2]) * [-0.5, 0.5]

@@ -20,7 +20,7 @@ from scipy.special import expit, logit
 
 from rote.analysis.estimate import band_of, plural
 from rote.analysis.fits.random_effects import random_effects_mean
-from rote.analysis.fits.search import constant, least_squares_within
+from rote.analysis.fits.search import NoFit, constant, least_squares_within
 from rote.analysis.fits.uncertainty import (
     clusters_of_sizes,
     inverse_normal,
@@ -122,14 +122,6 @@ class MembershipLaw:
         return band_of(curves)
 
 
-@dataclass(frozen=True, kw_only=True)
-class NoMembershipLaw:
-    """The reason why the runs do not identify all three constants."""
-
-    reading: LawReading
-    reason: str
-
-
 def fit_membership_law(
     reading: LawReading,
     num_samples: ArrayLike,
@@ -138,7 +130,7 @@ def fit_membership_law(
     *,
     num_resamples: int = 200,
     seed: int = 0,
-) -> MembershipLaw | NoMembershipLaw:
+) -> MembershipLaw | NoFit:
     """Fit all sizes together by least squares on F1; every run is a point.
 
     ``size`` is parameters, or capacity in bits, as `LawReading.ratio` requires. Sizes are clusters,
@@ -154,13 +146,13 @@ def fit_membership_law(
     ratio, observed = _checked(reading, num_samples, size, f1)
     sizes = np.unique(np.asarray(size, dtype=np.float64), return_inverse=True)[1]
     if reason := _too_little(ratio, observed):
-        return NoMembershipLaw(reading=reading, reason=reason)
+        return NoFit(reason)
     found = [_search(ratio, observed, start) for start in _starts(reading, ratio)]
     curve = min(found, key=lambda each: float(((each.at(ratio) - observed) ** 2).sum()))
     design, fitted = _jacobian(ratio, curve), curve.at(ratio)
     inverse, values = inverse_normal(design)
     if values[0] < LEAST_CONDITION:
-        return NoMembershipLaw(reading=reading, reason=APART)
+        return NoFit(APART)
     residuals = observed - fitted
     clusters = clusters_of_sizes(sizes)
     left_out = left_out_residuals(design, residuals, clusters)
@@ -190,7 +182,8 @@ def _between(residuals: Floats, sizes: NDArray[np.int64]) -> float | None:
     means = np.bincount(sizes, residuals) / counts
     within = ((residuals - means[sizes]) ** 2).sum() / (len(residuals) - len(counts))
     errors = np.sqrt(np.maximum(within, LEAST_NOISE**2) / counts)
-    return random_effects_mean(means, errors).between.value
+    between = random_effects_mean(means, errors).between
+    return None if between is None else between.value
 
 
 def _checked(

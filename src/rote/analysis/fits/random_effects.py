@@ -34,8 +34,8 @@ class RandomEffectsMean:
     """The mean mu and the spread tau, in the unit of the values."""
 
     mean: Estimate
-    standard_error: float
-    between: Estimate  # tau, the standard deviation between groups beyond their errors
+    standard_error: float  # includes the spread between groups
+    between: Estimate | None  # tau, the standard deviation beyond errors; None for one group
     degrees: int
 
 
@@ -85,18 +85,10 @@ def _variance(y: Floats, s: Floats, level: float) -> float:
     return float(brentq(lambda tau2: _squares(tau2, y, s) - level, low, high, xtol=1e-9 * unit))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Slope:
-    """Mean bits per parameter over ``n`` sizes."""
+def fit_slope(plateaus: Sequence[tuple[int, Plateau]]) -> RandomEffectsMean:
+    """Return the mean bits per parameter of (parameters, plateau) of each size.
 
-    bits_per_parameter: Estimate
-    standard_error_bits_per_parameter: float  # includes the spread between sizes
-    between_sizes_bits_per_parameter: Estimate | None  # standard deviation; None for one size
-    degrees_of_freedom: int
-
-
-def fit_slope(plateaus: Sequence[tuple[int, Plateau]]) -> Slope:
-    """Fit the mean to (parameters, plateau) of each size; raises ValueError without a size.
+    Raises ValueError without a size.
 
     The relative noise of a run is pooled over the sizes. A single size has too few runs to estimate
     its noise: one that looked exact by luck would dominate the mean (65 % coverage where 95 % is
@@ -110,21 +102,9 @@ def fit_slope(plateaus: Sequence[tuple[int, Plateau]]) -> Slope:
     ratios = np.array([plateau.capacity_bits / parameters for parameters, plateau in plateaus])
     relative = [plateau.log_capacity_errors_per_noise * noise for _, plateau in plateaus]
     errors = ratios.mean() * np.array(relative)
-    if len(plateaus) == 1:
-        value, error = float(ratios[0]), float(errors[0])
-        reach, method = student(degrees) * error, "Student's t of one plateau"
-        return Slope(
-            bits_per_parameter=Estimate.of(
-                value, (value - reach, value + reach), n=1, method=method
-            ),
-            standard_error_bits_per_parameter=error,
-            between_sizes_bits_per_parameter=None,
-            degrees_of_freedom=degrees,
-        )
-    found = random_effects_mean(ratios, errors)
-    return Slope(
-        bits_per_parameter=found.mean,
-        standard_error_bits_per_parameter=found.standard_error,
-        between_sizes_bits_per_parameter=found.between,
-        degrees_of_freedom=found.degrees,
-    )
+    if len(plateaus) > 1:
+        return random_effects_mean(ratios, errors)
+    value, error = float(ratios[0]), float(errors[0])
+    reach, method = student(degrees) * error, "Student's t of one plateau"
+    mean = Estimate.of(value, (value - reach, value + reach), n=1, method=method)
+    return RandomEffectsMean(mean=mean, standard_error=error, between=None, degrees=degrees)

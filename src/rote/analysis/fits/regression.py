@@ -11,7 +11,6 @@ Shapes: R rows, M points, K constants.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import Enum
 from typing import NamedTuple
 
 import numpy as np
@@ -30,13 +29,6 @@ HASTE = 0.25  # factor on the weight beyond the reach
 AT_ONCE = 2**15  # points of all rows in one array: 256 kB, which fits the cache
 
 
-class Residual(Enum):
-    """The kind of residual that is minimised."""
-
-    LOG = "log"
-    RELATIVE = "relative"  # 1 - predicted / observed
-
-
 @dataclass(frozen=True, kw_only=True)
 class RegressionProblem:
     """A curve, its observed targets and bounds, and the objective."""
@@ -44,14 +36,14 @@ class RegressionProblem:
     log_output: Callable[[Floats], Floats]  # log constants [R, K] -> ln(output) [R, M]
     targets_M: Floats  # observed ln(output)
     bounds_K2: Floats  # bounds of the log constants
-    residual: Residual = Residual.LOG
+    is_relative: bool = False  # residuals 1 - predicted / observed, not those of ln(output)
     reach: float = np.inf  # residual beyond which Huber's objective is linear
 
     def residuals(self, constants_RK: Floats) -> Floats:
         """Return the residuals, [R, M]."""
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             apart = self.targets_M - self.log_output(constants_RK)
-            return apart if self.residual is Residual.LOG else -np.expm1(-apart)
+            return -np.expm1(-apart) if self.is_relative else apart
 
     def objective(self, constants_RK: Floats, weights_RM: Floats | float = 1.0) -> Floats:
         """Return the objective summed over points, [R]; infinite if a residual is not finite."""

@@ -18,7 +18,7 @@ Shapes: M runs, J linear constants, R starts, K constants, P = 2 K ends.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, field
+from dataclasses import MISSING, dataclass, field
 from itertools import product
 from typing import Any
 
@@ -56,6 +56,13 @@ def least_squares_within(
         x_scale=x_scale,
     )
     return inside(found.x)
+
+
+@dataclass(frozen=True)
+class NoFit:
+    """The reason why a curve cannot be fitted."""
+
+    reason: str
 
 
 EXPONENT = (1e-3, 10.0)  # bounds of every exponent

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rote.analysis.fits.plateau import SHARPNESS, Knee, NoPlateau, Plateau, fit_plateau
-from rote.analysis.fits.random_effects import Slope, fit_slope
+from rote.analysis.fits.random_effects import RandomEffectsMean, fit_slope
 from rote.analysis.fits.search import constant
 from rote.analysis.laws.law import Constant, FitEffort, FittedLaw, Floats, Law, LawData
 
@@ -49,10 +49,8 @@ def _search(law: Law, measured: LawData, effort: FitEffort) -> FittedLaw:
             )
     slope = fit_slope(plateaus)
     p = float(np.median([plateau.knee.sharpness for _, plateau in plateaus]))
-    draws = np.random.default_rng(effort.seed).standard_t(
-        slope.degrees_of_freedom, size=effort.num_resamples
-    )
-    mean, error = slope.bits_per_parameter.value, slope.standard_error_bits_per_parameter
+    draws = np.random.default_rng(effort.seed).standard_t(slope.degrees, size=effort.num_resamples)
+    mean, error = slope.mean.value, slope.standard_error
     # If the error is as large as alpha, draws reach below 0.
     alphas = np.maximum(mean + error * draws, LEAST_SHARE * mean)
     found = law.fitted(
@@ -80,10 +78,9 @@ def _plateaus(measured: LawData) -> tuple[list[tuple[int, Plateau]], list[str]]:
     return plateaus, left_out
 
 
-def _between(slope: Slope) -> tuple[Constant, ...]:
+def _between(slope: RandomEffectsMean) -> tuple[Constant, ...]:
     """Return tau, the spread of alpha between sizes, or nothing for one size."""
-    between = slope.between_sizes_bits_per_parameter
-    if between is None:
+    if (between := slope.between) is None:
         return ()
     meaning = "standard deviation of alpha between sizes, beyond their errors"
     tau = Constant(

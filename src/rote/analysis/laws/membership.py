@@ -13,9 +13,9 @@ from rote.analysis.fits.membership_law import (
     LawReading,
     MembershipCurve,
     MembershipLaw,
-    NoMembershipLaw,
     fit_membership_law,
 )
+from rote.analysis.fits.search import NoFit
 from rote.analysis.laws.law import FitEffort, FittedLaw, Law, LawData
 from rote.analysis.published import PUBLISHED_CURVES
 
@@ -30,7 +30,7 @@ def _search(law: Law, measured: LawData, effort: FitEffort) -> FittedLaw:
         num_resamples=effort.num_resamples,
         seed=effort.seed,
     )
-    if isinstance(found, NoMembershipLaw):
+    if isinstance(found, NoFit):
         raise ValueError(f"law membership: {found.reason}")
     seen = {**measured.columns, "f1": np.maximum(measured["f1"], LEAST_F1)}
     return law.fitted(

@@ -20,7 +20,6 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 
 from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
-from rote.analysis.fits.regression import Residual
 from rote.analysis.fits.search import EXPONENT, constant, factors, grid_starts
 from rote.analysis.laws.law import FitEffort, FittedLaw, Floats, Law, LawData, RunSelection
 from rote.analysis.laws.regression import Derived, Regression
@@ -159,5 +158,5 @@ VARIABLE_PROJECTION = replace(
     name="variable_projection",
     source="Hoffmann et al. 2022, arXiv 2203.15556, section 3.3; Golub and Pereyra 1973",
     method="least squares on relative residuals by variable projection",
-    search=partial(_project, replace(SURFACE, residual=Residual.RELATIVE, reach=np.inf)),
+    search=partial(_project, replace(SURFACE, is_relative=True, reach=np.inf)),
 )

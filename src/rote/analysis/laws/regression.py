@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from rote.analysis.fits.regression import DIFFERENCE, RegressionProblem, Residual, solve
+from rote.analysis.fits.regression import DIFFERENCE, RegressionProblem, solve
 from rote.analysis.fits.search import profile_ends
 from rote.analysis.fits.uncertainty import refits, regression_fit
 from rote.analysis.laws.clusters import required_clusters
 from rote.analysis.laws.diagnostics import LawFit, about_residuals, identification, influence
-from rote.analysis.laws.held_back import Check, check_of_largest
+from rote.analysis.laws.held_back import check_of_largest
 from rote.analysis.laws.law import (
     COLUMNS,
     RUN,
@@ -60,7 +60,7 @@ class Regression:
     distinct: Mapping[str, int]  # fewest different values of each column
     starts: Callable[[LawData], Floats]  # log constants [R, K]
     derived: tuple[Derived, ...] = ()
-    residual: Residual = Residual.LOG
+    is_relative: bool = False  # as in `RegressionProblem`
     reach: float = np.inf
     held_back: tuple[str, ...] = ()  # inputs: runs with their largest value check the prediction
 
@@ -100,7 +100,7 @@ class Regression:
             log_output=log_output,
             targets_M=np.log(output),
             bounds_K2=np.log(list(bounds.values())),
-            residual=self.residual,
+            is_relative=self.is_relative,
             reach=self.reach,
         )
 
@@ -132,7 +132,9 @@ class Regression:
         curve, *resampled = (_curve(law, logs_K) for logs_K in (best_K, *drawn))
         ends_K2 = profile_ends(fit) if effort.profiles else None
         profiles = None if ends_K2 is None else [(a, b) for a, b in np.exp(ends_K2).tolist()]
-        checks = self._checks(law, measured, effort) if drawn.size else []
+        refit = partial(replace(self, held_back=()), law)
+        names = self.held_back if drawn.size else ()
+        checks = [check_of_largest(refit, measured, effort, name) for name in names]
         return law.fitted(
             measured,
             curve,
@@ -156,10 +158,6 @@ class Regression:
             ),
             checks=tuple(each.sentence for each in checks),
         )
-
-    def _checks(self, law: Law, measured: LawData, effort: FitEffort) -> list[Check]:
-        refit = partial(replace(self, held_back=()), law)
-        return [check_of_largest(refit, measured, effort, name) for name in self.held_back]
 
 
 def _curve(law: Law, logs_K: Floats) -> LawCurve:

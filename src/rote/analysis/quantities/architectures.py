@@ -4,21 +4,21 @@ A point is one architecture at one size, over seeds. Runs that differ in anythin
 number format, are points of their own and never pooled.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import polars as pl
 
 from rote.analysis.estimate import Estimate, extent
 from rote.analysis.estimators import mean_over_seeds, paired_difference
 from rote.analysis.fits.plateau import DATA_LIMITED
-from rote.analysis.metrics import derive
+from rote.analysis.quantities.points import DATA, OverSeeds, of_best_data, usable_runs
 from rote.analysis.quantities.settings import with_setting
 from rote.config.names import model_name
 
 REFERENCE = "gpt"  # the architecture that others are compared with
-DATA = "task.num_sequences"
 LARGEST_RATIO = 1.25  # of parameters: architectures that lie further apart are not one comparison
 GROUP = ("group", "architecture", "setting")
 DERIVED = ("model", "memorised_bits", "ceiling_bits", "heldout_bits_per_token")
@@ -26,36 +26,25 @@ FORWARD_FLOPS_PER_PARAMETER = 2  # Kaplan et al. 2020 (arXiv 2001.08361), sectio
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
+class Point(OverSeeds):
     """One architecture at one size, over the seeds of the data set of which most is memorised."""
 
     size: str  # in words, the parameters of all that are compared with it
     architecture: str  # file of conf/model
-    setting: str  # in words what else differs; "" where nothing does
-    model: str  # layers x width, heads
-    parameters: int  # those that train
     active_parameters: int  # those that one token goes through
     total_parameters: int  # with frozen ones
     forward_flops: float  # of a token, without attention scores
-    num_sequences: int
     memorised_bits: Estimate
     per_parameter: Estimate
     per_active_parameter: Estimate
     per_flop: Estimate  # of a token forwards
     stored_share: float  # mean, of all that can be memorised of the data
     has_largest_data: bool  # of this point's data sets
-    num_converged: int
-    runs: pl.DataFrame  # a row a run, of this data set
 
     @property
     def name(self) -> str:
         """With what else distinguishes it from others of its architecture."""
-        return f"{self.architecture}{', ' if self.setting else ''}{self.setting}"
-
-    @property
-    def has_converged(self) -> bool:
-        """All of its runs."""
-        return self.num_converged == self.runs.height
+        return self.named(self.architecture)
 
     @property
     def is_data_limited(self) -> bool:
@@ -92,9 +81,7 @@ def verdict(gap: Estimate, one: Point, other: Point) -> Verdict:
 
 def difference_over_seeds(one: Point, other: Point, column: str) -> Estimate | None:
     """Estimate the first less the second by pairs of equal seed; None for no seed in common."""
-    theirs = dict(other.runs.select("seed", column).iter_rows())
-    pairs = one.runs.select("seed", column).filter(pl.col("seed").is_in(list(theirs)))
-    values = [value - theirs[seed] for seed, value in pairs.iter_rows()]
+    values = one.less(other, column)
     return paired_difference(values) if values else None
 
 
@@ -123,32 +110,18 @@ def architecture_points(table: pl.DataFrame) -> tuple[pl.DataFrame, list[Point]]
     Of several sizes of data set a point takes the one of which most is memorised on average. Raises
     ValueError where no run memorised data of known entropy.
     """
-    runs = _usable(table)
-    runs = runs.with_columns(architecture=_per_value(runs["model._target_"], model_name))
+    runs = usable_runs(table, DERIVED, ("memorised_bits", "model._target_", DATA))
+    names = {target: model_name(target) for target in runs["model._target_"].unique()}
+    runs = _with_ratios(runs).with_columns(
+        architecture=pl.col("model._target_").replace_strict(names, return_dtype=pl.String)
+    )
     runs = with_setting(
         _grouped(runs), at=("group", "architecture", "seed", DATA), apart_from=("model._target_",)
     )
     points = [_best(part) for part in runs.partition_by(GROUP, maintain_order=True)]
     sizes = list(dict.fromkeys(each.size for each in points))
-    return runs, sorted(points, key=lambda each: (sizes.index(each.size), -_per_parameter(each)))
-
-
-def _per_parameter(point: Point) -> float:
-    return point.per_parameter.value
-
-
-def _usable(table: pl.DataFrame) -> pl.DataFrame:
-    if table.is_empty():
-        raise ValueError("no finished run to report on")
-    runs = derive(table, DERIVED)
-    needed = ("memorised_bits", "model._target_", DATA)
-    if all(name in runs.columns for name in needed):
-        runs = runs.filter(pl.all_horizontal(pl.col(needed).is_not_null()))
-        if not runs.is_empty():
-            return _with_ratios(runs)
-    raise ValueError(
-        "no run whose memorised bits are known: add cost to measure, and train on data of known "
-        "entropy (task=uniform)"
+    return runs, sorted(
+        points, key=lambda each: (sizes.index(each.size), -each.per_parameter.value)
     )
 
 
@@ -177,21 +150,13 @@ def _with_ratios(runs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _per_value(column: pl.Series, of: Callable[[str], str]) -> pl.Series:
-    """A class is looked up once."""
-    names = {value: of(value) for value in column.unique()}
-    return pl.Series([names[value] for value in column], dtype=pl.String)
-
-
 def _grouped(runs: pl.DataFrame) -> pl.DataFrame:
     """Add ``group``: sizes that are no further than `LARGEST_RATIO` above the smallest of them."""
     smallest, group_of = 0, {}
     for parameters in runs["parameters"].unique().sort():
         smallest = parameters if parameters > LARGEST_RATIO * smallest else smallest
         group_of[parameters] = smallest
-    runs = runs.with_columns(
-        group=pl.Series([group_of[number] for number in runs["parameters"]], dtype=pl.Int64)
-    )
+    runs = runs.with_columns(group=pl.col("parameters").replace_strict(group_of))
     parts = runs.sort("group").partition_by("group", maintain_order=True)
     return pl.concat(
         part.with_columns(size=pl.lit(f"{extent(part['parameters'])} parameters")) for part in parts
@@ -200,29 +165,18 @@ def _grouped(runs: pl.DataFrame) -> pl.DataFrame:
 
 def _best(rows: pl.DataFrame) -> Point:
     """Of the data set of which most is memorised."""
-    parts = rows.partition_by(DATA, maintain_order=True)
-    runs = max(parts, key=lambda part: float(part["memorised_bits"].mean()))  # type: ignore[arg-type]
+    runs = of_best_data(rows, "memorised_bits")
     first = runs.row(0, named=True)
-
-    def mean(column: str) -> Estimate:
-        return mean_over_seeds(runs[column].to_list())
-
+    same = ("size", "architecture", "setting", "model", "parameters", "forward_flops")
+    means = ("memorised_bits", "per_parameter", "per_active_parameter", "per_flop")
+    estimates: dict[str, Any] = {name: mean_over_seeds(runs[name]) for name in means}
     return Point(
-        size=first["size"],
-        architecture=first["architecture"],
-        setting=first["setting"],
-        model=first["model"],
-        parameters=first["parameters"],
+        **{name: first[name] for name in same},
+        **estimates,
         active_parameters=int(first["active_parameters"]),
         total_parameters=int(first["total_parameters"]),
-        forward_flops=first["forward_flops"],
         num_sequences=first[DATA],
-        memorised_bits=mean("memorised_bits"),
-        per_parameter=mean("per_parameter"),
-        per_active_parameter=mean("per_active_parameter"),
-        per_flop=mean("per_flop"),
-        stored_share=mean("stored_share").value,
+        stored_share=float(runs["stored_share"].to_numpy().mean()),
         has_largest_data=first[DATA] == rows[DATA].max(),
-        num_converged=runs.filter("training.converged").height,
         runs=runs,
     )

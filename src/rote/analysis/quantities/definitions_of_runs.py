@@ -157,22 +157,18 @@ def _compared(samples: _Samples, first: Mapping[str, Any], group: Sequence[str])
     names, values_TDB = _values(samples)
     share = _marked_share(names, values_TDB)
     bits_B, reach_B = counterfactual(bits_RB, trained_RB)
+    mem_u = [float(np.nanmean(values["mem_U"])) for values in samples.own if "mem_U" in values]
     return ComparedGroup(
         series=first["series"],
         num_sequences=first[SIZE],
         runs=group,
         mean_bits=mean_counterfactual(bits_RB, trained_RB),
-        mem_u_bits=_mean_mem_u(samples.own),
+        mem_u_bits=mean_over_seeds(mem_u) if mem_u else None,
         above_zero=rate(int((bits_B > reach_B).sum()), int((~np.isnan(reach_B)).sum())),
         share=share,
         agreements=compare(values_TDB, names, share=share),
         flips=list(_flips(samples, names, values_TDB, share)),
     )
-
-
-def _mean_mem_u(own: Sequence[Values]) -> Estimate | None:
-    means = [float(np.nanmean(values["mem_U"])) for values in own if "mem_U" in values]
-    return mean_over_seeds(means) if means else None
 
 
 def _values(samples: _Samples) -> tuple[list[str], Floats]:

@@ -138,30 +138,21 @@ def compare_with_chance(control_bits: ArrayLike) -> Chance:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class AtRepeats:
-    """Mean exposure of the canaries that were inserted equally often."""
-
-    repeats: int  # 0: controls
-    exposure_bits: Estimate  # its interval is over other draws of canaries
-
-
 def against_repeats(
     repeats: ArrayLike, exposure_bits: ArrayLike, most_bits: ArrayLike
-) -> list[AtRepeats]:
-    """Return one entry per number of repeats, rising; all [K], ``most_bits`` as in `Exposures`."""
+) -> dict[int, Estimate]:
+    """Return the mean exposure by number of repeats, rising; 0: controls.
+
+    All are [K], ``most_bits`` as in `Exposures`. Intervals are over other draws of canaries.
+    """
     times_K, bits_K, most_K = (
         np.asarray(each, dtype=np.float64) for each in (repeats, exposure_bits, most_bits)
     )
-    return [
-        AtRepeats(
-            repeats=int(times),
-            exposure_bits=mean_exposure(
-                bits_K[times_K == times], most_bits=float(most_K[times_K == times].max())
-            ),
-        )
-        for times in np.unique(times_K)
-    ]
+    parts = {int(times): times_K == times for times in np.unique(times_K)}
+    return {
+        times: mean_exposure(bits_K[own_K], most_bits=float(most_K[own_K].max()))
+        for times, own_K in parts.items()
+    }
 
 
 def mean_exposure(exposure_bits_K: ArrayLike, *, most_bits: float) -> Estimate:

@@ -4,7 +4,7 @@ A point is one format of one model over seeds: trained in, rounded after trainin
 GPTQ. Runs that differ in anything else, their number format among it, are never pooled.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import polars as pl
 
 from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import mean_over_seeds
-from rote.analysis.metrics import derive
+from rote.analysis.quantities.points import DATA, OverSeeds, of_best_data, usable_runs
 from rote.analysis.quantities.settings import with_setting
 
 TRAINED, NEAREST, GPTQ = "trained in it", "rounded after training", "GPTQ after training"
@@ -21,8 +21,8 @@ CODE = "quantised.train_code_bits_"
 # Formats that are trained in, and those that round the same matrices alike after training.
 SAME = {"qat_int8": "int8", "qat_int4": "int4_g32", "qat_ternary": "ternary"}
 REFERENCE = "fp32"  # what formats that are trained in are compared with
-DATA = "task.num_sequences"
 GROUP = ("model", "base", "setting", "format", "method")
+OF_RUN = ("run_id", "model", "parameters", "seed", DATA, "setting", "training.converged")
 DERIVED = (
     "model", "memorised_bits", "stored_bits_per_parameter", "bits_per_parameter",
     "heldout_bits_per_token",
@@ -30,14 +30,10 @@ DERIVED = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
+class Point(OverSeeds):
     """One format of one model; per parameter, over the seeds of one data set."""
 
-    model: str
-    parameters: int
-    num_sequences: int  # of the data set of which most is memorised
     base: str  # precision that was trained in
-    setting: str  # in words what else differs; "" where nothing does
     format: str
     method: str  # one of `METHODS`
     stored: float  # bits per parameter
@@ -45,19 +41,12 @@ class Point:
     per_bit: Estimate  # bits memorised over bits stored
     kept: Estimate | None  # share of what the seed memorises unrounded, or in `REFERENCE`
     heldout: Estimate | None  # bits per token
-    num_converged: int
-    runs: pl.DataFrame  # a row a run, of this format
 
     @property
     def name(self) -> str:
         """With what else tells it apart from others of its model."""
         after = f" of {self.base}" if self.method != TRAINED and self.base != REFERENCE else ""
-        return f"{self.format}{after}{', ' if self.setting else ''}{self.setting}"
-
-    @property
-    def has_converged(self) -> bool:
-        """All of its runs."""
-        return self.num_converged == self.runs.height
+        return self.named(f"{self.format}{after}")
 
 
 def format_points(table: pl.DataFrame) -> tuple[pl.DataFrame, list[Point]]:
@@ -66,7 +55,11 @@ def format_points(table: pl.DataFrame) -> tuple[pl.DataFrame, list[Point]]:
     Of several sizes of data set a point takes the one of which most is memorised on average. Raises
     ValueError where no run memorised data of known entropy.
     """
-    runs = _usable(table)
+    needed = ("memorised_bits", "stored_bits_per_parameter", "model")
+    runs = with_setting(
+        usable_runs(table, DERIVED, needed), at=("model", "precision.name", "seed", DATA),
+        apart_from=("precision.",),
+    )  # fmt: skip
     rows = pl.DataFrame(
         [row for run in runs.iter_rows(named=True) for row in _rows(run)], infer_schema_length=None
     )
@@ -80,63 +73,30 @@ def format_points(table: pl.DataFrame) -> tuple[pl.DataFrame, list[Point]]:
 
 def difference_over_seeds(one: Point, other: Point, column: str) -> Estimate | None:
     """Of the first less the second, seed by seed; None where they have no seed in common."""
-    theirs = dict(other.runs.select("seed", column).iter_rows())
-    values = [
-        value - theirs[seed]
-        for seed, value in one.runs.select("seed", column).iter_rows()
-        if seed in theirs
-    ]
+    values = one.less(other, column)
     return mean_over_seeds(values) if values else None
-
-
-def _usable(table: pl.DataFrame) -> pl.DataFrame:
-    if table.is_empty():
-        raise ValueError("no finished run to report on")
-    runs = derive(table, DERIVED)
-    needed = ("memorised_bits", "stored_bits_per_parameter", "model")
-    if all(name in runs.columns for name in needed):
-        runs = runs.filter(pl.all_horizontal(pl.col(needed).is_not_null()))
-        if not runs.is_empty():
-            return with_setting(
-                runs, at=("model", "precision.name", "seed", DATA), apart_from=("precision.",)
-            )
-    raise ValueError(
-        "no run whose memorised bits are known: add cost to measure, and train on data of known "
-        "entropy (task=uniform)"
-    )
 
 
 def _rows(run: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Of one run: as it was trained, then in each format that it was measured in besides."""
     precision, parameters = run["precision.name"], run["parameters"]
-    common = {
-        "run_id": run["run_id"], "model": run["model"], "parameters": parameters,
-        "seed": run["seed"], DATA: run[DATA], "base": precision, "setting": run["setting"],
-        "converged": run["training.converged"],
-    }  # fmt: skip
+    common = {name: run[name] for name in OF_RUN} | {"base": precision}
     stored = run["stored_bits_per_parameter"]
-    yield (
-        common
-        | _amounts(run["memorised_bits"], stored * parameters, parameters)
-        | {
-            "format": precision,
-            "method": TRAINED,
-            "heldout": run.get("heldout_bits_per_token"),
-        }
-    )
+    yield {
+        **common, **_amounts(run["memorised_bits"], stored * parameters, parameters),
+        "format": precision, "method": TRAINED, "heldout": run.get("heldout_bits_per_token"),
+    }  # fmt: skip
     for column in run:
         if column.startswith(CODE) and run[column] is not None and precision not in SAME:
             name = column.removeprefix(CODE)
-            bits, heldout = run["entropy_bits"] - run[column], _heldout(run, name)
-            yield (
-                common
-                | _amounts(bits, run[f"quantised.stored_bits_{name}"], parameters)
-                | {
-                    "format": name.removesuffix("_gptq"),
-                    "method": GPTQ if name.endswith("_gptq") else NEAREST,
-                    "heldout": heldout,
-                }
-            )
+            bits, code = run["entropy_bits"] - run[column], f"quantised.heldout_code_bits_{name}"
+            tokens = run["quantised.heldout_tokens"]
+            yield {
+                **common, **_amounts(bits, run[f"quantised.stored_bits_{name}"], parameters),
+                "format": name.removesuffix("_gptq"),
+                "method": GPTQ if name.endswith("_gptq") else NEAREST,
+                "heldout": None if run.get(code) is None else run[code] / tokens,
+            }  # fmt: skip
 
 
 def _amounts(memorised_bits: float, stored_bits: float, parameters: int) -> dict[str, float]:
@@ -146,11 +106,6 @@ def _amounts(memorised_bits: float, stored_bits: float, parameters: int) -> dict
         "stored": stored_bits / parameters,
         "per_bit": memorised_bits / stored_bits,
     }
-
-
-def _heldout(run: Mapping[str, Any], name: str) -> float | None:
-    bits, tokens = run.get(f"quantised.heldout_code_bits_{name}"), run["quantised.heldout_tokens"]
-    return None if bits is None else bits / tokens
 
 
 def _with_kept(rows: pl.DataFrame) -> pl.DataFrame:
@@ -175,27 +130,14 @@ def _with_kept(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _best(rows: pl.DataFrame) -> Point:
     """Of the data set of which most is memorised."""
-    parts = rows.partition_by(DATA, maintain_order=True)
-    runs = max(parts, key=lambda part: float(part["memorised"].mean()))  # type: ignore[arg-type]
+    runs = of_best_data(rows, "memorised")
     first = runs.row(0, named=True)
+    means = ("memorised", "per_bit", "kept", "heldout")
+    known = {name: runs[name].drop_nulls() for name in means}
+    estimates: dict[str, Any] = {
+        name: mean_over_seeds(each) if len(each) else None for name, each in known.items()
+    }
     return Point(
-        model=first["model"],
-        parameters=first["parameters"],
-        num_sequences=first[DATA],
-        base=first["base"],
-        setting=first["setting"],
-        format=first["format"],
-        method=first["method"],
-        stored=first["stored"],
-        memorised=mean_over_seeds(runs["memorised"].to_list()),
-        per_bit=mean_over_seeds(runs["per_bit"].to_list()),
-        kept=_mean(runs["kept"]),
-        heldout=_mean(runs["heldout"]),
-        num_converged=runs.filter("converged").height,
-        runs=runs,
-    )
-
-
-def _mean(values: pl.Series) -> Estimate | None:
-    known: Sequence[float] = values.drop_nulls().to_list()
-    return mean_over_seeds(known) if known else None
+        **{name: first[name] for name in ("parameters", "stored", *GROUP)}, **estimates,
+        num_sequences=first[DATA], runs=runs,
+    )  # fmt: skip

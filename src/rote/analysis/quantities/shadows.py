@@ -117,9 +117,11 @@ def shadow_scores(
         "lira_online_fixed": (partial(lira_online, fixed_variance=True), 1, 1),
         "lira_offline": (partial(lira_offline, fixed_variance=False), 0, 2),
         "lira_offline_fixed": (partial(lira_offline, fixed_variance=True), 0, 1),
-        "rmia_online": (partial(_rmia_online, heldout=heldout), 1, 1),
+        "rmia_online": (
+            lambda log_p_B, shadows: _rmia(log_p_B, online_prior(shadows), heldout, 0), 1, 1,
+        ),
         TUNED: (partial(_rmia_offline, heldout=heldout), 0, 1),
-    }
+    }  # fmt: skip
     return {
         name: TOO_FEW_TO_TUNE if name == TUNED and len(shadows) < 2 else _scored(pool, *each)
         for name, each in scores.items()
@@ -139,10 +141,6 @@ def _scored(pool: Shadows, score: Score, least_with: int, least_without: int) ->
         )
     score_B = score(pool.log_p_SB[0, enough_B], _samples(_without(pool, 0), enough_B))
     return score_B[member_B[enough_B]], score_B[~member_B[enough_B]]
-
-
-def _rmia_online(log_p_B: Floats, shadows: Shadows, *, heldout: Shadows) -> Floats:
-    return _rmia(log_p_B, online_prior(shadows), heldout, 0)
 
 
 def _rmia_offline(log_p_B: Floats, shadows: Shadows, *, heldout: Shadows) -> Floats:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rote.analysis.estimate import Estimate, extent, plural
+from rote.analysis.estimate import extent, plural
 from rote.analysis.figures import INK
 from rote.analysis.marks import Layer
 from rote.analysis.metrics import METRICS
@@ -14,7 +14,6 @@ from rote.analysis.page import Card, Content, Section, Text
 from rote.analysis.plot import Axis, Plot, tidy
 from rote.analysis.quantities.convergence import NOT_CONVERGED, converged
 from rote.analysis.quantities.formats import (
-    DATA,
     METHODS,
     NEAREST,
     REFERENCE,
@@ -23,6 +22,7 @@ from rote.analysis.quantities.formats import (
     difference_over_seeds,
     format_points,
 )
+from rote.analysis.quantities.points import DATA
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
 from rote.analysis.table import Column, Table
@@ -86,14 +86,11 @@ def _lines(points: Sequence[Point]) -> Iterator[str]:
     yield f"{model}: {_densest_words(points)}"
     yield f"{model}: {_smallest_words(points)}"
     for trained in points:
-        same = [each for each in points if _is_after(each, SAME.get(trained.format))]
+        after = SAME.get(trained.format), NEAREST, REFERENCE
+        same = [each for each in points if (each.format, each.method, each.base) == after]
         if same:
             rounded = max(same, key=lambda each: each.memorised.value)
             yield f"{model}: {_training_words(trained, rounded)}"
-
-
-def _is_after(point: Point, form: str | None) -> bool:
-    return (point.format, point.method, point.base) == (form, NEAREST, REFERENCE)
 
 
 def _known(points: Sequence[Point]) -> list[Point]:
@@ -108,7 +105,8 @@ def _densest_words(points: Sequence[Point]) -> str:
         f"most memorised per bit stored: {_named(best)}, {best.per_bit.words(PER_BIT.form)} "
         f"at {best.stored:.2f} bits stored per parameter"
     )
-    alike = [each for each in others if not _is_above(difference_over_seeds(best, each, "per_bit"))]
+    gaps = [(each, difference_over_seeds(best, each, "per_bit")) for each in others]
+    alike = [each for each, gap in gaps if gap is None or gap.sign <= 0]
     if alike:
         words += f"; not told from {', '.join(map(_named, alike[:3]))}"
         words += f" and {len(alike) - 3} more" if len(alike) > 3 else ""
@@ -155,10 +153,6 @@ def _standing(point: Point) -> str:
         f"{point.runs.height - point.num_converged} of {plural(point.runs.height, 'run')} in it "
         "had not converged"
     )
-
-
-def _is_above(difference: Estimate | None) -> bool:
-    return difference is not None and difference.sign > 0
 
 
 def _named(point: Point) -> str:

@@ -3,18 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from rote.analysis import fit_sections as fits
 from rote.analysis.estimate import plural, span
-from rote.analysis.fit_sections import (
-    FORM,
-    LOSS_NOTE,
-    Through,
-    fit_laws,
-    goodness,
-    numbers,
-    ranking,
-    runs_of,
-    sections,
-)
 from rote.analysis.laws import kinds
 from rote.analysis.laws.law import Constant, FitEffort, RunCount
 from rote.analysis.metrics import METRICS
@@ -33,10 +23,12 @@ OF_RUNS = ("tokens", "unique_tokens", "epochs", "is_stopped", "flops", "heldout_
 def make(results: Results) -> Content:
     """Make it; raises ValueError if no law can be fitted."""
     runs = scaling_runs(results, COUNT)
-    fitted, others = fit_laws(kinds.laws(), runs_of(runs, COUNT), EFFORT, results.progress)
+    fitted, others = fits.fit_laws(
+        kinds.laws(), fits.runs_of(runs, COUNT), EFFORT, results.progress
+    )
     if not fitted:
         raise ValueError("; ".join(f"law {each.name}: {each.reason}" for each in others))
-    lead, laws = _lead(fitted[0], sections(fitted, others))
+    lead, laws = _lead(fitted[0], fits.sections(fitted, others))
     columns = [
         Column("run", "run_id", is_code=True),
         Column.of(METRICS["parameters"], lambda run: int(run["parameters"])),
@@ -44,24 +36,24 @@ def make(results: Results) -> Content:
     ]
     table = Table(columns=columns, rows=runs.sort("parameters", "tokens").to_dicts(), is_tall=True)
     return Content(
-        headlines=tuple(f"{each.name}: {goodness(each.fitted)}" for each in fitted),
+        headlines=tuple(f"{each.name}: {fits.goodness(each.fitted)}" for each in fitted),
         setting=(
             f"{plural(runs.height, 'run')}; parameters are all of them, FLOPs are 6 per parameter "
-            f"and token, loss is held-out. {LOSS_NOTE}"
+            f"and token, loss is held-out. {fits.LOSS_NOTE}"
         ),
         cards=tuple(_cards(fitted)),
         lead=lead,
         sections=(
-            Section("Which law explains most", [ranking(fitted)]),
+            Section("Which law explains most", [fits.ranking(fitted)]),
             *laws,
             Section("Runs", [table, Text(NOTE, is_html=True)]),
         ),
-        numbers={each.name: numbers(each) for each in fitted},
+        numbers={each.name: fits.numbers(each) for each in fitted},
         table=runs,
     )
 
 
-def _lead(best: Through, laws: Sequence[Section]) -> tuple[Block | None, Sequence[Section]]:
+def _lead(best: fits.Through, laws: Sequence[Section]) -> tuple[Block | None, Sequence[Section]]:
     """Move the figure of the best law out of its section; none if the law is not useful."""
     if not best.is_useful:
         return None, laws
@@ -69,16 +61,16 @@ def _lead(best: Through, laws: Sequence[Section]) -> tuple[Block | None, Sequenc
     return figure, [replace(laws[0], blocks=blocks), *laws[1:]]
 
 
-def _cards(fitted: Sequence[Through]) -> Iterator[Card]:
+def _cards(fitted: Sequence[fits.Through]) -> Iterator[Card]:
     for law, name in CARDS:
         for through in fitted:
             if through.fitted.law == law:
                 yield from (_card(through, each) for each in through.constants if each.name == name)
 
 
-def _card(through: Through, constant: Constant) -> Card:
+def _card(through: fits.Through, constant: Constant) -> Card:
     bounds = constant.bootstrap_interval
-    lines = [Text(f"95 %: {span(bounds, FORM)}" if bounds else "no interval")]
+    lines = [Text(f"95 %: {span(bounds, fits.FORM)}" if bounds else "no interval")]
     if not through.is_useful:
         lines.append(Text("the law explains little of what differs", is_warning=True))
     if warnings := through.fitted.warnings:
@@ -86,6 +78,6 @@ def _card(through: Through, constant: Constant) -> Card:
     return Card(
         title=f"{through.name}: {constant.name}",
         meaning=constant.meaning,
-        value=FORM.format(constant.value),
+        value=fits.FORM.format(constant.value),
         lines=lines,
     )

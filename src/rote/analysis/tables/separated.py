@@ -30,18 +30,10 @@ class TableRow:
     cells: list[str]  # without white space around them
 
 
-@dataclass(frozen=True)
-class _Division:
-    """The file as split by one separator."""
-
-    separator: str
-    rows: list[TableRow]
-
-    @property
-    def evenness(self) -> tuple[float, int]:
-        """The share of rows that have the commonest width, and that width."""
-        ((width, number),) = Counter(len(row.cells) for row in self.rows).most_common(1)
-        return number / len(self.rows), width
+def _evenness(rows: list[TableRow]) -> tuple[float, int]:
+    """Return the share of rows that have the commonest width, and that width."""
+    ((width, number),) = Counter(len(row.cells) for row in rows).most_common(1)
+    return number / len(rows), width
 
 
 def split(file: str, text: str) -> tuple[TableRow, list[TableRow], str]:
@@ -62,17 +54,18 @@ def split(file: str, text: str) -> tuple[TableRow, list[TableRow], str]:
     for row in comments:
         lines[row.line - 1] = ""
     separators = [declared["separator"]] if declared else SEPARATORS
-    chosen = _division(file, "\n".join(lines), separators)
-    header, rows = _header(file, chosen, comments)
+    separator, divided = _division(file, "\n".join(lines), separators)
+    header, rows = _header(file, separator, divided, comments)
     if not rows:
         raise ValueError(
             f"{file} is not a table: below its names, in line {header.line}, is nothing"
         )
-    return header, [_evened(file, row, header, chosen.separator) for row in rows], chosen.separator
+    return header, [_evened(file, row, header, separator) for row in rows], separator
 
 
-def _division(file: str, body: str, separators: Sequence[str]) -> _Division:
-    found, refused = [], []
+def _division(file: str, body: str, separators: Sequence[str]) -> tuple[str, list[TableRow]]:
+    """Return the separator that divides the file most evenly, and the rows."""
+    found, refused = {}, []
     for separator in separators:
         try:
             rows = list(_rows(file, body, separator))
@@ -81,15 +74,15 @@ def _division(file: str, body: str, separators: Sequence[str]) -> _Division:
             continue
         if not rows:
             raise ValueError(f"{file} is not a table: it holds nothing but comments")
-        found.append(_Division(separator, rows))
-    if several := [each for each in found if each.evenness[1] > 1]:
-        return max(several, key=lambda each: each.evenness)
+        found[separator] = rows
+    if several := {each: rows for each, rows in found.items() if _evenness(rows)[1] > 1}:
+        return max(several.items(), key=lambda each: _evenness(each[1]))
     if refused:
         raise refused[0]
     lines = enumerate(body.split("\n"), 1)
-    white = _Division(" ", [TableRow(n, line.split()) for n, line in lines if line.strip()])
-    share, width = white.evenness
-    return white if width > 1 and share == 1 else found[0]
+    white = [TableRow(number, line.split()) for number, line in lines if line.strip()]
+    share, width = _evenness(white)
+    return (" ", white) if width > 1 and share == 1 else next(iter(found.items()))
 
 
 def _rows(file: str, body: str, separator: str) -> Iterator[TableRow]:
@@ -110,25 +103,24 @@ def _rows(file: str, body: str, separator: str) -> Iterator[TableRow]:
 
 
 def _header(
-    file: str, chosen: _Division, comments: list[TableRow]
+    file: str, separator: str, rows: list[TableRow], comments: list[TableRow]
 ) -> tuple[TableRow, list[TableRow]]:
     """Return the first row of the usual width, or the comment above it, as numpy writes names."""
-    _, width = chosen.evenness
-    first = next(n for n, row in enumerate(chosen.rows) if len(row.cells) >= width)
-    header = chosen.rows[first]
+    _, width = _evenness(rows)
+    first = next(n for n, row in enumerate(rows) if len(row.cells) >= width)
+    header = rows[first]
     if not _are_numbers(header.cells):
-        return header, chosen.rows[first + 1 :]
+        return header, rows[first + 1 :]
     above = [row for row in comments if row.line < header.line]
     if above and not first:
         text = above[-1].cells[0].lstrip().lstrip(COMMENT)
-        named = list(_rows(file, text, chosen.separator)) if chosen.separator != " " else []
+        named = list(_rows(file, text, separator)) if separator != " " else []
         cells = named[0].cells if named else text.split()
         if len(cells) == width and not _are_numbers(cells):
-            return TableRow(above[-1].line, cells), chosen.rows
+            return TableRow(above[-1].line, cells), rows
     if first:
-        title = chosen.rows[0]
         raise ValueError(
-            f"{file}: line {title.line} has {_count(title.cells)}, the others have {width}: "
+            f"{file}: line {rows[0].line} has {_count(rows[0].cells)}, the others have {width}: "
             "it must name every column"
         )
     raise ValueError(

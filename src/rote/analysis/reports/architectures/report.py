@@ -1,6 +1,7 @@
 """Make the report on architectures: two figures, a card for each size, and the table."""
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import polars as pl
@@ -13,13 +14,13 @@ from rote.analysis.metrics import METRICS
 from rote.analysis.page import Card, Content, Section, Text
 from rote.analysis.plot import Axis, Plot, tidy
 from rote.analysis.quantities.architectures import (
-    DATA,
     REFERENCE,
     Point,
     architecture_points,
     difference_to_reference,
 )
 from rote.analysis.quantities.convergence import converged
+from rote.analysis.quantities.points import DATA
 from rote.analysis.reports.architectures import wording
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
@@ -34,7 +35,7 @@ FORM, INTERVAL = PER_PARAMETER.form, "95 % interval"
 def make(results: Results) -> Content:
     """Raises ValueError where no run memorised data of known entropy."""
     runs, points = architecture_points(results.table)
-    sizes = _by_size(points)
+    sizes = [list(each) for _, each in groupby(points, key=lambda each: each.size)]
     lines = tuple(line for each in sizes for line in wording.lines(each))
     words = converged(runs)
     doubt = Text(words, is_warning=not runs["training.converged"].all())
@@ -58,11 +59,6 @@ def make(results: Results) -> Content:
         numbers={f"{each.size}, {each.name}": _number(each, points) for each in points},
         table=runs,
     )
-
-
-def _by_size(points: Sequence[Point]) -> list[list[Point]]:
-    sizes = dict.fromkeys(each.size for each in points)
-    return [[one for one in points if one.size == size] for size in sizes]
 
 
 def _card(points: Sequence[Point]) -> Card:
@@ -160,10 +156,6 @@ def _marks(sizes: Sequence[Sequence[Point]]) -> tuple[pl.DataFrame, pl.DataFrame
 
 
 def _table(points: Sequence[Point]) -> Table:
-    def converged_runs(each: Point) -> Cell | str:
-        words = f"{each.num_converged} of {each.runs.height}"
-        return words if each.has_converged else warning(words)
-
     def stored(each: Point) -> Cell | float:
         share = each.stored_share
         return warning(f"{share:.0%}", "data-limited") if each.is_data_limited else share
@@ -190,7 +182,10 @@ def _table(points: Sequence[Point]) -> Table:
             Column("memorised", "per_flop", unit=PER_FLOP.unit, form=FORM),
             Column("stored", stored, unit="of what can be", form="{:.0%}"),
             Column("seeds", lambda each: each.per_parameter.n),
-            Column("converged", converged_runs),
+            Column("converged", lambda each: Cell(
+                text=f"{each.num_converged} of {each.runs.height}",
+                is_warning=not each.has_converged,
+            )),
         ],
     )  # fmt: skip
 

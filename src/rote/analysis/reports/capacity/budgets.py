@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from rote.analysis.fits.budget import FEWEST_BUDGETS, BudgetCurve, Limit, NoLimit, fit_limits
+from rote.analysis.fits.budget import FEWEST_BUDGETS, BudgetCurve, Limit, fit_limits
 from rote.analysis.fits.plateau import DATA_LIMITED
+from rote.analysis.fits.search import NoFit
 from rote.analysis.results import Curve
 from rote.ledger.curve import MEMORISED_BITS
 
@@ -26,7 +27,7 @@ class TrainedSize:
 
     run_ids: tuple[str, ...]
     curve: BudgetCurve
-    limit: Limit | NoLimit
+    limit: Limit | NoFit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class Budgets:
 
     unit: str  # `STEPS` or `EVALUATIONS`
     trained: tuple[TrainedSize, ...]
-    held_back: Limit | NoLimit  # the longest budget of `most`, predicted from the shorter ones
+    held_back: Limit | NoFit  # the longest budget of `most`, predicted from the shorter ones
 
     @property
     def most(self) -> TrainedSize:
@@ -82,7 +83,7 @@ def budgets_of(runs: pl.DataFrame, curves: Mapping[str, Curve]) -> Budgets | Non
     return None
 
 
-def _held_back(curves: Sequence[BudgetCurve]) -> Limit | NoLimit:
+def _held_back(curves: Sequence[BudgetCurve]) -> Limit | NoFit:
     most = max(curves, key=lambda each: each.bits[-1])
     longest = most.budgets[-1]
     shorter = [

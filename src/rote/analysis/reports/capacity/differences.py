@@ -107,13 +107,13 @@ def _unpaired(first: Alpha, second: Alpha) -> Estimate:
     """Add the errors of both means as squares; Student's t has the smaller degrees of freedom."""
     assert first.slope and second.slope
     slopes = (first.slope, second.slope)
-    error = hypot(*(each.standard_error_bits_per_parameter for each in slopes))
-    degrees = min(each.degrees_of_freedom for each in slopes)
+    error = hypot(*(each.standard_error for each in slopes))
+    degrees = min(each.degrees for each in slopes)
     reach = student(degrees) * error
     value = second.bits_per_parameter.value - first.bits_per_parameter.value
     return Estimate.of(
         value,
         (value - reach, value + reach),
-        n=min(each.bits_per_parameter.n for each in slopes),
+        n=min(each.mean.n for each in slopes),
         method="Student's t of two independent means",
     )

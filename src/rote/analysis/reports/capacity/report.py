@@ -5,8 +5,8 @@ from statistics import stdev
 from typing import Any
 
 from rote.analysis.estimate import number, plural, span
-from rote.analysis.fits.budget import NoLimit
 from rote.analysis.fits.plateau import NoPlateau, Plateau, exponent_beyond
+from rote.analysis.fits.search import NoFit
 from rote.analysis.metrics import METRICS
 from rote.analysis.page import Card, Content, Section, Text
 from rote.analysis.plot import Plot
@@ -14,22 +14,11 @@ from rote.analysis.quantities.convergence import ENDED_BY
 from rote.analysis.quantities.convergence import converged as convergence_words
 from rote.analysis.reports.capacity import figures, training_figures, wording
 from rote.analysis.reports.capacity.differences import Difference, differences
-from rote.analysis.reports.capacity.study import Alpha, CapacityOfSize, Study, study
+from rote.analysis.reports.capacity.study import PRECISIONS, Alpha, CapacityOfSize, Study, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import runs_section
-from rote.analysis.table import Column, Table, Value, warning
+from rote.analysis.table import Cell, Column, Table, Value
 
-PRECISION_MEANINGS = {
-    "fp32": "32-bit weights and products, TF32 off",
-    "tf32": "32-bit weights, TF32 products",
-    "bf16_mixed": "32-bit weights, bf16 autocast",
-    "bf16_true": "bf16 weights",
-    "fp16_mixed": "32-bit weights, fp16 autocast, scaled loss",
-    "fp8": "32-bit weights, fp8 linear layers, bf16 otherwise",
-    "qat_int8": "8-bit matrices, trained in",
-    "qat_int4": "4-bit matrices in groups of 32, trained in",
-    "qat_ternary": "ternary matrices, trained in",
-}
 CAPACITIES_NOTE = (
     "The plateau is an estimate from all runs of a model; the most that one run stored is certain, "
     "and picks the luckiest run. Where runs at or beyond capacity had not converged only that is "
@@ -87,7 +76,7 @@ def _card(alpha: Alpha) -> Card:
     value = wording.value(alpha)
     return Card(
         title=alpha.format,
-        meaning=PRECISION_MEANINGS[alpha.precision],
+        meaning=PRECISIONS[alpha.precision],
         value=value,
         unit="" if value == "none" else "bits per parameter",
         lines=[
@@ -135,8 +124,7 @@ def _capacity_table(found: Study) -> Table:
 
 
 def _standing(capacity: CapacityOfSize) -> Value:
-    words = wording.standing(capacity)
-    return warning(words) if capacity.doubts else words
+    return Cell(text=wording.standing(capacity), is_warning=bool(capacity.doubts))
 
 
 def _most(capacity: CapacityOfSize) -> Value:
@@ -156,7 +144,7 @@ def _limit(capacity: CapacityOfSize) -> Value:
     if capacity.budgets is None:
         return None
     found = capacity.budgets.most.limit
-    if isinstance(found, NoLimit):
+    if isinstance(found, NoFit):
         return "none", found.reason
     return found.bits, span(found.interval_bits, "{:,.0f}")
 
@@ -195,7 +183,7 @@ def _numbers(found: Study, compared: Sequence[Difference]) -> dict[str, Any]:
 
 
 def _alpha_entry(alpha: Alpha) -> dict[str, Any]:
-    between = alpha.slope and alpha.slope.between_sizes_bits_per_parameter
+    between = alpha.slope and alpha.slope.between
     return {
         "bits_per_parameter": alpha.bits_per_parameter.value,
         "interval_bits_per_parameter": alpha.bits_per_parameter.interval,

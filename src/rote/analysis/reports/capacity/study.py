@@ -13,7 +13,7 @@ import polars as pl
 from rote.analysis.estimate import Estimate, plural
 from rote.analysis.fits.budget import Limit
 from rote.analysis.fits.plateau import NoPlateau, Plateau, fit_plateau
-from rote.analysis.fits.random_effects import Slope, fit_slope
+from rote.analysis.fits.random_effects import RandomEffectsMean, fit_slope
 from rote.analysis.metrics import derive
 from rote.analysis.quantities.settings import differing_settings, joined_words, with_setting
 from rote.analysis.reports.capacity.budgets import (
@@ -25,10 +25,17 @@ from rote.analysis.reports.capacity.budgets import (
 )
 from rote.analysis.results import Curve
 
-PRECISIONS = (  # the order in tables and legends
-    "fp32", "tf32", "fp16_mixed", "bf16_mixed", "bf16_true", "fp8",
-    "qat_int8", "qat_int4", "qat_ternary",
-)  # fmt: skip
+PRECISIONS = {  # in the order of tables and legends
+    "fp32": "32-bit weights and products, TF32 off",
+    "tf32": "32-bit weights, TF32 products",
+    "fp16_mixed": "32-bit weights, fp16 autocast, scaled loss",
+    "bf16_mixed": "32-bit weights, bf16 autocast",
+    "bf16_true": "bf16 weights",
+    "fp8": "32-bit weights, fp8 linear layers, bf16 otherwise",
+    "qat_int8": "8-bit matrices, trained in",
+    "qat_int4": "4-bit matrices in groups of 32, trained in",
+    "qat_ternary": "ternary matrices, trained in",
+}
 DATA = "task.num_sequences"
 MODEL = ("model", "precision.name", "seed")
 MAY_VARY = (DATA, "budget.batch_size")  # within one capacity; a batch may be a share of the data
@@ -97,7 +104,7 @@ class Alpha:
 
     format: str  # precision and setting
     precision: str
-    slope: Slope | None  # None if no size has a plateau
+    slope: RandomEffectsMean | None  # in bits per parameter; None if no size has a plateau
     bits_per_parameter: Estimate  # the mean over sizes, or the best maximum without a plateau
     maximum_bits_per_parameter: float  # the most that any run memorised
     capacities: tuple[CapacityOfSize, ...]  # one per size, with the best heads (`best_of_heads`)
@@ -138,7 +145,7 @@ class Study:
 def study(table: pl.DataFrame, curves: Mapping[str, Curve]) -> Study:
     """Fit everything; raises ValueError for a table that is empty or mixes settings."""
     _check(table)
-    order = [pl.col("precision.name").replace_strict(PRECISIONS, range(len(PRECISIONS)))]
+    order = [pl.col("precision.name").replace_strict([*PRECISIONS], range(len(PRECISIONS)))]
     names = ("setting", "size.num_layers", "size.width", "size.num_heads", "entropy_bits", "seed",
              "budget.max_steps", "run_id")  # fmt: skip
     runs = _with_format(derive(table, DERIVED))
@@ -172,7 +179,7 @@ def _check(table: pl.DataFrame) -> None:
             "random data"
         )
     if unknown := sorted(set(table["precision.name"]) - set(PRECISIONS)):
-        raise ValueError(f"precision.name={unknown[0]!r}: choose from {PRECISIONS}")
+        raise ValueError(f"precision.name={unknown[0]!r}: choose from {(*PRECISIONS,)}")
 
 
 def _with_format(table: pl.DataFrame) -> pl.DataFrame:
@@ -249,7 +256,7 @@ def _alpha(capacities: list[CapacityOfSize]) -> Alpha:
         format=best[0].format,
         precision=best[0].precision,
         slope=slope,
-        bits_per_parameter=slope.bits_per_parameter if slope else none,
+        bits_per_parameter=slope.mean if slope else none,
         maximum_bits_per_parameter=most,
         capacities=tuple(best),
         fitted=tuple(each for each, _ in plateaus),

@@ -80,7 +80,7 @@ def basis(alpha: Alpha) -> str:
     if alpha.slope is None:
         parts = ["the largest maximum: no size reached a plateau"]
     else:
-        mean, spread = alpha.bits_per_parameter, alpha.slope.between_sizes_bits_per_parameter
+        mean, spread = alpha.bits_per_parameter, alpha.slope.between
         bound = f"most that one run stored; plateau {mean.value:.2f}, "
         parts = [
             f"{bound if alpha.is_lower_bound else ''}95 % interval {mean.span('{:.2f}')}",

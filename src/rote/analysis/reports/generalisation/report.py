@@ -23,7 +23,7 @@ from rote.analysis.reports.generalisation.study import (
 from rote.analysis.reports.generalisation.wording import HOLDS, PublishedClaim, claims
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
-from rote.analysis.table import Cell, Column, Table
+from rote.analysis.table import Column, Table, warning
 
 SIDES = {"heldout": "held out", "train": "seen"}
 ASKED = {
@@ -169,11 +169,8 @@ def _split_table(found: Study) -> Table:
 
 
 def _claim_table(tested: Sequence[PublishedClaim]) -> Table:
-    def decided(each: PublishedClaim) -> Cell:
-        return Cell(text=each.verdict, is_warning=each.verdict != HOLDS)
-
     columns = [
-        Column("verdict", decided),
+        Column("verdict", lambda each: HOLDS if each.verdict == HOLDS else warning(each.verdict)),
         Column("conclusion", "conclusion"),
         Column("series", lambda each: each.series.title),
         Column("measured", "measured", unit="free-running"),
@@ -199,8 +196,9 @@ def _published_table(found: Study) -> Table | Text:
         }
         if published:
             right = {title: _right(each) for title, each in points.items()}
-            name, runs = f"{published.model}, {size}", max(each.free.n for each in points.values())
-            rows.append(own | right | {"size": name, "printed": published.printed, "runs": runs})
+            model, printed = published
+            name, runs = f"{model}, {size}", max(each.free.n for each in points.values())
+            rows.append(own | right | {"size": name, "printed": printed, "runs": runs})
     if not rows:
         return Text("None of these runs is one that was published.")
     columns = [

@@ -11,9 +11,9 @@ from rote.analysis.fits.membership_law import (
     LawReading,
     MembershipCurve,
     MembershipLaw,
-    NoMembershipLaw,
     fit_membership_law,
 )
+from rote.analysis.fits.search import NoFit
 from rote.analysis.published import PUBLISHED_CURVES, Validation, beside_observed, published_size
 
 NEAR_HALF = 0.01  # largest limit above one half, by the bounds of the second reading
@@ -55,7 +55,7 @@ class FittedReading:
 
     reading: LawReading
     runs: pl.DataFrame  # with the columns ``size`` and ``ratio``
-    law: MembershipLaw | NoMembershipLaw
+    law: MembershipLaw | NoFit
     published: MembershipCurve
 
     @property
@@ -73,7 +73,7 @@ class FittedReading:
     @property
     def check(self) -> Check | None:
         """The check of the law, for a model of the median size."""
-        if isinstance(self.law, NoMembershipLaw):
+        if isinstance(self.law, NoFit):
             return None
         return check(self.law.curve, float(np.median(self.runs["size"])))
 
@@ -131,7 +131,7 @@ def _fit(known: pl.DataFrame, published: MembershipCurve) -> FittedReading:
 def line(fitted: FittedReading) -> str:
     """State the law with its errors, its midpoint, and its limit."""
     law = fitted.law
-    if isinstance(law, NoMembershipLaw):
+    if isinstance(law, NoFit):
         return f"Membership law in {fitted.name}: none, {law.reason}"
     assert fitted.check is not None
     constants = ", ".join(f"{name} {constant(law, name)}" for name in CONSTANTS)
@@ -154,7 +154,7 @@ def constant(law: MembershipLaw, name: str) -> str:
 
 def short_line(fitted: FittedReading) -> str:
     """State where F1 is `MIDDLE`, fitted and published; or why there is no law."""
-    if isinstance(fitted.law, NoMembershipLaw):
+    if isinstance(fitted.law, NoFit):
         return f"no law in {fitted.name}: {fitted.law.reason}"
     here, there = crossing(fitted.law.curve), crossing(fitted.published)
     least, greatest = fitted.ratios

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 
 from rote.analysis.estimate import Estimate
@@ -69,15 +68,9 @@ def shadows_plot(found: Study) -> Plot:
 
     singles, _, means = marks(found, rows, "at", "value")
     across = [replace(each, x="value", y="at") for each in (singles, means)]
-
-    def finish(axes: Mapping[Any, Axes]) -> None:
-        for one in axes.values():
-            one.set_yticks(range(len(names)), list(map(wording.score_name, names)))
-            one.set_ylim(len(names) - 0.5, -0.5)
-
     return _plot(
         found, "shadows", wording.shadows_title(found), rows, x="at", y="value", layers=across,
-        axes=(Axis(label=""), Axis(label="")), finish=finish, shares_x=False,
+        axes=(Axis(label=""), Axis.of_rows([*map(wording.score_name, names)])), shares_x=False,
         before=[Layer(frame=guesses, kind="upright", x="value", label="a guess", look=DOTTED)],
         panel_inches=0.4 + 0.36 * len(names),
     )  # fmt: skip
@@ -116,14 +109,10 @@ def _against_repeats(
         for row in shown
     ]  # fmt: skip
 
-    def finish(axes: Mapping[Any, Axes]) -> None:
-        for one in axes.values():
-            one.set_xticks(range(len(ticks)), list(map(str, ticks)))
-
+    times = Axis(label="times inserted", names=[*map(str, ticks)])
     return _plot(
-        found, name, title, rows, x="at", y=key, axes=(Axis(label="times inserted"), axis),
-        before=before, finish=finish, aside=DODGE,
-    )  # fmt: skip
+        found, name, title, rows, x="at", y=key, axes=(times, axis), before=before, aside=DODGE
+    )
 
 
 def windows_plot(found: Study) -> Plot:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 
+from rote.analysis import near_verbatim
 from rote.analysis.definitions_table import (
-    definition_headlines,
     definition_numbers,
+    definitions_headline,
     definitions_section,
 )
 from rote.analysis.fits.membership_law import MembershipLaw
 from rote.analysis.metrics import Metric
-from rote.analysis.near_verbatim import near_verbatim
 from rote.analysis.page import Block, Card, Content, Heading, Section, Text
 from rote.analysis.plot import Plot
 from rote.analysis.published import BITS_PER_PARAMETER
@@ -31,24 +31,24 @@ def make(results: Results) -> Content:
     definitions = compare_definitions(results, runs)
     drawn = _plots(found)
     lead = next(iter(drawn.values()), None)
-    near = near_verbatim(results, runs)
+    near = near_verbatim.near_rows(results, runs)
     titles = {name: plot.title for name, plot in drawn.items()}
     return Content(
         headlines=(
             *wording.headlines(found, titles),
-            *near.headlines,
-            *definition_headlines(definitions),
+            *near_verbatim.headlines(near),
+            *map(definitions_headline, definitions),
         ),
         setting=wording.setting(found),
         cards=tuple(_card(found, kind) for kind in found.kinds),
         lead=lead,
         sections=(
             *_sections(found, drawn, lead),
-            *near.sections,
+            *near_verbatim.sections(near),
             *([definitions_section(definitions)] if definitions else []),
             runs_section(runs, tables.run_columns()),
         ),
-        numbers=numbers(found) | near.numbers | definition_numbers(definitions),
+        numbers=numbers(found) | near_verbatim.numbers(near) | definition_numbers(definitions),
         table=runs,
         arrays_of=tuple(dict.fromkeys([*runs["run_id"], *runs["oracle_id"].drop_nulls()])),
     )

@@ -26,11 +26,7 @@ from rote.analysis.quantities.leakage import (
     read,
     with_kinds,
 )
-from rote.analysis.quantities.membership import (
-    MembershipQuality,
-    RateAtFalsePositives,
-    TooFewControls,
-)
+from rote.analysis.quantities.membership import MembershipQuality, TooFewControls
 from rote.analysis.quantities.shadows import groups, shadow_scores
 from rote.analysis.reports.leakage.law import FittedReading, fit_laws
 from rote.analysis.reports.leakage.sizes import Row, compared, excess, exposure, levels, recited
@@ -206,21 +202,18 @@ def _score(place: Row, name: str, qualities: Mapping[str, MembershipQuality]) ->
         "qualities": qualities,
         "singles": {run_id: each.auroc.value for run_id, each in qualities.items()},
         "auroc": mean_of_estimates([each.auroc for each in each_run]),
-        "found": list(map(_members_found, by_rate)),
+        "found": [
+            _pooled([x if isinstance(x, TooFewControls) else x.members_found for x in found])
+            for found in by_rate
+        ],
         "excluded": _pooled([each.nonmembers_excluded for each in each_run]),
         "members": sum(each.num_members for each in each_run),
         "others": sum(each.num_nonmembers for each in each_run),
     }
 
 
-def _members_found(found: Sequence[RateAtFalsePositives | TooFewControls]) -> Rate | TooFewControls:
-    """Return the summed rate over runs, or why it is refused in one."""
-    return _pooled(
-        [each if isinstance(each, TooFewControls) else each.members_found for each in found]
-    )
-
-
 def _pooled(found: Sequence[Rate | TooFewControls]) -> Rate | TooFewControls:
+    """Return the summed rate over runs, or why it is refused in one."""
     refused = next((each for each in found if isinstance(each, TooFewControls)), None)
     return refused or pooled(each for each in found if isinstance(each, Rate))
 

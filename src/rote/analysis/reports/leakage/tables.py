@@ -31,16 +31,14 @@ def law_table(found: Study) -> Table:
     def of(name: str, each: Any) -> Value:
         return constant(each.law, name), f"{getattr(each.published, name):.4g}"
 
-    def runs(each: Any) -> Value:
-        return each.runs.height, f"{each.runs.height - num_converged(each.runs):,}"
-
     columns = [
         Column("x", "name"),
         *(Column(name, partial(of, name), unit="published") for name in CONSTANTS),
         Column("residuals", lambda each: each.law.noise, unit="their standard deviation",
                form="{:.4f}"),
         Column("largest residual", lambda each: max(each.law.residuals, key=abs), form="{:+.4f}"),
-        Column("runs", runs, unit="not converged"),
+        Column("runs", lambda each: (each.runs.height,
+               f"{each.runs.height - num_converged(each.runs):,}"), unit="not converged"),
     ]  # fmt: skip
     rows = [each for each in found.laws if isinstance(each.law, MembershipLaw)]
     return Table(rows=rows, columns=columns)
@@ -48,10 +46,6 @@ def law_table(found: Study) -> Table:
 
 def forecast_table(found: Study) -> Table:
     """Build a row per published validation point, with both readings side by side."""
-
-    def observed(row: Sequence[Any]) -> Value:
-        seen = row[0].observed
-        return seen.observed_f1, f"\N{PLUS-MINUS SIGN} {seen.observed_error:.3f}"
 
     def of(place: int, name: str, row: Sequence[Any]) -> Value:
         return getattr(row[place], name)
@@ -64,7 +58,9 @@ def forecast_table(found: Study) -> Table:
     columns = [
         Column("parameters", lambda row: row[0].observed.parameters, unit="of the published model"),
         Column("|D|", lambda row: row[0].observed.num_samples),
-        Column("observed F1", observed, unit=OBSERVED, form="{:.4f}"),
+        Column("observed F1", lambda row: (row[0].observed.observed_f1,
+               f"\N{PLUS-MINUS SIGN} {row[0].observed.observed_error:.3f}"), unit=OBSERVED,
+               form="{:.4f}"),
         Column("aimed at", lambda row: row[0].observed.target_f1, unit="by their law",
                form="{:.2f}"),
     ]  # fmt: skip
@@ -92,9 +88,6 @@ def score_table(rows: Sequence[Row]) -> Table:
         found = row["excluded"] if row["auroc"] else "none"
         return ("refused", found.reason) if isinstance(found, TooFewControls) else found
 
-    def members(row: Row) -> Value:
-        return (row["members"], f"{row['others']:,}") if row["auroc"] else None
-
     columns = [
         SIZE_COLUMN,
         Column("N", _with_runs, unit="targets"),
@@ -106,7 +99,8 @@ def score_table(rows: Sequence[Row]) -> Table:
           for which, rate in enumerate(FALSE_POSITIVE_RATES)),
         Column(f"others excluded at {100 * LOSS_TAIL_RATE:g} % FNR", excluded, form="{:.1%}",
                unit=f"{INTERVAL} at that threshold, or the reason"),
-        Column("members", members, unit="others", missing="none"),
+        Column("members", lambda row: (row["members"], f"{row['others']:,}") if row["auroc"]
+               else None, unit="others", missing="none"),
     ]  # fmt: skip
     return Table(rows=rows, columns=columns, is_tall=True)
 
@@ -159,21 +153,17 @@ def planted_table(found: Study) -> Table:
 
 def control_table(found: Study) -> Table:
     """Build a row per size and N."""
-
-    def mean(row: Row) -> Value:
-        return row["chance"].mean_bits, span(row["chance"].range_bits, "{:.2f}")
-
-    def holds(row: Row) -> Value:
-        return "holds" if row["chance"].holds else warning("outside its range")
-
     columns = [
         SIZE_COLUMN,
         N_COLUMN,
-        Column("mean exposure (bits)", mean, unit="chance's 95 % range", form="{:.2f}"),
+        Column("mean exposure (bits)", lambda row: (row["chance"].mean_bits,
+               span(row["chance"].range_bits, "{:.2f}")), unit="chance's 95 % range",
+               form="{:.2f}"),
         Column("p", lambda row: row["chance"].p_value, unit="two-sided", form="{:.2g}"),
-        Column("chance", holds),
+        Column("chance", lambda row: "holds" if row["chance"].holds
+               else warning("outside its range")),
         Column("controls", lambda row: row["chance"].num_controls),
-    ]
+    ]  # fmt: skip
     return Table(rows=found.controls, columns=columns, is_tall=True)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rote.analysis.estimate import Estimate, extent, number, plural
+from rote.analysis.estimate import extent, number, plural
 from rote.analysis.fits.forgetting import FORMS
 from rote.analysis.metrics import METRICS
 from rote.analysis.page import Block, Card, Content, Section, Text
@@ -53,12 +53,14 @@ def make(results: Results) -> Content:
     found = study(results)
     runs = found.runs
     drawn = _plots(found)
-    most = [row for row in found.remembered if row["repeats"] == _most(found, row)]
+    # Rows of a panel rise by repeats: the last is of the most.
+    most = {panel_of(row): row for row in found.remembered}.values()
+    spaced: list[Block] = [_spacing_table(found.spaced), Text(SPACING_NOTE)]
+    late = drawn.get("early_and_late", Text("Too few looks or sequences to correlate."))
     return Content(
         headlines=(
             *(f"{plot.title}." for plot in drawn.values()), *_spacing_line(found),
-            *map(_line, most),
-            f"{converged(runs)}.",
+            *(f"{_name(row)}: {_bits(row)}; {_claim(row)}" for row in most), f"{converged(runs)}.",
         ),
         setting=f"Models of {extent(runs['parameters'])} parameters; "
         f"{extent(runs['training.steps'])} optimiser steps; "
@@ -67,9 +69,9 @@ def make(results: Results) -> Content:
         lead=drawn.get("forgetting"),
         sections=(
             Section("What is forgotten", list(_forgotten(found))),
-            *_spacing(found),
+            *([Section("Whether spacing helps", spaced)] if found.spaced else []),
             Section("When sequences are learnt", list(_when(found, drawn))),
-            Section("Whether early memory predicts late memory", list(_late(drawn))),
+            Section("Whether early memory predicts late memory", [late]),
             runs_section(runs, RUN_COLUMNS),
         ),
         numbers=dict(map(_numbers, found.remembered)),
@@ -87,10 +89,6 @@ def _plots(found: Study) -> dict[str, Plot]:
     return {plot.name: plot for plot in made}
 
 
-def _most(found: Study, row: Row) -> int:
-    return max(each["repeats"] for each in found.remembered if panel_of(each) == panel_of(row))
-
-
 def _forgotten(found: Study) -> Iterator[Block]:
     if found.left_out:
         runs = [f"run {run_id}: {reason}" for run_id, reason in found.left_out.items()]
@@ -102,12 +100,6 @@ def _forgotten(found: Study) -> Iterator[Block]:
     yield Text(FORGETTING_NOTE)
 
 
-def _spacing(found: Study) -> Iterator[Section]:
-    if found.spaced:
-        table, note = _spacing_table(found.spaced), Text(SPACING_NOTE)
-        yield Section("Whether spacing helps", [table, note])
-
-
 def _when(found: Study, drawn: Mapping[str, Plot]) -> Iterator[Block]:
     if "learnt" not in drawn:
         yield Text(UNDECIDED, is_warning=True)
@@ -116,21 +108,16 @@ def _when(found: Study, drawn: Mapping[str, Plot]) -> Iterator[Block]:
     yield _learnt_table(found.learnt)
 
 
-def _late(drawn: Mapping[str, Plot]) -> Iterator[Block]:
-    yield drawn.get("early_and_late") or Text("Too few looks or sequences to correlate.")
-
-
 PLACE = (Column("series", "series", unit="layers x width"), Column("shown at", "schedule"))
 
 
 def _forgetting_table(rows: Sequence[Row]) -> Table:
     def half_life(row: Row) -> Value:
-        found = row["forgetting"]
-        if found.half_life_steps is None:
+        found, steps = row["forgetting"], row["forgetting"].half_life_steps
+        if steps is None:
             return warning("none", found.reason)
-        return (
-            warning(*_beyond(found.half_life_steps)) if found.is_beyond else found.half_life_steps
-        )
+        below = f"{steps.span(HALF_LIFE.form)}, beyond the looks"
+        return warning(number(steps.value, HALF_LIFE.form), below) if found.is_beyond else steps
 
     def explained(row: Row) -> Value:
         parts = [f"{form} {share:.0%}" for form, share in row["forgetting"].explained.items()]
@@ -148,10 +135,6 @@ def _forgetting_table(rows: Sequence[Row]) -> Table:
         Column("runs", lambda row: len(row["runs"])),
     ]
     return Table(rows=rows, columns=columns, is_tall=True)
-
-
-def _beyond(steps: Estimate) -> tuple[str, str]:
-    return number(steps.value, HALF_LIFE.form), f"{steps.span(HALF_LIFE.form)}, beyond the looks"
 
 
 def _retained(row: Row) -> float | None:
@@ -222,8 +205,8 @@ def _card(row: Row) -> Card:
     )
 
 
-def _line(row: Row) -> str:
-    return f"{panel_of(row)}, {times_words(row['repeats'])}: {_bits(row)}; {_claim(row)}"
+def _name(row: Row) -> str:
+    return f"{panel_of(row)}, {times_words(row['repeats'])}"
 
 
 def _bits(row: Row) -> str:
@@ -244,7 +227,7 @@ def _claim(row: Row) -> str:
 def _numbers(row: Row) -> tuple[str, dict[str, Any]]:
     found = row["forgetting"]
     half_life = found.half_life_steps
-    return f"forgetting, {panel_of(row)}, {times_words(row['repeats'])}", {
+    return f"forgetting, {_name(row)}", {
         "acquired_bits": found.acquired_bits.value,
         "interval_acquired_bits": found.acquired_bits.interval,
         "retained_bits": found.retained_bits.value,

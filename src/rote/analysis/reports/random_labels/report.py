@@ -135,26 +135,22 @@ def _bits(runs: pl.DataFrame, rows: Sequence[Row], noise: Sequence[Row]) -> Plot
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    def seeds(row: Row) -> tuple[int, str]:
-        return row["num_fitted"], str(row["num_runs"])
-
-    def stored(row: Row) -> tuple[float | None, str]:
-        return row["stored"], f"{row[ENTROPY.name]:,.0f}"
-
     interval, share = "95 % interval", "{:.1%}"
     mean = f"geometric mean, {interval}"
     columns = [
         Column("series", "series"),
         Column("random labels", "unruled", form="{:.0%}"),
         Column(STEPS.title, STEPS.name, unit=mean, form=STEPS.form, missing="none fitted"),
-        Column("seeds that fitted", seeds, unit="of all"),
+        Column("seeds that fitted", lambda row: (row["num_fitted"], str(row["num_runs"])),
+               unit="of all"),
         Column("times true labels'", "slowdown", unit=interval, form="{:.2f}", missing="not known"),
         Column("train", "train", unit=interval, form=share),
         Column("held-out", "heldout", unit=interval, form=share),
         Column("random labels right", "drawn", unit=interval, form=share, missing="none"),
         Column("bits memorised", BITS.name, unit=interval, form=BITS.form),
-        Column("of entropy", stored, unit="bits", form="{:.0%}", missing="none"),
-    ]
+        Column("of entropy", lambda row: (row["stored"], f"{row[ENTROPY.name]:,.0f}"),
+               unit="bits", form="{:.0%}", missing="none"),
+    ]  # fmt: skip
     return Table(columns=columns, rows=rows, is_tall=True)
 
 

@@ -1,10 +1,8 @@
 """Draw the figures of the report on text, except double descent."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
-from matplotlib.axes import Axes
 
 from rote.analysis.marks import Layer, runs_and_means
 from rote.analysis.metrics import METRICS
@@ -86,14 +84,10 @@ def covariates(found: Study) -> Plot:
         if each.correlations[name] is not None
     ]  # fmt: skip
 
-    def name_rows(axes_of: Mapping[Any, Axes]) -> None:
-        for axes in axes_of.values():
-            axes.set_yticks(range(len(names)), list(names.values()))
-
     return Plot(
         name="covariates", title=wording.covariates(found), caption=wording.CAPTIONS["covariates"],
         x=Axis(label="Spearman's rho with mem_U", low=-1, high=1), hue_order=found.series,
-        y=Axis(label="", low=len(names) - 0.5, high=-0.5), finish=name_rows,
+        y=Axis.of_rows([*names.values()]),
         empty="too few memorised samples to correlate",
         layers=[
             Layer(frame=pl.DataFrame({"rho": [0.0]}), kind="upright", x="rho"),

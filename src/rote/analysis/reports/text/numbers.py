@@ -4,9 +4,9 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.descents import number
 from rote.analysis.estimators import paired_difference
 from rote.analysis.quantities.generations import NUM_SAMPLES
+from rote.analysis.reports.double_descent import number
 from rote.analysis.reports.text.study import SIZE, Study
 
 
@@ -68,10 +68,11 @@ def _after_the_peak(found: Study) -> dict[str, Any]:
         pairs = found.pairs.filter(pl.col("kind") == kind)
         for series in found.series:
             part = pairs.filter(pl.col("series") == series)
-            means = part.group_by(SIZE).agg(pl.col("max_code_bits").mean())
+            means = part.group_by(SIZE, maintain_order=True).agg(pl.col("max_code_bits").mean())
             if means.height < 2:
                 continue
-            peak, largest = means.sort("max_code_bits")[SIZE][-1], means[SIZE].max()
+            rising = means.sort("max_code_bits", maintain_order=True)
+            peak, largest = rising[SIZE][-1], means[SIZE].max()
             ends = [part.filter(pl.col(SIZE) == size) for size in (peak, largest)]
             both = ends[0].join(ends[1], on="seed", suffix="_largest")
             name = f"mem_U after its peak, {series} against {kind}"

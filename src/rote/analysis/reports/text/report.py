@@ -3,18 +3,17 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rote.analysis.descents import axis_note, descents_plot, descents_table, headline
-from rote.analysis.estimate import plural, span
+from rote.analysis import near_verbatim
+from rote.analysis.estimate import span
 from rote.analysis.metrics import METRICS
-from rote.analysis.near_verbatim import near_verbatim
 from rote.analysis.page import Block, Card, Content, Heading, Section, Text
-from rote.analysis.quantities.generations import NUM_SAMPLES
+from rote.analysis.reports.double_descent import axis_note, descents_plot, descents_table, headline
 from rote.analysis.reports.text import figures, wording
 from rote.analysis.reports.text.numbers import numbers
 from rote.analysis.reports.text.study import REFERENCE_NAMES, SIZE, Row, Study, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import runs_section
-from rote.analysis.table import Cell, Column, Table
+from rote.analysis.table import Column, Table, warning
 
 INTERVAL = "95 % interval"
 SUM, MEAN = METRICS["max_code_bits"], METRICS["mean_max_code_bits"]
@@ -24,17 +23,22 @@ LOSS = METRICS["heldout_bits_per_token"]
 def make(results: Results) -> Content:
     """Make it; raises ValueError for runs that are not on one corpus, or have no reference."""
     found = study(results)
-    near = near_verbatim(results, found.targets)
+    near = near_verbatim.near_rows(results, found.targets)
     return Content(
-        headlines=(*wording.headlines(found), *map(headline, found.descents), *near.headlines),
+        headlines=(
+            *wording.headlines(found), *map(headline, found.descents),
+            *near_verbatim.headlines(near),
+        ),
         setting=wording.setting(found),
         cards=tuple(_cards(found)),
         lead=figures.unintended(found),
-        sections=(*_sections(found), *near.sections, runs_section(found.runs)),
-        numbers=numbers(found) | near.numbers,
+        sections=(
+            *_sections(found), *near_verbatim.sections(near), runs_section(found.runs),
+        ),
+        numbers=numbers(found) | near_verbatim.numbers(near),
         table=found.runs,
         arrays_of=tuple(found.runs["run_id"]),
-    )
+    )  # fmt: skip
 
 
 def _sections(found: Study) -> tuple[Section, ...]:
@@ -88,17 +92,13 @@ def _unintended_table(found: Study) -> Table:
         ends = row["max_code_low_bits"], row["max_code_high_bits"]
         return row["max_code_bits"], span(ends, SUM.form)
 
-    def fits(row: Row) -> Cell:
-        is_below = row["of_capacity"] <= 1
-        return Cell(text="yes" if is_below else "no", is_warning=not is_below)
-
     columns = [
         Column("series", "series"),
         Column("reference", "reference"),
         Column("N", _beside(SIZE, "seed"), unit="seed"),
         Column("mem_U (bits)", bits, unit="max code, 95 % interval", form=SUM.form),
         Column("of capacity", "of_capacity", form="{:.1%}"),
-        Column("sum <= capacity", fits),
+        Column("sum <= capacity", lambda row: "yes" if row["of_capacity"] <= 1 else warning("no")),
         Column("mem_U (bits)", "mixture_code_bits", unit="mixture code", form=SUM.form),
         Column("a sample (bits)", "mean_bits", unit="max code", form=MEAN.form),
         Column("held-out control", "heldout_mean_bits", unit="bits a sample", form=MEAN.form),
@@ -139,10 +139,7 @@ def _discoverable_table(found: Study) -> Table:
         Column("windows", "windows"),
         Column("sampler", "sampler"),
         Column("prefix", "prefix", unit="tokens"),
-        *(
-            Column(f"in {plural(number, 'sample')}", f"in {number}", unit=INTERVAL, form="{:.1%}")
-            for number in NUM_SAMPLES
-        ),
+        *near_verbatim.sample_columns(INTERVAL),
         Column("in the beam", "beam", unit=INTERVAL, form="{:.1%}"),
     ]
     return Table(columns=columns, rows=found.discoverable, is_tall=True)
@@ -151,19 +148,11 @@ def _discoverable_table(found: Study) -> Table:
 def _drawn_tables(found: Study) -> list[Table]:
     """Build a row per run and drawing; and one per ranking if anything is memorised."""
     ranked = [
-        {
-            "name": each["name"],
-            "ranking": name.replace("_", " "),
-            "found": each["found"].ranked(name),
-        }
+        (each["name"], name.replace("_", " "), each["found"].ranked(name))
         for each in found.drawn
         if each["memorised"].successes
         for name in each["found"].rankings
     ]
-
-    def recall(row: Row) -> tuple[float, str]:
-        each = row["found"]
-        return each.recall, f"{each.num_found} of {each.num_memorised}"
 
     rates: dict[str, Any] = {"unit": INTERVAL, "form": "{:.0%}"}
     drawn = [
@@ -174,12 +163,13 @@ def _drawn_tables(found: Study) -> list[Table]:
         Column("distinct samples", _beside("distinct", "samples"), unit="of all"),
     ]
     by_rank = [
-        Column("drawing", "name"),
-        Column("ranking", "ranking"),
-        Column("precision", lambda row: row["found"].precision, **rates),
-        Column("held-out text", lambda row: row["found"].precision_in_heldout, **rates),
-        Column("recall", recall, unit="before the 100th error", form="{:.0%}"),
-    ]
+        Column("drawing", lambda row: row[0]),
+        Column("ranking", lambda row: row[1]),
+        Column("precision", lambda row: row[2].precision, **rates),
+        Column("held-out text", lambda row: row[2].precision_in_heldout, **rates),
+        Column("recall", lambda row: (row[2].recall, f"{row[2].num_found} of "
+               f"{row[2].num_memorised}"), unit="before the 100th error", form="{:.0%}"),
+    ]  # fmt: skip
     tables = [Table(columns=drawn, rows=found.drawn, is_tall=True)]
     return [*tables, Table(columns=by_rank, rows=ranked, is_tall=True)] if ranked else tables
 
@@ -213,22 +203,17 @@ def _quality_table(found: Study) -> Table:
 
 
 def _sample_table(samples: Sequence[Row]) -> Table:
-    def text(row: Row) -> Cell:
-        return Cell(text=row["text"], below=str(row["sample_id"]), is_code=True)
-
-    def reference(row: Row) -> tuple[float, str]:
-        return row["reference_bits"], "trained on it" * row["in_reference"]
-
     bits: dict[str, Any] = {"form": "{:.1f}"}
     mem_u = _beside("max_code_bits", "mixture_code_bits", "{:.1f}")
     columns = [
-        Column("text", text, unit="sample id"),
+        Column("text", _beside("text", "sample_id", "{}"), unit="sample id", is_code=True),
         Column("model (bits)", "target_bits", **bits),
-        Column("reference (bits)", reference, **bits),
+        Column("reference (bits)",
+               lambda row: (row["reference_bits"], "trained on it" * row["in_reference"]), **bits),
         Column("mem_U (bits)", mem_u, unit="mixture code", **bits),
         Column("occurrences", "occurrences"),
         Column("extracted", "extracted", unit="from so many tokens"),
-    ]
+    ]  # fmt: skip
     return Table(columns=columns, rows=samples, is_tall=True)
 
 

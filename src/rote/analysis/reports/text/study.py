@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rote.analysis.descents import Descent, descents
 from rote.analysis.estimate import Rate
 from rote.analysis.estimators import pooled, rate
 from rote.analysis.quantities.convergence import loss_quantities
@@ -22,6 +21,7 @@ from rote.analysis.quantities.generations import (
 from rote.analysis.quantities.references import Pairing, text_runs, with_unintended
 from rote.analysis.quantities.settings import with_series
 from rote.analysis.quantities.unintended import mean_max_code, pair
+from rote.analysis.reports.double_descent import Descent, descents
 from rote.analysis.reports.text.remembered import Remembered, name_of, remembered
 from rote.analysis.results import Results
 
