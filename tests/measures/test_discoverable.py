@@ -16,7 +16,6 @@ from rote.measures.protocol import Measurement
 from rote.measures.sampling import Sampler
 from rote.models.gpt import GPT
 from rote.run.execute import execute
-from rote.run.preflight import Preflight
 from rote.training.data import TokensInMemory
 
 CPU = torch.device("cpu")
@@ -118,7 +117,7 @@ def test_one_pass_gives_what_each_distribution_gives_alone(
 
 def test_batches_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = measured(num_beams=2).arrays
-    monkeypatch.setattr("rote.measures.discoverable.CPU_LOGITS_PER_BATCH", V * S)
+    monkeypatch.setattr("rote.measures.cost.CPU_LOGITS_PER_BATCH", V * S)
     monkeypatch.setattr("rote.measures.discoverable.sequences_at_once", lambda *_, **__: 2)
     for name, array in measured(num_beams=2).arrays.items():
         np.testing.assert_array_equal(array, whole[name])
@@ -146,26 +145,3 @@ def test_a_model_that_has_memorised_says_its_sequences_in_one_draw(
     assert totals["heldout_beam_first_3"] == 0
     new = execute(tiny("budget.max_steps=1", *shape), store)
     assert new.measures["discoverable"]["train_expected_plain_3"] < 0.1
-
-
-@pytest.mark.parametrize(
-    ("override", "told"),
-    [
-        ("prefix_tokens=[2,8]", "a prefix of 8 tokens leaves nothing .* task.length=8"),
-        ("prefix_tokens=[]", "prefix_tokens is empty"),
-        ("prefix_tokens=[0]", "each of .*prefix_tokens must be a whole number from 1 up, got 0"),
-        ("num_sequences=0", "num_sequences must be a whole number from 1 up, got 0"),
-        ("num_beams=0", "num_beams must be a whole number from 1 up, got 0"),
-        ("samplers.top_k.top_k=0", "top_k must be a whole number from 1 up, got 0"),
-        ("samplers.plain.temperature=0", "temperature must be a number above 0, got 0"),
-    ],
-)
-def test_what_cannot_be_tried_is_refused_before_training(
-    tiny: MakeSpec, override: str, told: str
-) -> None:
-    prefixes = "measure.discoverable.prefix_tokens=[2]"
-    with pytest.raises(ValueError, match=told) as caught:
-        Preflight().facts(
-            tiny("measure=[discoverable]", prefixes, f"measure.discoverable.{override}")
-        )
-    assert "\n" not in str(caught.value)

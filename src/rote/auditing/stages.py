@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from rote.io.arrays import packed, unpacked
 from rote.io.read import Damaged, read_bytes
 from rote.io.write import write_bytes
-from rote.measures.cost import CPU_LOGITS_PER_BATCH, LOGITS_PER_BATCH
+from rote.measures.cost import rows_per_batch
 
 Arrays = Mapping[str, np.ndarray]
 LoadModel = Callable[[], nn.Module]  # loads at the first call
@@ -90,9 +90,8 @@ class Stage:
 
 def tokens_at_once(vocab_size: int, device: torch.device) -> int:
     """Return the tokens of a batch, limited by logits for models that compute them all at once."""
-    is_cpu = device.type == "cpu"
-    logits = CPU_LOGITS_PER_BATCH if is_cpu else LOGITS_PER_BATCH
-    return max(1, min(MOST_TOKENS_CPU if is_cpu else MOST_TOKENS, logits // vocab_size))
+    most = MOST_TOKENS_CPU if device.type == "cpu" else MOST_TOKENS
+    return min(most, rows_per_batch(1, vocab_size, device))
 
 
 def run_stage(
