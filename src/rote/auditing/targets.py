@@ -16,12 +16,7 @@ from rote.config.compose import Composer
 from rote.io.write import sha256_of_file
 from rote.ledger.store import RunFolder
 from rote.models.adapters import Adapter, is_adapter, read_adapter
-from rote.models.checkpoint import (
-    architecture,
-    load_causal_lm,
-    load_tokeniser,
-    require_fitting,
-)
+from rote.models.checkpoint import architecture, load_causal_lm, load_tokeniser, require_fitting
 from rote.models.hf_folder import CONFIG, tokeniser_files, weight_files
 from rote.models.likelihood import START_TOKEN
 from rote.models.tokeniser_process import StartToken, TokeniserProcess, chosen_start
@@ -67,12 +62,7 @@ class CheckpointTarget(AuditTarget):
     """
 
     def __init__(
-        self,
-        folder: Path,
-        *,
-        start_token: int | None,
-        allow_pickle: bool,
-        base: Path | None = None,
+        self, folder: Path, *, start_token: int | None, allow_pickle: bool, base: Path | None = None
     ) -> None:
         self.folder, self.allow_pickle = folder.resolve(), allow_pickle
         self.adapter: Adapter | None = None

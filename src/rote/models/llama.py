@@ -11,13 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rote.core.checks import require_whole
-from rote.models.attention import (
-    Past,
-    attend,
-    attend_from_last,
-    attention_bytes,
-    require_divides,
-)
+from rote.models.attention import Past, attend, attend_from_last, attention_bytes, require_divides
 from rote.models.contracts import FLOAT32, StepFormat
 from rote.models.decoder import MOST_LAYERS, Decoder
 
