@@ -136,10 +136,7 @@ def test_bfloat16_offers_the_same(name: str, tmp_path: Path) -> None:
     precision = build(COMPOSER.config([f"precision={name}"])["precision"])
     with precision.active("cpu"):
         ours = load_causal_lm(
-            tmp_path,
-            dtype=getattr(torch, precision.weights),
-            start_token=1,
-            allow_pickle=False,
+            tmp_path, dtype=getattr(torch, precision.weights), start_token=1, allow_pickle=False
         )
     assert isinstance(ours, CachedCausalLM)
     assert ours.head.dtype == getattr(torch, precision.weights)

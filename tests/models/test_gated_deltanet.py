@@ -129,16 +129,3 @@ def test_widths_that_are_left_open_are_those_of_the_paper() -> None:
     assert (model.key_width, model.value_width, model.mlp_width) == (6, 12, 64)
     matrices = [model.blocks[0].mixer.project_in.weight, model.blocks[0].mixer.project.weight]
     assert sum(one.numel() for one in matrices) == 6 * 24**2 + 2 * 3 * 24
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({"num_heads": 0}, "size.num_heads must be a whole number from 1 up"),
-        ({"key_width": 0}, "model.key_width must be a whole number from 1 up"),
-        ({"num_taps": 0}, "model.num_taps must be a whole number from 1 up"),
-    ],
-)
-def test_a_size_that_it_cannot_have_is_refused(change: dict[str, int], reason: str) -> None:
-    with pytest.raises(ValueError, match=reason):
-        GatedDeltaNet(**{**SHAPE, "max_length": 11, **VARIANTS[0], **change})

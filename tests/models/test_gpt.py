@@ -248,8 +248,3 @@ def test_16_bit_attention_on_a_cpu_gives_what_the_fused_kernel_gives(tokens_BL: 
         torch.testing.assert_close(
             coarse(tokens_BL).float(), exact(tokens_BL), atol=2e-2, rtol=2e-2
         )
-
-
-def test_a_width_that_heads_do_not_divide_names_the_choices() -> None:
-    with pytest.raises(ValueError, match=r"width=48 .*num_heads=5: .*\[1, 2, 3, 4, 6"):
-        GPT(**(SHAPE | {"num_heads": 5}))

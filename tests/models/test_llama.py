@@ -71,16 +71,3 @@ def test_the_formula_counts_its_parameters(variant: dict[str, int | bool]) -> No
     groups, heads = variant["num_groups"], 4
     block = 2 * 24**2 + 2 * 24**2 * groups // heads + 3 * 24 * model.mlp_width + 2 * 24
     assert count == 37 * 24 * (1 if variant["is_tied"] else 2) + 2 * block + 24
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({"num_groups": 3}, "size.num_heads=4 is not divisible by model.num_groups=3"),
-        ({"num_heads": 24, "num_groups": 24}, "must be even"),
-        ({"mlp_width": 0}, "model.mlp_width must be a whole number from 1 up"),
-    ],
-)
-def test_a_size_that_it_cannot_have_is_refused(change: dict[str, int], reason: str) -> None:
-    with pytest.raises(ValueError, match=reason):
-        Llama(**SHAPE | {"rotary_base": 1e4, **VARIANTS[0]} | change)

@@ -67,8 +67,3 @@ def test_the_formula_counts_its_parameters(mlp_ratio: int) -> None:
     count = sum(parameter.numel() for parameter in model.parameters())
     assert count == nanogpt_parameters(**SHAPE, mlp_ratio=mlp_ratio)
     assert not any(name.endswith("bias") for name, _ in model.named_parameters())
-
-
-def test_no_mlp_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"size\.mlp_ratio must be a whole number from 1 up"):
-        NanoGPT(**SHAPE, num_heads=3, mlp_ratio=0)
