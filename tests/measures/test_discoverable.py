@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from tests.conftest import MakeSpec
+from tests.models.parity import noisy
 from torch import Tensor, nn
 
 from rote.analysis.quantities.generations import num_extractable
@@ -103,9 +104,7 @@ def test_one_pass_gives_what_each_distribution_gives_alone(
     """In pieces of three positions, against `Sampler.log_p` on whole logits."""
     monkeypatch.setattr("rote.scores.forward.CPU_CHUNK_LOGITS", 3 * V)
     torch.manual_seed(0)
-    gpt = GPT(num_layers=1, width=16, num_heads=2, vocab_size=V, max_length=S).eval()
-    for parameter in gpt.parameters():
-        parameter.data += 0.3 * torch.randn_like(parameter)
+    gpt = noisy(GPT(num_layers=1, width=16, num_heads=2, vocab_size=V, max_length=S), 0.3)
     tokens_BL = torch.randint(V, (7, S))
     found_KB = suffix_log_p(gpt, tokens_BL, prefix_tokens=3, samplers=[PLAIN, sampler])
     with torch.inference_mode():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from tests.conftest import COMPOSER, TINY
 from tests.models.formulas import gpt_parameters
-from tests.models.parity import LLAMA_NAMES, Weights, renamed, require_same, with_weights
+from tests.models.parity import LLAMA_NAMES, Weights, noisy, renamed, require_same, with_weights
 from torch import Tensor, nn
 
 from rote.config.compose import groups
@@ -36,9 +36,7 @@ def count(model: nn.Module) -> int:
 
 def shaken(model: nn.Module) -> nn.Module:
     torch.manual_seed(1)
-    for parameter in model.parameters():
-        parameter.data += 0.2 * torch.randn_like(parameter)
-    return model
+    return noisy(model, 0.2)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from tests.conftest import COMPOSER
+from tests.models.parity import noisy
 from torch import nn
 from transformers import (
     BertConfig,
@@ -46,9 +47,7 @@ def made(name: str) -> PreTrainedModel:
         ),
         "bert": lambda: BertForMaskedLM(BertConfig(**WIDE)),
     }[name]()
-    for weight in model.parameters():
-        weight.data += 0.1 * torch.randn_like(weight)
-    return model.eval()
+    return noisy(model).eval()
 
 
 @pytest.fixture

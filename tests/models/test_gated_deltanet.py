@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from tests.models.parity import Weights, renamed, require_same, with_weights
+from tests.models.parity import Weights, noisy, renamed, require_same, with_weights
 from torch import Tensor, nn
 
 from rote.models.gated_deltanet import GatedDeltaNet
@@ -61,9 +61,7 @@ def of_transformers(model: GatedDeltaNet, *, is_tied: bool) -> nn.Module:
 @pytest.fixture(params=VARIANTS)
 def pair(request: pytest.FixtureRequest) -> tuple[GatedDeltaNet, nn.Module]:
     torch.manual_seed(0)
-    model = GatedDeltaNet(**SHAPE, max_length=max(LENGTHS), **request.param)
-    for parameter in model.parameters():
-        parameter.data += 0.1 * torch.randn_like(parameter)
+    model = noisy(GatedDeltaNet(**SHAPE, max_length=max(LENGTHS), **request.param))
     return model, of_transformers(model, is_tied=request.param["is_tied"])
 
 

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from tests.models.parity import LLAMA_NAMES, renamed, require_same, with_weights
+from tests.models.parity import LLAMA_NAMES, noisy, renamed, require_same, with_weights
 from torch import Tensor, nn
 
 from rote.models.llama import Llama
@@ -34,9 +34,7 @@ def of_transformers(model: Llama, *, num_groups: int, is_tied: bool) -> nn.Modul
 @pytest.fixture(params=VARIANTS)
 def pair(request: pytest.FixtureRequest) -> tuple[Llama, nn.Module]:
     torch.manual_seed(0)
-    model = Llama(**SHAPE, rotary_base=10_000.0, **request.param)
-    for parameter in model.parameters():
-        parameter.data += 0.1 * torch.randn_like(parameter)
+    model = noisy(Llama(**SHAPE, rotary_base=10_000.0, **request.param))
     chosen = {key: request.param[key] for key in ("num_groups", "is_tied")}
     return model, of_transformers(model, **chosen)
 

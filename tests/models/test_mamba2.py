@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from tests.models.parity import renamed, require_same, with_weights
+from tests.models.parity import noisy, renamed, require_same, with_weights
 from torch import Tensor, nn
 
 from rote.models.decoder import sequences_at_once, token_reader
@@ -41,9 +41,7 @@ def of_transformers(model: Mamba2, *, variant: dict[str, int | bool]) -> nn.Modu
 @pytest.fixture(params=VARIANTS)
 def pair(request: pytest.FixtureRequest) -> tuple[Mamba2, nn.Module]:
     torch.manual_seed(0)
-    model = Mamba2(**SHAPE, max_length=max(LENGTHS), **request.param)
-    for parameter in model.parameters():
-        parameter.data += 0.1 * torch.randn_like(parameter)
+    model = noisy(Mamba2(**SHAPE, max_length=max(LENGTHS), **request.param))
     return model, of_transformers(model, variant=request.param)
 
 

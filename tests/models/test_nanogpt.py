@@ -3,6 +3,7 @@
 import pytest
 import torch
 from tests.models.formulas import nanogpt_parameters
+from tests.models.parity import noisy
 from torch import Tensor
 from torch.nn.functional import gelu, layer_norm
 
@@ -14,10 +15,7 @@ SHAPE = {"num_layers": 2, "width": 12, "vocab_size": 17, "max_length": 9}
 @pytest.fixture
 def model() -> NanoGPT:
     torch.manual_seed(0)
-    model = NanoGPT(**SHAPE, num_heads=3, mlp_ratio=1)
-    for parameter in model.parameters():  # away from unit norms
-        parameter.data += 0.1 * torch.randn_like(parameter)
-    return model
+    return noisy(NanoGPT(**SHAPE, num_heads=3, mlp_ratio=1))
 
 
 @pytest.fixture
