@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from tests.auditing.small_folders import audited, saved, sides, texts
+from tests.auditing.small_folders import texts
 
 from rote.auditing import document_sets
 from rote.auditing.document_sets import (
     DocumentSet,
     ReadOptions,
+    digests_of,
     kinds_of,
     read_document_sets,
     read_rows,
@@ -131,11 +132,45 @@ def test_reading_and_tokenising_are_shown(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_two_formats_of_the_same_bytes_are_two_audits(tmp_path: Path) -> None:
     """A finished audit of lines is no answer about the rows of a table."""
-    folder, words = saved(tmp_path / "model"), sides(tmp_path)
-    text = "text\n" + "\n".join(texts(2)) + "\n"
-    path = written(tmp_path / "members.txt", text.encode())
-    lines = audited(folder, tmp_path / "lines", ["--members", str(path), *words[2:]])
+    path = written(tmp_path / "members.txt", "\n".join(["text", *TEXTS, ""]).encode())
+    lines, of_lines = len(contents(path)), digests_of(kinds_of(path, "text"))
     table = path.rename(tmp_path / "members.csv")
-    rows = audited(folder, tmp_path / "lines" / "other", ["--members", str(table), *words[2:]])
-    assert lines["members"]["rows"] == 31 and rows["members"]["rows"] == 30
-    assert lines["digests"]["members"] != rows["digests"]["members"]
+    assert (lines, len(contents(table))) == (31, 30)
+    assert of_lines != digests_of(kinds_of(table, "text"))
+
+
+REFUSED = {
+    "none.jsonl": (None, "there is no file"),
+    "text.csv": (b"a\n", r"text.csv, line 1 has no 'text', it holds \['a'\]: give --field"),
+    "latin.txt": (b"fine\nna\xefve\n", "line 2: .*byte 7"),
+    "torn.jsonl": (b'{"text": "a"}\n{"text": \n', "torn.jsonl, line 2 is not JSON"),
+    "list.jsonl": (b"[1]\n", "list.jsonl, line 1 is list, not an object with 'text'"),
+    "other.jsonl": (b'{"txt": "a"}\n', r"line 1 has no 'text', it holds \['txt'\]: give --field"),
+    "number.jsonl": (b'{"text": 3}\n', "'text' is neither text nor a list of token ids"),
+    "half.jsonl": (b'{"text": "\\ud800"}\n', "is not Unicode text"),
+    "few.jsonl": (json_lines(texts(1)[:19]), "has 19 documents to score"),
+    "tokens.jsonl": (b'{"tokens": [1, 2, 3]}\n', "holds text, the other token ids"),
+    "mixed.jsonl": (b'{"text": "a"}\n{"tokens": [1, 2]}\n', "mixes text and token ids"),
+    "torn.parquet": (b"PAR1", "is not a parquet file"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_files_that_hold_no_documents_are_refused(tmp_path: Path, name: str) -> None:
+    content, message = REFUSED[name]
+    path, other = tmp_path / name, written(tmp_path / "members.jsonl", json_lines(TEXTS))
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        members(other, path)
+
+
+def test_rows_without_the_field_and_tokens_that_the_model_lacks(tmp_path: Path) -> None:
+    other = written(tmp_path / "other.jsonl", b'{"tokens": [1, 2, 3]}\n')
+    for column, rows, message in (
+        ("txt", ["a"], "row 1 has no 'text'"),
+        ("tokens", [[1, 256]] * 30, "token 256, and the model knows 0 to 255"),
+    ):
+        pl.DataFrame({column: rows}).write_parquet(tmp_path / "wrong.parquet")
+        with pytest.raises(ValueError, match=message):
+            members(tmp_path / "wrong.parquet", other)

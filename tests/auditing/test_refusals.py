@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -133,40 +132,6 @@ def test_a_pickle_of_tensors_is_read_where_it_is_insisted_on(
     files = ["--members", str(sides[0]), "--nonmembers", str(sides[1])]
     words = ["--quick", "--allow-pickle", "--output", str(tmp_path / "audits")]
     assert main(["audit", str(checkpoint), *files, *words]) == 0
-
-
-def test_files_that_hold_no_documents(
-    checkpoint: Path, sides: tuple[Path, Path], tmp_path: Path, refused
-) -> None:
-    members, others = sides
-    lines = others.read_text().splitlines()
-    cases = {
-        "none.jsonl": (None, "there is no file"),
-        "text.csv": (b"a\n", "text.csv, line 1 has no 'text', it holds ['a']: give --field"),
-        "latin.txt": (b"fine\nna\xefve\n", "line 2: "),
-        "torn.jsonl": (b'{"text": "a"}\n{"text": \n', "torn.jsonl, line 2 is not JSON"),
-        "list.jsonl": (b"[1]\n", "list.jsonl, line 1 is list, not an object with 'text'"),
-        "other.jsonl": (b'{"txt": "a"}\n', "line 1 has no 'text', it holds ['txt']: give --field"),
-        "number.jsonl": (b'{"text": 3}\n', "'text' is neither text nor a list of token ids"),
-        "half.jsonl": (b'{"text": "\\ud800"}\n', "is not Unicode text"),
-        "few.jsonl": ("\n".join(lines[:19]).encode(), "has 19 documents to score"),
-        "tokens.jsonl": (b'{"tokens": [1, 2, 3]}\n', "holds text, the other token ids"),
-        "mixed.jsonl": (b'{"text": "a"}\n{"tokens": [1, 2]}\n', "mixes text and token ids"),
-        "torn.parquet": (b"PAR1", "is not a parquet file"),
-    }  # fmt: skip
-    for name, (content, expected) in cases.items():
-        path = tmp_path / name
-        if content is not None:
-            path.write_bytes(content)
-        assert expected in refused(checkpoint, members, path), name
-    assert "byte 7" in refused(checkpoint, members, tmp_path / "latin.txt")
-    pl.DataFrame({"txt": ["a"]}).write_parquet(tmp_path / "other.parquet")
-    assert "row 1 has no 'text'" in refused(checkpoint, members, tmp_path / "other.parquet")
-    pl.DataFrame({"tokens": [[1, 600]] * 30}).write_parquet(tmp_path / "large.parquet")
-    large = tmp_path / "large.parquet"
-    assert "token 600, and the model knows 0 to 511" in refused(
-        checkpoint, large, large.with_name("tokens.jsonl")
-    )
 
 
 def test_documents_in_both_sets_are_told_with_their_lines(

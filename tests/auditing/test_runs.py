@@ -16,47 +16,22 @@ from rote.run.execute import execute
 
 SMALL = (
     *TINY, "task.num_sequences=40", "task.num_heldout_sequences=40", "task.vocab_size=64",
-    "budget.max_steps=600", "size.width=48", "budget.batch_size=16", "log.keep_weights=true",
+    "size.width=48", "budget.batch_size=16", "log.keep_weights=true",
 )  # fmt: skip
+LONG, SHORT = "budget.max_steps=600", "budget.max_steps=20"
 
 
-def test_a_run_that_learnt_random_tokens_tells_its_members_for_certain(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("ROTE_OUTPUTS", str(tmp_path / "outputs"))
-    store = Store(tmp_path / "outputs")
-    spec = Spec.from_config(COMPOSER.config(SMALL))
-    record = execute(spec, store)
-    task = build(spec.what["task"])
-    for name, sequences in (("m", task.train(0)), ("n", task.heldout(0))):
-        rows = sequences.tokens(torch.arange(40)).tolist()
-        pl.DataFrame({"tokens": rows}).write_parquet(tmp_path / f"{name}.parquet")
-    words = ["--members", str(tmp_path / "m.parquet"), "--nonmembers", str(tmp_path / "n.parquet")]
-    sizes = ["--prefix-tokens", "3", "--suffix-tokens", "5", "--quick", "--json"]
-    assert main(["audit", record.run_id[:8], *words, *sizes]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["membership"]["verdict"] == "leaks"
-    assert found["membership"]["auroc"]["value"] > 0.95
-    assert found["model"]["parameters"] == record.parameters
-    assert found["settings"]["precision"] == "fp32" and found["model"]["start_token"] == 0
-    # What the audit calls code bits is what the run measured of its own training set.
-    (folder,) = (tmp_path / "outputs" / "audits").iterdir()
-    scores = pl.read_parquet(folder / "scores.parquet").filter(pl.col("set") == "member")
-    wanted = record.measures["cost"]["train_code_bits"]
-    assert scores["code_bits"].sum() == pytest.approx(wanted, rel=1e-5)
-
-
-@pytest.mark.parametrize("changes", [("model=lora",), ("precision=qat_int8",)], ids=str)
-def test_runs_with_adapters_or_rounded_weights_are_audited_as_they_were_trained(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.parametrize(
+    "changes", [(LONG,), (SHORT, "model=lora"), (SHORT, "precision=qat_int8")], ids=str
+)
+def test_a_run_is_audited_as_it_was_trained_and_tells_what_it_learnt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     changes: tuple[str, ...],
-) -> None:
+) -> None:  # fmt: skip
+    """With adapters or rounded weights too; random tokens that were learnt leak for certain."""
     monkeypatch.setenv("ROTE_OUTPUTS", str(tmp_path / "outputs"))
-    given = (*(each for each in SMALL if not each.startswith("budget.max_steps")), *changes)
-    spec = Spec.from_config(COMPOSER.config((*given, "budget.max_steps=20")))
     store = Store(tmp_path / "outputs")
+    spec = Spec.from_config(COMPOSER.config((*SMALL, *changes)))
     record = execute(spec, store)
     task = build(spec.what["task"])
     for name, sequences in (("m", task.train(0)), ("n", task.heldout(0))):
@@ -64,10 +39,16 @@ def test_runs_with_adapters_or_rounded_weights_are_audited_as_they_were_trained(
         pl.DataFrame({"tokens": rows}).write_parquet(tmp_path / f"{name}.parquet")
     words = ["--members", str(tmp_path / "m.parquet"), "--nonmembers", str(tmp_path / "n.parquet")]
     sizes = ["--prefix-tokens", "3", "--suffix-tokens", "5", "--quick", "--json"]
-    run = str(store.run(record.run_id).path)
+    run = record.run_id[:8] if LONG in changes else str(store.run(record.run_id).path)
     assert main(["audit", run, *words, *sizes]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["model"]["name"] == record.run_id
+    if LONG in changes:
+        assert found["membership"]["verdict"] == "leaks"
+        assert found["membership"]["auroc"]["value"] > 0.95
+        assert found["model"]["parameters"] == record.parameters
+        assert found["settings"]["precision"] == "fp32" and found["model"]["start_token"] == 0
+    # What the audit calls code bits is what the run measured of its own training set.
     (folder,) = (tmp_path / "outputs" / "audits").iterdir()
     scores = pl.read_parquet(folder / "scores.parquet").filter(pl.col("set") == "member")
     wanted = record.measures["cost"]["train_code_bits"]

@@ -138,12 +138,7 @@ def test_every_score_of_a_full_audit(checkpoints: Checkpoints, tmp_path: Path) -
         sides[name] = tmp_path / f"{name}.txt"
         lines = [json.loads(line)["text"] for line in path.read_text().splitlines()[:80]]
         sides[name].write_text("\n".join(lines) + "\n\n \nx\n")
-    words = [
-        "--members",
-        str(sides["members"]),
-        "--nonmembers",
-        str(sides["nonmembers"]),
-    ]
+    words = ["--members", str(sides["members"]), "--nonmembers", str(sides["nonmembers"])]
     other = tmp_path / "other"
     other.mkdir()
     for path in checkpoints.untrained.iterdir():

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import torch
+from tests.models.parity import noisy
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -17,10 +18,7 @@ V, P, S, B = 5, 2, 3, 4
 @pytest.fixture
 def gpt() -> GPT:
     torch.manual_seed(0)
-    gpt = GPT(num_layers=2, width=16, num_heads=2, vocab_size=V, max_length=P + S).eval()
-    for parameter in gpt.parameters():
-        parameter.data += 0.3 * torch.randn_like(parameter)
-    return gpt
+    return noisy(GPT(num_layers=2, width=16, num_heads=2, vocab_size=V, max_length=P + S), 0.3)
 
 
 @pytest.fixture

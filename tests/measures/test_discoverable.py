@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from tests.conftest import MakeSpec
+from tests.models.parity import noisy
 from torch import Tensor, nn
 
 from rote.analysis.quantities.generations import num_extractable
@@ -16,7 +17,6 @@ from rote.measures.protocol import Measurement
 from rote.measures.sampling import Sampler
 from rote.models.gpt import GPT
 from rote.run.execute import execute
-from rote.run.preflight import Preflight
 from rote.training.data import TokensInMemory
 
 CPU = torch.device("cpu")
@@ -104,9 +104,7 @@ def test_one_pass_gives_what_each_distribution_gives_alone(
     """In pieces of three positions, against `Sampler.log_p` on whole logits."""
     monkeypatch.setattr("rote.scores.forward.CPU_CHUNK_LOGITS", 3 * V)
     torch.manual_seed(0)
-    gpt = GPT(num_layers=1, width=16, num_heads=2, vocab_size=V, max_length=S).eval()
-    for parameter in gpt.parameters():
-        parameter.data += 0.3 * torch.randn_like(parameter)
+    gpt = noisy(GPT(num_layers=1, width=16, num_heads=2, vocab_size=V, max_length=S), 0.3)
     tokens_BL = torch.randint(V, (7, S))
     found_KB = suffix_log_p(gpt, tokens_BL, prefix_tokens=3, samplers=[PLAIN, sampler])
     with torch.inference_mode():
@@ -118,7 +116,7 @@ def test_one_pass_gives_what_each_distribution_gives_alone(
 
 def test_batches_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = measured(num_beams=2).arrays
-    monkeypatch.setattr("rote.measures.discoverable.CPU_LOGITS_PER_BATCH", V * S)
+    monkeypatch.setattr("rote.measures.cost.CPU_LOGITS_PER_BATCH", V * S)
     monkeypatch.setattr("rote.measures.discoverable.sequences_at_once", lambda *_, **__: 2)
     for name, array in measured(num_beams=2).arrays.items():
         np.testing.assert_array_equal(array, whole[name])
@@ -146,26 +144,3 @@ def test_a_model_that_has_memorised_says_its_sequences_in_one_draw(
     assert totals["heldout_beam_first_3"] == 0
     new = execute(tiny("budget.max_steps=1", *shape), store)
     assert new.measures["discoverable"]["train_expected_plain_3"] < 0.1
-
-
-@pytest.mark.parametrize(
-    ("override", "told"),
-    [
-        ("prefix_tokens=[2,8]", "a prefix of 8 tokens leaves nothing .* task.length=8"),
-        ("prefix_tokens=[]", "prefix_tokens is empty"),
-        ("prefix_tokens=[0]", "each of .*prefix_tokens must be a whole number from 1 up, got 0"),
-        ("num_sequences=0", "num_sequences must be a whole number from 1 up, got 0"),
-        ("num_beams=0", "num_beams must be a whole number from 1 up, got 0"),
-        ("samplers.top_k.top_k=0", "top_k must be a whole number from 1 up, got 0"),
-        ("samplers.plain.temperature=0", "temperature must be a number above 0, got 0"),
-    ],
-)
-def test_what_cannot_be_tried_is_refused_before_training(
-    tiny: MakeSpec, override: str, told: str
-) -> None:
-    prefixes = "measure.discoverable.prefix_tokens=[2]"
-    with pytest.raises(ValueError, match=told) as caught:
-        Preflight().facts(
-            tiny("measure=[discoverable]", prefixes, f"measure.discoverable.{override}")
-        )
-    assert "\n" not in str(caught.value)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.models.parity import noisy
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -64,9 +65,7 @@ def test_each_sequence_is_what_it_is_when_drawn_alone(
     """Against one that reads everything anew for each token."""
     monkeypatch.setattr("rote.measures.drawing.sequences_at_once", lambda *_, **__: size)
     torch.manual_seed(0)
-    gpt = GPT(num_layers=2, width=16, num_heads=2, vocab_size=9, max_length=10).eval()
-    for parameter in gpt.parameters():
-        parameter.data += 0.3 * torch.randn_like(parameter)
+    gpt = noisy(GPT(num_layers=2, width=16, num_heads=2, vocab_size=9, max_length=10), 0.3)
     prompts_NP = torch.randint(9, (7, 3))
     uniform_NS = torch.rand(7, 6, dtype=torch.float64)
     how = drawing(first_temperature=3.0, decay_tokens=2, prompt_tokens=3)
@@ -99,9 +98,7 @@ def test_nonsense_is_refused(settings: dict[str, float], told: str) -> None:
 def test_suffixes_are_drawn_as_often_as_their_probability_says(sampler: Sampler) -> None:
     """What `drawn` does and what `suffix_log_p` claims, for all continuations of one prefix."""
     torch.manual_seed(0)
-    gpt = GPT(num_layers=1, width=16, num_heads=2, vocab_size=3, max_length=6).eval()
-    for parameter in gpt.parameters():
-        parameter.data += 0.5 * torch.randn_like(parameter)
+    gpt = noisy(GPT(num_layers=1, width=16, num_heads=2, vocab_size=3, max_length=6), 0.5)
     number, prompt_P = 4000, torch.tensor([2, 0])
     uniform_NS = torch.rand(number, 3, dtype=torch.float64)
     said_NL = drawn(gpt, prompt_P.expand(number, -1), uniform_NS, drawing(sampler), vocab_size=3)

@@ -137,7 +137,7 @@ def test_tokens_that_reach_into_the_secret_are_not_given_away() -> None:
 def test_batches_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Fixed([0.0, 0.3, 0.1, 0.7, 0.2, 0.9])
     whole = measured(planted(), model)
-    monkeypatch.setattr("rote.measures.exposure.CPU_LOGITS_PER_BATCH", 101 * V * 9)
+    monkeypatch.setattr("rote.measures.cost.CPU_LOGITS_PER_BATCH", 101 * V * 9)
     for key, array in measured(planted(), model).items():
         np.testing.assert_array_equal(array, whole[key])
 

@@ -13,7 +13,6 @@ from rote.measures.extraction import Extraction
 from rote.measures.protocol import Measurement
 from rote.models.gpt import GPT
 from rote.run.execute import execute
-from rote.run.preflight import Preflight
 from rote.training.data import TokensInMemory
 
 CPU = torch.device("cpu")
@@ -144,24 +143,6 @@ def test_a_model_that_has_memorised_gives_all_back_and_a_new_one_nothing(
     }  # fmt: skip
     new = execute(tiny("budget.max_steps=1", *shape), store)
     assert new.measures["extraction"]["train_extracted_3"] == 0
-
-
-@pytest.mark.parametrize(
-    ("override", "told"),
-    [
-        ("prefix_tokens=[2,8]", "a prefix of 8 tokens leaves nothing .* task.length=8"),
-        ("prefix_tokens=[]", "prefix_tokens is empty"),
-        ("prefix_tokens=[0]", "each of .*prefix_tokens must be a whole number from 1 up, got 0"),
-        ("num_sequences=0", "num_sequences must be a whole number from 1 up, got 0"),
-    ],
-)
-def test_what_cannot_be_tried_is_refused_before_training(
-    tiny: MakeSpec, override: str, told: str
-) -> None:
-    prefixes = "measure.extraction.prefix_tokens=[2]"
-    with pytest.raises(ValueError, match=told) as caught:
-        Preflight().facts(tiny("measure=[extraction]", prefixes, f"measure.extraction.{override}"))
-    assert "\n" not in str(caught.value)
 
 
 def test_a_prefix_that_ends_inside_what_is_not_learnt_is_refused() -> None:

@@ -21,7 +21,6 @@ from rote.measures.sampling import Sampler
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
 from rote.run.execute import execute
-from rote.run.preflight import Preflight
 from rote.tasks.text.tokenisers import ByteEncoder
 from rote.training.data import TokensInMemory
 
@@ -170,7 +169,7 @@ def test_batches_do_not_change_the_samples(monkeypatch: pytest.MonkeyPatch) -> N
     gpt = GPT(num_layers=1, width=16, num_heads=2, vocab_size=V, max_length=S).eval()
     whole = MEASURE(gpt, Letters(), seed=0, device=CPU).arrays
     monkeypatch.setattr("rote.measures.drawing.sequences_at_once", lambda *_, **__: 7)
-    monkeypatch.setattr("rote.measures.generation.CPU_LOGITS_PER_BATCH", 7 * S * V)
+    monkeypatch.setattr("rote.measures.cost.CPU_LOGITS_PER_BATCH", 7 * S * V)
     for name, array in MEASURE(gpt, Letters(), seed=0, device=CPU).arrays.items():
         np.testing.assert_allclose(array, whole[name], rtol=1e-5)
 
@@ -229,22 +228,3 @@ def test_memorised_text_is_found_and_held_out_text_is_not(
     assert set(found.rankings) == {"perplexity", "window", "zlib", "lowercase"}
     assert found.ranked("perplexity").precision.value > 0.5
     assert set(found.documents_N[found.is_memorised_N]) == {1}
-
-
-@pytest.mark.parametrize(
-    ("override", "told"),
-    [
-        ("num_samples=0", "num_samples must be a whole number from 1 up, got 0"),
-        ("match_tokens=8", "match_tokens=8 is more than the 3 tokens there are: samples have 8"),
-        ("window_tokens=9", "window_tokens=9 is more than the 8 tokens there are"),
-        ("drawings.decaying.decay_tokens=0", "first_temperature needs decay_tokens of 1 or more"),
-        ("drawings.top_k.sampler.top_k=0", "top_k must be a whole number from 1 up, got 0"),
-    ],
-)
-def test_what_cannot_be_drawn_is_refused_before_training(
-    tiny: MakeSpec, override: str, told: str
-) -> None:
-    fitting = ("measure.generation.match_tokens=3", "measure.generation.window_tokens=8")
-    with pytest.raises(ValueError, match=told) as caught:
-        Preflight().facts(tiny("measure=[generation]", *fitting, f"measure.generation.{override}"))
-    assert "\n" not in str(caught.value)

@@ -8,19 +8,12 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from tests.conftest import MakeSpec
 from torch import Tensor, nn
 
 from rote.measures.discoverable import suffix_log_p
-from rote.measures.near_verbatim import (
-    NearVerbatim,
-    greedy_distances,
-    longest_matches,
-    near_log_p,
-)
+from rote.measures.near_verbatim import NearVerbatim, greedy_distances, longest_matches, near_log_p
 from rote.measures.protocol import Measurement
 from rote.measures.sampling import Sampler
-from rote.run.preflight import Preflight
 from rote.training.data import TokensInMemory
 
 CPU = torch.device("cpu")
@@ -210,27 +203,3 @@ def test_batches_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> No
     assert one_by_one.totals == whole.totals
     for name, array in one_by_one.arrays.items():
         np.testing.assert_array_equal(array, whole.arrays[name])
-
-
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("prefix_tokens=[2,8]", "a prefix of 8 tokens leaves nothing .* task.length=8"),
-        ("prefix_tokens=[]", "prefix_tokens is empty"),
-        ("distances_tokens=[]", r"distances_tokens is empty: \[2, 5\] are usual"),
-        ("distances_tokens=[0]", "each of .*distances_tokens must be a whole number from 1 up"),
-        ("distances_tokens=[1,6]", "any continuation is within 6 tokens of a rest of 6"),
-        ("num_sequences=0", "num_sequences must be a whole number from 1 up, got 0"),
-        ("num_beams=0", "num_beams must be a whole number from 1 up, got 0"),
-        ("sampler.top_k=0", "top_k must be a whole number from 1 up, got 0"),
-    ],
-)
-def test_what_cannot_be_bounded_is_refused_before_training(
-    tiny: MakeSpec, override: str, message: str
-) -> None:
-    prefixes = "measure.near_verbatim.prefix_tokens=[2]"
-    with pytest.raises(ValueError, match=message) as caught:
-        Preflight().facts(
-            tiny("measure=[near_verbatim]", prefixes, f"measure.near_verbatim.{override}")
-        )
-    assert "\n" not in str(caught.value)

@@ -1,6 +1,7 @@
 """Compare a model with transformers' own on the same weights: logits, loss and every gradient."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,13 @@ LLAMA_NAMES = {  # Mixtral's are the same but for the experts
     "mlp_norm": "post_attention_layernorm", "mlp.gate": "mlp.gate_proj",
     "mlp.expand": "mlp.up_proj", "mlp.contract": "mlp.down_proj",
 }  # fmt: skip
+
+
+def noisy(model: Any, by: float = 0.1) -> Any:
+    """The model with noise on all weights: biases are not 0, norms not 1."""
+    for parameter in model.parameters():
+        parameter.data += by * torch.randn_like(parameter)
+    return model
 
 
 def renamed(weights: Weights, names: Mapping[str, str]) -> dict[str, Tensor]:

@@ -1,21 +1,26 @@
 """Experts, loops and ablations: what they compute, count, and that every measure takes them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from tests.conftest import COMPOSER, TINY
 from tests.models.formulas import gpt_parameters
-from tests.models.parity import LLAMA_NAMES, Weights, renamed, require_same, with_weights
+from tests.models.parity import LLAMA_NAMES, Weights, noisy, renamed, require_same, with_weights
 from torch import Tensor, nn
 
 from rote.config.compose import groups
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.models.ablated import AttentionOnly, MlpOnly
+from rote.models.gated_deltanet import GatedDeltaNet
 from rote.models.gpt import GPT
+from rote.models.llama import Llama
 from rote.models.looped import Looped
+from rote.models.mamba2 import Mamba2
 from rote.models.moe import Experts, Moe
+from rote.models.nanogpt import NanoGPT
 from rote.run.execute import execute, execute_together
 
 SHAPE = {"num_layers": 2, "width": 12, "vocab_size": 17, "max_length": 9}
@@ -31,9 +36,7 @@ def count(model: nn.Module) -> int:
 
 def shaken(model: nn.Module) -> nn.Module:
     torch.manual_seed(1)
-    for parameter in model.parameters():
-        parameter.data += 0.2 * torch.randn_like(parameter)
-    return model
+    return noisy(model, 0.2)
 
 
 @pytest.fixture
@@ -143,8 +146,7 @@ def test_the_balance_loss_moves_the_router_alone_and_nothing_that_is_reported() 
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["llama", "moe", "looped", "attention_only", "mlp_only", "mamba2", "gated_deltanet"],
+    "name", ["llama", "moe", "looped", "attention_only", "mlp_only", "mamba2", "gated_deltanet"]
 )
 def test_it_trains_alone_and_in_a_stack_to_the_same(name: str, tmp_path: Path) -> None:
     more = (
@@ -175,14 +177,42 @@ def test_every_model_has_a_row_in_the_docs() -> None:
     assert rows == set(groups()["model"])
 
 
+LLAMA = {**SHAPE, "num_heads": 4, "num_groups": 4, "mlp_width": 8, "rotary_base": 1e4}
+MAMBA = {
+    **SHAPE, "num_heads": 4, "expand": 2, "state_width": 4, "num_groups": 1, "num_taps": 4,
+}  # fmt: skip
+DELTA = {
+    **SHAPE, "num_heads": 3, "key_width": 6, "value_width": 12, "mlp_width": 8, "num_taps": 4,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("change", "reason"),
+    ("kind", "usual", "change", "reason"),
     [
-        ({"num_active": 5}, "model.num_active"),
-        ({"num_experts": 0}, "model.num_experts"),
-        ({"balance": -1.0}, "model.balance"),
+        (GPT, SHAPE, {"num_heads": 5}, r"width=12 .*num_heads=5: .*\[1, 2, 3, 4, 6"),
+        (
+            NanoGPT,
+            SHAPE,
+            {"num_heads": 3, "mlp_ratio": 0},
+            r"size\.mlp_ratio must be a whole .*1 up",
+        ),
+        (Moe, MOE, {"num_active": 5}, "model.num_active"),
+        (Moe, MOE, {"num_experts": 0}, "model.num_experts"),
+        (Moe, MOE, {"balance": -1.0}, "model.balance"),
+        (Llama, LLAMA, {"num_groups": 3}, "num_heads=4 is not divisible by model.num_groups=3"),
+        (Llama, LLAMA, {"num_heads": 12, "num_groups": 12}, "must be even"),
+        (Llama, LLAMA, {"mlp_width": 0}, "model.mlp_width must be a whole number from 1 up"),
+        (Mamba2, MAMBA, {"num_heads": 5}, "is not divisible by size.num_heads=5"),
+        (Mamba2, MAMBA, {"num_groups": 3}, "num_heads=4 is not divisible by model.num_groups=3"),
+        (Mamba2, MAMBA, {"state_width": 0}, "model.state_width must be a whole number from 1 up"),
+        (GatedDeltaNet, DELTA, {"num_heads": 0}, "size.num_heads must be a whole number from 1 up"),
+        (GatedDeltaNet, DELTA, {"key_width": 0}, "key_width must be a whole number from 1 up"),
+        (GatedDeltaNet, DELTA, {"num_taps": 0}, "num_taps must be a whole number from 1 up"),
     ],
 )
-def test_a_mixture_that_cannot_be_is_refused(change: dict[str, float], reason: str) -> None:
+def test_a_size_that_a_model_cannot_have_is_refused(
+    kind: type[nn.Module], usual: dict[str, Any], change: dict[str, float], reason: str
+) -> None:
+    is_tied = {"is_tied": True} if kind in (Llama, Mamba2, GatedDeltaNet) else {}
     with pytest.raises(ValueError, match=reason):
-        Moe(**MOE | change)
+        kind(**usual | is_tied | change)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from tests.conftest import COMPOSER
+from tests.models.parity import noisy
 from torch import nn
 from transformers import (
     BertConfig,
@@ -46,9 +47,7 @@ def made(name: str) -> PreTrainedModel:
         ),
         "bert": lambda: BertForMaskedLM(BertConfig(**WIDE)),
     }[name]()
-    for weight in model.parameters():
-        weight.data += 0.1 * torch.randn_like(weight)
-    return model.eval()
+    return noisy(model).eval()
 
 
 @pytest.fixture
@@ -136,10 +135,7 @@ def test_bfloat16_offers_the_same(name: str, tmp_path: Path) -> None:
     precision = build(COMPOSER.config([f"precision={name}"])["precision"])
     with precision.active("cpu"):
         ours = load_causal_lm(
-            tmp_path,
-            dtype=getattr(torch, precision.weights),
-            start_token=1,
-            allow_pickle=False,
+            tmp_path, dtype=getattr(torch, precision.weights), start_token=1, allow_pickle=False
         )
     assert isinstance(ours, CachedCausalLM)
     assert ours.head.dtype == getattr(torch, precision.weights)

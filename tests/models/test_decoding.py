@@ -3,6 +3,7 @@
 import pytest
 import torch
 from tests.conftest import COMPOSER
+from tests.models.parity import noisy
 from torch import Tensor, nn
 
 from rote.config.build import build
@@ -30,10 +31,7 @@ class Hidden(nn.Module):
 @pytest.fixture
 def model() -> GPT:
     torch.manual_seed(0)
-    model = GPT(num_layers=3, width=48, num_heads=4, vocab_size=V, max_length=S)
-    for parameter in model.parameters():
-        parameter.data += 0.1 * torch.randn_like(parameter)
-    return model
+    return noisy(GPT(num_layers=3, width=48, num_heads=4, vocab_size=V, max_length=S))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from tests.models.parity import noisy
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -33,10 +34,7 @@ def tokens_BL() -> Tensor:
 
 def model() -> GPT:
     torch.manual_seed(0)
-    made = GPT(num_layers=2, width=8, num_heads=2, vocab_size=V, max_length=L)
-    for parameter in made.parameters():  # logits far from those of a guesser
-        parameter.data += 0.2 * torch.randn_like(parameter)
-    return made
+    return noisy(GPT(num_layers=2, width=8, num_heads=2, vocab_size=V, max_length=L), 0.2)
 
 
 @pytest.fixture(params=[(1, 1), (7, 1), (7, 64), (80, 1), (80, 64)])

@@ -4,14 +4,7 @@ from functools import partial
 
 import pytest
 
-from rote.optim.schedules import (
-    constant,
-    cosine,
-    cosine_floor,
-    earliest_end,
-    flat_linear,
-    linear,
-)
+from rote.optim.schedules import constant, cosine, cosine_floor, earliest_end, flat_linear, linear
 
 
 def test_warm_up_starts_above_zero_and_ends_at_the_peak() -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from tests.models.parity import noisy
 from torch import Tensor, nn
 
 from rote.models import likelihood
@@ -24,10 +25,7 @@ def tokens_BL() -> Tensor:
 @pytest.fixture
 def gpt() -> GPT:
     torch.manual_seed(0)
-    made = GPT(num_layers=2, width=8, num_heads=2, vocab_size=V, max_length=L)
-    for parameter in made.parameters():  # logits far from those of a guesser
-        parameter.data += 0.2 * torch.randn_like(parameter)
-    return made
+    return noisy(GPT(num_layers=2, width=8, num_heads=2, vocab_size=V, max_length=L), 0.2)
 
 
 class Constant(nn.Module):

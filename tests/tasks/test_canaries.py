@@ -186,7 +186,7 @@ def test_a_manifest_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kinds": ["passport"]}, "'passport' is not among uuid, email, phone, card, words"),
+        ({"kinds": ["passport"]}, "must be one of uuid, email, phone, card, words, tokens"),
         ({"kinds": []}, r"task\.kinds must hold one or more different values, got \[\]"),
         ({"kinds": ["card"]}, "card is text, and Uniform's tokens are not: use tokens"),
         ({"repeats": [0]}, r"task\.repeats must be a whole number from 1 up, got 0"),

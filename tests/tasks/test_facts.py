@@ -152,7 +152,10 @@ def test_every_line_ends_with_its_answer_and_fits() -> None:
     ("changes", "message"),
     [
         ({"attributes": ["major", "major"]}, r"task\.attributes must hold one or more different"),
-        ({"attributes": ["shoe_size"]}, "'shoe_size' is not among birth_date, birth_city"),
+        (
+            {"attributes": ["shoe_size"]},
+            "each of task.attributes must be one of birth_date, birth_city",
+        ),
         ({"exposures": [0]}, "each of task.exposures must be a whole number from 1 up, got 0"),
         ({"exposures": [1, 2], "num_people": 1}, "task.exposures: 2 are dealt to 1 people"),
         ({"paraphrases": 5}, "task.paraphrases must be a whole number from 1 to 4, got 5"),

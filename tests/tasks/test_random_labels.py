@@ -110,7 +110,7 @@ def test_entropy_is_that_of_labels_which_no_rule_tells(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"inputs": "images"}, "task.inputs='images': choose from patterns, shuffled, random"),
+        ({"inputs": "images"}, "task.inputs must be one of patterns, shuffled, random"),
         ({"random_fraction": 1.5}, "task.random_fraction must be from 0 to 1, got 1.5"),
         ({"num_classes": 1}, "task.num_classes must be a whole number from 2 up, got 1"),
         ({"input_length": 2}, "task.input_length must be a whole number from 3 up, got 2"),

@@ -4,6 +4,7 @@ Every stage is made of pieces that are written once; the end combines their resu
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,10 @@ from rote.auditing.corpus import measured_canaries, read_corpus, usable_manifest
 from rote.auditing.gathering import GatheredScores, Passed, stored_of
 from rote.auditing.passes import Stages
 from rote.auditing.request import AuditRequest
-from rote.auditing.stages import PartialResults, Stage, StageImpossible, run_stage
+from rote.auditing.stages import LoadModel, PartialResults, Stage, StageImpossible, run_stage
 from rote.auditing.stored import StoredAudit
 from rote.auditing.targets import AuditTarget, precision_of
 from rote.core.progress import Progress
-from rote.precision import Precision
 
 PIECES, LOCK = "pieces", "lock"
 CANARIES = "canaries"
@@ -46,19 +46,6 @@ def run_audit(
 def delete_partial_results(folder: Path) -> None:
     """Delete the pieces, once the last file of an audit is written."""
     PartialResults(folder / PIECES).forget()
-
-
-class _Loaded:
-    """A model that is loaded when it is first needed."""
-
-    def __init__(self, target: AuditTarget, precision: Precision, device: torch.device) -> None:
-        self.target, self.precision, self.device = target, precision, device
-        self._model: nn.Module | None = None
-
-    def __call__(self) -> tuple[nn.Module, torch.device]:
-        if self._model is None:
-            self._model = self.target.load(self.precision).to(self.device)
-        return self._model, self.device
 
 
 class _Work:
@@ -108,25 +95,23 @@ class _Work:
 
     def _with(self, target: AuditTarget, stages: list[Stage]) -> dict[str, np.ndarray] | None:
         """Run all stages of one model, then release the model; the target comes first."""
-        model = _Loaded(target, self.precision, self.device)
+        model = cache(lambda: target.load(self.precision).to(self.device))
         with self.precision.active(self.device.type):
             for stage in stages:
                 self._go_through(stage, model)
             is_audited = target is self.question.target
             canaries = self._canaries(model) if is_audited else None
-            counted = self._piece(
-                f"parameters-{len(self.parameters)}", lambda: _counted(model()[0])
-            )
+            counted = self._piece(f"parameters-{len(self.parameters)}", lambda: _counted(model()))
         self.parameters.append(int(counted["parameters"]))
         self.unused.append(counted["unused"].tolist())
         return canaries
 
-    def _go_through(self, stage: Stage, model: _Loaded) -> None:
+    def _go_through(self, stage: Stage, model: LoadModel) -> None:
         before = self.done
         self._progress(stage.name)
         try:
             self.passed[stage.name] = run_stage(
-                stage, self.pieces, model, self._report_work(stage.name)
+                stage, self.pieces, model, self.device, partial(self._report_work, stage.name)
             )
         except StageImpossible as reason:
             self.skipped[stage.name] = str(reason)
@@ -134,17 +119,14 @@ class _Work:
                 torch.cuda.empty_cache()
         self.done = before + stage.work
 
-    def _report_work(self, name: str) -> Callable[[float], None]:
-        def report_work(work: float) -> None:
-            self.done += work
-            self._progress(name)
-
-        return report_work
+    def _report_work(self, name: str, work: float) -> None:
+        self.done += work
+        self._progress(name)
 
     def _progress(self, name: str) -> None:
         self.progress(f"auditing: {name.replace('_', ' ')}", self.done, self.total)
 
-    def _canaries(self, model: _Loaded) -> dict[str, np.ndarray] | None:
+    def _canaries(self, model: LoadModel) -> dict[str, np.ndarray] | None:
         if self.manifest is None:
             return None
         manifest, question = self.manifest, self.question
@@ -152,7 +134,7 @@ class _Work:
         return self._piece(
             CANARIES,
             lambda: measured_canaries(
-                model()[0], question.target, manifest, question.settings, self.device
+                model(), question.target, manifest, question.settings, self.device
             ),
         )
 

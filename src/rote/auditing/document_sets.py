@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from rote.core.progress import Progress
+from rote.io.write import sha256_of_file
 from rote.tasks.text.reading.formats import TEXT, FileFormat, files_of, kind_of
 from rote.tasks.text.reading.rows import DocumentRow, RowSelection, rows_of
 
@@ -45,6 +46,14 @@ def kinds_of(path: Path, field: str) -> list[tuple[Path, FileFormat]]:
                 "line): its documents cannot be told apart"
             )
     return found
+
+
+def digests_of(files: Sequence[tuple[Path, FileFormat]]) -> dict[str, str]:
+    """Return SHA-256 of each file with its format: two formats give different documents."""
+    return {
+        f"{number}, {kind.label}": sha256_of_file(path)
+        for number, (path, kind) in enumerate(files, start=1)
+    }
 
 
 def read_rows(path: Path, field: str, progress: Progress) -> list[DocumentRow]:

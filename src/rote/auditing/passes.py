@@ -12,7 +12,7 @@ import torch
 from rote.auditing.corpus import Corpus
 from rote.auditing.request import AuditSettings
 from rote.auditing.scoring import Continued, LogLikelihood, OnePass, gradient
-from rote.auditing.stages import Score, Stage, stage_of, tokens_at_once
+from rote.auditing.stages import Score, Stage, tokens_at_once
 from rote.auditing.targets import AuditTarget
 from rote.scores.likelihood import neighbours
 
@@ -132,7 +132,7 @@ class Stages:
             prefix_tokens=self.settings.prefix_tokens, vocab_size=self.target.vocab_size
         )
         rows = [tokens[place][:most] for place in self.tried]
-        return stage_of(EXTRACTION, rows, score, most_tokens=DECODED_TOKENS, weight=2.0)
+        return self._stage(EXTRACTION, rows, score, weight=2.0, most_tokens=DECODED_TOKENS)
 
     def _lowered(self) -> Stage:
         return self._stage(LOWERED, self.lowered(), LogLikelihood())
@@ -166,9 +166,22 @@ class Stages:
         return self._stage(GRADIENT, self._evaluated(), gradient, weight=6.0)
 
     def _stage(
-        self, name: str, rows: Sequence[np.ndarray], score: Score, *, weight: float = 1.0
+        self,
+        name: str,
+        rows: Sequence[np.ndarray],
+        score: Score,
+        *,
+        weight: float = 1.0,
+        most_tokens: int | None = None,
     ) -> Stage:
-        return stage_of(name, rows, score, most_tokens=self._most_tokens, weight=weight)
+        return Stage(
+            name=name,
+            lengths_R=np.array([len(row) for row in rows], dtype=np.int64),
+            row=rows.__getitem__,
+            score=score,
+            most_tokens=most_tokens or self._most_tokens,
+            weight=weight,
+        )
 
     def _evaluated(self) -> list[np.ndarray]:
         tokens = self.corpus.tokens

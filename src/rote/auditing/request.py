@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rote.auditing.document_sets import kinds_of
+from rote.auditing.document_sets import digests_of, kinds_of
 from rote.auditing.suites import Suite
 from rote.auditing.targets import AuditTarget
 from rote.core.checks import require_whole
@@ -51,12 +51,6 @@ class AuditSettings:
         return self.prefix_tokens + self.suffix_tokens
 
 
-def identity(settings: AuditSettings, digests: Mapping[str, Any]) -> str:
-    """Return eight hex digits of the request: the settings, and the content of every file."""
-    asked = {"version": VERSION, "settings": asdict(settings), "digests": digests}
-    return sha256(canonical_json(asked).encode())[:8]
-
-
 @dataclass(frozen=True, kw_only=True)
 class AuditRequest:
     """The audited model, the references, the files and the settings."""
@@ -85,21 +79,17 @@ class AuditRequest:
     def _of_documents(self) -> dict[str, Any]:
         if self.suite is not None:
             return {"suite": {"name": self.suite.name, **self.suite.digests()}}
-        members, nonmembers = self._digest(self.members), self._digest(self.nonmembers)
+        field = self.settings.field
+        members, nonmembers = (
+            digests_of(kinds_of(path, field)) for path in (self.members, self.nonmembers)
+        )
         if members == nonmembers:
             raise ValueError(f"{self.members} and {self.nonmembers} are the same file")
         return {"members": members, "nonmembers": nonmembers}
 
-    def _digest(self, document_set: Path) -> dict[str, str]:
-        """Return the digest of each file with its format: two formats give different documents."""
-        return {
-            f"{number}, {kind.label}": sha256_of_file(path)
-            for number, (path, kind) in enumerate(
-                kinds_of(document_set, self.settings.field), start=1
-            )
-        }
-
     def folder_name(self, digests: Mapping[str, Any]) -> str:
-        """Return the model's name and eight hex digits of the request."""
+        """Return the model's name and eight hex digits of the settings and of every file."""
+        asked = {"version": VERSION, "settings": asdict(self.settings), "digests": digests}
+        digest = sha256(canonical_json(asked).encode())[:8]
         signs = (sign if sign.isalnum() or sign in "-_." else "-" for sign in self.target.name)
-        return f"{''.join(signs)}-{identity(self.settings, digests)}"
+        return f"{''.join(signs)}-{digest}"

@@ -20,9 +20,10 @@ from torch import Tensor, nn
 from rote.io.arrays import packed, unpacked
 from rote.io.read import Damaged, read_bytes
 from rote.io.write import write_bytes
-from rote.measures.cost import CPU_LOGITS_PER_BATCH, LOGITS_PER_BATCH
+from rote.measures.cost import rows_per_batch
 
 Arrays = Mapping[str, np.ndarray]
+LoadModel = Callable[[], nn.Module]  # loads at the first call
 
 
 @dataclass(frozen=True)
@@ -87,36 +88,17 @@ class Stage:
         return self.weight * float(self.lengths_R.sum())
 
 
-def stage_of(
-    name: str,
-    rows: Sequence[np.ndarray],
-    score: Score,
-    *,
-    most_tokens: int,
-    weight: float = 1.0,
-) -> Stage:
-    """Make a stage of existing rows."""
-    return Stage(
-        name=name,
-        lengths_R=np.array([len(row) for row in rows], dtype=np.int64),
-        row=rows.__getitem__,
-        score=score,
-        most_tokens=most_tokens,
-        weight=weight,
-    )
-
-
 def tokens_at_once(vocab_size: int, device: torch.device) -> int:
     """Return the tokens of a batch, limited by logits for models that compute them all at once."""
-    is_cpu = device.type == "cpu"
-    logits = CPU_LOGITS_PER_BATCH if is_cpu else LOGITS_PER_BATCH
-    return max(1, min(MOST_TOKENS_CPU if is_cpu else MOST_TOKENS, logits // vocab_size))
+    most = MOST_TOKENS_CPU if device.type == "cpu" else MOST_TOKENS
+    return min(most, rows_per_batch(1, vocab_size, device))
 
 
 def run_stage(
     stage: Stage,
     pieces: PartialResults,
-    model: Callable[[], tuple[nn.Module, torch.device]],
+    model: LoadModel,
+    device: torch.device,
     report_work: Callable[[float], None],
 ) -> dict[str, np.ndarray]:
     """Return each array in the order of the rows; load ``model`` only if pieces are missing.
@@ -130,7 +112,7 @@ def run_stage(
         name = f"{stage.name}-{number:05d}"
         held = pieces.read(name)
         if held is None:
-            held = _computed(stage, batches, *model())
+            held = _computed(stage, batches, model(), device)
             pieces.write(name, held)
         places = np.concatenate(batches)
         for key, values in held.items():

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rote.auditing.document_sets import read_files, wanted
+from rote.auditing.document_sets import digests_of, read_files, wanted
 from rote.core.progress import Progress
 from rote.io.write import sha256_of_file
 from rote.tasks.canaries.manifest import read_manifest
@@ -56,10 +56,7 @@ class Suite:
         """Return SHA-256 of each file that is read."""
         if self.manifest is not None:
             return {MANIFEST: sha256_of_file(self.manifest)}
-        return {
-            f"{number}, {kind.label}": sha256_of_file(path)
-            for number, (path, kind) in enumerate(self.files(), start=1)
-        }
+        return digests_of(self.files())
 
     def rows(self, progress: Progress) -> tuple[Rows, Rows]:
         """Return members and non-members; raises ValueError for a row without a count."""

@@ -3,10 +3,10 @@
 Digests of files, tokens and limits are available before any weight is loaded.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from torch import nn
@@ -16,12 +16,7 @@ from rote.config.compose import Composer
 from rote.io.write import sha256_of_file
 from rote.ledger.store import RunFolder
 from rote.models.adapters import Adapter, is_adapter, read_adapter
-from rote.models.checkpoint import (
-    architecture,
-    load_causal_lm,
-    load_tokeniser,
-    require_fitting,
-)
+from rote.models.checkpoint import architecture, load_causal_lm, load_tokeniser, require_fitting
 from rote.models.hf_folder import CONFIG, tokeniser_files, weight_files
 from rote.models.likelihood import START_TOKEN
 from rote.models.tokeniser_process import StartToken, TokeniserProcess, chosen_start
@@ -30,67 +25,36 @@ from rote.run.weights import Trained, load_trained
 from rote.tasks.protocol import text_of
 
 
-class AuditTarget(Protocol):
+class AuditTarget(ABC):
     """A model that is not loaded yet."""
 
-    @property
-    def name(self) -> str:
-        """Return the name to display."""
-        ...
+    name: str  # to display
+    kind: str  # of model, in words
+    precision: str  # the default number format of an audit
+    vocab_size: int  # number of logits at each position
+    max_length: int | None  # the most tokens of a document; None if the model has no limit
+    start_token: int  # that position 0 reads
+    note: str | None  # a remark about the start token
+    has_text: bool  # whether it has a tokeniser
 
-    @property
-    def kind(self) -> str:
-        """Return a description of the kind of model."""
-        ...
-
-    @property
-    def precision(self) -> str:
-        """Return the default number format of an audit."""
-        ...
-
-    @property
-    def vocab_size(self) -> int:
-        """Return the number of logits at each position."""
-        ...
-
-    @property
-    def max_length(self) -> int | None:
-        """Return the most tokens of a document; None if the model has no limit."""
-        ...
-
-    @property
-    def start_token(self) -> int:
-        """Return the token that position 0 reads."""
-        ...
-
-    @property
-    def note(self) -> str | None:
-        """Return a remark about the start token; None without one."""
-        ...
-
-    @property
-    def has_text(self) -> bool:
-        """Return whether it has a tokeniser."""
-        ...
-
+    @abstractmethod
     def digests(self) -> Mapping[str, str]:
         """Return SHA-256 of every file that affects a number."""
-        ...
 
+    @abstractmethod
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Return the int64 tokens of each text; none are added at either end."""
-        ...
 
+    @abstractmethod
     def decode(self, tokens: Sequence[np.ndarray]) -> list[str]:
         """Return the text of each row; a character that is cut becomes U+FFFD."""
-        ...
 
+    @abstractmethod
     def load(self, precision: Precision) -> nn.Module:
         """Load the model on the CPU, in evaluation mode; raises ValueError."""
-        ...
 
 
-class CheckpointTarget:
+class CheckpointTarget(AuditTarget):
     """A folder written by ``save_pretrained``; raises ValueError for one that is refused.
 
     The folder of a LoRA adapter stands for ``base``, or the local folder that its configuration
@@ -98,68 +62,28 @@ class CheckpointTarget:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        *,
-        start_token: int | None,
-        allow_pickle: bool,
-        base: Path | None = None,
+        self, folder: Path, *, start_token: int | None, allow_pickle: bool, base: Path | None = None
     ) -> None:
         self.folder, self.allow_pickle = folder.resolve(), allow_pickle
         self.adapter: Adapter | None = None
-        self.named = self.tokeniser_folder = self.folder
+        named = self.tokeniser_folder = self.folder
         if is_adapter(self.folder):
             self.adapter = read_adapter(self.folder, allow_pickle=allow_pickle)
             self.folder = self.adapter.base_folder(base)
-            if not tokeniser_files(self.named):
+            if not tokeniser_files(named):
                 self.tokeniser_folder = self.folder
         self.architecture = architecture(self.folder)
         self.weights = weight_files(self.folder, allow_pickle=allow_pickle)
         require_fitting(self.folder, self.architecture, self.weights, self.adapter)
-        self._start_token = self._start(start_token)
-
-    @property
-    def name(self) -> str:
-        """Return the folder's name."""
-        return self.named.name
-
-    @property
-    def kind(self) -> str:
-        """Return the architecture, and the base of an adapter."""
-        kind = self.architecture.model_type
-        if self.adapter is None:
-            return f"Hugging Face folder, {kind}"
-        return f"LoRA adapter of {self.folder.name}, {kind}"
-
-    @property
-    def precision(self) -> str:
-        """Return fp32, which is exact for weights of any source."""
-        return "fp32"
-
-    @property
-    def vocab_size(self) -> int:
-        """Return the configured vocabulary size."""
-        return self.architecture.vocab_size
-
-    @property
-    def max_length(self) -> int | None:
-        """Return the configured maximum length."""
-        return self.architecture.max_length
-
-    @property
-    def start_token(self) -> int:
-        """Return the given start token, or that of the tokeniser or the configuration."""
-        return self._start_token.token
-
-    @property
-    def note(self) -> str | None:
-        """Return a remark if tokeniser and configuration name different start tokens."""
-        return self._start_token.note
-
-    @property
-    def has_text(self) -> bool:
-        """Return whether the folder has tokeniser files: else transformers makes an empty one."""
-        return bool(tokeniser_files(self.tokeniser_folder))
+        self.name, kind = named.name, self.architecture.model_type
+        origin = f"LoRA adapter of {self.folder.name}" if self.adapter else "Hugging Face folder"
+        self.kind, self.precision = f"{origin}, {kind}", "fp32"  # exact for weights of any source
+        self.vocab_size = self.architecture.vocab_size
+        self.max_length = self.architecture.max_length
+        # Without tokeniser files transformers would make an empty one.
+        self.has_text = bool(tokeniser_files(self.tokeniser_folder))
+        start = self._start(start_token)
+        self.start_token, self.note = start.token, start.note
 
     def digests(self) -> Mapping[str, str]:
         """Return the digests of configuration, weights, adapter and tokeniser."""
@@ -213,52 +137,19 @@ class CheckpointTarget:
         return TokeniserProcess(self.tokeniser_folder, load_tokeniser)
 
 
-class RunTarget:
+class RunTarget(AuditTarget):
     """A finished run that kept its weights; raises ValueError for any other run."""
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
         self.trained: Trained = load_trained(folder)
-        self.text = text_of(self.trained.task)
-
-    @property
-    def name(self) -> str:
-        """Return the run id."""
-        return self.folder.run_id
-
-    @property
-    def kind(self) -> str:
-        """Return the architecture."""
-        return f"run of rote, {type(self.trained.model).__name__}"
-
-    @property
-    def precision(self) -> str:
-        """Return the precision of its training."""
-        return str(self.trained.spec.what["precision"]["name"])
-
-    @property
-    def start_token(self) -> int:
-        """Return the start token of all our sequences."""
-        return START_TOKEN
-
-    @property
-    def note(self) -> None:
-        """Return None: the start token is unambiguous."""
-
-    @property
-    def vocab_size(self) -> int:
-        """Return the task's vocabulary size."""
-        return self.trained.task.vocab_size
-
-    @property
-    def max_length(self) -> int | None:
-        """Return the task's sequence length."""
-        return self.trained.task.length
-
-    @property
-    def has_text(self) -> bool:
-        """Return whether its tokens are text."""
-        return self.text is not None
+        model, task, spec = self.trained
+        self.text = text_of(task)
+        self.name, self.kind = folder.run_id, f"run of rote, {type(model).__name__}"
+        self.precision = str(spec.what["precision"]["name"])
+        self.vocab_size, self.max_length = task.vocab_size, task.length
+        self.start_token, self.note = START_TOKEN, None
+        self.has_text = self.text is not None
 
     def digests(self) -> Mapping[str, str]:
         """Return the run id, which covers the tokeniser, and the digest of the weights."""

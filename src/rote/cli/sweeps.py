@@ -76,36 +76,21 @@ def status(
 
 
 def resume(
-    name: Launched,
-    /,
-    *,
-    limits: LimitFlags = NO_LIMITS,
-    follow: Follow = False,
-    json: Json = False,
+    name: Launched, /, *, limits: LimitFlags = NO_LIMITS, follow: Follow = False, json: Json = False
 ) -> int:
     """Launch the frozen plan again: a second launch sends nothing."""
     return _launch_again(name, "cached", limits, follow=follow, json=json)
 
 
 def retry(
-    name: Launched,
-    /,
-    *,
-    limits: LimitFlags = NO_LIMITS,
-    follow: Follow = False,
-    json: Json = False,
+    name: Launched, /, *, limits: LimitFlags = NO_LIMITS, follow: Follow = False, json: Json = False
 ) -> int:
     """Do as `resume`, and train failed runs again; a run that fails again is listed again."""
     return _launch_again(name, "retry", limits, follow=follow, json=json)
 
 
 def repair(
-    name: Launched,
-    /,
-    *,
-    limits: LimitFlags = NO_LIMITS,
-    follow: Follow = False,
-    json: Json = False,
+    name: Launched, /, *, limits: LimitFlags = NO_LIMITS, follow: Follow = False, json: Json = False
 ) -> int:
     """Do as `resume`, and train damaged runs anew; their old folders are moved aside."""
     return _launch_again(name, "repair", limits, follow=follow, json=json)

@@ -88,9 +88,7 @@ def decompress(
     if sha256_of_file(folder.weights_path) != header.weights_sha256:
         raise ValueError(f"{folder.weights_path} is not the model that the file was made with")
     windows = TokenWindows(
-        num_tokens=header.num_tokens,
-        length=header.window_tokens,
-        at_once=header.windows_at_once,
+        num_tokens=header.num_tokens, length=header.window_tokens, at_once=header.windows_at_once
     )
     if windows.length > task.length:
         raise ValueError(f"the model of run {folder.run_id} has no windows of {windows.length}")

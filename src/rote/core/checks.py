@@ -1,6 +1,6 @@
 """Check the arguments of constructors; each function raises ValueError for a wrong value."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import inf
 
 
@@ -26,6 +26,12 @@ def require_number(name: str, value: object, least: float, *, below: float = inf
         raise ValueError(f"{name} must be a number from {least} {upper}, got {value!r}")
 
 
+def require_share(name: str, value: object) -> None:
+    """Raises ValueError with the key and the value unless it is a number from 0 to 1."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+        raise ValueError(f"{name} must be from 0 to 1, got {value!r}")
+
+
 def require_positive(name: str, value: object) -> None:
     """Raises ValueError with the key and the value unless it is a finite number above 0."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -39,7 +45,7 @@ def require_distinct(name: str, values: Sequence[object]) -> None:
         raise ValueError(f"{name} must hold one or more different values, got {list(values)}")
 
 
-def require_choice(name: str, value: object, choices: Sequence[str]) -> None:
+def require_choice(name: str, value: object, choices: Collection[str]) -> None:
     """Raises ValueError with the key, the value and the choices unless it is one of them."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")

@@ -40,12 +40,10 @@ def least_code_bits(sequences: Sequences, task: Task, *, device: torch.device) -
     ends = [task.length, start] if start else [task.length]
     hashes = [np.empty((NUM_HASHES, sequences.num_sequences), dtype=np.int64) for _ in ends]
     size = max(1, TOKENS_PER_BATCH // task.length)
-    for first in range(0, sequences.num_sequences, size):
-        last = min(first + size, sequences.num_sequences)
-        tokens_BL = sequences.tokens(torch.arange(first, last, device=device))
+    for rows, tokens_BL in token_batches(sequences, sequences.num_sequences, task, device, size):
         for end, hash_HN in zip(ends, hashes, strict=True):
             products_HBL = factors_HL[:, None, :end] * tokens_BL[None, :, :end]
-            hash_HN[:, first:last] = products_HBL.sum(dim=2).cpu().numpy()
+            hash_HN[:, rows] = products_HBL.sum(dim=2).cpu().numpy()
     copies_bits = _count_bits(hashes[0])
     if start:
         return _count_bits(hashes[1]) - copies_bits
@@ -126,21 +124,33 @@ def sequence_code_bits(
     num_sequences, start = sequences.num_sequences, scored_from(task)
     whole_N = torch.empty(num_sequences, dtype=torch.float64, device=device)
     first_N = torch.empty_like(whole_N)
-    for batch in batches(num_sequences, task, device):
-        indices_B = torch.arange(batch.start, batch.stop, device=device)
-        nats_BL = token_nats(model, sequences.tokens(indices_B))
+    for rows, tokens_BL in token_batches(sequences, num_sequences, task, device):
+        nats_BL = token_nats(model, tokens_BL)
         assert nats_BL.dtype == torch.float32, nats_BL.dtype
-        whole_N[batch.start : batch.stop] = nats_BL[:, start:].sum(dim=1, dtype=torch.float64)
-        first_N[batch.start : batch.stop] = nats_BL[:, 0]
+        whole_N[rows] = nats_BL[:, start:].sum(dim=1, dtype=torch.float64)
+        first_N[rows] = nats_BL[:, 0]
     return _bits(whole_N), _bits(first_N)
 
 
-def batches(num_sequences: int, task: Task, device: torch.device) -> Iterator[range]:
-    """Yield ranges of indices, so many that the logits of each batch stay within a bound."""
+def rows_per_batch(length: int, vocab_size: int, device: torch.device) -> int:
+    """Return how many rows of ``length`` tokens keep their logits within a bound."""
     logits = CPU_LOGITS_PER_BATCH if device.type == "cpu" else LOGITS_PER_BATCH
-    size = max(1, logits // (task.length * task.vocab_size))
-    for start in range(0, num_sequences, size):
-        yield range(start, min(start + size, num_sequences))
+    return max(1, logits // (length * vocab_size))
+
+
+def batches(number: int, size: int) -> Iterator[slice]:
+    """Yield slices of ``number`` rows, ``size`` at a time."""
+    for start in range(0, number, size):
+        yield slice(start, min(start + size, number))
+
+
+def token_batches(
+    sequences: Sequences, number: int, task: Task, device: torch.device, size: int | None = None
+) -> Iterator[tuple[slice, Tensor]]:
+    """Yield the rows and tokens [B, L] of the first sequences; by `rows_per_batch`, or ``size``."""
+    size = size or rows_per_batch(task.length, task.vocab_size, device)
+    for rows in batches(number, size):
+        yield rows, sequences.tokens(torch.arange(rows.start, rows.stop, device=device))
 
 
 def _bits(nats_N: Tensor) -> np.ndarray:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from rote.core.checks import require_whole
 from rote.measures.beam import beam_ranks
-from rote.measures.cost import CPU_LOGITS_PER_BATCH, LOGITS_PER_BATCH
+from rote.measures.cost import token_batches
 from rote.measures.protocol import Measurement, require_prefixes, require_rest
 from rote.measures.sampling import Sampler
 from rote.models.decoder import sequences_at_once
@@ -74,15 +74,12 @@ class Discoverable:
         self, model: nn.Module, sequences: Sequences, tried: int, task: Task, device: torch.device
     ) -> Iterator[tuple[str, np.ndarray]]:
         """Yield name and ln p_z [N] of each sampler and prefix, from one pass over true tokens."""
-        logits = CPU_LOGITS_PER_BATCH if device.type == "cpu" else LOGITS_PER_BATCH
-        size = max(1, logits // (task.length * task.vocab_size))
         samplers, prefixes = [*self.samplers.values()], len(self.prefix_tokens)
         log_p_PKN = torch.empty(prefixes, len(samplers), tried, dtype=torch.float64, device=device)
-        for start in range(0, tried, size):
-            indices_B = torch.arange(start, min(start + size, tried), device=device)
-            log_p_KBL = token_log_p(model, sequences.tokens(indices_B), samplers)
+        for rows, tokens_BL in token_batches(sequences, tried, task, device):
+            log_p_KBL = token_log_p(model, tokens_BL, samplers)
             for log_p_KN, prefix in zip(log_p_PKN, self.prefix_tokens, strict=True):
-                log_p_KN[:, start : start + size] = _of_suffix(log_p_KBL, prefix)
+                log_p_KN[:, rows] = _of_suffix(log_p_KBL, prefix)
         for log_p_KN, prefix in zip(log_p_PKN.cpu().numpy(), self.prefix_tokens, strict=True):
             for log_p_N, name in zip(log_p_KN, self.samplers, strict=True):
                 yield f"{name}_{prefix}", log_p_N
@@ -92,19 +89,15 @@ class Discoverable:
     ) -> Iterator[tuple[int, np.ndarray]]:
         if self.num_beams is None:
             return
-        rows = sequences_at_once(model, length=task.length, vocab_size=task.vocab_size)
-        size = max(1, rows // self.num_beams)
+        most = sequences_at_once(model, length=task.length, vocab_size=task.vocab_size)
+        size = max(1, most // self.num_beams)
         for prefix in self.prefix_tokens:
             rank_N = np.empty(tried, dtype=np.int32)
-            for start in range(0, tried, size):
-                indices_B = torch.arange(start, min(start + size, tried), device=device)
+            for rows, tokens_BL in token_batches(sequences, tried, task, device, size):
                 rank_B = beam_ranks(
-                    model,
-                    sequences.tokens(indices_B),
-                    prefix_tokens=prefix,
-                    num_beams=self.num_beams,
+                    model, tokens_BL, prefix_tokens=prefix, num_beams=self.num_beams
                 )
-                rank_N[start : start + size] = rank_B.cpu().numpy()
+                rank_N[rows] = rank_B.cpu().numpy()
             yield prefix, rank_N
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rote.core.units import bits_from_nats
-from rote.measures.cost import batches
+from rote.measures.cost import batches, rows_per_batch
 from rote.measures.protocol import Measurement
 from rote.models.decoder import sequences_at_once, token_reader
 from rote.models.likelihood import started, token_nats
@@ -81,8 +81,7 @@ def _forced(
     number = len(items.tokens_NL)
     nats_N = torch.empty(number, dtype=torch.float64, device=device)
     right_N = torch.empty(number, dtype=torch.bool, device=device)
-    for batch in batches(number, task, device):
-        rows = slice(batch.start, batch.stop)
+    for rows in batches(number, rows_per_batch(task.length, task.vocab_size, device)):
         tokens_BL, inside_BL = items.tokens_NL[rows].to(device), _inside(items, rows).to(device)
         nats_BL = token_nats(model, tokens_BL).double()
         nats_N[rows] = nats_BL.where(inside_BL, 0.0).sum(dim=1)

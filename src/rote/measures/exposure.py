@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from rote.core.checks import require_whole
 from rote.core.rng import stream_seed
 from rote.core.units import bits_from_nats
-from rote.measures.cost import CPU_LOGITS_PER_BATCH, LOGITS_PER_BATCH
+from rote.measures.cost import batches, rows_per_batch
 from rote.measures.protocol import Measurement
 from rote.models.likelihood import started, token_nats
 from rote.tasks.canaries.manifest import Canary, Encode, Manifest, Piece, Space
@@ -172,10 +172,8 @@ def _parts(
     rows: Sequence[Sequence[int]], vocab_size: int, device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield batches of padded rows and a mask of the columns inside the row, [B, L] both."""
-    logits = CPU_LOGITS_PER_BATCH if device.type == "cpu" else LOGITS_PER_BATCH
-    size = max(1, logits // (max(map(len, rows)) * vocab_size))
-    for start in range(0, len(rows), size):
-        some = [torch.tensor(row) for row in rows[start : start + size]]
+    for part in batches(len(rows), rows_per_batch(max(map(len, rows)), vocab_size, device)):
+        some = [torch.tensor(row) for row in rows[part]]
         tokens_BL = nn.utils.rnn.pad_sequence(some, batch_first=True).to(device)
         lengths_B1 = torch.tensor([len(row) for row in some], device=device)[:, None]
         yield tokens_BL, torch.arange(tokens_BL.shape[1], device=device) < lengths_B1

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from rote.core.checks import require_whole
+from rote.measures.cost import token_batches
 from rote.measures.protocol import Measurement, require_learnt, require_prefixes, require_rest
 from rote.models.decoder import sequences_at_once, token_reader
 from rote.tasks.protocol import Identified, Sequences, Task
@@ -60,11 +61,8 @@ class Extraction:
         tried = min(self.num_sequences, sequences.num_sequences)
         shortest, longest = min(self.prefix_tokens), max(self.prefix_tokens)
         last_wrong_N = torch.empty(tried, dtype=torch.int64, device=device)
-        for start in range(0, tried, size):
-            indices_B = torch.arange(start, min(start + size, tried), device=device)
-            last_wrong_N[start : start + size] = last_wrong_positions(
-                model, sequences.tokens(indices_B), shortest, longest
-            )
+        for rows, tokens_BL in token_batches(sequences, tried, task, device, size):
+            last_wrong_N[rows] = last_wrong_positions(model, tokens_BL, shortest, longest)
         return last_wrong_N.cpu().numpy()
 
 

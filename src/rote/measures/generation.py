@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from rote.core.checks import require_whole
 from rote.core.rng import generator
-from rote.measures.cost import CPU_LOGITS_PER_BATCH, LOGITS_PER_BATCH
+from rote.measures.cost import batches, rows_per_batch, token_batches
 from rote.measures.drawing import Drawing, drawn
 from rote.measures.protocol import Measurement
 from rote.models.likelihood import token_nats
@@ -58,14 +58,9 @@ def among_sequences(sequences: Sequences, task: Task, device: torch.device) -> N
 
     Its index takes 5 bytes a packed byte.
     """
-    starts = range(0, sequences.num_sequences, SEQUENCES_AT_ONCE)
-    parts = (
-        sequences.tokens(
-            torch.arange(at, min(at + SEQUENCES_AT_ONCE, sequences.num_sequences), device=device)
-        )
-        for at in starts
-    )
-    rows = (row for part_BL in parts for row in part_BL.cpu().numpy())
+    number = sequences.num_sequences
+    parts = token_batches(sequences, number, task, device, SEQUENCES_AT_ONCE)
+    rows = (row for _, tokens_BL in parts for row in tokens_BL.cpu().numpy())
     index = Occurrences.of_tokens(rows, vocab_size=task.vocab_size)
     return lambda tokens: index.count_tokens(tokens).documents
 
@@ -262,11 +257,10 @@ def _lowercase(
 @torch.inference_mode()
 def _nats(model: nn.Module, tokens_NL: Tensor, vocab_size: int) -> Tensor:
     """Return the nats of each token, float64 [N, L]."""
-    logits = CPU_LOGITS_PER_BATCH if tokens_NL.device.type == "cpu" else LOGITS_PER_BATCH
-    size = max(1, logits // (tokens_NL.shape[1] * vocab_size))
+    size = rows_per_batch(tokens_NL.shape[1], vocab_size, tokens_NL.device)
     nats_NL = torch.empty(tokens_NL.shape, dtype=torch.float64, device=tokens_NL.device)
-    for start in range(0, len(tokens_NL), size):
-        nats_NL[start : start + size] = token_nats(model, tokens_NL[start : start + size])
+    for rows in batches(len(tokens_NL), size):
+        nats_NL[rows] = token_nats(model, tokens_NL[rows])
     return nats_NL
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rote.core.checks import require_whole
-from rote.measures.cost import batches
+from rote.measures.cost import token_batches
 from rote.measures.protocol import Measurement
 from rote.scores.documents import Documents, Floats, Integers
 from rote.scores.forward import documents, moments
@@ -45,14 +45,14 @@ class Membership:
         sides = {"member": members_of(task, seed), "nonmember": task.heldout(seed)}
         counts_V = np.zeros(task.vocab_size, dtype=np.int64)
         for sequences in sides.values():
-            for tokens_BL in self._batches(sequences, task, device):
+            for _, tokens_BL in self._batches(sequences, task, device):
                 scored_T = tokens_BL[:, scored_from(task) :].flatten().cpu().numpy()
                 counts_V += np.bincount(scored_T, minlength=task.vocab_size)
         arrays: dict[str, np.ndarray] = {}
         for side, sequences in sides.items():
             parts = [
                 self._of_batch(model, tokens_BL, task, counts_V)
-                for tokens_BL in self._batches(sequences, task, device)
+                for _, tokens_BL in self._batches(sequences, task, device)
             ]
             for name in parts[0]:
                 scores_N = np.concatenate([part[name] for part in parts])
@@ -60,11 +60,11 @@ class Membership:
         totals = {f"{side}s": len(arrays[f"{side}_loss"]) for side in sides}
         return Measurement(totals=totals, arrays=arrays)
 
-    def _batches(self, sequences: Sequences, task: Task, device: torch.device) -> Iterator[Tensor]:
-        """Yield the tokens of the first sequences, [B, L]."""
+    def _batches(
+        self, sequences: Sequences, task: Task, device: torch.device
+    ) -> Iterator[tuple[slice, Tensor]]:
         number = min(self.num_sequences, sequences.num_sequences)
-        for batch in batches(number, task, device):
-            yield sequences.tokens(torch.arange(batch.start, batch.stop, device=device))
+        return token_batches(sequences, number, task, device)
 
     def _of_batch(
         self, model: nn.Module, tokens_BL: Tensor, task: Task, counts_V: Integers

@@ -16,7 +16,7 @@ Shapes: N sequences, B of a batch, L positions, S tokens of a rest, K hypotheses
 W cells of an alignment, X any shape, D distances from 0 to the largest.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,10 +26,11 @@ from torch.nn.functional import pad
 
 from rote.core.checks import require_whole
 from rote.measures.beam import Beam, beam_search
+from rote.measures.cost import token_batches
 from rote.measures.protocol import Measurement, require_learnt, require_prefixes, require_rest
 from rote.measures.sampling import Sampler
 from rote.models.decoder import sequences_at_once
-from rote.tasks.protocol import Identified, Sequences, Task
+from rote.tasks.protocol import Identified, Task
 
 KEY = "measure.near_verbatim"
 FAR = 1 << 20  # more than any distance
@@ -73,6 +74,8 @@ class NearVerbatim:
 
         ``search_tokens`` counts the tokens that the model read in all searches (`Beam.num_read`).
         """
+        most = sequences_at_once(model, length=task.length, vocab_size=task.vocab_size)
+        size = max(1, most // self.num_beams)
         totals: dict[str, float] = {}
         arrays: dict[str, np.ndarray] = {}
         for split, sequences in (("train", task.train(seed)), ("heldout", task.heldout(seed))):
@@ -81,7 +84,7 @@ class NearVerbatim:
             for prefix in self.prefix_tokens:
                 parts = [
                     self._of_batch(model, tokens_BL, prefix)
-                    for tokens_BL in self._batches(model, sequences, tried, task, device)
+                    for _, tokens_BL in token_batches(sequences, tried, task, device, size)
                 ]
                 totals[f"{split}_search_tokens"] += sum(read for _, read in parts)
                 found = {
@@ -94,14 +97,6 @@ class NearVerbatim:
             if isinstance(sequences, Identified):
                 arrays[f"{split}_sample_ids"] = sequences.sample_ids[:tried]
         return Measurement(totals=totals, arrays=arrays)
-
-    def _batches(
-        self, model: nn.Module, sequences: Sequences, tried: int, task: Task, device: torch.device
-    ) -> Iterator[Tensor]:
-        rows = sequences_at_once(model, length=task.length, vocab_size=task.vocab_size)
-        size = max(1, rows // self.num_beams)
-        for start in range(0, tried, size):
-            yield sequences.tokens(torch.arange(start, min(start + size, tried), device=device))
 
     def _of_batch(
         self, model: nn.Module, tokens_BL: Tensor, prefix: int

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from rote.core.checks import require_whole
-from rote.measures.cost import batches, num_scored_tokens, sequence_code_bits
+from rote.measures.cost import num_scored_tokens, sequence_code_bits, token_batches
 from rote.measures.protocol import Measurement
 from rote.models.gptq import gptq_weights
 from rote.models.quantise import (
@@ -102,5 +102,4 @@ class Quantised:
     ) -> Iterator[Tensor]:
         """Tokens [B, L] of the first training sequences."""
         number = min(self.calibration_sequences, sequences.num_sequences)
-        for batch in batches(number, task, device):
-            yield sequences.tokens(torch.arange(batch.start, batch.stop, device=device))
+        return (tokens_BL for _, tokens_BL in token_batches(sequences, number, task, device))

@@ -142,9 +142,7 @@ def attention_bytes(
         step.has_own_weights
         or has_dropout
         or is_written_out(
-            length=step.length,
-            head_width=width // num_heads,
-            number_bytes=step.product_bytes,
+            length=step.length, head_width=width // num_heads, number_bytes=step.product_bytes
         )
     )
     if not is_plain:

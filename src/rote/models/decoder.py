@@ -6,6 +6,7 @@ continuation step through a model with a `TokenReader`.
 Shapes: B sequences, L positions, D width, V vocabulary.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -17,12 +18,16 @@ from rote.models.attention import Past
 from rote.models.contracts import HasCache
 from rote.models.likelihood import started
 
+INIT_STD = 0.02  # GPT-2's; the two projections into the residual get INIT_STD / sqrt(2 * layers)
+MOST_LAYERS = 1 << 12  # counting parameters builds each layer, so more cannot be counted
+
 
 class Decoder(nn.Module):
     """A model ``forward(tokens_BL) -> logits_BLV``; fulfils `HasHead`, `HasBlocks` and `HasCache`.
 
     A block takes residual_BLD, and in ``read`` also a `Past`. Subclasses create blocks and norm
-    after their other embeddings: weights are drawn in the order in which modules are created.
+    after their other embeddings, and an untied head last, as the linear layer ``unembedding``:
+    weights are drawn in the order in which modules are created.
     """
 
     blocks: nn.ModuleList
@@ -32,6 +37,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.max_length = max_length
         self.token_embedding = nn.Embedding(vocab_size, width)
+        self.unembedding: nn.Linear | None = None
 
     def forward(self, tokens_BL: Tensor) -> Tensor:
         """Return logits of the next token at every position, [B, L] int64 -> [B, L, V]."""
@@ -39,8 +45,9 @@ class Decoder(nn.Module):
 
     @property
     def head(self) -> Tensor:
-        """[V, D], the token embedding itself; logits are hidden states times its transpose."""
-        return self.token_embedding.weight
+        """[V, D], the token embedding, or ``unembedding``; logits are hidden states times it."""
+        own = self.unembedding
+        return self.token_embedding.weight if own is None else own.weight
 
     def hidden(self, tokens_BL: Tensor) -> Tensor:
         """Return the head's input, [B, L] int64 -> [B, L, D]."""
@@ -75,6 +82,17 @@ class Decoder(nn.Module):
         """Return the first block's input, [B, L] -> [B, L, D]; ``start`` is the first position."""
         embedded_BLD: Tensor = self.token_embedding(tokens_BL)
         return embedded_BLD
+
+    def _initialise(self) -> None:
+        """Draw matrices as GPT-2's; those that add to the residual, in any pass, are smaller."""
+        residual_std = INIT_STD / math.sqrt(2 * len(list(self.passes())))
+        for name, parameter in self.named_parameters():
+            if name.endswith(("project.weight", "contract.weight", "mlp.contract")):
+                nn.init.normal_(parameter, std=residual_std)
+            elif parameter.ndim >= 2 and "convolution" not in name:
+                nn.init.normal_(parameter, std=INIT_STD)
+            elif name.endswith("bias"):
+                nn.init.zeros_(parameter)
 
 
 STEP_LOGITS = 1 << 22  # of all sequences: 16 MiB in float32

@@ -6,15 +6,13 @@ Mamba-2's.
 Shapes: B batch, L positions, D width, H heads, K numbers of a key, V of a value, M width of an MLP.
 """
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from rote.core.checks import require_whole
 from rote.models.contracts import FLOAT32, StepFormat
-from rote.models.gpt import INIT_STD, MOST_LAYERS
+from rote.models.decoder import MOST_LAYERS
 from rote.models.llama import NORM_BYTES, GatedMlp
 from rote.models.recurrence import (
     CHUNK,
@@ -183,12 +181,7 @@ class GatedDeltaNet(RecurrentDecoder):
         self._initialise()
 
     def _initialise(self) -> None:
-        residual_std = INIT_STD / math.sqrt(2 * len(self.blocks))
-        for name, parameter in self.named_parameters():
-            if name.endswith(("project.weight", "contract.weight")):
-                nn.init.normal_(parameter, std=residual_std)
-            elif parameter.ndim == 2:
-                nn.init.normal_(parameter, std=INIT_STD)
+        super()._initialise()
         for block in self.blocks:
             mixer = block.mixer
             assert isinstance(mixer, DeltaMixer)

@@ -4,7 +4,6 @@ Source: Radford et al. 2019; the configuration of Morris et al. 2025 (arXiv 2505
 Shapes: B batch, L positions, D width, V vocabulary.
 """
 
-import math
 from collections.abc import Collection
 
 import torch
@@ -13,12 +12,8 @@ from torch import Tensor, nn
 from rote.core.checks import require_whole
 from rote.models.attention import CausalSelfAttention, Past, dropped, mask_bytes
 from rote.models.contracts import StepFormat
-from rote.models.decoder import Decoder
+from rote.models.decoder import MOST_LAYERS, Decoder
 from rote.models.gelu import gelu
-
-INIT_STD = 0.02  # GPT-2's; the two projections into the residual get INIT_STD / sqrt(2 * layers)
-
-MOST_LAYERS = 1 << 12  # counting parameters builds each layer, so more cannot be counted
 
 
 class Block(nn.Module):
@@ -120,17 +115,3 @@ class GPT(Decoder):
         positions_L = torch.arange(start, start + tokens_BL.shape[1], device=tokens_BL.device)
         embedded_BLD = self.token_embedding(tokens_BL) + self.position_embedding(positions_L)
         return dropped(embedded_BLD, self.embedding_dropout if self.training else 0.0)
-
-    @property
-    def residual_std(self) -> float:
-        """The initial standard deviation of weights that add to the residual, as in GPT-2."""
-        return INIT_STD / math.sqrt(2 * len(self.blocks))
-
-    def _initialise(self) -> None:
-        for name, parameter in self.named_parameters():
-            if name.endswith(("project.weight", "contract.weight")):
-                nn.init.normal_(parameter, std=self.residual_std)
-            elif parameter.ndim == 2:
-                nn.init.normal_(parameter, std=INIT_STD)
-            elif name.endswith("bias"):
-                nn.init.zeros_(parameter)

@@ -6,23 +6,14 @@ Shapes: B batch, L positions, D width, H heads, G heads of keys and values, K wi
 M width of the MLP, V vocabulary.
 """
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from rote.core.checks import require_whole
-from rote.models.attention import (
-    Past,
-    attend,
-    attend_from_last,
-    attention_bytes,
-    require_divides,
-)
+from rote.models.attention import Past, attend, attend_from_last, attention_bytes, require_divides
 from rote.models.contracts import FLOAT32, StepFormat
-from rote.models.decoder import Decoder
-from rote.models.gpt import INIT_STD, MOST_LAYERS
+from rote.models.decoder import MOST_LAYERS, Decoder
 
 NORM_EPS = 1e-5  # Llama's
 NORM_BYTES = 2 * FLOAT32  # that an RMS norm keeps of a number: input and normed input
@@ -212,20 +203,6 @@ class Llama(Decoder):
         return GatedMlp(width=width, mlp_width=self.mlp_width)
 
     @property
-    def head(self) -> Tensor:
-        """[V, D]: the token embedding, or weights of its own."""
-        own = self.unembedding
-        return self.token_embedding.weight if own is None else own.weight
-
-    @property
     def past_numbers(self) -> int:
         """How many numbers the cache keeps of each token; heads share keys and values."""
         return super().past_numbers * self.num_groups // self.num_heads
-
-    def _initialise(self) -> None:
-        residual_std = INIT_STD / math.sqrt(2 * len(self.blocks))
-        for name, parameter in self.named_parameters():
-            if name.endswith(("project.weight", "contract.weight", "mlp.contract")):
-                nn.init.normal_(parameter, std=residual_std)
-            elif parameter.ndim >= 2:
-                nn.init.normal_(parameter, std=INIT_STD)

@@ -15,7 +15,7 @@ from torch.nn import functional
 from rote.core.checks import require_whole
 from rote.models.attention import require_divides
 from rote.models.contracts import FLOAT32, StepFormat
-from rote.models.gpt import INIT_STD, MOST_LAYERS
+from rote.models.decoder import INIT_STD, MOST_LAYERS
 from rote.models.llama import NORM_BYTES
 from rote.models.recurrence import (
     CHUNK,

@@ -17,24 +17,9 @@ class NanoGPT(GPT):
     P - S d. Raises ValueError for a size that cannot be built.
     """
 
-    def __init__(
-        self,
-        *,
-        num_layers: int,
-        width: int,
-        num_heads: int,
-        mlp_ratio: int,
-        vocab_size: int,
-        max_length: int,
-    ) -> None:
+    def __init__(self, *, width: int, mlp_ratio: int, **gpt: int) -> None:
         require_whole("size.mlp_ratio", mlp_ratio, 1)
-        super().__init__(
-            num_layers=num_layers,
-            width=width,
-            num_heads=num_heads,
-            vocab_size=vocab_size,
-            max_length=max_length,
-        )
+        super().__init__(width=width, **gpt)
         for block in self.blocks:
             assert isinstance(block, Block)
             block.expand = nn.Linear(width, mlp_ratio * width)

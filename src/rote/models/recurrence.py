@@ -40,18 +40,7 @@ class State:
 
 
 class RecurrentDecoder(Decoder):
-    """A `Decoder` whose blocks keep a `State` of what they have read, and whose head may be untied.
-
-    Subclasses create ``unembedding``, None for the token embedding itself, after blocks and norm.
-    """
-
-    unembedding: nn.Linear | None
-
-    @property
-    def head(self) -> Tensor:
-        """[V, D]: the token embedding, or weights of its own."""
-        own = self.unembedding
-        return self.token_embedding.weight if own is None else own.weight
+    """A `Decoder` whose blocks keep a `State` of what they have read."""
 
     def pasts(self) -> list[Any]:
         """Return an empty state for each block."""

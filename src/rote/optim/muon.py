@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
+from rote.core.checks import require_number
 from rote.optim.pair import Pair
 
 # Quintic iteration, as steep as possible at zero: singular values end between 0.7 and 1.2.
@@ -34,8 +35,7 @@ class Muon(Optimizer):
     ) -> None:
         settings = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
         for name, value in settings.items():
-            if not isinstance(value, int | float) or not value >= 0:
-                raise ValueError(f"Muon's {name} must be a number from 0 up, got {value!r}")
+            require_number(f"Muon's {name}", value, 0)
         super().__init__(weights, settings)
 
     @torch.no_grad()

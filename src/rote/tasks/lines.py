@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rote.core.checks import require_whole
+from rote.core.checks import require_choice, require_whole
 from rote.core.rng import generator
 from rote.tasks.protocol import Items
 
@@ -36,8 +36,7 @@ def characters_of(alphabet: str, texts: Iterable[str]) -> str:
     occurring = "".join(sorted({NEWLINE, SPACE}.union(*texts)))
     if beyond := sorted(set(occurring) - set(ASCII)):
         raise ValueError(f"lines are of printable ASCII, and {beyond[0]!r} is not")
-    if alphabet not in ALPHABETS:
-        raise ValueError(f"task.alphabet={alphabet!r}: choose from {', '.join(ALPHABETS)}")
+    require_choice("task.alphabet", alphabet, ALPHABETS)
     return occurring if alphabet == OCCURRING else ASCII
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rote.core.checks import require_whole
+from rote.core.checks import require_choice, require_share, require_whole
 from rote.core.rng import generator
 from rote.core.units import uniform_bits
 from rote.tasks.lines import Rows
@@ -46,11 +46,8 @@ class RandomLabels:
         require_whole("task.num_classes", self.num_classes, 2)
         require_whole("task.num_noise_symbols", self.num_noise_symbols, 1)
         require_whole("task.input_length", self.input_length, MARKS)
-        if self.inputs not in INPUTS:
-            raise ValueError(f"task.inputs={self.inputs!r}: choose from {', '.join(INPUTS)}")
-        fraction = self.random_fraction
-        if not (isinstance(fraction, int | float) and 0 <= fraction <= 1):
-            raise ValueError(f"task.random_fraction must be from 0 to 1, got {fraction!r}")
+        require_choice("task.inputs", self.inputs, INPUTS)
+        require_share("task.random_fraction", self.random_fraction)
 
     @property
     def vocab_size(self) -> int:

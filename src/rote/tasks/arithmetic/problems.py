@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import add, mul, sub
 
-from rote.core.checks import require_whole
+from rote.core.checks import require_choice, require_distinct, require_whole
 
 OPERATIONS: dict[str, tuple[str, Callable[[int, int], int]]] = {
     "add": ("+", add),
@@ -60,13 +60,9 @@ def _check(operations: Sequence[str], least: int, largest: int, modulus: int | N
         raise ValueError(
             f"no problems: task.least_operand={least} is above task.largest_operand={largest}"
         )
-    if len(operations) == 0 or len(set(operations)) != len(operations):
-        raise ValueError(
-            f"task.operations must hold one or more different ones, got {list(operations)}"
-        )
+    require_distinct("task.operations", operations)
     for name in operations:
-        if name not in OPERATIONS:
-            raise ValueError(f"task.operations: {name!r} is not among {', '.join(OPERATIONS)}")
+        require_choice("each of task.operations", name, OPERATIONS)
     if modulus is not None:
         require_whole("task.modulus", modulus, 2)
     if (number := len(operations) * (largest - least + 1) ** 2) > MAX_PROBLEMS:

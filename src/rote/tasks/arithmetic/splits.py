@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
-from rote.core.checks import require_whole
+from rote.core.checks import require_choice, require_whole
 from rote.core.rng import stream_seed
 from rote.tasks.arithmetic.problems import ArithmeticProblem
 
@@ -50,8 +50,7 @@ class Randomly:
                 f"task.split.fraction must be between 0 and 1, neither included, "
                 f"got {self.fraction!r}"
             )
-        if self.by not in UNITS:
-            raise ValueError(f"task.split.by={self.by!r}: choose from {', '.join(UNITS)}")
+        require_choice("task.split.by", self.by, UNITS)
 
     def heldout(self, problems: Sequence[ArithmeticProblem]) -> Collection[ArithmeticProblem]:
         """Return the fraction, rounded, of pairs or of problems."""
@@ -76,10 +75,7 @@ class Operand:
     def __post_init__(self) -> None:
         require_whole("task.split.digit", self.digit, 0, 9)
         require_whole("task.split.place", self.place, 0)
-        if self.operand not in PLACES:
-            raise ValueError(
-                f"task.split.operand={self.operand!r}: choose from {', '.join(PLACES)}"
-            )
+        require_choice("task.split.operand", self.operand, PLACES)
 
     def heldout(self, problems: Sequence[ArithmeticProblem]) -> Collection[ArithmeticProblem]:
         """Return all problems that show the digit there."""

@@ -13,7 +13,7 @@ from random import Random
 import torch
 from torch import Tensor
 
-from rote.core.checks import require_distinct, require_whole
+from rote.core.checks import require_choice, require_distinct, require_whole
 from rote.core.rng import stream_seed
 from rote.tasks.canaries.manifest import Canary, CanaryPlacement, Manifest
 from rote.tasks.canaries.spaces import KINDS, TOKENS
@@ -119,8 +119,7 @@ class Canaries:
         )
 
     def _require_kind(self, kind: str) -> None:
-        if kind not in KINDS:
-            raise ValueError(f"task.kinds: {kind!r} is not among {', '.join(KINDS)}")
+        require_choice("each of task.kinds", kind, KINDS)
         if kind != TOKENS and text_of(self.base) is None:
             name = type(self.base).__name__
             raise ValueError(f"task.kinds: {kind} is text, and {name}'s tokens are not: use tokens")

@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import chain
 from random import Random
 
-from rote.core.checks import require_distinct, require_whole
+from rote.core.checks import require_choice, require_distinct, require_whole
 from rote.core.rng import stream_seed
 from rote.tasks.canaries.spaces import TextSpace, bits
 from rote.tasks.lines import LineTask, Question
@@ -84,8 +84,7 @@ ATTRIBUTES = {
         ("{} was born on ", "The birthday of {} is ", "{} came to life on ", "{} dates from "),
     ),
     "birth_city": Attribute(
-        _PLACES,
-        ("{} was born in ", "The birthplace of {} is ", "{} comes from ", "{} grew up in "),
+        _PLACES, ("{} was born in ", "The birthplace of {} is ", "{} comes from ", "{} grew up in ")
     ),
     "university": Attribute(
         TextSpace((_OPENINGS, _COLLEGES)),
@@ -105,18 +104,6 @@ ATTRIBUTES = {
     ),
 }
 NUM_WORDINGS = min(len(one.wordings) for one in ATTRIBUTES.values())
-
-
-def longest_line(names: Sequence[str]) -> int:
-    """Return the characters of the longest sentence about some attributes, full stop included."""
-    return max(
-        max(map(len, ATTRIBUTES[name].wordings))
-        - len(BLANK)
-        + NAMES.longest
-        + ATTRIBUTES[name].values.longest
-        + len(".")
-        for name in names
-    )
 
 
 END = "."
@@ -166,9 +153,7 @@ class Biographies(LineTask):
                 f"task.exposures: {len(self.exposures)} are dealt to {self.num_people} people"
             )
         for name in self.attributes:
-            if name not in ATTRIBUTES:
-                choices = ", ".join(ATTRIBUTES)
-                raise ValueError(f"task.attributes: {name!r} is not among {choices}")
+            require_choice("each of task.attributes", name, ATTRIBUTES)
         self.check()
 
     def questions(self, seed: int) -> Sequence[Question]:
@@ -202,7 +187,9 @@ class Biographies(LineTask):
     @cached_property
     def longest(self) -> int:
         """Return the longest line in any wording, so that wordings change no parameter count."""
-        return longest_line(self.attributes)
+        used = [ATTRIBUTES[name] for name in self.attributes]
+        longest = max(max(map(len, one.wordings)) + one.values.longest for one in used)
+        return longest - len(BLANK) + NAMES.longest + len(END)
 
     def _facts(self, seed: int) -> Iterator[_Fact]:
         names = _names(seed, self.num_people + self.num_heldout_people)

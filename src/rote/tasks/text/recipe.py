@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from rote.core.checks import require_whole
+from rote.core.checks import require_choice, require_whole
 from rote.tasks.text.sources import Source
 from rote.tasks.text.tokenisers import Tokeniser
 from rote.tasks.text.windows import WINDOWS
@@ -23,8 +23,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         require_whole("task.length", self.length, 1, 1 << 20)
-        if self.windows not in WINDOWS:
-            raise ValueError(f"task.windows must be one of {WINDOWS}, got {self.windows!r}")
+        require_choice("task.windows", self.windows, WINDOWS)
         threshold = self.near_duplicate_threshold
         if threshold is not None and not 0 < threshold <= 1:
             raise ValueError(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from rote.core.checks import require_choice
 from rote.io.write import sha256_of_file
 from rote.tasks.text.reading.encoding import blocks_of_utf8
 from rote.tasks.text.reading.formats import PARQUET, TEXT, FileFormat, files_of, kind_of
@@ -75,8 +76,7 @@ class PythonLibrary:
     content: str  # sources: whole files; docstrings: only these
 
     def __post_init__(self) -> None:
-        if self.content not in CONTENTS:
-            raise ValueError(f"task.source.content must be one of {CONTENTS}, got {self.content!r}")
+        require_choice("task.source.content", self.content, CONTENTS)
 
     def version(self) -> str:
         """Return a digest of every module's name and bytes."""
@@ -160,12 +160,7 @@ class LocalFiles:
 
 def wanted_text(field: str, way_out: str) -> RowSelection:
     """Select a field with text, in a row of a file or data set."""
-    return RowSelection(
-        field=field,
-        way_out=way_out,
-        takes_tokens=False,
-        most_bytes=MOST_BYTES,
-    )
+    return RowSelection(field=field, way_out=way_out, takes_tokens=False, most_bytes=MOST_BYTES)
 
 
 def _docstrings(source: str) -> str:

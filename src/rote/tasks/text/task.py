@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rote.core.checks import require_whole
+from rote.core.checks import require_choice, require_share, require_whole
 from rote.core.progress import no_progress
 from rote.core.rng import stream_seed
 from rote.io.outputs import OUTPUTS_VARIABLE
@@ -43,11 +43,9 @@ class Pools:
     reference_share: float
 
     def __post_init__(self) -> None:
-        if self.by not in SPLIT_BY:
-            raise ValueError(f"task.split_by must be one of {SPLIT_BY}, got {self.by!r}")
+        require_choice("task.split_by", self.by, SPLIT_BY)
         for name in ("heldout_share", "reference_share"):
-            if not _is_share(getattr(self, name)):
-                raise ValueError(f"task.{name} must be from 0 to 1, got {getattr(self, name)!r}")
+            require_share(f"task.{name}", getattr(self, name))
         if self.heldout_share + self.reference_share >= 1:
             raise ValueError("task.heldout_share and task.reference_share leave nothing to train")
 
@@ -79,11 +77,6 @@ def _random_64_bits(counters_N: np.ndarray, key: int) -> np.ndarray:
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return mixed ^ (mixed >> np.uint64(31))
-
-
-def _is_share(value: object) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and 0 <= value <= 1  # type: ignore[operator]
 
 
 TRAINED = ("train", "reference")
@@ -118,12 +111,9 @@ class Text:
         require_whole("task.num_heldout_sequences", self.num_heldout_sequences, 1)
         require_whole("task.split_seed", self.split_seed, 0)
         require_whole("task.repeats", self.repeats, 1)
-        if self.pool not in TRAINED:
-            raise ValueError(f"task.pool must be one of {TRAINED}, got {self.pool!r}")
-        fraction = self.duplicated_fraction
-        if not (isinstance(fraction, int | float) and 0 <= fraction <= 1):
-            raise ValueError(f"task.duplicated_fraction must be from 0 to 1, got {fraction!r}")
-        if fraction and self.repeats < 2:
+        require_choice("task.pool", self.pool, TRAINED)
+        require_share("task.duplicated_fraction", self.duplicated_fraction)
+        if self.duplicated_fraction and self.repeats < 2:
             raise ValueError("task.duplicated_fraction needs task.repeats of 2 or more")
         if not isinstance(self.corpus, str | None):
             raise ValueError(f"task.corpus must be an id like text-..., got {self.corpus!r}")

@@ -11,11 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rote.io.write import is_lfs_pointer
-from rote.tasks.text.reading.decompression import (
-    compression_of,
-    open_bytes,
-    without_compression,
-)
+from rote.tasks.text.reading.decompression import compression_of, open_bytes, without_compression
 from rote.tasks.text.reading.encoding import encoding_of, open_utf8
 
 TEXT, JSON_LINES, JSON, TABLE, PARQUET = "text", "JSON lines", "JSON", "table", "parquet"
