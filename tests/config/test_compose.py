@@ -11,11 +11,12 @@ from omegaconf import OmegaConf
 
 from rote.config.compose import MAIN, Composer
 from rote.config.folders import conf_folder
+from rote.config.hydra_version import VERSION_BASE
 from rote.config.sweep import load_sweep, points
 
 
 def composed_by_hydra(folder: Path, overrides: Sequence[str]) -> Any:
-    with initialize_config_dir(str(folder), version_base="1.3"):
+    with initialize_config_dir(str(folder), **VERSION_BASE):
         return OmegaConf.to_container(compose(MAIN, overrides=list(overrides)), resolve=True)
 
 

@@ -57,6 +57,7 @@ def test_shuffled_values_are_the_same_values() -> None:
         ("seed=range(0,1e9)", "more than 100,000 values"),
         ("seed=shuffle(range(0,1000000000))", "more than 100,000 values"),
         ("seed=choice()", "choice.*empty"),
+        ("log.group=extend_list(a)", "extend_list"),  # Hydra 1.4 knows it
         ("seed=[choice(1,2)]", "cannot stand inside a value"),
         ("seed=nothing(1)", "Unknown function"),
         ("seed=a,", "cannot read"),

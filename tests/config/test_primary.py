@@ -13,6 +13,7 @@ from rote.cli.hydra_flags import _parser
 from rote.cli.main import main
 from rote.config.compose import plain
 from rote.config.folders import conf_folder
+from rote.config.hydra_version import VERSION_BASE
 from rote.config.sweep import points
 
 MINE = """\
@@ -162,7 +163,7 @@ def shown(capsys: pytest.CaptureFixture[str]) -> Shown:
         if needs_application(words):
             assert main(["train", *words, "--cfg", "job", "--resolve"]) == 0
             return dict(yaml.safe_load(capsys.readouterr().out))
-        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        with initialize_config_dir(str(conf_folder()), **VERSION_BASE):
             return plain(compose("train", overrides=list(words)))
 
     return show

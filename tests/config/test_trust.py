@@ -144,6 +144,19 @@ def test_nothing_is_built_or_imported_that_is_not_allowed() -> None:
         build({"_target_": "rote.models.gpt.GPT", "deep": [config]})
 
 
+def test_an_error_of_a_constructor_is_one_line() -> None:
+    with pytest.raises(ValueError, match=r"rote\.tasks\.uniform\.Uniform.*TypeError") as caught:
+        build({"_target_": "rote.tasks.uniform.Uniform", "lenght": 3})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_function_may_make_a_model_of_a_class_that_nobody_names(tmp_path: Path) -> None:
+    text = "class Model:\n    def __call__(self): ...\n\ndef make(): return Model()\n"
+    (tmp_path / "own_package" / "made.py").write_text(text)
+    Composer().config(["model._target_=own_package.made.make"])
+    assert type(build({"_target_": "own_package.made.make"})).__name__ == "Model"
+
+
 def test_what_this_process_composed_is_allowed() -> None:
     assert not is_allowed("own_package.Mine")
     Composer().config(["model._target_=own_package.Mine"])

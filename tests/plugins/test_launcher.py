@@ -33,6 +33,7 @@ def found(kind: type[Plugin]) -> list[type[Plugin]]:
     return Plugins.instance().discover(kind)
 
 
+Plugins.instance()  # registers settings, which Hydra 1.4 does once, before suites restore its state
 NO_CLUSTER = pytest.mark.skipif(not answers("sinfo"), reason="no SLURM answers")
 SLURM = [pytest.mark.slurm, pytest.mark.slow, NO_CLUSTER]
 CHDIR = "hydra.job.chdir=true"  # the suites expect it; it is a default of old Hydra alone

@@ -22,6 +22,7 @@ from rote.config.compose import Composer, plain
 from rote.config.data_resolver import DataResolver
 from rote.config.folders import conf_folder, sweep_files
 from rote.config.grammar import parse, plain_words
+from rote.config.hydra_version import VERSION_BASE
 from rote.config.primary import MAIN, Primary, composing
 from rote.config.sweep import as_grid
 from rote.config.trust import require_own
@@ -98,11 +99,12 @@ def launch_grid(
 def _hand_over_to_hydra(words: list[str], *, shows: bool) -> int:
     """Run Hydra's application; with ``shows`` it prints the configuration and trains nothing."""
     if any(word.lstrip("+").startswith("sweep=") for word in words):
+        ConfigStore.instance().repo.pop("sweep", None)  # of an earlier call in this process
         for name, path in sweep_files().items():
             ConfigStore.instance().store(group="sweep", name=name, node=OmegaConf.load(path))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing; we print all errors
     sys.argv = ["rote train", *words]
-    application = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=MAIN)
+    application = hydra.main(config_path=str(conf_folder()), config_name=MAIN, **VERSION_BASE)
     raised: list[Exception] = []
     _raised.set(raised)
     try:

@@ -12,6 +12,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 
 from rote.config.choices import near
+from rote.config.hydra_version import ALLOWED_BEFORE
 from rote.config.trust import TARGET, named_code, require_allowed
 from rote.ledger.spec import CONTROL, HOW, WHAT
 
@@ -25,11 +26,15 @@ def build(config: Mapping[str, Any], **arguments: Any) -> Any:
     """
     require_allowed([config, arguments])
     try:
-        return instantiate(dict(config), _convert_="object", **arguments)
+        return instantiate(dict(config), _convert_="object", **ALLOWED_BEFORE, **arguments)
     except InstantiationException as error:
         if isinstance(error.__cause__, ValueError):
             raise error.__cause__ from None
         raise ValueError(" ".join(str(error).split())) from error
+    except ValueError:
+        raise
+    except Exception as error:  # the constructor's own, which Hydra 1.4 does not wrap
+        raise ValueError(f"error in call to target {config.get(TARGET)}: {error!r}") from error
 
 
 def target_of(config: Mapping[str, Any]) -> Any:

@@ -74,6 +74,8 @@ def _parse_one(text: str) -> Override:
             f"cannot read {text!r} as KEY=VALUE: put a value that holds spaces or any of "
             "= , : ( ) [ ] { } in quotes"
         ) from error
+    if override.type.name == "EXTEND_LIST":  # of Hydra 1.4, which warns that 1.5 has none
+        raise ValueError(f"{text!r}: write the whole list: extend_list() is not read here")
     if not isinstance(override._value, Sweep | Glob) and _holds_sweep(override.value()):
         raise ValueError(f"{text!r}: choice(), range() and the like cannot stand inside a value")
     return override

@@ -12,6 +12,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from rote.config.folders import conf_folder, conf_folders, own_conf_folder
+from rote.config.hydra_version import VERSION_BASE
 
 MAIN = "train"
 OF_HYDRA = "hydra.conf"  # the package of Hydra's own settings
@@ -94,7 +95,7 @@ class Primary:
         if self.searched is not None:  # the application has initialised Hydra
             yield
             return
-        with composing(), initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        with composing(), initialize_config_dir(str(conf_folder()), **VERSION_BASE):
             yield
 
 
