@@ -10,13 +10,11 @@ from tests.conftest import COMPOSER
 from tests.tracking.conftest import QUESTION, Rote, Server, Swept
 
 from rote.analysis.metrics import METRICS, SHARES, metric_of
-from rote.analysis.overviews import OVERVIEWS, Overview, overview_of
+from rote.analysis.overviews import OVERVIEWS, PROGRESS, SETTING, Overview, overview_of
 from rote.analysis.report import kinds
 from rote.config.folders import sweep_files
 from rote.config.sweep import Sweep, points, read_sweep
 from rote.ledger.spec import flatten
-from rote.tracking import curves
-from rote.tracking.mirror import SETTING
 from rote.tracking.workspaces import Workspaces, wandb_column
 
 OF_A_RUN = {"parameters", "entropy_bits", "training.tokens_seen"}
@@ -86,7 +84,7 @@ def test_the_spec_is_whole_the_same_each_time_and_asks_nobody(
     assert QUESTION in json.dumps(made["report"])
     over = [(panel["config"]["xAxis"], panel["config"]["metrics"]) for panel in panels(made)
             if panel["viewType"] == LINES]  # fmt: skip
-    assert over == [(axis, [name]) for name in overview.curves for axis in curves.AXES]
+    assert over == [(axis, [name]) for name in overview.curves for axis in PROGRESS]
 
 
 def test_panels_are_titled_by_the_registry_and_show_the_spread_over_seeds() -> None:

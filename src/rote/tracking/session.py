@@ -80,10 +80,13 @@ with suppress(ImportError):
 LAST_RECORD_SECONDS = 30.0
 
 
-def begin(folder: Path, *, run_id: str, mode: str, **identity: Any) -> Any:
+def begin(
+    folder: Path, *, run_id: str, mode: str, samples_gpu: bool = False, **identity: Any
+) -> Any:
     """Open the wandb run of this id, with its log in ``folder``/wandb.
 
-    The environment may restrict ``mode``: see `allowed_mode`.
+    The environment may restrict ``mode``: see `allowed_mode`. With ``samples_gpu`` wandb's own
+    monitor samples GPU, memory and processor of the machine every 15 s.
     """
     mode = allowed_mode(mode)
     _wait_for_a_name_of_its_own(folder)
@@ -98,7 +101,8 @@ def begin(folder: Path, *, run_id: str, mode: str, **identity: Any) -> Any:
             silent=True,
             console="off",
             disable_git=True,
-            x_disable_stats=True,
+            x_disable_stats=not samples_gpu,
+            x_stats_pid=os.getpid(),  # the default is that of the process that imported wandb
             # A killed run loses unflushed data: by default 15 s or 32 KiB.
             x_transaction_log_flush_interval=0.5,
         ),
