@@ -74,9 +74,7 @@ def panel_sections(overview: Overview, is_known: Callable[[str], bool]) -> list[
     )
     while_training = tuple(Panel(kind="curve", x=x, y=y) for x, y in curves)
     return [
-        PanelSection(
-            title=overview.title, text=f"{overview.text} {OVER_SEEDS}", panels=results
-        ),
+        PanelSection(title=overview.title, text=f"{overview.text} {OVER_SEEDS}", panels=results),
         PanelSection(title="While training", text=OVER_SEEDS, panels=while_training),
     ]
 

@@ -37,18 +37,17 @@ def dashboard(
     outputs/dashboards/<name>/dashboard.html and prints the path.
     """
     if print_ + html + bool(push) > 1:
-        raise ValueError(
-            "--print, --push and --html exclude each other; see rote dashboard --help"
-        )
+        raise ValueError("--print, --push and --html exclude each other; see rote dashboard --help")
+    if all_ and (kind or html):
+        raise ValueError("--all is without --kind and --html; see rote dashboard --help")
     if html:
         return _write_dashboard(name, kind)
-    if all_:
-        made = {each: _workspaces(name, each, push) for each in _kinds()}
-    else:
-        made = {"": _workspaces(name, kind, push)}
+    from rote.analysis.report import kinds
+
+    made = {each: _workspaces(name, each, push) for each in (kinds() if all_ else [kind])}
     if not push:
         specs = {each: workspaces.specs() for each, workspaces in made.items()}
-        print_json(specs if all_ else specs[""])
+        print_json(specs if all_ else specs[kind])
         return 0
     for workspaces in made.values():
         for address in workspaces.push():
@@ -56,14 +55,7 @@ def dashboard(
     return 0
 
 
-def _kinds() -> list[str]:
-    from rote.analysis.report import kinds
-
-    return kinds()
-
-
 def _write_dashboard(name: str | None, kind: str | None) -> int:
-    from rote.analysis.overviews import overview_of
     from rote.analysis.report import require_kind
     from rote.cli.progress import Bar
     from rote.gathering.dashboard import dashboard_page

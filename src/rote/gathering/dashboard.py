@@ -1,6 +1,6 @@
 """Draw the runs of a sweep as one HTML file, with the panels of its dashboard in wandb."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -115,9 +115,7 @@ class Drawing:
             if grid := _common([x for x, _ in lines]):
                 values = np.stack([np.interp(grid, x, y) for x, y in lines])
                 spread = _spread(values)
-                made.append(
-                    {"setting": place, "num_runs": len(lines), "x": short(grid), **spread}
-                )
+                made.append({"setting": place, "num_runs": len(lines), "x": short(grid), **spread})
         return made
 
 
@@ -129,9 +127,7 @@ def _rows_of(runs: pl.DataFrame, curves: pl.DataFrame) -> dict[str, list[Row]]:
         run = per_run[row.pop("run_id")]
         held = {name: value for name, value in row.items() if value is not None}
         found[run["run_id"]].append(
-            with_derived(
-                held, parameters=run["parameters"], epoch_tokens=run["cost.train_tokens"]
-            )
+            with_derived(held, parameters=run["parameters"], epoch_tokens=run["cost.train_tokens"])
         )
     return found
 
