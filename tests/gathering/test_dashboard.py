@@ -44,15 +44,15 @@ def test_bars_and_curves_are_means_with_least_and_most_over_seeds(outputs: Path)
     known = {"entropy_bits", "memorised_bits", "data_bits_per_parameter", "bits_per_parameter",
              "parameters"}  # fmt: skip
     expected = panel_sections(overview_of("capacity"), known.__contains__)
-    assert list(shown) == list(dict.fromkeys(p.title for each in expected for p in each.panels))
+    assert list(shown) == [panel.title for each in expected for panel in each.panels]
     runs = rote.results("seeds").runs
     bits = runs["bits_per_parameter"].to_numpy().reshape(4, 3)
-    bars = shown["memorised by setting"]["series"]
+    bars = shown["memorised (bits per parameter) by setting"]["series"]
     for bar, own in zip(bars, bits, strict=True):
         assert bar["num_runs"] == 3
         found = [bar[name][0] for name in ("least", "mean", "most")]
         assert found == pytest.approx([own.min(), own.mean(), own.max()], rel=1e-6)
-    curve = next(p for t, p in shown.items() if t.endswith("over step") and "bits)" in p["y"])
+    curve = shown["memorised (bits) over step"]
     first = runs["run_id"][:3]
     ends = [Store(outputs).run(run_id).curve()[-1]["memorised_bits"] for run_id in first]
     found = [curve["series"][0][name][-1] for name in ("least", "mean", "most")]

@@ -42,11 +42,13 @@ class Panel:
 
     @property
     def title(self) -> str:
-        """Return the title, in which points name their units."""
-        across, up = metric_of(self.x), metric_of(self.y)
-        if self.kind == "points":
-            return f"{up.label} against {across.label}"
-        return f"{up.title} {'by' if self.kind == 'bars' else 'over'} {across.title}"
+        """Return the title, with units."""
+        word = {"points": "against", "bars": "by", "curve": "over"}[self.kind]
+        across = metric_of(self.x)
+        return (
+            f"{metric_of(self.y).label} {word} "
+            f"{across.label if self.kind == 'points' else across.title}"
+        )
 
 
 def is_count(column: str) -> bool:
