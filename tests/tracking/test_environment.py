@@ -70,18 +70,16 @@ def test_a_key_comes_before_the_environment_and_that_before_the_default(
     monkeypatch.setenv("WANDB_TAGS", "a,b")
     found = observer("log.observers.wandb.project=mine")
     assert [found[key] for key in ("project", "entity", "tags")] == ["mine", "team", "a,b"]
+    monkeypatch.setenv("WANDB_RUN_GROUP", "both")
+    assert [observer()["group"], observer("log.group=demo")["group"]] == ["both", "demo"]
 
 
-def test_tags_come_after_those_of_rote_and_a_single_run_takes_the_group(
-    tiny: MakeSpec, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WANDB_RUN_GROUP", "mine")
+def test_tags_come_after_those_of_rote(tiny: MakeSpec, store: Store) -> None:
     spec = tiny("log=offline", "log.observers.wandb.tags='paper, gpt'")
     execute(spec, store)
     (path,) = logs(store.run(spec.run_id).path)
     (run,) = (each.run for each in records(path) if each.WhichOneof("record_type") == "run")
     assert list(run.tags) == ["Uniform", "GPT", "fp32", "paper", "gpt"]
-    assert run.run_group == "mine"
 
 
 @pytest.mark.parametrize("is_on_gpu", [False, True])
