@@ -15,7 +15,7 @@ import wandb
 from rote.ledger.record import DamagedRecord
 from rote.tracking.offline import is_complete
 
-NO_LOGIN = "No API key configured"  # wandb's own words
+NO_LOGIN = ("No API key configured", "not logged in")  # wandb's own words
 TRUE = ("1", "true", "yes", "on")
 PATIENCE_SECONDS = 20.0
 LOGIN = "no login for wandb: run `wandb login`, or set WANDB_API_KEY (and WANDB_BASE_URL)"
@@ -71,7 +71,8 @@ def asking(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         message = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(LOGIN if NO_LOGIN in message else f"{what}: {message}") from error
+        is_login = any(words in message for words in NO_LOGIN)
+        raise ValueError(LOGIN if is_login else f"{what}: {message}") from error
 
 
 with suppress(ImportError):
