@@ -15,7 +15,7 @@ import wandb
 from rote.ledger.record import DamagedRecord
 from rote.tracking.offline import is_complete
 
-NO_LOGIN = ("No API key configured", "not logged in")  # wandb's own words
+NO_LOGIN = "No API key configured", "not logged in"  # wandb's own words
 TRUE = ("1", "true", "yes", "on")
 PATIENCE_SECONDS = 20.0
 LOGIN = "no login for wandb: run `wandb login`, or set WANDB_API_KEY (and WANDB_BASE_URL)"
@@ -62,6 +62,11 @@ def require_server() -> None:
         raise ValueError(f"{settings.base_url} does not answer: {error}") from error
 
 
+def is_no_login(message: str) -> bool:
+    """Return whether wandb says that it has no login."""
+    return any(words in message for words in NO_LOGIN)
+
+
 @contextmanager
 def asking(what: str) -> Iterator[None]:
     """Turn any error of a server or of wandb into a ValueError of one line."""
@@ -71,8 +76,7 @@ def asking(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         message = " ".join(str(error).split()) or type(error).__name__
-        is_login = any(words in message for words in NO_LOGIN)
-        raise ValueError(LOGIN if is_login else f"{what}: {message}") from error
+        raise ValueError(LOGIN if is_no_login(message) else f"{what}: {message}") from error
 
 
 with suppress(ImportError):
