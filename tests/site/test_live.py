@@ -9,6 +9,7 @@ from tests.site.conftest import ROWS
 from tests.site.planted import plant, record_of
 
 from rote.cluster.plan import load_plan
+from rote.gathering.api import Api
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.site.server import Server
@@ -31,7 +32,7 @@ def moving(tmp_path: Path, base: Spec) -> Path:
 @pytest.fixture
 def address(moving: Path) -> Iterator[str]:
     """Of a server over it."""
-    server = Server(moving, port=0)
+    server = Server(moving, port=0, api=Api(moving))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server.address
     server.shutdown()

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from tests.site.conftest import NUM_RUNS
 
+from rote.gathering.api import Api
 from rote.ledger.store import Store
 from rote.site.access import REFUSAL
 from rote.site.server import Server, open_in_browser
@@ -36,7 +37,7 @@ class Ask:
 
 @pytest.fixture
 def ask(outputs: Path) -> Iterator[Ask]:
-    server = Server(outputs, port=0)
+    server = Server(outputs, port=0, api=Api(outputs))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     connection = http.client.HTTPConnection(*server.server_address[:2])
     yield Ask(connection, server.address.partition("?token=")[2], server.server_address[1])
@@ -164,7 +165,7 @@ def test_head_has_no_body(ask: Ask) -> None:
 
 
 def test_it_listens_to_this_machine_alone(outputs: Path) -> None:
-    with Server(outputs, port=0) as server:
+    with Server(outputs, port=0, api=Api(outputs)) as server:
         assert server.server_address[0] == "127.0.0.1"
 
 

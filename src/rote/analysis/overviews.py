@@ -1,17 +1,24 @@
 """Choose the first charts for the runs of each kind of report: axes and training curves.
 
-The site and the dashboards of wandb draw them; `rote.analysis.metrics` has titles, units and forms.
+The site and the dashboards draw them; `rote.analysis.metrics` has titles, units and forms.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
-from rote.analysis.metrics import METRICS
+from rote.analysis.metrics import METRICS, metric_of
 from rote.ledger.curve import BELOW_UNIFORM_BITS, MEMORISED_BITS
 
 LOSS = "loss_bits_per_token"
 HELDOUT = "heldout_bits_per_token"
 SEQUENCES = "task.num_sequences"
 BASE_SEQUENCES = "task.base.num_sequences"  # canaries are inserted among them
+DATA = "data_bits_per_parameter"  # data over capacity, before a report knows the capacity
+SETTING = "setting"  # equal for runs that differ only in their seeds
+STEP, TOKENS, EPOCHS = "step", "tokens", "epochs"
+PROGRESS = (STEP, TOKENS, EPOCHS)  # x axes of curves
+OVER_SEEDS = "Mean over the seeds of a setting, and their least and most."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +30,55 @@ class Overview:
     axes: tuple[tuple[str, str], ...]  # x and y; the first that the runs have is shown first
     by: tuple[tuple[str, str], ...] = ()  # a setting, and the number averaged at each value
     curves: tuple[str, ...] = (LOSS, BELOW_UNIFORM_BITS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One chart of a dashboard: runs as points, means over seeds as bars, or a training curve."""
+
+    kind: Literal["points", "bars", "curve"]
+    x: str  # of bars: the setting whose values have a bar each
+    y: str
+
+    @property
+    def title(self) -> str:
+        """Return the title, with units."""
+        word = {"points": "against", "bars": "by", "curve": "over"}[self.kind]
+        across = metric_of(self.x)
+        return (
+            f"{metric_of(self.y).label} {word} "
+            f"{across.label if self.kind == 'points' else across.title}"
+        )
+
+
+def is_count(column: str) -> bool:
+    """Return whether a column spans decades: bits, parameters, sequences."""
+    return metric_of(column).form.startswith("{:,")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PanelSection:
+    """Charts below one heading, and what to look for."""
+
+    title: str
+    text: str
+    panels: tuple[Panel, ...]
+
+
+def panel_sections(overview: Overview, is_known: Callable[[str], bool]) -> list[PanelSection]:
+    """Return the results of runs, then their curves; points only of axes that are known."""
+    axes = [pair for pair in overview.axes if all(map(is_known, pair))]
+    bars = [(SETTING, up) for up in dict.fromkeys(up for _, up in axes)] + [*overview.by]
+    curves = [(across, up) for up in overview.curves for across in PROGRESS]
+    results = (
+        *(Panel(kind="points", x=x, y=y) for x, y in axes),
+        *(Panel(kind="bars", x=x, y=y) for x, y in bars),
+    )
+    while_training = tuple(Panel(kind="curve", x=x, y=y) for x, y in curves)
+    return [
+        PanelSection(title=overview.title, text=f"{overview.text} {OVER_SEEDS}", panels=results),
+        PanelSection(title="While training", text=OVER_SEEDS, panels=while_training),
+    ]
 
 
 def overview_of(kind: str) -> Overview:
@@ -48,7 +104,10 @@ OVERVIEWS = {
         title="Capacity",
         text="On the diagonal data are stored whole; where points leave it a model is full. A run "
         "that had not converged gives a lower bound.",
-        axes=(("entropy_bits", "memorised_bits"), ("parameters", "bits_per_parameter")),
+        axes=(
+            ("entropy_bits", "memorised_bits"), (DATA, "bits_per_parameter"),
+            ("parameters", "bits_per_parameter"),
+        ),
         by=(("precision.name", "bits_per_parameter"),),
         curves=(LOSS, MEMORISED_BITS, "bits_per_parameter"),
     ),
@@ -72,7 +131,10 @@ OVERVIEWS = {
         title="Double descent",
         text="Held-out sequences are as many in every run of a sweep. A peak is expected where "
         "data and capacity are equal.",
-        axes=(("data_per_capacity", HELDOUT), (SEQUENCES, HELDOUT), ("parameters", HELDOUT)),
+        axes=(
+            ("data_per_capacity", HELDOUT), (DATA, HELDOUT), (SEQUENCES, HELDOUT),
+            ("parameters", HELDOUT),
+        ),
         curves=(LOSS, MEMORISED_BITS, BELOW_UNIFORM_BITS),
     ),
     "formats": Overview(

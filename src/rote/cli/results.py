@@ -246,13 +246,14 @@ def serve(
     import signal
     import threading
 
+    from rote.gathering.api import Api
     from rote.site.server import Server, open_in_browser
 
     outputs = outputs_folder()
     if not outputs.is_dir():
         raise ValueError(f"there is no outputs folder {outputs}: rote sweep, or set ROTE_OUTPUTS")
     console = screen()
-    with Server(outputs, port=port) as server:
+    with Server(outputs, port=port, api=Api(outputs)) as server:
         # No KeyboardInterrupt, which could interrupt the middle of a line.
         signal.signal(signal.SIGINT, lambda *_: threading.Thread(target=server.shutdown).start())
         with Bar() as progress:  # the first look at many runs takes seconds; later ones reuse it

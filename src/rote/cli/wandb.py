@@ -26,18 +26,49 @@ def dashboard(
     /,
     *,
     kind: Annotated[str | None, argument("of report: another, or without a sweep")] = None,
+    all_: Annotated[bool, flag("of every kind of report", name="--all")] = False,
+    html: Annotated[bool, flag("from the runs here, as one file without wandb")] = False,
     print_: Annotated[bool, flag("the default; calls no server", name="--print")] = False,
     push: Annotated[str | None, PLACE] = None,
 ) -> int:
-    """Prints the spec as JSON without calling a server, or with ``push`` saves it there."""
-    if print_ and push:
-        raise ValueError("--print and --push exclude each other; see rote dashboard --help")
-    made = _workspaces(name, kind, push)
+    """Prints the spec as JSON without calling a server, or with ``push`` saves it there.
+
+    With ``all_`` the JSON has a spec for each kind; with ``html`` it writes
+    outputs/dashboards/<name>/dashboard.html and prints the path.
+    """
+    if print_ + html + bool(push) > 1:
+        raise ValueError("--print, --push and --html exclude each other; see rote dashboard --help")
+    if all_ and (kind or html):
+        raise ValueError("--all is without --kind and --html; see rote dashboard --help")
+    if html:
+        return _write_dashboard(name, kind)
+    from rote.analysis.report import kinds
+
+    made = {each: _workspaces(name, each, push) for each in (kinds() if all_ else [kind])}
     if not push:
-        print_json(made.specs())
+        specs = {each: workspaces.specs() for each, workspaces in made.items()}
+        print_json(specs if all_ else specs[kind])
         return 0
-    for address in made.push():
-        screen().print(address, soft_wrap=True)
+    for workspaces in made.values():
+        for address in workspaces.push():
+            screen().print(address, soft_wrap=True)
+    return 0
+
+
+def _write_dashboard(name: str | None, kind: str | None) -> int:
+    from rote.analysis.report import require_kind
+    from rote.cli.progress import Bar
+    from rote.gathering.dashboard import dashboard_page
+    from rote.io.outputs import below
+    from rote.io.write import require_writable, write_bytes
+
+    if name is None:
+        raise ValueError("--html draws the runs of a sweep: rote dashboard NAME --html")
+    folder = below(require_writable(outputs_folder()) / "dashboards", "a sweep's name", name)
+    with Bar() as progress:
+        page = dashboard_page(name, require_kind(kind) if kind else None, progress)
+    write_bytes(folder / "dashboard.html", page)
+    screen().print(f"{folder / 'dashboard.html'}", soft_wrap=True)
     return 0
 
 
@@ -48,7 +79,9 @@ def _workspaces(name: str | None, kind: str | None, push: str | None) -> "Worksp
     from rote.tracking.workspaces import Workspaces
 
     if name is None and not kind:
-        raise ValueError("name a launched sweep, or a kind: rote dashboard --kind capacity")
+        raise ValueError(
+            "name a launched sweep, or a kind: rote dashboard --kind capacity, or --all"
+        )
     outputs = outputs_folder()
     plan = None if name is None else load_plan(outputs, name)
     shown = require_kind(kind) if kind else (plan.report if plan else "")

@@ -25,6 +25,7 @@ FLAG = re.compile(r"(--)?[A-Za-z][\w-]*(=.*)?")
 AUTO = "auto"  # host.stack: as many runs as memory and the measured gain allow
 PROJECT = re.compile(r"[^/\\#?%:]{1,128}")  # the project names that wandb accepts
 MIRROR = "rote.tracking.mirror.WandbMirror"
+TAGS = "tags"
 LIMIT_KEY = "up_to_parameters"
 MOST_THREADS = 1 << 12  # torch would try to start more
 LONGEST_SIGNAL_SECONDS = 65535  # of sbatch --signal
@@ -90,9 +91,16 @@ def _require_mirror(where: str, observer: Mapping[str, Any]) -> None:
         if key not in MIRROR_KEYS and key != "_target_":
             raise unknown(f"{where}: key", str(key), MIRROR_KEYS)
     for key in MIRROR_KEYS:
-        if key not in observer:
+        if key not in observer and key != TAGS:  # plans of earlier versions have no tags
             raise ValueError(f"{where} has no {key!r}")
-    _require_each(where, observer, MIRROR_KEYS)
+    _require_each(where, {TAGS: None, **observer}, MIRROR_KEYS)
+
+
+def _tags(name: str, value: object) -> None:
+    """Raises ValueError unless it is null, words with commas between them, or a list of words."""
+    for each in [value] if not isinstance(value, list) else value:
+        if value is not None and not isinstance(each, str):
+            raise ValueError(f"{name} must be words, or a list of words, got {value!r}")
 
 
 def _whole(least: int, most: int | None = None) -> Check:
@@ -244,4 +252,5 @@ MIRROR_KEYS: Mapping[str, Check] = {
     "mode": _one_of("online", "offline", "disabled"),
     "group": _or_null(require_line),
     "notes": _or_null(_text),
+    TAGS: _tags,
 }

@@ -32,11 +32,14 @@ class Access:
         return any(map(self._is_token, parse_qs(query).get(PARAMETER, [])))
 
     def is_admitted(self, headers: Message) -> bool:
-        """Return whether one of the cookies is ours.
+        """Return whether one of the cookies is ours, or a program shows the token in a header.
 
         Other servers at this address set cookies too, in any form: one that breaks a strict parser
         must not hide ours.
         """
+        scheme, _, word = headers.get("Authorization", "").partition(" ")
+        if scheme == "Bearer" and self._is_token(word):
+            return True
         pairs = (each.strip().partition("=") for each in headers.get("Cookie", "").split(";"))
         name = _cookie_name(headers)
         return any(key == name and self._is_token(value) for key, _, value in pairs)

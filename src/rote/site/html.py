@@ -1,5 +1,6 @@
 """Render the pages as HTML; scripts fill in tables, charts and runs."""
 
+import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
@@ -23,6 +24,7 @@ SCRIPTS = {
         "sweep",
     ),
     "run": ("plotly.min", "data", "charts", "points", "yaml", "run"),
+    "dashboard": ("plotly.min", "data", "charts", "points", "dashboard"),
 }  # fmt: skip
 # Few words for a bar: successful, active, failed, left.
 PARTS = {
@@ -46,9 +48,14 @@ def asset(name: str) -> bytes:
     return resources.files("rote.site").joinpath("assets", name).read_bytes()
 
 
+def plotly() -> bytes:
+    """Return the whole file of the library, so that pages load nothing from elsewhere."""
+    return resources.files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
+
+
 def assets() -> list[str]:
     """Return the names of our scripts."""
-    names = {name for names in SCRIPTS.values() for name in names}
+    names = {name for page in ("index", "sweep", "run") for name in SCRIPTS[page]}
     return sorted(f"{name}.js" for name in names if name != "plotly.min")
 
 
@@ -100,6 +107,20 @@ def sweep_page(
 def run_page(catalogue: Catalogue, *, is_live: bool) -> bytes:
     """Render the page of any run: the fragment of its address names the run."""
     return _page("run", catalogue, is_live=is_live, title="Run")
+
+
+def dashboard(name: str, question: str, setting: str, data: Mapping[str, Any]) -> bytes:
+    """Render the panels of a dashboard as one file, which loads nothing."""
+    scripts = [plotly() if each == "plotly.min" else asset(f"{each}.js")
+               for each in SCRIPTS["dashboard"]]  # fmt: skip
+    # A text of the runs must not end the script that holds it.
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    page = _templates().get_template("dashboard.html")
+    return page.render(
+        name=name, question=question, setting=setting, sections=data["sections"],
+        style=Markup(style().decode()), data=Markup(text),
+        scripts=[Markup(each.decode()) for each in scripts],
+    ).encode()  # fmt: skip
 
 
 def with_ways_back(page: bytes, document: Document, run_ids: Collection[str]) -> bytes:

@@ -10,7 +10,7 @@ import secrets
 import threading
 import time
 import webbrowser
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from html import escape
 from http import HTTPStatus
@@ -101,15 +101,19 @@ class Responses:
         return self._tables[name][1]
 
 
+Api = Callable[[str], tuple[HTTPStatus, bytes]]  # from a path below /api/ to status and JSON
+API = "/api/"
+
+
 class Server(ThreadingHTTPServer):
-    """Listens from its creation; ``serve_forever`` answers."""
+    """Listens from its creation; ``serve_forever`` answers. ``api`` answers programs."""
 
     daemon_threads = True
 
-    def __init__(self, outputs: Path, *, port: int) -> None:
+    def __init__(self, outputs: Path, *, port: int, api: Api) -> None:
         """Listen on a port, 0 for any free one; raises ValueError if it is taken or not allowed."""
         require_whole("port", port, least=0, most=65535)
-        self.answers = Responses(outputs)
+        self.answers, self.api = Responses(outputs), api
         self.admission = Access()
         try:
             super().__init__((ADDRESS, port), Handler)
@@ -136,21 +140,33 @@ class Handler(BaseHTTPRequestHandler):
     timeout = 60  # seconds that a silent connection may keep its thread
     server_version = "rote"
     sys_version = ""
+    # What the standard library refuses, such as POST, it refuses in JSON.
+    error_content_type = "application/json"
+    error_message_format = '{"status":%(code)d,"error":"%(message)s"}'
 
     def do_GET(self) -> None:
         """Send the page, or 304 if the browser has it already."""
         if self._name() not in NAMES:
-            return self._send(HTTPStatus.FORBIDDEN, b"not by this name", "html")
+            return self._refuse("not by this name")
         path, _, query = self.path.partition("?")
         admission = self.server.admission
         if admission.is_shown_by(query):
             body, more = admission.entry(path, self.headers)
             return self._send(HTTPStatus.OK, body, "html", more)
         if not admission.is_admitted(self.headers):
-            return self._send(HTTPStatus.FORBIDDEN, REFUSAL.encode(), "txt")
+            return self._refuse(REFUSAL)
+        if path.startswith(API):
+            return self._send(*self.server.api(unquote(path.removeprefix(API))), "json")
         return self._answer(unquote(path).removeprefix("/"))
 
     do_HEAD = do_GET
+
+    def _refuse(self, why: str) -> None:
+        status = HTTPStatus.FORBIDDEN
+        if self.path.startswith(API):
+            body = json.dumps({"status": status.value, "error": why}).encode()
+            return self._send(status, body, "json")
+        return self._send(status, why.encode(), "txt")
 
     def _answer(self, path: str) -> None:
         try:

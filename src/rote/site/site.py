@@ -6,7 +6,6 @@ are made and written, each atomically.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -64,7 +63,7 @@ class Site:
             ),
             "run.html": lambda: html.run_page(self.catalogue, is_live=self.is_live),
             "assets/style.css": html.style,
-            "assets/plotly.min.js": _plotly,
+            "assets/plotly.min.js": html.plotly,
         }
         for name in html.assets():
             made[f"assets/{name}"] = lambda name=name: html.asset(name)  # type: ignore[misc]
@@ -140,11 +139,6 @@ class Site:
 
     def _report_table(self, name: str) -> Path:
         return self.catalogue.outputs / "reports" / name / "table.parquet"
-
-
-def _plotly() -> bytes:
-    """Return the whole file of the library, so that pages load nothing from elsewhere."""
-    return resources.files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
 
 
 def _state_text(run: RunState) -> str:

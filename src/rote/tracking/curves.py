@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rote.analysis.overviews import EPOCHS, PROGRESS, STEP, TOKENS
 from rote.core.units import bits_from_nats
 from rote.ledger.curve import LOSS_NATS, MEMORISED_BITS
 
 Row = dict[str, float]
 
-STEP, TOKENS, EPOCHS = "step", "tokens", "epochs"
-AXES = (STEP, TOKENS, EPOCHS)
 COUNTS = (STEP, TOKENS)
 BITS_PER_PARAMETER = "bits_per_parameter"
 LOSS_BITS = "loss_bits_per_token"
@@ -60,7 +59,7 @@ def curve_summary(rows: Iterable[Row]) -> dict[str, dict[str, float]]:
     return {
         name: {kind: _aggregate(kind, values) for kind in aggregates(name)}
         for name, values in columns.items()
-        if name not in AXES
+        if name not in PROGRESS
     }
 
 

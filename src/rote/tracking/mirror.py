@@ -6,7 +6,7 @@ would change a column's type), so values to be read back are stored as text.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,20 @@ from typing import Any
 import polars as pl
 
 from rote.analysis.metrics import derive
+from rote.analysis.overviews import PROGRESS, SETTING, STEP
 from rote.analysis.results import table_of
 from rote.config.names import run_name, setting_id
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec, flatten
 from rote.ledger.store import RunFolder
 from rote.tracking import session
-from rote.tracking.curves import AXES, STEP, Row, aggregates, curve_summary, with_derived
+from rote.tracking.curves import Row, aggregates, curve_summary, with_derived
 from rote.tracking.offline import history, logs
 
 TRAIN, REPORT = "train", "report"  # job types
 RECORD = "record_json"  # the text of record.json, with its checksum
 CIRCUMSTANCES = "circumstances_json"
 DERIVED = "derived"  # metrics that `rote.analysis.metrics` derives from the sums
-SETTING = "setting"  # in the config: equal for runs that differ only in their seeds
 SHOWN_CIRCUMSTANCES = ("device", "train_seconds", "measure_seconds", "peak_memory_bytes")
 
 
@@ -87,10 +87,13 @@ class WandbMirror:
         mode: str,
         group: str | None,
         notes: str | None,
+        tags: str | Sequence[str] | None = None,  # specs of earlier versions have none
     ) -> None:
         self.folder = RunFolder(Path(folder))
         self.project, self.entity, self.mode = project, entity, mode
         self.group, self.notes = group, notes
+        listed = tags.split(",") if isinstance(tags, str) else tags or ()
+        self.tags = [word for each in listed if (word := str(each).strip())]
 
     def start(self, spec: Spec, parameters: int, epoch_tokens: int) -> None:
         """Open the wandb run under the run's id, and log rows that a killed session did not."""
@@ -102,12 +105,13 @@ class WandbMirror:
             self.folder.path,
             run_id=spec.run_id,
             mode=self.mode,
+            samples_gpu=not self.folder.is_done() and _is_on_gpu(spec),
             name=run_name(settings, spec.run_id),
             project=self.project,
             entity=self.entity,
             group=self.group,
             job_type=TRAIN,
-            tags=_tags(spec),
+            tags=[*dict.fromkeys([*_tags(spec), *self.tags])],
             notes=self.notes,
             config={
                 **spec.what,
@@ -116,9 +120,9 @@ class WandbMirror:
                 SETTING: setting_id(settings),
             },
         )
-        for axis in AXES:
+        for axis in PROGRESS:
             self.run.define_metric(axis)
-        self.defined = set(AXES)
+        self.defined = set(PROGRESS)
         for row in self.folder.curve():  # a checkpoint's; wandb's buffer may have lost its end
             self.row(row)
 
@@ -155,6 +159,12 @@ class WandbMirror:
     def _logged(self) -> Iterator[dict[str, Any]]:
         for path in logs(self.folder.path):
             yield from (row for row in history(path) if STEP in row)
+
+
+def _is_on_gpu(spec: Spec) -> bool:
+    from rote.training.distributed import device_of  # imports torch, which a run has imported
+
+    return device_of(spec.how["host"]["accelerator"]).type == "cuda"
 
 
 def _tags(spec: Spec) -> list[str]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rote.analysis.overviews import STEP
 from rote.core.progress import Progress, no_progress, with_progress
-from rote.tracking.curves import STEP, Row, merged
+from rote.tracking.curves import Row, merged
 from rote.tracking.mirror import TRAIN, FinishedRun, finished_of
 from rote.tracking.offline import Log, read_log
 from rote.tracking.session import asking, require_server

@@ -15,7 +15,7 @@ import wandb
 from rote.ledger.record import DamagedRecord
 from rote.tracking.offline import is_complete
 
-NO_LOGIN = "No API key configured"  # wandb's own words
+NO_LOGIN = "No API key configured", "not logged in"  # wandb's own words
 TRUE = ("1", "true", "yes", "on")
 PATIENCE_SECONDS = 20.0
 LOGIN = "no login for wandb: run `wandb login`, or set WANDB_API_KEY (and WANDB_BASE_URL)"
@@ -62,6 +62,11 @@ def require_server() -> None:
         raise ValueError(f"{settings.base_url} does not answer: {error}") from error
 
 
+def is_no_login(message: str) -> bool:
+    """Return whether wandb says that it has no login."""
+    return any(words in message for words in NO_LOGIN)
+
+
 @contextmanager
 def asking(what: str) -> Iterator[None]:
     """Turn any error of a server or of wandb into a ValueError of one line."""
@@ -71,7 +76,7 @@ def asking(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         message = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(LOGIN if NO_LOGIN in message else f"{what}: {message}") from error
+        raise ValueError(LOGIN if is_no_login(message) else f"{what}: {message}") from error
 
 
 with suppress(ImportError):
@@ -80,10 +85,13 @@ with suppress(ImportError):
 LAST_RECORD_SECONDS = 30.0
 
 
-def begin(folder: Path, *, run_id: str, mode: str, **identity: Any) -> Any:
+def begin(
+    folder: Path, *, run_id: str, mode: str, samples_gpu: bool = False, **identity: Any
+) -> Any:
     """Open the wandb run of this id, with its log in ``folder``/wandb.
 
-    The environment may restrict ``mode``: see `allowed_mode`.
+    The environment may restrict ``mode``: see `allowed_mode`. With ``samples_gpu`` wandb's own
+    monitor samples GPU, memory and processor of the machine every 15 s.
     """
     mode = allowed_mode(mode)
     _wait_for_a_name_of_its_own(folder)
@@ -98,7 +106,8 @@ def begin(folder: Path, *, run_id: str, mode: str, **identity: Any) -> Any:
             silent=True,
             console="off",
             disable_git=True,
-            x_disable_stats=True,
+            x_disable_stats=not samples_gpu,
+            x_stats_pid=os.getpid(),  # the default is that of the process that imported wandb
             # A killed run loses unflushed data: by default 15 s or 32 KiB.
             x_transaction_log_flush_interval=0.5,
         ),

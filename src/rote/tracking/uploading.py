@@ -21,7 +21,7 @@ from rote.io.read import read_json
 from rote.io.shapes import keyed, text
 from rote.io.write import sha256_of_file, write_bytes, write_json
 from rote.tracking.offline import logs, run_id_of, whole_bytes
-from rote.tracking.session import LOGIN, NO_LOGIN, require_server
+from rote.tracking.session import LOGIN, is_no_login, require_server
 
 BATCH = 50  # runs per process: starting one takes a second
 ERROR = re.compile(r"wandb: ERROR|\w*Error:")  # wandb's own errors, and those of a crash
@@ -115,7 +115,7 @@ def _wandb_sync(paths: Iterable[Path], jobs: int) -> list[str]:
             cwd=logs_of_its_own,
             env={**os.environ, "WANDB_SILENT": "false", "WANDB_DIR": logs_of_its_own},
         )
-    if NO_LOGIN in done.stderr:
+    if is_no_login(done.stderr):
         raise ValueError(LOGIN)
     lines = (done.stdout + done.stderr).splitlines()
     errors = [" ".join(line.split()) for line in lines if ERROR.match(line)]

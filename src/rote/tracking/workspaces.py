@@ -7,19 +7,25 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rote.analysis.metrics import METRICS, SHARES, metric_of
-from rote.analysis.overviews import Overview
+from rote.analysis.overviews import SETTING, Overview, Panel, PanelSection, is_count, panel_sections
 from rote.ledger.spec import CONTROL, WHAT
-from rote.tracking.curves import AXES
-from rote.tracking.mirror import DERIVED, REPORT, SETTING, TRAIN
+from rote.tracking.mirror import DERIVED, REPORT, TRAIN
 from rote.tracking.session import asking, require_server
 
 MAX_RUNS = 200  # lines in a chart; wandb draws 10 by default
 COLUMNS, WIDTH, HEIGHT = 3, 8, 6  # of a report's grid, which is 24 wide
 INSTALL = "dashboards need wandb-workspaces: pip install 'rote[dashboards]'"
 RUN_TABLE, FIGURES, PAGE = "runs", "figures", "page"  # keys of the report run
+GPU = "GPU"  # the title of a section, closed at first: runs without a GPU leave it empty
 OF_A_RECORD = ("entropy_bits", "entropy_after_first_token_bits", "embedding_parameters")
 TABLE = ("parameters", "seed", "training.converged")  # columns pinned by every dashboard
-OVER_SEEDS: dict[str, Any] = {"groupby_aggfunc": "mean", "groupby_rangefunc": "minmax"}
+# wandb's own names of what its monitor samples (title, unit, name of each GPU's metric).
+OF_GPUS = (
+    ("GPU utilisation", "%", "gpu"),
+    ("GPU memory in use", "%", "memoryAllocated"),
+    ("GPU power", "W", "powerWatts"),
+)
+MAX_GPUS = 8  # of one machine
 
 
 class Workspaces:
@@ -48,16 +54,23 @@ class Workspaces:
         self.filters = [expr.Metric("Group") == group] if group else []
         self.is_train = expr.Metric("JobType") == TRAIN
         self.is_report = expr.Metric("JobType") == REPORT
-        self.by_setting: dict[str, Any] = {"groupby": reports.Config(SETTING), **OVER_SEEDS}
+        self.setting = expr.Config(SETTING)
 
-    def workspace(self) -> Any:
-        """Return sections of panels that show runs, curves and figures together."""
+    def workspace(self, report: str = "") -> Any:
+        """Return sections of panels that show runs, curves and figures together.
+
+        The table of runs is grouped by setting. ``report`` is the address to which it links.
+        """
         make = self.workspaces
         sections = [
-            make.Section(name=title, panels=panels, is_open=True)
+            make.Section(name=title, panels=panels, is_open=title != GPU)
             for title, _, panels, _ in self._sections()
         ]
-        axes = [column for pair in self._axes() for column in pair]
+        if report:
+            text = f"[{self.name}, with words between the panels]({report})"
+            sections[0].panels.insert(0, self.reports.MarkdownPanel(markdown=text))
+        panels = [panel for each in self._of_runs() for panel in each.panels]
+        axes = [column for each in panels if each.kind == "points" for column in (each.x, each.y)]
         columns = [_resolved(each) for each in dict.fromkeys((*TABLE, *axes))]
         return make.Workspace(
             **self.place,
@@ -65,7 +78,7 @@ class Workspaces:
             sections=sections,
             settings=make.WorkspaceSettings(max_runs=MAX_RUNS),
             runset_settings=make.RunsetSettings(
-                filters=self.all_of(*self.filters), pinned_columns=columns
+                filters=self.all_of(*self.filters), groupby=[self.setting], pinned_columns=columns
             ),
         )
 
@@ -93,28 +106,21 @@ class Workspaces:
         """Save both as new views and return their addresses; raises ValueError without a login."""
         with asking(f"cannot save a dashboard in {self.place['entity']}/{self.place['project']}"):
             require_server()
-            return [each.save().url for each in (self.workspace(), self.report())]
+            report = self.report().save().url
+            return [self.workspace(report).save().url, report]
 
     def _sections(self) -> list[tuple[str, str, list[Any], Any]]:
         """Return title, text, panels, and the kind of runs that they show."""
-        overview = self.overview
-        ups = dict.fromkeys(up for _, up in self._axes())
-        results = [
-            *(self._scatter(across, up) for across, up in self._axes()),
-            *(self._bars(up, None) for up in ups),
-            *(self._bars(up, by) for by, up in overview.by),
-        ]
-        curves = [self._curve(curve, axis) for curve in overview.curves for axis in AXES]
-        over_seeds = "Mean over the seeds of a setting, and their least and most."
         return [
-            (overview.title, f"{overview.text} {over_seeds}", results, self.is_train),
-            ("While training", over_seeds, curves, self.is_train),
+            *((each.title, each.text, [*map(self._panel, each.panels)], self.is_train)
+              for each in self._of_runs()),
             ("Report", "Its page, its figures and its runs.", self._logged(), self.is_report),
-        ]
+            (GPU, "Sampled by wandb while a run trains on a GPU.", self._gpu(), self.is_train),
+        ]  # fmt: skip
 
-    def _axes(self) -> list[tuple[str, str]]:
-        """Return axes that a run's summary holds; others are only in the report."""
-        return [pair for pair in self.overview.axes if all(map(wandb_column, pair))]
+    def _of_runs(self) -> list[PanelSection]:
+        """Return the panels of numbers that a run's summary holds; others are in the report."""
+        return panel_sections(self.overview, lambda column: bool(wandb_column(column)))
 
     def _grid(self, panels: list[Any], job_type: Any) -> Any:
         for place, panel in enumerate(panels):
@@ -124,29 +130,25 @@ class Workspaces:
         runset = self.reports.Runset(name="runs", filters=self.all_of(*self.filters, job_type))
         return self.reports.PanelGrid(runsets=[runset], panels=panels)
 
-    def _curve(self, curve: str, axis: str) -> Any:
-        across, up = metric_of(axis), metric_of(curve)
-        return self.reports.LinePlot(
-            title=f"{up.title} over {across.title}", x=axis, y=[curve], log_x=True,
-            title_x=across.label, title_y=up.label,
-            max_runs_to_show=MAX_RUNS, **self.by_setting,
-        )  # fmt: skip
-
-    def _scatter(self, across: str, up: str) -> Any:
-        return self.reports.ScatterPlot(
-            title=f"{metric_of(up).label} against {metric_of(across).label}",
-            x=self._metric(across), y=self._metric(up),
-            log_x=_is_count(across), log_y=_is_count(up),
-        )  # fmt: skip
-
-    def _bars(self, up: str, by: str | None) -> Any:
-        """Return means by one setting, or by all settings together."""
-        words = metric_of(by).title if by else SETTING
-        grouped = self.by_setting | ({"groupby": self.reports.Config(by)} if by else {})
+    def _panel(self, panel: Panel) -> Any:
+        across, up = metric_of(panel.x), metric_of(panel.y)
+        if panel.kind == "points":
+            return self.reports.ScatterPlot(
+                title=panel.title, x=self._metric(panel.x), y=self._metric(panel.y),
+                log_x=is_count(panel.x), log_y=is_count(panel.y),
+            )  # fmt: skip
+        over_seeds: dict[str, Any] = {
+            "title": panel.title, "title_y": up.label, "max_runs_to_show": MAX_RUNS,
+            "groupby_aggfunc": "mean", "groupby_rangefunc": "minmax",
+        }  # fmt: skip
+        if panel.kind == "curve":
+            return self.reports.LinePlot(
+                x=panel.x, y=[panel.y], log_x=True, title_x=across.label,
+                groupby=self.reports.Config(SETTING), **over_seeds,
+            )  # fmt: skip
         return self.reports.BarPlot(
-            title=f"{metric_of(up).title} by {words}", title_y=metric_of(up).label,
-            metrics=[wandb_column(up).partition(":")[2]], orientation="v",
-            max_runs_to_show=MAX_RUNS, **grouped,
+            metrics=[wandb_column(panel.y).partition(":")[2]], orientation="v",
+            groupby=self.reports.Config(panel.x), **over_seeds,
         )  # fmt: skip
 
     def _metric(self, column: str) -> Any:
@@ -165,6 +167,16 @@ class Workspaces:
             self.reports.WeavePanelSummaryTable(table_name=RUN_TABLE),
         ]
 
+    def _gpu(self) -> list[Any]:
+        return [
+            self.reports.LinePlot(
+                title=title, x="RelativeTime(Process)", title_x="seconds", title_y=unit,
+                y=[f"system/gpu.{number}.{name}" for number in range(MAX_GPUS)],
+                max_runs_to_show=MAX_RUNS,
+            )
+            for title, unit, name in OF_GPUS
+        ]  # fmt: skip
+
 
 def wandb_column(column: str) -> str:
     """Return wandb's name for a column: ``config:`` or ``summary:`` and a path.
@@ -177,11 +189,6 @@ def wandb_column(column: str) -> str:
     if first in SHARES or (column in METRICS and METRICS[column].expression is not None):
         return f"summary:{DERIVED}.{column}"
     return f"summary:{column}" if "." in column or column in OF_A_RECORD else ""
-
-
-def _is_count(column: str) -> bool:
-    """Return whether a column spans decades: bits, parameters, sequences."""
-    return metric_of(column).form.startswith("{:,")
 
 
 def _resolved(column: str) -> str:

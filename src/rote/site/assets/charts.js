@@ -28,7 +28,7 @@ rote.logTicks = (values) => ({
 
 rote.axis = (title, isLog, values) => ({
   title: { text: rote.plain(title), standoff: 8 },
-  type: isLog ? "log" : "linear",
+  type: isLog ? "log" : values.some((value) => typeof value === "string") ? "category" : "linear",
   exponentformat: "SI",
   ...(isLog ? rote.logTicks(values) : { nticks: 8 }),
   automargin: true,

@@ -53,6 +53,7 @@ rote.walk = (place, name, enter = null) => {
 // Those that a reader sees: in no trace that the legend hides, and within the axes.
 rote.pointsSeen = (place) => {
   const within = (axis, value) => {
+    if (axis.type === "category") return true;
     const at = axis.type === "log" ? Math.log10(value) : value;
     const [a, b] = axis.range;
     return at >= Math.min(a, b) && at <= Math.max(a, b);
