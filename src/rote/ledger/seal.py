@@ -97,20 +97,22 @@ def write_seal(folder: Path, record: bytes) -> None:
 
 def read_seal(folder: Path) -> Seal | None:
     """Read the seal; None if there is none; raises Damaged."""
-    path = folder / NAME
+    seen = _state(f"{folder}/{NAME}")
     try:
-        data = read_bytes(path)
+        if seen is None:  # it is in a shard
+            return _parsed(folder, read_bytes(folder / NAME), 0)
+        return _read(folder, seen.st_mtime_ns, seen.st_size, seen.st_ino)
     except FileNotFoundError:
         return None
-    try:
-        written_ns = os.stat(path).st_mtime_ns
-    except OSError:
-        written_ns = 0  # it is in a shard
-    return Seal(folder, _files(data, folder), written_ns)
 
 
 @lru_cache(maxsize=8)  # a run's files are read one after another
-def _files(data: bytes, folder: Path) -> Mapping[str, Mapping[str, Any]]:
+def _read(folder: Path, written_ns: int, _size: int, _inode: int) -> Seal:
+    return _parsed(folder, read_bytes(folder / NAME), written_ns)
+
+
+@lru_cache(maxsize=8)
+def _parsed(folder: Path, data: bytes, written_ns: int) -> Seal:
     path = folder / NAME
     content = json_of(data, path, SHAPE, REPAIR)
     digest = content.pop("sha256", None)
@@ -120,7 +122,7 @@ def _files(data: bytes, folder: Path) -> Mapping[str, Mapping[str, Any]]:
         raise Damaged(path, f"it belongs to run {content['run_id']}", REPAIR)
     if strange := sorted(set(content["files"]) - {*NAMES, RECORD}):
         raise Damaged(path, f"a run has no file {strange[0]!r}", REPAIR)
-    return dict(content["files"])
+    return Seal(folder, content["files"], written_ns)
 
 
 def sound_bytes(folder: Path, name: str) -> bytes:
