@@ -69,7 +69,7 @@ def sweep_status(outputs: Path, names: Iterable[str]) -> Jobs:
     except queue.QueueUnknown:
         local = [submission for submission in submissions if submission.host != "slurm"]
         jobs, known = sent_jobs(local, timeout_seconds=QUEUE_SECONDS), False
-    return Jobs(_newest(jobs), known, tuple(damaged))
+    return Jobs(newest(jobs), known, tuple(damaged))
 
 
 def states(plan: Plan, store: Store, jobs: Jobs) -> list[RunState]:
@@ -141,7 +141,7 @@ def log_of(job: SentJob) -> Path:
     return job.submission.folder / f"{job.job_id}_0_log.err"
 
 
-def _newest(jobs: Iterable[SentJob]) -> dict[str, SentJob]:
+def newest(jobs: Iterable[SentJob]) -> dict[str, SentJob]:
     """Return one job per run: live jobs win over ended ones, later over earlier ones."""
     newest: dict[str, SentJob] = {}
     for job in jobs:
