@@ -16,8 +16,7 @@ def test_a_failed_run_ends_the_sweep_and_its_waiting_jobs(bench: Bench) -> None:
     bench.sweep("t-fails", "--max-failures=1", "host.max_parallel_jobs=1")
     until(lambda: not bench.live("t-fails"), 90)
     assert bench.counts("t-fails") == {"failed": 1, "waiting": 3}
-    states = sorted(job.state for job in bench.jobs("t-fails"))
-    assert states == ["CANCELLED"] * 3 + ["COMPLETED"]
+    assert sum(1 for _ in bench.outputs.glob("sweeps/t-fails/jobs/*/*_log.err")) == 1  # one began
     assert "stopped: 1 runs failed, and --max-failures is 1" in bench.rote("status", "t-fails")
     assert "give a higher limit" in bench.rote("resume", "t-fails", code=2)
     assert "3 runs in 3 jobs" in bench.rote("resume", "t-fails", "--max-failures=3")

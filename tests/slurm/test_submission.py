@@ -60,6 +60,14 @@ def test_twice_is_once_and_cancel_ends_it(bench: Bench) -> None:
     until(lambda: bench.counts("t-twice") == {"waiting": 3}, 20)
 
 
+def test_a_waiting_job_that_the_user_cancels_leaves_its_run_waiting(bench: Bench) -> None:
+    bench.write("t-scancel", seeds=[0, 1, 2])
+    bench.sweep("t-scancel", HELD)
+    command("scancel", bench.live("t-scancel")[1].job_id)
+    until(lambda: bench.counts("t-scancel") == {"pending": 2, "waiting": 1}, 20)
+    assert "1 runs in 1 job" in bench.rote("resume", "t-scancel")
+
+
 def test_two_launchers_at_once_send_each_run_once(bench: Bench) -> None:
     bench.write("t-both", seeds=list(range(6)))
     words = ("sweep", "t-both", "host=slurm", "host.partition=low", "host.pack_minutes=0", HELD)

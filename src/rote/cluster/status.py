@@ -242,9 +242,15 @@ def _unclaimed(
         return ("requeued" if came_back else "pending"), job.waits_for
     if failure:
         return "failed", failure["reason"]
-    if job is None or job.state == "CANCELLED" or (job.submission.folder / CANCELLED).exists():
+    if job is None or _was_cancelled(job):
         return ("waiting" if known else "unknown"), None
     return "lost", f"its job {job.job_id} {'ended' if job.state == GONE else job.state}"
+
+
+def _was_cancelled(job: SentJob) -> bool:
+    """A task of an array that is cancelled before its start is forgotten at once: it has no log."""
+    forgotten = job.state == GONE and not log_of(job).exists()
+    return forgotten or job.state == "CANCELLED" or (job.submission.folder / CANCELLED).exists()
 
 
 def _sent_after(job: SentJob, event: Mapping[str, Any]) -> bool:
