@@ -56,7 +56,7 @@ def training(bench: Bench) -> list[SentJob]:
 
 def test_each_of_300_runs_is_trained_once(bench: Bench) -> None:
     bench.write(NAME, **GRID)  # type: ignore[arg-type]
-    told = bench.sweep(NAME, "host.stack=25", "host.checkpoint_every_seconds=0.2",
+    told = bench.sweep(NAME, "host.stack=25", "host.checkpoint_every_seconds=2",
                        "host.max_parallel_jobs=4")  # fmt: skip
     assert "300 runs in 12 jobs" in told
     watch = Watch(bench)

@@ -17,7 +17,7 @@ from rote.cluster.journal import SENT, Journal
 from rote.cluster.liveness import SentJob, last_attempt, sent_jobs, unanswered
 from rote.cluster.plan import Plan, Point, launched, plan_path, sweep_folder
 from rote.cluster.preemption import CANCELLED
-from rote.cluster.snapshot import LIVE, SNAPSHOT, take_snapshot
+from rote.cluster.snapshot import CODE, LIVE, SNAPSHOT, pack_snapshots, take_snapshot
 from rote.cluster.status import Jobs, newest, states
 from rote.cluster.submission import reconcile, take_back
 from rote.config.build import build
@@ -68,7 +68,7 @@ def launch(plan: Plan, outputs: Path, mode: str) -> Launch:
         order = _order(plan, outputs, journal, stand, jobs, retry=mode == "retry")
         if order.todo and getattr(host, "code", LIVE) == SNAPSHOT:
             taken = take_snapshot(
-                journal.folder / "code", folders_imported_from(), _targets(order.todo)
+                journal.folder / CODE, folders_imported_from(), _targets(order.todo)
             )
             order = replace(order, snapshot=taken)
         was_launched = plan.name in launched(outputs)
@@ -108,6 +108,15 @@ def live_jobs(outputs: Path, name: str, *, timeout_seconds: float) -> list[SentJ
     journal = Journal(sweep_folder(outputs, name))
     jobs = sent_jobs(journal.submissions(), timeout_seconds=timeout_seconds)
     return [job for job in jobs if job.is_live]
+
+
+def pack_code(outputs: Path, name: str) -> int:
+    """Pack the copies of the code of a sweep without jobs; return how many, 0 where jobs may be."""
+    journal = Journal(sweep_folder(outputs, name))
+    with _alone(journal), suppress(queue.QueueUnknown):
+        if not live_jobs(outputs, name, timeout_seconds=ANSWER_SECONDS):
+            return pack_snapshots(journal.folder / CODE)
+    return 0
 
 
 def cancel(outputs: Path, name: str) -> list[SentJob]:
