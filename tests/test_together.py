@@ -79,6 +79,17 @@ def test_interrupted_they_go_on_together_or_alone(
     assert_agree(specs, together, shared)
 
 
+def test_runs_that_left_at_different_steps_go_on_in_a_stack_for_each_step(
+    specs: list[Spec], store: Store, shared: Shared
+) -> None:
+    together = Store(store.outputs / "together")
+    specs = [spec for number, spec in enumerate(specs) if number != DIVERGING]
+    with pytest.raises(Interrupted, match="stopped at step 13 with checkpoints"):
+        execute_together(specs[:2], together, stop=stop_after(2 * 12))
+    assert execute_together(specs, together) == {}  # the third is new
+    assert_agree(specs, together, shared)
+
+
 def test_the_same_stack_twice_is_the_same(specs: list[Spec], store: Store) -> None:
     stores = [Store(store.outputs / name) for name in ("one", "two")]
     for each in stores:

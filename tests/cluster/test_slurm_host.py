@@ -109,7 +109,7 @@ def test_a_stack_is_packed_whole(tmp_path: Path) -> None:
         outputs=tmp_path,
         journal=Journal(tmp_path),
         todo=points,
-        suspect=frozenset({points[1].run_id}),
+        suspect={points[1].run_id: 1},
     )
     made = host("host.stack=3", "host.step_overhead_seconds=0")
     ((_, assignments),) = made._arrays(order, size=100)
@@ -123,3 +123,18 @@ def test_where_a_run_is_carried_out_moves_no_id() -> None:
         for name in ("local", "slurm", "slurm_preemptible", "slurm_multinode", "slurm_gpu")
     }
     assert len(ids) == 1
+
+
+def test_a_stack_whose_worker_died_is_halved_in_jobs_of_its_own(tmp_path: Path) -> None:
+    specs = [Spec.from_config(COMPOSER.config([f"seed={seed}"])) for seed in range(7)]
+    points = tuple(Point(run_id=one.run_id, spec=one, parameters=1, max_flops=1.0) for one in specs)
+    order = LaunchRequest(
+        plan=Plan(name="x", question="", report="capacity", points=points),
+        outputs=tmp_path,
+        journal=Journal(tmp_path),
+        todo=points,
+        suspect={point.run_id: 2 for point in points[1:5]},
+    )
+    ((_, assignments),) = host("host.stack=4")._arrays(order, size=100)
+    seeds = [[[spec.what["seed"] for spec in stack] for stack in one.stacks] for one in assignments]
+    assert seeds == [[[3, 4]], [[1, 2]], [[0, 5, 6]]]

@@ -4,11 +4,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
 from rote.cluster import snapshot
-from rote.cluster.snapshot import take_snapshot
+from rote.cluster.snapshot import pack_snapshots, take_snapshot
 from rote.core import provenance
 
 MINE = "def answer():\n    return {}\n"
@@ -61,6 +62,21 @@ def test_equal_code_is_copied_once_and_an_edit_makes_another(tmp_path: Path, own
     second = take_snapshot(tmp_path / "code", [own])
     assert second.digest != first.digest
     assert (Path(first.own_modules[0]) / "mine.py").read_text() == MINE.format(1)
+
+
+def test_copies_that_nobody_uses_become_one_file_each(tmp_path: Path, own: Path) -> None:
+    folder = tmp_path / "code"
+    taken = take_snapshot(folder, [own])
+    written = {name: (taken.folder / name).read_bytes() for name in files(taken.folder)}
+    compiled = taken.source / "rote" / "__pycache__" / "x.pyc"
+    compiled.parent.mkdir()
+    compiled.write_text("x")
+    assert pack_snapshots(folder) == 1
+    assert files(folder) == {f"{taken.digest}.zip"}
+    with ZipFile(folder / f"{taken.digest}.zip") as packed:
+        assert {name: packed.read(name) for name in packed.namelist()} == written
+    assert pack_snapshots(folder) == 0
+    assert take_snapshot(folder, [own]) == taken  # equal code that is sent later is copied again
 
 
 def test_the_copy_is_imported_and_names_the_commit(tmp_path: Path, own: Path) -> None:

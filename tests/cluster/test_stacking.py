@@ -128,3 +128,23 @@ def test_a_stack_takes_more_of_a_gpu_than_its_runs_alone_keep(tiny: MakeSpec) ->
     finished = Preflight().facts(tiny("budget/finish=lbfgs")).stack
     assert finished is not None
     assert finished.base_bytes > 0
+
+
+def test_300_runs_of_two_shapes_and_two_number_formats_are_stacks_of_one_of_each() -> None:
+    """As the jobs of a GPU cluster get them: nothing of the plan needs a GPU."""
+    plan, _ = planned(
+        "host=slurm", ON_GPU, "host.gpus_per_node=1", "size=demo_s,demo_m", "task.num_sequences=20",
+        "precision=fp32,bf16_mixed", "seed=range(0,75)", name="demo",
+    )  # fmt: skip
+    made = build(host_settings(plan.host))
+    together = stacks(plan.points, made.stack_of)
+    assert [len(stack) for stack in together] == [75] * 4
+    assert sorted(point.run_id for stack in together for point in stack) == sorted(plan.run_ids)
+    kinds = [
+        {(point.parameters, point.spec.what["precision"]["name"]) for point in stack}
+        for stack in together
+    ]
+    assert [len(kind) for kind in kinds] == [1] * 4
+    assert len(set.union(*kinds)) == 4
+    alike = [point for stack in together[:2] for point in stack] * 2  # 300 of two kinds
+    assert sorted(map(len, stacks(alike, made.stack_of))) == [22, 22, 128, 128]

@@ -60,6 +60,14 @@ def test_twice_is_once_and_cancel_ends_it(bench: Bench) -> None:
     until(lambda: bench.counts("t-twice") == {"waiting": 3}, 20)
 
 
+def test_a_waiting_job_that_the_user_cancels_leaves_its_run_waiting(bench: Bench) -> None:
+    bench.write("t-scancel", seeds=[0, 1, 2])
+    bench.sweep("t-scancel", HELD)
+    command("scancel", bench.live("t-scancel")[1].job_id)
+    until(lambda: bench.counts("t-scancel") == {"pending": 2, "waiting": 1}, 20)
+    assert "1 runs in 1 job" in bench.rote("resume", "t-scancel")
+
+
 def test_two_launchers_at_once_send_each_run_once(bench: Bench) -> None:
     bench.write("t-both", seeds=list(range(6)))
     words = ("sweep", "t-both", "host=slurm", "host.partition=low", "host.pack_minutes=0", HELD)
@@ -136,13 +144,19 @@ print("own model of version {version}", flush=True)
 """
 
 
-def test_a_job_runs_the_code_as_it_was_when_it_was_sent(bench: Bench) -> None:
-    """The model is edited, so that it cannot even be imported, while the job waits."""
-    (bench.folder / "waiting_models.py").write_text(OWN_MODEL.format(version=1))
-    bench.write("t-edited", seeds=[0])
-    bench.sweep("t-edited", HELD, "model._target_=waiting_models.Mine", "host.code=snapshot")
-    (name,) = [path.name for path in bench.outputs.glob("sweeps/t-edited*")]
-    (bench.folder / "waiting_models.py").write_text("raise RuntimeError('edited')\n")
+def test_a_task_of_ones_own_is_trained_as_it_was_when_it_was_sent(bench: Bench) -> None:
+    """Module, helper and YAML are edited, so that nothing can be imported, while the job waits."""
+    bench.rote("new", "task", "halves")
+    module, helper = bench.folder / "halves.py", bench.folder / "own_helper" / "__init__.py"
+    helper.parent.mkdir()
+    helper.write_text("print('own helper of version 1', flush=True)\n")
+    module.write_text(f"import own_helper  # noqa: F401\n{module.read_text()}")
+    bench.write("t-own", seeds=[0])
+    bench.sweep("t-own", HELD, "task=halves", "host.code=snapshot")
+    (name,) = [path.name for path in bench.outputs.glob("sweeps/t-own*")]
+    for path in (module, helper):
+        path.write_text("raise RuntimeError('edited')\n")
+    (bench.folder / "conf" / "task" / "halves.yaml").write_text("edited: true\n")
     (job,) = bench.live(name)
     command("scontrol", "release", job.job_id)
     bench.wait_done(name)
@@ -151,7 +165,11 @@ def test_a_job_runs_the_code_as_it_was_when_it_was_sent(bench: Bench) -> None:
     assert run.circumstances()["snapshot"] == code.name
     assert run.circumstances()["submitted_by"]["snapshot"] == code.name
     (log,) = (bench.outputs / "sweeps" / name / "jobs").glob("*/*_log.out")
-    assert "own model of version 1" in log.read_text()
+    assert "own helper of version 1" in log.read_text()
+    assert run.record().entropy_bits == 8 * 4 * 4  # sequences, tokens of the first half, bits each
+    until(lambda: not bench.live(name), 20)
+    assert "1 copies of the code packed" in bench.rote("archive", name)
+    assert [path.name for path in code.parent.iterdir()] == [f"{code.name}.zip"]
 
 
 def test_with_live_code_a_job_runs_what_it_finds_at_its_start(bench: Bench) -> None:

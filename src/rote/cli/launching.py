@@ -17,6 +17,7 @@ from rote.cluster.launching import cancel, launch, require_mode, wait_for_end
 from rote.cluster.limits import Limits, reached
 from rote.cluster.plan import Plan, load_plan, sweep_folder
 from rote.cluster.planning import make_plan
+from rote.cluster.snapshot import CODE
 from rote.cluster.status import sweep_status
 from rote.config.compose import Composer
 from rote.config.grammar import parse
@@ -168,6 +169,8 @@ def _launch(
     launched = launch(plan, outputs, mode)
     if launched.job_ids:
         console.print(f"{launched.num_runs} runs in {_jobs(launched.job_ids)}")
+        if (num_versions := len(list((folder / CODE).glob("[!.]*")))) > 1:
+            console.print(f"version {num_versions} of the code in this sweep; each run records its")
     if launched.detached and not wait:
         if not launched.job_ids:
             return summarise(console, plan, outputs)

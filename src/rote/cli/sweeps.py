@@ -140,10 +140,12 @@ def archive(
 ) -> int:
     """Pack the folders of finished runs into shards of 1,000, which every command reads.
 
-    Raises ValueError for runs that cannot be restored, once the others are.
+    Copies of the code that no job uses any more become one file each. Raises ValueError for runs
+    that cannot be restored, once the others are.
     """
     from rote.cli.progress import Bar
     from rote.cli.screen import print_json, screen
+    from rote.cluster.launching import pack_code
     from rote.cluster.plan import load_plan
     from rote.io.outputs import outputs_folder
     from rote.io.read import require_no_damage
@@ -164,6 +166,8 @@ def archive(
     console.print(f"{plan.name}: {moved.num_runs} runs {verb}, {len(moved.left)} left")
     if restore:
         require_no_damage(moved.left)
+    elif num_copies := pack_code(outputs, plan.name):
+        console.print(f"{num_copies} copies of the code packed")
     for line in moved.left[:SHOWN_RUNS]:
         console.print(f"  {line}", soft_wrap=True)
     return 0

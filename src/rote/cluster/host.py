@@ -1,6 +1,6 @@
 """Define the protocol of a host, with its launch requests and the launches it returns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -31,7 +31,8 @@ class LaunchRequest:
     journal: Journal
     todo: tuple[Point, ...]
     retry_failures: dict[str, float] = field(default_factory=dict)  # see `Assignment`
-    suspect: frozenset[str] = frozenset()  # runs whose worker died: each gets a job of its own
+    # Run id -> most runs of a stack. A worker died in these: they share no job with others.
+    suspect: Mapping[str, int] = field(default_factory=dict)
     snapshot: Snapshot | None = None  # the code that jobs run; None: what is on disk then
 
     def assignment(self, stacks: Sequence[tuple[Point, ...]], *, runs_at_once: int) -> Assignment:

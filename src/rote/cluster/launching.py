@@ -14,15 +14,17 @@ from filelock import FileLock, Timeout
 from rote.cluster import queue
 from rote.cluster.host import Host, Launch, LaunchRequest, host_settings
 from rote.cluster.journal import SENT, Journal
-from rote.cluster.liveness import SentJob, sent_jobs, unanswered
+from rote.cluster.liveness import SentJob, last_attempt, sent_jobs, unanswered
 from rote.cluster.plan import Plan, Point, launched, plan_path, sweep_folder
 from rote.cluster.preemption import CANCELLED
-from rote.cluster.snapshot import LIVE, SNAPSHOT, take_snapshot
+from rote.cluster.snapshot import CODE, LIVE, SNAPSHOT, pack_snapshots, take_snapshot
+from rote.cluster.status import Jobs, newest, states
 from rote.cluster.submission import reconcile, take_back
 from rote.config.build import build
 from rote.config.choices import unknown
 from rote.config.trust import remember, require_own
 from rote.core.own_modules import folders_imported_from
+from rote.io.read import Damaged
 from rote.ledger.claim import require_lockable
 from rote.ledger.spec import flatten
 from rote.ledger.store import Store
@@ -60,13 +62,13 @@ def launch(plan: Plan, outputs: Path, mode: str) -> Launch:
     host: Host = build(host_settings(plan.host))
     journal = Journal(sweep_folder(outputs, plan.name))
     with _alone(journal):
-        live = _live(journal)
-        stand = survey(plan, outputs, live)
+        jobs = _jobs(journal)
+        stand = survey(plan, outputs, {each for job in jobs if job.is_live for each in job.run_ids})
         stand = _made_anew(plan, outputs, stand, mode)
-        order = _order(plan, outputs, journal, stand, retry=mode == "retry")
+        order = _order(plan, outputs, journal, stand, jobs, retry=mode == "retry")
         if order.todo and getattr(host, "code", LIVE) == SNAPSHOT:
             taken = take_snapshot(
-                journal.folder / "code", folders_imported_from(), _targets(order.todo)
+                journal.folder / CODE, folders_imported_from(), _targets(order.todo)
             )
             order = replace(order, snapshot=taken)
         was_launched = plan.name in launched(outputs)
@@ -106,6 +108,15 @@ def live_jobs(outputs: Path, name: str, *, timeout_seconds: float) -> list[SentJ
     journal = Journal(sweep_folder(outputs, name))
     jobs = sent_jobs(journal.submissions(), timeout_seconds=timeout_seconds)
     return [job for job in jobs if job.is_live]
+
+
+def pack_code(outputs: Path, name: str) -> int:
+    """Pack the copies of the code of a sweep without jobs; return how many, 0 where jobs may be."""
+    journal = Journal(sweep_folder(outputs, name))
+    with _alone(journal), suppress(queue.QueueUnknown):
+        if not live_jobs(outputs, name, timeout_seconds=ANSWER_SECONDS):
+            return pack_snapshots(journal.folder / CODE)
+    return 0
 
 
 def cancel(outputs: Path, name: str) -> list[SentJob]:
@@ -154,20 +165,25 @@ def _alone(journal: Journal) -> Iterator[None]:
         lock.release()
 
 
-def _live(journal: Journal) -> set[str]:
-    """Return the ids of runs in live jobs, after requests with lost answers are resolved."""
+def _jobs(journal: Journal) -> list[SentJob]:
+    """Return all jobs; requests with lost answers are resolved."""
     submissions = journal.submissions()
     try:
         for submission in unanswered(submissions):
             reconcile(journal, submission)
-        jobs = sent_jobs(submissions, timeout_seconds=ANSWER_SECONDS)
+        return sent_jobs(submissions, timeout_seconds=ANSWER_SECONDS)
     except queue.QueueUnknown as error:
         raise ValueError(f"nothing was sent, since jobs may be under way: {error}") from error
-    return {run_id for job in jobs if job.is_live for run_id in job.run_ids}
 
 
 def _order(
-    plan: Plan, outputs: Path, journal: Journal, stand: SweepState, *, retry: bool
+    plan: Plan,
+    outputs: Path,
+    journal: Journal,
+    stand: SweepState,
+    jobs: Sequence[SentJob],
+    *,
+    retry: bool,
 ) -> LaunchRequest:
     store = Store(outputs)
     again = stand.failed if retry else ()
@@ -181,12 +197,23 @@ def _order(
         retry_failures={
             run_id: failure["time_unix_seconds"] for run_id, failure in failures.items() if failure
         },
-        # A worker that died silently died in one of these runs, so each of them gets a job of its
-        # own.
-        suspect=frozenset(
-            point.run_id for point in stand.todo if store.run(point.run_id).path.exists()
-        ),
+        suspect=_suspect(replace(plan, points=stand.todo), store, jobs),
     )
+
+
+def _suspect(plan: Plan, store: Store, jobs: Sequence[SentJob]) -> dict[str, int]:
+    """Return the most runs of a stack for each run in which a worker may have died silently.
+
+    Half of the runs that were in its process: a stack that has no memory has it in the end. Runs
+    that were cancelled have left by themselves, and share jobs and stacks again.
+    """
+    lost = [one.run_id for one in states(plan, store, Jobs(newest(jobs))) if one.state == "lost"]
+    found = {}
+    for run in map(store.run, lost):
+        with suppress(Damaged):
+            if life := last_attempt(run):
+                found[run.run_id] = max(1, life.get("stacked", 1) // 2)
+    return found
 
 
 def _made_anew(plan: Plan, outputs: Path, stand: SweepState, mode: str) -> SweepState:

@@ -4,8 +4,9 @@ sweeps/<name>/limits.json     what is allowed; no file: anything
 sweeps/<name>/spent/<job>     one job's GPU-hours so far, and the ids of its failed runs
 
 Each job rewrites its own file and sums all of them, so that no job waits for another. A job that
-finds a limit reached leaves with checkpoints and is not requeued; jobs that start later leave at
-once. `rote resume` goes on with a higher limit.
+finds a limit reached leaves with checkpoints, is not requeued, and cancels the sweep's jobs that
+wait in the queue; jobs that start all the same leave at once. `rote resume` goes on with a higher
+limit.
 """
 
 import os
@@ -14,6 +15,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from rote.cluster import queue
+from rote.cluster.journal import Journal
+from rote.cluster.liveness import sent_jobs
+from rote.cluster.preemption import CANCELLED
 from rote.io.read import Damaged, read_json
 from rote.io.shapes import keyed, listed, number, optional, text, whole
 from rote.io.write import write_json
@@ -21,6 +26,7 @@ from rote.ledger.store import Store
 
 LIMITS, SPENT = "limits.json", "spent"
 EVERY_SECONDS = 10.0  # a job looks, and notes what it has spent
+ANSWER_SECONDS = 30.0
 REMEDY = "rote resume NAME --max-failures N --max-gpu-hours H writes it anew"
 SHAPE = keyed({"max_failures": optional(whole), "max_gpu_hours": optional(number)})
 SPENT_SHAPE = keyed({"gpu_hours": number, "failed": listed(text)})
@@ -66,6 +72,15 @@ def reached(sweep: Path, store: Store) -> str | None:
     if limits.max_gpu_hours is not None and gpu_hours >= limits.max_gpu_hours:
         return f"{gpu_hours:.3g} GPU-hours are spent of {limits.max_gpu_hours:g} (--max-gpu-hours)"
     return None
+
+
+def cancel_waiting(sweep: Path) -> None:
+    """Cancel the jobs of a sweep that wait in SLURM's queue; raises Damaged and QueueUnknown."""
+    jobs = sent_jobs(Journal(sweep).submissions(), timeout_seconds=ANSWER_SECONDS)
+    waiting = [job for job in jobs if job.state == "PENDING"]
+    for folder in {job.submission.folder for job in waiting}:
+        (folder / CANCELLED).touch()  # their runs wait; they are not lost
+    queue.cancel([job.job_id for job in waiting])
 
 
 class Spending:

@@ -133,19 +133,23 @@ def _processes(submissions: Sequence[Submission]) -> dict[str, str]:
 
 
 SHAPE = keyed(
-    {"log": text, "step": whole, "time_unix_seconds": number, "restarts": whole}, {"death": text}
+    {"log": text, "step": whole, "time_unix_seconds": number, "restarts": whole},
+    {"stacked": whole, "death": text},
 )
 REWRITTEN = "the run's next process writes it anew: rote resume"
 
 
-def record_attempt(run: RunFolder, folder: Path) -> None:
-    """Record this attempt's log, in the submission's ``folder``, and the step it starts from."""
+def record_attempt(run: RunFolder, folder: Path, stacked: int = 1) -> None:
+    """Record this attempt's log, in the submission's ``folder``, and the step it starts from.
+
+    ``stacked``: the runs of its process.
+    """
     job = own_job_id() or os.environ["SUBMITIT_LOCAL_JOB_ID"]
     try:
         row = run.last_row() or {}
     except Damaged:  # the curve is rewritten from the checkpoint soon
         row = {}
-    _write(run, log=str(folder / f"{job}_0_log.err"), step=row.get("step", 0))
+    _write(run, log=str(folder / f"{job}_0_log.err"), step=row.get("step", 0), stacked=stacked)
 
 
 def record_kill(run: RunFolder, reason: str) -> None:

@@ -173,9 +173,14 @@ class SlurmHost(Resources):
             )
             seconds = estimates(order.plan.points, points, Store(order.outputs), speed)
             of_run = dict(zip((point.run_id for point in points), seconds, strict=True))
-            together = stacks(
-                points, lambda point: 1 if point.run_id in order.suspect else self.stack_of(point)
-            )
+            suspects = [point for point in points if point.run_id in order.suspect]
+            others = [point for point in points if point.run_id not in order.suspect]
+            together = [
+                *stacks(
+                    suspects, lambda each: min(order.suspect[each.run_id], self.stack_of(each))
+                ),
+                *stacks(others, self.stack_of),
+            ]
             made = packs(
                 together,
                 [sum(of_run[point.run_id] for point in stack) for stack in together],

@@ -5,7 +5,7 @@ sweeps/<name>/code/<digest>/  src/rote/  src/<package>/  conf/  sweeps/  own/<n>
 ``src`` also holds packages that a specification names and that are not installed for good
 (``pip install -e``, PYTHONPATH); ``own`` holds the modules of the current folder. Equal code has
 one digest, and is copied once. A snapshot that is found on disk is read again before it is used: it
-may come from a stranger, and jobs import it.
+may come from a stranger, and jobs import it. `rote archive` makes one file of each, <digest>.zip.
 """
 
 import os
@@ -15,12 +15,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from rote.config.folders import CONF, PACKAGE, SWEEPS, conf_folder, sweeps_folder
 from rote.core.provenance import SNAPSHOT_FILE, code
 from rote.io.write import canonical_json, readable_json, sha256
 
 SNAPSHOT, LIVE = "snapshot", "live"
+CODE = "code"  # in a sweep's folder
 DIGITS = 16
 MOST_BYTES = 64 << 20  # of a user's own modules: more is data that belongs elsewhere
 
@@ -64,6 +66,22 @@ def take_snapshot(
         _write(taken.folder, {**files, SNAPSHOT_FILE: readable_json(noted)})
     _require_unchanged(taken.folder, files)
     return taken
+
+
+def pack_snapshots(folder: Path) -> int:
+    """Replace each copy in ``folder``, which no job may use any more, by a zip file.
+
+    Returns how many copies there were.
+    """
+    copies = [path for path in folder.glob("[!.]*") if path.is_dir()]
+    for copy in copies:
+        beside = folder / f".{copy.name}.zip"
+        with ZipFile(beside, "w", ZIP_DEFLATED) as packed:
+            for path in _inside(copy):
+                packed.write(path, path.relative_to(copy))
+        beside.replace(copy.with_name(f"{copy.name}.zip"))
+        shutil.rmtree(copy)
+    return len(copies)
 
 
 def _files(own_modules: Sequence[Path], targets: Iterable[str]) -> Iterator[tuple[str, bytes]]:

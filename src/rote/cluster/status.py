@@ -69,7 +69,7 @@ def sweep_status(outputs: Path, names: Iterable[str]) -> Jobs:
     except queue.QueueUnknown:
         local = [submission for submission in submissions if submission.host != "slurm"]
         jobs, known = sent_jobs(local, timeout_seconds=QUEUE_SECONDS), False
-    return Jobs(_newest(jobs), known, tuple(damaged))
+    return Jobs(newest(jobs), known, tuple(damaged))
 
 
 def states(plan: Plan, store: Store, jobs: Jobs) -> list[RunState]:
@@ -149,7 +149,7 @@ def log_of(job: SentJob) -> Path:
     return job.submission.folder / f"{job.job_id}_0_log.err"
 
 
-def _newest(jobs: Iterable[SentJob]) -> dict[str, SentJob]:
+def newest(jobs: Iterable[SentJob]) -> dict[str, SentJob]:
     """Return one job per run: live jobs win over ended ones, later over earlier ones."""
     newest: dict[str, SentJob] = {}
     for job in jobs:
@@ -250,9 +250,15 @@ def _unclaimed(
         return ("requeued" if came_back else "pending"), job.waits_for
     if failure:
         return "failed", failure["reason"]
-    if job is None or job.state == "CANCELLED" or (job.submission.folder / CANCELLED).exists():
+    if job is None or _was_cancelled(job):
         return ("waiting" if known else "unknown"), None
     return "lost", f"its job {job.job_id} {'ended' if job.state == GONE else job.state}"
+
+
+def _was_cancelled(job: SentJob) -> bool:
+    """A task of an array that is cancelled before its start is forgotten at once: it has no log."""
+    forgotten = job.state == GONE and not log_of(job).exists()
+    return forgotten or job.state == "CANCELLED" or (job.submission.folder / CANCELLED).exists()
 
 
 def _sent_after(job: SentJob, event: Mapping[str, Any]) -> bool:

@@ -15,14 +15,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rote.cluster.limits import spending_of_job
+from rote.cluster.limits import cancel_waiting, spending_of_job
 from rote.cluster.liveness import record_attempt, record_kill
 from rote.cluster.preemption import CANCELLED, StopFlag, leave
 from rote.cluster.process_pool import Killed, Outcome, ProcessPool, Specs
+from rote.cluster.queue import QueueUnknown
 from rote.config.trust import allow
 from rote.core import provenance
 from rote.core.own_modules import import_from
 from rote.io.outputs import OUTPUTS_VARIABLE
+from rote.io.read import Damaged
 from rote.ledger.claim import RunIsTaken, require_lockable
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
@@ -170,7 +172,7 @@ class _Worker:
             if run.is_claimed():
                 held.append((spec,))
                 continue
-            if self._is_begun(run):
+            if self._is_begun(run, len(specs)):
                 free.append(spec)
         if free:
             pool.start(tuple(free))
@@ -229,11 +231,11 @@ class _Worker:
             LOG.warning("left to others: %s", spec.run_id)
         # Other errors are raised: the other processes are in the middle of a step and cannot go on.
 
-    def _is_begun(self, run: RunFolder) -> bool:
+    def _is_begun(self, run: RunFolder, stacked: int = 1) -> bool:
         """Record this attempt; a run whose folder is not writable does not stop other runs."""
         try:
             require_lockable(run.lock_path)
-            record_attempt(run, self.folder)
+            record_attempt(run, self.folder, stacked)
         except (OSError, ValueError) as error:
             LOG.error("run %s cannot be taken up: %s", run.run_id, error)
             self.failed.append(run.run_id)
@@ -254,6 +256,10 @@ class _Worker:
         if self.spending.reason and not self.flag.is_set():
             LOG.warning("the sweep stops: %s", self.spending.reason)
             (self.folder / CANCELLED).touch()  # jobs of this submission are not requeued
+            try:
+                cancel_waiting(self.folder.parents[1])
+            except (QueueUnknown, Damaged) as error:  # those that wait leave once they start
+                LOG.warning("jobs in the queue are not cancelled: %s", error)
             leave(self.folder)
         LOG.warning("%s: leaving at a step boundary", self.flag.signal_name or "another's")
         if (

@@ -96,7 +96,8 @@ def execute_together(
 
     Returns the errors of those without a record, also written to their failure.json, except
     RunIsTaken and ClaimLost: another process has these runs. Raises Interrupted when all have left
-    checkpoints; raises CannotStack, before any training, for specs that have to run one by one.
+    checkpoints; raises CannotStack for specs that have to run one by one. Runs that resume from
+    different steps train in one stack for each step.
     """
     ended: dict[str, Exception] = {}
     with ExitStack() as claims:
@@ -144,8 +145,9 @@ def _train_together(sessions: dict[int, RunSession], ended: dict[str, Exception]
             is_second = phase is FinishModule
             runs = [session.run for session in sessions.values()]
             runs = [one for one in runs if (one.progress.finish is not None) == is_second]
-            if runs:
-                _fit(phase(runs, _leaver(sessions, ended), device), first)
+            for group in [runs] if is_second else _of_one_step(runs):
+                if group:
+                    _fit(phase(group, _leaver(sessions, ended), device), first)
     except (Interrupted, CannotStack):
         for session in sessions.values():
             session.pause()
@@ -156,6 +158,13 @@ def _train_together(sessions: dict[int, RunSession], ended: dict[str, Exception]
         for session in sessions.values():
             with _noted_in(session, ended):
                 raise error
+
+
+def _of_one_step(runs: Sequence[TrainingRun]) -> list[list[TrainingRun]]:
+    groups: dict[tuple[int, bool], list[TrainingRun]] = {}
+    for run in runs:
+        groups.setdefault((run.progress.steps, run.resume is None), []).append(run)
+    return list(groups.values())
 
 
 class _noted_in(suppress):
