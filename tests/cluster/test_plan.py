@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.conftest import COMPOSER, TINY, MakeSpec
 
 from rote.cluster.plan import Plan, Point, load_plan, plan_path
 from rote.cluster.planning import make_plan
 from rote.config.sweep import Grid, Sweep
 from rote.io.read import Damaged
 from rote.ledger.spec import Spec
-from tests.conftest import COMPOSER, TINY, MakeSpec
 
 
 @pytest.fixture

@@ -148,6 +148,6 @@ def stamp(seen: States) -> tuple[object, ...]:
 
 def _state(path: str) -> os.stat_result | None:
     try:
-        return os.stat(path)
+        return os.stat(path)  # noqa: PTH116 (a Path of each file takes longer than the call)
     except OSError:
         return None

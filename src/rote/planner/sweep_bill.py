@@ -64,7 +64,9 @@ def _workers(host: Mapping[str, Any]) -> int:
 
 
 def _lines(plan: Plan, facts: Sequence[Facts], host: Host) -> list[Line]:
-    peaks = {id(fact): fact.peak_bytes(host.processes(fact.parameters)) for fact in _distinct(facts)}
+    peaks = {
+        id(fact): fact.peak_bytes(host.processes(fact.parameters)) for fact in _distinct(facts)
+    }
     return [
         Line(
             label=name,
