@@ -175,6 +175,18 @@ def test_what_other_commands_left_is_listed_and_leads_back(
     assert f'<a href="../index.html">All sweeps</a></nav>one of {folder}' in page
 
 
+def test_the_scorecard_of_published_claims_is_listed_with_its_counts(own: Path) -> None:
+    (own / "claims").mkdir()
+    (own / "claims/claims.html").write_text("<!doctype html><title>claims</title>")
+    (own / "claims/claims.json").write_text('{"summary": {"holds": 2, "not decided": 1}}')
+    build_site(own)
+    index = (own / "site/index.html").read_text()
+    assert "<h2>Published claims</h2>" in index
+    assert '<a href="claims/claims.html">claims</a></h3>' in index
+    assert "<li>holds: 2</li>" in index and "<li>not decided: 1</li>" in index
+    assert (own / "site/claims/claims.html").is_file()
+
+
 def test_what_has_not_changed_is_not_touched(own: Path) -> None:
     before = times(own / "site")
     again = build_site(own)

@@ -1,4 +1,4 @@
-"""Find the pages that other commands wrote: reports, comparisons, fits, plans and audits."""
+"""Find the pages that other commands wrote: reports, comparisons, fits, plans, audits, claims."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -52,6 +52,10 @@ KINDS = (
     DocumentKind(
         heading="Audits", folder="audits", page="audit.html", numbers="audit.json",
         lines=_headlines,
+    ),
+    DocumentKind(
+        heading="Published claims", folder="claims", page="claims.html", numbers="claims.json",
+        lines=lambda numbers: (f"{what}: {count}" for what, count in numbers["summary"].items()),
     ),
 )  # fmt: skip
 
@@ -125,7 +129,10 @@ def documents(outputs: Path, sweeps: Collection[str]) -> list[Document]:
             of_sweep=path.parent.name if kind is REPORTS and path.parent.name in sweeps else "",
         )
         for kind in KINDS
-        for path in sorted((outputs / kind.folder).glob(f"*/{kind.page}"))
+        for path in (
+            outputs / kind.folder / kind.page,  # the scorecard of claims is one page
+            *sorted((outputs / kind.folder).glob(f"*/{kind.page}")),
+        )
         if is_regular(path)
     ]  # fmt: skip
 
