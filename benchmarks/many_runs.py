@@ -52,7 +52,8 @@ def main() -> None:
 def planning(number: int) -> dict[str, Any]:
     """Compose and check so many points of `capacity`."""
     seeds = f"['seed=range(0,{number // NUM_SETTINGS})']"
-    code = f"import benchmarks.planning as one; one.OVERRIDES = {seeds}; one.plan_once(0)"
+    here = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})"
+    code = f"{here}; import planning as one; one.OVERRIDES = {seeds}; one.plan_once(0)"
     return {"step": "plan", **taken(["-c", code], Path())}
 
 
