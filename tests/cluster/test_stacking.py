@@ -16,7 +16,7 @@ from rote.cluster.plan import Plan, load_plan
 from rote.cluster.planning import make_plan
 from rote.config.build import build
 from rote.config.compose import OWN
-from rote.config.sweep import load_sweep, with_overrides
+from rote.config.sweep import Grid, Sweep, load_sweep, with_overrides
 from rote.ledger.store import Store
 from rote.models.gpt import GPT
 from rote.planner.sweep_bill import make_bill
@@ -132,10 +132,12 @@ def test_a_stack_takes_more_of_a_gpu_than_its_runs_alone_keep(tiny: MakeSpec) ->
 
 def test_300_runs_of_two_shapes_and_two_number_formats_are_stacks_of_one_of_each() -> None:
     """As the jobs of a GPU cluster get them: nothing of the plan needs a GPU."""
-    plan, _ = planned(
-        "host=slurm", ON_GPU, "host.gpus_per_node=1", "size=demo_s,demo_m", "task.num_sequences=20",
-        "precision=fp32,bf16_mixed", "seed=range(0,75)", name="demo",
+    overrides = (
+        "host=slurm", ON_GPU, "host.gpus_per_node=1", "size=demo_s,demo_m",
+        "precision=fp32,bf16_mixed", "seed=range(0,75)", "budget=demo", "task.num_sequences=20",
     )  # fmt: skip
+    empty = Sweep(name="x", question="", report="capacity", fixed={}, grid=Grid())
+    plan, _ = make_plan(with_overrides(empty, overrides, OWN), COMPOSER)
     made = build(host_settings(plan.host))
     together = stacks(plan.points, made.stack_of)
     assert [len(stack) for stack in together] == [75] * 4
