@@ -37,6 +37,7 @@ MOST_ROWS = 20  # of a table that is not folded
 MOVES = "demo"  # trained a second time under OTHER_KERNELS
 DEMOS = (
     "demo",
+    "data_shape_demo",
     "text_demo",
     "double_descent_demo",
     "leakage_demo",

@@ -119,7 +119,8 @@ def _corpus(folder: Path) -> None:
     (folder / "tokens.bin").write_bytes(tokens)
     (folder / "documents.bin").write_bytes(np.zeros(4, "<u4").tobytes())
     content = {
-        "settings": {"length": 8}, "vocab_size": 256, "dtype": "<u2", "counts": {"windows": 4, "exact_duplicates_removed": 0},
+        "settings": {"length": 8}, "vocab_size": 256, "dtype": "<u2",
+        "counts": {"windows": 4, "exact_duplicates_removed": 0},
         "digests": {"tokens": sha256(tokens)},
     }  # fmt: skip
     write_json(folder / "manifest.json", content)

@@ -29,6 +29,7 @@ from rote.ledger.spec import flatten
 
 REFERENCE = re.compile(r"\$\{(?:oc\.select:)?(?P<key>[a-zA-Z_][\w.]*)[,}]")  # an absolute reference
 INTERPOLATION = "${"
+ENVIRONMENT = re.compile(r"\$\{oc\.env:[^{}]*\}")  # reads no key
 OWN = Primary(MAIN)
 
 
@@ -291,7 +292,8 @@ def _resolved(config: DictConfig) -> dict[str, Any] | None:
 
 def _referred(config: DictConfig) -> frozenset[str] | None:
     """Return keys that interpolations read; None if one is relative or calls another resolver."""
-    values = [str(value) for value in flatten(plain(config, resolve=False)).values()]
+    flat = flatten(plain(config, resolve=False))
+    values = [ENVIRONMENT.sub("", str(value)) for value in flat.values()]
     if any(INTERPOLATION in REFERENCE.sub("", value) for value in values):
         return None
     return frozenset(found["key"] for value in values for found in REFERENCE.finditer(value))
