@@ -133,6 +133,7 @@ def judge(
         except Damaged as error:
             damaged.append(str(error))
             continue
+        found.sort(key=lambda each: each.number)  # reports and scorecards have orders of their own
         verdicts = _verdicts(test, found)
         evidence += [
             Evidence(measured=each, settings=test.settings, verdict=verdict)
