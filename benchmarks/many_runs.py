@@ -7,6 +7,7 @@ of the processor and its peak memory. Run it from the root of the repository as
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,11 +24,10 @@ from tests.site.planted import CIRCUMSTANCES, record_of
 from rote.cluster.plan import Plan, Point
 from rote.config.compose import Composer
 from rote.core.provenance import provenance
-from rote.io.write import write_text
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 
-NUM_RUNS, NUM_SETTINGS = 10_000, 224  # the sweep `capacity` has 224 points a seed
+NUM_RUNS, NUM_SETTINGS = 10_000, 192  # the sweep `capacity` has 192 points a seed
 ROWS = 20  # of a curve: a run logs its loss on a logarithmic grid of steps
 STEPS = ("status", "status many", "collect many", "archive many", "status many", "collect many",
          "archive many --restore")  # fmt: skip
@@ -74,17 +74,23 @@ def taken(words: list[str], outputs: Path) -> dict[str, float]:
 def planted(outputs: Path, number: int) -> None:
     """A launched sweep of so many finished runs, their seeds apart."""
     base = Spec.from_config(Composer().config(list(TINY)))
+    plain = yaml.dump({"what": base.what, "how": base.how}, Dumper=yaml.CSafeDumper)
+    before, after = re.split(r"^  seed: \d+$", plain, flags=re.MULTILINE)
+    rows = [{"step": 10 * n, "tokens": 320 * n, "memorised_bits": 1.5 * n} for n in range(ROWS)]
+    curve = "".join(json.dumps(row) + "\n" for row in rows)
     store, points = Store(outputs), []
     with patch("os.fsync"):
         for seed in range(number):
             spec = Spec(what={**base.what, "seed": seed}, how=base.how)
             record = record_of(spec, seed)
             run = store.run(spec.run_id)
-            plain = {"what": spec.what, "how": spec.how}
-            write_text(run.spec_path, yaml.dump(plain, Dumper=yaml.CSafeDumper))
-            for step in range(ROWS):
-                run.append({"step": 10 * step, "tokens": 320 * step, "memorised_bits": 1.5 * step})
+            run.path.mkdir(parents=True)
+            run.spec_path.write_text(f"{before}  seed: {seed}{after}")
+            run.curve_path.write_text(curve)
             run.finish(record, {"cost.train_code_bits": np.zeros(8, np.float32)}, CIRCUMSTANCES)
+            # Trained runs sync their files, so that the seal is younger than all of them.
+            sealed = run.path / "seal.json"
+            os.utime(sealed, (time.time() + 1, time.time() + 1))
             points.append(
                 Point(run_id=spec.run_id, spec=spec, parameters=record.parameters, max_flops=1e9)
             )

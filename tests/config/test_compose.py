@@ -92,6 +92,30 @@ def test_every_point_is_what_hydra_composes() -> None:
     assert len(sample) > len(MIXED)
 
 
+def test_points_share_the_groups_that_they_set_alike_and_change_no_other_points() -> None:
+    composer = Composer()
+    words = ["size.num_heads=2", "task.num_sequences=20"]
+    one, other = (composer.config([*words, f"seed={seed}"]) for seed in (1, 2))
+    assert (one.pop("seed"), other.pop("seed")) == (1, 2)
+    assert all(one[name] is other[name] for name in one)
+    more = composer.config(["size.num_heads=2", "task.num_sequences=21"])
+    assert more["model"] is one["model"]
+    assert (one["task"]["num_sequences"], more["task"]["num_sequences"]) == (20, 21)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["size.num_heads=2", "size={width:48,num_heads:3}", "size.width=24"],  # order matters
+        ["size={width:48,num_heads:3}", "size.num_heads=2"],
+        ["budget.batch_size=${task.num_sequences}", "task.num_sequences=7"],
+        ["optim.optimiser.lr=1", "optim.optimiser={lr:2,momentum:0.5}", "size.num_heads=2"],
+    ],
+)
+def test_settings_that_overlap_or_refer_are_what_hydra_makes_of_them(overrides: list[str]) -> None:
+    assert Composer().config(overrides) == composed_by_hydra(conf_folder(), overrides)
+
+
 def test_a_choice_that_reaches_into_another_group_is_composed_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

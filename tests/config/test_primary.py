@@ -11,7 +11,7 @@ from hydra._internal.utils import get_args_parser
 
 from rote.cli.hydra_flags import _parser
 from rote.cli.main import main
-from rote.config.compose import plain
+from rote.config.composed import plain
 from rote.config.folders import conf_folder
 from rote.config.hydra_version import VERSION_BASE
 from rote.config.sweep import points

@@ -5,6 +5,7 @@ names and units.
 """
 
 import re
+from functools import cache
 
 import polars as pl
 
@@ -204,6 +205,7 @@ def knowledge_bits_per_parameter(table: pl.DataFrame) -> pl.Expr | None:
     return None if bits is None else bits / pl.col("parameters")
 
 
+@cache
 def peak_flops_per_second(device: str, precision: str = "bf16_true") -> float | None:
     """Return the peak by torch's name of the device; None for others and for other formats."""
     for pattern, (fp32, tf32, half) in PEAK_TERAFLOPS.items():

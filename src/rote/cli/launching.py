@@ -26,7 +26,6 @@ from rote.config.sweep import Grid, Sweep, load_sweep, with_overrides
 from rote.core.progress import Progress
 from rote.io.outputs import outputs_folder
 from rote.io.write import canonical_json, require_writable, sha256
-from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.planner.bill import Bill
 from rote.planner.formatting import duration
@@ -36,6 +35,7 @@ from rote.tasks.text.task import rehearsal
 NO_LIMITS = Limits()
 LAST_CHECKPOINT_SECONDS = 30.0
 SHOWN_JOBS = 8
+SHOWN_RUNS = 200  # of a bill: rich takes a millisecond a row; --json has them all
 NUMBERS = ("parameters", "data bits", "bits/parameter", "max steps", "max FLOPs", "peak MiB")
 
 
@@ -196,7 +196,9 @@ def _print_bill(console: Console, plan: Plan, bill: Bill, *, each: bool) -> None
     """Print one line for the sweep; with ``each`` also one for every run."""
     console.print(f"{plan.name}: {plan.question}", style="bold", soft_wrap=True)
     if each:
-        console.print(_bill_table(plan.specs, bill))
+        console.print(_bill_table(plan.run_ids[:SHOWN_RUNS], bill))
+        if (hidden := len(plan.points) - SHOWN_RUNS) > 0:
+            console.print(f"and {hidden:,} more: --json lists all")
     console.print(
         f"{len(bill.lines)} runs, {bill.num_done} done before; at most {bill.flops:.2e} FLOPs, "
         f"{filesize.decimal(bill.max_memory_bytes)} of memory a process, "
@@ -217,16 +219,16 @@ def _gpu_hours(bill: Bill) -> str:
     )
 
 
-def _bill_table(specs: Sequence[Spec], bill: Bill) -> Table:
+def _bill_table(run_ids: Sequence[str], bill: Bill) -> Table:
     table = Table(box=None, header_style="bold")
     for header in ("run", "point"):
         table.add_column(header, overflow="fold")
     for header in NUMBERS:
         table.add_column(header, justify="right")
-    for spec, line in zip(specs, bill.lines, strict=True):
+    for run_id, line in zip(run_ids, bill.lines, strict=False):
         known = line.entropy_bits is not None
         table.add_row(
-            spec.run_id,
+            run_id,
             line.label,
             f"{line.parameters:,}",
             f"{line.entropy_bits:,.0f}" if known else "unknown",

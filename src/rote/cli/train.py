@@ -18,7 +18,8 @@ from rich.console import Console
 from rote.cli.hydra_flags import read_flags, words_for_hydra
 from rote.cli.progress import Bar, ProgressBar
 from rote.cli.screen import Failed, screen
-from rote.config.compose import Composer, plain
+from rote.config.compose import Composer
+from rote.config.composed import plain
 from rote.config.data_resolver import DataResolver
 from rote.config.folders import conf_folder, sweep_files
 from rote.config.grammar import parse, plain_words

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from rote.cluster.plan import Point
 from rote.io.write import canonical_json
-from rote.ledger.spec import FINISH, Spec
+from rote.ledger.spec import FINISH, Spec, once_a_group
 from rote.ledger.store import RunFolder, Store
 
 # Of the stacks timed on a GPU, 128 runs took most steps a second at both sizes timed, 80,352 and
@@ -46,16 +46,17 @@ def estimates(
     points: Iterable[Point], todo: Sequence[Point], store: Store, speed: Speed
 ) -> list[float]:
     """Return seconds for each point of ``todo``, from a finished run of its kind or ``speed``."""
-    kinds = {_kind(point.spec) for point in todo}
+    kind_of = once_a_group(_kind)
+    kinds = {kind_of(point.spec) for point in todo}
     measured: dict[str, float] = {}
     for point in points:
-        kind = _kind(point.spec)
+        kind = kind_of(point.spec)
         if kind in kinds and kind not in measured and store.run(point.run_id).is_done():
             with suppress(ValueError):  # skips damaged runs
                 measured[kind] = _step_seconds(store.run(point.run_id))
     seconds = []
     for point in todo:
-        step_seconds = measured.get(_kind(point.spec))
+        step_seconds = measured.get(kind_of(point.spec))
         steps = point.spec.longest
         seconds.append(speed.seconds(point) if step_seconds is None else steps * step_seconds)
     return seconds
@@ -89,6 +90,7 @@ def stacks(points: Iterable[Point], most_of: Callable[[Point], int]) -> list[tup
     ``most_of`` is how many runs the stack of a run may hold; each run of a stack limits it. Seeds,
     amounts of data, learning rates, schedules and lengths of training may differ.
     """
+    shape_of = once_a_group(_shape)
     open_stacks: dict[str, tuple[list[Point], int]] = {}
     made: list[list[Point]] = []
     for point in points:
@@ -96,7 +98,7 @@ def stacks(points: Iterable[Point], most_of: Callable[[Point], int]) -> list[tup
         if most == 1:
             made.append([point])
             continue
-        shape = _shape(point.spec)
+        shape = shape_of(point.spec)
         stack, limit = open_stacks.get(shape, ([], 0))
         if len(stack) >= min(limit, most):
             stack, limit = [], most

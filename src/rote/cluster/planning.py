@@ -13,7 +13,7 @@ from rote.config.host_and_log import require_log
 from rote.config.sweep import Sweep, grid_points
 from rote.core.progress import Progress, no_progress
 from rote.ledger.spec import Spec
-from rote.run.preflight import Facts, Preflight
+from rote.run.preflight import Facts, Preflight, require_seed
 
 
 def make_plan(
@@ -27,20 +27,25 @@ def make_plan(
     preflight, resolver = Preflight(), DataResolver(progress)
     planned: dict[str, Point] = {}
     facts: list[Facts] = []
+    # Points that differ in their seed alone share the groups of `Composer`, and are checked once.
+    # The configuration is kept, so that no other one has groups of the same identity.
+    checked: dict[tuple[int, ...], tuple[Mapping[str, Any], Spec, Facts]] = {}
 
     def count(config: Mapping[str, Any]) -> int:
         return preflight.parameters(resolver.resolved(config))
 
     for each in grid_points(sweep, composer, count):
-        config = resolver.resolved(composer.config(each.overrides))
-        require_log(config["log"])
-        config["log"] |= {"group": sweep.name, "question": sweep.question}
-        for observer in config["log"]["observers"].values():
-            observer |= {"group": sweep.name, "notes": sweep.question}
-        spec = Spec.from_config(config)
+        config = composer.config(each.overrides)
+        seed = config["seed"]
+        require_seed(seed)
+        groups = tuple([id(group) for name, group in config.items() if name != "seed"])
+        if groups not in checked:
+            spec = Spec.from_config({**resolver.resolved(config), "log": _log(config, sweep)})
+            checked[groups] = config, spec, preflight.facts(spec)
+        _, like, fact = checked[groups]
+        spec = Spec(what={**like.what, "seed": seed}, how=like.how)
         run_id = spec.run_id
         if run_id not in planned:
-            fact = preflight.facts(spec)
             facts.append(fact)
             planned[run_id] = Point(
                 run_id=run_id,
@@ -59,9 +64,18 @@ def make_plan(
         points=tuple(planned.values()),
     )
     host: Host = build(host_settings(plan.host))
-    for point in plan.points:
+    for point in {id(fact): point for fact, point in zip(facts, plan.points, strict=True)}.values():
         host.check(point)
     return plan, facts
+
+
+def _log(config: Mapping[str, Any], sweep: Sweep) -> dict[str, Any]:
+    """Return the settings of the log with the name and the question of the sweep."""
+    log = config["log"]
+    require_log(log)
+    named = {"group": sweep.name, "notes": sweep.question}
+    observers = {name: {**observer, **named} for name, observer in log["observers"].items()}
+    return {**log, "group": sweep.name, "question": sweep.question, "observers": observers}
 
 
 def _scalar(value: Any) -> Any:

@@ -15,7 +15,7 @@ from rote.cluster.plan import Plan, Point, sweep_folder
 from rote.cluster.preemption import CANCELLED
 from rote.io.read import Damaged, printable, read_end, require_inside
 from rote.ledger.curve import progress_text
-from rote.ledger.spec import Spec, flatten
+from rote.ledger.spec import Spec, flatten, once_a_group
 from rote.ledger.store import RunFolder, Store
 
 # requeued: preempted or timed out, will resume; lost: its process or job ended silently; damaged:
@@ -85,13 +85,20 @@ def count(runs: Sequence[RunState]) -> dict[str, int]:
 
 def labels(specs: Sequence[Spec]) -> list[str]:
     """Return a label per run from the keys that vary in the sweep, cut to their last word."""
-    keys = varying_keys(specs)
-    return [label(spec, keys) for spec in specs]
+    keys, rows = varying_keys(specs), once_a_group(_row)
+    return [_label(spec, {**rows(spec), "seed": spec.what["seed"]}, keys) for spec in specs]
 
 
 def label(spec: Spec, keys: Sequence[str]) -> str:
     """Return the values of these keys in one run, if it has them."""
-    row = flatten(spec.what)
+    return _label(spec, _row(spec), keys)
+
+
+def _row(spec: Spec) -> dict[str, Any]:
+    return flatten(spec.what)
+
+
+def _label(spec: Spec, row: Mapping[str, Any], keys: Sequence[str]) -> str:
     return " ".join(_in_words(key, row[key]) for key in keys if key in row) or spec.run_id
 
 
@@ -114,7 +121,8 @@ def _varying_with_class(specs: Sequence[Spec], found: Set[str]) -> set[str]:
     inside = {key: prefix for key in found for prefix in classes if key.startswith(prefix)}
     if not inside:
         return set()
-    for row in (flatten(spec.what) for spec in specs):
+    rows = {id(row): row for row in map(once_a_group(_row), specs)}
+    for row in rows.values():
         for key, prefix in inside.items():
             if key in row and not key.endswith("._target_"):
                 seen.setdefault((key, row[f"{prefix}_target_"]), set()).add(str(row[key]))

@@ -210,18 +210,19 @@ def grid_points(sweep: Sweep, composer: Composer, count: CountParameters) -> Ite
     named = [sweep.fixed, grid.product, grid.zip, grid.cases]
     allow_chosen_before(named)
     require_allowed(named, source)
-    used = _names([*sweep.grid.derive.values(), *sweep.grid.filter])
+    used = _names([*grid.derive.values(), *grid.filter])
+    fixed = _lines(sweep.fixed)
     for axes in sweep.axes():
         own = {key for key in axes if key in used and "." not in key and key != "seed"}
         own = {key for key in own if not composer.is_group(key)}
-        overrides = _lines(sweep.fixed) + _lines({k: v for k, v in axes.items() if k not in own})
+        overrides = fixed + _lines({k: v for k, v in axes.items() if k not in own})
         composer.require_chosen(overrides, source)
-        if sweep.grid.derive or sweep.grid.filter:
+        if grid.derive or grid.filter:
             names = axes | composer.config(overrides)
             if PARAMETERS in used:
                 names[PARAMETERS] = count(names)
-            derived = {key: _evaluate(text, names) for key, text in sweep.grid.derive.items()}
-            if not all(_evaluate(text, names) for text in sweep.grid.filter):
+            derived = {key: _evaluate(text, names) for key, text in grid.derive.items()}
+            if not all(_evaluate(text, names) for text in grid.filter):
                 continue
             require_allowed(derived, source)
             overrides += _lines(derived)

@@ -40,7 +40,7 @@ from hydra.utils import get_object
 from rote.config.folders import CONF, SWEEPS, conf_folder, packaged_folders, sweeps_folder
 from rote.core.own_modules import import_from, is_importable, is_module_of
 from rote.io.write import canonical_json, sha256
-from rote.ledger.spec import Spec
+from rote.ledger.spec import Spec, once_a_group
 
 ALLOW_VARIABLE = "ROTE_ALLOW"
 ENTRY_POINTS = "rote.targets"
@@ -101,13 +101,20 @@ def require_own(specs: Iterable[Spec], source: object) -> None:
     """
     allowed: set[Named] = set()
     remembered: frozenset[str] | None = None
-    for spec in specs:
+
+    def refused(spec: Spec) -> ValueError | None:
         try:
             _require([spec.what, spec.how], source, allowed)
-        except ValueError:
+        except ValueError as error:
+            return error
+        return None
+
+    refused_once = once_a_group(refused)
+    for spec in specs:
+        if (error := refused_once(spec)) is not None:
             remembered = _remembered() if remembered is None else remembered
             if _digest(spec) not in remembered:
-                raise
+                raise error
             allow_chosen_before([spec.what, spec.how])
             allow([spec.what, spec.how])
             _require_importable(spec, source)
@@ -119,12 +126,8 @@ def remember(specs: Iterable[Spec]) -> None:
     A state folder that cannot be written to is no error: later commands then need ROTE_ALLOW.
     """
     standing: set[Named] = set()
-    own = {
-        _digest(spec)
-        for spec in specs
-        if _first_other([spec.what, spec.how], standing, _is_standing) is not None
-    } - {""}
-    _note(own)
+    other = once_a_group(lambda spec: _first_other([spec.what, spec.how], standing, _is_standing))
+    _note({_digest(spec) for spec in specs if other(spec) is not None} - {""})
 
 
 def named_code(config: Any, key: str = "") -> Iterator[Named]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Shape = Callable[[Any, str], None]
+TEXT = frozenset({str})
 
 
 def anything(value: Any, place: str) -> None:
@@ -100,13 +101,16 @@ def keyed(required: Mapping[str, Shape], maybe: Mapping[str, Shape] | None = Non
     """
 
     is_object, shapes = mapped(anything), {**required, **(maybe or {})}
+    checked = [(key, shape) for key, shape in shapes.items() if shape is not anything]
 
     def check(value: Any, place: str) -> None:
-        is_object(value, place)
-        if missing := [key for key in required if key not in value]:
-            raise ValueError(f"{place or 'it'} has no {missing[0]!r}")
-        for key, shape in shapes.items():
-            if key in value and shape is not anything:
+        if type(value) is not dict or not TEXT.issuperset(map(type, value)):
+            is_object(value, place)
+        if not value.keys() >= required.keys():
+            missing = next(key for key in required if key not in value)
+            raise ValueError(f"{place or 'it'} has no {missing!r}")
+        for key, shape in checked:
+            if key in value:
                 shape(value[key], _below(place, key))
 
     return check

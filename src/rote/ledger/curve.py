@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rote.core.units import bits_from_nats
-from rote.io.shapes import keyed, mapped, number, optional, text, whole
+from rote.io.shapes import keyed, listed, mapped, number, optional, text, whole
 
 MEMORISED_BITS = "memorised_bits"
 # Used if the source's entropy is unknown: a part of it is generalisation, not memorisation.
@@ -36,14 +36,18 @@ CIRCUMSTANCES = keyed(
         "uncommitted_digest": optional(text),
     },
 )
-ROW = mapped(number)
+ROW, STEP = mapped(number), keyed({"step": whole})
 
 
 def curve_row(value: Any, place: str) -> None:
     """Accept an object of numbers that includes the step; raises ValueError.
 
-    The first condition is for speed: a sweep's curves have a million rows.
+    The conditions are for speed: a sweep's curves have a million rows.
     """
     if type(value) is not dict or any(type(each) not in (int, float) for each in value.values()):
         ROW(value, place)
-    keyed({"step": whole})(value, place)
+    if type(step := value.get("step")) is not int or not 0 <= step < 2**63:
+        STEP(value, place)
+
+
+CURVE = listed(curve_row)

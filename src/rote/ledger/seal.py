@@ -5,9 +5,11 @@ also holds the digest of the record, and a checksum of itself.
 """
 
 import json
+import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,8 @@ SHAPE = keyed(
         "files": mapped(keyed({"bytes": whole, "sha256": text})),
     }
 )
-SEEN: dict[Path, tuple[object, ...]] = {}  # the files' state when they were found intact
+States = Mapping[str, os.stat_result | None]  # by the file's name; None: it is not there
+SEEN: dict[Path, tuple[object, ...]] = {}  # the `stamp` of a run's files when they were intact
 
 
 @dataclass(frozen=True)
@@ -57,20 +60,18 @@ class Seal:
         if name not in self.files or self.files[name]["sha256"] != digest:
             raise self._changed(name)
 
-    def require_all(self, *, thorough: bool) -> None:
+    def require_all(self, seen: "States", *, thorough: bool) -> None:
         """Raises Damaged for the first file that has changed.
 
-        Unless ``thorough``, a file of the right size counts as intact without being read if it was
-        last written before the seal, or if it is large.
+        Unless ``thorough``, a file of the right size in ``seen`` counts as intact without being
+        read if it was last written before the seal, or if it is large.
         """
         for name in self.files:
-            if thorough or not self._looks_sound(name):
+            if thorough or not self._looks_sound(name, seen.get(name)):
                 self.require_file(name)
 
-    def _looks_sound(self, name: str) -> bool:
-        try:
-            seen = (self.folder / name).stat()
-        except OSError:
+    def _looks_sound(self, name: str, seen: os.stat_result | None) -> bool:
+        if seen is None:
             return False
         is_whole = stat.S_ISREG(seen.st_mode) and seen.st_size == self.files[name]["bytes"]
         return is_whole and (
@@ -96,12 +97,24 @@ def write_seal(folder: Path, record: bytes) -> None:
 
 def read_seal(folder: Path) -> Seal | None:
     """Read the seal; None if there is none; raises Damaged."""
-    path = folder / NAME
+    seen = _state(f"{folder}/{NAME}")
     try:
-        content = json_of(read_bytes(path), path, SHAPE, REPAIR)
-        written_ns = path.stat().st_mtime_ns if path.exists() else 0  # 0: in a shard
+        if seen is None:  # it is in a shard
+            return _parsed(folder, read_bytes(folder / NAME), 0)
+        return _read(folder, seen.st_mtime_ns, seen.st_size, seen.st_ino)
     except FileNotFoundError:
         return None
+
+
+@lru_cache(maxsize=8)  # a run's files are read one after another
+def _read(folder: Path, written_ns: int, _size: int, _inode: int) -> Seal:
+    return _parsed(folder, read_bytes(folder / NAME), written_ns)
+
+
+@lru_cache(maxsize=8)
+def _parsed(folder: Path, data: bytes, written_ns: int) -> Seal:
+    path = folder / NAME
+    content = json_of(data, path, SHAPE, REPAIR)
     digest = content.pop("sha256", None)
     if digest != sha256(canonical_json(content).encode()) or RECORD not in content["files"]:
         raise Damaged(path, "its checksum does not match its content", REPAIR)
@@ -123,13 +136,18 @@ def sound_bytes(folder: Path, name: str) -> bytes:
     return data
 
 
-def stamp(folder: Path) -> tuple[object, ...]:
-    """Return a value that changes when a sealed file does; reads no file."""
-    found: list[object] = []
-    for name in (*NAMES, RECORD, NAME):
-        try:
-            seen = (folder / name).stat()
-            found.append((seen.st_mtime_ns, seen.st_size, seen.st_ino))
-        except OSError:
-            found.append(None)
-    return tuple(found)
+def states(folder: Path) -> States:
+    """Return what the file system says of each file that a run can have; reads none."""
+    return {name: _state(f"{folder}/{name}") for name in (*NAMES, RECORD, NAME)}
+
+
+def stamp(seen: States) -> tuple[object, ...]:
+    """Return a value that changes when a file does."""
+    return tuple([each and (each.st_mtime_ns, each.st_size, each.st_ino) for each in seen.values()])
+
+
+def _state(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)  # noqa: PTH116 (a Path of each file takes longer than the call)
+    except OSError:
+        return None

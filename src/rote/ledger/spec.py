@@ -3,12 +3,11 @@
 spec.yaml may come from a stranger, so reading limits its size and depth and refuses aliases.
 """
 
-import copy
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from omegaconf import OmegaConf
@@ -28,6 +27,7 @@ FINISH = "finish"
 HOW = ("host", "log")
 ID_DIGITS = 16
 
+Result = TypeVar("Result")
 GROUP = mapped(anything)
 # What is read of a spec before its parts are built; constructors check the rest.
 SHAPE = keyed(
@@ -73,15 +73,15 @@ class Spec:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Spec":
-        """Take what and how from a resolved configuration; other keys are left out."""
+        """Take what and how from a resolved configuration; other keys are left out.
+
+        Groups are not copied, since nobody changes a configuration.
+        """
         what = (*WHAT, CONTROL) if config[CONTROL] else WHAT
-        chosen = {key: copy.deepcopy(config[key]) for key in what}
+        chosen = {key: config[key] for key in what}
         if not chosen["budget"].get(FINISH, True):
-            del chosen["budget"][FINISH]
-        return cls(
-            what=chosen,
-            how={key: copy.deepcopy(config[key]) for key in HOW},
-        )
+            chosen["budget"] = {k: v for k, v in chosen["budget"].items() if k != FINISH}
+        return cls(what=chosen, how={key: config[key] for key in HOW})
 
     @property
     def controls(self) -> Mapping[str, Mapping[str, Any]]:
@@ -107,11 +107,25 @@ def spec_of(plain: Any, place: str = "") -> Spec:
     return Spec(what=plain["what"], how=plain["how"])
 
 
+def once_a_group(of: Callable[[Spec], Result]) -> Callable[[Spec], Result]:
+    """Return ``of``, called once for all specs that share their groups; ``of`` reads no seed."""
+    known: dict[tuple[int, ...], tuple[Spec, Result]] = {}  # a spec is kept, so identities last
+
+    def result(spec: Spec) -> Result:
+        parts = (spec.what, spec.how)
+        key = tuple([id(group) for part in parts for name, group in part.items() if name != "seed"])
+        if key not in known:
+            known[key] = spec, of(spec)
+        return known[key][1]
+
+    return result
+
+
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return dotted names, as on the command line; lists stay whole."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             flat |= flatten(value, f"{prefix}{key}.")
         else:
             flat[f"{prefix}{key}"] = value
@@ -120,7 +134,7 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _whole_numbers(value: Any) -> Any:
     """Convert 1.0 to 1, so that both spellings give one run id; True stays True."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: _whole_numbers(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_whole_numbers(item) for item in value]

@@ -22,7 +22,7 @@ from rote.io.write import require_replaceable, write_bytes, write_json, write_te
 from rote.ledger import archive, seal
 from rote.ledger.archive import read_bytes
 from rote.ledger.claim import Claim, is_held
-from rote.ledger.curve import CIRCUMSTANCES, FAILURE, curve_row
+from rote.ledger.curve import CIRCUMSTANCES, CURVE, FAILURE, curve_row
 from rote.ledger.record import DamagedRecord, Record
 from rote.ledger.spec import Spec, read_spec
 
@@ -127,12 +127,13 @@ class RunFolder:
         Unless ``thorough``, files that were not written since the run was done are not read.
         """
         packed = self.in_archive()
-        seen = packed.stamp() if packed else seal.stamp(self.path)
+        states: seal.States = {} if packed else seal.states(self.path)
+        seen = packed.stamp() if packed else seal.stamp(states)
         if not thorough and seen in (archive.UNTOUCHED, seal.SEEN.get(self.path)):
             return None
         try:
             if sealed := seal.read_seal(self.path):
-                sealed.require_all(thorough=thorough)
+                sealed.require_all(states, thorough=thorough)
             else:  # a run from before seals existed
                 more = (self.circumstances, self.curve, self.arrays, self.spec) if thorough else ()
                 for read in (self.record, *more):
@@ -167,7 +168,12 @@ class RunFolder:
 
     def curve(self) -> list[dict[str, Any]]:
         """Return every row so far, without a torn last line; raises Damaged."""
-        return [self.row(line) for line in self.curve_lines()]
+        lines = self.curve_lines()
+        try:  # at once, which takes a third of the time
+            rows: list[dict[str, Any]] = json_of(b"[%b]" % b",".join(lines), self.curve_path, CURVE)
+        except Damaged:
+            rows = []
+        return rows if len(rows) == len(lines) else [self.row(line) for line in lines]
 
     def curve_lines(self) -> list[bytes]:
         """Return the lines that `row` parses for `curve`; raises Damaged."""

@@ -1,7 +1,7 @@
 """The bill of a planned sweep: what its runs cost at most, from measured and fitted rates."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
@@ -64,6 +64,9 @@ def _workers(host: Mapping[str, Any]) -> int:
 
 
 def _lines(plan: Plan, facts: Sequence[Facts], host: Host) -> list[Line]:
+    peaks = {
+        id(fact): fact.peak_bytes(host.processes(fact.parameters)) for fact in _distinct(facts)
+    }
     return [
         Line(
             label=name,
@@ -71,10 +74,15 @@ def _lines(plan: Plan, facts: Sequence[Facts], host: Host) -> list[Line]:
             entropy_bits=fact.entropy_bits,
             max_steps=fact.max_steps + fact.finish_evaluations,
             flops=fact.max_flops,
-            memory_bytes=fact.peak_bytes(host.processes(fact.parameters)),
+            memory_bytes=peaks[id(fact)],
         )
         for name, fact in zip(labels(plan.specs), facts, strict=True)
     ]
+
+
+def _distinct(facts: Sequence[Facts]) -> Iterable[Facts]:
+    """Return each object once: runs that differ in their seed alone share it."""
+    return {id(fact): fact for fact in facts}.values()
 
 
 def _on_h100(point: Point) -> int:
@@ -126,7 +134,7 @@ def bill_json(plan: Plan, total: Bill, todo: Sequence[int]) -> dict[str, Any]:
         "h100_mfu": total.h100_mfu,
         "runs": [
             {
-                "run_id": spec.run_id,
+                "run_id": run_id,
                 "overrides": {key: settings[index][key] for key in keys if key in settings[index]},
                 "parameters": line.parameters,
                 "data_bits": line.entropy_bits,
@@ -135,6 +143,6 @@ def bill_json(plan: Plan, total: Bill, todo: Sequence[int]) -> dict[str, Any]:
                 "max_memory_bytes": line.memory_bytes,
                 "is_done": index not in left,
             }
-            for index, (spec, line) in enumerate(zip(plan.specs, total.lines, strict=True))
+            for index, (run_id, line) in enumerate(zip(plan.run_ids, total.lines, strict=True))
         ],
     }

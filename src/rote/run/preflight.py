@@ -107,7 +107,7 @@ class Preflight:
 
     def _facts(self, spec: Spec) -> Facts:
         what, host = spec.what, spec.how["host"]
-        require_whole("seed", what["seed"], 0)
+        require_seed(what["seed"])
         self._once([host, "host"], partial(require_host, host))
         require_mode(host["compile"])
         self._once([spec.how["log"], "log"], partial(require_log, spec.how["log"]))
@@ -182,6 +182,11 @@ class Preflight:
         if text not in self._known:
             self._known[text] = make()
         return self._known[text]
+
+
+def require_seed(seed: object) -> None:
+    """Raises ValueError unless it is a whole number from 0 up."""
+    require_whole("seed", seed, 0)
 
 
 def _shape(config: Mapping[str, Any]) -> tuple[int, int]:
