@@ -179,8 +179,8 @@ def _points(listed: Sequence[dict[str, Any]], groups: Sequence[Any] | None) -> t
     """Return the points; of those that differ in their seed alone, one spec is checked."""
     checked: dict[tuple[Any, ...], Spec] = {}
     points = []
-    for number, point in enumerate(listed):
-        place = f"points.{number}"
+    for index, point in enumerate(listed):
+        place = f"points.{index}"
         if groups is None:
             points.append(_point(point, spec_of(point, place)))
             continue

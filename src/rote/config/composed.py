@@ -7,7 +7,7 @@ and points with equal settings of a group share that copy: nobody may change a c
 
 import copy
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache, reduce
 from typing import Any
 
@@ -85,7 +85,8 @@ class Composed:
         ):
             return list(settings), []
         read = [each.key_or_group for each in settings if self.has_effect(each.key_or_group)]
-        first, rest = [], []
+        first: list[Override] = []
+        rest: list[Override] = []
         for each in settings:
             is_first = any(_overlap(each.key_or_group, key) for key in read)
             (first if is_first else rest).append(each)
