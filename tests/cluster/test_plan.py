@@ -8,6 +8,7 @@ from tests.conftest import COMPOSER, TINY, MakeSpec
 
 from rote.cluster.plan import Plan, Point, load_plan, plan_path
 from rote.cluster.planning import make_plan
+from rote.config.grammar import parse
 from rote.config.sweep import Grid, Sweep
 from rote.io.read import Damaged
 from rote.ledger.spec import Spec
@@ -74,7 +75,7 @@ def test_points_that_differ_in_their_seed_alone_are_checked_once(
     monkeypatch.setattr(
         Preflight, "facts", lambda self, spec: seen.append(spec) or facts(self, spec)
     )
-    fixed = dict(word.split("=", 1) for word in TINY)
+    fixed = {each.get_key_element(): each.value() for each in parse(TINY)}
     grid = Grid(product={"precision": ["fp32", "tf32"], "seed": list(range(20))})
     plan, found = make_plan(
         Sweep(name="own", question="?", report="capacity", fixed=fixed, grid=grid), COMPOSER

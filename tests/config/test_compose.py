@@ -106,8 +106,9 @@ def test_points_share_the_groups_that_they_set_alike_and_change_no_other_points(
 @pytest.mark.parametrize(
     "overrides",
     [
-        ["size.num_heads=2", "size={width:48,num_heads:3}", "size.width=24"],  # order matters
-        ["size={width:48,num_heads:3}", "size.num_heads=2"],
+        ["size.num_heads=2", "size.width=24", "size.num_heads=3"],  # order matters
+        ["log=online", "log.observers.wandb.group=own", "log.group=all"],
+        ["log=online", "log.group=all", "log.observers.wandb={group:own}"],
         ["budget.batch_size=${task.num_sequences}", "task.num_sequences=7"],
         ["optim.optimiser.lr=1", "optim.optimiser={lr:2,momentum:0.5}", "size.num_heads=2"],
     ],

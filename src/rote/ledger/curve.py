@@ -3,10 +3,12 @@
 Readers rely on these keys; a file may hold more.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rote.core.units import bits_from_nats
+from rote.io.read import Damaged, json_of
 from rote.io.shapes import keyed, listed, mapped, number, optional, text, whole
 
 MEMORISED_BITS = "memorised_bits"
@@ -51,3 +53,12 @@ def curve_row(value: Any, place: str) -> None:
 
 
 CURVE = listed(curve_row)
+
+
+def curve_of(lines: Sequence[bytes], path: Path) -> list[dict[str, Any]] | None:
+    """Parse all rows of a curve at once, faster than one by one; None if one is damaged."""
+    try:
+        rows: list[dict[str, Any]] = json_of(b"[%b]" % b",".join(lines), path, CURVE)
+    except Damaged:
+        return None
+    return rows if len(rows) == len(lines) else None

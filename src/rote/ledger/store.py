@@ -1,7 +1,4 @@
-"""Store runs on disk. A run is done if its record exists; the record is written last, once.
-
-The section On disk of docs/design.md lists a run's files.
-"""
+"""Store runs on disk (docs/design.md). A run is done if its record, written last, exists."""
 
 import json
 import os
@@ -22,7 +19,7 @@ from rote.io.write import require_replaceable, write_bytes, write_json, write_te
 from rote.ledger import archive, seal
 from rote.ledger.archive import read_bytes
 from rote.ledger.claim import Claim, is_held
-from rote.ledger.curve import CIRCUMSTANCES, CURVE, FAILURE, curve_row
+from rote.ledger.curve import CIRCUMSTANCES, FAILURE, curve_of, curve_row
 from rote.ledger.record import DamagedRecord, Record
 from rote.ledger.spec import Spec, read_spec
 
@@ -168,12 +165,7 @@ class RunFolder:
 
     def curve(self) -> list[dict[str, Any]]:
         """Return every row so far, without a torn last line; raises Damaged."""
-        lines = self.curve_lines()
-        try:  # at once, which takes a third of the time
-            rows: list[dict[str, Any]] = json_of(b"[%b]" % b",".join(lines), self.curve_path, CURVE)
-        except Damaged:
-            rows = []
-        return rows if len(rows) == len(lines) else [self.row(line) for line in lines]
+        return curve_of(self.curve_lines(), self.curve_path) or [*map(self.row, self.curve_lines())]
 
     def curve_lines(self) -> list[bytes]:
         """Return the lines that `row` parses for `curve`; raises Damaged."""

@@ -1,7 +1,7 @@
 """The bill of a planned sweep: what its runs cost at most, from measured and fitted rates."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
@@ -64,8 +64,9 @@ def _workers(host: Mapping[str, Any]) -> int:
 
 
 def _lines(plan: Plan, facts: Sequence[Facts], host: Host) -> list[Line]:
+    distinct = {id(fact): fact for fact in facts}  # points that differ in their seed share it
     peaks = {
-        id(fact): fact.peak_bytes(host.processes(fact.parameters)) for fact in _distinct(facts)
+        key: fact.peak_bytes(host.processes(fact.parameters)) for key, fact in distinct.items()
     }
     return [
         Line(
@@ -78,11 +79,6 @@ def _lines(plan: Plan, facts: Sequence[Facts], host: Host) -> list[Line]:
         )
         for name, fact in zip(labels(plan.specs), facts, strict=True)
     ]
-
-
-def _distinct(facts: Sequence[Facts]) -> Iterable[Facts]:
-    """Return each object once: runs that differ in their seed alone share it."""
-    return {id(fact): fact for fact in facts}.values()
 
 
 def _on_h100(point: Point) -> int:
