@@ -13,6 +13,8 @@ from rote.cluster.journal import Journal
 from rote.cluster.liveness import GONE, SentJob, last_attempt, sent_jobs
 from rote.cluster.plan import Plan, Point, sweep_folder
 from rote.cluster.preemption import CANCELLED
+from rote.core.forked import mapped
+from rote.core.progress import no_progress
 from rote.io.read import Damaged, printable, read_end, require_inside
 from rote.ledger.curve import progress_text
 from rote.ledger.spec import Spec, flatten, once_a_group
@@ -74,7 +76,11 @@ def sweep_status(outputs: Path, names: Iterable[str]) -> Jobs:
 
 def states(plan: Plan, store: Store, jobs: Jobs) -> list[RunState]:
     """Return the state of every run, in the plan's order."""
-    return [_state(point, store.run(point.run_id), jobs) for point in plan.points]
+
+    def state(point: Point) -> RunState:
+        return _state(point, store.run(point.run_id), jobs)
+
+    return [*mapped(state, plan.points, "reading states", no_progress)]
 
 
 def count(runs: Sequence[RunState]) -> dict[str, int]:

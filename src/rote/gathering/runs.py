@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
@@ -10,8 +12,9 @@ import polars as pl
 from rote.analysis.metrics import derive
 from rote.analysis.published import measured_alphas, report_of
 from rote.analysis.results import Results, series, table_of
-from rote.cluster.plan import Plan, load_plan
-from rote.core.progress import Progress, with_progress
+from rote.cluster.plan import Plan, Point, load_plan
+from rote.core.forked import mapped
+from rote.core.progress import Progress
 from rote.io.outputs import outputs_folder
 from rote.io.read import require_no_damage
 from rote.ledger.archive import sha256_of
@@ -87,21 +90,37 @@ def sound_runs(
 
     Raises ValueError if none can be used.
     """
-    runs, damaged = [], []
-    for run_id in with_progress(plan.run_ids, "reading runs", progress):
-        folder = store.run(run_id)
-        if not folder.is_done():
-            continue
-        try:
-            folder.require_undamaged()
-            curve = folder.curve() if with_curves else []
-            runs.append(SoundRun(folder, folder.record(), folder.circumstances(), curve))
-        except ValueError as error:
-            damaged.append(str(error))
+    read = partial(_read, store, with_curves=with_curves)
+    found = [*mapped(read, plan.points, "reading runs", progress)]
+    damaged = [why for why in found if isinstance(why, str)]
+    runs = [
+        run._replace(record=replace(run.record, what=run.record.what or point.spec.what))
+        for point, run in zip(plan.points, found, strict=True)
+        if isinstance(run, SoundRun)
+    ]
     if not runs:
         require_no_damage(damaged)
         raise ValueError(f"no run of {plan.name!r} is done: rote sweep {plan.name}")
     return runs, damaged
+
+
+def _read(store: Store, point: Point, *, with_curves: bool) -> SoundRun | str | None:
+    """Return a finished run or why it cannot be used; None if it is not done.
+
+    Settings equal to the plan's are left out: the points of a plan share them.
+    """
+    folder = store.run(point.run_id)
+    if not folder.is_done():
+        return None
+    try:
+        folder.require_undamaged()
+        record = folder.record()
+        if record.what == point.spec.what:
+            record = replace(record, what={})
+        curve = folder.curve() if with_curves else []
+        return SoundRun(folder, record, folder.circumstances(), curve)
+    except ValueError as error:
+        return str(error)
 
 
 @contextmanager

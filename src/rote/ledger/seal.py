@@ -137,8 +137,14 @@ def sound_bytes(folder: Path, name: str) -> bytes:
 
 
 def states(folder: Path) -> States:
-    """Return what the file system says of each file that a run can have; reads none."""
-    return {name: _state(f"{folder}/{name}") for name in (*NAMES, RECORD, NAME)}
+    """Return what the file system says of each file that a run can have; reads none.
+
+    Nothing without a record: the run is in an archive, or not done.
+    """
+    if (record := _state(f"{folder}/{RECORD}")) is None:
+        return {}
+    others = {name: _state(f"{folder}/{name}") for name in (*NAMES, NAME)}
+    return {**others, RECORD: record}
 
 
 def stamp(seen: States) -> tuple[object, ...]:

@@ -123,8 +123,8 @@ class RunFolder:
 
         Unless ``thorough``, files that were not written since the run was done are not read.
         """
-        packed = self.in_archive()
-        states: seal.States = {} if packed else seal.states(self.path)
+        states = seal.states(self.path)
+        packed = None if states else self.in_archive()
         seen = packed.stamp() if packed else seal.stamp(states)
         if not thorough and seen in (archive.UNTOUCHED, seal.SEEN.get(self.path)):
             return None
