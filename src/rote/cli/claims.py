@@ -84,5 +84,5 @@ def _bills(judged: "Sequence[JudgedClaim]") -> dict[str, str]:
             try:
                 bills[name] = cost_of(name, progress)
             except ValueError as error:  # its text is on the hub, say, and there is no network
-                bills[name] = f"not known here: {error}"
+                bills[name] = f"not known here: {str(error).partition(' (')[0]}"
     return bills
