@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rote.io.read import Damaged
 from rote.ledger.claim import RunIsTaken
 from rote.ledger.record import DamagedRecord, Record, _digest
 from rote.ledger.store import RunFolder, Store
@@ -105,6 +106,15 @@ def test_a_torn_curve_is_read_up_to_the_tear(folder: RunFolder) -> None:
         stream.write('{"step": 3')
     assert [row["step"] for row in folder.curve()] == [1, 2]
     assert folder.last_row() == {"step": 2}
+
+
+@pytest.mark.parametrize("value", [10**30, -(2**63), True, "1", None, [1]])
+def test_a_curve_holds_numbers_that_a_column_can_hold(folder: RunFolder, value: object) -> None:
+    folder.append({"step": 1, "memorised_bits": 2**62, "loss_nats_per_token": 0.5})
+    assert len(folder.curve()) == 1
+    folder.append({"step": 2, "memorised_bits": value})
+    with pytest.raises(Damaged, match="memorised_bits must be"):
+        folder.curve()
 
 
 def test_a_disk_that_fills_while_the_record_is_written_leaves_no_record(

@@ -46,10 +46,14 @@ def curve_row(value: Any, place: str) -> None:
 
     The conditions are for speed: a sweep's curves have a million rows.
     """
-    if type(value) is not dict or any(type(each) not in (int, float) for each in value.values()):
+    if type(value) is not dict or not all(map(_is_number, value.values())):
         ROW(value, place)
     if type(step := value.get("step")) is not int or not 0 <= step < 2**63:
         STEP(value, place)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is float or (type(value) is int and abs(value) < 2**63)
 
 
 CURVE = listed(curve_row)
