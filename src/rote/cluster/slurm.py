@@ -16,7 +16,7 @@ from rote.config.host_and_log import AUTO, LIMIT_KEY, require_host
 from rote.ledger.spec import FINISH
 from rote.ledger.store import Store
 
-WHOLE_MATRICES = "rote.optim.soap."  # the target of optimisers that cannot hold a part of each
+SOAP = "rote.optim.soap."  # how its target begins
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +93,8 @@ class SlurmHost(Resources):
                 f"budget.finish trains in one process, not in {together} (host.nodes x "
                 "host.tasks_per_node)"
             )
-        is_whole = optimiser["_target_"].startswith(WHOLE_MATRICES)
-        if together > 1 and self.strategy == "fsdp" and is_whole:
+        is_soap = optimiser["_target_"].startswith(SOAP)
+        if together > 1 and self.strategy == "fsdp" and is_soap:
             raise ValueError(
                 "SOAP does not go with host.strategy=fsdp: its bases are of whole matrices"
             )

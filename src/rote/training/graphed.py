@@ -1,4 +1,4 @@
-"""Speed up training steps: record them as a CUDA graph, or compile the loss with torch.compile.
+"""Speed up training steps: record them as CUDA graphs, or compile the loss with torch.compile.
 
 A small model's step is many short kernels, and a GPU waits for the calls between them. A graph is
 recorded once (a step of a stack, or loss and gradient of whole data sets) and replayed by one call.

@@ -118,7 +118,6 @@ class Stack:
         for part in _parts(self.optimiser):
             for weight, state in part.state.items():
                 part.state[weight] = _of_each(lambda whole: whole[index], [state])
-        self.optimiser.zero_grad()
         for weight in self.parameters.values():
             weight.data = weight.data[index]
         self.peaks = [peaks[index] for peaks in self.peaks]
@@ -139,15 +138,16 @@ class Stack:
             self._to_weights = Graphed(self._to_weights, parts if self._is_recordable else ())
 
     def _gradients(self, tokens_KBL: Tensor) -> Tensor:
-        """Leave clipped gradients in the parameters, and copies of these; return nats, [K]."""
+        """Compute clipped gradients and copy the weights for `_scale`; return nats, [K]."""
         self.optimiser.zero_grad()
+        self.before: list[Tensor] = []  # frees the last step's before activations need memory
         with self.precision.active(tokens_KBL.device.type):
             trained_K, nats_K = self._losses(tokens_KBL)
             self.precision.scaled(trained_K.sum()).backward()  # type: ignore[no-untyped-call]
         self.precision.unscale(self._all_gradients())
         if self.clip_norm is not None:
             self._clip(self.clip_norm)
-        self.before = [weight.detach().clone() for weight in self._trained()]
+        self.before += [weight.detach().clone() for weight in self._trained()]
         return nats_K.detach()
 
     def _plain_losses(self, tokens_KBL: Tensor) -> tuple[Tensor, Tensor]:
