@@ -93,11 +93,23 @@ def test_a_stack_agrees_with_runs_alone(tiny: MakeSpec, tmp_path: Path, mode: st
         assert losses(together, spec) == pytest.approx(losses(alone, spec), rel=1e-2)
 
 
-@pytest.mark.parametrize("mode", ["default", "reduce-overhead", "graph"])
-def test_a_compiled_run_agrees_with_a_plain_one(tiny: MakeSpec, tmp_path: Path, mode: str) -> None:
+@pytest.mark.parametrize(
+    ("mode", "overrides"),
+    [
+        ("default", ()),
+        ("reduce-overhead", ()),
+        ("graph", ()),
+        ("graph", ("optim=muon",)),
+        ("graph", ("optim=soap",)),
+        ("graph", ("control=[goldfish,label_smoothing,gradient_noise]",)),
+    ],
+)
+def test_a_compiled_run_agrees_with_a_plain_one(
+    tiny: MakeSpec, tmp_path: Path, mode: str, overrides: tuple[str, ...]
+) -> None:
     curves = []
     for chosen in ("null", mode):
-        spec, store = tiny(GPU, f"host.compile={chosen}"), Store(tmp_path / chosen)
+        spec, store = tiny(GPU, f"host.compile={chosen}", *overrides), Store(tmp_path / chosen)
         execute(spec, store)
         curves.append(losses(store, spec))
     assert curves[1] == pytest.approx(curves[0], rel=1e-2)

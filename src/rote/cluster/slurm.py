@@ -16,6 +16,8 @@ from rote.config.host_and_log import AUTO, LIMIT_KEY, require_host
 from rote.ledger.spec import FINISH
 from rote.ledger.store import Store
 
+SOAP = "rote.optim.soap."  # how its target begins
+
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
@@ -84,12 +86,17 @@ class SlurmHost(Resources):
     def check(self, point: Point) -> None:
         """Raises ValueError if processes or cores cannot be shared as configured."""
         asked, together = self.resources(point.parameters), self.processes(point.parameters)
-        budget = point.spec.what["budget"]
+        budget, optimiser = point.spec.what["budget"], point.spec.what["optim"]["optimiser"]
         batch_size = budget["batch_size"]
         if together > 1 and FINISH in budget:
             raise ValueError(
                 f"budget.finish trains in one process, not in {together} (host.nodes x "
                 "host.tasks_per_node)"
+            )
+        is_soap = optimiser["_target_"].startswith(SOAP)
+        if together > 1 and self.strategy == "fsdp" and is_soap:
+            raise ValueError(
+                "SOAP does not go with host.strategy=fsdp: its bases are of whole matrices"
             )
         if batch_size % together:
             raise ValueError(

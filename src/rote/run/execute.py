@@ -16,7 +16,7 @@ from rote.run.session import RunSession, prepare_process
 from rote.training import distributed
 from rote.training.distributed import device_of
 from rote.training.finish.module import FinishModule, OnEnd
-from rote.training.graphed import GRAPH
+from rote.training.graphed import is_recorded
 from rote.training.module import Phase, TrainingModule, fit
 from rote.training.stack import CannotStack
 from rote.training.stacked import StackedTrainingModule
@@ -75,7 +75,7 @@ def _train(run: TrainingRun, spec: Spec) -> None:
 def _alone(run: TrainingRun, spec: Spec) -> TrainingModule | StackedTrainingModule:
     """Return the module for one run: a stack of one if its steps are recorded as CUDA graphs."""
     device = device_of(spec.how["host"]["accelerator"])
-    if run.compile_mode == GRAPH and device.type == "cuda" and distributed.num_processes() == 1:
+    if is_recorded(run.compile_mode, device) and distributed.num_processes() == 1:
         with suppress(CannotStack):
             return StackedTrainingModule([run], _raise, device)
     return TrainingModule(run)

@@ -47,6 +47,8 @@ class ModelShape:
 
     parameters: int  # that train
     frozen_parameters: int
+    block_parameters: int  # of the largest block
+    outside_parameters: int  # of no block: embeddings, the final norm, the head
     flops_per_token: float  # of training
     num_blocks: int  # that run, one that runs twice as two
     width: int
@@ -59,10 +61,15 @@ class ModelShape:
     def of(cls, model: nn.Module) -> "ModelShape":
         """Read the properties off a model, which may be on the meta device."""
         vocab_size, width = model.head.shape if isinstance(model, HasHead) else (0, 0)
-        block = model.blocks[0] if isinstance(model, HasBlocks) and len(model.blocks) else None
+        blocks = list(model.blocks) if isinstance(model, HasBlocks) else []
+        block = blocks[0] if blocks else None
+        sizes = [trainable_parameters(one) + frozen_parameters(one) for one in blocks]
+        parameters, frozen = trainable_parameters(model), frozen_parameters(model)
         return cls(
-            parameters=trainable_parameters(model),
-            frozen_parameters=frozen_parameters(model),
+            parameters=parameters,
+            frozen_parameters=frozen,
+            block_parameters=max(sizes, default=0),
+            outside_parameters=parameters + frozen - sum(sizes),
             flops_per_token=training_flops_per_token(model),
             num_blocks=num_passes(model),
             width=width,
@@ -165,14 +172,23 @@ class StepMemory:
         In between, activations are freed and gradients appear block by block. On a CPU the
         interpreter is included; otherwise this is the device's memory alone.
         """
-        begins = self._kept_bytes(recomputed) + max(self._head_bytes(), self._passing_bytes())
-        ends = self._gradient_bytes()
-        made = max(begins, ends) + self._copies_bytes()
-        held = self._own_bytes() * (1 + optimiser_copies) + self._exchanged_bytes()
-        held += self._summed_bytes() + self._frozen_bytes()
+        held, made = self.held_bytes(optimiser_copies), self.made_bytes(recomputed=recomputed)
         return int(held + INTERPRETER_BYTES + HEAP_FACTOR * made if self.on_cpu else held + made)
 
-    def _own_bytes(self) -> float:
+    def held_bytes(self, optimiser_copies: float) -> float:
+        """Return the bytes that the whole step needs: weights, optimiser state, what is shared."""
+        held = self.own_bytes() * (1 + optimiser_copies) + self._exchanged_bytes()
+        return held + self._summed_bytes() + self._frozen_bytes()
+
+    def made_bytes(self, *, recomputed: bool) -> float:
+        """Return the most bytes that the step makes besides: activations and gradients."""
+        passing = self._passing_bytes() + self._reduced_bytes(self.shape.block_parameters)
+        begins = self._kept_bytes(recomputed) + max(self._head_bytes(), passing)
+        largest = max(self.shape.block_parameters, self.shape.outside_parameters)
+        ends = self._gradient_bytes() + self._reduced_bytes(largest)
+        return max(begins, ends) + self._copies_bytes()
+
+    def own_bytes(self) -> float:
         """Return the bytes of this process's part of the weights that train."""
         return self.shape.parameters * self.weight_bytes / self._shares
 
@@ -192,17 +208,17 @@ class StepMemory:
         passing = self.block_bytes() + self._passing_bytes()
         if self.microbatch_size is None:
             # A stack keeps the weights from before the update (`rote.training.stack`).
-            return self._own_bytes() * (2 if self.is_stacked else 1) + passing
+            return self.own_bytes() * (2 if self.is_stacked else 1) + passing
         sequences = self.positions // self.length
         width, vocab_size = self.shape.width, self.shape.vocab_size
         squares = FLOAT32 * sequences * width * max(vocab_size, 4 * width)
-        return sequences * self._own_bytes() + max(passing, squares)
+        return sequences * self.own_bytes() + max(passing, squares)
 
     def _summed_bytes(self) -> float:
         """Return the bytes of the float32 sum of sequences' gradients and of the final one."""
         if self.microbatch_size is None:
             return 0.0
-        return FLOAT32 * self.shape.parameters + self._own_bytes()
+        return FLOAT32 * self.shape.parameters + self.own_bytes()
 
     def _embedding_bytes(self) -> int:
         return self.shape.vocab_size * self.shape.width * self.weight_bytes
@@ -253,16 +269,25 @@ class StepMemory:
         return copied * self.copied_bytes
 
     def _exchanged_bytes(self) -> int:
-        """Return the bytes of DDP's buckets (all gradients), or of what FSDP gathers.
+        """Return the bytes of DDP's buckets (all gradients), or of weights that FSDP gathers.
 
-        FSDP gathers the embedding and two blocks, each with a gradient that is averaged in float32.
+        FSDP gathers two blocks, one of them ahead, and the weights outside of blocks.
         """
         if self.processes == 1:
             return 0
         if self.strategy == "ddp":
             return self.shape.parameters * self.weight_bytes
-        gathered = self._embedding_bytes() // self.weight_bytes + 24 * self.shape.width**2
-        return gathered * (2 * self.weight_bytes + FLOAT32)
+        gathered = self.shape.outside_parameters + 2 * self.shape.block_parameters
+        return gathered * self.weight_bytes
+
+    def _reduced_bytes(self, parameters: int) -> int:
+        """Return the bytes of the whole gradients of a block under FSDP.
+
+        Those of ``parameters`` are averaged in float32, while the next block makes its own.
+        """
+        if self.processes == 1 or self.strategy == "ddp":
+            return 0
+        return parameters * FLOAT32 + self.shape.block_parameters * self.weight_bytes
 
 
 def recompute_blocks(model: HasBlocks) -> None:

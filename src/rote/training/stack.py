@@ -19,7 +19,7 @@ from rote.optim.pair import Pair
 from rote.optim.soap import Soap
 from rote.precision import Precision
 from rote.training.functional import stacked_model
-from rote.training.graphed import GRAPH, Graphed, compiled
+from rote.training.graphed import Graphed, Step, compiled, is_recordable, is_recorded
 from rote.training.objective import Objective
 from rote.training.training_run import MakeOptimiser
 
@@ -75,7 +75,7 @@ class Stack:
         self.peaks = [
             torch.tensor([g["lr"] for g in group], device=self.device) for group in groups
         ]
-        self.graphed = self._graphed()
+        self._record()
 
     def __len__(self) -> int:
         return len(self.peaks[0])
@@ -90,26 +90,15 @@ class Stack:
 
         Returns each run's nats per token before the update, [K].
         """
-        if self.graphed and change is None:
-            return self.graphed(tokens_KBL, fractions_K)
-        return self._step(tokens_KBL, fractions_K, change)
-
-    def _step(
-        self, tokens_KBL: Tensor, fractions_K: Tensor, change: ChangeGradients | None = None
-    ) -> Tensor:
-        with self.precision.active(tokens_KBL.device.type):
-            trained_K, nats_K = self._losses(tokens_KBL)
-            self.precision.scaled(trained_K.sum()).backward()  # type: ignore[no-untyped-call]
-        self.precision.unscale(self._all_gradients())
-        if self.clip_norm is not None:
-            self._clip(self.clip_norm)
+        nats_K: Tensor = self._to_gradients(tokens_KBL)
         if change:
             gradients = self._all_gradients()
             for run in range(len(self)):
                 change(run, [one[run] for one in gradients])
-        self._update(fractions_K)
-        self.optimiser.zero_grad()
-        return nats_K.detach()
+        if not self._is_recordable:
+            self._move()
+        self._to_weights(fractions_K)
+        return nats_K
 
     def weights(self, run: int) -> dict[str, Tensor]:
         """Return copies of a run's weights, named as in the model."""
@@ -132,18 +121,34 @@ class Stack:
         for weight in self.parameters.values():
             weight.data = weight.data[index]
         self.peaks = [peaks[index] for peaks in self.peaks]
-        self.graphed = self._graphed()
+        self._record()
 
-    def _graphed(self) -> Graphed | None:
-        """Make a new graph for every number of runs, except if controls change the loss.
+    def _record(self) -> None:
+        """Make new graphs for this number of runs; on a CPU call the steps themselves.
 
-        Such controls may look at their tokens.
+        There are two, because controls may change the gradients in between, and an optimiser that
+        cannot be recorded moves the weights there.
         """
-        if self.compile_mode != GRAPH or self.device.type != "cuda" or self.objective.changes:
-            return None
-        if any(isinstance(part, Soap) for part in _parts(self.optimiser)):
-            return None  # it renews its bases at some steps only, which one graph cannot do
-        return Graphed(self._step, _parts(self.optimiser))
+        parts = _parts(self.optimiser)
+        self._is_recordable = all(map(is_recordable, parts))
+        self._to_gradients: Step = self._gradients
+        self._to_weights: Step = self._updated if self._is_recordable else self._scale
+        if is_recorded(self.compile_mode, self.device):
+            self._to_gradients = Graphed(self._to_gradients)
+            self._to_weights = Graphed(self._to_weights, parts if self._is_recordable else ())
+
+    def _gradients(self, tokens_KBL: Tensor) -> Tensor:
+        """Compute clipped gradients and copy the weights for `_scale`; return nats, [K]."""
+        self.optimiser.zero_grad()
+        self.before: list[Tensor] = []  # frees the last step's before activations need memory
+        with self.precision.active(tokens_KBL.device.type):
+            trained_K, nats_K = self._losses(tokens_KBL)
+            self.precision.scaled(trained_K.sum()).backward()  # type: ignore[no-untyped-call]
+        self.precision.unscale(self._all_gradients())
+        if self.clip_norm is not None:
+            self._clip(self.clip_norm)
+        self.before += [weight.detach().clone() for weight in self._trained()]
+        return nats_K.detach()
 
     def _plain_losses(self, tokens_KBL: Tensor) -> tuple[Tensor, Tensor]:
         """Return the training loss and the plain cost of a token, in nats, [K] each."""
@@ -153,6 +158,9 @@ class Stack:
         if trained_NL is nats_NL:
             return nats_K, nats_K
         return trained_NL.view(len(self), -1, nats_NL.shape[1]).mean(dim=(1, 2)), nats_K
+
+    def _trained(self) -> list[nn.Parameter]:
+        return [weight for weight in self.parameters.values() if weight.requires_grad]
 
     def _all_gradients(self) -> list[Tensor]:
         return [weight.grad for weight in self.parameters.values() if weight.grad is not None]
@@ -167,20 +175,25 @@ class Stack:
         for one in gradients:
             one.mul_(_along(scale_K, one))
 
-    def _update(self, fractions_K: Tensor) -> None:
-        """Step the optimiser at lr = 1, then scale the update by each run's rate."""
-        weights = [weight for weight in self.parameters.values() if weight.requires_grad]
-        before = [weight.detach().clone() for weight in weights]
+    def _updated(self, fractions_K: Tensor) -> None:
+        self._move()
+        self._scale(fractions_K)
+
+    def _move(self) -> None:
+        """Step the optimiser at lr = 1."""
         for group in self.optimiser.param_groups:
             group["lr"] = 1.0
         self.optimiser.step()
+
+    def _scale(self, fractions_K: Tensor) -> None:
+        """Scale the update by each run's rate."""
         rates = {
             id(weight): peaks * fractions_K
             for peaks, group in zip(self.peaks, self.optimiser.param_groups, strict=True)
             for weight in group["params"]
         }
         with torch.no_grad():
-            for weight, start in zip(weights, before, strict=True):
+            for weight, start in zip(self._trained(), self.before, strict=True):
                 weight.copy_(torch.lerp(start, weight, _along(rates[id(weight)], weight)))
 
 

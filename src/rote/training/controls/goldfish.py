@@ -31,6 +31,7 @@ class Goldfish:
     # One factor per distance. The tensor is made beforehand, because torch.compile would turn
     # products of a range into endless arithmetic and overflow.
     _factors_H: Tensor = field(init=False, repr=False, compare=False)
+    _copies: dict[torch.device, Tensor] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         require_whole("control.goldfish.k", self.k, 2)
@@ -38,6 +39,7 @@ class Goldfish:
         distances_H = torch.arange(self.h, 0, -1)
         low_H, high_H = (random_32_bits(distances_H, key) for key in (LOW_KEY, HIGH_KEY))
         object.__setattr__(self, "_factors_H", (high_H << 32) + low_H | 1)
+        object.__setattr__(self, "_copies", {})
 
     def weights(self, tokens_BL: Tensor) -> Tensor:
         """Return 0 for dropped tokens, else 1, float32 [B, L]."""
@@ -52,4 +54,12 @@ class Goldfish:
     def _sums(self, tokens_BL: Tensor) -> Tensor:
         """Sum the H tokens before each, times a factor per distance; absent tokens add 0."""
         before_BLH = functional.pad(tokens_BL[:, :-1] + 1, (self.h, 0)).unfold(1, self.h, 1)
-        return (before_BLH * self._factors_H.to(tokens_BL.device)).sum(dim=2)
+        return (before_BLH * self._factors_on(tokens_BL.device)).sum(dim=2)
+
+    def _factors_on(self, device: torch.device) -> Tensor:
+        """Copy them once to each device, because a CUDA graph cannot record a copy from the CPU."""
+        if torch.compiler.is_compiling():  # what compiled code returns may not be kept
+            return self._factors_H.to(device)
+        if device not in self._copies:
+            self._copies[device] = self._factors_H.to(device)
+        return self._copies[device]

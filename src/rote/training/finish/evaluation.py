@@ -16,7 +16,7 @@ from rote.models.count import named_trainable
 from rote.models.likelihood import Model, started, whole_logits_bytes
 from rote.training.finish.routing import chosen_experts
 from rote.training.functional import per_sample_gradients, stacked_model
-from rote.training.graphed import GRAPH, Graphed
+from rote.training.graphed import Graphed, Step, is_recorded
 from rote.training.objective import Objective
 from rote.training.training_run import TrainingRun
 
@@ -56,8 +56,9 @@ class FullBatch:
         self.template = copy.deepcopy(first.model).to("meta") if len(runs) > 1 else first.model
         self.frozen = _frozen([one.model for one in runs]) if len(runs) > 1 else {}
         self.choices: dict[str, Tensor] = {}  # [K, T, A]; empty: every token is routed anew
-        graphed = first.compile_mode == GRAPH and device.type == "cuda"
-        self.losses_and_gradients = Graphed(self._evaluated) if graphed else self._evaluated
+        self.losses_and_gradients: Step = self._evaluated
+        if is_recorded(first.compile_mode, device):
+            self.losses_and_gradients = Graphed(self._evaluated)
 
     def fix(self, choices: Sequence[Mapping[str, Tensor]]) -> None:
         """Let the tokens of each run go through these experts, [T, A] by the name of a buffer."""
@@ -68,7 +69,7 @@ class FullBatch:
 
     def __call__(self, points: Sequence[Tensor]) -> list[tuple[float, Tensor]]:
         """Return the mean nats per token at each point (float64 [P]), and its gradient."""
-        found = self.losses_and_gradients(torch.stack(list(points)))
+        found: Tensor = self.losses_and_gradients(torch.stack(list(points)))
         return [(loss, row[1:]) for loss, row in zip(found[:, 0].tolist(), found, strict=True)]
 
     def _evaluated(self, points_KP: Tensor) -> Tensor:
