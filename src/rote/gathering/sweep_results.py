@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,13 +29,16 @@ NEEDED = "xarray is not installed: pip install 'rote[arrays]'"
 class SweepResults:
     """The finished runs of a launched sweep; files are read when they are asked for.
 
-    Raises ValueError for a sweep that was not launched; each property and method does for a sweep
-    without finished runs, or with damaged ones.
+    ``outputs`` is the folder with the sweep, by default the one that ROTE_OUTPUTS names. Raises
+    ValueError for a sweep that was not launched; each property and method does for a sweep without
+    finished runs, or with damaged ones.
     """
 
-    def __init__(self, name: str, progress: Progress = no_progress) -> None:
+    def __init__(
+        self, name: str, progress: Progress = no_progress, *, outputs: Path | None = None
+    ) -> None:
         self.name = name
-        self._store = Store(outputs_folder())
+        self._store = Store(outputs or outputs_folder())
         self._plan = load_plan(self._store.outputs, name)
         self._progress = progress
 
