@@ -16,7 +16,7 @@ from rote.io.outputs import outputs_folder
 from rote.io.read import require_no_damage
 from rote.ledger.archive import sha256_of
 from rote.ledger.record import Record
-from rote.ledger.spec import flatten
+from rote.ledger.spec import flatten, once_a_group
 from rote.ledger.store import RunFolder, Store
 from rote.tasks.text.prepared import open_prepared
 
@@ -128,7 +128,8 @@ def collected(
     table = derive(stored(runs))
     points = plan.points if plan is not None else ()
     axes = {point.run_id: point.axes for point in points}
-    settings = {key for point in points for key in flatten(point.spec.what)}
+    keys_of = once_a_group(lambda spec: flatten(spec.what).keys())
+    settings = {key for point in points for key in keys_of(point.spec)}
     names = dict.fromkeys(name for each in axes.values() for name in each if name not in settings)
     rows = [axes.get(run_id, {}) for run_id in table["run_id"]]
     return table.with_columns(
