@@ -17,7 +17,14 @@ from rote.cluster.journal import SENT, Journal
 from rote.cluster.liveness import SentJob, last_attempt, sent_jobs, unanswered
 from rote.cluster.plan import Plan, Point, launched, plan_path, sweep_folder
 from rote.cluster.preemption import CANCELLED
-from rote.cluster.snapshot import CODE, LIVE, SNAPSHOT, pack_snapshots, take_snapshot, unpack_snapshots
+from rote.cluster.snapshot import (
+    CODE,
+    LIVE,
+    SNAPSHOT,
+    pack_snapshots,
+    take_snapshot,
+    unpack_snapshots,
+)
 from rote.cluster.status import Jobs, newest, states
 from rote.cluster.submission import reconcile, take_back
 from rote.config.build import build

@@ -5,8 +5,7 @@ sweeps/<name>/code/<digest>/  src/rote/  src/<package>/  conf/  sweeps/  own/<n>
 ``src`` also holds packages that a specification names and that are not installed for good
 (``pip install -e``, PYTHONPATH); ``own`` holds the modules of the current folder. Equal code has
 one digest, and is copied once. A snapshot that is found on disk is read again before it is used: it
-may come from a stranger, and jobs import it. `rote archive` makes one file of each, <digest>.zip, and
-restores it.
+may come from a stranger, and jobs import it. `rote archive` makes one file of each, <digest>.zip.
 """
 
 import os
@@ -106,7 +105,7 @@ def unpack_snapshots(folder: Path) -> tuple[int, list[str]]:
             files.pop(SNAPSHOT_FILE, None)
             _require_unchanged(copy, files)
         except UNREADABLE as error:
-            damaged.append(str(Damaged(path, error, "move it away: the next launch copies anew")))
+            damaged.append(str(Damaged(path, error, "move it away: the next launch copies the code anew")))
         else:
             sound.append(path)
     if sound:

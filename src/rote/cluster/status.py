@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,8 +14,10 @@ from rote.cluster.journal import Journal
 from rote.cluster.liveness import GONE, SentJob, last_attempt, sent_jobs
 from rote.cluster.plan import Plan, Point, sweep_folder
 from rote.cluster.preemption import CANCELLED
-from rote.io.read import Damaged, printable, read_end, require_inside
-from rote.ledger.curve import progress_text
+from rote.core.provenance import code_versions
+from rote.io.read import Damaged, json_of, printable, read_end, require_inside
+from rote.ledger.archive import read_bytes
+from rote.ledger.curve import CIRCUMSTANCES, progress_text
 from rote.ledger.spec import Spec, flatten, once_a_group
 from rote.ledger.store import RunFolder, Store
 
@@ -75,6 +78,19 @@ def sweep_status(outputs: Path, names: Iterable[str]) -> Jobs:
 def states(plan: Plan, store: Store, jobs: Jobs) -> list[RunState]:
     """Return the state of every run, in the plan's order."""
     return [_state(point, store.run(point.run_id), jobs) for point in plan.points]
+
+
+def trained_versions(plan: Plan, store: Store) -> str:
+    """Return `code_versions` of the finished runs of a sweep that can be read.
+
+    Files are not compared with their seals, which would take three times as long.
+    """
+    found = []
+    for run in map(store.run, plan.run_ids):
+        path = run.path / "circumstances.json"
+        with suppress(FileNotFoundError, ValueError):
+            found.append(json_of(read_bytes(path), path, CIRCUMSTANCES))
+    return code_versions(found)
 
 
 def count(runs: Sequence[RunState]) -> dict[str, int]:

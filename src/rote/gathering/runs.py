@@ -12,11 +12,12 @@ from rote.analysis.published import measured_alphas, report_of
 from rote.analysis.results import Results, series, table_of
 from rote.cluster.plan import Plan, load_plan
 from rote.core.progress import Progress, with_progress
+from rote.core.provenance import code_versions
 from rote.io.outputs import outputs_folder
 from rote.io.read import require_no_damage
 from rote.ledger.archive import sha256_of
 from rote.ledger.record import Record
-from rote.ledger.spec import flatten, once_a_group
+from rote.ledger.spec import flatten
 from rote.ledger.store import RunFolder, Store
 from rote.tasks.text.prepared import open_prepared
 
@@ -70,6 +71,7 @@ def gathered(name: str, progress: Progress, *, capacity_from: str | None = None)
         open_corpus=open_prepared,
         progress=progress,
         commits=sorted({run.circumstances.get("commit") or "" for run in runs} - {""}),
+        code_versions=code_versions(run.circumstances for run in runs),
         trained_until=max(_day(run.circumstances) for run in runs),
     )
     return GatheredRuns(plan, results, damaged)
@@ -128,8 +130,7 @@ def collected(
     table = derive(stored(runs))
     points = plan.points if plan is not None else ()
     axes = {point.run_id: point.axes for point in points}
-    keys_of = once_a_group(lambda spec: flatten(spec.what).keys())
-    settings = {key for point in points for key in keys_of(point.spec)}
+    settings = {key for point in points for key in flatten(point.spec.what)}
     names = dict.fromkeys(name for each in axes.values() for name in each if name not in settings)
     rows = [axes.get(run_id, {}) for run_id in table["run_id"]]
     return table.with_columns(
