@@ -105,7 +105,7 @@ def unpack_snapshots(folder: Path) -> tuple[int, list[str]]:
             files.pop(SNAPSHOT_FILE, None)
             _require_unchanged(copy, files)
         except UNREADABLE as error:
-            damaged.append(str(Damaged(path, error, "move it away: the next launch copies the code anew")))
+            damaged.append(str(Damaged(path, error, "move it away: launches copy the code anew")))
         else:
             sound.append(path)
     if sound:
