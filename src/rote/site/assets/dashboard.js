@@ -8,8 +8,7 @@
   const mark = (place) =>
     rote.MARKS[Math.floor(place / rote.PALETTE.length + place) % rote.MARKS.length];
   // Where colours repeat, lines of curves differ.
-  const dash = (place) =>
-    ["solid", "dot", "dash"][Math.floor(place / rote.PALETTE.length) % 3];
+  const dash = (place) => ["solid", "dot", "dash"][Math.floor(place / rote.PALETTE.length) % 3];
   const alone = { showlegend: false, hovertemplate: "%{text}<extra></extra>" };
   const lines = (...texts) => texts.filter(Boolean).map(rote.plain).join("<br>");
   const counted = (n) => (n === 1 ? "1 run" : `mean of ${rote.number(n)} runs`);
@@ -37,7 +36,8 @@
     text: panel.series.map((one) => lines(one.label, counted(one.num_runs), spread(panel, one, 0))),
     marker: { color: panel.series.map((one) => colour(one.setting)) },
     error_y: { type: "data", symmetric: false, color: rote.OUTLINE, thickness: 2, width: 4,
-      array: panel.series.map((one) => (one.num_runs > 1 ? one.most[0] - one.mean[0] : null)),
+      visible: panel.series.some((one) => one.num_runs > 1),
+      array: panel.series.map((one) => one.most[0] - one.mean[0]),
       arrayminus: panel.series.map((one) => one.mean[0] - one.least[0]) },
   }];
 
