@@ -8,10 +8,14 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from tests.conftest import COMPOSER, TINY
+from tests.site.planted import plant
 
+from rote.cli.main import main
 from rote.cluster import snapshot
 from rote.cluster.snapshot import pack_snapshots, take_snapshot, unpack_snapshots
 from rote.core import provenance
+from rote.ledger.spec import Spec
 
 MINE = "def answer():\n    return {}\n"
 
@@ -129,6 +133,27 @@ def test_a_packed_copy_that_cannot_be_read_stays_and_the_others_are_restored(
     assert [line.partition(" is damaged")[0] for line in damaged] == [str(torn), str(escaping)]
     assert torn.exists()
     assert not (folder / "evil.py").exists()
+
+
+def test_the_command_archives_and_restores_runs_with_their_code(
+    tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs = tmp_path / "outputs"
+    monkeypatch.setenv("ROTE_OUTPUTS", str(outputs))
+    plant(outputs, Spec.from_config(COMPOSER.config(list(TINY))), name="many", num_runs=2)
+    code = outputs / "sweeps" / "many" / "code"
+    taken = take_snapshot(code, [own])
+    before = {name: (outputs / name).read_bytes() for name in files(outputs)}
+    assert main(["archive", "many"]) == 0
+    assert files(code) == {f"{taken.digest}.zip"}
+    assert main(["archive", "many", "--restore"]) == 0
+    after = files(outputs) - {"archives/lock", "sweeps/many/lock"}
+    assert {name: (outputs / name).read_bytes() for name in after} == before
+    assert "1 copies of the code restored" in capsys.readouterr().out
+    pack_snapshots(code)
+    (code / f"{taken.digest}.zip").write_bytes(b"PK")
+    assert main(["archive", "many", "--restore"]) == 2
+    assert f"{taken.digest}.zip is damaged: File is not a zip file" in capsys.readouterr().err
 
 
 def test_the_copy_is_imported_and_names_the_commit(tmp_path: Path, own: Path) -> None:
